@@ -1,0 +1,66 @@
+//! heapledger beside what people would use in its place, on the same work, on this
+//! machine, in one run: `cargo bench --bench compare`, options after `--`.
+//!
+//! Every figure is a median over rounds, and within a round each store does the work
+//! once before any does it again, so that a slow minute of the machine falls on all.
+
+mod args;
+mod cell;
+mod contender;
+mod contents;
+mod fragmented;
+mod growth;
+mod machine;
+mod report;
+mod rounds;
+mod store;
+mod stores;
+mod work;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use args::{Args, Scale};
+use cell::{Cell, Work};
+use contender::Contender;
+use report::{Report, Row};
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let dir = args.work_dir().context("no folder to work in")?;
+    let contenders = stores::all(&args.stores);
+    let mut report = Report::new(args.rounds());
+    for work in args.works() {
+        match work {
+            Work::Fragmented => report.add_fragmented(fragmented::run(&args, dir.path())?),
+            Work::Growth => report.add_growth(growth::run(&args, dir.path())?),
+            _ => report.add(work, compare(work, &args, &contenders, dir.path())?),
+        }
+        if !args.json {
+            report.print_new();
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    }
+    if args.scale() == Scale::Smoke {
+        eprintln!("ran once, tiny, to see that it works; `cargo bench --bench compare` measures");
+    }
+    Ok(())
+}
+
+/// One table: a row for each size of content, a column for each store.
+fn compare(work: Work, args: &Args, contenders: &[Box<dyn Contender>], dir: &Path) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for size in args.sizes_for(work) {
+        let cell = Cell::new(work, size, args.scale());
+        machine::progress(format_args!("{work}, {}", report::bytes(size as u64)));
+        rows.push(Row::new(
+            cell,
+            rounds::alternate(contenders, &cell, dir, args.rounds())?,
+        ));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,230 @@
+//! The figures as Markdown tables, aligned for the terminal, or as JSON.
+
+use bytesize::ByteSize;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use crate::cell::{Cell, Work};
+use crate::fragmented::Fragmented;
+use crate::growth::{BATCH, Point, SIZE};
+use crate::rounds::{Samples, median};
+use crate::stores::BASELINE;
+
+/// All that was measured.
+#[derive(Serialize)]
+pub struct Report {
+    rounds: usize,
+    comparisons: Vec<Comparison>,
+    fragmented: Vec<Fragmented>,
+    growth: Vec<Point>,
+    #[serde(skip)]
+    unprinted: Vec<String>,
+}
+
+/// One work: a row for each size.
+#[derive(Serialize)]
+struct Comparison {
+    work: Work,
+    rows: Vec<Row>,
+}
+
+/// One size: an entry for each store.
+#[derive(Serialize)]
+pub struct Row {
+    cell: Cell,
+    stores: Vec<Entry>,
+}
+
+/// One store at one cell: seconds for one operation, or bytes for each stored.
+#[derive(Serialize)]
+struct Entry {
+    store: &'static str,
+    median: Option<f64>,
+    /// How many times as fast as the baseline (or as small).
+    ratio: Option<f64>,
+    figures: Vec<f64>,
+}
+
+impl Row {
+    pub fn new(cell: Cell, results: Vec<Samples>) -> Self {
+        let middle = |samples: &Samples| (!samples.figures.is_empty()).then(|| median(samples.figures.clone()));
+        let baseline = results
+            .iter()
+            .find(|samples| samples.store == BASELINE)
+            .and_then(middle);
+        let entry = |samples: Samples| {
+            let median = middle(&samples);
+            Entry {
+                store: samples.store,
+                median,
+                ratio: baseline.zip(median).map(|(baseline, own)| baseline / own),
+                figures: samples.figures,
+            }
+        };
+        Self {
+            cell,
+            stores: results.into_iter().map(entry).collect(),
+        }
+    }
+
+    /// How far the baseline's rounds lie apart, as a share of their median.
+    fn noise(&self) -> String {
+        let baseline = self.stores.iter().find(|entry| entry.store == BASELINE);
+        let Some((median, figures)) = baseline.and_then(|entry| Some((entry.median?, &entry.figures))) else {
+            return "–".into();
+        };
+        let percent = |figure: f64| 100.0 * (figure / median - 1.0);
+        let lowest = figures.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = figures.iter().copied().fold(0.0, f64::max);
+        format!("{:+.0} % {:+.0} %", percent(lowest), percent(highest))
+    }
+}
+
+impl Entry {
+    fn show(&self, work: Work) -> String {
+        let Some(median) = self.median else { return "–".into() };
+        let figure = match work {
+            Work::Space => format!("{median:.2}"),
+            _ => time(median),
+        };
+        match self.ratio {
+            Some(ratio) if self.store != BASELINE => format!("{figure}  {ratio:.2}×"),
+            _ => figure,
+        }
+    }
+}
+
+impl Report {
+    pub fn new(rounds: usize) -> Self {
+        Self {
+            rounds,
+            comparisons: Vec::new(),
+            fragmented: Vec::new(),
+            growth: Vec::new(),
+            unprinted: Vec::new(),
+        }
+    }
+
+    pub fn add(&mut self, work: Work, rows: Vec<Row>) {
+        self.unprinted
+            .push(format!("\n### {}\n\n{}", work.title(), comparison(work, &rows)));
+        self.comparisons.push(Comparison { work, rows });
+    }
+
+    pub fn add_fragmented(&mut self, results: Vec<Fragmented>) {
+        self.unprinted
+            .push(format!("\n### {}\n\n{}", Work::Fragmented.title(), holes(&results)));
+        self.fragmented = results;
+    }
+
+    pub fn add_growth(&mut self, points: Vec<Point>) {
+        let about = format!("{SIZE} B, {BATCH} to a transaction; time for one object");
+        self.unprinted.push(format!(
+            "\n### {} ({about})\n\n{}",
+            Work::Growth.title(),
+            curve(&points)
+        ));
+        self.growth = points;
+    }
+
+    /// Prints the tables that are complete and were not printed yet.
+    pub fn print_new(&mut self) {
+        for table in self.unprinted.drain(..) {
+            println!("{table}");
+        }
+    }
+}
+
+fn comparison(work: Work, rows: &[Row]) -> Table {
+    let stores = rows.first().map_or(&[][..], |row| &row.stores);
+    let mut header = vec!["size"];
+    header.extend(stores.iter().map(|entry| entry.store));
+    header.push("noise of raw");
+    let lines = rows.iter().map(|row| {
+        let mut line = vec![bytes(row.cell.size as u64)];
+        line.extend(row.stores.iter().map(|entry| entry.show(work)));
+        line.push(row.noise());
+        line
+    });
+    table(&header, lines)
+}
+
+fn holes(results: &[Fragmented]) -> Table {
+    let lines = results.iter().map(|result| {
+        vec![
+            format!("{} × {}", result.objects, bytes(result.size as u64)),
+            format!("{} of {}", bytes(result.room), bytes(result.max_mem)),
+            time(result.empty),
+            time(result.fragmented),
+            format!("{:.2}×", result.empty / result.fragmented),
+        ]
+    });
+    table(&["allocated", "free", "empty heap", "holes", "ratio"], lines)
+}
+
+fn curve(points: &[Point]) -> Table {
+    let lines = points.iter().map(|point| {
+        let baseline = points
+            .iter()
+            .find(|other| other.store == BASELINE && other.objects == point.objects);
+        let beside = |of: fn(&Point) -> f64| match baseline {
+            Some(baseline) if point.store != BASELINE => {
+                format!("{}  {:.2}×", time(of(point)), of(baseline) / of(point))
+            }
+            _ => time(of(point)),
+        };
+        vec![
+            format!("{:e}", point.objects),
+            point.store.to_owned(),
+            beside(|point| point.put),
+            beside(|point| point.get),
+            beside(|point| point.free),
+            time(point.open),
+            time(point.stats),
+            format!("{:.2}", point.space),
+        ]
+    });
+    table(
+        &[
+            "objects",
+            "store",
+            "put",
+            "get",
+            "free",
+            "open()",
+            "stats()",
+            "bytes per byte",
+        ],
+        lines,
+    )
+}
+
+fn table(header: &[&str], lines: impl Iterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(header);
+    table.add_rows(lines);
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// `4.0 KiB`, `200 B`.
+pub fn bytes(bytes: u64) -> String {
+    ByteSize::b(bytes).to_string()
+}
+
+/// Three digits and the unit that suits them.
+fn time(seconds: f64) -> String {
+    let (figure, unit) = match seconds {
+        _ if seconds < 1e-3 => (seconds * 1e6, "µs"),
+        _ if seconds < 1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    let decimals = match figure {
+        _ if figure < 10.0 => 2,
+        _ if figure < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{figure:.decimals$} {unit}")
+}

@@ -1,0 +1,17 @@
+DROP VIEW violations;
+DROP VIEW trial_balance;
+DROP VIEW usage;
+DROP VIEW block_map;
+DROP VIEW objects;
+DROP TABLE sequences;
+DROP TABLE names;
+DROP TABLE ledger;
+DROP TABLE stored_objects;
+DROP TABLE blocks;
+DROP TABLE pools;
+DROP TABLE arenas;
+DROP TABLE kinds;
+DROP TABLE size_classes;
+DROP TABLE memram;
+PRAGMA user_version = 0;
+PRAGMA application_id = 0;

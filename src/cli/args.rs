@@ -1,0 +1,159 @@
+//! What can be written on the command line, and which file answers it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::context::Context;
+use super::exit::Outcome;
+use super::render::Format;
+use super::{add, block, check, free, gc, get, init, ledger, ls, names, parse, put, set, show, spaces, stats, tree};
+
+/// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
+#[derive(Debug, Parser)]
+#[command(name = "heapledger", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  heapledger put photo.jpg                store a file; prints its id
+  heapledger get 2cf24dba5fb0 > photo.jpg its content, by the start of the id
+  heapledger set answer 42                bind a value to a name
+  heapledger ls                           what is stored
+  heapledger tree --depth 2               where it is
+  heapledger check                        prove that the books balance
+
+Exit status: 0 fine, 1 findings or not found, 2 usage or error.";
+
+/// Options of every command, before or after its name.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Globals {
+    /// The heap file [default: DATABASE_URL from the environment or .env, else heap.db]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+
+    /// The space in the file
+    #[arg(long, global = true, value_name = "NAME", default_value = "main")]
+    pub space: String,
+
+    /// How to print the answer
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+
+    /// Exact bytes instead of KiB, MiB and GiB in tables
+    #[arg(long, global = true)]
+    pub bytes: bool,
+
+    /// What a commit survives: power loss (full), or a crash of the program (normal)
+    #[arg(long, global = true, value_name = "LEVEL", value_enum)]
+    pub durability: Option<DurabilityArg>,
+
+    /// How long to wait for another writer: 500ms, 30s, 2m
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse::duration)]
+    pub busy_timeout: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DurabilityArg {
+    Full,
+    Normal,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a space; one that exists already is never changed
+    Init(init::Args),
+    /// Store files, or standard input
+    Put(put::Args),
+    /// Bind a value to a name
+    Set(set::Args),
+    /// Write the content of an object, exactly
+    Get(get::Args),
+    /// List the objects
+    Ls(ls::Args),
+    /// Show one object: names, times, and where it is placed
+    Show(show::Args),
+    /// Bind another name to an object
+    Name(names::NameArgs),
+    /// Remove a name; an object that nothing else holds is freed
+    Unname(names::UnnameArgs),
+    /// Free objects: all of them, or none
+    Free(free::Args),
+    /// Show which bytes are in which block
+    Ledger(ledger::Args),
+    /// Show arenas, pools and blocks, and how full they are
+    Tree(tree::Args),
+    /// Show one block: its pieces, and their bytes
+    Block(block::Args),
+    /// Show the totals of the space
+    Stats(stats::Args),
+    /// Give empty blocks, pools and arenas back
+    Gc(gc::Args),
+    /// Prove that the books balance; exit status 1 if they do not
+    Check(check::Args),
+    /// List the spaces in the file
+    Spaces(spaces::ListArgs),
+    /// Change the capacity of the space
+    Resize(spaces::ResizeArgs),
+    /// Carve an arena, a pool or a block ahead of need
+    Add(add::Args),
+}
+
+impl Cli {
+    /// The arguments of this process.
+    pub fn read() -> Result<Self, clap::Error> {
+        Self::try_parse()
+    }
+
+    /// Does what was asked for.
+    pub fn run(&self) -> Result<Outcome> {
+        let context = Context::new(&self.globals)?;
+        match &self.command {
+            Command::Init(args) => init::run(args, &context),
+            Command::Put(args) => put::run(args, &context),
+            Command::Set(args) => set::run(args, &context),
+            Command::Get(args) => get::run(args, &context),
+            Command::Ls(args) => ls::run(args, &context),
+            Command::Show(args) => show::run(args, &context),
+            Command::Name(args) => names::name(args, &context),
+            Command::Unname(args) => names::unname(args, &context),
+            Command::Free(args) => free::run(args, &context),
+            Command::Ledger(args) => ledger::run(args, &context),
+            Command::Tree(args) => tree::run(args, &context),
+            Command::Block(args) => block::run(args, &context),
+            Command::Stats(args) => stats::run(args, &context),
+            Command::Gc(args) => gc::run(args, &context),
+            Command::Check(args) => check::run(args, &context),
+            Command::Spaces(args) => spaces::list(args, &context),
+            Command::Resize(args) => spaces::resize(args, &context),
+            Command::Add(args) => add::run(args, &context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_contradict_nothing() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("heapledger "), "{} has no example", command.get_name());
+        }
+    }
+}

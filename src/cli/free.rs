@@ -1,0 +1,99 @@
+//! `heapledger free`
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result, bail};
+use heapledger::{Error, Freed, MemManager, ObjectId};
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::Outcome;
+use super::render::Row;
+use super::table::Head;
+use super::text::{Sizes, counted, printable, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger free 2cf24dba5fb0
+  heapledger free --force greeting       also removes its names
+  heapledger free 2cf24dba5fb0 486ea46224d1")]
+pub struct Args {
+    /// Names, object ids, or the first 6 or more digits of ids
+    #[arg(value_name = "ID|NAME", required = true)]
+    objects: Vec<String>,
+
+    /// Free objects that have names, and remove the names
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let ids = find_all(&memory, &args.objects)?;
+    let freed = memory.batch(|batch| {
+        ids.iter()
+            .map(|id| {
+                if args.force {
+                    batch.force_free(id)
+                } else {
+                    batch.free(id)
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()
+    });
+    let freed: Vec<Freed> = match freed {
+        Err(error @ Error::Named { .. }) => bail!("freed nothing: {error} (`heapledger unname`, or --force)"),
+        other => other.context("freed nothing")?,
+    };
+    let mut output = context.output();
+    let mut list = output.list();
+    for freed in &freed {
+        list.row(&FreedRow {
+            object_id: freed.id,
+            size: freed.size,
+            pieces: freed.pieces,
+            names: &freed.names,
+        })?;
+    }
+    list.end()?;
+    Ok(Outcome::Fine)
+}
+
+/// The objects meant, each once however often it was named.
+fn find_all(memory: &MemManager, references: &[String]) -> Result<Vec<ObjectId>> {
+    let mut seen = HashSet::new();
+    let mut ids = Vec::new();
+    for reference in references {
+        let id = memory.find(reference)?;
+        if seen.insert(id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+#[derive(Serialize)]
+struct FreedRow<'a> {
+    object_id: ObjectId,
+    size: u64,
+    pieces: u64,
+    #[serde(skip)]
+    names: &'a [String],
+}
+
+impl Row for FreedRow<'_> {
+    const KEYS: &'static [&'static str] = &["object_id", "size", "pieces"];
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let (size, pieces) = (sizes.phrase(self.size), counted(self.pieces, "piece"));
+        let names: Vec<_> = self.names.iter().map(|name| printable(name)).collect();
+        let names = if names.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", names.join(", "))
+        };
+        vec![format!("freed {}{names}: {size} in {pieces}", short_id(self.object_id))]
+    }
+}

@@ -1,0 +1,36 @@
+//! `heapledger gc`
+
+use anyhow::Result;
+
+use super::context::Context;
+use super::exit::Outcome;
+use super::text::counted;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  heapledger gc")]
+pub struct Args {}
+
+pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let collected = context.change()?.collect_garbage()?;
+    let sizes = context.sizes();
+    context.output().one(&collected, |out| {
+        if collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0 {
+            return writeln!(
+                out,
+                "nothing to give back; the file has {}",
+                sizes.phrase(collected.file_size)
+            );
+        }
+        let (blocks, pools) = (counted(collected.blocks, "block"), counted(collected.pools, "pool"));
+        let (arenas, bytes) = (counted(collected.arenas, "arena"), sizes.phrase(collected.bytes));
+        writeln!(
+            out,
+            "removed {blocks}, {pools} and {arenas}; the space got {bytes} back"
+        )?;
+        let (returned, left) = (sizes.phrase(collected.file_bytes), sizes.phrase(collected.file_size));
+        writeln!(out, "the file is {returned} smaller and has {left}")
+    })?;
+    Ok(Outcome::Fine)
+}

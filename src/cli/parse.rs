@@ -1,0 +1,89 @@
+//! Sizes and times as people write them.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::SignedDuration;
+
+/// A number of bytes: `65536`, `64K`, `1.5GiB`. One letter and `…iB` are powers of
+/// 1024, `KB`, `MB` and so on powers of 1000, as in GNU coreutils.
+pub fn size(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let binary = trimmed.ends_with(|last: char| "kmgtpeKMGTPE".contains(last));
+    let spelled = if binary {
+        format!("{trimmed}iB")
+    } else {
+        trimmed.to_owned()
+    };
+    let bytes = spelled
+        .parse::<ByteSize>()
+        .map_err(|_| "not a size; write bytes (65536), or a number with a unit (64K, 1.5MiB, 2GiB)".to_owned())?;
+    // bytesize stops at the largest number instead of refusing what is beyond.
+    if bytes.as_u64() == u64::MAX {
+        return Err("more bytes than can be counted".into());
+    }
+    Ok(bytes.as_u64())
+}
+
+/// A span of time: `500ms`, `30s`, `2m`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let explain = || "not a time; write 500ms, 30s or 2m".to_owned();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let span: SignedDuration = text.parse().map_err(|_| explain())?;
+    Duration::try_from(span).map_err(|_| explain())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("65536", 65_536),
+            ("512B", 512),
+            ("64K", 65_536),
+            ("64k", 65_536),
+            ("64KiB", 65_536),
+            ("64 KiB", 65_536),
+            ("64KB", 64_000),
+            ("1.5MiB", 1_572_864),
+            ("1GiB", 1 << 30),
+            ("9007199254740993", 9_007_199_254_740_993),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for text in [
+            "",
+            "big",
+            "-1",
+            "-1K",
+            "1X",
+            "1.2.3K",
+            "K",
+            "16E",
+            "99999999999999999999",
+            "iB",
+        ] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_they_are_written() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        for text in ["", "soon", "-1s", "-5"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! `heapledger put`
+
+use std::fs::{self, File};
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use heapledger::{Allocation, Error, Hold, MemManager};
+
+use super::context::Context;
+use super::exit::{self, Outcome};
+use super::progress::{self, Reading};
+use super::put_report::Report;
+use super::sources::{Found, Sources};
+use super::text::{counted, printable_path};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints the id and the path of every file, as sha256sum does, and a summary on standard error.
+
+Examples:
+  heapledger put photo.jpg notes.txt
+  heapledger put -r ~/photos
+  tar c src | heapledger put - --name src.tar")]
+pub struct Args {
+    /// Files to store; `-` is standard input
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Store the files below directories, without following symbolic links
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// Bind this name to the one file that is stored
+    #[arg(short, long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// No summary, and no word on what is skipped
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.name.is_some() && (args.recursive || args.paths.len() > 1) {
+        bail!("--name names one file; give one PATH, without -r");
+    }
+    refuse_if_all_are_missing(&args.paths)?;
+    let memory = context.store()?;
+    let sources = Sources::new(args.recursive, context.db());
+    let mut output = context.output();
+    let report = Report::new(&mut output, args.quiet);
+    let mut put = Put {
+        memory: &memory,
+        name: args.name.as_deref(),
+        waiting: Vec::new(),
+        waiting_bytes: 0,
+        report,
+    };
+    // What was stored before an error is stored; it is reported before the error is.
+    let done = put.all(&args.paths, &sources);
+    let failed = put.report.end(context.sizes())?;
+    done?;
+    if failed > 0 {
+        bail!("{} could not be stored", counted(failed, "path"));
+    }
+    Ok(Outcome::Fine)
+}
+
+/// A mistyped path must not leave an empty heap behind.
+fn refuse_if_all_are_missing(paths: &[PathBuf]) -> Result<()> {
+    let missing = |path: &&PathBuf| path.as_os_str() != "-" && !path.exists();
+    if paths.iter().filter(missing).count() < paths.len() {
+        return Ok(());
+    }
+    for path in paths {
+        let why = path
+            .metadata()
+            .err()
+            .map_or_else(String::new, |error| format!(": {error}"));
+        exit::warn(&format!("{}{why}", path.display()));
+    }
+    bail!("{} could not be stored", counted(paths.len() as u64, "path"))
+}
+
+/// Files up to this size are stored many to a transaction.
+const SMALL: u64 = 1024 * 1024;
+/// What a batch holds at most, for it is in memory all at once.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+const BATCH_FILES: usize = 500;
+
+struct Put<'a> {
+    memory: &'a MemManager,
+    name: Option<&'a str>,
+    /// Small files that wait for their batch.
+    waiting: Vec<(PathBuf, Vec<u8>)>,
+    waiting_bytes: usize,
+    report: Report<'a>,
+}
+
+impl Put<'_> {
+    fn all(&mut self, paths: &[PathBuf], sources: &Sources) -> Result<()> {
+        for path in paths {
+            for found in sources.find(path) {
+                self.found(found)?;
+            }
+        }
+        self.store_waiting()
+    }
+
+    fn found(&mut self, found: Found) -> Result<()> {
+        match found {
+            Found::File(path, size) if size <= SMALL => self.small(path),
+            Found::File(path, _) => {
+                self.catch_up()?;
+                // One pass for the id, and one to store what is not there yet.
+                self.opened(&path, |memory, file, hold| {
+                    progress::watch("storing", file, 2, |file| memory.store_file(file, hold))
+                })
+            }
+            Found::Stream(path) => {
+                self.catch_up()?;
+                self.opened(&path, |memory, file, hold| {
+                    memory.store_from(Reading::new("storing", file), hold)
+                })
+            }
+            Found::Stdin => {
+                self.catch_up()?;
+                let stdin = Reading::new("storing", io::stdin().lock());
+                let stored = self.memory.store_from(stdin, self.hold());
+                self.one(Path::new("-"), stored)
+            }
+            Found::Skipped(path, why) => {
+                self.report.skipped(&path, why);
+                Ok(())
+            }
+            Found::Failed(path, why) => {
+                self.report.failed(&path, &why);
+                Ok(())
+            }
+        }
+    }
+
+    /// Before an object that is stored by itself: objects are stored in the order in
+    /// which they were found.
+    fn catch_up(&mut self) -> Result<()> {
+        self.store_waiting()?;
+        self.report.hide_progress();
+        Ok(())
+    }
+
+    fn small(&mut self, path: PathBuf) -> Result<()> {
+        match fs::read(&path) {
+            Ok(content) => {
+                self.waiting_bytes += content.len();
+                self.waiting.push((path, content));
+            }
+            Err(error) => self.report.failed(&path, &error.to_string()),
+        }
+        if self.waiting.len() < BATCH_FILES && self.waiting_bytes < BATCH_BYTES {
+            Ok(())
+        } else {
+            self.store_waiting()
+        }
+    }
+
+    fn store_waiting(&mut self) -> Result<()> {
+        let files = mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.report.show_progress();
+        let stored = self.memory.batch(|batch| {
+            let stored = files.iter().map(|(_, content)| batch.store_bytes(content, self.hold()));
+            stored.collect::<Result<Vec<_>, _>>()
+        });
+        match stored {
+            Ok(stored) => self.report.stored(
+                files
+                    .iter()
+                    .zip(&stored)
+                    .map(|((path, _), stored)| (path.as_path(), stored)),
+            ),
+            // None of them is stored. One by one, those that can be are, and the error
+            // is that of a file.
+            Err(Error::OutOfMemory { .. } | Error::KindConflict { .. }) => {
+                for (path, content) in &files {
+                    let stored = self.memory.store_bytes(content, self.hold());
+                    self.one(path, stored)?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn opened(
+        &mut self,
+        path: &Path,
+        store: impl FnOnce(&MemManager, &mut File, Hold<'_>) -> Result<Allocation, Error>,
+    ) -> Result<()> {
+        match File::open(path) {
+            Ok(mut file) => {
+                let stored = store(self.memory, &mut file, self.hold());
+                self.one(path, stored)
+            }
+            Err(error) => {
+                self.report.failed(path, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Reports one file. What is wrong with the file concerns no other; everything else,
+    /// such as a full space, ends the work.
+    fn one(&mut self, path: &Path, stored: Result<Allocation, Error>) -> Result<()> {
+        match stored {
+            Ok(stored) => self.report.stored([(path, &stored)].into_iter()),
+            Err(error @ (Error::Io { .. } | Error::KindConflict { .. })) => {
+                self.report.failed(path, &error.to_string());
+                Ok(())
+            }
+            Err(error) => Err(error).with_context(|| printable_path(path)),
+        }
+    }
+
+    fn hold(&self) -> Hold<'_> {
+        self.name.map_or(Hold::Anonymous, Hold::Name)
+    }
+}

@@ -1,0 +1,201 @@
+//! What `put` says about its work: a row per object, a line per failure, a summary.
+
+use std::io;
+use std::path::Path;
+
+use anyhow::Result;
+use heapledger::{Allocation, ObjectId};
+use serde::Serialize;
+
+use super::exit;
+use super::progress::Progress;
+use super::render::{List, Output, Row};
+use super::table::Head;
+use super::text::{Sizes, counted, printable};
+
+/// The report of one `put`.
+pub struct Report<'a> {
+    /// None when whoever read the rows went away: that is no reason to store less.
+    rows: Option<List<'a, Stored>>,
+    progress: Progress,
+    totals: Totals,
+    quiet: bool,
+}
+
+#[derive(Default)]
+struct Totals {
+    stored: u64,
+    dedup: u64,
+    pieces: u64,
+    bytes: u64,
+    new_bytes: u64,
+    skipped: u64,
+    failed: u64,
+}
+
+impl<'a> Report<'a> {
+    /// A `quiet` one has rows and failures only.
+    pub fn new(output: &'a mut Output, quiet: bool) -> Self {
+        Self {
+            rows: Some(output.list()),
+            progress: Progress::new("storing"),
+            totals: Totals::default(),
+            quiet,
+        }
+    }
+
+    /// Objects whose transaction has been committed.
+    pub fn stored<'b>(&mut self, stored: impl Iterator<Item = (&'b Path, &'b Allocation)>) -> Result<()> {
+        let Self {
+            rows, progress, totals, ..
+        } = self;
+        let printed = progress.beside(|| {
+            let mut printed = Ok(());
+            for (path, allocation) in stored {
+                totals.add(allocation);
+                if let (Some(rows), Ok(())) = (rows.as_mut(), &printed) {
+                    printed = rows.row(&Stored::new(path, allocation));
+                }
+            }
+            printed.and_then(|()| rows.as_mut().map_or(Ok(()), List::flush))
+        });
+        self.go_on_without_reader(printed)
+    }
+
+    /// Something that was left out on purpose.
+    pub fn skipped(&mut self, path: &Path, why: &str) {
+        self.totals.skipped += 1;
+        if !self.quiet {
+            self.progress
+                .beside(|| exit::note(&format!("skipped {}: {why}", path.display())));
+        }
+    }
+
+    /// Something that cannot be stored.
+    pub fn failed(&mut self, path: &Path, why: &str) {
+        self.totals.failed += 1;
+        self.progress
+            .beside(|| exit::warn(&format!("{}: {why}", path.display())));
+    }
+
+    /// Shows how much has been stored so far.
+    pub fn show_progress(&mut self) {
+        self.progress.set(self.totals.bytes, 0);
+    }
+
+    /// Makes room for another bar.
+    pub fn hide_progress(&mut self) {
+        self.progress.hide();
+    }
+
+    /// Ends the list and prints the summary. Returns how many paths failed.
+    pub fn end(mut self, sizes: Sizes) -> Result<u64> {
+        self.progress.hide();
+        let ended = self.rows.take().map_or(Ok(()), List::end);
+        self.go_on_without_reader(ended)?;
+        if !self.quiet {
+            exit::note(&self.totals.summary(sizes));
+        }
+        Ok(self.totals.failed)
+    }
+
+    fn go_on_without_reader(&mut self, printed: io::Result<()>) -> Result<()> {
+        match printed {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.rows = None,
+            other => other?,
+        }
+        Ok(())
+    }
+}
+
+impl Totals {
+    fn add(&mut self, allocation: &Allocation) {
+        self.stored += 1;
+        self.bytes += allocation.size;
+        if allocation.dedup {
+            self.dedup += 1;
+        } else {
+            self.pieces += allocation.pieces;
+            self.new_bytes += allocation.size;
+        }
+    }
+
+    /// `stored 3 objects: 2 new in 5 pieces (1.2 MiB), 1 known already (3 B)`
+    fn summary(&self, sizes: Sizes) -> String {
+        let (stored, new) = (counted(self.stored, "object"), self.stored - self.dedup);
+        let (pieces, new_bytes) = (counted(self.pieces, "piece"), sizes.phrase(self.new_bytes));
+        let mut text = format!("stored {stored}: {new} new in {pieces} ({new_bytes})");
+        if self.dedup > 0 {
+            let known_bytes = sizes.phrase(self.bytes - self.new_bytes);
+            text.push_str(&format!(", {} known already ({known_bytes})", self.dedup));
+        }
+        if self.skipped > 0 {
+            text.push_str(&format!(", {} skipped", self.skipped));
+        }
+        if self.failed > 0 {
+            text.push_str(&format!(", {} failed", self.failed));
+        }
+        text
+    }
+}
+
+#[derive(Serialize)]
+struct Stored {
+    object_id: ObjectId,
+    path: String,
+    size: u64,
+    pieces: u64,
+    dedup: bool,
+}
+
+impl Stored {
+    fn new(path: &Path, allocation: &Allocation) -> Self {
+        let &Allocation {
+            id,
+            size,
+            pieces,
+            dedup,
+            ..
+        } = allocation;
+        // JSON and CSV are text; a path that is none loses what is not.
+        Self {
+            object_id: id,
+            path: path.to_string_lossy().into_owned(),
+            size,
+            pieces,
+            dedup,
+        }
+    }
+}
+
+impl Row for Stored {
+    const KEYS: &'static [&'static str] = &["object_id", "path", "size", "pieces", "dedup"];
+    // Lines as sha256sum prints them.
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![self.object_id.to_string(), printable(&self.path).into_owned()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_tells_new_from_known() {
+        let totals = Totals {
+            stored: 3,
+            dedup: 1,
+            pieces: 5,
+            bytes: 1539,
+            new_bytes: 1536,
+            skipped: 0,
+            failed: 2,
+        };
+        assert_eq!(
+            totals.summary(Sizes::Human),
+            "stored 3 objects: 2 new in 5 pieces (1.5 KiB), 1 known already (3 B), 2 failed"
+        );
+    }
+}

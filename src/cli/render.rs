@@ -1,0 +1,256 @@
+//! The answer of a command, as a table, JSON, NDJSON or CSV. Lists are written row by
+//! row, so a list of a million rows takes no more memory than a list of a thousand.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::table::{Head, Table};
+use super::text::Sizes;
+
+/// How to print the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned, for people
+    #[default]
+    Table,
+    /// One document: an object, or an array for a list
+    Json,
+    /// A JSON object per line
+    Ndjson,
+    /// Comma-separated, with a header
+    Csv,
+}
+
+/// What a list is made of. It serialises to the columns that it has in the schema.
+pub trait Row: Serialize {
+    /// The keys it serialises to, for the CSV header of a list without rows.
+    const KEYS: &'static [&'static str];
+    /// The columns of the table for people; none for plain lines.
+    const HEAD: &'static [Head];
+    /// The cells of those columns, safe to print on a terminal.
+    fn cells(&self, sizes: Sizes) -> Vec<String>;
+}
+
+/// Standard output, in the format asked for.
+pub struct Output {
+    format: Format,
+    sizes: Sizes,
+    out: BufWriter<Answer>,
+}
+
+impl Output {
+    pub fn new(format: Format, sizes: Sizes) -> Self {
+        Self {
+            format,
+            sizes,
+            out: BufWriter::new(Answer(io::stdout())),
+        }
+    }
+
+    /// Whether the answer is for people.
+    pub fn is_table(&self) -> bool {
+        self.format == Format::Table
+    }
+
+    /// Starts a list; it must be ended.
+    pub fn list<R: Row>(&mut self) -> List<'_, R> {
+        List {
+            table: Table::new(R::HEAD),
+            rows: 0,
+            output: self,
+            of: PhantomData,
+        }
+    }
+
+    /// One thing: `text` for people, `thing` for programs.
+    pub fn one(
+        &mut self,
+        thing: &impl Serialize,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Table => text(&mut self.out)?,
+            Format::Json => writeln!(self.out, "{}", serde_json::to_string_pretty(thing)?)?,
+            Format::Ndjson => writeln!(self.out, "{}", serde_json::to_string(thing)?)?,
+            Format::Csv => {
+                let record = Record::of(thing)?;
+                csv_line(&mut self.out, record.0.iter().map(|(key, _)| key.clone()))?;
+                csv_line(&mut self.out, record.cells())?;
+            }
+        }
+        self.out.flush()
+    }
+
+    /// Text for people, as it comes.
+    pub fn text(&mut self) -> &mut dyn Write {
+        &mut self.out
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Standard output, whose errors say that they are its own.
+struct Answer(Stdout);
+
+impl Write for Answer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(not_written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(not_written)
+    }
+}
+
+fn not_written(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write the answer: {error}"))
+}
+
+/// A list that is being written.
+pub struct List<'a, R> {
+    output: &'a mut Output,
+    table: Table,
+    rows: u64,
+    of: PhantomData<R>,
+}
+
+impl<R: Row> List<'_, R> {
+    /// Writes the next row, or keeps it until its neighbours have come.
+    pub fn row(&mut self, row: &R) -> io::Result<()> {
+        let first = self.rows == 0;
+        self.rows += 1;
+        let out = &mut self.output.out;
+        match self.output.format {
+            Format::Table => self.table.row(out, row.cells(self.output.sizes)),
+            Format::Json => write!(
+                out,
+                "{}{}",
+                if first { "[\n  " } else { ",\n  " },
+                serde_json::to_string(row)?
+            ),
+            Format::Ndjson => writeln!(out, "{}", serde_json::to_string(row)?),
+            Format::Csv => {
+                let record = Record::of(row)?;
+                if first {
+                    csv_line(out, record.0.iter().map(|(key, _)| key.clone()))?;
+                }
+                csv_line(out, record.cells())
+            }
+        }
+    }
+
+    /// Sends the rows written so far on their way.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.table.flush(&mut self.output.out)?;
+        self.output.flush()
+    }
+
+    /// Ends the list.
+    pub fn end(mut self) -> io::Result<()> {
+        let empty = self.rows == 0;
+        let out = &mut self.output.out;
+        match self.output.format {
+            Format::Table => self.table.end(out)?,
+            Format::Json => writeln!(out, "{}", if empty { "[]" } else { "\n]" })?,
+            Format::Csv if empty => csv_line(out, R::KEYS.iter().map(|&key| key.to_owned()))?,
+            Format::Ndjson | Format::Csv => {}
+        }
+        self.flush()
+    }
+}
+
+/// What a thing serialises to, in the order of its fields.
+struct Record(Vec<(String, Value)>);
+
+impl Record {
+    fn of(thing: &impl Serialize) -> io::Result<Self> {
+        Ok(serde_json::from_str(&serde_json::to_string(thing)?)?)
+    }
+
+    /// The values; what has parts of its own stays JSON.
+    fn cells(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(_, value)| match value {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Record;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Record(fields))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// One line of CSV, quoted where it must be.
+fn csv_line(out: &mut impl Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
+    let mut line = csv::Writer::from_writer(Vec::new());
+    line.write_record(cells)?;
+    let line = line.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    out.write_all(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_keeps_the_order_of_its_fields() {
+        #[derive(Serialize)]
+        struct Thing {
+            z: u64,
+            a: Option<&'static str>,
+            m: Vec<u8>,
+        }
+        let record = Record::of(&Thing {
+            z: 1,
+            a: None,
+            m: vec![2],
+        })
+        .unwrap();
+        assert_eq!(record.cells().collect::<Vec<_>>(), ["1", "", "[2]"]);
+        assert_eq!(
+            record.0.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+            ["z", "a", "m"]
+        );
+    }
+
+    #[test]
+    fn csv_is_quoted_where_it_must_be() {
+        let mut out = Vec::new();
+        csv_line(
+            &mut out,
+            ["a,b", "say \"x\"", "two\nlines", ""].map(String::from).into_iter(),
+        )
+        .unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\"a,b\",\"say \"\"x\"\"\",\"two\nlines\",\n"
+        );
+    }
+}

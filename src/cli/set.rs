@@ -1,0 +1,235 @@
+//! `heapledger set`
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use heapledger::{Hold, ObjectId};
+use serde::Serialize;
+use serde_json::{Number, Value};
+
+use super::context::Context;
+use super::exit::Outcome;
+use super::text::{preview, printable, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The kind is read off the value: 42 is an int, 4.2 a float, true a bool, null is none,
+{…} and […] are JSON, and everything else is a str. --as says otherwise.
+
+Examples:
+  heapledger set answer 42
+  heapledger set zip --as str 01234
+  heapledger set point '{\"x\": 1, \"y\": 2}'
+  heapledger set offset -- -x")]
+pub struct Args {
+    /// The name to bind; if it is bound already, it moves to this value
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// The value
+    #[arg(value_name = "VALUE", allow_negative_numbers = true)]
+    value: String,
+
+    /// What the value is
+    #[arg(long = "as", value_name = "KIND", value_enum)]
+    kind: Option<As>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum As {
+    Int,
+    Float,
+    Bool,
+    None,
+    Str,
+    Json,
+}
+
+#[derive(Serialize)]
+struct Set<'a> {
+    object_id: ObjectId,
+    name: &'a str,
+    kind: &'static str,
+    size: u64,
+    pieces: u64,
+    dedup: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let value = match args.kind {
+        Some(kind) => value_as(&args.value, kind),
+        None => value_of(&args.value),
+    };
+    let value = value.with_context(|| preview(&args.value, 60))?;
+    let stored = context.store()?.store(&value, Hold::Name(&args.name))?;
+    let set = Set {
+        object_id: stored.id,
+        name: &args.name,
+        kind: kind_of(&value),
+        size: stored.size,
+        pieces: stored.pieces,
+        dedup: stored.dedup,
+    };
+    context.output().one(&set, |out| {
+        writeln!(
+            out,
+            "{}  {} ({})",
+            short_id(set.object_id),
+            printable(set.name),
+            set.kind
+        )
+    })?;
+    Ok(Outcome::Fine)
+}
+
+/// The value that `text` spells.
+fn value_of(text: &str) -> Result<Value> {
+    let enclosed = |open, close| text.starts_with(open) && text.ends_with(close);
+    match text {
+        "true" | "True" => Ok(Value::Bool(true)),
+        "false" | "False" => Ok(Value::Bool(false)),
+        "null" | "None" => Ok(Value::Null),
+        _ if enclosed('{', '}') || enclosed('[', ']') => json(text).context("store it as text with --as str"),
+        _ if is_int(text) => int(text).context("store it as text with --as str"),
+        _ if is_float(text) => float(text).context("store it as text with --as str"),
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+/// The value that `text` spells, if it is of this kind.
+fn value_as(text: &str, kind: As) -> Result<Value> {
+    match (kind, text) {
+        (As::Str, _) => Ok(Value::String(text.to_owned())),
+        (As::Json, _) => json(text),
+        (As::Int, _) => int(text),
+        (As::Float, _) => float(text),
+        (As::Bool, "true" | "True") => Ok(Value::Bool(true)),
+        (As::Bool, "false" | "False") => Ok(Value::Bool(false)),
+        (As::Bool, _) => bail!("not a bool; write true or false"),
+        (As::None, "null" | "none" | "None" | "") => Ok(Value::Null),
+        (As::None, _) => bail!("not none; write null"),
+    }
+}
+
+/// An optional minus and digits. A leading zero says that it is a code and no number.
+fn is_int(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let leading_zero = digits.len() > 1 && digits.starts_with('0');
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && !leading_zero
+}
+
+/// Digits with a point or an exponent; not `nan`, `inf` or `1.2.3`.
+fn is_float(text: &str) -> bool {
+    let body = text.strip_prefix('-').unwrap_or(text);
+    let spelled = body
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
+    let leading_zero = body.starts_with('0') && body.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+    let starts = body.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    starts && spelled && !leading_zero && !is_int(text) && text.parse::<f64>().is_ok()
+}
+
+fn int(text: &str) -> Result<Value> {
+    if let Ok(number) = text.parse::<i64>() {
+        return Ok(number.into());
+    }
+    match text.parse::<u64>() {
+        Ok(number) => Ok(number.into()),
+        Err(_) if is_int(text) => bail!("an int goes from {} to {}", i64::MIN, u64::MAX),
+        Err(_) => bail!("not an int; write digits"),
+    }
+}
+
+fn float(text: &str) -> Result<Value> {
+    let number: f64 = text.parse().context("not a float; write 4.2 or 1e9")?;
+    let number = Number::from_f64(number).context("a float is finite, at most 1.8e308")?;
+    Ok(Value::Number(number))
+}
+
+fn json(text: &str) -> Result<Value> {
+    let value = serde_json::from_str(text).context("not JSON")?;
+    // serde_json reads an integer beyond 64 bits as the nearest float, without a word.
+    for (index, part) in text.replace("\\\\", "").replace("\\\"", "").split('"').enumerate() {
+        let outside_strings = index % 2 == 0;
+        let words = part.split(|sign: char| !(sign.is_ascii_alphanumeric() || "+-.".contains(sign)));
+        for word in words.filter(|word| outside_strings && is_int(word)) {
+            int(word)?;
+        }
+    }
+    Ok(value)
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "none",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) | Value::Object(_) => "json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_what_it_looks_like() {
+        for (text, kind) in [
+            ("42", "int"),
+            ("-7", "int"),
+            ("0", "int"),
+            ("18446744073709551615", "int"),
+            ("4.2", "float"),
+            ("-1e9", "float"),
+            (".5", "float"),
+            ("true", "bool"),
+            ("None", "none"),
+            ("{\"a\": [1]}", "json"),
+            ("[]", "json"),
+            ("[\"\\\"123456789012345678901234567890\\\\\", 1e30]", "json"),
+            ("[draft] plan", "str"),
+            ("007", "str"),
+            ("00.5", "str"),
+            ("1.2.3", "str"),
+            ("2026-01-31", "str"),
+            ("nan", "str"),
+            ("inf", "str"),
+            ("-", "str"),
+            ("e5", "str"),
+            ("+49123", "str"),
+            ("", "str"),
+            ("hello", "str"),
+        ] {
+            assert_eq!(kind_of(&value_of(text).unwrap()), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_kept_exactly_is_refused() {
+        for text in [
+            "123456789012345678901234567890",
+            "[1,-99999999999999999999]",
+            "1e999",
+            "{\"a\":1,}",
+        ] {
+            assert!(value_of(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_kind_that_was_asked_for_is_what_is_stored_or_nothing_is() {
+        assert_eq!(kind_of(&value_as("42", As::Str).unwrap()), "str");
+        assert_eq!(kind_of(&value_as("42", As::Float).unwrap()), "float");
+        for (text, kind) in [
+            ("x", As::Int),
+            ("x", As::Float),
+            ("nan", As::Float),
+            ("1", As::Bool),
+            ("0", As::None),
+            ("x", As::Json),
+        ] {
+            assert!(value_as(text, kind).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `heapledger show`
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use heapledger::{EntryInfo, Ledger, Name, ObjectInfo};
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::Outcome;
+use super::ledger::with_object;
+use super::render::Row;
+use super::table::Table;
+use super::text::{Sizes, counted, preview, printable, time};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger show greeting
+  heapledger show 2cf24dba5fb0 --format json")]
+pub struct Args {
+    /// A name, an object id, or the first 6 or more digits of one
+    #[arg(value_name = "ID|NAME")]
+    object: String,
+}
+
+/// A row of the view `objects`, with the rows of `names` and `ledger` that belong to it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    object: ObjectInfo,
+    bindings: Vec<Binding>,
+    ledger: Vec<EntryInfo>,
+}
+
+#[derive(Serialize)]
+struct Binding {
+    name: String,
+    bound_at: i64,
+}
+
+/// Pieces that are listed; `ledger` lists all.
+const PIECES: usize = 16;
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let id = memory.find(&args.object)?;
+    let entries: Vec<Ledger> = memory.ledger(&id)?;
+    let shown = Shown {
+        object: memory.object_info(&id)?,
+        bindings: memory.names(&id)?.into_iter().map(Binding::from).collect(),
+        ledger: entries.iter().map(|entry| with_object(entry, &id)).collect(),
+    };
+    context.output().one(&shown, |out| text(out, &shown, context.sizes()))?;
+    Ok(Outcome::Fine)
+}
+
+impl From<Name> for Binding {
+    fn from(name: Name) -> Self {
+        Self {
+            name: name.name,
+            bound_at: name.bound_at,
+        }
+    }
+}
+
+fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
+    let Shown {
+        object,
+        bindings,
+        ledger,
+    } = shown;
+    writeln!(out, "object   {}", object.object_id)?;
+    writeln!(out, "space    {}", printable(&object.space))?;
+    match &object.type_name {
+        Some(name) => writeln!(out, "kind     {} ({})", object.kind, printable(name))?,
+        None => writeln!(out, "kind     {}", object.kind)?,
+    }
+    writeln!(
+        out,
+        "size     {} in {}",
+        sizes.phrase(object.size),
+        counted(object.pieces, "piece")
+    )?;
+    writeln!(out, "created  {}", object.created)?;
+    if object.held {
+        writeln!(out, "held     by an allocation without a name")?;
+    }
+    for binding in bindings {
+        writeln!(
+            out,
+            "name     {}, bound {}",
+            printable(&binding.name),
+            time(binding.bound_at)
+        )?;
+    }
+    if let Some(value) = &object.value {
+        writeln!(out, "value    {}", preview(value, 1000))?;
+    }
+    placement(out, ledger, sizes)
+}
+
+fn placement(out: &mut dyn Write, ledger: &[EntryInfo], sizes: Sizes) -> io::Result<()> {
+    if ledger.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut table = Table::new(EntryInfo::HEAD);
+    for entry in ledger.iter().take(PIECES) {
+        table.row(out, entry.cells(sizes))?;
+    }
+    table.end(out)?;
+    match ledger.len().saturating_sub(PIECES) {
+        0 => Ok(()),
+        more => writeln!(
+            out,
+            "… and {}; `heapledger ledger` lists them all",
+            counted(more as u64, "more piece")
+        ),
+    }
+}

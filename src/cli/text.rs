@@ -1,0 +1,119 @@
+//! Text for people: sizes, counts, and strings that are safe on a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::path::Path;
+
+use bytesize::ByteSize;
+use jiff::Timestamp;
+
+/// How tables show sizes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizes {
+    /// `1.5 MiB`
+    Human,
+    /// `1572864`
+    Exact,
+}
+
+impl Sizes {
+    /// A number of bytes, in a column that is all bytes.
+    pub fn cell(self, bytes: impl TryInto<u64>) -> String {
+        let bytes = bytes.try_into().unwrap_or_default();
+        match self {
+            Self::Human => ByteSize::b(bytes).display().iec().to_string(),
+            Self::Exact => bytes.to_string(),
+        }
+    }
+
+    /// A number of bytes in a sentence.
+    pub fn phrase(self, bytes: impl TryInto<u64>) -> String {
+        match self {
+            Self::Human => self.cell(bytes),
+            Self::Exact => counted(bytes, "byte"),
+        }
+    }
+}
+
+/// `1 piece`, `2 pieces`.
+pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
+    let number = number.try_into().unwrap_or_default();
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+/// Microseconds since 1970 as `2026-01-31T12:00:00Z`.
+pub fn time(micros: i64) -> String {
+    let Ok(time) = Timestamp::from_microsecond(micros) else {
+        return micros.to_string();
+    };
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// `text` with what a terminal would obey, or show out of order, escaped.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_unsafe(character) {
+            out.extend(character.escape_default());
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A path, as it may be shown on a terminal.
+pub fn printable_path(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}
+
+/// At most `width` characters of `text`, as they may be shown on a terminal.
+pub fn preview(text: &str, width: usize) -> String {
+    match text.char_indices().nth(width) {
+        None => printable(text).into_owned(),
+        Some((end, _)) => format!("{}…", printable(text.get(..end).unwrap_or_default())),
+    }
+}
+
+/// The first digits of an object id: enough to tell objects apart, short enough to read.
+pub fn short_id(id: impl Display) -> String {
+    id.to_string().chars().take(12).collect()
+}
+
+/// Controls, and the marks that are invisible or turn the direction of the text.
+fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_nothing_that_is_printed() {
+        assert_eq!(printable("plain ünïcode 名"), "plain ünïcode 名");
+        assert_eq!(printable("\x1b[31mred\n"), "\\u{1b}[31mred\\n");
+        assert_eq!(printable("a\u{202e}b\u{9b}"), "a\\u{202e}b\\u{9b}");
+    }
+
+    #[test]
+    fn a_preview_never_cuts_a_character() {
+        assert_eq!(preview("ünïcode", 3), "ünï…");
+        assert_eq!(preview("abc", 3), "abc");
+    }
+
+    #[test]
+    fn sizes_and_counts_read_well() {
+        assert_eq!(Sizes::Human.cell(1_572_864u64), "1.5 MiB");
+        assert_eq!(Sizes::Human.cell(512i64), "512 B");
+        assert_eq!(Sizes::Exact.phrase(1u64), "1 byte");
+        assert_eq!(counted(2u64, "piece"), "2 pieces");
+        assert_eq!(time(1_000_000), "1970-01-01T00:00:01Z");
+    }
+}

@@ -1,0 +1,301 @@
+//! Everything that can go wrong, each with what to do about it.
+
+use std::path::PathBuf;
+
+use crate::value::{Kind, ObjectId};
+
+/// The result of every fallible call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong. Whatever it was, the file is as it was before the call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The object is larger than the bytes that are free.
+    #[error(
+        "out of memory: {} bytes needed, {} of {} free; free objects, or make the space larger with resize",
+        grouped(*needed), grouped(*available), grouped(*max_mem)
+    )]
+    OutOfMemory {
+        /// Bytes that the object takes.
+        needed: u64,
+        /// Bytes that are free.
+        available: u64,
+        /// Bytes of the whole space.
+        max_mem: u64,
+    },
+    /// A parent has no room to carve another child from.
+    #[error("no room for another {child} in {parent}: all of its {} bytes are reserved", grouped(*max_mem))]
+    NoRoom {
+        /// What was to be carved: `arena`, `pool` or `block`.
+        child: &'static str,
+        /// Where: `space main`, `arena 3`, `pool 7`.
+        parent: String,
+        /// Bytes of the parent.
+        max_mem: u64,
+    },
+    /// No object has this id.
+    #[error("no object {id} in space {space}; `heapledger ls` lists the objects there are")]
+    NotStored {
+        /// The id that was asked for.
+        id: ObjectId,
+        /// The space that was searched.
+        space: String,
+    },
+    /// No object has an id that starts so, and no name is spelled so.
+    #[error("no object and no name {text:?} in space {space}; `heapledger ls` lists the objects there are")]
+    UnknownReference {
+        /// What was asked for.
+        text: String,
+        /// The space that was searched.
+        space: String,
+    },
+    /// Several ids start with these digits.
+    #[error("{text} is the start of {count} object ids; give more digits")]
+    AmbiguousPrefix {
+        /// The digits given.
+        text: String,
+        /// How many ids start so.
+        count: usize,
+    },
+    /// The name is not bound.
+    #[error("no name {name:?} in space {space}")]
+    UnknownName {
+        /// The name that was asked for.
+        name: String,
+        /// The space that was searched.
+        space: String,
+    },
+    /// A name must be 1 to 4,096 bytes of text.
+    #[error("a name of {length} bytes cannot be bound: a name has 1 to 4,096 bytes")]
+    BadName {
+        /// Bytes of the name given.
+        length: usize,
+    },
+    /// The name of a space must be 1 to 255 bytes of text.
+    #[error("a space cannot have a name of {length} bytes: it has 1 to 255")]
+    BadSpaceName {
+        /// Bytes of the name given.
+        length: usize,
+    },
+    /// No such row.
+    #[error("no {what} {id} in space {space}; `heapledger tree` shows what there is")]
+    UnknownRow {
+        /// `arena`, `pool` or `block`.
+        what: &'static str,
+        /// Its id.
+        id: i64,
+        /// The space that was searched.
+        space: String,
+    },
+    /// The space has no class with such blocks.
+    #[error("no size class with blocks of {block_size} bytes; this space has {}", list(known))]
+    UnknownClass {
+        /// What was asked for, in bytes.
+        block_size: u64,
+        /// The block sizes of the space.
+        known: Vec<u64>,
+    },
+    /// The object has names, and so is in use.
+    #[error("object {id} is named {}; unbind the names first, or force it", quoted(names))]
+    Named {
+        /// The object.
+        id: ObjectId,
+        /// Its names.
+        names: Vec<String>,
+    },
+    /// The id is taken by an object of another kind.
+    #[error(
+        "object {id} is stored already, as {stored} where {wanted} was to be stored; its content spells the other kind's encoding"
+    )]
+    KindConflict {
+        /// The id of both.
+        id: ObjectId,
+        /// The kind that is stored.
+        stored: Kind,
+        /// The kind that was to be stored.
+        wanted: Kind,
+    },
+    /// The object is not of the type asked for.
+    #[error("object {id} is stored as {stored} and cannot be read as {wanted}: {why}")]
+    WrongType {
+        /// The object.
+        id: ObjectId,
+        /// Its kind, and for JSON the name of the type.
+        stored: String,
+        /// The Rust type that was asked for.
+        wanted: &'static str,
+        /// What does not fit.
+        why: String,
+    },
+    /// The value has no exact encoding.
+    #[error("a value of type {type_name} cannot be stored exactly: {why}")]
+    NotStorable {
+        /// The Rust type.
+        type_name: &'static str,
+        /// What cannot be encoded.
+        why: String,
+    },
+    /// Not 64 hexadecimal digits.
+    #[error("{text:?} is no object id: an id has 64 hexadecimal digits")]
+    BadObjectId {
+        /// What was given.
+        text: String,
+    },
+    /// Sizes that do not fit each other.
+    #[error("bad geometry: {why}")]
+    BadGeometry {
+        /// Which rule is broken.
+        why: String,
+    },
+    /// A space must have room, and SQLite counts to 2⁶³ − 1.
+    #[error("max_mem of {max_mem} bytes: a space has from 1 to {} bytes", i64::MAX)]
+    BadMaxMem {
+        /// What was given, in bytes.
+        max_mem: u64,
+    },
+    /// The space cannot shrink below what its arenas reserve.
+    #[error(
+        "space {space} cannot shrink to {} bytes: its arenas reserve {}; free objects and collect garbage first",
+        grouped(*max_mem), grouped(*reserved)
+    )]
+    CannotShrink {
+        /// The space.
+        space: String,
+        /// The size that was asked for.
+        max_mem: u64,
+        /// Bytes that arenas reserve.
+        reserved: u64,
+    },
+    /// The space is there already, and is never changed by opening or making it.
+    #[error("space {space} exists already in {}: {why}", path.display())]
+    SpaceExists {
+        /// The space.
+        space: String,
+        /// The file.
+        path: PathBuf,
+        /// What was asked for that it is not.
+        why: String,
+    },
+    /// The file has no such space.
+    #[error("no space {space:?} in {}; it has {}", path.display(), quoted(known))]
+    UnknownSpace {
+        /// The space that was asked for.
+        space: String,
+        /// The file.
+        path: PathBuf,
+        /// The spaces it has.
+        known: Vec<String>,
+    },
+    /// There is no file to read.
+    #[error("no heap at {}; `heapledger init` or `heapledger put` makes one, --db or DATABASE_URL names another", path.display())]
+    NoFile {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is something else, and was left alone.
+    #[error("{} is not a heapledger file: {why}; it was left untouched", path.display())]
+    NotAHeap {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        why: String,
+    },
+    /// A later heapledger wrote the file.
+    #[error("{} has schema version {found}, and this heapledger knows up to {known}; update heapledger. The file was left untouched", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// Another writer did not finish in time.
+    #[error(
+        "the heap is busy: another writer held it for longer than {waited_ms} ms; try again, or wait longer with busy_timeout"
+    )]
+    Busy {
+        /// How long this call waited, in milliseconds.
+        waited_ms: u64,
+    },
+    /// The file was opened for reading.
+    #[error("the heap is open for reading only")]
+    ReadOnly,
+    /// The file contradicts itself.
+    #[error("damaged: {what}; `heapledger check` lists all that is wrong")]
+    Damaged {
+        /// What was found.
+        what: String,
+    },
+    /// A source or target of bytes failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// SQLite refused a statement or could not be reached.
+    #[error("{what}: {source}")]
+    Database {
+        /// What was being done.
+        what: &'static str,
+        /// What SQLite said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A batch went on after a call that had failed half-way.
+    #[error(
+        "a call of the batch failed half-way, and the batch went on: it was undone as a whole; return the call's error"
+    )]
+    BatchFailed,
+    /// The group of writers that shared a transaction could not commit.
+    #[error("the shared commit failed: {why}")]
+    CommitFailed {
+        /// What SQLite said to the writer that committed.
+        why: String,
+    },
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(source: diesel::result::Error) -> Self {
+        Self::Database {
+            what: "the database refused",
+            source: Box::new(source),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+fn list(sizes: &[u64]) -> String {
+    let sizes: Vec<_> = sizes.iter().map(|&size| grouped(size)).collect();
+    sizes.join(", ")
+}
+
+/// Names as they may be shown on a terminal: quoted, control characters escaped.
+fn quoted(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".into();
+    }
+    let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    names.join(", ")
+}

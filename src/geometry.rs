@@ -1,0 +1,193 @@
+//! The sizes of a space: its arena and its ladder of size classes.
+
+use bytesize::ByteSize;
+
+use crate::error::{Error, Result};
+
+/// One rung of the ladder: the size of a block and of the pools that hold such blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct SizeClass {
+    /// Bytes of a block.
+    pub block_size: u64,
+    /// Bytes of a pool; a whole number of blocks.
+    pub pool_size: u64,
+}
+
+/// Arena size and size classes of a space, fixed when the space is made.
+///
+/// The shape is CPython's (`Objects/obmalloc.c`): arenas hold pools, a pool holds
+/// blocks of one size class.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Geometry {
+    arena_size: u64,
+    max_pieces: u64,
+    classes: Vec<SizeClass>,
+}
+
+const KIB: u64 = 1024;
+
+impl Geometry {
+    /// Arenas of 256 KiB and three classes: small (512 B), medium (4 KiB) and large
+    /// (32 KiB), eight blocks to a pool. An object goes to the smallest class in
+    /// which it takes at most four blocks.
+    pub fn standard() -> Self {
+        let class = |block_size| SizeClass {
+            block_size,
+            pool_size: 8 * block_size,
+        };
+        Self {
+            arena_size: 256 * KIB,
+            max_pieces: 4,
+            classes: vec![class(512), class(4 * KIB), class(32 * KIB)],
+        }
+    }
+
+    /// The small class alone: the original design block for block (512 / 4096 / 262144).
+    pub fn classic() -> Self {
+        Self {
+            arena_size: 256 * KIB,
+            max_pieces: 4,
+            classes: vec![SizeClass {
+                block_size: 512,
+                pool_size: 4 * KIB,
+            }],
+        }
+    }
+
+    /// A ladder of your own. `max_pieces` is how many blocks an object may take in a
+    /// class before it goes to the next larger one.
+    ///
+    /// # Errors
+    /// [`Error::BadGeometry`] unless block sizes rise, every pool is a whole number of
+    /// its blocks, and every arena is a whole number of each kind of pool.
+    pub fn new(arena_size: u64, max_pieces: u64, classes: Vec<SizeClass>) -> Result<Self> {
+        let refuse = |why: String| Err(Error::BadGeometry { why });
+        if classes.is_empty() || max_pieces == 0 {
+            return refuse("at least one size class and one piece are needed".into());
+        }
+        if arena_size > i64::MAX as u64 {
+            return refuse(format!("an arena of {arena_size} bytes is more than SQLite can count"));
+        }
+        for class in &classes {
+            let SizeClass { block_size, pool_size } = *class;
+            if block_size == 0 || pool_size == 0 || pool_size % block_size != 0 {
+                return refuse(format!(
+                    "a pool of {pool_size} bytes is no whole number of blocks of {block_size} bytes"
+                ));
+            }
+            if block_size > MAX_BLOCK {
+                return refuse(format!(
+                    "a block of {block_size} bytes is over the limit of {}",
+                    ByteSize::b(MAX_BLOCK)
+                ));
+            }
+            if arena_size == 0 || !arena_size.is_multiple_of(pool_size) {
+                return refuse(format!(
+                    "an arena of {arena_size} bytes is no whole number of pools of {pool_size} bytes"
+                ));
+            }
+        }
+        if !classes.is_sorted_by(|a, b| a.block_size < b.block_size) {
+            return refuse("block sizes must rise from class to class".into());
+        }
+        Ok(Self {
+            arena_size,
+            max_pieces,
+            classes,
+        })
+    }
+
+    /// The same ladder with arenas of another size.
+    ///
+    /// # Errors
+    /// [`Error::BadGeometry`] if the arena is no whole number of each kind of pool.
+    pub fn with_arena_size(self, arena_size: u64) -> Result<Self> {
+        Self::new(arena_size, self.max_pieces, self.classes)
+    }
+
+    /// Bytes of an arena.
+    pub fn arena_size(&self) -> u64 {
+        self.arena_size
+    }
+
+    /// How many blocks an object may take in a class before it goes to the next.
+    pub fn max_pieces(&self) -> u64 {
+        self.max_pieces
+    }
+
+    /// The size classes, smallest first.
+    pub fn classes(&self) -> &[SizeClass] {
+        &self.classes
+    }
+
+    /// The class in which an object of `size` bytes is placed first.
+    pub fn class_for(&self, size: u64) -> usize {
+        self.classes
+            .iter()
+            .position(|class| size.div_ceil(class.block_size) <= self.max_pieces)
+            .unwrap_or(self.classes.len() - 1)
+    }
+
+    /// The class with blocks of `block_size` bytes.
+    ///
+    /// # Errors
+    /// [`Error::UnknownClass`], which names the classes there are.
+    pub fn class_of_block_size(&self, block_size: u64) -> Result<usize> {
+        let found = self.classes.iter().position(|class| class.block_size == block_size);
+        found.ok_or_else(|| Error::UnknownClass {
+            block_size,
+            known: self.classes.iter().map(|class| class.block_size).collect(),
+        })
+    }
+}
+
+impl Default for Geometry {
+    fn default() -> Self {
+        Self::standard()
+    }
+}
+
+/// A piece is one BLOB, and SQLite's default limit for one is 1 GB.
+const MAX_BLOCK: u64 = 256 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_goes_to_the_smallest_class_that_takes_few_pieces() {
+        let geometry = Geometry::standard();
+        let block_size = |size| geometry.classes()[geometry.class_for(size)].block_size;
+        assert_eq!(block_size(0), 512);
+        assert_eq!(block_size(2048), 512);
+        assert_eq!(block_size(2049), 4096);
+        assert_eq!(block_size(16384), 4096);
+        assert_eq!(block_size(16385), 32768);
+        assert_eq!(block_size(u64::MAX), 32768);
+    }
+
+    #[test]
+    fn the_built_in_ladders_follow_their_own_rules() {
+        for built_in in [Geometry::standard(), Geometry::classic()] {
+            let same = Geometry::new(built_in.arena_size, built_in.max_pieces, built_in.classes.clone());
+            assert_eq!(same.unwrap(), built_in);
+        }
+    }
+
+    #[test]
+    fn a_ladder_that_does_not_fit_is_refused() {
+        let class = |block_size, pool_size| SizeClass { block_size, pool_size };
+        for (arena, pieces, classes) in [
+            (4096, 4, vec![]),
+            (4096, 0, vec![class(512, 4096)]),
+            (4096, 4, vec![class(0, 4096)]),
+            (4096, 4, vec![class(500, 4096)]),
+            (4097, 4, vec![class(512, 4096)]),
+            (0, 4, vec![class(512, 4096)]),
+            (8192, 4, vec![class(1024, 4096), class(512, 4096)]),
+            (u64::MAX, 4, vec![class(1, 1)]),
+        ] {
+            assert!(Geometry::new(arena, pieces, classes).is_err());
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A bounded, persistent heap in one SQLite file, whose every byte is accounted for by
+//! a row that plain SQL can read.
+//!
+//! Objects are identified by their content, split across blocks, and placed the way
+//! CPython places its own: arena → pool → block. [`MemManager`] is the service; the
+//! file is open to any SQL tool, and the command `heapledger` looks into it.
+//!
+//! ```
+//! use heapledger::{Error, MemManager};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("heap.db");
+//! let memory = MemManager::options().max_mem(64 * 1024).open(path)?;
+//!
+//! // Any value that serde can serialise, and any bytes.
+//! let id = memory.allocate(&("point", [1, 2]))?;
+//! let raw = memory.allocate_bytes(&[7; 3000])?;
+//! assert_eq!(memory.get::<(String, [i32; 2])>(&id)?, ("point".to_owned(), [1, 2]));
+//! assert_eq!(memory.get_bytes(&raw)?.len(), 3000);
+//!
+//! // The same value again is stored once.
+//! assert_eq!(memory.allocate_bytes(&[7; 3000])?, raw);
+//! assert_eq!(memory.stats()?.dedup_hits, 1);
+//!
+//! // The bound is hard: it refuses, and nothing has changed.
+//! let refused = memory.allocate_bytes(&[0; 100_000]);
+//! assert!(matches!(refused, Err(Error::OutOfMemory { needed: 100_000, .. })));
+//!
+//! // The bytes are where the ledger says, and the books balance.
+//! assert_eq!(memory.ledger(&raw)?.iter().map(|entry| entry.allocated_mem).sum::<i64>(), 3000);
+//! assert!(memory.check()?.is_empty());
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # How it works
+//!
+//! | layer | what it does |
+//! | --- | --- |
+//! | [`MemManager`] | units of work: allocate, free, bind, collect |
+//! | placement | pure decisions: which block, or which carving, comes next |
+//! | triggers | pure functions over every row change: free flags, totals, counters |
+//! | store | the only code that sees a connection; writes go through the triggers |
+
+mod error;
+mod geometry;
+mod manager;
+mod models;
+mod placement;
+mod store;
+mod triggers;
+mod value;
+
+pub use error::{Error, Result};
+pub use geometry::{Geometry, SizeClass};
+pub use manager::{
+    Allocation, Batch, CheckOptions, ClassStats, Collected, Entries, Freed, Hold, MemManager, ObjectReader, Objects,
+    Options, Snapshot, Stats,
+};
+pub use models::{
+    Arena, ArenaId, Block, BlockId, KindTotals, Ledger, LedgerId, MemRam, MemRamId, Name, Pool, PoolId,
+    SizeClassTotals, StoredObject, StoredObjectId,
+};
+pub use store::Durability;
+pub use store::queries::audit::{Bucket, Violation};
+pub use store::queries::entries::{EntryInfo, Piece};
+pub use store::queries::objects::ObjectInfo;
+pub use value::{Hasher, Kind, ObjectId};

@@ -1,0 +1,217 @@
+//! Storing values.
+
+use std::fs::File;
+use std::io::Read;
+
+use serde::Serialize;
+
+use super::place::Source;
+use super::spool::Spooled;
+use super::{MemManager, names, now, place, unsigned};
+use crate::error::{Error, Result};
+use crate::models::{NewStoredObject, StoredObject};
+use crate::store::change::Change;
+use crate::store::{WriteTx, queries};
+use crate::value::{Encoded, Kind, ObjectId};
+
+/// What keeps an object alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold<'a> {
+    /// The anonymous hold, which [`MemManager::free`] lets go.
+    Anonymous,
+    /// A name, which is bound to the object.
+    Name(&'a str),
+}
+
+/// What an allocation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Allocation {
+    /// The object's id.
+    #[serde(rename = "object_id")]
+    pub id: ObjectId,
+    /// Bytes of content.
+    pub size: u64,
+    /// Ledger entries that hold it.
+    pub pieces: u64,
+    /// Whether the content was stored already, and nothing was written again.
+    pub dedup: bool,
+}
+
+impl MemManager {
+    /// Stores a value and takes the anonymous hold of it. The same value again is a
+    /// dedup hit and stores nothing. O(size + log n).
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] exactly if the encoded value is larger than the free
+    /// bytes; [`Error::NotStorable`] if it has no exact encoding;
+    /// [`Error::KindConflict`]; [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`].
+    #[doc(alias = "allocate_memory_for_object")]
+    #[doc(alias = "store_object")]
+    pub fn allocate<T: Serialize + ?Sized>(&self, value: &T) -> Result<ObjectId> {
+        Ok(self.store(value, Hold::Anonymous)?.id)
+    }
+
+    /// Stores bytes; the id is what `sha256sum` prints. Otherwise like [`Self::allocate`].
+    pub fn allocate_bytes(&self, content: &[u8]) -> Result<ObjectId> {
+        Ok(self.store_bytes(content, Hold::Anonymous)?.id)
+    }
+
+    /// Stores all bytes of a reader of unknown length, in constant memory: what does
+    /// not fit in 1 MiB is spooled to a temporary file beside the heap first.
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails; nothing is stored then.
+    pub fn allocate_from(&self, reader: impl Read) -> Result<ObjectId> {
+        Ok(self.store_from(reader, Hold::Anonymous)?.id)
+    }
+
+    /// Like [`Self::allocate`], held by `hold`, with what was done.
+    pub fn store<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
+        let encoded = Encoded::of(value)?;
+        self.write(|tx| store(tx, &encoded, hold))
+    }
+
+    /// Like [`Self::allocate_bytes`], held by `hold`, with what was done.
+    pub fn store_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+        let encoded = Encoded::bytes(content);
+        // Hashed before the writer's turn: others may write meanwhile.
+        let id = encoded.object_id();
+        self.write(|tx| store_as(tx, &encoded, id, hold))
+    }
+
+    /// Like [`Self::allocate_from`], held by `hold`, with what was done.
+    pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+        let memram = self.memram()?;
+        let mut spooled = Spooled::read(reader, self.path(), &memram)?;
+        self.write(|tx| store_spooled(tx, &mut spooled, hold))
+    }
+
+    /// Stores a file: reads it once to find its id, and again to store it, so that
+    /// nothing is spooled. Otherwise like [`Self::store_from`].
+    ///
+    /// # Errors
+    /// Also [`Error::Io`] if the file changes between the two.
+    pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+        let mut spooled = Spooled::file(file)?;
+        self.write(|tx| store_spooled(tx, &mut spooled, hold))
+    }
+
+    /// Runs a unit of work.
+    pub(super) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        self.inner.writer.as_ref().ok_or(Error::ReadOnly)?.write(work)
+    }
+}
+
+pub(super) fn store(tx: &mut WriteTx<'_>, encoded: &Encoded<'_>, hold: Hold<'_>) -> Result<Allocation> {
+    store_as(tx, encoded, encoded.object_id(), hold)
+}
+
+pub(super) fn store_as(
+    tx: &mut WriteTx<'_>,
+    encoded: &Encoded<'_>,
+    id: ObjectId,
+    hold: Hold<'_>,
+) -> Result<Allocation> {
+    let what = Content {
+        id,
+        kind: encoded.kind,
+        type_name: encoded.type_name.as_deref(),
+        size: encoded.content.len() as u64,
+    };
+    allocate(tx, &what, hold, &mut &*encoded.content)
+}
+
+fn store_spooled(tx: &mut WriteTx<'_>, spooled: &mut Spooled<'_>, hold: Hold<'_>) -> Result<Allocation> {
+    let what = Content {
+        id: spooled.id(),
+        kind: Kind::Bytes,
+        type_name: None,
+        size: spooled.size(),
+    };
+    allocate(tx, &what, hold, spooled)
+}
+
+/// What is to be stored, without its bytes.
+struct Content<'a> {
+    id: ObjectId,
+    kind: Kind,
+    type_name: Option<&'a str>,
+    size: u64,
+}
+
+/// The unit of work of every allocation: dedup, bound, object, pieces, hold.
+fn allocate(tx: &mut WriteTx<'_>, what: &Content<'_>, hold: Hold<'_>, source: &mut dyn Source) -> Result<Allocation> {
+    if let Hold::Name(name) = hold {
+        names::validate(name)?;
+    }
+    let hex = what.id.to_hex();
+    let (max_mem, available) = tx.capacity()?;
+    if what.size > unsigned(available) {
+        let space = tx.space();
+        return match tx.read_objects(|conn| queries::objects::find(conn, space, &hex))? {
+            Some(object) => dedup(tx, what, &object, hold),
+            None => Err(Error::OutOfMemory {
+                needed: what.size,
+                available: unsigned(available),
+                max_mem: unsigned(max_mem),
+            }),
+        };
+    }
+    let object = NewStoredObject {
+        id: tx.next_object_id()?,
+        memram_id: tx.space(),
+        object_id: &hex,
+        kind: what.kind.as_str(),
+        type_name: what.type_name,
+        size: what.size as i64,
+        held: hold == Hold::Anonymous,
+        created_at: now(),
+    };
+    let key = object.id;
+    if !tx.apply(Change::ObjectStored(object))? {
+        let space = tx.space();
+        let object = tx.read_objects(|conn| queries::objects::find(conn, space, &hex))?;
+        let object = object.ok_or_else(|| Error::Damaged {
+            what: format!("object {hex} is taken and cannot be found"),
+        })?;
+        return dedup(tx, what, &object, hold);
+    }
+    let pieces = tx.whole(|tx| {
+        let pieces = place::place(tx, key, what.size, source)?;
+        if let Hold::Name(name) = hold {
+            names::bind(tx, name, key)?;
+        }
+        Ok(pieces)
+    })?;
+    Ok(Allocation {
+        id: what.id,
+        size: what.size,
+        pieces,
+        dedup: false,
+    })
+}
+
+fn dedup(tx: &mut WriteTx<'_>, what: &Content<'_>, object: &StoredObject, hold: Hold<'_>) -> Result<Allocation> {
+    if object.kind != what.kind.as_str() {
+        return Err(Error::KindConflict {
+            id: what.id,
+            stored: Kind::from_name(&object.kind).unwrap_or(Kind::Bytes),
+            wanted: what.kind,
+        });
+    }
+    tx.apply(Change::DedupHit { object })?;
+    match hold {
+        Hold::Anonymous if !object.held => {
+            tx.apply(Change::Held { object: object.id })?;
+        }
+        Hold::Anonymous => {}
+        Hold::Name(name) => names::bind(tx, name, object.id)?,
+    }
+    let pieces = tx.read_pending(|conn| queries::entries::count(conn, object.id))?;
+    Ok(Allocation {
+        id: what.id,
+        size: what.size,
+        pieces: unsigned(pieces),
+        dedup: true,
+    })
+}

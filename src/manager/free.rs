@@ -1,0 +1,88 @@
+//! Freeing objects.
+
+use serde::Serialize;
+
+use super::{MemManager, unsigned};
+use crate::error::{Error, Result};
+use crate::models::StoredObject;
+use crate::store::change::Change;
+use crate::store::{WriteTx, queries};
+use crate::value::ObjectId;
+
+/// An object that is gone, and what it gave back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Freed {
+    /// Its id.
+    #[serde(rename = "object_id")]
+    pub id: ObjectId,
+    /// Bytes of content.
+    pub size: u64,
+    /// Ledger entries that held it.
+    pub pieces: u64,
+    /// Names that went with it.
+    pub names: Vec<String>,
+}
+
+impl MemManager {
+    /// Frees an object: its bytes leave their blocks, which have room again. The blocks
+    /// stay until [`Self::collect_garbage`]. O(pieces · log n).
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object.
+    #[doc(alias = "free_memory_for_object")]
+    pub fn free(&self, id: &ObjectId) -> Result<Freed> {
+        self.write(|tx| free(tx, self.space(), id, false))
+    }
+
+    /// Frees an object and all its names.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`].
+    pub fn force_free(&self, id: &ObjectId) -> Result<Freed> {
+        self.write(|tx| free(tx, self.space(), id, true))
+    }
+}
+
+/// The object with this id, or the error that says there is none.
+pub(super) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
+    let key = tx.space();
+    let object = tx.read_objects(|conn| queries::objects::find(conn, key, &id.to_hex()))?;
+    object.ok_or_else(|| Error::NotStored {
+        id: *id,
+        space: space.to_owned(),
+    })
+}
+
+pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
+    let object = find(tx, space, id)?;
+    let names = tx.read_objects(|conn| queries::names::of_object(conn, object.id))?;
+    let names: Vec<_> = names.into_iter().map(|name| name.name).collect();
+    if !(names.is_empty() || force) {
+        return Err(Error::Named { id: *id, names });
+    }
+    tx.whole(|tx| {
+        for name in &names {
+            tx.apply(Change::NameUnbound { name })?;
+        }
+        remove(tx, object, *id, names)
+    })
+}
+
+/// Removes an object that nothing holds.
+pub(super) fn remove(tx: &mut WriteTx<'_>, object: StoredObject, id: ObjectId, names: Vec<String>) -> Result<Freed> {
+    let entries = tx.placed_entries(object.id)?;
+    let freed = Freed {
+        id,
+        size: unsigned(object.size),
+        pieces: entries.len() as u64,
+        names,
+    };
+    if !entries.is_empty() {
+        tx.apply(Change::EntriesRemoved {
+            object: object.id,
+            entries: &entries,
+        })?;
+    }
+    tx.apply(Change::ObjectRemoved(object))?;
+    Ok(freed)
+}

@@ -1,0 +1,119 @@
+//! `MemManager`: the service behind which everything else is.
+
+mod allocate;
+mod batch;
+mod carve;
+mod check;
+mod collect;
+mod free;
+mod inspect;
+mod names;
+mod options;
+mod place;
+mod read;
+mod reader;
+mod spool;
+mod stats;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use allocate::{Allocation, Hold};
+pub use batch::{Batch, Snapshot};
+pub use check::CheckOptions;
+pub use collect::Collected;
+pub use free::Freed;
+pub use inspect::{Entries, Objects};
+pub use options::Options;
+pub use reader::ObjectReader;
+pub use stats::{ClassStats, Stats};
+
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::models::MemRamId;
+use crate::store::{Group, Readers, Settings};
+
+/// One space of a heap file: allocate, get, name, free, and account for every byte.
+///
+/// A `MemManager` is cheap to clone, and clones share one writer: threads that write
+/// at the same time share commits. Readers run beside the writer and each sees the
+/// last commit.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("heap.db");
+/// use heapledger::MemManager;
+///
+/// let memory = MemManager::open(path)?;
+/// let id = memory.allocate(&vec![1, 2, 3])?;
+/// assert_eq!(memory.get::<Vec<i32>>(&id)?, [1, 2, 3]);
+/// memory.free(&id)?;
+/// assert!(memory.check()?.is_empty());
+/// # Ok::<(), heapledger::Error>(())
+/// ```
+#[derive(Clone)]
+#[doc(alias = "MemoryManager")]
+pub struct MemManager {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    space: MemRamId,
+    name: String,
+    geometry: Geometry,
+    settings: Settings,
+    readers: Readers,
+    /// `None` if the file was opened for reading.
+    writer: Option<Group>,
+}
+
+impl MemManager {
+    /// Opens the space `main` of a heap file, and makes what is missing: the file with
+    /// mode 0600, the space with 1 GiB and the standard geometry.
+    ///
+    /// # Errors
+    /// If the file is no heap, is newer than this crate, or cannot be reached.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    /// Options for opening a heap in another way.
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    /// The heap file.
+    pub fn path(&self) -> &Path {
+        &self.inner.settings.path
+    }
+
+    /// The name of the space.
+    pub fn space(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The sizes of the space.
+    pub fn geometry(&self) -> &Geometry {
+        &self.inner.geometry
+    }
+}
+
+impl std::fmt::Debug for MemManager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemManager")
+            .field("path", &self.path())
+            .field("space", &self.space())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Microseconds since 1970 UTC.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// A size from the file, which its CHECKs keep at 0 or more.
+fn unsigned(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or(0)
+}

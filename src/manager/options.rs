@@ -1,0 +1,196 @@
+//! How a heap is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Inner, MemManager, now, unsigned};
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::models::MemRam;
+use crate::store::{Access, Conn, Durability, Group, Readers, Settings, prepare_file, queries, transaction};
+
+/// Options for opening a heap; [`MemManager::options`] makes one.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("heap.db");
+/// use heapledger::{Durability, MemManager};
+///
+/// let cache = MemManager::options()
+///     .space("cache")
+///     .max_mem(64 * 1024 * 1024)
+///     .durability(Durability::Normal)
+///     .open(path)?;
+/// # Ok::<(), heapledger::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "options do nothing until `open`"]
+pub struct Options {
+    space: String,
+    max_mem: Option<u64>,
+    geometry: Option<Geometry>,
+    durability: Durability,
+    read_only: bool,
+    create_new_space: bool,
+    busy_timeout: Duration,
+}
+
+/// Capacity of a space that nobody gave one, in bytes.
+const DEFAULT_MAX_MEM: u64 = 1 << 30;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            space: "main".into(),
+            max_mem: None,
+            geometry: None,
+            durability: Durability::default(),
+            read_only: false,
+            create_new_space: false,
+            busy_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Options {
+    /// The space to open; `main` by default. A file may hold several.
+    pub fn space(mut self, name: impl Into<String>) -> Self {
+        self.space = name.into();
+        self
+    }
+
+    /// Capacity in bytes of a new space; 1 GiB by default. An existing space must have
+    /// the same: [`MemManager::resize`] changes it.
+    pub fn max_mem(mut self, bytes: u64) -> Self {
+        self.max_mem = Some(bytes);
+        self
+    }
+
+    /// Sizes of a new space; [`Geometry::standard`] by default. An existing space must
+    /// have the same.
+    pub fn geometry(mut self, geometry: Geometry) -> Self {
+        self.geometry = Some(geometry);
+        self
+    }
+
+    /// When a commit is safe; [`Durability::Full`] by default.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Opens for reading only, and makes nothing.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Refuses a space that exists already.
+    pub fn create_new_space(mut self, create_new: bool) -> Self {
+        self.create_new_space = create_new;
+        self
+    }
+
+    /// How long a writer waits for another process before [`Error::Busy`]; 5 s by default.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Opens the heap file, and makes the file and the space if they are missing.
+    ///
+    /// # Errors
+    /// - [`Error::NoFile`], [`Error::UnknownSpace`]: nothing there to read;
+    /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
+    /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
+    /// - [`Error::BadMaxMem`], [`Error::Io`], [`Error::Database`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
+        let settings = Settings {
+            path: path.as_ref().to_owned(),
+            durability: self.durability,
+            busy_timeout: self.busy_timeout,
+        };
+        let max_mem = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
+        let max_mem = i64::try_from(max_mem).ok().filter(|&bytes| bytes > 0);
+        let max_mem = max_mem.ok_or(Error::BadMaxMem {
+            max_mem: self.max_mem.unwrap_or(0),
+        })?;
+        let access = if self.read_only { Access::Read } else { Access::Write };
+        prepare_file(&settings, access)?;
+        let mut conn = settings.connect(access)?;
+        let (space, geometry) = self.find_or_make(&mut conn, &settings, max_mem)?;
+        let writer = match access {
+            Access::Read => None,
+            Access::Write => Some(Group::open(settings.clone(), space.id, geometry.clone())?),
+        };
+        Ok(MemManager {
+            inner: Arc::new(Inner {
+                space: space.id,
+                name: space.name,
+                geometry,
+                readers: Readers::new(settings.clone()),
+                settings,
+                writer,
+            }),
+        })
+    }
+
+    fn find_or_make(&self, conn: &mut Conn, settings: &Settings, max_mem: i64) -> Result<(MemRam, Geometry)> {
+        if let Some(space) = queries::spaces::by_name(conn, &self.space)? {
+            let geometry = queries::spaces::geometry(conn, &space)?;
+            self.compare(&space, &geometry, settings)?;
+            return Ok((space, geometry));
+        }
+        if self.read_only {
+            return Err(Error::UnknownSpace {
+                space: self.space.clone(),
+                path: settings.path.clone(),
+                known: queries::spaces::all(conn)?
+                    .into_iter()
+                    .map(|space| space.name)
+                    .collect(),
+            });
+        }
+        if self.space.is_empty() || self.space.len() > 255 {
+            return Err(Error::BadSpaceName {
+                length: self.space.len(),
+            });
+        }
+        let geometry = self.geometry.clone().unwrap_or_default();
+        let made = transaction(conn, settings, |conn| {
+            queries::spaces::make(conn, &self.space, max_mem, &geometry, now())
+        })?;
+        if made {
+            let space = queries::spaces::by_name(conn, &self.space)?;
+            return space.map(|space| (space, geometry)).ok_or_else(|| Error::Damaged {
+                what: "the space that was made is gone".into(),
+            });
+        }
+        // Another process made it in the meantime.
+        self.find_or_make(conn, settings, max_mem)
+    }
+
+    fn compare(&self, space: &MemRam, geometry: &Geometry, settings: &Settings) -> Result<()> {
+        let refuse = |why: String| {
+            Err(Error::SpaceExists {
+                space: space.name.clone(),
+                path: settings.path.clone(),
+                why,
+            })
+        };
+        if self.create_new_space {
+            return refuse("it was not changed; open it, or choose another name with space".into());
+        }
+        if let Some(wanted) = self.max_mem.filter(|&wanted| wanted != unsigned(space.max_mem)) {
+            return refuse(format!(
+                "it has {} bytes, not {wanted}; resize changes that",
+                space.max_mem
+            ));
+        }
+        if self.geometry.as_ref().is_some_and(|wanted| wanted != geometry) {
+            return refuse("its arena and size classes are others, and they are fixed".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! Getting values back.
+
+use serde::de::DeserializeOwned;
+
+use super::{MemManager, ObjectReader, unsigned};
+use crate::error::{Error, Result};
+use crate::models::{MemRam, MemRamId, StoredObject};
+use crate::store::queries::objects::ObjectInfo;
+use crate::store::{Conn, queries};
+use crate::value::{Kind, ObjectId, decode};
+
+impl MemManager {
+    /// Whether an object is stored. O(log n).
+    #[doc(alias = "is_object_stored")]
+    pub fn contains(&self, id: &ObjectId) -> Result<bool> {
+        let space = self.inner.space;
+        let found = self
+            .inner
+            .readers
+            .single(|conn| queries::objects::find(conn, space, &id.to_hex()))?;
+        Ok(found.is_some())
+    }
+
+    /// The value of an object as `T`. O(log n + size).
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::WrongType`], which names both types.
+    #[doc(alias = "get_object")]
+    pub fn get<T: DeserializeOwned>(&self, id: &ObjectId) -> Result<T> {
+        self.read(|snapshot| snapshot.get(id))
+    }
+
+    /// The content of an object of any kind, as it is stored. O(log n + size).
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing.
+    pub fn get_bytes(&self, id: &ObjectId) -> Result<Vec<u8>> {
+        self.inner.readers.single(|conn| self.scope().get_bytes(conn, id))
+    }
+
+    /// Reads an object piece by piece, in constant memory; seeking touches only the
+    /// pieces that are read.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`].
+    pub fn reader(&self, id: &ObjectId) -> Result<ObjectReader> {
+        let object = self.object(id)?;
+        Ok(ObjectReader::new(self.clone(), object.id, unsigned(object.size)))
+    }
+
+    /// An object's row.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`].
+    pub fn object(&self, id: &ObjectId) -> Result<StoredObject> {
+        self.inner.readers.single(|conn| self.scope().find(conn, id))
+    }
+
+    /// An object as people want to see it: a row of the view `objects`.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`].
+    pub fn object_info(&self, id: &ObjectId) -> Result<ObjectInfo> {
+        self.inner.readers.snapshot(|conn| {
+            let object = self.scope().find(conn, id)?;
+            queries::objects::info(conn, object.id)
+        })
+    }
+
+    /// The object that `text` means: a name, else a whole id, else the first six or
+    /// more digits of one id.
+    ///
+    /// # Errors
+    /// [`Error::UnknownReference`], [`Error::AmbiguousPrefix`].
+    pub fn find(&self, text: &str) -> Result<ObjectId> {
+        if let Some(id) = self.resolve(text)? {
+            return Ok(id);
+        }
+        let unknown = || Error::UnknownReference {
+            text: text.to_owned(),
+            space: self.space().to_owned(),
+        };
+        let digits = text.to_ascii_lowercase();
+        if !(6..=64).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(unknown());
+        }
+        let space = self.inner.space;
+        let found = self
+            .inner
+            .readers
+            .single(|conn| queries::objects::with_prefix(conn, space, &digits, 100))?;
+        match found.as_slice() {
+            [] => Err(unknown()),
+            [id] => id.parse(),
+            several => Err(Error::AmbiguousPrefix {
+                text: digits,
+                count: several.len(),
+            }),
+        }
+    }
+
+    /// The space's row: capacity, bytes used, lifetime counters. O(1).
+    pub fn memram(&self) -> Result<MemRam> {
+        let space = self.inner.space;
+        self.inner.readers.single(|conn| queries::spaces::get(conn, space))
+    }
+
+    /// All spaces of the file.
+    pub fn spaces(&self) -> Result<Vec<MemRam>> {
+        self.inner.readers.single(queries::spaces::all)
+    }
+
+    pub(super) fn scope(&self) -> Scope<'_> {
+        Scope {
+            space: self.inner.space,
+            name: &self.inner.name,
+        }
+    }
+}
+
+/// A space to read from.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'a> {
+    pub space: MemRamId,
+    pub name: &'a str,
+}
+
+impl Scope<'_> {
+    pub fn find(self, conn: &mut Conn, id: &ObjectId) -> Result<StoredObject> {
+        let object = queries::objects::find(conn, self.space, &id.to_hex())?;
+        object.ok_or_else(|| self.not_stored(id))
+    }
+
+    pub fn get<T: DeserializeOwned>(self, conn: &mut Conn, id: &ObjectId) -> Result<T> {
+        let object = self.find(conn, id)?;
+        let kind = Kind::from_name(&object.kind).ok_or_else(|| Error::Damaged {
+            what: format!("object {id} is of the unknown kind {:?}", object.kind),
+        })?;
+        let content = self.get_bytes(conn, id)?;
+        decode(id, kind, object.type_name.as_deref(), content)
+    }
+
+    pub fn get_bytes(self, conn: &mut Conn, id: &ObjectId) -> Result<Vec<u8>> {
+        let content = queries::entries::content(conn, self.space, &id.to_hex())?.ok_or_else(|| self.not_stored(id))?;
+        if content.bytes.len() as u64 != unsigned(content.size) {
+            let (size, found) = (content.size, content.bytes.len());
+            return Err(Error::Damaged {
+                what: format!("object {id} has {size} bytes, and its pieces {found}"),
+            });
+        }
+        Ok(content.bytes)
+    }
+
+    fn not_stored(self, id: &ObjectId) -> Error {
+        Error::NotStored {
+            id: *id,
+            space: self.name.to_owned(),
+        }
+    }
+}

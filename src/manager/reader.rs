@@ -1,0 +1,148 @@
+//! Reading an object piece by piece.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::{MemManager, unsigned};
+use crate::error::{Error, Result};
+use crate::models::StoredObjectId;
+use crate::store::queries;
+
+/// Reads an object's content in constant memory; made by [`MemManager::reader`].
+///
+/// It holds no transaction: if the object is freed meanwhile, the next read that needs
+/// another piece fails with [`io::ErrorKind::NotFound`]. It never sees other content,
+/// because keys do not come back.
+pub struct ObjectReader {
+    memory: MemManager,
+    object: StoredObjectId,
+    size: u64,
+    position: u64,
+    /// The piece at hand: where it starts, and its bytes.
+    piece: Piece,
+    /// Where every `STRIDE`th piece starts, as far as it is known.
+    marks: Vec<u64>,
+}
+
+#[derive(Default)]
+struct Piece {
+    seq: i64,
+    start: u64,
+    data: Vec<u8>,
+}
+
+/// Pieces from one remembered start to the next: eight bytes of memory each.
+const STRIDE: usize = 256;
+
+impl ObjectReader {
+    pub(super) fn new(memory: MemManager, object: StoredObjectId, size: u64) -> Self {
+        Self {
+            memory,
+            object,
+            size,
+            position: 0,
+            piece: Piece {
+                seq: -1,
+                ..Piece::default()
+            },
+            marks: vec![0],
+        }
+    }
+
+    /// Bytes of the object.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Makes the piece that holds `position` the one at hand.
+    fn load(&mut self) -> Result<()> {
+        let end = self.piece.start + self.piece.data.len() as u64;
+        if (self.piece.start..end).contains(&self.position) {
+            return Ok(());
+        }
+        let (seq, start) = if self.position == end {
+            (self.piece.seq + 1, end)
+        } else {
+            self.locate()?
+        };
+        let object = self.object;
+        let data = self
+            .memory
+            .inner
+            .readers
+            .single(|conn| queries::entries::piece(conn, object, seq))?;
+        let data = data.filter(|data| !data.is_empty()).ok_or_else(|| gone(seq))?;
+        self.piece = Piece { seq, start, data };
+        Ok(())
+    }
+
+    /// Which piece holds `position`, and where that piece starts.
+    fn locate(&mut self) -> Result<(i64, u64)> {
+        let mark = self
+            .marks
+            .partition_point(|&start| start <= self.position)
+            .saturating_sub(1);
+        let mut seq = (mark * STRIDE) as i64;
+        let mut start = self.marks.get(mark).copied().unwrap_or(0);
+        loop {
+            let object = self.object;
+            let lengths = self
+                .memory
+                .inner
+                .readers
+                .single(|conn| queries::entries::lengths(conn, object, seq, STRIDE as i64))?;
+            if lengths.is_empty() {
+                return Err(gone(seq));
+            }
+            for length in lengths {
+                if self.position < start + unsigned(length) {
+                    return Ok((seq, start));
+                }
+                start += unsigned(length);
+                seq += 1;
+            }
+            if seq as usize == self.marks.len() * STRIDE {
+                self.marks.push(start);
+            }
+        }
+    }
+}
+
+fn gone(seq: i64) -> Error {
+    Error::Io {
+        what: format!("piece {seq} of the object is gone; it was freed while it was read"),
+        source: io::ErrorKind::NotFound.into(),
+    }
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position >= self.size || buffer.is_empty() {
+            return Ok(0);
+        }
+        self.load().map_err(|error| match error {
+            Error::Io { ref source, .. } => io::Error::new(source.kind(), error),
+            error => io::Error::other(error),
+        })?;
+        let from = usize::try_from(self.position - self.piece.start).unwrap_or(usize::MAX);
+        let rest = self.piece.data.get(from..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for ObjectReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        self.position = position
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a position before the start of the object"))?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,133 @@
+//! Bytes whose length and id must be known before they are placed.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use tempfile::SpooledTempFile;
+
+use super::place::Source;
+use super::unsigned;
+use crate::error::{Error, Result};
+use crate::models::MemRam;
+use crate::value::{Hasher, Kind, ObjectId};
+
+/// Content that has been read once, so that its id and size are known, and can be read again.
+///
+/// The whole is read before the writer's turn: a slow reader keeps nobody waiting, a
+/// duplicate writes nothing, and a content that does not fit is refused with the exact
+/// figure. The rejected alternative, to write pieces under a provisional id, saves one
+/// copy and loses all three.
+pub(super) struct Spooled<'a> {
+    content: Box<dyn Read + 'a>,
+    id: ObjectId,
+    size: u64,
+    /// The id of what is read the second time: a file may change in between.
+    again: Option<Hasher>,
+    buffer: Vec<u8>,
+}
+
+/// Content up to this size is spooled in memory.
+const IN_MEMORY: usize = 1 << 20;
+/// Bytes that are read at once.
+const CHUNK: usize = 256 * 1024;
+
+impl<'a> Spooled<'a> {
+    /// Spools a reader, in memory or in a temporary file in the folder of `heap`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] as soon as the content is larger than the whole space:
+    /// then not even a duplicate of it can be stored.
+    pub fn read(reader: impl Read, heap: &Path, space: &MemRam) -> Result<Spooled<'static>> {
+        let max_mem = unsigned(space.max_mem);
+        let mut reader = reader.take(max_mem.saturating_add(1));
+        let folder = heap.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut spool = tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new(".")));
+        let (id, size) = digest(&mut reader, Some(&mut spool))?;
+        if size > max_mem {
+            return Err(Error::OutOfMemory {
+                needed: size,
+                available: unsigned(space.available()),
+                max_mem,
+            });
+        }
+        spool
+            .seek(SeekFrom::Start(0))
+            .map_err(Error::io("the spooled content cannot be read"))?;
+        Ok(Spooled {
+            content: Box::new(spool),
+            id,
+            size,
+            again: None,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Reads a file from where it is to its end, and sets it back.
+    pub fn file(file: &'a mut File) -> Result<Self> {
+        let start = file.stream_position().map_err(Error::io("the file cannot be read"))?;
+        let (id, size) = digest(file, None)?;
+        file.seek(SeekFrom::Start(start))
+            .map_err(Error::io("the file cannot be read twice"))?;
+        Ok(Self {
+            content: Box::new(file),
+            id,
+            size,
+            again: Some(Hasher::new(Kind::Bytes)),
+            buffer: Vec::new(),
+        })
+    }
+
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+fn digest(reader: &mut impl Read, mut copy: Option<&mut SpooledTempFile>) -> Result<(ObjectId, u64)> {
+    let mut hasher = Hasher::new(Kind::Bytes);
+    let mut buffer = vec![0; CHUNK];
+    let mut size = 0;
+    loop {
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => return Ok((hasher.finish(), size)),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::io("the content cannot be read")(error)),
+        };
+        let part = buffer.get(..count).unwrap_or_default();
+        hasher.update(part);
+        if let Some(copy) = &mut copy {
+            std::io::Write::write_all(copy, part)
+                .map_err(Error::io("the content cannot be spooled beside the heap"))?;
+        }
+        size += count as u64;
+    }
+}
+
+impl Source for Spooled<'_> {
+    fn take(&mut self, count: usize) -> Result<Cow<'_, [u8]>> {
+        self.buffer.resize(count, 0);
+        self.content
+            .read_exact(&mut self.buffer)
+            .map_err(Error::io("the content changed while it was read"))?;
+        if let Some(again) = &mut self.again {
+            again.update(&self.buffer);
+        }
+        Ok(Cow::Borrowed(&self.buffer))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if self.again.take().is_some_and(|again| again.finish() != self.id) {
+            return Err(Error::Io {
+                what: "the content changed while it was read".into(),
+                source: std::io::ErrorKind::InvalidData.into(),
+            });
+        }
+        Ok(())
+    }
+}

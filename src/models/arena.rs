@@ -1,0 +1,37 @@
+//! `arenas`: a stretch of the space, holding pools.
+
+use diesel::prelude::*;
+
+use super::{MemRamId, id};
+use crate::store::schema::arenas;
+
+id! {
+    /// Key of an arena.
+    ArenaId
+}
+
+/// A stretch of the space, holding pools.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = arenas)]
+pub struct Arena {
+    /// Key.
+    pub id: ArenaId,
+    /// The space.
+    pub memram_id: MemRamId,
+    /// Bytes of the arena.
+    pub max_mem: i64,
+    /// Bytes of content in its blocks.
+    pub mem: i64,
+    /// Bytes of its pools.
+    pub reserved: i64,
+}
+
+#[derive(Debug, Clone, Copy, Insertable)]
+#[diesel(table_name = arenas, treat_none_as_default_value = false)]
+pub(crate) struct NewArena {
+    pub id: ArenaId,
+    pub memram_id: MemRamId,
+    pub max_mem: i64,
+    pub mem: i64,
+    pub reserved: i64,
+}

@@ -1,0 +1,43 @@
+//! `blocks`: the unit of placement.
+
+use diesel::prelude::*;
+
+use super::{ArenaId, MemRamId, PoolId, id};
+use crate::store::schema::blocks;
+
+id! {
+    /// Key of a block.
+    BlockId
+}
+
+/// The unit of placement: a bag of `max_mem` bytes that objects may share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, Insertable, serde::Serialize)]
+#[diesel(table_name = blocks, treat_none_as_default_value = false)]
+pub struct Block {
+    /// Key.
+    pub id: BlockId,
+    /// The space.
+    pub memram_id: MemRamId,
+    /// The arena of its pool.
+    pub arena_id: ArenaId,
+    /// The pool it was carved from.
+    pub pool_id: PoolId,
+    /// Bytes of a block of its class.
+    pub block_size: i64,
+    /// Bytes of the block; the last block of a short pool is shorter than its class.
+    pub max_mem: i64,
+    /// Bytes used.
+    pub mem: i64,
+    /// Whether it has room: `mem < max_mem`.
+    pub is_free: bool,
+}
+
+impl Block {
+    /// Bytes that still fit.
+    pub fn room(&self) -> i64 {
+        self.max_mem - self.mem
+    }
+}
+
+/// A block is inserted with what is in it, so the row read is the row inserted.
+pub(crate) type NewBlock = Block;

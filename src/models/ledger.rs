@@ -1,0 +1,58 @@
+//! `ledger`: which bytes of which object are in which block.
+
+use std::borrow::Cow;
+
+use diesel::prelude::*;
+
+use super::{ArenaId, BlockId, PoolId, StoredObjectId, id};
+use crate::store::schema::ledger;
+
+id! {
+    /// Key of a ledger entry.
+    LedgerId
+}
+
+/// One piece of an object, without its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = ledger)]
+pub struct Ledger {
+    /// Key.
+    pub id: LedgerId,
+    /// The object.
+    pub stored_object_id: StoredObjectId,
+    /// Position of the piece in the object, from 0.
+    pub seq: i64,
+    /// The arena of its block.
+    pub arena_id: ArenaId,
+    /// The pool of its block.
+    pub pool_id: PoolId,
+    /// The block that the piece is in.
+    pub block_id: BlockId,
+    /// Bytes of the piece.
+    pub allocated_mem: i64,
+}
+
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = ledger, treat_none_as_default_value = false)]
+pub(crate) struct NewEntry<'a> {
+    pub id: LedgerId,
+    pub stored_object_id: StoredObjectId,
+    pub seq: i64,
+    pub arena_id: ArenaId,
+    pub pool_id: PoolId,
+    pub block_id: BlockId,
+    pub allocated_mem: i64,
+    pub data: Cow<'a, [u8]>,
+}
+
+/// An entry with what a trigger must know of the block that it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+pub(crate) struct PlacedEntry {
+    pub block_id: BlockId,
+    pub pool_id: PoolId,
+    pub arena_id: ArenaId,
+    pub allocated_mem: i64,
+    pub block_size: i64,
+    pub block_max_mem: i64,
+    pub block_mem: i64,
+}

@@ -1,0 +1,47 @@
+//! One file per table: the row as it is read, the row as it is inserted, and its id.
+//!
+//! The fields have the names of the columns. Sizes are bytes, times are microseconds
+//! since 1970 UTC; both are `i64`, because SQLite counts with 64 signed bits.
+
+mod arena;
+mod block;
+mod ledger;
+mod memram;
+mod name;
+mod pool;
+mod stored_object;
+
+pub use arena::{Arena, ArenaId};
+pub use block::{Block, BlockId};
+pub use ledger::{Ledger, LedgerId};
+pub use memram::{KindTotals, MemRam, MemRamId, SizeClassTotals};
+pub use name::Name;
+pub use pool::{Pool, PoolId};
+pub use stored_object::{StoredObject, StoredObjectId};
+
+pub(crate) use arena::NewArena;
+pub(crate) use block::NewBlock;
+pub(crate) use ledger::{NewEntry, PlacedEntry};
+pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
+pub(crate) use name::NewName;
+pub(crate) use pool::NewPool;
+pub(crate) use stored_object::NewStoredObject;
+
+/// A newtype over a table's integer key.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, diesel_derive_newtype::DieselNewType,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+pub(crate) use id;

@@ -1,0 +1,29 @@
+//! `names`: what holds an object by name.
+
+use diesel::prelude::*;
+
+use super::{MemRamId, StoredObjectId};
+use crate::store::schema::names;
+
+/// A name bound to an object.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = names)]
+pub struct Name {
+    /// The space.
+    pub memram_id: MemRamId,
+    /// The name, unique in its space.
+    pub name: String,
+    /// The object.
+    pub stored_object_id: StoredObjectId,
+    /// When it was bound.
+    pub bound_at: i64,
+}
+
+#[derive(Debug, Insertable)]
+#[diesel(table_name = names, treat_none_as_default_value = false)]
+pub(crate) struct NewName<'a> {
+    pub memram_id: MemRamId,
+    pub name: &'a str,
+    pub stored_object_id: StoredObjectId,
+    pub bound_at: i64,
+}

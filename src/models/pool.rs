@@ -1,0 +1,43 @@
+//! `pools`: blocks of one size class only.
+
+use diesel::prelude::*;
+
+use super::{ArenaId, MemRamId, id};
+use crate::store::schema::pools;
+
+id! {
+    /// Key of a pool.
+    PoolId
+}
+
+/// Holds blocks of one size class only.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = pools)]
+pub struct Pool {
+    /// Key.
+    pub id: PoolId,
+    /// The space.
+    pub memram_id: MemRamId,
+    /// The arena it was carved from.
+    pub arena_id: ArenaId,
+    /// Bytes of a block of its class.
+    pub block_size: i64,
+    /// Bytes of the pool.
+    pub max_mem: i64,
+    /// Bytes of content in its blocks.
+    pub mem: i64,
+    /// Bytes of its blocks.
+    pub reserved: i64,
+}
+
+#[derive(Debug, Clone, Copy, Insertable)]
+#[diesel(table_name = pools, treat_none_as_default_value = false)]
+pub(crate) struct NewPool {
+    pub id: PoolId,
+    pub memram_id: MemRamId,
+    pub arena_id: ArenaId,
+    pub block_size: i64,
+    pub max_mem: i64,
+    pub mem: i64,
+    pub reserved: i64,
+}

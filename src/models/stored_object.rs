@@ -1,0 +1,46 @@
+//! `stored_objects`: one value, identified by its content.
+
+use diesel::prelude::*;
+
+use super::{MemRamId, id};
+use crate::store::schema::stored_objects;
+
+id! {
+    /// Key of a stored object; the key of its content is its [`crate::ObjectId`].
+    StoredObjectId
+}
+
+/// One value, identified by the SHA-256 of its content.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = stored_objects)]
+pub struct StoredObject {
+    /// Key.
+    pub id: StoredObjectId,
+    /// The space.
+    pub memram_id: MemRamId,
+    /// The SHA-256, as 64 lower-case hexadecimal digits.
+    pub object_id: String,
+    /// `bytes`, `str`, `int`, `float`, `bool`, `none` or `json`.
+    pub kind: String,
+    /// For `json`, the Rust type that was stored.
+    pub type_name: Option<String>,
+    /// Bytes of content.
+    pub size: i64,
+    /// Whether an allocation without a name holds it.
+    pub held: bool,
+    /// When it was stored.
+    pub created_at: i64,
+}
+
+#[derive(Debug, Insertable)]
+#[diesel(table_name = stored_objects, treat_none_as_default_value = false)]
+pub(crate) struct NewStoredObject<'a> {
+    pub id: StoredObjectId,
+    pub memram_id: MemRamId,
+    pub object_id: &'a str,
+    pub kind: &'static str,
+    pub type_name: Option<&'a str>,
+    pub size: i64,
+    pub held: bool,
+    pub created_at: i64,
+}

@@ -1,0 +1,209 @@
+//! Placement without a database: rows are numbered from 1 as they are carved.
+
+use super::*;
+use crate::geometry::SizeClass;
+use crate::models::MemRamId;
+
+/// A space in memory that does what `next_step` says.
+struct Space {
+    geometry: Geometry,
+    room: Room,
+    ids: i64,
+    blocks: BTreeMap<BlockId, Block>,
+}
+
+impl Space {
+    fn new(max_mem: i64, geometry: Geometry) -> Self {
+        let mut room = Room::unknown(geometry.classes().len(), max_mem);
+        room.arenas.complete = true;
+        room.pools.iter_mut().for_each(|pools| pools.complete = true);
+        room.blocks.iter_mut().for_each(|blocks| blocks.complete = true);
+        Self {
+            geometry,
+            room,
+            ids: 0,
+            blocks: BTreeMap::new(),
+        }
+    }
+
+    fn id(&mut self) -> i64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// Places `size` bytes; `None` if they do not all fit. Each piece as (block, bytes).
+    fn place(&mut self, size: i64) -> Option<Vec<(i64, i64)>> {
+        let class = self.geometry.class_for(size as u64);
+        let mut remaining = size;
+        let mut pieces = Vec::new();
+        while remaining > 0 {
+            match next_step(&self.room, &self.geometry, class, remaining)? {
+                Step::Fill { mut block, bytes } => {
+                    assert!(bytes > 0 && bytes <= block.room() && bytes <= remaining);
+                    block.mem += bytes;
+                    remaining -= bytes;
+                    pieces.push((block.id.0, bytes));
+                    self.note(block);
+                }
+                Step::CarveBlock { pool, bytes } => self.carve_block(pool, bytes),
+                Step::CarvePool { arena, class, bytes } => self.carve_pool(arena, class, bytes),
+                Step::CarveArena { bytes } => self.carve_arena(bytes),
+                Step::Load(level) => panic!("{level:?} is complete"),
+            }
+        }
+        Some(pieces)
+    }
+
+    fn note(&mut self, block: Block) {
+        let class = self.geometry.class_of_block_size(block.block_size as u64).unwrap();
+        self.blocks.insert(block.id, block);
+        self.room.note_block(class, block);
+    }
+
+    fn empty(&mut self, block: i64) {
+        let mut block = self.blocks[&BlockId(block)];
+        block.mem = 0;
+        self.note(block);
+    }
+
+    fn carve_block(&mut self, mut pool: Pool, bytes: i64) {
+        let id = BlockId(self.id());
+        pool.reserved += bytes;
+        assert!(pool.reserved <= pool.max_mem);
+        self.note(Block {
+            id,
+            memram_id: MemRamId(1),
+            arena_id: pool.arena_id,
+            pool_id: pool.id,
+            block_size: pool.block_size,
+            max_mem: bytes,
+            mem: 0,
+            is_free: true,
+        });
+        let class = self.geometry.class_of_block_size(pool.block_size as u64).unwrap();
+        self.room.note_pool(class, pool);
+    }
+
+    fn carve_pool(&mut self, mut arena: Arena, class: usize, bytes: i64) {
+        let pool = Pool {
+            id: PoolId(self.id()),
+            memram_id: MemRamId(1),
+            arena_id: arena.id,
+            block_size: self.geometry.classes()[class].block_size as i64,
+            max_mem: bytes,
+            mem: 0,
+            reserved: 0,
+        };
+        arena.reserved += bytes;
+        assert!(arena.reserved <= arena.max_mem);
+        self.room.note_arena(arena);
+        self.room.note_pool(class, pool);
+    }
+
+    fn carve_arena(&mut self, bytes: i64) {
+        let id = ArenaId(self.id());
+        self.room.unreserved -= bytes;
+        assert!(self.room.unreserved >= 0);
+        self.room.note_arena(Arena {
+            id,
+            memram_id: MemRamId(1),
+            max_mem: bytes,
+            mem: 0,
+            reserved: 0,
+        });
+    }
+}
+
+fn bytes(pieces: &[(i64, i64)]) -> Vec<i64> {
+    pieces.iter().map(|&(_, bytes)| bytes).collect()
+}
+
+#[test]
+fn a_new_object_goes_on_in_the_block_that_the_last_one_left_partly_filled() {
+    let mut space = Space::new(1 << 20, Geometry::classic());
+    let first = space.place(700).unwrap();
+    let second = space.place(700).unwrap();
+    assert_eq!(bytes(&first), [512, 188]);
+    assert_eq!(bytes(&second), [324, 376]);
+    assert_eq!(first[1].0, second[0].0);
+}
+
+#[test]
+fn freed_blocks_are_used_again_lowest_first_before_anything_is_carved() {
+    let mut space = Space::new(1 << 20, Geometry::classic());
+    let pieces = space.place(512 * 5).unwrap();
+    space.empty(pieces[3].0);
+    space.empty(pieces[1].0);
+    let carved = space.ids;
+    assert_eq!(space.place(1024).unwrap(), [(pieces[1].0, 512), (pieces[3].0, 512)]);
+    assert_eq!(space.ids, carved);
+}
+
+#[test]
+fn each_class_has_pools_of_its_own() {
+    let mut space = Space::new(1 << 20, Geometry::standard());
+    assert_eq!(bytes(&space.place(600).unwrap()), [512, 88]);
+    assert_eq!(bytes(&space.place(5000).unwrap()), [4096, 904]);
+    assert_eq!(bytes(&space.place(40_000).unwrap()), [32_768, 7232]);
+}
+
+#[test]
+fn every_byte_of_any_space_can_be_used_by_any_class() {
+    let odd = Geometry::new(
+        6 * 1000,
+        2,
+        vec![
+            SizeClass {
+                block_size: 10,
+                pool_size: 30,
+            },
+            SizeClass {
+                block_size: 100,
+                pool_size: 600,
+            },
+            SizeClass {
+                block_size: 1000,
+                pool_size: 3000,
+            },
+        ],
+    );
+    for geometry in [Geometry::standard(), Geometry::classic(), odd.unwrap()] {
+        for max_mem in [1, 9, 511, 512, 513, 4095, 6001, 100_003, 262_144, 300_000] {
+            for first in [0, 1, 7, 600, 5000] {
+                let first = first.min(max_mem);
+                let mut space = Space::new(max_mem, geometry.clone());
+                space.place(first).unwrap();
+                assert!(space.place(max_mem - first).is_some(), "{first} of {max_mem}");
+                assert_eq!(space.place(1), None);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_operations_give_the_same_layout() {
+    let run = || {
+        let mut space = Space::new(1 << 20, Geometry::standard());
+        (1..60)
+            .map(|n| space.place(n * n * 11 % 5000).unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn what_is_not_known_is_asked_for_before_anything_is_carved() {
+    let geometry = Geometry::classic();
+    let mut room = Room::unknown(1, 1 << 20);
+    let load = |level| Some(Step::Load(level));
+    assert_eq!(next_step(&room, &geometry, 0, 1), load(Level::Blocks(0)));
+    room.blocks[0].complete = true;
+    assert_eq!(next_step(&room, &geometry, 0, 1), load(Level::Pools(0)));
+    room.pools[0].complete = true;
+    assert_eq!(next_step(&room, &geometry, 0, 1), load(Level::Arenas));
+    room.arenas.complete = true;
+    assert_eq!(
+        next_step(&room, &geometry, 0, 1),
+        Some(Step::CarveArena { bytes: 256 * 1024 })
+    );
+}

@@ -1,0 +1,203 @@
+//! Connections: how they are opened, and the readers that are kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use diesel::Connection;
+use diesel::connection::SimpleConnection;
+
+use crate::error::{Error, Result};
+
+/// A connection to any of the databases that heapledger runs on.
+#[derive(diesel::MultiConnection)]
+pub(crate) enum Conn {
+    #[cfg(feature = "sqlite")]
+    Sqlite(diesel::SqliteConnection),
+}
+
+/// When a commit is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A commit survives power loss: one fsync for each commit, shared by the writers
+    /// that wait at the same time. The default.
+    #[default]
+    Full,
+    /// A commit survives a crash of the program. Power loss may take the newest
+    /// commits, and never damages the file.
+    Normal,
+}
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// How connections to one file are set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub path: PathBuf,
+    pub durability: Durability,
+    pub busy_timeout: Duration,
+}
+
+impl Settings {
+    /// Opens a connection.
+    ///
+    /// A reader asks for a writable connection and then forbids itself to write: only
+    /// such a one can use and clear away the write-ahead log of a file that nobody else
+    /// has open. Where the file or its folder cannot be written, it does without.
+    pub fn connect(&self, access: Access) -> Result<Conn> {
+        let first = self.connect_as(access, "mode=rw");
+        if access == Access::Write || first.is_ok() {
+            return first;
+        }
+        let log = std::fs::metadata(beside(&self.path, "-wal"));
+        let frozen = self.connect_as(access, "mode=ro").or_else(|error| match log {
+            // Without a log the file is complete, and in its folder nobody can write it.
+            Err(_) => self.connect_as(access, "immutable=1"),
+            Ok(log) if log.len() == 0 => self.connect_as(access, "immutable=1"),
+            Ok(_) => Err(error),
+        });
+        frozen.or(first)
+    }
+
+    fn connect_as(&self, access: Access, mode: &str) -> Result<Conn> {
+        let url = format!("{}?{mode}", file_url(&self.path)?);
+        let mut conn = diesel::SqliteConnection::establish(&url).map_err(|source| Error::Database {
+            what: "the file cannot be opened",
+            source: Box::new(source),
+        })?;
+        conn.batch_execute(&self.pragmas(access))
+            .map_err(|source| self.explain(source))?;
+        Ok(Conn::Sqlite(conn))
+    }
+
+    fn pragmas(&self, access: Access) -> String {
+        let busy = i32::try_from(self.busy_timeout.as_millis()).unwrap_or(i32::MAX);
+        let common = format!(
+            "PRAGMA busy_timeout = {busy}; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; \
+             PRAGMA cell_size_check = ON;"
+        );
+        match access {
+            Access::Read => format!(
+                "{common} PRAGMA query_only = ON; PRAGMA cache_size = {READ_CACHE}; \
+                 SELECT count(*) FROM sqlite_schema;"
+            ),
+            Access::Write => {
+                let synchronous = match self.durability {
+                    Durability::Full => "FULL",
+                    Durability::Normal => "NORMAL",
+                };
+                format!(
+                    "{common} PRAGMA synchronous = {synchronous}; PRAGMA cache_size = {WRITE_CACHE}; \
+                     PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {WAL_KEPT};"
+                )
+            }
+        }
+    }
+
+    /// Says what an error of the database means for the user.
+    pub fn explain(&self, error: diesel::result::Error) -> Error {
+        match error.to_string().as_str() {
+            text if text.contains("is locked") => Error::Busy {
+                waited_ms: self.busy_timeout.as_millis().try_into().unwrap_or(u64::MAX),
+            },
+            text if text.contains("readonly database") => Error::ReadOnly,
+            _ => error.into(),
+        }
+    }
+}
+
+/// Page cache of a writer: negative is KiB. A batch that dirties more spills to the WAL.
+const WRITE_CACHE: i32 = -32 * 1024;
+/// Page cache of a reader. A reader that streams a large object fills it, and no more.
+const READ_CACHE: i32 = -32 * 1024;
+/// Pages in the WAL after which a commit copies them into the file: a commit of one
+/// small object writes about ten, and each checkpoint costs two more fsyncs.
+const CHECKPOINT_PAGES: u32 = 4000;
+/// Bytes that the WAL may keep after a checkpoint.
+const WAL_KEPT: u64 = 64 * 1024 * 1024;
+
+/// The path of a file that SQLite keeps beside the heap.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// The path as an SQLite URI, in which `?`, `#` and `%` would have a meaning.
+fn file_url(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path).map_err(Error::io(format!("{} is no usable path", path.display())))?;
+    let mut url = String::from("file:");
+    for &byte in absolute.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'~' => url.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => url.push(byte.into()),
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(url)
+}
+
+/// Runs `work` in a write transaction of its own, on a connection without a unit of work.
+pub(crate) fn transaction<R>(
+    conn: &mut Conn,
+    settings: &Settings,
+    work: impl FnOnce(&mut Conn) -> Result<R>,
+) -> Result<R> {
+    conn.batch_execute("BEGIN IMMEDIATE")
+        .map_err(|error| settings.explain(error))?;
+    let result = work(conn);
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    conn.batch_execute(end).map_err(|error| settings.explain(error))?;
+    result
+}
+
+/// Read connections that are not in use; as many are opened as there are readers at once.
+pub(crate) struct Readers {
+    settings: Settings,
+    idle: Mutex<Vec<Conn>>,
+}
+
+impl Readers {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Runs `read` on a connection of its own, in one read transaction, which sees the
+    /// last commit before it and nothing after.
+    pub fn snapshot<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.with(|conn, settings| {
+            conn.batch_execute("BEGIN").map_err(|error| settings.explain(error))?;
+            let result = read(conn);
+            // A reader that fails half-way has nothing to undo, but must let go of its snapshot.
+            conn.batch_execute("COMMIT").map_err(|error| settings.explain(error))?;
+            result
+        })
+    }
+
+    /// Runs `read`, which makes a single statement, on a connection of its own.
+    pub fn single<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.with(|conn, _| read(conn))
+    }
+
+    fn with<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Result<R>) -> Result<R> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut conn = match idle {
+            Some(conn) => conn,
+            None => self.settings.connect(Access::Read)?,
+        };
+        let result = read(&mut conn, &self.settings);
+        // After an error the connection may be in any state: it is closed, not kept.
+        if result.is_ok() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        }
+        result
+    }
+}

@@ -1,0 +1,166 @@
+//! The file itself: what it must be before it is opened, how it is made and migrated.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::conn::{Access, Conn, Settings};
+use super::exec;
+use crate::error::{Error, Result};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// `PRAGMA application_id`: "hLdg".
+const APPLICATION_ID: i64 = 0x684c_6467;
+/// `PRAGMA user_version` after all migrations.
+const SCHEMA_VERSION: i64 = 1;
+
+/// Sees to it that there is a heap file of the current schema.
+///
+/// A file that is something else, or newer than this crate, is refused before SQLite
+/// may write to it. `create` makes a missing file; `access` says whether an older
+/// schema may be migrated.
+pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
+    let path = &settings.path;
+    match (inspect(path)?, access) {
+        (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
+        (Found::Nothing, Access::Write) => create(settings),
+        (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
+        (Found::Empty, Access::Write) => fill(settings, path),
+        (Found::Heap { version }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
+        (Found::Heap { .. }, _) => upgrade(settings, access),
+    }
+}
+
+enum Found {
+    Nothing,
+    Empty,
+    /// With the version in its header; a newer one may be in its write-ahead log.
+    Heap {
+        version: i64,
+    },
+}
+
+/// Reads the file's header, without SQLite, so that a foreign file is never touched.
+/// <https://www.sqlite.org/fileformat.html#the_database_header>
+fn inspect(path: &Path) -> Result<Found> {
+    let cannot = || Error::io(format!("{} cannot be read", path.display()));
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(cannot()(error)),
+    };
+    if !metadata.is_file() {
+        return Err(not_a_heap(path, "it is no regular file"));
+    }
+    if metadata.len() == 0 {
+        return Ok(Found::Empty);
+    }
+    let mut header = Vec::with_capacity(100);
+    File::open(path)
+        .map_err(cannot())?
+        .take(100)
+        .read_to_end(&mut header)
+        .map_err(cannot())?;
+    if !header.starts_with(b"SQLite format 3\0") {
+        return Err(not_a_heap(path, "it is no SQLite database"));
+    }
+    let number = |at: usize| {
+        header
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, i32::from_be_bytes)
+    };
+    if i64::from(number(68)) != APPLICATION_ID {
+        return Err(not_a_heap(path, "it is the SQLite database of another application"));
+    }
+    Ok(Found::Heap {
+        version: number(60).into(),
+    })
+}
+
+fn too_new(path: &Path, found: i64) -> Error {
+    Error::TooNew {
+        path: path.to_owned(),
+        found,
+        known: SCHEMA_VERSION,
+    }
+}
+
+fn not_a_heap(path: &Path, why: &str) -> Error {
+    Error::NotAHeap {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+/// Makes the whole file beside its place and then links it there: nobody ever sees
+/// half a schema, and of several processes that create at once one wins.
+fn create(settings: &Settings) -> Result<()> {
+    let path = &settings.path;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let cannot = || Error::io(format!("{} cannot be created", path.display()));
+    // tempfile gives the file mode 0600.
+    let temporary = tempfile::Builder::new()
+        .prefix(".heapledger-")
+        .tempfile_in(folder)
+        .map_err(cannot())?;
+    fill(settings, temporary.path())?;
+    temporary.as_file().sync_all().map_err(cannot())?;
+    match temporary.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => upgrade(settings, Access::Write),
+        Err(error) => Err(cannot()(error.error)),
+    }
+}
+
+/// Gives an empty file the schema. What must be set before the first table comes first.
+fn fill(settings: &Settings, path: &Path) -> Result<()> {
+    let settings = Settings {
+        path: path.to_owned(),
+        ..settings.clone()
+    };
+    let mut conn = settings.connect(Access::Write)?;
+    conn.batch_execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")?;
+    run_migrations(&mut conn)?;
+    conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
+    Ok(())
+}
+
+fn run_migrations(conn: &mut Conn) -> Result<()> {
+    let Conn::Sqlite(conn) = conn;
+    // One transaction for all: a process that is killed half-way leaves the old schema.
+    conn.exclusive_transaction(|conn| {
+        conn.run_pending_migrations(MIGRATIONS)
+            .map(drop)
+            .map_err(|error| diesel::result::Error::QueryBuilderError(error))
+    })
+    .map_err(|source| Error::Database {
+        what: "the schema cannot be brought up to date",
+        source: Box::new(source),
+    })
+}
+
+/// Brings an older schema up to date, and refuses a newer one.
+fn upgrade(settings: &Settings, access: Access) -> Result<()> {
+    let found = exec::pragma(&mut settings.connect(Access::Read)?, "user_version")?;
+    if found > SCHEMA_VERSION {
+        return Err(too_new(&settings.path, found));
+    }
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
+    match access {
+        Access::Write => run_migrations(&mut settings.connect(Access::Write)?),
+        Access::Read => Err(not_a_heap(
+            &settings.path,
+            "its schema is of an older version; open it once for writing to migrate it",
+        )),
+    }
+}

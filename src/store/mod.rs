@@ -1,0 +1,24 @@
+//! The only code that sees a connection.
+//!
+//! Reading is in `queries/`. Writing goes through [`WriteTx::apply`], which executes
+//! one [`change::Change`] and runs every trigger on it; `begin` and `commit` never
+//! leave this folder, so nothing can write a row past the triggers.
+
+mod bulk;
+pub(crate) mod change;
+mod conn;
+mod exec;
+mod group;
+mod migrate;
+pub(crate) mod queries;
+pub(crate) mod schema;
+mod tx;
+mod unit;
+mod writer;
+
+pub use conn::Durability;
+pub(crate) use conn::{Access, Conn, Readers, Settings, beside, transaction};
+pub(crate) use exec::{file_sizes, sqlite_checks, vacuum_and_truncate};
+pub(crate) use group::Group;
+pub(crate) use migrate::prepare_file;
+pub(crate) use tx::WriteTx;

@@ -1,0 +1,60 @@
+//! The views that prove the books.
+
+use std::fmt;
+
+use diesel::prelude::*;
+
+use crate::error::Result;
+use crate::store::conn::Conn;
+use crate::store::schema::{trial_balance, violations};
+
+/// A row of the view `violations`: one broken invariant.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = violations)]
+pub struct Violation {
+    /// `I1` to `I10`, or the name of SQLite's own check.
+    pub invariant: String,
+    /// The table that the row is in.
+    #[diesel(column_name = table_name)]
+    pub table: String,
+    /// The row's key, where it has one.
+    pub id: Option<i64>,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.invariant, self.table)?;
+        if let Some(id) = self.id {
+            write!(f, " {id}")?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.found)
+    }
+}
+
+/// A row of the view `trial_balance`.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = trial_balance)]
+pub struct Bucket {
+    /// `payload`, `room in blocks`, `uncarved in pools`, `uncarved in arenas` or `unreserved`.
+    pub bucket: String,
+    /// Bytes of capacity in it.
+    pub bytes: i64,
+}
+
+/// Every broken invariant of the whole file. O(rows).
+pub fn violations(conn: &mut Conn) -> Result<Vec<Violation>> {
+    Ok(violations::table.select(Violation::as_select()).load(conn)?)
+}
+
+/// Where every byte of capacity is, summed from the rows. O(rows).
+pub fn trial_balance(conn: &mut Conn, space: &str) -> Result<Vec<Bucket>> {
+    Ok(trial_balance::table
+        .filter(trial_balance::space.eq(space))
+        .order(trial_balance::line)
+        .select(Bucket::as_select())
+        .load(conn)?)
+}

@@ -1,0 +1,183 @@
+//! Ledger entries and the bytes in them.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable};
+
+use crate::error::Result;
+use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PlacedEntry, PoolId, StoredObjectId};
+use crate::store::conn::Conn;
+use crate::store::exec::{Rows, Sql, Statement};
+use crate::store::schema::{blocks, ledger, stored_objects};
+
+/// A ledger entry with the id of its object.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
+pub struct EntryInfo {
+    /// Key of the entry.
+    pub id: LedgerId,
+    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
+    pub object_id: String,
+    /// Key of the object.
+    pub stored_object_id: StoredObjectId,
+    /// Position of the piece in the object, from 0.
+    pub seq: i64,
+    /// The arena of its block.
+    pub arena_id: ArenaId,
+    /// The pool of its block.
+    pub pool_id: PoolId,
+    /// The block that the piece is in.
+    pub block_id: BlockId,
+    /// Bytes of the piece.
+    pub allocated_mem: i64,
+}
+
+/// One piece of an object with its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Piece {
+    /// The entry.
+    #[diesel(embed)]
+    pub entry: Ledger,
+    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
+    pub object_id: String,
+    /// The bytes.
+    pub data: Vec<u8>,
+}
+
+/// The entries of an object in the order of its bytes.
+pub fn of_object(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<Ledger>> {
+    Ok(ledger::table
+        .filter(ledger::stored_object_id.eq(object))
+        .order(ledger::seq)
+        .select(Ledger::as_select())
+        .load(conn)?)
+}
+
+/// How many entries an object has. O(pieces) in its index, without their bytes.
+pub fn count(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(ledger::table
+        .filter(ledger::stored_object_id.eq(object))
+        .count()
+        .get_result(conn)?)
+}
+
+/// The entries of an object, each with its block as it is in the table.
+pub fn placed(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<PlacedEntry>> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(ledger::table
+        .inner_join(blocks::table)
+        .filter(ledger::stored_object_id.eq(object))
+        .order(ledger::seq)
+        .select((
+            ledger::block_id,
+            blocks::pool_id,
+            blocks::arena_id,
+            ledger::allocated_mem,
+            blocks::block_size,
+            blocks::max_mem,
+            blocks::mem,
+        ))
+        .load(conn)?)
+}
+
+/// The bytes of an object, piece by piece, handed to `take`.
+pub fn each_piece(conn: &mut Conn, object: StoredObjectId, mut take: impl FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
+    let pieces = ledger::table
+        .filter(ledger::stored_object_id.eq(object))
+        .order(ledger::seq)
+        .select(ledger::data);
+    for data in pieces.load_iter::<Vec<u8>, _>(conn)? {
+        take(data?)?;
+    }
+    Ok(())
+}
+
+/// All bytes of the object with this id, and what they are: see [`Content`].
+///
+/// One statement, because a read outside a transaction pays for its locks each time,
+/// and one text that never changes, because this is what a store does most.
+pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<Content>> {
+    let Conn::Sqlite(conn) = conn;
+    let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
+    let mut rows = statement.load_iter::<(i64, Option<Vec<u8>>), _>(conn)?;
+    let Some(first) = rows.next() else {
+        return Ok(None);
+    };
+    let (size, data) = first?;
+    // The size in the row may lie in a damaged file: memory follows the pieces.
+    let mut bytes = data.unwrap_or_default();
+    for row in rows {
+        bytes.extend_from_slice(&row?.1.unwrap_or_default());
+    }
+    Ok(Some(Content { size, bytes }))
+}
+
+/// The content of an object.
+pub struct Content {
+    /// Bytes that it should have.
+    pub size: i64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+struct ReadContent;
+
+impl Sql for ReadContent {
+    const TEXT: &'static str = "SELECT o.size, l.data FROM stored_objects o \
+        LEFT JOIN ledger l ON l.stored_object_id = o.id WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.seq";
+}
+
+impl Rows for ReadContent {
+    type Types = (BigInt, Nullable<Binary>);
+}
+
+/// The bytes of one piece.
+pub fn piece(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option<Vec<u8>>> {
+    Ok(ledger::table
+        .filter(ledger::stored_object_id.eq(object))
+        .filter(ledger::seq.eq(seq))
+        .select(ledger::data)
+        .get_result(conn)
+        .optional()?)
+}
+
+/// Bytes of the next pieces of an object from `seq` on.
+pub fn lengths(conn: &mut Conn, object: StoredObjectId, seq: i64, limit: i64) -> Result<Vec<i64>> {
+    Ok(ledger::table
+        .filter(ledger::stored_object_id.eq(object))
+        .filter(ledger::seq.ge(seq))
+        .order(ledger::seq)
+        .limit(limit)
+        .select(ledger::allocated_mem)
+        .load(conn)?)
+}
+
+/// What is in a block, in the order in which it came.
+pub fn in_block(conn: &mut Conn, block: BlockId) -> Result<Vec<Piece>> {
+    Ok(ledger::table
+        .inner_join(stored_objects::table)
+        .filter(ledger::block_id.eq(block))
+        .order(ledger::id)
+        .select((Ledger::as_select(), stored_objects::object_id, ledger::data))
+        .load(conn)?)
+}
+
+/// The next entries of a space by key.
+pub fn page(conn: &mut Conn, space: MemRamId, after: LedgerId, limit: i64) -> Result<Vec<EntryInfo>> {
+    Ok(ledger::table
+        .inner_join(stored_objects::table)
+        .filter(stored_objects::memram_id.eq(space))
+        .filter(ledger::id.gt(after))
+        .order(ledger::id)
+        .limit(limit)
+        .select((
+            ledger::id,
+            stored_objects::object_id,
+            ledger::stored_object_id,
+            ledger::seq,
+            ledger::arena_id,
+            ledger::pool_id,
+            ledger::block_id,
+            ledger::allocated_mem,
+        ))
+        .load(conn)?)
+}

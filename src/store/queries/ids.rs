@@ -1,0 +1,25 @@
+//! The highest id that a table ever gave out.
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+
+use crate::error::Result;
+use crate::store::conn::Conn;
+use crate::store::schema::{arenas, blocks, ledger, pools, sequences, stored_objects};
+use crate::store::writer::Table;
+
+/// O(log n): the highest key in the table, or the highest that was removed.
+pub fn last_id(conn: &mut Conn, table: Table) -> Result<i64> {
+    let present: Option<i64> = match table {
+        Table::Arenas => arenas::table.select(max(arenas::id)).get_result(conn)?,
+        Table::Pools => pools::table.select(max(pools::id)).get_result(conn)?,
+        Table::Blocks => blocks::table.select(max(blocks::id)).get_result(conn)?,
+        Table::StoredObjects => stored_objects::table.select(max(stored_objects::id)).get_result(conn)?,
+        Table::Ledger => ledger::table.select(max(ledger::id)).get_result(conn)?,
+    };
+    let kept: i64 = sequences::table
+        .find(table.name())
+        .select(sequences::last_id)
+        .get_result(conn)?;
+    Ok(present.unwrap_or(0).max(kept))
+}

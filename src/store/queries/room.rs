@@ -1,0 +1,52 @@
+//! What has room: each query walks a partial index from where the last one ended, and
+//! is O(log n + page).
+
+use diesel::prelude::*;
+
+use crate::error::Result;
+use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
+use crate::store::conn::Conn;
+use crate::store::schema::{arenas, blocks, pools};
+
+/// Rows that are read at once.
+pub const PAGE: usize = 256;
+
+/// Arenas with bytes that no pool reserves, after `through`.
+pub fn arenas(conn: &mut Conn, space: MemRamId, through: Option<ArenaId>) -> Result<Vec<Arena>> {
+    Ok(arenas::table
+        .filter(arenas::memram_id.eq(space))
+        .filter(arenas::reserved.lt(arenas::max_mem))
+        .filter(arenas::id.gt(through.unwrap_or(ArenaId(0))))
+        .order(arenas::id)
+        .limit(PAGE as i64)
+        .select(Arena::as_select())
+        .load(conn)?)
+}
+
+/// Pools of a class with bytes that no block reserves, after `through`.
+pub fn pools(conn: &mut Conn, space: MemRamId, block_size: i64, through: Option<PoolId>) -> Result<Vec<Pool>> {
+    Ok(pools::table
+        .filter(pools::memram_id.eq(space))
+        .filter(pools::block_size.eq(block_size))
+        .filter(pools::reserved.lt(pools::max_mem))
+        .filter(pools::id.gt(through.unwrap_or(PoolId(0))))
+        .order(pools::id)
+        .limit(PAGE as i64)
+        .select(Pool::as_select())
+        .load(conn)?)
+}
+
+/// Blocks of a class with room, after `through`.
+pub fn blocks(conn: &mut Conn, space: MemRamId, block_size: i64, through: Option<BlockId>) -> Result<Vec<Block>> {
+    // The flag is spelled as in the partial index, so that SQLite may use it.
+    let is_free = diesel::dsl::sql::<diesel::sql_types::Bool>("is_free = 1");
+    Ok(blocks::table
+        .filter(blocks::memram_id.eq(space))
+        .filter(blocks::block_size.eq(block_size))
+        .filter(is_free)
+        .filter(blocks::id.gt(through.unwrap_or(BlockId(0))))
+        .order(blocks::id)
+        .limit(PAGE as i64)
+        .select(Block::as_select())
+        .load(conn)?)
+}

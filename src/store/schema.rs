@@ -1,0 +1,178 @@
+// The tables as Diesel sees them; views are read with SQL in `queries/`.
+
+diesel::table! {
+    memram (id) {
+        id -> BigInt,
+        name -> Text,
+        max_mem -> BigInt,
+        mem -> BigInt,
+        reserved -> BigInt,
+        arena_size -> BigInt,
+        max_pieces -> BigInt,
+        arenas -> BigInt,
+        peak_mem -> BigInt,
+        allocations -> BigInt,
+        frees -> BigInt,
+        dedup_hits -> BigInt,
+        dedup_saved -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    size_classes (memram_id, block_size) {
+        memram_id -> BigInt,
+        block_size -> BigInt,
+        pool_size -> BigInt,
+        mem -> BigInt,
+        reserved -> BigInt,
+        pooled -> BigInt,
+        pools -> BigInt,
+        blocks -> BigInt,
+        full_blocks -> BigInt,
+        empty_blocks -> BigInt,
+        entries -> BigInt,
+    }
+}
+
+diesel::table! {
+    kinds (memram_id, kind) {
+        memram_id -> BigInt,
+        kind -> Text,
+        objects -> BigInt,
+        mem -> BigInt,
+    }
+}
+
+diesel::table! {
+    arenas (id) {
+        id -> BigInt,
+        memram_id -> BigInt,
+        max_mem -> BigInt,
+        mem -> BigInt,
+        reserved -> BigInt,
+    }
+}
+
+diesel::table! {
+    pools (id) {
+        id -> BigInt,
+        memram_id -> BigInt,
+        arena_id -> BigInt,
+        block_size -> BigInt,
+        max_mem -> BigInt,
+        mem -> BigInt,
+        reserved -> BigInt,
+    }
+}
+
+diesel::table! {
+    blocks (id) {
+        id -> BigInt,
+        memram_id -> BigInt,
+        arena_id -> BigInt,
+        pool_id -> BigInt,
+        block_size -> BigInt,
+        max_mem -> BigInt,
+        mem -> BigInt,
+        is_free -> Bool,
+    }
+}
+
+diesel::table! {
+    stored_objects (id) {
+        id -> BigInt,
+        memram_id -> BigInt,
+        object_id -> Text,
+        kind -> Text,
+        type_name -> Nullable<Text>,
+        size -> BigInt,
+        held -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    ledger (id) {
+        id -> BigInt,
+        stored_object_id -> BigInt,
+        seq -> BigInt,
+        arena_id -> BigInt,
+        pool_id -> BigInt,
+        block_id -> BigInt,
+        allocated_mem -> BigInt,
+        data -> Binary,
+    }
+}
+
+diesel::table! {
+    names (memram_id, name) {
+        memram_id -> BigInt,
+        name -> Text,
+        stored_object_id -> BigInt,
+        bound_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sequences (name) {
+        name -> Text,
+        last_id -> BigInt,
+    }
+}
+
+diesel::joinable!(blocks -> pools (pool_id));
+diesel::joinable!(ledger -> blocks (block_id));
+diesel::joinable!(ledger -> stored_objects (stored_object_id));
+diesel::joinable!(names -> stored_objects (stored_object_id));
+diesel::joinable!(pools -> arenas (arena_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    memram,
+    size_classes,
+    kinds,
+    arenas,
+    pools,
+    blocks,
+    stored_objects,
+    ledger,
+    names,
+    sequences,
+);
+
+// Views.
+
+diesel::table! {
+    objects (id) {
+        id -> BigInt,
+        object_id -> Text,
+        space -> Text,
+        names -> Nullable<Text>,
+        kind -> Text,
+        type_name -> Nullable<Text>,
+        size -> BigInt,
+        pieces -> BigInt,
+        held -> Bool,
+        created -> Text,
+        value -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    trial_balance (space, line) {
+        space -> Text,
+        line -> BigInt,
+        bucket -> Text,
+        bytes -> BigInt,
+    }
+}
+
+diesel::table! {
+    violations (invariant) {
+        invariant -> Text,
+        #[sql_name = "table"]
+        table_name -> Text,
+        id -> Nullable<BigInt>,
+        expected -> Text,
+        found -> Text,
+    }
+}

@@ -1,0 +1,400 @@
+//! A unit of work: every write goes through [`WriteTx::apply`].
+#![allow(clippy::disallowed_methods, reason = "one of the two files that write rows")]
+
+use diesel::prelude::*;
+
+use super::bulk;
+use super::change::Change;
+use super::conn::Conn;
+use super::queries;
+use super::schema::{arenas, blocks, ledger, names, pools, stored_objects};
+use super::unit::Unit;
+use super::writer::{Table, Writer};
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::models::{
+    Arena, ArenaId, Block, BlockId, LedgerId, MemRam, MemRamId, NewEntry, NewName, NewStoredObject, PlacedEntry, Pool,
+    PoolId, StoredObjectId,
+};
+use crate::placement::{Level, Step, next_step};
+
+/// An open unit of work. The store begins and ends it; see [`super::Group::write`].
+pub(crate) struct WriteTx<'w> {
+    writer: &'w mut Writer,
+}
+
+impl<'w> WriteTx<'w> {
+    pub(super) fn new(writer: &'w mut Writer) -> Self {
+        Self { writer }
+    }
+
+    pub fn space(&self) -> MemRamId {
+        self.writer.space
+    }
+
+    pub fn geometry(&self) -> &Geometry {
+        &self.writer.geometry
+    }
+
+    /// The space as it is now, with all that this unit has changed.
+    pub fn memram(&mut self) -> Result<MemRam> {
+        self.writer.flush()?;
+        Ok(self.writer.known()?.memram.clone())
+    }
+
+    /// Capacity and bytes free, now.
+    pub fn capacity(&mut self) -> Result<(i64, i64)> {
+        let by = self.writer.unit.effects.space;
+        let memram = &self.writer.known()?.memram;
+        let max_mem = memram.max_mem + by.max_mem;
+        Ok((max_mem, max_mem - memram.mem - by.mem))
+    }
+
+    /// What to do next for an object of `class` with `remaining` bytes to be placed.
+    pub fn next_step(&mut self, class: usize, remaining: i64) -> Result<Option<Step>> {
+        let (geometry, room) = self.writer.geometry_and_room()?;
+        Ok(next_step(room, geometry, class, remaining))
+    }
+
+    /// Reads what has room beyond what is known.
+    pub fn load_room(&mut self, level: Level) -> Result<()> {
+        self.writer.flush()?;
+        let space = self.writer.space;
+        match level {
+            Level::Arenas => {
+                let through = self.writer.known_room()?.arenas.through;
+                let rows = queries::room::arenas(&mut self.writer.conn, space, through)?;
+                let known = &mut self.writer.known_room()?.arenas;
+                known.extend(rows.into_iter().map(|row| (row.id, row)), queries::room::PAGE);
+            }
+            Level::Pools(class) => {
+                let block_size = self.block_size(class)?;
+                let through = self
+                    .writer
+                    .known_room()?
+                    .pools
+                    .get(class)
+                    .and_then(|known| known.through);
+                let rows = queries::room::pools(&mut self.writer.conn, space, block_size, through)?;
+                if let Some(known) = self.writer.known_room()?.pools.get_mut(class) {
+                    known.extend(rows.into_iter().map(|row| (row.id, row)), queries::room::PAGE);
+                }
+            }
+            Level::Blocks(class) => {
+                let block_size = self.block_size(class)?;
+                let through = self
+                    .writer
+                    .known_room()?
+                    .blocks
+                    .get(class)
+                    .and_then(|known| known.through);
+                let rows = queries::room::blocks(&mut self.writer.conn, space, block_size, through)?;
+                if let Some(known) = self.writer.known_room()?.blocks.get_mut(class) {
+                    known.extend(rows.into_iter().map(|row| (row.id, row)), queries::room::PAGE);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn class_of(&self, block_size: i64) -> Result<usize> {
+        self.writer.geometry.class_of_block_size(block_size as u64)
+    }
+
+    fn block_size(&self, class: usize) -> Result<i64> {
+        let class = self.writer.geometry.classes().get(class);
+        class
+            .map(|class| class.block_size as i64)
+            .ok_or_else(|| Error::Damaged {
+                what: "a row of a size class that the space does not have".into(),
+            })
+    }
+
+    pub fn next_arena_id(&mut self) -> Result<ArenaId> {
+        self.writer.next_id(Table::Arenas).map(ArenaId)
+    }
+
+    pub fn next_pool_id(&mut self) -> Result<PoolId> {
+        self.writer.next_id(Table::Pools).map(PoolId)
+    }
+
+    pub fn next_block_id(&mut self) -> Result<BlockId> {
+        self.writer.next_id(Table::Blocks).map(BlockId)
+    }
+
+    pub fn next_object_id(&mut self) -> Result<StoredObjectId> {
+        self.writer.next_id(Table::StoredObjects).map(StoredObjectId)
+    }
+
+    pub fn next_entry_id(&mut self) -> Result<LedgerId> {
+        self.writer.next_id(Table::Ledger).map(LedgerId)
+    }
+
+    /// Reads with this unit's own changes.
+    pub fn read<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.writer.flush()?;
+        read(&mut self.writer.conn)
+    }
+
+    /// Reads objects, names and ledger entries; totals may be behind.
+    pub fn read_pending<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.writer.flush_rows()?;
+        read(&mut self.writer.conn)
+    }
+
+    /// Reads objects and names, which are never gathered but written at once.
+    pub fn read_objects<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        read(&mut self.writer.conn)
+    }
+
+    /// The pieces of an object, each with its block as this unit has it.
+    pub fn placed_entries(&mut self, object: StoredObjectId) -> Result<Vec<PlacedEntry>> {
+        self.writer.flush_rows()?;
+        let mut entries = queries::entries::placed(&mut self.writer.conn, object)?;
+        for entry in &mut entries {
+            if let Some(after) = self.writer.unit.effects.blocks.get(&entry.block_id) {
+                entry.block_mem = after.mem;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Runs `work`, which is only complete as a whole: if it fails, the unit of work
+    /// cannot be kept, even if a batch goes on after the error.
+    pub fn whole<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let result = work(self);
+        self.writer.failed |= result.is_err();
+        result
+    }
+
+    /// Executes one change and runs every trigger on it. Returns whether it took place:
+    /// only [`Change::ObjectStored`] may not, when its id is taken, and then no trigger ran.
+    pub fn apply(&mut self, change: Change<'_>) -> Result<bool> {
+        if let Change::ObjectStored(object) = &change
+            && !self.insert_object(object)?
+        {
+            return Ok(false);
+        }
+        for trigger in self.writer.triggers {
+            trigger(&change, &mut self.writer.unit.effects)?;
+        }
+        self.observe(&change)?;
+        self.execute(change)?;
+        Ok(true)
+    }
+
+    fn insert_object(&mut self, object: &NewStoredObject<'_>) -> Result<bool> {
+        let Conn::Sqlite(conn) = &mut self.writer.conn;
+        let inserted = diesel::insert_into(stored_objects::table)
+            .values(object)
+            .on_conflict_do_nothing()
+            .execute(conn);
+        Ok(self.writer.explain(inserted)? == 1)
+    }
+
+    /// Keeps what is known of the room in step with the change.
+    fn observe(&mut self, change: &Change<'_>) -> Result<()> {
+        match change {
+            Change::ArenaAdded(new) => {
+                let room = self.writer.known_room()?;
+                room.unreserved -= new.max_mem;
+                room.note_arena(Arena {
+                    id: new.id,
+                    memram_id: new.memram_id,
+                    max_mem: new.max_mem,
+                    mem: 0,
+                    reserved: 0,
+                });
+            }
+            Change::PoolAdded(new) => {
+                let class = self.class_of(new.block_size)?;
+                let room = self.writer.known_room()?;
+                if let Some(mut arena) = room.arenas.get(new.arena_id).cloned() {
+                    arena.reserved += new.max_mem;
+                    room.note_arena(arena);
+                }
+                let pool = Pool {
+                    id: new.id,
+                    memram_id: new.memram_id,
+                    arena_id: new.arena_id,
+                    block_size: new.block_size,
+                    max_mem: new.max_mem,
+                    mem: 0,
+                    reserved: 0,
+                };
+                room.note_pool(class, pool);
+            }
+            Change::BlockAdded(block) => {
+                let class = self.class_of(block.block_size)?;
+                let room = self.writer.known_room()?;
+                if let Some(mut pool) = room
+                    .pools
+                    .get(class)
+                    .and_then(|pools| pools.get(block.pool_id))
+                    .cloned()
+                {
+                    pool.reserved += block.max_mem;
+                    room.note_pool(class, pool);
+                }
+                room.note_block(class, *block);
+            }
+            Change::EntryAdded { entry, block } => {
+                let mut block = *block;
+                block.mem += entry.allocated_mem;
+                block.is_free = block.mem < block.max_mem;
+                let class = self.class_of(block.block_size)?;
+                self.writer.known_room()?.note_block(class, block);
+            }
+            Change::EntriesRemoved { entries, .. } => {
+                for entry in *entries {
+                    let class = self.class_of(entry.block_size)?;
+                    let mem = self
+                        .writer
+                        .unit
+                        .effects
+                        .blocks
+                        .get(&entry.block_id)
+                        .map_or(0, |after| after.mem);
+                    let block = entry.block_with(self.writer.space, mem);
+                    self.writer.known_room()?.note_block(class, block);
+                }
+            }
+            Change::ArenaRemoved(arena) => {
+                self.writer.known_room()?.unreserved += arena.max_mem;
+                self.writer.forget_room()?;
+            }
+            Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.writer.forget_room()?,
+            Change::Resized { by } => self.writer.known_room()?.unreserved += by,
+            Change::ObjectStored(_)
+            | Change::ObjectRemoved(_)
+            | Change::DedupHit { .. }
+            | Change::Held { .. }
+            | Change::NameBound(_)
+            | Change::NameUnbound { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Gathers new rows, and writes everything else at once.
+    fn execute(&mut self, change: Change<'_>) -> Result<()> {
+        match change {
+            Change::ArenaAdded(arena) => self.writer.unit.arenas.push(arena),
+            Change::PoolAdded(pool) => self.writer.unit.pools.push(pool),
+            Change::BlockAdded(block) => self.writer.unit.blocks.push(block),
+            Change::EntryAdded { entry, .. } => return self.add_entry(entry),
+            Change::ArenaRemoved(arena) => {
+                self.before_removal()?;
+                self.writer.unit.effects.arenas.remove(&arena.id);
+                return self.run(|conn| diesel::delete(arenas::table.find(arena.id)).execute(conn));
+            }
+            Change::PoolRemoved(pool) => {
+                self.before_removal()?;
+                self.writer.unit.effects.pools.remove(&pool.id);
+                return self.run(|conn| diesel::delete(pools::table.find(pool.id)).execute(conn));
+            }
+            Change::BlockRemoved(block) => {
+                self.before_removal()?;
+                return self.run(|conn| diesel::delete(blocks::table.find(block.id)).execute(conn));
+            }
+            Change::EntriesRemoved { object, .. } => {
+                self.before_removal()?;
+                let of_object = ledger::table.filter(ledger::stored_object_id.eq(object));
+                return self.run(|conn| diesel::delete(of_object).execute(conn));
+            }
+            Change::ObjectRemoved(object) => {
+                self.before_removal()?;
+                return self.run(|conn| diesel::delete(stored_objects::table.find(object.id)).execute(conn));
+            }
+            Change::Held { object } => {
+                let row = stored_objects::table.find(object);
+                return self.run(|conn| diesel::update(row).set(stored_objects::held.eq(true)).execute(conn));
+            }
+            Change::NameBound(name) => return self.bind(&name),
+            Change::NameUnbound { name } => {
+                let row = names::table.find((self.writer.space, name));
+                return self.run(|conn| diesel::delete(row).execute(conn));
+            }
+            // Nothing but their effects.
+            Change::ObjectStored(_) | Change::DedupHit { .. } | Change::Resized { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn add_entry(&mut self, entry: NewEntry<'_>) -> Result<()> {
+        if entry.data.len() >= Unit::LARGE {
+            self.writer.flush_rows()?;
+            return self.run(|conn| bulk::insert_entry(conn, &entry).map(|()| 1));
+        }
+        let unit = &mut self.writer.unit;
+        unit.bytes += entry.data.len();
+        unit.entries.push(entry.into_owned());
+        if unit.bytes >= Unit::MOST_BYTES {
+            self.writer.flush_rows()?;
+        }
+        Ok(())
+    }
+
+    fn bind(&mut self, name: &NewName<'_>) -> Result<()> {
+        use diesel::upsert::excluded;
+        self.run(|conn| {
+            diesel::insert_into(names::table)
+                .values(name)
+                .on_conflict((names::memram_id, names::name))
+                .do_update()
+                .set((
+                    names::stored_object_id.eq(excluded(names::stored_object_id)),
+                    names::bound_at.eq(excluded(names::bound_at)),
+                ))
+                .execute(conn)
+        })
+    }
+
+    /// Before rows go: they must have been written, and the highest ids be known.
+    fn before_removal(&mut self) -> Result<()> {
+        self.writer.flush_rows()?;
+        if !self.writer.unit.removed {
+            for table in Table::ALL {
+                self.writer.load_id(table)?;
+            }
+            self.writer.unit.removed = true;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<usize>) -> Result<()> {
+        let Conn::Sqlite(conn) = &mut self.writer.conn;
+        let result = statement(conn);
+        self.writer.explain(result).map(drop)
+    }
+}
+
+impl PlacedEntry {
+    /// The block that the entry is in, with `mem` bytes in it.
+    fn block_with(&self, memram_id: MemRamId, mem: i64) -> Block {
+        Block {
+            id: self.block_id,
+            memram_id,
+            arena_id: self.arena_id,
+            pool_id: self.pool_id,
+            block_size: self.block_size,
+            max_mem: self.block_max_mem,
+            mem,
+            is_free: mem < self.block_max_mem,
+        }
+    }
+}
+
+impl NewEntry<'_> {
+    fn into_owned(self) -> NewEntry<'static> {
+        NewEntry {
+            id: self.id,
+            stored_object_id: self.stored_object_id,
+            seq: self.seq,
+            arena_id: self.arena_id,
+            pool_id: self.pool_id,
+            block_id: self.block_id,
+            allocated_mem: self.allocated_mem,
+            data: self.data.into_owned().into(),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Lifetime counters of the space, and how many objects of each kind there are.
+
+use super::Effects;
+use crate::error::Error;
+use crate::store::change::Change;
+
+pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
+    match change {
+        Change::ObjectStored(object) => {
+            effects.space.allocations += 1;
+            let kind = effects.kind(object.kind);
+            kind.objects += 1;
+            kind.mem += object.size;
+        }
+        Change::ObjectRemoved(object) => {
+            effects.space.frees += 1;
+            let kind = effects.kind(&object.kind);
+            kind.objects -= 1;
+            kind.mem -= object.size;
+        }
+        Change::DedupHit { object } => {
+            effects.space.dedup_hits += 1;
+            effects.space.dedup_saved += object.size;
+        }
+        Change::ArenaAdded(_)
+        | Change::ArenaRemoved(_)
+        | Change::PoolAdded(_)
+        | Change::PoolRemoved(_)
+        | Change::BlockAdded(_)
+        | Change::BlockRemoved(_)
+        | Change::Held { .. }
+        | Change::EntryAdded { .. }
+        | Change::EntriesRemoved { .. }
+        | Change::NameBound(_)
+        | Change::NameUnbound { .. }
+        | Change::Resized { .. } => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! What the triggers found must change, one entry per row, until it is written.
+
+use std::collections::BTreeMap;
+
+use crate::models::{ArenaId, BlockId, PoolId};
+
+/// Effects by row. The maps are sorted, so that the same changes are always written
+/// in the same order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Effects {
+    pub blocks: BTreeMap<BlockId, BlockAfter>,
+    pub pools: BTreeMap<PoolId, LevelDelta>,
+    pub arenas: BTreeMap<ArenaId, LevelDelta>,
+    /// By block size.
+    pub classes: BTreeMap<i64, ClassDelta>,
+    pub kinds: BTreeMap<String, KindDelta>,
+    pub space: SpaceDelta,
+}
+
+/// A block as it is after the change: absolute, because the flag depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockAfter {
+    pub mem: i64,
+    pub is_free: bool,
+}
+
+/// What an arena or a pool gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LevelDelta {
+    pub mem: i64,
+    pub reserved: i64,
+}
+
+/// What a size class gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClassDelta {
+    pub mem: i64,
+    pub reserved: i64,
+    pub pooled: i64,
+    pub pools: i64,
+    pub blocks: i64,
+    pub full_blocks: i64,
+    pub empty_blocks: i64,
+    pub entries: i64,
+}
+
+/// What a kind gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KindDelta {
+    pub objects: i64,
+    pub mem: i64,
+}
+
+/// What the space gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpaceDelta {
+    pub max_mem: i64,
+    pub mem: i64,
+    /// The highest that `mem` was above its value at the last flush.
+    pub peak: i64,
+    pub reserved: i64,
+    pub arenas: i64,
+    pub allocations: i64,
+    pub frees: i64,
+    pub dedup_hits: i64,
+    pub dedup_saved: i64,
+}
+
+impl Effects {
+    pub fn arena(&mut self, id: ArenaId) -> &mut LevelDelta {
+        self.arenas.entry(id).or_default()
+    }
+
+    pub fn pool(&mut self, id: PoolId) -> &mut LevelDelta {
+        self.pools.entry(id).or_default()
+    }
+
+    pub fn class(&mut self, block_size: i64) -> &mut ClassDelta {
+        self.classes.entry(block_size).or_default()
+    }
+
+    pub fn kind(&mut self, kind: &str) -> &mut KindDelta {
+        self.kinds.entry(kind.to_owned()).or_default()
+    }
+}

@@ -1,0 +1,26 @@
+//! Pure functions that run for every [`Change`] inside its transaction and say what
+//! else has to change with it.
+//!
+//! A trigger sees the change and gathers [`Effects`]; it has no connection. The store
+//! writes the effects as one UPDATE per touched row just before COMMIT. These are the
+//! listeners of the original design (SQLAlchemy's `before_flush` events there).
+
+mod counters;
+mod effects;
+mod free_flags;
+mod totals;
+
+pub(crate) use effects::{BlockAfter, Effects, SpaceDelta};
+
+use crate::error::Error;
+use crate::store::change::Change;
+
+/// One trigger. An error undoes the whole unit of work.
+pub(crate) type Trigger = fn(&Change<'_>, &mut Effects) -> Result<(), Error>;
+
+/// All triggers, in the order in which they run: a block's flag first, then what
+/// adds up its parents, then the counters.
+pub(crate) const ALL: &[Trigger] = &[free_flags::run, totals::run, counters::run];
+
+#[cfg(test)]
+mod tests;

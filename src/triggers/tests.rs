@@ -1,0 +1,197 @@
+//! Triggers without a database: a change goes in, effects come out.
+
+use std::borrow::Cow;
+
+use super::*;
+use crate::models::{
+    ArenaId, Block, BlockId, LedgerId, MemRamId, NewArena, NewEntry, NewStoredObject, PlacedEntry, PoolId,
+    StoredObject, StoredObjectId,
+};
+
+fn run(changes: &[Change<'_>]) -> Effects {
+    let mut effects = Effects::default();
+    for change in changes {
+        for trigger in ALL {
+            trigger(change, &mut effects).unwrap();
+        }
+    }
+    effects
+}
+
+fn block(mem: i64) -> Block {
+    Block {
+        id: BlockId(3),
+        memram_id: MemRamId(1),
+        arena_id: ArenaId(1),
+        pool_id: PoolId(2),
+        block_size: 512,
+        max_mem: 512,
+        mem,
+        is_free: mem < 512,
+    }
+}
+
+fn entry(bytes: usize) -> NewEntry<'static> {
+    NewEntry {
+        id: LedgerId(1),
+        stored_object_id: StoredObjectId(1),
+        seq: 0,
+        arena_id: ArenaId(1),
+        pool_id: PoolId(2),
+        block_id: BlockId(3),
+        allocated_mem: bytes as i64,
+        data: Cow::Owned(vec![0; bytes]),
+    }
+}
+
+fn placed(bytes: i64, block_mem: i64) -> PlacedEntry {
+    PlacedEntry {
+        block_id: BlockId(3),
+        pool_id: PoolId(2),
+        arena_id: ArenaId(1),
+        allocated_mem: bytes,
+        block_size: 512,
+        block_max_mem: 512,
+        block_mem,
+    }
+}
+
+#[test]
+fn a_piece_moves_every_level_above_it() {
+    let effects = run(&[Change::EntryAdded {
+        entry: entry(100),
+        block: block(50),
+    }]);
+    assert_eq!(
+        effects.blocks[&BlockId(3)],
+        BlockAfter {
+            mem: 150,
+            is_free: true
+        }
+    );
+    assert_eq!(effects.pools[&PoolId(2)].mem, 100);
+    assert_eq!(effects.arenas[&ArenaId(1)].mem, 100);
+    assert_eq!(effects.classes[&512].mem, 100);
+    assert_eq!(effects.classes[&512].entries, 1);
+    assert_eq!((effects.space.mem, effects.space.peak), (100, 100));
+}
+
+#[test]
+fn a_block_is_free_exactly_while_it_has_room() {
+    let added = run(&[Change::EntryAdded {
+        entry: entry(512),
+        block: block(0),
+    }]);
+    assert!(!added.blocks[&BlockId(3)].is_free);
+    assert_eq!(
+        (added.classes[&512].full_blocks, added.classes[&512].empty_blocks),
+        (1, -1)
+    );
+
+    let entries = [placed(512, 512)];
+    let removed = run(&[Change::EntriesRemoved {
+        object: StoredObjectId(1),
+        entries: &entries,
+    }]);
+    assert!(removed.blocks[&BlockId(3)].is_free);
+    assert_eq!(
+        (removed.classes[&512].full_blocks, removed.classes[&512].empty_blocks),
+        (-1, 1)
+    );
+}
+
+#[test]
+fn two_pieces_of_one_object_may_leave_the_same_block() {
+    let entries = [placed(200, 512), placed(312, 512)];
+    let effects = run(&[Change::EntriesRemoved {
+        object: StoredObjectId(1),
+        entries: &entries,
+    }]);
+    assert_eq!(effects.blocks[&BlockId(3)], BlockAfter { mem: 0, is_free: true });
+    assert_eq!(effects.pools[&PoolId(2)].mem, -512);
+    let class = effects.classes[&512];
+    assert_eq!((class.full_blocks, class.empty_blocks, class.entries), (-1, 1, -2));
+}
+
+#[test]
+fn the_peak_is_the_highest_on_the_way_not_the_end() {
+    let entries = [placed(500, 500)];
+    let effects = run(&[
+        Change::EntryAdded {
+            entry: entry(500),
+            block: block(0),
+        },
+        Change::EntriesRemoved {
+            object: StoredObjectId(1),
+            entries: &entries,
+        },
+    ]);
+    assert_eq!((effects.space.mem, effects.space.peak), (0, 500));
+}
+
+#[test]
+fn carving_reserves_and_moves_no_content() {
+    let arena = NewArena {
+        id: ArenaId(1),
+        memram_id: MemRamId(1),
+        max_mem: 4096,
+        mem: 0,
+        reserved: 0,
+    };
+    let effects = run(&[Change::ArenaAdded(arena), Change::BlockAdded(block(0))]);
+    assert_eq!(
+        (effects.space.reserved, effects.space.arenas, effects.space.mem),
+        (4096, 1, 0)
+    );
+    assert_eq!(effects.pools[&PoolId(2)].reserved, 512);
+    assert_eq!(
+        (effects.classes[&512].blocks, effects.classes[&512].empty_blocks),
+        (1, 1)
+    );
+}
+
+#[test]
+fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
+    let new = NewStoredObject {
+        id: StoredObjectId(1),
+        memram_id: MemRamId(1),
+        object_id: "00",
+        kind: "str",
+        type_name: None,
+        size: 7,
+        held: true,
+        created_at: 0,
+    };
+    let row = StoredObject {
+        id: StoredObjectId(1),
+        memram_id: MemRamId(1),
+        object_id: "00".into(),
+        kind: "str".into(),
+        type_name: None,
+        size: 7,
+        held: true,
+        created_at: 0,
+    };
+    let effects = run(&[Change::ObjectStored(new), Change::DedupHit { object: &row }]);
+    assert_eq!((effects.kinds["str"].objects, effects.kinds["str"].mem), (1, 7));
+    assert_eq!(
+        (
+            effects.space.allocations,
+            effects.space.dedup_hits,
+            effects.space.dedup_saved
+        ),
+        (1, 1, 7)
+    );
+    let effects = run(&[Change::ObjectRemoved(row)]);
+    assert_eq!((effects.space.frees, effects.kinds["str"].objects), (1, -1));
+}
+
+#[test]
+fn a_block_that_would_overflow_stops_the_unit_of_work() {
+    let change = Change::EntryAdded {
+        entry: entry(100),
+        block: block(500),
+    };
+    let result = free_flags::run(&change, &mut Effects::default());
+    assert!(matches!(result, Err(Error::Damaged { .. })));
+}

@@ -1,0 +1,105 @@
+//! Identity by content.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{Encoded, Kind};
+use crate::error::{Error, Result};
+
+/// The SHA-256 of an object's content, shown as 64 lower-case hexadecimal digits.
+///
+/// For [`Kind::Bytes`] it is the digest of the content itself, so `sha256sum FILE`
+/// prints the same id; for every other kind, of the kind's name, a zero byte and the
+/// content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectId([u8; 32]);
+
+impl ObjectId {
+    /// The id of `content` stored as bytes. O(content).
+    ///
+    /// ```
+    /// let id = heapledger::ObjectId::of_bytes(b"hello");
+    /// assert!(id.to_string().starts_with("2cf24dba5fb0"));
+    /// ```
+    pub fn of_bytes(content: &[u8]) -> Self {
+        Self(Sha256::digest(content).into())
+    }
+
+    /// The id that `value` has when it is stored with `allocate`.
+    ///
+    /// # Errors
+    /// [`Error::NotStorable`] if the value has no exact encoding (NaN, infinities,
+    /// integers beyond 64 bits, map keys that are no strings or numbers).
+    #[doc(alias = "generate_object_id")]
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        Ok(Encoded::of(value)?.object_id())
+    }
+
+    /// The 64 lower-case hexadecimal digits.
+    pub fn to_hex(self) -> String {
+        const_hex::encode(self.0)
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.to_hex())
+    }
+}
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectId({self})")
+    }
+}
+
+impl Serialize for ObjectId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl FromStr for ObjectId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut digest = [0; 32];
+        const_hex::decode_to_slice(text, &mut digest).map_err(|_| Error::BadObjectId { text: text.to_owned() })?;
+        Ok(Self(digest))
+    }
+}
+
+/// Computes an [`ObjectId`] from content that comes in parts.
+#[derive(Clone)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// A hasher for content of `kind`.
+    pub fn new(kind: Kind) -> Self {
+        let mut digest = Sha256::new();
+        if kind != Kind::Bytes {
+            digest.update(kind.as_str());
+            digest.update([0]);
+        }
+        Self(digest)
+    }
+
+    /// Adds the next part.
+    pub fn update(&mut self, part: &[u8]) {
+        self.0.update(part);
+    }
+
+    /// The id of all parts together.
+    pub fn finish(self) -> ObjectId {
+        ObjectId(self.0.finalize().into())
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}

@@ -1,0 +1,209 @@
+//! `put` stores files and says so as sha256sum does; `get` gives back the same bytes.
+
+mod cli_support;
+
+use cli_support::{Cli, HELLO, noise, ran};
+
+#[test]
+fn a_file_comes_back_as_it_was() {
+    let cli = Cli::new();
+    cli.file("small", "hello");
+    cli.file("empty", "");
+    cli.file("large", noise(3_000_000));
+    let printed = cli.ok(["put", "small", "empty", "large"]);
+    assert!(printed.starts_with(&format!("{HELLO}  small\n")), "{printed}");
+    for line in printed.lines() {
+        let (id, path) = line.split_once("  ").unwrap();
+        let output = cli.command(["get", id]).output().unwrap();
+        assert!(output.stdout == cli.read(path), "{path} came back changed");
+    }
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn the_start_of_an_id_is_enough() {
+    let cli = Cli::new();
+    cli.file("file", "hello");
+    cli.ok(["put", "file"]);
+    assert_eq!(cli.ok(["get", "2cf24d"]), "hello");
+    assert_eq!(cli.ok(["get", "2CF24DBA"]), "hello");
+    cli.fails(1, ["get", "2cf24"]);
+}
+
+#[test]
+fn standard_input_is_a_dash() {
+    let cli = Cli::new();
+    let stored = ran(cli.command(["put", "-", "--name", "greeting"]).write_stdin("hello"));
+    assert_eq!(stored.stdout, format!("{HELLO}  -\n"));
+    assert_eq!(cli.ok(["get", "greeting"]), "hello");
+}
+
+#[test]
+fn the_summary_tells_new_from_known() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    cli.file("b", "hello");
+    let stored = cli.run(["put", "a", "b"]);
+    assert_eq!(
+        stored.stderr,
+        "stored 2 objects: 1 new in 1 piece (5 B), 1 known already (5 B)\n"
+    );
+    assert_eq!(cli.run(["put", "a", "--quiet"]).stderr, "");
+}
+
+#[test]
+fn programs_get_a_row_for_each_file() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    let rows = cli.json(["put", "a", "a"]);
+    let row = |dedup| serde_json::json!({"object_id": HELLO, "path": "a", "size": 5, "pieces": 1, "dedup": dedup});
+    assert_eq!(rows, serde_json::json!([row(false), row(true)]));
+}
+
+#[test]
+fn a_folder_is_stored_in_order_without_the_heap_in_it() {
+    let cli = Cli::new();
+    for name in ["c", "a/2", "a/1", "b"] {
+        cli.file(name, name);
+    }
+    assert!(
+        cli.run(["put", "a"])
+            .stderr
+            .contains("heapledger: a: is a directory; use -r\n")
+    );
+    let printed = cli.ok(["put", "-r", "."]);
+    let paths: Vec<_> = printed.lines().map(|line| line.split_once("  ").unwrap().1).collect();
+    assert_eq!(paths, ["./a/1", "./a/2", "./b", "./c"]);
+}
+
+#[test]
+fn many_files_go_in_many_batches() {
+    let cli = Cli::new();
+    for number in 0..1201 {
+        cli.file(&format!("d/{number:04}"), format!("file {number}"));
+    }
+    let printed = cli.ok(["put", "-r", "d"]);
+    assert_eq!(printed.lines().count(), 1201);
+    assert_eq!(cli.json(["stats"])["objects"], 1201);
+}
+
+#[cfg(unix)]
+#[test]
+fn symbolic_links_and_pipes_below_a_folder_are_left_out() {
+    let cli = Cli::new();
+    cli.file("d/file", "hello");
+    cli.file("outside", "secret");
+    std::os::unix::fs::symlink("../outside", cli.path("d/link")).unwrap();
+    let stored = cli.run(["put", "-r", "d"]);
+    assert_eq!((stored.status, stored.stdout), (0, format!("{HELLO}  d/file\n")));
+    assert!(
+        stored.stderr.contains("skipped d/link: a symbolic link\n"),
+        "{}",
+        stored.stderr
+    );
+    // But a link that was named is followed.
+    assert!(cli.ok(["put", "d/link"]).ends_with("  d/link\n"));
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_and_the_rest_is_stored() {
+    let cli = Cli::new();
+    cli.file("good", "hello");
+    let stored = cli.run(["put", "missing", "good"]);
+    assert_eq!(stored.status, 2);
+    assert_eq!(stored.stdout, format!("{HELLO}  good\n"));
+    let lines: Vec<_> = stored.stderr.lines().collect();
+    assert!(lines[0].starts_with("heapledger: missing: "), "{lines:?}");
+    assert_eq!(lines[2], "heapledger: 1 path could not be stored");
+}
+
+#[test]
+fn a_mistyped_path_leaves_no_heap_behind() {
+    let cli = Cli::new();
+    let stored = cli.run(["put", "mistyped"]);
+    assert_eq!(
+        (stored.status, stored.stderr.lines().count()),
+        (2, 2),
+        "{}",
+        stored.stderr
+    );
+    assert!(!cli.path("heap.db").exists());
+}
+
+#[test]
+fn a_full_space_takes_what_fits_and_says_which_file_did_not() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "64K", "--arena", "64K", "--classic"]);
+    cli.file("1", noise(40_000));
+    cli.file("2", noise(40_001));
+    cli.file("3", "never looked at");
+    let stored = cli.run(["put", "1", "2", "3"]);
+    assert_eq!(stored.status, 2);
+    assert_eq!(stored.stdout.lines().count(), 1);
+    let line = stored.stderr.lines().last().unwrap();
+    assert!(
+        line.starts_with("heapledger: 2: out of memory: 40,001 bytes needed, 25,536 of 65,536 free"),
+        "{line}"
+    );
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn a_name_is_for_one_file() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    cli.ok(["put", "a", "--name", "greeting"]);
+    assert_eq!(cli.ok(["get", "greeting"]), "hello");
+    cli.fails(2, ["put", "a", "a", "--name", "n"]);
+    cli.fails(2, ["put", "-r", ".", "--name", "n"]);
+    assert!(
+        cli.run(["put", "heap.db"])
+            .stderr
+            .contains("heap.db: is the heap itself")
+    );
+}
+
+#[test]
+fn output_appears_only_when_it_is_whole() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    cli.ok(["put", "a"]);
+    cli.ok(["get", HELLO, "-o", "copy"]);
+    assert_eq!(cli.read("copy"), b"hello");
+    cli.file("copy", "older and longer");
+    cli.ok(["get", HELLO, "--output", "copy"]);
+    assert_eq!(cli.read("copy"), b"hello");
+
+    // Content that is not what was stored is not kept, and the old file stays.
+    cli.sql()
+        .execute("UPDATE ledger SET data = CAST('jello' AS BLOB)", [])
+        .unwrap();
+    assert!(
+        cli.fails(2, ["get", HELLO, "-o", "copy"])
+            .starts_with("copy: damaged: ")
+    );
+    assert_eq!(cli.read("copy"), b"hello");
+    assert_eq!(cli.names(), ["a", "copy"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_output_file_has_the_permissions_of_any_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    cli.ok(["put", "a"]);
+    cli.ok(["get", HELLO, "-o", "copy"]);
+    let mode = |name| std::fs::metadata(cli.path(name)).unwrap().permissions().mode();
+    assert_eq!(mode("copy"), mode("a"));
+}
+
+#[test]
+fn output_to_a_folder_is_refused() {
+    let cli = Cli::new();
+    cli.file("d/a", "hello");
+    cli.ok(["put", "d/a"]);
+    assert!(cli.fails(2, ["get", HELLO, "-o", "d"]).contains("is a directory"));
+    assert!(cli.fails(2, ["get", HELLO, "-o", "none/x"]).starts_with("none/x: "));
+}

@@ -1,0 +1,147 @@
+//! Garbage collection gives back what holds nothing: blocks, then pools, then arenas,
+//! then the space in the file.
+
+#![cfg(test)]
+
+mod common;
+
+use common::{Heap, KIB, MIB, assert_balanced, content, dump, number};
+use heapledger::Geometry;
+
+#[test]
+fn a_clean_heap_has_nothing_to_collect() {
+    let heap = Heap::new();
+    heap.collect_garbage().unwrap();
+    heap.allocate_bytes(&content(1, 5000)).unwrap();
+    heap.collect_garbage().unwrap();
+    let before = dump(&heap.sql());
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!(
+        (collected.blocks, collected.pools, collected.arenas, collected.bytes),
+        (0, 0, 0, 0)
+    );
+    assert_eq!(collected.file_bytes, 0);
+    assert_eq!(dump(&heap.sql()), before);
+}
+
+#[test]
+fn a_heap_without_objects_is_collected_down_to_its_space() {
+    let heap = Heap::new();
+    let sizes = [100, 5 * KIB, 100 * KIB, 300 * KIB];
+    let ids: Vec<_> = sizes
+        .iter()
+        .zip(1..)
+        .map(|(&size, seed)| heap.allocate_bytes(&content(seed, size)).unwrap())
+        .collect();
+    for id in &ids {
+        heap.free(id).unwrap();
+    }
+    let sql = heap.sql();
+    let count = |table: &str| number(&sql, &format!("SELECT count(*) FROM {table}")) as u64;
+    let (blocks, pools, arenas) = (count("blocks"), count("pools"), count("arenas"));
+    let reserved = heap.memram().unwrap().reserved as u64;
+    assert!(blocks > 0 && pools > 0 && arenas > 0);
+
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!(
+        (collected.blocks, collected.pools, collected.arenas),
+        (blocks, pools, arenas)
+    );
+    assert_eq!(collected.bytes, reserved);
+    assert_eq!((count("blocks"), count("pools"), count("arenas")), (0, 0, 0));
+    assert_eq!(heap.memram().unwrap().reserved, 0);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn only_what_is_empty_goes() {
+    let heap = Heap::classic();
+    let first = heap.allocate_bytes(&content(1, 512)).unwrap();
+    let pool_and_a_half = heap.allocate_bytes(&content(2, 11 * 512)).unwrap();
+    let last = heap.allocate_bytes(&content(3, 512)).unwrap();
+    heap.free(&pool_and_a_half).unwrap();
+
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!((collected.blocks, collected.pools, collected.arenas), (11, 0, 0));
+    assert_eq!(heap.get_bytes(&first).unwrap(), content(1, 512));
+    assert_eq!(heap.get_bytes(&last).unwrap(), content(3, 512));
+    assert_balanced(&heap);
+
+    heap.free(&first).unwrap();
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!((collected.blocks, collected.pools, collected.arenas), (1, 1, 0));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_block_that_is_partly_used_stays() {
+    let heap = Heap::classic();
+    let small = heap.allocate_bytes(&content(1, 10)).unwrap();
+    let neighbour = heap.allocate_bytes(&content(2, 10)).unwrap();
+    heap.free(&small).unwrap();
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!(collected.blocks, 0);
+    assert_eq!(heap.get_bytes(&neighbour).unwrap(), content(2, 10));
+}
+
+#[test]
+fn carved_rows_that_nothing_used_are_collected() {
+    let heap = Heap::new();
+    let arena = heap.add_arena().unwrap();
+    let pool = heap.add_pool(arena.id, 512).unwrap();
+    heap.add_pool(arena.id, 4096).unwrap();
+    heap.add_block(pool.id).unwrap();
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!((collected.blocks, collected.pools, collected.arenas), (1, 2, 1));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn ids_never_come_back() {
+    let heap = Heap::classic();
+    let id = heap.allocate_bytes(&content(1, 700)).unwrap();
+    let before = heap.ledger(&id).unwrap();
+    heap.free(&id).unwrap();
+    heap.collect_garbage().unwrap();
+    let again = heap.allocate_bytes(&content(1, 700)).unwrap();
+    let after = heap.ledger(&again).unwrap();
+    assert!(after[0].id > before[1].id);
+    assert!(after[0].block_id > before[1].block_id);
+    assert!(after[0].pool_id > before[1].pool_id);
+    assert!(after[0].arena_id > before[1].arena_id);
+    assert!(after[0].stored_object_id > before[0].stored_object_id);
+}
+
+#[test]
+fn the_file_shrinks() {
+    let heap = Heap::of(16 * MIB, Geometry::standard());
+    let kept = heap.allocate("kept").unwrap();
+    let large = heap.allocate_bytes(&content(1, 4 * MIB)).unwrap();
+    let small: Vec<_> = (2..400)
+        .map(|seed| heap.allocate_bytes(&content(seed, 2000)).unwrap())
+        .collect();
+    heap.free(&large).unwrap();
+    for id in &small {
+        heap.free(id).unwrap();
+    }
+    let collected = heap.collect_garbage().unwrap();
+    assert!(collected.file_bytes >= 4 * MIB, "{collected:?}");
+    assert!(collected.file_size < MIB, "{collected:?}");
+    assert_eq!(std::fs::metadata(heap.path()).unwrap().len(), collected.file_size);
+    assert_eq!(number(&heap.sql(), "PRAGMA freelist_count"), 0);
+    assert_eq!(heap.get::<String>(&kept).unwrap(), "kept");
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_space_is_collected_without_touching_its_neighbour() {
+    let heap = Heap::new();
+    let other = common::quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
+    other.add_arena().unwrap();
+    let id = heap.allocate_bytes(&content(1, 5000)).unwrap();
+    heap.free(&id).unwrap();
+    heap.collect_garbage().unwrap();
+    assert_eq!(heap.memram().unwrap().reserved, 0);
+    assert_eq!(other.memram().unwrap().arenas, 1);
+    assert_balanced(&other);
+}

@@ -1,0 +1,177 @@
+//! What the tests share: a heap in a directory of its own, a second pair of eyes on its
+//! file, and the rule that the books balance.
+
+#![allow(dead_code)] // every test file takes its own part
+
+use std::ops::Deref;
+use std::path::Path;
+
+use heapledger::{Durability, Geometry, MemManager, Options};
+use proptest::test_runner::Config;
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+pub const KIB: u64 = 1 << 10;
+pub const MIB: u64 = 1 << 20;
+
+/// A heap that goes away with its directory.
+pub struct Heap {
+    memory: MemManager,
+    dir: TempDir,
+}
+
+impl Heap {
+    /// One mebibyte in standard geometry.
+    pub fn new() -> Self {
+        Self::of(MIB, Geometry::standard())
+    }
+
+    /// One mebibyte in classic geometry, where every block has 512 bytes.
+    pub fn classic() -> Self {
+        Self::of(MIB, Geometry::classic())
+    }
+
+    pub fn of(max_mem: u64, geometry: Geometry) -> Self {
+        let dir = TempDir::new().unwrap();
+        let options = quick().max_mem(max_mem).geometry(geometry);
+        let memory = options.open(dir.path().join("heap.db")).unwrap();
+        Self { memory, dir }
+    }
+
+    /// The file as any SQL tool sees it.
+    pub fn sql(&self) -> Connection {
+        sql(self.memory.path())
+    }
+
+    /// The same file through a manager that shares nothing with this one.
+    pub fn open_again(&self) -> MemManager {
+        quick().open(self.memory.path()).unwrap()
+    }
+
+    /// Closes the heap; its file stays until the directory is dropped.
+    pub fn close(self) -> TempDir {
+        self.dir
+    }
+}
+
+impl Deref for Heap {
+    type Target = MemManager;
+
+    fn deref(&self) -> &MemManager {
+        &self.memory
+    }
+}
+
+/// Options for tests that do not pull the plug.
+pub fn quick() -> Options {
+    MemManager::options().durability(Durability::Normal)
+}
+
+/// The file as any SQL tool sees it.
+pub fn sql(path: &Path) -> Connection {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let sql = Connection::open_with_flags(path, flags).unwrap();
+    sql.pragma_update(None, "foreign_keys", true).unwrap();
+    sql
+}
+
+/// The one number that `query` answers with.
+pub fn number(sql: &Connection, query: &str) -> i64 {
+    sql.query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+/// The first column of every row of `query`.
+pub fn texts(sql: &Connection, query: &str) -> Vec<String> {
+    let mut statement = sql.prepare(query).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+/// How SQLite answers `query`, whatever its parameters are.
+pub fn plan(sql: &Connection, query: &str) -> String {
+    let mut statement = sql.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let nothing = vec![None::<i64>; statement.parameter_count()];
+    let steps = statement
+        .query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3))
+        .unwrap();
+    steps.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+}
+
+/// Rows of the tables that describe what is stored and where.
+pub fn row_counts(sql: &Connection) -> Vec<(&'static str, i64)> {
+    ["arenas", "pools", "blocks", "stored_objects", "ledger", "names"]
+        .map(|table| (table, number(sql, &format!("SELECT count(*) FROM {table}"))))
+        .to_vec()
+}
+
+/// Every row of every table, as one text: two equal dumps are two equal heaps.
+pub fn dump(sql: &Connection) -> String {
+    let tables = texts(
+        sql,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_\\_%' ESCAPE '\\' ORDER BY name",
+    );
+    let mut dump = String::new();
+    for table in tables {
+        let mut statement = sql
+            .prepare(&format!("SELECT * FROM \"{table}\" ORDER BY 1, 2"))
+            .unwrap();
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let values: Vec<_> = (0..columns).map(|column| row.get_ref(column).unwrap()).collect();
+            dump.push_str(&format!("{table} {values:?}\n"));
+        }
+    }
+    dump
+}
+
+/// The books balance: by the library's check, by the view that any SQL shell reads, and
+/// bucket by bucket.
+pub fn assert_balanced(memory: &MemManager) {
+    let found: Vec<_> = memory.check().unwrap().iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "check() found {found:#?}");
+    let total: i64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
+    assert_eq!(total, memory.memram().unwrap().max_mem, "trial_balance()");
+    assert_file_balanced(&sql(memory.path()));
+}
+
+/// The same, with SQL alone, for every space of the file.
+pub fn assert_file_balanced(sql: &Connection) {
+    let violations = texts(
+        sql,
+        "SELECT invariant || ' ' || \"table\" || ' ' || coalesce(id, '') || ': expected ' || expected || ', found ' || found
+         FROM violations",
+    );
+    assert!(violations.is_empty(), "{violations:#?}");
+    let unbalanced = texts(
+        sql,
+        "SELECT m.name || ': buckets hold ' || sum(t.bytes) || ' of ' || m.max_mem
+         FROM memram m JOIN trial_balance t ON t.space = m.name
+         GROUP BY m.id HAVING sum(t.bytes) <> m.max_mem OR min(t.bytes) < 0",
+    );
+    assert!(unbalanced.is_empty(), "{unbalanced:#?}");
+}
+
+/// Bytes that look random, and differ for every seed from eight bytes up.
+pub fn content(seed: u64, size: u64) -> Vec<u8> {
+    let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
+    let mut byte = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..size).map(&mut byte).collect()
+}
+
+/// `default` cases, or as many as `PROPTEST_CASES` says.
+pub fn cases(default: u32) -> Config {
+    let wanted = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    Config {
+        cases: wanted.unwrap_or(default),
+        failure_persistence: None,
+        ..Config::default()
+    }
+}

@@ -1,0 +1,255 @@
+//! The failure guarded against: a writing process is killed (SIGKILL) at any moment, and
+//! afterwards an operation that had returned is missing, one that had not is there by
+//! half, the books do not balance, or the file cannot be opened or stays locked.
+//!
+//! A child (this test program again) writes with several threads and says every
+//! operation after it returned. The parent kills it, reopens, checks, and compares each
+//! thread's part of the heap with a model: it must be as after the last operation said,
+//! or as after the one that was under way. The operating system lives on, so what was
+//! written need not have been synced: for that see `power_loss.rs`.
+//!
+//! `HEAPLEDGER_KILLS=n` asks for n kills in all instead of 240.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod ops;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use common::{assert_balanced, quick};
+use harness::{Random, again, given, given_number, output_file, said, say};
+use heapledger::{Durability, MemManager};
+use ops::{Model, found, op};
+use tempfile::{TempDir, tempdir};
+
+const THREADS: u64 = 3;
+/// Numbers from one round to the next: no round does so many operations.
+const ROUND: u64 = 1 << 24;
+
+#[test]
+#[ignore = "what the other tests run in a process of its own, and kill"]
+fn child() {
+    let Some(path) = given("HEAPLEDGER_PATH") else {
+        return;
+    };
+    let process = given_number("HEAPLEDGER_PROCESS");
+    let first = given_number("HEAPLEDGER_FIRST");
+    let durability = match given("HEAPLEDGER_FULL") {
+        Some(_) => Durability::Full,
+        None => Durability::Normal,
+    };
+    let patience = Duration::from_secs(60);
+    let memory = MemManager::options()
+        .durability(durability)
+        .busy_timeout(patience)
+        .open(path)
+        .unwrap();
+    std::thread::scope(|scope| {
+        for writer in process * THREADS..(process + 1) * THREADS {
+            let memory = &memory;
+            scope.spawn(move || {
+                for number in first..first + ROUND {
+                    ops::run(memory, writer, &op(writer, number)).unwrap();
+                    say(&format!("done {writer} {number}"));
+                }
+            });
+        }
+    });
+}
+
+/// A heap with the model of what is in it.
+struct Rig {
+    dir: TempDir,
+    models: Vec<Model>,
+    processes: u64,
+    full: bool,
+    round: u64,
+    random: Random,
+    acknowledged: u64,
+}
+
+impl Rig {
+    fn new(processes: u64, full: bool) -> Self {
+        Self {
+            dir: tempdir().unwrap(),
+            models: vec![Model::default(); (processes * THREADS) as usize],
+            processes,
+            full,
+            round: 0,
+            random: Random(processes),
+            acknowledged: 0,
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("heap.db")
+    }
+
+    fn output(&self, process: u64) -> PathBuf {
+        self.dir.path().join(format!("said by {process}"))
+    }
+
+    fn start(&self, process: u64) -> Child {
+        let mut command = again("child");
+        command
+            .env("HEAPLEDGER_PATH", self.path())
+            .env("HEAPLEDGER_PROCESS", process.to_string())
+            .env("HEAPLEDGER_FIRST", (self.round * ROUND).to_string())
+            .stdout(output_file(&self.output(process)));
+        if self.full {
+            command.env("HEAPLEDGER_FULL", "1");
+        }
+        command.spawn().unwrap()
+    }
+
+    /// Starts every process, and kills one after the other. Returns the kills.
+    fn kill_all(&mut self) -> u64 {
+        self.round += 1;
+        let mut children: Vec<_> = (0..self.processes)
+            .map(|process| (process, self.start(process)))
+            .collect();
+        if self.random.below(4) > 0 {
+            // Well under way; otherwise it may hit the start, the opening or the recovery.
+            self.wait_for_more(0);
+        }
+        std::thread::sleep(Duration::from_millis(self.random.below(90)));
+        while !children.is_empty() {
+            let at = self.random.below(children.len() as u64) as usize;
+            let (_, mut child) = children.swap_remove(at);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if let Some((survivor, _)) = children.first() {
+                // The dead must not keep the living waiting.
+                self.wait_for_more(*survivor);
+            }
+        }
+        self.verify();
+        self.processes
+    }
+
+    /// Waits until a process has said more than it has now.
+    fn wait_for_more(&self, process: u64) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        let said = || acknowledged(&self.output(process)).len();
+        let before = said();
+        while said() == before {
+            assert!(Instant::now() < patience, "process {process} does nothing");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn verify(&mut self) {
+        if !self.path().exists() {
+            let early = (0..self.processes).all(|process| acknowledged(&self.output(process)).is_empty());
+            assert!(early, "the file is gone");
+            return;
+        }
+        let memory = quick().open(self.path()).unwrap();
+        assert_balanced(&memory);
+        let mut expected = BTreeSet::new();
+        for writer in 0..self.models.len() as u64 {
+            expected.extend(self.verify_writer(&memory, writer));
+        }
+        let stored: BTreeSet<_> = memory.objects().map(|object| object.unwrap().object_id).collect();
+        assert_eq!(stored, expected, "objects that nobody stored, or that are missing");
+    }
+
+    /// Brings the model of a writer up to what was acknowledged, and one further if that
+    /// is what the file holds. Returns the ids of its objects.
+    fn verify_writer(&mut self, memory: &MemManager, writer: u64) -> BTreeSet<String> {
+        let done = acknowledged(&self.output(writer / THREADS));
+        let done = done.into_iter().filter(|(by, _)| *by == writer).count() as u64;
+        self.acknowledged += done;
+        let first = self.round * ROUND;
+        let mut model = self.models[writer as usize].clone();
+        for number in first..first + done {
+            model.apply(&op(writer, number));
+        }
+        let under_way = op(writer, first + done);
+        let mut further = model.clone();
+        further.apply(&under_way);
+        let found = found(memory, writer);
+        if found != model.state(writer) {
+            let what = "is neither as acknowledged nor as after";
+            assert_eq!(found, further.state(writer), "writer {writer} {what} {under_way:?}");
+            model = further;
+        }
+        self.models[writer as usize] = model;
+        found
+            .names
+            .values()
+            .chain(&found.held)
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    fn report(&self, kills: u64) {
+        println!(
+            "{kills} kills, {} operations acknowledged, none lost, none half-done",
+            self.acknowledged
+        );
+    }
+}
+
+/// Writer and number of every operation that a child said was done.
+fn acknowledged(path: &Path) -> Vec<(u64, u64)> {
+    let lines = said(path);
+    let done = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("done ")?.split_once(' '));
+    done.map(|(writer, number)| (writer.parse().unwrap(), number.parse().unwrap()))
+        .collect()
+}
+
+/// A share of the kills asked for, of `of` in all.
+fn kills(of: u64) -> u64 {
+    let all = given("HEAPLEDGER_KILLS")
+        .and_then(|all| all.parse().ok())
+        .unwrap_or(240);
+    (of * all).div_ceil(240)
+}
+
+fn survive(mut rig: Rig, kills: u64) {
+    let mut killed = 0;
+    while killed < kills {
+        killed += rig.kill_all();
+    }
+    rig.report(killed);
+}
+
+#[test]
+fn a_killed_writer_loses_nothing_acknowledged() {
+    survive(Rig::new(1, false), kills(110));
+}
+
+#[test]
+fn a_killed_writer_with_full_durability_loses_nothing_acknowledged() {
+    survive(Rig::new(1, true), kills(30));
+}
+
+#[test]
+fn killed_processes_on_one_file_lose_nothing_and_do_not_block_each_other() {
+    survive(Rig::new(3, false), kills(75));
+}
+
+#[test]
+fn a_file_whose_making_was_cut_short_is_not_there_or_is_a_heap() {
+    let kills = kills(25);
+    for kill in 0..kills {
+        let mut rig = Rig::new(1, kill % 5 == 0);
+        rig.round = 1;
+        let mut child = rig.start(0);
+        std::thread::sleep(Duration::from_micros(500 * rig.random.below(60) + 700 * kill));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        rig.verify();
+        // What was cut short is in nobody's way.
+        assert_balanced(&quick().open(rig.path()).unwrap());
+    }
+    println!("{kills} kills while the file was made");
+}

@@ -1,0 +1,208 @@
+//! Names hold objects: binding, rebinding, unbinding, and finding.
+
+#![cfg(test)]
+
+mod common;
+
+use std::collections::HashMap;
+
+use common::{Heap, MIB, assert_balanced, dump, quick};
+use heapledger::{Error, Hold, ObjectId};
+use proptest::prelude::*;
+
+#[test]
+fn a_name_resolves_to_the_object_it_is_bound_to() {
+    let heap = Heap::new();
+    let id = heap.allocate("grüße").unwrap();
+    assert_eq!(heap.resolve("greeting").unwrap(), None);
+    heap.bind("greeting", &id).unwrap();
+    assert_eq!(heap.resolve("greeting").unwrap(), Some(id));
+    let names: Vec<_> = heap.names(&id).unwrap().into_iter().map(|name| name.name).collect();
+    assert_eq!(names, ["greeting"]);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn storing_under_a_name_binds_it_and_takes_no_anonymous_hold() {
+    let heap = Heap::new();
+    let stored = heap.store(&42, Hold::Name("answer")).unwrap();
+    assert_eq!(heap.resolve("answer").unwrap(), Some(stored.id));
+    assert!(!heap.object(&stored.id).unwrap().held);
+    let freed = heap.unbind("answer").unwrap().unwrap();
+    assert_eq!((freed.id, freed.size), (stored.id, 2));
+    assert!(!heap.contains(&stored.id).unwrap());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn rebinding_moves_the_name_and_frees_what_nothing_holds_any_more() {
+    let heap = Heap::new();
+    let old = heap.store("old", Hold::Name("it")).unwrap().id;
+    let new = heap.store("new", Hold::Name("it")).unwrap().id;
+    assert_eq!(heap.resolve("it").unwrap(), Some(new));
+    assert!(!heap.contains(&old).unwrap());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn rebinding_keeps_an_object_that_another_hold_keeps() {
+    let heap = Heap::new();
+    let held = heap.allocate("held").unwrap();
+    heap.bind("it", &held).unwrap();
+    let named_twice = heap.store("named twice", Hold::Name("it")).unwrap().id;
+    heap.bind("other", &named_twice).unwrap();
+    heap.store("last", Hold::Name("it")).unwrap();
+    assert!(heap.contains(&held).unwrap());
+    assert_eq!(heap.resolve("other").unwrap(), Some(named_twice));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn binding_a_name_to_its_own_object_changes_nothing() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::Name("it")).unwrap().id;
+    heap.bind("it", &id).unwrap();
+    assert_eq!(heap.resolve("it").unwrap(), Some(id));
+    assert_eq!(heap.get::<String>(&id).unwrap(), "it");
+    assert_balanced(&heap);
+}
+
+#[test]
+fn unbinding_frees_only_when_the_last_hold_goes() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::Name("a")).unwrap().id;
+    heap.bind("b", &id).unwrap();
+    assert!(heap.unbind("a").unwrap().is_none());
+    assert!(heap.contains(&id).unwrap());
+    assert_eq!(heap.unbind("b").unwrap().unwrap().id, id);
+    assert!(!heap.contains(&id).unwrap());
+
+    let held = heap.allocate("held").unwrap();
+    heap.bind("c", &held).unwrap();
+    assert!(heap.unbind("c").unwrap().is_none());
+    assert!(heap.contains(&held).unwrap());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn an_unknown_name_cannot_be_unbound() {
+    let heap = Heap::new();
+    let error = heap.unbind("nobody").unwrap_err();
+    assert!(
+        matches!(&error, Error::UnknownName { name, space } if name == "nobody" && space == "main"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_name_cannot_be_bound_to_an_object_that_is_not_stored() {
+    let heap = Heap::new();
+    let kept = heap.store("kept", Hold::Name("it")).unwrap().id;
+    let before = dump(&heap.sql());
+    let missing = ObjectId::of("missing").unwrap();
+    assert!(matches!(heap.bind("it", &missing), Err(Error::NotStored { id, .. }) if id == missing));
+    assert!(matches!(heap.bind("fresh", &missing), Err(Error::NotStored { .. })));
+    assert_eq!(heap.resolve("it").unwrap(), Some(kept));
+    assert_eq!(dump(&heap.sql()), before);
+}
+
+#[test]
+fn a_name_has_1_to_4096_bytes() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    let before = dump(&heap.sql());
+    for bad in [String::new(), "n".repeat(4097), "é".repeat(2049)] {
+        let wanted = bad.len();
+        assert!(matches!(heap.bind(&bad, &id), Err(Error::BadName { length }) if length == wanted));
+        assert!(matches!(heap.store("x", Hold::Name(&bad)), Err(Error::BadName { .. })));
+    }
+    assert_eq!(
+        dump(&heap.sql()),
+        before,
+        "a refused name leaves nothing, and stores nothing"
+    );
+    for good in ["n".to_owned(), "n".repeat(4096), "é".repeat(2048)] {
+        heap.bind(&good, &id).unwrap();
+        assert_eq!(heap.resolve(&good).unwrap(), Some(id));
+    }
+    assert_balanced(&heap);
+}
+
+#[test]
+fn names_belong_to_their_space() {
+    let heap = Heap::new();
+    let other = quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
+    let here = heap.store("here", Hold::Name("it")).unwrap().id;
+    let there = other.store("there", Hold::Name("it")).unwrap().id;
+    assert_eq!(heap.resolve("it").unwrap(), Some(here));
+    assert_eq!(other.resolve("it").unwrap(), Some(there));
+    assert!(matches!(heap.bind("there", &there), Err(Error::NotStored { .. })));
+    heap.unbind("it").unwrap();
+    assert_eq!(other.resolve("it").unwrap(), Some(there));
+    assert_balanced(&heap);
+    assert_balanced(&other);
+}
+
+#[test]
+fn find_takes_a_name_an_id_or_the_start_of_one() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::Name("it")).unwrap().id;
+    let hex = id.to_hex();
+    for reference in ["it", &hex, &hex[..63], &hex[..6]] {
+        assert_eq!(heap.find(reference).unwrap(), id, "{reference}");
+    }
+    let missing = ObjectId::of("missing").unwrap().to_hex();
+    for reference in ["", "nobody", &hex[..5], "a_%*?[", &missing, &missing[..8]] {
+        let error = heap.find(reference).unwrap_err();
+        assert!(
+            matches!(error, Error::UnknownReference { .. } | Error::NotStored { .. }),
+            "{reference:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn find_prefers_a_name_to_an_id_that_is_spelled_alike() {
+    let heap = Heap::new();
+    let spelled = heap.allocate("spelled").unwrap();
+    let named = heap.store("named", Hold::Name(&spelled.to_hex())).unwrap().id;
+    assert_eq!(heap.find(&spelled.to_hex()).unwrap(), named);
+}
+
+#[test]
+fn find_refuses_a_start_that_several_ids_share() {
+    let heap = Heap::new();
+    let (first, second) = two_contents_whose_ids_start_alike();
+    let id = heap.allocate_bytes(first.as_bytes()).unwrap();
+    heap.allocate_bytes(second.as_bytes()).unwrap();
+    let error = heap.find(&id.to_hex()[..6]).unwrap_err();
+    assert!(matches!(error, Error::AmbiguousPrefix { count: 2, .. }), "{error}");
+    assert_eq!(heap.find(&id.to_hex()).unwrap(), id);
+}
+
+/// Six digits are 24 bits, so some thousand numbers are enough for a pair.
+fn two_contents_whose_ids_start_alike() -> (String, String) {
+    let mut seen = HashMap::new();
+    for number in 0.. {
+        let content = number.to_string();
+        let start = ObjectId::of_bytes(content.as_bytes()).to_hex()[..6].to_owned();
+        if let Some(earlier) = seen.insert(start, content.clone()) {
+            return (earlier, content);
+        }
+    }
+    unreachable!("there are fewer starts than numbers")
+}
+
+proptest! {
+    #![proptest_config(common::cases(24))]
+
+    #[test]
+    fn any_text_can_be_a_name(name in any::<String>().prop_filter("1 to 4,096 bytes", |name| (1..=4096).contains(&name.len()))) {
+        let heap = Heap::new();
+        let id = heap.store("it", Hold::Name(&name)).unwrap().id;
+        prop_assert_eq!(heap.resolve(&name).unwrap(), Some(id));
+        prop_assert_eq!(heap.find(&name).unwrap(), id);
+        prop_assert_eq!(heap.unbind(&name).unwrap().unwrap().names, [name]);
+        assert_balanced(&heap);
+    }
+}

@@ -1,0 +1,33 @@
+//! Any sequence of operations, on any space, does to the file what it does to a plain map
+//! in memory: the same results, the same refusals, the same contents. After every step the
+//! books balance.
+
+#![cfg(test)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod model;
+mod ops;
+mod system;
+
+use ops::{Setup, Step};
+use proptest::prelude::*;
+use system::System;
+
+proptest! {
+    #![proptest_config(common::cases(64))]
+
+    #[test]
+    fn the_heap_does_what_a_map_in_memory_does(setup in ops::setup(), steps in prop::collection::vec(ops::step(), 1..40)) {
+        run(setup, &steps);
+    }
+}
+
+fn run(setup: Setup, steps: &[Step]) {
+    let mut system = System::new(setup);
+    for step in steps {
+        system.take(step);
+        system.assert_same();
+    }
+    system.assert_same_contents();
+}

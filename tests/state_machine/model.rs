@@ -1,0 +1,133 @@
+//! A space as a map in memory: what is stored, what holds it, and the counters.
+
+use std::collections::BTreeMap;
+
+use heapledger::ObjectId;
+
+#[derive(Debug)]
+pub struct Object {
+    pub content: Vec<u8>,
+    pub held: bool,
+}
+
+/// What a call must answer, as far as the model can know.
+#[derive(Debug, PartialEq)]
+pub enum Outcome {
+    Stored { dedup: bool },
+    Freed { names: Vec<String> },
+    Unbound { freed: Option<ObjectId> },
+    Done,
+    OutOfMemory { needed: u64, available: u64, max_mem: u64 },
+    NotStored,
+    Named { names: Vec<String> },
+    UnknownName,
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub max_mem: u64,
+    pub mem: u64,
+    pub peak: u64,
+    pub allocations: u64,
+    pub frees: u64,
+    pub dedup_hits: u64,
+    pub dedup_saved: u64,
+    pub objects: BTreeMap<ObjectId, Object>,
+    pub names: BTreeMap<String, ObjectId>,
+}
+
+impl Model {
+    pub fn new(max_mem: u64) -> Self {
+        Self {
+            max_mem,
+            mem: 0,
+            peak: 0,
+            allocations: 0,
+            frees: 0,
+            dedup_hits: 0,
+            dedup_saved: 0,
+            objects: BTreeMap::new(),
+            names: BTreeMap::new(),
+        }
+    }
+
+    pub fn allocate(&mut self, content: &[u8], name: Option<&str>) -> Outcome {
+        let id = ObjectId::of_bytes(content);
+        let size = content.len() as u64;
+        let dedup = self.objects.contains_key(&id);
+        let available = self.max_mem - self.mem;
+        if !dedup && size > available {
+            return Outcome::OutOfMemory {
+                needed: size,
+                available,
+                max_mem: self.max_mem,
+            };
+        }
+        if dedup {
+            self.dedup_hits += 1;
+            self.dedup_saved += size;
+        } else {
+            self.allocations += 1;
+            self.mem += size;
+            self.peak = self.peak.max(self.mem);
+            let content = content.to_vec();
+            self.objects.insert(id, Object { content, held: false });
+        }
+        match name {
+            Some(name) => drop(self.bind(name, &id)),
+            None => self.objects.get_mut(&id).unwrap().held = true,
+        }
+        Outcome::Stored { dedup }
+    }
+
+    pub fn free(&mut self, id: &ObjectId, force: bool) -> Outcome {
+        let names = self.names_of(id);
+        if !self.objects.contains_key(id) {
+            return Outcome::NotStored;
+        }
+        if !force && !names.is_empty() {
+            return Outcome::Named { names };
+        }
+        self.names.retain(|_, named| named != id);
+        self.remove(id);
+        Outcome::Freed { names }
+    }
+
+    pub fn bind(&mut self, name: &str, id: &ObjectId) -> Outcome {
+        if !self.objects.contains_key(id) {
+            return Outcome::NotStored;
+        }
+        if let Some(old) = self.names.insert(name.to_owned(), *id) {
+            self.drop_if_unheld(&old);
+        }
+        Outcome::Done
+    }
+
+    pub fn unbind(&mut self, name: &str) -> Outcome {
+        match self.names.remove(name) {
+            None => Outcome::UnknownName,
+            Some(id) => Outcome::Unbound {
+                freed: self.drop_if_unheld(&id).then_some(id),
+            },
+        }
+    }
+
+    pub fn names_of(&self, id: &ObjectId) -> Vec<String> {
+        let names = self.names.iter().filter(|(_, named)| *named == id);
+        names.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn drop_if_unheld(&mut self, id: &ObjectId) -> bool {
+        let unheld = !self.objects[id].held && self.names_of(id).is_empty();
+        if unheld {
+            self.remove(id);
+        }
+        unheld
+    }
+
+    fn remove(&mut self, id: &ObjectId) {
+        let object = self.objects.remove(id).unwrap();
+        self.mem -= object.content.len() as u64;
+        self.frees += 1;
+    }
+}

@@ -1,0 +1,139 @@
+//! The operations and the spaces that are tried.
+
+use heapledger::{Geometry, SizeClass};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// The two spaces of the file: bytes and geometry of each.
+pub type Setup = [(u64, Geometry); 2];
+
+/// An operation on one of the two spaces.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub space: usize,
+    pub op: Op,
+}
+
+#[derive(Debug, Clone)]
+pub enum Op {
+    Allocate(u8, Size),
+    AllocateAgain(Index),
+    AllocateAs(u8, u8, Size),
+    AllocateStream(u8, Size),
+    Free(Index),
+    ForceFree(Index),
+    FreeMissing,
+    Bind(u8, Index),
+    BindMissing(u8),
+    Unbind(u8),
+    CollectGarbage,
+    AddArena,
+    AddPool(Index, Index),
+    AddBlock(Index),
+    Resize(Resize),
+    Reopen,
+}
+
+/// How large an object is, seen from the space that it is meant for.
+#[derive(Debug, Clone)]
+pub enum Size {
+    Bytes(u64),
+    Blocks(u64, i64),
+    Share(u64),
+    AllThatIsFree,
+    OneTooMany,
+}
+
+/// What size a space is to have.
+#[derive(Debug, Clone)]
+pub enum Resize {
+    Share(u64),
+    ToReserved,
+    BelowReserved,
+    Zero,
+}
+
+impl Size {
+    pub fn bytes(&self, max_mem: u64, mem: u64) -> u64 {
+        match *self {
+            Self::Bytes(bytes) => bytes,
+            Self::Blocks(blocks, more) => (blocks * 512).saturating_add_signed(more),
+            Self::Share(share) => max_mem * share / 100,
+            Self::AllThatIsFree => max_mem - mem,
+            Self::OneTooMany => max_mem - mem + 1,
+        }
+    }
+}
+
+impl Resize {
+    pub fn bytes(&self, max_mem: u64, reserved: u64) -> u64 {
+        match *self {
+            Self::Share(share) => (max_mem * share / 100).min(700_000),
+            Self::ToReserved => reserved,
+            Self::BelowReserved => reserved.saturating_sub(1),
+            Self::Zero => 0,
+        }
+    }
+}
+
+/// Block, pool and arena sizes that have little in common.
+fn odd() -> Geometry {
+    let class = |block_size, pool_size| SizeClass { block_size, pool_size };
+    Geometry::new(9240, 3, vec![class(11, 33), class(70, 840), class(1155, 4620)]).unwrap()
+}
+
+pub fn setup() -> impl Strategy<Value = Setup> {
+    let max_mem = prop_oneof![
+        2 => prop::sample::select(vec![1u64, 2, 511, 512, 513, 4095, 4097]),
+        3 => prop::sample::select(vec![32_769u64, 100_003, 262_144, 262_145]),
+        1 => 1u64..300_000,
+    ];
+    let geometry = prop::sample::select(vec![Geometry::standard(), Geometry::classic(), odd()]);
+    let space = (max_mem, geometry);
+    (space.clone(), space).prop_map(|(first, second)| [first, second])
+}
+
+fn size() -> impl Strategy<Value = Size> {
+    prop_oneof![
+        4 => (0u64..700).prop_map(Size::Bytes),
+        3 => (1u64..20, -1i64..=1).prop_map(|(blocks, more)| Size::Blocks(blocks, more)),
+        3 => (0u64..110).prop_map(Size::Share),
+        1 => Just(Size::AllThatIsFree),
+        1 => Just(Size::OneTooMany),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (key, name, pick) = (0u8..12, 0u8..4, any::<Index>());
+    let resize = prop_oneof![
+        3 => (30u64..250).prop_map(Resize::Share),
+        1 => Just(Resize::ToReserved),
+        1 => Just(Resize::BelowReserved),
+        1 => Just(Resize::Zero),
+    ];
+    prop_oneof![
+        8 => (key.clone(), size()).prop_map(|(key, size)| Op::Allocate(key, size)),
+        2 => pick.clone().prop_map(Op::AllocateAgain),
+        4 => (name.clone(), key.clone(), size()).prop_map(|(name, key, size)| Op::AllocateAs(name, key, size)),
+        2 => (key, size()).prop_map(|(key, size)| Op::AllocateStream(key, size)),
+        5 => pick.clone().prop_map(Op::Free),
+        2 => pick.clone().prop_map(Op::ForceFree),
+        1 => Just(Op::FreeMissing),
+        3 => (name.clone(), pick.clone()).prop_map(|(name, pick)| Op::Bind(name, pick)),
+        1 => name.clone().prop_map(Op::BindMissing),
+        3 => name.prop_map(Op::Unbind),
+        2 => Just(Op::CollectGarbage),
+        1 => Just(Op::AddArena),
+        1 => (pick.clone(), pick.clone()).prop_map(|(arena, class)| Op::AddPool(arena, class)),
+        1 => pick.prop_map(Op::AddBlock),
+        1 => resize.prop_map(Op::Resize),
+        1 => Just(Op::Reopen),
+    ]
+}
+
+pub fn step() -> impl Strategy<Value = Step> {
+    (prop::bool::weighted(0.3), op()).prop_map(|(second, op)| Step {
+        space: second.into(),
+        op,
+    })
+}

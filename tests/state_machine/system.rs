@@ -1,0 +1,325 @@
+//! The heap and its model, side by side.
+
+use std::collections::BTreeMap;
+
+use heapledger::{Error, Hold, MemManager, ObjectId};
+use proptest::sample::Index;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::common::{assert_file_balanced, content, number, quick, sql};
+use crate::model::{Model, Outcome};
+use crate::ops::{Op, Resize, Setup, Size, Step};
+
+const SPACES: [&str; 2] = ["main", "other"];
+
+pub struct System {
+    spaces: [(MemManager, Model); 2],
+    sql: Connection,
+    dir: TempDir,
+}
+
+impl System {
+    pub fn new(setup: Setup) -> Self {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("heap.db");
+        let mut names = SPACES.iter();
+        let spaces = setup.map(|(max_mem, geometry)| {
+            let options = quick()
+                .space(*names.next().unwrap())
+                .max_mem(max_mem)
+                .geometry(geometry);
+            (options.open(&path).unwrap(), Model::new(max_mem))
+        });
+        let sql = sql(&path);
+        Self { spaces, sql, dir }
+    }
+
+    pub fn take(&mut self, Step { space, op }: &Step) {
+        if let Op::Reopen = op {
+            let path = self.dir.path().join("heap.db");
+            for ((memory, _), name) in self.spaces.iter_mut().zip(SPACES) {
+                *memory = quick().space(name).open(&path).unwrap();
+            }
+            return;
+        }
+        let (memory, model) = &mut self.spaces[*space];
+        match op {
+            Op::CollectGarbage => collect_garbage(memory),
+            Op::AddArena => add_arena(memory),
+            Op::AddPool(arena, class) => add_pool(memory, arena, class),
+            Op::AddBlock(pool) => add_block(memory, pool),
+            Op::Resize(to) => resize(memory, model, to),
+            _ => {
+                let (found, expected) = store_or_free(memory, model, op);
+                assert_eq!(found, expected, "{op:?}");
+            }
+        }
+    }
+
+    /// The totals and the rows are those of the model, and the books balance.
+    pub fn assert_same(&self) {
+        for (memory, model) in &self.spaces {
+            let space = memory.memram().unwrap();
+            let found = [
+                space.max_mem,
+                space.mem,
+                space.peak_mem,
+                space.allocations,
+                space.frees,
+                space.dedup_hits,
+                space.dedup_saved,
+            ];
+            let expected = [
+                model.max_mem,
+                model.mem,
+                model.peak,
+                model.allocations,
+                model.frees,
+                model.dedup_hits,
+                model.dedup_saved,
+            ];
+            assert_eq!(found.map(|count| count as u64), expected);
+            assert_eq!(objects_of(memory), objects_of_model(model));
+            assert_eq!(
+                memory
+                    .check()
+                    .unwrap()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>(),
+                Vec::<String>::new()
+            );
+            let total: i64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
+            assert_eq!(total as u64, model.max_mem);
+        }
+        assert_file_balanced(&self.sql);
+    }
+
+    /// Every object reads back as its content; nothing else is stored.
+    pub fn assert_same_contents(&self) {
+        for (memory, model) in &self.spaces {
+            for (id, object) in &model.objects {
+                assert_eq!(memory.get_bytes(id).unwrap(), object.content);
+            }
+            for (name, id) in &model.names {
+                assert_eq!(memory.resolve(name).unwrap(), Some(*id));
+            }
+        }
+        let names: usize = self.spaces.iter().map(|(_, model)| model.names.len()).sum();
+        assert_eq!(number(&self.sql, "SELECT count(*) FROM names") as usize, names);
+    }
+}
+
+/// What is known of an object: its size, whether it is held, its names.
+type Known = (u64, bool, Vec<String>);
+
+fn objects_of(memory: &MemManager) -> BTreeMap<ObjectId, Known> {
+    let known = |info: heapledger::ObjectInfo| {
+        let id: ObjectId = info.object_id.parse().unwrap();
+        let names = memory.names(&id).unwrap().into_iter().map(|name| name.name).collect();
+        (id, (info.size as u64, info.held, names))
+    };
+    memory.objects().map(|info| known(info.unwrap())).collect()
+}
+
+fn objects_of_model(model: &Model) -> BTreeMap<ObjectId, Known> {
+    let known = |id| {
+        (
+            model.objects[id].content.len() as u64,
+            model.objects[id].held,
+            model.names_of(id),
+        )
+    };
+    model.objects.keys().map(|id| (*id, known(id))).collect()
+}
+
+/// One of the stored objects, or one that is not stored where none is.
+fn pick(model: &Model, pick: &Index) -> ObjectId {
+    let ids: Vec<_> = model.objects.keys().copied().collect();
+    if ids.is_empty() { missing() } else { *pick.get(&ids) }
+}
+
+fn missing() -> ObjectId {
+    ObjectId::of_bytes(b"never stored")
+}
+
+fn name_of(name: u8) -> String {
+    format!("name {name}")
+}
+
+fn store_or_free(memory: &MemManager, model: &mut Model, op: &Op) -> (Outcome, Outcome) {
+    let bytes = |model: &Model, key: &u8, size: &Size| content((*key).into(), size.bytes(model.max_mem, model.mem));
+    match op {
+        Op::Allocate(key, size) => {
+            let content = bytes(model, key, size);
+            (
+                stored(memory.store_bytes(&content, Hold::Anonymous)),
+                model.allocate(&content, None),
+            )
+        }
+        Op::AllocateAgain(index) => {
+            let again = model
+                .objects
+                .get(&pick(model, index))
+                .map_or_else(Vec::new, |object| object.content.clone());
+            (
+                stored(memory.store_bytes(&again, Hold::Anonymous)),
+                model.allocate(&again, None),
+            )
+        }
+        Op::AllocateAs(name, key, size) => {
+            let (name, content) = (name_of(*name), bytes(model, key, size));
+            (
+                stored(memory.store_bytes(&content, Hold::Name(&name))),
+                model.allocate(&content, Some(&name)),
+            )
+        }
+        Op::AllocateStream(key, size) => {
+            let content = bytes(model, key, size);
+            (
+                stored(memory.store_from(&content[..], Hold::Anonymous)),
+                model.allocate(&content, None),
+            )
+        }
+        Op::Free(index) => {
+            let id = pick(model, index);
+            (freed(memory.free(&id)), model.free(&id, false))
+        }
+        Op::ForceFree(index) => {
+            let id = pick(model, index);
+            (freed(memory.force_free(&id)), model.free(&id, true))
+        }
+        Op::FreeMissing => (freed(memory.free(&missing())), model.free(&missing(), false)),
+        Op::Bind(name, index) => {
+            let (name, id) = (name_of(*name), pick(model, index));
+            (done(memory.bind(&name, &id)), model.bind(&name, &id))
+        }
+        Op::BindMissing(name) => (done(memory.bind(&name_of(*name), &missing())), Outcome::NotStored),
+        Op::Unbind(name) => {
+            let name = name_of(*name);
+            let found = memory.unbind(&name).map(|freed| Outcome::Unbound {
+                freed: freed.map(|freed| freed.id),
+            });
+            (found.unwrap_or_else(refused), model.unbind(&name))
+        }
+        _ => unreachable!("{op:?} neither stores nor frees"),
+    }
+}
+
+fn stored(result: heapledger::Result<heapledger::Allocation>) -> Outcome {
+    result.map_or_else(refused, |allocation| Outcome::Stored {
+        dedup: allocation.dedup,
+    })
+}
+
+fn freed(result: heapledger::Result<heapledger::Freed>) -> Outcome {
+    result.map_or_else(refused, |freed| Outcome::Freed { names: freed.names })
+}
+
+fn done(result: heapledger::Result<()>) -> Outcome {
+    result.map_or_else(refused, |()| Outcome::Done)
+}
+
+fn refused(error: Error) -> Outcome {
+    match error {
+        Error::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        } => Outcome::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        },
+        Error::NotStored { .. } => Outcome::NotStored,
+        Error::Named { names, .. } => Outcome::Named { names },
+        Error::UnknownName { .. } => Outcome::UnknownName,
+        other => panic!("{other}"),
+    }
+}
+
+fn collect_garbage(memory: &MemManager) {
+    let sql = sql(memory.path());
+    let space = memory.memram().unwrap();
+    let rows = |table: &str, more: &str| {
+        number(
+            &sql,
+            &format!("SELECT count(*) FROM {table} WHERE memram_id = {}{more}", space.id),
+        ) as u64
+    };
+    let empty = ["blocks", "pools", "arenas"].map(|table| rows(table, " AND mem = 0"));
+    let used = ["blocks", "pools", "arenas"].map(|table| rows(table, " AND mem > 0"));
+    let collected = memory.collect_garbage().unwrap();
+    assert_eq!([collected.blocks, collected.pools, collected.arenas], empty);
+    assert_eq!(["blocks", "pools", "arenas"].map(|table| rows(table, "")), used);
+    let given_back = space.reserved - memory.memram().unwrap().reserved;
+    assert_eq!(collected.bytes, given_back as u64);
+}
+
+fn add_arena(memory: &MemManager) {
+    let space = memory.memram().unwrap();
+    let room = space.max_mem - space.reserved;
+    match memory.add_arena() {
+        Ok(arena) => assert_eq!(
+            (arena.max_mem, arena.mem, arena.reserved),
+            (space.arena_size.min(room), 0, 0)
+        ),
+        Err(Error::NoRoom { child: "arena", .. }) => assert_eq!(room, 0),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn add_pool(memory: &MemManager, arena: &Index, class: &Index) {
+    let arenas = memory.arenas().unwrap();
+    if arenas.is_empty() {
+        return;
+    }
+    let arena = arena.get(&arenas);
+    let class = class.get(memory.geometry().classes());
+    let room = arena.max_mem - arena.reserved;
+    match memory.add_pool(arena.id, class.block_size) {
+        Ok(pool) => assert_eq!((pool.max_mem, pool.reserved), ((class.pool_size as i64).min(room), 0)),
+        Err(Error::NoRoom { child: "pool", .. }) => assert_eq!(room, 0),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn add_block(memory: &MemManager, pool: &Index) {
+    let arenas = memory.arenas().unwrap();
+    let pools: Vec<_> = arenas
+        .iter()
+        .flat_map(|arena| memory.pools(arena.id).unwrap())
+        .collect();
+    if pools.is_empty() {
+        return;
+    }
+    let pool = pool.get(&pools);
+    let room = pool.max_mem - pool.reserved;
+    match memory.add_block(pool.id) {
+        Ok(block) => assert_eq!(
+            (block.max_mem, block.mem, block.is_free),
+            (pool.block_size.min(room), 0, true)
+        ),
+        Err(Error::NoRoom { child: "block", .. }) => assert_eq!(room, 0),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn resize(memory: &MemManager, model: &mut Model, to: &Resize) {
+    let reserved = memory.memram().unwrap().reserved as u64;
+    let wanted = to.bytes(model.max_mem, reserved);
+    match memory.resize(wanted) {
+        Ok(space) => {
+            assert!(
+                wanted > 0 && wanted >= reserved,
+                "{wanted} bytes for {reserved} reserved"
+            );
+            assert_eq!(space.max_mem as u64, wanted);
+            model.max_mem = wanted;
+        }
+        Err(Error::BadMaxMem { max_mem }) => assert_eq!((max_mem, wanted), (0, 0)),
+        Err(Error::CannotShrink { max_mem, .. }) => assert!(max_mem == wanted && wanted < reserved),
+        Err(other) => panic!("{other}"),
+    }
+}
