@@ -222,6 +222,47 @@ pub enum Error {
     /// The file was opened for reading.
     #[error("the heap is open for reading only")]
     ReadOnly,
+    /// The file or its folder may not be written.
+    #[error("{} cannot be written: the file, its folder or its disk is read-only for this user; nothing was changed", path.display())]
+    NotWritable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The write-ahead log, or its index, is neither there nor can it be made.
+    #[error(
+        "the write-ahead log beside the file cannot be opened: the folder is read-only for this user; \
+         whoever may write opens the heap once, or copy the file with its log"
+    )]
+    LogUnreadable,
+    /// The heap file is not the one that was opened.
+    #[error("{} was moved, removed or replaced while it was open; nothing was changed: open it again", path.display())]
+    FileChanged {
+        /// Where the file was.
+        path: PathBuf,
+    },
+    /// The file system has no room for what was to be written.
+    #[error("the disk is full: nothing was changed; make room on it and try again")]
+    DiskFull,
+    /// The file system failed to read or write.
+    #[error("the disk failed: {why}; nothing was changed")]
+    DiskFailed {
+        /// What SQLite said.
+        why: String,
+    },
+    /// The space keeps no history to look back into.
+    #[error("space {space} keeps no history; `heapledger history on` keeps it from then on")]
+    HistoryOff {
+        /// The space.
+        space: String,
+    },
+    /// The history does not reach the moment that was asked for.
+    #[error("{moment} cannot be looked back to: {why}; `heapledger log` lists the events there are")]
+    OutsideHistory {
+        /// The event or the time.
+        moment: String,
+        /// Why it cannot.
+        why: String,
+    },
     /// The file contradicts itself.
     #[error("damaged: {what}; `heapledger check` lists all that is wrong")]
     Damaged {
@@ -249,6 +290,20 @@ pub enum Error {
         "a call of the batch failed half-way, and the batch went on: it was undone as a whole; return the call's error"
     )]
     BatchFailed,
+    /// What was to be made is there already.
+    #[error("{} exists already and was left as it is; name another", path.display())]
+    Exists {
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// An export does not hold what its manifest says.
+    #[error("{} cannot be imported: {why}; what was imported before it stays", path.display())]
+    BadExport {
+        /// The file that is wrong.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The group of writers that shared a transaction could not commit.
     #[error("the shared commit failed: {why}")]
     CommitFailed {
@@ -259,9 +314,18 @@ pub enum Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(source: diesel::result::Error) -> Self {
-        Self::Database {
-            what: "the database refused",
-            source: Box::new(source),
+        let said = source.to_string();
+        // Diesel keeps SQLite's message and not its code.
+        match said.as_str() {
+            "database or disk is full" => Self::DiskFull,
+            "disk I/O error" => Self::DiskFailed { why: said },
+            "unable to open database file" => Self::LogUnreadable,
+            "file is not a database" => Self::Damaged { what: said },
+            _ if said.contains("malformed") => Self::Damaged { what: said },
+            _ => Self::Database {
+                what: "the database refused",
+                source: Box::new(source),
+            },
         }
     }
 }

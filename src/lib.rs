@@ -53,15 +53,26 @@ mod value;
 pub use error::{Error, Result};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
-    Allocation, Batch, CheckOptions, ClassStats, Collected, Entries, Freed, Hold, MemManager, ObjectReader, Objects,
-    Options, Snapshot, Stats,
+    Allocation, Backup, Batch, CheckOptions, ClassDiff, ClassStats, Collected, Correction, Diff, Entries, Events,
+    Exported, Figure, Finding, FreePlan, Freed, History, Hold, Imported, Layout, MemManager, Moment, ObjectReader,
+    ObjectSize, Objects, Options, PinOptions, Pins, Plan, Planner, Repaired, Severity, Snapshot, SpaceReport, Stats,
+    UsagePoint,
 };
 pub use models::{
-    Arena, ArenaId, Block, BlockId, KindTotals, Ledger, LedgerId, MemRam, MemRamId, Name, Pool, PoolId,
+    Arena, ArenaId, Block, BlockId, Event, EventId, KindTotals, Ledger, LedgerId, MemRam, MemRamId, Name, Pool, PoolId,
     SizeClassTotals, StoredObject, StoredObjectId,
 };
 pub use store::Durability;
 pub use store::queries::audit::{Bucket, Violation};
 pub use store::queries::entries::{EntryInfo, Piece};
+pub use store::queries::events::EventFilter;
 pub use store::queries::objects::ObjectInfo;
+pub use store::queries::pages::TreeSize;
+pub use store::queries::pins::Pin;
+pub use store::queries::usage::LevelUsage;
 pub use value::{Hasher, Kind, ObjectId};
+
+/// The README's example, compiled and run as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

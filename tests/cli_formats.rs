@@ -6,9 +6,26 @@ use cli_support::Cli;
 use serde_json::Value;
 
 /// Lists, and a command that prints each.
-const LISTS: [&[&str]; 5] = [&["ls"], &["ledger"], &["tree"], &["spaces"], &["ls", "--long"]];
+const LISTS: [&[&str]; 9] = [
+    &["ls"],
+    &["ledger"],
+    &["tree"],
+    &["spaces"],
+    &["ls", "--long"],
+    &["log"],
+    &["usage"],
+    &["usage", "--over-time"],
+    &["layout", "--at", "now"],
+];
 /// Single things.
-const THINGS: [&[&str]; 4] = [&["stats"], &["show", "answer"], &["block", "1"], &["gc"]];
+const THINGS: [&[&str]; 6] = [
+    &["stats"],
+    &["show", "answer"],
+    &["block", "1"],
+    &["gc"],
+    &["diff", "@1"],
+    &["history"],
+];
 
 fn printed(cli: &Cli, args: &[&str], format: &str) -> String {
     let ran = cli_support::ran(cli.command(args).args(["--format", format]));
@@ -99,6 +116,8 @@ fn keys_are_the_columns_of_the_schema() {
     };
     assert_eq!(keys(&["ls"]), columns("objects"));
     assert_eq!(keys(&["spaces"]), columns("memram"));
+    assert_eq!(keys(&["log"]), columns("log"));
+    assert_eq!(keys(&["usage"]), columns("usage"));
     assert_eq!(keys(&["add", "arena"]), columns("arenas"));
     assert_eq!(keys(&["check"]), columns("violations"));
     assert_eq!(keys(&["block", "1"]), columns("blocks") + ",pieces");

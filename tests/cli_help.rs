@@ -4,9 +4,9 @@ mod cli_support;
 
 use cli_support::Cli;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 27] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
-    "check", "spaces", "resize", "add",
+    "check", "spaces", "resize", "add", "doctor", "plan", "pins", "space", "log", "usage", "layout", "diff", "history",
 ];
 
 #[test]

@@ -112,6 +112,22 @@ fn the_largest_objects() {
 }
 
 #[test]
+fn what_keeps_an_arena() {
+    let heap = Heap::new();
+    for seed in 0..20 {
+        heap.allocate_bytes(&content(seed, 700)).unwrap();
+    }
+    let query = "SELECT l.stored_object_id, count(*), sum(l.allocated_mem) FROM pools p \
+                 CROSS JOIN blocks b ON b.pool_id = p.id CROSS JOIN ledger l ON l.block_id = b.id \
+                 WHERE p.arena_id = ?1 GROUP BY l.stored_object_id";
+    let plan = plan(&heap.sql(), query);
+    for index in ["pools_by_arena", "blocks_by_pool", "ledger_by_block"] {
+        assert!(plan.contains(index), "{plan}");
+    }
+    assert!(!plan.contains("SCAN"), "{plan}");
+}
+
+#[test]
 fn one_object_of_the_view() {
     let heap = Heap::new();
     let plan = plan(&heap.sql(), "SELECT * FROM objects WHERE object_id = ?1 AND space = ?2");

@@ -8,9 +8,14 @@ use common::{Heap, assert_balanced, content, number, plan, texts};
 use heapledger::Hold;
 use rusqlite::{Connection, ErrorCode};
 
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     ("arenas", "id memram_id max_mem mem reserved"),
     ("blocks", "id memram_id arena_id pool_id block_size max_mem mem is_free"),
+    (
+        "events",
+        "id memram_id at kind actor reason object name bytes mem \
+         payload room_in_blocks uncarved_in_pools uncarved_in_arenas unreserved capacity changes",
+    ),
     ("kinds", "memram_id kind objects mem"),
     (
         "ledger",
@@ -18,7 +23,8 @@ const TABLES: [(&str, &str); 10] = [
     ),
     (
         "memram",
-        "id name max_mem mem reserved arena_size max_pieces arenas peak_mem allocations frees dedup_hits dedup_saved created_at",
+        "id name max_mem mem reserved arena_size max_pieces arenas peak_mem allocations frees dedup_hits dedup_saved \
+         created_at history history_keep",
     ),
     ("names", "memram_id name stored_object_id bound_at"),
     ("pools", "id memram_id arena_id block_size max_mem mem reserved"),
@@ -33,24 +39,34 @@ const TABLES: [(&str, &str); 10] = [
     ),
 ];
 
-const VIEWS: [(&str, &str); 5] = [
+const VIEWS: [(&str, &str); 11] = [
     (
         "block_map",
         "space arena_id pool_id block_id block_size max_mem mem room is_free entries objects",
     ),
     (
+        "event_blocks",
+        "event_id memram_id kind block_id pool_id arena_id block_size bytes",
+    ),
+    ("history_balance", "space line bucket booked found"),
+    ("history_violations", "invariant table id expected found"),
+    ("log", "id space time kind actor reason object_id name bytes mem"),
+    (
         "objects",
         "id object_id space names kind type_name size pieces held created value",
     ),
+    ("postings", "event_id memram_id account bytes"),
+    ("row_violations", "invariant table id expected found"),
     ("trial_balance", "space line bucket bytes"),
     ("usage", "space level block_size rows max_mem reserved mem"),
     ("violations", "invariant table id expected found"),
 ];
 
-const FOREIGN_KEYS: [&str; 12] = [
+const FOREIGN_KEYS: [&str; 13] = [
     "arenas.memram_id -> memram.id",
     "blocks.memram_id -> memram.id",
     "blocks.pool_id -> pools.id",
+    "events.memram_id -> memram.id",
     "kinds.memram_id -> memram.id",
     "ledger.block_id -> blocks.id",
     "ledger.stored_object_id -> stored_objects.id",

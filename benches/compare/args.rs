@@ -32,6 +32,10 @@ pub struct Args {
     /// Where the files are made; a folder of its own is made there and removed [default: target/tmp]
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// Count CPU time in place of time: less noise while others use the machine, and
+    /// nothing said about the disk; `threads` is left out
+    #[arg(long)]
+    pub cpu: bool,
     /// Print all of it as JSON at the end, in place of tables
     #[arg(long)]
     pub json: bool,
@@ -93,11 +97,13 @@ impl Args {
     }
 
     pub fn works(&self) -> Vec<Work> {
-        match (&*self.work, &self.growth) {
+        let mut works = match (&*self.work, &self.growth) {
             ([], None) => Work::value_variants().to_vec(),
             ([], Some(_)) => vec![Work::Growth],
             (works, _) => works.to_vec(),
-        }
+        };
+        works.retain(|&work| !self.cpu || work != Work::Threads);
+        works
     }
 
     /// The sizes that `work` is measured at: those asked for, else those that tell most.

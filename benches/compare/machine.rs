@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 /// Writes out what earlier work left dirty, so that the next fsync does not pay for it.
 /// Where there is no `sync` program the figures are rougher, not wrong.
@@ -14,9 +15,35 @@ pub fn settle() {
 
 /// How long `work` took, and what it returned.
 pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Duration, T)> {
+    if CPU_TIME.load(Ordering::Relaxed) {
+        let start = cpu_time()?;
+        let result = work()?;
+        return Ok((cpu_time()?.saturating_sub(start), result));
+    }
     let start = Instant::now();
     let result = work()?;
     Ok((start.elapsed(), result))
+}
+
+/// From now on `timed` counts the CPU time of its thread, in the kernel too, and not
+/// the time in which others ran or the disk was waited for.
+pub fn count_cpu_time() -> Result<()> {
+    CPU_TIME.store(true, Ordering::Relaxed);
+    cpu_time().map(drop).context("--cpu needs Linux")
+}
+
+pub fn counts_cpu_time() -> bool {
+    CPU_TIME.load(Ordering::Relaxed)
+}
+
+static CPU_TIME: AtomicBool = AtomicBool::new(false);
+
+fn cpu_time() -> Result<Duration> {
+    // The kernel adds up at each tick, and when a thread offers to stop.
+    std::thread::yield_now();
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds = text.split(' ').next().context("schedstat is empty")?;
+    Ok(Duration::from_nanos(nanoseconds.parse()?))
 }
 
 pub fn progress(what: std::fmt::Arguments<'_>) {

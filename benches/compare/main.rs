@@ -29,6 +29,9 @@ use report::{Report, Row};
 
 fn main() -> Result<()> {
     let args = Args::parse();
+    if args.cpu {
+        machine::count_cpu_time()?;
+    }
     let dir = args.work_dir().context("no folder to work in")?;
     let contenders = stores::all(&args.stores);
     let mut report = Report::new(args.rounds());

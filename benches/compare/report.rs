@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cell::{Cell, Work};
 use crate::fragmented::Fragmented;
 use crate::growth::{BATCH, Point, SIZE};
+use crate::machine::counts_cpu_time;
 use crate::rounds::{Samples, median};
 use crate::stores::BASELINE;
 
@@ -14,6 +15,8 @@ use crate::stores::BASELINE;
 #[derive(Serialize)]
 pub struct Report {
     rounds: usize,
+    /// CPU time, not time.
+    cpu: bool,
     comparisons: Vec<Comparison>,
     fragmented: Vec<Fragmented>,
     growth: Vec<Point>,
@@ -98,6 +101,7 @@ impl Report {
     pub fn new(rounds: usize) -> Self {
         Self {
             rounds,
+            cpu: counts_cpu_time(),
             comparisons: Vec::new(),
             fragmented: Vec::new(),
             growth: Vec::new(),

@@ -9,7 +9,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::context::Context;
 use super::exit::Outcome;
 use super::render::Format;
-use super::{add, block, check, free, gc, get, init, ledger, ls, names, parse, put, set, show, spaces, stats, tree};
+use super::{
+    add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
+    names, parse, pins, plan, put, set, show, space, spaces, stats, tree, usage,
+};
 
 /// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
 #[derive(Debug, Parser)]
@@ -56,6 +59,10 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "LEVEL", value_enum)]
     pub durability: Option<DurabilityArg>,
 
+    /// Why, for the history of what this changes; HEAPLEDGER_ACTOR says who
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub reason: Option<String>,
+
     /// How long to wait for another writer: 500ms, 30s, 2m
     #[arg(long, global = true, value_name = "TIME", value_parser = parse::duration)]
     pub busy_timeout: Option<Duration>,
@@ -93,12 +100,36 @@ enum Command {
     Tree(tree::Args),
     /// Show one block: its pieces, and their bytes
     Block(block::Args),
+    /// Show arenas, pools and blocks as they were
+    Layout(layout::Args),
+    /// Show what came and went
+    Log(log::Args),
+    /// Show how much of each level is used, now or over time
+    Usage(usage::Args),
+    /// Compare two moments, or two files; exit status 1 if a threshold is crossed
+    Diff(diff::Args),
+    /// Show or set whether and how long events are kept
+    History(history::Args),
     /// Show the totals of the space
     Stats(stats::Args),
+    /// Say why the heap is full, fragmented or large on disk, and what mends it
+    Doctor(doctor::Args),
+    /// Say what storing an object of a size would do
+    Plan(plan::Args),
+    /// Show which objects keep arenas that are nearly empty
+    Pins(pins::Args),
+    /// Show where the bytes of the file are
+    Space(space::Args),
     /// Give empty blocks, pools and arenas back
     Gc(gc::Args),
     /// Prove that the books balance; exit status 1 if they do not
     Check(check::Args),
+    /// Copy the file while it is in use, and check the copy
+    Backup(backup::Args),
+    /// Write the contents of the space as files, with a manifest
+    Export(export::Args),
+    /// Store what an export holds
+    Import(import::Args),
     /// List the spaces in the file
     Spaces(spaces::ListArgs),
     /// Change the capacity of the space
@@ -129,9 +160,21 @@ impl Cli {
             Command::Ledger(args) => ledger::run(args, &context),
             Command::Tree(args) => tree::run(args, &context),
             Command::Block(args) => block::run(args, &context),
+            Command::Layout(args) => layout::run(args, &context),
+            Command::Log(args) => log::run(args, &context),
+            Command::Usage(args) => usage::run(args, &context),
+            Command::Diff(args) => diff::run(args, &context),
+            Command::History(args) => history::run(args, &context),
             Command::Stats(args) => stats::run(args, &context),
+            Command::Doctor(args) => doctor::run(args, &context),
+            Command::Plan(args) => plan::run(args, &context),
+            Command::Pins(args) => pins::run(args, &context),
+            Command::Space(args) => space::run(args, &context),
             Command::Gc(args) => gc::run(args, &context),
             Command::Check(args) => check::run(args, &context),
+            Command::Backup(args) => backup::run(args, &context),
+            Command::Export(args) => export::run(args, &context),
+            Command::Import(args) => import::run(args, &context),
             Command::Spaces(args) => spaces::list(args, &context),
             Command::Resize(args) => spaces::resize(args, &context),
             Command::Add(args) => add::run(args, &context),

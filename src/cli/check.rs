@@ -1,52 +1,121 @@
 //! `heapledger check`
 
+use std::cell::RefCell;
+use std::io;
+use std::ops::ControlFlow;
+
 use anyhow::Result;
-use heapledger::{CheckOptions, Violation};
+use heapledger::{CheckOptions, Correction, Violation};
 
 use super::context::Context;
-use super::exit::Outcome;
+use super::exit::{self, Outcome};
 use super::progress::Progress;
 use super::render::Row;
 use super::table::Head;
-use super::text::{Sizes, printable};
+use super::text::{Sizes, counted, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   heapledger check
-  heapledger check --quick && echo 'the books balance'")]
+  heapledger check --quick && echo 'the books balance'
+  heapledger check --repair
+
+A repair derives anew what can be derived, in one transaction, and lists what it
+did. It discards no bytes: content that does not match its id gets the id that it
+has, and the name damaged/<old id>. Make a backup first.")]
 pub struct Args {
     /// Only what SQL can prove; contents are not hashed
     #[arg(long)]
     quick: bool,
+
+    /// Mend what can be mended
+    #[arg(long, conflicts_with = "quick")]
+    repair: bool,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.repair {
+        repair(context)
+    } else {
+        check(args.quick, context)
+    }
+}
+
+/// Violations are written as they are found, beside the progress.
+fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let mut progress = Progress::new("checking");
-    let options = CheckOptions { quick: args.quick };
-    let violations = memory.check_with(options, &mut |done, total| progress.set(done, total))?;
-    drop(progress);
+    let progress = RefCell::new(Progress::new("checking"));
     let mut output = context.output();
-    if output.is_table() && violations.is_empty() {
+    let for_people = output.is_table();
+    let mut list = output.list();
+    let mut written: io::Result<()> = Ok(());
+    let found = memory.check_each(
+        CheckOptions { quick },
+        &mut |done, total| progress.borrow_mut().set(done, total),
+        &mut |violation| {
+            written = progress.borrow().beside(|| list.row(&violation));
+            if written.is_ok() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    written?;
+    drop(progress);
+    list.end()?;
+    if found > 0 {
+        return Ok(Outcome::Findings);
+    }
+    if for_people {
         writeln!(output.text(), "the books balance")?;
         output.flush()?;
-        return Ok(Outcome::Fine);
     }
+    Ok(Outcome::Fine)
+}
+
+fn repair(context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let mut progress = Progress::new("repairing");
+    let repaired = memory.repair_with(&mut |done, total| progress.set(done, total))?;
+    drop(progress);
+    let mut output = context.output();
     let mut list = output.list();
-    for violation in &violations {
-        list.row(violation)?;
+    for correction in &repaired.corrections {
+        list.row(correction)?;
     }
     list.end()?;
-    Ok(if violations.is_empty() {
+    if output.is_table() {
+        match repaired.corrections.len() as u64 {
+            0 => writeln!(output.text(), "nothing to repair")?,
+            count => writeln!(output.text(), "{}", counted(count, "correction"))?,
+        }
+        output.flush()?;
+    }
+    for violation in &repaired.left {
+        exit::warn(&format!("cannot be mended: {}", printable(&violation.to_string())));
+    }
+    Ok(if repaired.left.is_empty() {
         Outcome::Fine
     } else {
         Outcome::Findings
     })
 }
 
+const KEYS: &[&str] = &["invariant", "table", "id", "expected", "found"];
+
 impl Row for Violation {
-    const KEYS: &'static [&'static str] = &["invariant", "table", "id", "expected", "found"];
+    const KEYS: &'static [&'static str] = KEYS;
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![printable(&self.to_string()).into_owned()]
+    }
+}
+
+impl Row for Correction {
+    const KEYS: &'static [&'static str] = KEYS;
     const HEAD: &'static [Head] = &[];
 
     fn cells(&self, _: Sizes) -> Vec<String> {

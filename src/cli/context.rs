@@ -4,10 +4,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Durability, MemManager, Options};
+use heapledger::{Durability, Error, MemManager, Options};
+use tempfile::TempDir;
 
 use super::args::{DurabilityArg, Globals};
-use super::render::Output;
+use super::render::{Format, Output};
 use super::text::Sizes;
 
 /// The options of every command, ready for use.
@@ -33,6 +34,11 @@ impl<'a> Context<'a> {
         &self.db
     }
 
+    /// Whether the answer is one JSON document.
+    pub fn is_json(&self) -> bool {
+        self.globals.format == Format::Json
+    }
+
     /// How tables show sizes.
     pub fn sizes(&self) -> Sizes {
         if self.globals.bytes { Sizes::Exact } else { Sizes::Human }
@@ -55,6 +61,11 @@ impl<'a> Context<'a> {
         if let Some(timeout) = self.globals.busy_timeout {
             options = options.busy_timeout(timeout);
         }
+        // A name in another encoding is still a name.
+        let actor = env::var_os("HEAPLEDGER_ACTOR").unwrap_or_default();
+        if !actor.is_empty() {
+            options = options.actor(actor.to_string_lossy());
+        }
         options
     }
 
@@ -67,12 +78,48 @@ impl<'a> Context<'a> {
     /// beside a mistyped `--db` must not leave an empty heap behind.
     pub fn change(&self) -> Result<MemManager> {
         drop(self.read()?);
-        Ok(self.options().open(&self.db)?)
+        self.store()
+    }
+
+    /// The heap as `put` would find it, for planning. Where `put` would make the file or
+    /// the space, they are made in a folder that goes away.
+    pub fn plan_store(&self) -> Result<Planned> {
+        let found = self.options().read_only(true).open(&self.db);
+        match found {
+            Err(Error::NoFile { .. } | Error::UnknownSpace { .. }) => {
+                let folder = tempfile::tempdir()?;
+                Ok(Planned {
+                    memory: self.options().open(folder.path().join("heap.db"))?,
+                    folder: Some(folder),
+                })
+            }
+            found => Ok(Planned {
+                memory: found?,
+                folder: None,
+            }),
+        }
     }
 
     /// The heap for storing into; file and space are made if they are not there.
     pub fn store(&self) -> Result<MemManager> {
-        Ok(self.options().open(&self.db)?)
+        let memory = self.options().open(&self.db)?;
+        Ok(match &self.globals.reason {
+            Some(reason) => memory.because(reason),
+            None => memory,
+        })
+    }
+}
+
+/// A heap to plan on.
+pub struct Planned {
+    pub memory: MemManager,
+    folder: Option<TempDir>,
+}
+
+impl Planned {
+    /// Whether it is only made up.
+    pub fn is_new(&self) -> bool {
+        self.folder.is_some()
     }
 }
 

@@ -1,10 +1,11 @@
 //! The tree of arenas, pools and blocks as people see it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::Result;
-use heapledger::{Arena, MemManager, MemRam, Pool};
+use heapledger::{Arena, Pool};
 
+use super::levels::{Levels, Space};
 use super::text::{Sizes, printable};
 
 /// The tree for people.
@@ -12,6 +13,11 @@ pub struct Drawing {
     pub sizes: Sizes,
     pub colour: bool,
     pub depth: u8,
+}
+
+/// Colour is for terminals, and for people who have not said no to it.
+pub fn colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// How full something is: content, and what is carved into blocks or reserved below it.
@@ -22,21 +28,20 @@ struct Fill {
 }
 
 impl Drawing {
-    pub fn draw(&self, memory: &MemManager, out: &mut dyn Write) -> Result<()> {
-        let MemRam {
+    pub fn draw(&self, levels: &impl Levels, out: &mut dyn Write) -> Result<()> {
+        let Space {
             name,
             mem,
             reserved,
             max_mem,
-            ..
-        } = memory.memram()?;
+        } = levels.space()?;
         let fill = Fill {
             mem,
             carved: reserved,
             max_mem,
         };
         self.line(out, &format!("space {}", printable(&name)), &fill, "")?;
-        let arenas = memory.arenas()?;
+        let arenas = levels.arenas()?;
         for (arena, corner) in with_corners(&arenas) {
             let fill = Fill {
                 mem: arena.mem,
@@ -45,14 +50,14 @@ impl Drawing {
             };
             self.line(out, &format!("{}arena {}", corner.branch(), arena.id), &fill, "")?;
             if self.depth > 1 {
-                self.pools(memory, arena, corner.stem(), out)?;
+                self.pools(levels, arena, corner.stem(), out)?;
             }
         }
         Ok(())
     }
 
-    fn pools(&self, memory: &MemManager, arena: &Arena, stem: &str, out: &mut dyn Write) -> Result<()> {
-        let pools = memory.pools(arena.id)?;
+    fn pools(&self, levels: &impl Levels, arena: &Arena, stem: &str, out: &mut dyn Write) -> Result<()> {
+        let pools = levels.pools(arena)?;
         for (pool, corner) in with_corners(&pools) {
             let fill = Fill {
                 mem: pool.mem,
@@ -67,14 +72,14 @@ impl Drawing {
                 &class,
             )?;
             if self.depth > 2 {
-                self.blocks(memory, pool, &format!("{stem}{}", corner.stem()), out)?;
+                self.blocks(levels, pool, &format!("{stem}{}", corner.stem()), out)?;
             }
         }
         Ok(())
     }
 
-    fn blocks(&self, memory: &MemManager, pool: &Pool, stem: &str, out: &mut dyn Write) -> Result<()> {
-        let blocks = memory.blocks(pool.id)?;
+    fn blocks(&self, levels: &impl Levels, pool: &Pool, stem: &str, out: &mut dyn Write) -> Result<()> {
+        let blocks = levels.blocks(pool)?;
         for (block, corner) in with_corners(&blocks) {
             let fill = Fill {
                 mem: block.mem,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Outcome;
+use super::free_plan;
 use super::render::Row;
 use super::table::Head;
 use super::text::{Sizes, counted, printable, short_id};
@@ -17,11 +18,16 @@ use super::text::{Sizes, counted, printable, short_id};
 Examples:
   heapledger free 2cf24dba5fb0
   heapledger free --force greeting       also removes its names
-  heapledger free 2cf24dba5fb0 486ea46224d1")]
+  heapledger free 2cf24dba5fb0 486ea46224d1
+  heapledger free --dry-run greeting     what that and gc would give back")]
 pub struct Args {
     /// Names, object ids, or the first 6 or more digits of ids
     #[arg(value_name = "ID|NAME", required = true)]
     objects: Vec<String>,
+
+    /// Free nothing; print what this and `gc` would give back, and what keeps the rest
+    #[arg(long)]
+    dry_run: bool,
 
     /// Free objects that have names, and remove the names
     #[arg(short, long)]
@@ -31,6 +37,9 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
     let ids = find_all(&memory, &args.objects)?;
+    if args.dry_run {
+        return free_plan::run(&memory, &ids, context);
+    }
     let freed = memory.batch(|batch| {
         ids.iter()
             .map(|id| {

@@ -4,16 +4,26 @@ use anyhow::Result;
 
 use super::context::Context;
 use super::exit::Outcome;
+use super::free_plan;
 use super::text::counted;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  heapledger gc")]
-pub struct Args {}
+Examples:
+  heapledger gc
+  heapledger gc --dry-run")]
+pub struct Args {
+    /// Remove nothing; print what would be given back
+    #[arg(long)]
+    dry_run: bool,
+}
 
-pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let collected = context.change()?.collect_garbage()?;
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    if args.dry_run {
+        return free_plan::run(&memory, &[], context);
+    }
+    let collected = memory.collect_garbage()?;
     let sizes = context.sizes();
     context.output().one(&collected, |out| {
         if collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0 {

@@ -81,10 +81,7 @@ impl Drop for Progress {
 
 fn new_bar(what: &'static str, total: u64) -> ProgressBar {
     let (bar, template) = match total {
-        0 => (
-            ProgressBar::new_spinner(),
-            "{msg} {spinner} {binary_bytes} {binary_bytes_per_sec}",
-        ),
+        0 => (ProgressBar::new_spinner(), "{msg} {spinner} {binary_bytes}"),
         _ => (
             ProgressBar::new(total),
             "{msg} [{bar:30}] {binary_bytes} of {binary_total_bytes} {binary_bytes_per_sec} {eta} left",

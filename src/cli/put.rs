@@ -11,6 +11,7 @@ use heapledger::{Allocation, Error, Hold, MemManager};
 use super::context::Context;
 use super::exit::{self, Outcome};
 use super::progress::{self, Reading};
+use super::put_plan;
 use super::put_report::Report;
 use super::sources::{Found, Sources};
 use super::text::{counted, printable_path};
@@ -22,7 +23,8 @@ Prints the id and the path of every file, as sha256sum does, and a summary on st
 Examples:
   heapledger put photo.jpg notes.txt
   heapledger put -r ~/photos
-  tar c src | heapledger put - --name src.tar")]
+  tar c src | heapledger put - --name src.tar
+  heapledger put -r --dry-run ~/photos   what would be stored, and whether it fits")]
 pub struct Args {
     /// Files to store; `-` is standard input
     #[arg(value_name = "PATH", required = true)]
@@ -36,6 +38,10 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME")]
     name: Option<String>,
 
+    /// Store nothing; print what would be, and how. Exit status 1 if it does not fit
+    #[arg(long)]
+    dry_run: bool,
+
     /// No summary, and no word on what is skipped
     #[arg(short, long)]
     quiet: bool,
@@ -46,7 +52,12 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         bail!("--name names one file; give one PATH, without -r");
     }
     refuse_if_all_are_missing(&args.paths)?;
+    let sources = Sources::new(args.recursive, context.db());
+    if args.dry_run {
+        return put_plan::run(&args.paths, &sources, args.quiet, context);
+    }
     let memory = context.store()?;
+    // Again, for the file may not have been there before.
     let sources = Sources::new(args.recursive, context.db());
     let mut output = context.output();
     let report = Report::new(&mut output, args.quiet);

@@ -83,6 +83,8 @@ impl Row for MemRam {
         "dedup_hits",
         "dedup_saved",
         "created_at",
+        "history",
+        "history_keep",
     ];
     const HEAD: &'static [Head] = &[
         Head::Left("SPACE"),

@@ -26,6 +26,13 @@ impl Sizes {
         }
     }
 
+    /// A number of bytes that may be negative.
+    pub fn signed(self, bytes: impl Into<i128>) -> String {
+        let bytes = bytes.into();
+        let size = self.cell(u64::try_from(bytes.unsigned_abs()).unwrap_or(u64::MAX));
+        if bytes < 0 { format!("-{size}") } else { size }
+    }
+
     /// A number of bytes in a sentence.
     pub fn phrase(self, bytes: impl TryInto<u64>) -> String {
         match self {
@@ -113,6 +120,8 @@ mod tests {
         assert_eq!(Sizes::Human.cell(1_572_864u64), "1.5 MiB");
         assert_eq!(Sizes::Human.cell(512i64), "512 B");
         assert_eq!(Sizes::Exact.phrase(1u64), "1 byte");
+        assert_eq!(Sizes::Human.signed(-2048i64), "-2.0 KiB");
+        assert_eq!(Sizes::Exact.signed(7i64), "7");
         assert_eq!(counted(2u64, "piece"), "2 pieces");
         assert_eq!(time(1_000_000), "1970-01-01T00:00:01Z");
     }

@@ -1,14 +1,13 @@
 //! `heapledger tree`
 
-use std::io::{self, IsTerminal};
-
 use anyhow::Result;
-use heapledger::{Arena, Block, MemManager, Pool};
+use heapledger::{Arena, Block, Pool};
 use serde::Serialize;
 
 use super::context::Context;
-use super::drawing::Drawing;
+use super::drawing::{Drawing, colour};
 use super::exit::Outcome;
+use super::levels::Levels;
 use super::render::{List, Row};
 use super::table::Head;
 use super::text::Sizes;
@@ -46,14 +45,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// Colour is for terminals, and for people who have not said no to it.
-fn colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// A row of `arenas`, `pools` or `blocks`, each below its parent.
 #[derive(Serialize)]
-struct Node {
+pub struct Node {
     level: &'static str,
     id: i64,
     arena_id: i64,
@@ -85,18 +79,18 @@ impl Row for Node {
     }
 }
 
-fn rows(memory: &MemManager, depth: u8, list: &mut List<'_, Node>) -> Result<()> {
-    for arena in memory.arenas()? {
+pub fn rows(levels: &impl Levels, depth: u8, list: &mut List<'_, Node>) -> Result<()> {
+    for arena in levels.arenas()? {
         list.row(&Node::from(&arena))?;
         if depth < 2 {
             continue;
         }
-        for pool in memory.pools(arena.id)? {
+        for pool in levels.pools(&arena)? {
             list.row(&Node::from(&pool))?;
             if depth < 3 {
                 continue;
             }
-            for block in memory.blocks(pool.id)? {
+            for block in levels.blocks(&pool)? {
                 list.row(&Node::from(&block))?;
             }
         }

@@ -82,7 +82,11 @@ impl MemManager {
     /// Like [`Self::allocate_from`], held by `hold`, with what was done.
     pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
         let memram = self.memram()?;
-        let mut spooled = Spooled::read(reader, self.path(), &memram)?;
+        let spooled = Spooled::read(reader, self.path(), &memram);
+        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
+            self.record_refusal(*needed, *available)?;
+        }
+        let mut spooled = spooled?;
         self.write(|tx| store_spooled(tx, &mut spooled, hold))
     }
 
@@ -94,11 +98,6 @@ impl MemManager {
     pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
         let mut spooled = Spooled::file(file)?;
         self.write(|tx| store_spooled(tx, &mut spooled, hold))
-    }
-
-    /// Runs a unit of work.
-    pub(super) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        self.inner.writer.as_ref().ok_or(Error::ReadOnly)?.write(work)
     }
 }
 
@@ -132,15 +131,20 @@ fn store_spooled(tx: &mut WriteTx<'_>, spooled: &mut Spooled<'_>, hold: Hold<'_>
 }
 
 /// What is to be stored, without its bytes.
-struct Content<'a> {
-    id: ObjectId,
-    kind: Kind,
-    type_name: Option<&'a str>,
-    size: u64,
+pub(super) struct Content<'a> {
+    pub id: ObjectId,
+    pub kind: Kind,
+    pub type_name: Option<&'a str>,
+    pub size: u64,
 }
 
 /// The unit of work of every allocation: dedup, bound, object, pieces, hold.
-fn allocate(tx: &mut WriteTx<'_>, what: &Content<'_>, hold: Hold<'_>, source: &mut dyn Source) -> Result<Allocation> {
+pub(super) fn allocate(
+    tx: &mut WriteTx<'_>,
+    what: &Content<'_>,
+    hold: Hold<'_>,
+    source: &mut dyn Source,
+) -> Result<Allocation> {
     if let Hold::Name(name) = hold {
         names::validate(name)?;
     }
@@ -150,11 +154,19 @@ fn allocate(tx: &mut WriteTx<'_>, what: &Content<'_>, hold: Hold<'_>, source: &m
         let space = tx.space();
         return match tx.read_objects(|conn| queries::objects::find(conn, space, &hex))? {
             Some(object) => dedup(tx, what, &object, hold),
-            None => Err(Error::OutOfMemory {
-                needed: what.size,
-                available: unsigned(available),
-                max_mem: unsigned(max_mem),
-            }),
+            None => {
+                // For a batch that goes on; if the unit is undone, `write` records it.
+                tx.apply(Change::Refused {
+                    object_id: Some(&hex),
+                    needed: i64::try_from(what.size).unwrap_or(i64::MAX),
+                    available,
+                })?;
+                Err(Error::OutOfMemory {
+                    needed: what.size,
+                    available: unsigned(available),
+                    max_mem: unsigned(max_mem),
+                })
+            }
         };
     }
     let object = NewStoredObject {
@@ -179,7 +191,7 @@ fn allocate(tx: &mut WriteTx<'_>, what: &Content<'_>, hold: Hold<'_>, source: &m
     let pieces = tx.whole(|tx| {
         let pieces = place::place(tx, key, what.size, source)?;
         if let Hold::Name(name) = hold {
-            names::bind(tx, name, key)?;
+            names::bind(tx, name, key, &hex)?;
         }
         Ok(pieces)
     })?;
@@ -205,7 +217,7 @@ fn dedup(tx: &mut WriteTx<'_>, what: &Content<'_>, object: &StoredObject, hold: 
             tx.apply(Change::Held { object: object.id })?;
         }
         Hold::Anonymous => {}
-        Hold::Name(name) => names::bind(tx, name, object.id)?,
+        Hold::Name(name) => names::bind(tx, name, object.id, &object.object_id)?,
     }
     let pieces = tx.read_pending(|conn| queries::entries::count(conn, object.id))?;
     Ok(Allocation {

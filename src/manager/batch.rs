@@ -82,7 +82,7 @@ impl Batch<'_, '_> {
     /// See [`MemManager::bind`].
     pub fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()> {
         let object = free::find(self.tx, self.scope.name, id)?;
-        names::bind(self.tx, name, object.id)
+        names::bind(self.tx, name, object.id, &object.object_id)
     }
 
     /// See [`MemManager::unbind`].

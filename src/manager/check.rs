@@ -1,9 +1,11 @@
 //! Proving the books.
 
+use std::ops::ControlFlow;
+
 use super::{MemManager, unsigned};
 use crate::error::Result;
-use crate::models::{MemRamId, StoredObject, StoredObjectId};
-use crate::store::queries::audit::{Bucket, Violation};
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::queries::audit::{Bucket, Found, Violation};
 use crate::store::{Conn, queries, sqlite_checks};
 use crate::value::{Hasher, Kind};
 
@@ -22,7 +24,7 @@ impl MemManager {
     /// Every broken invariant of the file: the view `violations`, every content hashed
     /// against its id (I8), SQLite's `integrity_check` and `foreign_key_check`. Empty
     /// when the books balance. One state of the heap is checked; writers go on
-    /// meanwhile. O(file), in constant memory.
+    /// meanwhile. O(file).
     pub fn check(&self) -> Result<Vec<Violation>> {
         self.check_with(CheckOptions::default(), &mut |_, _| {})
     }
@@ -30,14 +32,32 @@ impl MemManager {
     /// Like [`Self::check`]; `progress` gets the bytes of content hashed and to be
     /// hashed, of all spaces.
     pub fn check_with(&self, options: CheckOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
-        self.inner.readers.snapshot(|conn| {
-            let mut found = sqlite_checks(conn, options.quick)?;
-            found.extend(queries::audit::violations(conn)?);
-            if !options.quick {
-                check_contents(conn, progress, &mut found)?;
-            }
-            Ok(found)
-        })
+        let mut violations = Vec::new();
+        self.check_each(options, progress, &mut |violation| {
+            violations.push(violation);
+            ControlFlow::Continue(())
+        })?;
+        Ok(violations)
+    }
+
+    /// Like [`Self::check_with`], in constant memory: each violation goes to `found` when
+    /// it is found, and `Break` ends the check. Returns how many were found.
+    pub fn check_each(
+        &self,
+        options: CheckOptions,
+        progress: &mut dyn FnMut(u64, u64),
+        found: &mut dyn FnMut(Violation) -> ControlFlow<()>,
+    ) -> Result<u64> {
+        let mut count = 0;
+        let mut counted = |violation| {
+            count += 1;
+            found(violation)
+        };
+        let _ = self
+            .inner
+            .readers
+            .snapshot(|conn| check(conn, options, progress, &mut counted))?;
+        Ok(count)
     }
 
     /// Where every byte of capacity is, summed from the rows: the buckets add up to
@@ -49,28 +69,64 @@ impl MemManager {
     }
 }
 
-/// I8: the content hashes to `object_id`.
-fn check_contents(conn: &mut Conn, progress: &mut dyn FnMut(u64, u64), found: &mut Vec<Violation>) -> Result<()> {
-    let spaces = queries::spaces::all(conn)?;
-    let total = spaces.iter().map(|space| unsigned(space.mem)).sum();
-    let mut done = 0;
-    for space in spaces {
-        let mut after = StoredObjectId(i64::MIN);
-        while let Some(objects) = next_page(conn, space.id, after)? {
-            for object in objects {
-                after = object.id;
-                found.extend(check_content(conn, &object)?);
-                done += unsigned(object.size);
-                progress(done, total);
-            }
-        }
+fn check(
+    conn: &mut Conn,
+    options: CheckOptions,
+    progress: &mut dyn FnMut(u64, u64),
+    found: Found<'_>,
+) -> Result<ControlFlow<()>> {
+    let rows = check_rows(conn, options.quick, found)?;
+    if rows.is_break() || options.quick {
+        return Ok(rows);
     }
-    Ok(())
+    check_contents(conn, progress, found)
 }
 
-fn next_page(conn: &mut Conn, space: MemRamId, after: StoredObjectId) -> Result<Option<Vec<StoredObject>>> {
-    let page = queries::objects::page(conn, space, after, PAGE)?;
-    Ok((!page.is_empty()).then_some(page))
+/// What SQL can prove.
+pub(super) fn check_rows(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let rows = sqlite_checks(conn, quick, found)?;
+    if rows.is_break() {
+        return Ok(rows);
+    }
+    queries::audit::violations(conn, found)
+}
+
+/// I8: the content hashes to `object_id`.
+fn check_contents(conn: &mut Conn, progress: &mut dyn FnMut(u64, u64), found: Found<'_>) -> Result<ControlFlow<()>> {
+    let mut broken = ControlFlow::Continue(());
+    each_object(conn, progress, |conn, object| {
+        if let Some(violation) = check_content(conn, object)? {
+            broken = found(violation);
+        }
+        Ok(broken)
+    })?;
+    Ok(broken)
+}
+
+/// Hands every object of the file to `visit`, in the order of their keys. `progress` gets
+/// the bytes of content visited, and of all.
+pub(super) fn each_object(
+    conn: &mut Conn,
+    progress: &mut dyn FnMut(u64, u64),
+    mut visit: impl FnMut(&mut Conn, &StoredObject) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let total = queries::spaces::all(conn)?
+        .iter()
+        .map(|space| unsigned(space.mem))
+        .sum();
+    let (mut done, mut after) = (0, StoredObjectId(i64::MIN));
+    loop {
+        let page = queries::objects::page_of_file(conn, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for object in page {
+            if visit(conn, &object)?.is_break() {
+                return Ok(());
+            }
+            done += unsigned(object.size);
+            progress(done, total);
+        }
+    }
 }
 
 fn check_content(conn: &mut Conn, object: &StoredObject) -> Result<Option<Violation>> {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{MemManager, unsigned};
+use super::{MemManager, record, unsigned};
 use crate::error::{Error, Result};
 use crate::store::change::Change;
 use crate::store::{WriteTx, file_sizes, queries, vacuum_and_truncate};
@@ -48,7 +48,7 @@ impl MemManager {
     }
 }
 
-fn remove_empty(tx: &mut WriteTx<'_>) -> Result<Collected> {
+pub(super) fn remove_empty(tx: &mut WriteTx<'_>) -> Result<Collected> {
     let space = tx.space();
     let mut collected = Collected::default();
     loop {
@@ -82,5 +82,6 @@ fn remove_empty(tx: &mut WriteTx<'_>) -> Result<Collected> {
             tx.apply(Change::ArenaRemoved(arena))?;
         }
     }
+    record::trim(tx)?;
     Ok(collected)
 }

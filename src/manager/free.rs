@@ -62,7 +62,10 @@ pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool
     }
     tx.whole(|tx| {
         for name in &names {
-            tx.apply(Change::NameUnbound { name })?;
+            tx.apply(Change::NameUnbound {
+                name,
+                object_id: &object.object_id,
+            })?;
         }
         remove(tx, object, *id, names)
     })
@@ -80,6 +83,7 @@ pub(super) fn remove(tx: &mut WriteTx<'_>, object: StoredObject, id: ObjectId, n
     if !entries.is_empty() {
         tx.apply(Change::EntriesRemoved {
             object: object.id,
+            object_id: &object.object_id,
             entries: &entries,
         })?;
     }

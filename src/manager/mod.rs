@@ -1,32 +1,62 @@
 //! `MemManager`: the service behind which everything else is.
 
 mod allocate;
+mod backup;
 mod batch;
 mod carve;
 mod check;
 mod collect;
+mod diff;
+mod doctor;
+mod export;
 mod free;
+mod history;
+mod import;
 mod inspect;
+mod layout;
+mod manifest;
 mod names;
 mod options;
+mod pins;
 mod place;
+mod plan;
+mod plan_free;
 mod read;
 mod reader;
+mod record;
+mod repair;
+mod simulate;
+mod space;
 mod spool;
 mod stats;
+mod usage;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use allocate::{Allocation, Hold};
+pub use backup::Backup;
 pub use batch::{Batch, Snapshot};
 pub use check::CheckOptions;
 pub use collect::Collected;
+pub use diff::{ClassDiff, Diff, ObjectSize};
+pub use doctor::{Figure, Finding, Severity};
+pub use export::Exported;
 pub use free::Freed;
+pub use history::{Events, Moment};
+pub use import::Imported;
 pub use inspect::{Entries, Objects};
+pub use layout::Layout;
 pub use options::Options;
+pub use pins::{PinOptions, Pins};
+pub use plan::{Plan, Planner};
+pub use plan_free::FreePlan;
 pub use reader::ObjectReader;
+pub use record::History;
+pub use repair::{Correction, Repaired};
+pub use space::SpaceReport;
 pub use stats::{ClassStats, Stats};
+pub use usage::UsagePoint;
 
 use crate::error::Result;
 use crate::geometry::Geometry;
@@ -55,6 +85,7 @@ use crate::store::{Group, Readers, Settings};
 #[doc(alias = "MemoryManager")]
 pub struct MemManager {
     inner: Arc<Inner>,
+    reason: Option<Arc<str>>,
 }
 
 struct Inner {
@@ -62,6 +93,7 @@ struct Inner {
     name: String,
     geometry: Geometry,
     settings: Settings,
+    actor: Option<Arc<str>>,
     readers: Readers,
     /// `None` if the file was opened for reading.
     writer: Option<Group>,

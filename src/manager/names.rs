@@ -20,7 +20,7 @@ impl MemManager {
     pub fn bind(&self, name: &str, id: &ObjectId) -> Result<()> {
         self.write(|tx| {
             let object = free::find(tx, self.space(), id)?;
-            bind(tx, name, object.id)
+            bind(tx, name, object.id, &object.object_id)
         })
     }
 
@@ -62,19 +62,20 @@ pub(super) fn validate(name: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId) -> Result<()> {
+pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, object_id: &str) -> Result<()> {
     validate(name)?;
     let space = tx.space();
     let before = tx.read_objects(|conn| queries::names::resolve(conn, space, name))?;
     if before.as_ref().is_some_and(|before| before.id == object) {
         return Ok(());
     }
-    tx.apply(Change::NameBound(NewName {
+    let bound = NewName {
         memram_id: space,
         name,
         stored_object_id: object,
         bound_at: now(),
-    }))?;
+    };
+    tx.apply(Change::NameBound { name: bound, object_id })?;
     if let Some(before) = before {
         free_if_unheld(tx, before, name)?;
     }
@@ -88,7 +89,10 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
         name: name.to_owned(),
         space: space.to_owned(),
     })?;
-    tx.apply(Change::NameUnbound { name })?;
+    tx.apply(Change::NameUnbound {
+        name,
+        object_id: &object.object_id,
+    })?;
     free_if_unheld(tx, object, name)
 }
 

@@ -8,7 +8,7 @@ use super::{Inner, MemManager, now, unsigned};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
-use crate::store::{Access, Conn, Durability, Group, Readers, Settings, prepare_file, queries, transaction};
+use crate::store::{Access, Conn, Durability, FileId, Group, Readers, Settings, prepare_file, queries, transaction};
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
 ///
@@ -34,6 +34,7 @@ pub struct Options {
     read_only: bool,
     create_new_space: bool,
     busy_timeout: Duration,
+    actor: Option<String>,
 }
 
 /// Capacity of a space that nobody gave one, in bytes.
@@ -49,6 +50,7 @@ impl Default for Options {
             read_only: false,
             create_new_space: false,
             busy_timeout: Duration::from_secs(5),
+            actor: None,
         }
     }
 }
@@ -92,6 +94,12 @@ impl Options {
         self
     }
 
+    /// Who writes, for the history; nobody by default.
+    pub fn actor(mut self, actor: impl Into<String>) -> Self {
+        self.actor = Some(actor.into());
+        self
+    }
+
     /// How long a writer waits for another process before [`Error::Busy`]; 5 s by default.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -106,10 +114,11 @@ impl Options {
     /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
     /// - [`Error::BadMaxMem`], [`Error::Io`], [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
-        let settings = Settings {
+        let mut settings = Settings {
             path: path.as_ref().to_owned(),
             durability: self.durability,
             busy_timeout: self.busy_timeout,
+            file: None,
         };
         let max_mem = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
         let max_mem = i64::try_from(max_mem).ok().filter(|&bytes| bytes > 0);
@@ -118,6 +127,7 @@ impl Options {
         })?;
         let access = if self.read_only { Access::Read } else { Access::Write };
         prepare_file(&settings, access)?;
+        settings.file = FileId::of(&settings.path);
         let mut conn = settings.connect(access)?;
         let (space, geometry) = self.find_or_make(&mut conn, &settings, max_mem)?;
         let writer = match access {
@@ -132,7 +142,9 @@ impl Options {
                 readers: Readers::new(settings.clone()),
                 settings,
                 writer,
+                actor: self.actor.map(Into::into),
             }),
+            reason: None,
         })
     }
 

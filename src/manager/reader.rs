@@ -93,11 +93,14 @@ impl ObjectReader {
             if lengths.is_empty() {
                 return Err(gone(seq));
             }
-            for length in lengths {
-                if self.position < start + unsigned(length) {
+            for (found, length) in lengths {
+                // In a damaged file pieces may be missing, or be as long as nothing is.
+                let end = start.checked_add(unsigned(length)).filter(|_| found == seq);
+                let end = end.ok_or_else(|| gone(seq))?;
+                if self.position < end {
                     return Ok((seq, start));
                 }
-                start += unsigned(length);
+                start = end;
                 seq += 1;
             }
             if seq as usize == self.marks.len() * STRIDE {

@@ -44,7 +44,7 @@ impl<'a> Spooled<'a> {
         let mut reader = reader.take(max_mem.saturating_add(1));
         let folder = heap.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut spool = tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new(".")));
-        let (id, size) = digest(&mut reader, Some(&mut spool))?;
+        let (id, size) = digest(&mut reader, Kind::Bytes, Some(&mut spool))?;
         if size > max_mem {
             return Err(Error::OutOfMemory {
                 needed: size,
@@ -66,15 +66,20 @@ impl<'a> Spooled<'a> {
 
     /// Reads a file from where it is to its end, and sets it back.
     pub fn file(file: &'a mut File) -> Result<Self> {
+        Self::file_of(file, Kind::Bytes)
+    }
+
+    /// The same for content of any kind.
+    pub fn file_of(file: &'a mut File, kind: Kind) -> Result<Self> {
         let start = file.stream_position().map_err(Error::io("the file cannot be read"))?;
-        let (id, size) = digest(file, None)?;
+        let (id, size) = digest(file, kind, None)?;
         file.seek(SeekFrom::Start(start))
             .map_err(Error::io("the file cannot be read twice"))?;
         Ok(Self {
             content: Box::new(file),
             id,
             size,
-            again: Some(Hasher::new(Kind::Bytes)),
+            again: Some(Hasher::new(kind)),
             buffer: Vec::new(),
         })
     }
@@ -88,8 +93,8 @@ impl<'a> Spooled<'a> {
     }
 }
 
-fn digest(reader: &mut impl Read, mut copy: Option<&mut SpooledTempFile>) -> Result<(ObjectId, u64)> {
-    let mut hasher = Hasher::new(Kind::Bytes);
+fn digest(reader: &mut impl Read, kind: Kind, mut copy: Option<&mut SpooledTempFile>) -> Result<(ObjectId, u64)> {
+    let mut hasher = Hasher::new(kind);
     let mut buffer = vec![0; CHUNK];
     let mut size = 0;
     loop {

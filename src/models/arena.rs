@@ -19,10 +19,13 @@ pub struct Arena {
     /// The space.
     pub memram_id: MemRamId,
     /// Bytes of the arena.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub max_mem: i64,
     /// Bytes of content in its blocks.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: i64,
     /// Bytes of its pools.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub reserved: i64,
 }
 

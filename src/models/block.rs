@@ -23,10 +23,13 @@ pub struct Block {
     /// The pool it was carved from.
     pub pool_id: PoolId,
     /// Bytes of a block of its class.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub block_size: i64,
     /// Bytes of the block; the last block of a short pool is shorter than its class.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub max_mem: i64,
     /// Bytes used.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: i64,
     /// Whether it has room: `mem < max_mem`.
     pub is_free: bool,

@@ -29,6 +29,7 @@ pub struct Ledger {
     /// The block that the piece is in.
     pub block_id: BlockId,
     /// Bytes of the piece.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub allocated_mem: i64,
 }
 
@@ -51,8 +52,12 @@ pub(crate) struct PlacedEntry {
     pub block_id: BlockId,
     pub pool_id: PoolId,
     pub arena_id: ArenaId,
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub allocated_mem: i64,
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub block_size: i64,
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub block_max_mem: i64,
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub block_mem: i64,
 }

@@ -19,29 +19,44 @@ pub struct MemRam {
     /// Name, unique in the file; `main` is the default.
     pub name: String,
     /// Capacity in bytes.
+    #[diesel(deserialize_as = super::amount::Capacity)]
     pub max_mem: i64,
     /// Bytes of content stored.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: i64,
     /// Bytes that arenas reserve.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub reserved: i64,
     /// Bytes of an arena.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub arena_size: i64,
     /// Blocks that an object may take in a class before it goes to the next.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub max_pieces: i64,
     /// Number of arenas.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub arenas: i64,
     /// The most bytes that were ever stored at once.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub peak_mem: i64,
     /// Objects ever stored.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub allocations: i64,
     /// Objects ever removed.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub frees: i64,
     /// Allocations that found their content stored already.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub dedup_hits: i64,
     /// Bytes that those did not have to store again.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub dedup_saved: i64,
     /// When the space was made.
     pub created_at: i64,
+    /// `on`, `off` or `keep`: see [`crate::History`].
+    pub history: String,
+    /// For `keep`, how long events are kept, in microseconds.
+    pub history_keep: Option<i64>,
 }
 
 impl MemRam {
@@ -58,24 +73,34 @@ pub struct SizeClassTotals {
     /// The space.
     pub memram_id: MemRamId,
     /// Bytes of a block.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub block_size: i64,
     /// Bytes of a pool.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub pool_size: i64,
     /// Bytes of content in the class's blocks.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: i64,
     /// Bytes of its blocks.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub reserved: i64,
     /// Bytes of its pools.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub pooled: i64,
     /// Number of pools.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub pools: i64,
     /// Number of blocks.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub blocks: i64,
     /// Blocks without room.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub full_blocks: i64,
     /// Blocks with nothing in them.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub empty_blocks: i64,
     /// Ledger entries in its blocks.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub entries: i64,
 }
 
@@ -88,8 +113,10 @@ pub struct KindTotals {
     /// The kind.
     pub kind: String,
     /// Number of objects.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub objects: i64,
     /// Bytes of their contents.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: i64,
 }
 

@@ -3,8 +3,10 @@
 //! The fields have the names of the columns. Sizes are bytes, times are microseconds
 //! since 1970 UTC; both are `i64`, because SQLite counts with 64 signed bits.
 
+mod amount;
 mod arena;
 mod block;
+mod event;
 mod ledger;
 mod memram;
 mod name;
@@ -13,6 +15,7 @@ mod stored_object;
 
 pub use arena::{Arena, ArenaId};
 pub use block::{Block, BlockId};
+pub use event::{Event, EventId};
 pub use ledger::{Ledger, LedgerId};
 pub use memram::{KindTotals, MemRam, MemRamId, SizeClassTotals};
 pub use name::Name;
@@ -21,6 +24,7 @@ pub use stored_object::{StoredObject, StoredObjectId};
 
 pub(crate) use arena::NewArena;
 pub(crate) use block::NewBlock;
+pub(crate) use event::NewEvent;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
 pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
 pub(crate) use name::NewName;

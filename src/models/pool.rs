@@ -21,12 +21,16 @@ pub struct Pool {
     /// The arena it was carved from.
     pub arena_id: ArenaId,
     /// Bytes of a block of its class.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub block_size: i64,
     /// Bytes of the pool.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub max_mem: i64,
     /// Bytes of content in its blocks.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: i64,
     /// Bytes of its blocks.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub reserved: i64,
 }
 

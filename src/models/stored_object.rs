@@ -25,6 +25,7 @@ pub struct StoredObject {
     /// For `json`, the Rust type that was stored.
     pub type_name: Option<String>,
     /// Bytes of content.
+    #[diesel(deserialize_as = super::amount::Amount)]
     pub size: i64,
     /// Whether an allocation without a name holds it.
     pub held: bool,

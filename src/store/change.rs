@@ -1,8 +1,9 @@
 //! The row changes that the crate can make: nothing is written but through one of these.
 
+use super::mend::{Bind, Mend};
 use crate::models::{
-    Arena, Block, NewArena, NewBlock, NewEntry, NewName, NewPool, NewStoredObject, PlacedEntry, Pool, StoredObject,
-    StoredObjectId,
+    Arena, Block, EventId, NewArena, NewBlock, NewEntry, NewName, NewPool, NewStoredObject, PlacedEntry, Pool,
+    StoredObject, StoredObjectId,
 };
 
 /// One row change (or, for [`Change::EntriesRemoved`], the rows of one object).
@@ -45,15 +46,54 @@ pub(crate) enum Change<'a> {
     EntriesRemoved {
         /// The object.
         object: StoredObjectId,
+        /// Its id in hexadecimal digits.
+        object_id: &'a str,
         /// Its entries, each with its block as it was before any of them left.
         entries: &'a [PlacedEntry],
     },
     /// A name is bound, or bound anew.
-    NameBound(NewName<'a>),
+    NameBound {
+        /// The name.
+        name: NewName<'a>,
+        /// The object's id in hexadecimal digits.
+        object_id: &'a str,
+    },
     /// A name is unbound.
     NameUnbound {
         /// The name.
         name: &'a str,
+        /// The object's id in hexadecimal digits.
+        object_id: &'a str,
+    },
+    /// An allocation was refused; nothing changes but the history.
+    Refused {
+        /// The object's id in hexadecimal digits, if it is known.
+        object_id: Option<&'a str>,
+        /// Bytes that it needs.
+        needed: i64,
+        /// Bytes that were free.
+        available: i64,
+    },
+    /// Whether and how long events are kept changes.
+    HistorySet {
+        /// `on`, `off` or `keep`.
+        mode: &'static str,
+        /// For `keep`, microseconds.
+        keep: Option<i64>,
+    },
+    /// The books are opened anew, with the balance that the rows give.
+    BooksOpened,
+    /// The events up to one go; it opens the books with their sums.
+    HistoryTrimmed {
+        /// The last event that goes.
+        last: EventId,
+    },
+    /// Repair corrects a row; see [`super::mend`]. The totals are corrections themselves.
+    Corrected {
+        /// The statements.
+        mend: Mend,
+        /// Their values.
+        binds: &'a [Bind<'a>],
     },
     /// The capacity of the space changes.
     Resized {

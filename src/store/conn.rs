@@ -41,6 +41,30 @@ pub(crate) struct Settings {
     pub path: PathBuf,
     pub durability: Durability,
     pub busy_timeout: Duration,
+    /// The file that was opened, once it is known.
+    pub file: Option<FileId>,
+}
+
+/// What tells a file from another that takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    #[cfg(unix)]
+    device_and_inode: (u64, u64),
+}
+
+impl FileId {
+    /// The file at `path`. It is not opened: closing it would drop SQLite's locks on it.
+    pub fn of(path: &Path) -> Option<Self> {
+        let metadata = std::fs::metadata(path).ok()?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let device_and_inode = (metadata.dev(), metadata.ino());
+            Some(Self { device_and_inode })
+        }
+        #[cfg(not(unix))]
+        metadata.is_file().then_some(Self {})
+    }
 }
 
 impl Settings {
@@ -72,7 +96,21 @@ impl Settings {
         })?;
         conn.batch_execute(&self.pragmas(access))
             .map_err(|source| self.explain(source))?;
+        self.same_file()?;
+        if access == Access::Write {
+            pass_guards(&mut conn)?;
+        }
         Ok(Conn::Sqlite(conn))
+    }
+
+    /// Sees to it that the path still leads to the file that was opened: SQLite would go
+    /// on writing to a file that nobody can find any more.
+    pub fn same_file(&self) -> Result<()> {
+        if self.file.is_some() && self.file != FileId::of(&self.path) {
+            let path = self.path.clone();
+            return Err(Error::FileChanged { path });
+        }
+        Ok(())
     }
 
     fn pragmas(&self, access: Access) -> String {
@@ -105,7 +143,9 @@ impl Settings {
             text if text.contains("is locked") => Error::Busy {
                 waited_ms: self.busy_timeout.as_millis().try_into().unwrap_or(u64::MAX),
             },
-            text if text.contains("readonly database") => Error::ReadOnly,
+            text if text.contains("readonly database") => Error::NotWritable {
+                path: self.path.clone(),
+            },
             _ => error.into(),
         }
     }
@@ -121,6 +161,15 @@ const CHECKPOINT_PAGES: u32 = 4000;
 /// Bytes that the WAL may keep after a checkpoint.
 const WAL_KEPT: u64 = 64 * 1024 * 1024;
 
+/// Lets a connection write what the guards in the file keep others from: they name this
+/// collation, and SQLite looks it up before it runs them.
+///
+/// A function would be the usual way, but with `trusted_schema` off only one that SQLite
+/// takes for innocuous may stand in a trigger, and Diesel cannot register such.
+pub(super) fn pass_guards(conn: &mut diesel::SqliteConnection) -> Result<()> {
+    Ok(conn.register_collation("only_heapledger_may_write", str::cmp)?)
+}
+
 /// The path of a file that SQLite keeps beside the heap.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
@@ -129,7 +178,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// The path as an SQLite URI, in which `?`, `#` and `%` would have a meaning.
-fn file_url(path: &Path) -> Result<String> {
+pub(super) fn file_url(path: &Path) -> Result<String> {
     let absolute = std::path::absolute(path).map_err(Error::io(format!("{} is no usable path", path.display())))?;
     let mut url = String::from("file:");
     for &byte in absolute.as_os_str().as_encoded_bytes() {

@@ -2,16 +2,18 @@
 //! must stay prepared.
 
 use std::marker::PhantomData;
+use std::ops::ControlFlow;
+use std::path::Path;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
-use super::conn::Conn;
-use super::queries::audit::Violation;
-use crate::error::Result;
+use super::conn::{Conn, file_url};
+use super::queries::audit::{Found, Violation};
+use crate::error::{Error, Result};
 
 /// The text of a statement, with `?` for each value.
 pub(in crate::store) trait Sql: 'static {
@@ -32,8 +34,34 @@ pub(in crate::store) struct Statement<'a, S, const N: usize> {
 }
 
 pub(in crate::store) enum Value<'a> {
+    Null,
     Int(i64),
     Text(&'a str),
+    Blob(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// Puts the value into a statement.
+    pub(in crate::store) fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        match self {
+            Value::Null => out.push_bind_param::<Nullable<BigInt>, _>(&None::<i64>),
+            Value::Int(value) => out.push_bind_param::<BigInt, _>(value),
+            Value::Text(value) => out.push_bind_param::<Text, _>(*value),
+            Value::Blob(value) => out.push_bind_param::<Binary, _>(*value),
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Value<'a> {
+    fn from(value: &'a [u8]) -> Self {
+        Self::Blob(value)
+    }
+}
+
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
 }
 
 impl From<i64> for Value<'_> {
@@ -72,11 +100,8 @@ impl<S: Sql, const N: usize> QueryFragment<Sqlite> for Statement<'_, S, N> {
         let mut values = self.values.iter();
         for (index, text) in S::TEXT.split('?').enumerate() {
             if index > 0 {
-                match values.next() {
-                    Some(Value::Int(value)) => out.push_bind_param::<BigInt, _>(value)?,
-                    Some(Value::Text(value)) => out.push_bind_param::<Text, _>(*value)?,
-                    None => return Err(diesel::result::Error::NotFound),
-                }
+                let value = values.next().ok_or(diesel::result::Error::NotFound)?;
+                value.push(&mut out)?;
             }
             out.push_sql(text);
         }
@@ -145,38 +170,87 @@ pub(crate) fn vacuum_and_truncate(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
+/// Takes the free pages off the end of the file, in the transaction that is open.
+pub(crate) fn vacuum_within(conn: &mut Conn) -> Result<()> {
+    conn.batch_execute("PRAGMA incremental_vacuum;")?;
+    Ok(())
+}
+
 #[derive(diesel::QueryableByName)]
 struct Message {
     #[diesel(sql_type = Text)]
     message: String,
 }
 
-/// SQLite's own checks of the file: `foreign_key_check` and, unless `quick`, `integrity_check`.
-#[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
-pub(crate) fn sqlite_checks(conn: &mut Conn, quick: bool) -> Result<Vec<Violation>> {
-    let Conn::Sqlite(conn) = conn;
-    let mut found = Vec::new();
-    let violation = |invariant: &str, expected: &str, found| Violation {
-        invariant: invariant.to_owned(),
-        table: "sqlite".to_owned(),
-        id: None,
-        expected: expected.to_owned(),
-        found,
-    };
-    if !quick {
-        let query = diesel::sql_query("SELECT integrity_check AS message FROM pragma_integrity_check");
-        let messages: Vec<Message> = query.load(conn)?;
-        let bad = messages.into_iter().filter(|row| row.message != "ok");
-        found.extend(bad.map(|row| violation("integrity_check", "ok", row.message)));
-    }
-    let query = diesel::sql_query(
-        "SELECT printf('row %d of %s has no row in %s', rowid, \"table\", parent) AS message FROM pragma_foreign_key_check",
-    );
-    let messages: Vec<Message> = query.load(conn)?;
-    found.extend(
-        messages
-            .into_iter()
-            .map(|row| violation("foreign_key_check", "a parent for each row", row.message)),
-    );
-    Ok(found)
+/// One part of the schema, as `sqlite_schema` has it.
+#[derive(Debug, Clone, PartialEq, Eq, diesel::QueryableByName)]
+pub(super) struct SchemaRow {
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    /// The table that an index or a trigger is on.
+    #[diesel(sql_type = Text)]
+    pub table: String,
+    #[diesel(sql_type = Text)]
+    sql: String,
 }
+
+/// The schema, without the indexes that SQLite makes itself.
+#[allow(clippy::disallowed_methods, reason = "sqlite_schema is no table of this crate")]
+pub(super) fn schema(conn: &mut Conn) -> Result<Vec<SchemaRow>> {
+    let Conn::Sqlite(conn) = conn;
+    let text = r#"SELECT type AS kind, name, tbl_name AS "table", sql FROM sqlite_schema WHERE sql IS NOT NULL"#;
+    Ok(diesel::sql_query(text).load(conn)?)
+}
+
+/// SQLite's own checks of the file, each finding handed to `found`: `foreign_key_check`
+/// and, unless `quick`, `integrity_check`.
+#[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
+pub(crate) fn sqlite_checks(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let Conn::Sqlite(conn) = conn;
+    let integrity = "SELECT integrity_check AS message FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
+    let foreign_keys = "SELECT printf('row %d of %s has no row in %s', rowid, \"table\", parent) AS message FROM pragma_foreign_key_check";
+    let checks = [
+        ("integrity_check", "ok", integrity),
+        ("foreign_key_check", "a parent for each row", foreign_keys),
+    ];
+    for (invariant, expected, text) in checks.into_iter().skip(usize::from(quick)) {
+        for row in diesel::sql_query(text).load_iter::<Message, DefaultLoadingMode>(conn)? {
+            let violation = Violation {
+                invariant: invariant.to_owned(),
+                table: "sqlite".to_owned(),
+                id: None,
+                expected: expected.to_owned(),
+                found: row?.message,
+            };
+            if found(violation).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Copies the whole database, as it is at one commit, into an empty file. Page size,
+/// `auto_vacuum`, `application_id` and `user_version` go with it.
+#[allow(clippy::disallowed_methods, reason = "Diesel has no VACUUM")]
+pub(crate) fn copy_into(conn: &mut Conn, path: &Path) -> Result<()> {
+    conn.batch_execute("PRAGMA query_only = OFF;")?;
+    let Conn::Sqlite(conn) = conn;
+    let copied = diesel::sql_query("VACUUM INTO ?")
+        .bind::<Text, _>(file_url(path)?)
+        .execute(conn);
+    copied.map(drop).map_err(|source| Error::Database {
+        what: "the file cannot be copied",
+        source: Box::new(source),
+    })
+}
+
+/// What a copy lacks of a heap file: the write-ahead log, empty.
+pub(crate) fn become_heap(conn: &mut Conn) -> Result<()> {
+    Ok(conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?)
+}
+
+/// Writes every index anew from its table.
+pub(crate) const REINDEX: super::mend::Mend = &["REINDEX"];

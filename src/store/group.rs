@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::conn::{Conn, Settings};
+use super::rehearsal::Rehearsal;
 use super::tx::WriteTx;
 use super::writer::Writer;
 use crate::error::{Error, Result};
@@ -45,7 +46,8 @@ impl Group {
         Self::with_triggers(settings, space, geometry, triggers::ALL)
     }
 
-    fn with_triggers(
+    /// Like [`Self::open`], with these triggers alone.
+    pub fn with_triggers(
         settings: Settings,
         space: MemRamId,
         geometry: Geometry,
@@ -70,6 +72,17 @@ impl Group {
             let _ = turn.commit(&self.committed);
         }
         work(&mut turn.writer.conn)
+    }
+
+    /// Runs `work` in a transaction of its own that is never committed: what it does is
+    /// done in earnest, can be looked at, and leaves nothing behind. Other writers wait.
+    pub fn rehearse<R>(&self, work: impl FnOnce(&mut Rehearsal<'_>) -> Result<R>) -> Result<R> {
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // What others have done meanwhile must not be undone with it.
+        if turn.writer.is_open() {
+            let _ = turn.commit(&self.committed);
+        }
+        work(&mut Rehearsal::new(&mut turn.writer))
     }
 
     /// Runs `work` as one unit: when this returns `Ok`, its changes are committed; when
@@ -127,6 +140,10 @@ impl Turn {
     fn work<R>(&mut self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R, Failed> {
         let begun = self.writer.begin();
         if let Err(error) = begun {
+            if !self.writer.is_open() {
+                // The units that wait for the transaction have lost it.
+                self.end(Err(error.to_string()));
+            }
             return Err(Failed::Error(error));
         }
         // A panic must not leave this turn without its end: others may be in the transaction.

@@ -7,8 +7,9 @@ use std::path::Path;
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::{Access, Conn, Settings};
+use super::conn::{Access, Conn, Settings, beside, pass_guards};
 use super::exec;
+use super::verify::verify_schema;
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -16,7 +17,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// `PRAGMA application_id`: "hLdg".
 const APPLICATION_ID: i64 = 0x684c_6467;
 /// `PRAGMA user_version` after all migrations.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Sees to it that there is a heap file of the current schema.
 ///
@@ -111,7 +112,11 @@ fn create(settings: &Settings) -> Result<()> {
         .prefix(".heapledger-")
         .tempfile_in(folder)
         .map_err(cannot())?;
-    fill(settings, temporary.path())?;
+    fill(settings, temporary.path()).inspect_err(|_| {
+        for suffix in ["-journal", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(beside(temporary.path(), suffix));
+        }
+    })?;
     temporary.as_file().sync_all().map_err(cannot())?;
     match temporary.persist_noclobber(path) {
         Ok(_) => Ok(()),
@@ -133,8 +138,9 @@ fn fill(settings: &Settings, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn run_migrations(conn: &mut Conn) -> Result<()> {
+pub(super) fn run_migrations(conn: &mut Conn) -> Result<()> {
     let Conn::Sqlite(conn) = conn;
+    pass_guards(conn)?;
     // One transaction for all: a process that is killed half-way leaves the old schema.
     conn.exclusive_transaction(|conn| {
         conn.run_pending_migrations(MIGRATIONS)
@@ -149,15 +155,21 @@ fn run_migrations(conn: &mut Conn) -> Result<()> {
 
 /// Brings an older schema up to date, and refuses a newer one.
 fn upgrade(settings: &Settings, access: Access) -> Result<()> {
-    let found = exec::pragma(&mut settings.connect(Access::Read)?, "user_version")?;
+    let mut conn = settings.connect(Access::Read)?;
+    let found = exec::pragma(&mut conn, "user_version")?;
     if found > SCHEMA_VERSION {
         return Err(too_new(&settings.path, found));
     }
     if found == SCHEMA_VERSION {
-        return Ok(());
+        return verify_schema(&mut conn);
     }
     match access {
-        Access::Write => run_migrations(&mut settings.connect(Access::Write)?),
+        Access::Write => {
+            drop(conn);
+            let mut conn = settings.connect(Access::Write)?;
+            run_migrations(&mut conn)?;
+            verify_schema(&mut conn)
+        }
         Access::Read => Err(not_a_heap(
             &settings.path,
             "its schema is of an older version; open it once for writing to migrate it",

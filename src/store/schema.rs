@@ -16,6 +16,8 @@ diesel::table! {
         dedup_hits -> BigInt,
         dedup_saved -> BigInt,
         created_at -> BigInt,
+        history -> Text,
+        history_keep -> Nullable<BigInt>,
     }
 }
 
@@ -121,6 +123,28 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    events (id) {
+        id -> BigInt,
+        memram_id -> BigInt,
+        at -> BigInt,
+        kind -> Text,
+        actor -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        object -> Nullable<Binary>,
+        name -> Nullable<Text>,
+        bytes -> BigInt,
+        mem -> BigInt,
+        payload -> BigInt,
+        room_in_blocks -> BigInt,
+        uncarved_in_pools -> BigInt,
+        uncarved_in_arenas -> BigInt,
+        unreserved -> BigInt,
+        capacity -> BigInt,
+        changes -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(blocks -> pools (pool_id));
 diesel::joinable!(ledger -> blocks (block_id));
 diesel::joinable!(ledger -> stored_objects (stored_object_id));
@@ -137,6 +161,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     ledger,
     names,
     sequences,
+    events,
 );
 
 // Views.

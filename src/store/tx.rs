@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use super::bulk;
 use super::change::Change;
 use super::conn::Conn;
+use super::mend;
 use super::queries;
 use super::schema::{arenas, blocks, ledger, names, pools, stored_objects};
 use super::unit::Unit;
@@ -13,10 +14,11 @@ use super::writer::{Table, Writer};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{
-    Arena, ArenaId, Block, BlockId, LedgerId, MemRam, MemRamId, NewEntry, NewName, NewStoredObject, PlacedEntry, Pool,
-    PoolId, StoredObjectId,
+    Arena, ArenaId, Block, BlockId, EventId, LedgerId, MemRam, MemRamId, NewEntry, NewName, NewStoredObject,
+    PlacedEntry, Pool, PoolId, StoredObjectId,
 };
 use crate::placement::{Level, Step, next_step};
+use crate::triggers::Signature;
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
@@ -26,6 +28,16 @@ pub(crate) struct WriteTx<'w> {
 impl<'w> WriteTx<'w> {
     pub(super) fn new(writer: &'w mut Writer) -> Self {
         Self { writer }
+    }
+
+    /// Says who does this unit of work, when, and why.
+    pub fn sign(&mut self, signature: Signature) {
+        self.writer.unit.effects.signature = signature;
+    }
+
+    /// Goes on in another space of the file: repair works on all of them.
+    pub fn enter(&mut self, space: MemRamId, geometry: Geometry) -> Result<()> {
+        self.writer.enter(space, geometry)
     }
 
     pub fn space(&self) -> MemRamId {
@@ -126,6 +138,10 @@ impl<'w> WriteTx<'w> {
         self.writer.next_id(Table::StoredObjects).map(StoredObjectId)
     }
 
+    pub fn next_event_id(&mut self) -> Result<EventId> {
+        self.writer.next_id(Table::Events).map(EventId)
+    }
+
     pub fn next_entry_id(&mut self) -> Result<LedgerId> {
         self.writer.next_id(Table::Ledger).map(LedgerId)
     }
@@ -133,18 +149,25 @@ impl<'w> WriteTx<'w> {
     /// Reads with this unit's own changes.
     pub fn read<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         self.writer.flush()?;
-        read(&mut self.writer.conn)
+        self.read_objects(read)
     }
 
     /// Reads objects, names and ledger entries; totals may be behind.
     pub fn read_pending<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         self.writer.flush_rows()?;
-        read(&mut self.writer.conn)
+        self.read_objects(read)
     }
 
     /// Reads objects and names, which are never gathered but written at once.
     pub fn read_objects<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        read(&mut self.writer.conn)
+        self.writer.not_failed()?;
+        let result = read(&mut self.writer.conn);
+        // SQLite may have rolled back for it, as after a failed write.
+        self.writer.failed |= matches!(
+            result,
+            Err(Error::DiskFull | Error::DiskFailed { .. } | Error::Database { .. })
+        );
+        result
     }
 
     /// The pieces of an object, each with its block as this unit has it.
@@ -170,6 +193,11 @@ impl<'w> WriteTx<'w> {
     /// Executes one change and runs every trigger on it. Returns whether it took place:
     /// only [`Change::ObjectStored`] may not, when its id is taken, and then no trigger ran.
     pub fn apply(&mut self, change: Change<'_>) -> Result<bool> {
+        self.writer.not_failed()?;
+        self.whole(|tx| tx.apply_now(change))
+    }
+
+    fn apply_now(&mut self, change: Change<'_>) -> Result<bool> {
         if let Change::ObjectStored(object) = &change
             && !self.insert_object(object)?
         {
@@ -184,12 +212,8 @@ impl<'w> WriteTx<'w> {
     }
 
     fn insert_object(&mut self, object: &NewStoredObject<'_>) -> Result<bool> {
-        let Conn::Sqlite(conn) = &mut self.writer.conn;
-        let inserted = diesel::insert_into(stored_objects::table)
-            .values(object)
-            .on_conflict_do_nothing()
-            .execute(conn);
-        Ok(self.writer.explain(inserted)? == 1)
+        let inserted = bulk::insert_object(&mut self.writer.conn, object);
+        self.writer.explain(inserted)
     }
 
     /// Keeps what is known of the room in step with the change.
@@ -260,7 +284,8 @@ impl<'w> WriteTx<'w> {
                 }
             }
             Change::ArenaRemoved(arena) => {
-                self.writer.known_room()?.unreserved += arena.max_mem;
+                let room = self.writer.known_room()?;
+                room.unreserved = room.unreserved.saturating_add(arena.max_mem);
                 self.writer.forget_room()?;
             }
             Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.writer.forget_room()?,
@@ -269,7 +294,12 @@ impl<'w> WriteTx<'w> {
             | Change::ObjectRemoved(_)
             | Change::DedupHit { .. }
             | Change::Held { .. }
-            | Change::NameBound(_)
+            | Change::NameBound { .. }
+            | Change::Refused { .. }
+            | Change::HistorySet { .. }
+            | Change::BooksOpened
+            | Change::Corrected { .. }
+            | Change::HistoryTrimmed { .. }
             | Change::NameUnbound { .. } => {}
         }
         Ok(())
@@ -309,13 +339,25 @@ impl<'w> WriteTx<'w> {
                 let row = stored_objects::table.find(object);
                 return self.run(|conn| diesel::update(row).set(stored_objects::held.eq(true)).execute(conn));
             }
-            Change::NameBound(name) => return self.bind(&name),
-            Change::NameUnbound { name } => {
+            Change::NameBound { name, .. } => return self.bind(&name),
+            Change::NameUnbound { name, .. } => {
                 let row = names::table.find((self.writer.space, name));
                 return self.run(|conn| diesel::delete(row).execute(conn));
             }
+            Change::HistorySet { mode, keep } => return self.set_history(mode, keep),
+            Change::BooksOpened => return self.open_books(),
+            Change::Corrected { mend, binds } => {
+                self.before_removal()?;
+                return self.run(|conn| mend::execute(conn, mend, binds));
+            }
+            Change::HistoryTrimmed { last } => {
+                self.writer.flush()?;
+                let space = self.writer.space;
+                let trimmed = bulk::trim_events(&mut self.writer.conn, space, last.0);
+                return self.writer.explain(trimmed).map(drop);
+            }
             // Nothing but their effects.
-            Change::ObjectStored(_) | Change::DedupHit { .. } | Change::Resized { .. } => {}
+            Change::ObjectStored(_) | Change::DedupHit { .. } | Change::Refused { .. } | Change::Resized { .. } => {}
         }
         Ok(())
     }
@@ -332,6 +374,27 @@ impl<'w> WriteTx<'w> {
             self.writer.flush_rows()?;
         }
         Ok(())
+    }
+
+    fn set_history(&mut self, mode: &'static str, keep: Option<i64>) -> Result<()> {
+        let was_off = self.memram()?.history == "off";
+        let space = self.writer.space;
+        let set = bulk::set_history(&mut self.writer.conn, space, mode, keep);
+        self.writer.explain(set)?;
+        self.writer.reread()?;
+        if was_off && mode != "off" {
+            self.open_books()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn open_books(&mut self) -> Result<()> {
+        self.writer.flush()?;
+        let id = self.writer.next_id(Table::Events)?;
+        let (space, at) = (self.writer.space, self.writer.unit.effects.signature.at);
+        let opened = bulk::open_books(&mut self.writer.conn, space, id, at);
+        self.writer.explain(opened)
     }
 
     fn bind(&mut self, name: &NewName<'_>) -> Result<()> {

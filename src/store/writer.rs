@@ -55,15 +55,17 @@ pub(super) enum Table {
     Blocks,
     StoredObjects,
     Ledger,
+    Events,
 }
 
 impl Table {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Arenas,
         Self::Pools,
         Self::Blocks,
         Self::StoredObjects,
         Self::Ledger,
+        Self::Events,
     ];
 
     pub fn name(self) -> &'static str {
@@ -73,6 +75,7 @@ impl Table {
             Self::Blocks => "blocks",
             Self::StoredObjects => "stored_objects",
             Self::Ledger => "ledger",
+            Self::Events => "events",
         }
     }
 }
@@ -98,9 +101,11 @@ impl Writer {
     pub fn begin(&mut self) -> Result<()> {
         self.failed = false;
         if self.open {
-            self.flush()?;
-            return self.execute("SAVEPOINT unit");
+            // What fails here fails the units before: half of what they wrote may be lost.
+            let begun = self.flush().and_then(|()| self.execute("SAVEPOINT unit"));
+            return begun.inspect_err(|_| self.abandon());
         }
+        self.settings.same_file()?;
         self.execute("BEGIN IMMEDIATE")?;
         self.open = true;
         self.refresh().inspect_err(|_| {
@@ -123,6 +128,7 @@ impl Writer {
     /// Undoes the unit. An error means that the whole transaction is gone: SQLite
     /// itself rolls it back after some failures, such as a full disk.
     pub fn undo(&mut self) -> Result<()> {
+        self.failed = false;
         self.unit = Unit::default();
         self.known = None;
         if self.done > 0 {
@@ -152,7 +158,8 @@ impl Writer {
         self.open
     }
 
-    fn abandon(&mut self) {
+    /// Rolls the whole transaction back.
+    pub fn abandon(&mut self) {
         // SQLite may have rolled back already; then there is nothing left to do.
         let _ = self.conn.batch_execute("ROLLBACK");
         self.unit = Unit::default();
@@ -186,6 +193,7 @@ impl Writer {
             self.known = Some(Known { memram, room, ids });
             self.data_version = version;
         }
+        self.unit.effects.recording = self.known()?.memram.history != "off";
         Ok(())
     }
 
@@ -202,6 +210,16 @@ impl Writer {
         Ok((&self.geometry, &known.room))
     }
 
+    /// Writes what is gathered and goes on in another space, or in this one with what
+    /// its row says now.
+    pub fn enter(&mut self, space: MemRamId, geometry: Geometry) -> Result<()> {
+        self.flush()?;
+        self.space = space;
+        self.geometry = geometry;
+        self.known = None;
+        self.refresh()
+    }
+
     /// Forgets what has room, after rows were removed.
     pub fn forget_room(&mut self) -> Result<()> {
         let classes = self.geometry.classes().len();
@@ -213,7 +231,7 @@ impl Writer {
     /// The next id of a table; an id never comes back.
     pub fn next_id(&mut self, table: Table) -> Result<i64> {
         let next = self.load_id(table)?;
-        self.set_next_id(table, next + 1)?;
+        self.set_next_id(table, next.saturating_add(1))?;
         Ok(next)
     }
 
@@ -222,9 +240,25 @@ impl Writer {
         if let Some(next) = self.known()?.ids.next.get(table as usize).copied().flatten() {
             return Ok(next);
         }
-        let next = queries::ids::last_id(&mut self.conn, table)? + 1;
+        let last = queries::ids::last_id(&mut self.conn, table)?;
+        let next = last.checked_add(1).ok_or_else(|| Error::Damaged {
+            what: format!("no ids are left in {}", table.name()),
+        })?;
         self.set_next_id(table, next)?;
         Ok(next)
+    }
+
+    /// The id of the first of so many events; they are numbered without a gap.
+    fn number_events(&mut self, count: usize) -> Result<i64> {
+        if count == 0 {
+            return Ok(0);
+        }
+        let first = self.load_id(Table::Events)?;
+        let next = first.checked_add(count as i64).ok_or_else(|| Error::Damaged {
+            what: "no ids are left in events".into(),
+        })?;
+        self.set_next_id(Table::Events, next)?;
+        Ok(first)
     }
 
     fn set_next_id(&mut self, table: Table, next: i64) -> Result<()> {
@@ -236,18 +270,31 @@ impl Writer {
 
     /// Writes new rows, so that statements see them.
     pub fn flush_rows(&mut self) -> Result<()> {
+        self.not_failed()?;
         if self.unit.has_rows() {
             let written = bulk::insert_rows(&mut self.conn, &mut self.unit);
+            self.failed |= written.is_err();
             self.explain(written)?;
         }
         Ok(())
     }
 
+    /// After some failures, such as a full disk, SQLite has rolled back and would commit
+    /// whatever is written next on its own: nothing must be.
+    pub fn not_failed(&self) -> Result<()> {
+        if self.failed { Err(Error::BatchFailed) } else { Ok(()) }
+    }
+
     /// Writes everything that is gathered: afterwards the tables are as the books say.
     pub fn flush(&mut self) -> Result<()> {
         self.flush_rows()?;
-        let by = self.unit.effects.space;
-        let written = bulk::write_effects(&mut self.conn, self.space, &mut self.unit);
+        let effects = self.unit.effects.take();
+        let by = effects.space;
+        let mem = self.known()?.memram.mem;
+        let first_event = self.number_events(effects.events.len())?;
+        let written = bulk::write_effects(&mut self.conn, self.space, &effects)
+            .and_then(|()| bulk::insert_events(&mut self.conn, self.space, first_event, mem, &effects.events));
+        self.failed |= written.is_err();
         self.explain(written)?;
         self.known()?.memram.add(by);
         if std::mem::take(&mut self.unit.removed) {
@@ -256,6 +303,7 @@ impl Writer {
                 last_ids.push((table.name(), self.load_id(table)? - 1));
             }
             let raised = bulk::raise_sequences(&mut self.conn, &last_ids);
+            self.failed |= raised.is_err();
             self.explain(raised)?;
         }
         Ok(())
@@ -265,6 +313,14 @@ impl Writer {
 fn no_transaction() -> Error {
     Error::Damaged {
         what: "a unit of work was used outside its transaction".into(),
+    }
+}
+
+impl Writer {
+    /// Forgets the space's row, after a change that is not told by effects.
+    pub fn reread(&mut self) -> Result<()> {
+        self.known = None;
+        self.refresh()
     }
 }
 

@@ -31,7 +31,12 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Held { .. }
         | Change::EntryAdded { .. }
         | Change::EntriesRemoved { .. }
-        | Change::NameBound(_)
+        | Change::NameBound { .. }
+        | Change::Refused { .. }
+        | Change::HistorySet { .. }
+        | Change::BooksOpened
+        | Change::Corrected { .. }
+        | Change::HistoryTrimmed { .. }
         | Change::NameUnbound { .. }
         | Change::Resized { .. } => {}
     }

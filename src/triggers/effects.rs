@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{Draft, Signature};
 use crate::models::{ArenaId, BlockId, PoolId};
 
 /// Effects by row. The maps are sorted, so that the same changes are always written
@@ -15,6 +16,11 @@ pub(crate) struct Effects {
     pub classes: BTreeMap<i64, ClassDelta>,
     pub kinds: BTreeMap<String, KindDelta>,
     pub space: SpaceDelta,
+    pub events: Vec<Draft>,
+    /// Whether the space keeps its history.
+    pub recording: bool,
+    /// Whose unit of work this is.
+    pub signature: Signature,
 }
 
 /// A block as it is after the change: absolute, because the flag depends on it.
@@ -77,6 +83,19 @@ impl Effects {
 
     pub fn class(&mut self, block_size: i64) -> &mut ClassDelta {
         self.classes.entry(block_size).or_default()
+    }
+
+    /// Takes everything that is to be written. An allocation that is still under way
+    /// keeps its event.
+    pub fn take(&mut self) -> Self {
+        let unfinished = self.events.pop_if(|draft| draft.is_unfinished());
+        let rest = Self {
+            events: unfinished.into_iter().collect(),
+            recording: self.recording,
+            signature: self.signature.clone(),
+            ..Self::default()
+        };
+        std::mem::replace(self, rest)
     }
 
     pub fn kind(&mut self, kind: &str) -> &mut KindDelta {

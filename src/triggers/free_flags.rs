@@ -35,7 +35,12 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::ObjectRemoved(_)
         | Change::DedupHit { .. }
         | Change::Held { .. }
-        | Change::NameBound(_)
+        | Change::NameBound { .. }
+        | Change::Refused { .. }
+        | Change::HistorySet { .. }
+        | Change::BooksOpened
+        | Change::Corrected { .. }
+        | Change::HistoryTrimmed { .. }
         | Change::NameUnbound { .. }
         | Change::Resized { .. } => {}
     }

@@ -6,10 +6,13 @@
 //! listeners of the original design (SQLAlchemy's `before_flush` events there).
 
 mod counters;
+mod draft;
 mod effects;
 mod free_flags;
+mod history;
 mod totals;
 
+pub(crate) use draft::{Accounts, Draft, Signature};
 pub(crate) use effects::{BlockAfter, Effects, SpaceDelta};
 
 use crate::error::Error;
@@ -19,8 +22,11 @@ use crate::store::change::Change;
 pub(crate) type Trigger = fn(&Change<'_>, &mut Effects) -> Result<(), Error>;
 
 /// All triggers, in the order in which they run: a block's flag first, then what
-/// adds up its parents, then the counters.
-pub(crate) const ALL: &[Trigger] = &[free_flags::run, totals::run, counters::run];
+/// adds up its parents, then the counters, then the event that tells of it all.
+pub(crate) const ALL: &[Trigger] = &[free_flags::run, totals::run, counters::run, history::run];
+
+/// What keeps the totals right, for repair: its history is one event of its own.
+pub(crate) const WITHOUT_HISTORY: &[Trigger] = &[free_flags::run, totals::run, counters::run];
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,8 @@ use crate::models::{
     StoredObject, StoredObjectId,
 };
 
+const ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 fn run(changes: &[Change<'_>]) -> Effects {
     let mut effects = Effects::default();
     for change in changes {
@@ -91,6 +93,7 @@ fn a_block_is_free_exactly_while_it_has_room() {
     let entries = [placed(512, 512)];
     let removed = run(&[Change::EntriesRemoved {
         object: StoredObjectId(1),
+        object_id: ID,
         entries: &entries,
     }]);
     assert!(removed.blocks[&BlockId(3)].is_free);
@@ -105,6 +108,7 @@ fn two_pieces_of_one_object_may_leave_the_same_block() {
     let entries = [placed(200, 512), placed(312, 512)];
     let effects = run(&[Change::EntriesRemoved {
         object: StoredObjectId(1),
+        object_id: ID,
         entries: &entries,
     }]);
     assert_eq!(effects.blocks[&BlockId(3)], BlockAfter { mem: 0, is_free: true });
@@ -123,6 +127,7 @@ fn the_peak_is_the_highest_on_the_way_not_the_end() {
         },
         Change::EntriesRemoved {
             object: StoredObjectId(1),
+            object_id: ID,
             entries: &entries,
         },
     ]);

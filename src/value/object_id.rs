@@ -38,6 +38,11 @@ impl ObjectId {
         Ok(Encoded::of(value)?.object_id())
     }
 
+    /// The 32 bytes of the digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The 64 lower-case hexadecimal digits.
     pub fn to_hex(self) -> String {
         const_hex::encode(self.0)

@@ -167,12 +167,18 @@ fn a_log_that_was_never_synced_loses_the_newest_operations_alone() {
             let tails = tails(lost, &[], &mut random);
             let tail = &tails[random.below(tails.len() as u64) as usize];
             let found = image.with_log([arrived, tail].concat()).operations();
-            assert!((synced..=operations).contains(&found), "{found} of {operations}, {synced} synced");
+            assert!(
+                (synced..=operations).contains(&found),
+                "{found} of {operations}, {synced} synced"
+            );
             lost_operations += operations - found;
             torn += 1;
         }
     }
-    assert!(torn > 100 && lost_operations > 0, "only {torn} cuts, {lost_operations} lost operations");
+    assert!(
+        torn > 100 && lost_operations > 0,
+        "only {torn} cuts, {lost_operations} lost operations"
+    );
     println!("{torn} lost or torn logs, {lost_operations} newest operations lost in all, no damage");
 }
 

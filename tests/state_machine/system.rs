@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heapledger::{Error, Hold, MemManager, ObjectId};
+use heapledger::{Error, EventFilter, Hold, MemManager, ObjectId};
 use proptest::sample::Index;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -94,6 +94,21 @@ impl System {
             assert_eq!(total as u64, model.max_mem);
         }
         assert_file_balanced(&self.sql);
+        self.assert_history();
+    }
+
+    /// The postings of each event sum to zero, and all of them to the totals.
+    fn assert_history(&self) {
+        let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM postings GROUP BY event_id HAVING sum(bytes) <> 0)";
+        assert_eq!(number(&self.sql, unbalanced), 0);
+        assert_eq!(
+            number(&self.sql, "SELECT count(*) FROM history_balance WHERE booked <> found"),
+            0
+        );
+        for ((memory, model), name) in self.spaces.iter().zip(SPACES) {
+            let last = memory.newest_events(&EventFilter::default(), 1).unwrap();
+            assert_eq!(last[0].mem as u64, model.mem, "{name}");
+        }
     }
 
     /// Every object reads back as its content; nothing else is stored.
@@ -177,10 +192,9 @@ fn store_or_free(memory: &MemManager, model: &mut Model, op: &Op) -> (Outcome, O
         }
         Op::AllocateStream(key, size) => {
             let content = bytes(model, key, size);
-            (
-                stored(memory.store_from(&content[..], Hold::Anonymous)),
-                model.allocate(&content, None),
-            )
+            let found = stored(memory.store_from(&content[..], Hold::Anonymous));
+            let expected = model.allocate(&content, None);
+            (as_if_read_whole(found, content.len() as u64), expected)
         }
         Op::Free(index) => {
             let id = pick(model, index);
@@ -204,6 +218,22 @@ fn store_or_free(memory: &MemManager, model: &mut Model, op: &Op) -> (Outcome, O
             (found.unwrap_or_else(refused), model.unbind(&name))
         }
         _ => unreachable!("{op:?} neither stores nor frees"),
+    }
+}
+
+/// A stream that cannot fit is read no further than it takes to know that.
+fn as_if_read_whole(found: Outcome, size: u64) -> Outcome {
+    match found {
+        Outcome::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        } if (max_mem + 1..=size).contains(&needed) => Outcome::OutOfMemory {
+            needed: size,
+            available,
+            max_mem,
+        },
+        found => found,
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::cell::{Cell, Work};
 use crate::contender::{Contender, Sample, Trial};
-use crate::machine::{disk_usage, settle};
+use crate::machine::{counts_cpu_time, disk_usage, settle};
 
 /// The interpreter that can import it.
 pub struct Diskcache;
@@ -69,6 +69,7 @@ impl Trial for Child {
             .arg(&self.dir)
             .arg(cell.work.to_string())
             .args(numbers.map(|number| number.to_string()))
+            .arg(if counts_cpu_time() { "cpu" } else { "clock" })
             .stderr(Stdio::inherit())
             .output()
             .context("python cannot be started")?;

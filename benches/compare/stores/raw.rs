@@ -17,8 +17,7 @@ use crate::store::{Durability, Growing, Store};
 /// sleeps between tries, and the baseline would look slower than it need be.
 pub struct Raw(Mutex<Connection>);
 
-/// As `src/store/conn.rs` sets its writer up, but for `synchronous`. Reads share the
-/// writer's larger cache, which favours the baseline.
+/// As `src/store/conn.rs` sets its writer up, but for `synchronous`.
 const PRAGMAS: &str = "
     PRAGMA page_size = 4096;
     PRAGMA auto_vacuum = INCREMENTAL;
@@ -27,6 +26,7 @@ const PRAGMAS: &str = "
     PRAGMA trusted_schema = OFF;
     PRAGMA cell_size_check = ON;
     PRAGMA cache_size = -32768;
+    PRAGMA wal_autocheckpoint = 4000;
     PRAGMA journal_size_limit = 67108864;
 ";
 const TABLE: &str = "

@@ -1,4 +1,5 @@
 DROP VIEW violations;
+DROP VIEW row_violations;
 DROP VIEW trial_balance;
 DROP VIEW usage;
 DROP VIEW block_map;

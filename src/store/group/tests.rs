@@ -19,13 +19,20 @@ fn fails_half_way(change: &Change<'_>, _: &mut Effects) -> Result<()> {
     }
 }
 
-const WITH_FAILURE: &[Trigger] = &[triggers::ALL[0], triggers::ALL[1], triggers::ALL[2], fails_half_way];
+const WITH_FAILURE: &[Trigger] = &[
+    triggers::ALL[0],
+    triggers::ALL[1],
+    triggers::ALL[2],
+    triggers::ALL[3],
+    fails_half_way,
+];
 
 fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     let settings = Settings {
         path: folder.path().join("heap.db"),
         durability: Durability::Full,
         busy_timeout: Duration::from_secs(5),
+        file: None,
     };
     prepare_file(&settings, Access::Write).unwrap();
     let geometry = Geometry::classic();
@@ -97,7 +104,12 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
 fn state(readers: &Readers) -> (MemRam, Vec<Arena>, usize) {
     readers
         .snapshot(|conn| {
-            assert_eq!(queries::audit::violations(conn)?, []);
+            let mut found = Vec::new();
+            let _ = queries::audit::violations(conn, &mut |violation| {
+                found.push(violation);
+                std::ops::ControlFlow::Continue(())
+            })?;
+            assert_eq!(found, []);
             let space = queries::spaces::by_name(conn, "main")?.unwrap();
             let arenas = queries::levels::arenas(conn, space.id)?;
             let objects = queries::objects::page(conn, space.id, StoredObjectId(0), 100)?.len();

@@ -1,6 +1,7 @@
 //! The views that prove the books.
 
 use std::fmt;
+use std::ops::ControlFlow;
 
 use diesel::prelude::*;
 
@@ -45,9 +46,17 @@ pub struct Bucket {
     pub bytes: i64,
 }
 
-/// Every broken invariant of the whole file. O(rows).
-pub fn violations(conn: &mut Conn) -> Result<Vec<Violation>> {
-    Ok(violations::table.select(Violation::as_select()).load(conn)?)
+/// What takes each violation as it is found, and may end the search.
+pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
+
+/// Every broken invariant of the whole file, as SQLite finds it. O(rows).
+pub fn violations(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
+    for violation in violations::table.select(Violation::as_select()).load_iter(conn)? {
+        if found(violation?).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Where every byte of capacity is, summed from the rows. O(rows).

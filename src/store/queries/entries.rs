@@ -91,6 +91,22 @@ pub fn each_piece(conn: &mut Conn, object: StoredObjectId, mut take: impl FnMut(
     Ok(())
 }
 
+/// The same in the order in which the pieces were stored, which is theirs unless `seq` is wrong.
+pub fn each_piece_by_id(
+    conn: &mut Conn,
+    object: StoredObjectId,
+    mut take: impl FnMut(Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let pieces = ledger::table
+        .filter(ledger::stored_object_id.eq(object))
+        .order(ledger::id)
+        .select(ledger::data);
+    for data in pieces.load_iter::<Vec<u8>, _>(conn)? {
+        take(data?)?;
+    }
+    Ok(())
+}
+
 /// All bytes of the object with this id, and what they are: see [`Content`].
 ///
 /// One statement, because a read outside a transaction pays for its locks each time,
@@ -140,14 +156,14 @@ pub fn piece(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option
         .optional()?)
 }
 
-/// Bytes of the next pieces of an object from `seq` on.
-pub fn lengths(conn: &mut Conn, object: StoredObjectId, seq: i64, limit: i64) -> Result<Vec<i64>> {
+/// Position and bytes of the next pieces of an object from `seq` on.
+pub fn lengths(conn: &mut Conn, object: StoredObjectId, seq: i64, limit: i64) -> Result<Vec<(i64, i64)>> {
     Ok(ledger::table
         .filter(ledger::stored_object_id.eq(object))
         .filter(ledger::seq.ge(seq))
         .order(ledger::seq)
         .limit(limit)
-        .select(ledger::allocated_mem)
+        .select((ledger::seq, ledger::allocated_mem))
         .load(conn)?)
 }
 

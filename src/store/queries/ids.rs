@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::store::conn::Conn;
-use crate::store::schema::{arenas, blocks, ledger, pools, sequences, stored_objects};
+use crate::store::schema::{arenas, blocks, events, ledger, pools, sequences, stored_objects};
 use crate::store::writer::Table;
 
 /// O(log n): the highest key in the table, or the highest that was removed.
@@ -15,11 +15,14 @@ pub fn last_id(conn: &mut Conn, table: Table) -> Result<i64> {
         Table::Pools => pools::table.select(max(pools::id)).get_result(conn)?,
         Table::Blocks => blocks::table.select(max(blocks::id)).get_result(conn)?,
         Table::StoredObjects => stored_objects::table.select(max(stored_objects::id)).get_result(conn)?,
+        Table::Events => events::table.select(max(events::id)).get_result(conn)?,
         Table::Ledger => ledger::table.select(max(ledger::id)).get_result(conn)?,
     };
-    let kept: i64 = sequences::table
+    // A damaged file may lack the row; the keys that are there still count.
+    let kept: Option<i64> = sequences::table
         .find(table.name())
         .select(sequences::last_id)
-        .get_result(conn)?;
-    Ok(present.unwrap_or(0).max(kept))
+        .get_result(conn)
+        .optional()?;
+    Ok(present.unwrap_or(0).max(kept.unwrap_or(0)))
 }

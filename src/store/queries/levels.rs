@@ -25,6 +25,12 @@ pub fn pools(conn: &mut Conn, arena: ArenaId) -> Result<Vec<Pool>> {
     Ok(query.select(Pool::as_select()).load(conn)?)
 }
 
+/// The pools of all arenas of a space. O(rows).
+pub fn all_pools(conn: &mut Conn, space: MemRamId) -> Result<Vec<Pool>> {
+    let query = pools::table.filter(pools::memram_id.eq(space)).order(pools::id);
+    Ok(query.select(Pool::as_select()).load(conn)?)
+}
+
 /// One pool of a space.
 pub fn pool(conn: &mut Conn, space: MemRamId, id: PoolId) -> Result<Option<Pool>> {
     let query = pools::table.find(id).filter(pools::memram_id.eq(space));
@@ -34,6 +40,12 @@ pub fn pool(conn: &mut Conn, space: MemRamId, id: PoolId) -> Result<Option<Pool>
 /// The blocks of a pool.
 pub fn blocks(conn: &mut Conn, pool: PoolId) -> Result<Vec<Block>> {
     let query = blocks::table.filter(blocks::pool_id.eq(pool)).order(blocks::id);
+    Ok(query.select(Block::as_select()).load(conn)?)
+}
+
+/// The blocks of all pools of a space. O(rows).
+pub fn all_blocks(conn: &mut Conn, space: MemRamId) -> Result<Vec<Block>> {
+    let query = blocks::table.filter(blocks::memram_id.eq(space)).order(blocks::id);
     Ok(query.select(Block::as_select()).load(conn)?)
 }
 

@@ -71,6 +71,16 @@ pub fn page(conn: &mut Conn, space: MemRamId, after: StoredObjectId, limit: i64)
         .load(conn)?)
 }
 
+/// The next objects of the whole file by key.
+pub fn page_of_file(conn: &mut Conn, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
+    Ok(stored_objects::table
+        .filter(stored_objects::id.gt(after))
+        .order(stored_objects::id)
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(conn)?)
+}
+
 /// The same as rows of the view `objects`.
 pub fn info_page(conn: &mut Conn, space: &str, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
     Ok(objects::table

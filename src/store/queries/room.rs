@@ -3,13 +3,43 @@
 
 use diesel::prelude::*;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
+use crate::placement::{Level, Room};
 use crate::store::conn::Conn;
 use crate::store::schema::{arenas, blocks, pools};
 
 /// Rows that are read at once.
 pub const PAGE: usize = 256;
+
+/// Reads the next page of what has room at one level into `room`.
+pub fn load(conn: &mut Conn, space: MemRamId, geometry: &Geometry, room: &mut Room, level: Level) -> Result<()> {
+    let unknown_class = || Error::Damaged {
+        what: "a size class that the space does not have".into(),
+    };
+    let block_size = |class: usize| {
+        let class = geometry.classes().get(class).ok_or_else(unknown_class)?;
+        Ok::<_, Error>(class.block_size as i64)
+    };
+    match level {
+        Level::Arenas => {
+            let rows = arenas(conn, space, room.arenas.through)?;
+            room.arenas.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
+        }
+        Level::Pools(class) => {
+            let known = room.pools.get_mut(class).ok_or_else(unknown_class)?;
+            let rows = pools(conn, space, block_size(class)?, known.through)?;
+            known.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
+        }
+        Level::Blocks(class) => {
+            let known = room.blocks.get_mut(class).ok_or_else(unknown_class)?;
+            let rows = blocks(conn, space, block_size(class)?, known.through)?;
+            known.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
+        }
+    }
+    Ok(())
+}
 
 /// Arenas with bytes that no pool reserves, after `through`.
 pub fn arenas(conn: &mut Conn, space: MemRamId, through: Option<ArenaId>) -> Result<Vec<Arena>> {

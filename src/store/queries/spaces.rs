@@ -8,9 +8,13 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::geometry::{Geometry, SizeClass};
-use crate::models::{KindTotals, MemRam, MemRamId, NewKind, NewMemRam, NewSizeClass, SizeClassTotals};
+use crate::models::{
+    EventId, KindTotals, MemRam, MemRamId, NewEvent, NewKind, NewMemRam, NewSizeClass, SizeClassTotals,
+};
 use crate::store::conn::Conn;
-use crate::store::schema::{kinds, memram, size_classes};
+use crate::store::queries::ids;
+use crate::store::schema::{events, kinds, memram, size_classes};
+use crate::store::writer::Table;
 use crate::value::Kind;
 
 /// All spaces of the file.
@@ -96,5 +100,30 @@ pub fn make(conn: &mut Conn, name: &str, max_mem: i64, geometry: &Geometry, now:
         };
         diesel::insert_into(kinds::table).values(kind).execute(conn)?;
     }
+    open_books(conn, id, max_mem, now)?;
     Ok(true)
+}
+
+fn open_books(conn: &mut Conn, id: MemRamId, max_mem: i64, now: i64) -> Result<()> {
+    let event = NewEvent {
+        id: EventId(ids::last_id(conn, Table::Events)? + 1),
+        memram_id: id,
+        at: now,
+        kind: "opening",
+        actor: None,
+        reason: None,
+        object: None,
+        name: None,
+        bytes: 0,
+        mem: 0,
+        payload: 0,
+        room_in_blocks: 0,
+        uncarved_in_pools: 0,
+        uncarved_in_arenas: 0,
+        unreserved: max_mem,
+        capacity: max_mem,
+        changes: None,
+    };
+    diesel::insert_into(events::table).values(event).execute(conn)?;
+    Ok(())
 }

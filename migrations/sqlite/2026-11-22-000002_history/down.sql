@@ -1,0 +1,12 @@
+DROP VIEW violations;
+DROP VIEW history_violations;
+DROP VIEW history_balance;
+DROP VIEW log;
+DROP VIEW event_blocks;
+DROP VIEW postings;
+DROP TABLE events;
+DELETE FROM sequences WHERE name = 'events';
+ALTER TABLE memram DROP COLUMN history_keep;
+ALTER TABLE memram DROP COLUMN history;
+CREATE VIEW violations AS SELECT * FROM row_violations;
+PRAGMA user_version = 1;

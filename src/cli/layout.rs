@@ -1,0 +1,53 @@
+//! `heapledger layout`
+
+use anyhow::Result;
+
+use super::context::Context;
+use super::drawing::{Drawing, colour};
+use super::exit::Outcome;
+use super::levels::Then;
+use super::text::time;
+use super::tree;
+use super::when::When;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The layout is worked out from the rows of now and the events since then, and must agree
+with what those events recorded.
+
+Examples:
+  heapledger layout --at @123            just after event 123
+  heapledger layout --at 2h --depth 2    two hours ago
+  heapledger layout --at 2026-01-31T12:00:00Z --format csv > then.csv")]
+pub struct Args {
+    /// An event (@123), a time (2026-01-31T12:00:00Z), or how long ago (2h, 30d)
+    #[arg(long, value_name = "EVENT|TIME")]
+    at: When,
+
+    /// How far down: 1 arenas, 2 pools, 3 blocks
+    #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
+    depth: u8,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let layout = memory.layout_at(args.at.moment(&memory)?)?;
+    let (event_id, at) = (layout.event_id, layout.at);
+    let layout = Then::from(layout);
+    let mut output = context.output();
+    if output.is_table() {
+        let drawing = Drawing {
+            sizes: context.sizes(),
+            colour: colour(),
+            depth: args.depth,
+        };
+        writeln!(output.text(), "after event {event_id} at {}", time(at))?;
+        drawing.draw(&layout, output.text())?;
+        output.flush()?;
+    } else {
+        let mut list = output.list();
+        tree::rows(&layout, args.depth, &mut list)?;
+        list.end()?;
+    }
+    Ok(Outcome::Fine)
+}

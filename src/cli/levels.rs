@@ -1,0 +1,89 @@
+//! Arenas, pools and blocks to be shown: as they are now, or as they were.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use heapledger::{Arena, ArenaId, Block, Layout, MemManager, Pool, PoolId};
+
+/// The space itself.
+pub struct Space {
+    pub name: String,
+    pub mem: i64,
+    pub reserved: i64,
+    pub max_mem: i64,
+}
+
+/// Where the levels of a space come from.
+pub trait Levels {
+    fn space(&self) -> Result<Space>;
+    fn arenas(&self) -> Result<Vec<Arena>>;
+    fn pools(&self, arena: &Arena) -> Result<Vec<Pool>>;
+    fn blocks(&self, pool: &Pool) -> Result<Vec<Block>>;
+}
+
+impl Levels for MemManager {
+    fn space(&self) -> Result<Space> {
+        let memram = self.memram()?;
+        Ok(Space {
+            name: memram.name,
+            mem: memram.mem,
+            reserved: memram.reserved,
+            max_mem: memram.max_mem,
+        })
+    }
+
+    fn arenas(&self) -> Result<Vec<Arena>> {
+        Ok(Self::arenas(self)?)
+    }
+
+    fn pools(&self, arena: &Arena) -> Result<Vec<Pool>> {
+        Ok(Self::pools(self, arena.id)?)
+    }
+
+    fn blocks(&self, pool: &Pool) -> Result<Vec<Block>> {
+        Ok(Self::blocks(self, pool.id)?)
+    }
+}
+
+/// A layout with the children of each parent together.
+pub struct Then {
+    layout: Layout,
+    pools: HashMap<ArenaId, Vec<Pool>>,
+    blocks: HashMap<PoolId, Vec<Block>>,
+}
+
+impl From<Layout> for Then {
+    fn from(mut layout: Layout) -> Self {
+        let (mut pools, mut blocks) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for pool in layout.pools.drain(..) {
+            pools.entry(pool.arena_id).or_default().push(pool);
+        }
+        for block in layout.blocks.drain(..) {
+            blocks.entry(block.pool_id).or_default().push(block);
+        }
+        Self { layout, pools, blocks }
+    }
+}
+
+impl Levels for Then {
+    fn space(&self) -> Result<Space> {
+        Ok(Space {
+            name: self.layout.space.clone(),
+            mem: self.layout.mem,
+            reserved: self.layout.reserved,
+            max_mem: self.layout.max_mem,
+        })
+    }
+
+    fn arenas(&self) -> Result<Vec<Arena>> {
+        Ok(self.layout.arenas.clone())
+    }
+
+    fn pools(&self, arena: &Arena) -> Result<Vec<Pool>> {
+        Ok(self.pools.get(&arena.id).cloned().unwrap_or_default())
+    }
+
+    fn blocks(&self, pool: &Pool) -> Result<Vec<Block>> {
+        Ok(self.blocks.get(&pool.id).cloned().unwrap_or_default())
+    }
+}

@@ -1,0 +1,229 @@
+//! `heapledger put --dry-run`: what would be stored, and how.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use heapledger::{Error, Hasher, Kind, ObjectId, Plan, Planner};
+use serde::Serialize;
+
+use super::context::Context;
+use super::exit::{self, Outcome};
+use super::plan::placement;
+use super::progress::Reading;
+use super::render::{List, Row};
+use super::sources::{Found, Sources};
+use super::table::Head;
+use super::text::{Sizes, counted, printable, printable_path, short_id};
+
+/// Plans the paths in their order, each on what those before it would leave.
+pub fn run(paths: &[PathBuf], sources: &Sources, quiet: bool, context: &Context<'_>) -> Result<Outcome> {
+    let heap = context.plan_store()?;
+    let mut output = context.output();
+    let mut planning = Planning {
+        rows: output.list(),
+        totals: Plan::default(),
+        objects: 0,
+        dedup: 0,
+        failed: 0,
+        refused: None,
+        quiet,
+    };
+    heap.memory
+        .plan_batch(|planner| Ok(planning.all(paths, sources, planner)))??;
+    planning.rows.end()?;
+    if !quiet {
+        if heap.is_new() {
+            exit::note("there is no such space yet: put would make it");
+        }
+        exit::note(&summary(
+            &planning.totals,
+            planning.objects,
+            planning.dedup,
+            context.sizes(),
+        ));
+    }
+    if let Some(path) = planning.refused {
+        let shortfall = context.sizes().phrase(planning.totals.shortfall);
+        exit::warn(&format!(
+            "{shortfall} too few: nothing from {} on would be stored",
+            printable_path(&path)
+        ));
+        return Ok(Outcome::Findings);
+    }
+    if planning.failed > 0 {
+        bail!("{} could not be planned", counted(planning.failed, "path"));
+    }
+    Ok(Outcome::Fine)
+}
+
+struct Planning<'a> {
+    rows: List<'a, Planned>,
+    totals: Plan,
+    objects: u64,
+    dedup: u64,
+    failed: u64,
+    /// The first that does not fit.
+    refused: Option<PathBuf>,
+    quiet: bool,
+}
+
+impl Planning<'_> {
+    fn all(&mut self, paths: &[PathBuf], sources: &Sources, planner: &mut Planner<'_>) -> Result<()> {
+        for path in paths {
+            for found in sources.find(path) {
+                self.found(found, planner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, found: Found, planner: &mut Planner<'_>) -> Result<()> {
+        let (path, hashed) = match found {
+            Found::File(path, _) | Found::Stream(path) => {
+                let hashed = File::open(&path).and_then(hash);
+                (path, hashed)
+            }
+            Found::Stdin => ("-".into(), hash(io::stdin().lock())),
+            Found::Skipped(path, why) => {
+                if !self.quiet {
+                    exit::note(&format!("skipped {}: {why}", path.display()));
+                }
+                return Ok(());
+            }
+            Found::Failed(path, why) => return self.fail(&path, &why),
+        };
+        match hashed {
+            Err(error) => self.fail(&path, &error.to_string()),
+            Ok((id, size)) => match planner.allocate_hashed(id, size) {
+                Ok(plan) => self.planned(path, id, plan),
+                Err(error @ Error::KindConflict { .. }) => self.fail(&path, &error.to_string()),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    fn fail(&mut self, path: &Path, why: &str) -> Result<()> {
+        self.failed += 1;
+        exit::warn(&format!("{}: {why}", path.display()));
+        Ok(())
+    }
+
+    fn planned(&mut self, path: PathBuf, id: ObjectId, plan: Plan) -> Result<()> {
+        let totals = &mut self.totals;
+        totals.shortfall = totals.shortfall.max(plan.shortfall);
+        if plan.fits() && self.refused.is_none() {
+            self.objects += 1;
+            self.dedup += u64::from(plan.dedup);
+            totals.size += plan.size;
+            totals.dedup_saved += plan.dedup_saved;
+            totals.blocks_reused += plan.blocks_reused;
+            totals.new_blocks += plan.new_blocks;
+            totals.new_pools += plan.new_pools;
+            totals.new_arenas += plan.new_arenas;
+            if !plan.dedup {
+                totals.pieces += plan.pieces;
+            }
+        } else if self.refused.is_none() {
+            self.refused = Some(path.clone());
+        }
+        self.rows.row(&Planned {
+            object_id: id,
+            path: path.to_string_lossy().into_owned(),
+            plan,
+        })?;
+        Ok(())
+    }
+}
+
+/// `would store 3 objects: 2 new (1.2 MiB) in 5 pieces: …; 1 known already (3 B)`
+fn summary(totals: &Plan, objects: u64, dedup: u64, sizes: Sizes) -> String {
+    let (stored, new) = (counted(objects, "object"), objects - dedup);
+    let bytes = sizes.phrase(totals.size - totals.dedup_saved);
+    let mut text = format!("would store {stored}: {new} new ({bytes}) in {}", placement(totals));
+    if dedup > 0 {
+        text.push_str(&format!(
+            "; {dedup} known already ({})",
+            sizes.phrase(totals.dedup_saved)
+        ));
+    }
+    text
+}
+
+fn hash(reader: impl Read) -> io::Result<(ObjectId, u64)> {
+    let mut reader = Reading::new("reading", reader);
+    let mut hasher = Hasher::new(Kind::Bytes);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok((hasher.finish(), size)),
+            Ok(count) => {
+                hasher.update(buffer.get(..count).unwrap_or_default());
+                size += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Planned {
+    object_id: ObjectId,
+    path: String,
+    #[serde(flatten)]
+    plan: Plan,
+}
+
+impl Row for Planned {
+    const KEYS: &'static [&'static str] = &[
+        "object_id",
+        "path",
+        "size",
+        "block_size",
+        "pieces",
+        "blocks_reused",
+        "new_blocks",
+        "new_pools",
+        "new_arenas",
+        "dedup",
+        "dedup_saved",
+        "available",
+        "shortfall",
+    ];
+    const HEAD: &'static [Head] = &[
+        Head::Left("OBJECT"),
+        Head::Right("SIZE"),
+        Head::Right("CLASS"),
+        Head::Right("PIECES"),
+        Head::Right("REUSED"),
+        Head::Right("BLOCKS"),
+        Head::Right("POOLS"),
+        Head::Right("ARENAS"),
+        Head::Left("NOTE"),
+        Head::Left("PATH"),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let plan = &self.plan;
+        let note = match plan {
+            _ if !plan.fits() => format!("{} too few", sizes.phrase(plan.shortfall)),
+            _ if plan.dedup => "known already".into(),
+            _ => String::new(),
+        };
+        vec![
+            short_id(self.object_id),
+            sizes.cell(plan.size),
+            sizes.cell(plan.block_size),
+            plan.pieces.to_string(),
+            plan.blocks_reused.to_string(),
+            plan.new_blocks.to_string(),
+            plan.new_pools.to_string(),
+            plan.new_arenas.to_string(),
+            note,
+            printable(&self.path).into_owned(),
+        ]
+    }
+}

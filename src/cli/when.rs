@@ -1,0 +1,112 @@
+//! Moments and spans of time as people write them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use heapledger::{EventFilter, EventId, MemManager, Moment};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+
+/// A point in the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// After the last event there is.
+    Now,
+    /// After this event: `@123`, or `123`.
+    Event(EventId),
+    /// At this time, in microseconds since 1970 UTC.
+    Time(i64),
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "now" {
+            return Ok(Self::Now);
+        }
+        let digits = text.strip_prefix('@').unwrap_or(text);
+        if let Some(event) = digits.parse::<i64>().ok().filter(|&event| event >= 0) {
+            return Ok(Self::Event(EventId(event)));
+        }
+        let why = "not a moment; write an event (@123), a time (2026-01-31T12:00:00Z), or how long ago (2h, 30d)";
+        time(text).map(Self::Time).map_err(|_| why.to_owned())
+    }
+}
+
+impl When {
+    /// The moment in the history of a space.
+    pub fn moment(self, memory: &MemManager) -> heapledger::Result<Moment> {
+        match self {
+            Self::Event(event) => Ok(Moment::Event(event)),
+            Self::Time(time) => Ok(Moment::Time(time)),
+            Self::Now => {
+                // By its number: after a clock has gone back, the last event is still to come.
+                let last = memory.newest_events(&EventFilter::default(), 1)?.pop();
+                Ok(Moment::Event(last.map_or(EventId(0), |event| event.id)))
+            }
+        }
+    }
+}
+
+/// A time in microseconds since 1970 UTC: `2026-01-31T12:00:00Z`, `2026-01-31 12:00` and
+/// `2026-01-31` in UTC, or a span before now.
+pub fn time(text: &str) -> Result<i64, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time.as_microsecond());
+    }
+    if let Ok(time) = text.parse::<DateTime>() {
+        let time = time.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
+        return Ok(time.timestamp().as_microsecond());
+    }
+    let explain = || "not a time; write 2026-01-31T12:00:00Z, or how long ago: 90s, 2h, 30d".to_owned();
+    let ago = SignedDuration::try_from(span(text).map_err(|_| explain())?).map_err(|_| explain())?;
+    let time = Timestamp::now().checked_sub(ago).map_err(|_| explain())?;
+    Ok(time.as_microsecond())
+}
+
+/// A span of time: `90s`, `2h`, `30d`, `1w 12h`. A day has 24 hours.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let explain = || "not a span of time; write 90s, 2h, 30d or 4w".to_owned();
+    let span: Span = text.parse().map_err(|_| explain())?;
+    let span = span.to_duration(SpanRelativeTo::days_are_24_hours());
+    let span = Duration::try_from(span.map_err(|_| explain())?).map_err(|_| explain())?;
+    if span.is_zero() { Err(explain()) } else { Ok(span) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_as_they_are_written() {
+        for (text, when) in [
+            ("now", When::Now),
+            ("@123", When::Event(EventId(123))),
+            ("7", When::Event(EventId(7))),
+            ("1970-01-01T00:00:01Z", When::Time(1_000_000)),
+            ("1970-01-01T01:00:01.5+01:00", When::Time(1_500_000)),
+            ("1970-01-01 00:01", When::Time(60_000_000)),
+            ("1970-01-02", When::Time(86_400_000_000)),
+        ] {
+            assert_eq!(text.parse(), Ok(when), "{text}");
+        }
+        for text in ["", "@", "@x", "-1", "yesterday", "old.db", "2026-13-01"] {
+            assert!(text.parse::<When>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans_go_back_from_now() {
+        assert_eq!(span("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(span("1h 30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(span("30d"), Ok(Duration::from_secs(30 * 86_400)));
+        assert_eq!(span("4w"), Ok(Duration::from_secs(28 * 86_400)));
+        for text in ["", "2", "0s", "-2h", "1y", "soon", "99999999999999999999d"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+        let ago = Timestamp::now().as_microsecond() - time("2h").unwrap();
+        assert!((7_199_000_000..7_201_000_000).contains(&ago), "{ago}");
+    }
+}

@@ -1,0 +1,120 @@
+//! A copy of the whole file, taken while it is in use.
+
+use std::fs::File;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{MemManager, unsigned};
+use crate::error::{Error, Result};
+use crate::store::queries::audit::Violation;
+use crate::store::{Access, Settings, become_heap, beside, copy_into, file_sizes};
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// Bytes of the backup.
+    pub file_size: u64,
+    /// What a full check of the backup found: the heap was damaged before. Empty for a
+    /// backup of a whole heap.
+    pub violations: Vec<Violation>,
+}
+
+impl MemManager {
+    /// Copies the whole file, all its spaces, to `to`, as it is at one commit; writers
+    /// and readers go on meanwhile. The copy is an ordinary heap file with mode 0600 and
+    /// without free pages. It is checked in full, and appears under its name only when it
+    /// is complete and on disk: an interrupted backup leaves nothing there.
+    ///
+    /// O(file). While it runs, the write-ahead log keeps all that is written.
+    ///
+    /// # Errors
+    /// [`Error::Exists`]: nothing is overwritten. [`Error::Io`] and [`Error::Database`]
+    /// if the copy cannot be written.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// # let to = folder.path().join("backup.db");
+    /// assert!(memory.backup(&to)?.violations.is_empty());
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<Backup> {
+        self.backup_with(to, &mut |_, _| {})
+    }
+
+    /// Like [`Self::backup`]; `progress` gets the bytes copied, and about how many there
+    /// will be; then the same of the check.
+    pub fn backup_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -> Result<Backup> {
+        let to = to.as_ref();
+        // Checked again when the copy gets its name; here it saves the work.
+        if to.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: to.to_owned() });
+        }
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let cannot = || Error::io(format!("{} cannot be written", to.display()));
+        // tempfile gives the file mode 0600.
+        let copy = tempfile::Builder::new()
+            .prefix(".heapledger-")
+            .tempfile_in(folder)
+            .map_err(cannot())?;
+        self.copy_to(copy.path(), progress)?;
+        let violations = self.finish(copy.path(), progress)?;
+        copy.as_file().sync_all().map_err(cannot())?;
+        let file = copy.persist_noclobber(to).map_err(|error| match error.error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_owned() },
+            _ => cannot()(error.error),
+        })?;
+        sync_folder(folder).map_err(cannot())?;
+        let file_size = file.metadata().map_err(cannot())?.len();
+        Ok(Backup { file_size, violations })
+    }
+
+    /// The copying is one statement: another thread runs it, and this one looks how far it is.
+    fn copy_to(&self, copy: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let mut conn = self.inner.settings.connect(Access::Read)?;
+        let (bytes, free, _) = file_sizes(&mut conn)?;
+        let total = unsigned(bytes - free);
+        thread::scope(|scope| {
+            let copying = scope.spawn(move || copy_into(&mut conn, copy));
+            while !copying.is_finished() {
+                let done = copy.metadata().map_or(0, |file| file.len());
+                progress(done.min(total), total);
+                thread::park_timeout(POLL);
+            }
+            copying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Makes the copy a heap in every respect, and checks it.
+    fn finish(&self, copy: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
+        let settings = Settings {
+            path: copy.to_owned(),
+            file: None,
+            ..self.inner.settings.clone()
+        };
+        become_heap(&mut settings.connect(Access::Write)?)?;
+        let options = MemManager::options().space(self.space()).read_only(true);
+        let violations = options.open(copy)?.check_with(Default::default(), progress)?;
+        // The last connection has closed; what SQLite kept beside the copy is done with.
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(beside(copy, suffix));
+        }
+        Ok(violations)
+    }
+}
+
+/// How often the size of the copy is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Makes a new name in a folder survive power loss.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
+}

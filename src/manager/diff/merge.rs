@@ -1,0 +1,75 @@
+//! The walk through the objects of two spaces side by side.
+
+use std::iter::Peekable;
+
+use super::{Diff, ObjectSize};
+use crate::error::Result;
+use crate::manager::unsigned;
+use crate::models::MemRamId;
+use crate::store::Conn;
+use crate::store::queries::placements::{Placement, placements};
+
+/// What two spaces hold in common, and what only one of them does.
+pub(super) fn merge(before: &mut Conn, space: MemRamId, after: &mut Conn, other: MemRamId) -> Result<Diff> {
+    let mut diff = Diff::default();
+    let mut before = Objects(placements(before, space)?.peekable());
+    let mut after = Objects(placements(after, other)?.peekable());
+    let (mut old, mut new) = (before.next()?, after.next()?);
+    // Both are in the order of the ids: the lesser of the two is not on the other side.
+    loop {
+        match (old.as_ref(), new.as_ref()) {
+            (Some(left), Some(right)) if left.object_id == right.object_id => {
+                if left.pieces != right.pieces {
+                    diff.moved.push(left.object()?);
+                }
+                (old, new) = (before.next()?, after.next()?);
+            }
+            (Some(left), right) if right.is_none_or(|right| left.object_id < right.object_id) => {
+                diff.freed.push(left.object()?);
+                old = before.next()?;
+            }
+            (_, Some(right)) => {
+                diff.added.push(right.object()?);
+                new = after.next()?;
+            }
+            (_, None) => return Ok(diff),
+        }
+    }
+}
+
+/// The pieces of each object, put together.
+struct Objects<R: Iterator>(Peekable<R>);
+
+/// An object and where its pieces are.
+struct Placed {
+    object_id: String,
+    size: i64,
+    pieces: Vec<(i64, i64)>,
+}
+
+impl<R: Iterator<Item = Result<Placement>>> Objects<R> {
+    fn next(&mut self) -> Result<Option<Placed>> {
+        let Some(first) = self.0.next().transpose()? else {
+            return Ok(None);
+        };
+        let mut pieces: Vec<_> = first.piece.into_iter().collect();
+        let is_same = |next: &Result<Placement>| next.as_ref().is_ok_and(|next| next.object_id == first.object_id);
+        while let Some(next) = self.0.next_if(is_same).transpose()? {
+            pieces.extend(next.piece);
+        }
+        Ok(Some(Placed {
+            object_id: first.object_id,
+            size: first.size,
+            pieces,
+        }))
+    }
+}
+
+impl Placed {
+    fn object(&self) -> Result<ObjectSize> {
+        Ok(ObjectSize {
+            object_id: self.object_id.parse()?,
+            size: unsigned(self.size),
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! The figures that the rules judge.
+
+use crate::error::Result;
+use crate::manager::{MemManager, unsigned};
+use crate::models::{MemRam, SizeClassTotals};
+use crate::store::queries::diagnosis::{self, Totals};
+use crate::store::{Conn, beside, file_sizes, queries};
+
+/// What is known of a space and its file. Sizes are bytes.
+pub(super) struct Examined {
+    pub memram: MemRam,
+    pub classes: Vec<SizeClassTotals>,
+    pub empty_arenas: Totals,
+    pub nearly_empty_arenas: Totals,
+    /// When the space is nearly full.
+    pub fullness: Option<Fullness>,
+    /// The fewest pieces that the objects could have, when the counters leave open
+    /// whether they have many more.
+    pub fewest_pieces: Option<i64>,
+    /// Content of all spaces: they share the file.
+    pub stored_in_file: u64,
+    pub file_size: u64,
+    pub free_file_bytes: u64,
+    pub wal_size: u64,
+}
+
+/// What could be freed.
+pub(super) struct Fullness {
+    pub largest: Option<(String, u64)>,
+    pub unnamed: Totals,
+}
+
+/// Used share from which a space is nearly full: an object of a tenth of the space does
+/// not fit any more, and free bytes are mostly remainders of many blocks.
+const NEARLY_FULL: f64 = 0.9;
+
+impl Examined {
+    pub fn objects(&self) -> i64 {
+        self.memram.allocations - self.memram.frees
+    }
+
+    pub fn entries(&self) -> i64 {
+        self.sum(|class| class.entries)
+    }
+
+    pub fn sum(&self, of: fn(&SizeClassTotals) -> i64) -> i64 {
+        self.classes.iter().map(of).sum()
+    }
+
+    pub fn used(&self) -> f64 {
+        self.memram.mem as f64 / self.memram.max_mem as f64
+    }
+
+    /// More pieces than this say that objects may be scattered. An object alone in its
+    /// blocks has a piece at least; one that starts in the rest of a block has one more.
+    /// The largest blocks bound from below what all contents take together.
+    fn may_be_scattered(&self) -> bool {
+        let largest = self.classes.iter().map(|class| class.block_size).max().unwrap_or(1);
+        let at_least = self.objects().max(self.memram.mem / largest.max(1));
+        self.entries() > at_least + self.objects()
+    }
+}
+
+impl MemManager {
+    pub(super) fn examine(&self) -> Result<Examined> {
+        let space = self.inner.space;
+        let wal_size = std::fs::metadata(beside(self.path(), "-wal")).map_or(0, |file| file.len());
+        self.inner.readers.snapshot(|conn| {
+            let memram = queries::spaces::get(conn, space)?;
+            let (file_size, free, _) = file_sizes(conn)?;
+            let mut examined = Examined {
+                classes: queries::spaces::classes(conn, space)?,
+                empty_arenas: diagnosis::empty_arenas(conn, space)?,
+                nearly_empty_arenas: diagnosis::nearly_empty_arenas(conn, space)?,
+                fullness: None,
+                fewest_pieces: None,
+                stored_in_file: queries::spaces::all(conn)?
+                    .iter()
+                    .map(|space| unsigned(space.mem))
+                    .sum(),
+                file_size: unsigned(file_size),
+                free_file_bytes: unsigned(free),
+                wal_size,
+                memram,
+            };
+            if examined.used() >= NEARLY_FULL {
+                examined.fullness = Some(fullness(conn, &examined)?);
+            }
+            if examined.may_be_scattered() {
+                examined.fewest_pieces = Some(diagnosis::fewest_pieces(conn, space, self.geometry())?);
+            }
+            Ok(examined)
+        })
+    }
+}
+
+fn fullness(conn: &mut Conn, examined: &Examined) -> Result<Fullness> {
+    let space = examined.memram.id;
+    let named = diagnosis::named_objects(conn, space)?;
+    let mut largest = queries::objects::largest(conn, space, 1)?;
+    if largest.is_empty() {
+        // All objects are small: then their number is what fills the space, and one of
+        // them stands for all.
+        largest = queries::objects::largest_of_all(conn, space, 1)?;
+    }
+    Ok(Fullness {
+        largest: largest.pop().map(|object| (object.object_id, unsigned(object.size))),
+        unnamed: Totals {
+            count: examined.objects() - named.count,
+            bytes: examined.memram.mem - named.bytes,
+        },
+    })
+}

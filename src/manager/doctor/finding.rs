@@ -1,0 +1,119 @@
+//! A finding: a sentence that is made of figures.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytesize::ByteSize;
+use serde::Serialize;
+
+use crate::error::grouped;
+
+/// Something that [`crate::MemManager::doctor`] found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Finding {
+    /// What it is, for programs: `nearly_full`, `free_pages`, ….
+    pub code: &'static str,
+    /// Whether it asks for action.
+    pub severity: Severity,
+    /// What it is, for people.
+    pub sentence: String,
+    /// All that the sentence says, exactly.
+    pub figures: BTreeMap<&'static str, Figure>,
+    /// Commands that mend it, or show what there is to free, each by itself, for the same
+    /// file and space. Empty where no command does.
+    pub remedy: Vec<String>,
+}
+
+/// Whether a finding asks for action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Something should be done: an allocation will be refused, or the disk holds what
+    /// nobody needs.
+    Action,
+    /// Good to know; nothing is lost by leaving it.
+    Note,
+    /// All is well.
+    Fine,
+}
+
+/// A figure, with its unit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Figure {
+    /// Bytes.
+    Bytes(u64),
+    /// A number of things.
+    Count(u64),
+    /// A share of a whole, from 0 to 1.
+    Share(f64),
+    /// So many of one for each of another.
+    Ratio(f64),
+    /// The id of an object.
+    Id(String),
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => ByteSize::b(*bytes).fmt(f),
+            Self::Count(count) => grouped(*count).fmt(f),
+            Self::Share(share) => write!(f, "{:.1} %", 100.0 * share),
+            Self::Ratio(ratio) => write!(f, "{ratio:.2}"),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}
+
+impl Figure {
+    /// With all digits, where the sentence rounds.
+    fn exact(&self) -> String {
+        match self {
+            Self::Bytes(bytes) => grouped(*bytes),
+            Self::Share(share) => format!("{share:.4}"),
+            Self::Ratio(ratio) => format!("{ratio:.4}"),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl Finding {
+    /// A finding whose sentence is `text`, in which `{name}` stands for a figure. So a
+    /// sentence cannot say what its figures do not show.
+    pub(super) fn new(
+        code: &'static str,
+        severity: Severity,
+        text: &str,
+        figures: impl IntoIterator<Item = (&'static str, Figure)>,
+        remedy: Vec<String>,
+    ) -> Self {
+        let figures: BTreeMap<_, _> = figures.into_iter().collect();
+        let mut sentence = text.to_owned();
+        for (name, figure) in &figures {
+            sentence = sentence.replace(&format!("{{{name}}}"), &figure.to_string());
+        }
+        debug_assert!(!sentence.contains('{'), "{code}: a figure is missing: {sentence}");
+        Self {
+            code,
+            severity,
+            sentence,
+            figures,
+            remedy,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.code, self.sentence)?;
+        let figures = self
+            .figures
+            .iter()
+            .map(|(name, figure)| format!("{name} {}", figure.exact()));
+        write!(f, "  figures: {}", figures.collect::<Vec<_>>().join(", "))?;
+        for (index, command) in self.remedy.iter().enumerate() {
+            write!(f, "\n  {}{command}", if index == 0 { "run:     " } else { "or:      " })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! From figures to findings: pure, and each threshold with its reason.
+
+use super::examine::{Examined, Fullness};
+use super::finding::{Figure, Finding, Severity};
+use crate::manager::unsigned;
+use crate::models::SizeClassTotals;
+
+/// Free share of the file from which giving it back is worth moving pages. SQLite uses
+/// free pages before it lets the file grow, so fewer are no loss.
+const MANY_FREE_PAGES: f64 = 0.25;
+/// Bytes under which no file is large, whatever its shares are.
+const SMALL_FILE: u64 = 1024 * 1024;
+/// Bytes of the write-ahead log that a checkpoint leaves: the limit that writers set. A
+/// longer one is left from a large transaction, or a reader has kept it from being used anew.
+const LONG_LOG: u64 = 64 * 1024 * 1024;
+/// Bytes of file for each byte stored. Blocks of 4 KiB and more take about 1.1, objects of
+/// a hundred bytes about 4; over 2, rows and indexes take more than the contents.
+const LARGE_FILE: f64 = 2.0;
+/// Share of its blocks that a class must use, else they are mostly room.
+const SPARSE: f64 = 0.5;
+/// Share of all blocks that hold nothing, from which they are worth a word.
+const MANY_EMPTY: f64 = 0.25;
+/// Pieces over what placement makes without any fragmentation.
+const SCATTERED: f64 = 1.1;
+
+/// What there is to say; what asks for action comes first.
+pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
+    let mut findings: Vec<_> = [
+        examined
+            .fullness
+            .as_ref()
+            .map(|fullness| nearly_full(examined, fullness)),
+        garbage(examined),
+        free_pages(examined),
+        large_log(examined),
+        scattered(examined),
+        large_file(examined),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    findings.extend(
+        examined
+            .classes
+            .iter()
+            .filter_map(|class| sparse_blocks(examined, class)),
+    );
+    if !findings.iter().any(|finding| finding.severity == Severity::Action) {
+        findings.push(healthy(examined));
+    }
+    findings.sort_by_key(|finding| match finding.severity {
+        Severity::Action => 0,
+        Severity::Fine => 1,
+        Severity::Note => 2,
+    });
+    findings
+}
+
+fn bytes(bytes: i64) -> Figure {
+    Figure::Bytes(unsigned(bytes))
+}
+
+fn count(count: i64) -> Figure {
+    Figure::Count(unsigned(count))
+}
+
+fn share(part: i64, whole: i64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
+    let memram = &examined.memram;
+    let mut figures = vec![
+        ("used", Figure::Share(examined.used())),
+        ("mem", bytes(memram.mem)),
+        ("max_mem", bytes(memram.max_mem)),
+        ("available", bytes(memram.available())),
+        ("objects", count(examined.objects())),
+        ("unnamed_objects", count(fullness.unnamed.count)),
+        ("unnamed_mem", bytes(fullness.unnamed.bytes)),
+    ];
+    let mut text = "{used} of the space is used, {mem} of {max_mem}; an object larger than {available} is refused. \
+                    Of {objects} objects, {unnamed_objects} have no name, with {unnamed_mem}."
+        .to_owned();
+    let mut remedy = Vec::new();
+    if let Some((id, size)) = &fullness.largest {
+        figures.push(("largest_object_id", Figure::Id(id.clone())));
+        figures.push(("largest_size", Figure::Bytes(*size)));
+        text.push_str(" The largest that was found, {largest_object_id}, has {largest_size}.");
+        remedy.push(format!("heapledger free --dry-run {id}"));
+    }
+    remedy.push(format!("heapledger resize {}", memram.max_mem.saturating_mul(2)));
+    Finding::new("nearly_full", Severity::Action, &text, figures, remedy)
+}
+
+/// Arenas that hold nothing are of use as long as their class asks for blocks. They keep
+/// their bytes from the other classes only when no new arena can be carved.
+fn garbage(examined: &Examined) -> Option<Finding> {
+    let empty = examined.empty_arenas;
+    let unreserved = examined.memram.max_mem - examined.memram.reserved;
+    let (blocks, empty_blocks) = (
+        examined.sum(|class| class.blocks),
+        examined.sum(|class| class.empty_blocks),
+    );
+    let stuck = empty.bytes > 0 && unreserved < examined.memram.arena_size;
+    if !stuck && empty.bytes == 0 && share(empty_blocks, blocks) < MANY_EMPTY {
+        return None;
+    }
+    let text = "{empty_arenas} arenas with {empty_arena_bytes} and {empty_blocks} of {blocks} blocks hold nothing";
+    let figures = [
+        ("empty_arenas", count(empty.count)),
+        ("empty_arena_bytes", bytes(empty.bytes)),
+        ("empty_blocks", count(empty_blocks)),
+        ("blocks", count(blocks)),
+        ("unreserved", bytes(unreserved)),
+    ];
+    let remedy = vec!["heapledger gc".to_owned()];
+    Some(if stuck {
+        let text = format!(
+            "{text}, and {{unreserved}} are left to carve from: other classes must use what they keep, in blocks \
+             that do not fit."
+        );
+        Finding::new("nothing_to_carve", Severity::Action, &text, figures, remedy)
+    } else {
+        let text = format!("{text}; they are filled again before new ones are carved ({{unreserved}} are unreserved).");
+        Finding::new("garbage", Severity::Note, &text, figures, remedy)
+    })
+}
+
+fn free_pages(examined: &Examined) -> Option<Finding> {
+    let free_share = examined.free_file_bytes as f64 / examined.file_size as f64;
+    if examined.free_file_bytes < SMALL_FILE || free_share < MANY_FREE_PAGES {
+        return None;
+    }
+    let text = "{free_share} of the file is free pages, {free_file_bytes} of {file_size}. The space holds {mem} and \
+                held {peak_mem} at its peak.";
+    let figures = [
+        ("free_share", Figure::Share(free_share)),
+        ("free_file_bytes", Figure::Bytes(examined.free_file_bytes)),
+        ("file_size", Figure::Bytes(examined.file_size)),
+        ("mem", bytes(examined.memram.mem)),
+        ("peak_mem", bytes(examined.memram.peak_mem)),
+    ];
+    let remedy = vec!["heapledger gc".to_owned()];
+    Some(Finding::new("free_pages", Severity::Action, text, figures, remedy))
+}
+
+fn large_log(examined: &Examined) -> Option<Finding> {
+    if examined.wal_size <= LONG_LOG {
+        return None;
+    }
+    let text = "The write-ahead log has {wal_size} beside a file of {file_size}; {log_limit} is what it may keep.";
+    let figures = [
+        ("wal_size", Figure::Bytes(examined.wal_size)),
+        ("file_size", Figure::Bytes(examined.file_size)),
+        ("log_limit", Figure::Bytes(LONG_LOG)),
+    ];
+    let remedy = vec!["heapledger gc".to_owned()];
+    Some(Finding::new("large_log", Severity::Action, text, figures, remedy))
+}
+
+fn scattered(examined: &Examined) -> Option<Finding> {
+    let (entries, objects) = (examined.entries(), examined.objects());
+    let fewest = examined.fewest_pieces?;
+    if entries as f64 <= SCATTERED * (fewest + objects) as f64 {
+        return None;
+    }
+    let partly = examined.sum(|class| class.blocks - class.full_blocks - class.empty_blocks);
+    let text = "{objects} objects have {entries} pieces, {pieces_per_object} each; alone in their blocks they would \
+                have {fewest_pieces}. {partly_filled_blocks} of {blocks} blocks are partly filled, and new objects \
+                fill their rests first. No command moves pieces together; objects that are stored into a new file \
+                have the fewest.";
+    let figures = [
+        ("objects", count(objects)),
+        ("entries", count(entries)),
+        ("pieces_per_object", Figure::Ratio(share(entries, objects))),
+        ("fewest_pieces", count(fewest)),
+        ("partly_filled_blocks", count(partly)),
+        ("blocks", count(examined.sum(|class| class.blocks))),
+    ];
+    Some(Finding::new("scattered", Severity::Note, text, figures, Vec::new()))
+}
+
+fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding> {
+    let used = share(class.mem, class.reserved);
+    // The room of one arena is what a class may always have ahead of need.
+    if used >= SPARSE || class.reserved - class.mem <= examined.memram.arena_size {
+        return None;
+    }
+    let text = "The blocks of {block_size} are {used} full: {mem} in {blocks} blocks with {reserved}. \
+                {nearly_empty_arenas} arenas of the space are under a quarter full, with {nearly_empty_mem} in them.";
+    let figures = [
+        ("block_size", bytes(class.block_size)),
+        ("used", Figure::Share(used)),
+        ("mem", bytes(class.mem)),
+        ("blocks", count(class.blocks)),
+        ("reserved", bytes(class.reserved)),
+        ("nearly_empty_arenas", count(examined.nearly_empty_arenas.count)),
+        ("nearly_empty_mem", bytes(examined.nearly_empty_arenas.bytes)),
+    ];
+    let mut remedy = Vec::new();
+    if examined.nearly_empty_arenas.count > 0 {
+        remedy.push("heapledger pins".to_owned());
+    }
+    Some(Finding::new("sparse_blocks", Severity::Note, text, figures, remedy))
+}
+
+fn large_file(examined: &Examined) -> Option<Finding> {
+    let in_use = examined.file_size - examined.free_file_bytes;
+    let ratio = in_use as f64 / examined.stored_in_file.max(1) as f64;
+    if in_use < SMALL_FILE || ratio <= LARGE_FILE {
+        return None;
+    }
+    let text = "The file uses {in_use} for {stored_in_file} stored, {ratio} bytes for each: rows and indexes take \
+                more than the contents. This space has {objects} objects in {entries} pieces.";
+    let figures = [
+        ("in_use", Figure::Bytes(in_use)),
+        ("stored_in_file", Figure::Bytes(examined.stored_in_file)),
+        ("ratio", Figure::Ratio(ratio)),
+        ("objects", count(examined.objects())),
+        ("entries", count(examined.entries())),
+    ];
+    let remedy = vec!["heapledger space".to_owned()];
+    Some(Finding::new("large_file", Severity::Note, text, figures, remedy))
+}
+
+fn healthy(examined: &Examined) -> Finding {
+    let memram = &examined.memram;
+    let text = "Nothing asks for action: {used} of the space is used, {mem} of {max_mem}; {objects} objects have \
+                {entries} pieces; the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead \
+                log of {wal_size}.";
+    let figures = [
+        ("used", Figure::Share(examined.used())),
+        ("mem", bytes(memram.mem)),
+        ("max_mem", bytes(memram.max_mem)),
+        ("objects", count(examined.objects())),
+        ("entries", count(examined.entries())),
+        ("file_size", Figure::Bytes(examined.file_size)),
+        ("free_file_bytes", Figure::Bytes(examined.free_file_bytes)),
+        ("wal_size", Figure::Bytes(examined.wal_size)),
+    ];
+    Finding::new("healthy", Severity::Fine, text, figures, Vec::new())
+}

@@ -1,0 +1,202 @@
+//! What an allocation would do, without doing it.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::read::Scope;
+use super::simulate::{Carved, Simulation};
+use super::{MemManager, unsigned};
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::store::{Conn, queries};
+use crate::value::{Encoded, Kind, ObjectId};
+
+/// What an allocation would do. Sizes are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Plan {
+    /// Bytes of content.
+    pub size: u64,
+    /// The class it belongs to: bytes of a block. Where no such block is left, its
+    /// pieces go to others.
+    pub block_size: u64,
+    /// Ledger entries that it would take; for a duplicate, that it has.
+    pub pieces: u64,
+    /// Blocks that are there already and would get bytes of it.
+    pub blocks_reused: u64,
+    /// Blocks that would be carved.
+    pub new_blocks: u64,
+    /// Pools that would be carved.
+    pub new_pools: u64,
+    /// Arenas that would be carved.
+    pub new_arenas: u64,
+    /// Whether the content is stored already, or planned before: nothing would be written again.
+    pub dedup: bool,
+    /// Bytes that need not be stored again for that.
+    pub dedup_saved: u64,
+    /// Bytes that are free before it.
+    pub available: u64,
+    /// Bytes that are missing; 0 if it fits. Nothing of what does not fit is stored.
+    pub shortfall: u64,
+}
+
+impl Plan {
+    /// Whether the allocation would succeed.
+    pub fn fits(&self) -> bool {
+        self.shortfall == 0
+    }
+}
+
+impl MemManager {
+    /// What allocating an object of `size` bytes, new to the space, would do. Nothing is
+    /// written and no writer waits: it is played through on a snapshot of what has room,
+    /// by the rules of placement themselves. O(pieces · log n).
+    ///
+    /// It is what then happens, unless somebody writes in between.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::options().max_mem(64 * 1024).open(folder.path().join("heap.db"))?;
+    /// let plan = memory.plan_allocation(10_000)?;
+    /// assert_eq!((plan.block_size, plan.pieces, plan.new_arenas), (4096, 3, 1));
+    /// assert_eq!(memory.plan_allocation(100_000)?.shortfall, 100_000 - 64 * 1024);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the totals and the rows contradict each other;
+    /// [`Error::Database`]. Too little room is no error here but a `shortfall`.
+    pub fn plan_allocation(&self, size: u64) -> Result<Plan> {
+        self.plan_batch(|planner| planner.allocate_size(size))
+    }
+
+    /// Plans several allocations one after the other, each on what the ones before it
+    /// would leave, so that duplicates among them count too. All of it sees one commit.
+    pub fn plan_batch<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
+        let scope = self.scope();
+        self.inner.readers.snapshot(|conn| {
+            let memram = queries::spaces::get(conn, scope.space)?;
+            let simulation = Simulation::new(self.geometry(), &memram);
+            work(&mut Planner {
+                conn,
+                scope,
+                geometry: self.geometry(),
+                simulation,
+                available: unsigned(memram.available()),
+                unmet: 0,
+                planned: HashMap::new(),
+            })
+        })
+    }
+}
+
+/// Plans allocations in sequence; see [`MemManager::plan_batch`]. Of each object planned
+/// it remembers the id, and nothing of its content.
+pub struct Planner<'p> {
+    conn: &'p mut Conn,
+    scope: Scope<'p>,
+    geometry: &'p Geometry,
+    simulation: Simulation,
+    available: u64,
+    /// Bytes of what did not fit: until somebody makes room for it, nothing after it is
+    /// stored either.
+    unmet: u64,
+    planned: HashMap<ObjectId, Kind>,
+}
+
+impl Planner<'_> {
+    /// Plans [`MemManager::allocate`].
+    ///
+    /// # Errors
+    /// Those of [`MemManager::allocate`], but for [`Error::OutOfMemory`], which is a
+    /// `shortfall` here.
+    pub fn allocate<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Plan> {
+        let encoded = Encoded::of(value)?;
+        self.content(encoded.object_id(), encoded.kind, encoded.content.len() as u64)
+    }
+
+    /// Plans [`MemManager::allocate_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::KindConflict`], [`Error::Database`].
+    pub fn allocate_bytes(&mut self, content: &[u8]) -> Result<Plan> {
+        self.allocate_hashed(ObjectId::of_bytes(content), content.len() as u64)
+    }
+
+    /// Plans [`MemManager::allocate_from`] for bytes of which only the id and the number
+    /// are known: what is planned needs not be in memory.
+    ///
+    /// # Errors
+    /// [`Error::KindConflict`], [`Error::Database`].
+    pub fn allocate_hashed(&mut self, id: ObjectId, size: u64) -> Result<Plan> {
+        self.content(id, Kind::Bytes, size)
+    }
+
+    /// Plans an object of `size` bytes that nobody has stored.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`], [`Error::Database`].
+    pub fn allocate_size(&mut self, size: u64) -> Result<Plan> {
+        let missing = self.unmet.saturating_add(size).saturating_sub(self.available);
+        let mut plan = self.sized(size);
+        if missing > 0 {
+            plan.shortfall = missing;
+            self.unmet = self.unmet.saturating_add(size);
+            return Ok(plan);
+        }
+        let class = self.geometry.class_for(size);
+        let carved = self
+            .simulation
+            .place(self.conn, self.scope.space, self.geometry, class, size)?;
+        let Carved {
+            pieces,
+            blocks,
+            pools,
+            arenas,
+        } = carved;
+        self.available -= size;
+        plan.pieces = pieces;
+        // Every block that is carved for an object gets bytes of it, and no block gets
+        // two pieces of one object.
+        plan.blocks_reused = pieces - blocks;
+        plan.new_blocks = blocks;
+        plan.new_pools = pools;
+        plan.new_arenas = arenas;
+        Ok(plan)
+    }
+
+    fn content(&mut self, id: ObjectId, kind: Kind, size: u64) -> Result<Plan> {
+        let stored = queries::objects::find(self.conn, self.scope.space, &id.to_hex())?;
+        let known = match &stored {
+            Some(object) => Some(Kind::from_name(&object.kind).unwrap_or(Kind::Bytes)),
+            None => self.planned.insert(id, kind),
+        };
+        let mut plan = self.sized(size);
+        match known {
+            None => return self.allocate_size(size),
+            Some(stored) if stored != kind => {
+                let wanted = kind;
+                return Err(Error::KindConflict { id, stored, wanted });
+            }
+            Some(_) => {}
+        }
+        match stored {
+            Some(object) => plan.pieces = unsigned(queries::entries::count(self.conn, object.id)?),
+            // It is a duplicate of what may not fit itself.
+            None => plan.shortfall = self.unmet.saturating_sub(self.available),
+        }
+        plan.dedup = true;
+        plan.dedup_saved = size;
+        Ok(plan)
+    }
+
+    fn sized(&self, size: u64) -> Plan {
+        let class = self.geometry.classes().get(self.geometry.class_for(size));
+        Plan {
+            size,
+            block_size: class.map_or(0, |class| class.block_size),
+            available: self.available,
+            ..Plan::default()
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the history records: who, why, and for how long.
+
+use std::time::Duration;
+
+use super::{MemManager, now};
+use crate::error::{Error, Result};
+use crate::store::change::Change;
+use crate::store::{WriteTx, queries};
+use crate::triggers::Signature;
+
+/// Whether and how long a space keeps its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Every event is kept. The default.
+    On,
+    /// None is recorded.
+    Off,
+    /// Those of the last so much time are kept; older ones go with the next garbage
+    /// collection, and their sums open the books.
+    Keep(Duration),
+}
+
+impl MemManager {
+    /// Sets whether and how long events are kept. Switching the history on again opens
+    /// the books with the balance that the rows give. O(events that go).
+    pub fn set_history(&self, history: History) -> Result<()> {
+        let (mode, keep) = match history {
+            History::On => ("on", None),
+            History::Off => ("off", None),
+            History::Keep(time) => ("keep", Some(i64::try_from(time.as_micros()).unwrap_or(i64::MAX).max(1))),
+        };
+        self.write(|tx| {
+            tx.apply(Change::HistorySet { mode, keep })?;
+            trim(tx)
+        })
+    }
+
+    /// The same heap, whose writes are recorded with a reason.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// let id = memory.because("nightly import").allocate("hello")?;
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    #[must_use = "only writes through the result carry the reason"]
+    pub fn because(&self, reason: &str) -> Self {
+        let mut memory = self.clone();
+        memory.reason = Some(reason.into());
+        memory
+    }
+
+    /// Runs a unit of work; if it is refused for want of room, the history says so.
+    pub(super) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let result = writer.write(|tx| {
+            tx.sign(self.signature());
+            work(tx)
+        });
+        if let Err(Error::OutOfMemory { needed, available, .. }) = &result {
+            self.record_refusal(*needed, *available)?;
+        }
+        result
+    }
+
+    pub(super) fn record_refusal(&self, needed: u64, available: u64) -> Result<()> {
+        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        writer.write(|tx| {
+            tx.sign(self.signature());
+            tx.apply(Change::Refused {
+                object_id: None,
+                needed: signed(needed),
+                available: signed(available),
+            })
+        })?;
+        Ok(())
+    }
+
+    pub(super) fn signature(&self) -> Signature {
+        Signature {
+            actor: self.inner.actor.clone(),
+            reason: self.reason.clone(),
+            at: now(),
+        }
+    }
+}
+
+/// Lets go of the events that are older than the space keeps them.
+pub(super) fn trim(tx: &mut WriteTx<'_>) -> Result<()> {
+    let memram = tx.memram()?;
+    let Some(keep) = memram.history_keep else {
+        return Ok(());
+    };
+    let cutoff = now().saturating_sub(keep);
+    match tx.read(|conn| queries::trim::last_before(conn, memram.id, cutoff))? {
+        Some(last) => tx.apply(Change::HistoryTrimmed { last }).map(drop),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,115 @@
+//! Objects that are taken out of their blocks and placed anew.
+
+use std::borrow::Cow;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use tempfile::SpooledTempFile;
+
+use super::{Correction, Repair};
+use crate::error::{Error, Result};
+use crate::manager::place::{Source, place};
+use crate::manager::unsigned;
+use crate::models::{MemRamId, StoredObjectId};
+use crate::store::change::Change;
+use crate::store::mend::{self, Bind};
+use crate::store::queries;
+
+/// The bytes of displaced objects, one after the other.
+pub(super) struct Aside {
+    objects: Vec<(StoredObjectId, MemRamId, u64)>,
+    bytes: SpooledTempFile,
+    buffer: Vec<u8>,
+}
+
+/// So many bytes are kept in memory; more go to a temporary file beside the heap.
+const IN_MEMORY: usize = 1 << 20;
+
+impl Repair<'_, '_> {
+    /// Reads the displaced objects and takes them out of their blocks.
+    pub(super) fn take_out(&mut self) -> Result<Aside> {
+        let folder = self
+            .memory
+            .path()
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let mut aside = Aside {
+            objects: Vec::new(),
+            bytes: tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new("."))),
+            buffer: Vec::new(),
+        };
+        for broken in self.tx.broken(&mend::DISPLACED)? {
+            let key = StoredObjectId(broken.id);
+            let space = broken.key.as_deref().and_then(|space| space.parse().ok());
+            let size = self.tx.read_objects(|conn| aside.read(conn, key))?;
+            aside.objects.push((key, MemRamId(space.unwrap_or_default()), size));
+            self.tx.mend(mend::TAKE_OUT, &[Bind::Int(broken.id)])?;
+            self.note(&mend::DISPLACED, broken);
+        }
+        Ok(aside)
+    }
+
+    /// Places them like new ones. What the space has no room for makes it larger.
+    pub(super) fn place_anew(&mut self, mut aside: Aside) -> Result<()> {
+        let rewound = aside.bytes.seek(SeekFrom::Start(0));
+        rewound.map_err(Error::io("the bytes set aside cannot be read"))?;
+        let mut entered = None;
+        for (key, space, size) in std::mem::take(&mut aside.objects) {
+            if entered != Some(space) {
+                self.enter(space)?;
+                entered = Some(space);
+            }
+            self.make_room(space, size)?;
+            place(self.tx, key, size, &mut aside)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn enter(&mut self, space: MemRamId) -> Result<()> {
+        let geometry = self.tx.read(|conn| {
+            let space = queries::spaces::get(conn, space)?;
+            queries::spaces::geometry(conn, &space)
+        })?;
+        self.tx.enter(space, geometry)
+    }
+
+    fn make_room(&mut self, space: MemRamId, size: u64) -> Result<()> {
+        let (max_mem, available) = self.tx.capacity()?;
+        if size <= unsigned(available) {
+            return Ok(());
+        }
+        let by = (size - unsigned(available)) as i64;
+        self.tx.apply(Change::Resized { by })?;
+        self.corrections.push(Correction {
+            invariant: "I5".to_owned(),
+            table: "memram".to_owned(),
+            id: Some(space.0),
+            expected: format!("max_mem {}, room for all that is stored", max_mem + by),
+            found: format!("max_mem {max_mem}"),
+        });
+        Ok(())
+    }
+}
+
+impl Aside {
+    fn read(&mut self, conn: &mut crate::store::Conn, key: StoredObjectId) -> Result<u64> {
+        let mut size = 0;
+        queries::entries::each_piece(conn, key, |data| {
+            size += data.len() as u64;
+            self.bytes
+                .write_all(&data)
+                .map_err(Error::io("the bytes of a displaced object cannot be set aside"))
+        })?;
+        Ok(size)
+    }
+}
+
+impl Source for Aside {
+    fn take(&mut self, count: usize) -> Result<Cow<'_, [u8]>> {
+        self.buffer.resize(count, 0);
+        self.bytes
+            .read_exact(&mut self.buffer)
+            .map_err(Error::io("the bytes set aside cannot be read"))?;
+        Ok(Cow::Borrowed(&self.buffer))
+    }
+}

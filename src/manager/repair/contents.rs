@@ -1,0 +1,198 @@
+//! Objects whose content does not match their id.
+
+use std::ops::ControlFlow;
+
+use super::{Correction, Repair};
+use crate::error::Result;
+use crate::manager::check::each_object;
+use crate::models::{MemRamId, StoredObject, StoredObjectId};
+use crate::store::mend::{self, Bind};
+use crate::store::{Conn, queries};
+use crate::value::{Hasher, Kind, ObjectId};
+
+/// What the bytes of an object say about its row.
+enum Verdict {
+    /// They are what the row says.
+    Whole,
+    /// They are the content of this kind, in the order of `seq`, or else of the keys.
+    Other { kind: Kind, by_key: bool },
+    /// They are something else, which has this id as bytes.
+    Damaged(ObjectId),
+}
+
+/// An object that is set aside.
+struct Damaged {
+    key: StoredObjectId,
+    space: MemRamId,
+    label: String,
+    content: String,
+}
+
+impl Repair<'_, '_> {
+    /// Reads every content, and makes each row say what its bytes are.
+    pub(super) fn contents(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+        let mut wrong = Vec::new();
+        self.tx.read(|conn| {
+            each_object(conn, progress, |conn, object| {
+                match examine(conn, object)? {
+                    Verdict::Whole => {}
+                    verdict => wrong.push((object.clone(), verdict)),
+                }
+                Ok(ControlFlow::Continue(()))
+            })
+        })?;
+        let mut damaged = Vec::new();
+        for (object, verdict) in wrong {
+            match verdict {
+                Verdict::Whole => {}
+                Verdict::Other { kind, by_key } => self.restore(&object, kind, by_key)?,
+                Verdict::Damaged(content) => damaged.push(Damaged::new(&object, content)),
+            }
+        }
+        self.rules(mend::NUMBERED_ANEW)?;
+        self.rules(mend::TYPE_NAMES)?;
+        self.rules(mend::NAMES)?;
+        self.set_aside(&damaged)
+    }
+
+    fn restore(&mut self, object: &StoredObject, kind: Kind, by_key: bool) -> Result<()> {
+        let key = Bind::Int(object.id.0);
+        if by_key {
+            self.tx.mend(mend::RENUMBER_BY_ID, &[key])?;
+            self.note_object(
+                object.id,
+                "pieces in the order in which they were stored",
+                "another order",
+            );
+        }
+        if kind.as_str() != object.kind {
+            self.tx.mend(mend::GIVE_KIND, &[key, Bind::Text(kind.as_str())])?;
+            self.note_object(object.id, format!("kind {kind}"), format!("kind {:?}", object.kind));
+        }
+        Ok(())
+    }
+
+    /// First all of them give their ids up, because one may have the content of another.
+    fn set_aside(&mut self, damaged: &[Damaged]) -> Result<()> {
+        for object in damaged {
+            self.tx.mend(mend::GIVE_CONTENT, &[Bind::Int(object.key.0)])?;
+            let names = self
+                .tx
+                .read_objects(|conn| queries::names::of_object(conn, object.key))?;
+            for name in names {
+                let new = self.free_name(object.space, format!("{}/{}", object.label, name.name))?;
+                let binds = [Bind::Int(object.space.0), Bind::Text(&name.name), Bind::Text(&new)];
+                self.tx.mend(mend::RENAME, &binds)?;
+            }
+            let name = self.free_name(object.space, object.label.clone())?;
+            self.tx
+                .mend(mend::ADD_NAME, &[Bind::Int(object.key.0), Bind::Text(&name)])?;
+            let found = format!("content of {}; it is set aside as {name:?}", object.content);
+            let expected = object.label.trim_start_matches("damaged/").to_owned();
+            self.note_object(object.key, format!("content of {expected}"), found);
+        }
+        for object in damaged {
+            let (key, space) = (object.key, object.space);
+            let same = self
+                .tx
+                .read_objects(|conn| queries::objects::find(conn, space, &object.content))?;
+            if let Some(same) = same {
+                let other = same.id.to_string();
+                self.tx
+                    .mend(mend::REMOVE_OBJECT, &[Bind::Int(key.0), Bind::Text(&other)])?;
+                self.note_object(
+                    key,
+                    "one object for each content",
+                    format!("object {other} has the same bytes; it takes the names"),
+                );
+            } else {
+                self.tx
+                    .mend(mend::GIVE_ID, &[Bind::Int(key.0), Bind::Text(&object.content)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `wanted`, or with the first number behind it that makes it a name nobody has.
+    fn free_name(&mut self, space: MemRamId, wanted: String) -> Result<String> {
+        let mut name = wanted.clone();
+        for number in 2.. {
+            let taken = self
+                .tx
+                .read_objects(|conn| queries::names::resolve(conn, space, &name))?;
+            if taken.is_none() {
+                break;
+            }
+            name = format!("{wanted}-{number}");
+        }
+        Ok(name)
+    }
+
+    fn note_object(&mut self, key: StoredObjectId, expected: impl Into<String>, found: impl Into<String>) {
+        self.corrections.push(Correction {
+            invariant: "I8".to_owned(),
+            table: "stored_objects".to_owned(),
+            id: Some(key.0),
+            expected: expected.into(),
+            found: found.into(),
+        });
+    }
+}
+
+impl Damaged {
+    fn new(object: &StoredObject, content: ObjectId) -> Self {
+        // A row that was made around pieces has its key for an id.
+        let made = object.object_id == format!("{:064x}", object.id.0);
+        let label = match object.object_id.parse::<ObjectId>() {
+            Ok(_) if !made => format!("damaged/{}", object.object_id),
+            _ => format!("damaged/object-{}", object.id),
+        };
+        Self {
+            key: object.id,
+            space: object.memram_id,
+            label,
+            content: content.to_hex(),
+        }
+    }
+}
+
+fn examine(conn: &mut Conn, object: &StoredObject) -> Result<Verdict> {
+    if let Some(kind) = Kind::from_name(&object.kind) {
+        let mut hasher = Hasher::new(kind);
+        queries::entries::each_piece(conn, object.id, |data| {
+            hasher.update(&data);
+            Ok(())
+        })?;
+        if hasher.finish().to_hex() == object.object_id {
+            return Ok(Verdict::Whole);
+        }
+    }
+    let of_kinds = |hashers: [Hasher; 7]| hashers.map(Hasher::finish);
+    let mut hashers = Kind::ALL.map(Hasher::new);
+    queries::entries::each_piece(conn, object.id, |data| update(&mut hashers, &data))?;
+    let ids = of_kinds(hashers);
+    if let Some(kind) = kind_of(&ids, object) {
+        return Ok(Verdict::Other { kind, by_key: false });
+    }
+    let mut hashers = Kind::ALL.map(Hasher::new);
+    queries::entries::each_piece_by_id(conn, object.id, |data| update(&mut hashers, &data))?;
+    if let Some(kind) = kind_of(&of_kinds(hashers), object) {
+        return Ok(Verdict::Other { kind, by_key: true });
+    }
+    let [as_bytes, ..] = ids;
+    Ok(Verdict::Damaged(as_bytes))
+}
+
+fn update(hashers: &mut [Hasher], data: &[u8]) -> Result<()> {
+    for hasher in hashers {
+        hasher.update(data);
+    }
+    Ok(())
+}
+
+fn kind_of(ids: &[ObjectId], object: &StoredObject) -> Option<Kind> {
+    let mut kinds = Kind::ALL.into_iter().zip(ids);
+    kinds
+        .find(|(_, id)| id.to_hex() == object.object_id)
+        .map(|(kind, _)| kind)
+}

@@ -1,0 +1,230 @@
+//! Mending the books: what can be derived is derived again, and no byte is lost.
+
+mod aside;
+mod contents;
+mod history;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::{MemManager, check};
+use crate::error::{Error, Result};
+use crate::store::mend::{self, Bind, Broken, Mend, Rule};
+use crate::store::queries::audit::Violation;
+use crate::store::{Group, REINDEX, WriteTx, sqlite_checks};
+use crate::triggers;
+
+/// What a repair did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// One line for each correction, in the order in which they were made. Empty if
+    /// nothing was wrong.
+    pub corrections: Vec<Correction>,
+    /// What is still wrong, because nothing says what would be right; at most 1,000.
+    pub left: Vec<Violation>,
+}
+
+/// One correction: `expected` is there now, `found` was there before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Correction {
+    /// The invariant that was broken: `I1` to `I11`, `schema`, or SQLite's own check.
+    pub invariant: String,
+    /// The table that the row is in.
+    pub table: String,
+    /// The row's key, where it has one.
+    pub id: Option<i64>,
+    /// What is there now.
+    pub expected: String,
+    /// What was found, and what became of it.
+    pub found: String,
+}
+
+impl fmt::Display for Correction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.invariant, self.table)?;
+        if let Some(id) = self.id {
+            write!(f, " {id}")?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.found)
+    }
+}
+
+/// So many violations that are left are listed.
+const MOST_LEFT: usize = 1000;
+
+impl MemManager {
+    /// Restores, in one transaction, whatever can be derived, in all spaces of the file:
+    /// totals and counters from the rows below them, parents from their children, sizes
+    /// and positions from the bytes, indexes from their tables. A second repair finds
+    /// nothing to do.
+    ///
+    /// No byte is discarded:
+    /// - an object whose content does not match its id is set aside: it becomes an object
+    ///   of kind `bytes` under the id of the content it has, named `damaged/<old id>`; its
+    ///   names become `damaged/<old id>/<name>`, so that none leads to wrong content. If
+    ///   an object of that content is stored already, the names lead to it;
+    /// - pieces without an object become an object named `damaged/object-<key>`;
+    /// - an object with a piece that has no place (its block is gone, or overfull) is
+    ///   placed anew. Where it does not fit, the space is made larger by what is missing;
+    /// - an object that nothing holds is held.
+    ///
+    /// A name without an object is removed. Every content is hashed: O(file), in memory
+    /// of what is wrong. Writers wait meanwhile, readers do not.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`]; [`Error::Busy`] if another process writes;
+    /// [`Error::Damaged`] if pages of the file are damaged, which only a backup or
+    /// `sqlite3 heap.db .recover` can mend. Nothing is changed then.
+    pub fn repair(&self) -> Result<Repaired> {
+        self.repair_with(&mut |_, _| {})
+    }
+
+    /// Like [`Self::repair`]; `progress` gets the bytes of content hashed and to be hashed.
+    pub fn repair_with(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Repaired> {
+        let inner = &self.inner;
+        let writer = inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        // A connection of its own: constraints are lifted on it, and end with it.
+        let settings = inner.settings.clone();
+        let repairer = Group::with_triggers(settings, inner.space, inner.geometry.clone(), triggers::WITHOUT_HISTORY)?;
+        repairer.maintain(mend::lift_constraints)?;
+        writer.maintain(|_| repairer.write(|tx| Repair::new(self, tx).run(progress)))
+    }
+}
+
+/// A repair under way.
+struct Repair<'r, 'w> {
+    memory: &'r MemManager,
+    tx: &'r mut WriteTx<'w>,
+    corrections: Vec<Correction>,
+}
+
+impl<'r, 'w> Repair<'r, 'w> {
+    fn new(memory: &'r MemManager, tx: &'r mut WriteTx<'w>) -> Self {
+        let corrections = Vec::new();
+        Self {
+            memory,
+            tx,
+            corrections,
+        }
+    }
+
+    fn run(mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Repaired> {
+        self.indexes()?;
+        self.rules(mend::LEVELS)?;
+        self.rules(mend::EMPTY_ENTRIES)?;
+        self.rules(mend::OBJECTS)?;
+        self.contents(progress)?;
+        let displaced = self.take_out()?;
+        self.rules(mend::TOTALS)?;
+        self.place_anew(displaced)?;
+        self.rules(mend::HOLDS)?;
+        self.history()?;
+        let left = self.left()?;
+        Ok(Repaired {
+            corrections: self.corrections,
+            left,
+        })
+    }
+
+    /// Indexes are rows of SQLite's own that follow from the tables.
+    fn indexes(&mut self) -> Result<()> {
+        let mut messages = Vec::new();
+        let _ = self.tx.read(|conn| {
+            sqlite_checks(conn, false, &mut |violation| {
+                messages.push(violation);
+                ControlFlow::Continue(())
+            })
+        })?;
+        messages.retain(|violation| violation.invariant == "integrity_check");
+        let (indexes, other): (Vec<_>, Vec<_>) = messages
+            .into_iter()
+            .partition(|message| message.found.contains("index"));
+        if let Some(message) = other.first().filter(|message| is_page(&message.found)) {
+            return Err(Error::Damaged {
+                what: format!(
+                    "pages of the file ({}); restore a backup, or recover rows with `sqlite3 FILE .recover`",
+                    message.found
+                ),
+            });
+        }
+        if indexes.is_empty() {
+            return Ok(());
+        }
+        self.tx.mend(REINDEX, &[])?;
+        self.corrections.extend(indexes.into_iter().map(Correction::from));
+        Ok(())
+    }
+
+    fn rules(&mut self, rules: &[Rule]) -> Result<()> {
+        for rule in rules {
+            for broken in self.tx.broken(rule)? {
+                self.mend(rule.mend, &broken)?;
+                self.note(rule, broken);
+            }
+        }
+        Ok(())
+    }
+
+    fn mend(&mut self, mend: Mend, broken: &Broken) -> Result<()> {
+        match &broken.key {
+            Some(key) => self.tx.mend(mend, &[Bind::Int(broken.id), Bind::Text(key)]),
+            None => self.tx.mend(mend, &[Bind::Int(broken.id)]),
+        }
+    }
+
+    fn note(&mut self, rule: &Rule, broken: Broken) {
+        let Broken {
+            id, expected, found, ..
+        } = broken;
+        self.corrections.push(Correction {
+            invariant: rule.invariant.to_owned(),
+            table: rule.table.to_owned(),
+            id: Some(id),
+            expected,
+            found,
+        });
+    }
+
+    /// What is still wrong, with all constraints in force again.
+    fn left(&mut self) -> Result<Vec<Violation>> {
+        let mut left = Vec::new();
+        let _ = self.tx.read(|conn| {
+            mend::enforce_constraints(conn)?;
+            check::check_rows(conn, false, &mut |violation| {
+                left.push(violation);
+                if left.len() < MOST_LEFT {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })
+        })?;
+        Ok(left)
+    }
+}
+
+/// Whether SQLite speaks of a damaged page, and not of a value in a row.
+fn is_page(message: &str) -> bool {
+    !(message.starts_with("CHECK constraint") || message.contains(" value in ") || message.contains("NULL"))
+}
+
+impl From<Violation> for Correction {
+    fn from(violation: Violation) -> Self {
+        let Violation {
+            invariant,
+            table,
+            id,
+            expected,
+            found,
+        } = violation;
+        Self {
+            invariant,
+            table,
+            id,
+            expected,
+            found,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Numbers from a file that may lie.
+
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
+use diesel::sql_types::BigInt;
+
+/// A size or a count as it is read: not below zero, and so far from the end of `i64`
+/// that sums and differences of several cannot overflow.
+///
+/// The CHECKs of the tables keep honest files far within. Whoever lifts them is told by
+/// `violations`, which compares the numbers as they are; refusing them here would keep
+/// such a file from being checked and mended at all.
+#[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
+pub struct Amount(i64);
+
+const MOST: i64 = 1 << 60;
+
+impl<DB: Backend> FromSql<BigInt, DB> for Amount
+where
+    i64: FromSql<BigInt, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        i64::from_sql(bytes).map(|number| Self(number.clamp(0, MOST)))
+    }
+}
+
+impl From<Amount> for i64 {
+    fn from(amount: Amount) -> Self {
+        amount.0
+    }
+}
+
+/// A capacity: as above, and up to the end of `i64`, because a space may have that.
+#[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
+pub struct Capacity(i64);
+
+impl<DB: Backend> FromSql<BigInt, DB> for Capacity
+where
+    i64: FromSql<BigInt, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        i64::from_sql(bytes).map(|number| Self(number.max(0)))
+    }
+}
+
+impl From<Capacity> for i64 {
+    fn from(capacity: Capacity) -> Self {
+        capacity.0
+    }
+}

@@ -1,0 +1,85 @@
+//! Figures that no counter keeps and that explain how a space came to be as it is.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::models::MemRamId;
+use crate::store::conn::Conn;
+use crate::store::exec::{Rows, Sql, Statement};
+
+/// How many of something there are, and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
+pub struct Totals {
+    /// How many.
+    pub count: i64,
+    /// Bytes.
+    pub bytes: i64,
+}
+
+/// Arenas with nothing in them, and the bytes they reserve: garbage collection gives
+/// back exactly these. O(arenas).
+pub fn empty_arenas(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
+    totals::<EmptyArenas>(conn, space)
+}
+
+/// Arenas under a quarter full, and the bytes that are in them. O(arenas).
+pub fn nearly_empty_arenas(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
+    totals::<NearlyEmptyArenas>(conn, space)
+}
+
+/// Objects that have a name. O(names · log n).
+pub fn named_objects(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
+    totals::<NamedObjects>(conn, space)
+}
+
+fn totals<S: Rows<Types = (BigInt, BigInt)>>(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(Statement::<S, 1>::new([space.0.into()]).get_result(conn)?)
+}
+
+/// The pieces that the objects would have if each were alone in its class's blocks.
+/// O(objects) for each class.
+pub fn fewest_pieces(conn: &mut Conn, space: MemRamId, geometry: &Geometry) -> Result<i64> {
+    let Conn::Sqlite(conn) = conn;
+    let (mut fewest, mut above) = (0, -1);
+    for (index, class) in geometry.classes().iter().enumerate() {
+        let is_last = index + 1 == geometry.classes().len();
+        let block_size = class.block_size as i64;
+        let most = block_size.saturating_mul(geometry.max_pieces() as i64);
+        let up_to = if is_last { i64::MAX } else { most };
+        let values = [
+            block_size.into(),
+            block_size.into(),
+            space.0.into(),
+            above.into(),
+            up_to.into(),
+        ];
+        fewest += Statement::<FewestPieces, 5>::new(values).get_result::<i64>(conn)?;
+        above = up_to;
+    }
+    Ok(fewest)
+}
+
+macro_rules! rows {
+    ($($name:ident: $types:ty = $text:expr;)*) => {
+        $(struct $name;
+        impl Sql for $name {
+            const TEXT: &'static str = $text;
+        }
+        impl Rows for $name {
+            type Types = $types;
+        })*
+    };
+}
+
+rows! {
+    EmptyArenas: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ? AND mem = 0";
+    NearlyEmptyArenas: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(mem), 0) FROM arenas \
+        WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4";
+    NamedObjects: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(o.size), 0) FROM stored_objects o \
+        WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)";
+    FewestPieces: BigInt = "SELECT coalesce(sum(size / ? + (size % ? > 0)), 0) FROM stored_objects \
+        WHERE memram_id = ? AND size > ? AND size <= ?";
+}

@@ -1,0 +1,214 @@
+//! What came and went: the events of a space.
+//!
+//! Numbers are the order, so every walk is along the primary key; there is no index on
+//! anything else, which each write would pay for.
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+use diesel::sqlite::Sqlite;
+
+use crate::error::Result;
+use crate::models::{Event, EventId, MemRamId};
+use crate::store::conn::Conn;
+use crate::store::schema::events;
+use crate::value::ObjectId;
+
+/// Which events are wanted: those to which everything given applies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// About this object.
+    pub object: Option<ObjectId>,
+    /// At this time or later, in microseconds since 1970 UTC.
+    pub since: Option<i64>,
+    /// At this time or earlier.
+    pub until: Option<i64>,
+    /// Of one of these kinds; of any if there are none.
+    pub kinds: Vec<String>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// After this event.
+    pub after_id: Option<EventId>,
+}
+
+/// The numbers that an event moves, without its text and its pieces.
+#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub struct Movement {
+    pub id: EventId,
+    pub at: i64,
+    pub payload: i64,
+    pub room_in_blocks: i64,
+    pub uncarved_in_pools: i64,
+    pub uncarved_in_arenas: i64,
+    pub unreserved: i64,
+    pub capacity: i64,
+}
+
+/// The number, time and figure of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub struct Mark {
+    pub id: EventId,
+    pub at: i64,
+    pub mem: i64,
+}
+
+/// The next events that pass the filter, oldest first.
+pub fn page(conn: &mut Conn, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
+    let Conn::Sqlite(conn) = conn;
+    let query = filtered(space, filter).order(events::id).limit(limit);
+    Ok(query.select(Event::as_select()).load(conn)?)
+}
+
+/// The newest events that pass the filter, oldest of them first.
+pub fn newest(conn: &mut Conn, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
+    let Conn::Sqlite(conn) = conn;
+    let query = filtered(space, filter).order(events::id.desc()).limit(limit);
+    let mut newest = query.select(Event::as_select()).load(conn)?;
+    newest.reverse();
+    Ok(newest)
+}
+
+fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, Sqlite> {
+    let after = filter.after_id.unwrap_or(EventId(i64::MIN));
+    let mut query = events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.gt(after))
+        .into_boxed();
+    if let Some(object) = &filter.object {
+        query = query.filter(events::object.eq(object.as_bytes().as_slice()));
+    }
+    if let Some(since) = filter.since {
+        query = query.filter(events::at.ge(since));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(events::at.le(until));
+    }
+    if !filter.kinds.is_empty() {
+        query = query.filter(events::kind.eq_any(&filter.kinds));
+    }
+    if let Some(actor) = &filter.actor {
+        query = query.filter(events::actor.eq(actor));
+    }
+    query
+}
+
+/// The object that a name was last bound to or unbound from. O(events).
+pub fn named(conn: &mut Conn, space: MemRamId, name: &str) -> Result<Option<Vec<u8>>> {
+    let Conn::Sqlite(conn) = conn;
+    let object = events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::name.eq(name))
+        .order(events::id.desc())
+        .limit(1)
+        .select(events::object)
+        .get_result::<Option<Vec<u8>>>(conn);
+    Ok(object.optional()?.flatten())
+}
+
+/// Ids of objects from `low` to `high`, at most `limit`. O(events).
+pub fn objects_between(
+    conn: &mut Conn,
+    space: MemRamId,
+    [low, high]: &[ObjectId; 2],
+    limit: i64,
+) -> Result<Vec<Vec<u8>>> {
+    let Conn::Sqlite(conn) = conn;
+    let range = events::object.between(low.as_bytes().as_slice(), high.as_bytes().as_slice());
+    let objects = events::table
+        .filter(events::memram_id.eq(space))
+        .filter(range)
+        .select(events::object.assume_not_null());
+    Ok(objects.distinct().limit(limit).load(conn)?)
+}
+
+/// The opening that the sums of the space count from.
+pub fn opening(conn: &mut Conn, space: MemRamId) -> Result<Option<Mark>> {
+    let Conn::Sqlite(conn) = conn;
+    // Spelled out, so that a partial index on it may serve it.
+    let is_opening = diesel::dsl::sql::<diesel::sql_types::Bool>("kind = 'opening'");
+    Ok(events::table
+        .filter(events::memram_id.eq(space))
+        .filter(is_opening)
+        .order(events::id.desc())
+        .limit(1)
+        .select(Mark::as_select())
+        .get_result(conn)
+        .optional()?)
+}
+
+/// The highest event number of the whole file.
+pub fn last_of_file(conn: &mut Conn) -> Result<Option<EventId>> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(events::table.select(max(events::id)).get_result(conn)?)
+}
+
+/// The last event of a space up to a number.
+pub fn last_through(conn: &mut Conn, space: MemRamId, through: EventId) -> Result<Option<Mark>> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.le(through))
+        .order(events::id.desc())
+        .limit(1)
+        .select(Mark::as_select())
+        .get_result(conn)
+        .optional()?)
+}
+
+/// The last event, by number, from `opening` on that was at a time or before it.
+pub fn last_until(conn: &mut Conn, space: MemRamId, opening: EventId, until: i64) -> Result<Option<Mark>> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.ge(opening))
+        .filter(events::at.le(until))
+        .order(events::id.desc())
+        .limit(1)
+        .select(Mark::as_select())
+        .get_result(conn)
+        .optional()?)
+}
+
+/// How many events a space has from `opening` on.
+pub fn count(conn: &mut Conn, space: MemRamId, opening: EventId) -> Result<i64> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.ge(opening))
+        .count()
+        .get_result(conn)?)
+}
+
+/// The numbers of the events from `opening` on, in order, handed to `take`.
+pub fn each_movement(conn: &mut Conn, space: MemRamId, opening: EventId, mut take: impl FnMut(Movement)) -> Result<()> {
+    let Conn::Sqlite(conn) = conn;
+    let query = events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.ge(opening))
+        .order(events::id)
+        .select(Movement::as_select());
+    for movement in query.load_iter::<Movement, _>(conn)? {
+        take(movement?);
+    }
+    Ok(())
+}
+
+/// The events after one, newest first, handed to `take`.
+pub fn each_back_to(
+    conn: &mut Conn,
+    space: MemRamId,
+    after: EventId,
+    mut take: impl FnMut(Event) -> Result<()>,
+) -> Result<()> {
+    let Conn::Sqlite(conn) = conn;
+    let query = events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.gt(after))
+        .order(events::id.desc())
+        .select(Event::as_select());
+    for event in query.load_iter::<Event, _>(conn)? {
+        take(event?)?;
+    }
+    Ok(())
+}

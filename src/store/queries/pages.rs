@@ -1,0 +1,62 @@
+//! Which table and which index has how many pages of the file.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::error::Result;
+use crate::store::conn::Conn;
+use crate::store::exec::{Rows, Sql, Statement};
+
+/// The pages of one table or index. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
+pub struct TreeSize {
+    /// Its name in the schema.
+    pub name: String,
+    /// `table` or `index`.
+    pub kind: String,
+    /// The table that it belongs to.
+    pub table: String,
+    /// Pages of the file.
+    pub pages: i64,
+    /// Bytes of those pages.
+    pub bytes: i64,
+    /// Rows, or entries of the index.
+    pub rows: i64,
+    /// Bytes of the rows as SQLite encodes them.
+    pub payload: i64,
+    /// Bytes of the pages that hold nothing.
+    pub unused: i64,
+    /// Of those, bytes on pages that several rows share: what denser packing could use.
+    pub unused_in_trees: i64,
+}
+
+impl TreeSize {
+    /// Bytes for page headers, cell pointers and the tree itself.
+    pub fn overhead(&self) -> i64 {
+        self.bytes - self.payload - self.unused
+    }
+}
+
+/// All tables and indexes, the largest first. Reads every page of the file: O(file).
+pub fn trees(conn: &mut Conn) -> Result<Vec<TreeSize>> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(Statement::<Trees, 0>::new([]).load(conn)?)
+}
+
+struct Trees;
+
+impl Sql for Trees {
+    // The rows of an interior page of a table are no rows but the way to them. An
+    // overflow page belongs to one row; what is left on it, nothing else can use.
+    const TEXT: &'static str = "SELECT d.name, coalesce(s.type, 'table'), coalesce(s.tbl_name, d.name), \
+        count(*), sum(d.pgsize), \
+        sum(CASE WHEN d.pagetype = 'leaf' OR s.type = 'index' OR s.sql LIKE '%WITHOUT ROWID%' THEN d.ncell ELSE 0 END), \
+        sum(d.payload), sum(d.unused), \
+        sum(CASE WHEN d.pagetype = 'overflow' THEN 0 ELSE d.unused END) \
+        FROM dbstat d LEFT JOIN sqlite_schema s ON s.name = d.name \
+        GROUP BY d.name ORDER BY 5 DESC, d.name";
+}
+
+impl Rows for Trees {
+    type Types = (Text, Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
+}

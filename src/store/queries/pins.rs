@@ -1,0 +1,93 @@
+//! What keeps an arena from being empty.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+
+use crate::error::Result;
+use crate::models::{Arena, ArenaId, MemRamId, StoredObjectId};
+use crate::store::conn::Conn;
+use crate::store::exec::{Rows, Sql, Statement};
+use crate::store::schema::arenas;
+
+/// One object that has bytes in an arena. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Pin {
+    /// The arena.
+    pub arena_id: ArenaId,
+    /// Bytes of the arena.
+    pub max_mem: i64,
+    /// Bytes of content in it, of all its objects.
+    pub mem: i64,
+    /// How many objects have bytes in it: more than are listed, if there is a limit.
+    pub objects: i64,
+    /// Key of the object.
+    pub stored_object_id: StoredObjectId,
+    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
+    pub object_id: String,
+    /// Its names, joined with `, `.
+    pub names: Option<String>,
+    /// Its kind.
+    pub kind: String,
+    /// Bytes of the whole object.
+    pub size: i64,
+    /// Whether an allocation without a name holds it.
+    pub held: bool,
+    /// Ledger entries that it has in the arena.
+    pub pieces: i64,
+    /// Bytes that it has in the arena.
+    pub allocated_mem: i64,
+}
+
+/// Arenas with something in them, and with less than `percent` of their bytes in use:
+/// emptiest first. O(arenas).
+pub fn nearly_empty(conn: &mut Conn, space: MemRamId, percent: i64) -> Result<Vec<Arena>> {
+    Ok(arenas::table
+        .filter(arenas::memram_id.eq(space))
+        .filter(arenas::mem.gt(0))
+        .filter((arenas::mem * 100).lt(arenas::max_mem * percent))
+        .order((arenas::mem, arenas::id))
+        .select(Arena::as_select())
+        .load(conn)?)
+}
+
+/// The objects that have bytes in an arena, those with the most first. O(entries in the arena).
+pub fn of_arena(conn: &mut Conn, arena: &Arena, limit: i64) -> Result<Vec<Pin>> {
+    type Row = (i64, i64, String, Option<String>, String, i64, bool, i64, i64);
+    let Conn::Sqlite(conn) = conn;
+    let statement = Statement::<OfArena, 2>::new([arena.id.0.into(), limit.into()]);
+    let rows: Vec<Row> = statement.load(conn)?;
+    let pin = |(objects, id, object_id, names, kind, size, held, pieces, allocated_mem)| Pin {
+        arena_id: arena.id,
+        max_mem: arena.max_mem,
+        mem: arena.mem,
+        objects,
+        stored_object_id: StoredObjectId(id),
+        object_id,
+        names,
+        kind,
+        size,
+        held,
+        pieces,
+        allocated_mem,
+    };
+    Ok(rows.into_iter().map(pin).collect())
+}
+
+struct OfArena;
+
+impl Sql for OfArena {
+    // CROSS JOIN keeps the order, which each index serves. Names are looked up last, for
+    // the objects within the limit alone.
+    const TEXT: &'static str = "SELECT e.objects, o.id, o.object_id, \
+        (SELECT group_concat(n.name, ', ') FROM names n WHERE n.stored_object_id = o.id), \
+        o.kind, o.size, o.held, e.pieces, e.mem \
+        FROM (SELECT l.stored_object_id AS id, count(*) AS pieces, sum(l.allocated_mem) AS mem, \
+                     count(*) OVER () AS objects \
+              FROM pools p CROSS JOIN blocks b ON b.pool_id = p.id CROSS JOIN ledger l ON l.block_id = b.id \
+              WHERE p.arena_id = ? GROUP BY l.stored_object_id ORDER BY mem DESC, l.stored_object_id LIMIT ?) e \
+        CROSS JOIN stored_objects o ON o.id = e.id ORDER BY e.mem DESC, o.id";
+}
+
+impl Rows for OfArena {
+    type Types = (BigInt, BigInt, Text, Nullable<Text>, Text, BigInt, Bool, BigInt, BigInt);
+}

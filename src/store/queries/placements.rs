@@ -1,0 +1,44 @@
+//! Where every piece of every object is, in an order in which two spaces can be compared.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use crate::error::Result;
+use crate::models::MemRamId;
+use crate::store::conn::Conn;
+use crate::store::exec::{Rows, Sql, Statement};
+
+/// A piece of an object, or an object without any.
+pub struct Placement {
+    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
+    pub object_id: String,
+    /// Bytes of the object.
+    pub size: i64,
+    /// The block that the piece is in, and its bytes.
+    pub piece: Option<(i64, i64)>,
+}
+
+/// The pieces of a space by object id, those of an object front to back. They are read
+/// as they are asked for; the bytes are not read.
+pub fn placements(conn: &mut Conn, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
+    type Row = (String, i64, Option<i64>, Option<i64>);
+    let Conn::Sqlite(conn) = conn;
+    let rows = Statement::<Placements, 1>::new([space.0.into()]).load_iter::<Row, _>(conn)?;
+    Ok(rows.map(|row| {
+        let (object_id, size, block, bytes) = row?;
+        let piece = block.zip(bytes);
+        Ok(Placement { object_id, size, piece })
+    }))
+}
+
+struct Placements;
+
+impl Sql for Placements {
+    // Two indexes give this order: nothing is sorted.
+    const TEXT: &'static str = "SELECT o.object_id, o.size, l.block_id, l.allocated_mem FROM stored_objects o \
+        LEFT JOIN ledger l ON l.stored_object_id = o.id WHERE o.memram_id = ? ORDER BY o.object_id, l.seq";
+}
+
+impl Rows for Placements {
+    type Types = (Text, BigInt, Nullable<BigInt>, Nullable<BigInt>);
+}

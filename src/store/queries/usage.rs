@@ -1,0 +1,46 @@
+//! The view `usage`: every level and size class.
+
+use diesel::prelude::*;
+
+use crate::error::Result;
+use crate::store::conn::Conn;
+
+diesel::table! {
+    usage (space, level, block_size) {
+        space -> Text,
+        level -> Text,
+        block_size -> Nullable<BigInt>,
+        rows -> BigInt,
+        max_mem -> BigInt,
+        reserved -> BigInt,
+        mem -> BigInt,
+    }
+}
+
+/// A row of the view `usage`: how much of a level there is, and how much of that is used.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = usage)]
+pub struct LevelUsage {
+    /// The name of the space.
+    pub space: String,
+    /// `space`, `arenas`, `pools` or `blocks`.
+    pub level: String,
+    /// The size class of pools and blocks, by the bytes of a block.
+    pub block_size: Option<i64>,
+    /// How many there are.
+    pub rows: i64,
+    /// Bytes of all of them together.
+    pub max_mem: i64,
+    /// Bytes of those that the level below takes.
+    pub reserved: i64,
+    /// Bytes of content.
+    pub mem: i64,
+}
+
+/// The levels and classes of a space. O(classes).
+pub fn levels(conn: &mut Conn, space: &str) -> Result<Vec<LevelUsage>> {
+    Ok(usage::table
+        .filter(usage::space.eq(space))
+        .select(LevelUsage::as_select())
+        .load(conn)?)
+}

@@ -1,0 +1,41 @@
+//! A transaction that is never committed.
+
+use super::conn::Conn;
+use super::tx::WriteTx;
+use super::writer::Writer;
+use crate::error::Result;
+
+/// Units of work that are done to see what comes of them, and undone when this is
+/// dropped, also by a panic; see [`super::Group::rehearse`].
+///
+/// Each unit is flushed before the next begins, as a commit would: the pages of the
+/// file are then the ones that the same units in transactions of their own would leave.
+pub(crate) struct Rehearsal<'w> {
+    writer: &'w mut Writer,
+}
+
+impl<'w> Rehearsal<'w> {
+    pub(super) fn new(writer: &'w mut Writer) -> Self {
+        Self { writer }
+    }
+
+    /// Runs the next unit.
+    pub fn unit<R>(&mut self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        self.writer.begin()?;
+        let result = work(&mut WriteTx::new(self.writer))?;
+        self.writer.keep()?;
+        Ok(result)
+    }
+
+    /// The connection, on which everything so far is written and nothing committed.
+    pub fn conn(&mut self) -> Result<&mut Conn> {
+        self.writer.flush()?;
+        Ok(&mut self.writer.conn)
+    }
+}
+
+impl Drop for Rehearsal<'_> {
+    fn drop(&mut self) {
+        self.writer.abandon();
+    }
+}

@@ -1,0 +1,109 @@
+//! A heap file that is removed, replaced or cut while it is open.
+
+use std::path::Path;
+
+use crate::common::{Heap, assert_balanced, content, quick};
+use heapledger::{Error, Hold, MemManager};
+
+/// A heap with one object, and a way to break its file.
+fn heap() -> Heap {
+    let heap = Heap::new();
+    heap.store_bytes(&content(1, 5000), Hold::Name("kept")).unwrap();
+    heap
+}
+
+/// Writing must not be acknowledged into a file that nobody will ever see again.
+fn assert_refused(memory: &MemManager) {
+    let error = memory.allocate("into the void").unwrap_err();
+    assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
+    assert!(error.to_string().contains("open it again"), "{error}");
+    let error = memory
+        .batch(|batch| batch.bind("kept", &heapledger::ObjectId::of_bytes(b"x")))
+        .unwrap_err();
+    assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
+    let error = memory.collect_garbage().unwrap_err();
+    assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
+}
+
+fn with_log(path: &Path, step: impl Fn(&Path)) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        if Path::new(&file).exists() {
+            step(Path::new(&file));
+        }
+    }
+}
+
+#[test]
+fn a_file_that_was_removed_takes_no_more_writes() {
+    for whole in [false, true] {
+        let heap = heap();
+        if whole {
+            with_log(heap.path(), |file| std::fs::remove_file(file).unwrap());
+        } else {
+            std::fs::remove_file(heap.path()).unwrap();
+        }
+        assert_refused(&heap);
+    }
+}
+
+#[test]
+fn a_file_that_was_moved_away_takes_no_more_writes_and_is_whole() {
+    let heap = heap();
+    let away = heap.path().with_file_name("away.db");
+    std::fs::rename(heap.path(), &away).unwrap();
+    assert_refused(&heap);
+    std::fs::rename(&away, heap.path()).unwrap();
+    heap.allocate("it is back").unwrap();
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_file_that_was_replaced_is_neither_written_nor_read_as_the_old_one() {
+    let heap = heap();
+    let other = Heap::new();
+    other.store_bytes(&content(2, 700), Hold::Name("other")).unwrap();
+    let other_path = other.path().to_owned();
+    let dir = other.close();
+    std::fs::rename(&other_path, heap.path()).unwrap();
+    assert_refused(&heap);
+    // Readers see the old file or an error, never the new one as if it were the old.
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let memory = heap.clone();
+            scope.spawn(move || match memory.resolve("other") {
+                Ok(found) => assert_eq!(found, None),
+                Err(error) => assert!(matches!(error, Error::FileChanged { .. }), "{error:?}"),
+            });
+        }
+    });
+    drop(dir);
+}
+
+#[test]
+fn a_file_that_was_cut_while_it_was_open_gives_an_error_and_no_lie() {
+    for len in [0, 100, 4096, 40_000] {
+        let heap = heap();
+        crate::common::sql(heap.path())
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .unwrap();
+        let path = heap.path().to_owned();
+        let dir = heap.close();
+        let memory = quick().open(&path).unwrap();
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(len)
+            .unwrap();
+        let id = heapledger::ObjectId::of_bytes(&content(1, 5000));
+        match memory.get_bytes(&id) {
+            Ok(bytes) => assert_eq!(bytes, content(1, 5000)),
+            Err(error) => assert!(!matches!(error, Error::NotStored { .. }), "{error}"),
+        }
+        let whole = memory.check().is_ok_and(|found| found.is_empty());
+        assert!(!whole, "a file of {len} bytes is found to be whole");
+        drop(dir);
+    }
+}

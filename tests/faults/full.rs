@@ -1,0 +1,250 @@
+//! A full disk: a small file system in memory, with ballast.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::common::{KIB, MIB, assert_balanced, content, quick};
+use crate::harness::{again_with_mounts, given, possible};
+use crate::rows;
+use heapledger::{Error, Hold, MemManager, ObjectId};
+use tempfile::tempdir;
+
+const PAGE: u64 = 4 * KIB;
+const DISK: u64 = 32 * MIB;
+
+fn on_a_small_disk(test: &str) {
+    let dir = tempdir().unwrap();
+    let mount = format!("mount -t tmpfs -o size={DISK} none '{}'", dir.path().display());
+    if !possible(
+        "a small file system",
+        &format!("unshare --mount --propagation private bash -c \"{mount}\""),
+    ) {
+        return;
+    }
+    let status = again_with_mounts(&mount, test)
+        .env("HEAPLEDGER_DISK", dir.path())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// A file that takes all room but `left` bytes.
+fn fill(disk: &Path, left: u64) {
+    let ballast = disk.join("ballast");
+    let file = File::create(&ballast).unwrap();
+    let full = std::io::copy(&mut std::io::repeat(1).take(2 * DISK), &mut &file);
+    assert!(full.is_err(), "the disk has no end");
+    let len = file.metadata().unwrap().len();
+    file.set_len((len - left.min(len)) / PAGE * PAGE).unwrap();
+}
+
+fn empty(disk: &Path) {
+    std::fs::remove_file(disk.join("ballast")).unwrap();
+}
+
+fn assert_full(error: &Error) {
+    let said = error.to_string();
+    assert!(matches!(error, Error::DiskFull { .. }), "{error:?}");
+    assert!(said.contains("full") && said.contains("room"), "{said}");
+}
+
+#[test]
+fn each_write_of_an_allocation_finds_the_disk_full() {
+    on_a_small_disk("full::allocations");
+}
+
+#[test]
+#[ignore = "what runs on a disk of its own"]
+fn allocations() {
+    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    let disk = Path::new(&disk);
+    let mut faults = 0;
+    let ways: [fn(&MemManager) -> heapledger::Result<ObjectId>; 3] = [
+        |memory| Ok(memory.store_bytes(&content(1, 150 * KIB), Hold::Name("big"))?.id),
+        |memory| {
+            memory.batch(|batch| {
+                (0..60)
+                    .try_fold(None, |_, i| batch.allocate_bytes(&content(i, 900)).map(Some))?
+                    .ok_or(Error::ReadOnly)
+            })
+        },
+        |memory| memory.allocate_from(content(2, 1500 * KIB).as_slice()),
+    ];
+    for way in ways {
+        // A heap of its own each time: its log starts empty.
+        let path = disk.join("heap.db");
+        let memory = quick().open(&path).unwrap();
+        memory.store_bytes(&content(77, 20 * KIB), Hold::Name("kept")).unwrap();
+        let before = rows(&memory);
+        let mut left = 0;
+        loop {
+            fill(disk, left);
+            match way(&memory) {
+                Ok(_) => break,
+                Err(Error::Io { what, source }) => {
+                    assert!(
+                        what.contains("spooled") && source.kind() == std::io::ErrorKind::StorageFull,
+                        "{what}"
+                    );
+                }
+                Err(error) => assert_full(&error),
+            }
+            assert_eq!(rows(&memory), before, "with {left} bytes left");
+            faults += 1;
+            // The rows can be read and the books balance while the disk is full.
+            if faults % 10 == 0 {
+                assert_balanced(&memory);
+            }
+            empty(disk);
+            left += PAGE;
+        }
+        empty(disk);
+        assert_balanced(&memory);
+        drop(memory);
+        for file in ["heap.db", "heap.db-wal", "heap.db-shm"] {
+            let _ = std::fs::remove_file(disk.join(file));
+        }
+    }
+    assert!(faults > 50, "{faults}");
+    println!("{faults} writes found the disk full, nothing changed");
+}
+
+#[test]
+fn a_batch_that_ignores_a_full_disk_is_whole_or_nothing() {
+    on_a_small_disk("full::ignoring");
+}
+
+#[test]
+#[ignore = "what runs on a disk of its own"]
+fn ignoring() {
+    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    let disk = Path::new(&disk);
+    let memory = quick().open(disk.join("heap.db")).unwrap();
+    for round in 0..60 {
+        let before = rows(&memory);
+        fill(disk, round * 8 * PAGE);
+        let done = memory.batch(|batch| {
+            let puts = (0..80).map(|i| content(100 * round + i, if i % 4 == 3 { 600 } else { 9 * KIB }));
+            let stored: Vec<_> = puts.filter_map(|bytes| batch.allocate_bytes(&bytes).ok()).collect();
+            // Room again, too late for what was refused.
+            std::fs::remove_file(disk.join("ballast")).unwrap();
+            Ok(stored)
+        });
+        match done {
+            Ok(stored) => assert!(stored.iter().all(|id| memory.contains(id).unwrap())),
+            Err(_) => assert_eq!(rows(&memory), before, "round {round}"),
+        }
+        assert_balanced(&memory);
+        for object in memory.objects().collect::<Vec<_>>() {
+            memory.free(&object.unwrap().object_id.parse().unwrap()).unwrap();
+        }
+        memory.collect_garbage().unwrap();
+    }
+}
+
+#[test]
+fn writers_that_share_a_commit_on_a_full_disk_each_know_what_became_of_them() {
+    on_a_small_disk("full::writers");
+}
+
+#[test]
+#[ignore = "what runs on a disk of its own"]
+fn writers() {
+    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    let disk = Path::new(&disk);
+    let memory = quick().open(disk.join("heap.db")).unwrap();
+    let (mut stored, mut refused) = (Vec::new(), Vec::new());
+    for round in 0..40 {
+        fill(disk, (round % 10) * 8 * PAGE);
+        std::thread::scope(|scope| {
+            let put = |thread: u64| {
+                let memory = &memory;
+                move || {
+                    let bytes = content(round * 100 + thread, 30 * KIB);
+                    (memory.allocate_bytes(&bytes), bytes)
+                }
+            };
+            let threads: Vec<_> = (0..8).map(|thread| scope.spawn(put(thread))).collect();
+            for thread in threads {
+                let (result, bytes) = thread.join().unwrap();
+                match result {
+                    Ok(_) => stored.push(bytes),
+                    Err(error) => {
+                        assert!(error.to_string().contains("full"), "{error}");
+                        refused.push(bytes);
+                    }
+                }
+            }
+        });
+        empty(disk);
+        assert_balanced(&memory);
+    }
+    for bytes in &stored {
+        assert_eq!(memory.get_bytes(&ObjectId::of_bytes(bytes)).unwrap(), *bytes);
+    }
+    for bytes in &refused {
+        assert!(!memory.contains(&ObjectId::of_bytes(bytes)).unwrap());
+    }
+    assert_eq!(memory.objects().count(), stored.len());
+    assert!(!stored.is_empty() && !refused.is_empty());
+    println!("{} stored, {} refused, none in doubt", stored.len(), refused.len());
+}
+
+#[test]
+fn a_heap_that_does_not_fit_is_not_made() {
+    on_a_small_disk("full::making");
+}
+
+#[test]
+#[ignore = "what runs on a disk of its own"]
+fn making() {
+    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    let disk = Path::new(&disk);
+    let path = disk.join("heap.db");
+    for left in (0..100).map(|pages| pages * PAGE) {
+        fill(disk, left);
+        if let Ok(memory) = quick().open(&path) {
+            println!("a heap is made in {left} bytes");
+            empty(disk);
+            assert_balanced(&memory);
+            return;
+        }
+        empty(disk);
+        let mut files: Vec<_> = std::fs::read_dir(disk)
+            .unwrap()
+            .map(|file| file.unwrap().file_name())
+            .collect();
+        // The file may be there whole, when only its space did not fit.
+        files.retain(|name| !name.to_str().unwrap().starts_with("heap.db"));
+        assert!(files.is_empty(), "{files:?} left with {left} bytes");
+    }
+    panic!("a heap of more than 400 KiB");
+}
+
+#[test]
+fn collecting_on_a_full_disk_leaves_the_books_in_balance() {
+    on_a_small_disk("full::collecting");
+}
+
+#[test]
+#[ignore = "what runs on a disk of its own"]
+fn collecting() {
+    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    let disk = Path::new(&disk);
+    let memory = quick().open(disk.join("heap.db")).unwrap();
+    for left in (0..40).map(|pages| pages * PAGE) {
+        let ids: Vec<_> = (0..30)
+            .map(|i| memory.allocate_bytes(&content(i, 9 * KIB)).unwrap())
+            .collect();
+        for id in ids {
+            memory.free(&id).unwrap();
+        }
+        fill(disk, left);
+        if let Err(error) = memory.collect_garbage() {
+            assert_full(&error);
+        }
+        empty(disk);
+        assert_balanced(&memory);
+    }
+}

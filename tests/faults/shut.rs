@@ -1,0 +1,269 @@
+//! Files and folders that may not be read or written. Root may do everything, so the
+//! other side of these tests runs as nobody.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::{assert_balanced, content, quick, sql};
+use crate::harness::{Talk, again, again_through, again_with_mounts, given, listen, possible, say};
+use heapledger::{Error, Hold, MemManager, Result};
+use tempfile::{TempDir, tempdir};
+
+const AS_NOBODY: &str = "[ \"$(id -u)\" != 0 ] || set -- setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"; \
+                         exec \"$@\"";
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// A heap in a folder that everybody may enter.
+fn heap() -> (TempDir, std::path::PathBuf) {
+    let dir = tempdir().unwrap();
+    mode(dir.path(), 0o755);
+    let path = dir.path().join("heap.db");
+    quick()
+        .open(&path)
+        .unwrap()
+        .store_bytes(&content(1, 9000), Hold::Name("kept"))
+        .unwrap();
+    (dir, path)
+}
+
+/// What nobody gets when it opens the file, reads `kept`, and stores.
+fn as_nobody(path: &Path, read_only: bool) -> Option<String> {
+    let as_nobody = AS_NOBODY.replace("\"$@\"; exec", "true; exec");
+    if !possible(
+        "another user",
+        &format!("set -- true; {}", as_nobody.replace("exec \"$@\"", "\"$@\"")),
+    ) {
+        return None;
+    }
+    let mut command = again_through(AS_NOBODY, "shut::visitor");
+    command
+        .env("HEAPLEDGER_PATH", path)
+        .env("HEAPLEDGER_READ_ONLY", if read_only { "1" } else { "0" });
+    Some(Talk::start(command).hear("found").expect("the visitor fell over"))
+}
+
+#[test]
+#[ignore = "what runs as nobody"]
+fn visitor() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    let read_only = given("HEAPLEDGER_READ_ONLY").as_deref() == Some("1");
+    say(&format!(
+        "found {}",
+        visit(Path::new(&path), read_only).unwrap_or_else(|error| format!("{error:?} | {error}"))
+    ));
+}
+
+fn visit(path: &Path, read_only: bool) -> Result<String> {
+    let memory = quick().read_only(read_only).open(path)?;
+    if let Some(id) = memory.resolve("kept")? {
+        assert_eq!(memory.get_bytes(&id)?, content(1, 9000));
+    }
+    assert!(memory.check()?.is_empty());
+    let objects = memory.objects().count();
+    let stored = memory
+        .allocate("from nobody")
+        .map_or_else(|error| error.to_string(), |_| "stored".into());
+    Ok(format!("{objects} objects, then {stored}"))
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_refused_with_the_reason() {
+    let (dir, path) = heap();
+    mode(&path, 0o600);
+    for read_only in [true, false] {
+        let Some(found) = as_nobody(&path, read_only) else {
+            return;
+        };
+        assert!(
+            found.starts_with("Io") && found.contains("cannot be read: Permission denied"),
+            "{found}"
+        );
+    }
+    mode(&path, 0o644);
+    mode(dir.path(), 0o700);
+    let found = as_nobody(&path, true).unwrap();
+    assert!(
+        found.starts_with("Io") && found.contains("Permission denied"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_file_that_may_not_be_written_is_read_and_says_so_when_it_is_to_be_written() {
+    let (_dir, path) = heap();
+    mode(&path, 0o644);
+    let Some(found) = as_nobody(&path, true) else { return };
+    assert_eq!(found, format!("1 objects, then {}", Error::ReadOnly));
+    let found = as_nobody(&path, false).unwrap();
+    let refused = found.starts_with("LogUnreadable") || found.contains("cannot be written");
+    assert!(refused, "{found}");
+    assert_balanced(&quick().open(&path).unwrap());
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_takes_no_new_heap() {
+    let (dir, _) = heap();
+    let Some(found) = as_nobody(&dir.path().join("new.db"), false) else {
+        return;
+    };
+    assert!(
+        found.starts_with("Io") && found.contains("cannot be created: Permission denied"),
+        "{found}"
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+#[ignore = "the process that dies with its log unwritten"]
+fn dies() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    let memory = quick().open(path).unwrap();
+    memory.allocate("only in the log").unwrap();
+    say("done");
+    listen();
+}
+
+fn crash(path: &Path) {
+    let mut command = again("shut::dies");
+    command.env("HEAPLEDGER_PATH", path);
+    let mut child = Talk::start(command);
+    child.hear("done").unwrap();
+    child.kill();
+}
+
+#[test]
+fn the_log_of_a_crash_is_read_where_it_may_not_be_written() {
+    let (dir, path) = heap();
+    crash(&path);
+    for file in ["heap.db", "heap.db-wal", "heap.db-shm"] {
+        mode(&dir.path().join(file), 0o644);
+    }
+    let Some(found) = as_nobody(&path, true) else { return };
+    assert!(found.starts_with("2 objects"), "{found}");
+    // Without the index of the log nobody can know what of it holds.
+    std::fs::remove_file(dir.path().join("heap.db-shm")).unwrap();
+    let found = as_nobody(&path, true).unwrap();
+    assert!(
+        found.starts_with("2 objects") || found.starts_with("LogUnreadable"),
+        "{found}"
+    );
+    // Whoever may write recovers it.
+    let memory = quick().open(&path).unwrap();
+    assert_eq!(memory.objects().count(), 2);
+    assert_balanced(&memory);
+}
+
+#[test]
+fn the_log_of_a_crash_is_read_by_a_reader_that_may_write() {
+    let (_dir, path) = heap();
+    crash(&path);
+    let memory = quick().read_only(true).open(&path).unwrap();
+    assert_eq!(memory.objects().count(), 2);
+    assert_balanced(&memory);
+}
+
+#[test]
+#[ignore = "what runs on a file system that is read-only"]
+fn on_read_only_disk() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    for read_only in [true, false] {
+        let found = visit(Path::new(&path), read_only).unwrap_or_else(|error| format!("{error:?} | {error}"));
+        say(&format!("found {found}"));
+    }
+}
+
+#[test]
+fn a_heap_on_a_read_only_disk_is_read() {
+    for crashed in [false, true] {
+        let (dir, path) = heap();
+        if crashed {
+            crash(&path);
+        }
+        let dir = dir.path().display();
+        let mount = format!("mount --bind '{dir}' '{dir}'; mount -o remount,bind,ro '{dir}'");
+        if !possible(
+            "a read-only mount",
+            &format!("unshare --mount --propagation private bash -ec \"{mount}\""),
+        ) {
+            return;
+        }
+        let mut command = again_with_mounts(&mount, "shut::on_read_only_disk");
+        command.env("HEAPLEDGER_PATH", &path);
+        let mut child = Talk::start(command);
+        let found = child.hear("found").unwrap();
+        assert_eq!(
+            found,
+            format!("{} objects, then {}", 1 + u8::from(crashed), Error::ReadOnly)
+        );
+        let found = child.hear("found").unwrap();
+        let refused = found.starts_with("LogUnreadable") || found.contains("cannot be written");
+        assert!(refused, "{found}");
+    }
+}
+
+/// Nobody may read a heap that its owner goes on writing: it sees a whole state each time.
+#[test]
+fn a_reader_that_may_not_write_sees_whole_states_of_a_heap_in_use() {
+    let (_dir, path) = heap();
+    mode(&path, 0o644);
+    if !possible("another user", "setpriv --version") {
+        return;
+    }
+    let mut command = again_through(AS_NOBODY, "shut::watcher");
+    command.env("HEAPLEDGER_PATH", &path);
+    let mut watcher = Talk::start(command);
+    watcher.hear("open").unwrap();
+    for round in 0..30 {
+        let memory = quick().open(&path).unwrap();
+        memory
+            .batch(|batch| (0..50).try_for_each(|i| batch.allocate_bytes(&content(round * 50 + i, 500)).map(drop)))
+            .unwrap();
+        sql(&path)
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .unwrap();
+        drop(memory);
+        watcher.say("look");
+        let found = watcher.hear("found").unwrap();
+        assert!(!found.contains("DAMAGED"), "after round {round}: {found}");
+    }
+}
+
+#[test]
+#[ignore = "what runs as nobody"]
+fn watcher() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    let memory = MemManager::options().read_only(true).open(path).unwrap();
+    memory.check().unwrap();
+    say("open");
+    while listen().is_some() {
+        let seen = match memory.check() {
+            Ok(found) if found.is_empty() => format!("{} objects", memory.objects().count()),
+            Ok(found) => format!("DAMAGED {}", found[0]),
+            Err(error @ Error::Damaged { .. }) => format!("DAMAGED {error}"),
+            Err(error) => format!("{error:?}"),
+        };
+        say(&format!("found {seen}"));
+    }
+}
+
+#[test]
+fn an_immutable_file_is_read() {
+    let (dir, path) = heap();
+    let quoted = format!("'{}'", path.display());
+    if !possible("chattr +i", &format!("chattr +i {quoted}")) {
+        return;
+    }
+    let read = quick()
+        .read_only(true)
+        .open(&path)
+        .map(|memory| memory.objects().count());
+    let write = quick().open(&path).and_then(|memory| memory.allocate("more"));
+    assert!(Command::new("chattr").arg("-i").arg(&path).status().unwrap().success());
+    assert_eq!(read.unwrap(), 1);
+    assert!(matches!(write, Err(Error::NotWritable { .. })), "{write:?}");
+    drop(dir);
+}

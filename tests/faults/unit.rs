@@ -1,0 +1,193 @@
+//! Sources and closures that fail half-way, and clocks.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, sql};
+use crate::rows;
+use heapledger::{Error, Geometry, Hold, ObjectId};
+
+/// A source that fails after so many bytes.
+struct FailsAfter {
+    bytes: u64,
+    how: fn() -> io::Result<usize>,
+}
+
+impl Read for FailsAfter {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.bytes == 0 {
+            return (self.how)();
+        }
+        let count = buffer.len().min(self.bytes as usize).min(4096);
+        buffer[..count].fill(7);
+        self.bytes -= count as u64;
+        Ok(count)
+    }
+}
+
+/// A heap with something in it.
+fn heap() -> Heap {
+    let heap = Heap::of(8 * MIB, Geometry::standard());
+    let id = heap.allocate_bytes(&content(1, 3 * KIB)).unwrap();
+    heap.bind("kept", &id).unwrap();
+    heap
+}
+
+#[test]
+fn a_source_that_fails_half_way_stores_nothing() {
+    let heap = heap();
+    let before = rows(&heap);
+    // In memory, at the edge of what is spooled to a file, and beyond it.
+    for bytes in [0, 1, 5_000, MIB, 3 * MIB] {
+        let how = || Err(io::Error::new(io::ErrorKind::ConnectionReset, "the line went dead"));
+        let error = heap
+            .store_from(FailsAfter { bytes, how }, Hold::Name("half"))
+            .unwrap_err();
+        assert!(matches!(&error, Error::Io { source, .. } if source.kind() == io::ErrorKind::ConnectionReset));
+        assert!(error.to_string().contains("the line went dead"), "{error}");
+        assert_eq!(rows(&heap), before);
+    }
+    assert_eq!(
+        std::fs::read_dir(heap.path().parent().unwrap()).unwrap().count(),
+        3,
+        "a spool file is left"
+    );
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_source_that_panics_half_way_stores_nothing() {
+    let heap = heap();
+    let before = rows(&heap);
+    let how = || panic!("the source gave up");
+    let source = FailsAfter { bytes: 3 * MIB, how };
+    assert!(catch_unwind(AssertUnwindSafe(|| heap.allocate_from(source))).is_err());
+    assert_eq!(rows(&heap), before);
+    heap.allocate("and on").unwrap();
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_stored_stores_nothing() {
+    let heap = heap();
+    let before = rows(&heap);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&content(3, 2 * MIB)).unwrap();
+    file.rewind().unwrap();
+    std::thread::scope(|scope| {
+        let mut other = file.try_clone().unwrap();
+        // The writer's turn is taken until the file has been read once and changed.
+        let (started, begin) = std::sync::mpsc::channel();
+        let (changed, go_on) = std::sync::mpsc::channel::<()>();
+        let memory = heap.clone();
+        scope.spawn(move || {
+            memory
+                .batch(|_| {
+                    started.send(()).unwrap();
+                    let _ = go_on.recv();
+                    Ok(())
+                })
+                .unwrap();
+        });
+        begin.recv().unwrap();
+        scope.spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            cut(&mut other);
+            drop(changed);
+        });
+        let error = heap.store_file(&mut file, Hold::Name("moving")).unwrap_err();
+        assert!(matches!(error, Error::Io { .. }), "{error}");
+        assert!(error.to_string().contains("changed while it was read"), "{error}");
+    });
+    assert_eq!(rows(&heap), before);
+    assert_balanced(&heap);
+}
+
+fn cut(file: &mut File) {
+    file.set_len(MIB).unwrap();
+}
+
+#[test]
+fn a_panic_in_a_batch_leaves_no_trace_wherever_it_is() {
+    let heap = heap();
+    let before = rows(&heap);
+    for steps in 0..6 {
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            heap.batch(|batch| {
+                for step in 0..steps {
+                    let id = batch.allocate_bytes(&content(100 + step, 50 * KIB))?;
+                    batch.bind("kept", &id)?;
+                    if step == 3 {
+                        batch.unbind("kept")?;
+                        batch.free(&id)?;
+                    }
+                }
+                panic!("after {steps} steps");
+                #[allow(unreachable_code)]
+                Ok(())
+            })
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(rows(&heap), before, "after {steps} steps");
+    }
+    heap.allocate("and on").unwrap();
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_panic_beside_other_writers_harms_none_of_them() {
+    let heap = heap();
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            let memory = heap.clone();
+            scope.spawn(move || {
+                for round in 0..30 {
+                    let bytes = content(1000 * thread + round, 200);
+                    let put = || {
+                        memory.batch(|batch| {
+                            let id = batch.allocate_bytes(&bytes)?;
+                            assert!(thread % 2 == 0, "an odd thread");
+                            Ok(id)
+                        })
+                    };
+                    match catch_unwind(AssertUnwindSafe(put)) {
+                        Ok(id) => assert_eq!(memory.get_bytes(&id.unwrap()).unwrap(), bytes),
+                        Err(_) => assert!(!memory.contains(&ObjectId::of_bytes(&bytes)).unwrap()),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(heap.objects().count(), 1 + 3 * 30);
+    assert_balanced(&heap);
+}
+
+/// The clock was an hour, or an age, ahead when the rows were written.
+#[test]
+fn a_clock_that_goes_backwards_changes_nothing_but_times() {
+    for ahead in [3_600_000_000_i64, 4_000_000_000_000_000] {
+        let heap = heap();
+        for table in ["memram", "stored_objects"] {
+            sql(heap.path())
+                .execute(&format!("UPDATE {table} SET created_at = created_at + {ahead}"), [])
+                .unwrap();
+        }
+        sql(heap.path())
+            .execute(&format!("UPDATE names SET bound_at = bound_at + {ahead}"), [])
+            .unwrap();
+        let heap = heap.open_again();
+        let id = heap.allocate("later, by a clock that says earlier").unwrap();
+        heap.bind("kept", &id).unwrap();
+        let objects: Vec<_> = heap.objects().map(Result::unwrap).collect();
+        assert_eq!(
+            objects.last().unwrap().object_id,
+            id.to_hex(),
+            "the order is that of storing"
+        );
+        heap.unbind("kept").unwrap();
+        heap.free(&id).unwrap();
+        heap.collect_garbage().unwrap();
+        assert_balanced(&heap);
+    }
+}

@@ -1,0 +1,84 @@
+//! Other people's SQL: reading is free, and what would go past the triggers is refused.
+
+mod common;
+
+use common::{Heap, assert_balanced, content, number};
+use heapledger::Hold;
+use rusqlite::Connection;
+
+fn heap() -> Heap {
+    let heap = Heap::new();
+    heap.store_bytes(&content(1, 1500), Hold::Name("it")).unwrap();
+    heap.allocate("text").unwrap();
+    heap
+}
+
+#[test]
+fn a_statement_of_another_tool_that_changes_the_heap_is_refused() {
+    let heap = heap();
+    let other = Connection::open(heap.path()).unwrap();
+    for statement in [
+        "UPDATE memram SET max_mem = max_mem * 2",
+        "UPDATE ledger SET data = zeroblob(allocated_mem)",
+        "UPDATE stored_objects SET held = 1",
+        "UPDATE names SET name = 'other'",
+        "UPDATE pools SET mem = 0",
+        "UPDATE events SET at = 0",
+        "DELETE FROM names",
+        "DELETE FROM stored_objects WHERE held = 1",
+        "DELETE FROM ledger",
+        "DELETE FROM blocks",
+        "DELETE FROM arenas",
+        "DELETE FROM events",
+        "INSERT INTO arenas (memram_id, max_mem) VALUES (1, 262144)",
+        "INSERT INTO memram (name, max_mem, arena_size, max_pieces, created_at) VALUES ('x', 1, 1, 1, 0)",
+        "REPLACE INTO sequences (name, last_id) VALUES ('ledger', 0)",
+    ] {
+        let refused = other.execute_batch(statement).unwrap_err().to_string();
+        assert!(refused.contains("only_heapledger_may_write"), "{statement}: {refused}");
+    }
+    assert_balanced(&heap);
+}
+
+/// These are not guarded, because a guard would cost every allocation.
+#[test]
+fn what_others_can_write_shows_in_a_quick_check() {
+    for statement in [
+        "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
+        "INSERT INTO blocks (memram_id, arena_id, pool_id, block_size, max_mem) SELECT 1, arena_id, id, 512, 512 FROM pools LIMIT 1",
+        "INSERT INTO ledger (stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, data)
+         SELECT stored_object_id, 9, arena_id, pool_id, block_id, 1, x'00' FROM ledger WHERE id = 1",
+        "INSERT INTO stored_objects (memram_id, object_id, kind, size, held, created_at)
+         SELECT 1, replace(hex(zeroblob(32)), 'A', 'b'), 'bytes', 0, 1, 0",
+    ] {
+        let heap = heap();
+        Connection::open(heap.path()).unwrap().execute_batch(statement).unwrap();
+        let sql = heap.sql();
+        assert!(number(&sql, "SELECT count(*) FROM violations") > 0, "{statement}");
+    }
+}
+
+#[test]
+fn reading_and_sqlites_own_checks_and_other_tables_are_free() {
+    let heap = heap();
+    let other = Connection::open(heap.path()).unwrap();
+    for table in [
+        "objects",
+        "block_map",
+        "usage",
+        "trial_balance",
+        "violations",
+        "ledger",
+        "names",
+    ] {
+        other
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |_| Ok(()))
+            .unwrap();
+    }
+    let ok: String = other.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(ok, "ok");
+    other
+        .execute_batch("CREATE TABLE mine (id INTEGER); INSERT INTO mine VALUES (1); VACUUM")
+        .unwrap();
+    assert_balanced(&heap);
+}

@@ -1,0 +1,179 @@
+//! Rows that lie: every number in every table, one after the other.
+
+use std::panic::catch_unwind;
+use std::path::Path;
+
+use crate::common::{number, sql, texts};
+use crate::harness::say;
+use crate::survey::survey;
+use crate::{bounded, is_bounded, specimen};
+use rusqlite::Connection;
+
+const LIES: [i64; 7] = [i64::MIN, -1, 0, 1, 1_000_000_007, i64::MAX - 1, i64::MAX];
+
+/// Statements that no CHECK and no foreign key let through otherwise.
+fn lie(path: &Path, statements: &str) -> rusqlite::Result<()> {
+    let sql = sql(path);
+    sql.execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; BEGIN")?;
+    sql.execute_batch(statements)?;
+    sql.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
+}
+
+fn tables(sql: &Connection) -> Vec<String> {
+    texts(
+        sql,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_\\_%' ESCAPE '\\' ORDER BY name",
+    )
+}
+
+fn columns(sql: &Connection, table: &str, of: &str) -> Vec<String> {
+    texts(
+        sql,
+        &format!("SELECT name FROM pragma_table_info('{table}') WHERE type = '{of}'"),
+    )
+}
+
+/// Looks at a copy of the specimen with `statements` done to it, if they can be done.
+/// Returns whether it went without a panic.
+fn look(specimen: &[u8], path: &Path, statements: &str) -> bool {
+    for beside in ["-wal", "-shm"] {
+        let mut beside_it = path.as_os_str().to_owned();
+        beside_it.push(beside);
+        let _ = std::fs::remove_file(beside_it);
+    }
+    std::fs::write(path, specimen).unwrap();
+    if lie(path, statements).is_err() {
+        return true;
+    }
+    say(&format!("look {statements}"));
+    catch_unwind(|| survey(path)).is_ok()
+}
+
+fn looks(statements: impl FnOnce(&Connection) -> Vec<String>) {
+    let (_dir, path) = specimen();
+    let all = statements(&sql(&path));
+    let specimen = std::fs::read(&path).unwrap();
+    // One after the other, so that one run shows all that is wrong.
+    let bad: Vec<_> = all
+        .into_iter()
+        .filter(|statements| !look(&specimen, &path, statements))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn a_number_that_lies_is_looked_at_without_harm() {
+    bounded("lies::numbers");
+}
+
+#[test]
+#[ignore = "what runs in a process of its own"]
+fn numbers() {
+    if !is_bounded() {
+        return;
+    }
+    looks(|sql| {
+        let mut all = Vec::new();
+        for table in tables(sql) {
+            for column in columns(sql, &table, "INTEGER") {
+                for value in LIES {
+                    let one = format!("WHERE \"{column}\" = (SELECT max(\"{column}\") FROM \"{table}\")");
+                    // All rows where they may be equal, else one.
+                    let of = if number(sql, &format!("SELECT count(*) FROM \"{table}\"")) > 1 && value % 2 == 0 {
+                        one
+                    } else {
+                        String::new()
+                    };
+                    all.push(format!("UPDATE OR IGNORE \"{table}\" SET \"{column}\" = {value} {of}"));
+                }
+            }
+        }
+        all
+    });
+}
+
+#[test]
+fn texts_and_bytes_that_lie_are_looked_at_without_harm() {
+    bounded("lies::texts_and_bytes");
+}
+
+#[test]
+#[ignore = "what runs in a process of its own"]
+fn texts_and_bytes() {
+    if !is_bounded() {
+        return;
+    }
+    looks(|sql| {
+        let mut all = Vec::new();
+        for table in tables(sql) {
+            for column in columns(sql, &table, "TEXT") {
+                for value in [
+                    "''",
+                    "'x'",
+                    "'\u{1b}[2J'",
+                    "printf('%.*c', 1000000, 'x')",
+                    "CAST(x'ff00fe' AS TEXT)",
+                ] {
+                    all.push(format!("UPDATE OR IGNORE \"{table}\" SET \"{column}\" = {value}"));
+                }
+            }
+        }
+        for value in ["x''", "x'00'", "zeroblob(50000000)"] {
+            all.push(format!("UPDATE ledger SET data = {value} WHERE id % 3 = 0"));
+        }
+        all.extend(
+            ["bytes", "str", "int", "float", "bool", "none", "json"]
+                .map(|kind| format!("UPDATE stored_objects SET kind = '{kind}'")),
+        );
+        all
+    });
+}
+
+#[test]
+fn parents_in_circles_and_rows_without_end_are_looked_at_without_harm() {
+    bounded("lies::structures");
+}
+
+#[test]
+#[ignore = "what runs in a process of its own"]
+fn structures() {
+    if !is_bounded() {
+        return;
+    }
+    looks(|_| {
+        [
+            // Parents that do not exist, and children that share one.
+            "UPDATE blocks SET pool_id = id; UPDATE pools SET arena_id = id; UPDATE arenas SET memram_id = id",
+            "UPDATE blocks SET pool_id = 999999; UPDATE pools SET arena_id = 888888",
+            "UPDATE ledger SET block_id = (SELECT max(id) FROM blocks)",
+            "UPDATE ledger SET arena_id = pool_id, pool_id = block_id, block_id = arena_id",
+            "UPDATE OR IGNORE ledger SET stored_object_id = 1, seq = id",
+            "UPDATE OR IGNORE ledger SET seq = 9223372036854775807 - seq",
+            "UPDATE stored_objects SET size = 9223372036854775807; \
+             UPDATE OR IGNORE ledger SET seq = 9223372036854775807, allocated_mem = 1 WHERE seq = 0",
+            "UPDATE stored_objects SET size = 9223372036854775807; UPDATE ledger SET allocated_mem = 9223372036854775807",
+            "UPDATE stored_objects SET size = -5; UPDATE ledger SET allocated_mem = -5",
+            "DELETE FROM memram", "DELETE FROM size_classes", "DELETE FROM kinds", "DELETE FROM sequences",
+            "DELETE FROM arenas", "DELETE FROM pools", "DELETE FROM blocks", "DELETE FROM stored_objects", "DELETE FROM ledger",
+            // A space of much room in nothing at all.
+            "UPDATE memram SET max_mem = 9223372036854775807, mem = 0, reserved = 9223372036854775807",
+            "UPDATE memram SET max_mem = 9223372036854775807, reserved = 0, arena_size = 9223372036854775807",
+            "UPDATE memram SET mem = -9223372036854775808, reserved = -9223372036854775808",
+            "UPDATE blocks SET mem = 0, is_free = 1, max_mem = 9223372036854775807",
+            "UPDATE blocks SET mem = 9223372036854775807, max_mem = 5, is_free = 1",
+            "UPDATE pools SET reserved = -1000000000000",
+            "UPDATE arenas SET reserved = 0; UPDATE pools SET reserved = 0",
+            "UPDATE size_classes SET block_size = 268435456, pool_size = 268435456 WHERE block_size = 32768; \
+             UPDATE memram SET arena_size = 268435456, max_pieces = 1, max_mem = 1099511627776",
+            // A million of everything.
+            "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
+             INSERT INTO names (memram_id, name, stored_object_id, bound_at) SELECT 1, 'n' || i, 1, 0 FROM n",
+            "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
+             INSERT INTO arenas (id, memram_id, max_mem) SELECT i, 1, 262144 FROM n",
+            "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) \
+             INSERT INTO memram (id, name, max_mem, arena_size, max_pieces, created_at) SELECT i, 's' || i, 1, 1, 1, 0 FROM n",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    });
+}

@@ -1,0 +1,93 @@
+//! The failure guarded against: somebody hands over a heap file that is damaged or made
+//! to do harm, and opening or inspecting it panics, hangs, takes absurd memory, or runs
+//! what was planted in it.
+//!
+//! Every file is looked at in a process of its own with bounded memory, which says what
+//! it is about to do; if it dies or is silent for too long, the test names the file.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod flips;
+#[path = "../harness/mod.rs"]
+mod harness;
+mod lies;
+mod names;
+mod planted;
+mod survey;
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use common::{content, quick, sql};
+use heapledger::{Geometry, Hold};
+use tempfile::{TempDir, tempdir};
+
+/// For one file: generous, because the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Address space in KiB.
+const MEMORY: u64 = 3 << 20;
+
+/// Runs an ignored test of this program, bounded; it announces each file by `look …`.
+fn bounded(test: &str) {
+    let script = format!("ulimit -v {MEMORY}; exec \"$@\"");
+    let mut command = harness::again_through(&script, test);
+    command.env("HEAPLEDGER_HOSTILE", "1").stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (say, heard) = channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
+    let (mut last, mut looks) = (String::new(), 0);
+    loop {
+        match heard.recv_timeout(PATIENCE) {
+            Ok(line) if line.starts_with("look ") => (last, looks) = (line, looks + 1),
+            Ok(_) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                panic!("hangs at: {last}");
+            }
+        }
+    }
+    assert!(child.wait().unwrap().success(), "fell over at: {last}");
+    assert!(looks > 0);
+    println!("{looks} hostile files looked at");
+}
+
+fn is_bounded() -> bool {
+    harness::given("HEAPLEDGER_HOSTILE").is_some()
+}
+
+/// A closed heap with something of everything, in one file.
+fn specimen() -> (TempDir, std::path::PathBuf) {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = quick()
+        .max_mem(1 << 20)
+        .geometry(Geometry::standard())
+        .open(&path)
+        .unwrap();
+    for (number, size) in (0..).zip([0, 1, 100, 700, 3_000, 20_000, 100_000]) {
+        let hold = format!("name {number}");
+        memory.store_bytes(&content(number, size), Hold::Name(&hold)).unwrap();
+    }
+    memory.allocate("text").unwrap();
+    memory.allocate(&(1, 2.5, "json", None::<bool>)).unwrap();
+    let freed = memory.allocate_bytes(&content(99, 5_000)).unwrap();
+    memory.free(&freed).unwrap();
+    drop(memory);
+    drop(
+        quick()
+            .space("other")
+            .max_mem(1 << 16)
+            .open(&path)
+            .unwrap()
+            .allocate(&7)
+            .unwrap(),
+    );
+    sql(&path)
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    (dir, path)
+}

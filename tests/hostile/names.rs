@@ -1,0 +1,92 @@
+//! Names that are made to be shown.
+
+use std::process::Command;
+
+use crate::common::{quick, sql};
+use crate::harness::say;
+use crate::survey::survey;
+use crate::{bounded, is_bounded, specimen};
+use heapledger::Hold;
+
+/// Clears the screen, sets the title, and turns the text around.
+const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\r\nname";
+
+#[test]
+fn escape_sequences_do_not_reach_a_terminal() {
+    let (_dir, path) = specimen();
+    let memory = quick().open(&path).unwrap();
+    memory.store("\u{1b}[5m blinking", Hold::Name(ESCAPES)).unwrap();
+    drop(memory);
+    sql(&path)
+        .execute("UPDATE memram SET name = ?1 WHERE name = 'other'", [ESCAPES])
+        .unwrap();
+    // No such name: the error shows it.
+    let wrong = format!("{ESCAPES}?");
+    for arguments in [
+        &["ls"][..],
+        &["names"],
+        &["stats"],
+        &["show", ESCAPES],
+        &["spaces"],
+        &["show", &wrong],
+        &["check"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_heapledger"))
+            .arg("--db")
+            .arg(&path)
+            .args(arguments)
+            .output()
+            .unwrap();
+        for shown in [output.stdout, output.stderr] {
+            let shown = String::from_utf8_lossy(&shown).into_owned();
+            let raw = |c: char| c.is_control() && c != '\n';
+            assert!(
+                !shown.contains(raw) && !shown.contains('\u{202e}'),
+                "{arguments:?} shows {shown:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn errors_show_names_escaped() {
+    let (_dir, path) = specimen();
+    let memory = quick().open(&path).unwrap();
+    let id = memory.store("named", Hold::Name(ESCAPES)).unwrap().id;
+    let errors = [
+        memory.free(&id).unwrap_err(),
+        memory.unbind("\u{1b}[2J").unwrap_err(),
+        memory.find("\u{1b}[2J").unwrap_err(),
+        quick().read_only(true).space("\u{1b}[2J").open(&path).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(!error.to_string().contains(char::is_control), "{:?}", error.to_string());
+    }
+}
+
+#[test]
+fn a_name_of_ten_megabytes_is_looked_at_without_harm() {
+    bounded("names::long_names");
+}
+
+#[test]
+#[ignore = "what runs in a process of its own"]
+fn long_names() {
+    if !is_bounded() {
+        return;
+    }
+    for table in ["names", "memram"] {
+        let (_dir, path) = specimen();
+        let long = "n".repeat(10 << 20);
+        let sql = sql(&path);
+        sql.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        let changed = sql.execute(
+            &format!("UPDATE {table} SET name = ?1 WHERE name IN ('other', 'name 2')"),
+            [&long],
+        );
+        assert_eq!(changed.unwrap(), 1);
+        drop(sql);
+        say(&format!("look {table}"));
+        survey(&path);
+    }
+}
