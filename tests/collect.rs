@@ -103,8 +103,9 @@ fn ids_never_come_back() {
     let before = heap.ledger(&id).unwrap();
     heap.free(&id).unwrap();
     heap.collect_garbage().unwrap();
-    let again = heap.allocate_bytes(&content(1, 700)).unwrap();
-    let after = heap.ledger(&again).unwrap();
+    let reopened = heap.open_again();
+    let again = reopened.allocate_bytes(&content(1, 700)).unwrap();
+    let after = reopened.ledger(&again).unwrap();
     assert!(after[0].id > before[1].id);
     assert!(after[0].block_id > before[1].block_id);
     assert!(after[0].pool_id > before[1].pool_id);

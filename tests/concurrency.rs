@@ -6,14 +6,12 @@
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use common::{Heap, KIB, MIB, assert_balanced, assert_file_balanced, content, number, quick};
 use heapledger::{Durability, Error, Geometry, Hold, MemManager, ObjectId};
-
-const THREADS: u64 = 8;
 
 #[test]
 fn a_manager_goes_where_it_is_needed() {
@@ -21,21 +19,33 @@ fn a_manager_goes_where_it_is_needed() {
     everywhere::<MemManager>();
 }
 
+/// Runs `work` in so many threads, which all start at the same moment.
+fn at_once<R: Send>(threads: u64, work: impl Fn(u64) -> R + Sync) -> Vec<R> {
+    let start = Barrier::new(threads as usize);
+    thread::scope(|scope| {
+        let spawn = |number| {
+            let (start, work) = (&start, &work);
+            scope.spawn(move || {
+                start.wait();
+                work(number)
+            })
+        };
+        let running: Vec<_> = (0..threads).map(spawn).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
 #[test]
 fn every_thread_gets_the_results_of_its_own_puts() {
     let heap = Heap::of(8 * MIB, Geometry::standard());
-    thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let memory = heap.clone();
-            scope.spawn(move || {
-                for put in 0..20 {
-                    let bytes = content(thread * 100 + put, 100 + 37 * put);
-                    let stored = memory.store_bytes(&bytes, Hold::Anonymous).unwrap();
-                    assert_eq!(stored.id, ObjectId::of_bytes(&bytes));
-                    assert_eq!((stored.size, stored.dedup), (100 + 37 * put, false));
-                    assert_eq!(memory.get_bytes(&stored.id).unwrap(), bytes);
-                }
-            });
+    at_once(8, |thread| {
+        let memory = heap.clone();
+        for put in 0..20 {
+            let bytes = content(thread * 100 + put, 100 + 37 * put);
+            let stored = memory.store_bytes(&bytes, Hold::Anonymous).unwrap();
+            assert_eq!(stored.id, ObjectId::of_bytes(&bytes));
+            assert_eq!((stored.size, stored.dedup), (100 + 37 * put, false));
+            assert_eq!(memory.get_bytes(&stored.id).unwrap(), bytes);
         }
     });
     let space = heap.memram().unwrap();
@@ -46,18 +56,11 @@ fn every_thread_gets_the_results_of_its_own_puts() {
 #[test]
 fn full_durability_keeps_every_put_of_every_thread() {
     let dir = tempfile::tempdir().unwrap();
-    let memory = MemManager::options()
-        .durability(Durability::Full)
-        .open(dir.path().join("heap.db"))
-        .unwrap();
-    thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let memory = memory.clone();
-            scope.spawn(move || {
-                for put in 0..10 {
-                    memory.allocate(&format!("{thread} {put}")).unwrap();
-                }
-            });
+    let options = MemManager::options().durability(Durability::Full);
+    let memory = options.open(dir.path().join("heap.db")).unwrap();
+    at_once(8, |thread| {
+        for put in 0..10 {
+            memory.allocate(&format!("{thread} {put}")).unwrap();
         }
     });
     assert_eq!(memory.objects().count(), 80);
@@ -67,23 +70,16 @@ fn full_durability_keeps_every_put_of_every_thread() {
 #[test]
 fn one_that_is_refused_does_not_fail_the_others() {
     let heap = Heap::of(64 * KIB, Geometry::standard());
-    thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let memory = heap.clone();
-            scope.spawn(move || {
-                for put in 0..15 {
-                    if thread % 2 == 0 {
-                        let bytes = content(thread * 100 + put, 64);
-                        assert_eq!(memory.allocate_bytes(&bytes).unwrap(), ObjectId::of_bytes(&bytes));
-                    } else {
-                        let error = memory
-                            .allocate_bytes(&content(thread * 100 + put, 65 * KIB))
-                            .unwrap_err();
-                        assert!(matches!(error, Error::OutOfMemory { needed: 66_560, .. }), "{error}");
-                        assert!(matches!(memory.unbind("nobody"), Err(Error::UnknownName { .. })));
-                    }
-                }
-            });
+    at_once(8, |thread| {
+        for put in 0..15 {
+            if thread % 2 == 0 {
+                let bytes = content(thread * 100 + put, 64);
+                assert_eq!(heap.allocate_bytes(&bytes).unwrap(), ObjectId::of_bytes(&bytes));
+            } else {
+                let error = heap.allocate_bytes(&content(thread * 100 + put, 65 * KIB)).unwrap_err();
+                assert!(matches!(error, Error::OutOfMemory { needed: 66_560, .. }), "{error}");
+                assert!(matches!(heap.unbind("nobody"), Err(Error::UnknownName { .. })));
+            }
         }
     });
     let space = heap.memram().unwrap();
@@ -92,21 +88,37 @@ fn one_that_is_refused_does_not_fail_the_others() {
 }
 
 #[test]
+fn one_that_fails_after_writing_leaves_nothing_and_takes_nobody_along() {
+    let heap = Heap::new();
+    let mine = |thread| content(thread, 3000);
+    at_once(9, |thread| {
+        let result = heap.batch(|batch| {
+            if thread == 0 {
+                // The others queue up meanwhile, and so share one commit.
+                thread::sleep(Duration::from_millis(100));
+            }
+            batch.allocate_bytes(&mine(thread))?;
+            batch.store("the last wins", Hold::Name("it"))?;
+            if thread % 2 == 1 {
+                batch.unbind("nobody").map(drop)
+            } else {
+                Ok(())
+            }
+        });
+        assert_eq!(result.is_err(), thread % 2 == 1);
+    });
+    for thread in 0..9 {
+        let id = ObjectId::of_bytes(&mine(thread));
+        assert_eq!(heap.contains(&id).unwrap(), thread % 2 == 0, "thread {thread}");
+    }
+    assert_balanced(&heap);
+}
+
+#[test]
 fn threads_that_put_the_same_value_share_one_object() {
     let heap = Heap::new();
-    let stored_anew: usize = thread::scope(|scope| {
-        let spawn = |_| {
-            let memory = heap.clone();
-            scope.spawn(move || !memory.store("the same", Hold::Anonymous).unwrap().dedup)
-        };
-        let threads: Vec<_> = (0..THREADS).map(spawn).collect();
-        threads
-            .into_iter()
-            .filter(|_| true)
-            .map(|thread| usize::from(thread.join().unwrap()))
-            .sum()
-    });
-    assert_eq!(stored_anew, 1);
+    let stored = at_once(8, |_| heap.store("the same", Hold::Anonymous).unwrap());
+    assert_eq!(stored.iter().filter(|allocation| !allocation.dedup).count(), 1);
     assert_eq!(heap.memram().unwrap().dedup_hits, 7);
     assert_balanced(&heap);
 }
@@ -241,19 +253,31 @@ fn a_second_writer_waits_no_longer_than_it_was_told() {
 #[test]
 fn managers_of_their_own_take_turns() {
     let heap = Heap::of(4 * MIB, Geometry::standard());
-    thread::scope(|scope| {
-        for thread in 0..4 {
-            let memory = heap.open_again();
-            scope.spawn(move || {
-                for put in 0..20 {
-                    let id = memory.allocate_bytes(&content(thread * 100 + put, 1000)).unwrap();
-                    if put % 4 == 0 {
-                        memory.free(&id).unwrap();
-                    }
-                }
-            });
+    at_once(4, |thread| {
+        let memory = heap.open_again();
+        for put in 0..20 {
+            let id = memory.allocate_bytes(&content(thread * 100 + put, 1000)).unwrap();
+            if put % 4 == 0 {
+                memory.free(&id).unwrap();
+            }
         }
     });
     assert_eq!(number(&heap.sql(), "SELECT count(*) FROM stored_objects"), 4 * 15);
     assert_balanced(&heap);
+}
+
+#[test]
+fn two_managers_that_alternate_see_each_others_room_and_ids() {
+    let heap = Heap::of(40 * KIB, Geometry::classic());
+    let other = heap.open_again();
+    for round in 0..12 {
+        let first = heap.allocate_bytes(&content(2 * round, 900)).unwrap();
+        let second = other.allocate_bytes(&content(2 * round + 1, 1100)).unwrap();
+        if round % 3 == 0 {
+            other.free(&first).unwrap();
+            heap.free(&second).unwrap();
+            other.collect_garbage().unwrap();
+        }
+        assert_balanced(&heap);
+    }
 }

@@ -66,7 +66,7 @@ pub fn run(args: &Args, dir: &Path) -> Result<Vec<Fragmented>> {
 
 /// Fills a heap to its bound and frees one object of sixteen; returns the bytes free.
 fn make_holes(dir: &Path, max_mem: u64) -> Result<u64> {
-    let heap = Heap::bounded(dir, Durability::Normal, max_mem)?;
+    let heap: Heap = Heap::bounded(dir, Durability::Normal, max_mem)?;
     let contents = Contents::new(SEED, HOLE).first(max_mem as usize / HOLE);
     let mut ids: Vec<ObjectId> = Vec::new();
     for batch in contents.chunks(1_000) {
@@ -93,7 +93,7 @@ fn allocate(
             std::fs::copy(file.path(), place.path().join(file.file_name()))?;
         }
     }
-    let heap = Heap::bounded(place.path(), Durability::Full, max_mem)?;
+    let heap: Heap = Heap::bounded(place.path(), Durability::Full, max_mem)?;
     let contents = Contents::new(SEED + 1 + round as u64, size).first(objects);
     settle();
     let (took, _) = timed(|| heap.put_batch(&contents))?;

@@ -1,13 +1,14 @@
 //! A copy of the whole file, taken while it is in use.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{MemManager, unsigned};
+use super::{CheckOptions, MemManager, unsigned};
 use crate::error::{Error, Result};
 use crate::store::queries::audit::Violation;
 use crate::store::{Access, Settings, become_heap, beside, copy_into, file_sizes};
@@ -17,8 +18,8 @@ use crate::store::{Access, Settings, become_heap, beside, copy_into, file_sizes}
 pub struct Backup {
     /// Bytes of the backup.
     pub file_size: u64,
-    /// What a full check of the backup found: the heap was damaged before. Empty for a
-    /// backup of a whole heap.
+    /// What a full check of the backup found, because the heap was damaged before; at most
+    /// 1,000. Empty for a backup of a whole heap.
     pub violations: Vec<Violation>,
 }
 
@@ -34,6 +35,19 @@ impl MemManager {
     /// [`Error::Exists`]: nothing is overwritten. [`Error::Io`] and [`Error::Database`]
     /// if the copy cannot be written.
     ///
+    /// # Through the sqlite3 shell
+    /// `.dump` writes the rows, and leaves out what marks the file as a heap; say it before
+    /// the rows are read:
+    ///
+    /// ```sh
+    /// sqlite3 heap.db .dump > heap.sql
+    /// sqlite3 new.db 'PRAGMA auto_vacuum = INCREMENTAL' 'PRAGMA application_id = 1749836903' \
+    ///     "PRAGMA user_version = $(sqlite3 heap.db 'PRAGMA user_version')" \
+    ///     'PRAGMA journal_mode = WAL' '.read heap.sql'
+    /// heapledger check --db new.db
+    /// ```
+    ///
+    /// # Example
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
@@ -98,7 +112,17 @@ impl MemManager {
         };
         become_heap(&mut settings.connect(Access::Write)?)?;
         let options = MemManager::options().space(self.space()).read_only(true);
-        let violations = options.open(copy)?.check_with(Default::default(), progress)?;
+        let mut violations = Vec::new();
+        options
+            .open(copy)?
+            .check_each(CheckOptions::default(), progress, &mut |violation| {
+                violations.push(violation);
+                if violations.len() < MOST_VIOLATIONS {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })?;
         // The last connection has closed; what SQLite kept beside the copy is done with.
         for suffix in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(beside(copy, suffix));
@@ -106,6 +130,9 @@ impl MemManager {
         Ok(violations)
     }
 }
+
+/// So many violations are told of.
+const MOST_VIOLATIONS: usize = 1000;
 
 /// How often the size of the copy is looked at.
 const POLL: Duration = Duration::from_millis(20);

@@ -123,6 +123,9 @@ sql! {
     InsertObject = "INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at) \
         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (memram_id, object_id) DO NOTHING";
     SetBlock = "UPDATE blocks SET mem = ?, is_free = ? WHERE id = ?";
+    FillBlock = "UPDATE blocks SET mem = ? WHERE id = ?";
+    FillPool = "UPDATE pools SET mem = mem + ? WHERE id = ?";
+    FillArena = "UPDATE arenas SET mem = mem + ? WHERE id = ?";
     AddToPool = "UPDATE pools SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
     AddToArena = "UPDATE arenas SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
     AddToClass = "UPDATE size_classes SET mem = mem + ?, reserved = reserved + ?, pooled = pooled + ?, \
@@ -153,17 +156,30 @@ sql! {
     RaiseSequence = "UPDATE sequences SET last_id = ? WHERE name = ? AND last_id < ?";
 }
 
-/// Writes the effects: one UPDATE per touched row.
+/// Writes the effects: one UPDATE per touched row. A column that an index depends on is
+/// only named where it changes: SQLite writes the index anew for each that is named.
 pub(super) fn write_effects(conn: &mut Conn, space: MemRamId, effects: &Effects) -> QueryResult<()> {
     let Conn::Sqlite(conn) = conn;
     for (id, after) in &effects.blocks {
-        Statement::<SetBlock, 3>::run(conn, [after.mem.into(), after.is_free.into(), id.0.into()])?;
+        if after.is_free == after.was_free {
+            Statement::<FillBlock, 2>::run(conn, [after.mem.into(), id.0.into()])?;
+        } else {
+            Statement::<SetBlock, 3>::run(conn, [after.mem.into(), after.is_free.into(), id.0.into()])?;
+        }
     }
     for (id, by) in &effects.pools {
-        Statement::<AddToPool, 3>::run(conn, [by.mem.into(), by.reserved.into(), id.0.into()])?;
+        if by.reserved == 0 {
+            Statement::<FillPool, 2>::run(conn, [by.mem.into(), id.0.into()])?;
+        } else {
+            Statement::<AddToPool, 3>::run(conn, [by.mem.into(), by.reserved.into(), id.0.into()])?;
+        }
     }
     for (id, by) in &effects.arenas {
-        Statement::<AddToArena, 3>::run(conn, [by.mem.into(), by.reserved.into(), id.0.into()])?;
+        if by.reserved == 0 {
+            Statement::<FillArena, 2>::run(conn, [by.mem.into(), id.0.into()])?;
+        } else {
+            Statement::<AddToArena, 3>::run(conn, [by.mem.into(), by.reserved.into(), id.0.into()])?;
+        }
     }
     for (block_size, by) in &effects.classes {
         let values = [

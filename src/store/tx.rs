@@ -71,55 +71,11 @@ impl<'w> WriteTx<'w> {
     /// Reads what has room beyond what is known.
     pub fn load_room(&mut self, level: Level) -> Result<()> {
         self.writer.flush()?;
-        let space = self.writer.space;
-        match level {
-            Level::Arenas => {
-                let through = self.writer.known_room()?.arenas.through;
-                let rows = queries::room::arenas(&mut self.writer.conn, space, through)?;
-                let known = &mut self.writer.known_room()?.arenas;
-                known.extend(rows.into_iter().map(|row| (row.id, row)), queries::room::PAGE);
-            }
-            Level::Pools(class) => {
-                let block_size = self.block_size(class)?;
-                let through = self
-                    .writer
-                    .known_room()?
-                    .pools
-                    .get(class)
-                    .and_then(|known| known.through);
-                let rows = queries::room::pools(&mut self.writer.conn, space, block_size, through)?;
-                if let Some(known) = self.writer.known_room()?.pools.get_mut(class) {
-                    known.extend(rows.into_iter().map(|row| (row.id, row)), queries::room::PAGE);
-                }
-            }
-            Level::Blocks(class) => {
-                let block_size = self.block_size(class)?;
-                let through = self
-                    .writer
-                    .known_room()?
-                    .blocks
-                    .get(class)
-                    .and_then(|known| known.through);
-                let rows = queries::room::blocks(&mut self.writer.conn, space, block_size, through)?;
-                if let Some(known) = self.writer.known_room()?.blocks.get_mut(class) {
-                    known.extend(rows.into_iter().map(|row| (row.id, row)), queries::room::PAGE);
-                }
-            }
-        }
-        Ok(())
+        self.writer.load_room(level)
     }
 
     fn class_of(&self, block_size: i64) -> Result<usize> {
         self.writer.geometry.class_of_block_size(block_size as u64)
-    }
-
-    fn block_size(&self, class: usize) -> Result<i64> {
-        let class = self.writer.geometry.classes().get(class);
-        class
-            .map(|class| class.block_size as i64)
-            .ok_or_else(|| Error::Damaged {
-                what: "a row of a size class that the space does not have".into(),
-            })
     }
 
     pub fn next_arena_id(&mut self) -> Result<ArenaId> {

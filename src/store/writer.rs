@@ -12,7 +12,7 @@ use super::unit::Unit;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{MemRam, MemRamId};
-use crate::placement::Room;
+use crate::placement::{Level, Room};
 use crate::triggers::{SpaceDelta, Trigger};
 
 /// Executes units of work. Several units may share one transaction (see `group`); each
@@ -203,6 +203,12 @@ impl Writer {
 
     pub fn known_room(&mut self) -> Result<&mut Room> {
         Ok(&mut self.known()?.room)
+    }
+
+    /// Reads the next page of what has room at one level.
+    pub fn load_room(&mut self, level: Level) -> Result<()> {
+        let known = self.known.as_mut().ok_or_else(no_transaction)?;
+        queries::room::load(&mut self.conn, self.space, &self.geometry, &mut known.room, level)
     }
 
     pub fn geometry_and_room(&mut self) -> Result<(&Geometry, &Room)> {

@@ -28,6 +28,8 @@ pub(crate) struct Effects {
 pub(crate) struct BlockAfter {
     pub mem: i64,
     pub is_free: bool,
+    /// What its row says until this is written.
+    pub was_free: bool,
 }
 
 /// What an arena or a pool gains or loses.

@@ -55,6 +55,12 @@ fn fill(effects: &mut Effects, block: BlockId, before: i64, by: i64, max_mem: i6
         });
     }
     let is_free = mem < max_mem;
-    effects.blocks.insert(block, BlockAfter { mem, is_free });
+    let after = effects.blocks.entry(block).or_insert(BlockAfter {
+        mem,
+        is_free,
+        was_free: before < max_mem,
+    });
+    after.mem = mem;
+    after.is_free = is_free;
     Ok(())
 }

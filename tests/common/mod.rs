@@ -3,6 +3,8 @@
 
 #![allow(dead_code)] // every test file takes its own part
 
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry};
 use std::ops::Deref;
 use std::path::Path;
 
@@ -77,6 +79,16 @@ pub fn sql(path: &Path) -> Connection {
     sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
         .unwrap();
     sql
+}
+
+/// Every file in `dir` with its bytes.
+pub fn files_in(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let named = |entry: DirEntry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        (name, fs::read(entry.path()).unwrap_or_default())
+    };
+    entries.map(named).collect()
 }
 
 /// The one number that `query` answers with.

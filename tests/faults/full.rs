@@ -29,14 +29,17 @@ fn on_a_small_disk(test: &str) {
     assert!(status.success());
 }
 
-/// A file that takes all room but `left` bytes.
+/// A file that takes all room but `left` bytes; what it has already, it keeps.
 fn fill(disk: &Path, left: u64) {
-    let ballast = disk.join("ballast");
-    let file = File::create(&ballast).unwrap();
-    let full = std::io::copy(&mut std::io::repeat(1).take(2 * DISK), &mut &file);
+    let ballast = File::options()
+        .create(true)
+        .append(true)
+        .open(disk.join("ballast"))
+        .unwrap();
+    let full = std::io::copy(&mut std::io::repeat(1).take(2 * DISK), &mut &ballast);
     assert!(full.is_err(), "the disk has no end");
-    let len = file.metadata().unwrap().len();
-    file.set_len((len - left.min(len)) / PAGE * PAGE).unwrap();
+    let len = ballast.metadata().unwrap().len();
+    ballast.set_len((len - left.min(len)) / PAGE * PAGE).unwrap();
 }
 
 fn empty(disk: &Path) {
@@ -96,7 +99,6 @@ fn allocations() {
             if faults % 10 == 0 {
                 assert_balanced(&memory);
             }
-            empty(disk);
             left += PAGE;
         }
         empty(disk);

@@ -77,15 +77,9 @@ fn specimen() -> (TempDir, std::path::PathBuf) {
     let freed = memory.allocate_bytes(&content(99, 5_000)).unwrap();
     memory.free(&freed).unwrap();
     drop(memory);
-    drop(
-        quick()
-            .space("other")
-            .max_mem(1 << 16)
-            .open(&path)
-            .unwrap()
-            .allocate(&7)
-            .unwrap(),
-    );
+    let other = quick().space("other").max_mem(1 << 16).open(&path).unwrap();
+    other.allocate(&7).unwrap();
+    drop(other);
     sql(&path)
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .unwrap();

@@ -4,14 +4,15 @@ use std::hint::black_box;
 use std::path::Path;
 
 use anyhow::Result;
-use heapledger::{MemManager, ObjectId};
+use heapledger::{History, MemManager, ObjectId};
 
 use crate::store::{Durability, Growing, Store};
 
-/// heapledger, one space of 1 TiB, standard geometry.
-pub struct Heap(pub MemManager);
+/// heapledger, one space of 1 TiB, standard geometry; with its history, which is the
+/// default, or without.
+pub struct Heap<const HISTORY: bool = true>(MemManager);
 
-impl Heap {
+impl<const HISTORY: bool> Heap<HISTORY> {
     pub fn bounded(dir: &Path, durability: Durability, max_mem: u64) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let durability = match durability {
@@ -19,12 +20,16 @@ impl Heap {
             Durability::Normal => heapledger::Durability::Normal,
         };
         let options = MemManager::options().max_mem(max_mem).durability(durability);
-        Ok(Self(options.open(dir.join("heap.db"))?))
+        let memory = options.open(dir.join("heap.db"))?;
+        if !HISTORY {
+            memory.set_history(History::Off)?;
+        }
+        Ok(Self(memory))
     }
 }
 
-impl Store for Heap {
-    const NAME: &'static str = "heapledger";
+impl<const HISTORY: bool> Store for Heap<HISTORY> {
+    const NAME: &'static str = if HISTORY { "heapledger" } else { "no history" };
     type Key = ObjectId;
 
     fn open(dir: &Path, durability: Durability) -> Result<Self> {
@@ -61,7 +66,7 @@ impl Store for Heap {
     }
 }
 
-impl Growing for Heap {
+impl Growing for Heap<true> {
     fn key_of(content: &[u8]) -> ObjectId {
         ObjectId::of_bytes(content)
     }

@@ -20,6 +20,7 @@ pub fn all(named: &[String]) -> Vec<Box<dyn Contender>> {
     let mut all = vec![
         StoreContender::<Raw>::boxed(),
         StoreContender::<Heap>::boxed(),
+        StoreContender::<Heap<false>>::boxed(),
         StoreContender::<redb::Redb>::boxed(),
         StoreContender::<cacache::Cacache>::boxed(),
         StoreContender::<files::Files>::boxed(),

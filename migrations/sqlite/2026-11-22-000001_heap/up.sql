@@ -324,7 +324,10 @@ FROM memram m LEFT JOIN objects_of_space s ON s.id = m.id WHERE m.allocations - 
 UNION ALL
 SELECT 'I10', 'kinds', k.memram_id, k.kind || ': objects ' || coalesce(s.objects, 0) || ', mem ' || coalesce(s.mem, 0), k.kind || ': objects ' || k.objects || ', mem ' || k.mem
 FROM kinds k LEFT JOIN objects_of_kind s ON s.memram_id = k.memram_id AND s.kind = k.kind
-WHERE k.objects <> coalesce(s.objects, 0) OR k.mem <> coalesce(s.mem, 0);
+WHERE k.objects <> coalesce(s.objects, 0) OR k.mem <> coalesce(s.mem, 0)
+UNION ALL
+SELECT 'I10', 'kinds', s.memram_id, s.kind || ': objects ' || s.objects || ', mem ' || s.mem, s.kind || ': no row'
+FROM objects_of_kind s WHERE NOT EXISTS (SELECT 1 FROM kinds k WHERE k.memram_id = s.memram_id AND k.kind = s.kind);
 
 -- One row per broken invariant; empty when the books balance.
 CREATE VIEW violations AS SELECT * FROM row_violations;

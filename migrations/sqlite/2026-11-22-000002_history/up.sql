@@ -32,6 +32,9 @@ CREATE TABLE events (
   CHECK (payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved = capacity)
 ) STRICT;
 
+-- The books of a space count from its last opening.
+CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
+
 INSERT INTO sequences (name, last_id) VALUES ('events', 0);
 
 -- The books of spaces that are there already are opened with what is in them.

@@ -112,7 +112,7 @@ fn state(readers: &Readers) -> (MemRam, Vec<Arena>, usize) {
             assert_eq!(found, []);
             let space = queries::spaces::by_name(conn, "main")?.unwrap();
             let arenas = queries::levels::arenas(conn, space.id)?;
-            let objects = queries::objects::page(conn, space.id, StoredObjectId(0), 100)?.len();
+            let objects = queries::objects::info_page(conn, "main", StoredObjectId(0), 100)?.len();
             Ok((space, arenas, objects))
         })
         .unwrap()

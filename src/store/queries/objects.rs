@@ -60,17 +60,6 @@ pub fn with_prefix(conn: &mut Conn, space: MemRamId, prefix: &str, limit: i64) -
         .load(conn)?)
 }
 
-/// The next objects of a space in the order in which they were stored.
-pub fn page(conn: &mut Conn, space: MemRamId, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
-    Ok(stored_objects::table
-        .filter(stored_objects::memram_id.eq(space))
-        .filter(stored_objects::id.gt(after))
-        .order(stored_objects::id)
-        .limit(limit)
-        .select(StoredObject::as_select())
-        .load(conn)?)
-}
-
 /// The next objects of the whole file by key.
 pub fn page_of_file(conn: &mut Conn, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
     Ok(stored_objects::table
@@ -81,7 +70,8 @@ pub fn page_of_file(conn: &mut Conn, after: StoredObjectId, limit: i64) -> Resul
         .load(conn)?)
 }
 
-/// The same as rows of the view `objects`.
+/// The next objects of a space, in the order in which they were stored, as rows of
+/// the view `objects`.
 pub fn info_page(conn: &mut Conn, space: &str, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
     Ok(objects::table
         .filter(objects::space.eq(space))

@@ -1,0 +1,67 @@
+//! What README says of the file is true of the file.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use common::{Heap, content};
+
+fn readme() -> String {
+    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+}
+
+/// The blocks between ```` ```kind ```` and ```` ``` ````.
+fn fenced(kind: &str) -> Vec<String> {
+    let opening = format!("```{kind}\n");
+    let text = readme();
+    text.split(&opening)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_schema_that_readme_shows_is_the_schema_of_a_file() {
+    let heap = Heap::new();
+    let sql = heap.sql();
+    let mut live = BTreeMap::new();
+    let mut query = sql
+        .prepare("SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE '\\_\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'")
+        .unwrap();
+    let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    for (kind, name) in rows.unwrap().map(Result::unwrap) {
+        let columns = sql.prepare(&format!("SELECT * FROM {name}")).unwrap();
+        live.insert(format!("{kind} {name}"), columns.column_names().join(", "));
+    }
+    let text = fenced("schema").concat();
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told: BTreeMap<_, _> = text
+        .split_terminator(')')
+        .map(|entry| entry.trim().split_once(" (").unwrap())
+        .map(|(name, columns)| (name.to_owned(), columns.to_owned()))
+        .collect();
+    assert_eq!(told, live);
+}
+
+#[test]
+fn every_query_that_readme_gives_answers() {
+    let heap = Heap::new();
+    for number in 0..20 {
+        heap.allocate_bytes(&content(number, 3000)).unwrap();
+    }
+    heap.allocate("text").unwrap();
+    let queries = fenced("sql");
+    assert!(queries.len() >= 5);
+    for query in queries {
+        let sql = heap.sql();
+        let mut statement = sql.prepare(&query).unwrap();
+        let mut rows = statement.query([]).unwrap();
+        let mut count = 0;
+        while rows.next().unwrap().is_some() {
+            count += 1;
+        }
+        let wants_none = query.contains("No row means yes");
+        assert_eq!(count == 0, wants_none, "{query}");
+    }
+}
