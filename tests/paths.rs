@@ -4,8 +4,6 @@
 
 mod common;
 
-use std::fs;
-
 use common::{files_in, quick};
 use heapledger::MemManager;
 use tempfile::tempdir;

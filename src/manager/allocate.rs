@@ -127,8 +127,14 @@ fn store_spooled(tx: &mut WriteTx<'_>, spooled: &mut Spooled<'_>, hold: Hold<'_>
         type_name: None,
         size: spooled.size(),
     };
-    allocate(tx, &what, hold, spooled)
+    if what.size < LARGE {
+        return allocate(tx, &what, hold, spooled);
+    }
+    tx.streaming(|tx| allocate(tx, &what, hold, spooled))
 }
+
+/// Bytes from which on an object is larger than a writer's page cache.
+const LARGE: u64 = 32 << 20;
 
 /// What is to be stored, without its bytes.
 pub(super) struct Content<'a> {

@@ -152,7 +152,9 @@ impl Settings {
 }
 
 /// Page cache of a writer: negative is KiB. A batch that dirties more spills to the WAL.
-const WRITE_CACHE: i32 = -32 * 1024;
+pub(super) const WRITE_CACHE: i32 = -32 * 1024;
+/// Page cache of a writer while it streams a large object.
+pub(super) const STREAM_CACHE: i32 = -4 * 1024;
 /// Page cache of a reader. A reader that streams a large object fills it, and no more.
 const READ_CACHE: i32 = -32 * 1024;
 /// Pages in the WAL after which a commit copies them into the file: a commit of one
@@ -203,6 +205,11 @@ pub(crate) fn transaction<R>(
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
     conn.batch_execute(end).map_err(|error| settings.explain(error))?;
     result
+}
+
+/// Sets the page cache of a writer.
+pub(super) fn set_write_cache(conn: &mut Conn, size: i32) -> diesel::QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA cache_size = {size}"))
 }
 
 /// Read connections that are not in use; as many are opened as there are readers at once.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::bulk;
 use super::change::Change;
-use super::conn::Conn;
+use super::conn::{Conn, STREAM_CACHE, WRITE_CACHE};
 use super::mend;
 use super::queries;
 use super::schema::{arenas, blocks, ledger, names, pools, stored_objects};
@@ -136,6 +136,17 @@ impl<'w> WriteTx<'w> {
             }
         }
         Ok(entries)
+    }
+
+    /// Runs `work`, which writes more than any cache holds, in a small one: a large one
+    /// would only fill with pages that nobody wants again.
+    pub fn streaming<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let narrowed = super::conn::set_write_cache(&mut self.writer.conn, STREAM_CACHE);
+        self.writer.explain(narrowed)?;
+        let result = work(self);
+        let widened = super::conn::set_write_cache(&mut self.writer.conn, WRITE_CACHE);
+        self.writer.explain(widened)?;
+        result
     }
 
     /// Runs `work`, which is only complete as a whole: if it fails, the unit of work

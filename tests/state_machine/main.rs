@@ -9,6 +9,7 @@ mod common;
 mod model;
 mod ops;
 mod system;
+mod writes;
 
 use ops::{Setup, Step};
 use proptest::prelude::*;

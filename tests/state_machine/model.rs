@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use heapledger::ObjectId;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Object {
     pub content: Vec<u8>,
     pub held: bool,
@@ -23,7 +23,7 @@ pub enum Outcome {
     UnknownName,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Model {
     pub max_mem: u64,
     pub mem: u64,

@@ -26,6 +26,8 @@ pub enum Op {
     Bind(u8, Index),
     BindMissing(u8),
     Unbind(u8),
+    /// Several of those above as one transaction, which is kept or given up at its end.
+    Batch(Vec<Op>, bool),
     CollectGarbage,
     AddArena,
     AddPool(Index, Index),
@@ -103,14 +105,9 @@ fn size() -> impl Strategy<Value = Size> {
     ]
 }
 
-fn op() -> impl Strategy<Value = Op> {
+/// Operations that a batch has too.
+fn write() -> impl Strategy<Value = Op> {
     let (key, name, pick) = (0u8..12, 0u8..4, any::<Index>());
-    let resize = prop_oneof![
-        3 => (30u64..250).prop_map(Resize::Share),
-        1 => Just(Resize::ToReserved),
-        1 => Just(Resize::BelowReserved),
-        1 => Just(Resize::Zero),
-    ];
     prop_oneof![
         8 => (key.clone(), size()).prop_map(|(key, size)| Op::Allocate(key, size)),
         2 => pick.clone().prop_map(Op::AllocateAgain),
@@ -119,9 +116,24 @@ fn op() -> impl Strategy<Value = Op> {
         5 => pick.clone().prop_map(Op::Free),
         2 => pick.clone().prop_map(Op::ForceFree),
         1 => Just(Op::FreeMissing),
-        3 => (name.clone(), pick.clone()).prop_map(|(name, pick)| Op::Bind(name, pick)),
+        3 => (name.clone(), pick).prop_map(|(name, pick)| Op::Bind(name, pick)),
         1 => name.clone().prop_map(Op::BindMissing),
         3 => name.prop_map(Op::Unbind),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let pick = any::<Index>();
+    let resize = prop_oneof![
+        3 => (30u64..250).prop_map(Resize::Share),
+        1 => Just(Resize::ToReserved),
+        1 => Just(Resize::BelowReserved),
+        1 => Just(Resize::Zero),
+    ];
+    let batch = (prop::collection::vec(write(), 1..10), prop::bool::weighted(0.7));
+    prop_oneof![
+        20 => write(),
+        5 => batch.prop_map(|(ops, kept)| Op::Batch(ops, kept)),
         2 => Just(Op::CollectGarbage),
         1 => Just(Op::AddArena),
         1 => (pick.clone(), pick.clone()).prop_map(|(arena, class)| Op::AddPool(arena, class)),

@@ -7,9 +7,10 @@ use proptest::sample::Index;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::common::{assert_file_balanced, content, number, quick, sql};
-use crate::model::{Model, Outcome};
-use crate::ops::{Op, Resize, Setup, Size, Step};
+use crate::common::{assert_file_balanced, number, quick, sql};
+use crate::model::Model;
+use crate::ops::{Op, Resize, Setup, Step};
+use crate::writes::{missing, write};
 
 const SPACES: [&str; 2] = ["main", "other"];
 
@@ -50,10 +51,8 @@ impl System {
             Op::AddPool(arena, class) => add_pool(memory, arena, class),
             Op::AddBlock(pool) => add_block(memory, pool),
             Op::Resize(to) => resize(memory, model, to),
-            _ => {
-                let (found, expected) = store_or_free(memory, model, op);
-                assert_eq!(found, expected, "{op:?}");
-            }
+            Op::Batch(ops, kept) => batch(memory, model, ops, *kept),
+            _ => write(&mut &*memory, model, op),
         }
     }
 
@@ -149,123 +148,18 @@ fn objects_of_model(model: &Model) -> BTreeMap<ObjectId, Known> {
     model.objects.keys().map(|id| (*id, known(id))).collect()
 }
 
-/// One of the stored objects, or one that is not stored where none is.
-fn pick(model: &Model, pick: &Index) -> ObjectId {
-    let ids: Vec<_> = model.objects.keys().copied().collect();
-    if ids.is_empty() { missing() } else { *pick.get(&ids) }
-}
-
-fn missing() -> ObjectId {
-    ObjectId::of_bytes(b"never stored")
-}
-
-fn name_of(name: u8) -> String {
-    format!("name {name}")
-}
-
-fn store_or_free(memory: &MemManager, model: &mut Model, op: &Op) -> (Outcome, Outcome) {
-    let bytes = |model: &Model, key: &u8, size: &Size| content((*key).into(), size.bytes(model.max_mem, model.mem));
-    match op {
-        Op::Allocate(key, size) => {
-            let content = bytes(model, key, size);
-            (
-                stored(memory.store_bytes(&content, Hold::Anonymous)),
-                model.allocate(&content, None),
-            )
+/// Runs `ops` in one transaction. If it is given up, nothing has happened.
+fn batch(memory: &MemManager, model: &mut Model, ops: &[Op], kept: bool) {
+    let before = model.clone();
+    let result = memory.batch(|batch| {
+        for op in ops {
+            write(batch, model, op);
         }
-        Op::AllocateAgain(index) => {
-            let again = model
-                .objects
-                .get(&pick(model, index))
-                .map_or_else(Vec::new, |object| object.content.clone());
-            (
-                stored(memory.store_bytes(&again, Hold::Anonymous)),
-                model.allocate(&again, None),
-            )
-        }
-        Op::AllocateAs(name, key, size) => {
-            let (name, content) = (name_of(*name), bytes(model, key, size));
-            (
-                stored(memory.store_bytes(&content, Hold::Name(&name))),
-                model.allocate(&content, Some(&name)),
-            )
-        }
-        Op::AllocateStream(key, size) => {
-            let content = bytes(model, key, size);
-            let found = stored(memory.store_from(&content[..], Hold::Anonymous));
-            let expected = model.allocate(&content, None);
-            (as_if_read_whole(found, content.len() as u64), expected)
-        }
-        Op::Free(index) => {
-            let id = pick(model, index);
-            (freed(memory.free(&id)), model.free(&id, false))
-        }
-        Op::ForceFree(index) => {
-            let id = pick(model, index);
-            (freed(memory.force_free(&id)), model.free(&id, true))
-        }
-        Op::FreeMissing => (freed(memory.free(&missing())), model.free(&missing(), false)),
-        Op::Bind(name, index) => {
-            let (name, id) = (name_of(*name), pick(model, index));
-            (done(memory.bind(&name, &id)), model.bind(&name, &id))
-        }
-        Op::BindMissing(name) => (done(memory.bind(&name_of(*name), &missing())), Outcome::NotStored),
-        Op::Unbind(name) => {
-            let name = name_of(*name);
-            let found = memory.unbind(&name).map(|freed| Outcome::Unbound {
-                freed: freed.map(|freed| freed.id),
-            });
-            (found.unwrap_or_else(refused), model.unbind(&name))
-        }
-        _ => unreachable!("{op:?} neither stores nor frees"),
-    }
-}
-
-/// A stream that cannot fit is read no further than it takes to know that.
-fn as_if_read_whole(found: Outcome, size: u64) -> Outcome {
-    match found {
-        Outcome::OutOfMemory {
-            needed,
-            available,
-            max_mem,
-        } if (max_mem + 1..=size).contains(&needed) => Outcome::OutOfMemory {
-            needed: size,
-            available,
-            max_mem,
-        },
-        found => found,
-    }
-}
-
-fn stored(result: heapledger::Result<heapledger::Allocation>) -> Outcome {
-    result.map_or_else(refused, |allocation| Outcome::Stored {
-        dedup: allocation.dedup,
-    })
-}
-
-fn freed(result: heapledger::Result<heapledger::Freed>) -> Outcome {
-    result.map_or_else(refused, |freed| Outcome::Freed { names: freed.names })
-}
-
-fn done(result: heapledger::Result<()>) -> Outcome {
-    result.map_or_else(refused, |()| Outcome::Done)
-}
-
-fn refused(error: Error) -> Outcome {
-    match error {
-        Error::OutOfMemory {
-            needed,
-            available,
-            max_mem,
-        } => Outcome::OutOfMemory {
-            needed,
-            available,
-            max_mem,
-        },
-        Error::NotStored { .. } => Outcome::NotStored,
-        Error::Named { names, .. } => Outcome::Named { names },
-        Error::UnknownName { .. } => Outcome::UnknownName,
-        other => panic!("{other}"),
+        if kept { Ok(()) } else { batch.free(&missing()).map(drop) }
+    });
+    assert_eq!(result.is_ok(), kept);
+    if !kept {
+        *model = before;
     }
 }
 

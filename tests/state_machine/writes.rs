@@ -1,0 +1,209 @@
+//! What is done to the heap and to its model, with the outcome of both.
+
+use heapledger::{Allocation, Batch, Error, Freed, Hold, MemManager, ObjectId, Result};
+use proptest::sample::Index;
+
+use crate::common::content;
+use crate::model::{Model, Outcome};
+use crate::ops::{Op, Size};
+
+/// What a manager and a batch both do.
+pub trait Writes {
+    fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation>;
+    fn stream(&mut self, content: &[u8]) -> Result<Allocation>;
+    fn free(&mut self, id: &ObjectId, force: bool) -> Result<Freed>;
+    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()>;
+    fn unbind(&mut self, name: &str) -> Result<Option<Freed>>;
+    fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>>;
+}
+
+impl Writes for &MemManager {
+    fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+        self.store_bytes(content, hold)
+    }
+
+    fn stream(&mut self, content: &[u8]) -> Result<Allocation> {
+        self.store_from(content, Hold::Anonymous)
+    }
+
+    fn free(&mut self, id: &ObjectId, force: bool) -> Result<Freed> {
+        if force {
+            self.force_free(id)
+        } else {
+            MemManager::free(self, id)
+        }
+    }
+
+    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()> {
+        MemManager::bind(self, name, id)
+    }
+
+    fn unbind(&mut self, name: &str) -> Result<Option<Freed>> {
+        MemManager::unbind(self, name)
+    }
+
+    fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
+        self.get_bytes(id)
+    }
+}
+
+impl Writes for Batch<'_, '_> {
+    fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+        self.store_bytes(content, hold)
+    }
+
+    fn stream(&mut self, content: &[u8]) -> Result<Allocation> {
+        self.store_bytes(content, Hold::Anonymous)
+    }
+
+    fn free(&mut self, id: &ObjectId, force: bool) -> Result<Freed> {
+        if force {
+            self.force_free(id)
+        } else {
+            Batch::free(self, id)
+        }
+    }
+
+    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()> {
+        Batch::bind(self, name, id)
+    }
+
+    fn unbind(&mut self, name: &str) -> Result<Option<Freed>> {
+        Batch::unbind(self, name)
+    }
+
+    fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
+        self.get_bytes(id)
+    }
+}
+
+/// Does `op` to both; the outcome must be the same. What was stored can be read at once.
+pub fn write(memory: &mut impl Writes, model: &mut Model, op: &Op) {
+    let (found, expected) = outcomes(memory, model, op);
+    assert_eq!(found, expected, "{op:?}");
+    if let Some((id, object)) = model.objects.last_key_value() {
+        assert_eq!(memory.read(id).unwrap(), object.content, "after {op:?}");
+    }
+}
+
+fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, Outcome) {
+    let bytes = |model: &Model, key: &u8, size: &Size| content((*key).into(), size.bytes(model.max_mem, model.mem));
+    match op {
+        Op::Allocate(key, size) => {
+            let content = bytes(model, key, size);
+            (
+                stored(memory.store(&content, Hold::Anonymous)),
+                model.allocate(&content, None),
+            )
+        }
+        Op::AllocateAgain(index) => {
+            let again = model
+                .objects
+                .get(&pick(model, index))
+                .map_or_else(Vec::new, |object| object.content.clone());
+            (
+                stored(memory.store(&again, Hold::Anonymous)),
+                model.allocate(&again, None),
+            )
+        }
+        Op::AllocateAs(name, key, size) => {
+            let (name, content) = (name_of(*name), bytes(model, key, size));
+            (
+                stored(memory.store(&content, Hold::Name(&name))),
+                model.allocate(&content, Some(&name)),
+            )
+        }
+        Op::AllocateStream(key, size) => {
+            let content = bytes(model, key, size);
+            let found = stored(memory.stream(&content));
+            (
+                as_if_read_whole(found, content.len() as u64),
+                model.allocate(&content, None),
+            )
+        }
+        Op::Free(index) => {
+            let id = pick(model, index);
+            (freed(memory.free(&id, false)), model.free(&id, false))
+        }
+        Op::ForceFree(index) => {
+            let id = pick(model, index);
+            (freed(memory.free(&id, true)), model.free(&id, true))
+        }
+        Op::FreeMissing => (freed(memory.free(&missing(), false)), model.free(&missing(), false)),
+        Op::Bind(name, index) => {
+            let (name, id) = (name_of(*name), pick(model, index));
+            (done(memory.bind(&name, &id)), model.bind(&name, &id))
+        }
+        Op::BindMissing(name) => (done(memory.bind(&name_of(*name), &missing())), Outcome::NotStored),
+        Op::Unbind(name) => {
+            let name = name_of(*name);
+            let found = memory.unbind(&name).map(|freed| Outcome::Unbound {
+                freed: freed.map(|freed| freed.id),
+            });
+            (found.unwrap_or_else(refused), model.unbind(&name))
+        }
+        _ => unreachable!("{op:?} neither stores nor frees"),
+    }
+}
+
+/// One of the stored objects, or one that is not stored where none is.
+fn pick(model: &Model, pick: &Index) -> ObjectId {
+    let ids: Vec<_> = model.objects.keys().copied().collect();
+    if ids.is_empty() { missing() } else { *pick.get(&ids) }
+}
+
+pub fn missing() -> ObjectId {
+    ObjectId::of_bytes(b"never stored")
+}
+
+fn name_of(name: u8) -> String {
+    format!("name {name}")
+}
+
+/// A stream that cannot fit is read no further than it takes to know that.
+fn as_if_read_whole(found: Outcome, size: u64) -> Outcome {
+    match found {
+        Outcome::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        } if (max_mem + 1..=size).contains(&needed) => Outcome::OutOfMemory {
+            needed: size,
+            available,
+            max_mem,
+        },
+        found => found,
+    }
+}
+
+fn stored(result: Result<Allocation>) -> Outcome {
+    result.map_or_else(refused, |allocation| Outcome::Stored {
+        dedup: allocation.dedup,
+    })
+}
+
+fn freed(result: Result<Freed>) -> Outcome {
+    result.map_or_else(refused, |freed| Outcome::Freed { names: freed.names })
+}
+
+fn done(result: Result<()>) -> Outcome {
+    result.map_or_else(refused, |()| Outcome::Done)
+}
+
+fn refused(error: Error) -> Outcome {
+    match error {
+        Error::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        } => Outcome::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        },
+        Error::NotStored { .. } => Outcome::NotStored,
+        Error::Named { names, .. } => Outcome::Named { names },
+        Error::UnknownName { .. } => Outcome::UnknownName,
+        other => panic!("{other}"),
+    }
+}
