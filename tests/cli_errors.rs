@@ -1,5 +1,7 @@
 //! Errors take one line, the exit status says what kind they are, and looking makes nothing.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use std::process::Stdio;

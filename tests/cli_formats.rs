@@ -1,5 +1,7 @@
 //! The same answers as a table, JSON, NDJSON and CSV.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use cli_support::Cli;

@@ -1,5 +1,7 @@
 //! Every command explains itself, with an example.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use cli_support::Cli;

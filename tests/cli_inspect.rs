@@ -1,5 +1,7 @@
 //! `ls`, `show`, `ledger`, `tree`, `block` and `stats`: where every byte is.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use cli_support::{Cli, HELLO, noise};

@@ -1,5 +1,7 @@
 //! `name`, `unname` and `free`: what holds an object, and what lets it go.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use cli_support::{Cli, HELLO};

@@ -1,5 +1,7 @@
 //! `put` stores files and says so as sha256sum does; `get` gives back the same bytes.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use cli_support::{Cli, HELLO, noise, ran};

@@ -1,5 +1,7 @@
 //! `init`, `spaces`, `resize`, `add`, `gc` and `check`: the space itself.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use cli_support::{Cli, noise};

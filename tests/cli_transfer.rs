@@ -1,5 +1,6 @@
 //! `check --repair`, `backup`, `export` and `import` on the command line.
 
+#![cfg(test)]
 // Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,5 +1,7 @@
 //! `set` binds what a value looks like, or what `--as` says it is.
 
+#![cfg(test)]
+
 mod cli_support;
 
 use cli_support::Cli;

@@ -2,6 +2,8 @@
 //! for longer than they were told, store the same content twice, or keep readers
 //! waiting; or a reader sees books that do not balance.
 
+#![cfg(test)]
+
 mod common;
 mod harness;
 

@@ -4,6 +4,7 @@
 //!
 //! Until that version is out, `cargo test --test format -- --ignored` writes the file anew.
 
+#![cfg(test)]
 // Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -4,6 +4,9 @@
 //!
 //! `HEAPLEDGER_FUZZ=n` asks for n inputs of each target.
 
+#![cfg(test)]
+#![allow(clippy::duplicate_mod, reason = "each target is a file of its own to cargo-fuzz")]
+
 #[path = "../fuzz/src/cli_values.rs"]
 mod cli_values;
 mod harness;

@@ -4,6 +4,8 @@
 //! alone, remove the write-ahead log under this process, and all that is acknowledged
 //! here from then on would be lost. <https://www.sqlite.org/howtocorrupt.html> §2.2
 
+#![cfg(test)]
+
 mod common;
 mod harness;
 

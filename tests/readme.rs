@@ -1,5 +1,7 @@
 //! What README says of the file is true of the file.
 
+#![cfg(test)]
+
 mod common;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! `repair` restores what can be derived, loses no byte, says what it did, and has
 //! nothing to do the second time.
 
+#![cfg(test)]
 // Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

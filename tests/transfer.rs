@@ -1,5 +1,6 @@
 //! Taking a heap elsewhere: backup, export and import, and the sqlite3 shell's dump.
 
+#![cfg(test)]
 // Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -96,7 +96,7 @@ impl Model {
         let hold = name.as_deref().map_or(Hold::Anonymous, Hold::Name);
         let id = ObjectId::of_bytes(&bytes);
         let available = self.max_mem - self.mem();
-        let stored = if size % 2 == 0 {
+        let stored = if size.is_multiple_of(2) {
             memory.store_bytes(&bytes, hold)
         } else {
             memory.store_from(bytes.as_slice(), hold)

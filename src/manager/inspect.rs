@@ -127,12 +127,15 @@ pub type Objects = Pages<ObjectInfo>;
 /// All ledger entries; see [`MemManager::entries`].
 pub type Entries = Pages<EntryInfo>;
 
+/// Rows, each with its key.
+type Page<T> = VecDeque<(i64, T)>;
+
 /// Rows that are read page by page.
 pub struct Pages<T> {
     memory: MemManager,
-    page: VecDeque<(i64, T)>,
+    page: Page<T>,
     after: i64,
-    read: fn(&MemManager, i64) -> Result<VecDeque<(i64, T)>>,
+    read: fn(&MemManager, i64) -> Result<Page<T>>,
     ended: bool,
 }
 

@@ -145,7 +145,7 @@ pub(super) fn run_migrations(conn: &mut Conn) -> Result<()> {
     conn.exclusive_transaction(|conn| {
         conn.run_pending_migrations(MIGRATIONS)
             .map(drop)
-            .map_err(|error| diesel::result::Error::QueryBuilderError(error))
+            .map_err(diesel::result::Error::QueryBuilderError)
     })
     .map_err(|source| Error::Database {
         what: "the schema cannot be brought up to date",

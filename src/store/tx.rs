@@ -1,5 +1,5 @@
 //! A unit of work: every write goes through [`WriteTx::apply`].
-#![allow(clippy::disallowed_methods, reason = "one of the two files that write rows")]
+#![allow(clippy::disallowed_methods, reason = "one of the files that write rows")]
 
 use diesel::prelude::*;
 
@@ -7,22 +7,22 @@ use super::bulk;
 use super::change::Change;
 use super::conn::{Conn, STREAM_CACHE, WRITE_CACHE};
 use super::mend;
-use super::queries;
 use super::schema::{arenas, blocks, ledger, names, pools, stored_objects};
 use super::unit::Unit;
 use super::writer::{Table, Writer};
+use super::{queries, record};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{
-    Arena, ArenaId, Block, BlockId, EventId, LedgerId, MemRam, MemRamId, NewEntry, NewName, NewStoredObject,
-    PlacedEntry, Pool, PoolId, StoredObjectId,
+    ArenaId, BlockId, EventId, LedgerId, MemRam, MemRamId, NewEntry, NewName, NewStoredObject, PlacedEntry, PoolId,
+    StoredObjectId,
 };
 use crate::placement::{Level, Step, next_step};
 use crate::triggers::Signature;
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
-    writer: &'w mut Writer,
+    pub(super) writer: &'w mut Writer,
 }
 
 impl<'w> WriteTx<'w> {
@@ -72,10 +72,6 @@ impl<'w> WriteTx<'w> {
     pub fn load_room(&mut self, level: Level) -> Result<()> {
         self.writer.flush()?;
         self.writer.load_room(level)
-    }
-
-    fn class_of(&self, block_size: i64) -> Result<usize> {
-        self.writer.geometry.class_of_block_size(block_size as u64)
     }
 
     pub fn next_arena_id(&mut self) -> Result<ArenaId> {
@@ -183,95 +179,6 @@ impl<'w> WriteTx<'w> {
         self.writer.explain(inserted)
     }
 
-    /// Keeps what is known of the room in step with the change.
-    fn observe(&mut self, change: &Change<'_>) -> Result<()> {
-        match change {
-            Change::ArenaAdded(new) => {
-                let room = self.writer.known_room()?;
-                room.unreserved -= new.max_mem;
-                room.note_arena(Arena {
-                    id: new.id,
-                    memram_id: new.memram_id,
-                    max_mem: new.max_mem,
-                    mem: 0,
-                    reserved: 0,
-                });
-            }
-            Change::PoolAdded(new) => {
-                let class = self.class_of(new.block_size)?;
-                let room = self.writer.known_room()?;
-                if let Some(mut arena) = room.arenas.get(new.arena_id).cloned() {
-                    arena.reserved += new.max_mem;
-                    room.note_arena(arena);
-                }
-                let pool = Pool {
-                    id: new.id,
-                    memram_id: new.memram_id,
-                    arena_id: new.arena_id,
-                    block_size: new.block_size,
-                    max_mem: new.max_mem,
-                    mem: 0,
-                    reserved: 0,
-                };
-                room.note_pool(class, pool);
-            }
-            Change::BlockAdded(block) => {
-                let class = self.class_of(block.block_size)?;
-                let room = self.writer.known_room()?;
-                if let Some(mut pool) = room
-                    .pools
-                    .get(class)
-                    .and_then(|pools| pools.get(block.pool_id))
-                    .cloned()
-                {
-                    pool.reserved += block.max_mem;
-                    room.note_pool(class, pool);
-                }
-                room.note_block(class, *block);
-            }
-            Change::EntryAdded { entry, block } => {
-                let mut block = *block;
-                block.mem += entry.allocated_mem;
-                block.is_free = block.mem < block.max_mem;
-                let class = self.class_of(block.block_size)?;
-                self.writer.known_room()?.note_block(class, block);
-            }
-            Change::EntriesRemoved { entries, .. } => {
-                for entry in *entries {
-                    let class = self.class_of(entry.block_size)?;
-                    let mem = self
-                        .writer
-                        .unit
-                        .effects
-                        .blocks
-                        .get(&entry.block_id)
-                        .map_or(0, |after| after.mem);
-                    let block = entry.block_with(self.writer.space, mem);
-                    self.writer.known_room()?.note_block(class, block);
-                }
-            }
-            Change::ArenaRemoved(arena) => {
-                let room = self.writer.known_room()?;
-                room.unreserved = room.unreserved.saturating_add(arena.max_mem);
-                self.writer.forget_room()?;
-            }
-            Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.writer.forget_room()?,
-            Change::Resized { by } => self.writer.known_room()?.unreserved += by,
-            Change::ObjectStored(_)
-            | Change::ObjectRemoved(_)
-            | Change::DedupHit { .. }
-            | Change::Held { .. }
-            | Change::NameBound { .. }
-            | Change::Refused { .. }
-            | Change::HistorySet { .. }
-            | Change::BooksOpened
-            | Change::Corrected { .. }
-            | Change::HistoryTrimmed { .. }
-            | Change::NameUnbound { .. } => {}
-        }
-        Ok(())
-    }
-
     /// Gathers new rows, and writes everything else at once.
     fn execute(&mut self, change: Change<'_>) -> Result<()> {
         match change {
@@ -320,7 +227,7 @@ impl<'w> WriteTx<'w> {
             Change::HistoryTrimmed { last } => {
                 self.writer.flush()?;
                 let space = self.writer.space;
-                let trimmed = bulk::trim_events(&mut self.writer.conn, space, last.0);
+                let trimmed = record::trim_events(&mut self.writer.conn, space, last.0);
                 return self.writer.explain(trimmed).map(drop);
             }
             // Nothing but their effects.
@@ -346,7 +253,7 @@ impl<'w> WriteTx<'w> {
     fn set_history(&mut self, mode: &'static str, keep: Option<i64>) -> Result<()> {
         let was_off = self.memram()?.history == "off";
         let space = self.writer.space;
-        let set = bulk::set_history(&mut self.writer.conn, space, mode, keep);
+        let set = record::set_history(&mut self.writer.conn, space, mode, keep);
         self.writer.explain(set)?;
         self.writer.reread()?;
         if was_off && mode != "off" {
@@ -360,7 +267,7 @@ impl<'w> WriteTx<'w> {
         self.writer.flush()?;
         let id = self.writer.next_id(Table::Events)?;
         let (space, at) = (self.writer.space, self.writer.unit.effects.signature.at);
-        let opened = bulk::open_books(&mut self.writer.conn, space, id, at);
+        let opened = record::open_books(&mut self.writer.conn, space, id, at);
         self.writer.explain(opened)
     }
 
@@ -395,22 +302,6 @@ impl<'w> WriteTx<'w> {
         let Conn::Sqlite(conn) = &mut self.writer.conn;
         let result = statement(conn);
         self.writer.explain(result).map(drop)
-    }
-}
-
-impl PlacedEntry {
-    /// The block that the entry is in, with `mem` bytes in it.
-    fn block_with(&self, memram_id: MemRamId, mem: i64) -> Block {
-        Block {
-            id: self.block_id,
-            memram_id,
-            arena_id: self.arena_id,
-            pool_id: self.pool_id,
-            block_size: self.block_size,
-            max_mem: self.block_max_mem,
-            mem,
-            is_free: mem < self.block_max_mem,
-        }
     }
 }
 

@@ -6,9 +6,9 @@ use diesel::prelude::*;
 use super::bulk;
 use super::conn::{Access, Conn, Settings};
 use super::exec;
-use super::queries;
 use super::schema::memram;
 use super::unit::Unit;
+use super::{queries, record};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{MemRam, MemRamId};
@@ -294,12 +294,12 @@ impl Writer {
     /// Writes everything that is gathered: afterwards the tables are as the books say.
     pub fn flush(&mut self) -> Result<()> {
         self.flush_rows()?;
-        let effects = self.unit.effects.take();
+        let mut effects = self.unit.effects.take();
         let by = effects.space;
         let mem = self.known()?.memram.mem;
         let first_event = self.number_events(effects.events.len())?;
         let written = bulk::write_effects(&mut self.conn, self.space, &effects)
-            .and_then(|()| bulk::insert_events(&mut self.conn, self.space, first_event, mem, &effects.events));
+            .and_then(|()| record::insert_events(&mut self.conn, self.space, first_event, mem, &mut effects.events));
         self.failed |= written.is_err();
         self.explain(written)?;
         self.known()?.memram.add(by);

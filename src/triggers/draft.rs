@@ -84,12 +84,12 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// The JSON of the column, or `None` if nothing was changed.
-    pub fn to_json(&self) -> Option<String> {
-        if *self == Self::default() {
+    pub fn into_json(self) -> Option<String> {
+        if self == Self::default() {
             return None;
         }
         // Numbers and fixed strings cannot fail to serialise.
-        serde_json::to_string(self).ok()
+        serde_json::to_string(&self).ok()
     }
 }
 

@@ -10,6 +10,8 @@
 //!
 //! `HEAPLEDGER_KILLS=n` asks for n kills in all instead of 240.
 
+#![cfg(test)]
+
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../harness/mod.rs"]

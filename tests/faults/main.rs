@@ -5,6 +5,8 @@
 //! Each fault gives an error of its own, and afterwards the books balance, what was
 //! stored is there, and the same manager goes on as soon as the fault is gone.
 
+#![cfg(test)]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod file;

@@ -10,7 +10,7 @@ const FILES: u64 = 300;
 const PAGE: usize = 4096;
 
 /// The same seed damages the file in the same way.
-fn damage(file: &mut Vec<u8>, random: &mut Random) {
+fn damage(file: &mut [u8], random: &mut Random) {
     let pages = (file.len() / PAGE) as u64;
     let at = |random: &mut Random, len: usize| random.below(len as u64) as usize;
     match random.below(10) {

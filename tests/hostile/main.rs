@@ -5,6 +5,8 @@
 //! Every file is looked at in a process of its own with bounded memory, which says what
 //! it is about to do; if it dies or is silent for too long, the test names the file.
 
+#![cfg(test)]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod flips;

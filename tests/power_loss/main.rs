@@ -16,6 +16,8 @@
 //! Not modelled: a disk that says it has synced and has not, or that loses or tears
 //! what had been synced before; nothing but a copy elsewhere helps against those.
 
+#![cfg(test)]
+
 #[path = "../common/mod.rs"]
 mod common;
 mod device;

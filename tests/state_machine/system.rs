@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heapledger::{Error, EventFilter, Hold, MemManager, ObjectId};
+use heapledger::{Error, EventFilter, MemManager, ObjectId};
 use proptest::sample::Index;
 use rusqlite::Connection;
 use tempfile::TempDir;
