@@ -61,6 +61,8 @@ impl MemManager {
     ///
     /// # Errors
     /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails; nothing is stored then.
+    /// A reader that gives more than the whole space is read no further: `needed` is then
+    /// what was read, one byte more than the capacity.
     pub fn allocate_from(&self, reader: impl Read) -> Result<ObjectId> {
         Ok(self.store_from(reader, Hold::Anonymous)?.id)
     }

@@ -39,12 +39,12 @@ impl<'a> Encoded<'a> {
         // `preserve_order` feature on.
         json.sort_all_objects();
         let text = |json: &Value| serde_json::to_string(json).map_err(|error| refuse(error.to_string()));
-        let (kind, content) = match &json {
+        let (kind, content) = match json {
             Value::Null => (Kind::None, String::new()),
             Value::Bool(_) => (Kind::Bool, text(&json)?),
-            Value::Number(number) if number.is_f64() => (Kind::Float, text(&json)?),
+            Value::Number(ref number) if number.is_f64() => (Kind::Float, text(&json)?),
             Value::Number(_) => (Kind::Int, text(&json)?),
-            Value::String(string) => (Kind::Str, string.clone()),
+            Value::String(string) => (Kind::Str, string),
             Value::Array(_) | Value::Object(_) => (Kind::Json, text(&json)?),
         };
         Ok(Encoded {
