@@ -57,3 +57,31 @@ fn a_link_to_a_heap_is_that_heap() {
     linked.free(&id).unwrap();
     assert!(!memory.contains(&id).unwrap());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_heap_is_made_where_a_link_leads() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempdir().unwrap();
+    let (folder, link) = (dir.path().join("folder"), dir.path().join("link.db"));
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink("folder/heap.db", &link).unwrap();
+    let id = MemManager::open(&link).unwrap().allocate("it").unwrap();
+    let path = folder.join("heap.db");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    let memory = MemManager::open(&path).unwrap();
+    assert_eq!(memory.get::<String>(&id).unwrap(), "it");
+    assert_eq!(memory.check().unwrap(), []);
+}
+
+#[cfg(unix)]
+#[test]
+fn reading_through_a_link_that_leads_nowhere_makes_nothing() {
+    let dir = tempdir().unwrap();
+    let link = dir.path().join("link.db");
+    std::os::unix::fs::symlink("heap.db", &link).unwrap();
+    let refused = MemManager::options().read_only(true).open(&link).unwrap_err();
+    assert!(matches!(refused, heapledger::Error::NoFile { .. }), "{refused}");
+    assert!(!dir.path().join("heap.db").exists());
+}

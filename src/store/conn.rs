@@ -81,8 +81,8 @@ impl Settings {
         let log = std::fs::metadata(beside(&self.path, "-wal"));
         let frozen = self.connect_as(access, "mode=ro").or_else(|error| match log {
             // Without a log the file is complete, and in its folder nobody can write it.
-            Err(_) => self.connect_as(access, "immutable=1"),
-            Ok(log) if log.len() == 0 => self.connect_as(access, "immutable=1"),
+            Err(_) => self.connect_as(access, "mode=ro&immutable=1"),
+            Ok(log) if log.len() == 0 => self.connect_as(access, "mode=ro&immutable=1"),
             Ok(_) => Err(error),
         });
         frozen.or(first)

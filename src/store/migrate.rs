@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -101,7 +101,7 @@ fn not_a_heap(path: &Path, why: &str) -> Error {
 /// Makes the whole file beside its place and then links it there: nobody ever sees
 /// half a schema, and of several processes that create at once one wins.
 fn create(settings: &Settings) -> Result<()> {
-    let path = &settings.path;
+    let path = &target(&settings.path);
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -123,6 +123,17 @@ fn create(settings: &Settings) -> Result<()> {
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => upgrade(settings, Access::Write),
         Err(error) => Err(cannot()(error.error)),
     }
+}
+
+/// Where a path leads that may be a link to a file that is not there yet.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        let Ok(link) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
 }
 
 /// Gives an empty file the schema. What must be set before the first table comes first.
