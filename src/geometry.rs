@@ -20,7 +20,7 @@ pub struct SizeClass {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Geometry {
     arena_size: u64,
-    max_pieces: u64,
+    per_block: u64,
     classes: Vec<SizeClass>,
 }
 
@@ -28,8 +28,8 @@ const KIB: u64 = 1024;
 
 impl Geometry {
     /// Arenas of 256 KiB and three classes: small (512 B), medium (4 KiB) and large
-    /// (32 KiB), eight blocks to a pool. An object goes to the smallest class in
-    /// which it takes at most four blocks.
+    /// (32 KiB), eight blocks to a pool. An object goes to the smallest class of
+    /// which eight like it fit in a block, so that few are cut in two.
     pub fn standard() -> Self {
         let class = |block_size| SizeClass {
             block_size,
@@ -37,7 +37,7 @@ impl Geometry {
         };
         Self {
             arena_size: 256 * KIB,
-            max_pieces: 4,
+            per_block: 8,
             classes: vec![class(512), class(4 * KIB), class(32 * KIB)],
         }
     }
@@ -46,7 +46,7 @@ impl Geometry {
     pub fn classic() -> Self {
         Self {
             arena_size: 256 * KIB,
-            max_pieces: 4,
+            per_block: 8,
             classes: vec![SizeClass {
                 block_size: 512,
                 pool_size: 4 * KIB,
@@ -54,16 +54,18 @@ impl Geometry {
         }
     }
 
-    /// A ladder of your own. `max_pieces` is how many blocks an object may take in a
-    /// class before it goes to the next larger one.
+    /// A ladder of your own. `per_block` is how many objects like it must fit in a
+    /// block of a class for an object to go there and not to the next larger one: the
+    /// more, the fewer objects are cut in two and the fewer blocks there are to keep,
+    /// and the longer a block waits until nothing is left in it.
     ///
     /// # Errors
     /// [`Error::BadGeometry`] unless block sizes rise, every pool is a whole number of
     /// its blocks, and every arena is a whole number of each kind of pool.
-    pub fn new(arena_size: u64, max_pieces: u64, classes: Vec<SizeClass>) -> Result<Self> {
+    pub fn new(arena_size: u64, per_block: u64, classes: Vec<SizeClass>) -> Result<Self> {
         let refuse = |why: String| Err(Error::BadGeometry { why });
-        if classes.is_empty() || max_pieces == 0 {
-            return refuse("at least one size class and one piece are needed".into());
+        if classes.is_empty() || per_block == 0 {
+            return refuse("at least one size class and one object to a block are needed".into());
         }
         if arena_size > i64::MAX as u64 {
             return refuse(format!("an arena of {arena_size} bytes is more than SQLite can count"));
@@ -92,7 +94,7 @@ impl Geometry {
         }
         Ok(Self {
             arena_size,
-            max_pieces,
+            per_block,
             classes,
         })
     }
@@ -102,7 +104,7 @@ impl Geometry {
     /// # Errors
     /// [`Error::BadGeometry`] if the arena is no whole number of each kind of pool.
     pub fn with_arena_size(self, arena_size: u64) -> Result<Self> {
-        Self::new(arena_size, self.max_pieces, self.classes)
+        Self::new(arena_size, self.per_block, self.classes)
     }
 
     /// Bytes of an arena.
@@ -110,9 +112,9 @@ impl Geometry {
         self.arena_size
     }
 
-    /// How many blocks an object may take in a class before it goes to the next.
-    pub fn max_pieces(&self) -> u64 {
-        self.max_pieces
+    /// How many objects like it must fit in a block of the class that an object goes to.
+    pub fn per_block(&self) -> u64 {
+        self.per_block
     }
 
     /// The size classes, smallest first.
@@ -124,7 +126,7 @@ impl Geometry {
     pub fn class_for(&self, size: u64) -> usize {
         self.classes
             .iter()
-            .position(|class| size.div_ceil(class.block_size) <= self.max_pieces)
+            .position(|class| size <= class.block_size / self.per_block)
             .unwrap_or(self.classes.len() - 1)
     }
 
@@ -155,21 +157,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_goes_to_the_smallest_class_that_takes_few_pieces() {
+    fn an_object_goes_to_the_smallest_class_whose_blocks_hold_eight_like_it() {
         let geometry = Geometry::standard();
         let block_size = |size| geometry.classes()[geometry.class_for(size)].block_size;
         assert_eq!(block_size(0), 512);
-        assert_eq!(block_size(2048), 512);
-        assert_eq!(block_size(2049), 4096);
-        assert_eq!(block_size(16384), 4096);
-        assert_eq!(block_size(16385), 32768);
+        assert_eq!(block_size(64), 512);
+        assert_eq!(block_size(65), 4096);
+        assert_eq!(block_size(512), 4096);
+        assert_eq!(block_size(513), 32768);
         assert_eq!(block_size(u64::MAX), 32768);
     }
 
     #[test]
     fn the_built_in_ladders_follow_their_own_rules() {
         for built_in in [Geometry::standard(), Geometry::classic()] {
-            let same = Geometry::new(built_in.arena_size, built_in.max_pieces, built_in.classes.clone());
+            let same = Geometry::new(built_in.arena_size, built_in.per_block, built_in.classes.clone());
             assert_eq!(same.unwrap(), built_in);
         }
     }

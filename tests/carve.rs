@@ -64,7 +64,7 @@ fn blocks_are_carved_until_the_pool_is_reserved() {
 
 #[test]
 fn an_object_is_placed_in_what_was_carved_ahead() {
-    let heap = Heap::new();
+    let heap = Heap::classic();
     let arena = heap.add_arena().unwrap().id;
     let pool = heap.add_pool(arena, 512).unwrap().id;
     let block = heap.add_block(pool).unwrap().id;

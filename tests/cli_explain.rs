@@ -24,7 +24,7 @@ fn put_dry_run_says_what_put_then_does() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "1MiB"]);
     cli.file("in/a", noise(5000));
-    cli.file("in/b", noise(700));
+    cli.file("in/b", noise(60));
     cli.file("in/c", noise(5000));
     cli.file("in/d", "hello");
     cli.ok(["put", "-q", "in/d"]);
@@ -40,7 +40,7 @@ fn put_dry_run_says_what_put_then_does() {
     };
     assert_eq!(of(&plan, "path"), ["in/a", "in/b", "in/c", "in/d"]);
     assert_eq!(of(&plan, "dedup"), [false, false, true, true]);
-    assert_eq!(of(&plan, "block_size")[..2], [json!(4096), json!(512)]);
+    assert_eq!(of(&plan, "block_size")[..2], [json!(32768), json!(512)]);
     assert_eq!(of(&plan, "blocks_reused")[..2], [json!(0), json!(1)]);
     assert_eq!(plan[3]["object_id"], HELLO);
 
@@ -114,14 +114,14 @@ fn put_dry_run_makes_no_heap() {
 fn plan_says_where_an_object_of_a_size_goes() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "64K"]);
-    let plan = cli.json(["plan", "10000"]);
+    let plan = cli.json(["plan", "40000"]);
     assert_eq!(
         (&plan["block_size"], &plan["pieces"], &plan["new_blocks"]),
-        (&json!(4096), &json!(3), &json!(3))
+        (&json!(32768), &json!(2), &json!(2))
     );
-    let text = cli.ok(["plan", "10000"]);
+    let text = cli.ok(["plan", "40000"]);
     assert!(
-        text.contains("3 pieces: 0 blocks reused, 3 new blocks, 1 new pool, 1 new arena"),
+        text.contains("2 pieces: 0 blocks reused, 2 new blocks, 1 new pool, 1 new arena"),
         "{text}"
     );
     let ran = cli.run(["plan", "65K"]);

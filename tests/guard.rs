@@ -35,8 +35,8 @@ fn a_statement_of_another_tool_that_changes_the_heap_is_refused() {
         "DELETE FROM arenas",
         "DELETE FROM events",
         "INSERT INTO arenas (memram_id, max_mem) VALUES (1, 262144)",
-        "INSERT INTO memram (name, max_mem, arena_size, max_pieces, created_at) VALUES ('x', 1, 1, 1, 0)",
-        "REPLACE INTO sequences (name, last_id) VALUES ('ledger', 0)",
+        "INSERT INTO memram (name, max_mem, arena_size, per_block, created_at) VALUES ('x', 1, 1, 1, 0)",
+        "REPLACE INTO sequences (name, last_id) VALUES ('blocks', 0)",
     ] {
         let refused = other.execute_batch(statement).unwrap_err().to_string();
         assert!(refused.contains("only_heapledger_may_write"), "{statement}: {refused}");
@@ -50,8 +50,8 @@ fn what_others_can_write_shows_in_a_quick_check() {
     for statement in [
         "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
         "INSERT INTO blocks (memram_id, arena_id, pool_id, block_size, max_mem) SELECT 1, arena_id, id, 512, 512 FROM pools LIMIT 1",
-        "INSERT INTO ledger (stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, data)
-         SELECT stored_object_id, 9, arena_id, pool_id, block_id, 1, x'00' FROM ledger WHERE id = 1",
+        "INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)
+         SELECT stored_object_id + 9, stored_object_id, 9, arena_id, pool_id, block_id, 1, 0, x'00' FROM ledger WHERE id = 1",
         "INSERT INTO stored_objects (memram_id, object_id, kind, size, held, created_at)
          SELECT 1, replace(hex(zeroblob(32)), 'A', 'b'), 'bytes', 0, 1, 0",
     ] {

@@ -56,16 +56,16 @@ fn older(path: &Path, count: usize) -> ObjectId {
 fn store(sql: &Connection, id: &ObjectId) {
     let size = CONTENT.len();
     sql.execute_batch(&format!(
-        "INSERT INTO memram (id, name, max_mem, mem, reserved, arena_size, max_pieces, arenas, peak_mem, allocations, created_at)
+        "INSERT INTO memram (id, name, max_mem, mem, reserved, arena_size, per_block, arenas, peak_mem, allocations, created_at)
            VALUES (1, 'main', 4096, {size}, 4096, 4096, 4, 1, {size}, 1, 0);
          INSERT INTO size_classes VALUES (1, 512, 4096, {size}, 512, 4096, 1, 1, 0, 0, 1);
-         INSERT INTO kinds VALUES (1, 'bytes', 1, {size}), (1, 'str', 0, 0), (1, 'int', 0, 0), (1, 'float', 0, 0),
+         INSERT INTO other_kinds VALUES (1, 'str', 0, 0), (1, 'int', 0, 0), (1, 'float', 0, 0),
            (1, 'bool', 0, 0), (1, 'none', 0, 0), (1, 'json', 0, 0);
          INSERT INTO arenas VALUES (1, 1, 4096, {size}, 4096);
          INSERT INTO pools VALUES (1, 1, 1, 512, 4096, {size}, 512);
          INSERT INTO blocks VALUES (1, 1, 1, 1, 512, 512, {size}, 1);
          INSERT INTO stored_objects VALUES (1, 1, '{id}', 'bytes', NULL, {size}, 1, 0);
-         INSERT INTO ledger VALUES (1, 1, 0, 1, 1, 1, {size}, x'{}');",
+         INSERT INTO ledger VALUES (1, 1, 0, 1, 1, 1, {size}, 0, x'{}');",
         CONTENT.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     ))
     .unwrap();

@@ -9,16 +9,22 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Heap, KIB, assert_balanced, cases, content, dump, number, texts};
-use heapledger::{Geometry, Hold, MemManager, ObjectId, Repaired};
+use common::{Heap, KIB, MIB, assert_balanced, cases, content, dump, number, texts};
+use heapledger::{Geometry, Hold, MemManager, ObjectId, Repaired, SizeClass};
 use proptest::prelude::*;
 
 /// Objects of every class and several kinds, names, a second space, freed room.
 fn heap() -> Heap {
-    let heap = Heap::new();
-    heap.store_bytes(&content(1, 1500), Hold::Name("it")).unwrap();
+    let class = |block_size| SizeClass {
+        block_size,
+        pool_size: 8 * block_size,
+    };
+    // Two classes, so that some KiB make several pieces.
+    let geometry = Geometry::new(256 * KIB, 8, vec![class(512), class(4 * KIB)]).unwrap();
+    let heap = Heap::of(MIB, geometry);
+    heap.store_bytes(&content(1, 10_000), Hold::Name("it")).unwrap();
     heap.store_bytes(&content(2, 9 * KIB), Hold::Name("medium")).unwrap();
-    let gone = heap.allocate_bytes(&content(3, 700)).unwrap();
+    let gone = heap.allocate_bytes(&content(3, 12_000)).unwrap();
     heap.allocate("text").unwrap();
     heap.store(&vec![1, 2, 3], Hold::Name("list")).unwrap();
     heap.allocate("").unwrap();
@@ -125,9 +131,9 @@ fn what_is_derived_is_derived_again_and_everything_else_stays() {
         "UPDATE memram SET dedup_hits = -1, dedup_saved = -1",
         "UPDATE size_classes SET entries = entries + 1",
         "UPDATE size_classes SET full_blocks = -3, blocks = 0, pooled = 1",
-        "UPDATE kinds SET objects = objects + 1 WHERE kind = 'str'",
-        "UPDATE kinds SET mem = -1",
-        "DELETE FROM kinds WHERE kind = 'json'",
+        "UPDATE other_kinds SET objects = objects + 1 WHERE kind = 'str'",
+        "UPDATE other_kinds SET mem = -1",
+        "DELETE FROM other_kinds WHERE kind = 'json'",
         "DELETE FROM sequences",
         "UPDATE sequences SET last_id = -1",
         "UPDATE stored_objects SET size = size + 1",
@@ -201,12 +207,12 @@ fn changed_content_is_set_aside_under_a_name_that_says_so() {
     assert!(!heap.contains(&old).unwrap());
     let aside = heap.resolve(&format!("damaged/{old}")).unwrap().unwrap();
     assert_eq!(heap.resolve(&format!("damaged/{old}/it")).unwrap(), Some(aside));
-    bytes[512] = b'x';
+    bytes[4096] = b'x';
     let found = heap.get_bytes(&aside).unwrap();
     assert_eq!(found.len(), bytes.len());
     assert_eq!(ObjectId::of_bytes(&found), aside);
     // It can be stored anew, damaged anew, and set aside again.
-    heap.store_bytes(&content(1, 1500), Hold::Name("it")).unwrap();
+    heap.store_bytes(&content(1, 10_000), Hold::Name("it")).unwrap();
     assert!(heap.contains(&old).unwrap());
 }
 
@@ -238,10 +244,10 @@ fn a_lost_piece_leaves_the_others() {
     damage(&heap, "DELETE FROM ledger WHERE stored_object_id = 1 AND seq = 1");
     repair(&heap, "a lost piece");
     let aside = heap.resolve(&format!("damaged/{old}")).unwrap().unwrap();
-    let whole = content(1, 1500);
+    let whole = content(1, 10_000);
     assert_eq!(
         heap.get_bytes(&aside).unwrap(),
-        [&whole[..512], &whole[1024..]].concat()
+        [&whole[..4096], &whole[8192..]].concat()
     );
 }
 
@@ -251,7 +257,7 @@ fn pieces_without_an_object_become_one() {
     damage(&heap, "DELETE FROM stored_objects WHERE id = 1");
     repair(&heap, "no object");
     let aside = heap.resolve("damaged/object-1").unwrap().unwrap();
-    assert_eq!(heap.get_bytes(&aside).unwrap(), content(1, 1500));
+    assert_eq!(heap.get_bytes(&aside).unwrap(), content(1, 10_000));
     assert_eq!(heap.resolve("damaged/object-1/it").unwrap(), Some(aside));
 }
 
@@ -398,8 +404,8 @@ const DERIVED: &[(&str, &str)] = &[
     ("size_classes", "full_blocks"),
     ("size_classes", "empty_blocks"),
     ("size_classes", "entries"),
-    ("kinds", "objects"),
-    ("kinds", "mem"),
+    ("other_kinds", "objects"),
+    ("other_kinds", "mem"),
     ("stored_objects", "size"),
     ("ledger", "pool_id"),
     ("ledger", "arena_id"),
@@ -420,8 +426,8 @@ proptest! {
         for (column, row, value) in damages {
             let (table, column) = DERIVED[column];
             let rows = number(&sql, &format!("SELECT count(*) FROM {table}")) as usize;
-            let keys = if ["size_classes", "kinds"].contains(&table) { "1, 2" } else { "id" };
-            let key = if keys == "id" { "id" } else if table == "kinds" { "(memram_id, kind)" } else { "(memram_id, block_size)" };
+            let keys = if ["size_classes", "other_kinds"].contains(&table) { "1, 2" } else { "id" };
+            let key = if keys == "id" { "id" } else if table == "other_kinds" { "(memram_id, kind)" } else { "(memram_id, block_size)" };
             let columns = key.trim_matches(['(', ')']);
             sql.execute_batch(&format!(
                 "UPDATE {table} SET {column} = {value} WHERE {key} IN (SELECT {columns} FROM {table} ORDER BY {keys} LIMIT 1 OFFSET {})",

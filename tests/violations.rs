@@ -10,7 +10,7 @@ use heapledger::{CheckOptions, Hold, MemManager};
 
 /// Two objects, a name, and something in every table.
 fn heap() -> Heap {
-    let heap = Heap::new();
+    let heap = Heap::classic();
     heap.store_bytes(&content(1, 1500), Hold::Name("it")).unwrap();
     heap.allocate("text").unwrap();
     heap
@@ -59,6 +59,8 @@ fn every_broken_rule_is_named() {
         ),
         ("I6 stored_objects", "UPDATE ledger SET seq = seq + 1 WHERE seq = 2"),
         ("I6 stored_objects", "DELETE FROM ledger WHERE seq = 1"),
+        ("I6 ledger", "UPDATE ledger SET rest = rest + 1 WHERE id = 1"),
+        ("I6 ledger", "UPDATE ledger SET id = id + 100 WHERE id = 1"),
         (
             "I6 ledger",
             "UPDATE ledger SET data = zeroblob(allocated_mem + 1) WHERE id = 1",
@@ -66,6 +68,14 @@ fn every_broken_rule_is_named() {
         ("I7 ledger", "UPDATE ledger SET pool_id = pool_id + 1 WHERE id = 1"),
         ("I7 ledger", "UPDATE ledger SET arena_id = arena_id + 1 WHERE id = 1"),
         ("I7 blocks", "UPDATE blocks SET arena_id = arena_id + 1 WHERE id = 1"),
+        (
+            "I8 stored_objects",
+            "UPDATE stored_objects SET object_id = 'abc' WHERE id = 1",
+        ),
+        (
+            "I8 stored_objects",
+            "UPDATE stored_objects SET object_id = upper(object_id)",
+        ),
         ("I9 ledger", "DELETE FROM stored_objects WHERE id = 1"),
         ("I9 ledger", "DELETE FROM blocks WHERE id = 1"),
         ("I9 blocks", "DELETE FROM pools"),
@@ -75,8 +85,11 @@ fn every_broken_rule_is_named() {
         ("I9 stored_objects", "UPDATE stored_objects SET held = 0 WHERE held = 1"),
         ("I10 memram", "UPDATE memram SET peak_mem = mem - 1"),
         ("I10 memram", "UPDATE memram SET allocations = allocations + 1"),
-        ("I10 kinds", "UPDATE kinds SET objects = objects + 1 WHERE kind = 'str'"),
-        ("I10 kinds", "UPDATE kinds SET mem = mem + 1 WHERE kind = 'str'"),
+        (
+            "I10 kinds",
+            "UPDATE other_kinds SET objects = objects + 1 WHERE kind = 'str'",
+        ),
+        ("I10 kinds", "UPDATE other_kinds SET mem = mem + 1 WHERE kind = 'str'"),
     ] {
         let heap = heap();
         damage(&heap, statement);
@@ -128,18 +141,12 @@ fn i8_a_changed_kind_is_found() {
 #[test]
 fn i8_swapped_pieces_are_found() {
     let heap = heap();
+    let first: String = content(1, 512).iter().map(|byte| format!("{byte:02x}")).collect();
     damage(
         &heap,
-        "UPDATE ledger SET seq = -1 WHERE stored_object_id = 1 AND seq = 0",
+        "UPDATE ledger SET data = (SELECT data FROM ledger WHERE id = 2) WHERE id = 1",
     );
-    damage(
-        &heap,
-        "UPDATE ledger SET seq = 0 WHERE stored_object_id = 1 AND seq = 1",
-    );
-    damage(
-        &heap,
-        "UPDATE ledger SET seq = 1 WHERE stored_object_id = 1 AND seq = -1",
-    );
+    damage(&heap, &format!("UPDATE ledger SET data = x'{first}' WHERE id = 2"));
     assert_eq!(found(&heap), ["I8 stored_objects"]);
 }
 

@@ -52,6 +52,7 @@ pub fn with_object(entry: &Ledger, id: &ObjectId) -> EntryInfo {
         pool_id,
         block_id,
         allocated_mem,
+        rest: _,
     } = entry;
     EntryInfo {
         id: key,

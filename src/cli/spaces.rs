@@ -75,7 +75,7 @@ impl Row for MemRam {
         "mem",
         "reserved",
         "arena_size",
-        "max_pieces",
+        "per_block",
         "arenas",
         "peak_mem",
         "allocations",

@@ -10,8 +10,8 @@ use super::spool::Spooled;
 use super::{MemManager, names, now, place, unsigned};
 use crate::error::{Error, Result};
 use crate::models::{NewStoredObject, StoredObject};
+use crate::store::WriteTx;
 use crate::store::change::Change;
-use crate::store::{WriteTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
 /// What keeps an object alive.
@@ -158,48 +158,38 @@ pub(super) fn allocate(
     }
     let hex = what.id.to_hex();
     let (max_mem, available) = tx.capacity()?;
+    if let Some(object) = tx.find(&hex)? {
+        return dedup(tx, what, &object, hold);
+    }
     if what.size > unsigned(available) {
-        let space = tx.space();
-        return match tx.read_objects(|conn| queries::objects::find(conn, space, &hex))? {
-            Some(object) => dedup(tx, what, &object, hold),
-            None => {
-                // For a batch that goes on; if the unit is undone, `write` records it.
-                tx.apply(Change::Refused {
-                    object_id: Some(&hex),
-                    needed: i64::try_from(what.size).unwrap_or(i64::MAX),
-                    available,
-                })?;
-                Err(Error::OutOfMemory {
-                    needed: what.size,
-                    available: unsigned(available),
-                    max_mem: unsigned(max_mem),
-                })
-            }
-        };
+        // For a batch that goes on; if the unit is undone, `write` records it.
+        tx.apply(Change::Refused {
+            object_id: Some(&hex),
+            needed: i64::try_from(what.size).unwrap_or(i64::MAX),
+            available,
+        })?;
+        return Err(Error::OutOfMemory {
+            needed: what.size,
+            available: unsigned(available),
+            max_mem: unsigned(max_mem),
+        });
     }
     let object = NewStoredObject {
         id: tx.next_object_id()?,
         memram_id: tx.space(),
-        object_id: &hex,
-        kind: what.kind.as_str(),
-        type_name: what.type_name,
+        object_id: hex,
+        kind: what.kind.as_str().to_owned(),
+        type_name: what.type_name.map(str::to_owned),
         size: what.size as i64,
         held: hold == Hold::Anonymous,
         created_at: now(),
     };
-    let key = object.id;
-    if !tx.apply(Change::ObjectStored(object))? {
-        let space = tx.space();
-        let object = tx.read_objects(|conn| queries::objects::find(conn, space, &hex))?;
-        let object = object.ok_or_else(|| Error::Damaged {
-            what: format!("object {hex} is taken and cannot be found"),
-        })?;
-        return dedup(tx, what, &object, hold);
-    }
     let pieces = tx.whole(|tx| {
+        let key = object.id;
+        tx.apply(Change::ObjectStored(object))?;
         let pieces = place::place(tx, key, what.size, source)?;
         if let Hold::Name(name) = hold {
-            names::bind(tx, name, key, &hex)?;
+            names::bind(tx, name, key, &what.id.to_hex())?;
         }
         Ok(pieces)
     })?;
@@ -227,7 +217,7 @@ fn dedup(tx: &mut WriteTx<'_>, what: &Content<'_>, object: &StoredObject, hold: 
         Hold::Anonymous => {}
         Hold::Name(name) => names::bind(tx, name, object.id, &object.object_id)?,
     }
-    let pieces = tx.read_pending(|conn| queries::entries::count(conn, object.id))?;
+    let pieces = tx.count_entries(object.id)?;
     Ok(Allocation {
         id: what.id,
         size: what.size,

@@ -95,29 +95,25 @@ impl Batch<'_, '_> {
         let space = self.scope.space;
         let object = self
             .tx
-            .read_objects(|conn| queries::names::resolve(conn, space, name))?;
+            .read_written(|conn| queries::names::resolve(conn, space, name))?;
         object.map(|object| object.object_id.parse()).transpose()
     }
 
     /// See [`MemManager::contains`].
     pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
-        let space = self.scope.space;
-        let object = self
-            .tx
-            .read_objects(|conn| queries::objects::find(conn, space, &id.to_hex()))?;
-        Ok(object.is_some())
+        Ok(self.tx.find(&id.to_hex())?.is_some())
     }
 
     /// See [`MemManager::get`].
     pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
         let scope = self.scope;
-        self.tx.read_pending(|conn| scope.get(conn, id))
+        self.tx.read_rows(|conn| scope.get(conn, id))
     }
 
     /// See [`MemManager::get_bytes`].
     pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         let scope = self.scope;
-        self.tx.read_pending(|conn| scope.get_bytes(conn, id))
+        self.tx.read_rows(|conn| scope.get_bytes(conn, id))
     }
 }
 

@@ -45,9 +45,7 @@ impl MemManager {
 
 /// The object with this id, or the error that says there is none.
 pub(super) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
-    let key = tx.space();
-    let object = tx.read_objects(|conn| queries::objects::find(conn, key, &id.to_hex()))?;
-    object.ok_or_else(|| Error::NotStored {
+    tx.find(&id.to_hex())?.ok_or_else(|| Error::NotStored {
         id: *id,
         space: space.to_owned(),
     })
@@ -55,7 +53,7 @@ pub(super) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<S
 
 pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
     let object = find(tx, space, id)?;
-    let names = tx.read_objects(|conn| queries::names::of_object(conn, object.id))?;
+    let names = tx.read_written(|conn| queries::names::of_object(conn, object.id))?;
     let names: Vec<_> = names.into_iter().map(|name| name.name).collect();
     if !(names.is_empty() || force) {
         return Err(Error::Named { id: *id, names });
@@ -82,11 +80,13 @@ pub(super) fn remove(tx: &mut WriteTx<'_>, object: StoredObject, id: ObjectId, n
     };
     if !entries.is_empty() {
         tx.apply(Change::EntriesRemoved {
-            object: object.id,
             object_id: &object.object_id,
             entries: &entries,
         })?;
     }
-    tx.apply(Change::ObjectRemoved(object))?;
+    tx.apply(Change::ObjectRemoved {
+        object,
+        entries: entries.len() as i64,
+    })?;
     Ok(freed)
 }

@@ -188,7 +188,7 @@ impl Item {
 
     fn check_name(&self, tx: &mut WriteTx<'_>, name: &str) -> Result<()> {
         let space = tx.space();
-        let bound = tx.read_objects(|conn| queries::names::resolve(conn, space, name))?;
+        let bound = tx.read_written(|conn| queries::names::resolve(conn, space, name))?;
         match bound.filter(|bound| bound.object_id != self.id.to_hex()) {
             Some(other) => Err(self.bad(format!("its name {name:?} is bound to object {} here", other.object_id))),
             None => Ok(()),

@@ -65,7 +65,7 @@ pub(super) fn validate(name: &str) -> Result<()> {
 pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, object_id: &str) -> Result<()> {
     validate(name)?;
     let space = tx.space();
-    let before = tx.read_objects(|conn| queries::names::resolve(conn, space, name))?;
+    let before = tx.read_written(|conn| queries::names::resolve(conn, space, name))?;
     if before.as_ref().is_some_and(|before| before.id == object) {
         return Ok(());
     }
@@ -84,7 +84,7 @@ pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, obj
 
 pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Option<Freed>> {
     let key = tx.space();
-    let object = tx.read_objects(|conn| queries::names::resolve(conn, key, name))?;
+    let object = tx.read_written(|conn| queries::names::resolve(conn, key, name))?;
     let object = object.ok_or_else(|| Error::UnknownName {
         name: name.to_owned(),
         space: space.to_owned(),
@@ -97,7 +97,7 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
 }
 
 fn free_if_unheld(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Result<Option<Freed>> {
-    let named = tx.read_objects(|conn| queries::names::of_object(conn, object.id))?;
+    let named = tx.read_written(|conn| queries::names::of_object(conn, object.id))?;
     if object.held || !named.is_empty() {
         return Ok(None);
     }

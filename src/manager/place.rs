@@ -39,13 +39,13 @@ pub(super) fn place(tx: &mut WriteTx<'_>, object: StoredObjectId, size: u64, sou
             Step::Fill { block, bytes } => {
                 let data = source.take(bytes as usize)?;
                 let entry = NewEntry {
-                    id: tx.next_entry_id()?,
                     stored_object_id: object,
                     seq,
                     arena_id: block.arena_id,
                     pool_id: block.pool_id,
                     block_id: block.id,
                     allocated_mem: bytes,
+                    rest: remaining - bytes,
                     data,
                 };
                 tx.apply(Change::EntryAdded { entry, block })?;

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use super::{MemManager, ObjectReader, unsigned};
 use crate::error::{Error, Result};
 use crate::models::{MemRam, MemRamId, StoredObject};
+use crate::store::queries::entries::Content;
 use crate::store::queries::objects::ObjectInfo;
 use crate::store::{Conn, queries};
 use crate::value::{Kind, ObjectId, decode};
@@ -35,7 +36,13 @@ impl MemManager {
     /// # Errors
     /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing.
     pub fn get_bytes(&self, id: &ObjectId) -> Result<Vec<u8>> {
-        self.inner.readers.single(|conn| self.scope().get_bytes(conn, id))
+        let writer = self.inner.writer.as_ref();
+        let short = writer.and_then(|writer| writer.read_if_idle(|conn| self.scope().get_short(conn, id)));
+        match short {
+            Some(Ok(Some(content))) => Ok(content),
+            // What is wrong, a reader says.
+            _ => self.inner.readers.single(|conn| self.scope().get_bytes(conn, id)),
+        }
     }
 
     /// Reads an object piece by piece, in constant memory; seeking touches only the
@@ -118,6 +125,9 @@ impl MemManager {
     }
 }
 
+/// So many bytes are read while a writer may wait for it.
+const SHORT: i64 = 256 * 1024;
+
 /// A space to read from.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
@@ -140,15 +150,29 @@ impl Scope<'_> {
         decode(id, kind, object.type_name.as_deref(), content)
     }
 
-    pub fn get_bytes(self, conn: &mut Conn, id: &ObjectId) -> Result<Vec<u8>> {
-        let content = queries::entries::content(conn, self.space, &id.to_hex())?.ok_or_else(|| self.not_stored(id))?;
-        if content.bytes.len() as u64 != unsigned(content.size) {
-            let (size, found) = (content.size, content.bytes.len());
-            return Err(Error::Damaged {
-                what: format!("object {id} has {size} bytes, and its pieces {found}"),
-            });
+    /// The content of an object, unless it is long.
+    fn get_short(self, conn: &mut Conn, id: &ObjectId) -> Result<Option<Vec<u8>>> {
+        match queries::entries::content(conn, self.space, &id.to_hex(), SHORT)? {
+            Some(Content::Whole(bytes)) => Ok(Some(bytes)),
+            _ => Ok(None),
         }
-        Ok(content.bytes)
+    }
+
+    pub fn get_bytes(self, conn: &mut Conn, id: &ObjectId) -> Result<Vec<u8>> {
+        let content = queries::entries::content(conn, self.space, &id.to_hex(), i64::MAX)?;
+        let missing = match content.ok_or_else(|| self.not_stored(id))? {
+            Content::Whole(bytes) => return Ok(bytes),
+            Content::Partial { missing } => missing,
+            Content::None(object) => match queries::objects::size(conn, object)? {
+                Some(0) => return Ok(Vec::new()),
+                Some(size) => size,
+                // Freed since.
+                None => return Err(self.not_stored(id)),
+            },
+        };
+        Err(Error::Damaged {
+            what: format!("the last {missing} bytes of object {id} are not where they should be"),
+        })
     }
 
     fn not_stored(self, id: &ObjectId) -> Error {

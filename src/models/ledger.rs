@@ -31,19 +31,36 @@ pub struct Ledger {
     /// Bytes of the piece.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub allocated_mem: i64,
+    /// Bytes of the object that follow the piece: none after its last.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub rest: i64,
 }
 
-#[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = ledger, treat_none_as_default_value = false)]
+/// A new entry. Its key is that of its object and, from there, its position.
+#[derive(Debug, Clone)]
 pub(crate) struct NewEntry<'a> {
-    pub id: LedgerId,
     pub stored_object_id: StoredObjectId,
     pub seq: i64,
     pub arena_id: ArenaId,
     pub pool_id: PoolId,
     pub block_id: BlockId,
     pub allocated_mem: i64,
+    pub rest: i64,
     pub data: Cow<'a, [u8]>,
+}
+
+impl NewEntry<'_> {
+    /// Its key.
+    pub fn id(&self) -> LedgerId {
+        LedgerId(self.stored_object_id.0.saturating_add(self.seq))
+    }
+
+    pub fn into_owned(self) -> NewEntry<'static> {
+        NewEntry {
+            data: self.data.into_owned().into(),
+            ..self
+        }
+    }
 }
 
 /// An entry with what a trigger must know of the block that it is in.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::id;
-use crate::store::schema::{kinds, memram, size_classes};
+use crate::store::schema::{kinds, memram, other_kinds, size_classes};
 
 id! {
     /// Key of a space.
@@ -30,9 +30,9 @@ pub struct MemRam {
     /// Bytes of an arena.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub arena_size: i64,
-    /// Blocks that an object may take in a class before it goes to the next.
+    /// Objects like it that must fit in a block of the class that an object goes to.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub max_pieces: i64,
+    pub per_block: i64,
     /// Number of arenas.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub arenas: i64,
@@ -127,7 +127,7 @@ pub(crate) struct NewMemRam<'a> {
     pub name: &'a str,
     pub max_mem: i64,
     pub arena_size: i64,
-    pub max_pieces: i64,
+    pub per_block: i64,
     pub created_at: i64,
 }
 
@@ -140,7 +140,7 @@ pub(crate) struct NewSizeClass {
 }
 
 #[derive(Debug, Insertable)]
-#[diesel(table_name = kinds, treat_none_as_default_value = false)]
+#[diesel(table_name = other_kinds, treat_none_as_default_value = false)]
 pub(crate) struct NewKind {
     pub memram_id: MemRamId,
     pub kind: &'static str,

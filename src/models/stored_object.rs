@@ -33,15 +33,5 @@ pub struct StoredObject {
     pub created_at: i64,
 }
 
-#[derive(Debug, Insertable)]
-#[diesel(table_name = stored_objects, treat_none_as_default_value = false)]
-pub(crate) struct NewStoredObject<'a> {
-    pub id: StoredObjectId,
-    pub memram_id: MemRamId,
-    pub object_id: &'a str,
-    pub kind: &'static str,
-    pub type_name: Option<&'a str>,
-    pub size: i64,
-    pub held: bool,
-    pub created_at: i64,
-}
+/// An object is stored as it is read.
+pub(crate) type NewStoredObject = StoredObject;

@@ -1,5 +1,7 @@
 //! Placement without a database: rows are numbered from 1 as they are carved.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::geometry::SizeClass;
 use crate::models::MemRamId;
@@ -142,9 +144,12 @@ fn freed_blocks_are_used_again_lowest_first_before_anything_is_carved() {
 #[test]
 fn each_class_has_pools_of_its_own() {
     let mut space = Space::new(1 << 20, Geometry::standard());
-    assert_eq!(bytes(&space.place(600).unwrap()), [512, 88]);
-    assert_eq!(bytes(&space.place(5000).unwrap()), [4096, 904]);
-    assert_eq!(bytes(&space.place(40_000).unwrap()), [32_768, 7232]);
+    let room = |size: i64, space: &mut Space| bytes(&space.place(size).unwrap());
+    assert_eq!(room(64, &mut space), [64]);
+    assert_eq!(room(512, &mut space), [512]);
+    assert_eq!(room(40_000, &mut space), [32_768, 7232]);
+    let sizes: BTreeSet<_> = space.blocks.values().map(|block| block.block_size).collect();
+    assert_eq!(Vec::from_iter(sizes), [512, 4096, 32_768]);
 }
 
 #[test]

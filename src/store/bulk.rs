@@ -1,6 +1,8 @@
 //! Writing what a unit of work has gathered, table by table.
 #![allow(clippy::disallowed_methods, reason = "one of the files that write rows")]
 
+use std::collections::BTreeMap;
+
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
@@ -9,12 +11,14 @@ use super::exec::{Sql, Statement, Value};
 use super::insert::{Into, insert};
 use super::schema::{arenas, pools};
 use super::unit::Unit;
-use crate::models::{MemRamId, NewBlock, NewEntry, NewStoredObject};
+use crate::models::{MemRamId, NewBlock, NewEntry, StoredObject, StoredObjectId};
 use crate::triggers::Effects;
 
-/// Writes the new rows, parents first, each with the effects it already has.
-pub(super) fn insert_rows(conn: &mut Conn, unit: &mut Unit) -> QueryResult<()> {
+/// Removes the objects that go, and writes the new rows, parents first, each with the
+/// effects it already has.
+pub(super) fn write_rows(conn: &mut Conn, unit: &mut Unit) -> QueryResult<()> {
     let Conn::Sqlite(conn) = conn;
+    remove_objects(conn, &std::mem::take(&mut unit.removed))?;
     for mut arena in unit.arenas.drain(..) {
         if let Some(delta) = unit.effects.arenas.remove(&arena.id) {
             arena.mem = delta.mem;
@@ -38,8 +42,11 @@ pub(super) fn insert_rows(conn: &mut Conn, unit: &mut Unit) -> QueryResult<()> {
     let blocks: Vec<_> = unit.blocks.iter().map(block_row).collect();
     insert::<IntoBlocks, 8>(conn, &blocks)?;
     unit.blocks.clear();
+    let objects: Vec<_> = unit.objects.rows().iter().map(object_row).collect();
+    insert::<IntoObjects, 8>(conn, &objects)?;
+    unit.objects.clear();
     let entries: Vec<_> = unit.entries.iter().map(entry_row).collect();
-    insert::<IntoLedger, 8>(conn, &entries)?;
+    insert::<IntoLedger, 9>(conn, &entries)?;
     unit.entries.clear();
     unit.bytes = 0;
     Ok(())
@@ -47,7 +54,7 @@ pub(super) fn insert_rows(conn: &mut Conn, unit: &mut Unit) -> QueryResult<()> {
 
 /// Writes one ledger entry, its bytes straight from where they are.
 pub(super) fn insert_entry(conn: &mut SqliteConnection, entry: &NewEntry<'_>) -> QueryResult<()> {
-    insert::<IntoLedger, 8>(conn, &[entry_row(entry)])
+    insert::<IntoLedger, 9>(conn, &[entry_row(entry)])
 }
 
 fn block_row(block: &NewBlock) -> [Value<'_>; 8] {
@@ -63,33 +70,46 @@ fn block_row(block: &NewBlock) -> [Value<'_>; 8] {
     ]
 }
 
-fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 8] {
+fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 9] {
     [
-        entry.id.0.into(),
+        entry.id().0.into(),
         entry.stored_object_id.0.into(),
         entry.seq.into(),
         entry.arena_id.0.into(),
         entry.pool_id.0.into(),
         entry.block_id.0.into(),
         entry.allocated_mem.into(),
+        entry.rest.into(),
         (&*entry.data).into(),
     ]
 }
 
-/// Writes an object, unless its id is taken: returns whether it was written.
-pub(super) fn insert_object(conn: &mut Conn, object: &NewStoredObject<'_>) -> QueryResult<bool> {
-    let Conn::Sqlite(conn) = conn;
-    let row = [
+fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
+    [
         object.id.0.into(),
         object.memram_id.0.into(),
-        object.object_id.into(),
-        object.kind.into(),
-        object.type_name.into(),
+        object.object_id.as_str().into(),
+        object.kind.as_str().into(),
+        object.type_name.as_deref().into(),
         object.size.into(),
         object.held.into(),
         object.created_at.into(),
-    ];
-    Ok(Statement::<InsertObject, 8>::run(conn, row)? == 1)
+    ]
+}
+
+/// Removes objects and their entries in the order of their keys, which is that of the
+/// rows in the file.
+fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, i64>) -> QueryResult<()> {
+    for (object, entries) in removed {
+        let key = object.0;
+        // Not by the object alone: with its keys, no index is needed to find an entry.
+        let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
+        Statement::<RemoveEntries, 3>::run(conn, values)?;
+    }
+    for object in removed.keys() {
+        Statement::<RemoveObject, 1>::run(conn, [object.0.into()])?;
+    }
+    Ok(())
 }
 
 macro_rules! into {
@@ -103,8 +123,9 @@ macro_rules! into {
 pub(super) use into;
 
 into! {
-    IntoBlocks = "INSERT INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)";
-    IntoLedger = "INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, data)";
+    IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)";
+    IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)";
+    IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)";
 }
 
 macro_rules! sql {
@@ -118,22 +139,22 @@ macro_rules! sql {
 pub(super) use sql;
 
 sql! {
-    InsertObject = "INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at) \
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (memram_id, object_id) DO NOTHING";
-    SetBlock = "UPDATE blocks SET mem = ?, is_free = ? WHERE id = ?";
-    FillBlock = "UPDATE blocks SET mem = ? WHERE id = ?";
-    FillPool = "UPDATE pools SET mem = mem + ? WHERE id = ?";
-    FillArena = "UPDATE arenas SET mem = mem + ? WHERE id = ?";
-    AddToPool = "UPDATE pools SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
-    AddToArena = "UPDATE arenas SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
-    AddToClass = "UPDATE size_classes SET mem = mem + ?, reserved = reserved + ?, pooled = pooled + ?, \
+    RemoveEntries = "DELETE FROM ledger WHERE id >= ? AND id < ? AND stored_object_id = ?";
+    RemoveObject = "DELETE FROM stored_objects WHERE id = ?";
+    SetBlock = "UPDATE OR FAIL blocks SET mem = ?, is_free = ? WHERE id = ?";
+    FillBlock = "UPDATE OR FAIL blocks SET mem = ? WHERE id = ?";
+    FillPool = "UPDATE OR FAIL pools SET mem = mem + ? WHERE id = ?";
+    FillArena = "UPDATE OR FAIL arenas SET mem = mem + ? WHERE id = ?";
+    AddToPool = "UPDATE OR FAIL pools SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
+    AddToArena = "UPDATE OR FAIL arenas SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
+    AddToClass = "UPDATE OR FAIL size_classes SET mem = mem + ?, reserved = reserved + ?, pooled = pooled + ?, \
         pools = pools + ?, blocks = blocks + ?, full_blocks = full_blocks + ?, empty_blocks = empty_blocks + ?, \
         entries = entries + ? WHERE memram_id = ? AND block_size = ?";
-    AddToKind = "UPDATE kinds SET objects = objects + ?, mem = mem + ? WHERE memram_id = ? AND kind = ?";
-    AddToSpace = "UPDATE memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
+    AddToKind = "UPDATE OR FAIL other_kinds SET objects = objects + ?, mem = mem + ? WHERE memram_id = ? AND kind = ?";
+    AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
         reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
         dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ? WHERE id = ?";
-    RaiseSequence = "UPDATE sequences SET last_id = ? WHERE name = ? AND last_id < ?";
+    RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE name = ? AND last_id < ?";
 }
 
 /// Writes the effects: one UPDATE per touched row. A column that an index depends on is

@@ -22,9 +22,14 @@ pub(crate) enum Change<'a> {
     /// An empty block goes back to its pool.
     BlockRemoved(Block),
     /// A value is stored that was not there.
-    ObjectStored(NewStoredObject<'a>),
+    ObjectStored(NewStoredObject),
     /// A value is removed; its entries went before it.
-    ObjectRemoved(StoredObject),
+    ObjectRemoved {
+        /// The object.
+        object: StoredObject,
+        /// How many entries it had.
+        entries: i64,
+    },
     /// An allocation found its content stored already.
     DedupHit {
         /// The object found.
@@ -44,9 +49,7 @@ pub(crate) enum Change<'a> {
     },
     /// All entries of an object leave their blocks.
     EntriesRemoved {
-        /// The object.
-        object: StoredObjectId,
-        /// Its id in hexadecimal digits.
+        /// The object's id in hexadecimal digits.
         object_id: &'a str,
         /// Its entries, each with its block as it was before any of them left.
         entries: &'a [PlacedEntry],

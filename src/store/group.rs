@@ -2,15 +2,18 @@
 //!
 //! Each writer in turn does its unit of work in the open transaction. As long as
 //! others wait for their turn it leaves the transaction open and waits for the
-//! outcome; the last one commits for all. A unit that fails is undone alone, by its
-//! savepoint. Nobody waits for company: a lone writer commits at once.
+//! outcome; the last one commits for all. A unit that fails is undone alone. A lone
+//! writer commits at once; one that had company in the last transaction waits a moment
+//! for it to come back, a small part of what a commit takes.
 //!
-//! The idea is MySQL's binary-log group commit (leader and followers), with the
-//! difference that each thread executes its own unit, so that nothing is handed over.
+//! The ideas are those of MySQL's binary-log group commit (leader and followers; its
+//! `sync_delay` is the moment), with the difference that each thread executes its own
+//! unit, so that nothing is handed over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::conn::{Conn, Settings};
 use super::rehearsal::Rehearsal;
@@ -26,19 +29,28 @@ pub(crate) struct Group {
     /// Threads that will take a turn.
     waiting: AtomicUsize,
     turn: Mutex<Turn>,
-    committed: Condvar,
 }
 
 struct Turn {
     writer: Writer,
     /// How the open transaction ends; shared by the units in it.
     outcome: Arc<Outcome>,
+    /// Units in the last transaction.
+    company: usize,
 }
 
-type Outcome = OnceLock<Result<(), String>>;
+/// How a transaction ended, once it has. Those who wait for it stay out of the way of
+/// the next one.
+#[derive(Default)]
+struct Outcome {
+    ended: Mutex<Option<Result<(), String>>>,
+    told: Condvar,
+}
 
 /// So many units share a commit at most, so that none waits for long.
 const MOST_UNITS: usize = 256;
+/// How long a writer waits for company at most: a third of the fastest fsync.
+const MOMENT: Duration = Duration::from_micros(30);
 
 impl Group {
     /// Opens the writer of a space.
@@ -59,8 +71,8 @@ impl Group {
             turn: Mutex::new(Turn {
                 writer,
                 outcome: Arc::default(),
+                company: 1,
             }),
-            committed: Condvar::new(),
         })
     }
 
@@ -69,9 +81,17 @@ impl Group {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Units that wait for others to commit need not wait for this.
         if turn.writer.is_open() {
-            let _ = turn.commit(&self.committed);
+            let _ = turn.commit();
         }
         work(&mut turn.writer.conn)
+    }
+
+    /// Runs `read`, which is short, on the writing connection if nobody writes: other
+    /// connections lose the pages they have read with each commit, and this one does not.
+    pub fn read_if_idle<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Option<Result<R>> {
+        let mut turn = self.turn.try_lock().ok()?;
+        // What is not committed must not be seen.
+        (!turn.writer.is_open()).then(|| read(&mut turn.writer.conn))
     }
 
     /// Runs `work` in a transaction of its own that is never committed: what it does is
@@ -80,7 +100,7 @@ impl Group {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // What others have done meanwhile must not be undone with it.
         if turn.writer.is_open() {
-            let _ = turn.commit(&self.committed);
+            let _ = turn.commit();
         }
         work(&mut Rehearsal::new(&mut turn.writer))
     }
@@ -90,34 +110,50 @@ impl Group {
     pub fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
         let result = turn.work(work);
-        let must_commit = others == 0 || turn.writer.done >= MOST_UNITS;
+        let must_commit = turn.writer.done >= MOST_UNITS || !self.has_company(&turn);
         if turn.writer.is_open() && must_commit {
-            let own = turn.commit(&self.committed);
+            let own = turn.commit();
             return match result {
                 Ok(result) => own.map(|()| result),
                 Err(failed) => failed.raise(),
             };
         }
-        if !turn.writer.is_open() {
-            // The failed unit took the whole transaction with it.
-            self.committed.notify_all();
-        }
+        let outcome = Arc::clone(&turn.outcome);
+        drop(turn);
         match result {
-            Ok(result) => self.wait(turn).map(|()| result),
+            Ok(result) => outcome.wait().map(|()| result),
             Err(failed) => failed.raise(),
         }
     }
 
-    /// Waits until somebody has committed the transaction that this unit is in.
-    fn wait(&self, mut turn: MutexGuard<'_, Turn>) -> Result<()> {
-        let outcome = Arc::clone(&turn.outcome);
-        loop {
-            if let Some(outcome) = outcome.get() {
-                return outcome.clone().map_err(|why| Error::CommitFailed { why });
+    /// Whether somebody waits for a turn, or comes for one in a moment.
+    fn has_company(&self, turn: &Turn) -> bool {
+        let waits = || self.waiting.load(Ordering::SeqCst) > 0;
+        if turn.writer.is_open() && turn.writer.done < turn.company {
+            let until = Instant::now() + MOMENT;
+            while !waits() && Instant::now() < until {
+                std::thread::yield_now();
             }
-            turn = self.committed.wait(turn).unwrap_or_else(PoisonError::into_inner);
+        }
+        waits()
+    }
+}
+
+impl Outcome {
+    fn tell(&self, how: Result<(), String>) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+        self.told.notify_all();
+    }
+
+    fn wait(&self) -> Result<()> {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(how) = &*ended {
+                return how.clone().map_err(|why| Error::CommitFailed { why });
+            }
+            ended = self.told.wait(ended).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -162,21 +198,20 @@ impl Turn {
         Err(failed)
     }
 
-    /// Commits for all units of the transaction; the outcome is told to those that wait.
-    fn commit(&mut self, committed: &Condvar) -> Result<()> {
+    /// Commits for all units of the transaction.
+    fn commit(&mut self) -> Result<()> {
+        self.company = self.writer.done;
         let result = self.writer.commit();
         self.end(match &result {
             Ok(()) => Ok(()),
             Err(error) => Err(error.to_string()),
         });
-        committed.notify_all();
         result
     }
 
+    /// Tells the outcome to those that wait for it. The next transaction has another.
     fn end(&mut self, outcome: Result<(), String>) {
-        // Set once per transaction: whoever ends it takes a new one for the next.
-        let _ = self.outcome.set(outcome);
-        self.outcome = Arc::default();
+        std::mem::take(&mut self.outcome).tell(outcome);
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Diesel writes a multi-row INSERT anew for each call, because the number of rows is
 //! part of its text, and a single-row one costs as much outside SQLite's b-trees as in
-//! them. Here the number of rows is part of the type: full chunks and single rows are
-//! two statements, both of which stay prepared. Measured on batches of small objects,
+//! them. Here the number of rows is part of the type: full chunks, small ones and single
+//! rows are three statements, which stay prepared. Measured on batches of small objects,
 //! see `benches/RESULTS.md`.
 
 use std::marker::PhantomData;
@@ -20,15 +20,22 @@ pub(super) trait Into: 'static {
 }
 
 /// Rows of a full statement: more save little and make the text long.
-const CHUNK: usize = 16;
+const FULL: usize = 64;
+/// Rows of a smaller one, for what a few writers commit together.
+const FEW: usize = 8;
 
 /// Inserts rows of `N` columns, in order.
 pub(super) fn insert<T: Into, const N: usize>(conn: &mut SqliteConnection, rows: &[[Value<'_>; N]]) -> QueryResult<()> {
-    let mut chunks = rows.chunks_exact(CHUNK);
-    for rows in &mut chunks {
-        Insert::<T, CHUNK, N>::new(rows).execute(conn)?;
+    let full = rows.chunks_exact(FULL);
+    let few = full.remainder().chunks_exact(FEW);
+    let single = few.remainder().chunks(1);
+    for rows in full {
+        Insert::<T, FULL, N>::new(rows).execute(conn)?;
     }
-    for row in chunks.remainder().chunks(1) {
+    for rows in few {
+        Insert::<T, FEW, N>::new(rows).execute(conn)?;
+    }
+    for row in single {
         Insert::<T, 1, N>::new(row).execute(conn)?;
     }
     Ok(())

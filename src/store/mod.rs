@@ -12,6 +12,7 @@ mod group;
 mod insert;
 pub(crate) mod mend;
 mod migrate;
+mod numbers;
 mod observe;
 pub(crate) mod queries;
 mod record;

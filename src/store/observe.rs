@@ -62,13 +62,7 @@ impl WriteTx<'_> {
             Change::EntriesRemoved { entries, .. } => {
                 for entry in *entries {
                     let class = self.class_of(entry.block_size)?;
-                    let mem = self
-                        .writer
-                        .unit
-                        .effects
-                        .blocks
-                        .get(&entry.block_id)
-                        .map_or(0, |after| after.mem);
+                    let mem = self.writer.block_after(entry.block_id).map_or(0, |after| after.mem);
                     let block = entry.block_with(self.writer.space, mem);
                     self.writer.known_room()?.note_block(class, block);
                 }
@@ -81,7 +75,7 @@ impl WriteTx<'_> {
             Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.writer.forget_room()?,
             Change::Resized { by } => self.writer.known_room()?.unreserved += by,
             Change::ObjectStored(_)
-            | Change::ObjectRemoved(_)
+            | Change::ObjectRemoved { .. }
             | Change::DedupHit { .. }
             | Change::Held { .. }
             | Change::NameBound { .. }

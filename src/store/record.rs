@@ -25,87 +25,70 @@ pub(super) fn insert_events(
         .iter_mut()
         .map(|draft| std::mem::take(&mut draft.changes).into_json())
         .collect();
-    let drafts = &*drafts;
-    let rows = (first..)
-        .zip(drafts)
-        .zip(&changes)
-        .map(|((id, draft), changes)| EventRow {
-            head: [id.into(), space.0.into(), draft.signature.at.into(), draft.kind.into()],
-            draft,
-            mem: mem + draft.mem,
-            changes: changes.as_deref().into(),
-        });
+    let rows = || {
+        let numbered = (first..).zip(&*drafts).zip(&changes);
+        numbered.map(|((id, draft), changes)| (Head { id, space, mem }, draft, changes.as_deref()))
+    };
     // Most events carve nothing: their rows are shorter. The order of the rows does not
     // matter, their keys do.
-    let (plain, others): (Vec<_>, Vec<_>) = rows.partition(|row| row.draft.is_plain());
-    let plain: Vec<_> = plain.into_iter().map(EventRow::plain).collect();
+    let plain = rows().filter(|(_, draft, _)| draft.is_plain());
+    let plain: Vec<_> = plain.map(|(head, draft, changes)| head.plain(draft, changes)).collect();
     insert::<IntoPlainEvents, 12>(conn, &plain)?;
-    let others: Vec<_> = others.into_iter().map(EventRow::whole).collect();
+    let others = rows().filter(|(_, draft, _)| !draft.is_plain());
+    let others: Vec<_> = others
+        .map(|(head, draft, changes)| head.whole(draft, changes))
+        .collect();
     insert::<IntoEvents, 17>(conn, &others)
 }
 
-struct EventRow<'a> {
-    head: [Value<'a>; 4],
-    draft: &'a Draft,
+/// What an event has that its draft does not say.
+struct Head {
+    id: i64,
+    space: MemRamId,
+    /// What the space held before.
     mem: i64,
-    changes: Value<'a>,
 }
 
-impl<'a> EventRow<'a> {
-    fn plain(self) -> [Value<'a>; 12] {
-        let Self {
-            head,
-            draft,
-            mem,
-            changes,
-        } = self;
-        let [id, space, at, kind] = head;
+impl Head {
+    fn plain<'a>(self, draft: &'a Draft, changes: Option<&'a str>) -> [Value<'a>; 12] {
         let [actor, reason, object] = who_and_what(draft);
-        let [payload, room] = [draft.accounts.payload.into(), draft.accounts.room_in_blocks.into()];
         [
-            id,
-            space,
-            at,
-            kind,
+            self.id.into(),
+            self.space.0.into(),
+            draft.signature.at.into(),
+            draft.kind.into(),
             actor,
             reason,
             object,
             draft.bytes.into(),
-            mem.into(),
-            payload,
-            room,
-            changes,
+            (self.mem + draft.mem).into(),
+            draft.accounts.payload.into(),
+            draft.accounts.room_in_blocks.into(),
+            changes.into(),
         ]
     }
 
-    fn whole(self) -> [Value<'a>; 17] {
-        let Self {
-            head,
-            draft,
-            mem,
-            changes,
-        } = self;
-        let [id, space, at, kind] = head;
+    fn whole<'a>(self, draft: &'a Draft, changes: Option<&'a str>) -> [Value<'a>; 17] {
         let [actor, reason, object] = who_and_what(draft);
         let accounts = &draft.accounts;
         [
-            id,
-            space,
-            at,
-            kind,
+            self.id.into(),
+            self.space.0.into(),
+            draft.signature.at.into(),
+            draft.kind.into(),
             actor,
             reason,
             object,
             draft.name.as_deref().into(),
             draft.bytes.into(),
-            mem.into(),
+            (self.mem + draft.mem).into(),
             accounts.payload.into(),
             accounts.room_in_blocks.into(),
             accounts.uncarved_in_pools.into(),
             accounts.uncarved_in_arenas.into(),
             accounts.unreserved.into(),
             accounts.capacity.into(),
-            changes,
+            changes.into(),
         ]
     }
 }
@@ -144,9 +127,9 @@ pub(super) fn set_history(conn: &mut Conn, space: MemRamId, mode: &str, keep: Op
 }
 
 into! {
-    IntoEvents = "INSERT INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem, payload, \
+    IntoEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem, payload, \
         room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, changes)";
-    IntoPlainEvents = "INSERT INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
+    IntoPlainEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
         room_in_blocks, changes)";
 }
 

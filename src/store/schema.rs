@@ -8,7 +8,7 @@ diesel::table! {
         mem -> BigInt,
         reserved -> BigInt,
         arena_size -> BigInt,
-        max_pieces -> BigInt,
+        per_block -> BigInt,
         arenas -> BigInt,
         peak_mem -> BigInt,
         allocations -> BigInt,
@@ -38,7 +38,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    kinds (memram_id, kind) {
+    other_kinds (memram_id, kind) {
         memram_id -> BigInt,
         kind -> Text,
         objects -> BigInt,
@@ -103,6 +103,7 @@ diesel::table! {
         pool_id -> BigInt,
         block_id -> BigInt,
         allocated_mem -> BigInt,
+        rest -> BigInt,
         data -> Binary,
     }
 }
@@ -153,7 +154,7 @@ diesel::joinable!(pools -> arenas (arena_id));
 diesel::allow_tables_to_appear_in_same_query!(
     memram,
     size_classes,
-    kinds,
+    other_kinds,
     arenas,
     pools,
     blocks,
@@ -165,6 +166,15 @@ diesel::allow_tables_to_appear_in_same_query!(
 );
 
 // Views.
+
+diesel::table! {
+    kinds (memram_id, kind) {
+        memram_id -> BigInt,
+        kind -> Text,
+        objects -> BigInt,
+        mem -> BigInt,
+    }
+}
 
 diesel::table! {
     objects (id) {

@@ -7,15 +7,15 @@ use super::bulk;
 use super::change::Change;
 use super::conn::{Conn, STREAM_CACHE, WRITE_CACHE};
 use super::mend;
-use super::schema::{arenas, blocks, ledger, names, pools, stored_objects};
+use super::numbers::Table;
+use super::schema::{arenas, blocks, names, pools, stored_objects};
 use super::unit::Unit;
-use super::writer::{Table, Writer};
+use super::writer::Writer;
 use super::{queries, record};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{
-    ArenaId, BlockId, EventId, LedgerId, MemRam, MemRamId, NewEntry, NewName, NewStoredObject, PlacedEntry, PoolId,
-    StoredObjectId,
+    ArenaId, BlockId, EventId, MemRam, MemRamId, NewEntry, NewName, PlacedEntry, PoolId, StoredObject, StoredObjectId,
 };
 use crate::placement::{Level, Step, next_step};
 use crate::triggers::Signature;
@@ -56,10 +56,10 @@ impl<'w> WriteTx<'w> {
 
     /// Capacity and bytes free, now.
     pub fn capacity(&mut self) -> Result<(i64, i64)> {
-        let by = self.writer.unit.effects.space;
+        let (by_max_mem, by_mem) = self.writer.pending_totals();
         let memram = &self.writer.known()?.memram;
-        let max_mem = memram.max_mem + by.max_mem;
-        Ok((max_mem, max_mem - memram.mem - by.mem))
+        let max_mem = memram.max_mem + by_max_mem;
+        Ok((max_mem, max_mem - memram.mem - by_mem))
     }
 
     /// What to do next for an object of `class` with `remaining` bytes to be placed.
@@ -75,43 +75,48 @@ impl<'w> WriteTx<'w> {
     }
 
     pub fn next_arena_id(&mut self) -> Result<ArenaId> {
-        self.writer.next_id(Table::Arenas).map(ArenaId)
+        self.writer.take_numbers(Table::Arenas, 1).map(ArenaId)
     }
 
     pub fn next_pool_id(&mut self) -> Result<PoolId> {
-        self.writer.next_id(Table::Pools).map(PoolId)
+        self.writer.take_numbers(Table::Pools, 1).map(PoolId)
     }
 
     pub fn next_block_id(&mut self) -> Result<BlockId> {
-        self.writer.next_id(Table::Blocks).map(BlockId)
+        self.writer.take_numbers(Table::Blocks, 1).map(BlockId)
     }
 
+    /// The key of the next object. Its entries have those that follow, so it is placed
+    /// before the next one is numbered.
     pub fn next_object_id(&mut self) -> Result<StoredObjectId> {
-        self.writer.next_id(Table::StoredObjects).map(StoredObjectId)
+        self.writer.take_numbers(Table::StoredObjects, 1).map(StoredObjectId)
+    }
+
+    /// A key for an object of so many entries that are there already.
+    pub fn next_object_id_with(&mut self, entries: usize) -> Result<StoredObjectId> {
+        let first = self.writer.take_numbers(Table::StoredObjects, entries.max(1));
+        first.map(StoredObjectId)
     }
 
     pub fn next_event_id(&mut self) -> Result<EventId> {
-        self.writer.next_id(Table::Events).map(EventId)
-    }
-
-    pub fn next_entry_id(&mut self) -> Result<LedgerId> {
-        self.writer.next_id(Table::Ledger).map(LedgerId)
+        self.writer.take_numbers(Table::Events, 1).map(EventId)
     }
 
     /// Reads with this unit's own changes.
     pub fn read<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         self.writer.flush()?;
-        self.read_objects(read)
+        self.read_written(read)
     }
 
     /// Reads objects, names and ledger entries; totals may be behind.
-    pub fn read_pending<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    pub fn read_rows<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         self.writer.flush_rows()?;
-        self.read_objects(read)
+        self.read_written(read)
     }
 
-    /// Reads objects and names, which are never gathered but written at once.
-    pub fn read_objects<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    /// Reads names, which are never gathered but written at once, and what was there
+    /// before the transaction.
+    pub fn read_written<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         self.writer.not_failed()?;
         let result = read(&mut self.writer.conn);
         // SQLite may have rolled back for it, as after a failed write.
@@ -122,16 +127,41 @@ impl<'w> WriteTx<'w> {
         result
     }
 
+    /// The object with this id, given as hexadecimal digits. O(log n).
+    pub fn find(&mut self, object_id: &str) -> Result<Option<StoredObject>> {
+        if let Some(object) = self.writer.new_object(object_id) {
+            return Ok(Some(object.clone()));
+        }
+        let space = self.writer.space;
+        let found = self.read_written(|conn| queries::objects::find(conn, space, object_id))?;
+        Ok(found.filter(|object| !self.writer.is_removed(object.id)))
+    }
+
     /// The pieces of an object, each with its block as this unit has it.
     pub fn placed_entries(&mut self, object: StoredObjectId) -> Result<Vec<PlacedEntry>> {
-        self.writer.flush_rows()?;
-        let mut entries = queries::entries::placed(&mut self.writer.conn, object)?;
+        self.write_if_new(object)?;
+        let mut entries = self.read_written(|conn| queries::entries::placed(conn, object))?;
         for entry in &mut entries {
-            if let Some(after) = self.writer.unit.effects.blocks.get(&entry.block_id) {
+            if let Some(after) = self.writer.block_after(entry.block_id) {
                 entry.block_mem = after.mem;
             }
         }
         Ok(entries)
+    }
+
+    /// How many pieces an object has.
+    pub fn count_entries(&mut self, object: StoredObjectId) -> Result<i64> {
+        self.write_if_new(object)?;
+        self.read_written(|conn| queries::entries::count(conn, object))
+    }
+
+    /// An object that is only gathered is written, so that statements see it.
+    fn write_if_new(&mut self, object: StoredObjectId) -> Result<()> {
+        if self.writer.is_new(object) {
+            self.writer.flush_rows()
+        } else {
+            Ok(())
+        }
     }
 
     /// Runs `work`, which writes more than any cache holds, in a small one: a large one
@@ -153,38 +183,30 @@ impl<'w> WriteTx<'w> {
         result
     }
 
-    /// Executes one change and runs every trigger on it. Returns whether it took place:
-    /// only [`Change::ObjectStored`] may not, when its id is taken, and then no trigger ran.
-    pub fn apply(&mut self, change: Change<'_>) -> Result<bool> {
+    /// Executes one change and runs every trigger on it.
+    pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
         self.writer.not_failed()?;
         self.whole(|tx| tx.apply_now(change))
     }
 
-    fn apply_now(&mut self, change: Change<'_>) -> Result<bool> {
-        if let Change::ObjectStored(object) = &change
-            && !self.insert_object(object)?
-        {
-            return Ok(false);
-        }
+    fn apply_now(&mut self, change: Change<'_>) -> Result<()> {
         for trigger in self.writer.triggers {
             trigger(&change, &mut self.writer.unit.effects)?;
         }
         self.observe(&change)?;
-        self.execute(change)?;
-        Ok(true)
+        self.execute(change)
     }
 
-    fn insert_object(&mut self, object: &NewStoredObject<'_>) -> Result<bool> {
-        let inserted = bulk::insert_object(&mut self.writer.conn, object);
-        self.writer.explain(inserted)
-    }
-
-    /// Gathers new rows, and writes everything else at once.
+    /// Gathers objects and everything that is new, and writes the rest at once.
     fn execute(&mut self, change: Change<'_>) -> Result<()> {
         match change {
             Change::ArenaAdded(arena) => self.writer.unit.arenas.push(arena),
             Change::PoolAdded(pool) => self.writer.unit.pools.push(pool),
             Change::BlockAdded(block) => self.writer.unit.blocks.push(block),
+            Change::ObjectStored(object) => {
+                self.writer.unit.objects.push(object);
+                return self.write_if_full();
+            }
             Change::EntryAdded { entry, .. } => return self.add_entry(entry),
             Change::ArenaRemoved(arena) => {
                 self.before_removal()?;
@@ -200,16 +222,20 @@ impl<'w> WriteTx<'w> {
                 self.before_removal()?;
                 return self.run(|conn| diesel::delete(blocks::table.find(block.id)).execute(conn));
             }
-            Change::EntriesRemoved { object, .. } => {
-                self.before_removal()?;
-                let of_object = ledger::table.filter(ledger::stored_object_id.eq(object));
-                return self.run(|conn| diesel::delete(of_object).execute(conn));
-            }
-            Change::ObjectRemoved(object) => {
-                self.before_removal()?;
-                return self.run(|conn| diesel::delete(stored_objects::table.find(object.id)).execute(conn));
+            // The entries go with their object, which is the next that goes.
+            Change::EntriesRemoved { .. } => {}
+            Change::ObjectRemoved { object, entries } => {
+                self.write_if_new(object.id)?;
+                self.keep_numbers()?;
+                self.writer.unit.removed.insert(object.id, entries);
+                return self.write_if_full();
             }
             Change::Held { object } => {
+                if let Some(new) = self.writer.unit.objects.get_mut(object) {
+                    new.held = true;
+                    return Ok(());
+                }
+                self.write_if_new(object)?;
                 let row = stored_objects::table.find(object);
                 return self.run(|conn| diesel::update(row).set(stored_objects::held.eq(true)).execute(conn));
             }
@@ -231,12 +257,13 @@ impl<'w> WriteTx<'w> {
                 return self.writer.explain(trimmed).map(drop);
             }
             // Nothing but their effects.
-            Change::ObjectStored(_) | Change::DedupHit { .. } | Change::Refused { .. } | Change::Resized { .. } => {}
+            Change::DedupHit { .. } | Change::Refused { .. } | Change::Resized { .. } => {}
         }
         Ok(())
     }
 
     fn add_entry(&mut self, entry: NewEntry<'_>) -> Result<()> {
+        self.writer.known()?.numbers.used(Table::StoredObjects, entry.id().0)?;
         if entry.data.len() >= Unit::LARGE {
             self.writer.flush_rows()?;
             return self.run(|conn| bulk::insert_entry(conn, &entry).map(|()| 1));
@@ -244,10 +271,15 @@ impl<'w> WriteTx<'w> {
         let unit = &mut self.writer.unit;
         unit.bytes += entry.data.len();
         unit.entries.push(entry.into_owned());
-        if unit.bytes >= Unit::MOST_BYTES {
-            self.writer.flush_rows()?;
+        self.write_if_full()
+    }
+
+    fn write_if_full(&mut self) -> Result<()> {
+        if self.writer.unit.is_full() {
+            self.writer.flush_rows()
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     fn set_history(&mut self, mode: &'static str, keep: Option<i64>) -> Result<()> {
@@ -265,7 +297,7 @@ impl<'w> WriteTx<'w> {
 
     fn open_books(&mut self) -> Result<()> {
         self.writer.flush()?;
-        let id = self.writer.next_id(Table::Events)?;
+        let id = self.writer.take_numbers(Table::Events, 1)?;
         let (space, at) = (self.writer.space, self.writer.unit.effects.signature.at);
         let opened = record::open_books(&mut self.writer.conn, space, id, at);
         self.writer.explain(opened)
@@ -273,6 +305,7 @@ impl<'w> WriteTx<'w> {
 
     fn bind(&mut self, name: &NewName<'_>) -> Result<()> {
         use diesel::upsert::excluded;
+        self.write_if_new(name.stored_object_id)?;
         self.run(|conn| {
             diesel::insert_into(names::table)
                 .values(name)
@@ -286,36 +319,26 @@ impl<'w> WriteTx<'w> {
         })
     }
 
-    /// Before rows go: they must have been written, and the highest ids be known.
+    /// Before rows go: they must have been written, and the highest keys be known.
     fn before_removal(&mut self) -> Result<()> {
         self.writer.flush_rows()?;
-        if !self.writer.unit.removed {
+        self.keep_numbers()
+    }
+
+    fn keep_numbers(&mut self) -> Result<()> {
+        if !self.writer.unit.keep_numbers {
             for table in Table::ALL {
-                self.writer.load_id(table)?;
+                self.writer.next_number(table)?;
             }
-            self.writer.unit.removed = true;
+            self.writer.unit.keep_numbers = true;
         }
         Ok(())
     }
 
     fn run(&mut self, statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<usize>) -> Result<()> {
+        self.writer.before_write()?;
         let Conn::Sqlite(conn) = &mut self.writer.conn;
         let result = statement(conn);
         self.writer.explain(result).map(drop)
-    }
-}
-
-impl NewEntry<'_> {
-    fn into_owned(self) -> NewEntry<'static> {
-        NewEntry {
-            id: self.id,
-            stored_object_id: self.stored_object_id,
-            seq: self.seq,
-            arena_id: self.arena_id,
-            pool_id: self.pool_id,
-            block_id: self.block_id,
-            allocated_mem: self.allocated_mem,
-            data: self.data.into_owned().into(),
-        }
     }
 }

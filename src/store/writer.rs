@@ -5,18 +5,23 @@ use diesel::prelude::*;
 
 use super::bulk;
 use super::conn::{Access, Conn, Settings};
-use super::exec;
+use super::exec::{self, Sql, Statement};
+use super::numbers::{Numbers, Table};
 use super::schema::memram;
 use super::unit::Unit;
 use super::{queries, record};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{MemRam, MemRamId};
+use crate::models::{BlockId, MemRam, MemRamId, StoredObject, StoredObjectId};
 use crate::placement::{Level, Room};
-use crate::triggers::{SpaceDelta, Trigger};
+use crate::triggers::{BlockAfter, SpaceDelta, Trigger};
 
 /// Executes units of work. Several units may share one transaction (see `group`); each
 /// is undone alone when it fails.
+///
+/// What a unit gathers is written when something must read it, and at the latest with the
+/// commit, together with what the other units of the transaction have gathered. Only a
+/// unit that writes before needs a savepoint.
 pub(super) struct Writer {
     pub conn: Conn,
     settings: Settings,
@@ -24,6 +29,10 @@ pub(super) struct Writer {
     pub geometry: Geometry,
     pub triggers: &'static [Trigger],
     pub unit: Unit,
+    /// What the units before it in the transaction have gathered.
+    kept: Unit,
+    /// The unit has written, behind a savepoint or as the first of its transaction.
+    has_written: bool,
     /// The unit failed half-way and must not be kept.
     pub failed: bool,
     known: Option<Known>,
@@ -38,46 +47,7 @@ pub(super) struct Writer {
 pub(super) struct Known {
     pub memram: MemRam,
     pub room: Room,
-    pub ids: Ids,
-}
-
-/// The next id of each table, once it has been looked up.
-#[derive(Default)]
-pub(super) struct Ids {
-    next: [Option<i64>; Table::ALL.len()],
-}
-
-/// Tables that the crate numbers itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
-    Arenas,
-    Pools,
-    Blocks,
-    StoredObjects,
-    Ledger,
-    Events,
-}
-
-impl Table {
-    pub const ALL: [Self; 6] = [
-        Self::Arenas,
-        Self::Pools,
-        Self::Blocks,
-        Self::StoredObjects,
-        Self::Ledger,
-        Self::Events,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Arenas => "arenas",
-            Self::Pools => "pools",
-            Self::Blocks => "blocks",
-            Self::StoredObjects => "stored_objects",
-            Self::Ledger => "ledger",
-            Self::Events => "events",
-        }
-    }
+    pub numbers: Numbers,
 }
 
 impl Writer {
@@ -89,6 +59,8 @@ impl Writer {
             geometry,
             triggers,
             unit: Unit::default(),
+            kept: Unit::default(),
+            has_written: false,
             failed: false,
             known: None,
             data_version: -1,
@@ -100,27 +72,23 @@ impl Writer {
     /// Starts a unit of work: with a transaction, or in the one that is open.
     pub fn begin(&mut self) -> Result<()> {
         self.failed = false;
-        if self.open {
-            // What fails here fails the units before: half of what they wrote may be lost.
-            let begun = self.flush().and_then(|()| self.execute("SAVEPOINT unit"));
-            return begun.inspect_err(|_| self.abandon());
+        self.has_written = false;
+        if !self.open {
+            self.settings.same_file()?;
+            self.run::<BeginImmediate>()?;
+            self.open = true;
+            return self.refresh().inspect_err(|_| self.abandon());
         }
-        self.settings.same_file()?;
-        self.execute("BEGIN IMMEDIATE")?;
-        self.open = true;
-        self.refresh().inspect_err(|_| {
-            let _ = self.undo();
-        })
+        self.start_recording()
     }
 
     /// The unit is complete; its changes stay unless the transaction fails.
     pub fn keep(&mut self) -> Result<()> {
-        if self.failed {
-            return Err(Error::BatchFailed);
-        }
-        if self.done > 0 {
+        self.not_failed()?;
+        if self.has_written && self.done > 0 {
             self.execute("RELEASE unit")?;
         }
+        self.kept.absorb(std::mem::take(&mut self.unit));
         self.done += 1;
         Ok(())
     }
@@ -128,24 +96,28 @@ impl Writer {
     /// Undoes the unit. An error means that the whole transaction is gone: SQLite
     /// itself rolls it back after some failures, such as a full disk.
     pub fn undo(&mut self) -> Result<()> {
-        self.failed = false;
         self.unit = Unit::default();
-        self.known = None;
-        if self.done > 0 {
-            let undone = self.execute("ROLLBACK TO unit; RELEASE unit");
-            if undone.is_ok() {
-                return self.refresh();
-            }
-            self.abandon();
-            return undone;
+        if !self.open {
+            return Err(Error::BatchFailed);
         }
-        self.abandon();
-        Ok(())
+        if self.done == 0 {
+            self.abandon();
+            return Ok(());
+        }
+        self.failed = false;
+        // What is known follows the unit; what the others did must be there to be read.
+        let undone = if self.has_written {
+            self.execute("ROLLBACK TO unit; RELEASE unit")
+        } else {
+            self.write_kept()
+        };
+        self.known = None;
+        undone.and_then(|()| self.refresh()).inspect_err(|_| self.abandon())
     }
 
     /// Writes everything and commits. After an error nothing of the transaction is left.
     pub fn commit(&mut self) -> Result<()> {
-        let committed = self.flush().and_then(|()| self.execute("COMMIT"));
+        let committed = self.write_kept().and_then(|()| self.run::<Commit>());
         if committed.is_err() {
             self.abandon();
         }
@@ -163,9 +135,17 @@ impl Writer {
         // SQLite may have rolled back already; then there is nothing left to do.
         let _ = self.conn.batch_execute("ROLLBACK");
         self.unit = Unit::default();
+        self.kept = Unit::default();
         self.known = None;
         self.open = false;
         self.done = 0;
+    }
+
+    /// Runs a statement that stays prepared.
+    fn run<S: Sql>(&mut self) -> Result<()> {
+        let Conn::Sqlite(conn) = &mut self.conn;
+        let done = Statement::<S, 0>::run(conn, []);
+        self.explain(done).map(drop)
     }
 
     fn execute(&mut self, sql: &'static str) -> Result<()> {
@@ -189,12 +169,22 @@ impl Writer {
                 .select(MemRam::as_select())
                 .get_result(&mut self.conn)?;
             let room = Room::unknown(self.geometry.classes().len(), memram.max_mem - memram.reserved);
-            let ids = Ids::default();
-            self.known = Some(Known { memram, room, ids });
+            let numbers = Numbers::default();
+            self.known = Some(Known { memram, room, numbers });
             self.data_version = version;
         }
+        self.start_recording()
+    }
+
+    fn start_recording(&mut self) -> Result<()> {
         self.unit.effects.recording = self.known()?.memram.history != "off";
         Ok(())
+    }
+
+    /// Forgets the space's row, after a change that is not told by effects.
+    pub fn reread(&mut self) -> Result<()> {
+        self.known = None;
+        self.refresh()
     }
 
     pub fn known(&mut self) -> Result<&mut Known> {
@@ -234,55 +224,44 @@ impl Writer {
         Ok(())
     }
 
-    /// The next id of a table; an id never comes back.
-    pub fn next_id(&mut self, table: Table) -> Result<i64> {
-        let next = self.load_id(table)?;
-        self.set_next_id(table, next.saturating_add(1))?;
-        Ok(next)
+    /// The first of the next `count` keys of a table; a key never comes back.
+    pub fn take_numbers(&mut self, table: Table, count: usize) -> Result<i64> {
+        let known = self.known.as_mut().ok_or_else(no_transaction)?;
+        known.numbers.take(&mut self.conn, table, count)
     }
 
-    /// Looks the next id of a table up, once.
-    pub fn load_id(&mut self, table: Table) -> Result<i64> {
-        if let Some(next) = self.known()?.ids.next.get(table as usize).copied().flatten() {
-            return Ok(next);
-        }
-        let last = queries::ids::last_id(&mut self.conn, table)?;
-        let next = last.checked_add(1).ok_or_else(|| Error::Damaged {
-            what: format!("no ids are left in {}", table.name()),
-        })?;
-        self.set_next_id(table, next)?;
-        Ok(next)
+    /// The next key of a table, which is not taken by this.
+    pub fn next_number(&mut self, table: Table) -> Result<i64> {
+        let known = self.known.as_mut().ok_or_else(no_transaction)?;
+        known.numbers.next(&mut self.conn, table)
     }
 
-    /// The id of the first of so many events; they are numbered without a gap.
-    fn number_events(&mut self, count: usize) -> Result<i64> {
-        if count == 0 {
-            return Ok(0);
-        }
-        let first = self.load_id(Table::Events)?;
-        let next = first.checked_add(count as i64).ok_or_else(|| Error::Damaged {
-            what: "no ids are left in events".into(),
-        })?;
-        self.set_next_id(Table::Events, next)?;
-        Ok(first)
+    /// What the open transaction has done to the space's totals and not yet written.
+    pub fn pending_totals(&self) -> (i64, i64) {
+        let [kept, own] = [self.kept.effects.space, self.unit.effects.space];
+        (kept.max_mem + own.max_mem, kept.mem + own.mem)
     }
 
-    fn set_next_id(&mut self, table: Table, next: i64) -> Result<()> {
-        if let Some(slot) = self.known()?.ids.next.get_mut(table as usize) {
-            *slot = Some(next);
-        }
-        Ok(())
+    /// An object that is gathered, by its id.
+    pub fn new_object(&self, object_id: &str) -> Option<&StoredObject> {
+        let own = self.unit.objects.find(object_id);
+        own.or_else(|| self.kept.objects.find(object_id))
     }
 
-    /// Writes new rows, so that statements see them.
-    pub fn flush_rows(&mut self) -> Result<()> {
-        self.not_failed()?;
-        if self.unit.has_rows() {
-            let written = bulk::insert_rows(&mut self.conn, &mut self.unit);
-            self.failed |= written.is_err();
-            self.explain(written)?;
-        }
-        Ok(())
+    /// Whether something of an object is gathered, and so not in its table yet.
+    pub fn is_new(&self, object: StoredObjectId) -> bool {
+        self.unit.holds(object) || self.kept.holds(object)
+    }
+
+    /// Whether an object is in its table and will be removed from it.
+    pub fn is_removed(&self, object: StoredObjectId) -> bool {
+        self.unit.removed.contains_key(&object) || self.kept.removed.contains_key(&object)
+    }
+
+    /// A block as the open transaction has left it, if that is not yet written.
+    pub fn block_after(&self, block: BlockId) -> Option<&BlockAfter> {
+        let own = self.unit.effects.blocks.get(&block);
+        own.or_else(|| self.kept.effects.blocks.get(&block))
     }
 
     /// After some failures, such as a full disk, SQLite has rolled back and would commit
@@ -291,42 +270,93 @@ impl Writer {
         if self.failed { Err(Error::BatchFailed) } else { Ok(()) }
     }
 
-    /// Writes everything that is gathered: afterwards the tables are as the books say.
-    pub fn flush(&mut self) -> Result<()> {
-        self.flush_rows()?;
-        let mut effects = self.unit.effects.take();
-        let by = effects.space;
-        let mem = self.known()?.memram.mem;
-        let first_event = self.number_events(effects.events.len())?;
-        let written = bulk::write_effects(&mut self.conn, self.space, &effects)
-            .and_then(|()| record::insert_events(&mut self.conn, self.space, first_event, mem, &mut effects.events));
-        self.failed |= written.is_err();
-        self.explain(written)?;
-        self.known()?.memram.add(by);
-        if std::mem::take(&mut self.unit.removed) {
-            let mut last_ids = Vec::new();
-            for table in Table::ALL {
-                last_ids.push((table.name(), self.load_id(table)? - 1));
-            }
-            let raised = bulk::raise_sequences(&mut self.conn, &last_ids);
-            self.failed |= raised.is_err();
-            self.explain(raised)?;
+    /// Must come before the unit writes anything: what the others have gathered is
+    /// written first, and stays when the unit is undone.
+    pub fn before_write(&mut self) -> Result<()> {
+        self.not_failed()?;
+        if self.has_written {
+            return Ok(());
+        }
+        if self.done > 0 {
+            // What fails here fails the units before: half of what they wrote may be lost.
+            let behind = self.write_kept().and_then(|()| self.execute("SAVEPOINT unit"));
+            behind.inspect_err(|_| {
+                self.failed = true;
+                self.abandon();
+            })?;
+        }
+        self.has_written = true;
+        Ok(())
+    }
+
+    /// Writes the rows that the unit has gathered, so that statements see them.
+    pub fn flush_rows(&mut self) -> Result<()> {
+        self.before_write()?;
+        if self.unit.has_rows() {
+            let written = bulk::write_rows(&mut self.conn, &mut self.unit);
+            self.failed |= written.is_err();
+            self.explain(written)?;
         }
         Ok(())
     }
+
+    /// Writes everything that is gathered: afterwards the tables are as the books say.
+    pub fn flush(&mut self) -> Result<()> {
+        self.before_write()?;
+        let mut unit = std::mem::take(&mut self.unit);
+        let written = self.write(&mut unit);
+        // An allocation that is still under way has left its event.
+        self.unit = unit;
+        self.failed |= written.is_err();
+        written
+    }
+
+    /// Writes what the units before have gathered.
+    fn write_kept(&mut self) -> Result<()> {
+        let mut kept = std::mem::take(&mut self.kept);
+        self.write(&mut kept)
+    }
+
+    fn write(&mut self, unit: &mut Unit) -> Result<()> {
+        if unit.has_rows() {
+            let written = bulk::write_rows(&mut self.conn, unit);
+            self.explain(written)?;
+        }
+        let mut effects = unit.effects.take();
+        let by = effects.space;
+        let mem = self.known()?.memram.mem;
+        let first_event = match effects.events.len() {
+            0 => 0,
+            count => self.take_numbers(Table::Events, count)?,
+        };
+        let written = bulk::write_effects(&mut self.conn, self.space, &effects)
+            .and_then(|()| record::insert_events(&mut self.conn, self.space, first_event, mem, &mut effects.events));
+        self.explain(written)?;
+        self.known()?.memram.add(by);
+        if std::mem::take(&mut unit.keep_numbers) {
+            self.write_numbers()?;
+        }
+        Ok(())
+    }
+
+    fn write_numbers(&mut self) -> Result<()> {
+        let mut last = Vec::new();
+        for table in Table::ALL {
+            last.push((table.name(), self.next_number(table)? - 1));
+        }
+        let raised = bulk::raise_sequences(&mut self.conn, &last);
+        self.explain(raised)
+    }
+}
+
+bulk::sql! {
+    BeginImmediate = "BEGIN IMMEDIATE";
+    Commit = "COMMIT";
 }
 
 fn no_transaction() -> Error {
     Error::Damaged {
         what: "a unit of work was used outside its transaction".into(),
-    }
-}
-
-impl Writer {
-    /// Forgets the space's row, after a change that is not told by effects.
-    pub fn reread(&mut self) -> Result<()> {
-        self.known = None;
-        self.refresh()
     }
 }
 

@@ -8,15 +8,11 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     match change {
         Change::ObjectStored(object) => {
             effects.space.allocations += 1;
-            let kind = effects.kind(object.kind);
-            kind.objects += 1;
-            kind.mem += object.size;
+            count(effects, &object.kind, 1, object.size);
         }
-        Change::ObjectRemoved(object) => {
+        Change::ObjectRemoved { object, .. } => {
             effects.space.frees += 1;
-            let kind = effects.kind(&object.kind);
-            kind.objects -= 1;
-            kind.mem -= object.size;
+            count(effects, &object.kind, -1, -object.size);
         }
         Change::DedupHit { object } => {
             effects.space.dedup_hits += 1;
@@ -41,4 +37,13 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Resized { .. } => {}
     }
     Ok(())
+}
+
+/// Objects of kind bytes are what is left of the space's own totals.
+fn count(effects: &mut Effects, kind: &str, objects: i64, mem: i64) {
+    if kind != "bytes" {
+        let delta = effects.kind(kind);
+        delta.objects += objects;
+        delta.mem += mem;
+    }
 }

@@ -100,7 +100,69 @@ impl Effects {
         std::mem::replace(self, rest)
     }
 
+    /// Takes over the effects of what came later.
+    pub fn absorb(&mut self, later: Self) {
+        for (id, after) in later.blocks {
+            let was_free = self.blocks.get(&id).map_or(after.was_free, |before| before.was_free);
+            self.blocks.insert(id, BlockAfter { was_free, ..after });
+        }
+        for (id, by) in later.pools {
+            self.pool(id).add(by);
+        }
+        for (id, by) in later.arenas {
+            self.arena(id).add(by);
+        }
+        for (block_size, by) in later.classes {
+            self.class(block_size).add(by);
+        }
+        for (kind, by) in later.kinds {
+            let delta = self.kinds.entry(kind).or_default();
+            delta.objects += by.objects;
+            delta.mem += by.mem;
+        }
+        let mem = self.space.mem;
+        self.events.extend(later.events.into_iter().map(|mut draft| {
+            draft.mem += mem;
+            draft
+        }));
+        self.space.add(later.space);
+    }
+
     pub fn kind(&mut self, kind: &str) -> &mut KindDelta {
         self.kinds.entry(kind.to_owned()).or_default()
+    }
+}
+
+impl LevelDelta {
+    fn add(&mut self, later: Self) {
+        self.mem += later.mem;
+        self.reserved += later.reserved;
+    }
+}
+
+impl ClassDelta {
+    fn add(&mut self, later: Self) {
+        self.mem += later.mem;
+        self.reserved += later.reserved;
+        self.pooled += later.pooled;
+        self.pools += later.pools;
+        self.blocks += later.blocks;
+        self.full_blocks += later.full_blocks;
+        self.empty_blocks += later.empty_blocks;
+        self.entries += later.entries;
+    }
+}
+
+impl SpaceDelta {
+    fn add(&mut self, later: Self) {
+        self.peak = self.peak.max(self.mem + later.peak);
+        self.max_mem += later.max_mem;
+        self.mem += later.mem;
+        self.reserved += later.reserved;
+        self.arenas += later.arenas;
+        self.allocations += later.allocations;
+        self.frees += later.frees;
+        self.dedup_hits += later.dedup_hits;
+        self.dedup_saved += later.dedup_saved;
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::PoolAdded(_)
         | Change::PoolRemoved(_)
         | Change::ObjectStored(_)
-        | Change::ObjectRemoved(_)
+        | Change::ObjectRemoved { .. }
         | Change::DedupHit { .. }
         | Change::Held { .. }
         | Change::NameBound { .. }

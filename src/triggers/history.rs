@@ -13,13 +13,15 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     }
     match change {
         Change::ObjectStored(object) => {
-            let draft = about(effects, "allocate", object.object_id);
+            let draft = about(effects, "allocate", &object.object_id);
             draft.bytes = object.size;
         }
         Change::DedupHit { object } => about(effects, "dedup_hit", &object.object_id).bytes = object.size,
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
         Change::EntriesRemoved { object_id, entries, .. } => free(effects, object_id, entries),
-        Change::ObjectRemoved(object) if object.size == 0 => drop(about(effects, "free", &object.object_id)),
+        Change::ObjectRemoved { object, .. } if object.size == 0 => {
+            about(effects, "free", &object.object_id);
+        }
         Change::NameBound { name, object_id } => about(effects, "bind", object_id).name = Some(name.name.to_owned()),
         Change::NameUnbound { name, object_id } => {
             about(effects, "unbind", object_id).name = Some((*name).to_owned());
@@ -54,7 +56,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
                 shortfall: needed - available,
             });
         }
-        Change::ObjectRemoved(_)
+        Change::ObjectRemoved { .. }
         | Change::Held { .. }
         | Change::HistorySet { .. }
         | Change::BooksOpened

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use super::*;
 use crate::models::{
-    ArenaId, Block, BlockId, LedgerId, MemRamId, NewArena, NewEntry, NewStoredObject, PlacedEntry, PoolId,
-    StoredObject, StoredObjectId,
+    ArenaId, Block, BlockId, MemRamId, NewArena, NewEntry, NewStoredObject, PlacedEntry, PoolId, StoredObjectId,
 };
 
 const ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -35,13 +34,13 @@ fn block(mem: i64) -> Block {
 
 fn entry(bytes: usize) -> NewEntry<'static> {
     NewEntry {
-        id: LedgerId(1),
         stored_object_id: StoredObjectId(1),
         seq: 0,
         arena_id: ArenaId(1),
         pool_id: PoolId(2),
         block_id: BlockId(3),
         allocated_mem: bytes as i64,
+        rest: 0,
         data: Cow::Owned(vec![0; bytes]),
     }
 }
@@ -87,7 +86,6 @@ fn a_block_is_free_exactly_while_it_has_room() {
 
     let entries = [placed(512, 512)];
     let removed = run(&[Change::EntriesRemoved {
-        object: StoredObjectId(1),
         object_id: ID,
         entries: &entries,
     }]);
@@ -102,7 +100,6 @@ fn a_block_is_free_exactly_while_it_has_room() {
 fn two_pieces_of_one_object_may_leave_the_same_block() {
     let entries = [placed(200, 512), placed(312, 512)];
     let effects = run(&[Change::EntriesRemoved {
-        object: StoredObjectId(1),
         object_id: ID,
         entries: &entries,
     }]);
@@ -124,7 +121,6 @@ fn the_peak_is_the_highest_on_the_way_not_the_end() {
             block: block(0),
         },
         Change::EntriesRemoved {
-            object: StoredObjectId(1),
             object_id: ID,
             entries: &entries,
         },
@@ -158,16 +154,6 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
     let new = NewStoredObject {
         id: StoredObjectId(1),
         memram_id: MemRamId(1),
-        object_id: "00",
-        kind: "str",
-        type_name: None,
-        size: 7,
-        held: true,
-        created_at: 0,
-    };
-    let row = StoredObject {
-        id: StoredObjectId(1),
-        memram_id: MemRamId(1),
         object_id: "00".into(),
         kind: "str".into(),
         type_name: None,
@@ -175,6 +161,7 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
         held: true,
         created_at: 0,
     };
+    let row = new.clone();
     let effects = run(&[Change::ObjectStored(new), Change::DedupHit { object: &row }]);
     assert_eq!((effects.kinds["str"].objects, effects.kinds["str"].mem), (1, 7));
     assert_eq!(
@@ -185,7 +172,10 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
         ),
         (1, 1, 7)
     );
-    let effects = run(&[Change::ObjectRemoved(row)]);
+    let effects = run(&[Change::ObjectRemoved {
+        object: row,
+        entries: 1,
+    }]);
     assert_eq!((effects.space.frees, effects.kinds["str"].objects), (1, -1));
 }
 

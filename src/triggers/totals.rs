@@ -46,7 +46,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::Resized { by } => effects.space.max_mem += by,
         Change::ObjectStored(_)
-        | Change::ObjectRemoved(_)
+        | Change::ObjectRemoved { .. }
         | Change::DedupHit { .. }
         | Change::Held { .. }
         | Change::NameBound { .. }

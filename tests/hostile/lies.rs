@@ -153,7 +153,7 @@ fn structures() {
              UPDATE OR IGNORE ledger SET seq = 9223372036854775807, allocated_mem = 1 WHERE seq = 0",
             "UPDATE stored_objects SET size = 9223372036854775807; UPDATE ledger SET allocated_mem = 9223372036854775807",
             "UPDATE stored_objects SET size = -5; UPDATE ledger SET allocated_mem = -5",
-            "DELETE FROM memram", "DELETE FROM size_classes", "DELETE FROM kinds", "DELETE FROM sequences",
+            "DELETE FROM memram", "DELETE FROM size_classes", "DELETE FROM other_kinds", "DELETE FROM sequences",
             "DELETE FROM arenas", "DELETE FROM pools", "DELETE FROM blocks", "DELETE FROM stored_objects", "DELETE FROM ledger",
             // A space of much room in nothing at all.
             "UPDATE memram SET max_mem = 9223372036854775807, mem = 0, reserved = 9223372036854775807",
@@ -164,14 +164,14 @@ fn structures() {
             "UPDATE pools SET reserved = -1000000000000",
             "UPDATE arenas SET reserved = 0; UPDATE pools SET reserved = 0",
             "UPDATE size_classes SET block_size = 268435456, pool_size = 268435456 WHERE block_size = 32768; \
-             UPDATE memram SET arena_size = 268435456, max_pieces = 1, max_mem = 1099511627776",
+             UPDATE memram SET arena_size = 268435456, per_block = 1, max_mem = 1099511627776",
             // A million of everything.
             "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
              INSERT INTO names (memram_id, name, stored_object_id, bound_at) SELECT 1, 'n' || i, 1, 0 FROM n",
             "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
              INSERT INTO arenas (id, memram_id, max_mem) SELECT i, 1, 262144 FROM n",
             "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) \
-             INSERT INTO memram (id, name, max_mem, arena_size, max_pieces, created_at) SELECT i, 's' || i, 1, 1, 1, 0 FROM n",
+             INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at) SELECT i, 's' || i, 1, 1, 1, 0 FROM n",
         ]
         .map(str::to_owned)
         .to_vec()

@@ -27,7 +27,7 @@ pub type Piece = (i64, u64);
 pub struct Reference {
     max_mem: u64,
     arena_size: u64,
-    max_pieces: u64,
+    per_block: u64,
     classes: Vec<SizeClass>,
     pub arenas: Vec<Parent>,
     pub pools: Vec<Parent>,
@@ -46,7 +46,7 @@ impl Reference {
         Self {
             max_mem,
             arena_size: geometry.arena_size(),
-            max_pieces: geometry.max_pieces(),
+            per_block: geometry.per_block(),
             classes: geometry.classes().to_vec(),
             arenas: vec![],
             pools: vec![],
@@ -61,8 +61,8 @@ impl Reference {
         if size > self.max_mem - used {
             return None;
         }
-        let few = |class: &SizeClass| size.div_ceil(class.block_size) <= self.max_pieces;
-        let class = self.classes.iter().position(few).unwrap_or(self.classes.len() - 1);
+        let holds = |class: &SizeClass| size <= class.block_size / self.per_block;
+        let class = self.classes.iter().position(holds).unwrap_or(self.classes.len() - 1);
         let mut pieces = Vec::new();
         let mut left = size;
         while left > 0 {

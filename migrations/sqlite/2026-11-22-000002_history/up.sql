@@ -11,7 +11,7 @@ ALTER TABLE memram ADD COLUMN history_keep INTEGER CHECK (history_keep > 0);
 -- event moved into (or, negative, out of) each account.
 CREATE TABLE events (
   id                 INTEGER NOT NULL PRIMARY KEY,
-  memram_id          INTEGER NOT NULL REFERENCES memram (id),
+  memram_id          INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   at                 INTEGER NOT NULL,
   kind               TEXT    NOT NULL CHECK (kind = 'allocate' OR kind = 'free' OR kind = 'dedup_hit' OR kind = 'bind' OR kind = 'unbind'
                                      OR kind = 'carve' OR kind = 'gc' OR kind = 'refusal' OR kind = 'resize'

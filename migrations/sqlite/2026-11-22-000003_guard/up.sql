@@ -21,11 +21,11 @@ CREATE TRIGGER guard_size_classes_update BEFORE UPDATE ON size_classes
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_size_classes_delete BEFORE DELETE ON size_classes
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
-CREATE TRIGGER guard_kinds_insert BEFORE INSERT ON kinds
+CREATE TRIGGER guard_other_kinds_insert BEFORE INSERT ON other_kinds
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
-CREATE TRIGGER guard_kinds_update BEFORE UPDATE ON kinds
+CREATE TRIGGER guard_other_kinds_update BEFORE UPDATE ON other_kinds
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
-CREATE TRIGGER guard_kinds_delete BEFORE DELETE ON kinds
+CREATE TRIGGER guard_other_kinds_delete BEFORE DELETE ON other_kinds
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_arenas_insert BEFORE INSERT ON arenas
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;

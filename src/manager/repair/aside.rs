@@ -41,7 +41,7 @@ impl Repair<'_, '_> {
         for broken in self.tx.broken(&mend::DISPLACED)? {
             let key = StoredObjectId(broken.id);
             let space = broken.key.as_deref().and_then(|space| space.parse().ok());
-            let size = self.tx.read_objects(|conn| aside.read(conn, key))?;
+            let size = self.tx.read_written(|conn| aside.read(conn, key))?;
             aside.objects.push((key, MemRamId(space.unwrap_or_default()), size));
             self.tx.mend(mend::TAKE_OUT, &[Bind::Int(broken.id)])?;
             self.note(&mend::DISPLACED, broken);
@@ -60,7 +60,10 @@ impl Repair<'_, '_> {
                 entered = Some(space);
             }
             self.make_room(space, size)?;
-            place(self.tx, key, size, &mut aside)?;
+            // The entries may be more than they were: their keys must be free.
+            let new = self.tx.next_object_id()?;
+            self.tx.mend(mend::GIVE_KEY, &[Bind::Int(key.0), Bind::Int(new.0)])?;
+            place(self.tx, new, size, &mut aside)?;
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ impl Repair<'_, '_> {
             self.tx.mend(mend::GIVE_CONTENT, &[Bind::Int(object.key.0)])?;
             let names = self
                 .tx
-                .read_objects(|conn| queries::names::of_object(conn, object.key))?;
+                .read_written(|conn| queries::names::of_object(conn, object.key))?;
             for name in names {
                 let new = self.free_name(object.space, format!("{}/{}", object.label, name.name))?;
                 let binds = [Bind::Int(object.space.0), Bind::Text(&name.name), Bind::Text(&new)];
@@ -95,7 +95,7 @@ impl Repair<'_, '_> {
             let (key, space) = (object.key, object.space);
             let same = self
                 .tx
-                .read_objects(|conn| queries::objects::find(conn, space, &object.content))?;
+                .read_written(|conn| queries::objects::find(conn, space, &object.content))?;
             if let Some(same) = same {
                 let other = same.id.to_string();
                 self.tx
@@ -119,7 +119,7 @@ impl Repair<'_, '_> {
         for number in 2.. {
             let taken = self
                 .tx
-                .read_objects(|conn| queries::names::resolve(conn, space, &name))?;
+                .read_written(|conn| queries::names::resolve(conn, space, &name))?;
             if taken.is_none() {
                 break;
             }

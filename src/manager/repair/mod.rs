@@ -116,6 +116,8 @@ impl<'r, 'w> Repair<'r, 'w> {
         self.rules(mend::EMPTY_ENTRIES)?;
         self.rules(mend::OBJECTS)?;
         self.contents(progress)?;
+        self.number_anew()?;
+        self.rules(mend::RESTS)?;
         let displaced = self.take_out()?;
         self.rules(mend::TOTALS)?;
         self.place_anew(displaced)?;
@@ -163,6 +165,18 @@ impl<'r, 'w> Repair<'r, 'w> {
                 self.mend(rule.mend, &broken)?;
                 self.note(rule, broken);
             }
+        }
+        Ok(())
+    }
+
+    /// Gives the entries of each object the keys that follow its own.
+    fn number_anew(&mut self) -> Result<()> {
+        for broken in self.tx.broken(&mend::MISNUMBERED)? {
+            let entries = broken.key.as_deref().and_then(|count| count.parse().ok());
+            let key = self.tx.next_object_id_with(entries.unwrap_or_default())?;
+            let binds = [Bind::Int(broken.id), Bind::Int(key.0)];
+            self.tx.mend(mend::MISNUMBERED.mend, &binds)?;
+            self.note(&mend::MISNUMBERED, broken);
         }
         Ok(())
     }

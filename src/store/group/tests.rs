@@ -67,8 +67,8 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
     tx.apply(Change::ObjectStored(NewStoredObject {
         id,
         memram_id: tx.space(),
-        object_id: &digit.repeat(64),
-        kind: "bytes",
+        object_id: digit.repeat(64),
+        kind: "bytes".into(),
         type_name: None,
         size: pieces * 10,
         held: true,
@@ -87,13 +87,13 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         };
         tx.apply(Change::BlockAdded(block))?;
         let entry = NewEntry {
-            id: tx.next_entry_id()?,
             stored_object_id: id,
             seq,
             arena_id: arena.id,
             pool_id: pool.id,
             block_id: BlockId(block.id.0),
             allocated_mem: 10,
+            rest: 10 * (pieces - seq - 1),
             data: vec![0; 10].into(),
         };
         tx.apply(Change::EntryAdded { entry, block })?;

@@ -77,6 +77,37 @@ pub(crate) const NUMBERED_ANEW: &[Rule] = &[
     },
 ];
 
+/// Objects with entries that do not have the keys that follow the object's own. `key` is
+/// how many entries there are.
+pub(crate) const MISNUMBERED: Rule = Rule {
+    invariant: "I6",
+    table: "stored_objects",
+    find: "SELECT stored_object_id AS id, CAST(count(*) AS TEXT) AS key,
+                  'entries with the keys from ' || stored_object_id || ' on' AS expected,
+                  'keys ' || min(id) || '..' || max(id) || '; the object is numbered anew' AS found
+           FROM ledger GROUP BY stored_object_id HAVING sum(id <> stored_object_id + seq) > 0",
+    mend: GIVE_KEY,
+};
+
+/// Gives an object a new key, `?2`, and its entries those that follow it. Whoever does
+/// that sees to it that nobody has them.
+pub(crate) const GIVE_KEY: Mend = &[
+    "UPDATE ledger SET id = CAST(?2 AS INTEGER) + seq, stored_object_id = CAST(?2 AS INTEGER) WHERE stored_object_id = ?1",
+    "UPDATE stored_objects SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+    "UPDATE names SET stored_object_id = CAST(?2 AS INTEGER) WHERE stored_object_id = ?1",
+];
+
+/// What follows an entry is what the later ones hold.
+pub(crate) const RESTS: &[Rule] = &[Rule {
+    invariant: "I6",
+    table: "ledger",
+    find: "SELECT id, CAST(wanted AS TEXT) AS key, 'rest ' || wanted AS expected, 'rest ' || rest AS found
+           FROM (SELECT id, rest, sum(allocated_mem) OVER (PARTITION BY stored_object_id ORDER BY seq DESC) - allocated_mem AS wanted
+                 FROM ledger)
+           WHERE rest <> wanted",
+    mend: &["UPDATE ledger SET rest = CAST(?2 AS INTEGER) WHERE id = ?1"],
+}];
+
 /// A type belongs to JSON alone.
 pub(crate) const TYPE_NAMES: &[Rule] = &[Rule {
     invariant: "schema",

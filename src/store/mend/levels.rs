@@ -9,7 +9,7 @@ pub(crate) const LEVELS: &[Rule] = &[
     Rule {
         invariant: "schema",
         table: "sequences",
-        find: "WITH wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('ledger'), ('events'))
+        find: "WITH wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('events'))
                SELECT 0 AS id, w.name AS key, 'a last_id of 0 or more for ' || w.name AS expected,
                       coalesce('last_id ' || s.last_id, 'no row') AS found
                FROM wanted w LEFT JOIN sequences s ON s.name = w.name WHERE s.last_id IS NULL OR s.last_id < 0",
@@ -19,9 +19,9 @@ pub(crate) const LEVELS: &[Rule] = &[
         invariant: "schema",
         table: "memram",
         find: "SELECT id, NULL AS key, 'a name, sizes above 0, a way to keep history' AS expected,
-                      printf('name %Q, max_mem %d, arena_size %d, max_pieces %d, history %Q', name, max_mem, arena_size,
-                        max_pieces, history) AS found
-               FROM memram WHERE length(name) NOT BETWEEN 1 AND 255 OR max_mem < 1 OR arena_size < 1 OR max_pieces < 1
+                      printf('name %Q, max_mem %d, arena_size %d, per_block %d, history %Q', name, max_mem, arena_size,
+                        per_block, history) AS found
+               FROM memram WHERE length(name) NOT BETWEEN 1 AND 255 OR max_mem < 1 OR arena_size < 1 OR per_block < 1
                               OR dedup_hits < 0 OR dedup_saved < 0
                               OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1",
         mend: &["UPDATE memram SET
@@ -29,7 +29,7 @@ pub(crate) const LEVELS: &[Rule] = &[
                    max_mem = max(max_mem, 1),
                    arena_size = CASE WHEN arena_size > 0 THEN arena_size ELSE
                      max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)) END,
-                   max_pieces = CASE WHEN max_pieces > 0 THEN max_pieces ELSE 8 END,
+                   per_block = CASE WHEN per_block > 0 THEN per_block ELSE 8 END,
                    dedup_hits = max(dedup_hits, 0), dedup_saved = max(dedup_saved, 0),
                    history = CASE WHEN history IN ('on', 'off', 'keep') THEN history ELSE 'on' END,
                    history_keep = CASE WHEN history_keep > 0 THEN history_keep END
@@ -61,8 +61,8 @@ pub(crate) const LEVELS: &[Rule] = &[
                FROM size_classes
                WHERE memram_id NOT IN (SELECT id FROM memram) AND memram_id IN (
                  SELECT memram_id FROM arenas UNION ALL SELECT memram_id FROM stored_objects
-                 UNION ALL SELECT memram_id FROM kinds UNION ALL SELECT memram_id FROM events)",
-        mend: &["INSERT INTO memram (id, name, max_mem, arena_size, max_pieces, created_at)
+                 UNION ALL SELECT memram_id FROM other_kinds UNION ALL SELECT memram_id FROM events)",
+        mend: &["INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at)
                  VALUES (?1, 'recovered-' || ?1,
                    max(262144, (SELECT coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
                    max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)),

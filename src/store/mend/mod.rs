@@ -18,8 +18,8 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 
 pub(crate) use contents::{
-    ADD_NAME, DISPLACED, EMPTY_ENTRIES, GIVE_CONTENT, GIVE_ID, GIVE_KIND, HOLDS, NAMES, NUMBERED_ANEW, OBJECTS,
-    REMOVE_OBJECT, RENAME, RENUMBER_BY_ID, TAKE_OUT, TYPE_NAMES,
+    ADD_NAME, DISPLACED, EMPTY_ENTRIES, GIVE_CONTENT, GIVE_ID, GIVE_KEY, GIVE_KIND, HOLDS, MISNUMBERED, NAMES,
+    NUMBERED_ANEW, OBJECTS, REMOVE_OBJECT, RENAME, RENUMBER_BY_ID, RESTS, TAKE_OUT, TYPE_NAMES,
 };
 pub(crate) use levels::LEVELS;
 pub(crate) use totals::{HISTORY, REPAIRED, TOTALS};
@@ -74,7 +74,7 @@ impl WriteTx<'_> {
 
     /// Mends one row.
     pub fn mend(&mut self, mend: Mend, binds: &[Bind<'_>]) -> Result<()> {
-        self.apply(Change::Corrected { mend, binds }).map(drop)
+        self.apply(Change::Corrected { mend, binds })
     }
 }
 

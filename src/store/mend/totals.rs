@@ -116,27 +116,27 @@ pub(crate) const TOTALS: &[Rule] = &[
     },
     Rule {
         invariant: "I10",
-        table: "kinds",
+        table: "other_kinds",
         find: "SELECT k.memram_id AS id, k.kind AS key, 'a space ' || k.memram_id AS expected, 'none' AS found
-               FROM kinds k WHERE k.memram_id NOT IN (SELECT id FROM memram)
-                  OR k.kind NOT IN ('bytes', 'str', 'int', 'float', 'bool', 'none', 'json')",
-        mend: &["DELETE FROM kinds WHERE memram_id = ?1 AND kind = ?2"],
+               FROM other_kinds k WHERE k.memram_id NOT IN (SELECT id FROM memram)
+                  OR k.kind NOT IN ('str', 'int', 'float', 'bool', 'none', 'json')",
+        mend: &["DELETE FROM other_kinds WHERE memram_id = ?1 AND kind = ?2"],
     },
     Rule {
         invariant: "I10",
-        table: "kinds",
-        find: "WITH wanted (kind) AS (VALUES ('bytes'), ('str'), ('int'), ('float'), ('bool'), ('none'), ('json')),
+        table: "other_kinds",
+        find: "WITH wanted (kind) AS (VALUES ('str'), ('int'), ('float'), ('bool'), ('none'), ('json')),
                  held AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind)
                SELECT m.id, w.kind AS key,
                       printf('objects %d, mem %d', h.objects, h.mem) AS expected,
                       CASE WHEN k.kind IS NULL THEN 'no row' ELSE printf('objects %d, mem %d', k.objects, k.mem) END AS found
                FROM memram m JOIN wanted w
-               LEFT JOIN kinds k ON k.memram_id = m.id AND k.kind = w.kind
+               LEFT JOIN other_kinds k ON k.memram_id = m.id AND k.kind = w.kind
                LEFT JOIN held h ON h.memram_id = m.id AND h.kind = w.kind
                WHERE k.kind IS NULL OR k.objects <> coalesce(h.objects, 0) OR k.mem <> coalesce(h.mem, 0)",
         mend: &[
-            "INSERT OR IGNORE INTO kinds (memram_id, kind) VALUES (?1, ?2)",
-            "UPDATE kinds SET (objects, mem) = (SELECT count(*), coalesce(sum(size), 0) FROM stored_objects o
+            "INSERT OR IGNORE INTO other_kinds (memram_id, kind) VALUES (?1, ?2)",
+            "UPDATE other_kinds SET (objects, mem) = (SELECT count(*), coalesce(sum(size), 0) FROM stored_objects o
                WHERE o.memram_id = ?1 AND o.kind = ?2) WHERE memram_id = ?1 AND kind = ?2",
         ],
     },

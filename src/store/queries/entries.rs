@@ -107,43 +107,64 @@ pub fn each_piece_by_id(
     Ok(())
 }
 
-/// All bytes of the object with this id, and what they are: see [`Content`].
+/// All bytes of the object with this id, unless `most` follow the first piece.
 ///
 /// One statement, because a read outside a transaction pays for its locks each time,
 /// and one text that never changes, because this is what a store does most.
-pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<Content>> {
+pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
     let Conn::Sqlite(conn) = conn;
     let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
-    let mut rows = statement.load_iter::<(i64, Option<Vec<u8>>), _>(conn)?;
+    let mut rows = statement.load_iter::<ContentRow, _>(conn)?;
     let Some(first) = rows.next() else {
         return Ok(None);
     };
-    let (size, data) = first?;
-    // The size in the row may lie in a damaged file: memory follows the pieces.
-    let mut bytes = data.unwrap_or_default();
-    for row in rows {
-        bytes.extend_from_slice(&row?.1.unwrap_or_default());
+    let (object, entry) = first?;
+    let Some((_, mut rest, mut bytes)) = entry.filter(|&(owner, ..)| owner == object) else {
+        return Ok(Some(Content::None(StoredObjectId(object))));
+    };
+    if rest > most {
+        return Ok(Some(Content::Partial { missing: rest }));
     }
-    Ok(Some(Content { size, bytes }))
+    // The numbers may lie in a damaged file: memory follows the pieces.
+    while rest > 0 {
+        let entry = rows.next().transpose()?.and_then(|(_, entry)| entry);
+        let Some((_, left, data)) = entry.filter(|&(owner, ..)| owner == object) else {
+            return Ok(Some(Content::Partial { missing: rest }));
+        };
+        if rest - data.len() as i64 != left {
+            return Ok(Some(Content::Partial { missing: rest }));
+        }
+        bytes.extend_from_slice(&data);
+        rest = left;
+    }
+    Ok(Some(Content::Whole(bytes)))
 }
 
-/// The content of an object.
-pub struct Content {
-    /// Bytes that it should have.
-    pub size: i64,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+/// What there is of an object's content.
+pub enum Content {
+    /// All its bytes.
+    Whole(Vec<u8>),
+    /// No entry: right if the object is empty.
+    None(StoredObjectId),
+    /// So many bytes at its end have no entry.
+    Partial { missing: i64 },
 }
+
+/// The object's key and, unless there is none, an entry: its object's key, the bytes that
+/// follow it, and its own.
+type ContentRow = (i64, Option<(i64, i64, Vec<u8>)>);
 
 struct ReadContent;
 
 impl Sql for ReadContent {
-    const TEXT: &'static str = "SELECT o.size, l.data FROM stored_objects o \
-        LEFT JOIN ledger l ON l.stored_object_id = o.id WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.seq";
+    // The first entry has the key of the object, which is in the index that finds it. The
+    // others follow: reading stops where nothing is left of the object.
+    const TEXT: &'static str = "SELECT o.id, l.stored_object_id, l.rest, l.data FROM stored_objects o \
+        LEFT JOIN ledger l ON l.id >= o.id WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
 }
 
 impl Rows for ReadContent {
-    type Types = (BigInt, Nullable<Binary>);
+    type Types = (BigInt, Nullable<(BigInt, BigInt, Binary)>);
 }
 
 /// The bytes of one piece.

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::store::conn::Conn;
+use crate::store::numbers::Table;
 use crate::store::schema::{arenas, blocks, events, ledger, pools, sequences, stored_objects};
-use crate::store::writer::Table;
 
 /// O(log n): the highest key in the table, or the highest that was removed.
 pub fn last_id(conn: &mut Conn, table: Table) -> Result<i64> {
@@ -14,9 +14,12 @@ pub fn last_id(conn: &mut Conn, table: Table) -> Result<i64> {
         Table::Arenas => arenas::table.select(max(arenas::id)).get_result(conn)?,
         Table::Pools => pools::table.select(max(pools::id)).get_result(conn)?,
         Table::Blocks => blocks::table.select(max(blocks::id)).get_result(conn)?,
-        Table::StoredObjects => stored_objects::table.select(max(stored_objects::id)).get_result(conn)?,
+        // An object's entries have the keys that follow its own.
+        Table::StoredObjects => {
+            let object: Option<i64> = stored_objects::table.select(max(stored_objects::id)).get_result(conn)?;
+            object.max(ledger::table.select(max(ledger::id)).get_result(conn)?)
+        }
         Table::Events => events::table.select(max(events::id)).get_result(conn)?,
-        Table::Ledger => ledger::table.select(max(ledger::id)).get_result(conn)?,
     };
     // A damaged file may lack the row; the keys that are there still count.
     let kept: Option<i64> = sequences::table

@@ -46,6 +46,15 @@ pub fn find(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<
         .optional()?)
 }
 
+/// Bytes that an object should have.
+pub fn size(conn: &mut Conn, object: StoredObjectId) -> Result<Option<i64>> {
+    Ok(stored_objects::table
+        .find(object)
+        .select(stored_objects::size)
+        .get_result(conn)
+        .optional()?)
+}
+
 /// Ids that start with `prefix`, at most `limit`. O(log n + limit).
 pub fn with_prefix(conn: &mut Conn, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<String>> {
     // 'g' sorts behind every hexadecimal digit: the range is what LIKE 'prefix%' means,

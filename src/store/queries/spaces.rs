@@ -12,9 +12,9 @@ use crate::models::{
     EventId, KindTotals, MemRam, MemRamId, NewEvent, NewKind, NewMemRam, NewSizeClass, SizeClassTotals,
 };
 use crate::store::conn::Conn;
+use crate::store::numbers::Table;
 use crate::store::queries::ids;
-use crate::store::schema::{events, kinds, memram, size_classes};
-use crate::store::writer::Table;
+use crate::store::schema::{events, kinds, memram, other_kinds, size_classes};
 use crate::value::Kind;
 
 /// All spaces of the file.
@@ -61,11 +61,7 @@ pub fn geometry(conn: &mut Conn, space: &MemRam) -> Result<Geometry> {
         block_size: unsigned(class.block_size),
         pool_size: unsigned(class.pool_size),
     });
-    Geometry::new(
-        unsigned(space.arena_size),
-        unsigned(space.max_pieces),
-        classes.collect(),
-    )
+    Geometry::new(unsigned(space.arena_size), unsigned(space.per_block), classes.collect())
 }
 
 /// Makes a space, in the transaction that the caller has open. Returns `false` if its
@@ -81,7 +77,7 @@ pub fn make(conn: &mut Conn, name: &str, max_mem: i64, geometry: &Geometry, now:
         name,
         max_mem,
         arena_size: geometry.arena_size() as i64,
-        max_pieces: geometry.max_pieces() as i64,
+        per_block: geometry.per_block() as i64,
         created_at: now,
     };
     diesel::insert_into(memram::table).values(space).execute(conn)?;
@@ -93,12 +89,12 @@ pub fn make(conn: &mut Conn, name: &str, max_mem: i64, geometry: &Geometry, now:
         };
         diesel::insert_into(size_classes::table).values(class).execute(conn)?;
     }
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes) {
         let kind = NewKind {
             memram_id: id,
             kind: kind.as_str(),
         };
-        diesel::insert_into(kinds::table).values(kind).execute(conn)?;
+        diesel::insert_into(other_kinds::table).values(kind).execute(conn)?;
     }
     open_books(conn, id, max_mem, now)?;
     Ok(true)
