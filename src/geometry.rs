@@ -27,18 +27,20 @@ pub struct Geometry {
 const KIB: u64 = 1024;
 
 impl Geometry {
-    /// Arenas of 256 KiB and three classes: small (512 B), medium (4 KiB) and large
-    /// (32 KiB), eight blocks to a pool. An object goes to the smallest class of
-    /// which eight like it fit in a block, so that few are cut in two.
+    /// Arenas of 256 KiB and four classes: small (512 B), medium (4 KiB) and large
+    /// (32 KiB) with eight blocks to a pool, and huge (256 KiB), of which a block is a
+    /// pool and an arena. An object goes to the smallest class of which eight like it
+    /// fit in a block, so that few are cut in two.
     pub fn standard() -> Self {
+        let arena_size = 256 * KIB;
         let class = |block_size| SizeClass {
             block_size,
-            pool_size: 8 * block_size,
+            pool_size: arena_size.min(8 * block_size),
         };
         Self {
-            arena_size: 256 * KIB,
+            arena_size,
             per_block: 8,
-            classes: vec![class(512), class(4 * KIB), class(32 * KIB)],
+            classes: vec![class(512), class(4 * KIB), class(32 * KIB), class(256 * KIB)],
         }
     }
 
@@ -165,7 +167,9 @@ mod tests {
         assert_eq!(block_size(65), 4096);
         assert_eq!(block_size(512), 4096);
         assert_eq!(block_size(513), 32768);
-        assert_eq!(block_size(u64::MAX), 32768);
+        assert_eq!(block_size(4096), 32768);
+        assert_eq!(block_size(4097), 262_144);
+        assert_eq!(block_size(u64::MAX), 262_144);
     }
 
     #[test]

@@ -56,10 +56,10 @@ impl MemManager {
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
-    /// # let memory = heapledger::MemManager::options().max_mem(64 * 1024).open(folder.path().join("heap.db"))?;
-    /// let plan = memory.plan_allocation(40_000)?;
-    /// assert_eq!((plan.block_size, plan.pieces, plan.new_arenas), (32_768, 2, 1));
-    /// assert_eq!(memory.plan_allocation(100_000)?.shortfall, 100_000 - 64 * 1024);
+    /// # let memory = heapledger::MemManager::options().max_mem(1024 * 1024).open(folder.path().join("heap.db"))?;
+    /// let plan = memory.plan_allocation(300_000)?;
+    /// assert_eq!((plan.block_size, plan.pieces, plan.new_arenas), (262_144, 2, 2));
+    /// assert_eq!(memory.plan_allocation(2_000_000)?.shortfall, 2_000_000 - 1024 * 1024);
     /// # Ok::<(), heapledger::Error>(())
     /// ```
     ///

@@ -147,9 +147,10 @@ fn each_class_has_pools_of_its_own() {
     let room = |size: i64, space: &mut Space| bytes(&space.place(size).unwrap());
     assert_eq!(room(64, &mut space), [64]);
     assert_eq!(room(512, &mut space), [512]);
-    assert_eq!(room(40_000, &mut space), [32_768, 7232]);
+    assert_eq!(room(4096, &mut space), [4096]);
+    assert_eq!(room(300_000, &mut space), [262_144, 37_856]);
     let sizes: BTreeSet<_> = space.blocks.values().map(|block| block.block_size).collect();
-    assert_eq!(Vec::from_iter(sizes), [512, 4096, 32_768]);
+    assert_eq!(Vec::from_iter(sizes), [512, 4096, 32_768, 262_144]);
 }
 
 #[test]
