@@ -19,8 +19,6 @@ pub struct ObjectReader {
     position: u64,
     /// The piece at hand: where it starts, and its bytes.
     piece: Piece,
-    /// Where every `STRIDE`th piece starts, as far as it is known.
-    marks: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -29,9 +27,6 @@ struct Piece {
     start: u64,
     data: Vec<u8>,
 }
-
-/// Pieces from one remembered start to the next: eight bytes of memory each.
-const STRIDE: usize = 256;
 
 impl ObjectReader {
     pub(super) fn new(memory: MemManager, object: StoredObjectId, size: u64) -> Self {
@@ -44,7 +39,6 @@ impl ObjectReader {
                 seq: -1,
                 ..Piece::default()
             },
-            marks: vec![0],
         }
     }
 
@@ -75,38 +69,31 @@ impl ObjectReader {
         Ok(())
     }
 
-    /// Which piece holds `position`, and where that piece starts.
-    fn locate(&mut self) -> Result<(i64, u64)> {
-        let mark = self
-            .marks
-            .partition_point(|&start| start <= self.position)
-            .saturating_sub(1);
-        let mut seq = (mark * STRIDE) as i64;
-        let mut start = self.marks.get(mark).copied().unwrap_or(0);
-        loop {
-            let object = self.object;
-            let lengths = self
-                .memory
-                .inner
-                .readers
-                .single(|conn| queries::entries::lengths(conn, object, seq, STRIDE as i64))?;
-            if lengths.is_empty() {
-                return Err(gone(seq));
-            }
-            for (found, length) in lengths {
-                // In a damaged file pieces may be missing, or be as long as nothing is.
-                let end = start.checked_add(unsigned(length)).filter(|_| found == seq);
-                let end = end.ok_or_else(|| gone(seq))?;
-                if self.position < end {
+    /// Which piece holds `position`, and where that piece starts. Each piece says how many
+    /// bytes follow it: O(log pieces) look-ups, which touch no other bytes.
+    fn locate(&self) -> Result<(i64, u64)> {
+        self.memory.inner.readers.snapshot(|conn| {
+            let mut low = 0;
+            let mut high = queries::entries::last_seq(conn, self.object)?;
+            while low <= high {
+                let seq = low + (high - low) / 2;
+                let found = queries::entries::extent(conn, self.object, seq)?;
+                // In a damaged file the numbers may be anything; the search ends all the same.
+                let extent = found.and_then(|(length, rest)| {
+                    let end = self.size.checked_sub(unsigned(rest))?;
+                    Some((end.checked_sub(unsigned(length))?, end))
+                });
+                let (start, end) = extent.ok_or_else(|| gone(seq))?;
+                if self.position < start {
+                    high = seq - 1;
+                } else if self.position >= end {
+                    low = seq.checked_add(1).ok_or_else(|| gone(seq))?;
+                } else {
                     return Ok((seq, start));
                 }
-                start = end;
-                seq += 1;
             }
-            if seq as usize == self.marks.len() * STRIDE {
-                self.marks.push(start);
-            }
-        }
+            Err(gone(low))
+        })
     }
 }
 

@@ -177,15 +177,21 @@ pub fn piece(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option
         .optional()?)
 }
 
-/// Position and bytes of the next pieces of an object from `seq` on.
-pub fn lengths(conn: &mut Conn, object: StoredObjectId, seq: i64, limit: i64) -> Result<Vec<(i64, i64)>> {
+/// Bytes of one piece, and those of the object that follow it.
+pub fn extent(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option<(i64, i64)>> {
     Ok(ledger::table
         .filter(ledger::stored_object_id.eq(object))
-        .filter(ledger::seq.ge(seq))
-        .order(ledger::seq)
-        .limit(limit)
-        .select((ledger::seq, ledger::allocated_mem))
-        .load(conn)?)
+        .filter(ledger::seq.eq(seq))
+        .select((ledger::allocated_mem, ledger::rest))
+        .get_result(conn)
+        .optional()?)
+}
+
+/// Position of the last piece of an object, or -1 if it has none.
+pub fn last_seq(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
+    let of_object = ledger::table.filter(ledger::stored_object_id.eq(object));
+    let last: Option<i64> = of_object.select(diesel::dsl::max(ledger::seq)).get_result(conn)?;
+    Ok(last.unwrap_or(-1))
 }
 
 /// What is in a block, in the order in which it came.
