@@ -105,7 +105,7 @@ fn a_class_that_the_space_does_not_have_is_refused_with_those_it_has() {
     let before = dump(&heap.sql());
     let error = heap.add_pool(arena, 1000).unwrap_err();
     assert!(
-        matches!(&error, Error::UnknownClass { known, .. } if *known == [512, 4096, 32768]),
+        matches!(&error, Error::UnknownClass { known, .. } if *known == [512, 4096, 32768, 262_144]),
         "{error}"
     );
     assert_eq!(dump(&heap.sql()), before);

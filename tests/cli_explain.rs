@@ -40,7 +40,7 @@ fn put_dry_run_says_what_put_then_does() {
     };
     assert_eq!(of(&plan, "path"), ["in/a", "in/b", "in/c", "in/d"]);
     assert_eq!(of(&plan, "dedup"), [false, false, true, true]);
-    assert_eq!(of(&plan, "block_size")[..2], [json!(32768), json!(512)]);
+    assert_eq!(of(&plan, "block_size")[..2], [json!(262_144), json!(512)]);
     assert_eq!(of(&plan, "blocks_reused")[..2], [json!(0), json!(1)]);
     assert_eq!(plan[3]["object_id"], HELLO);
 
@@ -113,18 +113,20 @@ fn put_dry_run_makes_no_heap() {
 #[test]
 fn plan_says_where_an_object_of_a_size_goes() {
     let cli = Cli::new();
-    cli.ok(["init", "--max-mem", "64K"]);
-    let plan = cli.json(["plan", "40000"]);
+    cli.ok(["init", "--max-mem", "512K"]);
+    let plan = cli.json(["plan", "300000"]);
     assert_eq!(
         (&plan["block_size"], &plan["pieces"], &plan["new_blocks"]),
-        (&json!(32768), &json!(2), &json!(2))
+        (&json!(262_144), &json!(2), &json!(2))
     );
-    let text = cli.ok(["plan", "40000"]);
+    // Where a pool has several blocks and an arena several pools, each has a figure of its own.
+    cli.ok(["--space", "classic", "init", "--classic", "--max-mem", "512K"]);
+    let text = cli.ok(["--space", "classic", "plan", "300000"]);
     assert!(
-        text.contains("2 pieces: 0 blocks reused, 2 new blocks, 1 new pool, 1 new arena"),
+        text.contains("586 pieces: 0 blocks reused, 586 new blocks, 74 new pools, 2 new arenas"),
         "{text}"
     );
-    let ran = cli.run(["plan", "65K"]);
+    let ran = cli.run(["plan", "513K"]);
     assert_eq!(ran.status, 1);
     assert!(ran.stdout.contains("1.0 KiB too few"), "{}", ran.stdout);
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// A heap in which something was stored, replaced, freed, collected and refused.
 fn some() -> Cli {
     let cli = Cli::new();
-    cli.file("large", noise(100_000));
+    cli.file("large", noise(300_000));
     cli.ok(["init", "--max-mem", "1MiB"]);
     cli.ok(["set", "answer", "42"]);
     cli.ok(["put", "large", "--name", "large"]);
@@ -159,7 +159,7 @@ fn usage_shows_levels_and_classes() {
     assert_eq!(
         levels,
         [
-            "space", "arenas", "pools", "pools", "pools", "blocks", "blocks", "blocks"
+            "space", "arenas", "pools", "pools", "pools", "pools", "blocks", "blocks", "blocks", "blocks"
         ]
     );
     assert_eq!(usage[0]["mem"], 2);
@@ -172,11 +172,11 @@ fn usage_over_time_is_drawn_and_can_be_plotted() {
     let cli = some();
     let chart = cli.ok(["usage", "--over-time"]);
     for part in [
-        "97.7 KiB ┤",
+        "293.0 KiB ┤",
         "0 B ┤",
         "└@1",
         "█",
-        "used  2 B of 1.0 MiB, at most 97.7 KiB",
+        "used  2 B of 1.0 MiB, at most 293.0 KiB",
     ] {
         assert!(chart.contains(part), "{part} is not in {chart}");
     }
@@ -254,18 +254,18 @@ fn a_diff_of_two_moments_counts_what_came_and_went() {
     let freed = first_of(&cli, "unbind");
     let diff = cli.json(["diff", "@1", &format!("@{freed}")]);
     assert_eq!((&diff["added_objects"], &diff["freed_objects"]), (&2.into(), &0.into()));
-    assert_eq!(diff["growth_bytes"], 100_002);
-    assert_eq!(diff["added"][0]["size"], 100_000);
-    assert_eq!(diff["classes"][2]["entries_after"], 4);
+    assert_eq!(diff["growth_bytes"], 300_002);
+    assert_eq!(diff["added"][0]["size"], 300_000);
+    assert_eq!(diff["classes"][3]["entries_after"], 2);
     let back = cli.json(["diff", &format!("@{freed}"), "now"]);
     assert_eq!(
         (&back["freed_bytes"], &back["growth_bytes"]),
-        (&100_000.into(), &(-100_000).into())
+        (&300_000.into(), &(-300_000).into())
     );
     let table = cli.ok(["diff", &format!("@{freed}")]);
     for part in [
-        "freed          1 object  97.7 KiB\n",
-        "growth                   -97.7 KiB\n",
+        "freed          1 object  293.0 KiB\n",
+        "growth                   -293.0 KiB\n",
         "PIECES BEFORE",
     ] {
         assert!(table.contains(part), "{part} is not in {table}");
@@ -309,13 +309,13 @@ fn a_threshold_that_is_crossed_fails_the_diff() {
         "the diff is shown all the same: {}",
         ran.stdout
     );
-    let expected = "heapledger: threshold crossed: freed > 50KiB (freed 97.7 KiB)\n\
+    let expected = "heapledger: threshold crossed: freed > 50KiB (freed 293.0 KiB)\n\
                     heapledger: threshold crossed: growth objects < 0 (growth -1 object)\n";
     assert_eq!(ran.stderr, expected);
     let json = cli.run(["diff", &freed, "--fail-if", "freed > 50KiB", "--format", "json"]);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(json["crossed"][0]["threshold"], "freed > 50KiB");
-    assert_eq!(json["crossed"][0]["found"], 100_000);
+    assert_eq!(json["crossed"][0]["found"], 300_000);
     for (threshold, why) in [
         ("lots", "no comparison"),
         ("mem > 1", "added, freed, moved and growth can"),

@@ -6,11 +6,11 @@ mod cli_support;
 
 use cli_support::{Cli, HELLO, noise};
 
-/// A heap with a small file, a large one, and a value with a name.
+/// A heap with a small file, one too large for a block, and a value with a name.
 fn some() -> Cli {
     let cli = Cli::new();
     cli.file("small", "hello");
-    cli.file("large", noise(100_000));
+    cli.file("large", noise(300_000));
     cli.ok(["put", "small", "large"]);
     cli.ok(["set", "answer", "42"]);
     cli
@@ -22,16 +22,16 @@ fn ls_shows_what_is_stored() {
     let table = cli.ok(["ls"]);
     let lines: Vec<_> = table.lines().collect();
     assert!(
-        lines[0].starts_with("OBJECT        KIND       SIZE  PIECES  CREATED"),
+        lines[0].starts_with("OBJECT        KIND        SIZE  PIECES  CREATED"),
         "{table}"
     );
     assert!(
-        lines[1].starts_with("2cf24dba5fb0  bytes       5 B       1  20"),
+        lines[1].starts_with("2cf24dba5fb0  bytes        5 B       1  20"),
         "{table}"
     );
-    assert!(lines[2].contains("97.7 KiB       4"), "{table}");
+    assert!(lines[2].contains("293.0 KiB       2"), "{table}");
     assert!(lines[3].ends_with("answer  42"), "{table}");
-    assert!(cli.ok(["ls", "--bytes"]).contains("  100000       4"));
+    assert!(cli.ok(["ls", "--bytes"]).contains("  300000       2"));
     assert!(cli.ok(["ls", "--long"]).contains(HELLO));
 }
 
@@ -66,7 +66,7 @@ fn the_ledger_accounts_for_every_byte() {
         .iter()
         .map(|entry| entry["allocated_mem"].as_u64().unwrap())
         .sum();
-    assert_eq!(sum, 5 + 100_000 + 2);
+    assert_eq!(sum, 5 + 300_000 + 2);
     let one = cli.json(["ledger", "answer"]);
     assert_eq!(one.as_array().unwrap().len(), 1);
     assert!(all.as_array().unwrap().contains(&one[0]));
@@ -79,9 +79,10 @@ fn the_tree_shows_every_level_down_to_its_depth() {
     for part in [
         "space main ",
         "├─ arena 1 ",
-        "└─ arena 2 ",
+        "├─ arena 2 ",
+        "└─ arena 3 ",
         "└─ pool 2 ",
-        "blocks of 32.0 KiB",
+        "blocks of 256.0 KiB",
         "block 1 ",
         "█",
         "░",
@@ -136,8 +137,8 @@ fn a_block_shows_whose_bytes_are_in_it() {
 fn a_large_piece_is_cut_short_unless_all_is_asked_for() {
     let cli = some();
     let text = cli.ok(["block", "2"]);
-    assert!(text.ends_with("… and 32256 bytes more; --all shows them\n"), "{text}");
-    assert!(cli.ok(["block", "2", "--all"]).lines().count() > 2000);
+    assert!(text.ends_with("… and 261632 bytes more; --all shows them\n"), "{text}");
+    assert!(cli.ok(["block", "2", "--all"]).lines().count() > 16_000);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn stats_add_up() {
     let buckets = stats["buckets"].as_array().unwrap();
     let sum: u64 = buckets.iter().map(|bucket| bucket["bytes"].as_u64().unwrap()).sum();
     assert_eq!(Some(sum), stats["max_mem"].as_u64());
-    assert_eq!(stats["mem"], 100_007);
+    assert_eq!(stats["mem"], 300_007);
 }
 
 #[test]

@@ -240,7 +240,7 @@ fn a_plan_waits_for_no_writer_and_a_reader_can_make_one() {
     let counts = row_counts(&heap.sql());
     heap.batch(|batch| {
         batch.allocate_bytes(&content(2, 5000))?;
-        let plan = reader.plan_allocation(30_000)?;
+        let plan = reader.plan_allocation(260_000)?;
         assert_eq!((plan.pieces, plan.blocks_reused), (2, 1));
         Err::<(), _>(Error::ReadOnly)
     })

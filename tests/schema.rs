@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::{Heap, assert_balanced, content, number, plan, texts};
-use heapledger::Hold;
+use common::{Heap, MIB, assert_balanced, content, number, plan, texts};
+use heapledger::{Geometry, Hold};
 use rusqlite::ErrorCode;
 
 const FOREIGN_KEYS: [&str; 13] = [
@@ -25,17 +25,17 @@ const FOREIGN_KEYS: [&str; 13] = [
     "stored_objects.memram_id -> memram.id",
 ];
 
-/// A heap with something of everything, in two spaces.
+/// A heap with something of everything, in two spaces; each has an object of two pieces.
 fn lived_in() -> Heap {
-    let heap = Heap::new();
+    let heap = Heap::of(2 * MIB, Geometry::standard());
     heap.store("a text", Hold::Name("text")).unwrap();
     heap.allocate(&vec![1, 2, 3]).unwrap();
-    heap.allocate_bytes(&content(1, 100_000)).unwrap();
+    heap.allocate_bytes(&content(1, 300_000)).unwrap();
     let gone = heap.allocate_bytes(&content(2, 3000)).unwrap();
     heap.free(&gone).unwrap();
     heap.add_arena().unwrap();
     let other = common::quick().space("other").open(heap.path()).unwrap();
-    other.store_bytes(&content(3, 40_000), Hold::Name("bytes")).unwrap();
+    other.store_bytes(&content(3, 300_000), Hold::Name("bytes")).unwrap();
     heap
 }
 
@@ -210,12 +210,14 @@ fn plain_sql_reads_values_names_and_places() {
 fn plain_sql_puts_an_object_back_together() {
     let heap = lived_in();
     let sql = heap.sql();
-    let id = heap.store_bytes(&content(9, 30_000), Hold::Name("it")).unwrap().id;
+    let id = heap.store_bytes(&content(9, 300_000), Hold::Name("it")).unwrap().id;
     let mut statement = sql
         .prepare("SELECT l.data FROM ledger l JOIN names n USING (stored_object_id) WHERE n.name = 'it' ORDER BY l.seq")
         .unwrap();
     let pieces = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-    let bytes: Vec<u8> = pieces.flat_map(Result::unwrap).collect();
+    let pieces: Vec<_> = pieces.map(Result::unwrap).collect();
+    assert!(pieces.len() > 1, "it was in one piece");
+    let bytes = pieces.concat();
     assert_eq!(bytes, heap.get_bytes(&id).unwrap());
 }
 

@@ -4,13 +4,13 @@
 
 mod common;
 
-use common::{Heap, KIB, assert_balanced, content, number, texts};
+use common::{Heap, KIB, MIB, assert_balanced, content, number, texts};
 use heapledger::{Geometry, Hold};
 use proptest::prelude::*;
 
-/// Objects of several kinds and classes, some freed.
+/// Objects of several kinds and of every class, some freed.
 fn lived_in() -> Heap {
-    let heap = Heap::new();
+    let heap = Heap::of(2 * MIB, Geometry::standard());
     for seed in 0..12 {
         heap.allocate_bytes(&content(seed, 100 + seed * seed * 700)).unwrap();
     }
@@ -58,7 +58,7 @@ fn the_numbers_of_each_class_are_those_that_sql_counts() {
     let heap = lived_in();
     let sql = heap.sql();
     let classes = heap.stats().unwrap().classes;
-    assert_eq!(classes.len(), 3);
+    assert_eq!(classes.len(), 4);
     for class in classes {
         let size = class.totals.block_size;
         let count = |query: &str| number(&sql, &format!("{query} block_size = {size}"));
@@ -172,14 +172,14 @@ fn the_statistics_are_shown_for_people_and_for_programs() {
         "main",
         "payload",
         "unreserved",
-        "1,048,576",
+        "2,097,152",
         "dedup",
         "the buckets add up",
     ] {
         assert!(shown.contains(part), "{part} is missing:\n{shown}");
     }
     let json = serde_json::to_value(&stats).unwrap();
-    assert_eq!(json["max_mem"], 1_048_576);
+    assert_eq!(json["max_mem"], 2_097_152);
     assert_eq!(json["buckets"][0]["bucket"], "payload");
     assert_eq!(json["classes"][0]["block_size"], 512);
 }
