@@ -82,8 +82,8 @@ fn a_batch_reads_its_own_writes() {
         let id = batch.store(&vec!["a", "b"], Hold::Name("list"))?.id;
         assert_eq!(batch.get::<Vec<String>>(&id)?, ["a", "b"]);
         assert_eq!(batch.resolve("list")?, Some(id));
-        let large = batch.allocate_bytes(&content(1, 100_000))?;
-        assert_eq!(batch.get_bytes(&large)?, content(1, 100_000));
+        let large = batch.allocate_bytes(&content(1, 300_000))?;
+        assert_eq!(batch.get_bytes(&large)?, content(1, 300_000));
         batch.free(&large)?;
         assert!(!batch.contains(&large)?);
         assert!(matches!(batch.get_bytes(&large), Err(Error::NotStored { .. })));
@@ -106,7 +106,7 @@ fn nobody_sees_a_batch_before_it_is_done() {
     let sql = heap.sql();
     let before = dump(&sql);
     heap.batch(|batch| {
-        batch.allocate_bytes(&content(1, 100_000))?;
+        batch.allocate_bytes(&content(1, 300_000))?;
         assert_eq!(dump(&sql), before);
         Ok(())
     })

@@ -96,7 +96,7 @@ fn kinds_keep_apart_what_is_spelled_alike() {
 #[test]
 fn bytes_are_one_object_whichever_way_they_come() {
     let heap = Heap::new();
-    let bytes = content(1, 100_000);
+    let bytes = content(1, 300_000);
     let id = heap.allocate_bytes(&bytes).unwrap();
     assert!(heap.store_from(Cursor::new(&bytes), Hold::Anonymous).unwrap().dedup);
     let mut file = tempfile::tempfile().unwrap();

@@ -50,7 +50,7 @@ fn imbalances(memory: &MemManager) -> Vec<String> {
 fn work(memory: &MemManager) {
     let first = memory.allocate_bytes(&content(1, 1000)).unwrap();
     memory.allocate_bytes(&content(1, 1000)).unwrap();
-    memory.store_bytes(&content(2, 100_000), Hold::Name("large")).unwrap();
+    memory.store_bytes(&content(2, 300_000), Hold::Name("large")).unwrap();
     memory.store_bytes(b"", Hold::Name("empty")).unwrap();
     memory.store_bytes(&content(3, 30), Hold::Name("large")).unwrap();
     memory.free(&first).unwrap();

@@ -53,14 +53,14 @@ fn a_stream_is_stored_as_the_bytes_it_brings() {
 #[test]
 fn a_file_is_stored_without_a_copy_of_it() {
     let heap = Heap::new();
-    let bytes = content(1, 200_000);
+    let bytes = content(1, 600_000);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bytes).unwrap();
     file.rewind().unwrap();
     let stored = heap.store_file(&mut file, Hold::Name("file")).unwrap();
     assert_eq!(
         (stored.id, stored.size, stored.dedup),
-        (ObjectId::of_bytes(&bytes), 200_000, false)
+        (ObjectId::of_bytes(&bytes), 600_000, false)
     );
     assert_eq!(stored.pieces, heap.ledger(&stored.id).unwrap().len() as u64);
     assert_eq!(heap.get_bytes(&stored.id).unwrap(), bytes);

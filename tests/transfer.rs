@@ -21,7 +21,7 @@ use tempfile::TempDir;
 fn heap() -> Heap {
     let heap = Heap::new();
     let big = heap
-        .store_bytes(&content(1, 90 * KIB), Hold::Name("photos/one.jpg"))
+        .store_bytes(&content(1, 300 * KIB), Hold::Name("photos/one.jpg"))
         .unwrap()
         .id;
     heap.bind("second \"name\"\n", &big).unwrap();

@@ -14,7 +14,7 @@ fn writes(memory: &MemManager, mut after_each: impl FnMut(&str)) {
     let small = memory.allocate_bytes(&content(1, 300)).unwrap();
     after_each("a small object");
     let medium = memory
-        .store_bytes(&content(2, 9 * KIB), Hold::Name("medium"))
+        .store_bytes(&content(2, 300 * KIB), Hold::Name("medium"))
         .unwrap()
         .id;
     after_each("an object of several pieces");

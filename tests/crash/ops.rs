@@ -63,7 +63,7 @@ pub fn op(writer: u64, number: u64) -> Op {
 }
 
 pub fn bytes(content: u64) -> Vec<u8> {
-    let size = [9, 40, 511, 700, 2_000, 3_000, 9_000, 40_000][Random(content).below(8) as usize];
+    let size = [9, 40, 511, 700, 2_000, 3_000, 9_000, 300_000][Random(content).below(8) as usize];
     self::content(content, size)
 }
 

@@ -64,7 +64,7 @@ fn allocations() {
     let disk = Path::new(&disk);
     let mut faults = 0;
     let ways: [fn(&MemManager) -> heapledger::Result<ObjectId>; 3] = [
-        |memory| Ok(memory.store_bytes(&content(1, 150 * KIB), Hold::Name("big"))?.id),
+        |memory| Ok(memory.store_bytes(&content(1, 300 * KIB), Hold::Name("big"))?.id),
         |memory| {
             memory.batch(|batch| {
                 (0..60)

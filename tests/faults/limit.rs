@@ -17,7 +17,7 @@ fn limited() {
     let before = rows(&memory);
     say("ready");
     while listen().is_some() {
-        match memory.store_bytes(&content(1, 120 * KIB), Hold::Name("big")) {
+        match memory.store_bytes(&content(1, 300 * KIB), Hold::Name("big")) {
             Ok(_) => say("heard stored"),
             Err(error) => {
                 assert_eq!(rows(&memory), before);

@@ -116,7 +116,7 @@ fn a_panic_in_a_batch_leaves_no_trace_wherever_it_is() {
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             heap.batch(|batch| {
                 for step in 0..steps {
-                    let id = batch.allocate_bytes(&content(100 + step, 50 * KIB))?;
+                    let id = batch.allocate_bytes(&content(100 + step, 300 * KIB))?;
                     batch.bind("kept", &id)?;
                     if step == 3 {
                         batch.unbind("kept")?;

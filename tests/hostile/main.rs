@@ -65,11 +65,15 @@ fn is_bounded() -> bool {
 fn specimen() -> (TempDir, std::path::PathBuf) {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    let memory = quick()
-        .max_mem(1 << 20)
-        .geometry(Geometry::standard())
-        .open(&path)
-        .unwrap();
+    // Without blocks of 256 KiB, so that an object has several pieces.
+    let standard = Geometry::standard();
+    let classes = standard
+        .classes()
+        .iter()
+        .copied()
+        .filter(|class| class.block_size < 262_144);
+    let geometry = Geometry::new(standard.arena_size(), standard.per_block(), classes.collect()).unwrap();
+    let memory = quick().max_mem(1 << 20).geometry(geometry).open(&path).unwrap();
     for (number, size) in (0..).zip([0, 1, 100, 700, 3_000, 20_000, 100_000]) {
         let hold = format!("name {number}");
         memory.store_bytes(&content(number, size), Hold::Name(&hold)).unwrap();

@@ -54,7 +54,7 @@ fn removed(number: u64) -> Option<u64> {
 }
 
 fn bytes(number: u64) -> Vec<u8> {
-    content(number, [30, 600, 5_000, 40_000][number as usize % 4])
+    content(number, [30, 600, 5_000, 300_000][number as usize % 4])
 }
 
 /// What the heap holds after the first `operations`.
