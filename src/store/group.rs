@@ -12,7 +12,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::conn::{Conn, Settings};
@@ -35,6 +35,8 @@ struct Turn {
     writer: Writer,
     /// How the open transaction ends; shared by the units in it.
     outcome: Arc<Outcome>,
+    /// Units that were tried in the open transaction.
+    tried: usize,
     /// Units in the last transaction.
     company: usize,
 }
@@ -71,6 +73,7 @@ impl Group {
             turn: Mutex::new(Turn {
                 writer,
                 outcome: Arc::default(),
+                tried: 0,
                 company: 1,
             }),
         })
@@ -89,7 +92,11 @@ impl Group {
     /// Runs `read`, which is short, on the writing connection if nobody writes: other
     /// connections lose the pages they have read with each commit, and this one does not.
     pub fn read_if_idle<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Option<Result<R>> {
-        let mut turn = self.turn.try_lock().ok()?;
+        let mut turn = match self.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
         // What is not committed must not be seen.
         (!turn.writer.is_open()).then(|| read(&mut turn.writer.conn))
     }
@@ -112,7 +119,8 @@ impl Group {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         let result = turn.work(work);
-        let must_commit = turn.writer.done >= MOST_UNITS || !self.has_company(&turn);
+        // Those that failed count, too: who is done would wait for ever for more of them.
+        let must_commit = turn.tried >= MOST_UNITS || !self.has_company(&turn);
         if turn.writer.is_open() && must_commit {
             let own = turn.commit();
             return match result {
@@ -174,6 +182,7 @@ impl Failed {
 
 impl Turn {
     fn work<R>(&mut self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R, Failed> {
+        self.tried = if self.writer.is_open() { self.tried + 1 } else { 1 };
         let begun = self.writer.begin();
         if let Err(error) = begun {
             if !self.writer.is_open() {
@@ -193,7 +202,10 @@ impl Turn {
             Err(panic) => Failed::Panic(panic),
         };
         if let Err(lost) = self.writer.undo() {
-            self.end(Err(lost.to_string()));
+            self.end(Err(match (lost, &failed) {
+                (Error::BatchFailed, Failed::Error(error)) => error.to_string(),
+                (lost, _) => lost.to_string(),
+            }));
         }
         Err(failed)
     }

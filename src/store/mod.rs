@@ -10,6 +10,8 @@ mod conn;
 mod exec;
 mod group;
 mod insert;
+mod known;
+mod lookup;
 pub(crate) mod mend;
 mod migrate;
 mod numbers;

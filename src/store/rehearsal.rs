@@ -24,12 +24,13 @@ impl<'w> Rehearsal<'w> {
         self.writer.begin()?;
         let result = work(&mut WriteTx::new(self.writer))?;
         self.writer.keep()?;
+        self.writer.write_kept()?;
         Ok(result)
     }
 
     /// The connection, on which everything so far is written and nothing committed.
     pub fn conn(&mut self) -> Result<&mut Conn> {
-        self.writer.flush()?;
+        self.writer.not_failed()?;
         Ok(&mut self.writer.conn)
     }
 }

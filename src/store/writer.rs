@@ -5,16 +5,15 @@ use diesel::prelude::*;
 
 use super::bulk;
 use super::conn::{Access, Conn, Settings};
-use super::exec::{self, Sql, Statement};
-use super::numbers::{Numbers, Table};
-use super::schema::memram;
+use super::exec::{Sql, Statement};
+use super::known::Known;
+use super::numbers::Table;
+use super::record;
 use super::unit::Unit;
-use super::{queries, record};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{BlockId, MemRam, MemRamId, StoredObject, StoredObjectId};
-use crate::placement::{Level, Room};
-use crate::triggers::{BlockAfter, SpaceDelta, Trigger};
+use crate::models::MemRamId;
+use crate::triggers::Trigger;
 
 /// Executes units of work. Several units may share one transaction (see `group`); each
 /// is undone alone when it fails.
@@ -30,24 +29,17 @@ pub(super) struct Writer {
     pub triggers: &'static [Trigger],
     pub unit: Unit,
     /// What the units before it in the transaction have gathered.
-    kept: Unit,
+    pub(super) kept: Unit,
     /// The unit has written, behind a savepoint or as the first of its transaction.
     has_written: bool,
     /// The unit failed half-way and must not be kept.
     pub failed: bool,
-    known: Option<Known>,
+    pub(super) known: Option<Known>,
     /// `PRAGMA data_version` for which `known` holds.
-    data_version: i64,
+    pub(super) data_version: i64,
     open: bool,
     /// Units that are done in the open transaction.
     pub done: usize,
-}
-
-/// What is known of the space, and stays true until another connection writes.
-pub(super) struct Known {
-    pub memram: MemRam,
-    pub room: Room,
-    pub numbers: Numbers,
 }
 
 impl Writer {
@@ -90,11 +82,15 @@ impl Writer {
         }
         self.kept.absorb(std::mem::take(&mut self.unit));
         self.done += 1;
+        if self.kept.is_full() {
+            self.write_kept().inspect_err(|_| self.abandon())?;
+        }
         Ok(())
     }
 
     /// Undoes the unit. An error means that the whole transaction is gone: SQLite
-    /// itself rolls it back after some failures, such as a full disk.
+    /// itself rolls it back after some failures, such as a full disk. That it was gone
+    /// before is [`Error::BatchFailed`].
     pub fn undo(&mut self) -> Result<()> {
         self.unit = Unit::default();
         if !self.open {
@@ -107,9 +103,10 @@ impl Writer {
         self.failed = false;
         // What is known follows the unit; what the others did must be there to be read.
         let undone = if self.has_written {
-            self.execute("ROLLBACK TO unit; RELEASE unit")
+            let undone = self.execute("ROLLBACK TO unit; RELEASE unit");
+            undone.map_err(|_| Error::BatchFailed)
         } else {
-            self.write_kept()
+            self.not_rolled_back().and_then(|()| self.write_kept())
         };
         self.known = None;
         undone.and_then(|()| self.refresh()).inspect_err(|_| self.abandon())
@@ -128,6 +125,15 @@ impl Writer {
 
     pub fn is_open(&self) -> bool {
         self.open
+    }
+
+    /// SQLite may have rolled back for a read that failed: each statement after it would
+    /// be committed on its own. Only outside a transaction can another begin.
+    fn not_rolled_back(&mut self) -> Result<()> {
+        match self.conn.batch_execute("BEGIN") {
+            Ok(()) => Err(Error::BatchFailed),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Rolls the whole transaction back.
@@ -159,51 +165,14 @@ impl Writer {
         result.map_err(|error| self.settings.explain(error))
     }
 
-    /// Reads the space anew if another connection has written since.
-    fn refresh(&mut self) -> Result<()> {
-        let Conn::Sqlite(conn) = &mut self.conn;
-        let version = exec::data_version(conn)?;
-        if self.known.is_none() || version != self.data_version {
-            let memram: MemRam = memram::table
-                .find(self.space)
-                .select(MemRam::as_select())
-                .get_result(&mut self.conn)?;
-            let room = Room::unknown(self.geometry.classes().len(), memram.max_mem - memram.reserved);
-            let numbers = Numbers::default();
-            self.known = Some(Known { memram, room, numbers });
-            self.data_version = version;
-        }
-        self.start_recording()
-    }
-
-    fn start_recording(&mut self) -> Result<()> {
-        self.unit.effects.recording = self.known()?.memram.history != "off";
-        Ok(())
-    }
-
-    /// Forgets the space's row, after a change that is not told by effects.
-    pub fn reread(&mut self) -> Result<()> {
-        self.known = None;
-        self.refresh()
-    }
-
-    pub fn known(&mut self) -> Result<&mut Known> {
-        self.known.as_mut().ok_or_else(no_transaction)
-    }
-
-    pub fn known_room(&mut self) -> Result<&mut Room> {
-        Ok(&mut self.known()?.room)
-    }
-
-    /// Reads the next page of what has room at one level.
-    pub fn load_room(&mut self, level: Level) -> Result<()> {
-        let known = self.known.as_mut().ok_or_else(no_transaction)?;
-        queries::room::load(&mut self.conn, self.space, &self.geometry, &mut known.room, level)
-    }
-
-    pub fn geometry_and_room(&mut self) -> Result<(&Geometry, &Room)> {
-        let known = self.known.as_ref().ok_or_else(no_transaction)?;
-        Ok((&self.geometry, &known.room))
+    /// A read that failed may have cost the transaction, as a failed write does: what
+    /// comes after it must not be kept.
+    pub fn heed<T>(&mut self, result: Result<T>) -> Result<T> {
+        self.failed |= matches!(
+            result,
+            Err(Error::DiskFull | Error::DiskFailed { .. } | Error::Database { .. })
+        );
+        result
     }
 
     /// Writes what is gathered and goes on in another space, or in this one with what
@@ -214,54 +183,6 @@ impl Writer {
         self.geometry = geometry;
         self.known = None;
         self.refresh()
-    }
-
-    /// Forgets what has room, after rows were removed.
-    pub fn forget_room(&mut self) -> Result<()> {
-        let classes = self.geometry.classes().len();
-        let known = self.known()?;
-        known.room = Room::unknown(classes, known.room.unreserved);
-        Ok(())
-    }
-
-    /// The first of the next `count` keys of a table; a key never comes back.
-    pub fn take_numbers(&mut self, table: Table, count: usize) -> Result<i64> {
-        let known = self.known.as_mut().ok_or_else(no_transaction)?;
-        known.numbers.take(&mut self.conn, table, count)
-    }
-
-    /// The next key of a table, which is not taken by this.
-    pub fn next_number(&mut self, table: Table) -> Result<i64> {
-        let known = self.known.as_mut().ok_or_else(no_transaction)?;
-        known.numbers.next(&mut self.conn, table)
-    }
-
-    /// What the open transaction has done to the space's totals and not yet written.
-    pub fn pending_totals(&self) -> (i64, i64) {
-        let [kept, own] = [self.kept.effects.space, self.unit.effects.space];
-        (kept.max_mem + own.max_mem, kept.mem + own.mem)
-    }
-
-    /// An object that is gathered, by its id.
-    pub fn new_object(&self, object_id: &str) -> Option<&StoredObject> {
-        let own = self.unit.objects.find(object_id);
-        own.or_else(|| self.kept.objects.find(object_id))
-    }
-
-    /// Whether something of an object is gathered, and so not in its table yet.
-    pub fn is_new(&self, object: StoredObjectId) -> bool {
-        self.unit.holds(object) || self.kept.holds(object)
-    }
-
-    /// Whether an object is in its table and will be removed from it.
-    pub fn is_removed(&self, object: StoredObjectId) -> bool {
-        self.unit.removed.contains_key(&object) || self.kept.removed.contains_key(&object)
-    }
-
-    /// A block as the open transaction has left it, if that is not yet written.
-    pub fn block_after(&self, block: BlockId) -> Option<&BlockAfter> {
-        let own = self.unit.effects.blocks.get(&block);
-        own.or_else(|| self.kept.effects.blocks.get(&block))
     }
 
     /// After some failures, such as a full disk, SQLite has rolled back and would commit
@@ -312,7 +233,7 @@ impl Writer {
     }
 
     /// Writes what the units before have gathered.
-    fn write_kept(&mut self) -> Result<()> {
+    pub fn write_kept(&mut self) -> Result<()> {
         let mut kept = std::mem::take(&mut self.kept);
         self.write(&mut kept)
     }
@@ -352,24 +273,4 @@ impl Writer {
 bulk::sql! {
     BeginImmediate = "BEGIN IMMEDIATE";
     Commit = "COMMIT";
-}
-
-fn no_transaction() -> Error {
-    Error::Damaged {
-        what: "a unit of work was used outside its transaction".into(),
-    }
-}
-
-impl MemRam {
-    fn add(&mut self, by: SpaceDelta) {
-        self.peak_mem = self.peak_mem.max(self.mem + by.peak);
-        self.max_mem += by.max_mem;
-        self.mem += by.mem;
-        self.reserved += by.reserved;
-        self.arenas += by.arenas;
-        self.allocations += by.allocations;
-        self.frees += by.frees;
-        self.dedup_hits += by.dedup_hits;
-        self.dedup_saved += by.dedup_saved;
-    }
 }

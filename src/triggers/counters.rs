@@ -16,7 +16,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::DedupHit { object } => {
             effects.space.dedup_hits += 1;
-            effects.space.dedup_saved += object.size;
+            // The size of an object that is there already may lie.
+            effects.space.dedup_saved = effects.space.dedup_saved.saturating_add(object.size);
         }
         Change::ArenaAdded(_)
         | Change::ArenaRemoved(_)
@@ -44,6 +45,6 @@ fn count(effects: &mut Effects, kind: &str, objects: i64, mem: i64) {
     if kind != "bytes" {
         let delta = effects.kind(kind);
         delta.objects += objects;
-        delta.mem += mem;
+        delta.mem = delta.mem.saturating_add(mem);
     }
 }

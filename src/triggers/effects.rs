@@ -118,7 +118,7 @@ impl Effects {
         for (kind, by) in later.kinds {
             let delta = self.kinds.entry(kind).or_default();
             delta.objects += by.objects;
-            delta.mem += by.mem;
+            delta.mem = delta.mem.saturating_add(by.mem);
         }
         let mem = self.space.mem;
         self.events.extend(later.events.into_iter().map(|mut draft| {
@@ -163,6 +163,6 @@ impl SpaceDelta {
         self.allocations += later.allocations;
         self.frees += later.frees;
         self.dedup_hits += later.dedup_hits;
-        self.dedup_saved += later.dedup_saved;
+        self.dedup_saved = self.dedup_saved.saturating_add(later.dedup_saved);
     }
 }

@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::{MemManager, check};
 use crate::error::{Error, Result};
+use crate::models::StoredObjectId;
 use crate::store::mend::{self, Bind, Broken, Mend, Rule};
-use crate::store::queries::audit::Violation;
+use crate::store::queries::{self, audit::Violation};
 use crate::store::{Group, REINDEX, WriteTx, sqlite_checks};
 use crate::triggers;
 
@@ -173,12 +174,24 @@ impl<'r, 'w> Repair<'r, 'w> {
     fn number_anew(&mut self) -> Result<()> {
         for broken in self.tx.broken(&mend::MISNUMBERED)? {
             let entries = broken.key.as_deref().and_then(|count| count.parse().ok());
-            let key = self.tx.next_object_id_with(entries.unwrap_or_default())?;
+            let key = self.key_for(StoredObjectId(broken.id), entries.unwrap_or_default())?;
             let binds = [Bind::Int(broken.id), Bind::Int(key.0)];
             self.tx.mend(mend::MISNUMBERED.mend, &binds)?;
             self.note(&mend::MISNUMBERED, broken);
         }
         Ok(())
+    }
+
+    /// A new key for an object of so many entries. One that was made around lost pieces
+    /// has the key that they named, and nobody else may have that.
+    fn key_for(&mut self, object: StoredObjectId, entries: usize) -> Result<StoredObjectId> {
+        loop {
+            let key = self.tx.next_object_id_with(entries)?;
+            let taken = self.tx.read_written(|conn| queries::objects::size(conn, key))?;
+            if taken.is_none() || key == object {
+                return Ok(key);
+            }
+        }
     }
 
     fn mend(&mut self, mend: Mend, broken: &Broken) -> Result<()> {

@@ -3,6 +3,8 @@
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
+
 use super::*;
 use crate::models::{Arena, BlockId, MemRam, NewEntry, NewStoredObject, StoredObjectId};
 use crate::store::change::Change;
@@ -165,4 +167,122 @@ fn a_unit_that_panics_changes_nothing_and_the_next_goes_on() {
     assert!(panicked.is_err());
     assert_eq!(state(&readers), before);
     group.write(|tx| store(tx, 1, "a")).unwrap();
+}
+
+/// SQLite rolls the transaction back itself when it fails to read or write; what it says
+/// then is no different from an error that does no harm.
+fn fails_and_rolls_back(tx: &mut WriteTx<'_>) -> Result<()> {
+    tx.read_written(|conn| {
+        conn.batch_execute("ROLLBACK")?;
+        Err(Error::DiskFailed {
+            why: "disk I/O error".into(),
+        })
+    })
+}
+
+#[test]
+fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let before = state(&readers);
+    let mut turn = group.turn.lock().unwrap();
+    assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&turn.outcome);
+    assert!(turn.work(fails_and_rolls_back).is_err());
+    assert_eq!(state(&readers), before);
+    // The first is told that it is lost, and does not wait for ever.
+    assert!(matches!(outcome.wait(), Err(Error::CommitFailed { .. })));
+    drop(turn);
+    assert_eq!(state(&readers), before);
+    group.write(|tx| store(tx, 1, "b")).unwrap();
+    assert_eq!(state(&readers).2, 1);
+}
+
+#[test]
+fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let before = state(&readers);
+    let kept = group.write(|tx| {
+        // A number cannot be looked up.
+        tx.read_written(|conn| Ok(conn.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
+        assert!(matches!(tx.next_object_id(), Err(Error::Database { .. })));
+        Ok(())
+    });
+    assert!(matches!(kept, Err(Error::BatchFailed)));
+    assert_eq!(state(&readers), before);
+    group.write(|tx| store(tx, 1, "a")).unwrap();
+}
+
+#[test]
+fn a_rehearsal_shows_what_all_its_units_have_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    group.write(|tx| store(tx, 1, "a")).unwrap();
+    let before = state(&readers);
+    group
+        .rehearse(|rehearsal| {
+            rehearsal.unit(|tx| store(tx, 1, "b"))?;
+            rehearsal.unit(|tx| {
+                store(tx, 1, "c")?;
+                // Half of it is written, the totals are not.
+                tx.read_rows(|_| Ok(()))
+            })?;
+            let found = queries::spaces::by_name(rehearsal.conn()?, "main")?.unwrap();
+            assert_eq!((found.mem, found.allocations), (30, 3));
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(state(&readers), before);
+}
+
+#[test]
+fn reading_goes_on_beside_the_writers_after_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, _) = heap(&folder);
+    {
+        // The one before it waits, so that it has a transaction to commit.
+        let mut turn = group.turn.lock().unwrap();
+        assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
+        assert!(group.read_if_idle(|_| Ok(())).is_none());
+    }
+    assert!(
+        group.read_if_idle(|_| Ok(())).is_none(),
+        "what is not committed is seen"
+    );
+    let panicked = catch_unwind(AssertUnwindSafe(|| group.write(|_| -> Result<()> { panic!("here") })));
+    assert!(panicked.is_err());
+    assert!(group.read_if_idle(|_| Ok(())).is_some());
+}
+
+#[test]
+fn what_many_units_gather_is_no_more_than_what_one_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut turn = group.turn.lock().unwrap();
+    for unit in 0..3 {
+        let stored = turn.work(|tx| {
+            for object in 0..2000 {
+                let id = tx.next_object_id()?;
+                tx.apply(Change::ObjectStored(NewStoredObject {
+                    id,
+                    memram_id: tx.space(),
+                    object_id: format!("{unit:04x}{object:060x}"),
+                    kind: "bytes".into(),
+                    type_name: None,
+                    size: 0,
+                    held: true,
+                    created_at: 0,
+                }))?;
+            }
+            Ok(())
+        });
+        assert!(stored.is_ok());
+    }
+    let space = turn.writer.space;
+    let written = queries::objects::with_prefix(&mut turn.writer.conn, space, "0000", 1).unwrap();
+    assert_eq!(written.len(), 1, "all of it is still in memory");
+    turn.commit().unwrap();
+    drop(turn);
+    assert_eq!(state(&readers).0.allocations, 6000);
 }

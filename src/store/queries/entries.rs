@@ -119,7 +119,9 @@ pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> 
         return Ok(None);
     };
     let (object, entry) = first?;
-    let Some((_, mut rest, mut bytes)) = entry.filter(|&(owner, ..)| owner == object) else {
+    // Without the first piece, what follows would look like a shorter content.
+    let is_first = |&(id, owner, rest, _): &_| (id, owner) == (object, object) && rest >= 0;
+    let Some((.., mut rest, mut bytes)) = entry.filter(is_first) else {
         return Ok(Some(Content::None(StoredObjectId(object))));
     };
     if rest > most {
@@ -128,10 +130,10 @@ pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> 
     // The numbers may lie in a damaged file: memory follows the pieces.
     while rest > 0 {
         let entry = rows.next().transpose()?.and_then(|(_, entry)| entry);
-        let Some((_, left, data)) = entry.filter(|&(owner, ..)| owner == object) else {
+        let Some((.., left, data)) = entry.filter(|&(_, owner, ..)| owner == object) else {
             return Ok(Some(Content::Partial { missing: rest }));
         };
-        if rest - data.len() as i64 != left {
+        if left < 0 || rest - data.len() as i64 != left {
             return Ok(Some(Content::Partial { missing: rest }));
         }
         bytes.extend_from_slice(&data);
@@ -144,27 +146,27 @@ pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> 
 pub enum Content {
     /// All its bytes.
     Whole(Vec<u8>),
-    /// No entry: right if the object is empty.
+    /// No first entry: right if the object is empty.
     None(StoredObjectId),
     /// So many bytes at its end have no entry.
     Partial { missing: i64 },
 }
 
-/// The object's key and, unless there is none, an entry: its object's key, the bytes that
-/// follow it, and its own.
-type ContentRow = (i64, Option<(i64, i64, Vec<u8>)>);
+/// The object's key and, unless there is none, an entry: its key, its object's, the bytes
+/// that follow it, and its own.
+type ContentRow = (i64, Option<(i64, i64, i64, Vec<u8>)>);
 
 struct ReadContent;
 
 impl Sql for ReadContent {
     // The first entry has the key of the object, which is in the index that finds it. The
     // others follow: reading stops where nothing is left of the object.
-    const TEXT: &'static str = "SELECT o.id, l.stored_object_id, l.rest, l.data FROM stored_objects o \
+    const TEXT: &'static str = "SELECT o.id, l.id, l.stored_object_id, l.rest, l.data FROM stored_objects o \
         LEFT JOIN ledger l ON l.id >= o.id WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
 }
 
 impl Rows for ReadContent {
-    type Types = (BigInt, Nullable<(BigInt, BigInt, Binary)>);
+    type Types = (BigInt, Nullable<(BigInt, BigInt, BigInt, Binary)>);
 }
 
 /// The bytes of one piece.

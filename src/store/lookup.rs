@@ -1,0 +1,93 @@
+//! What a unit of work sees: what it has done itself, and what was done before it.
+
+use super::conn::Conn;
+use super::queries;
+use super::tx::WriteTx;
+use crate::error::Result;
+use crate::models::{MemRam, PlacedEntry, StoredObject, StoredObjectId};
+use crate::placement::{Level, Step, next_step};
+
+impl WriteTx<'_> {
+    /// The space as it is now, with all that this unit has changed.
+    pub fn memram(&mut self) -> Result<MemRam> {
+        self.writer.flush()?;
+        Ok(self.writer.known()?.memram.clone())
+    }
+
+    /// Capacity and bytes free, now.
+    pub fn capacity(&mut self) -> Result<(i64, i64)> {
+        let (by_max_mem, by_mem) = self.writer.pending_totals();
+        let memram = &self.writer.known()?.memram;
+        let max_mem = memram.max_mem + by_max_mem;
+        Ok((max_mem, max_mem - memram.mem - by_mem))
+    }
+
+    /// What to do next for an object of `class` with `remaining` bytes to be placed.
+    pub fn next_step(&mut self, class: usize, remaining: i64) -> Result<Option<Step>> {
+        let (geometry, room) = self.writer.geometry_and_room()?;
+        Ok(next_step(room, geometry, class, remaining))
+    }
+
+    /// Reads what has room beyond what is known.
+    pub fn load_room(&mut self, level: Level) -> Result<()> {
+        self.writer.flush()?;
+        self.writer.load_room(level)
+    }
+
+    /// Reads with this unit's own changes.
+    pub fn read<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.writer.flush()?;
+        self.read_written(read)
+    }
+
+    /// Reads objects, names and ledger entries; totals may be behind.
+    pub fn read_rows<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.writer.flush_rows()?;
+        self.read_written(read)
+    }
+
+    /// Reads names, which are never gathered but written at once, and what was there
+    /// before the transaction.
+    pub fn read_written<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.writer.not_failed()?;
+        let result = read(&mut self.writer.conn);
+        self.writer.heed(result)
+    }
+
+    /// The object with this id, given as hexadecimal digits. O(log n).
+    pub fn find(&mut self, object_id: &str) -> Result<Option<StoredObject>> {
+        if let Some(object) = self.writer.new_object(object_id) {
+            return Ok(Some(object.clone()));
+        }
+        let space = self.writer.space;
+        let found = self.read_written(|conn| queries::objects::find(conn, space, object_id))?;
+        Ok(found.filter(|object| !self.writer.is_removed(object.id)))
+    }
+
+    /// The pieces of an object, each with its block as this unit has it.
+    pub fn placed_entries(&mut self, object: StoredObjectId) -> Result<Vec<PlacedEntry>> {
+        self.write_if_new(object)?;
+        let mut entries = self.read_written(|conn| queries::entries::placed(conn, object))?;
+        for entry in &mut entries {
+            if let Some(after) = self.writer.block_after(entry.block_id) {
+                entry.block_mem = after.mem;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// How many pieces an object has.
+    pub fn count_entries(&mut self, object: StoredObjectId) -> Result<i64> {
+        self.write_if_new(object)?;
+        self.read_written(|conn| queries::entries::count(conn, object))
+    }
+
+    /// An object that is only gathered is written, so that statements see it.
+    pub(super) fn write_if_new(&mut self, object: StoredObjectId) -> Result<()> {
+        if self.writer.is_new(object) {
+            self.writer.flush_rows()
+        } else {
+            Ok(())
+        }
+    }
+}
