@@ -128,8 +128,13 @@ impl Geometry {
     pub fn class_for(&self, size: u64) -> usize {
         self.classes
             .iter()
-            .position(|class| size <= class.block_size / self.per_block)
+            .position(|&class| size <= self.most_for(class))
             .unwrap_or(self.classes.len() - 1)
+    }
+
+    /// Bytes of the largest object that goes to a class for its size.
+    pub(crate) fn most_for(&self, class: SizeClass) -> u64 {
+        class.block_size / self.per_block
     }
 
     /// The class with blocks of `block_size` bytes.

@@ -70,6 +70,15 @@ fn empty_arenas() {
 }
 
 #[test]
+fn the_bytes_of_an_object_by_its_id() {
+    searches(
+        "SELECT o.id, l.id, l.stored_object_id, l.rest, l.data FROM stored_objects o
+         LEFT JOIN ledger l ON l.id >= o.id WHERE o.memram_id = ?1 AND o.object_id = ?2 ORDER BY l.id",
+        "COVERING INDEX stored_objects_by_object_id",
+    );
+}
+
+#[test]
 fn an_object_by_its_id() {
     searches(
         "SELECT * FROM stored_objects WHERE memram_id = ?1 AND object_id = ?2",

@@ -40,7 +40,8 @@ impl MemManager {
         let short = writer.and_then(|writer| writer.read_if_idle(|conn| self.scope().get_short(conn, id)));
         match short {
             Some(Ok(Some(content))) => Ok(content),
-            // What is wrong, a reader says.
+            Some(Err(error @ Error::NotStored { .. })) => Err(error),
+            // What else is wrong, a reader says.
             _ => self.inner.readers.single(|conn| self.scope().get_bytes(conn, id)),
         }
     }
@@ -125,8 +126,9 @@ impl MemManager {
     }
 }
 
-/// So many bytes are read while a writer may wait for it.
-const SHORT: i64 = 256 * 1024;
+/// So many bytes after the first piece are read while a writer may wait for it. Of more,
+/// the first piece is read in vain, which is then a small part.
+const SHORT: i64 = 1024 * 1024;
 
 /// A space to read from.
 #[derive(Clone, Copy)]
@@ -152,9 +154,10 @@ impl Scope<'_> {
 
     /// The content of an object, unless it is long.
     fn get_short(self, conn: &mut Conn, id: &ObjectId) -> Result<Option<Vec<u8>>> {
-        match queries::entries::content(conn, self.space, &id.to_hex(), SHORT)? {
-            Some(Content::Whole(bytes)) => Ok(Some(bytes)),
-            _ => Ok(None),
+        let content = queries::entries::content(conn, self.space, &id.to_hex(), SHORT)?;
+        match content.ok_or_else(|| self.not_stored(id))? {
+            Content::Whole(bytes) => Ok(Some(bytes)),
+            Content::Partial { .. } | Content::None(_) => Ok(None),
         }
     }
 

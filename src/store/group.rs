@@ -12,7 +12,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::conn::{Conn, Settings};
@@ -81,12 +81,17 @@ impl Group {
 
     /// Runs `work` on the writing connection, between transactions.
     pub fn maintain<R>(&self, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        work(&mut self.between_transactions().writer.conn)
+    }
+
+    /// A turn without an open transaction: units that wait for others to commit need not
+    /// wait for what comes now, and are not undone with it.
+    fn between_transactions(&self) -> MutexGuard<'_, Turn> {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // Units that wait for others to commit need not wait for this.
         if turn.writer.is_open() {
             let _ = turn.commit();
         }
-        work(&mut turn.writer.conn)
+        turn
     }
 
     /// Runs `read`, which is short, on the writing connection if nobody writes: other
@@ -104,12 +109,7 @@ impl Group {
     /// Runs `work` in a transaction of its own that is never committed: what it does is
     /// done in earnest, can be looked at, and leaves nothing behind. Other writers wait.
     pub fn rehearse<R>(&self, work: impl FnOnce(&mut Rehearsal<'_>) -> Result<R>) -> Result<R> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // What others have done meanwhile must not be undone with it.
-        if turn.writer.is_open() {
-            let _ = turn.commit();
-        }
-        work(&mut Rehearsal::new(&mut turn.writer))
+        work(&mut Rehearsal::new(&mut self.between_transactions().writer))
     }
 
     /// Runs `work` as one unit: when this returns `Ok`, its changes are committed; when

@@ -60,7 +60,7 @@ impl<'w> WriteTx<'w> {
     /// The key of the next object. Its entries have those that follow, so it is placed
     /// before the next one is numbered.
     pub fn next_object_id(&mut self) -> Result<StoredObjectId> {
-        self.writer.take_numbers(Table::StoredObjects, 1).map(StoredObjectId)
+        self.next_object_id_with(1)
     }
 
     /// A key for an object of so many entries that are there already.

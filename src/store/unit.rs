@@ -30,15 +30,6 @@ impl Unit {
     /// A piece of this size is worth a statement of its own rather than a copy.
     pub const LARGE: usize = 4096;
 
-    pub fn has_rows(&self) -> bool {
-        !(self.arenas.is_empty()
-            && self.pools.is_empty()
-            && self.blocks.is_empty()
-            && self.objects.rows.is_empty()
-            && self.entries.is_empty()
-            && self.removed.is_empty())
-    }
-
     /// Whether an object or any of its entries is gathered.
     pub fn holds(&self, object: StoredObjectId) -> bool {
         // An object is placed before the next one is stored.

@@ -80,7 +80,12 @@ impl Writer {
         if self.has_written && self.done > 0 {
             self.execute("RELEASE unit")?;
         }
-        self.kept.absorb(std::mem::take(&mut self.unit));
+        let unit = std::mem::take(&mut self.unit);
+        if self.done == 0 {
+            self.kept = unit;
+        } else {
+            self.kept.absorb(unit);
+        }
         self.done += 1;
         if self.kept.is_full() {
             self.write_kept().inspect_err(|_| self.abandon())?;
@@ -213,12 +218,9 @@ impl Writer {
     /// Writes the rows that the unit has gathered, so that statements see them.
     pub fn flush_rows(&mut self) -> Result<()> {
         self.before_write()?;
-        if self.unit.has_rows() {
-            let written = bulk::write_rows(&mut self.conn, &mut self.unit);
-            self.failed |= written.is_err();
-            self.explain(written)?;
-        }
-        Ok(())
+        let written = bulk::write_rows(&mut self.conn, &mut self.unit);
+        self.failed |= written.is_err();
+        self.explain(written)
     }
 
     /// Writes everything that is gathered: afterwards the tables are as the books say.
@@ -239,10 +241,8 @@ impl Writer {
     }
 
     fn write(&mut self, unit: &mut Unit) -> Result<()> {
-        if unit.has_rows() {
-            let written = bulk::write_rows(&mut self.conn, unit);
-            self.explain(written)?;
-        }
+        let written = bulk::write_rows(&mut self.conn, unit);
+        self.explain(written)?;
         let mut effects = unit.effects.take();
         let by = effects.space;
         let mem = self.known()?.memram.mem;

@@ -1,8 +1,10 @@
 //! Lifetime counters of the space, and how many objects of each kind there are.
 
 use super::Effects;
+use super::effects::KindDelta;
 use crate::error::Error;
 use crate::store::change::Change;
+use crate::value::Kind;
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
@@ -42,9 +44,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
 
 /// Objects of kind bytes are what is left of the space's own totals.
 fn count(effects: &mut Effects, kind: &str, objects: i64, mem: i64) {
-    if kind != "bytes" {
-        let delta = effects.kind(kind);
-        delta.objects += objects;
-        delta.mem = delta.mem.saturating_add(mem);
+    if kind != Kind::Bytes.as_str() {
+        effects.kind(kind).add(KindDelta { objects, mem });
     }
 }

@@ -116,9 +116,7 @@ impl Effects {
             self.class(block_size).add(by);
         }
         for (kind, by) in later.kinds {
-            let delta = self.kinds.entry(kind).or_default();
-            delta.objects += by.objects;
-            delta.mem = delta.mem.saturating_add(by.mem);
+            self.kinds.entry(kind).or_default().add(by);
         }
         let mem = self.space.mem;
         self.events.extend(later.events.into_iter().map(|mut draft| {
@@ -150,6 +148,14 @@ impl ClassDelta {
         self.full_blocks += later.full_blocks;
         self.empty_blocks += later.empty_blocks;
         self.entries += later.entries;
+    }
+}
+
+impl KindDelta {
+    pub fn add(&mut self, later: Self) {
+        self.objects += later.objects;
+        // The size of an object that is there already may lie.
+        self.mem = self.mem.saturating_add(later.mem);
     }
 }
 

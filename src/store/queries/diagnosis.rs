@@ -47,7 +47,7 @@ pub fn fewest_pieces(conn: &mut Conn, space: MemRamId, geometry: &Geometry) -> R
     for (index, class) in geometry.classes().iter().enumerate() {
         let is_last = index + 1 == geometry.classes().len();
         let block_size = class.block_size as i64;
-        let most = block_size / geometry.per_block() as i64;
+        let most = geometry.most_for(*class) as i64;
         let up_to = if is_last { i64::MAX } else { most };
         let values = [
             block_size.into(),
