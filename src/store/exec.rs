@@ -83,6 +83,9 @@ impl<'a> From<&'a str> for Value<'a> {
 }
 
 impl<'a, S: Sql, const N: usize> Statement<'a, S, N> {
+    /// Split once and for all: Diesel goes through the text each time it takes the values.
+    const TEXT: (&'static str, [&'static str; N]) = split(S::TEXT);
+
     /// The statement `S` with its values.
     pub fn new(values: [Value<'a>; N]) -> Self {
         let sql = PhantomData;
@@ -97,16 +100,33 @@ impl<'a, S: Sql, const N: usize> Statement<'a, S, N> {
 
 impl<S: Sql, const N: usize> QueryFragment<Sqlite> for Statement<'_, S, N> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let mut values = self.values.iter();
-        for (index, text) in S::TEXT.split('?').enumerate() {
-            if index > 0 {
-                let value = values.next().ok_or(diesel::result::Error::NotFound)?;
-                value.push(&mut out)?;
-            }
+        let (before, after) = Self::TEXT;
+        out.push_sql(before);
+        for (value, text) in self.values.iter().zip(after) {
+            value.push(&mut out)?;
             out.push_sql(text);
         }
         Ok(())
     }
+}
+
+/// The text before the first `?`, and that after each. Runs when it is compiled.
+#[allow(clippy::indexing_slicing, reason = "out of bounds is an error of the compiler")]
+const fn split<const N: usize>(text: &str) -> (&str, [&str; N]) {
+    let mut after = [""; N];
+    let mut rest = text;
+    let mut at = text.len();
+    let mut values = N;
+    while at > 0 {
+        at -= 1;
+        if text.as_bytes()[at] == b'?' {
+            values -= 1;
+            after[values] = rest.split_at(at + 1).1;
+            rest = rest.split_at(at).0;
+        }
+    }
+    assert!(values == 0, "a statement has as many values as `?`");
+    (rest, after)
 }
 
 impl<S: Sql, const N: usize> QueryId for Statement<'_, S, N> {
