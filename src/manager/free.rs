@@ -4,9 +4,10 @@ use serde::Serialize;
 
 use super::{MemManager, unsigned};
 use crate::error::{Error, Result};
-use crate::models::StoredObject;
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::WriteTx;
 use crate::store::change::Change;
-use crate::store::{WriteTx, queries};
+use crate::store::queries::{self, objects::PlacedObject};
 use crate::value::ObjectId;
 
 /// An object that is gone, and what it gave back.
@@ -45,16 +46,21 @@ impl MemManager {
 
 /// The object with this id, or the error that says there is none.
 pub(super) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
-    tx.find(&id.to_hex())?.ok_or_else(|| Error::NotStored {
-        id: *id,
-        space: space.to_owned(),
-    })
+    tx.find(&id.to_hex())?.ok_or_else(|| not_stored(id, space))
+}
+
+fn not_stored(id: &ObjectId, space: &str) -> Error {
+    let space = space.to_owned();
+    Error::NotStored { id: *id, space }
 }
 
 pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
-    let object = find(tx, space, id)?;
-    let names = tx.read_written(|conn| queries::names::of_object(conn, object.id))?;
-    let names: Vec<_> = names.into_iter().map(|name| name.name).collect();
+    let found = tx.find_placed(&id.to_hex())?.ok_or_else(|| not_stored(id, space))?;
+    let names = if found.named {
+        names(tx, found.object.id)?
+    } else {
+        Vec::new()
+    };
     if !(names.is_empty() || force) {
         return Err(Error::Named { id: *id, names });
     }
@@ -62,16 +68,21 @@ pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool
         for name in &names {
             tx.apply(Change::NameUnbound {
                 name,
-                object_id: &object.object_id,
+                object_id: &found.object.object_id,
             })?;
         }
-        remove(tx, object, *id, names)
+        remove(tx, found, *id, names)
     })
 }
 
+fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
+    let names = tx.read_written(|conn| queries::names::of_object(conn, object))?;
+    Ok(names.into_iter().map(|name| name.name).collect())
+}
+
 /// Removes an object that nothing holds.
-pub(super) fn remove(tx: &mut WriteTx<'_>, object: StoredObject, id: ObjectId, names: Vec<String>) -> Result<Freed> {
-    let entries = tx.placed_entries(object.id)?;
+pub(super) fn remove(tx: &mut WriteTx<'_>, found: PlacedObject, id: ObjectId, names: Vec<String>) -> Result<Freed> {
+    let PlacedObject { object, entries, .. } = found;
     let freed = Freed {
         id,
         size: unsigned(object.size),

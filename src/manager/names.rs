@@ -97,10 +97,13 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
 }
 
 fn free_if_unheld(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Result<Option<Freed>> {
-    let named = tx.read_written(|conn| queries::names::of_object(conn, object.id))?;
-    if object.held || !named.is_empty() {
+    if object.held {
         return Ok(None);
     }
+    let found = tx.find_placed(&object.object_id)?;
+    let Some(found) = found.filter(|found| !found.named) else {
+        return Ok(None);
+    };
     let id = object.object_id.parse()?;
-    free::remove(tx, object, id, vec![name.to_owned()]).map(Some)
+    free::remove(tx, found, id, vec![name.to_owned()]).map(Some)
 }

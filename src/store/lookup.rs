@@ -1,10 +1,10 @@
 //! What a unit of work sees: what it has done itself, and what was done before it.
 
 use super::conn::Conn;
-use super::queries;
+use super::queries::{self, objects::PlacedObject};
 use super::tx::WriteTx;
 use crate::error::Result;
-use crate::models::{MemRam, PlacedEntry, StoredObject, StoredObjectId};
+use crate::models::{MemRam, StoredObject, StoredObjectId};
 use crate::placement::{Level, Step, next_step};
 
 impl WriteTx<'_> {
@@ -64,16 +64,32 @@ impl WriteTx<'_> {
         Ok(found.filter(|object| !self.writer.is_removed(object.id)))
     }
 
-    /// The pieces of an object, each with its block as this unit has it.
-    pub fn placed_entries(&mut self, object: StoredObjectId) -> Result<Vec<PlacedEntry>> {
-        self.write_if_new(object)?;
-        let mut entries = self.read_written(|conn| queries::entries::placed(conn, object))?;
-        for entry in &mut entries {
+    /// The object with this id and its pieces, each with its block as this unit has it.
+    /// O(log n + pieces).
+    pub fn find_placed(&mut self, object_id: &str) -> Result<Option<PlacedObject>> {
+        if self.writer.new_object(object_id).is_some() {
+            self.writer.flush_rows()?;
+        }
+        let mut found = self.read_placed(object_id)?;
+        // Its last pieces may be gathered although its row and the others are written.
+        if found.as_ref().is_some_and(|found| self.writer.is_new(found.object.id)) {
+            self.writer.flush_rows()?;
+            found = self.read_placed(object_id)?;
+        }
+        let Some(mut found) = found.filter(|found| !self.writer.is_removed(found.object.id)) else {
+            return Ok(None);
+        };
+        for entry in &mut found.entries {
             if let Some(after) = self.writer.block_after(entry.block_id) {
                 entry.block_mem = after.mem;
             }
         }
-        Ok(entries)
+        Ok(Some(found))
+    }
+
+    fn read_placed(&mut self, object_id: &str) -> Result<Option<PlacedObject>> {
+        let space = self.writer.space;
+        self.read_written(|conn| queries::objects::placed(conn, space, object_id))
     }
 
     /// How many pieces an object has.

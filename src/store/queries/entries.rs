@@ -4,10 +4,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
-use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PlacedEntry, PoolId, StoredObjectId};
+use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, StoredObjectId};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
-use crate::store::schema::{blocks, ledger, stored_objects};
+use crate::store::schema::{ledger, stored_objects};
 
 /// A ledger entry with the id of its object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
@@ -58,25 +58,6 @@ pub fn count(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
         .filter(ledger::stored_object_id.eq(object))
         .count()
         .get_result(conn)?)
-}
-
-/// The entries of an object, each with its block as it is in the table.
-pub fn placed(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<PlacedEntry>> {
-    let Conn::Sqlite(conn) = conn;
-    Ok(ledger::table
-        .inner_join(blocks::table)
-        .filter(ledger::stored_object_id.eq(object))
-        .order(ledger::seq)
-        .select((
-            ledger::block_id,
-            blocks::pool_id,
-            blocks::arena_id,
-            ledger::allocated_mem,
-            blocks::block_size,
-            blocks::max_mem,
-            blocks::mem,
-        ))
-        .load(conn)?)
 }
 
 /// The bytes of an object, piece by piece, handed to `take`.
