@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Heap, KIB, MIB, assert_balanced, content, dump, number, quick, sql, texts};
-use heapledger::{Error, Event, EventFilter, EventId, Geometry, History, Hold, MemManager, Moment};
+use heapledger::{Error, Event, EventFilter, EventId, Geometry, History, Hold, MemManager, Moment, ObjectId};
 use tempfile::TempDir;
 
 fn events(memory: &MemManager) -> Vec<Event> {
@@ -269,6 +269,7 @@ fn a_refusal_leaves_an_event_and_nothing_else() {
             ("refusal", 10_000, 60_000)
         );
         assert_eq!(accounts(&event), [0; 6]);
+        assert_eq!(event.object, Some(ObjectId::of_bytes(&too_much).as_bytes().to_vec()));
         let changes: serde_json::Value = serde_json::from_str(&event.changes.unwrap()).unwrap();
         assert_eq!(
             (&changes["available"], &changes["shortfall"]),
@@ -312,7 +313,7 @@ fn event_numbers_never_repeat() {
         again.allocate_bytes(&content(9, 90)).unwrap();
         assert!(last(&again).id > highest, "{:?} after {highest:?}", last(&again).id);
         highest = last(&again).id;
-        let id = heapledger::ObjectId::of_bytes(&content(9, 90));
+        let id = ObjectId::of_bytes(&content(9, 90));
         again.free(&id).unwrap();
         heap.set_history(History::Off).unwrap();
         heap.set_history(History::On).unwrap();
@@ -467,7 +468,7 @@ fn a_filter_passes_what_everything_in_it_applies_to() {
         ..EventFilter::default()
     };
     assert_eq!(found(by_kind), expected(&|event| kinds.contains(&event.kind)));
-    let object = heapledger::ObjectId::of_bytes(&content(1, 1000));
+    let object = ObjectId::of_bytes(&content(1, 1000));
     let about = EventFilter {
         object: Some(object),
         ..EventFilter::default()

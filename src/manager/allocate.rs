@@ -86,7 +86,7 @@ impl MemManager {
         let memram = self.memram()?;
         let spooled = Spooled::read(reader, self.path(), &memram);
         if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
-            self.record_refusal(*needed, *available)?;
+            self.record_refusal(None, *needed, *available)?;
         }
         let mut spooled = spooled?;
         self.write(|tx| store_spooled(tx, &mut spooled, hold))

@@ -53,23 +53,26 @@ impl MemManager {
     /// Runs a unit of work; if it is refused for want of room, the history says so.
     pub(super) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let mut refused = None;
         let result = writer.write(|tx| {
             tx.sign(self.signature());
-            work(tx)
+            let result = work(tx);
+            refused = tx.take_refused();
+            result
         });
         if let Err(Error::OutOfMemory { needed, available, .. }) = &result {
-            self.record_refusal(*needed, *available)?;
+            self.record_refusal(refused.as_deref(), *needed, *available)?;
         }
         result
     }
 
-    pub(super) fn record_refusal(&self, needed: u64, available: u64) -> Result<()> {
+    pub(super) fn record_refusal(&self, object_id: Option<&str>, needed: u64, available: u64) -> Result<()> {
         let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
         let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
         writer.write(|tx| {
             tx.sign(self.signature());
             tx.apply(Change::Refused {
-                object_id: None,
+                object_id,
                 needed: signed(needed),
                 available: signed(available),
             })

@@ -20,16 +20,24 @@ use crate::triggers::Signature;
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
     pub(super) writer: &'w mut Writer,
+    /// The object that was refused last, in hexadecimal digits.
+    refused: Option<String>,
 }
 
 impl<'w> WriteTx<'w> {
     pub(super) fn new(writer: &'w mut Writer) -> Self {
-        Self { writer }
+        let refused = None;
+        Self { writer, refused }
     }
 
     /// Says who does this unit of work, when, and why.
     pub fn sign(&mut self, signature: Signature) {
         self.writer.unit.effects.signature = signature;
+    }
+
+    /// Takes the id of the object that was refused last, in hexadecimal digits.
+    pub fn take_refused(&mut self) -> Option<String> {
+        self.refused.take()
     }
 
     /// Goes on in another space of the file: repair works on all of them.
@@ -166,7 +174,8 @@ impl<'w> WriteTx<'w> {
                 return self.writer.explain(trimmed).map(drop);
             }
             // Nothing but their effects.
-            Change::DedupHit { .. } | Change::Refused { .. } | Change::Resized { .. } => {}
+            Change::Refused { object_id, .. } => self.refused = object_id.map(str::to_owned),
+            Change::DedupHit { .. } | Change::Resized { .. } => {}
         }
         Ok(())
     }
