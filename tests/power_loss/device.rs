@@ -91,16 +91,23 @@ impl Disk {
         }
         let mut writer = Talk::start(command);
         let mut left = Vec::new();
+        let mut lost_something = false;
         for number in 0..OPERATIONS {
             assert_eq!(writer.hear("done"), Some(number.to_string()));
-            left.push(self.look(number));
+            let (operations, lost) = self.look(number);
+            left.push(operations);
+            lost_something |= lost;
             writer.say("go on");
         }
         assert!(writer.end());
+        // Now and then a busy system writes on its own what nobody has synced.
+        assert!(lost_something, "this disk loses nothing, so it proves nothing");
         left
     }
 
-    fn look(&self, last: u64) -> u64 {
+    /// How many operations are left after the last so far, and whether something that was
+    /// not synced is lost.
+    fn look(&self, last: u64) -> (u64, bool) {
         let copied = Command::new("cp")
             .current_dir(self.dir.path())
             .args(["--sparse=always", "image", "copy"])
@@ -113,13 +120,12 @@ impl Disk {
             .hear("found")
             .unwrap_or_else(|| panic!("what is left after operation {last} is damaged"));
         let (operations, lost) = heard.split_once(' ').unwrap();
-        assert_eq!(lost, "true", "this disk loses nothing, so it proves nothing");
-        let operations = operations.parse().unwrap();
+        let found = (operations.parse().unwrap(), lost == "true");
         assert!(
             reader.end(),
             "the heap that was left after operation {last} cannot go on"
         );
-        operations
+        found
     }
 }
 
