@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
+use super::wal;
 use crate::error::{Error, Result};
 
 /// A connection to any of the databases that heapledger runs on.
@@ -89,7 +90,11 @@ impl Settings {
     }
 
     fn connect_as(&self, access: Access, mode: &str) -> Result<Conn> {
-        let url = format!("{}?{mode}", file_url(&self.path)?);
+        let mut url = format!("{}?{mode}", file_url(&self.path)?);
+        if let Some(name) = wal::file_system().filter(|_| access == Access::Write) {
+            url.push_str("&vfs=");
+            url.push_str(name);
+        }
         let mut conn = diesel::SqliteConnection::establish(&url).map_err(|source| Error::Database {
             what: "the file cannot be opened",
             source: Box::new(source),

@@ -23,6 +23,7 @@ pub(crate) mod schema;
 mod tx;
 mod unit;
 mod verify;
+mod wal;
 mod writer;
 
 pub use conn::Durability;

@@ -10,6 +10,7 @@ use super::known::Known;
 use super::numbers::Table;
 use super::record;
 use super::unit::Unit;
+use super::wal;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
@@ -40,6 +41,8 @@ pub(super) struct Writer {
     open: bool,
     /// Units that are done in the open transaction.
     pub done: usize,
+    /// What a commit writes to the log.
+    log: Vec<u8>,
 }
 
 impl Writer {
@@ -58,6 +61,7 @@ impl Writer {
             data_version: -1,
             open: false,
             done: 0,
+            log: Vec::new(),
         })
     }
 
@@ -119,13 +123,19 @@ impl Writer {
 
     /// Writes everything and commits. After an error nothing of the transaction is left.
     pub fn commit(&mut self) -> Result<()> {
-        let committed = self.write_kept().and_then(|()| self.run::<Commit>());
+        let committed = self.write_kept().and_then(|()| self.run_commit());
         if committed.is_err() {
             self.abandon();
         }
         self.open = false;
         self.done = 0;
         committed
+    }
+
+    fn run_commit(&mut self) -> Result<()> {
+        let Conn::Sqlite(conn) = &mut self.conn;
+        let done = wal::at_once(&mut self.log, || Statement::<Commit, 0>::run(conn, []));
+        self.explain(done).map(drop)
     }
 
     pub fn is_open(&self) -> bool {

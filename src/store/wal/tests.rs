@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use diesel::result::QueryResult;
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use super::{Held, at_once, ends_commit, file_system};
+use crate::store::conn::{beside, file_url};
+
+/// What is done within a transaction, with rows of a table of keys and contents.
+#[derive(Debug, Clone)]
+enum Step {
+    Put(i64, Vec<u8>),
+    Remove(i64),
+    /// Put and taken back.
+    Undone(i64, Vec<u8>),
+}
+
+type Rows = BTreeMap<i64, Vec<u8>>;
+
+fn content() -> impl Strategy<Value = Vec<u8>> {
+    (any::<u8>(), prop_oneof![0..300_usize, 0..200_000_usize]).prop_map(|(byte, size)| vec![byte; size])
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..20_i64, content()).prop_map(|(key, content)| Step::Put(key, content)),
+        1 => (0..20_i64).prop_map(Step::Remove),
+        1 => (0..20_i64, content()).prop_map(|(key, content)| Step::Undone(key, content)),
+    ]
+}
+
+/// Transactions and whether each is committed.
+fn transactions() -> impl Strategy<Value = Vec<(Vec<Step>, bool)>> {
+    prop::collection::vec((prop::collection::vec(step(), 1..6), prop::bool::weighted(0.8)), 1..8)
+}
+
+/// A database in our file system, with a table of rows.
+fn make(path: &Path, page_size: i32) -> Connection {
+    let url = format!("{}?vfs={}", file_url(path).unwrap(), file_system().unwrap());
+    let conn = Connection::open(url).unwrap();
+    // With a cache of ten pages, most of them go to the log before the commit.
+    conn.execute_batch(&format!(
+        "PRAGMA page_size = {page_size}; PRAGMA journal_mode = WAL; PRAGMA cache_size = 10;
+         PRAGMA wal_autocheckpoint = 100; CREATE TABLE rows (key INTEGER PRIMARY KEY, content BLOB)"
+    ))
+    .unwrap();
+    conn
+}
+
+fn put(conn: &Connection, key: i64, content: &[u8]) {
+    conn.execute("INSERT OR REPLACE INTO rows VALUES (?, ?)", (key, content))
+        .unwrap();
+}
+
+fn run(conn: &Connection, rows: &mut Rows, step: &Step) {
+    match step {
+        Step::Put(key, content) => {
+            put(conn, *key, content);
+            rows.insert(*key, content.clone());
+        }
+        Step::Remove(key) => {
+            conn.execute("DELETE FROM rows WHERE key = ?", [key]).unwrap();
+            rows.remove(key);
+        }
+        Step::Undone(key, content) => {
+            conn.execute_batch("SAVEPOINT undone").unwrap();
+            put(conn, *key, content);
+            conn.execute_batch("ROLLBACK TO undone; RELEASE undone").unwrap();
+        }
+    }
+}
+
+fn commit(conn: &Connection) -> QueryResult<()> {
+    conn.execute_batch("COMMIT").unwrap();
+    Ok(())
+}
+
+/// What somebody finds who has the files as they are now, and SQLite's own file system.
+fn found_in_copy(path: &Path) -> Rows {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("copy.db");
+    std::fs::copy(path, &copy).unwrap();
+    std::fs::copy(beside(path, "-wal"), beside(&copy, "-wal")).unwrap();
+    let conn = Connection::open(copy).unwrap();
+    let message: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(message, "ok");
+    let mut select = conn.prepare("SELECT key, content FROM rows").unwrap();
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// However large the pages are, and however much of a transaction was in the log before
+    /// its commit, or was undone: when a commit returns, it is in the files.
+    #[test]
+    fn what_is_committed_is_in_the_files(
+        page_size in prop::sample::select(vec![512, 4096, 65536]),
+        transactions in transactions(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("some.db");
+        let conn = make(&path, page_size);
+        let mut buffer = Vec::new();
+        let mut rows = Rows::new();
+        for (steps, commits) in &transactions {
+            conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+            let mut after = rows.clone();
+            for step in steps {
+                run(&conn, &mut after, step);
+            }
+            if *commits {
+                at_once(&mut buffer, || commit(&conn)).unwrap();
+                rows = after;
+            } else {
+                conn.execute_batch("ROLLBACK").unwrap();
+            }
+            prop_assert!(buffer.is_empty());
+            prop_assert_eq!(&found_in_copy(&path), &rows);
+        }
+    }
+}
+
+#[test]
+fn the_pages_of_a_commit_are_gathered() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.db");
+    let conn = make(&path, 4096);
+    conn.execute_batch("PRAGMA cache_size = 100; BEGIN").unwrap();
+    put(&conn, 1, &[7; 40_000]);
+    let mut buffer = Vec::new();
+    at_once(&mut buffer, || commit(&conn)).unwrap();
+    assert!(buffer.capacity() >= 40_000, "{} bytes were gathered", buffer.capacity());
+}
+
+#[test]
+fn nothing_is_held_back_after_a_panic() {
+    let mut buffer = Vec::new();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        at_once::<()>(&mut buffer, || panic!("in a commit"))
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(super::with_held(|held: &mut Held| held.bytes.len()), None);
+}
+
+#[test]
+fn the_description_of_the_last_page_ends_a_commit() {
+    let mut header = [9; 24];
+    assert!(ends_commit(&header));
+    header[4..8].fill(0);
+    assert!(!ends_commit(&header));
+    assert!(!ends_commit(&[9; 4096]));
+}
