@@ -157,7 +157,7 @@ impl Scope<'_> {
         let content = queries::entries::content(conn, self.space, &id.to_hex(), SHORT)?;
         match content.ok_or_else(|| self.not_stored(id))? {
             Content::Whole(bytes) => Ok(Some(bytes)),
-            Content::Partial { .. } | Content::None(_) => Ok(None),
+            Content::Partial { .. } | Content::None => Ok(None),
         }
     }
 
@@ -166,11 +166,9 @@ impl Scope<'_> {
         let missing = match content.ok_or_else(|| self.not_stored(id))? {
             Content::Whole(bytes) => return Ok(bytes),
             Content::Partial { missing } => missing,
-            Content::None(object) => match queries::objects::size(conn, object)? {
-                Some(0) => return Ok(Vec::new()),
-                Some(size) => size,
-                // Freed since.
-                None => return Err(self.not_stored(id)),
+            Content::None => match self.find(conn, id)?.size {
+                0 => return Ok(Vec::new()),
+                size => size,
             },
         };
         Err(Error::Damaged {

@@ -99,22 +99,20 @@ pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> 
     let Some(first) = rows.next() else {
         return Ok(None);
     };
-    let (object, entry) = first?;
     // Without the first piece, what follows would look like a shorter content.
-    let is_first = |&(id, owner, rest, _): &_| (id, owner) == (object, object) && rest >= 0;
-    let Some((.., mut rest, mut bytes)) = entry.filter(is_first) else {
-        return Ok(Some(Content::None(StoredObjectId(object))));
+    let (Some(0), Some(mut rest @ 0..), Some(mut bytes)) = first? else {
+        return Ok(Some(Content::None));
     };
     if rest > most {
         return Ok(Some(Content::Partial { missing: rest }));
     }
     // The numbers may lie in a damaged file: memory follows the pieces.
     while rest > 0 {
-        let entry = rows.next().transpose()?.and_then(|(_, entry)| entry);
-        let Some((.., left, data)) = entry.filter(|&(_, owner, ..)| owner == object) else {
+        let next = rows.next().transpose()?;
+        let Some((Some(_), Some(left @ 0..), Some(data))) = next else {
             return Ok(Some(Content::Partial { missing: rest }));
         };
-        if left < 0 || rest - data.len() as i64 != left {
+        if rest - data.len() as i64 != left {
             return Ok(Some(Content::Partial { missing: rest }));
         }
         bytes.extend_from_slice(&data);
@@ -128,26 +126,26 @@ pub enum Content {
     /// All its bytes.
     Whole(Vec<u8>),
     /// No first entry: right if the object is empty.
-    None(StoredObjectId),
+    None,
     /// So many bytes at its end have no entry.
     Partial { missing: i64 },
 }
 
-/// The object's key and, unless there is none, an entry: its key, its object's, the bytes
-/// that follow it, and its own.
-type ContentRow = (i64, Option<(i64, i64, i64, Vec<u8>)>);
+/// Of an entry: its position if it is the object's, the bytes that follow it, and its own.
+type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
 struct ReadContent;
 
 impl Sql for ReadContent {
     // The first entry has the key of the object, which is in the index that finds it. The
     // others follow: reading stops where nothing is left of the object.
-    const TEXT: &'static str = "SELECT o.id, l.id, l.stored_object_id, l.rest, l.data FROM stored_objects o \
-        LEFT JOIN ledger l ON l.id >= o.id WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
+    const TEXT: &'static str = "SELECT iif(l.stored_object_id = o.id, l.id - o.id, NULL), l.rest, l.data \
+        FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
+        WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
 }
 
 impl Rows for ReadContent {
-    type Types = (BigInt, Nullable<(BigInt, BigInt, BigInt, Binary)>);
+    type Types = (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>);
 }
 
 /// The bytes of one piece.
