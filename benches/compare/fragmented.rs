@@ -1,7 +1,8 @@
 //! Allocation in a heap that is nearly full, its room in holes all over, beside the
-//! same in an empty heap of the same bound.
+//! same in heaps of the same bound: one that holds as many objects and has its room in
+//! one place, and an empty one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use fastrand::Rng;
@@ -23,6 +24,8 @@ pub struct Fragmented {
     pub size: usize,
     pub objects: usize,
     pub empty: f64,
+    /// The room is what no object has had yet.
+    pub in_one: f64,
     pub fragmented: f64,
 }
 
@@ -39,43 +42,48 @@ pub fn run(args: &Args, dir: &Path) -> Result<Vec<Fragmented>> {
         Scale::Smoke => 1 << 20,
     };
     progress(format_args!("fragmented"));
-    let template = dir.join("template");
-    let room = make_holes(&template, max_mem)?;
+    let [holes, in_one] = ["holes", "in_one"].map(|name| dir.join(name));
+    let count = max_mem as usize / HOLE;
+    let kept = count - count / ONE_OF;
+    fill(&holes, max_mem, count, kept)?;
+    fill(&in_one, max_mem, kept, kept)?;
+    let room = max_mem - (kept * HOLE) as u64;
     let cells = [(HOLE, 1_000), (4 << 10, 50), (20 << 10, 10)];
     let mut results = Vec::new();
     for (size, objects) in cells {
         let objects = objects.min(room as usize / size);
         let cell = (size, objects);
-        let mut empty = Vec::new();
-        let mut fragmented = Vec::new();
+        let mut times = [const { Vec::new() }; 3];
         for round in 0..args.rounds() {
-            empty.push(allocate(dir, None, max_mem, cell, round)?);
-            fragmented.push(allocate(dir, Some(&template), max_mem, cell, round)?);
+            for (times, template) in times.iter_mut().zip([None, Some(&in_one), Some(&holes)]) {
+                times.push(allocate(dir, template.map(PathBuf::as_path), max_mem, cell, round)?);
+            }
         }
+        let [empty, in_one, fragmented] = times.map(median);
         results.push(Fragmented {
             max_mem,
             room,
             size,
             objects,
-            empty: median(empty),
-            fragmented: median(fragmented),
+            empty,
+            in_one,
+            fragmented,
         });
     }
     Ok(results)
 }
 
-/// Fills a heap to its bound and frees one object of sixteen; returns the bytes free.
-fn make_holes(dir: &Path, max_mem: u64) -> Result<u64> {
+/// Fills a heap with `count` objects and frees all but `kept` of them, here and there.
+fn fill(dir: &Path, max_mem: u64, count: usize, kept: usize) -> Result<()> {
     let heap: Heap = Heap::bounded(dir, Durability::Normal, max_mem)?;
-    let contents = Contents::new(SEED, HOLE).first(max_mem as usize / HOLE);
+    let contents = Contents::new(SEED, HOLE).first(count);
     let mut ids: Vec<ObjectId> = Vec::new();
     for batch in contents.chunks(1_000) {
         ids.extend(heap.put_batch(batch)?);
     }
     Rng::with_seed(SEED).shuffle(&mut ids);
-    ids.truncate(ids.len() / ONE_OF);
-    heap.free_batch(&ids)?;
-    Ok(max_mem - (contents.len() - ids.len()) as u64 * HOLE as u64)
+    ids.truncate(count - kept);
+    heap.free_batch(&ids)
 }
 
 /// Seconds for one object, in one transaction, in a copy of `template` or a new heap.

@@ -159,11 +159,14 @@ fn holes(results: &[Fragmented]) -> Table {
             format!("{} × {}", result.objects, bytes(result.size as u64)),
             format!("{} of {}", bytes(result.room), bytes(result.max_mem)),
             time(result.empty),
-            time(result.fragmented),
-            format!("{:.2}×", result.empty / result.fragmented),
+            time(result.in_one),
+            format!("{}  {:.2}×", time(result.fragmented), result.in_one / result.fragmented),
         ]
     });
-    table(&["allocated", "free", "empty heap", "holes", "ratio"], lines)
+    table(
+        &["allocated", "free", "empty heap", "room in one place", "holes"],
+        lines,
+    )
 }
 
 fn curve(points: &[Point]) -> Table {
