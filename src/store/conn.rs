@@ -162,9 +162,9 @@ pub(super) const WRITE_CACHE: i32 = -32 * 1024;
 pub(super) const STREAM_CACHE: i32 = -4 * 1024;
 /// Page cache of a reader. A reader that streams a large object fills it, and no more.
 const READ_CACHE: i32 = -32 * 1024;
-/// Pages in the WAL after which a commit copies them into the file: a commit of one
-/// small object writes about ten, and each checkpoint costs two more fsyncs.
-const CHECKPOINT_PAGES: u32 = 4000;
+/// Pages in the WAL after which SQLite itself copies them into the file, within a commit:
+/// so many are only left where `checkpoint` does not work.
+const CHECKPOINT_PAGES: u32 = 20_000;
 /// Bytes that the WAL may keep after a checkpoint.
 const WAL_KEPT: u64 = 64 * 1024 * 1024;
 

@@ -84,13 +84,14 @@ impl Group {
         work(&mut self.between_transactions().writer.conn)
     }
 
-    /// A turn without an open transaction: units that wait for others to commit need not
-    /// wait for what comes now, and are not undone with it.
+    /// A turn without an open transaction or a checkpoint under way: units that wait for
+    /// others to commit need not wait for what comes now, and are not undone with it.
     fn between_transactions(&self) -> MutexGuard<'_, Turn> {
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         if turn.writer.is_open() {
             let _ = turn.commit();
         }
+        turn.writer.checkpoints.wait();
         turn
     }
 
@@ -218,6 +219,7 @@ impl Turn {
             Ok(()) => Ok(()),
             Err(error) => Err(error.to_string()),
         });
+        self.writer.tend_log();
         result
     }
 

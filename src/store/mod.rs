@@ -6,6 +6,7 @@
 
 mod bulk;
 pub(crate) mod change;
+mod checkpoint;
 mod conn;
 mod exec;
 mod group;

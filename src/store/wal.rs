@@ -3,7 +3,7 @@
 //! SQLite asks the system twice for each page of a commit: for 24 bytes that describe the
 //! page, and for the page. One small object changes a dozen pages, and these calls were a
 //! third of what it cost to put it. So the writer opens its file through a [virtual file
-//! system] that is SQLite's own but for one thing: while [`at_once`] runs a COMMIT, what
+//! system] that is SQLite's own but for one thing: while [`Log::at_once`] runs a COMMIT, what
 //! follows one another in the log goes to the system as one.
 //!
 //! Nobody can tell the difference. Bytes are held back only within the COMMIT, and the
@@ -54,36 +54,47 @@ pub(super) fn file_system() -> Option<&'static str> {
     registered.then(|| NAME.to_str().ok()).flatten()
 }
 
-/// Runs `commit`, whose writes to the log are gathered in `buffer`.
-pub(super) fn at_once<R>(buffer: &mut Vec<u8>, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
-    let held = Held {
-        file: ptr::null_mut(),
-        start: 0,
-        bytes: std::mem::take(buffer),
-        committed: false,
-    };
-    HELD.set(Some(held));
-    let scope = Scope { buffer };
-    let result = commit();
-    // A commit leaves nothing; what a failed one leaves is not wanted.
-    if result.is_ok() && write_held() != ffi::SQLITE_OK {
-        let message = Box::new("the write-ahead log could not be written".to_owned());
-        return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message));
+/// The log of the connection that writes.
+#[derive(Default)]
+pub(super) struct Log {
+    /// Bytes of it that were in use after the last commit; 0 if that is not known.
+    pub length: u64,
+    buffer: Vec<u8>,
+}
+
+impl Log {
+    /// Runs `commit`, whose writes to the log are gathered.
+    pub fn at_once<R>(&mut self, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
+        let held = Held {
+            file: ptr::null_mut(),
+            start: 0,
+            bytes: std::mem::take(&mut self.buffer),
+            committed: None,
+        };
+        HELD.set(Some(held));
+        let scope = Scope { log: self };
+        let result = commit();
+        // A commit leaves nothing; what a failed one leaves is not wanted.
+        if result.is_ok() && write_held() != ffi::SQLITE_OK {
+            let message = Box::new("the write-ahead log could not be written".to_owned());
+            return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message));
+        }
+        drop(scope);
+        result
     }
-    drop(scope);
-    result
 }
 
 /// Ends the gathering, even by a panic, and keeps the buffer for the next.
-struct Scope<'b> {
-    buffer: &'b mut Vec<u8>,
+struct Scope<'l> {
+    log: &'l mut Log,
 }
 
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         if let Some(held) = HELD.take() {
-            *self.buffer = held.bytes;
-            self.buffer.clear();
+            self.log.length = held.committed.unwrap_or(self.log.length);
+            self.log.buffer = held.bytes;
+            self.log.buffer.clear();
         }
     }
 }
@@ -93,8 +104,9 @@ struct Held {
     file: *mut ffi::sqlite3_file,
     start: i64,
     bytes: Vec<u8>,
-    /// The commit is written: what else comes is not held back.
-    committed: bool,
+    /// Bytes of the log up to the commit, once it is written: what else comes is not
+    /// held back.
+    committed: Option<u64>,
 }
 
 impl Held {
@@ -109,8 +121,11 @@ impl Held {
             self.start = at;
         }
         self.bytes.extend_from_slice(bytes);
-        self.committed = ends_commit(bytes);
-        if self.committed { self.write() } else { ffi::SQLITE_OK }
+        if !ends_commit(bytes) {
+            return ffi::SQLITE_OK;
+        }
+        self.committed = u64::try_from(at).ok();
+        self.write()
     }
 
     /// Writes what is held back. If that fails the commit fails, and nothing of it stays.
@@ -247,7 +262,7 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, co
     let append = |held: &mut Held| {
         // SAFETY: SQLite gives so many bytes, which nobody changes while it waits.
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), usize::try_from(count).ok()?) };
-        (!held.committed).then(|| held.append(file, bytes, at))
+        held.committed.is_none().then(|| held.append(file, bytes, at))
     };
     with_held(append)
         .flatten()

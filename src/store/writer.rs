@@ -4,13 +4,14 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::bulk;
+use super::checkpoint::Checkpoints;
 use super::conn::{Access, Conn, Settings};
 use super::exec::{Sql, Statement};
 use super::known::Known;
 use super::numbers::Table;
 use super::record;
 use super::unit::Unit;
-use super::wal;
+use super::wal::Log;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
@@ -23,6 +24,8 @@ use crate::triggers::Trigger;
 /// commit, together with what the other units of the transaction have gathered. Only a
 /// unit that writes before needs a savepoint.
 pub(super) struct Writer {
+    /// Ends before the connection does.
+    pub checkpoints: Checkpoints,
     pub conn: Conn,
     settings: Settings,
     pub space: MemRamId,
@@ -41,13 +44,13 @@ pub(super) struct Writer {
     open: bool,
     /// Units that are done in the open transaction.
     pub done: usize,
-    /// What a commit writes to the log.
-    log: Vec<u8>,
+    log: Log,
 }
 
 impl Writer {
     pub fn open(settings: Settings, space: MemRamId, geometry: Geometry, triggers: &'static [Trigger]) -> Result<Self> {
         Ok(Self {
+            checkpoints: Checkpoints::default(),
             conn: settings.connect(Access::Write)?,
             settings,
             space,
@@ -61,7 +64,7 @@ impl Writer {
             data_version: -1,
             open: false,
             done: 0,
-            log: Vec::new(),
+            log: Log::default(),
         })
     }
 
@@ -134,8 +137,14 @@ impl Writer {
 
     fn run_commit(&mut self) -> Result<()> {
         let Conn::Sqlite(conn) = &mut self.conn;
-        let done = wal::at_once(&mut self.log, || Statement::<Commit, 0>::run(conn, []));
+        let done = self.log.at_once(|| Statement::<Commit, 0>::run(conn, []));
         self.explain(done).map(drop)
+    }
+
+    /// Keeps the log short. After a commit, once those who wait for it are told.
+    pub fn tend_log(&mut self) {
+        self.checkpoints
+            .after_commit(self.log.length, &self.settings, &mut self.conn);
     }
 
     pub fn is_open(&self) -> bool {

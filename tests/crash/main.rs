@@ -8,7 +8,7 @@
 //! or as after the one that was under way. The operating system lives on, so what was
 //! written need not have been synced: for that see `power_loss.rs`.
 //!
-//! `HEAPLEDGER_KILLS=n` asks for n kills in all instead of 240.
+//! `HEAPLEDGER_KILLS=n` asks for n kills in all instead of 256.
 
 #![cfg(test)]
 
@@ -26,12 +26,14 @@ use std::time::{Duration, Instant};
 use common::{assert_balanced, quick};
 use harness::{Random, again, given, given_number, output_file, said, say};
 use heapledger::{Durability, MemManager};
-use ops::{Model, found, op};
+use ops::{Model, Op, found, op};
 use tempfile::{TempDir, tempdir};
 
 const THREADS: u64 = 3;
 /// Numbers from one round to the next: no round does so many operations.
 const ROUND: u64 = 1 << 24;
+/// Bytes of log that are copied at once.
+const LONG_LOG: u64 = 16 << 20;
 
 #[test]
 #[ignore = "what the other tests run in a process of its own, and kill"]
@@ -45,6 +47,7 @@ fn child() {
         Some(_) => Durability::Full,
         None => Durability::Normal,
     };
+    let long_log = given("HEAPLEDGER_LONG_LOG").is_some();
     let patience = Duration::from_secs(60);
     let memory = MemManager::options()
         .durability(durability)
@@ -56,7 +59,11 @@ fn child() {
             let memory = &memory;
             scope.spawn(move || {
                 for number in first..first + ROUND {
-                    ops::run(memory, writer, &op(writer, number)).unwrap();
+                    let op = op(writer, number);
+                    // Each collection empties the log.
+                    if !(long_log && matches!(op, Op::Collect)) {
+                        ops::run(memory, writer, &op).unwrap();
+                    }
                     say(&format!("done {writer} {number}"));
                 }
             });
@@ -70,6 +77,8 @@ struct Rig {
     models: Vec<Model>,
     processes: u64,
     full: bool,
+    /// Whether to kill when the log is so long that it is being copied.
+    long_log: bool,
     round: u64,
     random: Random,
     acknowledged: u64,
@@ -82,6 +91,7 @@ impl Rig {
             models: vec![Model::default(); (processes * THREADS) as usize],
             processes,
             full,
+            long_log: false,
             round: 0,
             random: Random(processes),
             acknowledged: 0,
@@ -106,6 +116,9 @@ impl Rig {
         if self.full {
             command.env("HEAPLEDGER_FULL", "1");
         }
+        if self.long_log {
+            command.env("HEAPLEDGER_LONG_LOG", "1");
+        }
         command.spawn().unwrap()
     }
 
@@ -115,7 +128,9 @@ impl Rig {
         let mut children: Vec<_> = (0..self.processes)
             .map(|process| (process, self.start(process)))
             .collect();
-        if self.random.below(4) > 0 {
+        if self.long_log {
+            self.wait_for_long_log();
+        } else if self.random.below(4) > 0 {
             // Well under way; otherwise it may hit the start, the opening or the recovery.
             self.wait_for_more(0);
         }
@@ -141,6 +156,17 @@ impl Rig {
         let before = said();
         while said() == before {
             assert!(Instant::now() < patience, "process {process} does nothing");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Waits until the log is so long that a checkpoint begins.
+    fn wait_for_long_log(&self) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        let mut log = self.path().into_os_string();
+        log.push("-wal");
+        while std::fs::metadata(&log).map_or(0, |log| log.len()) < LONG_LOG {
+            assert!(Instant::now() < patience, "the log does not grow");
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -212,8 +238,8 @@ fn acknowledged(path: &Path) -> Vec<(u64, u64)> {
 fn kills(of: u64) -> u64 {
     let all = given("HEAPLEDGER_KILLS")
         .and_then(|all| all.parse().ok())
-        .unwrap_or(240);
-    (of * all).div_ceil(240)
+        .unwrap_or(256);
+    (of * all).div_ceil(256)
 }
 
 fn survive(mut rig: Rig, kills: u64) {
@@ -237,6 +263,15 @@ fn a_killed_writer_with_full_durability_loses_nothing_acknowledged() {
 #[test]
 fn killed_processes_on_one_file_lose_nothing_and_do_not_block_each_other() {
     survive(Rig::new(3, false), kills(75));
+}
+
+#[test]
+fn a_writer_killed_while_its_log_is_copied_loses_nothing_acknowledged() {
+    for full in [false, true] {
+        let mut rig = Rig::new(1, full);
+        rig.long_log = true;
+        survive(rig, kills(8));
+    }
 }
 
 #[test]

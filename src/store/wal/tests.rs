@@ -5,7 +5,7 @@ use diesel::result::QueryResult;
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::{Held, at_once, ends_commit, file_system};
+use super::{Held, Log, ends_commit, file_system};
 use crate::store::conn::{beside, file_url};
 
 /// What is done within a transaction, with rows of a table of keys and contents.
@@ -104,7 +104,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("some.db");
         let conn = make(&path, page_size);
-        let mut buffer = Vec::new();
+        let mut log = Log::default();
         let mut rows = Rows::new();
         for (steps, commits) in &transactions {
             conn.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -113,12 +113,14 @@ proptest! {
                 run(&conn, &mut after, step);
             }
             if *commits {
-                at_once(&mut buffer, || commit(&conn)).unwrap();
+                log.at_once(|| commit(&conn)).unwrap();
                 rows = after;
             } else {
                 conn.execute_batch("ROLLBACK").unwrap();
             }
-            prop_assert!(buffer.is_empty());
+            prop_assert!(log.buffer.is_empty());
+            let in_file = std::fs::metadata(beside(&path, "-wal")).unwrap().len();
+            prop_assert!(log.length <= in_file);
             prop_assert_eq!(&found_in_copy(&path), &rows);
         }
     }
@@ -131,16 +133,19 @@ fn the_pages_of_a_commit_are_gathered() {
     let conn = make(&path, 4096);
     conn.execute_batch("PRAGMA cache_size = 100; BEGIN").unwrap();
     put(&conn, 1, &[7; 40_000]);
-    let mut buffer = Vec::new();
-    at_once(&mut buffer, || commit(&conn)).unwrap();
-    assert!(buffer.capacity() >= 40_000, "{} bytes were gathered", buffer.capacity());
+    let mut log = Log::default();
+    log.at_once(|| commit(&conn)).unwrap();
+    let gathered = log.buffer.capacity();
+    assert!(gathered >= 40_000, "{gathered} bytes were gathered");
+    let in_file = std::fs::metadata(beside(&path, "-wal")).unwrap().len();
+    assert_eq!(log.length, in_file - 24 - 4096);
 }
 
 #[test]
 fn nothing_is_held_back_after_a_panic() {
-    let mut buffer = Vec::new();
+    let mut log = Log::default();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        at_once::<()>(&mut buffer, || panic!("in a commit"))
+        log.at_once::<()>(|| panic!("in a commit"))
     }));
     assert!(panicked.is_err());
     assert_eq!(super::with_held(|held: &mut Held| held.bytes.len()), None);

@@ -1,0 +1,99 @@
+//! Copies the write-ahead log into the file on a thread of its own.
+//!
+//! A checkpoint syncs the log, writes each page in it to its place in the file, and syncs
+//! the file. SQLite has the commit do it that finds the log long. Of what a writer that
+//! goes on for long does, that is a fifth to a half; now it goes on meanwhile. As only a
+//! log that is copied to its end is begun anew, the writer itself copies what it has
+//! appended since the thread began, which is less. ([SQLite's manual] names the thread as
+//! the way to keep commits short.)
+//!
+//! [SQLite's manual]: https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
+
+use std::thread::{Builder, JoinHandle};
+
+use diesel::connection::SimpleConnection;
+
+use super::conn::{Access, Conn, Settings};
+
+/// Bytes of log that are copied at once. One small object takes about 45 KiB of log, much
+/// of it the same pages again: the more are copied at once, the fewer are written twice.
+const ENOUGH: u64 = 16 * 1024 * 1024;
+/// Bytes of log with which the writer waits for the thread.
+const MOST: u64 = 4 * ENOUGH;
+
+/// The checkpoints of one writer.
+#[derive(Default)]
+pub(super) struct Checkpoints {
+    under_way: Option<UnderWay>,
+    /// Of the thread, while there is none. Without one the next thread opens its own.
+    conn: Option<Conn>,
+    /// Bytes of the log after the last commit.
+    length: u64,
+    /// Bytes of the log that are copied, if no reader needs the file as it was.
+    copied: u64,
+}
+
+struct UnderWay {
+    thread: JoinHandle<Option<Conn>>,
+    length: u64,
+}
+
+impl Checkpoints {
+    /// Begins or ends a checkpoint when it is time. After a commit, when `length` bytes of
+    /// the log are in use. What fails here is tried again when the log has grown: nothing
+    /// is lost by it.
+    pub fn after_commit(&mut self, length: u64, settings: &Settings, writer: &mut Conn) {
+        if length < self.length {
+            self.copied = 0;
+        }
+        self.length = length;
+        if let Some(checkpoint) = &self.under_way {
+            if checkpoint.thread.is_finished() || length >= MOST {
+                self.wait();
+                self.copy_rest(writer);
+            }
+        } else if length.saturating_sub(self.copied) >= ENOUGH && !self.begin(settings) {
+            self.copy_rest(writer);
+        }
+    }
+
+    /// Returns when no checkpoint is under way.
+    pub fn wait(&mut self) {
+        if let Some(UnderWay { thread, length }) = self.under_way.take() {
+            self.conn = thread.join().ok().flatten();
+            self.copied = length;
+        }
+    }
+
+    /// Whether a thread could be started.
+    fn begin(&mut self, settings: &Settings) -> bool {
+        let conn = self.conn.take();
+        let settings = settings.clone();
+        let copy = move || {
+            let mut conn = conn.or_else(|| settings.connect(Access::Write).ok())?;
+            copy(&mut conn).ok()?;
+            Some(conn)
+        };
+        let thread = Builder::new().name("heapledger log".into()).spawn(copy);
+        let length = self.length;
+        self.under_way = thread.ok().map(|thread| UnderWay { thread, length });
+        self.under_way.is_some()
+    }
+
+    fn copy_rest(&mut self, writer: &mut Conn) {
+        // The commit is made and stays, whatever becomes of this.
+        let _ = copy(writer);
+        self.copied = self.length;
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}
+
+/// Copies what nobody needs as it was, and waits for nobody.
+fn copy(conn: &mut Conn) -> diesel::QueryResult<()> {
+    conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")
+}
