@@ -4,6 +4,7 @@
 //! object follow from its index.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::Result;
@@ -81,6 +82,7 @@ impl<S: Growing> Curve<S> {
         drop(store);
         settle();
         let space = disk_usage(&self.dir)? as f64 / (objects * SIZE as u64) as f64;
+        read_through(&self.dir)?;
         let (open, store) = timed(|| S::open(&self.dir, Durability::Full))?;
         let (stats, _) = timed(|| store.stats())?;
         let samples = 0..self.samples;
@@ -128,6 +130,14 @@ impl<S: Growing> Curve<S> {
         }
         keys
     }
+}
+
+/// Brings the files into the page cache: a machine may have taken it for something else.
+fn read_through(dir: &Path) -> Result<()> {
+    for file in std::fs::read_dir(dir)? {
+        std::io::copy(&mut File::open(file?.path())?, &mut std::io::sink())?;
+    }
+    Ok(())
 }
 
 fn per_object(work: impl FnOnce() -> Result<()>) -> Result<f64> {
