@@ -67,7 +67,8 @@ use crate::store::{Group, Readers, Settings};
 ///
 /// A `MemManager` is cheap to clone, and clones share one writer: threads that write
 /// at the same time share commits. Readers run beside the writer and each sees the
-/// last commit.
+/// last commit. While much is written, a thread of its own copies the write-ahead log
+/// into the file; it has ended when the last clone is dropped.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();

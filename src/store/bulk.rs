@@ -102,9 +102,14 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
 fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, i64>) -> QueryResult<()> {
     for (object, entries) in removed {
         let key = object.0;
-        // Not by the object alone: with its keys, no index is needed to find an entry.
-        let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
-        Statement::<RemoveEntries, 3>::run(conn, values)?;
+        // Not by the object alone: with its keys, no index is needed to find an entry. Of
+        // several rows SQLite makes a list before it removes them.
+        if *entries == 1 {
+            Statement::<RemoveEntry, 2>::run(conn, [key.into(), key.into()])?;
+        } else {
+            let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
+            Statement::<RemoveEntries, 3>::run(conn, values)?;
+        }
     }
     for object in removed.keys() {
         Statement::<RemoveObject, 1>::run(conn, [object.0.into()])?;
@@ -139,6 +144,7 @@ macro_rules! sql {
 pub(super) use sql;
 
 sql! {
+    RemoveEntry = "DELETE FROM ledger WHERE id = ? AND stored_object_id = ?";
     RemoveEntries = "DELETE FROM ledger WHERE id >= ? AND id < ? AND stored_object_id = ?";
     RemoveObject = "DELETE FROM stored_objects WHERE id = ?";
     SetBlock = "UPDATE OR FAIL blocks SET mem = ?, is_free = ? WHERE id = ?";
