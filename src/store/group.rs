@@ -12,7 +12,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use super::conn::{Conn, Settings};
@@ -42,17 +42,16 @@ struct Turn {
 }
 
 /// How a transaction ended, once it has. Those who wait for it stay out of the way of
-/// the next one.
-#[derive(Default)]
-struct Outcome {
-    ended: Mutex<Option<Result<(), String>>>,
-    told: Condvar,
-}
+/// the next one, and all go on at once.
+type Outcome = OnceLock<Result<(), String>>;
 
 /// So many units share a commit at most, so that none waits for long.
 const MOST_UNITS: usize = 256;
 /// How long a writer waits for company at most: a third of the fastest fsync.
 const MOMENT: Duration = Duration::from_micros(30);
+/// How long a thread asks for its turn before it sleeps until it has it: some units of
+/// work, each of which is shorter than a thread takes to wake.
+const ASKING: Duration = Duration::from_micros(60);
 
 impl Group {
     /// Opens the writer of a space.
@@ -117,7 +116,7 @@ impl Group {
     /// it returns an error or panics, it has changed nothing.
     pub fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turn = self.take_turn();
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         let result = turn.work(work);
         // Those that failed count, too: who is done would wait for ever for more of them.
@@ -132,9 +131,25 @@ impl Group {
         let outcome = Arc::clone(&turn.outcome);
         drop(turn);
         match result {
-            Ok(result) => outcome.wait().map(|()| result),
+            Ok(result) => match outcome.wait() {
+                Ok(()) => Ok(result),
+                Err(why) => Err(Error::CommitFailed { why: why.clone() }),
+            },
             Err(failed) => failed.raise(),
         }
+    }
+
+    /// Waits for a turn.
+    fn take_turn(&self) -> MutexGuard<'_, Turn> {
+        let sleeps = Instant::now() + ASKING;
+        while Instant::now() < sleeps {
+            match self.turn.try_lock() {
+                Ok(turn) => return turn,
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+                Err(TryLockError::Poisoned(_)) => break,
+            }
+        }
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether somebody waits for a turn, or comes for one in a moment.
@@ -147,23 +162,6 @@ impl Group {
             }
         }
         waits()
-    }
-}
-
-impl Outcome {
-    fn tell(&self, how: Result<(), String>) {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
-        self.told.notify_all();
-    }
-
-    fn wait(&self) -> Result<()> {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(how) = &*ended {
-                return how.clone().map_err(|why| Error::CommitFailed { why });
-            }
-            ended = self.told.wait(ended).unwrap_or_else(PoisonError::into_inner);
-        }
     }
 }
 
@@ -225,7 +223,7 @@ impl Turn {
 
     /// Tells the outcome to those that wait for it. The next transaction has another.
     fn end(&mut self, outcome: Result<(), String>) {
-        std::mem::take(&mut self.outcome).tell(outcome);
+        let _ = std::mem::take(&mut self.outcome).set(outcome);
     }
 }
 

@@ -191,7 +191,7 @@ fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
     assert!(turn.work(fails_and_rolls_back).is_err());
     assert_eq!(state(&readers), before);
     // The first is told that it is lost, and does not wait for ever.
-    assert!(matches!(outcome.wait(), Err(Error::CommitFailed { .. })));
+    assert!(outcome.wait().is_err());
     drop(turn);
     assert_eq!(state(&readers), before);
     group.write(|tx| store(tx, 1, "b")).unwrap();
