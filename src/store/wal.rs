@@ -1,4 +1,5 @@
-//! Gathers what a commit appends to the write-ahead log, and writes it at once.
+//! Gathers what a commit appends to the write-ahead log, and writes it at once; and makes
+//! the log longer in large steps.
 //!
 //! SQLite asks the system twice for each page of a commit: for 24 bytes that describe the
 //! page, and for the page. One small object changes a dozen pages, and these calls were a
@@ -9,7 +10,8 @@
 //! Nobody can tell the difference. Bytes are held back only within the COMMIT, and the
 //! commit is made by the description of its last page, which says how large the file is
 //! now: when SQLite has written that, everything before it and itself is with the system.
-//! Only then does SQLite sync the log, or tell other connections of the commit.
+//! Only then does SQLite sync the log, or tell other connections of the commit. What lies
+//! behind the last commit SQLite does not take for one, be it zeros or an earlier log.
 //!
 //! [virtual file system]: https://sqlite.org/vfs.html
 #![allow(unsafe_code, reason = "SQLite calls its files through C")]
@@ -28,6 +30,11 @@ use libsqlite3_sys as ffi;
 const MOST: usize = 64 * 1024;
 /// Bytes that describe a page, before it in the log.
 const HEADER: usize = 24;
+/// So many bytes of zeros are written at most behind the log, for commits to come.
+const ROOM: i64 = 1024 * 1024;
+/// A commit of so many bytes gains nothing by them.
+const SMALL: i64 = ROOM / 4;
+static ZEROS: [u8; MOST] = [0; MOST];
 const NAME: &CStr = c"heapledger";
 
 thread_local! {
@@ -69,6 +76,7 @@ impl Log {
             file: ptr::null_mut(),
             start: 0,
             bytes: std::mem::take(&mut self.buffer),
+            first: None,
             committed: None,
         };
         HELD.set(Some(held));
@@ -92,7 +100,7 @@ struct Scope<'l> {
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         if let Some(held) = HELD.take() {
-            self.log.length = held.committed.unwrap_or(self.log.length);
+            self.log.length = held.committed.map_or(self.log.length, i64::unsigned_abs);
             self.log.buffer = held.bytes;
             self.log.buffer.clear();
         }
@@ -104,9 +112,11 @@ struct Held {
     file: *mut ffi::sqlite3_file,
     start: i64,
     bytes: Vec<u8>,
+    /// Where in the log the commit began to write.
+    first: Option<i64>,
     /// Bytes of the log up to the commit, once it is written: what else comes is not
     /// held back.
-    committed: Option<u64>,
+    committed: Option<i64>,
 }
 
 impl Held {
@@ -119,13 +129,22 @@ impl Held {
             }
             self.file = file;
             self.start = at;
+            self.first.get_or_insert(at);
         }
         self.bytes.extend_from_slice(bytes);
         if !ends_commit(bytes) {
             return ffi::SQLITE_OK;
         }
-        self.committed = u64::try_from(at).ok();
+        self.committed = Some(at);
         self.write()
+    }
+
+    /// The most bytes that `file` has if a commit that is written, and was small, ends it.
+    fn end_of_small_commit(&self, file: *mut ffi::sqlite3_file) -> Option<i64> {
+        let (first, committed) = (self.first?, self.committed?);
+        // The last page follows its description.
+        let end = committed.checked_add((HEADER + MOST) as i64)?;
+        (self.file == file && committed - first < SMALL).then_some(end)
     }
 
     /// Writes what is held back. If that fails the commit fails, and nothing of it stays.
@@ -278,7 +297,28 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int 
 }
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
+    make_room(file);
     after_held!(xSync(file, flags))
+}
+
+/// Writes zeros behind a small commit that made the log longer, before it is synced: the
+/// next ones only overwrite them. A sync takes twice as long when the file has grown,
+/// because the file system must note where the new bytes are. What fails here is not
+/// needed. (PostgreSQL fills its log so, too: `wal_init_zero`.)
+fn make_room(file: *mut ffi::sqlite3_file) {
+    let Some(end) = with_held(|held| held.end_of_small_commit(file)).flatten() else {
+        return;
+    };
+    let mut size = 0;
+    let known = real!(xFileSize(file, &raw mut size)) == ffi::SQLITE_OK;
+    if !known || size > end {
+        return;
+    }
+    // By as much as there is: of a log that stays short, little is filled.
+    let until = size.saturating_add(size.min(ROOM));
+    while size < until && real_write(file, &ZEROS, size) == ffi::SQLITE_OK {
+        size += MOST as i64;
+    }
 }
 
 unsafe extern "C" fn file_size(file: *mut ffi::sqlite3_file, size: *mut i64) -> c_int {

@@ -77,6 +77,10 @@ fn commit(conn: &Connection) -> QueryResult<()> {
     Ok(())
 }
 
+fn length_of_log(path: &Path) -> u64 {
+    std::fs::metadata(beside(path, "-wal")).unwrap().len()
+}
+
 /// What somebody finds who has the files as they are now, and SQLite's own file system.
 fn found_in_copy(path: &Path) -> Rows {
     let dir = tempfile::tempdir().unwrap();
@@ -119,8 +123,7 @@ proptest! {
                 conn.execute_batch("ROLLBACK").unwrap();
             }
             prop_assert!(log.buffer.is_empty());
-            let in_file = std::fs::metadata(beside(&path, "-wal")).unwrap().len();
-            prop_assert!(log.length <= in_file);
+            prop_assert!(log.length <= length_of_log(&path));
             prop_assert_eq!(&found_in_copy(&path), &rows);
         }
     }
@@ -131,14 +134,58 @@ fn the_pages_of_a_commit_are_gathered() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("some.db");
     let conn = make(&path, 4096);
-    conn.execute_batch("PRAGMA cache_size = 100; BEGIN").unwrap();
+    conn.execute_batch("PRAGMA cache_size = 100; PRAGMA synchronous = NORMAL; BEGIN")
+        .unwrap();
     put(&conn, 1, &[7; 40_000]);
     let mut log = Log::default();
     log.at_once(|| commit(&conn)).unwrap();
     let gathered = log.buffer.capacity();
     assert!(gathered >= 40_000, "{gathered} bytes were gathered");
-    let in_file = std::fs::metadata(beside(&path, "-wal")).unwrap().len();
-    assert_eq!(log.length, in_file - 24 - 4096);
+    assert_eq!(log.length, length_of_log(&path) - 24 - 4096);
+}
+
+/// Bytes that were added to the log by each of some commits of a page or two.
+fn growth(synchronous: &str) -> Vec<u64> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.db");
+    let conn = make(&path, 4096);
+    conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))
+        .unwrap();
+    let mut log = Log::default();
+    let mut before = length_of_log(&path);
+    let mut added = Vec::new();
+    for key in 0..60 {
+        conn.execute_batch("BEGIN").unwrap();
+        put(&conn, key, &[7; 100]);
+        log.at_once(|| commit(&conn)).unwrap();
+        let after = length_of_log(&path);
+        added.push(after - before);
+        before = after;
+    }
+    let left = std::fs::read(beside(&path, "-wal")).unwrap();
+    let used = log.length as usize + 24 + 4096;
+    assert!(left[used..].iter().all(|byte| *byte == 0));
+    added
+}
+
+#[test]
+fn a_log_grows_in_steps_where_each_commit_is_synced() {
+    let added = growth("FULL");
+    let grown = added.iter().filter(|bytes| **bytes > 0).count();
+    assert!((1..10).contains(&grown), "{added:?}");
+    assert!(growth("NORMAL").iter().all(|bytes| (1..20_000).contains(bytes)));
+}
+
+#[test]
+fn a_large_commit_is_given_no_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.db");
+    let conn = make(&path, 4096);
+    conn.execute_batch("PRAGMA cache_size = 1000; BEGIN").unwrap();
+    put(&conn, 1, &[7; 1_000_000]);
+    let mut log = Log::default();
+    log.at_once(|| commit(&conn)).unwrap();
+    assert_eq!(log.length, length_of_log(&path) - 24 - 4096);
 }
 
 #[test]
