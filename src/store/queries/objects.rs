@@ -40,13 +40,23 @@ pub struct ObjectInfo {
 /// The object with this id. O(log n).
 pub fn find(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<StoredObject>> {
     let Conn::Sqlite(conn) = conn;
-    Ok(stored_objects::table
-        .filter(stored_objects::memram_id.eq(space))
-        .filter(stored_objects::object_id.eq(object_id))
-        .select(StoredObject::as_select())
-        .get_result(conn)
-        .optional()?)
+    let statement = Statement::<ReadObject, 2>::new([object_id.into(), space.0.into()]);
+    Ok(statement.get_result(conn).optional()?)
 }
+
+struct ReadObject;
+
+impl Sql for ReadObject {
+    const TEXT: &'static str = "SELECT id, memram_id, object_id, kind, type_name, size, held, created_at \
+        FROM stored_objects WHERE object_id = ? AND memram_id = ?";
+}
+
+impl Rows for ReadObject {
+    type Types = ObjectTypes;
+}
+
+/// Of the columns of a [`StoredObject`].
+type ObjectTypes = (BigInt, BigInt, Text, Text, Nullable<Text>, BigInt, Bool, BigInt);
 
 /// An object with what holds it and where it is.
 pub struct PlacedObject {
@@ -58,20 +68,19 @@ pub struct PlacedObject {
 }
 
 /// The object with this id and its pieces, each with its block as it is in the table.
-/// One statement, because freeing an object costs little more than finding it. O(log n + pieces).
+/// Freeing an object costs little more than finding it: for most, this is one statement
+/// that needs no index to find the piece. O(log n + pieces).
 pub fn placed(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
-    type Row = (StoredObject, bool, Option<PlacedEntry>);
     let Conn::Sqlite(conn) = conn;
     let statement = Statement::<ReadPlaced, 2>::new([object_id.into(), space.0.into()]);
-    let mut rows = statement.load_iter::<Row, _>(conn)?;
-    let Some(first) = rows.next() else {
+    let found = statement.get_result::<(StoredObject, bool, Option<PlacedEntry>)>(conn);
+    let Some((object, named, first)) = found.optional()? else {
         return Ok(None);
     };
-    let (object, named, entry) = first?;
-    let mut entries = Vec::from_iter(entry);
-    for row in rows {
-        entries.extend(row?.2);
-    }
+    let entries = match first {
+        Some(all) if all.allocated_mem == object.size => vec![all],
+        _ => Statement::<ReadPlacedEntries, 1>::new([object.id.0.into()]).load(conn)?,
+    };
     Ok(Some(PlacedObject { object, named, entries }))
 }
 
@@ -81,17 +90,27 @@ impl Sql for ReadPlaced {
     const TEXT: &'static str = "SELECT o.id, o.memram_id, o.object_id, o.kind, o.type_name, o.size, o.held, o.created_at, \
         EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
         l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
-        FROM stored_objects o LEFT JOIN ledger l ON l.stored_object_id = o.id LEFT JOIN blocks b ON b.id = l.block_id \
-        WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.seq";
+        FROM stored_objects o LEFT JOIN ledger l ON l.id = o.id AND l.stored_object_id = o.id \
+        LEFT JOIN blocks b ON b.id = l.block_id WHERE o.object_id = ? AND o.memram_id = ?";
 }
 
 impl Rows for ReadPlaced {
-    type Types = (
-        (BigInt, BigInt, Text, Text, Nullable<Text>, BigInt, Bool, BigInt),
-        Bool,
-        Nullable<(BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt)>,
-    );
+    type Types = (ObjectTypes, Bool, Nullable<EntryTypes>);
 }
+
+struct ReadPlacedEntries;
+
+impl Sql for ReadPlacedEntries {
+    const TEXT: &'static str = "SELECT l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
+        FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.stored_object_id = ? ORDER BY l.seq";
+}
+
+impl Rows for ReadPlacedEntries {
+    type Types = EntryTypes;
+}
+
+/// Of the columns of a [`PlacedEntry`].
+type EntryTypes = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
 
 /// Bytes that an object should have.
 pub fn size(conn: &mut Conn, object: StoredObjectId) -> Result<Option<i64>> {
