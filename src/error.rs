@@ -314,6 +314,11 @@ pub enum Error {
 
 impl From<diesel::result::Error> for Error {
     fn from(source: diesel::result::Error) -> Self {
+        // A value that no column of ours holds.
+        if let diesel::result::Error::DeserializationError(unread) = source {
+            let what = format!("{:#}", anyhow::Error::from_boxed(unread));
+            return Self::Damaged { what };
+        }
         let said = source.to_string();
         // Diesel keeps SQLite's message and not its code.
         match said.as_str() {

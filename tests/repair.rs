@@ -321,6 +321,31 @@ fn a_name_without_an_object_goes() {
     );
 }
 
+/// SQLite takes any bytes for text; whoever reads names as text would stop at this one.
+#[test]
+fn a_name_that_is_not_utf8_is_found_and_becomes_one() {
+    let heap = heap();
+    let list = heap.resolve("list").unwrap().unwrap();
+    heap.bind("li\u{fffd}t", &list).unwrap();
+    damage(
+        &heap,
+        "UPDATE names SET name = CAST(x'6c69ff74' AS TEXT) WHERE name = 'list'",
+    );
+    let error = heap.objects().find_map(Result::err).unwrap().to_string();
+    assert!(
+        error.contains("utf-8") && error.contains("`heapledger check`"),
+        "{error}"
+    );
+    let found = heap.check().unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].to_string().contains(r#"found "li\xfft""#), "{}", found[0]);
+    let repaired = repair(&heap, "a garbled name");
+    let line = repaired.corrections[0].to_string();
+    assert!(line.contains("expected the name \"li\u{fffd}t-2\""), "{line}");
+    assert_eq!(heap.resolve("li\u{fffd}t-2").unwrap(), Some(list));
+    assert_eq!(heap.resolve("li\u{fffd}t").unwrap(), Some(list));
+}
+
 #[test]
 fn a_space_whose_row_is_gone_is_recovered() {
     let heap = heap();

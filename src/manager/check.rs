@@ -6,6 +6,7 @@ use super::{MemManager, unsigned};
 use crate::error::Result;
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
+use crate::store::queries::names::Garbled;
 use crate::store::{Conn, queries, sqlite_checks};
 use crate::value::{Hasher, Kind};
 
@@ -22,9 +23,9 @@ const PAGE: i64 = 500;
 
 impl MemManager {
     /// Every broken invariant of the file: the view `violations`, every content hashed
-    /// against its id (I8), SQLite's `integrity_check` and `foreign_key_check`. Empty
-    /// when the books balance. One state of the heap is checked; writers go on
-    /// meanwhile. O(file).
+    /// against its id (I8), names that are not UTF-8, SQLite's `integrity_check` and
+    /// `foreign_key_check`. Empty when the books balance. One state of the heap is
+    /// checked; writers go on meanwhile. O(file).
     pub fn check(&self) -> Result<Vec<Violation>> {
         self.check_with(CheckOptions::default(), &mut |_, _| {})
     }
@@ -84,11 +85,25 @@ fn check(
 
 /// What SQL can prove.
 pub(super) fn check_rows(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
-    let rows = sqlite_checks(conn, quick, found)?;
+    let mut rows = sqlite_checks(conn, quick, found)?;
+    if rows.is_continue() {
+        rows = queries::names::each_garbled(conn, |name| found(garbled(&name)))?;
+    }
     if rows.is_break() {
         return Ok(rows);
     }
     queries::audit::violations(conn, found)
+}
+
+/// What SQL cannot prove of a name.
+pub(super) fn garbled(name: &Garbled) -> Violation {
+    Violation {
+        invariant: "schema".into(),
+        table: "names".into(),
+        id: Some(name.object.0),
+        expected: "a name in UTF-8".into(),
+        found: format!("\"{}\"", name.name.escape_ascii()),
+    }
 }
 
 /// I8: the content hashes to `object_id`.

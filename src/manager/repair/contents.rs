@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{Correction, Repair};
 use crate::error::Result;
-use crate::manager::check::each_object;
+use crate::manager::check::{each_object, garbled};
 use crate::models::{MemRamId, StoredObject, StoredObjectId};
 use crate::store::mend::{self, Bind};
 use crate::store::{Conn, queries};
@@ -53,6 +53,27 @@ impl Repair<'_, '_> {
         self.rules(mend::TYPE_NAMES)?;
         self.rules(mend::NAMES)?;
         self.set_aside(&damaged)
+    }
+
+    /// Gives each name that is not UTF-8 the characters that are, and U+FFFD for the others.
+    pub(super) fn garbled_names(&mut self) -> Result<()> {
+        let mut names = Vec::new();
+        let _ = self.tx.read(|conn| {
+            queries::names::each_garbled(conn, |name| {
+                names.push(name);
+                ControlFlow::Continue(())
+            })
+        })?;
+        for name in names {
+            let new = self.free_name(name.space, String::from_utf8_lossy(&name.name).into_owned())?;
+            let bytes = const_hex::encode(&name.name);
+            let binds = [Bind::Int(name.space.0), Bind::Text(&bytes), Bind::Text(&new)];
+            self.tx.mend(mend::RENAME_BYTES, &binds)?;
+            let expected = format!("the name {new:?}");
+            let correction = Correction::from(garbled(&name));
+            self.corrections.push(Correction { expected, ..correction });
+        }
+        Ok(())
     }
 
     fn restore(&mut self, object: &StoredObject, kind: Kind, by_key: bool) -> Result<()> {

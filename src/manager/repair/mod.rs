@@ -71,7 +71,7 @@ impl MemManager {
     ///   placed anew. Where it does not fit, the space is made larger by what is missing;
     /// - an object that nothing holds is held.
     ///
-    /// A name without an object is removed. Every content is hashed: O(file), in memory
+    /// A name without an object is removed, and one that is not UTF-8 becomes one. Every content is hashed: O(file), in memory
     /// of what is wrong. Writers wait meanwhile, readers do not.
     ///
     /// # Errors
@@ -113,6 +113,7 @@ impl<'r, 'w> Repair<'r, 'w> {
 
     fn run(mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Repaired> {
         self.indexes()?;
+        self.garbled_names()?;
         self.rules(mend::LEVELS)?;
         self.rules(mend::EMPTY_ENTRIES)?;
         self.rules(mend::OBJECTS)?;

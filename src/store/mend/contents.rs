@@ -146,6 +146,10 @@ pub(crate) const REMOVE_OBJECT: Mend = &[
 /// `?1` space, `?2` name, `?3` new name.
 pub(crate) const RENAME: Mend = &["UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = ?2"];
 
+/// The same for a name whose bytes, in hexadecimal digits, are `?2`.
+pub(crate) const RENAME_BYTES: Mend =
+    &["UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = CAST(unhex(?2) AS TEXT)"];
+
 /// `?1` object, `?2` name.
 pub(crate) const ADD_NAME: Mend = &["INSERT INTO names (memram_id, name, stored_object_id, bound_at)
      SELECT memram_id, ?2, id, unixepoch() * 1000000 FROM stored_objects WHERE id = ?1"];

@@ -1,10 +1,14 @@
 //! Names and what they hold.
 
+use std::ops::ControlFlow;
+
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary};
 
 use crate::error::Result;
 use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
 use crate::store::conn::Conn;
+use crate::store::exec::{Rows, Sql, Statement};
 use crate::store::schema::{names, stored_objects};
 
 /// The names of an object, in alphabetical order.
@@ -27,4 +31,35 @@ pub fn resolve(conn: &mut Conn, space: MemRamId, name: &str) -> Result<Option<St
         .select(StoredObject::as_select())
         .get_result(conn)
         .optional()?)
+}
+
+/// A name that is not UTF-8: SQLite takes any bytes for text.
+#[derive(Queryable)]
+pub struct Garbled {
+    pub space: MemRamId,
+    pub object: StoredObjectId,
+    pub name: Vec<u8>,
+}
+
+/// Every name of the file that is not UTF-8, until `found` breaks. O(names).
+pub fn each_garbled(conn: &mut Conn, mut found: impl FnMut(Garbled) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+    let Conn::Sqlite(conn) = conn;
+    let names = Statement::<ReadNames, 0>::new([]);
+    for name in names.load_iter::<Garbled, _>(conn)? {
+        let name = name?;
+        if std::str::from_utf8(&name.name).is_err() && found(name).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+struct ReadNames;
+
+impl Sql for ReadNames {
+    const TEXT: &'static str = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names";
+}
+
+impl Rows for ReadNames {
+    type Types = (BigInt, BigInt, Binary);
 }
