@@ -25,15 +25,15 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 use libsqlite3_sys as ffi;
 
+use self::held::Held;
+
+mod held;
+
 /// So many bytes are held back at most: the largest page, and so the most that SQLite
 /// itself writes at once. Its own file systems need not be able to write more.
 const MOST: usize = 64 * 1024;
-/// Bytes that describe a page, before it in the log.
-const HEADER: usize = 24;
 /// So many bytes of zeros are written at most behind the log, for commits to come.
 const ROOM: i64 = 1024 * 1024;
-/// A commit of so many bytes gains nothing by them.
-const SMALL: i64 = ROOM / 4;
 static ZEROS: [u8; MOST] = [0; MOST];
 const NAME: &CStr = c"heapledger";
 
@@ -72,14 +72,7 @@ pub(super) struct Log {
 impl Log {
     /// Runs `commit`, whose writes to the log are gathered.
     pub fn at_once<R>(&mut self, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
-        let held = Held {
-            file: ptr::null_mut(),
-            start: 0,
-            bytes: std::mem::take(&mut self.buffer),
-            first: None,
-            committed: None,
-        };
-        HELD.set(Some(held));
+        HELD.set(Some(Held::new(std::mem::take(&mut self.buffer), self.length)));
         let scope = Scope { log: self };
         let result = commit();
         // A commit leaves nothing; what a failed one leaves is not wanted.
@@ -100,68 +93,11 @@ struct Scope<'l> {
 impl Drop for Scope<'_> {
     fn drop(&mut self) {
         if let Some(held) = HELD.take() {
-            self.log.length = held.committed.map_or(self.log.length, i64::unsigned_abs);
+            self.log.length = held.committed.unwrap_or(self.log.length);
             self.log.buffer = held.bytes;
             self.log.buffer.clear();
         }
     }
-}
-
-/// Bytes that belong into `file` from `start` on.
-struct Held {
-    file: *mut ffi::sqlite3_file,
-    start: i64,
-    bytes: Vec<u8>,
-    /// Where in the log the commit began to write.
-    first: Option<i64>,
-    /// Bytes of the log up to the commit, once it is written: what else comes is not
-    /// held back.
-    committed: Option<i64>,
-}
-
-impl Held {
-    fn append(&mut self, file: *mut ffi::sqlite3_file, bytes: &[u8], at: i64) -> c_int {
-        let follows = self.file == file && at == self.start + self.bytes.len() as i64;
-        if !follows || self.bytes.len() + bytes.len() > MOST {
-            let code = self.write();
-            if code != ffi::SQLITE_OK {
-                return code;
-            }
-            self.file = file;
-            self.start = at;
-            self.first.get_or_insert(at);
-        }
-        self.bytes.extend_from_slice(bytes);
-        if !ends_commit(bytes) {
-            return ffi::SQLITE_OK;
-        }
-        self.committed = Some(at);
-        self.write()
-    }
-
-    /// The most bytes that `file` has if a commit that is written, and was small, ends it.
-    fn end_of_small_commit(&self, file: *mut ffi::sqlite3_file) -> Option<i64> {
-        let (first, committed) = (self.first?, self.committed?);
-        // The last page follows its description.
-        let end = committed.checked_add((HEADER + MOST) as i64)?;
-        (self.file == file && committed - first < SMALL).then_some(end)
-    }
-
-    /// Writes what is held back. If that fails the commit fails, and nothing of it stays.
-    fn write(&mut self) -> c_int {
-        if self.bytes.is_empty() {
-            return ffi::SQLITE_OK;
-        }
-        let code = real_write(self.file, &self.bytes, self.start);
-        self.bytes.clear();
-        code
-    }
-}
-
-/// Whether these bytes describe the last page of a commit: bytes 4 to 7 are the pages of
-/// the file after it, and zero for every other page (<https://sqlite.org/fileformat2.html#walformat>).
-fn ends_commit(bytes: &[u8]) -> bool {
-    bytes.len() == HEADER && bytes.get(4..8) != Some(&[0; 4])
 }
 
 /// Writes what this thread holds back, if anything.
@@ -311,7 +247,7 @@ fn make_room(file: *mut ffi::sqlite3_file) {
     };
     let mut size = 0;
     let known = real!(xFileSize(file, &raw mut size)) == ffi::SQLITE_OK;
-    if !known || size > end {
+    if !known || size.unsigned_abs() > end {
         return;
     }
     // By as much as there is: of a log that stays short, little is filled.

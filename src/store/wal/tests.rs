@@ -5,7 +5,8 @@ use diesel::result::QueryResult;
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::{Held, Log, ends_commit, file_system};
+use super::held::{Held, ends_commit};
+use super::{Log, file_system};
 use crate::store::conn::{beside, file_url};
 
 /// What is done within a transaction, with rows of a table of keys and contents.
@@ -178,14 +179,20 @@ fn a_log_grows_in_steps_where_each_commit_is_synced() {
 
 #[test]
 fn a_large_commit_is_given_no_room() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("some.db");
-    let conn = make(&path, 4096);
-    conn.execute_batch("PRAGMA cache_size = 1000; BEGIN").unwrap();
-    put(&conn, 1, &[7; 1_000_000]);
-    let mut log = Log::default();
-    log.at_once(|| commit(&conn)).unwrap();
-    assert_eq!(log.length, length_of_log(&path) - 24 - 4096);
+    // With a cache of ten pages, little of it is left for the COMMIT itself.
+    for cache in [10, 1000] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("some.db");
+        let conn = make(&path, 4096);
+        conn.execute_batch(&format!("PRAGMA cache_size = {cache}; BEGIN"))
+            .unwrap();
+        for key in 0..20 {
+            put(&conn, key, &[7; 50_000]);
+        }
+        let mut log = Log::default();
+        log.at_once(|| commit(&conn)).unwrap();
+        assert_eq!(log.length, length_of_log(&path) - 24 - 4096, "cache of {cache} pages");
+    }
 }
 
 #[test]
