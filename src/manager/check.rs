@@ -13,7 +13,7 @@ use crate::value::{Hasher, Kind};
 /// What [`MemManager::check_with`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CheckOptions {
-    /// Only what SQL can prove: contents are not hashed, and SQLite's own
+    /// Only what the rows prove: contents are not hashed, and SQLite's own
     /// `integrity_check` is left out.
     pub quick: bool,
 }
@@ -83,19 +83,17 @@ fn check(
     check_contents(conn, progress, found)
 }
 
-/// What SQL can prove.
+/// What the rows prove without the contents.
 pub(super) fn check_rows(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
-    let mut rows = sqlite_checks(conn, quick, found)?;
-    if rows.is_continue() {
-        rows = queries::names::each_garbled(conn, |name| found(garbled(&name)))?;
-    }
-    if rows.is_break() {
-        return Ok(rows);
+    if sqlite_checks(conn, quick, found)?.is_break()
+        || queries::names::each_garbled(conn, |name| found(garbled(&name)))?.is_break()
+    {
+        return Ok(ControlFlow::Break(()));
     }
     queries::audit::violations(conn, found)
 }
 
-/// What SQL cannot prove of a name.
+/// What is wrong with such a name.
 pub(super) fn garbled(name: &Garbled) -> Violation {
     Violation {
         invariant: "schema".into(),

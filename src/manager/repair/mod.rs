@@ -71,8 +71,9 @@ impl MemManager {
     ///   placed anew. Where it does not fit, the space is made larger by what is missing;
     /// - an object that nothing holds is held.
     ///
-    /// A name without an object is removed, and one that is not UTF-8 becomes one. Every content is hashed: O(file), in memory
-    /// of what is wrong. Writers wait meanwhile, readers do not.
+    /// A name without an object is removed, and one that is not UTF-8 is made so. Every
+    /// content is hashed: O(file), in memory of what is wrong. Writers wait meanwhile,
+    /// readers do not.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Busy`] if another process writes;

@@ -1,7 +1,7 @@
 //! Stored objects.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use crate::error::Result;
 use crate::models::{MemRamId, PlacedEntry, StoredObject, StoredObjectId};
@@ -52,11 +52,8 @@ impl Sql for ReadObject {
 }
 
 impl Rows for ReadObject {
-    type Types = ObjectTypes;
+    type Types = stored_objects::SqlType;
 }
-
-/// Of the columns of a [`StoredObject`].
-type ObjectTypes = (BigInt, BigInt, Text, Text, Nullable<Text>, BigInt, Bool, BigInt);
 
 /// An object with what holds it and where it is.
 pub struct PlacedObject {
@@ -95,7 +92,7 @@ impl Sql for ReadPlaced {
 }
 
 impl Rows for ReadPlaced {
-    type Types = (ObjectTypes, Bool, Nullable<EntryTypes>);
+    type Types = (stored_objects::SqlType, Bool, Nullable<EntryTypes>);
 }
 
 struct ReadPlacedEntries;
