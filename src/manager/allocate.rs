@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::place::Source;
 use super::spool::Spooled;
-use super::{MemManager, names, now, place, unsigned};
+use super::{MemManager, names, place, unsigned};
 use crate::error::{Error, Result};
 use crate::models::{NewStoredObject, StoredObject};
 use crate::store::WriteTx;
@@ -182,7 +182,7 @@ pub(super) fn allocate(
         type_name: what.type_name.map(str::to_owned),
         size: what.size as i64,
         held: hold == Hold::Anonymous,
-        created_at: now(),
+        created_at: tx.at(),
     };
     let pieces = tx.whole(|tx| {
         let key = object.id;

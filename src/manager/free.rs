@@ -55,12 +55,9 @@ fn not_stored(id: &ObjectId, space: &str) -> Error {
 }
 
 pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
-    let found = tx.find_placed(&id.to_hex())?.ok_or_else(|| not_stored(id, space))?;
-    let names = if found.named {
-        names(tx, found.object.id)?
-    } else {
-        Vec::new()
-    };
+    let object_id = id.to_hex();
+    let found = tx.find_placed(&object_id)?.ok_or_else(|| not_stored(id, space))?;
+    let names = if found.named { names(tx, found.id)? } else { Vec::new() };
     if !(names.is_empty() || force) {
         return Err(Error::Named { id: *id, names });
     }
@@ -68,10 +65,10 @@ pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool
         for name in &names {
             tx.apply(Change::NameUnbound {
                 name,
-                object_id: &found.object.object_id,
+                object_id: &object_id,
             })?;
         }
-        remove(tx, found, *id, names)
+        remove(tx, &found, *id, names)
     })
 }
 
@@ -81,23 +78,22 @@ fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
 }
 
 /// Removes an object that nothing holds.
-pub(super) fn remove(tx: &mut WriteTx<'_>, found: PlacedObject, id: ObjectId, names: Vec<String>) -> Result<Freed> {
-    let PlacedObject { object, entries, .. } = found;
-    let freed = Freed {
-        id,
-        size: unsigned(object.size),
-        pieces: entries.len() as u64,
-        names,
-    };
+pub(super) fn remove(tx: &mut WriteTx<'_>, found: &PlacedObject, id: ObjectId, names: Vec<String>) -> Result<Freed> {
+    let (object_id, entries) = (&id.to_hex(), &found.entries);
     if !entries.is_empty() {
-        tx.apply(Change::EntriesRemoved {
-            object_id: &object.object_id,
-            entries: &entries,
-        })?;
+        tx.apply(Change::EntriesRemoved { object_id, entries })?;
     }
     tx.apply(Change::ObjectRemoved {
-        object,
+        object: found.id,
+        object_id,
+        kind: &found.kind,
+        size: found.size,
         entries: entries.len() as i64,
     })?;
-    Ok(freed)
+    Ok(Freed {
+        id,
+        size: unsigned(found.size),
+        pieces: entries.len() as u64,
+        names,
+    })
 }

@@ -1,6 +1,6 @@
 //! Names: bind, resolve, unbind.
 
-use super::{MemManager, free, now};
+use super::{MemManager, free};
 use crate::error::{Error, Result};
 use crate::manager::Freed;
 use crate::models::{Name, NewName, StoredObject, StoredObjectId};
@@ -73,7 +73,7 @@ pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, obj
         memram_id: space,
         name,
         stored_object_id: object,
-        bound_at: now(),
+        bound_at: tx.at(),
     };
     tx.apply(Change::NameBound { name: bound, object_id })?;
     if let Some(before) = before {
@@ -105,5 +105,5 @@ fn free_if_unheld(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Res
         return Ok(None);
     };
     let id = object.object_id.parse()?;
-    free::remove(tx, found, id, vec![name.to_owned()]).map(Some)
+    free::remove(tx, &found, id, vec![name.to_owned()]).map(Some)
 }

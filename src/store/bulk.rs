@@ -8,11 +8,11 @@ use diesel::sqlite::SqliteConnection;
 
 use super::conn::Conn;
 use super::exec::{Sql, Statement, Value};
-use super::insert::{Into, insert};
+use super::insert::{Into, delete, insert};
 use super::schema::{arenas, pools};
 use super::unit::Unit;
 use crate::models::{MemRamId, NewBlock, NewEntry, StoredObject, StoredObjectId};
-use crate::triggers::Effects;
+use crate::triggers::{ClassDelta, Effects, SpaceDelta};
 
 /// Removes the objects that go, and writes the new rows, parents first, each with the
 /// effects it already has.
@@ -100,37 +100,40 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
 /// Removes objects and their entries in the order of their keys, which is that of the
 /// rows in the file.
 fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, i64>) -> QueryResult<()> {
-    for (object, entries) in removed {
+    // Not by the object alone: with its keys, no index is needed to find an entry.
+    let of_one: Vec<_> = removed
+        .iter()
+        .filter(|&(_, &entries)| entries == 1)
+        .map(|(object, _)| object.0)
+        .collect();
+    delete::<FromLedger>(conn, &of_one)?;
+    for (object, entries) in removed.iter().filter(|&(_, &entries)| entries != 1) {
         let key = object.0;
-        // Not by the object alone: with its keys, no index is needed to find an entry. Of
-        // several rows SQLite makes a list before it removes them.
-        if *entries == 1 {
-            Statement::<RemoveEntry, 2>::run(conn, [key.into(), key.into()])?;
-        } else {
-            let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
-            Statement::<RemoveEntries, 3>::run(conn, values)?;
-        }
+        let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
+        Statement::<RemoveEntries, 3>::run(conn, values)?;
     }
-    for object in removed.keys() {
-        Statement::<RemoveObject, 1>::run(conn, [object.0.into()])?;
-    }
-    Ok(())
+    let all: Vec<_> = removed.keys().map(|object| object.0).collect();
+    delete::<FromObjects>(conn, &all)
 }
 
 macro_rules! into {
-    ($($name:ident = $text:expr;)*) => {
+    ($($name:ident = $text:expr, alike in $alike:expr;)*) => {
         $(struct $name;
         impl Into for $name {
             const TEXT: &'static str = $text;
+            const ALIKE: &'static [usize] = &$alike;
         })*
     };
 }
 pub(super) use into;
 
 into! {
-    IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)";
-    IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)";
-    IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)";
+    IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)",
+        alike in [1, 4, 5];
+    IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)",
+        alike in [1, 3, 4, 6, 7];
+    IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)",
+        alike in [2, 7];
 }
 
 macro_rules! sql {
@@ -144,27 +147,31 @@ macro_rules! sql {
 pub(super) use sql;
 
 sql! {
-    RemoveEntry = "DELETE FROM ledger WHERE id = ? AND stored_object_id = ?";
+    FromLedger = "DELETE FROM ledger WHERE stored_object_id = id AND id IN";
+    FromObjects = "DELETE FROM stored_objects WHERE id IN";
     RemoveEntries = "DELETE FROM ledger WHERE id >= ? AND id < ? AND stored_object_id = ?";
-    RemoveObject = "DELETE FROM stored_objects WHERE id = ?";
     SetBlock = "UPDATE OR FAIL blocks SET mem = ?, is_free = ? WHERE id = ?";
     FillBlock = "UPDATE OR FAIL blocks SET mem = ? WHERE id = ?";
     FillPool = "UPDATE OR FAIL pools SET mem = mem + ? WHERE id = ?";
     FillArena = "UPDATE OR FAIL arenas SET mem = mem + ? WHERE id = ?";
     AddToPool = "UPDATE OR FAIL pools SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
     AddToArena = "UPDATE OR FAIL arenas SET mem = mem + ?, reserved = reserved + ? WHERE id = ?";
+    FillClass = "UPDATE OR FAIL size_classes SET mem = mem + ?, entries = entries + ? WHERE memram_id = ? AND block_size = ?";
     AddToClass = "UPDATE OR FAIL size_classes SET mem = mem + ?, reserved = reserved + ?, pooled = pooled + ?, \
         pools = pools + ?, blocks = blocks + ?, full_blocks = full_blocks + ?, empty_blocks = empty_blocks + ?, \
         entries = entries + ? WHERE memram_id = ? AND block_size = ?";
     AddToKind = "UPDATE OR FAIL other_kinds SET objects = objects + ?, mem = mem + ? WHERE memram_id = ? AND kind = ?";
+    FillSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), mem = mem + ?, allocations = allocations + ?, \
+        frees = frees + ? WHERE id = ?";
     AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
         reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
         dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ? WHERE id = ?";
     RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE name = ? AND last_id < ?";
 }
 
-/// Writes the effects: one UPDATE per touched row. A column that an index depends on is
-/// only named where it changes: SQLite writes the index anew for each that is named.
+/// Writes the effects: one UPDATE per touched row. Columns that seldom change are only
+/// named when they do: each costs a little, and one that an index depends on, as much as
+/// the row, because SQLite writes the index anew.
 pub(super) fn write_effects(conn: &mut Conn, space: MemRamId, effects: &Effects) -> QueryResult<()> {
     let Conn::Sqlite(conn) = conn;
     for (id, after) in &effects.blocks {
@@ -189,19 +196,7 @@ pub(super) fn write_effects(conn: &mut Conn, space: MemRamId, effects: &Effects)
         }
     }
     for (block_size, by) in &effects.classes {
-        let values = [
-            by.mem,
-            by.reserved,
-            by.pooled,
-            by.pools,
-            by.blocks,
-            by.full_blocks,
-            by.empty_blocks,
-            by.entries,
-            space.0,
-            *block_size,
-        ];
-        Statement::<AddToClass, 10>::run(conn, values.map(Value::from))?;
+        write_class(conn, space, *block_size, *by)?;
     }
     for (kind, by) in &effects.kinds {
         Statement::<AddToKind, 4>::run(
@@ -209,23 +204,70 @@ pub(super) fn write_effects(conn: &mut Conn, space: MemRamId, effects: &Effects)
             [by.objects.into(), by.mem.into(), space.0.into(), kind.as_str().into()],
         )?;
     }
-    let by = effects.space;
-    if by != crate::triggers::SpaceDelta::default() {
-        let values = [
-            by.peak,
-            by.max_mem,
-            by.mem,
-            by.reserved,
-            by.arenas,
-            by.allocations,
-            by.frees,
-            by.dedup_hits,
-            by.dedup_saved,
-            space.0,
-        ];
-        Statement::<AddToSpace, 10>::run(conn, values.map(Value::from))?;
+    write_space(conn, space, effects.space)
+}
+
+fn write_class(conn: &mut SqliteConnection, space: MemRamId, block_size: i64, by: ClassDelta) -> QueryResult<()> {
+    let ClassDelta { mem, entries, .. } = by;
+    let filled = ClassDelta {
+        mem,
+        entries,
+        ..ClassDelta::default()
+    };
+    if by == filled {
+        let values = [mem, entries, space.0, block_size];
+        return Statement::<FillClass, 4>::run(conn, values.map(Value::from)).map(drop);
     }
-    Ok(())
+    let values = [
+        mem,
+        by.reserved,
+        by.pooled,
+        by.pools,
+        by.blocks,
+        by.full_blocks,
+        by.empty_blocks,
+        entries,
+        space.0,
+        block_size,
+    ];
+    Statement::<AddToClass, 10>::run(conn, values.map(Value::from)).map(drop)
+}
+
+fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> QueryResult<()> {
+    if by == SpaceDelta::default() {
+        return Ok(());
+    }
+    let SpaceDelta {
+        peak,
+        mem,
+        allocations,
+        frees,
+        ..
+    } = by;
+    let filled = SpaceDelta {
+        peak,
+        mem,
+        allocations,
+        frees,
+        ..SpaceDelta::default()
+    };
+    if by == filled {
+        let values = [peak, mem, allocations, frees, space.0];
+        return Statement::<FillSpace, 5>::run(conn, values.map(Value::from)).map(drop);
+    }
+    let values = [
+        peak,
+        by.max_mem,
+        mem,
+        by.reserved,
+        by.arenas,
+        allocations,
+        frees,
+        by.dedup_hits,
+        by.dedup_saved,
+        space.0,
+    ];
+    Statement::<AddToSpace, 10>::run(conn, values.map(Value::from)).map(drop)
 }
 
 /// Keeps the highest ids ever given out, so that they never come back.

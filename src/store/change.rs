@@ -26,7 +26,13 @@ pub(crate) enum Change<'a> {
     /// A value is removed; its entries went before it.
     ObjectRemoved {
         /// The object.
-        object: StoredObject,
+        object: StoredObjectId,
+        /// Its id in hexadecimal digits.
+        object_id: &'a str,
+        /// Its kind.
+        kind: &'a str,
+        /// Bytes of its content.
+        size: i64,
         /// How many entries it had.
         entries: i64,
     },

@@ -72,11 +72,11 @@ impl WriteTx<'_> {
         }
         let mut found = self.read_placed(object_id)?;
         // Its last pieces may be gathered although its row and the others are written.
-        if found.as_ref().is_some_and(|found| self.writer.is_new(found.object.id)) {
+        if found.as_ref().is_some_and(|found| self.writer.is_new(found.id)) {
             self.writer.flush_rows()?;
             found = self.read_placed(object_id)?;
         }
-        let Some(mut found) = found.filter(|found| !self.writer.is_removed(found.object.id)) else {
+        let Some(mut found) = found.filter(|found| !self.writer.is_removed(found.id)) else {
             return Ok(None);
         };
         for entry in &mut found.entries {

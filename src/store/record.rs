@@ -128,9 +128,11 @@ pub(super) fn set_history(conn: &mut Conn, space: MemRamId, mode: &str, keep: Op
 
 into! {
     IntoEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem, payload, \
-        room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, changes)";
+        room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, changes)",
+        alike in [1, 2, 4, 5];
     IntoPlainEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
-        room_in_blocks, changes)";
+        room_in_blocks, changes)",
+        alike in [1, 2, 3, 4, 5];
 }
 
 sql! {

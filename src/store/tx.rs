@@ -35,6 +35,11 @@ impl<'w> WriteTx<'w> {
         self.writer.unit.effects.signature = signature;
     }
 
+    /// When it was signed, in microseconds since 1970 UTC: what it writes is of that time.
+    pub fn at(&self) -> i64 {
+        self.writer.unit.effects.signature.at
+    }
+
     /// Takes the id of the object that was refused last, in hexadecimal digits.
     pub fn take_refused(&mut self) -> Option<String> {
         self.refused.take()
@@ -141,10 +146,10 @@ impl<'w> WriteTx<'w> {
             }
             // The entries go with their object, which is the next that goes.
             Change::EntriesRemoved { .. } => {}
-            Change::ObjectRemoved { object, entries } => {
-                self.write_if_new(object.id)?;
+            Change::ObjectRemoved { object, entries, .. } => {
+                self.write_if_new(object)?;
                 self.keep_numbers()?;
-                self.writer.unit.removed.insert(object.id, entries);
+                self.writer.unit.removed.insert(object, entries);
                 return self.write_if_full();
             }
             Change::Held { object } => {

@@ -12,9 +12,9 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             effects.space.allocations += 1;
             count(effects, &object.kind, 1, object.size);
         }
-        Change::ObjectRemoved { object, .. } => {
+        Change::ObjectRemoved { kind, size, .. } => {
             effects.space.frees += 1;
-            count(effects, &object.kind, -1, -object.size);
+            count(effects, kind, -1, -size);
         }
         Change::DedupHit { object } => {
             effects.space.dedup_hits += 1;

@@ -19,8 +19,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::DedupHit { object } => about(effects, "dedup_hit", &object.object_id).bytes = object.size,
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
         Change::EntriesRemoved { object_id, entries, .. } => free(effects, object_id, entries),
-        Change::ObjectRemoved { object, .. } if object.size == 0 => {
-            about(effects, "free", &object.object_id);
+        Change::ObjectRemoved { object_id, size: 0, .. } => {
+            about(effects, "free", object_id);
         }
         Change::NameBound { name, object_id } => about(effects, "bind", object_id).name = Some(name.name.to_owned()),
         Change::NameUnbound { name, object_id } => {

@@ -13,7 +13,7 @@ mod history;
 mod totals;
 
 pub(crate) use draft::{Accounts, Draft, Signature};
-pub(crate) use effects::{BlockAfter, Effects, SpaceDelta};
+pub(crate) use effects::{BlockAfter, ClassDelta, Effects, SpaceDelta};
 
 use crate::error::Error;
 use crate::store::change::Change;

@@ -173,7 +173,10 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
         (1, 1, 7)
     );
     let effects = run(&[Change::ObjectRemoved {
-        object: row,
+        object: row.id,
+        object_id: &row.object_id,
+        kind: &row.kind,
+        size: row.size,
         entries: 1,
     }]);
     assert_eq!((effects.space.frees, effects.kinds["str"].objects), (1, -1));

@@ -90,9 +90,20 @@ pub fn each_piece_by_id(
 
 /// All bytes of the object with this id, unless `most` follow the first piece.
 ///
-/// One statement, because a read outside a transaction pays for its locks each time,
-/// and one text that never changes, because this is what a store does most.
+/// Most objects are one piece, and this is what a store does most: they are found by a
+/// statement that does nothing else. What others lack is told from one statement, too,
+/// because two outside a transaction could see two states of the file.
 pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
+    let Conn::Sqlite(sqlite) = conn;
+    let statement = Statement::<ReadWhole, 2>::new([space.0.into(), object_id.into()]);
+    let whole: Option<Vec<u8>> = statement.load_iter::<_, _>(sqlite)?.next().transpose()?;
+    match whole {
+        Some(bytes) => Ok(Some(Content::Whole(bytes))),
+        None => content_in_pieces(conn, space, object_id, most),
+    }
+}
+
+fn content_in_pieces(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
     let Conn::Sqlite(conn) = conn;
     let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
     let mut rows = statement.load_iter::<ContentRow, _>(conn)?;
@@ -133,6 +144,17 @@ pub enum Content {
 
 /// Of an entry: its position if it is the object's, the bytes that follow it, and its own.
 type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
+
+struct ReadWhole;
+
+impl Sql for ReadWhole {
+    const TEXT: &'static str = "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
+        WHERE o.memram_id = ? AND o.object_id = ? AND l.seq = 0 AND l.rest = 0";
+}
+
+impl Rows for ReadWhole {
+    type Types = Binary;
+}
 
 struct ReadContent;
 

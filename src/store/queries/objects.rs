@@ -1,13 +1,14 @@
 //! Stored objects.
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 use crate::error::Result;
 use crate::models::{MemRamId, PlacedEntry, StoredObject, StoredObjectId};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
-use crate::store::schema::{objects, stored_objects};
+use crate::store::schema::{names, objects, stored_objects};
 
 /// A row of the view `objects`: what people want to know of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
@@ -57,7 +58,9 @@ impl Rows for ReadObject {
 
 /// An object with what holds it and where it is.
 pub struct PlacedObject {
-    pub object: StoredObject,
+    pub id: StoredObjectId,
+    pub kind: String,
+    pub size: i64,
     /// Whether it has a name.
     pub named: bool,
     /// Its pieces in order, each with its block.
@@ -65,34 +68,53 @@ pub struct PlacedObject {
 }
 
 /// The object with this id and its pieces, each with its block as it is in the table.
-/// Freeing an object costs little more than finding it: for most, this is one statement
-/// that needs no index to find the piece. O(log n + pieces).
+/// Freeing an object costs little more than finding it: for most, which are one piece,
+/// this is one statement that needs no index to find the piece. O(log n + pieces).
 pub fn placed(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
-    let Conn::Sqlite(conn) = conn;
+    let Conn::Sqlite(sqlite) = conn;
     let statement = Statement::<ReadPlaced, 2>::new([object_id.into(), space.0.into()]);
-    let found = statement.get_result::<(StoredObject, bool, Option<PlacedEntry>)>(conn);
-    let Some((object, named, first)) = found.optional()? else {
+    let found: Option<(_, _, _, PlacedEntry)> = statement.get_result(sqlite).optional()?;
+    let Some((id, kind, named, all)) = found else {
+        return placed_in_pieces(conn, space, object_id);
+    };
+    Ok(Some(PlacedObject {
+        id,
+        kind,
+        size: all.allocated_mem,
+        named,
+        entries: vec![all],
+    }))
+}
+
+fn placed_in_pieces(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
+    let Some(object) = find(conn, space, object_id)? else {
         return Ok(None);
     };
-    let entries = match first {
-        Some(all) if all.allocated_mem == object.size => vec![all],
-        _ => Statement::<ReadPlacedEntries, 1>::new([object.id.0.into()]).load(conn)?,
-    };
-    Ok(Some(PlacedObject { object, named, entries }))
+    let Conn::Sqlite(conn) = conn;
+    let named = names::table.filter(names::stored_object_id.eq(object.id));
+    let named = diesel::select(exists(named)).get_result(conn)?;
+    let entries = Statement::<ReadPlacedEntries, 1>::new([object.id.0.into()]).load(conn)?;
+    let StoredObject { id, kind, size, .. } = object;
+    Ok(Some(PlacedObject {
+        id,
+        kind,
+        size,
+        named,
+        entries,
+    }))
 }
 
 struct ReadPlaced;
 
 impl Sql for ReadPlaced {
-    const TEXT: &'static str = "SELECT o.id, o.memram_id, o.object_id, o.kind, o.type_name, o.size, o.held, o.created_at, \
-        EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
+    const TEXT: &'static str = "SELECT o.id, o.kind, EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
         l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
-        FROM stored_objects o LEFT JOIN ledger l ON l.id = o.id AND l.stored_object_id = o.id \
-        LEFT JOIN blocks b ON b.id = l.block_id WHERE o.object_id = ? AND o.memram_id = ?";
+        FROM stored_objects o JOIN ledger l ON l.id = o.id JOIN blocks b ON b.id = l.block_id \
+        WHERE o.object_id = ? AND o.memram_id = ? AND l.stored_object_id = o.id AND l.allocated_mem = o.size";
 }
 
 impl Rows for ReadPlaced {
-    type Types = (stored_objects::SqlType, Bool, Nullable<EntryTypes>);
+    type Types = (BigInt, Text, Bool, EntryTypes);
 }
 
 struct ReadPlacedEntries;
