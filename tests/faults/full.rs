@@ -234,8 +234,9 @@ fn collecting_on_a_full_disk_leaves_the_books_in_balance() {
 fn collecting() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);
-    let memory = quick().open(disk.join("heap.db")).unwrap();
     for left in (0..40).map(|pages| pages * PAGE) {
+        // Opened each time: its log starts empty.
+        let memory = quick().open(disk.join("heap.db")).unwrap();
         let ids: Vec<_> = (0..30)
             .map(|i| memory.allocate_bytes(&content(i, 9 * KIB)).unwrap())
             .collect();
