@@ -8,10 +8,10 @@
 //! follows one another in the log goes to the system as one.
 //!
 //! Nobody can tell the difference. Bytes are held back only within the COMMIT, and the
-//! commit is made by the description of its last page, which says how large the file is
-//! now: when SQLite has written that, everything before it and itself is with the system.
-//! Only then does SQLite sync the log, or tell other connections of the commit. What lies
-//! behind the last commit SQLite does not take for one, be it zeros or an earlier log.
+//! commit is made by its last page, whose description says how large the file is now: when
+//! SQLite has written that page, it and everything before it is with the system. Only then
+//! does SQLite sync the log, or tell other connections of the commit. What lies behind the
+//! last commit SQLite does not take for one, be it zeros or an earlier log.
 //!
 //! [virtual file system]: https://sqlite.org/vfs.html
 #![allow(unsafe_code, reason = "SQLite calls its files through C")]
@@ -217,7 +217,7 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, co
     let append = |held: &mut Held| {
         // SAFETY: SQLite gives so many bytes, which nobody changes while it waits.
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), usize::try_from(count).ok()?) };
-        held.committed.is_none().then(|| held.append(file, bytes, at))
+        (!held.is_done()).then(|| held.append(file, bytes, at))
     };
     with_held(append)
         .flatten()

@@ -19,8 +19,7 @@ pub(super) struct Held {
     pub bytes: Vec<u8>,
     /// Bytes of the log up to the commit before.
     before: u64,
-    /// Bytes of the log up to the commit, once it is written: what else comes is not
-    /// held back.
+    /// Bytes of the log up to the last page of the commit, once that is described.
     pub committed: Option<u64>,
 }
 
@@ -47,11 +46,18 @@ impl Held {
             self.start = at;
         }
         self.bytes.extend_from_slice(bytes);
-        if !ends_commit(bytes) {
-            return ffi::SQLITE_OK;
+        if self.committed.is_some() {
+            return self.write();
         }
-        self.committed = u64::try_from(at).ok();
-        self.write()
+        if ends_commit(bytes) {
+            self.committed = u64::try_from(at).ok();
+        }
+        ffi::SQLITE_OK
+    }
+
+    /// The last page of the commit is written: what else comes is not held back.
+    pub fn is_done(&self) -> bool {
+        self.committed.is_some() && self.bytes.is_empty()
     }
 
     /// Writes what is held back. If that fails the commit fails, and nothing of it stays.
