@@ -1,11 +1,13 @@
 //! The one connection that writes, and what it remembers between transactions.
 
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::bulk;
 use super::checkpoint::Checkpoints;
-use super::conn::{Access, Conn, Settings};
+use super::conn::{Access, Conn, Durability, Settings};
 use super::exec::{Sql, Statement};
 use super::known::Known;
 use super::numbers::Table;
@@ -16,6 +18,9 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
 use crate::triggers::Trigger;
+
+/// How long a file that is written without syncs is taken to be where it was.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Executes units of work. Several units may share one transaction (see `group`); each
 /// is undone alone when it fails.
@@ -28,6 +33,8 @@ pub(super) struct Writer {
     pub checkpoints: Checkpoints,
     pub conn: Conn,
     settings: Settings,
+    /// When the path last led to the file.
+    looked: Option<Instant>,
     pub space: MemRamId,
     pub geometry: Geometry,
     pub triggers: &'static [Trigger],
@@ -53,6 +60,7 @@ impl Writer {
             checkpoints: Checkpoints::default(),
             conn: settings.connect(Access::Write)?,
             settings,
+            looked: None,
             space,
             geometry,
             triggers,
@@ -73,12 +81,23 @@ impl Writer {
         self.failed = false;
         self.has_written = false;
         if !self.open {
-            self.settings.same_file()?;
+            self.same_file()?;
             self.run::<BeginImmediate>()?;
             self.open = true;
             return self.refresh().inspect_err(|_| self.abandon());
         }
         self.start_recording()
+    }
+
+    /// Sees to it that the path still leads to this file. Commits without a sync are so
+    /// short that this would be a thirtieth of each: they may be a moment behind.
+    fn same_file(&mut self) -> Result<()> {
+        let synced = self.settings.durability == Durability::Full;
+        if synced || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
+            self.settings.same_file()?;
+            self.looked = Some(Instant::now());
+        }
+        Ok(())
     }
 
     /// The unit is complete; its changes stay unless the transaction fails.
