@@ -44,6 +44,17 @@ fn a_statement_of_another_tool_that_changes_the_heap_is_refused() {
     assert_balanced(&heap);
 }
 
+/// No foreign key says so: it would want an index, which says nothing else.
+#[test]
+fn an_object_is_removed_after_its_entries_even_by_who_passes_the_guards() {
+    let heap = heap();
+    let other = Connection::open(heap.path()).unwrap();
+    other.create_collation("only_heapledger_may_write", str::cmp).unwrap();
+    let refused = other.execute("DELETE FROM stored_objects", []).unwrap_err().to_string();
+    assert!(refused.contains("after its ledger entries"), "{refused}");
+    assert_balanced(&heap);
+}
+
 /// These are not guarded, because a guard would cost every allocation.
 #[test]
 fn what_others_can_write_shows_in_a_quick_check() {

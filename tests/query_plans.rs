@@ -97,8 +97,10 @@ fn an_object_by_the_start_of_its_id() {
 #[test]
 fn the_pieces_of_an_object_in_their_order() {
     searches(
-        "SELECT * FROM ledger WHERE stored_object_id = ?1 ORDER BY seq",
-        "ledger_by_object",
+        "SELECT * FROM ledger WHERE id >= ?1
+           AND id < coalesce((SELECT min(id) FROM stored_objects WHERE id > ?1), 9223372036854775807)
+           AND stored_object_id = ?1 ORDER BY id",
+        "INTEGER PRIMARY KEY",
     );
 }
 

@@ -138,7 +138,7 @@ fn the_text_shows_each_step_from_content_to_file() {
         "+ free pages",
         "= file",
         "write-ahead log",
-        "ledger_by_object",
+        "ledger_by_block",
         "VACUUM",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -80,6 +80,15 @@ fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
 /// Removes an object that nothing holds.
 pub(super) fn remove(tx: &mut WriteTx<'_>, found: &PlacedObject, id: ObjectId, names: Vec<String>) -> Result<Freed> {
     let (object_id, entries) = (&id.to_hex(), &found.entries);
+    let placed: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
+    if placed != found.size {
+        return Err(Error::Damaged {
+            what: format!(
+                "{placed} of {} bytes of object {id} are where they should be",
+                found.size
+            ),
+        });
+    }
     if !entries.is_empty() {
         tx.apply(Change::EntriesRemoved { object_id, entries })?;
     }

@@ -12,6 +12,13 @@ id! {
     LedgerId
 }
 
+impl LedgerId {
+    /// The key of a piece: that of its object and, from there, its position.
+    pub(crate) fn of(object: StoredObjectId, seq: i64) -> Self {
+        Self(object.0.saturating_add(seq))
+    }
+}
+
 /// One piece of an object, without its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = ledger)]
@@ -36,7 +43,7 @@ pub struct Ledger {
     pub rest: i64,
 }
 
-/// A new entry. Its key is that of its object and, from there, its position.
+/// A new entry.
 #[derive(Debug, Clone)]
 pub(crate) struct NewEntry<'a> {
     pub stored_object_id: StoredObjectId,
@@ -52,7 +59,7 @@ pub(crate) struct NewEntry<'a> {
 impl NewEntry<'_> {
     /// Its key.
     pub fn id(&self) -> LedgerId {
-        LedgerId(self.stored_object_id.0.saturating_add(self.seq))
+        LedgerId::of(self.stored_object_id, self.seq)
     }
 
     pub fn into_owned(self) -> NewEntry<'static> {

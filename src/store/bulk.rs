@@ -110,7 +110,11 @@ fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId
     for (object, entries) in removed.iter().filter(|&(_, &entries)| entries != 1) {
         let key = object.0;
         let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
-        Statement::<RemoveEntries, 3>::run(conn, values)?;
+        let gone = Statement::<RemoveEntries, 3>::run(conn, values)?;
+        if i64::try_from(gone) != Ok(*entries) {
+            let what = format!("the pieces of object {key} do not have the keys that follow its own");
+            return Err(diesel::result::Error::DeserializationError(what.into()));
+        }
     }
     let all: Vec<_> = removed.keys().map(|object| object.0).collect();
     delete::<FromObjects>(conn, &all)

@@ -33,7 +33,7 @@ pub(in crate::store) struct Statement<'a, S, const N: usize> {
     sql: PhantomData<S>,
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(in crate::store) enum Value<'a> {
     Null,
     Int(i64),

@@ -38,7 +38,7 @@ impl Repair<'_, '_> {
             bytes: tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new("."))),
             buffer: Vec::new(),
         };
-        for broken in self.tx.broken(&mend::DISPLACED)? {
+        for broken in self.broken(&mend::DISPLACED)? {
             let key = StoredObjectId(broken.id);
             let space = broken.key.as_deref().and_then(|space| space.parse().ok());
             let size = self.tx.read_written(|conn| aside.read(conn, key))?;

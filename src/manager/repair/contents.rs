@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::manager::check::{each_object, garbled};
 use crate::models::{MemRamId, StoredObject, StoredObjectId};
 use crate::store::mend::{self, Bind};
+use crate::store::queries::entries::PieceOrder;
 use crate::store::{Conn, queries};
 use crate::value::{Hasher, Kind, ObjectId};
 
@@ -32,15 +33,19 @@ impl Repair<'_, '_> {
     /// Reads every content, and makes each row say what its bytes are.
     pub(super) fn contents(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
         let mut wrong = Vec::new();
+        let astray = self.astray;
         self.tx.read(|conn| {
             each_object(conn, progress, |conn, object| {
-                match examine(conn, object)? {
+                match examine(conn, object, astray)? {
                     Verdict::Whole => {}
                     verdict => wrong.push((object.clone(), verdict)),
                 }
                 Ok(ControlFlow::Continue(()))
             })
         })?;
+        if !wrong.is_empty() {
+            self.look_for_entries()?;
+        }
         let mut damaged = Vec::new();
         for (object, verdict) in wrong {
             match verdict {
@@ -177,38 +182,47 @@ impl Damaged {
     }
 }
 
-fn examine(conn: &mut Conn, object: &StoredObject) -> Result<Verdict> {
+fn examine(conn: &mut Conn, object: &StoredObject, astray: bool) -> Result<Verdict> {
     if let Some(kind) = Kind::from_name(&object.kind) {
-        let mut hasher = Hasher::new(kind);
-        queries::entries::each_piece(conn, object.id, |data| {
-            hasher.update(&data);
-            Ok(())
-        })?;
-        if hasher.finish().to_hex() == object.object_id {
+        let [id] = hash(conn, object, astray.then_some(PieceOrder::Seq), [Hasher::new(kind)])?;
+        if id.to_hex() == object.object_id {
             return Ok(Verdict::Whole);
         }
     }
-    let of_kinds = |hashers: [Hasher; 7]| hashers.map(Hasher::finish);
-    let mut hashers = Kind::ALL.map(Hasher::new);
-    queries::entries::each_piece(conn, object.id, |data| update(&mut hashers, &data))?;
-    let ids = of_kinds(hashers);
+    let of_all_kinds = || Kind::ALL.map(Hasher::new);
+    let ids = hash(conn, object, astray.then_some(PieceOrder::Seq), of_all_kinds())?;
     if let Some(kind) = kind_of(&ids, object) {
         return Ok(Verdict::Other { kind, by_key: false });
     }
-    let mut hashers = Kind::ALL.map(Hasher::new);
-    queries::entries::each_piece_by_id(conn, object.id, |data| update(&mut hashers, &data))?;
-    if let Some(kind) = kind_of(&of_kinds(hashers), object) {
-        return Ok(Verdict::Other { kind, by_key: true });
+    if astray {
+        let ids = hash(conn, object, Some(PieceOrder::Id), of_all_kinds())?;
+        if let Some(kind) = kind_of(&ids, object) {
+            return Ok(Verdict::Other { kind, by_key: true });
+        }
     }
     let [as_bytes, ..] = ids;
     Ok(Verdict::Damaged(as_bytes))
 }
 
-fn update(hashers: &mut [Hasher], data: &[u8]) -> Result<()> {
-    for hasher in hashers {
-        hasher.update(data);
+/// What the hashers say of an object's bytes: those where its key leads or, in some order,
+/// wherever they are.
+fn hash<const N: usize>(
+    conn: &mut Conn,
+    object: &StoredObject,
+    anywhere: Option<PieceOrder>,
+    mut hashers: [Hasher; N],
+) -> Result<[ObjectId; N]> {
+    let update = |data: Vec<u8>| {
+        for hasher in &mut hashers {
+            hasher.update(&data);
+        }
+        Ok(())
+    };
+    match anywhere {
+        None => queries::entries::each_piece(conn, object.id, update)?,
+        Some(order) => queries::entries::each_stray_piece(conn, object.id, order, update)?,
     }
-    Ok(())
+    Ok(hashers.map(Hasher::finish))
 }
 
 fn kind_of(ids: &[ObjectId], object: &StoredObject) -> Option<Kind> {

@@ -100,6 +100,10 @@ struct Repair<'r, 'w> {
     memory: &'r MemManager,
     tx: &'r mut WriteTx<'w>,
     corrections: Vec<Correction>,
+    /// Some entries are not where the key of their object leads.
+    astray: bool,
+    /// There is an index that finds entries by their object.
+    by_object: bool,
 }
 
 impl<'r, 'w> Repair<'r, 'w> {
@@ -109,6 +113,8 @@ impl<'r, 'w> Repair<'r, 'w> {
             memory,
             tx,
             corrections,
+            astray: false,
+            by_object: false,
         }
     }
 
@@ -117,6 +123,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         self.garbled_names()?;
         self.rules(mend::LEVELS)?;
         self.rules(mend::EMPTY_ENTRIES)?;
+        self.astray = !self.broken(&mend::STRAY)?.is_empty();
         self.rules(mend::OBJECTS)?;
         self.contents(progress)?;
         self.number_anew()?;
@@ -126,6 +133,9 @@ impl<'r, 'w> Repair<'r, 'w> {
         self.place_anew(displaced)?;
         self.rules(mend::HOLDS)?;
         self.history()?;
+        if self.by_object {
+            self.tx.mend(mend::NOT_BY_OBJECT, &[])?;
+        }
         let left = self.left()?;
         Ok(Repaired {
             corrections: self.corrections,
@@ -164,7 +174,7 @@ impl<'r, 'w> Repair<'r, 'w> {
 
     fn rules(&mut self, rules: &[Rule]) -> Result<()> {
         for rule in rules {
-            for broken in self.tx.broken(rule)? {
+            for broken in self.broken(rule)? {
                 self.mend(rule.mend, &broken)?;
                 self.note(rule, broken);
             }
@@ -172,9 +182,27 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(())
     }
 
+    /// The rows that break a rule, now.
+    fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
+        let broken = self.tx.broken(rule)?;
+        if !broken.is_empty() {
+            self.look_for_entries()?;
+        }
+        Ok(broken)
+    }
+
+    /// Makes an index by object, once: what is mended may have its entries anywhere.
+    fn look_for_entries(&mut self) -> Result<()> {
+        if !self.by_object {
+            self.tx.mend(mend::BY_OBJECT, &[])?;
+            self.by_object = true;
+        }
+        Ok(())
+    }
+
     /// Gives the entries of each object the keys that follow its own.
     fn number_anew(&mut self) -> Result<()> {
-        for broken in self.tx.broken(&mend::MISNUMBERED)? {
+        for broken in self.broken(&mend::MISNUMBERED)? {
             let entries = broken.key.as_deref().and_then(|count| count.parse().ok());
             let key = self.key_for(StoredObjectId(broken.id), entries.unwrap_or_default())?;
             let binds = [Bind::Int(broken.id), Bind::Int(key.0)];

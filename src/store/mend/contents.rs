@@ -11,6 +11,20 @@ pub(crate) const EMPTY_ENTRIES: &[Rule] = &[Rule {
     mend: &["DELETE FROM ledger WHERE id = ?1"],
 }];
 
+/// An entry that the keys do not find with the others of its object.
+pub(crate) const STRAY: Rule = Rule {
+    invariant: "I6",
+    table: "ledger",
+    find: "SELECT l.id, NULL AS key, 'the key of its object and its position' AS expected, 'another' AS found
+           FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
+           WHERE l.id <> l.stored_object_id + l.seq OR (l.seq <> 0 AND p.id IS NULL) LIMIT 1",
+    mend: BY_OBJECT,
+};
+
+/// Finds the entries of an object that may have any keys, while a repair is under way.
+pub(crate) const BY_OBJECT: Mend = &["CREATE INDEX repair_by_object ON ledger (stored_object_id, seq)"];
+pub(crate) const NOT_BY_OBJECT: Mend = &["DROP INDEX repair_by_object"];
+
 /// Objects around their pieces. An object that is made again has its key for an id until
 /// its content has been read.
 pub(crate) const OBJECTS: &[Rule] = &[

@@ -42,46 +42,85 @@ pub struct Piece {
     pub data: Vec<u8>,
 }
 
-/// The entries of an object in the order of its bytes.
-pub fn of_object(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<Ledger>> {
-    Ok(ledger::table
-        .filter(ledger::stored_object_id.eq(object))
-        .order(ledger::seq)
-        .select(Ledger::as_select())
-        .load(conn)?)
+/// A statement about the entries of an object, whose key it takes three times: they have
+/// the keys from its own on, up to that of the next object.
+macro_rules! own_entries {
+    ($name:ident, $columns:literal, $types:ty, $order:literal) => {
+        struct $name;
+
+        impl Sql for $name {
+            const TEXT: &'static str = concat!(
+                "SELECT ",
+                $columns,
+                " FROM ledger l WHERE l.id >= ? \
+                 AND l.id < coalesce((SELECT min(o.id) FROM stored_objects o WHERE o.id > ?), 9223372036854775807) \
+                 AND l.stored_object_id = ? ",
+                $order
+            );
+        }
+
+        impl Rows for $name {
+            type Types = $types;
+        }
+
+        impl $name {
+            fn of(object: StoredObjectId) -> Statement<'static, Self, 3> {
+                Statement::new([object.0.into(); 3])
+            }
+        }
+    };
 }
 
-/// How many entries an object has. O(pieces) in its index, without their bytes.
-pub fn count(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
+own_entries!(
+    ReadEntries,
+    "l.id, l.stored_object_id, l.seq, l.arena_id, l.pool_id, l.block_id, l.allocated_mem, l.rest",
+    (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt),
+    "ORDER BY l.id"
+);
+own_entries!(ReadPieces, "l.data", Binary, "ORDER BY l.id");
+own_entries!(ReadLastSeq, "l.seq", BigInt, "ORDER BY l.id DESC LIMIT 1");
+
+/// The entries of an object in the order of its bytes. O(log n + pieces).
+pub fn of_object(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<Ledger>> {
     let Conn::Sqlite(conn) = conn;
-    Ok(ledger::table
-        .filter(ledger::stored_object_id.eq(object))
-        .count()
-        .get_result(conn)?)
+    Ok(ReadEntries::of(object).load(conn)?)
 }
 
 /// The bytes of an object, piece by piece, handed to `take`.
 pub fn each_piece(conn: &mut Conn, object: StoredObjectId, mut take: impl FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
-    let pieces = ledger::table
-        .filter(ledger::stored_object_id.eq(object))
-        .order(ledger::seq)
-        .select(ledger::data);
-    for data in pieces.load_iter::<Vec<u8>, _>(conn)? {
+    let Conn::Sqlite(conn) = conn;
+    for data in ReadPieces::of(object).load_iter::<Vec<u8>, _>(conn)? {
         take(data?)?;
     }
     Ok(())
 }
 
-/// The same in the order in which the pieces were stored, which is theirs unless `seq` is wrong.
-pub fn each_piece_by_id(
+/// The order in which [`each_stray_piece`] hands them out.
+#[derive(Debug, Clone, Copy)]
+pub enum PieceOrder {
+    /// By their positions.
+    Seq,
+    /// In the order in which they were stored, which is the same unless `seq` is wrong.
+    Id,
+}
+
+/// Like [`each_piece`], with the entries of an object wherever they are: their keys may be
+/// wrong. For repair, which makes an index for it; without one it is O(n).
+pub fn each_stray_piece(
     conn: &mut Conn,
     object: StoredObjectId,
+    order: PieceOrder,
     mut take: impl FnMut(Vec<u8>) -> Result<()>,
 ) -> Result<()> {
     let pieces = ledger::table
         .filter(ledger::stored_object_id.eq(object))
-        .order(ledger::id)
-        .select(ledger::data);
+        .select(ledger::data)
+        .into_boxed();
+    let pieces = match order {
+        PieceOrder::Seq => pieces.order(ledger::seq),
+        PieceOrder::Id => pieces.order(ledger::id),
+    };
+    let Conn::Sqlite(conn) = conn;
     for data in pieces.load_iter::<Vec<u8>, _>(conn)? {
         take(data?)?;
     }
@@ -173,8 +212,8 @@ impl Rows for ReadContent {
 /// The bytes of one piece.
 pub fn piece(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option<Vec<u8>>> {
     Ok(ledger::table
+        .find(LedgerId::of(object, seq))
         .filter(ledger::stored_object_id.eq(object))
-        .filter(ledger::seq.eq(seq))
         .select(ledger::data)
         .get_result(conn)
         .optional()?)
@@ -183,18 +222,22 @@ pub fn piece(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option
 /// Bytes of one piece, and those of the object that follow it.
 pub fn extent(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option<(i64, i64)>> {
     Ok(ledger::table
+        .find(LedgerId::of(object, seq))
         .filter(ledger::stored_object_id.eq(object))
-        .filter(ledger::seq.eq(seq))
         .select((ledger::allocated_mem, ledger::rest))
         .get_result(conn)
         .optional()?)
 }
 
-/// Position of the last piece of an object, or -1 if it has none.
+/// Position of the last piece of an object, or -1 if it has none. O(log n).
 pub fn last_seq(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
-    let of_object = ledger::table.filter(ledger::stored_object_id.eq(object));
-    let last: Option<i64> = of_object.select(diesel::dsl::max(ledger::seq)).get_result(conn)?;
-    Ok(last.unwrap_or(-1))
+    let Conn::Sqlite(conn) = conn;
+    Ok(ReadLastSeq::of(object).get_result(conn).optional()?.unwrap_or(-1))
+}
+
+/// How many entries an object has: its pieces are numbered from 0. O(log n).
+pub fn count(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
+    Ok(last_seq(conn, object)?.saturating_add(1))
 }
 
 /// What is in a block, in the order in which it came.

@@ -93,7 +93,7 @@ fn placed_in_pieces(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result
     let Conn::Sqlite(conn) = conn;
     let named = names::table.filter(names::stored_object_id.eq(object.id));
     let named = diesel::select(exists(named)).get_result(conn)?;
-    let entries = Statement::<ReadPlacedEntries, 1>::new([object.id.0.into()]).load(conn)?;
+    let entries = Statement::<ReadPlacedEntries, 3>::new([object.id.0.into(); 3]).load(conn)?;
     let StoredObject { id, kind, size, .. } = object;
     Ok(Some(PlacedObject {
         id,
@@ -121,7 +121,9 @@ struct ReadPlacedEntries;
 
 impl Sql for ReadPlacedEntries {
     const TEXT: &'static str = "SELECT l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
-        FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.stored_object_id = ? ORDER BY l.seq";
+        FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.id >= ? \
+        AND l.id < coalesce((SELECT min(o.id) FROM stored_objects o WHERE o.id > ?), 9223372036854775807) \
+        AND l.stored_object_id = ? ORDER BY l.id";
 }
 
 impl Rows for ReadPlacedEntries {

@@ -34,9 +34,11 @@ pub fn placements(conn: &mut Conn, space: MemRamId) -> Result<impl Iterator<Item
 struct Placements;
 
 impl Sql for Placements {
-    // Two indexes give this order: nothing is sorted.
+    // An index and the keys give this order: nothing is sorted.
     const TEXT: &'static str = "SELECT o.object_id, o.size, l.block_id, l.allocated_mem FROM stored_objects o \
-        LEFT JOIN ledger l ON l.stored_object_id = o.id WHERE o.memram_id = ? ORDER BY o.object_id, l.seq";
+        LEFT JOIN ledger l ON l.id >= o.id \
+        AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > o.id), 9223372036854775807) \
+        AND l.stored_object_id = o.id WHERE o.memram_id = ? ORDER BY o.object_id, l.id";
 }
 
 impl Rows for Placements {
