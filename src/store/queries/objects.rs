@@ -1,14 +1,13 @@
 //! Stored objects.
 
-use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::{MemRamId, PlacedEntry, StoredObject, StoredObjectId};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
-use crate::store::schema::{names, objects, stored_objects};
+use crate::store::schema::{objects, stored_objects};
 
 /// A row of the view `objects`: what people want to know of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
@@ -68,33 +67,36 @@ pub struct PlacedObject {
 }
 
 /// The object with this id and its pieces, each with its block as it is in the table.
-/// Freeing an object costs little more than finding it: for most, which are one piece,
-/// this is one statement that needs no index to find the piece. O(log n + pieces).
+/// Freeing an object costs little more than finding it: this is one statement, which needs
+/// no index to find the pieces. Those that are not where they should be are left out.
+/// O(log n + pieces).
 pub fn placed(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
-    let Conn::Sqlite(sqlite) = conn;
+    type Row = (
+        StoredObjectId,
+        String,
+        i64,
+        bool,
+        Option<StoredObjectId>,
+        Option<PlacedEntry>,
+    );
+    let Conn::Sqlite(conn) = conn;
     let statement = Statement::<ReadPlaced, 2>::new([object_id.into(), space.0.into()]);
-    let found: Option<(_, _, _, PlacedEntry)> = statement.get_result(sqlite).optional()?;
-    let Some((id, kind, named, all)) = found else {
-        return placed_in_pieces(conn, space, object_id);
-    };
-    Ok(Some(PlacedObject {
-        id,
-        kind,
-        size: all.allocated_mem,
-        named,
-        entries: vec![all],
-    }))
-}
-
-fn placed_in_pieces(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
-    let Some(object) = find(conn, space, object_id)? else {
+    let mut rows = statement.load_iter::<Row, _>(conn)?;
+    let Some((id, kind, size, named, mut owner, mut entry)) = rows.next().transpose()? else {
         return Ok(None);
     };
-    let Conn::Sqlite(conn) = conn;
-    let named = names::table.filter(names::stored_object_id.eq(object.id));
-    let named = diesel::select(exists(named)).get_result(conn)?;
-    let entries = Statement::<ReadPlacedEntries, 3>::new([object.id.0.into(); 3]).load(conn)?;
-    let StoredObject { id, kind, size, .. } = object;
+    let (mut entries, mut found) = (Vec::new(), 0);
+    while let Some(own) = entry.filter(|_| owner == Some(id) && found < size) {
+        found += own.allocated_mem;
+        entries.push(own);
+        if found >= size {
+            break;
+        }
+        (owner, entry) = match rows.next().transpose()? {
+            Some((.., owner, entry)) => (owner, entry),
+            None => (None, None),
+        };
+    }
     Ok(Some(PlacedObject {
         id,
         kind,
@@ -107,27 +109,17 @@ fn placed_in_pieces(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result
 struct ReadPlaced;
 
 impl Sql for ReadPlaced {
-    const TEXT: &'static str = "SELECT o.id, o.kind, EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
-        l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
-        FROM stored_objects o JOIN ledger l ON l.id = o.id JOIN blocks b ON b.id = l.block_id \
-        WHERE o.object_id = ? AND o.memram_id = ? AND l.stored_object_id = o.id AND l.allocated_mem = o.size";
+    // The first entry has the key of the object, and the others follow: reading stops with
+    // the last. Whether there are names is asked once.
+    const TEXT: &'static str = "SELECT o.id, o.kind, o.size, \
+        (l.stored_object_id IS NOT o.id OR l.seq = 0) AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
+        l.stored_object_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
+        FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id LEFT JOIN blocks b ON b.id = l.block_id \
+        WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id";
 }
 
 impl Rows for ReadPlaced {
-    type Types = (BigInt, Text, Bool, EntryTypes);
-}
-
-struct ReadPlacedEntries;
-
-impl Sql for ReadPlacedEntries {
-    const TEXT: &'static str = "SELECT l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
-        FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.id >= ? \
-        AND l.id < coalesce((SELECT min(o.id) FROM stored_objects o WHERE o.id > ?), 9223372036854775807) \
-        AND l.stored_object_id = ? ORDER BY l.id";
-}
-
-impl Rows for ReadPlacedEntries {
-    type Types = EntryTypes;
+    type Types = (BigInt, Text, BigInt, Bool, Nullable<BigInt>, Nullable<EntryTypes>);
 }
 
 /// Of the columns of a [`PlacedEntry`].
