@@ -27,8 +27,10 @@ impl Unit {
     pub const MOST_BYTES: usize = 1 << 20;
     /// So many objects that go, or come, are gathered at most.
     pub const MOST_OBJECTS: usize = 4096;
-    /// A piece of this size is worth a statement of its own rather than a copy.
-    pub const LARGE: usize = 4096;
+    /// A piece of this size is worth a statement of its own rather than a copy. With 4 KiB a
+    /// batch of pieces of that size took a tenth longer, and threads that share a commit
+    /// needed savepoints.
+    pub const LARGE: usize = 64 * 1024;
 
     /// Whether an object or any of its entries is gathered.
     pub fn holds(&self, object: StoredObjectId) -> bool {
