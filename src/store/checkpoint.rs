@@ -3,9 +3,9 @@
 //! A checkpoint syncs the log, writes each page in it to its place in the file, and syncs
 //! the file. SQLite has the commit do it that finds the log long. Of what a writer that
 //! goes on for long does, that is a fifth to a half; now it goes on meanwhile. As only a
-//! log that is copied to its end is begun anew, the writer itself then copies what it has
-//! appended since the thread began, which is less, once the log is long. ([SQLite's manual] names the thread as
-//! the way to keep commits short.)
+//! log that is copied to its end is begun anew, the writer itself copies what it has
+//! appended since the thread began, once the log is long. ([SQLite's manual] names the thread
+//! as the way to keep commits short.)
 //!
 //! [SQLite's manual]: https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
 
