@@ -184,10 +184,20 @@ pub(crate) fn file_sizes(conn: &mut Conn) -> Result<(i64, i64, i64)> {
     Ok((pages * page_size, free * page_size, page_size))
 }
 
-/// Gives the file's free pages back to the file system.
+/// Gives the file's free pages back to the file system, a few in each transaction: SQLite
+/// takes a page that goes for changed, and writes those that its cache has no room for to
+/// the log, although the commit drops them.
 pub(crate) fn vacuum_and_truncate(conn: &mut Conn) -> Result<()> {
-    // Each step of the pragma moves one page, and ends with a row.
-    conn.batch_execute("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")?;
+    let mut free = pragma(conn, "freelist_count")?;
+    while free > 0 {
+        conn.batch_execute("PRAGMA incremental_vacuum(4096)")?;
+        let left = pragma(conn, "freelist_count")?;
+        if left >= free {
+            break;
+        }
+        free = left;
+    }
+    conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?;
     Ok(())
 }
 

@@ -14,8 +14,12 @@ const PAGE: u64 = 4 * KIB;
 const DISK: u64 = 32 * MIB;
 
 fn on_a_small_disk(test: &str) {
+    on_a_disk(DISK, test);
+}
+
+fn on_a_disk(bytes: u64, test: &str) {
     let dir = tempdir().unwrap();
-    let mount = format!("mount -t tmpfs -o size={DISK} none '{}'", dir.path().display());
+    let mount = format!("mount -t tmpfs -o size={bytes} none '{}'", dir.path().display());
     if !possible(
         "a small file system",
         &format!("unshare --mount --propagation private bash -c \"{mount}\""),
@@ -36,7 +40,7 @@ fn fill(disk: &Path, left: u64) {
         .append(true)
         .open(disk.join("ballast"))
         .unwrap();
-    let full = std::io::copy(&mut std::io::repeat(1).take(2 * DISK), &mut &ballast);
+    let full = std::io::copy(&mut std::io::repeat(1).take(8 * DISK), &mut &ballast);
     assert!(full.is_err(), "the disk has no end");
     let len = ballast.metadata().unwrap().len();
     ballast.set_len((len - left.min(len)) / PAGE * PAGE).unwrap();
@@ -222,6 +226,31 @@ fn making() {
         assert!(files.is_empty(), "{files:?} left with {left} bytes");
     }
     panic!("a heap of more than 400 KiB");
+}
+
+/// A log of all pages that go would need as much room as they give back.
+#[test]
+fn collecting_gives_back_more_than_the_disk_has_left() {
+    on_a_disk(4 * DISK, "full::giving_back");
+}
+
+#[test]
+#[ignore = "what runs on a disk of its own"]
+fn giving_back() {
+    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    let disk = Path::new(&disk);
+    let path = disk.join("heap.db");
+    let id = quick()
+        .open(&path)
+        .unwrap()
+        .allocate_bytes(&content(1, 60 * MIB))
+        .unwrap();
+    let memory = quick().open(&path).unwrap();
+    memory.free(&id).unwrap();
+    fill(disk, 4 * MIB);
+    memory.collect_garbage().unwrap();
+    assert!(path.metadata().unwrap().len() < MIB);
+    assert_balanced(&memory);
 }
 
 #[test]
