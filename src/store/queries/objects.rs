@@ -1,5 +1,7 @@
 //! Stored objects.
 
+use std::iter;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
@@ -82,20 +84,21 @@ pub fn placed(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Optio
     let Conn::Sqlite(conn) = conn;
     let statement = Statement::<ReadPlaced, 2>::new([object_id.into(), space.0.into()]);
     let mut rows = statement.load_iter::<Row, _>(conn)?;
-    let Some((id, kind, size, named, mut owner, mut entry)) = rows.next().transpose()? else {
+    let Some((id, kind, size, named, owner, entry)) = rows.next().transpose()? else {
         return Ok(None);
     };
+    let others = rows.map(|row| row.map(|(.., owner, entry)| (owner, entry)));
     let (mut entries, mut found) = (Vec::new(), 0);
-    while let Some(own) = entry.filter(|_| owner == Some(id) && found < size) {
-        found += own.allocated_mem;
-        entries.push(own);
+    for piece in iter::once(Ok((owner, entry))).chain(others) {
+        let (owner, entry) = piece?;
+        let Some(entry) = entry.filter(|_| owner == Some(id)) else {
+            break;
+        };
+        found += entry.allocated_mem;
+        entries.push(entry);
         if found >= size {
             break;
         }
-        (owner, entry) = match rows.next().transpose()? {
-            Some((.., owner, entry)) => (owner, entry),
-            None => (None, None),
-        };
     }
     Ok(Some(PlacedObject {
         id,
