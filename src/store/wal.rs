@@ -233,27 +233,29 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int 
 }
 
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
-    make_room(file);
     after_held!(xSync(file, flags))
 }
 
-/// Writes zeros behind a small commit that made the log longer, before it is synced: the
-/// next ones only overwrite them. A sync takes twice as long when the file has grown,
-/// because the file system must note where the new bytes are. What fails here is not
-/// needed. (PostgreSQL fills its log so, too: `wal_init_zero`.)
-fn make_room(file: *mut ffi::sqlite3_file) {
-    let Some(end) = with_held(|held| held.end_of_small_commit(file)).flatten() else {
-        return;
-    };
+/// Writes zeros where a small commit will make the log longer, and behind it: this and
+/// the next ones only overwrite them. A sync takes twice as long when the file has grown,
+/// because the file system must note where the new bytes are; and the system keeps what is
+/// written in large parts in large parts, with which it is quicker from then on. What fails
+/// here is not needed. (PostgreSQL fills its log so, too: `wal_init_zero`.)
+fn make_room(file: *mut ffi::sqlite3_file, end: i64) {
     let mut size = 0;
     let known = real!(xFileSize(file, &raw mut size)) == ffi::SQLITE_OK;
-    if !known || size.unsigned_abs() > end {
+    if !known || size >= end {
         return;
     }
     // By as much as there is: of a log that stays short, little is filled.
-    let until = size.saturating_add(size.min(ROOM));
-    while size < until && real_write(file, &ZEROS, size) == ffi::SQLITE_OK {
-        size += MOST as i64;
+    let until = end.saturating_add(size.min(ROOM));
+    while size < until {
+        let within = size.unsigned_abs() % MOST as u64;
+        let zeros = ZEROS.get(within as usize..).unwrap_or_default();
+        if real_write(file, zeros, size) != ffi::SQLITE_OK {
+            return;
+        }
+        size += zeros.len() as i64;
     }
 }
 

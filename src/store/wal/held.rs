@@ -5,7 +5,7 @@ use std::ptr;
 
 use libsqlite3_sys as ffi;
 
-use super::{MOST, real_write};
+use super::{MOST, make_room, real_write};
 
 /// Bytes that describe a page, before it in the log.
 const HEADER: usize = 24;
@@ -36,8 +36,7 @@ impl Held {
     }
 
     pub fn append(&mut self, file: *mut ffi::sqlite3_file, bytes: &[u8], at: i64) -> c_int {
-        let follows = self.file == file && at == self.start + self.bytes.len() as i64;
-        if !follows || self.bytes.len() + bytes.len() > MOST {
+        if self.file != file || self.end() != at {
             let code = self.write();
             if code != ffi::SQLITE_OK {
                 return code;
@@ -45,7 +44,10 @@ impl Held {
             self.file = file;
             self.start = at;
         }
-        self.bytes.extend_from_slice(bytes);
+        let code = self.hold(bytes);
+        if code != ffi::SQLITE_OK {
+            return code;
+        }
         if self.committed.is_some() {
             return self.write();
         }
@@ -53,6 +55,30 @@ impl Held {
             self.committed = u64::try_from(at).ok();
         }
         ffi::SQLITE_OK
+    }
+
+    /// Takes bytes in. What is complete up to a multiple of [`MOST`] is written: the system
+    /// keeps a file in larger parts, and is quicker, if it is written in whole ones.
+    fn hold(&mut self, mut bytes: &[u8]) -> c_int {
+        while let Some((first, rest)) = bytes.split_at_checked(self.room()) {
+            self.bytes.extend_from_slice(first);
+            let code = self.write();
+            if code != ffi::SQLITE_OK {
+                return code;
+            }
+            bytes = rest;
+        }
+        self.bytes.extend_from_slice(bytes);
+        ffi::SQLITE_OK
+    }
+
+    /// So many bytes more reach a multiple of [`MOST`] in the file.
+    fn room(&self) -> usize {
+        MOST - (self.end().unsigned_abs() % MOST as u64) as usize
+    }
+
+    fn end(&self) -> i64 {
+        self.start + self.bytes.len() as i64
     }
 
     /// The last page of the commit is written: what else comes is not held back.
@@ -65,19 +91,19 @@ impl Held {
         if self.bytes.is_empty() {
             return ffi::SQLITE_OK;
         }
+        if self.ends_small_commit() {
+            make_room(self.file, self.end());
+        }
         let code = real_write(self.file, &self.bytes, self.start);
+        self.start = self.end();
         self.bytes.clear();
         code
     }
 
-    /// The most bytes that `file` has if a commit that is written, and was small, ends it.
-    pub fn end_of_small_commit(&self, file: *mut ffi::sqlite3_file) -> Option<u64> {
-        let committed = self.committed?;
+    fn ends_small_commit(&self) -> bool {
         // A log that was begun anew has nothing before it.
-        let written = committed.checked_sub(self.before).unwrap_or(committed);
-        // The last page follows its description.
-        let end = committed.saturating_add((HEADER + MOST) as u64);
-        (self.file == file && written < SMALL).then_some(end)
+        let written = |committed: u64| committed.checked_sub(self.before).unwrap_or(committed);
+        self.committed.is_some_and(|committed| written(committed) < SMALL)
     }
 }
 

@@ -142,7 +142,15 @@ fn the_pages_of_a_commit_are_gathered() {
     log.at_once(|| commit(&conn)).unwrap();
     let gathered = log.buffer.capacity();
     assert!(gathered >= 40_000, "{gathered} bytes were gathered");
-    assert_eq!(log.length, length_of_log(&path) - 24 - 4096);
+    ends_with(&path, &log);
+}
+
+/// The log has a last page where it should, and nothing but zeros behind it.
+fn ends_with(path: &Path, log: &Log) {
+    let bytes = std::fs::read(beside(path, "-wal")).unwrap();
+    let (header, rest) = bytes[log.length as usize..].split_at(24);
+    assert!(ends_commit(header));
+    assert!(rest[4096..].iter().all(|byte| *byte == 0));
 }
 
 /// Bytes that were added to the log by each of some commits of a page or two.
@@ -163,18 +171,17 @@ fn growth(synchronous: &str) -> Vec<u64> {
         added.push(after - before);
         before = after;
     }
-    let left = std::fs::read(beside(&path, "-wal")).unwrap();
-    let used = log.length as usize + 24 + 4096;
-    assert!(left[used..].iter().all(|byte| *byte == 0));
+    ends_with(&path, &log);
     added
 }
 
 #[test]
-fn a_log_grows_in_steps_where_each_commit_is_synced() {
-    let added = growth("FULL");
-    let grown = added.iter().filter(|bytes| **bytes > 0).count();
-    assert!((1..10).contains(&grown), "{added:?}");
-    assert!(growth("NORMAL").iter().all(|bytes| (1..20_000).contains(bytes)));
+fn a_log_grows_in_steps() {
+    for synchronous in ["FULL", "NORMAL"] {
+        let added = growth(synchronous);
+        let grown = added.iter().filter(|bytes| **bytes > 0).count();
+        assert!((1..10).contains(&grown), "{added:?}");
+    }
 }
 
 #[test]
