@@ -7,7 +7,7 @@ use std::time::Duration;
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
-use super::wal;
+use super::vfs;
 use crate::error::{Error, Result};
 
 /// A connection to any of the databases that heapledger runs on.
@@ -91,7 +91,7 @@ impl Settings {
 
     fn connect_as(&self, access: Access, mode: &str) -> Result<Conn> {
         let mut url = format!("{}?{mode}", file_url(&self.path)?);
-        if let Some(name) = wal::file_system().filter(|_| access == Access::Write) {
+        if let Some(name) = vfs::file_system().filter(|_| access == Access::Write) {
             url.push_str("&vfs=");
             url.push_str(name);
         }

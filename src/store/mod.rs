@@ -24,7 +24,7 @@ pub(crate) mod schema;
 mod tx;
 mod unit;
 mod verify;
-mod wal;
+mod vfs;
 mod writer;
 
 pub use conn::Durability;

@@ -13,7 +13,7 @@ use super::known::Known;
 use super::numbers::Table;
 use super::record;
 use super::unit::Unit;
-use super::wal::Log;
+use super::vfs::Log;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;

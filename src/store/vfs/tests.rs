@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::held::{Held, ends_commit};
+use super::log::with_held;
 use super::{Log, file_system};
 use crate::store::conn::{beside, file_url};
 
@@ -203,13 +204,30 @@ fn a_large_commit_is_given_no_room() {
 }
 
 #[test]
+fn a_database_grows_to_its_size_and_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.db");
+    let conn = make(&path, 4096);
+    for key in 0..20 {
+        put(&conn, key, &vec![7; 60_000]);
+        conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+        let pages: u32 = conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), u64::from(pages) * 4096);
+    }
+    assert_eq!(
+        found_in_copy(&path),
+        (0..20).map(|key| (key, vec![7; 60_000])).collect()
+    );
+}
+
+#[test]
 fn nothing_is_held_back_after_a_panic() {
     let mut log = Log::default();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         log.at_once::<()>(|| panic!("in a commit"))
     }));
     assert!(panicked.is_err());
-    assert_eq!(super::with_held(|held: &mut Held| held.bytes.len()), None);
+    assert_eq!(with_held(|held: &mut Held| held.bytes.len()), None);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::ptr;
 
 use libsqlite3_sys as ffi;
 
-use super::{MOST, make_room, real_write};
+use super::grow::make_room;
+use super::{LOG, MOST, real};
 
 /// Bytes that describe a page, before it in the log.
 const HEADER: usize = 24;
@@ -94,7 +95,8 @@ impl Held {
         if self.ends_small_commit() {
             make_room(self.file, self.end());
         }
-        let code = real_write(self.file, &self.bytes, self.start);
+        let count = self.bytes.len() as c_int;
+        let code = real!(LOG, xWrite(self.file, self.bytes.as_ptr().cast(), count, self.start));
         self.start = self.end();
         self.bytes.clear();
         code

@@ -1,0 +1,139 @@
+//! How the writer's files are written.
+//!
+//! SQLite asks the system for little at a time. So the writer opens its file through a
+//! [virtual file system] that is SQLite's own but for two things: a commit is written to the
+//! log as one (see [`log`]), and files grow in large parts (see [`grow`]).
+//!
+//! [virtual file system]: https://sqlite.org/vfs.html
+#![allow(unsafe_code, reason = "SQLite calls its files through C")]
+
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libsqlite3_sys as ffi;
+
+pub(super) use self::log::Log;
+
+mod grow;
+mod held;
+mod log;
+
+/// So many bytes are written at most at once: the largest page, and so the most that SQLite
+/// itself writes at once. Its own file systems need not be able to write more.
+const MOST: usize = 64 * 1024;
+const NAME: &CStr = c"heapledger";
+
+/// SQLite's own file system, once ours is registered.
+static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(ptr::null_mut());
+
+/// How logs are read and written, once one was opened.
+static LOG: OnceLock<Methods> = OnceLock::new();
+/// How databases are.
+static DATABASE: OnceLock<Methods> = OnceLock::new();
+
+struct Methods {
+    /// Where SQLite keeps its own, as a number: it is only compared.
+    address: usize,
+    real: ffi::sqlite3_io_methods,
+    own: ffi::sqlite3_io_methods,
+}
+
+/// The name of the file system, if SQLite has taken it in.
+pub(super) fn file_system() -> Option<&'static str> {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    let registered = *REGISTERED.get_or_init(register);
+    registered.then(|| NAME.to_str().ok()).flatten()
+}
+
+fn register() -> bool {
+    // SAFETY: without a name it is the default file system, or null. It is never freed.
+    let real = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
+    // SAFETY: SQLite only changes the link to the next of its file systems in it, which
+    // is not taken over.
+    let Some(copied) = (unsafe { real.as_ref() }).copied() else {
+        return false;
+    };
+    REAL.store(real, Ordering::Release);
+    let own = Box::new(ffi::sqlite3_vfs {
+        pNext: ptr::null_mut(),
+        zName: NAME.as_ptr(),
+        xOpen: Some(open),
+        ..copied
+    });
+    // SAFETY: it is leaked, as SQLite goes on using it. All its functions but `open` are
+    // those of the file system it was copied from, with the data these want.
+    unsafe { ffi::sqlite3_vfs_register(Box::leak(own), 0) == ffi::SQLITE_OK }
+}
+
+/// Opens a file as SQLite's own file system does, and takes the place of some of its
+/// functions if it is a log or a database.
+unsafe extern "C" fn open(
+    _: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    file: *mut ffi::sqlite3_file,
+    flags: c_int,
+    out_flags: *mut c_int,
+) -> c_int {
+    let real = REAL.load(Ordering::Acquire);
+    // SAFETY: `register` stored it before it made this function known, and it is never freed.
+    let Some(real_open) = (unsafe { (*real).xOpen }) else {
+        return ffi::SQLITE_CANTOPEN;
+    };
+    // SAFETY: these are the arguments SQLite gave, and `file` has the room that the real
+    // file system asks for, whose szOsFile was copied.
+    let code = unsafe { real_open(real, name, file, flags, out_flags) };
+    if code == ffi::SQLITE_OK {
+        if flags & ffi::SQLITE_OPEN_WAL != 0 {
+            // SAFETY: the file is open, so that its methods are set.
+            unsafe { replace_methods(file, &LOG, log::methods) };
+        } else if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
+            // SAFETY: as above.
+            unsafe { replace_methods(file, &DATABASE, grow::methods) };
+        }
+    }
+    code
+}
+
+/// # Safety
+/// `file` was opened by SQLite's own file system, and all whose methods are `kind` have
+/// those that `own` makes.
+unsafe fn replace_methods(
+    file: *mut ffi::sqlite3_file,
+    kind: &'static OnceLock<Methods>,
+    own: fn(ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods,
+) {
+    // SAFETY: an open file points to its methods, or to none.
+    let Some(real) = (unsafe { (*file).pMethods.as_ref() }) else {
+        return;
+    };
+    let methods = kind.get_or_init(|| Methods {
+        address: ptr::from_ref(real).addr(),
+        real: *real,
+        own: own(*real),
+    });
+    // A file with other functions than the first of its kind goes without.
+    if methods.address == ptr::from_ref(real).addr() {
+        // SAFETY: the functions are those of this file but for some, which call them. They
+        // live as long as the program.
+        unsafe { (*file).pMethods = &raw const methods.own };
+    }
+}
+
+/// Calls SQLite's own function for a file of a kind.
+macro_rules! real {
+    ($kind:expr, $method:ident($($argument:expr),*)) => {
+        match $kind.get().and_then(|methods| methods.real.$method) {
+            // SAFETY: only a file whose functions were replaced gets here: it is open and
+            // was opened by the file system to which this function belongs. The other
+            // arguments are those SQLite gave, or are those of a slice.
+            Some(method) => unsafe { method($($argument),*) },
+            None => ffi::SQLITE_IOERR,
+        }
+    };
+}
+use real;
+
+#[cfg(test)]
+mod tests;

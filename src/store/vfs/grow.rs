@@ -1,0 +1,61 @@
+//! Makes files longer in large parts, with zeros that are then overwritten.
+//!
+//! The system keeps in large parts what was written in large parts, and overwrites and reads
+//! it faster than page by page: page by page, SQLite would append to a file that grows, and
+//! ever after the file would be slower.
+
+use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
+
+use libsqlite3_sys as ffi;
+
+use super::{DATABASE, LOG, MOST, Methods, real};
+
+/// So many bytes of zeros are written at most behind the log, for commits to come.
+const ROOM: i64 = 1024 * 1024;
+static ZEROS: [u8; MOST] = [0; MOST];
+
+/// Writes zeros where a small commit will make the log longer, and behind it: this and
+/// the next ones only overwrite them. A sync takes twice as long when the file has grown,
+/// because the file system must note where the new bytes are. (PostgreSQL fills its log so,
+/// too: `wal_init_zero`.)
+pub(super) fn make_room(file: *mut ffi::sqlite3_file, end: i64) {
+    let mut size = 0;
+    if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < end {
+        // By as much as there is: of a log that stays short, little is filled.
+        fill(&LOG, file, size, end.saturating_add(size.min(ROOM)));
+    }
+}
+
+/// What is different for a database.
+pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods {
+    ffi::sqlite3_io_methods {
+        xFileControl: Some(file_control),
+        ..real
+    }
+}
+
+/// Before it copies the log, SQLite says how large the database will be.
+unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int, argument: *mut c_void) -> c_int {
+    if operation == ffi::SQLITE_FCNTL_SIZE_HINT {
+        // SAFETY: the argument of this operation is the size, if any.
+        let until = unsafe { argument.cast::<i64>().as_ref() }.copied();
+        let mut size = 0;
+        if real!(DATABASE, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK {
+            fill(&DATABASE, file, size, until.unwrap_or(size));
+        }
+    }
+    real!(DATABASE, xFileControl(file, operation, argument))
+}
+
+/// Writes zeros from the end of a file on. What fails here is not needed.
+fn fill(methods: &OnceLock<Methods>, file: *mut ffi::sqlite3_file, mut size: i64, until: i64) {
+    while size < until {
+        let part = MOST as i64 - size % MOST as i64;
+        let count = part.min(until - size) as c_int;
+        if real!(methods, xWrite(file, ZEROS.as_ptr().cast(), count, size)) != ffi::SQLITE_OK {
+            return;
+        }
+        size += i64::from(count);
+    }
+}
