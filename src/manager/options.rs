@@ -130,16 +130,19 @@ impl Options {
         settings.file = FileId::of(&settings.path);
         let mut conn = settings.connect(access)?;
         let (space, geometry) = self.find_or_make(&mut conn, &settings, max_mem)?;
-        let writer = match access {
-            Access::Read => None,
-            Access::Write => Some(Group::open(settings.clone(), space.id, geometry.clone())?),
+        let (reader, writer) = match access {
+            Access::Read => (Some(conn), None),
+            Access::Write => {
+                let writer = Group::open(settings.clone(), conn, space.id, geometry.clone());
+                (None, Some(writer))
+            }
         };
         Ok(MemManager {
             inner: Arc::new(Inner {
                 space: space.id,
                 name: space.name,
                 geometry,
-                readers: Readers::new(settings.clone()),
+                readers: Readers::new(settings.clone(), reader),
                 settings,
                 writer,
                 actor: self.actor.map(Into::into),

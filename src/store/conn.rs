@@ -224,10 +224,11 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub fn new(settings: Settings) -> Self {
+    /// With a connection that is open already, if any.
+    pub fn new(settings: Settings, open: Option<Conn>) -> Self {
         Self {
             settings,
-            idle: Mutex::default(),
+            idle: Mutex::new(open.into_iter().collect()),
         }
     }
 

@@ -224,7 +224,7 @@ pub(super) struct SchemaRow {
     #[diesel(sql_type = Text)]
     pub table: String,
     #[diesel(sql_type = Text)]
-    sql: String,
+    pub sql: String,
 }
 
 /// The schema, without the indexes that SQLite makes itself.

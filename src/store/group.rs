@@ -54,20 +54,21 @@ const MOMENT: Duration = Duration::from_micros(30);
 const ASKING: Duration = Duration::from_micros(60);
 
 impl Group {
-    /// Opens the writer of a space.
-    pub fn open(settings: Settings, space: MemRamId, geometry: Geometry) -> Result<Self> {
-        Self::with_triggers(settings, space, geometry, triggers::ALL)
+    /// The writer of a space, on a connection that may write.
+    pub fn open(settings: Settings, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
+        Self::with_triggers(settings, conn, space, geometry, triggers::ALL)
     }
 
     /// Like [`Self::open`], with these triggers alone.
     pub fn with_triggers(
         settings: Settings,
+        conn: Conn,
         space: MemRamId,
         geometry: Geometry,
         triggers: &'static [Trigger],
-    ) -> Result<Self> {
-        let writer = Writer::open(settings, space, geometry, triggers)?;
-        Ok(Self {
+    ) -> Self {
+        let writer = Writer::new(settings, conn, space, geometry, triggers);
+        Self {
             waiting: AtomicUsize::new(0),
             turn: Mutex::new(Turn {
                 writer,
@@ -75,7 +76,7 @@ impl Group {
                 tried: 0,
                 company: 1,
             }),
-        })
+        }
     }
 
     /// Runs `work` on the writing connection, between transactions.

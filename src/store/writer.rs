@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::bulk;
 use super::checkpoint::Checkpoints;
-use super::conn::{Access, Conn, Durability, Settings};
+use super::conn::{Conn, Durability, Settings};
 use super::exec::{Sql, Statement};
 use super::known::Known;
 use super::numbers::Table;
@@ -55,10 +55,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn open(settings: Settings, space: MemRamId, geometry: Geometry, triggers: &'static [Trigger]) -> Result<Self> {
-        Ok(Self {
+    pub fn new(
+        settings: Settings,
+        conn: Conn,
+        space: MemRamId,
+        geometry: Geometry,
+        triggers: &'static [Trigger],
+    ) -> Self {
+        Self {
             checkpoints: Checkpoints::default(),
-            conn: settings.connect(Access::Write)?,
+            conn,
             settings,
             looked: None,
             space,
@@ -73,7 +79,7 @@ impl Writer {
             open: false,
             done: 0,
             log: Log::default(),
-        })
+        }
     }
 
     /// Starts a unit of work: with a transaction, or in the one that is open.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::models::StoredObjectId;
 use crate::store::mend::{self, Bind, Broken, Mend, Rule};
 use crate::store::queries::{self, audit::Violation};
-use crate::store::{Group, REINDEX, WriteTx, sqlite_checks};
+use crate::store::{Access, Group, REINDEX, WriteTx, sqlite_checks};
 use crate::triggers;
 
 /// What a repair did.
@@ -89,7 +89,14 @@ impl MemManager {
         let writer = inner.writer.as_ref().ok_or(Error::ReadOnly)?;
         // A connection of its own: constraints are lifted on it, and end with it.
         let settings = inner.settings.clone();
-        let repairer = Group::with_triggers(settings, inner.space, inner.geometry.clone(), triggers::WITHOUT_HISTORY)?;
+        let conn = settings.connect(Access::Write)?;
+        let repairer = Group::with_triggers(
+            settings,
+            conn,
+            inner.space,
+            inner.geometry.clone(),
+            triggers::WITHOUT_HISTORY,
+        );
         repairer.maintain(mend::lift_constraints)?;
         writer.maintain(|_| repairer.write(|tx| Repair::new(self, tx).run(progress)))
     }

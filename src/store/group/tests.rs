@@ -41,8 +41,8 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     let mut conn = settings.connect(Access::Write).unwrap();
     queries::spaces::make(&mut conn, "main", 1 << 20, &geometry, 0).unwrap();
     let space = queries::spaces::by_name(&mut conn, "main").unwrap().unwrap();
-    let group = Group::with_triggers(settings.clone(), space.id, geometry, WITH_FAILURE).unwrap();
-    (group, Readers::new(settings))
+    let group = Group::with_triggers(settings.clone(), conn, space.id, geometry, WITH_FAILURE);
+    (group, Readers::new(settings, None))
 }
 
 /// Stores an object of `pieces` pieces of ten bytes in blocks of its own.
