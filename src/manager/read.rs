@@ -154,7 +154,7 @@ impl Scope<'_> {
 
     /// The content of an object, unless it is long.
     fn get_short(self, conn: &mut Conn, id: &ObjectId) -> Result<Option<Vec<u8>>> {
-        let content = queries::entries::content(conn, self.space, &id.to_hex(), SHORT)?;
+        let content = queries::entries::content(conn, self.space, id.digits().as_str(), SHORT)?;
         match content.ok_or_else(|| self.not_stored(id))? {
             Content::Whole(bytes) => Ok(Some(bytes)),
             Content::Partial { .. } | Content::None => Ok(None),
@@ -162,7 +162,7 @@ impl Scope<'_> {
     }
 
     pub fn get_bytes(self, conn: &mut Conn, id: &ObjectId) -> Result<Vec<u8>> {
-        let content = queries::entries::content(conn, self.space, &id.to_hex(), i64::MAX)?;
+        let content = queries::entries::content(conn, self.space, id.digits().as_str(), i64::MAX)?;
         let missing = match content.ok_or_else(|| self.not_stored(id))? {
             Content::Whole(bytes) => return Ok(bytes),
             Content::Partial { missing } => missing,

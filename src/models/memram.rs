@@ -10,6 +10,11 @@ id! {
     MemRamId
 }
 
+impl MemRamId {
+    /// Of the space that was made first, and in most files the only one.
+    pub(crate) const FIRST: Self = Self(1);
+}
+
 /// One bounded space: at most `max_mem` bytes, `mem` of them used.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = memram)]

@@ -47,6 +47,13 @@ impl ObjectId {
     pub fn to_hex(self) -> String {
         const_hex::encode(self.0)
     }
+
+    /// The same digits, without an allocation.
+    pub(crate) fn digits(self) -> const_hex::Buffer<32> {
+        let mut digits = const_hex::Buffer::new();
+        digits.format(&self.0);
+        digits
+    }
 }
 
 impl fmt::Display for ObjectId {

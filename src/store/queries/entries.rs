@@ -134,8 +134,13 @@ pub fn each_stray_piece(
 /// because two outside a transaction could see two states of the file.
 pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
     let Conn::Sqlite(sqlite) = conn;
-    let statement = Statement::<ReadWhole, 2>::new([space.0.into(), object_id.into()]);
-    let whole: Option<Vec<u8>> = statement.load_iter::<_, _>(sqlite)?.next().transpose()?;
+    let mut rows = if space == MemRamId::FIRST {
+        Statement::<ReadWhole<true>, 1>::new([object_id.into()]).load_iter(sqlite)?
+    } else {
+        Statement::<ReadWhole<false>, 2>::new([object_id.into(), space.0.into()]).load_iter(sqlite)?
+    };
+    let whole: Option<Vec<u8>> = rows.next().transpose()?;
+    drop(rows);
     match whole {
         Some(bytes) => Ok(Some(Content::Whole(bytes))),
         None => content_in_pieces(conn, space, object_id, most),
@@ -184,14 +189,32 @@ pub enum Content {
 /// Of an entry: its position if it is the object's, the bytes that follow it, and its own.
 type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
-struct ReadWhole;
+/// Most files hold one space: what its key is need not be handed over, which takes a
+/// twentieth of a get.
+struct ReadWhole<const FROM_FIRST: bool>;
 
-impl Sql for ReadWhole {
-    const TEXT: &'static str = "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
-        WHERE o.memram_id = ? AND o.object_id = ? AND l.seq = 0 AND l.rest = 0";
+macro_rules! read_whole {
+    ($space:literal) => {
+        concat!(
+            "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
+             WHERE o.object_id = ? AND l.seq = 0 AND l.rest = 0 AND o.memram_id = ",
+            $space
+        )
+    };
 }
 
-impl Rows for ReadWhole {
+impl Sql for ReadWhole<true> {
+    const TEXT: &'static str = read_whole!(1);
+}
+
+impl Sql for ReadWhole<false> {
+    const TEXT: &'static str = read_whole!("?");
+}
+
+impl<const FROM_FIRST: bool> Rows for ReadWhole<FROM_FIRST>
+where
+    Self: Sql,
+{
     type Types = Binary;
 }
 
