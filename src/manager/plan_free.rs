@@ -10,7 +10,7 @@ use super::{Collected, Freed, MemManager, collect, free, unsigned};
 use crate::error::{Error, Result};
 use crate::models::{ArenaId, MemRamId};
 use crate::store::queries::pins::Pin;
-use crate::store::{Conn, Rehearsal, file_sizes, queries, vacuum_within};
+use crate::store::{Conn, Rehearsal, file_sizes, queries, vacuumed_size};
 use crate::value::ObjectId;
 
 /// What freeing objects and collecting garbage would give back. Sizes are bytes.
@@ -39,10 +39,10 @@ impl MemManager {
     /// [`Self::batch`] and [`Self::collect_garbage`] then report. Without any object, it
     /// is what garbage collection alone would give back.
     ///
-    /// No formula foretells how SQLite's trees merge their pages, so it is done in
-    /// earnest, in a transaction that is rolled back: nothing is committed and readers go
-    /// on, but other writers wait as long as both would take. What is put in the
-    /// write-ahead log meanwhile, the next writer overwrites.
+    /// No formula foretells how SQLite's trees merge their pages, so all but the return of
+    /// free pages is done in earnest, in a transaction that is rolled back: nothing is
+    /// committed and readers go on, but other writers wait as long as it takes. What is put
+    /// in the write-ahead log meanwhile, the next writer overwrites.
     ///
     /// It holds until somebody writes, or until events grow older than a space keeps them.
     ///
@@ -73,8 +73,7 @@ impl MemManager {
         let conn = rehearsal.conn()?;
         let pins = pins(conn, space, &before.arenas)?;
         let (size, ..) = file_sizes(conn)?;
-        vacuum_within(conn)?;
-        let (left, ..) = file_sizes(conn)?;
+        let left = vacuumed_size(conn)?;
         collected.file_bytes = unsigned(size - left);
         collected.file_size = unsigned(left);
         Ok(FreePlan {

@@ -29,7 +29,7 @@ mod writer;
 
 pub use conn::Durability;
 pub(crate) use conn::{Access, Conn, FileId, Readers, Settings, beside, transaction};
-pub(crate) use exec::{REINDEX, become_heap, copy_into, file_sizes, sqlite_checks, vacuum_and_truncate, vacuum_within};
+pub(crate) use exec::{REINDEX, become_heap, copy_into, file_sizes, sqlite_checks, vacuum_and_truncate, vacuumed_size};
 pub(crate) use group::Group;
 pub(crate) use migrate::prepare_file;
 pub(crate) use rehearsal::Rehearsal;

@@ -246,10 +246,13 @@ fn giving_back() {
         .allocate_bytes(&content(1, 60 * MIB))
         .unwrap();
     let memory = quick().open(&path).unwrap();
-    memory.free(&id).unwrap();
     fill(disk, 4 * MIB);
+    let plan = memory.plan_free(&[id]).unwrap();
+    memory.free(&id).unwrap();
     memory.collect_garbage().unwrap();
-    assert!(path.metadata().unwrap().len() < MIB);
+    let left = path.metadata().unwrap().len();
+    assert!(left < MIB);
+    assert_eq!(plan.collected.file_size, left);
     assert_balanced(&memory);
 }
 
