@@ -23,7 +23,8 @@ pub(super) fn make_room(file: *mut ffi::sqlite3_file, end: i64) {
     let mut size = 0;
     if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < end {
         // By as much as there is: of a log that stays short, little is filled.
-        fill(&LOG, file, size, end.saturating_add(size.min(ROOM)));
+        let until = end.saturating_add(size.min(ROOM));
+        fill(&LOG, file, size, until.saturating_add(left_of_part(until)));
     }
 }
 
@@ -51,11 +52,16 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
 /// Writes zeros from the end of a file on. What fails here is not needed.
 fn fill(methods: &OnceLock<Methods>, file: *mut ffi::sqlite3_file, mut size: i64, until: i64) {
     while size < until {
-        let part = MOST as i64 - size % MOST as i64;
-        let count = part.min(until - size) as c_int;
+        let part = left_of_part(size).min(until - size);
+        let count = part as c_int;
         if real!(methods, xWrite(file, ZEROS.as_ptr().cast(), count, size)) != ffi::SQLITE_OK {
             return;
         }
-        size += i64::from(count);
+        size += part;
     }
+}
+
+/// Bytes from `at` to the end of the part of the file that it is in.
+fn left_of_part(at: i64) -> i64 {
+    MOST as i64 - at % MOST as i64
 }
