@@ -28,11 +28,12 @@ const NAME: &CStr = c"heapledger";
 /// SQLite's own file system, once ours is registered.
 static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(ptr::null_mut());
 
-/// How logs are read and written, once one was opened.
+/// Of logs, once one was opened.
 static LOG: OnceLock<Methods> = OnceLock::new();
-/// How databases are.
+/// Of databases.
 static DATABASE: OnceLock<Methods> = OnceLock::new();
 
+/// How files of one kind are read and written.
 struct Methods {
     /// Where SQLite keeps its own, as a number: it is only compared.
     address: usize,

@@ -1,8 +1,7 @@
-//! Makes files longer in large parts, with zeros that are then overwritten.
+//! Makes files longer in larger parts, with zeros that are then overwritten.
 //!
-//! The system keeps in large parts what was written in large parts, and overwrites and reads
-//! it faster than page by page: page by page, SQLite would append to a file that grows, and
-//! ever after the file would be slower.
+//! The system keeps in large parts what was written in large parts, and is quicker with it
+//! from then on, where it is overwritten or read in order. SQLite appends page by page.
 
 use std::ffi::{c_int, c_void};
 use std::sync::OnceLock;
@@ -13,6 +12,11 @@ use super::{DATABASE, LOG, MOST, Methods, real};
 
 /// So many bytes of zeros are written at most behind the log, for commits to come.
 const ROOM: i64 = 1024 * 1024;
+/// The log is only written in order: the larger its parts are, the better.
+const LOG_PART: i64 = MOST as i64;
+/// The database is written in order, and here and there. With parts of 64 KiB the latter took
+/// twice as long as page by page, with these a third longer; the former gains a quarter.
+const DATABASE_PART: i64 = 16 * 1024;
 static ZEROS: [u8; MOST] = [0; MOST];
 
 /// Writes zeros where a small commit will make the log longer, and behind it: this and
@@ -24,7 +28,8 @@ pub(super) fn make_room(file: *mut ffi::sqlite3_file, end: i64) {
     if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < end {
         // By as much as there is: of a log that stays short, little is filled.
         let until = end.saturating_add(size.min(ROOM));
-        fill(&LOG, file, size, until.saturating_add(left_of_part(until)));
+        let whole = until.saturating_add(LOG_PART - until % LOG_PART);
+        fill(&LOG, file, size, whole, LOG_PART);
     }
 }
 
@@ -43,25 +48,19 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
         let until = unsafe { argument.cast::<i64>().as_ref() }.copied();
         let mut size = 0;
         if real!(DATABASE, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK {
-            fill(&DATABASE, file, size, until.unwrap_or(size));
+            fill(&DATABASE, file, size, until.unwrap_or(size), DATABASE_PART);
         }
     }
     real!(DATABASE, xFileControl(file, operation, argument))
 }
 
-/// Writes zeros from the end of a file on. What fails here is not needed.
-fn fill(methods: &OnceLock<Methods>, file: *mut ffi::sqlite3_file, mut size: i64, until: i64) {
+/// Writes zeros from the end of a file on, part by part. What fails here is not needed.
+fn fill(methods: &OnceLock<Methods>, file: *mut ffi::sqlite3_file, mut size: i64, until: i64, part: i64) {
     while size < until {
-        let part = left_of_part(size).min(until - size);
-        let count = part as c_int;
-        if real!(methods, xWrite(file, ZEROS.as_ptr().cast(), count, size)) != ffi::SQLITE_OK {
+        let count = (part - size % part).min(until - size);
+        if real!(methods, xWrite(file, ZEROS.as_ptr().cast(), count as c_int, size)) != ffi::SQLITE_OK {
             return;
         }
-        size += part;
+        size += count;
     }
-}
-
-/// Bytes from `at` to the end of the part of the file that it is in.
-fn left_of_part(at: i64) -> i64 {
-    MOST as i64 - at % MOST as i64
 }
