@@ -116,6 +116,12 @@ fn spaces_do_not_share_objects() {
     assert_eq!(here.id, there.id);
     assert!(!there.dedup);
     heap.free(&here.id).unwrap();
+    assert_eq!(other.get_bytes(&there.id).unwrap(), b"it");
     assert_eq!(other.get::<String>(&there.id).unwrap(), "it");
+    assert!(heap.get_bytes(&here.id).is_err());
+    heap.store("it", Hold::Anonymous).unwrap();
+    other.free(&there.id).unwrap();
+    assert_eq!(heap.get_bytes(&here.id).unwrap(), b"it");
+    assert!(other.get_bytes(&there.id).is_err());
     assert_balanced(&other);
 }

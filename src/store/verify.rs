@@ -15,33 +15,33 @@ use super::exec::{self, SchemaRow};
 use super::migrate;
 use crate::error::{Error, Result};
 
-/// Rows of `sqlite_schema` by name, in lower case as SQLite compares names.
-type Schema = BTreeMap<String, SchemaRow>;
+/// Rows of `sqlite_schema` by kind and name, in lower case as SQLite compares names. A
+/// trigger may be named as a table is.
+type Schema = BTreeMap<(String, String), SchemaRow>;
 
 /// SHA-256 of the schema that the migrations make. They take longer to run than all else
 /// that opening a file does, and most files have this schema and no more.
-const FINGERPRINT: &str = "ceccc1bd18c96a0a99ca982d666ac5eb2e2cb692dd64593eb240c1fc5c119c76";
+const FINGERPRINT: &str = "5bf14bd8ccff18633e7a58a394b1ea1095e0af4d4f492ee52fa12802b686992b";
 
 /// Refuses a schema in which a part of the heap is missing or other than the migrations
 /// make it, or to which triggers or indexes were added.
 pub(super) fn verify_schema(conn: &mut Conn) -> Result<()> {
-    let mut found = by_name(exec::schema(conn)?);
+    let mut found = by_kind_and_name(exec::schema(conn)?);
     if fingerprint(&found) == FINGERPRINT {
         return Ok(());
     }
     let expected = expected()?;
-    for (name, row) in expected {
-        match found.remove(name) {
+    for (key, row) in expected {
+        match found.remove(key) {
             Some(found) if found == *row => {}
-            Some(_) if name == DIESELS => {}
+            Some(_) if row.name == DIESELS => {}
             Some(_) => return Err(altered(row, "is not as this version of heapledger makes it")),
             None => return Err(altered(row, "is missing")),
         }
     }
     // What is left is not the heap's; on the heap's tables it would run at every write.
-    let foreign = found
-        .values()
-        .find(|row| row.kind != "table" && expected.contains_key(&row.table.to_lowercase()));
+    let ours = |name: &str| expected.values().any(|row| row.table.eq_ignore_ascii_case(name));
+    let foreign = found.values().find(|row| row.kind != "table" && ours(&row.table));
     match foreign {
         Some(row) if row.kind != "view" => Err(altered(
             row,
@@ -56,8 +56,9 @@ const DIESELS: &str = "__diesel_schema_migrations";
 
 fn fingerprint(schema: &Schema) -> String {
     let mut hash = Sha256::new();
-    for (name, row) in schema.iter().filter(|(name, _)| *name != DIESELS) {
-        for part in [name, &row.kind, &row.name, &row.table, &row.sql] {
+    for row in schema.values() {
+        let sql = if row.name == DIESELS { "" } else { &row.sql };
+        for part in [&row.kind, &row.name, &row.table, sql] {
             hash.update(part);
             hash.update([0]);
         }
@@ -83,12 +84,15 @@ fn expected() -> Result<&'static Schema> {
     })?;
     let mut conn = Conn::Sqlite(memory);
     migrate::run_migrations(&mut conn)?;
-    let schema = by_name(exec::schema(&mut conn)?);
+    let schema = by_kind_and_name(exec::schema(&mut conn)?);
     Ok(EXPECTED.get_or_init(|| schema))
 }
 
-fn by_name(rows: Vec<SchemaRow>) -> Schema {
-    rows.into_iter().map(|row| (row.name.to_lowercase(), row)).collect()
+fn by_kind_and_name(rows: Vec<SchemaRow>) -> Schema {
+    let keyed = rows
+        .into_iter()
+        .map(|row| ((row.kind.clone(), row.name.to_lowercase()), row));
+    keyed.collect()
 }
 
 #[cfg(test)]

@@ -27,6 +27,12 @@ fn plants() -> Vec<(&'static str, String)> {
         ("violations that are always empty", "DROP VIEW violations; CREATE VIEW violations AS SELECT 'I1' AS invariant, \
              'blocks' AS \"table\", 1 AS id, 'x' AS expected, 'y' AS found WHERE 0".into()),
         ("a trigger that forgets names", "CREATE TRIGGER forget AFTER INSERT ON ledger BEGIN DELETE FROM names; END".into()),
+        ("a trigger named as Diesel's table", "CREATE TRIGGER __diesel_schema_migrations AFTER INSERT ON ledger BEGIN DELETE FROM names; END".into()),
+        ("a trigger named as a table that comes after it", "CREATE TRIGGER names AFTER INSERT ON ledger BEGIN DELETE FROM names; END; \
+             PRAGMA writable_schema = ON; UPDATE sqlite_schema SET rowid = rowid + 1000 WHERE tbl_name = 'names'".into()),
+        ("a trigger that says it is on another table", "CREATE TABLE notes (note TEXT); \
+             CREATE TRIGGER forget AFTER INSERT ON ledger BEGIN DELETE FROM names; END; \
+             PRAGMA writable_schema = ON; UPDATE sqlite_schema SET tbl_name = 'notes' WHERE name = 'forget'".into()),
         ("a trigger that never ends", format!(
             "CREATE TRIGGER endless AFTER INSERT ON stored_objects BEGIN \
              UPDATE memram SET created_at = (SELECT max(i) FROM (SELECT n.i FROM ({ENDLESS} SELECT i FROM n) n)); END"
