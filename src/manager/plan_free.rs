@@ -72,8 +72,8 @@ impl MemManager {
         })?;
         let conn = rehearsal.conn()?;
         let pins = pins(conn, space, &before.arenas)?;
-        let (size, ..) = file_sizes(conn)?;
-        let left = vacuumed_size(conn)?;
+        let sizes @ (size, ..) = file_sizes(conn)?;
+        let left = vacuumed_size(sizes);
         collected.file_bytes = unsigned(size - left);
         collected.file_size = unsigned(left);
         Ok(FreePlan {

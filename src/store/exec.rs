@@ -176,62 +176,6 @@ impl Query for DataVersion {
 
 impl RunQueryDsl<SqliteConnection> for DataVersion {}
 
-/// Bytes of the file, bytes of its pages on the free list, and bytes of a page.
-pub(crate) fn file_sizes(conn: &mut Conn) -> Result<(i64, i64, i64)> {
-    let page_size = pragma(conn, "page_size")?;
-    let pages = pragma(conn, "page_count")?;
-    let free = pragma(conn, "freelist_count")?;
-    Ok((pages * page_size, free * page_size, page_size))
-}
-
-/// Gives the file's free pages back to the file system, a few in each transaction: SQLite
-/// takes a page that goes for changed, and writes those that its cache has no room for to
-/// the log, although the commit drops them.
-pub(crate) fn vacuum_and_truncate(conn: &mut Conn) -> Result<()> {
-    let mut free = pragma(conn, "freelist_count")?;
-    while free > 0 {
-        conn.batch_execute("PRAGMA incremental_vacuum(4096)")?;
-        let left = pragma(conn, "freelist_count")?;
-        if left >= free {
-            break;
-        }
-        free = left;
-    }
-    conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?;
-    Ok(())
-}
-
-/// Bytes that [`vacuum_and_truncate`] would leave of the file. To do it and roll back would
-/// write to the log what it gives back.
-///
-/// Besides the free pages, those go that say where they are, one for each fifth of a page:
-/// SQLite's `finalDbSize`. (<https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages>)
-pub(crate) fn vacuumed_size(conn: &mut Conn) -> Result<i64> {
-    let (size, free, page_size) = file_sizes(conn)?;
-    if free == 0 {
-        return Ok(size);
-    }
-    let (pages, free) = (size / page_size, free / page_size);
-    let lock = LOCK_BYTE / page_size + 1;
-    let mapped = page_size / 5;
-    let map_of = |page: i64| {
-        let map = (page - 2) / (mapped + 1) * (mapped + 1) + 2;
-        if map == lock { map + 1 } else { map }
-    };
-    let maps = (free - pages + map_of(pages) + mapped) / mapped;
-    let mut left = pages - free - maps;
-    if pages > lock && left < lock {
-        left -= 1;
-    }
-    while left > 1 && (left == map_of(left) || left == lock) {
-        left -= 1;
-    }
-    Ok(left * page_size)
-}
-
-/// Where SQLite locks a file: nothing is stored in the page that begins there.
-const LOCK_BYTE: i64 = 0x4000_0000;
-
 #[derive(diesel::QueryableByName)]
 struct Message {
     #[diesel(sql_type = Text)]

@@ -17,6 +17,7 @@ pub(crate) mod mend;
 mod migrate;
 mod numbers;
 mod observe;
+mod pages;
 pub(crate) mod queries;
 mod record;
 mod rehearsal;
@@ -29,8 +30,9 @@ mod writer;
 
 pub use conn::Durability;
 pub(crate) use conn::{Access, Conn, FileId, Readers, Settings, beside, transaction};
-pub(crate) use exec::{REINDEX, become_heap, copy_into, file_sizes, sqlite_checks, vacuum_and_truncate, vacuumed_size};
+pub(crate) use exec::{REINDEX, become_heap, copy_into, sqlite_checks};
 pub(crate) use group::Group;
 pub(crate) use migrate::prepare_file;
+pub(crate) use pages::{file_sizes, vacuum_and_truncate, vacuumed_size};
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use tx::WriteTx;
