@@ -36,41 +36,33 @@ impl Held {
         }
     }
 
-    pub fn append(&mut self, file: *mut ffi::sqlite3_file, bytes: &[u8], at: i64) -> c_int {
+    /// Takes over what SQLite writes. An error is SQLite's code for it, as in all of these.
+    pub fn append(&mut self, file: *mut ffi::sqlite3_file, bytes: &[u8], at: i64) -> Result<(), c_int> {
         if self.file != file || self.end() != at {
-            let code = self.write();
-            if code != ffi::SQLITE_OK {
-                return code;
-            }
+            self.write()?;
             self.file = file;
             self.start = at;
         }
-        let code = self.hold(bytes);
-        if code != ffi::SQLITE_OK {
-            return code;
-        }
+        self.hold(bytes)?;
         if self.committed.is_some() {
             return self.write();
         }
         if ends_commit(bytes) {
             self.committed = u64::try_from(at).ok();
         }
-        ffi::SQLITE_OK
+        Ok(())
     }
 
     /// Takes bytes in. What is complete up to a multiple of [`MOST`] is written: the system
     /// keeps a file in larger parts, and is quicker, if it is written in whole ones.
-    fn hold(&mut self, mut bytes: &[u8]) -> c_int {
+    fn hold(&mut self, mut bytes: &[u8]) -> Result<(), c_int> {
         while let Some((first, rest)) = bytes.split_at_checked(self.room()) {
             self.bytes.extend_from_slice(first);
-            let code = self.write();
-            if code != ffi::SQLITE_OK {
-                return code;
-            }
+            self.write()?;
             bytes = rest;
         }
         self.bytes.extend_from_slice(bytes);
-        ffi::SQLITE_OK
+        Ok(())
     }
 
     /// So many bytes more reach a multiple of [`MOST`] in the file.
@@ -88,9 +80,9 @@ impl Held {
     }
 
     /// Writes what is held back. If that fails the commit fails, and nothing of it stays.
-    pub fn write(&mut self) -> c_int {
+    pub fn write(&mut self) -> Result<(), c_int> {
         if self.bytes.is_empty() {
-            return ffi::SQLITE_OK;
+            return Ok(());
         }
         if self.ends_small_commit() {
             make_room(self.file, self.end());
@@ -99,7 +91,7 @@ impl Held {
         let code = real!(LOG, xWrite(self.file, self.bytes.as_ptr().cast(), count, self.start));
         self.start = self.end();
         self.bytes.clear();
-        code
+        if code == ffi::SQLITE_OK { Ok(()) } else { Err(code) }
     }
 
     fn ends_small_commit(&self) -> bool {

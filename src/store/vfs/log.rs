@@ -40,7 +40,7 @@ impl Log {
         let scope = Scope { log: self };
         let result = commit();
         // A commit leaves nothing; what a failed one leaves is not wanted.
-        if result.is_ok() && write_held() != ffi::SQLITE_OK {
+        if result.is_ok() && write_held().is_err() {
             let message = Box::new("the write-ahead log could not be written".to_owned());
             return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message));
         }
@@ -65,8 +65,8 @@ impl Drop for Scope<'_> {
 }
 
 /// Writes what this thread holds back, if anything.
-fn write_held() -> c_int {
-    with_held(Held::write).unwrap_or(ffi::SQLITE_OK)
+fn write_held() -> Result<(), c_int> {
+    with_held(Held::write).unwrap_or(Ok(()))
 }
 
 /// What `work` returns, if this thread runs a commit.
@@ -80,8 +80,8 @@ pub(super) fn with_held<R>(work: impl FnOnce(&mut Held) -> R) -> Option<R> {
 macro_rules! after_held {
     ($method:ident($($argument:expr),*)) => {
         match write_held() {
-            ffi::SQLITE_OK => real!(LOG, $method($($argument),*)),
-            code => code,
+            Ok(()) => real!(LOG, $method($($argument),*)),
+            Err(code) => code,
         }
     };
 }
@@ -104,9 +104,11 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, co
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), usize::try_from(count).ok()?) };
         (!held.is_done()).then(|| held.append(file, bytes, at))
     };
-    with_held(append)
-        .flatten()
-        .unwrap_or_else(|| real!(LOG, xWrite(file, data, count, at)))
+    match with_held(append).flatten() {
+        Some(Ok(())) => ffi::SQLITE_OK,
+        Some(Err(code)) => code,
+        None => real!(LOG, xWrite(file, data, count, at)),
+    }
 }
 
 unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, data: *mut c_void, count: c_int, at: i64) -> c_int {
