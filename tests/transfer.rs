@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+mod harness;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Heap, KIB, assert_balanced, assert_file_balanced, content, number, quick, sql};
+use harness::possible;
 use heapledger::{Error, Hold, MemManager, ObjectId};
 use tempfile::TempDir;
 
@@ -332,8 +334,7 @@ fn an_import_that_does_not_fit_is_refused() {
 /// As the documentation of `MemManager::backup` says.
 #[test]
 fn a_dump_reloads_through_the_sqlite3_shell() {
-    if Command::new("sqlite3").arg("--version").output().is_err() {
-        eprintln!("no sqlite3 shell on PATH");
+    if !possible("the sqlite3 shell", "sqlite3 --version") {
         return;
     }
     let (heap, folder) = (heap(), TempDir::new().unwrap());

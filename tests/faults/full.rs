@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::common::{KIB, MIB, assert_balanced, content, quick};
-use crate::harness::{again_with_mounts, given, possible};
+use crate::harness::{again_with_mounts, given, possible_mounts};
 use crate::rows;
 use heapledger::{Error, Hold, MemManager, ObjectId};
 use tempfile::tempdir;
@@ -20,10 +20,7 @@ fn on_a_small_disk(test: &str) {
 fn on_a_disk(bytes: u64, test: &str) {
     let dir = tempdir().unwrap();
     let mount = format!("mount -t tmpfs -o size={bytes} none '{}'", dir.path().display());
-    if !possible(
-        "a small file system",
-        &format!("unshare --mount --propagation private bash -c \"{mount}\""),
-    ) {
+    if !possible_mounts("a small file system", &mount) {
         return;
     }
     let status = again_with_mounts(&mount, test)

@@ -1,27 +1,55 @@
 //! Files and folders that may not be read or written. Root may do everything, so the
-//! other side of these tests runs as nobody.
+//! other side of these tests runs as nobody then; anybody else is shut out of its own.
 
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::{assert_balanced, content, quick, sql};
-use crate::harness::{Talk, again, again_through, again_with_mounts, given, listen, possible, say};
+use crate::harness::{
+    Talk, again, again_through, again_with_mounts, given, is_root, listen, possible, possible_mounts, say, skip,
+};
 use heapledger::{Error, Hold, MemManager, Result};
 use tempfile::{TempDir, tempdir};
 
-const AS_NOBODY: &str = "[ \"$(id -u)\" != 0 ] || set -- setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"; \
-                         exec \"$@\"";
+/// Runs its arguments as nobody where this is root. The program is handed over open: nobody
+/// may be unable to reach it in root's folders.
+const AS_NOBODY: &str = "exec 9<\"$1\"; shift; \
+    [ \"$(id -u)\" != 0 ] || as_nobody='setpriv --reuid 65534 --regid 65534 --clear-groups'; \
+    exec $as_nobody /proc/self/fd/9 \"$@\"";
 
-fn mode(path: &Path, mode: u32) {
+const READ: u32 = 4;
+const ENTER: u32 = 5;
+const WRITE: u32 = 6;
+
+/// Lets the visitor do with `path` what `bits` say.
+fn allow(path: &Path, bits: u32) {
+    let mode = if is_root() { 0o700 | bits } else { bits << 6 };
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// A heap in a folder that everybody may enter.
-fn heap() -> (TempDir, std::path::PathBuf) {
-    let dir = tempdir().unwrap();
-    mode(dir.path(), 0o755);
-    let path = dir.path().join("heap.db");
+/// A folder that goes away, whatever may be done with it.
+struct Folder(TempDir);
+
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::set_permissions(self.0.path(), PermissionsExt::from_mode(0o700));
+    }
+}
+
+/// A heap in a folder that the visitor may enter, and not change.
+fn heap() -> (Folder, PathBuf) {
+    let dir = Folder(tempdir().unwrap());
+    let path = dir.join("heap.db");
     quick()
         .open(&path)
         .unwrap()
@@ -30,13 +58,11 @@ fn heap() -> (TempDir, std::path::PathBuf) {
     (dir, path)
 }
 
-/// What nobody gets when it opens the file, reads `kept`, and stores.
-fn as_nobody(path: &Path, read_only: bool) -> Option<String> {
-    let as_nobody = AS_NOBODY.replace("\"$@\"; exec", "true; exec");
-    if !possible(
-        "another user",
-        &format!("set -- true; {}", as_nobody.replace("exec \"$@\"", "\"$@\"")),
-    ) {
+/// What the visitor gets when it opens the file, reads `kept`, and stores.
+fn visited(path: &Path, read_only: bool) -> Option<String> {
+    let program = std::env::current_exe().unwrap();
+    let try_out = format!("set -- '{}' --list; {AS_NOBODY}", program.display());
+    if !possible("another user", &try_out) {
         return None;
     }
     let mut command = again_through(AS_NOBODY, "shut::visitor");
@@ -47,7 +73,7 @@ fn as_nobody(path: &Path, read_only: bool) -> Option<String> {
 }
 
 #[test]
-#[ignore = "what runs as nobody"]
+#[ignore = "what runs as the visitor"]
 fn visitor() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     let read_only = given("HEAPLEDGER_READ_ONLY").as_deref() == Some("1");
@@ -73,9 +99,10 @@ fn visit(path: &Path, read_only: bool) -> Result<String> {
 #[test]
 fn a_file_that_may_not_be_read_is_refused_with_the_reason() {
     let (dir, path) = heap();
-    mode(&path, 0o600);
+    allow(&dir, ENTER);
+    allow(&path, 0);
     for read_only in [true, false] {
-        let Some(found) = as_nobody(&path, read_only) else {
+        let Some(found) = visited(&path, read_only) else {
             return;
         };
         assert!(
@@ -83,9 +110,9 @@ fn a_file_that_may_not_be_read_is_refused_with_the_reason() {
             "{found}"
         );
     }
-    mode(&path, 0o644);
-    mode(dir.path(), 0o700);
-    let found = as_nobody(&path, true).unwrap();
+    allow(&path, READ);
+    allow(&dir, 0);
+    let found = visited(&path, true).unwrap();
     assert!(
         found.starts_with("Io") && found.contains("Permission denied"),
         "{found}"
@@ -94,27 +121,31 @@ fn a_file_that_may_not_be_read_is_refused_with_the_reason() {
 
 #[test]
 fn a_file_that_may_not_be_written_is_read_and_says_so_when_it_is_to_be_written() {
-    let (_dir, path) = heap();
-    mode(&path, 0o644);
-    let Some(found) = as_nobody(&path, true) else { return };
+    let (dir, path) = heap();
+    allow(&path, READ);
+    allow(&dir, ENTER);
+    let Some(found) = visited(&path, true) else { return };
     assert_eq!(found, format!("1 objects, then {}", Error::ReadOnly));
-    let found = as_nobody(&path, false).unwrap();
+    let found = visited(&path, false).unwrap();
     let refused = found.starts_with("LogUnreadable") || found.contains("cannot be written");
     assert!(refused, "{found}");
+    allow(&dir, ENTER | WRITE);
+    allow(&path, WRITE);
     assert_balanced(&quick().open(&path).unwrap());
 }
 
 #[test]
 fn a_folder_that_may_not_be_written_takes_no_new_heap() {
     let (dir, _) = heap();
-    let Some(found) = as_nobody(&dir.path().join("new.db"), false) else {
+    allow(&dir, ENTER);
+    let Some(found) = visited(&dir.join("new.db"), false) else {
         return;
     };
     assert!(
         found.starts_with("Io") && found.contains("cannot be created: Permission denied"),
         "{found}"
     );
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(&*dir).unwrap().count(), 1);
 }
 
 #[test]
@@ -140,18 +171,25 @@ fn the_log_of_a_crash_is_read_where_it_may_not_be_written() {
     let (dir, path) = heap();
     crash(&path);
     for file in ["heap.db", "heap.db-wal", "heap.db-shm"] {
-        mode(&dir.path().join(file), 0o644);
+        allow(&dir.join(file), READ);
     }
-    let Some(found) = as_nobody(&path, true) else { return };
+    allow(&dir, ENTER);
+    let Some(found) = visited(&path, true) else { return };
     assert!(found.starts_with("2 objects"), "{found}");
     // Without the index of the log nobody can know what of it holds.
-    std::fs::remove_file(dir.path().join("heap.db-shm")).unwrap();
-    let found = as_nobody(&path, true).unwrap();
+    allow(&dir, ENTER | WRITE);
+    std::fs::remove_file(dir.join("heap.db-shm")).unwrap();
+    allow(&dir, ENTER);
+    let found = visited(&path, true).unwrap();
     assert!(
         found.starts_with("2 objects") || found.starts_with("LogUnreadable"),
         "{found}"
     );
     // Whoever may write recovers it.
+    allow(&dir, ENTER | WRITE);
+    for file in ["heap.db", "heap.db-wal"] {
+        allow(&dir.join(file), WRITE);
+    }
     let memory = quick().open(&path).unwrap();
     assert_eq!(memory.objects().count(), 2);
     assert_balanced(&memory);
@@ -183,12 +221,9 @@ fn a_heap_on_a_read_only_disk_is_read() {
         if crashed {
             crash(&path);
         }
-        let dir = dir.path().display();
+        let dir = dir.display();
         let mount = format!("mount --bind '{dir}' '{dir}'; mount -o remount,bind,ro '{dir}'");
-        if !possible(
-            "a read-only mount",
-            &format!("unshare --mount --propagation private bash -ec \"{mount}\""),
-        ) {
+        if !possible_mounts("a read-only mount", &mount) {
             return;
         }
         let mut command = again_with_mounts(&mount, "shut::on_read_only_disk");
@@ -208,11 +243,12 @@ fn a_heap_on_a_read_only_disk_is_read() {
 /// Nobody may read a heap that its owner goes on writing: it sees a whole state each time.
 #[test]
 fn a_reader_that_may_not_write_sees_whole_states_of_a_heap_in_use() {
-    let (_dir, path) = heap();
-    mode(&path, 0o644);
-    if !possible("another user", "setpriv --version") {
-        return;
+    if !is_root() {
+        return skip("another user", "only root may become one");
     }
+    let (dir, path) = heap();
+    allow(&dir, ENTER);
+    allow(&path, READ);
     let mut command = again_through(AS_NOBODY, "shut::watcher");
     command.env("HEAPLEDGER_PATH", &path);
     let mut watcher = Talk::start(command);
@@ -233,7 +269,7 @@ fn a_reader_that_may_not_write_sees_whole_states_of_a_heap_in_use() {
 }
 
 #[test]
-#[ignore = "what runs as nobody"]
+#[ignore = "what runs as the visitor"]
 fn watcher() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     let memory = MemManager::options().read_only(true).open(path).unwrap();

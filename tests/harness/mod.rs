@@ -1,7 +1,11 @@
 //! What the fault tests share: this test program again as a process of its own, which
 //! can be killed, starved or shut out without harm to the test that started it.
 
-#![allow(dead_code)] // every test file takes its own part
+#![allow(dead_code, unused_imports)] // every test file takes its own part
+
+mod skip;
+
+pub use skip::{is_root, possible, skip};
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -32,9 +36,7 @@ pub fn again_through(script: &str, name: &str) -> Command {
 /// The same in a mount namespace of its own, after `mounts`: whatever is mounted there
 /// nobody else sees, and it goes away with the process, however that ends.
 pub fn again_with_mounts(mounts: &str, name: &str) -> Command {
-    let script = format!("set -e; {mounts}; exec \"$@\"");
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "bash", "-c", &script, "bash"]);
+    let mut command = with_mounts(mounts);
     command
         .arg(std::env::current_exe().unwrap())
         .args(as_child(name))
@@ -42,18 +44,22 @@ pub fn again_with_mounts(mounts: &str, name: &str) -> Command {
     command
 }
 
-/// Whether `script` works here. Says why a test is skipped where it does not.
-pub fn possible(what: &str, script: &str) -> bool {
-    let output = Command::new("bash").args(["-ec", script]).output();
-    let possible = output.as_ref().is_ok_and(|output| output.status.success());
-    if !possible {
-        let why = output.map_or_else(
-            |error| error.to_string(),
-            |output| String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        );
-        println!("skipped: {what} is not possible here: {why}");
+/// Runs what is given to it as arguments after `mounts`.
+fn with_mounts(mounts: &str) -> Command {
+    let mut command = Command::new("unshare");
+    if !is_root() {
+        // Most kernels let everybody be root in a namespace of their own, and mount there.
+        command.args(["--user", "--map-root-user"]);
     }
-    possible
+    let script = format!("set -e; {mounts}; exec \"$@\"");
+    command.args(["--mount", "--propagation", "private", "bash", "-c", &script, "bash"]);
+    command
+}
+
+/// Whether `mounts` work here for `again_with_mounts`. Where not, the test is skipped.
+#[track_caller]
+pub fn possible_mounts(what: &str, mounts: &str) -> bool {
+    skip::succeeds(what, with_mounts(mounts).arg("true"))
 }
 
 /// An environment variable that the parent has set.

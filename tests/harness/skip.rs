@@ -1,0 +1,106 @@
+//! Tests that need what not every machine has: root, a loop device, another tool. One that
+//! is skipped says so on a line of its own that the test runner does not hide, is counted by
+//! `tests/what_was_skipped.rs` at the end, and fails where `HEAPLEDGER_NO_SKIP=1`.
+//!
+//! A file that has no other use for the harness includes this one alone, with `#[path]`.
+
+#![allow(dead_code)] // every test file takes its own part
+
+use std::io::Write;
+use std::panic::Location;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+
+/// Whether `script` works here. Where it does not, the test is skipped: its caller returns.
+#[track_caller]
+pub fn possible(what: &str, script: &str) -> bool {
+    succeeds(what, Command::new("bash").args(["-ec", script]))
+}
+
+#[track_caller]
+pub fn succeeds(what: &str, command: &mut Command) -> bool {
+    let why = match command.output() {
+        Ok(output) if output.status.success() => return true,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    skip(what, &why);
+    false
+}
+
+/// Says that the test that calls this is skipped for want of `what`, and counts it.
+///
+/// # Panics
+/// Where `HEAPLEDGER_NO_SKIP=1`.
+#[track_caller]
+pub fn skip(what: &str, why: &str) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let test = format!("{}::{}", binary(), test_name());
+    let reason = match why.lines().collect::<Vec<_>>().join("; ") {
+        why if why.is_empty() => what.to_owned(),
+        why => format!("{what}: {why}"),
+    };
+    assert!(
+        !forbidden(),
+        "skipped: {test}: needs {reason}, and HEAPLEDGER_NO_SKIP=1"
+    );
+    let mut said = SAID.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if said.contains(&test) {
+        return;
+    }
+    // The runner captures what the print macros write, and nothing else.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: needs {reason}");
+    if let Err(error) = record(&format!("{test} {reason}\n")) {
+        let _ = writeln!(std::io::stderr(), "and that was not counted: {error}");
+    }
+    said.push(test);
+}
+
+fn forbidden() -> bool {
+    std::env::var_os("HEAPLEDGER_NO_SKIP").is_some_and(|value| value == "1")
+}
+
+/// Whether this process may do everything.
+pub fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// The name of this test program, without what cargo puts behind it.
+fn binary() -> String {
+    let program = std::env::current_exe().ok();
+    let stem = program.and_then(|program| Some(program.file_stem()?.to_string_lossy().into_owned()));
+    stem.map_or_else(String::new, |stem| {
+        stem.rsplit_once('-').map_or(stem.clone(), |(name, _)| name.to_owned())
+    })
+}
+
+/// The thread of a test has its name; where one thread runs them all, the line must do.
+#[track_caller]
+fn test_name() -> String {
+    match std::thread::current().name() {
+        Some(name) if name != "main" => name.to_owned(),
+        _ => Location::caller().to_string(),
+    }
+}
+
+/// One file for all test programs that one `cargo test` starts, or the one that
+/// `HEAPLEDGER_SKIPS` names, which stays.
+pub fn record_file() -> PathBuf {
+    std::env::var_os("HEAPLEDGER_SKIPS").map_or_else(
+        || {
+            let parent = std::os::unix::process::parent_id();
+            // Numbers of processes come back; a time of start beside them does not.
+            let stat = std::fs::read_to_string(format!("/proc/{parent}/stat")).unwrap_or_default();
+            let started = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+            std::env::temp_dir().join(format!("heapledger-skips-{parent}-{}", started.unwrap_or_default()))
+        },
+        PathBuf::from,
+    )
+}
+
+fn record(line: &str) -> std::io::Result<()> {
+    let mut file = std::fs::File::options().create(true).append(true).open(record_file())?;
+    file.write_all(line.as_bytes())
+}
