@@ -4,7 +4,13 @@
 
 mod cli_support;
 
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use cli_support::{Cli, HELLO, noise};
+use heapledger::{Durability, Hold, MemManager};
 
 /// A heap with a small file, one too large for a block, and a value with a name.
 fn some() -> Cli {
@@ -172,4 +178,117 @@ fn nothing_that_a_terminal_would_obey_reaches_it() {
     ] {
         assert!(!printed.contains(['\u{1b}', '\u{202e}']), "{printed:?}");
     }
+}
+
+/// The heap of a command line, as a program uses it.
+fn library(cli: &Cli) -> MemManager {
+    let options = MemManager::options().durability(Durability::Normal);
+    options.open(cli.path("heap.db")).unwrap()
+}
+
+#[test]
+fn what_is_read_slowly_is_of_one_state() {
+    let cli = Cli::new();
+    cli.ok(["init", "--classic", "--max-mem", "8MiB"]);
+    let memory = library(&cli);
+    // More than a pipe holds and a page of rows has, in every list.
+    let big = noise(600_000);
+    memory.store_bytes(&big, Hold::Name("big")).unwrap();
+    for number in 0..600 {
+        memory.store(&number, Hold::Name(&format!("name {number}"))).unwrap();
+    }
+    let commands = [
+        &["ls", "--format", "ndjson"][..],
+        &["ledger", "--format", "ndjson"],
+        &["tree", "--format", "ndjson"],
+        &["log", "--format", "ndjson"],
+        &["get", "big"],
+    ];
+    let before: Vec<_> = commands
+        .iter()
+        .map(|args| cli.command(*args).output().unwrap().stdout)
+        .collect();
+    let mut running: Vec<_> = commands
+        .iter()
+        .map(|args| {
+            let mut command = Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
+            command.args(*args).current_dir(cli.path("")).env_remove("DATABASE_URL");
+            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut first = vec![0; 1];
+            child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+            (child, first)
+        })
+        .collect();
+    let names: Vec<_> = memory.objects().map(|object| object.unwrap().names.unwrap()).collect();
+    memory
+        .batch(|batch| names.iter().try_for_each(|name| batch.unbind(name).map(drop)))
+        .unwrap();
+    memory.collect_garbage().unwrap();
+    for ((args, before), (child, read)) in commands.iter().zip(&before).zip(&mut running) {
+        child.stdout.as_mut().unwrap().read_to_end(read).unwrap();
+        assert!(child.wait().unwrap().success(), "{args:?}");
+        assert!(read == before, "{args:?} read {} bytes of {}", read.len(), before.len());
+    }
+}
+
+#[test]
+fn inspection_beside_a_writer_that_carves_frees_and_collects() {
+    let cli = Cli::new();
+    cli.ok(["init", "--classic", "--max-mem", "1MiB"]);
+    cli.ok(["set", "stays", "here"]);
+    cli.ok(["backup", "other.db"]);
+    let memory = library(&cli);
+    // Levels that stay, so that it takes a while to look at all of them.
+    let numbers: Vec<_> = (0..700).map(|number| format!("{number:0700}")).collect();
+    let stay = memory.batch(|batch| numbers.iter().try_for_each(|number| batch.allocate(number).map(drop)));
+    stay.unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let comes_and_goes = noise(10_000);
+            while !done.load(Ordering::Relaxed) {
+                let id = memory.allocate_bytes(&comes_and_goes).unwrap();
+                memory.free(&id).unwrap();
+                memory.collect_garbage().unwrap();
+            }
+        });
+        let mut failed = String::new();
+        for _ in 0..3 {
+            for args in [
+                &["tree"][..],
+                &["tree"],
+                &["tree"],
+                &["tree"],
+                &["tree", "--format", "csv"],
+                &["ls"],
+                &["show", "stays"],
+                &["get", "stays"],
+                &["ledger"],
+                &["ledger", "stays"],
+                &["layout", "--at", "now"],
+                &["log"],
+                &["log", "--object", "stays"],
+                &["usage"],
+                &["usage", "--over-time"],
+                &["diff", "@1"],
+                &["diff", "other.db", "heap.db"],
+                &["history"],
+                &["stats"],
+                &["spaces"],
+                &["space"],
+                &["plan", "5000"],
+                &["pins"],
+                &["check"],
+                // Findings are 1, and there may be some at any moment.
+                &["doctor"],
+            ] {
+                let ran = cli_support::ran(&mut cli.command(args));
+                if ran.status > i32::from(args == ["doctor"]) {
+                    failed.push_str(&format!("{args:?}: {}", ran.stderr));
+                }
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(failed.is_empty(), "{failed}");
+    });
 }

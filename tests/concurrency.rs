@@ -5,13 +5,14 @@
 
 mod common;
 
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use common::{Heap, KIB, MIB, assert_balanced, assert_file_balanced, content, number, quick};
-use heapledger::{Durability, Error, Geometry, Hold, MemManager, ObjectId};
+use heapledger::{Arena, Durability, Error, EventFilter, Geometry, Hold, MemManager, Moment, ObjectId, PinOptions};
 
 #[test]
 fn a_manager_goes_where_it_is_needed() {
@@ -280,4 +281,139 @@ fn two_managers_that_alternate_see_each_others_room_and_ids() {
         }
         assert_balanced(&heap);
     }
+}
+
+#[test]
+fn a_snapshot_is_one_state_whatever_it_is_asked() {
+    let heap = Heap::classic();
+    let name = |number: u64| format!("name {number}");
+    // More than the rows of one page, in all of its lists.
+    let ids: Vec<_> = (0..600)
+        .map(|number| {
+            let bytes = content(number, 700);
+            heap.store_bytes(&bytes, Hold::Name(&name(number))).unwrap().id
+        })
+        .collect();
+    let then = heap.snapshot().unwrap();
+    let mut objects = then.objects();
+    let mut entries = then.entries();
+    let mut events = then.events(EventFilter::default());
+    let mut reader = then.reader(&ids[7]).unwrap();
+    assert!(objects.next().is_some() && entries.next().is_some() && events.next().is_some());
+    let (before, layout) = (then.stats().unwrap(), then.arenas().unwrap());
+
+    heap.batch(|batch| ids.iter().try_for_each(|id| batch.force_free(id).map(drop)))
+        .unwrap();
+    heap.collect_garbage().unwrap();
+    heap.store("something else", Hold::Name(&name(0))).unwrap();
+
+    assert_eq!(objects.count() + 1, 600);
+    assert_eq!(entries.count() + 1, before.entries as usize);
+    assert_eq!(events.count(), 2 * 600);
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).unwrap();
+    assert_eq!(read, content(7, 700));
+    assert_eq!(
+        (then.stats().unwrap().mem, then.memram().unwrap().mem),
+        (420_000, 420_000)
+    );
+    assert_eq!(blocks_below(&then, &layout), 420_000);
+    assert_eq!(then.find(&name(0)).unwrap(), ids[0]);
+    assert_eq!(then.names(&ids[0]).unwrap().len(), 1);
+    assert_eq!(then.trial_balance().unwrap(), before.buckets);
+    assert!(then.check().unwrap().is_empty());
+    let last = then.newest_events(&EventFilter::default(), 1).unwrap().remove(0);
+    assert_eq!(then.layout_at(Moment::Event(last.id)).unwrap().mem, 420_000);
+    let error = then.allocate("no").unwrap_err();
+    assert!(matches!(error, Error::ReadOnly), "{error}");
+    assert_eq!(heap.memram().unwrap().mem, 14);
+    drop(then);
+    assert_balanced(&heap);
+}
+
+/// Bytes in the blocks of these arenas, found by going down from level to level.
+fn blocks_below(memory: &MemManager, arenas: &[Arena]) -> i64 {
+    let pools = arenas.iter().flat_map(|arena| memory.pools(arena.id).unwrap());
+    let blocks = pools.flat_map(|pool| memory.blocks(pool.id).unwrap());
+    blocks
+        .map(|block| {
+            let pieces = memory.pieces_in(block.id).unwrap();
+            let bytes: i64 = pieces.iter().map(|piece| piece.entry.allocated_mem).sum();
+            assert_eq!((bytes, memory.block(block.id).unwrap().mem), (block.mem, block.mem));
+            block.mem
+        })
+        .sum()
+}
+
+#[test]
+fn a_snapshot_goes_on_after_an_error_and_shares_its_connection() {
+    let heap = Heap::new();
+    let id = heap.allocate("here").unwrap();
+    let then = heap.snapshot().unwrap();
+    heap.free(&id).unwrap();
+    assert!(then.get::<String>(&ObjectId::of_bytes(b"not here")).is_err());
+    assert!(then.find("nothing").is_err());
+    assert!(
+        at_once(4, |_| then.get::<String>(&id).unwrap() == "here")
+            .into_iter()
+            .all(|same| same)
+    );
+    let other = then.clone();
+    let (nested, outer) = in_time(move || {
+        let mut nested = None;
+        let outer = other.read(|snapshot| {
+            nested = Some(other.get::<String>(&id).unwrap_err());
+            snapshot.get::<String>(&id)
+        });
+        (nested, outer)
+    });
+    let nested = nested.unwrap().to_string();
+    assert!(nested.contains("snapshot"), "{nested}");
+    assert_eq!(outer.unwrap(), "here");
+}
+
+#[test]
+fn snapshots_beside_a_writer_that_carves_frees_and_collects_hold_together() {
+    let heap = Heap::classic();
+    heap.allocate("so that there is something").unwrap();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 0..20 {
+                let ids: Vec<_> = (0..30)
+                    .map(|number| heap.allocate_bytes(&content(round * 100 + number, 700)).unwrap())
+                    .collect();
+                heap.add_arena().unwrap();
+                for id in ids {
+                    heap.free(&id).unwrap();
+                }
+                heap.collect_garbage().unwrap();
+            }
+        });
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let then = heap.snapshot().unwrap();
+                let space = then.memram().unwrap();
+                assert_eq!(blocks_below(&then, &then.arenas().unwrap()), space.mem);
+                let mut mem = 0;
+                for object in then.objects() {
+                    let object = object.unwrap();
+                    let id = object.object_id.parse().unwrap();
+                    assert_eq!(then.get_bytes(&id).unwrap().len() as i64, object.size);
+                    assert_eq!(then.ledger(&id).unwrap().len() as i64, object.pieces);
+                    mem += object.size;
+                }
+                assert_eq!(mem, space.mem);
+                for pin in then.pins_with(PinOptions::default()).unwrap() {
+                    then.object(&pin.unwrap().object_id.parse().unwrap()).unwrap();
+                }
+                let last = then.newest_events(&EventFilter::default(), 1).unwrap().remove(0);
+                assert_eq!(then.layout_at(Moment::Event(last.id)).unwrap().mem, space.mem);
+            }
+        });
+        let result = writer.join();
+        done.store(true, Ordering::Relaxed);
+        result.unwrap();
+    });
+    assert_balanced(&heap);
 }

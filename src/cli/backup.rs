@@ -25,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let memory = context.read()?;
+    let memory = context.follow()?;
     let mut progress = Progress::new("copying");
     let backup = memory.backup_with(&args.file, &mut |done, total| progress.set(done, total))?;
     drop(progress);

@@ -69,15 +69,21 @@ impl<'a> Context<'a> {
         options
     }
 
-    /// The heap for reading. Nothing is made or changed.
+    /// The heap as it is now, for reading: all that a command reads is of one state,
+    /// whatever others do meanwhile. Nothing is made or changed.
     pub fn read(&self) -> Result<MemManager> {
+        Ok(self.follow()?.snapshot()?)
+    }
+
+    /// The heap for reading, each time as it is then.
+    pub fn follow(&self) -> Result<MemManager> {
         Ok(self.options().read_only(true).open(&self.db)?)
     }
 
     /// The heap for changing what it holds. It must be there: `heapledger free x`
     /// beside a mistyped `--db` must not leave an empty heap behind.
     pub fn change(&self) -> Result<MemManager> {
-        drop(self.read()?);
+        drop(self.follow()?);
         self.store()
     }
 

@@ -91,7 +91,7 @@ fn open(path: &str, context: &Context<'_>) -> Result<MemManager> {
     if !Path::new(path).exists() {
         bail!("{path} is neither a moment (@123, 2026-01-31T12:00:00Z, 2h) nor a file that there is");
     }
-    Ok(context.options().read_only(true).open(path)?)
+    Ok(context.options().read_only(true).open(path)?.snapshot()?)
 }
 
 /// The answer for programs.

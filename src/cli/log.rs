@@ -71,30 +71,28 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.follow && context.is_json() {
         bail!("a JSON array that never ends cannot be read; use --format ndjson with --follow");
     }
-    let memory = context.read()?;
-    let filter = args.filter(&memory)?;
+    let memory = context.follow()?;
+    let now = memory.snapshot()?;
+    let filter = args.filter(&now)?;
     let mut output = context.output();
     let mut list = output.list();
-    let limit = args.limit.or(args.follow.then_some(10));
-    // Before the events are read: what comes between is then seen twice and shown once.
-    let mut last = memory
-        .newest_events(&EventFilter::default(), 1)?
-        .pop()
-        .map(|event| event.id);
-    match limit {
+    match args.limit.or(args.follow.then_some(10)) {
         Some(limit) => {
-            for event in memory.newest_events(&filter, limit)? {
-                last = last.max(Some(event.id));
+            for event in now.newest_events(&filter, limit)? {
                 list.row(&Entry::new(&event, &memory))?;
             }
         }
         None => {
-            for event in memory.events(filter.clone()) {
+            for event in now.events(filter.clone()) {
                 list.row(&Entry::new(&event?, &memory))?;
             }
         }
     }
     if args.follow {
+        let last = now.newest_events(&EventFilter::default(), 1)?.pop();
+        let last = last.map(|event| event.id);
+        // Nothing is kept from being collected while it waits.
+        drop(now);
         follow(&memory, filter, last, &mut list)?;
     }
     list.end()?;

@@ -26,6 +26,7 @@ mod reader;
 mod record;
 mod repair;
 mod simulate;
+mod snapshot;
 mod space;
 mod spool;
 mod stats;

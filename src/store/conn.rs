@@ -7,6 +7,7 @@ use std::time::Duration;
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
+use super::frozen::Frozen;
 use super::vfs;
 use crate::error::{Error, Result};
 
@@ -221,6 +222,8 @@ pub(super) fn set_write_cache(conn: &mut Conn, size: i32) -> diesel::QueryResult
 pub(crate) struct Readers {
     settings: Settings,
     idle: Mutex<Vec<Conn>>,
+    /// The only connection of readers that stay at one state.
+    frozen: Option<Frozen>,
 }
 
 impl Readers {
@@ -229,12 +232,27 @@ impl Readers {
         Self {
             settings,
             idle: Mutex::new(open.into_iter().collect()),
+            frozen: None,
         }
+    }
+
+    /// Readers that all see the last commit before this call and nothing after.
+    pub fn freeze(&self) -> Result<Self> {
+        let conn = self.idle_or_new()?;
+        let frozen = Frozen::begin(conn).map_err(|error| self.settings.explain(error))?;
+        Ok(Self {
+            settings: self.settings.clone(),
+            idle: Mutex::default(),
+            frozen: Some(frozen),
+        })
     }
 
     /// Runs `read` on a connection of its own, in one read transaction, which sees the
     /// last commit before it and nothing after.
     pub fn snapshot<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        if self.frozen.is_some() {
+            return self.single(read);
+        }
         self.with(|conn, settings| {
             conn.batch_execute("BEGIN").map_err(|error| settings.explain(error))?;
             let result = read(conn);
@@ -250,16 +268,20 @@ impl Readers {
     }
 
     fn with<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Result<R>) -> Result<R> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut conn = match idle {
-            Some(conn) => conn,
-            None => self.settings.connect(Access::Read)?,
-        };
+        if let Some(frozen) = &self.frozen {
+            return frozen.with(|conn| read(conn, &self.settings));
+        }
+        let mut conn = self.idle_or_new()?;
         let result = read(&mut conn, &self.settings);
         // After an error the connection may be in any state: it is closed, not kept.
         if result.is_ok() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
         result
+    }
+
+    fn idle_or_new(&self) -> Result<Conn> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| self.settings.connect(Access::Read), Ok)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod change;
 mod checkpoint;
 mod conn;
 mod exec;
+mod frozen;
 mod group;
 mod insert;
 mod known;
