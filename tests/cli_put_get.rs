@@ -58,7 +58,11 @@ fn programs_get_a_row_for_each_file() {
     let cli = Cli::new();
     cli.file("a", "hello");
     let rows = cli.json(["put", "a", "a"]);
-    let row = |dedup| serde_json::json!({"object_id": HELLO, "path": "a", "size": 5, "pieces": 1, "dedup": dedup});
+    let row = |dedup| {
+        serde_json::json!({
+            "object_id": HELLO, "path": "a", "path_bytes": null, "size": 5, "pieces": 1, "dedup": dedup
+        })
+    };
     assert_eq!(rows, serde_json::json!([row(false), row(true)]));
 }
 
@@ -208,4 +212,83 @@ fn output_to_a_folder_is_refused() {
     cli.ok(["put", "d/a"]);
     assert!(cli.fails(2, ["get", HELLO, "-o", "d"]).contains("is a directory"));
     assert!(cli.fails(2, ["get", HELLO, "-o", "none/x"]).starts_with("none/x: "));
+}
+
+/// Names of files that are awkward on a line, and hello in each.
+#[cfg(unix)]
+fn awkward() -> Cli {
+    use std::os::unix::ffi::OsStrExt;
+    let cli = Cli::new();
+    std::fs::create_dir(cli.path("d")).unwrap();
+    let names: [&[u8]; 10] = [
+        b"plain",
+        b"a\nb",
+        b"back\\slash",
+        b"\\n",
+        b"carriage\rreturn",
+        b"tab\tx",
+        "fam\u{200d}ily \u{202e}".as_bytes(),
+        b"\xff\xfe.bin",
+        b" blanks ",
+        b"*star",
+    ];
+    for name in names {
+        std::fs::write(cli.path("d").join(std::ffi::OsStr::from_bytes(name)), "hello").unwrap();
+    }
+    cli
+}
+
+#[cfg(unix)]
+#[test]
+fn sha256sum_checks_every_line_whatever_the_name() {
+    let cli = awkward();
+    let stored = cli.command(["put", "-r", "d", "--quiet"]).output().unwrap();
+    assert_eq!(stored.stdout.split(|&byte| byte == b'\n').count(), 11);
+    cli.file("lines", &stored.stdout);
+    let mut check = std::process::Command::new("sha256sum");
+    let checked = check
+        .args(["--check", "--strict", "lines"])
+        .current_dir(cli.path(""))
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_not_text_is_told_byte_by_byte() {
+    use std::os::unix::ffi::OsStrExt;
+    let cli = awkward();
+    for args in [&["put", "-r", "d"][..], &["put", "-r", "d", "--dry-run"]] {
+        let rows = ran(cli.command(args).args(["--format", "json"])).stdout;
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&rows).unwrap();
+        assert_eq!(rows.len(), 10);
+        for row in rows {
+            let path = match row["path_bytes"].as_str() {
+                Some(digits) => const_hex::decode(digits).unwrap(),
+                None => row["path"].as_str().unwrap().as_bytes().to_vec(),
+            };
+            let path = cli.path("").join(std::ffi::OsStr::from_bytes(&path));
+            assert!(path.exists(), "{row}");
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminal_gets_no_name_that_it_would_obey() {
+    let cli = awkward();
+    let seen = cli.on_terminal(200, &["put", "-r", "d"]);
+    for part in [
+        r"  d/\xff\xfe.bin",
+        r"  d/a\nb",
+        r"  d/carriage\rreturn",
+        r"  d/fam\u{200d}ily \u{202e}",
+    ] {
+        assert!(seen.contains(part), "{part} is not in {seen}");
+    }
+    assert!(
+        !seen.contains(|sign: char| sign.is_control() && sign != '\n'),
+        "{seen:?}"
+    );
 }

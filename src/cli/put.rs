@@ -89,7 +89,7 @@ fn refuse_if_all_are_missing(paths: &[PathBuf]) -> Result<()> {
             .metadata()
             .err()
             .map_or_else(String::new, |error| format!(": {error}"));
-        exit::warn(&format!("{}{why}", path.display()));
+        exit::warn(&format!("{}{why}", printable_path(path)));
     }
     bail!("{} could not be stored", counted(paths.len() as u64, "path"))
 }

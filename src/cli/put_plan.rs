@@ -15,7 +15,7 @@ use super::progress::Reading;
 use super::render::{List, Row};
 use super::sources::{Found, Sources};
 use super::table::Head;
-use super::text::{Sizes, counted, printable, printable_path, short_id};
+use super::text::{Sizes, counted, path_bytes, printable_path, short_id};
 
 /// Plans the paths in their order, each on what those before it would leave.
 pub fn run(paths: &[PathBuf], sources: &Sources, quiet: bool, context: &Context<'_>) -> Result<Outcome> {
@@ -88,7 +88,7 @@ impl Planning<'_> {
             Found::Stdin => ("-".into(), hash(io::stdin().lock())),
             Found::Skipped(path, why) => {
                 if !self.quiet {
-                    exit::note(&format!("skipped {}: {why}", path.display()));
+                    exit::note(&format!("skipped {}: {why}", printable_path(&path)));
                 }
                 return Ok(());
             }
@@ -106,7 +106,7 @@ impl Planning<'_> {
 
     fn fail(&mut self, path: &Path, why: &str) -> Result<()> {
         self.failed += 1;
-        exit::warn(&format!("{}: {why}", path.display()));
+        exit::warn(&format!("{}: {why}", printable_path(path)));
         Ok(())
     }
 
@@ -131,6 +131,8 @@ impl Planning<'_> {
         self.rows.row(&Planned {
             object_id: id,
             path: path.to_string_lossy().into_owned(),
+            path_bytes: path_bytes(&path),
+            shown: printable_path(&path),
             plan,
         })?;
         Ok(())
@@ -173,6 +175,10 @@ fn hash(reader: impl Read) -> io::Result<(ObjectId, u64)> {
 struct Planned {
     object_id: ObjectId,
     path: String,
+    /// Hexadecimal digits, where `path` is not all of it.
+    path_bytes: Option<String>,
+    #[serde(skip)]
+    shown: String,
     #[serde(flatten)]
     plan: Plan,
 }
@@ -181,6 +187,7 @@ impl Row for Planned {
     const KEYS: &'static [&'static str] = &[
         "object_id",
         "path",
+        "path_bytes",
         "size",
         "block_size",
         "pieces",
@@ -223,7 +230,7 @@ impl Row for Planned {
             plan.new_pools.to_string(),
             plan.new_arenas.to_string(),
             note,
-            printable(&self.path).into_owned(),
+            self.shown.clone(),
         ]
     }
 }

@@ -11,7 +11,7 @@ use super::exit;
 use super::progress::Progress;
 use super::render::{List, Output, Row};
 use super::table::Head;
-use super::text::{Sizes, counted, printable};
+use super::text::{Sizes, counted, path_bytes, printable_path, sum_line};
 
 /// The report of one `put`.
 pub struct Report<'a> {
@@ -67,7 +67,7 @@ impl<'a> Report<'a> {
         self.totals.skipped += 1;
         if !self.quiet {
             self.progress
-                .beside(|| exit::note(&format!("skipped {}: {why}", path.display())));
+                .beside(|| exit::note(&format!("skipped {}: {why}", printable_path(path))));
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Report<'a> {
     pub fn failed(&mut self, path: &Path, why: &str) {
         self.totals.failed += 1;
         self.progress
-            .beside(|| exit::warn(&format!("{}: {why}", path.display())));
+            .beside(|| exit::warn(&format!("{}: {why}", printable_path(path))));
     }
 
     /// Shows how much has been stored so far.
@@ -143,9 +143,16 @@ impl Totals {
 struct Stored {
     object_id: ObjectId,
     path: String,
+    /// Hexadecimal digits, where `path` is not all of it.
+    path_bytes: Option<String>,
     size: u64,
     pieces: u64,
     dedup: bool,
+    /// For people, and for `sha256sum --check`.
+    #[serde(skip)]
+    shown: String,
+    #[serde(skip)]
+    line: Vec<u8>,
 }
 
 impl Stored {
@@ -157,24 +164,30 @@ impl Stored {
             dedup,
             ..
         } = allocation;
-        // JSON and CSV are text; a path that is none loses what is not.
         Self {
             object_id: id,
             path: path.to_string_lossy().into_owned(),
+            path_bytes: path_bytes(path),
             size,
             pieces,
             dedup,
+            shown: format!("{id}  {}", printable_path(path)),
+            line: sum_line(id, path),
         }
     }
 }
 
 impl Row for Stored {
-    const KEYS: &'static [&'static str] = &["object_id", "path", "size", "pieces", "dedup"];
+    const KEYS: &'static [&'static str] = &["object_id", "path", "path_bytes", "size", "pieces", "dedup"];
     // Lines as sha256sum prints them.
     const HEAD: &'static [Head] = &[];
 
     fn cells(&self, _: Sizes) -> Vec<String> {
-        vec![self.object_id.to_string(), printable(&self.path).into_owned()]
+        vec![self.shown.clone()]
+    }
+
+    fn raw_line(&self) -> Option<&[u8]> {
+        Some(&self.line)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The answer of a command, as a table, JSON, NDJSON or CSV. Lists are written row by
 //! row, so a list of a million rows takes no more memory than a list of a thousand.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::marker::PhantomData;
 
 use serde::Serialize;
@@ -33,6 +33,10 @@ pub trait Row: Serialize {
     const HEAD: &'static [Head];
     /// The cells of those columns, safe to print on a terminal.
     fn cells(&self, sizes: Sizes) -> Vec<String>;
+    /// What is written instead where no terminal reads it, if that is not for people alone.
+    fn raw_line(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// Standard output, in the format asked for.
@@ -127,7 +131,10 @@ impl<R: Row> List<'_, R> {
         self.rows += 1;
         let out = &mut self.output.out;
         match self.output.format {
-            Format::Table => self.table.row(out, row.cells(self.output.sizes)),
+            Format::Table => match row.raw_line().filter(|_| !io::stdout().is_terminal()) {
+                Some(line) => out.write_all(line).and_then(|()| out.write_all(b"\n")),
+                None => self.table.row(out, row.cells(self.output.sizes)),
+            },
             Format::Json => write!(
                 out,
                 "{}{}",

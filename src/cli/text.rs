@@ -73,9 +73,38 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A path, as it may be shown on a terminal.
+/// A path, as it may be shown on a terminal. Bytes that are not UTF-8 are escaped too:
+/// paths that differ look different.
 pub fn printable_path(path: &Path) -> String {
-    printable(&path.to_string_lossy()).into_owned()
+    let mut out = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        out.push_str(&printable(chunk.valid()));
+        out.push_str(&chunk.invalid().escape_ascii().to_string());
+    }
+    out
+}
+
+/// A line of `sha256sum`, byte for byte: its `--check` reads it whatever the path is. A
+/// path with a backslash or the end of a line in it is escaped, and so marked in front.
+pub fn sum_line(id: impl Display, path: &Path) -> Vec<u8> {
+    let path = path.as_os_str().as_encoded_bytes();
+    let escaped = path.iter().any(|byte| b"\\\n\r".contains(byte));
+    let mut line = format!("{}{id}  ", if escaped { "\\" } else { "" }).into_bytes();
+    for byte in path {
+        match byte {
+            b'\\' => line.extend(br"\\"),
+            b'\n' => line.extend(br"\n"),
+            b'\r' => line.extend(br"\r"),
+            &byte => line.push(byte),
+        }
+    }
+    line
+}
+
+/// The bytes of a path as hexadecimal digits, where its text does not tell them.
+pub fn path_bytes(path: &Path) -> Option<String> {
+    let is_text = path.to_str().is_some();
+    (!is_text).then(|| const_hex::encode(path.as_os_str().as_encoded_bytes()))
 }
 
 /// At most `width` characters of `text`, as they may be shown on a terminal.

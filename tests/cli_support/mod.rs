@@ -5,6 +5,9 @@
 // Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[cfg(unix)]
+mod terminal;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;

@@ -1,0 +1,52 @@
+//! The built binary on a terminal of a certain width.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use super::Cli;
+
+impl Cli {
+    /// What a person sees who runs this on a terminal of so many columns.
+    pub fn on_terminal(&self, columns: u16, args: &[&str]) -> String {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&terminal).unwrap();
+        unlockpt(&terminal).unwrap();
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&terminal, size).unwrap();
+        let name = ptsname(&terminal, Vec::new()).unwrap();
+        let name = std::ffi::OsStr::from_bytes(name.as_bytes());
+        let end = OpenOptions::new().read(true).write(true).open(name).unwrap();
+        let stdio = || Stdio::from(end.try_clone().unwrap());
+        let command = self.command(args);
+        let mut started = Command::new(command.get_program());
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => started.env(key, value),
+                None => started.env_remove(key),
+            };
+        }
+        started
+            .args(command.get_args())
+            .current_dir(self.path(""))
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1")
+            .env_remove("COLUMNS");
+        let mut child = started.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
+        drop((end, started));
+        let mut seen = Vec::new();
+        // A terminal that nobody writes to any more reads as an error, not as an end.
+        let _ = File::from(terminal).read_to_end(&mut seen);
+        child.wait().unwrap();
+        String::from_utf8(seen).unwrap().replace("\r\n", "\n")
+    }
+}
