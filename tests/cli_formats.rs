@@ -5,7 +5,7 @@
 mod cli_support;
 
 use cli_support::Cli;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Lists, and a command that prints each.
 const LISTS: [&[&str]; 9] = [
@@ -116,7 +116,8 @@ fn keys_are_the_columns_of_the_schema() {
         let names = columns.query_map([table], |row| row.get::<_, String>(0)).unwrap();
         names.map(Result::unwrap).collect::<Vec<_>>().join(",")
     };
-    assert_eq!(keys(&["ls"]), columns("objects"));
+    // Its names are a list there, which the view has as names_json, too.
+    assert_eq!(keys(&["ls"]), columns("objects").replace("names_json,", ""));
     assert_eq!(keys(&["spaces"]), columns("memram"));
     assert_eq!(keys(&["log"]), columns("log"));
     assert_eq!(keys(&["usage"]), columns("usage"));
@@ -128,6 +129,21 @@ fn keys_are_the_columns_of_the_schema() {
         "id,object_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem"
     );
     assert_eq!(keys(&["gc"]), "blocks,pools,arenas,bytes,file_bytes,file_size");
+}
+
+#[test]
+fn names_are_a_list_in_which_a_comma_is_part_of_a_name() {
+    let cli = Cli::new();
+    cli.ok(["set", "a, b", "1"]);
+    cli.ok(["set", "b", "2"]);
+    cli.ok(["name", "b", "a"]);
+    let rows: Value = serde_json::from_str(&printed(&cli, &["ls"], "json")).unwrap();
+    assert_eq!(rows[0]["names"], json!(["a, b"]));
+    assert_eq!(rows[1]["names"], json!(["a", "b"]));
+    let shown: Value = serde_json::from_str(&printed(&cli, &["show", "b"], "ndjson")).unwrap();
+    assert_eq!(shown["names"], json!(["a", "b"]));
+    let pins: Value = serde_json::from_str(printed(&cli, &["pins", "1"], "ndjson").lines().next().unwrap()).unwrap();
+    assert!(pins["names"].is_array(), "{pins}");
 }
 
 #[test]

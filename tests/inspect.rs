@@ -44,7 +44,7 @@ fn an_object_is_shown_with_its_value_names_and_pieces() {
         (&*id.to_hex(), "main", "str")
     );
     assert_eq!((info.size, info.pieces, info.held), (7, 1, false));
-    assert_eq!(info.names.as_deref(), Some("a, b"));
+    assert_eq!(info.names, ["a", "b"]);
     assert_eq!(info.value.as_deref(), Some("grüße"));
     assert_eq!(heap.objects().next().unwrap().unwrap().object_id, id.to_hex());
 }

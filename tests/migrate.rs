@@ -88,6 +88,33 @@ fn every_older_schema_is_migrated_with_all_that_is_in_it() {
     }
 }
 
+/// The schema as text, by kind and name.
+fn schema(sql: &Connection) -> Vec<String> {
+    let mut rows = sql
+        .prepare("SELECT type || ' ' || name || ': ' || sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1")
+        .unwrap();
+    let rows = rows.query_map([], |row| row.get(0)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[test]
+fn each_migration_goes_back_to_the_schema_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = migrations();
+    for count in 1..all.len() {
+        let before = folder.path().join(format!("{count}.db"));
+        let after = folder.path().join(format!("{count}-and-back.db"));
+        older(&before, count);
+        older(&after, count + 1);
+        let (before, after) = (Connection::open(before).unwrap(), Connection::open(after).unwrap());
+        after.create_collation("only_heapledger_may_write", str::cmp).unwrap();
+        let (name, _) = &all[count];
+        let down = format!("{}/migrations/sqlite/{name}/down.sql", env!("CARGO_MANIFEST_DIR"));
+        after.execute_batch(&fs::read_to_string(down).unwrap()).unwrap();
+        assert_eq!(schema(&after), schema(&before), "{name}");
+    }
+}
+
 #[test]
 fn an_older_schema_is_not_migrated_by_reading() {
     let folder = tempfile::tempdir().unwrap();

@@ -166,7 +166,7 @@ fn a_pin_says_what_keeps_an_arena() {
     assert_eq!(plan.collected.arenas, 2);
     assert_eq!(plan.pins.len(), 1);
     assert_eq!(plan.pins[0].object_id, small.to_string());
-    assert_eq!(plan.pins[0].names.as_deref(), Some("settings"));
+    assert_eq!(plan.pins[0].names, ["settings"]);
     assert_eq!(
         (plan.pins[0].allocated_mem, plan.pins[0].mem),
         (20 * KIB as i64, 20 * KIB as i64)

@@ -205,6 +205,30 @@ fn plain_sql_reads_values_names_and_places() {
 }
 
 #[test]
+fn plain_sql_reads_names_that_no_separator_can_part() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::Name("z")).unwrap().id;
+    let odd = ["a, b", "\"quoted\"", "tab\tand\nline", "back\\slash", "grüße 名"];
+    for name in odd {
+        heap.bind(name, &id).unwrap();
+    }
+    heap.allocate("without a name").unwrap();
+    let sql = heap.sql();
+    let listed = texts(
+        &sql,
+        "SELECT j.value FROM objects o, json_each(o.names_json) j ORDER BY o.id, j.key",
+    );
+    let mut expected = [&odd[..], &["z"]].concat();
+    expected.sort_unstable();
+    assert_eq!(listed, expected);
+    assert_eq!(
+        texts(&sql, "SELECT names_json FROM objects WHERE names IS NULL"),
+        ["[]"]
+    );
+    assert_eq!(heap.object_info(&id).unwrap().names, expected);
+}
+
+#[test]
 fn plain_sql_puts_an_object_back_together() {
     let heap = lived_in();
     let sql = heap.sql();

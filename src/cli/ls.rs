@@ -7,7 +7,7 @@ use super::context::Context;
 use super::exit::Outcome;
 use super::render::Row;
 use super::table::Head;
-use super::text::{Sizes, preview, printable, short_id};
+use super::text::{Sizes, name_list, preview, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -71,7 +71,7 @@ impl Row for ObjectInfo {
             sizes.cell(self.size),
             self.pieces.to_string(),
             self.created.to_string(),
-            self.names.as_deref().map(printable).unwrap_or_default().into_owned(),
+            name_list(&self.names),
             self.value
                 .as_deref()
                 .map(|value| preview(value, 40))

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::exit::Outcome;
 use super::render::Row;
 use super::table::Head;
-use super::text::{Sizes, printable, short_id};
+use super::text::{Sizes, name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -94,7 +94,7 @@ impl Row for Pin {
             sizes.cell(self.allocated_mem),
             self.pieces.to_string(),
             sizes.cell(self.size),
-            self.names.as_deref().map(printable).unwrap_or_default().into_owned(),
+            name_list(&self.names),
         ]
     }
 }

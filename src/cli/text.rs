@@ -73,6 +73,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Names in one cell, each as it may be shown on a terminal.
+pub fn name_list(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| printable(name)).collect();
+    names.join(", ")
+}
+
 /// A path, as it may be shown on a terminal. Bytes that are not UTF-8 are escaped too:
 /// paths that differ look different.
 pub fn printable_path(path: &Path) -> String {

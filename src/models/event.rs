@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, id};
+use super::{MemRamId, Shown, ShownIfAny, id};
 use crate::store::schema::events;
 
 id! {
@@ -23,15 +23,19 @@ pub struct Event {
     pub at: i64,
     /// `opening`, `allocate`, `dedup_hit`, `bind`, `unbind`, `free`, `refusal`, `carve`,
     /// `gc`, `resize` or `repair`.
+    #[diesel(deserialize_as = Shown)]
     pub kind: String,
     /// Who did it, if they said so.
+    #[diesel(deserialize_as = ShownIfAny)]
     pub actor: Option<String>,
     /// Why, if they said so.
+    #[diesel(deserialize_as = ShownIfAny)]
     pub reason: Option<String>,
     /// The object's id as 32 bytes.
     #[serde(rename = "object_id", serialize_with = "as_hex")]
     pub object: Option<Vec<u8>>,
     /// The name that was bound or unbound.
+    #[diesel(deserialize_as = ShownIfAny)]
     pub name: Option<String>,
     /// Bytes that the event is about: stored, freed, needed, carved or collected.
     pub bytes: i64,
@@ -50,6 +54,7 @@ pub struct Event {
     /// Change of the capacity.
     pub capacity: i64,
     /// The blocks and levels that it touched, as JSON.
+    #[diesel(deserialize_as = ShownIfAny)]
     pub changes: Option<String>,
 }
 

@@ -12,6 +12,7 @@ mod memram;
 mod name;
 mod pool;
 mod stored_object;
+mod text;
 
 pub use arena::{Arena, ArenaId};
 pub use block::{Block, BlockId};
@@ -30,6 +31,7 @@ pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
 pub(crate) use name::NewName;
 pub(crate) use pool::NewPool;
 pub(crate) use stored_object::NewStoredObject;
+pub(crate) use text::{Shown, ShownIfAny, ShownList};
 
 /// A newtype over a table's integer key.
 macro_rules! id {

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, id};
+use super::{MemRamId, Shown, ShownIfAny, id};
 use crate::store::schema::stored_objects;
 
 id! {
@@ -19,10 +19,13 @@ pub struct StoredObject {
     /// The space.
     pub memram_id: MemRamId,
     /// The SHA-256, as 64 lower-case hexadecimal digits.
+    #[diesel(deserialize_as = Shown)]
     pub object_id: String,
     /// `bytes`, `str`, `int`, `float`, `bool`, `none` or `json`.
+    #[diesel(deserialize_as = Shown)]
     pub kind: String,
     /// For `json`, the Rust type that was stored.
+    #[diesel(deserialize_as = ShownIfAny)]
     pub type_name: Option<String>,
     /// Bytes of content.
     #[diesel(deserialize_as = super::amount::Amount)]

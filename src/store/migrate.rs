@@ -17,7 +17,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// `PRAGMA application_id`: "hLdg".
 const APPLICATION_ID: i64 = 0x684c_6467;
 /// `PRAGMA user_version` after all migrations.
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
 /// Sees to it that there is a heap file of the current schema.
 ///

@@ -181,7 +181,7 @@ diesel::table! {
         id -> BigInt,
         object_id -> Text,
         space -> Text,
-        names -> Nullable<Text>,
+        names_json -> Text,
         kind -> Text,
         type_name -> Nullable<Text>,
         size -> BigInt,

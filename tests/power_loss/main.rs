@@ -74,7 +74,7 @@ fn found(memory: &MemManager) -> State {
     let mut state = State::new();
     for object in memory.objects() {
         let object = object.unwrap();
-        let name = object.names.unwrap();
+        let [name] = object.names.try_into().unwrap();
         let id = object.object_id.parse().unwrap();
         assert_eq!(memory.get_bytes(&id).unwrap(), bytes(name.parse().unwrap()));
         state.insert(name, id);

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use diesel::prelude::*;
 
 use crate::error::Result;
+use crate::models::Shown;
 use crate::store::conn::Conn;
 use crate::store::schema::{trial_balance, violations};
 
@@ -14,15 +15,18 @@ use crate::store::schema::{trial_balance, violations};
 #[diesel(table_name = violations)]
 pub struct Violation {
     /// `I1` to `I10`, or the name of SQLite's own check.
+    #[diesel(deserialize_as = Shown)]
     pub invariant: String,
     /// The table that the row is in.
-    #[diesel(column_name = table_name)]
+    #[diesel(column_name = table_name, deserialize_as = Shown)]
     pub table: String,
     /// The row's key, where it has one.
     pub id: Option<i64>,
     /// What should be there.
+    #[diesel(deserialize_as = Shown)]
     pub expected: String,
     /// What is there.
+    #[diesel(deserialize_as = Shown)]
     pub found: String,
 }
 

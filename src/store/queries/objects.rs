@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::error::Result;
-use crate::models::{MemRamId, PlacedEntry, StoredObject, StoredObjectId};
+use crate::models::{MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
 use crate::store::schema::{objects, stored_objects};
@@ -18,14 +18,19 @@ pub struct ObjectInfo {
     /// Key.
     pub id: StoredObjectId,
     /// The SHA-256, as 64 lower-case hexadecimal digits.
+    #[diesel(deserialize_as = Shown)]
     pub object_id: String,
     /// The name of its space.
+    #[diesel(deserialize_as = Shown)]
     pub space: String,
-    /// Its names, joined with `, `.
-    pub names: Option<String>,
+    /// Its names, in alphabetical order.
+    #[diesel(column_name = names_json, deserialize_as = ShownList)]
+    pub names: Vec<String>,
     /// `bytes`, `str`, `int`, `float`, `bool`, `none` or `json`.
+    #[diesel(deserialize_as = Shown)]
     pub kind: String,
     /// For `json`, the Rust type that was stored.
+    #[diesel(deserialize_as = ShownIfAny)]
     pub type_name: Option<String>,
     /// Bytes of content.
     pub size: i64,
@@ -33,9 +38,12 @@ pub struct ObjectInfo {
     pub pieces: i64,
     /// Whether an allocation without a name holds it.
     pub held: bool,
-    /// When it was stored, as UTC.
+    /// When it was stored, as UTC; a time that has no year of four digits is given in
+    /// microseconds since 1970.
+    #[diesel(deserialize_as = Shown)]
     pub created: String,
     /// The value, where it is text in one piece.
+    #[diesel(deserialize_as = ShownIfAny)]
     pub value: Option<String>,
 }
 

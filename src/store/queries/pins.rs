@@ -1,10 +1,10 @@
 //! What keeps an arena from being empty.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 use crate::error::Result;
-use crate::models::{Arena, ArenaId, MemRamId, StoredObjectId};
+use crate::models::{Arena, ArenaId, MemRamId, Shown, ShownList, StoredObjectId};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
 use crate::store::schema::arenas;
@@ -24,8 +24,8 @@ pub struct Pin {
     pub stored_object_id: StoredObjectId,
     /// The object's SHA-256, as 64 lower-case hexadecimal digits.
     pub object_id: String,
-    /// Its names, joined with `, `.
-    pub names: Option<String>,
+    /// Its names, in alphabetical order.
+    pub names: Vec<String>,
     /// Its kind.
     pub kind: String,
     /// Bytes of the whole object.
@@ -52,19 +52,19 @@ pub fn nearly_empty(conn: &mut Conn, space: MemRamId, percent: i64) -> Result<Ve
 
 /// The objects that have bytes in an arena, those with the most first. O(entries in the arena).
 pub fn of_arena(conn: &mut Conn, arena: &Arena, limit: i64) -> Result<Vec<Pin>> {
-    type Row = (i64, i64, String, Option<String>, String, i64, bool, i64, i64);
+    type Row = (i64, i64, Shown, ShownList, Shown, i64, bool, i64, i64);
     let Conn::Sqlite(conn) = conn;
     let statement = Statement::<OfArena, 2>::new([arena.id.0.into(), limit.into()]);
     let rows: Vec<Row> = statement.load(conn)?;
-    let pin = |(objects, id, object_id, names, kind, size, held, pieces, allocated_mem)| Pin {
+    let pin = |(objects, id, object_id, names, kind, size, held, pieces, allocated_mem): Row| Pin {
         arena_id: arena.id,
         max_mem: arena.max_mem,
         mem: arena.mem,
         objects,
         stored_object_id: StoredObjectId(id),
-        object_id,
-        names,
-        kind,
+        object_id: object_id.into(),
+        names: names.into(),
+        kind: kind.into(),
         size,
         held,
         pieces,
@@ -79,7 +79,7 @@ impl Sql for OfArena {
     // CROSS JOIN keeps the order, which each index serves. Names are looked up last, for
     // the objects within the limit alone.
     const TEXT: &'static str = "SELECT e.objects, o.id, o.object_id, \
-        (SELECT group_concat(n.name, ', ') FROM names n WHERE n.stored_object_id = o.id), \
+        (SELECT json_group_array(n.name) FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n), \
         o.kind, o.size, o.held, e.pieces, e.mem \
         FROM (SELECT l.stored_object_id AS id, count(*) AS pieces, sum(l.allocated_mem) AS mem, \
                      count(*) OVER () AS objects \
@@ -89,5 +89,5 @@ impl Sql for OfArena {
 }
 
 impl Rows for OfArena {
-    type Types = (BigInt, BigInt, Text, Nullable<Text>, Text, BigInt, Bool, BigInt, BigInt);
+    type Types = (BigInt, BigInt, Text, Text, Text, BigInt, Bool, BigInt, BigInt);
 }
