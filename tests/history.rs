@@ -545,3 +545,25 @@ fn what_is_gone_is_found_in_the_history() {
         );
     }
 }
+
+#[test]
+fn every_event_of_a_batch_is_signed() {
+    let heap = Heap::of(8 * 1024 * 1024, Geometry::standard());
+    heap.because("why")
+        .batch(|batch| {
+            // More than is gathered before rows are written.
+            for i in 0..40 {
+                batch.allocate_bytes(&content(i, 300))?;
+                batch.allocate_bytes(&content(1000 + i, 70_000))?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    let sql = heap.sql();
+    let unsigned = "SELECT count(*) FROM events WHERE kind = 'allocate' AND (reason IS NOT 'why' OR at = 0)";
+    assert_eq!(number(&sql, unsigned), 0);
+    assert_eq!(
+        number(&sql, "SELECT count(*) FROM stored_objects WHERE created_at = 0"),
+        0
+    );
+}

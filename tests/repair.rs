@@ -468,3 +468,60 @@ proptest! {
         prop_assert!(again.corrections.is_empty(), "{again:#?}");
     }
 }
+
+#[test]
+fn a_block_that_its_pool_has_no_room_for_goes() {
+    let heap = heap();
+    let before = contents(&heap);
+    damage(
+        &heap,
+        "INSERT INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)
+         SELECT 9000, memram_id, arena_id, id, block_size, block_size, 0, 1
+         FROM pools WHERE reserved = 8 * block_size LIMIT 1",
+    );
+    repair(&heap, "a block too many");
+    assert_eq!(contents(&heap), before);
+    assert_eq!(number(&heap.sql(), "SELECT count(*) FROM blocks WHERE id = 9000"), 0);
+}
+
+#[test]
+fn an_arena_without_a_space_goes() {
+    let heap = heap();
+    let before = contents(&heap);
+    damage(
+        &heap,
+        "INSERT INTO arenas (id, memram_id, max_mem, mem, reserved) VALUES (9000, 77, 1000, 0, 0)",
+    );
+    repair(&heap, "an arena of nowhere");
+    assert_eq!(contents(&heap), before);
+}
+
+#[test]
+fn a_pool_goes_back_to_the_arena_that_its_blocks_name() {
+    let heap = heap();
+    heap.add_arena().unwrap();
+    let rows = |heap: &Heap| texts(&heap.sql(), "SELECT id || ' ' || arena_id FROM pools ORDER BY id");
+    let before = rows(&heap);
+    damage(
+        &heap,
+        "UPDATE pools SET arena_id = (SELECT max(id) FROM arenas) WHERE id = (SELECT min(id) FROM pools)",
+    );
+    repair(&heap, "a pool elsewhere");
+    assert_eq!(rows(&heap), before);
+}
+
+#[test]
+fn a_block_goes_back_to_the_pool_that_its_entries_name() {
+    let heap = heap();
+    let rows = |heap: &Heap| texts(&heap.sql(), "SELECT id || ' ' || pool_id FROM blocks ORDER BY id");
+    let before = rows(&heap);
+    damage(
+        &heap,
+        "UPDATE blocks SET pool_id = (SELECT p.id FROM pools p
+                                      WHERE p.memram_id = blocks.memram_id AND p.id <> blocks.pool_id LIMIT 1)
+         WHERE id = (SELECT block_id FROM ledger GROUP BY block_id HAVING count(*) >= 2 LIMIT 1)",
+    );
+    assert_ne!(rows(&heap), before);
+    repair(&heap, "a block elsewhere");
+    assert_eq!(rows(&heap), before);
+}

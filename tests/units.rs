@@ -752,3 +752,37 @@ fn a_size_that_lies_is_summed_up_without_harm() {
     assert_balanced(&heap);
     heap.allocate("and on").unwrap();
 }
+
+/// The first unit has looked up no key when the second one takes the highest away.
+#[test]
+fn a_key_freed_by_a_later_unit_of_the_transaction_does_not_come_back() {
+    let heap = Heap::of(8 * MIB, Geometry::standard());
+    let stays = content(1, 300);
+    heap.allocate_bytes(&stays).unwrap();
+    let goes = heap.allocate_bytes(&content(2, 300)).unwrap();
+    let key = |memory: &MemManager, id: &ObjectId| memory.object(id).unwrap().id;
+    let highest = key(&heap, &goes);
+    type One = Box<dyn FnOnce(&mut Batch<'_, '_>) -> Result<()> + Send>;
+    let units: Vec<One> = vec![
+        Box::new(move |batch| batch.allocate_bytes(&stays).map(drop)),
+        Box::new(move |batch| batch.free(&goes).map(drop)),
+    ];
+    for result in in_turn(&heap, units) {
+        result.unwrap();
+    }
+    let heap = heap.open_again();
+    let new = heap.allocate_bytes(&content(3, 300)).unwrap();
+    assert!(key(&heap, &new) > highest);
+}
+
+#[test]
+fn a_forced_free_that_fails_leaves_the_names() {
+    let (heap, id) = in_pieces();
+    heap.bind("n", &id).unwrap();
+    damage(&heap, "DELETE FROM ledger WHERE seq = 2");
+    let done = heap.batch(|batch| {
+        assert!(batch.force_free(&id).is_err());
+        Ok(())
+    });
+    assert_eq!(number(&heap.sql(), "SELECT count(*) FROM names"), 1, "{done:?}");
+}

@@ -213,3 +213,16 @@ fn what_is_not_known_is_asked_for_before_anything_is_carved() {
         Some(Step::CarveArena { bytes: 256 * 1024 })
     );
 }
+
+#[test]
+fn the_last_row_of_a_page_is_known() {
+    let mut known: Known<i64, ()> = Known::default();
+    known.extend([(1, ()), (2, ())].into_iter(), 2);
+    assert!(!known.complete);
+    known.note(2, None);
+    known.note(2, Some(()));
+    assert!(known.get(2).is_some());
+    // Nobody has looked beyond it.
+    known.note(3, Some(()));
+    assert!(known.get(3).is_none());
+}

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, sql};
@@ -69,14 +70,30 @@ fn a_source_that_panics_half_way_stores_nothing() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_stored_stores_nothing() {
+fn a_file_that_is_cut_while_it_is_stored_stores_nothing() {
+    nothing_is_stored_of_a_file_that_changes(|file| file.set_len(MIB).unwrap());
+}
+
+/// Its size does not tell.
+#[test]
+fn a_file_that_is_overwritten_in_place_while_it_is_stored_stores_nothing() {
+    for at in [0, 1_500_000] {
+        nothing_is_stored_of_a_file_that_changes(|file| {
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).unwrap();
+            file.write_all_at(&[!byte[0]], at).unwrap();
+        });
+    }
+}
+
+fn nothing_is_stored_of_a_file_that_changes(change: impl Fn(&File) + Send) {
     let heap = heap();
     let before = rows(&heap);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&content(3, 2 * MIB)).unwrap();
     file.rewind().unwrap();
     std::thread::scope(|scope| {
-        let mut other = file.try_clone().unwrap();
+        let other = file.try_clone().unwrap();
         // The writer's turn is taken until the file has been read once and changed.
         let (started, begin) = std::sync::mpsc::channel();
         let (changed, go_on) = std::sync::mpsc::channel::<()>();
@@ -92,8 +109,9 @@ fn a_file_that_changes_while_it_is_stored_stores_nothing() {
         });
         begin.recv().unwrap();
         scope.spawn(move || {
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            cut(&mut other);
+            // Reading it takes some milliseconds.
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            change(&other);
             drop(changed);
         });
         let error = heap.store_file(&mut file, Hold::Name("moving")).unwrap_err();
@@ -102,10 +120,6 @@ fn a_file_that_changes_while_it_is_stored_stores_nothing() {
     });
     assert_eq!(rows(&heap), before);
     assert_balanced(&heap);
-}
-
-fn cut(file: &mut File) {
-    file.set_len(MIB).unwrap();
 }
 
 #[test]

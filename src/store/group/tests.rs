@@ -199,6 +199,43 @@ fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
 }
 
 #[test]
+fn an_object_of_a_lost_transaction_is_not_found_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, _) = heap(&folder);
+    let mut turn = group.turn.lock().unwrap();
+    assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
+    assert!(turn.work(fails_and_rolls_back).is_err());
+    drop(turn);
+    let found = group.write(|tx| tx.find(&"a".repeat(64))).unwrap();
+    assert!(found.is_none());
+}
+
+/// The last unit is the first that writes: what the others have gathered goes first.
+#[test]
+fn units_whose_rows_cannot_be_written_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let before = state(&readers);
+    let mut turn = group.turn.lock().unwrap();
+    assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&turn.outcome);
+    let failed = turn.work(|tx| {
+        tx.read_written(|conn| Ok(conn.batch_execute("ALTER TABLE arenas RENAME TO away")?))?;
+        tx.read_rows(|_| Ok(()))
+    });
+    assert!(failed.is_err());
+    assert!(
+        outcome.get().is_some_and(|outcome| outcome.is_err()),
+        "{:?}",
+        outcome.get()
+    );
+    drop(turn);
+    assert_eq!(state(&readers), before);
+    group.write(|tx| store(tx, 1, "b")).unwrap();
+    assert_eq!(state(&readers).2, 1);
+}
+
+#[test]
 fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
@@ -212,6 +249,19 @@ fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_kept() {
     assert!(matches!(kept, Err(Error::BatchFailed)));
     assert_eq!(state(&readers), before);
     group.write(|tx| store(tx, 1, "a")).unwrap();
+}
+
+#[test]
+fn a_unit_that_ignores_a_change_that_failed_half_way_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let before = state(&readers);
+    let kept = group.write(|tx| {
+        assert!(store(tx, 2, "b").is_err());
+        Ok(())
+    });
+    assert!(matches!(kept, Err(Error::BatchFailed)), "{kept:?}");
+    assert_eq!(state(&readers), before);
 }
 
 #[test]
