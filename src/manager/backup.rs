@@ -78,12 +78,15 @@ impl MemManager {
         self.copy_to(copy.path(), progress)?;
         let violations = self.finish(copy.path(), progress)?;
         copy.as_file().sync_all().map_err(cannot())?;
-        let file = copy.persist_noclobber(to).map_err(|error| match error.error.kind() {
+        let file_size = copy.as_file().metadata().map_err(cannot())?.len();
+        // Closed before it has its name: another thread may open it as soon as it has, and
+        // would lose its locks.
+        let copy = copy.into_temp_path();
+        copy.persist_noclobber(to).map_err(|error| match error.error.kind() {
             std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_owned() },
             _ => cannot()(error.error),
         })?;
         sync_folder(folder).map_err(cannot())?;
-        let file_size = file.metadata().map_err(cannot())?.len();
         Ok(Backup { file_size, violations })
     }
 

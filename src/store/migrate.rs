@@ -1,7 +1,5 @@
 //! The file itself: what it must be before it is opened, how it is made and migrated.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
@@ -10,6 +8,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::conn::{Access, Conn, Settings, beside, pass_guards};
 use super::exec;
 use super::verify::verify_schema;
+use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -36,6 +35,9 @@ pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
     }
 }
 
+/// Bytes of the header of an SQLite database.
+const HEADER: usize = 100;
+
 enum Found {
     Nothing,
     Empty,
@@ -45,7 +47,7 @@ enum Found {
     },
 }
 
-/// Reads the file's header, without SQLite, so that a foreign file is never touched.
+/// Reads the file's header without a connection, so that a foreign file is never touched.
 /// <https://www.sqlite.org/fileformat.html#the_database_header>
 fn inspect(path: &Path) -> Result<Found> {
     let cannot = || Error::io(format!("{} cannot be read", path.display()));
@@ -55,19 +57,17 @@ fn inspect(path: &Path) -> Result<Found> {
         Err(error) => return Err(cannot()(error)),
     };
     if !metadata.is_file() {
-        return Err(not_a_heap(path, "it is no regular file"));
+        return Err(not_a_heap(path, "it is not a regular file"));
     }
     if metadata.len() == 0 {
         return Ok(Found::Empty);
     }
-    let mut header = Vec::with_capacity(100);
-    File::open(path)
-        .map_err(cannot())?
-        .take(100)
-        .read_to_end(&mut header)
+    let mut header = [0; HEADER];
+    DatabaseFile::open(path)
+        .and_then(|mut file| file.read_start(&mut header))
         .map_err(cannot())?;
     if !header.starts_with(b"SQLite format 3\0") {
-        return Err(not_a_heap(path, "it is no SQLite database"));
+        return Err(not_a_heap(path, "it is not an SQLite database"));
     }
     let number = |at: usize| {
         header
@@ -118,8 +118,9 @@ fn create(settings: &Settings) -> Result<()> {
         }
     })?;
     temporary.as_file().sync_all().map_err(cannot())?;
-    match temporary.persist_noclobber(path) {
-        Ok(_) => Ok(()),
+    // Closed before it has its name: from then on other threads may have locks on it.
+    match temporary.into_temp_path().persist_noclobber(path) {
+        Ok(()) => Ok(()),
         Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => upgrade(settings, Access::Write),
         Err(error) => Err(cannot()(error.error)),
     }

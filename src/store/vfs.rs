@@ -14,8 +14,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libsqlite3_sys as ffi;
 
+pub(super) use self::file::DatabaseFile;
 pub(super) use self::log::Log;
 
+mod file;
 mod grow;
 mod held;
 mod log;

@@ -1,0 +1,103 @@
+//! A database file that is read beside SQLite, and yet through it.
+//!
+//! POSIX drops every lock that a process has on a file when the process closes any
+//! descriptor of that file. SQLite knows which of its files have locks and closes a
+//! descriptor only when they are gone, so it must be SQLite that opens and closes them.
+//! See <https://sqlite.org/howtocorrupt.html>, 2.2.
+
+use std::ffi::{CString, c_int};
+use std::io;
+use std::path::Path;
+use std::ptr;
+
+use libsqlite3_sys as ffi;
+
+/// A file that is open for reading in SQLite's own file system. Nothing is locked.
+pub(in crate::store) struct DatabaseFile {
+    /// SQLite's `sqlite3_file`, in as much room as it asks for.
+    file: Box<[u64]>,
+    name: Name,
+}
+
+/// A file name as SQLite hands it to its file systems, which look behind and before it.
+struct Name(ffi::sqlite3_filename);
+
+impl Name {
+    fn new(path: &Path) -> io::Result<Self> {
+        let name = CString::new(path.as_os_str().as_encoded_bytes())?;
+        let none = c"".as_ptr();
+        // SAFETY: three strings that end with NUL, and no parameters. SQLite copies them.
+        let name = unsafe { ffi::sqlite3_create_filename(name.as_ptr(), none, none, 0, ptr::null_mut()) };
+        if name.is_null() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(Self(name))
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // SAFETY: it comes from `sqlite3_create_filename`, and nobody else frees it.
+        unsafe { ffi::sqlite3_free_filename(self.0) };
+    }
+}
+
+impl DatabaseFile {
+    /// Opens a file that must be there.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // SAFETY: without a name it is the default file system, or null. Without any
+        // connection before, SQLite is initialized by this call.
+        let system = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
+        // SAFETY: a file system that SQLite knows is never freed, and its functions stay.
+        let Some((open, size)) = (unsafe { system.as_ref() }).and_then(|system| Some((system.xOpen?, system.szOsFile)))
+        else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let words = usize::try_from(size).unwrap_or_default().div_ceil(size_of::<u64>());
+        let mut opened = Self {
+            file: vec![0; words].into_boxed_slice(),
+            name: Name::new(path)?,
+        };
+        let flags = ffi::SQLITE_OPEN_READONLY | ffi::SQLITE_OPEN_MAIN_DB;
+        // SAFETY: `file` has the room that this file system asks for, aligned as its pointers
+        // are, and is zero, so that it counts as closed if this fails. The name was made for
+        // this, and lives as long as the file.
+        let code = unsafe { open(system, opened.name.0, opened.as_ptr(), flags, ptr::null_mut()) };
+        if code == ffi::SQLITE_OK {
+            Ok(opened)
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// Reads the first bytes of the file. What it does not have is zero.
+    pub fn read_start(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        // SAFETY: the file is open, so that it points to its functions, which never go.
+        let read = unsafe { (*self.as_ptr()).pMethods.as_ref() }.and_then(|methods| methods.xRead);
+        let count = c_int::try_from(bytes.len()).ok();
+        let (Some(read), Some(count)) = (read, count) else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        // SAFETY: the file is open, and there is room for so many bytes.
+        match unsafe { read(self.as_ptr(), bytes.as_mut_ptr().cast(), count, 0) } {
+            ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn as_ptr(&mut self) -> *mut ffi::sqlite3_file {
+        self.file.as_mut_ptr().cast()
+    }
+}
+
+impl Drop for DatabaseFile {
+    fn drop(&mut self) {
+        // SAFETY: a file without functions was never opened; one with them is open.
+        let close = unsafe { (*self.as_ptr()).pMethods.as_ref() }.and_then(|methods| methods.xClose);
+        if let Some(close) = close {
+            // SAFETY: it is open, and nobody uses it after this. SQLite keeps the descriptor
+            // if the process has locks on the file.
+            unsafe { close(self.as_ptr()) };
+        }
+    }
+}
