@@ -2,15 +2,19 @@
 
 mod args;
 mod context;
+mod database;
+mod dotenv;
 pub mod exit;
 mod parse;
 mod progress;
 mod render;
+mod streams;
 mod table;
 mod text;
 mod when;
 
 mod add;
+mod argument;
 mod backup;
 mod block;
 mod chart;
