@@ -76,7 +76,7 @@ impl MemManager {
             .tempfile_in(folder)
             .map_err(cannot())?;
         self.copy_to(copy.path(), progress)?;
-        let violations = self.finish(copy.path(), progress)?;
+        let violations = self.finish(copy.path(), to, progress)?;
         copy.as_file().sync_all().map_err(cannot())?;
         let file_size = copy.as_file().metadata().map_err(cannot())?.len();
         // Closed before it has its name: another thread may open it as soon as it has, and
@@ -107,9 +107,10 @@ impl MemManager {
     }
 
     /// Makes the copy a heap in every respect, and checks it.
-    fn finish(&self, copy: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
+    fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
         let settings = Settings {
             path: copy.to_owned(),
+            named: to.to_owned(),
             file: None,
             ..self.inner.settings.clone()
         };
