@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Heap, KIB, MIB, assert_balanced, content, dump, number};
-use heapledger::Geometry;
+use heapledger::{Geometry, SizeClass};
 
 #[test]
 fn a_clean_heap_has_nothing_to_collect() {
@@ -145,4 +145,24 @@ fn a_space_is_collected_without_touching_its_neighbour() {
     assert_eq!(heap.memram().unwrap().reserved, 0);
     assert_eq!(other.memram().unwrap().arenas, 1);
     assert_balanced(&other);
+}
+
+/// More than are removed before the next are read.
+#[test]
+fn thousands_of_empty_rows_go_at_once() {
+    let class = SizeClass {
+        block_size: 512,
+        pool_size: 512,
+    };
+    let rows = 2_100;
+    let heap = Heap::of(rows * 512, Geometry::new(512, 8, vec![class]).unwrap());
+    let id = heap.allocate_bytes(&content(1, rows * 512)).unwrap();
+    heap.free(&id).unwrap();
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!(
+        (collected.blocks, collected.pools, collected.arenas, collected.bytes),
+        (rows, rows, rows, rows * 512)
+    );
+    assert_eq!(heap.memram().unwrap().reserved, 0);
+    assert_balanced(&heap);
 }

@@ -567,3 +567,36 @@ fn every_event_of_a_batch_is_signed() {
         0
     );
 }
+
+#[test]
+fn a_collection_lets_go_of_old_events() {
+    let heap = Heap::new();
+    heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
+    work(&heap);
+    std::thread::sleep(Duration::from_millis(2));
+    heap.collect_garbage().unwrap();
+    let kept: Vec<_> = events(&heap).into_iter().map(|event| event.kind).collect();
+    assert!(
+        matches!(&kept[..], [first, ..] if first == "opening") && kept.len() <= 2,
+        "{kept:?}"
+    );
+    assert_balanced(&heap);
+}
+
+/// It is read no further than the space is large, so that nobody knows its id.
+#[test]
+fn a_stream_larger_than_the_space_leaves_a_refusal() {
+    let heap = Heap::of(64 * KIB, Geometry::standard());
+    heap.allocate_bytes(&content(1, 60_000)).unwrap();
+    let before = (dump(&heap.sql()), events(&heap).len());
+    let refused = heap.because("too much").allocate_from(std::io::repeat(1));
+    assert!(matches!(refused, Err(Error::OutOfMemory { .. })), "{refused:?}");
+    assert_eq!((dump(&heap.sql()), events(&heap).len()), (before.0, before.1 + 1));
+    let event = last(&heap);
+    assert_eq!(
+        (event.kind.as_str(), event.mem, event.object),
+        ("refusal", 60_000, None)
+    );
+    assert_eq!(event.bytes as u64, 64 * KIB + 1);
+    assert_eq!(event.reason.as_deref(), Some("too much"));
+}

@@ -84,82 +84,92 @@ fn repair(memory: &MemManager, what: &str) -> Repaired {
     repaired
 }
 
+/// Damage that is undone exactly.
+const DERIVED_AGAIN: &[&str] = &[
+    "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
+    "UPDATE blocks SET mem = -7",
+    "UPDATE blocks SET is_free = 1 WHERE mem = max_mem",
+    "UPDATE blocks SET is_free = 7",
+    "UPDATE blocks SET max_mem = 1 WHERE id = 2",
+    "UPDATE blocks SET max_mem = 1000000 WHERE id = 1",
+    "UPDATE blocks SET arena_id = arena_id + 1 WHERE id = 1",
+    "UPDATE blocks SET arena_id = 77",
+    "UPDATE blocks SET pool_id = 99 WHERE id = 1",
+    "UPDATE blocks SET memram_id = 2 WHERE id = 1",
+    "UPDATE blocks SET block_size = 4096 WHERE block_size = 512",
+    "UPDATE pools SET mem = mem + 1",
+    "UPDATE pools SET reserved = reserved - 1",
+    "UPDATE pools SET reserved = -1, mem = 1 << 50",
+    "UPDATE pools SET block_size = 777 WHERE id = 1",
+    "UPDATE pools SET max_mem = 1 << 40",
+    "UPDATE pools SET arena_id = 12345 WHERE id = 1",
+    "UPDATE pools SET memram_id = 2 WHERE id = 1",
+    "UPDATE pools SET memram_id = 9",
+    "UPDATE arenas SET mem = mem + 1",
+    "UPDATE arenas SET reserved = reserved + 1",
+    "UPDATE arenas SET max_mem = 1 << 40",
+    "UPDATE arenas SET memram_id = 2 WHERE id = 1",
+    "UPDATE arenas SET memram_id = 9",
+    "UPDATE memram SET mem = mem - 1",
+    "UPDATE memram SET reserved = reserved + 1",
+    "UPDATE memram SET arenas = -1",
+    "UPDATE memram SET allocations = allocations + 1",
+    "UPDATE memram SET dedup_hits = -1, dedup_saved = -1",
+    "UPDATE size_classes SET entries = entries + 1",
+    "UPDATE size_classes SET full_blocks = -3, blocks = 0, pooled = 1",
+    "UPDATE other_kinds SET objects = objects + 1 WHERE kind = 'str'",
+    "UPDATE other_kinds SET mem = -1",
+    "DELETE FROM other_kinds WHERE kind = 'json'",
+    "DELETE FROM sequences",
+    "UPDATE sequences SET last_id = -1",
+    "UPDATE stored_objects SET size = size + 1",
+    "UPDATE stored_objects SET size = -1",
+    "UPDATE stored_objects SET kind = 'int' WHERE kind = 'str'",
+    "UPDATE stored_objects SET kind = 'pickle' WHERE kind = 'bytes'",
+    "UPDATE stored_objects SET type_name = 'T' WHERE kind = 'str'",
+    "UPDATE stored_objects SET held = 0",
+    "UPDATE stored_objects SET memram_id = 2 WHERE id = 1",
+    "UPDATE stored_objects SET memram_id = 9 WHERE id = 1",
+    "UPDATE ledger SET seq = seq + 1 WHERE stored_object_id = 1 AND seq = 2",
+    "UPDATE ledger SET seq = -seq",
+    "UPDATE ledger SET seq = 100 - seq",
+    "UPDATE ledger SET pool_id = pool_id + 1 WHERE id = 1",
+    "UPDATE ledger SET arena_id = arena_id + 1",
+    "UPDATE ledger SET allocated_mem = allocated_mem + 1 WHERE id = 1",
+    "UPDATE ledger SET allocated_mem = -1",
+    "UPDATE names SET memram_id = 2 WHERE name = 'medium'",
+    "UPDATE events SET mem = mem + 1, payload = 3, capacity = 3 WHERE id = 2",
+    "DELETE FROM events",
+];
+
+/// Damage after which the content is elsewhere, the levels are as large as what is in them,
+/// or all is held.
+const MADE_GOOD: &[&str] = &[
+    "UPDATE stored_objects SET held = 3",
+    "UPDATE blocks SET max_mem = 0",
+    "DELETE FROM blocks WHERE id = 1",
+    "DELETE FROM blocks",
+    "UPDATE pools SET max_mem = 1",
+    "DELETE FROM pools",
+    "DELETE FROM pools WHERE id = 2",
+    "UPDATE arenas SET max_mem = 1",
+    "DELETE FROM arenas",
+    "DELETE FROM arenas WHERE id = 1",
+    "UPDATE memram SET peak_mem = mem - 1",
+    "UPDATE memram SET frees = -4",
+    "UPDATE memram SET max_mem = 1",
+    "UPDATE ledger SET block_id = 999 WHERE id = 1",
+    "UPDATE ledger SET block_id = 1",
+];
+
 /// Damage that changes no content, name or id: all of it must be as before.
 #[test]
 fn what_is_derived_is_derived_again_and_everything_else_stays() {
-    for statement in [
-        "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
-        "UPDATE blocks SET mem = -7",
-        "UPDATE blocks SET is_free = 1 WHERE mem = max_mem",
-        "UPDATE blocks SET is_free = 7",
-        "UPDATE blocks SET max_mem = 1 WHERE id = 2",
-        "UPDATE blocks SET max_mem = 0",
-        "UPDATE blocks SET max_mem = 1000000 WHERE id = 1",
-        "UPDATE blocks SET arena_id = arena_id + 1 WHERE id = 1",
-        "UPDATE blocks SET arena_id = 77",
-        "UPDATE blocks SET pool_id = 99 WHERE id = 1",
-        "UPDATE blocks SET memram_id = 2 WHERE id = 1",
-        "UPDATE blocks SET block_size = 4096 WHERE block_size = 512",
-        "DELETE FROM blocks WHERE id = 1",
-        "DELETE FROM blocks",
-        "UPDATE pools SET mem = mem + 1",
-        "UPDATE pools SET reserved = reserved - 1",
-        "UPDATE pools SET reserved = -1, mem = 1 << 50",
-        "UPDATE pools SET block_size = 777 WHERE id = 1",
-        "UPDATE pools SET max_mem = 1",
-        "UPDATE pools SET max_mem = 1 << 40",
-        "UPDATE pools SET arena_id = 12345 WHERE id = 1",
-        "UPDATE pools SET memram_id = 2 WHERE id = 1",
-        "UPDATE pools SET memram_id = 9",
-        "DELETE FROM pools",
-        "DELETE FROM pools WHERE id = 2",
-        "UPDATE arenas SET mem = mem + 1",
-        "UPDATE arenas SET reserved = reserved + 1",
-        "UPDATE arenas SET max_mem = 1",
-        "UPDATE arenas SET max_mem = 1 << 40",
-        "UPDATE arenas SET memram_id = 2 WHERE id = 1",
-        "UPDATE arenas SET memram_id = 9",
-        "DELETE FROM arenas",
-        "DELETE FROM arenas WHERE id = 1",
-        "UPDATE memram SET mem = mem - 1",
-        "UPDATE memram SET reserved = reserved + 1",
-        "UPDATE memram SET arenas = -1",
-        "UPDATE memram SET peak_mem = mem - 1",
-        "UPDATE memram SET allocations = allocations + 1",
-        "UPDATE memram SET frees = -4",
-        "UPDATE memram SET max_mem = 1",
-        "UPDATE memram SET dedup_hits = -1, dedup_saved = -1",
-        "UPDATE size_classes SET entries = entries + 1",
-        "UPDATE size_classes SET full_blocks = -3, blocks = 0, pooled = 1",
-        "UPDATE other_kinds SET objects = objects + 1 WHERE kind = 'str'",
-        "UPDATE other_kinds SET mem = -1",
-        "DELETE FROM other_kinds WHERE kind = 'json'",
-        "DELETE FROM sequences",
-        "UPDATE sequences SET last_id = -1",
-        "UPDATE stored_objects SET size = size + 1",
-        "UPDATE stored_objects SET size = -1",
-        "UPDATE stored_objects SET kind = 'int' WHERE kind = 'str'",
-        "UPDATE stored_objects SET kind = 'pickle' WHERE kind = 'bytes'",
-        "UPDATE stored_objects SET type_name = 'T' WHERE kind = 'str'",
-        "UPDATE stored_objects SET held = 0",
-        "UPDATE stored_objects SET held = 3",
-        "UPDATE stored_objects SET memram_id = 2 WHERE id = 1",
-        "UPDATE stored_objects SET memram_id = 9 WHERE id = 1",
-        "UPDATE ledger SET seq = seq + 1 WHERE stored_object_id = 1 AND seq = 2",
-        "UPDATE ledger SET seq = -seq",
-        "UPDATE ledger SET seq = 100 - seq",
-        "UPDATE ledger SET pool_id = pool_id + 1 WHERE id = 1",
-        "UPDATE ledger SET arena_id = arena_id + 1",
-        "UPDATE ledger SET block_id = 999 WHERE id = 1",
-        "UPDATE ledger SET block_id = 1",
-        "UPDATE ledger SET allocated_mem = allocated_mem + 1 WHERE id = 1",
-        "UPDATE ledger SET allocated_mem = -1",
-        "UPDATE names SET memram_id = 2 WHERE name = 'medium'",
-        "UPDATE events SET mem = mem + 1, payload = 3, capacity = 3 WHERE id = 2",
-        "DELETE FROM events",
-    ] {
+    let damages = DERIVED_AGAIN.iter().map(|statement| (statement, true));
+    for (statement, exactly) in damages.chain(MADE_GOOD.iter().map(|statement| (statement, false))) {
         let heap = heap();
         let (before, names) = (contents(&heap), texts(&heap.sql(), "SELECT name FROM names ORDER BY 1"));
+        let rows = rows(&heap);
         damage(&heap, statement);
         repair(&heap, statement);
         assert_eq!(contents(&heap), before, "{statement}");
@@ -168,11 +178,19 @@ fn what_is_derived_is_derived_again_and_everything_else_stays() {
             names,
             "{statement}"
         );
+        assert!(!exactly || self::rows(&heap) == rows, "{statement}");
         // The heap is in use again.
         heap.allocate_bytes(&content(9, 20 * KIB)).unwrap();
         heap.collect_garbage().unwrap();
         assert_balanced(&heap);
     }
+}
+
+/// All rows but the numbers that a repair takes.
+fn rows(heap: &Heap) -> String {
+    let all = dump(&heap.sql());
+    let lines = all.lines().filter(|line| !line.starts_with("sequences"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -524,4 +542,84 @@ fn a_block_goes_back_to_the_pool_that_its_entries_name() {
     assert_ne!(rows(&heap), before);
     repair(&heap, "a block elsewhere");
     assert_eq!(rows(&heap), before);
+}
+
+#[test]
+fn an_empty_name_gets_one() {
+    let heap = heap();
+    let list = heap.resolve("list").unwrap().unwrap();
+    damage(&heap, "UPDATE names SET name = '' WHERE name = 'list'");
+    repair(&heap, "an empty name");
+    let key = heap.object(&list).unwrap().id;
+    assert_eq!(heap.resolve(&format!("damaged/unnamed-{key}")).unwrap(), Some(list));
+    assert_eq!(number(&heap.sql(), "SELECT count(*) FROM names WHERE name = ''"), 0);
+}
+
+#[test]
+fn a_name_goes_to_the_space_of_its_object_though_it_is_taken_there() {
+    let heap = heap();
+    let other = common::quick().space("other").open(heap.path()).unwrap();
+    let it = other.resolve("it").unwrap().unwrap();
+    damage(
+        &heap,
+        "UPDATE names SET stored_object_id = (SELECT o.id FROM stored_objects o WHERE o.memram_id = 2)
+         WHERE memram_id = 1 AND name = 'it'",
+    );
+    repair(&heap, "a name of another space");
+    assert_eq!(heap.resolve("it").unwrap(), None);
+    assert_eq!(other.resolve("it").unwrap(), Some(it));
+    assert_eq!(other.resolve("damaged/space-1/it").unwrap(), Some(it));
+}
+
+/// The other space has an object of the same content already, and the name of another one.
+#[test]
+fn an_object_goes_to_the_space_of_its_pieces_though_its_id_is_taken_there() {
+    let heap = heap();
+    let other = common::quick().space("other").open(heap.path()).unwrap();
+    let it = other.resolve("it").unwrap().unwrap();
+    assert_eq!(heap.store_bytes(&content(5, 3000), Hold::Name("twin")).unwrap().id, it);
+    let twin = heap.object(&it).unwrap().id;
+    let old = heap.resolve("it").unwrap().unwrap();
+    let by_id = |heap: &Heap| -> BTreeMap<_, _> {
+        let contents = contents(heap).into_iter();
+        contents.map(|((_, id), bytes)| (id, bytes)).collect()
+    };
+    let before = by_id(&heap);
+    for table in ["arenas", "pools", "blocks"] {
+        damage(&heap, &format!("UPDATE {table} SET memram_id = 2"));
+    }
+    damage(&heap, "UPDATE names SET memram_id = 2 WHERE name = 'twin'");
+    repair(&heap, "another space");
+    assert_eq!(by_id(&heap), before);
+    assert!(!heap.contains(&it).unwrap() && !heap.contains(&old).unwrap());
+    assert_eq!(other.resolve("it").unwrap(), Some(it));
+    assert_eq!(other.resolve(&format!("damaged/object-{twin}/twin")).unwrap(), Some(it));
+    assert_eq!(other.resolve("damaged/space-1/it").unwrap(), Some(old));
+}
+
+/// Where the space ends, the last arena, pool and block are shorter than others.
+#[test]
+fn short_rows_stay_short() {
+    let max_mem = 256 * KIB + 5000;
+    for damages in [
+        &["UPDATE memram SET mem = mem - 1"] as &[_],
+        &["UPDATE blocks SET max_mem = 1"],
+        &["UPDATE pools SET max_mem = 1"],
+        &["UPDATE arenas SET max_mem = 1"],
+        &[
+            "UPDATE blocks SET max_mem = 0",
+            "UPDATE pools SET max_mem = 0",
+            "UPDATE arenas SET max_mem = 0",
+        ],
+        &["UPDATE memram SET max_mem = 1"],
+    ] {
+        let heap = Heap::of(max_mem, Geometry::classic());
+        heap.allocate_bytes(&content(1, max_mem)).unwrap();
+        let rows = rows(&heap);
+        for statement in damages {
+            damage(&heap, statement);
+        }
+        repair(&heap, damages[0]);
+        assert_eq!(self::rows(&heap), rows, "{damages:?}");
+    }
 }

@@ -348,3 +348,48 @@ proptest! {
         assert_balanced(&heap);
     }
 }
+
+/// A float in every place that a value has for one.
+#[derive(Serialize)]
+enum Placed {
+    Newtype(f64),
+    Tuple(u8, f64),
+    Struct { at: u8, of: f64 },
+}
+
+#[derive(Serialize)]
+struct Tuple(f64, u8);
+
+#[derive(Serialize)]
+struct Fields {
+    of: f64,
+}
+
+#[test]
+fn a_float_without_exact_text_is_refused_in_every_kind_of_value() {
+    fn each_place(of: f64) -> [(&'static str, Result<ObjectId, Error>); 10] {
+        [
+            ("newtype variant", ObjectId::of(&Placed::Newtype(of))),
+            ("tuple variant", ObjectId::of(&Placed::Tuple(1, of))),
+            ("struct variant", ObjectId::of(&Placed::Struct { at: 1, of })),
+            ("tuple struct", ObjectId::of(&Tuple(of, 1))),
+            ("struct", ObjectId::of(&Fields { of })),
+            ("tuple", ObjectId::of(&(1, of))),
+            ("array", ObjectId::of(&[1.0, of])),
+            ("list", ObjectId::of(&vec![of])),
+            ("map", ObjectId::of(&BTreeMap::from([("of", of)]))),
+            ("option in a list", ObjectId::of(&vec![Some(of)])),
+        ]
+    }
+    for float in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for (place, refused) in each_place(float) {
+            assert!(
+                matches!(refused, Err(Error::NotStorable { .. })),
+                "{place}: {refused:?}"
+            );
+        }
+    }
+    for (place, stored) in each_place(1.5) {
+        assert!(stored.is_ok(), "{place}: {stored:?}");
+    }
+}
