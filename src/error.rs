@@ -304,6 +304,9 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// [`interrupt`](crate::interrupt) was called.
+    #[error("interrupted: nothing of this call was done")]
+    Interrupted,
     /// The group of writers that shared a transaction could not commit.
     #[error("the shared commit failed: {why}")]
     CommitFailed {
@@ -323,7 +326,10 @@ impl From<diesel::result::Error> for Error {
         // Diesel keeps SQLite's message and not its code.
         match said.as_str() {
             "database or disk is full" => Self::DiskFull,
-            "disk I/O error" => Self::DiskFailed { why: said },
+            // SQLite does not say which error it was.
+            "disk I/O error" => Self::DiskFailed {
+                why: file_size_limit().map_or(said.clone(), |limit| format!("{said}; {limit}")),
+            },
             "unable to open database file" => Self::LogUnreadable,
             "file is not a database" => Self::Damaged { what: said },
             _ if said.contains("malformed") => Self::Damaged { what: said },
@@ -338,8 +344,28 @@ impl From<diesel::result::Error> for Error {
 impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
-        move |source| Self::Io { what, source }
+        move |source| Self::Io {
+            what,
+            source: match file_size_limit().filter(|_| source.kind() == std::io::ErrorKind::FileTooLarge) {
+                Some(limit) => std::io::Error::new(source.kind(), limit),
+                None => source,
+            },
+        }
     }
+}
+
+/// What this process may not write more of into a file, in words.
+fn file_size_limit() -> Option<String> {
+    #[cfg(unix)]
+    {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current?;
+        let limit = grouped(limit);
+        Some(format!(
+            "the file-size limit of this process is {limit} bytes (`ulimit -f`)"
+        ))
+    }
+    #[cfg(not(unix))]
+    None
 }
 
 /// `1234567` as `1,234,567`.

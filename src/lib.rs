@@ -47,6 +47,7 @@ mod manager;
 mod models;
 mod placement;
 mod store;
+mod temporary;
 mod triggers;
 mod value;
 
@@ -70,6 +71,7 @@ pub use store::queries::objects::ObjectInfo;
 pub use store::queries::pages::TreeSize;
 pub use store::queries::pins::Pin;
 pub use store::queries::usage::LevelUsage;
+pub use temporary::interrupt;
 pub use value::{Hasher, Kind, ObjectId};
 
 /// The README's example, compiled and run as a doctest.

@@ -4,14 +4,22 @@ mod cli;
 
 use std::process::ExitCode;
 
-use cli::{Cli, exit};
+use cli::{Cli, exit, interrupt};
 
 fn main() -> ExitCode {
+    // Before the arguments, because `.env` may hold DATABASE_URL.
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => exit::warn(&format!(".env could not be read to its end: {error}")),
+        _ => {}
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
-    match cli.run() {
+    interrupt::watch();
+    let done = cli.run();
+    interrupt::end_if_told();
+    match done {
         Ok(outcome) => outcome.into(),
         // Whoever reads the output has seen enough of it.
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,

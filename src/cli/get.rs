@@ -1,17 +1,14 @@
 //! `heapledger get`
 
-use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use heapledger::{Hasher, Kind, MemManager, ObjectId, ObjectReader};
-use tempfile::NamedTempFile;
 
 use super::context::Context;
 use super::exit::Outcome;
 use super::progress::Progress;
-use super::text::printable_path;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -29,24 +26,12 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-impl Args {
-    /// Whether nothing goes to standard output.
-    pub fn is_to_file(&self) -> bool {
-        self.file().is_some()
-    }
-
-    fn file(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| path.as_os_str() != "-")
-    }
-}
-
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let id = memory.find(&args.object)?;
-    let content = Content::of(&memory, id)?;
-    match args.file() {
-        Some(path) => to_file(content, path).with_context(|| printable_path(path))?,
-        None => to_stdout(content)?,
+    match args.output.as_deref().filter(|path| path.as_os_str() != "-") {
+        Some(path) => to_file(&memory, &id, path)?,
+        None => to_stdout(Content::of(&memory, id)?)?,
     }
     Ok(Outcome::Fine)
 }
@@ -62,38 +47,10 @@ fn to_stdout(content: Content) -> Result<()> {
     Ok(stdout.flush()?)
 }
 
-fn to_file(content: Content, path: &Path) -> Result<()> {
-    let progress = Progress::new("reading");
-    // Through a symbolic link, so that the link stays one.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    match fs::metadata(&path) {
-        Ok(found) if found.is_dir() => bail!("is a directory; name a file"),
-        // A device or pipe is written to, never replaced.
-        Ok(found) if !found.is_file() => {
-            let mut file = File::options().write(true).open(&path)?;
-            return content.copy(&mut file, progress);
-        }
-        _ => {}
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = new_file(folder.unwrap_or(Path::new(".")))?;
-    content.copy(&mut file, progress)?;
-    file.persist(&path)?;
+fn to_file(memory: &MemManager, id: &ObjectId, path: &Path) -> Result<()> {
+    let mut progress = Progress::new("reading");
+    memory.save_with(id, path, &mut |done, total| progress.set(done, total))?;
     Ok(())
-}
-
-/// A new file with the permissions that any new file has here; temporary ones are
-/// private otherwise.
-fn new_file(folder: &Path) -> Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".heapledger-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder).map_err(|error| {
-        // The cause alone: a temporary name means nothing to anyone.
-        let cause = error.get_ref().and_then(|inner| inner.source());
-        anyhow!("{}", cause.map_or_else(|| error.to_string(), ToString::to_string))
-    })
 }
 
 /// The content of an object, which is known to be right only when all of it was read.

@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::{CheckOptions, MemManager, unsigned};
 use crate::error::{Error, Result};
 use crate::store::queries::audit::Violation;
-use crate::store::{Access, Settings, become_heap, beside, copy_into, file_sizes};
+use crate::store::{Access, Settings, become_heap, copy_into, file_sizes};
+use crate::temporary::{Temporary, folder_of};
 
 /// A backup that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,7 +28,8 @@ impl MemManager {
     /// Copies the whole file, all its spaces, to `to`, as it is at one commit; writers
     /// and readers go on meanwhile. The copy is an ordinary heap file with mode 0600 and
     /// without free pages. It is checked in full, and appears under its name only when it
-    /// is complete and on disk: an interrupted backup leaves nothing there.
+    /// is complete and on disk. Until then it is in a folder `.heapledger-…` next to `to`; what
+    /// a process that was killed has left of that, the next backup to that folder removes.
     ///
     /// O(file). While it runs, the write-ahead log keeps all that is written.
     ///
@@ -67,26 +69,23 @@ impl MemManager {
         if to.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: to.to_owned() });
         }
-        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let cannot = || Error::io(format!("{} cannot be written", to.display()));
-        // tempfile gives the file mode 0600.
-        let copy = tempfile::Builder::new()
-            .prefix(".heapledger-")
-            .tempfile_in(folder)
-            .map_err(cannot())?;
-        self.copy_to(copy.path(), progress)?;
-        let violations = self.finish(copy.path(), to, progress)?;
-        copy.as_file().sync_all().map_err(cannot())?;
-        let file_size = copy.as_file().metadata().map_err(cannot())?.len();
-        // Closed before it has its name: another thread may open it as soon as it has, and
-        // would lose its locks.
-        let copy = copy.into_temp_path();
-        copy.persist_noclobber(to).map_err(|error| match error.error.kind() {
+        let cannot = || format!("{} cannot be written", to.display());
+        let temporary = Temporary::within(folder_of(to), cannot)?;
+        let copy = temporary.path(COPY);
+        drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
+        self.copy_to(&copy, progress)?;
+        let violations = self.finish(&copy, progress)?;
+        // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+        let synced = File::open(&copy).and_then(|file| {
+            file.sync_all()?;
+            file.metadata()
+        });
+        let file_size = synced.map_err(Error::io(cannot()))?.len();
+        temporary.persist_new(COPY, to)?.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_owned() },
-            _ => cannot()(error.error),
+            _ => Error::io(cannot())(error),
         })?;
-        sync_folder(folder).map_err(cannot())?;
+        sync_folder(folder_of(to)).map_err(Error::io(cannot()))?;
         Ok(Backup { file_size, violations })
     }
 
@@ -107,10 +106,9 @@ impl MemManager {
     }
 
     /// Makes the copy a heap in every respect, and checks it.
-    fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
+    fn finish(&self, copy: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
         let settings = Settings {
             path: copy.to_owned(),
-            named: to.to_owned(),
             file: None,
             ..self.inner.settings.clone()
         };
@@ -127,13 +125,12 @@ impl MemManager {
                     ControlFlow::Break(())
                 }
             })?;
-        // The last connection has closed; what SQLite kept beside the copy is done with.
-        for suffix in ["-wal", "-shm"] {
-            let _ = std::fs::remove_file(beside(copy, suffix));
-        }
         Ok(violations)
     }
 }
+
+/// A backup until it has its own name.
+const COPY: &str = "heap.db";
 
 /// So many violations are told of.
 const MOST_VIOLATIONS: usize = 1000;

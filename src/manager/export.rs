@@ -1,19 +1,20 @@
 //! A space as ordinary files.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::backup::sync_folder;
 use super::check::each_object;
-use super::manifest::{Line, MANIFEST};
+use super::manifest::{Line, MANIFEST, MOST_LINE, OBJECTS};
 use super::{MemManager, unsigned};
 use crate::error::{Error, Result};
-use crate::models::StoredObject;
+use crate::models::{Name, StoredObject};
 use crate::store::{Conn, queries};
+use crate::temporary::{Temporary, folder_of, private_file, sweep};
 use crate::value::{Hasher, Kind};
 
 /// An export that was made.
@@ -33,37 +34,61 @@ impl MemManager {
     /// proves those of kind `bytes`), and each line of `manifest.jsonl` is an object as JSON:
     /// `object_id`, `kind`, `type_name`, `size`, `names`, `held`, `file`.
     ///
-    /// Each content is hashed on its way. The folder appears under its name only when it
-    /// is complete. Folders have mode 0700 and files 0600. O(content), in constant memory.
+    /// Each content is hashed on its way. A new folder appears under its name only when it is
+    /// complete, with mode 0700; files have mode 0600. An empty folder that is there, such as
+    /// a mounted disk, is filled: its `manifest.jsonl` appears last, and a folder without one
+    /// is no export. What is not complete is in a folder `.heapledger-…` next to a new folder
+    /// or in an empty one; what a process that was killed has left of it, the next export to
+    /// that place removes. O(content), in constant memory but for the names of an object.
     ///
     /// # Errors
-    /// [`Error::Exists`] unless `to` is new or an empty folder; [`Error::Damaged`] if a
-    /// content does not match its id: repair first; [`Error::Io`].
+    /// [`Error::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not
+    /// count); [`Error::Damaged`] if a content does not match its id: repair first;
+    /// [`Error::Io`].
     pub fn export(&self, to: impl AsRef<Path>) -> Result<Exported> {
         self.export_with(to, &mut |_, _| {})
     }
 
     /// Like [`Self::export`]; `progress` gets the bytes of content exported, and of all.
+    ///
+    /// # Errors
+    /// Those of [`Self::export`].
     pub fn export_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {
         let to = to.as_ref();
-        let cannot = || Error::io(format!("{} cannot be written", to.display()));
+        let what = || format!("{} cannot be written", to.display());
         let exists = || Error::Exists { path: to.to_owned() };
-        if to.symlink_metadata().is_ok() && !is_empty_folder(to) {
+        let fills = to.is_dir();
+        let parent = if fills { to } else { folder_of(to) };
+        if fills {
+            sweep(to);
+        }
+        if to.symlink_metadata().is_ok() && !(fills && is_empty(to)) {
             return Err(exists());
         }
-        let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let folder = private_tempdir(parent).map_err(cannot())?;
-        let exported = self.export_into(folder.path(), progress)?;
-        // Takes the place of an empty folder, and of nothing else.
-        fs::rename(folder.path(), to).map_err(|error| if to.exists() { exists() } else { cannot()(error) })?;
-        let _ = folder.keep();
-        sync_folder(parent).map_err(cannot())?;
+        let temporary = Temporary::within(parent, what)?;
+        let exported = self.export_into(&temporary, progress)?;
+        if fills {
+            move_into(&temporary, to)?.map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => exists(),
+                _ => Error::io(what())(error),
+            })?;
+        } else {
+            // Takes the place of an empty folder, and of nothing else.
+            let renamed = temporary.persist_folder(to)?;
+            renamed.map_err(|error| {
+                if to.exists() {
+                    exists()
+                } else {
+                    Error::io(what())(error)
+                }
+            })?;
+        }
+        sync_folder(parent).map_err(Error::io(what()))?;
         Ok(exported)
     }
 
-    fn export_into(&self, folder: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {
-        let mut export = Export::new(folder)?;
+    fn export_into(&self, temporary: &Temporary, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {
+        let mut export = Export::new(temporary)?;
         let space = self.inner.space;
         let total = unsigned(self.memram()?.mem);
         self.inner.readers.snapshot(|conn| {
@@ -79,45 +104,78 @@ impl MemManager {
     }
 }
 
-fn is_empty_folder(path: &Path) -> bool {
-    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+/// Whether a folder holds nothing but what a file system puts into its root.
+fn is_empty(folder: &Path) -> bool {
+    let is_nothing = |entry: fs::DirEntry| entry.file_name() == "lost+found";
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_nothing)))
+}
+
+/// Moves a complete export out of its temporary folder in `to`, the manifest last.
+fn move_into(temporary: &Temporary, to: &Path) -> Result<io::Result<()>> {
+    temporary.step(|| {
+        // Each is refused if somebody has made one meanwhile.
+        if temporary.path(OBJECTS).exists() {
+            fs::rename(temporary.path(OBJECTS), to.join(OBJECTS))?;
+        }
+        sync_folder(to)?;
+        let manifest = tempfile::TempPath::try_from_path(temporary.path(MANIFEST))?;
+        manifest
+            .persist_noclobber(to.join(MANIFEST))
+            .map_err(|error| error.error)
+    })
 }
 
 /// An export under way.
-struct Export {
-    folder: PathBuf,
+struct Export<'t> {
+    temporary: &'t Temporary,
     manifest: BufWriter<File>,
     done: Exported,
 }
 
-impl Export {
-    fn new(folder: &Path) -> Result<Self> {
+impl<'t> Export<'t> {
+    fn new(temporary: &'t Temporary) -> Result<Self> {
+        let manifest = temporary
+            .file(MANIFEST)?
+            .map_err(Error::io("the manifest cannot be written"))?;
         Ok(Self {
-            folder: folder.to_owned(),
-            manifest: BufWriter::new(private_file(&folder.join(MANIFEST))?),
+            temporary,
+            manifest: BufWriter::new(manifest),
             done: Exported::default(),
         })
     }
 
     fn object(&mut self, conn: &mut Conn, object: &StoredObject) -> Result<()> {
         let names = queries::names::of_object(conn, object.id)?;
-        let line = Line {
+        let mut line = Line {
             object_id: object.object_id.clone(),
             kind: object.kind.clone(),
             type_name: object.type_name.clone(),
             size: unsigned(object.size),
-            names: names.into_iter().map(|name| name.name).collect(),
+            names: Vec::new(),
             held: object.held,
             file: Line::file_of(&object.object_id),
         };
         self.content(conn, object, &line)?;
-        let text = serde_json::to_string(&line).map_err(std::io::Error::from);
-        let text = text.map_err(Error::io("the manifest cannot be written"))?;
-        writeln!(self.manifest, "{text}").map_err(Error::io("the manifest cannot be written"))?;
         self.done.objects += 1;
-        self.done.names += line.names.len() as u64;
+        self.done.names += names.len() as u64;
         self.done.bytes += line.size;
-        Ok(())
+        // What does not fit in a line goes on in another, which says the same of the object.
+        let mut rest = names.as_slice();
+        loop {
+            let (now, later) = rest.split_at(names_of_a_line(rest));
+            line.names = now.iter().map(|name| name.name.clone()).collect();
+            self.line(&line)?;
+            rest = later;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn line(&mut self, line: &Line) -> Result<()> {
+        let text = serde_json::to_string(line).map_err(io::Error::from);
+        let text = text.map_err(Error::io("the manifest cannot be written"))?;
+        writeln!(self.manifest, "{text}").map_err(Error::io("the manifest cannot be written"))
     }
 
     fn content(&self, conn: &mut Conn, object: &StoredObject, line: &Line) -> Result<()> {
@@ -127,10 +185,13 @@ impl Export {
         // Before the id becomes a path: in a damaged file it may be anything.
         let id: crate::ObjectId = object.object_id.parse().map_err(|_| damaged())?;
         let mut hasher = Hasher::new(Kind::from_name(&object.kind).ok_or_else(damaged)?);
-        let path = self.folder.join(&line.file);
+        let path = self.temporary.path(&line.file);
         let cannot = || Error::io(format!("{} cannot be written", line.file));
-        private_folder(path.parent().unwrap_or(&self.folder)).map_err(cannot())?;
-        let mut file = private_file(&path)?;
+        let made = self.temporary.step(|| {
+            private_folder(folder_of(&path))?;
+            private_file(&path)
+        });
+        let mut file = made?.map_err(cannot())?;
         queries::entries::each_piece(conn, object.id, |data| {
             hasher.update(&data);
             file.write_all(&data).map_err(cannot())
@@ -146,25 +207,20 @@ impl Export {
     }
 }
 
-fn private_tempdir(parent: &Path) -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".heapledger-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir_in(parent)
+/// How many of these names go into one line: in JSON, a byte takes up to six.
+fn names_of_a_line(names: &[Name]) -> usize {
+    let mut bytes = 0;
+    let fits = names.iter().take_while(|name| {
+        let before = bytes;
+        bytes += name.name.len();
+        before < NAMES_OF_LINE
+    });
+    fits.count()
 }
 
-fn private_file(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(path)
-        .map_err(Error::io(format!("{} cannot be written", path.display())))
-}
+const NAMES_OF_LINE: usize = MOST_LINE as usize / 16;
 
-fn private_folder(path: &Path) -> std::io::Result<()> {
+fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

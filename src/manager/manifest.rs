@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 /// The manifest's name in the folder of an export.
 pub(super) const MANIFEST: &str = "manifest.jsonl";
 
-/// Bytes of a line at most. An object has a few names of at most 4 KiB.
+/// Where an export has the contents.
+pub(super) const OBJECTS: &str = "objects";
+
+/// Bytes of a line at most. An object with many names takes several lines.
 pub(super) const MOST_LINE: u64 = 16 * 1024 * 1024;
 
 /// One object of an export.
@@ -36,7 +39,7 @@ impl Line {
     /// Where the content of an object goes: 256 folders, so that none gets too large for
     /// the tools that list it.
     pub fn file_of(object_id: &str) -> String {
-        format!("objects/{}/{object_id}", object_id.get(..2).unwrap_or("xx"))
+        format!("{OBJECTS}/{}/{object_id}", object_id.get(..2).unwrap_or("xx"))
     }
 
     /// Where the content is; `None` for a path that leads out of the folder.

@@ -25,6 +25,7 @@ mod read;
 mod reader;
 mod record;
 mod repair;
+mod save;
 mod simulate;
 mod snapshot;
 mod space;
@@ -116,7 +117,7 @@ impl MemManager {
         Options::default()
     }
 
-    /// The heap file: its absolute path, where links lead.
+    /// The heap file.
     pub fn path(&self) -> &Path {
         &self.inner.settings.path
     }

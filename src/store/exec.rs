@@ -241,9 +241,12 @@ pub(crate) fn copy_into(conn: &mut Conn, path: &Path) -> Result<()> {
     let copied = diesel::sql_query("VACUUM INTO ?")
         .bind::<Text, _>(file_url(path)?)
         .execute(conn);
-    copied.map(drop).map_err(|source| Error::Database {
-        what: "the file cannot be copied",
-        source: Box::new(source),
+    copied.map(drop).map_err(|source| match source.into() {
+        Error::Database { source, .. } => Error::Database {
+            what: "the file cannot be copied",
+            source,
+        },
+        known => known,
     })
 }
 

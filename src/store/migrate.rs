@@ -1,15 +1,16 @@
 //! The file itself: what it must be before it is opened, how it is made and migrated.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::{Access, Conn, Settings, beside, pass_guards};
+use super::conn::{Access, Conn, Settings, pass_guards};
 use super::exec;
 use super::verify::verify_schema;
 use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
+use crate::temporary::{Temporary, folder_of, sweep};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
@@ -24,14 +25,19 @@ const SCHEMA_VERSION: i64 = 5;
 /// may write to it. `create` makes a missing file; `access` says whether an older
 /// schema may be migrated.
 pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
-    let path = &settings.named;
-    match (inspect(settings)?, access) {
+    let path = &settings.path;
+    match (inspect(path)?, access) {
         (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
         (Found::Nothing, Access::Write) => create(settings),
         (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
-        (Found::Empty, Access::Write) => fill(settings, &settings.path),
+        (Found::Empty, Access::Write) => fill(settings, path),
         (Found::Heap { version }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
-        (Found::Heap { .. }, _) => upgrade(settings, access),
+        (Found::Heap { .. }, _) => {
+            if access == Access::Write {
+                sweep(folder_of(path));
+            }
+            upgrade(settings, access)
+        }
     }
 }
 
@@ -49,10 +55,9 @@ enum Found {
 
 /// Reads the file's header without a connection, so that a foreign file is never touched.
 /// <https://www.sqlite.org/fileformat.html#the_database_header>
-fn inspect(settings: &Settings) -> Result<Found> {
-    let path = &settings.named;
+fn inspect(path: &Path) -> Result<Found> {
     let cannot = || Error::io(format!("{} cannot be read", path.display()));
-    let metadata = match std::fs::metadata(&settings.path) {
+    let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(cannot()(error)),
@@ -64,7 +69,7 @@ fn inspect(settings: &Settings) -> Result<Found> {
         return Ok(Found::Empty);
     }
     let mut header = [0; HEADER];
-    DatabaseFile::open(&settings.path)
+    DatabaseFile::open(path)
         .and_then(|mut file| file.read_start(&mut header))
         .map_err(cannot())?;
     if !header.starts_with(b"SQLite format 3\0") {
@@ -102,29 +107,34 @@ fn not_a_heap(path: &Path, why: &str) -> Error {
 /// Makes the whole file beside its place and then links it there: nobody ever sees
 /// half a schema, and of several processes that create at once one wins.
 fn create(settings: &Settings) -> Result<()> {
-    let path = &settings.path;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let cannot = || Error::io(format!("{} cannot be created", settings.named.display()));
-    // tempfile gives the file mode 0600.
-    let temporary = tempfile::Builder::new()
-        .prefix(".heapledger-")
-        .tempfile_in(folder)
-        .map_err(cannot())?;
-    fill(settings, temporary.path()).inspect_err(|_| {
-        for suffix in ["-journal", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(beside(temporary.path(), suffix));
-        }
-    })?;
-    temporary.as_file().sync_all().map_err(cannot())?;
-    // Closed before it has its name: from then on other threads may have locks on it.
-    match temporary.into_temp_path().persist_noclobber(path) {
+    let path = &target(&settings.path);
+    let cannot = || format!("{} cannot be created", path.display());
+    let temporary = Temporary::within(folder_of(path), cannot)?;
+    drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
+    let made = temporary.path(NEW);
+    fill(settings, &made)?;
+    // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+    let synced = std::fs::File::open(&made).and_then(|made| made.sync_all());
+    synced.map_err(Error::io(cannot()))?;
+    match temporary.persist_new(NEW, path)? {
         Ok(()) => Ok(()),
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => upgrade(settings, Access::Write),
-        Err(error) => Err(cannot()(error.error)),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => upgrade(settings, Access::Write),
+        Err(error) => Err(Error::io(cannot())(error)),
     }
+}
+
+/// A heap until it has its own name.
+const NEW: &str = "heap.db";
+
+/// Where a path leads that may be a link to a file that is not there yet.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        let Ok(link) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
 }
 
 /// Gives an empty file the schema. What must be set before the first table comes first.
@@ -160,7 +170,7 @@ fn upgrade(settings: &Settings, access: Access) -> Result<()> {
     let mut conn = settings.connect(Access::Read)?;
     let found = exec::pragma(&mut conn, "user_version")?;
     if found > SCHEMA_VERSION {
-        return Err(too_new(&settings.named, found));
+        return Err(too_new(&settings.path, found));
     }
     if found == SCHEMA_VERSION {
         return verify_schema(&mut conn);
@@ -173,7 +183,7 @@ fn upgrade(settings: &Settings, access: Access) -> Result<()> {
             verify_schema(&mut conn)
         }
         Access::Read => Err(not_a_heap(
-            &settings.named,
+            &settings.path,
             "its schema is of an older version; open it once for writing to migrate it",
         )),
     }

@@ -1,0 +1,389 @@
+//! What is being made, until it is complete: in a folder of its own beside its place.
+//!
+//! A name says which system made such a folder (`.heapledger-SYSTEM-…`), and its maker holds a lock
+//! on it (`flock`), which the system lets go when the process ends, however that happens. So
+//! whoever can take the lock knows that the maker is dead, and removes the folder with all
+//! that is in it. The lock is on the folder: a descriptor on an SQLite file that is opened
+//! and closed would drop the locks that SQLite has on it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+const PREFIX: &str = ".heapledger-";
+
+/// Another system's locks cannot be seen on every network file system. What it made and
+/// has not touched for so long is taken for left behind.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Entries of a folder that are looked at in passing. A whole folder may have millions.
+const GLANCE: usize = 1000;
+
+/// A folder for what is being made. It goes with all that is in it when this is dropped.
+pub(crate) struct Temporary {
+    shared: Arc<Shared>,
+    /// Holds the lock, where the file system has locks.
+    _lock: Option<File>,
+}
+
+struct Shared {
+    folder: PathBuf,
+    /// False once the folder was removed or has become what it was made for.
+    is_there: Mutex<bool>,
+}
+
+/// The folders that this process is filling.
+static UNDER_WAY: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Units of work that read from a source while they write.
+static STORING: AtomicU64 = AtomicU64::new(0);
+
+/// For a program that a signal is about to end: removes the temporary files of all heaps
+/// that this process is making ([`MemManager::backup`], [`MemManager::export`],
+/// [`MemManager::save`], a new heap), and lets calls that store from a file or reader end
+/// with [`Error::Interrupted`]. Such calls fail from then on. What was committed stays, and
+/// nothing else is touched.
+///
+/// Returns whether a call was storing from a source. It undoes what it wrote and returns
+/// soon, unless its source keeps it waiting. A program need not wait for that, as the next
+/// one to open the heap does the same; if it does, no long write-ahead log stays behind.
+///
+/// The crate installs no signal handlers. Call this from a thread that waits for signals, not
+/// in a handler: it takes locks. O(temporary files).
+///
+/// [`MemManager::backup`]: crate::MemManager::backup
+/// [`MemManager::export`]: crate::MemManager::export
+/// [`MemManager::save`]: crate::MemManager::save
+pub fn interrupt() -> bool {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    let under_way = std::mem::take(&mut *locked(&UNDER_WAY));
+    for shared in under_way {
+        shared.remove();
+    }
+    STORING.load(Ordering::SeqCst) > 0
+}
+
+/// # Errors
+/// [`Error::Interrupted`] once [`interrupt`] was called.
+pub(crate) fn go_on() -> Result<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) {
+        return Err(Error::Interrupted);
+    }
+    Ok(())
+}
+
+/// Lets [`interrupt`] know of a unit of work that reads from a source, until it is dropped.
+pub(crate) struct Storing;
+
+impl Storing {
+    pub fn new() -> Self {
+        STORING.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Storing {
+    fn drop(&mut self) {
+        STORING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Temporary {
+    /// A new folder with mode 0700 in `parent`, from which what dead processes left is
+    /// removed first. `what` begins the message of an error.
+    pub fn within(parent: &Path, what: impl Fn() -> String) -> Result<Self> {
+        sweep_all(parent);
+        loop {
+            // Until it is on the list `interrupt` does not go through it.
+            let mut under_way = locked(&UNDER_WAY);
+            go_on()?;
+            let made = Self::make(parent).map_err(|error| Error::io(what())(cause(error)))?;
+            if let Some(made) = made {
+                under_way.push(Arc::clone(&made.shared));
+                return Ok(made);
+            }
+        }
+    }
+
+    /// `None` if somebody took it for left behind before it was locked.
+    fn make(parent: &Path) -> io::Result<Option<Self>> {
+        let mut builder = tempfile::Builder::new();
+        let prefix = format!("{PREFIX}{}-", system());
+        builder.prefix(&prefix);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let folder = builder.tempdir_in(parent)?;
+        let lock = match File::open(folder.path()) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let lock = match lock.try_lock() {
+            Ok(()) if same(&lock, folder.path()) => Some(lock),
+            Ok(()) | Err(fs::TryLockError::WouldBlock) => return Ok(None),
+            // Without locks nobody can tell, and so nobody sweeps.
+            Err(fs::TryLockError::Error(_)) => None,
+        };
+        let shared = Arc::new(Shared {
+            folder: folder.keep(),
+            is_there: Mutex::new(true),
+        });
+        Ok(Some(Self { shared, _lock: lock }))
+    }
+
+    /// Where a file is, or will be.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.shared.folder.join(name)
+    }
+
+    /// A new and empty file with mode 0600 in the folder.
+    pub fn file(&self, name: &str) -> Result<io::Result<File>> {
+        self.step(|| private_file(&self.path(name)))
+    }
+
+    /// Does a step that makes a file in the folder or moves one out of it, so that no file
+    /// is made in a folder that is being removed.
+    pub fn step<R>(&self, work: impl FnOnce() -> io::Result<R>) -> Result<io::Result<R>> {
+        let is_there = locked(&self.shared.is_there);
+        if *is_there { Ok(work()) } else { Err(Error::Interrupted) }
+    }
+
+    /// Gives a complete file its name, and replaces what has it.
+    pub fn persist(self, name: &str, to: &Path) -> Result<io::Result<()>> {
+        self.step(|| fs::rename(self.path(name), to))
+    }
+
+    /// The same, and nothing is replaced: `AlreadyExists` then.
+    pub fn persist_new(self, name: &str, to: &Path) -> Result<io::Result<()>> {
+        let path = self.path(name);
+        self.step(|| {
+            let path = tempfile::TempPath::try_from_path(path)?;
+            path.persist_noclobber(to).map_err(|error| error.error)
+        })
+    }
+
+    /// Gives the folder itself a name, if nothing or an empty folder has it.
+    pub fn persist_folder(self, to: &Path) -> Result<io::Result<()>> {
+        let mut is_there = locked(&self.shared.is_there);
+        if !*is_there {
+            return Err(Error::Interrupted);
+        }
+        let renamed = fs::rename(&self.shared.folder, to);
+        *is_there = renamed.is_err();
+        Ok(renamed)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        self.shared.remove();
+        locked(&UNDER_WAY).retain(|shared| !Arc::ptr_eq(shared, &self.shared));
+    }
+}
+
+impl Shared {
+    fn remove(&self) {
+        let mut is_there = locked(&self.is_there);
+        // SQLite may make a file in it while it is emptied.
+        for _ in 0..3 {
+            if !*is_there {
+                return;
+            }
+            *is_there = !matches!(fs::remove_dir_all(&self.folder), Ok(()));
+        }
+        *is_there = false;
+    }
+}
+
+/// A new file with mode 0600.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The folder that a path is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Removes what dead processes left in a folder, as far as its first entries show it.
+pub(crate) fn sweep(parent: &Path) {
+    sweep_first(parent, GLANCE);
+}
+
+fn sweep_all(parent: &Path) {
+    sweep_first(parent, usize::MAX);
+}
+
+/// What cannot be seen or removed stays: it is nothing to fail for.
+fn sweep_first(parent: &Path, most: usize) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.take(most).flatten() {
+        if let Some(maker) = entry.file_name().to_str().and_then(maker) {
+            let _ = remove_if_dead(&entry.path(), maker);
+        }
+    }
+}
+
+/// The system that made what has this name.
+fn maker(name: &str) -> Option<&str> {
+    let (system, random) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    let is_ours = system.len() == 8 && random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_ours.then_some(system)
+}
+
+fn remove_if_dead(path: &Path, maker: &str) -> io::Result<()> {
+    let found = path.symlink_metadata()?;
+    if !found.is_dir() || !is_own(&found) {
+        return Ok(());
+    }
+    if maker != system() && found.modified()?.elapsed().is_ok_and(|age| age < ABANDONED) {
+        return Ok(());
+    }
+    let lock = File::open(path)?;
+    if lock.try_lock().is_ok() && same(&lock, path) {
+        // It follows no links.
+        fs::remove_dir_all(path)?;
+    }
+    Ok(())
+}
+
+/// Whether the path still leads to what was opened.
+fn same(opened: &File, path: &Path) -> bool {
+    let (Ok(opened), Ok(found)) = (opened.metadata(), path.symlink_metadata()) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (opened.dev(), opened.ino()) == (found.dev(), found.ino())
+    }
+    #[cfg(not(unix))]
+    (opened.is_dir() && found.is_dir())
+}
+
+fn is_own(found: &fs::Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::MetadataExt::uid(found) == rustix::process::geteuid().as_raw()
+    }
+    #[cfg(not(unix))]
+    found.is_dir()
+}
+
+/// Which system this is, since its last start: its processes see each other's locks.
+fn system() -> &'static str {
+    static SYSTEM: LazyLock<String> = LazyLock::new(|| {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let digits = id
+            .get(..8)
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        digits.unwrap_or("unknown0").to_owned()
+    });
+    &SYSTEM
+}
+
+/// What the system said, without the temporary name, which means nothing to anyone.
+fn cause(error: io::Error) -> io::Error {
+    let said = error.raw_os_error().or_else(|| {
+        let inner = error.get_ref()?.source()?;
+        inner.downcast_ref::<io::Error>()?.raw_os_error()
+    });
+    said.map_or(error, io::Error::from_raw_os_error)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn temporary(folder: &Path) -> Temporary {
+        Temporary::within(folder, String::new).unwrap()
+    }
+
+    /// As a killed process leaves it: the folder is there and the lock is not.
+    fn left_behind(folder: &Path, system: &str) -> PathBuf {
+        let path = folder.join(format!("{PREFIX}{system}-abcDE1"));
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("heap.db-journal"), "half").unwrap();
+        path
+    }
+
+    #[test]
+    fn only_what_the_dead_left_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let living = temporary(folder.path());
+        fs::write(living.path("file"), "half").unwrap();
+        let dead = left_behind(folder.path(), system());
+        let others = [
+            ".heapledger-notes",
+            ".heapledger-12345678-short",
+            ".heapledger-",
+            "heap.db",
+        ];
+        for other in others {
+            fs::write(folder.path().join(other), "mine").unwrap();
+        }
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("/nowhere", folder.path().join(format!("{PREFIX}{}-abcDE2", system()))).unwrap();
+        let before = names(folder.path()).len();
+        sweep(folder.path());
+        assert!(!dead.exists());
+        assert_eq!(names(folder.path()).len(), before - 1);
+        assert_eq!(fs::read(living.path("file")).unwrap(), b"half");
+    }
+
+    #[test]
+    fn what_another_system_made_is_left_for_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = left_behind(folder.path(), "00000000");
+        sweep(folder.path());
+        assert!(path.exists());
+        let opened = File::open(&path).unwrap();
+        let then = std::time::SystemTime::now() - 2 * ABANDONED;
+        opened.set_times(fs::FileTimes::new().set_modified(then)).unwrap();
+        sweep(folder.path());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_complete_stays_and_the_rest_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("to");
+        let made = temporary(folder.path());
+        for name in ["file", "file-wal"] {
+            fs::write(made.path(name), "whole").unwrap();
+        }
+        made.persist_new("file", &to).unwrap().unwrap();
+        assert_eq!(names(folder.path()), ["to"]);
+        let again = temporary(folder.path());
+        fs::write(again.path("file"), "other").unwrap();
+        let refused = again.persist_new("file", &to).unwrap().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            (names(folder.path()), fs::read(&to).unwrap()),
+            (vec!["to".into()], b"whole".into())
+        );
+    }
+}
