@@ -45,7 +45,6 @@ fn the_summary_tells_new_from_known() {
     let cli = Cli::new();
     cli.file("a", "hello");
     cli.file("b", "hello");
-    cli.ok(["init"]);
     let stored = cli.run(["put", "a", "b"]);
     assert_eq!(
         stored.stderr,
@@ -116,7 +115,6 @@ fn symbolic_links_and_pipes_below_a_folder_are_left_out() {
 fn what_cannot_be_read_is_reported_and_the_rest_is_stored() {
     let cli = Cli::new();
     cli.file("good", "hello");
-    cli.ok(["init"]);
     let stored = cli.run(["put", "missing", "good"]);
     assert_eq!(stored.status, 2);
     assert_eq!(stored.stdout, format!("{HELLO}  good\n"));
@@ -146,7 +144,7 @@ fn a_full_space_takes_what_fits_and_says_which_file_did_not() {
     cli.file("2", noise(40_001));
     cli.file("3", "never looked at");
     let stored = cli.run(["put", "1", "2", "3"]);
-    assert_eq!(stored.status, 3);
+    assert_eq!(stored.status, 2);
     assert_eq!(stored.stdout.lines().count(), 1);
     let line = stored.stderr.lines().last().unwrap();
     assert!(
@@ -188,7 +186,7 @@ fn output_appears_only_when_it_is_whole() {
         .unwrap();
     assert!(
         cli.fails(2, ["get", HELLO, "-o", "copy"])
-            .starts_with("copy: damaged: ")
+            .starts_with("damaged: the content of object ")
     );
     assert_eq!(cli.read("copy"), b"hello");
     assert_eq!(cli.names(), ["a", "copy"]);
@@ -213,7 +211,56 @@ fn output_to_a_folder_is_refused() {
     cli.file("d/a", "hello");
     cli.ok(["put", "d/a"]);
     assert!(cli.fails(2, ["get", HELLO, "-o", "d"]).contains("is a directory"));
-    assert!(cli.fails(2, ["get", HELLO, "-o", "none/x"]).starts_with("none/x: "));
+    assert!(
+        cli.fails(2, ["get", HELLO, "-o", "none/x"])
+            .starts_with("none/x cannot be written: ")
+    );
+}
+
+#[test]
+fn a_file_whose_size_cannot_fit_is_refused_unread() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "64KiB"]);
+    // Reading it would take minutes.
+    std::fs::File::create(cli.path("sparse"))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    let error = refused(&cli, ["put", "sparse"]);
+    assert!(
+        error.contains("out of memory: 1,099,511,627,776 bytes needed"),
+        "{error}"
+    );
+    let planned = cli.run(["put", "--dry-run", "sparse"]);
+    assert_eq!(planned.status, 1, "{planned:?}");
+    // What is stored already is known again, though it would not fit a second time.
+    cli.file("most", vec![1; 60 << 10]);
+    cli.ok(["put", "-q", "most"]);
+    let again = cli.run(["put", "most"]);
+    assert!(again.stderr.contains("known already"), "{again:?}");
+    cli.file("some", vec![1; 60 << 10]);
+    cli.ok(["put", "--dry-run", "some"]);
+}
+
+#[test]
+fn a_file_that_says_it_is_empty_is_read_no_further_than_what_fits() {
+    if !std::path::Path::new("/proc/self/pagemap").exists() {
+        return;
+    }
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "3MiB"]);
+    let error = refused(&cli, ["put", "/proc/self/pagemap"]);
+    assert!(error.contains("out of memory: 3,145,729 bytes needed"), "{error}");
+    let planned = cli.run(["put", "--dry-run", "/proc/self/pagemap"]);
+    assert_eq!(planned.status, 1, "{planned:?}");
+    cli.ok(["put", "-q", "/proc/self/status"]);
+}
+
+/// What a `put` says that is refused.
+fn refused<const N: usize>(cli: &Cli, args: [&str; N]) -> String {
+    let ran = cli.run(args);
+    assert_ne!(ran.status, 0, "{ran:?}");
+    ran.stderr
 }
 
 /// Names of files that are awkward on a line, and hello in each.

@@ -1,20 +1,19 @@
 //! `heapledger put`
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use heapledger::{Allocation, Error, Hold, MemManager};
 
-use super::args::Making;
 use super::context::Context;
 use super::exit::{self, Outcome};
 use super::progress::{self, Reading};
 use super::put_plan;
 use super::put_report::Report;
 use super::sources::{Found, Sources};
-use super::streams;
 use super::text::{counted, printable_path};
 
 #[derive(Debug, clap::Args)]
@@ -45,10 +44,7 @@ pub struct Args {
 
     /// No summary, and no word on what is skipped
     #[arg(short, long)]
-    pub quiet: bool,
-
-    #[command(flatten)]
-    pub making: Making,
+    quiet: bool,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
@@ -58,13 +54,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     refuse_if_all_are_missing(&args.paths)?;
     let sources = Sources::new(args.recursive, context.db());
     if args.dry_run {
-        return put_plan::run(&args.paths, &sources, args, context);
+        return put_plan::run(&args.paths, &sources, args.quiet, context);
     }
-    if args.paths.iter().any(|path| path.as_os_str() == "-") {
-        // Before a heap is made for nothing.
-        drop(streams::input()?);
-    }
-    let memory = context.store(args.making)?;
+    let memory = context.store()?;
     // Again, for the file may not have been there before.
     let sources = Sources::new(args.recursive, context.db());
     let mut output = context.output();
@@ -108,6 +100,31 @@ const SMALL: u64 = 1024 * 1024;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_FILES: usize = 500;
 
+/// What a file that says it is small holds.
+enum Small {
+    Whole(Vec<u8>),
+    /// It has grown, or never had a size, as in /proc: its start, and where the rest is.
+    More(Vec<u8>, BufReader<File>),
+}
+
+/// Some files in /proc are only read in multiples of something, whatever the reader wants.
+pub fn whole_reads(file: File) -> BufReader<File> {
+    BufReader::with_capacity(512 * 1024, file)
+}
+
+impl Small {
+    fn read(path: &Path) -> io::Result<Self> {
+        let mut file = whole_reads(File::open(path)?);
+        let mut content = Vec::new();
+        (&mut file).take(SMALL + 1).read_to_end(&mut content)?;
+        Ok(if content.len() as u64 > SMALL {
+            Self::More(content, file)
+        } else {
+            Self::Whole(content)
+        })
+    }
+}
+
 struct Put<'a> {
     memory: &'a MemManager,
     name: Option<&'a str>,
@@ -145,7 +162,7 @@ impl Put<'_> {
             }
             Found::Stdin => {
                 self.catch_up()?;
-                let stdin = Reading::new("storing", streams::input()?);
+                let stdin = Reading::new("storing", io::stdin().lock());
                 let stored = self.memory.store_from(stdin, self.hold());
                 self.one(Path::new("-"), stored)
             }
@@ -169,10 +186,16 @@ impl Put<'_> {
     }
 
     fn small(&mut self, path: PathBuf) -> Result<()> {
-        match fs::read(&path) {
-            Ok(content) => {
+        match Small::read(&path) {
+            Ok(Small::Whole(content)) => {
                 self.waiting_bytes += content.len();
                 self.waiting.push((path, content));
+            }
+            Ok(Small::More(content, rest)) => {
+                self.catch_up()?;
+                let reader = io::Cursor::new(content).chain(rest);
+                let stored = self.memory.store_from(Reading::new("storing", reader), self.hold());
+                self.one(&path, stored)?;
             }
             Err(error) => self.report.failed(&path, &error.to_string()),
         }

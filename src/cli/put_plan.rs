@@ -12,16 +12,16 @@ use super::context::Context;
 use super::exit::{self, Outcome};
 use super::plan::placement;
 use super::progress::Reading;
-use super::put::Args;
+use super::put::whole_reads;
 use super::render::{List, Row};
 use super::sources::{Found, Sources};
-use super::streams;
 use super::table::Head;
 use super::text::{Sizes, counted, path_bytes, printable_path, short_id};
 
 /// Plans the paths in their order, each on what those before it would leave.
-pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let (heap, quiet) = (context.plan_store(args.making)?, args.quiet);
+pub fn run(paths: &[PathBuf], sources: &Sources, quiet: bool, context: &Context<'_>) -> Result<Outcome> {
+    let heap = context.plan_store()?;
+    let memram = heap.memory.memram()?;
     let mut output = context.output();
     let mut planning = Planning {
         rows: output.list(),
@@ -31,6 +31,10 @@ pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<
         failed: 0,
         refused: None,
         quiet,
+        most: Most {
+            known: u64::try_from(memram.mem.max(memram.available())).unwrap_or(0),
+            read: u64::try_from(memram.max_mem).unwrap_or(0),
+        },
     };
     heap.memory
         .plan_batch(|planner| Ok(planning.all(paths, sources, planner)))??;
@@ -69,6 +73,23 @@ struct Planning<'a> {
     /// The first that does not fit.
     refused: Option<PathBuf>,
     quiet: bool,
+    most: Most,
+}
+
+/// Bytes above which nothing can fit, nor be stored already.
+#[derive(Clone, Copy)]
+struct Most {
+    /// For a file that says how many it has.
+    known: u64,
+    /// For what must be read to know.
+    read: u64,
+}
+
+/// What is known of a content.
+enum Content {
+    Whole(ObjectId, u64),
+    /// It has at least so many bytes, which are too many.
+    TooLarge(u64),
 }
 
 impl Planning<'_> {
@@ -82,12 +103,14 @@ impl Planning<'_> {
     }
 
     fn found(&mut self, found: Found, planner: &mut Planner<'_>) -> Result<()> {
+        let most = self.most.read;
         let (path, hashed) = match found {
+            Found::File(path, size) if size > self.most.known => (path, Ok(Content::TooLarge(size))),
             Found::File(path, _) | Found::Stream(path) => {
-                let hashed = File::open(&path).and_then(hash);
+                let hashed = File::open(&path).and_then(|file| hash(whole_reads(file), most));
                 (path, hashed)
             }
-            Found::Stdin => ("-".into(), streams::input().and_then(hash)),
+            Found::Stdin => ("-".into(), hash(io::stdin().lock(), most)),
             Found::Skipped(path, why) => {
                 if !self.quiet {
                     exit::note(&format!("skipped {}: {why}", printable_path(&path)));
@@ -98,8 +121,9 @@ impl Planning<'_> {
         };
         match hashed {
             Err(error) => self.fail(&path, &error.to_string()),
-            Ok((id, size)) => match planner.allocate_hashed(id, size) {
-                Ok(plan) => self.planned(path, id, plan),
+            Ok(Content::TooLarge(size)) => self.planned(path, None, planner.allocate_size(size)?),
+            Ok(Content::Whole(id, size)) => match planner.allocate_hashed(id, size) {
+                Ok(plan) => self.planned(path, Some(id), plan),
                 Err(error @ Error::KindConflict { .. }) => self.fail(&path, &error.to_string()),
                 Err(error) => Err(error.into()),
             },
@@ -112,7 +136,7 @@ impl Planning<'_> {
         Ok(())
     }
 
-    fn planned(&mut self, path: PathBuf, id: ObjectId, plan: Plan) -> Result<()> {
+    fn planned(&mut self, path: PathBuf, id: Option<ObjectId>, plan: Plan) -> Result<()> {
         let totals = &mut self.totals;
         totals.shortfall = totals.shortfall.max(plan.shortfall);
         if plan.fits() && self.refused.is_none() {
@@ -155,14 +179,15 @@ fn summary(totals: &Plan, objects: u64, dedup: u64, sizes: Sizes) -> String {
     text
 }
 
-fn hash(reader: impl Read) -> io::Result<(ObjectId, u64)> {
-    let mut reader = Reading::new("reading", reader);
+fn hash(reader: impl Read, most: u64) -> io::Result<Content> {
+    let mut reader = Reading::new("reading", reader.take(most.saturating_add(1)));
     let mut hasher = Hasher::new(Kind::Bytes);
     let mut buffer = vec![0; 256 * 1024];
     let mut size = 0;
     loop {
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok((hasher.finish(), size)),
+            Ok(0) if size > most => return Ok(Content::TooLarge(size)),
+            Ok(0) => return Ok(Content::Whole(hasher.finish(), size)),
             Ok(count) => {
                 hasher.update(buffer.get(..count).unwrap_or_default());
                 size += count as u64;
@@ -175,7 +200,8 @@ fn hash(reader: impl Read) -> io::Result<(ObjectId, u64)> {
 
 #[derive(Serialize)]
 struct Planned {
-    object_id: ObjectId,
+    /// None if it was not read to its end, as it is too large.
+    object_id: Option<ObjectId>,
     path: String,
     /// Hexadecimal digits, where `path` is not all of it.
     path_bytes: Option<String>,
@@ -223,7 +249,7 @@ impl Row for Planned {
             _ => String::new(),
         };
         vec![
-            short_id(self.object_id),
+            self.object_id.map_or_else(String::new, short_id),
             sizes.cell(plan.size),
             sizes.cell(plan.block_size),
             plan.pieces.to_string(),

@@ -93,12 +93,18 @@ impl MemManager {
     }
 
     /// Stores a file: reads it once to find its id, and again to store it, so that
-    /// nothing is spooled. Otherwise like [`Self::store_from`].
+    /// nothing is spooled. Otherwise like [`Self::store_from`]. A file whose size alone says
+    /// that it does not fit, and that it cannot be stored already, is refused unread.
     ///
     /// # Errors
     /// Also [`Error::Io`] if the file changes between the two.
     pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
-        let mut spooled = Spooled::file(file)?;
+        let memram = self.memram()?;
+        let spooled = Spooled::file(file, &memram);
+        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
+            self.record_refusal(None, *needed, *available)?;
+        }
+        let mut spooled = spooled?;
         self.write(|tx| store_spooled(tx, &mut spooled, hold))
     }
 }

@@ -144,7 +144,7 @@ struct Item {
 impl Item {
     fn store(&self, tx: &mut WriteTx<'_>, done: &mut Imported) -> Result<()> {
         let mut file = self.open()?;
-        let mut content = Spooled::file_of(&mut file, self.kind)?;
+        let mut content = Spooled::file_of(&mut file, self.kind, self.line.size)?;
         if content.id() != self.id || content.size() != self.line.size {
             let (found, size) = (content.id(), content.size());
             return Err(self.bad(format!("its {size} bytes are those of {found}, not of {}", self.id)));

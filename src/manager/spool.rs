@@ -11,6 +11,7 @@ use super::place::Source;
 use super::unsigned;
 use crate::error::{Error, Result};
 use crate::models::MemRam;
+use crate::temporary::{Storing, go_on};
 use crate::value::{Hasher, Kind, ObjectId};
 
 /// Content that has been read once, so that its id and size are known, and can be read again.
@@ -26,6 +27,8 @@ pub(super) struct Spooled<'a> {
     /// The id of what is read the second time: a file may change in between.
     again: Option<Hasher>,
     buffer: Vec<u8>,
+    /// While it is read the second time, that is stored.
+    storing: Option<Storing>,
 }
 
 /// Content up to this size is spooled in memory.
@@ -61,18 +64,38 @@ impl<'a> Spooled<'a> {
             size,
             again: None,
             buffer: Vec::new(),
+            storing: None,
         })
     }
 
     /// Reads a file from where it is to its end, and sets it back.
-    pub fn file(file: &'a mut File) -> Result<Self> {
-        Self::file_of(file, Kind::Bytes)
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] before it is read, if its size alone says that it does not
+    /// fit, and nothing so large can be stored already; else as for [`Self::read`].
+    pub fn file(file: &'a mut File, space: &MemRam) -> Result<Self> {
+        let (max_mem, available) = (unsigned(space.max_mem), unsigned(space.available()));
+        let refuse = |needed| Error::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        };
+        let rest = rest_of(file)?;
+        if rest > available && rest > unsigned(space.mem) {
+            return Err(refuse(rest));
+        }
+        // What says that it is empty may give any number of bytes, as in /proc.
+        let spooled = Self::file_of(file, Kind::Bytes, max_mem)?;
+        if spooled.size > max_mem {
+            return Err(refuse(spooled.size));
+        }
+        Ok(spooled)
     }
 
-    /// The same for content of any kind.
-    pub fn file_of(file: &'a mut File, kind: Kind) -> Result<Self> {
+    /// The same for content of any kind. Of more than `most` bytes, it reads one more.
+    pub fn file_of(file: &'a mut File, kind: Kind, most: u64) -> Result<Self> {
         let start = file.stream_position().map_err(Error::io("the file cannot be read"))?;
-        let (id, size) = digest(file, kind, None)?;
+        let (id, size) = digest(&mut file.take(most.saturating_add(1)), kind, None)?;
         file.seek(SeekFrom::Start(start))
             .map_err(Error::io("the file cannot be read twice"))?;
         Ok(Self {
@@ -81,6 +104,7 @@ impl<'a> Spooled<'a> {
             size,
             again: Some(Hasher::new(kind)),
             buffer: Vec::new(),
+            storing: None,
         })
     }
 
@@ -93,11 +117,19 @@ impl<'a> Spooled<'a> {
     }
 }
 
+/// Bytes from where a file is to where it says that it ends.
+fn rest_of(file: &mut File) -> Result<u64> {
+    let cannot = || Error::io("the file cannot be read");
+    let size = file.metadata().map_err(cannot())?.len();
+    Ok(size.saturating_sub(file.stream_position().map_err(cannot())?))
+}
+
 fn digest(reader: &mut impl Read, kind: Kind, mut copy: Option<&mut SpooledTempFile>) -> Result<(ObjectId, u64)> {
     let mut hasher = Hasher::new(kind);
     let mut buffer = vec![0; CHUNK];
     let mut size = 0;
     loop {
+        go_on()?;
         let count = match reader.read(&mut buffer) {
             Ok(0) => return Ok((hasher.finish(), size)),
             Ok(count) => count,
@@ -116,6 +148,8 @@ fn digest(reader: &mut impl Read, kind: Kind, mut copy: Option<&mut SpooledTempF
 
 impl Source for Spooled<'_> {
     fn take(&mut self, count: usize) -> Result<Cow<'_, [u8]>> {
+        go_on()?;
+        self.storing.get_or_insert_with(Storing::new);
         self.buffer.resize(count, 0);
         self.content
             .read_exact(&mut self.buffer)
