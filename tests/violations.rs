@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::{Heap, content, texts};
-use heapledger::{CheckOptions, Hold, MemManager};
+use common::{Heap, content, disguise, texts};
+use heapledger::{CheckOptions, Hasher, Hold, Kind, MemManager};
 
 /// Two objects, a name, and something in every table.
 fn heap() -> Heap {
@@ -191,4 +191,53 @@ fn damaged_content_is_not_handed_out_as_if_it_were_whole() {
     assert!(heap.get_bytes(&id).is_err());
     let mut reader = heap.reader(&id).unwrap();
     assert!(std::io::copy(&mut reader, &mut std::io::sink()).is_err());
+}
+
+/// Contents that hash as their kind says and are not of it, each of five bytes.
+const DISGUISED: [(Kind, &[u8]); 9] = [
+    (Kind::Int, b"hello"),
+    (Kind::Int, b"00007"),
+    (Kind::Float, b"1.000"),
+    (Kind::Float, b"  NaN"),
+    (Kind::Bool, b"maybe"),
+    (Kind::None, b"thing"),
+    (Kind::Str, b"caf\xe9!"),
+    (Kind::Json, b"[1,2]]"),
+    (Kind::Json, b"[ 1 ]"),
+];
+
+#[test]
+fn content_that_is_not_of_its_kind_is_found_and_breaks_no_listing() {
+    for (kind, bytes) in DISGUISED {
+        let heap = Heap::new();
+        heap.allocate("good").unwrap();
+        heap.store(&"x".repeat(bytes.len()), Hold::Name("bad")).unwrap();
+        let id = disguise(&heap.sql(), 2, kind, bytes);
+        let found = found(&heap);
+        assert!(
+            found.contains(&"I8 stored_objects".to_owned()),
+            "{kind} {bytes:?}: {found:?}"
+        );
+        let said = heap.check().unwrap();
+        let said = said.iter().find(|violation| violation.invariant == "I8").unwrap();
+        assert!(said.found.contains(&format!("not of kind {kind}")), "{said}");
+        assert_eq!(said.expected, format!("content of {id}"));
+        assert_eq!(heap.objects().filter(Result::is_ok).count(), 2, "{kind} {bytes:?}");
+        assert_eq!(heap.object_info(&id).unwrap().names, ["bad"]);
+    }
+}
+
+#[test]
+fn content_of_many_pieces_that_is_not_of_its_kind_is_found() {
+    let heap = Heap::classic();
+    let list: Vec<u64> = (0..1000).collect();
+    heap.allocate(&list).unwrap();
+    assert_eq!(heap.check().unwrap(), []);
+    let id = heap.allocate_bytes(&serde_json::to_vec_pretty(&list).unwrap()).unwrap();
+    let mut hasher = Hasher::new(Kind::Json);
+    hasher.update(&heap.get_bytes(&id).unwrap());
+    let statement = "UPDATE stored_objects SET kind = 'json', object_id = ?2 WHERE object_id = ?1";
+    let changed = heap.sql().execute(statement, [id.to_hex(), hasher.finish().to_hex()]);
+    assert_eq!(changed.unwrap(), 1);
+    assert!(found(&heap).contains(&"I8 stored_objects".to_owned()));
 }

@@ -8,7 +8,7 @@ use crate::models::{StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
 use crate::store::queries::names::Garbled;
 use crate::store::{Conn, queries, sqlite_checks};
-use crate::value::{Hasher, Kind};
+use crate::value::{Hasher, Kind, Validator};
 
 /// What [`MemManager::check_with`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +23,7 @@ const PAGE: i64 = 500;
 
 impl MemManager {
     /// Every broken invariant of the file: the view `violations`, every content hashed
-    /// against its id (I8), names that are not UTF-8, SQLite's `integrity_check` and
+    /// against its id and looked at for being of its kind (I8), names that are not UTF-8, SQLite's `integrity_check` and
     /// `foreign_key_check`. Empty when the books balance. One state of the heap is
     /// checked; writers go on meanwhile. O(file).
     pub fn check(&self) -> Result<Vec<Violation>> {
@@ -104,7 +104,7 @@ pub(super) fn garbled(name: &Garbled) -> Violation {
     }
 }
 
-/// I8: the content hashes to `object_id`.
+/// I8: the content hashes to `object_id`, and is what its kind says.
 fn check_contents(conn: &mut Conn, progress: &mut dyn FnMut(u64, u64), found: Found<'_>) -> Result<ControlFlow<()>> {
     let mut broken = ControlFlow::Continue(());
     each_object(conn, progress, |conn, object| {
@@ -153,11 +153,15 @@ fn check_content(conn: &mut Conn, object: &StoredObject) -> Result<Option<Violat
     let Some(kind) = Kind::from_name(&object.kind) else {
         return Ok(Some(violation(format!("kind {:?}", object.kind))));
     };
-    let mut hasher = Hasher::new(kind);
+    let (mut hasher, mut validator) = (Hasher::new(kind), Validator::new(kind));
     queries::entries::each_piece(conn, object.id, |data| {
         hasher.update(&data);
+        validator.update(&data);
         Ok(())
     })?;
     let id = hasher.finish().to_hex();
-    Ok((id != object.object_id).then(|| violation(format!("content of {id}"))))
+    if id != object.object_id {
+        return Ok(Some(violation(format!("content of {id}"))));
+    }
+    Ok(validator.finish().err().map(violation))
 }

@@ -8,7 +8,7 @@ use std::fs::{self, DirEntry};
 use std::ops::Deref;
 use std::path::Path;
 
-use heapledger::{Durability, Geometry, MemManager, Options};
+use heapledger::{Durability, Geometry, Hasher, Kind, MemManager, ObjectId, Options};
 use proptest::test_runner::Config;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
@@ -79,6 +79,25 @@ pub fn sql(path: &Path) -> Connection {
     sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
         .unwrap();
     sql
+}
+
+/// Puts `bytes` in the place of the content of object `key`, under the id that they have
+/// as `kind`: only looking at them says that they are not of it.
+pub fn disguise(sql: &Connection, key: i64, kind: Kind, bytes: &[u8]) -> ObjectId {
+    let mut hasher = Hasher::new(kind);
+    hasher.update(bytes);
+    let id = hasher.finish();
+    sql.execute(
+        "UPDATE ledger SET data = ?2 WHERE id = ?1",
+        rusqlite::params![key, bytes],
+    )
+    .unwrap();
+    let changed = sql.execute(
+        "UPDATE stored_objects SET object_id = ?2, kind = ?3, type_name = NULL WHERE id = ?1",
+        rusqlite::params![key, id.to_hex(), kind.as_str()],
+    );
+    assert_eq!(changed.unwrap(), 1);
+    id
 }
 
 /// Every file in `dir` with its bytes.

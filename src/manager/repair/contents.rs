@@ -9,7 +9,7 @@ use crate::models::{MemRamId, StoredObject, StoredObjectId};
 use crate::store::mend::{self, Bind};
 use crate::store::queries::entries::PieceOrder;
 use crate::store::{Conn, queries};
-use crate::value::{Hasher, Kind, ObjectId};
+use crate::value::{Hasher, Kind, ObjectId, Validator};
 
 /// What the bytes of an object say about its row.
 enum Verdict {
@@ -17,8 +17,9 @@ enum Verdict {
     Whole,
     /// They are the content of this kind, in the order of `seq`, or else of the keys.
     Other { kind: Kind, by_key: bool },
-    /// They are something else, which has this id as bytes.
-    Damaged(ObjectId),
+    /// They are something else, or not of their kind (which says why); this is their id as
+    /// bytes.
+    Damaged(ObjectId, Option<String>),
 }
 
 /// An object that is set aside.
@@ -27,6 +28,8 @@ struct Damaged {
     space: MemRamId,
     label: String,
     content: String,
+    /// Why they are not of the kind that they hash as.
+    why: Option<String>,
 }
 
 impl Repair<'_, '_> {
@@ -51,7 +54,7 @@ impl Repair<'_, '_> {
             match verdict {
                 Verdict::Whole => {}
                 Verdict::Other { kind, by_key } => self.restore(&object, kind, by_key)?,
-                Verdict::Damaged(content) => damaged.push(Damaged::new(&object, content)),
+                Verdict::Damaged(content, why) => damaged.push(Damaged::new(&object, content, why)),
             }
         }
         self.rules(mend::NUMBERED_ANEW)?;
@@ -113,7 +116,10 @@ impl Repair<'_, '_> {
             let name = self.free_name(object.space, object.label.clone())?;
             self.tx
                 .mend(mend::ADD_NAME, &[Bind::Int(object.key.0), Bind::Text(&name)])?;
-            let found = format!("content of {}; it is set aside as {name:?}", object.content);
+            let found = match &object.why {
+                Some(why) => format!("{why}; it is set aside as {name:?}"),
+                None => format!("content of {}; it is set aside as {name:?}", object.content),
+            };
             let expected = object.label.trim_start_matches("damaged/").to_owned();
             self.note_object(object.key, format!("content of {expected}"), found);
         }
@@ -166,7 +172,7 @@ impl Repair<'_, '_> {
 }
 
 impl Damaged {
-    fn new(object: &StoredObject, content: ObjectId) -> Self {
+    fn new(object: &StoredObject, content: ObjectId, why: Option<String>) -> Self {
         // A row that was made around pieces has its key for an id.
         let made = object.object_id == format!("{:064x}", object.id.0);
         let label = match object.object_id.parse::<ObjectId>() {
@@ -178,30 +184,55 @@ impl Damaged {
             space: object.memram_id,
             label,
             content: content.to_hex(),
+            why,
         }
     }
 }
 
 fn examine(conn: &mut Conn, object: &StoredObject, astray: bool) -> Result<Verdict> {
+    let order = astray.then_some(PieceOrder::Seq);
     if let Some(kind) = Kind::from_name(&object.kind) {
-        let [id] = hash(conn, object, astray.then_some(PieceOrder::Seq), [Hasher::new(kind)])?;
+        let [id] = hash(conn, object, order, [Hasher::new(kind)])?;
         if id.to_hex() == object.object_id {
-            return Ok(Verdict::Whole);
+            return verdict_of(conn, object, order, kind, Verdict::Whole);
         }
     }
     let of_all_kinds = || Kind::ALL.map(Hasher::new);
-    let ids = hash(conn, object, astray.then_some(PieceOrder::Seq), of_all_kinds())?;
+    let ids = hash(conn, object, order, of_all_kinds())?;
     if let Some(kind) = kind_of(&ids, object) {
-        return Ok(Verdict::Other { kind, by_key: false });
+        let by_key = false;
+        return verdict_of(conn, object, order, kind, Verdict::Other { kind, by_key });
     }
     if astray {
-        let ids = hash(conn, object, Some(PieceOrder::Id), of_all_kinds())?;
+        let order = Some(PieceOrder::Id);
+        let ids = hash(conn, object, order, of_all_kinds())?;
         if let Some(kind) = kind_of(&ids, object) {
-            return Ok(Verdict::Other { kind, by_key: true });
+            let by_key = true;
+            return verdict_of(conn, object, order, kind, Verdict::Other { kind, by_key });
         }
     }
     let [as_bytes, ..] = ids;
-    Ok(Verdict::Damaged(as_bytes))
+    Ok(Verdict::Damaged(as_bytes, None))
+}
+
+/// `verdict` on bytes that hash as content of `kind`, if they are such content.
+fn verdict_of(
+    conn: &mut Conn,
+    object: &StoredObject,
+    order: Option<PieceOrder>,
+    kind: Kind,
+    verdict: Verdict,
+) -> Result<Verdict> {
+    if kind == Kind::Bytes {
+        return Ok(verdict);
+    }
+    let mut validator = Validator::new(kind);
+    each_part(conn, object, order, |data| validator.update(data))?;
+    let Err(why) = validator.finish() else {
+        return Ok(verdict);
+    };
+    let [as_bytes] = hash(conn, object, order, [Hasher::new(Kind::Bytes)])?;
+    Ok(Verdict::Damaged(as_bytes, Some(why)))
 }
 
 /// What the hashers say of an object's bytes: those where its key leads or, in some order,
@@ -212,17 +243,26 @@ fn hash<const N: usize>(
     anywhere: Option<PieceOrder>,
     mut hashers: [Hasher; N],
 ) -> Result<[ObjectId; N]> {
-    let update = |data: Vec<u8>| {
-        for hasher in &mut hashers {
-            hasher.update(&data);
-        }
+    each_part(conn, object, anywhere, |data| {
+        hashers.iter_mut().for_each(|hasher| hasher.update(data));
+    })?;
+    Ok(hashers.map(Hasher::finish))
+}
+
+fn each_part(
+    conn: &mut Conn,
+    object: &StoredObject,
+    anywhere: Option<PieceOrder>,
+    mut visit: impl FnMut(&[u8]),
+) -> Result<()> {
+    let visit = |data: Vec<u8>| {
+        visit(&data);
         Ok(())
     };
     match anywhere {
-        None => queries::entries::each_piece(conn, object.id, update)?,
-        Some(order) => queries::entries::each_stray_piece(conn, object.id, order, update)?,
+        None => queries::entries::each_piece(conn, object.id, visit),
+        Some(order) => queries::entries::each_stray_piece(conn, object.id, order, visit),
     }
-    Ok(hashers.map(Hasher::finish))
 }
 
 fn kind_of(ids: &[ObjectId], object: &StoredObject) -> Option<Kind> {
