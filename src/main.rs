@@ -7,11 +7,6 @@ use std::process::ExitCode;
 use cli::{Cli, exit, interrupt};
 
 fn main() -> ExitCode {
-    // Before the arguments, because `.env` may hold DATABASE_URL.
-    match dotenvy::dotenv() {
-        Err(error) if !error.not_found() => exit::warn(&format!(".env could not be read to its end: {error}")),
-        _ => {}
-    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),

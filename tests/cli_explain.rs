@@ -93,7 +93,7 @@ fn put_dry_run_says_from_where_on_it_does_not_fit() {
         "{}",
         ran.stderr
     );
-    cli.fails(2, ["put", "-q", "a", "b", "c"]);
+    cli.fails(3, ["put", "-q", "a", "b", "c"]);
     assert_eq!(cli.json(["stats"])["mem"], 5000);
 }
 
@@ -106,7 +106,7 @@ fn put_dry_run_makes_no_heap() {
     assert!(ran.stderr.contains("put would make it"), "{}", ran.stderr);
     assert!(!cli.path("heap.db").exists());
     cli.ok(["put", "a"]);
-    cli.ok(["put", "--dry-run", "--space", "new", "a"]);
+    cli.ok(["put", "--dry-run", "--space", "new", "--create", "a"]);
     assert_eq!(cli.json(["spaces"]).as_array().unwrap().len(), 1);
 }
 

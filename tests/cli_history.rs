@@ -21,7 +21,7 @@ fn some() -> Cli {
     cli.ok(["unname", "large"]);
     cli.ok(["gc"]);
     cli.file("huge", noise(2_000_000));
-    assert_eq!(cli.run(["put", "huge"]).status, 2);
+    assert_eq!(cli.run(["put", "huge"]).status, 3);
     cli
 }
 

@@ -37,8 +37,8 @@ fn init_makes_a_space_and_never_changes_one() {
 #[test]
 fn spaces_share_a_file_and_nothing_else() {
     let cli = Cli::new();
-    cli.ok(["--space", "a", "set", "x", "1"]);
-    cli.ok(["--space", "b", "set", "x", "2"]);
+    cli.ok(["--space", "a", "set", "--create", "x", "1"]);
+    cli.ok(["--space", "b", "set", "--create", "x", "2"]);
     assert_eq!(cli.ok(["--space", "a", "get", "x"]), "1");
     assert_eq!(cli.ok(["--space", "b", "get", "x"]), "2");
     assert!(

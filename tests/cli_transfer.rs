@@ -120,7 +120,7 @@ fn what_is_exported_can_be_imported() {
         cli.ok(["import", "files", "--db", "new.db"])
             .ends_with("; 3 objects stored already\n")
     );
-    let done = cli.json(["import", "files", "--space", "other"]);
+    let done = cli.json(["import", "files", "--space", "other", "--create"]);
     assert_eq!((&done["objects"], &done["dedup_hits"]), (&3.into(), &0.into()));
     assert_eq!(cli.ok(["check", "--db", "new.db"]), "the books balance\n");
 }

@@ -82,6 +82,40 @@ fn a_name_that_is_set_again_moves_and_frees_what_it_held() {
 }
 
 #[test]
+fn a_value_too_large_for_an_argument_comes_from_a_file_or_a_pipe() {
+    let cli = Cli::new();
+    let large = format!("{{\"k\":\"{}\"}}", "x".repeat(200_000));
+    cli.file("v.json", format!("{large}\r\n"));
+    cli.ok(["set", "file", "--as", "json", "@v.json"]);
+    assert_eq!(cli.ok(["get", "file"]), large);
+    for script in ["heapledger set pipe - <v.json", "heapledger set pipe @- <v.json"] {
+        assert_eq!(cli.sh(script).status, 0);
+        assert_eq!(cli.ok(["get", "pipe"]), large);
+    }
+    assert_eq!(
+        cli.sh("echo 42 | heapledger set n -").stdout,
+        cli.ok(["set", "n", "42"])
+    );
+    // The kind is read off what the file holds, and errors name the file.
+    cli.file("bytes", [0xff, 0xfe]);
+    cli.file("broken", "{\"a\":1,}");
+    for (value, why) in [
+        ("@bytes", "@bytes: is not UTF-8"),
+        ("@broken", "@broken: "),
+        ("@none", "@none: cannot be read; --raw"),
+        ("@.", "@.: "),
+    ] {
+        let line = cli.fails(2, ["set", "n", value]);
+        assert!(line.starts_with(why), "{line}");
+    }
+    assert_eq!(cli.ok(["get", "n"]), "42");
+    for value in ["@none", "-", "@-"] {
+        cli.ok(["set", "--raw", "n", value]);
+        assert_eq!(cli.ok(["get", "n"]), value);
+    }
+}
+
+#[test]
 fn the_answer_names_the_value() {
     let cli = Cli::new();
     let printed = cli.ok(["set", "answer", "42"]);

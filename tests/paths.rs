@@ -3,9 +3,13 @@
 #![cfg(test)]
 
 mod common;
+mod harness;
 
-use common::{files_in, quick};
-use heapledger::MemManager;
+use std::path::{Path, PathBuf};
+
+use common::{assert_balanced, files_in, quick};
+use harness::{again, given};
+use heapledger::{Error, MemManager};
 use tempfile::tempdir;
 
 #[test]
@@ -82,6 +86,91 @@ fn reading_through_a_link_that_leads_nowhere_makes_nothing() {
     let link = dir.path().join("link.db");
     std::os::unix::fs::symlink("heap.db", &link).unwrap();
     let refused = MemManager::options().read_only(true).open(&link).unwrap_err();
-    assert!(matches!(refused, heapledger::Error::NoFile { .. }), "{refused}");
+    assert!(matches!(refused, Error::NoFile { .. }), "{refused}");
     assert!(!dir.path().join("heap.db").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_is_the_same_file_through_links_to_the_file_and_to_its_folder() {
+    let dir = tempdir().unwrap();
+    let folder = dir.path().canonicalize().unwrap().join("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(&folder, dir.path().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere/../elsewhere/heap.db", dir.path().join("link.db")).unwrap();
+    let made = MemManager::open(dir.path().join("link.db")).unwrap();
+    assert_eq!(made.path(), folder.join("heap.db"));
+    let again = quick()
+        .read_only(true)
+        .open(dir.path().join("elsewhere/heap.db"))
+        .unwrap();
+    assert_eq!(again.path(), folder.join("heap.db"));
+    made.allocate("it").unwrap();
+    assert!(
+        made.stats().unwrap().wal_size > 0,
+        "the log is beside the file, not the link"
+    );
+    assert!(again.stats().unwrap().wal_size > 0);
+}
+
+#[test]
+fn what_cannot_name_a_heap_is_refused_in_words_and_makes_nothing() {
+    let dir = tempdir().unwrap();
+    let long_name = "n".repeat(248);
+    let deep = "d".repeat(100);
+    let deep: PathBuf = [&deep; 6].iter().collect();
+    std::fs::create_dir_all(dir.path().join(&deep)).unwrap();
+    let cases: [(PathBuf, &str); 6] = [
+        ("".into(), "empty"),
+        (":memory:".into(), "never in memory"),
+        (dir.path().join("nul\0.db"), "NUL"),
+        (dir.path().join(&long_name), "248 bytes where at most 247"),
+        (dir.path().join(deep).join("heap.db"), "at most 504"),
+        (dir.path().into(), "not a regular file"),
+    ];
+    for read_only in [false, true] {
+        for (path, why) in &cases {
+            let error = quick().read_only(read_only).open(path).unwrap_err().to_string();
+            assert!(error.contains(why), "{path:?}: {error}");
+        }
+    }
+    assert!(!Path::new(":memory:").exists());
+    assert_eq!(files_in(dir.path()).len(), 1);
+    MemManager::open(dir.path().join(&long_name[1..])).unwrap();
+    MemManager::open(dir.path().join(":memory:")).unwrap();
+}
+
+#[test]
+#[ignore = "the process that changes its working folder"]
+fn wanders() {
+    let Some(folder) = given("HEAPLEDGER_PATH") else { return };
+    std::env::set_current_dir(&folder).unwrap();
+    let memory = MemManager::open("heap.db").unwrap();
+    let id = memory.allocate("here").unwrap();
+    std::env::set_current_dir("elsewhere").unwrap();
+    // More than one reader at once, so that one of them is opened from here.
+    memory.read(|_| memory.get::<String>(&id)).unwrap();
+    memory.allocate_bytes(&vec![7; 100_000]).unwrap();
+    memory.allocate_from(&[8; 3_000_000][..]).unwrap();
+    memory.collect_garbage().unwrap();
+    assert!(memory.stats().unwrap().wal_size > 0 || memory.stats().unwrap().file_size > 3_000_000);
+    memory.backup("backup.db").unwrap();
+    assert_balanced(&memory);
+}
+
+#[test]
+fn a_heap_that_was_opened_by_a_relative_path_stays_where_it_is() {
+    let dir = tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
+    let mut wanders = again("wanders");
+    let output = wanders.env("HEAPLEDGER_PATH", dir.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        files_in(&dir.path().join("elsewhere")).into_keys().collect::<Vec<_>>(),
+        ["backup.db"]
+    );
+    assert_eq!(
+        MemManager::open(dir.path().join("heap.db")).unwrap().objects().count(),
+        3
+    );
 }

@@ -11,7 +11,7 @@ use super::exit::Outcome;
 use super::render::Format;
 use super::{
     add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
-    names, parse, pins, plan, put, set, show, space, spaces, stats, tree, usage,
+    names, parse, pins, plan, put, set, show, space, spaces, stats, streams, tree, usage,
 };
 
 /// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
@@ -33,13 +33,15 @@ Examples:
   heapledger tree --depth 2               where it is
   heapledger check                        prove that the books balance
 
-Exit status: 0 fine, 1 findings or not found, 2 usage or error.";
+Exit status: 0 fine, 1 findings or not found, 2 usage or error (a full disk, too), 3 refused by the
+budget: the space has no room for it. What is refused or fails changes nothing.";
 
 /// Options of every command, before or after its name.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// The heap file [default: DATABASE_URL from the environment or .env, else heap.db]
+    /// The heap file: a path, or a URL like sqlite:///folder/heap.db [default: HEAPLEDGER_DB, else
+    /// DATABASE_URL, each from the environment or else from .env; else heap.db]
     #[arg(long, global = true, value_name = "FILE")]
     pub db: Option<PathBuf>,
 
@@ -66,6 +68,14 @@ pub struct Globals {
     /// How long to wait for another writer: 500ms, 30s, 2m
     #[arg(long, global = true, value_name = "TIME", value_parser = parse::duration)]
     pub busy_timeout: Option<Duration>,
+}
+
+/// For commands that store.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Making {
+    /// Make the space that --space names; without this, only the space main is made
+    #[arg(long)]
+    pub create: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -146,6 +156,9 @@ impl Cli {
 
     /// Does what was asked for.
     pub fn run(&self) -> Result<Outcome> {
+        if !matches!(&self.command, Command::Get(args) if args.is_to_file()) {
+            streams::need_output()?;
+        }
         let context = Context::new(&self.globals)?;
         match &self.command {
             Command::Init(args) => init::run(args, &context),

@@ -1,37 +1,43 @@
 //! What every command is given: which file and space, and how to print.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use heapledger::{Durability, Error, MemManager, Options};
 use tempfile::TempDir;
 
-use super::args::{DurabilityArg, Globals};
+use super::args::{DurabilityArg, Globals, Making};
+use super::database::{Database, Mode};
+use super::dotenv::Variables;
+use super::exit;
 use super::render::{Format, Output};
-use super::text::Sizes;
+use super::text::{Sizes, printable, printable_path};
 
 /// The options of every command, ready for use.
 pub struct Context<'a> {
     globals: &'a Globals,
-    db: PathBuf,
+    db: Database,
+    variables: Variables,
 }
 
 impl<'a> Context<'a> {
     pub fn new(globals: &'a Globals) -> Result<Self> {
-        let variable = match env::var("DATABASE_URL") {
-            Err(env::VarError::NotUnicode(_)) if globals.db.is_none() => {
-                bail!("DATABASE_URL is not UTF-8; use --db FILE")
+        let variables = match Variables::read() {
+            Ok(variables) => variables,
+            // Whoever names the file is not kept from it; the rest of .env is missed, though.
+            Err(error) if globals.db.is_some() => {
+                exit::warn(&error.to_string());
+                Variables::default()
             }
-            other => other.ok(),
+            Err(error) => bail!("{error}; mend it, or name the heap with --db FILE"),
         };
-        let db = database(globals.db.as_deref(), variable.as_deref())?;
-        Ok(Self { globals, db })
+        let db = Database::find(globals.db.as_deref(), &variables)?;
+        Ok(Self { globals, db, variables })
     }
 
     /// The heap file.
     pub fn db(&self) -> &Path {
-        &self.db
+        &self.db.path
     }
 
     /// Whether the answer is one JSON document.
@@ -62,9 +68,8 @@ impl<'a> Context<'a> {
             options = options.busy_timeout(timeout);
         }
         // A name in another encoding is still a name.
-        let actor = env::var_os("HEAPLEDGER_ACTOR").unwrap_or_default();
-        if !actor.is_empty() {
-            options = options.actor(actor.to_string_lossy());
+        if let Some(actor) = self.variables.get("HEAPLEDGER_ACTOR") {
+            options = options.actor(actor.value.to_string_lossy());
         }
         options
     }
@@ -77,42 +82,71 @@ impl<'a> Context<'a> {
 
     /// The heap for reading, each time as it is then.
     pub fn follow(&self) -> Result<MemManager> {
-        Ok(self.options().read_only(true).open(&self.db)?)
+        Ok(self.options().read_only(true).open(self.db())?)
     }
 
     /// The heap for changing what it holds. It must be there: `heapledger free x`
     /// beside a mistyped `--db` must not leave an empty heap behind.
     pub fn change(&self) -> Result<MemManager> {
+        self.db.may_write()?;
         drop(self.follow()?);
-        self.store()
+        self.write()
     }
 
     /// The heap as `put` would find it, for planning. Where `put` would make the file or
     /// the space, they are made in a folder that goes away.
-    pub fn plan_store(&self) -> Result<Planned> {
-        let found = self.options().read_only(true).open(&self.db);
-        match found {
-            Err(Error::NoFile { .. } | Error::UnknownSpace { .. }) => {
-                let folder = tempfile::tempdir()?;
-                Ok(Planned {
-                    memory: self.options().open(folder.path().join("heap.db"))?,
-                    folder: Some(folder),
-                })
-            }
-            found => Ok(Planned {
-                memory: found?,
+    pub fn plan_store(&self, making: Making) -> Result<Planned> {
+        if self.to_make(making)?.is_none() {
+            return Ok(Planned {
+                memory: self.follow()?,
                 folder: None,
-            }),
+            });
         }
+        let folder = tempfile::tempdir()?;
+        Ok(Planned {
+            memory: self.options().open(folder.path().join("heap.db"))?,
+            folder: Some(folder),
+        })
     }
 
-    /// The heap for storing into; file and space are made if they are not there.
-    pub fn store(&self) -> Result<MemManager> {
-        let memory = self.options().open(&self.db)?;
+    /// The heap for storing into. The file is made if it is not there, and in it the
+    /// space `main`: a mistyped `--space` must not leave an empty space behind.
+    pub fn store(&self, making: Making) -> Result<MemManager> {
+        self.db.may_write()?;
+        let made = self.to_make(making)?;
+        let memory = self.write()?;
+        if let Some(made) = made {
+            exit::note(&format!("made {made}"));
+        }
+        Ok(memory)
+    }
+
+    fn write(&self) -> Result<MemManager> {
+        let memory = self.options().open(self.db())?;
         Ok(match &self.globals.reason {
             Some(reason) => memory.because(reason),
             None => memory,
         })
+    }
+
+    /// What storing would make: the heap or the space, if it is not there.
+    fn to_make(&self, making: Making) -> Result<Option<String>> {
+        let (space, path) = (printable(&self.globals.space), printable_path(self.db()));
+        let is_empty = self.db().metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
+        let missing = match self.options().read_only(true).open(self.db()) {
+            Err(error @ Error::NoFile { .. }) if self.db.mode == Mode::NeverCreate => return Err(error.into()),
+            Err(Error::NoFile { .. }) => format!("heap {path}"),
+            Err(_) if is_empty => format!("heap {path}"),
+            Err(Error::UnknownSpace { .. }) => format!("space {space} in {path}"),
+            // If storing fails, too, it says why.
+            Ok(_) | Err(_) => return Ok(None),
+        };
+        if making.create || self.globals.space == "main" {
+            return Ok(Some(missing));
+        }
+        bail!(
+            "there is no {missing}, and only the space main is made unasked; make {space} with --create, or with init"
+        )
     }
 }
 
@@ -126,72 +160,5 @@ impl Planned {
     /// Whether it is only made up.
     pub fn is_new(&self) -> bool {
         self.folder.is_some()
-    }
-}
-
-/// The heap file: `--db`, else `DATABASE_URL`, else `heap.db`.
-fn database(option: Option<&Path>, variable: Option<&str>) -> Result<PathBuf> {
-    let (source, text) = match (option, variable) {
-        (Some(path), _) => match path.to_str() {
-            Some(text) => ("--db", text),
-            None => return Ok(path.to_owned()),
-        },
-        (None, Some(url)) if !url.is_empty() => ("DATABASE_URL", url),
-        _ => return Ok(PathBuf::from("heap.db")),
-    };
-    let url = text.strip_prefix("sqlite:");
-    let path = match url {
-        // What follows a `?` are settings of other programs' drivers.
-        Some(rest) => rest
-            .strip_prefix("//")
-            .unwrap_or(rest)
-            .split('?')
-            .next()
-            .unwrap_or_default(),
-        None => text,
-    };
-    // The rest of the URL is not repeated: it may hold a password.
-    if let Some((scheme, _)) = path.split_once("://") {
-        bail!("{source} is a {scheme} URL, and a heap is a SQLite file; name one with --db FILE");
-    }
-    if path.is_empty() {
-        bail!("{source} names no file; name one with --db FILE");
-    }
-    Ok(PathBuf::from(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_is_found_in_the_order_option_variable_default() {
-        let found = |option: Option<&str>, variable| database(option.map(Path::new), variable).unwrap();
-        assert_eq!(found(Some("a.db"), Some("b.db")), Path::new("a.db"));
-        assert_eq!(found(None, Some("b.db")), Path::new("b.db"));
-        assert_eq!(found(None, Some("")), Path::new("heap.db"));
-        assert_eq!(found(None, None), Path::new("heap.db"));
-    }
-
-    #[test]
-    fn a_sqlite_url_is_a_path() {
-        for (url, path) in [
-            ("sqlite://heap.db", "heap.db"),
-            ("sqlite:heap.db", "heap.db"),
-            ("sqlite:///var/heap.db", "/var/heap.db"),
-            ("sqlite://heap.db?mode=rwc", "heap.db"),
-            ("odd?name.db", "odd?name.db"),
-        ] {
-            assert_eq!(database(None, Some(url)).unwrap(), Path::new(path));
-        }
-    }
-
-    #[test]
-    fn another_database_is_refused_without_its_password() {
-        let error = database(None, Some("postgres://me:secret@host/db"))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("postgres") && !error.contains("secret"), "{error}");
-        assert!(database(None, Some("sqlite://")).is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use heapledger::Error;
 
+use super::streams;
 use super::text::printable;
 
 /// How a command ended that did its work.
@@ -26,19 +27,23 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// 1 for what is not there, 2 for everything else.
+/// 1 for what is not there, 3 for what the budget of the space refuses, 2 for everything
+/// else.
 pub fn status(error: &anyhow::Error) -> ExitCode {
-    let not_found = error.chain().filter_map(|cause| cause.downcast_ref()).any(|cause| {
-        matches!(
-            cause,
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    ExitCode::from(match cause {
+        Some(
             Error::NotStored { .. }
-                | Error::UnknownReference { .. }
-                | Error::UnknownName { .. }
-                | Error::AmbiguousPrefix { .. }
-                | Error::UnknownRow { .. }
-        )
-    });
-    ExitCode::from(if not_found { 1 } else { 2 })
+            | Error::UnknownReference { .. }
+            | Error::UnknownName { .. }
+            | Error::AmbiguousPrefix { .. }
+            | Error::UnknownRow { .. },
+        ) => 1,
+        // A level that is carved to its end is a budget that is spent. A space that cannot
+        // shrink is none: there it is the new budget that is refused.
+        Some(Error::OutOfMemory { .. } | Error::NoRoom { .. }) => 3,
+        _ => 2,
+    })
 }
 
 /// Whether the reader of the output went away, as `head` does.
@@ -77,10 +82,7 @@ pub fn note(message: &str) {
 /// Ends for arguments that cannot be understood, or for `--help` and `--version`.
 pub fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            ExitCode::SUCCESS
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => answer(error),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             ExitCode::from(2)
@@ -89,6 +91,21 @@ pub fn usage(error: &clap::Error) -> ExitCode {
             warn(&usage_line(&error.to_string()));
             ExitCode::from(2)
         }
+    }
+}
+
+/// `--help` and `--version` are answers, and can fail to be written as any other.
+fn answer(error: &clap::Error) -> ExitCode {
+    if let Err(closed) = streams::need_output() {
+        warn(&closed.to_string());
+        return ExitCode::from(2);
+    }
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Err(failed) if failed.kind() != io::ErrorKind::BrokenPipe => {
+            warn(&format!("cannot write the answer: {failed}"));
+            ExitCode::from(2)
+        }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -26,10 +26,21 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
+impl Args {
+    /// Whether nothing goes to standard output.
+    pub fn is_to_file(&self) -> bool {
+        self.file().is_some()
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+    }
+}
+
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let id = memory.find(&args.object)?;
-    match args.output.as_deref().filter(|path| path.as_os_str() != "-") {
+    match args.file() {
         Some(path) => to_file(&memory, &id, path)?,
         None => to_stdout(Content::of(&memory, id)?)?,
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::args::Making;
 use super::context::Context;
 use super::exit::Outcome;
 use super::progress::Progress;
@@ -13,7 +14,7 @@ use super::text::counted;
 #[command(after_help = "\
 Examples:
   heapledger import files
-  heapledger import files --db new.db --space cache
+  heapledger import files --db new.db --space cache --create
 
 Every content is checked against its id. What is stored already is not stored
 again, and no name is taken from another object.")]
@@ -21,10 +22,13 @@ pub struct Args {
     /// A folder that `heapledger export` made
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+
+    #[command(flatten)]
+    making: Making,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let memory = context.store()?;
+    let memory = context.store(args.making)?;
     let mut progress = Progress::new("importing");
     let imported = memory.import_with(&args.folder, &mut |done| progress.set(done, 0))?;
     drop(progress);

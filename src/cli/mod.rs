@@ -2,16 +2,20 @@
 
 mod args;
 mod context;
+mod database;
+mod dotenv;
 pub mod exit;
 pub mod interrupt;
 mod parse;
 mod progress;
 mod render;
+mod streams;
 mod table;
 mod text;
 mod when;
 
 mod add;
+mod argument;
 mod backup;
 mod block;
 mod chart;

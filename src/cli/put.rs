@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use heapledger::{Allocation, Error, Hold, MemManager};
 
+use super::args::Making;
 use super::context::Context;
 use super::exit::{self, Outcome};
 use super::progress::{self, Reading};
 use super::put_plan;
 use super::put_report::Report;
 use super::sources::{Found, Sources};
+use super::streams;
 use super::text::{counted, printable_path};
 
 #[derive(Debug, clap::Args)]
@@ -44,7 +46,10 @@ pub struct Args {
 
     /// No summary, and no word on what is skipped
     #[arg(short, long)]
-    quiet: bool,
+    pub quiet: bool,
+
+    #[command(flatten)]
+    pub making: Making,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
@@ -54,9 +59,13 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     refuse_if_all_are_missing(&args.paths)?;
     let sources = Sources::new(args.recursive, context.db());
     if args.dry_run {
-        return put_plan::run(&args.paths, &sources, args.quiet, context);
+        return put_plan::run(&args.paths, &sources, args, context);
     }
-    let memory = context.store()?;
+    if args.paths.iter().any(|path| path.as_os_str() == "-") {
+        // Before a heap is made for nothing.
+        drop(streams::input()?);
+    }
+    let memory = context.store(args.making)?;
     // Again, for the file may not have been there before.
     let sources = Sources::new(args.recursive, context.db());
     let mut output = context.output();
@@ -162,7 +171,7 @@ impl Put<'_> {
             }
             Found::Stdin => {
                 self.catch_up()?;
-                let stdin = Reading::new("storing", io::stdin().lock());
+                let stdin = Reading::new("storing", streams::input()?);
                 let stored = self.memory.store_from(stdin, self.hold());
                 self.one(Path::new("-"), stored)
             }

@@ -12,15 +12,16 @@ use super::context::Context;
 use super::exit::{self, Outcome};
 use super::plan::placement;
 use super::progress::Reading;
-use super::put::whole_reads;
+use super::put::{Args, whole_reads};
 use super::render::{List, Row};
 use super::sources::{Found, Sources};
+use super::streams;
 use super::table::Head;
 use super::text::{Sizes, counted, path_bytes, printable_path, short_id};
 
 /// Plans the paths in their order, each on what those before it would leave.
-pub fn run(paths: &[PathBuf], sources: &Sources, quiet: bool, context: &Context<'_>) -> Result<Outcome> {
-    let heap = context.plan_store()?;
+pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let (heap, quiet) = (context.plan_store(args.making)?, args.quiet);
     let memram = heap.memory.memram()?;
     let mut output = context.output();
     let mut planning = Planning {
@@ -110,7 +111,7 @@ impl Planning<'_> {
                 let hashed = File::open(&path).and_then(|file| hash(whole_reads(file), most));
                 (path, hashed)
             }
-            Found::Stdin => ("-".into(), hash(io::stdin().lock(), most)),
+            Found::Stdin => ("-".into(), streams::input().and_then(|input| hash(input, most))),
             Found::Skipped(path, why) => {
                 if !self.quiet {
                     exit::note(&format!("skipped {}: {why}", printable_path(&path)));

@@ -6,32 +6,46 @@ use heapledger::{Hold, ObjectId};
 use serde::Serialize;
 use serde_json::{Number, Value};
 
+use super::args::Making;
+use super::argument;
 use super::context::Context;
 use super::exit::Outcome;
-use super::text::{preview, printable, short_id};
+use super::text::{printable, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The kind is read off the value: 42 is an int, 4.2 a float, true a bool, null is none,
 {…} and […] are JSON, and everything else is a str. --as says otherwise.
+A value that is too large for an argument comes from a file or standard input; the line
+feed that ends it is not part of it.
 
 Examples:
   heapledger set answer 42
   heapledger set zip --as str 01234
   heapledger set point '{\"x\": 1, \"y\": 2}'
+  heapledger set config --as json @config.json
+  date | heapledger set started -        from standard input
+  heapledger set --raw handle @heapledger
   heapledger set offset -- -x")]
 pub struct Args {
     /// The name to bind; if it is bound already, it moves to this value
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// The value
+    /// The value; @FILE reads it from a file, and - from standard input
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     value: String,
+
+    /// Take the value as it is, also if it is - or starts with @
+    #[arg(long)]
+    raw: bool,
 
     /// What the value is
     #[arg(long = "as", value_name = "KIND", value_enum)]
     kind: Option<As>,
+
+    #[command(flatten)]
+    making: Making,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -55,12 +69,17 @@ struct Set<'a> {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let value = match args.kind {
-        Some(kind) => value_as(&args.value, kind),
-        None => value_of(&args.value),
+    let given = if args.raw {
+        argument::literal(&args.value)
+    } else {
+        argument::read(&args.value)?
     };
-    let value = value.with_context(|| preview(&args.value, 60))?;
-    let stored = context.store()?.store(&value, Hold::Name(&args.name))?;
+    let value = match args.kind {
+        Some(kind) => value_as(&given.text, kind),
+        None => value_of(&given.text),
+    };
+    let value = value.context(given.label)?;
+    let stored = context.store(args.making)?.store(&value, Hold::Name(&args.name))?;
     let set = Set {
         object_id: stored.id,
         name: &args.name,

@@ -74,7 +74,7 @@ impl MemManager {
         let copy = temporary.path(COPY);
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
         self.copy_to(&copy, progress)?;
-        let violations = self.finish(&copy, progress)?;
+        let violations = self.finish(&copy, to, progress)?;
         // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
         let synced = File::open(&copy).and_then(|file| {
             file.sync_all()?;
@@ -106,9 +106,10 @@ impl MemManager {
     }
 
     /// Makes the copy a heap in every respect, and checks it.
-    fn finish(&self, copy: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
+    fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
         let settings = Settings {
             path: copy.to_owned(),
+            named: to.to_owned(),
             file: None,
             ..self.inner.settings.clone()
         };

@@ -117,7 +117,7 @@ impl MemManager {
         Options::default()
     }
 
-    /// The heap file.
+    /// The heap file: its absolute path, where links lead.
     pub fn path(&self) -> &Path {
         &self.inner.settings.path
     }

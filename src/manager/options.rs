@@ -8,7 +8,9 @@ use super::{Inner, MemManager, now, unsigned};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
-use crate::store::{Access, Conn, Durability, FileId, Group, Readers, Settings, prepare_file, queries, transaction};
+use crate::store::{
+    Access, Conn, Durability, FileId, Group, Readers, Settings, locate, prepare_file, queries, transaction,
+};
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
 ///
@@ -115,7 +117,8 @@ impl Options {
     /// - [`Error::BadMaxMem`], [`Error::Io`], [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
         let mut settings = Settings {
-            path: path.as_ref().to_owned(),
+            path: locate(path.as_ref())?,
+            named: path.as_ref().to_owned(),
             durability: self.durability,
             busy_timeout: self.busy_timeout,
             file: None,
@@ -160,7 +163,7 @@ impl Options {
         if self.read_only {
             return Err(Error::UnknownSpace {
                 space: self.space.clone(),
-                path: settings.path.clone(),
+                path: settings.named.clone(),
                 known: queries::spaces::all(conn)?
                     .into_iter()
                     .map(|space| space.name)
@@ -190,7 +193,7 @@ impl Options {
         let refuse = |why: String| {
             Err(Error::SpaceExists {
                 space: space.name.clone(),
-                path: settings.path.clone(),
+                path: settings.named.clone(),
                 why,
             })
         };

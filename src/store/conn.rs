@@ -40,7 +40,10 @@ pub(crate) enum Access {
 /// How connections to one file are set up.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
+    /// As [`super::path::locate`] found it.
     pub path: PathBuf,
+    /// As the user spelled it, for messages.
+    pub named: PathBuf,
     pub durability: Durability,
     pub busy_timeout: Duration,
     /// The file that was opened, once it is known.
@@ -113,7 +116,7 @@ impl Settings {
     /// on writing to a file that nobody can find any more.
     pub fn same_file(&self) -> Result<()> {
         if self.file.is_some() && self.file != FileId::of(&self.path) {
-            let path = self.path.clone();
+            let path = self.named.clone();
             return Err(Error::FileChanged { path });
         }
         Ok(())
@@ -150,7 +153,7 @@ impl Settings {
                 waited_ms: self.busy_timeout.as_millis().try_into().unwrap_or(u64::MAX),
             },
             text if text.contains("readonly database") => Error::NotWritable {
-                path: self.path.clone(),
+                path: self.named.clone(),
             },
             _ => error.into(),
         }

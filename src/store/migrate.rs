@@ -1,6 +1,6 @@
 //! The file itself: what it must be before it is opened, how it is made and migrated.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -25,12 +25,12 @@ const SCHEMA_VERSION: i64 = 5;
 /// may write to it. `create` makes a missing file; `access` says whether an older
 /// schema may be migrated.
 pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
-    let path = &settings.path;
-    match (inspect(path)?, access) {
+    let path = &settings.named;
+    match (inspect(settings)?, access) {
         (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
         (Found::Nothing, Access::Write) => create(settings),
         (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
-        (Found::Empty, Access::Write) => fill(settings, path),
+        (Found::Empty, Access::Write) => fill(settings, &settings.path),
         (Found::Heap { version }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
         (Found::Heap { .. }, _) => {
             if access == Access::Write {
@@ -55,9 +55,10 @@ enum Found {
 
 /// Reads the file's header without a connection, so that a foreign file is never touched.
 /// <https://www.sqlite.org/fileformat.html#the_database_header>
-fn inspect(path: &Path) -> Result<Found> {
+fn inspect(settings: &Settings) -> Result<Found> {
+    let path = &settings.named;
     let cannot = || Error::io(format!("{} cannot be read", path.display()));
-    let metadata = match std::fs::metadata(path) {
+    let metadata = match std::fs::metadata(&settings.path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(cannot()(error)),
@@ -69,7 +70,7 @@ fn inspect(path: &Path) -> Result<Found> {
         return Ok(Found::Empty);
     }
     let mut header = [0; HEADER];
-    DatabaseFile::open(path)
+    DatabaseFile::open(&settings.path)
         .and_then(|mut file| file.read_start(&mut header))
         .map_err(cannot())?;
     if !header.starts_with(b"SQLite format 3\0") {
@@ -107,8 +108,8 @@ fn not_a_heap(path: &Path, why: &str) -> Error {
 /// Makes the whole file beside its place and then links it there: nobody ever sees
 /// half a schema, and of several processes that create at once one wins.
 fn create(settings: &Settings) -> Result<()> {
-    let path = &target(&settings.path);
-    let cannot = || format!("{} cannot be created", path.display());
+    let path = &settings.path;
+    let cannot = || format!("{} cannot be created", settings.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
     drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
     let made = temporary.path(NEW);
@@ -125,17 +126,6 @@ fn create(settings: &Settings) -> Result<()> {
 
 /// A heap until it has its own name.
 const NEW: &str = "heap.db";
-
-/// Where a path leads that may be a link to a file that is not there yet.
-fn target(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    // As many links as Linux follows.
-    for _ in 0..40 {
-        let Ok(link) = std::fs::read_link(&path) else { break };
-        path = path.parent().unwrap_or(Path::new("")).join(link);
-    }
-    path
-}
 
 /// Gives an empty file the schema. What must be set before the first table comes first.
 fn fill(settings: &Settings, path: &Path) -> Result<()> {
@@ -170,7 +160,7 @@ fn upgrade(settings: &Settings, access: Access) -> Result<()> {
     let mut conn = settings.connect(Access::Read)?;
     let found = exec::pragma(&mut conn, "user_version")?;
     if found > SCHEMA_VERSION {
-        return Err(too_new(&settings.path, found));
+        return Err(too_new(&settings.named, found));
     }
     if found == SCHEMA_VERSION {
         return verify_schema(&mut conn);
@@ -183,7 +173,7 @@ fn upgrade(settings: &Settings, access: Access) -> Result<()> {
             verify_schema(&mut conn)
         }
         Access::Read => Err(not_a_heap(
-            &settings.path,
+            &settings.named,
             "its schema is of an older version; open it once for writing to migrate it",
         )),
     }

@@ -50,6 +50,14 @@ pub(super) fn file_system() -> Option<&'static str> {
     registered.then(|| NAME.to_str().ok()).flatten()
 }
 
+/// Bytes of the longest path of a file that SQLite opens, `-journal` and the like included.
+pub(super) fn longest_path() -> usize {
+    // SAFETY: without a name it is the default file system, or null. It is never freed.
+    let real = unsafe { ffi::sqlite3_vfs_find(ptr::null()).as_ref() };
+    real.and_then(|real| usize::try_from(real.mxPathname).ok())
+        .unwrap_or(usize::MAX)
+}
+
 fn register() -> bool {
     // SAFETY: without a name it is the default file system, or null. It is never freed.
     let real = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };

@@ -66,6 +66,7 @@ impl Cli {
         command
             .current_dir(self.folder.path())
             .env_remove("DATABASE_URL")
+            .env_remove("HEAPLEDGER_DB")
             .env_remove("HEAPLEDGER_ACTOR")
             .args(args);
         command
@@ -94,12 +95,32 @@ impl Cli {
     pub fn fails<const N: usize>(&self, status: i32, args: [&str; N]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.status, status, "{args:?}: {} {}", ran.stdout, ran.stderr);
-        let line = ran
-            .stderr
+        // Storing notes what it made before it fails.
+        let notes = ran.stderr.lines().take_while(|line| line.starts_with("made "));
+        let notes: usize = notes.map(|line| line.len() + 1).sum();
+        let line = ran.stderr[notes..]
             .strip_prefix("heapledger: ")
             .expect("starts with the program's name");
         assert_eq!(line.trim_end().lines().count(), 1, "{args:?}: {line}");
         line.trim_end().to_owned()
+    }
+
+    /// Runs a script of the shell, for which `heapledger` is on the PATH.
+    pub fn sh(&self, script: &str) -> Ran {
+        let command = self.command([""; 0]);
+        let folder = std::path::Path::new(command.get_program()).parent().unwrap();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path)));
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", script])
+            .current_dir(self.folder.path())
+            .env("PATH", paths.unwrap())
+            .env("HOME", self.folder.path())
+            .env_remove("DATABASE_URL")
+            .env_remove("HEAPLEDGER_DB")
+            .env_remove("HEAPLEDGER_ACTOR");
+        ran(&mut shell)
     }
 
     /// What SQL finds in the heap.

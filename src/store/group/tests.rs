@@ -32,6 +32,7 @@ const WITH_FAILURE: &[Trigger] = &[
 fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     let settings = Settings {
         path: folder.path().join("heap.db"),
+        named: "heap.db".into(),
         durability: Durability::Full,
         busy_timeout: Duration::from_secs(5),
         file: None,

@@ -1,0 +1,272 @@
+//! Which file holds the heap: a path, or a URL as other programs write it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+
+use super::dotenv::{Setting, Variables};
+
+/// The heap file, and what may be done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    pub path: PathBuf,
+    pub mode: Mode,
+    /// What named it: `--db`, or a variable.
+    pub source: &'static str,
+}
+
+/// The parameter `mode` of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// `ro`
+    ReadOnly,
+    /// `rw`
+    NeverCreate,
+    /// `rwc`
+    #[default]
+    Create,
+}
+
+impl Database {
+    /// The option, else `HEAPLEDGER_DB`, else `DATABASE_URL`, else `heap.db`. The one
+    /// that is this program's own goes first: `DATABASE_URL` may be for another program.
+    pub fn find(option: Option<&Path>, variables: &Variables) -> Result<Self> {
+        let option = option.map(|path| Setting {
+            source: "--db",
+            value: path.into(),
+            folder: None,
+        });
+        let setting = option
+            .or_else(|| variables.get("HEAPLEDGER_DB"))
+            .or_else(|| variables.get("DATABASE_URL"));
+        match setting {
+            Some(setting) => Self::of(setting),
+            None => Ok(Self {
+                path: "heap.db".into(),
+                mode: Mode::default(),
+                source: "the default",
+            }),
+        }
+    }
+
+    fn of(setting: Setting) -> Result<Self> {
+        let Setting { source, value, folder } = setting;
+        let (path, mode) = match value.to_str() {
+            Some(text) => located(text, source == "DATABASE_URL").map_err(|why| anyhow!("{source} {why}"))?,
+            None => (PathBuf::from(value), Mode::default()),
+        };
+        let path = match folder {
+            Some(folder) => folder.join(path),
+            None => path,
+        };
+        Ok(Self { path, mode, source })
+    }
+
+    /// Refuses to write where the URL says not to.
+    pub fn may_write(&self) -> Result<()> {
+        if self.mode == Mode::ReadOnly {
+            bail!("{} says mode=ro, for reading only; nothing was changed", self.source);
+        }
+        Ok(())
+    }
+}
+
+const OTHERS: &str = "name a heap file: sqlite:///folder/heap.db, HEAPLEDGER_DB or --db FILE";
+const IN_MEMORY: &str = "names a database in memory, which would be gone when this command ends; name a file";
+
+/// Programs that have these schemes also take them without `//`.
+const SERVERS: [&str; 9] = [
+    "postgres",
+    "postgresql",
+    "mysql",
+    "mariadb",
+    "mssql",
+    "sqlserver",
+    "mongodb",
+    "redis",
+    "jdbc",
+];
+
+/// What `text` names. Nothing of a URL but its scheme is ever repeated: it may hold a
+/// password.
+fn located(text: &str, is_shared: bool) -> Result<(PathBuf, Mode), String> {
+    if text.is_empty() {
+        return Err(format!("names no file; {OTHERS}"));
+    }
+    if text == ":memory:" {
+        return Err(IN_MEMORY.into());
+    }
+    let (scheme, rest) = match scheme(text) {
+        Some((scheme, rest)) => (scheme.to_ascii_lowercase(), rest),
+        None => (String::new(), text),
+    };
+    match scheme.as_str() {
+        "sqlite" | "sqlite3" => url(rest.strip_prefix("//").unwrap_or(rest)),
+        "file" => url(local(rest.split('#').next().unwrap_or_default())?),
+        "postgres" | "postgresql" => Err(format!("is a PostgreSQL URL, and a heap is an SQLite file; {OTHERS}")),
+        other if rest.starts_with("//") || SERVERS.contains(&other) => Err(format!(
+            "is a URL of the kind {other}:, and a heap is an SQLite file; {OTHERS}"
+        )),
+        _ if is_shared && is_server(text) => Err(format!(
+            "has the settings of a database server, and a heap is an SQLite file; {OTHERS}"
+        )),
+        _ => Ok((PathBuf::from(text), Mode::default())),
+    }
+}
+
+/// `scheme:rest`.
+fn scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(':')?;
+    let fits = scheme
+        .chars()
+        .all(|sign| sign.is_ascii_alphanumeric() || "+-.".contains(sign));
+    (fits && scheme.starts_with(|first: char| first.is_ascii_alphabetic())).then_some((scheme, rest))
+}
+
+/// `user:password@host/name`, or `host=… password=…`.
+fn is_server(text: &str) -> bool {
+    let address = text.split_once('@').is_some_and(|(user, _)| user.contains(':'));
+    let mut words = text.split(|sign: char| sign.is_whitespace() || sign == ';');
+    let names = [
+        "host", "server", "dbname", "database", "user", "user id", "password", "pwd",
+    ];
+    let is_setting = |word: &str| {
+        word.split_once('=')
+            .is_some_and(|(name, _)| names.contains(&name.to_ascii_lowercase().as_str()))
+    };
+    address || words.any(is_setting)
+}
+
+/// What follows `file:`, without the host, which is this one.
+fn local(rest: &str) -> Result<&str, String> {
+    let Some(rest) = rest.strip_prefix("//") else {
+        return Ok(rest);
+    };
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if path.starts_with('/') {
+        Ok(path)
+    } else {
+        Err("has a host after file://; write file:heap.db, or file:///folder/heap.db".into())
+    }
+}
+
+/// A path and its parameters, percent-encoded. Parameters other than the mode are
+/// settings of other programs' drivers.
+fn url(rest: &str) -> Result<(PathBuf, Mode), String> {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut mode = Mode::default();
+    for parameter in query.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        match (name, value) {
+            ("mode", "ro") | ("immutable", "1") => mode = Mode::ReadOnly,
+            ("mode", "rw") => mode = Mode::NeverCreate,
+            ("mode", "rwc") => mode = Mode::Create,
+            ("mode" | "vfs", "memory" | "memdb") => return Err(IN_MEMORY.into()),
+            ("mode", _) => return Err("has a mode that is none of ro, rw and rwc".into()),
+            _ => {}
+        }
+    }
+    let path = decoded(path)?;
+    if path.is_empty() {
+        return Err(format!("names no file; {OTHERS}"));
+    }
+    let path = PathBuf::from(path);
+    if path.file_name().is_some_and(|name| name == ":memory:") {
+        return Err(IN_MEMORY.into());
+    }
+    Ok((path, mode))
+}
+
+/// `%20` and so on as the bytes they stand for.
+fn decoded(text: &str) -> Result<OsString, String> {
+    let mut codes = text.split('%').skip(1);
+    let is_code = |code: &str| {
+        code.as_bytes()
+            .get(..2)
+            .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !codes.all(is_code) {
+        return Err("has a % without two hexadecimal digits; a per cent sign in a URL is %25".into());
+    }
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(text).collect();
+    if bytes.contains(&0) {
+        return Err("has a %00, which no path has".into());
+    }
+    os_string(bytes)
+}
+
+#[cfg(unix)]
+fn os_string(bytes: Vec<u8>) -> Result<OsString, String> {
+    Ok(std::os::unix::ffi::OsStringExt::from_vec(bytes))
+}
+
+#[cfg(not(unix))]
+fn os_string(bytes: Vec<u8>) -> Result<OsString, String> {
+    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_the_path_that_other_programs_take_it_for() {
+        for (text, path) in [
+            ("heap.db", "heap.db"),
+            ("a:b.db", "a:b.db"),
+            ("odd?name%20.db", "odd?name%20.db"),
+            ("sqlite://heap.db", "heap.db"),
+            ("sqlite:heap.db", "heap.db"),
+            ("SQLite:///var/heap.db", "/var/heap.db"),
+            ("sqlite3:///var/My%20Data/heap.db", "/var/My Data/heap.db"),
+            ("sqlite://heap.db?mode=rwc&cache=shared", "heap.db"),
+            ("sqlite://100%25.db", "100%.db"),
+            ("file:heap.db", "heap.db"),
+            ("file:/var/heap.db", "/var/heap.db"),
+            ("file:///var/heap.db?cache=shared#there", "/var/heap.db"),
+            ("file://localhost/var/heap.db", "/var/heap.db"),
+        ] {
+            assert_eq!(located(text, true), Ok((path.into(), Mode::Create)), "{text}");
+        }
+        assert_eq!(located("sqlite:a?mode=ro", true), Ok(("a".into(), Mode::ReadOnly)));
+        assert_eq!(located("file:a?mode=rw", true), Ok(("a".into(), Mode::NeverCreate)));
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_nothing_of_it_repeated() {
+        for text in [
+            "postgres://me:secret@host/db",
+            "postgresql:///secret",
+            "POSTGRES:secret",
+            "mysql://me:secret@host/db",
+            "sqlite+aiosqlite:///secret.db",
+            "https://me:secret@host/heap.db",
+            "jdbc:sqlite:secret.db",
+            "me:secret@tcp(host:3306)/db",
+            "host=there password=secret",
+            "Server=there;Password=secret",
+            ":memory:",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "file::memory:?cache=shared",
+            "sqlite:secret?mode=memory",
+            "file:secret?vfs=memdb",
+            "sqlite:",
+            "sqlite://",
+            "file:",
+            "file://secret",
+            "sqlite:secret%2",
+            "sqlite:secret%zz",
+            "sqlite:secret%00",
+            "sqlite:secret?mode=x",
+            "",
+        ] {
+            let why = located(text, true).unwrap_err();
+            assert!(!why.contains("secret"), "{text}: {why}");
+        }
+        // Its own option and variable are not taken for another program's settings.
+        assert!(located("a:b@c.db", false).is_ok());
+    }
+}

@@ -1,0 +1,90 @@
+//! Where a heap is: one absolute path without links, from which all others are derived.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use super::vfs;
+use crate::error::{Error, Result};
+
+/// Bytes that SQLite adds to the name of the file for those beside it: `-journal`.
+const SUFFIX: usize = 8;
+/// Bytes of the longest name that the common file systems have.
+const LONGEST_NAME: usize = 255;
+
+/// The path as it must be spelled from now on: the program may change its working folder,
+/// and SQLite looks for the log beside the file, not beside a link to it.
+///
+/// The file need not be there, nor the folder it is in.
+///
+/// # Errors
+/// [`Error::Io`] for what no heap can be named.
+pub(crate) fn locate(path: &Path) -> Result<PathBuf> {
+    let located = usable(path).and_then(|()| resolve(path)).and_then(short_enough);
+    located.map_err(Error::io(format!("{} cannot be opened", path.display())))
+}
+
+/// SQLite would take these for something else, or for the file that a part of them names.
+fn usable(path: &Path) -> io::Result<()> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.is_empty() {
+        return Err(refused("the path is empty; name a file"));
+    }
+    if bytes.contains(&0) {
+        return Err(refused("the path contains a NUL character, which no file name can"));
+    }
+    if bytes == b":memory:" {
+        return Err(refused(
+            "a heap is a file, never in memory alone; for a file of this name, open ./:memory:",
+        ));
+    }
+    Ok(())
+}
+
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        resolved => return resolved,
+    }
+    let target = std::path::absolute(follow(path))?;
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+        return Ok(target);
+    };
+    match folder.canonicalize() {
+        Ok(folder) => Ok(folder.join(name)),
+        // To make the file will fail for the same reason, and says so.
+        Err(_) => Ok(target),
+    }
+}
+
+/// Where a path leads that may be a link to a file that is not there yet.
+fn follow(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        let Ok(link) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(link);
+    }
+    path
+}
+
+fn short_enough(path: PathBuf) -> io::Result<PathBuf> {
+    let length = |part: &std::ffi::OsStr| part.as_encoded_bytes().len();
+    let (whole, most) = (length(path.as_os_str()), vfs::longest_path() - SUFFIX);
+    if whole > most {
+        return Err(refused(&format!(
+            "its absolute path is too long, {whole} bytes where SQLite takes at most {most}; \
+             move it to a folder with a shorter path"
+        )));
+    }
+    let (name, most) = (path.file_name().map_or(0, length), LONGEST_NAME - SUFFIX);
+    if name > most {
+        return Err(refused(&format!(
+            "its name is too long, {name} bytes where at most {most} leave room for the files beside it"
+        )));
+    }
+    Ok(path)
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, why)
+}
