@@ -7,7 +7,7 @@ mod common;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::{Heap, KIB, assert_balanced, content, dump};
-use heapledger::{Batch, Error, Hold, ObjectId, Result};
+use heapledger::{Batch, Error, EventFilter, Hold, ObjectId, Result};
 use proptest::prelude::*;
 
 #[test]
@@ -162,6 +162,54 @@ fn a_batch_may_go_on_after_a_call_that_was_refused() {
     assert!(heap.contains(&id).unwrap());
     assert!(!heap.contains(&ObjectId::of("second").unwrap()).unwrap());
     assert_balanced(&heap);
+}
+
+#[derive(Debug)]
+enum Own {
+    Refused,
+    Heap(Error),
+}
+
+impl From<Error> for Own {
+    fn from(error: Error) -> Self {
+        Self::Heap(error)
+    }
+}
+
+#[test]
+fn work_may_fail_with_an_error_of_its_own() {
+    let heap = Heap::new();
+    let before = dump(&heap.sql());
+    let refused = heap.try_batch(|batch| {
+        batch.allocate("lost")?;
+        Err::<(), _>(Own::Refused)
+    });
+    assert!(matches!(refused, Err(Own::Refused)), "{refused:?}");
+    assert_eq!(dump(&heap.sql()), before);
+
+    let failed: Result<(), Own> = heap.try_batch(|batch| Ok(drop(batch.unbind("nobody")?)));
+    assert!(matches!(failed, Err(Own::Heap(Error::UnknownName { .. }))), "{failed:?}");
+    let id = heap.try_batch(|batch| Ok::<_, Own>(batch.allocate("kept")?)).unwrap();
+    let read: Result<String, Own> = heap.try_read(|snapshot| Ok(snapshot.get(&id)?));
+    assert_eq!(read.unwrap(), "kept");
+    let read = heap.try_read(|_| Err::<(), _>(Own::Refused));
+    assert!(matches!(read, Err(Own::Refused)), "{read:?}");
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_refusal_is_recorded_whatever_error_the_work_makes_of_it() {
+    let heap = Heap::new();
+    let large = content(1, 2048 * KIB);
+    let failed = heap.try_batch(|batch| {
+        batch.allocate_bytes(&large).map_err(|_| Own::Refused)?;
+        Ok(())
+    });
+    assert!(matches!(failed, Err(Own::Refused)), "{failed:?}");
+    let last = heap.newest_events(&EventFilter::default(), 1).unwrap().remove(0);
+    assert_eq!((last.kind.as_str(), last.bytes), ("refusal", 2048 * KIB as i64));
+    let id = ObjectId::of_bytes(&large);
+    assert_eq!(last.object.as_deref(), Some(id.as_bytes().as_slice()));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::read::Scope;
 use super::{Allocation, Freed, Hold, MemManager, allocate, free, names};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::StoredObject;
 use crate::store::{Conn, WriteTx, queries};
 use crate::value::{Encoded, ObjectId};
@@ -34,11 +34,96 @@ impl MemManager {
         self.write(|tx| work(&mut Batch { tx, scope }))
     }
 
+    /// Like [`Self::batch`], for work that fails with an error of its own.
+    ///
+    /// It is a method of its own because a closure that returns any error type must always
+    /// say which: `memory.batch(|batch| …)?` would no longer compile.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// #[derive(Debug)]
+    /// enum Refused {
+    ///     Empty,
+    ///     Heap(heapledger::Error),
+    /// }
+    ///
+    /// impl From<heapledger::Error> for Refused {
+    ///     fn from(error: heapledger::Error) -> Self {
+    ///         Self::Heap(error)
+    ///     }
+    /// }
+    ///
+    /// let refused = memory.try_batch(|batch| {
+    ///     batch.allocate("hello")?;
+    ///     Err::<(), _>(Refused::Empty)
+    /// });
+    /// assert!(matches!(refused, Err(Refused::Empty)));
+    /// assert_eq!(memory.stats()?.objects, 0);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `work` returns, and what [`Self::batch`] fails with, as an `E`.
+    #[doc(alias = "transaction")]
+    pub fn try_batch<R, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut refused = None;
+        let done = own_error(|own| {
+            self.batch(|batch| {
+                let result = work(batch);
+                if result.is_err() {
+                    refused = batch.tx.take_refused();
+                }
+                own.keep(result)
+            })
+        });
+        // Undone with the batch; what `work` made of the refusal is not known here.
+        if let (Err(_), Some(refused)) = (&done, refused) {
+            self.record_refused(&refused)?;
+        }
+        done
+    }
+
     /// Runs `work` on one state of the heap: all its reads see the same commit. Many
     /// small reads are faster this way than one by one.
+    ///
+    /// # Errors
+    /// What `work` returns; [`Error::Busy`], [`Error::Database`].
     pub fn read<R>(&self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
         self.inner.readers.snapshot(|conn| work(&mut Snapshot { conn, scope }))
+    }
+
+    /// Like [`Self::read`], for work that fails with an error of its own.
+    ///
+    /// # Errors
+    /// What `work` returns, and what [`Self::read`] fails with, as an `E`.
+    pub fn try_read<R, E: From<Error>>(&self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<R, E>) -> Result<R, E> {
+        own_error(|own| self.read(|snapshot| own.keep(work(snapshot))))
+    }
+}
+
+/// Keeps an error of the caller's own while one of ours ends the transaction.
+struct OwnError<E>(Option<E>);
+
+impl<E> OwnError<E> {
+    fn keep<R>(&mut self, result: Result<R, E>) -> Result<R> {
+        result.map_err(|error| {
+            self.0 = Some(error);
+            Error::BatchFailed
+        })
+    }
+}
+
+fn own_error<R, E: From<Error>>(run: impl FnOnce(&mut OwnError<E>) -> Result<R>) -> Result<R, E> {
+    let mut own = OwnError(None);
+    let result = run(&mut own);
+    match own.0 {
+        Some(error) => Err(error),
+        None => result.map_err(E::from),
     }
 }
 

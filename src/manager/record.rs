@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{MemManager, now};
+use super::{MemManager, now, unsigned};
 use crate::error::{Error, Result};
 use crate::store::change::Change;
-use crate::store::{WriteTx, queries};
+use crate::store::{RefusedAllocation, WriteTx, queries};
 use crate::triggers::Signature;
 
 /// Whether and how long a space keeps its events.
@@ -61,9 +61,15 @@ impl MemManager {
             result
         });
         if let Err(Error::OutOfMemory { needed, available, .. }) = &result {
-            self.record_refusal(refused.as_deref(), *needed, *available)?;
+            let object_id = refused.as_ref().and_then(|refused| refused.object_id.as_deref());
+            self.record_refusal(object_id, *needed, *available)?;
         }
         result
+    }
+
+    pub(super) fn record_refused(&self, refused: &RefusedAllocation) -> Result<()> {
+        let &RefusedAllocation { needed, available, .. } = refused;
+        self.record_refusal(refused.object_id.as_deref(), unsigned(needed), unsigned(available))
     }
 
     pub(super) fn record_refusal(&self, object_id: Option<&str>, needed: u64, available: u64) -> Result<()> {

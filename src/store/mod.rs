@@ -38,4 +38,4 @@ pub(crate) use migrate::prepare_file;
 pub(crate) use pages::{file_sizes, vacuum_and_truncate, vacuumed_size};
 pub(crate) use path::locate;
 pub(crate) use rehearsal::Rehearsal;
-pub(crate) use tx::WriteTx;
+pub(crate) use tx::{RefusedAllocation, WriteTx};

@@ -20,8 +20,19 @@ use crate::triggers::Signature;
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
     pub(super) writer: &'w mut Writer,
-    /// The object that was refused last, in hexadecimal digits.
-    refused: Option<String>,
+    /// The allocation that was refused last.
+    refused: Option<RefusedAllocation>,
+}
+
+/// An allocation that was refused for want of room.
+#[derive(Debug)]
+pub(crate) struct RefusedAllocation {
+    /// The object's id in hexadecimal digits, if it is known.
+    pub object_id: Option<String>,
+    /// Bytes that it needs.
+    pub needed: i64,
+    /// Bytes that were free.
+    pub available: i64,
 }
 
 impl<'w> WriteTx<'w> {
@@ -40,8 +51,8 @@ impl<'w> WriteTx<'w> {
         self.writer.unit.effects.signature.at
     }
 
-    /// Takes the id of the object that was refused last, in hexadecimal digits.
-    pub fn take_refused(&mut self) -> Option<String> {
+    /// Takes the allocation that was refused last.
+    pub fn take_refused(&mut self) -> Option<RefusedAllocation> {
         self.refused.take()
     }
 
@@ -179,7 +190,18 @@ impl<'w> WriteTx<'w> {
                 return self.writer.explain(trimmed).map(drop);
             }
             // Nothing but their effects.
-            Change::Refused { object_id, .. } => self.refused = object_id.map(str::to_owned),
+            Change::Refused {
+                object_id,
+                needed,
+                available,
+            } => {
+                let object_id = object_id.map(str::to_owned);
+                self.refused = Some(RefusedAllocation {
+                    object_id,
+                    needed,
+                    available,
+                });
+            }
             Change::DedupHit { .. } | Change::Resized { .. } => {}
         }
         Ok(())
