@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::value::{Kind, ObjectId};
+use crate::value::{ID_DIGITS, Kind, ObjectId};
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -66,11 +66,23 @@ pub enum Error {
         /// The space that was searched.
         space: String,
     },
-    /// A name must be 1 to 4,096 bytes of text.
-    #[error("a name of {length} bytes cannot be bound: a name has 1 to 4,096 bytes")]
+    /// A name must be 1 to 4,096 bytes of text, and not be spelled like an object id.
+    #[error("{}", bad_name(*length))]
     BadName {
-        /// Bytes of the name given.
+        /// Bytes of the name given; 64 if it is spelled like an id.
         length: usize,
+    },
+    /// The name is bound already, and was not to move.
+    #[error(
+        "the name {name:?} is taken in space {space}, by object {id}; nothing was changed (bind and Hold::Name would move it)"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The object that it is bound to.
+        id: ObjectId,
+        /// The space.
+        space: String,
     },
     /// The name of a space must be 1 to 255 bytes of text.
     #[error("a space cannot have a name of {length} bytes: it has 1 to 255")]
@@ -379,6 +391,16 @@ pub(crate) fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+fn bad_name(length: usize) -> String {
+    if length == ID_DIGITS {
+        return "a name of 64 hexadecimal digits cannot be bound: it would be taken for an object id".into();
+    }
+    format!(
+        "a name of {} bytes cannot be bound: a name has 1 to 4,096 bytes",
+        grouped(length as u64)
+    )
 }
 
 fn list(sizes: &[u64]) -> String {

@@ -187,8 +187,11 @@ fn work_may_fail_with_an_error_of_its_own() {
     assert!(matches!(refused, Err(Own::Refused)), "{refused:?}");
     assert_eq!(dump(&heap.sql()), before);
 
-    let failed: Result<(), Own> = heap.try_batch(|batch| Ok(drop(batch.unbind("nobody")?)));
-    assert!(matches!(failed, Err(Own::Heap(Error::UnknownName { .. }))), "{failed:?}");
+    let failed = heap.try_batch(|batch| Ok::<_, Own>(batch.unbind("nobody")?));
+    assert!(
+        matches!(failed, Err(Own::Heap(Error::UnknownName { .. }))),
+        "{failed:?}"
+    );
     let id = heap.try_batch(|batch| Ok::<_, Own>(batch.allocate("kept")?)).unwrap();
     let read: Result<String, Own> = heap.try_read(|snapshot| Ok(snapshot.get(&id)?));
     assert_eq!(read.unwrap(), "kept");

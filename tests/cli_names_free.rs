@@ -19,7 +19,10 @@ fn an_object_may_have_several_names() {
     let cli = hello();
     assert_eq!(cli.ok(["name", HELLO, "one"]), "2cf24dba5fb0 is named one\n");
     let named = cli.json(["name", "one", "two"]);
-    assert_eq!(named, serde_json::json!({"object_id": HELLO, "name": "two"}));
+    assert_eq!(
+        named,
+        serde_json::json!({"object_id": HELLO, "name": "two", "freed": null})
+    );
     assert_eq!(cli.json(["ls"])[0]["names"], "one, two");
 }
 
@@ -36,6 +39,86 @@ fn unname_frees_what_nothing_else_holds() {
     );
     assert_eq!(cli.json(["ls"]), serde_json::json!([]));
     assert_eq!(cli.fails(1, ["unname", "y"]), "no name \"y\" in space main");
+}
+
+#[test]
+fn what_a_moving_name_frees_is_said() {
+    let cli = hello();
+    cli.ok(["set", "doc", "one"]);
+    let said = cli.ok(["name", HELLO, "doc"]);
+    assert_eq!(
+        said,
+        "2cf24dba5fb0 is named doc\ndoc was 17518a6d10c1 before; nothing else held that, so it is freed (3 B)\n"
+    );
+    // The anonymous hold keeps the bytes: nothing is freed, and nothing said.
+    assert_eq!(cli.ok(["set", "doc", "one"]).lines().count(), 1);
+    let said = cli.ok(["set", "doc", "two"]);
+    assert!(
+        said.ends_with("\ndoc was 17518a6d10c1 before; nothing else held that, so it is freed (3 B)\n"),
+        "{said}"
+    );
+    cli.file("c", "three");
+    let put = cli.run(["put", "c", "--name", "doc"]);
+    assert!(
+        put.stderr
+            .contains(" before; nothing else held that, so it is freed (3 B)\n"),
+        "{put:?}"
+    );
+    assert_eq!(put.stdout.lines().count(), 1, "what sha256sum prints, and nothing else");
+
+    let old = cli.json(["ls"])[1]["object_id"].clone();
+    let freed = serde_json::json!({"object_id": old, "size": 5, "pieces": 1, "names": ["doc"]});
+    assert_eq!(cli.json(["set", "doc", "4"])["freed"], freed);
+    assert_eq!(cli.json(["name", HELLO, "doc"])["freed"]["size"], 1);
+    cli.file("d", "five!");
+    cli.ok(["set", "doc", "4"]);
+    assert_eq!(cli.json(["put", "d", "--name", "doc"])[0]["freed"]["size"], 1);
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn a_name_that_is_kept_moves_for_no_command() {
+    let cli = hello();
+    cli.ok(["set", "--keep", "doc", "one"]);
+    cli.file("c", "new");
+    let before = cli.json(["ls"]);
+    for refused in [
+        cli.fails(2, ["set", "--keep", "doc", "two"]),
+        cli.fails(2, ["set", "--keep", "doc", "one"]),
+        cli.fails(2, ["name", "--keep", HELLO, "doc"]),
+    ] {
+        assert!(
+            refused.contains("\"doc\" is taken") && refused.contains("--keep"),
+            "{refused}"
+        );
+    }
+    let put = cli.run(["put", "--keep", "c", "--name", "doc"]);
+    assert_eq!(put.status, 2);
+    assert!(put.stderr.contains("\"doc\" is taken"), "{put:?}");
+    assert_eq!(cli.json(["ls"]), before);
+    cli.ok(["put", "--keep", "c", "--name", "new"]);
+    cli.ok(["name", "--keep", "new", "newer"]);
+    let usage = cli.fails(2, ["put", "--keep", "c"]);
+    assert!(usage.contains("--name"), "{usage}");
+}
+
+#[test]
+fn a_whole_id_is_never_taken_for_a_name() {
+    let cli = hello();
+    cli.ok(["set", "x", "world"]);
+    for args in [["name", "x", HELLO], ["set", HELLO, "5"]] {
+        let line = cli.fails(2, args);
+        assert!(line.contains("object id"), "{line}");
+    }
+    let put = cli.run(["put", "a", "--name", HELLO]);
+    assert!(put.status == 2 && put.stderr.contains("object id"), "{put:?}");
+    // A heap of an older heapledger may have such a name.
+    cli.sql().execute("UPDATE names SET name = ?1", [HELLO]).unwrap();
+    assert_eq!(cli.ok(["get", HELLO]), "hello");
+    assert_eq!(cli.json(["show", HELLO])["size"], 5);
+    assert!(cli.ok(["ledger", HELLO]).contains("2cf24dba5fb0"));
+    assert!(cli.ok(["unname", HELLO]).contains("is no longer named"));
+    assert!(cli.ok(["free", HELLO]).starts_with("freed 2cf24dba5fb0"));
 }
 
 #[test]

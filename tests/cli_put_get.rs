@@ -61,7 +61,8 @@ fn programs_get_a_row_for_each_file() {
     let rows = cli.json(["put", "a", "a"]);
     let row = |dedup| {
         serde_json::json!({
-            "object_id": HELLO, "path": "a", "path_bytes": null, "size": 5, "pieces": 1, "dedup": dedup
+            "object_id": HELLO, "path": "a", "path_bytes": null, "size": 5, "pieces": 1, "dedup": dedup,
+            "freed": null
         })
     };
     assert_eq!(rows, serde_json::json!([row(false), row(true)]));

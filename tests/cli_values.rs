@@ -122,7 +122,6 @@ fn the_answer_names_the_value() {
     let set = cli.json(["set", "answer", "42"]);
     let id = set["object_id"].as_str().unwrap();
     assert_eq!(printed, format!("{}  answer (int)\n", &id[..12]));
-    let found =
-        serde_json::json!({"object_id": id, "name": "answer", "kind": "int", "size": 2, "pieces": 1, "dedup": true});
+    let found = serde_json::json!({"object_id": id, "name": "answer", "kind": "int", "size": 2, "pieces": 1, "dedup": true, "freed": null});
     assert_eq!(set, found);
 }

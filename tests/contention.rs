@@ -206,7 +206,7 @@ fn a_writer_of_another_process_is_waited_for_as_long_as_told_and_readers_do_not_
     let every_write: [(&str, &dyn Fn() -> heapledger::Result<()>); 6] = [
         ("allocate", &|| memory.allocate("no").map(drop)),
         ("store_from", &|| memory.allocate_from(&b"no"[..]).map(drop)),
-        ("bind", &|| memory.bind("no", &kept)),
+        ("bind", &|| memory.bind("no", &kept).map(drop)),
         ("free", &|| memory.free(&kept).map(drop)),
         ("collect", &|| memory.collect_garbage().map(drop)),
         ("batch", &|| memory.batch(|batch| batch.allocate("no").map(drop))),

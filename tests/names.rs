@@ -7,7 +7,7 @@ mod common;
 use std::collections::HashMap;
 
 use common::{Heap, MIB, assert_balanced, dump, quick};
-use heapledger::{Error, Hold, ObjectId};
+use heapledger::{Error, EventFilter, Hold, ObjectId};
 use proptest::prelude::*;
 
 #[test]
@@ -162,11 +162,137 @@ fn find_takes_a_name_an_id_or_the_start_of_one() {
 }
 
 #[test]
-fn find_prefers_a_name_to_an_id_that_is_spelled_alike() {
+fn a_whole_id_means_its_object_whatever_names_there_are() {
     let heap = Heap::new();
     let spelled = heap.allocate("spelled").unwrap();
-    let named = heap.store("named", Hold::Name(&spelled.to_hex())).unwrap().id;
-    assert_eq!(heap.find(&spelled.to_hex()).unwrap(), named);
+    let named = heap.store("named", Hold::Name("it")).unwrap().id;
+    let name = spelled.to_hex();
+    // An older heapledger, or another tool, has bound it.
+    let sql = heap.sql();
+    sql.execute("UPDATE names SET name = ?1", [&name]).unwrap();
+    sql.execute("UPDATE events SET name = ?1 WHERE name = 'it'", [&name])
+        .unwrap();
+    for text in [&name, &name.to_uppercase()] {
+        assert_eq!(heap.find(text).unwrap(), spelled);
+        assert_eq!(heap.find_ever(text).unwrap(), spelled);
+        assert_eq!(heap.read(|snapshot| snapshot.find(text)).unwrap(), spelled);
+        assert_eq!(heap.batch(|batch| batch.find(text)).unwrap(), spelled);
+    }
+    // The name can still be read and unbound.
+    assert_eq!(heap.resolve(&name).unwrap(), Some(named));
+    heap.free(&spelled).unwrap();
+    assert_eq!(heap.find(&name).unwrap(), named);
+    assert_eq!(heap.unbind(&name).unwrap().unwrap().id, named);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_name_that_is_spelled_like_an_id_cannot_be_bound() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    let before = dump(&heap.sql());
+    for name in [id.to_hex(), "0".repeat(64), "F".repeat(64)] {
+        let refused = |result: Result<(), Error>| {
+            let error = result.unwrap_err();
+            assert!(matches!(error, Error::BadName { length: 64 }), "{error}");
+            assert!(error.to_string().contains("taken for an object id"), "{error}");
+        };
+        refused(heap.bind(&name, &id).map(drop));
+        refused(heap.bind_new(&name, &id));
+        for hold in [Hold::Name(&name), Hold::NewName(&name)] {
+            refused(heap.store("new", hold).map(drop));
+            refused(heap.store_bytes(b"new", hold).map(drop));
+            refused(heap.store_from(&b"new"[..], hold).map(drop));
+            refused(heap.batch(|batch| batch.store("new", hold)).map(drop));
+        }
+        refused(heap.batch(|batch| batch.bind(&name, &id)).map(drop));
+    }
+    assert_eq!(dump(&heap.sql()), before);
+    // One digit less or more, or a sign that is no digit, is a name like any other.
+    for name in ["0".repeat(63), "0".repeat(65), format!("{}g", "0".repeat(63))] {
+        heap.bind(&name, &id).unwrap();
+        assert_eq!(heap.find(&name).unwrap(), id);
+    }
+    assert_balanced(&heap);
+}
+
+/// Kind, object and name of every event after the first, in order.
+fn events(heap: &Heap) -> Vec<(String, Option<ObjectId>, Option<String>)> {
+    let events = heap.events(EventFilter::default()).skip(1).map(Result::unwrap);
+    let object = |digest: Vec<u8>| ObjectId::try_from(digest.as_slice()).unwrap();
+    events
+        .map(|event| (event.kind, event.object.map(object), event.name))
+        .collect()
+}
+
+#[test]
+fn a_name_that_moves_leaves_the_old_object_in_the_history_and_in_the_answer() {
+    let heap = Heap::new();
+    let old = heap.store("old", Hold::Name("it")).unwrap();
+    assert_eq!(old.freed, None);
+    let new = heap.store("new", Hold::Name("it")).unwrap();
+    let freed = new.freed.unwrap();
+    assert_eq!((freed.id, freed.size, freed.pieces), (old.id, 3, 1));
+    assert_eq!(freed.names, ["it"]);
+    let held = heap.allocate("held").unwrap();
+    let freed = heap.bind("it", &held).unwrap().unwrap();
+    assert_eq!(freed.id, new.id);
+    // What something else holds stays.
+    let last = heap.batch(|batch| batch.store("last", Hold::Name("it"))).unwrap();
+    assert_eq!(last.freed, None);
+    assert!(heap.contains(&held).unwrap());
+    // Again is no move.
+    assert_eq!(heap.bind("it", &last.id).unwrap(), None);
+
+    let it = || Some("it".to_owned());
+    let expected = [
+        ("allocate", old.id, None),
+        ("bind", old.id, it()),
+        ("allocate", new.id, None),
+        ("unbind", old.id, it()),
+        ("bind", new.id, it()),
+        ("free", old.id, None),
+        ("allocate", held, None),
+        ("unbind", new.id, it()),
+        ("bind", held, it()),
+        ("free", new.id, None),
+        ("allocate", last.id, None),
+        ("unbind", held, it()),
+        ("bind", last.id, it()),
+    ];
+    let expected = expected.map(|(kind, id, name)| (kind.to_owned(), Some(id), name));
+    assert_eq!(events(&heap), expected);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_name_that_is_to_be_new_is_refused_when_it_is_taken() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::NewName("it")).unwrap().id;
+    let other = heap.allocate("other").unwrap();
+    heap.bind_new("other", &other).unwrap();
+    let before = dump(&heap.sql());
+    let refused = |result: Result<(), Error>| {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, Error::NameTaken { name, id: taken, .. } if name == "it" && *taken == id),
+            "{error}"
+        );
+    };
+    let mut file = tempfile::tempfile().unwrap();
+    let new = Hold::NewName("it");
+    refused(heap.store("new", new).map(drop));
+    refused(heap.store_bytes(b"new", new).map(drop));
+    refused(heap.store_from(&b"new"[..], new).map(drop));
+    refused(heap.store_file(&mut file, new).map(drop));
+    refused(heap.bind_new("it", &other));
+    refused(heap.batch(|batch| batch.bind_new("it", &other)));
+    refused(heap.batch(|batch| batch.store("new", new)).map(drop));
+    // Taken is taken, even by the same object: who asks for a new name wants to be the only one.
+    refused(heap.store("it", new).map(drop));
+    refused(heap.bind_new("it", &id));
+    assert_eq!(dump(&heap.sql()), before);
+    assert_balanced(&heap);
 }
 
 #[test]

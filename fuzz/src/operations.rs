@@ -158,7 +158,7 @@ impl Model {
     fn bind(&mut self, memory: &MemManager, input: &mut Input<'_>) {
         let (id, name) = (self.any(input), name(input));
         match memory.bind(&name, &id) {
-            Ok(()) => self.rebind(name, id),
+            Ok(_freed) => self.rebind(name, id),
             Err(Error::NotStored { .. }) => assert!(!self.objects.contains_key(&id)),
             Err(error) => panic!("{error}"),
         }

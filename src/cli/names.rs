@@ -1,26 +1,32 @@
 //! `heapledger name` and `heapledger unname`
 
 use anyhow::Result;
-use heapledger::{Error, ObjectId};
+use heapledger::{Error, Freed, ObjectId};
 use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Outcome;
-use super::text::{printable, short_id};
+use super::text::{Sizes, printable, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   heapledger name 2cf24dba5fb0 greeting
-  heapledger name greeting hello         a second name for the same object")]
+  heapledger name greeting hello         a second name for the same object
+  heapledger name --keep hello latest    only if nothing is named latest")]
 pub struct NameArgs {
     /// A name, an object id, or the first 6 or more digits of one
     #[arg(value_name = "ID|NAME")]
     object: String,
 
-    /// The name to bind; if it is another object's, it moves
+    /// The name to bind; if it is another object's, it moves, and an object that nothing
+    /// else holds is freed
     #[arg(value_name = "NEW_NAME")]
     name: String,
+
+    /// Bind nothing if the name is taken
+    #[arg(short, long)]
+    keep: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +43,8 @@ pub struct UnnameArgs {
 struct Named<'a> {
     object_id: ObjectId,
     name: &'a str,
+    /// What had the name before and nothing else held.
+    freed: Option<Freed>,
 }
 
 #[derive(Serialize)]
@@ -52,15 +60,46 @@ struct Unnamed<'a> {
 pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
     let id = memory.find(&args.object)?;
-    memory.bind(&args.name, &id)?;
+    let freed = if args.keep {
+        memory.bind_new(&args.name, &id).map(|()| None)
+    } else {
+        memory.bind(&args.name, &id)
+    };
     let named = Named {
         object_id: id,
         name: &args.name,
+        freed: freed.map_err(explain_taken)?,
     };
+    let sizes = context.sizes();
     context.output().one(&named, |out| {
-        writeln!(out, "{} is named {}", short_id(id), printable(&args.name))
+        writeln!(out, "{} is named {}", short_id(id), printable(&args.name))?;
+        match &named.freed {
+            Some(freed) => writeln!(out, "{}", replaced(&args.name, freed, sizes)),
+            None => Ok(()),
+        }
     })?;
     Ok(Outcome::Fine)
+}
+
+/// What a name held before it moved, which is gone.
+pub fn replaced(name: &str, freed: &Freed, sizes: Sizes) -> String {
+    format!(
+        "{} was {} before; nothing else held that, so it is freed ({})",
+        printable(name),
+        short_id(freed.id),
+        sizes.phrase(freed.size)
+    )
+}
+
+/// What to do about a name that is taken.
+pub fn explain_taken(error: Error) -> anyhow::Error {
+    match error {
+        Error::NameTaken { name, id, space } => anyhow::anyhow!(
+            "the name {name:?} is taken in space {space}, by object {}; nothing was changed, and without --keep it would move",
+            short_id(id)
+        ),
+        other => other.into(),
+    }
 }
 
 pub fn unname(args: &UnnameArgs, context: &Context<'_>) -> Result<Outcome> {

@@ -11,6 +11,7 @@ use heapledger::{Allocation, Error, Hold, MemManager};
 use super::args::Making;
 use super::context::Context;
 use super::exit::{self, Outcome};
+use super::names::explain_taken;
 use super::progress::{self, Reading};
 use super::put_plan;
 use super::put_report::Report;
@@ -36,9 +37,14 @@ pub struct Args {
     #[arg(short, long)]
     recursive: bool,
 
-    /// Bind this name to the one file that is stored
+    /// Bind this name to the one file that is stored; if it is another object's, it moves
     #[arg(short, long, value_name = "NAME")]
     name: Option<String>,
+
+    /// Store nothing if NAME is taken; else it moves, and an object that nothing else holds
+    /// is freed
+    #[arg(short, long, requires = "name")]
+    keep: bool,
 
     /// Store nothing; print what would be, and how. Exit status 1 if it does not fit
     #[arg(long)]
@@ -72,7 +78,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let report = Report::new(&mut output, args.quiet);
     let mut put = Put {
         memory: &memory,
-        name: args.name.as_deref(),
+        hold: match &args.name {
+            Some(name) if args.keep => Hold::NewName(name),
+            Some(name) => Hold::Name(name),
+            None => Hold::Anonymous,
+        },
         waiting: Vec::new(),
         waiting_bytes: 0,
         report,
@@ -136,7 +146,7 @@ impl Small {
 
 struct Put<'a> {
     memory: &'a MemManager,
-    name: Option<&'a str>,
+    hold: Hold<'a>,
     /// Small files that wait for their batch.
     waiting: Vec<(PathBuf, Vec<u8>)>,
     waiting_bytes: usize,
@@ -172,7 +182,7 @@ impl Put<'_> {
             Found::Stdin => {
                 self.catch_up()?;
                 let stdin = Reading::new("storing", streams::input()?);
-                let stored = self.memory.store_from(stdin, self.hold());
+                let stored = self.memory.store_from(stdin, self.hold);
                 self.one(Path::new("-"), stored)
             }
             Found::Skipped(path, why) => {
@@ -203,7 +213,7 @@ impl Put<'_> {
             Ok(Small::More(content, rest)) => {
                 self.catch_up()?;
                 let reader = io::Cursor::new(content).chain(rest);
-                let stored = self.memory.store_from(Reading::new("storing", reader), self.hold());
+                let stored = self.memory.store_from(Reading::new("storing", reader), self.hold);
                 self.one(&path, stored)?;
             }
             Err(error) => self.report.failed(&path, &error.to_string()),
@@ -223,7 +233,7 @@ impl Put<'_> {
         }
         self.report.show_progress();
         let stored = self.memory.batch(|batch| {
-            let stored = files.iter().map(|(_, content)| batch.store_bytes(content, self.hold()));
+            let stored = files.iter().map(|(_, content)| batch.store_bytes(content, self.hold));
             stored.collect::<Result<Vec<_>, _>>()
         });
         match stored {
@@ -237,12 +247,12 @@ impl Put<'_> {
             // is that of a file.
             Err(Error::OutOfMemory { .. } | Error::KindConflict { .. }) => {
                 for (path, content) in &files {
-                    let stored = self.memory.store_bytes(content, self.hold());
+                    let stored = self.memory.store_bytes(content, self.hold);
                     self.one(path, stored)?;
                 }
                 Ok(())
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(explain_taken(error)),
         }
     }
 
@@ -253,7 +263,7 @@ impl Put<'_> {
     ) -> Result<()> {
         match File::open(path) {
             Ok(mut file) => {
-                let stored = store(self.memory, &mut file, self.hold());
+                let stored = store(self.memory, &mut file, self.hold);
                 self.one(path, stored)
             }
             Err(error) => {
@@ -272,11 +282,7 @@ impl Put<'_> {
                 self.report.failed(path, &error.to_string());
                 Ok(())
             }
-            Err(error) => Err(error).with_context(|| printable_path(path)),
+            Err(error) => Err(explain_taken(error)).with_context(|| printable_path(path)),
         }
-    }
-
-    fn hold(&self) -> Hold<'_> {
-        self.name.map_or(Hold::Anonymous, Hold::Name)
     }
 }

@@ -4,10 +4,11 @@ use std::io;
 use std::path::Path;
 
 use anyhow::Result;
-use heapledger::{Allocation, ObjectId};
+use heapledger::{Allocation, Freed, ObjectId};
 use serde::Serialize;
 
 use super::exit;
+use super::names::replaced;
 use super::progress::Progress;
 use super::render::{List, Output, Row};
 use super::table::Head;
@@ -19,6 +20,8 @@ pub struct Report<'a> {
     rows: Option<List<'a, Stored>>,
     progress: Progress,
     totals: Totals,
+    /// What had the name before and nothing else held.
+    freed: Option<Freed>,
     quiet: bool,
 }
 
@@ -40,6 +43,7 @@ impl<'a> Report<'a> {
             rows: Some(output.list()),
             progress: Progress::new("storing"),
             totals: Totals::default(),
+            freed: None,
             quiet,
         }
     }
@@ -47,12 +51,17 @@ impl<'a> Report<'a> {
     /// Objects whose transaction has been committed.
     pub fn stored<'b>(&mut self, stored: impl Iterator<Item = (&'b Path, &'b Allocation)>) -> Result<()> {
         let Self {
-            rows, progress, totals, ..
+            rows,
+            progress,
+            totals,
+            freed,
+            ..
         } = self;
         let printed = progress.beside(|| {
             let mut printed = Ok(());
             for (path, allocation) in stored {
                 totals.add(allocation);
+                freed.clone_from(&allocation.freed);
                 if let (Some(rows), Ok(())) = (rows.as_mut(), &printed) {
                     printed = rows.row(&Stored::new(path, allocation));
                 }
@@ -94,6 +103,13 @@ impl<'a> Report<'a> {
         let ended = self.rows.take().map_or(Ok(()), List::end);
         self.go_on_without_reader(ended)?;
         if !self.quiet {
+            if let Some((freed, name)) = self
+                .freed
+                .as_ref()
+                .and_then(|freed| Some((freed, freed.names.first()?)))
+            {
+                exit::note(&replaced(name, freed, sizes));
+            }
             exit::note(&self.totals.summary(sizes));
         }
         Ok(self.totals.failed)
@@ -148,6 +164,7 @@ struct Stored {
     size: u64,
     pieces: u64,
     dedup: bool,
+    freed: Option<Freed>,
     /// For people, and for `sha256sum --check`.
     #[serde(skip)]
     shown: String,
@@ -162,7 +179,7 @@ impl Stored {
             size,
             pieces,
             dedup,
-            ..
+            ref freed,
         } = allocation;
         Self {
             object_id: id,
@@ -171,6 +188,7 @@ impl Stored {
             size,
             pieces,
             dedup,
+            freed: freed.clone(),
             shown: format!("{id}  {}", printable_path(path)),
             line: sum_line(id, path),
         }
@@ -178,7 +196,7 @@ impl Stored {
 }
 
 impl Row for Stored {
-    const KEYS: &'static [&'static str] = &["object_id", "path", "path_bytes", "size", "pieces", "dedup"];
+    const KEYS: &'static [&'static str] = &["object_id", "path", "path_bytes", "size", "pieces", "dedup", "freed"];
     // Lines as sha256sum prints them.
     const HEAD: &'static [Head] = &[];
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use heapledger::{Hold, ObjectId};
+use heapledger::{Freed, Hold, ObjectId};
 use serde::Serialize;
 use serde_json::{Number, Value};
 
@@ -10,6 +10,7 @@ use super::args::Making;
 use super::argument;
 use super::context::Context;
 use super::exit::Outcome;
+use super::names::{explain_taken, replaced};
 use super::text::{printable, short_id};
 
 #[derive(Debug, clap::Args)]
@@ -26,9 +27,11 @@ Examples:
   heapledger set config --as json @config.json
   date | heapledger set started -        from standard input
   heapledger set --raw handle @heapledger
+  heapledger set --keep owner me         only if nothing is named owner
   heapledger set offset -- -x")]
 pub struct Args {
-    /// The name to bind; if it is bound already, it moves to this value
+    /// The name to bind; if it is bound already it moves to this value, and the old one is
+    /// freed when nothing else holds it
     #[arg(value_name = "NAME")]
     name: String,
 
@@ -43,6 +46,10 @@ pub struct Args {
     /// What the value is
     #[arg(long = "as", value_name = "KIND", value_enum)]
     kind: Option<As>,
+
+    /// Store nothing if the name is taken
+    #[arg(short, long)]
+    keep: bool,
 
     #[command(flatten)]
     making: Making,
@@ -66,6 +73,8 @@ struct Set<'a> {
     size: u64,
     pieces: u64,
     dedup: bool,
+    /// What had the name before and nothing else held.
+    freed: Option<Freed>,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
@@ -79,7 +88,12 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         None => value_of(&given.text),
     };
     let value = value.context(given.label)?;
-    let stored = context.store(args.making)?.store(&value, Hold::Name(&args.name))?;
+    let hold = if args.keep {
+        Hold::NewName(&args.name)
+    } else {
+        Hold::Name(&args.name)
+    };
+    let stored = context.store(args.making)?.store(&value, hold).map_err(explain_taken)?;
     let set = Set {
         object_id: stored.id,
         name: &args.name,
@@ -87,6 +101,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         size: stored.size,
         pieces: stored.pieces,
         dedup: stored.dedup,
+        freed: stored.freed,
     };
     context.output().one(&set, |out| {
         writeln!(
@@ -95,7 +110,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             short_id(set.object_id),
             printable(set.name),
             set.kind
-        )
+        )?;
+        match &set.freed {
+            Some(freed) => writeln!(out, "{}", replaced(set.name, freed, context.sizes())),
+            None => Ok(()),
+        }
     })?;
     Ok(Outcome::Fine)
 }

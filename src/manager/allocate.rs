@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::place::Source;
 use super::spool::Spooled;
-use super::{MemManager, names, place, unsigned};
+use super::{Freed, MemManager, names, place, unsigned};
 use crate::error::{Error, Result};
 use crate::models::{NewStoredObject, StoredObject};
 use crate::store::WriteTx;
@@ -19,12 +19,16 @@ use crate::value::{Encoded, Kind, ObjectId};
 pub enum Hold<'a> {
     /// The anonymous hold, which [`MemManager::free`] lets go.
     Anonymous,
-    /// A name, which is bound to the object.
+    /// A name, which is bound to the object. If another object has it, it moves, and
+    /// that object is freed when nothing else holds it.
     Name(&'a str),
+    /// A name that is not bound yet, not even to the same object; else
+    /// [`Error::NameTaken`], and nothing is stored.
+    NewName(&'a str),
 }
 
 /// What an allocation did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Allocation {
     /// The object's id.
     #[serde(rename = "object_id")]
@@ -35,6 +39,8 @@ pub struct Allocation {
     pub pieces: u64,
     /// Whether the content was stored already, and nothing was written again.
     pub dedup: bool,
+    /// The object that had the name before, if that was all that held it: it is gone.
+    pub freed: Option<Freed>,
 }
 
 impl MemManager {
@@ -83,6 +89,7 @@ impl MemManager {
 
     /// Like [`Self::allocate_from`], held by `hold`, with what was done.
     pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+        self.check_hold(hold)?;
         let memram = self.memram()?;
         let spooled = Spooled::read(reader, self.path(), &memram);
         if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
@@ -99,6 +106,7 @@ impl MemManager {
     /// # Errors
     /// Also [`Error::Io`] if the file changes between the two.
     pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+        self.check_hold(hold)?;
         let memram = self.memram()?;
         let spooled = Spooled::file(file, &memram);
         if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
@@ -159,9 +167,7 @@ pub(super) fn allocate(
     hold: Hold<'_>,
     source: &mut dyn Source,
 ) -> Result<Allocation> {
-    if let Hold::Name(name) = hold {
-        names::validate(name)?;
-    }
+    names::validate_hold(tx, hold)?;
     let hex = what.id.to_hex();
     let (max_mem, available) = tx.capacity()?;
     if let Some(object) = tx.find(&hex)? {
@@ -190,20 +196,22 @@ pub(super) fn allocate(
         held: hold == Hold::Anonymous,
         created_at: tx.at(),
     };
-    let pieces = tx.whole(|tx| {
+    let (pieces, freed) = tx.whole(|tx| {
         let key = object.id;
         tx.apply(Change::ObjectStored(object))?;
         let pieces = place::place(tx, key, what.size, source)?;
-        if let Hold::Name(name) = hold {
-            names::bind(tx, name, key, &what.id.to_hex())?;
-        }
-        Ok(pieces)
+        let freed = match hold {
+            Hold::Anonymous => None,
+            Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, key, &what.id.to_hex())?,
+        };
+        Ok((pieces, freed))
     })?;
     Ok(Allocation {
         id: what.id,
         size: what.size,
         pieces,
         dedup: false,
+        freed,
     })
 }
 
@@ -216,18 +224,21 @@ fn dedup(tx: &mut WriteTx<'_>, what: &Content<'_>, object: &StoredObject, hold: 
         });
     }
     tx.apply(Change::DedupHit { object })?;
-    match hold {
-        Hold::Anonymous if !object.held => {
-            tx.apply(Change::Held { object: object.id })?;
+    let freed = match hold {
+        Hold::Anonymous => {
+            if !object.held {
+                tx.apply(Change::Held { object: object.id })?;
+            }
+            None
         }
-        Hold::Anonymous => {}
-        Hold::Name(name) => names::bind(tx, name, object.id, &object.object_id)?,
-    }
+        Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, object.id, &object.object_id)?,
+    };
     let pieces = tx.count_entries(object.id)?;
     Ok(Allocation {
         id: what.id,
         size: what.size,
         pieces: unsigned(pieces),
         dedup: true,
+        freed,
     })
 }

@@ -66,10 +66,7 @@ impl MemManager {
     /// # Errors
     /// What `work` returns, and what [`Self::batch`] fails with, as an `E`.
     #[doc(alias = "transaction")]
-    pub fn try_batch<R, E: From<Error>>(
-        &self,
-        work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R, E>,
-    ) -> Result<R, E> {
+    pub fn try_batch<R, E: From<Error>>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R, E>) -> Result<R, E> {
         let mut refused = None;
         let done = own_error(|own| {
             self.batch(|batch| {
@@ -165,9 +162,19 @@ impl Batch<'_, '_> {
     }
 
     /// See [`MemManager::bind`].
-    pub fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()> {
-        let object = free::find(self.tx, self.scope.name, id)?;
-        names::bind(self.tx, name, object.id, &object.object_id)
+    pub fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
+        names::bind_stored(self.tx, self.scope.name, name, id)
+    }
+
+    /// See [`MemManager::bind_new`].
+    pub fn bind_new(&mut self, name: &str, id: &ObjectId) -> Result<()> {
+        names::bind_new(self.tx, self.scope.name, name, id)
+    }
+
+    /// See [`MemManager::find`].
+    pub fn find(&mut self, text: &str) -> Result<ObjectId> {
+        let scope = self.scope;
+        self.tx.read_rows(|conn| scope.find_reference(conn, text))
     }
 
     /// See [`MemManager::unbind`].
@@ -228,6 +235,11 @@ impl Snapshot<'_> {
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
         let object = queries::names::resolve(self.conn, self.scope.space, name)?;
         object.map(|object| object.object_id.parse()).transpose()
+    }
+
+    /// See [`MemManager::find`].
+    pub fn find(&mut self, text: &str) -> Result<ObjectId> {
+        self.scope.find_reference(self.conn, text)
     }
 
     /// See [`MemManager::object`].

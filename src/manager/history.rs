@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::read::LEAST_DIGITS;
 use super::{MemManager, now};
 use crate::error::{Error, Result};
 use crate::models::{Event, EventId};
@@ -11,9 +12,6 @@ use crate::value::ObjectId;
 
 /// Events that the iterator reads at once. One that touched many blocks is large.
 const PAGE: i64 = 200;
-
-/// Digits of an id that are taken for its start.
-const LEAST_DIGITS: usize = 6;
 
 /// A point in the history of a space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,27 +1,34 @@
 //! Names: bind, resolve, unbind.
 
-use super::{MemManager, free};
+use super::{Hold, MemManager, free};
 use crate::error::{Error, Result};
 use crate::manager::Freed;
 use crate::models::{Name, NewName, StoredObject, StoredObjectId};
 use crate::store::change::Change;
 use crate::store::{WriteTx, queries};
-use crate::value::ObjectId;
+use crate::value::{ObjectId, spells_id};
 
 /// Bytes of a name at most.
 const MOST_BYTES: usize = 4096;
 
 impl MemManager {
     /// Binds a name to an object. If the name is bound to another object it moves, and
-    /// the other object is freed when nothing else holds it. O(log n).
+    /// the other object is freed when nothing else holds it: then it is returned.
+    /// [`Self::bind_new`] refuses instead. O(log n).
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::BadName`] unless the name has 1 to 4,096 bytes.
-    pub fn bind(&self, name: &str, id: &ObjectId) -> Result<()> {
-        self.write(|tx| {
-            let object = free::find(tx, self.space(), id)?;
-            bind(tx, name, object.id, &object.object_id)
-        })
+    /// [`Error::NotStored`]; [`Error::BadName`] unless the name has 1 to 4,096 bytes and
+    /// is not spelled like an object id; [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`].
+    pub fn bind(&self, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
+        self.write(|tx| bind_stored(tx, self.space(), name, id))
+    }
+
+    /// Binds a name that is not bound yet, not even to this object. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::NameTaken`]; otherwise like [`Self::bind`].
+    pub fn bind_new(&self, name: &str, id: &ObjectId) -> Result<()> {
+        self.write(|tx| bind_new(tx, self.space(), name, id))
     }
 
     /// The object that a name is bound to. O(log n).
@@ -42,6 +49,20 @@ impl MemManager {
         self.write(|tx| unbind(tx, self.space(), name))
     }
 
+    /// Refuses a hold that cannot be taken, before a content is read that may be long. The
+    /// unit of work asks again.
+    pub(super) fn check_hold(&self, hold: Hold<'_>) -> Result<()> {
+        match hold {
+            Hold::Anonymous => Ok(()),
+            Hold::Name(name) => validate(name),
+            Hold::NewName(name) => {
+                validate(name)?;
+                let bound = self.resolve(name)?;
+                bound.map_or(Ok(()), |id| Err(taken(name, id, self.space().to_owned())))
+            }
+        }
+    }
+
     /// The names of an object, in alphabetical order.
     ///
     /// # Errors
@@ -56,18 +77,51 @@ impl MemManager {
 
 /// Refuses a name that cannot be bound, before anything is changed.
 pub(super) fn validate(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > MOST_BYTES {
+    if name.is_empty() || name.len() > MOST_BYTES || spells_id(name) {
         return Err(Error::BadName { length: name.len() });
     }
     Ok(())
 }
 
-pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, object_id: &str) -> Result<()> {
+/// Refuses a hold that cannot be taken, before anything is changed.
+pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: Hold<'_>) -> Result<()> {
+    match hold {
+        Hold::Anonymous => Ok(()),
+        Hold::Name(name) => validate(name),
+        Hold::NewName(name) => {
+            validate(name)?;
+            let space = tx.space();
+            match tx.read_written(|conn| queries::names::resolve(conn, space, name))? {
+                None => Ok(()),
+                Some(bound) => Err(taken(name, bound.object_id.parse()?, tx.space_name()?)),
+            }
+        }
+    }
+}
+
+fn taken(name: &str, id: ObjectId, space: String) -> Error {
+    let name = name.to_owned();
+    Error::NameTaken { name, id, space }
+}
+
+pub(super) fn bind_stored(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
+    let object = free::find(tx, space, id)?;
+    bind(tx, name, object.id, &object.object_id)
+}
+
+pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<()> {
+    let object = free::find(tx, space, id)?;
+    validate_hold(tx, Hold::NewName(name))?;
+    bind(tx, name, object.id, &object.object_id).map(drop)
+}
+
+/// Binds a name, which leaves the object that it was bound to.
+pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, object_id: &str) -> Result<Option<Freed>> {
     validate(name)?;
     let space = tx.space();
     let before = tx.read_written(|conn| queries::names::resolve(conn, space, name))?;
     if before.as_ref().is_some_and(|before| before.id == object) {
-        return Ok(());
+        return Ok(None);
     }
     let bound = NewName {
         memram_id: space,
@@ -75,11 +129,14 @@ pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, obj
         stored_object_id: object,
         bound_at: tx.at(),
     };
-    tx.apply(Change::NameBound { name: bound, object_id })?;
-    if let Some(before) = before {
-        free_if_unheld(tx, before, name)?;
-    }
-    Ok(())
+    tx.whole(|tx| {
+        if let Some(before) = &before {
+            let object_id = &before.object_id;
+            tx.apply(Change::NameUnbound { name, object_id })?;
+        }
+        tx.apply(Change::NameBound { name: bound, object_id })?;
+        before.map_or(Ok(None), |before| free_if_unheld(tx, &before, vec![name.to_owned()]))
+    })
 }
 
 pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Option<Freed>> {
@@ -89,14 +146,15 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
         name: name.to_owned(),
         space: space.to_owned(),
     })?;
-    tx.apply(Change::NameUnbound {
-        name,
-        object_id: &object.object_id,
-    })?;
-    free_if_unheld(tx, object, name)
+    tx.whole(|tx| {
+        let object_id = &object.object_id;
+        tx.apply(Change::NameUnbound { name, object_id })?;
+        free_if_unheld(tx, &object, vec![name.to_owned()])
+    })
 }
 
-fn free_if_unheld(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Result<Option<Freed>> {
+/// Frees an object that nothing holds any more; `names` are those that it has just lost.
+fn free_if_unheld(tx: &mut WriteTx<'_>, object: &StoredObject, names: Vec<String>) -> Result<Option<Freed>> {
     if object.held {
         return Ok(None);
     }
@@ -105,5 +163,5 @@ fn free_if_unheld(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Res
         return Ok(None);
     };
     let id = object.object_id.parse()?;
-    free::remove(tx, &found, id, vec![name.to_owned()]).map(Some)
+    free::remove(tx, &found, id, names).map(Some)
 }

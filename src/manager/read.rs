@@ -8,7 +8,7 @@ use crate::models::{MemRam, MemRamId, StoredObject};
 use crate::store::queries::entries::Content;
 use crate::store::queries::objects::ObjectInfo;
 use crate::store::{Conn, queries};
-use crate::value::{Kind, ObjectId, decode};
+use crate::value::{ID_DIGITS, Kind, ObjectId, decode, spells_id};
 
 impl MemManager {
     /// Whether an object is stored. O(log n).
@@ -75,36 +75,14 @@ impl MemManager {
         })
     }
 
-    /// The object that `text` means: a name, else a whole id, else the first six or
-    /// more digits of one id.
+    /// The object that `text` means: the whole id of a stored object, else a name, else
+    /// the first six or more digits of one id. O(log n).
     ///
     /// # Errors
     /// [`Error::UnknownReference`], [`Error::AmbiguousPrefix`].
     pub fn find(&self, text: &str) -> Result<ObjectId> {
-        if let Some(id) = self.resolve(text)? {
-            return Ok(id);
-        }
-        let unknown = || Error::UnknownReference {
-            text: text.to_owned(),
-            space: self.space().to_owned(),
-        };
-        let digits = text.to_ascii_lowercase();
-        if !(6..=64).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(unknown());
-        }
-        let space = self.inner.space;
-        let found = self
-            .inner
-            .readers
-            .single(|conn| queries::objects::with_prefix(conn, space, &digits, 100))?;
-        match found.as_slice() {
-            [] => Err(unknown()),
-            [id] => id.parse(),
-            several => Err(Error::AmbiguousPrefix {
-                text: digits,
-                count: several.len(),
-            }),
-        }
+        let scope = self.scope();
+        self.inner.readers.snapshot(|conn| scope.find_reference(conn, text))
     }
 
     /// The space's row: capacity, bytes used, lifetime counters. O(1).
@@ -126,6 +104,9 @@ impl MemManager {
     }
 }
 
+/// Digits that tell an object apart, at least.
+pub(super) const LEAST_DIGITS: usize = 6;
+
 /// So many bytes after the first piece are read while a writer may wait for it. Of more,
 /// the first piece is read in vain, which is then a small part.
 const SHORT: i64 = 1024 * 1024;
@@ -141,6 +122,33 @@ impl Scope<'_> {
     pub fn find(self, conn: &mut Conn, id: &ObjectId) -> Result<StoredObject> {
         let object = queries::objects::find(conn, self.space, &id.to_hex())?;
         object.ok_or_else(|| self.not_stored(id))
+    }
+
+    /// The object that `text` means; see [`MemManager::find`].
+    pub fn find_reference(self, conn: &mut Conn, text: &str) -> Result<ObjectId> {
+        let digits = text.to_ascii_lowercase();
+        if spells_id(text) && queries::objects::find(conn, self.space, &digits)?.is_some() {
+            return digits.parse();
+        }
+        if let Some(object) = queries::names::resolve(conn, self.space, text)? {
+            return object.object_id.parse();
+        }
+        let unknown = || Error::UnknownReference {
+            text: text.to_owned(),
+            space: self.name.to_owned(),
+        };
+        if !(LEAST_DIGITS..ID_DIGITS).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        {
+            return Err(unknown());
+        }
+        match queries::objects::with_prefix(conn, self.space, &digits, 100)?.as_slice() {
+            [] => Err(unknown()),
+            [id] => id.parse(),
+            several => Err(Error::AmbiguousPrefix {
+                text: digits,
+                count: several.len(),
+            }),
+        }
     }
 
     pub fn get<T: DeserializeOwned>(self, conn: &mut Conn, id: &ObjectId) -> Result<T> {

@@ -60,7 +60,7 @@ pub(crate) enum Change<'a> {
         /// Its entries, each with its block as it was before any of them left.
         entries: &'a [PlacedEntry],
     },
-    /// A name is bound, or bound anew.
+    /// A name that is not bound is bound.
     NameBound {
         /// The name.
         name: NewName<'a>,

@@ -14,6 +14,11 @@ impl WriteTx<'_> {
         Ok(self.writer.known()?.memram.clone())
     }
 
+    /// The name of the space.
+    pub fn space_name(&mut self) -> Result<String> {
+        Ok(self.writer.known()?.memram.name.clone())
+    }
+
     /// Capacity and bytes free, now.
     pub fn capacity(&mut self) -> Result<(i64, i64)> {
         let (by_max_mem, by_mem) = self.writer.pending_totals();

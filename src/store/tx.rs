@@ -249,19 +249,8 @@ impl<'w> WriteTx<'w> {
     }
 
     fn bind(&mut self, name: &NewName<'_>) -> Result<()> {
-        use diesel::upsert::excluded;
         self.write_if_new(name.stored_object_id)?;
-        self.run(|conn| {
-            diesel::insert_into(names::table)
-                .values(name)
-                .on_conflict((names::memram_id, names::name))
-                .do_update()
-                .set((
-                    names::stored_object_id.eq(excluded(names::stored_object_id)),
-                    names::bound_at.eq(excluded(names::bound_at)),
-                ))
-                .execute(conn)
-        })
+        self.run(|conn| diesel::insert_into(names::table).values(name).execute(conn))
     }
 
     /// Before rows go: they must have been written, and the highest keys be known.

@@ -12,3 +12,4 @@ pub(crate) use canonical::validate;
 pub(crate) use encode::{Encoded, decode};
 pub use kind::Kind;
 pub use object_id::{Hasher, ObjectId};
+pub(crate) use object_id::{ID_DIGITS, spells_id};

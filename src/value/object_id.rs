@@ -1,13 +1,17 @@
 //! Identity by content.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Encoded, Kind};
 use crate::error::{Error, Result};
+
+/// Hexadecimal digits of an object id.
+pub(crate) const ID_DIGITS: usize = 64;
 
 /// The SHA-256 of an object's content, shown as 64 lower-case hexadecimal digits.
 ///
@@ -74,14 +78,48 @@ impl Serialize for ObjectId {
     }
 }
 
+impl TryFrom<&[u8]> for ObjectId {
+    type Error = Error;
+
+    /// The id whose digest these 32 bytes are, as the column `events.object` has it.
+    fn try_from(digest: &[u8]) -> Result<Self> {
+        let bad = |_| Error::BadObjectId {
+            text: const_hex::encode(digest),
+        };
+        digest.try_into().map(Self).map_err(bad)
+    }
+}
+
+impl From<[u8; 32]> for ObjectId {
+    fn from(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+impl<'de> Deserialize<'de> for ObjectId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'_, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl FromStr for ObjectId {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        let bad = || Error::BadObjectId { text: text.to_owned() };
+        if !spells_id(text) {
+            return Err(bad());
+        }
         let mut digest = [0; 32];
-        const_hex::decode_to_slice(text, &mut digest).map_err(|_| Error::BadObjectId { text: text.to_owned() })?;
+        const_hex::decode_to_slice(text, &mut digest).map_err(|_| bad())?;
         Ok(Self(digest))
     }
+}
+
+/// Whether `text` is a whole object id, in capitals or not.
+pub(crate) fn spells_id(text: &str) -> bool {
+    text.len() == ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// Computes an [`ObjectId`] from content that comes in parts.

@@ -13,10 +13,10 @@ pub struct Object {
 /// What a call must answer, as far as the model can know.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
-    Stored { dedup: bool },
+    Stored { dedup: bool, freed: Option<ObjectId> },
     Freed { names: Vec<String> },
     Unbound { freed: Option<ObjectId> },
-    Done,
+    Bound { freed: Option<ObjectId> },
     OutOfMemory { needed: u64, available: u64, max_mem: u64 },
     NotStored,
     Named { names: Vec<String> },
@@ -73,11 +73,14 @@ impl Model {
             let content = content.to_vec();
             self.objects.insert(id, Object { content, held: false });
         }
-        match name {
-            Some(name) => drop(self.bind(name, &id)),
-            None => self.objects.get_mut(&id).unwrap().held = true,
-        }
-        Outcome::Stored { dedup }
+        let freed = match name {
+            Some(name) => self.move_name(name, &id),
+            None => {
+                self.objects.get_mut(&id).unwrap().held = true;
+                None
+            }
+        };
+        Outcome::Stored { dedup, freed }
     }
 
     pub fn free(&mut self, id: &ObjectId, force: bool) -> Outcome {
@@ -97,10 +100,14 @@ impl Model {
         if !self.objects.contains_key(id) {
             return Outcome::NotStored;
         }
-        if let Some(old) = self.names.insert(name.to_owned(), *id) {
-            self.drop_if_unheld(&old);
-        }
-        Outcome::Done
+        let freed = self.move_name(name, id);
+        Outcome::Bound { freed }
+    }
+
+    /// What that frees.
+    fn move_name(&mut self, name: &str, id: &ObjectId) -> Option<ObjectId> {
+        let old = self.names.insert(name.to_owned(), *id)?;
+        self.drop_if_unheld(&old).then_some(old)
     }
 
     pub fn unbind(&mut self, name: &str) -> Outcome {

@@ -12,7 +12,7 @@ pub trait Writes {
     fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation>;
     fn stream(&mut self, content: &[u8]) -> Result<Allocation>;
     fn free(&mut self, id: &ObjectId, force: bool) -> Result<Freed>;
-    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()>;
+    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>>;
     fn unbind(&mut self, name: &str) -> Result<Option<Freed>>;
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>>;
 }
@@ -34,7 +34,7 @@ impl Writes for &MemManager {
         }
     }
 
-    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()> {
+    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
         MemManager::bind(self, name, id)
     }
 
@@ -64,7 +64,7 @@ impl Writes for Batch<'_, '_> {
         }
     }
 
-    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<()> {
+    fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
         Batch::bind(self, name, id)
     }
 
@@ -132,9 +132,9 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
         Op::FreeMissing => (freed(memory.free(&missing(), false)), model.free(&missing(), false)),
         Op::Bind(name, index) => {
             let (name, id) = (name_of(*name), pick(model, index));
-            (done(memory.bind(&name, &id)), model.bind(&name, &id))
+            (bound(memory.bind(&name, &id)), model.bind(&name, &id))
         }
-        Op::BindMissing(name) => (done(memory.bind(&name_of(*name), &missing())), Outcome::NotStored),
+        Op::BindMissing(name) => (bound(memory.bind(&name_of(*name), &missing())), Outcome::NotStored),
         Op::Unbind(name) => {
             let name = name_of(*name);
             let found = memory.unbind(&name).map(|freed| Outcome::Unbound {
@@ -179,6 +179,7 @@ fn as_if_read_whole(found: Outcome, size: u64) -> Outcome {
 fn stored(result: Result<Allocation>) -> Outcome {
     result.map_or_else(refused, |allocation| Outcome::Stored {
         dedup: allocation.dedup,
+        freed: allocation.freed.map(|freed| freed.id),
     })
 }
 
@@ -186,8 +187,9 @@ fn freed(result: Result<Freed>) -> Outcome {
     result.map_or_else(refused, |freed| Outcome::Freed { names: freed.names })
 }
 
-fn done(result: Result<()>) -> Outcome {
-    result.map_or_else(refused, |()| Outcome::Done)
+fn bound(result: Result<Option<Freed>>) -> Outcome {
+    let freed = |freed: Option<Freed>| freed.map(|freed| freed.id);
+    result.map_or_else(refused, |old| Outcome::Bound { freed: freed(old) })
 }
 
 fn refused(error: Error) -> Outcome {
