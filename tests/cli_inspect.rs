@@ -219,7 +219,7 @@ fn what_is_read_slowly_is_of_one_state() {
             (child, first)
         })
         .collect();
-    let names: Vec<_> = memory.objects().map(|object| object.unwrap().names.unwrap()).collect();
+    let names: Vec<_> = memory.objects().flat_map(|object| object.unwrap().names).collect();
     memory
         .batch(|batch| names.iter().try_for_each(|name| batch.unbind(name).map(drop)))
         .unwrap();
