@@ -1,5 +1,7 @@
 //! Everything that can go wrong, each with what to do about it.
 
+mod advice;
+
 use std::path::PathBuf;
 
 use crate::value::{ID_DIGITS, Kind, ObjectId};
@@ -13,8 +15,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The object is larger than the bytes that are free.
     #[error(
-        "out of memory: {} bytes needed, {} of {} free; free objects, or make the space larger with resize",
-        grouped(*needed), grouped(*available), grouped(*max_mem)
+        "out of memory: {} needed, {} of {} free; {}",
+        bytes(*needed), grouped(*available), grouped(*max_mem), advice::RESIZE
     )]
     OutOfMemory {
         /// Bytes that the object takes.
@@ -25,7 +27,7 @@ pub enum Error {
         max_mem: u64,
     },
     /// A parent has no room to carve another child from.
-    #[error("no room for another {child} in {parent}: all of its {} bytes are reserved", grouped(*max_mem))]
+    #[error("no room for another {child} in {parent}: all of its {} are reserved", bytes(*max_mem))]
     NoRoom {
         /// What was to be carved: `arena`, `pool` or `block`.
         child: &'static str,
@@ -35,7 +37,7 @@ pub enum Error {
         max_mem: u64,
     },
     /// No object has this id.
-    #[error("no object {id} in space {space}; `heapledger ls` lists the objects there are")]
+    #[error("no object {id} in space {space}; {}", advice::OBJECTS)]
     NotStored {
         /// The id that was asked for.
         id: ObjectId,
@@ -43,7 +45,11 @@ pub enum Error {
         space: String,
     },
     /// No object has an id that starts so, and no name is spelled so.
-    #[error("no object and no name {text:?} in space {space}; `heapledger ls` lists the objects there are")]
+    #[error(
+        "no object and no name {text:?} in space {space}{}; {}",
+        misspelled(text),
+        advice::OBJECTS
+    )]
     UnknownReference {
         /// What was asked for.
         text: String,
@@ -74,7 +80,8 @@ pub enum Error {
     },
     /// The name is bound already, and was not to move.
     #[error(
-        "the name {name:?} is taken in space {space}, by object {id}; nothing was changed (bind and Hold::Name would move it)"
+        "the name {name:?} is taken in space {space}, by object {id}; nothing was changed; {}",
+        advice::MOVE
     )]
     NameTaken {
         /// The name.
@@ -85,13 +92,13 @@ pub enum Error {
         space: String,
     },
     /// The name of a space must be 1 to 255 bytes of text.
-    #[error("a space cannot have a name of {length} bytes: it has 1 to 255")]
+    #[error("a space cannot have a name of {}: it has 1 to 255", bytes(*length as u64))]
     BadSpaceName {
         /// Bytes of the name given.
         length: usize,
     },
     /// No such row.
-    #[error("no {what} {id} in space {space}; `heapledger tree` shows what there is")]
+    #[error("no {what} {id} in space {space}; {}", advice::LEVELS)]
     UnknownRow {
         /// `arena`, `pool` or `block`.
         what: &'static str,
@@ -101,7 +108,7 @@ pub enum Error {
         space: String,
     },
     /// The space has no class with such blocks.
-    #[error("no size class with blocks of {block_size} bytes; this space has {}", list(known))]
+    #[error("no size class with blocks of {}; this space has {}", bytes(*block_size), list(known))]
     UnknownClass {
         /// What was asked for, in bytes.
         block_size: u64,
@@ -109,7 +116,7 @@ pub enum Error {
         known: Vec<u64>,
     },
     /// The object has names, and so is in use.
-    #[error("object {id} is named {}; unbind the names first, or force it", quoted(names))]
+    #[error("object {id} is named {}; {}", quoted(names), advice::UNBIND)]
     Named {
         /// The object.
         id: ObjectId,
@@ -160,16 +167,22 @@ pub enum Error {
         /// Which rule is broken.
         why: String,
     },
+    /// A name with U+0000 in it: most tools would take what comes before it for the name.
+    #[error("the name {name:?} cannot be used: it has U+0000 in it, where most tools end a text")]
+    NulInName {
+        /// The name given.
+        name: String,
+    },
     /// A space must have room, and SQLite counts to 2⁶³ − 1.
-    #[error("max_mem of {max_mem} bytes: a space has from 1 to {} bytes", i64::MAX)]
+    #[error("max_mem of {}: a space has from 1 to {} bytes", bytes(*max_mem), grouped(i64::MAX as u64))]
     BadMaxMem {
         /// What was given, in bytes.
         max_mem: u64,
     },
     /// The space cannot shrink below what its arenas reserve.
     #[error(
-        "space {space} cannot shrink to {} bytes: its arenas reserve {}; free objects and collect garbage first",
-        grouped(*max_mem), grouped(*reserved)
+        "space {space} cannot shrink to {}: its arenas reserve {}; {}",
+        bytes(*max_mem), grouped(*reserved), advice::COLLECT
     )]
     CannotShrink {
         /// The space.
@@ -180,7 +193,7 @@ pub enum Error {
         reserved: u64,
     },
     /// The space is there already, and is never changed by opening or making it.
-    #[error("space {space} exists already in {}: {why}", path.display())]
+    #[error("space {space} exists already in {}: {why}; {}", path.display(), advice::SPACES)]
     SpaceExists {
         /// The space.
         space: String,
@@ -200,7 +213,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// There is no file to read.
-    #[error("no heap at {}; `heapledger init` or `heapledger put` makes one, --db or DATABASE_URL names another", path.display())]
+    #[error("no heap at {}; {}", path.display(), advice::MAKE)]
     NoFile {
         /// Where it was looked for.
         path: PathBuf,
@@ -225,7 +238,8 @@ pub enum Error {
     },
     /// Another writer did not finish in time.
     #[error(
-        "the heap is busy: another writer held it for longer than {waited_ms} ms; try again, or wait longer with busy_timeout"
+        "the heap is busy: another writer held it for longer than {waited_ms} ms; {}",
+        advice::WAIT
     )]
     Busy {
         /// How long this call waited, in milliseconds.
@@ -262,13 +276,13 @@ pub enum Error {
         why: String,
     },
     /// The space keeps no history to look back into.
-    #[error("space {space} keeps no history; `heapledger history on` keeps it from then on")]
+    #[error("space {space} keeps no history; {}", advice::HISTORY)]
     HistoryOff {
         /// The space.
         space: String,
     },
     /// The history does not reach the moment that was asked for.
-    #[error("{moment} cannot be looked back to: {why}; `heapledger log` lists the events there are")]
+    #[error("{moment} cannot be looked back to: {why}; {}", advice::EVENTS)]
     OutsideHistory {
         /// The event or the time.
         moment: String,
@@ -276,7 +290,7 @@ pub enum Error {
         why: String,
     },
     /// The file contradicts itself.
-    #[error("damaged: {what}; `heapledger check` lists all that is wrong")]
+    #[error("damaged: {what}; {}", advice::CHECK)]
     Damaged {
         /// What was found.
         what: String,
@@ -360,9 +374,18 @@ impl Error {
             what,
             source: match file_size_limit().filter(|_| source.kind() == std::io::ErrorKind::FileTooLarge) {
                 Some(limit) => std::io::Error::new(source.kind(), limit),
-                None => source,
+                None => without_temporary_name(source),
             },
         }
+    }
+}
+
+/// The error of the system, where `tempfile` adds a name that means nothing to anyone.
+fn without_temporary_name(error: std::io::Error) -> std::io::Error {
+    let text = error.to_string();
+    match (error.raw_os_error(), text.rsplit_once(" at path \"")) {
+        (None, Some((what, _))) => std::io::Error::new(error.kind(), what),
+        _ => error,
     }
 }
 
@@ -401,6 +424,22 @@ fn bad_name(length: usize) -> String {
         "a name of {} bytes cannot be bound: a name has 1 to 4,096 bytes",
         grouped(length as u64)
     )
+}
+
+/// `1 byte`, `1,024 bytes`.
+fn bytes(number: u64) -> String {
+    format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// What looks like an id and has too few digits, or too many.
+fn misspelled(text: &str) -> &'static str {
+    match text.len() {
+        _ if !text.bytes().all(|sign| sign.is_ascii_hexdigit()) => "",
+        0 => "",
+        1..6 => "; the start of an id needs at least 6 digits",
+        6..=64 => "",
+        _ => "; an id has 64 digits",
+    }
 }
 
 fn list(sizes: &[u64]) -> String {

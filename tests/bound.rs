@@ -16,7 +16,7 @@ fn a_refusal_says_what_was_needed_what_is_free_and_what_to_do() {
     let error = heap.allocate_bytes(&content(2, 70_000)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "out of memory: 70,000 bytes needed, 1,024 of 65,536 free; free objects, or make the space larger with resize"
+        "out of memory: 70,000 bytes needed, 1,024 of 65,536 free; free objects, or make the space larger with MemManager::resize"
     );
 }
 

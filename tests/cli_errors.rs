@@ -26,7 +26,7 @@ fn looking_never_makes_a_heap() {
         &["name", "x", "y"],
         &["unname", "x"],
         &["free", "x"],
-        &["resize", "--max-mem", "1M"],
+        &["resize", "1M"],
         &["add", "arena"],
     ] {
         let ran = ran(&mut cli.command(args));
@@ -425,4 +425,91 @@ fn a_heap_that_another_writer_holds_is_waited_for_no_longer_than_asked() {
     assert_eq!(cli.ok(["get", "x"]), "1");
     sql.execute_batch("ROLLBACK").unwrap();
     cli.ok(["set", "x", "2", "--durability", "normal"]);
+}
+
+#[test]
+fn messages_are_in_words_and_advise_in_commands() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "64K", "--arena", "64K", "--classic"]);
+    cli.ok(["set", "x", "1"]);
+    for (args, said) in [
+        (
+            &["get", "2cf24"][..],
+            "the start of an id needs at least 6 digits; `heapledger ls`",
+        ),
+        (
+            &["get", "zz"],
+            "no object and no name \"zz\" in space main; `heapledger ls`",
+        ),
+        (&["get", &"a".repeat(65)], "an id has 64 digits"),
+        (&["block", "seven"], "'seven' for '<N>': not a whole number"),
+        (&["block", "1.5"], "not a whole number"),
+        (&["block", "99999999999999999999"], "more than can be counted"),
+        (&["pins", "x"], "not a whole number"),
+        (&["log", "-n", "x"], "not a whole number"),
+        (&["tree", "--depth", "x"], "not a whole number"),
+        (
+            &["diff", "1h", "--fail-if", "added objects > x"],
+            "not a whole number of objects",
+        ),
+        (&["unname", "y"], "`heapledger ls` lists the names"),
+        (&["block", "7"], "`heapledger tree` shows"),
+        (&["free", "x"], "`heapledger unname`, or use --force"),
+        (
+            &["set", "y", &"long".repeat(20_000)],
+            "free objects, or make the space larger with `heapledger resize`",
+        ),
+        (
+            &["init", "--max-mem", "1M"],
+            "--space names another, and `heapledger resize`",
+        ),
+        (
+            &["--space", "y", "ls"],
+            "name it with --space, or make one with `heapledger init`",
+        ),
+        (
+            &["--db", "none.db", "ls"],
+            "`heapledger put` makes one, --db or HEAPLEDGER_DB names another",
+        ),
+        (&["layout", "--at", "@999"], "`heapledger log` lists the events"),
+        (
+            &["get", "x", "-o", "none/x"],
+            ": No such file or directory (os error 2)\n",
+        ),
+    ] {
+        let ran = ran(&mut cli.command(args));
+        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+        for foreign in ["MemManager", "Options::", "at path", "digit found"] {
+            assert!(!ran.stderr.contains(foreign), "{args:?}: {}", ran.stderr);
+        }
+    }
+    cli.ok(["resize", "128K"]);
+    cli.ok(["history", "off"]);
+    assert!(
+        cli.fails(2, ["layout", "--at", "1h"])
+            .ends_with("`heapledger history on` keeps it from then on")
+    );
+    let sql = cli.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let busy = cli.fails(2, ["set", "x", "2", "--busy-timeout", "50ms"]);
+    assert!(
+        busy.ends_with("try again, or wait longer with --busy-timeout"),
+        "{busy}"
+    );
+}
+
+#[test]
+fn a_name_with_a_zero_is_refused_in_words() {
+    let cli = Cli::new();
+    cli.ok(["set", "x", "1"]);
+    cli.ok(["export", "files"]);
+    let manifest = String::from_utf8(cli.read("files/manifest.jsonl")).unwrap();
+    for name in ["\\u0000", "a\\u0000b"] {
+        cli.file(
+            "files/manifest.jsonl",
+            manifest.replace("\"x\"", &format!("\"{name}\"")),
+        );
+        let refused = cli.fails(2, ["--db", "new.db", "import", "files"]);
+        assert!(refused.contains("has U+0000 in it"), "{refused}");
+    }
 }

@@ -38,7 +38,10 @@ fn unname_frees_what_nothing_else_holds() {
         (&true.into(), &5.into(), &1.into())
     );
     assert_eq!(cli.json(["ls"]), serde_json::json!([]));
-    assert_eq!(cli.fails(1, ["unname", "y"]), "no name \"y\" in space main");
+    assert!(
+        cli.fails(1, ["unname", "y"])
+            .starts_with("no name \"y\" in space main; ")
+    );
 }
 
 #[test]

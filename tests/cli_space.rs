@@ -55,14 +55,14 @@ fn resize_changes_the_capacity_down_to_what_is_reserved() {
     cli.ok(["init", "--max-mem", "1M"]);
     cli.ok(["set", "x", "1"]);
     assert_eq!(
-        cli.ok(["resize", "--max-mem", "2MiB"]),
+        cli.ok(["resize", "2MiB"]),
         "space main has 2.0 MiB (was 1.0 MiB), 2.0 MiB free\n"
     );
     assert!(
-        cli.ok(["resize", "--max-mem", "256K", "--bytes"])
+        cli.ok(["resize", "256K", "--bytes"])
             .contains("262144 bytes (was 2097152 bytes)")
     );
-    assert!(cli.fails(2, ["resize", "--max-mem", "100"]).contains("cannot shrink"));
+    assert!(cli.fails(2, ["resize", "100"]).contains("cannot shrink to 100 bytes"));
     assert_eq!(cli.json(["spaces"])[0]["max_mem"], 262_144);
 }
 
@@ -116,9 +116,18 @@ fn check_finds_what_is_wrong_and_says_so_on_a_line_each() {
     let found = cli.run(["check"]);
     assert_eq!(
         (found.status, found.stdout.lines().count(), found.stderr.as_str()),
-        (1, 1, "")
+        (1, 4, "")
     );
-    assert!(found.stdout.contains("I8"), "{}", found.stdout);
+    // A line each, what they mean, and what to do.
+    let lines: Vec<_> = found.stdout.lines().collect();
+    assert!(
+        lines[0].starts_with("I8 ") && lines[2].starts_with("I8: the content "),
+        "{lines:?}"
+    );
+    assert!(
+        lines[3].ends_with("`heapledger --db heap.db check --repair`"),
+        "{lines:?}"
+    );
 
     sql.execute("UPDATE pools SET mem = mem + 1", []).unwrap();
     let found = cli.run(["check", "--quick", "--format", "ndjson"]);

@@ -1,7 +1,8 @@
 //! `heapledger check`
 
 use std::cell::RefCell;
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use anyhow::Result;
@@ -9,6 +10,7 @@ use heapledger::{CheckOptions, Correction, Violation};
 
 use super::context::Context;
 use super::exit::{self, Outcome};
+use super::invariants::meaning;
 use super::progress::Progress;
 use super::render::Row;
 use super::table::Head;
@@ -48,6 +50,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     let progress = RefCell::new(Progress::new("checking"));
     let mut output = context.output();
     let for_people = output.is_table();
+    let mut broken = BTreeSet::new();
     let mut list = output.list();
     let mut written: io::Result<()> = Ok(());
     let found = memory.check_each(
@@ -55,6 +58,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
         &mut |done, total| progress.borrow_mut().set(done, total),
         &mut |violation| {
             written = progress.borrow().beside(|| list.row(&violation));
+            broken.insert(violation.invariant);
             if written.is_ok() {
                 ControlFlow::Continue(())
             } else {
@@ -66,6 +70,10 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     drop(progress);
     list.end()?;
     if found > 0 {
+        if for_people {
+            explain(&broken, output.text(), context)?;
+            output.flush()?;
+        }
         return Ok(Outcome::Findings);
     }
     if for_people {
@@ -73,6 +81,19 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
         output.flush()?;
     }
     Ok(Outcome::Fine)
+}
+
+/// What is broken, and what to do.
+fn explain(broken: &BTreeSet<String>, out: &mut dyn Write, context: &Context<'_>) -> io::Result<()> {
+    writeln!(out)?;
+    for invariant in broken {
+        writeln!(out, "{invariant}: {}", meaning(invariant))?;
+    }
+    let (backup, repair) = (context.command("backup FILE"), context.command("check --repair"));
+    writeln!(
+        out,
+        "make a copy with `{backup}`, then mend what can be mended, without losing a byte, with `{repair}`"
+    )
 }
 
 fn repair(context: &Context<'_>) -> Result<Outcome> {

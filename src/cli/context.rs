@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use heapledger::{Durability, Error, MemManager, Options};
 use tempfile::TempDir;
 
@@ -55,6 +55,22 @@ impl<'a> Context<'a> {
         Output::new(self.globals.format, self.sizes())
     }
 
+    /// A command line of this program for the same file and space, as a shell takes it.
+    pub fn command(&self, command: &str) -> String {
+        let option = |name: &str, value: &str| {
+            let value = shlex::try_quote(value).unwrap_or_default();
+            match value.starts_with('-') {
+                true => format!(" {name}={value}"),
+                false => format!(" {name} {value}"),
+            }
+        };
+        let mut line = format!("heapledger{}", option("--db", &self.db.as_option()));
+        if self.globals.space != "main" {
+            line.push_str(&option("--space", &self.globals.space));
+        }
+        format!("{line} {command}")
+    }
+
     /// The options to open the heap with.
     pub fn options(&self) -> Options {
         let mut options = MemManager::options().space(&self.globals.space);
@@ -102,7 +118,7 @@ impl<'a> Context<'a> {
                 folder: None,
             });
         }
-        let folder = tempfile::tempdir()?;
+        let folder = tempfile::tempdir().context("cannot make a temporary folder to plan in (TMPDIR says where)")?;
         Ok(Planned {
             memory: self.options().open(folder.path().join("heap.db"))?,
             folder: Some(folder),

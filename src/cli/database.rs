@@ -63,6 +63,15 @@ impl Database {
         Ok(Self { path, mode, source })
     }
 
+    /// The path as `--db` takes it for one.
+    pub fn as_option(&self) -> String {
+        let text = self.path.to_string_lossy().into_owned();
+        match located(&text, false) {
+            Ok((path, _)) if path == self.path => text,
+            _ => format!("./{text}"),
+        }
+    }
+
     /// Refuses to write where the URL says not to.
     pub fn may_write(&self) -> Result<()> {
         if self.mode == Mode::ReadOnly {

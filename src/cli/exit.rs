@@ -1,6 +1,7 @@
 //! How the program ends: exit status, and errors on one line.
 
 use std::io::{self, Write};
+use std::num::{IntErrorKind, ParseIntError};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -56,7 +57,11 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 pub fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
-        let text = cause.to_string();
+        let text = match (cause.downcast_ref(), cause.downcast_ref()) {
+            (Some(error), _) => in_words(error),
+            (_, Some(error)) => without_temporary_name(error),
+            _ => cause.to_string(),
+        };
         // Some messages spell out their cause themselves.
         if line.ends_with(&text) {
             continue;
@@ -67,6 +72,45 @@ pub fn one_line(error: &anyhow::Error) -> String {
         line.push_str(&text);
     }
     line
+}
+
+/// The error of the system alone: `tempfile` adds a name that means nothing to anyone.
+fn without_temporary_name(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if let (None, Some(end)) = (error.raw_os_error(), text.rfind(" at path \"")) {
+        text.truncate(end);
+    }
+    text
+}
+
+/// An error of the library, with advice in commands instead of calls.
+pub fn in_words(error: &Error) -> String {
+    match advice(error) {
+        Some(advice) => format!("{}; {advice}", error.what()),
+        None => error.what(),
+    }
+}
+
+/// What to do about an error, as commands.
+fn advice(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
+        Error::NoRoom { .. } => "`heapledger tree` shows what is in it",
+        Error::NotStored { .. } | Error::UnknownReference { .. } => "`heapledger ls` lists the objects there are",
+        Error::UnknownName { .. } => "`heapledger ls` lists the names there are",
+        Error::UnknownRow { .. } => "`heapledger tree` shows what there is",
+        Error::Named { .. } => "remove its names with `heapledger unname`, or use --force",
+        Error::NameTaken { .. } => "without --keep it moves",
+        Error::CannotShrink { .. } => "free objects and run `heapledger gc` first",
+        Error::NoFile { .. } => "`heapledger init` or `heapledger put` makes one, --db or HEAPLEDGER_DB names another",
+        Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
+        Error::UnknownSpace { .. } => "name it with --space, or make one with `heapledger init`",
+        Error::Busy { .. } => "try again, or wait longer with --busy-timeout",
+        Error::HistoryOff { .. } => "`heapledger history on` keeps it from then on",
+        Error::OutsideHistory { .. } => "`heapledger log` lists the events there are",
+        Error::Damaged { .. } => "`heapledger check` lists all that is wrong",
+        _ => return None,
+    })
 }
 
 /// One line on standard error. A closed standard error is nothing to stop for.
@@ -88,7 +132,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            warn(&usage_line(&error.to_string()));
+            warn(&usage_line(&in_plain_words(error)));
             ExitCode::from(2)
         }
     }
@@ -106,6 +150,23 @@ fn answer(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => ExitCode::SUCCESS,
+    }
+}
+
+/// What clap says, without Rust's words for what is no number.
+fn in_plain_words(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ParseIntError>());
+    match cause {
+        None => text,
+        Some(cause) => {
+            let why = match cause.kind() {
+                IntErrorKind::PosOverflow => "more than can be counted",
+                IntErrorKind::NegOverflow => "less than can be counted",
+                _ => "not a whole number",
+            };
+            text.replace(&cause.to_string(), why)
+        }
     }
 }
 
@@ -145,6 +206,24 @@ mod tests {
             .context("cannot read: denied")
             .context("put x");
         assert_eq!(one_line(&error), "put x: cannot read: denied");
+    }
+
+    #[test]
+    fn no_temporary_name_is_shown() {
+        let error = tempfile::tempdir_in("/nowhere").unwrap_err();
+        let line = one_line(&anyhow::Error::from(error).context("copy"));
+        assert_eq!(line, "copy: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn the_advice_is_a_command() {
+        let busy = anyhow::Error::from(Error::Busy { waited_ms: 50 }).context("put x");
+        let line = one_line(&busy);
+        assert!(
+            line.starts_with("put x: the heap is busy") && line.ends_with("--busy-timeout"),
+            "{line}"
+        );
+        assert!(!line.contains("Options::"), "{line}");
     }
 
     #[test]

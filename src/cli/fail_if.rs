@@ -176,7 +176,7 @@ fn limit_of(text: &str, unit: Unit) -> Result<i128, String> {
         Unit::Bytes => parse::size(digits).map_err(|why| format!("{text:?} is {why}"))?,
         Unit::Objects => digits
             .parse()
-            .map_err(|_| format!("{text:?} is no number of objects; write digits"))?,
+            .map_err(|_| format!("{text:?} is not a whole number of objects; write digits"))?,
     };
     Ok(sign * i128::from(limit))
 }
@@ -252,7 +252,7 @@ mod tests {
             ("added objects more > 1", "bytes and objects can"),
             ("added > lots", "not a size"),
             ("added >", "not a size"),
-            ("added objects > 1K", "no number of objects"),
+            ("added objects > 1K", "not a whole number of objects"),
             ("added => 1", "not a size"),
         ] {
             let error = text.parse::<Threshold>().unwrap_err();

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context as _, Result, bail};
-use heapledger::{Error, Freed, MemManager, ObjectId};
+use anyhow::{Context as _, Result};
+use heapledger::{Freed, MemManager, ObjectId};
 use serde::Serialize;
 
 use super::context::Context;
@@ -51,10 +51,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             })
             .collect::<Result<Vec<_>, _>>()
     });
-    let freed: Vec<Freed> = match freed {
-        Err(error @ Error::Named { .. }) => bail!("freed nothing: {error} (`heapledger unname`, or --force)"),
-        other => other.context("freed nothing")?,
-    };
+    let freed: Vec<Freed> = freed.context("freed nothing")?;
     let mut output = context.output();
     let mut list = output.list();
     for freed in &freed {

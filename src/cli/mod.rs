@@ -33,6 +33,7 @@ mod hexdump;
 mod history;
 mod import;
 mod init;
+mod invariants;
 mod layout;
 mod ledger;
 mod levels;

@@ -20,10 +20,10 @@ pub struct ListArgs {}
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  heapledger resize --max-mem 4GiB")]
+  heapledger resize 4GiB")]
 pub struct ResizeArgs {
-    /// The new capacity
-    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    /// The new capacity: 65536, 64M, 1.5GiB
+    #[arg(value_name = "SIZE", value_parser = parse::size)]
     max_mem: u64,
 }
 

@@ -80,6 +80,9 @@ pub(super) fn validate(name: &str) -> Result<()> {
     if name.is_empty() || name.len() > MOST_BYTES || spells_id(name) {
         return Err(Error::BadName { length: name.len() });
     }
+    if name.contains('\0') {
+        return Err(Error::NulInName { name: name.to_owned() });
+    }
     Ok(())
 }
 

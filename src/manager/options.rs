@@ -175,6 +175,11 @@ impl Options {
                 length: self.space.len(),
             });
         }
+        if self.space.contains('\0') {
+            return Err(Error::NulInName {
+                name: self.space.clone(),
+            });
+        }
         let geometry = self.geometry.clone().unwrap_or_default();
         let made = transaction(conn, settings, |conn| {
             queries::spaces::make(conn, &self.space, max_mem, &geometry, now())
@@ -198,13 +203,10 @@ impl Options {
             })
         };
         if self.create_new_space {
-            return refuse("it was not changed; open it, or choose another name with space".into());
+            return refuse("it was not changed".into());
         }
         if let Some(wanted) = self.max_mem.filter(|&wanted| wanted != unsigned(space.max_mem)) {
-            return refuse(format!(
-                "it has {} bytes, not {wanted}; resize changes that",
-                space.max_mem
-            ));
+            return refuse(format!("it has {} bytes, not {wanted}", space.max_mem));
         }
         if self.geometry.as_ref().is_some_and(|wanted| wanted != geometry) {
             return refuse("its arena and size classes are others, and they are fixed".into());

@@ -4,6 +4,7 @@
 //! from then on, where it is overwritten or read in order. SQLite appends page by page.
 
 use std::ffi::{c_int, c_void};
+use std::io::ErrorKind;
 use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
@@ -37,6 +38,7 @@ pub(super) fn make_room(file: *mut ffi::sqlite3_file, end: i64) {
 pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods {
     ffi::sqlite3_io_methods {
         xFileControl: Some(file_control),
+        xShmMap: Some(map_index),
         ..real
     }
 }
@@ -52,6 +54,26 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
         }
     }
     real!(DATABASE, xFileControl(file, operation, argument))
+}
+
+/// Maps a part of the index of the log. Where it cannot be made longer because the disk is
+/// full, SQLite speaks of an I/O error, as of a disk that is broken.
+unsafe extern "C" fn map_index(
+    file: *mut ffi::sqlite3_file,
+    part: c_int,
+    size: c_int,
+    extend: c_int,
+    mapped: *mut *mut c_void,
+) -> c_int {
+    let code = real!(DATABASE, xShmMap(file, part, size, extend, mapped));
+    let is_full = || {
+        let kind = std::io::Error::last_os_error().kind();
+        matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    };
+    if code == ffi::SQLITE_IOERR_SHMSIZE && is_full() {
+        return ffi::SQLITE_FULL;
+    }
+    code
 }
 
 /// Writes zeros from the end of a file on, part by part. What fails here is not needed.
