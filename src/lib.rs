@@ -74,7 +74,7 @@ pub use store::queries::usage::LevelUsage;
 pub use temporary::interrupt;
 pub use value::{Hasher, Kind, ObjectId};
 
-/// The README's example, compiled and run as a doctest.
+/// The README's example compiles as it is pasted; tests/readme.rs runs it.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -125,6 +125,24 @@ fn a_whole_id_is_never_taken_for_a_name() {
 }
 
 #[test]
+fn what_was_put_without_a_name_can_be_left_to_its_names() {
+    let cli = hello();
+    cli.ok(["name", HELLO, "greeting"]);
+    assert_eq!(
+        cli.ok(["release", "greeting"]),
+        "2cf24dba5fb0 is released: its names hold it\n"
+    );
+    assert_eq!(cli.json(["log", "--kind", "release"])[0]["object_id"], HELLO);
+    assert!(cli.ok(["unname", "greeting"]).contains("nothing else held it"));
+    cli.ok(["put", "a"]);
+    let gone = cli.json(["release", HELLO]);
+    assert_eq!((&gone["object_id"], &gone["freed"]["size"]), (&HELLO.into(), &5.into()));
+    assert_eq!(cli.json(["ls"]), serde_json::json!([]));
+    cli.fails(1, ["release", HELLO]);
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
 fn a_named_object_is_freed_only_by_force() {
     let cli = hello();
     cli.ok(["name", HELLO, "greeting"]);

@@ -266,6 +266,78 @@ fn a_name_that_moves_leaves_the_old_object_in_the_history_and_in_the_answer() {
 }
 
 #[test]
+fn an_update_under_a_name_leaves_one_object_however_often() {
+    let heap = Heap::new();
+    for version in 0..20 {
+        heap.set("single", &version).unwrap();
+        heap.batch(|batch| batch.set("batched", &(version, version))).unwrap();
+        // Allocated and bound, it is held twice; released, by the name alone.
+        heap.batch(|batch| {
+            let id = batch.allocate(&format!("version {version}"))?;
+            batch.bind("bound", &id)?;
+            batch.release(&id)
+        })
+        .unwrap();
+    }
+    assert_eq!(heap.objects().count(), 3);
+    assert_eq!(heap.get_by_name::<i32>("single").unwrap(), Some(19));
+    assert_eq!(heap.get_bytes_by_name("batched").unwrap().unwrap(), b"[19,19]");
+    assert_eq!(
+        heap.batch(|batch| batch.get_by_name::<i32>("single")).unwrap(),
+        Some(19)
+    );
+    assert_eq!(heap.get_by_name::<i32>("nobody").unwrap(), None);
+    assert_eq!(heap.get_bytes_by_name("nobody").unwrap(), None);
+    assert!(matches!(heap.get_by_name::<i32>("bound"), Err(Error::WrongType { .. })));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn an_object_that_is_released_lives_as_long_as_its_names() {
+    let heap = Heap::new();
+    let named = heap.allocate("named").unwrap();
+    heap.bind("it", &named).unwrap();
+    assert_eq!(heap.release(&named).unwrap(), None);
+    assert!(!heap.object(&named).unwrap().held);
+    // Nothing is left to release.
+    assert_eq!(heap.release(&named).unwrap(), None);
+    assert_eq!(heap.unbind("it").unwrap().unwrap().id, named);
+
+    let plain = heap.allocate("plain").unwrap();
+    heap.allocate("plain").unwrap();
+    let freed = heap.release(&plain).unwrap().unwrap();
+    assert_eq!((freed.id, freed.size, freed.names.len()), (plain, 5, 0));
+    assert!(matches!(heap.release(&plain), Err(Error::NotStored { .. })));
+    // As part of the batch that stored it, too.
+    let gone = heap
+        .batch(|batch| {
+            let id = batch.allocate("gone")?;
+            batch.release(&id)?;
+            Ok(id)
+        })
+        .unwrap();
+    assert!(!heap.contains(&gone).unwrap());
+    assert_balanced(&heap);
+
+    let kinds: Vec<_> = events(&heap).into_iter().map(|(kind, ..)| kind).collect();
+    let expected = [
+        "allocate",
+        "bind",
+        "release",
+        "unbind",
+        "free",
+        "allocate",
+        "dedup_hit",
+        "release",
+        "free",
+        "allocate",
+        "release",
+        "free",
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
 fn a_name_that_is_to_be_new_is_refused_when_it_is_taken() {
     let heap = Heap::new();
     let id = heap.store("it", Hold::NewName("it")).unwrap().id;

@@ -46,6 +46,28 @@ fn the_schema_that_readme_shows_is_the_schema_of_a_file() {
     assert_eq!(told, live);
 }
 
+mod library {
+    include!("../examples/library.rs");
+
+    pub fn run() {
+        main().unwrap();
+    }
+}
+
+#[test]
+fn the_example_that_readme_shows_runs() {
+    let example = include_str!("../examples/library.rs");
+    let shown = fenced("rust,no_run").concat();
+    assert!(example.ends_with(&shown), "README shows another example:\n{shown}");
+    assert!(!shown.lines().any(|line| line.starts_with('#')), "README hides nothing");
+    // Every other test here names its files in full.
+    let folder = tempfile::tempdir().unwrap();
+    std::env::set_current_dir(&folder).unwrap();
+    library::run();
+    // Again, on the heap that is there now.
+    library::run();
+}
+
 #[test]
 fn every_query_that_readme_gives_answers() {
     let heap = Heap::new();

@@ -11,7 +11,7 @@ use super::exit::Outcome;
 use super::render::Format;
 use super::{
     add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
-    names, parse, pins, plan, put, set, show, space, spaces, stats, streams, tree, usage,
+    names, parse, pins, plan, put, release, set, show, space, spaces, stats, streams, tree, usage,
 };
 
 /// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
@@ -104,6 +104,8 @@ enum Command {
     Unname(names::UnnameArgs),
     /// Free objects: all of them, or none
     Free(free::Args),
+    /// Let go of the hold that storing without a name took
+    Release(release::Args),
     /// Show which bytes are in which block
     Ledger(ledger::Args),
     /// Show arenas, pools and blocks, and how full they are
@@ -170,6 +172,7 @@ impl Cli {
             Command::Name(args) => names::name(args, &context),
             Command::Unname(args) => names::unname(args, &context),
             Command::Free(args) => free::run(args, &context),
+            Command::Release(args) => release::run(args, &context),
             Command::Ledger(args) => ledger::run(args, &context),
             Command::Tree(args) => tree::run(args, &context),
             Command::Block(args) => block::run(args, &context),

@@ -53,12 +53,13 @@ pub struct Args {
     follow: bool,
 }
 
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "opening",
     "allocate",
     "dedup_hit",
     "bind",
     "unbind",
+    "release",
     "free",
     "refusal",
     "carve",

@@ -8,6 +8,7 @@ pub mod exit;
 pub mod interrupt;
 mod parse;
 mod progress;
+mod release;
 mod render;
 mod streams;
 mod table;

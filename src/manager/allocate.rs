@@ -17,7 +17,7 @@ use crate::value::{Encoded, Kind, ObjectId};
 /// What keeps an object alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold<'a> {
-    /// The anonymous hold, which [`MemManager::free`] lets go.
+    /// The anonymous hold, of which an object has one: [`MemManager::release`] lets it go.
     Anonymous,
     /// A name, which is bound to the object. If another object has it, it moves, and
     /// that object is freed when nothing else holds it.
@@ -47,6 +47,13 @@ impl MemManager {
     /// Stores a value and takes the anonymous hold of it. The same value again is a
     /// dedup hit and stores nothing. O(size + log n).
     ///
+    /// **An object has one anonymous hold**, however often its value was allocated and by
+    /// whomever: a second allocation changes nothing, and one [`Self::free`] or
+    /// [`Self::release`] is enough. (Holds that were counted would never come back from a
+    /// program that died before it let go.) So what is to live longer than the program
+    /// knows of it, or is shared, is held by name: see [`Self::set`] and [`Hold::Name`].
+    /// To allocate and then to [`bind`](Self::bind) leaves both holds.
+    ///
     /// # Errors
     /// [`Error::OutOfMemory`] exactly if the encoded value is larger than the free
     /// bytes; [`Error::NotStorable`] if it has no exact encoding;
@@ -57,7 +64,31 @@ impl MemManager {
         Ok(self.store(value, Hold::Anonymous)?.id)
     }
 
+    /// Stores a value under a name. If the name is bound already it moves to this value,
+    /// and what it named is freed when nothing else holds it. O(size + log n).
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// memory.set("theme", "light")?;
+    /// memory.set("theme", "dark")?;
+    /// assert_eq!(memory.get_by_name::<String>("theme")?.as_deref(), Some("dark"));
+    /// assert_eq!(memory.stats()?.objects, 1);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`] and [`Self::bind`].
+    #[doc(alias = "insert")]
+    #[doc(alias = "put")]
+    pub fn set<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<Allocation> {
+        self.store(value, Hold::Name(name))
+    }
+
     /// Stores bytes; the id is what `sha256sum` prints. Otherwise like [`Self::allocate`].
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`].
     pub fn allocate_bytes(&self, content: &[u8]) -> Result<ObjectId> {
         Ok(self.store_bytes(content, Hold::Anonymous)?.id)
     }
@@ -74,12 +105,18 @@ impl MemManager {
     }
 
     /// Like [`Self::allocate`], held by `hold`, with what was done.
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`]; [`Error::BadName`]; [`Error::NameTaken`] for [`Hold::NewName`].
     pub fn store<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
         let encoded = Encoded::of(value)?;
         self.write(|tx| store(tx, &encoded, hold))
     }
 
     /// Like [`Self::allocate_bytes`], held by `hold`, with what was done.
+    ///
+    /// # Errors
+    /// Like [`Self::store`].
     pub fn store_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
         let encoded = Encoded::bytes(content);
         // Hashed before the writer's turn: others may write meanwhile.
@@ -88,6 +125,9 @@ impl MemManager {
     }
 
     /// Like [`Self::allocate_from`], held by `hold`, with what was done.
+    ///
+    /// # Errors
+    /// Like [`Self::allocate_from`] and [`Self::store`].
     pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
         self.check_hold(hold)?;
         let memram = self.memram()?;

@@ -22,11 +22,10 @@ impl MemManager {
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
     /// let id = memory.batch(|batch| {
-    ///     let id = batch.allocate("hello")?;
-    ///     batch.bind("greeting", &id)?;
-    ///     Ok(id)
+    ///     batch.set("greeting", "hello")?;
+    ///     Ok(batch.set("farewell", "goodbye")?.id)
     /// })?;
-    /// assert_eq!(memory.resolve("greeting")?, Some(id));
+    /// assert_eq!(memory.resolve("farewell")?, Some(id));
     /// # Ok::<(), heapledger::Error>(())
     /// ```
     pub fn batch<R>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R>) -> Result<R> {
@@ -141,6 +140,11 @@ impl Batch<'_, '_> {
         Ok(self.store_bytes(content, Hold::Anonymous)?.id)
     }
 
+    /// See [`MemManager::set`].
+    pub fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<Allocation> {
+        self.store(value, Hold::Name(name))
+    }
+
     /// See [`MemManager::store`].
     pub fn store<T: Serialize + ?Sized>(&mut self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
         allocate::store(self.tx, &Encoded::of(value)?, hold)
@@ -159,6 +163,11 @@ impl Batch<'_, '_> {
     /// See [`MemManager::force_free`].
     pub fn force_free(&mut self, id: &ObjectId) -> Result<Freed> {
         free::free(self.tx, self.scope.name, id, true)
+    }
+
+    /// See [`MemManager::release`].
+    pub fn release(&mut self, id: &ObjectId) -> Result<Option<Freed>> {
+        free::release(self.tx, self.scope.name, id)
     }
 
     /// See [`MemManager::bind`].
@@ -202,6 +211,12 @@ impl Batch<'_, '_> {
         self.tx.read_rows(|conn| scope.get(conn, id))
     }
 
+    /// See [`MemManager::get_by_name`].
+    pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get(&id)).transpose()
+    }
+
     /// See [`MemManager::get_bytes`].
     pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         let scope = self.scope;
@@ -219,6 +234,18 @@ impl Snapshot<'_> {
     /// See [`MemManager::get`].
     pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
         self.scope.get(self.conn, id)
+    }
+
+    /// See [`MemManager::get_by_name`].
+    pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get(&id)).transpose()
+    }
+
+    /// See [`MemManager::get_bytes_by_name`].
+    pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get_bytes(&id)).transpose()
     }
 
     /// See [`MemManager::get_bytes`].

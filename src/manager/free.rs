@@ -28,8 +28,12 @@ impl MemManager {
     /// Frees an object: its bytes leave their blocks, which have room again. The blocks
     /// stay until [`Self::collect_garbage`]. O(pieces · log n).
     ///
+    /// Whoever else allocated the same value loses it too: see [`Self::allocate`].
+    /// [`Self::release`] spares an object that has names.
+    ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object.
+    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object; [`Error::ReadOnly`],
+    /// [`Error::Busy`], [`Error::Database`].
     #[doc(alias = "free_memory_for_object")]
     pub fn free(&self, id: &ObjectId) -> Result<Freed> {
         self.write(|tx| free(tx, self.space(), id, false))
@@ -38,9 +42,31 @@ impl MemManager {
     /// Frees an object and all its names.
     ///
     /// # Errors
-    /// [`Error::NotStored`].
+    /// Like [`Self::free`], but for [`Error::Named`].
     pub fn force_free(&self, id: &ObjectId) -> Result<Freed> {
         self.write(|tx| free(tx, self.space(), id, true))
+    }
+
+    /// Lets go of the anonymous hold that an allocation without a name took, and frees the
+    /// object if that was all that held it: then it is returned. An object without that
+    /// hold stays as it is. O(pieces · log n).
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// let id = memory.allocate("hello")?;
+    /// memory.bind("greeting", &id)?;
+    /// assert!(memory.release(&id)?.is_none());
+    /// // Now the name alone holds it.
+    /// assert!(memory.unbind("greeting")?.is_some());
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`].
+    #[doc(alias = "unhold")]
+    pub fn release(&self, id: &ObjectId) -> Result<Option<Freed>> {
+        self.write(|tx| release(tx, self.space(), id))
     }
 }
 
@@ -70,6 +96,27 @@ pub(super) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool
         }
         remove(tx, &found, *id, names)
     })
+}
+
+pub(super) fn release(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<Option<Freed>> {
+    let found = find(tx, space, id)?;
+    if !found.held {
+        return Ok(None);
+    }
+    tx.whole(|tx| {
+        let (object, object_id) = (found.id, found.object_id.as_str());
+        tx.apply(Change::Released { object, object_id })?;
+        free_if_unnamed(tx, object_id, Vec::new())
+    })
+}
+
+/// Frees an object that only names can hold, if none does; `lost` are names that it has
+/// just lost.
+pub(super) fn free_if_unnamed(tx: &mut WriteTx<'_>, object_id: &str, lost: Vec<String>) -> Result<Option<Freed>> {
+    match tx.find_placed(object_id)? {
+        Some(found) if !found.named => remove(tx, &found, object_id.parse()?, lost).map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {

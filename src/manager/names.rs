@@ -138,7 +138,7 @@ pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, obj
             tx.apply(Change::NameUnbound { name, object_id })?;
         }
         tx.apply(Change::NameBound { name: bound, object_id })?;
-        before.map_or(Ok(None), |before| free_if_unheld(tx, &before, vec![name.to_owned()]))
+        before.map_or(Ok(None), |before| free_if_unheld(tx, &before, name))
     })
 }
 
@@ -152,19 +152,14 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
     tx.whole(|tx| {
         let object_id = &object.object_id;
         tx.apply(Change::NameUnbound { name, object_id })?;
-        free_if_unheld(tx, &object, vec![name.to_owned()])
+        free_if_unheld(tx, &object, name)
     })
 }
 
-/// Frees an object that nothing holds any more; `names` are those that it has just lost.
-fn free_if_unheld(tx: &mut WriteTx<'_>, object: &StoredObject, names: Vec<String>) -> Result<Option<Freed>> {
+/// Frees an object that has lost a name, if nothing else holds it.
+fn free_if_unheld(tx: &mut WriteTx<'_>, object: &StoredObject, name: &str) -> Result<Option<Freed>> {
     if object.held {
         return Ok(None);
     }
-    let found = tx.find_placed(&object.object_id)?;
-    let Some(found) = found.filter(|found| !found.named) else {
-        return Ok(None);
-    };
-    let id = object.object_id.parse()?;
-    free::remove(tx, &found, id, names).map(Some)
+    free::free_if_unnamed(tx, &object.object_id, vec![name.to_owned()])
 }

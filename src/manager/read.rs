@@ -31,6 +31,22 @@ impl MemManager {
         self.read(|snapshot| snapshot.get(id))
     }
 
+    /// The value that a name is bound to, as `T`; `None` if the name is not bound. O(log n + size).
+    ///
+    /// # Errors
+    /// Like [`Self::get`].
+    pub fn get_by_name<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        self.read(|snapshot| snapshot.get_by_name(name))
+    }
+
+    /// The content that a name is bound to; `None` if the name is not bound. O(log n + size).
+    ///
+    /// # Errors
+    /// Like [`Self::get_bytes`].
+    pub fn get_bytes_by_name(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.read(|snapshot| snapshot.get_bytes_by_name(name))
+    }
+
     /// The content of an object of any kind, as it is stored. O(log n + size).
     ///
     /// # Errors

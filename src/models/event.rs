@@ -21,7 +21,7 @@ pub struct Event {
     pub memram_id: MemRamId,
     /// When it happened; a clock may go backwards, the keys do not.
     pub at: i64,
-    /// `opening`, `allocate`, `dedup_hit`, `bind`, `unbind`, `free`, `refusal`, `carve`,
+    /// `opening`, `allocate`, `dedup_hit`, `bind`, `unbind`, `release`, `free`, `refusal`, `carve`,
     /// `gc`, `resize` or `repair`.
     #[diesel(deserialize_as = Shown)]
     pub kind: String,

@@ -46,6 +46,13 @@ pub(crate) enum Change<'a> {
         /// The object.
         object: StoredObjectId,
     },
+    /// The anonymous hold of an object is let go.
+    Released {
+        /// The object.
+        object: StoredObjectId,
+        /// Its id in hexadecimal digits.
+        object_id: &'a str,
+    },
     /// Bytes of an object go into a block.
     EntryAdded {
         /// The entry with its bytes.

@@ -163,15 +163,8 @@ impl<'w> WriteTx<'w> {
                 self.writer.unit.removed.insert(object, entries);
                 return self.write_if_full();
             }
-            Change::Held { object } => {
-                if let Some(new) = self.writer.unit.objects.get_mut(object) {
-                    new.held = true;
-                    return Ok(());
-                }
-                self.write_if_new(object)?;
-                let row = stored_objects::table.find(object);
-                return self.run(|conn| diesel::update(row).set(stored_objects::held.eq(true)).execute(conn));
-            }
+            Change::Held { object } => return self.set_held(object, true),
+            Change::Released { object, .. } => return self.set_held(object, false),
             Change::NameBound { name, .. } => return self.bind(&name),
             Change::NameUnbound { name, .. } => {
                 let row = names::table.find((self.writer.space, name));
@@ -246,6 +239,16 @@ impl<'w> WriteTx<'w> {
         let (space, at) = (self.writer.space, self.writer.unit.effects.signature.at);
         let opened = record::open_books(&mut self.writer.conn, space, id, at);
         self.writer.explain(opened)
+    }
+
+    fn set_held(&mut self, object: StoredObjectId, held: bool) -> Result<()> {
+        if let Some(new) = self.writer.unit.objects.get_mut(object) {
+            new.held = held;
+            return Ok(());
+        }
+        self.write_if_new(object)?;
+        let row = stored_objects::table.find(object);
+        self.run(|conn| diesel::update(row).set(stored_objects::held.eq(held)).execute(conn))
     }
 
     fn bind(&mut self, name: &NewName<'_>) -> Result<()> {

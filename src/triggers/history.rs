@@ -26,6 +26,9 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::NameUnbound { name, object_id } => {
             about(effects, "unbind", object_id).name = Some((*name).to_owned());
         }
+        Change::Released { object_id, .. } => {
+            about(effects, "release", object_id);
+        }
         Change::ArenaAdded(arena) => carve(effects, arena_carving(arena), 1, Level::Arena, arena.max_mem),
         Change::PoolAdded(pool) => carve(effects, pool_carving(pool), 1, Level::Pool, pool.max_mem),
         Change::BlockAdded(block) => carve(effects, block_carving(block), 1, Level::Block, block.max_mem),
