@@ -323,11 +323,22 @@ pub enum Error {
         path: PathBuf,
     },
     /// An export does not hold what its manifest says.
-    #[error("{} cannot be imported: {why}; what was imported before it stays", path.display())]
+    #[error("{} cannot be imported: {why}", path.display())]
     BadExport {
         /// The file that is wrong.
         path: PathBuf,
         /// What is wrong with it.
+        why: String,
+    },
+    /// A name of an export cannot be bound as it is;
+    /// [`ImportOptions::on_conflict`](crate::ImportOptions) says what else to do with it.
+    #[error("{} cannot be imported with its name {name:?}: {why}", path.display())]
+    NameRefused {
+        /// The file with the content of the object.
+        path: PathBuf,
+        /// The name in the export.
+        name: String,
+        /// Why it cannot be bound.
         why: String,
     },
     /// [`interrupt`](crate::interrupt) was called.

@@ -54,10 +54,10 @@ mod value;
 pub use error::{Error, Result};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
-    Allocation, Backup, Batch, CheckOptions, ClassDiff, ClassStats, Collected, Correction, Diff, Entries, Events,
-    Exported, Figure, Finding, FreePlan, Freed, History, Hold, Imported, Layout, MemManager, Moment, ObjectReader,
-    ObjectSize, Objects, Options, PinOptions, Pins, Plan, Planner, Repaired, Severity, Snapshot, SpaceReport, Stats,
-    UsagePoint,
+    Allocation, Backup, Batch, CheckOptions, ClassDiff, ClassStats, Collected, Conflict, Correction, Diff, Entries,
+    Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold, ImportOptions, Imported, Layout, MemManager,
+    Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, PinOptions, Pins, Plan, Planner, Repaired,
+    Severity, Snapshot, SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, KindTotals, Ledger, LedgerId, MemRam, MemRamId, Name, Pool, PoolId,

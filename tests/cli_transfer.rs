@@ -136,7 +136,14 @@ fn an_import_names_the_file_that_is_wrong() {
     fs::write(cli.path(&file), "else").unwrap();
     let error = cli.fails(2, ["import", "files", "--db", "new.db"]);
     assert!(error.contains(&file) && error.contains("cannot be imported"), "{error}");
-    assert!(cli.fails(2, ["import", "nowhere"]).contains("nowhere/manifest.jsonl"));
+    assert!(
+        cli.fails(2, ["import", "nowhere", "--db", "none.db"])
+            .contains("nowhere")
+    );
+    fs::create_dir(cli.path("empty")).unwrap();
+    let error = cli.fails(2, ["import", "empty", "--db", "none.db"]);
+    assert!(error.contains("empty/manifest.jsonl"), "{error}");
+    assert!(!cli.path("none.db").exists(), "no heap is left behind");
 }
 
 /// A command that can be interrupted.
@@ -350,4 +357,29 @@ fn an_empty_folder_is_filled_and_stays_what_it_was() {
     assert!(cli.fails(2, ["import", "half"]).contains("manifest.jsonl"));
     cli.ok(["export", "half"]);
     assert_eq!(unfinished(&cli.path("half")), Vec::<String>::new());
+}
+
+#[test]
+fn an_import_goes_on_past_names_that_are_taken() {
+    let cli = heap();
+    cli.ok(["export", "files"]);
+    cli.ok(["set", "answer", "43", "--db", "new.db"]);
+    let error = cli.fails(2, ["import", "files", "--db", "new.db"]);
+    assert!(
+        error.ends_with("--on-conflict skip, replace or rename imports the rest"),
+        "{error}"
+    );
+    let ran = cli.run(["import", "files", "--db", "new.db", "--on-conflict", "skip"]);
+    assert!(ran.stderr.starts_with("skipped answer: it is that of "), "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("2 objects with 2 names") && ran.stdout.ends_with("; 1 object left out\n"),
+        "{ran:?}"
+    );
+    assert_eq!(cli.ok(["get", "answer", "--db", "new.db"]), "43");
+    let ran = cli.run(["import", "files", "--db", "new.db", "--on-conflict", "rename"]);
+    assert!(ran.stderr.starts_with("renamed answer to answer~"), "{ran:?}");
+    let ran = cli.run(["import", "files", "--db", "new.db", "--on-conflict", "replace"]);
+    assert!(ran.stderr.starts_with("replaced answer, and freed "), "{ran:?}");
+    assert_eq!(cli.ok(["get", "answer", "--db", "new.db"]), "42");
+    assert_eq!(cli.ok(["check", "--db", "new.db"]), "the books balance\n");
 }

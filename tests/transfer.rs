@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Heap, KIB, assert_balanced, assert_file_balanced, content, number, quick, sql};
 use harness::possible;
-use heapledger::{Error, Hold, MemManager, ObjectId};
+use heapledger::{Error, Hold, ImportOptions, MemManager, ObjectId, OnConflict};
 use tempfile::TempDir;
 
 /// Every kind, several names, an anonymous hold beside a name, an empty object.
@@ -266,9 +266,9 @@ fn content_that_is_not_what_its_id_says_is_refused() {
         let file = walk(&files.join("objects"))
             .into_iter()
             .find(|file| fs::metadata(file).unwrap().len() > 1000);
-        fs::write(file.unwrap(), "something else").unwrap();
+        fs::write(file.unwrap(), content(2, 300 * KIB)).unwrap();
     });
-    assert!(error.contains("its 14 bytes are those of"), "{error}");
+    assert!(error.contains("its 307200 bytes are those of"), "{error}");
     assert_eq!(other.resolve("photos/one.jpg").unwrap(), None, "nothing half done");
 }
 
@@ -276,8 +276,16 @@ fn content_that_is_not_what_its_id_says_is_refused() {
 fn a_manifest_that_is_none_is_refused() {
     for (from, to, what) in [
         ("\"kind\":\"str\"", "\"kind\":\"pickle\"", "pickle"),
-        ("\"file\":\"objects/", "\"file\":\"../objects/", "no file of the export"),
-        ("\"file\":\"objects/", "\"file\":\"/objects/", "no file of the export"),
+        (
+            "\"file\":\"objects/",
+            "\"file\":\"../objects/",
+            "is not a file of the export",
+        ),
+        (
+            "\"file\":\"objects/",
+            "\"file\":\"/objects/",
+            "is not a file of the export",
+        ),
         ("\"object_id\":\"", "\"object_id\":\"x", "64 hexadecimal digits"),
         (
             "\"kind\":\"int\",\"type_name\":null",
@@ -305,7 +313,243 @@ fn a_link_out_of_an_export_is_not_followed() {
         fs::remove_file(&file).unwrap();
         std::os::unix::fs::symlink(secret.path().join("secret"), &file).unwrap();
     });
-    assert!(error.contains("no regular file"), "{error}");
+    assert!(error.contains("not a regular file"), "{error}");
+}
+
+#[test]
+fn a_folder_of_an_export_that_is_a_link_is_not_followed() {
+    let secret = TempDir::new().unwrap();
+    let (_, error) = import_changed(|files, _| {
+        fs::rename(files.join("objects"), secret.path().join("objects")).unwrap();
+        std::os::unix::fs::symlink(secret.path().join("objects"), files.join("objects")).unwrap();
+    });
+    assert!(
+        error.contains("a folder on the way to it is none, or a link"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_manifest_that_is_no_file_is_not_waited_for() {
+    let folder = TempDir::new().unwrap();
+    let manifest = folder.path().join("manifest.jsonl");
+    let pipe = Command::new("mkfifo").arg(&manifest).status().unwrap();
+    assert!(pipe.success());
+    let heap = Heap::new();
+    let refused = |heap: &Heap| heap.import(folder.path()).unwrap_err().to_string();
+    assert!(refused(&heap).contains("not a regular file"));
+    for target in ["/dev/zero", "/etc/passwd"] {
+        fs::remove_file(&manifest).unwrap();
+        std::os::unix::fs::symlink(target, &manifest).unwrap();
+        assert!(refused(&heap).contains("not a regular file"), "{target}");
+    }
+    fs::remove_file(&manifest).unwrap();
+    assert!(matches!(heap.import(folder.path()), Err(Error::Io { .. })));
+    assert!(matches!(
+        MemManager::survey_export(folder.path().join("none")),
+        Err(Error::Io { .. })
+    ));
+}
+
+#[test]
+fn a_manifest_may_have_gone_through_an_editor() {
+    let (heap, folder) = (heap(), TempDir::new().unwrap());
+    let files = folder.path().join("files");
+    heap.export(&files).unwrap();
+    let manifest = fs::read_to_string(files.join("manifest.jsonl")).unwrap();
+    for changed in [
+        manifest.replace('\n', "\r\n"),
+        manifest.replace('\n', "\n\n \t\r\n"),
+        format!("\u{feff}{}", manifest.trim_end()),
+        format!("\u{feff}\r\n{manifest}"),
+    ] {
+        fs::write(files.join("manifest.jsonl"), changed).unwrap();
+        let other = Heap::new();
+        assert_eq!(other.import(&files).unwrap().objects, 8);
+        assert_eq!(described(&other), described(&heap));
+    }
+    let utf16: Vec<u8> = manifest.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(files.join("manifest.jsonl"), utf16).unwrap();
+    assert!(heap.import(&files).is_err());
+    fs::write(files.join("manifest.jsonl"), b"{\"kind\": \"\xff\"}\n").unwrap();
+    assert!(
+        heap.import(&files)
+            .unwrap_err()
+            .to_string()
+            .contains("line 1: it is not UTF-8")
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_manifest_is_found_before_anything_is_stored() {
+    let (other, error) = import_changed(|_, manifest| manifest.push_str("{}\n"));
+    assert!(error.contains("line 9: missing field"), "{error}");
+    assert_eq!(other.objects().count(), 0);
+}
+
+#[test]
+fn many_names_come_back() {
+    let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
+    let id = heap.allocate_bytes(b"content").unwrap();
+    // Each byte takes six in the manifest.
+    let names: Vec<_> = (0..5000)
+        .map(|number| format!("{number}-{}", "\u{1}".repeat(1000)))
+        .collect();
+    heap.batch(|batch| {
+        for name in &names {
+            batch.bind(name, &id)?;
+        }
+        batch.store_bytes(b"other", Hold::Name("other"))
+    })
+    .unwrap();
+    let files = folder.path().join("files");
+    heap.export(&files).unwrap();
+    let manifest = fs::read_to_string(files.join("manifest.jsonl")).unwrap();
+    assert!(manifest.lines().count() > 2 && manifest.lines().all(|line| line.len() < 16 << 20));
+    let other = Heap::new();
+    let imported = other.import(&files).unwrap();
+    assert_eq!((imported.objects, imported.dedup_hits, imported.names), (2, 0, 5001));
+    assert_eq!(imported.bytes, 12);
+    assert_eq!(described(&other), described(&heap));
+    let survey = MemManager::survey_export(&files).unwrap();
+    assert_eq!((survey.objects, survey.names, survey.bytes), (2, 5001, 12));
+    assert_balanced(&other);
+}
+
+/// An export of one object, whose content hashes right.
+fn forged(kind: &str, content: &[u8], names: &[&str]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let kind_of = heapledger::Kind::ALL
+        .into_iter()
+        .find(|of| of.as_str() == kind)
+        .unwrap();
+    let mut hasher = heapledger::Hasher::new(kind_of);
+    hasher.update(content);
+    let line = serde_json::json!({
+        "object_id": hasher.finish(), "kind": kind, "size": content.len(), "names": names, "held": names.is_empty(),
+        "file": "content",
+    });
+    fs::write(folder.path().join("content"), content).unwrap();
+    fs::write(folder.path().join("manifest.jsonl"), format!("{line}\n")).unwrap();
+    folder
+}
+
+#[test]
+fn content_that_is_not_of_its_kind_is_refused() {
+    let heap = heap();
+    let before = described(&heap);
+    for (kind, content) in [
+        ("int", b"hello".as_slice()),
+        ("int", b"99999999999999999999999999"),
+        ("int", b"007"),
+        ("int", b"-0"),
+        ("int", b""),
+        ("float", b"NaN"),
+        ("float", b"1"),
+        ("float", b"1.50"),
+        ("bool", b"maybe"),
+        ("none", b"something"),
+        ("str", b"caf\xe9 \xff\xfe"),
+        ("str", b"cut \xe2\x82"),
+        ("json", b"{\"a\":"),
+        ("json", b"{ \"b\": 1, \"a\": 2 }"),
+        ("json", b"{\"b\":1,\"a\":2}"),
+        ("json", b"{\"a\":1,\"a\":2}"),
+        ("json", b"1"),
+        ("json", b"[1]x"),
+    ] {
+        let folder = forged(kind, content, &[]);
+        let text = content.escape_ascii();
+        match heap.import(folder.path()) {
+            Err(Error::BadExport { why, .. }) => assert!(why.contains(&format!("not of kind {kind}")), "{why}"),
+            other => panic!("{kind} {text}: {other:?}"),
+        }
+    }
+    assert_eq!(described(&heap), before);
+    for (kind, content) in [
+        ("int", b"18446744073709551615".as_slice()),
+        ("float", b"1.5"),
+        ("json", b"{\"a\":[]}"),
+    ] {
+        heap.import(forged(kind, content, &[]).path()).unwrap();
+    }
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_content_of_another_size_is_refused_unread() {
+    let folder = forged("bytes", b"small", &[]);
+    fs::File::options()
+        .write(true)
+        .open(folder.path().join("content"))
+        .unwrap()
+        .set_len(1 << 40)
+        .unwrap();
+    let error = Heap::new().import(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("it has 1,099,511,627,776 bytes, not 5"), "{error}");
+}
+
+fn with(on_conflict: OnConflict) -> ImportOptions {
+    ImportOptions { on_conflict }
+}
+
+#[test]
+fn a_name_that_is_taken_is_settled_as_asked_and_again() {
+    let id = ObjectId::of_bytes(b"theirs");
+    let renamed = format!("taken~{}", &id.to_hex()[..12]);
+    for (on_conflict, taken, new, left_out) in [
+        (OnConflict::Skip, b"mine".as_slice(), None, 1),
+        (OnConflict::Replace, b"theirs", None, 0),
+        (OnConflict::Rename, b"mine", Some(renamed.as_str()), 0),
+    ] {
+        let heap = Heap::new();
+        let mine = heap.store_bytes(b"mine", Hold::Name("taken")).unwrap().id;
+        let folder = forged("bytes", b"theirs", &["taken"]);
+        let error = heap.import(folder.path()).unwrap_err();
+        assert!(matches!(error, Error::NameRefused { .. }), "{error}");
+        assert_eq!(heap.objects().count(), 1, "nothing was stored");
+        let imported = heap
+            .import_with(folder.path(), with(on_conflict), &mut |_, _| {})
+            .unwrap();
+        assert_eq!(imported.left_out, left_out);
+        let conflict = &imported.conflicts[0];
+        assert_eq!((conflict.name.as_str(), conflict.action), ("taken", on_conflict));
+        assert_eq!(conflict.bound_to, Some(mine.to_hex()));
+        assert_eq!(conflict.renamed.as_deref(), new);
+        assert_eq!(conflict.freed, on_conflict == OnConflict::Replace);
+        let bound = heap.resolve("taken").unwrap().unwrap();
+        assert_eq!(heap.get_bytes(&bound).unwrap(), taken);
+        // Run again, it changes nothing.
+        let before = described(&heap);
+        heap.import_with(folder.path(), with(on_conflict), &mut |_, _| {})
+            .unwrap();
+        assert_eq!(described(&heap), before, "{on_conflict:?}");
+        assert_balanced(&heap);
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_settled_too() {
+    let folder = forged("bytes", b"theirs", &["", &"x".repeat(5000), "fine"]);
+    let heap = Heap::new();
+    for on_conflict in [OnConflict::Refuse, OnConflict::Replace] {
+        let refused = heap.import_with(folder.path(), with(on_conflict), &mut |_, _| {});
+        assert!(matches!(refused, Err(Error::NameRefused { .. })), "{refused:?}");
+    }
+    let imported = heap
+        .import_with(folder.path(), with(OnConflict::Rename), &mut |_, _| {})
+        .unwrap();
+    assert_eq!((imported.names, imported.conflicts.len()), (3, 2));
+    let names = heap.names(&ObjectId::of_bytes(b"theirs")).unwrap();
+    assert!(
+        names.iter().any(|name| name.name.len() == 4096),
+        "cut to what a name may have"
+    );
+    let skipping = Heap::new();
+    let imported = skipping
+        .import_with(folder.path(), with(OnConflict::Skip), &mut |_, _| {})
+        .unwrap();
+    assert_eq!((imported.objects, imported.names, imported.left_out), (1, 1, 0));
 }
 
 #[test]
@@ -315,7 +559,7 @@ fn an_import_takes_no_name_away() {
     let other = Heap::new();
     let mine = other.store("mine", Hold::Name("greeting")).unwrap().id;
     let error = other.import(folder.path().join("files")).unwrap_err().to_string();
-    assert!(error.contains("\"greeting\" is bound to object"), "{error}");
+    assert!(error.contains("\"greeting\": it is bound to object"), "{error}");
     assert_eq!(other.resolve("greeting").unwrap(), Some(mine));
 }
 

@@ -1,31 +1,43 @@
 //! Storing what an export holds.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::allocate::{self, Content};
-use super::manifest::{Line, MANIFEST, MOST_LINE};
+use super::conflicts::{Conflict, OnConflict};
+use super::export::Exported;
+use super::folder::Folder;
+use super::manifest::{Item, Lines};
 use super::spool::Spooled;
-use super::{Hold, MemManager, free, names};
-use crate::error::{Error, Result};
+use super::{Hold, MemManager, conflicts, free, names};
+use crate::error::{Error, Result, grouped};
+use crate::store::WriteTx;
 use crate::store::change::Change;
-use crate::store::{WriteTx, queries};
-use crate::value::{Kind, ObjectId};
+use crate::value::{ObjectId, Validator};
+
+/// What [`MemManager::import_with`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImportOptions {
+    /// What is done with a name that cannot be bound as it is.
+    pub on_conflict: OnConflict,
+}
 
 /// What an import did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Imported {
-    /// Objects in the export.
+    /// Objects imported.
     pub objects: u64,
     /// Of these, objects that were stored already.
     pub dedup_hits: u64,
-    /// Names in the export.
+    /// Names imported.
     pub names: u64,
-    /// Bytes of content in the export.
+    /// Bytes of content imported.
     pub bytes: u64,
+    /// Objects left out, because all that held them were names that were skipped.
+    pub left_out: u64,
+    /// Names that could not be bound as they are, and what was done.
+    pub conflicts: Vec<Conflict>,
 }
 
 /// So many bytes, or objects, are stored in one transaction.
@@ -34,171 +46,203 @@ const UNIT_OBJECTS: usize = 500;
 
 impl MemManager {
     /// Stores what [`Self::export`] wrote: every object with its kind, type, names and
-    /// hold. What is stored already is a dedup hit, so an import that was broken off can be
-    /// repeated. Contents are read twice and never held in memory.
+    /// hold. A name that is bound to another object here is an error, before anything is
+    /// stored; [`Self::import_with`] can do otherwise.
     ///
-    /// Each object is stored whole or not at all. A name that is bound to another object
-    /// here is an error: nothing is replaced.
+    /// An import can be broken off and run again: it is many transactions, each object is
+    /// stored whole or not at all, and what is stored already is a dedup hit. Run twice, it
+    /// leaves what it leaves when it is run once.
+    ///
+    /// The whole manifest is read first: what is wrong with it is found before anything is
+    /// stored. Contents are read twice and never held in memory. Each must be what its id
+    /// says, and valid for its kind. No link in the folder is followed.
     ///
     /// # Errors
-    /// [`Error::BadExport`] names the file, if its content does not match its id or size,
-    /// or the manifest is no manifest; [`Error::OutOfMemory`]. What was stored before stays.
+    /// [`Error::BadExport`] names the file that is wrong; [`Error::NameRefused`] a name that
+    /// is taken or cannot be one; [`Error::OutOfMemory`];
+    /// [`Error::KindConflict`]. What was stored before stays.
     pub fn import(&self, from: impl AsRef<Path>) -> Result<Imported> {
-        self.import_with(from, &mut |_| {})
+        self.import_with(from, ImportOptions::default(), &mut |_, _| {})
     }
 
-    /// Like [`Self::import`]; `progress` gets the bytes of content imported.
-    pub fn import_with(&self, from: impl AsRef<Path>, progress: &mut dyn FnMut(u64)) -> Result<Imported> {
-        let mut lines = Lines::open(from.as_ref())?;
-        let mut imported = Imported::default();
+    /// Like [`Self::import`]; `progress` gets the bytes of content imported, and of all.
+    ///
+    /// # Errors
+    /// Those of [`Self::import`].
+    pub fn import_with(
+        &self,
+        from: impl AsRef<Path>,
+        options: ImportOptions,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Imported> {
+        let folder = Folder::open(from.as_ref())?;
+        let total = self.look_through(&folder, options)?.bytes;
+        let mut lines = Lines::open(&folder)?;
+        let mut done = Imported::default();
+        let mut current = None;
         loop {
-            let unit = lines.unit()?;
+            let unit = unit(&mut lines)?;
             if unit.is_empty() {
-                return Ok(imported);
+                done.left_out += u64::from(matches!(current, Some((_, false))));
+                return Ok(done);
             }
-            let done = self.write(|tx| {
-                let mut done = imported;
+            let (stored, last) = self.write(|tx| {
+                let mut import = Import {
+                    folder: &folder,
+                    options,
+                    done: Imported::default(),
+                    current,
+                };
                 for item in &unit {
-                    item.store(tx, &mut done)?;
+                    import.item(tx, item)?;
                 }
-                Ok(done)
-            });
-            imported = done?;
-            progress(imported.bytes);
+                Ok((import.done, import.current))
+            })?;
+            done.add(stored);
+            current = last;
+            progress(done.bytes, total);
         }
     }
-}
 
-/// The lines of a manifest.
-struct Lines {
-    folder: PathBuf,
-    manifest: PathBuf,
-    reader: BufReader<File>,
-    number: u64,
-}
+    /// What the export in a folder holds, by its manifest, all of which is read. Contents
+    /// are not, and no heap is needed. O(manifest).
+    ///
+    /// # Errors
+    /// [`Error::BadExport`], [`Error::Io`].
+    pub fn survey_export(from: impl AsRef<Path>) -> Result<Exported> {
+        survey(&Folder::open(from.as_ref())?, |_| Ok(()))
+    }
 
-impl Lines {
-    fn open(folder: &Path) -> Result<Self> {
-        let manifest = folder.join(MANIFEST);
-        let file = File::open(&manifest).map_err(Error::io(format!("{} cannot be read", manifest.display())))?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            manifest,
-            reader: BufReader::new(file),
-            number: 0,
+    /// Finds what is wrong before anything is stored.
+    fn look_through(&self, folder: &Folder, options: ImportOptions) -> Result<Exported> {
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|conn| {
+            survey(folder, |item| match options.on_conflict {
+                OnConflict::Refuse => conflicts::refuse(conn, space, folder, item),
+                _ => Ok(()),
+            })
         })
     }
+}
 
-    /// The next objects, as many as one transaction takes.
-    fn unit(&mut self) -> Result<Vec<Item>> {
-        let mut unit = Vec::new();
-        let mut bytes = 0;
-        while bytes < UNIT_BYTES && unit.len() < UNIT_OBJECTS {
-            let Some(item) = self.next()? else { break };
-            bytes = bytes.saturating_add(item.line.size);
-            unit.push(item);
+fn survey(folder: &Folder, mut look: impl FnMut(&Item) -> Result<()>) -> Result<Exported> {
+    let mut lines = Lines::open(folder)?;
+    let (mut found, mut before) = (Exported::default(), None);
+    while let Some(item) = lines.next()? {
+        look(&item)?;
+        if before != Some(item.id) {
+            found.objects += 1;
+            found.bytes = found.bytes.saturating_add(item.line.size);
         }
-        Ok(unit)
+        found.names += item.line.names.len() as u64;
+        before = Some(item.id);
     }
+    Ok(found)
+}
 
-    fn next(&mut self) -> Result<Option<Item>> {
-        let mut text = String::new();
-        let cannot = Error::io(format!("{} cannot be read", self.manifest.display()));
-        let read = (&mut self.reader)
-            .take(MOST_LINE)
-            .read_line(&mut text)
-            .map_err(cannot)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        let number = self.number;
-        let bad = |why: String| Error::BadExport {
-            path: self.manifest.clone(),
-            why: format!("line {number}: {why}"),
-        };
-        let line: Line = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-        let id = line.object_id.parse().map_err(|error: Error| bad(error.to_string()))?;
-        let kind = Kind::from_name(&line.kind).ok_or_else(|| bad(format!("no kind {:?}", line.kind)))?;
-        let path = line
-            .path(&self.folder)
-            .ok_or_else(|| bad(format!("{:?} is no file of the export", line.file)))?;
-        for name in &line.names {
-            names::validate(name).map_err(|error| bad(error.to_string()))?;
-        }
-        if line.type_name.is_some() && kind != Kind::Json {
-            return Err(bad(format!("kind {kind} has no type_name")));
-        }
-        Ok(Some(Item { line, id, kind, path }))
+/// The next objects, as many as one transaction takes.
+fn unit(lines: &mut Lines) -> Result<Vec<Item>> {
+    let (mut unit, mut bytes) = (Vec::new(), 0_u64);
+    while bytes < UNIT_BYTES && unit.len() < UNIT_OBJECTS {
+        let Some(item) = lines.next()? else { break };
+        let texts = item.line.names.iter().chain(&item.line.type_name);
+        let texts: usize = texts.map(String::len).sum();
+        bytes = bytes.saturating_add(item.line.size).saturating_add(texts as u64);
+        unit.push(item);
+    }
+    Ok(unit)
+}
+
+impl Imported {
+    fn add(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.dedup_hits += other.dedup_hits;
+        self.names += other.names;
+        self.bytes += other.bytes;
+        self.left_out += other.left_out;
+        self.conflicts.extend(other.conflicts);
     }
 }
 
-/// One object that is to be imported.
-struct Item {
-    line: Line,
-    id: ObjectId,
-    kind: Kind,
-    path: PathBuf,
+/// An import under way, in one transaction.
+struct Import<'a> {
+    folder: &'a Folder,
+    options: ImportOptions,
+    done: Imported,
+    /// The object of the line before, and whether it was imported: one with many names has
+    /// several lines, one after the other.
+    current: Option<(ObjectId, bool)>,
 }
 
-impl Item {
-    fn store(&self, tx: &mut WriteTx<'_>, done: &mut Imported) -> Result<()> {
-        let mut file = self.open()?;
-        let mut content = Spooled::file_of(&mut file, self.kind, self.line.size)?;
-        if content.id() != self.id || content.size() != self.line.size {
-            let (found, size) = (content.id(), content.size());
-            return Err(self.bad(format!("its {size} bytes are those of {found}, not of {}", self.id)));
-        }
-        for name in &self.line.names {
-            self.check_name(tx, name)?;
-        }
-        let what = Content {
-            id: self.id,
-            kind: self.kind,
-            type_name: self.line.type_name.as_deref(),
-            size: self.line.size,
+impl Import<'_> {
+    fn item(&mut self, tx: &mut WriteTx<'_>, item: &Item) -> Result<()> {
+        let (goes_on, is_stored) = match self.current {
+            Some((id, is_stored)) if id == item.id => (true, is_stored),
+            _ => (false, false),
         };
-        let (first, others) = match self.line.names.split_first() {
-            Some((first, others)) => (Hold::Name(first), others),
-            None => (Hold::Anonymous, [].as_slice()),
-        };
-        let stored = allocate::allocate(tx, &what, first, &mut content)?;
-        let object = free::find(tx, "", &self.id)?;
-        for name in others {
-            names::bind(tx, name, object.id, &object.object_id)?;
+        if let (Some((_, false)), false) = (self.current, goes_on) {
+            self.done.left_out += 1;
         }
-        if self.line.held && !object.held {
-            tx.apply(Change::Held { object: object.id })?;
+        let settled = conflicts::settle(tx, self.folder, item, self.options.on_conflict)?;
+        let mut names: Vec<&str> = settled.names.iter().map(|name| &**name).collect();
+        let is_wanted = !names.is_empty() || item.line.held || item.line.names.is_empty();
+        if is_wanted && !(is_stored && tx.find(&item.id.to_hex())?.is_some()) {
+            let first = if names.is_empty() { None } else { Some(names.remove(0)) };
+            self.store(tx, item, first)?;
         }
-        done.objects += 1;
-        done.dedup_hits += u64::from(stored.dedup);
-        done.names += self.line.names.len() as u64;
-        done.bytes += stored.size;
+        if is_wanted {
+            let object = free::find(tx, "", &item.id)?;
+            for name in names {
+                names::bind(tx, name, object.id, &object.object_id)?;
+            }
+            if item.line.held && !object.held {
+                tx.apply(Change::Held { object: object.id })?;
+            }
+        }
+        self.current = Some((item.id, is_stored || is_wanted));
+        self.done.names += settled.names.len() as u64;
+        for mut conflict in settled.conflicts {
+            conflict.look_after(tx)?;
+            self.done.conflicts.push(conflict);
+        }
         Ok(())
     }
 
-    /// A link could lead out of the export.
-    fn open(&self) -> Result<File> {
-        let cannot = || Error::io(format!("{} cannot be read", self.path.display()));
-        if !self.path.symlink_metadata().map_err(cannot())?.is_file() {
-            return Err(self.bad("it is no regular file".into()));
+    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, name: Option<&str>) -> Result<()> {
+        let mut file = self.folder.file(&item.file)?;
+        let size = item.line.size;
+        let found = file.metadata().map_or(size, |found| found.len());
+        if found != size {
+            return Err(self.bad(item, format!("it has {} bytes, not {}", grouped(found), grouped(size))));
         }
-        File::open(&self.path).map_err(cannot())
+        let mut validator = Validator::new(item.kind);
+        let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;
+        if content.id() != item.id || content.size() != size {
+            let (found, size) = (content.id(), content.size());
+            return Err(self.bad(
+                item,
+                format!("its {size} bytes are those of {found}, not of {}", item.id),
+            ));
+        }
+        validator.finish().map_err(|why| self.bad(item, why))?;
+        let what = Content {
+            id: item.id,
+            kind: item.kind,
+            type_name: item.line.type_name.as_deref(),
+            size,
+        };
+        let hold = name.map_or(Hold::Anonymous, Hold::Name);
+        let stored = allocate::allocate(tx, &what, hold, &mut content)?;
+        self.done.objects += 1;
+        self.done.dedup_hits += u64::from(stored.dedup);
+        self.done.bytes += stored.size;
+        Ok(())
     }
 
-    fn check_name(&self, tx: &mut WriteTx<'_>, name: &str) -> Result<()> {
-        let space = tx.space();
-        let bound = tx.read_written(|conn| queries::names::resolve(conn, space, name))?;
-        match bound.filter(|bound| bound.object_id != self.id.to_hex()) {
-            Some(other) => Err(self.bad(format!("its name {name:?} is bound to object {} here", other.object_id))),
-            None => Ok(()),
-        }
-    }
-
-    fn bad(&self, why: String) -> Error {
+    fn bad(&self, item: &Item, why: String) -> Error {
         Error::BadExport {
-            path: self.path.clone(),
-            why,
+            path: self.folder.path(&item.file),
+            why: format!("{why}; what was imported before it stays"),
         }
     }
 }

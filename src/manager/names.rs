@@ -9,7 +9,7 @@ use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
 
 /// Bytes of a name at most.
-const MOST_BYTES: usize = 4096;
+pub(super) const MOST_BYTES: usize = 4096;
 
 impl MemManager {
     /// Binds a name to an object. If the name is bound to another object it moves, and

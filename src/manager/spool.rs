@@ -2,10 +2,8 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-
-use tempfile::SpooledTempFile;
 
 use super::place::Source;
 use super::unsigned;
@@ -47,7 +45,11 @@ impl<'a> Spooled<'a> {
         let mut reader = reader.take(max_mem.saturating_add(1));
         let folder = heap.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut spool = tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new(".")));
-        let (id, size) = digest(&mut reader, Kind::Bytes, Some(&mut spool))?;
+        let (id, size) = digest(&mut reader, Kind::Bytes, &mut |part| {
+            spool
+                .write_all(part)
+                .map_err(Error::io("the content cannot be spooled beside the heap"))
+        })?;
         if size > max_mem {
             return Err(Error::OutOfMemory {
                 needed: size,
@@ -85,17 +87,22 @@ impl<'a> Spooled<'a> {
             return Err(refuse(rest));
         }
         // What says that it is empty may give any number of bytes, as in /proc.
-        let spooled = Self::file_of(file, Kind::Bytes, max_mem)?;
+        let spooled = Self::file_of(file, Kind::Bytes, max_mem, &mut |_| {})?;
         if spooled.size > max_mem {
             return Err(refuse(spooled.size));
         }
         Ok(spooled)
     }
 
-    /// The same for content of any kind. Of more than `most` bytes, it reads one more.
-    pub fn file_of(file: &'a mut File, kind: Kind, most: u64) -> Result<Self> {
+    /// The same for content of any kind, each part of which `look` sees. Of more than `most`
+    /// bytes, it reads one more.
+    pub fn file_of(file: &'a mut File, kind: Kind, most: u64, look: &mut dyn FnMut(&[u8])) -> Result<Self> {
         let start = file.stream_position().map_err(Error::io("the file cannot be read"))?;
-        let (id, size) = digest(&mut file.take(most.saturating_add(1)), kind, None)?;
+        let see = &mut |part: &[u8]| {
+            look(part);
+            Ok(())
+        };
+        let (id, size) = digest(&mut file.take(most.saturating_add(1)), kind, see)?;
         file.seek(SeekFrom::Start(start))
             .map_err(Error::io("the file cannot be read twice"))?;
         Ok(Self {
@@ -124,7 +131,8 @@ fn rest_of(file: &mut File) -> Result<u64> {
     Ok(size.saturating_sub(file.stream_position().map_err(cannot())?))
 }
 
-fn digest(reader: &mut impl Read, kind: Kind, mut copy: Option<&mut SpooledTempFile>) -> Result<(ObjectId, u64)> {
+/// Reads all, and lets `see` see each part.
+fn digest(reader: &mut impl Read, kind: Kind, see: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<(ObjectId, u64)> {
     let mut hasher = Hasher::new(kind);
     let mut buffer = vec![0; CHUNK];
     let mut size = 0;
@@ -138,10 +146,7 @@ fn digest(reader: &mut impl Read, kind: Kind, mut copy: Option<&mut SpooledTempF
         };
         let part = buffer.get(..count).unwrap_or_default();
         hasher.update(part);
-        if let Some(copy) = &mut copy {
-            std::io::Write::write_all(copy, part)
-                .map_err(Error::io("the content cannot be spooled beside the heap"))?;
-        }
+        see(part)?;
         size += count as u64;
     }
 }
