@@ -8,6 +8,10 @@
 //! leaves. This proves that the crate asks for its syncs at all, for the directory too.
 //! It needs root and loop devices.
 //!
+//! Modelled, in `disk.rs`, for everybody: the same below SQLite, from which on each write
+//! and sync is seen; the power goes at each sync too, and what was not synced may have
+//! arrived in part. What the crate does past SQLite, such as syncing a directory, it misses.
+//!
 //! Modelled, in `log.rs`, with copies of the two files: a write-ahead log of which the
 //! part behind the last sync arrived cut off at any byte, with a hole, with garbage or
 //! with remains of older writes behind it; a checkpoint that reached the file for some
@@ -21,6 +25,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod device;
+mod disk;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod log;
