@@ -128,22 +128,3 @@ fn a_vacuum_gives_back_about_what_is_estimated() {
     );
     assert_adds_up(&after);
 }
-
-#[test]
-fn the_text_shows_each_step_from_content_to_file() {
-    let text = filled().space_report().unwrap().to_string();
-    for part in [
-        "stored ",
-        "+ row headers",
-        "+ free pages",
-        "= file",
-        "write-ahead log",
-        "ledger_by_block",
-        "VACUUM",
-    ] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
-    let empty = Heap::new().space_report().unwrap();
-    assert_eq!(empty.file_bytes_per_stored_byte, None);
-    assert!(!empty.to_string().contains("per byte"), "{empty}");
-}

@@ -164,20 +164,9 @@ fn the_statistics_of_a_space_are_its_own() {
 }
 
 #[test]
-fn the_statistics_are_shown_for_people_and_for_programs() {
+fn the_statistics_are_there_for_programs() {
     let heap = lived_in();
     let stats = heap.stats().unwrap();
-    let shown = stats.to_string();
-    for part in [
-        "main",
-        "payload",
-        "unreserved",
-        "2,097,152",
-        "dedup",
-        "the buckets add up",
-    ] {
-        assert!(shown.contains(part), "{part} is missing:\n{shown}");
-    }
     let json = serde_json::to_value(&stats).unwrap();
     assert_eq!(json["max_mem"], 2_097_152);
     assert_eq!(json["buckets"][0]["bucket"], "payload");

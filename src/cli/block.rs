@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Outcome;
 use super::hexdump::{hex, hex_dump};
+use super::terminal;
 use super::text::{Sizes, counted, short_id};
 
 #[derive(Debug, clap::Args)]
@@ -108,7 +109,11 @@ fn text(out: &mut dyn Write, block: &Block, pieces: &[Piece], all: bool, sizes: 
         } else {
             piece.data.len().min(SHOWN_BYTES)
         };
-        write!(out, "{}", hex_dump(piece.data.get(..end).unwrap_or_default()))?;
+        write!(
+            out,
+            "{}",
+            hex_dump(piece.data.get(..end).unwrap_or_default(), terminal::columns())
+        )?;
         match piece.data.len() - end {
             0 => {}
             more => writeln!(out, "… and {} more; --all shows them", counted(more as u64, "byte"))?,

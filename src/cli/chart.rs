@@ -20,6 +20,11 @@ const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇"
 const MARGIN: usize = 12;
 
 impl Chart<'_> {
+    /// How many points a terminal of so many columns has room for.
+    pub fn points_in(columns: usize) -> usize {
+        columns.saturating_sub(MARGIN + " ┤".chars().count()).max(1)
+    }
+
     pub fn draw(&self, out: &mut dyn Write) -> io::Result<()> {
         let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {
             return writeln!(out, "nothing has happened yet");

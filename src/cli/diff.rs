@@ -176,7 +176,7 @@ struct Line {
 
 impl Row for Line {
     const KEYS: &'static [&'static str] = &["what", "object_id", "size"];
-    const HEAD: &'static [Head] = &[Head::Left("CHANGE"), Head::Left("OBJECT"), Head::Right("SIZE")];
+    const HEAD: &'static [Head] = &[Head::left("CHANGE"), Head::left("OBJECT"), Head::right("SIZE")];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         vec![self.what.to_owned(), short_id(self.object_id), sizes.cell(self.size)]
@@ -192,11 +192,11 @@ impl Row for ClassDiff {
         "entries_after",
     ];
     const HEAD: &'static [Head] = &[
-        Head::Right("BLOCK SIZE"),
-        Head::Right("USED BEFORE"),
-        Head::Right("AFTER"),
-        Head::Right("PIECES BEFORE"),
-        Head::Right("AFTER"),
+        Head::right("BLOCK SIZE"),
+        Head::right("USED BEFORE").worth(3),
+        Head::right("AFTER").worth(4),
+        Head::right("PIECES BEFORE").worth(1),
+        Head::right("AFTER").worth(2),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

@@ -6,13 +6,15 @@ use anyhow::Result;
 use heapledger::{Arena, Pool};
 
 use super::levels::{Levels, Space};
-use super::text::{Sizes, printable};
+use super::text::{Sizes, cut, printable, width};
 
 /// The tree for people.
 pub struct Drawing {
     pub sizes: Sizes,
     pub colour: bool,
     pub depth: u8,
+    /// Of the terminal, if any.
+    pub columns: Option<usize>,
 }
 
 /// Colour is for terminals, and for people who have not said no to it.
@@ -40,7 +42,8 @@ impl Drawing {
             carved: reserved,
             max_mem,
         };
-        self.line(out, &format!("space {}", printable(&name)), &fill, "")?;
+        let label = format!("space {}", printable(&name));
+        self.line(out, &cut(&label, self.shape(0).label), &fill, "")?;
         let arenas = levels.arenas()?;
         for (arena, corner) in with_corners(&arenas) {
             let fill = Fill {
@@ -92,34 +95,81 @@ impl Drawing {
     }
 
     fn line(&self, out: &mut dyn Write, label: &str, fill: &Fill, class: &str) -> io::Result<()> {
-        let (on, off) = if self.colour { ("\x1b[36m", "\x1b[0m") } else { ("", "") };
-        let (bar, percent) = (fill.bar(), fill.percent());
-        let (mem, max_mem) = (self.sizes.cell(fill.mem), self.sizes.cell(fill.max_mem));
-        writeln!(
-            out,
-            "{label:<26} {on}{bar}{off} {percent:>4} {mem:>10} of {max_mem:>10}{class}"
-        )
+        let shape = self.shape(width(label));
+        let blanks = " ".repeat(shape.label.saturating_sub(width(label)));
+        let percent = fill.percent();
+        let mem = self.sizes.cell(fill.mem);
+        write!(out, "{label}{blanks} ")?;
+        if shape.bar > 0 {
+            let (on, off) = if self.colour { ("\x1b[36m", "\x1b[0m") } else { ("", "") };
+            write!(out, "[{on}{}{off}] ", fill.bar(shape.bar))?;
+        }
+        write!(out, "{percent:>4} {mem:>10}")?;
+        if shape.capacity {
+            write!(out, " of {:>10}", self.sizes.cell(fill.max_mem))?;
+        }
+        writeln!(out, "{}", if shape.class { class } else { "" })
+    }
+
+    /// What a line with a label of this width has room for. Which level it is and how
+    /// many bytes it has go before how many it could have, and before the bar.
+    fn shape(&self, label: usize) -> Shape {
+        let wide = Shape {
+            label: LABEL.max(label),
+            bar: BAR,
+            capacity: true,
+            class: true,
+        };
+        let Some(columns) = self.columns else { return wide };
+        let narrow = SHORT_LABEL.max(label);
+        // Blanks, brackets, percent, and bytes.
+        let bar = columns.saturating_sub(narrow + " []  100%  999.9 KiB".len());
+        match columns {
+            WITH_CLASS.. => wide,
+            WITHOUT_CLASS.. => Shape { class: false, ..wide },
+            _ => Shape {
+                label: narrow,
+                bar: if bar < 4 { 0 } else { bar.min(BAR) },
+                capacity: false,
+                class: false,
+            },
+        }
     }
 }
 
-const BAR: i64 = 16;
+/// What a line shows, and how wide that is.
+struct Shape {
+    label: usize,
+    bar: usize,
+    capacity: bool,
+    class: bool,
+}
+
+const BAR: usize = 16;
+const LABEL: usize = 26;
+/// `   └─ block 12345`
+const SHORT_LABEL: usize = 18;
+/// Columns of a line with all there is, and of one without the size of the blocks.
+const WITH_CLASS: usize = 96;
+const WITHOUT_CLASS: usize = 75;
 
 impl Fill {
-    /// Anything at all shows as one cell, so that empty looks empty and nothing else does.
-    fn bar(&self) -> String {
+    /// Content, then room in blocks; the rest is not carved yet. Anything at all shows as
+    /// one cell. Of what has no content the bar is empty, so that empty looks empty and
+    /// nothing else does.
+    fn bar(&self, wide: usize) -> String {
+        if self.mem <= 0 {
+            return " ".repeat(wide);
+        }
         let cells = |bytes: i64| {
-            let scaled = i128::from(bytes) * i128::from(BAR) / i128::from(self.max_mem.max(1));
-            i64::try_from(scaled).unwrap_or(BAR).clamp(i64::from(bytes > 0), BAR)
+            let scaled = i128::from(bytes) * wide as i128 / i128::from(self.max_mem.max(1));
+            usize::try_from(scaled).unwrap_or(0).clamp(1, wide)
         };
         let content = cells(self.mem);
-        let room = (cells(self.carved) - content).max(i64::from(self.carved > self.mem && content < BAR));
-        let repeat = |cell: &str, count: i64| cell.repeat(usize::try_from(count).unwrap_or_default());
-        format!(
-            "{}{}{}",
-            repeat("█", content),
-            repeat("░", room),
-            repeat("·", BAR - content - room)
-        )
+        let has_room = self.carved > self.mem && content < wide;
+        let room = (cells(self.carved).saturating_sub(content)).max(usize::from(has_room));
+        let rest = wide - content - room;
+        format!("{}{}{}", "█".repeat(content), "░".repeat(room), " ".repeat(rest))
     }
 
     /// Rounded down, so that only what is full shows 100%.
@@ -165,13 +215,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_shows_content_room_and_what_is_not_carved() {
-        let bar = |mem, carved, max_mem| Fill { mem, carved, max_mem }.bar();
-        assert_eq!(bar(0, 0, 100), "················");
+    fn a_bar_shows_content_and_room_and_is_empty_where_nothing_is() {
+        let bar = |mem, carved, max_mem| Fill { mem, carved, max_mem }.bar(16);
+        assert_eq!(bar(0, 0, 100), "                ");
+        assert_eq!(bar(0, 100, 100), "                ");
         assert_eq!(bar(100, 100, 100), "████████████████");
-        assert_eq!(bar(50, 75, 100), "████████░░░░····");
-        assert_eq!(bar(1, 1, 1_000_000), "█···············");
-        assert_eq!(bar(1, 2, 1_000_000), "█░··············");
+        assert_eq!(bar(50, 75, 100), "████████░░░░    ");
+        assert_eq!(bar(1, 1, 1_000_000), "█               ");
+        assert_eq!(bar(1, 2, 1_000_000), "█░              ");
         assert_eq!(bar(99, 100, 100), "███████████████░");
         assert_eq!(bar(i64::MAX, i64::MAX, i64::MAX), "████████████████");
     }

@@ -8,7 +8,8 @@ use clap::error::ErrorKind;
 use heapledger::Error;
 
 use super::streams;
-use super::text::printable;
+use super::terminal;
+use super::text::{printable, wrapped};
 
 /// How a command ended that did its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +116,18 @@ fn advice(error: &Error) -> Option<&'static str> {
 
 /// One line on standard error. A closed standard error is nothing to stop for.
 pub fn warn(message: &str) {
-    let _ = writeln!(io::stderr(), "heapledger: {}", printable(message));
+    line(&format!("heapledger: {}", printable(message)));
 }
 
 /// A line on standard error that is no complaint.
 pub fn note(message: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(message));
+    line(&printable(message));
+}
+
+/// One line, unless a terminal is too narrow for it.
+fn line(text: &str) {
+    let wrapped = terminal::columns_of_stderr().map(|columns| wrapped(text, columns));
+    let _ = writeln!(io::stderr(), "{}", wrapped.as_deref().unwrap_or(text));
 }
 
 /// Ends for arguments that cannot be understood, or for `--help` and `--version`.

@@ -7,8 +7,7 @@ use heapledger::{FreePlan, MemManager, ObjectId, Pin};
 
 use super::context::Context;
 use super::exit::Outcome;
-use super::render::Row;
-use super::table::Table;
+use super::render::{Row, table};
 use super::text::{Sizes, counted, printable, short_id};
 
 /// Plans to free `ids`, and then to collect garbage.
@@ -54,9 +53,5 @@ fn pins(out: &mut dyn Write, pins: &[Pin], sizes: Sizes) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "\nthese would keep arenas that are nearly empty then:")?;
-    let mut table = Table::new(Pin::HEAD);
-    for pin in pins {
-        table.row(out, pin.cells(sizes))?;
-    }
-    table.end(out)
+    table(out, Pin::HEAD, pins.iter().map(|pin| pin.cells(sizes)))
 }

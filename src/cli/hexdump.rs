@@ -11,12 +11,18 @@ pub fn hex(bytes: &[u8]) -> String {
     digits
 }
 
-/// `bytes` as `hexdump -C` shows them; repeated lines are a `*`.
-pub fn hex_dump(bytes: &[u8]) -> String {
+/// `bytes` as `hexdump -C` shows them; repeated lines are a `*`. On a terminal too narrow
+/// for that, the lines have fewer bytes.
+pub fn hex_dump(bytes: &[u8], columns: Option<usize>) -> String {
+    let in_line = match columns.unwrap_or(usize::MAX) {
+        78.. => 16,
+        45.. => 8,
+        _ => 4,
+    };
     let mut dump = String::new();
     let mut previous: Option<&[u8]> = None;
     let mut repeated = false;
-    for (row, line) in bytes.chunks(16).enumerate() {
+    for (row, line) in bytes.chunks(in_line).enumerate() {
         if previous == Some(line) {
             if !repeated {
                 let _ = writeln!(dump, "*");
@@ -39,7 +45,8 @@ pub fn hex_dump(bytes: &[u8]) -> String {
                 }
             })
             .collect();
-        let _ = writeln!(dump, "{:08x} {digits:<49}  |{printed}|", row * 16);
+        let wide = 3 * in_line + in_line / 16;
+        let _ = writeln!(dump, "{:08x} {digits:<wide$}  |{printed}|", row * in_line);
     }
     let _ = writeln!(dump, "{:08x}", bytes.len());
     dump
@@ -55,7 +62,7 @@ mod tests {
         bytes.extend([0; 48]);
         bytes.push(b'x');
         assert_eq!(
-            hex_dump(&bytes),
+            hex_dump(&bytes, None),
             "00000000  68 65 6c 6c 6f 2c 20 77  6f 72 6c 64 21 0a 00 ff  |hello, world!...|\n\
              00000010  00 00 00 00 00 00 00 00  00 00 00 00 00 00 00 00  |................|\n\
              *\n\

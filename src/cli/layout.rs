@@ -40,6 +40,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             sizes: context.sizes(),
             colour: colour(),
             depth: args.depth,
+            columns: output.columns(),
         };
         writeln!(output.text(), "after event {event_id} at {}", time(at))?;
         drawing.draw(&layout, output.text())?;

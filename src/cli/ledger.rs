@@ -78,13 +78,13 @@ impl Row for EntryInfo {
         "allocated_mem",
     ];
     const HEAD: &'static [Head] = &[
-        Head::Right("ENTRY"),
-        Head::Left("OBJECT"),
-        Head::Right("SEQ"),
-        Head::Right("ARENA"),
-        Head::Right("POOL"),
-        Head::Right("BLOCK"),
-        Head::Right("SIZE"),
+        Head::right("ENTRY"),
+        Head::left("OBJECT"),
+        Head::right("SEQ").worth(3),
+        Head::right("ARENA").worth(1),
+        Head::right("POOL").worth(2),
+        Head::right("BLOCK").worth(5),
+        Head::right("SIZE").worth(4),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

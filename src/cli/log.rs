@@ -13,7 +13,7 @@ use super::context::Context;
 use super::exit::Outcome;
 use super::render::{List, Row};
 use super::table::Head;
-use super::text::{self, Sizes, preview, short_id};
+use super::text::{self, Sizes, short_id};
 use super::when;
 
 #[derive(Debug, clap::Args)]
@@ -193,19 +193,19 @@ impl Row for Entry<'_> {
         "mem",
     ];
     const HEAD: &'static [Head] = &[
-        Head::Right("EVENT"),
-        Head::Left("TIME"),
-        Head::Left("KIND"),
-        Head::Right("SIZE"),
-        Head::Right("USED"),
-        Head::Left("OBJECT"),
-        Head::Left("NAME"),
-        Head::Left("ACTOR"),
-        Head::Left("REASON"),
+        Head::right("EVENT").usual(6),
+        Head::left("TIME").worth(4).usual(20),
+        Head::left("KIND").usual(9),
+        Head::right("SIZE").worth(5).usual(9),
+        Head::right("USED").worth(1).usual(9),
+        Head::left("OBJECT").worth(6).usual(12),
+        Head::left("NAME").worth(7).cut_to(8).usual(12),
+        Head::left("ACTOR").worth(2).cut_to(8).usual(8),
+        Head::left("REASON").worth(3).cut_to(12).usual(12),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let text = |text: &Option<String>| text.as_deref().map(|text| preview(text, 40)).unwrap_or_default();
+        let text = |text: &Option<String>| text.as_deref().map(text::printable).unwrap_or_default().into_owned();
         vec![
             self.id.to_string(),
             text::time(self.at),

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::exit::Outcome;
 use super::render::Row;
 use super::table::Head;
-use super::text::{Sizes, name_list, preview, short_id};
+use super::text::{Sizes, name_list, printable, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -55,13 +55,13 @@ impl Row for ObjectInfo {
         "value",
     ];
     const HEAD: &'static [Head] = &[
-        Head::Left("OBJECT"),
-        Head::Left("KIND"),
-        Head::Right("SIZE"),
-        Head::Right("PIECES"),
-        Head::Left("CREATED"),
-        Head::Left("NAMES"),
-        Head::Left("VALUE"),
+        Head::left("OBJECT"),
+        Head::left("KIND").worth(3),
+        Head::right("SIZE").worth(6),
+        Head::right("PIECES").worth(1),
+        Head::left("CREATED").worth(2),
+        Head::left("NAMES").worth(7).cut_to(12),
+        Head::left("VALUE").worth(5).cut_to(16),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
@@ -72,10 +72,7 @@ impl Row for ObjectInfo {
             self.pieces.to_string(),
             self.created.to_string(),
             name_list(&self.names),
-            self.value
-                .as_deref()
-                .map(|value| preview(value, 40))
-                .unwrap_or_default(),
+            self.value.as_deref().map(printable).unwrap_or_default().into_owned(),
         ]
     }
 }

@@ -5,6 +5,7 @@ mod context;
 mod database;
 mod dotenv;
 pub mod exit;
+mod fit;
 pub mod interrupt;
 mod parse;
 mod progress;
@@ -12,6 +13,7 @@ mod release;
 mod render;
 mod streams;
 mod table;
+mod terminal;
 mod text;
 mod when;
 

@@ -73,15 +73,15 @@ impl Row for Pin {
         "allocated_mem",
     ];
     const HEAD: &'static [Head] = &[
-        Head::Right("ARENA"),
-        Head::Right("USED"),
-        Head::Right("OF"),
-        Head::Right("OBJECTS"),
-        Head::Left("OBJECT"),
-        Head::Right("HERE"),
-        Head::Right("PIECES"),
-        Head::Right("SIZE"),
-        Head::Left("NAMES"),
+        Head::right("ARENA"),
+        Head::right("USED").worth(3),
+        Head::right("OF").worth(1),
+        Head::right("OBJECTS").worth(2),
+        Head::left("OBJECT"),
+        Head::right("HERE").worth(6),
+        Head::right("PIECES").worth(4),
+        Head::right("SIZE").worth(5),
+        Head::left("NAMES").worth(7).cut_to(10),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

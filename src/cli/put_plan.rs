@@ -230,16 +230,16 @@ impl Row for Planned {
         "shortfall",
     ];
     const HEAD: &'static [Head] = &[
-        Head::Left("OBJECT"),
-        Head::Right("SIZE"),
-        Head::Right("CLASS"),
-        Head::Right("PIECES"),
-        Head::Right("REUSED"),
-        Head::Right("BLOCKS"),
-        Head::Right("POOLS"),
-        Head::Right("ARENAS"),
-        Head::Left("NOTE"),
-        Head::Left("PATH"),
+        Head::left("OBJECT"),
+        Head::right("SIZE").worth(6),
+        Head::right("CLASS").worth(2),
+        Head::right("PIECES").worth(5),
+        Head::right("REUSED").worth(1),
+        Head::right("BLOCKS").worth(4),
+        Head::right("POOLS").worth(3),
+        Head::right("ARENAS").worth(3),
+        Head::left("NOTE").worth(7).cut_to(13),
+        Head::left("PATH").worth(8).cut_to(12),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

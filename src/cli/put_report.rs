@@ -1,18 +1,20 @@
 //! What `put` says about its work: a row per object, a line per failure, a summary.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use heapledger::{Allocation, Freed, ObjectId};
 use serde::Serialize;
 
 use super::exit;
+use super::fit::GAP;
 use super::names::replaced;
 use super::progress::Progress;
 use super::render::{List, Output, Row};
 use super::table::Head;
-use super::text::{Sizes, counted, path_bytes, printable_path, sum_line};
+use super::terminal;
+use super::text::{Sizes, counted, cut, path_bytes, printable_path, short_id, sum_line, width};
 
 /// The report of one `put`.
 pub struct Report<'a> {
@@ -165,11 +167,8 @@ struct Stored {
     pieces: u64,
     dedup: bool,
     freed: Option<Freed>,
-    /// For people, and for `sha256sum --check`.
     #[serde(skip)]
-    shown: String,
-    #[serde(skip)]
-    line: Vec<u8>,
+    raw: PathBuf,
 }
 
 impl Stored {
@@ -189,23 +188,31 @@ impl Stored {
             pieces,
             dedup,
             freed: freed.clone(),
-            shown: format!("{id}  {}", printable_path(path)),
-            line: sum_line(id, path),
+            raw: path.to_owned(),
         }
     }
 }
 
 impl Row for Stored {
     const KEYS: &'static [&'static str] = &["object_id", "path", "path_bytes", "size", "pieces", "dedup", "freed"];
-    // Lines as sha256sum prints them.
+    // A line has no columns.
     const HEAD: &'static [Head] = &[];
 
+    /// Whole ids where there is room for them; their first digits do, too.
     fn cells(&self, _: Sizes) -> Vec<String> {
-        vec![self.shown.clone()]
+        let (id, path) = (self.object_id.to_string(), printable_path(&self.raw));
+        let columns = terminal::columns().unwrap_or(usize::MAX);
+        if id.len() + GAP + width(&path) <= columns {
+            return vec![id, path];
+        }
+        let id = short_id(id);
+        let path = cut(&path, columns.saturating_sub(id.len() + GAP)).into_owned();
+        vec![id, path]
     }
 
-    fn raw_line(&self) -> Option<&[u8]> {
-        Some(&self.line)
+    /// As sha256sum prints it.
+    fn raw_line(&self) -> Option<Vec<u8>> {
+        Some(sum_line(self.object_id, &self.raw))
     }
 }
 

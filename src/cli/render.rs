@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::table::{Head, Table};
+use super::terminal::{self, Wrapping};
 use super::text::Sizes;
 
 /// How to print the answer.
@@ -34,7 +35,7 @@ pub trait Row: Serialize {
     /// The cells of those columns, safe to print on a terminal.
     fn cells(&self, sizes: Sizes) -> Vec<String>;
     /// What is written instead where no terminal reads it, if that is not for people alone.
-    fn raw_line(&self) -> Option<&[u8]> {
+    fn raw_line(&self) -> Option<Vec<u8>> {
         None
     }
 }
@@ -43,15 +44,21 @@ pub trait Row: Serialize {
 pub struct Output {
     format: Format,
     sizes: Sizes,
-    out: BufWriter<Answer>,
+    /// Of the terminal, if one shows the answer to people.
+    columns: Option<usize>,
+    is_terminal: bool,
+    out: BufWriter<Wrapping<Answer>>,
 }
 
 impl Output {
     pub fn new(format: Format, sizes: Sizes) -> Self {
+        let columns = terminal::columns().filter(|_| format == Format::Table);
         Self {
             format,
             sizes,
-            out: BufWriter::new(Answer(io::stdout())),
+            columns,
+            is_terminal: io::stdout().is_terminal(),
+            out: BufWriter::new(Wrapping::new(Answer(io::stdout()), columns)),
         }
     }
 
@@ -60,10 +67,15 @@ impl Output {
         self.format == Format::Table
     }
 
+    /// The columns of the terminal that shows the answer, if one does.
+    pub fn columns(&self) -> Option<usize> {
+        self.columns
+    }
+
     /// Starts a list; it must be ended.
     pub fn list<R: Row>(&mut self) -> List<'_, R> {
         List {
-            table: Table::new(R::HEAD),
+            table: Table::new(R::HEAD, self.columns),
             rows: 0,
             output: self,
             of: PhantomData,
@@ -99,6 +111,15 @@ impl Output {
     }
 }
 
+/// A table within other text.
+pub fn table(out: &mut dyn Write, head: &'static [Head], rows: impl Iterator<Item = Vec<String>>) -> io::Result<()> {
+    let mut table = Table::new(head, terminal::columns());
+    for cells in rows {
+        table.row(out, cells)?;
+    }
+    table.end(out)
+}
+
 /// Standard output, whose errors say that they are its own.
 struct Answer(Stdout);
 
@@ -131,8 +152,8 @@ impl<R: Row> List<'_, R> {
         self.rows += 1;
         let out = &mut self.output.out;
         match self.output.format {
-            Format::Table => match row.raw_line().filter(|_| !io::stdout().is_terminal()) {
-                Some(line) => out.write_all(line).and_then(|()| out.write_all(b"\n")),
+            Format::Table => match row.raw_line().filter(|_| !self.output.is_terminal) {
+                Some(line) => out.write_all(&line).and_then(|()| out.write_all(b"\n")),
                 None => self.table.row(out, row.cells(self.output.sizes)),
             },
             Format::Json => write!(

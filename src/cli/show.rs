@@ -1,5 +1,6 @@
 //! `heapledger show`
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anyhow::Result;
@@ -9,9 +10,9 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::Outcome;
 use super::ledger::with_object;
-use super::render::Row;
-use super::table::Table;
-use super::text::{Sizes, counted, preview, printable, time};
+use super::render::{Row, table};
+use super::terminal;
+use super::text::{Sizes, counted, cut, preview, printable, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -70,7 +71,9 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         bindings,
         ledger,
     } = shown;
-    writeln!(out, "object   {}", object.object_id)?;
+    let columns = terminal::columns();
+    let fits = |text| columns.map_or(Cow::Borrowed(text), |columns| cut(text, columns.saturating_sub(9)));
+    writeln!(out, "object   {}", fits(&object.object_id))?;
     writeln!(out, "space    {}", printable(&object.space))?;
     match &object.type_name {
         Some(name) => writeln!(out, "kind     {} ({})", object.kind, printable(name))?,
@@ -95,7 +98,11 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         )?;
     }
     if let Some(value) = &object.value {
-        writeln!(out, "value    {}", preview(value, 1000))?;
+        let value = match columns {
+            Some(_) => preview(value, 1000),
+            None => printable(value).into_owned(),
+        };
+        writeln!(out, "value    {value}")?;
     }
     placement(out, ledger, sizes)
 }
@@ -105,11 +112,8 @@ fn placement(out: &mut dyn Write, ledger: &[EntryInfo], sizes: Sizes) -> io::Res
         return Ok(());
     }
     writeln!(out)?;
-    let mut table = Table::new(EntryInfo::HEAD);
-    for entry in ledger.iter().take(PIECES) {
-        table.row(out, entry.cells(sizes))?;
-    }
-    table.end(out)?;
+    let shown = ledger.iter().take(PIECES);
+    table(out, EntryInfo::HEAD, shown.map(|entry| entry.cells(sizes)))?;
     match ledger.len().saturating_sub(PIECES) {
         0 => Ok(()),
         more => writeln!(

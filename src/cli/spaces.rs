@@ -87,14 +87,14 @@ impl Row for MemRam {
         "history_keep",
     ];
     const HEAD: &'static [Head] = &[
-        Head::Left("SPACE"),
-        Head::Right("CAPACITY"),
-        Head::Right("USED"),
-        Head::Right("FREE"),
-        Head::Right("ARENAS"),
-        Head::Right("OBJECTS"),
-        Head::Right("PEAK"),
-        Head::Left("CREATED"),
+        Head::left("SPACE").cut_to(12),
+        Head::right("CAPACITY"),
+        Head::right("USED"),
+        Head::right("FREE").worth(5),
+        Head::right("ARENAS").worth(2),
+        Head::right("OBJECTS").worth(4),
+        Head::right("PEAK").worth(3),
+        Head::left("CREATED").worth(1),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

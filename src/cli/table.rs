@@ -1,23 +1,66 @@
 //! Tables for people: aligned, without lines, written in chunks.
+//!
+//! On a terminal a table is never wider than that is. First the texts are cut, with a
+//! `…`; then columns are left out, those of the least worth first; what identifies a row
+//! is never left out. Anywhere else nothing is cut. Columns of empty cells are not shown.
 
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ColumnConstraint, Width, presets};
+use super::fit::{GAP, Need, fit};
+use super::text::{cut, width};
 
-/// A column: its title, and which side its cells stand on.
+/// A column: its title, which side its cells stand on, and what it is worth.
 #[derive(Debug, Clone, Copy)]
-pub enum Head {
-    /// Text
-    Left(&'static str),
-    /// Numbers
-    Right(&'static str),
+pub struct Head {
+    title: &'static str,
+    right: bool,
+    /// The column may be left out; that of the least worth is the first.
+    worth: Option<u8>,
+    /// Cells may be cut to this.
+    least: Option<usize>,
+    /// What to expect of cells that are not known yet.
+    usual: usize,
 }
 
 impl Head {
-    fn title(self) -> &'static str {
-        match self {
-            Self::Left(title) | Self::Right(title) => title,
+    /// A column of text that is never left out.
+    pub const fn left(title: &'static str) -> Self {
+        Self {
+            title,
+            right: false,
+            worth: None,
+            least: None,
+            usual: 0,
         }
+    }
+
+    /// A column of numbers that is never left out.
+    pub const fn right(title: &'static str) -> Self {
+        Self {
+            right: true,
+            ..Self::left(title)
+        }
+    }
+
+    /// It may be left out, after all that is worth less.
+    pub const fn worth(self, worth: u8) -> Self {
+        Self {
+            worth: Some(worth),
+            ..self
+        }
+    }
+
+    /// Its cells may be cut to this width, as numbers may not.
+    pub const fn cut_to(self, least: usize) -> Self {
+        Self {
+            least: Some(least),
+            ..self
+        }
+    }
+
+    /// How wide it is at least where rows come one by one.
+    pub const fn usual(self, usual: usize) -> Self {
+        Self { usual, ..self }
     }
 }
 
@@ -25,19 +68,31 @@ impl Head {
 /// and at least as wide as in the chunk before.
 pub struct Table {
     head: &'static [Head],
+    /// Of the terminal; none where lines may have any length.
+    columns: Option<usize>,
     chunk: Vec<Vec<String>>,
-    widths: Vec<u16>,
+    /// The widest cell of each column so far; 0 if all were empty.
+    natural: Vec<usize>,
+    /// The columns of the last header.
+    shown: Option<Vec<bool>>,
+    /// Rows are written as they come, long before the last is known.
+    comes_slowly: bool,
 }
 
 const ROWS_IN_CHUNK: usize = 1000;
+/// Where nothing is cut, other rows are not padded for a cell that is wider than this.
+const PADDED: usize = 100;
 
 impl Table {
-    /// A table with these columns. Without any, its rows are plain lines.
-    pub fn new(head: &'static [Head]) -> Self {
+    /// A table of these columns for a terminal, if any. Without columns, its rows are plain lines.
+    pub fn new(head: &'static [Head], columns: Option<usize>) -> Self {
         Self {
             head,
+            columns,
             chunk: Vec::new(),
-            widths: Vec::new(),
+            natural: vec![0; head.len()],
+            shown: None,
+            comes_slowly: false,
         }
     }
 
@@ -50,55 +105,90 @@ impl Table {
         if self.chunk.len() < ROWS_IN_CHUNK {
             Ok(())
         } else {
-            self.flush(out)
+            self.write(out)
         }
     }
 
-    /// Writes the rows kept so far.
+    /// Writes the rows kept so far, while others are still to come: all columns are there
+    /// from the start, because their cells may come later.
     pub fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        self.comes_slowly = true;
         if self.chunk.is_empty() { Ok(()) } else { self.write(out) }
     }
 
     /// Writes what is left; a table without rows is its header.
     pub fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        if self.widths.is_empty() && !self.head.is_empty() {
-            self.write(out)
-        } else {
-            self.flush(out)
+        if self.chunk.is_empty() && (self.shown.is_some() || self.head.is_empty()) {
+            return Ok(());
         }
+        self.write(out)
     }
 
     fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING);
-        if self.widths.is_empty() {
-            table.set_header(self.head.iter().map(|head| head.title()));
-        }
-        table.add_rows(self.chunk.drain(..));
-        table.discover_columns();
-        for (index, head) in self.head.iter().enumerate() {
-            let Some(column) = table.column_mut(index) else {
-                continue;
-            };
-            column.set_padding((0, 2));
-            if let Head::Right(_) = head {
-                column.set_cell_alignment(CellAlignment::Right);
+        let widths = self.widths();
+        let shown: Vec<_> = widths.iter().map(|&width| width > 0).collect();
+        if self.shown.as_ref() != Some(&shown) {
+            if self.shown.is_some() {
+                writeln!(out)?;
             }
-            if let Some(&width) = self.widths.get(index) {
-                column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
-            }
+            self.line(out, &widths, self.head.iter().map(|head| head.title))?;
+            self.shown = Some(shown);
         }
-        let needed = table.column_max_content_widths();
-        let before = self.widths.iter().copied().chain(std::iter::repeat(0));
-        self.widths = needed
-            .iter()
-            .zip(before)
-            .map(|(&needed, before)| needed.max(before))
-            .collect();
-        for line in table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
+        for row in std::mem::take(&mut self.chunk) {
+            self.line(out, &widths, row.iter().map(String::as_str))?;
         }
         Ok(())
+    }
+
+    /// How wide the columns are in this chunk.
+    fn widths(&mut self) -> Vec<usize> {
+        let most = self.columns.unwrap_or(PADDED);
+        for row in &self.chunk {
+            for (natural, cell) in self.natural.iter_mut().zip(row) {
+                *natural = width(cell).min(most).max(*natural);
+            }
+        }
+        // Before any row is known, all columns are there.
+        let all = self.comes_slowly || (self.chunk.is_empty() && self.shown.is_none());
+        let needs: Vec<_> = self
+            .head
+            .iter()
+            .zip(&self.natural)
+            .map(|(head, &natural)| head.need(natural, all))
+            .collect();
+        fit(&needs, self.columns.unwrap_or(usize::MAX))
+    }
+
+    fn line<'c>(&self, out: &mut dyn Write, widths: &[usize], cells: impl Iterator<Item = &'c str>) -> io::Result<()> {
+        let mut line = String::new();
+        for ((head, &wide), cell) in self.head.iter().zip(widths).zip(cells) {
+            if wide == 0 {
+                continue;
+            }
+            let cell = match self.columns {
+                Some(_) => cut(cell, wide),
+                None => cell.into(),
+            };
+            let blanks = " ".repeat(wide.saturating_sub(width(&cell)));
+            let (before, after) = if head.right { (&*blanks, "") } else { ("", &*blanks) };
+            line.push_str(&format!("{before}{cell}{after}{:GAP$}", ""));
+        }
+        writeln!(out, "{}", line.trim_end())
+    }
+}
+
+impl Head {
+    fn need(&self, natural: usize, all: bool) -> Need {
+        let natural = match natural {
+            0 if !all => 0,
+            natural if all => natural.max(self.title.len()).max(self.usual),
+            natural => natural.max(self.title.len()),
+        };
+        Need {
+            natural,
+            least: self.least.map_or(natural, |least| least.max(self.title.len())),
+            worth: self.worth,
+        }
     }
 }
 
@@ -106,38 +196,85 @@ impl Table {
 mod tests {
     use super::*;
 
-    const HEAD: &[Head] = &[Head::Left("NAME"), Head::Right("SIZE"), Head::Left("KIND")];
+    const HEAD: &[Head] = &[
+        Head::left("NAME").cut_to(5),
+        Head::right("SIZE"),
+        Head::left("KIND").worth(1),
+    ];
 
     fn row(name: &str, size: usize) -> Vec<String> {
         vec![name.into(), size.to_string(), "str".into()]
     }
 
-    #[test]
-    fn columns_are_aligned() {
-        let (mut table, mut out) = (Table::new(HEAD), Vec::new());
-        table.row(&mut out, row("a", 5)).unwrap();
-        table.row(&mut out, row("longer", 12345)).unwrap();
+    fn table(columns: Option<usize>, rows: &[Vec<String>]) -> String {
+        let (mut table, mut out) = (Table::new(HEAD, columns), Vec::new());
+        for cells in rows {
+            table.row(&mut out, cells.clone()).unwrap();
+        }
         table.end(&mut out).unwrap();
-        let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, "NAME     SIZE  KIND\na           5  str\nlonger  12345  str\n");
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn columns_are_aligned_also_where_characters_are_wide() {
+        assert_eq!(
+            table(None, &[row("名前", 5), row("longer", 12345)]),
+            "NAME     SIZE  KIND\n名前        5  str\nlonger  12345  str\n"
+        );
+    }
+
+    #[test]
+    fn a_terminal_gets_what_it_has_room_for() {
+        let rows = [row("longer", 1), row("名前名前", 12345)];
+        assert_eq!(
+            table(Some(18), &rows),
+            "NAME    SIZE  KIND\nlong…      1  str\n名前…  12345  str\n"
+        );
+        assert_eq!(
+            table(Some(17), &rows),
+            "NAME       SIZE\nlonger        1\n名前名前  12345\n"
+        );
+        assert_eq!(table(Some(4), &[]), "NAME  SIZE\n");
+    }
+
+    #[test]
+    fn a_column_of_empty_cells_is_not_there_until_it_has_some() {
+        let bare = || vec!["a".to_owned(), "1".into(), String::new()];
+        assert_eq!(table(None, &[bare()]), "NAME  SIZE\na        1\n");
+        let mut rows = vec![bare(); ROWS_IN_CHUNK];
+        rows.push(row("b", 2));
+        let text = table(None, &rows);
+        assert!(
+            text.ends_with("a        1\n\nNAME  SIZE  KIND\nb        2  str\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn rows_that_come_one_by_one_have_the_columns_of_those_to_come() {
+        const SLOW: &[Head] = &[Head::left("NAME").usual(6), Head::right("SIZE"), Head::left("KIND")];
+        let (mut table, mut out) = (Table::new(SLOW, None), Vec::new());
+        for cells in [vec!["a".to_owned(), "1".into(), String::new()], row("longer", 2)] {
+            table.row(&mut out, cells).unwrap();
+            table.flush(&mut out).unwrap();
+        }
+        table.end(&mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "NAME    SIZE  KIND\na          1\nlonger     2  str\n"
+        );
     }
 
     #[test]
     fn a_later_chunk_keeps_the_widths_and_has_no_header() {
-        let (mut table, mut out) = (Table::new(HEAD), Vec::new());
-        for size in 0..ROWS_IN_CHUNK + 1 {
-            table.row(&mut out, row("longer", size)).unwrap();
-        }
-        let before = out.len();
-        table.end(&mut out).unwrap();
-        assert_eq!(String::from_utf8(out.split_off(before)).unwrap(), "longer  1000  str\n");
-        assert!(before > 0);
+        let mut rows = vec![row("longer", 1); ROWS_IN_CHUNK];
+        rows.push(row("a", 2));
+        let text = table(None, &rows);
+        assert!(text.ends_with("longer     1  str\na          2  str\n"), "{text}");
     }
 
     #[test]
     fn a_table_without_rows_is_its_header() {
-        let (mut table, mut out) = (Table::new(HEAD), Vec::new());
-        table.end(&mut out).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "NAME  SIZE  KIND\n");
+        assert_eq!(table(None, &[]), "NAME  SIZE  KIND\n");
     }
 }

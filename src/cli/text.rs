@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::Path;
 
-use bytesize::ByteSize;
+use heapledger::Figure;
 use jiff::Timestamp;
 
 /// How tables show sizes.
@@ -21,7 +21,7 @@ impl Sizes {
     pub fn cell(self, bytes: impl TryInto<u64>) -> String {
         let bytes = bytes.try_into().unwrap_or_default();
         match self {
-            Self::Human => ByteSize::b(bytes).display().iec().to_string(),
+            Self::Human => Figure::Bytes(bytes).to_string(),
             Self::Exact => bytes.to_string(),
         }
     }
@@ -111,6 +111,51 @@ pub fn sum_line(id: impl Display, path: &Path) -> Vec<u8> {
 pub fn path_bytes(path: &Path) -> Option<String> {
     let is_text = path.to_str().is_some();
     (!is_text).then(|| const_hex::encode(path.as_os_str().as_encoded_bytes()))
+}
+
+/// Columns of a terminal that `text` takes.
+pub fn width(text: &str) -> usize {
+    textwrap::core::display_width(text)
+}
+
+/// `text` in so many columns of a terminal; `…` stands for what is cut.
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut taken = 0;
+    let fits = |character: &char| {
+        taken += width(character.encode_utf8(&mut [0; 4]));
+        taken < columns
+    };
+    let mut out: String = text.chars().take_while(fits).collect();
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// Lines of at most so many columns, broken between words, each after the first indented
+/// by two blanks more. A word that is longer stays whole: it is an id or a path.
+pub fn wrapped(text: &str, columns: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let body = line.trim_end_matches('\n');
+        if width(body) <= columns {
+            out.push_str(line);
+            continue;
+        }
+        let indent = body.len() - body.trim_start_matches(' ').len();
+        // Where the indentation leaves no room to speak of, there is none.
+        let indent = " ".repeat(if 2 * indent + 2 > columns { 2 } else { indent + 2 });
+        let options = textwrap::Options::new(columns)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
+            .subsequent_indent(&indent);
+        out.push_str(&textwrap::fill(body, options));
+        if line.ends_with('\n') {
+            out.push('\n');
+        }
+    }
+    out
 }
 
 /// At most `width` characters of `text`, as they may be shown on a terminal.

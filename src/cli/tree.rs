@@ -14,7 +14,7 @@ use super::text::Sizes;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-In a bar, █ is content, ░ is room in blocks, and · is not carved yet.
+In a bar, █ is content, ░ is room in blocks; what is blank is not carved yet, or all is empty.
 
 Examples:
   heapledger tree
@@ -34,6 +34,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             sizes: context.sizes(),
             colour: colour(),
             depth: args.depth,
+            columns: output.columns(),
         };
         drawing.draw(&memory, output.text())?;
         output.flush()?;

@@ -40,7 +40,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return Ok(Outcome::Fine);
     }
     let points = args.points.unwrap_or(if output.is_table() { 60 } else { 1000 });
-    let points = memory.usage_over_time(usize::try_from(points)?)?;
+    let room = output.columns().map_or(usize::MAX, Chart::points_in);
+    let points = memory.usage_over_time(usize::try_from(points)?.min(room))?;
     if output.is_table() {
         let chart = Chart {
             points: &points,
@@ -61,13 +62,13 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 impl Row for LevelUsage {
     const KEYS: &'static [&'static str] = &["space", "level", "block_size", "rows", "max_mem", "reserved", "mem"];
     const HEAD: &'static [Head] = &[
-        Head::Left("LEVEL"),
-        Head::Right("BLOCK SIZE"),
-        Head::Right("ROWS"),
-        Head::Right("BYTES"),
-        Head::Right("RESERVED"),
-        Head::Right("USED"),
-        Head::Right("SHARE"),
+        Head::left("LEVEL"),
+        Head::right("BLOCK SIZE"),
+        Head::right("ROWS").worth(4),
+        Head::right("BYTES").worth(2),
+        Head::right("RESERVED").worth(1),
+        Head::right("USED").worth(5),
+        Head::right("SHARE").worth(3),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

@@ -1,12 +1,9 @@
 //! Where the bytes of the file are.
 
-use std::fmt;
-
-use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::{MemManager, unsigned};
-use crate::error::{Result, grouped};
+use crate::error::Result;
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::pages::TreeSize;
 use crate::store::{Conn, beside, file_sizes, queries};
@@ -93,86 +90,4 @@ fn all_classes(conn: &mut Conn, spaces: &[MemRam]) -> Result<Vec<SizeClassTotals
         classes.extend(queries::spaces::classes(conn, space.id)?);
     }
     Ok(classes)
-}
-
-impl fmt::Display for SpaceReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_ladder(f)?;
-        self.write_trees(f)?;
-        writeln!(
-            f,
-            "\ngc gives {} back at least, and removes the rows of {} empty blocks; `gc --dry-run` says exactly",
-            ByteSize::b(self.gc_bytes),
-            grouped(self.empty_blocks)
-        )?;
-        write!(
-            f,
-            "VACUUM would give back up to {}, by estimate: free pages, and room on pages that rows share",
-            ByteSize::b(self.vacuum_bytes_estimated)
-        )
-    }
-}
-
-impl SpaceReport {
-    /// Each step adds what the layer below costs.
-    fn write_ladder(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ledger = self.trees.iter().find(|tree| tree.name == "ledger");
-        let ledger_bytes = unsigned(ledger.map_or(0, |tree| tree.bytes));
-        let trees: u64 = self.trees.iter().map(|tree| unsigned(tree.bytes)).sum();
-        let steps = [
-            ("stored", self.mem),
-            (
-                "+ row headers and keys of the pieces",
-                self.ledger_payload.saturating_sub(self.mem),
-            ),
-            (
-                "+ page headers and room in the ledger",
-                ledger_bytes.saturating_sub(self.ledger_payload),
-            ),
-            ("+ other tables, and indexes", trees.saturating_sub(ledger_bytes)),
-            ("+ free pages", self.free_file_bytes),
-            ("+ pointer map", self.pointer_map_bytes),
-            ("= file", self.file_size),
-            ("  write-ahead log beside it", self.wal_size),
-        ];
-        for (what, bytes) in steps {
-            self.write_step(f, what, bytes)?;
-        }
-        let (objects, entries) = (grouped(self.objects), grouped(self.entries));
-        write!(f, "{objects} objects in {entries} pieces")?;
-        match self.file_bytes_per_stored_byte {
-            Some(ratio) => writeln!(f, "; {ratio:.3} bytes of file for each byte stored\n"),
-            None => writeln!(f, "\n"),
-        }
-    }
-
-    fn write_step(&self, f: &mut fmt::Formatter<'_>, what: &str, bytes: u64) -> fmt::Result {
-        let human = ByteSize::b(bytes).to_string();
-        write!(f, "{what:<40} {:>18} {human:>11}", grouped(bytes))?;
-        match self.mem {
-            0 => writeln!(f),
-            mem => writeln!(f, " {:>8.3} per byte", bytes as f64 / mem as f64),
-        }
-    }
-
-    fn write_trees(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let title = "table or index";
-        let names = self.trees.iter().map(|tree| tree.name.len());
-        let width = names.max().unwrap_or(0).max(title.len());
-        writeln!(
-            f,
-            "{title:<width$} {:<5} {:>9} {:>11} {:>15} {:>15} {:>15}",
-            "", "pages", "rows", "bytes", "payload", "unused"
-        )?;
-        for tree in &self.trees {
-            let columns = [tree.pages, tree.rows, tree.bytes, tree.payload, tree.unused];
-            let [pages, rows, bytes, payload, unused] = columns.map(|number| grouped(unsigned(number)));
-            writeln!(
-                f,
-                "{:<width$} {:<5} {pages:>9} {rows:>11} {bytes:>15} {payload:>15} {unused:>15}",
-                tree.name, tree.kind
-            )?;
-        }
-        Ok(())
-    }
 }

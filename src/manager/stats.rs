@@ -1,12 +1,9 @@
 //! Statistics of a space, mostly from counters: O(classes + log n).
 
-use std::fmt;
-
-use bytesize::ByteSize;
 use serde::Serialize;
 
 use super::{MemManager, unsigned};
-use crate::error::{Result, grouped};
+use crate::error::Result;
 use crate::models::{KindTotals, SizeClassTotals, StoredObject};
 use crate::store::queries::audit::Bucket;
 use crate::store::{beside, file_sizes, queries};
@@ -139,120 +136,5 @@ impl From<SizeClassTotals> for ClassStats {
             utilisation: (totals.reserved > 0).then(|| totals.mem as f64 / totals.reserved as f64),
             totals,
         }
-    }
-}
-
-impl fmt::Display for Stats {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_capacity(f)?;
-        self.write_classes(f)?;
-        self.write_objects(f)?;
-        writeln!(f)?;
-        let file = ByteSize::b(self.file_size);
-        write!(
-            f,
-            "file       {file}, of which {} free pages; write-ahead log {}",
-            ByteSize::b(self.free_file_bytes),
-            ByteSize::b(self.wal_size)
-        )
-    }
-}
-
-impl Stats {
-    fn write_capacity(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let share = |bytes: f64| 100.0 * bytes / self.max_mem as f64;
-        writeln!(f, "space      {}", self.space.escape_debug())?;
-        let mut total = 0;
-        for bucket in &self.buckets {
-            total += bucket.bytes;
-            let bytes = unsigned(bucket.bytes);
-            writeln!(
-                f,
-                "{:<20} {:>20} {:>10} {:>6.1} %",
-                bucket.bucket,
-                grouped(bytes),
-                ByteSize::b(bytes).to_string(),
-                share(bytes as f64)
-            )?;
-        }
-        let sum = if unsigned(total) == self.max_mem {
-            "the buckets add up"
-        } else {
-            "THE BUCKETS DO NOT ADD UP: run check"
-        };
-        writeln!(
-            f,
-            "{:<20} {:>20} {:>10}   {sum}",
-            "capacity",
-            grouped(self.max_mem),
-            ByteSize::b(self.max_mem).to_string()
-        )
-    }
-
-    fn write_classes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f)?;
-        writeln!(f, "arenas     {}", grouped(self.arenas))?;
-        writeln!(
-            f,
-            "{:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {:>9}",
-            "block size", "pools", "blocks", "full", "partly", "empty", "entries", "used"
-        )?;
-        for class in &self.classes {
-            let totals = &class.totals;
-            let used = class
-                .utilisation
-                .map_or("-".into(), |used| format!("{:.1} %", 100.0 * used));
-            writeln!(
-                f,
-                "{:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10} {used:>9}",
-                ByteSize::b(unsigned(totals.block_size)).to_string(),
-                totals.pools,
-                totals.blocks,
-                totals.full_blocks,
-                class.partly_filled_blocks,
-                totals.empty_blocks,
-                totals.entries,
-            )?;
-        }
-        Ok(())
-    }
-
-    fn write_objects(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f)?;
-        let pieces = self
-            .pieces_per_object
-            .map_or(String::new(), |pieces| format!(", {pieces:.2} for each object"));
-        writeln!(
-            f,
-            "objects    {} in {} pieces{pieces}",
-            grouped(self.objects),
-            grouped(self.entries)
-        )?;
-        for kind in &self.kinds {
-            let mem = ByteSize::b(unsigned(kind.mem));
-            writeln!(
-                f,
-                "  {:<8} {:>12} {:>12}",
-                kind.kind,
-                grouped(unsigned(kind.objects)),
-                mem.to_string()
-            )?;
-        }
-        if !self.largest.is_empty() {
-            writeln!(f, "largest")?;
-        }
-        for object in &self.largest {
-            let size = ByteSize::b(unsigned(object.size)).to_string();
-            writeln!(f, "  {size:>10}  {}  {}", object.object_id, object.kind)?;
-        }
-        writeln!(f, "peak       {}", ByteSize::b(self.peak_mem))?;
-        writeln!(
-            f,
-            "lifetime   {} allocations, {} frees, {} dedup hits that saved {}",
-            grouped(self.allocations),
-            grouped(self.frees),
-            grouped(self.dedup_hits),
-            ByteSize::b(self.dedup_saved)
-        )
     }
 }

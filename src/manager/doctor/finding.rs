@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use bytesize::ByteSize;
 use serde::Serialize;
 
 use crate::error::grouped;
@@ -56,13 +55,31 @@ pub enum Figure {
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Bytes(bytes) => ByteSize::b(*bytes).fmt(f),
+            Self::Bytes(bytes) => human(*bytes).fmt(f),
             Self::Count(count) => grouped(*count).fmt(f),
             Self::Share(share) => write!(f, "{:.1} %", 100.0 * share),
             Self::Ratio(ratio) => write!(f, "{ratio:.2}"),
             Self::Id(id) => id.fmt(f),
         }
     }
+}
+
+/// `512 B`, `1.5 MiB`: never four digits before the point, because the next unit comes
+/// before that.
+fn human(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut scaled = bytes as f64;
+    let mut unit = "";
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        (scaled, unit) = (scaled / 1024.0, next);
+        // What is more would be rounded to 1000.0.
+        if scaled < 999.95 {
+            break;
+        }
+    }
+    format!("{scaled:.1} {unit}")
 }
 
 impl Figure {
@@ -115,5 +132,29 @@ impl fmt::Display for Finding {
             write!(f, "\n  {}{command}", if index == 0 { "run:     " } else { "or:      " })?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_ends_before_four_digits() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 KiB"),
+            (1024, "1.0 KiB"),
+            (1_022_976, "999.0 KiB"),
+            (1_023_948, "999.9 KiB"),
+            (1_023_949, "1.0 MiB"),
+            ((1 << 30) - 1, "1.0 GiB"),
+            (3 << 29, "1.5 GiB"),
+            (i64::MAX as u64, "8.0 EiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(Figure::Bytes(bytes).to_string(), shown);
+        }
     }
 }

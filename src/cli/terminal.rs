@@ -1,0 +1,95 @@
+//! The terminal that the answer goes to, if any: how wide it is, and lines that fit.
+
+use std::io::{self, IsTerminal, Write};
+
+use terminal_size::{Height, Width};
+
+use super::text::wrapped;
+
+/// Columns of the terminal that standard output is; none where it is something else, or
+/// a terminal that does not say.
+pub fn columns() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    wide(terminal_size::terminal_size_of(io::stdout()))
+}
+
+/// The same of standard error.
+pub fn columns_of_stderr() -> Option<usize> {
+    if !io::stderr().is_terminal() {
+        return None;
+    }
+    wide(terminal_size::terminal_size_of(io::stderr()))
+}
+
+fn wide(size: Option<(Width, Height)>) -> Option<usize> {
+    size.map(|(Width(columns), _)| usize::from(columns))
+        .filter(|&columns| columns > 0)
+}
+
+/// Breaks lines that are too long between two words; a terminal would break them anywhere.
+pub struct Wrapping<W> {
+    out: W,
+    /// None where lines may have any length.
+    columns: Option<usize>,
+    /// A line without its end.
+    line: Vec<u8>,
+}
+
+impl<W> Wrapping<W> {
+    pub fn new(out: W, columns: Option<usize>) -> Self {
+        Self {
+            out,
+            columns,
+            line: Vec::new(),
+        }
+    }
+}
+
+impl<W: Write> Write for Wrapping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(columns) = self.columns else {
+            return self.out.write(bytes);
+        };
+        let (now, later) = match bytes.iter().rposition(|&byte| byte == b'\n') {
+            Some(end) => bytes.split_at(end + 1),
+            None => (&[][..], bytes),
+        };
+        for part in now.split_inclusive(|&byte| byte == b'\n') {
+            self.line.extend_from_slice(part);
+            let line = std::mem::take(&mut self.line);
+            self.out
+                .write_all(wrapped(&String::from_utf8_lossy(&line), columns).as_bytes())?;
+        }
+        self.line.extend_from_slice(later);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let line = std::mem::take(&mut self.line);
+        self.out.write_all(&line)?;
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words_however_they_come() {
+        let mut out = Wrapping::new(Vec::new(), Some(12));
+        for part in ["the books", " balance\n  indented ", "words\nshort\nno end"] {
+            out.write_all(part.as_bytes()).unwrap();
+        }
+        out.flush().unwrap();
+        assert_eq!(
+            String::from_utf8(out.out).unwrap(),
+            "the books\n  balance\n  indented\n    words\nshort\nno end"
+        );
+        let mut out = Wrapping::new(Vec::new(), None);
+        out.write_all(b"the books balance\n").unwrap();
+        assert_eq!(out.out, b"the books balance\n");
+    }
+}
