@@ -142,7 +142,7 @@ fn free_dry_run_says_what_free_and_gc_then_do() {
     let plan = cli.json(["free", "--dry-run", &id]);
     assert_eq!(dump(&cli), before);
     assert_eq!(plan["objects"][0]["object_id"], *id);
-    assert_eq!(plan["pins"][0]["names"], "small");
+    assert_eq!(plan["pins"][0]["names"], serde_json::json!(["small"]));
     let text = cli.ok(["free", "--dry-run", &id, "small"]);
     assert!(text.contains("(small), with --force"), "{text}");
     cli.ok(["free", &id]);
