@@ -25,7 +25,7 @@ fn inspect(memory: &MemManager) -> bool {
             .take(100)
             .for_each(|violation| assert!(!violation.to_string().is_empty()));
     }
-    let _ = memory.stats().map(|stats| stats.to_string());
+    let _ = memory.stats();
     let _ = memory.trial_balance();
     let _ = memory.spaces();
     let _ = memory.find("name 3");
