@@ -66,7 +66,7 @@ fn look(path: &Path, read_only: bool) {
         .read_only(read_only);
     let Ok(memory) = options.open(path) else { return };
     let whole = memory.check().is_ok_and(|found| found.is_empty());
-    let _ = memory.stats().map(|stats| stats.to_string());
+    let _ = memory.stats();
     let _ = memory.trial_balance();
     let _ = memory.find("name 1");
     let _ = memory.entries().take(1_000).filter(Result::is_ok).count();
