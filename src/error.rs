@@ -260,11 +260,23 @@ pub enum Error {
          whoever may write opens the heap once, or copy the file with its log"
     )]
     LogUnreadable,
-    /// The heap file is not the one that was opened.
+    /// The heap file, or the write-ahead log beside it, is not the one that was opened.
     #[error("{} was moved, removed or replaced while it was open; nothing was changed: open it again", path.display())]
     FileChanged {
-        /// Where the file was.
+        /// Where the file was, or the log.
         path: PathBuf,
+    },
+    /// The file has several names, under each of which SQLite would keep another log.
+    #[error(
+        "{} has {links} hard links, and what is written under one name would be lost under another; \
+         remove the other names, or use a copy; nothing was changed",
+        path.display()
+    )]
+    HardLinked {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
     },
     /// The file system has no room for what was to be written.
     #[error("the disk is full: nothing was changed; make room on it and try again")]

@@ -40,6 +40,27 @@
 //! | placement | pure decisions: which block, or which carving, comes next |
 //! | triggers | pure functions over every row change: free flags, totals, counters |
 //! | store | the only code that sees a connection; writes go through the triggers |
+//!
+//! # One file, one SQLite
+//!
+//! SQLite keeps programs out of each other's way with locks on the heap file and on the
+//! `-shm` file next to it. POSIX drops all locks that a process has on a file as soon as the
+//! process closes any descriptor of that file. The next program that closes the heap then
+//! takes itself for the last one and removes the write-ahead log, and what is committed
+//! after that is lost. While a program has a heap open, it must not
+//!
+//! - open and close the heap file or its `-shm` itself, not even to read: no [`std::fs::copy`]
+//!   and no [`std::fs::read`]. [`MemManager::backup`] makes a copy, and
+//!   [`MemManager::has_open`] tells these files from others;
+//! - use the heap through a second copy of SQLite in the same process, such as another
+//!   crate's own or the system's. Neither copy knows of the other's locks.
+//!
+//! Both are safe from another process, and several managers in one process are safe, too. A
+//! writer whose log was removed notices before its next commit: [`Error::FileChanged`].
+//!
+//! The log is found by the name of the file. A heap with several hard links would have
+//! several logs and is not opened for writing: [`Error::HardLinked`]. Symbolic links are
+//! followed first and do no harm.
 
 mod error;
 mod geometry;

@@ -19,7 +19,7 @@ use std::thread;
 
 use common::{MIB, assert_balanced, content, quick};
 use harness::{Talk, again, given, listen, possible, say};
-use heapledger::{Error, MemManager};
+use heapledger::{Error, Hold, MemManager};
 use tempfile::tempdir;
 
 #[test]
@@ -125,6 +125,16 @@ fn nothing_that_this_crate_does_drops_the_locks_of_an_open_heap() {
     still_there("an export");
     memory.import(dir.path().join("export")).unwrap();
     still_there("an import");
+    for suffix in ["", "-wal", "-shm"] {
+        let path = dir.path().join(format!("heap.db{suffix}"));
+        assert!(MemManager::has_open(&path), "{suffix:?}");
+        // The test may look at the file only where closing it drops no locks.
+        if suffix == "-wal" {
+            let mut file = fs::File::open(&path).unwrap();
+            let refused = memory.store_file(&mut file, Hold::Anonymous).unwrap_err();
+            assert!(refused.to_string().contains("belongs to the heap"), "{refused}");
+        }
+    }
     memory.snapshot().unwrap().check().unwrap();
     memory.stats().unwrap();
     memory.space_report().unwrap();
@@ -224,5 +234,101 @@ fn what_was_acknowledged_survives_an_older_sqlite_and_a_kill() {
     writer.kill();
     let memory = MemManager::open(&path).unwrap();
     assert_eq!(memory.objects().count(), 101);
+    assert_balanced(&memory);
+}
+
+#[test]
+fn the_files_of_an_open_heap_are_known_under_every_name() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let first = quick().open(&path).unwrap();
+    let second = quick().read_only(true).open(&path).unwrap();
+    let alias = dir.path().join("alias");
+    let mut names = vec![
+        path.clone(),
+        dir.path().join("heap.db-shm"),
+        dir.path()
+            .join("../")
+            .join(dir.path().file_name().unwrap())
+            .join("heap.db"),
+    ];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(dir.path().join("heap.db-shm"), &alias).unwrap();
+        names.push(alias);
+    }
+    for name in &names {
+        assert!(MemManager::has_open(name), "{name:?}");
+    }
+    let other = dir.path().join("other.db-wal");
+    fs::write(&other, b"not a log").unwrap();
+    assert!(!MemManager::has_open(&other) && !MemManager::has_open(dir.path().join("none")));
+    drop(first);
+    assert!(MemManager::has_open(&path), "the second has it open");
+    drop(second);
+    assert!(!MemManager::has_open(&path));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_cannot_lead_to_an_open_heap() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = quick().open(&path).unwrap();
+    let id = memory.allocate_bytes(b"content").unwrap();
+    memory.export(dir.path().join("export")).unwrap();
+    let object = dir
+        .path()
+        .join("export/objects")
+        .join(&id.to_hex()[..2])
+        .join(id.to_hex());
+    fs::remove_file(&object).unwrap();
+    // The index of the log may have a second name, while the heap may not.
+    fs::hard_link(dir.path().join("heap.db-shm"), &object).unwrap();
+    let refused = memory.import(dir.path().join("export")).unwrap_err();
+    assert!(refused.to_string().contains("open here"), "{refused}");
+}
+
+/// Whatever else has cost the process its locks: a put is refused, not acknowledged and lost.
+#[cfg(unix)]
+#[test]
+fn a_log_that_was_removed_under_a_writer_is_noticed() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = MemManager::open(&path).unwrap();
+    memory.allocate("before").unwrap();
+    // As a program does that takes itself for the last: SQLite's shell of a second library.
+    fs::remove_file(dir.path().join("heap.db-wal")).unwrap();
+    for _ in 0..2 {
+        let refused = memory.allocate("lost").unwrap_err();
+        assert!(
+            matches!(&refused, Error::FileChanged { path } if path.ends_with("heap.db-wal")),
+            "{refused}"
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_heap_with_two_hard_links_is_read_and_not_written() {
+    let dir = tempdir().unwrap();
+    let (path, other) = (dir.path().join("heap.db"), dir.path().join("other.db"));
+    let id = MemManager::open(&path).unwrap().allocate("before").unwrap();
+    fs::hard_link(&path, &other).unwrap();
+    for path in [&path, &other] {
+        let refused = MemManager::open(path).unwrap_err();
+        assert!(matches!(refused, Error::HardLinked { links: 2, .. }), "{refused}");
+        let memory = MemManager::options().read_only(true).open(path).unwrap();
+        assert_eq!(memory.get::<String>(&id).unwrap(), "before");
+    }
+    fs::remove_file(&other).unwrap();
+    let memory = MemManager::open(&path).unwrap();
+    memory.allocate("one name").unwrap();
+    fs::hard_link(&path, &other).unwrap();
+    let refused = memory.allocate("two names").unwrap_err();
+    assert!(matches!(refused, Error::HardLinked { .. }), "{refused}");
+    assert!(!dir.path().join("other.db-wal").exists());
+    fs::remove_file(&other).unwrap();
+    memory.allocate("one name again").unwrap();
     assert_balanced(&memory);
 }

@@ -69,7 +69,7 @@ fn processes_make_one_heap_together() {
 
 #[test]
 fn a_relative_path_starts_at_the_current_directory() {
-    for path in ["heap.db", "./heap.db", "../here/heap.db", "file:heap.db", ":memory:"] {
+    for path in ["heap.db", "./heap.db", "../here/heap.db", "file:heap.db", "./:memory:"] {
         let parent = tempdir().unwrap();
         let dir = parent.path().join("here");
         std::fs::create_dir(&dir).unwrap();

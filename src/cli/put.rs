@@ -63,7 +63,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         bail!("--name names one file; give one PATH, without -r");
     }
     refuse_if_all_are_missing(&args.paths)?;
-    let sources = Sources::new(args.recursive, context.db());
+    let sources = Sources::new(args.recursive);
     if args.dry_run {
         return put_plan::run(&args.paths, &sources, args, context);
     }
@@ -72,8 +72,6 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         drop(streams::input()?);
     }
     let memory = context.store(args.making)?;
-    // Again, for the file may not have been there before.
-    let sources = Sources::new(args.recursive, context.db());
     let mut output = context.output();
     let report = Report::new(&mut output, args.quiet);
     let mut put = Put {

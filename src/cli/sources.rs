@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use heapledger::MemManager;
 use walkdir::{DirEntry, WalkDir};
 
 /// Something that a path led to.
@@ -21,22 +22,15 @@ pub enum Found {
 }
 
 /// Finds what there is to store, in the order of the arguments and below a folder in
-/// the order of names: the same tree always gives the same layout.
+/// the order of names: the same tree always gives the same layout. A heap that is open, and
+/// what SQLite keeps beside it, is left out: it grows while it would be read.
 pub struct Sources {
     recursive: bool,
-    /// The heap itself and its side files, which grow while they would be read.
-    heap: Vec<PathBuf>,
 }
 
 impl Sources {
-    pub fn new(recursive: bool, db: &Path) -> Self {
-        let heap = ["", "-wal", "-shm", "-journal"].map(|suffix| {
-            let mut path = db.as_os_str().to_owned();
-            path.push(suffix);
-            PathBuf::from(path)
-        });
-        let heap = heap.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
-        Self { recursive, heap }
+    pub fn new(recursive: bool) -> Self {
+        Self { recursive }
     }
 
     /// What one argument leads to.
@@ -47,7 +41,7 @@ impl Sources {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() && self.recursive => Box::new(self.below(path)),
             Ok(found) if found.is_dir() => Box::new(std::iter::once(failed(path, "is a directory; use -r"))),
-            Ok(_) if self.is_heap(path) => Box::new(std::iter::once(failed(path, "is the heap itself"))),
+            Ok(_) if MemManager::has_open(path) => Box::new(std::iter::once(failed(path, "is the heap itself"))),
             Ok(found) if found.is_file() => Box::new(std::iter::once(Found::File(path.into(), found.len()))),
             Ok(_) => Box::new(std::iter::once(Found::Stream(path.into()))),
             Err(error) => Box::new(std::iter::once(failed(path, &error.to_string()))),
@@ -75,17 +69,10 @@ impl Sources {
         Some(match entry.metadata() {
             _ if kind.is_symlink() => Found::Skipped(path, "a symbolic link"),
             _ if !kind.is_file() => Found::Skipped(path, "not a regular file"),
-            _ if self.is_heap(&path) => Found::Skipped(path, "the heap itself"),
+            _ if MemManager::has_open(&path) => Found::Skipped(path, "the heap itself"),
             Ok(found) => Found::File(path, found.len()),
             Err(error) => Found::Failed(path, error.to_string()),
         })
-    }
-
-    fn is_heap(&self, path: &Path) -> bool {
-        // Comparing names first spares a system call per file.
-        let same_name = self.heap.iter().any(|heap| heap.file_name() == path.file_name());
-        let same_file = || fs::canonicalize(path).is_ok_and(|path| self.heap.contains(&path));
-        (same_name || path.is_symlink()) && same_file()
     }
 }
 
@@ -102,19 +89,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("b")).unwrap();
-        for name in ["c", "b/x", "a", "heap.db", "heap.db-wal"] {
+        for name in ["c", "b/x", "a", "other.db-wal"] {
             fs::write(path(name), name).unwrap();
         }
-        let sources = Sources::new(true, &path("heap.db"));
-        let found: Vec<_> = sources.find(folder.path()).collect();
+        let heap = MemManager::open(path("b/heap.db")).unwrap();
+        heap.allocate("it").unwrap();
+        fs::hard_link(path("b/heap.db-shm"), path("index")).unwrap();
+        let found: Vec<_> = Sources::new(true).find(folder.path()).collect();
+        let heap_itself = |name| Found::Skipped(path(name), "the heap itself");
         assert_eq!(
             found,
             [
                 Found::File(path("a"), 1),
+                heap_itself("b/heap.db"),
+                heap_itself("b/heap.db-shm"),
+                heap_itself("b/heap.db-wal"),
                 Found::File(path("b/x"), 3),
                 Found::File(path("c"), 1),
-                Found::Skipped(path("heap.db"), "the heap itself"),
-                Found::Skipped(path("heap.db-wal"), "the heap itself"),
+                heap_itself("index"),
+                Found::File(path("other.db-wal"), 12),
             ]
         );
     }

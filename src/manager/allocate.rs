@@ -10,8 +10,8 @@ use super::spool::Spooled;
 use super::{Freed, MemManager, names, place, unsigned};
 use crate::error::{Error, Result};
 use crate::models::{NewStoredObject, StoredObject};
-use crate::store::WriteTx;
 use crate::store::change::Change;
+use crate::store::{WriteTx, open_heap};
 use crate::value::{Encoded, Kind, ObjectId};
 
 /// What keeps an object alive.
@@ -144,8 +144,11 @@ impl MemManager {
     /// that it does not fit, and that it cannot be stored already, is refused unread.
     ///
     /// # Errors
-    /// Also [`Error::Io`] if the file changes between the two.
+    /// Also [`Error::Io`] if the file changes between the two, or if it belongs to a heap that
+    /// this process has open. When it is then closed, the heap has lost its locks:
+    /// [`Self::has_open`] says so before.
     pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+        refuse_open_heap(file)?;
         self.check_hold(hold)?;
         let memram = self.memram()?;
         let spooled = Spooled::file(file, &memram);
@@ -155,6 +158,19 @@ impl MemManager {
         let mut spooled = spooled?;
         self.write(|tx| store_spooled(tx, &mut spooled, hold))
     }
+}
+
+/// What is read of a heap beside SQLite is neither before nor after a commit.
+fn refuse_open_heap(file: &File) -> Result<()> {
+    let heap = file.metadata().ok().and_then(|file| open_heap(&file));
+    heap.map_or(Ok(()), |heap| {
+        let why = format!(
+            "it belongs to the heap {}, which is open here; store a backup",
+            heap.display()
+        );
+        let refused = std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+        Err(Error::io("the file cannot be stored")(refused))
+    })
 }
 
 pub(super) fn store(tx: &mut WriteTx<'_>, encoded: &Encoded<'_>, hold: Hold<'_>) -> Result<Allocation> {

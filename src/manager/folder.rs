@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
+use super::MemManager;
 use crate::error::{Error, Result};
 
 /// A folder whose files are opened without following links: what somebody else packed must
@@ -38,6 +39,10 @@ impl Folder {
     /// not waited for; [`Error::Io`].
     pub fn file(&self, file: &Path) -> Result<File> {
         let cannot = || Error::io(format!("{} cannot be read", self.path(file).display()));
+        // A second name of an open heap, whose locks would go when it is closed.
+        if MemManager::has_open(self.path(file)) {
+            return Err(self.bad(file, "it belongs to a heap that is open here"));
+        }
         let opened = self.open_below(file)?;
         if !opened.metadata().map_err(cannot())?.is_file() {
             return Err(self.bad(file, "it is not a regular file"));

@@ -66,7 +66,7 @@ pub use usage::UsagePoint;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
-use crate::store::{Group, Readers, Settings};
+use crate::store::{self, Group, Readers, Settings};
 
 /// One space of a heap file: allocate, get, name, free, and account for every byte.
 ///
@@ -123,6 +123,28 @@ impl MemManager {
     /// The heap file: its absolute path, where links lead.
     pub fn path(&self) -> &Path {
         &self.inner.settings.path
+    }
+
+    /// Whether this process has the file at `path` open as a heap, or SQLite keeps it beside
+    /// such a heap; links are followed, and it may be the heap of any manager.
+    ///
+    /// A program that opens files it did not choose itself, such as all below a folder, asks
+    /// this first and leaves those out: when it closed one, [the locks](crate#one-file-one-sqlite)
+    /// of the heap would go.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("heap.db");
+    /// use heapledger::MemManager;
+    ///
+    /// let memory = MemManager::open(&path)?;
+    /// assert!(MemManager::has_open(&path));
+    /// drop(memory);
+    /// assert!(!MemManager::has_open(&path));
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn has_open(path: impl AsRef<Path>) -> bool {
+        store::open_heap_at(path.as_ref()).is_some()
     }
 
     /// The name of the space.

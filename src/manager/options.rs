@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
 use crate::store::{
-    Access, Conn, Durability, FileId, Group, Readers, Settings, locate, prepare_file, queries, transaction,
+    Access, Conn, Durability, Group, OpenFile, Readers, Settings, locate, prepare_file, queries, transaction,
 };
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
@@ -114,6 +114,7 @@ impl Options {
     /// - [`Error::NoFile`], [`Error::UnknownSpace`]: nothing there to read;
     /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
     /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
+    /// - [`Error::HardLinked`]: the file has a second name, and is to be written;
     /// - [`Error::BadMaxMem`], [`Error::Io`], [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
         let mut settings = Settings {
@@ -130,9 +131,12 @@ impl Options {
         })?;
         let access = if self.read_only { Access::Read } else { Access::Write };
         prepare_file(&settings, access)?;
-        settings.file = FileId::of(&settings.path);
+        settings.file = OpenFile::enter(&settings.path);
         let mut conn = settings.connect(access)?;
         let (space, geometry) = self.find_or_make(&mut conn, &settings, max_mem)?;
+        if let (Access::Write, Some(file)) = (access, &settings.file) {
+            file.watch_log();
+        }
         let (reader, writer) = match access {
             Access::Read => (Some(conn), None),
             Access::Write => {

@@ -26,7 +26,7 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::NotStored`]; [`Error::Damaged`] if the content does not match its id;
-    /// [`Error::Io`], also if `to` is a folder.
+    /// [`Error::Io`], also if `to` is a folder, or a heap that this process has open.
     pub fn save(&self, id: &ObjectId, to: impl AsRef<Path>) -> Result<u64> {
         self.save_with(id, to, &mut |_, _| {})
     }
@@ -42,6 +42,10 @@ impl MemManager {
         match fs::metadata(&target) {
             Ok(found) if found.is_dir() => {
                 return Err(Error::io(what())(io::ErrorKind::IsADirectory.into()));
+            }
+            _ if Self::has_open(&target) => {
+                let why = "it belongs to a heap that is open here; name another file";
+                return Err(Error::io(what())(io::Error::new(io::ErrorKind::InvalidInput, why)));
             }
             // A device or pipe is written to, never replaced.
             Ok(found) if !found.is_file() => {

@@ -1,13 +1,14 @@
 //! Connections: how they are opened, and the readers that are kept.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
 use super::frozen::Frozen;
+use super::open_files::OpenFile;
 use super::vfs;
 use crate::error::{Error, Result};
 
@@ -47,29 +48,7 @@ pub(crate) struct Settings {
     pub durability: Durability,
     pub busy_timeout: Duration,
     /// The file that was opened, once it is known.
-    pub file: Option<FileId>,
-}
-
-/// What tells a file from another that takes its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileId {
-    #[cfg(unix)]
-    device_and_inode: (u64, u64),
-}
-
-impl FileId {
-    /// The file at `path`. It is not opened: closing it would drop SQLite's locks on it.
-    pub fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let device_and_inode = (metadata.dev(), metadata.ino());
-            Some(Self { device_and_inode })
-        }
-        #[cfg(not(unix))]
-        metadata.is_file().then_some(Self {})
-    }
+    pub file: Option<Arc<OpenFile>>,
 }
 
 impl Settings {
@@ -105,21 +84,27 @@ impl Settings {
         })?;
         conn.batch_execute(&self.pragmas(access))
             .map_err(|source| self.explain(source))?;
-        self.same_file()?;
-        if access == Access::Write {
-            pass_guards(&mut conn)?;
+        match access {
+            Access::Read => self.same_file()?,
+            Access::Write => {
+                self.same_file_to_write()?;
+                pass_guards(&mut conn)?;
+            }
         }
         Ok(Conn::Sqlite(conn))
     }
 
-    /// Sees to it that the path still leads to the file that was opened: SQLite would go
-    /// on writing to a file that nobody can find any more.
+    /// Refuses to go on when the path no longer leads to the file that was opened: SQLite
+    /// would write to a file that nobody can find.
     pub fn same_file(&self) -> Result<()> {
-        if self.file.is_some() && self.file != FileId::of(&self.path) {
-            let path = self.named.clone();
-            return Err(Error::FileChanged { path });
-        }
-        Ok(())
+        self.file.as_ref().map_or(Ok(()), |file| file.is_in_place(&self.named))
+    }
+
+    /// The same, and refuses what would make a commit invisible to other programs, or lose it.
+    pub fn same_file_to_write(&self) -> Result<()> {
+        self.file
+            .as_ref()
+            .map_or(Ok(()), |file| file.may_be_written(&self.named))
     }
 
     fn pragmas(&self, access: Access) -> String {

@@ -1,12 +1,14 @@
 //! The file itself: what it must be before it is opened, how it is made and migrated.
 
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::conn::{Access, Conn, Settings, pass_guards};
 use super::exec;
+use super::open_files::one_name;
 use super::verify::verify_schema;
 use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
@@ -26,7 +28,11 @@ const SCHEMA_VERSION: i64 = 5;
 /// schema may be migrated.
 pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
     let path = &settings.named;
-    match (inspect(settings)?, access) {
+    let found = inspect(settings)?;
+    if matches!(found, Found::Empty | Found::Heap { .. }) && access == Access::Write {
+        wait_for_one_name(settings)?;
+    }
+    match (found, access) {
         (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
         (Found::Nothing, Access::Write) => create(settings),
         (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
@@ -88,6 +94,22 @@ fn inspect(settings: &Settings) -> Result<Found> {
     Ok(Found::Heap {
         version: number(60).into(),
     })
+}
+
+/// Where a file system cannot rename without replacing, a new heap has two names for a
+/// moment: its own, and the one under which it was made.
+fn wait_for_one_name(settings: &Settings) -> Result<()> {
+    let one_name = || {
+        let file = std::fs::metadata(&settings.path);
+        file.map_or(Ok(()), |file| one_name(&file, &settings.named))
+    };
+    for _ in 0..10 {
+        match one_name() {
+            Ok(()) => return Ok(()),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    one_name()
 }
 
 fn too_new(path: &Path, found: i64) -> Error {

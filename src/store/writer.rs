@@ -100,7 +100,7 @@ impl Writer {
     fn same_file(&mut self) -> Result<()> {
         let synced = self.settings.durability == Durability::Full;
         if synced || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
-            self.settings.same_file()?;
+            self.settings.same_file_to_write()?;
             self.looked = Some(Instant::now());
         }
         Ok(())

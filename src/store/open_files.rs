@@ -1,0 +1,155 @@
+//! Which heap files this process has open.
+//!
+//! Only SQLite may close a descriptor of them (see [`super::vfs`]). So what the crate is
+//! given to read is first compared with these.
+
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use super::conn::beside;
+use crate::error::{Error, Result};
+
+/// What SQLite puts beside a heap.
+const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+static OPEN: Mutex<Vec<Weak<OpenFile>>> = Mutex::new(Vec::new());
+
+/// A heap file that is open until the last clone of its settings is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    path: PathBuf,
+    id: FileId,
+    /// The write-ahead log that a writer has open, which SQLite removes only when nobody
+    /// has the heap open any more.
+    log: OnceLock<(PathBuf, FileId)>,
+}
+
+impl OpenFile {
+    /// Enters a file that is about to be opened; `None` if there is none.
+    pub fn enter(path: &Path) -> Option<Arc<Self>> {
+        let entered = Arc::new(Self {
+            path: path.to_owned(),
+            id: FileId::of(path)?,
+            log: OnceLock::new(),
+        });
+        let mut open = open();
+        open.retain(|file| file.strong_count() > 0);
+        open.push(Arc::downgrade(&entered));
+        Some(entered)
+    }
+
+    /// From now on the log must stay where it is. To be called once the writer has it open.
+    pub fn watch_log(&self) {
+        let path = beside(&self.path, "-wal");
+        if let Some(id) = FileId::of(&path) {
+            let _ = self.log.set((path, id));
+        }
+    }
+
+    /// Whether the path still leads to this file. `named` is its name for messages.
+    pub fn is_in_place(&self, named: &Path) -> Result<()> {
+        is_in_place(&self.path, self.id, named).map(drop)
+    }
+
+    /// Whether it is in place and nobody can miss what is written to it: it has no other
+    /// name, under which there would be another log, and the log is the one that is open.
+    pub fn may_be_written(&self, named: &Path) -> Result<()> {
+        let file = is_in_place(&self.path, self.id, named)?;
+        one_name(&file, named)?;
+        match self.log.get() {
+            Some((path, id)) => is_in_place(path, *id, path).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn is_beside(&self, id: FileId) -> bool {
+        let has_it = |suffix| FileId::of(&beside(&self.path, suffix)) == Some(id);
+        id.device == self.id.device && SUFFIXES.into_iter().any(has_it)
+    }
+}
+
+fn is_in_place(path: &Path, id: FileId, named: &Path) -> Result<Metadata> {
+    let found = std::fs::metadata(path).ok();
+    let found = found.filter(|found| FileId::from(found) == Some(id));
+    found.ok_or_else(|| Error::FileChanged { path: named.to_owned() })
+}
+
+/// Refuses a file that has several hard links. SQLite finds the log by the name of the file:
+/// what is written under one name is missing under another, and a checkpoint there loses it.
+pub(super) fn one_name(file: &Metadata, named: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let links = std::os::unix::fs::MetadataExt::nlink(file);
+        if links > 1 {
+            let path = named.to_owned();
+            return Err(Error::HardLinked { path, links });
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, named);
+    Ok(())
+}
+
+/// The path of the heap to which a file belongs, if this process has it open: it is the
+/// heap, or SQLite keeps it beside the heap, under whatever name it was reached.
+pub(crate) fn open_heap(file: &Metadata) -> Option<PathBuf> {
+    find(file, true)
+}
+
+/// The same for the file to which a path leads.
+pub(crate) fn open_heap_at(path: &Path) -> Option<PathBuf> {
+    let file = path.symlink_metadata().ok()?;
+    if file.is_symlink() {
+        return open_heap(&path.metadata().ok()?);
+    }
+    // Looking at the files beside each heap would take longer than all else.
+    let may_be_beside = one_name(&file, path).is_err()
+        || SUFFIXES
+            .iter()
+            .any(|suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes()));
+    find(&file, may_be_beside)
+}
+
+fn find(file: &Metadata, may_be_beside: bool) -> Option<PathBuf> {
+    let id = FileId::from(file)?;
+    let open: Vec<_> = open().iter().filter_map(Weak::upgrade).collect();
+    let found = open
+        .iter()
+        .find(|open| open.id == id || (may_be_beside && open.is_beside(id)));
+    found.map(|open| open.path.clone())
+}
+
+fn open() -> MutexGuard<'static, Vec<Weak<OpenFile>>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What tells a file from another that takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file at `path`, which is not opened.
+    fn of(path: &Path) -> Option<Self> {
+        Self::from(&std::fs::metadata(path).ok()?)
+    }
+
+    #[cfg(unix)]
+    fn from(file: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Self {
+            device: file.dev(),
+            inode: file.ino(),
+        })
+    }
+
+    /// The standard library tells files apart on Unix alone. Elsewhere a file that is open
+    /// can be neither replaced nor removed, and no locks go with a descriptor.
+    #[cfg(not(unix))]
+    fn from(_: &Metadata) -> Option<Self> {
+        None
+    }
+}
