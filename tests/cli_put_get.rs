@@ -344,3 +344,36 @@ fn a_terminal_gets_no_name_that_it_would_obey() {
         "{seen:?}"
     );
 }
+
+#[test]
+fn nothing_needs_a_folder_for_temporary_files() {
+    let cli = Cli::new();
+    for number in 0..20 {
+        cli.file(&format!("d/{number}"), vec![number; 300_000]);
+    }
+    let without = |args: &[&str]| {
+        let mut command = cli.command(args);
+        let ran = ran(command
+            .env("TMPDIR", "/nonexistent")
+            .env("SQLITE_TMPDIR", "/nonexistent"));
+        assert_eq!(ran.status, 0, "{args:?}: {}", ran.stderr);
+        ran.stderr
+    };
+    assert!(without(&["put", "-r", "--dry-run", "d"]).starts_with("there is no such space yet"));
+    assert!(!cli.path("heap.db").exists());
+    without(&["put", "-qr", "d"]);
+    for args in [
+        "ls",
+        "check",
+        "space",
+        "usage --over-time",
+        "pins",
+        "plan 1MiB",
+        "gc",
+        "backup b.db",
+        "export x",
+    ] {
+        without(&args.split(' ').collect::<Vec<_>>());
+    }
+    without(&["import", "x", "--db", "y.db"]);
+}

@@ -261,3 +261,18 @@ fn another_kind_under_the_same_id_is_a_conflict_as_it_would_be() {
     let planned = heap.plan_batch(|planner| planner.allocate_bytes(spelled));
     assert!(matches!(planned, Err(Error::KindConflict { .. })));
 }
+
+#[test]
+fn a_space_that_is_not_there_is_planned_as_it_would_be_made() {
+    let options = || MemManager::options().max_mem(MIB).space("new");
+    let planned = |planner: &mut heapledger::Planner<'_>| {
+        let plans = [300 * KIB, 20, 900 * KIB].map(|size| planner.allocate_size(size).unwrap());
+        Ok((plans, planner.memram().max_mem))
+    };
+    let foretold = options().plan_new(planned).unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    let made = options().open(folder.path().join("heap.db")).unwrap();
+    assert_eq!(made.plan_batch(planned).unwrap(), foretold);
+    let nameless = MemManager::options().space("").plan_new(planned);
+    assert!(matches!(nameless, Err(Error::BadSpaceName { length: 0 })));
+}

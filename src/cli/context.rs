@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
-use heapledger::{Durability, Error, MemManager, Options};
-use tempfile::TempDir;
+use anyhow::{Result, bail};
+use heapledger::{Durability, Error, MemManager, Options, Planner};
 
 use super::args::{DurabilityArg, Globals, Making};
 use super::database::{Database, Mode};
@@ -109,20 +108,16 @@ impl<'a> Context<'a> {
         self.write()
     }
 
-    /// The heap as `put` would find it, for planning. Where `put` would make the file or
-    /// the space, they are made in a folder that goes away.
-    pub fn plan_store(&self, making: Making) -> Result<Planned> {
-        if self.to_make(making)?.is_none() {
-            return Ok(Planned {
-                memory: self.follow()?,
-                folder: None,
-            });
-        }
-        let folder = tempfile::tempdir().context("cannot make a temporary folder to plan in (TMPDIR says where)")?;
-        Ok(Planned {
-            memory: self.options().open(folder.path().join("heap.db"))?,
-            folder: Some(folder),
-        })
+    /// Plans on the heap as `put` would find it. Where `put` would make the file or the
+    /// space, it is planned on a new one; the answer says which.
+    pub fn plan<R>(&self, making: Making, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<(R, bool)> {
+        let is_new = self.to_make(making)?.is_some();
+        let planned = if is_new {
+            self.options().plan_new(|planner| Ok(work(planner)))?
+        } else {
+            self.follow()?.plan_batch(|planner| Ok(work(planner)))?
+        };
+        Ok((planned?, is_new))
     }
 
     /// The heap for storing into. The file is made if it is not there, and in it the
@@ -163,18 +158,5 @@ impl<'a> Context<'a> {
         bail!(
             "there is no {missing}, and only the space main is made unasked; make {space} with --create, or with init"
         )
-    }
-}
-
-/// A heap to plan on.
-pub struct Planned {
-    pub memory: MemManager,
-    folder: Option<TempDir>,
-}
-
-impl Planned {
-    /// Whether it is only made up.
-    pub fn is_new(&self) -> bool {
-        self.folder.is_some()
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Kind, ObjectId, Plan, Planner};
+use heapledger::{Error, Hasher, Kind, MemRam, ObjectId, Plan, Planner};
 use serde::Serialize;
 
 use super::context::Context;
@@ -21,8 +21,7 @@ use super::text::{Sizes, counted, path_bytes, printable_path, short_id};
 
 /// Plans the paths in their order, each on what those before it would leave.
 pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let (heap, quiet) = (context.plan_store(args.making)?, args.quiet);
-    let memram = heap.memory.memram()?;
+    let quiet = args.quiet;
     let mut output = context.output();
     let mut planning = Planning {
         rows: output.list(),
@@ -32,16 +31,15 @@ pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<
         failed: 0,
         refused: None,
         quiet,
-        most: Most {
-            known: u64::try_from(memram.mem.max(memram.available())).unwrap_or(0),
-            read: u64::try_from(memram.max_mem).unwrap_or(0),
-        },
+        most: Most::default(),
     };
-    heap.memory
-        .plan_batch(|planner| Ok(planning.all(paths, sources, planner)))??;
+    let ((), is_new) = context.plan(args.making, |planner| {
+        planning.most = Most::of(planner.memram());
+        planning.all(paths, sources, planner)
+    })?;
     planning.rows.end()?;
     if !quiet {
-        if heap.is_new() {
+        if is_new {
             exit::note("there is no such space yet: put would make it");
         }
         exit::note(&summary(
@@ -78,12 +76,21 @@ struct Planning<'a> {
 }
 
 /// Bytes above which nothing can fit, nor be stored already.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Most {
     /// For a file that says how many it has.
     known: u64,
     /// For what must be read to know.
     read: u64,
+}
+
+impl Most {
+    fn of(space: &MemRam) -> Self {
+        Self {
+            known: u64::try_from(space.mem.max(space.available())).unwrap_or(0),
+            read: u64::try_from(space.max_mem).unwrap_or(0),
+        }
+    }
 }
 
 /// What is known of a content.

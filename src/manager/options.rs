@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Inner, MemManager, now, unsigned};
+use super::read::Scope;
+use super::{Inner, MemManager, Planner, now, unsigned};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
 use crate::store::{
-    Access, Conn, Durability, Group, OpenFile, Readers, Settings, locate, prepare_file, queries, transaction,
+    Access, Conn, Durability, Group, OpenFile, Readers, Settings, in_memory, locate, prepare_file, queries, transaction,
 };
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
@@ -124,11 +125,7 @@ impl Options {
             busy_timeout: self.busy_timeout,
             file: None,
         };
-        let max_mem = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
-        let max_mem = i64::try_from(max_mem).ok().filter(|&bytes| bytes > 0);
-        let max_mem = max_mem.ok_or(Error::BadMaxMem {
-            max_mem: self.max_mem.unwrap_or(0),
-        })?;
+        let max_mem = self.new_max_mem()?;
         let access = if self.read_only { Access::Read } else { Access::Write };
         prepare_file(&settings, access)?;
         settings.file = OpenFile::enter(&settings.path);
@@ -156,6 +153,39 @@ impl Options {
             }),
             reason: None,
         })
+    }
+
+    /// Plans allocations in a space that is not there yet, as [`Self::open`] would make it in
+    /// a new file: as [`MemManager::plan_batch`] does in one that is there. No file is made.
+    ///
+    /// # Errors
+    /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], and what `work` returns.
+    pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
+        let (max_mem, geometry) = (self.new_max_mem()?, self.new_geometry()?);
+        let conn = &mut in_memory()?;
+        queries::spaces::make(conn, &self.space, max_mem, &geometry, now())?;
+        let space = queries::spaces::by_name(conn, &self.space)?.ok_or_else(gone)?;
+        let scope = Scope {
+            space: space.id,
+            name: &self.space,
+        };
+        work(&mut Planner::new(conn, space, scope, &geometry))
+    }
+
+    fn new_max_mem(&self) -> Result<i64> {
+        let wanted = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
+        let max_mem = i64::try_from(wanted).ok().filter(|&bytes| bytes > 0);
+        max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })
+    }
+
+    /// The sizes of a new space, which must have a name that can be one.
+    fn new_geometry(&self) -> Result<Geometry> {
+        if self.space.is_empty() || self.space.len() > 255 {
+            return Err(Error::BadSpaceName {
+                length: self.space.len(),
+            });
+        }
+        Ok(self.geometry.clone().unwrap_or_default())
     }
 
     fn find_or_make(&self, conn: &mut Conn, settings: &Settings, max_mem: i64) -> Result<(MemRam, Geometry)> {
@@ -190,9 +220,7 @@ impl Options {
         })?;
         if made {
             let space = queries::spaces::by_name(conn, &self.space)?;
-            return space.map(|space| (space, geometry)).ok_or_else(|| Error::Damaged {
-                what: "the space that was made is gone".into(),
-            });
+            return space.map(|space| (space, geometry)).ok_or_else(gone);
         }
         // Another process made it in the meantime.
         self.find_or_make(conn, settings, max_mem)
@@ -216,5 +244,11 @@ impl Options {
             return refuse("its arena and size classes are others, and they are fixed".into());
         }
         Ok(())
+    }
+}
+
+fn gone() -> Error {
+    Error::Damaged {
+        what: "the space that was made is gone".into(),
     }
 }

@@ -9,6 +9,7 @@ use super::simulate::{Carved, Simulation};
 use super::{MemManager, unsigned};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
+use crate::models::MemRam;
 use crate::store::{Conn, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
@@ -76,16 +77,7 @@ impl MemManager {
         let scope = self.scope();
         self.inner.readers.snapshot(|conn| {
             let memram = queries::spaces::get(conn, scope.space)?;
-            let simulation = Simulation::new(self.geometry(), &memram);
-            work(&mut Planner {
-                conn,
-                scope,
-                geometry: self.geometry(),
-                simulation,
-                available: unsigned(memram.available()),
-                unmet: 0,
-                planned: HashMap::new(),
-            })
+            work(&mut Planner::new(conn, memram, scope, self.geometry()))
         })
     }
 }
@@ -94,6 +86,7 @@ impl MemManager {
 /// it remembers the id, and nothing of its content.
 pub struct Planner<'p> {
     conn: &'p mut Conn,
+    memram: MemRam,
     scope: Scope<'p>,
     geometry: &'p Geometry,
     simulation: Simulation,
@@ -104,7 +97,25 @@ pub struct Planner<'p> {
     planned: HashMap<ObjectId, Kind>,
 }
 
-impl Planner<'_> {
+impl<'p> Planner<'p> {
+    pub(super) fn new(conn: &'p mut Conn, memram: MemRam, scope: Scope<'p>, geometry: &'p Geometry) -> Self {
+        Self {
+            conn,
+            scope,
+            geometry,
+            simulation: Simulation::new(geometry, &memram),
+            available: unsigned(memram.available()),
+            memram,
+            unmet: 0,
+            planned: HashMap::new(),
+        }
+    }
+
+    /// The space as it is before anything that is planned.
+    pub fn memram(&self) -> &MemRam {
+        &self.memram
+    }
+
     /// Plans [`MemManager::allocate`].
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{Connection, SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::conn::{Access, Conn, Settings, pass_guards};
@@ -160,6 +160,17 @@ fn fill(settings: &Settings, path: &Path) -> Result<()> {
     run_migrations(&mut conn)?;
     conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
     Ok(())
+}
+
+/// A heap of no file, for what is only tried.
+pub(crate) fn in_memory() -> Result<Conn> {
+    let conn = diesel::SqliteConnection::establish(":memory:").map_err(|source| Error::Database {
+        what: "SQLite cannot be used",
+        source: Box::new(source),
+    })?;
+    let mut conn = Conn::Sqlite(conn);
+    run_migrations(&mut conn)?;
+    Ok(conn)
 }
 
 pub(super) fn run_migrations(conn: &mut Conn) -> Result<()> {

@@ -35,7 +35,7 @@ pub use conn::Durability;
 pub(crate) use conn::{Access, Conn, Readers, Settings, beside, transaction};
 pub(crate) use exec::{REINDEX, become_heap, copy_into, sqlite_checks};
 pub(crate) use group::Group;
-pub(crate) use migrate::prepare_file;
+pub(crate) use migrate::{in_memory, prepare_file};
 pub(crate) use open_files::{OpenFile, open_heap, open_heap_at};
 pub(crate) use pages::{file_sizes, vacuum_and_truncate, vacuumed_size};
 pub(crate) use path::locate;
