@@ -126,6 +126,13 @@ fn plan_says_where_an_object_of_a_size_goes() {
         text.contains("586 pieces: 0 blocks reused, 586 new blocks, 74 new pools, 2 new arenas"),
         "{text}"
     );
+    // However large it is: nothing is played through piece by piece.
+    cli.ok(["--space", "vast", "init", "--max-mem", "4EiB"]);
+    let plan = cli.json(["--space", "vast", "plan", "1EiB"]);
+    assert_eq!(
+        (&plan["pieces"], &plan["new_arenas"]),
+        (&json!(1_u64 << 42), &json!(1_u64 << 42))
+    );
     let ran = cli.run(["plan", "513K"]);
     assert_eq!(ran.status, 1);
     assert!(ran.stdout.contains("1.0 KiB too few"), "{}", ran.stdout);

@@ -242,10 +242,6 @@ fn the_layout_then_is_the_tree_of_then() {
         cli.fails(2, ["layout", "--at", "@99"])
             .contains("no such event has happened yet")
     );
-    assert!(
-        cli.fails(2, ["layout", "--at", "2h"])
-            .contains("opened later, with event 1")
-    );
     assert!(cli.fails(2, ["layout", "--at", "whenever"]).contains("not a moment"));
 }
 
@@ -362,4 +358,27 @@ fn history_is_switched_and_shown() {
         cli.fails(2, ["history", "keep", "forever"])
             .contains("not a span of time")
     );
+}
+
+#[test]
+fn a_heap_was_empty_before_it_was_made() {
+    let cli = some();
+    let since = cli.json(["diff", "2h"]);
+    assert_eq!(since, cli.json(["diff", "@1"]));
+    assert_eq!(
+        (&since["added_objects"], &since["freed_objects"]),
+        (&1.into(), &0.into())
+    );
+    let then = cli.ok(["layout", "--at", "2h"]);
+    assert!(then.starts_with("empty: the space was made later, at "), "{then}");
+    assert!(!then.contains("arena"), "{then}");
+    assert_eq!(cli.json(["layout", "--at", "2h"]), serde_json::json!([]));
+    assert_eq!(cli.json(["diff", "2h", "1h"])["added_objects"], 0);
+    // A space of the same file that was made later, too.
+    cli.ok(["--space", "late", "set", "--create", "x", "1"]);
+    assert_eq!(cli.json(["--space", "late", "diff", "@2"])["added_objects"], 1);
+    // Where the books were opened again, nobody knows what was before.
+    cli.ok(["history", "off"]);
+    cli.ok(["history", "on"]);
+    assert!(cli.fails(2, ["diff", "2h"]).contains("were opened later"));
 }

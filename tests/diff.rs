@@ -198,16 +198,13 @@ fn spaces_of_one_file_can_be_compared_too() {
 fn a_diff_beyond_the_history_is_refused() {
     let heap = Heap::classic();
     let now = last_event(&heap);
-    for moment in [
-        Moment::Event(EventId(50)),
-        Moment::Event(EventId(0)),
-        Moment::Time(0),
-        Moment::Time(i64::MAX),
-    ] {
+    for moment in [Moment::Event(EventId(50)), Moment::Time(i64::MAX)] {
         let error = heap.diff(now, moment).unwrap_err();
         assert!(matches!(error, Error::OutsideHistory { .. }), "{error}");
     }
-    assert_eq!(heap.diff(now, now).unwrap().growth(), 0);
+    for moment in [now, Moment::Event(EventId(0)), Moment::Time(0)] {
+        assert_eq!(heap.diff(now, moment).unwrap().growth(), 0);
+    }
     heap.set_history(History::Off).unwrap();
     assert!(matches!(heap.diff(now, now), Err(Error::HistoryOff { .. })));
     assert!(heap.diff_files(&heap).is_ok(), "two files need no history");

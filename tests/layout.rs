@@ -176,16 +176,20 @@ fn a_moment_that_the_history_does_not_reach_is_refused() {
         Moment::Event(EventId(99)),
         "event 99 cannot be looked back to: no such event has happened",
     );
-    refused(
-        Moment::Event(EventId(0)),
-        "the books of space main were opened later, with event 1",
-    );
-    refused(Moment::Time(opened.at - day), "opened later");
+    // Before it was made it was empty.
+    for moment in [Moment::Event(EventId(0)), Moment::Time(opened.at - day)] {
+        let layout = heap.layout_at(moment).unwrap();
+        assert_eq!((layout.event_id, layout.mem, layout.reserved), (opened.id, 0, 0));
+    }
     refused(Moment::Time(opened.at + day), "still to come");
     heap.set_history(History::Off).unwrap();
     heap.allocate_bytes(&content(2, 700)).unwrap();
     heap.set_history(History::On).unwrap();
-    refused(Moment::Event(opened.id), "opened later, with event 3");
+    refused(
+        Moment::Event(opened.id),
+        "the books of space main were opened later, with event 3",
+    );
+    refused(Moment::Time(opened.at - day), "opened later");
     assert_eq!(heap.layout_at(Moment::Event(EventId(3))).unwrap().mem, 1400);
 }
 

@@ -1,6 +1,7 @@
 //! `heapledger layout`
 
 use anyhow::Result;
+use heapledger::Moment;
 
 use super::context::Context;
 use super::drawing::{Drawing, colour};
@@ -31,7 +32,8 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let layout = memory.layout_at(args.at.moment(&memory)?)?;
+    let moment = args.at.moment(&memory)?;
+    let layout = memory.layout_at(moment)?;
     let (event_id, at) = (layout.event_id, layout.at);
     let layout = Then::from(layout);
     let mut output = context.output();
@@ -42,7 +44,12 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             depth: args.depth,
             columns: output.columns(),
         };
-        writeln!(output.text(), "after event {event_id} at {}", time(at))?;
+        match moment {
+            Moment::Time(asked) if asked < at => {
+                writeln!(output.text(), "empty: the space was made later, at {}", time(at))?;
+            }
+            _ => writeln!(output.text(), "after event {event_id} at {}", time(at))?,
+        }
         drawing.draw(&layout, output.text())?;
         output.flush()?;
     } else {

@@ -20,7 +20,8 @@ pub enum Moment {
     /// no event of this number is as its last one before it left it.
     Event(EventId),
     /// At this time, in microseconds since 1970 UTC: just after the last event, by
-    /// number, that was then or before.
+    /// number, that was then or before. Before the space was made it is as that left it:
+    /// empty.
     Time(i64),
 }
 
@@ -105,7 +106,7 @@ impl MemManager {
         events::opening(conn, self.inner.space)?.ok_or_else(off)
     }
 
-    /// The last event of the space up to a moment.
+    /// The last event of the space up to a moment, or its first.
     pub(super) fn mark(&self, conn: &mut Conn, moment: Moment) -> Result<Mark> {
         let opening = self.opening(conn)?;
         let space = self.inner.space;
@@ -123,11 +124,17 @@ impl MemManager {
                 events::last_until(conn, space, opening.id, time)?
             }
         };
-        mark.filter(|mark| mark.id >= opening.id).ok_or_else(|| {
-            let (id, space) = (opening.id, self.space());
-            let why = format!("the books of space {space} were opened later, with event {id}");
-            outside(moment, why)
-        })
+        if let Some(mark) = mark.filter(|mark| mark.id >= opening.id) {
+            return Ok(mark);
+        }
+        // What was not there yet was as empty as it was when it was made. Other openings
+        // sum up what nobody knows any more.
+        if opening.mem == 0 && opening.at == queries::spaces::get(conn, space)?.created_at {
+            return Ok(opening);
+        }
+        let (id, space) = (opening.id, self.space());
+        let why = format!("the books of space {space} were opened later, with event {id}");
+        Err(outside(moment, why))
     }
 }
 

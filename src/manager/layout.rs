@@ -15,7 +15,8 @@ use crate::store::{Conn, queries};
 pub struct Layout {
     /// The space.
     pub space: String,
-    /// The last event of the space up to the moment.
+    /// The last event of the space up to the moment; the first of all where the moment
+    /// is before the space was made.
     pub event_id: EventId,
     /// When that was, in microseconds since 1970 UTC.
     pub at: i64,
