@@ -245,6 +245,13 @@ pub enum Error {
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },
+    /// The thread is inside a batch of the same heap file, or another write to it, and would
+    /// wait for itself.
+    #[error(
+        "this thread is in the middle of a write to the same heap and would wait for itself: inside a batch call \
+         the methods of the batch, and from a callback write after the call that runs it; nothing was changed"
+    )]
+    Reentered,
     /// The file was opened for reading.
     #[error("the heap is open for reading only")]
     ReadOnly,
@@ -356,12 +363,6 @@ pub enum Error {
     /// [`interrupt`](crate::interrupt) was called.
     #[error("interrupted: nothing of this call was done")]
     Interrupted,
-    /// The group of writers that shared a transaction could not commit.
-    #[error("the shared commit failed: {why}")]
-    CommitFailed {
-        /// What SQLite said to the writer that committed.
-        why: String,
-    },
 }
 
 impl From<diesel::result::Error> for Error {
@@ -381,6 +382,9 @@ impl From<diesel::result::Error> for Error {
             },
             "unable to open database file" => Self::LogUnreadable,
             "file is not a database" => Self::Damaged { what: said },
+            // Whoever waited for it says for how long.
+            "locking protocol" => Self::Busy { waited_ms: 0 },
+            _ if said.contains("is locked") => Self::Busy { waited_ms: 0 },
             _ if said.contains("malformed") => Self::Damaged { what: said },
             _ => Self::Database {
                 what: "the database refused",
@@ -391,6 +395,28 @@ impl From<diesel::result::Error> for Error {
 }
 
 impl Error {
+    /// The same error for another of those whose transaction it ended.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Busy { waited_ms } => Self::Busy { waited_ms: *waited_ms },
+            Self::NotWritable { path } => Self::NotWritable { path: path.clone() },
+            Self::LogUnreadable => Self::LogUnreadable,
+            Self::FileChanged { path } => Self::FileChanged { path: path.clone() },
+            Self::DiskFull => Self::DiskFull,
+            Self::Interrupted => Self::Interrupted,
+            Self::DiskFailed { why } => Self::DiskFailed { why: why.clone() },
+            Self::Damaged { what } => Self::Damaged { what: what.clone() },
+            Self::Database { what, source } => Self::Database {
+                what,
+                source: source.to_string().into(),
+            },
+            other => Self::Database {
+                what: "the shared transaction was lost",
+                source: other.to_string().into(),
+            },
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io {

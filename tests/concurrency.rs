@@ -241,8 +241,8 @@ fn a_second_writer_waits_no_longer_than_it_was_told() {
         .unwrap();
     heap.batch(|batch| {
         batch.allocate("first")?;
-        let error = impatient.allocate("second").unwrap_err();
-        assert!(matches!(error, Error::Busy { .. }), "{error}");
+        let error = thread::scope(|scope| scope.spawn(|| impatient.allocate("second")).join().unwrap()).unwrap_err();
+        assert!(matches!(error, Error::Busy { waited_ms: 30.. }), "{error}");
         Ok(())
     })
     .unwrap();
@@ -416,4 +416,226 @@ fn snapshots_beside_a_writer_that_carves_frees_and_collects_hold_together() {
         result.unwrap();
     });
     assert_balanced(&heap);
+}
+
+/// A call to a manager from inside a batch of its heap.
+type Call<'c> = (&'static str, &'c dyn Fn(&MemManager) -> heapledger::Result<()>);
+
+/// What writes, and would wait for the batch that it is called from.
+fn every_write() -> Vec<Call<'static>> {
+    vec![
+        ("allocate", &|memory| memory.allocate(&1).map(drop)),
+        ("allocate_bytes", &|memory| memory.allocate_bytes(b"1").map(drop)),
+        ("allocate_from", &|memory| memory.allocate_from(&b"1"[..]).map(drop)),
+        ("a stream that is refused", &|memory| {
+            memory.allocate_from(std::io::repeat(7)).map(drop)
+        }),
+        ("bind", &|memory| {
+            memory.bind("other", &ObjectId::of(&"before").unwrap())
+        }),
+        ("unbind", &|memory| memory.unbind("before").map(drop)),
+        ("free", &|memory| {
+            memory.free(&ObjectId::of(&"before").unwrap()).map(drop)
+        }),
+        ("resize", &|memory| memory.resize(2 * MIB).map(drop)),
+        ("add_arena", &|memory| memory.add_arena().map(drop)),
+        ("set_history", &|memory| memory.set_history(heapledger::History::Off)),
+        ("collect_garbage", &|memory| memory.collect_garbage().map(drop)),
+        ("plan_free", &|memory| memory.plan_free(&[]).map(drop)),
+        ("repair", &|memory| memory.repair().map(drop)),
+        ("batch", &|memory| memory.batch(|batch| batch.allocate(&1)).map(drop)),
+    ]
+}
+
+#[test]
+fn a_write_from_inside_a_batch_is_refused_at_once_and_the_batch_goes_on() {
+    let heap = Heap::of(MIB, Geometry::standard());
+    heap.store("before", Hold::Name("before")).unwrap();
+    let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
+    let space = quick().space("other").busy_timeout(Duration::MAX);
+    let neighbour = space.open(heap.path()).unwrap();
+    let path = heap.path().to_owned();
+    let kept = in_time(move || {
+        memory.batch(|batch| {
+            for memory in [&memory, &neighbour] {
+                for (name, call) in every_write() {
+                    let error = call(memory).unwrap_err();
+                    assert!(matches!(error, Error::Reentered), "{name}: {error:?}");
+                }
+            }
+            let opened = quick().space("third").busy_timeout(Duration::MAX).open(&path);
+            assert!(matches!(opened, Err(Error::Reentered)), "{opened:?}");
+            batch.allocate("in the batch")
+        })
+    });
+    assert!(heap.contains(&kept.unwrap()).unwrap());
+    assert!(heap.resolve("before").unwrap().is_some());
+    assert_eq!(heap.objects().count(), 2);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_value_that_writes_while_it_is_stored_is_refused() {
+    struct Meddler(MemManager);
+    impl serde::Serialize for Meddler {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            match self.0.allocate("meddled") {
+                Ok(_) => serializer.serialize_str("written"),
+                Err(error) => serializer.serialize_str(&error.to_string()),
+            }
+        }
+    }
+    let heap = Heap::new();
+    let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
+    let stored = in_time(move || memory.batch(|batch| batch.allocate(&Meddler(memory.clone()))));
+    let said = heap.get::<String>(&stored.unwrap()).unwrap();
+    assert!(said.contains("the methods of the batch"), "{said}");
+    // Outside of a batch nothing is waited for while a value is encoded.
+    let stored = heap.allocate(&Meddler(heap.clone())).unwrap();
+    assert_eq!(heap.get::<String>(&stored).unwrap(), "written");
+}
+
+#[test]
+fn a_reader_that_writes_while_it_is_stored_is_no_hindrance() {
+    struct Meddler(MemManager, u64);
+    impl std::io::Read for Meddler {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.1 == 3 {
+                return Ok(0);
+            }
+            self.1 += 1;
+            self.0.allocate(&self.1).map_err(std::io::Error::other)?;
+            buffer[0] = 7;
+            Ok(1)
+        }
+    }
+    let heap = Heap::new();
+    let memory = heap.clone();
+    let stored = in_time(move || memory.allocate_from(Meddler(memory.clone(), 0)).unwrap());
+    assert_eq!(heap.get_bytes(&stored).unwrap(), [7; 3]);
+    assert_eq!(heap.objects().count(), 4);
+}
+
+#[test]
+fn the_progress_of_a_repair_may_read_and_not_write() {
+    let heap = Heap::new();
+    let id = heap.allocate("before").unwrap();
+    let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
+    let mut said = 0;
+    let said = in_time(move || {
+        memory
+            .repair_with(&mut |_, _| {
+                assert_eq!(memory.get::<String>(&id).unwrap(), "before");
+                assert!(matches!(memory.allocate(&1), Err(Error::Reentered)));
+                said += 1;
+            })
+            .unwrap();
+        said
+    });
+    assert!(said > 0);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_batch_reads_what_it_wrote_and_the_manager_what_was_before() {
+    let heap = Heap::new();
+    let memory = heap.clone();
+    in_time(move || {
+        memory
+            .batch(|batch| {
+                let id = batch.store("new", Hold::Name("it"))?.id;
+                assert_eq!(batch.get::<String>(&id)?, "new");
+                assert_eq!(batch.resolve("it")?, Some(id));
+                assert!(matches!(memory.get_bytes(&id), Err(Error::NotStored { .. })));
+                assert_eq!(memory.resolve("it")?, None);
+                memory.read(|snapshot| {
+                    assert!(!snapshot.contains(&id)?);
+                    Ok(())
+                })
+            })
+            .unwrap();
+    });
+    assert!(heap.resolve("it").unwrap().is_some());
+}
+
+#[test]
+fn two_heaps_that_two_threads_cross_end_by_their_deadline() {
+    let timeout = Duration::from_millis(200);
+    let [first, second] = [Heap::new(), Heap::new()];
+    let [a, b] = [&first, &second].map(|heap| quick().busy_timeout(timeout).open(heap.path()).unwrap());
+    let crossed = in_time(move || {
+        let inside = Barrier::new(2);
+        at_once(2, |thread| {
+            let (outer, inner) = if thread == 0 { (&a, &b) } else { (&b, &a) };
+            outer.batch(|_| {
+                inside.wait();
+                inner.allocate(&thread)
+            })
+        })
+    });
+    // The one may get the turn that the other gives up.
+    assert!(crossed.iter().any(|result| matches!(result, Err(Error::Busy { .. }))));
+    for heap in [&first, &second] {
+        heap.allocate("after").unwrap();
+        assert_balanced(heap);
+    }
+}
+
+#[test]
+fn a_put_waits_for_the_batch_of_another_thread_no_longer_than_it_was_told() {
+    let heap = Heap::new();
+    for timeout in [Duration::ZERO, Duration::from_millis(100)] {
+        let memory = quick().busy_timeout(timeout).open(heap.path()).unwrap();
+        in_time(move || {
+            let writer = memory.clone();
+            let call = move || {
+                let calls: [&dyn Fn() -> heapledger::Result<()>; 4] = [
+                    &|| writer.allocate("no").map(drop),
+                    &|| writer.batch(|batch| batch.allocate("no").map(drop)),
+                    &|| writer.collect_garbage().map(drop),
+                    &|| writer.plan_free(&[]).map(drop),
+                ];
+                for call in calls {
+                    let Err(Error::Busy { waited_ms }) = call() else {
+                        panic!("nobody was waited for");
+                    };
+                    assert!(waited_ms >= timeout.as_millis() as u64);
+                }
+            };
+            memory
+                .batch(|batch| {
+                    // It ends when the others have given up, and not before.
+                    thread::spawn(call).join().unwrap();
+                    batch.allocate("yes")
+                })
+                .unwrap();
+        });
+    }
+    assert_eq!(heap.objects().count(), 1);
+    assert_balanced(&heap);
+}
+
+/// A batch may wait for a thread whose put was before it: they do not share a commit.
+#[test]
+fn a_put_is_committed_before_a_batch_that_waits_for_its_thread() {
+    let heap = Heap::new();
+    let memory = heap.clone();
+    in_time(move || {
+        for round in 0..200_u32 {
+            let (done, is_done) = mpsc::channel();
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    memory.allocate(&round).unwrap();
+                    done.send(()).unwrap();
+                });
+                let batch = memory.batch(|batch| {
+                    // The put may be behind the batch as well.
+                    let _ = is_done.recv_timeout(Duration::from_millis(2));
+                    batch.allocate(&(round, round))
+                });
+                batch.unwrap();
+            });
+        }
+    });
+    assert_eq!(heap.objects().count(), 400);
 }

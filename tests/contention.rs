@@ -214,7 +214,7 @@ fn a_writer_of_another_process_is_waited_for_as_long_as_told_and_readers_do_not_
     for (write, run) in every_write {
         let started = Instant::now();
         let error = run().unwrap_err();
-        assert!(matches!(error, Error::Busy { waited_ms: 200 }), "{write}: {error:?}");
+        assert!(matches!(error, Error::Busy { waited_ms: 200.. }), "{write}: {error:?}");
         assert!(error.to_string().contains("busy_timeout"), "{error}");
         assert!(started.elapsed() >= timeout / 2, "{write} did not wait");
         assert!(started.elapsed() < PATIENCE, "{write} waited for ever");
@@ -232,26 +232,60 @@ fn a_writer_of_another_process_is_waited_for_as_long_as_told_and_readers_do_not_
     assert_balanced(&memory);
 }
 
+/// They wait at the same time, and not each for all before it.
 #[test]
-fn threads_that_wait_for_another_process_all_get_their_answer() {
+fn threads_that_wait_for_another_process_all_get_their_answer_in_time() {
+    const WAITING: u32 = 16;
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    let memory = quick().busy_timeout(Duration::from_millis(100)).open(&path).unwrap();
+    let timeout = Duration::from_millis(200);
+    let memory = quick().busy_timeout(timeout).open(&path).unwrap();
     let mut command = again("holder");
     command.env("HEAPLEDGER_PATH", &path);
     let mut holder = Talk::start(command);
     holder.hear("holding").unwrap();
+    let started = Instant::now();
     std::thread::scope(|scope| {
-        for thread in 0..THREADS {
+        for thread in 0..WAITING {
             let memory = memory.clone();
             scope.spawn(move || {
                 let error = memory.allocate(&thread).unwrap_err();
-                assert!(matches!(error, Error::Busy { .. }), "{error:?}");
+                assert!(matches!(error, Error::Busy { waited_ms: 200.. }), "{error:?}");
             });
         }
     });
+    assert!(started.elapsed() < timeout * WAITING / 2, "they waited one by one");
     holder.say("go on");
     holder.hear("done").unwrap();
     assert_eq!(memory.objects().count(), 1);
     assert_balanced(&memory);
+}
+
+#[test]
+fn a_file_that_another_tool_has_locked_is_waited_for_as_long_as_told() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    drop(quick().open(&path).unwrap());
+    for journal in ["WAL", "DELETE"] {
+        let tool = Connection::open(&path).unwrap();
+        let mode: String = tool
+            .query_row(&format!("PRAGMA journal_mode = {journal}"), [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(mode, journal.to_lowercase());
+        tool.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+            .unwrap();
+        let timeout = Duration::from_millis(300);
+        for read_only in [false, true] {
+            let started = Instant::now();
+            let opened = quick().busy_timeout(timeout).read_only(read_only).open(&path);
+            let error = opened.unwrap_err();
+            let Error::Busy { waited_ms } = error else {
+                panic!("{journal}, read only {read_only}: {error:?}")
+            };
+            assert!(waited_ms >= 300, "{journal}: {waited_ms}");
+            assert!(started.elapsed() < timeout * 10, "{journal}: waited for ever");
+        }
+        tool.execute_batch("ROLLBACK").unwrap();
+    }
+    assert_balanced(&quick().open(&path).unwrap());
 }

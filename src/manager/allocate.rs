@@ -133,10 +133,11 @@ impl MemManager {
         let memram = self.memram()?;
         let spooled = Spooled::read(reader, self.path(), &memram);
         if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
-            self.record_refusal(None, *needed, *available)?;
+            let (_, deadline) = self.writer()?;
+            self.record_refusal(None, *needed, *available, deadline)?;
         }
         let mut spooled = spooled?;
-        self.write(|tx| store_spooled(tx, &mut spooled, hold))
+        self.write_spooled(&mut spooled, hold)
     }
 
     /// Stores a file: reads it once to find its id, and again to store it, so that
@@ -153,10 +154,19 @@ impl MemManager {
         let memram = self.memram()?;
         let spooled = Spooled::file(file, &memram);
         if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
-            self.record_refusal(None, *needed, *available)?;
+            let (_, deadline) = self.writer()?;
+            self.record_refusal(None, *needed, *available, deadline)?;
         }
         let mut spooled = spooled?;
-        self.write(|tx| store_spooled(tx, &mut spooled, hold))
+        self.write_spooled(&mut spooled, hold)
+    }
+
+    fn write_spooled(&self, spooled: &mut Spooled<'_>, hold: Hold<'_>) -> Result<Allocation> {
+        if spooled.size() < LARGE {
+            self.write(|tx| store_spooled(tx, spooled, hold))
+        } else {
+            self.write_apart(|tx| store_spooled(tx, spooled, hold))
+        }
     }
 }
 

@@ -15,8 +15,15 @@ impl MemManager {
     /// panics, nothing has changed. A batch of a thousand small objects takes a small
     /// fraction of the time of a thousand commits.
     ///
-    /// Other writers wait until `work` returns, so do slow things before. Calls to the
-    /// manager itself from inside wait for the batch to end, that is, for ever: use the batch.
+    /// Other writers wait until `work` returns, each until its `busy_timeout` is over, so do
+    /// slow things before. A batch is committed by itself and does not share its commit with
+    /// batches before it: it may wait for whatever it likes, and nobody should wait with it.
+    ///
+    /// Inside `work`, use the batch. Its reads see what it has written. Reads through the
+    /// manager see the state before the batch, like those of other threads, until it is
+    /// committed. Writes through the manager, or through another manager of the same file,
+    /// would wait for the batch to end, that is, for themselves: they are
+    /// [`Error::Reentered`] and change nothing, and the batch may go on.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -30,7 +37,7 @@ impl MemManager {
     /// ```
     pub fn batch<R>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
-        self.write(|tx| work(&mut Batch { tx, scope }))
+        self.write_apart(|tx| work(&mut Batch { tx, scope }))
     }
 
     /// Like [`Self::batch`], for work that fails with an error of its own.
@@ -84,7 +91,8 @@ impl MemManager {
     }
 
     /// Runs `work` on one state of the heap: all its reads see the same commit. Many
-    /// small reads are faster this way than one by one.
+    /// small reads are faster this way than one by one. Inside a batch it sees the state
+    /// before the batch.
     ///
     /// # Errors
     /// What `work` returns; [`Error::Busy`], [`Error::Database`].

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{MemManager, record, unsigned};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::change::Change;
 use crate::store::{WriteTx, file_sizes, queries, vacuum_and_truncate};
 
@@ -35,8 +35,8 @@ impl MemManager {
     #[doc(alias = "remove_unused_resources")]
     pub fn collect_garbage(&self) -> Result<Collected> {
         let mut collected = self.write(remove_empty)?;
-        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
-        let (before, after) = writer.maintain(|conn| {
+        let (writer, deadline) = self.writer()?;
+        let (before, after) = writer.maintain(deadline, |conn| {
             let (before, ..) = file_sizes(conn)?;
             vacuum_and_truncate(conn)?;
             let (after, ..) = file_sizes(conn)?;

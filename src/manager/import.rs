@@ -86,7 +86,7 @@ impl MemManager {
                 done.left_out += u64::from(matches!(current, Some((_, false))));
                 return Ok(done);
             }
-            let (stored, last) = self.write(|tx| {
+            let (stored, last) = self.write_apart(|tx| {
                 let mut import = Import {
                     folder: &folder,
                     options,

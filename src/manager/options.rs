@@ -103,7 +103,11 @@ impl Options {
         self
     }
 
-    /// How long a writer waits for another process before [`Error::Busy`]; 5 s by default.
+    /// How long a call waits for others before [`Error::Busy`]; 5 s by default.
+    ///
+    /// It is the time of all waiting in one call together: for other threads of the process
+    /// that write, for other processes, and for tools that have the file locked. With
+    /// [`Duration::ZERO`] nobody is waited for; with [`Duration::MAX`] there is no end to it.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self

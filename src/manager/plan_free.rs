@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::pins::{NEARLY_EMPTY, PinOptions};
 use super::read::Scope;
 use super::{Collected, Freed, MemManager, collect, free, unsigned};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::{ArenaId, MemRamId};
 use crate::store::queries::pins::Pin;
 use crate::store::{Conn, Rehearsal, file_sizes, queries, vacuumed_size};
@@ -47,11 +47,12 @@ impl MemManager {
     /// It holds until somebody writes, or until events grow older than a space keeps them.
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::ReadOnly`] if the heap is open for reading only,
-    /// [`Error::Busy`], [`Error::Database`].
+    /// [`Error::NotStored`](crate::Error::NotStored); [`Error::ReadOnly`](crate::Error::ReadOnly)
+    /// if the heap is open for reading only, [`Error::Busy`](crate::Error::Busy),
+    /// [`Error::Database`](crate::Error::Database).
     pub fn plan_free(&self, ids: &[ObjectId]) -> Result<FreePlan> {
-        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
-        writer.rehearse(|rehearsal| self.rehearse_free(rehearsal, ids))
+        let (writer, deadline) = self.writer()?;
+        writer.rehearse(deadline, |rehearsal| self.rehearse_free(rehearsal, ids))
     }
 
     fn rehearse_free(&self, rehearsal: &mut Rehearsal<'_>, ids: &[ObjectId]) -> Result<FreePlan> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{MemManager, now, unsigned};
 use crate::error::{Error, Result};
 use crate::store::change::Change;
-use crate::store::{RefusedAllocation, WriteTx, queries};
+use crate::store::{Deadline, Group, RefusedAllocation, WriteTx, queries};
 use crate::triggers::Signature;
 
 /// Whether and how long a space keeps its events.
@@ -51,39 +51,81 @@ impl MemManager {
     }
 
     /// Runs a unit of work; if it is refused for want of room, the history says so.
+    ///
+    /// Others may wait for it that have done theirs: it is short and runs no code of the
+    /// caller. What does is for [`Self::write_apart`].
     pub(super) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let (writer, deadline) = self.writer()?;
         let mut refused = None;
-        let result = writer.write(|tx| {
-            tx.sign(self.signature());
-            let result = work(tx);
-            refused = tx.take_refused();
-            result
-        });
+        let result = writer.write(deadline, |tx| self.signed(tx, &mut refused, work));
+        self.or_record_refusal(result, refused, deadline)
+    }
+
+    /// Like [`Self::write`], for what may take long, or wait for other threads.
+    pub(super) fn write_apart<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        let (writer, deadline) = self.writer()?;
+        let mut refused = None;
+        let result = writer.write_apart(deadline, |tx| self.signed(tx, &mut refused, work));
+        // The work may have taken longer than anybody waits.
+        let (_, deadline) = self.writer()?;
+        self.or_record_refusal(result, refused, deadline)
+    }
+
+    /// The writer, and until when a call that begins now may wait for it.
+    pub(super) fn writer(&self) -> Result<(&Group, Deadline)> {
+        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        Ok((writer, Deadline::after(self.inner.settings.busy_timeout)))
+    }
+
+    fn signed<R>(
+        &self,
+        tx: &mut WriteTx<'_>,
+        refused: &mut Option<RefusedAllocation>,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        tx.sign(self.signature());
+        let result = work(tx);
+        *refused = tx.take_refused();
+        result
+    }
+
+    fn or_record_refusal<R>(
+        &self,
+        result: Result<R>,
+        refused: Option<RefusedAllocation>,
+        deadline: Deadline,
+    ) -> Result<R> {
         if let Err(Error::OutOfMemory { needed, available, .. }) = &result {
             let object_id = refused.as_ref().and_then(|refused| refused.object_id.as_deref());
-            self.record_refusal(object_id, *needed, *available)?;
+            self.record_refusal(object_id, *needed, *available, deadline)?;
         }
         result
     }
 
     pub(super) fn record_refused(&self, refused: &RefusedAllocation) -> Result<()> {
+        let (_, deadline) = self.writer()?;
         let &RefusedAllocation { needed, available, .. } = refused;
-        self.record_refusal(refused.object_id.as_deref(), unsigned(needed), unsigned(available))
+        let object_id = refused.object_id.as_deref();
+        self.record_refusal(object_id, unsigned(needed), unsigned(available), deadline)
     }
 
-    pub(super) fn record_refusal(&self, object_id: Option<&str>, needed: u64, available: u64) -> Result<()> {
-        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+    pub(super) fn record_refusal(
+        &self,
+        object_id: Option<&str>,
+        needed: u64,
+        available: u64,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let (writer, _) = self.writer()?;
         let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
-        writer.write(|tx| {
+        writer.write(deadline, |tx| {
             tx.sign(self.signature());
             tx.apply(Change::Refused {
                 object_id,
                 needed: signed(needed),
                 available: signed(available),
             })
-        })?;
-        Ok(())
+        })
     }
 
     pub(super) fn signature(&self) -> Signature {

@@ -9,11 +9,14 @@
 //!
 //! [SQLite's manual]: https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
 
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 
 use super::conn::{Access, Conn, Settings};
+use super::deadline::Deadline;
 
 /// Bytes of log that are copied at once. One small object takes about 45 KiB of log, much
 /// of it the same pages again: the more are copied at once, the fewer are written twice.
@@ -37,7 +40,9 @@ pub(super) struct Checkpoints {
 }
 
 struct UnderWay {
-    thread: JoinHandle<Option<Conn>>,
+    thread: JoinHandle<()>,
+    /// Gets the thread's connection at its end, or is closed.
+    ended: Receiver<Conn>,
     length: u64,
 }
 
@@ -45,43 +50,58 @@ impl Checkpoints {
     /// Begins or ends a checkpoint when it is time. After a commit, when `length` bytes of
     /// the log are in use. What fails here is tried again when the log has grown: nothing
     /// is lost by it.
-    pub fn after_commit(&mut self, length: u64, settings: &Settings, writer: &mut Conn) {
+    pub fn after_commit(&mut self, length: u64, deadline: Deadline, settings: &Settings, writer: &mut Conn) {
         if length < self.length {
             self.copied = 0;
         }
         self.length = length;
         if let Some(checkpoint) = &self.under_way {
-            if checkpoint.thread.is_finished() || length >= MOST {
-                self.wait();
-                if length >= LONG {
-                    self.copy_rest(writer);
-                }
+            if (checkpoint.thread.is_finished() || length >= MOST) && self.wait(deadline) && length >= LONG {
+                self.copy_rest(writer);
             }
         } else if length.saturating_sub(self.copied) >= ENOUGH && !self.begin(settings) {
             self.copy_rest(writer);
         }
     }
 
-    /// Returns when no checkpoint is under way.
-    pub fn wait(&mut self) {
-        if let Some(UnderWay { thread, length }) = self.under_way.take() {
-            self.conn = thread.join().ok().flatten();
+    /// Waits until no checkpoint is under way, and returns whether none is.
+    pub fn wait(&mut self, deadline: Deadline) -> bool {
+        let Some(UnderWay { ended, .. }) = &self.under_way else {
+            return true;
+        };
+        let conn = match deadline.remaining() {
+            None => ended.recv().ok(),
+            Some(left) => match ended.recv_timeout(left) {
+                Ok(conn) => Some(conn),
+                Err(RecvTimeoutError::Disconnected) => None,
+                Err(RecvTimeoutError::Timeout) => return false,
+            },
+        };
+        if let Some(UnderWay { thread, length, .. }) = self.under_way.take() {
+            // It has nothing left to do.
+            let _ = thread.join();
+            self.conn = conn;
             self.copied = length;
         }
+        true
     }
 
     /// Whether a thread could be started.
     fn begin(&mut self, settings: &Settings) -> bool {
         let conn = self.conn.take();
         let settings = settings.clone();
+        let (end, ended) = sync_channel(1);
         let copy = move || {
-            let mut conn = conn.or_else(|| settings.connect(Access::Write).ok())?;
-            copy(&mut conn).ok()?;
-            Some(conn)
+            let conn = conn.or_else(|| settings.connect(Access::Write).ok());
+            let copied = conn.and_then(|mut conn| copy(&mut conn).ok().map(|()| conn));
+            if let Some(conn) = copied {
+                // There is room for one, so that this never waits.
+                let _ = end.send(conn);
+            }
         };
         let thread = Builder::new().name("heapledger log".into()).spawn(copy);
         let length = self.length;
-        self.under_way = thread.ok().map(|thread| UnderWay { thread, length });
+        self.under_way = thread.ok().map(|thread| UnderWay { thread, ended, length });
         self.under_way.is_some()
     }
 
@@ -94,7 +114,7 @@ impl Checkpoints {
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        self.wait();
+        self.wait(Deadline::after(Duration::MAX));
     }
 }
 

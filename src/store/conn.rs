@@ -7,7 +7,9 @@ use std::time::Duration;
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
+use super::deadline::Deadline;
 use super::frozen::Frozen;
+use super::gate::refuse_reentry;
 use super::open_files::OpenFile;
 use super::vfs;
 use crate::error::{Error, Result};
@@ -58,8 +60,12 @@ impl Settings {
     /// such a one can use and clear away the write-ahead log of a file that nobody else
     /// has open. Where the file or its folder cannot be written, it does without.
     pub fn connect(&self, access: Access) -> Result<Conn> {
-        let first = self.connect_as(access, "mode=rw");
-        if access == Access::Write || first.is_ok() {
+        let deadline = Deadline::after(self.busy_timeout);
+        let first = self
+            .connect_as(access, "mode=rw")
+            .map_err(|error| deadline.stamp(error));
+        // Whoever keeps others out is there for every way to open the file.
+        if access == Access::Write || matches!(first, Ok(_) | Err(Error::Busy { .. })) {
             return first;
         }
         let log = std::fs::metadata(beside(&self.path, "-wal"));
@@ -134,9 +140,6 @@ impl Settings {
     /// Says what an error of the database means for the user.
     pub fn explain(&self, error: diesel::result::Error) -> Error {
         match error.to_string().as_str() {
-            text if text.contains("is locked") => Error::Busy {
-                waited_ms: self.busy_timeout.as_millis().try_into().unwrap_or(u64::MAX),
-            },
             text if text.contains("readonly database") => Error::NotWritable {
                 path: self.named.clone(),
             },
@@ -193,8 +196,10 @@ pub(crate) fn transaction<R>(
     settings: &Settings,
     work: impl FnOnce(&mut Conn) -> Result<R>,
 ) -> Result<R> {
+    refuse_reentry(settings.file.as_deref())?;
+    let deadline = Deadline::after(settings.busy_timeout);
     conn.batch_execute("BEGIN IMMEDIATE")
-        .map_err(|error| settings.explain(error))?;
+        .map_err(|error| deadline.stamp(settings.explain(error)))?;
     let result = work(conn);
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
     conn.batch_execute(end).map_err(|error| settings.explain(error))?;
@@ -256,6 +261,11 @@ impl Readers {
     }
 
     fn with<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Result<R>) -> Result<R> {
+        let deadline = Deadline::after(self.settings.busy_timeout);
+        self.read_on_one(read).map_err(|error| deadline.stamp(error))
+    }
+
+    fn read_on_one<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Result<R>) -> Result<R> {
         if let Some(frozen) = &self.frozen {
             return frozen.with(|conn| read(conn, &self.settings));
         }

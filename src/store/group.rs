@@ -11,11 +11,12 @@
 //! unit, so that nothing is handed over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::conn::{Conn, Settings};
+use super::deadline::Deadline;
+use super::gate::{Coming, Gate};
 use super::rehearsal::Rehearsal;
 use super::tx::WriteTx;
 use super::writer::Writer;
@@ -26,8 +27,8 @@ use crate::triggers::{self, Trigger};
 
 /// The writer of a heap, shared by all its threads.
 pub(crate) struct Group {
-    /// Threads that will take a turn.
-    waiting: AtomicUsize,
+    gate: Gate,
+    /// Only locked by whoever has entered the gate, and so never waited for.
     turn: Mutex<Turn>,
 }
 
@@ -43,23 +44,26 @@ struct Turn {
 
 /// How a transaction ended, once it has. Those who wait for it stay out of the way of
 /// the next one, and all go on at once.
-type Outcome = OnceLock<Result<(), String>>;
+///
+/// It is always set: a transaction is only left open for a thread that is sure to come (see
+/// [`Gate::pass_on`]), and which adds a short unit to it or ends it.
+type Outcome = OnceLock<Result<()>>;
 
-/// So many units share a commit at most, so that none waits for long.
+/// At most 256 units share a commit, so that none waits for long.
 const MOST_UNITS: usize = 256;
 /// How long a writer waits for company at most: a third of the fastest fsync.
 const MOMENT: Duration = Duration::from_micros(30);
-/// How long a thread asks for its turn before it sleeps until it has it: some units of
-/// work, each of which is shorter than a thread takes to wake.
-const ASKING: Duration = Duration::from_micros(60);
 
 impl Group {
     /// The writer of a space, on a connection that may write.
     pub fn open(settings: Settings, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
-        Self::with_triggers(settings, conn, space, geometry, triggers::ALL)
+        let gate = Gate::new(settings.file.as_deref());
+        let writer = Writer::new(settings, conn, space, geometry, triggers::ALL);
+        Self::of(writer, gate)
     }
 
-    /// Like [`Self::open`], with these triggers alone.
+    /// Like [`Self::open`], with these triggers alone, for a thread that may have its turn
+    /// at the same file already.
     pub fn with_triggers(
         settings: Settings,
         conn: Conn,
@@ -67,9 +71,12 @@ impl Group {
         geometry: Geometry,
         triggers: &'static [Trigger],
     ) -> Self {
-        let writer = Writer::new(settings, conn, space, geometry, triggers);
+        Self::of(Writer::new(settings, conn, space, geometry, triggers), Gate::new(None))
+    }
+
+    fn of(writer: Writer, gate: Gate) -> Self {
         Self {
-            waiting: AtomicUsize::new(0),
+            gate,
             turn: Mutex::new(Turn {
                 writer,
                 outcome: Arc::default(),
@@ -80,89 +87,122 @@ impl Group {
     }
 
     /// Runs `work` on the writing connection, between transactions.
-    pub fn maintain<R>(&self, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        work(&mut self.between_transactions().writer.conn)
+    pub fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        work(&mut self.between_transactions(deadline)?.turn.writer.conn)
     }
 
     /// A turn without an open transaction or a checkpoint under way: units that wait for
     /// others to commit need not wait for what comes now, and are not undone with it.
-    fn between_transactions(&self) -> MutexGuard<'_, Turn> {
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if turn.writer.is_open() {
-            let _ = turn.commit();
+    fn between_transactions(&self, deadline: Deadline) -> Result<Entered<'_>> {
+        let mut entered = self.enter(Coming::Apart, deadline)?;
+        if entered.turn.writer.checkpoints.wait(deadline) {
+            Ok(entered)
+        } else {
+            Err(deadline.busy())
         }
-        turn.writer.checkpoints.wait();
-        turn
     }
 
     /// Runs `read`, which is short, on the writing connection if nobody writes: other
     /// connections lose the pages they have read with each commit, and this one does not.
     pub fn read_if_idle<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Option<Result<R>> {
-        let mut turn = match self.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        if !self.gate.try_enter() {
+            return None;
+        }
+        let mut entered = self.entered();
         // What is not committed must not be seen.
-        (!turn.writer.is_open()).then(|| read(&mut turn.writer.conn))
+        (!entered.turn.writer.is_open()).then(|| read(&mut entered.turn.writer.conn))
     }
 
     /// Runs `work` in a transaction of its own that is never committed: what it does is
     /// done in earnest, can be looked at, and leaves nothing behind. Other writers wait.
-    pub fn rehearse<R>(&self, work: impl FnOnce(&mut Rehearsal<'_>) -> Result<R>) -> Result<R> {
-        work(&mut Rehearsal::new(&mut self.between_transactions().writer))
+    pub fn rehearse<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Rehearsal<'_>) -> Result<R>) -> Result<R> {
+        let mut entered = self.between_transactions(deadline)?;
+        entered.turn.writer.deadline = deadline;
+        work(&mut Rehearsal::new(&mut entered.turn.writer))
     }
 
     /// Runs `work` as one unit: when this returns `Ok`, its changes are committed; when
     /// it returns an error or panics, it has changed nothing.
-    pub fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut turn = self.take_turn();
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        let result = turn.work(work);
-        // Those that failed count, too: who is done would wait for ever for more of them.
-        let must_commit = turn.tried >= MOST_UNITS || !self.has_company(&turn);
-        if turn.writer.is_open() && must_commit {
-            let own = turn.commit();
-            return match result {
-                Ok(result) => own.map(|()| result),
-                Err(failed) => failed.raise(),
-            };
-        }
-        let outcome = Arc::clone(&turn.outcome);
-        drop(turn);
-        match result {
-            Ok(result) => match outcome.wait() {
-                Ok(()) => Ok(result),
-                Err(why) => Err(Error::CommitFailed { why: why.clone() }),
-            },
-            Err(failed) => failed.raise(),
-        }
+    ///
+    /// The work is short: other units, which are done and cannot be withdrawn, may wait for it.
+    pub fn write<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        self.run(self.enter(Coming::ToJoin, deadline)?, deadline, work)
     }
 
-    /// Waits for a turn.
-    fn take_turn(&self) -> MutexGuard<'_, Turn> {
-        let sleeps = Instant::now() + ASKING;
-        while Instant::now() < sleeps {
-            match self.turn.try_lock() {
-                Ok(turn) => return turn,
-                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
-                Err(TryLockError::Poisoned(_)) => break,
-            }
+    /// Like [`Self::write`], for work that may take long, or wait for another thread: what
+    /// is done before it is committed before it.
+    pub fn write_apart<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        self.run(self.enter(Coming::Apart, deadline)?, deadline, work)
+    }
+
+    fn run<R>(
+        &self,
+        mut entered: Entered<'_>,
+        deadline: Deadline,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let turn = &mut *entered.turn;
+        let result = turn.work(deadline, work);
+        let outcome = Arc::clone(&turn.outcome);
+        // Failed units count, too, or a writer could wait for company that has been and gone.
+        let must_commit = turn.writer.is_open() && (turn.tried >= MOST_UNITS || !self.has_company(turn));
+        let committed = must_commit.then(|| turn.commit());
+        drop(entered);
+        let result = match result {
+            Ok(result) => result,
+            Err(Failed::Error(error)) => return Err(error),
+            Err(Failed::Panic(payload)) => resume_unwind(payload),
+        };
+        let committed = committed.unwrap_or_else(|| outcome.wait().as_ref().map_err(Error::again).copied());
+        committed.map(|()| result)
+    }
+
+    /// Waits for a turn. What others have left open is ended unless this comes to join it.
+    fn enter(&self, coming: Coming, deadline: Deadline) -> Result<Entered<'_>> {
+        self.gate.enter(coming, deadline)?;
+        let mut entered = self.entered();
+        if coming == Coming::Apart && entered.turn.writer.is_open() {
+            // Those whose transaction it is are told what became of it.
+            let _ = entered.turn.commit();
         }
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(entered)
+    }
+
+    /// The turn of a thread that has entered the gate.
+    fn entered(&self) -> Entered<'_> {
+        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = &self.gate;
+        Entered { turn, gate }
     }
 
     /// Whether somebody waits for a turn, or comes for one in a moment.
     fn has_company(&self, turn: &Turn) -> bool {
-        let waits = || self.waiting.load(Ordering::SeqCst) > 0;
-        if turn.writer.is_open() && turn.writer.done < turn.company {
+        if turn.writer.done < turn.company {
             let until = Instant::now() + MOMENT;
-            while !waits() && Instant::now() < until {
+            while !self.gate.is_joined() && Instant::now() < until {
                 std::thread::yield_now();
             }
         }
-        waits()
+        self.gate.is_joined()
+    }
+}
+
+/// The turn of a thread. When it ends, an open transaction is committed, unless another
+/// thread is sure to go on with it.
+struct Entered<'g> {
+    turn: MutexGuard<'g, Turn>,
+    gate: &'g Gate,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        if self.turn.writer.is_open() {
+            if self.gate.pass_on() {
+                return;
+            }
+            let _ = self.turn.commit();
+        }
+        self.gate.leave();
     }
 }
 
@@ -171,23 +211,15 @@ enum Failed {
     Panic(Box<dyn std::any::Any + Send>),
 }
 
-impl Failed {
-    fn raise<R>(self) -> Result<R> {
-        match self {
-            Self::Error(error) => Err(error),
-            Self::Panic(payload) => resume_unwind(payload),
-        }
-    }
-}
-
 impl Turn {
-    fn work<R>(&mut self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R, Failed> {
+    fn work<R>(&mut self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R, Failed> {
         self.tried = if self.writer.is_open() { self.tried + 1 } else { 1 };
+        self.writer.deadline = deadline;
         let begun = self.writer.begin();
         if let Err(error) = begun {
             if !self.writer.is_open() {
                 // The units that wait for the transaction have lost it.
-                self.end(Err(error.to_string()));
+                self.end(Err(error.again()));
             }
             return Err(Failed::Error(error));
         }
@@ -203,8 +235,12 @@ impl Turn {
         };
         if let Err(lost) = self.writer.undo() {
             self.end(Err(match (lost, &failed) {
-                (Error::BatchFailed, Failed::Error(error)) => error.to_string(),
-                (lost, _) => lost.to_string(),
+                (Error::BatchFailed, Failed::Error(error)) => error.again(),
+                (Error::BatchFailed, Failed::Panic(_)) => Error::Database {
+                    what: "the shared transaction was lost",
+                    source: "another thread panicked in it".into(),
+                },
+                (lost, _) => lost,
             }));
         }
         Err(failed)
@@ -216,14 +252,14 @@ impl Turn {
         let result = self.writer.commit();
         self.end(match &result {
             Ok(()) => Ok(()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.again()),
         });
         self.writer.tend_log();
         result
     }
 
     /// Tells the outcome to those that wait for it. The next transaction has another.
-    fn end(&mut self, outcome: Result<(), String>) {
+    fn end(&mut self, outcome: Result<()>) {
         let _ = std::mem::take(&mut self.outcome).set(outcome);
     }
 }

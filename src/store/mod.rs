@@ -8,8 +8,10 @@ mod bulk;
 pub(crate) mod change;
 mod checkpoint;
 mod conn;
+mod deadline;
 mod exec;
 mod frozen;
+mod gate;
 mod group;
 mod insert;
 mod known;
@@ -33,6 +35,7 @@ mod writer;
 
 pub use conn::Durability;
 pub(crate) use conn::{Access, Conn, Readers, Settings, beside, transaction};
+pub(crate) use deadline::Deadline;
 pub(crate) use exec::{REINDEX, become_heap, copy_into, sqlite_checks};
 pub(crate) use group::Group;
 pub(crate) use migrate::{in_memory, prepare_file};

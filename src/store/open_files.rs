@@ -39,6 +39,10 @@ impl OpenFile {
         Some(entered)
     }
 
+    pub(super) fn id(&self) -> FileId {
+        self.id
+    }
+
     /// From now on the log must stay where it is. To be called once the writer has it open.
     pub fn watch_log(&self) {
         let path = beside(&self.path, "-wal");
@@ -126,7 +130,7 @@ fn open() -> MutexGuard<'static, Vec<Weak<OpenFile>>> {
 
 /// What tells a file from another that takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileId {
+pub(super) struct FileId {
     device: u64,
     inode: u64,
 }

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use super::bulk;
 use super::checkpoint::Checkpoints;
 use super::conn::{Conn, Durability, Settings};
+use super::deadline::Deadline;
 use super::exec::{Sql, Statement};
 use super::known::Known;
 use super::numbers::Table;
@@ -33,6 +34,8 @@ pub(super) struct Writer {
     pub checkpoints: Checkpoints,
     pub conn: Conn,
     settings: Settings,
+    /// Of the call whose turn it is.
+    pub deadline: Deadline,
     /// When the path last led to the file.
     looked: Option<Instant>,
     pub space: MemRamId,
@@ -57,12 +60,16 @@ pub(super) struct Writer {
 impl Writer {
     pub fn new(
         settings: Settings,
-        conn: Conn,
+        mut conn: Conn,
         space: MemRamId,
         geometry: Geometry,
         triggers: &'static [Trigger],
     ) -> Self {
+        // SQLite would wait as long for each lock as the whole call may: `deadline` waits in
+        // its place. What it waits for if this fails is too much, and nothing else.
+        let _ = conn.batch_execute("PRAGMA busy_timeout = 0");
         Self {
+            deadline: Deadline::after(settings.busy_timeout),
             checkpoints: Checkpoints::default(),
             conn,
             settings,
@@ -88,7 +95,7 @@ impl Writer {
         self.has_written = false;
         if !self.open {
             self.same_file()?;
-            self.run::<BeginImmediate>()?;
+            self.deadline.retry(|| self.run::<BeginImmediate>())?;
             self.open = true;
             return self.refresh().inspect_err(|_| self.abandon());
         }
@@ -169,7 +176,7 @@ impl Writer {
     /// Keeps the log short. After a commit, once those who wait for it are told.
     pub fn tend_log(&mut self) {
         self.checkpoints
-            .after_commit(self.log.length, &self.settings, &mut self.conn);
+            .after_commit(self.log.length, self.deadline, &self.settings, &mut self.conn);
     }
 
     pub fn is_open(&self) -> bool {
@@ -204,14 +211,13 @@ impl Writer {
     }
 
     fn execute(&mut self, sql: &'static str) -> Result<()> {
-        self.conn
-            .batch_execute(sql)
-            .map_err(|error| self.settings.explain(error))
+        let done = self.conn.batch_execute(sql);
+        self.explain(done)
     }
 
     /// Says what a database error means.
     pub fn explain<T>(&self, result: QueryResult<T>) -> Result<T> {
-        result.map_err(|error| self.settings.explain(error))
+        result.map_err(|error| self.deadline.stamp(self.settings.explain(error)))
     }
 
     /// A read that failed may have cost the transaction, as a failed write does: what

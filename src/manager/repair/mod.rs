@@ -84,9 +84,10 @@ impl MemManager {
     }
 
     /// Like [`Self::repair`]; `progress` gets the bytes of content hashed and to be hashed.
+    /// It may read the heap; a write from it is [`Error::Reentered`].
     pub fn repair_with(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Repaired> {
         let inner = &self.inner;
-        let writer = inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        let (writer, deadline) = self.writer()?;
         // A connection of its own: constraints are lifted on it, and end with it.
         let settings = inner.settings.clone();
         let conn = settings.connect(Access::Write)?;
@@ -97,8 +98,10 @@ impl MemManager {
             inner.geometry.clone(),
             triggers::WITHOUT_HISTORY,
         );
-        repairer.maintain(mend::lift_constraints)?;
-        writer.maintain(|_| repairer.write(|tx| Repair::new(self, tx).run(progress)))
+        repairer.maintain(deadline, mend::lift_constraints)?;
+        writer.maintain(deadline, |_| {
+            repairer.write_apart(deadline, |tx| Repair::new(self, tx).run(progress))
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a failing trigger leaves behind: nothing.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -44,6 +45,14 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     let space = queries::spaces::by_name(&mut conn, "main").unwrap().unwrap();
     let group = Group::with_triggers(settings.clone(), conn, space.id, geometry, WITH_FAILURE);
     (group, Readers::new(settings, None))
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(5))
+}
+
+fn write<R>(group: &Group, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+    group.write(soon(), work)
 }
 
 /// Stores an object of `pieces` pieces of ten bytes in blocks of its own.
@@ -125,12 +134,12 @@ fn state(readers: &Readers) -> (MemRam, Vec<Arena>, usize) {
 fn a_trigger_that_fails_half_way_undoes_the_whole_unit_of_work() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
-    group.write(|tx| store(tx, 1, "a")).unwrap();
+    write(&group, |tx| store(tx, 1, "a")).unwrap();
     let before = state(&readers);
-    let failed = group.write(|tx| store(tx, 2, "b"));
+    let failed = write(&group, |tx| store(tx, 2, "b"));
     assert!(failed.unwrap_err().to_string().contains("a trigger failed"));
     assert_eq!(state(&readers), before);
-    group.write(|tx| store(tx, 1, "c")).unwrap();
+    write(&group, |tx| store(tx, 1, "c")).unwrap();
     assert_eq!(state(&readers).2, 2);
 }
 
@@ -144,7 +153,7 @@ fn a_unit_that_fails_does_not_take_the_others_in_its_transaction_along() {
             let (group, failures) = (&group, &failures);
             scope.spawn(move || {
                 let odd = digit.parse::<i64>().unwrap() % 2;
-                if group.write(|tx| store(tx, 1 + odd, digit)).is_err() {
+                if write(group, |tx| store(tx, 1 + odd, digit)).is_err() {
                     failures.fetch_add(1, Ordering::SeqCst);
                 }
             });
@@ -160,14 +169,14 @@ fn a_unit_that_panics_changes_nothing_and_the_next_goes_on() {
     let (group, readers) = heap(&folder);
     let before = state(&readers);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
-        group.write(|tx| -> Result<()> {
+        write(&group, |tx| -> Result<()> {
             store(tx, 1, "a")?;
             panic!("in the middle")
         })
     }));
     assert!(panicked.is_err());
     assert_eq!(state(&readers), before);
-    group.write(|tx| store(tx, 1, "a")).unwrap();
+    write(&group, |tx| store(tx, 1, "a")).unwrap();
 }
 
 /// SQLite rolls the transaction back itself when it fails to read or write; what it says
@@ -186,16 +195,17 @@ fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
-    let mut turn = group.turn.lock().unwrap();
-    assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&turn.outcome);
-    assert!(turn.work(fails_and_rolls_back).is_err());
+    assert!(turn.work(soon(), fails_and_rolls_back).is_err());
     assert_eq!(state(&readers), before);
     // The first is told that it is lost, and does not wait for ever.
     assert!(outcome.wait().is_err());
-    drop(turn);
+    drop(entered);
     assert_eq!(state(&readers), before);
-    group.write(|tx| store(tx, 1, "b")).unwrap();
+    write(&group, |tx| store(tx, 1, "b")).unwrap();
     assert_eq!(state(&readers).2, 1);
 }
 
@@ -241,7 +251,7 @@ fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
-    let kept = group.write(|tx| {
+    let kept = write(&group, |tx| {
         // A number cannot be looked up.
         tx.read_written(|conn| Ok(conn.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
         assert!(matches!(tx.next_object_id(), Err(Error::Database { .. })));
@@ -249,7 +259,7 @@ fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_kept() {
     });
     assert!(matches!(kept, Err(Error::BatchFailed)));
     assert_eq!(state(&readers), before);
-    group.write(|tx| store(tx, 1, "a")).unwrap();
+    write(&group, |tx| store(tx, 1, "a")).unwrap();
 }
 
 #[test]
@@ -269,10 +279,10 @@ fn a_unit_that_ignores_a_change_that_failed_half_way_is_not_kept() {
 fn a_rehearsal_shows_what_all_its_units_have_done() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
-    group.write(|tx| store(tx, 1, "a")).unwrap();
+    write(&group, |tx| store(tx, 1, "a")).unwrap();
     let before = state(&readers);
     group
-        .rehearse(|rehearsal| {
+        .rehearse(soon(), |rehearsal| {
             rehearsal.unit(|tx| store(tx, 1, "b"))?;
             rehearsal.unit(|tx| {
                 store(tx, 1, "c")?;
@@ -291,17 +301,19 @@ fn a_rehearsal_shows_what_all_its_units_have_done() {
 fn reading_goes_on_beside_the_writers_after_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let (group, _) = heap(&folder);
-    {
-        // The one before it waits, so that it has a transaction to commit.
-        let mut turn = group.turn.lock().unwrap();
-        assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
-        assert!(group.read_if_idle(|_| Ok(())).is_none());
-    }
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(group.read_if_idle(|_| Ok(())).is_none());
+    // Left open for a thread that is still to come.
+    group.gate.joining.store(1, Ordering::SeqCst);
+    drop(entered);
     assert!(
         group.read_if_idle(|_| Ok(())).is_none(),
         "what is not committed is seen"
     );
-    let panicked = catch_unwind(AssertUnwindSafe(|| group.write(|_| -> Result<()> { panic!("here") })));
+    group.gate.joining.store(0, Ordering::SeqCst);
+    write(&group, |tx| store(tx, 1, "b")).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| write(&group, |_| -> Result<()> { panic!("here") })));
     assert!(panicked.is_err());
     assert!(group.read_if_idle(|_| Ok(())).is_some());
 }
@@ -310,9 +322,10 @@ fn reading_goes_on_beside_the_writers_after_a_panic() {
 fn what_many_units_gather_is_no_more_than_what_one_may() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
-    let mut turn = group.turn.lock().unwrap();
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
     for unit in 0..3 {
-        let stored = turn.work(|tx| {
+        let stored = turn.work(soon(), |tx| {
             for object in 0..2000 {
                 let id = tx.next_object_id()?;
                 tx.apply(Change::ObjectStored(NewStoredObject {
@@ -334,6 +347,99 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
     let written = queries::objects::with_prefix(&mut turn.writer.conn, space, "0000", 1).unwrap();
     assert_eq!(written.len(), 1, "all of it is still in memory");
     turn.commit().unwrap();
-    drop(turn);
+    drop(entered);
     assert_eq!(state(&readers).0.allocations, 6000);
+}
+
+#[test]
+fn a_transaction_is_committed_although_the_thread_that_was_to_join_it_gave_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&entered.turn.outcome);
+    let impatient = Deadline::after(Duration::from_millis(20));
+    let gave_up = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| group.write(impatient, |tx| store(tx, 1, "b")));
+        thread.join().unwrap()
+    });
+    assert!(matches!(gave_up, Err(Error::Busy { waited_ms: 20.. })), "{gave_up:?}");
+    drop(entered);
+    assert!(outcome.wait().is_ok());
+    assert_eq!(state(&readers).2, 1);
+}
+
+/// The one that has joined cannot be withdrawn, so that what it waits for must be short.
+#[test]
+fn what_is_done_is_committed_before_work_that_may_take_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&entered.turn.outcome);
+    group.gate.joining.store(1, Ordering::SeqCst);
+    drop(entered);
+    group.gate.joining.store(0, Ordering::SeqCst);
+    assert!(outcome.get().is_none());
+    let (told, tells) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| told.send(outcome.wait().is_ok()).unwrap());
+        let apart = group.write_apart(soon(), |tx| {
+            assert_eq!(tells.recv_timeout(Duration::from_secs(60)), Ok(true));
+            store(tx, 1, "b")
+        });
+        apart.unwrap();
+    });
+    assert_eq!(state(&readers).2, 2);
+}
+
+#[test]
+fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let before = state(&readers);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    // It is full with the pages that it has.
+    turn.writer.conn.batch_execute("PRAGMA max_page_count = 1").unwrap();
+    for digit in ["a", "b"] {
+        let stored = turn.work(soon(), |tx| {
+            let id = tx.next_object_id()?;
+            tx.apply(Change::ObjectStored(NewStoredObject {
+                id,
+                memram_id: tx.space(),
+                object_id: digit.repeat(64),
+                kind: "json".into(),
+                type_name: Some(digit.repeat(100_000)),
+                size: 0,
+                held: true,
+                created_at: 0,
+            }))
+        });
+        assert!(stored.is_ok());
+    }
+    let outcome = Arc::clone(&turn.outcome);
+    assert!(matches!(turn.commit(), Err(Error::DiskFull)));
+    assert!(matches!(outcome.wait(), Err(Error::DiskFull)));
+    drop(entered);
+    assert_eq!(state(&readers), before);
+}
+
+/// What is left of the time is for both, the turn and the file.
+#[test]
+fn a_call_that_has_waited_does_not_wait_again_for_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let tool = rusqlite::Connection::open(folder.path().join("heap.db")).unwrap();
+    tool.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let deadline = Deadline::after(Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(20));
+    let Err(Error::Busy { waited_ms }) = group.write(deadline, |tx| store(tx, 1, "a")) else {
+        panic!("nobody was waited for");
+    };
+    // Of the 5 s that the connection was opened with nothing is left.
+    assert!((20..4000).contains(&waited_ms), "{waited_ms}");
+    tool.execute_batch("ROLLBACK").unwrap();
+    write(&group, |tx| store(tx, 1, "a")).unwrap();
+    assert_eq!(state(&readers).2, 1);
 }

@@ -1,0 +1,64 @@
+//! How long one call may wait, whatever it waits for.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+
+/// The moment at which a call gives up waiting. Waiting for another thread and waiting for
+/// another process draw on the same one, so that a call waits for `busy_timeout` in all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    started: Instant,
+    /// `None`: later than the clock can tell.
+    end: Option<Instant>,
+}
+
+/// Pauses before the file's lock is tried again, those of SQLite's own busy handler.
+const PAUSES_MS: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
+
+impl Deadline {
+    /// The deadline of a call that begins now and may wait for `timeout`.
+    pub fn after(timeout: Duration) -> Self {
+        let started = Instant::now();
+        let end = started.checked_add(timeout);
+        Self { started, end }
+    }
+
+    /// The time that is left; `None` if there is no end to it.
+    pub fn remaining(self) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+
+    pub fn is_over(self) -> bool {
+        self.remaining().is_some_and(|left| left.is_zero())
+    }
+
+    /// The error of a call that has waited until now.
+    pub fn busy(self) -> Error {
+        Error::Busy {
+            waited_ms: self.started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Lets an error say how long this call has waited.
+    pub fn stamp(self, error: Error) -> Error {
+        match error {
+            Error::Busy { .. } => self.busy(),
+            other => other,
+        }
+    }
+
+    /// Asks at least once, and again as long as somebody else holds what is asked for.
+    pub fn retry<R>(self, mut ask: impl FnMut() -> Result<R>) -> Result<R> {
+        let mut pauses = PAUSES_MS.iter();
+        let mut pause = Duration::ZERO;
+        loop {
+            match ask() {
+                Err(Error::Busy { .. }) if !self.is_over() => {}
+                result => return result.map_err(|error| self.stamp(error)),
+            }
+            pause = pauses.next().map_or(pause, |&ms| Duration::from_millis(ms));
+            std::thread::sleep(self.remaining().map_or(pause, |left| left.min(pause)));
+        }
+    }
+}

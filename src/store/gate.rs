@@ -1,0 +1,183 @@
+//! Whose turn it is to write, among the threads of this process.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::deadline::Deadline;
+use super::open_files::{FileId, OpenFile};
+use crate::error::{Error, Result};
+
+/// A lock that can be waited for until a deadline, that refuses a thread which has it
+/// already, and that knows who waits.
+///
+/// Threads that will join an open transaction are counted: as long as there is one, the
+/// transaction may be left open for it. Whoever leaves the gate with a transaction open
+/// must know that such a thread is going to enter, and a thread that gives up must know
+/// that nobody relies on it. Both decide with `taken` locked: see [`Gate::pass_on`].
+pub(super) struct Gate {
+    taken: Mutex<bool>,
+    /// What `taken` says, for threads that look often.
+    looks_taken: AtomicBool,
+    freed: Condvar,
+    /// Threads that will join an open transaction.
+    pub(super) joining: AtomicUsize,
+    /// The heap file behind it. Two managers may have it open.
+    file: Option<FileId>,
+}
+
+/// What a thread does when it has the turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coming {
+    /// Adds a short unit of work to a transaction that is open.
+    ToJoin,
+    /// Ends a transaction that is open, and begins something else.
+    Apart,
+}
+
+/// How long a thread asks for its turn before it sleeps until it has it: some units of
+/// work, each of which is shorter than a thread takes to wake.
+const ASKING: Duration = Duration::from_micros(60);
+
+thread_local! {
+    /// The gates, by address, and the files that this thread has its turn at.
+    static ENTERED: RefCell<Vec<(usize, Option<FileId>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Refuses a thread that would wait for itself: it has its turn at this file.
+pub(super) fn refuse_reentry(file: Option<&OpenFile>) -> Result<()> {
+    let file = file.map(OpenFile::id);
+    refuse_if(|_, entered| file.is_some() && entered == file)
+}
+
+fn refuse_if(waits_for_itself: impl Fn(usize, Option<FileId>) -> bool) -> Result<()> {
+    // A thread that is ending, whose own variables are gone, has nothing entered.
+    let found = ENTERED.try_with(|entered| {
+        let entered = entered.borrow();
+        entered.iter().any(|&(gate, file)| waits_for_itself(gate, file))
+    });
+    if found.unwrap_or(false) {
+        Err(Error::Reentered)
+    } else {
+        Ok(())
+    }
+}
+
+impl Gate {
+    pub fn new(file: Option<&OpenFile>) -> Self {
+        Self {
+            taken: Mutex::new(false),
+            looks_taken: AtomicBool::new(false),
+            freed: Condvar::new(),
+            joining: AtomicUsize::new(0),
+            file: file.map(OpenFile::id),
+        }
+    }
+
+    /// Waits for the turn.
+    pub fn enter(&self, coming: Coming, deadline: Deadline) -> Result<()> {
+        let address = self.address();
+        refuse_if(|gate, file| gate == address || (file.is_some() && file == self.file))?;
+        let joins = coming == Coming::ToJoin;
+        if joins {
+            self.joining.fetch_add(1, Ordering::SeqCst);
+        }
+        if !self.ask(deadline) {
+            let mut taken = self.lock();
+            while *taken {
+                taken = match deadline.remaining() {
+                    Some(Duration::ZERO) => {
+                        // Who has the turn has not left yet, and sees that this one will not come.
+                        self.joining.fetch_sub(usize::from(joins), Ordering::SeqCst);
+                        return Err(deadline.busy());
+                    }
+                    Some(left) => {
+                        let woken = self.freed.wait_timeout(taken, left);
+                        woken.unwrap_or_else(PoisonError::into_inner).0
+                    }
+                    None => self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner),
+                };
+            }
+            self.take(taken);
+        }
+        self.joining.fetch_sub(usize::from(joins), Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Takes the turn if nobody has it.
+    pub fn try_enter(&self) -> bool {
+        if self.looks_taken.load(Ordering::Relaxed) {
+            return false;
+        }
+        let taken = self.lock();
+        if *taken {
+            return false;
+        }
+        self.take(taken);
+        true
+    }
+
+    /// Asks for the turn for a moment, awake.
+    fn ask(&self, deadline: Deadline) -> bool {
+        let sleeps = Instant::now() + ASKING;
+        loop {
+            if self.try_enter() {
+                return true;
+            }
+            if Instant::now() >= sleeps || deadline.is_over() {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether somebody waits who will join the open transaction. That may be another in
+    /// the next moment.
+    pub fn is_joined(&self) -> bool {
+        self.joining.load(Ordering::SeqCst) > 0
+    }
+
+    /// Leaves if somebody is sure to enter who joins the open transaction, or ends it.
+    pub fn pass_on(&self) -> bool {
+        let taken = self.lock();
+        if !self.is_joined() {
+            return false;
+        }
+        self.free(taken);
+        true
+    }
+
+    pub fn leave(&self) {
+        self.free(self.lock());
+    }
+
+    fn take(&self, mut taken: MutexGuard<'_, bool>) {
+        *taken = true;
+        self.looks_taken.store(true, Ordering::Relaxed);
+        let entered = (self.address(), self.file);
+        let _ = ENTERED.try_with(|all| all.borrow_mut().push(entered));
+    }
+
+    fn free(&self, mut taken: MutexGuard<'_, bool>) {
+        *taken = false;
+        self.looks_taken.store(false, Ordering::Relaxed);
+        drop(taken);
+        self.freed.notify_one();
+        let address = self.address();
+        let _ = ENTERED.try_with(|all| {
+            let mut all = all.borrow_mut();
+            if let Some(at) = all.iter().rposition(|&(gate, _)| gate == address) {
+                all.remove(at);
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
