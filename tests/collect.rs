@@ -149,7 +149,7 @@ fn a_space_is_collected_without_touching_its_neighbour() {
 
 /// More than are removed before the next are read.
 #[test]
-fn thousands_of_empty_rows_go_at_once() {
+fn thousands_of_empty_rows_go() {
     let class = SizeClass {
         block_size: 512,
         pool_size: 512,
@@ -164,5 +164,82 @@ fn thousands_of_empty_rows_go_at_once() {
         (rows, rows, rows, rows * 512)
     );
     assert_eq!(heap.memram().unwrap().reserved, 0);
+    assert_balanced(&heap);
+}
+
+/// A reader needs the file as it was when it began.
+#[test]
+fn a_collection_beside_a_snapshot_ends_and_says_what_it_could_not_give_back() {
+    let heap = Heap::of(16 * MIB, Geometry::standard());
+    let large = heap.allocate_bytes(&content(1, 4 * MIB)).unwrap();
+    let memory = common::quick()
+        .busy_timeout(std::time::Duration::MAX)
+        .open(heap.path())
+        .unwrap();
+    let snapshot = heap.snapshot().unwrap();
+    heap.free(&large).unwrap();
+    let on_disk = || std::fs::metadata(heap.path()).unwrap().len();
+    let before = on_disk();
+
+    let collected = memory.collect_garbage().unwrap();
+    assert_eq!((collected.blocks, collected.arenas), (16, 16));
+    assert!(collected.held_bytes >= 3 * MIB, "{collected:?}");
+    assert_eq!(collected.file_size, on_disk());
+    assert_eq!(collected.file_bytes, before - on_disk(), "given back and still there");
+    assert_eq!(snapshot.get_bytes(&large).unwrap(), content(1, 4 * MIB));
+    // Nobody is kept out.
+    common::quick()
+        .busy_timeout(std::time::Duration::ZERO)
+        .open(heap.path())
+        .unwrap()
+        .allocate("beside it")
+        .unwrap();
+
+    drop(snapshot);
+    let collected = memory.collect_garbage().unwrap();
+    assert_eq!(collected.held_bytes, 0, "{collected:?}");
+    assert_eq!(collected.file_size, on_disk());
+    assert!(on_disk() < MIB, "{} bytes", on_disk());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn many_rows_go_in_several_transactions() {
+    let heap = Heap::of(16 * MIB, Geometry::classic());
+    let large = heap.allocate_bytes(&content(1, 2_500 * 512)).unwrap();
+    heap.free(&large).unwrap();
+    let plan = heap.plan_free(&[]).unwrap();
+    let collected = heap.collect_garbage().unwrap();
+    assert_eq!(plan.collected, collected);
+    assert_eq!((collected.blocks, collected.pools, collected.arenas), (2_500, 313, 5));
+    // Of 1,000 rows each, and of the last an event for each level.
+    let events = number(&heap.sql(), "SELECT count(*) FROM events WHERE kind = 'gc'");
+    assert_eq!(events, 2 + 3);
+    assert_eq!(heap.memram().unwrap().reserved, 0);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_long_history_is_trimmed_to_its_end() {
+    let heap = Heap::new();
+    let neighbour = common::quick().space("other").open(heap.path()).unwrap();
+    heap.batch(|batch| {
+        for _ in 0..10_000 {
+            batch.allocate("again and again")?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    neighbour.allocate("kept").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    heap.set_history(heapledger::History::Keep(std::time::Duration::from_millis(1)))
+        .unwrap();
+    let events = "SELECT count(*) FROM events WHERE memram_id = (SELECT id FROM memram WHERE name = 'main')";
+    assert_eq!(number(&heap.sql(), events), 1);
+    heap.allocate("one more").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    heap.collect_garbage().unwrap();
+    assert_eq!(number(&heap.sql(), events), 1);
+    assert_eq!(neighbour.events(Default::default()).count(), 2);
     assert_balanced(&heap);
 }

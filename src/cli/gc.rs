@@ -26,7 +26,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let collected = memory.collect_garbage()?;
     let sizes = context.sizes();
     context.output().one(&collected, |out| {
-        if collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0 {
+        let nothing = collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0;
+        if nothing && collected.held_bytes == 0 {
             return writeln!(
                 out,
                 "nothing to give back; the file has {}",
@@ -40,7 +41,15 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             "removed {blocks}, {pools} and {arenas}; the space got {bytes} back"
         )?;
         let (returned, left) = (sizes.phrase(collected.file_bytes), sizes.phrase(collected.file_size));
-        writeln!(out, "the file is {returned} smaller and has {left}")
+        writeln!(out, "the file is {returned} smaller and has {left}")?;
+        if collected.held_bytes > 0 {
+            let held = sizes.phrase(collected.held_bytes);
+            writeln!(
+                out,
+                "{held} of the file and its log are held by a reader or another process; run gc again when it has ended"
+            )?;
+        }
+        Ok(())
     })?;
     Ok(Outcome::Fine)
 }

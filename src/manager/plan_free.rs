@@ -67,10 +67,14 @@ impl MemManager {
             let freed = unique.iter().map(|id| free::free(tx, self.space(), id, true));
             freed.collect::<Result<Vec<_>>>()
         })?;
-        let mut collected = rehearsal.unit(|tx| {
-            tx.sign(self.signature());
-            collect::remove_empty(tx)
-        })?;
+        let mut collected = Collected::default();
+        let mut more = true;
+        while more {
+            more = rehearsal.unit(|tx| {
+                tx.sign(self.signature());
+                collect::remove_empty(tx, &mut collected)
+            })?;
+        }
         let conn = rehearsal.conn()?;
         let pins = pins(conn, space, &before.arenas)?;
         let sizes @ (size, ..) = file_sizes(conn)?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{MemManager, now, unsigned};
 use crate::error::{Error, Result};
 use crate::store::change::Change;
-use crate::store::{Deadline, Group, RefusedAllocation, WriteTx, queries};
+use crate::store::queries::{self, trim::Old};
+use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
 use crate::triggers::Signature;
 
 /// Whether and how long a space keeps its events.
@@ -29,10 +30,14 @@ impl MemManager {
             History::Off => ("off", None),
             History::Keep(time) => ("keep", Some(i64::try_from(time.as_micros()).unwrap_or(i64::MAX).max(1))),
         };
-        self.write(|tx| {
+        let mut more = self.write_apart(|tx| {
             tx.apply(Change::HistorySet { mode, keep })?;
             trim(tx)
-        })
+        })?;
+        while more {
+            more = self.write_apart(trim)?;
+        }
+        Ok(())
     }
 
     /// The same heap, whose writes are recorded with a reason.
@@ -137,15 +142,20 @@ impl MemManager {
     }
 }
 
-/// Lets go of the events that are older than the space keeps them.
-pub(super) fn trim(tx: &mut WriteTx<'_>) -> Result<()> {
+/// Events that go in one transaction.
+const PAGE: i64 = 4096;
+
+/// Lets go of events that are older than the space keeps them, and says whether there may
+/// be more of them. O(log n + [`PAGE`]).
+pub(super) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
     let memram = tx.memram()?;
     let Some(keep) = memram.history_keep else {
-        return Ok(());
+        return Ok(false);
     };
     let cutoff = now().saturating_sub(keep);
-    match tx.read(|conn| queries::trim::last_before(conn, memram.id, cutoff))? {
-        Some(last) => tx.apply(Change::HistoryTrimmed { last }).map(drop),
-        None => Ok(()),
+    let old = tx.read(|conn| queries::trim::old(conn, memram.id, cutoff, PAGE))?;
+    if let Some(Old { last, .. }) = old {
+        tx.apply(Change::HistoryTrimmed { last })?;
     }
+    Ok(old.is_some_and(|old| old.events as i64 == PAGE))
 }

@@ -119,6 +119,6 @@ impl Drop for Checkpoints {
 }
 
 /// Copies what nobody needs as it was, and waits for nobody.
-fn copy(conn: &mut Conn) -> diesel::QueryResult<()> {
+pub(super) fn copy(conn: &mut Conn) -> diesel::QueryResult<()> {
     conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")
 }

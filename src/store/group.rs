@@ -86,9 +86,21 @@ impl Group {
         }
     }
 
-    /// Runs `work` on the writing connection, between transactions.
+    /// Runs `work` on the writing connection, between transactions. Others wait for it.
     pub fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        work(&mut self.between_transactions(deadline)?.turn.writer.conn)
+        work(&mut self.enter(Coming::Apart, deadline)?.turn.writer.conn)
+    }
+
+    /// Waits until no checkpoint of this process is under way, and lets others write meanwhile.
+    pub fn await_checkpoint(&self, deadline: Deadline) -> Result<()> {
+        let now = Deadline::after(Duration::ZERO);
+        while !self.enter(Coming::Apart, deadline)?.turn.writer.checkpoints.wait(now) {
+            if deadline.is_over() {
+                return Err(deadline.busy());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// A turn without an open transaction or a checkpoint under way: units that wait for

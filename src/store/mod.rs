@@ -40,7 +40,7 @@ pub(crate) use exec::{REINDEX, become_heap, copy_into, sqlite_checks};
 pub(crate) use group::Group;
 pub(crate) use migrate::{in_memory, prepare_file};
 pub(crate) use open_files::{OpenFile, open_heap, open_heap_at};
-pub(crate) use pages::{file_sizes, vacuum_and_truncate, vacuumed_size};
+pub(crate) use pages::{copy_log, file_sizes, truncate_log, vacuum_some, vacuumed_size};
 pub(crate) use path::locate;
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use tx::{RefusedAllocation, WriteTx};

@@ -2,6 +2,7 @@
 //! the file system.
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 
 use super::conn::Conn;
 use super::exec::pragma;
@@ -15,24 +16,40 @@ pub(crate) fn file_sizes(conn: &mut Conn) -> Result<(i64, i64, i64)> {
     Ok((pages * page_size, free * page_size, page_size))
 }
 
-/// Gives the file's free pages back to the file system, a few in each transaction: SQLite
-/// takes a page that goes for changed, and writes those that its cache has no room for to
-/// the log, although the commit drops them.
-pub(crate) fn vacuum_and_truncate(conn: &mut Conn) -> Result<()> {
-    let mut free = pragma(conn, "freelist_count")?;
-    while free > 0 {
-        conn.batch_execute("PRAGMA incremental_vacuum(4096)")?;
-        let left = pragma(conn, "freelist_count")?;
-        if left >= free {
-            break;
-        }
-        free = left;
+/// Takes some free pages off the end of the file, in a transaction, and returns how many are
+/// left: SQLite takes a page that goes for changed, and writes those that its cache has no
+/// room for to the log, although the commit drops them.
+pub(crate) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
+    let free = pragma(conn, "freelist_count")?;
+    if free == 0 {
+        return Ok(0);
     }
-    conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)")?;
-    Ok(())
+    conn.batch_execute("PRAGMA incremental_vacuum(1024)")?;
+    pragma(conn, "freelist_count")
 }
 
-/// Bytes that [`vacuum_and_truncate`] would leave of a file with these [`file_sizes`]. To do
+/// Copies into the file what nobody needs as it was, and waits for nobody.
+pub(crate) fn copy_log(conn: &mut Conn) -> Result<()> {
+    Ok(super::checkpoint::copy(conn)?)
+}
+
+#[derive(diesel::QueryableByName)]
+struct Checkpoint {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    busy: i64,
+}
+
+/// Copies the log into the file and empties it, which cuts the file off at its last page.
+/// Says whether nobody was in the way. On a connection that does not wait for locks, it
+/// takes as long as what is to be copied.
+#[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
+pub(crate) fn truncate_log(conn: &mut Conn) -> Result<bool> {
+    let Conn::Sqlite(conn) = conn;
+    let done: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
+    Ok(done.busy == 0)
+}
+
+/// Bytes that [`vacuum_some`] would leave of a file with these [`file_sizes`]. To do
 /// it and roll back would write to the log what it gives back.
 ///
 /// With the free pages some of those go that say what other pages are for, each of a fifth

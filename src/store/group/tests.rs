@@ -213,11 +213,12 @@ fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
 fn an_object_of_a_lost_transaction_is_not_found_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let (group, _) = heap(&folder);
-    let mut turn = group.turn.lock().unwrap();
-    assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
-    assert!(turn.work(fails_and_rolls_back).is_err());
-    drop(turn);
-    let found = group.write(|tx| tx.find(&"a".repeat(64))).unwrap();
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(turn.work(soon(), fails_and_rolls_back).is_err());
+    drop(entered);
+    let found = write(&group, |tx| tx.find(&"a".repeat(64))).unwrap();
     assert!(found.is_none());
 }
 
@@ -227,10 +228,11 @@ fn units_whose_rows_cannot_be_written_are_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
-    let mut turn = group.turn.lock().unwrap();
-    assert!(turn.work(|tx| store(tx, 1, "a")).is_ok());
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&turn.outcome);
-    let failed = turn.work(|tx| {
+    let failed = turn.work(soon(), |tx| {
         tx.read_written(|conn| Ok(conn.batch_execute("ALTER TABLE arenas RENAME TO away")?))?;
         tx.read_rows(|_| Ok(()))
     });
@@ -240,9 +242,9 @@ fn units_whose_rows_cannot_be_written_are_told_at_once() {
         "{:?}",
         outcome.get()
     );
-    drop(turn);
+    drop(entered);
     assert_eq!(state(&readers), before);
-    group.write(|tx| store(tx, 1, "b")).unwrap();
+    write(&group, |tx| store(tx, 1, "b")).unwrap();
     assert_eq!(state(&readers).2, 1);
 }
 
@@ -267,7 +269,7 @@ fn a_unit_that_ignores_a_change_that_failed_half_way_is_not_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
-    let kept = group.write(|tx| {
+    let kept = write(&group, |tx| {
         assert!(store(tx, 2, "b").is_err());
         Ok(())
     });

@@ -1,6 +1,6 @@
 //! Which events are old enough to go.
 
-use diesel::dsl::{max, min};
+use diesel::dsl::min;
 use diesel::prelude::*;
 
 use crate::error::Result;
@@ -8,13 +8,28 @@ use crate::models::{EventId, MemRamId};
 use crate::store::conn::Conn;
 use crate::store::schema::events;
 
-/// The last event of the longest run of first events that are all older than `cutoff`.
-/// O(events).
-pub fn last_before(conn: &mut Conn, space: MemRamId, cutoff: i64) -> Result<Option<EventId>> {
+/// The events of a space that go next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Old {
+    /// The last of them.
+    pub last: EventId,
+    /// How many they are.
+    pub events: usize,
+}
+
+/// The longest run of first events that are all older than `cutoff`, but at most `limit`.
+/// O(log n + limit), and what other spaces have between them.
+pub fn old(conn: &mut Conn, space: MemRamId, cutoff: i64, limit: i64) -> Result<Option<Old>> {
     let of_space = events::table.filter(events::memram_id.eq(space));
-    let kept = of_space.filter(events::at.ge(cutoff)).select(min(events::id));
-    let kept: Option<EventId> = kept.get_result(conn)?;
-    let before = kept.unwrap_or(EventId(i64::MAX));
-    let gone = of_space.filter(events::id.lt(before)).select(max(events::id));
-    Ok(gone.get_result(conn)?)
+    // What was trimmed before left an event that opens the books, and those are indexed.
+    let opening = of_space.filter(events::kind.eq("opening")).select(min(events::id));
+    let first: Option<EventId> = opening.get_result(conn)?;
+    let page: Vec<(EventId, i64)> = of_space
+        .filter(events::id.ge(first.unwrap_or(EventId(0))))
+        .order(events::id)
+        .limit(limit)
+        .select((events::id, events::at))
+        .load(conn)?;
+    let run = page.iter().take_while(|(_, at)| *at < cutoff);
+    Ok(run.zip(1..).last().map(|(&(last, _), events)| Old { last, events }))
 }
