@@ -128,7 +128,10 @@ fn keys_are_the_columns_of_the_schema() {
         keys(&["ledger"]),
         "id,object_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem"
     );
-    assert_eq!(keys(&["gc"]), "blocks,pools,arenas,bytes,file_bytes,file_size");
+    assert_eq!(
+        keys(&["gc"]),
+        "blocks,pools,arenas,bytes,file_bytes,file_size,held_bytes"
+    );
 }
 
 #[test]
