@@ -431,7 +431,7 @@ fn every_write() -> Vec<Call<'static>> {
             memory.allocate_from(std::io::repeat(7)).map(drop)
         }),
         ("bind", &|memory| {
-            memory.bind("other", &ObjectId::of(&"before").unwrap())
+            memory.bind("other", &ObjectId::of(&"before").unwrap()).map(drop)
         }),
         ("unbind", &|memory| memory.unbind("before").map(drop)),
         ("free", &|memory| {
@@ -498,7 +498,7 @@ fn a_value_that_writes_while_it_is_stored_is_refused() {
 #[test]
 fn a_reader_that_writes_while_it_is_stored_is_no_hindrance() {
     struct Meddler(MemManager, u64);
-    impl std::io::Read for Meddler {
+    impl Read for Meddler {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             if self.1 == 3 {
                 return Ok(0);
