@@ -29,7 +29,8 @@ fn main() -> Result<(), Error> {
     }
 
     // Where the bytes are, and the proof that the books balance.
-    println!("{}", memory.stats()?);
+    let stats = memory.stats()?;
+    println!("{} of {} bytes used", stats.mem, stats.max_mem);
     assert!(memory.check()?.is_empty());
     Ok(())
 }

@@ -3,14 +3,19 @@
 #![cfg(test)]
 
 mod common;
+#[cfg(unix)]
+#[path = "readme/transcripts.rs"]
+mod transcripts;
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use common::{Heap, content};
 
+const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+
 fn readme() -> String {
-    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+    fs::read_to_string(README).unwrap()
 }
 
 /// The blocks between ```` ```kind ```` and ```` ``` ````.
