@@ -285,6 +285,23 @@ pub enum Error {
         /// How many names it has.
         links: u64,
     },
+    /// The write-ahead log beside the heap file is that of another file.
+    #[error(
+        "the log {0}-wal is not of the file {0}, and would destroy it; nothing was changed. If {0} was restored from \
+         a copy, delete {0}-wal and {0}-shm to use it; if it is the copy that is wrong, put the file back that the log \
+         belongs to. MemManager::restore puts a backup in the place of a heap without leaving a log",
+        path.display()
+    )]
+    ForeignLog {
+        /// The heap file.
+        path: PathBuf,
+    },
+    /// Somebody has the heap open that is to be replaced.
+    #[error("{} is in use: nothing was changed; end the programs that have it open and try again", path.display())]
+    InUse {
+        /// The heap file.
+        path: PathBuf,
+    },
     /// The file system has no room for what was to be written.
     #[error("the disk is full: nothing was changed; make room on it and try again")]
     DiskFull,

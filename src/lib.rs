@@ -78,7 +78,7 @@ pub use manager::{
     Allocation, Backup, Batch, CheckOptions, ClassDiff, ClassStats, Collected, Conflict, Correction, Diff, Entries,
     Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold, ImportOptions, Imported, Layout, MemManager,
     Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, PinOptions, Pins, Plan, Planner, Repaired,
-    Severity, Snapshot, SpaceReport, Stats, UsagePoint,
+    Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, KindTotals, Ledger, LedgerId, MemRam, MemRamId, Name, Pool, PoolId,

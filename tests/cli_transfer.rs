@@ -92,6 +92,29 @@ fn a_backup_can_be_used_at_once() {
 }
 
 #[test]
+fn a_backup_is_restored() {
+    let cli = Cli::new();
+    cli.ok(["set", "state", "old"]);
+    cli.ok(["backup", "copy.db"]);
+    cli.ok(["set", "state", "new"]);
+    let said = cli.ok(["restore", "copy.db"]);
+    assert!(said.starts_with("heap.db: restored from copy.db, "), "{said}");
+    assert_eq!(cli.ok(["get", "state"]), "old");
+    assert!(
+        cli.json(["restore", "copy.db", "--db", "new.db"])["file_size"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
+    assert_eq!(cli.ok(["get", "state", "--db", "new.db"]), "old");
+    assert!(cli.fails(2, ["restore", "nothing.db"]).contains("nothing.db"));
+    assert!(
+        cli.fails(2, ["restore", "heap.db"])
+            .contains("the backup is this file itself")
+    );
+}
+
+#[test]
 fn a_backup_of_a_damaged_heap_is_made_and_reported() {
     let cli = heap();
     cli.sql()

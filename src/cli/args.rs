@@ -11,7 +11,7 @@ use super::exit::Outcome;
 use super::render::Format;
 use super::{
     add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
-    names, parse, pins, plan, put, release, set, show, space, spaces, stats, streams, tree, usage,
+    names, parse, pins, plan, put, release, restore, set, show, space, spaces, stats, streams, tree, usage,
 };
 
 /// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
@@ -138,6 +138,8 @@ enum Command {
     Check(check::Args),
     /// Copy the file while it is in use, and check the copy
     Backup(backup::Args),
+    /// Put a backup in the place of the heap
+    Restore(restore::Args),
     /// Write the contents of the space as files, with a manifest
     Export(export::Args),
     /// Store what an export holds
@@ -189,6 +191,7 @@ impl Cli {
             Command::Gc(args) => gc::run(args, &context),
             Command::Check(args) => check::run(args, &context),
             Command::Backup(args) => backup::run(args, &context),
+            Command::Restore(args) => restore::run(args, &context),
             Command::Export(args) => export::run(args, &context),
             Command::Import(args) => import::run(args, &context),
             Command::Spaces(args) => spaces::list(args, &context),

@@ -72,6 +72,9 @@ pub fn one_line(error: &anyhow::Error) -> String {
         }
         line.push_str(&text);
     }
+    if let Some(Error::ForeignLog { .. }) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        line.push_str("; on the command line that is `heapledger restore FILE`");
+    }
     line
 }
 

@@ -11,6 +11,7 @@ mod parse;
 mod progress;
 mod release;
 mod render;
+mod restore;
 mod streams;
 mod table;
 mod terminal;

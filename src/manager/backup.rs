@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{CheckOptions, MemManager, unsigned};
 use crate::error::{Error, Result};
 use crate::store::queries::audit::Violation;
-use crate::store::{Access, Settings, become_heap, copy_into, file_sizes};
+use crate::store::{Access, Conn, Settings, become_heap, copy_into, count_from_anywhere, file_sizes};
 use crate::temporary::{Temporary, folder_of};
 
 /// A backup that was made.
@@ -73,7 +73,7 @@ impl MemManager {
         let temporary = Temporary::within(folder_of(to), cannot)?;
         let copy = temporary.path(COPY);
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
-        self.copy_to(&copy, progress)?;
+        self::copy(self.inner.settings.connect(Access::Read)?, &copy, progress)?;
         let violations = self.finish(&copy, to, progress)?;
         // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
         let synced = File::open(&copy).and_then(|file| {
@@ -89,22 +89,6 @@ impl MemManager {
         Ok(Backup { file_size, violations })
     }
 
-    /// The copying is one statement: another thread runs it, and this one looks how far it is.
-    fn copy_to(&self, copy: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
-        let mut conn = self.inner.settings.connect(Access::Read)?;
-        let (bytes, free, _) = file_sizes(&mut conn)?;
-        let total = unsigned(bytes - free);
-        thread::scope(|scope| {
-            let copying = scope.spawn(move || copy_into(&mut conn, copy));
-            while !copying.is_finished() {
-                let done = copy.metadata().map_or(0, |file| file.len());
-                progress(done.min(total), total);
-                thread::park_timeout(POLL);
-            }
-            copying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    }
-
     /// Makes the copy a heap in every respect, and checks it.
     fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
         let settings = Settings {
@@ -114,6 +98,7 @@ impl MemManager {
             ..self.inner.settings.clone()
         };
         become_heap(&mut settings.connect(Access::Write)?)?;
+        count_from_anywhere(copy).map_err(Error::io(format!("{} cannot be written", to.display())))?;
         let options = MemManager::options().space(self.space()).read_only(true);
         let mut violations = Vec::new();
         options
@@ -128,6 +113,21 @@ impl MemManager {
             })?;
         Ok(violations)
     }
+}
+
+/// The copying is one statement: another thread runs it, and this one looks how far it is.
+pub(super) fn copy(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+    let (bytes, free, _) = file_sizes(&mut conn)?;
+    let total = unsigned(bytes - free);
+    thread::scope(|scope| {
+        let copying = scope.spawn(move || copy_into(&mut conn, to));
+        while !copying.is_finished() {
+            let done = to.metadata().map_or(0, |file| file.len());
+            progress(done.min(total), total);
+            thread::park_timeout(POLL);
+        }
+        copying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// A backup until it has its own name.

@@ -70,7 +70,7 @@ impl MemManager {
     }
 }
 
-fn check(
+pub(super) fn check(
     conn: &mut Conn,
     options: CheckOptions,
     progress: &mut dyn FnMut(u64, u64),

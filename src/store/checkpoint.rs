@@ -37,6 +37,8 @@ pub(super) struct Checkpoints {
     length: u64,
     /// Bytes of the log that are copied, if no reader needs the file as it was.
     copied: u64,
+    /// Some of the log was copied, or it has begun again, since anybody asked.
+    begins_again: bool,
 }
 
 struct UnderWay {
@@ -53,6 +55,7 @@ impl Checkpoints {
     pub fn after_commit(&mut self, length: u64, deadline: Deadline, settings: &Settings, writer: &mut Conn) {
         if length < self.length {
             self.copied = 0;
+            self.begins_again = true;
         }
         self.length = length;
         if let Some(checkpoint) = &self.under_way {
@@ -82,12 +85,14 @@ impl Checkpoints {
             let _ = thread.join();
             self.conn = conn;
             self.copied = length;
+            self.begins_again = true;
         }
         true
     }
 
     /// Whether a thread could be started.
     fn begin(&mut self, settings: &Settings) -> bool {
+        self.begins_again = true;
         let conn = self.conn.take();
         let settings = settings.clone();
         let (end, ended) = sync_channel(1);
@@ -109,6 +114,12 @@ impl Checkpoints {
         // The commit is made and stays, whatever becomes of this.
         let _ = copy(writer);
         self.copied = self.length;
+        self.begins_again = true;
+    }
+
+    /// Whether the log may have begun again since this was asked, or may with the next commit.
+    pub fn may_begin_again(&mut self) -> bool {
+        std::mem::take(&mut self.begins_again)
     }
 }
 

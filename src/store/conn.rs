@@ -53,6 +53,18 @@ pub(crate) struct Settings {
     pub file: Option<Arc<OpenFile>>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            named: PathBuf::new(),
+            durability: Durability::default(),
+            busy_timeout: Duration::from_secs(5),
+            file: None,
+        }
+    }
+}
+
 impl Settings {
     /// Opens a connection.
     ///

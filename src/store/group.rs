@@ -88,7 +88,10 @@ impl Group {
 
     /// Runs `work` on the writing connection, between transactions. Others wait for it.
     pub fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        work(&mut self.enter(Coming::Apart, deadline)?.turn.writer.conn)
+        let mut entered = self.enter(Coming::Apart, deadline)?;
+        // It may copy the log, which begins again then.
+        entered.turn.writer.stamp = true;
+        work(&mut entered.turn.writer.conn)
     }
 
     /// Waits until no checkpoint of this process is under way, and lets others write meanwhile.

@@ -11,6 +11,7 @@ use super::exec;
 use super::open_files::one_name;
 use super::verify::verify_schema;
 use super::vfs::DatabaseFile;
+use super::{replace, stale_log};
 use crate::error::{Error, Result};
 use crate::temporary::{Temporary, folder_of, sweep};
 
@@ -20,6 +21,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const APPLICATION_ID: i64 = 0x684c_6467;
 /// `PRAGMA user_version` after all migrations.
 const SCHEMA_VERSION: i64 = 5;
+/// Writes page 1, and changes nothing.
+pub(super) const STAMP: &str = "PRAGMA user_version = 5";
 
 /// Sees to it that there is a heap file of the current schema.
 ///
@@ -28,23 +31,45 @@ const SCHEMA_VERSION: i64 = 5;
 /// schema may be migrated.
 pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
     let path = &settings.named;
-    let found = inspect(settings)?;
+    let found = inspect(&settings.path, path)?;
     if matches!(found, Found::Empty | Found::Heap { .. }) && access == Access::Write {
         wait_for_one_name(settings)?;
     }
     match (found, access) {
         (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
-        (Found::Nothing, Access::Write) => create(settings),
+        (Found::Nothing, Access::Write) => {
+            stale_log::check_none(&settings.path, path)?;
+            create(settings)
+        }
         (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
-        (Found::Empty, Access::Write) => fill(settings, &settings.path),
+        (Found::Empty, Access::Write) => {
+            stale_log::check_none(&settings.path, path)?;
+            fill(settings, &settings.path)
+        }
         (Found::Heap { version }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
         (Found::Heap { .. }, _) => {
+            stale_log::check(&settings.path, path)?;
             if access == Access::Write {
                 sweep(folder_of(path));
             }
             upgrade(settings, access)
         }
     }
+}
+
+/// Lets `put` move a complete heap file to `path`, in the place of a heap that nobody has
+/// open, or of nothing. Its log goes to `aside`.
+///
+/// # Errors
+/// [`Error::InUse`]; [`Error::NotAHeap`] if something else is there.
+pub(crate) fn replace_file(
+    path: &Path,
+    named: &Path,
+    aside: &Path,
+    put: impl FnOnce() -> Result<std::io::Result<()>>,
+) -> Result<()> {
+    inspect(path, named)?;
+    replace::put_alone(path, named, aside, put)
 }
 
 /// Bytes of the header of an SQLite database.
@@ -61,26 +86,25 @@ enum Found {
 
 /// Reads the file's header without a connection, so that a foreign file is never touched.
 /// <https://www.sqlite.org/fileformat.html#the_database_header>
-fn inspect(settings: &Settings) -> Result<Found> {
-    let path = &settings.named;
-    let cannot = || Error::io(format!("{} cannot be read", path.display()));
-    let metadata = match std::fs::metadata(&settings.path) {
+fn inspect(path: &Path, named: &Path) -> Result<Found> {
+    let cannot = || Error::io(format!("{} cannot be read", named.display()));
+    let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
         Err(error) => return Err(cannot()(error)),
     };
     if !metadata.is_file() {
-        return Err(not_a_heap(path, "it is not a regular file"));
+        return Err(not_a_heap(named, "it is not a regular file"));
     }
     if metadata.len() == 0 {
         return Ok(Found::Empty);
     }
     let mut header = [0; HEADER];
-    DatabaseFile::open(&settings.path)
+    DatabaseFile::open(path)
         .and_then(|mut file| file.read_start(&mut header))
         .map_err(cannot())?;
     if !header.starts_with(b"SQLite format 3\0") {
-        return Err(not_a_heap(path, "it is not an SQLite database"));
+        return Err(not_a_heap(named, "it is not an SQLite database"));
     }
     let number = |at: usize| {
         header
@@ -89,7 +113,7 @@ fn inspect(settings: &Settings) -> Result<Found> {
             .map_or(0, i32::from_be_bytes)
     };
     if i64::from(number(68)) != APPLICATION_ID {
-        return Err(not_a_heap(path, "it is the SQLite database of another application"));
+        return Err(not_a_heap(named, "it is the SQLite database of another application"));
     }
     Ok(Found::Heap {
         version: number(60).into(),
@@ -136,6 +160,7 @@ fn create(settings: &Settings) -> Result<()> {
     drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
     let made = temporary.path(NEW);
     fill(settings, &made)?;
+    stale_log::count_from_anywhere(&made).map_err(Error::io(cannot()))?;
     // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
     let synced = std::fs::File::open(&made).and_then(|made| made.sync_all());
     synced.map_err(Error::io(cannot()))?;

@@ -41,6 +41,17 @@ impl Unit {
         entry.is_ok() || self.objects.position(object).is_some()
     }
 
+    /// Nothing is gathered that would be written.
+    pub fn is_empty(&self) -> bool {
+        self.arenas.is_empty()
+            && self.pools.is_empty()
+            && self.blocks.is_empty()
+            && self.objects.rows().is_empty()
+            && self.entries.is_empty()
+            && self.removed.is_empty()
+            && self.effects.events.is_empty()
+    }
+
     /// More is gathered than should be.
     pub fn is_full(&self) -> bool {
         self.bytes >= Self::MOST_BYTES

@@ -55,6 +55,9 @@ pub(super) struct Writer {
     /// Units that are done in the open transaction.
     pub done: usize,
     log: Log,
+    /// Page 1 is to be written with the next commit, which may be the first in its log: it
+    /// says whose log it is (see `stale_log`).
+    pub(super) stamp: bool,
 }
 
 impl Writer {
@@ -86,6 +89,7 @@ impl Writer {
             open: false,
             done: 0,
             log: Log::default(),
+            stamp: true,
         }
     }
 
@@ -177,6 +181,7 @@ impl Writer {
     pub fn tend_log(&mut self) {
         self.checkpoints
             .after_commit(self.log.length, self.deadline, &self.settings, &mut self.conn);
+        self.stamp |= self.checkpoints.may_begin_again();
     }
 
     pub fn is_open(&self) -> bool {
@@ -194,6 +199,7 @@ impl Writer {
 
     /// Rolls the whole transaction back.
     pub fn abandon(&mut self) {
+        self.stamp = true;
         // SQLite may have rolled back already; then there is nothing left to do.
         let _ = self.conn.batch_execute("ROLLBACK");
         self.unit = Unit::default();
@@ -291,6 +297,10 @@ impl Writer {
     }
 
     fn write(&mut self, unit: &mut Unit) -> Result<()> {
+        if self.stamp && !unit.is_empty() {
+            self.execute(super::migrate::STAMP)?;
+            self.stamp = false;
+        }
         let written = bulk::write_rows(&mut self.conn, unit);
         self.explain(written)?;
         let mut effects = unit.effects.take();

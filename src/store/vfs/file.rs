@@ -45,6 +45,15 @@ impl Drop for Name {
 impl DatabaseFile {
     /// Opens a file that must be there.
     pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_as(path, ffi::SQLITE_OPEN_READONLY)
+    }
+
+    /// Opens a file that must be there and that is to be locked.
+    pub fn open_for_writing(path: &Path) -> io::Result<Self> {
+        Self::open_as(path, ffi::SQLITE_OPEN_READWRITE)
+    }
+
+    fn open_as(path: &Path, mode: c_int) -> io::Result<Self> {
         // SAFETY: without a name it is the default file system, or null. Without any
         // connection before, SQLite is initialized by this call.
         let system = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
@@ -58,7 +67,7 @@ impl DatabaseFile {
             file: vec![0; words].into_boxed_slice(),
             name: Name::new(path)?,
         };
-        let flags = ffi::SQLITE_OPEN_READONLY | ffi::SQLITE_OPEN_MAIN_DB;
+        let flags = mode | ffi::SQLITE_OPEN_MAIN_DB;
         // SAFETY: `file` has the room that this file system asks for, aligned as its pointers
         // are, and is zero, so that it counts as closed if this fails. The name was made for
         // this, and lives as long as the file.
@@ -83,6 +92,26 @@ impl DatabaseFile {
             ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// Locks the file as a writer does that nobody may read beside; false if anybody has it
+    /// open as a database. Whoever has one open in WAL mode holds a shared lock on it, and
+    /// that is so for other connections of this process too.
+    pub fn lock_alone(&mut self) -> io::Result<bool> {
+        // SAFETY: the file is open, so that it points to its functions, which never go.
+        let lock = unsafe { (*self.as_ptr()).pMethods.as_ref() }.and_then(|methods| methods.xLock);
+        let Some(lock) = lock else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        for level in [ffi::SQLITE_LOCK_SHARED, ffi::SQLITE_LOCK_EXCLUSIVE] {
+            // SAFETY: the file is open, and the levels are taken in the order that SQLite asks for.
+            match unsafe { lock(self.as_ptr(), level) } {
+                ffi::SQLITE_OK => {}
+                ffi::SQLITE_BUSY => return Ok(false),
+                _ => return Err(io::Error::last_os_error()),
+            }
+        }
+        Ok(true)
     }
 
     fn as_ptr(&mut self) -> *mut ffi::sqlite3_file {
