@@ -378,7 +378,7 @@ pub enum Error {
         why: String,
     },
     /// [`interrupt`](crate::interrupt) was called.
-    #[error("interrupted: nothing of this call was done")]
+    #[error("interrupted: what was not committed was undone")]
     Interrupted,
 }
 

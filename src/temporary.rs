@@ -53,7 +53,8 @@ static STORING: AtomicU64 = AtomicU64::new(0);
 /// soon, unless its source keeps it waiting. A program need not wait for that, as the next
 /// one to open the heap does the same; if it does, no long write-ahead log stays behind.
 ///
-/// The crate installs no signal handlers. Call this from a thread that waits for signals, not
+/// The crate installs no signal handlers, and does not ignore `SIGXFSZ`: a program that wants
+/// a file-size limit to be an error does. Call this from a thread that waits for signals, not
 /// in a handler: it takes locks. O(temporary files).
 ///
 /// [`MemManager::backup`]: crate::MemManager::backup
@@ -161,10 +162,7 @@ impl Temporary {
     /// The same, and nothing is replaced: `AlreadyExists` then.
     pub fn persist_new(self, name: &str, to: &Path) -> Result<io::Result<()>> {
         let path = self.path(name);
-        self.step(|| {
-            let path = tempfile::TempPath::try_from_path(path)?;
-            path.persist_noclobber(to).map_err(|error| error.error)
-        })
+        self.step(|| rename_new(&path, to))
     }
 
     /// Gives the folder itself a name, if nothing or an empty folder has it.
@@ -198,6 +196,24 @@ impl Shared {
         }
         *is_there = false;
     }
+}
+
+/// Renames a file and replaces nothing: `AlreadyExists` then.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    let path = tempfile::TempPath::try_from_path(from)?;
+    let Err(error) = path.persist_noclobber(to) else {
+        return Ok(());
+    };
+    // Some file systems (of USB sticks, in user space) can neither rename so nor link. There
+    // another program must not make the same file in the same moment.
+    let cannot = matches!(
+        error.error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+    );
+    if cannot && to.symlink_metadata().is_err() {
+        return fs::rename(from, to);
+    }
+    Err(error.error)
 }
 
 /// A new file with mode 0600.
@@ -248,7 +264,7 @@ fn remove_if_dead(path: &Path, maker: &str) -> io::Result<()> {
     if !found.is_dir() || !is_own(&found) {
         return Ok(());
     }
-    if maker != system() && found.modified()?.elapsed().is_ok_and(|age| age < ABANDONED) {
+    if maker != system() && !is_abandoned(path, &found) {
         return Ok(());
     }
     let lock = File::open(path)?;
@@ -257,6 +273,23 @@ fn remove_if_dead(path: &Path, maker: &str) -> io::Result<()> {
         fs::remove_dir_all(path)?;
     }
     Ok(())
+}
+
+/// Whether neither the folder nor a file in it has changed for long. A clock that is behind
+/// counts as not long.
+fn is_abandoned(path: &Path, folder: &fs::Metadata) -> bool {
+    let is_old = |found: &fs::Metadata| {
+        let age = found.modified().ok().and_then(|modified| modified.elapsed().ok());
+        age.is_some_and(|age| age > ABANDONED)
+    };
+    let all_old = |mut entries: fs::ReadDir| {
+        entries.all(|entry| {
+            entry
+                .and_then(|entry| entry.metadata())
+                .is_ok_and(|found| is_old(&found))
+        })
+    };
+    is_old(folder) && fs::read_dir(path).is_ok_and(all_old)
 }
 
 /// Whether the path still leads to what was opened.
@@ -363,6 +396,10 @@ mod tests {
         let opened = File::open(&path).unwrap();
         let then = std::time::SystemTime::now() - 2 * ABANDONED;
         opened.set_times(fs::FileTimes::new().set_modified(then)).unwrap();
+        sweep(folder.path());
+        assert!(path.exists(), "a file in it is new");
+        let file = File::options().write(true).open(path.join("heap.db-journal")).unwrap();
+        file.set_times(fs::FileTimes::new().set_modified(then)).unwrap();
         sweep(folder.path());
         assert!(!path.exists());
     }

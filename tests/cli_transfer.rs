@@ -199,7 +199,10 @@ fn signalled(cli: &Cli, args: &[&str], signal: Signal) -> bool {
     while unfinished(&cli.path("")).is_empty() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_micros(200));
     }
-    send(&child, signal);
+    // As `timeout` does: to the process, and then to its group.
+    for _ in 0..2 {
+        send(&child, signal);
+    }
     let status = child.wait().unwrap();
     assert!(
         status.success() || status.signal() == Some(signal.as_raw()),

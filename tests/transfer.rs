@@ -477,6 +477,24 @@ fn content_that_is_not_of_its_kind_is_refused() {
 }
 
 #[test]
+fn a_content_that_cannot_fit_is_refused_unread() {
+    let folder = forged("bytes", b"small", &[]);
+    let content = fs::File::options()
+        .write(true)
+        .open(folder.path().join("content"))
+        .unwrap();
+    content.set_len(1 << 40).unwrap();
+    let manifest = fs::read_to_string(folder.path().join("manifest.jsonl")).unwrap();
+    let manifest = manifest.replace("\"size\":5", "\"size\":1099511627776");
+    fs::write(folder.path().join("manifest.jsonl"), manifest).unwrap();
+    let refused = Heap::new().import(folder.path());
+    assert!(
+        matches!(refused, Err(Error::OutOfMemory { needed, .. }) if needed == 1 << 40),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_content_of_another_size_is_refused_unread() {
     let folder = forged("bytes", b"small", &[]);
     fs::File::options()
@@ -530,7 +548,8 @@ fn a_name_that_is_taken_is_settled_as_asked_and_again() {
 
 #[test]
 fn a_name_that_cannot_be_one_is_settled_too() {
-    let folder = forged("bytes", b"theirs", &["", &"x".repeat(5000), "fine"]);
+    let (long, digits) = ("x".repeat(5000), "7".repeat(64));
+    let folder = forged("bytes", b"theirs", &["", &long, "fine", "nul\0", &digits]);
     let heap = Heap::new();
     for on_conflict in [OnConflict::Refuse, OnConflict::Replace] {
         let refused = heap.import_with(folder.path(), with(on_conflict), &mut |_, _| {});
@@ -539,12 +558,13 @@ fn a_name_that_cannot_be_one_is_settled_too() {
     let imported = heap
         .import_with(folder.path(), with(OnConflict::Rename), &mut |_, _| {})
         .unwrap();
-    assert_eq!((imported.names, imported.conflicts.len()), (3, 2));
+    assert_eq!((imported.names, imported.conflicts.len()), (5, 4));
     let names = heap.names(&ObjectId::of_bytes(b"theirs")).unwrap();
     assert!(
         names.iter().any(|name| name.name.len() == 4096),
         "cut to what a name may have"
     );
+    assert_balanced(&heap);
     let skipping = Heap::new();
     let imported = skipping
         .import_with(folder.path(), with(OnConflict::Skip), &mut |_, _| {})

@@ -6,17 +6,17 @@
 #[cfg(unix)]
 pub fn watch() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+    use signal_hook::flag;
     use signal_hook::iterator::Signals;
 
     // With a handler that does nothing, a write beyond the limit is an error like any other.
-    let _ = signal_hook::flag::register(SIGXFSZ, std::sync::Arc::default());
-    let wanted = [SIGINT, SIGTERM, SIGHUP]
-        .into_iter()
-        .filter(|&signal| !is_ignored(signal));
+    let _ = flag::register(SIGXFSZ, std::sync::Arc::default());
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
+    let wanted: Vec<_> = wanted.filter(|&signal| !is_ignored(signal)).collect();
     // Without them the signals do what they do to every program; that is no reason to stop.
-    let Ok(mut signals) = Signals::new(wanted) else { return };
+    let Ok(mut signals) = Signals::new(&wanted) else { return };
     let waiting = std::thread::Builder::new().name("signals".into());
-    let _ = waiting.spawn(move || {
+    let spawned = waiting.spawn(move || {
         if let Some(signal) = signals.forever().next() {
             RECEIVED.store(signal, Ordering::SeqCst);
             if heapledger::interrupt() {
@@ -25,6 +25,12 @@ pub fn watch() {
             end_by(signal);
         }
     });
+    if spawned.is_err() {
+        for signal in wanted {
+            let always = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+            let _ = flag::register_conditional_default(signal, always);
+        }
+    }
 }
 
 #[cfg(not(unix))]
@@ -46,14 +52,19 @@ use std::sync::atomic::{AtomicI32, Ordering};
 #[cfg(unix)]
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
-/// Gives the work time to be undone: what it wrote to the write-ahead log then goes. Not
-/// for long, for it may wait for input; and a second signal ends that.
+/// Gives the work time to be undone: what it wrote to the write-ahead log then goes. Not for
+/// long, for it may wait for input, and another signal ends that. One that comes at once is
+/// not another: `timeout` signals the process and then its group.
 #[cfg(unix)]
 fn wait_for_the_end(signals: &mut signal_hook::iterator::Signals) {
     use std::time::{Duration, Instant};
 
-    let until = Instant::now() + Duration::from_secs(2);
-    while Instant::now() < until && signals.pending().next().is_none() {
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(2) {
+        let is_another = signals.pending().next().is_some() && since.elapsed() > Duration::from_millis(500);
+        if is_another {
+            return;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
 }

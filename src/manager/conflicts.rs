@@ -131,10 +131,14 @@ const DIGITS: [usize; 3] = [12, 32, 64];
 /// A name that is free, or that an import before this one has given.
 fn other_name(tx: &mut WriteTx<'_>, item: &Item, name: &str) -> Result<Option<String>> {
     let id = item.id.to_hex();
+    let name = name.replace('\0', "\u{fffd}");
     for digits in DIGITS {
         let end = format!("~{}", id.get(..digits).unwrap_or(&id));
         let start = name.floor_char_boundary(names::MOST_BYTES - end.len());
         let renamed = format!("{}{end}", name.get(..start).unwrap_or_default());
+        if names::validate(&renamed).is_err() {
+            continue;
+        }
         let bound = resolve(tx, &renamed)?;
         if bound.is_none_or(|bound| bound.object_id == id) {
             return Ok(Some(renamed));

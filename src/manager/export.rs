@@ -14,7 +14,7 @@ use super::{MemManager, unsigned};
 use crate::error::{Error, Result};
 use crate::models::{Name, StoredObject};
 use crate::store::{Conn, queries};
-use crate::temporary::{Temporary, folder_of, private_file, sweep};
+use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
 use crate::value::{Hasher, Kind};
 
 /// An export that was made.
@@ -118,10 +118,7 @@ fn move_into(temporary: &Temporary, to: &Path) -> Result<io::Result<()>> {
             fs::rename(temporary.path(OBJECTS), to.join(OBJECTS))?;
         }
         sync_folder(to)?;
-        let manifest = tempfile::TempPath::try_from_path(temporary.path(MANIFEST))?;
-        manifest
-            .persist_noclobber(to.join(MANIFEST))
-            .map_err(|error| error.error)
+        rename_new(&temporary.path(MANIFEST), &to.join(MANIFEST))
     })
 }
 

@@ -10,7 +10,7 @@ use super::export::Exported;
 use super::folder::Folder;
 use super::manifest::{Item, Lines};
 use super::spool::Spooled;
-use super::{Hold, MemManager, conflicts, free, names};
+use super::{Hold, MemManager, conflicts, free, names, unsigned};
 use crate::error::{Error, Result, grouped};
 use crate::store::WriteTx;
 use crate::store::change::Change;
@@ -214,6 +214,16 @@ impl Import<'_> {
         let found = file.metadata().map_or(size, |found| found.len());
         if found != size {
             return Err(self.bad(item, format!("it has {} bytes, not {}", grouped(found), grouped(size))));
+        }
+        let (max_mem, available) = tx.capacity()?;
+        let (max_mem, available) = (unsigned(max_mem), unsigned(available));
+        // What cannot fit, nor be stored already, is not read to its end first.
+        if size > available && size > max_mem.saturating_sub(available) {
+            return Err(Error::OutOfMemory {
+                needed: size,
+                available,
+                max_mem,
+            });
         }
         let mut validator = Validator::new(item.kind);
         let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;
