@@ -26,12 +26,12 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
-  heapledger put photo.jpg                store a file; prints its id
-  heapledger get 2cf24dba5fb0 > photo.jpg its content, by the start of the id
-  heapledger set answer 42                bind a value to a name
-  heapledger ls                           what is stored
-  heapledger tree --depth 2               where it is
-  heapledger check                        prove that the books balance
+  heapledger put photo.jpg                # store a file; prints its id
+  heapledger get 2cf24dba5fb0 > copy.jpg  # its content, by the start of the id
+  heapledger set answer 42                # bind a value to a name
+  heapledger ls                           # what is stored
+  heapledger tree --depth 2               # where it is
+  heapledger check                        # prove that the books balance
 
 Exit status: 0 fine, 1 findings or not found, 2 usage or error (a full disk, too), 3 refused by the
 budget: the space has no room for it. What is refused or fails changes nothing.";

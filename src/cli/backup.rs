@@ -14,7 +14,7 @@ use super::text::{counted, printable, printable_path};
 #[command(after_help = "\
 Examples:
   heapledger backup heap-copy.db
-  heapledger backup /mnt/backup/heap-$(date +%F).db && echo done
+  heapledger backup backups/heap-$(date +%F).db && echo done
 
 FILE is a heap of its own, checked in full. It appears only when it is complete,
 and nothing is overwritten. Programs that use the heap need not stop.")]

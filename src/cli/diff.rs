@@ -19,10 +19,10 @@ use super::when::When;
 A file whose name looks like a moment is written with its folder: ./2h
 
 Examples:
-  heapledger diff @100 @200              between two events
-  heapledger diff 2h                     from two hours ago to now
-  heapledger diff old.db new.db          two files
-  heapledger diff 1d --fail-if 'growth > 100MiB' --fail-if 'freed objects > 0'")]
+  heapledger diff @100 @200              # between two events
+  heapledger diff 2h                     # from two hours ago to now
+  heapledger diff old.db new.db          # two files
+  heapledger diff 1d --fail-if 'growth > 1GiB' --fail-if 'freed objects > 0'")]
 pub struct Args {
     /// A moment (@123, 2026-01-31T12:00:00Z, 2h ago), or a heap file
     #[arg(value_name = "A")]

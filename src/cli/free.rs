@@ -17,9 +17,9 @@ use super::text::{Sizes, counted, printable, short_id};
 #[command(after_help = "\
 Examples:
   heapledger free 2cf24dba5fb0
-  heapledger free --force greeting       also removes its names
+  heapledger free --force greeting       # also removes its names
   heapledger free 2cf24dba5fb0 486ea46224d1
-  heapledger free --dry-run greeting     what that and gc would give back")]
+  heapledger free --dry-run greeting     # what that and gc would give back")]
 pub struct Args {
     /// Names, object ids, or the first 6 or more digits of ids
     #[arg(value_name = "ID|NAME", required = true)]

@@ -15,8 +15,8 @@ use super::when;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  heapledger history                 what is kept
-  heapledger history keep 30d        older events go, and their sums stay
+  heapledger history                 # what is kept
+  heapledger history keep 30d        # older events go, and their sums stay
   heapledger history off")]
 pub struct Args {
     #[command(subcommand)]

@@ -17,9 +17,9 @@ The layout is worked out from the rows of now and the events since then, and mus
 with what those events recorded.
 
 Examples:
-  heapledger layout --at @123            just after event 123
-  heapledger layout --at 2h --depth 2    two hours ago
-  heapledger layout --at 2026-01-31T12:00:00Z --format csv > then.csv")]
+  heapledger layout --at @123            # just after event 123
+  heapledger layout --at 2h --depth 2    # two hours ago
+  heapledger layout --at 2025-01-31T12:00:00Z --format csv > then.csv")]
 pub struct Args {
     /// An event (@123), a time (2026-01-31T12:00:00Z), or how long ago (2h, 30d)
     #[arg(long, value_name = "EVENT|TIME")]

@@ -12,8 +12,8 @@ use super::text::{Sizes, short_id};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  heapledger ledger                  every piece of every object
-  heapledger ledger greeting         where the pieces of one object are
+  heapledger ledger                  # every piece of every object
+  heapledger ledger greeting         # where the pieces of one object are
   heapledger ledger --format csv > ledger.csv")]
 pub struct Args {
     /// A name, an object id, or the first 6 or more digits of one

@@ -21,7 +21,7 @@ use super::when;
 Examples:
   heapledger log --limit 20
   heapledger log --since 2h --kind refusal
-  heapledger log --object greeting        all that happened to it
+  heapledger log --object greeting        # all that happened to it
   heapledger log --follow --format ndjson | jq 'select(.kind == \"free\")'")]
 pub struct Args {
     /// Only about this object, which may be gone: a name, its id, or the id's first digits

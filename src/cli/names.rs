@@ -12,8 +12,8 @@ use super::text::{Sizes, printable, short_id};
 #[command(after_help = "\
 Examples:
   heapledger name 2cf24dba5fb0 greeting
-  heapledger name greeting hello         a second name for the same object
-  heapledger name --keep hello latest    only if nothing is named latest")]
+  heapledger name greeting hello         # a second name for the same object
+  heapledger name --keep hello latest    # only if nothing is named latest")]
 pub struct NameArgs {
     /// A name, an object id, or the first 6 or more digits of one
     #[arg(value_name = "ID|NAME")]

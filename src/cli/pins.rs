@@ -15,7 +15,7 @@ An arena goes back to the space when all its objects are freed and garbage is co
 
 Examples:
   heapledger pins
-  heapledger pins 3                      what is in arena 3, however full it is
+  heapledger pins 3                      # what is in arena 3
   heapledger pins --under 50 --limit 5")]
 pub struct Args {
     /// The arena; without it, all that are nearly empty

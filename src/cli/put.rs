@@ -27,7 +27,7 @@ Examples:
   heapledger put photo.jpg notes.txt
   heapledger put -r ~/photos
   tar c src | heapledger put - --name src.tar
-  heapledger put -r --dry-run ~/photos   what would be stored, and whether it fits")]
+  heapledger put -r --dry-run ~/photos   # whether it fits, and how")]
 pub struct Args {
     /// Files to store; `-` is standard input
     #[arg(value_name = "PATH", required = true)]

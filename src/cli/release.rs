@@ -14,7 +14,7 @@ What put stores without --name is held all the same, until it is freed or releas
 given to it later holds it too: when the name goes, it stays.
 
 Example:
-  heapledger release greeting            only its names hold it from now on")]
+  heapledger release greeting            # only its names hold it from now on")]
 pub struct Args {
     /// A name, an object id, or the first 6 or more digits of one
     #[arg(value_name = "ID|NAME")]

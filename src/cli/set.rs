@@ -25,9 +25,9 @@ Examples:
   heapledger set zip --as str 01234
   heapledger set point '{\"x\": 1, \"y\": 2}'
   heapledger set config --as json @config.json
-  date | heapledger set started -        from standard input
+  date | heapledger set started -        # from standard input
   heapledger set --raw handle @heapledger
-  heapledger set --keep owner me         only if nothing is named owner
+  heapledger set --keep owner me         # only if nothing is named owner
   heapledger set offset -- -x")]
 pub struct Args {
     /// The name to bind; if it is bound already it moves to this value, and the old one is

@@ -18,7 +18,7 @@ In a bar, █ is content, ░ is room in blocks; what is blank is not carved yet
 
 Examples:
   heapledger tree
-  heapledger tree --depth 1              the arenas alone
+  heapledger tree --depth 1              # the arenas alone
   heapledger tree --format csv > tree.csv")]
 pub struct Args {
     /// How far down: 1 arenas, 2 pools, 3 blocks

@@ -46,7 +46,7 @@ pub use check::CheckOptions;
 pub use collect::Collected;
 pub use conflicts::{Conflict, OnConflict};
 pub use diff::{ClassDiff, Diff, ObjectSize};
-pub use doctor::{Figure, Finding, Severity};
+pub use doctor::{Figure, Finding, Remedy, Severity};
 pub use export::Exported;
 pub use free::Freed;
 pub use history::{Events, Moment};

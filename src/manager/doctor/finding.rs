@@ -18,9 +18,38 @@ pub struct Finding {
     pub sentence: String,
     /// All that the sentence says, exactly.
     pub figures: BTreeMap<&'static str, Figure>,
-    /// Commands that mend it, or show what there is to free, each by itself, for the same
-    /// file and space. Empty where no command does.
-    pub remedy: Vec<String>,
+    /// Calls that mend it, or show what there is to free, each by itself. Empty where none
+    /// does.
+    pub remedy: Vec<Remedy>,
+}
+
+/// A call that mends what was found, or shows what there is to free.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Remedy {
+    /// [`crate::MemManager::plan_free`] of this object says what freeing it gives back.
+    PlanFree(String),
+    /// [`crate::MemManager::resize`] to so many bytes.
+    Resize(u64),
+    /// [`crate::MemManager::collect_garbage`]
+    CollectGarbage,
+    /// [`crate::MemManager::pins`]
+    Pins,
+    /// [`crate::MemManager::space_report`]
+    SpaceReport,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PlanFree(id) => write!(f, "MemManager::plan_free of {id}"),
+            Self::Resize(bytes) => write!(f, "MemManager::resize to {} bytes", grouped(*bytes)),
+            Self::CollectGarbage => f.write_str("MemManager::collect_garbage"),
+            Self::Pins => f.write_str("MemManager::pins"),
+            Self::SpaceReport => f.write_str("MemManager::space_report"),
+        }
+    }
 }
 
 /// Whether a finding asks for action.
@@ -95,19 +124,46 @@ impl Figure {
 }
 
 impl Finding {
-    /// A finding whose sentence is `text`, in which `{name}` stands for a figure. So a
-    /// sentence cannot say what its figures do not show.
+    /// Writes the finding as [`fmt::Display`] does, with remedies in other words: each after
+    /// `label` or `or:`.
+    pub fn write(
+        &self,
+        out: &mut dyn fmt::Write,
+        label: &str,
+        remedies: impl IntoIterator<Item = String>,
+    ) -> fmt::Result {
+        writeln!(out, "{}: {}", self.code, self.sentence)?;
+        let figures = self.figures.iter();
+        let figures: Vec<_> = figures
+            .map(|(name, figure)| format!("{name} {}", figure.exact()))
+            .collect();
+        write!(out, "  figures: {}", figures.join(", "))?;
+        for (index, remedy) in remedies.into_iter().enumerate() {
+            write!(out, "\n  {}{remedy}", if index == 0 { label } else { "or:      " })?;
+        }
+        Ok(())
+    }
+
+    /// A finding whose sentence is `text`, in which `{name}` stands for a figure, and
+    /// `{name|thing}` for a figure of that thing, or of several. So a sentence cannot say
+    /// what its figures do not show.
     pub(super) fn new(
         code: &'static str,
         severity: Severity,
         text: &str,
         figures: impl IntoIterator<Item = (&'static str, Figure)>,
-        remedy: Vec<String>,
+        remedy: Vec<Remedy>,
     ) -> Self {
         let figures: BTreeMap<_, _> = figures.into_iter().collect();
         let mut sentence = text.to_owned();
         for (name, figure) in &figures {
             sentence = sentence.replace(&format!("{{{name}}}"), &figure.to_string());
+            let counted = format!("{{{name}|");
+            while let Some((before, after)) = sentence.split_once(&counted) {
+                let (thing, after) = after.split_once('}').unwrap_or((after, ""));
+                let plural = if *figure == Figure::Count(1) { "" } else { "s" };
+                sentence = format!("{before}{figure} {thing}{plural}{after}");
+            }
         }
         debug_assert!(!sentence.contains('{'), "{code}: a figure is missing: {sentence}");
         Self {
@@ -122,16 +178,7 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.code, self.sentence)?;
-        let figures = self
-            .figures
-            .iter()
-            .map(|(name, figure)| format!("{name} {}", figure.exact()));
-        write!(f, "  figures: {}", figures.collect::<Vec<_>>().join(", "))?;
-        for (index, command) in self.remedy.iter().enumerate() {
-            write!(f, "\n  {}{command}", if index == 0 { "run:     " } else { "or:      " })?;
-        }
-        Ok(())
+        self.write(f, "call:    ", self.remedy.iter().map(ToString::to_string))
     }
 }
 

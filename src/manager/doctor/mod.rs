@@ -4,14 +4,14 @@ mod examine;
 mod finding;
 mod rules;
 
-pub use finding::{Figure, Finding, Severity};
+pub use finding::{Figure, Finding, Remedy, Severity};
 
 use super::MemManager;
 use crate::error::Result;
 
 impl MemManager {
     /// Why the space is full, fragmented or large on disk, in words and figures, and
-    /// which command mends it. What asks for action comes first. When nothing does, the
+    /// which call mends it. What asks for action comes first. When nothing does, the
     /// first finding is `healthy`, and shows the figures that say so.
     ///
     /// | code | what it says | asks for action |

@@ -1,7 +1,7 @@
 //! From figures to findings: pure, and each threshold with its reason.
 
 use super::examine::{Examined, Fullness};
-use super::finding::{Figure, Finding, Severity};
+use super::finding::{Figure, Finding, Remedy, Severity};
 use crate::manager::unsigned;
 use crate::models::SizeClassTotals;
 
@@ -80,16 +80,16 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
         ("unnamed_mem", bytes(fullness.unnamed.bytes)),
     ];
     let mut text = "{used} of the space is used, {mem} of {max_mem}; an object larger than {available} is refused. \
-                    Of {objects} objects, {unnamed_objects} have no name, with {unnamed_mem}."
+                    Of {objects|object}, {unnamed_objects} without a name, with {unnamed_mem}."
         .to_owned();
     let mut remedy = Vec::new();
     if let Some((id, size)) = &fullness.largest {
         figures.push(("largest_object_id", Figure::Id(id.clone())));
         figures.push(("largest_size", Figure::Bytes(*size)));
         text.push_str(" The largest that was found, {largest_object_id}, has {largest_size}.");
-        remedy.push(format!("heapledger free --dry-run {id}"));
+        remedy.push(Remedy::PlanFree(id.clone()));
     }
-    remedy.push(format!("heapledger resize {}", memram.max_mem.saturating_mul(2)));
+    remedy.push(Remedy::Resize(unsigned(memram.max_mem.saturating_mul(2))));
     Finding::new("nearly_full", Severity::Action, &text, figures, remedy)
 }
 
@@ -106,7 +106,7 @@ fn garbage(examined: &Examined) -> Option<Finding> {
     if !stuck && empty.bytes == 0 && share(empty_blocks, blocks) < MANY_EMPTY {
         return None;
     }
-    let text = "{empty_arenas} arenas with {empty_arena_bytes} and {empty_blocks} of {blocks} blocks hold nothing";
+    let text = "Nothing is in {empty_arenas|arena} with {empty_arena_bytes} and {empty_blocks} of {blocks|block}";
     let figures = [
         ("empty_arenas", count(empty.count)),
         ("empty_arena_bytes", bytes(empty.bytes)),
@@ -114,7 +114,7 @@ fn garbage(examined: &Examined) -> Option<Finding> {
         ("blocks", count(blocks)),
         ("unreserved", bytes(unreserved)),
     ];
-    let remedy = vec!["heapledger gc".to_owned()];
+    let remedy = vec![Remedy::CollectGarbage];
     Some(if stuck {
         let text = format!(
             "{text}, and {{unreserved}} are left to carve from: other classes must use what they keep, in blocks \
@@ -141,7 +141,7 @@ fn free_pages(examined: &Examined) -> Option<Finding> {
         ("mem", bytes(examined.memram.mem)),
         ("peak_mem", bytes(examined.memram.peak_mem)),
     ];
-    let remedy = vec!["heapledger gc".to_owned()];
+    let remedy = vec![Remedy::CollectGarbage];
     Some(Finding::new("free_pages", Severity::Action, text, figures, remedy))
 }
 
@@ -155,7 +155,7 @@ fn large_log(examined: &Examined) -> Option<Finding> {
         ("file_size", Figure::Bytes(examined.file_size)),
         ("log_limit", Figure::Bytes(LONG_LOG)),
     ];
-    let remedy = vec!["heapledger gc".to_owned()];
+    let remedy = vec![Remedy::CollectGarbage];
     Some(Finding::new("large_log", Severity::Action, text, figures, remedy))
 }
 
@@ -166,8 +166,8 @@ fn scattered(examined: &Examined) -> Option<Finding> {
         return None;
     }
     let partly = examined.sum(|class| class.blocks - class.full_blocks - class.empty_blocks);
-    let text = "{objects} objects have {entries} pieces, {pieces_per_object} each; alone in their blocks they would \
-                have {fewest_pieces}. {partly_filled_blocks} of {blocks} blocks are partly filled, and new objects \
+    let text = "There are {entries|piece} of {objects|object}, {pieces_per_object} each; alone in their blocks they \
+                would have {fewest_pieces}. {partly_filled_blocks} of {blocks|block} are partly filled, and new objects \
                 fill their rests first. No command moves pieces together; objects that are stored into a new file \
                 have the fewest.";
     let figures = [
@@ -187,8 +187,8 @@ fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding
     if used >= SPARSE || class.reserved - class.mem <= examined.memram.arena_size {
         return None;
     }
-    let text = "The blocks of {block_size} are {used} full: {mem} in {blocks} blocks with {reserved}. \
-                {nearly_empty_arenas} arenas of the space are under a quarter full, with {nearly_empty_mem} in them.";
+    let text = "The blocks of {block_size} are {used} full: {mem} in {blocks|block} with {reserved}. \
+                Under a quarter full: {nearly_empty_arenas|arena} of the space, with {nearly_empty_mem}.";
     let figures = [
         ("block_size", bytes(class.block_size)),
         ("used", Figure::Share(used)),
@@ -200,7 +200,7 @@ fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding
     ];
     let mut remedy = Vec::new();
     if examined.nearly_empty_arenas.count > 0 {
-        remedy.push("heapledger pins".to_owned());
+        remedy.push(Remedy::Pins);
     }
     Some(Finding::new("sparse_blocks", Severity::Note, text, figures, remedy))
 }
@@ -212,7 +212,7 @@ fn large_file(examined: &Examined) -> Option<Finding> {
         return None;
     }
     let text = "The file uses {in_use} for {stored_in_file} stored, {ratio} bytes for each: rows and indexes take \
-                more than the contents. This space has {objects} objects in {entries} pieces.";
+                more than the contents. This space has {objects|object} in {entries|piece}.";
     let figures = [
         ("in_use", Figure::Bytes(in_use)),
         ("stored_in_file", Figure::Bytes(examined.stored_in_file)),
@@ -220,14 +220,14 @@ fn large_file(examined: &Examined) -> Option<Finding> {
         ("objects", count(examined.objects())),
         ("entries", count(examined.entries())),
     ];
-    let remedy = vec!["heapledger space".to_owned()];
+    let remedy = vec![Remedy::SpaceReport];
     Some(Finding::new("large_file", Severity::Note, text, figures, remedy))
 }
 
 fn healthy(examined: &Examined) -> Finding {
     let memram = &examined.memram;
-    let text = "Nothing asks for action: {used} of the space is used, {mem} of {max_mem}; {objects} objects have \
-                {entries} pieces; the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead \
+    let text = "Nothing asks for action: {used} of the space is used, {mem} of {max_mem}; {objects|object} in \
+                {entries|piece}; the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead \
                 log of {wal_size}.";
     let figures = [
         ("used", Figure::Share(examined.used())),
