@@ -62,7 +62,7 @@ fn programs_get_a_row_for_each_file() {
     let row = |dedup| {
         serde_json::json!({
             "object_id": HELLO, "path": "a", "path_bytes": null, "size": 5, "pieces": 1, "dedup": dedup,
-            "freed": null
+            "mended": 0, "freed": null
         })
     };
     assert_eq!(rows, serde_json::json!([row(false), row(true)]));

@@ -34,6 +34,7 @@ struct Totals {
     pieces: u64,
     bytes: u64,
     new_bytes: u64,
+    mended: u64,
     skipped: u64,
     failed: u64,
 }
@@ -130,6 +131,7 @@ impl Totals {
     fn add(&mut self, allocation: &Allocation) {
         self.stored += 1;
         self.bytes += allocation.size;
+        self.mended += allocation.mended;
         if allocation.dedup {
             self.dedup += 1;
         } else {
@@ -146,6 +148,12 @@ impl Totals {
         if self.dedup > 0 {
             let known_bytes = sizes.phrase(self.bytes - self.new_bytes);
             text.push_str(&format!(", {} known already ({known_bytes})", self.dedup));
+        }
+        if self.mended > 0 {
+            text.push_str(&format!(
+                ", of which {} were damaged and are mended",
+                sizes.phrase(self.mended)
+            ));
         }
         if self.skipped > 0 {
             text.push_str(&format!(", {} skipped", self.skipped));
@@ -166,6 +174,8 @@ struct Stored {
     size: u64,
     pieces: u64,
     dedup: bool,
+    /// Bytes that were damaged where they are stored, and were written again.
+    mended: u64,
     freed: Option<Freed>,
     #[serde(skip)]
     raw: PathBuf,
@@ -178,6 +188,7 @@ impl Stored {
             size,
             pieces,
             dedup,
+            mended,
             ref freed,
         } = allocation;
         Self {
@@ -187,6 +198,7 @@ impl Stored {
             size,
             pieces,
             dedup,
+            mended,
             freed: freed.clone(),
             raw: path.to_owned(),
         }
@@ -194,7 +206,16 @@ impl Stored {
 }
 
 impl Row for Stored {
-    const KEYS: &'static [&'static str] = &["object_id", "path", "path_bytes", "size", "pieces", "dedup", "freed"];
+    const KEYS: &'static [&'static str] = &[
+        "object_id",
+        "path",
+        "path_bytes",
+        "size",
+        "pieces",
+        "dedup",
+        "mended",
+        "freed",
+    ];
     // A line has no columns.
     const HEAD: &'static [Head] = &[];
 

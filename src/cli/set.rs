@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use super::args::Making;
 use super::argument;
 use super::context::Context;
-use super::exit::Outcome;
+use super::exit::{self, Outcome};
 use super::names::{explain_taken, replaced};
 use super::text::{printable, short_id};
 
@@ -103,6 +103,10 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         dedup: stored.dedup,
         freed: stored.freed,
     };
+    if stored.mended > 0 {
+        let mended = context.sizes().phrase(stored.mended);
+        exit::note(&format!("known already; {mended} of it were damaged and are mended"));
+    }
     context.output().one(&set, |out| {
         writeln!(
             out,

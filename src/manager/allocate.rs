@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::place::Source;
 use super::spool::Spooled;
-use super::{Freed, MemManager, names, place, unsigned};
+use super::{Freed, MemManager, names, place, unsigned, vouch};
 use crate::error::{Error, Result};
-use crate::models::{NewStoredObject, StoredObject};
+use crate::models::{NewStoredObject, StoredObject, StoredObjectId};
 use crate::store::change::Change;
 use crate::store::{WriteTx, open_heap};
 use crate::value::{Encoded, Kind, ObjectId};
@@ -37,8 +37,11 @@ pub struct Allocation {
     pub size: u64,
     /// Ledger entries that hold it.
     pub pieces: u64,
-    /// Whether the content was stored already, and nothing was written again.
+    /// Whether the content was stored already, and nothing was written again but `mended`.
     pub dedup: bool,
+    /// Bytes of the pieces that were damaged where they are stored, and have been written
+    /// again: what is known already is compared with what was to be stored.
+    pub mended: u64,
     /// The object that had the name before, if that was all that held it: it is gone.
     pub freed: Option<Freed>,
 }
@@ -163,9 +166,10 @@ impl MemManager {
 
     fn write_spooled(&self, spooled: &mut Spooled<'_>, hold: Hold<'_>) -> Result<Allocation> {
         if spooled.size() < LARGE {
-            self.write(|tx| store_spooled(tx, spooled, hold))
+            self.write(|tx| store_spooled(tx, spooled, None, hold))
         } else {
-            self.write_apart(|tx| store_spooled(tx, spooled, hold))
+            let whole = self.whole_object(&spooled.id())?;
+            self.write_apart(|tx| store_spooled(tx, spooled, whole, hold))
         }
     }
 }
@@ -198,16 +202,23 @@ pub(super) fn store_as(
         kind: encoded.kind,
         type_name: encoded.type_name.as_deref(),
         size: encoded.content.len() as u64,
+        whole: None,
     };
     allocate(tx, &what, hold, &mut &*encoded.content)
 }
 
-fn store_spooled(tx: &mut WriteTx<'_>, spooled: &mut Spooled<'_>, hold: Hold<'_>) -> Result<Allocation> {
+fn store_spooled(
+    tx: &mut WriteTx<'_>,
+    spooled: &mut Spooled<'_>,
+    whole: Option<StoredObjectId>,
+    hold: Hold<'_>,
+) -> Result<Allocation> {
     let what = Content {
         id: spooled.id(),
         kind: Kind::Bytes,
         type_name: None,
         size: spooled.size(),
+        whole,
     };
     if what.size < LARGE {
         return allocate(tx, &what, hold, spooled);
@@ -224,6 +235,8 @@ pub(super) struct Content<'a> {
     pub kind: Kind,
     pub type_name: Option<&'a str>,
     pub size: u64,
+    /// The object with this id, if its stored bytes were read and are the content.
+    pub whole: Option<StoredObjectId>,
 }
 
 /// The unit of work of every allocation: dedup, bound, object, pieces, hold.
@@ -237,7 +250,7 @@ pub(super) fn allocate(
     let hex = what.id.to_hex();
     let (max_mem, available) = tx.capacity()?;
     if let Some(object) = tx.find(&hex)? {
-        return dedup(tx, what, &object, hold);
+        return dedup(tx, what, &object, hold, source);
     }
     if what.size > unsigned(available) {
         // For a batch that goes on; if the unit is undone, `write` records it.
@@ -277,11 +290,18 @@ pub(super) fn allocate(
         size: what.size,
         pieces,
         dedup: false,
+        mended: 0,
         freed,
     })
 }
 
-fn dedup(tx: &mut WriteTx<'_>, what: &Content<'_>, object: &StoredObject, hold: Hold<'_>) -> Result<Allocation> {
+fn dedup(
+    tx: &mut WriteTx<'_>,
+    what: &Content<'_>,
+    object: &StoredObject,
+    hold: Hold<'_>,
+    source: &mut dyn Source,
+) -> Result<Allocation> {
     if object.kind != what.kind.as_str() {
         return Err(Error::KindConflict {
             id: what.id,
@@ -289,6 +309,7 @@ fn dedup(tx: &mut WriteTx<'_>, what: &Content<'_>, object: &StoredObject, hold: 
             wanted: what.kind,
         });
     }
+    let vouched = vouch::vouch(tx, what, object, source)?;
     tx.apply(Change::DedupHit { object })?;
     let freed = match hold {
         Hold::Anonymous => {
@@ -299,12 +320,12 @@ fn dedup(tx: &mut WriteTx<'_>, what: &Content<'_>, object: &StoredObject, hold: 
         }
         Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, object.id, &object.object_id)?,
     };
-    let pieces = tx.count_entries(object.id)?;
     Ok(Allocation {
         id: what.id,
         size: what.size,
-        pieces: unsigned(pieces),
+        pieces: vouched.pieces,
         dedup: true,
+        mended: vouched.mended,
         freed,
     })
 }

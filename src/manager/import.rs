@@ -240,6 +240,7 @@ impl Import<'_> {
             kind: item.kind,
             type_name: item.line.type_name.as_deref(),
             size,
+            whole: None,
         };
         let hold = name.map_or(Hold::Anonymous, Hold::Name);
         let stored = allocate::allocate(tx, &what, hold, &mut content)?;

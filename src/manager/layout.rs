@@ -146,7 +146,8 @@ impl Undone {
 
     /// Takes back what an event did, in the opposite order: pieces come after carving.
     fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
-        if event.kind == "repair" {
+        // That of one object gave it back its bytes, and moved none.
+        if event.kind == "repair" && event.object.is_none() {
             let why = format!("the books were repaired with event {}", event.id);
             return Err(super::history::outside(wanted, why));
         }

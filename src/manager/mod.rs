@@ -35,6 +35,7 @@ mod space;
 mod spool;
 mod stats;
 mod usage;
+mod vouch;
 
 use std::path::Path;
 use std::sync::Arc;

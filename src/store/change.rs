@@ -60,6 +60,15 @@ pub(crate) enum Change<'a> {
         /// The block as it was before.
         block: Block,
     },
+    /// A piece whose bytes were damaged gets those of the content again.
+    PieceMended {
+        /// Its object.
+        object: &'a StoredObject,
+        /// Its position.
+        seq: i64,
+        /// Its bytes, as many as its entry says.
+        data: &'a [u8],
+    },
     /// All entries of an object leave their blocks.
     EntriesRemoved {
         /// The object's id in hexadecimal digits.

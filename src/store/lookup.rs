@@ -103,6 +103,11 @@ impl WriteTx<'_> {
         self.read_written(|conn| queries::entries::count(conn, object))
     }
 
+    /// Whether something of an object is gathered and not in its table yet.
+    pub fn is_unwritten(&self, object: StoredObjectId) -> bool {
+        self.writer.is_new(object)
+    }
+
     /// An object that is only gathered is written, so that statements see it.
     pub(super) fn write_if_new(&mut self, object: StoredObjectId) -> Result<()> {
         if self.writer.is_new(object) {

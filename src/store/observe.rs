@@ -78,6 +78,7 @@ impl WriteTx<'_> {
             | Change::ObjectRemoved { .. }
             | Change::DedupHit { .. }
             | Change::Held { .. }
+            | Change::PieceMended { .. }
             | Change::Released { .. }
             | Change::NameBound { .. }
             | Change::Refused { .. }

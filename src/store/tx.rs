@@ -9,12 +9,12 @@ use super::conn::{Conn, STREAM_CACHE, WRITE_CACHE};
 use super::mend;
 use super::numbers::Table;
 use super::record;
-use super::schema::{arenas, blocks, names, pools, stored_objects};
+use super::schema::{arenas, blocks, ledger, names, pools, stored_objects};
 use super::unit::Unit;
 use super::writer::Writer;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{ArenaId, BlockId, EventId, MemRamId, NewEntry, NewName, PoolId, StoredObjectId};
+use crate::models::{ArenaId, BlockId, EventId, LedgerId, MemRamId, NewEntry, NewName, PoolId, StoredObjectId};
 use crate::triggers::Signature;
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
@@ -154,6 +154,10 @@ impl<'w> WriteTx<'w> {
             Change::BlockRemoved(block) => {
                 self.before_removal()?;
                 return self.run(|conn| diesel::delete(blocks::table.find(block.id)).execute(conn));
+            }
+            Change::PieceMended { object, seq, data } => {
+                let row = ledger::table.find(LedgerId::of(object.id, seq));
+                return self.run(|conn| diesel::update(row).set(ledger::data.eq(data)).execute(conn));
             }
             // The entries go with their object, which is the next that goes.
             Change::EntriesRemoved { .. } => {}

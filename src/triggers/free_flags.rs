@@ -35,6 +35,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::ObjectRemoved { .. }
         | Change::DedupHit { .. }
         | Change::Held { .. }
+        | Change::PieceMended { .. }
         | Change::Released { .. }
         | Change::NameBound { .. }
         | Change::Refused { .. }

@@ -18,6 +18,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::DedupHit { object } => about(effects, "dedup_hit", &object.object_id).bytes = object.size,
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
+        Change::PieceMended { object, data, .. } => mend(effects, &object.object_id, data.len() as i64),
         Change::EntriesRemoved { object_id, entries, .. } => free(effects, object_id, entries),
         Change::ObjectRemoved { object_id, size: 0, .. } => {
             about(effects, "free", object_id);
@@ -98,6 +99,17 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
     draft.accounts.room_in_blocks -= bytes;
     let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
     draft.changes.pieces.push([id, pool, arena, block.block_size, bytes]);
+}
+
+/// The pieces of one object that are mended are one repair, of that object alone.
+fn mend(effects: &mut Effects, object_id: &str, bytes: i64) {
+    let joins = effects.events.last().is_some_and(|draft| draft.kind == "repair");
+    if !joins {
+        about(effects, "repair", object_id);
+    }
+    if let Some(draft) = effects.events.last_mut() {
+        draft.bytes += bytes;
+    }
 }
 
 fn free(effects: &mut Effects, object_id: &str, entries: &[PlacedEntry]) {

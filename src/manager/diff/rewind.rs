@@ -42,7 +42,8 @@ impl Rewind {
 
     /// Takes back one event, the newest that is left. `earlier` is where the way ends.
     pub fn undo(&mut self, event: &Event, earlier: Moment) -> Result<()> {
-        if event.kind == "repair" {
+        // That of one object gave it back its bytes, and moved none.
+        if event.kind == "repair" && event.object.is_none() {
             let why = format!("the books were repaired with event {}", event.id);
             return Err(outside(earlier, why));
         }

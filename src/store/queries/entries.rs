@@ -95,6 +95,38 @@ pub fn each_piece(conn: &mut Conn, object: StoredObjectId, mut take: impl FnMut(
     Ok(())
 }
 
+/// A piece of an object: what its entry says, and its bytes.
+#[derive(Debug, Queryable)]
+pub struct StoredPiece {
+    /// Position of the piece in the object, from 0.
+    pub seq: i64,
+    /// Bytes that it should have.
+    pub allocated_mem: i64,
+    /// Bytes of the object after it.
+    pub rest: i64,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// Some pieces of an object from one on, in the order of its bytes. O(log n + pieces).
+pub fn stored_pieces(conn: &mut Conn, object: StoredObjectId, from: i64, limit: i64) -> Result<Vec<StoredPiece>> {
+    let Conn::Sqlite(conn) = conn;
+    let first = LedgerId::of(object, from).0;
+    let end = first.saturating_add(limit);
+    Ok(Statement::<ReadStoredPieces, 3>::new([first.into(), end.into(), object.0.into()]).load(conn)?)
+}
+
+struct ReadStoredPieces;
+
+impl Sql for ReadStoredPieces {
+    const TEXT: &'static str = "SELECT l.seq, l.allocated_mem, l.rest, l.data FROM ledger l \
+        WHERE l.id >= ? AND l.id < ? AND l.stored_object_id = ? ORDER BY l.id";
+}
+
+impl Rows for ReadStoredPieces {
+    type Types = (BigInt, BigInt, BigInt, Binary);
+}
+
 /// The order in which [`each_stray_piece`] hands them out.
 #[derive(Debug, Clone, Copy)]
 pub enum PieceOrder {
