@@ -524,7 +524,7 @@ fn the_progress_of_a_repair_may_read_and_not_write() {
     let mut said = 0;
     let said = in_time(move || {
         memory
-            .repair_with(&mut |_, _| {
+            .repair_with(&mut |_, _, _| {
                 assert_eq!(memory.get::<String>(&id).unwrap(), "before");
                 assert!(matches!(memory.allocate(&1), Err(Error::Reentered)));
                 said += 1;

@@ -82,7 +82,9 @@ fn work(memory: &MemManager, process: u64, thread: u64) {
             0 => drop(memory.collect_garbage().unwrap()),
             1 => drop(memory.unbind(&name).unwrap()),
             2 => {
-                let found = memory.check_with(CheckOptions { quick: true }, &mut |_, _| {}).unwrap();
+                let found = memory
+                    .check_with(CheckOptions { quick: true }, &mut |_, _, _| {})
+                    .unwrap();
                 assert!(found.is_empty(), "{}", found[0]);
             }
             _ => assert_eq!(memory.resolve(&name).unwrap(), Some(id)),

@@ -278,7 +278,11 @@ fn what_a_killed_writer_leaves_is_opened_at_any_moment() {
                 .open(&heap)
                 .unwrap_or_else(|error| panic!("{seed} {step}: {error}"));
             let check = CheckOptions { quick: true };
-            assert_eq!(opened.check_with(check, &mut |_, _| {}).unwrap(), [], "{seed} {step}");
+            assert_eq!(
+                opened.check_with(check, &mut |_, _, _| {}).unwrap(),
+                [],
+                "{seed} {step}"
+            );
         }
     }
 }

@@ -116,7 +116,9 @@ fn i8_a_changed_byte_is_found_by_hashing_and_only_by_it() {
         Vec::<String>::new()
     );
     assert_eq!(found(&heap), ["I8 stored_objects"]);
-    let quick = heap.check_with(CheckOptions { quick: true }, &mut |_, _| {}).unwrap();
+    let quick = heap
+        .check_with(CheckOptions { quick: true }, &mut |_, _, _| {})
+        .unwrap();
     assert!(quick.is_empty(), "a quick check reads no content");
 }
 
@@ -174,7 +176,7 @@ fn a_check_reports_how_far_it_is() {
     let heap = heap();
     let mut seen = Vec::new();
     let violations = heap
-        .check_with(CheckOptions { quick: false }, &mut |done, total| {
+        .check_with(CheckOptions { quick: false }, &mut |_, done, total| {
             seen.push((done, total))
         })
         .unwrap();

@@ -27,7 +27,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.follow()?;
     let mut progress = Progress::new("copying");
-    let backup = memory.backup_with(&args.file, &mut |done, total| progress.set(done, total))?;
+    let backup = memory.backup_with(&args.file, &mut |phase, done, total| progress.phase(phase, done, total))?;
     drop(progress);
     let size = context.sizes().phrase(backup.file_size);
     context.output().one(&backup, |out| {

@@ -46,8 +46,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 
 /// Violations are written as they are found, beside the progress.
 fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
+    let progress = RefCell::new(Progress::new("opening"));
     let memory = context.read()?;
-    let progress = RefCell::new(Progress::new("checking"));
     let mut output = context.output();
     let for_people = output.is_table();
     let mut broken = BTreeSet::new();
@@ -55,7 +55,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     let mut written: io::Result<()> = Ok(());
     let found = memory.check_each(
         CheckOptions { quick },
-        &mut |done, total| progress.borrow_mut().set(done, total),
+        &mut |phase, done, total| progress.borrow_mut().phase(phase, done, total),
         &mut |violation| {
             written = progress.borrow().beside(|| list.row(&violation));
             broken.insert(violation.invariant);
@@ -99,7 +99,7 @@ fn explain(broken: &BTreeSet<String>, out: &mut dyn Write, context: &Context<'_>
 fn repair(context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
     let mut progress = Progress::new("repairing");
-    let repaired = memory.repair_with(&mut |done, total| progress.set(done, total))?;
+    let repaired = memory.repair_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
     drop(progress);
     let mut output = context.output();
     let mut list = output.list();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::exit::{self, Outcome};
 use super::fail_if::{Crossed, Threshold};
+use super::progress;
 use super::render::{Output, Row};
 use super::table::Head;
 use super::text::{Sizes, counted, printable, short_id};
@@ -42,7 +43,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let diff = diff(args, context)?;
+    let diff = progress::during("comparing", || diff(args, context))?;
     let sizes = context.sizes();
     let crossed: Vec<_> = args
         .fail_if

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::exit::Outcome;
+use super::progress;
 use super::render::Row;
 use super::table::Head;
 use super::text::{Sizes, printable};
@@ -24,7 +25,8 @@ Examples:
 pub struct Args {}
 
 pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let findings = context.read()?.doctor()?;
+    let memory = context.read()?;
+    let findings = progress::during("examining", || memory.doctor())?;
     let mut output = context.output();
     let mut list = output.list();
     for finding in &findings {

@@ -26,7 +26,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let mut progress = Progress::new("exporting");
-    let exported = memory.export_with(&args.folder, &mut |done, total| progress.set(done, total))?;
+    let exported = memory.export_with(&args.folder, &mut |done, total| progress.set_and_sync(done, total))?;
     drop(progress);
     let (objects, names) = (counted(exported.objects, "object"), counted(exported.names, "name"));
     let bytes = context.sizes().phrase(exported.bytes);

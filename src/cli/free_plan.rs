@@ -7,12 +7,13 @@ use heapledger::{FreePlan, MemManager, ObjectId, Pin};
 
 use super::context::Context;
 use super::exit::Outcome;
+use super::progress;
 use super::render::{Row, table};
 use super::text::{Sizes, counted, printable, short_id};
 
 /// Plans to free `ids`, and then to collect garbage.
 pub fn run(memory: &MemManager, ids: &[ObjectId], context: &Context<'_>) -> Result<Outcome> {
-    let plan = memory.plan_free(ids)?;
+    let plan = progress::during("trying it out", || memory.plan_free(ids))?;
     context.output().one(&plan, |out| text(out, &plan, context.sizes()))?;
     Ok(Outcome::Fine)
 }

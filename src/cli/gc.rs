@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::context::Context;
 use super::exit::Outcome;
 use super::free_plan;
+use super::progress::Progress;
 use super::text::counted;
 
 #[derive(Debug, clap::Args)]
@@ -19,11 +20,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let memory = context.change()?;
     if args.dry_run {
-        return free_plan::run(&memory, &[], context);
+        return free_plan::run(&context.change()?, &[], context);
     }
-    let collected = memory.collect_garbage()?;
+    let mut progress = Progress::new("opening");
+    let memory = context.change()?;
+    let collected = memory.collect_garbage_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
+    drop(progress);
     let sizes = context.sizes();
     context.output().one(&collected, |out| {
         let nothing = collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0;

@@ -60,7 +60,7 @@ fn to_stdout(content: Content) -> Result<()> {
 
 fn to_file(memory: &MemManager, id: &ObjectId, path: &Path) -> Result<()> {
     let mut progress = Progress::new("reading");
-    memory.save_with(id, path, &mut |done, total| progress.set(done, total))?;
+    memory.save_with(id, path, &mut |done, total| progress.set_and_sync(done, total))?;
     Ok(())
 }
 

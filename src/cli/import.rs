@@ -60,7 +60,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             }),
     };
     let mut progress = Progress::new("importing");
-    let imported = memory.import_with(&args.folder, options, &mut |done, total| progress.set(done, total));
+    let imported = memory.import_with(&args.folder, options, &mut |done, total| {
+        progress.set_and_sync(done, total)
+    });
     drop(progress);
     let imported = match imported {
         Err(error @ Error::NameRefused { .. }) if args.on_conflict.is_none() => {

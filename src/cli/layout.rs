@@ -7,6 +7,7 @@ use super::context::Context;
 use super::drawing::{Drawing, colour};
 use super::exit::Outcome;
 use super::levels::Then;
+use super::progress;
 use super::text::time;
 use super::tree;
 use super::when::When;
@@ -33,7 +34,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let moment = args.at.moment(&memory)?;
-    let layout = memory.layout_at(moment)?;
+    let layout = progress::during("looking back", || memory.layout_at(moment))?;
     let (event_id, at) = (layout.event_id, layout.at);
     let layout = Then::from(layout);
     let mut output = context.output();

@@ -1,112 +1,220 @@
-//! Progress of long work, on standard error and only when that is a terminal.
+//! Progress on standard error, for whoever waits at a terminal.
+//!
+//! It appears once the work turns out to be long, by itself: also while a single call
+//! waits for a lock or for the disk. What the work is at is always named.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Read, Seek};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::io::{self, IsTerminal, Read};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use heapledger::Phase;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-/// A bar over bytes that appears once the work turns out to be long.
+use super::text::Sizes;
+
+/// What the work is at, and how far it is, once that is of interest.
 pub struct Progress {
-    what: &'static str,
-    started: Instant,
-    bar: Option<ProgressBar>,
+    shown: Option<Shown>,
     enabled: bool,
 }
 
-/// Work that takes less needs no bar.
-const LONG: Duration = Duration::from_millis(400);
+/// Work that takes less needs no progress.
+const LONG: Duration = Duration::from_secs(1);
+/// How often it is drawn.
+const TICK: Duration = Duration::from_millis(100);
 
 impl Progress {
     pub fn new(what: &'static str) -> Self {
-        Self::shown(what, io::stderr().is_terminal())
+        let mut progress = Self {
+            shown: None,
+            enabled: io::stderr().is_terminal(),
+        };
+        progress.step(what, 0, 0);
+        progress
     }
 
-    /// No bar at all, where it would stand in the way of the answer.
+    /// None at all, where it would stand in the way of the answer.
     pub fn hidden() -> Self {
-        Self::shown("", false)
-    }
-
-    fn shown(what: &'static str, enabled: bool) -> Self {
         Self {
-            what,
-            started: Instant::now(),
-            bar: None,
-            enabled,
+            shown: None,
+            enabled: false,
         }
     }
 
     /// `done` of `total` bytes; a `total` of 0 is not known.
     pub fn set(&mut self, done: u64, total: u64) {
-        if !self.enabled || (self.bar.is_none() && self.started.elapsed() < LONG) {
+        if let Some(shown) = &mut self.shown {
+            shown.set(done, total);
+        }
+    }
+
+    /// The same where the disk is waited for when all is done.
+    pub fn set_and_sync(&mut self, done: u64, total: u64) {
+        if total > 0 && done >= total {
+            self.step("writing to disk", 0, 0);
+        } else {
+            self.set(done, total);
+        }
+    }
+
+    /// The same of a part of the work that has a name.
+    pub fn step(&mut self, what: impl Into<Cow<'static, str>>, done: u64, total: u64) {
+        if !self.enabled {
             return;
         }
-        let Some(bar) = &self.bar else {
-            let bar = new_bar(self.what, total);
-            bar.set_position(done);
-            // Speed counts from here, or the first one shown would be absurd.
-            bar.reset_eta();
-            self.bar = Some(bar);
-            return;
+        let shown = self.shown.get_or_insert_with(Shown::later);
+        shown.name(what.into());
+        shown.set(done, total);
+    }
+
+    /// The same of a call of the library.
+    pub fn phase(&mut self, phase: Phase, done: u64, total: u64) {
+        let rows = phase == Phase::RemovingRows && done > 0;
+        let what = if rows {
+            format!("{phase}, {done} so far")
+        } else {
+            phase.to_string()
         };
-        if total > 0 {
-            bar.set_length(total);
-        }
-        bar.set_position(done);
+        self.step(what, if rows { 0 } else { done }, total);
     }
 
-    /// Takes the bar away until there is something to show again.
+    /// Takes it away until there is something to show again.
     pub fn hide(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.shown = None;
     }
 
-    /// Lets `print` write to the terminal without tearing the bar.
+    /// Lets `print` write to the terminal without tearing it.
     pub fn beside<R>(&self, print: impl FnOnce() -> R) -> R {
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
+        match &self.shown {
+            Some(shown) => shown.bar.suspend(print),
             None => print(),
         }
     }
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.hide();
+/// Runs `work`, of which nothing is known but its name.
+pub fn during<R>(what: &'static str, work: impl FnOnce() -> R) -> R {
+    let _progress = Progress::new(what);
+    work()
+}
+
+/// A line on the terminal that a thread of its own puts there when it is time.
+struct Shown {
+    bar: ProgressBar,
+    what: Cow<'static, str>,
+    knows: Knows,
+    /// Dropped to say that it is not wanted any more.
+    wanted: Option<Sender<()>>,
+    timer: Option<JoinHandle<()>>,
+}
+
+/// What can be shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Knows {
+    Nothing,
+    Done,
+    Total,
+}
+
+impl Shown {
+    fn later() -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_style(Knows::Nothing.style());
+        let (wanted, is_wanted) = mpsc::channel();
+        let line = bar.clone();
+        let timer = thread::spawn(move || {
+            if is_wanted.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+                line.set_draw_target(ProgressDrawTarget::stderr());
+                line.enable_steady_tick(TICK);
+            }
+        });
+        Self {
+            bar,
+            what: Cow::Borrowed(""),
+            knows: Knows::Nothing,
+            wanted: Some(wanted),
+            timer: Some(timer),
+        }
+    }
+
+    fn name(&mut self, what: Cow<'static, str>) {
+        if self.what != what {
+            self.bar.set_message(what.clone());
+            self.bar.reset_eta();
+            self.what = what;
+        }
+    }
+
+    fn set(&mut self, done: u64, total: u64) {
+        let knows = match (done, total) {
+            (0, 0) => Knows::Nothing,
+            (_, 0) => Knows::Done,
+            _ => Knows::Total,
+        };
+        if self.knows != knows {
+            self.bar.set_style(knows.style());
+            self.knows = knows;
+        }
+        if total > 0 {
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(done);
     }
 }
 
-fn new_bar(what: &'static str, total: u64) -> ProgressBar {
-    let (bar, template) = match total {
-        0 => (ProgressBar::new_spinner(), "{msg} {spinner} {binary_bytes}"),
-        _ => (
-            ProgressBar::new(total),
-            "{msg} [{bar:30}] {binary_bytes} of {binary_total_bytes} {binary_bytes_per_sec} {eta} left",
-        ),
-    };
-    // The template is fixed, so the fallback is never seen.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.set_style(style.progress_chars("=> "));
-    bar.set_message(what);
-    bar
+impl Drop for Shown {
+    fn drop(&mut self) {
+        drop(self.wanted.take());
+        if let Some(timer) = self.timer.take() {
+            // A panic there has shown itself already.
+            let _ = timer.join();
+        }
+        self.bar.finish_and_clear();
+    }
 }
 
-/// A reader that shows how much has been read.
+impl Knows {
+    fn style(self) -> ProgressStyle {
+        let template = match self {
+            Self::Nothing => "{spinner} {msg} {elapsed}",
+            Self::Done => "{spinner} {msg} {done} {elapsed}",
+            Self::Total => "{spinner} {msg} [{wide_bar}] {done} of {total} {eta} left",
+        };
+        // The templates are fixed, so the fallback is never seen.
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let size = |bytes: u64, out: &mut dyn Write| {
+            let _ = out.write_str(&Sizes::Human.cell(bytes));
+        };
+        style
+            .progress_chars("=> ")
+            .with_key("done", move |state: &ProgressState, out: &mut dyn Write| {
+                size(state.pos(), out)
+            })
+            .with_key("total", move |state: &ProgressState, out: &mut dyn Write| {
+                size(state.len().unwrap_or(0), out);
+            })
+    }
+}
+
+/// A reader that shows how much has been read, and that its end is not that of the work.
 pub struct Reading<R> {
     reader: R,
     done: u64,
     progress: Progress,
+    then: &'static str,
 }
 
 impl<R> Reading<R> {
-    pub fn new(what: &'static str, reader: R) -> Self {
+    /// `then` is what is done with it once it is read.
+    pub fn new(reader: R, then: &'static str) -> Self {
         Self {
             reader,
             done: 0,
-            progress: Progress::new(what),
+            progress: Progress::new("reading"),
+            then,
         }
     }
 }
@@ -115,35 +223,11 @@ impl<R: Read> Read for Reading<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         self.done += read as u64;
-        self.progress.set(self.done, 0);
+        if read == 0 {
+            self.progress.step(self.then, 0, 0);
+        } else {
+            self.progress.set(self.done, 0);
+        }
         Ok(read)
     }
-}
-
-/// Shows how far `work` has read through a file that it reads `passes` times. The
-/// library reads by itself; but a second handle shares the position of the first.
-pub fn watch<R>(what: &'static str, file: &mut File, passes: u64, work: impl FnOnce(&mut File) -> R) -> R {
-    let total = file.metadata().map_or(0, |metadata| metadata.len());
-    let handle = file.try_clone().ok().filter(|_| io::stderr().is_terminal());
-    let Some(mut handle) = handle else {
-        return work(file);
-    };
-    let (done, is_done) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut progress = Progress::new(what);
-            let (mut pass, mut before) = (0, 0);
-            while is_done.recv_timeout(Duration::from_millis(100)) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let position = handle.stream_position().unwrap_or(before);
-                if position < before {
-                    pass += 1;
-                }
-                before = position;
-                progress.set(pass * total + position, passes * total);
-            }
-        });
-        let result = work(file);
-        drop(done);
-        result
-    })
 }

@@ -12,7 +12,7 @@ use super::args::Making;
 use super::context::Context;
 use super::exit::{self, Outcome};
 use super::names::explain_taken;
-use super::progress::{self, Reading};
+use super::progress::{Progress, Reading};
 use super::put_plan;
 use super::put_report::Report;
 use super::sources::{Found, Sources};
@@ -142,6 +142,9 @@ impl Small {
     }
 }
 
+/// After a stream was read to its end.
+const STORING: &str = "storing and writing to disk";
+
 struct Put<'a> {
     memory: &'a MemManager,
     hold: Hold<'a>,
@@ -166,20 +169,22 @@ impl Put<'_> {
             Found::File(path, size) if size <= SMALL => self.small(path),
             Found::File(path, _) => {
                 self.catch_up()?;
-                // One pass for the id, and one to store what is not there yet.
                 self.opened(&path, |memory, file, hold| {
-                    progress::watch("storing", file, 2, |file| memory.store_file(file, hold))
+                    let mut progress = Progress::new("opening");
+                    memory.store_file_with(file, hold, &mut |phase, done, total| {
+                        progress.phase(phase, done, total);
+                    })
                 })
             }
             Found::Stream(path) => {
                 self.catch_up()?;
                 self.opened(&path, |memory, file, hold| {
-                    memory.store_from(Reading::new("storing", file), hold)
+                    memory.store_from(Reading::new(file, STORING), hold)
                 })
             }
             Found::Stdin => {
                 self.catch_up()?;
-                let stdin = Reading::new("storing", streams::input()?);
+                let stdin = Reading::new(streams::input()?, STORING);
                 let stored = self.memory.store_from(stdin, self.hold);
                 self.one(Path::new("-"), stored)
             }
@@ -211,7 +216,7 @@ impl Put<'_> {
             Ok(Small::More(content, rest)) => {
                 self.catch_up()?;
                 let reader = io::Cursor::new(content).chain(rest);
-                let stored = self.memory.store_from(Reading::new("storing", reader), self.hold);
+                let stored = self.memory.store_from(Reading::new(reader, STORING), self.hold);
                 self.one(&path, stored)?;
             }
             Err(error) => self.report.failed(&path, &error.to_string()),
@@ -232,7 +237,9 @@ impl Put<'_> {
         self.report.show_progress();
         let stored = self.memory.batch(|batch| {
             let stored = files.iter().map(|(_, content)| batch.store_bytes(content, self.hold));
-            stored.collect::<Result<Vec<_>, _>>()
+            let stored = stored.collect::<Result<Vec<_>, _>>();
+            self.report.show_commit();
+            stored
         });
         match stored {
             Ok(stored) => self.report.stored(

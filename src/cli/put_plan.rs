@@ -188,7 +188,7 @@ fn summary(totals: &Plan, objects: u64, dedup: u64, sizes: Sizes) -> String {
 }
 
 fn hash(reader: impl Read, most: u64) -> io::Result<Content> {
-    let mut reader = Reading::new("reading", reader.take(most.saturating_add(1)));
+    let mut reader = Reading::new(reader.take(most.saturating_add(1)), "planning");
     let mut hasher = Hasher::new(Kind::Bytes);
     let mut buffer = vec![0; 256 * 1024];
     let mut size = 0;

@@ -92,7 +92,12 @@ impl<'a> Report<'a> {
 
     /// Shows how much has been stored so far.
     pub fn show_progress(&mut self) {
-        self.progress.set(self.totals.bytes, 0);
+        self.progress.step("storing", self.totals.bytes, 0);
+    }
+
+    /// Shows that what was stored is being made safe.
+    pub fn show_commit(&mut self) {
+        self.progress.step("writing to disk", self.totals.bytes, 0);
     }
 
     /// Makes room for another bar.

@@ -27,7 +27,9 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let mut progress = Progress::new("copying");
-    let restored = MemManager::restore_with(context.db(), &args.file, &mut |done, total| progress.set(done, total))?;
+    let restored = MemManager::restore_with(context.db(), &args.file, &mut |phase, done, total| {
+        progress.phase(phase, done, total)
+    })?;
     drop(progress);
     let (heap, file) = (printable_path(context.db()), printable_path(&args.file));
     let size = context.sizes().phrase(restored.file_size);

@@ -7,6 +7,7 @@ use heapledger::{SpaceReport, TreeSize};
 
 use super::context::Context;
 use super::exit::Outcome;
+use super::progress;
 use super::render::table;
 use super::table::Head;
 use super::text::{Sizes, counted, printable};
@@ -22,7 +23,9 @@ Examples:
 pub struct Args {}
 
 pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let report = context.read()?.space_report()?;
+    let report = progress::during("reading every page", || {
+        context.read()?.space_report().map_err(anyhow::Error::from)
+    })?;
     context
         .output()
         .one(&report, |out| text(out, &report, context.sizes()))?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::place::Source;
 use super::spool::Spooled;
-use super::{Freed, MemManager, names, place, unsigned, vouch};
+use super::{Freed, MemManager, Phase, names, place, unsigned, vouch};
 use crate::error::{Error, Result};
 use crate::models::{NewStoredObject, StoredObject, StoredObjectId};
 use crate::store::change::Change;
@@ -152,10 +152,24 @@ impl MemManager {
     /// this process has open. When it is then closed, the heap has lost its locks:
     /// [`Self::has_open`] says so before.
     pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+        self.store_file_with(file, hold, &mut |_, _, _| {})
+    }
+
+    /// Like [`Self::store_file`]; `progress` gets the [`Phase`], and the bytes hashed, then
+    /// those stored, and how many there are.
+    ///
+    /// # Errors
+    /// Like [`Self::store_file`].
+    pub fn store_file_with(
+        &self,
+        file: &mut File,
+        hold: Hold<'_>,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Allocation> {
         refuse_open_heap(file)?;
         self.check_hold(hold)?;
         let memram = self.memram()?;
-        let spooled = Spooled::file(file, &memram);
+        let spooled = Spooled::file(file, &memram, progress);
         if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
             let (_, deadline) = self.writer()?;
             self.record_refusal(None, *needed, *available, deadline)?;

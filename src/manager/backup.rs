@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{CheckOptions, MemManager, unsigned};
+use super::{CheckOptions, MemManager, Phase, unsigned};
 use crate::error::{Error, Result};
 use crate::store::queries::audit::Violation;
 use crate::store::{Access, Conn, Settings, become_heap, copy_into, count_from_anywhere, file_sizes};
@@ -58,12 +58,12 @@ impl MemManager {
     /// # Ok::<(), heapledger::Error>(())
     /// ```
     pub fn backup(&self, to: impl AsRef<Path>) -> Result<Backup> {
-        self.backup_with(to, &mut |_, _| {})
+        self.backup_with(to, &mut |_, _, _| {})
     }
 
-    /// Like [`Self::backup`]; `progress` gets the bytes copied, and about how many there
-    /// will be; then the same of the check.
-    pub fn backup_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -> Result<Backup> {
+    /// Like [`Self::backup`]; `progress` gets the [`Phase`], the bytes copied and about how
+    /// many there will be, and then those of the check.
+    pub fn backup_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Backup> {
         let to = to.as_ref();
         // Checked again when the copy gets its name; here it saves the work.
         if to.symlink_metadata().is_ok() {
@@ -75,6 +75,7 @@ impl MemManager {
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
         self::copy(self.inner.settings.connect(Access::Read)?, &copy, progress)?;
         let violations = self.finish(&copy, to, progress)?;
+        progress(Phase::Syncing, 0, 0);
         // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
         let synced = File::open(&copy).and_then(|file| {
             file.sync_all()?;
@@ -90,7 +91,7 @@ impl MemManager {
     }
 
     /// Makes the copy a heap in every respect, and checks it.
-    fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
+    fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Vec<Violation>> {
         let settings = Settings {
             path: copy.to_owned(),
             named: to.to_owned(),
@@ -116,14 +117,14 @@ impl MemManager {
 }
 
 /// The copying is one statement: another thread runs it, and this one looks how far it is.
-pub(super) fn copy(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+pub(super) fn copy(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
     let (bytes, free, _) = file_sizes(&mut conn)?;
     let total = unsigned(bytes - free);
     thread::scope(|scope| {
         let copying = scope.spawn(move || copy_into(&mut conn, to));
         while !copying.is_finished() {
             let done = to.metadata().map_or(0, |file| file.len());
-            progress(done.min(total), total);
+            progress(Phase::Copying, done.min(total), total);
             thread::park_timeout(POLL);
         }
         copying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{MemManager, unsigned};
+use super::{MemManager, Phase, unsigned};
 use crate::error::Result;
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
@@ -27,12 +27,16 @@ impl MemManager {
     /// `foreign_key_check`. Empty when the books balance. One state of the heap is
     /// checked; writers go on meanwhile. O(file).
     pub fn check(&self) -> Result<Vec<Violation>> {
-        self.check_with(CheckOptions::default(), &mut |_, _| {})
+        self.check_with(CheckOptions::default(), &mut |_, _, _| {})
     }
 
-    /// Like [`Self::check`]; `progress` gets the bytes of content hashed and to be
-    /// hashed, of all spaces.
-    pub fn check_with(&self, options: CheckOptions, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Violation>> {
+    /// Like [`Self::check`]; `progress` gets the [`Phase`], and the bytes of
+    /// content hashed and to be hashed, of all spaces.
+    pub fn check_with(
+        &self,
+        options: CheckOptions,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Vec<Violation>> {
         let mut violations = Vec::new();
         self.check_each(options, progress, &mut |violation| {
             violations.push(violation);
@@ -46,7 +50,7 @@ impl MemManager {
     pub fn check_each(
         &self,
         options: CheckOptions,
-        progress: &mut dyn FnMut(u64, u64),
+        progress: &mut dyn FnMut(Phase, u64, u64),
         found: &mut dyn FnMut(Violation) -> ControlFlow<()>,
     ) -> Result<u64> {
         let mut count = 0;
@@ -73,9 +77,10 @@ impl MemManager {
 pub(super) fn check(
     conn: &mut Conn,
     options: CheckOptions,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(Phase, u64, u64),
     found: Found<'_>,
 ) -> Result<ControlFlow<()>> {
+    progress(Phase::CheckingRows, 0, 0);
     let rows = check_rows(conn, options.quick, found)?;
     if rows.is_break() || options.quick {
         return Ok(rows);
@@ -105,9 +110,14 @@ pub(super) fn garbled(name: &Garbled) -> Violation {
 }
 
 /// I8: the content hashes to `object_id`, and is what its kind says.
-fn check_contents(conn: &mut Conn, progress: &mut dyn FnMut(u64, u64), found: Found<'_>) -> Result<ControlFlow<()>> {
+fn check_contents(
+    conn: &mut Conn,
+    progress: &mut dyn FnMut(Phase, u64, u64),
+    found: Found<'_>,
+) -> Result<ControlFlow<()>> {
     let mut broken = ControlFlow::Continue(());
-    each_object(conn, progress, |conn, object| {
+    let hashing = &mut |done, total| progress(Phase::Hashing, done, total);
+    each_object(conn, hashing, |conn, object| {
         if let Some(violation) = check_content(conn, object)? {
             broken = found(violation);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{MemManager, record, unsigned};
+use super::{MemManager, Phase, record, unsigned};
 use crate::error::{Error, Result};
 use crate::store::change::Change;
 use crate::store::{Access, WriteTx, beside, copy_log, file_sizes, queries, truncate_log, vacuum_some};
@@ -51,6 +51,16 @@ impl MemManager {
     #[doc(alias = "manual_garbage_collection")]
     #[doc(alias = "remove_unused_resources")]
     pub fn collect_garbage(&self) -> Result<Collected> {
+        self.collect_garbage_with(&mut |_, _, _| {})
+    }
+
+    /// Like [`Self::collect_garbage`]; `progress` gets the [`Phase`], and the rows removed,
+    /// then the bytes of the file given back and to be given back.
+    ///
+    /// # Errors
+    /// Like [`Self::collect_garbage`].
+    pub fn collect_garbage_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Collected> {
+        progress(Phase::RemovingRows, 0, 0);
         let mut collected = Collected::default();
         loop {
             let (more, so_far) = self.write_apart(|tx| {
@@ -58,19 +68,28 @@ impl MemManager {
                 Ok((remove_empty(tx, &mut so_far)?, so_far))
             })?;
             collected = so_far;
+            progress(
+                Phase::RemovingRows,
+                collected.blocks + collected.pools + collected.arenas,
+                0,
+            );
             if !more {
                 break;
             }
         }
-        self.shrink_file(&mut collected)?;
+        self.shrink_file(&mut collected, progress)?;
         Ok(collected)
     }
 
-    fn shrink_file(&self, collected: &mut Collected) -> Result<()> {
+    fn shrink_file(&self, collected: &mut Collected, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
         let length = |path| std::fs::metadata(path).map_or(0, |file| file.len());
         let on_disk = length(self.path().to_owned());
-        let (before, ..) = self.between_commits(file_sizes)?;
-        let vacuumed = self.vacuum()?;
+        let (before, free, page_size) = self.between_commits(file_sizes)?;
+        let vacuumed = self.vacuum(&mut |left| {
+            let done = free.saturating_sub(left.saturating_mul(page_size));
+            progress(Phase::Shrinking, unsigned(done), unsigned(free));
+        })?;
+        progress(Phase::EmptyingLog, 0, 0);
         let truncated = self.truncate_log()?;
         let (size, free, _) = self.between_commits(file_sizes)?;
         let (before, size) = (unsigned(before), unsigned(size));
@@ -90,7 +109,7 @@ impl MemManager {
 
     /// Takes the free pages off the end of the file, in steps; says whether no other process
     /// was in the way.
-    fn vacuum(&self) -> Result<bool> {
+    fn vacuum(&self, progress: &mut dyn FnMut(i64)) -> Result<bool> {
         let mut left = i64::MAX;
         loop {
             let (writer, deadline) = self.writer()?;
@@ -104,6 +123,7 @@ impl MemManager {
                 return Ok(true);
             }
             left = free;
+            progress(left);
         }
     }
 

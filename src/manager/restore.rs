@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::backup::{copy, sync_folder};
 use super::check::check;
-use super::{CheckOptions, MemManager};
+use super::{CheckOptions, MemManager, Phase};
 use crate::error::{Error, Result};
 use crate::store::{Access, Settings, become_heap, count_from_anywhere, locate, prepare_file, replace_file};
 use crate::temporary::{Temporary, folder_of};
@@ -47,18 +47,18 @@ impl MemManager {
     /// # Ok::<(), heapledger::Error>(())
     /// ```
     pub fn restore(path: impl AsRef<Path>, backup: impl AsRef<Path>) -> Result<Restored> {
-        Self::restore_with(path, backup, &mut |_, _| {})
+        Self::restore_with(path, backup, &mut |_, _, _| {})
     }
 
-    /// Like [`Self::restore`]; `progress` gets the bytes copied, and about how many there
-    /// will be; then the same of the check.
+    /// Like [`Self::restore`]; `progress` gets the [`Phase`], the bytes copied and about how
+    /// many there will be, and then those of the check.
     ///
     /// # Errors
     /// As [`Self::restore`].
     pub fn restore_with(
         path: impl AsRef<Path>,
         backup: impl AsRef<Path>,
-        progress: &mut dyn FnMut(u64, u64),
+        progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Restored> {
         let named = path.as_ref();
         let path = &locate(named)?;
@@ -83,6 +83,7 @@ impl MemManager {
         if let Ok(old) = path.metadata() {
             std::fs::set_permissions(&copied, old.permissions()).map_err(Error::io(cannot()))?;
         }
+        progress(Phase::Syncing, 0, 0);
         // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
         let synced = File::open(&copied).and_then(|file| {
             file.sync_all()?;
@@ -107,7 +108,7 @@ fn settings(backup: &Path) -> Result<Settings> {
     })
 }
 
-fn is_whole(copy: &Settings, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+fn is_whole(copy: &Settings, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
     let mut conn = copy.connect(Access::Read)?;
     let mut first = None;
     let _ = check(&mut conn, CheckOptions::default(), progress, &mut |violation| {

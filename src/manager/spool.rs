@@ -6,7 +6,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::place::Source;
-use super::unsigned;
+use super::{Phase, unsigned};
 use crate::error::{Error, Result};
 use crate::models::MemRam;
 use crate::temporary::{Storing, go_on};
@@ -27,6 +27,9 @@ pub(super) struct Spooled<'a> {
     buffer: Vec<u8>,
     /// While it is read the second time, that is stored.
     storing: Option<Storing>,
+    /// What is told how many bytes are stored.
+    progress: Option<&'a mut dyn FnMut(Phase, u64, u64)>,
+    done: u64,
 }
 
 /// Content up to this size is spooled in memory.
@@ -67,6 +70,8 @@ impl<'a> Spooled<'a> {
             again: None,
             buffer: Vec::new(),
             storing: None,
+            progress: None,
+            done: 0,
         })
     }
 
@@ -75,7 +80,7 @@ impl<'a> Spooled<'a> {
     /// # Errors
     /// [`Error::OutOfMemory`] before it is read, if its size alone says that it does not
     /// fit, and nothing so large can be stored already; else as for [`Self::read`].
-    pub fn file(file: &'a mut File, space: &MemRam) -> Result<Self> {
+    pub fn file(file: &'a mut File, space: &MemRam, progress: &'a mut dyn FnMut(Phase, u64, u64)) -> Result<Self> {
         let (max_mem, available) = (unsigned(space.max_mem), unsigned(space.available()));
         let refuse = |needed| Error::OutOfMemory {
             needed,
@@ -87,10 +92,16 @@ impl<'a> Spooled<'a> {
             return Err(refuse(rest));
         }
         // What says that it is empty may give any number of bytes, as in /proc.
-        let spooled = Self::file_of(file, Kind::Bytes, max_mem, &mut |_| {})?;
+        let mut done = 0;
+        let mut spooled = Self::file_of(file, Kind::Bytes, max_mem, &mut |part| {
+            done += part.len() as u64;
+            progress(Phase::Hashing, done, rest);
+        })?;
         if spooled.size > max_mem {
             return Err(refuse(spooled.size));
         }
+        progress(Phase::Waiting, 0, 0);
+        spooled.progress = Some(progress);
         Ok(spooled)
     }
 
@@ -112,6 +123,8 @@ impl<'a> Spooled<'a> {
             again: Some(Hasher::new(kind)),
             buffer: Vec::new(),
             storing: None,
+            progress: None,
+            done: 0,
         })
     }
 
@@ -162,10 +175,17 @@ impl Source for Spooled<'_> {
         if let Some(again) = &mut self.again {
             again.update(&self.buffer);
         }
+        self.done += count as u64;
+        if let Some(progress) = &mut self.progress {
+            progress(Phase::Storing, self.done, self.size);
+        }
         Ok(Cow::Borrowed(&self.buffer))
     }
 
     fn finish(&mut self) -> Result<()> {
+        if let Some(progress) = &mut self.progress {
+            progress(Phase::Syncing, 0, 0);
+        }
         if self.again.take().is_some_and(|again| again.finish() != self.id) {
             return Err(Error::Io {
                 what: "the content changed while it was read".into(),

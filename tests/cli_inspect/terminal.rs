@@ -1,5 +1,8 @@
 //! What a person sees on a terminal: nothing is wider than it, and what is worth most stays.
 
+use std::thread;
+use std::time::Duration;
+
 use super::cli_support::{Cli, noise};
 use textwrap::core::display_width;
 
@@ -162,4 +165,49 @@ fn statistics_add_up_for_people() {
     empty.ok(["init"]);
     assert!(!empty.ok(["space"]).contains("PER STORED BYTE"));
     assert!(!empty.ok(["stats"]).contains("KIND"));
+}
+
+/// Keeps the heap from everybody for longer than a command waits before it shows what it is at.
+fn locked<R>(cli: &Cli, work: impl FnOnce() -> R) -> R {
+    let sql = cli.sql();
+    sql.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE")
+        .unwrap();
+    let release = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(2500));
+        drop(sql);
+    });
+    let result = work();
+    release.join().unwrap();
+    result
+}
+
+#[test]
+fn who_waits_longer_than_a_second_sees_for_what() {
+    let cli = busy();
+    for (args, shown) in [
+        (&["check"][..], "opening"),
+        (&["gc"], "opening"),
+        (&["space"], "reading every page"),
+    ] {
+        let seen = locked(&cli, || cli.on_terminal(60, args));
+        assert!(seen.contains(shown), "{args:?}: {seen:?}");
+        // It is gone in the end, and the answer stands in its place.
+        let last = seen.rsplit("\x1b[").next().unwrap();
+        assert!(!last.contains(shown) && last.trim().contains(' '), "{args:?}: {seen:?}");
+        let ran = locked(&cli, || cli.run_all(args));
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{args:?}");
+    }
+    // Another program writes, and the command waits for its turn.
+    cli.file("large", noise(1_500_000));
+    let sql = cli.sql();
+    sql.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let release = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(2500));
+        drop(sql);
+    });
+    let seen = cli.on_terminal(60, &["put", "large"]);
+    release.join().unwrap();
+    assert!(seen.contains("waiting for its turn"), "{seen:?}");
+    let seen = cli.on_terminal(60, &["gc"]);
+    assert!(!seen.contains("opening"), "{seen:?}");
 }

@@ -72,6 +72,10 @@ impl Cli {
         command
     }
 
+    pub fn run_all(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command(args))
+    }
+
     pub fn run<const N: usize>(&self, args: [&str; N]) -> Ran {
         ran(&mut self.command(args))
     }

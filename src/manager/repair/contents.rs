@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{Correction, Repair};
 use crate::error::Result;
+use crate::manager::Phase;
 use crate::manager::check::{each_object, garbled};
 use crate::models::{MemRamId, StoredObject, StoredObjectId};
 use crate::store::mend::{self, Bind};
@@ -34,11 +35,12 @@ struct Damaged {
 
 impl Repair<'_, '_> {
     /// Reads every content, and makes each row say what its bytes are.
-    pub(super) fn contents(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+    pub(super) fn contents(&mut self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
         let mut wrong = Vec::new();
         let astray = self.astray;
         self.tx.read(|conn| {
-            each_object(conn, progress, |conn, object| {
+            let hashing = &mut |done, total| progress(Phase::Hashing, done, total);
+            each_object(conn, hashing, |conn, object| {
                 match examine(conn, object, astray)? {
                     Verdict::Whole => {}
                     verdict => wrong.push((object.clone(), verdict)),

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::{MemManager, check};
+use super::{MemManager, Phase, check};
 use crate::error::{Error, Result};
 use crate::models::StoredObjectId;
 use crate::store::mend::{self, Bind, Broken, Mend, Rule};
@@ -80,12 +80,13 @@ impl MemManager {
     /// [`Error::Damaged`] if pages of the file are damaged, which only a backup or
     /// `sqlite3 heap.db .recover` can mend. Nothing is changed then.
     pub fn repair(&self) -> Result<Repaired> {
-        self.repair_with(&mut |_, _| {})
+        self.repair_with(&mut |_, _, _| {})
     }
 
-    /// Like [`Self::repair`]; `progress` gets the bytes of content hashed and to be hashed.
+    /// Like [`Self::repair`]; `progress` gets the [`Phase`], and the bytes of content
+    /// hashed and to be hashed.
     /// It may read the heap; a write from it is [`Error::Reentered`].
-    pub fn repair_with(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Repaired> {
+    pub fn repair_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Repaired> {
         let inner = &self.inner;
         let (writer, deadline) = self.writer()?;
         // A connection of its own: constraints are lifted on it, and end with it.
@@ -128,7 +129,8 @@ impl<'r, 'w> Repair<'r, 'w> {
         }
     }
 
-    fn run(mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Repaired> {
+    fn run(mut self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Repaired> {
+        progress(Phase::CheckingRows, 0, 0);
         self.indexes()?;
         self.garbled_names()?;
         self.rules(mend::LEVELS)?;
@@ -136,6 +138,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         self.astray = !self.broken(&mend::STRAY)?.is_empty();
         self.rules(mend::OBJECTS)?;
         self.contents(progress)?;
+        progress(Phase::Mending, 0, 0);
         self.number_anew()?;
         self.rules(mend::RESTS)?;
         let displaced = self.take_out()?;
