@@ -155,6 +155,12 @@ pub enum Error {
         /// What cannot be encoded.
         why: String,
     },
+    /// The text is not JSON, or no JSON value that can be kept exactly.
+    #[error("not JSON that can be kept exactly: {why}")]
+    BadJson {
+        /// What is wrong, and where.
+        why: String,
+    },
     /// Not 64 hexadecimal digits.
     #[error("{text:?} is no object id: an id has 64 hexadecimal digits")]
     BadObjectId {

@@ -93,7 +93,7 @@ pub use store::queries::pages::TreeSize;
 pub use store::queries::pins::Pin;
 pub use store::queries::usage::LevelUsage;
 pub use temporary::interrupt;
-pub use value::{Hasher, Kind, ObjectId};
+pub use value::{Hasher, Json, Kind, ObjectId};
 
 /// The README's example compiles as it is pasted; tests/readme.rs runs it.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use common::{Heap, assert_balanced, dump};
-use heapledger::{Error, Hold, ObjectId};
+use heapledger::{Error, Hold, Json, ObjectId};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -391,5 +391,556 @@ fn a_float_without_exact_text_is_refused_in_every_kind_of_value() {
     }
     for (place, stored) in each_place(1.5) {
         assert!(stored.is_ok(), "{place}: {stored:?}");
+    }
+}
+
+/// A float that is equal when its bits are.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy)]
+#[serde(transparent)]
+struct Bits(f64);
+
+#[derive(Serialize, Deserialize, Debug, Clone, Copy)]
+#[serde(transparent)]
+struct Bits32(f32);
+
+macro_rules! by_bits {
+    ($($type:ident),*) => {
+        $(impl PartialEq for $type {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.to_bits() == other.0.to_bits()
+            }
+        }
+
+        impl Eq for $type {}
+
+        impl PartialOrd for $type {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $type {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.0.to_bits().cmp(&other.0.to_bits())
+            }
+        })*
+    };
+}
+
+by_bits!(Bits, Bits32);
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct Nothing;
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct NoFields {}
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct NoItems();
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct Newtype<T>(T);
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct Pair(Box<Any>, Option<Box<Any>>);
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Text(String);
+
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    One,
+    #[serde(rename = "1")]
+    Digit,
+    #[serde(rename = "")]
+    Empty,
+}
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(tag = "t", content = "c")]
+enum Adjacent {
+    Unit,
+    One(Box<Any>),
+    Fields { any: Box<Any> },
+}
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(tag = "tag")]
+enum Tagged {
+    Unit,
+    Fields {
+        small: i8,
+        text: String,
+        flag: Option<bool>,
+        floats: Vec<Bits>,
+    },
+}
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct Flat {
+    own: i64,
+    #[serde(flatten)]
+    flattened: Flattened,
+    #[serde(flatten)]
+    rest: BTreeMap<String, i32>,
+}
+
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+struct Flattened {
+    small: Option<i8>,
+    float: Bits,
+}
+
+/// One of everything that serde tells apart.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+enum Any {
+    Unit,
+    EmptyTuple(),
+    EmptyFields {},
+    Fields { first: Box<Any>, second: Option<Box<Any>> },
+    Two(u8, Box<Any>),
+    Bool(bool),
+    I8(i8),
+    I64(i64),
+    I128(i128),
+    U64(u64),
+    U128(u128),
+    F32(Bits32),
+    F64(Bits),
+    Char(char),
+    Text(String),
+    Bytes(Vec<u8>),
+    Nothing(Nothing),
+    NoFields(NoFields),
+    NoItems(NoItems),
+    OptionUnit(Option<()>),
+    OptionStruct(Option<Nothing>),
+    OptionOption(Option<Option<Bits>>),
+    OptionNewtype(Option<Newtype<Option<bool>>>),
+    Boxed(Newtype<Box<Any>>),
+    Pair(Pair),
+    Tuple((i16, String, (), Option<char>)),
+    Array([u32; 3]),
+    EmptyArray([u8; 0]),
+    List(Vec<Any>),
+    Result(Result<u16, Nothing>),
+    ByText(BTreeMap<String, Any>),
+    ByNewtype(BTreeMap<Text, i8>),
+    ByChar(BTreeMap<char, ()>),
+    ByBool(BTreeMap<bool, u8>),
+    ByI8(BTreeMap<i8, Any>),
+    ByU64(BTreeMap<u64, bool>),
+    ByI128(BTreeMap<i128, u8>),
+    ByU128(BTreeMap<u128, u8>),
+    ByF32(BTreeMap<Bits32, u8>),
+    ByF64(BTreeMap<Bits, u8>),
+    ByWord(BTreeMap<Word, Word>),
+    ByOption(BTreeMap<Option<u8>, u8>),
+    ByPair(BTreeMap<(u8, u8), u8>),
+    Adjacent(Adjacent),
+    Tagged(Tagged),
+    Flat(Flat),
+    Json(serde_json::Value),
+    Own(Json),
+}
+
+fn any_float() -> impl Strategy<Value = f64> {
+    let edges = [
+        0.0,
+        -0.0,
+        5e-324,
+        -1e-320,
+        f64::MIN_POSITIVE,
+        f64::MAX,
+        0.1,
+        1e16,
+        123_456_789.0,
+        f64::NAN,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+    ];
+    prop_oneof![
+        any::<u64>().prop_map(f64::from_bits),
+        prop::sample::select(edges.to_vec())
+    ]
+}
+
+fn any_float_32() -> impl Strategy<Value = f32> {
+    let edges = [0.1, -0.0, 1e-45, f32::MAX, 16_777_216.0, f32::NAN, f32::INFINITY];
+    prop_oneof![
+        any::<u32>().prop_map(f32::from_bits),
+        prop::sample::select(edges.to_vec())
+    ]
+}
+
+fn any_integer() -> impl Strategy<Value = i128> {
+    let small = any::<i64>().prop_map(i128::from);
+    let edge = (-2i128..3).prop_flat_map(|by| {
+        prop::sample::select(&[0, i64::MIN as i128, i64::MAX as i128, u64::MAX as i128][..]).prop_map(move |at| at + by)
+    });
+    prop_oneof![3 => small, 2 => edge, 1 => any::<i128>()]
+}
+
+fn any_tagged() -> impl Strategy<Value = Tagged> {
+    let fields = (
+        any::<i8>(),
+        any::<String>(),
+        any::<Option<bool>>(),
+        prop::collection::vec(any_float(), 0..3),
+    );
+    prop_oneof![
+        Just(Tagged::Unit),
+        fields.prop_map(|(small, text, flag, floats)| Tagged::Fields {
+            small,
+            text,
+            flag,
+            floats: floats.into_iter().map(Bits).collect(),
+        }),
+    ]
+}
+
+fn any_leaf() -> BoxedStrategy<Any> {
+    use prop::collection::btree_map;
+    let units = prop::sample::select(vec![
+        Any::Unit,
+        Any::EmptyTuple(),
+        Any::EmptyFields {},
+        Any::Nothing(Nothing),
+        Any::NoFields(NoFields {}),
+        Any::NoItems(NoItems()),
+        Any::EmptyArray([]),
+        Any::OptionUnit(None),
+        Any::OptionUnit(Some(())),
+        Any::OptionStruct(None),
+        Any::OptionStruct(Some(Nothing)),
+        Any::OptionOption(None),
+        Any::OptionOption(Some(None)),
+        Any::OptionNewtype(None),
+        Any::OptionNewtype(Some(Newtype(None))),
+        Any::OptionNewtype(Some(Newtype(Some(true)))),
+        Any::Result(Err(Nothing)),
+    ]);
+    let numbers = prop_oneof![
+        any::<i8>().prop_map(Any::I8),
+        any::<i64>().prop_map(Any::I64),
+        any::<u64>().prop_map(Any::U64),
+        any_integer().prop_map(Any::I128),
+        any::<u128>().prop_map(Any::U128),
+        any::<u64>().prop_map(|number| Any::U128(number.into())),
+        any_float().prop_map(|float| Any::F64(Bits(float))),
+        any_float_32().prop_map(|float| Any::F32(Bits32(float))),
+        any_float().prop_map(|float| Any::OptionOption(Some(Some(Bits(float))))),
+    ];
+    let texts = prop_oneof![
+        any::<bool>().prop_map(Any::Bool),
+        any::<char>().prop_map(Any::Char),
+        any::<String>().prop_map(Any::Text),
+        any::<Vec<u8>>().prop_map(Any::Bytes),
+        (any::<i16>(), any::<String>(), Just(()), any::<Option<char>>()).prop_map(Any::Tuple),
+        any::<[u32; 3]>().prop_map(Any::Array),
+        any::<u16>().prop_map(|number| Any::Result(Ok(number))),
+        any_tagged().prop_map(Any::Tagged),
+        tree().prop_map(Any::Json),
+        tree().prop_map(|tree| Any::Own(tree.to_string().parse().unwrap())),
+        (
+            any::<i64>(),
+            any::<Option<i8>>(),
+            any_float(),
+            btree_map("[a-z]{1,6}", any::<i32>(), 0..3)
+        )
+            .prop_map(|(own, small, float, rest)| {
+                let float = Bits(float);
+                let flattened = Flattened { small, float };
+                Any::Flat(Flat { own, flattened, rest })
+            }),
+    ];
+    let word = prop::sample::select(vec![Word::One, Word::Digit, Word::Empty]);
+    let maps = prop_oneof![
+        btree_map(any::<String>().prop_map(Text), any::<i8>(), 0..4).prop_map(Any::ByNewtype),
+        btree_map(any::<char>(), Just(()), 0..4).prop_map(Any::ByChar),
+        btree_map(any::<bool>(), any::<u8>(), 0..3).prop_map(Any::ByBool),
+        btree_map(any::<u64>(), any::<bool>(), 0..4).prop_map(Any::ByU64),
+        btree_map(any_integer(), any::<u8>(), 0..4).prop_map(Any::ByI128),
+        btree_map(any::<u128>(), any::<u8>(), 0..4).prop_map(Any::ByU128),
+        btree_map(any_float_32().prop_map(Bits32), any::<u8>(), 0..3).prop_map(Any::ByF32),
+        btree_map(any_float().prop_map(Bits), any::<u8>(), 0..3).prop_map(Any::ByF64),
+        btree_map(word.clone(), word, 0..3).prop_map(Any::ByWord),
+        btree_map(any::<Option<u8>>(), any::<u8>(), 0..2).prop_map(Any::ByOption),
+        btree_map(any::<(u8, u8)>(), any::<u8>(), 0..2).prop_map(Any::ByPair),
+    ];
+    prop_oneof![units, numbers, texts, maps].boxed()
+}
+
+fn any_value() -> impl Strategy<Value = Any> {
+    any_leaf().prop_recursive(6, 48, 4, |inner| {
+        let boxed = inner.clone().prop_map(Box::new);
+        let option = prop::option::of(boxed.clone());
+        prop_oneof![
+            (boxed.clone(), option.clone()).prop_map(|(first, second)| Any::Fields { first, second }),
+            (any::<u8>(), boxed.clone()).prop_map(|(number, any)| Any::Two(number, any)),
+            (boxed.clone(), option).prop_map(|(first, second)| Any::Pair(Pair(first, second))),
+            boxed.clone().prop_map(|any| Any::Boxed(Newtype(any))),
+            boxed.clone().prop_map(|any| Any::Adjacent(Adjacent::One(any))),
+            boxed.clone().prop_map(|any| Any::Adjacent(Adjacent::Fields { any })),
+            Just(Any::Adjacent(Adjacent::Unit)),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Any::List),
+            prop::collection::btree_map(any::<String>(), inner.clone(), 0..4).prop_map(Any::ByText),
+            prop::collection::btree_map(any::<i8>(), inner, 0..4).prop_map(Any::ByI8),
+        ]
+    })
+}
+
+impl Any {
+    /// Whether JSON has an exact form for it.
+    fn is_exact(&self) -> bool {
+        let integer = |number: i128| i64::try_from(number).is_ok() || u64::try_from(number).is_ok();
+        let tagged = |tagged: &Tagged| match tagged {
+            Tagged::Unit => true,
+            Tagged::Fields { floats, .. } => floats.iter().all(|float| float.0.is_finite()),
+        };
+        match self {
+            Self::OptionUnit(Some(())) | Self::OptionStruct(Some(_)) | Self::OptionOption(Some(None)) => false,
+            Self::OptionNewtype(Some(Newtype(None))) => false,
+            Self::I128(number) => integer(*number),
+            Self::U128(number) => u64::try_from(*number).is_ok(),
+            Self::F32(float) => float.0.is_finite(),
+            Self::F64(float) | Self::OptionOption(Some(Some(float))) => float.0.is_finite(),
+            Self::ByF32(map) => map.keys().all(|float| float.0.is_finite()),
+            Self::ByF64(map) => map.keys().all(|float| float.0.is_finite()),
+            Self::ByOption(map) => map.is_empty(),
+            Self::ByPair(map) => map.is_empty(),
+            Self::Tagged(value) => tagged(value),
+            Self::Flat(flat) => {
+                // A key that the struct has itself comes twice.
+                let own = |key: &String| ["own", "small", "float"].contains(&key.as_str());
+                flat.flattened.float.0.is_finite() && !flat.rest.keys().any(own)
+            }
+            Self::Fields { first, second } | Self::Pair(Pair(first, second)) => {
+                first.is_exact() && second.as_ref().is_none_or(|second| second.is_exact())
+            }
+            Self::Two(_, any) | Self::Boxed(Newtype(any)) => any.is_exact(),
+            Self::Adjacent(Adjacent::One(any) | Adjacent::Fields { any }) => any.is_exact(),
+            Self::List(items) => items.iter().all(Self::is_exact),
+            Self::ByText(map) => map.values().all(Self::is_exact),
+            Self::ByI8(map) => map.values().all(Self::is_exact),
+            _ => true,
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(common::cases(48))]
+
+    #[test]
+    fn what_is_accepted_reads_back_equal_and_the_rest_is_refused(values in prop::collection::vec(any_value(), 1..8)) {
+        let heap = Heap::new();
+        for value in values {
+            match heap.allocate(&value) {
+                Ok(id) => {
+                    prop_assert_eq!(heap.get::<Any>(&id).unwrap(), value.clone());
+                    prop_assert!(value.is_exact(), "{:?} was taken", value);
+                    prop_assert_eq!(ObjectId::of(&value).unwrap(), id);
+                }
+                Err(Error::NotStorable { why, .. }) => prop_assert!(!value.is_exact(), "{}: {:?}", why, value),
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        }
+        assert_balanced(&heap);
+    }
+}
+
+#[test]
+fn what_json_cannot_tell_apart_is_refused_with_the_reason() {
+    let heap = Heap::new();
+    let before = dump(&heap.sql());
+    fn refused<T: Serialize>(heap: &Heap, value: &T, why: &str) {
+        let error = heap.allocate(value).unwrap_err();
+        assert!(matches!(error, Error::NotStorable { .. }), "{error}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    refused(&heap, &Some(()), "Some");
+    refused(&heap, &Some(None::<i32>), "Some");
+    refused(&heap, &Some(Nothing), "Some");
+    refused(&heap, &vec![Some(Some(None::<bool>))], "Some");
+    refused(&heap, &Some(serde_json::Value::Null), "Some");
+    refused(&heap, &u128::MAX, "64 bits");
+    refused(&heap, &BTreeMap::from([(Some(1), 1)]), "key");
+    refused(&heap, &BTreeMap::from([((), 1)]), "key");
+    refused(&heap, &BTreeMap::from([(vec![1], 1)]), "key");
+
+    /// A key that is a number or a text.
+    #[derive(Serialize, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[serde(untagged)]
+    enum Key {
+        Number(u8),
+        Text(&'static str),
+    }
+    refused(
+        &heap,
+        &HashMap::from([(Key::Number(1), 'a'), (Key::Text("1"), 'b')]),
+        "key",
+    );
+    refused(
+        &heap,
+        &BTreeMap::from([(Key::Number(1), 'a'), (Key::Text("a"), 'b')]),
+        "key",
+    );
+
+    #[derive(Serialize)]
+    struct Clash {
+        a: u8,
+        #[serde(flatten)]
+        rest: BTreeMap<String, u8>,
+    }
+    let clash = |key: &str| Clash {
+        a: 1,
+        rest: BTreeMap::from([(key.to_owned(), 2)]),
+    };
+    refused(&heap, &clash("a"), "\"a\"");
+    #[derive(Serialize)]
+    struct Numbered {
+        a: u8,
+        #[serde(flatten)]
+        rest: BTreeMap<u8, u8>,
+    }
+    refused(
+        &heap,
+        &Numbered {
+            a: 1,
+            rest: BTreeMap::from([(1, 2)]),
+        },
+        "key",
+    );
+    assert_eq!(dump(&heap.sql()), before);
+    heap.allocate(&clash("b")).unwrap();
+    assert_balanced(&heap);
+}
+
+#[derive(Serialize, Deserialize, Debug, PartialEq)]
+struct Chain(Option<Box<Chain>>);
+
+#[derive(Serialize, Deserialize, Debug, PartialEq)]
+enum Deep {
+    End,
+    List(Vec<Deep>),
+    Newtype(Box<Deep>),
+    Fields { inner: Box<Deep> },
+}
+
+#[test]
+fn depth_is_refused_before_it_cannot_be_read_or_overflows_the_stack() {
+    let heap = Heap::new();
+    let nested = |depth: usize, wrap: fn(Deep) -> Deep| (0..depth).fold(Deep::End, |inner, _| wrap(inner));
+    // Levels of JSON: a variant that holds something is a map.
+    let shapes: [(usize, fn(Deep) -> Deep); 3] = [
+        (2, |inner| Deep::List(vec![inner])),
+        (1, |inner| Deep::Newtype(Box::new(inner))),
+        (2, |inner| Deep::Fields { inner: Box::new(inner) }),
+    ];
+    for (levels, wrap) in shapes {
+        let deepest = 127 / levels;
+        round_trip(&heap, "json", nested(deepest, wrap));
+        for depth in [deepest + 1, 128, 2_000] {
+            let error = heap.allocate(&nested(depth, wrap)).unwrap_err();
+            assert!(matches!(error, Error::NotStorable { .. }), "{depth}: {error}");
+            assert!(error.to_string().contains("127"), "{error}");
+        }
+    }
+    let lists = |depth: usize| (1..depth).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
+    round_trip(&heap, "json", lists(127));
+    assert!(matches!(heap.allocate(&lists(128)), Err(Error::NotStorable { .. })));
+
+    // Options and newtypes leave no trace in JSON, and fill the stack all the same.
+    let chain = |depth: usize| (0..depth).fold(Chain(None), |inner, _| Chain(Some(Box::new(inner))));
+    round_trip(&heap, "none", chain(0));
+    for depth in [1, 5_000] {
+        assert!(
+            matches!(heap.allocate(&chain(depth)), Err(Error::NotStorable { .. })),
+            "{depth}"
+        );
+    }
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_value_is_serialised_once() {
+    use std::cell::Cell;
+
+    struct Counted(Cell<u32>);
+    impl Serialize for Counted {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            self.0.set(self.0.get() + 1);
+            serializer.serialize_u32(self.0.get())
+        }
+    }
+    let heap = Heap::new();
+    let counted = Counted(Cell::new(0));
+    let id = heap.allocate(&counted).unwrap();
+    assert_eq!((counted.0.get(), heap.get::<u32>(&id).unwrap()), (1, 1));
+}
+
+/// Ids that heaps in the world have. Neither another version of a crate below nor a feature
+/// that another crate of the program turns on may change them.
+#[test]
+fn ids_are_the_same_under_any_features_of_serde_json() {
+    let heap = Heap::new();
+    let content = |id: ObjectId| String::from_utf8(heap.get_bytes(&id).unwrap()).unwrap();
+    for (number, text) in [
+        (0.1f32, "0.10000000149011612"),
+        (1e16, "1.0000000272564224e+16"),
+        (-0.0, "-0.0"),
+    ] {
+        assert_eq!(content(heap.allocate(&number).unwrap()), text);
+    }
+    for (number, text) in [
+        (0.1, "0.1"),
+        (1.0, "1.0"),
+        (1e15, "1000000000000000.0"),
+        (1e16, "1e+16"),
+        (1.5e300, "1.5e+300"),
+        (0.000_01, "0.00001"),
+        (0.000_001, "1e-6"),
+        (5e-324, "5e-324"),
+    ] {
+        assert_eq!(content(heap.allocate(&number).unwrap()), text);
+    }
+    let keys = BTreeMap::from([("zebra", 0.1f32), ("ant", 1e20)]);
+    assert_eq!(
+        content(heap.allocate(&keys).unwrap()),
+        r#"{"ant":1.0000000200408773e+20,"zebra":0.10000000149011612}"#
+    );
+    let parsed: serde_json::Value =
+        serde_json::from_str(r#"{"z":[1,-2,0.5,{"y":1,"x":null}],"a":18446744073709551615}"#).unwrap();
+    let id = heap.allocate(&parsed).unwrap();
+    assert_eq!(
+        content(id),
+        r#"{"a":18446744073709551615,"z":[1,-2,0.5,{"x":null,"y":1}]}"#
+    );
+    assert_eq!(heap.get::<serde_json::Value>(&id).unwrap(), parsed);
+    let digest = Sha256::digest(b"float\x000.10000000149011612");
+    assert_eq!(ObjectId::of(&0.1f32).unwrap().as_bytes().as_slice(), digest.as_slice());
+}
+
+#[test]
+#[cfg(feature = "foreign-json-features")]
+fn a_number_that_serde_json_keeps_as_text_is_stored_if_it_reads_back_as_spelled() {
+    let heap = Heap::new();
+    for text in ["[0.1,1.0,-7,18446744073709551615,\"1.50\"]", "5e-324", "-0.0"] {
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        let id = heap.allocate(&value).unwrap();
+        assert_eq!(heap.get::<serde_json::Value>(&id).unwrap(), value, "{text}");
+    }
+    for text in [
+        "[1.50]",
+        "[18446744073709551616]",
+        "[1e400]",
+        "[1e-400]",
+        "{\"a\":3.14159265358979323846}",
+    ] {
+        let value: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert!(
+            matches!(heap.allocate(&value), Err(Error::NotStorable { .. })),
+            "{text}"
+        );
     }
 }

@@ -2,9 +2,8 @@
 
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
-use heapledger::{Freed, Hold, ObjectId};
+use heapledger::{Freed, Hold, Json, ObjectId};
 use serde::Serialize;
-use serde_json::{Number, Value};
 
 use super::args::Making;
 use super::argument;
@@ -124,30 +123,30 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 /// The value that `text` spells.
-fn value_of(text: &str) -> Result<Value> {
+fn value_of(text: &str) -> Result<Json> {
     let enclosed = |open, close| text.starts_with(open) && text.ends_with(close);
     match text {
-        "true" | "True" => Ok(Value::Bool(true)),
-        "false" | "False" => Ok(Value::Bool(false)),
-        "null" | "None" => Ok(Value::Null),
+        "true" | "True" => json("true"),
+        "false" | "False" => json("false"),
+        "null" | "None" => json("null"),
         _ if enclosed('{', '}') || enclosed('[', ']') => json(text).context("store it as text with --as str"),
         _ if is_int(text) => int(text).context("store it as text with --as str"),
         _ if is_float(text) => float(text).context("store it as text with --as str"),
-        _ => Ok(Value::String(text.to_owned())),
+        _ => Ok(Json::from(text.to_owned())),
     }
 }
 
 /// The value that `text` spells, if it is of this kind.
-fn value_as(text: &str, kind: As) -> Result<Value> {
+fn value_as(text: &str, kind: As) -> Result<Json> {
     match (kind, text) {
-        (As::Str, _) => Ok(Value::String(text.to_owned())),
+        (As::Str, _) => Ok(Json::from(text.to_owned())),
         (As::Json, _) => json(text),
         (As::Int, _) => int(text),
         (As::Float, _) => float(text),
-        (As::Bool, "true" | "True") => Ok(Value::Bool(true)),
-        (As::Bool, "false" | "False") => Ok(Value::Bool(false)),
+        (As::Bool, "true" | "True") => json("true"),
+        (As::Bool, "false" | "False") => json("false"),
         (As::Bool, _) => bail!("not a bool; write true or false"),
-        (As::None, "null" | "none" | "None" | "") => Ok(Value::Null),
+        (As::None, "null" | "none" | "None" | "") => json("null"),
         (As::None, _) => bail!("not none; write null"),
     }
 }
@@ -170,45 +169,38 @@ fn is_float(text: &str) -> bool {
     starts && spelled && !leading_zero && !is_int(text) && text.parse::<f64>().is_ok()
 }
 
-fn int(text: &str) -> Result<Value> {
-    if let Ok(number) = text.parse::<i64>() {
-        return Ok(number.into());
-    }
-    match text.parse::<u64>() {
-        Ok(number) => Ok(number.into()),
+fn int(text: &str) -> Result<Json> {
+    match text.parse::<i128>() {
+        Ok(number) => {
+            json(&number.to_string()).with_context(|| format!("an int goes from {} to {}", i64::MIN, u64::MAX))
+        }
         Err(_) if is_int(text) => bail!("an int goes from {} to {}", i64::MIN, u64::MAX),
         Err(_) => bail!("not an int; write digits"),
     }
 }
 
-fn float(text: &str) -> Result<Value> {
+/// Rust reads more than JSON has: `.5`, `5.`, `42`, `+1.0`.
+fn float(text: &str) -> Result<Json> {
     let number: f64 = text.parse().context("not a float; write 4.2 or 1e9")?;
-    let number = Number::from_f64(number).context("a float is finite, at most 1.8e308")?;
-    Ok(Value::Number(number))
+    if !text.contains(|sign: char| sign.is_ascii_digit()) {
+        bail!("a float is finite, and {number} is not");
+    }
+    let (sign, body) = match text.strip_prefix('-') {
+        Some(body) => ("-", body),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = body.split_once(['e', 'E']).unwrap_or((body, "0"));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.trim_start_matches('0');
+    json(&format!("{sign}{whole:0>1}.{part}0e{exponent}"))
 }
 
-fn json(text: &str) -> Result<Value> {
-    let value = serde_json::from_str(text).context("not JSON")?;
-    // serde_json reads an integer beyond 64 bits as the nearest float, without a word.
-    for (index, part) in text.replace("\\\\", "").replace("\\\"", "").split('"').enumerate() {
-        let outside_strings = index % 2 == 0;
-        let words = part.split(|sign: char| !(sign.is_ascii_alphanumeric() || "+-.".contains(sign)));
-        for word in words.filter(|word| outside_strings && is_int(word)) {
-            int(word)?;
-        }
-    }
-    Ok(value)
+fn json(text: &str) -> Result<Json> {
+    Ok(text.parse()?)
 }
 
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "none",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) | Value::Object(_) => "json",
-    }
+fn kind_of(value: &Json) -> &'static str {
+    value.kind().as_str()
 }
 
 #[cfg(test)]
@@ -253,7 +245,15 @@ mod tests {
             "123456789012345678901234567890",
             "[1,-99999999999999999999]",
             "1e999",
+            "1e-400",
+            "-1e-400",
+            "0.12345678901234567890123",
+            "9007199254740993.0",
             "{\"a\":1,}",
+            "{\"a\":1,\"a\":2}",
+            "[{\"a\":{\"b\":1,\"\\u0062\":2}}]",
+            "[0.1e-400]",
+            "[\"\\ud800\"]",
         ] {
             assert!(value_of(text).is_err(), "{text}");
         }
@@ -262,7 +262,18 @@ mod tests {
     #[test]
     fn a_kind_that_was_asked_for_is_what_is_stored_or_nothing_is() {
         assert_eq!(kind_of(&value_as("42", As::Str).unwrap()), "str");
-        assert_eq!(kind_of(&value_as("42", As::Float).unwrap()), "float");
+        for (text, float) in [
+            ("42", "42.0"),
+            ("-.5", "-0.5"),
+            ("5.", "5.0"),
+            ("+1.50", "1.5"),
+            ("-0", "-0.0"),
+            ("1e3", "1000.0"),
+            ("00.1E-2", "0.001"),
+        ] {
+            let value = value_as(text, As::Float).unwrap();
+            assert_eq!((kind_of(&value), value.to_string().as_str()), ("float", float));
+        }
         for (text, kind) in [
             ("x", As::Int),
             ("x", As::Float),

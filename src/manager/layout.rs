@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::models::{Arena, ArenaId, Block, BlockId, Event, EventId, MemRam, MemRamId, Pool, PoolId};
 use crate::store::queries::events;
 use crate::store::{Conn, queries};
+use crate::value::read_json;
 
 /// The levels of a space at a moment of its history. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,7 +116,8 @@ impl Changes {
         let Some(changes) = &event.changes else {
             return Ok(Self::default());
         };
-        serde_json::from_str(changes).map_err(|error| disagree(event.id, &error.to_string()))
+        // serde_json reads untagged numbers under some of its features only.
+        read_json(changes).map_err(|why| disagree(event.id, &why))
     }
 }
 

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::{Hasher, Kind, ObjectId, finite};
+use super::json::Node;
+use super::{Hasher, Kind, ObjectId, deserialize, parse, serialize};
 use crate::error::{Error, Result};
 
 /// A value ready to be stored: its kind, its content, and for JSON the name of its type.
@@ -33,20 +33,8 @@ impl<'a> Encoded<'a> {
             type_name: type_name::<T>(),
             why,
         };
-        finite::check(value).map_err(|error| refuse(error.to_string()))?;
-        let mut json = serde_json::to_value(value).map_err(|error| refuse(error.to_string()))?;
-        // serde_json sorts keys by itself unless another crate turns its
-        // `preserve_order` feature on.
-        json.sort_all_objects();
-        let text = |json: &Value| serde_json::to_string(json).map_err(|error| refuse(error.to_string()));
-        let (kind, content) = match json {
-            Value::Null => (Kind::None, String::new()),
-            Value::Bool(_) => (Kind::Bool, text(&json)?),
-            Value::Number(ref number) if number.is_f64() => (Kind::Float, text(&json)?),
-            Value::Number(_) => (Kind::Int, text(&json)?),
-            Value::String(string) => (Kind::Str, string),
-            Value::Array(_) | Value::Object(_) => (Kind::Json, text(&json)?),
-        };
+        let node = serialize::node_of(value).map_err(|error| refuse(error.to_string()))?;
+        let (kind, content) = (node.kind(), node.into_content());
         Ok(Encoded {
             kind,
             type_name: (kind == Kind::Json).then(|| Cow::Borrowed(type_name::<T>())),
@@ -79,15 +67,24 @@ pub(crate) fn decode<T: DeserializeOwned>(
             what: format!("object {id} is of kind {kind}, but its content is no UTF-8 text"),
         })
     };
-    let json = match kind {
+    let node = match kind {
         Kind::Bytes => return Err(wrong_type("read it with get_bytes".into())),
-        Kind::None => Value::Null,
-        Kind::Str => Value::String(text()?),
+        Kind::None => Node::Null,
+        Kind::Str => Node::Text(text()?),
         Kind::Int | Kind::Float | Kind::Bool | Kind::Json => {
-            serde_json::from_str(&text()?).map_err(|_| Error::Damaged {
+            let node = parse::parse(&text()?).ok().filter(|node| node.kind() == kind);
+            node.ok_or_else(|| Error::Damaged {
                 what: format!("the content of object {id} cannot be read as {kind}"),
             })?
         }
     };
-    serde_json::from_value(json).map_err(|error| wrong_type(error.to_string()))
+    deserialize::value_of(node).map_err(|error| wrong_type(error.to_string()))
+}
+
+/// The value of type `T` that JSON text stands for, whatever the features of serde_json are.
+///
+/// # Errors
+/// What is wrong, as a part of a sentence.
+pub(crate) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    deserialize::value_of(parse::parse(text)?).map_err(|error| error.to_string())
 }

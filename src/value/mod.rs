@@ -1,15 +1,20 @@
 //! What can be stored, how it is encoded, and how it is identified.
 
 mod canonical;
+mod deserialize;
 mod encode;
-mod finite;
+mod float;
+mod json;
 mod kind;
 mod object_id;
+mod parse;
+mod serialize;
 
 pub(crate) use canonical::Validator;
 #[allow(unused_imports, reason = "for contents that are in memory")]
 pub(crate) use canonical::validate;
-pub(crate) use encode::{Encoded, decode};
+pub(crate) use encode::{Encoded, decode, read_json};
+pub use json::Json;
 pub use kind::Kind;
 pub use object_id::{Hasher, ObjectId};
 pub(crate) use object_id::{ID_DIGITS, spells_id};

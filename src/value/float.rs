@@ -1,0 +1,147 @@
+//! The one text of a float, and whether a text is exactly one.
+//!
+//! serde_json writes floats as the crates below it do at the time; ids must not change with
+//! them. The digits are the fewest that read back as the same float, which the standard
+//! library finds; what is decided here is where the point goes.
+
+use std::ops::RangeInclusive;
+
+/// Exponents of ten with which a number is written without one.
+const FIXED: RangeInclusive<i32> = -5..=15;
+/// The same for floats of 32 bits, which are written as such in keys of maps alone.
+const FIXED_32: RangeInclusive<i32> = -6..=12;
+/// No float has more digits, written out to the last.
+const MOST_DIGITS: usize = 767;
+
+/// `0.1`, `1.0`, `1e+16`, `5e-324`. The float must be finite.
+pub(super) fn text(float: f64) -> String {
+    layout(&format!("{float:e}"), &FIXED)
+}
+
+/// The same for a float of 32 bits: `0.1`, where the float of 64 bits is
+/// `0.10000000149011612`.
+pub(super) fn text_32(float: f32) -> String {
+    layout(&format!("{float:e}"), &FIXED_32)
+}
+
+fn layout(scientific: &str, fixed: &RangeInclusive<i32>) -> String {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !fixed.contains(&exponent) {
+        return format!("{mantissa}e{exponent:+}");
+    }
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let digits = mantissa.replace('.', "");
+    let before = usize::try_from(exponent + 1).unwrap_or(0);
+    if exponent < 0 {
+        let zeros = "0".repeat(exponent.unsigned_abs() as usize - 1);
+        return format!("{sign}0.{zeros}{digits}");
+    }
+    match digits.split_at_checked(before) {
+        Some((whole, part)) if !part.is_empty() => format!("{sign}{whole}.{part}"),
+        _ => format!("{sign}{digits:0<before$}.0"),
+    }
+}
+
+/// The float that a decimal number is: the nearest, if the digits given are its digits
+/// rounded to as many. So everything that prints floats rightly is understood, and no digit
+/// that was given is lost.
+///
+/// # Errors
+/// What is wrong, as a part of a sentence.
+pub(super) fn parse(number: &str) -> Result<f64, String> {
+    let float: f64 = number.parse().map_err(|_| "not a number".to_owned())?;
+    if !float.is_finite() {
+        return Err("a number that is too large for a 64-bit float, which ends at 1.8e308".into());
+    }
+    let digits = significant(number);
+    if digits.is_empty() {
+        return Ok(float);
+    }
+    if float == 0.0 {
+        return Err("a number that is too small for a 64-bit float, of which the least is 5e-324".into());
+    }
+    // The fewest digits may round a tie the other way.
+    let exact = digits.len() <= MOST_DIGITS
+        && (rounded(float, digits.len()) == digits || significant(&format!("{float:e}")) == digits);
+    if exact {
+        return Ok(float);
+    }
+    let nearest = text(float);
+    Err(format!(
+        "a number of more digits than a 64-bit float keeps; the nearest is {nearest}"
+    ))
+}
+
+/// The first digits of a float, correctly rounded, without zeros at their end.
+fn rounded(float: f64, count: usize) -> String {
+    significant(&format!("{:.*e}", count - 1, float))
+}
+
+/// The digits of a number from the first to the last that is not 0.
+fn significant(number: &str) -> String {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn digits_that_a_float_has_are_taken_and_others_are_not() {
+        for (number, float) in [
+            ("0.1", 0.1),
+            ("0.10000000000000001", 0.1),
+            ("0.1000000000000000055511151231257827021181583404541015625", 0.1),
+            ("1.50e0", 1.5),
+            ("0.100000000000000000000000000", 0.1),
+            ("4.9e-324", 5e-324),
+            ("4.9406564584124654e-324", 5e-324),
+            ("1e23", 1e23),
+            ("0e-400", 0.0),
+            ("-0.0", -0.0),
+            ("9007199254740992.0", 9_007_199_254_740_992.0),
+        ] {
+            assert_eq!(parse(number).map(f64::to_bits), Ok(f64::to_bits(float)), "{number}");
+        }
+        let long = format!("0.{}1", "3".repeat(100_000));
+        for number in [
+            "1e400",
+            "-1e309",
+            "1e-400",
+            "2e-324",
+            "3e-324",
+            "9007199254740993.0",
+            "3.14159265358979323846",
+            "0.1000000000000000055511151231257827021181583404541015625e-400",
+            "0.12345678901234567890123",
+            &long,
+        ] {
+            assert!(parse(number).is_err(), "{number}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn floats_are_written_as_they_always_were(bits: u64, bits_32: u32) {
+            let (float, float_32) = (f64::from_bits(bits), f32::from_bits(bits_32));
+            prop_assume!(float.is_finite() && float_32.is_finite());
+            prop_assert_eq!(text(float), serde_json::to_string(&float).unwrap());
+            prop_assert_eq!(text_32(float_32), serde_json::to_string(&float_32).unwrap());
+            prop_assert_eq!(parse(&text(float)).unwrap().to_bits(), bits);
+            let seventeen = format!("{float:.16e}");
+            prop_assert_eq!(parse(&seventeen).unwrap().to_bits(), bits);
+        }
+
+        #[test]
+        fn floats_of_every_size_are_written_as_they_always_were(digits in 1u32..100_000, exponent in -12i32..25) {
+            let float: f64 = format!("{digits}e{exponent}").parse().unwrap();
+            prop_assert_eq!(text(float), serde_json::to_string(&float).unwrap());
+            prop_assert_eq!(text_32(float as f32), serde_json::to_string(&(float as f32)).unwrap());
+        }
+    }
+}
