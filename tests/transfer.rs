@@ -14,9 +14,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Heap, KIB, assert_balanced, assert_file_balanced, content, number, quick, sql};
+use common::{Heap, KIB, assert_balanced, assert_file_balanced, content, disguise, number, quick, sql};
 use harness::possible;
-use heapledger::{Error, Hold, ImportOptions, MemManager, ObjectId, OnConflict};
+use heapledger::{Error, Hold, ImportOptions, Kind, MemManager, ObjectId, OnConflict};
 use tempfile::TempDir;
 
 /// Every kind, several names, an anonymous hold beside a name, an empty object.
@@ -246,6 +246,21 @@ fn an_export_of_damaged_content_is_refused_and_leaves_nothing() {
     assert_eq!(entries(folder.path()), Vec::<String>::new());
 }
 
+#[test]
+fn an_export_of_what_no_import_would_take_is_refused() {
+    let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
+    heap.allocate_bytes(b"007").unwrap();
+    disguise(&heap.sql(), 1, Kind::Int, b"007");
+    let error = heap.export(folder.path().join("files")).unwrap_err();
+    assert!(
+        matches!(&error, Error::Damaged { what } if what.contains("not of kind int")),
+        "{error}"
+    );
+    heap.repair().unwrap();
+    heap.export(folder.path().join("files")).unwrap();
+    assert_eq!(Heap::new().import(folder.path().join("files")).unwrap().objects, 1);
+}
+
 /// The export with `change` made to the manifest or a file, and what importing it says.
 fn import_changed(change: impl FnOnce(&Path, &mut String)) -> (Heap, String) {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
@@ -419,10 +434,7 @@ fn many_names_come_back() {
 /// An export of one object, whose content hashes right.
 fn forged(kind: &str, content: &[u8], names: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
-    let kind_of = heapledger::Kind::ALL
-        .into_iter()
-        .find(|of| of.as_str() == kind)
-        .unwrap();
+    let kind_of = Kind::ALL.into_iter().find(|of| of.as_str() == kind).unwrap();
     let mut hasher = heapledger::Hasher::new(kind_of);
     hasher.update(content);
     let line = serde_json::json!({

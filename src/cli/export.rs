@@ -15,8 +15,9 @@ Examples:
   heapledger export files
   heapledger export files --space cache && tar -cf cache.tar files
 
-DIR/objects has the contents, DIR/manifest.jsonl a line of JSON for each object.
-Everything in it is readable by you alone.")]
+DIR is new, or an empty folder such as a mounted disk. DIR/objects has the contents,
+DIR/manifest.jsonl a line of JSON for each object; it comes last, and a folder
+without it is not an export. Everything in it is readable by you alone.")]
 pub struct Args {
     /// The folder to make
     #[arg(value_name = "DIR")]

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::models::{Name, StoredObject};
 use crate::store::{Conn, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
-use crate::value::{Hasher, Kind};
+use crate::value::{Hasher, Kind, Validator};
 
 /// An export that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -43,8 +43,8 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not
-    /// count); [`Error::Damaged`] if a content does not match its id: repair first;
-    /// [`Error::Io`].
+    /// count); [`Error::Damaged`] if a content does not match its id, or is not of its kind: repair
+    /// first; [`Error::Io`].
     pub fn export(&self, to: impl AsRef<Path>) -> Result<Exported> {
         self.export_with(to, &mut |_, _| {})
     }
@@ -181,7 +181,8 @@ impl<'t> Export<'t> {
         };
         // Before the id becomes a path: in a damaged file it may be anything.
         let id: crate::ObjectId = object.object_id.parse().map_err(|_| damaged())?;
-        let mut hasher = Hasher::new(Kind::from_name(&object.kind).ok_or_else(damaged)?);
+        let kind = Kind::from_name(&object.kind).ok_or_else(damaged)?;
+        let (mut hasher, mut validator) = (Hasher::new(kind), Validator::new(kind));
         let path = self.temporary.path(&line.file);
         let cannot = || Error::io(format!("{} cannot be written", line.file));
         let made = self.temporary.step(|| {
@@ -191,9 +192,16 @@ impl<'t> Export<'t> {
         let mut file = made?.map_err(cannot())?;
         queries::entries::each_piece(conn, object.id, |data| {
             hasher.update(&data);
+            validator.update(&data);
             file.write_all(&data).map_err(cannot())
         })?;
-        if hasher.finish() == id { Ok(()) } else { Err(damaged()) }
+        if hasher.finish() != id {
+            return Err(damaged());
+        }
+        // What is exported can be imported.
+        validator.finish().map_err(|why| Error::Damaged {
+            what: format!("object {} has {why}", object.object_id),
+        })
     }
 
     fn finish(mut self) -> Result<Exported> {
