@@ -291,3 +291,28 @@ fn a_file_that_another_tool_has_locked_is_waited_for_as_long_as_told() {
     }
     assert_balanced(&quick().open(&path).unwrap());
 }
+
+/// One call opens several connections, and waits for no longer because of that.
+#[test]
+fn opening_waits_once_also_for_a_schema_and_a_space_that_are_to_be_made() {
+    let dir = tempdir().unwrap();
+    let old = dir.path().join("old.db");
+    std::fs::copy("tests/data/heap-v1.db", &old).unwrap();
+    let new = dir.path().join("new.db");
+    drop(quick().open(&new).unwrap());
+    let timeout = Duration::from_millis(300);
+    for (path, space) in [(&old, "main"), (&new, "other")] {
+        let tool = Connection::open(path).unwrap();
+        tool.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let opened = quick().busy_timeout(timeout).space(space).open(path);
+        let error = opened.unwrap_err();
+        let Error::Busy { waited_ms } = error else {
+            panic!("{}: {error:?}", path.display())
+        };
+        assert!((300..3000).contains(&waited_ms), "{waited_ms}");
+        tool.execute_batch("ROLLBACK").unwrap();
+        drop(tool);
+        let memory = quick().busy_timeout(timeout).space(space).open(path).unwrap();
+        assert_balanced(&memory);
+    }
+}

@@ -149,6 +149,8 @@ impl<'a> Context<'a> {
             Err(Error::NoFile { .. }) => format!("heap {path}"),
             Err(_) if is_empty => format!("heap {path}"),
             Err(Error::UnknownSpace { .. }) => format!("space {space} in {path}"),
+            // Whoever has it locked has kept this waiting already.
+            Err(busy @ Error::Busy { .. }) => return Err(busy.into()),
             // If storing fails, too, it says why.
             Ok(_) | Err(_) => return Ok(None),
         };

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
 use crate::store::{
-    Access, Conn, Durability, Group, OpenFile, Readers, Settings, in_memory, locate, prepare_file, queries, transaction,
+    Access, Conn, Deadline, Durability, Group, OpenFile, Readers, Settings, in_memory, locate, prepare_file, queries,
+    transaction,
 };
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
@@ -120,13 +121,22 @@ impl Options {
     /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
     /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
     /// - [`Error::HardLinked`]: the file has a second name, and is to be written;
+    /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`;
+    /// - [`Error::Reentered`]: the space is to be made from inside a batch of the same file;
     /// - [`Error::BadMaxMem`], [`Error::Io`], [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
+        let deadline = Deadline::after(self.busy_timeout);
+        self.open_until(deadline, path.as_ref())
+            .map_err(|error| deadline.stamp(error))
+    }
+
+    fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
         let mut settings = Settings {
-            path: locate(path.as_ref())?,
-            named: path.as_ref().to_owned(),
+            path: locate(path)?,
+            named: path.to_owned(),
             durability: self.durability,
             busy_timeout: self.busy_timeout,
+            opening: Some(deadline),
             file: None,
         };
         let max_mem = self.new_max_mem()?;
@@ -138,6 +148,8 @@ impl Options {
         if let (Access::Write, Some(file)) = (access, &settings.file) {
             file.watch_log();
         }
+        settings.opening = None;
+        settings.set_patience(&mut conn)?;
         let (reader, writer) = match access {
             Access::Read => (Some(conn), None),
             Access::Write => {

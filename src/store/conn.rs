@@ -49,6 +49,9 @@ pub(crate) struct Settings {
     pub named: PathBuf,
     pub durability: Durability,
     pub busy_timeout: Duration,
+    /// Of the call that opens the heap, until it is open: all its connections wait for no
+    /// longer together than `busy_timeout`.
+    pub opening: Option<Deadline>,
     /// The file that was opened, once it is known.
     pub file: Option<Arc<OpenFile>>,
 }
@@ -60,6 +63,7 @@ impl Default for Settings {
             named: PathBuf::new(),
             durability: Durability::default(),
             busy_timeout: Duration::from_secs(5),
+            opening: None,
             file: None,
         }
     }
@@ -72,7 +76,7 @@ impl Settings {
     /// such a one can use and clear away the write-ahead log of a file that nobody else
     /// has open. Where the file or its folder cannot be written, it does without.
     pub fn connect(&self, access: Access) -> Result<Conn> {
-        let deadline = Deadline::after(self.busy_timeout);
+        let deadline = self.deadline();
         let first = self
             .connect_as(access, "mode=rw")
             .map_err(|error| deadline.stamp(error));
@@ -88,6 +92,23 @@ impl Settings {
             Ok(_) => Err(error),
         });
         frozen.or(first)
+    }
+
+    /// Until when a call may wait that begins now, or has begun to open the heap.
+    pub fn deadline(&self) -> Deadline {
+        self.opening.unwrap_or_else(|| Deadline::after(self.busy_timeout))
+    }
+
+    /// For how long SQLite waits for each lock.
+    fn patience(&self) -> String {
+        let left = self.deadline().remaining().unwrap_or(Duration::MAX);
+        let ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        format!("PRAGMA busy_timeout = {ms};")
+    }
+
+    /// Lets a connection wait as these settings say, however long its opener has waited.
+    pub fn set_patience(&self, conn: &mut Conn) -> Result<()> {
+        Ok(conn.batch_execute(&self.patience())?)
     }
 
     fn connect_as(&self, access: Access, mode: &str) -> Result<Conn> {
@@ -126,9 +147,9 @@ impl Settings {
     }
 
     fn pragmas(&self, access: Access) -> String {
-        let busy = i32::try_from(self.busy_timeout.as_millis()).unwrap_or(i32::MAX);
+        let patience = self.patience();
         let common = format!(
-            "PRAGMA busy_timeout = {busy}; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; \
+            "{patience} PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; \
              PRAGMA cell_size_check = ON;"
         );
         match access {
@@ -209,7 +230,8 @@ pub(crate) fn transaction<R>(
     work: impl FnOnce(&mut Conn) -> Result<R>,
 ) -> Result<R> {
     refuse_reentry(settings.file.as_deref())?;
-    let deadline = Deadline::after(settings.busy_timeout);
+    let deadline = settings.deadline();
+    settings.set_patience(conn)?;
     conn.batch_execute("BEGIN IMMEDIATE")
         .map_err(|error| deadline.stamp(settings.explain(error)))?;
     let result = work(conn);

@@ -207,9 +207,12 @@ pub(super) fn run_migrations(conn: &mut Conn) -> Result<()> {
             .map(drop)
             .map_err(diesel::result::Error::QueryBuilderError)
     })
-    .map_err(|source| Error::Database {
-        what: "the schema cannot be brought up to date",
-        source: Box::new(source),
+    .map_err(|source| match Error::from(source) {
+        Error::Database { source, .. } => Error::Database {
+            what: "the schema cannot be brought up to date",
+            source,
+        },
+        known => known,
     })
 }
 

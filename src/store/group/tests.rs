@@ -36,6 +36,7 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
         named: "heap.db".into(),
         durability: Durability::Full,
         busy_timeout: Duration::from_secs(5),
+        opening: None,
         file: None,
     };
     prepare_file(&settings, Access::Write).unwrap();
