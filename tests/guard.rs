@@ -29,6 +29,7 @@ fn a_statement_of_another_tool_that_changes_the_heap_is_refused() {
         "UPDATE pools SET mem = 0",
         "UPDATE events SET at = 0",
         "DELETE FROM names",
+        "INSERT INTO names (memram_id, name, stored_object_id, bound_at) VALUES (1, 'mine', 1, 0)",
         "DELETE FROM stored_objects WHERE held = 1",
         "DELETE FROM ledger",
         "DELETE FROM blocks",
@@ -53,6 +54,29 @@ fn an_object_is_removed_after_its_entries_even_by_who_passes_the_guards() {
     let refused = other.execute("DELETE FROM stored_objects", []).unwrap_err().to_string();
     assert!(refused.contains("after its ledger entries"), "{refused}");
     assert_balanced(&heap);
+}
+
+/// Whoever passes the guard has made no event; nobody can make up what the history says.
+#[test]
+fn names_and_events_that_do_not_agree_are_found_and_explained() {
+    for statement in [
+        "INSERT INTO names (memram_id, name, stored_object_id, bound_at) VALUES (1, 'mine', 1, (1 << 62))",
+        "UPDATE names SET stored_object_id = 1 - stored_object_id + (SELECT max(id) FROM stored_objects)",
+        "DELETE FROM names WHERE name = 'it'",
+        "INSERT INTO events (memram_id, at, kind, object, name, bytes, mem) VALUES (1, 0, 'unbind', zeroblob(32), 'it', 0, 1504)",
+        "INSERT INTO events (memram_id, at, kind, object, name, bytes, mem) VALUES (1, 0, 'bind', zeroblob(32), 'no', 0, 1504)",
+        "INSERT INTO events (memram_id, at, kind, bytes, mem) VALUES (1, 0, 'free', 5, 1499)",
+    ] {
+        let heap = heap();
+        let sql = heap.sql();
+        sql.execute_batch(statement).unwrap();
+        let found = "SELECT count(*) FROM violations WHERE invariant = 'I11'";
+        assert!(number(&sql, found) > 0, "{statement}");
+        let repaired = heap.repair().unwrap();
+        assert!(repaired.left.is_empty(), "{statement}: {repaired:?}");
+        assert_balanced(&heap);
+        assert!(heap.repair().unwrap().corrections.is_empty(), "{statement}");
+    }
 }
 
 /// These are not guarded, because a guard would cost every allocation.

@@ -380,7 +380,8 @@ fn a_name_that_is_not_utf8_is_found_and_becomes_one() {
     assert_eq!(heap.objects().filter(Result::is_ok).count(), 6);
     assert_eq!(heap.object_info(&list).unwrap().names, ["li\u{fffd}t", "li\u{fffd}t"]);
     let found = heap.check().unwrap();
-    assert_eq!(found.len(), 1, "{found:?}");
+    // That is it, and the name that its event knows is gone.
+    assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].to_string().contains(r#"found "li\xfft""#), "{}", found[0]);
     let repaired = repair(&heap, "a garbled name");
     let line = repaired.corrections[0].to_string();

@@ -44,3 +44,24 @@ SELECT e.id,
        e.mem
 FROM events e
 JOIN memram m ON m.id = e.memram_id;
+
+DROP TRIGGER guard_names_insert;
+
+DROP VIEW history_violations;
+-- I11 the history explains the balance; where an event's own mem is off, it names the
+-- first event after which the books cannot have been right.
+CREATE VIEW history_violations AS
+WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'opening' GROUP BY memram_id),
+     running AS (
+       SELECT e.id, e.memram_id, e.mem, sum(e.payload) OVER (PARTITION BY e.memram_id ORDER BY e.id) AS booked
+       FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id >= o.id)
+SELECT 'I11' AS invariant, 'events' AS "table", NULL AS id,
+       bucket || ' of space ' || space || ' ' || booked AS expected, bucket || ' ' || found AS found
+FROM history_balance WHERE booked <> found
+UNION ALL
+SELECT 'I11', 'events', min(r.id), 'mem ' || r.booked, 'mem ' || r.mem
+FROM running r JOIN memram m ON m.id = r.memram_id
+WHERE r.booked <> r.mem AND m.history <> 'off' GROUP BY r.memram_id
+UNION ALL
+SELECT 'I11', 'events', NULL, 'an opening of space ' || m.name, 'none'
+FROM memram m WHERE m.history <> 'off' AND NOT EXISTS (SELECT 1 FROM opened o WHERE o.memram_id = m.id);

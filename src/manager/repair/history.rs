@@ -26,6 +26,7 @@ impl Repair<'_, '_> {
         let unexplained = self.tx.broken(&mend::HISTORY)?;
         if !unexplained.is_empty() {
             self.open_books()?;
+            self.rules(&[mend::BOUND_LATER])?;
         }
         for broken in unexplained {
             self.note(&mend::HISTORY, broken);

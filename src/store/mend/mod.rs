@@ -23,7 +23,7 @@ pub(crate) use contents::{
     TAKE_OUT, TYPE_NAMES,
 };
 pub(crate) use levels::LEVELS;
-pub(crate) use totals::{HISTORY, REPAIRED, TOTALS};
+pub(crate) use totals::{BOUND_LATER, HISTORY, REPAIRED, TOTALS};
 
 use super::change::Change;
 use super::conn::Conn;

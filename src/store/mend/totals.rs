@@ -10,6 +10,21 @@ pub(crate) const HISTORY: Rule = Rule {
     mend: &[],
 };
 
+/// Names that were bound after their books were opened, if that were true: a clock that has
+/// gone back, or a time that somebody wrote.
+pub(crate) const BOUND_LATER: Rule = Rule {
+    invariant: "I11",
+    table: "names",
+    find: "SELECT n.memram_id AS id, n.name AS key, printf('bound_at %d', e.at) AS expected,
+                  printf('bound_at %d, after the books were opened', n.bound_at) AS found
+           FROM names n JOIN events e ON e.id = (SELECT max(id) FROM events WHERE memram_id = n.memram_id AND kind = 'opening')
+           WHERE n.bound_at > e.at AND NOT EXISTS (
+             SELECT 1 FROM events b WHERE b.memram_id = n.memram_id AND b.id > e.id AND b.kind = 'bind' AND b.name = n.name)",
+    mend: &["UPDATE names SET bound_at = (SELECT at FROM events WHERE id =
+               (SELECT max(id) FROM events WHERE memram_id = ?1 AND kind = 'opening'))
+             WHERE memram_id = ?1 AND name = ?2"],
+};
+
 /// Tells the history of a repair: `?1` space, `?2` number of the event, `?3` what was done.
 pub(crate) const REPAIRED: Mend = &["INSERT INTO events (id, memram_id, at, kind, reason, bytes, mem)
      SELECT ?2, id, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'repair', ?3, 0, mem FROM memram WHERE id = ?1"];
