@@ -162,7 +162,7 @@ pub enum Error {
         why: String,
     },
     /// Not 64 hexadecimal digits.
-    #[error("{text:?} is no object id: an id has 64 hexadecimal digits")]
+    #[error("{text:?} is not an object id: an id has 64 hexadecimal digits")]
     BadObjectId {
         /// What was given.
         text: String,

@@ -76,7 +76,7 @@ impl Geometry {
             let SizeClass { block_size, pool_size } = *class;
             if block_size == 0 || pool_size == 0 || pool_size % block_size != 0 {
                 return refuse(format!(
-                    "a pool of {pool_size} bytes is no whole number of blocks of {block_size} bytes"
+                    "a pool of {pool_size} bytes is not a whole number of blocks of {block_size} bytes"
                 ));
             }
             if block_size > MAX_BLOCK {
@@ -87,7 +87,7 @@ impl Geometry {
             }
             if arena_size == 0 || !arena_size.is_multiple_of(pool_size) {
                 return refuse(format!(
-                    "an arena of {arena_size} bytes is no whole number of pools of {pool_size} bytes"
+                    "an arena of {arena_size} bytes is not a whole number of pools of {pool_size} bytes"
                 ));
             }
         }

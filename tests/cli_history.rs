@@ -382,3 +382,27 @@ fn a_heap_was_empty_before_it_was_made() {
     cli.ok(["history", "on"]);
     assert!(cli.fails(2, ["diff", "2h"]).contains("were opened later"));
 }
+
+#[test]
+fn following_keeps_its_columns() {
+    let cli = Cli::new();
+    cli.ok(["set", "x", "1"]);
+    let mut child = start(&cli, &["log", "--follow", "-n", "2"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    let head = next();
+    let place = head.find("ACTOR").unwrap();
+    next();
+    next();
+    for name in ["y", "a name that is far longer than the column of names", "z"] {
+        let mut set = cli.command(["set", name, "1"]);
+        assert_eq!(ran(set.env("HEAPLEDGER_ACTOR", "me")).status, 0);
+        // The value is stored, or known already, and then bound.
+        let (_, bound) = (next(), next());
+        let before: String = bound.chars().take(place).collect();
+        let there: String = bound.chars().skip(place).collect();
+        assert!(there.starts_with("me") && before.ends_with("  "), "{bound}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -199,7 +199,7 @@ impl Row for Entry<'_> {
         Head::right("SIZE").worth(5).usual(9),
         Head::right("USED").worth(1).usual(9),
         Head::left("OBJECT").worth(6).usual(12),
-        Head::left("NAME").worth(7).cut_to(8).usual(12),
+        Head::left("NAME").worth(7).cut_to(8).usual(20),
         Head::left("ACTOR").worth(2).cut_to(8).usual(8),
         Head::left("REASON").worth(3).cut_to(12).usual(12),
     ];

@@ -254,6 +254,7 @@ mod tests {
             pieces: 5,
             bytes: 1539,
             new_bytes: 1536,
+            mended: 0,
             skipped: 0,
             failed: 2,
         };

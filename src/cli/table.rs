@@ -77,6 +77,8 @@ pub struct Table {
     shown: Option<Vec<bool>>,
     /// Rows are written as they come, long before the last is known.
     comes_slowly: bool,
+    /// The widths that such rows keep, so that they stand under each other.
+    fixed: Option<Vec<usize>>,
 }
 
 const ROWS_IN_CHUNK: usize = 1000;
@@ -93,6 +95,7 @@ impl Table {
             natural: vec![0; head.len()],
             shown: None,
             comes_slowly: false,
+            fixed: None,
         }
     }
 
@@ -148,6 +151,14 @@ impl Table {
                 *natural = width(cell).min(most).max(*natural);
             }
         }
+        if let Some(fixed) = &mut self.fixed {
+            let columns = fixed.iter_mut().zip(self.head).zip(&self.natural);
+            // A number that gets longer stays a number.
+            for ((fixed, _), &natural) in columns.filter(|((fixed, head), _)| **fixed > 0 && head.least.is_none()) {
+                *fixed = natural.max(*fixed);
+            }
+            return fixed.clone();
+        }
         // Before any row is known, all columns are there.
         let all = self.comes_slowly || (self.chunk.is_empty() && self.shown.is_none());
         let needs: Vec<_> = self
@@ -156,17 +167,22 @@ impl Table {
             .zip(&self.natural)
             .map(|(head, &natural)| head.need(natural, all))
             .collect();
-        fit(&needs, self.columns.unwrap_or(usize::MAX))
+        let widths = fit(&needs, self.columns.unwrap_or(usize::MAX));
+        self.fixed = self.comes_slowly.then(|| widths.clone());
+        widths
     }
 
     fn line<'c>(&self, out: &mut dyn Write, widths: &[usize], cells: impl Iterator<Item = &'c str>) -> io::Result<()> {
         let mut line = String::new();
-        for ((head, &wide), cell) in self.head.iter().zip(widths).zip(cells) {
+        let last = self.head.len().saturating_sub(1);
+        for (index, ((head, &wide), cell)) in self.head.iter().zip(widths).zip(cells).enumerate() {
             if wide == 0 {
                 continue;
             }
+            let pushes_others = self.comes_slowly && head.least.is_some() && index < last;
             let cell = match self.columns {
                 Some(_) => cut(cell, wide),
+                None if pushes_others => cut(cell, wide),
                 None => cell.into(),
             };
             let blanks = " ".repeat(wide.saturating_sub(width(&cell)));
@@ -204,6 +220,26 @@ mod tests {
 
     fn row(name: &str, size: usize) -> Vec<String> {
         vec![name.into(), size.to_string(), "str".into()]
+    }
+
+    #[test]
+    fn rows_that_come_slowly_stand_under_each_other() {
+        for columns in [None, Some(60)] {
+            let (mut table, mut out) = (Table::new(HEAD, columns), Vec::new());
+            for name in ["ab", "a", "much too long a name", "b"] {
+                table.row(&mut out, row(name, 5)).unwrap();
+                table.flush(&mut out).unwrap();
+            }
+            table.end(&mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            let places: Vec<_> = text
+                .lines()
+                .skip(1)
+                .map(|line| line.chars().position(|sign| sign == '5'))
+                .collect();
+            assert_eq!(text.lines().count(), 5, "{text}");
+            assert!(places.iter().all(|place| *place == places[0]), "{text}");
+        }
     }
 
     fn table(columns: Option<usize>, rows: &[Vec<String>]) -> String {
