@@ -155,6 +155,16 @@ pub enum Error {
         /// What cannot be encoded.
         why: String,
     },
+    /// A reason or an actor is longer than the history keeps with each event.
+    #[error("{what} of {} bytes is too long: the history keeps up to {} with each event", grouped(*length as u64), grouped(*most as u64))]
+    TooLong {
+        /// `a reason` or `an actor`.
+        what: &'static str,
+        /// Bytes of the text given.
+        length: usize,
+        /// Bytes that it may have.
+        most: usize,
+    },
     /// The text is not JSON, or no JSON value that can be kept exactly.
     #[error("not JSON that can be kept exactly: {why}")]
     BadJson {

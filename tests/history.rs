@@ -600,3 +600,36 @@ fn a_stream_larger_than_the_space_leaves_a_refusal() {
     assert_eq!(event.bytes as u64, 64 * KIB + 1);
     assert_eq!(event.reason.as_deref(), Some("too much"));
 }
+
+#[test]
+fn a_reason_or_an_actor_that_would_swell_every_event_is_refused() {
+    let heap = Heap::new();
+    let before = common::dump(&heap.sql());
+    let events = heap.events(EventFilter::default()).count();
+    let long = "r".repeat(1025);
+    let memory = heap.because(&long);
+    let id = ObjectId::of_bytes(b"x");
+    let refused = |result: Result<(), Error>| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::TooLong { length: 1025, .. }), "{error}");
+    };
+    refused(memory.allocate("x").map(drop));
+    refused(memory.allocate_from(std::io::repeat(1)).map(drop));
+    refused(memory.batch(|batch| batch.allocate("x")).map(drop));
+    refused(memory.free(&id).map(drop));
+    refused(memory.collect_garbage().map(drop));
+    let other = heap.path().with_file_name("other.db");
+    refused(quick().actor(long).open(&other).map(drop));
+    assert!(!other.exists());
+    assert_eq!(common::dump(&heap.sql()), before);
+    assert_eq!(heap.events(EventFilter::default()).count(), events);
+
+    let long = "ß".repeat(512);
+    let memory = quick().actor(&long).open(heap.path()).unwrap().because(&long);
+    memory.allocate("x").unwrap();
+    let event = heap.newest_events(&EventFilter::default(), 1).unwrap().remove(0);
+    assert_eq!(
+        (event.actor.as_deref(), event.reason.as_deref()),
+        (Some(&*long), Some(&*long))
+    );
+}

@@ -52,6 +52,7 @@ impl MemManager {
     /// Refuses a hold that cannot be taken, before a content is read that may be long. The
     /// unit of work asks again.
     pub(super) fn check_hold(&self, hold: Hold<'_>) -> Result<()> {
+        self.check_reason()?;
         match hold {
             Hold::Anonymous => Ok(()),
             Hold::Name(name) => validate(name),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::read::Scope;
+use super::record::short_enough;
 use super::{Inner, MemManager, Planner, now, unsigned};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
@@ -99,6 +100,7 @@ impl Options {
     }
 
     /// Who writes, for the history; nobody by default.
+    /// At most 1,024 bytes, or [`Self::open`] fails with [`Error::TooLong`].
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
         self.actor = Some(actor.into());
         self
@@ -131,6 +133,7 @@ impl Options {
     }
 
     fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
+        short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
         let mut settings = Settings {
             path: locate(path)?,
             named: path.to_owned(),

@@ -48,6 +48,8 @@ impl MemManager {
     /// let id = memory.because("nightly import").allocate("hello")?;
     /// # Ok::<(), heapledger::Error>(())
     /// ```
+    ///
+    /// A reason of more than 1,024 bytes makes every write fail with [`Error::TooLong`].
     #[must_use = "only writes through the result carry the reason"]
     pub fn because(&self, reason: &str) -> Self {
         let mut memory = self.clone();
@@ -79,7 +81,14 @@ impl MemManager {
     /// The writer, and until when a call that begins now may wait for it.
     pub(super) fn writer(&self) -> Result<(&Group, Deadline)> {
         let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        self.check_reason()?;
         Ok((writer, Deadline::after(self.inner.settings.busy_timeout)))
+    }
+
+    /// Refuses a reason that would be stored again with each event.
+    pub(super) fn check_reason(&self) -> Result<()> {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        short_enough("a reason", reason)
     }
 
     fn signed<R>(
@@ -140,6 +149,17 @@ impl MemManager {
             at: now(),
         }
     }
+}
+
+/// Bytes of a reason or an actor, which is stored with each event.
+const MOST_BYTES: usize = 1024;
+
+pub(super) fn short_enough(what: &'static str, text: &str) -> Result<()> {
+    let (length, most) = (text.len(), MOST_BYTES);
+    if length > most {
+        return Err(Error::TooLong { what, length, most });
+    }
+    Ok(())
 }
 
 /// Events that go in one transaction.
