@@ -283,6 +283,13 @@ pub enum Error {
          whoever may write opens the heap once, or copy the file with its log"
     )]
     LogUnreadable,
+    /// Somebody opened the heap for writing and changed the file while it was read by a user
+    /// who may not write in its folder, and so has no way to keep the state before.
+    #[error(
+        "the file was changed while it was read, and this user may not write next to it, \
+         which it takes to keep the state before: read it again"
+    )]
+    ChangedWhileRead,
     /// The heap file, or the write-ahead log beside it, is not the one that was opened.
     #[error("{} was moved, removed or replaced while it was open; nothing was changed: open it again", path.display())]
     FileChanged {
@@ -413,7 +420,8 @@ impl From<diesel::result::Error> for Error {
             "disk I/O error" => Self::DiskFailed {
                 why: file_size_limit().map_or(said.clone(), |limit| format!("{said}; {limit}")),
             },
-            "unable to open database file" => Self::LogUnreadable,
+            "unable to open database file" => descriptors_used_up().unwrap_or(Self::LogUnreadable),
+            "query aborted" => Self::ChangedWhileRead,
             "file is not a database" => Self::Damaged { what: said },
             // Whoever waited for it says for how long.
             "locking protocol" => Self::Busy { waited_ms: 0 },
@@ -450,6 +458,12 @@ impl Error {
         }
     }
 
+    /// SQLite's refusal, with its reason where it does not tell it.
+    pub(crate) fn database(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        descriptors_used_up().unwrap_or(Self::Database { what, source })
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io {
@@ -469,6 +483,25 @@ fn without_temporary_name(error: std::io::Error) -> std::io::Error {
         (None, Some((what, _))) => std::io::Error::new(error.kind(), what),
         _ => error,
     }
+}
+
+/// As many files as SQLite opens for one connection, and has closed again when it has failed.
+const FILES_OF_CONNECTION: usize = 4;
+
+/// SQLite only says that a file cannot be opened. If no file can be, that is why.
+fn descriptors_used_up() -> Option<Error> {
+    #[cfg(unix)]
+    {
+        let files: Result<Vec<_>, _> = (0..FILES_OF_CONNECTION)
+            .map(|_| std::fs::File::open("/dev/null"))
+            .collect();
+        let error = files.err()?;
+        let errors = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+        let is_that = error.raw_os_error().is_some_and(|code| errors.contains(&code));
+        is_that.then(|| Error::io("the heap needs another file descriptor (`ulimit -n`)")(error))
+    }
+    #[cfg(not(unix))]
+    None
 }
 
 /// What this process may not write more of into a file, in words.

@@ -28,7 +28,7 @@ const GLANCE: usize = 1000;
 pub(crate) struct Temporary {
     shared: Arc<Shared>,
     /// Holds the lock, where the file system has locks.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 struct Shared {
@@ -122,7 +122,11 @@ impl Temporary {
         let lock = match File::open(folder.path()) {
             Ok(lock) => lock,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // Where descriptors are used up, only this needs none.
+                let _ = fs::remove_dir(folder.path());
+                return Err(error);
+            }
         };
         let lock = match lock.try_lock() {
             Ok(()) if same(&lock, folder.path()) => Some(lock),
@@ -134,7 +138,7 @@ impl Temporary {
             folder: folder.keep(),
             is_there: Mutex::new(true),
         });
-        Ok(Some(Self { shared, _lock: lock }))
+        Ok(Some(Self { shared, lock }))
     }
 
     /// Where a file is, or will be.
@@ -179,6 +183,8 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
+        // To remove a folder takes a descriptor, and there may be no other left.
+        drop(self.lock.take());
         self.shared.remove();
         locked(&UNDER_WAY).retain(|shared| !Arc::ptr_eq(shared, &self.shared));
     }

@@ -221,3 +221,32 @@ fn an_impossible_space_name_is_refused() {
     assert!(quick().space("s".repeat(256)).open(&path).is_err());
     quick().space("s".repeat(255)).open(&path).unwrap();
 }
+
+#[test]
+fn a_heap_that_another_tool_took_out_of_wal_mode_is_put_back() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let id = MemManager::open(&path).unwrap().allocate("it").unwrap();
+    let mode = || texts(&sql(&path), "PRAGMA journal_mode").remove(0);
+    let other = sql(&path);
+    other.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    drop(other);
+    assert_eq!(mode(), "delete");
+    // A reader takes it as it is.
+    let memory = quick().read_only(true).open(&path).unwrap();
+    assert_eq!(memory.get::<String>(&id).unwrap(), "it");
+    drop(memory);
+    assert_eq!(mode(), "delete");
+    // Somebody who reads it is waited for, and then keeps it from being opened for writing.
+    let reader = sql(&path);
+    reader.execute_batch("BEGIN; SELECT count(*) FROM objects").unwrap();
+    let busy = MemManager::options()
+        .busy_timeout(std::time::Duration::from_millis(50))
+        .open(&path);
+    assert!(matches!(busy, Err(Error::Busy { .. })), "{busy:?}");
+    drop(reader);
+    let memory = MemManager::open(&path).unwrap();
+    assert_eq!(mode(), "wal");
+    memory.allocate("more").unwrap();
+    assert_balanced(&memory);
+}

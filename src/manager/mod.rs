@@ -80,6 +80,12 @@ use crate::store::{self, Group, Readers, Settings};
 /// last commit. While much is written, a thread of its own copies the write-ahead log
 /// into the file; it has ended when the last clone is dropped.
 ///
+/// Each thread that reads has a connection of its own, with a page cache of up to 32 MiB. Of
+/// those that nobody uses, as many are kept as there are processors, at most 16; the others
+/// are closed with their caches and their descriptors of the log. SQLite itself keeps their
+/// descriptors of the heap file for later connections until none is open any more: to close
+/// one would drop the [locks](crate#one-file-one-sqlite) of the process.
+///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("heap.db");

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
 use crate::store::{
-    Access, Conn, Deadline, Durability, Group, OpenFile, Readers, Settings, in_memory, locate, prepare_file, queries,
-    transaction,
+    Access, Conn, Deadline, Durability, Group, OpenFile, Reader, Readers, Settings, in_memory, locate, prepare_file,
+    queries, transaction,
 };
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
@@ -88,6 +88,13 @@ impl Options {
     }
 
     /// Opens for reading only, and makes nothing.
+    ///
+    /// A user who may not write in the folder of the heap can read it, and sees whole states
+    /// only. While nobody has it open there is no write-ahead log, and the file alone is read.
+    /// Once somebody opens it for writing, the next read uses the log. A read under way keeps
+    /// its state; if the file is changed before it could see to that, it fails with
+    /// [`Error::ChangedWhileRead`]. A log that was left behind without its index (`-shm`)
+    /// cannot be read by such a user: [`Error::LogUnreadable`].
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
@@ -123,9 +130,13 @@ impl Options {
     /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
     /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
     /// - [`Error::HardLinked`]: the file has a second name, and is to be written;
-    /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`;
+    /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user may not do that;
+    /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`, or another
+    ///   tool has it open while it is not in WAL mode, to which a heap that is opened for
+    ///   writing is put back;
     /// - [`Error::Reentered`]: the space is to be made from inside a batch of the same file;
-    /// - [`Error::BadMaxMem`], [`Error::Io`], [`Error::Database`].
+    /// - [`Error::BadMaxMem`], [`Error::Io`], also where no file descriptor is left or the path
+    ///   is too long for SQLite (504 bytes), [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
         let deadline = Deadline::after(self.busy_timeout);
         self.open_until(deadline, path.as_ref())
@@ -146,17 +157,20 @@ impl Options {
         let access = if self.read_only { Access::Read } else { Access::Write };
         prepare_file(&settings, access)?;
         settings.file = OpenFile::enter(&settings.path);
-        let mut conn = settings.connect(access)?;
-        let (space, geometry) = self.find_or_make(&mut conn, &settings, max_mem)?;
+        let mut opened = match access {
+            Access::Read => settings.connect_to_read()?,
+            Access::Write => Reader::new(settings.connect(access)?),
+        };
+        let (space, geometry) = self.find_or_make(&mut opened.conn, &settings, max_mem)?;
         if let (Access::Write, Some(file)) = (access, &settings.file) {
             file.watch_log();
         }
         settings.opening = None;
-        settings.set_patience(&mut conn)?;
+        settings.set_patience(&mut opened.conn)?;
         let (reader, writer) = match access {
-            Access::Read => (Some(conn), None),
+            Access::Read => (Some(opened), None),
             Access::Write => {
-                let writer = Group::open(settings.clone(), conn, space.id, geometry.clone());
+                let writer = Group::open(settings.clone(), opened.conn, space.id, geometry.clone());
                 (None, Some(writer))
             }
         };

@@ -1,16 +1,16 @@
-//! Connections: how they are opened, and the readers that are kept.
+//! Connections: how they are opened.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
 use super::deadline::Deadline;
-use super::frozen::Frozen;
 use super::gate::refuse_reentry;
 use super::open_files::OpenFile;
+use super::readers::Reader;
 use super::vfs;
 use crate::error::{Error, Result};
 
@@ -71,27 +71,15 @@ impl Default for Settings {
 
 impl Settings {
     /// Opens a connection.
-    ///
-    /// A reader asks for a writable connection and then forbids itself to write: only
-    /// such a one can use and clear away the write-ahead log of a file that nobody else
-    /// has open. Where the file or its folder cannot be written, it does without.
     pub fn connect(&self, access: Access) -> Result<Conn> {
-        let deadline = self.deadline();
-        let first = self
-            .connect_as(access, "mode=rw")
-            .map_err(|error| deadline.stamp(error));
-        // Whoever keeps others out is there for every way to open the file.
-        if access == Access::Write || matches!(first, Ok(_) | Err(Error::Busy { .. })) {
-            return first;
+        match access {
+            Access::Read => Ok(self.connect_to_read()?.conn),
+            Access::Write => {
+                let deadline = self.deadline();
+                self.connect_as(access, "mode=rw", vfs::file_system())
+                    .map_err(|error| deadline.stamp(error))
+            }
         }
-        let log = std::fs::metadata(beside(&self.path, "-wal"));
-        let frozen = self.connect_as(access, "mode=ro").or_else(|error| match log {
-            // Without a log the file is complete, and in its folder nobody can write it.
-            Err(_) => self.connect_as(access, "mode=ro&immutable=1"),
-            Ok(log) if log.len() == 0 => self.connect_as(access, "mode=ro&immutable=1"),
-            Ok(_) => Err(error),
-        });
-        frozen.or(first)
     }
 
     /// Until when a call may wait that begins now, or has begun to open the heap.
@@ -111,16 +99,49 @@ impl Settings {
         Ok(conn.batch_execute(&self.patience())?)
     }
 
-    fn connect_as(&self, access: Access, mode: &str) -> Result<Conn> {
-        let mut url = format!("{}?{mode}", file_url(&self.path)?);
-        if let Some(name) = vfs::file_system().filter(|_| access == Access::Write) {
-            url.push_str("&vfs=");
-            url.push_str(name);
+    /// Opens a connection for reading.
+    ///
+    /// It asks for a writable connection and then forbids itself to write: only such a one
+    /// can use and clear away the write-ahead log of a file that nobody else has open. Where
+    /// the file or its folder cannot be written, it does without.
+    pub fn connect_to_read(&self) -> Result<Reader> {
+        let deadline = self.deadline();
+        let refused = match self.connect_as(Access::Read, "mode=rw", None) {
+            Ok(conn) => return Ok(Reader::new(conn)),
+            Err(error) => deadline.stamp(error),
+        };
+        // Whoever keeps others out is there for every way to open the file.
+        if !matches!(refused, Error::LogUnreadable | Error::NotWritable { .. }) {
+            return Err(refused);
         }
-        let mut conn = diesel::SqliteConnection::establish(&url).map_err(|source| Error::Database {
-            what: "the file cannot be opened",
-            source: Box::new(source),
-        })?;
+        for _ in 0..2 {
+            match self.connect_as(Access::Read, "mode=ro", None) {
+                Ok(conn) => return Ok(Reader::new(conn)),
+                Err(error @ Error::Busy { .. }) => return Err(deadline.stamp(error)),
+                Err(_) => {}
+            }
+            if let Some(conn) = self.connect_unlogged() {
+                return Ok(Reader::unlogged(conn));
+            }
+            // Somebody may have opened it in between: then it can be read with its log.
+        }
+        Err(refused)
+    }
+
+    /// Reads the file alone, if it is complete.
+    fn connect_unlogged(&self) -> Option<Conn> {
+        let system = vfs::unlogged_file_system().filter(|_| vfs::has_no_log(&self.path))?;
+        self.connect_as(Access::Read, "mode=ro&immutable=1", Some(system)).ok()
+    }
+
+    fn connect_as(&self, access: Access, mode: &str, system: Option<&str>) -> Result<Conn> {
+        let mut url = format!("{}?{mode}", file_url(&self.path)?);
+        if let Some(name) = system {
+            url.push_str("&vfs=");
+            url.push_str(&name.replace(' ', "%20"));
+        }
+        let mut conn = diesel::SqliteConnection::establish(&url)
+            .map_err(|source| Error::database("the file cannot be opened", source))?;
         conn.batch_execute(&self.pragmas(access))
             .map_err(|source| self.explain(source))?;
         match access {
@@ -243,77 +264,4 @@ pub(crate) fn transaction<R>(
 /// Sets the page cache of a writer.
 pub(super) fn set_write_cache(conn: &mut Conn, size: i32) -> diesel::QueryResult<()> {
     conn.batch_execute(&format!("PRAGMA cache_size = {size}"))
-}
-
-/// Read connections that are not in use; as many are opened as there are readers at once.
-pub(crate) struct Readers {
-    settings: Settings,
-    idle: Mutex<Vec<Conn>>,
-    /// The only connection of readers that stay at one state.
-    frozen: Option<Frozen>,
-}
-
-impl Readers {
-    /// With a connection that is open already, if any.
-    pub fn new(settings: Settings, open: Option<Conn>) -> Self {
-        Self {
-            settings,
-            idle: Mutex::new(open.into_iter().collect()),
-            frozen: None,
-        }
-    }
-
-    /// Readers that all see the last commit before this call and nothing after.
-    pub fn freeze(&self) -> Result<Self> {
-        let conn = self.idle_or_new()?;
-        let frozen = Frozen::begin(conn).map_err(|error| self.settings.explain(error))?;
-        Ok(Self {
-            settings: self.settings.clone(),
-            idle: Mutex::default(),
-            frozen: Some(frozen),
-        })
-    }
-
-    /// Runs `read` on a connection of its own, in one read transaction, which sees the
-    /// last commit before it and nothing after.
-    pub fn snapshot<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        if self.frozen.is_some() {
-            return self.single(read);
-        }
-        self.with(|conn, settings| {
-            conn.batch_execute("BEGIN").map_err(|error| settings.explain(error))?;
-            let result = read(conn);
-            // A reader that fails half-way has nothing to undo, but must let go of its snapshot.
-            conn.batch_execute("COMMIT").map_err(|error| settings.explain(error))?;
-            result
-        })
-    }
-
-    /// Runs `read`, which makes a single statement, on a connection of its own.
-    pub fn single<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        self.with(|conn, _| read(conn))
-    }
-
-    fn with<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Result<R>) -> Result<R> {
-        let deadline = Deadline::after(self.settings.busy_timeout);
-        self.read_on_one(read).map_err(|error| deadline.stamp(error))
-    }
-
-    fn read_on_one<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Result<R>) -> Result<R> {
-        if let Some(frozen) = &self.frozen {
-            return frozen.with(|conn| read(conn, &self.settings));
-        }
-        let mut conn = self.idle_or_new()?;
-        let result = read(&mut conn, &self.settings);
-        // After an error the connection may be in any state: it is closed, not kept.
-        if result.is_ok() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
-        }
-        result
-    }
-
-    fn idle_or_new(&self) -> Result<Conn> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| self.settings.connect(Access::Read), Ok)
-    }
 }

@@ -46,13 +46,17 @@ pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
             stale_log::check_none(&settings.path, path)?;
             fill(settings, &settings.path)
         }
-        (Found::Heap { version }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
-        (Found::Heap { .. }, _) => {
+        (Found::Heap { version, .. }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
+        (Found::Heap { is_logged, .. }, _) => {
             stale_log::check(&settings.path, path)?;
             if access == Access::Write {
-                sweep(folder_of(path));
+                sweep(folder_of(&settings.path));
             }
-            upgrade(settings, access)
+            upgrade(settings, access)?;
+            if is_logged || access == Access::Read {
+                return Ok(());
+            }
+            log_again(settings)
         }
     }
 }
@@ -81,6 +85,8 @@ enum Found {
     /// With the version in its header; a newer one may be in its write-ahead log.
     Heap {
         version: i64,
+        /// It is in WAL mode.
+        is_logged: bool,
     },
 }
 
@@ -117,6 +123,7 @@ fn inspect(path: &Path, named: &Path) -> Result<Found> {
     }
     Ok(Found::Heap {
         version: number(60).into(),
+        is_logged: header.get(18) == Some(&2),
     })
 }
 
@@ -214,6 +221,16 @@ pub(super) fn run_migrations(conn: &mut Conn) -> Result<()> {
         },
         known => known,
     })
+}
+
+/// Another tool has taken the heap out of WAL mode, or made a copy that is not in it. Readers
+/// would wait for the writer.
+fn log_again(settings: &Settings) -> Result<()> {
+    let deadline = settings.deadline();
+    let set = settings
+        .connect(Access::Write)?
+        .batch_execute("PRAGMA journal_mode = WAL");
+    set.map_err(|error| deadline.stamp(settings.explain(error)))
 }
 
 /// Brings an older schema up to date, and refuses a newer one.

@@ -16,11 +16,13 @@ use libsqlite3_sys as ffi;
 
 pub(super) use self::file::DatabaseFile;
 pub(super) use self::log::Log;
+pub(super) use self::unlogged::{has_been_opened, has_no_log, unlogged_file_system};
 
 mod file;
 mod grow;
 mod held;
 mod log;
+mod unlogged;
 
 /// So many bytes are written at most at once: the largest page, and so the most that SQLite
 /// itself writes at once. Its own file systems need not be able to write more.
@@ -32,6 +34,8 @@ static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(ptr::null_mut());
 
 /// Of logs, once one was opened.
 static LOG: OnceLock<Methods> = OnceLock::new();
+/// Of databases that are read without a log.
+static UNLOGGED: OnceLock<Methods> = OnceLock::new();
 /// Of databases.
 static DATABASE: OnceLock<Methods> = OnceLock::new();
 
@@ -60,16 +64,23 @@ pub(super) fn longest_path() -> usize {
 
 fn register() -> bool {
     // SAFETY: without a name it is the default file system, or null. It is never freed.
-    let real = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
-    // SAFETY: SQLite only changes the link to the next of its file systems in it, which
-    // is not taken over.
-    let Some(copied) = (unsafe { real.as_ref() }).copied() else {
+    REAL.store(unsafe { ffi::sqlite3_vfs_find(ptr::null()) }, Ordering::Release);
+    register_as(NAME, open)
+}
+
+type Open =
+    unsafe extern "C" fn(*mut ffi::sqlite3_vfs, *const c_char, *mut ffi::sqlite3_file, c_int, *mut c_int) -> c_int;
+
+/// Registers a file system that is SQLite's own but for how it opens files.
+fn register_as(name: &'static CStr, open: Open) -> bool {
+    // SAFETY: it is null or a file system that is never freed. SQLite only changes the link
+    // to the next of its file systems in it, which is not taken over.
+    let Some(copied) = (unsafe { REAL.load(Ordering::Acquire).as_ref() }).copied() else {
         return false;
     };
-    REAL.store(real, Ordering::Release);
     let own = Box::new(ffi::sqlite3_vfs {
         pNext: ptr::null_mut(),
-        zName: NAME.as_ptr(),
+        zName: name.as_ptr(),
         xOpen: Some(open),
         ..copied
     });
@@ -107,6 +118,8 @@ unsafe extern "C" fn open(
     code
 }
 
+/// Whether the file has its own methods now.
+///
 /// # Safety
 /// `file` was opened by SQLite's own file system, and all whose methods are `kind` have
 /// those that `own` makes.
@@ -114,10 +127,10 @@ unsafe fn replace_methods(
     file: *mut ffi::sqlite3_file,
     kind: &'static OnceLock<Methods>,
     own: fn(ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods,
-) {
+) -> bool {
     // SAFETY: an open file points to its methods, or to none.
     let Some(real) = (unsafe { (*file).pMethods.as_ref() }) else {
-        return;
+        return false;
     };
     let methods = kind.get_or_init(|| Methods {
         address: ptr::from_ref(real).addr(),
@@ -125,11 +138,13 @@ unsafe fn replace_methods(
         own: own(*real),
     });
     // A file with other functions than the first of its kind goes without.
-    if methods.address == ptr::from_ref(real).addr() {
+    let is_of_kind = methods.address == ptr::from_ref(real).addr();
+    if is_of_kind {
         // SAFETY: the functions are those of this file but for some, which call them. They
         // live as long as the program.
         unsafe { (*file).pMethods = &raw const methods.own };
     }
+    is_of_kind
 }
 
 /// Calls SQLite's own function for a file of a kind.

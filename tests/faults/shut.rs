@@ -303,3 +303,104 @@ fn an_immutable_file_is_read() {
     assert!(matches!(write, Err(Error::NotWritable { .. })), "{write:?}");
     drop(dir);
 }
+
+/// Reads what it is told to, line by line, as one who may neither write the heap nor its folder.
+#[test]
+#[ignore = "what reads for the visitor while others write"]
+fn follower() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    let memory = quick().read_only(true).open(path).unwrap();
+    say("ready");
+    while let Some(order) = listen() {
+        let answer = match order.as_str() {
+            "count" => Ok(memory.objects().filter(Result::is_ok).count()),
+            "check" => memory.check().map(|found| found.len()),
+            // Begins, lets others write, and goes on in the same transaction.
+            _ => memory.snapshot().and_then(|then| {
+                let first = then.objects().filter(Result::is_ok).count();
+                say("begun");
+                listen();
+                assert_eq!(then.check()?.len(), 0, "a mix of states");
+                assert_eq!(then.objects().filter(Result::is_ok).count(), first);
+                Ok(first)
+            }),
+        };
+        say(&answer.map_or_else(|error| format!("answer {error:?}"), |answer| format!("answer {answer}")));
+    }
+}
+
+/// The heap of [`heap`], in which the visitor may read, and a follower that has it open.
+fn followed() -> Option<(Folder, PathBuf, Talk)> {
+    let (dir, path) = heap();
+    allow(&path, READ);
+    allow(&dir, ENTER);
+    visited(&path, true)?;
+    let mut command = again_through(AS_NOBODY, "shut::follower");
+    command.env("HEAPLEDGER_PATH", &path);
+    let mut follower = Talk::start(command);
+    follower.hear("ready").unwrap();
+    Some((dir, path, follower))
+}
+
+/// What the owner does: somebody who is not root must be let in for that.
+fn as_owner<R>(dir: &Path, path: &Path, work: impl FnOnce() -> R) -> R {
+    if !is_root() {
+        allow(dir, ENTER | WRITE);
+        allow(path, READ | WRITE);
+    }
+    let result = work();
+    if !is_root() {
+        for file in dir.read_dir().unwrap() {
+            allow(&file.unwrap().path(), READ);
+        }
+        allow(dir, ENTER);
+    }
+    result
+}
+
+#[test]
+fn a_reader_that_opened_when_there_was_no_log_sees_what_comes() {
+    let Some((dir, path, mut follower)) = followed() else {
+        return;
+    };
+    let mut ask = |order: &str| {
+        follower.say(order);
+        follower.hear("answer").unwrap()
+    };
+    assert_eq!(ask("count"), "1");
+    for number in 0..3 {
+        as_owner(&dir, &path, || quick().open(&path).unwrap().allocate(&number).unwrap());
+        assert_eq!(ask("count"), (number + 2).to_string());
+        assert_eq!(ask("check"), "0");
+    }
+    let memory = as_owner(&dir, &path, || quick().open(&path).unwrap());
+    as_owner(&dir, &path, || memory.allocate("while it is open").unwrap());
+    assert_eq!(ask("count"), "5");
+}
+
+/// Everything is written anew and copied into the file while the reader is at it.
+#[test]
+fn a_reader_that_opened_when_there_was_no_log_sees_whole_states() {
+    let Some((dir, path, mut follower)) = followed() else {
+        return;
+    };
+    follower.say("snapshot");
+    follower.hear("begun").unwrap();
+    as_owner(&dir, &path, || {
+        let memory = quick().open(&path).unwrap();
+        for number in 0..200 {
+            memory.allocate_bytes(&content(number, 5000)).unwrap();
+        }
+        memory.force_free(&memory.resolve("kept").unwrap().unwrap()).unwrap();
+        drop(memory);
+        // As another tool does, which waits for nobody's snapshot.
+        sql(&path).execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+    });
+    follower.say("go on");
+    let answer = follower.hear("answer").unwrap();
+    assert!(answer == "1" || answer == "ChangedWhileRead", "{answer}");
+    follower.say("check");
+    assert_eq!(follower.hear("answer").unwrap(), "0");
+    follower.say("count");
+    assert_eq!(follower.hear("answer").unwrap(), "200");
+}

@@ -1,0 +1,108 @@
+use std::sync::Barrier;
+
+use diesel::connection::SimpleConnection;
+use tempfile::TempDir;
+
+use super::{MOST_IDLE, Readers};
+use crate::error::Error;
+use crate::store::{Access, Conn, Durability, Settings, prepare_file};
+
+fn readers() -> (TempDir, Readers) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        path: dir.path().join("heap.db"),
+        named: "heap.db".into(),
+        durability: Durability::Normal,
+        ..Settings::default()
+    };
+    prepare_file(&settings, Access::Write).unwrap();
+    (dir, Readers::new(settings, None))
+}
+
+/// Leaves something on the connection by which it is known again.
+fn mark(conn: &mut Conn) {
+    conn.batch_execute("CREATE TEMP TABLE IF NOT EXISTS marked (a)")
+        .unwrap();
+}
+
+fn is_marked(readers: &Readers) -> bool {
+    let look = |conn: &mut Conn| Ok(conn.batch_execute("SELECT * FROM temp.marked").is_ok());
+    readers.single(look).unwrap()
+}
+
+fn marked() -> (TempDir, Readers) {
+    let (dir, readers) = readers();
+    let made = readers.single(|conn| {
+        conn.batch_execute("PRAGMA query_only = OFF")?;
+        mark(conn);
+        Ok(())
+    });
+    made.unwrap();
+    (dir, readers)
+}
+
+#[test]
+fn an_answer_that_is_no_failure_of_the_database_keeps_the_connection() {
+    let (_dir, readers) = marked();
+    let unknown = || Error::UnknownName {
+        name: "none".into(),
+        space: "main".into(),
+    };
+    for _ in 0..3 {
+        let found = readers.snapshot(|_| Err::<(), _>(unknown())).unwrap_err();
+        assert!(matches!(found, Error::UnknownName { .. }), "{found}");
+        let found = readers.single(|_| Err::<(), _>(unknown())).unwrap_err();
+        assert!(matches!(found, Error::UnknownName { .. }), "{found}");
+    }
+    assert!(is_marked(&readers));
+    assert_eq!(readers.idle().len(), 1);
+}
+
+#[test]
+fn a_failure_of_the_database_closes_the_connection_and_is_what_is_returned() {
+    let (_dir, readers) = marked();
+    let failed = readers.snapshot(|conn| Ok(conn.batch_execute("SELECT * FROM no_such_table")?));
+    assert!(failed.unwrap_err().to_string().contains("no_such_table"));
+    assert!(readers.idle().is_empty());
+    assert!(!is_marked(&readers));
+    // The transaction is over when the COMMIT comes, which fails.
+    let failed = readers.snapshot(|conn| {
+        conn.batch_execute("ROLLBACK")?;
+        Err::<(), _>(Error::ReadOnly)
+    });
+    assert!(matches!(failed, Err(Error::ReadOnly)), "{failed:?}");
+    assert!(readers.idle().is_empty(), "its state is not known");
+    let failed = readers.snapshot(|conn| Ok(conn.batch_execute("ROLLBACK")?));
+    assert!(failed.unwrap_err().to_string().contains("no transaction"));
+}
+
+#[test]
+fn no_more_connections_are_kept_than_can_read_at_once() {
+    let (dir, readers) = readers();
+    let count = 40;
+    let open = || {
+        let links = std::fs::read_dir("/proc/self/fd").ok()?;
+        let log = dir.path().join("heap.db-wal");
+        let of_log = links
+            .flatten()
+            .filter(|link| std::fs::read_link(link.path()).is_ok_and(|to| to == log));
+        Some(of_log.count())
+    };
+    let all_read = Barrier::new(count);
+    std::thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| {
+                let read = readers.snapshot(|conn| {
+                    conn.batch_execute("SELECT count(*) FROM sqlite_schema")?;
+                    all_read.wait();
+                    Ok(())
+                });
+                read.unwrap();
+            });
+        }
+    });
+    assert_eq!(readers.idle().len(), *MOST_IDLE);
+    if let Some(open) = open() {
+        assert_eq!(open, *MOST_IDLE, "descriptors of the log");
+    }
+}
