@@ -242,10 +242,7 @@ pub(crate) fn copy_into(conn: &mut Conn, path: &Path) -> Result<()> {
         .bind::<Text, _>(file_url(path)?)
         .execute(conn);
     copied.map(drop).map_err(|source| match source.into() {
-        Error::Database { source, .. } => Error::Database {
-            what: "the file cannot be copied",
-            source,
-        },
+        Error::Database { source, .. } => Error::database("the file cannot be copied", source),
         known => known,
     })
 }

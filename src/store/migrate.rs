@@ -215,10 +215,7 @@ pub(super) fn run_migrations(conn: &mut Conn) -> Result<()> {
             .map_err(diesel::result::Error::QueryBuilderError)
     })
     .map_err(|source| match Error::from(source) {
-        Error::Database { source, .. } => Error::Database {
-            what: "the schema cannot be brought up to date",
-            source,
-        },
+        Error::Database { source, .. } => Error::database("the schema cannot be brought up to date", source),
         known => known,
     })
 }

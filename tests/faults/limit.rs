@@ -77,3 +77,57 @@ fn each_write_of_an_allocation_is_refused_once() {
     assert_eq!(crate::common::number(&sql(&path), "SELECT count(*) FROM names"), 2);
     println!("{faults} writes refused, nothing changed");
 }
+
+#[test]
+#[ignore = "the process with few file descriptors"]
+fn few_descriptors() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    // Held before, so that what fails is the crate and not the test.
+    let mut held = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        held.push(file);
+    }
+    let folder = std::path::Path::new(&path).parent().unwrap();
+    for free in 0..16 {
+        let new = folder.join(format!("new-{free}.db"));
+        let spaces = [
+            quick().read_only(true).open(&path).map(drop),
+            quick().open(&path).and_then(|memory| memory.allocate(&free).map(drop)),
+            quick()
+                .open(&new)
+                .and_then(|memory| memory.backup(new.with_extension("backup")).map(drop)),
+        ];
+        for error in spaces.into_iter().filter_map(Result::err) {
+            say(&format!("heard {free}: {error}"));
+        }
+        held.pop();
+    }
+    say("end");
+}
+
+#[test]
+fn a_want_of_file_descriptors_is_said_in_words_and_leaves_nothing() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    drop(quick().open(&path).unwrap());
+    let mut command = again_through("ulimit -n 40; exec \"$@\"", "limit::few_descriptors");
+    command.env("HEAPLEDGER_PATH", &path);
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let heard: Vec<_> = said.lines().filter_map(|line| line.split_once("heard ")).collect();
+    assert!(heard.len() > 3 && said.contains("end"), "{said}");
+    for (_, error) in heard {
+        let names_it = error.contains("Too many open files");
+        assert!(
+            names_it && !error.contains("read-only") && !error.contains(".heapledger-"),
+            "{error}"
+        );
+    }
+    for name in std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+    {
+        assert!(!name.to_string_lossy().starts_with('.'), "{name:?} is left");
+    }
+    assert_balanced(&quick().open(&path).unwrap());
+}
