@@ -130,6 +130,7 @@ fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
     let prepare = match command {
         "init" => "rm -f heap.db* cache.db*",
         "import" => "heapledger export files >/dev/null",
+        "restore" => "heapledger backup heap-copy.db >/dev/null",
         "free" if example.contains(" 2cf24dba5fb0") => {
             "heapledger unname greeting >/dev/null && heapledger unname hello >/dev/null"
         }
