@@ -100,8 +100,8 @@ fn bytes_are_one_object_whichever_way_they_come() {
     let id = heap.allocate_bytes(&bytes).unwrap();
     assert!(heap.store_from(Cursor::new(&bytes), Hold::Anonymous).unwrap().dedup);
     let mut file = tempfile::tempfile().unwrap();
-    std::io::Write::write_all(&mut file, &bytes).unwrap();
-    std::io::Seek::rewind(&mut file).unwrap();
+    file.write_all(&bytes).unwrap();
+    file.rewind().unwrap();
     let from_file = heap.store_file(&mut file, Hold::Name("file")).unwrap();
     assert_eq!((from_file.id, from_file.dedup), (id, true));
     assert_balanced(&heap);

@@ -41,7 +41,8 @@ impl MemManager {
     ///
     /// No formula foretells how SQLite's trees merge their pages, so all but the return of
     /// free pages is done in earnest, in a transaction that is rolled back: nothing is
-    /// committed and readers go on, but other writers wait as long as it takes. What is put
+    /// committed and readers go on, but other writers wait as long as it takes, or until their
+    /// `busy_timeout` is over. What is put
     /// in the write-ahead log meanwhile, the next writer overwrites.
     ///
     /// It holds until somebody writes, or until events grow older than a space keeps them.

@@ -21,6 +21,9 @@ pub(super) struct Gate {
     /// What `taken` says, for threads that look often.
     looks_taken: AtomicBool,
     freed: Condvar,
+    /// Threads that wait for `freed`. Changed with `taken` locked: to wake nobody is a system
+    /// call.
+    sleeping: AtomicUsize,
     /// Threads that will join an open transaction.
     pub(super) joining: AtomicUsize,
     /// The heap file behind it. Two managers may have it open.
@@ -70,6 +73,7 @@ impl Gate {
             taken: Mutex::new(false),
             looks_taken: AtomicBool::new(false),
             freed: Condvar::new(),
+            sleeping: AtomicUsize::new(0),
             joining: AtomicUsize::new(0),
             file: file.map(OpenFile::id),
         }
@@ -92,17 +96,26 @@ impl Gate {
                         self.joining.fetch_sub(usize::from(joins), Ordering::SeqCst);
                         return Err(deadline.busy());
                     }
-                    Some(left) => {
-                        let woken = self.freed.wait_timeout(taken, left);
-                        woken.unwrap_or_else(PoisonError::into_inner).0
-                    }
-                    None => self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner),
+                    left => self.sleep(taken, left),
                 };
             }
             self.take(taken);
         }
         self.joining.fetch_sub(usize::from(joins), Ordering::SeqCst);
         Ok(())
+    }
+
+    fn sleep<'g>(&self, taken: MutexGuard<'g, bool>, left: Option<Duration>) -> MutexGuard<'g, bool> {
+        self.sleeping.fetch_add(1, Ordering::Relaxed);
+        let woken = match left {
+            Some(left) => {
+                let woken = self.freed.wait_timeout(taken, left);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner),
+        };
+        self.sleeping.fetch_sub(1, Ordering::Relaxed);
+        woken
     }
 
     /// Takes the turn if nobody has it.
@@ -162,8 +175,11 @@ impl Gate {
     fn free(&self, mut taken: MutexGuard<'_, bool>) {
         *taken = false;
         self.looks_taken.store(false, Ordering::Relaxed);
+        let somebody_sleeps = self.sleeping.load(Ordering::Relaxed) > 0;
         drop(taken);
-        self.freed.notify_one();
+        if somebody_sleeps {
+            self.freed.notify_one();
+        }
         let address = self.address();
         let _ = ENTERED.try_with(|all| {
             let mut all = all.borrow_mut();

@@ -186,8 +186,11 @@ impl Group {
     /// The turn of a thread that has entered the gate.
     fn entered(&self) -> Entered<'_> {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let gate = &self.gate;
-        Entered { turn, gate }
+        let leave = Leave {
+            group: self,
+            is_open: false,
+        };
+        Entered { turn, leave }
     }
 
     /// Whether somebody waits for a turn, or comes for one in a moment.
@@ -205,19 +208,33 @@ impl Group {
 /// The turn of a thread. When it ends, an open transaction is committed, unless another
 /// thread is sure to go on with it.
 struct Entered<'g> {
+    /// Unlocked before the gate is left, or the next thread would wait for it.
     turn: MutexGuard<'g, Turn>,
-    gate: &'g Gate,
+    leave: Leave<'g>,
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        if self.turn.writer.is_open() {
-            if self.gate.pass_on() {
+        self.leave.is_open = self.turn.writer.is_open();
+    }
+}
+
+struct Leave<'g> {
+    group: &'g Group,
+    /// A transaction was left open.
+    is_open: bool,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        let Group { gate, turn } = self.group;
+        if self.is_open {
+            if gate.pass_on() {
                 return;
             }
-            let _ = self.turn.commit();
+            let _ = turn.lock().unwrap_or_else(PoisonError::into_inner).commit();
         }
-        self.gate.leave();
+        gate.leave();
     }
 }
 
