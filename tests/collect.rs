@@ -243,3 +243,27 @@ fn a_long_history_is_trimmed_to_its_end() {
     assert_eq!(neighbour.events(Default::default()).count(), 2);
     assert_balanced(&heap);
 }
+
+/// As a VACUUM with another setting leaves the file.
+#[test]
+fn a_file_that_lost_its_auto_vacuum_shrinks_again() {
+    let heap = Heap::of(8 * MIB, Geometry::standard());
+    let id = heap.allocate_bytes(&content(1, 4 * MIB)).unwrap();
+    let path = heap.path().to_owned();
+    let dir = heap.close();
+    let sql = common::sql(&path);
+    sql.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM; PRAGMA journal_mode = WAL")
+        .unwrap();
+    assert_eq!(number(&sql, "PRAGMA auto_vacuum"), 0);
+    drop(sql);
+    let memory = common::quick().open(&path).unwrap();
+    memory.free(&id).unwrap();
+    let collected = memory.collect_garbage().unwrap();
+    assert!(
+        collected.file_bytes > 4_000_000 && collected.file_size < 1_000_000,
+        "{collected:?}"
+    );
+    assert_eq!(number(&common::sql(&path), "PRAGMA auto_vacuum"), 2);
+    assert_balanced(&memory);
+    drop(dir);
+}

@@ -121,3 +121,37 @@ fn reading_and_sqlites_own_checks_and_other_tables_are_free() {
         .unwrap();
     assert_balanced(&heap);
 }
+
+#[test]
+fn a_plain_index_is_tolerated_and_a_dropped_one_is_made_again() {
+    let heap = heap();
+    let path = heap.path().to_owned();
+    let dir = heap.close();
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("CREATE INDEX mine ON stored_objects (kind, size DESC); DROP INDEX ledger_by_block")
+        .unwrap();
+    let reader = common::quick().read_only(true).open(&path).unwrap();
+    assert_eq!(reader.objects().filter(Result::is_ok).count(), 2);
+    drop(reader);
+    assert_balanced(&common::quick().open(&path).unwrap());
+    let there = "SELECT count(*) FROM sqlite_schema WHERE name IN ('mine', 'ledger_by_block')";
+    assert_eq!(number(&other, there), 2);
+    for planted in [
+        "CREATE INDEX planted ON stored_objects (lower(kind))",
+        "CREATE INDEX planted ON stored_objects (kind) WHERE abs(size) > 0",
+        "CREATE INDEX planted ON stored_objects (kind COLLATE nocase)",
+        "CREATE UNIQUE INDEX planted ON stored_objects (created_at, id)",
+        "CREATE TRIGGER planted AFTER INSERT ON ledger BEGIN SELECT 1; END",
+    ] {
+        other.execute_batch(planted).unwrap();
+        assert!(common::quick().open(&path).is_err(), "{planted}");
+        let kind = if planted.contains("TRIGGER") {
+            "TRIGGER"
+        } else {
+            "INDEX"
+        };
+        other.execute_batch(&format!("DROP {kind} planted")).unwrap();
+    }
+    drop(dir);
+}

@@ -45,6 +45,9 @@ impl MemManager {
     /// as it was: what cannot be given back because of it is
     /// [`held_bytes`](Collected::held_bytes), and is not waited for.
     ///
+    /// If another tool has turned the file's `auto_vacuum` off, as `VACUUM` can, free pages go
+    /// with a `VACUUM` that turns it on again, once: O(file), in one transaction.
+    ///
     /// # Errors
     /// [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`]. Steps before the one
     /// that failed are done, and stay so; the books balance after each of them.

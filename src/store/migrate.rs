@@ -9,7 +9,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::conn::{Access, Conn, Settings, pass_guards};
 use super::exec;
 use super::open_files::one_name;
-use super::verify::verify_schema;
+use super::verify::{lacks_indexes, restore_indexes, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
@@ -238,7 +238,12 @@ fn upgrade(settings: &Settings, access: Access) -> Result<()> {
         return Err(too_new(&settings.named, found));
     }
     if found == SCHEMA_VERSION {
-        return verify_schema(&mut conn);
+        verify_schema(&mut conn)?;
+        if access == Access::Write && lacks_indexes(&mut conn)? {
+            drop(conn);
+            restore_indexes(&mut settings.connect(Access::Write)?)?;
+        }
+        return Ok(());
     }
     match access {
         Access::Write => {

@@ -24,9 +24,18 @@ pub(crate) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     if free == 0 {
         return Ok(0);
     }
+    if pragma(conn, "auto_vacuum")? != INCREMENTAL {
+        // Another tool's VACUUM has taken out what says which pages can move. Only another
+        // one puts it back; it leaves no free pages.
+        conn.batch_execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")?;
+        return pragma(conn, "freelist_count");
+    }
     conn.batch_execute("PRAGMA incremental_vacuum(1024)")?;
     pragma(conn, "freelist_count")
 }
+
+/// `PRAGMA auto_vacuum` of a heap.
+const INCREMENTAL: i64 = 2;
 
 /// Copies into the file what nobody needs as it was, and waits for nobody.
 pub(crate) fn copy_log(conn: &mut Conn) -> Result<()> {

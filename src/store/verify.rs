@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use diesel::Connection;
+use diesel::connection::SimpleConnection;
 use sha2::{Digest, Sha256};
 
 use super::conn::Conn;
@@ -24,7 +25,10 @@ type Schema = BTreeMap<(String, String), SchemaRow>;
 const FINGERPRINT: &str = "01d0a47011b6f03073f7beb5a539f8c0f0d3374295756810eeab578d9b155d2f";
 
 /// Refuses a schema in which a part of the heap is missing or other than the migrations
-/// make it, or to which triggers or indexes were added.
+/// make it, or to which triggers were added, or indexes that are more than columns.
+///
+/// An index is neither code nor content: one of the heap's that is missing makes it slower,
+/// and is what [`restore_indexes`] is for.
 pub(super) fn verify_schema(conn: &mut Conn) -> Result<()> {
     let mut found = by_kind_and_name(exec::schema(conn)?);
     if fingerprint(&found) == FINGERPRINT {
@@ -36,12 +40,14 @@ pub(super) fn verify_schema(conn: &mut Conn) -> Result<()> {
             Some(found) if found == *row => {}
             Some(_) if row.name == DIESELS => {}
             Some(_) => return Err(altered(row, "is not as this version of heapledger makes it")),
+            None if row.kind == "index" => {}
             None => return Err(altered(row, "is missing")),
         }
     }
     // What is left is not the heap's; on the heap's tables it would run at every write.
     let ours = |name: &str| expected.values().any(|row| row.table.eq_ignore_ascii_case(name));
-    let foreign = found.values().find(|row| row.kind != "table" && ours(&row.table));
+    let mut foreign = found.values().filter(|row| row.kind != "table" && ours(&row.table));
+    let foreign = foreign.find(|row| !is_plain_index(row));
     match foreign {
         Some(row) if row.kind != "view" => Err(altered(
             row,
@@ -49,6 +55,48 @@ pub(super) fn verify_schema(conn: &mut Conn) -> Result<()> {
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether somebody dropped an index of the heap's.
+pub(super) fn lacks_indexes(conn: &mut Conn) -> Result<bool> {
+    let found = by_kind_and_name(exec::schema(conn)?);
+    let missing = |(key, row): (&(String, String), &SchemaRow)| row.kind == "index" && !found.contains_key(key);
+    Ok(fingerprint(&found) != FINGERPRINT && expected()?.iter().any(missing))
+}
+
+/// Makes the heap's indexes that somebody dropped.
+pub(super) fn restore_indexes(conn: &mut Conn) -> Result<()> {
+    let found = by_kind_and_name(exec::schema(conn)?);
+    let missing = expected()?
+        .iter()
+        .filter(|(key, row)| row.kind == "index" && !found.contains_key(*key));
+    for (_, row) in missing {
+        conn.batch_execute(&row.sql)?;
+    }
+    Ok(())
+}
+
+/// Whether an index is of columns alone: no expression, condition or collation can run
+/// anything, and no rule of its own can refuse a row.
+fn is_plain_index(row: &SchemaRow) -> bool {
+    let Some(columns) = row
+        .sql
+        .split_once('(')
+        .and_then(|(_, rest)| rest.trim_end().strip_suffix(')'))
+    else {
+        return false;
+    };
+    let start = row.sql.trim_start().to_ascii_lowercase();
+    let is_column = |column: &str| {
+        let mut words = column.split_whitespace();
+        let name = words.next().unwrap_or_default().trim_matches('"');
+        let order = words.next().map_or("asc".into(), str::to_ascii_lowercase);
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && ["asc", "desc"].contains(&order.as_str())
+            && words.next().is_none()
+    };
+    row.kind == "index" && start.starts_with("create index") && columns.split(',').all(is_column)
 }
 
 /// Diesel's own table: how it is spelled is Diesel's, and may change with its version.
