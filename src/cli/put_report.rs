@@ -257,7 +257,6 @@ mod tests {
             mended: 0,
             skipped: 0,
             failed: 2,
-            mended: 0,
         };
         assert_eq!(
             totals.summary(Sizes::Human),
