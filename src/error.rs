@@ -155,6 +155,12 @@ pub enum Error {
         /// What cannot be encoded.
         why: String,
     },
+    /// No kind has this name.
+    #[error("{name:?} is not a kind; there are bytes, str, int, float, bool, none and json")]
+    BadKind {
+        /// What was given.
+        name: String,
+    },
     /// A reason or an actor is longer than the history keeps with each event.
     #[error("{what} of {} bytes is too long: the history keeps up to {} with each event", grouped(*length as u64), grouped(*most as u64))]
     TooLong {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
 use common::{Heap, assert_balanced, dump};
-use heapledger::{Error, Hold, Json, ObjectId};
+use heapledger::{Error, Hold, Json, Kind, ObjectId};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -943,4 +943,27 @@ fn a_number_that_serde_json_keeps_as_text_is_stored_if_it_reads_back_as_spelled(
             "{text}"
         );
     }
+}
+
+#[test]
+fn ids_and_kinds_come_back_from_what_they_are_written_as() {
+    let id = ObjectId::of_bytes(b"hello");
+    let json = serde_json::to_string(&id).unwrap();
+    assert_eq!(serde_json::from_str::<ObjectId>(&json).unwrap(), id);
+    assert_eq!(serde_json::from_value::<ObjectId>(serde_json::json!(id)).unwrap(), id);
+    assert_eq!(ObjectId::try_from(id.as_bytes().as_slice()).unwrap(), id);
+    assert_eq!(ObjectId::from(*id.as_bytes()), id);
+    for bad in ["", "0x", &"g".repeat(64), &format!("0x{id}"), &id.to_hex()[1..]] {
+        assert!(
+            serde_json::from_value::<ObjectId>(serde_json::json!(bad)).is_err(),
+            "{bad}"
+        );
+    }
+    assert!(ObjectId::try_from(&b"short"[..]).is_err());
+    for kind in Kind::ALL {
+        assert_eq!(kind.as_str().parse::<Kind>().unwrap(), kind);
+    }
+    assert!(matches!("Int".parse::<Kind>(), Err(Error::BadKind { .. })));
+    let heap = Heap::new();
+    assert!(format!("{:?} {:?}", heap.objects(), heap.events(Default::default())).contains("Events"));
 }

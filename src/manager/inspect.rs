@@ -160,3 +160,9 @@ impl<T> Iterator for Pages<T> {
         Some(Ok(row))
     }
 }
+
+impl<T> std::fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages").finish_non_exhaustive()
+    }
+}

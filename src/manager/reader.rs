@@ -136,3 +136,9 @@ impl Seek for ObjectReader {
         Ok(self.position)
     }
 }
+
+impl std::fmt::Debug for ObjectReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectReader").finish_non_exhaustive()
+    }
+}

@@ -1,6 +1,9 @@
 //! The kinds of value.
 
 use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
 
 /// What a stored object is. Everything but [`Kind::Bytes`] is stored as text that SQL can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -49,6 +52,17 @@ impl Kind {
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+impl FromStr for Kind {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Error::BadKind`] unless it is the name of a kind, as [`Kind::as_str`] gives it.
+    fn from_str(name: &str) -> Result<Self> {
+        let bad = || Error::BadKind { name: name.to_owned() };
+        Self::from_name(name).ok_or_else(bad)
     }
 }
 
