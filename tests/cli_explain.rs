@@ -203,7 +203,7 @@ fn doctor_ends_with_1_only_when_something_asks_for_action() {
         ran.stdout
     );
     assert!(
-        ran.stdout.contains("run:     heapledger free --dry-run"),
+        ran.stdout.contains("run:     heapledger --db heap.db free --dry-run"),
         "{}",
         ran.stdout
     );
