@@ -62,7 +62,7 @@ pub struct Globals {
     pub durability: Option<DurabilityArg>,
 
     /// Why, for the history of what this changes; HEAPLEDGER_ACTOR says who
-    #[arg(long, global = true, value_name = "TEXT", value_parser = parse::reason)]
+    #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
 
     /// How long to wait for another writer: 500ms, 30s, 2m

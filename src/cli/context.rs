@@ -19,8 +19,16 @@ pub struct Context<'a> {
     variables: Variables,
 }
 
+/// Bytes of a reason.
+const MOST_REASON: usize = 1024;
+
 impl<'a> Context<'a> {
     pub fn new(globals: &'a Globals) -> Result<Self> {
+        // Before a file is made; clap would repeat all of it.
+        let length = globals.reason.as_ref().map_or(0, String::len);
+        if length > MOST_REASON {
+            bail!("--reason has {length} bytes: the history keeps up to 1,024 with each event");
+        }
         let variables = match Variables::read() {
             Ok(variables) => variables,
             // Whoever names the file is not kept from it; the rest of .env is missed, though.

@@ -35,16 +35,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| explain())
 }
 
-/// Why something is done; the history keeps it with each event.
-pub fn reason(text: &str) -> Result<String, String> {
-    match text.len() {
-        ..=1024 => Ok(text.to_owned()),
-        length => Err(format!(
-            "a reason of {length} bytes is too long: the history keeps up to 1,024 with each event"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
