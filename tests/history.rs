@@ -604,7 +604,7 @@ fn a_stream_larger_than_the_space_leaves_a_refusal() {
 #[test]
 fn a_reason_or_an_actor_that_would_swell_every_event_is_refused() {
     let heap = Heap::new();
-    let before = common::dump(&heap.sql());
+    let before = dump(&heap.sql());
     let events = heap.events(EventFilter::default()).count();
     let long = "r".repeat(1025);
     let memory = heap.because(&long);
@@ -621,7 +621,7 @@ fn a_reason_or_an_actor_that_would_swell_every_event_is_refused() {
     let other = heap.path().with_file_name("other.db");
     refused(quick().actor(long).open(&other).map(drop));
     assert!(!other.exists());
-    assert_eq!(common::dump(&heap.sql()), before);
+    assert_eq!(dump(&heap.sql()), before);
     assert_eq!(heap.events(EventFilter::default()).count(), events);
 
     let long = "ß".repeat(512);

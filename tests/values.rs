@@ -827,12 +827,14 @@ enum Deep {
     Fields { inner: Box<Deep> },
 }
 
+type Wrap = fn(Deep) -> Deep;
+
 #[test]
 fn depth_is_refused_before_it_cannot_be_read_or_overflows_the_stack() {
     let heap = Heap::new();
-    let nested = |depth: usize, wrap: fn(Deep) -> Deep| (0..depth).fold(Deep::End, |inner, _| wrap(inner));
+    let nested = |depth: usize, wrap: Wrap| (0..depth).fold(Deep::End, |inner, _| wrap(inner));
     // Levels of JSON: a variant that holds something is a map.
-    let shapes: [(usize, fn(Deep) -> Deep); 3] = [
+    let shapes: [(usize, Wrap); 3] = [
         (2, |inner| Deep::List(vec![inner])),
         (1, |inner| Deep::Newtype(Box::new(inner))),
         (2, |inner| Deep::Fields { inner: Box::new(inner) }),
