@@ -354,6 +354,17 @@ pub enum Error {
         /// Why it cannot.
         why: String,
     },
+    /// Views, triggers, indexes or tables of the file are not as this version makes them.
+    /// They are code that comes with the file, so nothing of it is run.
+    #[error("{}: {what}{}", path.display(), advice::restore(*can_be_restored))]
+    AlteredSchema {
+        /// The file.
+        path: PathBuf,
+        /// The first parts, and what is the matter with them.
+        what: String,
+        /// Whether [`crate::Options::restore_schema`] makes all of them again.
+        can_be_restored: bool,
+    },
     /// The file contradicts itself.
     #[error("damaged: {what}; {}", advice::CHECK)]
     Damaged {

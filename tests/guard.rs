@@ -6,8 +6,11 @@
 
 mod common;
 
+use std::path::Path;
+use std::process::Command;
+
 use common::{Heap, assert_balanced, content, number};
-use heapledger::Hold;
+use heapledger::{CheckNote, Error, History, Hold};
 use rusqlite::Connection;
 
 fn heap() -> Heap {
@@ -154,4 +157,166 @@ fn a_plain_index_is_tolerated_and_a_dropped_one_is_made_again() {
         other.execute_batch(&format!("DROP {kind} planted")).unwrap();
     }
     drop(dir);
+}
+
+/// A view or a trigger that came with the file must not run: neither to look at what is
+/// wrong nor to mend it.
+#[test]
+fn parts_of_the_schema_that_others_dropped_or_altered_are_named_and_made_again() {
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
+    for (statement, part) in [
+        ("DROP VIEW violations".to_owned(), "the view \"violations\""),
+        (
+            format!("DROP VIEW violations; CREATE VIEW violations AS {endless} SELECT i AS invariant FROM n"),
+            "the view \"violations\"",
+        ),
+        ("DROP VIEW objects; CREATE VIEW OBJECTS AS SELECT missing FROM nowhere".to_owned(), "the view \"objects\""),
+        ("DROP TRIGGER guard_names_insert".to_owned(), "the trigger \"guard_names_insert\""),
+        (
+            "DROP TRIGGER guard_names_insert; CREATE TRIGGER guard_names_insert BEFORE INSERT ON names BEGIN DELETE FROM ledger; END"
+                .to_owned(),
+            "the trigger \"guard_names_insert\"",
+        ),
+        (
+            "DROP INDEX ledger_by_block; CREATE INDEX ledger_by_block ON ledger (abs(block_id))".to_owned(),
+            "the index \"ledger_by_block\"",
+        ),
+    ] {
+        let heap = heap();
+        let path = heap.path().to_owned();
+        let dir = heap.close();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch(&statement).unwrap();
+        for read_only in [true, false] {
+            let refused = common::quick().read_only(read_only).open(&path).unwrap_err();
+            assert!(matches!(refused, Error::AlteredSchema { can_be_restored: true, .. }), "{statement}: {refused}");
+            let text = refused.to_string();
+            assert!(text.contains(part) && text.contains("Options::restore_schema"), "{text}");
+        }
+        let found = common::quick().check_schema(&path).unwrap();
+        assert_eq!(found.len(), 1, "{statement}: {found:?}");
+        assert_eq!((&*found[0].invariant, &*found[0].expected), ("schema", part));
+        let (status, said) = heapledger(&path, &["check"]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains(part) && said.contains("check --repair`"), "{said}");
+        let (status, said) = heapledger(&path, &["ls"]);
+        assert_eq!(status, 2, "{said}");
+        assert!(said.contains(part) && said.contains("`heapledger check --repair` makes it again"), "{said}");
+        let (status, said) = heapledger(&path, &["check", "--repair"]);
+        assert_eq!(status, 0, "{said}");
+        assert!(said.contains(part) && said.contains("1 correction"), "{said}");
+        assert_balanced(&common::quick().open(&path).unwrap());
+        assert!(common::quick().restore_schema(&path).unwrap().is_empty());
+        drop(dir);
+    }
+}
+
+#[test]
+fn a_missing_index_is_read_without_and_named_and_an_extra_one_is_named() {
+    let heap = heap();
+    let path = heap.path().to_owned();
+    let dir = heap.close();
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch(
+            "CREATE INDEX mine ON stored_objects (kind); DROP INDEX names_by_object; DROP INDEX ledger_by_block",
+        )
+        .unwrap();
+    let reader = common::quick().read_only(true).open(&path).unwrap();
+    assert_eq!(reader.objects().filter(Result::is_ok).count(), 2);
+    let found: Vec<_> = reader.check().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        ["ledger_by_block", "names_by_object"]
+            .map(|name| format!("schema sqlite_schema: expected the index {name:?}, found none"))
+    );
+    let extra = CheckNote::ExtraIndex {
+        index: "mine".into(),
+        table: "stored_objects".into(),
+    };
+    assert_eq!(reader.check_notes().unwrap(), [extra]);
+    drop(reader);
+    for command in [&["ls"][..], &["log"], &["tree"], &["pins"], &["show", "it"], &["stats"]] {
+        assert_eq!(heapledger(&path, command).0, 0, "{command:?}");
+    }
+    let (status, said) = heapledger(&path, &["check"]);
+    assert!(
+        status == 1 && said.contains("\"names_by_object\"") && said.contains("\"mine\""),
+        "{said}"
+    );
+    let (status, said) = heapledger(&path, &["check", "--repair"]);
+    assert!(status == 0 && said.contains("2 corrections"), "{said}");
+    let (status, said) = heapledger(&path, &["check"]);
+    assert!(status == 0 && said.contains("note: the index \"mine\""), "{said}");
+    assert_eq!(
+        number(&other, "SELECT count(*) FROM sqlite_schema WHERE name = 'mine'"),
+        1
+    );
+    drop(dir);
+}
+
+#[test]
+fn what_nothing_restores_stays_refused_and_untouched_with_what_to_do() {
+    for (statement, advice) in [
+        (
+            "CREATE TRIGGER planted AFTER INSERT ON ledger BEGIN DELETE FROM names; END; DROP VIEW log",
+            "drop it with `DROP TRIGGER \"planted\"` in sqlite3",
+        ),
+        ("ALTER TABLE memram ADD COLUMN note TEXT", "go back to a backup"),
+        ("DROP VIEW log; CREATE TABLE log (mine)", "rename or drop that"),
+        (
+            "CREATE INDEX odd ON names (lower(name))",
+            "drop it with `DROP INDEX \"odd\"` in sqlite3",
+        ),
+    ] {
+        let heap = heap();
+        let path = heap.path().to_owned();
+        let dir = heap.close();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch(statement).unwrap();
+        let before = number(&other, "PRAGMA schema_version");
+        let refused = common::quick().open(&path).unwrap_err();
+        assert!(refused.to_string().contains(advice), "{refused}");
+        let refused = common::quick().restore_schema(&path).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                Error::AlteredSchema {
+                    can_be_restored: false,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+        assert_eq!(number(&other, "PRAGMA schema_version"), before);
+        for command in [&["check"][..], &["check", "--repair"], &["ls"]] {
+            let (status, said) = heapledger(&path, command);
+            assert_eq!(status, 2, "{command:?}: {said}");
+            assert!(said.contains(advice), "{command:?}: {said}");
+        }
+        drop(dir);
+    }
+}
+
+#[test]
+fn a_check_says_that_the_rules_on_events_do_not_apply_without_a_history() {
+    let heap = heap();
+    heap.set_history(History::Off).unwrap();
+    assert_eq!(
+        heap.check_notes().unwrap(),
+        [CheckNote::HistoryOff { space: "main".into() }]
+    );
+    let (status, said) = heapledger(heap.path(), &["check"]);
+    assert!(
+        status == 0 && said.contains("note: the history of space \"main\" is off"),
+        "{said}"
+    );
+}
+
+/// The exit status of a command, and all that it writes.
+fn heapledger(path: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heapledger"));
+    let ran = command.arg("--db").arg(path).args(arguments).output().unwrap();
+    let said = [ran.stdout, ran.stderr].concat();
+    (ran.status.code().unwrap(), String::from_utf8(said).unwrap())
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use anyhow::Result;
-use heapledger::{CheckOptions, Correction, Violation};
+use heapledger::{CheckOptions, Correction, Error, Violation};
 
 use super::context::Context;
 use super::exit::{self, Outcome};
@@ -23,9 +23,14 @@ Examples:
   heapledger check --quick && echo 'the books balance'
   heapledger check --repair
 
-A repair derives anew what can be derived, in one transaction, and lists what it
-did. It discards no bytes: content that does not match its id gets the id that it
-has, and the name damaged/<old id>. Make a backup first.")]
+It says on standard error what it passes over: indexes that are not the heap's,
+and the events of spaces whose history is off.
+
+A repair makes views, triggers and indexes again that others dropped or altered,
+which no other command does, derives anew what can be derived, in one
+transaction, and lists what it did. It discards no bytes: content that does not
+match its id gets the id that it has, and the name damaged/<old id>. Make a
+backup first.")]
 pub struct Args {
     /// Only what SQL can prove; contents are not hashed
     #[arg(long)]
@@ -47,7 +52,13 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 /// Violations are written as they are found, beside the progress.
 fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     let progress = RefCell::new(Progress::new("opening"));
-    let memory = context.read()?;
+    let memory = match context.read() {
+        Ok(memory) => memory,
+        Err(error) => {
+            drop(progress);
+            return check_schema(error, context);
+        }
+    };
     let mut output = context.output();
     let for_people = output.is_table();
     let mut broken = BTreeSet::new();
@@ -69,9 +80,13 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     written?;
     drop(progress);
     list.end()?;
+    for note in memory.check_notes()? {
+        exit::note(&format!("note: {note}"));
+    }
     if found > 0 {
         if for_people {
-            explain(&broken, output.text(), context)?;
+            explain(&broken, output.text())?;
+            advise(output.text(), context)?;
             output.flush()?;
         }
         return Ok(Outcome::Findings);
@@ -83,12 +98,47 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// What is broken, and what to do.
-fn explain(broken: &BTreeSet<String>, out: &mut dyn Write, context: &Context<'_>) -> io::Result<()> {
+/// Lists what is wrong with a schema with which the heap does not open.
+fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome> {
+    let Some(Error::AlteredSchema { can_be_restored, .. }) = refused.downcast_ref() else {
+        return Err(refused);
+    };
+    let found = context.options().check_schema(context.db())?;
+    let mut output = context.output();
+    let mut list = output.list();
+    for violation in &found {
+        list.row(violation)?;
+    }
+    list.end()?;
+    if output.is_table() {
+        explain(&["schema".to_owned()].into(), output.text())?;
+        if *can_be_restored {
+            let repair = context.command("check --repair");
+            writeln!(
+                output.text(),
+                "make what is missing or altered again, and mend what else can be mended, with `{repair}`"
+            )?;
+        }
+        output.flush()?;
+    }
+    exit::note("note: rows and contents were not checked, because nothing runs that came with an altered schema");
+    if !can_be_restored {
+        return Err(refused);
+    }
+    Ok(Outcome::Findings)
+}
+
+/// What is broken.
+fn explain(broken: &BTreeSet<String>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     for invariant in broken {
         writeln!(out, "{invariant}: {}", meaning(invariant))?;
     }
+    Ok(())
+}
+
+/// What to do.
+fn advise(out: &mut dyn Write, context: &Context<'_>) -> io::Result<()> {
     let (backup, repair) = (context.command("backup FILE"), context.command("check --repair"));
     writeln!(
         out,
@@ -97,10 +147,12 @@ fn explain(broken: &BTreeSet<String>, out: &mut dyn Write, context: &Context<'_>
 }
 
 fn repair(context: &Context<'_>) -> Result<Outcome> {
+    let restored = context.restore_schema()?;
     let memory = context.change()?;
     let mut progress = Progress::new("repairing");
-    let repaired = memory.repair_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
+    let mut repaired = memory.repair_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
     drop(progress);
+    repaired.corrections.splice(0..0, restored);
     let mut output = context.output();
     let mut list = output.list();
     for correction in &repaired.corrections {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use heapledger::{Durability, Error, MemManager, Options, Planner};
+use heapledger::{Correction, Durability, Error, MemManager, Options, Planner};
 
 use super::args::{DurabilityArg, Globals, Making};
 use super::database::{Database, Mode};
@@ -106,6 +106,13 @@ impl<'a> Context<'a> {
     /// The heap for reading, each time as it is then.
     pub fn follow(&self) -> Result<MemManager> {
         Ok(self.options().read_only(true).open(self.db())?)
+    }
+
+    /// Makes what others dropped or altered of the schema again: no other command opens such
+    /// a heap.
+    pub fn restore_schema(&self) -> Result<Vec<Correction>> {
+        self.db.may_write()?;
+        Ok(self.options().restore_schema(self.db())?)
     }
 
     /// The heap for changing what it holds. It must be there: `heapledger free x`

@@ -113,6 +113,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::HistoryOff { .. } => "`heapledger history on` keeps it from then on",
         Error::OutsideHistory { .. } => "`heapledger log` lists the events there are",
         Error::Damaged { .. } => "`heapledger check` lists all that is wrong",
+        Error::AlteredSchema {
+            can_be_restored: true, ..
+        } => "`heapledger check` lists all that is wrong, `heapledger check --repair` makes it again",
         _ => return None,
     })
 }

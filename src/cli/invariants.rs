@@ -16,6 +16,6 @@ pub fn meaning(invariant: &str) -> &'static str {
         "I11" => "the events of the history add up to what is there",
         "integrity_check" => "SQLite can read every page and index of the file",
         "foreign_key_check" => "every reference between tables has its row",
-        _ => "tables and texts are as this heapledger makes them",
+        _ => "tables, views, triggers, indexes and texts are as this heapledger makes them",
     }
 }

@@ -14,6 +14,16 @@ pub(super) const WAIT: &str = "try again, or wait longer with Options::busy_time
 pub(super) const HISTORY: &str = "MemManager::set_history keeps it from then on";
 pub(super) const EVENTS: &str = "MemManager::events lists the events there are";
 pub(super) const CHECK: &str = "MemManager::check lists all that is wrong";
+const RESTORE: &str = "Options::check_schema names every part, and Options::restore_schema makes them again";
+
+/// The end of a message, where there is advice to give.
+pub(super) fn restore(can_be_restored: bool) -> String {
+    if can_be_restored {
+        format!("; {RESTORE}")
+    } else {
+        String::new()
+    }
+}
 
 impl Error {
     /// What to do about it in calls of this library, where there is something: the end
@@ -32,6 +42,9 @@ impl Error {
             Self::HistoryOff { .. } => HISTORY,
             Self::OutsideHistory { .. } => EVENTS,
             Self::Damaged { .. } => CHECK,
+            Self::AlteredSchema {
+                can_be_restored: true, ..
+            } => RESTORE,
             _ => return None,
         })
     }
@@ -98,6 +111,11 @@ mod tests {
                 why: "it is gone".into(),
             },
             Error::Damaged { what: "it".into() },
+            Error::AlteredSchema {
+                path: "x".into(),
+                what: "it".into(),
+                can_be_restored: true,
+            },
         ] {
             let (message, advice) = (error.to_string(), error.advice().unwrap());
             assert_eq!(message, format!("{}; {advice}", error.what()));

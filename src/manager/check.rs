@@ -1,13 +1,16 @@
 //! Proving the books.
 
+use std::fmt;
 use std::ops::ControlFlow;
+
+use serde::Serialize;
 
 use super::{MemManager, Phase, unsigned};
 use crate::error::Result;
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
 use crate::store::queries::names::Garbled;
-use crate::store::{Conn, queries, sqlite_checks};
+use crate::store::{Conn, Fault, faults, queries, schema_violations, sqlite_checks};
 use crate::value::{Hasher, Kind, Validator};
 
 /// What [`MemManager::check_with`] does.
@@ -18,13 +21,58 @@ pub struct CheckOptions {
     pub quick: bool,
 }
 
+/// Something that a check passes over, and that is not wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CheckNote {
+    /// An index that is not the heap's, on one of its tables: it takes room, and time with
+    /// every write.
+    ExtraIndex {
+        /// Its name.
+        index: String,
+        /// The table that it is on.
+        table: String,
+    },
+    /// A space that keeps no history: I11, what events say about its balance and its names,
+    /// is not checked.
+    HistoryOff {
+        /// Its name.
+        space: String,
+    },
+}
+
+impl CheckNote {
+    fn extra_index(fault: &Fault) -> Self {
+        Self::ExtraIndex {
+            index: fault.name().to_owned(),
+            table: fault.table().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for CheckNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExtraIndex { index, table } => write!(
+                f,
+                "the index {index:?} on the table {table:?} is not the heap's: it takes room, and time with every write"
+            ),
+            Self::HistoryOff { space } => write!(
+                f,
+                "the history of space {space:?} is off: what events say about its balance and its names (I11) is not checked"
+            ),
+        }
+    }
+}
+
 /// Objects that are read at once.
 const PAGE: i64 = 500;
 
 impl MemManager {
     /// Every broken invariant of the file: the view `violations`, every content hashed
-    /// against its id and looked at for being of its kind (I8), names that are not UTF-8, SQLite's `integrity_check` and
-    /// `foreign_key_check`. Empty when the books balance. One state of the heap is
+    /// against its id and looked at for being of its kind (I8), names that are not UTF-8,
+    /// indexes that are missing, SQLite's `integrity_check` and `foreign_key_check`. Empty when the books balance. One state of the heap is
     /// checked; writers go on meanwhile. O(file).
     pub fn check(&self) -> Result<Vec<Violation>> {
         self.check_with(CheckOptions::default(), &mut |_, _, _| {})
@@ -65,6 +113,18 @@ impl MemManager {
         Ok(count)
     }
 
+    /// What a check passes over, without a word in its answer. O(spaces).
+    pub fn check_notes(&self) -> Result<Vec<CheckNote>> {
+        self.inner.readers.snapshot(|conn| {
+            let extra = faults(conn)?.into_iter().filter(Fault::is_extra_index);
+            let mut notes: Vec<_> = extra.map(|fault| CheckNote::extra_index(&fault)).collect();
+            let spaces = queries::spaces::all(conn)?.into_iter();
+            let silent = spaces.filter(|space| space.history == "off");
+            notes.extend(silent.map(|space| CheckNote::HistoryOff { space: space.name }));
+            Ok(notes)
+        })
+    }
+
     /// Where every byte of capacity is, summed from the rows: the buckets add up to
     /// `max_mem`. O(rows).
     pub fn trial_balance(&self) -> Result<Vec<Bucket>> {
@@ -90,6 +150,16 @@ pub(super) fn check(
 
 /// What the rows prove without the contents.
 pub(super) fn check_rows(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let faults = faults(conn)?;
+    for violation in schema_violations(&faults) {
+        if found(violation).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    // A view that was altered since the heap was opened is code that came with the file.
+    if !faults.iter().all(Fault::is_harmless) {
+        return Ok(ControlFlow::Continue(()));
+    }
     if sqlite_checks(conn, quick, found)?.is_break()
         || queries::names::each_garbled(conn, |name| found(garbled(&name)))?.is_break()
     {

@@ -44,7 +44,7 @@ use std::sync::Arc;
 pub use allocate::{Allocation, Hold};
 pub use backup::Backup;
 pub use batch::{Batch, Snapshot};
-pub use check::CheckOptions;
+pub use check::{CheckNote, CheckOptions};
 pub use collect::Collected;
 pub use conflicts::{Conflict, OnConflict};
 pub use diff::{ClassDiff, Diff, ObjectSize};

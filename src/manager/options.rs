@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::read::Scope;
 use super::record::short_enough;
-use super::{Inner, MemManager, Planner, now, unsigned};
+use super::{Correction, Inner, MemManager, Planner, now, unsigned};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
+use crate::store::queries::audit::Violation;
 use crate::store::{
-    Access, Conn, Deadline, Durability, Group, OpenFile, Reader, Readers, Settings, in_memory, locate, prepare_file,
-    queries, transaction,
+    self, Access, Conn, Deadline, Durability, Group, OpenFile, Reader, Readers, Settings, in_memory, locate,
+    prepare_file, queries, transaction,
 };
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
@@ -129,6 +130,9 @@ impl Options {
     /// - [`Error::NoFile`], [`Error::UnknownSpace`]: nothing there to read;
     /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
     /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
+    /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
+    ///   An index of theirs is no reason, and one of the heap's that they dropped is made
+    ///   again when the heap is opened for writing;
     /// - [`Error::HardLinked`]: the file has a second name, and is to be written;
     /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user may not do that;
     /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`, or another
@@ -143,16 +147,51 @@ impl Options {
             .map_err(|error| deadline.stamp(error))
     }
 
-    fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
-        short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
-        let mut settings = Settings {
+    /// What of the schema of a heap file is not as this version makes it, though
+    /// [`Self::open`] refuses it: tables, views, triggers and indexes that are missing,
+    /// altered or added. Nothing of it is run, and nothing else is looked at; empty where
+    /// nothing is wrong.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`] for what is no heap of this version; [`Error::Damaged`] if
+    /// SQLite cannot read the schema.
+    pub fn check_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Violation>> {
+        let deadline = Deadline::after(self.busy_timeout);
+        let checked = self.settings(deadline, path.as_ref());
+        let checked = checked.and_then(|settings| store::check_schema(&settings));
+        checked.map_err(|error| deadline.stamp(error))
+    }
+
+    /// Drops the views, triggers and indexes of a heap that are altered, and makes these
+    /// and missing ones again, in one transaction; returns which. What was altered never
+    /// runs. [`MemManager::repair`] does not need it: a heap that opens has all of them.
+    ///
+    /// # Errors
+    /// [`Error::AlteredSchema`] if there is more to it: a table that is altered or missing,
+    /// or a trigger that is not the heap's. Nothing is changed then. Else as
+    /// [`Self::check_schema`], [`Error::Busy`] and [`Error::NotWritable`].
+    pub fn restore_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Correction>> {
+        let deadline = Deadline::after(self.busy_timeout);
+        let restored = self.settings(deadline, path.as_ref());
+        let restored = restored.and_then(|settings| store::restore_schema(&settings));
+        let restored = restored.map_err(|error| deadline.stamp(error))?;
+        Ok(restored.into_iter().map(Correction::from).collect())
+    }
+
+    fn settings(&self, deadline: Deadline, path: &Path) -> Result<Settings> {
+        Ok(Settings {
             path: locate(path)?,
             named: path.to_owned(),
             durability: self.durability,
             busy_timeout: self.busy_timeout,
             opening: Some(deadline),
             file: None,
-        };
+        })
+    }
+
+    fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
+        short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
+        let mut settings = self.settings(deadline, path)?;
         let max_mem = self.new_max_mem()?;
         let access = if self.read_only { Access::Read } else { Access::Write };
         prepare_file(&settings, access)?;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use diesel::connection::{Connection, SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::{Access, Conn, Settings, pass_guards};
+use super::conn::{Access, Conn, Settings, pass_guards, transaction};
 use super::exec;
 use super::open_files::one_name;
-use super::verify::{lacks_indexes, restore_indexes, verify_schema};
+use super::queries::audit::Violation;
+use super::verify::{faults, lacks_indexes, restore_parts, schema_violations, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
@@ -59,6 +60,45 @@ pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
             log_again(settings)
         }
     }
+}
+
+/// What of the schema of a heap file is not as this version makes it. Nothing of the schema
+/// is run.
+pub(crate) fn check_schema(settings: &Settings) -> Result<Vec<Violation>> {
+    if !is_current(settings)? {
+        return Err(too_old(&settings.named));
+    }
+    Ok(schema_violations(&faults(&mut settings.connect(Access::Read)?)?))
+}
+
+/// Makes what of the schema is missing or altered again; returns that. An older schema is
+/// left alone: opening the file brings it up to date.
+pub(crate) fn restore_schema(settings: &Settings) -> Result<Vec<Violation>> {
+    if !is_current(settings)? {
+        return Ok(Vec::new());
+    }
+    wait_for_one_name(settings)?;
+    restore(settings)
+}
+
+/// Whether the file is a heap of this version, and not of an older one.
+fn is_current(settings: &Settings) -> Result<bool> {
+    let path = &settings.named;
+    match inspect(&settings.path, path)? {
+        Found::Nothing => return Err(Error::NoFile { path: path.clone() }),
+        Found::Empty => return Err(not_a_heap(path, "it is empty")),
+        Found::Heap { .. } => stale_log::check(&settings.path, path)?,
+    }
+    // What the log says is newer than the header.
+    match exec::pragma(&mut settings.connect(Access::Read)?, "user_version")? {
+        version if version > SCHEMA_VERSION => Err(too_new(path, version)),
+        version => Ok(version == SCHEMA_VERSION),
+    }
+}
+
+fn restore(settings: &Settings) -> Result<Vec<Violation>> {
+    let mut conn = settings.connect(Access::Write)?;
+    transaction(&mut conn, settings, |conn| restore_parts(conn, &settings.named))
 }
 
 /// Lets `put` move a complete heap file to `path`, in the place of a heap that nobody has
@@ -151,6 +191,13 @@ fn too_new(path: &Path, found: i64) -> Error {
     }
 }
 
+fn too_old(path: &Path) -> Error {
+    not_a_heap(
+        path,
+        "its schema is of an older version; open it once for writing to migrate it",
+    )
+}
+
 fn not_a_heap(path: &Path, why: &str) -> Error {
     Error::NotAHeap {
         path: path.to_owned(),
@@ -238,10 +285,10 @@ fn upgrade(settings: &Settings, access: Access) -> Result<()> {
         return Err(too_new(&settings.named, found));
     }
     if found == SCHEMA_VERSION {
-        verify_schema(&mut conn)?;
+        verify_schema(&mut conn, &settings.named)?;
         if access == Access::Write && lacks_indexes(&mut conn)? {
             drop(conn);
-            restore_indexes(&mut settings.connect(Access::Write)?)?;
+            restore(settings)?;
         }
         return Ok(());
     }
@@ -250,11 +297,8 @@ fn upgrade(settings: &Settings, access: Access) -> Result<()> {
             drop(conn);
             let mut conn = settings.connect(Access::Write)?;
             run_migrations(&mut conn)?;
-            verify_schema(&mut conn)
+            verify_schema(&mut conn, &settings.named)
         }
-        Access::Read => Err(not_a_heap(
-            &settings.named,
-            "its schema is of an older version; open it once for writing to migrate it",
-        )),
+        Access::Read => Err(too_old(&settings.named)),
     }
 }
