@@ -4,7 +4,7 @@ mod advice;
 
 use std::path::PathBuf;
 
-use crate::value::{ID_DIGITS, Kind, ObjectId};
+use crate::value::{Kind, ObjectId};
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -72,11 +72,17 @@ pub enum Error {
         /// The space that was searched.
         space: String,
     },
-    /// A name must be 1 to 4,096 bytes of text, and not be spelled like an object id.
-    #[error("{}", bad_name(*length))]
+    /// A name must be 1 to 4,096 bytes of text.
+    #[error("a name of {} cannot be bound: a name has 1 to 4,096 bytes", bytes(*length as u64))]
     BadName {
-        /// Bytes of the name given; 64 if it is spelled like an id.
+        /// Bytes of the name given.
         length: usize,
+    },
+    /// The name is spelled like an object id, which would be looked up in its place.
+    #[error("the name {name} cannot be bound: 64 hexadecimal digits would be taken for an object id")]
+    NameIsId {
+        /// The name given.
+        name: String,
     },
     /// The name is bound already, and was not to move.
     #[error(
@@ -267,11 +273,11 @@ pub enum Error {
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },
-    /// The thread is inside a batch of the same heap file, or another write to it, and would
-    /// wait for itself.
+    /// The thread is inside a batch of the same heap file, another write to it, or a read of
+    /// the same [`snapshot`](crate::MemManager::snapshot), and would wait for itself.
     #[error(
-        "this thread is in the middle of a write to the same heap and would wait for itself: inside a batch call \
-         the methods of the batch, and from a callback write after the call that runs it; nothing was changed"
+        "this thread is in the middle of another call on the same heap and would wait for itself: inside a batch or a \
+         read use what its closure is given, and from a callback call after the call that runs it; nothing was changed"
     )]
     Reentered,
     /// The file was opened for reading.
@@ -546,16 +552,6 @@ pub(crate) fn grouped(number: u64) -> String {
         out.push(digit);
     }
     out
-}
-
-fn bad_name(length: usize) -> String {
-    if length == ID_DIGITS {
-        return "a name of 64 hexadecimal digits cannot be bound: it would be taken for an object id".into();
-    }
-    format!(
-        "a name of {} bytes cannot be bound: a name has 1 to 4,096 bytes",
-        grouped(length as u64)
-    )
 }
 
 /// `1 byte`, `1,024 bytes`.

@@ -75,10 +75,10 @@ mod value;
 pub use error::{Error, Result};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
-    Allocation, Backup, Batch, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict, Correction, Diff,
-    Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold, ImportOptions, Imported, Layout,
-    MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, Phase, PinOptions, Pins, Plan, Planner,
-    Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
+    Allocation, Backup, Batch, BatchReader, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
+    Correction, Diff, Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold, ImportOptions,
+    Imported, Layout, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, Phase, PinOptions,
+    Pins, Plan, Planner, Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, KindTotals, Ledger, LedgerId, MemRam, MemRamId, Name, Pool, PoolId,

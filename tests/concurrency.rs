@@ -489,7 +489,7 @@ fn a_value_that_writes_while_it_is_stored_is_refused() {
     let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
     let stored = in_time(move || memory.batch(|batch| batch.allocate(&Meddler(memory.clone()))));
     let said = heap.get::<String>(&stored.unwrap()).unwrap();
-    assert!(said.contains("the methods of the batch"), "{said}");
+    assert!(said.contains("use what its closure is given"), "{said}");
     // Outside of a batch nothing is waited for while a value is encoded.
     let stored = heap.allocate(&Meddler(heap.clone())).unwrap();
     assert_eq!(heap.get::<String>(&stored).unwrap(), "written");

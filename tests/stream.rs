@@ -284,3 +284,97 @@ proptest! {
         }
     }
 }
+
+/// All that a batch can take in: a stream, a file, and their readers.
+#[test]
+fn a_batch_streams_in_its_own_transaction_and_reads_what_it_has_stored() {
+    let heap = Heap::new();
+    let (old, bytes, other) = (content(1, 200_000), content(2, 600_001), content(3, 90_000));
+    let before = heap.allocate_bytes(&old).unwrap();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&other).unwrap();
+    file.rewind().unwrap();
+    let (stored, filed) = heap
+        .batch(|batch| {
+            assert!(format!("{batch:?}").starts_with("Batch"));
+            let stored = batch.store_from(source(bytes.clone(), false), Hold::Name("stream"))?;
+            let filed = batch.store_file(&mut file, Hold::NewName("file"))?;
+            assert_eq!(batch.allocate_from(source(bytes.clone(), false))?, stored.id);
+            assert!(!heap.contains(&stored.id)?, "it is seen before it is committed");
+            for (id, wanted) in [(before, &old), (stored.id, &bytes), (filed.id, &other)] {
+                let mut reader = batch.reader(&id)?;
+                assert_eq!(reader.size(), wanted.len() as u64);
+                assert!(format!("{reader:?}").starts_with("BatchReader"));
+                let mut read = Vec::new();
+                reader.read_to_end(&mut read).unwrap();
+                assert!(read == *wanted);
+                reader.seek(SeekFrom::End(-5)).unwrap();
+                read.clear();
+                reader.read_to_end(&mut read).unwrap();
+                assert_eq!(read, wanted[wanted.len() - 5..]);
+                assert_eq!(reader.seek(SeekFrom::Start(70_000)).unwrap(), 70_000);
+                let mut one = [0];
+                reader.read_exact(&mut one).unwrap();
+                assert_eq!(one[0], wanted[70_000]);
+            }
+            assert_eq!(batch.get_bytes_by_name("file")?.as_ref(), Some(&other));
+            assert_eq!(batch.get_bytes_by_name("missing")?, None);
+            assert_eq!(batch.object(&filed.id)?.size, 90_000);
+            batch.free(&before)?;
+            assert!(matches!(batch.reader(&before), Err(Error::NotStored { .. })));
+            Ok((stored, filed))
+        })
+        .unwrap();
+    assert_eq!(
+        (stored.id, filed.id),
+        (ObjectId::of_bytes(&bytes), ObjectId::of_bytes(&other))
+    );
+    assert!(heap.get_bytes(&stored.id).unwrap() == bytes);
+    assert_eq!(heap.resolve("file").unwrap(), Some(filed.id));
+    assert!(!heap.contains(&before).unwrap());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_source_that_fails_in_a_batch_stores_nothing_and_the_batch_goes_on() {
+    let heap = Heap::of(MIB, tiny_blocks());
+    heap.store("taken", Hold::Name("taken")).unwrap();
+    let kept = heap
+        .batch(|batch| {
+            let failed = batch.store_from(source(content(1, 100_000), true), Hold::Anonymous);
+            assert!(matches!(failed, Err(Error::Io { .. })));
+            let large = batch.store_from(io::repeat(7), Hold::Anonymous);
+            assert!(matches!(large, Err(Error::OutOfMemory { .. })));
+            // It is not even read.
+            let taken = batch.store_from(source(Vec::new(), true), Hold::NewName("taken"));
+            assert!(matches!(taken, Err(Error::NameTaken { .. })));
+            let unnamed = batch.store_from(source(Vec::new(), true), Hold::Name(""));
+            assert!(matches!(unnamed, Err(Error::BadName { length: 0 })));
+            batch.allocate_from(&b"kept"[..])
+        })
+        .unwrap();
+    assert_eq!(heap.get_bytes(&kept).unwrap(), b"kept");
+    assert_eq!(heap.stats().unwrap().objects, 2);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_stream_of_a_batch_is_undone_with_it() {
+    let heap = Heap::new();
+    let before = dump(&heap.sql());
+    let failed: Result<(), Error> = heap.batch(|batch| {
+        batch.store_from(source(content(1, 400_000), false), Hold::Name("it"))?;
+        // From inside of a source of the batch, the heap can be read and not be written.
+        struct Writing<'a>(&'a MemManager);
+        impl Read for Writing<'_> {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                assert_eq!(self.0.resolve("it").unwrap(), None);
+                Err(io::Error::other(self.0.allocate("inside").unwrap_err()))
+            }
+        }
+        batch.allocate_from(Writing(&heap)).map(drop)
+    });
+    let error = failed.unwrap_err();
+    assert!(error.to_string().contains("would wait for itself"), "{error}");
+    assert_eq!(dump(&heap.sql()), before);
+}

@@ -60,7 +60,9 @@ impl MemManager {
     /// # Errors
     /// [`Error::OutOfMemory`] exactly if the encoded value is larger than the free
     /// bytes; [`Error::NotStorable`] if it has no exact encoding;
-    /// [`Error::KindConflict`]; [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`].
+    /// [`Error::KindConflict`] if another kind of content is stored under its id;
+    /// [`Error::Damaged`] if it is stored already, and damaged such that it cannot be mended;
+    /// what [any write](MemManager#errors) fails with.
     #[doc(alias = "allocate_memory_for_object")]
     #[doc(alias = "store_object")]
     pub fn allocate<T: Serialize + ?Sized>(&self, value: &T) -> Result<ObjectId> {
@@ -100,7 +102,8 @@ impl MemManager {
     /// not fit in 1 MiB is spooled to a temporary file beside the heap first.
     ///
     /// # Errors
-    /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails; nothing is stored then.
+    /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails or cannot be spooled,
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt); nothing is stored then.
     /// A reader that gives more than the whole space is read no further: `needed` is then
     /// what was read, one byte more than the capacity.
     pub fn allocate_from(&self, reader: impl Read) -> Result<ObjectId> {
@@ -110,7 +113,8 @@ impl MemManager {
     /// Like [`Self::allocate`], held by `hold`, with what was done.
     ///
     /// # Errors
-    /// Like [`Self::allocate`]; [`Error::BadName`]; [`Error::NameTaken`] for [`Hold::NewName`].
+    /// Like [`Self::allocate`]; [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`]
+    /// for what cannot be a name; [`Error::NameTaken`] for [`Hold::NewName`].
     pub fn store<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
         let encoded = Encoded::of(value)?;
         self.write(|tx| store(tx, &encoded, hold))
@@ -189,7 +193,7 @@ impl MemManager {
 }
 
 /// What is read of a heap beside SQLite is neither before nor after a commit.
-fn refuse_open_heap(file: &File) -> Result<()> {
+pub(super) fn refuse_open_heap(file: &File) -> Result<()> {
     let heap = file.metadata().ok().and_then(|file| open_heap(&file));
     heap.map_or(Ok(()), |heap| {
         let why = format!(
@@ -221,7 +225,7 @@ pub(super) fn store_as(
     allocate(tx, &what, hold, &mut &*encoded.content)
 }
 
-fn store_spooled(
+pub(super) fn store_spooled(
     tx: &mut WriteTx<'_>,
     spooled: &mut Spooled<'_>,
     whole: Option<StoredObjectId>,

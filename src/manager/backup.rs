@@ -35,7 +35,8 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::Exists`]: nothing is overwritten. [`Error::Io`] and [`Error::Database`]
-    /// if the copy cannot be written.
+    /// if the copy cannot be written; [`Error::Interrupted`] after
+    /// [`interrupt`](crate::interrupt); what [any call](MemManager#errors) fails with.
     ///
     /// # Through the sqlite3 shell
     /// `.dump` writes the rows, and leaves out what marks the file as a heap; say it before
@@ -63,6 +64,9 @@ impl MemManager {
 
     /// Like [`Self::backup`]; `progress` gets the [`Phase`], the bytes copied and about how
     /// many there will be, and then those of the check.
+    ///
+    /// # Errors
+    /// Like [`Self::backup`].
     pub fn backup_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Backup> {
         let to = to.as_ref();
         // Checked again when the copy gets its name; here it saves the work.

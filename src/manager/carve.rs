@@ -10,7 +10,7 @@ impl MemManager {
     /// Carves an arena from the space, ahead of need; the last one may be shorter. O(log n).
     ///
     /// # Errors
-    /// [`Error::NoRoom`] if all bytes of the space are reserved.
+    /// [`Error::NoRoom`] if all bytes of the space are reserved; what [any write](MemManager#errors) fails with.
     pub fn add_arena(&self) -> Result<Arena> {
         self.write(|tx| {
             let memram = tx.memram()?;
@@ -29,7 +29,7 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::UnknownRow`], [`Error::UnknownClass`]; [`Error::NoRoom`] if all bytes of
-    /// the arena are reserved.
+    /// the arena are reserved; what [any write](MemManager#errors) fails with.
     pub fn add_pool(&self, arena: ArenaId, block_size: u64) -> Result<Pool> {
         let class = self.geometry().class_of_block_size(block_size)?;
         let pool_size = self
@@ -54,7 +54,8 @@ impl MemManager {
     /// Carves a block from a pool, ahead of need. O(log n).
     ///
     /// # Errors
-    /// [`Error::UnknownRow`]; [`Error::NoRoom`] if all bytes of the pool are reserved.
+    /// [`Error::UnknownRow`]; [`Error::NoRoom`] if all bytes of the pool are reserved;
+    /// what [any write](MemManager#errors) fails with.
     pub fn add_block(&self, pool: PoolId) -> Result<Block> {
         self.write(|tx| {
             let space = tx.space();
@@ -71,7 +72,8 @@ impl MemManager {
     /// Changes the capacity of the space to `max_mem` bytes.
     ///
     /// # Errors
-    /// [`Error::BadMaxMem`]; [`Error::CannotShrink`] below what arenas reserve.
+    /// [`Error::BadMaxMem`]; [`Error::CannotShrink`] below what arenas reserve;
+    /// what [any write](MemManager#errors) fails with.
     pub fn resize(&self, max_mem: u64) -> Result<MemRam> {
         let wanted = i64::try_from(max_mem).ok().filter(|&bytes| bytes > 0);
         let wanted = wanted.ok_or(Error::BadMaxMem { max_mem })?;

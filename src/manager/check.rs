@@ -74,12 +74,19 @@ impl MemManager {
     /// against its id and looked at for being of its kind (I8), names that are not UTF-8,
     /// indexes that are missing, SQLite's `integrity_check` and `foreign_key_check`. Empty when the books balance. One state of the heap is
     /// checked; writers go on meanwhile. O(file).
+    ///
+    /// # Errors
+    /// [`crate::Error::Damaged`] if the file cannot even be searched; otherwise what is wrong is not an error
+    /// of the call but an element of its result. What [any call](MemManager#errors) fails with.
     pub fn check(&self) -> Result<Vec<Violation>> {
         self.check_with(CheckOptions::default(), &mut |_, _, _| {})
     }
 
     /// Like [`Self::check`]; `progress` gets the [`Phase`], and the bytes of
     /// content hashed and to be hashed, of all spaces.
+    ///
+    /// # Errors
+    /// Like [`Self::check`].
     pub fn check_with(
         &self,
         options: CheckOptions,
@@ -95,6 +102,9 @@ impl MemManager {
 
     /// Like [`Self::check_with`], in constant memory: each violation goes to `found` when
     /// it is found, and `Break` ends the check. Returns how many were found.
+    ///
+    /// # Errors
+    /// Like [`Self::check`]; that `found` ends the check is not an error.
     pub fn check_each(
         &self,
         options: CheckOptions,
@@ -114,6 +124,9 @@ impl MemManager {
     }
 
     /// What a check passes over, without a word in its answer. O(spaces).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     pub fn check_notes(&self) -> Result<Vec<CheckNote>> {
         self.inner.readers.snapshot(|conn| {
             let extra = faults(conn)?.into_iter().filter(Fault::is_extra_index);
@@ -127,6 +140,9 @@ impl MemManager {
 
     /// Where every byte of capacity is, summed from the rows: the buckets add up to
     /// `max_mem`. O(rows).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     pub fn trial_balance(&self) -> Result<Vec<Bucket>> {
         self.inner
             .readers

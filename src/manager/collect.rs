@@ -49,7 +49,7 @@ impl MemManager {
     /// with a `VACUUM` that turns it on again, once: O(file), in one transaction.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`]. Steps before the one
+    /// What [any write](MemManager#errors) fails with. Steps before the one
     /// that failed are done, and stay so; the books balance after each of them.
     #[doc(alias = "manual_garbage_collection")]
     #[doc(alias = "remove_unused_resources")]

@@ -85,6 +85,10 @@ impl MemManager {
     /// What differs between the space as it is now and the space of another manager as
     /// that is now: of another file, or another of the same file. O(entries of both), in
     /// memory for the objects that differ.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) on either manager fails with; [`crate::Error::Reentered`] if both
+    /// are the same [`Self::snapshot`].
     pub fn diff_files(&self, other: &Self) -> Result<Diff> {
         let (one, two) = (&self.inner, &other.inner);
         one.readers.snapshot(|before| {

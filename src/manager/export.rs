@@ -44,7 +44,8 @@ impl MemManager {
     /// # Errors
     /// [`Error::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not
     /// count); [`Error::Damaged`] if a content does not match its id, or is not of its kind: repair
-    /// first; [`Error::Io`].
+    /// first; [`Error::Io`]; [`Error::Interrupted`] after [`interrupt`](crate::interrupt);
+    /// what [any call](MemManager#errors) fails with.
     pub fn export(&self, to: impl AsRef<Path>) -> Result<Exported> {
         self.export_with(to, &mut |_, _| {})
     }

@@ -32,8 +32,8 @@ impl MemManager {
     /// [`Self::release`] spares an object that has names.
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object; [`Error::ReadOnly`],
-    /// [`Error::Busy`], [`Error::Database`].
+    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object; [`Error::Damaged`] if not
+    /// all its pieces are there; what [any write](MemManager#errors) fails with.
     #[doc(alias = "free_memory_for_object")]
     pub fn free(&self, id: &ObjectId) -> Result<Freed> {
         self.write(|tx| free(tx, self.space(), id, false))
@@ -63,7 +63,8 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`].
+    /// [`Error::NotStored`]; [`Error::Damaged`] if not all its pieces are there; what
+    /// [any write](MemManager#errors) fails with.
     #[doc(alias = "unhold")]
     pub fn release(&self, id: &ObjectId) -> Result<Option<Freed>> {
         self.write(|tx| release(tx, self.space(), id))

@@ -53,6 +53,9 @@ impl MemManager {
     }
 
     /// The newest `limit` events that pass the filter, in the order in which they happened.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     pub fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>> {
         let space = self.inner.space;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -65,7 +68,8 @@ impl MemManager {
     /// that are gone if there is none now. O(log n), or O(events) for what is gone.
     ///
     /// # Errors
-    /// [`Error::UnknownReference`], [`Error::AmbiguousPrefix`].
+    /// [`Error::UnknownReference`] if no event is of such an object; [`Error::AmbiguousPrefix`];
+    /// what [any call](MemManager#errors) fails with.
     pub fn find_ever(&self, text: &str) -> Result<ObjectId> {
         let unknown = match self.find(text) {
             Err(unknown @ Error::UnknownReference { .. }) => unknown,

@@ -60,7 +60,8 @@ impl MemManager {
     /// # Errors
     /// [`Error::BadExport`] names the file that is wrong; [`Error::NameRefused`] a name that
     /// is taken or cannot be one; [`Error::OutOfMemory`];
-    /// [`Error::KindConflict`]. What was stored before stays.
+    /// [`Error::KindConflict`]; [`Error::Io`] if a file cannot be read;
+    /// what [any write](MemManager#errors) fails with. What was stored before stays.
     pub fn import(&self, from: impl AsRef<Path>) -> Result<Imported> {
         self.import_with(from, ImportOptions::default(), &mut |_, _| {})
     }
@@ -108,7 +109,7 @@ impl MemManager {
     /// are not, and no heap is needed. O(manifest).
     ///
     /// # Errors
-    /// [`Error::BadExport`], [`Error::Io`].
+    /// [`Error::BadExport`] names the file that is wrong; [`Error::Io`].
     pub fn survey_export(from: impl AsRef<Path>) -> Result<Exported> {
         survey(&Folder::open(from.as_ref())?, |_| Ok(()))
     }

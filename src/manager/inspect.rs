@@ -54,7 +54,7 @@ impl MemManager {
     /// Which bytes of an object are in which block, front to back.
     ///
     /// # Errors
-    /// [`crate::Error::NotStored`].
+    /// [`crate::Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn ledger(&self, id: &ObjectId) -> Result<Vec<Ledger>> {
         self.inner.readers.snapshot(|conn| {
             let object = self.scope().find(conn, id)?;
@@ -63,6 +63,9 @@ impl MemManager {
     }
 
     /// The arenas of the space.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     pub fn arenas(&self) -> Result<Vec<Arena>> {
         let space = self.inner.space;
         self.inner.readers.single(|conn| queries::levels::arenas(conn, space))
@@ -71,7 +74,7 @@ impl MemManager {
     /// The pools of an arena.
     ///
     /// # Errors
-    /// [`crate::Error::UnknownRow`].
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
     pub fn pools(&self, arena: ArenaId) -> Result<Vec<Pool>> {
         let space = self.inner.space;
         self.inner.readers.snapshot(|conn| {
@@ -84,7 +87,7 @@ impl MemManager {
     /// The blocks of a pool.
     ///
     /// # Errors
-    /// [`crate::Error::UnknownRow`].
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
     pub fn blocks(&self, pool: PoolId) -> Result<Vec<Block>> {
         let space = self.inner.space;
         self.inner.readers.snapshot(|conn| {
@@ -97,7 +100,7 @@ impl MemManager {
     /// One block.
     ///
     /// # Errors
-    /// [`crate::Error::UnknownRow`].
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
     pub fn block(&self, block: BlockId) -> Result<Block> {
         let space = self.inner.space;
         let row = self
@@ -110,7 +113,7 @@ impl MemManager {
     /// What is in a block, with the bytes.
     ///
     /// # Errors
-    /// [`crate::Error::UnknownRow`].
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
     pub fn pieces_in(&self, block: BlockId) -> Result<Vec<Piece>> {
         let space = self.inner.space;
         self.inner.readers.snapshot(|conn| {

@@ -42,7 +42,8 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::HistoryOff`]; [`Error::OutsideHistory`] before the books were opened, in
-    /// the future, or before a repair; [`Error::Damaged`] if rows and events disagree.
+    /// the future, or before a repair; [`Error::Damaged`] if rows and events disagree;
+    /// what [any call](MemManager#errors) fails with.
     pub fn layout_at(&self, moment: Moment) -> Result<Layout> {
         self.inner.readers.snapshot(|conn| {
             let mark = self.mark(conn, moment)?;

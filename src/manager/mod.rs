@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 pub use allocate::{Allocation, Hold};
 pub use backup::Backup;
-pub use batch::{Batch, Snapshot};
+pub use batch::Batch;
 pub use check::{CheckNote, CheckOptions};
 pub use collect::Collected;
 pub use conflicts::{Conflict, OnConflict};
@@ -60,14 +60,17 @@ pub use phase::Phase;
 pub use pins::{PinOptions, Pins};
 pub use plan::{Plan, Planner};
 pub use plan_free::FreePlan;
-pub use reader::ObjectReader;
+pub use reader::{BatchReader, ObjectReader};
 pub use record::History;
 pub use repair::{Correction, Repaired};
 pub use restore::Restored;
+pub use snapshot::Snapshot;
 pub use space::SpaceReport;
 pub use stats::{ClassStats, Stats};
 pub use usage::UsagePoint;
 
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
@@ -98,6 +101,31 @@ use crate::store::{self, Group, Readers, Settings};
 /// assert!(memory.check()?.is_empty());
 /// # Ok::<(), heapledger::Error>(())
 /// ```
+///
+/// # Errors
+///
+/// Each method says what it fails with. On top of that, any call that reads the file fails with
+///
+/// - [`Error::Busy`] if others hold the lock that it needs for longer than
+///   [`Options::busy_timeout`]. Readers do not wait for writers, only for who has the whole
+///   file locked;
+/// - [`Error::FileChanged`] if the file was moved, removed or replaced under the manager,
+///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] where this user may not write next
+///   to it;
+/// - [`Error::Reentered`] from inside of another call of the same [`Self::snapshot`];
+/// - [`Error::Damaged`] if a row contradicts what the schema promises;
+/// - [`Error::DiskFailed`] if the file cannot be read, [`Error::Io`] if the process has no file
+///   descriptor left, [`Error::Database`] for what else SQLite refuses.
+///
+/// Any write fails with these, too, and with
+///
+/// - [`Error::ReadOnly`] if the heap was opened for reading or is a snapshot,
+///   [`Error::NotWritable`] if the file may not be written;
+/// - [`Error::Reentered`] inside a batch of the same file;
+/// - [`Error::TooLong`] if the reason given to [`Self::because`] is;
+/// - [`Error::DiskFull`].
+///
+/// Whichever it is, nothing has changed, unless the method says what stays.
 #[derive(Clone)]
 #[doc(alias = "MemoryManager")]
 pub struct MemManager {
@@ -121,7 +149,7 @@ impl MemManager {
     /// mode 0600, the space with 1 GiB and the standard geometry.
     ///
     /// # Errors
-    /// If the file is no heap, is newer than this crate, or cannot be reached.
+    /// Those of [`Options::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(path)
     }

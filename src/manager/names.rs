@@ -17,8 +17,9 @@ impl MemManager {
     /// [`Self::bind_new`] refuses instead. O(log n).
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::BadName`] unless the name has 1 to 4,096 bytes and
-    /// is not spelled like an object id; [`Error::ReadOnly`], [`Error::Busy`], [`Error::Database`].
+    /// [`Error::NotStored`]; [`Error::BadName`] unless the name has 1 to 4,096 bytes,
+    /// [`Error::NameIsId`] if it is spelled like an object id, [`Error::NulInName`] if it has
+    /// U+0000 in it; what [any write](MemManager#errors) fails with.
     pub fn bind(&self, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
         self.write(|tx| bind_stored(tx, self.space(), name, id))
     }
@@ -32,6 +33,9 @@ impl MemManager {
     }
 
     /// The object that a name is bound to. O(log n).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with. That the name is not bound is not an error.
     pub fn resolve(&self, name: &str) -> Result<Option<ObjectId>> {
         let space = self.inner.space;
         let object = self
@@ -44,7 +48,7 @@ impl MemManager {
     /// Unbinds a name. Returns the object if that freed it, because nothing else holds it.
     ///
     /// # Errors
-    /// [`Error::UnknownName`].
+    /// [`Error::UnknownName`]; what [any write](MemManager#errors) fails with.
     pub fn unbind(&self, name: &str) -> Result<Option<Freed>> {
         self.write(|tx| unbind(tx, self.space(), name))
     }
@@ -67,7 +71,7 @@ impl MemManager {
     /// The names of an object, in alphabetical order.
     ///
     /// # Errors
-    /// [`Error::NotStored`].
+    /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn names(&self, id: &ObjectId) -> Result<Vec<Name>> {
         let object = self.object(id)?;
         self.inner
@@ -78,8 +82,11 @@ impl MemManager {
 
 /// Refuses a name that cannot be bound, before anything is changed.
 pub(super) fn validate(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > MOST_BYTES || spells_id(name) {
+    if name.is_empty() || name.len() > MOST_BYTES {
         return Err(Error::BadName { length: name.len() });
+    }
+    if spells_id(name) {
+        return Err(Error::NameIsId { name: name.to_owned() });
     }
     if name.contains('\0') {
         return Err(Error::NulInName { name: name.to_owned() });

@@ -139,7 +139,11 @@ impl Options {
     ///   tool has it open while it is not in WAL mode, to which a heap that is opened for
     ///   writing is put back;
     /// - [`Error::Reentered`]: the space is to be made from inside a batch of the same file;
-    /// - [`Error::BadMaxMem`], [`Error::Io`], also where no file descriptor is left or the path
+    /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]: the space to be made
+    ///   cannot be so large, or cannot have that name;
+    /// - [`Error::TooLong`]: the actor has more than 1,024 bytes;
+    /// - [`Error::ForeignLog`]: the log next to the file is that of another file;
+    /// - [`Error::Io`], also where no file descriptor is left or the path
     ///   is too long for SQLite (504 bytes), [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
         let deadline = Deadline::after(self.busy_timeout);
@@ -231,7 +235,7 @@ impl Options {
     /// a new file: as [`MemManager::plan_batch`] does in one that is there. No file is made.
     ///
     /// # Errors
-    /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], and what `work` returns.
+    /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]; what `work` returns.
     pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         let (max_mem, geometry) = (self.new_max_mem()?, self.new_geometry()?);
         let conn = &mut in_memory()?;
@@ -257,6 +261,11 @@ impl Options {
                 length: self.space.len(),
             });
         }
+        if self.space.contains('\0') {
+            return Err(Error::NulInName {
+                name: self.space.clone(),
+            });
+        }
         Ok(self.geometry.clone().unwrap_or_default())
     }
 
@@ -276,17 +285,7 @@ impl Options {
                     .collect(),
             });
         }
-        if self.space.is_empty() || self.space.len() > 255 {
-            return Err(Error::BadSpaceName {
-                length: self.space.len(),
-            });
-        }
-        if self.space.contains('\0') {
-            return Err(Error::NulInName {
-                name: self.space.clone(),
-            });
-        }
-        let geometry = self.geometry.clone().unwrap_or_default();
+        let geometry = self.new_geometry()?;
         let made = transaction(conn, settings, |conn| {
             queries::spaces::make(conn, &self.space, max_mem, &geometry, now())
         })?;

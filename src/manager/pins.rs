@@ -43,7 +43,7 @@ impl MemManager {
     /// O(arenas + entries in those listed).
     ///
     /// # Errors
-    /// [`crate::Error::UnknownRow`] if there is no such arena.
+    /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
     pub fn pins(&self, arena: Option<ArenaId>) -> Result<Vec<Pin>> {
         let options = PinOptions {
             arena,
@@ -56,7 +56,7 @@ impl MemManager {
     /// and another measure of what is nearly empty.
     ///
     /// # Errors
-    /// [`crate::Error::UnknownRow`] if there is no such arena.
+    /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
     pub fn pins_with(&self, options: PinOptions) -> Result<Pins> {
         let space = self.inner.space;
         let arenas = self.inner.readers.single(|conn| match options.arena {

@@ -67,13 +67,17 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::Damaged`] if the totals and the rows contradict each other;
-    /// [`Error::Database`]. Too little room is no error here but a `shortfall`.
+    /// what [any call](MemManager#errors) fails with. Too little room is not an error
+    /// here but a `shortfall`.
     pub fn plan_allocation(&self, size: u64) -> Result<Plan> {
         self.plan_batch(|planner| planner.allocate_size(size))
     }
 
     /// Plans several allocations one after the other, each on what the ones before it
     /// would leave, so that duplicates among them count too. All of it sees one commit.
+    ///
+    /// # Errors
+    /// What `work` returns; what [any call](MemManager#errors) fails with.
     pub fn plan_batch<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
         self.inner.readers.snapshot(|conn| {
@@ -130,7 +134,7 @@ impl<'p> Planner<'p> {
     /// Plans [`MemManager::allocate_bytes`].
     ///
     /// # Errors
-    /// [`Error::KindConflict`], [`Error::Database`].
+    /// [`Error::KindConflict`]; what [any call](MemManager#errors) fails with.
     pub fn allocate_bytes(&mut self, content: &[u8]) -> Result<Plan> {
         self.allocate_hashed(ObjectId::of_bytes(content), content.len() as u64)
     }
@@ -139,7 +143,7 @@ impl<'p> Planner<'p> {
     /// are known: what is planned needs not be in memory.
     ///
     /// # Errors
-    /// [`Error::KindConflict`], [`Error::Database`].
+    /// [`Error::KindConflict`]; what [any call](MemManager#errors) fails with.
     pub fn allocate_hashed(&mut self, id: ObjectId, size: u64) -> Result<Plan> {
         self.content(id, Kind::Bytes, size)
     }
@@ -147,7 +151,8 @@ impl<'p> Planner<'p> {
     /// Plans an object of `size` bytes that nobody has stored.
     ///
     /// # Errors
-    /// [`Error::Damaged`], [`Error::Database`].
+    /// [`Error::Damaged`] if the totals and the rows contradict each other;
+    /// what [any call](MemManager#errors) fails with.
     pub fn allocate_size(&mut self, size: u64) -> Result<Plan> {
         let missing = self.unmet.saturating_add(size).saturating_sub(self.available);
         let mut plan = self.sized(size);

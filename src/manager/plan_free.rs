@@ -48,9 +48,8 @@ impl MemManager {
     /// It holds until somebody writes, or until events grow older than a space keeps them.
     ///
     /// # Errors
-    /// [`Error::NotStored`](crate::Error::NotStored); [`Error::ReadOnly`](crate::Error::ReadOnly)
-    /// if the heap is open for reading only, [`Error::Busy`](crate::Error::Busy),
-    /// [`Error::Database`](crate::Error::Database).
+    /// [`Error::NotStored`](crate::Error::NotStored); what [any write](MemManager#errors) fails with, as
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn plan_free(&self, ids: &[ObjectId]) -> Result<FreePlan> {
         let (writer, deadline) = self.writer()?;
         writer.rehearse(deadline, |rehearsal| self.rehearse_free(rehearsal, ids))

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{MemManager, ObjectReader, unsigned};
+use super::{MemManager, ObjectReader};
 use crate::error::{Error, Result};
 use crate::models::{MemRam, MemRamId, StoredObject};
 use crate::store::queries::entries::Content;
@@ -12,6 +12,9 @@ use crate::value::{ID_DIGITS, Kind, ObjectId, decode, spells_id};
 
 impl MemManager {
     /// Whether an object is stored. O(log n).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with. That the object is not stored is not an error.
     #[doc(alias = "is_object_stored")]
     pub fn contains(&self, id: &ObjectId) -> Result<bool> {
         let space = self.inner.space;
@@ -25,7 +28,8 @@ impl MemManager {
     /// The value of an object as `T`. O(log n + size).
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::WrongType`], which names both types.
+    /// [`Error::NotStored`]; [`Error::WrongType`], which names both types; [`Error::Damaged`] if
+    /// pieces are missing; what [any call](MemManager#errors) fails with.
     #[doc(alias = "get_object")]
     pub fn get<T: DeserializeOwned>(&self, id: &ObjectId) -> Result<T> {
         self.read(|snapshot| snapshot.get(id))
@@ -34,7 +38,7 @@ impl MemManager {
     /// The value that a name is bound to, as `T`; `None` if the name is not bound. O(log n + size).
     ///
     /// # Errors
-    /// Like [`Self::get`].
+    /// Like [`Self::get`], but for [`Error::NotStored`].
     pub fn get_by_name<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         self.read(|snapshot| snapshot.get_by_name(name))
     }
@@ -42,7 +46,7 @@ impl MemManager {
     /// The content that a name is bound to; `None` if the name is not bound. O(log n + size).
     ///
     /// # Errors
-    /// Like [`Self::get_bytes`].
+    /// Like [`Self::get_bytes`], but for [`Error::NotStored`].
     pub fn get_bytes_by_name(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.read(|snapshot| snapshot.get_bytes_by_name(name))
     }
@@ -50,7 +54,8 @@ impl MemManager {
     /// The content of an object of any kind, as it is stored. O(log n + size).
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing.
+    /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing; what
+    /// [any call](MemManager#errors) fails with.
     pub fn get_bytes(&self, id: &ObjectId) -> Result<Vec<u8>> {
         let writer = self.inner.writer.as_ref();
         let short = writer.and_then(|writer| writer.read_if_idle(|conn| self.scope().get_short(conn, id)));
@@ -66,16 +71,16 @@ impl MemManager {
     /// pieces that are read.
     ///
     /// # Errors
-    /// [`Error::NotStored`].
+    /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn reader(&self, id: &ObjectId) -> Result<ObjectReader> {
         let object = self.object(id)?;
-        Ok(ObjectReader::new(self.clone(), object.id, unsigned(object.size)))
+        Ok(ObjectReader::new(self.clone(), &object))
     }
 
     /// An object's row.
     ///
     /// # Errors
-    /// [`Error::NotStored`].
+    /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn object(&self, id: &ObjectId) -> Result<StoredObject> {
         self.inner.readers.single(|conn| self.scope().find(conn, id))
     }
@@ -83,7 +88,7 @@ impl MemManager {
     /// An object as people want to see it: a row of the view `objects`.
     ///
     /// # Errors
-    /// [`Error::NotStored`].
+    /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn object_info(&self, id: &ObjectId) -> Result<ObjectInfo> {
         self.inner.readers.snapshot(|conn| {
             let object = self.scope().find(conn, id)?;
@@ -95,19 +100,26 @@ impl MemManager {
     /// the first six or more digits of one id. O(log n).
     ///
     /// # Errors
-    /// [`Error::UnknownReference`], [`Error::AmbiguousPrefix`].
+    /// [`Error::UnknownReference`] if there is neither; [`Error::AmbiguousPrefix`] if the digits
+    /// start several ids; what [any call](MemManager#errors) fails with.
     pub fn find(&self, text: &str) -> Result<ObjectId> {
         let scope = self.scope();
         self.inner.readers.snapshot(|conn| scope.find_reference(conn, text))
     }
 
     /// The space's row: capacity, bytes used, lifetime counters. O(1).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     pub fn memram(&self) -> Result<MemRam> {
         let space = self.inner.space;
         self.inner.readers.single(|conn| queries::spaces::get(conn, space))
     }
 
     /// All spaces of the file.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     pub fn spaces(&self) -> Result<Vec<MemRam>> {
         self.inner.readers.single(queries::spaces::all)
     }

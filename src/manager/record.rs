@@ -24,6 +24,11 @@ pub enum History {
 impl MemManager {
     /// Sets whether and how long events are kept. Switching the history on again opens
     /// the books with the balance that the rows give. O(events that go).
+    ///
+    /// # Errors
+    /// What [any write](MemManager#errors) fails with. When that happens between two transactions in
+    /// which events go, the setting is made and the rest of them goes with the next
+    /// [`Self::collect_garbage`].
     pub fn set_history(&self, history: History) -> Result<()> {
         let (mode, keep) = match history {
             History::On => ("on", None),

@@ -26,7 +26,9 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::NotStored`]; [`Error::Damaged`] if the content does not match its id;
-    /// [`Error::Io`], also if `to` is a folder, or a heap that this process has open.
+    /// [`Error::Io`], also if `to` is a folder, or a heap that this process has open;
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt);
+    /// what [any call](MemManager#errors) fails with.
     pub fn save(&self, id: &ObjectId, to: impl AsRef<Path>) -> Result<u64> {
         self.save_with(id, to, &mut |_, _| {})
     }

@@ -1,9 +1,17 @@
-//! A manager that stays at one state of the heap.
+//! Reading one state of the heap: in a closure, or with a manager that stays at it.
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
+use super::read::Scope;
 use super::{Inner, MemManager};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
+use crate::models::StoredObject;
+use crate::store::{Conn, queries};
+use crate::value::ObjectId;
 
 impl MemManager {
     /// A manager for reading that stays at the state which the heap has now: all its
@@ -31,9 +39,9 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`crate::Error::Busy`], [`crate::Error::FileChanged`], [`crate::Error::Database`]. Calls that write fail with
-    /// [`crate::Error::ReadOnly`], and calls from inside of another call of the same
-    /// snapshot with [`crate::Error::Database`].
+    /// [`Error::Busy`], [`Error::FileChanged`], [`Error::Database`]. Calls that write fail with
+    /// [`Error::ReadOnly`], and calls from inside of another call of the same snapshot with
+    /// [`Error::Reentered`].
     pub fn snapshot(&self) -> Result<Self> {
         let inner = &self.inner;
         Ok(Self {
@@ -48,5 +56,90 @@ impl MemManager {
             }),
             reason: None,
         })
+    }
+}
+
+/// One state of the heap; see [`MemManager::read`]. The methods are those of [`MemManager`].
+pub struct Snapshot<'s> {
+    conn: &'s mut Conn,
+    scope: Scope<'s>,
+}
+
+impl<'s> Snapshot<'s> {
+    pub(super) fn new(conn: &'s mut Conn, scope: Scope<'s>) -> Self {
+        Self { conn, scope }
+    }
+
+    /// See [`MemManager::get`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get`].
+    pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
+        self.scope.get(self.conn, id)
+    }
+
+    /// See [`MemManager::get_by_name`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_by_name`].
+    pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get(&id)).transpose()
+    }
+
+    /// See [`MemManager::get_bytes`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_bytes`].
+    pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
+        self.scope.get_bytes(self.conn, id)
+    }
+
+    /// See [`MemManager::get_bytes_by_name`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_bytes_by_name`].
+    pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get_bytes(&id)).transpose()
+    }
+
+    /// See [`MemManager::contains`].
+    ///
+    /// # Errors
+    /// As [`MemManager::contains`].
+    pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
+        Ok(queries::objects::find(self.conn, self.scope.space, &id.to_hex())?.is_some())
+    }
+
+    /// See [`MemManager::resolve`].
+    ///
+    /// # Errors
+    /// As [`MemManager::resolve`].
+    pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
+        let object = queries::names::resolve(self.conn, self.scope.space, name)?;
+        object.map(|object| object.object_id.parse()).transpose()
+    }
+
+    /// See [`MemManager::find`].
+    ///
+    /// # Errors
+    /// As [`MemManager::find`].
+    pub fn find(&mut self, text: &str) -> Result<ObjectId> {
+        self.scope.find_reference(self.conn, text)
+    }
+
+    /// See [`MemManager::object`].
+    ///
+    /// # Errors
+    /// As [`MemManager::object`].
+    pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
+        self.scope.find(self.conn, id)
+    }
+}
+
+impl std::fmt::Debug for Snapshot<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
     }
 }

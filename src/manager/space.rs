@@ -52,7 +52,7 @@ impl MemManager {
     /// add, and what could be given back. Reads every page of the file: O(file).
     ///
     /// # Errors
-    /// [`crate::Error::Database`].
+    /// What [any call](MemManager#errors) fails with.
     pub fn space_report(&self) -> Result<SpaceReport> {
         let wal = std::fs::metadata(beside(self.path(), "-wal")).map_or(0, |file| file.len());
         self.inner.readers.snapshot(|conn| {

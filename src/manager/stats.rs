@@ -75,6 +75,9 @@ const FEW_OBJECTS: i64 = 1000;
 
 impl MemManager {
     /// The statistics of the space. O(classes + log n).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     #[doc(alias = "print_memory_statistics")]
     pub fn stats(&self) -> Result<Stats> {
         let space = self.inner.space;

@@ -34,6 +34,9 @@ pub struct UsagePoint {
 impl MemManager {
     /// Every level and size class, how much there is and how much of it is used: the
     /// view `usage`. O(classes).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
     pub fn usage(&self) -> Result<Vec<LevelUsage>> {
         self.inner.readers.single(|conn| usage::levels(conn, self.space()))
     }
@@ -43,7 +46,7 @@ impl MemManager {
     /// among them. O(events), in memory for the points alone.
     ///
     /// # Errors
-    /// [`crate::Error::HistoryOff`].
+    /// [`crate::Error::HistoryOff`]; what [any call](MemManager#errors) fails with.
     pub fn usage_over_time(&self, points: usize) -> Result<Vec<UsagePoint>> {
         let space = self.inner.space;
         self.inner.readers.snapshot(|conn| {

@@ -40,7 +40,7 @@ impl Frozen {
             frozen: self,
         };
         // It was put there by the line before.
-        lent.conn.as_mut().map_or_else(|| Err(nested()), read)
+        lent.conn.as_mut().map_or(Err(Error::Reentered), read)
     }
 
     fn take(&self) -> Result<Conn> {
@@ -51,7 +51,7 @@ impl Frozen {
                 Place::InUse(owner) => {
                     *place = Place::InUse(owner);
                     if owner == thread::current().id() {
-                        return Err(nested());
+                        return Err(Error::Reentered);
                     }
                     place = self.is_back.wait(place).unwrap_or_else(PoisonError::into_inner);
                 }
@@ -76,12 +76,5 @@ impl Drop for Lent<'_> {
             *self.frozen.lock() = Place::Here(conn);
             self.frozen.is_back.notify_one();
         }
-    }
-}
-
-fn nested() -> Error {
-    Error::Database {
-        what: "a snapshot cannot be read from inside of a call that reads it",
-        source: "use what the closure was given, or a second snapshot".into(),
     }
 }

@@ -126,6 +126,9 @@ impl Figure {
 impl Finding {
     /// Writes the finding as [`fmt::Display`] does, with remedies in other words: each after
     /// `label` or `or:`.
+    ///
+    /// # Errors
+    /// Those of `out`.
     pub fn write(
         &self,
         out: &mut dyn fmt::Write,

@@ -34,7 +34,7 @@ impl MemManager {
     /// counters leave open whether objects are scattered.
     ///
     /// # Errors
-    /// [`crate::Error::Database`].
+    /// What [any call](MemManager#errors) fails with.
     pub fn doctor(&self) -> Result<Vec<Finding>> {
         let figures = self.examine()?;
         Ok(rules::findings(&figures))

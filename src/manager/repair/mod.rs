@@ -78,7 +78,8 @@ impl MemManager {
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Busy`] if another process writes;
     /// [`Error::Damaged`] if pages of the file are damaged, which only a backup or
-    /// `sqlite3 heap.db .recover` can mend. Nothing is changed then.
+    /// `sqlite3 heap.db .recover` can mend; what [any write](MemManager#errors) fails with.
+    /// Nothing is changed then.
     pub fn repair(&self) -> Result<Repaired> {
         self.repair_with(&mut |_, _, _| {})
     }
@@ -86,6 +87,9 @@ impl MemManager {
     /// Like [`Self::repair`]; `progress` gets the [`Phase`], and the bytes of content
     /// hashed and to be hashed.
     /// It may read the heap; a write from it is [`Error::Reentered`].
+    ///
+    /// # Errors
+    /// Like [`Self::repair`].
     pub fn repair_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Repaired> {
         let inner = &self.inner;
         let (writer, deadline) = self.writer()?;
