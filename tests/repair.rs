@@ -10,7 +10,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Heap, KIB, MIB, assert_balanced, cases, content, disguise, dump, number, texts};
-use heapledger::{Geometry, Hold, Kind, MemManager, ObjectId, Repaired, SizeClass};
+use heapledger::{Geometry, History, Hold, Kind, MemManager, ObjectId, Repaired, SizeClass};
 use proptest::prelude::*;
 
 /// Objects of every class and several kinds, names, a second space, freed room.
@@ -114,13 +114,26 @@ const DERIVED_AGAIN: &[&str] = &[
     "UPDATE memram SET reserved = reserved + 1",
     "UPDATE memram SET arenas = -1",
     "UPDATE memram SET allocations = allocations + 1",
-    "UPDATE memram SET dedup_hits = -1, dedup_saved = -1",
+    "UPDATE memram SET dedup_hits = -1",
+    "UPDATE memram SET dedup_saved = -1",
+    "UPDATE memram SET arena_size = 0",
+    "UPDATE memram SET per_block = -8",
+    "UPDATE memram SET history = 'sometimes'",
+    "UPDATE memram SET history_keep = 0",
     "UPDATE size_classes SET entries = entries + 1",
     "UPDATE size_classes SET full_blocks = -3, blocks = 0, pooled = 1",
+    "UPDATE size_classes SET pool_size = 1",
+    "UPDATE size_classes SET pool_size = pool_size + 7",
+    "DELETE FROM size_classes WHERE mem > 0",
+    "INSERT INTO size_classes (memram_id, block_size, pool_size) VALUES (77, 512, 4096)",
+    "INSERT INTO size_classes (memram_id, block_size, pool_size) VALUES (1, -1, 4096)",
+    "INSERT INTO other_kinds (memram_id, kind) VALUES (77, 'str')",
+    "INSERT INTO other_kinds (memram_id, kind) VALUES (1, 'pickle')",
     "UPDATE other_kinds SET objects = objects + 1 WHERE kind = 'str'",
     "UPDATE other_kinds SET mem = -1",
     "DELETE FROM other_kinds WHERE kind = 'json'",
     "DELETE FROM sequences",
+    "DELETE FROM sequences WHERE name = 'pools'",
     "UPDATE sequences SET last_id = -1",
     "UPDATE stored_objects SET size = size + 1",
     "UPDATE stored_objects SET size = -1",
@@ -145,6 +158,7 @@ const DERIVED_AGAIN: &[&str] = &[
 /// Damage after which the content is elsewhere, the levels are as large as what is in them,
 /// or all is held.
 const MADE_GOOD: &[&str] = &[
+    "UPDATE events SET object = x'00' WHERE object IS NOT NULL",
     "UPDATE stored_objects SET held = 3",
     "UPDATE blocks SET max_mem = 0",
     "DELETE FROM blocks WHERE id = 1",
@@ -648,4 +662,79 @@ fn short_rows_stay_short() {
         repair(&heap, damages[0]);
         assert_eq!(self::rows(&heap), rows, "{damages:?}");
     }
+}
+
+#[test]
+fn a_space_whose_name_or_size_cannot_be_gets_another() {
+    let heap = heap();
+    common::quick().space("empty").max_mem(MIB).open(heap.path()).unwrap();
+    damage(&heap, "UPDATE memram SET name = '' WHERE name = 'other'");
+    damage(&heap, "UPDATE memram SET max_mem = -5 WHERE name = 'empty'");
+    repair(&heap, "a name and a size that cannot be");
+    let other = common::quick().space("damaged-2").open(heap.path()).unwrap();
+    let it = other.resolve("it").unwrap().unwrap();
+    assert_eq!(other.get_bytes(&it).unwrap(), content(5, 3000));
+    let empty = common::quick().space("empty").open(heap.path()).unwrap();
+    assert_eq!(empty.memram().unwrap().max_mem, 1);
+}
+
+#[test]
+fn an_arena_size_is_at_least_that_of_the_largest_arena() {
+    let classes = Geometry::standard().classes().to_vec();
+    let heap = Heap::of(MIB, Geometry::new(512 * KIB, 8, classes).unwrap());
+    heap.allocate_bytes(&content(1, 600 * KIB)).unwrap();
+    let rows = rows(&heap);
+    damage(&heap, "UPDATE memram SET arena_size = 0");
+    repair(&heap, "no arena size");
+    assert_eq!(self::rows(&heap), rows);
+}
+
+#[test]
+fn a_history_that_is_off_stays_empty() {
+    let heap = heap();
+    heap.set_history(History::Off).unwrap();
+    let events = "SELECT count(*) FROM events WHERE memram_id = 1";
+    let before = number(&heap.sql(), events);
+    damage(&heap, "UPDATE arenas SET mem = mem + 1");
+    // The books of the other space are opened anew.
+    damage(&heap, "DELETE FROM events WHERE memram_id = 2");
+    repair(&heap, "no history");
+    assert_eq!(number(&heap.sql(), events), before);
+}
+
+#[test]
+fn what_is_set_aside_again_takes_no_name_away() {
+    let heap = heap();
+    let old = heap.resolve("it").unwrap().unwrap();
+    let mut asides = Vec::new();
+    for (byte, number) in [("x", ""), ("y", "-2")] {
+        heap.store_bytes(&content(1, 10_000), Hold::Name("it")).unwrap();
+        damage(
+            &heap,
+            &format!(
+                "UPDATE ledger SET data = CAST('{byte}' || substr(data, 2) AS BLOB) WHERE seq = 1 AND stored_object_id =
+                 (SELECT id FROM stored_objects WHERE object_id = '{old}')"
+            ),
+        );
+        repair(&heap, byte);
+        asides.push(heap.resolve(&format!("damaged/{old}{number}")).unwrap().unwrap());
+        assert_eq!(
+            heap.resolve(&format!("damaged/{old}/it{number}")).unwrap(),
+            asides.last().copied()
+        );
+    }
+    assert_ne!(asides[0], asides[1]);
+    assert_eq!(heap.resolve(&format!("damaged/{old}")).unwrap(), Some(asides[0]));
+}
+
+#[test]
+fn names_bound_later_than_the_books_were_opened_are_put_right() {
+    let heap = heap();
+    damage(&heap, "UPDATE names SET bound_at = 1 << 60");
+    damage(&heap, "DELETE FROM events");
+    repair(&heap, "names of the future");
+    assert_eq!(
+        heap.resolve("it").unwrap(),
+        Some(ObjectId::of_bytes(&content(1, 10_000)))
+    );
 }

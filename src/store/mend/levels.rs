@@ -113,6 +113,30 @@ pub(crate) const LEVELS: &[Rule] = &[
         mend: &["INSERT INTO size_classes (memram_id, block_size, pool_size)
                  SELECT ?1, CAST(?2 AS INTEGER), max(max_mem) FROM pools WHERE block_size = CAST(?2 AS INTEGER)"],
     },
+    // Pools are whole numbers of blocks, and arenas of pools: the largest pool that there is
+    // has the size of its class, unless none of them is whole.
+    Rule {
+        invariant: "I3",
+        table: "size_classes",
+        find: "SELECT c.memram_id AS id, CAST(c.block_size AS TEXT) AS key,
+                      'a space ' || c.memram_id || ', pools of whole blocks' AS expected,
+                      'pool_size ' || c.pool_size AS found
+               FROM size_classes c
+               WHERE c.memram_id NOT IN (SELECT id FROM memram) OR c.block_size < 1 OR c.pool_size < c.block_size
+                  OR c.pool_size % c.block_size <> 0",
+        mend: &[
+            "DELETE FROM size_classes WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)
+               AND (memram_id NOT IN (SELECT id FROM memram) OR block_size < 1)",
+            "UPDATE size_classes SET pool_size = coalesce(
+               (SELECT max(p.max_mem) FROM pools p JOIN memram m ON m.id = ?1
+                WHERE p.memram_id = ?1 AND p.block_size = CAST(?2 AS INTEGER)
+                  AND p.max_mem % p.block_size = 0 AND m.arena_size % p.max_mem = 0),
+               (SELECT max(k.column1) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8)) AS k JOIN memram m ON m.id = ?1
+                WHERE m.arena_size % (k.column1 * CAST(?2 AS INTEGER)) = 0) * block_size,
+               block_size)
+             WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
+        ],
+    },
     Rule {
         invariant: "I7",
         table: "pools",

@@ -72,20 +72,6 @@ pub(crate) const TOTALS: &[Rule] = &[
     Rule {
         invariant: "I3",
         table: "size_classes",
-        find: "SELECT c.memram_id AS id, CAST(c.block_size AS TEXT) AS key,
-                      'a space ' || c.memram_id || ', pools no smaller than blocks' AS expected,
-                      'pool_size ' || c.pool_size AS found
-               FROM size_classes c
-               WHERE c.memram_id NOT IN (SELECT id FROM memram) OR c.block_size < 1 OR c.pool_size < c.block_size",
-        mend: &[
-            "DELETE FROM size_classes WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)
-               AND (memram_id NOT IN (SELECT id FROM memram) OR block_size < 1)",
-            "UPDATE size_classes SET pool_size = 8 * block_size WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
-        ],
-    },
-    Rule {
-        invariant: "I3",
-        table: "size_classes",
         find: "WITH
                  pooled AS (SELECT memram_id, block_size, sum(max_mem) AS pooled, count(*) AS pools FROM pools GROUP BY 1, 2),
                  held AS (SELECT block_id AS id, count(*) AS entries FROM ledger GROUP BY block_id),
