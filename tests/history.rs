@@ -144,6 +144,7 @@ fn a_name_that_moves_frees_what_it_held_in_one_commit() {
         ("allocate", 700),
         ("bind", 700),
         ("allocate", 1000),
+        ("unbind", 1000),
         ("bind", 1000),
         ("free", 300),
     ];
