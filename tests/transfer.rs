@@ -402,6 +402,33 @@ fn what_is_wrong_with_a_manifest_is_found_before_anything_is_stored() {
     assert_eq!(other.objects().count(), 0);
 }
 
+/// An import is many transactions: that the last one fails would leave the others.
+#[test]
+fn what_is_wrong_at_the_end_of_a_long_export_is_found_before_anything_is_stored() {
+    let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
+    heap.batch(|batch| {
+        for number in 0..600 {
+            batch.allocate(&number)?;
+        }
+        batch.store("theirs", Hold::Name("last"))
+    })
+    .unwrap();
+    let files = folder.path().join("files");
+    heap.export(&files).unwrap();
+    let other = Heap::new();
+    other.store("mine", Hold::Name("last")).unwrap();
+    let error = other.import(&files).unwrap_err();
+    assert!(matches!(error, Error::NameRefused { .. }), "{error}");
+    assert_eq!(other.objects().count(), 1);
+
+    let mut manifest = fs::read_to_string(files.join("manifest.jsonl")).unwrap();
+    manifest.push_str("{}\n");
+    fs::write(files.join("manifest.jsonl"), manifest).unwrap();
+    let other = Heap::new();
+    assert!(other.import(&files).is_err());
+    assert_eq!(other.objects().count(), 0);
+}
+
 #[test]
 fn many_names_come_back() {
     let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
@@ -556,6 +583,126 @@ fn a_name_that_is_taken_is_settled_as_asked_and_again() {
         assert_eq!(described(&heap), before, "{on_conflict:?}");
         assert_balanced(&heap);
     }
+}
+
+/// Each object that is left out is counted, and none that has a name that was free.
+#[test]
+fn what_is_left_out_is_counted_object_by_object() {
+    let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
+    for name in ["one", "two", "three"] {
+        heap.store(name, Hold::Name(name)).unwrap();
+    }
+    let files = folder.path().join("files");
+    heap.export(&files).unwrap();
+    let manifest = fs::read_to_string(files.join("manifest.jsonl")).unwrap();
+    // An object with many names has several lines.
+    let several: Vec<_> = manifest
+        .lines()
+        .flat_map(|line| [line.to_owned(), line.replace("[\"three\"]", "[\"one\"]")])
+        .collect();
+    fs::write(files.join("manifest.jsonl"), several.join("\n") + "\n").unwrap();
+    let other = Heap::new();
+    other
+        .batch(|batch| {
+            let mine = batch.set("one", "mine")?.id;
+            batch.bind("two", &mine)
+        })
+        .unwrap();
+    let imported = other
+        .import_with(&files, with(OnConflict::Skip), &mut |_, _| {})
+        .unwrap();
+    assert_eq!((imported.objects, imported.left_out), (1, 2), "{imported:#?}");
+    assert_eq!(other.get_by_name::<String>("three").unwrap().as_deref(), Some("three"));
+    assert_balanced(&other);
+}
+
+#[test]
+fn an_object_that_nothing_holds_is_imported_and_held() {
+    let folder = forged("bytes", b"theirs", &[]);
+    let path = folder.path().join("manifest.jsonl");
+    let manifest = fs::read_to_string(&path).unwrap();
+    fs::write(&path, manifest.replace("\"held\":true", "\"held\":false")).unwrap();
+    let heap = Heap::new();
+    assert_eq!(heap.import(folder.path()).unwrap().objects, 1);
+    assert!(heap.object(&ObjectId::of_bytes(b"theirs")).unwrap().held);
+}
+
+#[test]
+fn an_import_of_what_is_there_already_changes_nothing() {
+    let (heap, folder) = (heap(), TempDir::new().unwrap());
+    let files = folder.path().join("files");
+    heap.export(&files).unwrap();
+    let before = described(&heap);
+    let imported = heap.import(&files).unwrap();
+    assert_eq!(imported.dedup_hits, imported.objects);
+    assert_eq!(imported.conflicts, []);
+    assert_eq!(described(&heap), before);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn an_object_that_loses_its_name_to_an_import_is_freed_only_if_nothing_else_holds_it() {
+    let heap = Heap::new();
+    let mine = heap.allocate_bytes(b"mine").unwrap();
+    heap.bind("taken", &mine).unwrap();
+    let folder = forged("bytes", b"theirs", &["taken"]);
+    let imported = heap
+        .import_with(folder.path(), with(OnConflict::Replace), &mut |_, _| {})
+        .unwrap();
+    assert!(!imported.conflicts[0].freed);
+    assert_eq!(heap.get_bytes(&mine).unwrap(), b"mine");
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_name_that_is_given_for_another_takes_more_digits_where_fewer_are_taken() {
+    let id = ObjectId::of_bytes(b"theirs").to_hex();
+    let heap = Heap::new();
+    let short = format!("taken~{}", &id[..12]);
+    for name in ["taken", &short] {
+        heap.set(name, "mine").unwrap();
+    }
+    let folder = forged("bytes", b"theirs", &["taken"]);
+    let imported = heap
+        .import_with(folder.path(), with(OnConflict::Rename), &mut |_, _| {})
+        .unwrap();
+    let renamed = format!("taken~{}", &id[..32]);
+    assert_eq!(imported.conflicts[0].renamed.as_ref(), Some(&renamed));
+    assert_eq!(
+        heap.get_bytes_by_name(&renamed).unwrap().as_deref(),
+        Some(&b"theirs"[..])
+    );
+    assert_eq!(heap.get_by_name::<String>(&short).unwrap().as_deref(), Some("mine"));
+}
+
+#[test]
+fn an_import_of_what_is_stored_needs_no_room() {
+    let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
+    let id = heap.store_bytes(&content(1, 700 * KIB), Hold::Name("it")).unwrap().id;
+    let files = folder.path().join("files");
+    heap.export(&files).unwrap();
+    heap.unbind("it").unwrap();
+    heap.allocate_bytes(&content(1, 700 * KIB)).unwrap();
+    assert_eq!(heap.import(&files).unwrap().dedup_hits, 1);
+    assert_eq!(heap.resolve("it").unwrap(), Some(id));
+}
+
+#[test]
+fn an_object_that_is_held_comes_though_its_names_are_skipped() {
+    let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
+    let id = heap.allocate_bytes(b"theirs").unwrap();
+    heap.bind("taken", &id).unwrap();
+    let files = folder.path().join("files");
+    heap.export(&files).unwrap();
+    let other = Heap::new();
+    let mine = other.store_bytes(b"mine", Hold::Name("taken")).unwrap().id;
+    let imported = other
+        .import_with(&files, with(OnConflict::Skip), &mut |_, _| {})
+        .unwrap();
+    assert_eq!((imported.objects, imported.names, imported.left_out), (1, 0, 0));
+    assert_eq!(other.resolve("taken").unwrap(), Some(mine));
+    assert!(other.object(&id).unwrap().held);
+    assert_balanced(&other);
 }
 
 #[test]
