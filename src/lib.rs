@@ -62,6 +62,8 @@
 //! several logs and is not opened for writing: [`Error::HardLinked`]. Symbolic links are
 //! followed first and do no harm.
 
+#![warn(missing_docs)]
+
 mod error;
 mod geometry;
 mod manager;

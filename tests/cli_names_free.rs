@@ -23,7 +23,7 @@ fn an_object_may_have_several_names() {
         named,
         serde_json::json!({"object_id": HELLO, "name": "two", "freed": null})
     );
-    assert_eq!(cli.json(["ls"])[0]["names"], "one, two");
+    assert_eq!(cli.json(["ls"])[0]["names"], serde_json::json!(["one", "two"]));
 }
 
 #[test]

@@ -290,7 +290,7 @@ mod tests {
             let mut left = space;
             for (share, shift) in shares {
                 // Large and small ones, up to the last byte.
-                let size = (space * share / 1000 >> shift).min(left);
+                let size = ((space * share / 1000) >> shift).min(left);
                 left -= size;
                 let one = place(&mut reckoned, &geometry, size, Pace::Reckon);
                 let other = place(&mut stepped, &geometry, size, Pace::StepByStep);
