@@ -226,3 +226,33 @@ fn space_accounts_for_the_file() {
     let text = cli.ok(["space"]);
     assert!(text.contains("= file") && text.contains("ledger_by_block"), "{text}");
 }
+
+#[test]
+fn put_dry_run_refuses_the_names_that_put_refuses() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    cli.file("b", "other");
+    let (long, digits) = ("n".repeat(4097), "0".repeat(64));
+    let refused = [vec!["--name", ""], vec!["--name", &long], vec!["--name", &digits]];
+    let both = |args: &[&str]| {
+        let put = |dry: &[&str]| cli.run_all(&[&["put", "-q", "a"], dry, args].concat());
+        let (planned, done) = (put(&["--dry-run"]), put(&[]));
+        assert_eq!(planned.status, done.status, "{args:?}");
+        if done.status != 0 {
+            assert_eq!(planned.stderr, done.stderr, "{args:?}");
+        }
+        planned
+    };
+    // In a heap that is not there, and in one that is.
+    for name in &refused {
+        assert_ne!(cli.run_all(&[&["put", "--dry-run", "a"], &name[..]].concat()).status, 0);
+    }
+    assert!(!cli.path("heap.db").exists());
+    cli.ok(["put", "-q", "b", "--name", "taken"]);
+    for name in &refused {
+        assert_ne!(both(name).status, 0);
+    }
+    assert!(both(&["--name", "taken", "--keep"]).stderr.contains("would move"));
+    assert_eq!(both(&["--name", "free", "--keep"]).status, 0);
+    assert_eq!(both(&["--name", "taken"]).status, 0);
+}

@@ -176,3 +176,38 @@ fn free_is_all_or_nothing() {
     assert_eq!(freed, serde_json::json!([row(HELLO), row(world)]));
     assert_eq!(cli.ok(["check"]), "the books balance\n");
 }
+
+/// What a name means is looked up in the transaction that changes it: here the name moves
+/// after the command was started and before it has its turn.
+#[test]
+fn what_a_name_means_is_what_it_means_when_it_is_changed() {
+    for command in [
+        &["free", "--force", "it"][..],
+        &["unname", "it"],
+        &["release", "it"],
+        &["name", "it", "other"],
+    ] {
+        let cli = Cli::new();
+        let memory = heapledger::MemManager::open(cli.path("heap.db")).unwrap();
+        let old = memory.allocate("old").unwrap();
+        memory.bind("it", &old).unwrap();
+        let mut running = None;
+        let new = memory
+            .batch(|batch| {
+                let new = batch.allocate("new")?;
+                batch.bind("it", &new)?;
+                let mut started = std::process::Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
+                started.arg("--db").arg(cli.path("heap.db")).args(command);
+                running = Some(started.stdout(std::process::Stdio::piped()).spawn().unwrap());
+                // Long enough for a look-up before the turn.
+                std::thread::sleep(std::time::Duration::from_millis(500));
+                Ok(new)
+            })
+            .unwrap();
+        let ended = running.unwrap().wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stdout).unwrap();
+        assert!(ended.status.success(), "{command:?}: {said}");
+        assert!(said.contains(&new.to_hex()[..12]), "{command:?}: {said}");
+        assert!(memory.object(&old).unwrap().held, "{command:?}: {said}");
+    }
+}

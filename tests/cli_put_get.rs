@@ -377,3 +377,42 @@ fn nothing_needs_a_folder_for_temporary_files() {
     }
     without(&["import", "x", "--db", "y.db"]);
 }
+
+/// A backup or export that another process is making, or has left when it was killed.
+#[test]
+fn a_folder_is_stored_without_what_heapledger_is_making_in_it() {
+    let cli = Cli::new();
+    cli.ok(["init"]);
+    for folder in [
+        "in/.heapledger-0123abcd-Xy12Zw",
+        "in/deep/.heapledger-unknown0-Xy12Zw",
+        "in/.heapledger-notes",
+    ] {
+        std::fs::create_dir_all(cli.path(folder)).unwrap();
+        cli.file(&format!("{folder}/content"), folder);
+    }
+    cli.file("in/deep/file", "hello");
+    // A file of such a name is one like any other.
+    cli.file("in/.heapledger-0123abcd-Xy12Zx", "file");
+    let put = cli.run(["put", "-r", "in"]);
+    assert_eq!(put.status, 0, "{}", put.stderr);
+    let stored: Vec<_> = put.stdout.lines().filter_map(|line| line.split_once("  ")).collect();
+    let paths: Vec<_> = stored.iter().map(|(_, path)| *path).collect();
+    assert_eq!(
+        paths,
+        [
+            "in/.heapledger-0123abcd-Xy12Zx",
+            "in/.heapledger-notes/content",
+            "in/deep/file"
+        ]
+    );
+    assert_eq!(
+        put.stderr.matches("a file that heapledger is making").count(),
+        2,
+        "{}",
+        put.stderr
+    );
+    // Whoever asks for it by name gets it.
+    let put = cli.run(["put", "-r", "in/.heapledger-0123abcd-Xy12Zw"]);
+    assert_eq!((put.status, put.stdout.lines().count()), (0, 1), "{}", put.stderr);
+}

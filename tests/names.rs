@@ -407,3 +407,32 @@ proptest! {
         assert_balanced(&heap);
     }
 }
+
+#[test]
+fn a_name_with_u0000_is_refused_in_words() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    let before = dump(&heap.sql());
+    for name in ["\0", "\0after", "be\0fore", "before\0"] {
+        let refused = |result: Result<(), Error>| {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(&error, Error::NulInName { name: told } if told == name),
+                "{error}"
+            );
+            assert!(error.to_string().contains("U+0000"), "{error}");
+        };
+        refused(heap.bind(name, &id).map(drop));
+        refused(heap.bind_new(name, &id));
+        refused(heap.set(name, "new").map(drop));
+        refused(heap.store_from(&b"new"[..], Hold::NewName(name)).map(drop));
+        refused(heap.batch(|batch| batch.set(name, "new")).map(drop));
+        refused(
+            heap.batch(|batch| batch.store_from(&b"new"[..], Hold::Name(name)))
+                .map(drop),
+        );
+        refused(heap.plan_batch(|planner| planner.check_hold(Hold::Name(name))));
+        refused(heapledger::MemManager::options().space(name).plan_new(|_| Ok(())));
+    }
+    assert_eq!(dump(&heap.sql()), before);
+}

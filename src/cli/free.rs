@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::{Context as _, Result};
-use heapledger::{Freed, MemManager, ObjectId};
+use heapledger::{Error, Freed, ObjectId};
 use serde::Serialize;
 
 use super::context::Context;
@@ -36,22 +36,19 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
-    let ids = find_all(&memory, &args.objects)?;
     if args.dry_run {
+        let ids = find_all(&args.objects, |reference| memory.find(reference))?;
         return free_plan::run(&memory, &ids, context);
     }
-    let freed = memory.batch(|batch| {
-        ids.iter()
-            .map(|id| {
-                if args.force {
-                    batch.force_free(id)
-                } else {
-                    batch.free(id)
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()
-    });
-    let freed: Vec<Freed> = freed.context("freed nothing")?;
+    // Looked up where nobody can move a name before its object goes.
+    let freed: Vec<Freed> = memory.try_batch(|batch| {
+        let ids = find_all(&args.objects, |reference| batch.find(reference))?;
+        let freed = ids.iter().map(|id| match args.force {
+            true => batch.force_free(id),
+            false => batch.free(id),
+        });
+        freed.collect::<Result<_, _>>().context("freed nothing")
+    })?;
     let mut output = context.output();
     let mut list = output.list();
     for freed in &freed {
@@ -67,11 +64,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 /// The objects meant, each once however often it was named.
-fn find_all(memory: &MemManager, references: &[String]) -> Result<Vec<ObjectId>> {
+fn find_all(
+    references: &[String],
+    mut find: impl FnMut(&str) -> Result<ObjectId, Error>,
+) -> Result<Vec<ObjectId>, Error> {
     let mut seen = HashSet::new();
     let mut ids = Vec::new();
     for reference in references {
-        let id = memory.find(reference)?;
+        let id = find(reference)?;
         if seen.insert(id) {
             ids.push(id);
         }

@@ -59,16 +59,19 @@ struct Unnamed<'a> {
 
 pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
-    let id = memory.find(&args.object)?;
-    let freed = if args.keep {
-        memory.bind_new(&args.name, &id).map(|()| None)
-    } else {
-        memory.bind(&args.name, &id)
-    };
+    let bound = memory.batch(|batch| {
+        let object_id = batch.find(&args.object)?;
+        let freed = match args.keep {
+            true => batch.bind_new(&args.name, &object_id).map(|()| None)?,
+            false => batch.bind(&args.name, &object_id)?,
+        };
+        Ok((object_id, freed))
+    });
+    let (id, freed) = bound.map_err(explain_taken)?;
     let named = Named {
         object_id: id,
         name: &args.name,
-        freed: freed.map_err(explain_taken)?,
+        freed,
     };
     let sizes = context.sizes();
     context.output().one(&named, |out| {
@@ -105,11 +108,13 @@ pub fn explain_taken(error: Error) -> anyhow::Error {
 pub fn unname(args: &UnnameArgs, context: &Context<'_>) -> Result<Outcome> {
     let name = args.name.as_str();
     let memory = context.change()?;
-    let id = memory.resolve(name)?.ok_or_else(|| Error::UnknownName {
-        name: name.to_owned(),
-        space: memory.space().to_owned(),
+    let (id, freed) = memory.batch(|batch| {
+        let id = batch.resolve(name)?.ok_or_else(|| Error::UnknownName {
+            name: name.to_owned(),
+            space: memory.space().to_owned(),
+        })?;
+        Ok((id, batch.unbind(name)?))
     })?;
-    let freed = memory.unbind(name)?;
     let unnamed = Unnamed {
         object_id: id,
         name,

@@ -58,6 +58,16 @@ pub struct Args {
     pub making: Making,
 }
 
+impl Args {
+    pub fn hold(&self) -> Hold<'_> {
+        match &self.name {
+            Some(name) if self.keep => Hold::NewName(name),
+            Some(name) => Hold::Name(name),
+            None => Hold::Anonymous,
+        }
+    }
+}
+
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.name.is_some() && (args.recursive || args.paths.len() > 1) {
         bail!("--name names one file; give one PATH, without -r");
@@ -76,11 +86,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let report = Report::new(&mut output, args.quiet);
     let mut put = Put {
         memory: &memory,
-        hold: match &args.name {
-            Some(name) if args.keep => Hold::NewName(name),
-            Some(name) => Hold::Name(name),
-            None => Hold::Anonymous,
-        },
+        hold: args.hold(),
         waiting: Vec::new(),
         waiting_bytes: 0,
         report,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::exit::{self, Outcome};
+use super::names::explain_taken;
 use super::plan::placement;
 use super::progress::Reading;
 use super::put::{Args, whole_reads};
@@ -34,6 +35,7 @@ pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<
         most: Most::default(),
     };
     let ((), is_new) = context.plan(args.making, |planner| {
+        planner.check_hold(args.hold()).map_err(explain_taken)?;
         planning.most = Most::of(planner.memram());
         planning.all(paths, sources, planner)
     })?;

@@ -30,8 +30,10 @@ struct Released {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
-    let id = memory.find(&args.object)?;
-    let freed = memory.release(&id)?;
+    let (id, freed) = memory.batch(|batch| {
+        let id = batch.find(&args.object)?;
+        Ok((id, batch.release(&id)?))
+    })?;
     let released = Released { object_id: id, freed };
     context.output().one(&released, |out| {
         let end = match &released.freed {

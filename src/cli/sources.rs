@@ -23,7 +23,8 @@ pub enum Found {
 
 /// Finds what there is to store, in the order of the arguments and below a folder in
 /// the order of names: the same tree always gives the same layout. A heap that is open, and
-/// what SQLite keeps beside it, is left out: it grows while it would be read.
+/// what SQLite keeps beside it, is left out: it grows while it would be read. So is what a
+/// process of ours is making.
 pub struct Sources {
     recursive: bool,
 }
@@ -49,13 +50,24 @@ impl Sources {
     }
 
     fn below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = Found> + 'a {
-        let entries = WalkDir::new(folder).sort_by_file_name().into_iter();
-        entries.filter_map(|entry| match entry {
-            Ok(entry) => self.entry(entry),
-            Err(error) => {
-                let path = error.path().unwrap_or(folder);
-                let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-                Some(failed(path, &why))
+        let mut entries = WalkDir::new(folder).sort_by_file_name().into_iter();
+        std::iter::from_fn(move || {
+            loop {
+                let found = match entries.next()? {
+                    Ok(entry) if is_being_made(&entry) => {
+                        entries.skip_current_dir();
+                        Some(Found::Skipped(entry.into_path(), "a file that heapledger is making"))
+                    }
+                    Ok(entry) => self.entry(entry),
+                    Err(error) => {
+                        let path = error.path().unwrap_or(folder);
+                        let why = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                        Some(failed(path, &why))
+                    }
+                };
+                if found.is_some() {
+                    return found;
+                }
             }
         })
     }
@@ -74,6 +86,18 @@ impl Sources {
             Err(error) => Found::Failed(path, error.to_string()),
         })
     }
+}
+
+/// Whether it is a folder in which a process of ours makes a backup, an export or a heap, or
+/// has left one when it died (`.heapledger-SYSTEM-RANDOM`): it changes while it is read, and is
+/// gone soon. Whoever names it as an argument gets it.
+fn is_being_made(entry: &DirEntry) -> bool {
+    if entry.depth() == 0 || !entry.file_type().is_dir() {
+        return false;
+    }
+    let name = entry.file_name().to_str();
+    let parts = name.and_then(|name| name.strip_prefix(".heapledger-")?.split_once('-'));
+    parts.is_some_and(|(system, random)| system.len() == 8 && random.len() == 6)
 }
 
 fn failed(path: &Path, why: &str) -> Found {

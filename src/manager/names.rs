@@ -110,7 +110,7 @@ pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: Hold<'_>) -> Result<()> 
     }
 }
 
-fn taken(name: &str, id: ObjectId, space: String) -> Error {
+pub(super) fn taken(name: &str, id: ObjectId, space: String) -> Error {
     let name = name.to_owned();
     Error::NameTaken { name, id, space }
 }

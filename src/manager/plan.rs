@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::read::Scope;
 use super::simulate::{Carved, Simulation};
-use super::{MemManager, unsigned};
+use super::{Hold, MemManager, names, unsigned};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRam;
@@ -119,6 +119,27 @@ impl<'p> Planner<'p> {
     /// The space as it is before anything that is planned.
     pub fn memram(&self) -> &MemRam {
         &self.memram
+    }
+
+    /// Refuses a hold that [`MemManager::store`] would refuse. Names are not planned: it is as
+    /// if nothing had been, however often a name is asked for.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::NameIsId`], [`Error::NulInName`]; [`Error::NameTaken`] for
+    /// [`Hold::NewName`]; what [any call](MemManager#errors) fails with.
+    pub fn check_hold(&mut self, hold: Hold<'_>) -> Result<()> {
+        let (Hold::Name(name) | Hold::NewName(name)) = hold else {
+            return Ok(());
+        };
+        names::validate(name)?;
+        let bound = queries::names::resolve(self.conn, self.scope.space, name)?;
+        match (hold, bound) {
+            (Hold::NewName(_), Some(bound)) => {
+                let space = self.scope.name.to_owned();
+                Err(names::taken(name, bound.object_id.parse()?, space))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Plans [`MemManager::allocate`].
