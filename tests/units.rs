@@ -11,10 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use common::{Heap, KIB, MIB, assert_balanced, content, number, texts};
 use heapledger::{Batch, Error, Geometry, History, Hold, MemManager, ObjectId, Result};
@@ -679,32 +678,6 @@ fn repair_finds_keys_that_nobody_has() {
         }
         assert_balanced(&heap);
     }
-}
-
-#[test]
-fn a_unit_that_is_done_does_not_wait_for_others_that_fail() {
-    let heap = Heap::of(8 * MIB, Geometry::standard());
-    let done = AtomicBool::new(false);
-    let longest = thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                // Not for ever: a wait without end is a failure, and no hang.
-                let begun = Instant::now();
-                while !done.load(Ordering::Relaxed) && begun.elapsed() < Duration::from_secs(20) {
-                    assert!(heap.free(&id(1)).is_err());
-                }
-            });
-        }
-        let mut longest = Duration::ZERO;
-        for seed in 0..20 {
-            let begun = Instant::now();
-            heap.allocate_bytes(&content(seed, 100)).unwrap();
-            longest = longest.max(begun.elapsed());
-        }
-        done.store(true, Ordering::Relaxed);
-        longest
-    });
-    assert!(longest < Duration::from_secs(2), "{longest:?}");
 }
 
 #[test]

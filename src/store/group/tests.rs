@@ -372,6 +372,48 @@ fn a_transaction_is_committed_although_the_thread_that_was_to_join_it_gave_up() 
     assert_eq!(state(&readers).2, 1);
 }
 
+/// Without end, if nobody wakes it.
+#[test]
+fn a_thread_that_sleeps_until_its_turn_is_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let group = Arc::new(group);
+    let entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let (tells, told) = mpsc::channel();
+    let waits = Arc::clone(&group);
+    std::thread::spawn(move || {
+        let patient = Deadline::after(Duration::MAX);
+        tells
+            .send(waits.write(patient, |tx| store(tx, 1, "a")).is_ok())
+            .unwrap();
+    });
+    // Long enough for it to stop asking.
+    std::thread::sleep(Duration::from_millis(50));
+    drop(entered);
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
+    assert_eq!(state(&readers).2, 1);
+}
+
+/// Units that fail count, too: there may be no end to them.
+#[test]
+fn a_unit_that_is_done_does_not_wait_for_others_that_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&entered.turn.outcome);
+    // As if somebody always waited who will join.
+    group.gate.joining.store(1, Ordering::SeqCst);
+    drop(entered);
+    for failed in 1..MOST_UNITS {
+        assert!(outcome.get().is_none(), "committed after {failed} units");
+        let result = write(&group, |_| Err::<(), _>(Error::ReadOnly));
+        assert!(matches!(result, Err(Error::ReadOnly)), "{result:?}");
+    }
+    assert!(matches!(outcome.get(), Some(Ok(()))), "still open");
+    assert_eq!(state(&readers).2, 1);
+}
+
 /// The one that has joined cannot be withdrawn, so that what it waits for must be short.
 #[test]
 fn what_is_done_is_committed_before_work_that_may_take_long() {
