@@ -6,8 +6,8 @@ mod common;
 
 use std::io::{Cursor, Seek, Write};
 
-use common::{Heap, MIB, assert_balanced, content, quick, row_counts};
-use heapledger::{Allocation, Error, EventFilter, EventId, Geometry, Hold, MemManager, Moment, Result};
+use common::{Heap, MIB, assert_balanced, content, dump, quick, row_counts};
+use heapledger::{Allocation, Error, EventFilter, EventId, Geometry, Hold, MemManager, Moment, Phase, Result};
 
 #[test]
 fn the_same_value_again_takes_no_more_room() {
@@ -157,6 +157,18 @@ fn ways() -> Vec<Way<'static>> {
 }
 
 #[test]
+fn what_is_stored_is_taken_again_whichever_way_it_comes_though_nothing_is_free() {
+    let heap = Heap::new();
+    let bytes = content(1, MIB);
+    heap.allocate_bytes(&bytes).unwrap();
+    for (way, store) in ways() {
+        let again = store(&heap, &bytes).unwrap_or_else(|error| panic!("{way}: {error}"));
+        assert!(again.dedup, "{way}");
+    }
+    assert_balanced(&heap);
+}
+
+#[test]
 fn damaged_bytes_that_are_stored_again_are_mended_and_the_history_says_so() {
     for geometry in [Geometry::standard(), Geometry::classic()] {
         // More pieces than are compared at once, the last of them a short one.
@@ -247,6 +259,8 @@ fn a_large_object_is_mended_like_a_small_one() {
 fn what_cannot_be_mended_in_its_place_is_refused() {
     for broken in [
         "DELETE FROM ledger WHERE seq = 1",
+        "DELETE FROM ledger WHERE seq = 2",
+        "DELETE FROM ledger",
         "UPDATE ledger SET rest = rest + 1 WHERE seq = 0",
         "UPDATE ledger SET seq = 9, id = id + 8 WHERE seq = 1",
         "UPDATE stored_objects SET size = size - 1",
@@ -259,5 +273,34 @@ fn what_cannot_be_mended_in_its_place_is_refused() {
         let error = heap.allocate_bytes(&bytes).unwrap_err();
         assert!(matches!(error, Error::Damaged { .. }), "{broken}: {error:?}");
         assert_eq!(heap.memram().unwrap(), before, "{broken}");
+    }
+}
+
+/// It is read twice, and what is stored is compared with what it has the second time.
+#[cfg(unix)]
+#[test]
+fn a_file_that_changes_before_it_is_compared_mends_nothing() {
+    use std::os::unix::fs::FileExt;
+
+    let heap = Heap::new();
+    let bytes = content(1, 60_000);
+    heap.allocate_bytes(&bytes).unwrap();
+    for is_damaged in [false, true] {
+        if is_damaged {
+            damage(&heap, "seq = 0");
+        }
+        let before = dump(&heap.sql());
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        file.rewind().unwrap();
+        let other = file.try_clone().unwrap();
+        let stored = heap.store_file_with(&mut file, Hold::Anonymous, &mut |phase, _, _| {
+            if phase == Phase::Waiting {
+                other.write_all_at(b"something else", 30_000).unwrap();
+            }
+        });
+        let error = stored.unwrap_err().to_string();
+        assert!(error.contains("changed while it was read"), "{error}");
+        assert_eq!(dump(&heap.sql()), before);
     }
 }

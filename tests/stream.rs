@@ -130,6 +130,39 @@ impl Read for Endless {
     }
 }
 
+/// Gives what it has after a signal has come in between.
+struct Interrupted(Option<io::ErrorKind>, Source);
+
+impl Read for Interrupted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.take() {
+            Some(kind) => Err(kind.into()),
+            None => self.1.read(buffer),
+        }
+    }
+}
+
+#[test]
+fn a_source_that_is_interrupted_is_asked_again() {
+    let heap = Heap::new();
+    let bytes = content(1, 3000);
+    let source = Interrupted(Some(io::ErrorKind::Interrupted), source(bytes.clone(), false));
+    let id = heap.allocate_from(source).unwrap();
+    assert_eq!(heap.get_bytes(&id).unwrap(), bytes);
+}
+
+#[test]
+fn a_name_that_cannot_be_taken_is_refused_before_anything_is_read() {
+    let heap = Heap::new();
+    heap.set("taken", "it").unwrap();
+    // It would say so if it were read.
+    let unread = || source(Vec::new(), true);
+    let refused = heap.store_from(unread(), Hold::NewName("taken"));
+    assert!(matches!(refused, Err(Error::NameTaken { .. })), "{refused:?}");
+    let refused = heap.store_from(unread(), Hold::Name(""));
+    assert!(matches!(refused, Err(Error::BadName { .. })), "{refused:?}");
+}
+
 #[test]
 fn a_source_without_end_is_refused_soon() {
     let heap = Heap::new();
