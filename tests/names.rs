@@ -128,6 +128,20 @@ fn a_name_has_1_to_4096_bytes() {
     assert_balanced(&heap);
 }
 
+/// SQLite's own functions would cut it there.
+#[test]
+fn a_name_has_no_nul() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    for name in ["\0", "a\0b"] {
+        let refused = heap.bind(name, &id);
+        assert!(matches!(refused, Err(Error::NulInName { .. })), "{refused:?}");
+        let refused = heap.set(name, "other");
+        assert!(matches!(refused, Err(Error::NulInName { .. })), "{refused:?}");
+    }
+    assert_eq!(heap.names(&id).unwrap(), []);
+}
+
 #[test]
 fn names_belong_to_their_space() {
     let heap = Heap::new();

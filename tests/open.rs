@@ -35,6 +35,25 @@ fn a_new_file_is_marked_logs_ahead_and_can_shrink() {
     assert!(number(&sql, "PRAGMA user_version") >= 1);
 }
 
+/// By the change counter in its header a file is told from another whose log it is not.
+#[test]
+fn each_new_file_counts_from_a_number_of_its_own() {
+    let dir = tempdir().unwrap();
+    let counter = |name: &str| {
+        let header = fs::read(dir.path().join(name)).unwrap();
+        // The second says for which the size in the header is right.
+        assert_eq!(header[24..28], header[92..96]);
+        <[u8; 4]>::try_from(&header[24..28]).unwrap()
+    };
+    let first = MemManager::open(dir.path().join("first.db")).unwrap();
+    first.backup(dir.path().join("backup.db")).unwrap();
+    drop(first);
+    drop(MemManager::open(dir.path().join("second.db")).unwrap());
+    let counters = ["first.db", "backup.db", "second.db"].map(counter);
+    let different: std::collections::BTreeSet<_> = counters.iter().collect();
+    assert_eq!(different.len(), 3, "{counters:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn only_its_owner_may_read_a_new_file() {

@@ -738,3 +738,33 @@ fn names_bound_later_than_the_books_were_opened_are_put_right() {
         Some(ObjectId::of_bytes(&content(1, 10_000)))
     );
 }
+
+/// Each of them, in a heap with empty pools or without, is undone exactly: those who are
+/// many and name a space that is there are right.
+#[test]
+fn an_arena_is_in_the_space_that_most_of_its_pools_and_blocks_name() {
+    for (damages, has_empty_pools) in [
+        (&["UPDATE arenas SET memram_id = 2"] as &[_], true),
+        (
+            &["UPDATE arenas SET memram_id = 2", "UPDATE pools SET memram_id = 2"],
+            false,
+        ),
+        (
+            &["UPDATE pools SET memram_id = 9", "UPDATE blocks SET memram_id = 9"],
+            false,
+        ),
+    ] {
+        let heap = heap();
+        if has_empty_pools {
+            let arena = heap.add_arena().unwrap();
+            heap.add_pool(arena.id, 512).unwrap();
+            heap.add_pool(arena.id, 512).unwrap();
+        }
+        let rows = rows(&heap);
+        for statement in damages {
+            damage(&heap, statement);
+        }
+        repair(&heap, damages[0]);
+        assert_eq!(self::rows(&heap), rows, "{damages:?}");
+    }
+}
