@@ -407,8 +407,11 @@ fn a_name_that_is_not_utf8_is_found_and_becomes_one() {
 #[test]
 fn a_space_whose_row_is_gone_is_recovered() {
     let heap = heap();
-    damage(&heap, "DELETE FROM memram WHERE name = 'other'");
+    common::quick().space("empty").open(heap.path()).unwrap();
+    damage(&heap, "DELETE FROM memram WHERE name <> 'main'");
     repair(&heap, "no space");
+    let empty = common::quick().space("recovered-3").read_only(true).open(heap.path());
+    assert_eq!(empty.unwrap().objects().count(), 0);
     let other = common::quick().space("recovered-2").open(heap.path()).unwrap();
     assert_eq!(
         other.get_bytes(&other.resolve("it").unwrap().unwrap()).unwrap(),
@@ -766,5 +769,54 @@ fn an_arena_is_in_the_space_that_most_of_its_pools_and_blocks_name() {
         }
         repair(&heap, damages[0]);
         assert_eq!(self::rows(&heap), rows, "{damages:?}");
+    }
+}
+
+#[test]
+fn a_pool_is_in_the_arena_that_most_of_its_blocks_and_entries_name() {
+    // Blocks of which nothing is used name it, too.
+    let heap = heap();
+    let [arena, other] = [(); 2].map(|()| heap.add_arena().unwrap().id);
+    let pool = heap.add_pool(arena, 512).unwrap().id;
+    heap.add_block(pool).unwrap();
+    heap.add_block(pool).unwrap();
+    let before = rows(&heap);
+    damage(&heap, &format!("UPDATE pools SET arena_id = {other} WHERE id = {pool}"));
+    repair(&heap, "a pool of empty blocks elsewhere");
+    assert_eq!(rows(&heap), before);
+
+    // So do entries, where the blocks are wrong as well.
+    let heap = Heap::new();
+    for number in 0..20 {
+        heap.allocate(&number).unwrap();
+    }
+    let other = heap.add_arena().unwrap().id;
+    let before = rows(&heap);
+    damage(&heap, &format!("UPDATE pools SET arena_id = {other}"));
+    damage(&heap, &format!("UPDATE blocks SET arena_id = {other}"));
+    repair(&heap, "a pool and its blocks elsewhere");
+    assert_eq!(rows(&heap), before);
+}
+
+#[test]
+fn a_pool_that_its_arena_has_no_room_for_goes_with_its_blocks() {
+    let heap = heap();
+    let before = contents(&heap);
+    damage(
+        &heap,
+        "INSERT INTO pools (id, memram_id, arena_id, block_size, max_mem, mem, reserved)
+         WITH RECURSIVE more (id) AS (VALUES (9000) UNION ALL SELECT id + 1 FROM more WHERE id < 9008)
+         SELECT id, 1, (SELECT min(id) FROM arenas), 4096, 32768, 0, 4096 FROM more",
+    );
+    damage(
+        &heap,
+        "INSERT INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)
+         SELECT id, memram_id, arena_id, id, block_size, 4096, 0, 1 FROM pools WHERE id >= 9000",
+    );
+    repair(&heap, "too many pools");
+    assert_eq!(contents(&heap), before);
+    for table in ["pools", "blocks"] {
+        let last = format!("SELECT count(*) FROM {table} WHERE id = 9008");
+        assert_eq!(number(&heap.sql(), &last), 0, "{table}");
     }
 }
