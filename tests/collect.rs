@@ -236,7 +236,9 @@ fn a_long_history_is_trimmed_to_its_end() {
         .unwrap();
     let events = "SELECT count(*) FROM events WHERE memram_id = (SELECT id FROM memram WHERE name = 'main')";
     assert_eq!(number(&heap.sql(), events), 1);
-    heap.allocate("one more").unwrap();
+    // More than go in one transaction.
+    heap.batch(|batch| (0..10_000).try_for_each(|_| batch.allocate("again and again").map(drop)))
+        .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(2));
     heap.collect_garbage().unwrap();
     assert_eq!(number(&heap.sql(), events), 1);

@@ -947,6 +947,30 @@ fn a_number_that_serde_json_keeps_as_text_is_stored_if_it_reads_back_as_spelled(
     }
 }
 
+/// JSON that is kept as its text, as serde_json's `RawValue` gives it.
+struct Raw(&'static str);
+
+impl Serialize for Raw {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let name = "$serde_json::private::RawValue";
+        let mut value = serializer.serialize_struct(name, 1)?;
+        value.serialize_field(name, self.0)?;
+        value.end()
+    }
+}
+
+#[test]
+fn json_that_is_kept_as_text_is_stored_if_it_is_spelled_as_it_reads_back() {
+    let heap = Heap::new();
+    let id = heap.allocate(&Raw("{\"a\":[1,0.5]}")).unwrap();
+    assert_eq!(heap.get_bytes(&id).unwrap(), b"{\"a\":[1,0.5]}");
+    for text in ["[ 1 ]", "[1.50]", "{\"b\":1,\"a\":2}", "{\"a\":1,\"a\":2}", "[1"] {
+        let refused = heap.allocate(&Raw(text));
+        assert!(matches!(refused, Err(Error::NotStorable { .. })), "{text}: {refused:?}");
+    }
+}
+
 #[test]
 fn ids_and_kinds_come_back_from_what_they_are_written_as() {
     let id = ObjectId::of_bytes(b"hello");
