@@ -4,7 +4,7 @@ mod cli;
 
 use std::process::ExitCode;
 
-use cli::{Cli, exit, interrupt};
+use cli::{Cli, exit, interrupt, streams};
 
 fn main() -> ExitCode {
     let cli = match Cli::read() {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             exit::warn(&exit::one_line(&error));
+            streams::hear_out();
             exit::status(&error)
         }
     }

@@ -40,6 +40,20 @@ fn standard_input_is_a_dash() {
     assert_eq!(cli.ok(["get", "greeting"]), "hello");
 }
 
+/// A script that writes a little to a command that has been refused goes on, and can see why.
+#[cfg(unix)]
+#[test]
+fn a_refused_put_hears_its_input_out() {
+    let cli = Cli::new();
+    cli.file("heap.db", "not a heap");
+    let script = "mkfifo pipe; heapledger put - <pipe 2>why & \
+                  exec 7>pipe; while ! [ -s why ]; do sleep 0.01; done; \
+                  echo a little >&7; exec 7>&-; wait $!; echo $?";
+    let ran = cli.sh(script);
+    assert_eq!((ran.status, ran.stdout.as_str()), (0, "2\n"), "{}", ran.stderr);
+    assert!(String::from_utf8_lossy(&cli.read("why")).contains("not an SQLite database"));
+}
+
 #[test]
 fn the_summary_tells_new_from_known() {
     let cli = Cli::new();

@@ -12,7 +12,7 @@ mod progress;
 mod release;
 mod render;
 mod restore;
-mod streams;
+pub mod streams;
 mod table;
 mod terminal;
 mod text;

@@ -7,23 +7,61 @@
 //! the runtime starts; afterwards it is one of `/dev/null`, as many programs pass it on
 //! purpose.
 
-use std::io::{self, StdinLock};
+use std::io::{self, Read, StdinLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 static INPUT: AtomicBool = AtomicBool::new(true);
 static OUTPUT: AtomicBool = AtomicBool::new(true);
+/// The command reads standard input.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// So much is still read for a command that was refused, and for so long.
+const HEARD_OUT: u64 = 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Standard input.
 ///
 /// # Errors
 /// If it is closed, or open for writing alone.
 pub fn input() -> io::Result<StdinLock<'static>> {
+    WANTED.store(true, Ordering::Relaxed);
     if INPUT.load(Ordering::Relaxed) {
         return Ok(io::stdin().lock());
     }
     Err(io::Error::other("standard input is closed"))
+}
+
+/// For a command that has failed before it read its input, and has said so: reads what comes
+/// through a pipe. Else a script that writes a few lines to it would end by `SIGPIPE`, and not
+/// see why. Who writes much finds that out as usual.
+pub fn hear_out() {
+    if !WANTED.load(Ordering::Relaxed) || !INPUT.load(Ordering::Relaxed) || !input_is_pipe() {
+        return;
+    }
+    let (done, is_done) = mpsc::channel();
+    let reading = thread::Builder::new().spawn(move || {
+        let _ = io::copy(&mut io::stdin().take(HEARD_OUT), &mut io::sink());
+        let _ = done.send(());
+    });
+    if reading.is_ok() {
+        let _ = is_done.recv_timeout(PATIENCE);
+    }
+}
+
+#[cfg(unix)]
+fn input_is_pipe() -> bool {
+    use rustix::fs::{FileType, fstat};
+    fstat(rustix::stdio::stdin()).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Fifo)
+}
+
+#[cfg(not(unix))]
+fn input_is_pipe() -> bool {
+    false
 }
 
 /// Refuses to go on without a standard output.
