@@ -62,15 +62,22 @@ impl Geometry {
     /// and the longer a block waits until nothing is left in it.
     ///
     /// # Errors
-    /// [`Error::BadGeometry`] unless block sizes rise, every pool is a whole number of
-    /// its blocks, and every arena is a whole number of each kind of pool.
+    /// [`Error::BadGeometry`] unless block sizes rise to no more than 256 MiB, every pool is a
+    /// whole number of its blocks, and every arena, of no more than 1 EiB, is a whole number
+    /// of each kind of pool.
     pub fn new(arena_size: u64, per_block: u64, classes: Vec<SizeClass>) -> Result<Self> {
         let refuse = |why: String| Err(Error::BadGeometry { why });
         if classes.is_empty() || per_block == 0 {
             return refuse("at least one size class and one object to a block are needed".into());
         }
-        if arena_size > i64::MAX as u64 {
-            return refuse(format!("an arena of {arena_size} bytes is more than SQLite can count"));
+        if per_block > MOST {
+            return refuse(format!("{per_block} objects to a block are over the limit of {MOST}"));
+        }
+        if arena_size > MOST {
+            return refuse(format!(
+                "an arena of {arena_size} bytes is over the limit of {}",
+                ByteSize::b(MOST)
+            ));
         }
         for class in &classes {
             let SizeClass { block_size, pool_size } = *class;
@@ -159,6 +166,10 @@ impl Default for Geometry {
 /// A piece is one BLOB, and SQLite's default limit for one is 1 GB.
 const MAX_BLOCK: u64 = 256 * 1024 * 1024;
 
+/// Sizes in a file are taken for no more, so that their sums can be counted
+/// (see `models::amount`).
+const MOST: u64 = 1 << 60;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +208,9 @@ mod tests {
             (0, 4, vec![class(512, 4096)]),
             (8192, 4, vec![class(1024, 4096), class(512, 4096)]),
             (u64::MAX, 4, vec![class(1, 1)]),
+            (4096, u64::MAX, vec![class(512, 4096)]),
+            (4096, MOST + 1, vec![class(512, 4096)]),
+            (1 << 61, 4, vec![class(512, 4096)]),
         ] {
             assert!(Geometry::new(arena, pieces, classes).is_err());
         }

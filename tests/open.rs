@@ -8,6 +8,7 @@ use std::fs;
 
 use common::{KIB, MIB, assert_balanced, files_in, number, quick, sql, texts};
 use heapledger::{Error, Geometry, MemManager, SizeClass};
+use proptest::prelude::*;
 use tempfile::tempdir;
 
 #[test]
@@ -239,6 +240,119 @@ fn an_impossible_space_name_is_refused() {
     assert!(quick().space("").open(&path).is_err());
     assert!(quick().space("s".repeat(256)).open(&path).is_err());
     quick().space("s".repeat(255)).open(&path).unwrap();
+}
+
+#[test]
+fn a_space_has_any_name_that_is_text_and_a_bad_one_makes_no_file() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    for name in [String::new(), "s".repeat(256), "ż".repeat(128)] {
+        let refused = quick().space(&name).open(&path).unwrap_err();
+        assert!(
+            matches!(refused, Error::BadSpaceName { length } if length == name.len()),
+            "{refused}"
+        );
+        assert!(quick().space(&name).plan_new(|_| Ok(())).is_err());
+    }
+    for name in ["\0", "a\0b"] {
+        let refused = quick().space(name).open(&path).unwrap_err();
+        assert!(matches!(refused, Error::NulInName { .. }), "{refused}");
+        let refused = quick().space(name).plan_new(|_| Ok(())).unwrap_err();
+        assert!(matches!(refused, Error::NulInName { .. }), "{refused}");
+    }
+    assert_eq!(files_in(dir.path()).len(), 0);
+    let names = [
+        " ",
+        "\t\n",
+        "\u{fffe}",
+        "\u{10ffff}",
+        "\u{202e}x",
+        "'; DROP TABLE memram; --",
+        "a/b",
+        "-",
+    ];
+    for name in names {
+        let id = quick().space(name).open(&path).unwrap().allocate(name).unwrap();
+        let memory = quick().space(name).read_only(true).open(&path).unwrap();
+        assert_eq!(memory.space(), name);
+        assert_eq!(memory.get::<String>(&id).unwrap(), name);
+        assert_balanced(&memory);
+    }
+}
+
+/// Sizes that a program may have worked out wrongly, and ones that fit.
+fn sizes() -> impl Strategy<Value = (u64, u64, Vec<(u64, u64)>)> {
+    let odd = prop_oneof![
+        Just(0u64),
+        1u64..2000,
+        Just(1 << 28),
+        Just((1 << 28) + 1),
+        Just(1 << 62),
+        Just(i64::MAX as u64),
+        Just(1 << 63),
+        Just(u64::MAX),
+    ];
+    let class = (odd.clone(), odd.clone());
+    let wrong = (odd.clone(), odd, prop::collection::vec(class, 0..4));
+    let per_block = prop_oneof![4 => 1u64..100, 1 => Just(1 << 60), 1 => Just(i64::MAX as u64)];
+    let huge = (59u32..63, 0u32..29).prop_map(|(arena, block)| (1 << arena, 1, vec![(1 << block, 1 << arena)]));
+    let fitting = (per_block, 0..400usize, 1..400usize, any::<bool>());
+    let fitting = fitting.prop_map(|(per_block, skipped, count, is_whole_arena)| {
+        // It has thousands of divisors.
+        let arena = (1 << 10) * 3u64.pow(6) * 5u64.pow(3) * 49 * 11 * 13;
+        let blocks = (1..=1 << 20)
+            .filter(|block| arena % block == 0)
+            .skip(skipped)
+            .take(count);
+        let class = |block| (block, if is_whole_arena { arena } else { block });
+        (arena, per_block, blocks.map(class).collect())
+    });
+    prop_oneof![1 => wrong, 2 => fitting, 1 => huge]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_geometry_is_refused_in_words_or_makes_a_heap(
+        (arena, per_block, classes) in sizes(),
+        max_mem in prop_oneof![Just(0u64), Just(1), 2u64..1000, Just(1 << 30), Just(i64::MAX as u64), Just(u64::MAX)],
+    ) {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("heap.db");
+        let classes = classes.into_iter().map(|(block_size, pool_size)| SizeClass { block_size, pool_size });
+        let geometry = match Geometry::new(arena, per_block, classes.collect()) {
+            Ok(geometry) => geometry,
+            Err(refused) => {
+                prop_assert!(matches!(refused, Error::BadGeometry { .. }), "{refused}");
+                return Ok(());
+            }
+        };
+        let options = quick().geometry(geometry.clone()).max_mem(max_mem);
+        let memory = match options.clone().open(&path) {
+            Ok(memory) => memory,
+            Err(refused) => {
+                prop_assert!(matches!(refused, Error::BadMaxMem { .. }), "{refused}");
+                prop_assert_eq!(files_in(dir.path()).len(), 0);
+                return Ok(());
+            }
+        };
+        let mut stored = Vec::new();
+        for content in [vec![1; 1], vec![2; 300], Vec::new(), vec![3; 77]] {
+            match memory.allocate_bytes(&content) {
+                Ok(id) => stored.push((id, content)),
+                Err(full) => prop_assert!(matches!(full, Error::OutOfMemory { .. }), "{full}"),
+            }
+        }
+        assert_balanced(&memory);
+        drop(memory);
+        let memory = options.open(&path).unwrap();
+        prop_assert_eq!(memory.geometry(), &geometry);
+        for (id, content) in stored {
+            prop_assert_eq!(memory.get_bytes(&id).unwrap(), content);
+        }
+        assert_balanced(&memory);
+    }
 }
 
 #[test]

@@ -133,7 +133,8 @@ impl Options {
     /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
     ///   An index of theirs is no reason, and one of the heap's that they dropped is made
     ///   again when the heap is opened for writing;
-    /// - [`Error::HardLinked`]: the file has a second name, and is to be written;
+    /// - [`Error::HardLinked`]: the file has a second name, and is to be written, or its log
+    ///   may be beside that name;
     /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user may not do that;
     /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`, or another
     ///   tool has it open while it is not in WAL mode, to which a heap that is opened for
@@ -198,6 +199,11 @@ impl Options {
         let mut settings = self.settings(deadline, path)?;
         let max_mem = self.new_max_mem()?;
         let access = if self.read_only { Access::Read } else { Access::Write };
+        // A file that is there may have a space with a name that must be mended.
+        let is_made = settings.path.metadata().map_or(true, |file| file.len() == 0);
+        if is_made && access == Access::Write {
+            self.check_name()?;
+        }
         prepare_file(&settings, access)?;
         settings.file = OpenFile::enter(&settings.path);
         let mut opened = match access {
@@ -237,7 +243,8 @@ impl Options {
     /// # Errors
     /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]; what `work` returns.
     pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
-        let (max_mem, geometry) = (self.new_max_mem()?, self.new_geometry()?);
+        self.check_name()?;
+        let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
         let conn = &mut in_memory()?;
         queries::spaces::make(conn, &self.space, max_mem, &geometry, now())?;
         let space = queries::spaces::by_name(conn, &self.space)?.ok_or_else(gone)?;
@@ -254,8 +261,8 @@ impl Options {
         max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })
     }
 
-    /// The sizes of a new space, which must have a name that can be one.
-    fn new_geometry(&self) -> Result<Geometry> {
+    /// Whether a space can have this name.
+    fn check_name(&self) -> Result<()> {
         if self.space.is_empty() || self.space.len() > 255 {
             return Err(Error::BadSpaceName {
                 length: self.space.len(),
@@ -266,7 +273,7 @@ impl Options {
                 name: self.space.clone(),
             });
         }
-        Ok(self.geometry.clone().unwrap_or_default())
+        Ok(())
     }
 
     fn find_or_make(&self, conn: &mut Conn, settings: &Settings, max_mem: i64) -> Result<(MemRam, Geometry)> {
@@ -285,7 +292,8 @@ impl Options {
                     .collect(),
             });
         }
-        let geometry = self.new_geometry()?;
+        self.check_name()?;
+        let geometry = self.geometry.clone().unwrap_or_default();
         let made = transaction(conn, settings, |conn| {
             queries::spaces::make(conn, &self.space, max_mem, &geometry, now())
         })?;
