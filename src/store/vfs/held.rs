@@ -20,6 +20,8 @@ pub(super) struct Held {
     pub bytes: Vec<u8>,
     /// Bytes of the log up to the commit before.
     before: u64,
+    /// Bytes before these are missing.
+    pub is_cut_short: bool,
     /// Bytes of the log up to the last page of the commit, once that is described.
     pub committed: Option<u64>,
 }
@@ -32,6 +34,7 @@ impl Held {
             start: 0,
             bytes: buffer,
             before,
+            is_cut_short: false,
             committed: None,
         }
     }
@@ -84,6 +87,10 @@ impl Held {
         if self.bytes.is_empty() {
             return Ok(());
         }
+        if is_cut_short(self.file, self.start) {
+            self.is_cut_short = true;
+            return Err(ffi::SQLITE_IOERR_WRITE);
+        }
         if self.ends_small_commit() {
             make_room(self.file, self.end());
         }
@@ -99,6 +106,19 @@ impl Held {
         let written = |committed: u64| committed.checked_sub(self.before).unwrap_or(committed);
         self.committed.is_some_and(|committed| written(committed) < SMALL)
     }
+}
+
+/// Whether so many bytes describe a page.
+pub(super) fn describes_page(count: c_int) -> bool {
+    usize::try_from(count) == Ok(HEADER)
+}
+
+/// Whether a log ends before the place where SQLite appends to it. Somebody has cut it short:
+/// what was committed there is gone, and so would be what is committed behind the gap. SQLite
+/// itself shortens a log only when it goes on at its start.
+pub(super) fn is_cut_short(file: *mut ffi::sqlite3_file, at: i64) -> bool {
+    let mut size = 0;
+    real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < at
 }
 
 /// Whether these bytes describe the last page of a commit: bytes 4 to 7 are the pages of

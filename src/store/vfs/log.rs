@@ -17,7 +17,7 @@ use std::ffi::{c_int, c_void};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 use libsqlite3_sys as ffi;
 
-use super::held::Held;
+use super::held::{Held, describes_page, is_cut_short};
 use super::{LOG, real};
 
 thread_local! {
@@ -44,10 +44,17 @@ impl Log {
             let message = Box::new("the write-ahead log could not be written".to_owned());
             return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message));
         }
+        if result.is_err() && with_held(|held| held.is_cut_short) == Some(true) {
+            let message = Box::new(CUT_SHORT.to_owned());
+            return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message));
+        }
         drop(scope);
         result
     }
 }
+
+const CUT_SHORT: &str = "another program cut the write-ahead log short while it was in use, and what was in it is \
+                         lost; nothing was written: close the heap everywhere, open it again, and check it";
 
 /// Ends the gathering, even by a panic, and keeps the buffer for the next.
 struct Scope<'l> {
@@ -107,6 +114,8 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, co
     match with_held(append).flatten() {
         Some(Ok(())) => ffi::SQLITE_OK,
         Some(Err(code)) => code,
+        // The page that follows has its place from this.
+        None if describes_page(count) && is_cut_short(file, at) => ffi::SQLITE_IOERR_WRITE,
         None => real!(LOG, xWrite(file, data, count, at)),
     }
 }
