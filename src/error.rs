@@ -310,7 +310,7 @@ pub enum Error {
     },
     /// The file has several names, under each of which SQLite would keep another log.
     #[error(
-        "{} has {links} hard links, and what is written under one name would be lost under another; \
+        "{} has {links} hard links, and what is written under one name is missing under another; \
          remove the other names, or use a copy; nothing was changed",
         path.display()
     )]

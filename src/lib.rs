@@ -55,12 +55,17 @@
 //! - use the heap through a second copy of SQLite in the same process, such as another
 //!   crate's own or the system's. Neither copy knows of the other's locks.
 //!
-//! Both are safe from another process, and several managers in one process are safe, too. A
-//! writer whose log was removed notices before its next commit: [`Error::FileChanged`].
+//! Both are safe from another process, and several managers in one process are safe, too.
+//!
+//! Nobody may move, replace or cut short the heap or its log while it is open: what is in the
+//! log is found only beside the name that the heap had. A writer whose file was moved or
+//! whose log is gone or shorter notices before its next commit ([`Error::FileChanged`],
+//! [`Error::Database`]); what it acknowledged before may be in the old log alone.
 //!
 //! The log is found by the name of the file. A heap with several hard links would have
-//! several logs and is not opened for writing: [`Error::HardLinked`]. Symbolic links are
-//! followed first and do no harm.
+//! several logs and is not opened for writing: [`Error::HardLinked`]. It is read where it is
+//! certain that none of the other names has a log: they are in the same folder, or the log
+//! is beside the name that was given. Symbolic links are followed first and do no harm.
 
 #![warn(missing_docs)]
 

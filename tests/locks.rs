@@ -308,6 +308,39 @@ fn a_log_that_was_removed_under_a_writer_is_noticed() {
     }
 }
 
+/// What is committed behind a gap in the log nobody would find again.
+#[test]
+fn a_log_that_was_cut_short_under_a_writer_is_noticed() {
+    for left in [0, 32, 5000] {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("heap.db");
+        let memory = MemManager::open(&path).unwrap();
+        memory.allocate("before").unwrap();
+        let log = fs::File::options()
+            .write(true)
+            .open(dir.path().join("heap.db-wal"))
+            .unwrap();
+        log.set_len(left).unwrap();
+        for content in [content(1, 100), content(2, 5 * MIB)] {
+            let refused = memory.allocate_bytes(&content).unwrap_err();
+            assert!(!matches!(refused, Error::OutOfMemory { .. }), "{refused}");
+        }
+    }
+    // SQLite itself shortens a log only when it begins it anew.
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = MemManager::open(&path).unwrap();
+    let tool = rusqlite::Connection::open(&path).unwrap();
+    for number in 0..3 {
+        memory.allocate(&number).unwrap();
+        let _: i64 = tool
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .unwrap();
+    }
+    assert_eq!(memory.objects().count(), 3);
+    assert_balanced(&memory);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_heap_with_two_hard_links_is_read_and_not_written() {
@@ -331,4 +364,44 @@ fn a_heap_with_two_hard_links_is_read_and_not_written() {
     fs::remove_file(&other).unwrap();
     memory.allocate("one name again").unwrap();
     assert_balanced(&memory);
+}
+
+/// The log of a heap in use is beside one of its names. Under another it cannot be seen.
+#[cfg(unix)]
+#[test]
+fn a_heap_is_not_read_under_a_name_that_may_lack_its_log() {
+    let dir = tempdir().unwrap();
+    let (path, other) = (dir.path().join("heap.db"), dir.path().join("other.db"));
+    let elsewhere = dir.path().join("folder/heap.db");
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    let read = |path: &Path| MemManager::options().read_only(true).open(path);
+    let refused = |path: &Path| {
+        let refused = read(path).unwrap_err();
+        assert!(
+            matches!(refused, Error::HardLinked { links: 2, .. }),
+            "{path:?}: {refused}"
+        );
+    };
+    let memory = MemManager::open(&path).unwrap();
+    let id = memory.allocate("in the log").unwrap();
+    for link in [&other, &elsewhere] {
+        fs::hard_link(&path, link).unwrap();
+        refused(link);
+        assert!(read(&path).unwrap().contains(&id).unwrap());
+        // Two readers at once, so that one of them is opened now.
+        memory.read(|_| memory.get::<String>(&id)).unwrap();
+        fs::remove_file(link).unwrap();
+    }
+    drop(memory);
+    // Nobody has it open, and all its names are known: there is no log.
+    fs::hard_link(&path, &other).unwrap();
+    assert!(read(&other).unwrap().contains(&id).unwrap());
+    fs::write(dir.path().join("heap.db-wal"), "left behind").unwrap();
+    refused(&other);
+    fs::remove_file(dir.path().join("heap.db-wal")).unwrap();
+    fs::rename(&other, &elsewhere).unwrap();
+    refused(&elsewhere);
+    refused(&path);
+    fs::remove_file(&elsewhere).unwrap();
+    assert!(read(&path).unwrap().contains(&id).unwrap());
 }

@@ -140,6 +140,51 @@ fn what_cannot_name_a_heap_is_refused_in_words_and_makes_nothing() {
     MemManager::open(dir.path().join(":memory:")).unwrap();
 }
 
+/// A folder in `root` whose absolute path has so many bytes.
+fn folder_of_length(root: &Path, length: usize) -> PathBuf {
+    let mut folder = root.canonicalize().unwrap();
+    while folder.as_os_str().len() < length {
+        let left = length - folder.as_os_str().len() - 1;
+        folder.push("d".repeat(if left > 250 {
+            100
+        } else if left > 125 {
+            left / 2
+        } else {
+            left
+        }));
+    }
+    assert_eq!(folder.as_os_str().len(), length);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// What is being made has a longer path than what it becomes.
+#[test]
+fn a_path_just_below_the_limit_is_used_or_refused_in_words() {
+    let dir = tempdir().unwrap();
+    let memory = MemManager::open(dir.path().join("from.db")).unwrap();
+    for length in 440..=504 {
+        let folder = folder_of_length(dir.path(), length - 2);
+        let (path, backup) = (folder.join("h"), folder.join("b"));
+        assert_eq!(path.as_os_str().len(), length);
+        let made = MemManager::open(&path).map(drop);
+        let copied = memory.backup(&backup).map(drop);
+        let restored = MemManager::restore(folder.join("r"), memory.path()).map(drop);
+        for made in [made, copied, restored] {
+            // The folder, `/.heapledger-`, 8 digits, `-`, 6 more, `/heap.db`, and 8 for `-journal`.
+            if length <= 470 {
+                made.unwrap();
+                continue;
+            }
+            let error = made.unwrap_err();
+            assert!(matches!(error, Error::Io { .. }), "{length}: {error:?}");
+            assert!(error.to_string().contains("is too long"), "{length}: {error}");
+        }
+        assert_eq!(files_in(&folder).len(), if length <= 470 { 3 } else { 0 }, "{length}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
 #[test]
 #[ignore = "the process that changes its working folder"]
 fn wanders() {

@@ -11,7 +11,9 @@ use serde::Serialize;
 use super::{CheckOptions, MemManager, Phase, unsigned};
 use crate::error::{Error, Result};
 use crate::store::queries::audit::Violation;
-use crate::store::{Access, Conn, Settings, become_heap, copy_into, count_from_anywhere, file_sizes};
+use crate::store::{
+    Access, Conn, Settings, become_heap, copy_into, count_from_anywhere, file_sizes, short_enough_to_make,
+};
 use crate::temporary::{Temporary, folder_of};
 
 /// A backup that was made.
@@ -76,6 +78,7 @@ impl MemManager {
         let cannot = || format!("{} cannot be written", to.display());
         let temporary = Temporary::within(folder_of(to), cannot)?;
         let copy = temporary.path(COPY);
+        short_enough_to_make(&temporary.path(COPY)).map_err(Error::io(cannot()))?;
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
         self::copy(self.inner.settings.connect(Access::Read)?, &copy, progress)?;
         let violations = self.finish(&copy, to, progress)?;

@@ -10,7 +10,9 @@ use super::backup::{copy, sync_folder};
 use super::check::check;
 use super::{CheckOptions, MemManager, Phase};
 use crate::error::{Error, Result};
-use crate::store::{Access, Settings, become_heap, count_from_anywhere, locate, prepare_file, replace_file};
+use crate::store::{
+    Access, Settings, become_heap, count_from_anywhere, locate, prepare_file, replace_file, short_enough_to_make,
+};
 use crate::temporary::{Temporary, folder_of};
 
 /// A heap that was restored.
@@ -70,6 +72,7 @@ impl MemManager {
             return Err(Error::io(cannot())(same));
         }
         let temporary = Temporary::within(folder_of(path), cannot)?;
+        short_enough_to_make(&temporary.path(COPY)).map_err(Error::io(cannot()))?;
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
         let copied = temporary.path(COPY);
         copy(from.connect(Access::Read)?, &copied, progress)?;

@@ -154,13 +154,13 @@ impl Settings {
         Ok(Conn::Sqlite(conn))
     }
 
-    /// Refuses to go on when the path no longer leads to the file that was opened: SQLite
-    /// would write to a file that nobody can find.
+    /// Refuses to go on when the path no longer leads to the file that was opened, of which
+    /// the rest is open, or when the log may be beside another name of it.
     pub fn same_file(&self) -> Result<()> {
-        self.file.as_ref().map_or(Ok(()), |file| file.is_in_place(&self.named))
+        self.file.as_ref().map_or(Ok(()), |file| file.may_be_read(&self.named))
     }
 
-    /// The same, and refuses what would make a commit invisible to other programs, or lose it.
+    /// Refuses to go on when SQLite would write to a file that nobody can find, and refuses what would make a commit invisible to other programs, or lose it.
     pub fn same_file_to_write(&self) -> Result<()> {
         self.file
             .as_ref()

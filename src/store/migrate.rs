@@ -8,7 +8,8 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::conn::{Access, Conn, Settings, pass_guards, transaction};
 use super::exec;
-use super::open_files::one_name;
+use super::open_files::{log_is_beside, one_name};
+use super::path::short_enough_to_make;
 use super::queries::audit::Violation;
 use super::verify::{faults, lacks_indexes, restore_parts, schema_violations, verify_schema};
 use super::vfs::DatabaseFile;
@@ -33,8 +34,8 @@ pub(super) const STAMP: &str = "PRAGMA user_version = 5";
 pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
     let path = &settings.named;
     let found = inspect(&settings.path, path)?;
-    if matches!(found, Found::Empty | Found::Heap { .. }) && access == Access::Write {
-        wait_for_one_name(settings)?;
+    if matches!(found, Found::Empty | Found::Heap { .. }) {
+        wait_for_one_name(settings, access)?;
     }
     match (found, access) {
         (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
@@ -77,7 +78,7 @@ pub(crate) fn restore_schema(settings: &Settings) -> Result<Vec<Violation>> {
     if !is_current(settings)? {
         return Ok(Vec::new());
     }
-    wait_for_one_name(settings)?;
+    wait_for_one_name(settings, Access::Write)?;
     restore(settings)
 }
 
@@ -87,7 +88,10 @@ fn is_current(settings: &Settings) -> Result<bool> {
     match inspect(&settings.path, path)? {
         Found::Nothing => return Err(Error::NoFile { path: path.clone() }),
         Found::Empty => return Err(not_a_heap(path, "it is empty")),
-        Found::Heap { .. } => stale_log::check(&settings.path, path)?,
+        Found::Heap { .. } => {
+            wait_for_one_name(settings, Access::Read)?;
+            stale_log::check(&settings.path, path)?;
+        }
     }
     // What the log says is newer than the header.
     match exec::pragma(&mut settings.connect(Access::Read)?, "user_version")? {
@@ -169,18 +173,23 @@ fn inspect(path: &Path, named: &Path) -> Result<Found> {
 
 /// Where a file system cannot rename without replacing, a new heap has two names for a
 /// moment: its own, and the one under which it was made.
-fn wait_for_one_name(settings: &Settings) -> Result<()> {
-    let one_name = || {
-        let file = std::fs::metadata(&settings.path);
-        file.map_or(Ok(()), |file| one_name(&file, &settings.named))
+fn wait_for_one_name(settings: &Settings, access: Access) -> Result<()> {
+    let usable = || {
+        let Ok(file) = std::fs::metadata(&settings.path) else {
+            return Ok(());
+        };
+        match access {
+            Access::Read => log_is_beside(&file, &settings.path, &settings.named),
+            Access::Write => one_name(&file, &settings.named),
+        }
     };
     for _ in 0..10 {
-        match one_name() {
+        match usable() {
             Ok(()) => return Ok(()),
             Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
     }
-    one_name()
+    usable()
 }
 
 fn too_new(path: &Path, found: i64) -> Error {
@@ -211,6 +220,7 @@ fn create(settings: &Settings) -> Result<()> {
     let path = &settings.path;
     let cannot = || format!("{} cannot be created", settings.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
+    short_enough_to_make(&temporary.path(NEW)).map_err(Error::io(cannot()))?;
     drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
     let made = temporary.path(NEW);
     fill(settings, &made)?;

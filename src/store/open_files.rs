@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::conn::beside;
 use crate::error::{Error, Result};
+use crate::temporary::folder_of;
 
 /// What SQLite puts beside a heap.
 const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -51,9 +52,14 @@ impl OpenFile {
         }
     }
 
-    /// Whether the path still leads to this file. `named` is its name for messages.
-    pub fn is_in_place(&self, named: &Path) -> Result<()> {
-        is_in_place(&self.path, self.id, named).map(drop)
+    /// Whether the path still leads to this file, and all that was committed to it can be
+    /// seen there. `named` is its name for messages.
+    pub fn may_be_read(&self, named: &Path) -> Result<()> {
+        let file = is_in_place(&self.path, self.id, named)?;
+        if self.log.get().is_some() {
+            return Ok(());
+        }
+        log_is_beside(&file, &self.path, named)
     }
 
     /// Whether it is in place and nobody can miss what is written to it: it has no other
@@ -93,6 +99,38 @@ pub(super) fn one_name(file: &Metadata, named: &Path) -> Result<()> {
     #[cfg(not(unix))]
     let _ = (file, named);
     Ok(())
+}
+
+/// Refuses to read a file that has several hard links unless it is certain that no other of
+/// them has the log: a reader would see the file as it was before, or half-way through a
+/// checkpoint. O(1), and O(entries of the folder) where there are several.
+pub(super) fn log_is_beside(file: &Metadata, path: &Path, named: &Path) -> Result<()> {
+    let Err(refused) = one_name(file, named) else {
+        return Ok(());
+    };
+    let (Some(id), Error::HardLinked { links, .. }) = (FileId::from(file), &refused) else {
+        return Err(refused);
+    };
+    let Ok(entries) = std::fs::read_dir(folder_of(path)) else {
+        return Err(refused);
+    };
+    let mut seen = 0;
+    for name in entries.flatten().map(|entry| entry.path()) {
+        if name.symlink_metadata().ok().and_then(|found| FileId::from(&found)) != Some(id) {
+            continue;
+        }
+        seen += 1;
+        if name != path && beside(&name, "-wal").symlink_metadata().is_ok() {
+            return Err(refused);
+        }
+    }
+    // The others are in folders that nobody knows.
+    let has_log = || std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    if seen == *links || has_log() {
+        Ok(())
+    } else {
+        Err(refused)
+    }
 }
 
 /// The path of the heap to which a file belongs, if this process has it open: it is the

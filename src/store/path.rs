@@ -85,6 +85,24 @@ fn short_enough(path: PathBuf) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// Whether SQLite can open a file that is being made in a folder of its own, whose path is
+/// longer than the one it will have.
+pub(crate) fn short_enough_to_make(made: &Path) -> io::Result<()> {
+    let Some((folder, name)) = made.parent().zip(made.file_name()) else {
+        return Ok(());
+    };
+    let whole = folder.canonicalize()?.join(name).as_os_str().as_encoded_bytes().len();
+    let most = vfs::longest_path() - SUFFIX;
+    if whole <= most {
+        return Ok(());
+    }
+    Err(refused(&format!(
+        "the absolute path of its folder is too long: with what is made there first it is {whole} bytes, where \
+         SQLite takes at most {most}; use a folder whose path is at least {} bytes shorter",
+        whole - most
+    )))
+}
+
 fn refused(why: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, why)
 }
