@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{Heap, MIB, content, quick};
-use heapledger::{Error, Hold, ObjectId};
+use heapledger::{Error, EventFilter, Hold, ObjectId};
 
 #[test]
 fn every_object_is_listed_once_in_the_order_of_storing() {
@@ -128,4 +128,95 @@ fn what_is_not_stored_is_named_in_the_error() {
             "{error}"
         );
     }
+}
+
+/// One row that is damaged, or that a later version wrote, is shown as what there is of it.
+#[test]
+fn no_listing_fails_because_of_one_row() {
+    let mut failed = Vec::new();
+    let bad = "CAST(x'ff6162c3' AS TEXT)";
+    for (table, column, value, row) in [
+        ("memram", "name", bad, "name = 'other'"),
+        ("memram", "history", bad, "name = 'other'"),
+        ("other_kinds", "kind", bad, "kind = 'str' AND memram_id = 1"),
+        ("sequences", "name", bad, "name = 'pools'"),
+        ("stored_objects", "object_id", bad, "id = 1"),
+        ("stored_objects", "kind", bad, "id = 1"),
+        ("stored_objects", "kind", "'odd'", "id = 1"),
+        ("stored_objects", "type_name", bad, "kind = 'json'"),
+        ("names", "name", bad, "name = 'spare'"),
+        ("events", "kind", bad, "kind = 'bind'"),
+        ("events", "kind", "'odd'", "kind = 'bind'"),
+        ("events", "actor", bad, "kind = 'allocate'"),
+        ("events", "reason", bad, "kind = 'allocate'"),
+        ("events", "name", bad, "kind = 'bind'"),
+        ("events", "changes", bad, "kind = 'allocate'"),
+        ("events", "changes", "'{\"pieces\":['", "kind = 'allocate'"),
+        ("events", "changes", "'{\"pieces\":[[1,\"x\"]]}'", "kind = 'allocate'"),
+        ("events", "changes", "'7'", "kind = 'allocate'"),
+    ] {
+        let what = format!("{table}.{column} = {value}");
+        let heap = Heap::new();
+        heap.allocate_bytes(&content(1, 900)).unwrap();
+        heap.store_bytes(&content(2, 1500), Hold::Name("it")).unwrap();
+        heap.bind("spare", &heap.resolve("it").unwrap().unwrap()).unwrap();
+        heap.allocate(&vec![1, 2]).unwrap();
+        drop(quick().space("other").max_mem(1 << 16).open(heap.path()).unwrap());
+        let whole = heap.path().with_file_name("whole.db");
+        heap.backup(&whole).unwrap();
+        let sql = heap.sql();
+        sql.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
+        let changed = sql.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {row}"), []);
+        assert!(changed.unwrap() > 0, "{what}");
+        let memory = quick().read_only(true).open(heap.path()).unwrap();
+        assert_eq!(memory.objects().filter(Result::is_ok).count(), 3, "{what}");
+        assert!(memory.entries().all(|entry| entry.is_ok()), "{what}");
+        assert!(
+            memory.events(EventFilter::default()).all(|event| event.is_ok()),
+            "{what}"
+        );
+        let id = memory.resolve("it").unwrap().unwrap();
+        let names = memory.names(&id).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(names.len(), 2, "{what}");
+        let whole = quick().read_only(true).open(&whole).unwrap();
+        if let Err(error) = memory.diff_files(&whole) {
+            failed.push(format!("{what}: diff: {error}"));
+        }
+        let found = memory.check().unwrap_or_else(|error| panic!("{what}: {error}"));
+        if found.is_empty() {
+            failed.push(format!("{what}: the check finds nothing"));
+        }
+        for command in [
+            "ls",
+            "ls --format json",
+            "log",
+            "log --format json",
+            "tree",
+            "pins",
+            "spaces",
+            "stats",
+            "doctor",
+            "space",
+            "usage",
+            "usage --over-time",
+            "ledger it",
+            "show it",
+            "block 1",
+            "check",
+        ] {
+            let mut heapledger = std::process::Command::new(env!("CARGO_BIN_EXE_heapledger"));
+            let ran = heapledger
+                .arg("--db")
+                .arg(heap.path())
+                .args(command.split(' '))
+                .output()
+                .unwrap();
+            let said = String::from_utf8(ran.stderr).unwrap();
+            let status = ran.status.code().unwrap();
+            if !(status == 0 || command == "check" && status == 1) {
+                failed.push(format!("{what}: {command}: {said}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
 }

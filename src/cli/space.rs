@@ -52,6 +52,13 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
         out,
         "\ngc gives back at least {gc}, and removes the rows of {rows}; gc --dry-run says exactly"
     )?;
+    if !report.auto_vacuum {
+        writeln!(
+            out,
+            "the file cannot shrink as it is: another tool has turned its auto_vacuum off, as a VACUUM can; gc writes \
+             the file again once, and turns it on"
+        )?;
+    }
     let vacuum = sizes.phrase(report.vacuum_bytes_estimated);
     writeln!(
         out,

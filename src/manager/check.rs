@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::layout::Changes;
 use super::{MemManager, Phase, unsigned};
 use crate::error::Result;
 use crate::models::{StoredObject, StoredObjectId};
@@ -181,7 +182,42 @@ pub(super) fn check_rows(conn: &mut Conn, quick: bool, found: Found<'_>) -> Resu
     {
         return Ok(ControlFlow::Break(()));
     }
+    if !quick && check_texts(conn, found)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
     queries::audit::violations(conn, found)
+}
+
+/// Texts of all tables but `names` that are not UTF-8, and events whose `changes` cannot be
+/// read, without which no earlier moment can be looked back to.
+fn check_texts(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let garbled = queries::texts::each_garbled(conn, |row| {
+        found(Violation {
+            invariant: "schema".into(),
+            table: row.table.into(),
+            id: row.id,
+            expected: "texts in UTF-8".into(),
+            found: format!("\"{}\"", shortened(&row.texts).escape_ascii()),
+        })
+    })?;
+    if garbled.is_break() {
+        return Ok(garbled);
+    }
+    queries::texts::each_changes(conn, |event, changes| match Changes::read(changes) {
+        Ok(_) => ControlFlow::Continue(()),
+        Err(why) => found(Violation {
+            invariant: "I11".into(),
+            table: "events".into(),
+            id: Some(event.0),
+            expected: "what it did to blocks and levels".into(),
+            found: format!("\"{}\" ({why})", shortened(changes.as_bytes()).escape_ascii()),
+        }),
+    })
+}
+
+/// The start of what may be very long.
+fn shortened(text: &[u8]) -> &[u8] {
+    text.get(..200).unwrap_or(text)
 }
 
 /// What is wrong with such a name.

@@ -12,7 +12,7 @@ use super::check::each_object;
 use super::manifest::{Line, MANIFEST, MOST_LINE, OBJECTS};
 use super::{MemManager, unsigned};
 use crate::error::{Error, Result};
-use crate::models::{Name, StoredObject};
+use crate::models::StoredObject;
 use crate::store::{Conn, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
 use crate::value::{Hasher, Kind, Validator};
@@ -143,7 +143,7 @@ impl<'t> Export<'t> {
     }
 
     fn object(&mut self, conn: &mut Conn, object: &StoredObject) -> Result<()> {
-        let names = queries::names::of_object(conn, object.id)?;
+        let names = queries::names::spelled(conn, object.id)?;
         let mut line = Line {
             object_id: object.object_id.clone(),
             kind: object.kind.clone(),
@@ -161,7 +161,7 @@ impl<'t> Export<'t> {
         let mut rest = names.as_slice();
         loop {
             let (now, later) = rest.split_at(names_of_a_line(rest));
-            line.names = now.iter().map(|name| name.name.clone()).collect();
+            line.names = now.to_vec();
             self.line(&line)?;
             rest = later;
             if rest.is_empty() {
@@ -214,11 +214,11 @@ impl<'t> Export<'t> {
 }
 
 /// How many of these names go into one line: in JSON, a byte takes up to six.
-fn names_of_a_line(names: &[Name]) -> usize {
+fn names_of_a_line(names: &[String]) -> usize {
     let mut bytes = 0;
     let fits = names.iter().take_while(|name| {
         let before = bytes;
-        bytes += name.name.len();
+        bytes += name.len();
         before < NAMES_OF_LINE
     });
     fits.count()

@@ -121,8 +121,7 @@ pub(super) fn free_if_unnamed(tx: &mut WriteTx<'_>, object_id: &str, lost: Vec<S
 }
 
 fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
-    let names = tx.read_written(|conn| queries::names::of_object(conn, object))?;
-    Ok(names.into_iter().map(|name| name.name).collect())
+    tx.read_written(|conn| queries::names::spelled(conn, object))
 }
 
 /// Removes an object that nothing holds.

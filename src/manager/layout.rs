@@ -117,8 +117,13 @@ impl Changes {
         let Some(changes) = &event.changes else {
             return Ok(Self::default());
         };
+        Self::read(changes).map_err(|why| disagree(event.id, &why))
+    }
+
+    /// Reads the column, or says why it cannot.
+    pub fn read(changes: &str) -> std::result::Result<Self, String> {
         // serde_json reads untagged numbers under some of its features only.
-        read_json(changes).map_err(|why| disagree(event.id, &why))
+        read_json(changes)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{MemManager, unsigned};
 use crate::error::Result;
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::pages::TreeSize;
-use crate::store::{Conn, beside, file_sizes, queries};
+use crate::store::{Conn, beside, can_shrink, file_sizes, queries};
 
 /// From the bytes stored to the bytes of the file. Sizes are bytes, of all spaces of the
 /// file together, because they share its pages.
@@ -28,6 +28,9 @@ pub struct SpaceReport {
     pub free_file_bytes: u64,
     /// Pages in which SQLite notes who points to which page, so that the file can shrink.
     pub pointer_map_bytes: u64,
+    /// Whether the file can shrink: another tool's `VACUUM` may have turned its `auto_vacuum`
+    /// off. Then [`MemManager::collect_garbage`] writes the file again once, and turns it on.
+    pub auto_vacuum: bool,
     /// The file, without the write-ahead log.
     pub file_size: u64,
     /// A page of the file.
@@ -70,6 +73,7 @@ impl MemManager {
                 entries: unsigned(classes.iter().map(|class| class.entries).sum()),
                 ledger_payload: unsigned(ledger.map_or(0, |tree| tree.payload)),
                 free_file_bytes: unsigned(free),
+                auto_vacuum: can_shrink(conn)?,
                 pointer_map_bytes: unsigned(file_size - free - in_trees),
                 file_size: unsigned(file_size),
                 page_size: unsigned(page_size),

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::id;
+use super::{Shown, id};
 use crate::store::schema::{kinds, memram, other_kinds, size_classes};
 
 id! {
@@ -22,6 +22,7 @@ pub struct MemRam {
     /// Key.
     pub id: MemRamId,
     /// Name, unique in the file; `main` is the default.
+    #[diesel(deserialize_as = Shown)]
     pub name: String,
     /// Capacity in bytes.
     #[diesel(deserialize_as = super::amount::Capacity)]
@@ -59,6 +60,7 @@ pub struct MemRam {
     /// When the space was made.
     pub created_at: i64,
     /// `on`, `off` or `keep`: see [`crate::History`].
+    #[diesel(deserialize_as = Shown)]
     pub history: String,
     /// For `keep`, how long events are kept, in microseconds.
     pub history_keep: Option<i64>,
@@ -116,6 +118,7 @@ pub struct KindTotals {
     /// The space.
     pub memram_id: MemRamId,
     /// The kind.
+    #[diesel(deserialize_as = Shown)]
     pub kind: String,
     /// Number of objects.
     #[diesel(deserialize_as = super::amount::Amount)]

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, StoredObjectId};
+use super::{MemRamId, Shown, StoredObjectId};
 use crate::store::schema::names;
 
 /// A name bound to an object.
@@ -12,6 +12,7 @@ pub struct Name {
     /// The space.
     pub memram_id: MemRamId,
     /// The name, unique in its space.
+    #[diesel(deserialize_as = Shown)]
     pub name: String,
     /// The object.
     pub stored_object_id: StoredObjectId,

@@ -43,7 +43,7 @@ pub(crate) use exec::{REINDEX, become_heap, copy_into, sqlite_checks};
 pub(crate) use group::Group;
 pub(crate) use migrate::{check_schema, in_memory, prepare_file, replace_file, restore_schema};
 pub(crate) use open_files::{OpenFile, open_heap, open_heap_at};
-pub(crate) use pages::{copy_log, file_sizes, truncate_log, vacuum_some, vacuumed_size};
+pub(crate) use pages::{can_shrink, copy_log, file_sizes, truncate_log, vacuum_some, vacuumed_size};
 pub(crate) use path::{locate, short_enough_to_make};
 pub(crate) use readers::{Reader, Readers};
 pub(crate) use rehearsal::Rehearsal;

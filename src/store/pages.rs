@@ -34,6 +34,11 @@ pub(crate) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     pragma(conn, "freelist_count")
 }
 
+/// Whether free pages can go without the whole file being written again.
+pub(crate) fn can_shrink(conn: &mut Conn) -> Result<bool> {
+    Ok(pragma(conn, "auto_vacuum")? == INCREMENTAL)
+}
+
 /// `PRAGMA auto_vacuum` of a heap.
 const INCREMENTAL: i64 = 2;
 

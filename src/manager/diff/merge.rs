@@ -8,6 +8,7 @@ use crate::manager::unsigned;
 use crate::models::MemRamId;
 use crate::store::Conn;
 use crate::store::queries::placements::{Placement, placements};
+use crate::value::ObjectId;
 
 /// What two spaces hold in common, and what only one of them does.
 pub(super) fn merge(before: &mut Conn, space: MemRamId, after: &mut Conn, other: MemRamId) -> Result<Diff> {
@@ -48,7 +49,18 @@ struct Placed {
 }
 
 impl<R: Iterator<Item = Result<Placement>>> Objects<R> {
+    /// An object whose id is none is left out: there is nothing to compare it by, and a check
+    /// finds it.
     fn next(&mut self) -> Result<Option<Placed>> {
+        loop {
+            match self.next_of_any_id()? {
+                Some(placed) if placed.object_id.parse::<ObjectId>().is_err() => {}
+                next => return Ok(next),
+            }
+        }
+    }
+
+    fn next_of_any_id(&mut self) -> Result<Option<Placed>> {
         let Some(first) = self.0.next().transpose()? else {
             return Ok(None);
         };

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Totals};
-use crate::store::{Conn, beside, file_sizes, queries};
+use crate::store::{Conn, beside, can_shrink, file_sizes, queries};
 
 /// What is known of a space and its file. Sizes are bytes.
 pub(super) struct Examined {
@@ -21,6 +21,8 @@ pub(super) struct Examined {
     pub stored_in_file: u64,
     pub file_size: u64,
     pub free_file_bytes: u64,
+    /// Free pages can go without the whole file being written again.
+    pub can_shrink: bool,
     pub wal_size: u64,
 }
 
@@ -80,6 +82,7 @@ impl MemManager {
                     .sum(),
                 file_size: unsigned(file_size),
                 free_file_bytes: unsigned(free),
+                can_shrink: can_shrink(conn)?,
                 wal_size,
                 memram,
             };

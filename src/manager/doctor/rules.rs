@@ -16,6 +16,9 @@ const LONG_LOG: u64 = 64 * 1024 * 1024;
 /// Bytes of file for each byte stored. Blocks of 4 KiB and more take about 1.1, objects of
 /// a hundred bytes about 4; over 2, rows and indexes take more than the contents.
 const LARGE_FILE: f64 = 2.0;
+/// Why a file keeps its free pages.
+const NO_AUTO_VACUUM: &str = "It cannot shrink as it is: another tool has turned its auto_vacuum off, as a VACUUM can. \
+                              Collecting garbage writes the file again once, and turns it on.";
 /// Share of its blocks that a class must use, else they are mostly room.
 const SPARSE: f64 = 0.5;
 /// Share of all blocks that hold nothing, from which they are worth a word.
@@ -132,8 +135,13 @@ fn free_pages(examined: &Examined) -> Option<Finding> {
     if examined.free_file_bytes < SMALL_FILE || free_share < MANY_FREE_PAGES {
         return None;
     }
-    let text = "{free_share} of the file is free pages, {free_file_bytes} of {file_size}. The space holds {mem} and \
-                held {peak_mem} at its peak.";
+    let mut text = "{free_share} of the file is free pages, {free_file_bytes} of {file_size}. The space holds {mem} \
+                    and held {peak_mem} at its peak."
+        .to_owned();
+    if !examined.can_shrink {
+        text.push(' ');
+        text.push_str(NO_AUTO_VACUUM);
+    }
     let figures = [
         ("free_share", Figure::Share(free_share)),
         ("free_file_bytes", Figure::Bytes(examined.free_file_bytes)),
@@ -142,7 +150,7 @@ fn free_pages(examined: &Examined) -> Option<Finding> {
         ("peak_mem", bytes(examined.memram.peak_mem)),
     ];
     let remedy = vec![Remedy::CollectGarbage];
-    Some(Finding::new("free_pages", Severity::Action, text, figures, remedy))
+    Some(Finding::new("free_pages", Severity::Action, &text, figures, remedy))
 }
 
 fn large_log(examined: &Examined) -> Option<Finding> {

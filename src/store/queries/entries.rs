@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
-use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, StoredObjectId};
+use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, Shown, StoredObjectId};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
 use crate::store::schema::{ledger, stored_objects};
@@ -15,6 +15,7 @@ pub struct EntryInfo {
     /// Key of the entry.
     pub id: LedgerId,
     /// The object's SHA-256, as 64 lower-case hexadecimal digits.
+    #[diesel(deserialize_as = Shown)]
     pub object_id: String,
     /// Key of the object.
     pub stored_object_id: StoredObjectId,
@@ -37,6 +38,7 @@ pub struct Piece {
     #[diesel(embed)]
     pub entry: Ledger,
     /// The object's SHA-256, as 64 lower-case hexadecimal digits.
+    #[diesel(deserialize_as = Shown)]
     pub object_id: String,
     /// The bytes.
     pub data: Vec<u8>,

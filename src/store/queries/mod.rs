@@ -16,5 +16,6 @@ pub(crate) mod pins;
 pub(crate) mod placements;
 pub(crate) mod room;
 pub(crate) mod spaces;
+pub(crate) mod texts;
 pub(crate) mod trim;
 pub(crate) mod usage;

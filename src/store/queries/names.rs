@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
@@ -19,6 +19,31 @@ pub fn of_object(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<Name>> {
         .order(names::name)
         .select(Name::as_select())
         .load(conn)?)
+}
+
+/// The same as they are spelled, for what goes on with them.
+///
+/// # Errors
+/// [`Error::Damaged`] if one is not UTF-8.
+pub fn spelled(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<String>> {
+    let Conn::Sqlite(conn) = conn;
+    let names: Vec<Vec<u8>> = Statement::<ReadNamesOf, 1>::new([object.0.into()]).load(conn)?;
+    let spelled = names.into_iter().map(|name| {
+        String::from_utf8(name).map_err(|error| Error::Damaged {
+            what: format!("the name \"{}\" is not UTF-8", error.as_bytes().escape_ascii()),
+        })
+    });
+    spelled.collect()
+}
+
+struct ReadNamesOf;
+
+impl Sql for ReadNamesOf {
+    const TEXT: &'static str = "SELECT CAST(name AS BLOB) FROM names WHERE stored_object_id = ? ORDER BY name";
+}
+
+impl Rows for ReadNamesOf {
+    type Types = Binary;
 }
 
 /// The object that a name is bound to. O(log n).

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::Result;
-use crate::models::MemRamId;
+use crate::models::{MemRamId, Shown};
 use crate::store::conn::Conn;
 use crate::store::exec::{Rows, Sql, Statement};
 
@@ -21,12 +21,13 @@ pub struct Placement {
 /// The pieces of a space by object id, those of an object front to back. They are read
 /// as they are asked for; the bytes are not read.
 pub fn placements(conn: &mut Conn, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
-    type Row = (String, i64, Option<i64>, Option<i64>);
+    type Row = (Shown, i64, Option<i64>, Option<i64>);
     let Conn::Sqlite(conn) = conn;
     let rows = Statement::<Placements, 1>::new([space.0.into()]).load_iter::<Row, _>(conn)?;
     Ok(rows.map(|row| {
         let (object_id, size, block, bytes) = row?;
         let piece = block.zip(bytes);
+        let object_id = object_id.into();
         Ok(Placement { object_id, size, piece })
     }))
 }

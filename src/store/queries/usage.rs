@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use crate::error::Result;
+use crate::models::Shown;
 use crate::store::conn::Conn;
 
 diesel::table! {
@@ -22,6 +23,7 @@ diesel::table! {
 #[diesel(table_name = usage)]
 pub struct LevelUsage {
     /// The name of the space.
+    #[diesel(deserialize_as = Shown)]
     pub space: String,
     /// `space`, `arenas`, `pools` or `blocks`.
     pub level: String,

@@ -1,0 +1,96 @@
+//! Texts that may not be text, for the check of the whole file.
+
+use std::ops::ControlFlow;
+
+use diesel::connection::DefaultLoadingMode;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable};
+
+use crate::error::Result;
+use crate::models::EventId;
+use crate::store::conn::Conn;
+
+/// A row of which a text is not UTF-8.
+pub struct GarbledRow {
+    pub table: &'static str,
+    pub id: Option<i64>,
+    /// Its texts.
+    pub texts: Vec<u8>,
+}
+
+/// Of each table with texts but `names`, the key of its rows and the texts, a line each.
+const TEXTS: [(&str, &str); 5] = [
+    (
+        "memram",
+        "SELECT id, CAST(name || char(10) || history AS BLOB) AS texts FROM memram",
+    ),
+    (
+        "other_kinds",
+        "SELECT memram_id AS id, CAST(kind AS BLOB) AS texts FROM other_kinds",
+    ),
+    (
+        "stored_objects",
+        "SELECT id, CAST(object_id || char(10) || kind || char(10) || coalesce(type_name, '') AS BLOB) AS texts \
+         FROM stored_objects",
+    ),
+    (
+        "sequences",
+        "SELECT NULL AS id, CAST(name AS BLOB) AS texts FROM sequences",
+    ),
+    (
+        "events",
+        "SELECT id, CAST(kind || char(10) || coalesce(actor, '') || char(10) || coalesce(reason, '') || char(10) || \
+         coalesce(name, '') || char(10) || coalesce(changes, '') AS BLOB) AS texts FROM events",
+    ),
+];
+
+#[derive(QueryableByName)]
+struct Texts {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    id: Option<i64>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    texts: Option<Vec<u8>>,
+}
+
+/// Every row but names of which a text is not UTF-8, until `found` breaks. O(rows).
+pub fn each_garbled(conn: &mut Conn, mut found: impl FnMut(GarbledRow) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+    for (table, text) in TEXTS {
+        let broken = each(conn, text, |id, texts| {
+            if std::str::from_utf8(&texts).is_ok() {
+                return ControlFlow::Continue(());
+            }
+            found(GarbledRow { table, id, texts })
+        })?;
+        if broken.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// The column `changes` of every event that has one, until `visit` breaks. O(events).
+pub fn each_changes(
+    conn: &mut Conn,
+    mut visit: impl FnMut(EventId, &str) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let text = "SELECT id, CAST(changes AS BLOB) AS texts FROM events WHERE changes IS NOT NULL";
+    each(conn, text, |id, changes| {
+        visit(EventId(id.unwrap_or_default()), &String::from_utf8_lossy(&changes))
+    })
+}
+
+#[allow(clippy::disallowed_methods, reason = "Diesel has no CAST")]
+fn each(
+    conn: &mut Conn,
+    text: &str,
+    mut visit: impl FnMut(Option<i64>, Vec<u8>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let Conn::Sqlite(conn) = conn;
+    for row in diesel::sql_query(text).load_iter::<Texts, DefaultLoadingMode>(conn)? {
+        let Texts { id, texts } = row?;
+        if visit(id, texts.unwrap_or_default()).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
