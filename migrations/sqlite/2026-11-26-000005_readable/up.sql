@@ -53,8 +53,9 @@ SELECT e.id,
 FROM events e
 JOIN memram m ON m.id = e.memram_id;
 
--- Names are what people would write by hand. A bind is an event and a name; this look-up is
--- a fifteenth of that, and costs what has no name nothing.
+-- Names are what people would write by hand. A bind is a row of names and one of events; the
+-- look-up adds a seventh to what these two take, and nothing to what has no name. On events
+-- it would add two thirds to each row, and every object has one.
 CREATE TRIGGER guard_names_insert BEFORE INSERT ON names
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 
