@@ -286,3 +286,22 @@ fn what_a_killed_writer_leaves_is_opened_at_any_moment() {
         }
     }
 }
+
+/// It empties the log. The next one must say whose it is, however little is in it.
+#[test]
+fn the_log_that_follows_a_collection_is_known_too() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("killed")).unwrap();
+    let memory = quick().open(at("heap.db")).unwrap();
+    let id = memory.allocate("it").unwrap();
+    memory.collect_garbage().unwrap();
+    memory.bind("name", &id).unwrap();
+    let heap = killed(&memory, &at("killed"));
+    let other = quick().open(at("other.db")).unwrap();
+    other.allocate("of another heap").unwrap();
+    drop(other);
+    fs::copy(at("other.db"), &heap).unwrap();
+    let refused = quick().open(&heap).unwrap_err();
+    assert!(matches!(refused, Error::ForeignLog { .. }), "{refused}");
+}
