@@ -301,7 +301,7 @@ fn sizes() -> impl Strategy<Value = (u64, u64, Vec<(u64, u64)>)> {
         // It has thousands of divisors.
         let arena = (1 << 10) * 3u64.pow(6) * 5u64.pow(3) * 49 * 11 * 13;
         let blocks = (1..=1 << 20)
-            .filter(|block| arena % block == 0)
+            .filter(|block| arena.is_multiple_of(*block))
             .skip(skipped)
             .take(count);
         let class = |block| (block, if is_whole_arena { arena } else { block });
