@@ -326,13 +326,14 @@ mod tests {
             block_size: 512,
             pool_size: 4096,
         };
-        let vast = Geometry::new(1 << 62, 8, vec![class]).unwrap();
-        let carved = place(&mut empty(&vast, 1 << 62), &vast, exbibyte + 1, Pace::Reckon);
-        let blocks = exbibyte / 512 + 1;
+        let vast = Geometry::new(exbibyte, 8, vec![class]).unwrap();
+        let half = exbibyte / 2;
+        let carved = place(&mut empty(&vast, 1 << 60), &vast, half + 1, Pace::Reckon);
+        let blocks = half / 512 + 1;
         let expected = Carved {
             pieces: blocks,
             blocks,
-            pools: exbibyte / 4096 + 1,
+            pools: half / 4096 + 1,
             arenas: 1,
         };
         assert_eq!(carved, expected);

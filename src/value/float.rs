@@ -2,9 +2,12 @@
 //!
 //! serde_json writes floats as the crates below it do at the time; ids must not change with
 //! them. The digits are the fewest that read back as the same float, which the standard
-//! library finds; what is decided here is where the point goes.
+//! library finds; what is decided here is where the point goes, and which of two numbers
+//! that are equally near is taken.
 
+use std::fmt::LowerExp;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 /// Exponents of ten with which a number is written without one.
 const FIXED: RangeInclusive<i32> = -5..=15;
@@ -15,13 +18,36 @@ const MOST_DIGITS: usize = 767;
 
 /// `0.1`, `1.0`, `1e+16`, `5e-324`. The float must be finite.
 pub(super) fn text(float: f64) -> String {
-    layout(&format!("{float:e}"), &FIXED)
+    layout(&shortest(float), &FIXED)
 }
 
 /// The same for a float of 32 bits: `0.1`, where the float of 64 bits is
 /// `0.10000000149011612`.
 pub(super) fn text_32(float: f32) -> String {
-    layout(&format!("{float:e}"), &FIXED_32)
+    layout(&shortest(float), &FIXED_32)
+}
+
+/// The fewest digits that read back as the same float. Of two numbers that are equally
+/// near, such as 0.62 and 0.63 for 0.625, the one that ends in an even digit, as serde_json
+/// has it; the standard library takes the larger one.
+fn shortest<F: LowerExp + FromStr + PartialEq>(float: F) -> String {
+    let text = format!("{float:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let count = significant(mantissa).len();
+    let is_tie = || {
+        let exact = significant(&format!("{float:.MOST_DIGITS$e}"));
+        exact.len() == count + 1 && exact.ends_with('5')
+    };
+    // Most floats are not even near a tie, and writing out all their digits takes long.
+    if format!("{float:.count$e}").contains("5e") && is_tie() {
+        let mut even = mantissa.to_owned();
+        let last = even.pop().and_then(|digit| digit.to_digit(10)).unwrap_or(0);
+        let even = format!("{even}{}e{exponent}", last - last % 2);
+        if even.parse().is_ok_and(|read: F| read == float) {
+            return even;
+        }
+    }
+    text
 }
 
 fn layout(scientific: &str, fixed: &RangeInclusive<i32>) -> String {
@@ -122,6 +148,17 @@ mod tests {
             &long,
         ] {
             assert!(parse(number).is_err(), "{number}");
+        }
+    }
+
+    #[test]
+    fn of_two_texts_that_are_equally_near_the_even_one_is_taken() {
+        assert_eq!(text_32(-400_863.625), "-400863.62");
+        assert_eq!(text_32(400_863.375), "400863.38");
+        // Every tie of this size: eighths from 2^18 on, of which some have a shorter text.
+        for eighths in (1 << 21)..(1 << 21) + 100_000 {
+            let float = eighths as f32 / 8.0;
+            assert_eq!(text_32(float), serde_json::to_string(&float).unwrap());
         }
     }
 
