@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn of_two_texts_that_are_equally_near_the_even_one_is_taken() {
-        assert_eq!(text_32(-400_863.625), "-400863.62");
-        assert_eq!(text_32(400_863.375), "400863.38");
+        assert_eq!(text_32(-3_206_909.0 / 8.0), "-400863.62");
+        assert_eq!(text_32(3_206_907.0 / 8.0), "400863.38");
         // Every tie of this size: eighths from 2^18 on, of which some have a shorter text.
         for eighths in (1 << 21)..(1 << 21) + 100_000 {
             let float = eighths as f32 / 8.0;
