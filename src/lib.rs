@@ -69,14 +69,13 @@
 
 #![warn(missing_docs)]
 
+mod books;
 mod error;
 mod geometry;
 mod manager;
 mod models;
-mod placement;
 mod store;
 mod temporary;
-mod triggers;
 mod value;
 
 pub use error::{Error, Result};

@@ -2,7 +2,7 @@
 //! is what the text says.
 
 #[allow(dead_code)]
-#[path = "../../src/cli/parse.rs"]
+#[path = "../../src/cli/input/parse.rs"]
 mod parse;
 
 pub fn run(input: &[u8]) {

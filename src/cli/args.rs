@@ -6,13 +6,15 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::commands::{
+    add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
+    names, pins, plan, put, release, restore, set, show, space, spaces, stats, tree, usage,
+};
 use super::context::Context;
 use super::exit::Outcome;
-use super::render::Format;
-use super::{
-    add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
-    names, parse, pins, plan, put, release, restore, set, show, space, spaces, stats, streams, tree, usage,
-};
+use super::input::parse;
+use super::output::render::Format;
+use super::streams;
 
 /// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
 #[derive(Debug, Parser)]

@@ -6,11 +6,11 @@ use anyhow::{Result, bail};
 use heapledger::{Correction, Durability, Error, MemManager, Options, Planner};
 
 use super::args::{DurabilityArg, Globals, Making};
-use super::database::{Database, Mode};
-use super::dotenv::Variables;
 use super::exit;
-use super::render::{Format, Output};
-use super::text::{Sizes, printable, printable_path};
+use super::input::database::{Database, Mode};
+use super::input::dotenv::Variables;
+use super::output::render::{Format, Output};
+use super::output::text::{Sizes, printable, printable_path};
 
 /// The options of every command, ready for use.
 pub struct Context<'a> {

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use heapledger::Error;
 
+use super::output::terminal;
+use super::output::text::{printable, wrapped};
 use super::streams;
-use super::terminal;
-use super::text::{printable, wrapped};
 
 /// How a command ended that did its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,75 +1,45 @@
 //! `MemManager`: the service behind which everything else is.
 
 // The methods of rustdoc come in the order of these: how a heap is opened, first.
-mod open;
-
-mod allocate;
-mod backup;
-mod batch;
-mod carve;
-mod check;
-mod collect;
-mod conflicts;
-mod diff;
-mod doctor;
-mod export;
-mod folder;
-mod free;
-mod history;
-mod import;
-mod inspect;
-mod layout;
-mod manifest;
-mod names;
-mod options;
-mod phase;
-mod pins;
-mod place;
-mod plan;
-mod plan_free;
-mod read;
-mod reader;
-mod record;
-mod repair;
-mod restore;
-mod save;
-mod simulate;
-mod snapshot;
 mod space;
-mod spool;
-mod stats;
-mod usage;
-mod vouch;
+
+mod history;
+mod names;
+mod objects;
+mod phase;
+mod repair;
+mod report;
+mod transfer;
 
 use std::sync::Arc;
 
-pub use allocate::{Allocation, Hold};
-pub use backup::Backup;
-pub use batch::Batch;
-pub use check::{CheckNote, CheckOptions};
-pub use collect::Collected;
-pub use conflicts::{Conflict, OnConflict};
-pub use diff::{ClassDiff, Diff, ObjectSize};
-pub use doctor::{Figure, Finding, Remedy, Severity};
-pub use export::Exported;
-pub use free::Freed;
-pub use history::{Events, Moment};
-pub use import::{ImportOptions, Imported};
-pub use inspect::{Entries, Objects};
-pub use layout::Layout;
-pub use options::Options;
+pub use history::diff::{ClassDiff, Diff, ObjectSize};
+pub use history::events::{Events, Moment};
+pub use history::record::History;
+pub use objects::allocate::{Allocation, Hold};
+pub use objects::batch::Batch;
+pub use objects::free::Freed;
+pub use objects::inspect::{Entries, Objects};
+pub use objects::reader::{BatchReader, ObjectReader};
 pub use phase::Phase;
-pub use pins::{PinOptions, Pins};
-pub use plan::{Plan, Planner};
-pub use plan_free::FreePlan;
-pub use reader::{BatchReader, ObjectReader};
-pub use record::History;
 pub use repair::{Correction, Repaired};
-pub use restore::Restored;
-pub use snapshot::Snapshot;
-pub use space::SpaceReport;
-pub use stats::{ClassStats, Stats};
-pub use usage::UsagePoint;
+pub use report::check::{CheckNote, CheckOptions};
+pub use report::doctor::{Figure, Finding, Remedy, Severity};
+pub use report::layout::Layout;
+pub use report::pins::{PinOptions, Pins};
+pub use report::plan::{Plan, Planner};
+pub use report::plan_free::FreePlan;
+pub use report::space::SpaceReport;
+pub use report::stats::{ClassStats, Stats};
+pub use report::usage::UsagePoint;
+pub use space::collect::Collected;
+pub use space::options::Options;
+pub use transfer::backup::Backup;
+pub use transfer::conflicts::{Conflict, OnConflict};
+pub use transfer::export::Exported;
+pub use transfer::import::{ImportOptions, Imported};
+pub use transfer::restore::Restored;
+pub use transfer::snapshot::Snapshot;
 
 #[cfg(doc)]
 use crate::error::Error;

@@ -1,10 +1,11 @@
 //! Names: bind, resolve, unbind.
 
-use super::{Hold, MemManager, free};
+use super::objects::free;
+use super::{Hold, MemManager};
+use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::Freed;
 use crate::models::{Name, NewName, StoredObject, StoredObjectId};
-use crate::store::change::Change;
 use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
 

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{MemRamId, id};
-use crate::store::schema::arenas;
+use crate::models::schema::arenas;
 
 id! {
     /// Key of an arena.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{ArenaId, MemRamId, PoolId, id};
-use crate::store::schema::blocks;
+use crate::models::schema::blocks;
 
 id! {
     /// Key of a block.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{MemRamId, Shown, ShownIfAny, id};
-use crate::store::schema::events;
+use crate::models::schema::events;
 
 id! {
     /// Key of an event; the numbers are the order, and never repeat.

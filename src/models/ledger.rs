@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use diesel::prelude::*;
 
 use super::{ArenaId, BlockId, PoolId, StoredObjectId, id};
-use crate::store::schema::ledger;
+use crate::models::schema::ledger;
 
 id! {
     /// Key of a ledger entry.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{Shown, id};
-use crate::store::schema::{kinds, memram, other_kinds, size_classes};
+use crate::models::schema::{kinds, memram, other_kinds, size_classes};
 
 id! {
     /// Key of a space.

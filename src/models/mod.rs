@@ -11,6 +11,7 @@ mod ledger;
 mod memram;
 mod name;
 mod pool;
+pub(crate) mod schema;
 mod stored_object;
 mod text;
 

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{MemRamId, Shown, StoredObjectId};
-use crate::store::schema::names;
+use crate::models::schema::names;
 
 /// A name bound to an object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{ArenaId, MemRamId, id};
-use crate::store::schema::pools;
+use crate::models::schema::pools;
 
 id! {
     /// Key of a pool.

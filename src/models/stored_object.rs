@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{MemRamId, Shown, ShownIfAny, id};
-use crate::store::schema::stored_objects;
+use crate::models::schema::stored_objects;
 
 id! {
     /// Key of a stored object; the key of its content is its [`crate::ObjectId`].

@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
-use super::open_files::{FileId, OpenFile};
+use super::sqlite::open_files::{FileId, OpenFile};
 use crate::error::{Error, Result};
 
 /// A lock that can be waited for until a deadline, that refuses a thread which has it

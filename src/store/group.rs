@@ -14,16 +14,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::conn::{Conn, Settings};
 use super::deadline::Deadline;
 use super::gate::{Coming, Gate};
 use super::rehearsal::Rehearsal;
-use super::tx::WriteTx;
+use super::session::WriteTx;
+use super::sqlite::conn::{Conn, Settings};
 use super::writer::Writer;
+use crate::books::triggers::{self, Trigger};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
-use crate::triggers::{self, Trigger};
 
 /// The writer of a heap, shared by all its threads.
 pub(crate) struct Group {

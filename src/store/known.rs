@@ -2,17 +2,18 @@
 
 use diesel::prelude::*;
 
-use super::conn::Conn;
-use super::exec;
 use super::numbers::{Numbers, Table};
 use super::queries;
-use super::schema::memram;
+use super::sqlite::conn::Conn;
+use super::sqlite::exec;
 use super::writer::Writer;
+use crate::books::effects::{BlockAfter, SpaceDelta};
+use crate::books::placement::Level;
+use crate::books::room::Room;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
+use crate::models::schema::memram;
 use crate::models::{BlockId, MemRam, StoredObject, StoredObjectId};
-use crate::placement::{Level, Room};
-use crate::triggers::{BlockAfter, SpaceDelta};
 
 /// What is known of the space, and stays true until another connection writes.
 pub(super) struct Known {

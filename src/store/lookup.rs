@@ -1,11 +1,12 @@
 //! What a unit of work sees: what it has done itself, and what was done before it.
 
-use super::conn::Conn;
-use super::queries::{self, objects::PlacedObject};
-use super::tx::WriteTx;
+use super::queries::objects::PlacedObject;
+use super::queries::{self};
+use super::session::WriteTx;
+use super::sqlite::conn::Conn;
+use crate::books::placement::{Level, Step, next_step};
 use crate::error::Result;
 use crate::models::{MemRam, StoredObject, StoredObjectId};
-use crate::placement::{Level, Step, next_step};
 
 impl WriteTx<'_> {
     /// The space as it is now, with all that this unit has changed.

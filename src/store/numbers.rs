@@ -1,7 +1,7 @@
 //! The keys of new rows, which the crate numbers itself: a key never comes back.
 
-use super::conn::Conn;
 use super::queries;
+use super::sqlite::conn::Conn;
 use crate::error::{Error, Result};
 
 /// Tables whose keys are numbered. A ledger entry needs none: its key is its object's

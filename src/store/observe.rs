@@ -1,7 +1,7 @@
 //! Keeping what is known of the room in step with the changes of a unit of work.
 
-use super::change::Change;
-use super::tx::WriteTx;
+use super::session::WriteTx;
+use crate::books::change::Change;
 use crate::error::Result;
 use crate::models::{Arena, Block, MemRamId, PlacedEntry, Pool};
 

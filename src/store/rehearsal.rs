@@ -1,7 +1,7 @@
 //! A transaction that is never committed.
 
-use super::conn::Conn;
-use super::tx::WriteTx;
+use super::session::WriteTx;
+use super::sqlite::conn::Conn;
 use super::writer::Writer;
 use crate::error::Result;
 

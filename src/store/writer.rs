@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::bulk;
-use super::checkpoint::Checkpoints;
-use super::conn::{Conn, Durability, Settings};
 use super::deadline::Deadline;
-use super::exec::{Sql, Statement};
 use super::known::Known;
 use super::numbers::Table;
-use super::record;
-use super::unit::Unit;
-use super::vfs::Log;
+use super::sqlite::bulk;
+use super::sqlite::checkpoint::Checkpoints;
+use super::sqlite::conn::{Conn, Durability, Settings};
+use super::sqlite::exec::{Sql, Statement};
+use super::sqlite::record;
+use super::sqlite::vfs::Log;
+use crate::books::batch::Unit;
+use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
-use crate::triggers::Trigger;
 
 /// How long a file that is written without syncs is taken to be where it was.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
@@ -298,7 +298,7 @@ impl Writer {
 
     fn write(&mut self, unit: &mut Unit) -> Result<()> {
         if self.stamp && !unit.is_empty() {
-            self.execute(super::migrate::STAMP)?;
+            self.execute(super::sqlite::migrate::STAMP)?;
             self.stamp = false;
         }
         let written = bulk::write_rows(&mut self.conn, unit);

@@ -17,7 +17,7 @@ use crate::store::{Durability, Growing, Store};
 /// sleeps between tries, and the baseline would look slower than it need be.
 pub struct Raw(Mutex<Connection>);
 
-/// As `src/store/conn.rs` sets its writer up, but for `synchronous`.
+/// As `src/store/sqlite/conn.rs` sets its writer up, but for `synchronous`.
 const PRAGMAS: &str = "
     PRAGMA page_size = 4096;
     PRAGMA auto_vacuum = INCREMENTAL;

@@ -7,13 +7,13 @@ use std::path::Path;
 use tempfile::SpooledTempFile;
 
 use super::{Correction, Repair};
+use crate::books::change::Change;
 use crate::error::{Error, Result};
-use crate::manager::place::{Source, place};
+use crate::manager::objects::place::{Source, place};
 use crate::manager::unsigned;
 use crate::models::{MemRamId, StoredObjectId};
-use crate::store::change::Change;
-use crate::store::mend::{self, Bind};
 use crate::store::queries;
+use crate::store::sqlite::mend::{self, Bind};
 
 /// The bytes of displaced objects, one after the other.
 pub(super) struct Aside {

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use super::{Correction, Repair};
 use crate::error::Result;
 use crate::manager::Phase;
-use crate::manager::check::{each_object, garbled};
+use crate::manager::report::check::{each_object, garbled};
 use crate::models::{MemRamId, StoredObject, StoredObjectId};
-use crate::store::mend::{self, Bind};
 use crate::store::queries::entries::PieceOrder;
+use crate::store::sqlite::mend::{self, Bind};
 use crate::store::{Conn, queries};
 use crate::value::{Hasher, Kind, ObjectId, Validator};
 

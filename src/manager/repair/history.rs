@@ -1,12 +1,12 @@
 //! The history after a repair: that it was, and books that explain the balance again.
 
 use super::Repair;
+use crate::books::change::Change;
+use crate::books::events::Signature;
 use crate::error::Result;
 use crate::manager::now;
-use crate::store::change::Change;
-use crate::store::mend::{self, Bind};
 use crate::store::queries;
-use crate::triggers::Signature;
+use crate::store::sqlite::mend::{self, Bind};
 
 impl Repair<'_, '_> {
     pub(super) fn history(&mut self) -> Result<()> {

@@ -9,13 +9,15 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::{MemManager, Phase, check};
+use super::report::check;
+use super::{MemManager, Phase};
+use crate::books::triggers;
 use crate::error::{Error, Result};
 use crate::models::StoredObjectId;
-use crate::store::mend::{self, Bind, Broken, Mend, Rule};
-use crate::store::queries::{self, audit::Violation};
+use crate::store::queries::audit::Violation;
+use crate::store::queries::{self};
+use crate::store::sqlite::mend::{self, Bind, Broken, Mend, Rule};
 use crate::store::{Access, Group, REINDEX, WriteTx, sqlite_checks};
-use crate::triggers;
 
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

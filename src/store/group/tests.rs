@@ -7,10 +7,10 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 
 use super::*;
+use crate::books::change::Change;
+use crate::books::effects::Effects;
 use crate::models::{Arena, BlockId, MemRam, NewEntry, NewStoredObject, StoredObjectId};
-use crate::store::change::Change;
 use crate::store::{Access, Durability, Readers, prepare_file, queries};
-use crate::triggers::Effects;
 
 /// Fails at the second piece of an object, when the first is in its block already.
 fn fails_half_way(change: &Change<'_>, _: &mut Effects) -> Result<()> {

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::Shown;
-use crate::store::conn::Conn;
-use crate::store::schema::{trial_balance, violations};
+use crate::models::schema::{trial_balance, violations};
+use crate::store::sqlite::conn::Conn;
 
 /// A row of the view `violations`: one broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]

@@ -6,8 +6,8 @@ use diesel::sql_types::BigInt;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
-use crate::store::conn::Conn;
-use crate::store::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::conn::Conn;
+use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// How many of something there are, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]

@@ -4,10 +4,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
+use crate::models::schema::{ledger, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, Shown, StoredObjectId};
-use crate::store::conn::Conn;
-use crate::store::exec::{Rows, Sql, Statement};
-use crate::store::schema::{ledger, stored_objects};
+use crate::store::sqlite::conn::Conn;
+use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// A ledger entry with the id of its object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]

@@ -8,9 +8,9 @@ use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
 
 use crate::error::Result;
+use crate::models::schema::events;
 use crate::models::{Event, EventId, MemRamId};
-use crate::store::conn::Conn;
-use crate::store::schema::events;
+use crate::store::sqlite::conn::Conn;
 use crate::value::ObjectId;
 
 /// Which events are wanted: those to which everything given applies.

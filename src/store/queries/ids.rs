@@ -4,9 +4,9 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 
 use crate::error::Result;
-use crate::store::conn::Conn;
+use crate::models::schema::{arenas, blocks, events, ledger, pools, sequences, stored_objects};
 use crate::store::numbers::Table;
-use crate::store::schema::{arenas, blocks, events, ledger, pools, sequences, stored_objects};
+use crate::store::sqlite::conn::Conn;
 
 /// O(log n): the highest key in the table, or the highest that was removed.
 pub fn last_id(conn: &mut Conn, table: Table) -> Result<i64> {

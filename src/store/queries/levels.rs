@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 
 use crate::error::Result;
+use crate::models::schema::{arenas, blocks, pools};
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
-use crate::store::conn::Conn;
-use crate::store::schema::{arenas, blocks, pools};
+use crate::store::sqlite::conn::Conn;
 
 /// The arenas of a space.
 pub fn arenas(conn: &mut Conn, space: MemRamId) -> Result<Vec<Arena>> {

@@ -6,10 +6,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
 use crate::error::{Error, Result};
+use crate::models::schema::{names, stored_objects};
 use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
-use crate::store::conn::Conn;
-use crate::store::exec::{Rows, Sql, Statement};
-use crate::store::schema::{names, stored_objects};
+use crate::store::sqlite::conn::Conn;
+use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// The names of an object, in alphabetical order.
 pub fn of_object(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<Name>> {

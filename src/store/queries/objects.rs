@@ -6,10 +6,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::error::Result;
+use crate::models::schema::{objects, stored_objects};
 use crate::models::{MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId};
-use crate::store::conn::Conn;
-use crate::store::exec::{Rows, Sql, Statement};
-use crate::store::schema::{objects, stored_objects};
+use crate::store::sqlite::conn::Conn;
+use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// A row of the view `objects`: what people want to know of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]

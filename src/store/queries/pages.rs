@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::error::Result;
-use crate::store::conn::Conn;
-use crate::store::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::conn::Conn;
+use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// The pages of one table or index. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]

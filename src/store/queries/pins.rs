@@ -4,10 +4,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
 use crate::error::Result;
+use crate::models::schema::arenas;
 use crate::models::{Arena, ArenaId, MemRamId, Shown, ShownList, StoredObjectId};
-use crate::store::conn::Conn;
-use crate::store::exec::{Rows, Sql, Statement};
-use crate::store::schema::arenas;
+use crate::store::sqlite::conn::Conn;
+use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// One object that has bytes in an arena. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

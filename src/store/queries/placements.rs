@@ -5,8 +5,8 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::{MemRamId, Shown};
-use crate::store::conn::Conn;
-use crate::store::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::conn::Conn;
+use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// A piece of an object, or an object without any.
 pub struct Placement {

@@ -3,12 +3,13 @@
 
 use diesel::prelude::*;
 
+use crate::books::placement::Level;
+use crate::books::room::Room;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
+use crate::models::schema::{arenas, blocks, pools};
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
-use crate::placement::{Level, Room};
-use crate::store::conn::Conn;
-use crate::store::schema::{arenas, blocks, pools};
+use crate::store::sqlite::conn::Conn;
 
 /// Rows that are read at once.
 pub const PAGE: usize = 256;

@@ -8,13 +8,13 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::geometry::{Geometry, SizeClass};
+use crate::models::schema::{events, kinds, memram, other_kinds, size_classes};
 use crate::models::{
     EventId, KindTotals, MemRam, MemRamId, NewEvent, NewKind, NewMemRam, NewSizeClass, SizeClassTotals,
 };
-use crate::store::conn::Conn;
 use crate::store::numbers::Table;
 use crate::store::queries::ids;
-use crate::store::schema::{events, kinds, memram, other_kinds, size_classes};
+use crate::store::sqlite::conn::Conn;
 use crate::value::Kind;
 
 /// All spaces of the file.

@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
 use crate::models::EventId;
-use crate::store::conn::Conn;
+use crate::store::sqlite::conn::Conn;
 
 /// A row of which a text is not UTF-8.
 pub struct GarbledRow {

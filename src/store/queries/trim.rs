@@ -4,9 +4,9 @@ use diesel::dsl::min;
 use diesel::prelude::*;
 
 use crate::error::Result;
+use crate::models::schema::events;
 use crate::models::{EventId, MemRamId};
-use crate::store::conn::Conn;
-use crate::store::schema::events;
+use crate::store::sqlite::conn::Conn;
 
 /// The events of a space that go next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::Shown;
-use crate::store::conn::Conn;
+use crate::store::sqlite::conn::Conn;
 
 diesel::table! {
     usage (space, level, block_size) {

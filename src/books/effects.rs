@@ -1,0 +1,174 @@
+//! What the triggers found must change, one entry per row, until it is written.
+
+use std::collections::BTreeMap;
+
+use super::events::{Draft, Signature};
+use crate::models::{ArenaId, BlockId, PoolId};
+
+/// Effects by row. The maps are sorted, so that the same changes are always written
+/// in the same order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Effects {
+    pub blocks: BTreeMap<BlockId, BlockAfter>,
+    pub pools: BTreeMap<PoolId, LevelDelta>,
+    pub arenas: BTreeMap<ArenaId, LevelDelta>,
+    /// By block size.
+    pub classes: BTreeMap<i64, ClassDelta>,
+    pub kinds: BTreeMap<String, KindDelta>,
+    pub space: SpaceDelta,
+    pub events: Vec<Draft>,
+    /// Whether the space keeps its history.
+    pub recording: bool,
+    /// Whose unit of work this is.
+    pub signature: Signature,
+}
+
+/// A block as it is after the change: absolute, because the flag depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockAfter {
+    pub mem: i64,
+    pub is_free: bool,
+    /// What its row says until this is written.
+    pub was_free: bool,
+}
+
+/// What an arena or a pool gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LevelDelta {
+    pub mem: i64,
+    pub reserved: i64,
+}
+
+/// What a size class gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClassDelta {
+    pub mem: i64,
+    pub reserved: i64,
+    pub pooled: i64,
+    pub pools: i64,
+    pub blocks: i64,
+    pub full_blocks: i64,
+    pub empty_blocks: i64,
+    pub entries: i64,
+}
+
+/// What a kind gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KindDelta {
+    pub objects: i64,
+    pub mem: i64,
+}
+
+/// What the space gains or loses.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpaceDelta {
+    pub max_mem: i64,
+    pub mem: i64,
+    /// The highest that `mem` was above its value at the last flush.
+    pub peak: i64,
+    pub reserved: i64,
+    pub arenas: i64,
+    pub allocations: i64,
+    pub frees: i64,
+    pub dedup_hits: i64,
+    pub dedup_saved: i64,
+}
+
+impl Effects {
+    pub fn arena(&mut self, id: ArenaId) -> &mut LevelDelta {
+        self.arenas.entry(id).or_default()
+    }
+
+    pub fn pool(&mut self, id: PoolId) -> &mut LevelDelta {
+        self.pools.entry(id).or_default()
+    }
+
+    pub fn class(&mut self, block_size: i64) -> &mut ClassDelta {
+        self.classes.entry(block_size).or_default()
+    }
+
+    /// Takes everything that is to be written. An allocation that is still under way
+    /// keeps its event.
+    pub fn take(&mut self) -> Self {
+        let unfinished = self.events.pop_if(|draft| draft.is_unfinished());
+        let rest = Self {
+            events: unfinished.into_iter().collect(),
+            recording: self.recording,
+            signature: self.signature.clone(),
+            ..Self::default()
+        };
+        std::mem::replace(self, rest)
+    }
+
+    /// Takes over the effects of what came later.
+    pub fn absorb(&mut self, later: Self) {
+        for (id, after) in later.blocks {
+            let was_free = self.blocks.get(&id).map_or(after.was_free, |before| before.was_free);
+            self.blocks.insert(id, BlockAfter { was_free, ..after });
+        }
+        for (id, by) in later.pools {
+            self.pool(id).add(by);
+        }
+        for (id, by) in later.arenas {
+            self.arena(id).add(by);
+        }
+        for (block_size, by) in later.classes {
+            self.class(block_size).add(by);
+        }
+        for (kind, by) in later.kinds {
+            self.kinds.entry(kind).or_default().add(by);
+        }
+        let mem = self.space.mem;
+        self.events.extend(later.events.into_iter().map(|mut draft| {
+            draft.mem += mem;
+            draft
+        }));
+        self.space.add(later.space);
+    }
+
+    pub fn kind(&mut self, kind: &str) -> &mut KindDelta {
+        self.kinds.entry(kind.to_owned()).or_default()
+    }
+}
+
+impl LevelDelta {
+    fn add(&mut self, later: Self) {
+        self.mem += later.mem;
+        self.reserved += later.reserved;
+    }
+}
+
+impl ClassDelta {
+    fn add(&mut self, later: Self) {
+        self.mem += later.mem;
+        self.reserved += later.reserved;
+        self.pooled += later.pooled;
+        self.pools += later.pools;
+        self.blocks += later.blocks;
+        self.full_blocks += later.full_blocks;
+        self.empty_blocks += later.empty_blocks;
+        self.entries += later.entries;
+    }
+}
+
+impl KindDelta {
+    pub fn add(&mut self, later: Self) {
+        self.objects += later.objects;
+        // The size of an object that is there already may lie.
+        self.mem = self.mem.saturating_add(later.mem);
+    }
+}
+
+impl SpaceDelta {
+    fn add(&mut self, later: Self) {
+        self.peak = self.peak.max(self.mem + later.peak);
+        self.max_mem += later.max_mem;
+        self.mem += later.mem;
+        self.reserved += later.reserved;
+        self.arenas += later.arenas;
+        self.allocations += later.allocations;
+        self.frees += later.frees;
+        self.dedup_hits += later.dedup_hits;
+        self.dedup_saved = self.dedup_saved.saturating_add(later.dedup_saved);
+    }
+}

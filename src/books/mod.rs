@@ -1,0 +1,10 @@
+//! The books: what changes, what follows from it, and where bytes go. Pure: no connection,
+//! no SQL, no clock.
+
+pub(crate) mod batch;
+pub(crate) mod change;
+pub(crate) mod effects;
+pub(crate) mod events;
+pub(crate) mod placement;
+pub(crate) mod room;
+pub(crate) mod triggers;

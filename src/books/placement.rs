@@ -1,0 +1,106 @@
+//! Where bytes go: pure decisions over what has room.
+//!
+//! [`next_step`] says what to do next for the bytes that are still to be placed; the
+//! caller does it, tells [`Room`], and asks again. The same operations on a new file
+//! always give the same layout.
+
+use super::room::Room;
+use crate::geometry::Geometry;
+use crate::models::{Arena, Block, Pool};
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Put so many bytes into this block.
+    Fill { block: Block, bytes: i64 },
+    /// Carve a block of so many bytes from this pool.
+    CarveBlock { pool: Pool, bytes: i64 },
+    /// Carve a pool of so many bytes for this class from this arena.
+    CarvePool { arena: Arena, class: usize, bytes: i64 },
+    /// Carve an arena of so many bytes from the space.
+    CarveArena { bytes: i64 },
+    /// Rows of this kind are known only in part: read on, then ask again.
+    Load(Level),
+}
+
+/// A kind of row that can have room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Blocks of a class.
+    Blocks(usize),
+    /// Pools of a class.
+    Pools(usize),
+    /// Arenas.
+    Arenas,
+}
+
+/// The next step for `remaining` bytes of an object that belongs to `class`, or `None`
+/// when nothing at all has room. O(log n) in the rows that have room.
+///
+/// 1. fill blocks of the class, lowest id first;
+/// 2. carve blocks from pools of the class;
+/// 3. carve a whole pool from an arena, 4. carve a whole arena;
+/// 5. when only remainders are left: a short pool, a short arena, then the room of
+///    other classes, larger blocks first, because they make fewer pieces.
+pub(crate) fn next_step(room: &Room, geometry: &Geometry, class: usize, remaining: i64) -> Option<Step> {
+    let arena_size = geometry.arena_size() as i64;
+    let pool_size = geometry.classes().get(class)?.pool_size as i64;
+    if let Some(step) = within_class(room, class, remaining) {
+        return Some(step);
+    }
+    if let Some(arena) = room
+        .arenas
+        .first_with(|arena| arena.max_mem - arena.reserved >= pool_size)
+    {
+        return Some(carve_pool(arena, class, pool_size));
+    }
+    if !room.arenas.complete {
+        return Some(Step::Load(Level::Arenas));
+    }
+    let arena_bytes = arena_size.min(room.unreserved);
+    if arena_bytes >= pool_size {
+        return Some(Step::CarveArena { bytes: arena_bytes });
+    }
+    if let Some(arena) = room.arenas.first_with(|_| true) {
+        return Some(carve_pool(arena, class, pool_size));
+    }
+    if arena_bytes > 0 {
+        return Some(Step::CarveArena { bytes: arena_bytes });
+    }
+    let others = (0..geometry.classes().len()).rev().filter(|&other| other != class);
+    others
+        .into_iter()
+        .find_map(|other| within_class(room, other, remaining))
+}
+
+fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
+    let blocks = room.blocks.get(class)?;
+    if let Some(block) = blocks.first_with(|_| true) {
+        return Some(Step::Fill {
+            block: *block,
+            bytes: block.room().min(remaining),
+        });
+    }
+    if !blocks.complete {
+        return Some(Step::Load(Level::Blocks(class)));
+    }
+    let pools = room.pools.get(class)?;
+    if let Some(pool) = pools.first_with(|_| true) {
+        return Some(Step::CarveBlock {
+            pool: pool.clone(),
+            bytes: pool.block_size.min(pool.max_mem - pool.reserved),
+        });
+    }
+    (!pools.complete).then_some(Step::Load(Level::Pools(class)))
+}
+
+fn carve_pool(arena: &Arena, class: usize, pool_size: i64) -> Step {
+    Step::CarvePool {
+        arena: arena.clone(),
+        class,
+        bytes: pool_size.min(arena.max_mem - arena.reserved),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! Lifetime counters of the space, and how many objects of each kind there are.
+
+use crate::books::change::Change;
+use crate::books::effects::Effects;
+use crate::books::effects::KindDelta;
+use crate::error::Error;
+use crate::value::Kind;
+
+pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
+    match change {
+        Change::ObjectStored(object) => {
+            effects.space.allocations += 1;
+            count(effects, &object.kind, 1, object.size);
+        }
+        Change::ObjectRemoved { kind, size, .. } => {
+            effects.space.frees += 1;
+            count(effects, kind, -1, -size);
+        }
+        Change::DedupHit { object } => {
+            effects.space.dedup_hits += 1;
+            // The size of an object that is there already may lie.
+            effects.space.dedup_saved = effects.space.dedup_saved.saturating_add(object.size);
+        }
+        Change::ArenaAdded(_)
+        | Change::ArenaRemoved(_)
+        | Change::PoolAdded(_)
+        | Change::PoolRemoved(_)
+        | Change::BlockAdded(_)
+        | Change::BlockRemoved(_)
+        | Change::Held { .. }
+        | Change::PieceMended { .. }
+        | Change::Released { .. }
+        | Change::EntryAdded { .. }
+        | Change::EntriesRemoved { .. }
+        | Change::NameBound { .. }
+        | Change::Refused { .. }
+        | Change::HistorySet { .. }
+        | Change::BooksOpened
+        | Change::Corrected { .. }
+        | Change::HistoryTrimmed { .. }
+        | Change::NameUnbound { .. }
+        | Change::Resized { .. } => {}
+    }
+    Ok(())
+}
+
+/// Objects of kind bytes are what is left of the space's own totals.
+fn count(effects: &mut Effects, kind: &str, objects: i64, mem: i64) {
+    if kind != Kind::Bytes.as_str() {
+        effects.kind(kind).add(KindDelta { objects, mem });
+    }
+}

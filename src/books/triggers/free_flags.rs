@@ -1,0 +1,68 @@
+//! A block is free exactly while it has room.
+
+use crate::books::change::Change;
+use crate::books::effects::{BlockAfter, Effects};
+use crate::error::Error;
+use crate::models::BlockId;
+
+pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
+    match change {
+        Change::EntryAdded { entry, block } => {
+            fill(effects, block.id, block.mem, entry.allocated_mem, block.max_mem)?;
+        }
+        Change::EntriesRemoved { entries, .. } => {
+            for entry in *entries {
+                let before = effects
+                    .blocks
+                    .get(&entry.block_id)
+                    .map_or(entry.block_mem, |after| after.mem);
+                fill(
+                    effects,
+                    entry.block_id,
+                    before,
+                    -entry.allocated_mem,
+                    entry.block_max_mem,
+                )?;
+            }
+        }
+        Change::BlockAdded(_)
+        | Change::BlockRemoved(_)
+        | Change::ArenaAdded(_)
+        | Change::ArenaRemoved(_)
+        | Change::PoolAdded(_)
+        | Change::PoolRemoved(_)
+        | Change::ObjectStored(_)
+        | Change::ObjectRemoved { .. }
+        | Change::DedupHit { .. }
+        | Change::Held { .. }
+        | Change::PieceMended { .. }
+        | Change::Released { .. }
+        | Change::NameBound { .. }
+        | Change::Refused { .. }
+        | Change::HistorySet { .. }
+        | Change::BooksOpened
+        | Change::Corrected { .. }
+        | Change::HistoryTrimmed { .. }
+        | Change::NameUnbound { .. }
+        | Change::Resized { .. } => {}
+    }
+    Ok(())
+}
+
+fn fill(effects: &mut Effects, block: BlockId, before: i64, by: i64, max_mem: i64) -> Result<(), Error> {
+    let mem = before + by;
+    if !(0..=max_mem).contains(&mem) {
+        return Err(Error::Damaged {
+            what: format!("block {block} would hold {mem} of {max_mem} bytes"),
+        });
+    }
+    let is_free = mem < max_mem;
+    let after = effects.blocks.entry(block).or_insert(BlockAfter {
+        mem,
+        is_free,
+        was_free: before < max_mem,
+    });
+    after.mem = mem;
+    after.is_free = is_free;
+    Ok(())
+}

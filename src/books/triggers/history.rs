@@ -1,0 +1,177 @@
+//! Writes the events up: several changes of one operation make one event.
+
+use crate::books::change::Change;
+use crate::books::effects::Effects;
+use crate::books::events::Accounts;
+use crate::books::events::{Carving, Draft, Refused};
+use crate::error::Error;
+use crate::models::{Block, NewArena, NewPool, PlacedEntry};
+
+/// Runs last: it reads what the totals trigger found.
+pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
+    if !effects.recording {
+        return Ok(());
+    }
+    match change {
+        Change::ObjectStored(object) => {
+            let draft = about(effects, "allocate", &object.object_id);
+            draft.bytes = object.size;
+        }
+        Change::DedupHit { object } => about(effects, "dedup_hit", &object.object_id).bytes = object.size,
+        Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
+        Change::PieceMended { object, data, .. } => mend(effects, &object.object_id, data.len() as i64),
+        Change::EntriesRemoved { object_id, entries, .. } => free(effects, object_id, entries),
+        Change::ObjectRemoved { object_id, size: 0, .. } => {
+            about(effects, "free", object_id);
+        }
+        Change::NameBound { name, object_id } => about(effects, "bind", object_id).name = Some(name.name.to_owned()),
+        Change::NameUnbound { name, object_id } => {
+            about(effects, "unbind", object_id).name = Some((*name).to_owned());
+        }
+        Change::Released { object_id, .. } => {
+            about(effects, "release", object_id);
+        }
+        Change::ArenaAdded(arena) => carve(effects, arena_carving(arena), 1, Level::Arena, arena.max_mem),
+        Change::PoolAdded(pool) => carve(effects, pool_carving(pool), 1, Level::Pool, pool.max_mem),
+        Change::BlockAdded(block) => carve(effects, block_carving(block), 1, Level::Block, block.max_mem),
+        Change::ArenaRemoved(arena) => {
+            let carving = Carving::Arena("arena", arena.id.0, arena.max_mem);
+            carve(effects, carving, -1, Level::Arena, arena.max_mem);
+        }
+        Change::PoolRemoved(pool) => {
+            let carving = Carving::Pool("pool", pool.id.0, pool.arena_id.0, pool.block_size, pool.max_mem);
+            carve(effects, carving, -1, Level::Pool, pool.max_mem);
+        }
+        Change::BlockRemoved(block) => carve(effects, block_carving(block), -1, Level::Block, block.max_mem),
+        Change::Resized { by } => {
+            let draft = new(effects, "resize");
+            draft.bytes = *by;
+            draft.accounts.capacity = *by;
+            draft.accounts.unreserved = *by;
+        }
+        Change::Refused {
+            object_id,
+            needed,
+            available,
+        } => {
+            let draft = about(effects, "refusal", object_id.unwrap_or_default());
+            draft.bytes = *needed;
+            draft.changes.refused = Some(Refused {
+                available: *available,
+                shortfall: needed - available,
+            });
+        }
+        Change::ObjectRemoved { .. }
+        | Change::Held { .. }
+        | Change::HistorySet { .. }
+        | Change::BooksOpened
+        | Change::Corrected { .. }
+        | Change::HistoryTrimmed { .. } => {}
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Level {
+    Arena,
+    Pool,
+    Block,
+}
+
+fn new<'e>(effects: &'e mut Effects, kind: &'static str) -> &'e mut Draft {
+    let mut draft = Draft::new(kind, &effects.signature);
+    draft.mem = effects.space.mem;
+    effects.events.push_mut(draft)
+}
+
+fn about<'e>(effects: &'e mut Effects, kind: &'static str, object_id: &str) -> &'e mut Draft {
+    let draft = new(effects, kind);
+    let mut id = [0; 32];
+    draft.object = const_hex::decode_to_slice(object_id, &mut id).is_ok().then_some(id);
+    draft
+}
+
+fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
+    let mem = effects.space.mem;
+    // A piece follows its object, whose draft stays open until the last of them.
+    let Some(draft) = effects.events.last_mut() else { return };
+    draft.mem = mem;
+    draft.accounts.payload += bytes;
+    draft.accounts.room_in_blocks -= bytes;
+    let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
+    draft.changes.pieces.push([id, pool, arena, block.block_size, bytes]);
+}
+
+/// The pieces of one object that are mended are one repair, of that object alone.
+fn mend(effects: &mut Effects, object_id: &str, bytes: i64) {
+    let joins = effects.events.last().is_some_and(|draft| draft.kind == "repair");
+    if !joins {
+        about(effects, "repair", object_id);
+    }
+    if let Some(draft) = effects.events.last_mut() {
+        draft.bytes += bytes;
+    }
+}
+
+fn free(effects: &mut Effects, object_id: &str, entries: &[PlacedEntry]) {
+    let bytes: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
+    let draft = about(effects, "free", object_id);
+    draft.bytes = bytes;
+    draft.accounts.payload = -bytes;
+    draft.accounts.room_in_blocks = bytes;
+    draft.changes.pieces = entries
+        .iter()
+        .map(|entry| {
+            let [id, pool, arena] = [entry.block_id.0, entry.pool_id.0, entry.arena_id.0];
+            [id, pool, arena, entry.block_size, -entry.allocated_mem]
+        })
+        .collect();
+}
+
+/// Carving is part of the allocation that needs it; removal part of one collection.
+fn carve(effects: &mut Effects, carving: Carving, sign: i64, level: Level, max_mem: i64) {
+    let joins = match effects.events.last() {
+        Some(draft) if sign > 0 => draft.is_unfinished(),
+        Some(draft) => draft.kind == "gc",
+        None => false,
+    };
+    if !joins {
+        new(effects, if sign > 0 { "carve" } else { "gc" });
+    }
+    let Some(draft) = effects.events.last_mut() else { return };
+    let (from, to) = draft.accounts.between(level);
+    *from -= sign * max_mem;
+    *to += sign * max_mem;
+    if sign > 0 {
+        draft.changes.carved.push(carving);
+    } else {
+        draft.changes.removed.push(carving);
+    }
+    if draft.kind != "allocate" {
+        draft.bytes += max_mem;
+    }
+}
+
+impl Accounts {
+    /// Where the bytes of a new row come from, and where they go.
+    fn between(&mut self, level: Level) -> (&mut i64, &mut i64) {
+        match level {
+            Level::Arena => (&mut self.unreserved, &mut self.uncarved_in_arenas),
+            Level::Pool => (&mut self.uncarved_in_arenas, &mut self.uncarved_in_pools),
+            Level::Block => (&mut self.uncarved_in_pools, &mut self.room_in_blocks),
+        }
+    }
+}
+
+fn arena_carving(arena: &NewArena) -> Carving {
+    Carving::Arena("arena", arena.id.0, arena.max_mem)
+}
+
+fn pool_carving(pool: &NewPool) -> Carving {
+    Carving::Pool("pool", pool.id.0, pool.arena_id.0, pool.block_size, pool.max_mem)
+}
+
+fn block_carving(block: &Block) -> Carving {
+    let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
+    Carving::Block("block", id, pool, arena, block.block_size, block.max_mem)
+}

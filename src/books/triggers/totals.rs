@@ -1,0 +1,108 @@
+//! Pools add up their blocks, arenas their pools, size classes their pools and
+//! blocks, and the space its arenas.
+
+use crate::books::change::Change;
+use crate::books::effects::Effects;
+use crate::error::Error;
+use crate::models::{ArenaId, PoolId};
+
+pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
+    match change {
+        Change::ArenaAdded(arena) => carve_arena(effects, arena.max_mem, 1),
+        Change::ArenaRemoved(arena) => carve_arena(effects, -arena.max_mem, -1),
+        Change::PoolAdded(pool) => carve_pool(effects, pool.arena_id, pool.block_size, pool.max_mem, 1),
+        Change::PoolRemoved(pool) => carve_pool(effects, pool.arena_id, pool.block_size, -pool.max_mem, -1),
+        Change::BlockAdded(block) => carve_block(effects, block.pool_id, block.block_size, block.max_mem, 1),
+        Change::BlockRemoved(block) => carve_block(effects, block.pool_id, block.block_size, -block.max_mem, -1),
+        Change::EntryAdded { entry, block } => {
+            let before = block.mem;
+            let piece = Piece {
+                arena: block.arena_id,
+                pool: block.pool_id,
+                block_size: block.block_size,
+                block_max_mem: block.max_mem,
+                before,
+                after: before + entry.allocated_mem,
+            };
+            move_piece(effects, &piece);
+        }
+        Change::EntriesRemoved { entries, .. } => {
+            // Free flags ran first, so each block's effect holds what is left when all
+            // pieces are gone; going through them in order finds every step between.
+            let mut left = std::collections::HashMap::new();
+            for entry in *entries {
+                let before = left.entry(entry.block_id).or_insert(entry.block_mem);
+                let piece = Piece {
+                    arena: entry.arena_id,
+                    pool: entry.pool_id,
+                    block_size: entry.block_size,
+                    block_max_mem: entry.block_max_mem,
+                    before: *before,
+                    after: *before - entry.allocated_mem,
+                };
+                *before = piece.after;
+                move_piece(effects, &piece);
+            }
+        }
+        Change::Resized { by } => effects.space.max_mem += by,
+        Change::ObjectStored(_)
+        | Change::ObjectRemoved { .. }
+        | Change::DedupHit { .. }
+        | Change::Held { .. }
+        | Change::PieceMended { .. }
+        | Change::Released { .. }
+        | Change::NameBound { .. }
+        | Change::Refused { .. }
+        | Change::HistorySet { .. }
+        | Change::BooksOpened
+        | Change::Corrected { .. }
+        | Change::HistoryTrimmed { .. }
+        | Change::NameUnbound { .. } => {}
+    }
+    Ok(())
+}
+
+/// One piece that moves into or out of a block.
+struct Piece {
+    arena: ArenaId,
+    pool: PoolId,
+    block_size: i64,
+    block_max_mem: i64,
+    /// Bytes in the block before and after.
+    before: i64,
+    after: i64,
+}
+
+fn carve_arena(effects: &mut Effects, bytes: i64, rows: i64) {
+    effects.space.reserved += bytes;
+    effects.space.arenas += rows;
+}
+
+fn carve_pool(effects: &mut Effects, arena: ArenaId, block_size: i64, bytes: i64, rows: i64) {
+    effects.arena(arena).reserved += bytes;
+    let class = effects.class(block_size);
+    class.pooled += bytes;
+    class.pools += rows;
+}
+
+fn carve_block(effects: &mut Effects, pool: PoolId, block_size: i64, bytes: i64, rows: i64) {
+    effects.pool(pool).reserved += bytes;
+    let class = effects.class(block_size);
+    class.reserved += bytes;
+    class.blocks += rows;
+    // A block is empty when it is carved and when it goes.
+    class.empty_blocks += rows;
+}
+
+fn move_piece(effects: &mut Effects, piece: &Piece) {
+    let bytes = piece.after - piece.before;
+    effects.pool(piece.pool).mem += bytes;
+    effects.arena(piece.arena).mem += bytes;
+    effects.space.mem += bytes;
+    effects.space.peak = effects.space.peak.max(effects.space.mem);
+    let class = effects.class(piece.block_size);
+    class.mem += bytes;
+    class.entries += bytes.signum();
+    class.full_blocks += i64::from(piece.after == piece.block_max_mem) - i64::from(piece.before == piece.block_max_mem);
+    class.empty_blocks += i64::from(piece.after == 0) - i64::from(piece.before == 0);
+}

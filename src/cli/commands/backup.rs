@@ -1,0 +1,50 @@
+//! `heapledger backup`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use heapledger::Violation;
+
+use crate::cli::context::Context;
+use crate::cli::exit::{self, Outcome};
+use crate::cli::output::progress::Progress;
+use crate::cli::output::text::{counted, printable, printable_path};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger backup heap-copy.db
+  heapledger backup backups/heap-$(date +%F).db && echo done
+
+FILE is a heap of its own, checked in full. It appears only when it is complete,
+and nothing is overwritten. Programs that use the heap need not stop.")]
+pub struct Args {
+    /// The file to make
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.follow()?;
+    let mut progress = Progress::new("copying");
+    let backup = memory.backup_with(&args.file, &mut |phase, done, total| progress.phase(phase, done, total))?;
+    drop(progress);
+    let size = context.sizes().phrase(backup.file_size);
+    context.output().one(&backup, |out| {
+        writeln!(out, "{}: {size}, checked in full", printable_path(&args.file))
+    })?;
+    if backup.violations.is_empty() {
+        return Ok(Outcome::Fine);
+    }
+    let count = counted(backup.violations.len() as u64, "violation");
+    exit::warn(&format!(
+        "the heap is damaged, and so is its backup: {count}; `heapledger check --repair` mends what can be mended"
+    ));
+    for violation in backup.violations.iter().take(SHOWN) {
+        exit::warn(&printable(&Violation::to_string(violation)));
+    }
+    Ok(Outcome::Findings)
+}
+
+/// So many violations are shown; `check` lists them all.
+const SHOWN: usize = 5;

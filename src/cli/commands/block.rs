@@ -1,0 +1,123 @@
+//! `heapledger block`
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use heapledger::{Block, BlockId, Piece};
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::hexdump::{hex, hex_dump};
+use crate::cli::output::terminal;
+use crate::cli::output::text::{Sizes, counted, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger block 17
+  heapledger block 17 --all | less
+  heapledger block 17 --format json")]
+pub struct Args {
+    /// The number of the block, as `tree` and `ledger` show it
+    #[arg(value_name = "N")]
+    block: i64,
+
+    /// All bytes of every piece, instead of the first 512
+    #[arg(short, long)]
+    all: bool,
+}
+
+/// A row of `blocks`, with the rows of `ledger` that are in it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    block: Block,
+    pieces: Vec<PieceRow>,
+}
+
+#[derive(Serialize)]
+struct PieceRow {
+    id: i64,
+    object_id: String,
+    stored_object_id: i64,
+    seq: i64,
+    allocated_mem: i64,
+    /// Hexadecimal digits
+    data: String,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let block = memory.block(BlockId(args.block))?;
+    let pieces = memory.pieces_in(block.id)?;
+    let mut output = context.output();
+    if output.is_table() {
+        text(output.text(), &block, &pieces, args.all, context.sizes())?;
+        output.flush()?;
+    } else {
+        let shown = Shown {
+            block,
+            pieces: pieces.iter().map(PieceRow::from).collect(),
+        };
+        output.one(&shown, |_| Ok(()))?;
+    }
+    Ok(Outcome::Fine)
+}
+
+impl From<&Piece> for PieceRow {
+    fn from(piece: &Piece) -> Self {
+        Self {
+            id: piece.entry.id.0,
+            object_id: piece.object_id.clone(),
+            stored_object_id: piece.entry.stored_object_id.0,
+            seq: piece.entry.seq,
+            allocated_mem: piece.entry.allocated_mem,
+            data: hex(&piece.data),
+        }
+    }
+}
+
+const SHOWN_BYTES: usize = 512;
+
+fn text(out: &mut dyn Write, block: &Block, pieces: &[Piece], all: bool, sizes: Sizes) -> io::Result<()> {
+    writeln!(
+        out,
+        "block {} of pool {} in arena {}",
+        block.id, block.pool_id, block.arena_id
+    )?;
+    let (mem, max_mem, room) = (
+        sizes.cell(block.mem),
+        sizes.phrase(block.max_mem),
+        sizes.phrase(block.room()),
+    );
+    writeln!(
+        out,
+        "{mem} of {max_mem} used by {}, room for {room}",
+        counted(pieces.len() as u64, "piece")
+    )?;
+    for piece in pieces {
+        let (entry, id) = (&piece.entry, short_id(&piece.object_id));
+        writeln!(
+            out,
+            "\nobject {id}, piece {}: {}",
+            entry.seq,
+            sizes.phrase(entry.allocated_mem)
+        )?;
+        let end = if all {
+            piece.data.len()
+        } else {
+            piece.data.len().min(SHOWN_BYTES)
+        };
+        write!(
+            out,
+            "{}",
+            hex_dump(piece.data.get(..end).unwrap_or_default(), terminal::columns())
+        )?;
+        match piece.data.len() - end {
+            0 => {}
+            more => writeln!(out, "… and {} more; --all shows them", counted(more as u64, "byte"))?,
+        }
+    }
+    Ok(())
+}

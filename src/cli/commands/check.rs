@@ -1,0 +1,197 @@
+//! `heapledger check`
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use anyhow::Result;
+use heapledger::{CheckOptions, Correction, Error, Violation};
+
+use super::invariants::meaning;
+use crate::cli::context::Context;
+use crate::cli::exit::{self, Outcome};
+use crate::cli::output::progress::Progress;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, counted, printable};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger check
+  heapledger check --quick && echo 'the books balance'
+  heapledger check --repair
+
+It says on standard error what it passes over: indexes that are not the heap's,
+and the events of spaces whose history is off.
+
+A repair makes views, triggers and indexes again that others dropped or altered,
+which no other command does, derives anew what can be derived, in one
+transaction, and lists what it did. It discards no bytes: content that does not
+match its id gets the id that it has, and the name damaged/<old id>. Make a
+backup first.")]
+pub struct Args {
+    /// Only what SQL can prove; contents are not hashed
+    #[arg(long)]
+    quick: bool,
+
+    /// Mend what can be mended
+    #[arg(long, conflicts_with = "quick")]
+    repair: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.repair {
+        repair(context)
+    } else {
+        check(args.quick, context)
+    }
+}
+
+/// Violations are written as they are found, beside the progress.
+fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
+    let progress = RefCell::new(Progress::new("opening"));
+    let memory = match context.read() {
+        Ok(memory) => memory,
+        Err(error) => {
+            drop(progress);
+            return check_schema(error, context);
+        }
+    };
+    let mut output = context.output();
+    let for_people = output.is_table();
+    let mut broken = BTreeSet::new();
+    let mut list = output.list();
+    let mut written: io::Result<()> = Ok(());
+    let found = memory.check_each(
+        CheckOptions { quick },
+        &mut |phase, done, total| progress.borrow_mut().phase(phase, done, total),
+        &mut |violation| {
+            written = progress.borrow().beside(|| list.row(&violation));
+            broken.insert(violation.invariant);
+            if written.is_ok() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    written?;
+    drop(progress);
+    list.end()?;
+    for note in memory.check_notes()? {
+        exit::note(&format!("note: {note}"));
+    }
+    if found > 0 {
+        if for_people {
+            explain(&broken, output.text())?;
+            advise(output.text(), context)?;
+            output.flush()?;
+        }
+        return Ok(Outcome::Findings);
+    }
+    if for_people {
+        writeln!(output.text(), "the books balance")?;
+        output.flush()?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// Lists what is wrong with a schema with which the heap does not open.
+fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome> {
+    let Some(Error::AlteredSchema { can_be_restored, .. }) = refused.downcast_ref() else {
+        return Err(refused);
+    };
+    let found = context.options().check_schema(context.db())?;
+    let mut output = context.output();
+    let mut list = output.list();
+    for violation in &found {
+        list.row(violation)?;
+    }
+    list.end()?;
+    if output.is_table() {
+        explain(&["schema".to_owned()].into(), output.text())?;
+        if *can_be_restored {
+            let repair = context.command("check --repair");
+            writeln!(
+                output.text(),
+                "make what is missing or altered again, and mend what else can be mended, with `{repair}`"
+            )?;
+        }
+        output.flush()?;
+    }
+    exit::note("note: rows and contents were not checked, because nothing runs that came with an altered schema");
+    if !can_be_restored {
+        return Err(refused);
+    }
+    Ok(Outcome::Findings)
+}
+
+/// What is broken.
+fn explain(broken: &BTreeSet<String>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out)?;
+    for invariant in broken {
+        writeln!(out, "{invariant}: {}", meaning(invariant))?;
+    }
+    Ok(())
+}
+
+/// What to do.
+fn advise(out: &mut dyn Write, context: &Context<'_>) -> io::Result<()> {
+    let (backup, repair) = (context.command("backup FILE"), context.command("check --repair"));
+    writeln!(
+        out,
+        "make a copy with `{backup}`, then mend what can be mended, without losing a byte, with `{repair}`"
+    )
+}
+
+fn repair(context: &Context<'_>) -> Result<Outcome> {
+    let restored = context.restore_schema()?;
+    let memory = context.change()?;
+    let mut progress = Progress::new("repairing");
+    let mut repaired = memory.repair_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
+    drop(progress);
+    repaired.corrections.splice(0..0, restored);
+    let mut output = context.output();
+    let mut list = output.list();
+    for correction in &repaired.corrections {
+        list.row(correction)?;
+    }
+    list.end()?;
+    if output.is_table() {
+        match repaired.corrections.len() as u64 {
+            0 => writeln!(output.text(), "nothing to repair")?,
+            count => writeln!(output.text(), "{}", counted(count, "correction"))?,
+        }
+        output.flush()?;
+    }
+    for violation in &repaired.left {
+        exit::warn(&format!("cannot be mended: {}", printable(&violation.to_string())));
+    }
+    Ok(if repaired.left.is_empty() {
+        Outcome::Fine
+    } else {
+        Outcome::Findings
+    })
+}
+
+const KEYS: &[&str] = &["invariant", "table", "id", "expected", "found"];
+
+impl Row for Violation {
+    const KEYS: &'static [&'static str] = KEYS;
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![printable(&self.to_string()).into_owned()]
+    }
+}
+
+impl Row for Correction {
+    const KEYS: &'static [&'static str] = KEYS;
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![printable(&self.to_string()).into_owned()]
+    }
+}

@@ -1,0 +1,83 @@
+//! `heapledger doctor`
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use heapledger::{Figure, Finding, Remedy, Severity};
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::progress;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, printable};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Says why the space is full, fragmented or large on disk, with the figures that it says so from,
+and which command mends it. Exit status 1 if something asks for action. Whether the books balance
+is what `heapledger check` says.
+
+Examples:
+  heapledger doctor
+  heapledger doctor --format json | jq -r '.[].remedy[]'")]
+pub struct Args {}
+
+pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let findings = progress::during("examining", || memory.doctor())?;
+    let mut output = context.output();
+    let mut list = output.list();
+    for finding in &findings {
+        let remedy = finding.remedy.iter().filter_map(|remedy| command(remedy, context));
+        list.row(&Advice {
+            code: finding.code,
+            severity: finding.severity,
+            sentence: &finding.sentence,
+            figures: &finding.figures,
+            remedy: remedy.collect(),
+            finding,
+        })?;
+    }
+    list.end()?;
+    let action = findings.iter().any(|finding| finding.severity == Severity::Action);
+    Ok(if action { Outcome::Findings } else { Outcome::Fine })
+}
+
+/// The remedy as a line for the shell.
+fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
+    Some(match remedy {
+        Remedy::PlanFree(id) => context.command(&format!("free --dry-run {id}")),
+        Remedy::Resize(bytes) => context.command(&format!("resize {bytes}")),
+        Remedy::CollectGarbage => context.command("gc"),
+        Remedy::Pins => context.command("pins"),
+        Remedy::SpaceReport => context.command("space"),
+        _ => return None,
+    })
+}
+
+/// A finding with commands as its remedies.
+#[derive(Serialize)]
+struct Advice<'a> {
+    code: &'static str,
+    severity: Severity,
+    sentence: &'a str,
+    figures: &'a BTreeMap<&'static str, Figure>,
+    remedy: Vec<String>,
+    #[serde(skip)]
+    finding: &'a Finding,
+}
+
+impl Row for Advice<'_> {
+    const KEYS: &'static [&'static str] = &["code", "severity", "sentence", "figures", "remedy"];
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        let mut text = String::new();
+        // A string takes everything.
+        let _ = self.finding.write(&mut text, "run:     ", self.remedy.iter().cloned());
+        // Nothing in it was written by anybody but this program, but for path and space.
+        vec![text.lines().map(printable).collect::<Vec<_>>().join("\n")]
+    }
+}

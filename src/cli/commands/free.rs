@@ -1,0 +1,105 @@
+//! `heapledger free`
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result};
+use heapledger::{Error, Freed, ObjectId};
+use serde::Serialize;
+
+use super::free_plan;
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, counted, printable, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger free 2cf24dba5fb0
+  heapledger free --force greeting       # also removes its names
+  heapledger free 2cf24dba5fb0 486ea46224d1
+  heapledger free --dry-run greeting     # what that and gc would give back")]
+pub struct Args {
+    /// Names, object ids, or the first 6 or more digits of ids
+    #[arg(value_name = "ID|NAME", required = true)]
+    objects: Vec<String>,
+
+    /// Free nothing; print what this and `gc` would give back, and what keeps the rest
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Free objects that have names, and remove the names
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    if args.dry_run {
+        let ids = find_all(&args.objects, |reference| memory.find(reference))?;
+        return free_plan::run(&memory, &ids, context);
+    }
+    // Looked up where nobody can move a name before its object goes.
+    let freed: Vec<Freed> = memory.try_batch(|batch| {
+        let ids = find_all(&args.objects, |reference| batch.find(reference))?;
+        let freed = ids.iter().map(|id| match args.force {
+            true => batch.force_free(id),
+            false => batch.free(id),
+        });
+        freed.collect::<Result<_, _>>().context("freed nothing")
+    })?;
+    let mut output = context.output();
+    let mut list = output.list();
+    for freed in &freed {
+        list.row(&FreedRow {
+            object_id: freed.id,
+            size: freed.size,
+            pieces: freed.pieces,
+            names: &freed.names,
+        })?;
+    }
+    list.end()?;
+    Ok(Outcome::Fine)
+}
+
+/// The objects meant, each once however often it was named.
+fn find_all(
+    references: &[String],
+    mut find: impl FnMut(&str) -> Result<ObjectId, Error>,
+) -> Result<Vec<ObjectId>, Error> {
+    let mut seen = HashSet::new();
+    let mut ids = Vec::new();
+    for reference in references {
+        let id = find(reference)?;
+        if seen.insert(id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+#[derive(Serialize)]
+struct FreedRow<'a> {
+    object_id: ObjectId,
+    size: u64,
+    pieces: u64,
+    #[serde(skip)]
+    names: &'a [String],
+}
+
+impl Row for FreedRow<'_> {
+    const KEYS: &'static [&'static str] = &["object_id", "size", "pieces"];
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let (size, pieces) = (sizes.phrase(self.size), counted(self.pieces, "piece"));
+        let names: Vec<_> = self.names.iter().map(|name| printable(name)).collect();
+        let names = if names.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", names.join(", "))
+        };
+        vec![format!("freed {}{names}: {size} in {pieces}", short_id(self.object_id))]
+    }
+}

@@ -1,0 +1,58 @@
+//! `heapledger free --dry-run` and `heapledger gc --dry-run`: what would really come back.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use heapledger::{FreePlan, MemManager, ObjectId, Pin};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::progress;
+use crate::cli::output::render::{Row, table};
+use crate::cli::output::text::{Sizes, counted, printable, short_id};
+
+/// Plans to free `ids`, and then to collect garbage.
+pub fn run(memory: &MemManager, ids: &[ObjectId], context: &Context<'_>) -> Result<Outcome> {
+    let plan = progress::during("trying it out", || memory.plan_free(ids))?;
+    context.output().one(&plan, |out| text(out, &plan, context.sizes()))?;
+    Ok(Outcome::Fine)
+}
+
+fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes) -> io::Result<()> {
+    for object in &plan.objects {
+        let (size, pieces) = (sizes.phrase(object.size), counted(object.pieces, "piece"));
+        let id = short_id(object.id);
+        let names: Vec<_> = object.names.iter().map(|name| printable(name)).collect();
+        match names.as_slice() {
+            [] => writeln!(out, "would free {id}: {size} in {pieces}")?,
+            names => writeln!(
+                out,
+                "would free {id} ({}), with --force: {size} in {pieces}",
+                names.join(", ")
+            )?,
+        }
+    }
+    let collected = &plan.collected;
+    let (blocks, pools) = (counted(collected.blocks, "block"), counted(collected.pools, "pool"));
+    let (arenas, bytes) = (counted(collected.arenas, "arena"), sizes.phrase(collected.bytes));
+    let empty = plan.empty_blocks;
+    writeln!(
+        out,
+        "gc would remove {blocks} ({empty} empty already), {pools} and {arenas}; the space would get {bytes} back"
+    )?;
+    let (returned, free) = (sizes.phrase(collected.file_bytes), sizes.phrase(plan.free_file_bytes));
+    let left = sizes.phrase(collected.file_size);
+    writeln!(
+        out,
+        "the file would be {returned} smaller ({free} free already) and have {left}"
+    )?;
+    pins(out, &plan.pins, sizes)
+}
+
+fn pins(out: &mut dyn Write, pins: &[Pin], sizes: Sizes) -> io::Result<()> {
+    if pins.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nthese would keep arenas that are nearly empty then:")?;
+    table(out, Pin::HEAD, pins.iter().map(|pin| pin.cells(sizes)))
+}

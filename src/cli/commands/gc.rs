@@ -1,0 +1,58 @@
+//! `heapledger gc`
+
+use anyhow::Result;
+
+use super::free_plan;
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::progress::Progress;
+use crate::cli::output::text::counted;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger gc
+  heapledger gc --dry-run")]
+pub struct Args {
+    /// Remove nothing; print what would be given back
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.dry_run {
+        return free_plan::run(&context.change()?, &[], context);
+    }
+    let mut progress = Progress::new("opening");
+    let memory = context.change()?;
+    let collected = memory.collect_garbage_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
+    drop(progress);
+    let sizes = context.sizes();
+    context.output().one(&collected, |out| {
+        let nothing = collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0;
+        if nothing && collected.held_bytes == 0 {
+            return writeln!(
+                out,
+                "nothing to give back; the file has {}",
+                sizes.phrase(collected.file_size)
+            );
+        }
+        let (blocks, pools) = (counted(collected.blocks, "block"), counted(collected.pools, "pool"));
+        let (arenas, bytes) = (counted(collected.arenas, "arena"), sizes.phrase(collected.bytes));
+        writeln!(
+            out,
+            "removed {blocks}, {pools} and {arenas}; the space got {bytes} back"
+        )?;
+        let (returned, left) = (sizes.phrase(collected.file_bytes), sizes.phrase(collected.file_size));
+        writeln!(out, "the file is {returned} smaller and has {left}")?;
+        if collected.held_bytes > 0 {
+            let held = sizes.phrase(collected.held_bytes);
+            writeln!(
+                out,
+                "{held} of the file and its log are held by a reader or another process; run gc again when it has ended"
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(Outcome::Fine)
+}

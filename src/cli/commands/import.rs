@@ -1,0 +1,108 @@
+//! `heapledger import`
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use heapledger::{Conflict, Error, ImportOptions, Imported, MemManager, OnConflict};
+
+use crate::cli::args::Making;
+use crate::cli::context::Context;
+use crate::cli::exit::{self, Outcome};
+use crate::cli::output::progress::Progress;
+use crate::cli::output::text::{Sizes, counted, printable, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger import files
+  heapledger import files --db new.db --space cache --create
+  heapledger import files --on-conflict rename
+
+Every content is checked against its id and its kind. What is stored already is not
+stored again: an import that was broken off can be run again. A name that another
+object has here, or that cannot be a name, ends it before anything is stored, unless
+--on-conflict says what to do with it:
+  skip      leave it out, and an object that only such names hold
+  replace   give it to the imported object; the other is freed if nothing else holds it
+  rename    put ~ and the first digits of the object's id behind it")]
+pub struct Args {
+    /// A folder that `heapledger export` made
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+
+    /// What to do with a name that cannot be bound as it is
+    #[arg(long, value_name = "WHAT", value_enum)]
+    on_conflict: Option<OnConflictArg>,
+
+    #[command(flatten)]
+    making: Making,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnConflictArg {
+    Skip,
+    Replace,
+    Rename,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    // Before a heap is made: a mistyped folder must not leave an empty one behind.
+    MemManager::survey_export(&args.folder)?;
+    let memory = context.store(args.making)?;
+    let options = ImportOptions {
+        on_conflict: args
+            .on_conflict
+            .map_or(OnConflict::Refuse, |on_conflict| match on_conflict {
+                OnConflictArg::Skip => OnConflict::Skip,
+                OnConflictArg::Replace => OnConflict::Replace,
+                OnConflictArg::Rename => OnConflict::Rename,
+            }),
+    };
+    let mut progress = Progress::new("importing");
+    let imported = memory.import_with(&args.folder, options, &mut |done, total| {
+        progress.set_and_sync(done, total)
+    });
+    drop(progress);
+    let imported = match imported {
+        Err(error @ Error::NameRefused { .. }) if args.on_conflict.is_none() => {
+            bail!("{error}; --on-conflict skip, replace or rename imports the rest")
+        }
+        imported => imported?,
+    };
+    for conflict in imported.conflicts.iter().take(SHOWN) {
+        exit::note(&told(conflict));
+    }
+    if let Some(more) = imported.conflicts.len().checked_sub(SHOWN).filter(|&more| more > 0) {
+        exit::note(&format!("and {}", counted(more as u64, "more name")));
+    }
+    let summary = summary(&imported, context.sizes());
+    context.output().one(&imported, |out| writeln!(out, "{summary}"))?;
+    Ok(Outcome::Fine)
+}
+
+/// So many names are told of on standard error; `--format json` has all.
+const SHOWN: usize = 20;
+
+fn told(conflict: &Conflict) -> String {
+    let name = printable(&conflict.name);
+    let other = conflict.bound_to.as_deref().map_or_else(String::new, short_id);
+    match (conflict.action, &conflict.renamed) {
+        (_, Some(renamed)) => format!("renamed {name} to {}", printable(renamed)),
+        (OnConflict::Replace, _) if conflict.freed => format!("replaced {name}, and freed {other}"),
+        (OnConflict::Replace, _) => format!("replaced {name}, which was that of {other}"),
+        _ if other.is_empty() => format!("skipped {name}: it cannot be a name"),
+        _ => format!("skipped {name}: it is that of {other}"),
+    }
+}
+
+fn summary(imported: &Imported, sizes: Sizes) -> String {
+    let (objects, names) = (counted(imported.objects, "object"), counted(imported.names, "name"));
+    let mut text = format!("{objects} with {names}, {}", sizes.phrase(imported.bytes));
+    for (count, what) in [(imported.dedup_hits, "stored already"), (imported.left_out, "left out")] {
+        if count > 0 {
+            text.push_str(&format!("; {} {what}", counted(count, "object")));
+        }
+    }
+    text
+}

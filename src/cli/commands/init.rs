@@ -1,0 +1,69 @@
+//! `heapledger init`
+
+use anyhow::Result;
+use heapledger::{Geometry, MemManager};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::parse;
+use crate::cli::output::text::{printable, printable_path};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger init --max-mem 64MiB
+  heapledger --db cache.db --space thumbnails init --max-mem 2GiB")]
+pub struct Args {
+    /// Capacity: the space never holds more
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "1GiB")]
+    max_mem: u64,
+
+    /// Bytes of an arena [default: 256KiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    arena: Option<u64>,
+
+    /// One size class alone, of 512-byte blocks: the original design block for block
+    #[arg(long)]
+    classic: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let geometry = if args.classic {
+        Geometry::classic()
+    } else {
+        Geometry::standard()
+    };
+    let geometry = match args.arena {
+        Some(size) => geometry.with_arena_size(size)?,
+        None => geometry,
+    };
+    let options = context
+        .options()
+        .max_mem(args.max_mem)
+        .geometry(geometry)
+        .create_new_space(true);
+    let memory = options.open(context.db())?;
+    let space = memory.memram()?;
+    context.output().one(&space, |out| {
+        let (name, path) = (printable(&space.name), printable_path(context.db()));
+        writeln!(
+            out,
+            "made space {name} in {path}: {}",
+            shape(&memory, space.max_mem, context)
+        )
+    })?;
+    Ok(Outcome::Fine)
+}
+
+/// `1.0 GiB in arenas of 256.0 KiB, blocks of 512 B, 4.0 KiB, 32.0 KiB`
+fn shape(memory: &MemManager, max_mem: i64, context: &Context<'_>) -> String {
+    let sizes = context.sizes();
+    let geometry = memory.geometry();
+    let blocks: Vec<_> = geometry
+        .classes()
+        .iter()
+        .map(|class| sizes.cell(class.block_size))
+        .collect();
+    let (max_mem, arena) = (sizes.phrase(max_mem), sizes.cell(geometry.arena_size()));
+    format!("{max_mem} in arenas of {arena}, blocks of {}", blocks.join(", "))
+}

@@ -1,0 +1,62 @@
+//! `heapledger layout`
+
+use anyhow::Result;
+use heapledger::Moment;
+
+use super::tree;
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::when::When;
+use crate::cli::output::drawing::{Drawing, colour};
+use crate::cli::output::levels::Then;
+use crate::cli::output::progress;
+use crate::cli::output::text::time;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The layout is worked out from the rows of now and the events since then, and must agree
+with what those events recorded.
+
+Examples:
+  heapledger layout --at @123            # just after event 123
+  heapledger layout --at 2h --depth 2    # two hours ago
+  heapledger layout --at 2025-01-31T12:00:00Z --format csv > then.csv")]
+pub struct Args {
+    /// An event (@123), a time (2026-01-31T12:00:00Z), or how long ago (2h, 30d)
+    #[arg(long, value_name = "EVENT|TIME")]
+    at: When,
+
+    /// How far down: 1 arenas, 2 pools, 3 blocks
+    #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
+    depth: u8,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let moment = args.at.moment(&memory)?;
+    let layout = progress::during("looking back", || memory.layout_at(moment))?;
+    let (event_id, at) = (layout.event_id, layout.at);
+    let layout = Then::from(layout);
+    let mut output = context.output();
+    if output.is_table() {
+        let drawing = Drawing {
+            sizes: context.sizes(),
+            colour: colour(),
+            depth: args.depth,
+            columns: output.columns(),
+        };
+        match moment {
+            Moment::Time(asked) if asked < at => {
+                writeln!(output.text(), "empty: the space was made later, at {}", time(at))?;
+            }
+            _ => writeln!(output.text(), "after event {event_id} at {}", time(at))?,
+        }
+        drawing.draw(&layout, output.text())?;
+        output.flush()?;
+    } else {
+        let mut list = output.list();
+        tree::rows(&layout, args.depth, &mut list)?;
+        list.end()?;
+    }
+    Ok(Outcome::Fine)
+}

@@ -1,0 +1,101 @@
+//! `heapledger ledger`
+
+use anyhow::Result;
+use heapledger::{EntryInfo, Ledger, ObjectId};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger ledger                  # every piece of every object
+  heapledger ledger greeting         # where the pieces of one object are
+  heapledger ledger --format csv > ledger.csv")]
+pub struct Args {
+    /// A name, an object id, or the first 6 or more digits of one
+    #[arg(value_name = "ID|NAME")]
+    object: Option<String>,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let mut output = context.output();
+    let mut list = output.list();
+    match &args.object {
+        Some(object) => {
+            let id = memory.find(object)?;
+            for entry in memory.ledger(&id)? {
+                list.row(&with_object(&entry, &id))?;
+            }
+        }
+        None => {
+            for entry in memory.entries() {
+                list.row(&entry?)?;
+            }
+        }
+    }
+    list.end()?;
+    Ok(Outcome::Fine)
+}
+
+/// A ledger entry with the id of its object.
+pub fn with_object(entry: &Ledger, id: &ObjectId) -> EntryInfo {
+    let &Ledger {
+        id: key,
+        stored_object_id,
+        seq,
+        arena_id,
+        pool_id,
+        block_id,
+        allocated_mem,
+        rest: _,
+    } = entry;
+    EntryInfo {
+        id: key,
+        object_id: id.to_hex(),
+        stored_object_id,
+        seq,
+        arena_id,
+        pool_id,
+        block_id,
+        allocated_mem,
+    }
+}
+
+impl Row for EntryInfo {
+    const KEYS: &'static [&'static str] = &[
+        "id",
+        "object_id",
+        "stored_object_id",
+        "seq",
+        "arena_id",
+        "pool_id",
+        "block_id",
+        "allocated_mem",
+    ];
+    const HEAD: &'static [Head] = &[
+        Head::right("ENTRY"),
+        Head::left("OBJECT"),
+        Head::right("SEQ").worth(3),
+        Head::right("ARENA").worth(1),
+        Head::right("POOL").worth(2),
+        Head::right("BLOCK").worth(5),
+        Head::right("SIZE").worth(4),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            short_id(&self.object_id),
+            self.seq.to_string(),
+            self.arena_id.to_string(),
+            self.pool_id.to_string(),
+            self.block_id.to_string(),
+            sizes.cell(self.allocated_mem),
+        ]
+    }
+}

@@ -1,0 +1,221 @@
+//! `heapledger log`
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::builder::PossibleValuesParser;
+use heapledger::{Event, EventFilter, EventId, MemManager};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::when;
+use crate::cli::output::render::{List, Row};
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{self, Sizes, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger log --limit 20
+  heapledger log --since 2h --kind refusal
+  heapledger log --object greeting        # all that happened to it
+  heapledger log --follow --format ndjson | jq 'select(.kind == \"free\")'")]
+pub struct Args {
+    /// Only about this object, which may be gone: a name, its id, or the id's first digits
+    #[arg(long, value_name = "ID|NAME")]
+    object: Option<String>,
+
+    /// Only from then on: 90s, 2h, 30d ago, or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = when::time)]
+    since: Option<i64>,
+
+    /// Only until then
+    #[arg(long, value_name = "TIME", value_parser = when::time)]
+    until: Option<i64>,
+
+    /// Only of these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = PossibleValuesParser::new(KINDS))]
+    kind: Vec<String>,
+
+    /// Only by this actor
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+
+    /// Only the newest N [default: all, or 10 with --follow]
+    #[arg(short = 'n', long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// Go on with what happens from now on, until interrupted
+    #[arg(short, long, conflicts_with = "until")]
+    follow: bool,
+}
+
+const KINDS: [&str; 12] = [
+    "opening",
+    "allocate",
+    "dedup_hit",
+    "bind",
+    "unbind",
+    "release",
+    "free",
+    "refusal",
+    "carve",
+    "gc",
+    "resize",
+    "repair",
+];
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.follow && context.is_json() {
+        bail!("a JSON array that never ends cannot be read; use --format ndjson with --follow");
+    }
+    let memory = context.follow()?;
+    let now = memory.snapshot()?;
+    let filter = args.filter(&now)?;
+    let mut output = context.output();
+    let mut list = output.list();
+    match args.limit.or(args.follow.then_some(10)) {
+        Some(limit) => {
+            for event in now.newest_events(&filter, limit)? {
+                list.row(&Entry::new(&event, &memory))?;
+            }
+        }
+        None => {
+            for event in now.events(filter.clone()) {
+                list.row(&Entry::new(&event?, &memory))?;
+            }
+        }
+    }
+    if args.follow {
+        let last = now.newest_events(&EventFilter::default(), 1)?.pop();
+        let last = last.map(|event| event.id);
+        // Nothing is kept from being collected while it waits.
+        drop(now);
+        follow(&memory, filter, last, &mut list)?;
+    }
+    list.end()?;
+    Ok(Outcome::Fine)
+}
+
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Ends when the output is closed, or with the process.
+fn follow<'a>(
+    memory: &'a MemManager,
+    mut filter: EventFilter,
+    last: Option<EventId>,
+    list: &mut List<'_, Entry<'a>>,
+) -> Result<()> {
+    filter.after_id = last;
+    loop {
+        list.flush()?;
+        sleep(PAUSE);
+        for event in memory.events(filter.clone()) {
+            let event = event?;
+            filter.after_id = Some(event.id);
+            list.row(&Entry::new(&event, memory))?;
+        }
+    }
+}
+
+impl Args {
+    fn filter(&self, memory: &MemManager) -> Result<EventFilter> {
+        let object = self.object.as_deref().map(|object| memory.find_ever(object));
+        Ok(EventFilter {
+            object: object.transpose()?,
+            since: self.since,
+            until: self.until,
+            kinds: self.kind.clone(),
+            actor: self.actor.clone(),
+            after_id: None,
+        })
+    }
+}
+
+/// A row of the view `log`.
+#[derive(Serialize)]
+struct Entry<'a> {
+    id: EventId,
+    space: &'a str,
+    time: String,
+    kind: String,
+    actor: Option<String>,
+    reason: Option<String>,
+    object_id: Option<String>,
+    name: Option<String>,
+    bytes: i64,
+    mem: i64,
+    #[serde(skip)]
+    at: i64,
+}
+
+impl<'a> Entry<'a> {
+    fn new(event: &Event, memory: &'a MemManager) -> Self {
+        Self {
+            id: event.id,
+            space: memory.space(),
+            time: exact_time(event.at),
+            kind: event.kind.clone(),
+            actor: event.actor.clone(),
+            reason: event.reason.clone(),
+            object_id: event.object.as_ref().map(const_hex::encode),
+            name: event.name.clone(),
+            bytes: event.bytes,
+            mem: event.mem,
+            at: event.at,
+        }
+    }
+}
+
+/// To the microsecond, so that `--at` finds the event again.
+pub fn exact_time(micros: i64) -> String {
+    let Ok(time) = Timestamp::from_microsecond(micros) else {
+        return micros.to_string();
+    };
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+impl Row for Entry<'_> {
+    const KEYS: &'static [&'static str] = &[
+        "id",
+        "space",
+        "time",
+        "kind",
+        "actor",
+        "reason",
+        "object_id",
+        "name",
+        "bytes",
+        "mem",
+    ];
+    const HEAD: &'static [Head] = &[
+        Head::right("EVENT").usual(6),
+        Head::left("TIME").worth(4).usual(20),
+        Head::left("KIND").usual(9),
+        Head::right("SIZE").worth(5).usual(9),
+        Head::right("USED").worth(1).usual(9),
+        Head::left("OBJECT").worth(6).usual(12),
+        Head::left("NAME").worth(7).cut_to(8).usual(20),
+        Head::left("ACTOR").worth(2).cut_to(8).usual(8),
+        Head::left("REASON").worth(3).cut_to(12).usual(12),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let text = |text: &Option<String>| text.as_deref().map(text::printable).unwrap_or_default().into_owned();
+        vec![
+            self.id.to_string(),
+            text::time(self.at),
+            text::printable(&self.kind).into_owned(),
+            sizes.signed(self.bytes),
+            sizes.cell(self.mem),
+            self.object_id.as_deref().map(short_id).unwrap_or_default(),
+            text(&self.name),
+            text(&self.actor),
+            text(&self.reason),
+        ]
+    }
+}

@@ -1,0 +1,96 @@
+//! `heapledger ls`
+
+use anyhow::Result;
+use heapledger::ObjectInfo;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, name_list, printable, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger ls
+  heapledger ls --format csv > objects.csv
+  heapledger ls --format ndjson | jq -r 'select(.size > 1000000) | .object_id'")]
+pub struct Args {
+    /// Whole object ids
+    #[arg(short, long)]
+    long: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let mut output = context.output();
+    if args.long {
+        let mut list = output.list();
+        for object in memory.objects() {
+            list.row(&Long(object?))?;
+        }
+        list.end()?;
+    } else {
+        let mut list = output.list();
+        for object in memory.objects() {
+            list.row(&object?)?;
+        }
+        list.end()?;
+    }
+    Ok(Outcome::Fine)
+}
+
+impl Row for ObjectInfo {
+    const KEYS: &'static [&'static str] = &[
+        "id",
+        "object_id",
+        "space",
+        "names",
+        "kind",
+        "type_name",
+        "size",
+        "pieces",
+        "held",
+        "created",
+        "value",
+    ];
+    const HEAD: &'static [Head] = &[
+        Head::left("OBJECT"),
+        Head::left("KIND").worth(3),
+        Head::right("SIZE").worth(6),
+        Head::right("PIECES").worth(1),
+        Head::left("CREATED").worth(2),
+        Head::left("NAMES").worth(7).cut_to(12),
+        Head::left("VALUE").worth(5).cut_to(16),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        vec![
+            short_id(&self.object_id),
+            self.kind.to_string(),
+            sizes.cell(self.size),
+            self.pieces.to_string(),
+            self.created.to_string(),
+            name_list(&self.names),
+            self.value.as_deref().map(printable).unwrap_or_default().into_owned(),
+        ]
+    }
+}
+
+/// The same with the whole id.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Long(ObjectInfo);
+
+impl Row for Long {
+    const KEYS: &'static [&'static str] = ObjectInfo::KEYS;
+    const HEAD: &'static [Head] = ObjectInfo::HEAD;
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let mut cells = self.0.cells(sizes);
+        if let Some(id) = cells.first_mut() {
+            *id = self.0.object_id.to_string();
+        }
+        cells
+    }
+}

@@ -1,0 +1,136 @@
+//! `heapledger name` and `heapledger unname`
+
+use anyhow::Result;
+use heapledger::{Error, Freed, ObjectId};
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::text::{Sizes, printable, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger name 2cf24dba5fb0 greeting
+  heapledger name greeting hello         # a second name for the same object
+  heapledger name --keep hello latest    # only if nothing is named latest")]
+pub struct NameArgs {
+    /// A name, an object id, or the first 6 or more digits of one
+    #[arg(value_name = "ID|NAME")]
+    object: String,
+
+    /// The name to bind; if it is another object's, it moves, and an object that nothing
+    /// else holds is freed
+    #[arg(value_name = "NEW_NAME")]
+    name: String,
+
+    /// Bind nothing if the name is taken
+    #[arg(short, long)]
+    keep: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  heapledger unname greeting")]
+pub struct UnnameArgs {
+    /// The name to remove
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    object_id: ObjectId,
+    name: &'a str,
+    /// What had the name before and nothing else held.
+    freed: Option<Freed>,
+}
+
+#[derive(Serialize)]
+struct Unnamed<'a> {
+    object_id: ObjectId,
+    name: &'a str,
+    /// Whether that freed the object, and what it took.
+    freed: bool,
+    size: u64,
+    pieces: u64,
+}
+
+pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let bound = memory.batch(|batch| {
+        let object_id = batch.find(&args.object)?;
+        let freed = match args.keep {
+            true => batch.bind_new(&args.name, &object_id).map(|()| None)?,
+            false => batch.bind(&args.name, &object_id)?,
+        };
+        Ok((object_id, freed))
+    });
+    let (id, freed) = bound.map_err(explain_taken)?;
+    let named = Named {
+        object_id: id,
+        name: &args.name,
+        freed,
+    };
+    let sizes = context.sizes();
+    context.output().one(&named, |out| {
+        writeln!(out, "{} is named {}", short_id(id), printable(&args.name))?;
+        match &named.freed {
+            Some(freed) => writeln!(out, "{}", replaced(&args.name, freed, sizes)),
+            None => Ok(()),
+        }
+    })?;
+    Ok(Outcome::Fine)
+}
+
+/// What a name held before it moved, which is gone.
+pub fn replaced(name: &str, freed: &Freed, sizes: Sizes) -> String {
+    format!(
+        "{} was {} before; nothing else held that, so it is freed ({})",
+        printable(name),
+        short_id(freed.id),
+        sizes.phrase(freed.size)
+    )
+}
+
+/// What to do about a name that is taken.
+pub fn explain_taken(error: Error) -> anyhow::Error {
+    match error {
+        Error::NameTaken { name, id, space } => anyhow::anyhow!(
+            "the name {name:?} is taken in space {space}, by object {}; nothing was changed, and without --keep it would move",
+            short_id(id)
+        ),
+        other => other.into(),
+    }
+}
+
+pub fn unname(args: &UnnameArgs, context: &Context<'_>) -> Result<Outcome> {
+    let name = args.name.as_str();
+    let memory = context.change()?;
+    let (id, freed) = memory.batch(|batch| {
+        let id = batch.resolve(name)?.ok_or_else(|| Error::UnknownName {
+            name: name.to_owned(),
+            space: memory.space().to_owned(),
+        })?;
+        Ok((id, batch.unbind(name)?))
+    })?;
+    let unnamed = Unnamed {
+        object_id: id,
+        name,
+        freed: freed.is_some(),
+        size: freed.as_ref().map_or(0, |freed| freed.size),
+        pieces: freed.as_ref().map_or(0, |freed| freed.pieces),
+    };
+    context.output().one(&unnamed, |out| {
+        let end = match &freed {
+            Some(freed) => format!(
+                "nothing else held it, so its {} are free",
+                context.sizes().phrase(freed.size)
+            ),
+            None => "it stays: something else holds it".to_owned(),
+        };
+        writeln!(out, "{} is no longer named {}; {end}", short_id(id), printable(name))
+    })?;
+    Ok(Outcome::Fine)
+}

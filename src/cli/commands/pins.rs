@@ -1,0 +1,100 @@
+//! `heapledger pins`
+
+use anyhow::Result;
+use heapledger::{ArenaId, Pin, PinOptions};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, name_list, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+An arena goes back to the space when all its objects are freed and garbage is collected.
+
+Examples:
+  heapledger pins
+  heapledger pins 3                      # what is in arena 3
+  heapledger pins --under 50 --limit 5")]
+pub struct Args {
+    /// The arena; without it, all that are nearly empty
+    #[arg(value_name = "ARENA")]
+    arena: Option<i64>,
+
+    /// An arena is nearly empty when less of it is used, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = PinOptions::default().under,
+          value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with = "arena")]
+    under: u8,
+
+    /// Objects of each arena that are listed at most, those with the most bytes in it first
+    #[arg(long, value_name = "NUMBER", default_value_t = PinOptions::default().limit)]
+    limit: u64,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let options = PinOptions {
+        arena: args.arena.map(ArenaId),
+        under: args.under,
+        limit: args.limit,
+    };
+    let memory = context.read()?;
+    let mut output = context.output();
+    let mut pins = memory.pins_with(options)?.peekable();
+    if output.is_table() && pins.peek().is_none() {
+        match args.arena {
+            Some(arena) => writeln!(output.text(), "nothing is in arena {arena}; gc gives it back")?,
+            None => writeln!(output.text(), "no arena is under {} % used and not empty", args.under)?,
+        }
+        output.flush()?;
+        return Ok(Outcome::Fine);
+    }
+    let mut list = output.list();
+    for pin in pins {
+        list.row(&pin?)?;
+    }
+    list.end()?;
+    Ok(Outcome::Fine)
+}
+
+impl Row for Pin {
+    const KEYS: &'static [&'static str] = &[
+        "arena_id",
+        "max_mem",
+        "mem",
+        "objects",
+        "stored_object_id",
+        "object_id",
+        "names",
+        "kind",
+        "size",
+        "held",
+        "pieces",
+        "allocated_mem",
+    ];
+    const HEAD: &'static [Head] = &[
+        Head::right("ARENA"),
+        Head::right("USED").worth(3),
+        Head::right("OF").worth(1),
+        Head::right("OBJECTS").worth(2),
+        Head::left("OBJECT"),
+        Head::right("HERE").worth(6),
+        Head::right("PIECES").worth(4),
+        Head::right("SIZE").worth(5),
+        Head::left("NAMES").worth(7).cut_to(10),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        vec![
+            self.arena_id.to_string(),
+            sizes.cell(self.mem),
+            sizes.cell(self.max_mem),
+            self.objects.to_string(),
+            short_id(&self.object_id),
+            sizes.cell(self.allocated_mem),
+            self.pieces.to_string(),
+            sizes.cell(self.size),
+            name_list(&self.names),
+        ]
+    }
+}

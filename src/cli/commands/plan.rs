@@ -1,0 +1,58 @@
+//! `heapledger plan`
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use heapledger::Plan;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::parse;
+use crate::cli::output::text::{Sizes, counted};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit status 1 if it does not fit. `heapledger put --dry-run` does the same for files.
+
+Examples:
+  heapledger plan 1MiB
+  heapledger plan 3GiB --format json | jq .shortfall")]
+pub struct Args {
+    /// Bytes of the object: 65536, 64K, 1.5MiB
+    #[arg(value_name = "SIZE", value_parser = parse::size)]
+    size: u64,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let plan = context.read()?.plan_allocation(args.size)?;
+    context.output().one(&plan, |out| text(out, &plan, context.sizes()))?;
+    Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings })
+}
+
+fn text(out: &mut dyn Write, plan: &Plan, sizes: Sizes) -> io::Result<()> {
+    let (size, class) = (sizes.phrase(plan.size), sizes.phrase(plan.block_size));
+    writeln!(out, "size       {size}, in the class with blocks of {class}")?;
+    let available = sizes.phrase(plan.available);
+    if !plan.fits() {
+        let shortfall = sizes.phrase(plan.shortfall);
+        return writeln!(out, "refused    {available} are free: {shortfall} too few");
+    }
+    writeln!(
+        out,
+        "free       {available} before, {} after",
+        sizes.phrase(plan.available - plan.size)
+    )?;
+    writeln!(out, "placement  {}", placement(plan))
+}
+
+/// `3 pieces: 1 block reused, 2 new blocks in 1 new pool in 0 new arenas`
+pub fn placement(plan: &Plan) -> String {
+    let pieces = counted(plan.pieces, "piece");
+    let reused = counted(plan.blocks_reused, "block");
+    let (blocks, pools) = (
+        counted(plan.new_blocks, "new block"),
+        counted(plan.new_pools, "new pool"),
+    );
+    let arenas = counted(plan.new_arenas, "new arena");
+    format!("{pieces}: {reused} reused, {blocks}, {pools}, {arenas}")
+}

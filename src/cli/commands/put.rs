@@ -1,0 +1,299 @@
+//! `heapledger put`
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::mem;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use heapledger::{Allocation, Error, Hold, MemManager};
+
+use super::names::explain_taken;
+use super::put_plan;
+use super::put_report::Report;
+use crate::cli::args::Making;
+use crate::cli::context::Context;
+use crate::cli::exit::{self, Outcome};
+use crate::cli::input::sources::{Found, Sources};
+use crate::cli::output::progress::{Progress, Reading};
+use crate::cli::output::text::{counted, printable_path};
+use crate::cli::streams;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints the id and the path of every file, as sha256sum does, and a summary on standard error.
+
+Examples:
+  heapledger put photo.jpg notes.txt
+  heapledger put -r ~/photos
+  tar c src | heapledger put - --name src.tar
+  heapledger put -r --dry-run ~/photos   # whether it fits, and how")]
+pub struct Args {
+    /// Files to store; `-` is standard input
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Store the files below directories, without following symbolic links
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// Bind this name to the one file that is stored; if it is another object's, it moves
+    #[arg(short, long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Store nothing if NAME is taken; else it moves, and an object that nothing else holds
+    /// is freed
+    #[arg(short, long, requires = "name")]
+    keep: bool,
+
+    /// Store nothing; print what would be, and how. Exit status 1 if it does not fit
+    #[arg(long)]
+    dry_run: bool,
+
+    /// No summary, and no word on what is skipped
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    #[command(flatten)]
+    pub making: Making,
+}
+
+impl Args {
+    pub fn hold(&self) -> Hold<'_> {
+        match &self.name {
+            Some(name) if self.keep => Hold::NewName(name),
+            Some(name) => Hold::Name(name),
+            None => Hold::Anonymous,
+        }
+    }
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.name.is_some() && (args.recursive || args.paths.len() > 1) {
+        bail!("--name names one file; give one PATH, without -r");
+    }
+    refuse_if_all_are_missing(&args.paths)?;
+    let sources = Sources::new(args.recursive);
+    if args.dry_run {
+        return put_plan::run(&args.paths, &sources, args, context);
+    }
+    if args.paths.iter().any(|path| path.as_os_str() == "-") {
+        // Before a heap is made for nothing.
+        drop(streams::input()?);
+    }
+    let memory = context.store(args.making)?;
+    let mut output = context.output();
+    let report = Report::new(&mut output, args.quiet);
+    let mut put = Put {
+        memory: &memory,
+        hold: args.hold(),
+        waiting: Vec::new(),
+        waiting_bytes: 0,
+        report,
+    };
+    // What was stored before an error is stored; it is reported before the error is.
+    let done = put.all(&args.paths, &sources);
+    let failed = put.report.end(context.sizes())?;
+    done?;
+    if failed > 0 {
+        bail!("{} could not be stored", counted(failed, "path"));
+    }
+    Ok(Outcome::Fine)
+}
+
+/// A mistyped path must not leave an empty heap behind.
+fn refuse_if_all_are_missing(paths: &[PathBuf]) -> Result<()> {
+    let missing = |path: &&PathBuf| path.as_os_str() != "-" && !path.exists();
+    if paths.iter().filter(missing).count() < paths.len() {
+        return Ok(());
+    }
+    for path in paths {
+        let why = path
+            .metadata()
+            .err()
+            .map_or_else(String::new, |error| format!(": {error}"));
+        exit::warn(&format!("{}{why}", printable_path(path)));
+    }
+    bail!("{} could not be stored", counted(paths.len() as u64, "path"))
+}
+
+/// Files up to this size are stored many to a transaction.
+const SMALL: u64 = 1024 * 1024;
+/// What a batch holds at most, for it is in memory all at once.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+const BATCH_FILES: usize = 500;
+
+/// What a file that says it is small holds.
+enum Small {
+    Whole(Vec<u8>),
+    /// It has grown, or never had a size, as in /proc: its start, and where the rest is.
+    More(Vec<u8>, BufReader<File>),
+}
+
+/// Some files in /proc are only read in multiples of something, whatever the reader wants.
+pub fn whole_reads(file: File) -> BufReader<File> {
+    BufReader::with_capacity(512 * 1024, file)
+}
+
+impl Small {
+    fn read(path: &Path) -> io::Result<Self> {
+        let mut file = whole_reads(File::open(path)?);
+        let mut content = Vec::new();
+        (&mut file).take(SMALL + 1).read_to_end(&mut content)?;
+        Ok(if content.len() as u64 > SMALL {
+            Self::More(content, file)
+        } else {
+            Self::Whole(content)
+        })
+    }
+}
+
+/// After a stream was read to its end.
+const STORING: &str = "storing and writing to disk";
+
+struct Put<'a> {
+    memory: &'a MemManager,
+    hold: Hold<'a>,
+    /// Small files that wait for their batch.
+    waiting: Vec<(PathBuf, Vec<u8>)>,
+    waiting_bytes: usize,
+    report: Report<'a>,
+}
+
+impl Put<'_> {
+    fn all(&mut self, paths: &[PathBuf], sources: &Sources) -> Result<()> {
+        for path in paths {
+            for found in sources.find(path) {
+                self.found(found)?;
+            }
+        }
+        self.store_waiting()
+    }
+
+    fn found(&mut self, found: Found) -> Result<()> {
+        match found {
+            Found::File(path, size) if size <= SMALL => self.small(path),
+            Found::File(path, _) => {
+                self.catch_up()?;
+                self.opened(&path, |memory, file, hold| {
+                    let mut progress = Progress::new("opening");
+                    memory.store_file_with(file, hold, &mut |phase, done, total| {
+                        progress.phase(phase, done, total);
+                    })
+                })
+            }
+            Found::Stream(path) => {
+                self.catch_up()?;
+                self.opened(&path, |memory, file, hold| {
+                    memory.store_from(Reading::new(file, STORING), hold)
+                })
+            }
+            Found::Stdin => {
+                self.catch_up()?;
+                let stdin = Reading::new(streams::input()?, STORING);
+                let stored = self.memory.store_from(stdin, self.hold);
+                self.one(Path::new("-"), stored)
+            }
+            Found::Skipped(path, why) => {
+                self.report.skipped(&path, why);
+                Ok(())
+            }
+            Found::Failed(path, why) => {
+                self.report.failed(&path, &why);
+                Ok(())
+            }
+        }
+    }
+
+    /// Before an object that is stored by itself: objects are stored in the order in
+    /// which they were found.
+    fn catch_up(&mut self) -> Result<()> {
+        self.store_waiting()?;
+        self.report.hide_progress();
+        Ok(())
+    }
+
+    fn small(&mut self, path: PathBuf) -> Result<()> {
+        match Small::read(&path) {
+            Ok(Small::Whole(content)) => {
+                self.waiting_bytes += content.len();
+                self.waiting.push((path, content));
+            }
+            Ok(Small::More(content, rest)) => {
+                self.catch_up()?;
+                let reader = io::Cursor::new(content).chain(rest);
+                let stored = self.memory.store_from(Reading::new(reader, STORING), self.hold);
+                self.one(&path, stored)?;
+            }
+            Err(error) => self.report.failed(&path, &error.to_string()),
+        }
+        if self.waiting.len() < BATCH_FILES && self.waiting_bytes < BATCH_BYTES {
+            Ok(())
+        } else {
+            self.store_waiting()
+        }
+    }
+
+    fn store_waiting(&mut self) -> Result<()> {
+        let files = mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        if files.is_empty() {
+            return Ok(());
+        }
+        self.report.show_progress();
+        let stored = self.memory.batch(|batch| {
+            let stored = files.iter().map(|(_, content)| batch.store_bytes(content, self.hold));
+            let stored = stored.collect::<Result<Vec<_>, _>>();
+            self.report.show_commit();
+            stored
+        });
+        match stored {
+            Ok(stored) => self.report.stored(
+                files
+                    .iter()
+                    .zip(&stored)
+                    .map(|((path, _), stored)| (path.as_path(), stored)),
+            ),
+            // None of them is stored. One by one, those that can be are, and the error
+            // is that of a file.
+            Err(Error::OutOfMemory { .. } | Error::KindConflict { .. }) => {
+                for (path, content) in &files {
+                    let stored = self.memory.store_bytes(content, self.hold);
+                    self.one(path, stored)?;
+                }
+                Ok(())
+            }
+            Err(error) => Err(explain_taken(error)),
+        }
+    }
+
+    fn opened(
+        &mut self,
+        path: &Path,
+        store: impl FnOnce(&MemManager, &mut File, Hold<'_>) -> Result<Allocation, Error>,
+    ) -> Result<()> {
+        match File::open(path) {
+            Ok(mut file) => {
+                let stored = store(self.memory, &mut file, self.hold);
+                self.one(path, stored)
+            }
+            Err(error) => {
+                self.report.failed(path, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Reports one file. What is wrong with the file concerns no other; everything else,
+    /// such as a full space, ends the work.
+    fn one(&mut self, path: &Path, stored: Result<Allocation, Error>) -> Result<()> {
+        match stored {
+            Ok(stored) => self.report.stored([(path, &stored)].into_iter()),
+            Err(error @ (Error::Io { .. } | Error::KindConflict { .. })) => {
+                self.report.failed(path, &error.to_string());
+                Ok(())
+            }
+            Err(error) => Err(explain_taken(error)).with_context(|| printable_path(path)),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `heapledger put --dry-run`: what would be stored, and how.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use heapledger::{Error, Hasher, Kind, MemRam, ObjectId, Plan, Planner};
+use serde::Serialize;
+
+use super::names::explain_taken;
+use super::plan::placement;
+use super::put::{Args, whole_reads};
+use crate::cli::context::Context;
+use crate::cli::exit::{self, Outcome};
+use crate::cli::input::sources::{Found, Sources};
+use crate::cli::output::progress::Reading;
+use crate::cli::output::render::{List, Row};
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, counted, path_bytes, printable_path, short_id};
+use crate::cli::streams;
+
+/// Plans the paths in their order, each on what those before it would leave.
+pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let quiet = args.quiet;
+    let mut output = context.output();
+    let mut planning = Planning {
+        rows: output.list(),
+        totals: Plan::default(),
+        objects: 0,
+        dedup: 0,
+        failed: 0,
+        refused: None,
+        quiet,
+        most: Most::default(),
+    };
+    let ((), is_new) = context.plan(args.making, |planner| {
+        planner.check_hold(args.hold()).map_err(explain_taken)?;
+        planning.most = Most::of(planner.memram());
+        planning.all(paths, sources, planner)
+    })?;
+    planning.rows.end()?;
+    if !quiet {
+        if is_new {
+            exit::note("there is no such space yet: put would make it");
+        }
+        exit::note(&summary(
+            &planning.totals,
+            planning.objects,
+            planning.dedup,
+            context.sizes(),
+        ));
+    }
+    if let Some(path) = planning.refused {
+        let shortfall = context.sizes().phrase(planning.totals.shortfall);
+        exit::warn(&format!(
+            "{shortfall} too few: nothing from {} on would be stored",
+            printable_path(&path)
+        ));
+        return Ok(Outcome::Findings);
+    }
+    if planning.failed > 0 {
+        bail!("{} could not be planned", counted(planning.failed, "path"));
+    }
+    Ok(Outcome::Fine)
+}
+
+struct Planning<'a> {
+    rows: List<'a, Planned>,
+    totals: Plan,
+    objects: u64,
+    dedup: u64,
+    failed: u64,
+    /// The first that does not fit.
+    refused: Option<PathBuf>,
+    quiet: bool,
+    most: Most,
+}
+
+/// Bytes above which nothing can fit, nor be stored already.
+#[derive(Clone, Copy, Default)]
+struct Most {
+    /// For a file that says how many it has.
+    known: u64,
+    /// For what must be read to know.
+    read: u64,
+}
+
+impl Most {
+    fn of(space: &MemRam) -> Self {
+        Self {
+            known: u64::try_from(space.mem.max(space.available())).unwrap_or(0),
+            read: u64::try_from(space.max_mem).unwrap_or(0),
+        }
+    }
+}
+
+/// What is known of a content.
+enum Content {
+    Whole(ObjectId, u64),
+    /// It has at least so many bytes, which are too many.
+    TooLarge(u64),
+}
+
+impl Planning<'_> {
+    fn all(&mut self, paths: &[PathBuf], sources: &Sources, planner: &mut Planner<'_>) -> Result<()> {
+        for path in paths {
+            for found in sources.find(path) {
+                self.found(found, planner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, found: Found, planner: &mut Planner<'_>) -> Result<()> {
+        let most = self.most.read;
+        let (path, hashed) = match found {
+            Found::File(path, size) if size > self.most.known => (path, Ok(Content::TooLarge(size))),
+            Found::File(path, _) | Found::Stream(path) => {
+                let hashed = File::open(&path).and_then(|file| hash(whole_reads(file), most));
+                (path, hashed)
+            }
+            Found::Stdin => ("-".into(), streams::input().and_then(|input| hash(input, most))),
+            Found::Skipped(path, why) => {
+                if !self.quiet {
+                    exit::note(&format!("skipped {}: {why}", printable_path(&path)));
+                }
+                return Ok(());
+            }
+            Found::Failed(path, why) => return self.fail(&path, &why),
+        };
+        match hashed {
+            Err(error) => self.fail(&path, &error.to_string()),
+            Ok(Content::TooLarge(size)) => self.planned(path, None, planner.allocate_size(size)?),
+            Ok(Content::Whole(id, size)) => match planner.allocate_hashed(id, size) {
+                Ok(plan) => self.planned(path, Some(id), plan),
+                Err(error @ Error::KindConflict { .. }) => self.fail(&path, &error.to_string()),
+                Err(error) => Err(error.into()),
+            },
+        }
+    }
+
+    fn fail(&mut self, path: &Path, why: &str) -> Result<()> {
+        self.failed += 1;
+        exit::warn(&format!("{}: {why}", printable_path(path)));
+        Ok(())
+    }
+
+    fn planned(&mut self, path: PathBuf, id: Option<ObjectId>, plan: Plan) -> Result<()> {
+        let totals = &mut self.totals;
+        totals.shortfall = totals.shortfall.max(plan.shortfall);
+        if plan.fits() && self.refused.is_none() {
+            self.objects += 1;
+            self.dedup += u64::from(plan.dedup);
+            totals.size += plan.size;
+            totals.dedup_saved += plan.dedup_saved;
+            totals.blocks_reused += plan.blocks_reused;
+            totals.new_blocks += plan.new_blocks;
+            totals.new_pools += plan.new_pools;
+            totals.new_arenas += plan.new_arenas;
+            if !plan.dedup {
+                totals.pieces += plan.pieces;
+            }
+        } else if self.refused.is_none() {
+            self.refused = Some(path.clone());
+        }
+        self.rows.row(&Planned {
+            object_id: id,
+            path: path.to_string_lossy().into_owned(),
+            path_bytes: path_bytes(&path),
+            shown: printable_path(&path),
+            plan,
+        })?;
+        Ok(())
+    }
+}
+
+/// `would store 3 objects: 2 new (1.2 MiB) in 5 pieces: …; 1 known already (3 B)`
+fn summary(totals: &Plan, objects: u64, dedup: u64, sizes: Sizes) -> String {
+    let (stored, new) = (counted(objects, "object"), objects - dedup);
+    let bytes = sizes.phrase(totals.size - totals.dedup_saved);
+    let mut text = format!("would store {stored}: {new} new ({bytes}) in {}", placement(totals));
+    if dedup > 0 {
+        text.push_str(&format!(
+            "; {dedup} known already ({})",
+            sizes.phrase(totals.dedup_saved)
+        ));
+    }
+    text
+}
+
+fn hash(reader: impl Read, most: u64) -> io::Result<Content> {
+    let mut reader = Reading::new(reader.take(most.saturating_add(1)), "planning");
+    let mut hasher = Hasher::new(Kind::Bytes);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) if size > most => return Ok(Content::TooLarge(size)),
+            Ok(0) => return Ok(Content::Whole(hasher.finish(), size)),
+            Ok(count) => {
+                hasher.update(buffer.get(..count).unwrap_or_default());
+                size += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Planned {
+    /// None if it was not read to its end, as it is too large.
+    object_id: Option<ObjectId>,
+    path: String,
+    /// Hexadecimal digits, where `path` is not all of it.
+    path_bytes: Option<String>,
+    #[serde(skip)]
+    shown: String,
+    #[serde(flatten)]
+    plan: Plan,
+}
+
+impl Row for Planned {
+    const KEYS: &'static [&'static str] = &[
+        "object_id",
+        "path",
+        "path_bytes",
+        "size",
+        "block_size",
+        "pieces",
+        "blocks_reused",
+        "new_blocks",
+        "new_pools",
+        "new_arenas",
+        "dedup",
+        "dedup_saved",
+        "available",
+        "shortfall",
+    ];
+    const HEAD: &'static [Head] = &[
+        Head::left("OBJECT"),
+        Head::right("SIZE").worth(6),
+        Head::right("CLASS").worth(2),
+        Head::right("PIECES").worth(5),
+        Head::right("REUSED").worth(1),
+        Head::right("BLOCKS").worth(4),
+        Head::right("POOLS").worth(3),
+        Head::right("ARENAS").worth(3),
+        Head::left("NOTE").worth(7).cut_to(13),
+        Head::left("PATH").worth(8).cut_to(12),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let plan = &self.plan;
+        let note = match plan {
+            _ if !plan.fits() => format!("{} too few", sizes.phrase(plan.shortfall)),
+            _ if plan.dedup => "known already".into(),
+            _ => String::new(),
+        };
+        vec![
+            self.object_id.map_or_else(String::new, short_id),
+            sizes.cell(plan.size),
+            sizes.cell(plan.block_size),
+            plan.pieces.to_string(),
+            plan.blocks_reused.to_string(),
+            plan.new_blocks.to_string(),
+            plan.new_pools.to_string(),
+            plan.new_arenas.to_string(),
+            note,
+            self.shown.clone(),
+        ]
+    }
+}

@@ -1,0 +1,266 @@
+//! What `put` says about its work: a row per object, a line per failure, a summary.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use heapledger::{Allocation, Freed, ObjectId};
+use serde::Serialize;
+
+use super::names::replaced;
+use crate::cli::exit;
+use crate::cli::output::fit::GAP;
+use crate::cli::output::progress::Progress;
+use crate::cli::output::render::{List, Output, Row};
+use crate::cli::output::table::Head;
+use crate::cli::output::terminal;
+use crate::cli::output::text::{Sizes, counted, cut, path_bytes, printable_path, short_id, sum_line, width};
+
+/// The report of one `put`.
+pub struct Report<'a> {
+    /// None when whoever read the rows went away: that is no reason to store less.
+    rows: Option<List<'a, Stored>>,
+    progress: Progress,
+    totals: Totals,
+    /// What had the name before and nothing else held.
+    freed: Option<Freed>,
+    quiet: bool,
+}
+
+#[derive(Default)]
+struct Totals {
+    stored: u64,
+    dedup: u64,
+    pieces: u64,
+    bytes: u64,
+    new_bytes: u64,
+    mended: u64,
+    skipped: u64,
+    failed: u64,
+}
+
+impl<'a> Report<'a> {
+    /// A `quiet` one has rows and failures only.
+    pub fn new(output: &'a mut Output, quiet: bool) -> Self {
+        Self {
+            rows: Some(output.list()),
+            progress: Progress::new("storing"),
+            totals: Totals::default(),
+            freed: None,
+            quiet,
+        }
+    }
+
+    /// Objects whose transaction has been committed.
+    pub fn stored<'b>(&mut self, stored: impl Iterator<Item = (&'b Path, &'b Allocation)>) -> Result<()> {
+        let Self {
+            rows,
+            progress,
+            totals,
+            freed,
+            ..
+        } = self;
+        let printed = progress.beside(|| {
+            let mut printed = Ok(());
+            for (path, allocation) in stored {
+                totals.add(allocation);
+                freed.clone_from(&allocation.freed);
+                if let (Some(rows), Ok(())) = (rows.as_mut(), &printed) {
+                    printed = rows.row(&Stored::new(path, allocation));
+                }
+            }
+            printed.and_then(|()| rows.as_mut().map_or(Ok(()), List::flush))
+        });
+        self.go_on_without_reader(printed)
+    }
+
+    /// Something that was left out on purpose.
+    pub fn skipped(&mut self, path: &Path, why: &str) {
+        self.totals.skipped += 1;
+        if !self.quiet {
+            self.progress
+                .beside(|| exit::note(&format!("skipped {}: {why}", printable_path(path))));
+        }
+    }
+
+    /// Something that cannot be stored.
+    pub fn failed(&mut self, path: &Path, why: &str) {
+        self.totals.failed += 1;
+        self.progress
+            .beside(|| exit::warn(&format!("{}: {why}", printable_path(path))));
+    }
+
+    /// Shows how much has been stored so far.
+    pub fn show_progress(&mut self) {
+        self.progress.step("storing", self.totals.bytes, 0);
+    }
+
+    /// Shows that what was stored is being made safe.
+    pub fn show_commit(&mut self) {
+        self.progress.step("writing to disk", self.totals.bytes, 0);
+    }
+
+    /// Makes room for another bar.
+    pub fn hide_progress(&mut self) {
+        self.progress.hide();
+    }
+
+    /// Ends the list and prints the summary. Returns how many paths failed.
+    pub fn end(mut self, sizes: Sizes) -> Result<u64> {
+        self.progress.hide();
+        let ended = self.rows.take().map_or(Ok(()), List::end);
+        self.go_on_without_reader(ended)?;
+        if !self.quiet {
+            if let Some((freed, name)) = self
+                .freed
+                .as_ref()
+                .and_then(|freed| Some((freed, freed.names.first()?)))
+            {
+                exit::note(&replaced(name, freed, sizes));
+            }
+            exit::note(&self.totals.summary(sizes));
+        }
+        Ok(self.totals.failed)
+    }
+
+    fn go_on_without_reader(&mut self, printed: io::Result<()>) -> Result<()> {
+        match printed {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.rows = None,
+            other => other?,
+        }
+        Ok(())
+    }
+}
+
+impl Totals {
+    fn add(&mut self, allocation: &Allocation) {
+        self.stored += 1;
+        self.bytes += allocation.size;
+        self.mended += allocation.mended;
+        if allocation.dedup {
+            self.dedup += 1;
+        } else {
+            self.pieces += allocation.pieces;
+            self.new_bytes += allocation.size;
+        }
+    }
+
+    /// `stored 3 objects: 2 new in 5 pieces (1.2 MiB), 1 known already (3 B)`
+    fn summary(&self, sizes: Sizes) -> String {
+        let (stored, new) = (counted(self.stored, "object"), self.stored - self.dedup);
+        let (pieces, new_bytes) = (counted(self.pieces, "piece"), sizes.phrase(self.new_bytes));
+        let mut text = format!("stored {stored}: {new} new in {pieces} ({new_bytes})");
+        if self.dedup > 0 {
+            let known_bytes = sizes.phrase(self.bytes - self.new_bytes);
+            text.push_str(&format!(", {} known already ({known_bytes})", self.dedup));
+        }
+        if self.mended > 0 {
+            text.push_str(&format!(
+                ", of which {} were damaged and are mended",
+                sizes.phrase(self.mended)
+            ));
+        }
+        if self.skipped > 0 {
+            text.push_str(&format!(", {} skipped", self.skipped));
+        }
+        if self.failed > 0 {
+            text.push_str(&format!(", {} failed", self.failed));
+        }
+        text
+    }
+}
+
+#[derive(Serialize)]
+struct Stored {
+    object_id: ObjectId,
+    path: String,
+    /// Hexadecimal digits, where `path` is not all of it.
+    path_bytes: Option<String>,
+    size: u64,
+    pieces: u64,
+    dedup: bool,
+    /// Bytes that were damaged where they are stored, and were written again.
+    mended: u64,
+    freed: Option<Freed>,
+    #[serde(skip)]
+    raw: PathBuf,
+}
+
+impl Stored {
+    fn new(path: &Path, allocation: &Allocation) -> Self {
+        let &Allocation {
+            id,
+            size,
+            pieces,
+            dedup,
+            mended,
+            ref freed,
+        } = allocation;
+        Self {
+            object_id: id,
+            path: path.to_string_lossy().into_owned(),
+            path_bytes: path_bytes(path),
+            size,
+            pieces,
+            dedup,
+            mended,
+            freed: freed.clone(),
+            raw: path.to_owned(),
+        }
+    }
+}
+
+impl Row for Stored {
+    const KEYS: &'static [&'static str] = &[
+        "object_id",
+        "path",
+        "path_bytes",
+        "size",
+        "pieces",
+        "dedup",
+        "mended",
+        "freed",
+    ];
+    // A line has no columns.
+    const HEAD: &'static [Head] = &[];
+
+    /// Whole ids where there is room for them; their first digits do, too.
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        let (id, path) = (self.object_id.to_string(), printable_path(&self.raw));
+        let columns = terminal::columns().unwrap_or(usize::MAX);
+        if id.len() + GAP + width(&path) <= columns {
+            return vec![id, path];
+        }
+        let id = short_id(id);
+        let path = cut(&path, columns.saturating_sub(id.len() + GAP)).into_owned();
+        vec![id, path]
+    }
+
+    /// As sha256sum prints it.
+    fn raw_line(&self) -> Option<Vec<u8>> {
+        Some(sum_line(self.object_id, &self.raw))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_tells_new_from_known() {
+        let totals = Totals {
+            stored: 3,
+            dedup: 1,
+            pieces: 5,
+            bytes: 1539,
+            new_bytes: 1536,
+            mended: 0,
+            skipped: 0,
+            failed: 2,
+        };
+        assert_eq!(
+            totals.summary(Sizes::Human),
+            "stored 3 objects: 2 new in 5 pieces (1.5 KiB), 1 known already (3 B), 2 failed"
+        );
+    }
+}

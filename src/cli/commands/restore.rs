@@ -1,0 +1,40 @@
+//! `heapledger restore`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use heapledger::MemManager;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::progress::Progress;
+use crate::cli::output::text::printable_path;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger restore heap-copy.db
+  heapledger restore heap-copy.db --db other.db
+
+The copy is checked in full before it takes the place of the heap, with all its
+spaces. What was in the heap is gone. FILE stays as it is. Nobody may have the
+heap open.")]
+pub struct Args {
+    /// What `heapledger backup` made
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let mut progress = Progress::new("copying");
+    let restored = MemManager::restore_with(context.db(), &args.file, &mut |phase, done, total| {
+        progress.phase(phase, done, total)
+    })?;
+    drop(progress);
+    let (heap, file) = (printable_path(context.db()), printable_path(&args.file));
+    let size = context.sizes().phrase(restored.file_size);
+    context.output().one(&restored, |out| {
+        writeln!(out, "{heap}: restored from {file}, {size}, checked in full")
+    })?;
+    Ok(Outcome::Fine)
+}

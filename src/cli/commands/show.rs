@@ -1,0 +1,125 @@
+//! `heapledger show`
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use anyhow::Result;
+use heapledger::{EntryInfo, Ledger, Name, ObjectInfo};
+use serde::Serialize;
+
+use super::ledger::with_object;
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::{Row, table};
+use crate::cli::output::terminal;
+use crate::cli::output::text::{Sizes, counted, cut, preview, printable, time};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger show greeting
+  heapledger show 2cf24dba5fb0 --format json")]
+pub struct Args {
+    /// A name, an object id, or the first 6 or more digits of one
+    #[arg(value_name = "ID|NAME")]
+    object: String,
+}
+
+/// A row of the view `objects`, with the rows of `names` and `ledger` that belong to it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    object: ObjectInfo,
+    bindings: Vec<Binding>,
+    ledger: Vec<EntryInfo>,
+}
+
+#[derive(Serialize)]
+struct Binding {
+    name: String,
+    bound_at: i64,
+}
+
+/// Pieces that are listed; `ledger` lists all.
+const PIECES: usize = 16;
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let id = memory.find(&args.object)?;
+    let entries: Vec<Ledger> = memory.ledger(&id)?;
+    let shown = Shown {
+        object: memory.object_info(&id)?,
+        bindings: memory.names(&id)?.into_iter().map(Binding::from).collect(),
+        ledger: entries.iter().map(|entry| with_object(entry, &id)).collect(),
+    };
+    context.output().one(&shown, |out| text(out, &shown, context.sizes()))?;
+    Ok(Outcome::Fine)
+}
+
+impl From<Name> for Binding {
+    fn from(name: Name) -> Self {
+        Self {
+            name: name.name,
+            bound_at: name.bound_at,
+        }
+    }
+}
+
+fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
+    let Shown {
+        object,
+        bindings,
+        ledger,
+    } = shown;
+    let columns = terminal::columns();
+    let fits = |text| columns.map_or(Cow::Borrowed(text), |columns| cut(text, columns.saturating_sub(9)));
+    writeln!(out, "object   {}", fits(&object.object_id))?;
+    writeln!(out, "space    {}", printable(&object.space))?;
+    match &object.type_name {
+        Some(name) => writeln!(out, "kind     {} ({})", object.kind, printable(name))?,
+        None => writeln!(out, "kind     {}", object.kind)?,
+    }
+    writeln!(
+        out,
+        "size     {} in {}",
+        sizes.phrase(object.size),
+        counted(object.pieces, "piece")
+    )?;
+    writeln!(out, "created  {}", object.created)?;
+    if object.held {
+        writeln!(out, "held     by an allocation without a name")?;
+    }
+    for binding in bindings {
+        writeln!(
+            out,
+            "name     {}, bound {}",
+            printable(&binding.name),
+            time(binding.bound_at)
+        )?;
+    }
+    if let Some(value) = &object.value {
+        let value = match columns {
+            Some(_) => preview(value, 1000),
+            None => printable(value).into_owned(),
+        };
+        writeln!(out, "value    {value}")?;
+    }
+    placement(out, ledger, sizes)
+}
+
+fn placement(out: &mut dyn Write, ledger: &[EntryInfo], sizes: Sizes) -> io::Result<()> {
+    if ledger.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let shown = ledger.iter().take(PIECES);
+    table(out, EntryInfo::HEAD, shown.map(|entry| entry.cells(sizes)))?;
+    match ledger.len().saturating_sub(PIECES) {
+        0 => Ok(()),
+        more => writeln!(
+            out,
+            "… and {}; `heapledger ledger` lists them all",
+            counted(more as u64, "more piece")
+        ),
+    }
+}

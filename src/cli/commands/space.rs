@@ -1,0 +1,118 @@
+//! `heapledger space`
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use heapledger::{SpaceReport, TreeSize};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::progress;
+use crate::cli::output::render::table;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, counted, printable};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+From the bytes stored to the bytes of the file, of all its spaces: what each table and index takes,
+and what could be given back. Reads every page of the file.
+
+Examples:
+  heapledger space
+  heapledger space --format json | jq '.trees[] | [.name, .bytes]'")]
+pub struct Args {}
+
+pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let report = progress::during("reading every page", || {
+        context.read()?.space_report().map_err(anyhow::Error::from)
+    })?;
+    context
+        .output()
+        .one(&report, |out| text(out, &report, context.sizes()))?;
+    Ok(Outcome::Fine)
+}
+
+fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<()> {
+    let ratio = |bytes: u64| match report.mem {
+        0 => String::new(),
+        mem => format!("{:.3}", bytes as f64 / mem as f64),
+    };
+    let rows = ladder(report)
+        .into_iter()
+        .map(|(what, bytes)| vec![what.to_owned(), sizes.cell(bytes), ratio(bytes)]);
+    table(out, LADDER, rows)?;
+    let (objects, pieces) = (counted(report.objects, "object"), counted(report.entries, "piece"));
+    writeln!(out, "{objects} in {pieces}\n")?;
+    table(out, TREES, report.trees.iter().map(|tree| tree_cells(tree, sizes)))?;
+    let (gc, rows) = (
+        sizes.phrase(report.gc_bytes),
+        counted(report.empty_blocks, "empty block"),
+    );
+    writeln!(
+        out,
+        "\ngc gives back at least {gc}, and removes the rows of {rows}; gc --dry-run says exactly"
+    )?;
+    if !report.auto_vacuum {
+        writeln!(
+            out,
+            "the file cannot shrink as it is: another tool has turned its auto_vacuum off, as a VACUUM can; gc writes \
+             the file again once, and turns it on"
+        )?;
+    }
+    let vacuum = sizes.phrase(report.vacuum_bytes_estimated);
+    writeln!(
+        out,
+        "VACUUM would give back up to {vacuum}, by estimate: free pages, and room on pages that rows share"
+    )
+}
+
+const LADDER: &[Head] = &[
+    Head::left("FROM CONTENT TO FILE").cut_to(20),
+    Head::right("SIZE"),
+    Head::right("PER STORED BYTE").worth(1),
+];
+
+/// Each step adds what the layer below costs.
+fn ladder(report: &SpaceReport) -> [(&'static str, u64); 8] {
+    let bytes = |tree: &TreeSize| u64::try_from(tree.bytes).unwrap_or(0);
+    let ledger = report.trees.iter().find(|tree| tree.name == "ledger").map_or(0, bytes);
+    let trees: u64 = report.trees.iter().map(bytes).sum();
+    [
+        ("stored", report.mem),
+        (
+            "+ row headers and keys of the pieces",
+            report.ledger_payload.saturating_sub(report.mem),
+        ),
+        (
+            "+ page headers and room in the ledger",
+            ledger.saturating_sub(report.ledger_payload),
+        ),
+        ("+ other tables, and indexes", trees.saturating_sub(ledger)),
+        ("+ free pages", report.free_file_bytes),
+        ("+ pointer map", report.pointer_map_bytes),
+        ("= file", report.file_size),
+        ("  write-ahead log next to it", report.wal_size),
+    ]
+}
+
+const TREES: &[Head] = &[
+    Head::left("TABLE OR INDEX").cut_to(20),
+    Head::left("KIND").worth(1),
+    Head::right("PAGES").worth(3),
+    Head::right("ROWS").worth(5),
+    Head::right("SIZE"),
+    Head::right("PAYLOAD").worth(4),
+    Head::right("UNUSED").worth(2),
+];
+
+fn tree_cells(tree: &TreeSize, sizes: Sizes) -> Vec<String> {
+    vec![
+        printable(&tree.name).into_owned(),
+        printable(&tree.kind).into_owned(),
+        tree.pages.to_string(),
+        tree.rows.to_string(),
+        sizes.cell(tree.bytes),
+        sizes.cell(tree.payload),
+        sizes.cell(tree.unused),
+    ]
+}

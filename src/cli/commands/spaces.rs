@@ -1,0 +1,112 @@
+//! `heapledger spaces` and `heapledger resize`
+
+use anyhow::Result;
+use heapledger::{Error, MemManager, MemRam};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::parse;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, printable, time};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger spaces
+  heapledger spaces --format csv --db cache.db")]
+pub struct ListArgs {}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  heapledger resize 4GiB")]
+pub struct ResizeArgs {
+    /// The new capacity: 65536, 64M, 1.5GiB
+    #[arg(value_name = "SIZE", value_parser = parse::size)]
+    max_mem: u64,
+}
+
+pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
+    let spaces = match context.read() {
+        Ok(memory) => memory.spaces()?,
+        Err(error) => from_another_space(error, context)?,
+    };
+    let mut output = context.output();
+    let mut list = output.list();
+    for space in &spaces {
+        list.row(space)?;
+    }
+    list.end()?;
+    Ok(Outcome::Fine)
+}
+
+/// The list does not depend on which space is asked for, so a file without a space of
+/// that name is opened by one that it has.
+fn from_another_space(error: anyhow::Error, context: &Context<'_>) -> Result<Vec<MemRam>> {
+    let Some(Error::UnknownSpace { known, .. }) = error.downcast_ref() else {
+        return Err(error);
+    };
+    let Some(space) = known.first() else {
+        return Ok(Vec::new());
+    };
+    let memory: MemManager = context.options().space(space).read_only(true).open(context.db())?;
+    Ok(memory.spaces()?)
+}
+
+pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let before = memory.memram()?;
+    let space = memory.resize(args.max_mem)?;
+    let sizes = context.sizes();
+    context.output().one(&space, |out| {
+        let (was, is) = (sizes.phrase(before.max_mem), sizes.phrase(space.max_mem));
+        let (name, free) = (printable(&space.name), sizes.phrase(space.available()));
+        writeln!(out, "space {name} has {is} (was {was}), {free} free")
+    })?;
+    Ok(Outcome::Fine)
+}
+
+impl Row for MemRam {
+    const KEYS: &'static [&'static str] = &[
+        "id",
+        "name",
+        "max_mem",
+        "mem",
+        "reserved",
+        "arena_size",
+        "per_block",
+        "arenas",
+        "peak_mem",
+        "allocations",
+        "frees",
+        "dedup_hits",
+        "dedup_saved",
+        "created_at",
+        "history",
+        "history_keep",
+    ];
+    const HEAD: &'static [Head] = &[
+        Head::left("SPACE").cut_to(12),
+        Head::right("CAPACITY"),
+        Head::right("USED"),
+        Head::right("FREE").worth(5),
+        Head::right("ARENAS").worth(2),
+        Head::right("OBJECTS").worth(4),
+        Head::right("PEAK").worth(3),
+        Head::left("CREATED").worth(1),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        vec![
+            printable(&self.name).into_owned(),
+            sizes.cell(self.max_mem),
+            sizes.cell(self.mem),
+            sizes.cell(self.available()),
+            self.arenas.to_string(),
+            (self.allocations - self.frees).to_string(),
+            sizes.cell(self.peak_mem),
+            time(self.created_at),
+        ]
+    }
+}

@@ -1,0 +1,130 @@
+//! `heapledger stats`
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use heapledger::{Bucket, ClassStats, Figure, KindTotals, Stats, StoredObject};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::table;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, counted, printable, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger stats
+  heapledger stats --format json | jq .mem")]
+pub struct Args {}
+
+pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let stats = context.read()?.stats()?;
+    context.output().one(&stats, |out| text(out, &stats, context.sizes()))?;
+    Ok(Outcome::Fine)
+}
+
+fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
+    writeln!(
+        out,
+        "space {} of {}\n",
+        printable(&stats.space),
+        sizes.phrase(stats.max_mem)
+    )?;
+    buckets(out, stats, sizes)?;
+    writeln!(out, "\n{}", counted(stats.arenas, "arena"))?;
+    table(
+        out,
+        CLASSES,
+        stats.classes.iter().map(|class| class_cells(class, sizes)),
+    )?;
+    let pieces = counted(stats.entries, "piece");
+    let each = stats.pieces_per_object;
+    let each = each.map_or(String::new(), |each| format!(", {each:.2} for each object"));
+    writeln!(out, "\n{} in {pieces}{each}", counted(stats.objects, "object"))?;
+    if !stats.kinds.is_empty() {
+        table(out, KINDS, stats.kinds.iter().map(|kind| kind_cells(kind, sizes)))?;
+        writeln!(out)?;
+        table(
+            out,
+            LARGEST,
+            stats.largest.iter().map(|object| largest_cells(object, sizes)),
+        )?;
+    }
+    let count = |count| Figure::Count(count).to_string();
+    let saved = sizes.phrase(stats.dedup_saved);
+    let (hits, frees) = (count(stats.dedup_hits), count(stats.frees));
+    let allocations = count(stats.allocations);
+    writeln!(out, "\npeak      {}", sizes.phrase(stats.peak_mem))?;
+    writeln!(
+        out,
+        "lifetime  {allocations} allocations, {frees} frees, {hits} dedup hits that saved {saved}"
+    )?;
+    let (file, free) = (sizes.phrase(stats.file_size), sizes.phrase(stats.free_file_bytes));
+    let log = sizes.phrase(stats.wal_size);
+    writeln!(
+        out,
+        "file      {file}, of which {free} free pages; write-ahead log {log}"
+    )
+}
+
+const BUCKETS: &[Head] = &[Head::left("BUCKET"), Head::right("SIZE"), Head::right("SHARE").worth(1)];
+
+/// Every byte of the capacity, and whether it is every one.
+fn buckets(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
+    let share = |bytes: f64| format!("{:.1} %", 100.0 * bytes / stats.max_mem as f64);
+    let rows = stats
+        .buckets
+        .iter()
+        .map(|Bucket { bucket, bytes }| vec![bucket.clone(), sizes.cell(*bytes), share(*bytes as f64)]);
+    table(out, BUCKETS, rows)?;
+    let total: i128 = stats.buckets.iter().map(|bucket| i128::from(bucket.bytes)).sum();
+    if total == i128::from(stats.max_mem) {
+        writeln!(out, "the buckets add up to {}", sizes.phrase(stats.max_mem))
+    } else {
+        writeln!(out, "THE BUCKETS DO NOT ADD UP: run heapledger check")
+    }
+}
+
+const CLASSES: &[Head] = &[
+    Head::right("BLOCK SIZE"),
+    Head::right("POOLS").worth(3),
+    Head::right("BLOCKS").worth(5),
+    Head::right("FULL").worth(1),
+    Head::right("PARTLY").worth(1),
+    Head::right("EMPTY").worth(2),
+    Head::right("PIECES").worth(4),
+    Head::right("USED"),
+];
+
+fn class_cells(class: &ClassStats, sizes: Sizes) -> Vec<String> {
+    let totals = &class.totals;
+    let used = class.utilisation;
+    vec![
+        sizes.cell(totals.block_size),
+        totals.pools.to_string(),
+        totals.blocks.to_string(),
+        totals.full_blocks.to_string(),
+        class.partly_filled_blocks.to_string(),
+        totals.empty_blocks.to_string(),
+        totals.entries.to_string(),
+        used.map_or("-".into(), |used| format!("{:.1} %", 100.0 * used)),
+    ]
+}
+
+const KINDS: &[Head] = &[Head::left("KIND"), Head::right("OBJECTS"), Head::right("SIZE")];
+
+fn kind_cells(kind: &KindTotals, sizes: Sizes) -> Vec<String> {
+    vec![
+        printable(&kind.kind).into_owned(),
+        kind.objects.to_string(),
+        sizes.cell(kind.mem),
+    ]
+}
+
+const LARGEST: &[Head] = &[Head::left("LARGEST"), Head::left("KIND").worth(1), Head::right("SIZE")];
+
+fn largest_cells(object: &StoredObject, sizes: Sizes) -> Vec<String> {
+    let (id, kind) = (short_id(&object.object_id), printable(&object.kind).into_owned());
+    vec![id, kind, sizes.cell(object.size)]
+}

@@ -1,0 +1,148 @@
+//! `heapledger tree`
+
+use anyhow::Result;
+use heapledger::{Arena, Block, Pool};
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::drawing::{Drawing, colour};
+use crate::cli::output::levels::Levels;
+use crate::cli::output::render::{List, Row};
+use crate::cli::output::table::Head;
+use crate::cli::output::text::Sizes;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+In a bar, █ is content, ░ is room in blocks; what is blank is not carved yet, or all is empty.
+
+Examples:
+  heapledger tree
+  heapledger tree --depth 1              # the arenas alone
+  heapledger tree --format csv > tree.csv")]
+pub struct Args {
+    /// How far down: 1 arenas, 2 pools, 3 blocks
+    #[arg(short, long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
+    depth: u8,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let mut output = context.output();
+    if output.is_table() {
+        let drawing = Drawing {
+            sizes: context.sizes(),
+            colour: colour(),
+            depth: args.depth,
+            columns: output.columns(),
+        };
+        drawing.draw(&memory, output.text())?;
+        output.flush()?;
+    } else {
+        let mut list = output.list();
+        rows(&memory, args.depth, &mut list)?;
+        list.end()?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// A row of `arenas`, `pools` or `blocks`, each below its parent.
+#[derive(Serialize)]
+pub struct Node {
+    level: &'static str,
+    id: i64,
+    arena_id: i64,
+    pool_id: Option<i64>,
+    block_size: Option<i64>,
+    max_mem: i64,
+    mem: i64,
+    reserved: Option<i64>,
+    is_free: Option<bool>,
+}
+
+impl Row for Node {
+    const KEYS: &'static [&'static str] = &[
+        "level",
+        "id",
+        "arena_id",
+        "pool_id",
+        "block_size",
+        "max_mem",
+        "mem",
+        "reserved",
+        "is_free",
+    ];
+    // For people there is the drawing.
+    const HEAD: &'static [Head] = &[];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+pub fn rows(levels: &impl Levels, depth: u8, list: &mut List<'_, Node>) -> Result<()> {
+    for arena in levels.arenas()? {
+        list.row(&Node::from(&arena))?;
+        if depth < 2 {
+            continue;
+        }
+        for pool in levels.pools(&arena)? {
+            list.row(&Node::from(&pool))?;
+            if depth < 3 {
+                continue;
+            }
+            for block in levels.blocks(&pool)? {
+                list.row(&Node::from(&block))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl From<&Arena> for Node {
+    fn from(arena: &Arena) -> Self {
+        Self {
+            level: "arena",
+            id: arena.id.0,
+            arena_id: arena.id.0,
+            pool_id: None,
+            block_size: None,
+            max_mem: arena.max_mem,
+            mem: arena.mem,
+            reserved: Some(arena.reserved),
+            is_free: None,
+        }
+    }
+}
+
+impl From<&Pool> for Node {
+    fn from(pool: &Pool) -> Self {
+        Self {
+            level: "pool",
+            id: pool.id.0,
+            arena_id: pool.arena_id.0,
+            pool_id: Some(pool.id.0),
+            block_size: Some(pool.block_size),
+            max_mem: pool.max_mem,
+            mem: pool.mem,
+            reserved: Some(pool.reserved),
+            is_free: None,
+        }
+    }
+}
+
+impl From<&Block> for Node {
+    fn from(block: &Block) -> Self {
+        Self {
+            level: "block",
+            id: block.id.0,
+            arena_id: block.arena_id.0,
+            pool_id: Some(block.pool_id.0),
+            block_size: Some(block.block_size),
+            max_mem: block.max_mem,
+            mem: block.mem,
+            reserved: None,
+            is_free: Some(block.is_free),
+        }
+    }
+}

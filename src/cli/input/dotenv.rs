@@ -1,0 +1,175 @@
+//! Settings of the environment, and of a project's `.env`.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+
+use crate::cli::exit;
+use crate::cli::output::text::printable_path;
+
+/// What variables say. The environment goes before `.env`, and an empty variable says
+/// nothing. The process's own environment is left as it is: what else a project's
+/// `.env` sets is no business of this program.
+#[derive(Debug, Default)]
+pub struct Variables {
+    file: HashMap<String, String>,
+    /// The folder of `.env`, unless that is the working folder.
+    folder: Option<PathBuf>,
+}
+
+/// The value of a variable.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// What it is, for messages: the variable, or an option.
+    pub source: &'static str,
+    pub value: OsString,
+    /// Where a relative path in it starts, unless that is the working folder.
+    pub folder: Option<PathBuf>,
+}
+
+impl Variables {
+    /// Reads the nearest `.env` that may be trusted: of the working folder, or of one
+    /// above it. One that cannot be read to its end is an error, for what is missing
+    /// might say which file to write to.
+    pub fn read() -> Result<Self> {
+        let Ok(folder) = env::current_dir() else {
+            return Ok(Self::default());
+        };
+        let Some((path, above)) = find(&folder) else {
+            return Ok(Self::default());
+        };
+        let shown = match above {
+            false => ".env".to_owned(),
+            true => printable_path(&path),
+        };
+        let text = fs::read(&path).map_err(|error| anyhow!("{shown} cannot be read: {error}"))?;
+        let file = parse(&text).map_err(|why| anyhow!("{shown} cannot be read: {why}"))?;
+        let folder = path.parent().filter(|_| above).map(Path::to_owned);
+        Ok(Self { file, folder })
+    }
+
+    /// What a variable says.
+    pub fn get(&self, name: &'static str) -> Option<Setting> {
+        let given = env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(value) = given {
+            return Some(Setting {
+                source: name,
+                value,
+                folder: None,
+            });
+        }
+        let value = self.file.get(name).filter(|value| !value.is_empty())?;
+        Some(Setting {
+            source: name,
+            value: value.into(),
+            folder: self.folder.clone(),
+        })
+    }
+}
+
+/// The nearest `.env`, and whether it is in a folder above.
+fn find(folder: &Path) -> Option<(PathBuf, bool)> {
+    folder.ancestors().enumerate().find_map(|(height, folder)| {
+        let path = folder.join(".env");
+        // A virtual environment of Python is a folder of that name, as often as not.
+        let there = match fs::metadata(&path) {
+            Ok(found) => found.is_file(),
+            Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        };
+        if !there {
+            return None;
+        }
+        if is_trusted(&path, folder, height > 0) {
+            return Some((path, height > 0));
+        }
+        exit::warn(&format!(
+            "{} is not read: it belongs to another user",
+            printable_path(&path)
+        ));
+        None
+    })
+}
+
+/// Whether nobody else can send this user's data into a file of their choice with it: it
+/// belongs to this user, or, in the working folder, to the one whose folder it is.
+#[cfg(unix)]
+fn is_trusted(path: &Path, folder: &Path, above: bool) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let me = rustix::process::geteuid().as_raw();
+    let owners = [fs::symlink_metadata(path), fs::metadata(path)].map(|found| found.map(|found| found.uid()));
+    let of_folder = fs::metadata(folder).map(|found| found.uid());
+    owners.into_iter().all(|owner| match owner {
+        Ok(owner) => owner == me || (!above && of_folder.as_ref().is_ok_and(|&of_folder| of_folder == owner)),
+        // Reading it says why it cannot be read.
+        Err(_) => true,
+    })
+}
+
+#[cfg(not(unix))]
+fn is_trusted(_: &Path, _: &Path, _: bool) -> bool {
+    true
+}
+
+/// The variables in the text of an `.env`; the first of several of one name counts.
+fn parse(text: &[u8]) -> Result<HashMap<String, String>, String> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let line = Cell::new(0);
+    let mut variables = HashMap::new();
+    for variable in dotenvy::from_read_iter(Lines { text, line: &line }) {
+        let (name, value) = variable.map_err(|error| match error {
+            // What is there is not repeated: it may hold a password.
+            dotenvy::Error::LineParse(..) => format!(
+                "what ends with line {} is not NAME=VALUE; a value with blanks or signs is quoted: NAME='two words'",
+                line.get()
+            ),
+            other => other.to_string(),
+        })?;
+        variables.entry(name).or_insert(value);
+    }
+    Ok(variables)
+}
+
+/// A text that is read line by line, to know the line in which an error was found.
+struct Lines<'a> {
+    text: &'a str,
+    line: &'a Cell<u64>,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = self.text.find('\n').map_or(self.text.len(), |at| at + 1);
+        let read = self.text.as_bytes().get(..end).unwrap_or_default().read(buffer)?;
+        // A line longer than the buffer may be cut inside a character.
+        let Some(rest) = self.text.get(read..) else {
+            return Err(io::Error::other("a line is too long"));
+        };
+        self.text = rest;
+        if read == end && read > 0 {
+            self.line.set(self.line.get() + 1);
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_read_to_the_end_or_not_at_all() {
+        let found = parse(b"\xef\xbb\xbfA=1\n# note\nexport B='two words'\nA=2\n").unwrap();
+        assert_eq!((found["A"].as_str(), found["B"].as_str()), ("1", "two words"));
+        let why = parse(b"A=1\n\nTITLE=My secret\nB=2\n").unwrap_err();
+        assert!(why.contains("line 3 ") && !why.contains("secret"), "{why}");
+        assert!(parse(b"A='open\nB=2\n").is_err());
+        assert!(parse(b"A\0=\xff\n").unwrap_err().contains("UTF-8"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Tables, drawings, progress: what people and programs are shown.
+
+pub(in crate::cli) mod chart;
+pub(in crate::cli) mod drawing;
+pub(in crate::cli) mod fit;
+pub(in crate::cli) mod hexdump;
+pub(in crate::cli) mod levels;
+pub(in crate::cli) mod progress;
+pub(in crate::cli) mod render;
+pub(in crate::cli) mod table;
+pub(in crate::cli) mod terminal;
+pub(in crate::cli) mod text;

@@ -1,0 +1,109 @@
+//! The way back through the events between two moments.
+
+use std::collections::BTreeMap;
+
+use super::{Classes, Diff, ObjectSize, Side};
+use crate::error::Result;
+use crate::manager::history::events::{object_id, outside};
+use crate::manager::report::layout::{Changes, Piece};
+use crate::manager::{Moment, unsigned};
+use crate::models::{Event, EventId, SizeClassTotals};
+use crate::value::ObjectId;
+
+/// The way back from now to the earlier moment: what the objects and classes were at
+/// the later one on the way, and at the earlier one at its end.
+pub(super) struct Rewind {
+    later: EventId,
+    classes: Classes,
+    touched: BTreeMap<ObjectId, Touched>,
+}
+
+/// An object that was stored or freed between the moments. Events come newest first.
+#[derive(Default)]
+struct Touched {
+    size: u64,
+    before: Option<Vec<Piece>>,
+    after: Option<Vec<Piece>>,
+    seen: bool,
+}
+
+impl Rewind {
+    /// Starts now, with the classes as they are.
+    pub fn new(now: Vec<SizeClassTotals>, later: EventId) -> Self {
+        let mut classes = Classes::default();
+        classes.add(now.clone(), Side::Before);
+        classes.add(now, Side::After);
+        Self {
+            later,
+            classes,
+            touched: BTreeMap::new(),
+        }
+    }
+
+    /// Takes back one event, the newest that is left. `earlier` is where the way ends.
+    pub fn undo(&mut self, event: &Event, earlier: Moment) -> Result<()> {
+        // That of one object gave it back its bytes, and moved none.
+        if event.kind == "repair" && event.object.is_none() {
+            let why = format!("the books were repaired with event {}", event.id);
+            return Err(outside(earlier, why));
+        }
+        let mut pieces = Changes::of(event)?.pieces;
+        for piece in &pieces {
+            self.classes.undo(piece, Side::Before);
+            if event.id > self.later {
+                self.classes.undo(piece, Side::After);
+            }
+        }
+        let is_stored = match event.kind.as_str() {
+            "allocate" => true,
+            "free" => false,
+            _ => return Ok(()),
+        };
+        if event.id <= self.later {
+            pieces.sort_unstable();
+            let object = object_id(event.object.as_deref().unwrap_or_default())?;
+            let touched = self.touched.entry(object).or_default();
+            touched.undo(is_stored, unsigned(event.bytes), pieces);
+        }
+        Ok(())
+    }
+
+    pub fn diff(self) -> Diff {
+        let mut diff = Diff::default();
+        for (object_id, touched) in self.touched {
+            let object = ObjectSize {
+                object_id,
+                size: touched.size,
+            };
+            match (touched.before, touched.after) {
+                (None, Some(_)) => diff.added.push(object),
+                (Some(_), None) => diff.freed.push(object),
+                (Some(before), Some(after)) if before != after => diff.moved.push(object),
+                _ => {}
+            }
+        }
+        diff.classes = self.classes.0.into_values().collect();
+        diff.sorted()
+    }
+}
+
+impl Touched {
+    /// The first event undone tells what the object was after all of them; each one
+    /// tells what it was before it.
+    fn undo(&mut self, is_stored: bool, size: u64, mut pieces: Vec<Piece>) {
+        self.size = size;
+        if is_stored {
+            if !self.seen {
+                self.after = Some(pieces);
+            }
+            self.before = None;
+        } else {
+            for piece in &mut pieces {
+                piece.bytes = -piece.bytes;
+            }
+            pieces.sort_unstable();
+            self.before = Some(pieces);
+        }
+        self.seen = true;
+    }
+}

@@ -1,0 +1,207 @@
+//! Looking back: the events of a space, and the moments between them.
+
+use std::collections::VecDeque;
+
+use crate::error::{Error, Result};
+use crate::manager::objects::read::LEAST_DIGITS;
+use crate::manager::{MemManager, now};
+use crate::models::{Event, EventId};
+use crate::store::queries::events::{self, EventFilter, Mark};
+use crate::store::{Conn, queries};
+use crate::value::ObjectId;
+
+/// Events that the iterator reads at once. One that touched many blocks is large.
+const PAGE: i64 = 200;
+
+/// A point in the history of a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Just after this event. The numbers are those of the whole file: a space that has
+    /// no event of this number is as its last one before it left it.
+    Event(EventId),
+    /// At this time, in microseconds since 1970 UTC: just after the last event, by
+    /// number, that was then or before. Before the space was made it is as that left it:
+    /// empty.
+    Time(i64),
+}
+
+impl MemManager {
+    /// The events of the space that pass the filter, in the order in which they
+    /// happened. They are read page by page: memory stays constant, and events that
+    /// happen meanwhile come too.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// use heapledger::{EventFilter, Moment};
+    ///
+    /// let id = memory.because("a test").allocate_bytes(&[7; 3000])?;
+    /// let stored = memory.events(EventFilter::default()).last().unwrap()?;
+    /// assert_eq!((stored.kind.as_str(), stored.payload), ("allocate", 3000));
+    ///
+    /// memory.free(&id)?;
+    /// assert_eq!(memory.layout_at(Moment::Event(stored.id))?.mem, 3000);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn events(&self, filter: EventFilter) -> Events {
+        Events {
+            memory: self.clone(),
+            filter,
+            page: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// The newest `limit` events that pass the filter, in the order in which they happened.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>> {
+        let space = self.inner.space;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.inner
+            .readers
+            .single(|conn| events::newest(conn, space, filter, limit))
+    }
+
+    /// The object that `text` means or once meant: like [`Self::find`], and among those
+    /// that are gone if there is none now. O(log n), or O(events) for what is gone.
+    ///
+    /// # Errors
+    /// [`Error::UnknownReference`] if no event is of such an object; [`Error::AmbiguousPrefix`];
+    /// what [any call](MemManager#errors) fails with.
+    pub fn find_ever(&self, text: &str) -> Result<ObjectId> {
+        let unknown = match self.find(text) {
+            Err(unknown @ Error::UnknownReference { .. }) => unknown,
+            other => return other,
+        };
+        let space = self.inner.space;
+        let digits = text.to_ascii_lowercase();
+        // The least and the greatest id that start so.
+        let filled = |fill: &str| format!("{digits}{}", fill.repeat(64_usize.saturating_sub(digits.len())));
+        let range = ["0", "f"].map(|fill| filled(fill).parse::<ObjectId>());
+        self.inner.readers.snapshot(|conn| {
+            if let Some(object) = events::named(conn, space, text)? {
+                return object_id(&object);
+            }
+            let (true, [Ok(low), Ok(high)]) = (digits.len() >= LEAST_DIGITS, range) else {
+                return Err(unknown);
+            };
+            match events::objects_between(conn, space, &[low, high], 100)?.as_slice() {
+                [] => Err(unknown),
+                [object] => object_id(object),
+                several => Err(Error::AmbiguousPrefix {
+                    text: digits,
+                    count: several.len(),
+                }),
+            }
+        })
+    }
+
+    /// Where the history begins that the present can be traced back to.
+    pub(in crate::manager) fn opening(&self, conn: &mut Conn) -> Result<Mark> {
+        let off = || Error::HistoryOff {
+            space: self.space().to_owned(),
+        };
+        let memram = queries::spaces::get(conn, self.inner.space)?;
+        if memram.history == "off" {
+            return Err(off());
+        }
+        events::opening(conn, self.inner.space)?.ok_or_else(off)
+    }
+
+    /// The last event of the space up to a moment, or its first.
+    pub(in crate::manager) fn mark(&self, conn: &mut Conn, moment: Moment) -> Result<Mark> {
+        let opening = self.opening(conn)?;
+        let space = self.inner.space;
+        let mark = match moment {
+            Moment::Event(id) => {
+                if Some(id) > events::last_of_file(conn)? {
+                    return Err(outside(moment, "no such event has happened yet".into()));
+                }
+                events::last_through(conn, space, id)?
+            }
+            Moment::Time(time) => {
+                if time > now() {
+                    return Err(outside(moment, "that is still to come".into()));
+                }
+                events::last_until(conn, space, opening.id, time)?
+            }
+        };
+        if let Some(mark) = mark.filter(|mark| mark.id >= opening.id) {
+            return Ok(mark);
+        }
+        // What was not there yet was as empty as it was when it was made. Other openings
+        // sum up what nobody knows any more.
+        if opening.mem == 0 && opening.at == queries::spaces::get(conn, space)?.created_at {
+            return Ok(opening);
+        }
+        let (id, space) = (opening.id, self.space());
+        let why = format!("the books of space {space} were opened later, with event {id}");
+        Err(outside(moment, why))
+    }
+}
+
+pub(in crate::manager) fn outside(moment: Moment, why: String) -> Error {
+    let moment = match moment {
+        Moment::Event(id) => format!("event {id}"),
+        Moment::Time(at) => utc(at),
+    };
+    Error::OutsideHistory { moment, why }
+}
+
+/// The id in the column `object`.
+pub(in crate::manager) fn object_id(digest: &[u8]) -> Result<ObjectId> {
+    const_hex::encode(digest).parse().map_err(|_| Error::Damaged {
+        what: "an event names an object by something else than its SHA-256".into(),
+    })
+}
+
+/// As people write a time: `2026-01-31T12:00:00Z`.
+fn utc(micros: i64) -> String {
+    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |time| time.to_string())
+}
+
+/// The events of a space; see [`MemManager::events`].
+pub struct Events {
+    memory: MemManager,
+    filter: EventFilter,
+    page: VecDeque<Event>,
+    ended: bool,
+}
+
+impl Iterator for Events {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.is_empty()
+            && !self.ended
+            && let Err(error) = self.read()
+        {
+            self.ended = true;
+            return Some(Err(error));
+        }
+        self.page.pop_front().map(Ok)
+    }
+}
+
+impl Events {
+    fn read(&mut self) -> Result<()> {
+        let (space, filter) = (self.memory.inner.space, &self.filter);
+        let page = self
+            .memory
+            .inner
+            .readers
+            .single(|conn| events::page(conn, space, filter, PAGE))?;
+        self.ended = (page.len() as i64) < PAGE;
+        self.filter.after_id = page.last().map(|event| event.id).or(self.filter.after_id);
+        self.page = page.into();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,187 @@
+//! What the history records: who, why, and for how long.
+
+use std::time::Duration;
+
+use crate::books::change::Change;
+use crate::books::events::Signature;
+use crate::error::{Error, Result};
+use crate::manager::{MemManager, now, unsigned};
+use crate::store::queries::trim::Old;
+use crate::store::queries::{self};
+use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
+
+/// Whether and how long a space keeps its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Every event is kept. The default.
+    On,
+    /// None is recorded.
+    Off,
+    /// Those of the last so much time are kept; older ones go with the next garbage
+    /// collection, and their sums open the books.
+    Keep(Duration),
+}
+
+impl MemManager {
+    /// Sets whether and how long events are kept. Switching the history on again opens
+    /// the books with the balance that the rows give. O(events that go).
+    ///
+    /// # Errors
+    /// What [any write](MemManager#errors) fails with. When that happens between two transactions in
+    /// which events go, the setting is made and the rest of them goes with the next
+    /// [`Self::collect_garbage`].
+    pub fn set_history(&self, history: History) -> Result<()> {
+        let (mode, keep) = match history {
+            History::On => ("on", None),
+            History::Off => ("off", None),
+            History::Keep(time) => ("keep", Some(i64::try_from(time.as_micros()).unwrap_or(i64::MAX).max(1))),
+        };
+        let mut more = self.write_apart(|tx| {
+            tx.apply(Change::HistorySet { mode, keep })?;
+            trim(tx)
+        })?;
+        while more {
+            more = self.write_apart(trim)?;
+        }
+        Ok(())
+    }
+
+    /// The same heap, whose writes are recorded with a reason.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// let id = memory.because("nightly import").allocate("hello")?;
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// A reason of more than 1,024 bytes makes every write fail with [`Error::TooLong`].
+    #[must_use = "only writes through the result carry the reason"]
+    pub fn because(&self, reason: &str) -> Self {
+        let mut memory = self.clone();
+        memory.reason = Some(reason.into());
+        memory
+    }
+
+    /// Runs a unit of work; if it is refused for want of room, the history says so.
+    ///
+    /// Others may wait for it that have done theirs: it is short and runs no code of the
+    /// caller. What does is for [`Self::write_apart`].
+    pub(in crate::manager) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        let (writer, deadline) = self.writer()?;
+        let mut refused = None;
+        let result = writer.write(deadline, |tx| self.signed(tx, &mut refused, work));
+        self.or_record_refusal(result, refused, deadline)
+    }
+
+    /// Like [`Self::write`], for what may take long, or wait for other threads.
+    pub(in crate::manager) fn write_apart<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        let (writer, deadline) = self.writer()?;
+        let mut refused = None;
+        let result = writer.write_apart(deadline, |tx| self.signed(tx, &mut refused, work));
+        // The work may have taken longer than anybody waits.
+        let (_, deadline) = self.writer()?;
+        self.or_record_refusal(result, refused, deadline)
+    }
+
+    /// The writer, and until when a call that begins now may wait for it.
+    pub(in crate::manager) fn writer(&self) -> Result<(&Group, Deadline)> {
+        let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
+        self.check_reason()?;
+        Ok((writer, Deadline::after(self.inner.settings.busy_timeout)))
+    }
+
+    /// Refuses a reason that would be stored again with each event.
+    pub(in crate::manager) fn check_reason(&self) -> Result<()> {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        short_enough("a reason", reason)
+    }
+
+    fn signed<R>(
+        &self,
+        tx: &mut WriteTx<'_>,
+        refused: &mut Option<RefusedAllocation>,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        tx.sign(self.signature());
+        let result = work(tx);
+        *refused = tx.take_refused();
+        result
+    }
+
+    fn or_record_refusal<R>(
+        &self,
+        result: Result<R>,
+        refused: Option<RefusedAllocation>,
+        deadline: Deadline,
+    ) -> Result<R> {
+        if let Err(Error::OutOfMemory { needed, available, .. }) = &result {
+            let object_id = refused.as_ref().and_then(|refused| refused.object_id.as_deref());
+            self.record_refusal(object_id, *needed, *available, deadline)?;
+        }
+        result
+    }
+
+    pub(in crate::manager) fn record_refused(&self, refused: &RefusedAllocation) -> Result<()> {
+        let (_, deadline) = self.writer()?;
+        let &RefusedAllocation { needed, available, .. } = refused;
+        let object_id = refused.object_id.as_deref();
+        self.record_refusal(object_id, unsigned(needed), unsigned(available), deadline)
+    }
+
+    pub(in crate::manager) fn record_refusal(
+        &self,
+        object_id: Option<&str>,
+        needed: u64,
+        available: u64,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let (writer, _) = self.writer()?;
+        let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        writer.write(deadline, |tx| {
+            tx.sign(self.signature());
+            tx.apply(Change::Refused {
+                object_id,
+                needed: signed(needed),
+                available: signed(available),
+            })
+        })
+    }
+
+    pub(in crate::manager) fn signature(&self) -> Signature {
+        Signature {
+            actor: self.inner.actor.clone(),
+            reason: self.reason.clone(),
+            at: now(),
+        }
+    }
+}
+
+/// Bytes of a reason or an actor, which is stored with each event.
+const MOST_BYTES: usize = 1024;
+
+pub(in crate::manager) fn short_enough(what: &'static str, text: &str) -> Result<()> {
+    let (length, most) = (text.len(), MOST_BYTES);
+    if length > most {
+        return Err(Error::TooLong { what, length, most });
+    }
+    Ok(())
+}
+
+/// Events that go in one transaction.
+const PAGE: i64 = 4096;
+
+/// Lets go of events that are older than the space keeps them, and says whether there may
+/// be more of them. O(log n + [`PAGE`]).
+pub(in crate::manager) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
+    let memram = tx.memram()?;
+    let Some(keep) = memram.history_keep else {
+        return Ok(false);
+    };
+    let cutoff = now().saturating_sub(keep);
+    let old = tx.read(|conn| queries::trim::old(conn, memram.id, cutoff, PAGE))?;
+    if let Some(Old { last, .. }) = old {
+        tx.apply(Change::HistoryTrimmed { last })?;
+    }
+    Ok(old.is_some_and(|old| old.events as i64 == PAGE))
+}

@@ -1,0 +1,350 @@
+//! Storing values.
+
+use std::fs::File;
+use std::io::Read;
+
+use serde::Serialize;
+
+use super::place::Source;
+use super::spool::Spooled;
+use super::{place, vouch};
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::manager::{Freed, MemManager, Phase, names, unsigned};
+use crate::models::{NewStoredObject, StoredObject, StoredObjectId};
+use crate::store::{WriteTx, open_heap};
+use crate::value::{Encoded, Kind, ObjectId};
+
+/// What keeps an object alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold<'a> {
+    /// The anonymous hold, of which an object has one: [`MemManager::release`] lets it go.
+    Anonymous,
+    /// A name, which is bound to the object. If another object has it, it moves, and
+    /// that object is freed when nothing else holds it.
+    Name(&'a str),
+    /// A name that is not bound yet, not even to the same object; else
+    /// [`Error::NameTaken`], and nothing is stored.
+    NewName(&'a str),
+}
+
+/// What an allocation did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Allocation {
+    /// The object's id.
+    #[serde(rename = "object_id")]
+    pub id: ObjectId,
+    /// Bytes of content.
+    pub size: u64,
+    /// Ledger entries that hold it.
+    pub pieces: u64,
+    /// Whether the content was stored already, and nothing was written again but `mended`.
+    pub dedup: bool,
+    /// Bytes of the pieces that were damaged where they are stored, and have been written
+    /// again: what is known already is compared with what was to be stored.
+    pub mended: u64,
+    /// The object that had the name before, if that was all that held it: it is gone.
+    pub freed: Option<Freed>,
+}
+
+impl MemManager {
+    /// Stores a value and takes the anonymous hold of it. The same value again is a
+    /// dedup hit and stores nothing. O(size + log n).
+    ///
+    /// **An object has one anonymous hold**, however often its value was allocated and by
+    /// whomever: a second allocation changes nothing, and one [`Self::free`] or
+    /// [`Self::release`] is enough. (Holds that were counted would never come back from a
+    /// program that died before it let go.) So what is to live longer than the program
+    /// knows of it, or is shared, is held by name: see [`Self::set`] and [`Hold::Name`].
+    /// To allocate and then to [`bind`](Self::bind) leaves both holds.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] exactly if the encoded value is larger than the free
+    /// bytes; [`Error::NotStorable`] if it has no exact encoding;
+    /// [`Error::KindConflict`] if another kind of content is stored under its id;
+    /// [`Error::Damaged`] if it is stored already, and damaged such that it cannot be mended;
+    /// what [any write](MemManager#errors) fails with.
+    #[doc(alias = "allocate_memory_for_object")]
+    #[doc(alias = "store_object")]
+    pub fn allocate<T: Serialize + ?Sized>(&self, value: &T) -> Result<ObjectId> {
+        Ok(self.store(value, Hold::Anonymous)?.id)
+    }
+
+    /// Stores a value under a name. If the name is bound already it moves to this value,
+    /// and what it named is freed when nothing else holds it. O(size + log n).
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// memory.set("theme", "light")?;
+    /// memory.set("theme", "dark")?;
+    /// assert_eq!(memory.get_by_name::<String>("theme")?.as_deref(), Some("dark"));
+    /// assert_eq!(memory.stats()?.objects, 1);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`] and [`Self::bind`].
+    #[doc(alias = "insert")]
+    #[doc(alias = "put")]
+    pub fn set<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<Allocation> {
+        self.store(value, Hold::Name(name))
+    }
+
+    /// Stores bytes; the id is what `sha256sum` prints. Otherwise like [`Self::allocate`].
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`].
+    pub fn allocate_bytes(&self, content: &[u8]) -> Result<ObjectId> {
+        Ok(self.store_bytes(content, Hold::Anonymous)?.id)
+    }
+
+    /// Stores all bytes of a reader of unknown length, in constant memory: what does
+    /// not fit in 1 MiB is spooled to a temporary file beside the heap first.
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails or cannot be spooled,
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt); nothing is stored then.
+    /// A reader that gives more than the whole space is read no further: `needed` is then
+    /// what was read, one byte more than the capacity.
+    pub fn allocate_from(&self, reader: impl Read) -> Result<ObjectId> {
+        Ok(self.store_from(reader, Hold::Anonymous)?.id)
+    }
+
+    /// Like [`Self::allocate`], held by `hold`, with what was done.
+    ///
+    /// # Errors
+    /// Like [`Self::allocate`]; [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`]
+    /// for what cannot be a name; [`Error::NameTaken`] for [`Hold::NewName`].
+    pub fn store<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
+        let encoded = Encoded::of(value)?;
+        self.write(|tx| store(tx, &encoded, hold))
+    }
+
+    /// Like [`Self::allocate_bytes`], held by `hold`, with what was done.
+    ///
+    /// # Errors
+    /// Like [`Self::store`].
+    pub fn store_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+        let encoded = Encoded::bytes(content);
+        // Hashed before the writer's turn: others may write meanwhile.
+        let id = encoded.object_id();
+        self.write(|tx| store_as(tx, &encoded, id, hold))
+    }
+
+    /// Like [`Self::allocate_from`], held by `hold`, with what was done.
+    ///
+    /// # Errors
+    /// Like [`Self::allocate_from`] and [`Self::store`].
+    pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+        self.check_hold(hold)?;
+        let memram = self.memram()?;
+        let spooled = Spooled::read(reader, self.path(), &memram);
+        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
+            let (_, deadline) = self.writer()?;
+            self.record_refusal(None, *needed, *available, deadline)?;
+        }
+        let mut spooled = spooled?;
+        self.write_spooled(&mut spooled, hold)
+    }
+
+    /// Stores a file: reads it once to find its id, and again to store it, so that
+    /// nothing is spooled. Otherwise like [`Self::store_from`]. A file whose size alone says
+    /// that it does not fit, and that it cannot be stored already, is refused unread.
+    ///
+    /// # Errors
+    /// Also [`Error::Io`] if the file changes between the two, or if it belongs to a heap that
+    /// this process has open. When it is then closed, the heap has lost its locks:
+    /// [`Self::has_open`] says so before.
+    pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+        self.store_file_with(file, hold, &mut |_, _, _| {})
+    }
+
+    /// Like [`Self::store_file`]; `progress` gets the [`Phase`], and the bytes hashed, then
+    /// those stored, and how many there are.
+    ///
+    /// # Errors
+    /// Like [`Self::store_file`].
+    pub fn store_file_with(
+        &self,
+        file: &mut File,
+        hold: Hold<'_>,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Allocation> {
+        refuse_open_heap(file)?;
+        self.check_hold(hold)?;
+        let memram = self.memram()?;
+        let spooled = Spooled::file(file, &memram, progress);
+        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
+            let (_, deadline) = self.writer()?;
+            self.record_refusal(None, *needed, *available, deadline)?;
+        }
+        let mut spooled = spooled?;
+        self.write_spooled(&mut spooled, hold)
+    }
+
+    fn write_spooled(&self, spooled: &mut Spooled<'_>, hold: Hold<'_>) -> Result<Allocation> {
+        if spooled.size() < LARGE {
+            self.write(|tx| store_spooled(tx, spooled, None, hold))
+        } else {
+            let whole = self.whole_object(&spooled.id())?;
+            self.write_apart(|tx| store_spooled(tx, spooled, whole, hold))
+        }
+    }
+}
+
+/// What is read of a heap beside SQLite is neither before nor after a commit.
+pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
+    let heap = file.metadata().ok().and_then(|file| open_heap(&file));
+    heap.map_or(Ok(()), |heap| {
+        let why = format!(
+            "it belongs to the heap {}, which is open here; store a backup",
+            heap.display()
+        );
+        let refused = std::io::Error::new(std::io::ErrorKind::InvalidInput, why);
+        Err(Error::io("the file cannot be stored")(refused))
+    })
+}
+
+pub(in crate::manager) fn store(tx: &mut WriteTx<'_>, encoded: &Encoded<'_>, hold: Hold<'_>) -> Result<Allocation> {
+    store_as(tx, encoded, encoded.object_id(), hold)
+}
+
+pub(in crate::manager) fn store_as(
+    tx: &mut WriteTx<'_>,
+    encoded: &Encoded<'_>,
+    id: ObjectId,
+    hold: Hold<'_>,
+) -> Result<Allocation> {
+    let what = Content {
+        id,
+        kind: encoded.kind,
+        type_name: encoded.type_name.as_deref(),
+        size: encoded.content.len() as u64,
+        whole: None,
+    };
+    allocate(tx, &what, hold, &mut &*encoded.content)
+}
+
+pub(in crate::manager) fn store_spooled(
+    tx: &mut WriteTx<'_>,
+    spooled: &mut Spooled<'_>,
+    whole: Option<StoredObjectId>,
+    hold: Hold<'_>,
+) -> Result<Allocation> {
+    let what = Content {
+        id: spooled.id(),
+        kind: Kind::Bytes,
+        type_name: None,
+        size: spooled.size(),
+        whole,
+    };
+    if what.size < LARGE {
+        return allocate(tx, &what, hold, spooled);
+    }
+    tx.streaming(|tx| allocate(tx, &what, hold, spooled))
+}
+
+/// Bytes from which on an object is larger than a writer's page cache.
+const LARGE: u64 = 32 << 20;
+
+/// What is to be stored, without its bytes.
+pub(in crate::manager) struct Content<'a> {
+    pub id: ObjectId,
+    pub kind: Kind,
+    pub type_name: Option<&'a str>,
+    pub size: u64,
+    /// The object with this id, if its stored bytes were read and are the content.
+    pub whole: Option<StoredObjectId>,
+}
+
+/// The unit of work of every allocation: dedup, bound, object, pieces, hold.
+pub(in crate::manager) fn allocate(
+    tx: &mut WriteTx<'_>,
+    what: &Content<'_>,
+    hold: Hold<'_>,
+    source: &mut dyn Source,
+) -> Result<Allocation> {
+    names::validate_hold(tx, hold)?;
+    let hex = what.id.to_hex();
+    let (max_mem, available) = tx.capacity()?;
+    if let Some(object) = tx.find(&hex)? {
+        return dedup(tx, what, &object, hold, source);
+    }
+    if what.size > unsigned(available) {
+        // For a batch that goes on; if the unit is undone, `write` records it.
+        tx.apply(Change::Refused {
+            object_id: Some(&hex),
+            needed: i64::try_from(what.size).unwrap_or(i64::MAX),
+            available,
+        })?;
+        return Err(Error::OutOfMemory {
+            needed: what.size,
+            available: unsigned(available),
+            max_mem: unsigned(max_mem),
+        });
+    }
+    let object = NewStoredObject {
+        id: tx.next_object_id()?,
+        memram_id: tx.space(),
+        object_id: hex,
+        kind: what.kind.as_str().to_owned(),
+        type_name: what.type_name.map(str::to_owned),
+        size: what.size as i64,
+        held: hold == Hold::Anonymous,
+        created_at: tx.at(),
+    };
+    let (pieces, freed) = tx.whole(|tx| {
+        let key = object.id;
+        tx.apply(Change::ObjectStored(object))?;
+        let pieces = place::place(tx, key, what.size, source)?;
+        let freed = match hold {
+            Hold::Anonymous => None,
+            Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, key, &what.id.to_hex())?,
+        };
+        Ok((pieces, freed))
+    })?;
+    Ok(Allocation {
+        id: what.id,
+        size: what.size,
+        pieces,
+        dedup: false,
+        mended: 0,
+        freed,
+    })
+}
+
+fn dedup(
+    tx: &mut WriteTx<'_>,
+    what: &Content<'_>,
+    object: &StoredObject,
+    hold: Hold<'_>,
+    source: &mut dyn Source,
+) -> Result<Allocation> {
+    if object.kind != what.kind.as_str() {
+        return Err(Error::KindConflict {
+            id: what.id,
+            stored: Kind::from_name(&object.kind).unwrap_or(Kind::Bytes),
+            wanted: what.kind,
+        });
+    }
+    let vouched = vouch::vouch(tx, what, object, source)?;
+    tx.apply(Change::DedupHit { object })?;
+    let freed = match hold {
+        Hold::Anonymous => {
+            if !object.held {
+                tx.apply(Change::Held { object: object.id })?;
+            }
+            None
+        }
+        Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, object.id, &object.object_id)?,
+    };
+    Ok(Allocation {
+        id: what.id,
+        size: what.size,
+        pieces: vouched.pieces,
+        dedup: true,
+        mended: vouched.mended,
+        freed,
+    })
+}

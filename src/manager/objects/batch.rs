@@ -1,0 +1,398 @@
+//! Several operations in one transaction.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::read::Scope;
+use super::reader::BatchReader;
+use super::spool::Spooled;
+use super::{allocate, free};
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::manager::transfer::snapshot::Snapshot;
+use crate::manager::{Allocation, Freed, Hold, MemManager, names};
+use crate::models::{MemRam, StoredObject};
+use crate::store::{WriteTx, queries};
+use crate::value::{Encoded, ObjectId};
+
+impl MemManager {
+    /// Runs `work` as one transaction: all of it or nothing. If it returns an error or
+    /// panics, nothing has changed. A batch of a thousand small objects takes a small
+    /// fraction of the time of a thousand commits.
+    ///
+    /// Other writers wait until `work` returns, each until its `busy_timeout` is over, so do
+    /// slow things before. A batch is committed by itself and does not share its commit with
+    /// batches before it: it may wait for whatever it likes, and nobody should wait with it.
+    ///
+    /// Inside `work`, use the batch. Its reads see what it has written. Reads through the
+    /// manager see the state before the batch, like those of other threads, until it is
+    /// committed. Writes through the manager, or through another manager of the same file,
+    /// would wait for the batch to end, that is, for themselves: they are
+    /// [`Error::Reentered`] and change nothing, and the batch may go on.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// let id = memory.batch(|batch| {
+    ///     batch.set("greeting", "hello")?;
+    ///     Ok(batch.set("farewell", "goodbye")?.id)
+    /// })?;
+    /// assert_eq!(memory.resolve("farewell")?, Some(id));
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `work` returns; [`Error::BatchFailed`] if a call of it failed half-way and it returned
+    /// no error; what [any write](MemManager#errors) fails with.
+    pub fn batch<R>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R>) -> Result<R> {
+        let (scope, heap) = (self.scope(), self.path());
+        self.write_apart(|tx| work(&mut Batch { tx, scope, heap }))
+    }
+
+    /// Like [`Self::batch`], for work that fails with an error of its own.
+    ///
+    /// It is a method of its own because a closure that returns any error type must always
+    /// say which: `memory.batch(|batch| …)?` would no longer compile.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// #[derive(Debug)]
+    /// enum Refused {
+    ///     Empty,
+    ///     Heap(heapledger::Error),
+    /// }
+    ///
+    /// impl From<heapledger::Error> for Refused {
+    ///     fn from(error: heapledger::Error) -> Self {
+    ///         Self::Heap(error)
+    ///     }
+    /// }
+    ///
+    /// let refused = memory.try_batch(|batch| {
+    ///     batch.allocate("hello")?;
+    ///     Err::<(), _>(Refused::Empty)
+    /// });
+    /// assert!(matches!(refused, Err(Refused::Empty)));
+    /// assert_eq!(memory.stats()?.objects, 0);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What `work` returns, and what [`Self::batch`] fails with, as an `E`.
+    #[doc(alias = "transaction")]
+    pub fn try_batch<R, E: From<Error>>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R, E>) -> Result<R, E> {
+        let mut refused = None;
+        let done = own_error(|own| {
+            self.batch(|batch| {
+                let result = work(batch);
+                if result.is_err() {
+                    refused = batch.tx.take_refused();
+                }
+                own.keep(result)
+            })
+        });
+        // Undone with the batch; what `work` made of the refusal is not known here.
+        if let (Err(_), Some(refused)) = (&done, refused) {
+            self.record_refused(&refused)?;
+        }
+        done
+    }
+
+    /// Runs `work` on one state of the heap: all its reads see the same commit. Many
+    /// small reads are faster this way than one by one. Inside a batch it sees the state
+    /// before the batch.
+    ///
+    /// # Errors
+    /// What `work` returns; what [any call](MemManager#errors) fails with.
+    pub fn read<R>(&self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<R>) -> Result<R> {
+        let scope = self.scope();
+        self.inner
+            .readers
+            .snapshot(|conn| work(&mut Snapshot::new(conn, scope)))
+    }
+
+    /// Like [`Self::read`], for work that fails with an error of its own.
+    ///
+    /// # Errors
+    /// What `work` returns, and what [`Self::read`] fails with, as an `E`.
+    pub fn try_read<R, E: From<Error>>(&self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<R, E>) -> Result<R, E> {
+        own_error(|own| self.read(|snapshot| own.keep(work(snapshot))))
+    }
+}
+
+/// Keeps an error of the caller's own while one of ours ends the transaction.
+struct OwnError<E>(Option<E>);
+
+impl<E> OwnError<E> {
+    fn keep<R>(&mut self, result: Result<R, E>) -> Result<R> {
+        result.map_err(|error| {
+            self.0 = Some(error);
+            Error::BatchFailed
+        })
+    }
+}
+
+fn own_error<R, E: From<Error>>(run: impl FnOnce(&mut OwnError<E>) -> Result<R>) -> Result<R, E> {
+    let mut own = OwnError(None);
+    let result = run(&mut own);
+    match own.0 {
+        Some(error) => Err(error),
+        None => result.map_err(E::from),
+    }
+}
+
+/// An open batch; see [`MemManager::batch`]. The methods are those of [`MemManager`].
+///
+/// They fail as those do, but have no turn to wait for: what they say of [`Error::Busy`] and
+/// [`Error::ReadOnly`] concerns [`MemManager::batch`] as a whole. After a call that failed
+/// half-way (the disk was full, a source changed while it was read) all others fail with
+/// [`Error::BatchFailed`], and so does the batch, whatever its work returns.
+pub struct Batch<'b, 'w> {
+    tx: &'b mut WriteTx<'w>,
+    scope: Scope<'b>,
+    /// The heap file: what must be spooled is spooled next to it.
+    heap: &'b Path,
+}
+
+impl<'w> Batch<'_, 'w> {
+    /// See [`MemManager::allocate`].
+    ///
+    /// # Errors
+    /// As [`MemManager::allocate`]; [`Error::BatchFailed`].
+    pub fn allocate<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<ObjectId> {
+        Ok(self.store(value, Hold::Anonymous)?.id)
+    }
+
+    /// See [`MemManager::allocate_bytes`].
+    ///
+    /// # Errors
+    /// As [`MemManager::allocate_bytes`]; [`Error::BatchFailed`].
+    pub fn allocate_bytes(&mut self, content: &[u8]) -> Result<ObjectId> {
+        Ok(self.store_bytes(content, Hold::Anonymous)?.id)
+    }
+
+    /// See [`MemManager::allocate_from`].
+    ///
+    /// # Errors
+    /// As [`Self::store_from`], but for the errors of names.
+    pub fn allocate_from(&mut self, reader: impl Read) -> Result<ObjectId> {
+        Ok(self.store_from(reader, Hold::Anonymous)?.id)
+    }
+
+    /// See [`MemManager::set`].
+    ///
+    /// # Errors
+    /// As [`MemManager::set`]; [`Error::BatchFailed`].
+    pub fn set<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<Allocation> {
+        self.store(value, Hold::Name(name))
+    }
+
+    /// See [`MemManager::store`].
+    ///
+    /// # Errors
+    /// As [`MemManager::store`]; [`Error::BatchFailed`].
+    pub fn store<T: Serialize + ?Sized>(&mut self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
+        allocate::store(self.tx, &Encoded::of(value)?, hold)
+    }
+
+    /// See [`MemManager::store_bytes`].
+    ///
+    /// # Errors
+    /// As [`MemManager::store_bytes`]; [`Error::BatchFailed`].
+    pub fn store_bytes(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+        allocate::store(self.tx, &Encoded::bytes(content), hold)
+    }
+
+    /// See [`MemManager::store_from`].
+    ///
+    /// The other writers wait while the source is read: one that is slow is better read before
+    /// the batch.
+    ///
+    /// # Errors
+    /// As [`MemManager::store_from`]; [`Error::BatchFailed`]. A source that fails changes nothing, and
+    /// the batch may go on.
+    pub fn store_from(&mut self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+        let memram = self.before_source(hold)?;
+        let spooled = Spooled::read(reader, self.heap, &memram);
+        self.store_spooled(spooled, hold)
+    }
+
+    /// See [`MemManager::store_file`].
+    ///
+    /// The other writers wait while the file is read, twice.
+    ///
+    /// # Errors
+    /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. Where the file has changed between the two,
+    /// the whole batch has failed.
+    pub fn store_file(&mut self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+        allocate::refuse_open_heap(file)?;
+        let memram = self.before_source(hold)?;
+        let progress = &mut |_, _, _| {};
+        let spooled = Spooled::file(file, &memram, progress);
+        self.store_spooled(spooled, hold)
+    }
+
+    /// See [`MemManager::free`].
+    ///
+    /// # Errors
+    /// As [`MemManager::free`]; [`Error::BatchFailed`].
+    pub fn free(&mut self, id: &ObjectId) -> Result<Freed> {
+        free::free(self.tx, self.scope.name, id, false)
+    }
+
+    /// See [`MemManager::force_free`].
+    ///
+    /// # Errors
+    /// As [`MemManager::force_free`]; [`Error::BatchFailed`].
+    pub fn force_free(&mut self, id: &ObjectId) -> Result<Freed> {
+        free::free(self.tx, self.scope.name, id, true)
+    }
+
+    /// See [`MemManager::release`].
+    ///
+    /// # Errors
+    /// As [`MemManager::release`]; [`Error::BatchFailed`].
+    pub fn release(&mut self, id: &ObjectId) -> Result<Option<Freed>> {
+        free::release(self.tx, self.scope.name, id)
+    }
+
+    /// See [`MemManager::bind`].
+    ///
+    /// # Errors
+    /// As [`MemManager::bind`]; [`Error::BatchFailed`].
+    pub fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
+        names::bind_stored(self.tx, self.scope.name, name, id)
+    }
+
+    /// See [`MemManager::bind_new`].
+    ///
+    /// # Errors
+    /// As [`MemManager::bind_new`]; [`Error::BatchFailed`].
+    pub fn bind_new(&mut self, name: &str, id: &ObjectId) -> Result<()> {
+        names::bind_new(self.tx, self.scope.name, name, id)
+    }
+
+    /// See [`MemManager::unbind`].
+    ///
+    /// # Errors
+    /// As [`MemManager::unbind`]; [`Error::BatchFailed`].
+    pub fn unbind(&mut self, name: &str) -> Result<Option<Freed>> {
+        names::unbind(self.tx, self.scope.name, name)
+    }
+
+    /// See [`MemManager::find`].
+    ///
+    /// What is found stays what it is until the batch ends: nobody else writes meanwhile.
+    ///
+    /// # Errors
+    /// As [`MemManager::find`]; [`Error::BatchFailed`].
+    pub fn find(&mut self, text: &str) -> Result<ObjectId> {
+        let scope = self.scope;
+        self.tx.read_rows(|conn| scope.find_reference(conn, text))
+    }
+
+    /// See [`MemManager::resolve`].
+    ///
+    /// # Errors
+    /// As [`MemManager::resolve`]; [`Error::BatchFailed`].
+    pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
+        let space = self.scope.space;
+        let object = self
+            .tx
+            .read_written(|conn| queries::names::resolve(conn, space, name))?;
+        object.map(|object| object.object_id.parse()).transpose()
+    }
+
+    /// See [`MemManager::contains`].
+    ///
+    /// # Errors
+    /// As [`MemManager::contains`]; [`Error::BatchFailed`].
+    pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
+        Ok(self.tx.find(&id.to_hex())?.is_some())
+    }
+
+    /// See [`MemManager::object`].
+    ///
+    /// # Errors
+    /// As [`MemManager::object`]; [`Error::BatchFailed`].
+    pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
+        free::find(self.tx, self.scope.name, id)
+    }
+
+    /// See [`MemManager::get`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get`]; [`Error::BatchFailed`].
+    pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
+        let scope = self.scope;
+        self.tx.read_rows(|conn| scope.get(conn, id))
+    }
+
+    /// See [`MemManager::get_by_name`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_by_name`]; [`Error::BatchFailed`].
+    pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get(&id)).transpose()
+    }
+
+    /// See [`MemManager::get_bytes`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_bytes`]; [`Error::BatchFailed`].
+    pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
+        let scope = self.scope;
+        self.tx.read_rows(|conn| scope.get_bytes(conn, id))
+    }
+
+    /// See [`MemManager::get_bytes_by_name`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_bytes_by_name`]; [`Error::BatchFailed`].
+    pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get_bytes(&id)).transpose()
+    }
+
+    /// See [`MemManager::reader`].
+    ///
+    /// It reads what the batch has stored, too. The batch can be used again once it is dropped.
+    ///
+    /// # Errors
+    /// As [`MemManager::reader`]; [`Error::BatchFailed`].
+    pub fn reader(&mut self, id: &ObjectId) -> Result<BatchReader<'_, 'w>> {
+        let object = self.object(id)?;
+        Ok(BatchReader::new(self.tx, &object))
+    }
+
+    /// Refuses a hold that cannot be taken, before a source is read.
+    fn before_source(&mut self, hold: Hold<'_>) -> Result<MemRam> {
+        names::validate_hold(self.tx, hold)?;
+        self.tx.memram()
+    }
+
+    fn store_spooled(&mut self, spooled: Result<Spooled<'_>>, hold: Hold<'_>) -> Result<Allocation> {
+        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
+            let [needed, available] = [needed, available].map(|&bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+            let object_id = None;
+            self.tx.apply(Change::Refused {
+                object_id,
+                needed,
+                available,
+            })?;
+        }
+        allocate::store_spooled(self.tx, &mut spooled?, None, hold)
+    }
+}
+
+impl std::fmt::Debug for Batch<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").finish_non_exhaustive()
+    }
+}

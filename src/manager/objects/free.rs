@@ -1,0 +1,165 @@
+//! Freeing objects.
+
+use serde::Serialize;
+
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::manager::{MemManager, unsigned};
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::WriteTx;
+use crate::store::queries::objects::PlacedObject;
+use crate::store::queries::{self};
+use crate::value::ObjectId;
+
+/// An object that is gone, and what it gave back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Freed {
+    /// Its id.
+    #[serde(rename = "object_id")]
+    pub id: ObjectId,
+    /// Bytes of content.
+    pub size: u64,
+    /// Ledger entries that held it.
+    pub pieces: u64,
+    /// Names that went with it.
+    pub names: Vec<String>,
+}
+
+impl MemManager {
+    /// Frees an object: its bytes leave their blocks, which have room again. The blocks
+    /// stay until [`Self::collect_garbage`]. O(pieces · log n).
+    ///
+    /// Whoever else allocated the same value loses it too: see [`Self::allocate`].
+    /// [`Self::release`] spares an object that has names.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object; [`Error::Damaged`] if not
+    /// all its pieces are there; what [any write](MemManager#errors) fails with.
+    #[doc(alias = "free_memory_for_object")]
+    pub fn free(&self, id: &ObjectId) -> Result<Freed> {
+        self.write(|tx| free(tx, self.space(), id, false))
+    }
+
+    /// Frees an object and all its names.
+    ///
+    /// # Errors
+    /// Like [`Self::free`], but for [`Error::Named`].
+    pub fn force_free(&self, id: &ObjectId) -> Result<Freed> {
+        self.write(|tx| free(tx, self.space(), id, true))
+    }
+
+    /// Lets go of the anonymous hold that an allocation without a name took, and frees the
+    /// object if that was all that held it: then it is returned. An object without that
+    /// hold stays as it is. O(pieces · log n).
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// let id = memory.allocate("hello")?;
+    /// memory.bind("greeting", &id)?;
+    /// assert!(memory.release(&id)?.is_none());
+    /// // Now the name alone holds it.
+    /// assert!(memory.unbind("greeting")?.is_some());
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::Damaged`] if not all its pieces are there; what
+    /// [any write](MemManager#errors) fails with.
+    #[doc(alias = "unhold")]
+    pub fn release(&self, id: &ObjectId) -> Result<Option<Freed>> {
+        self.write(|tx| release(tx, self.space(), id))
+    }
+}
+
+/// The object with this id, or the error that says there is none.
+pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
+    tx.find(&id.to_hex())?.ok_or_else(|| not_stored(id, space))
+}
+
+fn not_stored(id: &ObjectId, space: &str) -> Error {
+    let space = space.to_owned();
+    Error::NotStored { id: *id, space }
+}
+
+pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
+    let object_id = id.to_hex();
+    let found = tx.find_placed(&object_id)?.ok_or_else(|| not_stored(id, space))?;
+    let names = if found.named { names(tx, found.id)? } else { Vec::new() };
+    if !(names.is_empty() || force) {
+        return Err(Error::Named { id: *id, names });
+    }
+    tx.whole(|tx| {
+        for name in &names {
+            tx.apply(Change::NameUnbound {
+                name,
+                object_id: &object_id,
+            })?;
+        }
+        remove(tx, &found, *id, names)
+    })
+}
+
+pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<Option<Freed>> {
+    let found = find(tx, space, id)?;
+    if !found.held {
+        return Ok(None);
+    }
+    tx.whole(|tx| {
+        let (object, object_id) = (found.id, found.object_id.as_str());
+        tx.apply(Change::Released { object, object_id })?;
+        free_if_unnamed(tx, object_id, Vec::new())
+    })
+}
+
+/// Frees an object that only names can hold, if none does; `lost` are names that it has
+/// just lost.
+pub(in crate::manager) fn free_if_unnamed(
+    tx: &mut WriteTx<'_>,
+    object_id: &str,
+    lost: Vec<String>,
+) -> Result<Option<Freed>> {
+    match tx.find_placed(object_id)? {
+        Some(found) if !found.named => remove(tx, &found, object_id.parse()?, lost).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
+    tx.read_written(|conn| queries::names::spelled(conn, object))
+}
+
+/// Removes an object that nothing holds.
+pub(in crate::manager) fn remove(
+    tx: &mut WriteTx<'_>,
+    found: &PlacedObject,
+    id: ObjectId,
+    names: Vec<String>,
+) -> Result<Freed> {
+    let (object_id, entries) = (&id.to_hex(), &found.entries);
+    let placed: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
+    if placed != found.size {
+        return Err(Error::Damaged {
+            what: format!(
+                "{placed} of {} bytes of object {id} are where they should be",
+                found.size
+            ),
+        });
+    }
+    if !entries.is_empty() {
+        tx.apply(Change::EntriesRemoved { object_id, entries })?;
+    }
+    tx.apply(Change::ObjectRemoved {
+        object: found.id,
+        object_id,
+        kind: &found.kind,
+        size: found.size,
+        entries: entries.len() as i64,
+    })?;
+    Ok(Freed {
+        id,
+        size: unsigned(found.size),
+        pieces: entries.len() as u64,
+        names,
+    })
+}

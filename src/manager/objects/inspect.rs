@@ -1,0 +1,171 @@
+//! Looking at what is there: objects, entries, levels.
+
+use std::collections::VecDeque;
+
+use crate::error::Result;
+use crate::manager::MemManager;
+use crate::models::{Arena, ArenaId, Block, BlockId, Ledger, LedgerId, Pool, PoolId, StoredObjectId};
+use crate::store::queries;
+use crate::store::queries::entries::{EntryInfo, Piece};
+use crate::store::queries::objects::ObjectInfo;
+use crate::value::ObjectId;
+
+/// Rows that an iterator reads at once.
+const PAGE: i64 = 500;
+
+impl MemManager {
+    /// All objects, in the order in which they were stored. They are read page by page:
+    /// memory stays constant, and an object that is stored meanwhile may come too.
+    pub fn objects(&self) -> Objects {
+        Pages {
+            memory: self.clone(),
+            page: VecDeque::new(),
+            after: 0,
+            read: |memory, after| {
+                let space = memory.space();
+                let page = memory
+                    .inner
+                    .readers
+                    .single(|conn| queries::objects::info_page(conn, space, StoredObjectId(after), PAGE))?;
+                Ok(page.into_iter().map(|object| (object.id.0, object)).collect())
+            },
+            ended: false,
+        }
+    }
+
+    /// All ledger entries, by key; read like [`Self::objects`].
+    pub fn entries(&self) -> Entries {
+        Pages {
+            memory: self.clone(),
+            page: VecDeque::new(),
+            after: 0,
+            read: |memory, after| {
+                let space = memory.inner.space;
+                let page = memory
+                    .inner
+                    .readers
+                    .single(|conn| queries::entries::page(conn, space, LedgerId(after), PAGE))?;
+                Ok(page.into_iter().map(|entry| (entry.id.0, entry)).collect())
+            },
+            ended: false,
+        }
+    }
+
+    /// Which bytes of an object are in which block, front to back.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotStored`]; what [any call](MemManager#errors) fails with.
+    pub fn ledger(&self, id: &ObjectId) -> Result<Vec<Ledger>> {
+        self.inner.readers.snapshot(|conn| {
+            let object = self.scope().find(conn, id)?;
+            queries::entries::of_object(conn, object.id)
+        })
+    }
+
+    /// The arenas of the space.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn arenas(&self) -> Result<Vec<Arena>> {
+        let space = self.inner.space;
+        self.inner.readers.single(|conn| queries::levels::arenas(conn, space))
+    }
+
+    /// The pools of an arena.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
+    pub fn pools(&self, arena: ArenaId) -> Result<Vec<Pool>> {
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|conn| {
+            let row = queries::levels::arena(conn, space, arena)?;
+            row.ok_or_else(|| self.unknown("arena", arena.0))?;
+            queries::levels::pools(conn, arena)
+        })
+    }
+
+    /// The blocks of a pool.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
+    pub fn blocks(&self, pool: PoolId) -> Result<Vec<Block>> {
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|conn| {
+            let row = queries::levels::pool(conn, space, pool)?;
+            row.ok_or_else(|| self.unknown("pool", pool.0))?;
+            queries::levels::blocks(conn, pool)
+        })
+    }
+
+    /// One block.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
+    pub fn block(&self, block: BlockId) -> Result<Block> {
+        let space = self.inner.space;
+        let row = self
+            .inner
+            .readers
+            .single(|conn| queries::levels::block(conn, space, block))?;
+        row.ok_or_else(|| self.unknown("block", block.0))
+    }
+
+    /// What is in a block, with the bytes.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
+    pub fn pieces_in(&self, block: BlockId) -> Result<Vec<Piece>> {
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|conn| {
+            let row = queries::levels::block(conn, space, block)?;
+            row.ok_or_else(|| self.unknown("block", block.0))?;
+            queries::entries::in_block(conn, block)
+        })
+    }
+}
+
+/// All objects; see [`MemManager::objects`].
+pub type Objects = Pages<ObjectInfo>;
+
+/// All ledger entries; see [`MemManager::entries`].
+pub type Entries = Pages<EntryInfo>;
+
+/// Rows, each with its key.
+type Page<T> = VecDeque<(i64, T)>;
+
+/// Rows that are read page by page.
+pub struct Pages<T> {
+    memory: MemManager,
+    page: Page<T>,
+    after: i64,
+    read: fn(&MemManager, i64) -> Result<Page<T>>,
+    ended: bool,
+}
+
+impl<T> Iterator for Pages<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.is_empty() && !self.ended {
+            match (self.read)(&self.memory, self.after) {
+                Ok(page) => {
+                    self.ended = (page.len() as i64) < PAGE;
+                    self.page = page;
+                }
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        let (id, row) = self.page.pop_front()?;
+        self.after = id;
+        Some(Ok(row))
+    }
+}
+
+impl<T> std::fmt::Debug for Pages<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pages").finish_non_exhaustive()
+    }
+}

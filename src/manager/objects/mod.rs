@@ -1,0 +1,11 @@
+//! Storing, reading, naming and freeing objects.
+
+pub(in crate::manager) mod allocate;
+pub(in crate::manager) mod batch;
+pub(in crate::manager) mod free;
+pub(in crate::manager) mod inspect;
+pub(in crate::manager) mod place;
+pub(in crate::manager) mod read;
+pub(in crate::manager) mod reader;
+pub(in crate::manager) mod spool;
+pub(in crate::manager) mod vouch;

@@ -1,0 +1,221 @@
+//! Getting values back.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::manager::{MemManager, ObjectReader};
+use crate::models::{MemRam, MemRamId, StoredObject};
+use crate::store::queries::entries::Content;
+use crate::store::queries::objects::ObjectInfo;
+use crate::store::{Conn, queries};
+use crate::value::{ID_DIGITS, Kind, ObjectId, decode, spells_id};
+
+impl MemManager {
+    /// Whether an object is stored. O(log n).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with. That the object is not stored is not an error.
+    #[doc(alias = "is_object_stored")]
+    pub fn contains(&self, id: &ObjectId) -> Result<bool> {
+        let space = self.inner.space;
+        let found = self
+            .inner
+            .readers
+            .single(|conn| queries::objects::find(conn, space, &id.to_hex()))?;
+        Ok(found.is_some())
+    }
+
+    /// The value of an object as `T`. O(log n + size).
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::WrongType`], which names both types; [`Error::Damaged`] if
+    /// pieces are missing; what [any call](MemManager#errors) fails with.
+    #[doc(alias = "get_object")]
+    pub fn get<T: DeserializeOwned>(&self, id: &ObjectId) -> Result<T> {
+        self.read(|snapshot| snapshot.get(id))
+    }
+
+    /// The value that a name is bound to, as `T`; `None` if the name is not bound. O(log n + size).
+    ///
+    /// # Errors
+    /// Like [`Self::get`], but for [`Error::NotStored`].
+    pub fn get_by_name<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        self.read(|snapshot| snapshot.get_by_name(name))
+    }
+
+    /// The content that a name is bound to; `None` if the name is not bound. O(log n + size).
+    ///
+    /// # Errors
+    /// Like [`Self::get_bytes`], but for [`Error::NotStored`].
+    pub fn get_bytes_by_name(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.read(|snapshot| snapshot.get_bytes_by_name(name))
+    }
+
+    /// The content of an object of any kind, as it is stored. O(log n + size).
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing; what
+    /// [any call](MemManager#errors) fails with.
+    pub fn get_bytes(&self, id: &ObjectId) -> Result<Vec<u8>> {
+        let writer = self.inner.writer.as_ref();
+        let short = writer.and_then(|writer| writer.read_if_idle(|conn| self.scope().get_short(conn, id)));
+        match short {
+            Some(Ok(Some(content))) => Ok(content),
+            Some(Err(error @ Error::NotStored { .. })) => Err(error),
+            // What else is wrong, a reader says.
+            _ => self.inner.readers.single(|conn| self.scope().get_bytes(conn, id)),
+        }
+    }
+
+    /// Reads an object piece by piece, in constant memory; seeking touches only the
+    /// pieces that are read.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
+    pub fn reader(&self, id: &ObjectId) -> Result<ObjectReader> {
+        let object = self.object(id)?;
+        Ok(ObjectReader::new(self.clone(), &object))
+    }
+
+    /// An object's row.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
+    pub fn object(&self, id: &ObjectId) -> Result<StoredObject> {
+        self.inner.readers.single(|conn| self.scope().find(conn, id))
+    }
+
+    /// An object as people want to see it: a row of the view `objects`.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
+    pub fn object_info(&self, id: &ObjectId) -> Result<ObjectInfo> {
+        self.inner.readers.snapshot(|conn| {
+            let object = self.scope().find(conn, id)?;
+            queries::objects::info(conn, object.id)
+        })
+    }
+
+    /// The object that `text` means: the whole id of a stored object, else a name, else
+    /// the first six or more digits of one id. O(log n).
+    ///
+    /// # Errors
+    /// [`Error::UnknownReference`] if there is neither; [`Error::AmbiguousPrefix`] if the digits
+    /// start several ids; what [any call](MemManager#errors) fails with.
+    pub fn find(&self, text: &str) -> Result<ObjectId> {
+        let scope = self.scope();
+        self.inner.readers.snapshot(|conn| scope.find_reference(conn, text))
+    }
+
+    /// The space's row: capacity, bytes used, lifetime counters. O(1).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn memram(&self) -> Result<MemRam> {
+        let space = self.inner.space;
+        self.inner.readers.single(|conn| queries::spaces::get(conn, space))
+    }
+
+    /// All spaces of the file.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn spaces(&self) -> Result<Vec<MemRam>> {
+        self.inner.readers.single(queries::spaces::all)
+    }
+
+    pub(in crate::manager) fn scope(&self) -> Scope<'_> {
+        Scope {
+            space: self.inner.space,
+            name: &self.inner.name,
+        }
+    }
+}
+
+/// Digits that tell an object apart, at least.
+pub(in crate::manager) const LEAST_DIGITS: usize = 6;
+
+/// So many bytes after the first piece are read while a writer may wait for it. Of more,
+/// the first piece is read in vain, which is then a small part.
+const SHORT: i64 = 1024 * 1024;
+
+/// A space to read from.
+#[derive(Clone, Copy)]
+pub(in crate::manager) struct Scope<'a> {
+    pub space: MemRamId,
+    pub name: &'a str,
+}
+
+impl Scope<'_> {
+    pub fn find(self, conn: &mut Conn, id: &ObjectId) -> Result<StoredObject> {
+        let object = queries::objects::find(conn, self.space, &id.to_hex())?;
+        object.ok_or_else(|| self.not_stored(id))
+    }
+
+    /// The object that `text` means; see [`MemManager::find`].
+    pub fn find_reference(self, conn: &mut Conn, text: &str) -> Result<ObjectId> {
+        let digits = text.to_ascii_lowercase();
+        if spells_id(text) && queries::objects::find(conn, self.space, &digits)?.is_some() {
+            return digits.parse();
+        }
+        if let Some(object) = queries::names::resolve(conn, self.space, text)? {
+            return object.object_id.parse();
+        }
+        let unknown = || Error::UnknownReference {
+            text: text.to_owned(),
+            space: self.name.to_owned(),
+        };
+        if !(LEAST_DIGITS..ID_DIGITS).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+        {
+            return Err(unknown());
+        }
+        match queries::objects::with_prefix(conn, self.space, &digits, 100)?.as_slice() {
+            [] => Err(unknown()),
+            [id] => id.parse(),
+            several => Err(Error::AmbiguousPrefix {
+                text: digits,
+                count: several.len(),
+            }),
+        }
+    }
+
+    pub fn get<T: DeserializeOwned>(self, conn: &mut Conn, id: &ObjectId) -> Result<T> {
+        let object = self.find(conn, id)?;
+        let kind = Kind::from_name(&object.kind).ok_or_else(|| Error::Damaged {
+            what: format!("object {id} is of the unknown kind {:?}", object.kind),
+        })?;
+        let content = self.get_bytes(conn, id)?;
+        decode(id, kind, object.type_name.as_deref(), content)
+    }
+
+    /// The content of an object, unless it is long.
+    fn get_short(self, conn: &mut Conn, id: &ObjectId) -> Result<Option<Vec<u8>>> {
+        let content = queries::entries::content(conn, self.space, id.digits().as_str(), SHORT)?;
+        match content.ok_or_else(|| self.not_stored(id))? {
+            Content::Whole(bytes) => Ok(Some(bytes)),
+            Content::Partial { .. } | Content::None => Ok(None),
+        }
+    }
+
+    pub fn get_bytes(self, conn: &mut Conn, id: &ObjectId) -> Result<Vec<u8>> {
+        let content = queries::entries::content(conn, self.space, id.digits().as_str(), i64::MAX)?;
+        let missing = match content.ok_or_else(|| self.not_stored(id))? {
+            Content::Whole(bytes) => return Ok(bytes),
+            Content::Partial { missing } => missing,
+            Content::None => match self.find(conn, id)?.size {
+                0 => return Ok(Vec::new()),
+                size => size,
+            },
+        };
+        Err(Error::Damaged {
+            what: format!("the last {missing} bytes of object {id} are not where they should be"),
+        })
+    }
+
+    fn not_stored(self, id: &ObjectId) -> Error {
+        Error::NotStored {
+            id: *id,
+            space: self.name.to_owned(),
+        }
+    }
+}

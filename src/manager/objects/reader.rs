@@ -1,0 +1,216 @@
+//! Reading an object piece by piece.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use crate::error::{Error, Result};
+use crate::manager::{MemManager, unsigned};
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::{Conn, WriteTx, queries};
+
+/// Reads an object's content in constant memory; made by [`MemManager::reader`].
+///
+/// It holds no transaction: if the object is freed meanwhile, the next read that needs
+/// another piece fails with [`io::ErrorKind::NotFound`]. It never sees other content,
+/// because keys do not come back.
+pub struct ObjectReader {
+    memory: MemManager,
+    cursor: Cursor,
+}
+
+impl ObjectReader {
+    pub(in crate::manager) fn new(memory: MemManager, object: &StoredObject) -> Self {
+        let cursor = Cursor::new(object);
+        Self { memory, cursor }
+    }
+
+    /// Bytes of the object.
+    pub fn size(&self) -> u64 {
+        self.cursor.size
+    }
+}
+
+/// Reads the content of an object inside a batch, in constant memory; made by
+/// [`Batch::reader`](crate::manager::Batch::reader). It sees what the batch has stored.
+pub struct BatchReader<'r, 'w> {
+    tx: &'r mut WriteTx<'w>,
+    cursor: Cursor,
+}
+
+impl<'r, 'w> BatchReader<'r, 'w> {
+    pub(in crate::manager) fn new(tx: &'r mut WriteTx<'w>, object: &StoredObject) -> Self {
+        let cursor = Cursor::new(object);
+        Self { tx, cursor }
+    }
+
+    /// Bytes of the object.
+    pub fn size(&self) -> u64 {
+        self.cursor.size
+    }
+}
+
+/// A position in an object, and the piece around it.
+struct Cursor {
+    object: StoredObjectId,
+    size: u64,
+    position: u64,
+    /// The piece at hand: where it starts, and its bytes.
+    piece: Piece,
+}
+
+#[derive(Default)]
+struct Piece {
+    seq: i64,
+    start: u64,
+    data: Vec<u8>,
+}
+
+impl Piece {
+    fn end(&self) -> u64 {
+        self.start + self.data.len() as u64
+    }
+}
+
+impl Cursor {
+    fn new(object: &StoredObject) -> Self {
+        Self {
+            object: object.id,
+            size: unsigned(object.size),
+            position: 0,
+            piece: Piece {
+                seq: -1,
+                ..Piece::default()
+            },
+        }
+    }
+
+    fn is_at_hand(&self) -> bool {
+        (self.piece.start..self.piece.end()).contains(&self.position)
+    }
+
+    /// Whether the piece after the one at hand is the next to be read: one look-up.
+    fn follows(&self) -> bool {
+        self.position == self.piece.end()
+    }
+
+    /// Makes the piece that holds `position` the one at hand.
+    fn load(&mut self, conn: &mut Conn) -> Result<()> {
+        let (seq, start) = if self.follows() {
+            (self.piece.seq + 1, self.piece.end())
+        } else {
+            self.locate(conn)?
+        };
+        let data = queries::entries::piece(conn, self.object, seq)?;
+        let data = data.filter(|data| !data.is_empty()).ok_or_else(|| gone(seq))?;
+        self.piece = Piece { seq, start, data };
+        Ok(())
+    }
+
+    /// Which piece holds `position`, and where that piece starts. Each piece says how many
+    /// bytes follow it: O(log pieces) look-ups, which touch no other bytes.
+    fn locate(&self, conn: &mut Conn) -> Result<(i64, u64)> {
+        let mut low = 0;
+        let mut high = queries::entries::last_seq(conn, self.object)?;
+        while low <= high {
+            let seq = low + (high - low) / 2;
+            let found = queries::entries::extent(conn, self.object, seq)?;
+            // In a damaged file the numbers may be anything; the search ends all the same.
+            let extent = found.and_then(|(length, rest)| {
+                let end = self.size.checked_sub(unsigned(rest))?;
+                Some((end.checked_sub(unsigned(length))?, end))
+            });
+            let (start, end) = extent.ok_or_else(|| gone(seq))?;
+            if self.position < start {
+                high = seq - 1;
+            } else if self.position >= end {
+                low = seq.checked_add(1).ok_or_else(|| gone(seq))?;
+            } else {
+                return Ok((seq, start));
+            }
+        }
+        Err(gone(low))
+    }
+
+    /// Reads from the piece at hand, which `load` sees to.
+    fn read(&mut self, buffer: &mut [u8], load: impl FnOnce(&mut Self) -> Result<()>) -> io::Result<usize> {
+        if self.position >= self.size || buffer.is_empty() {
+            return Ok(0);
+        }
+        if !self.is_at_hand() {
+            load(self).map_err(|error| match error {
+                Error::Io { ref source, .. } => io::Error::new(source.kind(), error),
+                error => io::Error::other(error),
+            })?;
+        }
+        let from = usize::try_from(self.position - self.piece.start).unwrap_or(usize::MAX);
+        let rest = self.piece.data.get(from..).unwrap_or_default();
+        let count = rest.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        self.position += count as u64;
+        Ok(count)
+    }
+
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(by) => self.size.checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        self.position = position
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a position before the start of the object"))?;
+        Ok(self.position)
+    }
+}
+
+fn gone(seq: i64) -> Error {
+    Error::Io {
+        what: format!("piece {seq} of the object is gone; it was freed while it was read"),
+        source: io::ErrorKind::NotFound.into(),
+    }
+}
+
+impl Read for ObjectReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let readers = &self.memory.inner.readers;
+        self.cursor.read(buffer, |cursor| {
+            if cursor.follows() {
+                readers.single(|conn| cursor.load(conn))
+            } else {
+                readers.snapshot(|conn| cursor.load(conn))
+            }
+        })
+    }
+}
+
+impl Read for BatchReader<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let tx = &mut *self.tx;
+        self.cursor
+            .read(buffer, |cursor| tx.read_rows(|conn| cursor.load(conn)))
+    }
+}
+
+impl Seek for ObjectReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.cursor.seek(to)
+    }
+}
+
+impl Seek for BatchReader<'_, '_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.cursor.seek(to)
+    }
+}
+
+impl std::fmt::Debug for ObjectReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectReader").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for BatchReader<'_, '_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchReader").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! Bytes whose length and id must be known before they are placed.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::place::Source;
+use crate::error::{Error, Result};
+use crate::manager::{Phase, unsigned};
+use crate::models::MemRam;
+use crate::temporary::{Storing, go_on};
+use crate::value::{Hasher, Kind, ObjectId};
+
+/// Content that has been read once, so that its id and size are known, and can be read again.
+///
+/// The whole is read before the writer's turn: a slow reader keeps nobody waiting, a
+/// duplicate writes nothing, and a content that does not fit is refused with the exact
+/// figure. The rejected alternative, to write pieces under a provisional id, saves one
+/// copy and loses all three.
+pub(in crate::manager) struct Spooled<'a> {
+    content: Box<dyn Read + 'a>,
+    id: ObjectId,
+    size: u64,
+    /// The id of what is read the second time: a file may change in between.
+    again: Option<Hasher>,
+    buffer: Vec<u8>,
+    /// While it is read the second time, that is stored.
+    storing: Option<Storing>,
+    /// What is told how many bytes are stored.
+    progress: Option<&'a mut dyn FnMut(Phase, u64, u64)>,
+    done: u64,
+}
+
+/// Content up to this size is spooled in memory.
+const IN_MEMORY: usize = 1 << 20;
+/// Bytes that are read at once.
+const CHUNK: usize = 256 * 1024;
+
+impl<'a> Spooled<'a> {
+    /// Spools a reader, in memory or in a temporary file in the folder of `heap`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] as soon as the content is larger than the whole space:
+    /// then not even a duplicate of it can be stored.
+    pub fn read(reader: impl Read, heap: &Path, space: &MemRam) -> Result<Spooled<'static>> {
+        let max_mem = unsigned(space.max_mem);
+        let mut reader = reader.take(max_mem.saturating_add(1));
+        let folder = heap.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut spool = tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new(".")));
+        let (id, size) = digest(&mut reader, Kind::Bytes, &mut |part| {
+            spool
+                .write_all(part)
+                .map_err(Error::io("the content cannot be spooled beside the heap"))
+        })?;
+        if size > max_mem {
+            return Err(Error::OutOfMemory {
+                needed: size,
+                available: unsigned(space.available()),
+                max_mem,
+            });
+        }
+        spool
+            .seek(SeekFrom::Start(0))
+            .map_err(Error::io("the spooled content cannot be read"))?;
+        Ok(Spooled {
+            content: Box::new(spool),
+            id,
+            size,
+            again: None,
+            buffer: Vec::new(),
+            storing: None,
+            progress: None,
+            done: 0,
+        })
+    }
+
+    /// Reads a file from where it is to its end, and sets it back.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] before it is read, if its size alone says that it does not
+    /// fit, and nothing so large can be stored already; else as for [`Self::read`].
+    pub fn file(file: &'a mut File, space: &MemRam, progress: &'a mut dyn FnMut(Phase, u64, u64)) -> Result<Self> {
+        let (max_mem, available) = (unsigned(space.max_mem), unsigned(space.available()));
+        let refuse = |needed| Error::OutOfMemory {
+            needed,
+            available,
+            max_mem,
+        };
+        let rest = rest_of(file)?;
+        if rest > available && rest > unsigned(space.mem) {
+            return Err(refuse(rest));
+        }
+        // What says that it is empty may give any number of bytes, as in /proc.
+        let mut done = 0;
+        let mut spooled = Self::file_of(file, Kind::Bytes, max_mem, &mut |part| {
+            done += part.len() as u64;
+            progress(Phase::Hashing, done, rest);
+        })?;
+        if spooled.size > max_mem {
+            return Err(refuse(spooled.size));
+        }
+        progress(Phase::Waiting, 0, 0);
+        spooled.progress = Some(progress);
+        Ok(spooled)
+    }
+
+    /// The same for content of any kind, each part of which `look` sees. Of more than `most`
+    /// bytes, it reads one more.
+    pub fn file_of(file: &'a mut File, kind: Kind, most: u64, look: &mut dyn FnMut(&[u8])) -> Result<Self> {
+        let start = file.stream_position().map_err(Error::io("the file cannot be read"))?;
+        let see = &mut |part: &[u8]| {
+            look(part);
+            Ok(())
+        };
+        let (id, size) = digest(&mut file.take(most.saturating_add(1)), kind, see)?;
+        file.seek(SeekFrom::Start(start))
+            .map_err(Error::io("the file cannot be read twice"))?;
+        Ok(Self {
+            content: Box::new(file),
+            id,
+            size,
+            again: Some(Hasher::new(kind)),
+            buffer: Vec::new(),
+            storing: None,
+            progress: None,
+            done: 0,
+        })
+    }
+
+    pub fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// Bytes from where a file is to where it says that it ends.
+fn rest_of(file: &mut File) -> Result<u64> {
+    let cannot = || Error::io("the file cannot be read");
+    let size = file.metadata().map_err(cannot())?.len();
+    Ok(size.saturating_sub(file.stream_position().map_err(cannot())?))
+}
+
+/// Reads all, and lets `see` see each part.
+fn digest(reader: &mut impl Read, kind: Kind, see: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<(ObjectId, u64)> {
+    let mut hasher = Hasher::new(kind);
+    let mut buffer = vec![0; CHUNK];
+    let mut size = 0;
+    loop {
+        go_on()?;
+        let count = match reader.read(&mut buffer) {
+            Ok(0) => return Ok((hasher.finish(), size)),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Error::io("the content cannot be read")(error)),
+        };
+        let part = buffer.get(..count).unwrap_or_default();
+        hasher.update(part);
+        see(part)?;
+        size += count as u64;
+    }
+}
+
+impl Source for Spooled<'_> {
+    fn take(&mut self, count: usize) -> Result<Cow<'_, [u8]>> {
+        go_on()?;
+        self.storing.get_or_insert_with(Storing::new);
+        self.buffer.resize(count, 0);
+        self.content
+            .read_exact(&mut self.buffer)
+            .map_err(Error::io("the content changed while it was read"))?;
+        if let Some(again) = &mut self.again {
+            again.update(&self.buffer);
+        }
+        self.done += count as u64;
+        if let Some(progress) = &mut self.progress {
+            progress(Phase::Storing, self.done, self.size);
+        }
+        Ok(Cow::Borrowed(&self.buffer))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if let Some(progress) = &mut self.progress {
+            progress(Phase::Syncing, 0, 0);
+        }
+        if self.again.take().is_some_and(|again| again.finish() != self.id) {
+            return Err(Error::Io {
+                what: "the content changed while it was read".into(),
+                source: std::io::ErrorKind::InvalidData.into(),
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! A dedup hit says that the content is stored: so the bytes that are stored are looked at.
+
+use super::allocate::Content;
+use super::place::Source;
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::manager::{MemManager, unsigned};
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::queries::entries::StoredPiece;
+use crate::store::{WriteTx, queries};
+use crate::value::{Hasher, Kind, ObjectId};
+
+/// Pieces that are read at once: of the largest blocks they are 8 MiB.
+const PAGE: i64 = 32;
+
+/// What was found of a stored object.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::manager) struct Vouched {
+    pub pieces: u64,
+    /// Bytes of the pieces that were damaged, and are as they should be again.
+    pub mended: u64,
+}
+
+impl MemManager {
+    /// The key of an object whose stored bytes are its content. Without the writer's turn:
+    /// of a large object that takes long.
+    pub(in crate::manager) fn whole_object(&self, id: &ObjectId) -> Result<Option<StoredObjectId>> {
+        let space = self.inner.space;
+        let found = self.inner.readers.snapshot(|conn| {
+            let Some(object) = queries::objects::find(conn, space, &id.to_hex())? else {
+                return Ok(None);
+            };
+            let Some(kind) = Kind::from_name(&object.kind) else {
+                return Ok(None);
+            };
+            let mut hasher = Hasher::new(kind);
+            queries::entries::each_piece(conn, object.id, |data| {
+                hasher.update(&data);
+                Ok(())
+            })?;
+            Ok((hasher.finish() == *id).then_some(object.id))
+        });
+        match found {
+            // The writer comes to it, and mends it or says it.
+            Err(Error::Damaged { .. }) => Ok(None),
+            found => found,
+        }
+    }
+}
+
+/// Compares what is stored of an object with the content in hand, and mends the pieces that
+/// are damaged. O(size + pieces · log n).
+///
+/// # Errors
+/// [`Error::Damaged`] if the pieces are not those of the content, so that nothing can be
+/// put back in its place.
+pub(in crate::manager) fn vouch(
+    tx: &mut WriteTx<'_>,
+    what: &Content<'_>,
+    object: &StoredObject,
+    source: &mut dyn Source,
+) -> Result<Vouched> {
+    // What this transaction has stored, and what was read before, need not be read again.
+    if tx.is_unwritten(object.id) || what.whole == Some(object.id) {
+        let pieces = unsigned(tx.count_entries(object.id)?);
+        return Ok(Vouched { pieces, mended: 0 });
+    }
+    let mut vouched = Vouched::default();
+    let compared = compare(tx, what, object, source, &mut vouched);
+    if compared.is_err() && vouched.mended > 0 {
+        // The source was not what it promised: what it gave must not stay.
+        tx.whole(|_| compared)?;
+    } else {
+        compared?;
+    }
+    Ok(vouched)
+}
+
+fn compare(
+    tx: &mut WriteTx<'_>,
+    what: &Content<'_>,
+    object: &StoredObject,
+    source: &mut dyn Source,
+    vouched: &mut Vouched,
+) -> Result<()> {
+    let mut left = object.size;
+    if unsigned(left) != what.size {
+        return Err(damaged(
+            what,
+            format!("it is stored with {left} bytes in place of {}", what.size),
+        ));
+    }
+    while left > 0 {
+        let first = vouched.pieces as i64;
+        let page = tx.read_written(|conn| queries::entries::stored_pieces(conn, object.id, first, PAGE))?;
+        if page.is_empty() {
+            return Err(damaged(
+                what,
+                format!("its last {left} bytes are not where they should be"),
+            ));
+        }
+        for piece in page {
+            let fits = piece.seq == vouched.pieces as i64 && (1..=left).contains(&piece.allocated_mem);
+            if !fits || piece.rest != left - piece.allocated_mem {
+                let seq = vouched.pieces;
+                return Err(damaged(what, format!("piece {seq} is not where it should be")));
+            }
+            mend(tx, object, &piece, source, vouched)?;
+            left = piece.rest;
+            vouched.pieces += 1;
+        }
+    }
+    source.finish()
+}
+
+fn mend(
+    tx: &mut WriteTx<'_>,
+    object: &StoredObject,
+    piece: &StoredPiece,
+    source: &mut dyn Source,
+    vouched: &mut Vouched,
+) -> Result<()> {
+    let data = source.take(piece.allocated_mem as usize)?;
+    if *data != *piece.data {
+        tx.apply(Change::PieceMended {
+            object,
+            seq: piece.seq,
+            data: &data,
+        })?;
+        vouched.mended += data.len() as u64;
+    }
+    Ok(())
+}
+
+fn damaged(what: &Content<'_>, why: String) -> Error {
+    Error::Damaged {
+        what: format!("the content of object {} is stored already, and {why}", what.id),
+    }
+}

@@ -1,0 +1,299 @@
+//! Proving the books.
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::layout::Changes;
+use crate::error::Result;
+use crate::manager::{MemManager, Phase, unsigned};
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::queries::audit::{Bucket, Found, Violation};
+use crate::store::queries::names::Garbled;
+use crate::store::{Conn, Fault, faults, queries, schema_violations, sqlite_checks};
+use crate::value::{Hasher, Kind, Validator};
+
+/// What [`MemManager::check_with`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CheckOptions {
+    /// Only what the rows prove: contents are not hashed, and SQLite's own
+    /// `integrity_check` is left out.
+    pub quick: bool,
+}
+
+/// Something that a check passes over, and that is not wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CheckNote {
+    /// An index that is not the heap's, on one of its tables: it takes room, and time with
+    /// every write.
+    ExtraIndex {
+        /// Its name.
+        index: String,
+        /// The table that it is on.
+        table: String,
+    },
+    /// A space that keeps no history: I11, what events say about its balance and its names,
+    /// is not checked.
+    HistoryOff {
+        /// Its name.
+        space: String,
+    },
+}
+
+impl CheckNote {
+    fn extra_index(fault: &Fault) -> Self {
+        Self::ExtraIndex {
+            index: fault.name().to_owned(),
+            table: fault.table().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for CheckNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExtraIndex { index, table } => write!(
+                f,
+                "the index {index:?} on the table {table:?} is not the heap's: it takes room, and time with every write"
+            ),
+            Self::HistoryOff { space } => write!(
+                f,
+                "the history of space {space:?} is off: what events say about its balance and its names (I11) is not checked"
+            ),
+        }
+    }
+}
+
+/// Objects that are read at once.
+const PAGE: i64 = 500;
+
+impl MemManager {
+    /// Every broken invariant of the file: the view `violations`, every content hashed
+    /// against its id and looked at for being of its kind (I8), names that are not UTF-8,
+    /// indexes that are missing, SQLite's `integrity_check` and `foreign_key_check`. Empty when the books balance. One state of the heap is
+    /// checked; writers go on meanwhile. O(file).
+    ///
+    /// # Errors
+    /// [`crate::Error::Damaged`] if the file cannot even be searched; otherwise what is wrong is not an error
+    /// of the call but an element of its result. What [any call](MemManager#errors) fails with.
+    pub fn check(&self) -> Result<Vec<Violation>> {
+        self.check_with(CheckOptions::default(), &mut |_, _, _| {})
+    }
+
+    /// Like [`Self::check`]; `progress` gets the [`Phase`], and the bytes of
+    /// content hashed and to be hashed, of all spaces.
+    ///
+    /// # Errors
+    /// Like [`Self::check`].
+    pub fn check_with(
+        &self,
+        options: CheckOptions,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Vec<Violation>> {
+        let mut violations = Vec::new();
+        self.check_each(options, progress, &mut |violation| {
+            violations.push(violation);
+            ControlFlow::Continue(())
+        })?;
+        Ok(violations)
+    }
+
+    /// Like [`Self::check_with`], in constant memory: each violation goes to `found` when
+    /// it is found, and `Break` ends the check. Returns how many were found.
+    ///
+    /// # Errors
+    /// Like [`Self::check`]; that `found` ends the check is not an error.
+    pub fn check_each(
+        &self,
+        options: CheckOptions,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+        found: &mut dyn FnMut(Violation) -> ControlFlow<()>,
+    ) -> Result<u64> {
+        let mut count = 0;
+        let mut counted = |violation| {
+            count += 1;
+            found(violation)
+        };
+        let _ = self
+            .inner
+            .readers
+            .snapshot(|conn| check(conn, options, progress, &mut counted))?;
+        Ok(count)
+    }
+
+    /// What a check passes over, without a word in its answer. O(spaces).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn check_notes(&self) -> Result<Vec<CheckNote>> {
+        self.inner.readers.snapshot(|conn| {
+            let extra = faults(conn)?.into_iter().filter(Fault::is_extra_index);
+            let mut notes: Vec<_> = extra.map(|fault| CheckNote::extra_index(&fault)).collect();
+            let spaces = queries::spaces::all(conn)?.into_iter();
+            let silent = spaces.filter(|space| space.history == "off");
+            notes.extend(silent.map(|space| CheckNote::HistoryOff { space: space.name }));
+            Ok(notes)
+        })
+    }
+
+    /// Where every byte of capacity is, summed from the rows: the buckets add up to
+    /// `max_mem`. O(rows).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn trial_balance(&self) -> Result<Vec<Bucket>> {
+        self.inner
+            .readers
+            .single(|conn| queries::audit::trial_balance(conn, self.space()))
+    }
+}
+
+pub(in crate::manager) fn check(
+    conn: &mut Conn,
+    options: CheckOptions,
+    progress: &mut dyn FnMut(Phase, u64, u64),
+    found: Found<'_>,
+) -> Result<ControlFlow<()>> {
+    progress(Phase::CheckingRows, 0, 0);
+    let rows = check_rows(conn, options.quick, found)?;
+    if rows.is_break() || options.quick {
+        return Ok(rows);
+    }
+    check_contents(conn, progress, found)
+}
+
+/// What the rows prove without the contents.
+pub(in crate::manager) fn check_rows(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let faults = faults(conn)?;
+    for violation in schema_violations(&faults) {
+        if found(violation).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    // A view that was altered since the heap was opened is code that came with the file.
+    if !faults.iter().all(Fault::is_harmless) {
+        return Ok(ControlFlow::Continue(()));
+    }
+    if sqlite_checks(conn, quick, found)?.is_break()
+        || queries::names::each_garbled(conn, |name| found(garbled(&name)))?.is_break()
+    {
+        return Ok(ControlFlow::Break(()));
+    }
+    if !quick && check_texts(conn, found)?.is_break() {
+        return Ok(ControlFlow::Break(()));
+    }
+    queries::audit::violations(conn, found)
+}
+
+/// Texts of all tables but `names` that are not UTF-8, and events whose `changes` cannot be
+/// read, without which no earlier moment can be looked back to.
+fn check_texts(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let garbled = queries::texts::each_garbled(conn, |row| {
+        found(Violation {
+            invariant: "schema".into(),
+            table: row.table.into(),
+            id: row.id,
+            expected: "texts in UTF-8".into(),
+            found: format!("\"{}\"", shortened(&row.texts).escape_ascii()),
+        })
+    })?;
+    if garbled.is_break() {
+        return Ok(garbled);
+    }
+    queries::texts::each_changes(conn, |event, changes| match Changes::read(changes) {
+        Ok(_) => ControlFlow::Continue(()),
+        Err(why) => found(Violation {
+            invariant: "I11".into(),
+            table: "events".into(),
+            id: Some(event.0),
+            expected: "what it did to blocks and levels".into(),
+            found: format!("\"{}\" ({why})", shortened(changes.as_bytes()).escape_ascii()),
+        }),
+    })
+}
+
+/// The start of what may be very long.
+fn shortened(text: &[u8]) -> &[u8] {
+    text.get(..200).unwrap_or(text)
+}
+
+/// What is wrong with such a name.
+pub(in crate::manager) fn garbled(name: &Garbled) -> Violation {
+    Violation {
+        invariant: "schema".into(),
+        table: "names".into(),
+        id: Some(name.object.0),
+        expected: "a name in UTF-8".into(),
+        found: format!("\"{}\"", name.name.escape_ascii()),
+    }
+}
+
+/// I8: the content hashes to `object_id`, and is what its kind says.
+fn check_contents(
+    conn: &mut Conn,
+    progress: &mut dyn FnMut(Phase, u64, u64),
+    found: Found<'_>,
+) -> Result<ControlFlow<()>> {
+    let mut broken = ControlFlow::Continue(());
+    let hashing = &mut |done, total| progress(Phase::Hashing, done, total);
+    each_object(conn, hashing, |conn, object| {
+        if let Some(violation) = check_content(conn, object)? {
+            broken = found(violation);
+        }
+        Ok(broken)
+    })?;
+    Ok(broken)
+}
+
+/// Hands every object of the file to `visit`, in the order of their keys. `progress` gets
+/// the bytes of content visited, and of all.
+pub(in crate::manager) fn each_object(
+    conn: &mut Conn,
+    progress: &mut dyn FnMut(u64, u64),
+    mut visit: impl FnMut(&mut Conn, &StoredObject) -> Result<ControlFlow<()>>,
+) -> Result<()> {
+    let total = queries::spaces::all(conn)?
+        .iter()
+        .map(|space| unsigned(space.mem))
+        .sum();
+    let (mut done, mut after) = (0, StoredObjectId(i64::MIN));
+    loop {
+        let page = queries::objects::page_of_file(conn, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for object in page {
+            if visit(conn, &object)?.is_break() {
+                return Ok(());
+            }
+            done += unsigned(object.size);
+            progress(done, total);
+        }
+    }
+}
+
+fn check_content(conn: &mut Conn, object: &StoredObject) -> Result<Option<Violation>> {
+    let violation = |found| Violation {
+        invariant: "I8".into(),
+        table: "stored_objects".into(),
+        id: Some(object.id.0),
+        expected: format!("content of {}", object.object_id),
+        found,
+    };
+    let Some(kind) = Kind::from_name(&object.kind) else {
+        return Ok(Some(violation(format!("kind {:?}", object.kind))));
+    };
+    let (mut hasher, mut validator) = (Hasher::new(kind), Validator::new(kind));
+    queries::entries::each_piece(conn, object.id, |data| {
+        hasher.update(&data);
+        validator.update(&data);
+        Ok(())
+    })?;
+    let id = hasher.finish().to_hex();
+    if id != object.object_id {
+        return Ok(Some(violation(format!("content of {id}"))));
+    }
+    Ok(validator.finish().err().map(violation))
+}

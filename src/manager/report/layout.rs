@@ -1,0 +1,283 @@
+//! The layout as it was: the rows of now, with what happened since undone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::manager::{MemManager, Moment};
+use crate::models::{Arena, ArenaId, Block, BlockId, Event, EventId, MemRam, MemRamId, Pool, PoolId};
+use crate::store::queries::events;
+use crate::store::{Conn, queries};
+use crate::value::read_json;
+
+/// The levels of a space at a moment of its history. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layout {
+    /// The space.
+    pub space: String,
+    /// The last event of the space up to the moment; the first of all where the moment
+    /// is before the space was made.
+    pub event_id: EventId,
+    /// When that was, in microseconds since 1970 UTC.
+    pub at: i64,
+    /// Capacity.
+    pub max_mem: i64,
+    /// Bytes of content.
+    pub mem: i64,
+    /// Bytes of the arenas.
+    pub reserved: i64,
+    /// The arenas by key.
+    pub arenas: Vec<Arena>,
+    /// The pools by key.
+    pub pools: Vec<Pool>,
+    /// The blocks by key.
+    pub blocks: Vec<Block>,
+}
+
+impl MemManager {
+    /// Arenas, pools and blocks as they were at a moment. What the rows are now and what
+    /// the events say must fit each other, or it is an error and no guess.
+    /// O(rows + events since).
+    ///
+    /// # Errors
+    /// [`Error::HistoryOff`]; [`Error::OutsideHistory`] before the books were opened, in
+    /// the future, or before a repair; [`Error::Damaged`] if rows and events disagree;
+    /// what [any call](MemManager#errors) fails with.
+    pub fn layout_at(&self, moment: Moment) -> Result<Layout> {
+        self.inner.readers.snapshot(|conn| {
+            let mark = self.mark(conn, moment)?;
+            let mut undone = Undone::read(conn, self.inner.space)?;
+            events::each_back_to(conn, self.inner.space, mark.id, |event| undone.undo(&event, moment))?;
+            let layout = undone.layout(mark.id, mark.at);
+            if layout.mem != mark.mem {
+                let (found, recorded) = (layout.mem, mark.mem);
+                return Err(disagree(
+                    mark.id,
+                    &format!("{recorded} bytes were stored then, and {found} are found"),
+                ));
+            }
+            Ok(layout)
+        })
+    }
+}
+
+/// What an event did to blocks and levels: the JSON in its column `changes`.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::manager) struct Changes {
+    #[serde(default)]
+    pub pieces: Vec<Piece>,
+    #[serde(default)]
+    carved: Vec<Carving>,
+    #[serde(default)]
+    removed: Vec<Carving>,
+}
+
+/// Bytes that came into a block or, negative, left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(from = "[i64; 5]")]
+pub(in crate::manager) struct Piece {
+    pub block: BlockId,
+    pub block_size: i64,
+    pub bytes: i64,
+}
+
+impl From<[i64; 5]> for Piece {
+    fn from([block, _, _, block_size, bytes]: [i64; 5]) -> Self {
+        let block = BlockId(block);
+        Self {
+            block,
+            block_size,
+            bytes,
+        }
+    }
+}
+
+/// The level, its key, the keys of its parents from the nearest on, its block size and
+/// its bytes. Each level has another number of them, which tells them apart.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the word is read to be sure that it is there")]
+enum Carving {
+    Block(Level, i64, i64, i64, i64, i64),
+    Pool(Level, i64, i64, i64, i64),
+    Arena(Level, i64, i64),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Level {
+    Arena,
+    Pool,
+    Block,
+}
+
+impl Changes {
+    pub fn of(event: &Event) -> Result<Self> {
+        let Some(changes) = &event.changes else {
+            return Ok(Self::default());
+        };
+        Self::read(changes).map_err(|why| disagree(event.id, &why))
+    }
+
+    /// Reads the column, or says why it cannot.
+    pub fn read(changes: &str) -> std::result::Result<Self, String> {
+        // serde_json reads untagged numbers under some of its features only.
+        read_json(changes)
+    }
+}
+
+/// The levels of a space while events are undone. Only blocks have their bytes here:
+/// those of pools and arenas are their sums.
+struct Undone {
+    space: MemRam,
+    max_mem: i64,
+    arenas: BTreeMap<ArenaId, Arena>,
+    pools: BTreeMap<PoolId, Pool>,
+    blocks: BTreeMap<BlockId, Block>,
+}
+
+impl Undone {
+    fn read(conn: &mut Conn, space: MemRamId) -> Result<Self> {
+        let memram = queries::spaces::get(conn, space)?;
+        let arenas = queries::levels::arenas(conn, space)?;
+        let pools = queries::levels::all_pools(conn, space)?;
+        let blocks = queries::levels::all_blocks(conn, space)?;
+        Ok(Self {
+            max_mem: memram.max_mem,
+            space: memram,
+            arenas: arenas.into_iter().map(|arena| (arena.id, arena)).collect(),
+            pools: pools.into_iter().map(|pool| (pool.id, pool)).collect(),
+            blocks: blocks.into_iter().map(|block| (block.id, block)).collect(),
+        })
+    }
+
+    /// Takes back what an event did, in the opposite order: pieces come after carving.
+    fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
+        // That of one object gave it back its bytes, and moved none.
+        if event.kind == "repair" && event.object.is_none() {
+            let why = format!("the books were repaired with event {}", event.id);
+            return Err(crate::manager::history::events::outside(wanted, why));
+        }
+        let changes = Changes::of(event)?;
+        for piece in &changes.pieces {
+            let fits = self.blocks.get_mut(&piece.block).is_some_and(|block| {
+                block.mem -= piece.bytes;
+                block.is_free = block.mem < block.max_mem;
+                (0..=block.max_mem).contains(&block.mem)
+            });
+            if !fits {
+                let Piece { block, bytes, .. } = *piece;
+                return Err(disagree(event.id, &format!("{bytes} bytes for block {block}")));
+            }
+        }
+        for carving in changes.carved.iter().rev() {
+            self.take_away(carving, event.id)?;
+        }
+        for carving in changes.removed.iter().rev() {
+            self.put_back(carving);
+        }
+        self.max_mem -= event.capacity;
+        Ok(())
+    }
+
+    fn take_away(&mut self, carving: &Carving, event: EventId) -> Result<()> {
+        let (what, id, was_there) = match *carving {
+            Carving::Arena(_, id, _) => ("arena", id, self.arenas.remove(&ArenaId(id)).is_some()),
+            Carving::Pool(_, id, ..) => ("pool", id, self.pools.remove(&PoolId(id)).is_some()),
+            Carving::Block(_, id, ..) => {
+                let block = self.blocks.remove(&BlockId(id));
+                ("block", id, block.is_some_and(|block| block.mem == 0))
+            }
+        };
+        if was_there {
+            return Ok(());
+        }
+        Err(disagree(event, &format!("{what} {id} is not there, or not empty")))
+    }
+
+    /// What is removed is empty.
+    fn put_back(&mut self, carving: &Carving) {
+        let memram_id = self.space.id;
+        match *carving {
+            Carving::Arena(_, id, max_mem) => {
+                let id = ArenaId(id);
+                let arena = Arena {
+                    id,
+                    memram_id,
+                    max_mem,
+                    mem: 0,
+                    reserved: 0,
+                };
+                self.arenas.insert(id, arena);
+            }
+            Carving::Pool(_, id, arena, block_size, max_mem) => {
+                let id = PoolId(id);
+                let pool = Pool {
+                    id,
+                    memram_id,
+                    arena_id: ArenaId(arena),
+                    block_size,
+                    max_mem,
+                    mem: 0,
+                    reserved: 0,
+                };
+                self.pools.insert(id, pool);
+            }
+            Carving::Block(_, id, pool, arena, block_size, max_mem) => {
+                let id = BlockId(id);
+                let block = Block {
+                    id,
+                    memram_id,
+                    arena_id: ArenaId(arena),
+                    pool_id: PoolId(pool),
+                    block_size,
+                    max_mem,
+                    mem: 0,
+                    is_free: true,
+                };
+                self.blocks.insert(id, block);
+            }
+        }
+    }
+
+    /// The levels with their sums.
+    fn layout(mut self, event_id: EventId, at: i64) -> Layout {
+        for pool in self.pools.values_mut() {
+            (pool.mem, pool.reserved) = (0, 0);
+        }
+        for arena in self.arenas.values_mut() {
+            (arena.mem, arena.reserved) = (0, 0);
+        }
+        for block in self.blocks.values() {
+            if let Some(pool) = self.pools.get_mut(&block.pool_id) {
+                pool.mem += block.mem;
+                pool.reserved += block.max_mem;
+            }
+        }
+        for pool in self.pools.values() {
+            if let Some(arena) = self.arenas.get_mut(&pool.arena_id) {
+                arena.mem += pool.mem;
+                arena.reserved += pool.max_mem;
+            }
+        }
+        Layout {
+            space: self.space.name,
+            event_id,
+            at,
+            max_mem: self.max_mem,
+            mem: self.blocks.values().map(|block| block.mem).sum(),
+            reserved: self.arenas.values().map(|arena| arena.max_mem).sum(),
+            arenas: self.arenas.into_values().collect(),
+            pools: self.pools.into_values().collect(),
+            blocks: self.blocks.into_values().collect(),
+        }
+    }
+}
+
+/// Rows and events contradict each other.
+fn disagree(event: EventId, what: &str) -> Error {
+    Error::Damaged {
+        what: format!("the rows do not fit event {event}: {what}"),
+    }
+}

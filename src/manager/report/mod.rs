@@ -1,0 +1,12 @@
+//! What is there, why, and whether the books balance.
+
+pub(in crate::manager) mod check;
+pub(in crate::manager) mod doctor;
+pub(in crate::manager) mod layout;
+pub(in crate::manager) mod pins;
+pub(in crate::manager) mod plan;
+pub(in crate::manager) mod plan_free;
+pub(in crate::manager) mod simulate;
+pub(in crate::manager) mod space;
+pub(in crate::manager) mod stats;
+pub(in crate::manager) mod usage;

@@ -1,0 +1,108 @@
+//! What keeps arenas that hold little.
+
+use std::vec;
+
+use crate::error::Result;
+use crate::manager::MemManager;
+use crate::models::{Arena, ArenaId};
+use crate::store::queries;
+use crate::store::queries::pins::Pin;
+
+/// What [`MemManager::pins_with`] looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PinOptions {
+    /// This arena, however full it is, instead of the nearly empty ones.
+    pub arena: Option<ArenaId>,
+    /// An arena is nearly empty when it holds something, and less than this share of its
+    /// bytes, in percent.
+    pub under: u8,
+    /// So many objects of an arena are listed at most, those with the most bytes in it first.
+    pub limit: u64,
+}
+
+impl Default for PinOptions {
+    fn default() -> Self {
+        Self {
+            arena: None,
+            under: NEARLY_EMPTY,
+            limit: OBJECTS,
+        }
+    }
+}
+
+/// Percent of its bytes. Under a quarter, moving what is in an arena costs less than a
+/// third of what it gives back.
+pub(in crate::manager) const NEARLY_EMPTY: u8 = 25;
+/// An arena that is kept by more objects is not worth emptying by hand.
+const OBJECTS: u64 = 20;
+
+impl MemManager {
+    /// The objects that keep an arena: of this one, or of every nearly empty one (under
+    /// 25 % used), the emptiest first; at most 20 objects of each. An arena goes back to
+    /// the space when all of them are freed and garbage is collected.
+    /// O(arenas + entries in those listed).
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
+    pub fn pins(&self, arena: Option<ArenaId>) -> Result<Vec<Pin>> {
+        let options = PinOptions {
+            arena,
+            ..PinOptions::default()
+        };
+        self.pins_with(options)?.collect()
+    }
+
+    /// Like [`Self::pins`], arena by arena as the iterator is asked, with another limit
+    /// and another measure of what is nearly empty.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
+    pub fn pins_with(&self, options: PinOptions) -> Result<Pins> {
+        let space = self.inner.space;
+        let arenas = self.inner.readers.single(|conn| match options.arena {
+            None => queries::pins::nearly_empty(conn, space, options.under.into()),
+            Some(id) => {
+                let arena = queries::levels::arena(conn, space, id)?;
+                Ok(vec![arena.ok_or_else(|| self.unknown("arena", id.0))?])
+            }
+        })?;
+        Ok(Pins {
+            memory: self.clone(),
+            limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
+            arenas: arenas.into_iter(),
+            page: Vec::new().into_iter(),
+        })
+    }
+}
+
+/// Objects that keep arenas; see [`MemManager::pins_with`].
+pub struct Pins {
+    memory: MemManager,
+    limit: i64,
+    arenas: vec::IntoIter<Arena>,
+    page: vec::IntoIter<Pin>,
+}
+
+impl Iterator for Pins {
+    type Item = Result<Pin>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(pin) = self.page.next() {
+                return Some(Ok(pin));
+            }
+            let arena = self.arenas.next()?;
+            let readers = &self.memory.inner.readers;
+            match readers.single(|conn| queries::pins::of_arena(conn, &arena, self.limit)) {
+                Ok(page) => self.page = page.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Pins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pins").finish_non_exhaustive()
+    }
+}

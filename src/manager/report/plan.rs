@@ -1,0 +1,245 @@
+//! What an allocation would do, without doing it.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::simulate::{Carved, Simulation};
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::manager::objects::read::Scope;
+use crate::manager::{Hold, MemManager, names, unsigned};
+use crate::models::MemRam;
+use crate::store::{Conn, queries};
+use crate::value::{Encoded, Kind, ObjectId};
+
+/// What an allocation would do. Sizes are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Plan {
+    /// Bytes of content.
+    pub size: u64,
+    /// The class it belongs to: bytes of a block. Where no such block is left, its
+    /// pieces go to others.
+    pub block_size: u64,
+    /// Ledger entries that it would take; for a duplicate, that it has.
+    pub pieces: u64,
+    /// Blocks that are there already and would get bytes of it.
+    pub blocks_reused: u64,
+    /// Blocks that would be carved.
+    pub new_blocks: u64,
+    /// Pools that would be carved.
+    pub new_pools: u64,
+    /// Arenas that would be carved.
+    pub new_arenas: u64,
+    /// Whether the content is stored already, or planned before: nothing would be written again.
+    pub dedup: bool,
+    /// Bytes that need not be stored again for that.
+    pub dedup_saved: u64,
+    /// Bytes that are free before it.
+    pub available: u64,
+    /// Bytes that are missing; 0 if it fits. Nothing of what does not fit is stored.
+    pub shortfall: u64,
+}
+
+impl Plan {
+    /// Whether the allocation would succeed.
+    pub fn fits(&self) -> bool {
+        self.shortfall == 0
+    }
+}
+
+impl MemManager {
+    /// What allocating an object of `size` bytes, new to the space, would do. Nothing is
+    /// written and no writer waits: it is played through on a snapshot of what has room,
+    /// by the rules of placement themselves. O(r · log n) with r blocks that are reused:
+    /// what is carved for it is reckoned, whatever the size.
+    ///
+    /// It is what then happens, unless somebody writes in between.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::options().max_mem(1024 * 1024).open(folder.path().join("heap.db"))?;
+    /// let plan = memory.plan_allocation(300_000)?;
+    /// assert_eq!((plan.block_size, plan.pieces, plan.new_arenas), (262_144, 2, 2));
+    /// assert_eq!(memory.plan_allocation(2_000_000)?.shortfall, 2_000_000 - 1024 * 1024);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the totals and the rows contradict each other;
+    /// what [any call](MemManager#errors) fails with. Too little room is not an error
+    /// here but a `shortfall`.
+    pub fn plan_allocation(&self, size: u64) -> Result<Plan> {
+        self.plan_batch(|planner| planner.allocate_size(size))
+    }
+
+    /// Plans several allocations one after the other, each on what the ones before it
+    /// would leave, so that duplicates among them count too. All of it sees one commit.
+    ///
+    /// # Errors
+    /// What `work` returns; what [any call](MemManager#errors) fails with.
+    pub fn plan_batch<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
+        let scope = self.scope();
+        self.inner.readers.snapshot(|conn| {
+            let memram = queries::spaces::get(conn, scope.space)?;
+            work(&mut Planner::new(conn, memram, scope, self.geometry()))
+        })
+    }
+}
+
+/// Plans allocations in sequence; see [`MemManager::plan_batch`]. Of each object planned
+/// it remembers the id, and nothing of its content.
+pub struct Planner<'p> {
+    conn: &'p mut Conn,
+    memram: MemRam,
+    scope: Scope<'p>,
+    geometry: &'p Geometry,
+    simulation: Simulation,
+    available: u64,
+    /// Bytes of what did not fit: until somebody makes room for it, nothing after it is
+    /// stored either.
+    unmet: u64,
+    planned: HashMap<ObjectId, Kind>,
+}
+
+impl<'p> Planner<'p> {
+    pub(in crate::manager) fn new(
+        conn: &'p mut Conn,
+        memram: MemRam,
+        scope: Scope<'p>,
+        geometry: &'p Geometry,
+    ) -> Self {
+        Self {
+            conn,
+            scope,
+            geometry,
+            simulation: Simulation::new(geometry, &memram),
+            available: unsigned(memram.available()),
+            memram,
+            unmet: 0,
+            planned: HashMap::new(),
+        }
+    }
+
+    /// The space as it is before anything that is planned.
+    pub fn memram(&self) -> &MemRam {
+        &self.memram
+    }
+
+    /// Refuses a hold that [`MemManager::store`] would refuse. Names are not planned: it is as
+    /// if nothing had been, however often a name is asked for.
+    ///
+    /// # Errors
+    /// [`Error::BadName`], [`Error::NameIsId`], [`Error::NulInName`]; [`Error::NameTaken`] for
+    /// [`Hold::NewName`]; what [any call](MemManager#errors) fails with.
+    pub fn check_hold(&mut self, hold: Hold<'_>) -> Result<()> {
+        let (Hold::Name(name) | Hold::NewName(name)) = hold else {
+            return Ok(());
+        };
+        names::validate(name)?;
+        let bound = queries::names::resolve(self.conn, self.scope.space, name)?;
+        match (hold, bound) {
+            (Hold::NewName(_), Some(bound)) => {
+                let space = self.scope.name.to_owned();
+                Err(names::taken(name, bound.object_id.parse()?, space))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Plans [`MemManager::allocate`].
+    ///
+    /// # Errors
+    /// Those of [`MemManager::allocate`], but for [`Error::OutOfMemory`], which is a
+    /// `shortfall` here.
+    pub fn allocate<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Plan> {
+        let encoded = Encoded::of(value)?;
+        self.content(encoded.object_id(), encoded.kind, encoded.content.len() as u64)
+    }
+
+    /// Plans [`MemManager::allocate_bytes`].
+    ///
+    /// # Errors
+    /// [`Error::KindConflict`]; what [any call](MemManager#errors) fails with.
+    pub fn allocate_bytes(&mut self, content: &[u8]) -> Result<Plan> {
+        self.allocate_hashed(ObjectId::of_bytes(content), content.len() as u64)
+    }
+
+    /// Plans [`MemManager::allocate_from`] for bytes of which only the id and the number
+    /// are known: what is planned needs not be in memory.
+    ///
+    /// # Errors
+    /// [`Error::KindConflict`]; what [any call](MemManager#errors) fails with.
+    pub fn allocate_hashed(&mut self, id: ObjectId, size: u64) -> Result<Plan> {
+        self.content(id, Kind::Bytes, size)
+    }
+
+    /// Plans an object of `size` bytes that nobody has stored.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the totals and the rows contradict each other;
+    /// what [any call](MemManager#errors) fails with.
+    pub fn allocate_size(&mut self, size: u64) -> Result<Plan> {
+        let missing = self.unmet.saturating_add(size).saturating_sub(self.available);
+        let mut plan = self.sized(size);
+        if missing > 0 {
+            plan.shortfall = missing;
+            self.unmet = self.unmet.saturating_add(size);
+            return Ok(plan);
+        }
+        let class = self.geometry.class_for(size);
+        let carved = self
+            .simulation
+            .place(self.conn, self.scope.space, self.geometry, class, size)?;
+        let Carved {
+            pieces,
+            blocks,
+            pools,
+            arenas,
+        } = carved;
+        self.available -= size;
+        plan.pieces = pieces;
+        // Every block that is carved for an object gets bytes of it, and no block gets
+        // two pieces of one object.
+        plan.blocks_reused = pieces - blocks;
+        plan.new_blocks = blocks;
+        plan.new_pools = pools;
+        plan.new_arenas = arenas;
+        Ok(plan)
+    }
+
+    fn content(&mut self, id: ObjectId, kind: Kind, size: u64) -> Result<Plan> {
+        let stored = queries::objects::find(self.conn, self.scope.space, &id.to_hex())?;
+        let known = match &stored {
+            Some(object) => Some(Kind::from_name(&object.kind).unwrap_or(Kind::Bytes)),
+            None => self.planned.insert(id, kind),
+        };
+        let mut plan = self.sized(size);
+        match known {
+            None => return self.allocate_size(size),
+            Some(stored) if stored != kind => {
+                let wanted = kind;
+                return Err(Error::KindConflict { id, stored, wanted });
+            }
+            Some(_) => {}
+        }
+        match stored {
+            Some(object) => plan.pieces = unsigned(queries::entries::count(self.conn, object.id)?),
+            // It is a duplicate of what may not fit itself.
+            None => plan.shortfall = self.unmet.saturating_sub(self.available),
+        }
+        plan.dedup = true;
+        plan.dedup_saved = size;
+        Ok(plan)
+    }
+
+    fn sized(&self, size: u64) -> Plan {
+        let class = self.geometry.classes().get(self.geometry.class_for(size));
+        Plan {
+            size,
+            block_size: class.map_or(0, |class| class.block_size),
+            available: self.available,
+            ..Plan::default()
+        }
+    }
+}

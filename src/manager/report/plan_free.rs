@@ -1,0 +1,131 @@
+//! What freeing objects would really give back.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::pins::{NEARLY_EMPTY, PinOptions};
+use crate::error::Result;
+use crate::manager::objects::free;
+use crate::manager::objects::read::Scope;
+use crate::manager::space::collect;
+use crate::manager::{Collected, Freed, MemManager, unsigned};
+use crate::models::{ArenaId, MemRamId};
+use crate::store::queries::pins::Pin;
+use crate::store::{Conn, Rehearsal, file_sizes, queries, vacuumed_size};
+use crate::value::ObjectId;
+
+/// What freeing objects and collecting garbage would give back. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FreePlan {
+    /// The objects, each once, with the names that would go with them.
+    pub objects: Vec<Freed>,
+    /// Bytes of their contents.
+    pub size: u64,
+    /// What [`MemManager::collect_garbage`] would return after that.
+    #[serde(flatten)]
+    pub collected: Collected,
+    /// Blocks that are empty already: of `blocks`, so many go without freeing anything.
+    pub empty_blocks: u64,
+    /// Bytes of the file that are free already: of `file_bytes`, so many go without
+    /// freeing anything.
+    pub free_file_bytes: u64,
+    /// What keeps the arenas that the objects leave nearly empty (under 25 % used): these
+    /// objects, at most 20 of an arena, would have to go too to get the arena back.
+    pub pins: Vec<Pin>,
+}
+
+impl MemManager {
+    /// What freeing these objects, and their names, and then collecting garbage would
+    /// give back: exactly what [`Self::force_free`] of all of them in one
+    /// [`Self::batch`] and [`Self::collect_garbage`] then report. Without any object, it
+    /// is what garbage collection alone would give back.
+    ///
+    /// No formula foretells how SQLite's trees merge their pages, so all but the return of
+    /// free pages is done in earnest, in a transaction that is rolled back: nothing is
+    /// committed and readers go on, but other writers wait as long as it takes, or until their
+    /// `busy_timeout` is over. What is put
+    /// in the write-ahead log meanwhile, the next writer overwrites.
+    ///
+    /// It holds until somebody writes, or until events grow older than a space keeps them.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`](crate::Error::NotStored); what [any write](MemManager#errors) fails with, as
+    /// [`Error::ReadOnly`](crate::Error::ReadOnly).
+    pub fn plan_free(&self, ids: &[ObjectId]) -> Result<FreePlan> {
+        let (writer, deadline) = self.writer()?;
+        writer.rehearse(deadline, |rehearsal| self.rehearse_free(rehearsal, ids))
+    }
+
+    fn rehearse_free(&self, rehearsal: &mut Rehearsal<'_>, ids: &[ObjectId]) -> Result<FreePlan> {
+        let space = self.inner.space;
+        let mut seen = BTreeSet::new();
+        // In the order given: another order may leave other pages.
+        let unique: Vec<_> = ids.iter().filter(|id| seen.insert(**id)).collect();
+        let before = rehearsal.unit(|tx| tx.read(|conn| before(conn, self.scope(), &unique)))?;
+        let objects = rehearsal.unit(|tx| {
+            // The history is part of the file, and so is what it would record.
+            tx.sign(self.signature());
+            let freed = unique.iter().map(|id| free::free(tx, self.space(), id, true));
+            freed.collect::<Result<Vec<_>>>()
+        })?;
+        let mut collected = Collected::default();
+        let mut more = true;
+        while more {
+            more = rehearsal.unit(|tx| {
+                tx.sign(self.signature());
+                collect::remove_empty(tx, &mut collected)
+            })?;
+        }
+        let conn = rehearsal.conn()?;
+        let pins = pins(conn, space, &before.arenas)?;
+        let sizes @ (size, ..) = file_sizes(conn)?;
+        let left = vacuumed_size(sizes);
+        collected.file_bytes = unsigned(size - left);
+        collected.file_size = unsigned(left);
+        Ok(FreePlan {
+            size: objects.iter().map(|object| object.size).sum(),
+            objects,
+            collected,
+            empty_blocks: before.empty_blocks,
+            free_file_bytes: before.free_file_bytes,
+            pins,
+        })
+    }
+}
+
+/// What is so without freeing anything.
+struct Before {
+    /// Arenas that the objects have bytes in.
+    arenas: BTreeSet<ArenaId>,
+    empty_blocks: u64,
+    free_file_bytes: u64,
+}
+
+fn before(conn: &mut Conn, scope: Scope<'_>, ids: &[&ObjectId]) -> Result<Before> {
+    let mut arenas = BTreeSet::new();
+    for id in ids {
+        let object = scope.find(conn, id)?;
+        let entries = queries::entries::of_object(conn, object.id)?;
+        arenas.extend(entries.iter().map(|entry| entry.arena_id));
+    }
+    let classes = queries::spaces::classes(conn, scope.space)?;
+    let (_, free, _) = file_sizes(conn)?;
+    Ok(Before {
+        arenas,
+        empty_blocks: unsigned(classes.iter().map(|class| class.empty_blocks).sum()),
+        free_file_bytes: unsigned(free),
+    })
+}
+
+/// What is left in the nearly empty ones of these arenas.
+fn pins(conn: &mut Conn, space: MemRamId, arenas: &BTreeSet<ArenaId>) -> Result<Vec<Pin>> {
+    let limit = PinOptions::default().limit as i64;
+    let mut pins = Vec::new();
+    for arena in queries::pins::nearly_empty(conn, space, NEARLY_EMPTY.into())? {
+        if arenas.contains(&arena.id) {
+            pins.extend(queries::pins::of_arena(conn, &arena, limit)?);
+        }
+    }
+    Ok(pins)
+}

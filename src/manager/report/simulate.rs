@@ -1,0 +1,342 @@
+//! Placement played through on paper: the rules decide, and nothing is written.
+
+use crate::books::placement::{Level, Step, next_step};
+use crate::books::room::Room;
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::models::{Arena, ArenaId, Block, BlockId, MemRam, MemRamId, Pool, PoolId};
+use crate::store::{Conn, queries};
+
+/// What one object would take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::manager) struct Carved {
+    pub pieces: u64,
+    pub blocks: u64,
+    pub pools: u64,
+    pub arenas: u64,
+}
+
+/// Whether what is carved in whole units is reckoned. Step by step is what tests compare with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Reckon,
+    #[cfg(test)]
+    StepByStep,
+}
+
+/// Units that are carved and filled to their last byte, with all that is in them.
+struct Whole {
+    bytes: i64,
+    carved: Carved,
+}
+
+impl Whole {
+    /// `count` units of `size` bytes, with a block, a pool and an arena for each so many.
+    fn new(count: i64, size: i64, per: [i64; 3]) -> Option<Self> {
+        let bytes = count * size;
+        let [blocks, pools, arenas] = per.map(|per| (bytes / per) as u64);
+        let carved = Carved {
+            pieces: blocks,
+            blocks,
+            pools,
+            arenas,
+        };
+        (count > 0).then_some(Self { bytes, carved })
+    }
+}
+
+impl Carved {
+    fn add(&mut self, whole: &Whole) {
+        self.pieces += whole.carved.pieces;
+        self.blocks += whole.carved.blocks;
+        self.pools += whole.carved.pools;
+        self.arenas += whole.carved.arenas;
+    }
+}
+
+/// What has room, with all that was placed so far.
+pub(in crate::manager) struct Simulation {
+    room: Room,
+    next_id: i64,
+}
+
+/// Ids of rows that are not there: above every id that is, so that they come last, as
+/// new rows do.
+const FIRST_ID: i64 = 1 << 62;
+
+impl Simulation {
+    pub fn new(geometry: &Geometry, memram: &MemRam) -> Self {
+        Self {
+            room: Room::unknown(geometry.classes().len(), memram.max_mem - memram.reserved),
+            next_id: FIRST_ID,
+        }
+    }
+
+    /// Places `size` bytes, for which there must be room. What is carved anew is uniform
+    /// and is reckoned, not played through: O(r · log n) with r rows that are reused.
+    pub fn place(
+        &mut self,
+        conn: &mut Conn,
+        space: MemRamId,
+        geometry: &Geometry,
+        class: usize,
+        size: u64,
+    ) -> Result<Carved> {
+        let mut load = |room: &mut Room, level| queries::room::load(conn, space, geometry, room, level);
+        self.place_with(space, geometry, class, size, Pace::Reckon, &mut load)
+    }
+
+    fn place_with(
+        &mut self,
+        space: MemRamId,
+        geometry: &Geometry,
+        class: usize,
+        size: u64,
+        pace: Pace,
+        load: &mut dyn FnMut(&mut Room, Level) -> Result<()>,
+    ) -> Result<Carved> {
+        let mut carved = Carved::default();
+        let mut remaining = size as i64;
+        while remaining > 0 {
+            let step = next_step(&self.room, geometry, class, remaining);
+            let step = step.ok_or_else(|| no_room(remaining))?;
+            if pace == Pace::Reckon
+                && let Some(whole) = self.whole(&step, geometry, class, remaining)
+            {
+                remaining -= whole.bytes;
+                carved.add(&whole);
+                continue;
+            }
+            match step {
+                Step::Fill { block, bytes } => {
+                    self.fill(geometry, block, bytes)?;
+                    remaining -= bytes;
+                    carved.pieces += 1;
+                }
+                Step::CarveBlock { pool, bytes } => {
+                    self.carve_block(geometry, pool, bytes)?;
+                    carved.blocks += 1;
+                }
+                Step::CarvePool { arena, class, bytes } => {
+                    self.carve_pool(geometry, arena, class, bytes);
+                    carved.pools += 1;
+                }
+                Step::CarveArena { bytes } => {
+                    self.carve_arena(space, bytes);
+                    carved.arenas += 1;
+                }
+                // A level is read to its end before anything is carved for it, so no
+                // made-up row is ever waited for.
+                Step::Load(level) => load(&mut self.room, level)?,
+            }
+        }
+        Ok(carved)
+    }
+
+    /// As many whole units of what `step` carves as the object fills to the last byte.
+    /// Such a unit leaves nothing with room but its parent, which has less, and the next
+    /// step carves from the same parent again: so all of them can be taken at once.
+    fn whole(&mut self, step: &Step, geometry: &Geometry, class: usize, remaining: i64) -> Option<Whole> {
+        let of_class = geometry.classes().get(class)?;
+        let (block_size, pool_size) = (of_class.block_size as i64, of_class.pool_size as i64);
+        match step {
+            Step::CarveArena { bytes } if *bytes == geometry.arena_size() as i64 => {
+                let count = remaining.min(self.room.unreserved) / bytes;
+                self.room.unreserved -= count * bytes;
+                Whole::new(count, *bytes, [block_size, pool_size, *bytes])
+            }
+            Step::CarvePool { arena, bytes, .. } if *bytes == pool_size => {
+                let mut arena = arena.clone();
+                let count = remaining.min(arena.max_mem - arena.reserved) / bytes;
+                arena.reserved += count * bytes;
+                self.room.note_arena(arena);
+                Whole::new(count, *bytes, [block_size, pool_size, i64::MAX])
+            }
+            // The room of another class may be used, with blocks of its own.
+            Step::CarveBlock { pool, bytes } if *bytes == pool.block_size => {
+                let mut pool = pool.clone();
+                let count = remaining.min(pool.max_mem - pool.reserved) / bytes;
+                let class = geometry.class_of_block_size(pool.block_size as u64).ok()?;
+                pool.reserved += count * bytes;
+                self.room.note_pool(class, pool);
+                Whole::new(count, *bytes, [*bytes, i64::MAX, i64::MAX])
+            }
+            _ => None,
+        }
+    }
+
+    fn fill(&mut self, geometry: &Geometry, mut block: Block, bytes: i64) -> Result<()> {
+        block.mem += bytes;
+        block.is_free = block.mem < block.max_mem;
+        let class = geometry.class_of_block_size(block.block_size as u64)?;
+        self.room.note_block(class, block);
+        Ok(())
+    }
+
+    fn carve_block(&mut self, geometry: &Geometry, mut pool: Pool, bytes: i64) -> Result<()> {
+        let class = geometry.class_of_block_size(pool.block_size as u64)?;
+        let block = Block {
+            id: BlockId(self.id()),
+            memram_id: pool.memram_id,
+            arena_id: pool.arena_id,
+            pool_id: pool.id,
+            block_size: pool.block_size,
+            max_mem: bytes,
+            mem: 0,
+            is_free: true,
+        };
+        pool.reserved += bytes;
+        self.room.note_pool(class, pool);
+        self.room.note_block(class, block);
+        Ok(())
+    }
+
+    fn carve_pool(&mut self, geometry: &Geometry, mut arena: Arena, class: usize, bytes: i64) {
+        let block_size = geometry.classes().get(class).map_or(0, |class| class.block_size as i64);
+        let pool = Pool {
+            id: PoolId(self.id()),
+            memram_id: arena.memram_id,
+            arena_id: arena.id,
+            block_size,
+            max_mem: bytes,
+            mem: 0,
+            reserved: 0,
+        };
+        arena.reserved += bytes;
+        self.room.note_arena(arena);
+        self.room.note_pool(class, pool);
+    }
+
+    fn carve_arena(&mut self, space: MemRamId, bytes: i64) {
+        let arena = Arena {
+            id: ArenaId(self.id()),
+            memram_id: space,
+            max_mem: bytes,
+            mem: 0,
+            reserved: 0,
+        };
+        self.room.unreserved -= bytes;
+        self.room.note_arena(arena);
+    }
+
+    fn id(&mut self) -> i64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}
+
+fn no_room(remaining: i64) -> Error {
+    Error::Damaged {
+        what: format!("{remaining} bytes are free by the totals and in no arena, pool or block"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::geometry::SizeClass;
+
+    const SPACE: MemRamId = MemRamId(1);
+
+    fn geometries() -> impl Strategy<Value = Geometry> {
+        let class = |block_size, pool_size| SizeClass { block_size, pool_size };
+        let odd = Geometry::new(840, 3, vec![class(5, 15), class(7, 70), class(60, 420)]).unwrap();
+        let one = Geometry::new(64, 1, vec![class(1, 1), class(8, 64), class(64, 64)]).unwrap();
+        let vast = Geometry::new(1 << 20, 8, vec![class(16, 1 << 19), class(64, 64)]).unwrap();
+        prop_oneof![
+            Just(Geometry::standard()),
+            Just(Geometry::classic()),
+            Just(odd),
+            Just(one),
+            Just(vast)
+        ]
+    }
+
+    fn empty(geometry: &Geometry, max_mem: i64) -> Simulation {
+        Simulation {
+            room: Room::unknown(geometry.classes().len(), max_mem),
+            next_id: FIRST_ID,
+        }
+    }
+
+    /// Of a new space there is nothing to read.
+    fn load(room: &mut Room, level: Level) -> Result<()> {
+        match level {
+            Level::Arenas => room.arenas.complete = true,
+            Level::Pools(class) => room.pools[class].complete = true,
+            Level::Blocks(class) => room.blocks[class].complete = true,
+        }
+        Ok(())
+    }
+
+    fn place(simulation: &mut Simulation, geometry: &Geometry, size: u64, pace: Pace) -> Carved {
+        let class = geometry.class_for(size);
+        let placed = simulation.place_with(SPACE, geometry, class, size, pace, &mut load);
+        placed.unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_reckoned_is_what_the_steps_come_to(
+            geometry in geometries(),
+            space in 1u64..1_000_000,
+            shares in prop::collection::vec((0u64..1000, 0u32..20), 1..12),
+        ) {
+            let mut reckoned = empty(&geometry, space as i64);
+            let mut stepped = empty(&geometry, space as i64);
+            let mut left = space;
+            for (share, shift) in shares {
+                // Large and small ones, up to the last byte.
+                let size = ((space * share / 1000) >> shift).min(left);
+                left -= size;
+                let one = place(&mut reckoned, &geometry, size, Pace::Reckon);
+                let other = place(&mut stepped, &geometry, size, Pace::StepByStep);
+                prop_assert_eq!(one, other, "{} of {}", size, space);
+            }
+            prop_assert_eq!(
+                place(&mut reckoned, &geometry, left, Pace::Reckon),
+                place(&mut stepped, &geometry, left, Pace::StepByStep)
+            );
+            prop_assert_eq!(reckoned.room.unreserved, stepped.room.unreserved);
+        }
+    }
+
+    #[test]
+    fn an_exbibyte_is_reckoned_at_once() {
+        let exbibyte = 1 << 60;
+        let carved = place(
+            &mut empty(&Geometry::standard(), i64::MAX),
+            &Geometry::standard(),
+            exbibyte,
+            Pace::Reckon,
+        );
+        let arenas = exbibyte / (256 * 1024);
+        let expected = Carved {
+            pieces: arenas,
+            blocks: arenas,
+            pools: arenas,
+            arenas,
+        };
+        assert_eq!(carved, expected);
+        // Also where one arena is the whole space, and the last block is short.
+        let class = SizeClass {
+            block_size: 512,
+            pool_size: 4096,
+        };
+        let vast = Geometry::new(exbibyte, 8, vec![class]).unwrap();
+        let half = exbibyte / 2;
+        let carved = place(&mut empty(&vast, 1 << 60), &vast, half + 1, Pace::Reckon);
+        let blocks = half / 512 + 1;
+        let expected = Carved {
+            pieces: blocks,
+            blocks,
+            pools: half / 4096 + 1,
+            arenas: 1,
+        };
+        assert_eq!(carved, expected);
+    }
+}

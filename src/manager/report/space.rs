@@ -1,0 +1,97 @@
+//! Where the bytes of the file are.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::manager::{MemManager, unsigned};
+use crate::models::{MemRam, SizeClassTotals};
+use crate::store::queries::pages::TreeSize;
+use crate::store::{Conn, beside, can_shrink, file_sizes, queries};
+
+/// From the bytes stored to the bytes of the file. Sizes are bytes, of all spaces of the
+/// file together, because they share its pages.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpaceReport {
+    /// Bytes of content stored.
+    pub mem: u64,
+    /// Objects stored.
+    pub objects: u64,
+    /// Ledger entries.
+    pub entries: u64,
+    /// The rows of the ledger as SQLite encodes them: the contents, and a few bytes of
+    /// keys and sizes for each piece.
+    pub ledger_payload: u64,
+    /// Every table and index, the largest first. Their bytes, `free_file_bytes` and
+    /// `pointer_map_bytes` add up to `file_size`.
+    pub trees: Vec<TreeSize>,
+    /// Pages that nothing uses.
+    pub free_file_bytes: u64,
+    /// Pages in which SQLite notes who points to which page, so that the file can shrink.
+    pub pointer_map_bytes: u64,
+    /// Whether the file can shrink: another tool's `VACUUM` may have turned its `auto_vacuum`
+    /// off. Then [`MemManager::collect_garbage`] writes the file again once, and turns it on.
+    pub auto_vacuum: bool,
+    /// The file, without the write-ahead log.
+    pub file_size: u64,
+    /// A page of the file.
+    pub page_size: u64,
+    /// The write-ahead log beside the file.
+    pub wal_size: u64,
+    /// Bytes of the file ÷ bytes stored; `None` when nothing is stored.
+    pub file_bytes_per_stored_byte: Option<f64>,
+    /// What [`MemManager::collect_garbage`] gives back at least: the free pages.
+    pub gc_bytes: u64,
+    /// Blocks with nothing in them, whose rows it removes too; [`MemManager::plan_free`]
+    /// without objects says exactly what comes of both.
+    pub empty_blocks: u64,
+    /// What a `VACUUM` of SQLite would give back, estimated: the free pages, and what is
+    /// unused on pages that rows share. It cannot use every byte of a page, so it is
+    /// rather less.
+    pub vacuum_bytes_estimated: u64,
+}
+
+impl MemManager {
+    /// Where every byte of the file is: what is stored, what its rows, pages and indexes
+    /// add, and what could be given back. Reads every page of the file: O(file).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn space_report(&self) -> Result<SpaceReport> {
+        let wal = std::fs::metadata(beside(self.path(), "-wal")).map_or(0, |file| file.len());
+        self.inner.readers.snapshot(|conn| {
+            let spaces = queries::spaces::all(conn)?;
+            let classes = all_classes(conn, &spaces)?;
+            let trees = queries::pages::trees(conn)?;
+            let (file_size, free, page_size) = file_sizes(conn)?;
+            let in_trees: i64 = trees.iter().map(|tree| tree.bytes).sum();
+            let unused: i64 = trees.iter().map(|tree| tree.unused_in_trees).sum();
+            let ledger = trees.iter().find(|tree| tree.name == "ledger");
+            let mem: i64 = spaces.iter().map(|space| space.mem).sum();
+            Ok(SpaceReport {
+                mem: unsigned(mem),
+                objects: unsigned(spaces.iter().map(|space| space.allocations - space.frees).sum()),
+                entries: unsigned(classes.iter().map(|class| class.entries).sum()),
+                ledger_payload: unsigned(ledger.map_or(0, |tree| tree.payload)),
+                free_file_bytes: unsigned(free),
+                auto_vacuum: can_shrink(conn)?,
+                pointer_map_bytes: unsigned(file_size - free - in_trees),
+                file_size: unsigned(file_size),
+                page_size: unsigned(page_size),
+                wal_size: wal,
+                file_bytes_per_stored_byte: (mem > 0).then(|| file_size as f64 / mem as f64),
+                gc_bytes: unsigned(free),
+                empty_blocks: unsigned(classes.iter().map(|class| class.empty_blocks).sum()),
+                vacuum_bytes_estimated: unsigned(free + unused),
+                trees,
+            })
+        })
+    }
+}
+
+fn all_classes(conn: &mut Conn, spaces: &[MemRam]) -> Result<Vec<SizeClassTotals>> {
+    let mut classes = Vec::new();
+    for space in spaces {
+        classes.extend(queries::spaces::classes(conn, space.id)?);
+    }
+    Ok(classes)
+}

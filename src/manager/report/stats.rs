@@ -1,0 +1,143 @@
+//! Statistics of a space, mostly from counters: O(classes + log n).
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::manager::{MemManager, unsigned};
+use crate::models::{KindTotals, SizeClassTotals, StoredObject};
+use crate::store::queries::audit::Bucket;
+use crate::store::{beside, file_sizes, queries};
+
+/// What is in a space, why it is full, and what came and went. Sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stats {
+    /// The space.
+    pub space: String,
+    /// Capacity.
+    pub max_mem: u64,
+    /// Bytes of content stored.
+    pub mem: u64,
+    /// Bytes free: `max_mem − mem`. An object of this size still fits.
+    pub available: u64,
+    /// Bytes that arenas reserve.
+    pub reserved: u64,
+    /// Every byte of capacity is in exactly one of these; they add up to `max_mem`.
+    pub buckets: Vec<Bucket>,
+    /// Number of arenas.
+    pub arenas: u64,
+    /// Pools and blocks by size class.
+    pub classes: Vec<ClassStats>,
+    /// Objects by kind.
+    pub kinds: Vec<KindTotals>,
+    /// Number of objects.
+    pub objects: u64,
+    /// Number of ledger entries.
+    pub entries: u64,
+    /// Ledger entries for each object, on average.
+    pub pieces_per_object: Option<f64>,
+    /// The five largest objects. In a space of more than 1,000 objects, those under
+    /// 4 KiB are not looked at.
+    pub largest: Vec<StoredObject>,
+    /// The most bytes that were ever stored at once.
+    pub peak_mem: u64,
+    /// Objects ever stored.
+    pub allocations: u64,
+    /// Objects ever removed.
+    pub frees: u64,
+    /// Allocations that found their content stored already.
+    pub dedup_hits: u64,
+    /// Bytes that those did not have to store again.
+    pub dedup_saved: u64,
+    /// Bytes of the file, all spaces together, without the write-ahead log.
+    pub file_size: u64,
+    /// Bytes of the write-ahead log.
+    pub wal_size: u64,
+    /// Bytes of the file's pages that are free: garbage collection gives them back.
+    pub free_file_bytes: u64,
+}
+
+/// One size class.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassStats {
+    /// Its totals as they are in the file.
+    #[serde(flatten)]
+    pub totals: SizeClassTotals,
+    /// Blocks that hold something and have room.
+    pub partly_filled_blocks: i64,
+    /// Bytes used ÷ bytes of blocks, from 0 to 1; `None` without blocks.
+    pub utilisation: Option<f64>,
+}
+
+/// So many of the largest objects are shown.
+const LARGEST: i64 = 5;
+/// A space of so few objects is searched whole for its largest.
+const FEW_OBJECTS: i64 = 1000;
+
+impl MemManager {
+    /// The statistics of the space. O(classes + log n).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    #[doc(alias = "print_memory_statistics")]
+    pub fn stats(&self) -> Result<Stats> {
+        let space = self.inner.space;
+        let wal = std::fs::metadata(beside(self.path(), "-wal")).map_or(0, |file| file.len());
+        self.inner.readers.snapshot(|conn| {
+            let memram = queries::spaces::get(conn, space)?;
+            let classes = queries::spaces::classes(conn, space)?;
+            let kinds = queries::spaces::kinds(conn, space)?;
+            let objects = memram.allocations - memram.frees;
+            let largest = if objects > FEW_OBJECTS {
+                queries::objects::largest(conn, space, LARGEST)?
+            } else {
+                queries::objects::largest_of_all(conn, space, LARGEST)?
+            };
+            let (file_size, free, _) = file_sizes(conn)?;
+            let entries: i64 = classes.iter().map(|class| class.entries).sum();
+            let sum = |of: fn(&SizeClassTotals) -> i64| classes.iter().map(of).sum::<i64>();
+            let bucket = |bucket: &str, bytes| Bucket {
+                bucket: bucket.to_owned(),
+                bytes,
+            };
+            Ok(Stats {
+                space: memram.name.clone(),
+                max_mem: unsigned(memram.max_mem),
+                mem: unsigned(memram.mem),
+                available: unsigned(memram.available()),
+                reserved: unsigned(memram.reserved),
+                buckets: vec![
+                    bucket("payload", memram.mem),
+                    bucket("room in blocks", sum(|class| class.reserved - class.mem)),
+                    bucket("uncarved in pools", sum(|class| class.pooled - class.reserved)),
+                    bucket("uncarved in arenas", memram.reserved - sum(|class| class.pooled)),
+                    bucket("unreserved", memram.max_mem - memram.reserved),
+                ],
+                arenas: unsigned(memram.arenas),
+                classes: classes.into_iter().map(ClassStats::from).collect(),
+                kinds: kinds.into_iter().filter(|kind| kind.objects > 0).collect(),
+                objects: unsigned(objects),
+                entries: unsigned(entries),
+                pieces_per_object: (objects > 0).then(|| entries as f64 / objects as f64),
+                largest,
+                peak_mem: unsigned(memram.peak_mem),
+                allocations: unsigned(memram.allocations),
+                frees: unsigned(memram.frees),
+                dedup_hits: unsigned(memram.dedup_hits),
+                dedup_saved: unsigned(memram.dedup_saved),
+                file_size: unsigned(file_size),
+                wal_size: wal,
+                free_file_bytes: unsigned(free),
+            })
+        })
+    }
+}
+
+impl From<SizeClassTotals> for ClassStats {
+    fn from(totals: SizeClassTotals) -> Self {
+        Self {
+            partly_filled_blocks: totals.blocks - totals.full_blocks - totals.empty_blocks,
+            utilisation: (totals.reserved > 0).then(|| totals.mem as f64 / totals.reserved as f64),
+            totals,
+        }
+    }
+}

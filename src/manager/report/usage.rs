@@ -1,0 +1,120 @@
+//! How much of a space is used: by level and class now, and over time.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::manager::MemManager;
+use crate::models::EventId;
+use crate::store::queries::events::{self, Movement};
+use crate::store::queries::usage::{self, LevelUsage};
+
+/// Where every byte of capacity was just after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct UsagePoint {
+    /// The event.
+    pub event_id: EventId,
+    /// When it happened, in microseconds since 1970 UTC.
+    pub at: i64,
+    /// Bytes of content.
+    pub mem: i64,
+    /// The most bytes of content since the point before this one.
+    pub peak_mem: i64,
+    /// Bytes free in blocks.
+    pub room_in_blocks: i64,
+    /// Bytes of pools that no block takes.
+    pub uncarved_in_pools: i64,
+    /// Bytes of arenas that no pool takes.
+    pub uncarved_in_arenas: i64,
+    /// Bytes that no arena takes.
+    pub unreserved: i64,
+    /// Bytes of the space: the sum of `mem` and all that follow.
+    pub capacity: i64,
+}
+
+impl MemManager {
+    /// Every level and size class, how much there is and how much of it is used: the
+    /// view `usage`. O(classes).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn usage(&self) -> Result<Vec<LevelUsage>> {
+        self.inner.readers.single(|conn| usage::levels(conn, self.space()))
+    }
+
+    /// Where the bytes were after each event since the books were opened; of more than
+    /// `points` events, so many that are evenly spaced by their number, the last one
+    /// among them. O(events), in memory for the points alone.
+    ///
+    /// # Errors
+    /// [`crate::Error::HistoryOff`]; what [any call](MemManager#errors) fails with.
+    pub fn usage_over_time(&self, points: usize) -> Result<Vec<UsagePoint>> {
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|conn| {
+            let opening = self.opening(conn)?;
+            let mut chosen = Chosen::new(events::count(conn, space, opening.id)?, points);
+            events::each_movement(conn, space, opening.id, |movement| chosen.take(movement))?;
+            Ok(chosen.points)
+        })
+    }
+}
+
+/// Running sums, and the points that are kept of them.
+struct Chosen {
+    now: UsagePoint,
+    seen: u128,
+    events: u128,
+    wanted: u128,
+    points: Vec<UsagePoint>,
+}
+
+impl Chosen {
+    fn new(events: i64, points: usize) -> Self {
+        let events = u128::from(crate::manager::unsigned(events));
+        Self {
+            now: UsagePoint::EMPTY,
+            seen: 0,
+            events,
+            wanted: (points as u128).min(events),
+            points: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, by: Movement) {
+        self.now.add(by);
+        // Of every `events / wanted` events the last: each step of this quotient is one.
+        let step = |seen: u128| (seen * self.wanted).checked_div(self.events);
+        let is_last = step(self.seen + 1) > step(self.seen);
+        self.seen += 1;
+        if is_last {
+            self.points.push(self.now);
+            self.now.peak_mem = i64::MIN;
+        }
+    }
+}
+
+impl UsagePoint {
+    /// Before the books were opened.
+    const EMPTY: Self = Self {
+        event_id: EventId(0),
+        at: 0,
+        mem: 0,
+        peak_mem: 0,
+        room_in_blocks: 0,
+        uncarved_in_pools: 0,
+        uncarved_in_arenas: 0,
+        unreserved: 0,
+        capacity: 0,
+    };
+
+    fn add(&mut self, by: Movement) {
+        self.event_id = by.id;
+        self.at = by.at;
+        self.mem += by.payload;
+        self.peak_mem = self.peak_mem.max(self.mem);
+        self.room_in_blocks += by.room_in_blocks;
+        self.uncarved_in_pools += by.uncarved_in_pools;
+        self.uncarved_in_arenas += by.uncarved_in_arenas;
+        self.unreserved += by.unreserved;
+        self.capacity += by.capacity;
+    }
+}

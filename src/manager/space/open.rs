@@ -1,0 +1,61 @@
+//! Opening a heap, and what is open.
+
+use std::path::Path;
+
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::manager::{MemManager, Options};
+use crate::store;
+
+impl MemManager {
+    /// Opens the space `main` of a heap file, and makes what is missing: the file with
+    /// mode 0600, the space with 1 GiB and the standard geometry.
+    ///
+    /// # Errors
+    /// Those of [`Options::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    /// Options for opening a heap in another way.
+    pub fn options() -> Options {
+        Options::default()
+    }
+
+    /// The heap file: its absolute path, where links lead.
+    pub fn path(&self) -> &Path {
+        &self.inner.settings.path
+    }
+
+    /// Whether this process has the file at `path` open as a heap, or SQLite keeps it beside
+    /// such a heap; links are followed, and it may be the heap of any manager.
+    ///
+    /// A program that opens files it did not choose itself, such as all below a folder, asks
+    /// this first and leaves those out: when it closed one, [the locks](crate#one-file-one-sqlite)
+    /// of the heap would go.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("heap.db");
+    /// use heapledger::MemManager;
+    ///
+    /// let memory = MemManager::open(&path)?;
+    /// assert!(MemManager::has_open(&path));
+    /// drop(memory);
+    /// assert!(!MemManager::has_open(&path));
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn has_open(path: impl AsRef<Path>) -> bool {
+        store::open_heap_at(path.as_ref()).is_some()
+    }
+
+    /// The name of the space.
+    pub fn space(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The sizes of the space.
+    pub fn geometry(&self) -> &Geometry {
+        &self.inner.geometry
+    }
+}

@@ -1,0 +1,333 @@
+//! How a heap is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::manager::history::record::short_enough;
+use crate::manager::objects::read::Scope;
+use crate::manager::{Correction, Inner, MemManager, Planner, now, unsigned};
+use crate::models::MemRam;
+use crate::store::queries::audit::Violation;
+use crate::store::{
+    self, Access, Conn, Deadline, Durability, Group, OpenFile, Reader, Readers, Settings, in_memory, locate,
+    prepare_file, queries, transaction,
+};
+
+/// Options for opening a heap; [`MemManager::options`] makes one.
+///
+/// ```
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("heap.db");
+/// use heapledger::{Durability, MemManager};
+///
+/// let cache = MemManager::options()
+///     .space("cache")
+///     .max_mem(64 * 1024 * 1024)
+///     .durability(Durability::Normal)
+///     .open(path)?;
+/// # Ok::<(), heapledger::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "options do nothing until `open`"]
+pub struct Options {
+    space: String,
+    max_mem: Option<u64>,
+    geometry: Option<Geometry>,
+    durability: Durability,
+    read_only: bool,
+    create_new_space: bool,
+    busy_timeout: Duration,
+    actor: Option<String>,
+}
+
+/// Capacity of a space that nobody gave one, in bytes.
+const DEFAULT_MAX_MEM: u64 = 1 << 30;
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            space: "main".into(),
+            max_mem: None,
+            geometry: None,
+            durability: Durability::default(),
+            read_only: false,
+            create_new_space: false,
+            busy_timeout: Duration::from_secs(5),
+            actor: None,
+        }
+    }
+}
+
+impl Options {
+    /// The space to open; `main` by default. A file may hold several.
+    pub fn space(mut self, name: impl Into<String>) -> Self {
+        self.space = name.into();
+        self
+    }
+
+    /// Capacity in bytes of a new space; 1 GiB by default. An existing space must have
+    /// the same: [`MemManager::resize`] changes it.
+    pub fn max_mem(mut self, bytes: u64) -> Self {
+        self.max_mem = Some(bytes);
+        self
+    }
+
+    /// Sizes of a new space; [`Geometry::standard`] by default. An existing space must
+    /// have the same.
+    pub fn geometry(mut self, geometry: Geometry) -> Self {
+        self.geometry = Some(geometry);
+        self
+    }
+
+    /// When a commit is safe; [`Durability::Full`] by default.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Opens for reading only, and makes nothing.
+    ///
+    /// A user who may not write in the folder of the heap can read it, and sees whole states
+    /// only. While nobody has it open there is no write-ahead log, and the file alone is read.
+    /// Once somebody opens it for writing, the next read uses the log. A read under way keeps
+    /// its state; if the file is changed before it could see to that, it fails with
+    /// [`Error::ChangedWhileRead`]. A log that was left behind without its index (`-shm`)
+    /// cannot be read by such a user: [`Error::LogUnreadable`].
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Refuses a space that exists already.
+    pub fn create_new_space(mut self, create_new: bool) -> Self {
+        self.create_new_space = create_new;
+        self
+    }
+
+    /// Who writes, for the history; nobody by default.
+    /// At most 1,024 bytes, or [`Self::open`] fails with [`Error::TooLong`].
+    pub fn actor(mut self, actor: impl Into<String>) -> Self {
+        self.actor = Some(actor.into());
+        self
+    }
+
+    /// How long a call waits for others before [`Error::Busy`]; 5 s by default.
+    ///
+    /// It is the time of all waiting in one call together: for other threads of the process
+    /// that write, for other processes, and for tools that have the file locked. With
+    /// [`Duration::ZERO`] nobody is waited for; with [`Duration::MAX`] there is no end to it.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// Opens the heap file, and makes the file and the space if they are missing.
+    ///
+    /// # Errors
+    /// - [`Error::NoFile`], [`Error::UnknownSpace`]: nothing there to read;
+    /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
+    /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
+    /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
+    ///   An index of theirs is no reason, and one of the heap's that they dropped is made
+    ///   again when the heap is opened for writing;
+    /// - [`Error::HardLinked`]: the file has a second name, and is to be written, or its log
+    ///   may be beside that name;
+    /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user may not do that;
+    /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`, or another
+    ///   tool has it open while it is not in WAL mode, to which a heap that is opened for
+    ///   writing is put back;
+    /// - [`Error::Reentered`]: the space is to be made from inside a batch of the same file;
+    /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]: the space to be made
+    ///   cannot be so large, or cannot have that name;
+    /// - [`Error::TooLong`]: the actor has more than 1,024 bytes;
+    /// - [`Error::ForeignLog`]: the log next to the file is that of another file;
+    /// - [`Error::Io`], also where no file descriptor is left or the path
+    ///   is too long for SQLite (504 bytes), [`Error::Database`].
+    pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
+        let deadline = Deadline::after(self.busy_timeout);
+        self.open_until(deadline, path.as_ref())
+            .map_err(|error| deadline.stamp(error))
+    }
+
+    /// What of the schema of a heap file is not as this version makes it, though
+    /// [`Self::open`] refuses it: tables, views, triggers and indexes that are missing,
+    /// altered or added. Nothing of it is run, and nothing else is looked at; empty where
+    /// nothing is wrong.
+    ///
+    /// # Errors
+    /// Those of [`Self::open`] for what is no heap of this version; [`Error::Damaged`] if
+    /// SQLite cannot read the schema.
+    pub fn check_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Violation>> {
+        let deadline = Deadline::after(self.busy_timeout);
+        let checked = self.settings(deadline, path.as_ref());
+        let checked = checked.and_then(|settings| store::check_schema(&settings));
+        checked.map_err(|error| deadline.stamp(error))
+    }
+
+    /// Drops the views, triggers and indexes of a heap that are altered, and makes these
+    /// and missing ones again, in one transaction; returns which. What was altered never
+    /// runs. [`MemManager::repair`] does not need it: a heap that opens has all of them.
+    ///
+    /// # Errors
+    /// [`Error::AlteredSchema`] if there is more to it: a table that is altered or missing,
+    /// or a trigger that is not the heap's. Nothing is changed then. Else as
+    /// [`Self::check_schema`], [`Error::Busy`] and [`Error::NotWritable`].
+    pub fn restore_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Correction>> {
+        let deadline = Deadline::after(self.busy_timeout);
+        let restored = self.settings(deadline, path.as_ref());
+        let restored = restored.and_then(|settings| store::restore_schema(&settings));
+        let restored = restored.map_err(|error| deadline.stamp(error))?;
+        Ok(restored.into_iter().map(Correction::from).collect())
+    }
+
+    fn settings(&self, deadline: Deadline, path: &Path) -> Result<Settings> {
+        Ok(Settings {
+            path: locate(path)?,
+            named: path.to_owned(),
+            durability: self.durability,
+            busy_timeout: self.busy_timeout,
+            opening: Some(deadline),
+            file: None,
+        })
+    }
+
+    fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
+        short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
+        let mut settings = self.settings(deadline, path)?;
+        let max_mem = self.new_max_mem()?;
+        let access = if self.read_only { Access::Read } else { Access::Write };
+        // A file that is there may have a space with a name that must be mended.
+        let is_made = settings.path.metadata().map_or(true, |file| file.len() == 0);
+        if is_made && access == Access::Write {
+            self.check_name()?;
+        }
+        prepare_file(&settings, access)?;
+        settings.file = OpenFile::enter(&settings.path);
+        let mut opened = match access {
+            Access::Read => settings.connect_to_read()?,
+            Access::Write => Reader::new(settings.connect(access)?),
+        };
+        let (space, geometry) = self.find_or_make(&mut opened.conn, &settings, max_mem)?;
+        if let (Access::Write, Some(file)) = (access, &settings.file) {
+            file.watch_log();
+        }
+        settings.opening = None;
+        settings.set_patience(&mut opened.conn)?;
+        let (reader, writer) = match access {
+            Access::Read => (Some(opened), None),
+            Access::Write => {
+                let writer = Group::open(settings.clone(), opened.conn, space.id, geometry.clone());
+                (None, Some(writer))
+            }
+        };
+        Ok(MemManager {
+            inner: Arc::new(Inner {
+                space: space.id,
+                name: space.name,
+                geometry,
+                readers: Readers::new(settings.clone(), reader),
+                settings,
+                writer,
+                actor: self.actor.map(Into::into),
+            }),
+            reason: None,
+        })
+    }
+
+    /// Plans allocations in a space that is not there yet, as [`Self::open`] would make it in
+    /// a new file: as [`MemManager::plan_batch`] does in one that is there. No file is made.
+    ///
+    /// # Errors
+    /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]; what `work` returns.
+    pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
+        self.check_name()?;
+        let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
+        let conn = &mut in_memory()?;
+        queries::spaces::make(conn, &self.space, max_mem, &geometry, now())?;
+        let space = queries::spaces::by_name(conn, &self.space)?.ok_or_else(gone)?;
+        let scope = Scope {
+            space: space.id,
+            name: &self.space,
+        };
+        work(&mut Planner::new(conn, space, scope, &geometry))
+    }
+
+    fn new_max_mem(&self) -> Result<i64> {
+        let wanted = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
+        let max_mem = i64::try_from(wanted).ok().filter(|&bytes| bytes > 0);
+        max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })
+    }
+
+    /// Whether a space can have this name.
+    fn check_name(&self) -> Result<()> {
+        if self.space.is_empty() || self.space.len() > 255 {
+            return Err(Error::BadSpaceName {
+                length: self.space.len(),
+            });
+        }
+        if self.space.contains('\0') {
+            return Err(Error::NulInName {
+                name: self.space.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn find_or_make(&self, conn: &mut Conn, settings: &Settings, max_mem: i64) -> Result<(MemRam, Geometry)> {
+        if let Some(space) = queries::spaces::by_name(conn, &self.space)? {
+            let geometry = queries::spaces::geometry(conn, &space)?;
+            self.compare(&space, &geometry, settings)?;
+            return Ok((space, geometry));
+        }
+        if self.read_only {
+            return Err(Error::UnknownSpace {
+                space: self.space.clone(),
+                path: settings.named.clone(),
+                known: queries::spaces::all(conn)?
+                    .into_iter()
+                    .map(|space| space.name)
+                    .collect(),
+            });
+        }
+        self.check_name()?;
+        let geometry = self.geometry.clone().unwrap_or_default();
+        let made = transaction(conn, settings, |conn| {
+            queries::spaces::make(conn, &self.space, max_mem, &geometry, now())
+        })?;
+        if made {
+            let space = queries::spaces::by_name(conn, &self.space)?;
+            return space.map(|space| (space, geometry)).ok_or_else(gone);
+        }
+        // Another process made it in the meantime.
+        self.find_or_make(conn, settings, max_mem)
+    }
+
+    fn compare(&self, space: &MemRam, geometry: &Geometry, settings: &Settings) -> Result<()> {
+        let refuse = |why: String| {
+            Err(Error::SpaceExists {
+                space: space.name.clone(),
+                path: settings.named.clone(),
+                why,
+            })
+        };
+        if self.create_new_space {
+            return refuse("it was not changed".into());
+        }
+        if let Some(wanted) = self.max_mem.filter(|&wanted| wanted != unsigned(space.max_mem)) {
+            return refuse(format!("it has {} bytes, not {wanted}", space.max_mem));
+        }
+        if self.geometry.as_ref().is_some_and(|wanted| wanted != geometry) {
+            return refuse("its arena and size classes are others, and they are fixed".into());
+        }
+        Ok(())
+    }
+}
+
+fn gone() -> Error {
+    Error::Damaged {
+        what: "the space that was made is gone".into(),
+    }
+}

@@ -1,0 +1,157 @@
+//! A copy of the whole file, taken while it is in use.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::manager::{CheckOptions, MemManager, Phase, unsigned};
+use crate::store::queries::audit::Violation;
+use crate::store::{
+    Access, Conn, Settings, become_heap, copy_into, count_from_anywhere, file_sizes, short_enough_to_make,
+};
+use crate::temporary::{Temporary, folder_of};
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// Bytes of the backup.
+    pub file_size: u64,
+    /// What a full check of the backup found, because the heap was damaged before; at most
+    /// 1,000. Empty for a backup of a whole heap.
+    pub violations: Vec<Violation>,
+}
+
+impl MemManager {
+    /// Copies the whole file, all its spaces, to `to`, as it is at one commit; writers
+    /// and readers go on meanwhile. The copy is an ordinary heap file with mode 0600 and
+    /// without free pages. It is checked in full, and appears under its name only when it
+    /// is complete and on disk. Until then it is in a folder `.heapledger-…` next to `to`; what
+    /// a process that was killed has left of that, the next backup to that folder removes.
+    ///
+    /// O(file). While it runs, the write-ahead log keeps all that is written.
+    ///
+    /// # Errors
+    /// [`Error::Exists`]: nothing is overwritten. [`Error::Io`] and [`Error::Database`]
+    /// if the copy cannot be written; [`Error::Interrupted`] after
+    /// [`interrupt`](crate::interrupt); what [any call](MemManager#errors) fails with.
+    ///
+    /// # Through the sqlite3 shell
+    /// `.dump` writes the rows, and leaves out what marks the file as a heap; say it before
+    /// the rows are read:
+    ///
+    /// ```sh
+    /// sqlite3 heap.db .dump > heap.sql
+    /// sqlite3 new.db 'PRAGMA auto_vacuum = INCREMENTAL' 'PRAGMA application_id = 1749836903' \
+    ///     "PRAGMA user_version = $(sqlite3 heap.db 'PRAGMA user_version')" \
+    ///     'PRAGMA journal_mode = WAL' '.read heap.sql'
+    /// heapledger check --db new.db
+    /// ```
+    ///
+    /// # Example
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// # let to = folder.path().join("backup.db");
+    /// assert!(memory.backup(&to)?.violations.is_empty());
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<Backup> {
+        self.backup_with(to, &mut |_, _, _| {})
+    }
+
+    /// Like [`Self::backup`]; `progress` gets the [`Phase`], the bytes copied and about how
+    /// many there will be, and then those of the check.
+    ///
+    /// # Errors
+    /// Like [`Self::backup`].
+    pub fn backup_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Backup> {
+        let to = to.as_ref();
+        // Checked again when the copy gets its name; here it saves the work.
+        if to.symlink_metadata().is_ok() {
+            return Err(Error::Exists { path: to.to_owned() });
+        }
+        let cannot = || format!("{} cannot be written", to.display());
+        let temporary = Temporary::within(folder_of(to), cannot)?;
+        let copy = temporary.path(COPY);
+        short_enough_to_make(&temporary.path(COPY)).map_err(Error::io(cannot()))?;
+        drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
+        self::copy(self.inner.settings.connect(Access::Read)?, &copy, progress)?;
+        let violations = self.finish(&copy, to, progress)?;
+        progress(Phase::Syncing, 0, 0);
+        // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+        let synced = File::open(&copy).and_then(|file| {
+            file.sync_all()?;
+            file.metadata()
+        });
+        let file_size = synced.map_err(Error::io(cannot()))?.len();
+        temporary.persist_new(COPY, to)?.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_owned() },
+            _ => Error::io(cannot())(error),
+        })?;
+        sync_folder(folder_of(to)).map_err(Error::io(cannot()))?;
+        Ok(Backup { file_size, violations })
+    }
+
+    /// Makes the copy a heap in every respect, and checks it.
+    fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Vec<Violation>> {
+        let settings = Settings {
+            path: copy.to_owned(),
+            named: to.to_owned(),
+            file: None,
+            ..self.inner.settings.clone()
+        };
+        become_heap(&mut settings.connect(Access::Write)?)?;
+        count_from_anywhere(copy).map_err(Error::io(format!("{} cannot be written", to.display())))?;
+        let options = MemManager::options().space(self.space()).read_only(true);
+        let mut violations = Vec::new();
+        options
+            .open(copy)?
+            .check_each(CheckOptions::default(), progress, &mut |violation| {
+                violations.push(violation);
+                if violations.len() < MOST_VIOLATIONS {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })?;
+        Ok(violations)
+    }
+}
+
+/// The copying is one statement: another thread runs it, and this one looks how far it is.
+pub(in crate::manager) fn copy(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
+    let (bytes, free, _) = file_sizes(&mut conn)?;
+    let total = unsigned(bytes - free);
+    thread::scope(|scope| {
+        let copying = scope.spawn(move || copy_into(&mut conn, to));
+        while !copying.is_finished() {
+            let done = to.metadata().map_or(0, |file| file.len());
+            progress(Phase::Copying, done.min(total), total);
+            thread::park_timeout(POLL);
+        }
+        copying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// A backup until it has its own name.
+const COPY: &str = "heap.db";
+
+/// So many violations are told of.
+const MOST_VIOLATIONS: usize = 1000;
+
+/// How often the size of the copy is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Makes a new name in a folder survive power loss.
+pub(in crate::manager) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
+    }
+}

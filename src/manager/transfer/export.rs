@@ -1,0 +1,235 @@
+//! A space as ordinary files.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::backup::sync_folder;
+use super::manifest::{Line, MANIFEST, MOST_LINE, OBJECTS};
+use crate::error::{Error, Result};
+use crate::manager::report::check::each_object;
+use crate::manager::{MemManager, unsigned};
+use crate::models::StoredObject;
+use crate::store::{Conn, queries};
+use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
+use crate::value::{Hasher, Kind, Validator};
+
+/// An export that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Exported {
+    /// Objects exported.
+    pub objects: u64,
+    /// Names exported.
+    pub names: u64,
+    /// Bytes of content exported.
+    pub bytes: u64,
+}
+
+impl MemManager {
+    /// Writes the contents of the space as files into the new folder `to`, as they are at
+    /// one commit: `objects/2c/2cf24d…` has the content of an object (so `sha256sum`
+    /// proves those of kind `bytes`), and each line of `manifest.jsonl` is an object as JSON:
+    /// `object_id`, `kind`, `type_name`, `size`, `names`, `held`, `file`.
+    ///
+    /// Each content is hashed on its way. A new folder appears under its name only when it is
+    /// complete, with mode 0700; files have mode 0600. An empty folder that is there, such as
+    /// a mounted disk, is filled: its `manifest.jsonl` appears last, and a folder without one
+    /// is no export. What is not complete is in a folder `.heapledger-…` next to a new folder
+    /// or in an empty one; what a process that was killed has left of it, the next export to
+    /// that place removes. O(content), in constant memory but for the names of an object.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not
+    /// count); [`Error::Damaged`] if a content does not match its id, or is not of its kind: repair
+    /// first; [`Error::Io`]; [`Error::Interrupted`] after [`interrupt`](crate::interrupt);
+    /// what [any call](MemManager#errors) fails with.
+    pub fn export(&self, to: impl AsRef<Path>) -> Result<Exported> {
+        self.export_with(to, &mut |_, _| {})
+    }
+
+    /// Like [`Self::export`]; `progress` gets the bytes of content exported, and of all.
+    ///
+    /// # Errors
+    /// Those of [`Self::export`].
+    pub fn export_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {
+        let to = to.as_ref();
+        let what = || format!("{} cannot be written", to.display());
+        let exists = || Error::Exists { path: to.to_owned() };
+        let fills = to.is_dir();
+        let parent = if fills { to } else { folder_of(to) };
+        if fills {
+            sweep(to);
+        }
+        if to.symlink_metadata().is_ok() && !(fills && is_empty(to)) {
+            return Err(exists());
+        }
+        let temporary = Temporary::within(parent, what)?;
+        let exported = self.export_into(&temporary, progress)?;
+        if fills {
+            move_into(&temporary, to)?.map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => exists(),
+                _ => Error::io(what())(error),
+            })?;
+        } else {
+            // Takes the place of an empty folder, and of nothing else.
+            let renamed = temporary.persist_folder(to)?;
+            renamed.map_err(|error| {
+                if to.exists() {
+                    exists()
+                } else {
+                    Error::io(what())(error)
+                }
+            })?;
+        }
+        sync_folder(parent).map_err(Error::io(what()))?;
+        Ok(exported)
+    }
+
+    fn export_into(&self, temporary: &Temporary, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {
+        let mut export = Export::new(temporary)?;
+        let space = self.inner.space;
+        let total = unsigned(self.memram()?.mem);
+        self.inner.readers.snapshot(|conn| {
+            each_object(conn, &mut |_, _| {}, |conn, object| {
+                if object.memram_id == space {
+                    export.object(conn, object)?;
+                    progress(export.done.bytes, total);
+                }
+                Ok(ControlFlow::Continue(()))
+            })
+        })?;
+        export.finish()
+    }
+}
+
+/// Whether a folder holds nothing but what a file system puts into its root.
+fn is_empty(folder: &Path) -> bool {
+    let is_nothing = |entry: fs::DirEntry| entry.file_name() == "lost+found";
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_nothing)))
+}
+
+/// Moves a complete export out of its temporary folder in `to`, the manifest last.
+fn move_into(temporary: &Temporary, to: &Path) -> Result<io::Result<()>> {
+    temporary.step(|| {
+        // Each is refused if somebody has made one meanwhile.
+        if temporary.path(OBJECTS).exists() {
+            fs::rename(temporary.path(OBJECTS), to.join(OBJECTS))?;
+        }
+        sync_folder(to)?;
+        rename_new(&temporary.path(MANIFEST), &to.join(MANIFEST))
+    })
+}
+
+/// An export under way.
+struct Export<'t> {
+    temporary: &'t Temporary,
+    manifest: BufWriter<File>,
+    done: Exported,
+}
+
+impl<'t> Export<'t> {
+    fn new(temporary: &'t Temporary) -> Result<Self> {
+        let manifest = temporary
+            .file(MANIFEST)?
+            .map_err(Error::io("the manifest cannot be written"))?;
+        Ok(Self {
+            temporary,
+            manifest: BufWriter::new(manifest),
+            done: Exported::default(),
+        })
+    }
+
+    fn object(&mut self, conn: &mut Conn, object: &StoredObject) -> Result<()> {
+        let names = queries::names::spelled(conn, object.id)?;
+        let mut line = Line {
+            object_id: object.object_id.clone(),
+            kind: object.kind.clone(),
+            type_name: object.type_name.clone(),
+            size: unsigned(object.size),
+            names: Vec::new(),
+            held: object.held,
+            file: Line::file_of(&object.object_id),
+        };
+        self.content(conn, object, &line)?;
+        self.done.objects += 1;
+        self.done.names += names.len() as u64;
+        self.done.bytes += line.size;
+        // What does not fit in a line goes on in another, which says the same of the object.
+        let mut rest = names.as_slice();
+        loop {
+            let (now, later) = rest.split_at(names_of_a_line(rest));
+            line.names = now.to_vec();
+            self.line(&line)?;
+            rest = later;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn line(&mut self, line: &Line) -> Result<()> {
+        let text = serde_json::to_string(line).map_err(io::Error::from);
+        let text = text.map_err(Error::io("the manifest cannot be written"))?;
+        writeln!(self.manifest, "{text}").map_err(Error::io("the manifest cannot be written"))
+    }
+
+    fn content(&self, conn: &mut Conn, object: &StoredObject, line: &Line) -> Result<()> {
+        let damaged = || Error::Damaged {
+            what: format!("the content of object {} is not what was stored", object.object_id),
+        };
+        // Before the id becomes a path: in a damaged file it may be anything.
+        let id: crate::ObjectId = object.object_id.parse().map_err(|_| damaged())?;
+        let kind = Kind::from_name(&object.kind).ok_or_else(damaged)?;
+        let (mut hasher, mut validator) = (Hasher::new(kind), Validator::new(kind));
+        let path = self.temporary.path(&line.file);
+        let cannot = || Error::io(format!("{} cannot be written", line.file));
+        let made = self.temporary.step(|| {
+            private_folder(folder_of(&path))?;
+            private_file(&path)
+        });
+        let mut file = made?.map_err(cannot())?;
+        queries::entries::each_piece(conn, object.id, |data| {
+            hasher.update(&data);
+            validator.update(&data);
+            file.write_all(&data).map_err(cannot())
+        })?;
+        if hasher.finish() != id {
+            return Err(damaged());
+        }
+        // What is exported can be imported.
+        validator.finish().map_err(|why| Error::Damaged {
+            what: format!("object {} has {why}", object.object_id),
+        })
+    }
+
+    fn finish(mut self) -> Result<Exported> {
+        let cannot = || Error::io("the manifest cannot be written");
+        self.manifest.flush().map_err(cannot())?;
+        self.manifest.get_ref().sync_all().map_err(cannot())?;
+        Ok(self.done)
+    }
+}
+
+/// How many of these names go into one line: in JSON, a byte takes up to six.
+fn names_of_a_line(names: &[String]) -> usize {
+    let mut bytes = 0;
+    let fits = names.iter().take_while(|name| {
+        let before = bytes;
+        bytes += name.len();
+        before < NAMES_OF_LINE
+    });
+    fits.count()
+}
+
+const NAMES_OF_LINE: usize = MOST_LINE as usize / 16;
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

@@ -1,0 +1,262 @@
+//! Storing what an export holds.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::conflicts;
+use super::conflicts::{Conflict, OnConflict};
+use super::export::Exported;
+use super::folder::Folder;
+use super::manifest::{Item, Lines};
+use crate::books::change::Change;
+use crate::error::{Error, Result, grouped};
+use crate::manager::objects::allocate::{self, Content};
+use crate::manager::objects::free;
+use crate::manager::objects::spool::Spooled;
+use crate::manager::{Hold, MemManager, names, unsigned};
+use crate::store::WriteTx;
+use crate::value::{ObjectId, Validator};
+
+/// What [`MemManager::import_with`] does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ImportOptions {
+    /// What is done with a name that cannot be bound as it is.
+    pub on_conflict: OnConflict,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Imported {
+    /// Objects imported.
+    pub objects: u64,
+    /// Of these, objects that were stored already.
+    pub dedup_hits: u64,
+    /// Names imported.
+    pub names: u64,
+    /// Bytes of content imported.
+    pub bytes: u64,
+    /// Objects left out, because all that held them were names that were skipped.
+    pub left_out: u64,
+    /// Names that could not be bound as they are, and what was done.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// So many bytes, or objects, are stored in one transaction.
+const UNIT_BYTES: u64 = 8 * 1024 * 1024;
+const UNIT_OBJECTS: usize = 500;
+
+impl MemManager {
+    /// Stores what [`Self::export`] wrote: every object with its kind, type, names and
+    /// hold. A name that is bound to another object here is an error, before anything is
+    /// stored; [`Self::import_with`] can do otherwise.
+    ///
+    /// An import can be broken off and run again: it is many transactions, each object is
+    /// stored whole or not at all, and what is stored already is a dedup hit. Run twice, it
+    /// leaves what it leaves when it is run once.
+    ///
+    /// The whole manifest is read first: what is wrong with it is found before anything is
+    /// stored. Contents are read twice and never held in memory. Each must be what its id
+    /// says, and valid for its kind. No link in the folder is followed.
+    ///
+    /// # Errors
+    /// [`Error::BadExport`] names the file that is wrong; [`Error::NameRefused`] a name that
+    /// is taken or cannot be one; [`Error::OutOfMemory`];
+    /// [`Error::KindConflict`]; [`Error::Io`] if a file cannot be read;
+    /// what [any write](MemManager#errors) fails with. What was stored before stays.
+    pub fn import(&self, from: impl AsRef<Path>) -> Result<Imported> {
+        self.import_with(from, ImportOptions::default(), &mut |_, _| {})
+    }
+
+    /// Like [`Self::import`]; `progress` gets the bytes of content imported, and of all.
+    ///
+    /// # Errors
+    /// Those of [`Self::import`].
+    pub fn import_with(
+        &self,
+        from: impl AsRef<Path>,
+        options: ImportOptions,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Imported> {
+        let folder = Folder::open(from.as_ref())?;
+        let total = self.look_through(&folder, options)?.bytes;
+        let mut lines = Lines::open(&folder)?;
+        let mut done = Imported::default();
+        let mut current = None;
+        loop {
+            let unit = unit(&mut lines)?;
+            if unit.is_empty() {
+                done.left_out += u64::from(matches!(current, Some((_, false))));
+                return Ok(done);
+            }
+            let (stored, last) = self.write_apart(|tx| {
+                let mut import = Import {
+                    folder: &folder,
+                    options,
+                    done: Imported::default(),
+                    current,
+                };
+                for item in &unit {
+                    import.item(tx, item)?;
+                }
+                Ok((import.done, import.current))
+            })?;
+            done.add(stored);
+            current = last;
+            progress(done.bytes, total);
+        }
+    }
+
+    /// What the export in a folder holds, by its manifest, all of which is read. Contents
+    /// are not, and no heap is needed. O(manifest).
+    ///
+    /// # Errors
+    /// [`Error::BadExport`] names the file that is wrong; [`Error::Io`].
+    pub fn survey_export(from: impl AsRef<Path>) -> Result<Exported> {
+        survey(&Folder::open(from.as_ref())?, |_| Ok(()))
+    }
+
+    /// Finds what is wrong before anything is stored.
+    fn look_through(&self, folder: &Folder, options: ImportOptions) -> Result<Exported> {
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|conn| {
+            survey(folder, |item| match options.on_conflict {
+                OnConflict::Refuse => conflicts::refuse(conn, space, folder, item),
+                _ => Ok(()),
+            })
+        })
+    }
+}
+
+fn survey(folder: &Folder, mut look: impl FnMut(&Item) -> Result<()>) -> Result<Exported> {
+    let mut lines = Lines::open(folder)?;
+    let (mut found, mut before) = (Exported::default(), None);
+    while let Some(item) = lines.next()? {
+        look(&item)?;
+        if before != Some(item.id) {
+            found.objects += 1;
+            found.bytes = found.bytes.saturating_add(item.line.size);
+        }
+        found.names += item.line.names.len() as u64;
+        before = Some(item.id);
+    }
+    Ok(found)
+}
+
+/// The next objects, as many as one transaction takes.
+fn unit(lines: &mut Lines) -> Result<Vec<Item>> {
+    let (mut unit, mut bytes) = (Vec::new(), 0_u64);
+    while bytes < UNIT_BYTES && unit.len() < UNIT_OBJECTS {
+        let Some(item) = lines.next()? else { break };
+        let texts = item.line.names.iter().chain(&item.line.type_name);
+        let texts: usize = texts.map(String::len).sum();
+        bytes = bytes.saturating_add(item.line.size).saturating_add(texts as u64);
+        unit.push(item);
+    }
+    Ok(unit)
+}
+
+impl Imported {
+    fn add(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.dedup_hits += other.dedup_hits;
+        self.names += other.names;
+        self.bytes += other.bytes;
+        self.left_out += other.left_out;
+        self.conflicts.extend(other.conflicts);
+    }
+}
+
+/// An import under way, in one transaction.
+struct Import<'a> {
+    folder: &'a Folder,
+    options: ImportOptions,
+    done: Imported,
+    /// The object of the line before, and whether it was imported: one with many names has
+    /// several lines, one after the other.
+    current: Option<(ObjectId, bool)>,
+}
+
+impl Import<'_> {
+    fn item(&mut self, tx: &mut WriteTx<'_>, item: &Item) -> Result<()> {
+        let (goes_on, is_stored) = match self.current {
+            Some((id, is_stored)) if id == item.id => (true, is_stored),
+            _ => (false, false),
+        };
+        if let (Some((_, false)), false) = (self.current, goes_on) {
+            self.done.left_out += 1;
+        }
+        let settled = conflicts::settle(tx, self.folder, item, self.options.on_conflict)?;
+        let mut names: Vec<&str> = settled.names.iter().map(|name| &**name).collect();
+        let is_wanted = !names.is_empty() || item.line.held || item.line.names.is_empty();
+        if is_wanted && !(is_stored && tx.find(&item.id.to_hex())?.is_some()) {
+            let first = if names.is_empty() { None } else { Some(names.remove(0)) };
+            self.store(tx, item, first)?;
+        }
+        if is_wanted {
+            let object = free::find(tx, "", &item.id)?;
+            for name in names {
+                names::bind(tx, name, object.id, &object.object_id)?;
+            }
+            if item.line.held && !object.held {
+                tx.apply(Change::Held { object: object.id })?;
+            }
+        }
+        self.current = Some((item.id, is_stored || is_wanted));
+        self.done.names += settled.names.len() as u64;
+        for mut conflict in settled.conflicts {
+            conflict.look_after(tx)?;
+            self.done.conflicts.push(conflict);
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, name: Option<&str>) -> Result<()> {
+        let mut file = self.folder.file(&item.file)?;
+        let size = item.line.size;
+        let found = file.metadata().map_or(size, |found| found.len());
+        if found != size {
+            return Err(self.bad(item, format!("it has {} bytes, not {}", grouped(found), grouped(size))));
+        }
+        let (max_mem, available) = tx.capacity()?;
+        let (max_mem, available) = (unsigned(max_mem), unsigned(available));
+        // What cannot fit, nor be stored already, is not read to its end first.
+        if size > available && size > max_mem.saturating_sub(available) {
+            return Err(Error::OutOfMemory {
+                needed: size,
+                available,
+                max_mem,
+            });
+        }
+        let mut validator = Validator::new(item.kind);
+        let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;
+        if content.id() != item.id || content.size() != size {
+            let (found, size) = (content.id(), content.size());
+            return Err(self.bad(
+                item,
+                format!("its {size} bytes are those of {found}, not of {}", item.id),
+            ));
+        }
+        validator.finish().map_err(|why| self.bad(item, why))?;
+        let what = Content {
+            id: item.id,
+            kind: item.kind,
+            type_name: item.line.type_name.as_deref(),
+            size,
+            whole: None,
+        };
+        let hold = name.map_or(Hold::Anonymous, Hold::Name);
+        let stored = allocate::allocate(tx, &what, hold, &mut content)?;
+        self.done.objects += 1;
+        self.done.dedup_hits += u64::from(stored.dedup);
+        self.done.bytes += stored.size;
+        Ok(())
+    }
+
+    fn bad(&self, item: &Item, why: String) -> Error {
+        Error::BadExport {
+            path: self.folder.path(&item.file),
+            why: format!("{why}; what was imported before it stays"),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The manifest of an export: one JSON object per line for each object.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::Folder;
+use crate::error::{Error, Result, grouped};
+use crate::value::{Kind, ObjectId};
+
+/// The manifest's name in the folder of an export.
+pub(in crate::manager) const MANIFEST: &str = "manifest.jsonl";
+
+/// Where an export has the contents.
+pub(in crate::manager) const OBJECTS: &str = "objects";
+
+/// Bytes of a line at most. An object with many names takes several lines.
+pub(in crate::manager) const MOST_LINE: u64 = 16 * 1024 * 1024;
+
+/// Bytes of a type's name at most. In JSON a byte takes up to six, and an export must fit
+/// it into a line.
+const MOST_TYPE_NAME: usize = 1024 * 1024;
+
+/// One object of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::manager) struct Line {
+    /// The object's id.
+    pub object_id: String,
+    /// `bytes`, `str`, `int`, `float`, `bool`, `none` or `json`.
+    pub kind: String,
+    /// For `json`, the Rust type that was stored.
+    #[serde(default)]
+    pub type_name: Option<String>,
+    /// Bytes of content.
+    pub size: u64,
+    /// The names bound to it.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Whether an allocation without a name holds it.
+    #[serde(default)]
+    pub held: bool,
+    /// The file with its content, from the folder of the export.
+    pub file: String,
+}
+
+impl Line {
+    /// Where the content of an object goes: 256 folders, so that none gets too large for
+    /// the tools that list it.
+    pub fn file_of(object_id: &str) -> String {
+        format!("{OBJECTS}/{}/{object_id}", object_id.get(..2).unwrap_or("xx"))
+    }
+
+    /// Where the content is; `None` for a path that leads out of the folder.
+    fn path(&self) -> Option<PathBuf> {
+        let file = Path::new(&self.file);
+        let within = file.components().all(|part| matches!(part, Component::Normal(_)));
+        (within && !self.file.is_empty()).then(|| file.to_owned())
+    }
+}
+
+/// One object that is to be imported.
+pub(in crate::manager) struct Item {
+    pub line: Line,
+    pub id: ObjectId,
+    pub kind: Kind,
+    /// The file with its content, from the folder of the export.
+    pub file: PathBuf,
+}
+
+/// The lines of a manifest.
+pub(in crate::manager) struct Lines {
+    path: PathBuf,
+    reader: BufReader<File>,
+    number: u64,
+}
+
+impl Lines {
+    pub fn open(folder: &Folder) -> Result<Self> {
+        let file = Path::new(MANIFEST);
+        Ok(Self {
+            path: folder.path(file),
+            reader: BufReader::new(folder.file(file)?),
+            number: 0,
+        })
+    }
+
+    /// The next object. What editors and other systems put into text is passed over: blank
+    /// lines, carriage returns, a byte order mark.
+    pub fn next(&mut self) -> Result<Option<Item>> {
+        loop {
+            let mut text = Vec::new();
+            let read = (&mut self.reader).take(MOST_LINE + 1).read_until(b'\n', &mut text);
+            read.map_err(Error::io(format!("{} cannot be read", self.path.display())))?;
+            if text.is_empty() {
+                return Ok(None);
+            }
+            self.number += 1;
+            if text.len() as u64 > MOST_LINE {
+                return Err(self.bad(format!("it has more than {} bytes", grouped(MOST_LINE))));
+            }
+            let text = str::from_utf8(&text).map_err(|_| self.bad("it is not UTF-8".into()))?;
+            let text = text
+                .strip_prefix('\u{feff}')
+                .filter(|_| self.number == 1)
+                .unwrap_or(text);
+            if !text.trim().is_empty() {
+                return self.item(text).map(Some);
+            }
+        }
+    }
+
+    fn item(&self, text: &str) -> Result<Item> {
+        let line: Line = serde_json::from_str(text).map_err(|error| {
+            // Each line is a document of its own, and its number there is always 1.
+            let why = error.to_string();
+            self.bad(why.replace(" at line 1 column ", " at column "))
+        })?;
+        let id = line
+            .object_id
+            .parse()
+            .map_err(|error: Error| self.bad(error.to_string()))?;
+        let kind = Kind::from_name(&line.kind).ok_or_else(|| self.bad(format!("no kind {:?}", line.kind)))?;
+        let file = line
+            .path()
+            .ok_or_else(|| self.bad(format!("{:?} is not a file of the export", line.file)))?;
+        match &line.type_name {
+            Some(_) if kind != Kind::Json => return Err(self.bad(format!("kind {kind} has no type_name"))),
+            Some(name) if name.len() > MOST_TYPE_NAME => {
+                let (bytes, most) = (grouped(name.len() as u64), grouped(MOST_TYPE_NAME as u64));
+                return Err(self.bad(format!("its type_name has {bytes} bytes; {most} are the most")));
+            }
+            _ => {}
+        }
+        Ok(Item { line, id, kind, file })
+    }
+
+    fn bad(&self, why: String) -> Error {
+        Error::BadExport {
+            path: self.path.clone(),
+            why: format!("line {}: {why}", self.number),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A backup in the place of a heap.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::backup::{copy, sync_folder};
+use crate::error::{Error, Result};
+use crate::manager::report::check::check;
+use crate::manager::{CheckOptions, MemManager, Phase};
+use crate::store::{
+    Access, Settings, become_heap, count_from_anywhere, locate, prepare_file, replace_file, short_enough_to_make,
+};
+use crate::temporary::{Temporary, folder_of};
+
+/// A heap that was restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// Bytes of the heap file.
+    pub file_size: u64,
+}
+
+impl MemManager {
+    /// Puts a copy of the heap file `backup`, with all its spaces, in the place of the heap
+    /// at `path`, which need not be there. What was there is gone, and so is its write-ahead
+    /// log: a log that stays behind when a file is copied over a heap would destroy the
+    /// file, which is why such a file is refused ([`Error::ForeignLog`]).
+    ///
+    /// The copy is checked in full before anything is replaced, and `backup` stays as it
+    /// is; a heap that is in use may be one. O(file).
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if anybody, this process included, has the heap at `path` open;
+    /// [`Error::Damaged`] if the backup is; [`Error::NotAHeap`] if either file is something
+    /// else; [`Error::NoFile`], [`Error::Io`], [`Error::Database`]. Nothing is changed then.
+    ///
+    /// # Example
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let (heap, backup) = (folder.path().join("heap.db"), folder.path().join("backup.db"));
+    /// use heapledger::MemManager;
+    ///
+    /// let memory = MemManager::open(&heap)?;
+    /// memory.backup(&backup)?;
+    /// drop(memory);
+    /// MemManager::restore(&heap, &backup)?;
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn restore(path: impl AsRef<Path>, backup: impl AsRef<Path>) -> Result<Restored> {
+        Self::restore_with(path, backup, &mut |_, _, _| {})
+    }
+
+    /// Like [`Self::restore`]; `progress` gets the [`Phase`], the bytes copied and about how
+    /// many there will be, and then those of the check.
+    ///
+    /// # Errors
+    /// As [`Self::restore`].
+    pub fn restore_with(
+        path: impl AsRef<Path>,
+        backup: impl AsRef<Path>,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Restored> {
+        let named = path.as_ref();
+        let path = &locate(named)?;
+        let from = settings(backup.as_ref())?;
+        prepare_file(&from, Access::Read)?;
+        let cannot = || format!("{} cannot be restored", named.display());
+        if *path == from.path {
+            let same = std::io::Error::new(std::io::ErrorKind::InvalidInput, "the backup is this file itself");
+            return Err(Error::io(cannot())(same));
+        }
+        let temporary = Temporary::within(folder_of(path), cannot)?;
+        short_enough_to_make(&temporary.path(COPY)).map_err(Error::io(cannot()))?;
+        drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
+        let copied = temporary.path(COPY);
+        copy(from.connect(Access::Read)?, &copied, progress)?;
+        let made = Settings {
+            path: copied.clone(),
+            ..from
+        };
+        become_heap(&mut made.connect(Access::Write)?)?;
+        count_from_anywhere(&copied).map_err(Error::io(cannot()))?;
+        is_whole(&made, progress)?;
+        if let Ok(old) = path.metadata() {
+            std::fs::set_permissions(&copied, old.permissions()).map_err(Error::io(cannot()))?;
+        }
+        progress(Phase::Syncing, 0, 0);
+        // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+        let synced = File::open(&copied).and_then(|file| {
+            file.sync_all()?;
+            file.metadata()
+        });
+        let file_size = synced.map_err(Error::io(cannot()))?.len();
+        let aside = temporary.path("heap.db-wal");
+        replace_file(path, named, &aside, || temporary.persist(COPY, path))?;
+        sync_folder(folder_of(path)).map_err(Error::io(cannot()))?;
+        Ok(Restored { file_size })
+    }
+}
+
+/// The heap until it has its own name.
+const COPY: &str = "heap.db";
+
+fn settings(backup: &Path) -> Result<Settings> {
+    Ok(Settings {
+        path: locate(backup)?,
+        named: backup.to_owned(),
+        ..Settings::default()
+    })
+}
+
+fn is_whole(copy: &Settings, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
+    let mut conn = copy.connect(Access::Read)?;
+    let mut first = None;
+    let _ = check(&mut conn, CheckOptions::default(), progress, &mut |violation| {
+        first = Some(violation);
+        ControlFlow::Break(())
+    })?;
+    first.map_or(Ok(()), |violation| {
+        Err(Error::Damaged {
+            what: format!("the backup: {violation}"),
+        })
+    })
+}

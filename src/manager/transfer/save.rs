@@ -1,0 +1,100 @@
+//! One object as an ordinary file.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::manager::MemManager;
+use crate::temporary::{Temporary, folder_of};
+use crate::value::{Hasher, Kind, ObjectId};
+
+/// A file until it has its own name.
+const CONTENT: &str = "content";
+/// Bytes that are copied at once.
+const CHUNK: usize = 256 * 1024;
+
+impl MemManager {
+    /// Writes the content of an object into the file `to`, and hashes it on its way. The file
+    /// appears only when it is complete, with the permissions of any new file, and replaces
+    /// one that is there; a symbolic link stays one, and what it leads to is replaced. Into a
+    /// device or pipe the content is written as it comes. Returns its bytes.
+    ///
+    /// Until it is complete it is in a folder `.heapledger-…` next to `to`; what a process that
+    /// was killed has left of that, the next call for that folder removes. O(content), in
+    /// constant memory.
+    ///
+    /// # Errors
+    /// [`Error::NotStored`]; [`Error::Damaged`] if the content does not match its id;
+    /// [`Error::Io`], also if `to` is a folder, or a heap that this process has open;
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt);
+    /// what [any call](MemManager#errors) fails with.
+    pub fn save(&self, id: &ObjectId, to: impl AsRef<Path>) -> Result<u64> {
+        self.save_with(id, to, &mut |_, _| {})
+    }
+
+    /// Like [`Self::save`]; `progress` gets the bytes written, and of all.
+    ///
+    /// # Errors
+    /// Those of [`Self::save`].
+    pub fn save_with(&self, id: &ObjectId, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -> Result<u64> {
+        let to = to.as_ref();
+        let what = || format!("{} cannot be written", to.display());
+        let target = fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
+        match fs::metadata(&target) {
+            Ok(found) if found.is_dir() => {
+                return Err(Error::io(what())(io::ErrorKind::IsADirectory.into()));
+            }
+            _ if Self::has_open(&target) => {
+                let why = "it belongs to a heap that is open here; name another file";
+                return Err(Error::io(what())(io::Error::new(io::ErrorKind::InvalidInput, why)));
+            }
+            // A device or pipe is written to, never replaced.
+            Ok(found) if !found.is_file() => {
+                let mut file = File::options().write(true).open(&target).map_err(Error::io(what()))?;
+                return self.copy(id, &mut file, &what, progress);
+            }
+            _ => {}
+        }
+        let temporary = Temporary::within(folder_of(&target), what)?;
+        let path = temporary.path(CONTENT);
+        // In a private folder it may have its own permissions from the start.
+        let made = temporary.step(|| File::options().write(true).create_new(true).open(&path));
+        let size = self.copy(id, &mut made?.map_err(Error::io(what()))?, &what, progress)?;
+        temporary.persist(CONTENT, &target)?.map_err(Error::io(what()))?;
+        Ok(size)
+    }
+
+    fn copy(
+        &self,
+        id: &ObjectId,
+        out: &mut File,
+        what: &dyn Fn() -> String,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<u64> {
+        let stored = self.object(id)?.kind;
+        let damaged = |what: String| Error::Damaged { what };
+        let kind = Kind::from_name(&stored).ok_or_else(|| damaged(format!("object {id} is of kind {stored:?}")))?;
+        let mut hasher = Hasher::new(kind);
+        let mut reader = self.reader(id)?;
+        let (total, mut done) = (reader.size(), 0);
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let read = reader
+                .read(&mut buffer)
+                .map_err(Error::io("the object cannot be read"))?;
+            let part = buffer.get(..read).unwrap_or_default();
+            if part.is_empty() {
+                break;
+            }
+            hasher.update(part);
+            out.write_all(part).map_err(Error::io(what()))?;
+            done += part.len() as u64;
+            progress(done, total);
+        }
+        match hasher.finish() {
+            found if found == *id => Ok(done),
+            found => Err(damaged(format!("the content of object {id} is that of {found}"))),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Reading one state of the heap: in a closure, or with a manager that stays at it.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
+use crate::manager::objects::read::Scope;
+use crate::manager::{Inner, MemManager};
+use crate::models::StoredObject;
+use crate::store::{Conn, queries};
+use crate::value::ObjectId;
+
+impl MemManager {
+    /// A manager for reading that stays at the state which the heap has now: all its
+    /// methods, its iterators and its readers of contents see the same commit, whatever is
+    /// stored, freed and collected meanwhile. What [`Self::objects`] lists, it can read.
+    ///
+    /// It ends with its last clone, iterator and reader. Until then the write-ahead log
+    /// keeps what is written, and garbage collection cannot shrink the file: keep it for
+    /// one report, not for the life of a program. Its clones share one connection and take
+    /// turns. [`Self::backup`] copies the newest state all the same. O(1).
+    ///
+    /// For a few reads in one closure, [`Self::read`] does the same.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// let id = memory.allocate("for a while")?;
+    /// let then = memory.snapshot()?;
+    /// memory.free(&id)?;
+    /// memory.collect_garbage()?;
+    /// assert_eq!(then.get::<String>(&id)?, "for a while");
+    /// let arena = then.arenas()?[0].id;
+    /// assert_eq!(then.pools(arena)?.len(), 1);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Busy`], [`Error::FileChanged`], [`Error::Database`]. Calls that write fail with
+    /// [`Error::ReadOnly`], and calls from inside of another call of the same snapshot with
+    /// [`Error::Reentered`].
+    pub fn snapshot(&self) -> Result<Self> {
+        let inner = &self.inner;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                space: inner.space,
+                name: inner.name.clone(),
+                geometry: inner.geometry.clone(),
+                settings: inner.settings.clone(),
+                actor: None,
+                readers: inner.readers.freeze()?,
+                writer: None,
+            }),
+            reason: None,
+        })
+    }
+}
+
+/// One state of the heap; see [`MemManager::read`]. The methods are those of [`MemManager`].
+pub struct Snapshot<'s> {
+    conn: &'s mut Conn,
+    scope: Scope<'s>,
+}
+
+impl<'s> Snapshot<'s> {
+    pub(in crate::manager) fn new(conn: &'s mut Conn, scope: Scope<'s>) -> Self {
+        Self { conn, scope }
+    }
+
+    /// See [`MemManager::get`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get`].
+    pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
+        self.scope.get(self.conn, id)
+    }
+
+    /// See [`MemManager::get_by_name`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_by_name`].
+    pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get(&id)).transpose()
+    }
+
+    /// See [`MemManager::get_bytes`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_bytes`].
+    pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
+        self.scope.get_bytes(self.conn, id)
+    }
+
+    /// See [`MemManager::get_bytes_by_name`].
+    ///
+    /// # Errors
+    /// As [`MemManager::get_bytes_by_name`].
+    pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let id = self.resolve(name)?;
+        id.map(|id| self.get_bytes(&id)).transpose()
+    }
+
+    /// See [`MemManager::contains`].
+    ///
+    /// # Errors
+    /// As [`MemManager::contains`].
+    pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
+        Ok(queries::objects::find(self.conn, self.scope.space, &id.to_hex())?.is_some())
+    }
+
+    /// See [`MemManager::resolve`].
+    ///
+    /// # Errors
+    /// As [`MemManager::resolve`].
+    pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
+        let object = queries::names::resolve(self.conn, self.scope.space, name)?;
+        object.map(|object| object.object_id.parse()).transpose()
+    }
+
+    /// See [`MemManager::find`].
+    ///
+    /// # Errors
+    /// As [`MemManager::find`].
+    pub fn find(&mut self, text: &str) -> Result<ObjectId> {
+        self.scope.find_reference(self.conn, text)
+    }
+
+    /// See [`MemManager::object`].
+    ///
+    /// # Errors
+    /// As [`MemManager::object`].
+    pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
+        self.scope.find(self.conn, id)
+    }
+}
+
+impl std::fmt::Debug for Snapshot<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,267 @@
+//! Connections: how they are opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::Connection;
+use diesel::connection::SimpleConnection;
+
+use super::open_files::OpenFile;
+use super::readers::Reader;
+use super::vfs;
+use crate::error::{Error, Result};
+use crate::store::deadline::Deadline;
+use crate::store::gate::refuse_reentry;
+
+/// A connection to any of the databases that heapledger runs on.
+#[derive(diesel::MultiConnection)]
+pub(crate) enum Conn {
+    #[cfg(feature = "sqlite")]
+    Sqlite(diesel::SqliteConnection),
+}
+
+/// When a commit is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A commit survives power loss: one fsync for each commit, shared by the writers
+    /// that wait at the same time. The default.
+    #[default]
+    Full,
+    /// A commit survives a crash of the program. Power loss may take the newest
+    /// commits, and never damages the file.
+    Normal,
+}
+
+/// What a connection may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// How connections to one file are set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// As [`super::path::locate`] found it.
+    pub path: PathBuf,
+    /// As the user spelled it, for messages.
+    pub named: PathBuf,
+    pub durability: Durability,
+    pub busy_timeout: Duration,
+    /// Of the call that opens the heap, until it is open: all its connections wait for no
+    /// longer together than `busy_timeout`.
+    pub opening: Option<Deadline>,
+    /// The file that was opened, once it is known.
+    pub file: Option<Arc<OpenFile>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            path: PathBuf::new(),
+            named: PathBuf::new(),
+            durability: Durability::default(),
+            busy_timeout: Duration::from_secs(5),
+            opening: None,
+            file: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Opens a connection.
+    pub fn connect(&self, access: Access) -> Result<Conn> {
+        match access {
+            Access::Read => Ok(self.connect_to_read()?.conn),
+            Access::Write => {
+                let deadline = self.deadline();
+                self.connect_as(access, "mode=rw", vfs::file_system())
+                    .map_err(|error| deadline.stamp(error))
+            }
+        }
+    }
+
+    /// Until when a call may wait that begins now, or has begun to open the heap.
+    pub fn deadline(&self) -> Deadline {
+        self.opening.unwrap_or_else(|| Deadline::after(self.busy_timeout))
+    }
+
+    /// For how long SQLite waits for each lock.
+    fn patience(&self) -> String {
+        let left = self.deadline().remaining().unwrap_or(Duration::MAX);
+        let ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        format!("PRAGMA busy_timeout = {ms};")
+    }
+
+    /// Lets a connection wait as these settings say, however long its opener has waited.
+    pub fn set_patience(&self, conn: &mut Conn) -> Result<()> {
+        Ok(conn.batch_execute(&self.patience())?)
+    }
+
+    /// Opens a connection for reading.
+    ///
+    /// It asks for a writable connection and then forbids itself to write: only such a one
+    /// can use and clear away the write-ahead log of a file that nobody else has open. Where
+    /// the file or its folder cannot be written, it does without.
+    pub fn connect_to_read(&self) -> Result<Reader> {
+        let deadline = self.deadline();
+        let refused = match self.connect_as(Access::Read, "mode=rw", None) {
+            Ok(conn) => return Ok(Reader::new(conn)),
+            Err(error) => deadline.stamp(error),
+        };
+        // Whoever keeps others out is there for every way to open the file.
+        if !matches!(refused, Error::LogUnreadable | Error::NotWritable { .. }) {
+            return Err(refused);
+        }
+        for _ in 0..2 {
+            match self.connect_as(Access::Read, "mode=ro", None) {
+                Ok(conn) => return Ok(Reader::new(conn)),
+                Err(error @ Error::Busy { .. }) => return Err(deadline.stamp(error)),
+                Err(_) => {}
+            }
+            if let Some(conn) = self.connect_unlogged() {
+                return Ok(Reader::unlogged(conn));
+            }
+            // Somebody may have opened it in between: then it can be read with its log.
+        }
+        Err(refused)
+    }
+
+    /// Reads the file alone, if it is complete.
+    fn connect_unlogged(&self) -> Option<Conn> {
+        let system = vfs::unlogged_file_system().filter(|_| vfs::has_no_log(&self.path))?;
+        self.connect_as(Access::Read, "mode=ro&immutable=1", Some(system)).ok()
+    }
+
+    fn connect_as(&self, access: Access, mode: &str, system: Option<&str>) -> Result<Conn> {
+        let mut url = format!("{}?{mode}", file_url(&self.path)?);
+        if let Some(name) = system {
+            url.push_str("&vfs=");
+            url.push_str(&name.replace(' ', "%20"));
+        }
+        let mut conn = diesel::SqliteConnection::establish(&url)
+            .map_err(|source| Error::database("the file cannot be opened", source))?;
+        conn.batch_execute(&self.pragmas(access))
+            .map_err(|source| self.explain(source))?;
+        match access {
+            Access::Read => self.same_file()?,
+            Access::Write => {
+                self.same_file_to_write()?;
+                pass_guards(&mut conn)?;
+            }
+        }
+        Ok(Conn::Sqlite(conn))
+    }
+
+    /// Refuses to go on when the path no longer leads to the file that was opened, of which
+    /// the rest is open, or when the log may be beside another name of it.
+    pub fn same_file(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.may_be_read(&self.named))
+    }
+
+    /// Refuses to go on when SQLite would write to a file that nobody can find, and refuses what would make a commit invisible to other programs, or lose it.
+    pub fn same_file_to_write(&self) -> Result<()> {
+        self.file
+            .as_ref()
+            .map_or(Ok(()), |file| file.may_be_written(&self.named))
+    }
+
+    fn pragmas(&self, access: Access) -> String {
+        let patience = self.patience();
+        let common = format!(
+            "{patience} PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; \
+             PRAGMA cell_size_check = ON;"
+        );
+        match access {
+            Access::Read => format!(
+                "{common} PRAGMA query_only = ON; PRAGMA cache_size = {READ_CACHE}; \
+                 SELECT count(*) FROM sqlite_schema;"
+            ),
+            Access::Write => {
+                let synchronous = match self.durability {
+                    Durability::Full => "FULL",
+                    Durability::Normal => "NORMAL",
+                };
+                format!(
+                    "{common} PRAGMA synchronous = {synchronous}; PRAGMA cache_size = {WRITE_CACHE}; \
+                     PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {WAL_KEPT};"
+                )
+            }
+        }
+    }
+
+    /// Says what an error of the database means for the user.
+    pub fn explain(&self, error: diesel::result::Error) -> Error {
+        match error.to_string().as_str() {
+            text if text.contains("readonly database") => Error::NotWritable {
+                path: self.named.clone(),
+            },
+            _ => error.into(),
+        }
+    }
+}
+
+/// Page cache of a writer: negative is KiB. A batch that dirties more spills to the WAL.
+pub(in crate::store) const WRITE_CACHE: i32 = -32 * 1024;
+/// Page cache of a writer while it streams a large object.
+pub(in crate::store) const STREAM_CACHE: i32 = -4 * 1024;
+/// Page cache of a reader. A reader that streams a large object fills it, and no more.
+const READ_CACHE: i32 = -32 * 1024;
+/// Pages in the WAL after which SQLite itself copies them into the file, within a commit:
+/// so many are only left where `checkpoint` does not work.
+const CHECKPOINT_PAGES: u32 = 20_000;
+/// Bytes that the WAL may keep after a checkpoint.
+const WAL_KEPT: u64 = 64 * 1024 * 1024;
+
+/// Lets a connection write what the guards in the file keep others from: they name this
+/// collation, and SQLite looks it up before it runs them.
+///
+/// A function would be the usual way, but with `trusted_schema` off only one that SQLite
+/// takes for innocuous may stand in a trigger, and Diesel cannot register such.
+pub(in crate::store) fn pass_guards(conn: &mut diesel::SqliteConnection) -> Result<()> {
+    Ok(conn.register_collation("only_heapledger_may_write", str::cmp)?)
+}
+
+/// The path of a file that SQLite keeps beside the heap.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
+/// The path as an SQLite URI, in which `?`, `#` and `%` would have a meaning.
+pub(in crate::store) fn file_url(path: &Path) -> Result<String> {
+    let absolute = std::path::absolute(path).map_err(Error::io(format!("{} is no usable path", path.display())))?;
+    let mut url = String::from("file:");
+    for &byte in absolute.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'~' => url.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => url.push(byte.into()),
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Ok(url)
+}
+
+/// Runs `work` in a write transaction of its own, on a connection without a unit of work.
+pub(crate) fn transaction<R>(
+    conn: &mut Conn,
+    settings: &Settings,
+    work: impl FnOnce(&mut Conn) -> Result<R>,
+) -> Result<R> {
+    refuse_reentry(settings.file.as_deref())?;
+    let deadline = settings.deadline();
+    settings.set_patience(conn)?;
+    conn.batch_execute("BEGIN IMMEDIATE")
+        .map_err(|error| deadline.stamp(settings.explain(error)))?;
+    let result = work(conn);
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    conn.batch_execute(end).map_err(|error| settings.explain(error))?;
+    result
+}
+
+/// Sets the page cache of a writer.
+pub(in crate::store) fn set_write_cache(conn: &mut Conn, size: i32) -> diesel::QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA cache_size = {size}"))
+}

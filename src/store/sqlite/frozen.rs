@@ -1,0 +1,80 @@
+//! One read transaction that many calls share.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+
+use diesel::connection::SimpleConnection;
+
+use super::conn::Conn;
+use crate::error::{Error, Result};
+
+/// A connection whose transaction began with the first read and ends when it is dropped.
+/// Every call sees the commit that the first one saw.
+pub(in crate::store) struct Frozen {
+    place: Mutex<Place>,
+    is_back: Condvar,
+}
+
+/// Where the connection is: here, or in a call of this thread.
+enum Place {
+    Here(Conn),
+    InUse(ThreadId),
+}
+
+impl Frozen {
+    /// Begins the transaction, and reads at once: SQLite chooses the commit at the first
+    /// read, not at `BEGIN`.
+    pub fn begin(mut conn: Conn) -> diesel::QueryResult<Self> {
+        conn.batch_execute("BEGIN; SELECT count(*) FROM sqlite_schema")?;
+        Ok(Self {
+            place: Mutex::new(Place::Here(conn)),
+            is_back: Condvar::new(),
+        })
+    }
+
+    /// Runs `read`. Other threads wait for their turn. A call from inside of another one
+    /// would wait for itself, and is an error.
+    pub fn with<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        let mut lent = Lent {
+            conn: Some(self.take()?),
+            frozen: self,
+        };
+        // It was put there by the line before.
+        lent.conn.as_mut().map_or(Err(Error::Reentered), read)
+    }
+
+    fn take(&self) -> Result<Conn> {
+        let mut place = self.lock();
+        loop {
+            match std::mem::replace(&mut *place, Place::InUse(thread::current().id())) {
+                Place::Here(conn) => return Ok(conn),
+                Place::InUse(owner) => {
+                    *place = Place::InUse(owner);
+                    if owner == thread::current().id() {
+                        return Err(Error::Reentered);
+                    }
+                    place = self.is_back.wait(place).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives the connection back, also after a panic.
+struct Lent<'a> {
+    conn: Option<Conn>,
+    frozen: &'a Frozen,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            *self.frozen.lock() = Place::Here(conn);
+            self.frozen.is_back.notify_one();
+        }
+    }
+}

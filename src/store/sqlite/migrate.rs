@@ -1,0 +1,314 @@
+//! The file itself: what it must be before it is opened, how it is made and migrated.
+
+use std::path::Path;
+use std::time::Duration;
+
+use diesel::connection::{Connection, SimpleConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::conn::{Access, Conn, Settings, pass_guards, transaction};
+use super::exec;
+use super::open_files::{log_is_beside, one_name};
+use super::path::short_enough_to_make;
+use super::verify::{faults, lacks_indexes, restore_parts, schema_violations, verify_schema};
+use super::vfs::DatabaseFile;
+use super::{replace, stale_log};
+use crate::error::{Error, Result};
+use crate::store::queries::audit::Violation;
+use crate::temporary::{Temporary, folder_of, sweep};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+/// `PRAGMA application_id`: "hLdg".
+const APPLICATION_ID: i64 = 0x684c_6467;
+/// `PRAGMA user_version` after all migrations.
+const SCHEMA_VERSION: i64 = 5;
+/// Writes page 1, and changes nothing.
+pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 5";
+
+/// Sees to it that there is a heap file of the current schema.
+///
+/// A file that is something else, or newer than this crate, is refused before SQLite
+/// may write to it. `create` makes a missing file; `access` says whether an older
+/// schema may be migrated.
+pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
+    let path = &settings.named;
+    let found = inspect(&settings.path, path)?;
+    if matches!(found, Found::Empty | Found::Heap { .. }) {
+        wait_for_one_name(settings, access)?;
+    }
+    match (found, access) {
+        (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
+        (Found::Nothing, Access::Write) => {
+            stale_log::check_none(&settings.path, path)?;
+            create(settings)
+        }
+        (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
+        (Found::Empty, Access::Write) => {
+            stale_log::check_none(&settings.path, path)?;
+            fill(settings, &settings.path)
+        }
+        (Found::Heap { version, .. }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
+        (Found::Heap { is_logged, .. }, _) => {
+            stale_log::check(&settings.path, path)?;
+            if access == Access::Write {
+                sweep(folder_of(&settings.path));
+            }
+            upgrade(settings, access)?;
+            if is_logged || access == Access::Read {
+                return Ok(());
+            }
+            log_again(settings)
+        }
+    }
+}
+
+/// What of the schema of a heap file is not as this version makes it. Nothing of the schema
+/// is run.
+pub(crate) fn check_schema(settings: &Settings) -> Result<Vec<Violation>> {
+    if !is_current(settings)? {
+        return Err(too_old(&settings.named));
+    }
+    Ok(schema_violations(&faults(&mut settings.connect(Access::Read)?)?))
+}
+
+/// Makes what of the schema is missing or altered again; returns that. An older schema is
+/// left alone: opening the file brings it up to date.
+pub(crate) fn restore_schema(settings: &Settings) -> Result<Vec<Violation>> {
+    if !is_current(settings)? {
+        return Ok(Vec::new());
+    }
+    wait_for_one_name(settings, Access::Write)?;
+    restore(settings)
+}
+
+/// Whether the file is a heap of this version, and not of an older one.
+fn is_current(settings: &Settings) -> Result<bool> {
+    let path = &settings.named;
+    match inspect(&settings.path, path)? {
+        Found::Nothing => return Err(Error::NoFile { path: path.clone() }),
+        Found::Empty => return Err(not_a_heap(path, "it is empty")),
+        Found::Heap { .. } => {
+            wait_for_one_name(settings, Access::Read)?;
+            stale_log::check(&settings.path, path)?;
+        }
+    }
+    // What the log says is newer than the header.
+    match exec::pragma(&mut settings.connect(Access::Read)?, "user_version")? {
+        version if version > SCHEMA_VERSION => Err(too_new(path, version)),
+        version => Ok(version == SCHEMA_VERSION),
+    }
+}
+
+fn restore(settings: &Settings) -> Result<Vec<Violation>> {
+    let mut conn = settings.connect(Access::Write)?;
+    transaction(&mut conn, settings, |conn| restore_parts(conn, &settings.named))
+}
+
+/// Lets `put` move a complete heap file to `path`, in the place of a heap that nobody has
+/// open, or of nothing. Its log goes to `aside`.
+///
+/// # Errors
+/// [`Error::InUse`]; [`Error::NotAHeap`] if something else is there.
+pub(crate) fn replace_file(
+    path: &Path,
+    named: &Path,
+    aside: &Path,
+    put: impl FnOnce() -> Result<std::io::Result<()>>,
+) -> Result<()> {
+    inspect(path, named)?;
+    replace::put_alone(path, named, aside, put)
+}
+
+/// Bytes of the header of an SQLite database.
+const HEADER: usize = 100;
+
+enum Found {
+    Nothing,
+    Empty,
+    /// With the version in its header; a newer one may be in its write-ahead log.
+    Heap {
+        version: i64,
+        /// It is in WAL mode.
+        is_logged: bool,
+    },
+}
+
+/// Reads the file's header without a connection, so that a foreign file is never touched.
+/// <https://www.sqlite.org/fileformat.html#the_database_header>
+fn inspect(path: &Path, named: &Path) -> Result<Found> {
+    let cannot = || Error::io(format!("{} cannot be read", named.display()));
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(cannot()(error)),
+    };
+    if !metadata.is_file() {
+        return Err(not_a_heap(named, "it is not a regular file"));
+    }
+    if metadata.len() == 0 {
+        return Ok(Found::Empty);
+    }
+    let mut header = [0; HEADER];
+    DatabaseFile::open(path)
+        .and_then(|mut file| file.read_start(&mut header))
+        .map_err(cannot())?;
+    if !header.starts_with(b"SQLite format 3\0") {
+        return Err(not_a_heap(named, "it is not an SQLite database"));
+    }
+    let number = |at: usize| {
+        header
+            .get(at..at + 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, i32::from_be_bytes)
+    };
+    if i64::from(number(68)) != APPLICATION_ID {
+        return Err(not_a_heap(named, "it is the SQLite database of another application"));
+    }
+    Ok(Found::Heap {
+        version: number(60).into(),
+        is_logged: header.get(18) == Some(&2),
+    })
+}
+
+/// Where a file system cannot rename without replacing, a new heap has two names for a
+/// moment: its own, and the one under which it was made.
+fn wait_for_one_name(settings: &Settings, access: Access) -> Result<()> {
+    let usable = || {
+        let Ok(file) = std::fs::metadata(&settings.path) else {
+            return Ok(());
+        };
+        match access {
+            Access::Read => log_is_beside(&file, &settings.path, &settings.named),
+            Access::Write => one_name(&file, &settings.named),
+        }
+    };
+    for _ in 0..10 {
+        match usable() {
+            Ok(()) => return Ok(()),
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    usable()
+}
+
+fn too_new(path: &Path, found: i64) -> Error {
+    Error::TooNew {
+        path: path.to_owned(),
+        found,
+        known: SCHEMA_VERSION,
+    }
+}
+
+fn too_old(path: &Path) -> Error {
+    not_a_heap(
+        path,
+        "its schema is of an older version; open it once for writing to migrate it",
+    )
+}
+
+fn not_a_heap(path: &Path, why: &str) -> Error {
+    Error::NotAHeap {
+        path: path.to_owned(),
+        why: why.to_owned(),
+    }
+}
+
+/// Makes the whole file beside its place and then links it there: nobody ever sees
+/// half a schema, and of several processes that create at once one wins.
+fn create(settings: &Settings) -> Result<()> {
+    let path = &settings.path;
+    let cannot = || format!("{} cannot be created", settings.named.display());
+    let temporary = Temporary::within(folder_of(path), cannot)?;
+    short_enough_to_make(&temporary.path(NEW)).map_err(Error::io(cannot()))?;
+    drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
+    let made = temporary.path(NEW);
+    fill(settings, &made)?;
+    stale_log::count_from_anywhere(&made).map_err(Error::io(cannot()))?;
+    // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+    let synced = std::fs::File::open(&made).and_then(|made| made.sync_all());
+    synced.map_err(Error::io(cannot()))?;
+    match temporary.persist_new(NEW, path)? {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => upgrade(settings, Access::Write),
+        Err(error) => Err(Error::io(cannot())(error)),
+    }
+}
+
+/// A heap until it has its own name.
+const NEW: &str = "heap.db";
+
+/// Gives an empty file the schema. What must be set before the first table comes first.
+fn fill(settings: &Settings, path: &Path) -> Result<()> {
+    let settings = Settings {
+        path: path.to_owned(),
+        ..settings.clone()
+    };
+    let mut conn = settings.connect(Access::Write)?;
+    conn.batch_execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")?;
+    run_migrations(&mut conn)?;
+    conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
+    Ok(())
+}
+
+/// A heap of no file, for what is only tried.
+pub(crate) fn in_memory() -> Result<Conn> {
+    let conn = diesel::SqliteConnection::establish(":memory:").map_err(|source| Error::Database {
+        what: "SQLite cannot be used",
+        source: Box::new(source),
+    })?;
+    let mut conn = Conn::Sqlite(conn);
+    run_migrations(&mut conn)?;
+    Ok(conn)
+}
+
+pub(in crate::store) fn run_migrations(conn: &mut Conn) -> Result<()> {
+    let Conn::Sqlite(conn) = conn;
+    pass_guards(conn)?;
+    // One transaction for all: a process that is killed half-way leaves the old schema.
+    conn.exclusive_transaction(|conn| {
+        conn.run_pending_migrations(MIGRATIONS)
+            .map(drop)
+            .map_err(diesel::result::Error::QueryBuilderError)
+    })
+    .map_err(|source| match Error::from(source) {
+        Error::Database { source, .. } => Error::database("the schema cannot be brought up to date", source),
+        known => known,
+    })
+}
+
+/// Another tool has taken the heap out of WAL mode, or made a copy that is not in it. Readers
+/// would wait for the writer.
+fn log_again(settings: &Settings) -> Result<()> {
+    let deadline = settings.deadline();
+    let set = settings
+        .connect(Access::Write)?
+        .batch_execute("PRAGMA journal_mode = WAL");
+    set.map_err(|error| deadline.stamp(settings.explain(error)))
+}
+
+/// Brings an older schema up to date, and refuses a newer one.
+fn upgrade(settings: &Settings, access: Access) -> Result<()> {
+    let mut conn = settings.connect(Access::Read)?;
+    let found = exec::pragma(&mut conn, "user_version")?;
+    if found > SCHEMA_VERSION {
+        return Err(too_new(&settings.named, found));
+    }
+    if found == SCHEMA_VERSION {
+        verify_schema(&mut conn, &settings.named)?;
+        if access == Access::Write && lacks_indexes(&mut conn)? {
+            drop(conn);
+            restore(settings)?;
+        }
+        return Ok(());
+    }
+    match access {
+        Access::Write => {
+            drop(conn);
+            let mut conn = settings.connect(Access::Write)?;
+            run_migrations(&mut conn)?;
+            verify_schema(&mut conn, &settings.named)
+        }
+        Access::Read => Err(too_old(&settings.named)),
+    }
+}

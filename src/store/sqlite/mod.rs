@@ -1,0 +1,19 @@
+//! The engine that keeps a heap in one SQLite file.
+
+pub(in crate::store) mod bulk;
+pub(in crate::store) mod checkpoint;
+pub(in crate::store) mod conn;
+pub(in crate::store) mod exec;
+pub(in crate::store) mod frozen;
+pub(in crate::store) mod insert;
+pub(crate) mod mend;
+pub(in crate::store) mod migrate;
+pub(in crate::store) mod open_files;
+pub(in crate::store) mod pages;
+pub(in crate::store) mod path;
+pub(in crate::store) mod readers;
+pub(in crate::store) mod record;
+pub(in crate::store) mod replace;
+pub(in crate::store) mod stale_log;
+pub(in crate::store) mod verify;
+pub(in crate::store) mod vfs;

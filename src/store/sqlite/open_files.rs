@@ -1,0 +1,197 @@
+//! Which heap files this process has open.
+//!
+//! Only SQLite may close a descriptor of them (see [`super::vfs`]). So what the crate is
+//! given to read is first compared with these.
+
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use super::conn::beside;
+use crate::error::{Error, Result};
+use crate::temporary::folder_of;
+
+/// What SQLite puts beside a heap.
+const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+static OPEN: Mutex<Vec<Weak<OpenFile>>> = Mutex::new(Vec::new());
+
+/// A heap file that is open until the last clone of its settings is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    path: PathBuf,
+    id: FileId,
+    /// The write-ahead log that a writer has open, which SQLite removes only when nobody
+    /// has the heap open any more.
+    log: OnceLock<(PathBuf, FileId)>,
+}
+
+impl OpenFile {
+    /// Enters a file that is about to be opened; `None` if there is none.
+    pub fn enter(path: &Path) -> Option<Arc<Self>> {
+        let entered = Arc::new(Self {
+            path: path.to_owned(),
+            id: FileId::of(path)?,
+            log: OnceLock::new(),
+        });
+        let mut open = open();
+        open.retain(|file| file.strong_count() > 0);
+        open.push(Arc::downgrade(&entered));
+        Some(entered)
+    }
+
+    pub(in crate::store) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// From now on the log must stay where it is. To be called once the writer has it open.
+    pub fn watch_log(&self) {
+        let path = beside(&self.path, "-wal");
+        if let Some(id) = FileId::of(&path) {
+            let _ = self.log.set((path, id));
+        }
+    }
+
+    /// Whether the path still leads to this file, and all that was committed to it can be
+    /// seen there. `named` is its name for messages.
+    pub fn may_be_read(&self, named: &Path) -> Result<()> {
+        let file = is_in_place(&self.path, self.id, named)?;
+        if self.log.get().is_some() {
+            return Ok(());
+        }
+        log_is_beside(&file, &self.path, named)
+    }
+
+    /// Whether it is in place and nobody can miss what is written to it: it has no other
+    /// name, under which there would be another log, and the log is the one that is open.
+    pub fn may_be_written(&self, named: &Path) -> Result<()> {
+        let file = is_in_place(&self.path, self.id, named)?;
+        one_name(&file, named)?;
+        match self.log.get() {
+            Some((path, id)) => is_in_place(path, *id, path).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn is_beside(&self, id: FileId) -> bool {
+        let has_it = |suffix| FileId::of(&beside(&self.path, suffix)) == Some(id);
+        id.device == self.id.device && SUFFIXES.into_iter().any(has_it)
+    }
+}
+
+fn is_in_place(path: &Path, id: FileId, named: &Path) -> Result<Metadata> {
+    let found = std::fs::metadata(path).ok();
+    let found = found.filter(|found| FileId::from(found) == Some(id));
+    found.ok_or_else(|| Error::FileChanged { path: named.to_owned() })
+}
+
+/// Refuses a file that has several hard links. SQLite finds the log by the name of the file:
+/// what is written under one name is missing under another, and a checkpoint there loses it.
+pub(in crate::store) fn one_name(file: &Metadata, named: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        let links = std::os::unix::fs::MetadataExt::nlink(file);
+        if links > 1 {
+            let path = named.to_owned();
+            return Err(Error::HardLinked { path, links });
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, named);
+    Ok(())
+}
+
+/// Refuses to read a file that has several hard links unless it is certain that no other of
+/// them has the log: a reader would see the file as it was before, or half-way through a
+/// checkpoint. O(1), and O(entries of the folder) where there are several.
+pub(in crate::store) fn log_is_beside(file: &Metadata, path: &Path, named: &Path) -> Result<()> {
+    let Err(refused) = one_name(file, named) else {
+        return Ok(());
+    };
+    let (Some(id), Error::HardLinked { links, .. }) = (FileId::from(file), &refused) else {
+        return Err(refused);
+    };
+    let Ok(entries) = std::fs::read_dir(folder_of(path)) else {
+        return Err(refused);
+    };
+    let mut seen = 0;
+    for name in entries.flatten().map(|entry| entry.path()) {
+        if name.symlink_metadata().ok().and_then(|found| FileId::from(&found)) != Some(id) {
+            continue;
+        }
+        seen += 1;
+        if name != path && beside(&name, "-wal").symlink_metadata().is_ok() {
+            return Err(refused);
+        }
+    }
+    // The others are in folders that nobody knows.
+    let has_log = || std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    if seen == *links || has_log() {
+        Ok(())
+    } else {
+        Err(refused)
+    }
+}
+
+/// The path of the heap to which a file belongs, if this process has it open: it is the
+/// heap, or SQLite keeps it beside the heap, under whatever name it was reached.
+pub(crate) fn open_heap(file: &Metadata) -> Option<PathBuf> {
+    find(file, true)
+}
+
+/// The same for the file to which a path leads.
+pub(crate) fn open_heap_at(path: &Path) -> Option<PathBuf> {
+    let file = path.symlink_metadata().ok()?;
+    if file.is_symlink() {
+        return open_heap(&path.metadata().ok()?);
+    }
+    // Looking at the files beside each heap would take longer than all else.
+    let may_be_beside = one_name(&file, path).is_err()
+        || SUFFIXES
+            .iter()
+            .any(|suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes()));
+    find(&file, may_be_beside)
+}
+
+fn find(file: &Metadata, may_be_beside: bool) -> Option<PathBuf> {
+    let id = FileId::from(file)?;
+    let open: Vec<_> = open().iter().filter_map(Weak::upgrade).collect();
+    let found = open
+        .iter()
+        .find(|open| open.id == id || (may_be_beside && open.is_beside(id)));
+    found.map(|open| open.path.clone())
+}
+
+fn open() -> MutexGuard<'static, Vec<Weak<OpenFile>>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What tells a file from another that takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file at `path`, which is not opened.
+    fn of(path: &Path) -> Option<Self> {
+        Self::from(&std::fs::metadata(path).ok()?)
+    }
+
+    #[cfg(unix)]
+    fn from(file: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Self {
+            device: file.dev(),
+            inode: file.ino(),
+        })
+    }
+
+    /// The standard library tells files apart on Unix alone. Elsewhere a file that is open
+    /// can be neither replaced nor removed, and no locks go with a descriptor.
+    #[cfg(not(unix))]
+    fn from(_: &Metadata) -> Option<Self> {
+        None
+    }
+}

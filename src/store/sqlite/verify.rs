@@ -1,0 +1,305 @@
+//! Whether the schema in a file is this crate's, before anything in it is run.
+//!
+//! Views and triggers are code that comes with the file: a view may be one that never
+//! ends, a trigger may change what the books do not know. Tables and views that others
+//! keep beside the heap are theirs, and never looked at.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use diesel::Connection;
+use diesel::connection::SimpleConnection;
+use sha2::{Digest, Sha256};
+
+use super::conn::Conn;
+use super::exec::{self, SchemaRow};
+use super::migrate;
+use crate::error::{Error, Result};
+use crate::store::queries::audit::Violation;
+
+/// Rows of `sqlite_schema` by kind and name, in lower case as SQLite compares names. A
+/// trigger may be named as a table is.
+type Schema = BTreeMap<(String, String), SchemaRow>;
+
+/// SHA-256 of the schema that the migrations make. They take longer to run than all else
+/// that opening a file does, and most files have this schema and no more.
+const FINGERPRINT: &str = "01d0a47011b6f03073f7beb5a539f8c0f0d3374295756810eeab578d9b155d2f";
+
+/// A part of the schema that is not as the migrations make it.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// As it should be, if it is one of the heap's.
+    expected: Option<&'static SchemaRow>,
+    /// As it is, if it is there.
+    found: Option<SchemaRow>,
+}
+
+impl Fault {
+    /// Whether opening the file can make it what it should be, or leave it as it is: an
+    /// index is neither code nor content. One of the heap's that is missing makes it slower.
+    pub fn is_harmless(&self) -> bool {
+        self.expected.is_none_or(|row| row.kind == "index") && self.found.as_ref().is_none_or(is_plain_index)
+    }
+
+    /// Whether it is an index that somebody added, to which nothing is to be said against.
+    pub fn is_extra_index(&self) -> bool {
+        self.expected.is_none() && self.is_harmless()
+    }
+
+    /// Whether the migrations say all there is to say about it. A table has content, too.
+    pub fn can_be_restored(&self) -> bool {
+        self.is_extra_index()
+            || self.expected.is_some_and(|row| {
+                row.kind != "table" && self.found.as_ref().is_none_or(|found| found.kind == row.kind)
+            })
+    }
+
+    /// The part by its kind and name.
+    pub fn part(&self) -> String {
+        match (self.expected, &self.found) {
+            (Some(row), _) | (None, Some(row)) => format!("the {} {:?}", row.kind, row.name),
+            (None, None) => String::new(),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        let row = self.expected.or(self.found.as_ref());
+        row.map_or("", |row| &row.name)
+    }
+
+    /// The table that it is on.
+    pub fn table(&self) -> &str {
+        let row = self.expected.or(self.found.as_ref());
+        row.map_or("", |row| &row.table)
+    }
+
+    /// What is the matter with it, and what to do where nothing restores it.
+    pub fn what(&self) -> String {
+        let part = self.part();
+        match (self.expected, &self.found) {
+            (Some(row), Some(found)) if row.kind != found.kind => {
+                format!(
+                    "{part} is missing, and a {} has its name: rename or drop that",
+                    found.kind
+                )
+            }
+            (Some(row), found) => {
+                let how = found.as_ref().map_or("is missing", |_| "is not as heapledger makes it");
+                match row.kind.as_str() {
+                    "table" => format!(
+                        "{part} {how}, and nothing restores it: go back to a backup, or take the rows out with `sqlite3 FILE .recover`"
+                    ),
+                    _ => format!("{part} {how}"),
+                }
+            }
+            (None, _) => {
+                let row = self.found.as_ref();
+                let (kind, name) = row.map_or(("", ""), |row| (&row.kind, &row.name));
+                let name = name.replace('"', "\"\"");
+                format!(
+                    "{part} was added to the table {:?} of the heap, and would run when that changes: drop it with `DROP {} \"{name}\"` in sqlite3",
+                    self.table(),
+                    kind.to_uppercase(),
+                )
+            }
+        }
+    }
+
+    fn violation(&self) -> Violation {
+        let found = match (self.expected, &self.found) {
+            (Some(_), None) => "none".into(),
+            (Some(row), Some(found)) if row.kind == found.kind && row.kind != "table" => "another definition".into(),
+            _ => self.what(),
+        };
+        let expected = match self.expected {
+            Some(_) => self.part(),
+            None => format!(
+                "no {} on the table {:?}",
+                self.found.as_ref().map_or("", |row| &row.kind),
+                self.table()
+            ),
+        };
+        Violation {
+            invariant: "schema".into(),
+            table: "sqlite_schema".into(),
+            id: None,
+            expected,
+            found,
+        }
+    }
+}
+
+/// What of the schema is not as the migrations make it, the heap's parts first. Nothing of
+/// it is run.
+pub(crate) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
+    let mut found = by_kind_and_name(exec::schema(conn)?);
+    if fingerprint(&found) == FINGERPRINT {
+        return Ok(Vec::new());
+    }
+    let all = expected()?;
+    let mut faults = Vec::new();
+    for (key, row) in all {
+        // Tables, views and indexes share their names.
+        let namesake = || {
+            let kinds = ["table", "view", "index"].into_iter().filter(|_| row.kind != "trigger");
+            kinds
+                .filter_map(|kind| found.get(&(kind.to_owned(), key.1.clone())))
+                .next()
+                .cloned()
+        };
+        let there = found.get(key).cloned().or_else(namesake);
+        if there.as_ref() != Some(row)
+            && !(row.name == DIESELS && there.as_ref().is_some_and(|there| there.kind == row.kind))
+        {
+            faults.push(Fault {
+                expected: Some(row),
+                found: there,
+            });
+        }
+        found.remove(key);
+    }
+    // What is left is not the heap's; on the heap's tables it would run at every write.
+    let ours = |name: &str| all.values().any(|row| row.table.eq_ignore_ascii_case(name));
+    let foreign = found
+        .into_values()
+        .filter(|row| ["index", "trigger"].contains(&row.kind.as_str()) && ours(&row.table));
+    faults.extend(foreign.map(|row| Fault {
+        expected: None,
+        found: Some(row),
+    }));
+    Ok(faults)
+}
+
+/// Refuses a schema in which a part of the heap is missing or other than the migrations
+/// make it, or to which triggers were added, or indexes that are more than columns.
+pub(in crate::store) fn verify_schema(conn: &mut Conn, named: &Path) -> Result<()> {
+    let mut faults = faults(conn)?;
+    faults.retain(|fault| !fault.is_harmless());
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(altered(&faults, named))
+    }
+}
+
+/// Whether opening for writing has indexes to make.
+pub(in crate::store) fn lacks_indexes(conn: &mut Conn) -> Result<bool> {
+    Ok(faults(conn)?
+        .iter()
+        .any(|fault| fault.is_harmless() && !fault.is_extra_index()))
+}
+
+/// Makes what is missing or altered again, from the migrations' own text, and returns it.
+///
+/// Nothing that was altered runs: SQLite drops a view or a trigger without looking into it.
+pub(in crate::store) fn restore_parts(conn: &mut Conn, named: &Path) -> Result<Vec<Violation>> {
+    let mut faults = faults(conn)?;
+    faults.retain(|fault| !fault.is_extra_index());
+    if !faults.iter().all(Fault::can_be_restored) {
+        faults.retain(|fault| !fault.can_be_restored());
+        return Err(altered(&faults, named));
+    }
+    let drops = faults.iter().filter_map(|fault| fault.found.as_ref());
+    for row in drops {
+        conn.batch_execute(&format!("DROP {} \"{}\"", row.kind, row.name.replace('"', "\"\"")))?;
+    }
+    for row in faults.iter().filter_map(|fault| fault.expected) {
+        conn.batch_execute(&row.sql).map_err(|error| Error::Damaged {
+            what: format!(
+                "the {} {:?} of the schema cannot be made again ({error})",
+                row.kind, row.name
+            ),
+        })?;
+    }
+    verify_schema(conn, named)?;
+    Ok(faults.iter().map(Fault::violation).collect())
+}
+
+/// The faults as violations, but for indexes that others added.
+pub(crate) fn schema_violations(faults: &[Fault]) -> Vec<Violation> {
+    let wrong = faults.iter().filter(|fault| !fault.is_extra_index());
+    wrong.map(Fault::violation).collect()
+}
+
+/// So many parts are named in a message.
+const NAMED: usize = 3;
+
+fn altered(faults: &[Fault], named: &Path) -> Error {
+    let mut parts: Vec<_> = faults.iter().map(Fault::what).take(NAMED).collect();
+    if faults.len() > NAMED {
+        parts.push(format!("and {} more", faults.len() - NAMED));
+    }
+    Error::AlteredSchema {
+        path: named.to_owned(),
+        what: parts.join("; "),
+        can_be_restored: faults.iter().all(Fault::can_be_restored),
+    }
+}
+
+/// Whether an index is of columns alone: no expression, condition or collation can run
+/// anything, and no rule of its own can refuse a row.
+fn is_plain_index(row: &SchemaRow) -> bool {
+    let Some(columns) = row
+        .sql
+        .split_once('(')
+        .and_then(|(_, rest)| rest.trim_end().strip_suffix(')'))
+    else {
+        return false;
+    };
+    let start = row.sql.trim_start().to_ascii_lowercase();
+    let is_column = |column: &str| {
+        let mut words = column.split_whitespace();
+        let name = words.next().unwrap_or_default().trim_matches('"');
+        let order = words.next().map_or("asc".into(), str::to_ascii_lowercase);
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && ["asc", "desc"].contains(&order.as_str())
+            && words.next().is_none()
+    };
+    row.kind == "index" && start.starts_with("create index") && columns.split(',').all(is_column)
+}
+
+/// Diesel's own table: how it is spelled is Diesel's, and may change with its version.
+const DIESELS: &str = "__diesel_schema_migrations";
+
+fn fingerprint(schema: &Schema) -> String {
+    let mut hash = Sha256::new();
+    for row in schema.values() {
+        let sql = if row.name == DIESELS { "" } else { &row.sql };
+        for part in [&row.kind, &row.name, &row.table, sql] {
+            hash.update(part);
+            hash.update([0]);
+        }
+    }
+    const_hex::encode(hash.finalize())
+}
+
+/// What the migrations make: found out once, in memory.
+fn expected() -> Result<&'static Schema> {
+    static EXPECTED: OnceLock<Schema> = OnceLock::new();
+    if let Some(expected) = EXPECTED.get() {
+        return Ok(expected);
+    }
+    let memory = diesel::SqliteConnection::establish(":memory:").map_err(|source| Error::Database {
+        what: "no database in memory",
+        source: Box::new(source),
+    })?;
+    let mut conn = Conn::Sqlite(memory);
+    migrate::run_migrations(&mut conn)?;
+    let schema = by_kind_and_name(exec::schema(&mut conn)?);
+    Ok(EXPECTED.get_or_init(|| schema))
+}
+
+fn by_kind_and_name(rows: Vec<SchemaRow>) -> Schema {
+    let keyed = rows
+        .into_iter()
+        .map(|row| ((row.kind.clone(), row.name.to_lowercase()), row));
+    keyed.collect()
+}
+
+#[cfg(test)]
+#[test]
+fn the_fingerprint_is_that_of_the_migrations() {
+    assert_eq!(fingerprint(expected().unwrap()), FINGERPRINT);
+}

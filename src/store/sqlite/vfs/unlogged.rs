@@ -1,0 +1,223 @@
+//! Reads a heap that nobody has open, for a user who cannot make the files beside it.
+//!
+//! SQLite reads a database in WAL mode only with a log and its index, which it makes if they
+//! are missing; otherwise it must be told that the file is immutable, and trusts that blindly.
+//! Here the trust is earned:
+//!
+//! - The shared lock that every connection holds is taken, so nobody removes a log, once there
+//!   is one, or changes the file without one.
+//! - Only a checkpoint can change the file then, and before it there is a log with an index.
+//!   After each page it is checked whether both have appeared.
+//! - Once they have, the lock of the index is taken that SQLite's own readers take while they
+//!   read the file alone (`WAL_READ_LOCK(0)`): it keeps checkpoints away. If the file is still
+//!   as it was, it stays so until the connection is closed. If not, the read fails.
+//!
+//! A connection therefore sees one state from its first page to its last. For a newer state
+//! another must be opened, which now finds the log.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+use libsqlite3_sys as ffi;
+
+use super::{REAL, UNLOGGED, real, replace_methods};
+use crate::store::sqlite::conn::beside;
+
+const NAME: &CStr = c"heapledger unlogged";
+/// Bytes of the index that SQLite maps at once (`WALINDEX_PGSZ`).
+const INDEX_PART: c_int = 32 * 1024;
+/// The lock of the index that readers of the file alone hold.
+const READ_LOCK_0: c_int = 3;
+/// How often, and after how long each time, that lock is asked for: whoever opens the heap
+/// holds it for a moment.
+const TRIES: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(2);
+/// A change after this time shows in the time of the last change, whose grain is coarser
+/// than that of the clock.
+const GRAIN: Duration = Duration::from_millis(50);
+
+/// The files that are read so, by their address.
+static FILES: Mutex<BTreeMap<usize, Arc<Unlogged>>> = Mutex::new(BTreeMap::new());
+
+struct Unlogged {
+    path: PathBuf,
+    /// When the file was last changed, and its bytes.
+    as_it_was: (SystemTime, u64),
+    /// No checkpoint can change the file any more.
+    is_kept: AtomicBool,
+}
+
+/// The name of the file system, if SQLite has taken it in.
+pub(in crate::store) fn unlogged_file_system() -> Option<&'static str> {
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    super::file_system()?;
+    let registered = *REGISTERED.get_or_init(|| super::register_as(NAME, open));
+    registered.then(|| NAME.to_str().ok()).flatten()
+}
+
+/// Whether nothing but the file itself has to be read, as far as one can see.
+pub(in crate::store) fn has_no_log(path: &Path) -> bool {
+    let is_empty = |suffix| std::fs::metadata(beside(path, suffix)).map_or(true, |file| file.len() == 0);
+    is_empty("-wal") && is_empty("-journal") && !has_been_opened(path)
+}
+
+/// Whether somebody has the log and its index open, or had when the system went down.
+pub(in crate::store) fn has_been_opened(path: &Path) -> bool {
+    beside(path, "-wal").exists() && beside(path, "-shm").exists()
+}
+
+unsafe extern "C" fn open(
+    _: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    file: *mut ffi::sqlite3_file,
+    flags: c_int,
+    out_flags: *mut c_int,
+) -> c_int {
+    let system = REAL.load(Ordering::Acquire);
+    // SAFETY: it was stored before this file system was registered, and is never freed.
+    let Some(real_open) = (unsafe { (*system).xOpen }) else {
+        return ffi::SQLITE_CANTOPEN;
+    };
+    // SAFETY: these are the arguments SQLite gave, and `file` has the room that the real
+    // file system asks for, whose szOsFile was copied.
+    let code = unsafe { real_open(system, name, file, flags, out_flags) };
+    let is_heap = flags & ffi::SQLITE_OPEN_MAIN_DB != 0 && flags & ffi::SQLITE_OPEN_READONLY != 0;
+    if code != ffi::SQLITE_OK || !is_heap {
+        return code;
+    }
+    // SAFETY: the file is open, and all that get here have the methods that `methods` makes.
+    if !unsafe { replace_methods(file, &UNLOGGED, methods) } {
+        // Without them nothing would be checked. SQLite closes what has methods.
+        return ffi::SQLITE_CANTOPEN;
+    }
+    // SAFETY: SQLite opens a heap by a name that ends with NUL.
+    let name = unsafe { CStr::from_ptr(name) };
+    match begin(file, name) {
+        Ok(()) => ffi::SQLITE_OK,
+        Err(code) => code,
+    }
+}
+
+/// Locks the file, and remembers what it is like.
+fn begin(file: *mut ffi::sqlite3_file, name: &CStr) -> Result<(), c_int> {
+    match real!(UNLOGGED, xLock(file, ffi::SQLITE_LOCK_SHARED)) {
+        ffi::SQLITE_OK => {}
+        code => return Err(code),
+    }
+    let path = path_of(name).ok_or(ffi::SQLITE_CANTOPEN)?;
+    let as_it_was = settled(&path).ok_or(ffi::SQLITE_CANTOPEN)?;
+    if !has_no_log(&path) {
+        return Err(ffi::SQLITE_CANTOPEN);
+    }
+    let unlogged = Unlogged {
+        path,
+        as_it_was,
+        is_kept: AtomicBool::new(false),
+    };
+    files().insert(file.addr(), Arc::new(unlogged));
+    Ok(())
+}
+
+fn path_of(name: &CStr) -> Option<PathBuf> {
+    #[cfg(unix)]
+    {
+        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name.to_bytes());
+        Some(name.into())
+    }
+    #[cfg(not(unix))]
+    {
+        let name: &OsStr = name.to_str().ok()?.as_ref();
+        Some(name.into())
+    }
+}
+
+/// When the file was last changed and its bytes, at a time when another change would show.
+fn settled(path: &Path) -> Option<(SystemTime, u64)> {
+    let (changed, _) = state(path)?;
+    if let Ok(age) = changed.elapsed() {
+        sleep(GRAIN.saturating_sub(age));
+    }
+    state(path)
+}
+
+fn state(path: &Path) -> Option<(SystemTime, u64)> {
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
+/// What is different for such a heap.
+fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods {
+    ffi::sqlite3_io_methods {
+        xRead: Some(read),
+        xClose: Some(close),
+        ..real
+    }
+}
+
+unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, data: *mut c_void, count: c_int, at: i64) -> c_int {
+    let code = real!(UNLOGGED, xRead(file, data, count, at));
+    let unlogged = files().get(&file.addr()).cloned();
+    match unlogged.map(|unlogged| unlogged.keep(file)) {
+        // What was read may be of another state than the rest.
+        Some(Err(())) => ffi::SQLITE_ABORT,
+        _ => code,
+    }
+}
+
+impl Unlogged {
+    /// Sees to it that what was read until now and what will be read is of one state.
+    fn keep(&self, file: *mut ffi::sqlite3_file) -> Result<(), ()> {
+        if self.is_kept.load(Ordering::Acquire) || !has_been_opened(&self.path) {
+            return Ok(());
+        }
+        if !lock_out_checkpoints(file) || state(&self.path) != Some(self.as_it_was) {
+            return Err(());
+        }
+        self.is_kept.store(true, Ordering::Release);
+        Ok(())
+    }
+}
+
+fn lock_out_checkpoints(file: *mut ffi::sqlite3_file) -> bool {
+    for _ in 0..TRIES {
+        let mut part = ptr::null_mut();
+        // Opens the index; what is in it is not needed.
+        let mapped = real!(UNLOGGED, xShmMap(file, 0, INDEX_PART, 0, &raw mut part));
+        match mapped {
+            ffi::SQLITE_OK | ffi::SQLITE_READONLY | ffi::SQLITE_READONLY_CANTINIT => {
+                match real!(UNLOGGED, xShmLock(file, READ_LOCK_0, 1, LOCK)) {
+                    ffi::SQLITE_OK => return true,
+                    ffi::SQLITE_BUSY => {}
+                    _ => return false,
+                }
+            }
+            ffi::SQLITE_BUSY => {}
+            _ => return false,
+        }
+        sleep(PAUSE);
+    }
+    false
+}
+
+const LOCK: c_int = ffi::SQLITE_SHM_LOCK | ffi::SQLITE_SHM_SHARED;
+const UNLOCK: c_int = ffi::SQLITE_SHM_UNLOCK | ffi::SQLITE_SHM_SHARED;
+
+unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
+    let unlogged = files().remove(&file.addr());
+    if unlogged.is_some_and(|unlogged| has_been_opened(&unlogged.path) || unlogged.is_kept.load(Ordering::Acquire)) {
+        // Without an index, or without that lock, these do nothing.
+        real!(UNLOGGED, xShmLock(file, READ_LOCK_0, 1, UNLOCK));
+        real!(UNLOGGED, xShmUnmap(file, 0));
+    }
+    real!(UNLOGGED, xClose(file))
+}
+
+fn files() -> MutexGuard<'static, BTreeMap<usize, Arc<Unlogged>>> {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}
