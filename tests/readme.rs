@@ -52,7 +52,7 @@ fn the_schema_that_readme_shows_is_the_schema_of_a_file() {
 }
 
 mod library {
-    include!("../examples/library.rs");
+    include!("readme/library.rs");
 
     pub fn run() {
         main().unwrap();
@@ -61,7 +61,7 @@ mod library {
 
 #[test]
 fn the_example_that_readme_shows_runs() {
-    let example = include_str!("../examples/library.rs");
+    let example = include_str!("readme/library.rs");
     let shown = fenced("rust,no_run").concat();
     assert!(example.ends_with(&shown), "README shows another example:\n{shown}");
     assert!(!shown.lines().any(|line| line.starts_with('#')), "README hides nothing");

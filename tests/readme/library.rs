@@ -1,5 +1,3 @@
-// What README shows of the library: `cargo run --example library` makes `heap.db`.
-
 use heapledger::{Error, MemManager};
 
 fn main() -> Result<(), Error> {

@@ -1,0 +1,59 @@
+//! A large object goes in from a reader and comes out of one, in constant memory: nowhere
+//! in this program is there a buffer as large as the object.
+//!
+//! `cargo run --example streaming`
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use heapledger::{Hasher, Hold, Kind, MemManager};
+
+const SIZE: u64 = 32 * 1024 * 1024;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let heap = MemManager::options()
+        .max_mem(2 * SIZE)
+        .open(folder.path().join("heap.db"))?;
+
+    // From any reader, of unknown length: a pipe, a download, a decoder.
+    let source = io::repeat(b'x').take(SIZE);
+    let stored = heap.store_from(source, Hold::Name("from a reader"))?;
+    println!("{} bytes in {} pieces as {}", stored.size, stored.pieces, stored.id);
+
+    // From a file, which is read twice instead of being spooled.
+    let mut file = File::create_new(folder.path().join("lines"))?;
+    for number in 0..1_000_000 {
+        writeln!(file, "line {number:07}")?;
+    }
+    let mut file = File::open(folder.path().join("lines"))?;
+    let lines = heap.store_file(&mut file, Hold::Name("from a file"))?;
+    println!("{} bytes in {} pieces as {}", lines.size, lines.pieces, lines.id);
+
+    // Out to any writer. The hasher is one, and gives the object's id again.
+    let mut check = HashWriter(Hasher::new(Kind::Bytes));
+    io::copy(&mut heap.reader(&stored.id)?, &mut check)?;
+    assert_eq!(check.0.finish(), stored.id);
+
+    // Or a part: seeking reads only the pieces that are wanted.
+    let mut reader = heap.reader(&lines.id)?;
+    let mut line = [0; 13];
+    reader.seek(SeekFrom::Start(123_456 * 13))?;
+    reader.read_exact(&mut line)?;
+    print!("in the middle: {}", str::from_utf8(&line)?);
+    assert_eq!(&line, b"line 0123456\n");
+    Ok(())
+}
+
+struct HashWriter(Hasher);
+
+impl Write for HashWriter {
+    fn write(&mut self, part: &[u8]) -> io::Result<usize> {
+        self.0.update(part);
+        Ok(part.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
