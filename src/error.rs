@@ -432,8 +432,9 @@ impl From<diesel::result::Error> for Error {
     fn from(source: diesel::result::Error) -> Self {
         // A value that no column of ours holds.
         if let diesel::result::Error::DeserializationError(unread) = source {
-            let what = format!("{:#}", anyhow::Error::from_boxed(unread));
-            return Self::Damaged { what };
+            return Self::Damaged {
+                what: with_causes(unread.as_ref()),
+            };
         }
         let said = source.to_string();
         // Diesel keeps SQLite's message and not its code.
@@ -497,6 +498,12 @@ impl Error {
             },
         }
     }
+}
+
+/// The error and what caused it: `cannot read: no space left`.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The error of the system, where `tempfile` adds a name that means nothing to anyone.

@@ -3,7 +3,7 @@
 //!
 //! Objects are identified by their content, split across blocks, and placed the way
 //! CPython places its own: arena → pool → block. [`MemManager`] is the service; the
-//! file is open to any SQL tool, and the command `heapledger` looks into it.
+//! file is open to any SQL tool.
 //!
 //! ```
 //! use heapledger::{Error, MemManager};
@@ -41,6 +41,15 @@
 //! | triggers | pure functions over every row change: free flags, totals, counters |
 //! | store | the only code that sees a connection; writes go through the triggers |
 //!
+//! # Features
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `sqlite` (default) | the engine, compiled in; without it the library does not compile |
+//! | `cli` (default) | the program `heapledger`, and the crates that only it needs |
+//!
+//! A program that uses the library alone asks for `default-features = false, features = ["sqlite"]`.
+//!
 //! # One file, one SQLite
 //!
 //! SQLite keeps programs out of each other's way with locks on the heap file and on the
@@ -68,6 +77,9 @@
 //! is beside the name that was given. Symbolic links are followed first and do no harm.
 
 #![warn(missing_docs)]
+
+#[cfg(not(feature = "sqlite"))]
+compile_error!("heapledger needs an engine: the feature `sqlite`");
 
 mod books;
 mod error;

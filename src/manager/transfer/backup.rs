@@ -49,8 +49,9 @@ impl MemManager {
     /// sqlite3 new.db 'PRAGMA auto_vacuum = INCREMENTAL' 'PRAGMA application_id = 1749836903' \
     ///     "PRAGMA user_version = $(sqlite3 heap.db 'PRAGMA user_version')" \
     ///     'PRAGMA journal_mode = WAL' '.read heap.sql'
-    /// heapledger check --db new.db
     /// ```
+    ///
+    /// [`Self::check`] of the new file says whether all of it has come over.
     ///
     /// # Example
     /// ```

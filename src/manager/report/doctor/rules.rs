@@ -176,7 +176,7 @@ fn scattered(examined: &Examined) -> Option<Finding> {
     let partly = examined.sum(|class| class.blocks - class.full_blocks - class.empty_blocks);
     let text = "There are {entries|piece} of {objects|object}, {pieces_per_object} each; alone in their blocks they \
                 would have {fewest_pieces}. {partly_filled_blocks} of {blocks|block} are partly filled, and new objects \
-                fill their rests first. No command moves pieces together; objects that are stored into a new file \
+                fill their rests first. Nothing moves pieces together; objects that are stored into a new file \
                 have the fewest.";
     let figures = [
         ("objects", count(objects)),
