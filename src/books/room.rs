@@ -77,7 +77,7 @@ impl<K: Ord + Copy, V> Known<K, V> {
 
     /// A row has room (`Some`) or has none any more (`None`). A row beyond what is
     /// known is left for [`Known::extend`] to find.
-    fn note(&mut self, id: K, row: Option<V>) {
+    pub(super) fn note(&mut self, id: K, row: Option<V>) {
         match row {
             Some(row) if self.complete || self.through.is_some_and(|through| id <= through) => {
                 self.rows.insert(id, row);

@@ -1,10 +1,11 @@
 //! Placement without a database: rows are numbered from 1 as they are carved.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::books::room::Known;
 use crate::geometry::SizeClass;
-use crate::models::MemRamId;
+use crate::models::{ArenaId, BlockId, MemRamId, PoolId};
 
 /// A space in memory that does what `next_step` says.
 struct Space {
