@@ -113,7 +113,7 @@ pub use store::queries::usage::LevelUsage;
 pub use temporary::interrupt;
 pub use value::{Hasher, Json, Kind, ObjectId};
 
-/// The README's example compiles as it is pasted; tests/readme.rs runs it.
+/// The README's example compiles as it is pasted; tests/cli/readme.rs runs it.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,5 +1,6 @@
 //! Runs after all other test programs, by its name, and says how many tests they skipped.
 
+#[allow(dead_code, reason = "this program uses a part of it")]
 #[path = "harness/skip.rs"]
 mod skip;
 

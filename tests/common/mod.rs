@@ -1,8 +1,6 @@
 //! What the tests share: a heap in a directory of its own, a second pair of eyes on its
 //! file, and the rule that the books balance.
 
-#![allow(dead_code)] // every test file takes its own part
-
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
 use std::ops::Deref;

@@ -6,14 +6,16 @@
 //! operation after it returned. The parent kills it, reopens, checks, and compares each
 //! thread's part of the heap with a model: it must be as after the last operation said,
 //! or as after the one that was under way. The operating system lives on, so what was
-//! written need not have been synced: for that see `power_loss.rs`.
+//! written need not have been synced: for that see `tests/power_loss`.
 //!
 //! `HEAPLEDGER_KILLS=n` asks for n kills in all instead of 256.
 
 #![cfg(test)]
 
+#[allow(dead_code, reason = "this program uses a part of it")]
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod ops;

@@ -1,8 +1,6 @@
 //! What the fault tests share: this test program again as a process of its own, which
 //! can be killed, starved or shut out without harm to the test that started it.
 
-#![allow(dead_code, unused_imports)] // every test file takes its own part
-
 mod skip;
 
 pub use skip::{is_root, possible, skip};

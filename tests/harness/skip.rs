@@ -4,8 +4,6 @@
 //!
 //! A file that has no other use for the harness includes this one alone, with `#[path]`.
 
-#![allow(dead_code)] // every test file takes its own part
-
 use std::io::Write;
 use std::panic::Location;
 use std::path::PathBuf;

@@ -22,10 +22,12 @@
 
 #![cfg(test)]
 
+#[allow(dead_code, reason = "this program uses a part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod device;
 mod disk;
+#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod log;

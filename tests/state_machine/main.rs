@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+#[allow(dead_code, reason = "this program uses a part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod model;

@@ -1,0 +1,207 @@
+//! What differs between two moments, or two files, is what came, went and moved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::common::{Heap, KIB, MIB, cases, content, quick};
+use heapledger::{
+    ClassDiff, Diff, Error, EventFilter, EventId, Geometry, History, Hold, MemManager, Moment, ObjectId, ObjectSize,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// Where the pieces of each object are, and what is in each size class.
+#[derive(Debug, Clone, PartialEq)]
+struct Picture {
+    objects: BTreeMap<ObjectId, BTreeSet<(i64, i64)>>,
+    sizes: BTreeMap<ObjectId, u64>,
+    classes: Vec<(i64, i64, i64)>,
+}
+
+fn now(memory: &MemManager) -> Picture {
+    let objects: Vec<_> = memory.objects().map(Result::unwrap).collect();
+    let id = |object: &heapledger::ObjectInfo| object.object_id.parse::<ObjectId>().unwrap();
+    let pieces = |id: &ObjectId| {
+        let entries = memory.ledger(id).unwrap();
+        entries
+            .iter()
+            .map(|entry| (entry.block_id.0, entry.allocated_mem))
+            .collect()
+    };
+    let classes = memory.stats().unwrap().classes;
+    Picture {
+        objects: objects.iter().map(|object| (id(object), pieces(&id(object)))).collect(),
+        sizes: objects.iter().map(|object| (id(object), object.size as u64)).collect(),
+        classes: classes
+            .iter()
+            .map(|class| (class.totals.block_size, class.totals.mem, class.totals.entries))
+            .collect(),
+    }
+}
+
+/// What a diff of two pictures must say.
+fn expected(before: &Picture, after: &Picture) -> Diff {
+    let only = |one: &Picture, other: &Picture| {
+        let ids = one.objects.keys().filter(|id| !other.objects.contains_key(id));
+        sorted(ids, one)
+    };
+    let moved = before
+        .objects
+        .iter()
+        .filter(|(id, pieces)| after.objects.get(id).is_some_and(|now| now != *pieces));
+    let classes = before.classes.iter().zip(&after.classes);
+    Diff {
+        added: only(after, before),
+        freed: only(before, after),
+        moved: sorted(moved.map(|(id, _)| id), before),
+        classes: classes
+            .map(|(before, after)| ClassDiff {
+                block_size: before.0,
+                mem_before: before.1,
+                mem_after: after.1,
+                entries_before: before.2,
+                entries_after: after.2,
+            })
+            .collect(),
+    }
+}
+
+fn sorted<'a>(ids: impl Iterator<Item = &'a ObjectId>, picture: &Picture) -> Vec<ObjectSize> {
+    let mut objects: Vec<_> = ids
+        .map(|id| ObjectSize {
+            object_id: *id,
+            size: picture.sizes[id],
+        })
+        .collect();
+    objects.sort_by_key(|object| (std::cmp::Reverse(object.size), object.object_id));
+    objects
+}
+
+fn last_event(memory: &MemManager) -> Moment {
+    Moment::Event(memory.newest_events(&EventFilter::default(), 1).unwrap()[0].id)
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Allocate(u8, u64),
+    Name(u8),
+    Free(Index),
+    Collect,
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => (0u8..12, 0u64..40_000).prop_map(|(key, size)| Op::Allocate(key, size - size % 1000)),
+        2 => (0u8..12).prop_map(Op::Name),
+        5 => any::<Index>().prop_map(Op::Free),
+        1 => Just(Op::Collect),
+    ]
+}
+
+fn take(op: &Op, memory: &MemManager) {
+    match op {
+        Op::Allocate(key, size) => drop(memory.allocate_bytes(&content((*key).into(), *size))),
+        Op::Name(key) => drop(memory.store_bytes(&content((*key).into(), 2000), Hold::Name("name"))),
+        Op::Free(pick) => {
+            let ids: Vec<_> = now(memory).objects.into_keys().collect();
+            if !ids.is_empty() {
+                drop(memory.force_free(pick.get(&ids)));
+            }
+        }
+        Op::Collect => drop(memory.collect_garbage().unwrap()),
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(16))]
+
+    #[test]
+    fn a_diff_of_any_two_moments_is_what_differs_between_what_was_there(
+        geometry in prop::sample::select(vec![Geometry::standard(), Geometry::classic()]),
+        ops in prop::collection::vec(op(), 1..20),
+    ) {
+        let heap = Heap::of(300 * KIB, geometry);
+        let mut recorded = vec![(last_event(&heap), now(&heap))];
+        for op in &ops {
+            take(op, &heap);
+            recorded.push((last_event(&heap), now(&heap)));
+        }
+        for (from, before) in &recorded {
+            for (to, after) in &recorded {
+                let diff = heap.diff(*from, *to).unwrap();
+                prop_assert_eq!(&diff, &expected(before, after), "{:?} to {:?}", from, to);
+            }
+        }
+    }
+
+    #[test]
+    fn a_diff_of_two_files_is_what_differs_between_what_is_in_them(
+        common in prop::collection::vec(op(), 0..12),
+        ops in prop::collection::vec(op(), 0..12),
+    ) {
+        let heap = Heap::of(300 * KIB, Geometry::standard());
+        for op in &common {
+            take(op, &heap);
+        }
+        let copy = heap.path().with_file_name("copy.db");
+        heap.sql().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+        let old = quick().open(&copy).unwrap();
+        for op in &ops {
+            take(op, &heap);
+        }
+        let (before, after) = (now(&old), now(&heap));
+        prop_assert_eq!(old.diff_files(&heap).unwrap(), expected(&before, &after));
+        prop_assert_eq!(heap.diff_files(&old).unwrap(), expected(&after, &before));
+    }
+}
+
+#[test]
+fn an_object_that_left_and_came_back_elsewhere_has_moved() {
+    let heap = Heap::classic();
+    let start = last_event(&heap);
+    let first = heap.allocate_bytes(&content(1, 512)).unwrap();
+    let second = heap.allocate_bytes(&content(2, 512)).unwrap();
+    let before = last_event(&heap);
+    heap.free(&first).unwrap();
+    heap.free(&second).unwrap();
+    heap.allocate_bytes(&content(2, 512)).unwrap();
+    heap.allocate_bytes(&content(1, 512)).unwrap();
+    let diff = heap.diff(before, last_event(&heap)).unwrap();
+    assert_eq!((diff.added.len(), diff.freed.len(), diff.moved.len()), (0, 0, 2));
+    assert_eq!(diff.growth(), 0);
+    // An object that came and went between the moments differs at neither.
+    let third = heap.allocate_bytes(&content(3, 512)).unwrap();
+    heap.free(&third).unwrap();
+    let diff = heap.diff(start, last_event(&heap)).unwrap();
+    assert_eq!((diff.added.len(), diff.freed.len(), diff.moved.len()), (2, 0, 0));
+    assert_eq!(diff.growth(), 1024);
+}
+
+#[test]
+fn spaces_of_one_file_can_be_compared_too() {
+    let heap = Heap::new();
+    let other = quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
+    for memory in [&*heap, &other] {
+        memory.allocate_bytes(&content(1, 5000)).unwrap();
+    }
+    other.allocate_bytes(&content(2, 7000)).unwrap();
+    let diff = heap.diff_files(&other).unwrap();
+    assert_eq!((diff.added.len(), diff.added[0].size), (1, 7000));
+    assert_eq!(diff.freed, []);
+    assert_eq!(diff.growth(), 7000);
+}
+
+#[test]
+fn a_diff_beyond_the_history_is_refused() {
+    let heap = Heap::classic();
+    let now = last_event(&heap);
+    for moment in [Moment::Event(EventId(50)), Moment::Time(i64::MAX)] {
+        let error = heap.diff(now, moment).unwrap_err();
+        assert!(matches!(error, Error::OutsideHistory { .. }), "{error}");
+    }
+    for moment in [now, Moment::Event(EventId(0)), Moment::Time(0)] {
+        assert_eq!(heap.diff(now, moment).unwrap().growth(), 0);
+    }
+    heap.set_history(History::Off).unwrap();
+    assert!(matches!(heap.diff(now, now), Err(Error::HistoryOff { .. })));
+    assert!(heap.diff_files(&heap).is_ok(), "two files need no history");
+}

@@ -1,0 +1,319 @@
+//! Other people's SQL: reading is free, and what would go past the triggers is refused.
+
+// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::{Heap, assert_balanced, content, number};
+use heapledger::{CheckNote, Error, History, Hold};
+use rusqlite::Connection;
+
+fn heap() -> Heap {
+    let heap = Heap::new();
+    heap.store_bytes(&content(1, 1500), Hold::Name("it")).unwrap();
+    heap.allocate("text").unwrap();
+    heap
+}
+
+#[test]
+fn a_statement_of_another_tool_that_changes_the_heap_is_refused() {
+    let heap = heap();
+    let other = Connection::open(heap.path()).unwrap();
+    for statement in [
+        "UPDATE memram SET max_mem = max_mem * 2",
+        "UPDATE ledger SET data = zeroblob(allocated_mem)",
+        "UPDATE stored_objects SET held = 1",
+        "UPDATE names SET name = 'other'",
+        "UPDATE pools SET mem = 0",
+        "UPDATE events SET at = 0",
+        "DELETE FROM names",
+        "INSERT INTO names (memram_id, name, stored_object_id, bound_at) VALUES (1, 'mine', 1, 0)",
+        "DELETE FROM stored_objects WHERE held = 1",
+        "DELETE FROM ledger",
+        "DELETE FROM blocks",
+        "DELETE FROM arenas",
+        "DELETE FROM events",
+        "INSERT INTO arenas (memram_id, max_mem) VALUES (1, 262144)",
+        "INSERT INTO memram (name, max_mem, arena_size, per_block, created_at) VALUES ('x', 1, 1, 1, 0)",
+        "REPLACE INTO sequences (name, last_id) VALUES ('blocks', 0)",
+    ] {
+        let refused = other.execute_batch(statement).unwrap_err().to_string();
+        assert!(refused.contains("only_heapledger_may_write"), "{statement}: {refused}");
+    }
+    assert_balanced(&heap);
+}
+
+/// No foreign key says so: it would want an index, which says nothing else.
+#[test]
+fn an_object_is_removed_after_its_entries_even_by_who_passes_the_guards() {
+    let heap = heap();
+    let other = Connection::open(heap.path()).unwrap();
+    other.create_collation("only_heapledger_may_write", str::cmp).unwrap();
+    let refused = other.execute("DELETE FROM stored_objects", []).unwrap_err().to_string();
+    assert!(refused.contains("after its ledger entries"), "{refused}");
+    assert_balanced(&heap);
+}
+
+/// Whoever passes the guard has made no event; nobody can make up what the history says.
+#[test]
+fn names_and_events_that_do_not_agree_are_found_and_explained() {
+    for statement in [
+        "INSERT INTO names (memram_id, name, stored_object_id, bound_at) VALUES (1, 'mine', 1, (1 << 62))",
+        "UPDATE names SET stored_object_id = 1 - stored_object_id + (SELECT max(id) FROM stored_objects)",
+        "DELETE FROM names WHERE name = 'it'",
+        "INSERT INTO events (memram_id, at, kind, object, name, bytes, mem) VALUES (1, 0, 'unbind', zeroblob(32), 'it', 0, 1504)",
+        "INSERT INTO events (memram_id, at, kind, object, name, bytes, mem) VALUES (1, 0, 'bind', zeroblob(32), 'no', 0, 1504)",
+        "INSERT INTO events (memram_id, at, kind, bytes, mem) VALUES (1, 0, 'free', 5, 1499)",
+    ] {
+        let heap = heap();
+        let sql = heap.sql();
+        sql.execute_batch(statement).unwrap();
+        let found = "SELECT count(*) FROM violations WHERE invariant = 'I11'";
+        assert!(number(&sql, found) > 0, "{statement}");
+        let repaired = heap.repair().unwrap();
+        assert!(repaired.left.is_empty(), "{statement}: {repaired:?}");
+        assert_balanced(&heap);
+        assert!(heap.repair().unwrap().corrections.is_empty(), "{statement}");
+    }
+}
+
+/// These are not guarded, because a guard would cost every allocation.
+#[test]
+fn what_others_can_write_shows_in_a_quick_check() {
+    for statement in [
+        "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
+        "INSERT INTO blocks (memram_id, arena_id, pool_id, block_size, max_mem) SELECT 1, arena_id, id, 512, 512 FROM pools LIMIT 1",
+        "INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)
+         SELECT stored_object_id + 9, stored_object_id, 9, arena_id, pool_id, block_id, 1, 0, x'00' FROM ledger WHERE id = 1",
+        "INSERT INTO stored_objects (memram_id, object_id, kind, size, held, created_at)
+         SELECT 1, replace(hex(zeroblob(32)), 'A', 'b'), 'bytes', 0, 1, 0",
+    ] {
+        let heap = heap();
+        Connection::open(heap.path()).unwrap().execute_batch(statement).unwrap();
+        let sql = heap.sql();
+        assert!(number(&sql, "SELECT count(*) FROM violations") > 0, "{statement}");
+    }
+}
+
+#[test]
+fn reading_and_sqlites_own_checks_and_other_tables_are_free() {
+    let heap = heap();
+    let other = Connection::open(heap.path()).unwrap();
+    for table in [
+        "objects",
+        "block_map",
+        "usage",
+        "trial_balance",
+        "violations",
+        "ledger",
+        "names",
+    ] {
+        other
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |_| Ok(()))
+            .unwrap();
+    }
+    let ok: String = other.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(ok, "ok");
+    other
+        .execute_batch("CREATE TABLE mine (id INTEGER); INSERT INTO mine VALUES (1); VACUUM")
+        .unwrap();
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_plain_index_is_tolerated_and_a_dropped_one_is_made_again() {
+    let heap = heap();
+    let path = heap.path().to_owned();
+    let dir = heap.close();
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("CREATE INDEX mine ON stored_objects (kind, size DESC); DROP INDEX ledger_by_block")
+        .unwrap();
+    let reader = crate::common::quick().read_only(true).open(&path).unwrap();
+    assert_eq!(reader.objects().filter(Result::is_ok).count(), 2);
+    drop(reader);
+    assert_balanced(&crate::common::quick().open(&path).unwrap());
+    let there = "SELECT count(*) FROM sqlite_schema WHERE name IN ('mine', 'ledger_by_block')";
+    assert_eq!(number(&other, there), 2);
+    for planted in [
+        "CREATE INDEX planted ON stored_objects (lower(kind))",
+        "CREATE INDEX planted ON stored_objects (kind) WHERE abs(size) > 0",
+        "CREATE INDEX planted ON stored_objects (kind COLLATE nocase)",
+        "CREATE UNIQUE INDEX planted ON stored_objects (created_at, id)",
+        "CREATE TRIGGER planted AFTER INSERT ON ledger BEGIN SELECT 1; END",
+    ] {
+        other.execute_batch(planted).unwrap();
+        assert!(crate::common::quick().open(&path).is_err(), "{planted}");
+        let kind = if planted.contains("TRIGGER") {
+            "TRIGGER"
+        } else {
+            "INDEX"
+        };
+        other.execute_batch(&format!("DROP {kind} planted")).unwrap();
+    }
+    drop(dir);
+}
+
+/// A view or a trigger that came with the file must not run: neither to look at what is
+/// wrong nor to mend it.
+#[test]
+fn parts_of_the_schema_that_others_dropped_or_altered_are_named_and_made_again() {
+    let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
+    for (statement, part) in [
+        ("DROP VIEW violations".to_owned(), "the view \"violations\""),
+        (
+            format!("DROP VIEW violations; CREATE VIEW violations AS {endless} SELECT i AS invariant FROM n"),
+            "the view \"violations\"",
+        ),
+        ("DROP VIEW objects; CREATE VIEW OBJECTS AS SELECT missing FROM nowhere".to_owned(), "the view \"objects\""),
+        ("DROP TRIGGER guard_names_insert".to_owned(), "the trigger \"guard_names_insert\""),
+        (
+            "DROP TRIGGER guard_names_insert; CREATE TRIGGER guard_names_insert BEFORE INSERT ON names BEGIN DELETE FROM ledger; END"
+                .to_owned(),
+            "the trigger \"guard_names_insert\"",
+        ),
+        (
+            "DROP INDEX ledger_by_block; CREATE INDEX ledger_by_block ON ledger (abs(block_id))".to_owned(),
+            "the index \"ledger_by_block\"",
+        ),
+    ] {
+        let heap = heap();
+        let path = heap.path().to_owned();
+        let dir = heap.close();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch(&statement).unwrap();
+        for read_only in [true, false] {
+            let refused = crate::common::quick().read_only(read_only).open(&path).unwrap_err();
+            assert!(matches!(refused, Error::AlteredSchema { can_be_restored: true, .. }), "{statement}: {refused}");
+            let text = refused.to_string();
+            assert!(text.contains(part) && text.contains("Options::restore_schema"), "{text}");
+        }
+        let found = crate::common::quick().check_schema(&path).unwrap();
+        assert_eq!(found.len(), 1, "{statement}: {found:?}");
+        assert_eq!((&*found[0].invariant, &*found[0].expected), ("schema", part));
+        let (status, said) = heapledger(&path, &["check"]);
+        assert_eq!(status, 1, "{said}");
+        assert!(said.contains(part) && said.contains("check --repair`"), "{said}");
+        let (status, said) = heapledger(&path, &["ls"]);
+        assert_eq!(status, 2, "{said}");
+        assert!(said.contains(part) && said.contains("`heapledger check --repair` makes it again"), "{said}");
+        let (status, said) = heapledger(&path, &["check", "--repair"]);
+        assert_eq!(status, 0, "{said}");
+        assert!(said.contains(part) && said.contains("1 correction"), "{said}");
+        assert_balanced(&crate::common::quick().open(&path).unwrap());
+        assert!(crate::common::quick().restore_schema(&path).unwrap().is_empty());
+        drop(dir);
+    }
+}
+
+#[test]
+fn a_missing_index_is_read_without_and_named_and_an_extra_one_is_named() {
+    let heap = heap();
+    let path = heap.path().to_owned();
+    let dir = heap.close();
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch(
+            "CREATE INDEX mine ON stored_objects (kind); DROP INDEX names_by_object; DROP INDEX ledger_by_block",
+        )
+        .unwrap();
+    let reader = crate::common::quick().read_only(true).open(&path).unwrap();
+    assert_eq!(reader.objects().filter(Result::is_ok).count(), 2);
+    let found: Vec<_> = reader.check().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        ["ledger_by_block", "names_by_object"]
+            .map(|name| format!("schema sqlite_schema: expected the index {name:?}, found none"))
+    );
+    let extra = CheckNote::ExtraIndex {
+        index: "mine".into(),
+        table: "stored_objects".into(),
+    };
+    assert_eq!(reader.check_notes().unwrap(), [extra]);
+    drop(reader);
+    for command in [&["ls"][..], &["log"], &["tree"], &["pins"], &["show", "it"], &["stats"]] {
+        assert_eq!(heapledger(&path, command).0, 0, "{command:?}");
+    }
+    let (status, said) = heapledger(&path, &["check"]);
+    assert!(
+        status == 1 && said.contains("\"names_by_object\"") && said.contains("\"mine\""),
+        "{said}"
+    );
+    let (status, said) = heapledger(&path, &["check", "--repair"]);
+    assert!(status == 0 && said.contains("2 corrections"), "{said}");
+    let (status, said) = heapledger(&path, &["check"]);
+    assert!(status == 0 && said.contains("note: the index \"mine\""), "{said}");
+    assert_eq!(
+        number(&other, "SELECT count(*) FROM sqlite_schema WHERE name = 'mine'"),
+        1
+    );
+    drop(dir);
+}
+
+#[test]
+fn what_nothing_restores_stays_refused_and_untouched_with_what_to_do() {
+    for (statement, advice) in [
+        (
+            "CREATE TRIGGER planted AFTER INSERT ON ledger BEGIN DELETE FROM names; END; DROP VIEW log",
+            "drop it with `DROP TRIGGER \"planted\"` in sqlite3",
+        ),
+        ("ALTER TABLE memram ADD COLUMN note TEXT", "go back to a backup"),
+        ("DROP VIEW log; CREATE TABLE log (mine)", "rename or drop that"),
+        (
+            "CREATE INDEX odd ON names (lower(name))",
+            "drop it with `DROP INDEX \"odd\"` in sqlite3",
+        ),
+    ] {
+        let heap = heap();
+        let path = heap.path().to_owned();
+        let dir = heap.close();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch(statement).unwrap();
+        let before = number(&other, "PRAGMA schema_version");
+        let refused = crate::common::quick().open(&path).unwrap_err();
+        assert!(refused.to_string().contains(advice), "{refused}");
+        let refused = crate::common::quick().restore_schema(&path).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                Error::AlteredSchema {
+                    can_be_restored: false,
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+        assert_eq!(number(&other, "PRAGMA schema_version"), before);
+        for command in [&["check"][..], &["check", "--repair"], &["ls"]] {
+            let (status, said) = heapledger(&path, command);
+            assert_eq!(status, 2, "{command:?}: {said}");
+            assert!(said.contains(advice), "{command:?}: {said}");
+        }
+        drop(dir);
+    }
+}
+
+#[test]
+fn a_check_says_that_the_rules_on_events_do_not_apply_without_a_history() {
+    let heap = heap();
+    heap.set_history(History::Off).unwrap();
+    assert_eq!(
+        heap.check_notes().unwrap(),
+        [CheckNote::HistoryOff { space: "main".into() }]
+    );
+    let (status, said) = heapledger(heap.path(), &["check"]);
+    assert!(
+        status == 0 && said.contains("note: the history of space \"main\" is off"),
+        "{said}"
+    );
+}
+
+/// The exit status of a command, and all that it writes.
+fn heapledger(path: &Path, arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heapledger"));
+    let ran = command.arg("--db").arg(path).args(arguments).output().unwrap();
+    let said = [ran.stdout, ran.stderr].concat();
+    (ran.status.code().unwrap(), String::from_utf8(said).unwrap())
+}

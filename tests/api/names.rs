@@ -1,0 +1,448 @@
+//! Names hold objects: binding, rebinding, unbinding, and finding.
+
+use std::collections::HashMap;
+
+use crate::common::{Heap, MIB, assert_balanced, dump, quick};
+use heapledger::{Error, EventFilter, Hold, ObjectId};
+use proptest::prelude::*;
+
+#[test]
+fn a_name_resolves_to_the_object_it_is_bound_to() {
+    let heap = Heap::new();
+    let id = heap.allocate("grüße").unwrap();
+    assert_eq!(heap.resolve("greeting").unwrap(), None);
+    heap.bind("greeting", &id).unwrap();
+    assert_eq!(heap.resolve("greeting").unwrap(), Some(id));
+    let names: Vec<_> = heap.names(&id).unwrap().into_iter().map(|name| name.name).collect();
+    assert_eq!(names, ["greeting"]);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn storing_under_a_name_binds_it_and_takes_no_anonymous_hold() {
+    let heap = Heap::new();
+    let stored = heap.store(&42, Hold::Name("answer")).unwrap();
+    assert_eq!(heap.resolve("answer").unwrap(), Some(stored.id));
+    assert!(!heap.object(&stored.id).unwrap().held);
+    let freed = heap.unbind("answer").unwrap().unwrap();
+    assert_eq!((freed.id, freed.size), (stored.id, 2));
+    assert!(!heap.contains(&stored.id).unwrap());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn rebinding_moves_the_name_and_frees_what_nothing_holds_any_more() {
+    let heap = Heap::new();
+    let old = heap.store("old", Hold::Name("it")).unwrap().id;
+    let new = heap.store("new", Hold::Name("it")).unwrap().id;
+    assert_eq!(heap.resolve("it").unwrap(), Some(new));
+    assert!(!heap.contains(&old).unwrap());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn rebinding_keeps_an_object_that_another_hold_keeps() {
+    let heap = Heap::new();
+    let held = heap.allocate("held").unwrap();
+    heap.bind("it", &held).unwrap();
+    let named_twice = heap.store("named twice", Hold::Name("it")).unwrap().id;
+    heap.bind("other", &named_twice).unwrap();
+    heap.store("last", Hold::Name("it")).unwrap();
+    assert!(heap.contains(&held).unwrap());
+    assert_eq!(heap.resolve("other").unwrap(), Some(named_twice));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn binding_a_name_to_its_own_object_changes_nothing() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::Name("it")).unwrap().id;
+    heap.bind("it", &id).unwrap();
+    assert_eq!(heap.resolve("it").unwrap(), Some(id));
+    assert_eq!(heap.get::<String>(&id).unwrap(), "it");
+    assert_balanced(&heap);
+}
+
+#[test]
+fn unbinding_frees_only_when_the_last_hold_goes() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::Name("a")).unwrap().id;
+    heap.bind("b", &id).unwrap();
+    assert!(heap.unbind("a").unwrap().is_none());
+    assert!(heap.contains(&id).unwrap());
+    assert_eq!(heap.unbind("b").unwrap().unwrap().id, id);
+    assert!(!heap.contains(&id).unwrap());
+
+    let held = heap.allocate("held").unwrap();
+    heap.bind("c", &held).unwrap();
+    assert!(heap.unbind("c").unwrap().is_none());
+    assert!(heap.contains(&held).unwrap());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn an_unknown_name_cannot_be_unbound() {
+    let heap = Heap::new();
+    let error = heap.unbind("nobody").unwrap_err();
+    assert!(
+        matches!(&error, Error::UnknownName { name, space } if name == "nobody" && space == "main"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_name_cannot_be_bound_to_an_object_that_is_not_stored() {
+    let heap = Heap::new();
+    let kept = heap.store("kept", Hold::Name("it")).unwrap().id;
+    let before = dump(&heap.sql());
+    let missing = ObjectId::of("missing").unwrap();
+    assert!(matches!(heap.bind("it", &missing), Err(Error::NotStored { id, .. }) if id == missing));
+    assert!(matches!(heap.bind("fresh", &missing), Err(Error::NotStored { .. })));
+    assert_eq!(heap.resolve("it").unwrap(), Some(kept));
+    assert_eq!(dump(&heap.sql()), before);
+}
+
+#[test]
+fn a_name_has_1_to_4096_bytes() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    let before = dump(&heap.sql());
+    for bad in [String::new(), "n".repeat(4097), "é".repeat(2049)] {
+        let wanted = bad.len();
+        assert!(matches!(heap.bind(&bad, &id), Err(Error::BadName { length }) if length == wanted));
+        assert!(matches!(heap.store("x", Hold::Name(&bad)), Err(Error::BadName { .. })));
+    }
+    assert_eq!(
+        dump(&heap.sql()),
+        before,
+        "a refused name leaves nothing, and stores nothing"
+    );
+    for good in ["n".to_owned(), "n".repeat(4096), "é".repeat(2048)] {
+        heap.bind(&good, &id).unwrap();
+        assert_eq!(heap.resolve(&good).unwrap(), Some(id));
+    }
+    assert_balanced(&heap);
+}
+
+/// SQLite's own functions would cut it there.
+#[test]
+fn a_name_has_no_nul() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    for name in ["\0", "a\0b"] {
+        let refused = heap.bind(name, &id);
+        assert!(matches!(refused, Err(Error::NulInName { .. })), "{refused:?}");
+        let refused = heap.set(name, "other");
+        assert!(matches!(refused, Err(Error::NulInName { .. })), "{refused:?}");
+    }
+    assert_eq!(heap.names(&id).unwrap(), []);
+}
+
+#[test]
+fn names_belong_to_their_space() {
+    let heap = Heap::new();
+    let other = quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
+    let here = heap.store("here", Hold::Name("it")).unwrap().id;
+    let there = other.store("there", Hold::Name("it")).unwrap().id;
+    assert_eq!(heap.resolve("it").unwrap(), Some(here));
+    assert_eq!(other.resolve("it").unwrap(), Some(there));
+    assert!(matches!(heap.bind("there", &there), Err(Error::NotStored { .. })));
+    heap.unbind("it").unwrap();
+    assert_eq!(other.resolve("it").unwrap(), Some(there));
+    assert_balanced(&heap);
+    assert_balanced(&other);
+}
+
+#[test]
+fn find_takes_a_name_an_id_or_the_start_of_one() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::Name("it")).unwrap().id;
+    let hex = id.to_hex();
+    for reference in ["it", &hex, &hex[..63], &hex[..6]] {
+        assert_eq!(heap.find(reference).unwrap(), id, "{reference}");
+    }
+    let missing = ObjectId::of("missing").unwrap().to_hex();
+    for reference in ["", "nobody", &hex[..5], "a_%*?[", &missing, &missing[..8]] {
+        let error = heap.find(reference).unwrap_err();
+        assert!(
+            matches!(error, Error::UnknownReference { .. } | Error::NotStored { .. }),
+            "{reference:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_whole_id_means_its_object_whatever_names_there_are() {
+    let heap = Heap::new();
+    let spelled = heap.allocate("spelled").unwrap();
+    let named = heap.store("named", Hold::Name("it")).unwrap().id;
+    let name = spelled.to_hex();
+    // An older heapledger, or another tool, has bound it.
+    let sql = heap.sql();
+    sql.execute("UPDATE names SET name = ?1", [&name]).unwrap();
+    sql.execute("UPDATE events SET name = ?1 WHERE name = 'it'", [&name])
+        .unwrap();
+    for text in [&name, &name.to_uppercase()] {
+        assert_eq!(heap.find(text).unwrap(), spelled);
+        assert_eq!(heap.find_ever(text).unwrap(), spelled);
+        assert_eq!(heap.read(|snapshot| snapshot.find(text)).unwrap(), spelled);
+        assert_eq!(heap.batch(|batch| batch.find(text)).unwrap(), spelled);
+    }
+    // The name can still be read and unbound.
+    assert_eq!(heap.resolve(&name).unwrap(), Some(named));
+    heap.free(&spelled).unwrap();
+    assert_eq!(heap.find(&name).unwrap(), named);
+    assert_eq!(heap.unbind(&name).unwrap().unwrap().id, named);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_name_that_is_spelled_like_an_id_cannot_be_bound() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    let before = dump(&heap.sql());
+    for name in [id.to_hex(), "0".repeat(64), "F".repeat(64)] {
+        let refused = |result: Result<(), Error>| {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(error, Error::NameIsId { name: ref told } if *told == name),
+                "{error}"
+            );
+            assert!(error.to_string().contains("taken for an object id"), "{error}");
+        };
+        refused(heap.bind(&name, &id).map(drop));
+        refused(heap.bind_new(&name, &id));
+        for hold in [Hold::Name(&name), Hold::NewName(&name)] {
+            refused(heap.store("new", hold).map(drop));
+            refused(heap.store_bytes(b"new", hold).map(drop));
+            refused(heap.store_from(&b"new"[..], hold).map(drop));
+            refused(heap.batch(|batch| batch.store("new", hold)).map(drop));
+        }
+        refused(heap.batch(|batch| batch.bind(&name, &id)).map(drop));
+    }
+    assert_eq!(dump(&heap.sql()), before);
+    // One digit less or more, or a sign that is no digit, is a name like any other.
+    for name in ["0".repeat(63), "0".repeat(65), format!("{}g", "0".repeat(63))] {
+        heap.bind(&name, &id).unwrap();
+        assert_eq!(heap.find(&name).unwrap(), id);
+    }
+    assert_balanced(&heap);
+}
+
+/// Kind, object and name of every event after the first, in order.
+fn events(heap: &Heap) -> Vec<(String, Option<ObjectId>, Option<String>)> {
+    let events = heap.events(EventFilter::default()).skip(1).map(Result::unwrap);
+    let object = |digest: Vec<u8>| ObjectId::try_from(digest.as_slice()).unwrap();
+    events
+        .map(|event| (event.kind, event.object.map(object), event.name))
+        .collect()
+}
+
+#[test]
+fn a_name_that_moves_leaves_the_old_object_in_the_history_and_in_the_answer() {
+    let heap = Heap::new();
+    let old = heap.store("old", Hold::Name("it")).unwrap();
+    assert_eq!(old.freed, None);
+    let new = heap.store("new", Hold::Name("it")).unwrap();
+    let freed = new.freed.unwrap();
+    assert_eq!((freed.id, freed.size, freed.pieces), (old.id, 3, 1));
+    assert_eq!(freed.names, ["it"]);
+    let held = heap.allocate("held").unwrap();
+    let freed = heap.bind("it", &held).unwrap().unwrap();
+    assert_eq!(freed.id, new.id);
+    // What something else holds stays.
+    let last = heap.batch(|batch| batch.store("last", Hold::Name("it"))).unwrap();
+    assert_eq!(last.freed, None);
+    assert!(heap.contains(&held).unwrap());
+    // Again is no move.
+    assert_eq!(heap.bind("it", &last.id).unwrap(), None);
+
+    let it = || Some("it".to_owned());
+    let expected = [
+        ("allocate", old.id, None),
+        ("bind", old.id, it()),
+        ("allocate", new.id, None),
+        ("unbind", old.id, it()),
+        ("bind", new.id, it()),
+        ("free", old.id, None),
+        ("allocate", held, None),
+        ("unbind", new.id, it()),
+        ("bind", held, it()),
+        ("free", new.id, None),
+        ("allocate", last.id, None),
+        ("unbind", held, it()),
+        ("bind", last.id, it()),
+    ];
+    let expected = expected.map(|(kind, id, name)| (kind.to_owned(), Some(id), name));
+    assert_eq!(events(&heap), expected);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn an_update_under_a_name_leaves_one_object_however_often() {
+    let heap = Heap::new();
+    for version in 0..20 {
+        heap.set("single", &version).unwrap();
+        heap.batch(|batch| batch.set("batched", &(version, version))).unwrap();
+        // Allocated and bound, it is held twice; released, by the name alone.
+        heap.batch(|batch| {
+            let id = batch.allocate(&format!("version {version}"))?;
+            batch.bind("bound", &id)?;
+            batch.release(&id)
+        })
+        .unwrap();
+    }
+    assert_eq!(heap.objects().count(), 3);
+    assert_eq!(heap.get_by_name::<i32>("single").unwrap(), Some(19));
+    assert_eq!(heap.get_bytes_by_name("batched").unwrap().unwrap(), b"[19,19]");
+    assert_eq!(
+        heap.batch(|batch| batch.get_by_name::<i32>("single")).unwrap(),
+        Some(19)
+    );
+    assert_eq!(heap.get_by_name::<i32>("nobody").unwrap(), None);
+    assert_eq!(heap.get_bytes_by_name("nobody").unwrap(), None);
+    assert!(matches!(heap.get_by_name::<i32>("bound"), Err(Error::WrongType { .. })));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn an_object_that_is_released_lives_as_long_as_its_names() {
+    let heap = Heap::new();
+    let named = heap.allocate("named").unwrap();
+    heap.bind("it", &named).unwrap();
+    assert_eq!(heap.release(&named).unwrap(), None);
+    assert!(!heap.object(&named).unwrap().held);
+    // Nothing is left to release.
+    assert_eq!(heap.release(&named).unwrap(), None);
+    assert_eq!(heap.unbind("it").unwrap().unwrap().id, named);
+
+    let plain = heap.allocate("plain").unwrap();
+    heap.allocate("plain").unwrap();
+    let freed = heap.release(&plain).unwrap().unwrap();
+    assert_eq!((freed.id, freed.size, freed.names.len()), (plain, 5, 0));
+    assert!(matches!(heap.release(&plain), Err(Error::NotStored { .. })));
+    // As part of the batch that stored it, too.
+    let gone = heap
+        .batch(|batch| {
+            let id = batch.allocate("gone")?;
+            batch.release(&id)?;
+            Ok(id)
+        })
+        .unwrap();
+    assert!(!heap.contains(&gone).unwrap());
+    assert_balanced(&heap);
+
+    let kinds: Vec<_> = events(&heap).into_iter().map(|(kind, ..)| kind).collect();
+    let expected = [
+        "allocate",
+        "bind",
+        "release",
+        "unbind",
+        "free",
+        "allocate",
+        "dedup_hit",
+        "release",
+        "free",
+        "allocate",
+        "release",
+        "free",
+    ];
+    assert_eq!(kinds, expected);
+}
+
+#[test]
+fn a_name_that_is_to_be_new_is_refused_when_it_is_taken() {
+    let heap = Heap::new();
+    let id = heap.store("it", Hold::NewName("it")).unwrap().id;
+    let other = heap.allocate("other").unwrap();
+    heap.bind_new("other", &other).unwrap();
+    let before = dump(&heap.sql());
+    let refused = |result: Result<(), Error>| {
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, Error::NameTaken { name, id: taken, .. } if name == "it" && *taken == id),
+            "{error}"
+        );
+    };
+    let mut file = tempfile::tempfile().unwrap();
+    let new = Hold::NewName("it");
+    refused(heap.store("new", new).map(drop));
+    refused(heap.store_bytes(b"new", new).map(drop));
+    refused(heap.store_from(&b"new"[..], new).map(drop));
+    refused(heap.store_file(&mut file, new).map(drop));
+    refused(heap.bind_new("it", &other));
+    refused(heap.batch(|batch| batch.bind_new("it", &other)));
+    refused(heap.batch(|batch| batch.store("new", new)).map(drop));
+    // Taken is taken, even by the same object: who asks for a new name wants to be the only one.
+    refused(heap.store("it", new).map(drop));
+    refused(heap.bind_new("it", &id));
+    assert_eq!(dump(&heap.sql()), before);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn find_refuses_a_start_that_several_ids_share() {
+    let heap = Heap::new();
+    let (first, second) = two_contents_whose_ids_start_alike();
+    let id = heap.allocate_bytes(first.as_bytes()).unwrap();
+    heap.allocate_bytes(second.as_bytes()).unwrap();
+    let error = heap.find(&id.to_hex()[..6]).unwrap_err();
+    assert!(matches!(error, Error::AmbiguousPrefix { count: 2, .. }), "{error}");
+    assert_eq!(heap.find(&id.to_hex()).unwrap(), id);
+}
+
+/// Six digits are 24 bits, so some thousand numbers are enough for a pair.
+fn two_contents_whose_ids_start_alike() -> (String, String) {
+    let mut seen = HashMap::new();
+    for number in 0.. {
+        let content = number.to_string();
+        let start = ObjectId::of_bytes(content.as_bytes()).to_hex()[..6].to_owned();
+        if let Some(earlier) = seen.insert(start, content.clone()) {
+            return (earlier, content);
+        }
+    }
+    unreachable!("there are fewer starts than numbers")
+}
+
+proptest! {
+    #![proptest_config(crate::common::cases(24))]
+
+    #[test]
+    fn any_text_can_be_a_name(name in any::<String>().prop_filter("1 to 4,096 bytes", |name| (1..=4096).contains(&name.len()))) {
+        let heap = Heap::new();
+        let id = heap.store("it", Hold::Name(&name)).unwrap().id;
+        prop_assert_eq!(heap.resolve(&name).unwrap(), Some(id));
+        prop_assert_eq!(heap.find(&name).unwrap(), id);
+        prop_assert_eq!(heap.unbind(&name).unwrap().unwrap().names, [name]);
+        assert_balanced(&heap);
+    }
+}
+
+#[test]
+fn a_name_with_u0000_is_refused_in_words() {
+    let heap = Heap::new();
+    let id = heap.allocate("it").unwrap();
+    let before = dump(&heap.sql());
+    for name in ["\0", "\0after", "be\0fore", "before\0"] {
+        let refused = |result: Result<(), Error>| {
+            let error = result.unwrap_err();
+            assert!(
+                matches!(&error, Error::NulInName { name: told } if told == name),
+                "{error}"
+            );
+            assert!(error.to_string().contains("U+0000"), "{error}");
+        };
+        refused(heap.bind(name, &id).map(drop));
+        refused(heap.bind_new(name, &id));
+        refused(heap.set(name, "new").map(drop));
+        refused(heap.store_from(&b"new"[..], Hold::NewName(name)).map(drop));
+        refused(heap.batch(|batch| batch.set(name, "new")).map(drop));
+        refused(
+            heap.batch(|batch| batch.store_from(&b"new"[..], Hold::Name(name)))
+                .map(drop),
+        );
+        refused(heap.plan_batch(|planner| planner.check_hold(Hold::Name(name))));
+        refused(heapledger::MemManager::options().space(name).plan_new(|_| Ok(())));
+    }
+    assert_eq!(dump(&heap.sql()), before);
+}

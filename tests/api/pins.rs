@@ -1,0 +1,243 @@
+//! What freeing gives back is foretold exactly, and so is what stands in its way.
+
+use std::fs;
+
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, number};
+use heapledger::{ArenaId, Error, Geometry, Hold, ObjectId, PinOptions};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// Frees `ids` in one batch, collects, and sees that it is what was planned.
+fn free_as_planned(heap: &Heap, ids: &[ObjectId]) {
+    let before = (dump(&heap.sql()), number(&heap.sql(), "PRAGMA page_count"));
+    let plan = heap.plan_free(ids).unwrap();
+    let after = (dump(&heap.sql()), number(&heap.sql(), "PRAGMA page_count"));
+    assert_eq!(before, after, "a plan leaves no trace");
+
+    let freed = heap
+        .batch(|batch| ids.iter().map(|id| batch.force_free(id)).collect::<Result<Vec<_>, _>>())
+        .unwrap();
+    assert_eq!(plan.size, freed.iter().map(|object| object.size).sum::<u64>());
+    assert_eq!(plan.objects, freed);
+    assert_eq!(plan.collected, heap.collect_garbage().unwrap());
+    assert_eq!(fs::metadata(heap.path()).unwrap().len(), plan.collected.file_size);
+    // What pins an arena is still there, and keeps it.
+    for pin in &plan.pins {
+        assert!(heap.pins(Some(pin.arena_id)).unwrap().contains(pin), "{pin:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::common::cases(12))]
+
+    #[test]
+    fn freeing_gives_back_what_was_foretold(
+        sizes in prop::collection::vec(prop_oneof![3 => 0u64..3000, 2 => 0u64..60_000, 1 => 200_000u64..600_000], 1..40),
+        classic in any::<bool>(),
+        rounds in prop::collection::vec(prop::collection::vec(any::<Index>(), 0..25), 1..4),
+    ) {
+        let geometry = if classic { Geometry::classic() } else { Geometry::standard() };
+        let heap = Heap::of(8 * MIB, geometry);
+        let mut live = Vec::new();
+        for (size, seed) in sizes.into_iter().zip(0..) {
+            let name = format!("name {seed}");
+            let hold = if seed % 3 == 0 { Hold::Name(&name) } else { Hold::Anonymous };
+            if let Ok(stored) = heap.store_bytes(&content(seed, size.max(8)), hold) {
+                live.push(stored.id);
+            }
+        }
+        for picks in rounds {
+            let mut ids = Vec::new();
+            for pick in picks {
+                if !live.is_empty() {
+                    ids.push(live.swap_remove(pick.index(live.len())));
+                }
+            }
+            free_as_planned(&heap, &ids);
+        }
+        assert_balanced(&heap);
+    }
+}
+
+#[test]
+fn many_small_objects_go_page_for_page_as_foretold() {
+    let heap = Heap::of(16 * MIB, Geometry::standard());
+    let ids: Vec<_> = heap
+        .batch(|batch| {
+            (0..3000)
+                .map(|seed| batch.allocate_bytes(&content(seed, 100 + seed % 900)))
+                .collect::<Result<_, _>>()
+        })
+        .unwrap();
+    let large = heap.allocate_bytes(&content(9999, 3 * MIB)).unwrap();
+    let (some, rest) = ids.split_at(1000);
+    free_as_planned(&heap, &some.iter().copied().step_by(3).collect::<Vec<_>>());
+    free_as_planned(&heap, &[large]);
+    free_as_planned(&heap, rest);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_plan_without_objects_is_what_garbage_collection_does() {
+    let heap = Heap::new();
+    let id = heap.allocate_bytes(&content(1, 300 * KIB)).unwrap();
+    heap.allocate_bytes(&content(2, 300 * KIB)).unwrap();
+    heap.free(&id).unwrap();
+    let plan = heap.plan_free(&[]).unwrap();
+    assert!(plan.empty_blocks > 0 && plan.free_file_bytes > 0, "{plan:?}");
+    assert_eq!(plan.empty_blocks, plan.collected.blocks);
+    assert_eq!(plan.collected, heap.collect_garbage().unwrap());
+}
+
+#[test]
+fn what_is_named_twice_counts_once_and_names_are_told() {
+    let heap = Heap::new();
+    let id = heap.store_bytes(&content(1, 5000), Hold::Name("a")).unwrap().id;
+    let plan = heap.plan_free(&[id, id]).unwrap();
+    assert_eq!((plan.objects.len(), plan.size), (1, 5000));
+    assert_eq!(plan.objects[0].names, ["a"]);
+    let missing = ObjectId::of_bytes(b"missing");
+    assert!(matches!(heap.plan_free(&[id, missing]), Err(Error::NotStored { .. })));
+    assert!(heap.contains(&id).unwrap());
+    let reader = crate::common::quick().read_only(true).open(heap.path()).unwrap();
+    assert!(matches!(reader.plan_free(&[id]), Err(Error::ReadOnly)));
+}
+
+#[test]
+fn writers_go_on_after_a_plan() {
+    let heap = Heap::new();
+    let id = heap.allocate_bytes(&content(1, 5000)).unwrap();
+    heap.plan_free(&[id]).unwrap();
+    let next = heap.allocate_bytes(&content(2, 5000)).unwrap();
+    assert_eq!(heap.get_bytes(&id).unwrap(), content(1, 5000));
+    assert_eq!(heap.get_bytes(&next).unwrap(), content(2, 5000));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn plans_among_writers_undo_nobodys_work() {
+    let heap = Heap::of(16 * MIB, Geometry::standard());
+    let doomed = heap.allocate_bytes(&content(1, 100 * KIB)).unwrap();
+    let ids: Vec<_> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (1u64..4)
+            .map(|writer| {
+                let memory = heap.open_again();
+                let shared = (*heap).clone();
+                scope.spawn(move || {
+                    let store = |seed| {
+                        let memory = if seed % 2 == 0 { &memory } else { &shared };
+                        memory.allocate_bytes(&content(writer * 1000 + seed, 3000)).unwrap()
+                    };
+                    (0..40).map(store).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            assert_eq!(heap.plan_free(&[doomed]).unwrap().size, 100 * KIB);
+        }
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    assert!(heap.contains(&doomed).unwrap());
+    assert!(ids.iter().all(|id| heap.contains(id).unwrap()));
+    assert_eq!(heap.stats().unwrap().objects, 121);
+    assert_balanced(&heap);
+}
+
+/// Three arenas of one class, full but for the rest of the last; all but the start of the
+/// first is one object's.
+fn pinned() -> (Heap, ObjectId, ObjectId) {
+    let heap = Heap::of(4 * MIB, Geometry::standard());
+    let small = heap
+        .store_bytes(&content(1, 20 * KIB), Hold::Name("settings"))
+        .unwrap()
+        .id;
+    let large = heap.allocate_bytes(&content(2, 500 * KIB)).unwrap();
+    (heap, small, large)
+}
+
+#[test]
+fn a_pin_says_what_keeps_an_arena() {
+    let (heap, small, large) = pinned();
+    let plan = heap.plan_free(&[large]).unwrap();
+    assert_eq!(plan.collected.arenas, 2);
+    assert_eq!(plan.pins.len(), 1);
+    assert_eq!(plan.pins[0].object_id, small.to_string());
+    assert_eq!(plan.pins[0].names, ["settings"]);
+    assert_eq!(
+        (plan.pins[0].allocated_mem, plan.pins[0].mem),
+        (20 * KIB as i64, 20 * KIB as i64)
+    );
+    assert_eq!(heap.plan_free(&[large, small]).unwrap().collected.arenas, 3);
+
+    heap.free(&large).unwrap();
+    heap.collect_garbage().unwrap();
+    assert_eq!(heap.pins(None).unwrap(), plan.pins);
+    heap.force_free(&small).unwrap();
+    assert_eq!(heap.pins(None).unwrap(), []);
+    assert_eq!(heap.collect_garbage().unwrap().arenas, 1);
+}
+
+#[test]
+fn a_full_arena_is_listed_when_it_is_asked_for() {
+    let (heap, small, large) = pinned();
+    let pins = heap.pins(Some(ArenaId(1))).unwrap();
+    let ids: Vec<_> = pins.iter().map(|pin| pin.object_id.clone()).collect();
+    assert_eq!(ids, [large.to_string(), small.to_string()]);
+    assert!(
+        pins.iter()
+            .all(|pin| pin.objects == 2 && pin.max_mem == 256 * KIB as i64)
+    );
+    assert!(matches!(heap.pins(Some(ArenaId(99))), Err(Error::UnknownRow { .. })));
+}
+
+#[test]
+fn the_limit_and_the_threshold_are_the_callers() {
+    let heap = Heap::new();
+    for seed in 0..30 {
+        heap.allocate_bytes(&content(seed, 100 + seed)).unwrap();
+    }
+    let listed = |options| heap.pins_with(options).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    let pins = listed(PinOptions {
+        limit: 5,
+        ..PinOptions::default()
+    });
+    let bytes: Vec<_> = pins.iter().map(|pin| pin.allocated_mem).collect();
+    assert_eq!(bytes, [129, 128, 127, 126, 125]);
+    assert!(pins.iter().all(|pin| pin.objects == 30));
+    assert_eq!(
+        listed(PinOptions {
+            limit: u64::MAX,
+            ..PinOptions::default()
+        })
+        .len(),
+        30
+    );
+    assert_eq!(
+        listed(PinOptions {
+            under: 1,
+            ..PinOptions::default()
+        })
+        .len(),
+        0
+    );
+    assert_eq!(
+        listed(PinOptions {
+            under: 100,
+            ..PinOptions::default()
+        })
+        .len(),
+        20
+    );
+}
+
+#[test]
+fn another_space_keeps_its_pins_to_itself() {
+    let (heap, ..) = pinned();
+    let other = crate::common::quick()
+        .space("other")
+        .max_mem(MIB)
+        .open(heap.path())
+        .unwrap();
+    assert_eq!(other.pins(None).unwrap(), []);
+    assert!(matches!(other.pins(Some(ArenaId(1))), Err(Error::UnknownRow { .. })));
+}

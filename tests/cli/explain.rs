@@ -1,0 +1,254 @@
+//! What the command line says of what would happen, and of why things are as they are.
+
+use std::fs;
+
+use crate::support::{Cli, HELLO, noise};
+use serde_json::{Value, json};
+
+fn dump(cli: &Cli) -> (Vec<u8>, i64) {
+    let rows = cli
+        .sql()
+        .query_row("SELECT count(*) FROM ledger", [], |row| row.get(0))
+        .unwrap();
+    // Readers may move the log into the file, but nobody writes to either.
+    cli.sql().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    (fs::read(cli.path("heap.db")).unwrap(), rows)
+}
+
+#[test]
+fn put_dry_run_says_what_put_then_does() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "1MiB"]);
+    cli.file("in/a", noise(5000));
+    cli.file("in/b", noise(60));
+    cli.file("in/c", noise(5000));
+    cli.file("in/d", "hello");
+    cli.ok(["put", "-q", "in/d"]);
+    let before = dump(&cli);
+    let plan = cli.json(["put", "--dry-run", "-r", "in"]);
+    assert_eq!(dump(&cli), before);
+    let of = |rows: &Value, key: &str| {
+        rows.as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row[key].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(&plan, "path"), ["in/a", "in/b", "in/c", "in/d"]);
+    assert_eq!(of(&plan, "dedup"), [false, false, true, true]);
+    assert_eq!(of(&plan, "block_size")[..2], [json!(262_144), json!(512)]);
+    assert_eq!(of(&plan, "blocks_reused")[..2], [json!(0), json!(1)]);
+    assert_eq!(plan[3]["object_id"], HELLO);
+
+    let stats = |cli: &Cli| cli.json(["stats"]);
+    let (before, stored, after) = (stats(&cli), cli.json(["put", "-r", "in"]), stats(&cli));
+    assert_eq!(of(&stored, "object_id"), of(&plan, "object_id"));
+    assert_eq!(of(&stored, "dedup"), of(&plan, "dedup"));
+    assert_eq!(of(&stored, "pieces")[..2], of(&plan, "pieces")[..2]);
+    let sum = |key: &str| of(&plan, key).iter().map(|value| value.as_i64().unwrap()).sum::<i64>();
+    assert_eq!(
+        after["arenas"].as_i64().unwrap() - before["arenas"].as_i64().unwrap(),
+        sum("new_arenas")
+    );
+    let blocks = |stats: &Value| {
+        of(&stats["classes"], "blocks")
+            .iter()
+            .map(|value| value.as_i64().unwrap())
+            .sum::<i64>()
+    };
+    assert_eq!(blocks(&after) - blocks(&before), sum("new_blocks"));
+}
+
+#[test]
+fn put_dry_run_sums_up_for_people() {
+    let cli = Cli::new();
+    cli.ok(["init"]);
+    cli.file("a", "hello");
+    cli.file("b", "hello");
+    let ran = cli.run(["put", "--dry-run", "a", "b", "missing"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.stdout.contains("known already"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("missing"), "{}", ran.stderr);
+    let summary = "would store 2 objects: 1 new (5 B) in 1 piece: 0 blocks reused, 1 new block, 1 new pool, 1 new arena; 1 known already (5 B)";
+    assert!(ran.stderr.contains(summary), "{}", ran.stderr);
+    assert_eq!(cli.ok(["ls", "--format", "csv"]).lines().count(), 1);
+}
+
+#[test]
+fn put_dry_run_says_from_where_on_it_does_not_fit() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "8K"]);
+    cli.file("a", noise(5000));
+    cli.file("b", &noise(9000)[..4000]);
+    cli.file("c", "c");
+    let ran = cli.run(["put", "--dry-run", "--bytes", "a", "b", "c"]);
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("809 bytes too few: nothing from b on would be stored"),
+        "{}",
+        ran.stderr
+    );
+    cli.fails(3, ["put", "-q", "a", "b", "c"]);
+    assert_eq!(cli.json(["stats"])["mem"], 5000);
+}
+
+#[test]
+fn put_dry_run_makes_no_heap() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    let ran = cli.run(["put", "--dry-run", "a"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("put would make it"), "{}", ran.stderr);
+    assert!(!cli.path("heap.db").exists());
+    cli.ok(["put", "a"]);
+    cli.ok(["put", "--dry-run", "--space", "new", "--create", "a"]);
+    assert_eq!(cli.json(["spaces"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn plan_says_where_an_object_of_a_size_goes() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "512K"]);
+    let plan = cli.json(["plan", "300000"]);
+    assert_eq!(
+        (&plan["block_size"], &plan["pieces"], &plan["new_blocks"]),
+        (&json!(262_144), &json!(2), &json!(2))
+    );
+    // Where a pool has several blocks and an arena several pools, each has a figure of its own.
+    cli.ok(["--space", "classic", "init", "--classic", "--max-mem", "512K"]);
+    let text = cli.ok(["--space", "classic", "plan", "300000"]);
+    assert!(
+        text.contains("586 pieces: 0 blocks reused, 586 new blocks, 74 new pools, 2 new arenas"),
+        "{text}"
+    );
+    // However large it is: nothing is played through piece by piece.
+    cli.ok(["--space", "vast", "init", "--max-mem", "4EiB"]);
+    let plan = cli.json(["--space", "vast", "plan", "1EiB"]);
+    assert_eq!(
+        (&plan["pieces"], &plan["new_arenas"]),
+        (&json!(1_u64 << 42), &json!(1_u64 << 42))
+    );
+    let ran = cli.run(["plan", "513K"]);
+    assert_eq!(ran.status, 1);
+    assert!(ran.stdout.contains("1.0 KiB too few"), "{}", ran.stdout);
+}
+
+#[test]
+fn free_dry_run_says_what_free_and_gc_then_do() {
+    let cli = Cli::new();
+    cli.file("a", noise(600_000));
+    cli.file("b", &noise(30_000)[7..]);
+    let id = cli.ok(["put", "-q", "a"])[..64].to_owned();
+    cli.ok(["put", "-q", "b", "--name", "small"]);
+    let before = dump(&cli);
+    let plan = cli.json(["free", "--dry-run", &id]);
+    assert_eq!(dump(&cli), before);
+    assert_eq!(plan["objects"][0]["object_id"], *id);
+    assert_eq!(plan["pins"][0]["names"], serde_json::json!(["small"]));
+    let text = cli.ok(["free", "--dry-run", &id, "small"]);
+    assert!(text.contains("(small), with --force"), "{text}");
+    cli.ok(["free", &id]);
+    let waiting = cli.json(["gc", "--dry-run"]);
+    let collected = cli.json(["gc"]);
+    for key in ["blocks", "pools", "arenas", "bytes", "file_bytes", "file_size"] {
+        assert_eq!(plan[key], collected[key], "{key}");
+        assert_eq!(waiting[key], collected[key], "{key}");
+    }
+    assert_eq!(
+        cli.fails(1, ["free", "--dry-run", "missing"])
+            .matches("missing")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn pins_lists_what_keeps_an_arena() {
+    let cli = Cli::new();
+    cli.ok(["init"]);
+    assert_eq!(cli.ok(["pins"]), "no arena is under 25 % used and not empty\n");
+    cli.file("a", noise(3000));
+    cli.ok(["put", "-q", "a", "--name", "a\u{1b}[31m"]);
+    let text = cli.ok(["pins"]);
+    assert!(text.contains("ARENA") && text.contains("a\\u{1b}[31m"), "{text}");
+    let pins = cli.json(["pins", "1"]);
+    assert_eq!(
+        (&pins[0]["allocated_mem"], &pins[0]["arena_id"]),
+        (&json!(3000), &json!(1))
+    );
+    assert_eq!(cli.json(["pins", "--under", "1"]), json!([]));
+    assert_eq!(cli.json(["pins", "--limit", "0"]), json!([]));
+    cli.fails(1, ["pins", "99"]);
+    cli.fails(2, ["pins", "--under", "0"]);
+}
+
+#[test]
+fn doctor_ends_with_1_only_when_something_asks_for_action() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "64K"]);
+    let text = cli.ok(["doctor"]);
+    assert!(text.starts_with("healthy: Nothing asks for action: 0.0 %"), "{text}");
+    cli.file("a", noise(60_000));
+    cli.ok(["put", "-q", "a"]);
+    let ran = cli.run(["doctor"]);
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.stdout.contains("nearly_full: 91.6 % of the space is used"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("run:     heapledger --db heap.db free --dry-run"),
+        "{}",
+        ran.stdout
+    );
+    let ran = cli.run(["doctor", "--format", "csv"]);
+    assert!(
+        ran.stdout.starts_with("code,severity,sentence,figures,remedy\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn space_accounts_for_the_file() {
+    let cli = Cli::new();
+    cli.file("a", noise(100_000));
+    cli.ok(["put", "-q", "a"]);
+    let report = cli.json(["space"]);
+    assert_eq!(report["mem"], 100_000);
+    assert_eq!(report["trees"][0]["name"], "ledger");
+    let text = cli.ok(["space"]);
+    assert!(text.contains("= file") && text.contains("ledger_by_block"), "{text}");
+}
+
+#[test]
+fn put_dry_run_refuses_the_names_that_put_refuses() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    cli.file("b", "other");
+    let (long, digits) = ("n".repeat(4097), "0".repeat(64));
+    let refused = [vec!["--name", ""], vec!["--name", &long], vec!["--name", &digits]];
+    let both = |args: &[&str]| {
+        let put = |dry: &[&str]| cli.run_all(&[&["put", "-q", "a"], dry, args].concat());
+        let (planned, done) = (put(&["--dry-run"]), put(&[]));
+        assert_eq!(planned.status, done.status, "{args:?}");
+        if done.status != 0 {
+            assert_eq!(planned.stderr, done.stderr, "{args:?}");
+        }
+        planned
+    };
+    // In a heap that is not there, and in one that is.
+    for name in &refused {
+        assert_ne!(cli.run_all(&[&["put", "--dry-run", "a"], &name[..]].concat()).status, 0);
+    }
+    assert!(!cli.path("heap.db").exists());
+    cli.ok(["put", "-q", "b", "--name", "taken"]);
+    for name in &refused {
+        assert_ne!(both(name).status, 0);
+    }
+    assert!(both(&["--name", "taken", "--keep"]).stderr.contains("would move"));
+    assert_eq!(both(&["--name", "free", "--keep"]).status, 0);
+    assert_eq!(both(&["--name", "taken"]).status, 0);
+}

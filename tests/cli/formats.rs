@@ -1,0 +1,156 @@
+//! The same answers as a table, JSON, NDJSON and CSV.
+
+use crate::support::Cli;
+use serde_json::{Value, json};
+
+/// Lists, and a command that prints each.
+const LISTS: [&[&str]; 9] = [
+    &["ls"],
+    &["ledger"],
+    &["tree"],
+    &["spaces"],
+    &["ls", "--long"],
+    &["log"],
+    &["usage"],
+    &["usage", "--over-time"],
+    &["layout", "--at", "now"],
+];
+/// Single things.
+const THINGS: [&[&str]; 6] = [
+    &["stats"],
+    &["show", "answer"],
+    &["block", "1"],
+    &["gc"],
+    &["diff", "@1"],
+    &["history"],
+];
+
+fn printed(cli: &Cli, args: &[&str], format: &str) -> String {
+    let ran = crate::support::ran(cli.command(args).args(["--format", format]));
+    assert_eq!(ran.status, 0, "{args:?}: {}", ran.stderr);
+    ran.stdout
+}
+
+fn some() -> Cli {
+    let cli = Cli::new();
+    cli.ok(["set", "answer", "42"]);
+    cli.ok(["set", "odd, \"name\"", "two\nlines"]);
+    cli
+}
+
+#[test]
+fn a_list_is_an_array_or_a_line_or_record_for_each_row() {
+    let cli = some();
+    for args in LISTS {
+        let array: Vec<Value> = serde_json::from_str(&printed(&cli, args, "json")).unwrap();
+        let lines = printed(&cli, args, "ndjson");
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(array, lines, "{args:?}");
+        let csv = printed(&cli, args, "csv");
+        let mut csv = csv::Reader::from_reader(csv.as_bytes());
+        let header: Vec<_> = csv.headers().unwrap().iter().map(str::to_owned).collect();
+        for (object, record) in array.iter().zip(csv.records()) {
+            for (key, cell) in header.iter().zip(&record.unwrap()) {
+                let text = match &object[key] {
+                    Value::Null => String::new(),
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                assert_eq!(text, cell, "{args:?} {key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_without_rows_has_the_same_header() {
+    let (full, empty) = (some(), Cli::new());
+    empty.ok(["init"]);
+    for args in [&["ls"][..], &["ledger"], &["tree"]] {
+        let header = printed(&empty, args, "csv");
+        assert_eq!(header.lines().count(), 1, "{args:?}");
+        assert_eq!(
+            printed(&full, args, "csv").lines().next(),
+            header.lines().next(),
+            "{args:?}"
+        );
+        assert_eq!(printed(&empty, args, "json"), "[]\n", "{args:?}");
+        assert_eq!(printed(&empty, args, "ndjson"), "", "{args:?}");
+    }
+    assert_eq!(
+        printed(&empty, &["check"], "csv"),
+        "invariant,table,id,expected,found\n"
+    );
+}
+
+#[test]
+fn a_single_thing_is_one_object() {
+    let cli = some();
+    for args in THINGS {
+        let object: Value = serde_json::from_str(&printed(&cli, args, "json")).unwrap();
+        assert!(object.is_object(), "{args:?}");
+        let line = printed(&cli, args, "ndjson");
+        assert_eq!(line.lines().count(), 1, "{args:?}");
+        let csv = printed(&cli, args, "csv");
+        let mut csv = csv::Reader::from_reader(csv.as_bytes());
+        assert_eq!(
+            csv.headers().unwrap().len(),
+            object.as_object().unwrap().len(),
+            "{args:?}"
+        );
+        assert_eq!(csv.records().count(), 1, "{args:?}");
+    }
+}
+
+#[test]
+fn keys_are_the_columns_of_the_schema() {
+    let cli = some();
+    let keys = |args: &[&str]| printed(&cli, args, "csv").lines().next().unwrap().to_owned();
+    let columns = |table: &str| {
+        let sql = cli.sql();
+        let mut columns = sql.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+        let names = columns.query_map([table], |row| row.get::<_, String>(0)).unwrap();
+        names.map(Result::unwrap).collect::<Vec<_>>().join(",")
+    };
+    // Its names are a list there, which the view has as names_json, too.
+    assert_eq!(keys(&["ls"]), columns("objects").replace("names_json,", ""));
+    assert_eq!(keys(&["spaces"]), columns("memram"));
+    assert_eq!(keys(&["log"]), columns("log"));
+    assert_eq!(keys(&["usage"]), columns("usage"));
+    assert_eq!(keys(&["add", "arena"]), columns("arenas"));
+    assert_eq!(keys(&["check"]), columns("violations"));
+    assert_eq!(keys(&["block", "1"]), columns("blocks") + ",pieces");
+    assert_eq!(
+        keys(&["ledger"]),
+        "id,object_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem"
+    );
+    assert_eq!(
+        keys(&["gc"]),
+        "blocks,pools,arenas,bytes,file_bytes,file_size,held_bytes"
+    );
+}
+
+#[test]
+fn names_are_a_list_in_which_a_comma_is_part_of_a_name() {
+    let cli = Cli::new();
+    cli.ok(["set", "a, b", "1"]);
+    cli.ok(["set", "b", "2"]);
+    cli.ok(["name", "b", "a"]);
+    let rows: Value = serde_json::from_str(&printed(&cli, &["ls"], "json")).unwrap();
+    assert_eq!(rows[0]["names"], json!(["a, b"]));
+    assert_eq!(rows[1]["names"], json!(["a", "b"]));
+    let shown: Value = serde_json::from_str(&printed(&cli, &["show", "b"], "ndjson")).unwrap();
+    assert_eq!(shown["names"], json!(["a", "b"]));
+    let pins: Value = serde_json::from_str(printed(&cli, &["pins", "1"], "ndjson").lines().next().unwrap()).unwrap();
+    assert!(pins["names"].is_array(), "{pins}");
+}
+
+#[test]
+fn options_may_stand_before_or_after_the_command() {
+    let cli = some();
+    let after = cli.ok(["ls", "--format", "json", "--db", "heap.db", "--space", "main"]);
+    assert_eq!(
+        cli.ok(["--format", "json", "--db", "heap.db", "--space", "main", "ls"]),
+        after
+    );
+}

@@ -1,0 +1,404 @@
+//! `log`, `usage`, `layout`, `diff` and `history`: looking back.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use crate::support::{Cli, noise, ran};
+use serde_json::Value;
+
+/// A heap in which something was stored, replaced, freed, collected and refused.
+fn some() -> Cli {
+    let cli = Cli::new();
+    cli.file("large", noise(300_000));
+    cli.ok(["init", "--max-mem", "1MiB"]);
+    cli.ok(["set", "answer", "42"]);
+    cli.ok(["put", "large", "--name", "large"]);
+    cli.ok(["set", "answer", "43"]);
+    cli.ok(["unname", "large"]);
+    cli.ok(["gc"]);
+    cli.file("huge", noise(2_000_000));
+    assert_eq!(cli.run(["put", "huge"]).status, 3);
+    cli
+}
+
+fn kinds(events: &Value) -> Vec<&str> {
+    let events = events.as_array().unwrap().iter();
+    events.map(|event| event["kind"].as_str().unwrap()).collect()
+}
+
+fn last_of(cli: &Cli, kind: &str) -> String {
+    let events = cli.json(["log", "--kind", kind]);
+    events.as_array().unwrap().last().unwrap()["id"].to_string()
+}
+
+#[test]
+fn the_log_tells_what_happened_in_order() {
+    let cli = some();
+    let log = cli.json(["log"]);
+    let mut told = kinds(&log);
+    told.dedup();
+    let expected = [
+        "opening", "allocate", "bind", "allocate", "bind", "allocate", "unbind", "bind", "free", "unbind", "free",
+        "gc", "refusal",
+    ];
+    assert_eq!(told, expected);
+    let refusal = log.as_array().unwrap().last().unwrap();
+    assert_eq!((&refusal["bytes"], &refusal["mem"]), (&2_000_000.into(), &2.into()));
+    let table = cli.ok(["log"]);
+    assert!(table.starts_with("EVENT  TIME "), "{table}");
+    assert!(table.contains("bind "), "{table}");
+    assert_eq!(table.lines().count(), log.as_array().unwrap().len() + 1);
+}
+
+#[test]
+fn the_log_can_be_asked_for_parts_of_itself() {
+    let cli = some();
+    assert_eq!(
+        kinds(&cli.json(["log", "--kind", "free,refusal"])),
+        ["free", "free", "refusal"]
+    );
+    assert_eq!(
+        kinds(&cli.json(["log", "--kind", "free", "--kind", "refusal", "-n", "2"])),
+        ["free", "refusal"]
+    );
+    assert_eq!(kinds(&cli.json(["log", "--object", "answer"])), ["allocate", "bind"]);
+    // The name and its object are gone; the history still knows them.
+    let gone = cli.json(["log", "--object", "large"]);
+    assert_eq!(kinds(&gone), ["allocate", "bind", "unbind", "free"]);
+    let id = gone[0]["object_id"].as_str().unwrap();
+    assert_eq!(cli.json(["log", "--object", &id[..8]]), gone);
+    assert_eq!(cli.json(["log", "--since", "1h"]), cli.json(["log"]));
+    assert_eq!(cli.json(["log", "--until", "1h"]), Value::Array(Vec::new()));
+    let time = gone[0]["time"].as_str().unwrap();
+    assert_eq!(
+        cli.json(["log", "--since", time, "--until", time])[0]["object_id"],
+        gone[0]["object_id"]
+    );
+    assert!(
+        cli.fails(1, ["log", "--object", "never"])
+            .contains("no object and no name")
+    );
+    assert!(cli.fails(2, ["log", "--since", "someday"]).contains("not a time"));
+    assert!(cli.fails(2, ["log", "--kind", "explosion"]).contains("explosion"));
+}
+
+#[test]
+fn an_event_says_who_and_why_and_nothing_that_a_terminal_obeys() {
+    let cli = Cli::new();
+    let mut command = cli.command(["set", "x", "1", "--reason", "\u{1b}[2Jtidy\u{202e}"]);
+    let set = ran(command.env("HEAPLEDGER_ACTOR", "\u{1b}]0;evil\u{7}"));
+    assert_eq!(set.status, 0, "{}", set.stderr);
+    let event = &cli.json(["log", "--kind", "bind"])[0];
+    assert_eq!(event["actor"], "\u{1b}]0;evil\u{7}");
+    assert_eq!(event["reason"], "\u{1b}[2Jtidy\u{202e}");
+    let table = cli.ok(["log"]);
+    assert!(table.contains("tidy") && table.contains("evil"), "{table}");
+    assert!(!table.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{table:?}");
+    assert_eq!(
+        cli.json(["log", "--actor", "\u{1b}]0;evil\u{7}"])
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(cli.json(["log", "--actor", "nobody"]), Value::Array(Vec::new()));
+}
+
+/// The built command as a process that goes on by itself.
+fn start(cli: &Cli, args: &[&str]) -> std::process::Child {
+    let command = cli.command(args);
+    let mut started = Command::new(command.get_program());
+    started.args(command.get_args()).current_dir(cli.path("."));
+    started.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+#[test]
+fn following_shows_what_happens_from_now_on() {
+    let cli = some();
+    let mut child = start(&cli, &["log", "--follow", "-n", "1", "--format", "ndjson"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["kind"], "refusal");
+    cli.ok(["set", "later", "1"]);
+    let (stored, bound) = (next(), next());
+    assert_eq!((&stored["kind"], &bound["kind"]), (&"allocate".into(), &"bind".into()));
+    assert_eq!(bound["name"], "later");
+    cli.ok(["unname", "later"]);
+    assert_eq!(next()["kind"], "unbind");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn following_ends_well_when_nobody_reads_on() {
+    let cli = some();
+    let mut child = start(&cli, &["log", "--follow", "--kind", "bind"]);
+    drop(child.stdout.take());
+    let ended = (0..100).find_map(|round| {
+        cli.ok(["set", "later", &round.to_string()]);
+        child.try_wait().unwrap()
+    });
+    let ended = ended.expect("it ends when it has something to say and nobody listens");
+    assert!(ended.success(), "{ended}");
+    assert!(cli.fails(2, ["log", "--follow", "--format", "json"]).contains("ndjson"));
+}
+
+#[test]
+fn usage_shows_levels_and_classes() {
+    let cli = some();
+    let usage = cli.json(["usage"]);
+    let levels: Vec<_> = usage
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["level"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        levels,
+        [
+            "space", "arenas", "pools", "pools", "pools", "pools", "blocks", "blocks", "blocks", "blocks"
+        ]
+    );
+    assert_eq!(usage[0]["mem"], 2);
+    let table = cli.ok(["usage"]);
+    assert!(table.contains("\npools        512 B     1    4.0 KiB "), "{table}");
+}
+
+#[test]
+fn usage_over_time_is_drawn_and_can_be_plotted() {
+    let cli = some();
+    let chart = cli.ok(["usage", "--over-time"]);
+    for part in [
+        "293.0 KiB ┤",
+        "0 B ┤",
+        "└@1",
+        "█",
+        "used  2 B of 1.0 MiB, at most 293.0 KiB",
+    ] {
+        assert!(chart.contains(part), "{part} is not in {chart}");
+    }
+    let points = cli.json(["usage", "--over-time"]);
+    let points = points.as_array().unwrap();
+    assert_eq!(points.len(), cli.json(["log"]).as_array().unwrap().len());
+    for point in points {
+        let accounts = [
+            "mem",
+            "room_in_blocks",
+            "uncarved_in_pools",
+            "uncarved_in_arenas",
+            "unreserved",
+        ];
+        let sum: i64 = accounts.iter().map(|account| point[account].as_i64().unwrap()).sum();
+        assert_eq!(point["capacity"], sum);
+    }
+    assert_eq!(
+        cli.json(["usage", "--over-time", "--points", "3"])
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    cli.fails(2, ["usage", "--points", "3"]);
+    cli.fails(2, ["usage", "--over-time", "--points", "0"]);
+}
+
+#[test]
+fn the_layout_of_now_is_the_tree() {
+    let cli = some();
+    for depth in ["1", "2", "3"] {
+        assert_eq!(
+            cli.json(["layout", "--at", "now", "--depth", depth]),
+            cli.json(["tree", "--depth", depth])
+        );
+    }
+    let drawn = cli.ok(["layout", "--at", "now"]);
+    assert_eq!(drawn.split_once('\n').unwrap().1, cli.ok(["tree"]));
+}
+
+#[test]
+fn the_layout_then_is_the_tree_of_then() {
+    let cli = Cli::new();
+    cli.ok(["set", "a", "1"]);
+    let tree = cli.json(["tree"]);
+    let event = cli.json(["log", "-n", "1"])[0].clone();
+    cli.file("large", noise(300_000));
+    cli.ok(["put", "large"]);
+    cli.ok(["free", "a", "--force"]);
+    cli.ok(["gc"]);
+    assert_ne!(cli.json(["tree"]), tree);
+    let (id, time) = (event["id"].to_string(), event["time"].as_str().unwrap());
+    for at in [id.as_str(), &format!("@{id}"), time] {
+        assert_eq!(cli.json(["layout", "--at", at]), tree, "{at}");
+    }
+    assert!(
+        cli.ok(["layout", "--at", &id])
+            .starts_with(&format!("after event {id} at 20"))
+    );
+    assert!(
+        cli.fails(2, ["layout", "--at", "@99"])
+            .contains("no such event has happened yet")
+    );
+    assert!(cli.fails(2, ["layout", "--at", "whenever"]).contains("not a moment"));
+}
+
+#[test]
+fn a_diff_of_two_moments_counts_what_came_and_went() {
+    let cli = some();
+    let freed = last_of(&cli, "unbind");
+    let diff = cli.json(["diff", "@1", &format!("@{freed}")]);
+    assert_eq!((&diff["added_objects"], &diff["freed_objects"]), (&2.into(), &0.into()));
+    assert_eq!(diff["growth_bytes"], 300_002);
+    assert_eq!(diff["added"][0]["size"], 300_000);
+    assert_eq!(diff["classes"][3]["entries_after"], 2);
+    let back = cli.json(["diff", &format!("@{freed}"), "now"]);
+    assert_eq!(
+        (&back["freed_bytes"], &back["growth_bytes"]),
+        (&300_000.into(), &(-300_000).into())
+    );
+    let table = cli.ok(["diff", &format!("@{freed}")]);
+    for part in [
+        "freed          1 object  293.0 KiB\n",
+        "growth                   -293.0 KiB\n",
+        "PIECES BEFORE",
+    ] {
+        assert!(table.contains(part), "{part} is not in {table}");
+    }
+}
+
+#[test]
+fn a_diff_of_two_files_is_what_differs_between_them() {
+    let cli = some();
+    std::fs::copy(cli.path("heap.db"), cli.path("old.db")).unwrap();
+    cli.ok(["set", "more", "hello"]);
+    let diff = cli.json(["diff", "old.db", "heap.db"]);
+    assert_eq!((&diff["added_bytes"], &diff["freed_objects"]), (&5.into(), &0.into()));
+    assert!(
+        cli.fails(2, ["diff", "old.db", "@1"])
+            .contains("old.db is a file and @1 a moment")
+    );
+    assert!(cli.fails(2, ["diff", "old.db"]).contains("compared with another file"));
+    assert!(
+        cli.fails(2, ["diff", "old.db", "none.db"])
+            .contains("none.db is neither a moment")
+    );
+}
+
+#[test]
+fn a_threshold_that_is_crossed_fails_the_diff() {
+    let cli = some();
+    let freed = format!("@{}", last_of(&cli, "unbind"));
+    cli.ok(["diff", &freed, "--fail-if", "added > 0", "--fail-if", "freed > 1MiB"]);
+    let ran = cli.run([
+        "diff",
+        &freed,
+        "--fail-if",
+        "freed > 50KiB",
+        "--fail-if",
+        "growth objects < 0",
+    ]);
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.stdout.contains("freed "),
+        "the diff is shown all the same: {}",
+        ran.stdout
+    );
+    let expected = "heapledger: threshold crossed: freed > 50KiB (freed 293.0 KiB)\n\
+                    heapledger: threshold crossed: growth objects < 0 (growth -1 object)\n";
+    assert_eq!(ran.stderr, expected);
+    let json = cli.run(["diff", &freed, "--fail-if", "freed > 50KiB", "--format", "json"]);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["crossed"][0]["threshold"], "freed > 50KiB");
+    assert_eq!(json["crossed"][0]["found"], 300_000);
+    for (threshold, why) in [
+        ("lots", "no comparison"),
+        ("mem > 1", "added, freed, moved and growth can"),
+        ("added > much", "not a size"),
+    ] {
+        let error = cli.fails(2, ["diff", &freed, "--fail-if", threshold]);
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn history_is_switched_and_shown() {
+    let cli = some();
+    assert!(
+        cli.ok(["history"])
+            .contains("space main: every event is kept; there are events 1 (")
+    );
+    assert!(cli.ok(["history", "keep", "30d"]).contains("events are kept for 30 d;"));
+    let kept = cli.json(["history"]);
+    assert_eq!(kept["history_keep"], 30 * 86_400_000_000_i64);
+    assert!(cli.ok(["history", "off"]).contains("nothing is recorded;"));
+    let before = cli.json(["log"]);
+    cli.ok(["set", "silent", "1"]);
+    assert_eq!(cli.json(["log"]), before);
+    for command in [
+        &["layout", "--at", "@2"][..],
+        &["usage", "--over-time"],
+        &["diff", "@2"],
+    ] {
+        let refused = ran(&mut cli.command(command));
+        assert_eq!(refused.status, 2);
+        assert!(
+            refused.stderr.contains("keeps no history; `heapledger history on`"),
+            "{}",
+            refused.stderr
+        );
+    }
+    cli.ok(["history", "on"]);
+    let opening = &cli.json(["log", "-n", "1"])[0];
+    assert_eq!((&opening["kind"], &opening["mem"]), (&"opening".into(), &3.into()));
+    cli.ok(["check"]);
+    assert!(
+        cli.fails(2, ["history", "keep", "forever"])
+            .contains("not a span of time")
+    );
+}
+
+#[test]
+fn a_heap_was_empty_before_it_was_made() {
+    let cli = some();
+    let since = cli.json(["diff", "2h"]);
+    assert_eq!(since, cli.json(["diff", "@1"]));
+    assert_eq!(
+        (&since["added_objects"], &since["freed_objects"]),
+        (&1.into(), &0.into())
+    );
+    let then = cli.ok(["layout", "--at", "2h"]);
+    assert!(then.starts_with("empty: the space was made later, at "), "{then}");
+    assert!(!then.contains("arena"), "{then}");
+    assert_eq!(cli.json(["layout", "--at", "2h"]), serde_json::json!([]));
+    assert_eq!(cli.json(["diff", "2h", "1h"])["added_objects"], 0);
+    // A space of the same file that was made later, too.
+    cli.ok(["--space", "late", "set", "--create", "x", "1"]);
+    assert_eq!(cli.json(["--space", "late", "diff", "@2"])["added_objects"], 1);
+    // Where the books were opened again, nobody knows what was before.
+    cli.ok(["history", "off"]);
+    cli.ok(["history", "on"]);
+    assert!(cli.fails(2, ["diff", "2h"]).contains("were opened later"));
+}
+
+#[test]
+fn following_keeps_its_columns() {
+    let cli = Cli::new();
+    cli.ok(["set", "x", "1"]);
+    let mut child = start(&cli, &["log", "--follow", "-n", "2"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    let head = next();
+    let place = head.find("ACTOR").unwrap();
+    next();
+    next();
+    for name in ["y", "a name that is far longer than the column of names", "z"] {
+        let mut set = cli.command(["set", name, "1"]);
+        assert_eq!(ran(set.env("HEAPLEDGER_ACTOR", "me")).status, 0);
+        // The value is stored, or known already, and then bound.
+        let (_, bound) = (next(), next());
+        let before: String = bound.chars().take(place).collect();
+        let there: String = bound.chars().skip(place).collect();
+        assert!(there.starts_with("me") && before.ends_with("  "), "{bound}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

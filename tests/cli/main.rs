@@ -1,0 +1,24 @@
+//! The command as it is used: the built binary in folders of its own, and what README
+//! says of it.
+
+#![cfg(test)]
+
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod errors;
+mod explain;
+mod formats;
+#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
+#[path = "../harness/mod.rs"]
+mod harness;
+mod help;
+mod history;
+mod inspect;
+mod names_free;
+mod put_get;
+mod readme;
+mod space;
+mod support;
+mod transfer;
+mod values;

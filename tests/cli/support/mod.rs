@@ -1,0 +1,160 @@
+//! What the tests of the command line share: a folder of its own, and the built binary in it.
+
+// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[cfg(unix)]
+mod terminal;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder in which `heapledger` runs; its heap is `heap.db`, made at the first `put`.
+pub struct Cli {
+    folder: TempDir,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Cli {
+    pub fn new() -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file into the folder, and the folders on the way to it.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// Names of what is in the folder, without the heap and its side files.
+    pub fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with("heap.db")).collect();
+        names.sort();
+        names
+    }
+
+    /// The command, before it runs. Nothing of the tester's own settings gets in.
+    pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Command {
+        let mut command = Command::cargo_bin("heapledger").unwrap();
+        command
+            .current_dir(self.folder.path())
+            .env_remove("DATABASE_URL")
+            .env_remove("HEAPLEDGER_DB")
+            .env_remove("HEAPLEDGER_ACTOR")
+            .args(args);
+        command
+    }
+
+    pub fn run_all(&self, args: &[&str]) -> Ran {
+        ran(&mut self.command(args))
+    }
+
+    pub fn run<const N: usize>(&self, args: [&str; N]) -> Ran {
+        ran(&mut self.command(args))
+    }
+
+    /// Runs what must end well, and returns what it printed.
+    pub fn ok<const N: usize>(&self, args: [&str; N]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.status, 0, "{args:?}: {}", ran.stderr);
+        ran.stdout
+    }
+
+    /// Runs what must end well, and returns the JSON that it printed.
+    pub fn json<const N: usize>(&self, args: [&str; N]) -> Value {
+        let mut command = self.command(args);
+        let ran = ran(command.args(["--format", "json"]));
+        assert_eq!(ran.status, 0, "{args:?}: {}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", ran.stdout))
+    }
+
+    /// Runs what must fail with `status` and one line of complaint, and returns the line.
+    pub fn fails<const N: usize>(&self, status: i32, args: [&str; N]) -> String {
+        let ran = self.run(args);
+        assert_eq!(ran.status, status, "{args:?}: {} {}", ran.stdout, ran.stderr);
+        // Storing notes what it made before it fails.
+        let notes = ran.stderr.lines().take_while(|line| line.starts_with("made "));
+        let notes: usize = notes.map(|line| line.len() + 1).sum();
+        let line = ran.stderr[notes..]
+            .strip_prefix("heapledger: ")
+            .expect("starts with the program's name");
+        assert_eq!(line.trim_end().lines().count(), 1, "{args:?}: {line}");
+        line.trim_end().to_owned()
+    }
+
+    /// Runs a script of the shell, for which `heapledger` is on the PATH.
+    pub fn sh(&self, script: &str) -> Ran {
+        let command = self.command([""; 0]);
+        let folder = std::path::Path::new(command.get_program()).parent().unwrap();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path)));
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", script])
+            .current_dir(self.folder.path())
+            .env("PATH", paths.unwrap())
+            .env("HOME", self.folder.path())
+            .env_remove("DATABASE_URL")
+            .env_remove("HEAPLEDGER_DB")
+            .env_remove("HEAPLEDGER_ACTOR");
+        ran(&mut shell)
+    }
+
+    /// What SQL finds in the heap.
+    pub fn sql(&self) -> rusqlite::Connection {
+        let sql = rusqlite::Connection::open(self.path("heap.db")).unwrap();
+        // Tests damage heaps, which the guards in the file refuse.
+        let triggers = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER;
+        sql.set_db_config(triggers, false).unwrap();
+        sql
+    }
+}
+
+pub fn ran(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    Ran {
+        status: output.status.code().expect("it was not killed"),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Bytes that look random and are the same every time.
+pub fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    std::iter::repeat_with(next).take(length).collect()
+}
+
+/// The id that `sha256sum` prints for the bytes `hello`.
+pub const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";

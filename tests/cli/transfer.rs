@@ -1,0 +1,408 @@
+//! `check --repair`, `backup`, `export` and `import` on the command line.
+
+// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::Cli;
+use rustix::process::{Pid, Signal, kill_process};
+
+fn heap() -> Cli {
+    let cli = Cli::new();
+    cli.file("photo.jpg", vec![7; 20_000]);
+    cli.ok(["put", "photo.jpg", "--name", "photo"]);
+    cli.ok(["set", "answer", "42"]);
+    cli.ok(["set", "greeting", "hello"]);
+    cli
+}
+
+#[test]
+fn repair_lists_what_it_did_and_then_has_nothing_to_do() {
+    let cli = heap();
+    assert_eq!(cli.ok(["check", "--repair"]), "nothing to repair\n");
+    cli.sql()
+        .execute("UPDATE pools SET mem = mem + 1 WHERE id = 1", [])
+        .unwrap();
+    let done = cli.ok(["check", "--repair"]);
+    let lines: Vec<_> = done.lines().collect();
+    assert!(lines[0].starts_with("I3 pools 1: expected mem "), "{done}");
+    assert_eq!(lines.last(), Some(&"1 correction"));
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+    assert_eq!(cli.json(["check", "--repair"]), serde_json::json!([]));
+}
+
+#[test]
+fn repair_sets_damaged_content_aside() {
+    let cli = heap();
+    cli.sql()
+        .execute(
+            "UPDATE ledger SET data = CAST('jello' AS BLOB) WHERE data = CAST('hello' AS BLOB)",
+            [],
+        )
+        .unwrap();
+    let done = cli.json(["check", "--repair"]);
+    assert_eq!(done[0]["invariant"], "I8");
+    assert!(done[0]["found"].as_str().unwrap().contains("set aside as"), "{done}");
+    assert!(cli.fails(1, ["get", "greeting"]).contains("greeting"));
+    let names = cli.ok(["ls"]);
+    assert!(names.contains("damaged/"), "{names}");
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn repair_is_never_quick() {
+    let error = heap().fails(2, ["check", "--repair", "--quick"]);
+    assert!(error.contains("cannot be used with"), "{error}");
+}
+
+#[test]
+fn check_stops_when_nobody_reads_on() {
+    let cli = heap();
+    cli.sql()
+        .execute("UPDATE blocks SET mem = mem - 1, is_free = 1", [])
+        .unwrap();
+    let ran = cli.run(["check", "--quick", "--format", "csv"]);
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.stdout.starts_with("invariant,table,id,expected,found\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
+fn a_backup_can_be_used_at_once() {
+    let cli = heap();
+    let said = cli.ok(["backup", "copy.db"]);
+    assert!(
+        said.starts_with("copy.db: ") && said.ends_with("checked in full\n"),
+        "{said}"
+    );
+    assert_eq!(cli.ok(["get", "answer", "--db", "copy.db"]), "42");
+    assert!(cli.fails(2, ["backup", "copy.db"]).contains("copy.db exists already"));
+    assert!(cli.json(["backup", "other.db"])["file_size"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_backup_is_restored() {
+    let cli = Cli::new();
+    cli.ok(["set", "state", "old"]);
+    cli.ok(["backup", "copy.db"]);
+    cli.ok(["set", "state", "new"]);
+    let said = cli.ok(["restore", "copy.db"]);
+    assert!(said.starts_with("heap.db: restored from copy.db, "), "{said}");
+    assert_eq!(cli.ok(["get", "state"]), "old");
+    assert!(
+        cli.json(["restore", "copy.db", "--db", "new.db"])["file_size"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
+    assert_eq!(cli.ok(["get", "state", "--db", "new.db"]), "old");
+    assert!(cli.fails(2, ["restore", "nothing.db"]).contains("nothing.db"));
+    assert!(
+        cli.fails(2, ["restore", "heap.db"])
+            .contains("the backup is this file itself")
+    );
+}
+
+#[test]
+fn a_backup_of_a_damaged_heap_is_made_and_reported() {
+    let cli = heap();
+    cli.sql()
+        .execute("UPDATE pools SET mem = mem - 1 WHERE id = 1", [])
+        .unwrap();
+    let ran = cli.run(["backup", "copy.db"]);
+    assert_eq!(ran.status, 1);
+    assert!(
+        ran.stderr.contains("the heap is damaged, and so is its backup") && ran.stderr.contains("I3"),
+        "{}",
+        ran.stderr
+    );
+    assert!(cli.path("copy.db").exists());
+}
+
+#[test]
+fn what_is_exported_can_be_imported() {
+    let cli = heap();
+    let said = cli.ok(["export", "files"]);
+    assert!(said.starts_with("files: 3 objects with 3 names"), "{said}");
+    assert!(cli.fails(2, ["export", "files"]).contains("files exists already"));
+    let said = cli.ok(["import", "files", "--db", "new.db"]);
+    assert!(said.starts_with("3 objects with 3 names"), "{said}");
+    assert_eq!(cli.ok(["get", "greeting", "--db", "new.db"]), "hello");
+    assert!(
+        cli.ok(["import", "files", "--db", "new.db"])
+            .ends_with("; 3 objects stored already\n")
+    );
+    let done = cli.json(["import", "files", "--space", "other", "--create"]);
+    assert_eq!((&done["objects"], &done["dedup_hits"]), (&3.into(), &0.into()));
+    assert_eq!(cli.ok(["check", "--db", "new.db"]), "the books balance\n");
+}
+
+#[test]
+fn an_import_names_the_file_that_is_wrong() {
+    let cli = heap();
+    cli.ok(["export", "files"]);
+    let manifest = cli.read("files/manifest.jsonl");
+    let first: serde_json::Value =
+        serde_json::from_slice(manifest.split(|&byte| byte == b'\n').next().unwrap()).unwrap();
+    let file = format!("files/{}", first["file"].as_str().unwrap());
+    fs::write(cli.path(&file), "else").unwrap();
+    let error = cli.fails(2, ["import", "files", "--db", "new.db"]);
+    assert!(error.contains(&file) && error.contains("cannot be imported"), "{error}");
+    assert!(
+        cli.fails(2, ["import", "nowhere", "--db", "none.db"])
+            .contains("nowhere")
+    );
+    fs::create_dir(cli.path("empty")).unwrap();
+    let error = cli.fails(2, ["import", "empty", "--db", "none.db"]);
+    assert!(error.contains("empty/manifest.jsonl"), "{error}");
+    assert!(!cli.path("none.db").exists(), "no heap is left behind");
+}
+
+/// A command that can be interrupted.
+fn start(cli: &Cli, args: &[&str]) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin("heapledger"))
+        .current_dir(cli.path(""))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Temporary folders below a folder.
+fn unfinished(folder: &Path) -> Vec<String> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok);
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(".heapledger-")).collect()
+}
+
+/// Signals the command while it makes something; false if it was done before.
+fn signalled(cli: &Cli, args: &[&str], signal: Signal) -> bool {
+    let mut child = start(cli, args);
+    while unfinished(&cli.path("")).is_empty() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    // As `timeout` does: to the process, and then to its group.
+    for _ in 0..2 {
+        send(&child, signal);
+    }
+    let status = child.wait().unwrap();
+    assert!(
+        status.success() || status.signal() == Some(signal.as_raw()),
+        "{args:?}: {status}"
+    );
+    !status.success()
+}
+
+/// 48 MiB: work of some tenths of a second.
+fn large_heap() -> Cli {
+    let cli = Cli::new();
+    cli.file("big", vec![7; 48 << 20]);
+    cli.ok(["put", "-q", "big", "--name", "big"]);
+    fs::create_dir(cli.path("out")).unwrap();
+    cli
+}
+
+#[test]
+fn a_signal_ends_the_work_and_nothing_is_left_of_it() {
+    let cli = large_heap();
+    let mut interrupted = 0;
+    for (args, signal) in [
+        (["get", "big", "-o", "out/copy"].as_slice(), Signal::INT),
+        (&["export", "out/files"], Signal::TERM),
+        (&["backup", "out/copy.db"], Signal::HUP),
+    ] {
+        interrupted += u8::from(signalled(&cli, args, signal));
+        assert_eq!(unfinished(&cli.path("")), Vec::<String>::new(), "{args:?}");
+    }
+    assert!(interrupted > 0, "all were done before they were interrupted");
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn an_interrupted_put_leaves_no_long_log() {
+    let cli = large_heap();
+    fs::write(cli.path("other"), vec![8; 200 << 20]).unwrap();
+    let mut child = start(&cli, &["put", "-q", "other"]);
+    let log = || fs::metadata(cli.path("heap.db-wal")).map_or(0, |log| log.len());
+    while log() < 20 << 20 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    send(&child, Signal::INT);
+    let status = child.wait().unwrap();
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}");
+    assert_eq!(log(), 0);
+    assert_eq!(cli.json(["ls"]).as_array().unwrap().len(), 1);
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn a_put_that_waits_for_input_can_be_interrupted() {
+    let cli = heap();
+    let child = start(&cli, &["put", "-"]);
+    std::thread::sleep(Duration::from_millis(300));
+    let before = Instant::now();
+    send(&child, Signal::TERM);
+    let mut child = child;
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
+    assert!(before.elapsed() < Duration::from_secs(60));
+}
+
+#[test]
+fn a_signal_that_was_ignored_stays_so() {
+    let cli = heap();
+    let script = "trap '' HUP; exec \"$0\" put -q - --name late";
+    let mut child = Command::new("bash")
+        .args(["-c", script])
+        .arg(assert_cmd::cargo::cargo_bin("heapledger"))
+        .current_dir(cli.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    send(&child, Signal::HUP);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(cli.ok(["get", "late"]), "");
+}
+
+#[test]
+fn what_a_killed_process_left_goes_with_the_next_command() {
+    let cli = large_heap();
+    for (args, next) in [
+        (
+            ["get", "big", "-o", "out/copy"].as_slice(),
+            ["get", "big", "-o", "out/other"].as_slice(),
+        ),
+        (&["export", "out/files"], &["export", "out/files2"]),
+        (&["backup", "out/copy.db"], &["backup", "out/other.db"]),
+        (&["init", "--db", "out/new.db"], &["init", "--db", "out/new2.db"]),
+    ] {
+        signalled(&cli, args, Signal::KILL);
+        assert!(start(&cli, next).wait().unwrap().success(), "{next:?}");
+        assert_eq!(unfinished(&cli.path("")), Vec::<String>::new(), "{args:?}");
+    }
+    // Next to the heap, too, by any command that may write to it.
+    let left = cli.path(&left_behind());
+    fs::create_dir(&left).unwrap();
+    cli.ok(["set", "a", "1"]);
+    assert!(!left.exists());
+}
+
+/// The name of what a dead process of this system would have left.
+fn left_behind() -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    format!(".heapledger-{}-abcDE1", &boot[..8])
+}
+
+#[test]
+fn what_another_process_is_making_stays() {
+    let cli = heap();
+    let living = cli.path(&left_behind());
+    fs::create_dir(&living).unwrap();
+    let lock = File::open(&living).unwrap();
+    lock.lock().unwrap();
+    cli.ok(["backup", "copy.db"]);
+    assert!(living.exists());
+    drop(lock);
+    cli.ok(["backup", "copy2.db"]);
+    assert!(!living.exists());
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_an_error_that_says_so() {
+    let cli = heap();
+    cli.file("big", crate::support::noise(3_000_000));
+    let said = |args: &str| {
+        let script = format!("ulimit -c 0; ulimit -f 1000; \"$0\" {args}");
+        let ran = Command::new("bash")
+            .args(["-c", &script])
+            .arg(assert_cmd::cargo::cargo_bin("heapledger"))
+            .current_dir(cli.path(""))
+            .output()
+            .unwrap();
+        assert_eq!(ran.status.code(), Some(2), "{args}: {ran:?}");
+        String::from_utf8(ran.stderr).unwrap()
+    };
+    for args in ["put big", "put - <big"] {
+        let error = said(args);
+        assert!(
+            error.contains("the file-size limit of this process is 1,024,000 bytes"),
+            "{error}"
+        );
+    }
+    cli.ok(["put", "big", "--name", "big"]);
+    for args in ["get big -o copy", "backup copy.db", "export files"] {
+        let error = said(args);
+        assert!(
+            error.contains("the file-size limit of this process is 1,024,000 bytes"),
+            "{error}"
+        );
+    }
+    assert_eq!(cli.names(), ["big", "photo.jpg"]);
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn an_empty_folder_is_filled_and_stays_what_it_was() {
+    use std::os::unix::fs::MetadataExt;
+    let cli = heap();
+    fs::create_dir_all(cli.path("disk/lost+found")).unwrap();
+    let before = fs::metadata(cli.path("disk")).unwrap();
+    cli.ok(["export", "disk"]);
+    let after = fs::metadata(cli.path("disk")).unwrap();
+    assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()));
+    let mut names: Vec<_> = fs::read_dir(cli.path("disk"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["lost+found", "manifest.jsonl", "objects"]);
+    assert!(cli.fails(2, ["export", "disk"]).contains("disk exists already"));
+    cli.ok(["import", "disk", "--db", "new.db"]);
+    // Half an export that was killed is none, and does not stand in the way.
+    fs::create_dir_all(cli.path("half").join(left_behind()).join("objects")).unwrap();
+    assert!(cli.fails(2, ["import", "half"]).contains("manifest.jsonl"));
+    cli.ok(["export", "half"]);
+    assert_eq!(unfinished(&cli.path("half")), Vec::<String>::new());
+}
+
+#[test]
+fn an_import_goes_on_past_names_that_are_taken() {
+    let cli = heap();
+    cli.ok(["export", "files"]);
+    cli.ok(["set", "answer", "43", "--db", "new.db"]);
+    let error = cli.fails(2, ["import", "files", "--db", "new.db"]);
+    assert!(
+        error.ends_with("--on-conflict skip, replace or rename imports the rest"),
+        "{error}"
+    );
+    let ran = cli.run(["import", "files", "--db", "new.db", "--on-conflict", "skip"]);
+    assert!(ran.stderr.starts_with("skipped answer: it is that of "), "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("2 objects with 2 names") && ran.stdout.ends_with("; 1 object left out\n"),
+        "{ran:?}"
+    );
+    assert_eq!(cli.ok(["get", "answer", "--db", "new.db"]), "43");
+    let ran = cli.run(["import", "files", "--db", "new.db", "--on-conflict", "rename"]);
+    assert!(ran.stderr.starts_with("renamed answer to answer~"), "{ran:?}");
+    let ran = cli.run(["import", "files", "--db", "new.db", "--on-conflict", "replace"]);
+    assert!(ran.stderr.starts_with("replaced answer, and freed "), "{ran:?}");
+    assert_eq!(cli.ok(["get", "answer", "--db", "new.db"]), "42");
+    assert_eq!(cli.ok(["check", "--db", "new.db"]), "the books balance\n");
+}

@@ -1,0 +1,76 @@
+//! A short pass of the fuzz targets as an ordinary test: the inputs that are kept in
+//! `fuzz/corpus`, changed a little from a fixed seed. `fuzz/` itself needs nightly:
+//! `cargo +nightly fuzz run operations`.
+//!
+//! `HEAPLEDGER_FUZZ=n` asks for n inputs of each target.
+
+#![allow(clippy::duplicate_mod, reason = "each target is a file of its own to cargo-fuzz")]
+
+#[path = "../../fuzz/src/cli_values.rs"]
+mod cli_values;
+#[path = "../../fuzz/src/mutated_file.rs"]
+mod mutated_file;
+#[path = "../../fuzz/src/operations.rs"]
+mod operations;
+
+use std::path::Path;
+
+use crate::harness::{Random, given};
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    files.iter().map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+fn pass(target: &str, inputs: u64, run: fn(&[u8])) {
+    let corpus = corpus(target);
+    assert!(!corpus.is_empty());
+    corpus.iter().for_each(|input| run(input));
+    let inputs = given("HEAPLEDGER_FUZZ")
+        .and_then(|inputs| inputs.parse().ok())
+        .unwrap_or(inputs);
+    for seed in 0..inputs {
+        let mut random = Random(seed);
+        let mut input = corpus[random.below(corpus.len() as u64) as usize].clone();
+        change(&mut input, &mut random);
+        if let Err(panic) = std::panic::catch_unwind(|| run(&input)) {
+            println!("{target}, seed {seed}: {input:?}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+fn change(input: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..=random.below(6) {
+        let at = random.below(input.len() as u64 + 1) as usize;
+        match random.below(3) {
+            0 => input.insert(at, random.below(256) as u8),
+            1 if at < input.len() => input[at] = random.below(256) as u8,
+            _ => input.extend(
+                (0..random.below(12))
+                    .map(|_| random.below(256) as u8)
+                    .collect::<Vec<_>>(),
+            ),
+        }
+    }
+}
+
+#[test]
+fn operations_do_what_the_model_does() {
+    pass("operations", 40, operations::run);
+}
+
+#[test]
+fn a_mutated_file_is_looked_at_without_harm() {
+    pass("mutated_file", 60, mutated_file::run);
+}
+
+#[test]
+fn any_text_is_a_value_or_an_error() {
+    pass("cli_values", 20_000, cli_values::run);
+}

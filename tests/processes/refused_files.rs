@@ -1,0 +1,303 @@
+//! What is no heap of this version is refused with a reason, and left untouched byte for byte.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::common::{assert_balanced, content, files_in, number, quick, sql};
+use heapledger::{CheckOptions, Error, Hold, MemManager};
+use rusqlite::Connection;
+use tempfile::tempdir;
+
+/// Opening `path` is refused, and no byte of its directory changes by it.
+fn refused_untouched(path: &Path) -> Error {
+    let dir = path.parent().unwrap();
+    let before = files_in(dir);
+    let mut errors = Vec::new();
+    for read_only in [false, true] {
+        errors.push(quick().read_only(read_only).open(path).unwrap_err());
+        let after = files_in(dir);
+        assert_eq!(
+            after.keys().collect::<Vec<_>>(),
+            before.keys().collect::<Vec<_>>(),
+            "files, read_only {read_only}"
+        );
+        assert!(after == before, "bytes were changed, read_only {read_only}");
+    }
+    assert!(
+        errors
+            .iter()
+            .all(|error| error.to_string().contains(&path.display().to_string())),
+        "{errors:?}"
+    );
+    errors.remove(0)
+}
+
+#[test]
+fn a_database_of_another_application_is_refused() {
+    let dir = tempdir().unwrap();
+    for (name, pragma) in [
+        ("plain.db", "application_id = 0"),
+        ("marked.db", "application_id = 252006674"),
+        ("log.db", "journal_mode = wal"),
+    ] {
+        let path = dir.path().join(name);
+        let other = Connection::open(&path).unwrap();
+        other
+            .execute_batch(&format!(
+                "PRAGMA {pragma}; CREATE TABLE memram (id INTEGER); INSERT INTO memram VALUES (7)"
+            ))
+            .unwrap();
+        drop(other);
+        let error = refused_untouched(&path);
+        assert!(matches!(error, Error::NotAHeap { .. }), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_database_that_another_application_has_open_is_refused() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("other.db");
+    let other = Connection::open(&path).unwrap();
+    other
+        .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (7)")
+        .unwrap();
+    assert!(files_in(dir.path()).contains_key("other.db-wal"));
+    let before = files_in(dir.path());
+    assert!(matches!(quick().open(&path), Err(Error::NotAHeap { .. })));
+    let after = files_in(dir.path());
+    assert!(after["other.db"] == before["other.db"] && after["other.db-wal"] == before["other.db-wal"]);
+    assert_eq!(number(&other, "SELECT a FROM t"), 7);
+}
+
+#[test]
+fn a_log_that_a_crash_of_another_application_left_is_not_touched() {
+    let dir = tempdir().unwrap();
+    let crashed = dir.path().join("crashed");
+    fs::create_dir(&crashed).unwrap();
+    let other = Connection::open(dir.path().join("other.db")).unwrap();
+    other
+        .execute_batch("PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (7)")
+        .unwrap();
+    for file in ["other.db", "other.db-wal"] {
+        fs::copy(dir.path().join(file), crashed.join(file)).unwrap();
+    }
+    let error = refused_untouched(&crashed.join("other.db"));
+    assert!(matches!(error, Error::NotAHeap { .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let dir = tempdir().unwrap();
+    for (name, bytes) in [
+        ("note.txt", &b"just a note\n"[..]),
+        ("byte", b"x"),
+        ("cut.db", b"SQLite format 3\0"),
+        ("zeros", &[0; 4096]),
+    ] {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let error = refused_untouched(&path);
+        assert!(matches!(error, Error::NotAHeap { .. }), "{name}: {error}");
+    }
+}
+
+#[test]
+fn a_directory_is_refused() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("directory");
+    fs::create_dir(&path).unwrap();
+    refused_untouched(&path);
+}
+
+#[test]
+fn a_file_in_a_directory_that_is_not_there_is_refused() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("missing").join("heap.db");
+    let error = quick().open(&path).unwrap_err();
+    assert!(error.to_string().contains("heap.db"), "{error}");
+    assert_eq!(files_in(dir.path()).len(), 0);
+}
+
+#[test]
+fn a_file_of_a_later_version_is_refused() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let known = {
+        let memory = MemManager::open(&path).unwrap();
+        number(&sql(memory.path()), "PRAGMA user_version")
+    };
+    sql(&path).pragma_update(None, "user_version", 99).unwrap();
+    let error = refused_untouched(&path);
+    assert!(
+        matches!(error, Error::TooNew { found: 99, known: newest, .. } if newest == known),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_heap_that_was_cut_short_is_refused_with_an_error() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    drop(MemManager::open(&path).unwrap());
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 3]).unwrap();
+    let result = MemManager::open(&path).and_then(|memory| memory.check().map(|found| found.len()));
+    assert!(!matches!(result, Ok(0)), "damage goes unnoticed");
+}
+
+/// The heap file with its log, as a writer that was killed just now leaves them.
+fn killed(memory: &MemManager, to: &Path) -> PathBuf {
+    let heap = to.join("heap.db");
+    for suffix in ["", "-wal"] {
+        let beside = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        fs::copy(beside(memory.path()), beside(&heap)).unwrap();
+    }
+    heap
+}
+
+#[test]
+fn a_copy_beside_the_log_of_another_file_is_refused_and_left_as_it_was() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("killed")).unwrap();
+    let memory = quick().open(at("heap.db")).unwrap();
+    let old = memory.store_bytes(&content(1, 20_000), Hold::Name("state")).unwrap().id;
+    memory.backup(at("backup.db")).unwrap();
+    drop(memory);
+    fs::copy(at("heap.db"), at("copied.db")).unwrap();
+    MemManager::open(at("heap.db")).unwrap().allocate("in between").unwrap();
+    let memory = quick().open(at("heap.db")).unwrap();
+    memory.store_bytes(&content(2, 60_000), Hold::Name("state")).unwrap();
+    let heap = killed(&memory, &at("killed"));
+    let other = quick().open(at("other.db")).unwrap();
+    other.allocate("of another heap").unwrap();
+    drop(other);
+    for copy in ["backup.db", "copied.db", "other.db"] {
+        fs::copy(at(copy), &heap).unwrap();
+        let before = files_in(&at("killed"));
+        for read_only in [true, false] {
+            let refused = quick().read_only(read_only).open(&heap).unwrap_err();
+            assert!(matches!(refused, Error::ForeignLog { .. }), "{copy}: {refused}");
+            let text = refused.to_string();
+            assert!(text.contains("delete") && text.contains("put the file back"), "{text}");
+            assert_eq!(files_in(&at("killed")), before, "{copy}");
+        }
+    }
+    fs::remove_file(&heap).unwrap();
+    let refused = quick().open(&heap).unwrap_err();
+    assert!(matches!(refused, Error::ForeignLog { .. }), "{refused}");
+    assert!(!heap.exists());
+    // Both ways on: the file that the log belongs to, and none of the log.
+    let heap = killed(&memory, &at("killed"));
+    assert_balanced(&quick().open(&heap).unwrap());
+    let heap = killed(&memory, &at("killed"));
+    fs::copy(at("backup.db"), &heap).unwrap();
+    fs::remove_file(at("killed").join("heap.db-wal")).unwrap();
+    let restored = quick().open(&heap).unwrap();
+    assert_balanced(&restored);
+    assert_eq!(restored.resolve("state").unwrap(), Some(old));
+}
+
+#[test]
+fn a_backup_is_put_in_the_place_of_a_heap_that_nobody_uses() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let memory = quick().open(at("heap.db")).unwrap();
+    let old = memory.store_bytes(&content(1, 20_000), Hold::Name("state")).unwrap().id;
+    memory.backup(at("backup.db")).unwrap();
+    memory.store_bytes(&content(2, 60_000), Hold::Name("state")).unwrap();
+    let in_use = MemManager::restore(at("heap.db"), at("backup.db")).unwrap_err();
+    assert!(matches!(in_use, Error::InUse { .. }), "{in_use}");
+    assert_balanced(&memory);
+    fs::create_dir(at("killed")).unwrap();
+    let heap = killed(&memory, &at("killed"));
+    drop(memory);
+    let reader = quick().read_only(true).open(at("heap.db")).unwrap();
+    let in_use = MemManager::restore(at("heap.db"), at("backup.db")).unwrap_err();
+    assert!(matches!(in_use, Error::InUse { .. }), "{in_use}");
+    drop(reader);
+    for path in [heap, at("heap.db"), at("new.db")] {
+        MemManager::restore(&path, at("backup.db")).unwrap();
+        let restored = quick().open(&path).unwrap();
+        assert_balanced(&restored);
+        assert_eq!(restored.resolve("state").unwrap(), Some(old));
+    }
+    assert!(MemManager::restore(at("heap.db"), at("heap.db")).is_err());
+    let missing = MemManager::restore(at("heap.db"), at("nothing.db")).unwrap_err();
+    assert!(matches!(missing, Error::NoFile { .. }), "{missing}");
+    fs::write(at("text.db"), "some text").unwrap();
+    assert!(MemManager::restore(at("text.db"), at("backup.db")).is_err());
+    assert_eq!(fs::read(at("text.db")).unwrap(), b"some text");
+}
+
+/// A writer may be killed at any moment of any history: its own log is never taken for
+/// that of another file.
+#[test]
+fn what_a_killed_writer_leaves_is_opened_at_any_moment() {
+    for seed in 0..crate::common::cases(3).cases.into() {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("heap.db");
+        let mut managers = vec![quick().max_mem(256 << 20).open(&path).unwrap()];
+        for step in 0..30 {
+            let memory = &managers[random.usize(..managers.len())];
+            match random.u32(..12) {
+                0..4 => drop(
+                    memory
+                        .allocate_bytes(&content(random.u64(..), random.u64(..200_000)))
+                        .unwrap(),
+                ),
+                4 => drop(memory.allocate(&step).unwrap()),
+                5 => drop(memory.allocate_bytes(&content(step, 9 << 20)).unwrap()),
+                6 => {
+                    let last = memory.objects().last().map(Result::unwrap);
+                    if let Some(object) = last {
+                        memory.free(&object.object_id.parse().unwrap()).unwrap();
+                    }
+                }
+                7 => drop(memory.collect_garbage().unwrap()),
+                8 => managers.push(quick().open(&path).unwrap()),
+                9 if managers.len() > 1 => drop(managers.swap_remove(0)),
+                10 => sql(&path)
+                    .execute_batch(
+                        ["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(RESTART)"][step as usize % 2],
+                    )
+                    .unwrap(),
+                11 => sql(&path)
+                    .execute_batch("CREATE TABLE IF NOT EXISTS mine (x); INSERT INTO mine VALUES (1)")
+                    .unwrap(),
+                _ => {}
+            }
+            let left = tempdir().unwrap();
+            let heap = killed(&managers[0], left.path());
+            let opened = quick()
+                .open(&heap)
+                .unwrap_or_else(|error| panic!("{seed} {step}: {error}"));
+            let check = CheckOptions { quick: true };
+            assert_eq!(
+                opened.check_with(check, &mut |_, _, _| {}).unwrap(),
+                [],
+                "{seed} {step}"
+            );
+        }
+    }
+}
+
+/// It empties the log. The next one must say whose it is, however little is in it.
+#[test]
+fn the_log_that_follows_a_collection_is_known_too() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("killed")).unwrap();
+    let memory = quick().open(at("heap.db")).unwrap();
+    let id = memory.allocate("it").unwrap();
+    memory.collect_garbage().unwrap();
+    memory.bind("name", &id).unwrap();
+    let heap = killed(&memory, &at("killed"));
+    let other = quick().open(at("other.db")).unwrap();
+    other.allocate("of another heap").unwrap();
+    drop(other);
+    fs::copy(at("other.db"), &heap).unwrap();
+    let refused = quick().open(&heap).unwrap_err();
+    assert!(matches!(refused, Error::ForeignLog { .. }), "{refused}");
+}
