@@ -8,11 +8,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{README, readme};
+use super::{README, read};
 
 #[test]
 fn the_transcripts_are_what_the_commands_print() {
-    let text = readme();
+    let text = read(README);
     let folder = tempfile::tempdir().unwrap();
     let mut run = String::new();
     let mut commands = 0;
@@ -32,7 +32,7 @@ fn the_transcripts_are_what_the_commands_print() {
     run.push_str(rest);
     assert!(commands > 10, "README has {commands} commands");
     if std::env::var_os("HEAPLEDGER_BLESS").is_some_and(|bless| !bless.is_empty()) {
-        fs::write(README, run).unwrap();
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(README), run).unwrap();
         return;
     }
     let differ = text.lines().zip(run.lines()).find(|(told, printed)| told != printed);

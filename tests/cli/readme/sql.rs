@@ -1,0 +1,153 @@
+//! What docs/sql.md says of tables and views is true of a file, and its queries answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use heapledger::{EventFilter, Geometry};
+
+use super::{SQL_PAGE, fenced, read};
+use crate::common::{Heap, content};
+
+/// The sections of the page that describe a table or a view: `### `name``.
+fn described() -> BTreeMap<String, Vec<String>> {
+    let page = read(SQL_PAGE);
+    let mut described = BTreeMap::new();
+    for section in page.split("\n### `").skip(1) {
+        let (name, text) = section.split_once('`').unwrap();
+        let text = text.split("\n## ").next().unwrap();
+        described.insert(name.to_owned(), first_cells(text));
+    }
+    described
+}
+
+/// What stands in backticks in the first cells of a table.
+fn first_cells(text: &str) -> Vec<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let cells = rows.map(|row| row.split(" |").next().unwrap());
+    cells
+        .flat_map(|cell| cell.split(", `"))
+        .map(|word| word.trim_matches('`').to_owned())
+        .collect()
+}
+
+/// The section under a heading.
+fn section(heading: &str) -> String {
+    let page = read(SQL_PAGE);
+    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    rest.split("\n## ").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_tables_and_views_that_the_page_describes_are_those_of_a_file() {
+    let heap = Heap::new();
+    let sql = heap.sql();
+    let mut live = BTreeMap::new();
+    let mut query = sql
+        .prepare(
+            "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') \
+             AND name NOT LIKE '\\_\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'",
+        )
+        .unwrap();
+    let names = query.query_map([], |row| row.get::<_, String>(0));
+    for name in names.unwrap().map(Result::unwrap) {
+        let columns = sql.prepare(&format!("SELECT * FROM {name}")).unwrap();
+        let columns = columns.column_names().into_iter().map(str::to_owned);
+        live.insert(name, columns.collect::<Vec<_>>());
+    }
+    assert_eq!(described(), live);
+}
+
+#[test]
+fn tables_and_views_are_described_as_what_they_are() {
+    let heap = Heap::new();
+    let sql = heap.sql();
+    for (heading, kind) in [("Tables", "table"), ("Views", "view")] {
+        let text = section(heading);
+        let names = text
+            .split("\n### `")
+            .skip(1)
+            .map(|rest| rest.split('`').next().unwrap());
+        for name in names {
+            let found: String = sql
+                .query_row("SELECT type FROM sqlite_schema WHERE name = ?1", [name], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert_eq!(found, kind, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_kinds_of_events_are_those_that_the_table_allows() {
+    let heap = Heap::new();
+    let rule: String = heap
+        .sql()
+        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'events'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let allowed = rule.split("kind = '").skip(1);
+    let allowed: BTreeSet<_> = allowed
+        .map(|rest| rest.split('\'').next().unwrap().to_owned())
+        .collect();
+    let described: BTreeSet<_> = first_cells(&section("Kinds of events")).into_iter().collect();
+    assert_eq!(described, allowed);
+}
+
+#[test]
+fn the_example_of_the_column_changes_is_what_the_library_writes() {
+    let heap = Heap::of(1 << 30, Geometry::classic());
+    heap.allocate_bytes(&content(1, 600)).unwrap();
+    let event = heap.events(EventFilter::default()).last().unwrap().unwrap();
+    assert_eq!(fenced(SQL_PAGE, "json").concat().trim_end(), event.changes.unwrap());
+}
+
+#[test]
+fn the_members_of_the_column_changes_are_those_that_it_has() {
+    let heap = Heap::of(1024, Geometry::standard());
+    heap.allocate_bytes(&content(1, 1000)).unwrap();
+    heap.allocate_bytes(&content(2, 1000)).unwrap_err();
+    heap.free(
+        &heap
+            .find_ever(&heapledger::ObjectId::of_bytes(&content(1, 1000)).to_hex())
+            .unwrap(),
+    )
+    .unwrap();
+    heap.collect_garbage().unwrap();
+    let sql = heap.sql();
+    let mut query = sql
+        .prepare("SELECT DISTINCT j.key FROM events e, json_each(e.changes) j")
+        .unwrap();
+    let written: BTreeSet<String> = query
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let described: BTreeSet<_> = first_cells(&section("The column `changes`")).into_iter().collect();
+    assert_eq!(described, written);
+}
+
+#[test]
+fn the_invariants_are_those_that_the_views_find() {
+    let heap = Heap::new();
+    let mut rules = String::new();
+    for view in ["row_violations", "history_violations"] {
+        let sql = heap.sql();
+        let text = sql.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [view], |row| {
+            row.get::<_, String>(0)
+        });
+        rules.push_str(&text.unwrap());
+    }
+    let text = section("Invariants");
+    let numbers = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| I")?.split(' ').next());
+    let described: Vec<usize> = numbers.map(|number| number.parse().unwrap()).collect();
+    let found = (1..100).filter(|number| rules.contains(&format!("'I{number}'")));
+    assert_eq!(described, found.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_query_of_the_page_answers() {
+    super::assert_queries_answer(&fenced(SQL_PAGE, "sql"), 9);
+}
