@@ -254,14 +254,26 @@ pub enum Error {
         /// What it is.
         why: String,
     },
+    /// A heapledger before the first release wrote the file.
+    #[error(
+        "{} has format {found}, of a heapledger before the first release, and was left untouched; {}",
+        path.display(),
+        advice::CARRY
+    )]
+    TooOld {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+    },
     /// A later heapledger wrote the file.
-    #[error("{} has schema version {found}, and this heapledger knows up to {known}; update heapledger. The file was left untouched", path.display())]
+    #[error("{} has format {found}, and this heapledger knows up to {known}; update heapledger. The file was left untouched", path.display())]
     TooNew {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// Its format.
         found: i64,
-        /// The newest version known here.
+        /// The newest format known here.
         known: i64,
     },
     /// Another writer did not finish in time.

@@ -107,6 +107,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::NameTaken { .. } => "without --keep it moves",
         Error::CannotShrink { .. } => "free objects and run `heapledger gc` first",
         Error::NoFile { .. } => "`heapledger init` or `heapledger put` makes one, --db or HEAPLEDGER_DB names another",
+        Error::TooOld { .. } => {
+            "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"
+        }
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
         Error::UnknownSpace { .. } => "name it with --space, or make one with `heapledger init`",
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",

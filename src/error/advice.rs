@@ -9,6 +9,8 @@ pub(super) const UNBIND: &str = "unbind its names first, or use force_free";
 pub(super) const MOVE: &str = "bind and Hold::Name move it";
 pub(super) const COLLECT: &str = "free objects and call MemManager::collect_garbage first";
 pub(super) const MAKE: &str = "opened for writing, it is made";
+pub(super) const CARRY: &str =
+    "call MemManager::export with the heapledger that wrote it, and MemManager::import on a new heap with this one";
 pub(super) const SPACES: &str = "Options::space names another, and MemManager::resize changes the capacity of one";
 pub(super) const WAIT: &str = "try again, or wait longer with Options::busy_timeout";
 pub(super) const HISTORY: &str = "MemManager::set_history keeps it from then on";
@@ -37,6 +39,7 @@ impl Error {
             Self::NameTaken { .. } => MOVE,
             Self::CannotShrink { .. } => COLLECT,
             Self::NoFile { .. } => MAKE,
+            Self::TooOld { .. } => CARRY,
             Self::SpaceExists { .. } => SPACES,
             Self::Busy { .. } => WAIT,
             Self::HistoryOff { .. } => HISTORY,
@@ -99,6 +102,10 @@ mod tests {
                 reserved: 2,
             },
             Error::NoFile { path: "x".into() },
+            Error::TooOld {
+                path: "x".into(),
+                found: 5,
+            },
             Error::SpaceExists {
                 space: space.clone(),
                 path: "x".into(),

@@ -1,8 +1,9 @@
-//! A heap file is readable for ever: `data/heap-v1.db` was written by the first version
-//! and is never changed. Every later version opens a copy of it, finds what is in it, and
-//! goes on writing.
+//! A heap file is readable forever: `data/heap-101.db`, named after its format, was written by
+//! the first version and is never changed. Every later version opens a copy of it, finds what
+//! is in it, and goes on writing.
 //!
-//! Until that version is out, `cargo test --test api write_the_fixture -- --ignored` writes the file anew.
+//! Until that version is released, `cargo test --test api write_the_fixture -- --ignored` writes the
+//! file again.
 
 // Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -15,7 +16,7 @@ use heapledger::{Geometry, Hold, MemManager, ObjectId};
 use serde_json::json;
 use tempfile::TempDir;
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/heap-v1.db");
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/heap-101.db");
 
 /// What is in the file, with ids that are the SHA-256 of the contents.
 const STORED: &[(&str, &str, &str)] = &[
@@ -89,7 +90,7 @@ fn fill(path: &Path) {
 }
 
 #[test]
-#[ignore = "writes the fixture anew, which only an unreleased schema may"]
+#[ignore = "writes the fixture again, which only an unreleased format may"]
 fn write_the_fixture() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("heap.db");

@@ -1,123 +1,70 @@
-//! A file of an older schema is brought up to date when it is opened for writing, with
-//! everything that is in it.
+//! The schema is made by one migration, and taken away by its other half.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::quick;
-use heapledger::{Error, MemManager, ObjectId};
+use crate::common::Heap;
 use rusqlite::Connection;
 
-const CONTENT: &[u8] = b"kept from the first version";
-
-/// The migrations in order: folder name and SQL.
-fn migrations() -> Vec<(String, String)> {
+/// The migrations in order.
+fn migrations() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
-    let mut folders: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let folders = fs::read_dir(folder).unwrap();
+    let mut folders: Vec<_> = folders.map(|entry| entry.unwrap().path()).collect();
     folders.sort();
-    let read = |folder: PathBuf| {
-        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        (name, fs::read_to_string(folder.join("up.sql")).unwrap())
-    };
-    folders.into_iter().map(read).collect()
+    folders
 }
 
-/// A heap as the first `count` migrations make it, with one object in one block.
-fn older(path: &Path, count: usize) -> ObjectId {
-    let sql = Connection::open(path).unwrap();
-    sql.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").unwrap();
-    sql.execute_batch(
-        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL,
-           run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
-    )
-    .unwrap();
-    let id = ObjectId::of_bytes(CONTENT);
-    for (index, (name, up)) in migrations().into_iter().take(count).enumerate() {
-        sql.execute_batch(&up).unwrap();
-        let version = name.split('_').next().unwrap().replace('-', "");
-        let insert = "INSERT INTO __diesel_schema_migrations (version) VALUES (?)";
-        sql.execute(insert, [version]).unwrap();
-        if index == 0 {
-            store(&sql, &id);
-        }
-    }
-    sql.pragma_update(None, "journal_mode", "wal").unwrap();
-    id
+fn run(sql: &Connection, migration: &Path, half: &str) {
+    sql.execute_batch(&fs::read_to_string(migration.join(half)).unwrap())
+        .unwrap();
 }
 
-/// What the first version wrote for a space of 4,096 bytes that holds `CONTENT`.
-fn store(sql: &Connection, id: &ObjectId) {
-    let size = CONTENT.len();
-    sql.execute_batch(&format!(
-        "INSERT INTO memram (id, name, max_mem, mem, reserved, arena_size, per_block, arenas, peak_mem, allocations, created_at)
-           VALUES (1, 'main', 4096, {size}, 4096, 4096, 4, 1, {size}, 1, 0);
-         INSERT INTO size_classes VALUES (1, 512, 4096, {size}, 512, 4096, 1, 1, 0, 0, 1);
-         INSERT INTO other_kinds VALUES (1, 'str', 0, 0), (1, 'int', 0, 0), (1, 'float', 0, 0),
-           (1, 'bool', 0, 0), (1, 'none', 0, 0), (1, 'json', 0, 0);
-         INSERT INTO arenas VALUES (1, 1, 4096, {size}, 4096);
-         INSERT INTO pools VALUES (1, 1, 1, 512, 4096, {size}, 512);
-         INSERT INTO blocks VALUES (1, 1, 1, 1, 512, 512, {size}, 1);
-         INSERT INTO stored_objects VALUES (1, 1, '{id}', 'bytes', NULL, {size}, 1, 0);
-         INSERT INTO ledger VALUES (1, 1, 0, 1, 1, 1, {size}, 0, x'{}');",
-        CONTENT.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    ))
-    .unwrap();
-}
-
-#[test]
-fn every_older_schema_is_migrated_with_all_that_is_in_it() {
-    for count in 1..migrations().len() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("heap.db");
-        let id = older(&path, count);
-        let memory = quick().open(&path).unwrap();
-        assert_eq!(memory.get_bytes(&id).unwrap(), CONTENT);
-        assert_eq!(memory.check().unwrap(), []);
-        // Its books go on from what was there.
-        let next = memory.allocate_bytes(&[1; 600]).unwrap();
-        memory.free(&id).unwrap();
-        assert_eq!(memory.get_bytes(&next).unwrap(), [1; 600]);
-        assert_eq!(memory.check().unwrap(), []);
-    }
-}
-
-/// The schema as text, by kind and name.
+/// The schema as text, by kind and name, and the numbers in the header.
 fn schema(sql: &Connection) -> Vec<String> {
     let mut rows = sql
-        .prepare("SELECT type || ' ' || name || ': ' || sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1")
+        .prepare(
+            "SELECT type || ' ' || name || ': ' || sql FROM sqlite_schema
+             WHERE sql IS NOT NULL AND name <> '__diesel_schema_migrations'
+             UNION ALL SELECT 'user_version ' || user_version FROM pragma_user_version
+             UNION ALL SELECT 'application_id ' || application_id FROM pragma_application_id ORDER BY 1",
+        )
         .unwrap();
     let rows = rows.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
 }
 
 #[test]
-fn each_migration_goes_back_to_the_schema_before_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let all = migrations();
-    for (count, (name, _)) in all.iter().enumerate().skip(1) {
-        let before = folder.path().join(format!("{count}.db"));
-        let after = folder.path().join(format!("{count}-and-back.db"));
-        older(&before, count);
-        older(&after, count + 1);
-        let (before, after) = (Connection::open(before).unwrap(), Connection::open(after).unwrap());
-        after.create_collation("only_heapledger_may_write", str::cmp).unwrap();
-        let down = format!("{}/migrations/sqlite/{name}/down.sql", env!("CARGO_MANIFEST_DIR"));
-        after.execute_batch(&fs::read_to_string(down).unwrap()).unwrap();
-        assert_eq!(schema(&after), schema(&before), "{name}");
+fn the_migrations_make_what_a_new_heap_has() {
+    let sql = Connection::open_in_memory().unwrap();
+    for migration in migrations() {
+        run(&sql, &migration, "up.sql");
     }
+    assert_eq!(schema(&sql), schema(&Heap::new().sql()));
 }
 
 #[test]
-fn an_older_schema_is_not_migrated_by_reading() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("heap.db");
-    older(&path, 1);
-    let before = fs::read(&path).unwrap();
-    let refused = MemManager::options().read_only(true).open(&path).unwrap_err();
-    assert!(matches!(refused, Error::NotAHeap { .. }), "{refused}");
-    assert!(refused.to_string().contains("open it once for writing"), "{refused}");
-    assert_eq!(fs::read(&path).unwrap(), before);
+fn each_migration_goes_back_to_the_schema_before_it() {
+    let sql = Connection::open_in_memory().unwrap();
+    for migration in migrations() {
+        let before = schema(&sql);
+        run(&sql, &migration, "up.sql");
+        let after = schema(&sql);
+        run(&sql, &migration, "down.sql");
+        assert_eq!(schema(&sql), before, "{}", migration.display());
+        run(&sql, &migration, "up.sql");
+        assert_eq!(schema(&sql), after, "{}", migration.display());
+    }
+}
+
+/// `down.sql` needs no guard to be passed, and takes the rows along.
+#[test]
+fn a_heap_in_use_can_be_taken_apart() {
+    let heap = Heap::new();
+    heap.allocate("it").unwrap();
+    let sql = Connection::open(heap.path()).unwrap();
+    for migration in migrations().iter().rev() {
+        run(&sql, migration, "down.sql");
+    }
+    assert_eq!(schema(&sql), ["application_id 0", "user_version 0"]);
 }

@@ -5,7 +5,7 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{assert_balanced, content, number, quick, texts};
+use crate::common::{assert_balanced, content, number, quick, sql, texts};
 use crate::harness::{Random, Talk, again, given, given_number, listen, say};
 use heapledger::{CheckOptions, Error, Hold, MemManager, ObjectId};
 use rusqlite::{Connection, OpenFlags};
@@ -293,14 +293,15 @@ fn a_file_that_another_tool_has_locked_is_waited_for_as_long_as_told() {
 
 /// One call opens several connections, and waits for no longer because of that.
 #[test]
-fn opening_waits_once_also_for_a_schema_and_a_space_that_are_to_be_made() {
+fn opening_waits_once_also_for_an_index_and_a_space_that_are_to_be_made() {
     let dir = tempdir().unwrap();
-    let old = dir.path().join("old.db");
-    std::fs::copy("tests/data/heap-v1.db", &old).unwrap();
+    let lacking = dir.path().join("lacking.db");
+    drop(quick().open(&lacking).unwrap());
+    sql(&lacking).execute_batch("DROP INDEX blocks_empty").unwrap();
     let new = dir.path().join("new.db");
     drop(quick().open(&new).unwrap());
     let timeout = Duration::from_millis(300);
-    for (path, space) in [(&old, "main"), (&new, "other")] {
+    for (path, space) in [(&lacking, "main"), (&new, "other")] {
         let tool = Connection::open(path).unwrap();
         tool.execute_batch("BEGIN EXCLUSIVE").unwrap();
         let opened = quick().busy_timeout(timeout).space(space).open(path);

@@ -126,12 +126,35 @@ fn a_file_of_a_later_version_is_refused() {
         let memory = MemManager::open(&path).unwrap();
         number(&sql(memory.path()), "PRAGMA user_version")
     };
-    sql(&path).pragma_update(None, "user_version", 99).unwrap();
+    sql(&path).pragma_update(None, "user_version", 199).unwrap();
     let error = refused_untouched(&path);
     assert!(
-        matches!(error, Error::TooNew { found: 99, known: newest, .. } if newest == known),
+        matches!(error, Error::TooNew { found: 199, known: newest, .. } if newest == known),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_of_a_version_before_the_release_is_refused_with_the_way_to_carry_it_over() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    drop(MemManager::open(&path).unwrap());
+    for format in [0, 1, 5, 100] {
+        sql(&path).pragma_update(None, "user_version", format).unwrap();
+        let error = refused_untouched(&path);
+        assert!(
+            matches!(error, Error::TooOld { found, .. } if found == format),
+            "{error}"
+        );
+        let text = error.to_string();
+        assert!(text.contains("export") && text.contains("import"), "{text}");
+        for refused in [
+            MemManager::options().check_schema(&path).map(drop),
+            MemManager::options().restore_schema(&path).map(drop),
+        ] {
+            assert!(matches!(refused, Err(Error::TooOld { .. })), "{refused:?}");
+        }
+    }
 }
 
 #[test]

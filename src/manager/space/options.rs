@@ -129,7 +129,8 @@ impl Options {
     /// # Errors
     /// - [`Error::NoFile`], [`Error::UnknownSpace`]: nothing there to read;
     /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
-    /// - [`Error::NotAHeap`], [`Error::TooNew`]: the file is something else, untouched;
+    /// - [`Error::NotAHeap`], [`Error::TooOld`], [`Error::TooNew`]: the file is something else, or
+    ///   of another format, and was left untouched;
     /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
     ///   An index of theirs is no reason, and one of the heap's that they dropped is made
     ///   again when the heap is opened for writing;

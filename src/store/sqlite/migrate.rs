@@ -1,5 +1,6 @@
-//! The file itself: what it must be before it is opened, how it is made and migrated.
+//! The file itself: what it must be before it is opened, and how it is made.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,16 +22,18 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// `PRAGMA application_id`: "hLdg".
 const APPLICATION_ID: i64 = 0x684c_6467;
-/// `PRAGMA user_version` after all migrations.
-const SCHEMA_VERSION: i64 = 5;
-/// Writes page 1, and changes nothing.
-pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 5";
-
-/// Sees to it that there is a heap file of the current schema.
+/// `PRAGMA user_version`: the format of the file.
 ///
-/// A file that is something else, or newer than this crate, is refused before SQLite
-/// may write to it. `create` makes a missing file; `access` says whether an older
-/// schema may be migrated.
+/// The first format that is released is 101. Versions before the release counted from 1, so
+/// that the header alone tells their files from those of any release.
+const FORMAT: i64 = 101;
+/// Writes page 1, and changes nothing.
+pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 101";
+
+/// Makes sure that there is a heap file of the current format.
+///
+/// A file that is something else, or of another format, is refused before SQLite may
+/// write to it. With [`Access::Write`] a missing file is made.
 pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
     let path = &settings.named;
     let found = inspect(&settings.path, path)?;
@@ -48,13 +51,13 @@ pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
             stale_log::check_none(&settings.path, path)?;
             fill(settings, &settings.path)
         }
-        (Found::Heap { version, .. }, _) if version > SCHEMA_VERSION => Err(too_new(path, version)),
-        (Found::Heap { is_logged, .. }, _) => {
+        (Found::Heap { version, is_logged }, _) => {
+            check_format(path, version)?;
             stale_log::check(&settings.path, path)?;
             if access == Access::Write {
                 sweep(folder_of(&settings.path));
             }
-            upgrade(settings, access)?;
+            check_parts(settings, access)?;
             if is_logged || access == Access::Read {
                 return Ok(());
             }
@@ -66,38 +69,32 @@ pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
 /// What of the schema of a heap file is not as this version makes it. Nothing of the schema
 /// is run.
 pub(crate) fn check_schema(settings: &Settings) -> Result<Vec<Violation>> {
-    if !is_current(settings)? {
-        return Err(too_old(&settings.named));
-    }
+    check_whole(settings)?;
     Ok(schema_violations(&faults(&mut settings.connect(Access::Read)?)?))
 }
 
-/// Makes what of the schema is missing or altered again; returns that. An older schema is
-/// left alone: opening the file brings it up to date.
+/// Makes what of the schema is missing or altered again; returns that.
 pub(crate) fn restore_schema(settings: &Settings) -> Result<Vec<Violation>> {
-    if !is_current(settings)? {
-        return Ok(Vec::new());
-    }
+    check_whole(settings)?;
     wait_for_one_name(settings, Access::Write)?;
     restore(settings)
 }
 
-/// Whether the file is a heap of this version, and not of an older one.
-fn is_current(settings: &Settings) -> Result<bool> {
+/// Refuses what is not a heap of this format.
+fn check_whole(settings: &Settings) -> Result<()> {
     let path = &settings.named;
     match inspect(&settings.path, path)? {
         Found::Nothing => return Err(Error::NoFile { path: path.clone() }),
         Found::Empty => return Err(not_a_heap(path, "it is empty")),
-        Found::Heap { .. } => {
+        Found::Heap { version, .. } => {
+            check_format(path, version)?;
             wait_for_one_name(settings, Access::Read)?;
             stale_log::check(&settings.path, path)?;
         }
     }
     // What the log says is newer than the header.
-    match exec::pragma(&mut settings.connect(Access::Read)?, "user_version")? {
-        version if version > SCHEMA_VERSION => Err(too_new(path, version)),
-        version => Ok(version == SCHEMA_VERSION),
-    }
+    let version = exec::pragma(&mut settings.connect(Access::Read)?, "user_version")?;
+    check_format(path, version)
 }
 
 fn restore(settings: &Settings) -> Result<Vec<Violation>> {
@@ -192,19 +189,17 @@ fn wait_for_one_name(settings: &Settings, access: Access) -> Result<()> {
     usable()
 }
 
-fn too_new(path: &Path, found: i64) -> Error {
-    Error::TooNew {
-        path: path.to_owned(),
-        found,
-        known: SCHEMA_VERSION,
+fn check_format(path: &Path, found: i64) -> Result<()> {
+    let path = || path.to_owned();
+    match found.cmp(&FORMAT) {
+        Ordering::Less => Err(Error::TooOld { path: path(), found }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Error::TooNew {
+            path: path(),
+            found,
+            known: FORMAT,
+        }),
     }
-}
-
-fn too_old(path: &Path) -> Error {
-    not_a_heap(
-        path,
-        "its schema is of an older version; open it once for writing to migrate it",
-    )
 }
 
 fn not_a_heap(path: &Path, why: &str) -> Error {
@@ -230,7 +225,7 @@ fn create(settings: &Settings) -> Result<()> {
     synced.map_err(Error::io(cannot()))?;
     match temporary.persist_new(NEW, path)? {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => upgrade(settings, Access::Write),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_parts(settings, Access::Write),
         Err(error) => Err(Error::io(cannot())(error)),
     }
 }
@@ -265,14 +260,14 @@ pub(crate) fn in_memory() -> Result<Conn> {
 pub(in crate::store) fn run_migrations(conn: &mut Conn) -> Result<()> {
     let Conn::Sqlite(conn) = conn;
     pass_guards(conn)?;
-    // One transaction for all: a process that is killed half-way leaves the old schema.
+    // One transaction: a process that is killed half-way leaves nothing of the schema.
     conn.exclusive_transaction(|conn| {
         conn.run_pending_migrations(MIGRATIONS)
             .map(drop)
             .map_err(diesel::result::Error::QueryBuilderError)
     })
     .map_err(|source| match Error::from(source) {
-        Error::Database { source, .. } => Error::database("the schema cannot be brought up to date", source),
+        Error::Database { source, .. } => Error::database("the schema cannot be made", source),
         known => known,
     })
 }
@@ -287,28 +282,14 @@ fn log_again(settings: &Settings) -> Result<()> {
     set.map_err(|error| deadline.stamp(settings.explain(error)))
 }
 
-/// Brings an older schema up to date, and refuses a newer one.
-fn upgrade(settings: &Settings, access: Access) -> Result<()> {
+/// Refuses another format and an altered schema, and makes indexes again that are missing.
+fn check_parts(settings: &Settings, access: Access) -> Result<()> {
     let mut conn = settings.connect(Access::Read)?;
-    let found = exec::pragma(&mut conn, "user_version")?;
-    if found > SCHEMA_VERSION {
-        return Err(too_new(&settings.named, found));
+    check_format(&settings.named, exec::pragma(&mut conn, "user_version")?)?;
+    verify_schema(&mut conn, &settings.named)?;
+    if access == Access::Write && lacks_indexes(&mut conn)? {
+        drop(conn);
+        restore(settings)?;
     }
-    if found == SCHEMA_VERSION {
-        verify_schema(&mut conn, &settings.named)?;
-        if access == Access::Write && lacks_indexes(&mut conn)? {
-            drop(conn);
-            restore(settings)?;
-        }
-        return Ok(());
-    }
-    match access {
-        Access::Write => {
-            drop(conn);
-            let mut conn = settings.connect(Access::Write)?;
-            run_migrations(&mut conn)?;
-            verify_schema(&mut conn, &settings.named)
-        }
-        Access::Read => Err(too_old(&settings.named)),
-    }
+    Ok(())
 }

@@ -1,11 +1,21 @@
+-- Views first, then what nothing refers to: afterwards the file is an empty database.
+
 DROP VIEW violations;
+DROP VIEW history_violations;
 DROP VIEW row_violations;
+DROP VIEW history_balance;
+DROP VIEW event_blocks;
+DROP VIEW postings;
+DROP VIEW log;
 DROP VIEW trial_balance;
 DROP VIEW usage;
-DROP VIEW kinds;
 DROP VIEW block_map;
 DROP VIEW objects;
+DROP VIEW kinds;
+
+-- A table goes with its indexes and triggers.
 DROP TABLE sequences;
+DROP TABLE events;
 DROP TABLE names;
 DROP TABLE ledger;
 DROP TABLE stored_objects;
@@ -15,5 +25,6 @@ DROP TABLE arenas;
 DROP TABLE other_kinds;
 DROP TABLE size_classes;
 DROP TABLE memram;
+
 PRAGMA user_version = 0;
 PRAGMA application_id = 0;

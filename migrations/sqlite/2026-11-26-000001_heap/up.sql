@@ -1,0 +1,608 @@
+-- The heap in one file: bounded spaces, the arenas, pools and blocks that they are divided
+-- into, the objects stored in them, and the ledger that says which bytes of which object
+-- are in which block. Every table is STRICT. Sizes are bytes, times are microseconds since
+-- 1970-01-01 UTC.
+--
+-- To be read from top to bottom: tables, indexes, triggers, views.
+
+PRAGMA application_id = 1749836903; -- 'hLdg'
+-- The format of the file: 101 is the first that was released. Files with 1 to 5 were made by
+-- versions before it, and are refused.
+PRAGMA user_version = 101;
+
+-- Tables --------------------------------------------------------------------
+--
+-- What a row says of itself is a CHECK, so that no tool can write a row that breaks its own
+-- rule. Two habits come from measuring:
+-- * The rules on kind are spelled with OR: for IN with more than two values SQLite builds a
+--   table of them at each INSERT.
+-- * No rule on what every allocation writes calls a function (but length, which cannot
+--   fail): SQLite would copy each page that a statement of several rows touches, in case it
+--   fails. That an object_id is 64 hexadecimal digits is an invariant (I8) instead.
+--
+-- Foreign keys are checked when the transaction commits: rows are written in groups, and the
+-- order within a group does not matter.
+
+-- One bounded space: at most max_mem bytes of content, mem of them used. A file may hold
+-- several, by name. Its sums are kept by each write: reserved is that of its arenas' max_mem.
+-- history says which events are kept: all (on), none (off), or those of the last
+-- history_keep microseconds (keep).
+CREATE TABLE memram (
+  id           INTEGER NOT NULL PRIMARY KEY,
+  name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
+  max_mem      INTEGER NOT NULL CHECK (max_mem > 0),
+  mem          INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
+  reserved     INTEGER NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND max_mem),
+  arena_size   INTEGER NOT NULL CHECK (arena_size > 0),
+  per_block    INTEGER NOT NULL CHECK (per_block > 0),
+  arenas       INTEGER NOT NULL DEFAULT 0 CHECK (arenas >= 0),
+  peak_mem     INTEGER NOT NULL DEFAULT 0 CHECK (peak_mem >= mem),
+  allocations  INTEGER NOT NULL DEFAULT 0 CHECK (allocations >= 0),
+  frees        INTEGER NOT NULL DEFAULT 0 CHECK (frees BETWEEN 0 AND allocations),
+  dedup_hits   INTEGER NOT NULL DEFAULT 0 CHECK (dedup_hits >= 0),
+  dedup_saved  INTEGER NOT NULL DEFAULT 0 CHECK (dedup_saved >= 0),
+  created_at   INTEGER NOT NULL,
+  history      TEXT    NOT NULL DEFAULT 'on' CHECK (history IN ('on', 'off', 'keep')),
+  history_keep INTEGER CHECK (history_keep > 0)
+) STRICT;
+
+-- The ladder of size classes of a space, with the totals of each class: mem is the content in
+-- its blocks, reserved the bytes of its blocks, pooled those of its pools.
+CREATE TABLE size_classes (
+  memram_id    INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  block_size   INTEGER NOT NULL CHECK (block_size > 0),
+  pool_size    INTEGER NOT NULL CHECK (pool_size >= block_size),
+  mem          INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND reserved),
+  reserved     INTEGER NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND pooled),
+  pooled       INTEGER NOT NULL DEFAULT 0 CHECK (pooled >= 0),
+  pools        INTEGER NOT NULL DEFAULT 0 CHECK (pools >= 0),
+  blocks       INTEGER NOT NULL DEFAULT 0 CHECK (blocks >= 0),
+  full_blocks  INTEGER NOT NULL DEFAULT 0 CHECK (full_blocks >= 0),
+  empty_blocks INTEGER NOT NULL DEFAULT 0 CHECK (empty_blocks >= 0),
+  entries      INTEGER NOT NULL DEFAULT 0 CHECK (entries >= 0),
+  PRIMARY KEY (memram_id, block_size),
+  CHECK (full_blocks + empty_blocks <= blocks)
+) STRICT, WITHOUT ROWID;
+
+-- How many objects of each kind but bytes a space holds. Bytes are what remains of the totals
+-- in memram, so that storing them, the most common case, writes one row less: the view kinds
+-- has them all.
+CREATE TABLE other_kinds (
+  memram_id INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  kind      TEXT    NOT NULL CHECK (kind = 'str' OR kind = 'int' OR kind = 'float' OR kind = 'bool' OR kind = 'none' OR kind = 'json'),
+  objects   INTEGER NOT NULL DEFAULT 0 CHECK (objects >= 0),
+  mem       INTEGER NOT NULL DEFAULT 0 CHECK (mem >= 0),
+  PRIMARY KEY (memram_id, kind)
+) STRICT, WITHOUT ROWID;
+
+-- A stretch of the space, holding pools; reserved is the sum of their max_mem.
+CREATE TABLE arenas (
+  id        INTEGER NOT NULL PRIMARY KEY,
+  memram_id INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  max_mem   INTEGER NOT NULL CHECK (max_mem > 0),
+  mem       INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
+  reserved  INTEGER NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND max_mem)
+) STRICT;
+
+-- A stretch of an arena, holding blocks of one size class; reserved is the sum of their max_mem.
+CREATE TABLE pools (
+  id         INTEGER NOT NULL PRIMARY KEY,
+  memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  arena_id   INTEGER NOT NULL REFERENCES arenas (id) DEFERRABLE INITIALLY DEFERRED,
+  block_size INTEGER NOT NULL CHECK (block_size > 0),
+  max_mem    INTEGER NOT NULL CHECK (max_mem > 0),
+  mem        INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
+  reserved   INTEGER NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND max_mem)
+) STRICT;
+
+-- The unit of placement: a bag of max_mem bytes that objects may share. It is free while it
+-- has room. arena_id repeats what its pool says (I7), for those who ask where a block is.
+CREATE TABLE blocks (
+  id         INTEGER NOT NULL PRIMARY KEY,
+  memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  arena_id   INTEGER NOT NULL,
+  pool_id    INTEGER NOT NULL REFERENCES pools (id) DEFERRABLE INITIALLY DEFERRED,
+  block_size INTEGER NOT NULL CHECK (block_size > 0),
+  max_mem    INTEGER NOT NULL CHECK (max_mem BETWEEN 1 AND block_size),
+  mem        INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
+  is_free    INTEGER NOT NULL DEFAULT 1 CHECK (is_free = (mem < max_mem))
+) STRICT;
+
+-- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
+-- or the anonymous hold (held) keeps it alive.
+CREATE TABLE stored_objects (
+  id         INTEGER NOT NULL PRIMARY KEY,
+  memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  object_id  TEXT    NOT NULL,
+  kind       TEXT    NOT NULL CHECK (kind = 'bytes' OR kind = 'str' OR kind = 'int' OR kind = 'float' OR kind = 'bool' OR kind = 'none' OR kind = 'json'),
+  type_name  TEXT    CHECK (type_name IS NULL OR kind = 'json'),
+  size       INTEGER NOT NULL CHECK (size >= 0),
+  held       INTEGER NOT NULL CHECK (held IN (0, 1)),
+  created_at INTEGER NOT NULL
+) STRICT;
+
+-- One entry per piece of an object: these bytes are in this block. The first entry has the
+-- key of its object and the others follow it, so that whoever knows the object finds its
+-- bytes, in order and each once, without an index: such an index was another page to write for
+-- each object, a twentieth of a put. rest is how many bytes of the object follow the entry's
+-- own. arena_id and pool_id repeat what the block says (I7).
+CREATE TABLE ledger (
+  id               INTEGER NOT NULL PRIMARY KEY,
+  stored_object_id INTEGER NOT NULL,
+  seq              INTEGER NOT NULL CHECK (seq >= 0),
+  arena_id         INTEGER NOT NULL,
+  pool_id          INTEGER NOT NULL,
+  block_id         INTEGER NOT NULL REFERENCES blocks (id) DEFERRABLE INITIALLY DEFERRED,
+  allocated_mem    INTEGER NOT NULL CHECK (allocated_mem > 0),
+  rest             INTEGER NOT NULL CHECK (rest >= 0),
+  data             BLOB    NOT NULL CHECK (length(data) = allocated_mem),
+  CHECK (id = stored_object_id + seq)
+) STRICT;
+
+-- Names hold objects.
+CREATE TABLE names (
+  memram_id        INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  name             TEXT    NOT NULL CHECK (length(name) > 0),
+  stored_object_id INTEGER NOT NULL REFERENCES stored_objects (id) DEFERRABLE INITIALLY DEFERRED,
+  bound_at         INTEGER NOT NULL,
+  PRIMARY KEY (memram_id, name)
+) STRICT, WITHOUT ROWID;
+
+-- The history: one row per event, appended in the transaction of what it records. The ids are
+-- the order; a clock may go backwards. The columns from payload to unreserved are the bytes
+-- that the event moved into (or, negative, out of) each account, as in double-entry
+-- bookkeeping; changes is the blocks and levels that it touched, as JSON.
+CREATE TABLE events (
+  id                 INTEGER NOT NULL PRIMARY KEY,
+  memram_id          INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  at                 INTEGER NOT NULL,
+  kind               TEXT    NOT NULL CHECK (kind = 'allocate' OR kind = 'free' OR kind = 'dedup_hit' OR kind = 'bind' OR kind = 'unbind' OR kind = 'release'
+                                     OR kind = 'carve' OR kind = 'gc' OR kind = 'refusal' OR kind = 'resize'
+                                     OR kind = 'repair' OR kind = 'opening'),
+  actor              TEXT,
+  reason             TEXT,
+  object             BLOB CHECK (length(object) = 32), -- the object id as 32 bytes
+  name               TEXT,
+  bytes              INTEGER NOT NULL,
+  mem                INTEGER NOT NULL,
+  payload            INTEGER NOT NULL DEFAULT 0,
+  room_in_blocks     INTEGER NOT NULL DEFAULT 0,
+  uncarved_in_pools  INTEGER NOT NULL DEFAULT 0,
+  uncarved_in_arenas INTEGER NOT NULL DEFAULT 0,
+  unreserved         INTEGER NOT NULL DEFAULT 0,
+  capacity           INTEGER NOT NULL DEFAULT 0,
+  changes            TEXT,
+  CHECK (payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved = capacity)
+) STRICT;
+
+-- The highest id ever given out per table, kept up when rows are removed, so that an id never
+-- comes back. Objects and their ledger entries are numbered together.
+CREATE TABLE sequences (
+  name    TEXT    NOT NULL PRIMARY KEY,
+  last_id INTEGER NOT NULL CHECK (last_id >= 0)
+) STRICT, WITHOUT ROWID;
+INSERT INTO sequences (name, last_id)
+VALUES ('arenas', 0), ('pools', 0), ('blocks', 0), ('stored_objects', 0), ('events', 0);
+
+-- Indexes -------------------------------------------------------------------
+
+-- What has room, lowest id first, and what is empty: partial, so that they stay as small as
+-- what they are asked for, and placement takes O(log n) however full the space is.
+CREATE INDEX arenas_with_room ON arenas (memram_id, id) WHERE reserved < max_mem;
+CREATE INDEX arenas_empty ON arenas (memram_id, id) WHERE reserved = 0;
+CREATE INDEX pools_with_room ON pools (memram_id, block_size, id) WHERE reserved < max_mem;
+CREATE INDEX pools_empty ON pools (memram_id, id) WHERE reserved = 0;
+CREATE INDEX blocks_with_room ON blocks (memram_id, block_size, id) WHERE is_free = 1;
+CREATE INDEX blocks_empty ON blocks (memram_id, id) WHERE mem = 0;
+
+-- From a parent to its children, which is also what a foreign key asks when the parent goes.
+CREATE INDEX pools_by_arena ON pools (arena_id);
+CREATE INDEX blocks_by_pool ON blocks (pool_id);
+CREATE INDEX ledger_by_block ON ledger (block_id);
+CREATE INDEX names_by_object ON names (stored_object_id);
+
+-- The object_id comes first, because SQLite is fastest at telling keys apart by their first column.
+CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id);
+-- Only large objects, so that small ones do not pay for the list of the largest.
+CREATE INDEX stored_objects_by_size ON stored_objects (memram_id, size) WHERE size >= 4096;
+-- The books of a space count from its last opening.
+CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
+
+-- Triggers: guards ----------------------------------------------------------
+--
+-- Reading with any tool is welcome; writing would go past the code that keeps the totals.
+-- Each guard names a collation that only heapledger defines: in any other tool SQLite refuses a
+-- statement that would fire it with "no such collation sequence", before a row changes. The
+-- condition is never true, so that a guard costs its look-up and nothing else.
+--
+-- Not guarded is what an allocation does for each object and each piece: new rows of blocks,
+-- stored_objects, ledger and events, and how full a block is. A guard there costs every
+-- allocation 12 to 15 % (on events, which every object has, two thirds of the row), and what
+-- others write there the view violations shows. New names are guarded, because they are what
+-- people would write by hand: it is a seventh of what a bind takes.
+
+CREATE TRIGGER guard_memram_insert BEFORE INSERT ON memram
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_memram_update BEFORE UPDATE ON memram
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_memram_delete BEFORE DELETE ON memram
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_size_classes_insert BEFORE INSERT ON size_classes
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_size_classes_update BEFORE UPDATE ON size_classes
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_size_classes_delete BEFORE DELETE ON size_classes
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_other_kinds_insert BEFORE INSERT ON other_kinds
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_other_kinds_update BEFORE UPDATE ON other_kinds
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_other_kinds_delete BEFORE DELETE ON other_kinds
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_arenas_insert BEFORE INSERT ON arenas
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_arenas_update BEFORE UPDATE ON arenas
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_arenas_delete BEFORE DELETE ON arenas
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_pools_insert BEFORE INSERT ON pools
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_pools_update BEFORE UPDATE ON pools
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_pools_delete BEFORE DELETE ON pools
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_blocks_delete BEFORE DELETE ON blocks
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_stored_objects_update BEFORE UPDATE ON stored_objects
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_ledger_update BEFORE UPDATE ON ledger
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_ledger_delete BEFORE DELETE ON ledger
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_names_insert BEFORE INSERT ON names
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_names_update BEFORE UPDATE ON names
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_names_delete BEFORE DELETE ON names
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_sequences_insert BEFORE INSERT ON sequences
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_sequences_update BEFORE UPDATE ON sequences
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_sequences_delete BEFORE DELETE ON sequences
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_events_update BEFORE UPDATE ON events
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_events_delete BEFORE DELETE ON events
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+
+-- An object goes after its first piece, even for those who pass the guard. FAIL, because for
+-- ABORT SQLite would keep a copy of each page that it touches.
+CREATE TRIGGER guard_stored_objects_delete BEFORE DELETE ON stored_objects
+WHEN '' <> '' COLLATE only_heapledger_may_write
+  OR EXISTS (SELECT 1 FROM ledger l WHERE l.id = OLD.id AND l.stored_object_id = OLD.id)
+BEGIN SELECT RAISE(FAIL, 'an object is removed after its ledger entries'); END;
+
+-- Views ---------------------------------------------------------------------
+
+-- How many objects of each kind a space holds.
+CREATE VIEW kinds AS
+SELECT m.id AS memram_id, 'bytes' AS kind,
+       m.allocations - m.frees - coalesce(sum(k.objects), 0) AS objects, m.mem - coalesce(sum(k.mem), 0) AS mem
+FROM memram m LEFT JOIN other_kinds k ON k.memram_id = m.id
+GROUP BY m.id
+UNION ALL
+SELECT memram_id, kind, objects, mem FROM other_kinds;
+
+-- Every object with its names and, where it is text in one piece, its value. names is for
+-- people: programs take names_json, in which a name with a comma is one name. A time that
+-- SQLite cannot write (a year after 9999) is shown as the microseconds that it is.
+CREATE VIEW objects AS
+SELECT o.id,
+       o.object_id,
+       m.name AS space,
+       (SELECT group_concat(n.name, ', ') FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n) AS names,
+       (SELECT json_group_array(n.name) FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n) AS names_json,
+       o.kind,
+       o.type_name,
+       o.size,
+       coalesce((SELECT l.seq + 1 FROM ledger l
+                 WHERE l.id >= o.id AND l.id < coalesce((SELECT min(p.id) FROM stored_objects p WHERE p.id > o.id), 9223372036854775807)
+                   AND l.stored_object_id = o.id ORDER BY l.id DESC LIMIT 1), 0) AS pieces,
+       o.held,
+       coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', o.created_at / 1000000, 'unixepoch'), CAST(o.created_at AS TEXT)) AS created,
+       CASE
+         WHEN o.kind = 'bytes' THEN NULL
+         WHEN o.size = 0 THEN ''
+         ELSE (SELECT CAST(l.data AS TEXT) FROM ledger l
+               WHERE l.id = o.id AND l.stored_object_id = o.id AND l.allocated_mem = o.size)
+       END AS value
+FROM stored_objects o
+JOIN memram m ON m.id = o.memram_id;
+
+-- Every block with where it is, how full it is, and whose bytes it holds.
+CREATE VIEW block_map AS
+SELECT m.name AS space,
+       b.arena_id,
+       b.pool_id,
+       b.id AS block_id,
+       b.block_size,
+       b.max_mem,
+       b.mem,
+       b.max_mem - b.mem AS room,
+       b.is_free,
+       (SELECT count(*) FROM ledger l WHERE l.block_id = b.id) AS entries,
+       (SELECT count(DISTINCT l.stored_object_id) FROM ledger l WHERE l.block_id = b.id) AS objects
+FROM blocks b
+JOIN memram m ON m.id = b.memram_id;
+
+-- Every level and every size class: how much there is, how much is used.
+CREATE VIEW usage AS
+SELECT m.name AS space, 'space' AS level, NULL AS block_size, 1 AS rows,
+       m.max_mem AS max_mem, m.reserved AS reserved, m.mem AS mem
+FROM memram m
+UNION ALL
+SELECT m.name, 'arenas', NULL, m.arenas, m.reserved,
+       (SELECT coalesce(sum(c.pooled), 0) FROM size_classes c WHERE c.memram_id = m.id), m.mem
+FROM memram m
+UNION ALL
+SELECT m.name, 'pools', c.block_size, c.pools, c.pooled, c.reserved, c.mem
+FROM size_classes c JOIN memram m ON m.id = c.memram_id
+UNION ALL
+SELECT m.name, 'blocks', c.block_size, c.blocks, c.reserved, c.mem, c.mem
+FROM size_classes c JOIN memram m ON m.id = c.memram_id;
+
+-- Every byte of capacity is in exactly one bucket. Each bucket is summed from the rows of its
+-- own level, so that the total proves the levels against each other.
+CREATE VIEW trial_balance AS
+SELECT m.name AS space, 1 AS line, 'payload' AS bucket,
+       (SELECT coalesce(sum(l.allocated_mem), 0) FROM ledger l CROSS JOIN stored_objects o ON o.id = l.stored_object_id
+        WHERE o.memram_id = m.id) AS bytes
+FROM memram m
+UNION ALL
+SELECT m.name, 2, 'room in blocks',
+       (SELECT coalesce(sum(b.max_mem - b.mem), 0) FROM blocks b WHERE b.memram_id = m.id)
+FROM memram m
+UNION ALL
+SELECT m.name, 3, 'uncarved in pools',
+       (SELECT coalesce(sum(p.max_mem - p.reserved), 0) FROM pools p WHERE p.memram_id = m.id)
+FROM memram m
+UNION ALL
+SELECT m.name, 4, 'uncarved in arenas',
+       (SELECT coalesce(sum(a.max_mem - a.reserved), 0) FROM arenas a WHERE a.memram_id = m.id)
+FROM memram m
+UNION ALL
+SELECT m.name, 5, 'unreserved',
+       m.max_mem - (SELECT coalesce(sum(a.max_mem), 0) FROM arenas a WHERE a.memram_id = m.id)
+FROM memram m;
+
+-- The history as people read it.
+CREATE VIEW log AS
+SELECT e.id,
+       m.name AS space,
+       coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', e.at / 1000000.0, 'unixepoch'), CAST(e.at AS TEXT)) AS time,
+       e.kind,
+       e.actor,
+       e.reason,
+       lower(hex(e.object)) AS object_id,
+       e.name,
+       e.bytes,
+       e.mem
+FROM events e
+JOIN memram m ON m.id = e.memram_id;
+
+-- Double entry: what each event moved between the accounts. The postings of an event add up to
+-- zero; those since the last opening add up to the trial balance.
+CREATE VIEW postings AS
+SELECT id AS event_id, memram_id, 'payload' AS account, payload AS bytes FROM events WHERE payload <> 0
+UNION ALL
+SELECT id, memram_id, 'room in blocks', room_in_blocks FROM events WHERE room_in_blocks <> 0
+UNION ALL
+SELECT id, memram_id, 'uncarved in pools', uncarved_in_pools FROM events WHERE uncarved_in_pools <> 0
+UNION ALL
+SELECT id, memram_id, 'uncarved in arenas', uncarved_in_arenas FROM events WHERE uncarved_in_arenas <> 0
+UNION ALL
+SELECT id, memram_id, 'unreserved', unreserved FROM events WHERE unreserved <> 0
+UNION ALL
+SELECT id, memram_id, 'capacity', -capacity FROM events WHERE capacity <> 0;
+
+-- What each event did to each block: bytes that came (or, negative, went).
+CREATE VIEW event_blocks AS
+SELECT e.id AS event_id,
+       e.memram_id,
+       e.kind,
+       CAST(json_extract(p.value, '$[0]') AS INTEGER) AS block_id,
+       CAST(json_extract(p.value, '$[1]') AS INTEGER) AS pool_id,
+       CAST(json_extract(p.value, '$[2]') AS INTEGER) AS arena_id,
+       CAST(json_extract(p.value, '$[3]') AS INTEGER) AS block_size,
+       CAST(json_extract(p.value, '$[4]') AS INTEGER) AS bytes
+FROM events e, json_each(e.changes, '$.pieces') p
+WHERE e.changes IS NOT NULL;
+
+-- The balance that the history leads to, next to the one that the rows give.
+CREATE VIEW history_balance AS
+WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'opening' GROUP BY memram_id),
+     booked AS (
+       SELECT e.memram_id,
+              sum(e.payload) AS payload, sum(e.room_in_blocks) AS room_in_blocks,
+              sum(e.uncarved_in_pools) AS uncarved_in_pools, sum(e.uncarved_in_arenas) AS uncarved_in_arenas,
+              sum(e.unreserved) AS unreserved
+       FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id >= o.id
+       GROUP BY e.memram_id)
+SELECT m.name AS space,
+       t.line,
+       t.bucket,
+       CASE t.line WHEN 1 THEN b.payload WHEN 2 THEN b.room_in_blocks WHEN 3 THEN b.uncarved_in_pools
+                   WHEN 4 THEN b.uncarved_in_arenas ELSE b.unreserved END AS booked,
+       t.bytes AS found
+FROM memram m
+JOIN booked b ON b.memram_id = m.id
+JOIN trial_balance t ON t.space = m.name
+WHERE m.history <> 'off';
+
+-- The invariants: one row for each that is broken.
+CREATE VIEW row_violations AS
+WITH
+  by_block AS (SELECT block_id AS id, sum(allocated_mem) AS mem, count(*) AS entries FROM ledger GROUP BY block_id),
+  by_pool AS (SELECT pool_id AS id, sum(mem) AS mem, sum(max_mem) AS reserved FROM blocks GROUP BY pool_id),
+  by_arena AS (SELECT arena_id AS id, sum(mem) AS mem, sum(max_mem) AS reserved FROM pools GROUP BY arena_id),
+  by_space AS (SELECT memram_id AS id, sum(mem) AS mem, sum(max_mem) AS reserved, count(*) AS arenas FROM arenas GROUP BY memram_id),
+  pools_of_class AS (SELECT memram_id, block_size, sum(max_mem) AS pooled, count(*) AS pools FROM pools GROUP BY memram_id, block_size),
+  blocks_of_class AS (
+    SELECT b.memram_id, b.block_size, sum(b.mem) AS mem, sum(b.max_mem) AS reserved, count(*) AS blocks,
+           sum(b.mem = b.max_mem) AS full_blocks, sum(b.mem = 0) AS empty_blocks, sum(coalesce(e.entries, 0)) AS entries
+    FROM blocks b LEFT JOIN by_block e ON e.id = b.id GROUP BY b.memram_id, b.block_size),
+  objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
+  objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind)
+-- I1 a block's mem is what the ledger says is in it
+SELECT 'I1' AS invariant, 'blocks' AS "table", b.id AS id,
+       'mem ' || coalesce(e.mem, 0) AS expected, 'mem ' || b.mem AS found
+FROM blocks b LEFT JOIN by_block e ON e.id = b.id WHERE b.mem <> coalesce(e.mem, 0)
+UNION ALL
+-- I2 a block is free exactly when it has room
+SELECT 'I2', 'blocks', id, 'is_free ' || (mem < max_mem), 'is_free ' || is_free FROM blocks WHERE is_free <> (mem < max_mem)
+UNION ALL
+-- I3 a pool adds up its blocks
+SELECT 'I3', 'pools', p.id, 'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0), 'mem ' || p.mem || ', reserved ' || p.reserved
+FROM pools p LEFT JOIN by_pool s ON s.id = p.id WHERE p.mem <> coalesce(s.mem, 0) OR p.reserved <> coalesce(s.reserved, 0)
+UNION ALL
+SELECT 'I3', 'size_classes', c.memram_id,
+       'block_size ' || c.block_size || ': mem ' || coalesce(b.mem, 0) || ', reserved ' || coalesce(b.reserved, 0) || ', pooled ' || coalesce(p.pooled, 0)
+         || ', pools ' || coalesce(p.pools, 0) || ', blocks ' || coalesce(b.blocks, 0) || ', full_blocks ' || coalesce(b.full_blocks, 0)
+         || ', empty_blocks ' || coalesce(b.empty_blocks, 0) || ', entries ' || coalesce(b.entries, 0),
+       'block_size ' || c.block_size || ': mem ' || c.mem || ', reserved ' || c.reserved || ', pooled ' || c.pooled
+         || ', pools ' || c.pools || ', blocks ' || c.blocks || ', full_blocks ' || c.full_blocks
+         || ', empty_blocks ' || c.empty_blocks || ', entries ' || c.entries
+FROM size_classes c
+LEFT JOIN blocks_of_class b ON b.memram_id = c.memram_id AND b.block_size = c.block_size
+LEFT JOIN pools_of_class p ON p.memram_id = c.memram_id AND p.block_size = c.block_size
+WHERE c.mem <> coalesce(b.mem, 0) OR c.reserved <> coalesce(b.reserved, 0) OR c.pooled <> coalesce(p.pooled, 0)
+   OR c.pools <> coalesce(p.pools, 0) OR c.blocks <> coalesce(b.blocks, 0) OR c.full_blocks <> coalesce(b.full_blocks, 0)
+   OR c.empty_blocks <> coalesce(b.empty_blocks, 0) OR c.entries <> coalesce(b.entries, 0)
+UNION ALL
+SELECT 'I3', 'pools', p.id, 'a block_size of its space', 'block_size ' || p.block_size
+FROM pools p WHERE NOT EXISTS (SELECT 1 FROM size_classes c WHERE c.memram_id = p.memram_id AND c.block_size = p.block_size)
+UNION ALL
+-- I4 an arena adds up its pools
+SELECT 'I4', 'arenas', a.id, 'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0), 'mem ' || a.mem || ', reserved ' || a.reserved
+FROM arenas a LEFT JOIN by_arena s ON s.id = a.id WHERE a.mem <> coalesce(s.mem, 0) OR a.reserved <> coalesce(s.reserved, 0)
+UNION ALL
+-- I5 a space adds up its arenas
+SELECT 'I5', 'memram', m.id,
+       'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0) || ', arenas ' || coalesce(s.arenas, 0),
+       'mem ' || m.mem || ', reserved ' || m.reserved || ', arenas ' || m.arenas
+FROM memram m LEFT JOIN by_space s ON s.id = m.id
+WHERE m.mem <> coalesce(s.mem, 0) OR m.reserved <> coalesce(s.reserved, 0) OR m.arenas <> coalesce(s.arenas, 0)
+UNION ALL
+-- I6 an object's pieces are numbered from 0 without a gap and add up to its size: the first
+-- has the key of the object, each other follows one, and what follows each is what it says
+SELECT 'I6', 'stored_objects', o.id, 'size ' || o.size,
+       coalesce('size ' || (l.allocated_mem + l.rest), 'no first piece')
+FROM stored_objects o LEFT JOIN ledger l ON l.id = o.id AND l.stored_object_id = o.id
+WHERE o.size <> coalesce(l.allocated_mem + l.rest, 0)
+UNION ALL
+SELECT 'I6', 'ledger', l.id, 'piece ' || (l.seq - 1) || ' before piece ' || l.seq, 'none'
+FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
+WHERE l.seq <> 0 AND p.id IS NULL
+UNION ALL
+SELECT 'I6', 'ledger', l.id, 'rest ' || coalesce(n.allocated_mem + n.rest, 0), 'rest ' || l.rest
+FROM ledger l LEFT JOIN ledger n ON n.id = l.id + 1 AND n.stored_object_id = l.stored_object_id
+WHERE l.rest <> coalesce(n.allocated_mem + n.rest, 0)
+UNION ALL
+SELECT 'I6', 'ledger', id, 'id ' || (stored_object_id + seq), 'id ' || id FROM ledger WHERE id <> stored_object_id + seq
+UNION ALL
+SELECT 'I6', 'ledger', id, 'data of ' || allocated_mem || ' bytes', 'data of ' || length(data) || ' bytes' FROM ledger WHERE length(data) <> allocated_mem
+UNION ALL
+-- I7 a row's parents are its parent's parents
+SELECT 'I7', 'ledger', l.id, 'pool ' || b.pool_id || ', arena ' || b.arena_id, 'pool ' || l.pool_id || ', arena ' || l.arena_id
+FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.pool_id <> b.pool_id OR l.arena_id <> b.arena_id
+UNION ALL
+SELECT 'I7', 'blocks', b.id, 'arena ' || p.arena_id || ', space ' || p.memram_id || ', block_size ' || p.block_size,
+       'arena ' || b.arena_id || ', space ' || b.memram_id || ', block_size ' || b.block_size
+FROM blocks b JOIN pools p ON p.id = b.pool_id
+WHERE b.arena_id <> p.arena_id OR b.memram_id <> p.memram_id OR b.block_size <> p.block_size
+UNION ALL
+SELECT 'I7', 'pools', p.id, 'space ' || a.memram_id, 'space ' || p.memram_id
+FROM pools p JOIN arenas a ON a.id = p.arena_id WHERE p.memram_id <> a.memram_id
+UNION ALL
+SELECT 'I7', 'ledger', l.id, 'space ' || o.memram_id, 'space ' || b.memram_id
+FROM ledger l JOIN blocks b ON b.id = l.block_id JOIN stored_objects o ON o.id = l.stored_object_id WHERE o.memram_id <> b.memram_id
+UNION ALL
+-- I8 needs more than SQL, but not where the id cannot be one
+SELECT 'I8', 'stored_objects', id, 'object_id of 64 digits from 0 to f', 'object_id ' || quote(object_id)
+FROM stored_objects WHERE length(object_id) <> 64 OR object_id GLOB '*[^0-9a-f]*'
+UNION ALL
+-- I9 no orphans
+SELECT 'I9', 'ledger', id, 'an object ' || stored_object_id, 'none' FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)
+UNION ALL
+SELECT 'I9', 'ledger', id, 'a block ' || block_id, 'none' FROM ledger WHERE block_id NOT IN (SELECT id FROM blocks)
+UNION ALL
+SELECT 'I9', 'blocks', id, 'a pool ' || pool_id, 'none' FROM blocks WHERE pool_id NOT IN (SELECT id FROM pools)
+UNION ALL
+SELECT 'I9', 'pools', id, 'an arena ' || arena_id, 'none' FROM pools WHERE arena_id NOT IN (SELECT id FROM arenas)
+UNION ALL
+SELECT 'I9', 'arenas', id, 'a space ' || memram_id, 'none' FROM arenas WHERE memram_id NOT IN (SELECT id FROM memram)
+UNION ALL
+SELECT 'I9', 'stored_objects', id, 'a space ' || memram_id, 'none' FROM stored_objects WHERE memram_id NOT IN (SELECT id FROM memram)
+UNION ALL
+SELECT 'I9', 'names', n.stored_object_id, 'an object of space ' || n.memram_id || ' for ' || quote(n.name), coalesce('an object of space ' || o.memram_id, 'none')
+FROM names n LEFT JOIN stored_objects o ON o.id = n.stored_object_id WHERE o.id IS NULL OR o.memram_id <> n.memram_id
+UNION ALL
+SELECT 'I9', 'stored_objects', o.id, 'a hold or a name', 'neither'
+FROM stored_objects o WHERE o.held = 0 AND NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id)
+UNION ALL
+-- I10 the lifetime counters agree with what is there
+SELECT 'I10', 'memram', id, 'peak_mem of at least ' || mem, 'peak_mem ' || peak_mem FROM memram WHERE peak_mem < mem
+UNION ALL
+SELECT 'I10', 'memram', m.id, 'allocations - frees = ' || coalesce(s.objects, 0), m.allocations || ' - ' || m.frees || ' = ' || (m.allocations - m.frees)
+FROM memram m LEFT JOIN objects_of_space s ON s.id = m.id WHERE m.allocations - m.frees <> coalesce(s.objects, 0)
+UNION ALL
+SELECT 'I10', 'kinds', k.memram_id, k.kind || ': objects ' || coalesce(s.objects, 0) || ', mem ' || coalesce(s.mem, 0), k.kind || ': objects ' || k.objects || ', mem ' || k.mem
+FROM kinds k LEFT JOIN objects_of_kind s ON s.memram_id = k.memram_id AND s.kind = k.kind
+WHERE k.objects <> coalesce(s.objects, 0) OR k.mem <> coalesce(s.mem, 0)
+UNION ALL
+SELECT 'I10', 'kinds', s.memram_id, s.kind || ': objects ' || s.objects || ', mem ' || s.mem, s.kind || ': no row'
+FROM objects_of_kind s WHERE NOT EXISTS (SELECT 1 FROM kinds k WHERE k.memram_id = s.memram_id AND k.kind = s.kind);
+
+-- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
+-- names the first event after which the books cannot have been right. None of it applies to
+-- a space whose history is off.
+CREATE VIEW history_violations AS
+WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'opening' GROUP BY memram_id),
+     running AS (
+       SELECT e.id, e.memram_id, e.mem, sum(e.payload) OVER (PARTITION BY e.memram_id ORDER BY e.id) AS booked
+       FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id >= o.id),
+     -- With max, SQLite takes the other columns from the row that has it.
+     said AS (
+       SELECT e.memram_id, e.name, max(e.id) AS id, e.kind, e.object
+       FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id > o.id
+       WHERE e.kind IN ('bind', 'unbind') GROUP BY e.memram_id, e.name)
+SELECT 'I11' AS invariant, 'events' AS "table", NULL AS id,
+       bucket || ' of space ' || space || ' ' || booked AS expected, bucket || ' ' || found AS found
+FROM history_balance WHERE booked <> found
+UNION ALL
+SELECT 'I11', 'events', min(r.id), 'mem ' || r.booked, 'mem ' || r.mem
+FROM running r JOIN memram m ON m.id = r.memram_id
+WHERE r.booked <> r.mem AND m.history <> 'off' GROUP BY r.memram_id
+UNION ALL
+SELECT 'I11', 'events', NULL, 'an opening of space ' || m.name, 'none'
+FROM memram m WHERE m.history <> 'off' AND NOT EXISTS (SELECT 1 FROM opened o WHERE o.memram_id = m.id)
+UNION ALL
+SELECT 'I11', 'names', n.stored_object_id, 'a bind event for ' || quote(n.name) || ' and this object',
+       coalesce('at last ' || s.kind || ' event ' || s.id, 'none since it was bound')
+FROM names n JOIN memram m ON m.id = n.memram_id JOIN opened w ON w.memram_id = m.id JOIN events b ON b.id = w.id
+LEFT JOIN stored_objects o ON o.id = n.stored_object_id
+LEFT JOIN said s ON s.memram_id = n.memram_id AND s.name = n.name
+WHERE m.history <> 'off'
+  AND CASE WHEN s.id IS NULL THEN n.bound_at > b.at ELSE s.kind <> 'bind' OR lower(hex(s.object)) <> o.object_id END
+UNION ALL
+SELECT 'I11', 'names', NULL, 'the name ' || quote(s.name) || ' that event ' || s.id || ' bound', 'none'
+FROM said s JOIN memram m ON m.id = s.memram_id
+WHERE m.history <> 'off' AND s.kind = 'bind'
+  AND NOT EXISTS (SELECT 1 FROM names n WHERE n.memram_id = s.memram_id AND n.name = s.name);
+
+-- One row per broken invariant; empty when the books balance.
+CREATE VIEW violations AS
+SELECT * FROM row_violations
+UNION ALL
+SELECT * FROM history_violations;
