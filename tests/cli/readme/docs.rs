@@ -220,6 +220,32 @@ fn the_page_of_the_original_has_all_of_its_names() {
     }
 }
 
+/// The steps of a numbered list under a heading.
+fn steps<'p>(text: &'p str, heading: &str) -> Vec<&'p str> {
+    let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let starts = section.match_indices('\n').filter(|&(at, _)| {
+        let line = section[at + 1..].split('\n').next().unwrap();
+        line.split_once(". ")
+            .is_some_and(|(number, _)| number.parse::<usize>().is_ok())
+    });
+    let starts: Vec<_> = starts.map(|(at, _)| at).chain([section.len()]).collect();
+    starts.windows(2).map(|pair| &section[pair[0]..pair[1]]).collect()
+}
+
+#[test]
+fn a_put_and_a_get_pass_few_hands_and_each_is_named() {
+    let text = fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")).unwrap();
+    for (way, most) in [("The way of a put", 8), ("The way of a get", 5)] {
+        let steps = steps(&text, way);
+        assert!(steps.len() > 2 && steps.len() <= most, "{way}: {steps:#?}");
+        for step in steps {
+            let is_named = links(step).iter().any(|(_, target)| target.contains("src/"));
+            assert!(is_named, "no place for {step}");
+        }
+    }
+}
+
 /// The search words of rustdoc in a folder.
 fn aliases(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
@@ -244,6 +270,10 @@ fn the_checks_of_this_file_can_fail() {
         "what-is-there-and-why"
     ));
     assert!(!has_heading("# Top\n", "bottom"));
+    assert_eq!(
+        steps("\n## A\nso\n1. x\n   y\n2. z\n## B\n3. w", "A"),
+        ["\n1. x\n   y", "\n2. z"]
+    );
     let source = "pub(crate) fn place(x: u8) {}\nenum Step {\n    Fill { bytes: i64 },\n}\n";
     assert!(defines(source, "place") && defines(source, "Step::Fill") && defines(source, "Step"));
     assert!(!defines(source, "bytes") && !defines(source, "Carve") && !defines(source, "Fil"));
