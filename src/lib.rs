@@ -90,6 +90,7 @@ mod store;
 mod temporary;
 mod value;
 
+pub use books::invariants::Invariant;
 pub use error::{Error, Result};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{

@@ -1,10 +1,11 @@
 //! The row changes that the crate can make: nothing is written but through one of these.
 
+use super::invariants::Rule;
 use crate::models::{
-    Arena, Block, EventId, NewArena, NewBlock, NewEntry, NewName, NewPool, NewStoredObject, PlacedEntry, Pool,
-    StoredObject, StoredObjectId,
+    Arena, Block, EventId, MemRamId, NewArena, NewBlock, NewEntry, NewName, NewPool, NewStoredObject, PlacedEntry,
+    Pool, StoredObject, StoredObjectId,
 };
-use crate::store::sqlite::mend::{Bind, Mend};
+use crate::value::Kind;
 
 /// One row change (or, for [`Change::EntriesRemoved`], the rows of one object).
 #[derive(Debug)]
@@ -113,16 +114,98 @@ pub(crate) enum Change<'a> {
         /// The last event that goes.
         last: EventId,
     },
-    /// Repair corrects a row; see [`crate::store::sqlite::mend`]. The totals are corrections themselves.
-    Corrected {
-        /// The statements.
-        mend: Mend,
-        /// Their values.
-        binds: &'a [Bind<'a>],
-    },
+    /// A repair corrects rows. The totals are corrected by rules of their own.
+    Fixed(Fix<'a>),
     /// The capacity of the space changes.
     Resized {
         /// Bytes more (or, negative, fewer).
         by: i64,
+    },
+}
+
+/// One correction of a repair.
+#[derive(Debug)]
+pub(crate) enum Fix<'a> {
+    /// A row that breaks a rule is put right.
+    Row {
+        /// The rule.
+        rule: &'static Rule,
+        /// The row's key, or the first half of it.
+        id: i64,
+        /// The second half of the key, or what the rule has decided.
+        key: Option<&'a str>,
+    },
+    /// Every index is written again from its table.
+    Indexes,
+    /// Entries can (or can no longer) be found by their object where their keys are wrong:
+    /// once for a whole repair, or it would search the ledger for each object.
+    EntriesByObject(bool),
+    /// The pieces of an object are numbered in the order in which they were stored.
+    PieceOrder {
+        /// The object.
+        object: StoredObjectId,
+    },
+    /// An object gets another key, and its entries those that follow it.
+    ObjectKey {
+        /// The object.
+        object: StoredObjectId,
+        /// Its new key; nobody has that or those that follow it.
+        key: StoredObjectId,
+    },
+    /// An object is of another kind than its row says.
+    ObjectKind {
+        /// The object.
+        object: StoredObjectId,
+        /// The kind of its content.
+        kind: Kind,
+    },
+    /// An object gives up its id and its hold, because its content is something else.
+    SetAside {
+        /// The object.
+        object: StoredObjectId,
+    },
+    /// An object that was set aside gets the id of its content.
+    ObjectId {
+        /// The object.
+        object: StoredObjectId,
+        /// Its id in hexadecimal digits.
+        object_id: &'a str,
+    },
+    /// An object goes, and its names lead to another one with the same content.
+    Merge {
+        /// The object that goes.
+        object: StoredObjectId,
+        /// The object that stays.
+        into: StoredObjectId,
+    },
+    /// All entries of an object go; whoever does this has read them.
+    TakeOut {
+        /// The object.
+        object: StoredObjectId,
+    },
+    /// A name becomes another one.
+    Rename {
+        /// Its space.
+        space: MemRamId,
+        /// The name, which need not be UTF-8.
+        name: &'a [u8],
+        /// What it becomes.
+        to: &'a str,
+    },
+    /// An object gets a name.
+    AddName {
+        /// The object.
+        object: StoredObjectId,
+        /// The name.
+        name: &'a str,
+    },
+    /// The history tells of the repair.
+    Event {
+        /// The space.
+        space: MemRamId,
+        /// The event.
+        id: EventId,
+        /// What was done.
+        reason: &'a str,
     },
 }

@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod change;
 pub(crate) mod effects;
 pub(crate) mod events;
+pub(crate) mod invariants;
 pub(crate) mod placement;
 pub(crate) mod room;
 pub(crate) mod triggers;

@@ -23,7 +23,7 @@ pub(crate) use rehearsal::Rehearsal;
 pub(crate) use session::{RefusedAllocation, WriteTx};
 pub use sqlite::conn::Durability;
 pub(crate) use sqlite::conn::{Access, Conn, Settings, beside, transaction};
-pub(crate) use sqlite::exec::{REINDEX, become_heap, copy_into, sqlite_checks};
+pub(crate) use sqlite::exec::{become_heap, copy_into, sqlite_checks};
 pub(crate) use sqlite::migrate::{check_schema, in_memory, prepare_file, replace_file, restore_schema};
 pub(crate) use sqlite::open_files::{OpenFile, open_heap, open_heap_at};
 pub(crate) use sqlite::pages::{can_shrink, copy_log, file_sizes, truncate_log, vacuum_some, vacuumed_size};

@@ -84,7 +84,7 @@ impl WriteTx<'_> {
             | Change::Refused { .. }
             | Change::HistorySet { .. }
             | Change::BooksOpened
-            | Change::Corrected { .. }
+            | Change::Fixed(_)
             | Change::HistoryTrimmed { .. }
             | Change::NameUnbound { .. } => {}
         }

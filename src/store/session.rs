@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use super::numbers::Table;
 use super::sqlite::bulk;
 use super::sqlite::conn::{Conn, STREAM_CACHE, WRITE_CACHE};
-use super::sqlite::mend;
 use super::sqlite::record;
+use super::sqlite::repair;
 use super::writer::Writer;
 use crate::books::batch::Unit;
 use crate::books::change::Change;
@@ -176,9 +176,12 @@ impl<'w> WriteTx<'w> {
             }
             Change::HistorySet { mode, keep } => return self.set_history(mode, keep),
             Change::BooksOpened => return self.open_books(),
-            Change::Corrected { mend, binds } => {
+            Change::Fixed(fix) => {
                 self.before_removal()?;
-                return self.run(|conn| mend::execute(conn, mend, binds));
+                self.writer.before_write()?;
+                let Conn::Sqlite(conn) = &mut self.writer.conn;
+                let fixed = repair::execute(conn, &fix);
+                return self.writer.explain(fixed);
             }
             Change::HistoryTrimmed { last } => {
                 self.writer.flush()?;

@@ -351,10 +351,7 @@ fn i11_somebodys_update_is_found() {
     sql.execute("UPDATE memram SET max_mem = max_mem + 4096", []).unwrap();
     let found = heap.check().unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(
-        (found[0].invariant.as_str(), found[0].table.as_str()),
-        ("I11", "events")
-    );
+    assert_eq!((found[0].invariant.name(), found[0].table.as_str()), ("I11", "events"));
     assert!(
         found[0].expected.starts_with("unreserved of space main "),
         "{}",
@@ -377,7 +374,7 @@ fn i11_names_the_first_event_that_the_books_do_not_explain() {
         .unwrap();
     let found = heap.check().unwrap();
     let first = found.iter().find(|violation| violation.id.is_some()).unwrap();
-    assert_eq!((first.invariant.as_str(), first.id), ("I11", Some(gone.0 + 1)));
+    assert_eq!((first.invariant.name(), first.id), ("I11", Some(gone.0 + 1)));
     assert_eq!((first.expected.as_str(), first.found.as_str()), ("mem 300", "mem 400"));
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, cases, content, disguise, dump, number, texts};
-use heapledger::{Geometry, History, Hold, Kind, MemManager, ObjectId, Repaired, SizeClass};
+use heapledger::{Geometry, History, Hold, Invariant, Kind, MemManager, ObjectId, Repaired, SizeClass};
 use proptest::prelude::*;
 
 /// Objects of every class and several kinds, names, a second space, freed room.
@@ -443,7 +443,7 @@ fn an_index_that_lost_a_row_is_written_anew() {
         heap.check()
             .unwrap()
             .iter()
-            .any(|violation| violation.invariant == "integrity_check")
+            .any(|violation| violation.invariant == Invariant::IntegrityCheck)
     );
     repair(&heap, "an index");
 }

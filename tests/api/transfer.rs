@@ -160,7 +160,12 @@ fn a_backup_of_a_damaged_heap_says_so() {
         .execute("UPDATE pools SET mem = mem - 1 WHERE id = 1", [])
         .unwrap();
     let backup = heap.backup(folder.path().join("copy.db")).unwrap();
-    assert!(backup.violations.iter().any(|violation| violation.invariant == "I3"));
+    assert!(
+        backup
+            .violations
+            .iter()
+            .any(|violation| violation.invariant.name() == "I3")
+    );
 }
 
 #[test]

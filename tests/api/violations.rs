@@ -217,7 +217,10 @@ fn content_that_is_not_of_its_kind_is_found_and_breaks_no_listing() {
             "{kind} {bytes:?}: {found:?}"
         );
         let said = heap.check().unwrap();
-        let said = said.iter().find(|violation| violation.invariant == "I8").unwrap();
+        let said = said
+            .iter()
+            .find(|violation| violation.invariant.name() == "I8")
+            .unwrap();
         assert!(said.found.contains(&format!("not of kind {kind}")), "{said}");
         assert_eq!(said.expected, format!("content of {id}"));
         assert_eq!(heap.objects().filter(Result::is_ok).count(), 2, "{kind} {bytes:?}");

@@ -455,18 +455,18 @@ WITH
   objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
   objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind)
 -- I1 a block's mem is what the ledger says is in it
-SELECT 'I1' AS invariant, 'blocks' AS "table", b.id AS id,
+SELECT 'I1' AS invariant, 'block_mem' AS rule, 'blocks' AS "table", b.id AS id, NULL AS key,
        'mem ' || coalesce(e.mem, 0) AS expected, 'mem ' || b.mem AS found
 FROM blocks b LEFT JOIN by_block e ON e.id = b.id WHERE b.mem <> coalesce(e.mem, 0)
 UNION ALL
 -- I2 a block is free exactly when it has room
-SELECT 'I2', 'blocks', id, 'is_free ' || (mem < max_mem), 'is_free ' || is_free FROM blocks WHERE is_free <> (mem < max_mem)
+SELECT 'I2', 'block_flag', 'blocks', id, NULL, 'is_free ' || (mem < max_mem), 'is_free ' || is_free FROM blocks WHERE is_free <> (mem < max_mem)
 UNION ALL
 -- I3 a pool adds up its blocks
-SELECT 'I3', 'pools', p.id, 'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0), 'mem ' || p.mem || ', reserved ' || p.reserved
+SELECT 'I3', 'pool_totals', 'pools', p.id, NULL, 'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0), 'mem ' || p.mem || ', reserved ' || p.reserved
 FROM pools p LEFT JOIN by_pool s ON s.id = p.id WHERE p.mem <> coalesce(s.mem, 0) OR p.reserved <> coalesce(s.reserved, 0)
 UNION ALL
-SELECT 'I3', 'size_classes', c.memram_id,
+SELECT 'I3', 'class_totals', 'size_classes', c.memram_id, CAST(c.block_size AS TEXT),
        'block_size ' || c.block_size || ': mem ' || coalesce(b.mem, 0) || ', reserved ' || coalesce(b.reserved, 0) || ', pooled ' || coalesce(p.pooled, 0)
          || ', pools ' || coalesce(p.pools, 0) || ', blocks ' || coalesce(b.blocks, 0) || ', full_blocks ' || coalesce(b.full_blocks, 0)
          || ', empty_blocks ' || coalesce(b.empty_blocks, 0) || ', entries ' || coalesce(b.entries, 0),
@@ -480,15 +480,15 @@ WHERE c.mem <> coalesce(b.mem, 0) OR c.reserved <> coalesce(b.reserved, 0) OR c.
    OR c.pools <> coalesce(p.pools, 0) OR c.blocks <> coalesce(b.blocks, 0) OR c.full_blocks <> coalesce(b.full_blocks, 0)
    OR c.empty_blocks <> coalesce(b.empty_blocks, 0) OR c.entries <> coalesce(b.entries, 0)
 UNION ALL
-SELECT 'I3', 'pools', p.id, 'a block_size of its space', 'block_size ' || p.block_size
+SELECT 'I3', 'pool_of_no_class', 'pools', p.id, NULL, 'a block_size of its space', 'block_size ' || p.block_size
 FROM pools p WHERE NOT EXISTS (SELECT 1 FROM size_classes c WHERE c.memram_id = p.memram_id AND c.block_size = p.block_size)
 UNION ALL
 -- I4 an arena adds up its pools
-SELECT 'I4', 'arenas', a.id, 'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0), 'mem ' || a.mem || ', reserved ' || a.reserved
+SELECT 'I4', 'arena_totals', 'arenas', a.id, NULL, 'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0), 'mem ' || a.mem || ', reserved ' || a.reserved
 FROM arenas a LEFT JOIN by_arena s ON s.id = a.id WHERE a.mem <> coalesce(s.mem, 0) OR a.reserved <> coalesce(s.reserved, 0)
 UNION ALL
 -- I5 a space adds up its arenas
-SELECT 'I5', 'memram', m.id,
+SELECT 'I5', 'space_totals', 'memram', m.id, NULL,
        'mem ' || coalesce(s.mem, 0) || ', reserved ' || coalesce(s.reserved, 0) || ', arenas ' || coalesce(s.arenas, 0),
        'mem ' || m.mem || ', reserved ' || m.reserved || ', arenas ' || m.arenas
 FROM memram m LEFT JOIN by_space s ON s.id = m.id
@@ -496,72 +496,72 @@ WHERE m.mem <> coalesce(s.mem, 0) OR m.reserved <> coalesce(s.reserved, 0) OR m.
 UNION ALL
 -- I6 an object's pieces are numbered from 0 without a gap and add up to its size: the first
 -- has the key of the object, each other follows one, and what follows each is what it says
-SELECT 'I6', 'stored_objects', o.id, 'size ' || o.size,
+SELECT 'I6', 'object_size', 'stored_objects', o.id, NULL, 'size ' || o.size,
        coalesce('size ' || (l.allocated_mem + l.rest), 'no first piece')
 FROM stored_objects o LEFT JOIN ledger l ON l.id = o.id AND l.stored_object_id = o.id
 WHERE o.size <> coalesce(l.allocated_mem + l.rest, 0)
 UNION ALL
-SELECT 'I6', 'ledger', l.id, 'piece ' || (l.seq - 1) || ' before piece ' || l.seq, 'none'
+SELECT 'I6', 'piece_gap', 'ledger', l.id, NULL, 'piece ' || (l.seq - 1) || ' before piece ' || l.seq, 'none'
 FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
 WHERE l.seq <> 0 AND p.id IS NULL
 UNION ALL
-SELECT 'I6', 'ledger', l.id, 'rest ' || coalesce(n.allocated_mem + n.rest, 0), 'rest ' || l.rest
+SELECT 'I6', 'entry_rest', 'ledger', l.id, NULL, 'rest ' || coalesce(n.allocated_mem + n.rest, 0), 'rest ' || l.rest
 FROM ledger l LEFT JOIN ledger n ON n.id = l.id + 1 AND n.stored_object_id = l.stored_object_id
 WHERE l.rest <> coalesce(n.allocated_mem + n.rest, 0)
 UNION ALL
-SELECT 'I6', 'ledger', id, 'id ' || (stored_object_id + seq), 'id ' || id FROM ledger WHERE id <> stored_object_id + seq
+SELECT 'I6', 'entry_key', 'ledger', id, NULL, 'id ' || (stored_object_id + seq), 'id ' || id FROM ledger WHERE id <> stored_object_id + seq
 UNION ALL
-SELECT 'I6', 'ledger', id, 'data of ' || allocated_mem || ' bytes', 'data of ' || length(data) || ' bytes' FROM ledger WHERE length(data) <> allocated_mem
+SELECT 'I6', 'entry_length', 'ledger', id, NULL, 'data of ' || allocated_mem || ' bytes', 'data of ' || length(data) || ' bytes' FROM ledger WHERE length(data) <> allocated_mem
 UNION ALL
 -- I7 a row's parents are its parent's parents
-SELECT 'I7', 'ledger', l.id, 'pool ' || b.pool_id || ', arena ' || b.arena_id, 'pool ' || l.pool_id || ', arena ' || l.arena_id
+SELECT 'I7', 'entry_parents', 'ledger', l.id, NULL, 'pool ' || b.pool_id || ', arena ' || b.arena_id, 'pool ' || l.pool_id || ', arena ' || l.arena_id
 FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.pool_id <> b.pool_id OR l.arena_id <> b.arena_id
 UNION ALL
-SELECT 'I7', 'blocks', b.id, 'arena ' || p.arena_id || ', space ' || p.memram_id || ', block_size ' || p.block_size,
+SELECT 'I7', 'block_parents', 'blocks', b.id, NULL, 'arena ' || p.arena_id || ', space ' || p.memram_id || ', block_size ' || p.block_size,
        'arena ' || b.arena_id || ', space ' || b.memram_id || ', block_size ' || b.block_size
 FROM blocks b JOIN pools p ON p.id = b.pool_id
 WHERE b.arena_id <> p.arena_id OR b.memram_id <> p.memram_id OR b.block_size <> p.block_size
 UNION ALL
-SELECT 'I7', 'pools', p.id, 'space ' || a.memram_id, 'space ' || p.memram_id
+SELECT 'I7', 'pool_class', 'pools', p.id, NULL, 'space ' || a.memram_id, 'space ' || p.memram_id
 FROM pools p JOIN arenas a ON a.id = p.arena_id WHERE p.memram_id <> a.memram_id
 UNION ALL
-SELECT 'I7', 'ledger', l.id, 'space ' || o.memram_id, 'space ' || b.memram_id
+SELECT 'I7', 'entry_space', 'ledger', l.id, NULL, 'space ' || o.memram_id, 'space ' || b.memram_id
 FROM ledger l JOIN blocks b ON b.id = l.block_id JOIN stored_objects o ON o.id = l.stored_object_id WHERE o.memram_id <> b.memram_id
 UNION ALL
 -- I8 needs more than SQL, but not where the id cannot be one
-SELECT 'I8', 'stored_objects', id, 'object_id of 64 digits from 0 to f', 'object_id ' || quote(object_id)
+SELECT 'I8', 'object_id', 'stored_objects', id, NULL, 'object_id of 64 digits from 0 to f', 'object_id ' || quote(object_id)
 FROM stored_objects WHERE length(object_id) <> 64 OR object_id GLOB '*[^0-9a-f]*'
 UNION ALL
 -- I9 no orphans
-SELECT 'I9', 'ledger', id, 'an object ' || stored_object_id, 'none' FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)
+SELECT 'I9', 'entry_object', 'ledger', id, NULL, 'an object ' || stored_object_id, 'none' FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)
 UNION ALL
-SELECT 'I9', 'ledger', id, 'a block ' || block_id, 'none' FROM ledger WHERE block_id NOT IN (SELECT id FROM blocks)
+SELECT 'I9', 'entry_block', 'ledger', id, NULL, 'a block ' || block_id, 'none' FROM ledger WHERE block_id NOT IN (SELECT id FROM blocks)
 UNION ALL
-SELECT 'I9', 'blocks', id, 'a pool ' || pool_id, 'none' FROM blocks WHERE pool_id NOT IN (SELECT id FROM pools)
+SELECT 'I9', 'block_orphan', 'blocks', id, NULL, 'a pool ' || pool_id, 'none' FROM blocks WHERE pool_id NOT IN (SELECT id FROM pools)
 UNION ALL
-SELECT 'I9', 'pools', id, 'an arena ' || arena_id, 'none' FROM pools WHERE arena_id NOT IN (SELECT id FROM arenas)
+SELECT 'I9', 'pool_orphan', 'pools', id, NULL, 'an arena ' || arena_id, 'none' FROM pools WHERE arena_id NOT IN (SELECT id FROM arenas)
 UNION ALL
-SELECT 'I9', 'arenas', id, 'a space ' || memram_id, 'none' FROM arenas WHERE memram_id NOT IN (SELECT id FROM memram)
+SELECT 'I9', 'arena_orphan', 'arenas', id, NULL, 'a space ' || memram_id, 'none' FROM arenas WHERE memram_id NOT IN (SELECT id FROM memram)
 UNION ALL
-SELECT 'I9', 'stored_objects', id, 'a space ' || memram_id, 'none' FROM stored_objects WHERE memram_id NOT IN (SELECT id FROM memram)
+SELECT 'I9', 'object_orphan', 'stored_objects', id, NULL, 'a space ' || memram_id, 'none' FROM stored_objects WHERE memram_id NOT IN (SELECT id FROM memram)
 UNION ALL
-SELECT 'I9', 'names', n.stored_object_id, 'an object of space ' || n.memram_id || ' for ' || quote(n.name), coalesce('an object of space ' || o.memram_id, 'none')
+SELECT 'I9', CASE WHEN o.id IS NULL THEN 'name_orphan' ELSE 'name_space' END, 'names', n.stored_object_id, n.name, 'an object of space ' || n.memram_id || ' for ' || quote(n.name), coalesce('an object of space ' || o.memram_id, 'none')
 FROM names n LEFT JOIN stored_objects o ON o.id = n.stored_object_id WHERE o.id IS NULL OR o.memram_id <> n.memram_id
 UNION ALL
-SELECT 'I9', 'stored_objects', o.id, 'a hold or a name', 'neither'
+SELECT 'I9', 'object_held', 'stored_objects', o.id, NULL, 'a hold or a name', 'neither'
 FROM stored_objects o WHERE o.held = 0 AND NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id)
 UNION ALL
 -- I10 the lifetime counters agree with what is there
-SELECT 'I10', 'memram', id, 'peak_mem of at least ' || mem, 'peak_mem ' || peak_mem FROM memram WHERE peak_mem < mem
+SELECT 'I10', 'space_counters', 'memram', id, NULL, 'peak_mem of at least ' || mem, 'peak_mem ' || peak_mem FROM memram WHERE peak_mem < mem
 UNION ALL
-SELECT 'I10', 'memram', m.id, 'allocations - frees = ' || coalesce(s.objects, 0), m.allocations || ' - ' || m.frees || ' = ' || (m.allocations - m.frees)
+SELECT 'I10', 'space_counters', 'memram', m.id, NULL, 'allocations - frees = ' || coalesce(s.objects, 0), m.allocations || ' - ' || m.frees || ' = ' || (m.allocations - m.frees)
 FROM memram m LEFT JOIN objects_of_space s ON s.id = m.id WHERE m.allocations - m.frees <> coalesce(s.objects, 0)
 UNION ALL
-SELECT 'I10', 'kinds', k.memram_id, k.kind || ': objects ' || coalesce(s.objects, 0) || ', mem ' || coalesce(s.mem, 0), k.kind || ': objects ' || k.objects || ', mem ' || k.mem
+SELECT 'I10', 'kind_totals', 'kinds', k.memram_id, k.kind, k.kind || ': objects ' || coalesce(s.objects, 0) || ', mem ' || coalesce(s.mem, 0), k.kind || ': objects ' || k.objects || ', mem ' || k.mem
 FROM kinds k LEFT JOIN objects_of_kind s ON s.memram_id = k.memram_id AND s.kind = k.kind
 WHERE k.objects <> coalesce(s.objects, 0) OR k.mem <> coalesce(s.mem, 0)
 UNION ALL
-SELECT 'I10', 'kinds', s.memram_id, s.kind || ': objects ' || s.objects || ', mem ' || s.mem, s.kind || ': no row'
+SELECT 'I10', 'kind_totals', 'kinds', s.memram_id, s.kind, s.kind || ': objects ' || s.objects || ', mem ' || s.mem, s.kind || ': no row'
 FROM objects_of_kind s WHERE NOT EXISTS (SELECT 1 FROM kinds k WHERE k.memram_id = s.memram_id AND k.kind = s.kind);
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
@@ -577,18 +577,18 @@ WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'openin
        SELECT e.memram_id, e.name, max(e.id) AS id, e.kind, e.object
        FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id > o.id
        WHERE e.kind IN ('bind', 'unbind') GROUP BY e.memram_id, e.name)
-SELECT 'I11' AS invariant, 'events' AS "table", NULL AS id,
+SELECT 'I11' AS invariant, 'history' AS rule, 'events' AS "table", NULL AS id, NULL AS key,
        bucket || ' of space ' || space || ' ' || booked AS expected, bucket || ' ' || found AS found
 FROM history_balance WHERE booked <> found
 UNION ALL
-SELECT 'I11', 'events', min(r.id), 'mem ' || r.booked, 'mem ' || r.mem
+SELECT 'I11', 'history', 'events', min(r.id), NULL, 'mem ' || r.booked, 'mem ' || r.mem
 FROM running r JOIN memram m ON m.id = r.memram_id
 WHERE r.booked <> r.mem AND m.history <> 'off' GROUP BY r.memram_id
 UNION ALL
-SELECT 'I11', 'events', NULL, 'an opening of space ' || m.name, 'none'
+SELECT 'I11', 'history', 'events', NULL, NULL, 'an opening of space ' || m.name, 'none'
 FROM memram m WHERE m.history <> 'off' AND NOT EXISTS (SELECT 1 FROM opened o WHERE o.memram_id = m.id)
 UNION ALL
-SELECT 'I11', 'names', n.stored_object_id, 'a bind event for ' || quote(n.name) || ' and this object',
+SELECT 'I11', 'name_history', 'names', n.stored_object_id, n.name, 'a bind event for ' || quote(n.name) || ' and this object',
        coalesce('at last ' || s.kind || ' event ' || s.id, 'none since it was bound')
 FROM names n JOIN memram m ON m.id = n.memram_id JOIN opened w ON w.memram_id = m.id JOIN events b ON b.id = w.id
 LEFT JOIN stored_objects o ON o.id = n.stored_object_id
@@ -596,7 +596,7 @@ LEFT JOIN said s ON s.memram_id = n.memram_id AND s.name = n.name
 WHERE m.history <> 'off'
   AND CASE WHEN s.id IS NULL THEN n.bound_at > b.at ELSE s.kind <> 'bind' OR lower(hex(s.object)) <> o.object_id END
 UNION ALL
-SELECT 'I11', 'names', NULL, 'the name ' || quote(s.name) || ' that event ' || s.id || ' bound', 'none'
+SELECT 'I11', 'name_history', 'names', NULL, s.name, 'the name ' || quote(s.name) || ' that event ' || s.id || ' bound', 'none'
 FROM said s JOIN memram m ON m.id = s.memram_id
 WHERE m.history <> 'off' AND s.kind = 'bind'
   AND NOT EXISTS (SELECT 1 FROM names n WHERE n.memram_id = s.memram_id AND n.name = s.name);

@@ -41,7 +41,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Refused { .. }
         | Change::HistorySet { .. }
         | Change::BooksOpened
-        | Change::Corrected { .. }
+        | Change::Fixed(_)
         | Change::HistoryTrimmed { .. }
         | Change::NameUnbound { .. }
         | Change::Resized { .. } => {}

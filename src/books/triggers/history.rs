@@ -65,7 +65,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Held { .. }
         | Change::HistorySet { .. }
         | Change::BooksOpened
-        | Change::Corrected { .. }
+        | Change::Fixed(_)
         | Change::HistoryTrimmed { .. } => {}
     }
     Ok(())

@@ -6,9 +6,8 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use anyhow::Result;
-use heapledger::{CheckOptions, Correction, Error, Violation};
+use heapledger::{CheckOptions, Correction, Error, Invariant, Violation};
 
-use super::invariants::meaning;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::output::progress::Progress;
@@ -111,7 +110,7 @@ fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome
     }
     list.end()?;
     if output.is_table() {
-        explain(&["schema".to_owned()].into(), output.text())?;
+        explain(&[Invariant::Schema].into(), output.text())?;
         if *can_be_restored {
             let repair = context.command("check --repair");
             writeln!(
@@ -129,10 +128,10 @@ fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome
 }
 
 /// What is broken.
-fn explain(broken: &BTreeSet<String>, out: &mut dyn Write) -> io::Result<()> {
+fn explain(broken: &BTreeSet<Invariant>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     for invariant in broken {
-        writeln!(out, "{invariant}: {}", meaning(invariant))?;
+        writeln!(out, "{invariant}: {}", invariant.sentence())?;
     }
     Ok(())
 }

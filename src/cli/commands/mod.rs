@@ -14,7 +14,6 @@ pub(in crate::cli) mod get;
 pub(in crate::cli) mod history;
 pub(in crate::cli) mod import;
 pub(in crate::cli) mod init;
-pub(in crate::cli) mod invariants;
 pub(in crate::cli) mod layout;
 pub(in crate::cli) mod ledger;
 pub(in crate::cli) mod log;

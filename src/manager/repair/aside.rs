@@ -1,4 +1,4 @@
-//! Objects that are taken out of their blocks and placed anew.
+//! Objects that are taken out of their blocks and placed again.
 
 use std::borrow::Cow;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -7,13 +7,13 @@ use std::path::Path;
 use tempfile::SpooledTempFile;
 
 use super::{Correction, Repair};
-use crate::books::change::Change;
+use crate::books::change::{Change, Fix};
+use crate::books::invariants::{Invariant, Stage};
 use crate::error::{Error, Result};
 use crate::manager::objects::place::{Source, place};
 use crate::manager::unsigned;
 use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries;
-use crate::store::sqlite::mend::{self, Bind};
 
 /// The bytes of displaced objects, one after the other.
 pub(super) struct Aside {
@@ -22,7 +22,7 @@ pub(super) struct Aside {
     buffer: Vec<u8>,
 }
 
-/// So many bytes are kept in memory; more go to a temporary file beside the heap.
+/// Bytes that stay in memory; more go to a temporary file next to the heap.
 const IN_MEMORY: usize = 1 << 20;
 
 impl Repair<'_, '_> {
@@ -38,19 +38,19 @@ impl Repair<'_, '_> {
             bytes: tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new("."))),
             buffer: Vec::new(),
         };
-        for broken in self.broken(&mend::DISPLACED)? {
+        for (rule, broken) in self.broken_in(Stage::Places)? {
             let key = StoredObjectId(broken.id);
             let space = broken.key.as_deref().and_then(|space| space.parse().ok());
             let size = self.tx.read_written(|conn| aside.read(conn, key))?;
             aside.objects.push((key, MemRamId(space.unwrap_or_default()), size));
-            self.tx.mend(mend::TAKE_OUT, &[Bind::Int(broken.id)])?;
-            self.note(&mend::DISPLACED, broken);
+            self.tx.fix(Fix::TakeOut { object: key })?;
+            self.note(rule, broken);
         }
         Ok(aside)
     }
 
     /// Places them like new ones. What the space has no room for makes it larger.
-    pub(super) fn place_anew(&mut self, mut aside: Aside) -> Result<()> {
+    pub(super) fn place_again(&mut self, mut aside: Aside) -> Result<()> {
         let rewound = aside.bytes.seek(SeekFrom::Start(0));
         rewound.map_err(Error::io("the bytes set aside cannot be read"))?;
         let mut entered = None;
@@ -62,7 +62,7 @@ impl Repair<'_, '_> {
             self.make_room(space, size)?;
             // The entries may be more than they were: their keys must be free.
             let new = self.tx.next_object_id()?;
-            self.tx.mend(mend::GIVE_KEY, &[Bind::Int(key.0), Bind::Int(new.0)])?;
+            self.tx.fix(Fix::ObjectKey { object: key, key: new })?;
             place(self.tx, new, size, &mut aside)?;
         }
         Ok(())
@@ -84,7 +84,7 @@ impl Repair<'_, '_> {
         let by = (size - unsigned(available)) as i64;
         self.tx.apply(Change::Resized { by })?;
         self.corrections.push(Correction {
-            invariant: "I5".to_owned(),
+            invariant: Invariant::I5,
             table: "memram".to_owned(),
             id: Some(space.0),
             expected: format!("max_mem {}, room for all that is stored", max_mem + by),

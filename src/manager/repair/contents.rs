@@ -3,12 +3,13 @@
 use std::ops::ControlFlow;
 
 use super::{Correction, Repair};
+use crate::books::change::Fix;
+use crate::books::invariants::{Invariant, Stage};
 use crate::error::Result;
 use crate::manager::Phase;
 use crate::manager::report::check::{each_object, garbled};
 use crate::models::{MemRamId, StoredObject, StoredObjectId};
 use crate::store::queries::entries::PieceOrder;
-use crate::store::sqlite::mend::{self, Bind};
 use crate::store::{Conn, queries};
 use crate::value::{Hasher, Kind, ObjectId, Validator};
 
@@ -59,9 +60,7 @@ impl Repair<'_, '_> {
                 Verdict::Damaged(content, why) => damaged.push(Damaged::new(&object, content, why)),
             }
         }
-        self.rules(mend::NUMBERED_ANEW)?;
-        self.rules(mend::TYPE_NAMES)?;
-        self.rules(mend::NAMES)?;
+        self.follow(Stage::Contents)?;
         self.set_aside(&damaged)
     }
 
@@ -76,9 +75,7 @@ impl Repair<'_, '_> {
         })?;
         for name in names {
             let new = self.free_name(name.space, String::from_utf8_lossy(&name.name).into_owned())?;
-            let bytes = const_hex::encode(&name.name);
-            let binds = [Bind::Int(name.space.0), Bind::Text(&bytes), Bind::Text(&new)];
-            self.tx.mend(mend::RENAME_BYTES, &binds)?;
+            self.rename(name.space, &name.name, &new)?;
             let expected = format!("the name {new:?}");
             let correction = Correction::from(garbled(&name));
             self.corrections.push(Correction { expected, ..correction });
@@ -87,9 +84,8 @@ impl Repair<'_, '_> {
     }
 
     fn restore(&mut self, object: &StoredObject, kind: Kind, by_key: bool) -> Result<()> {
-        let key = Bind::Int(object.id.0);
         if by_key {
-            self.tx.mend(mend::RENUMBER_BY_ID, &[key])?;
+            self.tx.fix(Fix::PieceOrder { object: object.id })?;
             self.note_object(
                 object.id,
                 "pieces in the order in which they were stored",
@@ -97,7 +93,10 @@ impl Repair<'_, '_> {
             );
         }
         if kind.as_str() != object.kind {
-            self.tx.mend(mend::GIVE_KIND, &[key, Bind::Text(kind.as_str())])?;
+            self.tx.fix(Fix::ObjectKind {
+                object: object.id,
+                kind,
+            })?;
             self.note_object(object.id, format!("kind {kind}"), format!("kind {:?}", object.kind));
         }
         Ok(())
@@ -106,18 +105,19 @@ impl Repair<'_, '_> {
     /// First all of them give their ids up, because one may have the content of another.
     fn set_aside(&mut self, damaged: &[Damaged]) -> Result<()> {
         for object in damaged {
-            self.tx.mend(mend::GIVE_CONTENT, &[Bind::Int(object.key.0)])?;
+            self.tx.fix(Fix::SetAside { object: object.key })?;
             let names = self
                 .tx
                 .read_written(|conn| queries::names::of_object(conn, object.key))?;
             for name in names {
                 let new = self.free_name(object.space, format!("{}/{}", object.label, name.name))?;
-                let binds = [Bind::Int(object.space.0), Bind::Text(&name.name), Bind::Text(&new)];
-                self.tx.mend(mend::RENAME, &binds)?;
+                self.rename(object.space, name.name.as_bytes(), &new)?;
             }
             let name = self.free_name(object.space, object.label.clone())?;
-            self.tx
-                .mend(mend::ADD_NAME, &[Bind::Int(object.key.0), Bind::Text(&name)])?;
+            self.tx.fix(Fix::AddName {
+                object: object.key,
+                name: &name,
+            })?;
             let found = match &object.why {
                 Some(why) => format!("{why}; it is set aside as {name:?}"),
                 None => format!("content of {}; it is set aside as {name:?}", object.content),
@@ -131,20 +131,23 @@ impl Repair<'_, '_> {
                 .tx
                 .read_written(|conn| queries::objects::find(conn, space, &object.content))?;
             if let Some(same) = same {
-                let other = same.id.to_string();
-                self.tx
-                    .mend(mend::REMOVE_OBJECT, &[Bind::Int(key.0), Bind::Text(&other)])?;
+                let (object, into) = (key, same.id);
+                self.tx.fix(Fix::Merge { object, into })?;
                 self.note_object(
                     key,
                     "one object for each content",
-                    format!("object {other} has the same bytes; it takes the names"),
+                    format!("object {into} has the same bytes; it takes the names"),
                 );
             } else {
-                self.tx
-                    .mend(mend::GIVE_ID, &[Bind::Int(key.0), Bind::Text(&object.content)])?;
+                let (object, object_id) = (key, &*object.content);
+                self.tx.fix(Fix::ObjectId { object, object_id })?;
             }
         }
         Ok(())
+    }
+
+    fn rename(&mut self, space: MemRamId, name: &[u8], to: &str) -> Result<()> {
+        self.tx.fix(Fix::Rename { space, name, to })
     }
 
     /// `wanted`, or with the first number behind it that makes it a name nobody has.
@@ -164,7 +167,7 @@ impl Repair<'_, '_> {
 
     fn note_object(&mut self, key: StoredObjectId, expected: impl Into<String>, found: impl Into<String>) {
         self.corrections.push(Correction {
-            invariant: "I8".to_owned(),
+            invariant: Invariant::I8,
             table: "stored_objects".to_owned(),
             id: Some(key.0),
             expected: expected.into(),

@@ -1,16 +1,16 @@
 //! The history after a repair: that it was, and books that explain the balance again.
 
 use super::Repair;
-use crate::books::change::Change;
+use crate::books::change::{Change, Fix};
 use crate::books::events::Signature;
+use crate::books::invariants::Stage;
 use crate::error::Result;
 use crate::manager::now;
 use crate::store::queries;
-use crate::store::sqlite::mend::{self, Bind};
 
 impl Repair<'_, '_> {
     pub(super) fn history(&mut self) -> Result<()> {
-        let unexplained = self.tx.broken(&mend::HISTORY)?;
+        let unexplained = self.broken_in(Stage::Books)?;
         if self.corrections.is_empty() && unexplained.is_empty() {
             return Ok(());
         }
@@ -18,18 +18,18 @@ impl Repair<'_, '_> {
         let spaces = self.tx.read(queries::spaces::all)?;
         for space in spaces.into_iter().filter(|space| space.history != "off") {
             self.enter(space.id)?;
-            let event = self.tx.next_event_id()?.0.to_string();
-            let binds = [Bind::Int(space.id.0), Bind::Text(&event), Bind::Text(&done)];
-            self.tx.mend(mend::REPAIRED, &binds)?;
+            let (space, id) = (space.id, self.tx.next_event_id()?);
+            let reason = &done;
+            self.tx.fix(Fix::Event { space, id, reason })?;
         }
         // Opened where the repair itself moved bytes, too.
-        let unexplained = self.tx.broken(&mend::HISTORY)?;
+        let unexplained = self.broken_in(Stage::Books)?;
         if !unexplained.is_empty() {
             self.open_books()?;
-            self.rules(&[mend::BOUND_LATER])?;
+            self.follow(Stage::History)?;
         }
-        for broken in unexplained {
-            self.note(&mend::HISTORY, broken);
+        for (rule, broken) in unexplained {
+            self.note(rule, broken);
         }
         Ok(())
     }

@@ -11,13 +11,15 @@ use serde::Serialize;
 
 use super::report::check;
 use super::{MemManager, Phase};
+use crate::books::change::Fix;
+use crate::books::invariants::{Invariant, Rule, Stage};
 use crate::books::triggers;
 use crate::error::{Error, Result};
 use crate::models::StoredObjectId;
 use crate::store::queries::audit::Violation;
 use crate::store::queries::{self};
-use crate::store::sqlite::mend::{self, Bind, Broken, Mend, Rule};
-use crate::store::{Access, Group, REINDEX, WriteTx, sqlite_checks};
+use crate::store::sqlite::repair::{self, Broken};
+use crate::store::{Access, Group, WriteTx, sqlite_checks};
 
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,8 +34,8 @@ pub struct Repaired {
 /// One correction: `expected` is there now, `found` was there before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Correction {
-    /// The invariant that was broken: `I1` to `I11`, `schema`, or SQLite's own check.
-    pub invariant: String,
+    /// The invariant that was broken.
+    pub invariant: Invariant,
     /// The table that the row is in.
     pub table: String,
     /// The row's key, where it has one.
@@ -105,7 +107,7 @@ impl MemManager {
             inner.geometry.clone(),
             triggers::WITHOUT_HISTORY,
         );
-        repairer.maintain(deadline, mend::lift_constraints)?;
+        repairer.maintain(deadline, repair::lift_constraints)?;
         writer.maintain(deadline, |_| {
             repairer.write_apart(deadline, |tx| Repair::new(self, tx).run(progress))
         })
@@ -139,21 +141,24 @@ impl<'r, 'w> Repair<'r, 'w> {
         progress(Phase::CheckingRows, 0, 0);
         self.indexes()?;
         self.garbled_names()?;
-        self.rules(mend::LEVELS)?;
-        self.rules(mend::EMPTY_ENTRIES)?;
-        self.astray = !self.broken(&mend::STRAY)?.is_empty();
-        self.rules(mend::OBJECTS)?;
+        self.follow(Stage::Levels)?;
+        self.follow(Stage::Pieces)?;
+        self.astray = self.tx.has_stray_entries()?;
+        if self.astray {
+            self.look_for_entries()?;
+        }
+        self.follow(Stage::Objects)?;
         self.contents(progress)?;
         progress(Phase::Mending, 0, 0);
-        self.number_anew()?;
-        self.rules(mend::RESTS)?;
+        self.give_keys()?;
+        self.follow(Stage::Rests)?;
         let displaced = self.take_out()?;
-        self.rules(mend::TOTALS)?;
-        self.place_anew(displaced)?;
-        self.rules(mend::HOLDS)?;
+        self.follow(Stage::Totals)?;
+        self.place_again(displaced)?;
+        self.follow(Stage::Holds)?;
         self.history()?;
         if self.by_object {
-            self.tx.mend(mend::NOT_BY_OBJECT, &[])?;
+            self.tx.fix(Fix::EntriesByObject(false))?;
         }
         let left = self.left()?;
         Ok(Repaired {
@@ -171,7 +176,7 @@ impl<'r, 'w> Repair<'r, 'w> {
                 ControlFlow::Continue(())
             })
         })?;
-        messages.retain(|violation| violation.invariant == "integrity_check");
+        messages.retain(|violation| violation.invariant == Invariant::IntegrityCheck);
         let (indexes, other): (Vec<_>, Vec<_>) = messages
             .into_iter()
             .partition(|message| message.found.contains("index"));
@@ -186,19 +191,30 @@ impl<'r, 'w> Repair<'r, 'w> {
         if indexes.is_empty() {
             return Ok(());
         }
-        self.tx.mend(REINDEX, &[])?;
+        self.tx.fix(Fix::Indexes)?;
         self.corrections.extend(indexes.into_iter().map(Correction::from));
         Ok(())
     }
 
-    fn rules(&mut self, rules: &[Rule]) -> Result<()> {
-        for rule in rules {
+    /// Corrects the rows that break the rules of a stage, rule by rule.
+    fn follow(&mut self, stage: Stage) -> Result<()> {
+        for rule in Rule::of(stage) {
             for broken in self.broken(rule)? {
-                self.mend(rule.mend, &broken)?;
+                let (id, key) = (broken.id, broken.key.as_deref());
+                self.tx.fix(Fix::Row { rule, id, key })?;
                 self.note(rule, broken);
             }
         }
         Ok(())
+    }
+
+    /// The rows that break the rules of a stage, for what is corrected step by step.
+    fn broken_in(&mut self, stage: Stage) -> Result<Vec<(&'static Rule, Broken)>> {
+        let mut all = Vec::new();
+        for rule in Rule::of(stage) {
+            all.extend(self.broken(rule)?.into_iter().map(|broken| (rule, broken)));
+        }
+        Ok(all)
     }
 
     /// The rows that break a rule, now.
@@ -210,23 +226,23 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(broken)
     }
 
-    /// Makes an index by object, once: what is mended may have its entries anywhere.
+    /// From now on entries are found by their object, wherever their keys lead.
     fn look_for_entries(&mut self) -> Result<()> {
         if !self.by_object {
-            self.tx.mend(mend::BY_OBJECT, &[])?;
+            self.tx.fix(Fix::EntriesByObject(true))?;
             self.by_object = true;
         }
         Ok(())
     }
 
     /// Gives the entries of each object the keys that follow its own.
-    fn number_anew(&mut self) -> Result<()> {
-        for broken in self.broken(&mend::MISNUMBERED)? {
+    fn give_keys(&mut self) -> Result<()> {
+        for (rule, broken) in self.broken_in(Stage::Keys)? {
+            let object = StoredObjectId(broken.id);
             let entries = broken.key.as_deref().and_then(|count| count.parse().ok());
-            let key = self.key_for(StoredObjectId(broken.id), entries.unwrap_or_default())?;
-            let binds = [Bind::Int(broken.id), Bind::Int(key.0)];
-            self.tx.mend(mend::MISNUMBERED.mend, &binds)?;
-            self.note(&mend::MISNUMBERED, broken);
+            let key = self.key_for(object, entries.unwrap_or_default())?;
+            self.tx.fix(Fix::ObjectKey { object, key })?;
+            self.note(rule, broken);
         }
         Ok(())
     }
@@ -243,22 +259,16 @@ impl<'r, 'w> Repair<'r, 'w> {
         }
     }
 
-    fn mend(&mut self, mend: Mend, broken: &Broken) -> Result<()> {
-        match &broken.key {
-            Some(key) => self.tx.mend(mend, &[Bind::Int(broken.id), Bind::Text(key)]),
-            None => self.tx.mend(mend, &[Bind::Int(broken.id)]),
-        }
-    }
-
     fn note(&mut self, rule: &Rule, broken: Broken) {
-        let Broken {
-            id, expected, found, ..
-        } = broken;
+        let found = match rule.outcome {
+            Some(outcome) => format!("{}; {outcome}", broken.found),
+            None => broken.found,
+        };
         self.corrections.push(Correction {
-            invariant: rule.invariant.to_owned(),
+            invariant: rule.invariant,
             table: rule.table.to_owned(),
-            id: Some(id),
-            expected,
+            id: Some(broken.id),
+            expected: broken.expected,
             found,
         });
     }
@@ -267,7 +277,7 @@ impl<'r, 'w> Repair<'r, 'w> {
     fn left(&mut self) -> Result<Vec<Violation>> {
         let mut left = Vec::new();
         let _ = self.tx.read(|conn| {
-            mend::enforce_constraints(conn)?;
+            repair::enforce_constraints(conn)?;
             check::check_rows(conn, false, &mut |violation| {
                 left.push(violation);
                 if left.len() < MOST_LEFT {

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::layout::Changes;
+use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::manager::{MemManager, Phase, unsigned};
 use crate::models::{StoredObject, StoredObjectId};
@@ -193,7 +194,7 @@ pub(in crate::manager) fn check_rows(conn: &mut Conn, quick: bool, found: Found<
 fn check_texts(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
     let garbled = queries::texts::each_garbled(conn, |row| {
         found(Violation {
-            invariant: "schema".into(),
+            invariant: Invariant::Schema,
             table: row.table.into(),
             id: row.id,
             expected: "texts in UTF-8".into(),
@@ -206,7 +207,7 @@ fn check_texts(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
     queries::texts::each_changes(conn, |event, changes| match Changes::read(changes) {
         Ok(_) => ControlFlow::Continue(()),
         Err(why) => found(Violation {
-            invariant: "I11".into(),
+            invariant: Invariant::I11,
             table: "events".into(),
             id: Some(event.0),
             expected: "what it did to blocks and levels".into(),
@@ -223,7 +224,7 @@ fn shortened(text: &[u8]) -> &[u8] {
 /// What is wrong with such a name.
 pub(in crate::manager) fn garbled(name: &Garbled) -> Violation {
     Violation {
-        invariant: "schema".into(),
+        invariant: Invariant::Schema,
         table: "names".into(),
         id: Some(name.object.0),
         expected: "a name in UTF-8".into(),
@@ -276,7 +277,7 @@ pub(in crate::manager) fn each_object(
 
 fn check_content(conn: &mut Conn, object: &StoredObject) -> Result<Option<Violation>> {
     let violation = |found| Violation {
-        invariant: "I8".into(),
+        invariant: Invariant::I8,
         table: "stored_objects".into(),
         id: Some(object.id.0),
         expected: format!("content of {}", object.object_id),

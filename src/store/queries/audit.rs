@@ -3,8 +3,12 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
+use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::models::Shown;
 use crate::models::schema::{trial_balance, violations};
@@ -14,9 +18,9 @@ use crate::store::sqlite::conn::Conn;
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = violations)]
 pub struct Violation {
-    /// `I1` to `I10`, or the name of SQLite's own check.
-    #[diesel(deserialize_as = Shown)]
-    pub invariant: String,
+    /// What does not hold.
+    #[diesel(deserialize_as = Stated)]
+    pub invariant: Invariant,
     /// The table that the row is in.
     #[diesel(column_name = table_name, deserialize_as = Shown)]
     pub table: String,
@@ -37,6 +41,25 @@ impl fmt::Display for Violation {
             write!(f, " {id}")?;
         }
         write!(f, ": expected {}, found {}", self.expected, self.found)
+    }
+}
+
+/// An invariant as the view names it.
+#[derive(Debug, diesel::FromSqlRow)]
+pub struct Stated(Invariant);
+
+impl<DB: Backend> FromSql<Text, DB> for Stated
+where
+    String: FromSql<Text, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(String::from_sql(bytes)?.parse()?))
+    }
+}
+
+impl From<Stated> for Invariant {
+    fn from(stated: Stated) -> Self {
+        stated.0
     }
 }
 

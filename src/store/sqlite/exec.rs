@@ -12,6 +12,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use super::conn::{Conn, file_url};
+use crate::books::invariants::Invariant;
 use crate::error::{Error, Result};
 use crate::store::queries::audit::{Found, Violation};
 
@@ -212,13 +213,13 @@ pub(crate) fn sqlite_checks(conn: &mut Conn, quick: bool, found: Found<'_>) -> R
     let integrity = "SELECT integrity_check AS message FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
     let foreign_keys = "SELECT printf('row %d of %s has no row in %s', rowid, \"table\", parent) AS message FROM pragma_foreign_key_check";
     let checks = [
-        ("integrity_check", "ok", integrity),
-        ("foreign_key_check", "a parent for each row", foreign_keys),
+        (Invariant::IntegrityCheck, "ok", integrity),
+        (Invariant::ForeignKeyCheck, "a parent for each row", foreign_keys),
     ];
     for (invariant, expected, text) in checks.into_iter().skip(usize::from(quick)) {
         for row in diesel::sql_query(text).load_iter::<Message, DefaultLoadingMode>(conn)? {
             let violation = Violation {
-                invariant: invariant.to_owned(),
+                invariant,
                 table: "sqlite".to_owned(),
                 id: None,
                 expected: expected.to_owned(),
@@ -251,6 +252,3 @@ pub(crate) fn copy_into(conn: &mut Conn, path: &Path) -> Result<()> {
 pub(crate) fn become_heap(conn: &mut Conn) -> Result<()> {
     Ok(conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?)
 }
-
-/// Writes every index anew from its table.
-pub(crate) const REINDEX: super::mend::Mend = &["REINDEX"];

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::conn::Conn;
 use super::exec::{self, SchemaRow};
 use super::migrate;
+use crate::books::invariants::Invariant;
 use crate::error::{Error, Result};
 use crate::store::queries::audit::Violation;
 
@@ -121,7 +122,7 @@ impl Fault {
             ),
         };
         Violation {
-            invariant: "schema".into(),
+            invariant: Invariant::Schema,
             table: "sqlite_schema".into(),
             id: None,
             expected,

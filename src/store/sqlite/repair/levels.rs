@@ -1,30 +1,28 @@
 //! Where things are: spaces, arenas, pools, blocks, and the parents of ledger entries.
 
-use super::Rule;
+use super::Sql;
 
-/// Parents first. A row whose parent is gone, or has no room for it, is dissolved; the
-/// bytes in it are placed anew (see `contents`).
-pub(crate) const LEVELS: &[Rule] = &[
+/// A row whose parent is gone, or has no room for it, is dissolved; the bytes in it are
+/// placed again (see `contents`).
+pub(super) const RULES: &[Sql] = &[
     // First, because nothing is removed before the highest keys are known.
-    Rule {
-        invariant: "schema",
-        table: "sequences",
-        find: "WITH wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('events'))
+    Sql {
+        rule: "sequence",
+        find: Some("WITH wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('events'))
                SELECT 0 AS id, w.name AS key, 'a last_id of 0 or more for ' || w.name AS expected,
                       coalesce('last_id ' || s.last_id, 'no row') AS found
-               FROM wanted w LEFT JOIN sequences s ON s.name = w.name WHERE s.last_id IS NULL OR s.last_id < 0",
-        mend: &["INSERT INTO sequences (name, last_id) VALUES (?2, max(?1, 0)) ON CONFLICT (name) DO UPDATE SET last_id = 0"],
+               FROM wanted w LEFT JOIN sequences s ON s.name = w.name WHERE s.last_id IS NULL OR s.last_id < 0"),
+        correct: &["INSERT INTO sequences (name, last_id) VALUES (?2, max(?1, 0)) ON CONFLICT (name) DO UPDATE SET last_id = 0"],
     },
-    Rule {
-        invariant: "schema",
-        table: "memram",
-        find: "SELECT id, NULL AS key, 'a name, sizes above 0, a way to keep history' AS expected,
+    Sql {
+        rule: "space_row",
+        find: Some("SELECT id, NULL AS key, 'a name, sizes above 0, a way to keep history' AS expected,
                       printf('name %Q, max_mem %d, arena_size %d, per_block %d, history %Q', name, max_mem, arena_size,
                         per_block, history) AS found
                FROM memram WHERE length(name) NOT BETWEEN 1 AND 255 OR max_mem < 1 OR arena_size < 1 OR per_block < 1
                               OR dedup_hits < 0 OR dedup_saved < 0
-                              OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1",
-        mend: &["UPDATE memram SET
+                              OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1"),
+        correct: &["UPDATE memram SET
                    name = CASE WHEN length(name) BETWEEN 1 AND 255 THEN name ELSE 'damaged-' || id END,
                    max_mem = max(max_mem, 1),
                    arena_size = CASE WHEN arena_size > 0 THEN arena_size ELSE
@@ -36,10 +34,9 @@ pub(crate) const LEVELS: &[Rule] = &[
                  WHERE id = ?1"],
     },
     // An arena is in the space that most of its pools and blocks name.
-    Rule {
-        invariant: "I7",
-        table: "arenas",
-        find: "WITH votes AS (
+    Sql {
+        rule: "arena_space",
+        find: Some("WITH votes AS (
                  SELECT arena_id AS id, memram_id FROM pools
                  UNION ALL SELECT p.arena_id, b.memram_id FROM blocks b JOIN pools p ON p.id = b.pool_id
                  UNION ALL SELECT id, memram_id FROM arenas),
@@ -50,36 +47,32 @@ pub(crate) const LEVELS: &[Rule] = &[
                  SELECT a.id, a.memram_id, (SELECT c.space FROM counted c WHERE c.id = a.id
                    ORDER BY c.votes DESC, c.space = a.memram_id DESC, c.space LIMIT 1) AS space FROM arenas a)
                SELECT id, CAST(space AS TEXT) AS key, 'space ' || space AS expected, 'space ' || memram_id AS found
-               FROM elected WHERE space IS NOT NULL AND space <> memram_id",
-        mend: &["UPDATE arenas SET memram_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
+               FROM elected WHERE space IS NOT NULL AND space <> memram_id"),
+        correct: &["UPDATE arenas SET memram_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
     // A space that is gone is made again around what was in it.
-    Rule {
-        invariant: "I9",
-        table: "memram",
-        find: "SELECT DISTINCT memram_id AS id, NULL AS key, 'the space of classes and more' AS expected, 'none' AS found
+    Sql {
+        rule: "space_lost",
+        find: Some("SELECT DISTINCT memram_id AS id, NULL AS key, 'the space of classes and more' AS expected, 'none' AS found
                FROM size_classes
                WHERE memram_id NOT IN (SELECT id FROM memram) AND memram_id IN (
                  SELECT memram_id FROM arenas UNION ALL SELECT memram_id FROM stored_objects
-                 UNION ALL SELECT memram_id FROM other_kinds UNION ALL SELECT memram_id FROM events)",
-        mend: &["INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at)
+                 UNION ALL SELECT memram_id FROM other_kinds UNION ALL SELECT memram_id FROM events)"),
+        correct: &["INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at)
                  VALUES (?1, 'recovered-' || ?1,
                    max(262144, (SELECT coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
                    max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
                    8, unixepoch() * 1000000)"],
     },
-    Rule {
-        invariant: "I9",
-        table: "arenas",
-        find: "SELECT id, NULL AS key, 'a space ' || memram_id AS expected, 'none; the arena is dissolved' AS found
-               FROM arenas WHERE memram_id NOT IN (SELECT id FROM memram)",
-        mend: &["DELETE FROM arenas WHERE id = ?1"],
+    Sql {
+        rule: "arena_orphan",
+        find: None,
+        correct: &["DELETE FROM arenas WHERE id = ?1"],
     },
     // A pool is in the arena that most of its blocks and entries name.
-    Rule {
-        invariant: "I7",
-        table: "pools",
-        find: "WITH votes AS (
+    Sql {
+        rule: "pool_arena",
+        find: Some("WITH votes AS (
                  SELECT pool_id AS id, arena_id FROM blocks
                  UNION ALL SELECT b.pool_id, l.arena_id FROM ledger l JOIN blocks b ON b.id = l.block_id
                  UNION ALL SELECT id, arena_id FROM pools),
@@ -90,41 +83,37 @@ pub(crate) const LEVELS: &[Rule] = &[
                  SELECT p.id, p.arena_id AS stated, (SELECT c.arena_id FROM counted c WHERE c.id = p.id
                    ORDER BY c.votes DESC, c.arena_id = p.arena_id DESC, c.arena_id LIMIT 1) AS arena FROM pools p)
                SELECT id, CAST(arena AS TEXT) AS key, 'arena ' || arena AS expected, 'arena ' || stated AS found
-               FROM elected WHERE arena IS NOT NULL AND arena <> stated",
-        mend: &["UPDATE pools SET arena_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
+               FROM elected WHERE arena IS NOT NULL AND arena <> stated"),
+        correct: &["UPDATE pools SET arena_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Rule {
-        invariant: "I9",
-        table: "pools",
-        find: "SELECT id, NULL AS key, 'an arena ' || arena_id AS expected, 'none; the pool is dissolved' AS found
-               FROM pools WHERE arena_id NOT IN (SELECT id FROM arenas)",
-        mend: &["DELETE FROM pools WHERE id = ?1"],
+    Sql {
+        rule: "pool_orphan",
+        find: None,
+        correct: &["DELETE FROM pools WHERE id = ?1"],
     },
     // A class that pools and their blocks agree on was there once.
-    Rule {
-        invariant: "I3",
-        table: "size_classes",
-        find: "SELECT a.memram_id AS id, CAST(p.block_size AS TEXT) AS key,
+    Sql {
+        rule: "class_lost",
+        find: Some("SELECT a.memram_id AS id, CAST(p.block_size AS TEXT) AS key,
                       'a class of ' || p.block_size AS expected, 'none' AS found
                FROM pools p JOIN arenas a ON a.id = p.arena_id
                WHERE EXISTS (SELECT 1 FROM blocks b WHERE b.pool_id = p.id AND b.block_size = p.block_size)
                  AND NOT EXISTS (SELECT 1 FROM size_classes c WHERE c.memram_id = a.memram_id AND c.block_size = p.block_size)
-               GROUP BY 1, 2",
-        mend: &["INSERT INTO size_classes (memram_id, block_size, pool_size)
+               GROUP BY 1, 2"),
+        correct: &["INSERT INTO size_classes (memram_id, block_size, pool_size)
                  SELECT ?1, CAST(?2 AS INTEGER), max(max_mem) FROM pools WHERE block_size = CAST(?2 AS INTEGER)"],
     },
     // Pools are whole numbers of blocks, and arenas of pools: the largest pool that there is
     // has the size of its class, unless none of them is whole.
-    Rule {
-        invariant: "I3",
-        table: "size_classes",
-        find: "SELECT c.memram_id AS id, CAST(c.block_size AS TEXT) AS key,
+    Sql {
+        rule: "class_row",
+        find: Some("SELECT c.memram_id AS id, CAST(c.block_size AS TEXT) AS key,
                       'a space ' || c.memram_id || ', pools of whole blocks' AS expected,
                       'pool_size ' || c.pool_size AS found
                FROM size_classes c
                WHERE c.memram_id NOT IN (SELECT id FROM memram) OR c.block_size < 1 OR c.pool_size < c.block_size
-                  OR c.pool_size % c.block_size <> 0",
-        mend: &[
+                  OR c.pool_size % c.block_size <> 0"),
+        correct: &[
             "DELETE FROM size_classes WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)
                AND (memram_id NOT IN (SELECT id FROM memram) OR block_size < 1)",
             "UPDATE size_classes SET pool_size = coalesce(
@@ -137,10 +126,9 @@ pub(crate) const LEVELS: &[Rule] = &[
              WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
         ],
     },
-    Rule {
-        invariant: "I7",
-        table: "pools",
-        find: "WITH counted AS (
+    Sql {
+        rule: "pool_class",
+        find: Some("WITH counted AS (
                  SELECT b.pool_id AS id, b.block_size, count(*) AS votes FROM blocks b GROUP BY b.pool_id, b.block_size),
                placed AS (
                  SELECT p.id, p.block_size AS stated, p.memram_id, a.memram_id AS space, coalesce(
@@ -151,9 +139,9 @@ pub(crate) const LEVELS: &[Rule] = &[
                     ORDER BY c.pool_size = p.max_mem DESC, c.block_size LIMIT 1)) AS block_size
                  FROM pools p JOIN arenas a ON a.id = p.arena_id)
                SELECT id, NULL AS key, 'space ' || space || ', block_size ' || block_size AS expected,
-                      'space ' || memram_id || ', block_size ' || stated AS found, block_size AS right
-               FROM placed WHERE memram_id <> space OR stated <> block_size",
-        mend: &[
+                      'space ' || memram_id || ', block_size ' || stated AS found
+               FROM placed WHERE memram_id <> space OR stated <> block_size"),
+        correct: &[
             "UPDATE pools SET memram_id = (SELECT memram_id FROM arenas a WHERE a.id = pools.arena_id) WHERE id = ?1",
             "UPDATE pools SET block_size = coalesce(
                (SELECT c.block_size FROM size_classes c WHERE c.memram_id = pools.memram_id AND c.block_size = pools.block_size),
@@ -165,10 +153,9 @@ pub(crate) const LEVELS: &[Rule] = &[
         ],
     },
     // A block is in the pool that most of its entries name.
-    Rule {
-        invariant: "I7",
-        table: "blocks",
-        find: "WITH counted AS (
+    Sql {
+        rule: "block_pool",
+        find: Some("WITH counted AS (
                  SELECT block_id AS id, pool_id, count(*) AS votes FROM (
                    SELECT block_id, pool_id FROM ledger UNION ALL SELECT id, pool_id FROM blocks)
                  WHERE pool_id IN (SELECT id FROM pools) GROUP BY block_id, pool_id),
@@ -177,101 +164,84 @@ pub(crate) const LEVELS: &[Rule] = &[
                    ORDER BY c.votes DESC, p.arena_id = b.arena_id DESC, c.pool_id = b.pool_id DESC, c.pool_id LIMIT 1) AS pool
                  FROM blocks b)
                SELECT id, CAST(pool AS TEXT) AS key, 'pool ' || pool AS expected, 'pool ' || stated AS found
-               FROM elected WHERE pool IS NOT NULL AND pool <> stated",
-        mend: &["UPDATE blocks SET pool_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
+               FROM elected WHERE pool IS NOT NULL AND pool <> stated"),
+        correct: &["UPDATE blocks SET pool_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Rule {
-        invariant: "I9",
-        table: "blocks",
-        find: "SELECT id, NULL AS key, 'a pool ' || pool_id AS expected, 'none; the block is dissolved' AS found
-               FROM blocks WHERE pool_id NOT IN (SELECT id FROM pools)",
-        mend: &["DELETE FROM blocks WHERE id = ?1"],
+    Sql {
+        rule: "block_orphan",
+        find: None,
+        correct: &["DELETE FROM blocks WHERE id = ?1"],
     },
-    Rule {
-        invariant: "I7",
-        table: "blocks",
-        find: "SELECT b.id, NULL AS key,
-                      'arena ' || p.arena_id || ', space ' || p.memram_id || ', block_size ' || p.block_size AS expected,
-                      'arena ' || b.arena_id || ', space ' || b.memram_id || ', block_size ' || b.block_size AS found
-               FROM blocks b JOIN pools p ON p.id = b.pool_id
-               WHERE b.arena_id <> p.arena_id OR b.memram_id <> p.memram_id OR b.block_size <> p.block_size",
-        mend: &["UPDATE blocks SET (arena_id, memram_id, block_size) =
+    Sql {
+        rule: "block_parents",
+        find: None,
+        correct: &["UPDATE blocks SET (arena_id, memram_id, block_size) =
                    (SELECT p.arena_id, p.memram_id, p.block_size FROM pools p WHERE p.id = blocks.pool_id) WHERE id = ?1"],
     },
-    Rule {
-        invariant: "I6",
-        table: "ledger",
-        find: "SELECT id, NULL AS key, 'allocated_mem ' || length(data) AS expected, 'allocated_mem ' || allocated_mem AS found
-               FROM ledger WHERE allocated_mem <> length(data)",
-        mend: &["UPDATE ledger SET allocated_mem = length(data) WHERE id = ?1"],
+    Sql {
+        rule: "entry_length",
+        find: Some("SELECT id, NULL AS key, 'allocated_mem ' || length(data) AS expected, 'allocated_mem ' || allocated_mem AS found
+               FROM ledger WHERE allocated_mem <> length(data)"),
+        correct: &["UPDATE ledger SET allocated_mem = length(data) WHERE id = ?1"],
     },
     // A block is never larger than its class, and a smaller one as large as what is in it.
-    Rule {
-        invariant: "I1",
-        table: "blocks",
-        find: "WITH held AS (SELECT block_id AS id, sum(allocated_mem) AS mem FROM ledger GROUP BY block_id),
+    Sql {
+        rule: "block_size",
+        find: Some("WITH held AS (SELECT block_id AS id, sum(allocated_mem) AS mem FROM ledger GROUP BY block_id),
                sized AS (
                  SELECT b.id, b.max_mem, min(b.block_size, max(b.max_mem, coalesce(h.mem, 0), 1)) AS size
                  FROM blocks b LEFT JOIN held h ON h.id = b.id)
                SELECT id, CAST(size AS TEXT) AS key, 'max_mem ' || size AS expected, 'max_mem ' || max_mem AS found
-               FROM sized WHERE max_mem <> size",
-        mend: &["UPDATE blocks SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
+               FROM sized WHERE max_mem <> size"),
+        correct: &["UPDATE blocks SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Rule {
-        invariant: "I3",
-        table: "pools",
-        find: "WITH held AS (SELECT pool_id AS id, sum(max_mem) AS mem FROM blocks GROUP BY pool_id),
+    Sql {
+        rule: "pool_size",
+        find: Some("WITH held AS (SELECT pool_id AS id, sum(max_mem) AS mem FROM blocks GROUP BY pool_id),
                sized AS (
                  SELECT p.id, p.max_mem, min(c.pool_size, max(p.max_mem, coalesce(h.mem, 0), 1)) AS size
                  FROM pools p JOIN size_classes c ON c.memram_id = p.memram_id AND c.block_size = p.block_size
                  LEFT JOIN held h ON h.id = p.id)
                SELECT id, CAST(size AS TEXT) AS key, 'max_mem ' || size AS expected, 'max_mem ' || max_mem AS found
-               FROM sized WHERE max_mem <> size",
-        mend: &["UPDATE pools SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
+               FROM sized WHERE max_mem <> size"),
+        correct: &["UPDATE pools SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Rule {
-        invariant: "I4",
-        table: "arenas",
-        find: "WITH held AS (SELECT arena_id AS id, sum(max_mem) AS mem FROM pools GROUP BY arena_id),
+    Sql {
+        rule: "arena_size",
+        find: Some("WITH held AS (SELECT arena_id AS id, sum(max_mem) AS mem FROM pools GROUP BY arena_id),
                sized AS (
                  SELECT a.id, a.max_mem, min(m.arena_size, max(a.max_mem, coalesce(h.mem, 0), 1)) AS size
                  FROM arenas a JOIN memram m ON m.id = a.memram_id LEFT JOIN held h ON h.id = a.id)
                SELECT id, CAST(size AS TEXT) AS key, 'max_mem ' || size AS expected, 'max_mem ' || max_mem AS found
-               FROM sized WHERE max_mem <> size",
-        mend: &["UPDATE arenas SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
+               FROM sized WHERE max_mem <> size"),
+        correct: &["UPDATE arenas SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
     // What its parent has no room for is dissolved.
-    Rule {
-        invariant: "I4",
-        table: "pools",
-        find: "SELECT p.id, NULL AS key, 'room in arena ' || p.arena_id AS expected, 'none; the pool is dissolved' AS found
+    Sql {
+        rule: "pool_overflow",
+        find: Some("SELECT p.id, NULL AS key, 'room in arena ' || p.arena_id AS expected, 'none' AS found
                FROM (SELECT id, arena_id, sum(max_mem) OVER (PARTITION BY arena_id ORDER BY id) AS through FROM pools) p
-               JOIN arenas a ON a.id = p.arena_id WHERE p.through > a.max_mem",
-        mend: &["DELETE FROM pools WHERE id = ?1", "DELETE FROM blocks WHERE pool_id = ?1"],
+               JOIN arenas a ON a.id = p.arena_id WHERE p.through > a.max_mem"),
+        correct: &["DELETE FROM pools WHERE id = ?1", "DELETE FROM blocks WHERE pool_id = ?1"],
     },
-    Rule {
-        invariant: "I3",
-        table: "blocks",
-        find: "SELECT b.id, NULL AS key, 'room in pool ' || b.pool_id AS expected, 'none; the block is dissolved' AS found
+    Sql {
+        rule: "block_overflow",
+        find: Some("SELECT b.id, NULL AS key, 'room in pool ' || b.pool_id AS expected, 'none' AS found
                FROM (SELECT id, pool_id, sum(max_mem) OVER (PARTITION BY pool_id ORDER BY id) AS through FROM blocks) b
-               JOIN pools p ON p.id = b.pool_id WHERE b.through > p.max_mem",
-        mend: &["DELETE FROM blocks WHERE id = ?1"],
+               JOIN pools p ON p.id = b.pool_id WHERE b.through > p.max_mem"),
+        correct: &["DELETE FROM blocks WHERE id = ?1"],
     },
     // The bound of the space alone is made larger: nothing in it may be lost.
-    Rule {
-        invariant: "I5",
-        table: "memram",
-        find: "SELECT m.id, NULL AS key, 'max_mem of at least ' || sum(a.max_mem) AS expected, 'max_mem ' || m.max_mem AS found
-               FROM memram m JOIN arenas a ON a.memram_id = m.id GROUP BY m.id HAVING sum(a.max_mem) > m.max_mem",
-        mend: &["UPDATE memram SET max_mem = (SELECT sum(max_mem) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
+    Sql {
+        rule: "space_size",
+        find: Some("SELECT m.id, NULL AS key, 'max_mem of at least ' || sum(a.max_mem) AS expected, 'max_mem ' || m.max_mem AS found
+               FROM memram m JOIN arenas a ON a.memram_id = m.id GROUP BY m.id HAVING sum(a.max_mem) > m.max_mem"),
+        correct: &["UPDATE memram SET max_mem = (SELECT sum(max_mem) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
     },
-    Rule {
-        invariant: "I7",
-        table: "ledger",
-        find: "SELECT l.id, NULL AS key, 'pool ' || b.pool_id || ', arena ' || b.arena_id AS expected,
-                      'pool ' || l.pool_id || ', arena ' || l.arena_id AS found
-               FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.pool_id <> b.pool_id OR l.arena_id <> b.arena_id",
-        mend: &["UPDATE ledger SET (pool_id, arena_id) =
+    Sql {
+        rule: "entry_parents",
+        find: None,
+        correct: &["UPDATE ledger SET (pool_id, arena_id) =
                    (SELECT b.pool_id, b.arena_id FROM blocks b WHERE b.id = ledger.block_id) WHERE id = ?1"],
     },
 ];

@@ -1,0 +1,137 @@
+//! What is stored: objects, their pieces, and what holds them.
+
+use super::Sql;
+
+pub(super) const RULES: &[Sql] = &[
+    Sql {
+        rule: "entry_empty",
+        find: Some("SELECT id, NULL AS key, 'at least a byte' AS expected, 'none' AS found
+               FROM ledger WHERE allocated_mem = 0"),
+        correct: &["DELETE FROM ledger WHERE id = ?1"],
+    },
+    // An object that is made again has its key for an id until its content has been read.
+    Sql {
+        rule: "object_lost",
+        find: Some("SELECT DISTINCT stored_object_id AS id, NULL AS key, 'an object for ledger entries' AS expected, 'none' AS found
+               FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)"),
+        correct: &["INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)
+                 SELECT ?1,
+                   coalesce((SELECT b.memram_id FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.stored_object_id = ?1
+                             GROUP BY 1 ORDER BY count(*) DESC LIMIT 1),
+                            (SELECT min(id) FROM memram)),
+                   printf('%064x', ?1), 'bytes', NULL,
+                   (SELECT sum(allocated_mem) FROM ledger WHERE stored_object_id = ?1), 0, unixepoch() * 1000000"],
+    },
+    Sql {
+        rule: "object_space",
+        find: Some("WITH counted AS (
+                 SELECT id, space, count(*) AS votes FROM (
+                   SELECT l.stored_object_id AS id, b.memram_id AS space FROM ledger l JOIN blocks b ON b.id = l.block_id
+                   UNION ALL SELECT stored_object_id, memram_id FROM names
+                   UNION ALL SELECT id, memram_id FROM stored_objects)
+                 WHERE space IN (SELECT id FROM memram) GROUP BY id, space),
+               elected AS (
+                 SELECT o.id, o.memram_id, coalesce((SELECT c.space FROM counted c WHERE c.id = o.id
+                   ORDER BY c.votes DESC, c.space = o.memram_id DESC, c.space LIMIT 1), (SELECT min(id) FROM memram)) AS space
+                 FROM stored_objects o)
+               SELECT id, CAST(space AS TEXT) AS key, 'space ' || space AS expected, 'space ' || memram_id AS found
+               FROM elected WHERE memram_id <> space"),
+        correct: &["UPDATE stored_objects SET memram_id = CAST(?2 AS INTEGER),
+                   object_id = CASE WHEN EXISTS (SELECT 1 FROM stored_objects t
+                     WHERE t.memram_id = CAST(?2 AS INTEGER) AND t.object_id = stored_objects.object_id)
+                   THEN printf('%064x', id) ELSE object_id END
+                 WHERE id = ?1"],
+    },
+    Sql {
+        rule: "piece_numbers",
+        find: Some("SELECT stored_object_id AS id, NULL AS key, printf('pieces 0..%d', count(*) - 1) AS expected,
+                      printf('pieces %d..%d', min(seq), max(seq)) AS found
+               FROM ledger GROUP BY stored_object_id HAVING min(seq) <> 0 OR max(seq) <> count(*) - 1"),
+        correct: &[
+            "UPDATE ledger SET seq = (-1 << 60) - r.place FROM (
+               SELECT id, row_number() OVER (ORDER BY seq, id) AS place FROM ledger WHERE stored_object_id = ?1) r
+             WHERE r.id = ledger.id",
+            "UPDATE ledger SET seq = (-1 << 60) - seq - 1 WHERE stored_object_id = ?1",
+        ],
+    },
+    Sql {
+        rule: "object_size",
+        find: Some("WITH held AS (SELECT stored_object_id AS id, sum(allocated_mem) AS size FROM ledger GROUP BY 1)
+               SELECT o.id, NULL AS key, 'size ' || coalesce(h.size, 0) AS expected, 'size ' || o.size AS found
+               FROM stored_objects o LEFT JOIN held h ON h.id = o.id WHERE o.size <> coalesce(h.size, 0)"),
+        correct: &["UPDATE stored_objects SET size =
+                   (SELECT coalesce(sum(allocated_mem), 0) FROM ledger WHERE stored_object_id = ?1) WHERE id = ?1"],
+    },
+    // The key is how many entries there are; a new key is given by a fix of its own.
+    Sql {
+        rule: "object_keys",
+        find: Some("SELECT stored_object_id AS id, CAST(count(*) AS TEXT) AS key,
+                      'entries with the keys from ' || stored_object_id || ' on' AS expected,
+                      'keys ' || min(id) || '..' || max(id) || '' AS found
+               FROM ledger GROUP BY stored_object_id HAVING sum(id <> stored_object_id + seq) > 0"),
+        correct: &[],
+    },
+    Sql {
+        rule: "entry_rest",
+        find: Some("SELECT id, CAST(wanted AS TEXT) AS key, 'rest ' || wanted AS expected, 'rest ' || rest AS found
+               FROM (SELECT id, rest, sum(allocated_mem) OVER (PARTITION BY stored_object_id ORDER BY seq DESC) - allocated_mem AS wanted
+                     FROM ledger)
+               WHERE rest <> wanted"),
+        correct: &["UPDATE ledger SET rest = CAST(?2 AS INTEGER) WHERE id = ?1"],
+    },
+    Sql {
+        rule: "object_type",
+        find: Some("SELECT id, NULL AS key, 'no type_name for ' || kind AS expected, printf('type_name %Q', type_name) AS found
+               FROM stored_objects WHERE type_name IS NOT NULL AND kind <> 'json'"),
+        correct: &["UPDATE stored_objects SET type_name = NULL WHERE id = ?1"],
+    },
+    Sql {
+        rule: "name_orphan",
+        find: Some("SELECT memram_id AS id, name AS key, printf('an object %d for %Q', stored_object_id, name) AS expected,
+                      'none' AS found
+               FROM names WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)"),
+        correct: &["DELETE FROM names WHERE memram_id = ?1 AND name = ?2"],
+    },
+    Sql {
+        rule: "name_space",
+        find: Some("SELECT n.memram_id AS id, n.name AS key, printf('space %d for %Q', o.memram_id, n.name) AS expected,
+                      'space ' || n.memram_id AS found
+               FROM names n JOIN stored_objects o ON o.id = n.stored_object_id WHERE o.memram_id <> n.memram_id"),
+        correct: &["UPDATE names SET
+                   memram_id = (SELECT o.memram_id FROM stored_objects o WHERE o.id = names.stored_object_id),
+                   name = CASE WHEN EXISTS (SELECT 1 FROM names t WHERE t.name = ?2 AND t.memram_id =
+                     (SELECT o.memram_id FROM stored_objects o WHERE o.id = names.stored_object_id))
+                   THEN printf('damaged/space-%d/%s', ?1, ?2) ELSE name END
+                 WHERE memram_id = ?1 AND name = ?2"],
+    },
+    Sql {
+        rule: "name_empty",
+        find: Some("SELECT memram_id AS id, name AS key, 'a name of at least a character' AS expected, 'none' AS found
+               FROM names WHERE length(name) = 0"),
+        correct: &["UPDATE names SET name = 'damaged/unnamed-' || stored_object_id WHERE memram_id = ?1 AND name = ?2"],
+    },
+    Sql {
+        rule: "object_held",
+        find: Some("SELECT id, NULL AS key, 'a hold or a name' AS expected, CASE held WHEN 0 THEN 'neither' ELSE 'held ' || held END AS found
+               FROM stored_objects o WHERE held NOT IN (0, 1)
+                  OR (held = 0 AND NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id))"),
+        correct: &["UPDATE stored_objects SET held = 1 WHERE id = ?1"],
+    },
+    // The key is the space of the object.
+    Sql {
+        rule: "object_place",
+        find: Some("SELECT o.id, CAST(o.memram_id AS TEXT) AS key, 'a place for each piece' AS expected,
+                      'none for some' AS found
+               FROM stored_objects o WHERE o.id IN (
+                 SELECT stored_object_id FROM ledger WHERE block_id NOT IN (SELECT id FROM blocks)
+                 UNION
+                 SELECT l.stored_object_id
+                 FROM (SELECT stored_object_id, block_id, sum(allocated_mem) OVER (PARTITION BY block_id ORDER BY id) AS through FROM ledger) l
+                 JOIN blocks b ON b.id = l.block_id WHERE l.through > b.max_mem
+                 UNION
+                 SELECT l.stored_object_id FROM ledger l JOIN blocks b ON b.id = l.block_id
+                 JOIN stored_objects s ON s.id = l.stored_object_id WHERE s.memram_id <> b.memram_id)
+               ORDER BY o.id"),
+        correct: &[],
+    },
+];

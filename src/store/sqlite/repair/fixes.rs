@@ -1,0 +1,114 @@
+//! The statements of corrections.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sqlite::SqliteConnection;
+
+use super::Sql;
+use crate::books::change::Fix;
+
+/// Executes a correction.
+pub(in crate::store) fn execute(conn: &mut SqliteConnection, fix: &Fix<'_>) -> QueryResult<()> {
+    match *fix {
+        Fix::Row { rule, id, key } => {
+            let binds = [Bind::Int(id), key.map_or(Bind::Text(""), Bind::Text)];
+            run(conn, Sql::of(rule)?.correct, &binds)
+        }
+        Fix::Indexes => run(conn, &["REINDEX"], &[]),
+        Fix::EntriesByObject(true) => run(conn, BY_OBJECT, &[]),
+        Fix::EntriesByObject(false) => run(conn, NOT_BY_OBJECT, &[]),
+        Fix::PieceOrder { object } => run(conn, ORDER_PIECES, &[Bind::Int(object.0)]),
+        Fix::ObjectKey { object, key } => run(conn, GIVE_KEY, &[Bind::Int(object.0), Bind::Int(key.0)]),
+        Fix::ObjectKind { object, kind } => run(conn, GIVE_KIND, &[Bind::Int(object.0), Bind::Text(kind.as_str())]),
+        Fix::SetAside { object } => run(conn, SET_ASIDE, &[Bind::Int(object.0)]),
+        Fix::ObjectId { object, object_id } => run(conn, GIVE_ID, &[Bind::Int(object.0), Bind::Text(object_id)]),
+        Fix::Merge { object, into } => run(conn, MERGE, &[Bind::Int(object.0), Bind::Int(into.0)]),
+        Fix::TakeOut { object } => run(conn, TAKE_OUT, &[Bind::Int(object.0)]),
+        Fix::Rename { space, name, to } => run(conn, RENAME, &[Bind::Int(space.0), Bind::Bytes(name), Bind::Text(to)]),
+        Fix::AddName { object, name } => run(conn, ADD_NAME, &[Bind::Int(object.0), Bind::Text(name)]),
+        Fix::Event { space, id, reason } => run(
+            conn,
+            REPAIRED,
+            &[Bind::Int(space.0), Bind::Int(id.0), Bind::Text(reason)],
+        ),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Bind<'a> {
+    Int(i64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+fn run(conn: &mut SqliteConnection, statements: &[&'static str], binds: &[Bind<'_>]) -> QueryResult<()> {
+    for text in statements {
+        let mut query = diesel::sql_query(*text).into_boxed();
+        // A statement may use fewer values than the correction has.
+        for bind in binds.iter().take(placeholders(text)) {
+            query = match *bind {
+                Bind::Int(value) => query.bind::<BigInt, _>(value),
+                Bind::Text(value) => query.bind::<Text, _>(value),
+                Bind::Bytes(value) => query.bind::<Binary, _>(value),
+            };
+        }
+        query.execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The highest `?N` of a statement.
+fn placeholders(text: &str) -> usize {
+    let numbers = text.split('?').skip(1);
+    let numbers = numbers.filter_map(|rest| rest.get(..1)?.parse().ok());
+    numbers.max().unwrap_or(0)
+}
+
+type Statements = &'static [&'static str];
+
+/// Finds the entries of an object that may have any keys, while a repair is under way.
+const BY_OBJECT: Statements = &["CREATE INDEX repair_by_object ON ledger (stored_object_id, seq)"];
+const NOT_BY_OBJECT: Statements = &["DROP INDEX repair_by_object"];
+
+/// Numbers the pieces of an object in the order in which they were stored.
+const ORDER_PIECES: Statements = &[
+    "UPDATE ledger SET seq = (-1 << 60) - r.place FROM (
+       SELECT id, row_number() OVER (ORDER BY id) AS place FROM ledger WHERE stored_object_id = ?1) r
+     WHERE r.id = ledger.id",
+    "UPDATE ledger SET seq = (-1 << 60) - seq - 1 WHERE stored_object_id = ?1",
+];
+
+/// Gives an object a new key, and its entries those that follow it.
+const GIVE_KEY: Statements = &[
+    "UPDATE ledger SET id = ?2 + seq, stored_object_id = ?2 WHERE stored_object_id = ?1",
+    "UPDATE stored_objects SET id = ?2 WHERE id = ?1",
+    "UPDATE names SET stored_object_id = ?2 WHERE stored_object_id = ?1",
+];
+
+const GIVE_KIND: Statements = &["UPDATE stored_objects SET kind = ?2 WHERE id = ?1"];
+
+/// Bytes under an id that no other has.
+const SET_ASIDE: Statements = &[
+    "UPDATE stored_objects SET object_id = printf('%064x', id), kind = 'bytes', type_name = NULL, held = 0 WHERE id = ?1",
+];
+
+const GIVE_ID: Statements = &["UPDATE stored_objects SET object_id = ?2 WHERE id = ?1"];
+
+/// Removes an object whose content another object has too.
+const MERGE: Statements = &[
+    "UPDATE names SET stored_object_id = ?2 WHERE stored_object_id = ?1",
+    "DELETE FROM ledger WHERE stored_object_id = ?1",
+    "DELETE FROM stored_objects WHERE id = ?1",
+];
+
+const TAKE_OUT: Statements = &["DELETE FROM ledger WHERE stored_object_id = ?1"];
+
+/// The old name is given as bytes, which need not be UTF-8.
+const RENAME: Statements = &["UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = CAST(?2 AS TEXT)"];
+
+const ADD_NAME: Statements = &["INSERT INTO names (memram_id, name, stored_object_id, bound_at)
+     SELECT memram_id, ?2, id, unixepoch() * 1000000 FROM stored_objects WHERE id = ?1"];
+
+/// Tells the history of a repair.
+const REPAIRED: Statements = &["INSERT INTO events (id, memram_id, at, kind, reason, bytes, mem)
+     SELECT ?2, id, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'repair', ?3, 0, mem FROM memram WHERE id = ?1"];

@@ -1,0 +1,103 @@
+//! How SQLite finds and corrects what is wrong: the statements behind each [`Rule`] of the
+//! catalogue and each [`Fix`].
+#![allow(
+    clippy::disallowed_methods,
+    reason = "one of the files that write rows: corrections are SQL text"
+)]
+
+mod contents;
+mod fixes;
+mod levels;
+#[cfg(test)]
+mod tests;
+mod totals;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+pub(in crate::store) use fixes::execute;
+
+use super::conn::Conn;
+use crate::books::change::{Change, Fix};
+use crate::books::invariants::{FoundBy, Rule};
+use crate::error::Result;
+use crate::store::session::WriteTx;
+
+/// The statements of a rule.
+struct Sql {
+    rule: &'static str,
+    /// The rows that break it, as `id`, `key` (the second half of a key in two parts, else
+    /// NULL), `expected` and `found`; `None` where the view `violations` finds them.
+    find: Option<&'static str>,
+    /// What corrects one row: `?1` is its `id`, `?2` its `key`.
+    correct: &'static [&'static str],
+}
+
+impl Sql {
+    fn of(rule: &Rule) -> QueryResult<&'static Self> {
+        let mut all = levels::RULES.iter().chain(contents::RULES).chain(totals::RULES);
+        let found = all.find(|sql| sql.rule == rule.name);
+        // A test finds the statements of every rule.
+        found.ok_or_else(|| {
+            diesel::result::Error::QueryBuilderError(format!("no statement repairs {}", rule.name).into())
+        })
+    }
+}
+
+/// A row that breaks a rule.
+#[derive(Debug, QueryableByName)]
+pub(crate) struct Broken {
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub key: Option<String>,
+    #[diesel(sql_type = Text)]
+    pub expected: String,
+    #[diesel(sql_type = Text)]
+    pub found: String,
+}
+
+const IN_VIEW: &str = "SELECT coalesce(id, 0) AS id, key, expected, found FROM violations WHERE rule = ?";
+
+/// An entry that the keys do not find with the others of its object.
+const STRAY: &str = "SELECT l.id, NULL AS key, '' AS expected, '' AS found
+    FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
+    WHERE l.id <> l.stored_object_id + l.seq OR (l.seq <> 0 AND p.id IS NULL) LIMIT 1";
+
+impl WriteTx<'_> {
+    /// The rows that break a rule, now.
+    pub fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
+        self.read(|conn| {
+            let Conn::Sqlite(conn) = conn;
+            match rule.found {
+                FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(conn)?),
+                FoundBy::Repair => Ok(diesel::sql_query(Sql::of(rule)?.find.unwrap_or_default()).load(conn)?),
+            }
+        })
+    }
+
+    /// Whether some entries are not where the keys of their objects lead.
+    pub fn has_stray_entries(&mut self) -> Result<bool> {
+        self.read(|conn| {
+            let Conn::Sqlite(conn) = conn;
+            Ok(!diesel::sql_query(STRAY).load::<Broken>(conn)?.is_empty())
+        })
+    }
+
+    /// Corrects one row, or one object.
+    pub fn fix(&mut self, fix: Fix<'_>) -> Result<()> {
+        self.apply(Change::Fixed(fix))
+    }
+}
+
+/// Lets a connection write rows that are still wrong elsewhere, until the repair is done:
+/// every rule is checked again before the commit.
+pub(crate) fn lift_constraints(conn: &mut Conn) -> Result<()> {
+    Ok(conn.batch_execute("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;")?)
+}
+
+/// Puts the constraints in force again, for the check before the commit.
+pub(crate) fn enforce_constraints(conn: &mut Conn) -> Result<()> {
+    Ok(conn.batch_execute("PRAGMA ignore_check_constraints = OFF;")?)
+}

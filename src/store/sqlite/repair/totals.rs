@@ -1,0 +1,127 @@
+//! What adds up: flags, totals and counters, from the blocks up to the space; and the history.
+
+use super::Sql;
+
+pub(super) const RULES: &[Sql] = &[
+    Sql {
+        rule: "event_row",
+        find: Some("SELECT id, NULL AS key, 'accounts that add up to capacity, an object id of 32 bytes' AS expected,
+                      printf('capacity %d, object %s', capacity, coalesce(hex(object), 'none')) AS found
+               FROM events
+               WHERE payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved <> capacity
+                  OR length(object) <> 32"),
+        correct: &["UPDATE events SET
+                   capacity = payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved,
+                   object = CASE WHEN length(object) = 32 THEN object END WHERE id = ?1"],
+    },
+    Sql {
+        rule: "block_mem",
+        find: None,
+        correct: &[
+            "UPDATE blocks SET mem = (SELECT coalesce(sum(allocated_mem), 0) FROM ledger WHERE block_id = ?1) WHERE id = ?1",
+            "UPDATE blocks SET is_free = (mem < max_mem) WHERE id = ?1",
+        ],
+    },
+    Sql {
+        rule: "block_flag",
+        find: None,
+        correct: &["UPDATE blocks SET is_free = (mem < max_mem) WHERE id = ?1"],
+    },
+    Sql {
+        rule: "pool_totals",
+        find: None,
+        correct: &["UPDATE pools SET (mem, reserved) =
+                   (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0) FROM blocks WHERE pool_id = ?1) WHERE id = ?1"],
+    },
+    Sql {
+        rule: "class_totals",
+        find: None,
+        correct: &[
+            "UPDATE size_classes SET (mem, reserved, blocks, full_blocks, empty_blocks) = (
+               SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0), count(*), coalesce(sum(mem = max_mem), 0), coalesce(sum(mem = 0), 0)
+               FROM blocks b WHERE b.memram_id = ?1 AND b.block_size = CAST(?2 AS INTEGER))
+             WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
+            "UPDATE size_classes SET (pooled, pools) = (
+               SELECT coalesce(sum(max_mem), 0), count(*) FROM pools p WHERE p.memram_id = ?1 AND p.block_size = CAST(?2 AS INTEGER))
+             WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
+            "UPDATE size_classes SET entries = (
+               SELECT count(*) FROM ledger l JOIN blocks b ON b.id = l.block_id
+               WHERE b.memram_id = ?1 AND b.block_size = CAST(?2 AS INTEGER))
+             WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
+        ],
+    },
+    Sql {
+        rule: "arena_totals",
+        find: None,
+        correct: &["UPDATE arenas SET (mem, reserved) =
+                   (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0) FROM pools WHERE arena_id = ?1) WHERE id = ?1"],
+    },
+    Sql {
+        rule: "kind_row",
+        find: Some("SELECT k.memram_id AS id, k.kind AS key, 'a space ' || k.memram_id AS expected, 'none' AS found
+               FROM other_kinds k WHERE k.memram_id NOT IN (SELECT id FROM memram)
+                  OR k.kind NOT IN ('str', 'int', 'float', 'bool', 'none', 'json')"),
+        correct: &["DELETE FROM other_kinds WHERE memram_id = ?1 AND kind = ?2"],
+    },
+    Sql {
+        rule: "kind_counts",
+        find: Some("WITH wanted (kind) AS (VALUES ('str'), ('int'), ('float'), ('bool'), ('none'), ('json')),
+                 held AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind)
+               SELECT m.id, w.kind AS key,
+                      printf('objects %d, mem %d', h.objects, h.mem) AS expected,
+                      CASE WHEN k.kind IS NULL THEN 'no row' ELSE printf('objects %d, mem %d', k.objects, k.mem) END AS found
+               FROM memram m JOIN wanted w
+               LEFT JOIN other_kinds k ON k.memram_id = m.id AND k.kind = w.kind
+               LEFT JOIN held h ON h.memram_id = m.id AND h.kind = w.kind
+               WHERE k.kind IS NULL OR k.objects <> coalesce(h.objects, 0) OR k.mem <> coalesce(h.mem, 0)"),
+        correct: &[
+            "INSERT OR IGNORE INTO other_kinds (memram_id, kind) VALUES (?1, ?2)",
+            "UPDATE other_kinds SET (objects, mem) = (SELECT count(*), coalesce(sum(size), 0) FROM stored_objects o
+               WHERE o.memram_id = ?1 AND o.kind = ?2) WHERE memram_id = ?1 AND kind = ?2",
+        ],
+    },
+    Sql {
+        rule: "space_totals",
+        find: None,
+        correct: &["UPDATE memram SET (mem, reserved, arenas) =
+                   (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0), count(*) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
+    },
+    // What was freed is not written anywhere else: allocations follow from it.
+    Sql {
+        rule: "space_counters",
+        find: Some("WITH held AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY 1),
+                 derived AS (
+                   SELECT m.*, max(m.peak_mem, m.mem) AS peak,
+                          max(m.frees, 0) AS freed, coalesce(h.objects, 0) AS objects
+                   FROM memram m LEFT JOIN held h ON h.id = m.id)
+               SELECT id, NULL AS key,
+                      printf('peak_mem %d, allocations %d, frees %d', peak, freed + objects, freed) AS expected,
+                      printf('peak_mem %d, allocations %d, frees %d', peak_mem, allocations, frees) AS found
+               FROM derived WHERE peak_mem < mem OR frees < 0 OR allocations - frees <> objects"),
+        correct: &["UPDATE memram SET peak_mem = max(peak_mem, mem), frees = max(frees, 0),
+                   allocations = max(frees, 0) + (SELECT count(*) FROM stored_objects WHERE memram_id = ?1) WHERE id = ?1"],
+    },
+    // The opening balance is a change of its own.
+    Sql {
+        rule: "history",
+        find: None,
+        correct: &[],
+    },
+    Sql {
+        rule: "name_history",
+        find: None,
+        correct: &[],
+    },
+    // A clock that has gone back, or a time that somebody wrote.
+    Sql {
+        rule: "name_bound_at",
+        find: Some("SELECT n.memram_id AS id, n.name AS key, printf('bound_at %d', e.at) AS expected,
+                      printf('bound_at %d, after the books were opened', n.bound_at) AS found
+               FROM names n JOIN events e ON e.id = (SELECT max(id) FROM events WHERE memram_id = n.memram_id AND kind = 'opening')
+               WHERE n.bound_at > e.at AND NOT EXISTS (
+                 SELECT 1 FROM events b WHERE b.memram_id = n.memram_id AND b.id > e.id AND b.kind = 'bind' AND b.name = n.name)"),
+        correct: &["UPDATE names SET bound_at = (SELECT at FROM events WHERE id =
+                   (SELECT max(id) FROM events WHERE memram_id = ?1 AND kind = 'opening'))
+                 WHERE memram_id = ?1 AND name = ?2"],
+    },
+];
