@@ -123,8 +123,9 @@ impl Invariant {
         RULES.iter().filter(move |rule| rule.invariant == self)
     }
 
-    /// What a repair does about it, a sentence for each rule, without full stops.
-    pub fn repaired_by(self) -> Vec<&'static str> {
+    /// What a repair does about it, in sentences without full stops: those of rules begin
+    /// with the name of the rule, as in the column `rule` of the view `violations`.
+    pub fn repaired_by(self) -> Vec<String> {
         let other: &[_] = match self {
             Self::I8 => &[
                 "a kind or an order of pieces under which the content has its id is taken",
@@ -365,13 +366,13 @@ pub(crate) static RULES: &[Rule] = &[
     rule("name_bound_at", (I11, "names"), History, Repair,
         "a name that was bound before the history began again says so"),
     // What the view finds and other rules put right.
-    rule("pool_of_no_class", (I3, "pools"), Elsewhere, View, "see class_lost and pool_class"),
-    rule("piece_gap", (I6, "ledger"), Elsewhere, View, "see piece_numbers"),
-    rule("entry_key", (I6, "ledger"), Elsewhere, View, "see object_keys"),
-    rule("entry_space", (I7, "ledger"), Elsewhere, View, "see object_space and object_place"),
+    rule("pool_of_no_class", (I3, "pools"), Elsewhere, View, "by `class_lost` and `pool_class`"),
+    rule("piece_gap", (I6, "ledger"), Elsewhere, View, "by `piece_numbers`"),
+    rule("entry_key", (I6, "ledger"), Elsewhere, View, "by `object_keys`"),
+    rule("entry_space", (I7, "ledger"), Elsewhere, View, "by `object_space` and `object_place`"),
     rule("object_id", (I8, "stored_objects"), Elsewhere, View, "the id is that of the content"),
-    rule("entry_object", (I9, "ledger"), Elsewhere, View, "see object_lost"),
-    rule("entry_block", (I9, "ledger"), Elsewhere, View, "see object_place"),
-    rule("object_orphan", (I9, "stored_objects"), Elsewhere, View, "see object_space"),
-    rule("kind_totals", (I10, "kinds"), Elsewhere, View, "see kind_counts and space_counters"),
+    rule("entry_object", (I9, "ledger"), Elsewhere, View, "by `object_lost`"),
+    rule("entry_block", (I9, "ledger"), Elsewhere, View, "by `object_place`"),
+    rule("object_orphan", (I9, "stored_objects"), Elsewhere, View, "by `object_space`"),
+    rule("kind_totals", (I10, "kinds"), Elsewhere, View, "by `kind_counts` and `space_counters`"),
 ];

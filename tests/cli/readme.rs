@@ -1,6 +1,7 @@
 //! What README says of the file is true of the file.
 
 mod docs;
+mod invariants;
 mod sql;
 #[cfg(unix)]
 mod transcripts;

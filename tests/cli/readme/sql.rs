@@ -128,26 +128,6 @@ fn the_members_of_the_column_changes_are_those_that_it_has() {
 }
 
 #[test]
-fn the_invariants_are_those_that_the_views_find() {
-    let heap = Heap::new();
-    let mut rules = String::new();
-    for view in ["row_violations", "history_violations"] {
-        let sql = heap.sql();
-        let text = sql.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [view], |row| {
-            row.get::<_, String>(0)
-        });
-        rules.push_str(&text.unwrap());
-    }
-    let text = section("Invariants");
-    let numbers = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("| I")?.split(' ').next());
-    let described: Vec<usize> = numbers.map(|number| number.parse().unwrap()).collect();
-    let found = (1..100).filter(|number| rules.contains(&format!("'I{number}'")));
-    assert_eq!(described, found.collect::<Vec<_>>());
-}
-
-#[test]
 fn every_query_of_the_page_answers() {
     super::assert_queries_answer(&fenced(SQL_PAGE, "sql"), 9);
 }
