@@ -136,10 +136,8 @@ impl Invariant {
             Self::ForeignKeyCheck => &["the rules of I9 apply"],
             _ => &[],
         };
-        self.rules()
-            .map(|rule| rule.repaired)
-            .chain(other.iter().copied())
-            .collect()
+        let rules = self.rules().map(|rule| format!("`{}`: {}", rule.name, rule.repaired));
+        rules.chain(other.iter().map(|&sentence| sentence.to_owned())).collect()
     }
 }
 

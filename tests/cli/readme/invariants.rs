@@ -28,7 +28,10 @@ fn page() -> String {
     for invariant in Invariant::ALL {
         let (name, sentence) = (invariant.name(), invariant.sentence());
         let found = invariant.found_by();
-        page.push_str(&format!("## {name}\n\n**{}.**\n\nFound by {found}. A repair:\n\n", capital(sentence)));
+        page.push_str(&format!(
+            "## {name}\n\n**{}.**\n\nFound by {found}. A repair:\n\n",
+            capital(sentence)
+        ));
         for repaired in invariant.repaired_by() {
             page.push_str(&format!("- {repaired}\n"));
         }
