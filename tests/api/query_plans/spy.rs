@@ -1,0 +1,94 @@
+//! The statements that the library sends to SQLite, as Diesel tells them, and the plans by
+//! which SQLite answers them.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
+use heapledger::MemManager;
+
+use crate::common::{Heap, plan};
+
+thread_local! {
+    /// What this thread has sent. The tests are threads of one process, which has one spy.
+    static SENT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+struct Spy;
+
+impl Instrumentation for Spy {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            SENT.with_borrow_mut(|sent| {
+                if let Some(sent) = sent {
+                    sent.push(query.to_string());
+                }
+            });
+        }
+    }
+}
+
+/// The plans of all statements that `run` sends through a manager that knows nothing yet,
+/// each as `VERB: STEP; STEP`.
+///
+/// # Panics
+/// If one of them walks a table or an index from end to end.
+#[track_caller]
+pub fn plans<T>(heap: &Heap, run: impl FnOnce(&MemManager) -> T) -> BTreeSet<String> {
+    // It hears the connections that are opened from now on.
+    set_default_instrumentation(|| Some(Box::new(Spy))).unwrap();
+    let memory = heap.open_again();
+    SENT.set(Some(Vec::new()));
+    run(&memory);
+    let sent = SENT.take().unwrap();
+    let sql = heap.sql();
+    let mut plans = BTreeSet::new();
+    for statement in &sent {
+        let text = statement
+            .rsplit_once(" -- binds: ")
+            .map_or(&**statement, |(text, _)| text);
+        let verb = text.split_whitespace().next().unwrap_or_default();
+        // The others, such as BEGIN, have no plan.
+        if ["SELECT", "WITH", "INSERT", "UPDATE", "DELETE"].contains(&verb) {
+            let plan = plan(&sql, text);
+            assert!(!walks(&plan), "{text}\n{plan}");
+            plans.insert(format!("{verb}: {plan}"));
+        }
+    }
+    plans
+}
+
+/// Whether a step goes through all rows of a table. What a subquery has found may be gone
+/// through, and so may the rows of an INSERT and the one row of a pragma.
+fn walks(plan: &str) -> bool {
+    let is_walk = |step: &str| {
+        let Some(what) = step.strip_prefix("SCAN ") else {
+            return false;
+        };
+        let name = what.split(' ').next().unwrap_or_default();
+        let is_subquery = ["CO-ROUTINE", "MATERIALIZE"]
+            .iter()
+            .any(|makes| plan.split("; ").any(|step| step == format!("{makes} {name}")));
+        !is_subquery && !what.ends_with("-ROW VALUES CLAUSE") && !name.starts_with("pragma_")
+    };
+    plan.split("; ").any(is_walk)
+}
+
+#[test]
+fn a_walk_is_told_from_a_search() {
+    for walk in [
+        "SCAN blocks",
+        "SEARCH a USING INDEX b (c=?); SCAN o",
+        "SCAN l USING COVERING INDEX ledger_by_block",
+    ] {
+        assert!(walks(walk), "{walk}");
+    }
+    for search in [
+        "SEARCH blocks USING INTEGER PRIMARY KEY (rowid=?)",
+        "CO-ROUTINE n; SEARCH names USING COVERING INDEX names_by_object (stored_object_id=?); SCAN n",
+        "SCAN 64-ROW VALUES CLAUSE",
+        "SCAN pragma_page_size VIRTUAL TABLE INDEX 0:",
+    ] {
+        assert!(!walks(search), "{search}");
+    }
+}
