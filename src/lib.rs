@@ -100,8 +100,8 @@ pub use manager::{
     Pins, Plan, Planner, Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
-    Arena, ArenaId, Block, BlockId, Event, EventId, KindTotals, Ledger, LedgerId, MemRam, MemRamId, Name, Pool, PoolId,
-    SizeClassTotals, StoredObject, StoredObjectId,
+    Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,
+    MemRamId, Name, Pool, PoolId, SizeClassTotals, StoredObject, StoredObjectId, Timestamp,
 };
 pub use store::Durability;
 pub use store::queries::audit::{Bucket, Violation};

@@ -2,8 +2,8 @@
 
 use super::invariants::Rule;
 use crate::models::{
-    Arena, Block, EventId, MemRamId, NewArena, NewBlock, NewEntry, NewName, NewPool, NewStoredObject, PlacedEntry,
-    Pool, StoredObject, StoredObjectId,
+    Arena, Block, EventId, HistoryMode, MemRamId, NewArena, NewBlock, NewEntry, NewName, NewPool, NewStoredObject,
+    PlacedEntry, Pool, StoredObject, StoredObjectId,
 };
 use crate::value::Kind;
 
@@ -102,8 +102,8 @@ pub(crate) enum Change<'a> {
     },
     /// Whether and how long events are kept changes.
     HistorySet {
-        /// `on`, `off` or `keep`.
-        mode: &'static str,
+        /// Whether.
+        mode: HistoryMode,
         /// For `keep`, microseconds.
         keep: Option<i64>,
     },

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::models::{EventKind, Timestamp};
+
 /// Who does a unit of work, when, and why.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Signature {
     pub actor: Option<Arc<str>>,
     pub reason: Option<Arc<str>>,
-    /// Microseconds since 1970 UTC.
-    pub at: i64,
+    pub at: Timestamp,
 }
 
 /// An event before it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
-    pub kind: &'static str,
+    pub kind: EventKind,
     pub signature: Signature,
     pub object: Option<[u8; 32]>,
     pub name: Option<String>,
@@ -28,7 +29,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub fn new(kind: &'static str, signature: &Signature) -> Self {
+    pub fn new(kind: EventKind, signature: &Signature) -> Self {
         Self {
             kind,
             signature: signature.clone(),
@@ -53,7 +54,7 @@ impl Draft {
 
     /// An allocation of which pieces are still to come.
     pub fn is_unfinished(&self) -> bool {
-        self.kind == "allocate" && self.accounts.payload < self.bytes
+        self.kind == EventKind::Allocate && self.accounts.payload < self.bytes
     }
 }
 

@@ -124,12 +124,6 @@ impl std::fmt::Debug for MemManager {
     }
 }
 
-/// Microseconds since 1970 UTC.
-fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-}
-
 /// A size from the file, which its CHECKs keep at 0 or more.
 fn unsigned(size: i64) -> u64 {
     u64::try_from(size).unwrap_or(0)

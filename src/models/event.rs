@@ -2,12 +2,42 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, Shown, ShownIfAny, id};
+use super::{MemRamId, ShownIfAny, Timestamp, id, text_enum};
 use crate::models::schema::events;
 
 id! {
     /// Key of an event; the numbers are the order, and never repeat.
     EventId
+}
+
+text_enum! {
+    /// What an event tells of.
+    EventKind {
+        /// The books were opened with the balance that the rows gave.
+        Opening = "opening",
+        /// An object was stored.
+        Allocate = "allocate",
+        /// An allocation found its content stored already.
+        DedupHit = "dedup_hit",
+        /// A name was bound.
+        Bind = "bind",
+        /// A name was unbound.
+        Unbind = "unbind",
+        /// The anonymous hold of an object was let go.
+        Release = "release",
+        /// An object was removed.
+        Free = "free",
+        /// An allocation was refused for want of room.
+        Refusal = "refusal",
+        /// Arenas, pools or blocks were carved ahead of need.
+        Carve = "carve",
+        /// Empty arenas, pools or blocks were removed.
+        Gc = "gc",
+        /// The capacity of the space changed.
+        Resize = "resize",
+        /// The heap was repaired, or damaged pieces of one object were written again.
+        Repair = "repair",
+    }
 }
 
 /// One event. The account columns say how many bytes it moved into (or, negative, out
@@ -20,11 +50,9 @@ pub struct Event {
     /// The space.
     pub memram_id: MemRamId,
     /// When it happened; a clock may go backwards, the keys do not.
-    pub at: i64,
-    /// `opening`, `allocate`, `dedup_hit`, `bind`, `unbind`, `release`, `free`, `refusal`, `carve`,
-    /// `gc`, `resize` or `repair`.
-    #[diesel(deserialize_as = Shown)]
-    pub kind: String,
+    pub at: Timestamp,
+    /// What it tells of.
+    pub kind: EventKind,
     /// Who did it, if they said so.
     #[diesel(deserialize_as = ShownIfAny)]
     pub actor: Option<String>,
@@ -63,8 +91,8 @@ pub struct Event {
 pub(crate) struct NewEvent<'a> {
     pub id: EventId,
     pub memram_id: MemRamId,
-    pub at: i64,
-    pub kind: &'static str,
+    pub at: Timestamp,
+    pub kind: EventKind,
     pub actor: Option<&'a str>,
     pub reason: Option<&'a str>,
     pub object: Option<&'a [u8]>,

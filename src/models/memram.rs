@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Shown, id};
+use super::{Shown, Timestamp, id, text_enum};
 use crate::models::schema::{kinds, memram, other_kinds, size_classes};
 
 id! {
@@ -13,6 +13,18 @@ id! {
 impl MemRamId {
     /// Of the space that was made first, and in most files the only one.
     pub(crate) const FIRST: Self = Self(1);
+}
+
+text_enum! {
+    /// Whether a space keeps its events; see [`crate::History`].
+    HistoryMode {
+        /// Every event is kept.
+        On = "on",
+        /// None is recorded.
+        Off = "off",
+        /// Those of some time are kept.
+        Keep = "keep",
+    }
 }
 
 /// One bounded space: at most `max_mem` bytes, `mem` of them used.
@@ -58,11 +70,10 @@ pub struct MemRam {
     #[diesel(deserialize_as = super::amount::Amount)]
     pub dedup_saved: i64,
     /// When the space was made.
-    pub created_at: i64,
-    /// `on`, `off` or `keep`: see [`crate::History`].
-    #[diesel(deserialize_as = Shown)]
-    pub history: String,
-    /// For `keep`, how long events are kept, in microseconds.
+    pub created_at: Timestamp,
+    /// Whether it keeps its events.
+    pub history: HistoryMode,
+    /// For [`HistoryMode::Keep`], how long events are kept, in microseconds.
     pub history_keep: Option<i64>,
 }
 
@@ -136,7 +147,7 @@ pub(crate) struct NewMemRam<'a> {
     pub max_mem: i64,
     pub arena_size: i64,
     pub per_block: i64,
-    pub created_at: i64,
+    pub created_at: Timestamp,
 }
 
 #[derive(Debug, Insertable)]

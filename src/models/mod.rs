@@ -1,7 +1,7 @@
 //! One file per table: the row as it is read, the row as it is inserted, and its id.
 //!
-//! The fields have the names of the columns. Sizes are bytes, times are microseconds
-//! since 1970 UTC; both are `i64`, because SQLite counts with 64 signed bits.
+//! The fields have the names of the columns. Sizes are bytes and `i64`, because SQLite counts
+//! with 64 signed bits.
 
 mod amount;
 mod arena;
@@ -14,15 +14,17 @@ mod pool;
 pub(crate) mod schema;
 mod stored_object;
 mod text;
+mod timestamp;
 
 pub use arena::{Arena, ArenaId};
 pub use block::{Block, BlockId};
-pub use event::{Event, EventId};
+pub use event::{Event, EventId, EventKind};
 pub use ledger::{Ledger, LedgerId};
-pub use memram::{KindTotals, MemRam, MemRamId, SizeClassTotals};
+pub use memram::{HistoryMode, KindTotals, MemRam, MemRamId, SizeClassTotals};
 pub use name::Name;
 pub use pool::{Pool, PoolId};
 pub use stored_object::{StoredObject, StoredObjectId};
+pub use timestamp::Timestamp;
 
 pub(crate) use arena::NewArena;
 pub(crate) use block::NewBlock;
@@ -32,7 +34,7 @@ pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
 pub(crate) use name::NewName;
 pub(crate) use pool::NewPool;
 pub(crate) use stored_object::NewStoredObject;
-pub(crate) use text::{Shown, ShownIfAny, ShownList};
+pub(crate) use text::{Shown, ShownIfAny, ShownList, text_enum};
 
 /// A newtype over a table's integer key.
 macro_rules! id {

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, Shown, StoredObjectId};
+use super::{MemRamId, Shown, StoredObjectId, Timestamp};
 use crate::models::schema::names;
 
 /// A name bound to an object.
@@ -17,7 +17,7 @@ pub struct Name {
     /// The object.
     pub stored_object_id: StoredObjectId,
     /// When it was bound.
-    pub bound_at: i64,
+    pub bound_at: Timestamp,
 }
 
 #[derive(Debug, Insertable)]
@@ -26,5 +26,5 @@ pub(crate) struct NewName<'a> {
     pub memram_id: MemRamId,
     pub name: &'a str,
     pub stored_object_id: StoredObjectId,
-    pub bound_at: i64,
+    pub bound_at: Timestamp,
 }

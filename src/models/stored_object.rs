@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, Shown, ShownIfAny, id};
+use super::{MemRamId, Shown, ShownIfAny, Timestamp, id};
 use crate::models::schema::stored_objects;
 
 id! {
@@ -33,7 +33,7 @@ pub struct StoredObject {
     /// Whether an allocation without a name holds it.
     pub held: bool,
     /// When it was stored.
-    pub created_at: i64,
+    pub created_at: Timestamp,
 }
 
 /// An object is stored as it is read.

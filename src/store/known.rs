@@ -13,7 +13,7 @@ use crate::books::room::Room;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::schema::memram;
-use crate::models::{BlockId, MemRam, StoredObject, StoredObjectId};
+use crate::models::{BlockId, HistoryMode, MemRam, StoredObject, StoredObjectId};
 
 /// What is known of the space, and stays true until another connection writes.
 pub(super) struct Known {
@@ -41,7 +41,7 @@ impl Writer {
     }
 
     pub(super) fn start_recording(&mut self) -> Result<()> {
-        self.unit.effects.recording = self.known()?.memram.history != "off";
+        self.unit.effects.recording = self.known()?.memram.history != HistoryMode::Off;
         Ok(())
     }
 

@@ -15,7 +15,9 @@ use crate::books::events::Signature;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::schema::{arenas, blocks, ledger, names, pools, stored_objects};
-use crate::models::{ArenaId, BlockId, EventId, LedgerId, MemRamId, NewEntry, NewName, PoolId, StoredObjectId};
+use crate::models::{
+    ArenaId, BlockId, EventId, HistoryMode, LedgerId, MemRamId, NewEntry, NewName, PoolId, StoredObjectId, Timestamp,
+};
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
@@ -46,8 +48,8 @@ impl<'w> WriteTx<'w> {
         self.writer.unit.effects.signature = signature;
     }
 
-    /// When it was signed, in microseconds since 1970 UTC: what it writes is of that time.
-    pub fn at(&self) -> i64 {
+    /// When it was signed: what it writes is of that time.
+    pub fn at(&self) -> Timestamp {
         self.writer.unit.effects.signature.at
     }
 
@@ -227,13 +229,13 @@ impl<'w> WriteTx<'w> {
         }
     }
 
-    fn set_history(&mut self, mode: &'static str, keep: Option<i64>) -> Result<()> {
-        let was_off = self.memram()?.history == "off";
+    fn set_history(&mut self, mode: HistoryMode, keep: Option<i64>) -> Result<()> {
+        let was_off = self.memram()?.history == HistoryMode::Off;
         let space = self.writer.space;
         let set = record::set_history(&mut self.writer.conn, space, mode, keep);
         self.writer.explain(set)?;
         self.writer.reread()?;
-        if was_off && mode != "off" {
+        if was_off && mode != HistoryMode::Off {
             self.open_books()
         } else {
             Ok(())

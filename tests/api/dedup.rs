@@ -3,7 +3,9 @@
 use std::io::{Cursor, Seek, Write};
 
 use crate::common::{Heap, MIB, assert_balanced, content, dump, quick, row_counts};
-use heapledger::{Allocation, Error, EventFilter, EventId, Geometry, Hold, MemManager, Moment, Phase, Result};
+use heapledger::{
+    Allocation, Error, EventFilter, EventId, EventKind, Geometry, Hold, MemManager, Moment, Phase, Result,
+};
 
 #[test]
 fn the_same_value_again_takes_no_more_room() {
@@ -196,7 +198,7 @@ fn damaged_bytes_that_are_stored_again_are_mended_and_the_history_says_so() {
             let repairs: Vec<_> = heap
                 .events(EventFilter::default())
                 .map(Result::unwrap)
-                .filter(|event| event.kind == "repair")
+                .filter(|event| event.kind == EventKind::Repair)
                 .collect();
             assert_eq!(repairs.len(), 1, "{way}");
             assert_eq!(repairs[0].bytes as u64, mended);

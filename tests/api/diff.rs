@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::common::{Heap, KIB, MIB, cases, content, quick};
 use heapledger::{
     ClassDiff, Diff, Error, EventFilter, EventId, Geometry, History, Hold, MemManager, Moment, ObjectId, ObjectSize,
+    Timestamp,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -194,11 +195,14 @@ fn spaces_of_one_file_can_be_compared_too() {
 fn a_diff_beyond_the_history_is_refused() {
     let heap = Heap::classic();
     let now = last_event(&heap);
-    for moment in [Moment::Event(EventId(50)), Moment::Time(i64::MAX)] {
+    for moment in [
+        Moment::Event(EventId(50)),
+        Moment::Time(Timestamp::from_micros(i64::MAX)),
+    ] {
         let error = heap.diff(now, moment).unwrap_err();
         assert!(matches!(error, Error::OutsideHistory { .. }), "{error}");
     }
-    for moment in [now, Moment::Event(EventId(0)), Moment::Time(0)] {
+    for moment in [now, Moment::Event(EventId(0)), Moment::Time(Timestamp::default())] {
         assert_eq!(heap.diff(now, moment).unwrap().growth(), 0);
     }
     heap.set_history(History::Off).unwrap();

@@ -1,9 +1,11 @@
 //! The layout at any moment of the past is the one that was there then.
 
+use std::time::Duration;
+
 use crate::common::{Heap, KIB, MIB, cases, content, quick, sql};
 use heapledger::{
-    Arena, Block, Error, EventFilter, EventId, Geometry, History, Hold, Layout, MemManager, Moment, ObjectId, Pool,
-    SizeClass,
+    Arena, Block, Error, EventFilter, EventId, EventKind, Geometry, History, Hold, Layout, MemManager, Moment,
+    ObjectId, Pool, SizeClass,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -143,7 +145,7 @@ proptest! {
 #[test]
 fn a_moment_is_an_event_or_the_last_one_before_a_time() {
     let heap = Heap::classic();
-    let pause = || std::thread::sleep(std::time::Duration::from_millis(3));
+    let pause = || std::thread::sleep(Duration::from_millis(3));
     pause();
     heap.allocate_bytes(&content(1, 700)).unwrap();
     pause();
@@ -151,9 +153,9 @@ fn a_moment_is_an_event_or_the_last_one_before_a_time() {
     let events: Vec<_> = heap.events(EventFilter::default()).map(Result::unwrap).collect();
     let mem = |moment| heap.layout_at(moment).unwrap().mem;
     assert_eq!(mem(Moment::Time(events[0].at)), 0);
-    assert_eq!(mem(Moment::Time(events[1].at - 1)), 0);
+    assert_eq!(mem(Moment::Time(events[1].at - Duration::from_micros(1))), 0);
     assert_eq!(mem(Moment::Time(events[1].at)), 700);
-    assert_eq!(mem(Moment::Time(events[2].at + 1)), 1000);
+    assert_eq!(mem(Moment::Time(events[2].at + Duration::from_micros(1))), 1000);
     assert_eq!(mem(Moment::Event(events[1].id)), 700);
 }
 
@@ -166,7 +168,7 @@ fn a_moment_that_the_history_does_not_reach_is_refused() {
         assert!(matches!(error, Error::OutsideHistory { .. }), "{error}");
         assert!(error.to_string().contains(part), "{error}");
     };
-    let day = 86_400_000_000;
+    let day = Duration::from_secs(86_400);
     let opened = heap.events(EventFilter::default()).next().unwrap().unwrap();
     refused(
         Moment::Event(EventId(99)),
@@ -211,9 +213,8 @@ fn before_a_trim_is_out_of_reach_and_after_it_is_not() {
     let heap = Heap::of(MIB, Geometry::standard());
     let id = heap.allocate_bytes(&content(1, 20 * KIB)).unwrap();
     heap.allocate_bytes(&content(2, 3 * KIB)).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(2));
-    heap.set_history(History::Keep(std::time::Duration::from_millis(1)))
-        .unwrap();
+    std::thread::sleep(Duration::from_millis(2));
+    heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
     let picture = now(&heap);
     let opened = last_event(&heap);
     heap.set_history(History::On).unwrap();
@@ -236,7 +237,7 @@ fn what_was_before_a_repair_is_not_known() {
     heap.repair().unwrap();
     assert!(heap.check().unwrap().is_empty());
     let repaired = heap.newest_events(&EventFilter::default(), 1).unwrap().remove(0);
-    assert_eq!(repaired.kind, "repair");
+    assert_eq!(repaired.kind, EventKind::Repair);
     heap.allocate_bytes(&content(2, 100)).unwrap();
     assert_eq!(heap.layout_at(Moment::Event(repaired.id)).unwrap().mem, 700);
     for refused in [

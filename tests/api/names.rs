@@ -230,11 +230,11 @@ fn a_name_that_is_spelled_like_an_id_cannot_be_bound() {
 }
 
 /// Kind, object and name of every event after the first, in order.
-fn events(heap: &Heap) -> Vec<(String, Option<ObjectId>, Option<String>)> {
+fn events(heap: &Heap) -> Vec<(&'static str, Option<ObjectId>, Option<String>)> {
     let events = heap.events(EventFilter::default()).skip(1).map(Result::unwrap);
     let object = |digest: Vec<u8>| ObjectId::try_from(digest.as_slice()).unwrap();
     events
-        .map(|event| (event.kind, event.object.map(object), event.name))
+        .map(|event| (event.kind.as_str(), event.object.map(object), event.name))
         .collect()
 }
 
@@ -273,7 +273,7 @@ fn a_name_that_moves_leaves_the_old_object_in_the_history_and_in_the_answer() {
         ("unbind", held, it()),
         ("bind", last.id, it()),
     ];
-    let expected = expected.map(|(kind, id, name)| (kind.to_owned(), Some(id), name));
+    let expected = expected.map(|(kind, id, name)| (kind, Some(id), name));
     assert_eq!(events(&heap), expected);
     assert_balanced(&heap);
 }

@@ -5,7 +5,7 @@ use crate::books::effects::Effects;
 use crate::books::events::Accounts;
 use crate::books::events::{Carving, Draft, Refused};
 use crate::error::Error;
-use crate::models::{Block, NewArena, NewPool, PlacedEntry};
+use crate::models::{Block, EventKind, NewArena, NewPool, PlacedEntry};
 
 /// Runs last: it reads what the totals trigger found.
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
@@ -14,22 +14,24 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     }
     match change {
         Change::ObjectStored(object) => {
-            let draft = about(effects, "allocate", &object.object_id);
+            let draft = about(effects, EventKind::Allocate, &object.object_id);
             draft.bytes = object.size;
         }
-        Change::DedupHit { object } => about(effects, "dedup_hit", &object.object_id).bytes = object.size,
+        Change::DedupHit { object } => about(effects, EventKind::DedupHit, &object.object_id).bytes = object.size,
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
         Change::PieceMended { object, data, .. } => mend(effects, &object.object_id, data.len() as i64),
         Change::EntriesRemoved { object_id, entries, .. } => free(effects, object_id, entries),
         Change::ObjectRemoved { object_id, size: 0, .. } => {
-            about(effects, "free", object_id);
+            about(effects, EventKind::Free, object_id);
         }
-        Change::NameBound { name, object_id } => about(effects, "bind", object_id).name = Some(name.name.to_owned()),
+        Change::NameBound { name, object_id } => {
+            about(effects, EventKind::Bind, object_id).name = Some(name.name.to_owned())
+        }
         Change::NameUnbound { name, object_id } => {
-            about(effects, "unbind", object_id).name = Some((*name).to_owned());
+            about(effects, EventKind::Unbind, object_id).name = Some((*name).to_owned());
         }
         Change::Released { object_id, .. } => {
-            about(effects, "release", object_id);
+            about(effects, EventKind::Release, object_id);
         }
         Change::ArenaAdded(arena) => carve(effects, arena_carving(arena), 1, Level::Arena, arena.max_mem),
         Change::PoolAdded(pool) => carve(effects, pool_carving(pool), 1, Level::Pool, pool.max_mem),
@@ -44,7 +46,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::BlockRemoved(block) => carve(effects, block_carving(block), -1, Level::Block, block.max_mem),
         Change::Resized { by } => {
-            let draft = new(effects, "resize");
+            let draft = new(effects, EventKind::Resize);
             draft.bytes = *by;
             draft.accounts.capacity = *by;
             draft.accounts.unreserved = *by;
@@ -54,7 +56,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             needed,
             available,
         } => {
-            let draft = about(effects, "refusal", object_id.unwrap_or_default());
+            let draft = about(effects, EventKind::Refusal, object_id.unwrap_or_default());
             draft.bytes = *needed;
             draft.changes.refused = Some(Refused {
                 available: *available,
@@ -78,13 +80,13 @@ enum Level {
     Block,
 }
 
-fn new<'e>(effects: &'e mut Effects, kind: &'static str) -> &'e mut Draft {
+fn new(effects: &mut Effects, kind: EventKind) -> &mut Draft {
     let mut draft = Draft::new(kind, &effects.signature);
     draft.mem = effects.space.mem;
     effects.events.push_mut(draft)
 }
 
-fn about<'e>(effects: &'e mut Effects, kind: &'static str, object_id: &str) -> &'e mut Draft {
+fn about<'e>(effects: &'e mut Effects, kind: EventKind, object_id: &str) -> &'e mut Draft {
     let draft = new(effects, kind);
     let mut id = [0; 32];
     draft.object = const_hex::decode_to_slice(object_id, &mut id).is_ok().then_some(id);
@@ -104,9 +106,12 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
 
 /// The pieces of one object that are mended are one repair, of that object alone.
 fn mend(effects: &mut Effects, object_id: &str, bytes: i64) {
-    let joins = effects.events.last().is_some_and(|draft| draft.kind == "repair");
+    let joins = effects
+        .events
+        .last()
+        .is_some_and(|draft| draft.kind == EventKind::Repair);
     if !joins {
-        about(effects, "repair", object_id);
+        about(effects, EventKind::Repair, object_id);
     }
     if let Some(draft) = effects.events.last_mut() {
         draft.bytes += bytes;
@@ -115,7 +120,7 @@ fn mend(effects: &mut Effects, object_id: &str, bytes: i64) {
 
 fn free(effects: &mut Effects, object_id: &str, entries: &[PlacedEntry]) {
     let bytes: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
-    let draft = about(effects, "free", object_id);
+    let draft = about(effects, EventKind::Free, object_id);
     draft.bytes = bytes;
     draft.accounts.payload = -bytes;
     draft.accounts.room_in_blocks = bytes;
@@ -132,11 +137,11 @@ fn free(effects: &mut Effects, object_id: &str, entries: &[PlacedEntry]) {
 fn carve(effects: &mut Effects, carving: Carving, sign: i64, level: Level, max_mem: i64) {
     let joins = match effects.events.last() {
         Some(draft) if sign > 0 => draft.is_unfinished(),
-        Some(draft) => draft.kind == "gc",
+        Some(draft) => draft.kind == EventKind::Gc,
         None => false,
     };
     if !joins {
-        new(effects, if sign > 0 { "carve" } else { "gc" });
+        new(effects, if sign > 0 { EventKind::Carve } else { EventKind::Gc });
     }
     let Some(draft) = effects.events.last_mut() else { return };
     let (from, to) = draft.accounts.between(level);
@@ -147,7 +152,7 @@ fn carve(effects: &mut Effects, carving: Carving, sign: i64, level: Level, max_m
     } else {
         draft.changes.removed.push(carving);
     }
-    if draft.kind != "allocate" {
+    if draft.kind != EventKind::Allocate {
         draft.bytes += max_mem;
     }
 }

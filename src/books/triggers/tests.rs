@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::*;
 use crate::models::{
     ArenaId, Block, BlockId, MemRamId, NewArena, NewEntry, NewStoredObject, PlacedEntry, PoolId, StoredObjectId,
+    Timestamp,
 };
 
 const ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -159,7 +160,7 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
         type_name: None,
         size: 7,
         held: true,
-        created_at: 0,
+        created_at: Timestamp::default(),
     };
     let row = new.clone();
     let effects = run(&[Change::ObjectStored(new), Change::DedupHit { object: &row }]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use heapledger::{EventFilter, EventId, History, MemManager};
+use heapledger::{EventFilter, EventId, History, HistoryMode, MemManager};
 use serde::Serialize;
 
 use super::log::exact_time;
@@ -44,7 +44,7 @@ enum Setting {
 #[derive(Serialize)]
 struct Kept {
     space: String,
-    history: String,
+    history: HistoryMode,
     history_keep: Option<i64>,
     first_event: Option<EventId>,
     first_time: Option<String>,
@@ -87,9 +87,9 @@ fn kept(memory: &MemManager) -> Result<Kept> {
 
 impl Kept {
     fn in_words(&self) -> String {
-        let what = match (self.history.as_str(), self.history_keep) {
-            ("off", _) => "nothing is recorded".to_owned(),
-            ("keep", Some(micros)) => {
+        let what = match (self.history, self.history_keep) {
+            (HistoryMode::Off, _) => "nothing is recorded".to_owned(),
+            (HistoryMode::Keep, Some(micros)) => {
                 let hours = micros / 3_600_000_000;
                 let keep = match (hours / 24, hours % 24) {
                     (0, 0) => format!("{} s", micros / 1_000_000),

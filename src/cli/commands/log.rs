@@ -4,9 +4,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::builder::PossibleValuesParser;
-use heapledger::{Event, EventFilter, EventId, MemManager};
-use jiff::Timestamp;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use heapledger::{Event, EventFilter, EventId, EventKind, MemManager, Timestamp};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -30,15 +29,15 @@ pub struct Args {
 
     /// Only from then on: 90s, 2h, 30d ago, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = when::time)]
-    since: Option<i64>,
+    since: Option<Timestamp>,
 
     /// Only until then
     #[arg(long, value_name = "TIME", value_parser = when::time)]
-    until: Option<i64>,
+    until: Option<Timestamp>,
 
     /// Only of these kinds
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = PossibleValuesParser::new(KINDS))]
-    kind: Vec<String>,
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
+    kind: Vec<EventKind>,
 
     /// Only by this actor
     #[arg(long, value_name = "NAME")]
@@ -53,20 +52,13 @@ pub struct Args {
     follow: bool,
 }
 
-const KINDS: [&str; 12] = [
-    "opening",
-    "allocate",
-    "dedup_hit",
-    "bind",
-    "unbind",
-    "release",
-    "free",
-    "refusal",
-    "carve",
-    "gc",
-    "resize",
-    "repair",
-];
+fn kinds() -> impl TypedValueParser<Value = EventKind> {
+    let known = EventKind::ALL.iter().map(|kind| kind.as_str());
+    PossibleValuesParser::new(known).map(|text| {
+        let named = EventKind::ALL.iter().find(|kind| kind.as_str() == text);
+        named.copied().unwrap_or(EventKind::Unknown)
+    })
+}
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.follow && context.is_json() {
@@ -142,7 +134,7 @@ struct Entry<'a> {
     id: EventId,
     space: &'a str,
     time: String,
-    kind: String,
+    kind: EventKind,
     actor: Option<String>,
     reason: Option<String>,
     object_id: Option<String>,
@@ -150,7 +142,7 @@ struct Entry<'a> {
     bytes: i64,
     mem: i64,
     #[serde(skip)]
-    at: i64,
+    at: Timestamp,
 }
 
 impl<'a> Entry<'a> {
@@ -159,7 +151,7 @@ impl<'a> Entry<'a> {
             id: event.id,
             space: memory.space(),
             time: exact_time(event.at),
-            kind: event.kind.clone(),
+            kind: event.kind,
             actor: event.actor.clone(),
             reason: event.reason.clone(),
             object_id: event.object.as_ref().map(const_hex::encode),
@@ -172,11 +164,8 @@ impl<'a> Entry<'a> {
 }
 
 /// To the microsecond, so that `--at` finds the event again.
-pub fn exact_time(micros: i64) -> String {
-    let Ok(time) = Timestamp::from_microsecond(micros) else {
-        return micros.to_string();
-    };
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+pub fn exact_time(time: Timestamp) -> String {
+    format!("{time:.6}")
 }
 
 impl Row for Entry<'_> {
@@ -209,7 +198,7 @@ impl Row for Entry<'_> {
         vec![
             self.id.to_string(),
             text::time(self.at),
-            text::printable(&self.kind).into_owned(),
+            self.kind.to_string(),
             sizes.signed(self.bytes),
             sizes.cell(self.mem),
             self.object_id.as_deref().map(short_id).unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{EntryInfo, Ledger, Name, ObjectInfo};
+use heapledger::{EntryInfo, Ledger, Name, ObjectInfo, Timestamp};
 use serde::Serialize;
 
 use super::ledger::with_object;
@@ -37,7 +37,7 @@ struct Shown {
 #[derive(Serialize)]
 struct Binding {
     name: String,
-    bound_at: i64,
+    bound_at: Timestamp,
 }
 
 /// Pieces that are listed; `ledger` lists all.

@@ -3,10 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use heapledger::{EventFilter, EventId, MemManager, Moment};
+use heapledger::{EventFilter, EventId, MemManager, Moment, Timestamp};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{Span, SpanRelativeTo};
 
 /// A point in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub enum When {
     Now,
     /// After this event: `@123`, or `123`.
     Event(EventId),
-    /// At this time, in microseconds since 1970 UTC.
-    Time(i64),
+    /// At this time.
+    Time(Timestamp),
 }
 
 impl FromStr for When {
@@ -50,20 +50,21 @@ impl When {
     }
 }
 
-/// A time in microseconds since 1970 UTC: `2026-01-31T12:00:00Z`, `2026-01-31 12:00` and
-/// `2026-01-31` in UTC, or a span before now.
-pub fn time(text: &str) -> Result<i64, String> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time.as_microsecond());
+/// A time: `2026-01-31T12:00:00Z`, `2026-01-31 12:00` and `2026-01-31` in UTC, or a span
+/// before now.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    let of = |time: jiff::Timestamp| Timestamp::from_micros(time.as_microsecond());
+    if let Ok(time) = text.parse() {
+        return Ok(of(time));
     }
     if let Ok(time) = text.parse::<DateTime>() {
         let time = time.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
-        return Ok(time.timestamp().as_microsecond());
+        return Ok(of(time.timestamp()));
     }
     let explain = || "not a time; write 2026-01-31T12:00:00Z, or how long ago: 90s, 2h, 30d".to_owned();
-    let ago = SignedDuration::try_from(span(text).map_err(|_| explain())?).map_err(|_| explain())?;
-    let time = Timestamp::now().checked_sub(ago).map_err(|_| explain())?;
-    Ok(time.as_microsecond())
+    let ago = span(text).map_err(|_| explain())?;
+    let time = jiff::Timestamp::now().checked_sub(ago).map_err(|_| explain())?;
+    Ok(of(time))
 }
 
 /// A span of time: `90s`, `2h`, `30d`, `1w 12h`. A day has 24 hours.
@@ -81,14 +82,15 @@ mod tests {
 
     #[test]
     fn moments_are_read_as_they_are_written() {
+        let at = |micros| When::Time(Timestamp::from_micros(micros));
         for (text, when) in [
             ("now", When::Now),
             ("@123", When::Event(EventId(123))),
             ("7", When::Event(EventId(7))),
-            ("1970-01-01T00:00:01Z", When::Time(1_000_000)),
-            ("1970-01-01T01:00:01.5+01:00", When::Time(1_500_000)),
-            ("1970-01-01 00:01", When::Time(60_000_000)),
-            ("1970-01-02", When::Time(86_400_000_000)),
+            ("1970-01-01T00:00:01Z", at(1_000_000)),
+            ("1970-01-01T01:00:01.5+01:00", at(1_500_000)),
+            ("1970-01-01 00:01", at(60_000_000)),
+            ("1970-01-02", at(86_400_000_000)),
         ] {
             assert_eq!(text.parse(), Ok(when), "{text}");
         }
@@ -106,7 +108,7 @@ mod tests {
         for text in ["", "2", "0s", "-2h", "1y", "soon", "99999999999999999999d"] {
             assert!(span(text).is_err(), "{text}");
         }
-        let ago = Timestamp::now().as_microsecond() - time("2h").unwrap();
+        let ago = Timestamp::now().as_micros() - time("2h").unwrap().as_micros();
         assert!((7_199_000_000..7_201_000_000).contains(&ago), "{ago}");
     }
 }

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::Path;
 
-use heapledger::Figure;
-use jiff::Timestamp;
+use heapledger::{Figure, Timestamp};
 
 /// How tables show sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +48,9 @@ pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// Microseconds since 1970 as `2026-01-31T12:00:00Z`.
-pub fn time(micros: i64) -> String {
-    let Ok(time) = Timestamp::from_microsecond(micros) else {
-        return micros.to_string();
-    };
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+/// A time in whole seconds: `2026-01-31T12:00:00Z`.
+pub fn time(time: Timestamp) -> String {
+    format!("{time:.0}")
 }
 
 /// `text` with what a terminal would obey, or show out of order, escaped.
@@ -203,6 +199,6 @@ mod tests {
         assert_eq!(Sizes::Human.signed(-2048i64), "-2.0 KiB");
         assert_eq!(Sizes::Exact.signed(7i64), "7");
         assert_eq!(counted(2u64, "piece"), "2 pieces");
-        assert_eq!(time(1_000_000), "1970-01-01T00:00:01Z");
+        assert_eq!(time(Timestamp::from_micros(1_000_000)), "1970-01-01T00:00:01Z");
     }
 }

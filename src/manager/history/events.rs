@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
+use crate::manager::MemManager;
 use crate::manager::objects::read::LEAST_DIGITS;
-use crate::manager::{MemManager, now};
-use crate::models::{Event, EventId};
+use crate::models::{Event, EventId, HistoryMode, Timestamp};
 use crate::store::queries::events::{self, EventFilter, Mark};
 use crate::store::{Conn, queries};
 use crate::value::ObjectId;
@@ -19,10 +19,9 @@ pub enum Moment {
     /// Just after this event. The numbers are those of the whole file: a space that has
     /// no event of this number is as its last one before it left it.
     Event(EventId),
-    /// At this time, in microseconds since 1970 UTC: just after the last event, by
-    /// number, that was then or before. Before the space was made it is as that left it:
-    /// empty.
-    Time(i64),
+    /// At this time: just after the last event, by number, that was then or before. Before
+    /// the space was made it is as that left it: empty.
+    Time(Timestamp),
 }
 
 impl MemManager {
@@ -33,11 +32,11 @@ impl MemManager {
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
     /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
-    /// use heapledger::{EventFilter, Moment};
+    /// use heapledger::{EventFilter, EventKind, Moment};
     ///
     /// let id = memory.because("a test").allocate_bytes(&[7; 3000])?;
     /// let stored = memory.events(EventFilter::default()).last().unwrap()?;
-    /// assert_eq!((stored.kind.as_str(), stored.payload), ("allocate", 3000));
+    /// assert_eq!((stored.kind, stored.payload), (EventKind::Allocate, 3000));
     ///
     /// memory.free(&id)?;
     /// assert_eq!(memory.layout_at(Moment::Event(stored.id))?.mem, 3000);
@@ -104,7 +103,7 @@ impl MemManager {
             space: self.space().to_owned(),
         };
         let memram = queries::spaces::get(conn, self.inner.space)?;
-        if memram.history == "off" {
+        if memram.history == HistoryMode::Off {
             return Err(off());
         }
         events::opening(conn, self.inner.space)?.ok_or_else(off)
@@ -122,7 +121,7 @@ impl MemManager {
                 events::last_through(conn, space, id)?
             }
             Moment::Time(time) => {
-                if time > now() {
+                if time > Timestamp::now() {
                     return Err(outside(moment, "that is still to come".into()));
                 }
                 events::last_until(conn, space, opening.id, time)?
@@ -145,7 +144,7 @@ impl MemManager {
 pub(in crate::manager) fn outside(moment: Moment, why: String) -> Error {
     let moment = match moment {
         Moment::Event(id) => format!("event {id}"),
-        Moment::Time(at) => utc(at),
+        Moment::Time(at) => at.to_string(),
     };
     Error::OutsideHistory { moment, why }
 }
@@ -155,11 +154,6 @@ pub(in crate::manager) fn object_id(digest: &[u8]) -> Result<ObjectId> {
     const_hex::encode(digest).parse().map_err(|_| Error::Damaged {
         what: "an event names an object by something else than its SHA-256".into(),
     })
-}
-
-/// As people write a time: `2026-01-31T12:00:00Z`.
-fn utc(micros: i64) -> String {
-    jiff::Timestamp::from_microsecond(micros).map_or_else(|_| micros.to_string(), |time| time.to_string())
 }
 
 /// The events of a space; see [`MemManager::events`].

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::error::{Error, Result};
-use crate::manager::{MemManager, now, unsigned};
+use crate::manager::{MemManager, unsigned};
+use crate::models::{HistoryMode, Timestamp};
 use crate::store::queries::trim::Old;
 use crate::store::queries::{self};
 use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
@@ -32,9 +33,12 @@ impl MemManager {
     /// [`Self::collect_garbage`].
     pub fn set_history(&self, history: History) -> Result<()> {
         let (mode, keep) = match history {
-            History::On => ("on", None),
-            History::Off => ("off", None),
-            History::Keep(time) => ("keep", Some(i64::try_from(time.as_micros()).unwrap_or(i64::MAX).max(1))),
+            History::On => (HistoryMode::On, None),
+            History::Off => (HistoryMode::Off, None),
+            History::Keep(time) => {
+                let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+                (HistoryMode::Keep, Some(micros.max(1)))
+            }
         };
         let mut more = self.write_apart(|tx| {
             tx.apply(Change::HistorySet { mode, keep })?;
@@ -152,7 +156,7 @@ impl MemManager {
         Signature {
             actor: self.inner.actor.clone(),
             reason: self.reason.clone(),
-            at: now(),
+            at: Timestamp::now(),
         }
     }
 }
@@ -178,7 +182,7 @@ pub(in crate::manager) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
     let Some(keep) = memram.history_keep else {
         return Ok(false);
     };
-    let cutoff = now().saturating_sub(keep);
+    let cutoff = Timestamp::now() - Duration::from_micros(unsigned(keep));
     let old = tx.read(|conn| queries::trim::old(conn, memram.id, cutoff, PAGE))?;
     if let Some(Old { last, .. }) = old {
         tx.apply(Change::HistoryTrimmed { last })?;

@@ -5,7 +5,7 @@ use crate::books::change::{Change, Fix};
 use crate::books::events::Signature;
 use crate::books::invariants::Stage;
 use crate::error::Result;
-use crate::manager::now;
+use crate::models::{HistoryMode, Timestamp};
 use crate::store::queries;
 
 impl Repair<'_, '_> {
@@ -16,7 +16,7 @@ impl Repair<'_, '_> {
         }
         let done = format!("{} corrections", self.corrections.len() + unexplained.len());
         let spaces = self.tx.read(queries::spaces::all)?;
-        for space in spaces.into_iter().filter(|space| space.history != "off") {
+        for space in spaces.into_iter().filter(|space| space.history != HistoryMode::Off) {
             self.enter(space.id)?;
             let (space, id) = (space.id, self.tx.next_event_id()?);
             let reason = &done;
@@ -36,10 +36,10 @@ impl Repair<'_, '_> {
 
     fn open_books(&mut self) -> Result<()> {
         let spaces = self.tx.read(queries::spaces::all)?;
-        for space in spaces.into_iter().filter(|space| space.history != "off") {
+        for space in spaces.into_iter().filter(|space| space.history != HistoryMode::Off) {
             self.enter(space.id)?;
             self.tx.sign(Signature {
-                at: now(),
+                at: Timestamp::now(),
                 ..Signature::default()
             });
             self.tx.apply(Change::BooksOpened)?;

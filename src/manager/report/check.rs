@@ -9,7 +9,7 @@ use super::layout::Changes;
 use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::manager::{MemManager, Phase, unsigned};
-use crate::models::{StoredObject, StoredObjectId};
+use crate::models::{HistoryMode, StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
 use crate::store::queries::names::Garbled;
 use crate::store::{Conn, Fault, faults, queries, schema_violations, sqlite_checks};
@@ -134,7 +134,7 @@ impl MemManager {
             let extra = faults(conn)?.into_iter().filter(Fault::is_extra_index);
             let mut notes: Vec<_> = extra.map(|fault| CheckNote::extra_index(&fault)).collect();
             let spaces = queries::spaces::all(conn)?.into_iter();
-            let silent = spaces.filter(|space| space.history == "off");
+            let silent = spaces.filter(|space| space.history == HistoryMode::Off);
             notes.extend(silent.map(|space| CheckNote::HistoryOff { space: space.name }));
             Ok(notes)
         })

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, Moment};
-use crate::models::{Arena, ArenaId, Block, BlockId, Event, EventId, MemRam, MemRamId, Pool, PoolId};
+use crate::models::{
+    Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, MemRam, MemRamId, Pool, PoolId, Timestamp,
+};
 use crate::store::queries::events;
 use crate::store::{Conn, queries};
 use crate::value::read_json;
@@ -19,8 +21,8 @@ pub struct Layout {
     /// The last event of the space up to the moment; the first of all where the moment
     /// is before the space was made.
     pub event_id: EventId,
-    /// When that was, in microseconds since 1970 UTC.
-    pub at: i64,
+    /// When that was.
+    pub at: Timestamp,
     /// Capacity.
     pub max_mem: i64,
     /// Bytes of content.
@@ -155,7 +157,7 @@ impl Undone {
     /// Takes back what an event did, in the opposite order: pieces come after carving.
     fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
         // That of one object gave it back its bytes, and moved none.
-        if event.kind == "repair" && event.object.is_none() {
+        if event.kind == EventKind::Repair && event.object.is_none() {
             let why = format!("the books were repaired with event {}", event.id);
             return Err(crate::manager::history::events::outside(wanted, why));
         }
@@ -242,7 +244,7 @@ impl Undone {
     }
 
     /// The levels with their sums.
-    fn layout(mut self, event_id: EventId, at: i64) -> Layout {
+    fn layout(mut self, event_id: EventId, at: Timestamp) -> Layout {
         for pool in self.pools.values_mut() {
             (pool.mem, pool.reserved) = (0, 0);
         }

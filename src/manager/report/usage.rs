@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::manager::MemManager;
-use crate::models::EventId;
+use crate::models::{EventId, Timestamp};
 use crate::store::queries::events::{self, Movement};
 use crate::store::queries::usage::{self, LevelUsage};
 
@@ -13,8 +13,8 @@ use crate::store::queries::usage::{self, LevelUsage};
 pub struct UsagePoint {
     /// The event.
     pub event_id: EventId,
-    /// When it happened, in microseconds since 1970 UTC.
-    pub at: i64,
+    /// When it happened.
+    pub at: Timestamp,
     /// Bytes of content.
     pub mem: i64,
     /// The most bytes of content since the point before this one.
@@ -96,7 +96,7 @@ impl UsagePoint {
     /// Before the books were opened.
     const EMPTY: Self = Self {
         event_id: EventId(0),
-        at: 0,
+        at: Timestamp::from_micros(0),
         mem: 0,
         peak_mem: 0,
         room_in_blocks: 0,

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
-use crate::manager::{Correction, Inner, MemManager, Planner, now, unsigned};
-use crate::models::MemRam;
+use crate::manager::{Correction, Inner, MemManager, Planner, unsigned};
+use crate::models::{MemRam, Timestamp};
 use crate::store::queries::audit::Violation;
 use crate::store::{
     self, Access, Conn, Deadline, Durability, Group, OpenFile, Reader, Readers, Settings, in_memory, locate,
@@ -247,7 +247,7 @@ impl Options {
         self.check_name()?;
         let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
         let conn = &mut in_memory()?;
-        queries::spaces::make(conn, &self.space, max_mem, &geometry, now())?;
+        queries::spaces::make(conn, &self.space, max_mem, &geometry, Timestamp::now())?;
         let space = queries::spaces::by_name(conn, &self.space)?.ok_or_else(gone)?;
         let scope = Scope {
             space: space.id,
@@ -296,7 +296,7 @@ impl Options {
         self.check_name()?;
         let geometry = self.geometry.clone().unwrap_or_default();
         let made = transaction(conn, settings, |conn| {
-            queries::spaces::make(conn, &self.space, max_mem, &geometry, now())
+            queries::spaces::make(conn, &self.space, max_mem, &geometry, Timestamp::now())
         })?;
         if made {
             let space = queries::spaces::by_name(conn, &self.space)?;

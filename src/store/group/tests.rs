@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection;
 use super::*;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
-use crate::models::{Arena, BlockId, MemRam, NewEntry, NewStoredObject, StoredObjectId};
+use crate::models::{Arena, BlockId, MemRam, NewEntry, NewStoredObject, StoredObjectId, Timestamp};
 use crate::store::{Access, Durability, Readers, prepare_file, queries};
 
 /// Fails at the second piece of an object, when the first is in its block already.
@@ -42,7 +42,7 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     prepare_file(&settings, Access::Write).unwrap();
     let geometry = Geometry::classic();
     let mut conn = settings.connect(Access::Write).unwrap();
-    queries::spaces::make(&mut conn, "main", 1 << 20, &geometry, 0).unwrap();
+    queries::spaces::make(&mut conn, "main", 1 << 20, &geometry, Timestamp::default()).unwrap();
     let space = queries::spaces::by_name(&mut conn, "main").unwrap().unwrap();
     let group = Group::with_triggers(settings.clone(), conn, space.id, geometry, WITH_FAILURE);
     (group, Readers::new(settings, None))
@@ -85,7 +85,7 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         type_name: None,
         size: pieces * 10,
         held: true,
-        created_at: 0,
+        created_at: Timestamp::default(),
     }))?;
     for seq in 0..pieces {
         let block = crate::models::Block {
@@ -339,7 +339,7 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
                     type_name: None,
                     size: 0,
                     held: true,
-                    created_at: 0,
+                    created_at: Timestamp::default(),
                 }))?;
             }
             Ok(())
@@ -458,7 +458,7 @@ fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
                 type_name: Some(digit.repeat(100_000)),
                 size: 0,
                 held: true,
-                created_at: 0,
+                created_at: Timestamp::default(),
             }))
         });
         assert!(stored.is_ok());

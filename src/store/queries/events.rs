@@ -9,7 +9,7 @@ use diesel::sqlite::Sqlite;
 
 use crate::error::Result;
 use crate::models::schema::events;
-use crate::models::{Event, EventId, MemRamId};
+use crate::models::{Event, EventId, EventKind, MemRamId, Timestamp};
 use crate::store::sqlite::conn::Conn;
 use crate::value::ObjectId;
 
@@ -18,12 +18,12 @@ use crate::value::ObjectId;
 pub struct EventFilter {
     /// About this object.
     pub object: Option<ObjectId>,
-    /// At this time or later, in microseconds since 1970 UTC.
-    pub since: Option<i64>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
     /// At this time or earlier.
-    pub until: Option<i64>,
+    pub until: Option<Timestamp>,
     /// Of one of these kinds; of any if there are none.
-    pub kinds: Vec<String>,
+    pub kinds: Vec<EventKind>,
     /// By this actor.
     pub actor: Option<String>,
     /// After this event.
@@ -35,7 +35,7 @@ pub struct EventFilter {
 #[diesel(table_name = events)]
 pub struct Movement {
     pub id: EventId,
-    pub at: i64,
+    pub at: Timestamp,
     pub payload: i64,
     pub room_in_blocks: i64,
     pub uncarved_in_pools: i64,
@@ -49,7 +49,7 @@ pub struct Movement {
 #[diesel(table_name = events)]
 pub struct Mark {
     pub id: EventId,
-    pub at: i64,
+    pub at: Timestamp,
     pub mem: i64,
 }
 
@@ -157,7 +157,7 @@ pub fn last_through(conn: &mut Conn, space: MemRamId, through: EventId) -> Resul
 }
 
 /// The last event, by number, from `opening` on that was at a time or before it.
-pub fn last_until(conn: &mut Conn, space: MemRamId, opening: EventId, until: i64) -> Result<Option<Mark>> {
+pub fn last_until(conn: &mut Conn, space: MemRamId, opening: EventId, until: Timestamp) -> Result<Option<Mark>> {
     let Conn::Sqlite(conn) = conn;
     Ok(events::table
         .filter(events::memram_id.eq(space))

@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::geometry::{Geometry, SizeClass};
 use crate::models::schema::{events, kinds, memram, other_kinds, size_classes};
 use crate::models::{
-    EventId, KindTotals, MemRam, MemRamId, NewEvent, NewKind, NewMemRam, NewSizeClass, SizeClassTotals,
+    EventId, EventKind, KindTotals, MemRam, MemRamId, NewEvent, NewKind, NewMemRam, NewSizeClass, SizeClassTotals,
+    Timestamp,
 };
 use crate::store::numbers::Table;
 use crate::store::queries::ids;
@@ -66,7 +67,7 @@ pub fn geometry(conn: &mut Conn, space: &MemRam) -> Result<Geometry> {
 
 /// Makes a space, in the transaction that the caller has open. Returns `false` if its
 /// name is taken.
-pub fn make(conn: &mut Conn, name: &str, max_mem: i64, geometry: &Geometry, now: i64) -> Result<bool> {
+pub fn make(conn: &mut Conn, name: &str, max_mem: i64, geometry: &Geometry, now: Timestamp) -> Result<bool> {
     if by_name(conn, name)?.is_some() {
         return Ok(false);
     }
@@ -100,12 +101,12 @@ pub fn make(conn: &mut Conn, name: &str, max_mem: i64, geometry: &Geometry, now:
     Ok(true)
 }
 
-fn open_books(conn: &mut Conn, id: MemRamId, max_mem: i64, now: i64) -> Result<()> {
+fn open_books(conn: &mut Conn, id: MemRamId, max_mem: i64, now: Timestamp) -> Result<()> {
     let event = NewEvent {
         id: EventId(ids::last_id(conn, Table::Events)? + 1),
         memram_id: id,
         at: now,
-        kind: "opening",
+        kind: EventKind::Opening,
         actor: None,
         reason: None,
         object: None,

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::schema::events;
-use crate::models::{EventId, MemRamId};
+use crate::models::{EventId, EventKind, MemRamId, Timestamp};
 use crate::store::sqlite::conn::Conn;
 
 /// The events of a space that go next.
@@ -19,12 +19,14 @@ pub struct Old {
 
 /// The longest run of first events that are all older than `cutoff`, but at most `limit`.
 /// O(log n + limit), and what other spaces have between them.
-pub fn old(conn: &mut Conn, space: MemRamId, cutoff: i64, limit: i64) -> Result<Option<Old>> {
+pub fn old(conn: &mut Conn, space: MemRamId, cutoff: Timestamp, limit: i64) -> Result<Option<Old>> {
     let of_space = events::table.filter(events::memram_id.eq(space));
     // What was trimmed before left an event that opens the books, and those are indexed.
-    let opening = of_space.filter(events::kind.eq("opening")).select(min(events::id));
+    let opening = of_space
+        .filter(events::kind.eq(EventKind::Opening))
+        .select(min(events::id));
     let first: Option<EventId> = opening.get_result(conn)?;
-    let page: Vec<(EventId, i64)> = of_space
+    let page: Vec<(EventId, Timestamp)> = of_space
         .filter(events::id.ge(first.unwrap_or(EventId(0))))
         .order(events::id)
         .limit(limit)

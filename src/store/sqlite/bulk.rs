@@ -93,7 +93,7 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
         object.type_name.as_deref().into(),
         object.size.into(),
         object.held.into(),
-        object.created_at.into(),
+        object.created_at.as_micros().into(),
     ]
 }
 

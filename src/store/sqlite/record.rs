@@ -8,8 +8,8 @@ use super::conn::Conn;
 use super::exec::{Sql, Statement, Value};
 use super::insert::{Into, insert};
 use crate::books::events::Draft;
-use crate::models::MemRamId;
 use crate::models::schema::memram;
+use crate::models::{HistoryMode, MemRamId, Timestamp};
 
 /// Appends events. `mem` is what the space held before the effects that come with them.
 pub(in crate::store) fn insert_events(
@@ -55,8 +55,8 @@ impl Head {
         [
             self.id.into(),
             self.space.0.into(),
-            draft.signature.at.into(),
-            draft.kind.into(),
+            draft.signature.at.as_micros().into(),
+            draft.kind.as_str().into(),
             actor,
             reason,
             object,
@@ -74,8 +74,8 @@ impl Head {
         [
             self.id.into(),
             self.space.0.into(),
-            draft.signature.at.into(),
-            draft.kind.into(),
+            draft.signature.at.as_micros().into(),
+            draft.kind.as_str().into(),
             actor,
             reason,
             object,
@@ -104,9 +104,9 @@ fn who_and_what(draft: &Draft) -> [Value<'_>; 3] {
 }
 
 /// Opens the books: an event that states the whole balance, from which on they count.
-pub(in crate::store) fn open_books(conn: &mut Conn, space: MemRamId, id: i64, at: i64) -> QueryResult<()> {
+pub(in crate::store) fn open_books(conn: &mut Conn, space: MemRamId, id: i64, at: Timestamp) -> QueryResult<()> {
     let Conn::Sqlite(conn) = conn;
-    Statement::<OpenBooks, 3>::run(conn, [id.into(), at.into(), space.0.into()]).map(drop)
+    Statement::<OpenBooks, 3>::run(conn, [id.into(), at.as_micros().into(), space.0.into()]).map(drop)
 }
 
 /// Replaces all events up to `last` by one that opens the books with their sums.
@@ -121,7 +121,7 @@ pub(in crate::store) fn trim_events(conn: &mut Conn, space: MemRamId, last: i64)
 pub(in crate::store) fn set_history(
     conn: &mut Conn,
     space: MemRamId,
-    mode: &str,
+    mode: HistoryMode,
     keep: Option<i64>,
 ) -> QueryResult<()> {
     let Conn::Sqlite(conn) = conn;

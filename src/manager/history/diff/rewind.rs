@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::manager::history::events::{object_id, outside};
 use crate::manager::report::layout::{Changes, Piece};
 use crate::manager::{Moment, unsigned};
-use crate::models::{Event, EventId, SizeClassTotals};
+use crate::models::{Event, EventId, EventKind, SizeClassTotals};
 use crate::value::ObjectId;
 
 /// The way back from now to the earlier moment: what the objects and classes were at
@@ -43,7 +43,7 @@ impl Rewind {
     /// Takes back one event, the newest that is left. `earlier` is where the way ends.
     pub fn undo(&mut self, event: &Event, earlier: Moment) -> Result<()> {
         // That of one object gave it back its bytes, and moved none.
-        if event.kind == "repair" && event.object.is_none() {
+        if event.kind == EventKind::Repair && event.object.is_none() {
             let why = format!("the books were repaired with event {}", event.id);
             return Err(outside(earlier, why));
         }
@@ -54,9 +54,9 @@ impl Rewind {
                 self.classes.undo(piece, Side::After);
             }
         }
-        let is_stored = match event.kind.as_str() {
-            "allocate" => true,
-            "free" => false,
+        let is_stored = match event.kind {
+            EventKind::Allocate => true,
+            EventKind::Free => false,
             _ => return Ok(()),
         };
         if event.id <= self.later {

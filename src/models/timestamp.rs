@@ -1,0 +1,91 @@
+//! When something happened.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A time in microseconds since 1970 UTC, as the file has it.
+///
+/// It is shown in ISO 8601, in UTC and with as many digits as it needs:
+/// `2026-01-31T12:00:00.25Z`; with `{:.0}` in whole seconds. What a damaged file may hold and
+/// no calendar has is shown as the number. Serde sees the number.
+///
+/// ```
+/// use std::time::Duration;
+/// use heapledger::Timestamp;
+///
+/// let time = Timestamp::from_micros(1_769_860_800_250_000);
+/// assert_eq!(time.to_string(), "2026-01-31T12:00:00.25Z");
+/// assert_eq!(format!("{time:.0}"), "2026-01-31T12:00:00Z");
+/// assert!(time - Duration::from_secs(1) < time);
+/// ```
+#[derive(
+    Debug,
+    Default,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    diesel_derive_newtype::DieselNewType,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The time so many microseconds after the start of 1970 UTC.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the start of 1970 UTC.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// What the clock of this machine says.
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+}
+
+/// The latest time that there is, if it were later.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(micros(time)))
+    }
+}
+
+/// The earliest time that there is, if it were earlier.
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(time)))
+    }
+}
+
+/// Times before 1970 are taken for its start.
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        Self(time.duration_since(UNIX_EPOCH).map_or(0, micros))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => time.fmt(f),
+            Err(_) => write!(f, "{}", self.0),
+        }
+    }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
