@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 
-use crate::cell::Work;
+use crate::cell::{Scale, Work};
 
 /// heapledger beside other stores, on the same work.
 #[derive(Parser)]
@@ -45,14 +45,6 @@ pub struct Args {
     /// What `cargo bench` passes; without it (`cargo test --benches`) each work runs once, tiny
     #[arg(long, hide = true)]
     bench: bool,
-}
-
-/// How much is done.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
-    Full,
-    Quick,
-    Smoke,
 }
 
 /// Powers of ten, from the first to the last.

@@ -4,8 +4,15 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::args::Scale;
 use crate::store::Durability;
+
+/// How much is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    Full,
+    Quick,
+    Smoke,
+}
 
 /// What the stores are made to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Serialize)]

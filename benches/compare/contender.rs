@@ -3,18 +3,10 @@
 use std::marker::PhantomData;
 use std::path::Path;
 
-use anyhow::Result;
-
 use crate::cell::{Cell, Work};
 use crate::store::{Durability, Store};
+use crate::trial::Trial;
 use crate::work::StoreTrial;
-
-/// What one round of a work came to.
-#[derive(Clone, Copy)]
-pub struct Sample {
-    /// Seconds for one operation; for [`Work::Space`] bytes on disk for each stored.
-    pub figure: f64,
-}
 
 /// Someone who can be asked to do a work.
 pub trait Contender {
@@ -22,11 +14,6 @@ pub trait Contender {
     /// Can it do this work, with the durability that it asks for?
     fn can(&self, work: Work) -> bool;
     fn begin(&self, cell: &Cell, dir: &Path) -> Box<dyn Trial>;
-}
-
-/// A contender at one cell, round after round.
-pub trait Trial {
-    fn round(&mut self, round: usize) -> Result<Sample>;
 }
 
 /// A [`Store`] as a contender: the calls inside the clock stay static.

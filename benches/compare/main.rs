@@ -15,6 +15,7 @@ mod report;
 mod rounds;
 mod store;
 mod stores;
+mod trial;
 mod work;
 
 use std::path::Path;
@@ -22,8 +23,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use args::{Args, Scale};
-use cell::{Cell, Work};
+use args::Args;
+use cell::{Cell, Scale, Work};
 use contender::Contender;
 use report::{Report, Row};
 

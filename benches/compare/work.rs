@@ -9,10 +9,10 @@ use anyhow::Result;
 use fastrand::Rng;
 
 use crate::cell::{Cell, THREADS, Work};
-use crate::contender::{Sample, Trial};
 use crate::contents::Contents;
 use crate::machine::{disk_usage, settle, timed};
 use crate::store::{Durability, Store};
+use crate::trial::{Sample, Trial};
 
 /// A store at one cell.
 pub struct StoreTrial<S: Store> {

@@ -1,10 +1,7 @@
 //! What can be written on the command line, and which file answers it.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use anyhow::Result;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use super::commands::{
     add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
@@ -12,8 +9,7 @@ use super::commands::{
 };
 use super::context::Context;
 use super::exit::Outcome;
-use super::input::parse;
-use super::output::render::Format;
+use super::globals::Globals;
 use super::streams;
 
 /// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
@@ -37,54 +33,6 @@ Examples:
 
 Exit status: 0 fine, 1 findings or not found, 2 usage or error (a full disk, too), 3 refused by the
 budget: the space has no room for it. What is refused or fails changes nothing.";
-
-/// Options of every command, before or after its name.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Options of every command")]
-pub struct Globals {
-    /// The heap file: a path, or a URL like sqlite:///folder/heap.db [default: HEAPLEDGER_DB, else
-    /// DATABASE_URL, each from the environment or else from .env; else heap.db]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub db: Option<PathBuf>,
-
-    /// The space in the file
-    #[arg(long, global = true, value_name = "NAME", default_value = "main")]
-    pub space: String,
-
-    /// How to print the answer
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
-    pub format: Format,
-
-    /// Exact bytes instead of KiB, MiB and GiB in tables
-    #[arg(long, global = true)]
-    pub bytes: bool,
-
-    /// What a commit survives: power loss (full), or a crash of the program (normal)
-    #[arg(long, global = true, value_name = "LEVEL", value_enum)]
-    pub durability: Option<DurabilityArg>,
-
-    /// Why, for the history of what this changes; HEAPLEDGER_ACTOR says who
-    #[arg(long, global = true, value_name = "TEXT")]
-    pub reason: Option<String>,
-
-    /// How long to wait for another writer: 500ms, 30s, 2m
-    #[arg(long, global = true, value_name = "TIME", value_parser = parse::duration)]
-    pub busy_timeout: Option<Duration>,
-}
-
-/// For commands that store.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub struct Making {
-    /// Make the space that --space names; without this, only the space main is made
-    #[arg(long)]
-    pub create: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum DurabilityArg {
-    Full,
-    Normal,
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {

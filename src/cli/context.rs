@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use heapledger::{Correction, Durability, Error, MemManager, Options, Planner};
 
-use super::args::{DurabilityArg, Globals, Making};
 use super::exit;
+use super::globals::{DurabilityArg, Globals, Making};
 use super::input::database::{Database, Mode};
 use super::input::dotenv::Variables;
 use super::output::render::{Format, Output};

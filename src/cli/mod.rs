@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod context;
 pub mod exit;
+mod globals;
 mod input;
 pub mod interrupt;
 mod output;

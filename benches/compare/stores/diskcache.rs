@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::cell::{Cell, Work};
-use crate::contender::{Contender, Sample, Trial};
+use crate::contender::Contender;
 use crate::machine::{counts_cpu_time, disk_usage, settle};
+use crate::trial::{Sample, Trial};
 
 /// The interpreter that can import it.
 pub struct Diskcache;

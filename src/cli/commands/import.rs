@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use heapledger::{Conflict, Error, ImportOptions, Imported, MemManager, OnConflict};
 
-use crate::cli::args::Making;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
+use crate::cli::globals::Making;
 use crate::cli::output::progress::Progress;
 use crate::cli::output::text::{Sizes, counted, printable, short_id};
 

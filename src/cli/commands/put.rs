@@ -11,10 +11,10 @@ use heapledger::{Allocation, Error, Hold, MemManager};
 use super::names::explain_taken;
 use super::put_plan;
 use super::put_report::Report;
-use crate::cli::args::Making;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::input::sources::{Found, Sources};
+use crate::cli::globals::Making;
+use crate::cli::input::sources::{Found, Sources, whole_reads};
 use crate::cli::output::progress::{Progress, Reading};
 use crate::cli::output::text::{counted, printable_path};
 use crate::cli::streams;
@@ -52,14 +52,14 @@ pub struct Args {
 
     /// No summary, and no word on what is skipped
     #[arg(short, long)]
-    pub quiet: bool,
+    quiet: bool,
 
     #[command(flatten)]
-    pub making: Making,
+    making: Making,
 }
 
 impl Args {
-    pub fn hold(&self) -> Hold<'_> {
+    fn hold(&self) -> Hold<'_> {
         match &self.name {
             Some(name) if self.keep => Hold::NewName(name),
             Some(name) => Hold::Name(name),
@@ -75,7 +75,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     refuse_if_all_are_missing(&args.paths)?;
     let sources = Sources::new(args.recursive);
     if args.dry_run {
-        return put_plan::run(&args.paths, &sources, args, context);
+        return put_plan::run(&args.paths, &sources, args.hold(), (args.making, args.quiet), context);
     }
     if args.paths.iter().any(|path| path.as_os_str() == "-") {
         // Before a heap is made for nothing.
@@ -128,11 +128,6 @@ enum Small {
     Whole(Vec<u8>),
     /// It has grown, or never had a size, as in /proc: its start, and where the rest is.
     More(Vec<u8>, BufReader<File>),
-}
-
-/// Some files in /proc are only read in multiples of something, whatever the reader wants.
-pub fn whole_reads(file: File) -> BufReader<File> {
-    BufReader::with_capacity(512 * 1024, file)
 }
 
 impl Small {

@@ -5,15 +5,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Kind, MemRam, ObjectId, Plan, Planner};
+use heapledger::{Error, Hasher, Hold, Kind, MemRam, ObjectId, Plan, Planner};
 use serde::Serialize;
 
 use super::names::explain_taken;
 use super::plan::placement;
-use super::put::{Args, whole_reads};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::input::sources::{Found, Sources};
+use crate::cli::globals::Making;
+use crate::cli::input::sources::{Found, Sources, whole_reads};
 use crate::cli::output::progress::Reading;
 use crate::cli::output::render::{List, Row};
 use crate::cli::output::table::Head;
@@ -21,8 +21,13 @@ use crate::cli::output::text::{Sizes, counted, path_bytes, printable_path, short
 use crate::cli::streams;
 
 /// Plans the paths in their order, each on what those before it would leave.
-pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let quiet = args.quiet;
+pub fn run(
+    paths: &[PathBuf],
+    sources: &Sources,
+    hold: Hold<'_>,
+    (making, quiet): (Making, bool),
+    context: &Context<'_>,
+) -> Result<Outcome> {
     let mut output = context.output();
     let mut planning = Planning {
         rows: output.list(),
@@ -34,8 +39,8 @@ pub fn run(paths: &[PathBuf], sources: &Sources, args: &Args, context: &Context<
         quiet,
         most: Most::default(),
     };
-    let ((), is_new) = context.plan(args.making, |planner| {
-        planner.check_hold(args.hold()).map_err(explain_taken)?;
+    let ((), is_new) = context.plan(making, |planner| {
+        planner.check_hold(hold).map_err(explain_taken)?;
         planning.most = Most::of(planner.memram());
         planning.all(paths, sources, planner)
     })?;

@@ -6,9 +6,9 @@ use heapledger::{Freed, Hold, Json, ObjectId};
 use serde::Serialize;
 
 use super::names::{explain_taken, replaced};
-use crate::cli::args::Making;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
+use crate::cli::globals::Making;
 use crate::cli::input::argument;
 use crate::cli::output::text::{printable, short_id};
 

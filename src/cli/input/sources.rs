@@ -1,6 +1,8 @@
 //! What `put` is to store: files, folders, pipes, standard input.
 
 use std::fs;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use heapledger::MemManager;
@@ -102,6 +104,11 @@ fn is_being_made(entry: &DirEntry) -> bool {
 
 fn failed(path: &Path, why: &str) -> Found {
     Found::Failed(path.to_owned(), why.to_owned())
+}
+
+/// Some files in /proc are only read in multiples of something, whatever the reader wants.
+pub fn whole_reads(file: File) -> BufReader<File> {
+    BufReader::with_capacity(512 * 1024, file)
 }
 
 #[cfg(test)]

@@ -1,0 +1,57 @@
+//! Options that several commands have.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::input::parse;
+use super::output::render::Format;
+
+/// Options of every command, before or after its name.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Globals {
+    /// The heap file: a path, or a URL like sqlite:///folder/heap.db [default: HEAPLEDGER_DB, else
+    /// DATABASE_URL, each from the environment or else from .env; else heap.db]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+
+    /// The space in the file
+    #[arg(long, global = true, value_name = "NAME", default_value = "main")]
+    pub space: String,
+
+    /// How to print the answer
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    pub format: Format,
+
+    /// Exact bytes instead of KiB, MiB and GiB in tables
+    #[arg(long, global = true)]
+    pub bytes: bool,
+
+    /// What a commit survives: power loss (full), or a crash of the program (normal)
+    #[arg(long, global = true, value_name = "LEVEL", value_enum)]
+    pub durability: Option<DurabilityArg>,
+
+    /// Why, for the history of what this changes; HEAPLEDGER_ACTOR says who
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub reason: Option<String>,
+
+    /// How long to wait for another writer: 500ms, 30s, 2m
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse::duration)]
+    pub busy_timeout: Option<Duration>,
+}
+
+/// For commands that store.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Making {
+    /// Make the space that --space names; without this, only the space main is made
+    #[arg(long)]
+    pub create: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DurabilityArg {
+    Full,
+    Normal,
+}
