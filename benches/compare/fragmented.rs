@@ -8,7 +8,8 @@ use anyhow::Result;
 use fastrand::Rng;
 use heapledger::ObjectId;
 
-use crate::args::{Args, Scale};
+use crate::args::Args;
+use crate::cell::Scale;
 use crate::contents::Contents;
 use crate::machine::{progress, settle, timed};
 use crate::rounds::median;

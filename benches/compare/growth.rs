@@ -10,7 +10,8 @@ use std::path::Path;
 use anyhow::Result;
 use fastrand::Rng;
 
-use crate::args::{Args, Scale};
+use crate::args::Args;
+use crate::cell::Scale;
 use crate::contents::Contents;
 use crate::machine::{disk_usage, progress, settle, timed};
 use crate::rounds::median;

@@ -13,6 +13,7 @@ mod numbers;
 mod observe;
 pub(crate) mod queries;
 mod rehearsal;
+mod repair;
 mod session;
 pub(crate) mod sqlite;
 mod writer;

@@ -19,10 +19,8 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 pub(in crate::store) use fixes::execute;
 
 use super::conn::Conn;
-use crate::books::change::{Change, Fix};
 use crate::books::invariants::{FoundBy, Rule};
 use crate::error::Result;
-use crate::store::session::WriteTx;
 
 /// The statements of a rule.
 struct Sql {
@@ -65,30 +63,19 @@ const STRAY: &str = "SELECT l.id, NULL AS key, '' AS expected, '' AS found
     FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
     WHERE l.id <> l.stored_object_id + l.seq OR (l.seq <> 0 AND p.id IS NULL) LIMIT 1";
 
-impl WriteTx<'_> {
-    /// The rows that break a rule, now.
-    pub fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
-        self.read(|conn| {
-            let Conn::Sqlite(conn) = conn;
-            match rule.found {
-                FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(conn)?),
-                FoundBy::Repair => Ok(diesel::sql_query(Sql::of(rule)?.find.unwrap_or_default()).load(conn)?),
-            }
-        })
+/// The rows that break a rule, now.
+pub(in crate::store) fn broken(conn: &mut Conn, rule: &Rule) -> Result<Vec<Broken>> {
+    let Conn::Sqlite(conn) = conn;
+    match rule.found {
+        FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(conn)?),
+        FoundBy::Repair => Ok(diesel::sql_query(Sql::of(rule)?.find.unwrap_or_default()).load(conn)?),
     }
+}
 
-    /// Whether some entries are not where the keys of their objects lead.
-    pub fn has_stray_entries(&mut self) -> Result<bool> {
-        self.read(|conn| {
-            let Conn::Sqlite(conn) = conn;
-            Ok(!diesel::sql_query(STRAY).load::<Broken>(conn)?.is_empty())
-        })
-    }
-
-    /// Corrects one row, or one object.
-    pub fn fix(&mut self, fix: Fix<'_>) -> Result<()> {
-        self.apply(Change::Fixed(fix))
-    }
+/// Whether some entries are not where the keys of their objects lead.
+pub(in crate::store) fn has_stray_entries(conn: &mut Conn) -> Result<bool> {
+    let Conn::Sqlite(conn) = conn;
+    Ok(!diesel::sql_query(STRAY).load::<Broken>(conn)?.is_empty())
 }
 
 /// Lets a connection write rows that are still wrong elsewhere, until the repair is done:
