@@ -45,7 +45,7 @@ pub use transfer::snapshot::Snapshot;
 use crate::error::Error;
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
-use crate::store::{Group, Readers, Settings};
+use crate::store::{Group, Location, Readers};
 
 /// One space of a heap file: allocate, get, name, free, and account for every byte.
 ///
@@ -108,7 +108,7 @@ struct Inner {
     space: MemRamId,
     name: String,
     geometry: Geometry,
-    settings: Settings,
+    location: Location,
     actor: Option<Arc<str>>,
     readers: Readers,
     /// `None` if the file was opened for reading.

@@ -42,7 +42,7 @@ impl MemManager {
         let object = self
             .inner
             .readers
-            .single(|conn| queries::names::resolve(conn, space, name))?;
+            .single(|tx| queries::names::resolve(tx, space, name))?;
         object.map(|object| object.object_id.parse()).transpose()
     }
 
@@ -75,9 +75,7 @@ impl MemManager {
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn names(&self, id: &ObjectId) -> Result<Vec<Name>> {
         let object = self.object(id)?;
-        self.inner
-            .readers
-            .single(|conn| queries::names::of_object(conn, object.id))
+        self.inner.readers.single(|tx| queries::names::of_object(tx, object.id))
     }
 }
 
@@ -103,7 +101,7 @@ pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: Hold<'_>) -> Result<()> 
         Hold::NewName(name) => {
             validate(name)?;
             let space = tx.space();
-            match tx.read_written(|conn| queries::names::resolve(conn, space, name))? {
+            match tx.read_written(|tx| queries::names::resolve(tx, space, name))? {
                 None => Ok(()),
                 Some(bound) => Err(taken(name, bound.object_id.parse()?, tx.space_name()?)),
             }
@@ -131,7 +129,7 @@ pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &Objec
 pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, object_id: &str) -> Result<Option<Freed>> {
     validate(name)?;
     let space = tx.space();
-    let before = tx.read_written(|conn| queries::names::resolve(conn, space, name))?;
+    let before = tx.read_written(|tx| queries::names::resolve(tx, space, name))?;
     if before.as_ref().is_some_and(|before| before.id == object) {
         return Ok(None);
     }
@@ -153,7 +151,7 @@ pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, obj
 
 pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Option<Freed>> {
     let key = tx.space();
-    let object = tx.read_written(|conn| queries::names::resolve(conn, key, name))?;
+    let object = tx.read_written(|tx| queries::names::resolve(tx, key, name))?;
     let object = object.ok_or_else(|| Error::UnknownName {
         name: name.to_owned(),
         space: space.to_owned(),

@@ -14,13 +14,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::conn::Conn;
 use super::deadline::Deadline;
 use super::gate::{Coming, Gate};
+use super::location::{Access, Location};
+use super::read::ReadTx;
 use super::rehearsal::Rehearsal;
 use super::session::WriteTx;
-use super::sqlite::conn::{Conn, Settings};
+use super::sqlite::repair;
 use super::writer::Writer;
-use crate::books::triggers::{self, Trigger};
+use crate::books::triggers;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
@@ -56,22 +59,25 @@ const MOMENT: Duration = Duration::from_micros(30);
 
 impl Group {
     /// The writer of a space, on a connection that may write.
-    pub fn open(settings: Settings, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
-        let gate = Gate::new(settings.file.as_deref());
-        let writer = Writer::new(settings, conn, space, geometry, triggers::ALL);
+    pub(super) fn open(location: Location, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
+        let gate = Gate::new(location.file.as_deref());
+        let writer = Writer::new(location, conn, space, geometry, triggers::ALL);
         Self::of(writer, gate)
     }
 
-    /// Like [`Self::open`], with these triggers alone, for a thread that may have its turn
-    /// at the same file already.
-    pub fn with_triggers(
-        settings: Settings,
-        conn: Conn,
-        space: MemRamId,
-        geometry: Geometry,
-        triggers: &'static [Trigger],
-    ) -> Self {
-        Self::of(Writer::new(settings, conn, space, geometry, triggers), Gate::new(None))
+    /// A writer for repair, which starts in this space, has a connection of its own without
+    /// constraints, and keeps no history. Its thread may have its turn at the same file already.
+    pub fn for_repair(location: &Location, space: MemRamId, geometry: &Geometry) -> Result<Self> {
+        let mut conn = location.connect(Access::Write)?;
+        repair::lift_constraints(&mut conn)?;
+        let writer = Writer::new(
+            location.clone(),
+            conn,
+            space,
+            geometry.clone(),
+            triggers::WITHOUT_HISTORY,
+        );
+        Ok(Self::of(writer, Gate::new(None)))
     }
 
     fn of(writer: Writer, gate: Gate) -> Self {
@@ -87,15 +93,20 @@ impl Group {
     }
 
     /// Runs `work` on the writing connection, between transactions. Others wait for it.
-    pub fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    pub(super) fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         let mut entered = self.enter(Coming::Apart, deadline)?;
         // It may copy the log, which begins again then.
         entered.turn.writer.stamp = true;
         work(&mut entered.turn.writer.conn)
     }
 
+    /// Runs `work` while no other thread of this process writes.
+    pub fn pause<R>(&self, deadline: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
+        self.maintain(deadline, |_| work())
+    }
+
     /// Waits until no checkpoint of this process is under way, and lets others write meanwhile.
-    pub fn await_checkpoint(&self, deadline: Deadline) -> Result<()> {
+    pub(super) fn await_checkpoint(&self, deadline: Deadline) -> Result<()> {
         let now = Deadline::after(Duration::ZERO);
         while !self.enter(Coming::Apart, deadline)?.turn.writer.checkpoints.wait(now) {
             if deadline.is_over() {
@@ -119,13 +130,13 @@ impl Group {
 
     /// Runs `read`, which is short, on the writing connection if nobody writes: other
     /// connections lose the pages they have read with each commit, and this one does not.
-    pub fn read_if_idle<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Option<Result<R>> {
+    pub fn read_if_idle<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Option<Result<R>> {
         if !self.gate.try_enter() {
             return None;
         }
         let mut entered = self.entered();
         // What is not committed must not be seen.
-        (!entered.turn.writer.is_open()).then(|| read(&mut entered.turn.writer.conn))
+        (!entered.turn.writer.is_open()).then(|| read(&mut ReadTx::new(&mut entered.turn.writer.conn)))
     }
 
     /// Runs `work` in a transaction of its own that is never committed: what it does is

@@ -2,9 +2,10 @@
 
 use diesel::prelude::*;
 
+use super::conn::Conn;
 use super::numbers::{Numbers, Table};
 use super::queries;
-use super::sqlite::conn::Conn;
+use super::read::ReadTx;
 use super::sqlite::exec;
 use super::writer::Writer;
 use crate::books::effects::{BlockAfter, SpaceDelta};
@@ -62,7 +63,13 @@ impl Writer {
     /// Reads the next page of what has room at one level.
     pub fn load_room(&mut self, level: Level) -> Result<()> {
         let known = self.known.as_mut().ok_or_else(no_transaction)?;
-        let loaded = queries::room::load(&mut self.conn, self.space, &self.geometry, &mut known.room, level);
+        let loaded = queries::room::load(
+            &mut ReadTx::new(&mut self.conn),
+            self.space,
+            &self.geometry,
+            &mut known.room,
+            level,
+        );
         self.heed(loaded)
     }
 

@@ -2,8 +2,8 @@
 
 use super::queries::objects::PlacedObject;
 use super::queries::{self};
+use super::read::ReadTx;
 use super::session::WriteTx;
-use super::sqlite::conn::Conn;
 use crate::books::placement::{Level, Step, next_step};
 use crate::error::Result;
 use crate::models::{MemRam, StoredObject, StoredObjectId};
@@ -41,22 +41,22 @@ impl WriteTx<'_> {
     }
 
     /// Reads with this unit's own changes.
-    pub fn read<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    pub fn read<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.writer.flush()?;
         self.read_written(read)
     }
 
     /// Reads objects, names and ledger entries; totals may be behind.
-    pub fn read_rows<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    pub fn read_rows<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.writer.flush_rows()?;
         self.read_written(read)
     }
 
     /// Reads names, which are never gathered but written at once, and what was there
     /// before the transaction.
-    pub fn read_written<R>(&mut self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    pub fn read_written<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.writer.not_failed()?;
-        let result = read(&mut self.writer.conn);
+        let result = read(&mut ReadTx::new(&mut self.writer.conn));
         self.writer.heed(result)
     }
 
@@ -66,7 +66,7 @@ impl WriteTx<'_> {
             return Ok(Some(object.clone()));
         }
         let space = self.writer.space;
-        let found = self.read_written(|conn| queries::objects::find(conn, space, object_id))?;
+        let found = self.read_written(|tx| queries::objects::find(tx, space, object_id))?;
         Ok(found.filter(|object| !self.writer.is_removed(object.id)))
     }
 
@@ -95,13 +95,13 @@ impl WriteTx<'_> {
 
     fn read_placed(&mut self, object_id: &str) -> Result<Option<PlacedObject>> {
         let space = self.writer.space;
-        self.read_written(|conn| queries::objects::placed(conn, space, object_id))
+        self.read_written(|tx| queries::objects::placed(tx, space, object_id))
     }
 
     /// How many pieces an object has.
     pub fn count_entries(&mut self, object: StoredObjectId) -> Result<i64> {
         self.write_if_new(object)?;
-        self.read_written(|conn| queries::entries::count(conn, object))
+        self.read_written(|tx| queries::entries::count(tx, object))
     }
 
     /// Whether something of an object is gathered and not in its table yet.

@@ -1,7 +1,8 @@
 //! The keys of new rows, which the crate numbers itself: a key never comes back.
 
+use super::conn::Conn;
 use super::queries;
-use super::sqlite::conn::Conn;
+use super::read::ReadTx;
 use crate::error::{Error, Result};
 
 /// Tables whose keys are numbered. A ledger entry needs none: its key is its object's
@@ -65,7 +66,7 @@ impl Numbers {
         if let Some(next) = self.next.get(table as usize).copied().flatten() {
             return Ok(next);
         }
-        let last = queries::ids::last_id(conn, table)?;
+        let last = queries::ids::last_id(&mut ReadTx::new(conn), table)?;
         let next = last.checked_add(1).ok_or_else(|| none_left(table))?;
         self.set(table, next);
         Ok(next)

@@ -1,7 +1,7 @@
 //! A transaction that is never committed.
 
+use super::read::ReadTx;
 use super::session::WriteTx;
-use super::sqlite::conn::Conn;
 use super::writer::Writer;
 use crate::error::Result;
 
@@ -28,10 +28,10 @@ impl<'w> Rehearsal<'w> {
         Ok(result)
     }
 
-    /// The connection, on which everything so far is written and nothing committed.
-    pub fn conn(&mut self) -> Result<&mut Conn> {
+    /// What sees everything that was done so far.
+    pub fn read(&mut self) -> Result<ReadTx<'_>> {
         self.writer.not_failed()?;
-        Ok(&mut self.writer.conn)
+        Ok(ReadTx::new(&mut self.writer.conn))
     }
 }
 

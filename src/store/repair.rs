@@ -9,12 +9,17 @@ use crate::error::Result;
 impl WriteTx<'_> {
     /// The rows that break a rule, now. O(rows).
     pub fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
-        self.read(|conn| repair::broken(conn, rule))
+        self.read(|tx| repair::broken(tx.conn, rule))
     }
 
     /// Whether some entries are not where the keys of their objects lead. O(entries).
     pub fn has_stray_entries(&mut self) -> Result<bool> {
-        self.read(repair::has_stray_entries)
+        self.read(|tx| repair::has_stray_entries(tx.conn))
+    }
+
+    /// Puts the constraints in force again, for the check before the commit.
+    pub fn enforce_constraints(&mut self) -> Result<()> {
+        self.read(|tx| repair::enforce_constraints(tx.conn))
     }
 
     /// Corrects one row, or one object.

@@ -3,9 +3,10 @@
 
 use diesel::prelude::*;
 
+use super::conn::Conn;
 use super::numbers::Table;
 use super::sqlite::bulk;
-use super::sqlite::conn::{Conn, STREAM_CACHE, WRITE_CACHE};
+use super::sqlite::connect::{STREAM_CACHE, WRITE_CACHE, set_write_cache};
 use super::sqlite::record;
 use super::sqlite::repair;
 use super::writer::Writer;
@@ -102,10 +103,10 @@ impl<'w> WriteTx<'w> {
     /// Runs `work`, which writes more than any cache holds, in a small one: a large one
     /// would only fill with pages that nobody wants again.
     pub fn streaming<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        let narrowed = super::sqlite::conn::set_write_cache(&mut self.writer.conn, STREAM_CACHE);
+        let narrowed = set_write_cache(&mut self.writer.conn, STREAM_CACHE);
         self.writer.explain(narrowed)?;
         let result = work(self);
-        let widened = super::sqlite::conn::set_write_cache(&mut self.writer.conn, WRITE_CACHE);
+        let widened = set_write_cache(&mut self.writer.conn, WRITE_CACHE);
         self.writer.explain(widened)?;
         result
     }

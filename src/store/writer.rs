@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
+use super::conn::Conn;
 use super::deadline::Deadline;
 use super::known::Known;
+use super::location::{Durability, Location};
 use super::numbers::Table;
 use super::sqlite::bulk;
 use super::sqlite::checkpoint::Checkpoints;
-use super::sqlite::conn::{Conn, Durability, Settings};
 use super::sqlite::exec::{Sql, Statement};
 use super::sqlite::record;
 use super::sqlite::vfs::Log;
@@ -33,7 +34,7 @@ pub(super) struct Writer {
     /// Ends before the connection does.
     pub checkpoints: Checkpoints,
     pub conn: Conn,
-    settings: Settings,
+    settings: Location,
     /// Of the call whose turn it is.
     pub deadline: Deadline,
     /// When the path last led to the file.
@@ -62,7 +63,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub fn new(
-        settings: Settings,
+        settings: Location,
         mut conn: Conn,
         space: MemRamId,
         geometry: Geometry,

@@ -71,12 +71,12 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::layout_at`].
     pub fn diff(&self, from: Moment, to: Moment) -> Result<Diff> {
-        self.inner.readers.snapshot(|conn| {
-            let (first, second) = (self.mark(conn, from)?.id, self.mark(conn, to)?.id);
+        self.inner.readers.snapshot(|tx| {
+            let (first, second) = (self.mark(tx, from)?.id, self.mark(tx, to)?.id);
             let (earlier, moment) = if first < second { (first, from) } else { (second, to) };
-            let now = queries::spaces::classes(conn, self.inner.space)?;
+            let now = queries::spaces::classes(tx, self.inner.space)?;
             let mut rewind = Rewind::new(now, first.max(second));
-            events::each_back_to(conn, self.inner.space, earlier, |event| rewind.undo(&event, moment))?;
+            events::each_back_to(tx, self.inner.space, earlier, |event| rewind.undo(&event, moment))?;
             let diff = rewind.diff();
             Ok(if first <= second { diff } else { diff.reversed() })
         })

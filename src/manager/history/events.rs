@@ -7,7 +7,7 @@ use crate::manager::MemManager;
 use crate::manager::objects::read::LEAST_DIGITS;
 use crate::models::{Event, EventId, HistoryMode, Timestamp};
 use crate::store::queries::events::{self, EventFilter, Mark};
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
 /// Events that the iterator reads at once. One that touched many blocks is large.
@@ -58,9 +58,7 @@ impl MemManager {
     pub fn newest_events(&self, filter: &EventFilter, limit: usize) -> Result<Vec<Event>> {
         let space = self.inner.space;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.inner
-            .readers
-            .single(|conn| events::newest(conn, space, filter, limit))
+        self.inner.readers.single(|tx| events::newest(tx, space, filter, limit))
     }
 
     /// The object that `text` means or once meant: like [`Self::find`], and among those
@@ -79,14 +77,14 @@ impl MemManager {
         // The least and the greatest id that start so.
         let filled = |fill: &str| format!("{digits}{}", fill.repeat(64_usize.saturating_sub(digits.len())));
         let range = ["0", "f"].map(|fill| filled(fill).parse::<ObjectId>());
-        self.inner.readers.snapshot(|conn| {
-            if let Some(object) = events::named(conn, space, text)? {
+        self.inner.readers.snapshot(|tx| {
+            if let Some(object) = events::named(tx, space, text)? {
                 return object_id(&object);
             }
             let (true, [Ok(low), Ok(high)]) = (digits.len() >= LEAST_DIGITS, range) else {
                 return Err(unknown);
             };
-            match events::objects_between(conn, space, &[low, high], 100)?.as_slice() {
+            match events::objects_between(tx, space, &[low, high], 100)?.as_slice() {
                 [] => Err(unknown),
                 [object] => object_id(object),
                 several => Err(Error::AmbiguousPrefix {
@@ -98,33 +96,33 @@ impl MemManager {
     }
 
     /// Where the history begins that the present can be traced back to.
-    pub(in crate::manager) fn opening(&self, conn: &mut Conn) -> Result<Mark> {
+    pub(in crate::manager) fn opening(&self, tx: &mut ReadTx<'_>) -> Result<Mark> {
         let off = || Error::HistoryOff {
             space: self.space().to_owned(),
         };
-        let memram = queries::spaces::get(conn, self.inner.space)?;
+        let memram = queries::spaces::get(tx, self.inner.space)?;
         if memram.history == HistoryMode::Off {
             return Err(off());
         }
-        events::opening(conn, self.inner.space)?.ok_or_else(off)
+        events::opening(tx, self.inner.space)?.ok_or_else(off)
     }
 
     /// The last event of the space up to a moment, or its first.
-    pub(in crate::manager) fn mark(&self, conn: &mut Conn, moment: Moment) -> Result<Mark> {
-        let opening = self.opening(conn)?;
+    pub(in crate::manager) fn mark(&self, tx: &mut ReadTx<'_>, moment: Moment) -> Result<Mark> {
+        let opening = self.opening(tx)?;
         let space = self.inner.space;
         let mark = match moment {
             Moment::Event(id) => {
-                if Some(id) > events::last_of_file(conn)? {
+                if Some(id) > events::last_of_file(tx)? {
                     return Err(outside(moment, "no such event has happened yet".into()));
                 }
-                events::last_through(conn, space, id)?
+                events::last_through(tx, space, id)?
             }
             Moment::Time(time) => {
                 if time > Timestamp::now() {
                     return Err(outside(moment, "that is still to come".into()));
                 }
-                events::last_until(conn, space, opening.id, time)?
+                events::last_until(tx, space, opening.id, time)?
             }
         };
         if let Some(mark) = mark.filter(|mark| mark.id >= opening.id) {
@@ -132,7 +130,7 @@ impl MemManager {
         }
         // What was not there yet was as empty as it was when it was made. Other openings
         // sum up what nobody knows any more.
-        if opening.mem == 0 && opening.at == queries::spaces::get(conn, space)?.created_at {
+        if opening.mem == 0 && opening.at == queries::spaces::get(tx, space)?.created_at {
             return Ok(opening);
         }
         let (id, space) = (opening.id, self.space());
@@ -186,7 +184,7 @@ impl Events {
             .memory
             .inner
             .readers
-            .single(|conn| events::page(conn, space, filter, PAGE))?;
+            .single(|tx| events::page(tx, space, filter, PAGE))?;
         self.ended = (page.len() as i64) < PAGE;
         self.filter.after_id = page.last().map(|event| event.id).or(self.filter.after_id);
         self.page = page.into();

@@ -92,7 +92,7 @@ impl MemManager {
     pub(in crate::manager) fn writer(&self) -> Result<(&Group, Deadline)> {
         let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
         self.check_reason()?;
-        Ok((writer, Deadline::after(self.inner.settings.busy_timeout)))
+        Ok((writer, self.inner.location.deadline()))
     }
 
     /// Refuses a reason that would be stored again with each event.
@@ -183,7 +183,7 @@ pub(in crate::manager) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
         return Ok(false);
     };
     let cutoff = Timestamp::now() - Duration::from_micros(unsigned(keep));
-    let old = tx.read(|conn| queries::trim::old(conn, memram.id, cutoff, PAGE))?;
+    let old = tx.read(|tx| queries::trim::old(tx, memram.id, cutoff, PAGE))?;
     if let Some(Old { last, .. }) = old {
         tx.apply(Change::HistoryTrimmed { last })?;
     }

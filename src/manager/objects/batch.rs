@@ -111,9 +111,7 @@ impl MemManager {
     /// What `work` returns; what [any call](MemManager#errors) fails with.
     pub fn read<R>(&self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
-        self.inner
-            .readers
-            .snapshot(|conn| work(&mut Snapshot::new(conn, scope)))
+        self.inner.readers.snapshot(|tx| work(&mut Snapshot::new(tx, scope)))
     }
 
     /// Like [`Self::read`], for work that fails with an error of its own.
@@ -293,7 +291,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::find`]; [`Error::BatchFailed`].
     pub fn find(&mut self, text: &str) -> Result<ObjectId> {
         let scope = self.scope;
-        self.tx.read_rows(|conn| scope.find_reference(conn, text))
+        self.tx.read_rows(|tx| scope.find_reference(tx, text))
     }
 
     /// See [`MemManager::resolve`].
@@ -302,9 +300,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::resolve`]; [`Error::BatchFailed`].
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
         let space = self.scope.space;
-        let object = self
-            .tx
-            .read_written(|conn| queries::names::resolve(conn, space, name))?;
+        let object = self.tx.read_written(|tx| queries::names::resolve(tx, space, name))?;
         object.map(|object| object.object_id.parse()).transpose()
     }
 
@@ -330,7 +326,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::get`]; [`Error::BatchFailed`].
     pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
         let scope = self.scope;
-        self.tx.read_rows(|conn| scope.get(conn, id))
+        self.tx.read_rows(|tx| scope.get(tx, id))
     }
 
     /// See [`MemManager::get_by_name`].
@@ -348,7 +344,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::get_bytes`]; [`Error::BatchFailed`].
     pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         let scope = self.scope;
-        self.tx.read_rows(|conn| scope.get_bytes(conn, id))
+        self.tx.read_rows(|tx| scope.get_bytes(tx, id))
     }
 
     /// See [`MemManager::get_bytes_by_name`].

@@ -126,7 +126,7 @@ pub(in crate::manager) fn free_if_unnamed(
 }
 
 fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
-    tx.read_written(|conn| queries::names::spelled(conn, object))
+    tx.read_written(|tx| queries::names::spelled(tx, object))
 }
 
 /// Removes an object that nothing holds.

@@ -26,7 +26,7 @@ impl MemManager {
                 let page = memory
                     .inner
                     .readers
-                    .single(|conn| queries::objects::info_page(conn, space, StoredObjectId(after), PAGE))?;
+                    .single(|tx| queries::objects::info_page(tx, space, StoredObjectId(after), PAGE))?;
                 Ok(page.into_iter().map(|object| (object.id.0, object)).collect())
             },
             ended: false,
@@ -44,7 +44,7 @@ impl MemManager {
                 let page = memory
                     .inner
                     .readers
-                    .single(|conn| queries::entries::page(conn, space, LedgerId(after), PAGE))?;
+                    .single(|tx| queries::entries::page(tx, space, LedgerId(after), PAGE))?;
                 Ok(page.into_iter().map(|entry| (entry.id.0, entry)).collect())
             },
             ended: false,
@@ -56,9 +56,9 @@ impl MemManager {
     /// # Errors
     /// [`crate::Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn ledger(&self, id: &ObjectId) -> Result<Vec<Ledger>> {
-        self.inner.readers.snapshot(|conn| {
-            let object = self.scope().find(conn, id)?;
-            queries::entries::of_object(conn, object.id)
+        self.inner.readers.snapshot(|tx| {
+            let object = self.scope().find(tx, id)?;
+            queries::entries::of_object(tx, object.id)
         })
     }
 
@@ -68,7 +68,7 @@ impl MemManager {
     /// What [any call](MemManager#errors) fails with.
     pub fn arenas(&self) -> Result<Vec<Arena>> {
         let space = self.inner.space;
-        self.inner.readers.single(|conn| queries::levels::arenas(conn, space))
+        self.inner.readers.single(|tx| queries::levels::arenas(tx, space))
     }
 
     /// The pools of an arena.
@@ -77,10 +77,10 @@ impl MemManager {
     /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
     pub fn pools(&self, arena: ArenaId) -> Result<Vec<Pool>> {
         let space = self.inner.space;
-        self.inner.readers.snapshot(|conn| {
-            let row = queries::levels::arena(conn, space, arena)?;
+        self.inner.readers.snapshot(|tx| {
+            let row = queries::levels::arena(tx, space, arena)?;
             row.ok_or_else(|| self.unknown("arena", arena.0))?;
-            queries::levels::pools(conn, arena)
+            queries::levels::pools(tx, arena)
         })
     }
 
@@ -90,10 +90,10 @@ impl MemManager {
     /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
     pub fn blocks(&self, pool: PoolId) -> Result<Vec<Block>> {
         let space = self.inner.space;
-        self.inner.readers.snapshot(|conn| {
-            let row = queries::levels::pool(conn, space, pool)?;
+        self.inner.readers.snapshot(|tx| {
+            let row = queries::levels::pool(tx, space, pool)?;
             row.ok_or_else(|| self.unknown("pool", pool.0))?;
-            queries::levels::blocks(conn, pool)
+            queries::levels::blocks(tx, pool)
         })
     }
 
@@ -106,7 +106,7 @@ impl MemManager {
         let row = self
             .inner
             .readers
-            .single(|conn| queries::levels::block(conn, space, block))?;
+            .single(|tx| queries::levels::block(tx, space, block))?;
         row.ok_or_else(|| self.unknown("block", block.0))
     }
 
@@ -116,10 +116,10 @@ impl MemManager {
     /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
     pub fn pieces_in(&self, block: BlockId) -> Result<Vec<Piece>> {
         let space = self.inner.space;
-        self.inner.readers.snapshot(|conn| {
-            let row = queries::levels::block(conn, space, block)?;
+        self.inner.readers.snapshot(|tx| {
+            let row = queries::levels::block(tx, space, block)?;
             row.ok_or_else(|| self.unknown("block", block.0))?;
-            queries::entries::in_block(conn, block)
+            queries::entries::in_block(tx, block)
         })
     }
 }

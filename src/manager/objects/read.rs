@@ -7,7 +7,7 @@ use crate::manager::{MemManager, ObjectReader};
 use crate::models::{MemRam, MemRamId, StoredObject};
 use crate::store::queries::entries::Content;
 use crate::store::queries::objects::ObjectInfo;
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 use crate::value::{ID_DIGITS, Kind, ObjectId, decode, spells_id};
 
 impl MemManager {
@@ -21,7 +21,7 @@ impl MemManager {
         let found = self
             .inner
             .readers
-            .single(|conn| queries::objects::find(conn, space, &id.to_hex()))?;
+            .single(|tx| queries::objects::find(tx, space, &id.to_hex()))?;
         Ok(found.is_some())
     }
 
@@ -58,12 +58,12 @@ impl MemManager {
     /// [any call](MemManager#errors) fails with.
     pub fn get_bytes(&self, id: &ObjectId) -> Result<Vec<u8>> {
         let writer = self.inner.writer.as_ref();
-        let short = writer.and_then(|writer| writer.read_if_idle(|conn| self.scope().get_short(conn, id)));
+        let short = writer.and_then(|writer| writer.read_if_idle(|tx| self.scope().get_short(tx, id)));
         match short {
             Some(Ok(Some(content))) => Ok(content),
             Some(Err(error @ Error::NotStored { .. })) => Err(error),
             // What else is wrong, a reader says.
-            _ => self.inner.readers.single(|conn| self.scope().get_bytes(conn, id)),
+            _ => self.inner.readers.single(|tx| self.scope().get_bytes(tx, id)),
         }
     }
 
@@ -82,7 +82,7 @@ impl MemManager {
     /// # Errors
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn object(&self, id: &ObjectId) -> Result<StoredObject> {
-        self.inner.readers.single(|conn| self.scope().find(conn, id))
+        self.inner.readers.single(|tx| self.scope().find(tx, id))
     }
 
     /// An object as people want to see it: a row of the view `objects`.
@@ -90,9 +90,9 @@ impl MemManager {
     /// # Errors
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn object_info(&self, id: &ObjectId) -> Result<ObjectInfo> {
-        self.inner.readers.snapshot(|conn| {
-            let object = self.scope().find(conn, id)?;
-            queries::objects::info(conn, object.id)
+        self.inner.readers.snapshot(|tx| {
+            let object = self.scope().find(tx, id)?;
+            queries::objects::info(tx, object.id)
         })
     }
 
@@ -104,7 +104,7 @@ impl MemManager {
     /// start several ids; what [any call](MemManager#errors) fails with.
     pub fn find(&self, text: &str) -> Result<ObjectId> {
         let scope = self.scope();
-        self.inner.readers.snapshot(|conn| scope.find_reference(conn, text))
+        self.inner.readers.snapshot(|tx| scope.find_reference(tx, text))
     }
 
     /// The space's row: capacity, bytes used, lifetime counters. O(1).
@@ -113,7 +113,7 @@ impl MemManager {
     /// What [any call](MemManager#errors) fails with.
     pub fn memram(&self) -> Result<MemRam> {
         let space = self.inner.space;
-        self.inner.readers.single(|conn| queries::spaces::get(conn, space))
+        self.inner.readers.single(|tx| queries::spaces::get(tx, space))
     }
 
     /// All spaces of the file.
@@ -147,18 +147,18 @@ pub(in crate::manager) struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    pub fn find(self, conn: &mut Conn, id: &ObjectId) -> Result<StoredObject> {
-        let object = queries::objects::find(conn, self.space, &id.to_hex())?;
+    pub fn find(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<StoredObject> {
+        let object = queries::objects::find(tx, self.space, &id.to_hex())?;
         object.ok_or_else(|| self.not_stored(id))
     }
 
     /// The object that `text` means; see [`MemManager::find`].
-    pub fn find_reference(self, conn: &mut Conn, text: &str) -> Result<ObjectId> {
+    pub fn find_reference(self, tx: &mut ReadTx<'_>, text: &str) -> Result<ObjectId> {
         let digits = text.to_ascii_lowercase();
-        if spells_id(text) && queries::objects::find(conn, self.space, &digits)?.is_some() {
+        if spells_id(text) && queries::objects::find(tx, self.space, &digits)?.is_some() {
             return digits.parse();
         }
-        if let Some(object) = queries::names::resolve(conn, self.space, text)? {
+        if let Some(object) = queries::names::resolve(tx, self.space, text)? {
             return object.object_id.parse();
         }
         let unknown = || Error::UnknownReference {
@@ -169,7 +169,7 @@ impl Scope<'_> {
         {
             return Err(unknown());
         }
-        match queries::objects::with_prefix(conn, self.space, &digits, 100)?.as_slice() {
+        match queries::objects::with_prefix(tx, self.space, &digits, 100)?.as_slice() {
             [] => Err(unknown()),
             [id] => id.parse(),
             several => Err(Error::AmbiguousPrefix {
@@ -179,30 +179,30 @@ impl Scope<'_> {
         }
     }
 
-    pub fn get<T: DeserializeOwned>(self, conn: &mut Conn, id: &ObjectId) -> Result<T> {
-        let object = self.find(conn, id)?;
+    pub fn get<T: DeserializeOwned>(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<T> {
+        let object = self.find(tx, id)?;
         let kind = Kind::from_name(&object.kind).ok_or_else(|| Error::Damaged {
             what: format!("object {id} is of the unknown kind {:?}", object.kind),
         })?;
-        let content = self.get_bytes(conn, id)?;
+        let content = self.get_bytes(tx, id)?;
         decode(id, kind, object.type_name.as_deref(), content)
     }
 
     /// The content of an object, unless it is long.
-    fn get_short(self, conn: &mut Conn, id: &ObjectId) -> Result<Option<Vec<u8>>> {
-        let content = queries::entries::content(conn, self.space, id.digits().as_str(), SHORT)?;
+    fn get_short(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Option<Vec<u8>>> {
+        let content = queries::entries::content(tx, self.space, id.digits().as_str(), SHORT)?;
         match content.ok_or_else(|| self.not_stored(id))? {
             Content::Whole(bytes) => Ok(Some(bytes)),
             Content::Partial { .. } | Content::None => Ok(None),
         }
     }
 
-    pub fn get_bytes(self, conn: &mut Conn, id: &ObjectId) -> Result<Vec<u8>> {
-        let content = queries::entries::content(conn, self.space, id.digits().as_str(), i64::MAX)?;
+    pub fn get_bytes(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Vec<u8>> {
+        let content = queries::entries::content(tx, self.space, id.digits().as_str(), i64::MAX)?;
         let missing = match content.ok_or_else(|| self.not_stored(id))? {
             Content::Whole(bytes) => return Ok(bytes),
             Content::Partial { missing } => missing,
-            Content::None => match self.find(conn, id)?.size {
+            Content::None => match self.find(tx, id)?.size {
                 0 => return Ok(Vec::new()),
                 size => size,
             },

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, unsigned};
 use crate::models::{StoredObject, StoredObjectId};
-use crate::store::{Conn, WriteTx, queries};
+use crate::store::{ReadTx, WriteTx, queries};
 
 /// Reads an object's content in constant memory; made by [`MemManager::reader`].
 ///
@@ -93,13 +93,13 @@ impl Cursor {
     }
 
     /// Makes the piece that holds `position` the one at hand.
-    fn load(&mut self, conn: &mut Conn) -> Result<()> {
+    fn load(&mut self, tx: &mut ReadTx<'_>) -> Result<()> {
         let (seq, start) = if self.follows() {
             (self.piece.seq + 1, self.piece.end())
         } else {
-            self.locate(conn)?
+            self.locate(tx)?
         };
-        let data = queries::entries::piece(conn, self.object, seq)?;
+        let data = queries::entries::piece(tx, self.object, seq)?;
         let data = data.filter(|data| !data.is_empty()).ok_or_else(|| gone(seq))?;
         self.piece = Piece { seq, start, data };
         Ok(())
@@ -107,12 +107,12 @@ impl Cursor {
 
     /// Which piece holds `position`, and where that piece starts. Each piece says how many
     /// bytes follow it: O(log pieces) look-ups, which touch no other bytes.
-    fn locate(&self, conn: &mut Conn) -> Result<(i64, u64)> {
+    fn locate(&self, tx: &mut ReadTx<'_>) -> Result<(i64, u64)> {
         let mut low = 0;
-        let mut high = queries::entries::last_seq(conn, self.object)?;
+        let mut high = queries::entries::last_seq(tx, self.object)?;
         while low <= high {
             let seq = low + (high - low) / 2;
-            let found = queries::entries::extent(conn, self.object, seq)?;
+            let found = queries::entries::extent(tx, self.object, seq)?;
             // In a damaged file the numbers may be anything; the search ends all the same.
             let extent = found.and_then(|(length, rest)| {
                 let end = self.size.checked_sub(unsigned(rest))?;
@@ -175,9 +175,9 @@ impl Read for ObjectReader {
         let readers = &self.memory.inner.readers;
         self.cursor.read(buffer, |cursor| {
             if cursor.follows() {
-                readers.single(|conn| cursor.load(conn))
+                readers.single(|tx| cursor.load(tx))
             } else {
-                readers.snapshot(|conn| cursor.load(conn))
+                readers.snapshot(|tx| cursor.load(tx))
             }
         })
     }
@@ -186,8 +186,7 @@ impl Read for ObjectReader {
 impl Read for BatchReader<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let tx = &mut *self.tx;
-        self.cursor
-            .read(buffer, |cursor| tx.read_rows(|conn| cursor.load(conn)))
+        self.cursor.read(buffer, |cursor| tx.read_rows(|tx| cursor.load(tx)))
     }
 }
 

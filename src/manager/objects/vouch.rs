@@ -26,15 +26,15 @@ impl MemManager {
     /// of a large object that takes long.
     pub(in crate::manager) fn whole_object(&self, id: &ObjectId) -> Result<Option<StoredObjectId>> {
         let space = self.inner.space;
-        let found = self.inner.readers.snapshot(|conn| {
-            let Some(object) = queries::objects::find(conn, space, &id.to_hex())? else {
+        let found = self.inner.readers.snapshot(|tx| {
+            let Some(object) = queries::objects::find(tx, space, &id.to_hex())? else {
                 return Ok(None);
             };
             let Some(kind) = Kind::from_name(&object.kind) else {
                 return Ok(None);
             };
             let mut hasher = Hasher::new(kind);
-            queries::entries::each_piece(conn, object.id, |data| {
+            queries::entries::each_piece(tx, object.id, |data| {
                 hasher.update(&data);
                 Ok(())
             })?;
@@ -92,7 +92,7 @@ fn compare(
     }
     while left > 0 {
         let first = vouched.pieces as i64;
-        let page = tx.read_written(|conn| queries::entries::stored_pieces(conn, object.id, first, PAGE))?;
+        let page = tx.read_written(|tx| queries::entries::stored_pieces(tx, object.id, first, PAGE))?;
         if page.is_empty() {
             return Err(damaged(
                 what,

@@ -41,7 +41,7 @@ impl Repair<'_, '_> {
         for (rule, broken) in self.broken_in(Stage::Places)? {
             let key = StoredObjectId(broken.id);
             let space = broken.key.as_deref().and_then(|space| space.parse().ok());
-            let size = self.tx.read_written(|conn| aside.read(conn, key))?;
+            let size = self.tx.read_written(|tx| aside.read(tx, key))?;
             aside.objects.push((key, MemRamId(space.unwrap_or_default()), size));
             self.tx.fix(Fix::TakeOut { object: key })?;
             self.note(rule, broken);
@@ -69,9 +69,9 @@ impl Repair<'_, '_> {
     }
 
     pub(super) fn enter(&mut self, space: MemRamId) -> Result<()> {
-        let geometry = self.tx.read(|conn| {
-            let space = queries::spaces::get(conn, space)?;
-            queries::spaces::geometry(conn, &space)
+        let geometry = self.tx.read(|tx| {
+            let space = queries::spaces::get(tx, space)?;
+            queries::spaces::geometry(tx, &space)
         })?;
         self.tx.enter(space, geometry)
     }
@@ -95,9 +95,9 @@ impl Repair<'_, '_> {
 }
 
 impl Aside {
-    fn read(&mut self, conn: &mut crate::store::Conn, key: StoredObjectId) -> Result<u64> {
+    fn read(&mut self, tx: &mut crate::store::ReadTx<'_>, key: StoredObjectId) -> Result<u64> {
         let mut size = 0;
-        queries::entries::each_piece(conn, key, |data| {
+        queries::entries::each_piece(tx, key, |data| {
             size += data.len() as u64;
             self.bytes
                 .write_all(&data)

@@ -10,7 +10,7 @@ use crate::manager::Phase;
 use crate::manager::report::check::{each_object, garbled};
 use crate::models::{MemRamId, StoredObject, StoredObjectId};
 use crate::store::queries::entries::PieceOrder;
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 use crate::value::{Hasher, Kind, ObjectId, Validator};
 
 /// What the bytes of an object say about its row.
@@ -39,10 +39,10 @@ impl Repair<'_, '_> {
     pub(super) fn contents(&mut self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
         let mut wrong = Vec::new();
         let astray = self.astray;
-        self.tx.read(|conn| {
+        self.tx.read(|tx| {
             let hashing = &mut |done, total| progress(Phase::Hashing, done, total);
-            each_object(conn, hashing, |conn, object| {
-                match examine(conn, object, astray)? {
+            each_object(tx, hashing, |tx, object| {
+                match examine(tx, object, astray)? {
                     Verdict::Whole => {}
                     verdict => wrong.push((object.clone(), verdict)),
                 }
@@ -67,8 +67,8 @@ impl Repair<'_, '_> {
     /// Gives each name that is not UTF-8 the characters that are, and U+FFFD for the others.
     pub(super) fn garbled_names(&mut self) -> Result<()> {
         let mut names = Vec::new();
-        let _ = self.tx.read(|conn| {
-            queries::names::each_garbled(conn, |name| {
+        let _ = self.tx.read(|tx| {
+            queries::names::each_garbled(tx, |name| {
                 names.push(name);
                 ControlFlow::Continue(())
             })
@@ -106,9 +106,7 @@ impl Repair<'_, '_> {
     fn set_aside(&mut self, damaged: &[Damaged]) -> Result<()> {
         for object in damaged {
             self.tx.fix(Fix::SetAside { object: object.key })?;
-            let names = self
-                .tx
-                .read_written(|conn| queries::names::of_object(conn, object.key))?;
+            let names = self.tx.read_written(|tx| queries::names::of_object(tx, object.key))?;
             for name in names {
                 let new = self.free_name(object.space, format!("{}/{}", object.label, name.name))?;
                 self.rename(object.space, name.name.as_bytes(), &new)?;
@@ -129,7 +127,7 @@ impl Repair<'_, '_> {
             let (key, space) = (object.key, object.space);
             let same = self
                 .tx
-                .read_written(|conn| queries::objects::find(conn, space, &object.content))?;
+                .read_written(|tx| queries::objects::find(tx, space, &object.content))?;
             if let Some(same) = same {
                 let (object, into) = (key, same.id);
                 self.tx.fix(Fix::Merge { object, into })?;
@@ -154,9 +152,7 @@ impl Repair<'_, '_> {
     fn free_name(&mut self, space: MemRamId, wanted: String) -> Result<String> {
         let mut name = wanted.clone();
         for number in 2.. {
-            let taken = self
-                .tx
-                .read_written(|conn| queries::names::resolve(conn, space, &name))?;
+            let taken = self.tx.read_written(|tx| queries::names::resolve(tx, space, &name))?;
             if taken.is_none() {
                 break;
             }
@@ -194,26 +190,26 @@ impl Damaged {
     }
 }
 
-fn examine(conn: &mut Conn, object: &StoredObject, astray: bool) -> Result<Verdict> {
+fn examine(tx: &mut ReadTx<'_>, object: &StoredObject, astray: bool) -> Result<Verdict> {
     let order = astray.then_some(PieceOrder::Seq);
     if let Some(kind) = Kind::from_name(&object.kind) {
-        let [id] = hash(conn, object, order, [Hasher::new(kind)])?;
+        let [id] = hash(tx, object, order, [Hasher::new(kind)])?;
         if id.to_hex() == object.object_id {
-            return verdict_of(conn, object, order, kind, Verdict::Whole);
+            return verdict_of(tx, object, order, kind, Verdict::Whole);
         }
     }
     let of_all_kinds = || Kind::ALL.map(Hasher::new);
-    let ids = hash(conn, object, order, of_all_kinds())?;
+    let ids = hash(tx, object, order, of_all_kinds())?;
     if let Some(kind) = kind_of(&ids, object) {
         let by_key = false;
-        return verdict_of(conn, object, order, kind, Verdict::Other { kind, by_key });
+        return verdict_of(tx, object, order, kind, Verdict::Other { kind, by_key });
     }
     if astray {
         let order = Some(PieceOrder::Id);
-        let ids = hash(conn, object, order, of_all_kinds())?;
+        let ids = hash(tx, object, order, of_all_kinds())?;
         if let Some(kind) = kind_of(&ids, object) {
             let by_key = true;
-            return verdict_of(conn, object, order, kind, Verdict::Other { kind, by_key });
+            return verdict_of(tx, object, order, kind, Verdict::Other { kind, by_key });
         }
     }
     let [as_bytes, ..] = ids;
@@ -222,7 +218,7 @@ fn examine(conn: &mut Conn, object: &StoredObject, astray: bool) -> Result<Verdi
 
 /// `verdict` on bytes that hash as content of `kind`, if they are such content.
 fn verdict_of(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     object: &StoredObject,
     order: Option<PieceOrder>,
     kind: Kind,
@@ -232,30 +228,30 @@ fn verdict_of(
         return Ok(verdict);
     }
     let mut validator = Validator::new(kind);
-    each_part(conn, object, order, |data| validator.update(data))?;
+    each_part(tx, object, order, |data| validator.update(data))?;
     let Err(why) = validator.finish() else {
         return Ok(verdict);
     };
-    let [as_bytes] = hash(conn, object, order, [Hasher::new(Kind::Bytes)])?;
+    let [as_bytes] = hash(tx, object, order, [Hasher::new(Kind::Bytes)])?;
     Ok(Verdict::Damaged(as_bytes, Some(why)))
 }
 
 /// What the hashers say of an object's bytes: those where its key leads or, in some order,
 /// wherever they are.
 fn hash<const N: usize>(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     object: &StoredObject,
     anywhere: Option<PieceOrder>,
     mut hashers: [Hasher; N],
 ) -> Result<[ObjectId; N]> {
-    each_part(conn, object, anywhere, |data| {
+    each_part(tx, object, anywhere, |data| {
         hashers.iter_mut().for_each(|hasher| hasher.update(data));
     })?;
     Ok(hashers.map(Hasher::finish))
 }
 
 fn each_part(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     object: &StoredObject,
     anywhere: Option<PieceOrder>,
     mut visit: impl FnMut(&[u8]),
@@ -265,8 +261,8 @@ fn each_part(
         Ok(())
     };
     match anywhere {
-        None => queries::entries::each_piece(conn, object.id, visit),
-        Some(order) => queries::entries::each_stray_piece(conn, object.id, order, visit),
+        None => queries::entries::each_piece(tx, object.id, visit),
+        Some(order) => queries::entries::each_stray_piece(tx, object.id, order, visit),
     }
 }
 

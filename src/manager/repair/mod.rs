@@ -13,13 +13,11 @@ use super::report::check;
 use super::{MemManager, Phase};
 use crate::books::change::Fix;
 use crate::books::invariants::{Invariant, Rule, Stage};
-use crate::books::triggers;
 use crate::error::{Error, Result};
 use crate::models::StoredObjectId;
 use crate::store::queries::audit::Violation;
 use crate::store::queries::{self};
-use crate::store::sqlite::repair::{self, Broken};
-use crate::store::{Access, Group, WriteTx, sqlite_checks};
+use crate::store::{Broken, Group, WriteTx};
 
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -97,18 +95,9 @@ impl MemManager {
     pub fn repair_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Repaired> {
         let inner = &self.inner;
         let (writer, deadline) = self.writer()?;
-        // A connection of its own: constraints are lifted on it, and end with it.
-        let settings = inner.settings.clone();
-        let conn = settings.connect(Access::Write)?;
-        let repairer = Group::with_triggers(
-            settings,
-            conn,
-            inner.space,
-            inner.geometry.clone(),
-            triggers::WITHOUT_HISTORY,
-        );
-        repairer.maintain(deadline, repair::lift_constraints)?;
-        writer.maintain(deadline, |_| {
+        // Constraints are lifted on its connection, and end with it.
+        let repairer = Group::for_repair(&inner.location, inner.space, &inner.geometry)?;
+        writer.pause(deadline, || {
             repairer.write_apart(deadline, |tx| Repair::new(self, tx).run(progress))
         })
     }
@@ -170,8 +159,8 @@ impl<'r, 'w> Repair<'r, 'w> {
     /// Indexes are rows of SQLite's own that follow from the tables.
     fn indexes(&mut self) -> Result<()> {
         let mut messages = Vec::new();
-        let _ = self.tx.read(|conn| {
-            sqlite_checks(conn, false, &mut |violation| {
+        let _ = self.tx.read(|tx| {
+            tx.engine_checks(false, &mut |violation| {
                 messages.push(violation);
                 ControlFlow::Continue(())
             })
@@ -252,7 +241,7 @@ impl<'r, 'w> Repair<'r, 'w> {
     fn key_for(&mut self, object: StoredObjectId, entries: usize) -> Result<StoredObjectId> {
         loop {
             let key = self.tx.next_object_id_with(entries)?;
-            let taken = self.tx.read_written(|conn| queries::objects::size(conn, key))?;
+            let taken = self.tx.read_written(|tx| queries::objects::size(tx, key))?;
             if taken.is_none() || key == object {
                 return Ok(key);
             }
@@ -276,9 +265,9 @@ impl<'r, 'w> Repair<'r, 'w> {
     /// What is still wrong, with all constraints in force again.
     fn left(&mut self) -> Result<Vec<Violation>> {
         let mut left = Vec::new();
-        let _ = self.tx.read(|conn| {
-            repair::enforce_constraints(conn)?;
-            check::check_rows(conn, false, &mut |violation| {
+        self.tx.enforce_constraints()?;
+        let _ = self.tx.read(|tx| {
+            check::check_rows(tx, false, &mut |violation| {
                 left.push(violation);
                 if left.len() < MOST_LEFT {
                     ControlFlow::Continue(())

@@ -12,7 +12,7 @@ use crate::manager::{MemManager, Phase, unsigned};
 use crate::models::{HistoryMode, StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
 use crate::store::queries::names::Garbled;
-use crate::store::{Conn, Fault, faults, queries, schema_violations, sqlite_checks};
+use crate::store::{Fault, ReadTx, queries, schema_violations};
 use crate::value::{Hasher, Kind, Validator};
 
 /// What [`MemManager::check_with`] does.
@@ -121,7 +121,7 @@ impl MemManager {
         let _ = self
             .inner
             .readers
-            .snapshot(|conn| check(conn, options, progress, &mut counted))?;
+            .snapshot(|tx| check(tx, options, progress, &mut counted))?;
         Ok(count)
     }
 
@@ -130,10 +130,10 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     pub fn check_notes(&self) -> Result<Vec<CheckNote>> {
-        self.inner.readers.snapshot(|conn| {
-            let extra = faults(conn)?.into_iter().filter(Fault::is_extra_index);
+        self.inner.readers.snapshot(|tx| {
+            let extra = tx.schema_faults()?.into_iter().filter(Fault::is_extra_index);
             let mut notes: Vec<_> = extra.map(|fault| CheckNote::extra_index(&fault)).collect();
-            let spaces = queries::spaces::all(conn)?.into_iter();
+            let spaces = queries::spaces::all(tx)?.into_iter();
             let silent = spaces.filter(|space| space.history == HistoryMode::Off);
             notes.extend(silent.map(|space| CheckNote::HistoryOff { space: space.name }));
             Ok(notes)
@@ -148,27 +148,27 @@ impl MemManager {
     pub fn trial_balance(&self) -> Result<Vec<Bucket>> {
         self.inner
             .readers
-            .single(|conn| queries::audit::trial_balance(conn, self.space()))
+            .single(|tx| queries::audit::trial_balance(tx, self.space()))
     }
 }
 
 pub(in crate::manager) fn check(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     options: CheckOptions,
     progress: &mut dyn FnMut(Phase, u64, u64),
     found: Found<'_>,
 ) -> Result<ControlFlow<()>> {
     progress(Phase::CheckingRows, 0, 0);
-    let rows = check_rows(conn, options.quick, found)?;
+    let rows = check_rows(tx, options.quick, found)?;
     if rows.is_break() || options.quick {
         return Ok(rows);
     }
-    check_contents(conn, progress, found)
+    check_contents(tx, progress, found)
 }
 
 /// What the rows prove without the contents.
-pub(in crate::manager) fn check_rows(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
-    let faults = faults(conn)?;
+pub(in crate::manager) fn check_rows(tx: &mut ReadTx<'_>, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let faults = tx.schema_faults()?;
     for violation in schema_violations(&faults) {
         if found(violation).is_break() {
             return Ok(ControlFlow::Break(()));
@@ -178,21 +178,21 @@ pub(in crate::manager) fn check_rows(conn: &mut Conn, quick: bool, found: Found<
     if !faults.iter().all(Fault::is_harmless) {
         return Ok(ControlFlow::Continue(()));
     }
-    if sqlite_checks(conn, quick, found)?.is_break()
-        || queries::names::each_garbled(conn, |name| found(garbled(&name)))?.is_break()
+    if tx.engine_checks(quick, found)?.is_break()
+        || queries::names::each_garbled(tx, |name| found(garbled(&name)))?.is_break()
     {
         return Ok(ControlFlow::Break(()));
     }
-    if !quick && check_texts(conn, found)?.is_break() {
+    if !quick && check_texts(tx, found)?.is_break() {
         return Ok(ControlFlow::Break(()));
     }
-    queries::audit::violations(conn, found)
+    queries::audit::violations(tx, found)
 }
 
 /// Texts of all tables but `names` that are not UTF-8, and events whose `changes` cannot be
 /// read, without which no earlier moment can be looked back to.
-fn check_texts(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
-    let garbled = queries::texts::each_garbled(conn, |row| {
+fn check_texts(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let garbled = queries::texts::each_garbled(tx, |row| {
         found(Violation {
             invariant: Invariant::Schema,
             table: row.table.into(),
@@ -204,7 +204,7 @@ fn check_texts(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
     if garbled.is_break() {
         return Ok(garbled);
     }
-    queries::texts::each_changes(conn, |event, changes| match Changes::read(changes) {
+    queries::texts::each_changes(tx, |event, changes| match Changes::read(changes) {
         Ok(_) => ControlFlow::Continue(()),
         Err(why) => found(Violation {
             invariant: Invariant::I11,
@@ -234,14 +234,14 @@ pub(in crate::manager) fn garbled(name: &Garbled) -> Violation {
 
 /// I8: the content hashes to `object_id`, and is what its kind says.
 fn check_contents(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     progress: &mut dyn FnMut(Phase, u64, u64),
     found: Found<'_>,
 ) -> Result<ControlFlow<()>> {
     let mut broken = ControlFlow::Continue(());
     let hashing = &mut |done, total| progress(Phase::Hashing, done, total);
-    each_object(conn, hashing, |conn, object| {
-        if let Some(violation) = check_content(conn, object)? {
+    each_object(tx, hashing, |tx, object| {
+        if let Some(violation) = check_content(tx, object)? {
             broken = found(violation);
         }
         Ok(broken)
@@ -252,21 +252,18 @@ fn check_contents(
 /// Hands every object of the file to `visit`, in the order of their keys. `progress` gets
 /// the bytes of content visited, and of all.
 pub(in crate::manager) fn each_object(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     progress: &mut dyn FnMut(u64, u64),
-    mut visit: impl FnMut(&mut Conn, &StoredObject) -> Result<ControlFlow<()>>,
+    mut visit: impl FnMut(&mut ReadTx<'_>, &StoredObject) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let total = queries::spaces::all(conn)?
-        .iter()
-        .map(|space| unsigned(space.mem))
-        .sum();
+    let total = queries::spaces::all(tx)?.iter().map(|space| unsigned(space.mem)).sum();
     let (mut done, mut after) = (0, StoredObjectId(i64::MIN));
     loop {
-        let page = queries::objects::page_of_file(conn, after, PAGE)?;
+        let page = queries::objects::page_of_file(tx, after, PAGE)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;
         for object in page {
-            if visit(conn, &object)?.is_break() {
+            if visit(tx, &object)?.is_break() {
                 return Ok(());
             }
             done += unsigned(object.size);
@@ -275,7 +272,7 @@ pub(in crate::manager) fn each_object(
     }
 }
 
-fn check_content(conn: &mut Conn, object: &StoredObject) -> Result<Option<Violation>> {
+fn check_content(tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<Option<Violation>> {
     let violation = |found| Violation {
         invariant: Invariant::I8,
         table: "stored_objects".into(),
@@ -287,7 +284,7 @@ fn check_content(conn: &mut Conn, object: &StoredObject) -> Result<Option<Violat
         return Ok(Some(violation(format!("kind {:?}", object.kind))));
     };
     let (mut hasher, mut validator) = (Hasher::new(kind), Validator::new(kind));
-    queries::entries::each_piece(conn, object.id, |data| {
+    queries::entries::each_piece(tx, object.id, |data| {
         hasher.update(&data);
         validator.update(&data);
         Ok(())

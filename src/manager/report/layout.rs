@@ -10,7 +10,7 @@ use crate::models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, MemRam, MemRamId, Pool, PoolId, Timestamp,
 };
 use crate::store::queries::events;
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 use crate::value::read_json;
 
 /// The levels of a space at a moment of its history. Sizes are bytes.
@@ -47,10 +47,10 @@ impl MemManager {
     /// the future, or before a repair; [`Error::Damaged`] if rows and events disagree;
     /// what [any call](MemManager#errors) fails with.
     pub fn layout_at(&self, moment: Moment) -> Result<Layout> {
-        self.inner.readers.snapshot(|conn| {
-            let mark = self.mark(conn, moment)?;
-            let mut undone = Undone::read(conn, self.inner.space)?;
-            events::each_back_to(conn, self.inner.space, mark.id, |event| undone.undo(&event, moment))?;
+        self.inner.readers.snapshot(|tx| {
+            let mark = self.mark(tx, moment)?;
+            let mut undone = Undone::read(tx, self.inner.space)?;
+            events::each_back_to(tx, self.inner.space, mark.id, |event| undone.undo(&event, moment))?;
             let layout = undone.layout(mark.id, mark.at);
             if layout.mem != mark.mem {
                 let (found, recorded) = (layout.mem, mark.mem);
@@ -140,11 +140,11 @@ struct Undone {
 }
 
 impl Undone {
-    fn read(conn: &mut Conn, space: MemRamId) -> Result<Self> {
-        let memram = queries::spaces::get(conn, space)?;
-        let arenas = queries::levels::arenas(conn, space)?;
-        let pools = queries::levels::all_pools(conn, space)?;
-        let blocks = queries::levels::all_blocks(conn, space)?;
+    fn read(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Self> {
+        let memram = queries::spaces::get(tx, space)?;
+        let arenas = queries::levels::arenas(tx, space)?;
+        let pools = queries::levels::all_pools(tx, space)?;
+        let blocks = queries::levels::all_blocks(tx, space)?;
         Ok(Self {
             max_mem: memram.max_mem,
             space: memram,

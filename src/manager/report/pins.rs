@@ -59,10 +59,10 @@ impl MemManager {
     /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
     pub fn pins_with(&self, options: PinOptions) -> Result<Pins> {
         let space = self.inner.space;
-        let arenas = self.inner.readers.single(|conn| match options.arena {
-            None => queries::pins::nearly_empty(conn, space, options.under.into()),
+        let arenas = self.inner.readers.single(|tx| match options.arena {
+            None => queries::pins::nearly_empty(tx, space, options.under.into()),
             Some(id) => {
-                let arena = queries::levels::arena(conn, space, id)?;
+                let arena = queries::levels::arena(tx, space, id)?;
                 Ok(vec![arena.ok_or_else(|| self.unknown("arena", id.0))?])
             }
         })?;
@@ -93,7 +93,7 @@ impl Iterator for Pins {
             }
             let arena = self.arenas.next()?;
             let readers = &self.memory.inner.readers;
-            match readers.single(|conn| queries::pins::of_arena(conn, &arena, self.limit)) {
+            match readers.single(|tx| queries::pins::of_arena(tx, &arena, self.limit)) {
                 Ok(page) => self.page = page.into_iter(),
                 Err(error) => return Some(Err(error)),
             }

@@ -10,7 +10,7 @@ use crate::geometry::Geometry;
 use crate::manager::objects::read::Scope;
 use crate::manager::{Hold, MemManager, names, unsigned};
 use crate::models::MemRam;
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
 /// What an allocation would do. Sizes are bytes.
@@ -80,9 +80,9 @@ impl MemManager {
     /// What `work` returns; what [any call](MemManager#errors) fails with.
     pub fn plan_batch<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
-        self.inner.readers.snapshot(|conn| {
-            let memram = queries::spaces::get(conn, scope.space)?;
-            work(&mut Planner::new(conn, memram, scope, self.geometry()))
+        self.inner.readers.snapshot(|tx| {
+            let memram = queries::spaces::get(tx, scope.space)?;
+            work(&mut Planner::new(tx, memram, scope, self.geometry()))
         })
     }
 }
@@ -90,7 +90,7 @@ impl MemManager {
 /// Plans allocations in sequence; see [`MemManager::plan_batch`]. Of each object planned
 /// it remembers the id, and nothing of its content.
 pub struct Planner<'p> {
-    conn: &'p mut Conn,
+    tx: ReadTx<'p>,
     memram: MemRam,
     scope: Scope<'p>,
     geometry: &'p Geometry,
@@ -104,13 +104,13 @@ pub struct Planner<'p> {
 
 impl<'p> Planner<'p> {
     pub(in crate::manager) fn new(
-        conn: &'p mut Conn,
+        tx: &'p mut ReadTx<'_>,
         memram: MemRam,
         scope: Scope<'p>,
         geometry: &'p Geometry,
     ) -> Self {
         Self {
-            conn,
+            tx: tx.reborrow(),
             scope,
             geometry,
             simulation: Simulation::new(geometry, &memram),
@@ -137,7 +137,7 @@ impl<'p> Planner<'p> {
             return Ok(());
         };
         names::validate(name)?;
-        let bound = queries::names::resolve(self.conn, self.scope.space, name)?;
+        let bound = queries::names::resolve(&mut self.tx, self.scope.space, name)?;
         match (hold, bound) {
             (Hold::NewName(_), Some(bound)) => {
                 let space = self.scope.name.to_owned();
@@ -190,7 +190,7 @@ impl<'p> Planner<'p> {
         let class = self.geometry.class_for(size);
         let carved = self
             .simulation
-            .place(self.conn, self.scope.space, self.geometry, class, size)?;
+            .place(&mut self.tx, self.scope.space, self.geometry, class, size)?;
         let Carved {
             pieces,
             blocks,
@@ -209,7 +209,7 @@ impl<'p> Planner<'p> {
     }
 
     fn content(&mut self, id: ObjectId, kind: Kind, size: u64) -> Result<Plan> {
-        let stored = queries::objects::find(self.conn, self.scope.space, &id.to_hex())?;
+        let stored = queries::objects::find(&mut self.tx, self.scope.space, &id.to_hex())?;
         let known = match &stored {
             Some(object) => Some(Kind::from_name(&object.kind).unwrap_or(Kind::Bytes)),
             None => self.planned.insert(id, kind),
@@ -224,7 +224,7 @@ impl<'p> Planner<'p> {
             Some(_) => {}
         }
         match stored {
-            Some(object) => plan.pieces = unsigned(queries::entries::count(self.conn, object.id)?),
+            Some(object) => plan.pieces = unsigned(queries::entries::count(&mut self.tx, object.id)?),
             // It is a duplicate of what may not fit itself.
             None => plan.shortfall = self.unmet.saturating_sub(self.available),
         }

@@ -12,7 +12,7 @@ use crate::manager::space::collect;
 use crate::manager::{Collected, Freed, MemManager, unsigned};
 use crate::models::{ArenaId, MemRamId};
 use crate::store::queries::pins::Pin;
-use crate::store::{Conn, Rehearsal, file_sizes, queries, vacuumed_size};
+use crate::store::{ReadTx, Rehearsal, queries};
 use crate::value::ObjectId;
 
 /// What freeing objects and collecting garbage would give back. Sizes are bytes.
@@ -62,7 +62,7 @@ impl MemManager {
         let mut seen = BTreeSet::new();
         // In the order given: another order may leave other pages.
         let unique: Vec<_> = ids.iter().filter(|id| seen.insert(**id)).collect();
-        let before = rehearsal.unit(|tx| tx.read(|conn| before(conn, self.scope(), &unique)))?;
+        let before = rehearsal.unit(|tx| tx.read(|tx| before(tx, self.scope(), &unique)))?;
         let objects = rehearsal.unit(|tx| {
             // The history is part of the file, and so is what it would record.
             tx.sign(self.signature());
@@ -77,11 +77,11 @@ impl MemManager {
                 collect::remove_empty(tx, &mut collected)
             })?;
         }
-        let conn = rehearsal.conn()?;
-        let pins = pins(conn, space, &before.arenas)?;
-        let sizes @ (size, ..) = file_sizes(conn)?;
-        let left = vacuumed_size(sizes);
-        collected.file_bytes = unsigned(size - left);
+        let mut tx = rehearsal.read()?;
+        let pins = pins(&mut tx, space, &before.arenas)?;
+        let file = tx.file_sizes()?;
+        let left = file.after_vacuum();
+        collected.file_bytes = unsigned(file.bytes - left);
         collected.file_size = unsigned(left);
         Ok(FreePlan {
             size: objects.iter().map(|object| object.size).sum(),
@@ -102,29 +102,29 @@ struct Before {
     free_file_bytes: u64,
 }
 
-fn before(conn: &mut Conn, scope: Scope<'_>, ids: &[&ObjectId]) -> Result<Before> {
+fn before(tx: &mut ReadTx<'_>, scope: Scope<'_>, ids: &[&ObjectId]) -> Result<Before> {
     let mut arenas = BTreeSet::new();
     for id in ids {
-        let object = scope.find(conn, id)?;
-        let entries = queries::entries::of_object(conn, object.id)?;
+        let object = scope.find(tx, id)?;
+        let entries = queries::entries::of_object(tx, object.id)?;
         arenas.extend(entries.iter().map(|entry| entry.arena_id));
     }
-    let classes = queries::spaces::classes(conn, scope.space)?;
-    let (_, free, _) = file_sizes(conn)?;
+    let classes = queries::spaces::classes(tx, scope.space)?;
+    let file = tx.file_sizes()?;
     Ok(Before {
         arenas,
         empty_blocks: unsigned(classes.iter().map(|class| class.empty_blocks).sum()),
-        free_file_bytes: unsigned(free),
+        free_file_bytes: unsigned(file.free),
     })
 }
 
 /// What is left in the nearly empty ones of these arenas.
-fn pins(conn: &mut Conn, space: MemRamId, arenas: &BTreeSet<ArenaId>) -> Result<Vec<Pin>> {
+fn pins(tx: &mut ReadTx<'_>, space: MemRamId, arenas: &BTreeSet<ArenaId>) -> Result<Vec<Pin>> {
     let limit = PinOptions::default().limit as i64;
     let mut pins = Vec::new();
-    for arena in queries::pins::nearly_empty(conn, space, NEARLY_EMPTY.into())? {
+    for arena in queries::pins::nearly_empty(tx, space, NEARLY_EMPTY.into())? {
         if arenas.contains(&arena.id) {
-            pins.extend(queries::pins::of_arena(conn, &arena, limit)?);
+            pins.extend(queries::pins::of_arena(tx, &arena, limit)?);
         }
     }
     Ok(pins)

@@ -5,7 +5,7 @@ use crate::books::room::Room;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRam, MemRamId, Pool, PoolId};
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 
 /// What one object would take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,13 +76,13 @@ impl Simulation {
     /// and is reckoned, not played through: O(r · log n) with r rows that are reused.
     pub fn place(
         &mut self,
-        conn: &mut Conn,
+        tx: &mut ReadTx<'_>,
         space: MemRamId,
         geometry: &Geometry,
         class: usize,
         size: u64,
     ) -> Result<Carved> {
-        let mut load = |room: &mut Room, level| queries::room::load(conn, space, geometry, room, level);
+        let mut load = |room: &mut Room, level| queries::room::load(tx, space, geometry, room, level);
         self.place_with(space, geometry, class, size, Pace::Reckon, &mut load)
     }
 

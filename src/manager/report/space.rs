@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::pages::TreeSize;
-use crate::store::{Conn, beside, can_shrink, file_sizes, queries};
+use crate::store::{FileSizes, ReadTx, queries};
 
 /// From the bytes stored to the bytes of the file. Sizes are bytes, of all spaces of the
 /// file together, because they share its pages.
@@ -57,12 +57,12 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     pub fn space_report(&self) -> Result<SpaceReport> {
-        let wal = std::fs::metadata(beside(self.path(), "-wal")).map_or(0, |file| file.len());
-        self.inner.readers.snapshot(|conn| {
-            let spaces = queries::spaces::all(conn)?;
-            let classes = all_classes(conn, &spaces)?;
-            let trees = queries::pages::trees(conn)?;
-            let (file_size, free, page_size) = file_sizes(conn)?;
+        let wal = self.inner.location.log_size();
+        self.inner.readers.snapshot(|tx| {
+            let spaces = queries::spaces::all(tx)?;
+            let classes = all_classes(tx, &spaces)?;
+            let trees = queries::pages::trees(tx)?;
+            let FileSizes { bytes, free, page } = tx.file_sizes()?;
             let in_trees: i64 = trees.iter().map(|tree| tree.bytes).sum();
             let unused: i64 = trees.iter().map(|tree| tree.unused_in_trees).sum();
             let ledger = trees.iter().find(|tree| tree.name == "ledger");
@@ -73,12 +73,12 @@ impl MemManager {
                 entries: unsigned(classes.iter().map(|class| class.entries).sum()),
                 ledger_payload: unsigned(ledger.map_or(0, |tree| tree.payload)),
                 free_file_bytes: unsigned(free),
-                auto_vacuum: can_shrink(conn)?,
-                pointer_map_bytes: unsigned(file_size - free - in_trees),
-                file_size: unsigned(file_size),
-                page_size: unsigned(page_size),
+                auto_vacuum: tx.can_shrink()?,
+                pointer_map_bytes: unsigned(bytes - free - in_trees),
+                file_size: unsigned(bytes),
+                page_size: unsigned(page),
                 wal_size: wal,
-                file_bytes_per_stored_byte: (mem > 0).then(|| file_size as f64 / mem as f64),
+                file_bytes_per_stored_byte: (mem > 0).then(|| bytes as f64 / mem as f64),
                 gc_bytes: unsigned(free),
                 empty_blocks: unsigned(classes.iter().map(|class| class.empty_blocks).sum()),
                 vacuum_bytes_estimated: unsigned(free + unused),
@@ -88,10 +88,10 @@ impl MemManager {
     }
 }
 
-fn all_classes(conn: &mut Conn, spaces: &[MemRam]) -> Result<Vec<SizeClassTotals>> {
+fn all_classes(tx: &mut ReadTx<'_>, spaces: &[MemRam]) -> Result<Vec<SizeClassTotals>> {
     let mut classes = Vec::new();
     for space in spaces {
-        classes.extend(queries::spaces::classes(conn, space.id)?);
+        classes.extend(queries::spaces::classes(tx, space.id)?);
     }
     Ok(classes)
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{KindTotals, SizeClassTotals, StoredObject};
+use crate::store::queries;
 use crate::store::queries::audit::Bucket;
-use crate::store::{beside, file_sizes, queries};
 
 /// What is in a space, why it is full, and what came and went. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,18 +81,18 @@ impl MemManager {
     #[doc(alias = "print_memory_statistics")]
     pub fn stats(&self) -> Result<Stats> {
         let space = self.inner.space;
-        let wal = std::fs::metadata(beside(self.path(), "-wal")).map_or(0, |file| file.len());
-        self.inner.readers.snapshot(|conn| {
-            let memram = queries::spaces::get(conn, space)?;
-            let classes = queries::spaces::classes(conn, space)?;
-            let kinds = queries::spaces::kinds(conn, space)?;
+        let wal = self.inner.location.log_size();
+        self.inner.readers.snapshot(|tx| {
+            let memram = queries::spaces::get(tx, space)?;
+            let classes = queries::spaces::classes(tx, space)?;
+            let kinds = queries::spaces::kinds(tx, space)?;
             let objects = memram.allocations - memram.frees;
             let largest = if objects > FEW_OBJECTS {
-                queries::objects::largest(conn, space, LARGEST)?
+                queries::objects::largest(tx, space, LARGEST)?
             } else {
-                queries::objects::largest_of_all(conn, space, LARGEST)?
+                queries::objects::largest_of_all(tx, space, LARGEST)?
             };
-            let (file_size, free, _) = file_sizes(conn)?;
+            let file = tx.file_sizes()?;
             let entries: i64 = classes.iter().map(|class| class.entries).sum();
             let sum = |of: fn(&SizeClassTotals) -> i64| classes.iter().map(of).sum::<i64>();
             let bucket = |bucket: &str, bytes| Bucket {
@@ -124,9 +124,9 @@ impl MemManager {
                 frees: unsigned(memram.frees),
                 dedup_hits: unsigned(memram.dedup_hits),
                 dedup_saved: unsigned(memram.dedup_saved),
-                file_size: unsigned(file_size),
+                file_size: unsigned(file.bytes),
                 wal_size: wal,
-                free_file_bytes: unsigned(free),
+                free_file_bytes: unsigned(file.free),
             })
         })
     }

@@ -38,7 +38,7 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     pub fn usage(&self) -> Result<Vec<LevelUsage>> {
-        self.inner.readers.single(|conn| usage::levels(conn, self.space()))
+        self.inner.readers.single(|tx| usage::levels(tx, self.space()))
     }
 
     /// Where the bytes were after each event since the books were opened; of more than
@@ -49,10 +49,10 @@ impl MemManager {
     /// [`crate::Error::HistoryOff`]; what [any call](MemManager#errors) fails with.
     pub fn usage_over_time(&self, points: usize) -> Result<Vec<UsagePoint>> {
         let space = self.inner.space;
-        self.inner.readers.snapshot(|conn| {
-            let opening = self.opening(conn)?;
-            let mut chosen = Chosen::new(events::count(conn, space, opening.id)?, points);
-            events::each_movement(conn, space, opening.id, |movement| chosen.take(movement))?;
+        self.inner.readers.snapshot(|tx| {
+            let opening = self.opening(tx)?;
+            let mut chosen = Chosen::new(events::count(tx, space, opening.id)?, points);
+            events::each_movement(tx, space, opening.id, |movement| chosen.take(movement))?;
             Ok(chosen.points)
         })
     }

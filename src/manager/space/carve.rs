@@ -21,7 +21,7 @@ impl MemManager {
             }
             let arena = place::carve_arena(tx, bytes)?;
             let space = tx.space();
-            tx.read(|conn| queries::levels::arena(conn, space, arena.id))?
+            tx.read(|tx| queries::levels::arena(tx, space, arena.id))?
                 .ok_or_else(vanished)
         })
     }
@@ -40,14 +40,14 @@ impl MemManager {
             .map_or(0, |class| class.pool_size as i64);
         self.write(|tx| {
             let space = tx.space();
-            let row = tx.read(|conn| queries::levels::arena(conn, space, arena))?;
+            let row = tx.read(|tx| queries::levels::arena(tx, space, arena))?;
             let row = row.ok_or_else(|| self.unknown("arena", arena.0))?;
             let bytes = pool_size.min(row.max_mem - row.reserved);
             if bytes <= 0 {
                 return Err(no_room("pool", format!("arena {arena}"), row.max_mem));
             }
             let pool = place::carve_pool(tx, &row, block_size as i64, bytes)?;
-            tx.read(|conn| queries::levels::pool(conn, space, pool.id))?
+            tx.read(|tx| queries::levels::pool(tx, space, pool.id))?
                 .ok_or_else(vanished)
         })
     }
@@ -60,7 +60,7 @@ impl MemManager {
     pub fn add_block(&self, pool: PoolId) -> Result<Block> {
         self.write(|tx| {
             let space = tx.space();
-            let row = tx.read(|conn| queries::levels::pool(conn, space, pool))?;
+            let row = tx.read(|tx| queries::levels::pool(tx, space, pool))?;
             let row = row.ok_or_else(|| self.unknown("pool", pool.0))?;
             let bytes = row.block_size.min(row.max_mem - row.reserved);
             if bytes <= 0 {

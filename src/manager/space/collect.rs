@@ -1,14 +1,12 @@
 //! Garbage collection: empty rows go, and the file shrinks.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::books::change::Change;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::manager::history::record;
 use crate::manager::{MemManager, Phase, unsigned};
-use crate::store::{Access, WriteTx, beside, copy_log, file_sizes, queries, truncate_log, vacuum_some};
+use crate::store::{Shrinking, WriteTx, queries};
 
 /// What garbage collection gave back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -33,8 +31,6 @@ pub struct Collected {
 
 /// Rows that go in one transaction.
 const PAGE: i64 = 1000;
-/// Pauses before the log is tried again, in which short reads come to their end.
-const PAUSES_MS: [u64; 6] = [0, 1, 2, 5, 10, 20];
 
 impl MemManager {
     /// Removes empty blocks, then empty pools, then empty arenas, and gives the free
@@ -81,81 +77,17 @@ impl MemManager {
                 break;
             }
         }
-        self.shrink_file(&mut collected, progress)?;
-        Ok(collected)
-    }
-
-    fn shrink_file(&self, collected: &mut Collected, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
-        let length = |path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let on_disk = length(self.path().to_owned());
-        let (before, free, page_size) = self.between_commits(file_sizes)?;
-        let vacuumed = self.vacuum(&mut |left| {
-            let done = free.saturating_sub(left.saturating_mul(page_size));
-            progress(Phase::Shrinking, unsigned(done), unsigned(free));
+        let (writer, _) = self.writer()?;
+        let shrunk = writer.shrink_file(&self.inner.location, &mut |step| match step {
+            Shrinking::Pages { done, total } => progress(Phase::Shrinking, done, total),
+            Shrinking::Log => progress(Phase::EmptyingLog, 0, 0),
         })?;
-        progress(Phase::EmptyingLog, 0, 0);
-        let truncated = self.truncate_log()?;
-        let (size, free, _) = self.between_commits(file_sizes)?;
-        let (before, size) = (unsigned(before), unsigned(size));
-        collected.file_size = size;
-        collected.file_bytes = before.saturating_sub(size);
-        if !truncated {
-            // Without a checkpoint of the whole log the file is longer than its last commit says.
-            collected.file_size = length(self.path().to_owned()).max(size);
-            collected.file_bytes = on_disk.saturating_sub(collected.file_size);
-            collected.held_bytes = collected.file_size - size + length(beside(self.path(), "-wal"));
-        }
-        if !vacuumed {
-            collected.held_bytes += unsigned(free);
-        }
-        Ok(())
-    }
-
-    /// Takes the free pages off the end of the file, in steps; says whether no other process
-    /// was in the way.
-    fn vacuum(&self, progress: &mut dyn FnMut(i64)) -> Result<bool> {
-        let mut left = i64::MAX;
-        loop {
-            let (writer, deadline) = self.writer()?;
-            let free = match writer.maintain(deadline, |conn| deadline.retry(|| vacuum_some(conn))) {
-                Ok(free) => free,
-                Err(Error::Busy { .. }) => return Ok(false),
-                Err(error) => return Err(error),
-            };
-            // A file that cannot shrink keeps its pages.
-            if free == 0 || free >= left {
-                return Ok(true);
-            }
-            left = free;
-            progress(left);
-        }
-    }
-
-    /// Copies the log into the file and empties it, unless somebody needs it; says whether
-    /// it is done.
-    fn truncate_log(&self) -> Result<bool> {
-        let (writer, deadline) = self.writer()?;
-        match writer.await_checkpoint(deadline) {
-            Err(Error::Busy { .. }) => return Ok(false),
-            waited => waited?,
-        }
-        let mut conn = self.inner.settings.connect(Access::Write)?;
-        for pause in PAUSES_MS {
-            std::thread::sleep(Duration::from_millis(pause));
-            // Most of it, while others write.
-            copy_log(&mut conn)?;
-            match self.between_commits(truncate_log) {
-                Ok(true) => return Ok(true),
-                Ok(false) | Err(Error::Busy { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
-    }
-
-    fn between_commits<R>(&self, work: impl FnOnce(&mut crate::store::Conn) -> Result<R>) -> Result<R> {
-        let (writer, deadline) = self.writer()?;
-        writer.maintain(deadline, work)
+        Ok(Collected {
+            file_bytes: shrunk.file_bytes,
+            file_size: shrunk.file_size,
+            held_bytes: shrunk.held_bytes,
+            ..collected
+        })
     }
 }
 
@@ -164,7 +96,7 @@ impl MemManager {
 pub(in crate::manager) fn remove_empty(tx: &mut WriteTx<'_>, collected: &mut Collected) -> Result<bool> {
     let space = tx.space();
     let mut room = PAGE;
-    let blocks = tx.read(|conn| queries::levels::empty_blocks(conn, space, room))?;
+    let blocks = tx.read(|tx| queries::levels::empty_blocks(tx, space, room))?;
     room -= blocks.len() as i64;
     collected.blocks += blocks.len() as u64;
     for block in blocks {
@@ -173,7 +105,7 @@ pub(in crate::manager) fn remove_empty(tx: &mut WriteTx<'_>, collected: &mut Col
     if room == 0 {
         return Ok(true);
     }
-    let pools = tx.read(|conn| queries::levels::empty_pools(conn, space, room))?;
+    let pools = tx.read(|tx| queries::levels::empty_pools(tx, space, room))?;
     room -= pools.len() as i64;
     collected.pools += pools.len() as u64;
     for pool in pools {
@@ -182,7 +114,7 @@ pub(in crate::manager) fn remove_empty(tx: &mut WriteTx<'_>, collected: &mut Col
     if room == 0 {
         return Ok(true);
     }
-    let arenas = tx.read(|conn| queries::levels::empty_arenas(conn, space, room))?;
+    let arenas = tx.read(|tx| queries::levels::empty_arenas(tx, space, room))?;
     room -= arenas.len() as i64;
     collected.arenas += arenas.len() as u64;
     for arena in arenas {

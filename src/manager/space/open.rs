@@ -24,7 +24,7 @@ impl MemManager {
 
     /// The heap file: its absolute path, where links lead.
     pub fn path(&self) -> &Path {
-        &self.inner.settings.path
+        self.inner.location.path()
     }
 
     /// Whether this process has the file at `path` open as a heap, or SQLite keeps it beside

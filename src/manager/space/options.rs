@@ -11,10 +11,7 @@ use crate::manager::objects::read::Scope;
 use crate::manager::{Correction, Inner, MemManager, Planner, unsigned};
 use crate::models::{MemRam, Timestamp};
 use crate::store::queries::audit::Violation;
-use crate::store::{
-    self, Access, Conn, Deadline, Durability, Group, OpenFile, Reader, Readers, Settings, in_memory, locate,
-    prepare_file, queries, transaction,
-};
+use crate::store::{Access, Deadline, Durability, Location, Opening, queries, with_space_in_memory};
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
 ///
@@ -55,7 +52,7 @@ impl Default for Options {
             durability: Durability::default(),
             read_only: false,
             create_new_space: false,
-            busy_timeout: Duration::from_secs(5),
+            busy_timeout: Location::BUSY_TIMEOUT,
             actor: None,
         }
     }
@@ -163,8 +160,8 @@ impl Options {
     /// SQLite cannot read the schema.
     pub fn check_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Violation>> {
         let deadline = Deadline::after(self.busy_timeout);
-        let checked = self.settings(deadline, path.as_ref());
-        let checked = checked.and_then(|settings| store::check_schema(&settings));
+        let checked = self.location(deadline, path.as_ref());
+        let checked = checked.and_then(|location| location.check_schema());
         checked.map_err(|error| deadline.stamp(error))
     }
 
@@ -178,59 +175,35 @@ impl Options {
     /// [`Self::check_schema`], [`Error::Busy`] and [`Error::NotWritable`].
     pub fn restore_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Correction>> {
         let deadline = Deadline::after(self.busy_timeout);
-        let restored = self.settings(deadline, path.as_ref());
-        let restored = restored.and_then(|settings| store::restore_schema(&settings));
+        let restored = self.location(deadline, path.as_ref());
+        let restored = restored.and_then(|location| location.restore_schema());
         let restored = restored.map_err(|error| deadline.stamp(error))?;
         Ok(restored.into_iter().map(Correction::from).collect())
     }
 
-    fn settings(&self, deadline: Deadline, path: &Path) -> Result<Settings> {
-        Ok(Settings {
-            path: locate(path)?,
-            named: path.to_owned(),
-            durability: self.durability,
-            busy_timeout: self.busy_timeout,
-            opening: Some(deadline),
-            file: None,
-        })
+    fn location(&self, deadline: Deadline, path: &Path) -> Result<Location> {
+        Ok(Location::at(path)?.for_opening(self.durability, self.busy_timeout, deadline))
     }
 
     fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
         short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
-        let mut settings = self.settings(deadline, path)?;
+        let location = self.location(deadline, path)?;
         let max_mem = self.new_max_mem()?;
         let access = if self.read_only { Access::Read } else { Access::Write };
         // A file that is there may have a space with a name that must be mended.
-        let is_made = settings.path.metadata().map_or(true, |file| file.len() == 0);
-        if is_made && access == Access::Write {
+        if location.is_new() && access == Access::Write {
             self.check_name()?;
         }
-        prepare_file(&settings, access)?;
-        settings.file = OpenFile::enter(&settings.path);
-        let mut opened = match access {
-            Access::Read => settings.connect_to_read()?,
-            Access::Write => Reader::new(settings.connect(access)?),
-        };
-        let (space, geometry) = self.find_or_make(&mut opened.conn, &settings, max_mem)?;
-        if let (Access::Write, Some(file)) = (access, &settings.file) {
-            file.watch_log();
-        }
-        settings.opening = None;
-        settings.set_patience(&mut opened.conn)?;
-        let (reader, writer) = match access {
-            Access::Read => (Some(opened), None),
-            Access::Write => {
-                let writer = Group::open(settings.clone(), opened.conn, space.id, geometry.clone());
-                (None, Some(writer))
-            }
-        };
+        let mut opening = location.open(access)?;
+        let (space, geometry) = self.find_or_make(&mut opening, max_mem)?;
+        let (location, readers, writer) = opening.finish(space.id, &geometry)?;
         Ok(MemManager {
             inner: Arc::new(Inner {
                 space: space.id,
                 name: space.name,
                 geometry,
-                readers: Readers::new(settings.clone(), reader),
-                settings,
+                location,
+                readers,
                 writer,
                 actor: self.actor.map(Into::into),
             }),
@@ -246,14 +219,14 @@ impl Options {
     pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         self.check_name()?;
         let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
-        let conn = &mut in_memory()?;
-        queries::spaces::make(conn, &self.space, max_mem, &geometry, Timestamp::now())?;
-        let space = queries::spaces::by_name(conn, &self.space)?.ok_or_else(gone)?;
-        let scope = Scope {
-            space: space.id,
-            name: &self.space,
-        };
-        work(&mut Planner::new(conn, space, scope, &geometry))
+        with_space_in_memory(&self.space, max_mem, &geometry, Timestamp::now(), |tx| {
+            let space = queries::spaces::by_name(tx, &self.space)?.ok_or_else(gone)?;
+            let scope = Scope {
+                space: space.id,
+                name: &self.space,
+            };
+            work(&mut Planner::new(tx, space, scope, &geometry))
+        })
     }
 
     fn new_max_mem(&self) -> Result<i64> {
@@ -277,40 +250,36 @@ impl Options {
         Ok(())
     }
 
-    fn find_or_make(&self, conn: &mut Conn, settings: &Settings, max_mem: i64) -> Result<(MemRam, Geometry)> {
-        if let Some(space) = queries::spaces::by_name(conn, &self.space)? {
-            let geometry = queries::spaces::geometry(conn, &space)?;
-            self.compare(&space, &geometry, settings)?;
+    fn find_or_make(&self, opening: &mut Opening, max_mem: i64) -> Result<(MemRam, Geometry)> {
+        let tx = &mut opening.read();
+        if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
+            let geometry = queries::spaces::geometry(tx, &space)?;
+            self.compare(&space, &geometry, opening.location())?;
             return Ok((space, geometry));
         }
         if self.read_only {
+            let known = queries::spaces::all(tx)?.into_iter();
             return Err(Error::UnknownSpace {
                 space: self.space.clone(),
-                path: settings.named.clone(),
-                known: queries::spaces::all(conn)?
-                    .into_iter()
-                    .map(|space| space.name)
-                    .collect(),
+                known: known.map(|space| space.name).collect(),
+                path: opening.location().named().to_owned(),
             });
         }
         self.check_name()?;
         let geometry = self.geometry.clone().unwrap_or_default();
-        let made = transaction(conn, settings, |conn| {
-            queries::spaces::make(conn, &self.space, max_mem, &geometry, Timestamp::now())
-        })?;
-        if made {
-            let space = queries::spaces::by_name(conn, &self.space)?;
+        if opening.make_space(&self.space, max_mem, &geometry, Timestamp::now())? {
+            let space = queries::spaces::by_name(&mut opening.read(), &self.space)?;
             return space.map(|space| (space, geometry)).ok_or_else(gone);
         }
         // Another process made it in the meantime.
-        self.find_or_make(conn, settings, max_mem)
+        self.find_or_make(opening, max_mem)
     }
 
-    fn compare(&self, space: &MemRam, geometry: &Geometry, settings: &Settings) -> Result<()> {
+    fn compare(&self, space: &MemRam, geometry: &Geometry, location: &Location) -> Result<()> {
         let refuse = |why: String| {
             Err(Error::SpaceExists {
                 space: space.name.clone(),
-                path: settings.named.clone(),
+                path: location.named().to_owned(),
                 why,
             })
         };

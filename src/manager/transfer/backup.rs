@@ -3,17 +3,12 @@
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::manager::{CheckOptions, MemManager, Phase, unsigned};
+use crate::manager::{CheckOptions, MemManager, Phase};
 use crate::store::queries::audit::Violation;
-use crate::store::{
-    Access, Conn, Settings, become_heap, copy_into, count_from_anywhere, file_sizes, short_enough_to_make,
-};
 use crate::temporary::{Temporary, folder_of};
 
 /// A backup that was made.
@@ -79,10 +74,10 @@ impl MemManager {
         let cannot = || format!("{} cannot be written", to.display());
         let temporary = Temporary::within(folder_of(to), cannot)?;
         let copy = temporary.path(COPY);
-        short_enough_to_make(&temporary.path(COPY)).map_err(Error::io(cannot()))?;
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
-        self::copy(self.inner.settings.connect(Access::Read)?, &copy, progress)?;
-        let violations = self.finish(&copy, to, progress)?;
+        let copying = &mut |done, total| progress(Phase::Copying, done, total);
+        self.inner.location.copy_to(&copy, to, &cannot, copying)?;
+        let violations = self.check_copy(&copy, progress)?;
         progress(Phase::Syncing, 0, 0);
         // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
         let synced = File::open(&copy).and_then(|file| {
@@ -98,16 +93,7 @@ impl MemManager {
         Ok(Backup { file_size, violations })
     }
 
-    /// Makes the copy a heap in every respect, and checks it.
-    fn finish(&self, copy: &Path, to: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Vec<Violation>> {
-        let settings = Settings {
-            path: copy.to_owned(),
-            named: to.to_owned(),
-            file: None,
-            ..self.inner.settings.clone()
-        };
-        become_heap(&mut settings.connect(Access::Write)?)?;
-        count_from_anywhere(copy).map_err(Error::io(format!("{} cannot be written", to.display())))?;
+    fn check_copy(&self, copy: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Vec<Violation>> {
         let options = MemManager::options().space(self.space()).read_only(true);
         let mut violations = Vec::new();
         options
@@ -124,29 +110,11 @@ impl MemManager {
     }
 }
 
-/// The copying is one statement: another thread runs it, and this one looks how far it is.
-pub(in crate::manager) fn copy(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
-    let (bytes, free, _) = file_sizes(&mut conn)?;
-    let total = unsigned(bytes - free);
-    thread::scope(|scope| {
-        let copying = scope.spawn(move || copy_into(&mut conn, to));
-        while !copying.is_finished() {
-            let done = to.metadata().map_or(0, |file| file.len());
-            progress(Phase::Copying, done.min(total), total);
-            thread::park_timeout(POLL);
-        }
-        copying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
 /// A backup until it has its own name.
 const COPY: &str = "heap.db";
 
 /// So many violations are told of.
 const MOST_VIOLATIONS: usize = 1000;
-
-/// How often the size of the copy is looked at.
-const POLL: Duration = Duration::from_millis(20);
 
 /// Makes a new name in a folder survive power loss.
 pub(in crate::manager) fn sync_folder(folder: &Path) -> std::io::Result<()> {

@@ -7,7 +7,7 @@ use super::manifest::Item;
 use crate::error::{Error, Result};
 use crate::manager::names;
 use crate::models::{MemRamId, StoredObject};
-use crate::store::{Conn, WriteTx, queries};
+use crate::store::{ReadTx, WriteTx, queries};
 use crate::value::ObjectId;
 
 /// What an import does with a name that is bound to another object here, or cannot be a name.
@@ -53,10 +53,10 @@ pub(in crate::manager) struct Settled {
 }
 
 /// Refuses an object with such a name, before anything is stored.
-pub(in crate::manager) fn refuse(conn: &mut Conn, space: MemRamId, folder: &Folder, item: &Item) -> Result<()> {
+pub(in crate::manager) fn refuse(tx: &mut ReadTx<'_>, space: MemRamId, folder: &Folder, item: &Item) -> Result<()> {
     for name in &item.line.names {
         let bound = match names::validate(name) {
-            Ok(()) => queries::names::resolve(conn, space, name)?,
+            Ok(()) => queries::names::resolve(tx, space, name)?,
             Err(_) => None,
         };
         if let Some(why) = trouble(item, name, bound.as_ref()) {
@@ -154,7 +154,7 @@ fn other_name(tx: &mut WriteTx<'_>, item: &Item, name: &str) -> Result<Option<St
 
 fn resolve(tx: &mut WriteTx<'_>, name: &str) -> Result<Option<StoredObject>> {
     let space = tx.space();
-    tx.read_written(|conn| queries::names::resolve(conn, space, name))
+    tx.read_written(|tx| queries::names::resolve(tx, space, name))
 }
 
 fn bad(folder: &Folder, item: &Item, name: &str, why: String) -> Error {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::manager::report::check::each_object;
 use crate::manager::{MemManager, unsigned};
 use crate::models::StoredObject;
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
 use crate::value::{Hasher, Kind, Validator};
 
@@ -92,10 +92,10 @@ impl MemManager {
         let mut export = Export::new(temporary)?;
         let space = self.inner.space;
         let total = unsigned(self.memram()?.mem);
-        self.inner.readers.snapshot(|conn| {
-            each_object(conn, &mut |_, _| {}, |conn, object| {
+        self.inner.readers.snapshot(|tx| {
+            each_object(tx, &mut |_, _| {}, |tx, object| {
                 if object.memram_id == space {
-                    export.object(conn, object)?;
+                    export.object(tx, object)?;
                     progress(export.done.bytes, total);
                 }
                 Ok(ControlFlow::Continue(()))
@@ -142,8 +142,8 @@ impl<'t> Export<'t> {
         })
     }
 
-    fn object(&mut self, conn: &mut Conn, object: &StoredObject) -> Result<()> {
-        let names = queries::names::spelled(conn, object.id)?;
+    fn object(&mut self, tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<()> {
+        let names = queries::names::spelled(tx, object.id)?;
         let mut line = Line {
             object_id: object.object_id.clone(),
             kind: object.kind.clone(),
@@ -153,7 +153,7 @@ impl<'t> Export<'t> {
             held: object.held,
             file: Line::file_of(&object.object_id),
         };
-        self.content(conn, object, &line)?;
+        self.content(tx, object, &line)?;
         self.done.objects += 1;
         self.done.names += names.len() as u64;
         self.done.bytes += line.size;
@@ -176,7 +176,7 @@ impl<'t> Export<'t> {
         writeln!(self.manifest, "{text}").map_err(Error::io("the manifest cannot be written"))
     }
 
-    fn content(&self, conn: &mut Conn, object: &StoredObject, line: &Line) -> Result<()> {
+    fn content(&self, tx: &mut ReadTx<'_>, object: &StoredObject, line: &Line) -> Result<()> {
         let damaged = || Error::Damaged {
             what: format!("the content of object {} is not what was stored", object.object_id),
         };
@@ -191,7 +191,7 @@ impl<'t> Export<'t> {
             private_file(&path)
         });
         let mut file = made?.map_err(cannot())?;
-        queries::entries::each_piece(conn, object.id, |data| {
+        queries::entries::each_piece(tx, object.id, |data| {
             hasher.update(&data);
             validator.update(&data);
             file.write_all(&data).map_err(cannot())

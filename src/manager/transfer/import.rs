@@ -119,9 +119,9 @@ impl MemManager {
     /// Finds what is wrong before anything is stored.
     fn look_through(&self, folder: &Folder, options: ImportOptions) -> Result<Exported> {
         let space = self.inner.space;
-        self.inner.readers.snapshot(|conn| {
+        self.inner.readers.snapshot(|tx| {
             survey(folder, |item| match options.on_conflict {
-                OnConflict::Refuse => conflicts::refuse(conn, space, folder, item),
+                OnConflict::Refuse => conflicts::refuse(tx, space, folder, item),
                 _ => Ok(()),
             })
         })

@@ -6,13 +6,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::backup::{copy, sync_folder};
+use super::backup::sync_folder;
 use crate::error::{Error, Result};
 use crate::manager::report::check::check;
 use crate::manager::{CheckOptions, MemManager, Phase};
-use crate::store::{
-    Access, Settings, become_heap, count_from_anywhere, locate, prepare_file, replace_file, short_enough_to_make,
-};
+use crate::store::{Access, Location};
 use crate::temporary::{Temporary, folder_of};
 
 /// A heap that was restored.
@@ -63,25 +61,20 @@ impl MemManager {
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Restored> {
         let named = path.as_ref();
-        let path = &locate(named)?;
-        let from = settings(backup.as_ref())?;
-        prepare_file(&from, Access::Read)?;
+        let heap = Location::at(named)?;
+        let path = heap.path();
+        let from = Location::at(backup.as_ref())?;
+        from.prepare(Access::Read)?;
         let cannot = || format!("{} cannot be restored", named.display());
-        if *path == from.path {
+        if path == from.path() {
             let same = std::io::Error::new(std::io::ErrorKind::InvalidInput, "the backup is this file itself");
             return Err(Error::io(cannot())(same));
         }
         let temporary = Temporary::within(folder_of(path), cannot)?;
-        short_enough_to_make(&temporary.path(COPY)).map_err(Error::io(cannot()))?;
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
         let copied = temporary.path(COPY);
-        copy(from.connect(Access::Read)?, &copied, progress)?;
-        let made = Settings {
-            path: copied.clone(),
-            ..from
-        };
-        become_heap(&mut made.connect(Access::Write)?)?;
-        count_from_anywhere(&copied).map_err(Error::io(cannot()))?;
+        let copying = &mut |done, total| progress(Phase::Copying, done, total);
+        let made = from.copy_to(&copied, from.named(), &cannot, copying)?;
         is_whole(&made, progress)?;
         if let Ok(old) = path.metadata() {
             std::fs::set_permissions(&copied, old.permissions()).map_err(Error::io(cannot()))?;
@@ -94,7 +87,7 @@ impl MemManager {
         });
         let file_size = synced.map_err(Error::io(cannot()))?.len();
         let aside = temporary.path("heap.db-wal");
-        replace_file(path, named, &aside, || temporary.persist(COPY, path))?;
+        heap.replace(&aside, || temporary.persist(COPY, path))?;
         sync_folder(folder_of(path)).map_err(Error::io(cannot()))?;
         Ok(Restored { file_size })
     }
@@ -103,20 +96,13 @@ impl MemManager {
 /// The heap until it has its own name.
 const COPY: &str = "heap.db";
 
-fn settings(backup: &Path) -> Result<Settings> {
-    Ok(Settings {
-        path: locate(backup)?,
-        named: backup.to_owned(),
-        ..Settings::default()
-    })
-}
-
-fn is_whole(copy: &Settings, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
-    let mut conn = copy.connect(Access::Read)?;
+fn is_whole(copy: &Location, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
     let mut first = None;
-    let _ = check(&mut conn, CheckOptions::default(), progress, &mut |violation| {
-        first = Some(violation);
-        ControlFlow::Break(())
+    let _ = copy.read(|tx| {
+        check(tx, CheckOptions::default(), progress, &mut |violation| {
+            first = Some(violation);
+            ControlFlow::Break(())
+        })
     })?;
     first.map_or(Ok(()), |violation| {
         Err(Error::Damaged {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::manager::objects::read::Scope;
 use crate::manager::{Inner, MemManager};
 use crate::models::StoredObject;
-use crate::store::{Conn, queries};
+use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
 impl MemManager {
@@ -49,7 +49,7 @@ impl MemManager {
                 space: inner.space,
                 name: inner.name.clone(),
                 geometry: inner.geometry.clone(),
-                settings: inner.settings.clone(),
+                location: inner.location.clone(),
                 actor: None,
                 readers: inner.readers.freeze()?,
                 writer: None,
@@ -61,13 +61,14 @@ impl MemManager {
 
 /// One state of the heap; see [`MemManager::read`]. The methods are those of [`MemManager`].
 pub struct Snapshot<'s> {
-    conn: &'s mut Conn,
+    tx: ReadTx<'s>,
     scope: Scope<'s>,
 }
 
 impl<'s> Snapshot<'s> {
-    pub(in crate::manager) fn new(conn: &'s mut Conn, scope: Scope<'s>) -> Self {
-        Self { conn, scope }
+    pub(in crate::manager) fn new(tx: &'s mut ReadTx<'_>, scope: Scope<'s>) -> Self {
+        let tx = tx.reborrow();
+        Self { tx, scope }
     }
 
     /// See [`MemManager::get`].
@@ -75,7 +76,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::get`].
     pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
-        self.scope.get(self.conn, id)
+        self.scope.get(&mut self.tx, id)
     }
 
     /// See [`MemManager::get_by_name`].
@@ -92,7 +93,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::get_bytes`].
     pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
-        self.scope.get_bytes(self.conn, id)
+        self.scope.get_bytes(&mut self.tx, id)
     }
 
     /// See [`MemManager::get_bytes_by_name`].
@@ -109,7 +110,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::contains`].
     pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
-        Ok(queries::objects::find(self.conn, self.scope.space, &id.to_hex())?.is_some())
+        Ok(queries::objects::find(&mut self.tx, self.scope.space, &id.to_hex())?.is_some())
     }
 
     /// See [`MemManager::resolve`].
@@ -117,7 +118,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::resolve`].
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
-        let object = queries::names::resolve(self.conn, self.scope.space, name)?;
+        let object = queries::names::resolve(&mut self.tx, self.scope.space, name)?;
         object.map(|object| object.object_id.parse()).transpose()
     }
 
@@ -126,7 +127,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::find`].
     pub fn find(&mut self, text: &str) -> Result<ObjectId> {
-        self.scope.find_reference(self.conn, text)
+        self.scope.find_reference(&mut self.tx, text)
     }
 
     /// See [`MemManager::object`].
@@ -134,7 +135,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::object`].
     pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
-        self.scope.find(self.conn, id)
+        self.scope.find(&mut self.tx, id)
     }
 }
 

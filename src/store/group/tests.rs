@@ -9,8 +9,9 @@ use diesel::connection::SimpleConnection;
 use super::*;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
+use crate::books::triggers::Trigger;
 use crate::models::{Arena, BlockId, MemRam, NewEntry, NewStoredObject, StoredObjectId, Timestamp};
-use crate::store::{Access, Durability, Readers, prepare_file, queries};
+use crate::store::{Readers, new_space, queries};
 
 /// Fails at the second piece of an object, when the first is in its block already.
 fn fails_half_way(change: &Change<'_>, _: &mut Effects) -> Result<()> {
@@ -31,21 +32,17 @@ const WITH_FAILURE: &[Trigger] = &[
 ];
 
 fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
-    let settings = Settings {
-        path: folder.path().join("heap.db"),
-        named: "heap.db".into(),
-        durability: Durability::Full,
-        busy_timeout: Duration::from_secs(5),
-        opening: None,
-        file: None,
-    };
-    prepare_file(&settings, Access::Write).unwrap();
+    let location = Location::at(&folder.path().join("heap.db")).unwrap();
+    location.prepare(Access::Write).unwrap();
     let geometry = Geometry::classic();
-    let mut conn = settings.connect(Access::Write).unwrap();
-    queries::spaces::make(&mut conn, "main", 1 << 20, &geometry, Timestamp::default()).unwrap();
-    let space = queries::spaces::by_name(&mut conn, "main").unwrap().unwrap();
-    let group = Group::with_triggers(settings.clone(), conn, space.id, geometry, WITH_FAILURE);
-    (group, Readers::new(settings, None))
+    let mut conn = location.connect(Access::Write).unwrap();
+    new_space::make(&mut conn, "main", 1 << 20, &geometry, Timestamp::default()).unwrap();
+    let space = queries::spaces::by_name(&mut ReadTx::new(&mut conn), "main")
+        .unwrap()
+        .unwrap();
+    let writer = Writer::new(location.clone(), conn, space.id, geometry, WITH_FAILURE);
+    let group = Group::of(writer, Gate::new(None));
+    (group, Readers::new(location, None))
 }
 
 fn soon() -> Deadline {
@@ -116,16 +113,16 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
 
 fn state(readers: &Readers) -> (MemRam, Vec<Arena>, usize) {
     readers
-        .snapshot(|conn| {
+        .snapshot(|tx| {
             let mut found = Vec::new();
-            let _ = queries::audit::violations(conn, &mut |violation| {
+            let _ = queries::audit::violations(tx, &mut |violation| {
                 found.push(violation);
                 std::ops::ControlFlow::Continue(())
             })?;
             assert_eq!(found, []);
-            let space = queries::spaces::by_name(conn, "main")?.unwrap();
-            let arenas = queries::levels::arenas(conn, space.id)?;
-            let objects = queries::objects::info_page(conn, "main", StoredObjectId(0), 100)?.len();
+            let space = queries::spaces::by_name(tx, "main")?.unwrap();
+            let arenas = queries::levels::arenas(tx, space.id)?;
+            let objects = queries::objects::info_page(tx, "main", StoredObjectId(0), 100)?.len();
             Ok((space, arenas, objects))
         })
         .unwrap()
@@ -183,8 +180,8 @@ fn a_unit_that_panics_changes_nothing_and_the_next_goes_on() {
 /// SQLite rolls the transaction back itself when it fails to read or write; what it says
 /// then is no different from an error that does no harm.
 fn fails_and_rolls_back(tx: &mut WriteTx<'_>) -> Result<()> {
-    tx.read_written(|conn| {
-        conn.batch_execute("ROLLBACK")?;
+    tx.read_written(|tx| {
+        tx.conn.batch_execute("ROLLBACK")?;
         Err(Error::DiskFailed {
             why: "disk I/O error".into(),
         })
@@ -234,7 +231,7 @@ fn units_whose_rows_cannot_be_written_are_told_at_once() {
     assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&turn.outcome);
     let failed = turn.work(soon(), |tx| {
-        tx.read_written(|conn| Ok(conn.batch_execute("ALTER TABLE arenas RENAME TO away")?))?;
+        tx.read_written(|tx| Ok(tx.conn.batch_execute("ALTER TABLE arenas RENAME TO away")?))?;
         tx.read_rows(|_| Ok(()))
     });
     assert!(failed.is_err());
@@ -256,7 +253,7 @@ fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_kept() {
     let before = state(&readers);
     let kept = write(&group, |tx| {
         // A number cannot be looked up.
-        tx.read_written(|conn| Ok(conn.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
+        tx.read_written(|tx| Ok(tx.conn.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
         assert!(matches!(tx.next_object_id(), Err(Error::Database { .. })));
         Ok(())
     });
@@ -292,7 +289,7 @@ fn a_rehearsal_shows_what_all_its_units_have_done() {
                 // Half of it is written, the totals are not.
                 tx.read_rows(|_| Ok(()))
             })?;
-            let found = queries::spaces::by_name(rehearsal.conn()?, "main")?.unwrap();
+            let found = queries::spaces::by_name(&mut rehearsal.read()?, "main")?.unwrap();
             assert_eq!((found.mem, found.allocations), (30, 3));
             Ok(())
         })
@@ -347,7 +344,7 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
         assert!(stored.is_ok());
     }
     let space = turn.writer.space;
-    let written = queries::objects::with_prefix(&mut turn.writer.conn, space, "0000", 1).unwrap();
+    let written = queries::objects::with_prefix(&mut ReadTx::new(&mut turn.writer.conn), space, "0000", 1).unwrap();
     assert_eq!(written.len(), 1, "all of it is still in memory");
     turn.commit().unwrap();
     drop(entered);

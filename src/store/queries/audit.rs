@@ -12,7 +12,7 @@ use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::models::Shown;
 use crate::models::schema::{trial_balance, violations};
-use crate::store::sqlite::conn::Conn;
+use crate::store::read::ReadTx;
 
 /// A row of the view `violations`: one broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
@@ -77,8 +77,8 @@ pub struct Bucket {
 pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
 
 /// Every broken invariant of the whole file, as SQLite finds it. O(rows).
-pub fn violations(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> {
-    for violation in violations::table.select(Violation::as_select()).load_iter(conn)? {
+pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
+    for violation in violations::table.select(Violation::as_select()).load_iter(tx.conn)? {
         if found(violation?).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -87,10 +87,10 @@ pub fn violations(conn: &mut Conn, found: Found<'_>) -> Result<ControlFlow<()>> 
 }
 
 /// Where every byte of capacity is, summed from the rows. O(rows).
-pub fn trial_balance(conn: &mut Conn, space: &str) -> Result<Vec<Bucket>> {
+pub fn trial_balance(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Bucket>> {
     Ok(trial_balance::table
         .filter(trial_balance::space.eq(space))
         .order(trial_balance::line)
         .select(Bucket::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }

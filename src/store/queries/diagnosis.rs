@@ -6,7 +6,8 @@ use diesel::sql_types::BigInt;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// How many of something there are, and their bytes.
@@ -20,29 +21,28 @@ pub struct Totals {
 
 /// Arenas with nothing in them, and the bytes they reserve: garbage collection gives
 /// back exactly these. O(arenas).
-pub fn empty_arenas(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
-    totals::<EmptyArenas>(conn, space)
+pub fn empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
+    totals::<EmptyArenas>(tx, space)
 }
 
 /// Arenas under a quarter full, and the bytes that are in them. O(arenas).
-pub fn nearly_empty_arenas(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
-    totals::<NearlyEmptyArenas>(conn, space)
+pub fn nearly_empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
+    totals::<NearlyEmptyArenas>(tx, space)
 }
 
 /// Objects that have a name. O(names · log n).
-pub fn named_objects(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
-    totals::<NamedObjects>(conn, space)
+pub fn named_objects(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
+    totals::<NamedObjects>(tx, space)
 }
 
-fn totals<S: Rows<Types = (BigInt, BigInt)>>(conn: &mut Conn, space: MemRamId) -> Result<Totals> {
-    let Conn::Sqlite(conn) = conn;
-    Ok(Statement::<S, 1>::new([space.0.into()]).get_result(conn)?)
+fn totals<S: Rows<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
+    let statement = Statement::<S, 1>::new([space.0.into()]);
+    Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
 }
 
 /// The pieces that the objects would have if each were alone in its class's blocks.
 /// O(objects) for each class.
-pub fn fewest_pieces(conn: &mut Conn, space: MemRamId, geometry: &Geometry) -> Result<i64> {
-    let Conn::Sqlite(conn) = conn;
+pub fn fewest_pieces(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry) -> Result<i64> {
     let (mut fewest, mut above) = (0, -1);
     for (index, class) in geometry.classes().iter().enumerate() {
         let is_last = index + 1 == geometry.classes().len();
@@ -56,7 +56,8 @@ pub fn fewest_pieces(conn: &mut Conn, space: MemRamId, geometry: &Geometry) -> R
             above.into(),
             up_to.into(),
         ];
-        fewest += Statement::<FewestPieces, 5>::new(values).get_result::<i64>(conn)?;
+        let statement = Statement::<FewestPieces, 5>::new(values);
+        fewest += on_engine!(tx, |conn| statement.get_result::<i64>(conn))?;
         above = up_to;
     }
     Ok(fewest)

@@ -1,12 +1,14 @@
 //! Ledger entries and the bytes in them.
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
 use crate::models::schema::{ledger, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, Shown, StoredObjectId};
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// A ledger entry with the id of its object.
@@ -83,15 +85,17 @@ own_entries!(ReadPieces, "l.data", Binary, "ORDER BY l.id");
 own_entries!(ReadLastSeq, "l.seq", BigInt, "ORDER BY l.id DESC LIMIT 1");
 
 /// The entries of an object in the order of its bytes. O(log n + pieces).
-pub fn of_object(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<Ledger>> {
-    let Conn::Sqlite(conn) = conn;
-    Ok(ReadEntries::of(object).load(conn)?)
+pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Ledger>> {
+    Ok(on_engine!(tx, |conn| ReadEntries::of(object).load(conn))?)
 }
 
 /// The bytes of an object, piece by piece, handed to `take`.
-pub fn each_piece(conn: &mut Conn, object: StoredObjectId, mut take: impl FnMut(Vec<u8>) -> Result<()>) -> Result<()> {
-    let Conn::Sqlite(conn) = conn;
-    for data in ReadPieces::of(object).load_iter::<Vec<u8>, _>(conn)? {
+pub fn each_piece(
+    tx: &mut ReadTx<'_>,
+    object: StoredObjectId,
+    mut take: impl FnMut(Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    for data in on_engine!(tx, |conn| ReadPieces::of(object).load_iter::<Vec<u8>, _>(conn))? {
         take(data?)?;
     }
     Ok(())
@@ -111,11 +115,11 @@ pub struct StoredPiece {
 }
 
 /// Some pieces of an object from one on, in the order of its bytes. O(log n + pieces).
-pub fn stored_pieces(conn: &mut Conn, object: StoredObjectId, from: i64, limit: i64) -> Result<Vec<StoredPiece>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn stored_pieces(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, limit: i64) -> Result<Vec<StoredPiece>> {
     let first = LedgerId::of(object, from).0;
     let end = first.saturating_add(limit);
-    Ok(Statement::<ReadStoredPieces, 3>::new([first.into(), end.into(), object.0.into()]).load(conn)?)
+    let statement = Statement::<ReadStoredPieces, 3>::new([first.into(), end.into(), object.0.into()]);
+    Ok(on_engine!(tx, |conn| statement.load(conn))?)
 }
 
 struct ReadStoredPieces;
@@ -141,7 +145,7 @@ pub enum PieceOrder {
 /// Like [`each_piece`], with the entries of an object wherever they are: their keys may be
 /// wrong. For repair, which makes an index for it; without one it is O(n).
 pub fn each_stray_piece(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     object: StoredObjectId,
     order: PieceOrder,
     mut take: impl FnMut(Vec<u8>) -> Result<()>,
@@ -154,8 +158,7 @@ pub fn each_stray_piece(
         PieceOrder::Seq => pieces.order(ledger::seq),
         PieceOrder::Id => pieces.order(ledger::id),
     };
-    let Conn::Sqlite(conn) = conn;
-    for data in pieces.load_iter::<Vec<u8>, _>(conn)? {
+    for data in pieces.load_iter::<Vec<u8>, DefaultLoadingMode>(tx.conn)? {
         take(data?)?;
     }
     Ok(())
@@ -166,25 +169,23 @@ pub fn each_stray_piece(
 /// Most objects are one piece, and this is what a store does most: they are found by a
 /// statement that does nothing else. What others lack is told from one statement, too,
 /// because two outside a transaction could see two states of the file.
-pub fn content(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
-    let Conn::Sqlite(sqlite) = conn;
-    let mut rows = if space == MemRamId::FIRST {
-        Statement::<ReadWhole<true>, 1>::new([object_id.into()]).load_iter(sqlite)?
+pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
+    let whole = if space == MemRamId::FIRST {
+        let statement = Statement::<ReadWhole<true>, 1>::new([object_id.into()]);
+        on_engine!(tx, |conn| statement.get_result(conn))
     } else {
-        Statement::<ReadWhole<false>, 2>::new([object_id.into(), space.0.into()]).load_iter(sqlite)?
+        let statement = Statement::<ReadWhole<false>, 2>::new([object_id.into(), space.0.into()]);
+        on_engine!(tx, |conn| statement.get_result(conn))
     };
-    let whole: Option<Vec<u8>> = rows.next().transpose()?;
-    drop(rows);
-    match whole {
+    match whole.optional()? {
         Some(bytes) => Ok(Some(Content::Whole(bytes))),
-        None => content_in_pieces(conn, space, object_id, most),
+        None => content_in_pieces(tx, space, object_id, most),
     }
 }
 
-fn content_in_pieces(conn: &mut Conn, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
-    let Conn::Sqlite(conn) = conn;
+fn content_in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
     let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
-    let mut rows = statement.load_iter::<ContentRow, _>(conn)?;
+    let mut rows = on_engine!(tx, |conn| statement.load_iter::<ContentRow, _>(conn))?;
     let Some(first) = rows.next() else {
         return Ok(None);
     };
@@ -267,48 +268,48 @@ impl Rows for ReadContent {
 }
 
 /// The bytes of one piece.
-pub fn piece(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option<Vec<u8>>> {
+pub fn piece(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<Option<Vec<u8>>> {
     Ok(ledger::table
         .find(LedgerId::of(object, seq))
         .filter(ledger::stored_object_id.eq(object))
         .select(ledger::data)
-        .get_result(conn)
+        .get_result(tx.conn)
         .optional()?)
 }
 
 /// Bytes of one piece, and those of the object that follow it.
-pub fn extent(conn: &mut Conn, object: StoredObjectId, seq: i64) -> Result<Option<(i64, i64)>> {
+pub fn extent(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<Option<(i64, i64)>> {
     Ok(ledger::table
         .find(LedgerId::of(object, seq))
         .filter(ledger::stored_object_id.eq(object))
         .select((ledger::allocated_mem, ledger::rest))
-        .get_result(conn)
+        .get_result(tx.conn)
         .optional()?)
 }
 
 /// Position of the last piece of an object, or -1 if it has none. O(log n).
-pub fn last_seq(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
-    let Conn::Sqlite(conn) = conn;
-    Ok(ReadLastSeq::of(object).get_result(conn).optional()?.unwrap_or(-1))
+pub fn last_seq(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<i64> {
+    let last = on_engine!(tx, |conn| ReadLastSeq::of(object).get_result(conn));
+    Ok(last.optional()?.unwrap_or(-1))
 }
 
 /// How many entries an object has: its pieces are numbered from 0. O(log n).
-pub fn count(conn: &mut Conn, object: StoredObjectId) -> Result<i64> {
-    Ok(last_seq(conn, object)?.saturating_add(1))
+pub fn count(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<i64> {
+    Ok(last_seq(tx, object)?.saturating_add(1))
 }
 
 /// What is in a block, in the order in which it came.
-pub fn in_block(conn: &mut Conn, block: BlockId) -> Result<Vec<Piece>> {
+pub fn in_block(tx: &mut ReadTx<'_>, block: BlockId) -> Result<Vec<Piece>> {
     Ok(ledger::table
         .inner_join(stored_objects::table)
         .filter(ledger::block_id.eq(block))
         .order(ledger::id)
         .select((Ledger::as_select(), stored_objects::object_id, ledger::data))
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// The next entries of a space by key.
-pub fn page(conn: &mut Conn, space: MemRamId, after: LedgerId, limit: i64) -> Result<Vec<EntryInfo>> {
+pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: LedgerId, limit: i64) -> Result<Vec<EntryInfo>> {
     Ok(ledger::table
         .inner_join(stored_objects::table)
         .filter(stored_objects::memram_id.eq(space))
@@ -325,5 +326,5 @@ pub fn page(conn: &mut Conn, space: MemRamId, after: LedgerId, limit: i64) -> Re
             ledger::block_id,
             ledger::allocated_mem,
         ))
-        .load(conn)?)
+        .load(tx.conn)?)
 }

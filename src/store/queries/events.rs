@@ -3,14 +3,15 @@
 //! Numbers are the order, so every walk is along the primary key; there is no index on
 //! anything else, which each write would pay for.
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::max;
 use diesel::prelude::*;
-use diesel::sqlite::Sqlite;
 
 use crate::error::Result;
 use crate::models::schema::events;
 use crate::models::{Event, EventId, EventKind, MemRamId, Timestamp};
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::Conn;
+use crate::store::read::ReadTx;
 use crate::value::ObjectId;
 
 /// Which events are wanted: those to which everything given applies.
@@ -54,22 +55,20 @@ pub struct Mark {
 }
 
 /// The next events that pass the filter, oldest first.
-pub fn page(conn: &mut Conn, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
     let query = filtered(space, filter).order(events::id).limit(limit);
-    Ok(query.select(Event::as_select()).load(conn)?)
+    Ok(query.select(Event::as_select()).load(tx.conn)?)
 }
 
 /// The newest events that pass the filter, oldest of them first.
-pub fn newest(conn: &mut Conn, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
     let query = filtered(space, filter).order(events::id.desc()).limit(limit);
-    let mut newest = query.select(Event::as_select()).load(conn)?;
+    let mut newest = query.select(Event::as_select()).load(tx.conn)?;
     newest.reverse();
     Ok(newest)
 }
 
-fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, Sqlite> {
+fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, <Conn as Connection>::Backend> {
     let after = filter.after_id.unwrap_or(EventId(i64::MIN));
     let mut query = events::table
         .filter(events::memram_id.eq(space))
@@ -94,37 +93,34 @@ fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, Sql
 }
 
 /// The object that a name was last bound to or unbound from. O(events).
-pub fn named(conn: &mut Conn, space: MemRamId, name: &str) -> Result<Option<Vec<u8>>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn named(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<Vec<u8>>> {
     let object = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::name.eq(name))
         .order(events::id.desc())
         .limit(1)
         .select(events::object)
-        .get_result::<Option<Vec<u8>>>(conn);
+        .get_result::<Option<Vec<u8>>>(tx.conn);
     Ok(object.optional()?.flatten())
 }
 
 /// Ids of objects from `low` to `high`, at most `limit`. O(events).
 pub fn objects_between(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     space: MemRamId,
     [low, high]: &[ObjectId; 2],
     limit: i64,
 ) -> Result<Vec<Vec<u8>>> {
-    let Conn::Sqlite(conn) = conn;
     let range = events::object.between(low.as_bytes().as_slice(), high.as_bytes().as_slice());
     let objects = events::table
         .filter(events::memram_id.eq(space))
         .filter(range)
         .select(events::object.assume_not_null());
-    Ok(objects.distinct().limit(limit).load(conn)?)
+    Ok(objects.distinct().limit(limit).load(tx.conn)?)
 }
 
 /// The opening that the sums of the space count from.
-pub fn opening(conn: &mut Conn, space: MemRamId) -> Result<Option<Mark>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
     // Spelled out, so that a partial index on it may serve it.
     let is_opening = diesel::dsl::sql::<diesel::sql_types::Bool>("kind = 'opening'");
     Ok(events::table
@@ -133,32 +129,29 @@ pub fn opening(conn: &mut Conn, space: MemRamId) -> Result<Option<Mark>> {
         .order(events::id.desc())
         .limit(1)
         .select(Mark::as_select())
-        .get_result(conn)
+        .get_result(tx.conn)
         .optional()?)
 }
 
 /// The highest event number of the whole file.
-pub fn last_of_file(conn: &mut Conn) -> Result<Option<EventId>> {
-    let Conn::Sqlite(conn) = conn;
-    Ok(events::table.select(max(events::id)).get_result(conn)?)
+pub fn last_of_file(tx: &mut ReadTx<'_>) -> Result<Option<EventId>> {
+    Ok(events::table.select(max(events::id)).get_result(tx.conn)?)
 }
 
 /// The last event of a space up to a number.
-pub fn last_through(conn: &mut Conn, space: MemRamId, through: EventId) -> Result<Option<Mark>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn last_through(tx: &mut ReadTx<'_>, space: MemRamId, through: EventId) -> Result<Option<Mark>> {
     Ok(events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.le(through))
         .order(events::id.desc())
         .limit(1)
         .select(Mark::as_select())
-        .get_result(conn)
+        .get_result(tx.conn)
         .optional()?)
 }
 
 /// The last event, by number, from `opening` on that was at a time or before it.
-pub fn last_until(conn: &mut Conn, space: MemRamId, opening: EventId, until: Timestamp) -> Result<Option<Mark>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until: Timestamp) -> Result<Option<Mark>> {
     Ok(events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.ge(opening))
@@ -166,29 +159,32 @@ pub fn last_until(conn: &mut Conn, space: MemRamId, opening: EventId, until: Tim
         .order(events::id.desc())
         .limit(1)
         .select(Mark::as_select())
-        .get_result(conn)
+        .get_result(tx.conn)
         .optional()?)
 }
 
 /// How many events a space has from `opening` on.
-pub fn count(conn: &mut Conn, space: MemRamId, opening: EventId) -> Result<i64> {
-    let Conn::Sqlite(conn) = conn;
+pub fn count(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId) -> Result<i64> {
     Ok(events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.ge(opening))
         .count()
-        .get_result(conn)?)
+        .get_result(tx.conn)?)
 }
 
 /// The numbers of the events from `opening` on, in order, handed to `take`.
-pub fn each_movement(conn: &mut Conn, space: MemRamId, opening: EventId, mut take: impl FnMut(Movement)) -> Result<()> {
-    let Conn::Sqlite(conn) = conn;
+pub fn each_movement(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    opening: EventId,
+    mut take: impl FnMut(Movement),
+) -> Result<()> {
     let query = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.ge(opening))
         .order(events::id)
         .select(Movement::as_select());
-    for movement in query.load_iter::<Movement, _>(conn)? {
+    for movement in query.load_iter::<Movement, DefaultLoadingMode>(tx.conn)? {
         take(movement?);
     }
     Ok(())
@@ -196,18 +192,17 @@ pub fn each_movement(conn: &mut Conn, space: MemRamId, opening: EventId, mut tak
 
 /// The events after one, newest first, handed to `take`.
 pub fn each_back_to(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     space: MemRamId,
     after: EventId,
     mut take: impl FnMut(Event) -> Result<()>,
 ) -> Result<()> {
-    let Conn::Sqlite(conn) = conn;
     let query = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.gt(after))
         .order(events::id.desc())
         .select(Event::as_select());
-    for event in query.load_iter::<Event, _>(conn)? {
+    for event in query.load_iter::<Event, DefaultLoadingMode>(tx.conn)? {
         take(event?)?;
     }
     Ok(())

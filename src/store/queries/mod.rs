@@ -1,7 +1,7 @@
 //! Reading, one file per subject. Each function is one statement.
 //!
-//! The queries of the hot path take the connection out of [`super::Conn`] first: through
-//! the enum, Diesel writes the text of a query at each call, though it is prepared.
+//! Each is the same for every engine; those that are asked most go to the engine's own
+//! connection, see `on_engine` in `store/conn.rs`.
 
 pub(crate) mod audit;
 pub(crate) mod diagnosis;

@@ -8,26 +8,26 @@ use diesel::sql_types::{BigInt, Binary};
 use crate::error::{Error, Result};
 use crate::models::schema::{names, stored_objects};
 use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// The names of an object, in alphabetical order.
-pub fn of_object(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<Name>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name>> {
     Ok(names::table
         .filter(names::stored_object_id.eq(object))
         .order(names::name)
         .select(Name::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// The same as they are spelled, for what goes on with them.
 ///
 /// # Errors
 /// [`Error::Damaged`] if one is not UTF-8.
-pub fn spelled(conn: &mut Conn, object: StoredObjectId) -> Result<Vec<String>> {
-    let Conn::Sqlite(conn) = conn;
-    let names: Vec<Vec<u8>> = Statement::<ReadNamesOf, 1>::new([object.0.into()]).load(conn)?;
+pub fn spelled(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
+    let statement = Statement::<ReadNamesOf, 1>::new([object.0.into()]);
+    let names: Vec<Vec<u8>> = on_engine!(tx, |conn| statement.load(conn))?;
     let spelled = names.into_iter().map(|name| {
         String::from_utf8(name).map_err(|error| Error::Damaged {
             what: format!("the name \"{}\" is not UTF-8", error.as_bytes().escape_ascii()),
@@ -47,15 +47,13 @@ impl Rows for ReadNamesOf {
 }
 
 /// The object that a name is bound to. O(log n).
-pub fn resolve(conn: &mut Conn, space: MemRamId, name: &str) -> Result<Option<StoredObject>> {
-    let Conn::Sqlite(conn) = conn;
-    Ok(names::table
+pub fn resolve(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<StoredObject>> {
+    let object = names::table
         .inner_join(stored_objects::table)
         .filter(names::memram_id.eq(space))
         .filter(names::name.eq(name))
-        .select(StoredObject::as_select())
-        .get_result(conn)
-        .optional()?)
+        .select(StoredObject::as_select());
+    Ok(on_engine!(tx, |conn| object.get_result(conn)).optional()?)
 }
 
 /// A name that is not UTF-8: SQLite takes any bytes for text.
@@ -67,10 +65,9 @@ pub struct Garbled {
 }
 
 /// Every name of the file that is not UTF-8, until `found` breaks. O(names).
-pub fn each_garbled(conn: &mut Conn, mut found: impl FnMut(Garbled) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn each_garbled(tx: &mut ReadTx<'_>, mut found: impl FnMut(Garbled) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
     let names = Statement::<ReadNames, 0>::new([]);
-    for name in names.load_iter::<Garbled, _>(conn)? {
+    for name in on_engine!(tx, |conn| names.load_iter::<Garbled, _>(conn))? {
         let name = name?;
         if std::str::from_utf8(&name.name).is_err() && found(name).is_break() {
             return Ok(ControlFlow::Break(()));

@@ -8,7 +8,8 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use crate::error::Result;
 use crate::models::schema::{objects, stored_objects};
 use crate::models::{MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId};
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// A row of the view `objects`: what people want to know of an object.
@@ -48,10 +49,9 @@ pub struct ObjectInfo {
 }
 
 /// The object with this id. O(log n).
-pub fn find(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<StoredObject>> {
-    let Conn::Sqlite(conn) = conn;
+pub fn find(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str) -> Result<Option<StoredObject>> {
     let statement = Statement::<ReadObject, 2>::new([object_id.into(), space.0.into()]);
-    Ok(statement.get_result(conn).optional()?)
+    Ok(on_engine!(tx, |conn| statement.get_result(conn)).optional()?)
 }
 
 struct ReadObject;
@@ -80,7 +80,7 @@ pub struct PlacedObject {
 /// Freeing an object costs little more than finding it: this is one statement, which needs
 /// no index to find the pieces. Those that are not where they should be are left out.
 /// O(log n + pieces).
-pub fn placed(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
+pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
     type Row = (
         StoredObjectId,
         String,
@@ -89,9 +89,8 @@ pub fn placed(conn: &mut Conn, space: MemRamId, object_id: &str) -> Result<Optio
         Option<StoredObjectId>,
         Option<PlacedEntry>,
     );
-    let Conn::Sqlite(conn) = conn;
     let statement = Statement::<ReadPlaced, 2>::new([object_id.into(), space.0.into()]);
-    let mut rows = statement.load_iter::<Row, _>(conn)?;
+    let mut rows = on_engine!(tx, |conn| statement.load_iter::<Row, _>(conn))?;
     let Some((id, kind, size, named, owner, entry)) = rows.next().transpose()? else {
         return Ok(None);
     };
@@ -137,16 +136,16 @@ impl Rows for ReadPlaced {
 type EntryTypes = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
 
 /// Bytes that an object should have.
-pub fn size(conn: &mut Conn, object: StoredObjectId) -> Result<Option<i64>> {
+pub fn size(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<i64>> {
     Ok(stored_objects::table
         .find(object)
         .select(stored_objects::size)
-        .get_result(conn)
+        .get_result(tx.conn)
         .optional()?)
 }
 
 /// Ids that start with `prefix`, at most `limit`. O(log n + limit).
-pub fn with_prefix(conn: &mut Conn, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<String>> {
+pub fn with_prefix(tx: &mut ReadTx<'_>, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<String>> {
     // 'g' sorts behind every hexadecimal digit: the range is what LIKE 'prefix%' means,
     // spelled so that the unique index serves it.
     Ok(stored_objects::table
@@ -156,41 +155,41 @@ pub fn with_prefix(conn: &mut Conn, space: MemRamId, prefix: &str, limit: i64) -
         .order(stored_objects::object_id)
         .limit(limit)
         .select(stored_objects::object_id)
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// The next objects of the whole file by key.
-pub fn page_of_file(conn: &mut Conn, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
+pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
     Ok(stored_objects::table
         .filter(stored_objects::id.gt(after))
         .order(stored_objects::id)
         .limit(limit)
         .select(StoredObject::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// The next objects of a space, in the order in which they were stored, as rows of
 /// the view `objects`.
-pub fn info_page(conn: &mut Conn, space: &str, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
+pub fn info_page(tx: &mut ReadTx<'_>, space: &str, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
     Ok(objects::table
         .filter(objects::space.eq(space))
         .filter(objects::id.gt(after))
         .order(objects::id)
         .limit(limit)
         .select(ObjectInfo::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// One object as a row of the view `objects`.
-pub fn info(conn: &mut Conn, id: StoredObjectId) -> Result<ObjectInfo> {
+pub fn info(tx: &mut ReadTx<'_>, id: StoredObjectId) -> Result<ObjectInfo> {
     Ok(objects::table
         .filter(objects::id.eq(id))
         .select(ObjectInfo::as_select())
-        .get_result(conn)?)
+        .get_result(tx.conn)?)
 }
 
 /// The largest objects of at least `LARGE` bytes, largest first. O(log n + limit).
-pub fn largest(conn: &mut Conn, space: MemRamId, limit: i64) -> Result<Vec<StoredObject>> {
+pub fn largest(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<StoredObject>> {
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
         // Spelled as in the partial index, so that SQLite may use it.
@@ -198,15 +197,15 @@ pub fn largest(conn: &mut Conn, space: MemRamId, limit: i64) -> Result<Vec<Store
         .order((stored_objects::size.desc(), stored_objects::id))
         .limit(limit)
         .select(StoredObject::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// The largest objects of any size. O(n).
-pub fn largest_of_all(conn: &mut Conn, space: MemRamId, limit: i64) -> Result<Vec<StoredObject>> {
+pub fn largest_of_all(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<StoredObject>> {
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
         .order((stored_objects::size.desc(), stored_objects::id))
         .limit(limit)
         .select(StoredObject::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }

@@ -4,7 +4,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use crate::error::Result;
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// The pages of one table or index. Sizes are bytes.
@@ -38,9 +39,9 @@ impl TreeSize {
 }
 
 /// All tables and indexes, the largest first. Reads every page of the file: O(file).
-pub fn trees(conn: &mut Conn) -> Result<Vec<TreeSize>> {
-    let Conn::Sqlite(conn) = conn;
-    Ok(Statement::<Trees, 0>::new([]).load(conn)?)
+pub fn trees(tx: &mut ReadTx<'_>) -> Result<Vec<TreeSize>> {
+    let statement = Statement::<Trees, 0>::new([]);
+    Ok(on_engine!(tx, |conn| statement.load(conn))?)
 }
 
 struct Trees;

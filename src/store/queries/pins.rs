@@ -6,7 +6,8 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use crate::error::Result;
 use crate::models::schema::arenas;
 use crate::models::{Arena, ArenaId, MemRamId, Shown, ShownList, StoredObjectId};
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// One object that has bytes in an arena. Sizes are bytes.
@@ -40,22 +41,21 @@ pub struct Pin {
 
 /// Arenas with something in them, and with less than `percent` of their bytes in use:
 /// emptiest first. O(arenas).
-pub fn nearly_empty(conn: &mut Conn, space: MemRamId, percent: i64) -> Result<Vec<Arena>> {
+pub fn nearly_empty(tx: &mut ReadTx<'_>, space: MemRamId, percent: i64) -> Result<Vec<Arena>> {
     Ok(arenas::table
         .filter(arenas::memram_id.eq(space))
         .filter(arenas::mem.gt(0))
         .filter((arenas::mem * 100).lt(arenas::max_mem * percent))
         .order((arenas::mem, arenas::id))
         .select(Arena::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// The objects that have bytes in an arena, those with the most first. O(entries in the arena).
-pub fn of_arena(conn: &mut Conn, arena: &Arena, limit: i64) -> Result<Vec<Pin>> {
+pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pin>> {
     type Row = (i64, i64, Shown, ShownList, Shown, i64, bool, i64, i64);
-    let Conn::Sqlite(conn) = conn;
     let statement = Statement::<OfArena, 2>::new([arena.id.0.into(), limit.into()]);
-    let rows: Vec<Row> = statement.load(conn)?;
+    let rows: Vec<Row> = on_engine!(tx, |conn| statement.load(conn))?;
     let pin = |(objects, id, object_id, names, kind, size, held, pieces, allocated_mem): Row| Pin {
         arena_id: arena.id,
         max_mem: arena.max_mem,

@@ -5,7 +5,8 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::{MemRamId, Shown};
-use crate::store::sqlite::conn::Conn;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// A piece of an object, or an object without any.
@@ -20,10 +21,10 @@ pub struct Placement {
 
 /// The pieces of a space by object id, those of an object front to back. They are read
 /// as they are asked for; the bytes are not read.
-pub fn placements(conn: &mut Conn, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
+pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
     type Row = (Shown, i64, Option<i64>, Option<i64>);
-    let Conn::Sqlite(conn) = conn;
-    let rows = Statement::<Placements, 1>::new([space.0.into()]).load_iter::<Row, _>(conn)?;
+    let statement = Statement::<Placements, 1>::new([space.0.into()]);
+    let rows = on_engine!(tx, |conn| statement.load_iter::<Row, _>(conn))?;
     Ok(rows.map(|row| {
         let (object_id, size, block, bytes) = row?;
         let piece = block.zip(bytes);

@@ -9,13 +9,13 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::schema::{arenas, blocks, pools};
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
-use crate::store::sqlite::conn::Conn;
+use crate::store::read::ReadTx;
 
 /// Rows that are read at once.
 pub const PAGE: usize = 256;
 
 /// Reads the next page of what has room at one level into `room`.
-pub fn load(conn: &mut Conn, space: MemRamId, geometry: &Geometry, room: &mut Room, level: Level) -> Result<()> {
+pub fn load(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry, room: &mut Room, level: Level) -> Result<()> {
     let unknown_class = || Error::Damaged {
         what: "a size class that the space does not have".into(),
     };
@@ -25,17 +25,17 @@ pub fn load(conn: &mut Conn, space: MemRamId, geometry: &Geometry, room: &mut Ro
     };
     match level {
         Level::Arenas => {
-            let rows = arenas(conn, space, room.arenas.through)?;
+            let rows = arenas(tx, space, room.arenas.through)?;
             room.arenas.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
         }
         Level::Pools(class) => {
             let known = room.pools.get_mut(class).ok_or_else(unknown_class)?;
-            let rows = pools(conn, space, block_size(class)?, known.through)?;
+            let rows = pools(tx, space, block_size(class)?, known.through)?;
             known.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
         }
         Level::Blocks(class) => {
             let known = room.blocks.get_mut(class).ok_or_else(unknown_class)?;
-            let rows = blocks(conn, space, block_size(class)?, known.through)?;
+            let rows = blocks(tx, space, block_size(class)?, known.through)?;
             known.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
         }
     }
@@ -43,7 +43,7 @@ pub fn load(conn: &mut Conn, space: MemRamId, geometry: &Geometry, room: &mut Ro
 }
 
 /// Arenas with bytes that no pool reserves, after `through`.
-pub fn arenas(conn: &mut Conn, space: MemRamId, through: Option<ArenaId>) -> Result<Vec<Arena>> {
+pub fn arenas(tx: &mut ReadTx<'_>, space: MemRamId, through: Option<ArenaId>) -> Result<Vec<Arena>> {
     Ok(arenas::table
         .filter(arenas::memram_id.eq(space))
         .filter(arenas::reserved.lt(arenas::max_mem))
@@ -51,11 +51,11 @@ pub fn arenas(conn: &mut Conn, space: MemRamId, through: Option<ArenaId>) -> Res
         .order(arenas::id)
         .limit(PAGE as i64)
         .select(Arena::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// Pools of a class with bytes that no block reserves, after `through`.
-pub fn pools(conn: &mut Conn, space: MemRamId, block_size: i64, through: Option<PoolId>) -> Result<Vec<Pool>> {
+pub fn pools(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Option<PoolId>) -> Result<Vec<Pool>> {
     Ok(pools::table
         .filter(pools::memram_id.eq(space))
         .filter(pools::block_size.eq(block_size))
@@ -64,11 +64,11 @@ pub fn pools(conn: &mut Conn, space: MemRamId, block_size: i64, through: Option<
         .order(pools::id)
         .limit(PAGE as i64)
         .select(Pool::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }
 
 /// Blocks of a class with room, after `through`.
-pub fn blocks(conn: &mut Conn, space: MemRamId, block_size: i64, through: Option<BlockId>) -> Result<Vec<Block>> {
+pub fn blocks(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Option<BlockId>) -> Result<Vec<Block>> {
     // The flag is spelled as in the partial index, so that SQLite may use it.
     let is_free = diesel::dsl::sql::<diesel::sql_types::Bool>("is_free = 1");
     Ok(blocks::table
@@ -79,5 +79,5 @@ pub fn blocks(conn: &mut Conn, space: MemRamId, block_size: i64, through: Option
         .order(blocks::id)
         .limit(PAGE as i64)
         .select(Block::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }

@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
 use crate::models::EventId;
-use crate::store::sqlite::conn::Conn;
+use crate::store::read::ReadTx;
 
 /// A row of which a text is not UTF-8.
 pub struct GarbledRow {
@@ -53,9 +53,12 @@ struct Texts {
 }
 
 /// Every row but names of which a text is not UTF-8, until `found` breaks. O(rows).
-pub fn each_garbled(conn: &mut Conn, mut found: impl FnMut(GarbledRow) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+pub fn each_garbled(
+    tx: &mut ReadTx<'_>,
+    mut found: impl FnMut(GarbledRow) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
     for (table, text) in TEXTS {
-        let broken = each(conn, text, |id, texts| {
+        let broken = each(tx, text, |id, texts| {
             if std::str::from_utf8(&texts).is_ok() {
                 return ControlFlow::Continue(());
             }
@@ -70,23 +73,22 @@ pub fn each_garbled(conn: &mut Conn, mut found: impl FnMut(GarbledRow) -> Contro
 
 /// The column `changes` of every event that has one, until `visit` breaks. O(events).
 pub fn each_changes(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     mut visit: impl FnMut(EventId, &str) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let text = "SELECT id, CAST(changes AS BLOB) AS texts FROM events WHERE changes IS NOT NULL";
-    each(conn, text, |id, changes| {
+    each(tx, text, |id, changes| {
         visit(EventId(id.unwrap_or_default()), &String::from_utf8_lossy(&changes))
     })
 }
 
 #[allow(clippy::disallowed_methods, reason = "Diesel has no CAST")]
 fn each(
-    conn: &mut Conn,
+    tx: &mut ReadTx<'_>,
     text: &str,
     mut visit: impl FnMut(Option<i64>, Vec<u8>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
-    let Conn::Sqlite(conn) = conn;
-    for row in diesel::sql_query(text).load_iter::<Texts, DefaultLoadingMode>(conn)? {
+    for row in diesel::sql_query(text).load_iter::<Texts, DefaultLoadingMode>(tx.conn)? {
         let Texts { id, texts } = row?;
         if visit(id, texts.unwrap_or_default()).is_break() {
             return Ok(ControlFlow::Break(()));

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use crate::error::Result;
 use crate::models::schema::events;
 use crate::models::{EventId, EventKind, MemRamId, Timestamp};
-use crate::store::sqlite::conn::Conn;
+use crate::store::read::ReadTx;
 
 /// The events of a space that go next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,19 +19,19 @@ pub struct Old {
 
 /// The longest run of first events that are all older than `cutoff`, but at most `limit`.
 /// O(log n + limit), and what other spaces have between them.
-pub fn old(conn: &mut Conn, space: MemRamId, cutoff: Timestamp, limit: i64) -> Result<Option<Old>> {
+pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, cutoff: Timestamp, limit: i64) -> Result<Option<Old>> {
     let of_space = events::table.filter(events::memram_id.eq(space));
     // What was trimmed before left an event that opens the books, and those are indexed.
     let opening = of_space
         .filter(events::kind.eq(EventKind::Opening))
         .select(min(events::id));
-    let first: Option<EventId> = opening.get_result(conn)?;
+    let first: Option<EventId> = opening.get_result(tx.conn)?;
     let page: Vec<(EventId, Timestamp)> = of_space
         .filter(events::id.ge(first.unwrap_or(EventId(0))))
         .order(events::id)
         .limit(limit)
         .select((events::id, events::at))
-        .load(conn)?;
+        .load(tx.conn)?;
     let run = page.iter().take_while(|(_, at)| *at < cutoff);
     Ok(run.zip(1..).last().map(|(&(last, _), events)| Old { last, events }))
 }

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::Shown;
-use crate::store::sqlite::conn::Conn;
+use crate::store::read::ReadTx;
 
 diesel::table! {
     usage (space, level, block_size) {
@@ -40,9 +40,9 @@ pub struct LevelUsage {
 }
 
 /// The levels and classes of a space. O(classes).
-pub fn levels(conn: &mut Conn, space: &str) -> Result<Vec<LevelUsage>> {
+pub fn levels(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<LevelUsage>> {
     Ok(usage::table
         .filter(usage::space.eq(space))
         .select(LevelUsage::as_select())
-        .load(conn)?)
+        .load(tx.conn)?)
 }

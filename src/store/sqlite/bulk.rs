@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::conn::Conn;
 use super::exec::{Sql, Statement, Value};
 use super::insert::{Into, delete, insert};
 use crate::books::batch::Unit;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::models::schema::{arenas, pools};
 use crate::models::{MemRamId, NewBlock, NewEntry, StoredObject, StoredObjectId};
+use crate::store::conn::Conn;
 
 /// Removes the objects that go, and writes the new rows, parents first, each with the
 /// effects it already has.

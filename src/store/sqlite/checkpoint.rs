@@ -15,8 +15,9 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 
-use super::conn::{Access, Conn, Settings};
+use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
+use crate::store::location::{Access, Location};
 
 /// Bytes of log that are copied at once. One small object takes about 45 KiB of log, much
 /// of it the same pages again: the more are copied at once, the fewer are written twice.
@@ -52,7 +53,7 @@ impl Checkpoints {
     /// Begins or ends a checkpoint when it is time. After a commit, when `length` bytes of
     /// the log are in use. What fails here is tried again when the log has grown: nothing
     /// is lost by it.
-    pub fn after_commit(&mut self, length: u64, deadline: Deadline, settings: &Settings, writer: &mut Conn) {
+    pub fn after_commit(&mut self, length: u64, deadline: Deadline, location: &Location, writer: &mut Conn) {
         if length < self.length {
             self.copied = 0;
             self.begins_again = true;
@@ -62,7 +63,7 @@ impl Checkpoints {
             if (checkpoint.thread.is_finished() || length >= MOST) && self.wait(deadline) && length >= LONG {
                 self.copy_rest(writer);
             }
-        } else if length.saturating_sub(self.copied) >= ENOUGH && !self.begin(settings) {
+        } else if length.saturating_sub(self.copied) >= ENOUGH && !self.begin(location) {
             self.copy_rest(writer);
         }
     }
@@ -91,13 +92,13 @@ impl Checkpoints {
     }
 
     /// Whether a thread could be started.
-    fn begin(&mut self, settings: &Settings) -> bool {
+    fn begin(&mut self, location: &Location) -> bool {
         self.begins_again = true;
         let conn = self.conn.take();
-        let settings = settings.clone();
+        let location = location.clone();
         let (end, ended) = sync_channel(1);
         let copy = move || {
-            let conn = conn.or_else(|| settings.connect(Access::Write).ok());
+            let conn = conn.or_else(|| location.connect(Access::Write).ok());
             let copied = conn.and_then(|mut conn| copy(&mut conn).ok().map(|()| conn));
             if let Some(conn) = copied {
                 // There is room for one, so that this never waits.

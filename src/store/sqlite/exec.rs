@@ -2,19 +2,14 @@
 //! must stay prepared.
 
 use std::marker::PhantomData;
-use std::ops::ControlFlow;
-use std::path::Path;
 
-use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
-use super::conn::{Conn, file_url};
-use crate::books::invariants::Invariant;
-use crate::error::{Error, Result};
-use crate::store::queries::audit::{Found, Violation};
+use crate::error::Result;
+use crate::store::conn::Conn;
 
 /// The text of a statement, with `?` for each value.
 pub(in crate::store) trait Sql: 'static {
@@ -177,12 +172,6 @@ impl Query for DataVersion {
 
 impl RunQueryDsl<SqliteConnection> for DataVersion {}
 
-#[derive(diesel::QueryableByName)]
-struct Message {
-    #[diesel(sql_type = Text)]
-    message: String,
-}
-
 /// One part of the schema, as `sqlite_schema` has it.
 #[derive(Debug, Clone, PartialEq, Eq, diesel::QueryableByName)]
 pub(in crate::store) struct SchemaRow {
@@ -203,52 +192,4 @@ pub(in crate::store) fn schema(conn: &mut Conn) -> Result<Vec<SchemaRow>> {
     let Conn::Sqlite(conn) = conn;
     let text = r#"SELECT type AS kind, name, tbl_name AS "table", sql FROM sqlite_schema WHERE sql IS NOT NULL"#;
     Ok(diesel::sql_query(text).load(conn)?)
-}
-
-/// SQLite's own checks of the file, each finding handed to `found`: `foreign_key_check`
-/// and, unless `quick`, `integrity_check`.
-#[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
-pub(crate) fn sqlite_checks(conn: &mut Conn, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
-    let Conn::Sqlite(conn) = conn;
-    let integrity = "SELECT integrity_check AS message FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
-    let foreign_keys = "SELECT printf('row %d of %s has no row in %s', rowid, \"table\", parent) AS message FROM pragma_foreign_key_check";
-    let checks = [
-        (Invariant::IntegrityCheck, "ok", integrity),
-        (Invariant::ForeignKeyCheck, "a parent for each row", foreign_keys),
-    ];
-    for (invariant, expected, text) in checks.into_iter().skip(usize::from(quick)) {
-        for row in diesel::sql_query(text).load_iter::<Message, DefaultLoadingMode>(conn)? {
-            let violation = Violation {
-                invariant,
-                table: "sqlite".to_owned(),
-                id: None,
-                expected: expected.to_owned(),
-                found: row?.message,
-            };
-            if found(violation).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-    }
-    Ok(ControlFlow::Continue(()))
-}
-
-/// Copies the whole database, as it is at one commit, into an empty file. Page size,
-/// `auto_vacuum`, `application_id` and `user_version` go with it.
-#[allow(clippy::disallowed_methods, reason = "Diesel has no VACUUM")]
-pub(crate) fn copy_into(conn: &mut Conn, path: &Path) -> Result<()> {
-    conn.batch_execute("PRAGMA query_only = OFF;")?;
-    let Conn::Sqlite(conn) = conn;
-    let copied = diesel::sql_query("VACUUM INTO ?")
-        .bind::<Text, _>(file_url(path)?)
-        .execute(conn);
-    copied.map(drop).map_err(|source| match source.into() {
-        Error::Database { source, .. } => Error::database("the file cannot be copied", source),
-        known => known,
-    })
-}
-
-/// What a copy lacks of a heap file: the write-ahead log, empty.
-pub(crate) fn become_heap(conn: &mut Conn) -> Result<()> {
-    Ok(conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?)
 }

@@ -5,8 +5,8 @@ use std::thread::{self, ThreadId};
 
 use diesel::connection::SimpleConnection;
 
-use super::conn::Conn;
 use crate::error::{Error, Result};
+use crate::store::conn::Conn;
 
 /// A connection whose transaction began with the first read and ends when it is dropped.
 /// Every call sees the commit that the first one saw.

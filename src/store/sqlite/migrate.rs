@@ -7,7 +7,7 @@ use std::time::Duration;
 use diesel::connection::{Connection, SimpleConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::conn::{Access, Conn, Settings, pass_guards, transaction};
+use super::connect::{pass_guards, transaction};
 use super::exec;
 use super::open_files::{log_is_beside, one_name};
 use super::path::short_enough_to_make;
@@ -15,6 +15,8 @@ use super::verify::{faults, lacks_indexes, restore_parts, schema_violations, ver
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
+use crate::store::conn::Conn;
+use crate::store::location::{Access, Location};
 use crate::store::queries::audit::Violation;
 use crate::temporary::{Temporary, folder_of, sweep};
 
@@ -30,91 +32,88 @@ const FORMAT: i64 = 101;
 /// Writes page 1, and changes nothing.
 pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 101";
 
-/// Makes sure that there is a heap file of the current format.
-///
-/// A file that is something else, or of another format, is refused before SQLite may
-/// write to it. With [`Access::Write`] a missing file is made.
-pub(crate) fn prepare_file(settings: &Settings, access: Access) -> Result<()> {
-    let path = &settings.named;
-    let found = inspect(&settings.path, path)?;
-    if matches!(found, Found::Empty | Found::Heap { .. }) {
-        wait_for_one_name(settings, access)?;
-    }
-    match (found, access) {
-        (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
-        (Found::Nothing, Access::Write) => {
-            stale_log::check_none(&settings.path, path)?;
-            create(settings)
+impl Location {
+    /// Makes sure that there is a heap file of the current format.
+    ///
+    /// A file that is something else, or of another format, is refused before SQLite may
+    /// write to it. With [`Access::Write`] a missing file is made.
+    pub fn prepare(&self, access: Access) -> Result<()> {
+        let path = &self.named;
+        let found = inspect(&self.path, path)?;
+        if matches!(found, Found::Empty | Found::Heap { .. }) {
+            wait_for_one_name(self, access)?;
         }
-        (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
-        (Found::Empty, Access::Write) => {
-            stale_log::check_none(&settings.path, path)?;
-            fill(settings, &settings.path)
-        }
-        (Found::Heap { version, is_logged }, _) => {
-            check_format(path, version)?;
-            stale_log::check(&settings.path, path)?;
-            if access == Access::Write {
-                sweep(folder_of(&settings.path));
+        match (found, access) {
+            (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
+            (Found::Nothing, Access::Write) => {
+                stale_log::check_none(&self.path, path)?;
+                create(self)
             }
-            check_parts(settings, access)?;
-            if is_logged || access == Access::Read {
-                return Ok(());
+            (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
+            (Found::Empty, Access::Write) => {
+                stale_log::check_none(&self.path, path)?;
+                fill(self, &self.path)
             }
-            log_again(settings)
+            (Found::Heap { version, is_logged }, _) => {
+                check_format(path, version)?;
+                stale_log::check(&self.path, path)?;
+                if access == Access::Write {
+                    sweep(folder_of(&self.path));
+                }
+                check_parts(self, access)?;
+                if is_logged || access == Access::Read {
+                    return Ok(());
+                }
+                log_again(self)
+            }
         }
     }
-}
 
-/// What of the schema of a heap file is not as this version makes it. Nothing of the schema
-/// is run.
-pub(crate) fn check_schema(settings: &Settings) -> Result<Vec<Violation>> {
-    check_whole(settings)?;
-    Ok(schema_violations(&faults(&mut settings.connect(Access::Read)?)?))
-}
+    /// What of the schema of a heap file is not as this version makes it. Nothing of the schema
+    /// is run.
+    pub fn check_schema(&self) -> Result<Vec<Violation>> {
+        check_whole(self)?;
+        Ok(schema_violations(&faults(&mut self.connect(Access::Read)?)?))
+    }
 
-/// Makes what of the schema is missing or altered again; returns that.
-pub(crate) fn restore_schema(settings: &Settings) -> Result<Vec<Violation>> {
-    check_whole(settings)?;
-    wait_for_one_name(settings, Access::Write)?;
-    restore(settings)
+    /// Makes what of the schema is missing or altered again; returns that.
+    pub fn restore_schema(&self) -> Result<Vec<Violation>> {
+        check_whole(self)?;
+        wait_for_one_name(self, Access::Write)?;
+        restore(self)
+    }
+
+    /// Lets `put` move a complete heap file here, in the place of a heap that nobody has
+    /// open, or of nothing. The log of that goes to `aside`.
+    ///
+    /// # Errors
+    /// [`Error::InUse`]; [`Error::NotAHeap`] if something else is there.
+    pub fn replace(&self, aside: &Path, put: impl FnOnce() -> Result<std::io::Result<()>>) -> Result<()> {
+        inspect(&self.path, &self.named)?;
+        replace::put_alone(&self.path, &self.named, aside, put)
+    }
 }
 
 /// Refuses what is not a heap of this format.
-fn check_whole(settings: &Settings) -> Result<()> {
-    let path = &settings.named;
-    match inspect(&settings.path, path)? {
+fn check_whole(location: &Location) -> Result<()> {
+    let path = &location.named;
+    match inspect(&location.path, path)? {
         Found::Nothing => return Err(Error::NoFile { path: path.clone() }),
         Found::Empty => return Err(not_a_heap(path, "it is empty")),
         Found::Heap { version, .. } => {
             check_format(path, version)?;
-            wait_for_one_name(settings, Access::Read)?;
-            stale_log::check(&settings.path, path)?;
+            wait_for_one_name(location, Access::Read)?;
+            stale_log::check(&location.path, path)?;
         }
     }
     // What the log says is newer than the header.
-    let version = exec::pragma(&mut settings.connect(Access::Read)?, "user_version")?;
+    let version = exec::pragma(&mut location.connect(Access::Read)?, "user_version")?;
     check_format(path, version)
 }
 
-fn restore(settings: &Settings) -> Result<Vec<Violation>> {
-    let mut conn = settings.connect(Access::Write)?;
-    transaction(&mut conn, settings, |conn| restore_parts(conn, &settings.named))
-}
-
-/// Lets `put` move a complete heap file to `path`, in the place of a heap that nobody has
-/// open, or of nothing. Its log goes to `aside`.
-///
-/// # Errors
-/// [`Error::InUse`]; [`Error::NotAHeap`] if something else is there.
-pub(crate) fn replace_file(
-    path: &Path,
-    named: &Path,
-    aside: &Path,
-    put: impl FnOnce() -> Result<std::io::Result<()>>,
-) -> Result<()> {
-    inspect(path, named)?;
-    replace::put_alone(path, named, aside, put)
+fn restore(location: &Location) -> Result<Vec<Violation>> {
+    let mut conn = location.connect(Access::Write)?;
+    transaction(&mut conn, location, |conn| restore_parts(conn, &location.named))
 }
 
 /// Bytes of the header of an SQLite database.
@@ -170,14 +169,14 @@ fn inspect(path: &Path, named: &Path) -> Result<Found> {
 
 /// Where a file system cannot rename without replacing, a new heap has two names for a
 /// moment: its own, and the one under which it was made.
-fn wait_for_one_name(settings: &Settings, access: Access) -> Result<()> {
+fn wait_for_one_name(location: &Location, access: Access) -> Result<()> {
     let usable = || {
-        let Ok(file) = std::fs::metadata(&settings.path) else {
+        let Ok(file) = std::fs::metadata(&location.path) else {
             return Ok(());
         };
         match access {
-            Access::Read => log_is_beside(&file, &settings.path, &settings.named),
-            Access::Write => one_name(&file, &settings.named),
+            Access::Read => log_is_beside(&file, &location.path, &location.named),
+            Access::Write => one_name(&file, &location.named),
         }
     };
     for _ in 0..10 {
@@ -211,21 +210,21 @@ fn not_a_heap(path: &Path, why: &str) -> Error {
 
 /// Makes the whole file beside its place and then links it there: nobody ever sees
 /// half a schema, and of several processes that create at once one wins.
-fn create(settings: &Settings) -> Result<()> {
-    let path = &settings.path;
-    let cannot = || format!("{} cannot be created", settings.named.display());
+fn create(location: &Location) -> Result<()> {
+    let path = &location.path;
+    let cannot = || format!("{} cannot be created", location.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
     short_enough_to_make(&temporary.path(NEW)).map_err(Error::io(cannot()))?;
     drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
     let made = temporary.path(NEW);
-    fill(settings, &made)?;
+    fill(location, &made)?;
     stale_log::count_from_anywhere(&made).map_err(Error::io(cannot()))?;
     // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
     let synced = std::fs::File::open(&made).and_then(|made| made.sync_all());
     synced.map_err(Error::io(cannot()))?;
     match temporary.persist_new(NEW, path)? {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_parts(settings, Access::Write),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_parts(location, Access::Write),
         Err(error) => Err(Error::io(cannot())(error)),
     }
 }
@@ -234,12 +233,12 @@ fn create(settings: &Settings) -> Result<()> {
 const NEW: &str = "heap.db";
 
 /// Gives an empty file the schema. What must be set before the first table comes first.
-fn fill(settings: &Settings, path: &Path) -> Result<()> {
-    let settings = Settings {
+fn fill(location: &Location, path: &Path) -> Result<()> {
+    let location = Location {
         path: path.to_owned(),
-        ..settings.clone()
+        ..location.clone()
     };
-    let mut conn = settings.connect(Access::Write)?;
+    let mut conn = location.connect(Access::Write)?;
     conn.batch_execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")?;
     run_migrations(&mut conn)?;
     conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
@@ -247,7 +246,7 @@ fn fill(settings: &Settings, path: &Path) -> Result<()> {
 }
 
 /// A heap of no file, for what is only tried.
-pub(crate) fn in_memory() -> Result<Conn> {
+pub(in crate::store) fn in_memory() -> Result<Conn> {
     let conn = diesel::SqliteConnection::establish(":memory:").map_err(|source| Error::Database {
         what: "SQLite cannot be used",
         source: Box::new(source),
@@ -274,22 +273,22 @@ pub(in crate::store) fn run_migrations(conn: &mut Conn) -> Result<()> {
 
 /// Another tool has taken the heap out of WAL mode, or made a copy that is not in it. Readers
 /// would wait for the writer.
-fn log_again(settings: &Settings) -> Result<()> {
-    let deadline = settings.deadline();
-    let set = settings
+fn log_again(location: &Location) -> Result<()> {
+    let deadline = location.deadline();
+    let set = location
         .connect(Access::Write)?
         .batch_execute("PRAGMA journal_mode = WAL");
-    set.map_err(|error| deadline.stamp(settings.explain(error)))
+    set.map_err(|error| deadline.stamp(location.explain(error)))
 }
 
 /// Refuses another format and an altered schema, and makes indexes again that are missing.
-fn check_parts(settings: &Settings, access: Access) -> Result<()> {
-    let mut conn = settings.connect(Access::Read)?;
-    check_format(&settings.named, exec::pragma(&mut conn, "user_version")?)?;
-    verify_schema(&mut conn, &settings.named)?;
+fn check_parts(location: &Location, access: Access) -> Result<()> {
+    let mut conn = location.connect(Access::Read)?;
+    check_format(&location.named, exec::pragma(&mut conn, "user_version")?)?;
+    verify_schema(&mut conn, &location.named)?;
     if access == Access::Write && lacks_indexes(&mut conn)? {
         drop(conn);
-        restore(settings)?;
+        restore(location)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use super::conn::beside;
+use super::sidecar::sidecar;
 use crate::error::{Error, Result};
 use crate::temporary::folder_of;
 
@@ -46,7 +46,7 @@ impl OpenFile {
 
     /// From now on the log must stay where it is. To be called once the writer has it open.
     pub fn watch_log(&self) {
-        let path = beside(&self.path, "-wal");
+        let path = sidecar(&self.path, "-wal");
         if let Some(id) = FileId::of(&path) {
             let _ = self.log.set((path, id));
         }
@@ -74,7 +74,7 @@ impl OpenFile {
     }
 
     fn is_beside(&self, id: FileId) -> bool {
-        let has_it = |suffix| FileId::of(&beside(&self.path, suffix)) == Some(id);
+        let has_it = |suffix| FileId::of(&sidecar(&self.path, suffix)) == Some(id);
         id.device == self.id.device && SUFFIXES.into_iter().any(has_it)
     }
 }
@@ -120,12 +120,12 @@ pub(in crate::store) fn log_is_beside(file: &Metadata, path: &Path, named: &Path
             continue;
         }
         seen += 1;
-        if name != path && beside(&name, "-wal").symlink_metadata().is_ok() {
+        if name != path && sidecar(&name, "-wal").symlink_metadata().is_ok() {
             return Err(refused);
         }
     }
     // The others are in folders that nobody knows.
-    let has_log = || std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    let has_log = || std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
     if seen == *links || has_log() {
         Ok(())
     } else {

@@ -4,22 +4,49 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::conn::Conn;
 use super::exec::pragma;
 use crate::error::Result;
+use crate::store::conn::Conn;
+use crate::store::read::ReadTx;
 
-/// Bytes of the file, bytes of its pages on the free list, and bytes of a page.
-pub(crate) fn file_sizes(conn: &mut Conn) -> Result<(i64, i64, i64)> {
-    let page_size = pragma(conn, "page_size")?;
+/// Sizes of the file, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileSizes {
+    /// The file, as its last commit says.
+    pub bytes: i64,
+    /// Its pages that nothing uses.
+    pub free: i64,
+    /// One page.
+    pub page: i64,
+}
+
+impl ReadTx<'_> {
+    /// How large the file is, without its log.
+    pub fn file_sizes(&mut self) -> Result<FileSizes> {
+        file_sizes(self.conn)
+    }
+
+    /// Whether free pages can go without the whole file being written again.
+    pub fn can_shrink(&mut self) -> Result<bool> {
+        Ok(pragma(self.conn, "auto_vacuum")? == INCREMENTAL)
+    }
+}
+
+pub(in crate::store) fn file_sizes(conn: &mut Conn) -> Result<FileSizes> {
+    let page = pragma(conn, "page_size")?;
     let pages = pragma(conn, "page_count")?;
     let free = pragma(conn, "freelist_count")?;
-    Ok((pages * page_size, free * page_size, page_size))
+    Ok(FileSizes {
+        bytes: pages * page,
+        free: free * page,
+        page,
+    })
 }
 
 /// Takes some free pages off the end of the file, in a transaction, and returns how many are
 /// left: SQLite takes a page that goes for changed, and writes those that its cache has no
 /// room for to the log, although the commit drops them.
-pub(crate) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
+pub(in crate::store) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     let free = pragma(conn, "freelist_count")?;
     if free == 0 {
         return Ok(0);
@@ -34,18 +61,8 @@ pub(crate) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     pragma(conn, "freelist_count")
 }
 
-/// Whether free pages can go without the whole file being written again.
-pub(crate) fn can_shrink(conn: &mut Conn) -> Result<bool> {
-    Ok(pragma(conn, "auto_vacuum")? == INCREMENTAL)
-}
-
 /// `PRAGMA auto_vacuum` of a heap.
 const INCREMENTAL: i64 = 2;
-
-/// Copies into the file what nobody needs as it was, and waits for nobody.
-pub(crate) fn copy_log(conn: &mut Conn) -> Result<()> {
-    Ok(super::checkpoint::copy(conn)?)
-}
 
 #[derive(diesel::QueryableByName)]
 struct Checkpoint {
@@ -57,38 +74,41 @@ struct Checkpoint {
 /// Says whether nobody was in the way. On a connection that does not wait for locks, it
 /// takes as long as what is to be copied.
 #[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
-pub(crate) fn truncate_log(conn: &mut Conn) -> Result<bool> {
+pub(in crate::store) fn truncate_log(conn: &mut Conn) -> Result<bool> {
     let Conn::Sqlite(conn) = conn;
     let done: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
     Ok(done.busy == 0)
 }
 
-/// Bytes that [`vacuum_some`] would leave of a file with these [`file_sizes`]. To do
-/// it and roll back would write to the log what it gives back.
-///
-/// With the free pages some of those go that say what other pages are for, each of a fifth
-/// as many as it has bytes: SQLite's `finalDbSize`.
-/// (<https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages>)
-pub(crate) fn vacuumed_size((size, free, page_size): (i64, i64, i64)) -> i64 {
-    if free == 0 {
-        return size;
+impl FileSizes {
+    /// Bytes that [`vacuum_some`] would leave of the file. To do it and roll back would write
+    /// to the log what it gives back.
+    ///
+    /// With the free pages some of those go that say what other pages are for, each of a fifth
+    /// as many as it has bytes: SQLite's `finalDbSize`.
+    /// (<https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages>)
+    pub fn after_vacuum(self) -> i64 {
+        let Self { bytes, free, page } = self;
+        if free == 0 {
+            return bytes;
+        }
+        let (pages, free) = (bytes / page, free / page);
+        let lock = LOCK_BYTE / page + 1;
+        let mapped = page / 5;
+        let map_of = |page: i64| {
+            let map = (page - 2) / (mapped + 1) * (mapped + 1) + 2;
+            if map == lock { map + 1 } else { map }
+        };
+        let maps = (free - pages + map_of(pages) + mapped) / mapped;
+        let mut left = pages - free - maps;
+        if pages > lock && left < lock {
+            left -= 1;
+        }
+        while left > 1 && (left == map_of(left) || left == lock) {
+            left -= 1;
+        }
+        left * page
     }
-    let (pages, free) = (size / page_size, free / page_size);
-    let lock = LOCK_BYTE / page_size + 1;
-    let mapped = page_size / 5;
-    let map_of = |page: i64| {
-        let map = (page - 2) / (mapped + 1) * (mapped + 1) + 2;
-        if map == lock { map + 1 } else { map }
-    };
-    let maps = (free - pages + map_of(pages) + mapped) / mapped;
-    let mut left = pages - free - maps;
-    if pages > lock && left < lock {
-        left -= 1;
-    }
-    while left > 1 && (left == map_of(left) || left == lock) {
-        left -= 1;
-    }
-    left * page_size
 }
 
 /// Where SQLite locks a file: nothing is stored in the page that begins there.
@@ -98,16 +118,16 @@ const LOCK_BYTE: i64 = 0x4000_0000;
 mod tests {
     use rusqlite::Connection;
 
-    use super::vacuumed_size;
+    use super::FileSizes;
 
-    fn sizes(conn: &Connection) -> (i64, i64, i64) {
+    fn sizes(conn: &Connection) -> FileSizes {
         let number = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
-        let page_size = number("page_size");
-        (
-            number("page_count") * page_size,
-            number("freelist_count") * page_size,
-            page_size,
-        )
+        let page = number("page_size");
+        FileSizes {
+            bytes: number("page_count") * page,
+            free: number("freelist_count") * page,
+            page,
+        }
     }
 
     /// With pages of 512 bytes every 103rd is a map.
@@ -122,12 +142,16 @@ mod tests {
             conn.execute("INSERT INTO t VALUES (zeroblob(?)), (zeroblob(?))", [kept, freed])
                 .unwrap();
             conn.execute("DELETE FROM t WHERE length(data) = ?", [freed]).unwrap();
-            let foretold = vacuumed_size(sizes(&conn));
+            let foretold = sizes(&conn).after_vacuum();
             // Each step returns a page.
             let mut vacuum = conn.prepare("PRAGMA incremental_vacuum").unwrap();
             let mut steps = vacuum.query([]).unwrap();
             while steps.next().unwrap().is_some() {}
-            assert_eq!(sizes(&conn).0, foretold, "in round {round}, kept {kept}, freed {freed}");
+            assert_eq!(
+                sizes(&conn).bytes,
+                foretold,
+                "in round {round}, kept {kept}, freed {freed}"
+            );
         }
     }
 }

@@ -5,42 +5,21 @@ use std::thread::available_parallelism;
 
 use diesel::connection::SimpleConnection;
 
-use super::conn::{Conn, Settings};
+use super::connect::Reader;
 use super::frozen::Frozen;
-use super::vfs;
 use crate::error::{Error, Result};
+use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
+use crate::store::location::Location;
+use crate::store::read::ReadTx;
 
 /// How many connections are kept that nobody uses: more threads cannot read at once. Each has
 /// a descriptor of the heap, one of its log, and a page cache.
 static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(16));
 
-/// A connection that reads.
-pub(crate) struct Reader {
-    pub conn: Conn,
-    /// It reads the file alone, and goes on to see that state when there is a log.
-    is_unlogged: bool,
-}
-
-impl Reader {
-    pub fn new(conn: Conn) -> Self {
-        let is_unlogged = false;
-        Self { conn, is_unlogged }
-    }
-
-    pub fn unlogged(conn: Conn) -> Self {
-        let is_unlogged = true;
-        Self { conn, is_unlogged }
-    }
-
-    fn is_outdated(&self, settings: &Settings) -> bool {
-        self.is_unlogged && vfs::has_been_opened(&settings.path)
-    }
-}
-
 /// The connections of a heap that read. As many are opened as there are readers at once.
 pub(crate) struct Readers {
-    settings: Settings,
+    location: Location,
     idle: Mutex<Vec<Reader>>,
     /// The only connection of readers that stay at one state.
     frozen: Option<Frozen>,
@@ -48,9 +27,9 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// With a connection that is open already, if any.
-    pub fn new(settings: Settings, open: Option<Reader>) -> Self {
+    pub(in crate::store) fn new(location: Location, open: Option<Reader>) -> Self {
         Self {
-            settings,
+            location,
             idle: Mutex::new(open.into_iter().collect()),
             frozen: None,
         }
@@ -59,9 +38,9 @@ impl Readers {
     /// Readers that all see the last commit before this call and nothing after.
     pub fn freeze(&self) -> Result<Self> {
         let reader = self.idle_or_new()?;
-        let frozen = Frozen::begin(reader.conn).map_err(|error| self.settings.explain(error))?;
+        let frozen = Frozen::begin(reader.conn).map_err(|error| self.location.explain(error))?;
         Ok(Self {
-            settings: self.settings.clone(),
+            location: self.location.clone(),
             idle: Mutex::default(),
             frozen: Some(frozen),
         })
@@ -69,40 +48,40 @@ impl Readers {
 
     /// Runs `read` on a connection of its own, in one read transaction, which sees the
     /// last commit before it and nothing after.
-    pub fn snapshot<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    pub fn snapshot<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         if self.frozen.is_some() {
             return self.single(read);
         }
-        self.with(|conn, settings| {
+        self.with(|conn, location| {
             if let Err(error) = conn.batch_execute("BEGIN") {
-                return Done::broken(Err(settings.explain(error)));
+                return Done::broken(Err(location.explain(error)));
             }
-            let done = Done::of(read(conn));
+            let done = Done::of(read(&mut ReadTx::new(conn)));
             // A reader that fails half-way has nothing to undo, but must let go of its snapshot.
             match conn.batch_execute("COMMIT") {
                 Ok(()) => done,
                 // What went wrong first is what the caller must know.
-                Err(error) => Done::broken(done.result.and(Err(settings.explain(error)))),
+                Err(error) => Done::broken(done.result.and(Err(location.explain(error)))),
             }
         })
     }
 
     /// Runs `read`, which makes a single statement, on a connection of its own.
-    pub fn single<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        self.with(|conn, _| Done::of(read(conn)))
+    pub fn single<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        self.with(|conn, _| Done::of(read(&mut ReadTx::new(conn))))
     }
 
-    fn with<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Done<R>) -> Result<R> {
-        let deadline = Deadline::after(self.settings.busy_timeout);
+    fn with<R>(&self, read: impl FnOnce(&mut Conn, &Location) -> Done<R>) -> Result<R> {
+        let deadline = Deadline::after(self.location.busy_timeout);
         self.read_on_one(read).map_err(|error| deadline.stamp(error))
     }
 
-    fn read_on_one<R>(&self, read: impl FnOnce(&mut Conn, &Settings) -> Done<R>) -> Result<R> {
+    fn read_on_one<R>(&self, read: impl FnOnce(&mut Conn, &Location) -> Done<R>) -> Result<R> {
         if let Some(frozen) = &self.frozen {
-            return frozen.with(|conn| read(conn, &self.settings).result);
+            return frozen.with(|conn| read(conn, &self.location).result);
         }
         let mut reader = self.idle_or_new()?;
-        let done = read(&mut reader.conn, &self.settings);
+        let done = read(&mut reader.conn, &self.location);
         if done.is_usable {
             self.keep(reader);
         }
@@ -111,7 +90,7 @@ impl Readers {
 
     fn keep(&self, reader: Reader) {
         // Closed outside of the lock, if it is not kept.
-        let outdated = reader.is_outdated(&self.settings);
+        let outdated = reader.is_outdated(&self.location);
         let mut idle = self.idle();
         if !outdated && idle.len() < *MOST_IDLE {
             idle.push(reader);
@@ -126,9 +105,9 @@ impl Readers {
             // The lock is given back before anything is opened or closed.
             let kept = self.idle().pop();
             match kept {
-                Some(reader) if reader.is_outdated(&self.settings) => drop(reader),
+                Some(reader) if reader.is_outdated(&self.location) => drop(reader),
                 Some(reader) => return Ok(reader),
-                None => return self.settings.connect_to_read(),
+                None => return self.location.connect_to_read(),
             }
         }
     }

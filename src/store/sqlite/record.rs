@@ -4,12 +4,12 @@
 use diesel::prelude::*;
 
 use super::bulk::{into, sql};
-use super::conn::Conn;
 use super::exec::{Sql, Statement, Value};
 use super::insert::{Into, insert};
 use crate::books::events::Draft;
 use crate::models::schema::memram;
 use crate::models::{HistoryMode, MemRamId, Timestamp};
+use crate::store::conn::Conn;
 
 /// Appends events. `mem` is what the space held before the effects that come with them.
 pub(in crate::store) fn insert_events(

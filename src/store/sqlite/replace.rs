@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::conn::beside;
+use super::sidecar::sidecar;
 use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
 
@@ -32,7 +32,7 @@ pub(in crate::store) fn put_alone(
         Err(_) if matches!(path.try_exists(), Ok(false)) => None,
         Err(error) => return Err(cannot()(error)),
     };
-    let log = beside(path, "-wal");
+    let log = sidecar(path, "-wal");
     let moved = match std::fs::rename(&log, aside) {
         Ok(()) => true,
         Err(error) if error.kind() == ErrorKind::NotFound => false,
@@ -44,7 +44,7 @@ pub(in crate::store) fn put_alone(
     }
     done?;
     // SQLite makes it again from the log, of which there is none.
-    match std::fs::remove_file(beside(path, "-shm")) {
+    match std::fs::remove_file(sidecar(path, "-shm")) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot()(error)),
         _ => Ok(()),
     }

@@ -18,7 +18,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::conn::beside;
+use super::sidecar::sidecar;
 use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
 
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::ForeignLog`].
 pub(in crate::store) fn check(path: &Path, named: &Path) -> Result<()> {
-    let log = beside(path, "-wal");
+    let log = sidecar(path, "-wal");
     for _ in 0..ATTEMPTS {
         let Some(before) = State::of(path, &log) else {
             return Ok(());
@@ -49,7 +49,7 @@ pub(in crate::store) fn check(path: &Path, named: &Path) -> Result<()> {
 /// # Errors
 /// [`Error::ForeignLog`].
 pub(in crate::store) fn check_none(path: &Path, named: &Path) -> Result<()> {
-    let has_commits = Frames::open(&beside(path, "-wal")).is_some_and(|mut frames| frames.any(|frame| frame.commits));
+    let has_commits = Frames::open(&sidecar(path, "-wal")).is_some_and(|mut frames| frames.any(|frame| frame.commits));
     if has_commits && !path.metadata().is_ok_and(|file| file.len() > 0) {
         return Err(Error::ForeignLog { path: named.to_owned() });
     }

@@ -12,12 +12,13 @@ use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use sha2::{Digest, Sha256};
 
-use super::conn::Conn;
 use super::exec::{self, SchemaRow};
 use super::migrate;
 use crate::books::invariants::Invariant;
 use crate::error::{Error, Result};
+use crate::store::conn::Conn;
 use crate::store::queries::audit::Violation;
+use crate::store::read::ReadTx;
 
 /// Rows of `sqlite_schema` by kind and name, in lower case as SQLite compares names. A
 /// trigger may be named as a table is.
@@ -131,9 +132,16 @@ impl Fault {
     }
 }
 
+impl ReadTx<'_> {
+    /// What of the schema is not as the migrations make it. Nothing of it is run.
+    pub fn schema_faults(&mut self) -> Result<Vec<Fault>> {
+        faults(self.conn)
+    }
+}
+
 /// What of the schema is not as the migrations make it, the heap's parts first. Nothing of
 /// it is run.
-pub(crate) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
+pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
     let mut found = by_kind_and_name(exec::schema(conn)?);
     if fingerprint(&found) == FINGERPRINT {
         return Ok(Vec::new());

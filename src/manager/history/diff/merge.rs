@@ -6,12 +6,12 @@ use super::{Diff, ObjectSize};
 use crate::error::Result;
 use crate::manager::unsigned;
 use crate::models::MemRamId;
-use crate::store::Conn;
+use crate::store::ReadTx;
 use crate::store::queries::placements::{Placement, placements};
 use crate::value::ObjectId;
 
 /// What two spaces hold in common, and what only one of them does.
-pub(super) fn merge(before: &mut Conn, space: MemRamId, after: &mut Conn, other: MemRamId) -> Result<Diff> {
+pub(super) fn merge(before: &mut ReadTx<'_>, space: MemRamId, after: &mut ReadTx<'_>, other: MemRamId) -> Result<Diff> {
     let mut diff = Diff::default();
     let mut before = Objects(placements(before, space)?.peekable());
     let mut after = Objects(placements(after, other)?.peekable());

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Totals};
-use crate::store::{Conn, beside, can_shrink, file_sizes, queries};
+use crate::store::{ReadTx, queries};
 
 /// What is known of a space and its file. Sizes are bytes.
 pub(super) struct Examined {
@@ -66,45 +66,42 @@ impl Examined {
 impl MemManager {
     pub(super) fn examine(&self) -> Result<Examined> {
         let space = self.inner.space;
-        let wal_size = std::fs::metadata(beside(self.path(), "-wal")).map_or(0, |file| file.len());
-        self.inner.readers.snapshot(|conn| {
-            let memram = queries::spaces::get(conn, space)?;
-            let (file_size, free, _) = file_sizes(conn)?;
+        let wal_size = self.inner.location.log_size();
+        self.inner.readers.snapshot(|tx| {
+            let memram = queries::spaces::get(tx, space)?;
+            let file = tx.file_sizes()?;
             let mut examined = Examined {
-                classes: queries::spaces::classes(conn, space)?,
-                empty_arenas: diagnosis::empty_arenas(conn, space)?,
-                nearly_empty_arenas: diagnosis::nearly_empty_arenas(conn, space)?,
+                classes: queries::spaces::classes(tx, space)?,
+                empty_arenas: diagnosis::empty_arenas(tx, space)?,
+                nearly_empty_arenas: diagnosis::nearly_empty_arenas(tx, space)?,
                 fullness: None,
                 fewest_pieces: None,
-                stored_in_file: queries::spaces::all(conn)?
-                    .iter()
-                    .map(|space| unsigned(space.mem))
-                    .sum(),
-                file_size: unsigned(file_size),
-                free_file_bytes: unsigned(free),
-                can_shrink: can_shrink(conn)?,
+                stored_in_file: queries::spaces::all(tx)?.iter().map(|space| unsigned(space.mem)).sum(),
+                file_size: unsigned(file.bytes),
+                free_file_bytes: unsigned(file.free),
+                can_shrink: tx.can_shrink()?,
                 wal_size,
                 memram,
             };
             if examined.used() >= NEARLY_FULL {
-                examined.fullness = Some(fullness(conn, &examined)?);
+                examined.fullness = Some(fullness(tx, &examined)?);
             }
             if examined.may_be_scattered() {
-                examined.fewest_pieces = Some(diagnosis::fewest_pieces(conn, space, self.geometry())?);
+                examined.fewest_pieces = Some(diagnosis::fewest_pieces(tx, space, self.geometry())?);
             }
             Ok(examined)
         })
     }
 }
 
-fn fullness(conn: &mut Conn, examined: &Examined) -> Result<Fullness> {
+fn fullness(tx: &mut ReadTx<'_>, examined: &Examined) -> Result<Fullness> {
     let space = examined.memram.id;
-    let named = diagnosis::named_objects(conn, space)?;
-    let mut largest = queries::objects::largest(conn, space, 1)?;
+    let named = diagnosis::named_objects(tx, space)?;
+    let mut largest = queries::objects::largest(tx, space, 1)?;
     if largest.is_empty() {
         // All objects are small: then their number is what fills the space, and one of
         // them stands for all.
-        largest = queries::objects::largest_of_all(conn, space, 1)?;
+        largest = queries::objects::largest_of_all(tx, space, 1)?;
     }
     Ok(Fullness {
         largest: largest.pop().map(|object| (object.object_id, unsigned(object.size))),

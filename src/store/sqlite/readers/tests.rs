@@ -5,36 +5,33 @@ use tempfile::TempDir;
 
 use super::{MOST_IDLE, Readers};
 use crate::error::Error;
-use crate::store::{Access, Conn, Durability, Settings, prepare_file};
+use crate::store::{Access, Durability, Location, ReadTx};
 
 fn readers() -> (TempDir, Readers) {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        path: dir.path().join("heap.db"),
-        named: "heap.db".into(),
-        durability: Durability::Normal,
-        ..Settings::default()
-    };
-    prepare_file(&settings, Access::Write).unwrap();
-    (dir, Readers::new(settings, None))
+    let mut location = Location::at(&dir.path().join("heap.db")).unwrap();
+    location.durability = Durability::Normal;
+    location.prepare(Access::Write).unwrap();
+    (dir, Readers::new(location, None))
 }
 
 /// Leaves something on the connection by which it is known again.
-fn mark(conn: &mut Conn) {
-    conn.batch_execute("CREATE TEMP TABLE IF NOT EXISTS marked (a)")
+fn mark(tx: &mut ReadTx<'_>) {
+    tx.conn
+        .batch_execute("CREATE TEMP TABLE IF NOT EXISTS marked (a)")
         .unwrap();
 }
 
 fn is_marked(readers: &Readers) -> bool {
-    let look = |conn: &mut Conn| Ok(conn.batch_execute("SELECT * FROM temp.marked").is_ok());
+    let look = |tx: &mut ReadTx<'_>| Ok(tx.conn.batch_execute("SELECT * FROM temp.marked").is_ok());
     readers.single(look).unwrap()
 }
 
 fn marked() -> (TempDir, Readers) {
     let (dir, readers) = readers();
-    let made = readers.single(|conn| {
-        conn.batch_execute("PRAGMA query_only = OFF")?;
-        mark(conn);
+    let made = readers.single(|tx| {
+        tx.conn.batch_execute("PRAGMA query_only = OFF")?;
+        mark(tx);
         Ok(())
     });
     made.unwrap();
@@ -61,18 +58,18 @@ fn an_answer_that_is_no_failure_of_the_database_keeps_the_connection() {
 #[test]
 fn a_failure_of_the_database_closes_the_connection_and_is_what_is_returned() {
     let (_dir, readers) = marked();
-    let failed = readers.snapshot(|conn| Ok(conn.batch_execute("SELECT * FROM no_such_table")?));
+    let failed = readers.snapshot(|tx| Ok(tx.conn.batch_execute("SELECT * FROM no_such_table")?));
     assert!(failed.unwrap_err().to_string().contains("no_such_table"));
     assert!(readers.idle().is_empty());
     assert!(!is_marked(&readers));
     // The transaction is over when the COMMIT comes, which fails.
-    let failed = readers.snapshot(|conn| {
-        conn.batch_execute("ROLLBACK")?;
+    let failed = readers.snapshot(|tx| {
+        tx.conn.batch_execute("ROLLBACK")?;
         Err::<(), _>(Error::ReadOnly)
     });
     assert!(matches!(failed, Err(Error::ReadOnly)), "{failed:?}");
     assert!(readers.idle().is_empty(), "its state is not known");
-    let failed = readers.snapshot(|conn| Ok(conn.batch_execute("ROLLBACK")?));
+    let failed = readers.snapshot(|tx| Ok(tx.conn.batch_execute("ROLLBACK")?));
     assert!(failed.unwrap_err().to_string().contains("no transaction"));
 }
 
@@ -92,8 +89,8 @@ fn no_more_connections_are_kept_than_can_read_at_once() {
     std::thread::scope(|scope| {
         for _ in 0..count {
             scope.spawn(|| {
-                let read = readers.snapshot(|conn| {
-                    conn.batch_execute("SELECT count(*) FROM sqlite_schema")?;
+                let read = readers.snapshot(|tx| {
+                    tx.conn.batch_execute("SELECT count(*) FROM sqlite_schema")?;
                     all_read.wait();
                     Ok(())
                 });

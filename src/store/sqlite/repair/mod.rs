@@ -18,9 +18,9 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 pub(in crate::store) use fixes::execute;
 
-use super::conn::Conn;
 use crate::books::invariants::{FoundBy, Rule};
 use crate::error::Result;
+use crate::store::conn::Conn;
 
 /// The statements of a rule.
 struct Sql {
@@ -65,7 +65,6 @@ const STRAY: &str = "SELECT l.id, NULL AS key, '' AS expected, '' AS found
 
 /// The rows that break a rule, now.
 pub(in crate::store) fn broken(conn: &mut Conn, rule: &Rule) -> Result<Vec<Broken>> {
-    let Conn::Sqlite(conn) = conn;
     match rule.found {
         FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(conn)?),
         FoundBy::Repair => Ok(diesel::sql_query(Sql::of(rule)?.find.unwrap_or_default()).load(conn)?),
@@ -74,17 +73,16 @@ pub(in crate::store) fn broken(conn: &mut Conn, rule: &Rule) -> Result<Vec<Broke
 
 /// Whether some entries are not where the keys of their objects lead.
 pub(in crate::store) fn has_stray_entries(conn: &mut Conn) -> Result<bool> {
-    let Conn::Sqlite(conn) = conn;
     Ok(!diesel::sql_query(STRAY).load::<Broken>(conn)?.is_empty())
 }
 
 /// Lets a connection write rows that are still wrong elsewhere, until the repair is done:
 /// every rule is checked again before the commit.
-pub(crate) fn lift_constraints(conn: &mut Conn) -> Result<()> {
+pub(in crate::store) fn lift_constraints(conn: &mut Conn) -> Result<()> {
     Ok(conn.batch_execute("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;")?)
 }
 
 /// Puts the constraints in force again, for the check before the commit.
-pub(crate) fn enforce_constraints(conn: &mut Conn) -> Result<()> {
+pub(in crate::store) fn enforce_constraints(conn: &mut Conn) -> Result<()> {
     Ok(conn.batch_execute("PRAGMA ignore_check_constraints = OFF;")?)
 }

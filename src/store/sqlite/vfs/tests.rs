@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use super::held::{Held, ends_commit};
 use super::log::with_held;
 use super::{Log, file_system};
-use crate::store::sqlite::conn::{beside, file_url};
+use crate::store::sqlite::connect::file_url;
+use crate::store::sqlite::sidecar::sidecar;
 
 /// What is done within a transaction, with rows of a table of keys and contents.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ fn commit(conn: &Connection) -> QueryResult<()> {
 }
 
 fn length_of_log(path: &Path) -> u64 {
-    std::fs::metadata(beside(path, "-wal")).unwrap().len()
+    std::fs::metadata(sidecar(path, "-wal")).unwrap().len()
 }
 
 /// What somebody finds who has the files as they are now, and SQLite's own file system.
@@ -88,7 +89,7 @@ fn found_in_copy(path: &Path) -> Rows {
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("copy.db");
     std::fs::copy(path, &copy).unwrap();
-    std::fs::copy(beside(path, "-wal"), beside(&copy, "-wal")).unwrap();
+    std::fs::copy(sidecar(path, "-wal"), sidecar(&copy, "-wal")).unwrap();
     let conn = Connection::open(copy).unwrap();
     let message: String = conn.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(message, "ok");
@@ -148,7 +149,7 @@ fn the_pages_of_a_commit_are_gathered() {
 
 /// The log has a last page where it should, and nothing but zeros behind it.
 fn ends_with(path: &Path, log: &Log) {
-    let bytes = std::fs::read(beside(path, "-wal")).unwrap();
+    let bytes = std::fs::read(sidecar(path, "-wal")).unwrap();
     let (header, rest) = bytes[log.length as usize..].split_at(24);
     assert!(ends_commit(header));
     assert!(rest[4096..].iter().all(|byte| *byte == 0));

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 use libsqlite3_sys as ffi;
 
 use super::{REAL, UNLOGGED, real, replace_methods};
-use crate::store::sqlite::conn::beside;
+use crate::store::sqlite::sidecar::sidecar;
 
 const NAME: &CStr = c"heapledger unlogged";
 /// Bytes of the index that SQLite maps at once (`WALINDEX_PGSZ`).
@@ -63,13 +63,13 @@ pub(in crate::store) fn unlogged_file_system() -> Option<&'static str> {
 
 /// Whether nothing but the file itself has to be read, as far as one can see.
 pub(in crate::store) fn has_no_log(path: &Path) -> bool {
-    let is_empty = |suffix| std::fs::metadata(beside(path, suffix)).map_or(true, |file| file.len() == 0);
+    let is_empty = |suffix| std::fs::metadata(sidecar(path, suffix)).map_or(true, |file| file.len() == 0);
     is_empty("-wal") && is_empty("-journal") && !has_been_opened(path)
 }
 
 /// Whether somebody has the log and its index open, or had when the system went down.
 pub(in crate::store) fn has_been_opened(path: &Path) -> bool {
-    beside(path, "-wal").exists() && beside(path, "-shm").exists()
+    sidecar(path, "-wal").exists() && sidecar(path, "-shm").exists()
 }
 
 unsafe extern "C" fn open(

@@ -1,77 +1,49 @@
 //! Connections: how they are opened.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
-use super::open_files::OpenFile;
-use super::readers::Reader;
 use super::vfs;
 use crate::error::{Error, Result};
-use crate::store::deadline::Deadline;
+use crate::store::conn::Conn;
 use crate::store::gate::refuse_reentry;
+use crate::store::location::{Access, Durability, Location};
+use crate::store::read::ReadTx;
 
-/// A connection to any of the databases that heapledger runs on.
-#[derive(diesel::MultiConnection)]
-pub(crate) enum Conn {
-    #[cfg(feature = "sqlite")]
-    Sqlite(diesel::SqliteConnection),
+/// A connection that reads.
+pub(in crate::store) struct Reader {
+    pub conn: Conn,
+    /// It reads the file alone, and goes on to see that state when there is a log.
+    is_unlogged: bool,
 }
 
-/// When a commit is safe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// A commit survives power loss: one fsync for each commit, shared by the writers
-    /// that wait at the same time. The default.
-    #[default]
-    Full,
-    /// A commit survives a crash of the program. Power loss may take the newest
-    /// commits, and never damages the file.
-    Normal,
-}
+impl Reader {
+    pub fn new(conn: Conn) -> Self {
+        let is_unlogged = false;
+        Self { conn, is_unlogged }
+    }
 
-/// What a connection may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    Read,
-    Write,
-}
+    fn unlogged(conn: Conn) -> Self {
+        let is_unlogged = true;
+        Self { conn, is_unlogged }
+    }
 
-/// How connections to one file are set up.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    /// As [`super::path::locate`] found it.
-    pub path: PathBuf,
-    /// As the user spelled it, for messages.
-    pub named: PathBuf,
-    pub durability: Durability,
-    pub busy_timeout: Duration,
-    /// Of the call that opens the heap, until it is open: all its connections wait for no
-    /// longer together than `busy_timeout`.
-    pub opening: Option<Deadline>,
-    /// The file that was opened, once it is known.
-    pub file: Option<Arc<OpenFile>>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            path: PathBuf::new(),
-            named: PathBuf::new(),
-            durability: Durability::default(),
-            busy_timeout: Duration::from_secs(5),
-            opening: None,
-            file: None,
-        }
+    pub fn is_outdated(&self, location: &Location) -> bool {
+        self.is_unlogged && vfs::has_been_opened(&location.path)
     }
 }
 
-impl Settings {
+impl Location {
+    /// Runs `read` on a connection that is opened for it alone.
+    pub fn read<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        read(&mut ReadTx::new(&mut self.connect(Access::Read)?))
+    }
+
     /// Opens a connection.
-    pub fn connect(&self, access: Access) -> Result<Conn> {
+    pub(in crate::store) fn connect(&self, access: Access) -> Result<Conn> {
         match access {
             Access::Read => Ok(self.connect_to_read()?.conn),
             Access::Write => {
@@ -82,11 +54,6 @@ impl Settings {
         }
     }
 
-    /// Until when a call may wait that begins now, or has begun to open the heap.
-    pub fn deadline(&self) -> Deadline {
-        self.opening.unwrap_or_else(|| Deadline::after(self.busy_timeout))
-    }
-
     /// For how long SQLite waits for each lock.
     fn patience(&self) -> String {
         let left = self.deadline().remaining().unwrap_or(Duration::MAX);
@@ -95,7 +62,7 @@ impl Settings {
     }
 
     /// Lets a connection wait as these settings say, however long its opener has waited.
-    pub fn set_patience(&self, conn: &mut Conn) -> Result<()> {
+    pub(in crate::store) fn set_patience(&self, conn: &mut Conn) -> Result<()> {
         Ok(conn.batch_execute(&self.patience())?)
     }
 
@@ -104,7 +71,7 @@ impl Settings {
     /// It asks for a writable connection and then forbids itself to write: only such a one
     /// can use and clear away the write-ahead log of a file that nobody else has open. Where
     /// the file or its folder cannot be written, it does without.
-    pub fn connect_to_read(&self) -> Result<Reader> {
+    pub(in crate::store) fn connect_to_read(&self) -> Result<Reader> {
         let deadline = self.deadline();
         let refused = match self.connect_as(Access::Read, "mode=rw", None) {
             Ok(conn) => return Ok(Reader::new(conn)),
@@ -156,12 +123,12 @@ impl Settings {
 
     /// Refuses to go on when the path no longer leads to the file that was opened, of which
     /// the rest is open, or when the log may be beside another name of it.
-    pub fn same_file(&self) -> Result<()> {
+    pub(in crate::store) fn same_file(&self) -> Result<()> {
         self.file.as_ref().map_or(Ok(()), |file| file.may_be_read(&self.named))
     }
 
     /// Refuses to go on when SQLite would write to a file that nobody can find, and refuses what would make a commit invisible to other programs, or lose it.
-    pub fn same_file_to_write(&self) -> Result<()> {
+    pub(in crate::store) fn same_file_to_write(&self) -> Result<()> {
         self.file
             .as_ref()
             .map_or(Ok(()), |file| file.may_be_written(&self.named))
@@ -192,7 +159,7 @@ impl Settings {
     }
 
     /// Says what an error of the database means for the user.
-    pub fn explain(&self, error: diesel::result::Error) -> Error {
+    pub(in crate::store) fn explain(&self, error: diesel::result::Error) -> Error {
         match error.to_string().as_str() {
             text if text.contains("readonly database") => Error::NotWritable {
                 path: self.named.clone(),
@@ -223,13 +190,6 @@ pub(in crate::store) fn pass_guards(conn: &mut diesel::SqliteConnection) -> Resu
     Ok(conn.register_collation("only_heapledger_may_write", str::cmp)?)
 }
 
-/// The path of a file that SQLite keeps beside the heap.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(suffix);
-    path.into()
-}
-
 /// The path as an SQLite URI, in which `?`, `#` and `%` would have a meaning.
 pub(in crate::store) fn file_url(path: &Path) -> Result<String> {
     let absolute = std::path::absolute(path).map_err(Error::io(format!("{} is no usable path", path.display())))?;
@@ -245,19 +205,19 @@ pub(in crate::store) fn file_url(path: &Path) -> Result<String> {
 }
 
 /// Runs `work` in a write transaction of its own, on a connection without a unit of work.
-pub(crate) fn transaction<R>(
+pub(in crate::store) fn transaction<R>(
     conn: &mut Conn,
-    settings: &Settings,
+    location: &Location,
     work: impl FnOnce(&mut Conn) -> Result<R>,
 ) -> Result<R> {
-    refuse_reentry(settings.file.as_deref())?;
-    let deadline = settings.deadline();
-    settings.set_patience(conn)?;
+    refuse_reentry(location.file.as_deref())?;
+    let deadline = location.deadline();
+    location.set_patience(conn)?;
     conn.batch_execute("BEGIN IMMEDIATE")
-        .map_err(|error| deadline.stamp(settings.explain(error)))?;
+        .map_err(|error| deadline.stamp(location.explain(error)))?;
     let result = work(conn);
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    conn.batch_execute(end).map_err(|error| settings.explain(error))?;
+    conn.batch_execute(end).map_err(|error| location.explain(error))?;
     result
 }
 

@@ -1,0 +1,47 @@
+//! What SQLite itself checks of its file.
+
+use std::ops::ControlFlow;
+
+use diesel::connection::DefaultLoadingMode;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use crate::books::invariants::Invariant;
+use crate::error::Result;
+use crate::store::queries::audit::{Found, Violation};
+use crate::store::read::ReadTx;
+
+#[derive(QueryableByName)]
+struct Message {
+    #[diesel(sql_type = Text)]
+    message: String,
+}
+
+impl ReadTx<'_> {
+    /// SQLite's own checks of the file, each finding handed to `found`: `foreign_key_check`
+    /// and, unless `quick`, `integrity_check`. O(file).
+    #[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
+    pub fn engine_checks(&mut self, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
+        let integrity = "SELECT integrity_check AS message FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
+        let foreign_keys = "SELECT printf('row %d of %s has no row in %s', rowid, \"table\", parent) AS message FROM pragma_foreign_key_check";
+        let checks = [
+            (Invariant::IntegrityCheck, "ok", integrity),
+            (Invariant::ForeignKeyCheck, "a parent for each row", foreign_keys),
+        ];
+        for (invariant, expected, text) in checks.into_iter().skip(usize::from(quick)) {
+            for row in diesel::sql_query(text).load_iter::<Message, DefaultLoadingMode>(self.conn)? {
+                let violation = Violation {
+                    invariant,
+                    table: "sqlite".to_owned(),
+                    id: None,
+                    expected: expected.to_owned(),
+                    found: row?.message,
+                };
+                if found(violation).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}

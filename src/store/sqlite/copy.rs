@@ -1,0 +1,75 @@
+//! A copy of a heap file.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::connect::file_url;
+use super::pages::file_sizes;
+use super::path::short_enough_to_make;
+use super::stale_log::count_from_anywhere;
+use crate::error::{Error, Result};
+use crate::store::conn::Conn;
+use crate::store::location::{Access, Location};
+
+/// How often the size of the copy is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+impl Location {
+    /// Copies the whole heap, as it is at one commit, into the empty file `to`, which becomes
+    /// a heap of its own and is `named` so in messages; `cannot` says what fails if it cannot
+    /// be written. `progress` gets the bytes copied and about how many there will be.
+    pub fn copy_to(
+        &self,
+        to: &Path,
+        named: &Path,
+        cannot: &dyn Fn() -> String,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self> {
+        short_enough_to_make(to).map_err(Error::io(cannot()))?;
+        copy_pages(self.connect(Access::Read)?, to, progress)?;
+        let copy = Self {
+            path: to.to_owned(),
+            named: named.to_owned(),
+            file: None,
+            ..self.clone()
+        };
+        // What the copy lacks: a write-ahead log, and a change counter of its own.
+        copy.connect(Access::Write)?
+            .batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
+        count_from_anywhere(to).map_err(Error::io(cannot()))?;
+        Ok(copy)
+    }
+}
+
+/// The copying is one statement: another thread runs it, and this one looks how far it is.
+fn copy_pages(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
+    let sizes = file_sizes(&mut conn)?;
+    let total = u64::try_from(sizes.bytes - sizes.free).unwrap_or(0);
+    thread::scope(|scope| {
+        let copying = scope.spawn(move || vacuum_into(&mut conn, to));
+        while !copying.is_finished() {
+            let done = to.metadata().map_or(0, |file| file.len());
+            progress(done.min(total), total);
+            thread::park_timeout(POLL);
+        }
+        copying.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Page size, `auto_vacuum`, `application_id` and `user_version` go with the rows.
+#[allow(clippy::disallowed_methods, reason = "Diesel has no VACUUM")]
+fn vacuum_into(conn: &mut Conn, path: &Path) -> Result<()> {
+    conn.batch_execute("PRAGMA query_only = OFF;")?;
+    let copied = diesel::sql_query("VACUUM INTO ?")
+        .bind::<Text, _>(file_url(path)?)
+        .execute(conn);
+    copied.map(drop).map_err(|source| match source.into() {
+        Error::Database { source, .. } => Error::database("the file cannot be copied", source),
+        known => known,
+    })
+}

@@ -1,0 +1,94 @@
+//! A heap that is being opened.
+
+use super::connect::{Reader, transaction};
+use super::migrate::in_memory;
+use super::open_files::OpenFile;
+use super::readers::Readers;
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::models::{MemRamId, Timestamp};
+use crate::store::group::Group;
+use crate::store::location::{Access, Location};
+use crate::store::new_space::make;
+use crate::store::read::ReadTx;
+
+/// The file is open, and the space is looked for or made.
+pub(crate) struct Opening {
+    location: Location,
+    access: Access,
+    connected: Reader,
+}
+
+impl Location {
+    /// Whether there is no heap yet: no file, or an empty one.
+    pub fn is_new(&self) -> bool {
+        self.path.metadata().map_or(true, |file| file.len() == 0)
+    }
+
+    /// Opens the heap; for writing, makes it if it is not there, and migrates it.
+    pub fn open(mut self, access: Access) -> Result<Opening> {
+        self.prepare(access)?;
+        self.file = OpenFile::enter(&self.path);
+        let connected = match access {
+            Access::Read => self.connect_to_read()?,
+            Access::Write => Reader::new(self.connect(access)?),
+        };
+        Ok(Opening {
+            location: self,
+            access,
+            connected,
+        })
+    }
+}
+
+impl Opening {
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    pub fn read(&mut self) -> ReadTx<'_> {
+        ReadTx::new(&mut self.connected.conn)
+    }
+
+    /// Makes a space, in a transaction of its own. Returns `false` if its name is taken.
+    pub fn make_space(&mut self, name: &str, max_mem: i64, geometry: &Geometry, now: Timestamp) -> Result<bool> {
+        transaction(&mut self.connected.conn, &self.location, |conn| {
+            make(conn, name, max_mem, geometry, now)
+        })
+    }
+
+    /// What reads the heap from now on and, if it was opened for that, writes this space.
+    pub fn finish(self, space: MemRamId, geometry: &Geometry) -> Result<(Location, Readers, Option<Group>)> {
+        let Self {
+            mut location,
+            access,
+            mut connected,
+        } = self;
+        if let (Access::Write, Some(file)) = (access, &location.file) {
+            file.watch_log();
+        }
+        location.opening = None;
+        location.set_patience(&mut connected.conn)?;
+        let (reader, writer) = match access {
+            Access::Read => (Some(connected), None),
+            Access::Write => {
+                let writer = Group::open(location.clone(), connected.conn, space, geometry.clone());
+                (None, Some(writer))
+            }
+        };
+        Ok((location.clone(), Readers::new(location, reader), writer))
+    }
+}
+
+/// Makes a space that is in memory alone and gone after `work`.
+pub(crate) fn with_space_in_memory<R>(
+    name: &str,
+    max_mem: i64,
+    geometry: &Geometry,
+    now: Timestamp,
+    work: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
+) -> Result<R> {
+    let mut conn = in_memory()?;
+    make(&mut conn, name, max_mem, geometry, now)?;
+    work(&mut ReadTx::new(&mut conn))
+}

@@ -1,0 +1,118 @@
+//! Giving the free pages of the file back to the file system.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::checkpoint;
+use super::pages::{FileSizes, file_sizes, truncate_log, vacuum_some};
+use crate::error::{Error, Result};
+use crate::store::group::Group;
+use crate::store::location::{Access, Location};
+
+/// What became of the free pages. Sizes are bytes.
+pub(crate) struct Shrunk {
+    /// What the file gave back.
+    pub file_bytes: u64,
+    /// The file afterwards.
+    pub file_size: u64,
+    /// What is free in the file and its log, and could not be given back: it is in use.
+    pub held_bytes: u64,
+}
+
+/// How far it is.
+pub(crate) enum Shrinking {
+    /// Bytes of pages given back, and of all that are free.
+    Pages { done: u64, total: u64 },
+    /// The write-ahead log is copied into the file and emptied.
+    Log,
+}
+
+/// Pauses before the log is tried again, in which short reads come to their end.
+const PAUSES_MS: [u64; 6] = [0, 1, 2, 5, 10, 20];
+
+impl Group {
+    /// Takes the free pages off the end of the file and empties the log, in short steps
+    /// between which others write. What others need is not waited for.
+    pub fn shrink_file(&self, location: &Location, progress: &mut dyn FnMut(Shrinking)) -> Result<Shrunk> {
+        let on_disk = length(&location.path);
+        let before = self.sizes(location)?;
+        let vacuumed = self.vacuum(location, &mut |left| {
+            let done = before.free.saturating_sub(left.saturating_mul(before.page));
+            let [done, total] = [done, before.free].map(unsigned);
+            progress(Shrinking::Pages { done, total });
+        })?;
+        progress(Shrinking::Log);
+        let truncated = self.empty_log(location)?;
+        let after = self.sizes(location)?;
+        let (before, size) = (unsigned(before.bytes), unsigned(after.bytes));
+        let mut shrunk = Shrunk {
+            file_bytes: before.saturating_sub(size),
+            file_size: size,
+            held_bytes: 0,
+        };
+        if !truncated {
+            // Without a checkpoint of the whole log the file is longer than its last commit says.
+            shrunk.file_size = length(&location.path).max(size);
+            shrunk.file_bytes = on_disk.saturating_sub(shrunk.file_size);
+            shrunk.held_bytes = shrunk.file_size - size + location.log_size();
+        }
+        if !vacuumed {
+            shrunk.held_bytes += unsigned(after.free);
+        }
+        Ok(shrunk)
+    }
+
+    fn sizes(&self, location: &Location) -> Result<FileSizes> {
+        self.maintain(location.deadline(), file_sizes)
+    }
+
+    /// Takes the free pages off the end of the file, in steps; says whether no other process
+    /// was in the way.
+    fn vacuum(&self, location: &Location, progress: &mut dyn FnMut(i64)) -> Result<bool> {
+        let mut left = i64::MAX;
+        loop {
+            let deadline = location.deadline();
+            let free = match self.maintain(deadline, |conn| deadline.retry(|| vacuum_some(conn))) {
+                Ok(free) => free,
+                Err(Error::Busy { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            };
+            // A file that cannot shrink keeps its pages.
+            if free == 0 || free >= left {
+                return Ok(true);
+            }
+            left = free;
+            progress(left);
+        }
+    }
+
+    /// Copies the log into the file and empties it, unless somebody needs it; says whether
+    /// it is done.
+    fn empty_log(&self, location: &Location) -> Result<bool> {
+        match self.await_checkpoint(location.deadline()) {
+            Err(Error::Busy { .. }) => return Ok(false),
+            waited => waited?,
+        }
+        let mut conn = location.connect(Access::Write)?;
+        for pause in PAUSES_MS {
+            std::thread::sleep(Duration::from_millis(pause));
+            // Most of it, while others write.
+            checkpoint::copy(&mut conn)?;
+            match self.maintain(location.deadline(), truncate_log) {
+                Ok(true) => return Ok(true),
+                Ok(false) | Err(Error::Busy { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// A size that SQLite says, which is never less than 0.
+fn unsigned(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or(0)
+}
