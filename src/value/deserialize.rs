@@ -1,4 +1,4 @@
-//! From JSON to a value, as serde asks for its parts.
+//! Deserialises a value from JSON.
 
 use std::fmt::{self, Display};
 use std::vec;
@@ -11,12 +11,12 @@ use serde::forward_to_deserialize_any;
 
 use super::json::Node;
 
-/// The value of type `T` that JSON stands for. O(JSON).
+/// Reads a `T` from JSON. O(JSON).
 pub(super) fn value_of<T: DeserializeOwned>(node: Node) -> Result<T, Unfit> {
     T::deserialize(node)
 }
 
-/// What does not fit the type.
+/// Why the JSON does not fit the type.
 #[derive(Debug)]
 pub(crate) struct Unfit(String);
 
@@ -135,8 +135,8 @@ impl<'de> Deserializer<'de> for Node {
         }
     }
 
-    /// In the order of the fields: an enum that keeps its tag beside its content asks for the
-    /// tag first, and content that comes before it is not read as what it is.
+    /// Passes entries in the order of the fields. An adjacently tagged enum needs its tag
+    /// first; content that arrives before the tag is buffered and loses its exact type.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -165,7 +165,7 @@ impl<'de> Deserializer<'de> for Node {
     }
 }
 
-/// What serde_json calls JSON text that it is not to read.
+/// The name by which serde_json asks for unparsed JSON text.
 const RAW: &str = "$serde_json::private::RawValue";
 
 struct Items(vec::IntoIter<Node>);
@@ -215,25 +215,25 @@ struct Variant {
 
 impl<'de> EnumAccess<'de> for Variant {
     type Error = Unfit;
-    type Variant = Content;
+    type Variant = VariantContent;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Content), Unfit> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, VariantContent), Unfit> {
         let variant = seed.deserialize(self.variant.into_deserializer())?;
-        Ok((variant, Content(self.value)))
+        Ok((variant, VariantContent(self.value)))
     }
 }
 
-/// What a variant holds.
-struct Content(Option<Node>);
+/// The content of an enum variant, if it has any.
+struct VariantContent(Option<Node>);
 
-impl Content {
+impl VariantContent {
     fn some(self, expected: &dyn Expected) -> Result<Node, Unfit> {
         self.0
             .ok_or_else(|| de::Error::invalid_type(Unexpected::UnitVariant, expected))
     }
 }
 
-impl<'de> VariantAccess<'de> for Content {
+impl<'de> VariantAccess<'de> for VariantContent {
     type Error = Unfit;
 
     fn unit_variant(self) -> Result<(), Unfit> {
@@ -259,7 +259,7 @@ impl<'de> VariantAccess<'de> for Content {
     }
 }
 
-/// A key, which is text in JSON and may be a number or a bool to Rust.
+/// A key: text in JSON, possibly a number or a bool in Rust.
 struct Key(String);
 
 macro_rules! parsed_keys {
@@ -267,7 +267,7 @@ macro_rules! parsed_keys {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {
             match self.0.parse() {
                 Ok(key) => visitor.$visit(key),
-                // The visitor says what it expected.
+                // Lets the visitor report what it expected.
                 Err(_) => visitor.visit_string(self.0),
             }
         })*

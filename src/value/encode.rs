@@ -1,4 +1,4 @@
-//! From a Rust value to its stored content and back.
+//! Converts Rust values to stored content and back.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ impl<'a> Encoded<'a> {
         }
     }
 
-    /// Finds the kind of `value` from what it serialises to, and its content.
+    /// Serialises `value`; its kind follows from what it serialises to.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Encoded<'static>> {
         let refuse = |why: String| Error::NotStorable {
             type_name: type_name::<T>(),
@@ -49,7 +49,7 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// The value of type `T` that `content` of `kind` stands for.
+/// Reads a `T` from `content` of `kind`.
 pub(crate) fn decode<T: DeserializeOwned>(
     id: &ObjectId,
     kind: Kind,
@@ -64,7 +64,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
     };
     let text = || {
         String::from_utf8(content).map_err(|_| Error::Damaged {
-            what: format!("object {id} is of kind {kind}, but its content is no UTF-8 text"),
+            what: format!("object {id} is of kind {kind}, but its content is not UTF-8 text"),
         })
     };
     let node = match kind {
@@ -81,10 +81,10 @@ pub(crate) fn decode<T: DeserializeOwned>(
     deserialize::value_of(node).map_err(|error| wrong_type(error.to_string()))
 }
 
-/// The value of type `T` that JSON text stands for, whatever the features of serde_json are.
+/// Reads a `T` from JSON text, whichever features of serde_json are on.
 ///
 /// # Errors
-/// What is wrong, as a part of a sentence.
+/// What is wrong, as part of a sentence.
 pub(crate) fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     deserialize::value_of(parse::parse(text)?).map_err(|error| error.to_string())
 }

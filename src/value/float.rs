@@ -1,19 +1,19 @@
-//! The one text of a float, and whether a text is exactly one.
+//! The canonical text of a float, and exact parsing.
 //!
-//! serde_json writes floats as the crates below it do at the time; ids must not change with
-//! them. The digits are the fewest that read back as the same float, which the standard
-//! library finds; what is decided here is where the point goes, and which of two numbers
-//! that are equally near is taken.
+//! serde_json's float format depends on the versions of the crates it uses, and ids must not
+//! change with them. The standard library finds the fewest digits that read back as the same
+//! float; this module decides where the point goes, and which of two equally near numbers is
+//! written.
 
 use std::fmt::LowerExp;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// Exponents of ten with which a number is written without one.
+/// Numbers with these decimal exponents are written without an exponent.
 const FIXED: RangeInclusive<i32> = -5..=15;
-/// The same for floats of 32 bits, which are written as such in keys of maps alone.
+/// The same for 32-bit floats, which are written as such only in map keys.
 const FIXED_32: RangeInclusive<i32> = -6..=12;
-/// No float has more digits, written out to the last.
+/// Significant digits that any 64-bit float has at most, written out in full.
 const MOST_DIGITS: usize = 767;
 
 /// `0.1`, `1.0`, `1e+16`, `5e-324`. The float must be finite.
@@ -21,15 +21,15 @@ pub(super) fn text(float: f64) -> String {
     layout(&shortest(float), &FIXED)
 }
 
-/// The same for a float of 32 bits: `0.1`, where the float of 64 bits is
+/// The same for a 32-bit float: `0.1`, where the 64-bit text would be
 /// `0.10000000149011612`.
 pub(super) fn text_32(float: f32) -> String {
     layout(&shortest(float), &FIXED_32)
 }
 
-/// The fewest digits that read back as the same float. Of two numbers that are equally
-/// near, such as 0.62 and 0.63 for 0.625, the one that ends in an even digit, as serde_json
-/// has it; the standard library takes the larger one.
+/// The fewest digits that read back as the same float. Of two equally near numbers, such as
+/// 0.62 and 0.63 for 0.625, it takes the one that ends in an even digit, as serde_json does;
+/// the standard library takes the larger one.
 fn shortest<F: LowerExp + FromStr + PartialEq>(float: F) -> String {
     let text = format!("{float:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -38,7 +38,7 @@ fn shortest<F: LowerExp + FromStr + PartialEq>(float: F) -> String {
         let exact = significant(&format!("{float:.MOST_DIGITS$e}"));
         exact.len() == count + 1 && exact.ends_with('5')
     };
-    // Most floats are not even near a tie, and writing out all their digits takes long.
+    // Few floats are near a tie, and writing out all digits is slow.
     if format!("{float:.count$e}").contains("5e") && is_tie() {
         let mut even = mantissa.to_owned();
         let last = even.pop().and_then(|digit| digit.to_digit(10)).unwrap_or(0);
@@ -69,23 +69,23 @@ fn layout(scientific: &str, fixed: &RangeInclusive<i32>) -> String {
     }
 }
 
-/// The float that a decimal number is: the nearest, if the digits given are its digits
-/// rounded to as many. So everything that prints floats rightly is understood, and no digit
-/// that was given is lost.
+/// Parses a decimal number to the nearest float, provided that rounding the float to as many
+/// digits gives the same number. This accepts the output of every correct float printer, and
+/// never drops a digit silently.
 ///
 /// # Errors
-/// What is wrong, as a part of a sentence.
+/// What is wrong, as part of a sentence.
 pub(super) fn parse(number: &str) -> Result<f64, String> {
     let float: f64 = number.parse().map_err(|_| "not a number".to_owned())?;
     if !float.is_finite() {
-        return Err("a number that is too large for a 64-bit float, which ends at 1.8e308".into());
+        return Err("a number too large for a 64-bit float, which ends at 1.8e308".into());
     }
     let digits = significant(number);
     if digits.is_empty() {
         return Ok(float);
     }
     if float == 0.0 {
-        return Err("a number that is too small for a 64-bit float, of which the least is 5e-324".into());
+        return Err("a number too small for a 64-bit float, which starts at 5e-324".into());
     }
     // The fewest digits may round a tie the other way.
     let exact = digits.len() <= MOST_DIGITS
@@ -95,16 +95,16 @@ pub(super) fn parse(number: &str) -> Result<f64, String> {
     }
     let nearest = text(float);
     Err(format!(
-        "a number of more digits than a 64-bit float keeps; the nearest is {nearest}"
+        "a number with more digits than a 64-bit float holds; the nearest is {nearest}"
     ))
 }
 
-/// The first digits of a float, correctly rounded, without zeros at their end.
+/// The first digits of a float, correctly rounded, without trailing zeros.
 fn rounded(float: f64, count: usize) -> String {
     significant(&format!("{:.*e}", count - 1, float))
 }
 
-/// The digits of a number from the first to the last that is not 0.
+/// The digits of a number without leading and trailing zeros.
 fn significant(number: &str) -> String {
     let mantissa = number.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_that_a_float_has_are_taken_and_others_are_not() {
+    fn only_numbers_that_a_float_holds_exactly_are_accepted() {
         for (number, float) in [
             ("0.1", 0.1),
             ("0.10000000000000001", 0.1),
@@ -152,10 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn of_two_texts_that_are_equally_near_the_even_one_is_taken() {
+    fn a_tie_between_two_texts_goes_to_the_even_digit() {
         assert_eq!(text_32(-3_206_909.0 / 8.0), "-400863.62");
         assert_eq!(text_32(3_206_907.0 / 8.0), "400863.38");
-        // Every tie of this size: eighths from 2^18 on, of which some have a shorter text.
+        // Every tie of this size: eighths from 2^18 on. Some have a shorter text.
         for eighths in (1 << 21)..(1 << 21) + 100_000 {
             let float = eighths as f32 / 8.0;
             assert_eq!(text_32(float), serde_json::to_string(&float).unwrap());
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn floats_are_written_as_they_always_were(bits: u64, bits_32: u32) {
+        fn floats_are_written_as_serde_json_writes_them(bits: u64, bits_32: u32) {
             let (float, float_32) = (f64::from_bits(bits), f32::from_bits(bits_32));
             prop_assume!(float.is_finite() && float_32.is_finite());
             prop_assert_eq!(text(float), serde_json::to_string(&float).unwrap());
@@ -175,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn floats_of_every_size_are_written_as_they_always_were(digits in 1u32..100_000, exponent in -12i32..25) {
+        fn floats_of_every_size_are_written_as_serde_json_writes_them(digits in 1u32..100_000, exponent in -12i32..25) {
             let float: f64 = format!("{digits}e{exponent}").parse().unwrap();
             prop_assert_eq!(text(float), serde_json::to_string(&float).unwrap());
             prop_assert_eq!(text_32(float as f32), serde_json::to_string(&(float as f32)).unwrap());

@@ -1,8 +1,8 @@
-//! A JSON value that is exact: what is read is kept to the last digit, or refused.
+//! An exact JSON value: text that cannot be represented to the last digit is refused.
 //!
-//! serde_json's own value depends on features that any crate of a program may turn on
-//! (`arbitrary_precision`, `preserve_order`), and keeps the last of two equal keys and the
-//! nearest float without a word. Ids and contents must not.
+//! serde_json's value depends on features that any crate in the program may turn on
+//! (`arbitrary_precision`, `preserve_order`), and silently takes the last of two equal keys
+//! and the nearest float. Ids and contents must not depend on that.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use serde::ser::{Serialize, Serializer};
 use super::{Kind, float, parse};
 use crate::error::{Error, Result};
 
-/// Lists and maps within each other, at most.
+/// The deepest nesting of lists and maps.
 pub(crate) const MAX_DEPTH: u32 = 127;
 
-/// A value as JSON has it. It never nests deeper than [`MAX_DEPTH`].
+/// A JSON value, nested no deeper than [`MAX_DEPTH`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Node {
     Null,
@@ -33,7 +33,7 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// An integer of 64 bits.
+    /// `None` if the number does not fit 64 bits.
     pub fn integer(number: i128) -> Option<Self> {
         let unsigned = u64::try_from(number).map(Self::Unsigned);
         unsigned.or_else(|_| i64::try_from(number).map(Self::Negative)).ok()
@@ -50,7 +50,7 @@ impl Node {
         }
     }
 
-    /// What is stored for it: the text itself of a text, nothing of nothing, else JSON.
+    /// The stored content: a string as it is, nothing for null, otherwise JSON.
     pub fn into_content(self) -> String {
         match self {
             Self::Null => String::new(),
@@ -94,7 +94,7 @@ impl Node {
     }
 }
 
-/// Canonical: sorted keys, no blanks, escapes only where they must be.
+/// Canonical JSON: sorted keys, no whitespace, escapes only where required.
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
@@ -126,12 +126,12 @@ fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// A JSON value that is kept exactly, under any features of `serde_json`.
+/// An exact JSON value, whichever features of `serde_json` are on.
 ///
-/// It is read from text, which is refused where it cannot be kept: a key that a map has
-/// twice, an integer beyond 64 bits, a float with digits that no 64-bit float has, more than
-/// 127 lists and maps within each other. It is written as canonical JSON, with sorted keys
-/// and no blanks, which is what is stored of it.
+/// Parsing refuses text that cannot be represented exactly: duplicate keys in a map, an
+/// integer beyond 64 bits, a float with digits that no 64-bit float has, and lists and maps
+/// nested more than 127 deep. It is written and stored as canonical JSON, with sorted keys
+/// and no whitespace.
 ///
 /// ```
 /// use heapledger::{Json, Kind};
@@ -147,7 +147,7 @@ fn quote(text: &str, out: &mut String) {
 pub struct Json(pub(super) Node);
 
 impl Json {
-    /// What it is stored as: [`Kind::Json`] for lists and maps.
+    /// The kind it is stored as: [`Kind::Json`] for lists and maps.
     pub fn kind(&self) -> Kind {
         self.0.kind()
     }
@@ -239,7 +239,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         if number.is_finite() {
             return Ok(Node::Float(number));
         }
-        Err(E::custom("JSON has no text for a float that is not finite"))
+        Err(E::custom("JSON cannot express a float that is not finite"))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Node, E> {
@@ -262,7 +262,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         let mut map = BTreeMap::new();
         while let Some((key, Json(value))) = entries.next_entry::<String, Json>()? {
             if map.insert(key, value).is_some() {
-                return Err(serde::de::Error::custom("a map has a key twice"));
+                return Err(serde::de::Error::custom("a map has the same key twice"));
             }
         }
         Ok(Node::Map(map))

@@ -9,19 +9,19 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Bytes, stored as they are.
+    /// Raw bytes.
     Bytes,
     /// UTF-8 text.
     Str,
     /// A whole number from `i64::MIN` to `u64::MAX`, as decimal text.
     Int,
-    /// A finite 64-bit float, as the shortest text that reads back exactly.
+    /// A finite 64-bit float, as the shortest text that reads back as the same float.
     Float,
     /// `true` or `false`.
     Bool,
     /// Nothing: `None`, `()`. Its content is empty.
     None,
-    /// A list, map or custom type, as canonical JSON: sorted keys, no blanks.
+    /// A list, map or custom type, as canonical JSON: sorted keys, no whitespace.
     Json,
 }
 
@@ -59,7 +59,7 @@ impl FromStr for Kind {
     type Err = Error;
 
     /// # Errors
-    /// [`Error::BadKind`] unless it is the name of a kind, as [`Kind::as_str`] gives it.
+    /// [`Error::BadKind`] unless `name` is one that [`Kind::as_str`] returns.
     fn from_str(name: &str) -> Result<Self> {
         let bad = || Error::BadKind { name: name.to_owned() };
         Self::from_name(name).ok_or_else(bad)

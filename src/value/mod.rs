@@ -11,8 +11,6 @@ mod parse;
 mod serialize;
 
 pub(crate) use canonical::Validator;
-#[allow(unused_imports, reason = "for contents that are in memory")]
-pub(crate) use canonical::validate;
 pub(crate) use encode::{Encoded, decode, read_json};
 pub use json::Json;
 pub use kind::Kind;

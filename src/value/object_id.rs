@@ -1,4 +1,4 @@
-//! Identity by content.
+//! Object ids: the hash of an object's content.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,9 +15,8 @@ pub(crate) const ID_DIGITS: usize = 64;
 
 /// The SHA-256 of an object's content, shown as 64 lower-case hexadecimal digits.
 ///
-/// For [`Kind::Bytes`] it is the digest of the content itself, so `sha256sum FILE`
-/// prints the same id; for every other kind, of the kind's name, a zero byte and the
-/// content.
+/// For [`Kind::Bytes`] the content alone is hashed, so `sha256sum FILE` prints the same id;
+/// for every other kind, the kind's name, a zero byte and the content.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId([u8; 32]);
 
@@ -36,7 +35,7 @@ impl ObjectId {
     ///
     /// # Errors
     /// [`Error::NotStorable`] if the value has no exact encoding (NaN, infinities,
-    /// integers beyond 64 bits, map keys that are no strings or numbers).
+    /// integers beyond 64 bits, map keys other than strings, numbers and bools).
     #[doc(alias = "generate_object_id")]
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
         Ok(Encoded::of(value)?.object_id())
@@ -47,12 +46,12 @@ impl ObjectId {
         &self.0
     }
 
-    /// The 64 lower-case hexadecimal digits.
+    /// The digest as 64 lower-case hexadecimal digits.
     pub fn to_hex(self) -> String {
         const_hex::encode(self.0)
     }
 
-    /// The same digits, without an allocation.
+    /// The same digits without a heap allocation.
     pub(crate) fn digits(self) -> const_hex::Buffer<32> {
         let mut digits = const_hex::Buffer::new();
         digits.format(&self.0);
@@ -81,7 +80,7 @@ impl Serialize for ObjectId {
 impl TryFrom<&[u8]> for ObjectId {
     type Error = Error;
 
-    /// The id whose digest these 32 bytes are, as the column `events.object` has it.
+    /// Takes a digest of 32 bytes, as the column `events.object` holds it.
     fn try_from(digest: &[u8]) -> Result<Self> {
         let bad = |_| Error::BadObjectId {
             text: const_hex::encode(digest),
@@ -117,12 +116,12 @@ impl FromStr for ObjectId {
     }
 }
 
-/// Whether `text` is a whole object id, in capitals or not.
+/// Whether `text` is a whole object id, in upper or lower case.
 pub(crate) fn spells_id(text: &str) -> bool {
     text.len() == ID_DIGITS && text.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// Computes an [`ObjectId`] from content that comes in parts.
+/// Computes an [`ObjectId`] from content that arrives in parts.
 #[derive(Clone)]
 pub struct Hasher(Sha256);
 

@@ -1,14 +1,14 @@
-//! Reads JSON text exactly, as RFC 8259 has it: or says what cannot be kept, and where.
+//! Parses JSON text (RFC 8259) exactly, or reports what is not exact and where.
 
 use std::collections::BTreeMap;
 
 use super::float;
 use super::json::{MAX_DEPTH, Node};
 
-/// The value that `text` spells. O(text · log keys).
+/// Parses `text`. O(text · log keys).
 ///
 /// # Errors
-/// What is wrong, as a part of a sentence, with the byte where it is.
+/// What is wrong, as part of a sentence, and at which byte.
 pub(super) fn parse(text: &str) -> Result<Node, String> {
     let mut parser = Parser {
         rest: text,
@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
 
 struct Parser<'t> {
     rest: &'t str,
-    /// Lists and maps that may still be opened.
+    /// How many more lists and maps may be opened.
     depth: u32,
 }
 
@@ -57,7 +57,7 @@ impl<'t> Parser<'t> {
 
     fn nested(&mut self, parse: fn(&mut Self) -> Parsed<Node>) -> Parsed<Node> {
         if self.depth == 0 {
-            return Err(format!("more than {MAX_DEPTH} lists and maps within each other"));
+            return Err(format!("more than {MAX_DEPTH} nested lists and maps"));
         }
         self.depth -= 1;
         let node = parse(self);
@@ -76,7 +76,7 @@ impl<'t> Parser<'t> {
             if self.closes(']') {
                 return Ok(Node::List(items));
             }
-            self.expect(',', "a list goes on with a comma, or ends with ]")?;
+            self.expect(',', "expected a comma or ] in a list")?;
         }
     }
 
@@ -93,15 +93,15 @@ impl<'t> Parser<'t> {
             }
             let key = self.text()?;
             if entries.contains_key(&key) {
-                return Err(format!("the key {key:?} comes twice in a map"));
+                return Err(format!("the key {key:?} appears twice in a map"));
             }
-            self.expect(':', "a key is followed by a colon")?;
+            self.expect(':', "expected a colon after a key")?;
             let value = self.value()?;
             entries.insert(key, value);
             if self.closes('}') {
                 return Ok(Node::Map(entries));
             }
-            self.expect(',', "a map goes on with a comma, or ends with }")?;
+            self.expect(',', "expected a comma or } in a map")?;
         }
     }
 
@@ -148,7 +148,7 @@ impl<'t> Parser<'t> {
                 self.rest = signs.as_str();
                 return self.unicode();
             }
-            _ => return wrong("not an escape of JSON"),
+            _ => return wrong("not a JSON escape"),
         };
         self.rest = signs.as_str();
         Ok(sign)
@@ -212,10 +212,10 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// The integer or float that a number of JSON is.
+/// Parses a JSON number as an integer or a float.
 pub(super) fn number_of(number: &str) -> Parsed<Node> {
     if !is_number(number) {
-        return Err(format!("{} is not a number of JSON", shortened(number)));
+        return Err(format!("{} is not a JSON number", shortened(number)));
     }
     let refused = |why: String| format!("{} is {why}", shortened(number));
     if number.contains(['.', 'e', 'E']) || number == "-0" {
@@ -224,7 +224,7 @@ pub(super) fn number_of(number: &str) -> Parsed<Node> {
     let integer = number.parse::<i128>().ok().and_then(Node::integer);
     integer.ok_or_else(|| {
         refused(format!(
-            "an integer beyond 64 bits: they go from {} to {}",
+            "an integer beyond 64 bits, outside {} to {}",
             i64::MIN,
             u64::MAX
         ))
@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_json_spells_is_kept_to_the_last_digit() {
+    fn values_are_parsed_to_the_last_digit() {
         for (text, canonical) in [
             (" null ", "null"),
             ("true", "true"),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_or_cannot_be_kept_is_refused() {
+    fn invalid_or_inexact_json_is_refused() {
         for text in [
             "",
             " ",
@@ -353,24 +353,24 @@ mod tests {
     }
 
     #[test]
-    fn depth_ends_before_the_stack_does() {
+    fn nesting_is_limited_before_the_stack_overflows() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         let mixed = |depth: usize| "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
         let most = MAX_DEPTH as usize;
         assert!(parse(&nested(most)).is_ok() && parse(&mixed(most)).is_ok());
         assert!(parse(&nested(most + 1)).is_err() && parse(&mixed(most + 1)).is_err());
         assert!(parse(&nested(1_000_000)).is_err() && parse(&"[".repeat(1_000_000)).is_err());
-        // Beside each other, there may be as many as one likes.
+        // Any number of siblings is fine.
         assert!(parse(&format!("[{}]", vec![nested(most - 1); 100].join(","))).is_ok());
     }
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_as_serde_json_does(text in r#"[\[\]{}:,"\\ua-f0-9.eE+\- tn]{0,12}"#) {
+        fn any_text_is_accepted_or_refused_as_by_serde_json(text in r#"[\[\]{}:,"\\ua-f0-9.eE+\- tn]{0,12}"#) {
             let theirs = serde_json::from_str::<serde_json::Value>(&text);
             match parse(&text) {
                 Ok(node) => prop_assert_eq!(node.to_string(), theirs.unwrap().to_string()),
-                // What is not exact is refused here alone.
+                // Only this parser refuses inexact values.
                 Err(why) => prop_assert!(
                     theirs.is_err() || ["twice", "beyond", "float"].iter().any(|word| why.contains(word)),
                     "{}: {}", text, why
