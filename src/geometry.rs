@@ -27,10 +27,10 @@ pub struct Geometry {
 const KIB: u64 = 1024;
 
 impl Geometry {
-    /// Arenas of 256 KiB and four classes: small (512 B), medium (4 KiB) and large
-    /// (32 KiB) with eight blocks to a pool, and huge (256 KiB), of which a block is a
-    /// pool and an arena. An object goes to the smallest class of which eight like it
-    /// fit in a block, so that few are cut in two.
+    /// Arenas of 256 KiB and four classes: small (512 B), medium (4 KiB) and large (32 KiB)
+    /// with eight blocks to a pool, and huge (256 KiB), where one block fills a pool and an
+    /// arena. An object goes to the smallest class whose blocks hold eight objects of its
+    /// size, so that few objects are split.
     pub fn standard() -> Self {
         let arena_size = 256 * KIB;
         let class = |block_size| SizeClass {
@@ -44,7 +44,8 @@ impl Geometry {
         }
     }
 
-    /// The small class alone: the original design block for block (512 / 4096 / 262144).
+    /// Only the small class: reproduces the original design block for block
+    /// (512 / 4096 / 262144).
     pub fn classic() -> Self {
         Self {
             arena_size: 256 * KIB,
@@ -56,22 +57,21 @@ impl Geometry {
         }
     }
 
-    /// A ladder of your own. `per_block` is how many objects like it must fit in a
-    /// block of a class for an object to go there and not to the next larger one: the
-    /// more, the fewer objects are cut in two and the fewer blocks there are to keep,
-    /// and the longer a block waits until nothing is left in it.
+    /// A custom ladder. An object goes to the smallest class whose blocks hold `per_block`
+    /// objects of its size. A larger number means fewer split objects and fewer blocks, but a
+    /// block takes longer to become empty.
     ///
     /// # Errors
-    /// [`Error::BadGeometry`] unless block sizes rise to no more than 256 MiB, every pool is a
-    /// whole number of its blocks, and every arena, of no more than 1 EiB, is a whole number
-    /// of each kind of pool.
+    /// [`Error::BadGeometry`] unless block sizes are ascending and at most 256 MiB, every pool
+    /// is a whole number of its blocks, and the arena is at most 1 EiB and a whole number of
+    /// each kind of pool.
     pub fn new(arena_size: u64, per_block: u64, classes: Vec<SizeClass>) -> Result<Self> {
         let refuse = |why: String| Err(Error::BadGeometry { why });
         if classes.is_empty() || per_block == 0 {
-            return refuse("at least one size class and one object to a block are needed".into());
+            return refuse("at least one size class and one object per block are needed".into());
         }
         if per_block > MOST {
-            return refuse(format!("{per_block} objects to a block are over the limit of {MOST}"));
+            return refuse(format!("{per_block} objects per block are over the limit of {MOST}"));
         }
         if arena_size > MOST {
             return refuse(format!(
@@ -99,7 +99,7 @@ impl Geometry {
             }
         }
         if !classes.is_sorted_by(|a, b| a.block_size < b.block_size) {
-            return refuse("block sizes must rise from class to class".into());
+            return refuse("block sizes must be in ascending order, without duplicates".into());
         }
         Ok(Self {
             arena_size,
@@ -111,7 +111,7 @@ impl Geometry {
     /// The same ladder with arenas of another size.
     ///
     /// # Errors
-    /// [`Error::BadGeometry`] if the arena is no whole number of each kind of pool.
+    /// [`Error::BadGeometry`] if the arena is not a whole number of each kind of pool.
     pub fn with_arena_size(self, arena_size: u64) -> Result<Self> {
         Self::new(arena_size, self.per_block, self.classes)
     }
@@ -121,7 +121,7 @@ impl Geometry {
         self.arena_size
     }
 
-    /// How many objects like it must fit in a block of the class that an object goes to.
+    /// How many objects of its size must fit in a block of the class that an object goes to.
     pub fn per_block(&self) -> u64 {
         self.per_block
     }
@@ -131,7 +131,7 @@ impl Geometry {
         &self.classes
     }
 
-    /// The class in which an object of `size` bytes is placed first.
+    /// The class that is tried first for an object of `size` bytes.
     pub fn class_for(&self, size: u64) -> usize {
         self.classes
             .iter()
@@ -139,7 +139,7 @@ impl Geometry {
             .unwrap_or(self.classes.len() - 1)
     }
 
-    /// Bytes of the largest object that goes to a class for its size.
+    /// Bytes of the largest object for which this class is tried first.
     pub(crate) fn most_for(&self, class: SizeClass) -> u64 {
         class.block_size / self.per_block
     }
@@ -147,7 +147,7 @@ impl Geometry {
     /// The class with blocks of `block_size` bytes.
     ///
     /// # Errors
-    /// [`Error::UnknownClass`], which names the classes there are.
+    /// [`Error::UnknownClass`], which lists the known classes.
     pub fn class_of_block_size(&self, block_size: u64) -> Result<usize> {
         let found = self.classes.iter().position(|class| class.block_size == block_size);
         found.ok_or_else(|| Error::UnknownClass {
@@ -166,7 +166,7 @@ impl Default for Geometry {
 /// A piece is one BLOB, and SQLite's default limit for one is 1 GB.
 const MAX_BLOCK: u64 = 256 * 1024 * 1024;
 
-/// Sizes in a file are taken for no more, so that their sums can be counted
+/// Upper limit for sizes read from a file, so that their sums do not overflow
 /// (see `models::amount`).
 const MOST: u64 = 1 << 60;
 
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_goes_to_the_smallest_class_whose_blocks_hold_eight_like_it() {
+    fn an_object_goes_to_the_smallest_class_whose_blocks_hold_eight_of_its_size() {
         let geometry = Geometry::standard();
         let block_size = |size| geometry.classes()[geometry.class_for(size)].block_size;
         assert_eq!(block_size(0), 512);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_ladders_follow_their_own_rules() {
+    fn the_built_in_ladders_are_valid() {
         for built_in in [Geometry::standard(), Geometry::classic()] {
             let same = Geometry::new(built_in.arena_size, built_in.per_block, built_in.classes.clone());
             assert_eq!(same.unwrap(), built_in);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ladder_that_does_not_fit_is_refused() {
+    fn an_invalid_ladder_is_refused() {
         let class = |block_size, pool_size| SizeClass { block_size, pool_size };
         for (arena, pieces, classes) in [
             (4096, 4, vec![]),

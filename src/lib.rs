@@ -1,9 +1,9 @@
-//! A bounded, persistent heap in one SQLite file, whose every byte is accounted for by
-//! a row that plain SQL can read.
+//! A bounded, persistent heap in one SQLite file. Every byte is accounted for by a row that
+//! plain SQL can read.
 //!
-//! Objects are identified by their content, split across blocks, and placed the way
-//! CPython places its own: arena → pool → block. [`MemManager`] is the service; the
-//! file is open to any SQL tool.
+//! Objects are identified by their content, split across blocks, and placed as CPython
+//! places its own: arena → pool → block. [`MemManager`] is the entry point; any SQL tool can
+//! read the file.
 //!
 //! ```
 //! use heapledger::{Error, MemManager};
@@ -12,7 +12,7 @@
 //! # let path = folder.path().join("heap.db");
 //! let memory = MemManager::options().max_mem(64 * 1024).open(path)?;
 //!
-//! // Any value that serde can serialise, and any bytes.
+//! // Stores any value that serde can serialise, and any bytes.
 //! let id = memory.allocate(&("point", [1, 2]))?;
 //! let raw = memory.allocate_bytes(&[7; 3000])?;
 //! assert_eq!(memory.get::<(String, [i32; 2])>(&id)?, ("point".to_owned(), [1, 2]));
@@ -22,7 +22,7 @@
 //! assert_eq!(memory.allocate_bytes(&[7; 3000])?, raw);
 //! assert_eq!(memory.stats()?.dedup_hits, 1);
 //!
-//! // The bound is hard: it refuses, and nothing has changed.
+//! // The bound is hard: what does not fit is refused, and nothing changes.
 //! let refused = memory.allocate_bytes(&[0; 100_000]);
 //! assert!(matches!(refused, Err(Error::OutOfMemory { needed: 100_000, .. })));
 //!
@@ -52,29 +52,29 @@
 //!
 //! # One file, one SQLite
 //!
-//! SQLite keeps programs out of each other's way with locks on the heap file and on the
-//! `-shm` file next to it. POSIX drops all locks that a process has on a file as soon as the
-//! process closes any descriptor of that file. The next program that closes the heap then
-//! takes itself for the last one and removes the write-ahead log, and what is committed
-//! after that is lost. While a program has a heap open, it must not
+//! SQLite isolates programs with locks on the heap file and on the `-shm` file next to it.
+//! When a process closes any descriptor of a file, POSIX drops all of the process's locks on
+//! that file. The next program that closes the heap then believes that it is the last one
+//! and removes the write-ahead log, and later commits are lost. While a program has a heap
+//! open, it must not
 //!
 //! - open and close the heap file or its `-shm` itself, not even to read: no [`std::fs::copy`]
 //!   and no [`std::fs::read`]. [`MemManager::backup`] makes a copy, and
-//!   [`MemManager::has_open`] tells these files from others;
-//! - use the heap through a second copy of SQLite in the same process, such as another
-//!   crate's own or the system's. Neither copy knows of the other's locks.
+//!   [`MemManager::has_open`] recognises these files;
+//! - use the heap through a second copy of SQLite in the same process, such as the system's
+//!   or one compiled into another crate. Neither copy knows about the other's locks.
 //!
-//! Both are safe from another process, and several managers in one process are safe, too.
+//! Both are safe from another process, and so are several managers in one process.
 //!
-//! Nobody may move, replace or cut short the heap or its log while it is open: what is in the
-//! log is found only beside the name that the heap had. A writer whose file was moved or
-//! whose log is gone or shorter notices before its next commit ([`Error::FileChanged`],
-//! [`Error::Database`]); what it acknowledged before may be in the old log alone.
+//! Nobody may move, replace or truncate the heap or its log while it is open, because SQLite
+//! finds the log only next to the original name. A writer whose file was moved, or whose log
+//! is missing or shorter, notices before its next commit ([`Error::FileChanged`],
+//! [`Error::Database`]); earlier commits may exist only in the old log.
 //!
-//! The log is found by the name of the file. A heap with several hard links would have
-//! several logs and is not opened for writing: [`Error::HardLinked`]. It is read where it is
-//! certain that none of the other names has a log: they are in the same folder, or the log
-//! is beside the name that was given. Symbolic links are followed first and do no harm.
+//! A heap with several hard links could have several logs and is not opened for writing
+//! ([`Error::HardLinked`]). It can be read if no other name can have a log: all names are in
+//! the same folder, or the log is next to the name that was given. Symbolic links are
+//! resolved first and are harmless.
 
 #![warn(missing_docs)]
 
@@ -114,7 +114,7 @@ pub use store::queries::usage::LevelUsage;
 pub use temporary::interrupt;
 pub use value::{Hasher, Json, Kind, ObjectId};
 
-/// The README's example compiles as it is pasted; tests/cli/readme.rs runs it.
+/// Compiles the README's example; tests/cli/readme.rs runs it.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

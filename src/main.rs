@@ -1,4 +1,4 @@
-//! The `heapledger` command. `cli` does the work; here it becomes an exit status.
+//! The `heapledger` command: runs `cli` and turns its outcome into an exit status.
 
 mod cli;
 
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     interrupt::end_if_told();
     match done {
         Ok(outcome) => outcome.into(),
-        // Whoever reads the output has seen enough of it.
+        // The reader of the output closed it, as `head` does.
         Err(error) if exit::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             exit::warn(&exit::one_line(&error));

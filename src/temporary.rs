@@ -1,10 +1,10 @@
-//! What is being made, until it is complete: in a folder of its own beside its place.
+//! Temporary folders for files under construction, next to their destination.
 //!
-//! A name says which system made such a folder (`.heapledger-SYSTEM-…`), and its maker holds a lock
-//! on it (`flock`), which the system lets go when the process ends, however that happens. So
-//! whoever can take the lock knows that the maker is dead, and removes the folder with all
-//! that is in it. The lock is on the folder: a descriptor on an SQLite file that is opened
-//! and closed would drop the locks that SQLite has on it.
+//! The name tells which system made the folder (`.heapledger-SYSTEM-…`), and its maker holds
+//! a lock on it (`flock`), which the system releases however the process ends. Whoever can
+//! take the lock knows that the maker is dead, and removes the folder with its contents. The
+//! folder is locked, not a file in it: opening and closing an SQLite file would drop the
+//! locks that SQLite has on it.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,23 +17,23 @@ use crate::error::{Error, Result};
 
 const PREFIX: &str = ".heapledger-";
 
-/// Another system's locks cannot be seen on every network file system. What it made and
-/// has not touched for so long is taken for left behind.
+/// Not every network file system shows another system's locks. Another system's folder
+/// counts as abandoned once it has not changed for this long.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Entries of a folder that are looked at in passing. A whole folder may have millions.
+/// Entries that [`sweep`] examines. A folder may have millions.
 const GLANCE: usize = 1000;
 
-/// A folder for what is being made. It goes with all that is in it when this is dropped.
+/// A temporary folder, removed with its contents on drop.
 pub(crate) struct Temporary {
     shared: Arc<Shared>,
-    /// Holds the lock, where the file system has locks.
+    /// Holds the lock; `None` where the file system has no locks.
     lock: Option<File>,
 }
 
 struct Shared {
     folder: PathBuf,
-    /// False once the folder was removed or has become what it was made for.
+    /// False once the folder was removed or renamed to its destination.
     is_there: Mutex<bool>,
 }
 
@@ -43,19 +43,18 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Units of work that read from a source while they write.
 static STORING: AtomicU64 = AtomicU64::new(0);
 
-/// For a program that a signal is about to end: removes the temporary files of all heaps
-/// that this process is making ([`MemManager::backup`], [`MemManager::export`],
-/// [`MemManager::save`], a new heap), and lets calls that store from a file or reader end
-/// with [`Error::Interrupted`]. Such calls fail from then on. What was committed stays, and
-/// nothing else is touched.
+/// For a program that a signal is about to end: removes the temporary files that this process
+/// is writing ([`MemManager::backup`], [`MemManager::export`], [`MemManager::save`], a new
+/// heap), and makes calls that store from a file or reader fail with [`Error::Interrupted`],
+/// now and later. Committed data stays, and nothing else is touched.
 ///
-/// Returns whether a call was storing from a source. It undoes what it wrote and returns
-/// soon, unless its source keeps it waiting. A program need not wait for that, as the next
-/// one to open the heap does the same; if it does, no long write-ahead log stays behind.
+/// Returns whether a call was storing from a source. That call rolls back and returns soon,
+/// unless its source blocks. The program need not wait: the next one to open the heap rolls
+/// back as well. Waiting avoids leaving a long write-ahead log behind.
 ///
-/// The crate installs no signal handlers, and does not ignore `SIGXFSZ`: a program that wants
-/// a file-size limit to be an error does. Call this from a thread that waits for signals, not
-/// in a handler: it takes locks. O(temporary files).
+/// The crate installs no signal handlers and does not ignore `SIGXFSZ`; a program that wants
+/// an error when it reaches a file-size limit must ignore that signal itself. Call this from
+/// a thread that waits for signals, not in a handler: it takes locks. O(temporary files).
 ///
 /// [`MemManager::backup`]: crate::MemManager::backup
 /// [`MemManager::export`]: crate::MemManager::export
@@ -78,7 +77,7 @@ pub(crate) fn go_on() -> Result<()> {
     Ok(())
 }
 
-/// Lets [`interrupt`] know of a unit of work that reads from a source, until it is dropped.
+/// Tells [`interrupt`] about a unit of work that reads from a source, until it is dropped.
 pub(crate) struct Storing;
 
 impl Storing {
@@ -95,12 +94,12 @@ impl Drop for Storing {
 }
 
 impl Temporary {
-    /// A new folder with mode 0700 in `parent`, from which what dead processes left is
-    /// removed first. `what` begins the message of an error.
+    /// Makes a folder with mode 0700 in `parent`, after removing what dead processes left
+    /// there. `what` begins the message of an error.
     pub fn within(parent: &Path, what: impl Fn() -> String) -> Result<Self> {
         sweep_all(parent);
         loop {
-            // Until it is on the list `interrupt` does not go through it.
+            // The list stays locked until the folder is on it, or `interrupt` could miss it.
             let mut under_way = locked(&UNDER_WAY);
             go_on()?;
             let made = Self::make(parent).map_err(|error| Error::io(what())(cause(error)))?;
@@ -111,7 +110,7 @@ impl Temporary {
         }
     }
 
-    /// `None` if somebody took it for left behind before it was locked.
+    /// `None` if another process swept the folder before it was locked.
     fn make(parent: &Path) -> io::Result<Option<Self>> {
         let mut builder = tempfile::Builder::new();
         let prefix = format!("{PREFIX}{}-", system());
@@ -123,7 +122,7 @@ impl Temporary {
             Ok(lock) => lock,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                // Where descriptors are used up, only this needs none.
+                // Unlike remove_dir_all, this works when the process is out of descriptors.
                 let _ = fs::remove_dir(folder.path());
                 return Err(error);
             }
@@ -131,7 +130,7 @@ impl Temporary {
         let lock = match lock.try_lock() {
             Ok(()) if same(&lock, folder.path()) => Some(lock),
             Ok(()) | Err(fs::TryLockError::WouldBlock) => return Ok(None),
-            // Without locks nobody can tell, and so nobody sweeps.
+            // Without locks nobody can tell whether the maker lives, so nobody sweeps.
             Err(fs::TryLockError::Error(_)) => None,
         };
         let shared = Arc::new(Shared {
@@ -141,7 +140,7 @@ impl Temporary {
         Ok(Some(Self { shared, lock }))
     }
 
-    /// Where a file is, or will be.
+    /// The path of a file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.shared.folder.join(name)
     }
@@ -151,25 +150,25 @@ impl Temporary {
         self.step(|| private_file(&self.path(name)))
     }
 
-    /// Does a step that makes a file in the folder or moves one out of it, so that no file
-    /// is made in a folder that is being removed.
+    /// Runs a step that makes a file in the folder or moves one out of it, unless the folder
+    /// has been removed.
     pub fn step<R>(&self, work: impl FnOnce() -> io::Result<R>) -> Result<io::Result<R>> {
         let is_there = locked(&self.shared.is_there);
         if *is_there { Ok(work()) } else { Err(Error::Interrupted) }
     }
 
-    /// Gives a complete file its name, and replaces what has it.
+    /// Moves a complete file to its destination, and replaces what is there.
     pub fn persist(self, name: &str, to: &Path) -> Result<io::Result<()>> {
         self.step(|| fs::rename(self.path(name), to))
     }
 
-    /// The same, and nothing is replaced: `AlreadyExists` then.
+    /// The same, but fails with `AlreadyExists` instead of replacing.
     pub fn persist_new(self, name: &str, to: &Path) -> Result<io::Result<()>> {
         let path = self.path(name);
         self.step(|| rename_new(&path, to))
     }
 
-    /// Gives the folder itself a name, if nothing or an empty folder has it.
+    /// Moves the folder itself to `to`, where nothing or an empty folder may be.
     pub fn persist_folder(self, to: &Path) -> Result<io::Result<()>> {
         let mut is_there = locked(&self.shared.is_there);
         if !*is_there {
@@ -183,7 +182,7 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // To remove a folder takes a descriptor, and there may be no other left.
+        // Frees its descriptor: removing a folder needs one, and there may be no other left.
         drop(self.lock.take());
         self.shared.remove();
         locked(&UNDER_WAY).retain(|shared| !Arc::ptr_eq(shared, &self.shared));
@@ -193,7 +192,7 @@ impl Drop for Temporary {
 impl Shared {
     fn remove(&self) {
         let mut is_there = locked(&self.is_there);
-        // SQLite may make a file in it while it is emptied.
+        // SQLite may create a file meanwhile, so try again.
         for _ in 0..3 {
             if !*is_there {
                 return;
@@ -204,14 +203,14 @@ impl Shared {
     }
 }
 
-/// Renames a file and replaces nothing: `AlreadyExists` then.
+/// Renames a file, or fails with `AlreadyExists` instead of replacing one.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     let path = tempfile::TempPath::try_from_path(from)?;
     let Err(error) = path.persist_noclobber(to) else {
         return Ok(());
     };
-    // Some file systems (of USB sticks, in user space) can neither rename so nor link. There
-    // another program must not make the same file in the same moment.
+    // Some file systems (on USB sticks, in user space) support neither such a rename nor hard
+    // links. There, another program that makes the same file at this moment is overwritten.
     let cannot = matches!(
         error.error.kind(),
         io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
@@ -231,7 +230,7 @@ pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The folder that a path is in.
+/// The folder that contains a path.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -239,7 +238,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Removes what dead processes left in a folder, as far as its first entries show it.
+/// Removes what dead processes left in a folder, among its first [`GLANCE`] entries.
 pub(crate) fn sweep(parent: &Path) {
     sweep_first(parent, GLANCE);
 }
@@ -248,7 +247,7 @@ fn sweep_all(parent: &Path) {
     sweep_first(parent, usize::MAX);
 }
 
-/// What cannot be seen or removed stays: it is nothing to fail for.
+/// Best effort: what cannot be read or removed stays.
 fn sweep_first(parent: &Path, most: usize) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.take(most).flatten() {
@@ -258,7 +257,7 @@ fn sweep_first(parent: &Path, most: usize) {
     }
 }
 
-/// The system that made what has this name.
+/// The system that made the folder with this name, if it is one of ours.
 fn maker(name: &str) -> Option<&str> {
     let (system, random) = name.strip_prefix(PREFIX)?.split_once('-')?;
     let is_ours = system.len() == 8 && random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -275,14 +274,14 @@ fn remove_if_dead(path: &Path, maker: &str) -> io::Result<()> {
     }
     let lock = File::open(path)?;
     if lock.try_lock().is_ok() && same(&lock, path) {
-        // It follows no links.
+        // Does not follow links.
         fs::remove_dir_all(path)?;
     }
     Ok(())
 }
 
-/// Whether neither the folder nor a file in it has changed for long. A clock that is behind
-/// counts as not long.
+/// Whether neither the folder nor a file in it has changed for [`ABANDONED`]. Times in the
+/// future count as recent.
 fn is_abandoned(path: &Path, folder: &fs::Metadata) -> bool {
     let is_old = |found: &fs::Metadata| {
         let age = found.modified().ok().and_then(|modified| modified.elapsed().ok());
@@ -298,7 +297,7 @@ fn is_abandoned(path: &Path, folder: &fs::Metadata) -> bool {
     is_old(folder) && fs::read_dir(path).is_ok_and(all_old)
 }
 
-/// Whether the path still leads to what was opened.
+/// Whether the path still leads to the opened file.
 fn same(opened: &File, path: &Path) -> bool {
     let (Ok(opened), Ok(found)) = (opened.metadata(), path.symlink_metadata()) else {
         return false;
@@ -321,7 +320,7 @@ fn is_own(found: &fs::Metadata) -> bool {
     found.is_dir()
 }
 
-/// Which system this is, since its last start: its processes see each other's locks.
+/// Identifies this system since its last boot: its processes see each other's locks.
 fn system() -> &'static str {
     static SYSTEM: LazyLock<String> = LazyLock::new(|| {
         let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -333,7 +332,7 @@ fn system() -> &'static str {
     &SYSTEM
 }
 
-/// What the system said, without the temporary name, which means nothing to anyone.
+/// The system's error without the temporary path, which would mean nothing to the user.
 fn cause(error: io::Error) -> io::Error {
     let said = error.raw_os_error().or_else(|| {
         let inner = error.get_ref()?.source()?;

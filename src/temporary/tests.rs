@@ -11,7 +11,7 @@ fn temporary(folder: &Path) -> Temporary {
     Temporary::within(folder, String::new).unwrap()
 }
 
-/// As a killed process leaves it: the folder is there and the lock is not.
+/// What a killed process leaves: the folder without the lock.
 fn left_behind(folder: &Path, system: &str) -> PathBuf {
     let path = folder.join(format!("{PREFIX}{system}-abcDE1"));
     fs::create_dir(&path).unwrap();
@@ -20,7 +20,7 @@ fn left_behind(folder: &Path, system: &str) -> PathBuf {
 }
 
 #[test]
-fn only_what_the_dead_left_is_swept() {
+fn only_folders_of_dead_processes_are_swept() {
     let folder = tempfile::tempdir().unwrap();
     let living = temporary(folder.path());
     fs::write(living.path("file"), "half").unwrap();
@@ -44,7 +44,7 @@ fn only_what_the_dead_left_is_swept() {
 }
 
 #[test]
-fn what_another_system_made_is_left_for_a_day() {
+fn folders_of_another_system_are_left_for_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let path = left_behind(folder.path(), "00000000");
     sweep(folder.path());
@@ -61,7 +61,7 @@ fn what_another_system_made_is_left_for_a_day() {
 }
 
 #[test]
-fn what_is_complete_stays_and_the_rest_goes() {
+fn a_complete_file_stays_and_the_rest_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("to");
     let made = temporary(folder.path());
