@@ -452,10 +452,11 @@ impl From<diesel::result::Error> for Error {
         // Diesel keeps SQLite's message and not its code.
         match said.as_str() {
             "database or disk is full" => Self::DiskFull,
-            // SQLite does not say which error it was.
-            "disk I/O error" => Self::DiskFailed {
+            // SQLite does not say which error it was: also that the index of the log, which
+            // is a file, cannot be opened.
+            "disk I/O error" => descriptors_used_up().unwrap_or_else(|| Self::DiskFailed {
                 why: file_size_limit().map_or(said.clone(), |limit| format!("{said}; {limit}")),
-            },
+            }),
             "unable to open database file" => descriptors_used_up().unwrap_or(Self::LogUnreadable),
             "query aborted" => Self::ChangedWhileRead,
             "file is not a database" => Self::Damaged { what: said },
