@@ -7,6 +7,7 @@ mod amount;
 mod arena;
 mod block;
 mod event;
+mod id;
 mod ledger;
 mod memram;
 mod name;
@@ -29,28 +30,10 @@ pub use timestamp::Timestamp;
 pub(crate) use arena::NewArena;
 pub(crate) use block::NewBlock;
 pub(crate) use event::NewEvent;
+pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
 pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
 pub(crate) use name::NewName;
 pub(crate) use pool::NewPool;
 pub(crate) use stored_object::NewStoredObject;
 pub(crate) use text::{Shown, ShownIfAny, ShownList, text_enum};
-
-/// A newtype over a table's integer key.
-macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, diesel_derive_newtype::DieselNewType,
-        )]
-        #[serde(transparent)]
-        pub struct $name(pub i64);
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
-pub(crate) use id;

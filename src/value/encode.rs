@@ -49,6 +49,18 @@ impl<'a> Encoded<'a> {
     }
 }
 
+impl ObjectId {
+    /// The id that `value` has when it is stored with `allocate`.
+    ///
+    /// # Errors
+    /// [`Error::NotStorable`] if the value has no exact encoding (NaN, infinities,
+    /// integers beyond 64 bits, map keys other than strings, numbers and bools).
+    #[doc(alias = "generate_object_id")]
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
+        Ok(Encoded::of(value)?.object_id())
+    }
+}
+
 /// Reads a `T` from `content` of `kind`.
 pub(crate) fn decode<T: DeserializeOwned>(
     id: &ObjectId,

@@ -1,9 +1,6 @@
 //! The kinds of value.
 
 use std::fmt;
-use std::str::FromStr;
-
-use crate::error::{Error, Result};
 
 /// What a stored object is. Everything but [`Kind::Bytes`] is stored as text that SQL can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -52,17 +49,6 @@ impl Kind {
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-}
-
-impl FromStr for Kind {
-    type Err = Error;
-
-    /// # Errors
-    /// [`Error::BadKind`] unless `name` is one that [`Kind::as_str`] returns.
-    fn from_str(name: &str) -> Result<Self> {
-        let bad = || Error::BadKind { name: name.to_owned() };
-        Self::from_name(name).ok_or_else(bad)
     }
 }
 

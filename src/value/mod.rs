@@ -9,6 +9,7 @@ mod kind;
 mod object_id;
 mod parse;
 mod serialize;
+mod spelling;
 
 pub(crate) use canonical::Validator;
 pub(crate) use encode::{Encoded, decode, read_json};

@@ -1,14 +1,11 @@
 //! Object ids: the hash of an object's content.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Encoded, Kind};
-use crate::error::{Error, Result};
+use super::Kind;
 
 /// Hexadecimal digits of an object id.
 pub(crate) const ID_DIGITS: usize = 64;
@@ -29,16 +26,6 @@ impl ObjectId {
     /// ```
     pub fn of_bytes(content: &[u8]) -> Self {
         Self(Sha256::digest(content).into())
-    }
-
-    /// The id that `value` has when it is stored with `allocate`.
-    ///
-    /// # Errors
-    /// [`Error::NotStorable`] if the value has no exact encoding (NaN, infinities,
-    /// integers beyond 64 bits, map keys other than strings, numbers and bools).
-    #[doc(alias = "generate_object_id")]
-    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self> {
-        Ok(Encoded::of(value)?.object_id())
     }
 
     /// The 32 bytes of the digest.
@@ -77,42 +64,9 @@ impl Serialize for ObjectId {
     }
 }
 
-impl TryFrom<&[u8]> for ObjectId {
-    type Error = Error;
-
-    /// Takes a digest of 32 bytes, as the column `events.object` holds it.
-    fn try_from(digest: &[u8]) -> Result<Self> {
-        let bad = |_| Error::BadObjectId {
-            text: const_hex::encode(digest),
-        };
-        digest.try_into().map(Self).map_err(bad)
-    }
-}
-
 impl From<[u8; 32]> for ObjectId {
     fn from(digest: [u8; 32]) -> Self {
         Self(digest)
-    }
-}
-
-impl<'de> Deserialize<'de> for ObjectId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'_, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl FromStr for ObjectId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::BadObjectId { text: text.to_owned() };
-        if !spells_id(text) {
-            return Err(bad());
-        }
-        let mut digest = [0; 32];
-        const_hex::decode_to_slice(text, &mut digest).map_err(|_| bad())?;
-        Ok(Self(digest))
     }
 }
 

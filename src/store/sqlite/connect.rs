@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
+use super::sidecar::sidecar;
 use super::vfs;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
@@ -37,6 +38,11 @@ impl Reader {
 }
 
 impl Location {
+    /// Bytes of the write-ahead log.
+    pub fn log_size(&self) -> u64 {
+        std::fs::metadata(sidecar(&self.path, "-wal")).map_or(0, |file| file.len())
+    }
+
     /// Runs `read` on a connection that is opened for it alone.
     pub fn read<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         read(&mut ReadTx::new(&mut self.connect(Access::Read)?))

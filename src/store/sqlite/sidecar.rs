@@ -2,18 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::store::location::Location;
-
 /// The path of such a file: `-wal`, `-shm` or `-journal` is behind the name of the heap.
 pub(in crate::store) fn sidecar(heap: &Path, suffix: &str) -> PathBuf {
     let mut path = heap.as_os_str().to_owned();
     path.push(suffix);
     path.into()
-}
-
-impl Location {
-    /// Bytes of the write-ahead log.
-    pub fn log_size(&self) -> u64 {
-        std::fs::metadata(sidecar(&self.path, "-wal")).map_or(0, |file| file.len())
-    }
 }
