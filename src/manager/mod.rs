@@ -3,6 +3,7 @@
 // The methods of rustdoc come in the order of these: how a heap is opened, first.
 mod space;
 
+mod handle;
 mod history;
 mod names;
 mod objects;
@@ -11,14 +12,14 @@ mod repair;
 mod report;
 mod transfer;
 
-use std::sync::Arc;
-
+pub use handle::MemManager;
 pub use history::diff::{ClassDiff, Diff, ObjectSize};
 pub use history::events::{Events, Moment};
 pub use history::record::History;
-pub use objects::allocate::{Allocation, Hold};
+pub use objects::allocate::Allocation;
 pub use objects::batch::Batch;
 pub use objects::free::Freed;
+pub use objects::hold::Hold;
 pub use objects::inspect::{Entries, Objects};
 pub use objects::reader::{BatchReader, ObjectReader};
 pub use phase::Phase;
@@ -41,90 +42,5 @@ pub use transfer::import::{ImportOptions, Imported};
 pub use transfer::restore::Restored;
 pub use transfer::snapshot::Snapshot;
 
-#[cfg(doc)]
-use crate::error::Error;
-use crate::geometry::Geometry;
-use crate::models::MemRamId;
-use crate::store::{Group, Location, Readers};
-
-/// One space of a heap file: allocate, get, name, free, and account for every byte.
-///
-/// A `MemManager` is cheap to clone, and clones share one writer: threads that write
-/// at the same time share commits. Readers run beside the writer and each sees the
-/// last commit. While much is written, a thread of its own copies the write-ahead log
-/// into the file; it has ended when the last clone is dropped.
-///
-/// Each thread that reads has a connection of its own, with a page cache of up to 32 MiB. Of
-/// those that nobody uses, as many are kept as there are processors, at most 16; the others
-/// are closed with their caches and their descriptors of the log. SQLite itself keeps their
-/// descriptors of the heap file for later connections until none is open any more: to close
-/// one would drop the [locks](crate#one-file-one-sqlite) of the process.
-///
-/// ```
-/// # let folder = tempfile::tempdir().unwrap();
-/// # let path = folder.path().join("heap.db");
-/// use heapledger::MemManager;
-///
-/// let memory = MemManager::open(path)?;
-/// let id = memory.allocate(&vec![1, 2, 3])?;
-/// assert_eq!(memory.get::<Vec<i32>>(&id)?, [1, 2, 3]);
-/// memory.free(&id)?;
-/// assert!(memory.check()?.is_empty());
-/// # Ok::<(), heapledger::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// Each method says what it fails with. On top of that, any call that reads the file fails with
-///
-/// - [`Error::Busy`] if others hold the lock that it needs for longer than
-///   [`Options::busy_timeout`]. Readers do not wait for writers, only for who has the whole
-///   file locked;
-/// - [`Error::FileChanged`] if the file was moved, removed or replaced under the manager,
-///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] where this user may not write next
-///   to it;
-/// - [`Error::Reentered`] from inside of another call of the same [`Self::snapshot`];
-/// - [`Error::Damaged`] if a row contradicts what the schema promises;
-/// - [`Error::DiskFailed`] if the file cannot be read, [`Error::Io`] if the process has no file
-///   descriptor left, [`Error::Database`] for what else SQLite refuses.
-///
-/// Any write fails with these, too, and with
-///
-/// - [`Error::ReadOnly`] if the heap was opened for reading or is a snapshot,
-///   [`Error::NotWritable`] if the file may not be written;
-/// - [`Error::Reentered`] inside a batch of the same file;
-/// - [`Error::TooLong`] if the reason given to [`Self::because`] is;
-/// - [`Error::DiskFull`].
-///
-/// Whichever it is, nothing has changed, unless the method says what stays.
-#[derive(Clone)]
-#[doc(alias = "MemoryManager")]
-pub struct MemManager {
-    inner: Arc<Inner>,
-    reason: Option<Arc<str>>,
-}
-
-struct Inner {
-    space: MemRamId,
-    name: String,
-    geometry: Geometry,
-    location: Location,
-    actor: Option<Arc<str>>,
-    readers: Readers,
-    /// `None` if the file was opened for reading.
-    writer: Option<Group>,
-}
-
-impl std::fmt::Debug for MemManager {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MemManager")
-            .field("path", &self.path())
-            .field("space", &self.space())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A size from the file, which its CHECKs keep at 0 or more.
-fn unsigned(size: i64) -> u64 {
-    u64::try_from(size).unwrap_or(0)
-}
+use self::handle::Inner;
+use crate::models::unsigned;

@@ -48,3 +48,8 @@ impl From<Capacity> for i64 {
         capacity.0
     }
 }
+
+/// A size or a count from the file, which its CHECKs keep at 0 or more.
+pub(crate) fn unsigned(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or(0)
+}

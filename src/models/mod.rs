@@ -27,6 +27,7 @@ pub use pool::{Pool, PoolId};
 pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;
 
+pub(crate) use amount::unsigned;
 pub(crate) use arena::NewArena;
 pub(crate) use block::NewBlock;
 pub(crate) use event::NewEvent;

@@ -5,28 +5,16 @@ use std::io::Read;
 
 use serde::Serialize;
 
+use super::content::Content;
 use super::place::Source;
 use super::spool::Spooled;
 use super::{place, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
-use crate::manager::{Freed, MemManager, Phase, names, unsigned};
+use crate::manager::{Freed, Hold, MemManager, Phase, names, unsigned};
 use crate::models::{NewStoredObject, StoredObject, StoredObjectId};
 use crate::store::{WriteTx, open_heap};
 use crate::value::{Encoded, Kind, ObjectId};
-
-/// What keeps an object alive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold<'a> {
-    /// The anonymous hold, of which an object has one: [`MemManager::release`] lets it go.
-    Anonymous,
-    /// A name, which is bound to the object. If another object has it, it moves, and
-    /// that object is freed when nothing else holds it.
-    Name(&'a str),
-    /// A name that is not bound yet, not even to the same object; else
-    /// [`Error::NameTaken`], and nothing is stored.
-    NewName(&'a str),
-}
 
 /// What an allocation did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -247,16 +235,6 @@ pub(in crate::manager) fn store_spooled(
 
 /// Bytes from which on an object is larger than a writer's page cache.
 const LARGE: u64 = 32 << 20;
-
-/// What is to be stored, without its bytes.
-pub(in crate::manager) struct Content<'a> {
-    pub id: ObjectId,
-    pub kind: Kind,
-    pub type_name: Option<&'a str>,
-    pub size: u64,
-    /// The object with this id, if its stored bytes were read and are the content.
-    pub whole: Option<StoredObjectId>,
-}
 
 /// The unit of work of every allocation: dedup, bound, object, pieces, hold.
 pub(in crate::manager) fn allocate(

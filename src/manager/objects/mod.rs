@@ -2,7 +2,9 @@
 
 pub(in crate::manager) mod allocate;
 pub(in crate::manager) mod batch;
+pub(in crate::manager) mod content;
 pub(in crate::manager) mod free;
+pub(in crate::manager) mod hold;
 pub(in crate::manager) mod inspect;
 pub(in crate::manager) mod place;
 pub(in crate::manager) mod read;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, ObjectReader};
 use crate::models::{MemRam, MemRamId, StoredObject};
-use crate::store::queries::entries::Content;
+use crate::store::queries::entries::StoredContent;
 use crate::store::queries::objects::ObjectInfo;
 use crate::store::{ReadTx, queries};
 use crate::value::{ID_DIGITS, Kind, ObjectId, decode, spells_id};
@@ -192,17 +192,17 @@ impl Scope<'_> {
     fn get_short(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Option<Vec<u8>>> {
         let content = queries::entries::content(tx, self.space, id.digits().as_str(), SHORT)?;
         match content.ok_or_else(|| self.not_stored(id))? {
-            Content::Whole(bytes) => Ok(Some(bytes)),
-            Content::Partial { .. } | Content::None => Ok(None),
+            StoredContent::Whole(bytes) => Ok(Some(bytes)),
+            StoredContent::Partial { .. } | StoredContent::Nothing => Ok(None),
         }
     }
 
     pub fn get_bytes(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Vec<u8>> {
         let content = queries::entries::content(tx, self.space, id.digits().as_str(), i64::MAX)?;
         let missing = match content.ok_or_else(|| self.not_stored(id))? {
-            Content::Whole(bytes) => return Ok(bytes),
-            Content::Partial { missing } => missing,
-            Content::None => match self.find(tx, id)?.size {
+            StoredContent::Whole(bytes) => return Ok(bytes),
+            StoredContent::Partial { missing } => missing,
+            StoredContent::Nothing => match self.find(tx, id)?.size {
                 0 => return Ok(Vec::new()),
                 size => size,
             },

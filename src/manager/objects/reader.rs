@@ -54,17 +54,17 @@ struct Cursor {
     size: u64,
     position: u64,
     /// The piece at hand: where it starts, and its bytes.
-    piece: Piece,
+    piece: Loaded,
 }
 
 #[derive(Default)]
-struct Piece {
+struct Loaded {
     seq: i64,
     start: u64,
     data: Vec<u8>,
 }
 
-impl Piece {
+impl Loaded {
     fn end(&self) -> u64 {
         self.start + self.data.len() as u64
     }
@@ -76,9 +76,9 @@ impl Cursor {
             object: object.id,
             size: unsigned(object.size),
             position: 0,
-            piece: Piece {
+            piece: Loaded {
                 seq: -1,
-                ..Piece::default()
+                ..Loaded::default()
             },
         }
     }
@@ -101,7 +101,7 @@ impl Cursor {
         };
         let data = queries::entries::piece(tx, self.object, seq)?;
         let data = data.filter(|data| !data.is_empty()).ok_or_else(|| gone(seq))?;
-        self.piece = Piece { seq, start, data };
+        self.piece = Loaded { seq, start, data };
         Ok(())
     }
 

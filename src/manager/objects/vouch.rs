@@ -1,6 +1,6 @@
 //! A dedup hit says that the content is stored: so the bytes that are stored are looked at.
 
-use super::allocate::Content;
+use super::content::Content;
 use super::place::Source;
 use crate::books::change::Change;
 use crate::error::{Error, Result};

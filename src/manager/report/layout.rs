@@ -68,7 +68,7 @@ impl MemManager {
 #[derive(Debug, Default, Deserialize)]
 pub(in crate::manager) struct Changes {
     #[serde(default)]
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<PieceChange>,
     #[serde(default)]
     carved: Vec<Carving>,
     #[serde(default)]
@@ -78,13 +78,13 @@ pub(in crate::manager) struct Changes {
 /// Bytes that came into a block or, negative, left it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(from = "[i64; 5]")]
-pub(in crate::manager) struct Piece {
+pub(in crate::manager) struct PieceChange {
     pub block: BlockId,
     pub block_size: i64,
     pub bytes: i64,
 }
 
-impl From<[i64; 5]> for Piece {
+impl From<[i64; 5]> for PieceChange {
     fn from([block, _, _, block_size, bytes]: [i64; 5]) -> Self {
         let block = BlockId(block);
         Self {
@@ -101,14 +101,14 @@ impl From<[i64; 5]> for Piece {
 #[serde(untagged)]
 #[expect(dead_code, reason = "the word is read to be sure that it is there")]
 enum Carving {
-    Block(Level, i64, i64, i64, i64, i64),
-    Pool(Level, i64, i64, i64, i64),
-    Arena(Level, i64, i64),
+    Block(LevelWord, i64, i64, i64, i64, i64),
+    Pool(LevelWord, i64, i64, i64, i64),
+    Arena(LevelWord, i64, i64),
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Level {
+enum LevelWord {
     Arena,
     Pool,
     Block,
@@ -169,7 +169,7 @@ impl Undone {
                 (0..=block.max_mem).contains(&block.mem)
             });
             if !fits {
-                let Piece { block, bytes, .. } = *piece;
+                let PieceChange { block, bytes, .. } = *piece;
                 return Err(disagree(event.id, &format!("{bytes} bytes for block {block}")));
             }
         }

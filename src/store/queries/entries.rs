@@ -169,7 +169,7 @@ pub fn each_stray_piece(
 /// Most objects are one piece, and this is what a store does most: they are found by a
 /// statement that does nothing else. What others lack is told from one statement, too,
 /// because two outside a transaction could see two states of the file.
-pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
+pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
     let whole = if space == MemRamId::FIRST {
         let statement = Statement::<ReadWhole<true>, 1>::new([object_id.into()]);
         on_engine!(tx, |conn| statement.get_result(conn))
@@ -178,12 +178,17 @@ pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64)
         on_engine!(tx, |conn| statement.get_result(conn))
     };
     match whole.optional()? {
-        Some(bytes) => Ok(Some(Content::Whole(bytes))),
+        Some(bytes) => Ok(Some(StoredContent::Whole(bytes))),
         None => content_in_pieces(tx, space, object_id, most),
     }
 }
 
-fn content_in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Content>> {
+fn content_in_pieces(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    object_id: &str,
+    most: i64,
+) -> Result<Option<StoredContent>> {
     let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
     let mut rows = on_engine!(tx, |conn| statement.load_iter::<ContentRow, _>(conn))?;
     let Some(first) = rows.next() else {
@@ -191,32 +196,32 @@ fn content_in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most
     };
     // Without the first piece, what follows would look like a shorter content.
     let (Some(0), Some(mut rest @ 0..), Some(mut bytes)) = first? else {
-        return Ok(Some(Content::None));
+        return Ok(Some(StoredContent::Nothing));
     };
     if rest > most {
-        return Ok(Some(Content::Partial { missing: rest }));
+        return Ok(Some(StoredContent::Partial { missing: rest }));
     }
     // The numbers may lie in a damaged file: memory follows the pieces.
     while rest > 0 {
         let next = rows.next().transpose()?;
         let Some((Some(_), Some(left @ 0..), Some(data))) = next else {
-            return Ok(Some(Content::Partial { missing: rest }));
+            return Ok(Some(StoredContent::Partial { missing: rest }));
         };
         if rest - data.len() as i64 != left {
-            return Ok(Some(Content::Partial { missing: rest }));
+            return Ok(Some(StoredContent::Partial { missing: rest }));
         }
         bytes.extend_from_slice(&data);
         rest = left;
     }
-    Ok(Some(Content::Whole(bytes)))
+    Ok(Some(StoredContent::Whole(bytes)))
 }
 
 /// What there is of an object's content.
-pub enum Content {
+pub enum StoredContent {
     /// All its bytes.
     Whole(Vec<u8>),
     /// No first entry: right if the object is empty.
-    None,
+    Nothing,
     /// So many bytes at its end have no entry.
     Partial { missing: i64 },
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::error::Result;
 use crate::geometry::{Geometry, SizeClass};
 use crate::models::schema::{kinds, memram, size_classes};
-use crate::models::{KindTotals, MemRam, MemRamId, SizeClassTotals};
+use crate::models::{KindTotals, MemRam, MemRamId, SizeClassTotals, unsigned};
 use crate::store::read::ReadTx;
 
 /// All spaces of the file.
@@ -49,7 +49,6 @@ pub fn kinds(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Vec<KindTotals>> {
 /// # Errors
 /// If the sizes in the file do not fit each other.
 pub fn geometry(tx: &mut ReadTx<'_>, space: &MemRam) -> Result<Geometry> {
-    let unsigned = |size: i64| u64::try_from(size).unwrap_or(0);
     let classes = classes(tx, space.id)?;
     let classes = classes.iter().map(|class| SizeClass {
         block_size: unsigned(class.block_size),

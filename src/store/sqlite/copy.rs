@@ -13,6 +13,7 @@ use super::pages::file_sizes;
 use super::path::short_enough_to_make;
 use super::stale_log::count_from_anywhere;
 use crate::error::{Error, Result};
+use crate::models::unsigned;
 use crate::store::conn::Conn;
 use crate::store::location::{Access, Location};
 
@@ -49,7 +50,7 @@ impl Location {
 /// The copying is one statement: another thread runs it, and this one looks how far it is.
 fn copy_pages(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
     let sizes = file_sizes(&mut conn)?;
-    let total = u64::try_from(sizes.bytes - sizes.free).unwrap_or(0);
+    let total = unsigned(sizes.bytes - sizes.free);
     thread::scope(|scope| {
         let copying = scope.spawn(move || vacuum_into(&mut conn, to));
         while !copying.is_finished() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::checkpoint;
 use super::pages::{FileSizes, file_sizes, truncate_log, vacuum_some};
 use crate::error::{Error, Result};
+use crate::models::unsigned;
 use crate::store::group::Group;
 use crate::store::location::{Access, Location};
 
@@ -110,9 +111,4 @@ impl Group {
 
 fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
-}
-
-/// A size that SQLite says, which is never less than 0.
-fn unsigned(size: i64) -> u64 {
-    u64::try_from(size).unwrap_or(0)
 }

@@ -2,7 +2,7 @@
 
 use std::iter::Peekable;
 
-use super::{Diff, ObjectSize};
+use super::found::{Diff, ObjectSize};
 use crate::error::Result;
 use crate::manager::unsigned;
 use crate::models::MemRamId;

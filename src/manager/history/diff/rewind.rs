@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Classes, Diff, ObjectSize, Side};
+use super::found::{Classes, Diff, ObjectSize, Side};
 use crate::error::Result;
 use crate::manager::history::events::{object_id, outside};
-use crate::manager::report::layout::{Changes, Piece};
+use crate::manager::report::layout::{Changes, PieceChange};
 use crate::manager::{Moment, unsigned};
 use crate::models::{Event, EventId, EventKind, SizeClassTotals};
 use crate::value::ObjectId;
@@ -22,8 +22,8 @@ pub(super) struct Rewind {
 #[derive(Default)]
 struct Touched {
     size: u64,
-    before: Option<Vec<Piece>>,
-    after: Option<Vec<Piece>>,
+    before: Option<Vec<PieceChange>>,
+    after: Option<Vec<PieceChange>>,
     seen: bool,
 }
 
@@ -90,7 +90,7 @@ impl Rewind {
 impl Touched {
     /// The first event undone tells what the object was after all of them; each one
     /// tells what it was before it.
-    fn undo(&mut self, is_stored: bool, size: u64, mut pieces: Vec<Piece>) {
+    fn undo(&mut self, is_stored: bool, size: u64, mut pieces: Vec<PieceChange>) {
         self.size = size;
         if is_stored {
             if !self.seen {
