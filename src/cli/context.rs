@@ -94,6 +94,13 @@ impl<'a> Context<'a> {
         if let Some(actor) = self.variables.get("HEAPLEDGER_ACTOR") {
             options = options.actor(actor.value.to_string_lossy());
         }
+        if self
+            .variables
+            .get("HEAPLEDGER_PLAIN_IO")
+            .is_some_and(|plain| plain.value == "1")
+        {
+            options = options.plain_io(true);
+        }
         options
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Location {
     /// As the user spelled it, for messages.
     pub(in crate::store) named: PathBuf,
     pub(in crate::store) durability: Durability,
+    /// Connections that write use SQLite's own file system (see `sqlite::vfs`).
+    pub(in crate::store) plain_io: bool,
     pub(in crate::store) busy_timeout: Duration,
     /// Of the call that opens the heap, until it is open: all its connections wait for no
     /// longer together than `busy_timeout`.
@@ -57,6 +59,7 @@ impl Location {
             path: locate(path)?,
             named: path.to_owned(),
             durability: Durability::default(),
+            plain_io: false,
             busy_timeout: Self::BUSY_TIMEOUT,
             opening: None,
             file: None,
@@ -72,6 +75,11 @@ impl Location {
             opening: Some(opening),
             ..self
         }
+    }
+
+    /// The same heap, written with SQLite's own file system or not.
+    pub fn with_plain_io(self, plain_io: bool) -> Self {
+        Self { plain_io, ..self }
     }
 
     /// The absolute path, where links lead.

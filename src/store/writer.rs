@@ -13,8 +13,8 @@ use super::numbers::Table;
 use super::sqlite::bulk;
 use super::sqlite::checkpoint::Checkpoints;
 use super::sqlite::exec::{Sql, Statement};
+use super::sqlite::log::Log;
 use super::sqlite::record;
-use super::sqlite::vfs::Log;
 use crate::books::batch::Unit;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
@@ -75,6 +75,7 @@ impl Writer {
         Self {
             deadline: Deadline::after(settings.busy_timeout),
             checkpoints: Checkpoints::default(),
+            log: Log::new(&settings),
             conn,
             settings,
             looked: None,
@@ -89,7 +90,6 @@ impl Writer {
             data_version: -1,
             open: false,
             done: 0,
-            log: Log::default(),
             stamp: true,
         }
     }
@@ -113,6 +113,7 @@ impl Writer {
         let synced = self.settings.durability == Durability::Full;
         if synced || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
             self.settings.same_file_to_write()?;
+            self.log.is_whole(&mut self.conn)?;
             self.looked = Some(Instant::now());
         }
         Ok(())
@@ -173,15 +174,15 @@ impl Writer {
     }
 
     fn run_commit(&mut self) -> Result<()> {
-        let Conn::Sqlite(conn) = &mut self.conn;
-        let done = self.log.at_once(|| Statement::<Commit, 0>::run(conn, []));
-        self.explain(done).map(drop)
+        let done = self.log.commit(&mut self.conn);
+        self.explain(done)
     }
 
     /// Keeps the log short. After a commit, once those who wait for it are told.
     pub fn tend_log(&mut self) {
+        let length = self.log.length(&mut self.conn);
         self.checkpoints
-            .after_commit(self.log.length, self.deadline, &self.settings, &mut self.conn);
+            .after_commit(length, self.deadline, &self.settings, &mut self.conn);
         self.stamp |= self.checkpoints.may_begin_again();
     }
 
@@ -333,5 +334,4 @@ impl Writer {
 
 bulk::sql! {
     BeginImmediate = "BEGIN IMMEDIATE";
-    Commit = "COMMIT";
 }

@@ -37,6 +37,7 @@ pub struct Options {
     read_only: bool,
     create_new_space: bool,
     busy_timeout: Duration,
+    plain_io: bool,
     actor: Option<String>,
 }
 
@@ -53,6 +54,7 @@ impl Default for Options {
             read_only: false,
             create_new_space: false,
             busy_timeout: Location::BUSY_TIMEOUT,
+            plain_io: false,
             actor: None,
         }
     }
@@ -121,6 +123,16 @@ impl Options {
         self
     }
 
+    /// Writes with SQLite's own file system alone; `false` by default.
+    ///
+    /// Otherwise a small layer below SQLite writes each commit in one piece and lets files grow
+    /// in larger steps. The files are the same either way, and so is what a commit survives;
+    /// commits are slower without the layer. For a file system on which it is suspected of doing harm.
+    pub fn plain_io(mut self, plain: bool) -> Self {
+        self.plain_io = plain;
+        self
+    }
+
     /// Opens the heap file, and makes the file and the space if they are missing.
     ///
     /// # Errors
@@ -182,7 +194,8 @@ impl Options {
     }
 
     fn location(&self, deadline: Deadline, path: &Path) -> Result<Location> {
-        Ok(Location::at(path)?.for_opening(self.durability, self.busy_timeout, deadline))
+        let location = Location::at(path)?.for_opening(self.durability, self.busy_timeout, deadline);
+        Ok(location.with_plain_io(self.plain_io))
     }
 
     fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {

@@ -54,10 +54,15 @@ impl Location {
             Access::Read => Ok(self.connect_to_read()?.conn),
             Access::Write => {
                 let deadline = self.deadline();
-                self.connect_as(access, "mode=rw", vfs::file_system())
+                self.connect_as(access, "mode=rw", self.file_system())
                     .map_err(|error| deadline.stamp(error))
             }
         }
+    }
+
+    /// The file system for connections that write, if it is not SQLite's own.
+    pub(in crate::store) fn file_system(&self) -> Option<&'static str> {
+        if self.plain_io { None } else { vfs::file_system() }
     }
 
     /// For how long SQLite waits for each lock.

@@ -8,6 +8,7 @@ pub(in crate::store) mod copy;
 pub(in crate::store) mod exec;
 pub(in crate::store) mod frozen;
 pub(in crate::store) mod insert;
+pub(in crate::store) mod log;
 pub(in crate::store) mod migrate;
 pub(in crate::store) mod open;
 pub(in crate::store) mod open_files;

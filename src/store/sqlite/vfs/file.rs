@@ -12,6 +12,8 @@ use std::ptr;
 
 use libsqlite3_sys as ffi;
 
+use super::system::default_system;
+
 /// A file that is open for reading in SQLite's own file system. Nothing is locked.
 pub(in crate::store) struct DatabaseFile {
     /// SQLite's `sqlite3_file`, in as much room as it asks for.
@@ -54,10 +56,8 @@ impl DatabaseFile {
     }
 
     fn open_as(path: &Path, mode: c_int) -> io::Result<Self> {
-        // SAFETY: without a name it is the default file system, or null. Without any
-        // connection before, SQLite is initialized by this call.
-        let system = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
-        // SAFETY: a file system that SQLite knows is never freed, and its functions stay.
+        let system = default_system();
+        // SAFETY: null, or a file system that is never freed.
         let Some((open, size)) = (unsafe { system.as_ref() }).and_then(|system| Some((system.xOpen?, system.szOsFile)))
         else {
             return Err(io::ErrorKind::Unsupported.into());
@@ -81,13 +81,12 @@ impl DatabaseFile {
 
     /// Reads the first bytes of the file. What it does not have is zero.
     pub fn read_start(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        // SAFETY: the file is open, so that it points to its functions, which never go.
-        let read = unsafe { (*self.as_ptr()).pMethods.as_ref() }.and_then(|methods| methods.xRead);
+        let read = self.methods().and_then(|methods| methods.xRead);
         let count = c_int::try_from(bytes.len()).ok();
         let (Some(read), Some(count)) = (read, count) else {
             return Err(io::ErrorKind::Unsupported.into());
         };
-        // SAFETY: the file is open, and there is room for so many bytes.
+        // SAFETY: the file is open, and `bytes` has room for `count` bytes.
         match unsafe { read(self.as_ptr(), bytes.as_mut_ptr().cast(), count, 0) } {
             ffi::SQLITE_OK | ffi::SQLITE_IOERR_SHORT_READ => Ok(()),
             _ => Err(io::Error::last_os_error()),
@@ -98,8 +97,7 @@ impl DatabaseFile {
     /// open as a database. Whoever has one open in WAL mode holds a shared lock on it, and
     /// that is so for other connections of this process too.
     pub fn lock_alone(&mut self) -> io::Result<bool> {
-        // SAFETY: the file is open, so that it points to its functions, which never go.
-        let lock = unsafe { (*self.as_ptr()).pMethods.as_ref() }.and_then(|methods| methods.xLock);
+        let lock = self.methods().and_then(|methods| methods.xLock);
         let Some(lock) = lock else {
             return Err(io::ErrorKind::Unsupported.into());
         };
@@ -114,6 +112,13 @@ impl DatabaseFile {
         Ok(true)
     }
 
+    /// The functions of the file; none if it was never opened.
+    fn methods(&mut self) -> Option<&'static ffi::sqlite3_io_methods> {
+        // SAFETY: the room for the file is zero until SQLite's file system sets this pointer,
+        // to functions that are never freed.
+        unsafe { (*self.as_ptr()).pMethods.as_ref() }
+    }
+
     fn as_ptr(&mut self) -> *mut ffi::sqlite3_file {
         self.file.as_mut_ptr().cast()
     }
@@ -121,11 +126,9 @@ impl DatabaseFile {
 
 impl Drop for DatabaseFile {
     fn drop(&mut self) {
-        // SAFETY: a file without functions was never opened; one with them is open.
-        let close = unsafe { (*self.as_ptr()).pMethods.as_ref() }.and_then(|methods| methods.xClose);
-        if let Some(close) = close {
-            // SAFETY: it is open, and nobody uses it after this. SQLite keeps the descriptor
-            // if the process has locks on the file.
+        if let Some(close) = self.methods().and_then(|methods| methods.xClose) {
+            // SAFETY: a file with functions is open, and nobody uses it after this. SQLite
+            // keeps the descriptor if the process has locks on the file.
             unsafe { close(self.as_ptr()) };
         }
     }

@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
 
-use super::{DATABASE, LOG, MOST, Methods, real};
+use super::system::{DATABASE, LOG, MOST, Methods, real};
 
-/// So many bytes of zeros are written at most behind the log, for commits to come.
+/// The most zeros, in bytes, that are written behind the log for commits to come.
 const ROOM: i64 = 1024 * 1024;
 /// The log is only written in order: the larger its parts are, the better.
 const LOG_PART: i64 = MOST as i64;

@@ -6,11 +6,11 @@ use std::ptr;
 use libsqlite3_sys as ffi;
 
 use super::grow::make_room;
-use super::{LOG, MOST, real};
+use super::system::{LOG, MOST, real};
 
 /// Bytes that describe a page, before it in the log.
 const HEADER: usize = 24;
-/// A commit of so many bytes gains nothing by room behind it.
+/// A commit of this many bytes or more gains nothing from room behind it.
 const SMALL: u64 = 256 * 1024;
 
 /// Bytes that belong into `file` from `start` on.
@@ -68,7 +68,7 @@ impl Held {
         Ok(())
     }
 
-    /// So many bytes more reach a multiple of [`MOST`] in the file.
+    /// Bytes up to the next multiple of [`MOST`] in the file.
     fn room(&self) -> usize {
         MOST - (self.end().unsigned_abs() % MOST as u64) as usize
     }
@@ -102,13 +102,13 @@ impl Held {
     }
 
     fn ends_small_commit(&self) -> bool {
-        // A log that was begun anew has nothing before it.
+        // A log that has started over has nothing before it.
         let written = |committed: u64| committed.checked_sub(self.before).unwrap_or(committed);
         self.committed.is_some_and(|committed| written(committed) < SMALL)
     }
 }
 
-/// Whether so many bytes describe a page.
+/// Whether a write of this many bytes describes a page.
 pub(super) fn describes_page(count: c_int) -> bool {
     usize::try_from(count) == Ok(HEADER)
 }

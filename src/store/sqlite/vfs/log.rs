@@ -1,9 +1,4 @@
-//! Gathers what a commit appends to the write-ahead log, and writes it at once.
-//!
-//! SQLite asks the system twice for each page of a commit: for 24 bytes that describe the
-//! page, and for the page. One small object changes a dozen pages, and these calls were a
-//! third of what it cost to put it. While [`Log::at_once`] runs a COMMIT, what follows one
-//! another in the log goes to the system as one.
+//! Gathers what a commit appends to the write-ahead log, and writes it in one piece.
 //!
 //! Nobody can tell the difference. Bytes are held back only within the COMMIT, and the
 //! commit is made by its last page, whose description says how large the file is now: when
@@ -18,24 +13,24 @@ use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 use libsqlite3_sys as ffi;
 
 use super::held::{Held, describes_page, is_cut_short};
-use super::{LOG, real};
+use super::system::{LOG, real};
 
 thread_local! {
     /// What the commit that this thread runs has appended and not yet written.
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
-/// The log of the connection that writes.
+/// A log whose commits are gathered.
 #[derive(Default)]
-pub(in crate::store) struct Log {
+pub(in crate::store) struct GatheredLog {
     /// Bytes of it that were in use after the last commit; 0 if that is not known.
     pub length: u64,
     pub(super) buffer: Vec<u8>,
 }
 
-impl Log {
-    /// Runs `commit`, whose writes to the log are gathered.
-    pub fn at_once<R>(&mut self, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
+impl GatheredLog {
+    /// Runs a COMMIT, whose writes to the log are gathered.
+    pub fn commit<R>(&mut self, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
         HELD.set(Some(Held::new(std::mem::take(&mut self.buffer), self.length)));
         let scope = Scope { log: self };
         let result = commit();
@@ -53,12 +48,13 @@ impl Log {
     }
 }
 
-const CUT_SHORT: &str = "another program cut the write-ahead log short while it was in use, and what was in it is \
+/// What is said of a log that ends before what was committed to it.
+pub(in crate::store) const CUT_SHORT: &str = "another program cut the write-ahead log short while it was in use, and what was in it is \
                          lost; nothing was written: close the heap everywhere, open it again, and check it";
 
 /// Ends the gathering, even by a panic, and keeps the buffer for the next.
 struct Scope<'l> {
-    log: &'l mut Log,
+    log: &'l mut GatheredLog,
 }
 
 impl Drop for Scope<'_> {
@@ -107,7 +103,7 @@ pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods 
 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, count: c_int, at: i64) -> c_int {
     let append = |held: &mut Held| {
-        // SAFETY: SQLite gives so many bytes, which nobody changes while it waits.
+        // SAFETY: `data` points to `count` bytes of SQLite's, which nobody changes while it waits.
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), usize::try_from(count).ok()?) };
         (!held.is_done()).then(|| held.append(file, bytes, at))
     };

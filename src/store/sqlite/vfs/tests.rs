@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::held::{Held, ends_commit};
 use super::log::with_held;
-use super::{Log, file_system};
+use super::{GatheredLog, file_system};
 use crate::store::sqlite::connect::file_url;
 use crate::store::sqlite::sidecar::sidecar;
 
@@ -111,7 +111,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("some.db");
         let conn = make(&path, page_size);
-        let mut log = Log::default();
+        let mut log = GatheredLog::default();
         let mut rows = Rows::new();
         for (steps, commits) in &transactions {
             conn.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -120,7 +120,7 @@ proptest! {
                 run(&conn, &mut after, step);
             }
             if *commits {
-                log.at_once(|| commit(&conn)).unwrap();
+                log.commit(|| commit(&conn)).unwrap();
                 rows = after;
             } else {
                 conn.execute_batch("ROLLBACK").unwrap();
@@ -140,15 +140,15 @@ fn the_pages_of_a_commit_are_gathered() {
     conn.execute_batch("PRAGMA cache_size = 100; PRAGMA synchronous = NORMAL; BEGIN")
         .unwrap();
     put(&conn, 1, &[7; 40_000]);
-    let mut log = Log::default();
-    log.at_once(|| commit(&conn)).unwrap();
+    let mut log = GatheredLog::default();
+    log.commit(|| commit(&conn)).unwrap();
     let gathered = log.buffer.capacity();
     assert!(gathered >= 40_000, "{gathered} bytes were gathered");
     ends_with(&path, &log);
 }
 
 /// The log has a last page where it should, and nothing but zeros behind it.
-fn ends_with(path: &Path, log: &Log) {
+fn ends_with(path: &Path, log: &GatheredLog) {
     let bytes = std::fs::read(sidecar(path, "-wal")).unwrap();
     let (header, rest) = bytes[log.length as usize..].split_at(24);
     assert!(ends_commit(header));
@@ -162,13 +162,13 @@ fn growth(synchronous: &str) -> Vec<u64> {
     let conn = make(&path, 4096);
     conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))
         .unwrap();
-    let mut log = Log::default();
+    let mut log = GatheredLog::default();
     let mut before = length_of_log(&path);
     let mut added = Vec::new();
     for key in 0..60 {
         conn.execute_batch("BEGIN").unwrap();
         put(&conn, key, &[7; 100]);
-        log.at_once(|| commit(&conn)).unwrap();
+        log.commit(|| commit(&conn)).unwrap();
         let after = length_of_log(&path);
         added.push(after - before);
         before = after;
@@ -198,8 +198,8 @@ fn a_large_commit_is_given_no_room() {
         for key in 0..20 {
             put(&conn, key, &[7; 50_000]);
         }
-        let mut log = Log::default();
-        log.at_once(|| commit(&conn)).unwrap();
+        let mut log = GatheredLog::default();
+        log.commit(|| commit(&conn)).unwrap();
         assert_eq!(log.length, length_of_log(&path) - 24 - 4096, "cache of {cache} pages");
     }
 }
@@ -223,9 +223,9 @@ fn a_database_grows_to_its_size_and_no_further() {
 
 #[test]
 fn nothing_is_held_back_after_a_panic() {
-    let mut log = Log::default();
+    let mut log = GatheredLog::default();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        log.at_once::<()>(|| panic!("in a commit"))
+        log.commit::<()>(|| panic!("in a commit"))
     }));
     assert!(panicked.is_err());
     assert_eq!(with_held(|held: &mut Held| held.bytes.len()), None);

@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 
 use libsqlite3_sys as ffi;
 
-use super::{REAL, UNLOGGED, real, replace_methods};
+use super::system::{UNLOGGED, file_system, open_real, real, register_as, replace_methods};
 use crate::store::sqlite::sidecar::sidecar;
 
 const NAME: &CStr = c"heapledger unlogged";
@@ -53,11 +53,11 @@ struct Unlogged {
     is_kept: AtomicBool,
 }
 
-/// The name of the file system, if SQLite has taken it in.
+/// The name of the file system, if SQLite has accepted it.
 pub(in crate::store) fn unlogged_file_system() -> Option<&'static str> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    super::file_system()?;
-    let registered = *REGISTERED.get_or_init(|| super::register_as(NAME, open));
+    file_system()?;
+    let registered = *REGISTERED.get_or_init(|| register_as(NAME, open));
     registered.then(|| NAME.to_str().ok()).flatten()
 }
 
@@ -79,24 +79,18 @@ unsafe extern "C" fn open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    let system = REAL.load(Ordering::Acquire);
-    // SAFETY: it was stored before this file system was registered, and is never freed.
-    let Some(real_open) = (unsafe { (*system).xOpen }) else {
-        return ffi::SQLITE_CANTOPEN;
-    };
-    // SAFETY: these are the arguments SQLite gave, and `file` has the room that the real
-    // file system asks for, whose szOsFile was copied.
-    let code = unsafe { real_open(system, name, file, flags, out_flags) };
+    // SAFETY: SQLite calls this with its arguments.
+    let code = unsafe { open_real(name, file, flags, out_flags) };
     let is_heap = flags & ffi::SQLITE_OPEN_MAIN_DB != 0 && flags & ffi::SQLITE_OPEN_READONLY != 0;
     if code != ffi::SQLITE_OK || !is_heap {
         return code;
     }
-    // SAFETY: the file is open, and all that get here have the methods that `methods` makes.
+    // SAFETY: the file was opened above, as all that get here are.
     if !unsafe { replace_methods(file, &UNLOGGED, methods) } {
         // Without them nothing would be checked. SQLite closes what has methods.
         return ffi::SQLITE_CANTOPEN;
     }
-    // SAFETY: SQLite opens a heap by a name that ends with NUL.
+    // SAFETY: SQLite opens a database by a name that ends with NUL.
     let name = unsafe { CStr::from_ptr(name) };
     match begin(file, name) {
         Ok(()) => ffi::SQLITE_OK,

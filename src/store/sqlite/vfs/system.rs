@@ -1,11 +1,4 @@
-//! How the writer's files are written.
-//!
-//! SQLite asks the system for little at a time. So the writer opens its file through a
-//! [virtual file system] that is SQLite's own but for two things: a commit is written to the
-//! log as one (see [`log`]), and files grow in large parts (see [`grow`]).
-//!
-//! [virtual file system]: https://sqlite.org/vfs.html
-#![allow(unsafe_code, reason = "SQLite calls its files through C")]
+//! Registers file systems with SQLite that are its own but for some functions.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -14,67 +7,62 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libsqlite3_sys as ffi;
 
-pub(in crate::store) use self::file::DatabaseFile;
-pub(in crate::store) use self::log::Log;
-pub(in crate::store) use self::unlogged::{has_been_opened, has_no_log, unlogged_file_system};
+use super::{grow, log};
 
-mod file;
-mod grow;
-mod held;
-mod log;
-mod unlogged;
-
-/// So many bytes are written at most at once: the largest page, and so the most that SQLite
-/// itself writes at once. Its own file systems need not be able to write more.
-const MOST: usize = 64 * 1024;
+/// The most bytes that are written with one call: the largest page, and so the most that
+/// SQLite itself writes at once. Its own file systems need not be able to write more.
+pub(super) const MOST: usize = 64 * 1024;
 const NAME: &CStr = c"heapledger";
 
 /// SQLite's own file system, once ours is registered.
 static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(ptr::null_mut());
 
-/// Of logs, once one was opened.
-static LOG: OnceLock<Methods> = OnceLock::new();
-/// Of databases that are read without a log.
-static UNLOGGED: OnceLock<Methods> = OnceLock::new();
-/// Of databases.
-static DATABASE: OnceLock<Methods> = OnceLock::new();
+/// The functions of logs, once one was opened.
+pub(super) static LOG: OnceLock<Methods> = OnceLock::new();
+/// The functions of databases.
+pub(super) static DATABASE: OnceLock<Methods> = OnceLock::new();
+/// The functions of databases that are read without a log.
+pub(super) static UNLOGGED: OnceLock<Methods> = OnceLock::new();
 
 /// How files of one kind are read and written.
-struct Methods {
+pub(super) struct Methods {
     /// Where SQLite keeps its own, as a number: it is only compared.
     address: usize,
-    real: ffi::sqlite3_io_methods,
+    pub real: ffi::sqlite3_io_methods,
     own: ffi::sqlite3_io_methods,
 }
 
-/// The name of the file system, if SQLite has taken it in.
+/// The name of the writer's file system, if SQLite has accepted it.
 pub(in crate::store) fn file_system() -> Option<&'static str> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
-    let registered = *REGISTERED.get_or_init(register);
+    let registered = *REGISTERED.get_or_init(|| {
+        REAL.store(default_system(), Ordering::Release);
+        register_as(NAME, open)
+    });
     registered.then(|| NAME.to_str().ok()).flatten()
 }
 
 /// Bytes of the longest path of a file that SQLite opens, `-journal` and the like included.
 pub(in crate::store) fn longest_path() -> usize {
-    // SAFETY: without a name it is the default file system, or null. It is never freed.
-    let real = unsafe { ffi::sqlite3_vfs_find(ptr::null()).as_ref() };
+    // SAFETY: null, or a file system that is never freed.
+    let real = unsafe { default_system().as_ref() };
     real.and_then(|real| usize::try_from(real.mxPathname).ok())
         .unwrap_or(usize::MAX)
 }
 
-fn register() -> bool {
-    // SAFETY: without a name it is the default file system, or null. It is never freed.
-    REAL.store(unsafe { ffi::sqlite3_vfs_find(ptr::null()) }, Ordering::Release);
-    register_as(NAME, open)
+/// SQLite's own file system, or null. It is never freed. Initializes SQLite if need be.
+pub(super) fn default_system() -> *mut ffi::sqlite3_vfs {
+    // SAFETY: may be called at any time; a null name asks for the default.
+    unsafe { ffi::sqlite3_vfs_find(ptr::null()) }
 }
 
-type Open =
+pub(super) type Open =
     unsafe extern "C" fn(*mut ffi::sqlite3_vfs, *const c_char, *mut ffi::sqlite3_file, c_int, *mut c_int) -> c_int;
 
 /// Registers a file system that is SQLite's own but for how it opens files.
-fn register_as(name: &'static CStr, open: Open) -> bool {
-    // SAFETY: it is null or a file system that is never freed. SQLite only changes the link
-    // to the next of its file systems in it, which is not taken over.
+pub(super) fn register_as(name: &'static CStr, open: Open) -> bool {
+    // SAFETY: it is null or a file system that is never freed. The only field that SQLite
+    // changes in it is the link to the next one, which is replaced in the copy.
     let Some(copied) = (unsafe { REAL.load(Ordering::Acquire).as_ref() }).copied() else {
         return false;
     };
@@ -89,8 +77,28 @@ fn register_as(name: &'static CStr, open: Open) -> bool {
     unsafe { ffi::sqlite3_vfs_register(Box::leak(own), 0) == ffi::SQLITE_OK }
 }
 
-/// Opens a file as SQLite's own file system does, and takes the place of some of its
-/// functions if it is a log or a database.
+/// Opens a file as SQLite's own file system does.
+///
+/// # Safety
+/// The arguments are those that SQLite gave to the `xOpen` of a file system that
+/// [`register_as`] made.
+pub(super) unsafe fn open_real(
+    name: *const c_char,
+    file: *mut ffi::sqlite3_file,
+    flags: c_int,
+    out_flags: *mut c_int,
+) -> c_int {
+    let real = REAL.load(Ordering::Acquire);
+    // SAFETY: `REAL` was set before anything was registered, and is never freed.
+    let Some(open) = (unsafe { real.as_ref() }).and_then(|real| real.xOpen) else {
+        return ffi::SQLITE_CANTOPEN;
+    };
+    // SAFETY: the arguments are SQLite's own, and `file` has the room that this file system
+    // asks for, because its `szOsFile` was copied.
+    unsafe { open(real, name, file, flags, out_flags) }
+}
+
+/// Opens a file, and replaces some of its functions if it is a log or a database.
 unsafe extern "C" fn open(
     _: *mut ffi::sqlite3_vfs,
     name: *const c_char,
@@ -98,37 +106,30 @@ unsafe extern "C" fn open(
     flags: c_int,
     out_flags: *mut c_int,
 ) -> c_int {
-    let real = REAL.load(Ordering::Acquire);
-    // SAFETY: `register` stored it before it made this function known, and it is never freed.
-    let Some(real_open) = (unsafe { (*real).xOpen }) else {
-        return ffi::SQLITE_CANTOPEN;
-    };
-    // SAFETY: these are the arguments SQLite gave, and `file` has the room that the real
-    // file system asks for, whose szOsFile was copied.
-    let code = unsafe { real_open(real, name, file, flags, out_flags) };
+    // SAFETY: SQLite calls this with its arguments.
+    let code = unsafe { open_real(name, file, flags, out_flags) };
     if code == ffi::SQLITE_OK {
         if flags & ffi::SQLITE_OPEN_WAL != 0 {
-            // SAFETY: the file is open, so that its methods are set.
+            // SAFETY: the file was opened above, as all logs are.
             unsafe { replace_methods(file, &LOG, log::methods) };
         } else if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
-            // SAFETY: as above.
+            // SAFETY: the file was opened above, as all databases are.
             unsafe { replace_methods(file, &DATABASE, grow::methods) };
         }
     }
     code
 }
 
-/// Whether the file has its own methods now.
+/// Gives an open file its own functions; false if it keeps SQLite's.
 ///
 /// # Safety
-/// `file` was opened by SQLite's own file system, and all whose methods are `kind` have
-/// those that `own` makes.
-unsafe fn replace_methods(
+/// `file` was opened by [`open_real`], and each `kind` is always used with the same `own`.
+pub(super) unsafe fn replace_methods(
     file: *mut ffi::sqlite3_file,
     kind: &'static OnceLock<Methods>,
     own: fn(ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods,
 ) -> bool {
-    // SAFETY: an open file points to its methods, or to none.
+    // SAFETY: an open file points to its functions, or to none.
     let Some(real) = (unsafe { (*file).pMethods.as_ref() }) else {
         return false;
     };
@@ -137,7 +138,7 @@ unsafe fn replace_methods(
         real: *real,
         own: own(*real),
     });
-    // A file with other functions than the first of its kind goes without.
+    // A file with other functions than the first of its kind keeps them.
     let is_of_kind = methods.address == ptr::from_ref(real).addr();
     if is_of_kind {
         // SAFETY: the functions are those of this file but for some, which call them. They
@@ -159,7 +160,4 @@ macro_rules! real {
         }
     };
 }
-use real;
-
-#[cfg(test)]
-mod tests;
+pub(super) use real;
