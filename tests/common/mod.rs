@@ -64,9 +64,15 @@ impl Deref for Heap {
     }
 }
 
+/// Options as the tests open heaps; with `HEAPLEDGER_PLAIN_IO=1`, without our file system below SQLite.
+pub fn options() -> Options {
+    let plain = std::env::var_os("HEAPLEDGER_PLAIN_IO").is_some_and(|plain| plain == "1");
+    MemManager::options().plain_io(plain)
+}
+
 /// Options for tests that do not pull the plug.
 pub fn quick() -> Options {
-    MemManager::options().durability(Durability::Normal)
+    options().durability(Durability::Normal)
 }
 
 /// The file as an SQL tool sees it, without the guards that keep other tools from writing.

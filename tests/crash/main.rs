@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use common::{assert_balanced, quick};
+use common::{assert_balanced, options, quick};
 use harness::{Random, again, given, given_number, output_file, said, say};
 use heapledger::{Durability, MemManager};
 use ops::{Model, Op, found, op};
@@ -51,7 +51,7 @@ fn child() {
     };
     let long_log = given("HEAPLEDGER_LONG_LOG").is_some();
     let patience = Duration::from_secs(60);
-    let memory = MemManager::options()
+    let memory = options()
         .durability(durability)
         .busy_timeout(patience)
         .open(path)

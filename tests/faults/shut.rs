@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{assert_balanced, content, quick, sql};
+use crate::common::{assert_balanced, content, options, quick, sql};
 use crate::harness::{
     Talk, again, again_through, again_with_mounts, given, is_root, listen, possible, possible_mounts, say, skip,
 };
-use heapledger::{Error, Hold, MemManager, Result};
+use heapledger::{Error, Hold, Result};
 use tempfile::{TempDir, tempdir};
 
 /// Runs its arguments as nobody where this is root. The program is handed over open: nobody
@@ -272,7 +272,7 @@ fn a_reader_that_may_not_write_sees_whole_states_of_a_heap_in_use() {
 #[ignore = "what runs as the visitor"]
 fn watcher() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
-    let memory = MemManager::options().read_only(true).open(path).unwrap();
+    let memory = options().read_only(true).open(path).unwrap();
     memory.check().unwrap();
     say("open");
     while listen().is_some() {

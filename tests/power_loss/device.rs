@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::assert_balanced;
+use crate::common::{assert_balanced, options};
 use crate::harness::{Talk, again_with_mounts, given, given_number, listen, possible, say};
 use crate::{expected, found, operate, operations_in};
-use heapledger::{Durability, MemManager};
+use heapledger::Durability;
 use tempfile::{TempDir, tempdir};
 
 const OPERATIONS: u64 = 20;
@@ -24,10 +24,7 @@ fn writer() {
         Some(_) => Durability::Full,
         None => Durability::Normal,
     };
-    let memory = MemManager::options()
-        .durability(durability)
-        .open(mounted.join("heap.db"))
-        .unwrap();
+    let memory = options().durability(durability).open(mounted.join("heap.db")).unwrap();
     for number in 0..OPERATIONS {
         operate(&memory, number);
         std::fs::write(mounted.join(format!("unsynced {number}")), UNSYNCED).unwrap();
@@ -50,7 +47,7 @@ fn reader() {
         say(&format!("found 0 {lost}"));
         return;
     }
-    let memory = MemManager::open(path).unwrap();
+    let memory = options().open(path).unwrap();
     assert_balanced(&memory);
     say(&format!("found {} {lost}", operations_in(&found(&memory), OPERATIONS)));
     // It is a heap that goes on.

@@ -16,7 +16,7 @@ use heapledger::{Durability, Hold, MemManager};
 use rusqlite::ffi;
 use tempfile::tempdir;
 
-use crate::common::{assert_balanced, content, quick, sql};
+use crate::common::{assert_balanced, content, options, quick, sql};
 use crate::harness::{Random, again, given};
 
 const SECTOR: usize = 512;
@@ -287,7 +287,7 @@ fn operate(memory: &MemManager, number: u64) {
 fn lose_power(durability: Durability, path: &Path) {
     register();
     disk().folder = path.parent().unwrap().to_owned();
-    let memory = MemManager::options().durability(durability).open(path).unwrap();
+    let memory = options().durability(durability).open(path).unwrap();
     let (mut losses, mut lost, mut safe) = (0, 0, 0);
     for number in 0..OPERATIONS {
         losses_so_far();

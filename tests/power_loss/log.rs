@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_balanced, sql};
+use crate::common::{self, assert_balanced, sql};
 use crate::harness::Random;
 use crate::{found, operate, operations_in};
-use heapledger::{Durability, MemManager, Options};
+use heapledger::{Durability, Options};
 use tempfile::tempdir;
 
 const OPERATIONS: u64 = 32;
@@ -72,7 +72,7 @@ fn log_of(path: &Path) -> PathBuf {
 }
 
 fn options(durability: Durability) -> Options {
-    MemManager::options().durability(durability)
+    common::options().durability(durability)
 }
 
 /// One image for each number of operations, from none.

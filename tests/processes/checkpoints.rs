@@ -44,10 +44,15 @@ fn assert_stored(memory: &MemManager, ids: &[ObjectId]) {
 
 #[test]
 fn the_log_is_copied_while_a_writer_goes_on() {
-    for durability in [Durability::Normal, Durability::Full] {
+    for (durability, plain) in [
+        (Durability::Normal, false),
+        (Durability::Full, false),
+        (Durability::Normal, true),
+    ] {
         let dir = tempdir().unwrap();
         let path = dir.path().join("heap.db");
-        let memory = quick().durability(durability).open(&path).unwrap();
+        let options = quick().durability(durability).plain_io(plain);
+        let memory = options.open(&path).unwrap();
         let (ids, longest) = put(&memory, 0..150);
         assert!(longest <= LOG, "{longest} bytes of log");
         let copied = length(&path);

@@ -7,7 +7,7 @@ use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, assert_file_balanced, content, number, quick};
+use crate::common::{Heap, KIB, MIB, assert_balanced, assert_file_balanced, content, number, options, quick};
 use heapledger::{Arena, Durability, Error, EventFilter, Geometry, Hold, MemManager, Moment, ObjectId, PinOptions};
 
 #[test]
@@ -53,7 +53,7 @@ fn every_thread_gets_the_results_of_its_own_puts() {
 #[test]
 fn full_durability_keeps_every_put_of_every_thread() {
     let dir = tempfile::tempdir().unwrap();
-    let options = MemManager::options().durability(Durability::Full);
+    let options = options().durability(Durability::Full);
     let memory = options.open(dir.path().join("heap.db")).unwrap();
     at_once(8, |thread| {
         for put in 0..10 {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use crate::common::{MIB, assert_balanced, content, quick};
+use crate::common::{MIB, assert_balanced, content, options, quick};
 use crate::harness::{Talk, again, given, listen, possible, say};
 use heapledger::{Error, Hold, MemManager};
 use tempfile::tempdir;
@@ -189,10 +189,10 @@ fn a_backup_that_another_thread_opens_at_once_keeps_the_locks_of_that_thread() {
 #[ignore = "the process that acknowledges, and is killed"]
 fn acknowledges() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
-    let memory = MemManager::open(&path).unwrap();
-    drop(MemManager::open(&path).unwrap());
-    drop(MemManager::options().read_only(true).open(&path).unwrap());
-    let refused = MemManager::options().create_new_space(true).open(&path).unwrap_err();
+    let memory = options().open(&path).unwrap();
+    drop(options().open(&path).unwrap());
+    drop(options().read_only(true).open(&path).unwrap());
+    let refused = options().create_new_space(true).open(&path).unwrap_err();
     assert!(matches!(refused, Error::SpaceExists { .. }), "{refused}");
     memory.allocate("a").unwrap();
     say("ready");
@@ -211,7 +211,7 @@ fn what_was_acknowledged_survives_an_older_sqlite_and_a_kill() {
     }
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    drop(MemManager::open(&path).unwrap());
+    drop(options().open(&path).unwrap());
     let mut command = again("locks::acknowledges");
     command.env("HEAPLEDGER_PATH", &path);
     let mut writer = Talk::start(command);
@@ -227,7 +227,7 @@ fn what_was_acknowledged_survives_an_older_sqlite_and_a_kill() {
     writer.hear("acknowledged").unwrap();
     assert_eq!(shell(), "101");
     writer.kill();
-    let memory = MemManager::open(&path).unwrap();
+    let memory = options().open(&path).unwrap();
     assert_eq!(memory.objects().count(), 101);
     assert_balanced(&memory);
 }
@@ -290,7 +290,7 @@ fn an_export_cannot_lead_to_an_open_heap() {
 fn a_log_that_was_removed_under_a_writer_is_noticed() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    let memory = MemManager::open(&path).unwrap();
+    let memory = options().open(&path).unwrap();
     memory.allocate("before").unwrap();
     // As a program does that takes itself for the last: SQLite's shell of a second library.
     fs::remove_file(dir.path().join("heap.db-wal")).unwrap();
@@ -309,7 +309,7 @@ fn a_log_that_was_cut_short_under_a_writer_is_noticed() {
     for left in [0, 32, 5000] {
         let dir = tempdir().unwrap();
         let path = dir.path().join("heap.db");
-        let memory = MemManager::open(&path).unwrap();
+        let memory = options().open(&path).unwrap();
         memory.allocate("before").unwrap();
         let log = fs::File::options()
             .write(true)
@@ -324,7 +324,7 @@ fn a_log_that_was_cut_short_under_a_writer_is_noticed() {
     // SQLite itself shortens a log only when it begins it anew.
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    let memory = MemManager::open(&path).unwrap();
+    let memory = options().open(&path).unwrap();
     let tool = rusqlite::Connection::open(&path).unwrap();
     for number in 0..3 {
         memory.allocate(&number).unwrap();
@@ -341,16 +341,16 @@ fn a_log_that_was_cut_short_under_a_writer_is_noticed() {
 fn a_heap_with_two_hard_links_is_read_and_not_written() {
     let dir = tempdir().unwrap();
     let (path, other) = (dir.path().join("heap.db"), dir.path().join("other.db"));
-    let id = MemManager::open(&path).unwrap().allocate("before").unwrap();
+    let id = options().open(&path).unwrap().allocate("before").unwrap();
     fs::hard_link(&path, &other).unwrap();
     for path in [&path, &other] {
-        let refused = MemManager::open(path).unwrap_err();
+        let refused = options().open(path).unwrap_err();
         assert!(matches!(refused, Error::HardLinked { links: 2, .. }), "{refused}");
-        let memory = MemManager::options().read_only(true).open(path).unwrap();
+        let memory = options().read_only(true).open(path).unwrap();
         assert_eq!(memory.get::<String>(&id).unwrap(), "before");
     }
     fs::remove_file(&other).unwrap();
-    let memory = MemManager::open(&path).unwrap();
+    let memory = options().open(&path).unwrap();
     memory.allocate("one name").unwrap();
     fs::hard_link(&path, &other).unwrap();
     let refused = memory.allocate("two names").unwrap_err();
@@ -369,7 +369,7 @@ fn a_heap_is_not_read_under_a_name_that_may_lack_its_log() {
     let (path, other) = (dir.path().join("heap.db"), dir.path().join("other.db"));
     let elsewhere = dir.path().join("folder/heap.db");
     fs::create_dir(dir.path().join("folder")).unwrap();
-    let read = |path: &Path| MemManager::options().read_only(true).open(path);
+    let read = |path: &Path| options().read_only(true).open(path);
     let refused = |path: &Path| {
         let refused = read(path).unwrap_err();
         assert!(
@@ -377,7 +377,7 @@ fn a_heap_is_not_read_under_a_name_that_may_lack_its_log() {
             "{path:?}: {refused}"
         );
     };
-    let memory = MemManager::open(&path).unwrap();
+    let memory = options().open(&path).unwrap();
     let id = memory.allocate("in the log").unwrap();
     for link in [&other, &elsewhere] {
         fs::hard_link(&path, link).unwrap();

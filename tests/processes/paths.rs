@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_balanced, files_in, quick};
+use crate::common::{assert_balanced, files_in, options, quick};
 use crate::harness::{again, given};
 use heapledger::{Error, MemManager};
 use tempfile::tempdir;
@@ -23,7 +23,7 @@ fn a_path_is_a_path_whatever_it_is_spelled_like() {
     ];
     for name in names {
         let path = dir.path().join(name);
-        let id = MemManager::open(&path).unwrap().allocate(name).unwrap();
+        let id = options().open(&path).unwrap().allocate(name).unwrap();
         assert!(path.is_file(), "{name}");
         let memory = quick().read_only(true).open(&path).unwrap();
         assert_eq!(memory.get::<String>(&id).unwrap(), name);
@@ -37,7 +37,7 @@ fn a_path_that_is_no_text_is_refused_or_used_as_it_is() {
     use std::os::unix::ffi::OsStrExt;
     let dir = tempdir().unwrap();
     let path = dir.path().join(std::ffi::OsStr::from_bytes(b"heap-\xff.db"));
-    match MemManager::open(&path) {
+    match options().open(&path) {
         Ok(_) => assert!(path.is_file()),
         Err(error) => assert!(files_in(dir.path()).is_empty() && !error.to_string().is_empty()),
     }
@@ -49,8 +49,8 @@ fn a_link_to_a_heap_is_that_heap() {
     let dir = tempdir().unwrap();
     let (path, link) = (dir.path().join("heap.db"), dir.path().join("link.db"));
     std::os::unix::fs::symlink("heap.db", &link).unwrap();
-    let memory = MemManager::open(&path).unwrap();
-    let linked = MemManager::open(&link).unwrap();
+    let memory = options().open(&path).unwrap();
+    let linked = options().open(&link).unwrap();
     let id = memory.allocate("it").unwrap();
     assert_eq!(linked.get::<String>(&id).unwrap(), "it");
     linked.free(&id).unwrap();
@@ -65,11 +65,11 @@ fn a_heap_is_made_where_a_link_leads() {
     let (folder, link) = (dir.path().join("folder"), dir.path().join("link.db"));
     std::fs::create_dir(&folder).unwrap();
     std::os::unix::fs::symlink("folder/heap.db", &link).unwrap();
-    let id = MemManager::open(&link).unwrap().allocate("it").unwrap();
+    let id = options().open(&link).unwrap().allocate("it").unwrap();
     let path = folder.join("heap.db");
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-    let memory = MemManager::open(&path).unwrap();
+    let memory = options().open(&path).unwrap();
     assert_eq!(memory.get::<String>(&id).unwrap(), "it");
     assert_eq!(memory.check().unwrap(), []);
 }
@@ -80,7 +80,7 @@ fn reading_through_a_link_that_leads_nowhere_makes_nothing() {
     let dir = tempdir().unwrap();
     let link = dir.path().join("link.db");
     std::os::unix::fs::symlink("heap.db", &link).unwrap();
-    let refused = MemManager::options().read_only(true).open(&link).unwrap_err();
+    let refused = options().read_only(true).open(&link).unwrap_err();
     assert!(matches!(refused, Error::NoFile { .. }), "{refused}");
     assert!(!dir.path().join("heap.db").exists());
 }
@@ -93,7 +93,7 @@ fn a_path_is_the_same_file_through_links_to_the_file_and_to_its_folder() {
     std::fs::create_dir(&folder).unwrap();
     std::os::unix::fs::symlink(&folder, dir.path().join("elsewhere")).unwrap();
     std::os::unix::fs::symlink("elsewhere/../elsewhere/heap.db", dir.path().join("link.db")).unwrap();
-    let made = MemManager::open(dir.path().join("link.db")).unwrap();
+    let made = options().open(dir.path().join("link.db")).unwrap();
     assert_eq!(made.path(), folder.join("heap.db"));
     let again = quick()
         .read_only(true)
@@ -131,8 +131,8 @@ fn what_cannot_name_a_heap_is_refused_in_words_and_makes_nothing() {
     }
     assert!(!Path::new(":memory:").exists());
     assert_eq!(files_in(dir.path()).len(), 1);
-    MemManager::open(dir.path().join(&long_name[1..])).unwrap();
-    MemManager::open(dir.path().join(":memory:")).unwrap();
+    options().open(dir.path().join(&long_name[1..])).unwrap();
+    options().open(dir.path().join(":memory:")).unwrap();
 }
 
 /// A folder in `root` whose absolute path has so many bytes.
@@ -157,12 +157,12 @@ fn folder_of_length(root: &Path, length: usize) -> PathBuf {
 #[test]
 fn a_path_just_below_the_limit_is_used_or_refused_in_words() {
     let dir = tempdir().unwrap();
-    let memory = MemManager::open(dir.path().join("from.db")).unwrap();
+    let memory = options().open(dir.path().join("from.db")).unwrap();
     for length in 440..=504 {
         let folder = folder_of_length(dir.path(), length - 2);
         let (path, backup) = (folder.join("h"), folder.join("b"));
         assert_eq!(path.as_os_str().len(), length);
-        let made = MemManager::open(&path).map(drop);
+        let made = options().open(&path).map(drop);
         let copied = memory.backup(&backup).map(drop);
         let restored = MemManager::restore(folder.join("r"), memory.path()).map(drop);
         for made in [made, copied, restored] {
@@ -185,7 +185,7 @@ fn a_path_just_below_the_limit_is_used_or_refused_in_words() {
 fn wanders() {
     let Some(folder) = given("HEAPLEDGER_PATH") else { return };
     std::env::set_current_dir(&folder).unwrap();
-    let memory = MemManager::open("heap.db").unwrap();
+    let memory = options().open("heap.db").unwrap();
     let id = memory.allocate("here").unwrap();
     std::env::set_current_dir("elsewhere").unwrap();
     // More than one reader at once, so that one of them is opened from here.
@@ -209,8 +209,5 @@ fn a_heap_that_was_opened_by_a_relative_path_stays_where_it_is() {
         files_in(&dir.path().join("elsewhere")).into_keys().collect::<Vec<_>>(),
         ["backup.db"]
     );
-    assert_eq!(
-        MemManager::open(dir.path().join("heap.db")).unwrap().objects().count(),
-        3
-    );
+    assert_eq!(options().open(dir.path().join("heap.db")).unwrap().objects().count(), 3);
 }

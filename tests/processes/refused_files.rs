@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_balanced, content, files_in, number, quick, sql};
+use crate::common::{assert_balanced, content, files_in, number, options, quick, sql};
 use heapledger::{CheckOptions, Error, Hold, MemManager};
 use rusqlite::Connection;
 use tempfile::tempdir;
@@ -123,7 +123,7 @@ fn a_file_of_a_later_version_is_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let known = {
-        let memory = MemManager::open(&path).unwrap();
+        let memory = options().open(&path).unwrap();
         number(&sql(memory.path()), "PRAGMA user_version")
     };
     sql(&path).pragma_update(None, "user_version", 199).unwrap();
@@ -161,10 +161,12 @@ fn a_file_of_a_version_before_the_release_is_refused_with_the_way_to_carry_it_ov
 fn a_heap_that_was_cut_short_is_refused_with_an_error() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    drop(MemManager::open(&path).unwrap());
+    drop(options().open(&path).unwrap());
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 3]).unwrap();
-    let result = MemManager::open(&path).and_then(|memory| memory.check().map(|found| found.len()));
+    let result = options()
+        .open(&path)
+        .and_then(|memory| memory.check().map(|found| found.len()));
     assert!(!matches!(result, Ok(0)), "damage goes unnoticed");
 }
 
@@ -188,7 +190,7 @@ fn a_copy_beside_the_log_of_another_file_is_refused_and_left_as_it_was() {
     memory.backup(at("backup.db")).unwrap();
     drop(memory);
     fs::copy(at("heap.db"), at("copied.db")).unwrap();
-    MemManager::open(at("heap.db")).unwrap().allocate("in between").unwrap();
+    options().open(at("heap.db")).unwrap().allocate("in between").unwrap();
     let memory = quick().open(at("heap.db")).unwrap();
     memory.store_bytes(&content(2, 60_000), Hold::Name("state")).unwrap();
     let heap = killed(&memory, &at("killed"));

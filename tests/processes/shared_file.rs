@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
 
-use crate::common::{assert_balanced, content, quick};
+use crate::common::{assert_balanced, content, options, quick};
 use crate::harness::{again, given, given_number};
 use heapledger::{MemManager, ObjectId};
 use tempfile::tempdir;
@@ -59,7 +59,7 @@ fn processes_make_one_heap_together() {
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    assert_all_there(&MemManager::open(dir.path().join("heap.db")).unwrap(), 4);
+    assert_all_there(&options().open(dir.path().join("heap.db")).unwrap(), 4);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_relative_path_starts_at_the_current_directory() {
         std::fs::create_dir(&dir).unwrap();
         assert!(start(&dir, path, 0).wait().unwrap().success());
         assert!(dir.join(path).is_file(), "{path}");
-        assert_all_there(&MemManager::open(dir.join(path)).unwrap(), 1);
+        assert_all_there(&options().open(dir.join(path)).unwrap(), 1);
     }
 }
 
@@ -85,7 +85,7 @@ fn threads_make_one_heap_together() {
                 scope.spawn(move || quick().open(path).unwrap().allocate(&number).unwrap());
             }
         });
-        let memory = MemManager::open(&path).unwrap();
+        let memory = options().open(&path).unwrap();
         assert_eq!(memory.objects().count(), 8);
         assert_eq!(memory.spaces().unwrap().len(), 1);
         assert_balanced(&memory);
