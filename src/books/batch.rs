@@ -1,66 +1,449 @@
-//! What a unit of work has gathered and not yet written.
+//! What a unit of work will write, as one value.
+//!
+//! Changes go in through [`Batch::apply`] and through nothing else: it runs every trigger,
+//! follows what has room, and gathers the rows. The store reads the batch and writes it as
+//! its engine does best.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem::take;
 
-use super::effects::Effects;
-use crate::models::{NewArena, NewBlock, NewEntry, NewPool, StoredObject, StoredObjectId};
+use super::change::{Change, Fix};
+use super::effects::{BlockAfter, Effects};
+use super::events::{Draft, EventRow, Signature};
+use super::room::Room;
+use super::triggers::Trigger;
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::models::{
+    Arena, ArenaId, Block, BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, Pool, PoolId, StoredObject,
+    StoredObjectId, Timestamp,
+};
 
-/// Rows that come and go and the effects of the triggers, until they are written.
+/// A piece of this size is worth a statement of its own rather than a copy. With 4 KiB a
+/// batch of pieces of that size took a tenth longer, and threads that share a commit
+/// needed savepoints.
+const LARGE: usize = 64 * 1024;
+/// Bytes of small pieces from which on a batch is full.
+const MOST_BYTES: usize = 1 << 20;
+/// Rows of one table from which on a batch is full.
+const MOST_ROWS: usize = 4096;
+
+/// What a unit of work, or several that share a commit, will write.
 #[derive(Debug, Default)]
-pub(crate) struct Unit {
-    pub arenas: Vec<NewArena>,
-    pub pools: Vec<NewPool>,
-    pub blocks: Vec<NewBlock>,
-    pub objects: NewObjects,
-    pub entries: Vec<NewEntry<'static>>,
-    /// Bytes of content in `entries`.
-    pub bytes: usize,
-    /// Objects that go, each with the number of its entries.
-    pub removed: BTreeMap<StoredObjectId, i64>,
-    pub effects: Effects,
-    /// Rows were removed, so the highest key of their table must be kept.
-    pub keep_numbers: bool,
+pub(crate) struct Batch<'d> {
+    rows: Rows<'d>,
+    effects: Effects,
+    /// Numbered, at the end.
+    events: Vec<EventRow>,
+    history: HistoryChange,
+    /// The highest key of each table, if rows go: theirs must not come back.
+    last_ids: Vec<(&'static str, i64)>,
+    /// A correction, which stands alone.
+    fix: Option<Fix<'d>>,
 }
 
-impl Unit {
-    /// So many bytes of small pieces are gathered at most.
-    pub const MOST_BYTES: usize = 1 << 20;
-    /// So many objects that go, or come, are gathered at most.
-    pub const MOST_OBJECTS: usize = 4096;
-    /// A piece of this size is worth a statement of its own rather than a copy. With 4 KiB a
-    /// batch of pieces of that size took a tenth longer, and threads that share a commit
-    /// needed savepoints.
-    pub const LARGE: usize = 64 * 1024;
+/// Rows that come, go, or change by themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Rows<'d> {
+    pub arenas: Vec<Arena>,
+    pub pools: Vec<Pool>,
+    pub blocks: Vec<Block>,
+    pub objects: NewObjects,
+    pub entries: Vec<NewEntry<'d>>,
+    /// Pieces whose bytes were damaged, with those that they should have.
+    pub pieces: Vec<(LedgerId, &'d [u8])>,
+    /// Objects that were there already and whose anonymous hold changes.
+    pub holds: BTreeMap<StoredObjectId, bool>,
+    pub names: BTreeMap<String, NameChange>,
+    /// Objects that gain or lose a name.
+    renamed: BTreeSet<StoredObjectId>,
+    /// Objects that go, each with the number of its entries.
+    pub objects_gone: BTreeMap<StoredObjectId, i64>,
+    pub blocks_gone: Vec<BlockId>,
+    pub pools_gone: Vec<PoolId>,
+    pub arenas_gone: Vec<ArenaId>,
+    /// Bytes of content in `entries`.
+    bytes: usize,
+}
 
-    /// Whether an object or any of its entries is gathered.
-    pub fn holds(&self, object: StoredObjectId) -> bool {
-        // An object is placed before the next one is stored.
-        let entry = self
-            .entries
-            .binary_search_by_key(&object, |entry| entry.stored_object_id);
-        entry.is_ok() || self.objects.position(object).is_some()
+/// What becomes of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NameChange {
+    /// Its row is there already.
+    pub was_bound: bool,
+    pub now: Option<Binding>,
+}
+
+/// What a name is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub object: StoredObjectId,
+    pub at: Timestamp,
+}
+
+/// What changes about the history other than events that are added.
+#[derive(Debug, Default)]
+pub(crate) struct HistoryChange {
+    /// Whether and how long events are kept from now on.
+    pub setting: Option<HistorySetting>,
+    /// The events up to this one go.
+    pub trimmed: Option<EventId>,
+}
+
+/// Whether and how long events are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HistorySetting {
+    pub mode: HistoryMode,
+    /// For `keep`, microseconds.
+    pub keep: Option<i64>,
+}
+
+impl Batch<'static> {
+    /// Runs every trigger on a change, follows what has room, and gathers what is to be
+    /// written. What is better written at once comes back as a batch of its own, which borrows
+    /// from the change: the bytes of a large piece are not copied.
+    ///
+    /// # Errors
+    /// What a trigger fails with; then the unit of work can only be undone.
+    pub fn apply<'c>(
+        &mut self,
+        change: Change<'c>,
+        triggers: &[Trigger],
+        geometry: &Geometry,
+        room: &mut Room,
+    ) -> Result<Option<Batch<'c>>> {
+        for trigger in triggers {
+            trigger(&change, &mut self.effects)?;
+        }
+        room.follow(&change, geometry, &self.effects)?;
+        Ok(self.gather(change))
     }
 
-    /// Nothing is gathered that would be written.
-    pub fn is_empty(&self) -> bool {
-        self.arenas.is_empty()
-            && self.pools.is_empty()
-            && self.blocks.is_empty()
-            && self.objects.rows().is_empty()
-            && self.entries.is_empty()
-            && self.removed.is_empty()
-            && self.effects.events.is_empty()
+    fn gather<'c>(&mut self, change: Change<'c>) -> Option<Batch<'c>> {
+        let rows = &mut self.rows;
+        match change {
+            Change::ArenaAdded(arena) => rows.arenas.push(arena),
+            Change::PoolAdded(pool) => rows.pools.push(pool),
+            Change::BlockAdded(block) => rows.blocks.push(block),
+            Change::ObjectStored(object) => rows.objects.push(object),
+            Change::EntryAdded { entry, .. } if entry.data.len() >= LARGE => return Some(Batch::of_entry(entry)),
+            Change::EntryAdded { entry, .. } => {
+                rows.bytes += entry.data.len();
+                rows.entries.push(entry.into_owned());
+            }
+            Change::PieceMended { object, seq, data } => {
+                return Some(Batch::of_piece(LedgerId::of(object.id, seq), data));
+            }
+            Change::ArenaRemoved(arena) => {
+                self.effects.arenas.remove(&arena.id);
+                rows.arenas_gone.push(arena.id);
+            }
+            Change::PoolRemoved(pool) => {
+                self.effects.pools.remove(&pool.id);
+                rows.pools_gone.push(pool.id);
+            }
+            Change::BlockRemoved(block) => rows.blocks_gone.push(block.id),
+            Change::ObjectRemoved { object, entries, .. } => {
+                rows.holds.remove(&object);
+                rows.objects_gone.insert(object, entries);
+            }
+            Change::Held { object } => rows.hold(object, true),
+            Change::Released { object, .. } => rows.hold(object, false),
+            Change::NameBound { name, .. } => {
+                let binding = Binding {
+                    object: name.stored_object_id,
+                    at: name.bound_at,
+                };
+                rows.bind(name.name, binding);
+            }
+            Change::NameUnbound { name, object, .. } => rows.unbind(name, object),
+            Change::HistorySet { mode, keep } => self.set_history(HistorySetting { mode, keep }),
+            Change::BooksOpened => self.open_books(),
+            Change::HistoryTrimmed { last } => self.history.trimmed = Some(last),
+            Change::Fixed(fix) => return Some(Batch::of_fix(fix)),
+            // The entries go with their object, which is the next that goes. The others have
+            // nothing but their effects.
+            Change::EntriesRemoved { .. }
+            | Change::Refused { .. }
+            | Change::DedupHit { .. }
+            | Change::Resized { .. } => {}
+        }
+        None
     }
 
-    /// More is gathered than should be.
-    pub fn is_full(&self) -> bool {
-        self.bytes >= Self::MOST_BYTES
-            || self.objects.rows.len() >= Self::MOST_OBJECTS
-            || self.removed.len() >= Self::MOST_OBJECTS
+    fn set_history(&mut self, setting: HistorySetting) {
+        let was_recording = self.effects.recording;
+        self.effects.recording = setting.mode != HistoryMode::Off;
+        self.history.setting = Some(setting);
+        if self.effects.recording && !was_recording {
+            self.open_books();
+        }
+    }
+
+    /// Its figures are those of the rows: the store adds them up.
+    fn open_books(&mut self) {
+        let opening = Draft::new(EventKind::Opening, &self.effects.signature);
+        self.effects.events.push(opening);
+    }
+
+    /// Begins a unit of work, whose events are recorded or not.
+    pub fn begin(&mut self, recording: bool) {
+        self.effects.recording = recording;
+    }
+
+    /// Says who does this unit of work, when, and why.
+    pub fn sign(&mut self, signature: Signature) {
+        self.effects.signature = signature;
+    }
+
+    /// Who does this unit of work, when, and why.
+    pub fn signature(&self) -> &Signature {
+        &self.effects.signature
+    }
+
+    /// Takes the rows, so that statements see them. Totals and events stay for the end: a
+    /// row that many changes touch is then written once.
+    pub fn take_rows(&mut self) -> Self {
+        self.settle();
+        let mut rows = take(&mut self.rows);
+        rows.renamed.clear();
+        Self {
+            rows,
+            ..Self::default()
+        }
+    }
+
+    /// Takes everything that is to be written. An allocation that is still under way keeps
+    /// its event.
+    pub fn take(&mut self) -> Self {
+        let rows = self.take_rows();
+        Self {
+            effects: self.effects.take(),
+            history: take(&mut self.history),
+            ..rows
+        }
+    }
+
+    /// New rows are written with the effects that they have already.
+    fn settle(&mut self) {
+        let (rows, effects) = (&mut self.rows, &mut self.effects);
+        for arena in &mut rows.arenas {
+            if let Some(delta) = effects.arenas.remove(&arena.id) {
+                arena.mem = delta.mem;
+                arena.reserved = delta.reserved;
+            }
+        }
+        for pool in &mut rows.pools {
+            if let Some(delta) = effects.pools.remove(&pool.id) {
+                pool.mem = delta.mem;
+                pool.reserved = delta.reserved;
+            }
+        }
+        for block in &mut rows.blocks {
+            if let Some(after) = effects.blocks.remove(&block.id) {
+                block.mem = after.mem;
+                block.is_free = after.is_free;
+            }
+        }
     }
 
     /// Takes over what a later unit has gathered.
     pub fn absorb(&mut self, later: Self) {
+        self.rows.absorb(later.rows);
+        self.effects.absorb(later.effects);
+    }
+
+    /// More is gathered than should be.
+    pub fn is_full(&self) -> bool {
+        let rows = &self.rows;
+        let lengths = [
+            rows.objects.rows.len(),
+            rows.objects_gone.len(),
+            rows.names.len(),
+            rows.holds.len(),
+        ];
+        rows.bytes >= MOST_BYTES || lengths.into_iter().any(|length| length >= MOST_ROWS)
+    }
+}
+
+/// What is gathered, for those who read before it is written.
+impl Batch<'_> {
+    /// An object that comes, by its hexadecimal digits.
+    pub fn object(&self, object_id: &str) -> Option<&StoredObject> {
+        self.rows.objects.find(object_id)
+    }
+
+    /// Whether an object or any of its entries comes.
+    pub fn brings(&self, object: StoredObjectId) -> bool {
+        // An object is placed before the next one is stored.
+        let entries = &self.rows.entries;
+        let entry = entries.binary_search_by_key(&object, |entry| entry.stored_object_id);
+        entry.is_ok() || self.rows.objects.position(object).is_some()
+    }
+
+    /// Whether an object goes.
+    pub fn removes(&self, object: StoredObjectId) -> bool {
+        self.rows.objects_gone.contains_key(&object)
+    }
+
+    /// Whether an object's anonymous hold is taken, if that changes.
+    pub fn hold(&self, object: StoredObjectId) -> Option<bool> {
+        self.rows.holds.get(&object).copied()
+    }
+
+    /// What becomes of a name, if it changes.
+    pub fn name(&self, name: &str) -> Option<&NameChange> {
+        self.rows.names.get(name)
+    }
+
+    /// Whether an object gains or loses a name.
+    pub fn renames(&self, object: StoredObjectId) -> bool {
+        self.rows.renamed.contains(&object)
+    }
+
+    /// A block as it is afterwards, if it changes.
+    pub fn block(&self, block: BlockId) -> Option<&BlockAfter> {
+        self.effects.blocks.get(&block)
+    }
+}
+
+/// What an engine writes.
+impl<'d> Batch<'d> {
+    fn of_entry(entry: NewEntry<'d>) -> Self {
+        let mut batch = Self::default();
+        batch.rows.entries.push(entry);
+        batch
+    }
+
+    fn of_piece(id: LedgerId, data: &'d [u8]) -> Self {
+        let mut batch = Self::default();
+        batch.rows.pieces.push((id, data));
+        batch
+    }
+
+    fn of_fix(fix: Fix<'d>) -> Self {
+        Self {
+            fix: Some(fix),
+            ..Self::default()
+        }
+    }
+
+    /// Nothing would be written.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+            && self.fix.is_none()
+            && self.effects.is_empty()
+            && self.events.is_empty()
+            && self.history.setting.is_none()
+            && self.history.trimmed.is_none()
+    }
+
+    /// Whether rows go, or may.
+    pub fn removes_rows(&self) -> bool {
+        let rows = &self.rows;
+        self.fix.is_some()
+            || !(rows.objects_gone.is_empty()
+                && rows.blocks_gone.is_empty()
+                && rows.pools_gone.is_empty()
+                && rows.arenas_gone.is_empty())
+    }
+
+    /// Notes the highest key that each table has ever given out.
+    pub fn keep_last_ids(&mut self, last_ids: Vec<(&'static str, i64)>) {
+        self.last_ids = last_ids;
+    }
+
+    /// Events that have no number yet.
+    pub fn drafts(&self) -> usize {
+        self.effects.events.len()
+    }
+
+    /// Numbers the events from `first` on. `mem` is what the space holds without the
+    /// effects of this batch.
+    pub fn number_events(&mut self, first: EventId, mem: i64) {
+        let drafts = take(&mut self.effects.events).into_iter();
+        let numbered = (first.0..).zip(drafts);
+        self.events = numbered.map(|(id, draft)| draft.number(EventId(id), mem)).collect();
+    }
+
+    pub fn rows(&self) -> &Rows<'d> {
+        &self.rows
+    }
+
+    pub fn fix(&self) -> Option<&Fix<'d>> {
+        self.fix.as_ref()
+    }
+
+    pub fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// Those that are numbered.
+    pub fn events(&self) -> &[EventRow] {
+        &self.events
+    }
+
+    pub fn history(&self) -> &HistoryChange {
+        &self.history
+    }
+
+    pub fn last_ids(&self) -> &[(&'static str, i64)] {
+        &self.last_ids
+    }
+}
+
+impl<'d> Rows<'d> {
+    fn is_empty(&self) -> bool {
+        self.arenas.is_empty()
+            && self.pools.is_empty()
+            && self.blocks.is_empty()
+            && self.objects.rows.is_empty()
+            && self.entries.is_empty()
+            && self.pieces.is_empty()
+            && self.holds.is_empty()
+            && self.names.is_empty()
+            && self.objects_gone.is_empty()
+            && self.blocks_gone.is_empty()
+            && self.pools_gone.is_empty()
+            && self.arenas_gone.is_empty()
+    }
+
+    fn hold(&mut self, object: StoredObjectId, held: bool) {
+        match self.objects.get_mut(object) {
+            Some(new) => new.held = held,
+            None => drop(self.holds.insert(object, held)),
+        }
+    }
+
+    /// A name that is not bound is bound.
+    fn bind(&mut self, name: &str, binding: Binding) {
+        self.renamed.insert(binding.object);
+        let now = Some(binding);
+        match self.names.get_mut(name) {
+            Some(change) => change.now = now,
+            None => {
+                let was_bound = false;
+                self.names.insert(name.to_owned(), NameChange { was_bound, now });
+            }
+        }
+    }
+
+    /// A name that is bound is not any more.
+    fn unbind(&mut self, name: &str, object: StoredObjectId) {
+        self.renamed.insert(object);
+        match self.names.get_mut(name) {
+            Some(change) => change.now = None,
+            None => {
+                let change = NameChange {
+                    was_bound: true,
+                    now: None,
+                };
+                self.names.insert(name.to_owned(), change);
+            }
+        }
+    }
+
+    fn absorb(&mut self, later: Self) {
         self.arenas.extend(later.arenas);
         self.pools.extend(later.pools);
         self.blocks.extend(later.blocks);
@@ -68,10 +451,19 @@ impl Unit {
             self.objects.push(object);
         }
         self.entries.extend(later.entries);
+        for (object, held) in later.holds {
+            self.hold(object, held);
+        }
+        for (name, NameChange { was_bound, now }) in later.names {
+            let change = self.names.entry(name).or_insert(NameChange { was_bound, now });
+            change.now = now;
+        }
+        self.renamed.extend(later.renamed);
+        self.objects_gone.extend(later.objects_gone);
+        self.blocks_gone.extend(later.blocks_gone);
+        self.pools_gone.extend(later.pools_gone);
+        self.arenas_gone.extend(later.arenas_gone);
         self.bytes += later.bytes;
-        self.removed.extend(later.removed);
-        self.effects.absorb(later.effects);
-        self.keep_numbers |= later.keep_numbers;
     }
 }
 
@@ -83,17 +475,16 @@ pub(crate) struct NewObjects {
 }
 
 impl NewObjects {
-    pub fn push(&mut self, object: StoredObject) {
+    fn push(&mut self, object: StoredObject) {
         self.by_id.insert(object.object_id.clone(), self.rows.len());
         self.rows.push(object);
     }
 
-    /// The object with these hexadecimal digits for an id.
-    pub fn find(&self, object_id: &str) -> Option<&StoredObject> {
+    fn find(&self, object_id: &str) -> Option<&StoredObject> {
         self.rows.get(*self.by_id.get(object_id)?)
     }
 
-    pub fn get_mut(&mut self, key: StoredObjectId) -> Option<&mut StoredObject> {
+    fn get_mut(&mut self, key: StoredObjectId) -> Option<&mut StoredObject> {
         let index = self.position(key)?;
         self.rows.get_mut(index)
     }
@@ -104,10 +495,5 @@ impl NewObjects {
 
     pub fn rows(&self) -> &[StoredObject] {
         &self.rows
-    }
-
-    pub fn clear(&mut self) {
-        self.rows.clear();
-        self.by_id.clear();
     }
 }

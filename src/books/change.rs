@@ -2,8 +2,7 @@
 
 use super::invariants::Rule;
 use crate::models::{
-    Arena, Block, EventId, HistoryMode, MemRamId, NewArena, NewBlock, NewEntry, NewName, NewPool, NewStoredObject,
-    PlacedEntry, Pool, StoredObject, StoredObjectId,
+    Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, NewName, PlacedEntry, Pool, StoredObject, StoredObjectId,
 };
 use crate::value::Kind;
 
@@ -11,19 +10,19 @@ use crate::value::Kind;
 #[derive(Debug)]
 pub(crate) enum Change<'a> {
     /// An arena is carved from the space.
-    ArenaAdded(NewArena),
+    ArenaAdded(Arena),
     /// An empty arena goes back to the space.
     ArenaRemoved(Arena),
     /// A pool is carved from its arena.
-    PoolAdded(NewPool),
+    PoolAdded(Pool),
     /// An empty pool goes back to its arena.
     PoolRemoved(Pool),
     /// A block is carved from its pool.
-    BlockAdded(NewBlock),
+    BlockAdded(Block),
     /// An empty block goes back to its pool.
     BlockRemoved(Block),
     /// A value is stored that was not there.
-    ObjectStored(NewStoredObject),
+    ObjectStored(StoredObject),
     /// A value is removed; its entries went before it.
     ObjectRemoved {
         /// The object.
@@ -88,6 +87,8 @@ pub(crate) enum Change<'a> {
     NameUnbound {
         /// The name.
         name: &'a str,
+        /// The object.
+        object: StoredObjectId,
         /// The object's id in hexadecimal digits.
         object_id: &'a str,
     },
@@ -121,6 +122,16 @@ pub(crate) enum Change<'a> {
         /// Bytes more (or, negative, fewer).
         by: i64,
     },
+}
+
+impl Change<'_> {
+    /// It needs all changes before it in their tables, and those after it need it in its own.
+    pub fn stands_apart(&self) -> bool {
+        matches!(
+            self,
+            Self::HistorySet { .. } | Self::BooksOpened | Self::HistoryTrimmed { .. }
+        )
+    }
 }
 
 /// One correction of a repair.

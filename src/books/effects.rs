@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::events::{Draft, Signature};
-use crate::models::{ArenaId, BlockId, PoolId};
+use crate::models::{ArenaId, BlockId, MemRam, PoolId};
 
 /// Effects by row. The maps are sorted, so that the same changes are always written
 /// in the same order.
@@ -75,6 +75,17 @@ pub(crate) struct SpaceDelta {
 }
 
 impl Effects {
+    /// Nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+            && self.pools.is_empty()
+            && self.arenas.is_empty()
+            && self.classes.is_empty()
+            && self.kinds.is_empty()
+            && self.space == SpaceDelta::default()
+            && self.events.is_empty()
+    }
+
     pub fn arena(&mut self, id: ArenaId) -> &mut LevelDelta {
         self.arenas.entry(id).or_default()
     }
@@ -160,6 +171,19 @@ impl KindDelta {
 }
 
 impl SpaceDelta {
+    /// Adds it to the row of the space.
+    pub fn add_to(self, memram: &mut MemRam) {
+        memram.peak_mem = memram.peak_mem.max(memram.mem + self.peak);
+        memram.max_mem += self.max_mem;
+        memram.mem += self.mem;
+        memram.reserved += self.reserved;
+        memram.arenas += self.arenas;
+        memram.allocations += self.allocations;
+        memram.frees += self.frees;
+        memram.dedup_hits += self.dedup_hits;
+        memram.dedup_saved = memram.dedup_saved.saturating_add(self.dedup_saved);
+    }
+
     fn add(&mut self, later: Self) {
         self.peak = self.peak.max(self.mem + later.peak);
         self.max_mem += later.max_mem;

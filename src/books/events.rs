@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::models::{EventKind, Timestamp};
+use crate::models::{Arena, Block, EventId, EventKind, Pool, Timestamp};
 
 /// Who does a unit of work, when, and why.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -28,7 +28,37 @@ pub(crate) struct Draft {
     pub changes: Changes,
 }
 
+/// An event as it is written.
+#[derive(Debug)]
+pub(crate) struct EventRow {
+    pub id: EventId,
+    /// With nothing in `changes`, and in `mem` what the space holds after it.
+    pub draft: Draft,
+    /// The column `changes`.
+    pub changes: Option<String>,
+}
+
+impl EventRow {
+    /// It states the whole balance, from which on the others count: its figures are those of
+    /// the rows.
+    pub fn is_opening(&self) -> bool {
+        self.draft.kind == EventKind::Opening
+    }
+}
+
 impl Draft {
+    /// The event with its key. `mem` is what the space held at the last flush.
+    pub fn number(mut self, id: EventId, mem: i64) -> EventRow {
+        self.mem += mem;
+        // A large object has many changes: they go as soon as their text is written.
+        let changes = std::mem::take(&mut self.changes).into_json();
+        EventRow {
+            id,
+            draft: self,
+            changes,
+        }
+    }
+
     pub fn new(kind: EventKind, signature: &Signature) -> Self {
         Self {
             kind,
@@ -104,6 +134,25 @@ pub(crate) enum Carving {
     Pool(&'static str, i64, i64, i64, i64),
     /// `"block"`, id, pool, arena, block size, bytes.
     Block(&'static str, i64, i64, i64, i64, i64),
+}
+
+impl From<&Arena> for Carving {
+    fn from(arena: &Arena) -> Self {
+        Self::Arena("arena", arena.id.0, arena.max_mem)
+    }
+}
+
+impl From<&Pool> for Carving {
+    fn from(pool: &Pool) -> Self {
+        Self::Pool("pool", pool.id.0, pool.arena_id.0, pool.block_size, pool.max_mem)
+    }
+}
+
+impl From<&Block> for Carving {
+    fn from(block: &Block) -> Self {
+        let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
+        Self::Block("block", id, pool, arena, block.block_size, block.max_mem)
+    }
 }
 
 /// The figures of a refusal.

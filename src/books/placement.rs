@@ -87,7 +87,7 @@ fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
     let pools = room.pools.get(class)?;
     if let Some(pool) = pools.first_with(|_| true) {
         return Some(Step::CarveBlock {
-            pool: pool.clone(),
+            pool: *pool,
             bytes: pool.block_size.min(pool.max_mem - pool.reserved),
         });
     }
@@ -96,7 +96,7 @@ fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
 
 fn carve_pool(arena: &Arena, class: usize, pool_size: i64) -> Step {
     Step::CarvePool {
-        arena: arena.clone(),
+        arena: *arena,
         class,
         bytes: pool_size.min(arena.max_mem - arena.reserved),
     }

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::models::{Arena, ArenaId, Block, BlockId, Pool, PoolId};
+use super::change::Change;
+use super::effects::Effects;
+use crate::error::Result;
+use crate::geometry::Geometry;
+use crate::models::{Arena, ArenaId, Block, BlockId, PlacedEntry, Pool, PoolId};
 
 /// What has room in one space, as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +31,82 @@ impl Room {
         }
     }
 
+    /// Keeps in step with a change, of which the triggers have told the effects.
+    pub(super) fn follow(&mut self, change: &Change<'_>, geometry: &Geometry, effects: &Effects) -> Result<()> {
+        let class_of = |block_size: i64| geometry.class_of_block_size(block_size as u64);
+        match change {
+            Change::ArenaAdded(arena) => self.add_arena(*arena),
+            Change::PoolAdded(pool) => self.add_pool(class_of(pool.block_size)?, *pool),
+            Change::BlockAdded(block) => self.add_block(class_of(block.block_size)?, *block),
+            Change::EntryAdded { entry, block } => {
+                self.fill(class_of(block.block_size)?, *block, entry.allocated_mem);
+            }
+            Change::EntriesRemoved { entries, .. } => {
+                for entry in *entries {
+                    let left = effects.blocks.get(&entry.block_id).map_or(0, |after| after.mem);
+                    self.note_block(class_of(entry.block_size)?, block_of(entry, left));
+                }
+            }
+            Change::ArenaRemoved(arena) => {
+                self.unreserved = self.unreserved.saturating_add(arena.max_mem);
+                self.forget();
+            }
+            Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.forget(),
+            Change::Resized { by } => self.unreserved += by,
+            Change::ObjectStored(_)
+            | Change::ObjectRemoved { .. }
+            | Change::DedupHit { .. }
+            | Change::Held { .. }
+            | Change::PieceMended { .. }
+            | Change::Released { .. }
+            | Change::NameBound { .. }
+            | Change::Refused { .. }
+            | Change::HistorySet { .. }
+            | Change::BooksOpened
+            | Change::Fixed(_)
+            | Change::HistoryTrimmed { .. }
+            | Change::NameUnbound { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// An arena is carved from the space.
+    pub fn add_arena(&mut self, arena: Arena) {
+        self.unreserved -= arena.max_mem;
+        self.note_arena(arena);
+    }
+
+    /// A pool of a class is carved from its arena.
+    pub fn add_pool(&mut self, class: usize, pool: Pool) {
+        if let Some(mut arena) = self.arenas.get(pool.arena_id).copied() {
+            arena.reserved += pool.max_mem;
+            self.note_arena(arena);
+        }
+        self.note_pool(class, pool);
+    }
+
+    /// A block of a class is carved from its pool.
+    pub fn add_block(&mut self, class: usize, block: Block) {
+        let pools = self.pools.get(class);
+        if let Some(mut pool) = pools.and_then(|pools| pools.get(block.pool_id)).copied() {
+            pool.reserved += block.max_mem;
+            self.note_pool(class, pool);
+        }
+        self.note_block(class, block);
+    }
+
+    /// Bytes go into a block of a class.
+    pub fn fill(&mut self, class: usize, mut block: Block, bytes: i64) {
+        block.mem += bytes;
+        block.is_free = block.mem < block.max_mem;
+        self.note_block(class, block);
+    }
+
+    /// Rows were removed: what has room is looked up again.
+    fn forget(&mut self) {
+        *self = Self::unknown(self.blocks.len(), self.unreserved);
+    }
+
     /// A block's room has changed, or it is new.
     pub fn note_block(&mut self, class: usize, block: Block) {
         if let Some(known) = self.blocks.get_mut(class) {
@@ -45,6 +125,20 @@ impl Room {
     pub fn note_arena(&mut self, arena: Arena) {
         self.arenas
             .note(arena.id, (arena.reserved < arena.max_mem).then_some(arena));
+    }
+}
+
+/// The block that a piece was in, with what is left in it.
+fn block_of(entry: &PlacedEntry, mem: i64) -> Block {
+    Block {
+        id: entry.block_id,
+        memram_id: entry.memram_id,
+        arena_id: entry.arena_id,
+        pool_id: entry.pool_id,
+        block_size: entry.block_size,
+        max_mem: entry.block_max_mem,
+        mem,
+        is_free: mem < entry.block_max_mem,
     }
 }
 

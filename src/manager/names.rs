@@ -100,8 +100,7 @@ pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: Hold<'_>) -> Result<()> 
         Hold::Name(name) => validate(name),
         Hold::NewName(name) => {
             validate(name)?;
-            let space = tx.space();
-            match tx.read_written(|tx| queries::names::resolve(tx, space, name))? {
+            match tx.resolve(name)? {
                 None => Ok(()),
                 Some(bound) => Err(taken(name, bound.object_id.parse()?, tx.space_name()?)),
             }
@@ -128,21 +127,24 @@ pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &Objec
 /// Binds a name, which leaves the object that it was bound to.
 pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, object_id: &str) -> Result<Option<Freed>> {
     validate(name)?;
-    let space = tx.space();
-    let before = tx.read_written(|tx| queries::names::resolve(tx, space, name))?;
+    let before = tx.resolve(name)?;
     if before.as_ref().is_some_and(|before| before.id == object) {
         return Ok(None);
     }
     let bound = NewName {
-        memram_id: space,
+        memram_id: tx.space(),
         name,
         stored_object_id: object,
         bound_at: tx.at(),
     };
     tx.whole(|tx| {
         if let Some(before) = &before {
-            let object_id = &before.object_id;
-            tx.apply(Change::NameUnbound { name, object_id })?;
+            let (object, object_id) = (before.id, before.object_id.as_str());
+            tx.apply(Change::NameUnbound {
+                name,
+                object,
+                object_id,
+            })?;
         }
         tx.apply(Change::NameBound { name: bound, object_id })?;
         before.map_or(Ok(None), |before| free_if_unheld(tx, &before, name))
@@ -150,15 +152,16 @@ pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, obj
 }
 
 pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Option<Freed>> {
-    let key = tx.space();
-    let object = tx.read_written(|tx| queries::names::resolve(tx, key, name))?;
-    let object = object.ok_or_else(|| Error::UnknownName {
+    let object = tx.resolve(name)?.ok_or_else(|| Error::UnknownName {
         name: name.to_owned(),
         space: space.to_owned(),
     })?;
     tx.whole(|tx| {
-        let object_id = &object.object_id;
-        tx.apply(Change::NameUnbound { name, object_id })?;
+        tx.apply(Change::NameUnbound {
+            name,
+            object: object.id,
+            object_id: &object.object_id,
+        })?;
         free_if_unheld(tx, &object, name)
     })
 }

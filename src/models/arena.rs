@@ -11,7 +11,7 @@ id! {
 }
 
 /// A stretch of the space, holding pools.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = arenas)]
 pub struct Arena {
     /// Key.
@@ -26,15 +26,5 @@ pub struct Arena {
     pub mem: i64,
     /// Bytes of its pools.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub reserved: i64,
-}
-
-#[derive(Debug, Clone, Copy, Insertable)]
-#[diesel(table_name = arenas, treat_none_as_default_value = false)]
-pub(crate) struct NewArena {
-    pub id: ArenaId,
-    pub memram_id: MemRamId,
-    pub max_mem: i64,
-    pub mem: i64,
     pub reserved: i64,
 }

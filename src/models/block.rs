@@ -11,8 +11,8 @@ id! {
 }
 
 /// The unit of placement: a bag of `max_mem` bytes that objects may share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, Insertable, serde::Serialize)]
-#[diesel(table_name = blocks, treat_none_as_default_value = false)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = blocks)]
 pub struct Block {
     /// Key.
     pub id: BlockId,
@@ -41,6 +41,3 @@ impl Block {
         self.max_mem - self.mem
     }
 }
-
-/// A block is inserted with what is in it, so the row read is the row inserted.
-pub(crate) type NewBlock = Block;

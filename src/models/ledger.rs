@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use diesel::prelude::*;
 
-use super::{ArenaId, BlockId, PoolId, StoredObjectId, id};
+use super::{ArenaId, BlockId, MemRamId, PoolId, StoredObjectId, id};
 use crate::models::schema::ledger;
 
 id! {
@@ -73,6 +73,7 @@ impl NewEntry<'_> {
 /// An entry with what a trigger must know of the block that it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
 pub(crate) struct PlacedEntry {
+    pub memram_id: MemRamId,
     pub block_id: BlockId,
     pub pool_id: PoolId,
     pub arena_id: ArenaId,

@@ -28,13 +28,9 @@ pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;
 
 pub(crate) use amount::unsigned;
-pub(crate) use arena::NewArena;
-pub(crate) use block::NewBlock;
 pub(crate) use event::NewEvent;
 pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
 pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
 pub(crate) use name::NewName;
-pub(crate) use pool::NewPool;
-pub(crate) use stored_object::NewStoredObject;
 pub(crate) use text::{Shown, ShownIfAny, ShownList, text_enum};

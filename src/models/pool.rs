@@ -11,7 +11,7 @@ id! {
 }
 
 /// Holds blocks of one size class only.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = pools)]
 pub struct Pool {
     /// Key.
@@ -31,17 +31,5 @@ pub struct Pool {
     pub mem: i64,
     /// Bytes of its blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub reserved: i64,
-}
-
-#[derive(Debug, Clone, Copy, Insertable)]
-#[diesel(table_name = pools, treat_none_as_default_value = false)]
-pub(crate) struct NewPool {
-    pub id: PoolId,
-    pub memram_id: MemRamId,
-    pub arena_id: ArenaId,
-    pub block_size: i64,
-    pub max_mem: i64,
-    pub mem: i64,
     pub reserved: i64,
 }

@@ -35,6 +35,3 @@ pub struct StoredObject {
     /// When it was stored.
     pub created_at: Timestamp,
 }
-
-/// An object is stored as it is read.
-pub(crate) type NewStoredObject = StoredObject;

@@ -21,6 +21,7 @@ use super::location::{Access, Location};
 use super::read::ReadTx;
 use super::rehearsal::Rehearsal;
 use super::session::WriteTx;
+use super::sqlite::engine::Engine;
 use super::sqlite::repair;
 use super::writer::Writer;
 use crate::books::triggers;
@@ -61,7 +62,7 @@ impl Group {
     /// The writer of a space, on a connection that may write.
     pub(super) fn open(location: Location, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
         let gate = Gate::new(location.file.as_deref());
-        let writer = Writer::new(location, conn, space, geometry, triggers::ALL);
+        let writer = Writer::new(Engine::new(location, conn), space, geometry, triggers::ALL);
         Self::of(writer, gate)
     }
 
@@ -70,13 +71,8 @@ impl Group {
     pub fn for_repair(location: &Location, space: MemRamId, geometry: &Geometry) -> Result<Self> {
         let mut conn = location.connect(Access::Write)?;
         repair::lift_constraints(&mut conn)?;
-        let writer = Writer::new(
-            location.clone(),
-            conn,
-            space,
-            geometry.clone(),
-            triggers::WITHOUT_HISTORY,
-        );
+        let engine = Engine::new(location.clone(), conn);
+        let writer = Writer::new(engine, space, geometry.clone(), triggers::WITHOUT_HISTORY);
         Ok(Self::of(writer, Gate::new(None)))
     }
 
@@ -94,10 +90,7 @@ impl Group {
 
     /// Runs `work` on the writing connection, between transactions. Others wait for it.
     pub(super) fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        let mut entered = self.enter(Coming::Apart, deadline)?;
-        // It may copy the log, which begins again then.
-        entered.turn.writer.stamp = true;
-        work(&mut entered.turn.writer.conn)
+        self.enter(Coming::Apart, deadline)?.turn.writer.engine.maintain(work)
     }
 
     /// Runs `work` while no other thread of this process writes.
@@ -108,7 +101,13 @@ impl Group {
     /// Waits until no checkpoint of this process is under way, and lets others write meanwhile.
     pub(super) fn await_checkpoint(&self, deadline: Deadline) -> Result<()> {
         let now = Deadline::after(Duration::ZERO);
-        while !self.enter(Coming::Apart, deadline)?.turn.writer.checkpoints.wait(now) {
+        while !self
+            .enter(Coming::Apart, deadline)?
+            .turn
+            .writer
+            .engine
+            .await_checkpoint(now)
+        {
             if deadline.is_over() {
                 return Err(deadline.busy());
             }
@@ -121,7 +120,7 @@ impl Group {
     /// others to commit need not wait for what comes now, and are not undone with it.
     fn between_transactions(&self, deadline: Deadline) -> Result<Entered<'_>> {
         let mut entered = self.enter(Coming::Apart, deadline)?;
-        if entered.turn.writer.checkpoints.wait(deadline) {
+        if entered.turn.writer.engine.await_checkpoint(deadline) {
             Ok(entered)
         } else {
             Err(deadline.busy())
@@ -136,15 +135,14 @@ impl Group {
         }
         let mut entered = self.entered();
         // What is not committed must not be seen.
-        (!entered.turn.writer.is_open()).then(|| read(&mut ReadTx::new(&mut entered.turn.writer.conn)))
+        (!entered.turn.writer.is_open()).then(|| read(&mut entered.turn.writer.engine.read()))
     }
 
     /// Runs `work` in a transaction of its own that is never committed: what it does is
     /// done in earnest, can be looked at, and leaves nothing behind. Other writers wait.
     pub fn rehearse<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Rehearsal<'_>) -> Result<R>) -> Result<R> {
         let mut entered = self.between_transactions(deadline)?;
-        entered.turn.writer.deadline = deadline;
-        work(&mut Rehearsal::new(&mut entered.turn.writer))
+        work(&mut Rehearsal::new(&mut entered.turn.writer, deadline))
     }
 
     /// Runs `work` as one unit: when this returns `Ok`, its changes are committed; when
@@ -257,8 +255,7 @@ enum Failed {
 impl Turn {
     fn work<R>(&mut self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R, Failed> {
         self.tried = if self.writer.is_open() { self.tried + 1 } else { 1 };
-        self.writer.deadline = deadline;
-        let begun = self.writer.begin();
+        let begun = self.writer.begin(deadline);
         if let Err(error) = begun {
             if !self.writer.is_open() {
                 // The units that wait for the transaction have lost it.
@@ -269,7 +266,7 @@ impl Turn {
         // A panic must not leave this turn without its end: others may be in the transaction.
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut WriteTx::new(&mut self.writer))));
         let failed = match done {
-            Ok(Ok(result)) => match self.writer.keep() {
+            Ok(Ok(result)) => match self.writer.finish() {
                 Ok(()) => return Ok(result),
                 Err(error) => Failed::Error(error),
             },
@@ -297,7 +294,7 @@ impl Turn {
             Ok(()) => Ok(()),
             Err(error) => Err(error.again()),
         });
-        self.writer.tend_log();
+        self.writer.engine.after_commit();
         result
     }
 

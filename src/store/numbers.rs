@@ -1,6 +1,5 @@
 //! The keys of new rows, which the crate numbers itself: a key never comes back.
 
-use super::conn::Conn;
 use super::queries;
 use super::read::ReadTx;
 use crate::error::{Error, Result};
@@ -44,8 +43,8 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// The first of the next `count` keys of a table, which are now taken.
-    pub fn take(&mut self, conn: &mut Conn, table: Table, count: usize) -> Result<i64> {
-        let first = self.next(conn, table)?;
+    pub fn take(&mut self, tx: &mut ReadTx<'_>, table: Table, count: usize) -> Result<i64> {
+        let first = self.next(tx, table)?;
         let next = i64::try_from(count).ok().and_then(|count| first.checked_add(count));
         let next = next.ok_or_else(|| none_left(table))?;
         self.set(table, next);
@@ -62,11 +61,11 @@ impl Numbers {
     }
 
     /// The next key of a table. It is looked up once.
-    pub fn next(&mut self, conn: &mut Conn, table: Table) -> Result<i64> {
+    pub fn next(&mut self, tx: &mut ReadTx<'_>, table: Table) -> Result<i64> {
         if let Some(next) = self.next.get(table as usize).copied().flatten() {
             return Ok(next);
         }
-        let last = queries::ids::last_id(&mut ReadTx::new(conn), table)?;
+        let last = queries::ids::last_id(tx, table)?;
         let next = last.checked_add(1).ok_or_else(|| none_left(table))?;
         self.set(table, next);
         Ok(next)

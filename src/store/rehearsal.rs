@@ -1,9 +1,10 @@
 //! A transaction that is never committed.
 
+use super::deadline::Deadline;
 use super::read::ReadTx;
 use super::session::WriteTx;
 use super::writer::Writer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Units of work that are done to see what comes of them, and undone when this is
 /// dropped, also by a panic; see [`super::Group::rehearse`].
@@ -12,26 +13,30 @@ use crate::error::Result;
 /// file are then the ones that the same units in transactions of their own would leave.
 pub(crate) struct Rehearsal<'w> {
     writer: &'w mut Writer,
+    deadline: Deadline,
 }
 
 impl<'w> Rehearsal<'w> {
-    pub(super) fn new(writer: &'w mut Writer) -> Self {
-        Self { writer }
+    pub(super) fn new(writer: &'w mut Writer, deadline: Deadline) -> Self {
+        Self { writer, deadline }
     }
 
     /// Runs the next unit.
     pub fn unit<R>(&mut self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        self.writer.begin()?;
+        self.writer.begin(self.deadline)?;
         let result = work(&mut WriteTx::new(self.writer))?;
-        self.writer.keep()?;
-        self.writer.write_kept()?;
+        self.writer.finish()?;
+        self.writer.write_earlier()?;
         Ok(result)
     }
 
     /// What sees everything that was done so far.
     pub fn read(&mut self) -> Result<ReadTx<'_>> {
-        self.writer.not_failed()?;
-        Ok(ReadTx::new(&mut self.writer.conn))
+        if self.writer.is_between_units() {
+            Ok(self.writer.engine.read())
+        } else {
+            Err(Error::BatchFailed)
+        }
     }
 }
 

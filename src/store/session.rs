@@ -1,28 +1,21 @@
-//! A unit of work: every write goes through [`WriteTx::apply`].
-#![allow(clippy::disallowed_methods, reason = "one of the files that write rows")]
+//! A unit of work: what it changes, and what it sees, which is what it has done itself and
+//! what was done before it.
 
-use diesel::prelude::*;
-
-use super::conn::Conn;
 use super::numbers::Table;
-use super::sqlite::bulk;
-use super::sqlite::connect::{STREAM_CACHE, WRITE_CACHE, set_write_cache};
-use super::sqlite::record;
-use super::sqlite::repair;
+use super::queries;
+use super::queries::objects::PlacedObject;
+use super::read::ReadTx;
 use super::writer::Writer;
-use crate::books::batch::Unit;
 use crate::books::change::Change;
 use crate::books::events::Signature;
+use crate::books::placement::{Level, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::schema::{arenas, blocks, ledger, names, pools, stored_objects};
-use crate::models::{
-    ArenaId, BlockId, EventId, HistoryMode, LedgerId, MemRamId, NewEntry, NewName, PoolId, StoredObjectId, Timestamp,
-};
+use crate::models::{ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, StoredObject, StoredObjectId, Timestamp};
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
-    pub(super) writer: &'w mut Writer,
+    writer: &'w mut Writer,
     /// The allocation that was refused last.
     refused: Option<RefusedAllocation>,
 }
@@ -46,12 +39,12 @@ impl<'w> WriteTx<'w> {
 
     /// Says who does this unit of work, when, and why.
     pub fn sign(&mut self, signature: Signature) {
-        self.writer.unit.effects.signature = signature;
+        self.writer.own.sign(signature);
     }
 
     /// When it was signed: what it writes is of that time.
     pub fn at(&self) -> Timestamp {
-        self.writer.unit.effects.signature.at
+        self.writer.own.signature().at
     }
 
     /// Takes the allocation that was refused last.
@@ -72,6 +65,42 @@ impl<'w> WriteTx<'w> {
         &self.writer.geometry
     }
 
+    /// Executes one change and runs every trigger on it.
+    pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
+        self.writer.not_failed()?;
+        if let Change::Refused {
+            object_id,
+            needed,
+            available,
+        } = change
+        {
+            let object_id = object_id.map(str::to_owned);
+            self.refused = Some(RefusedAllocation {
+                object_id,
+                needed,
+                available,
+            });
+        }
+        self.whole(|tx| tx.writer.apply(change))
+    }
+
+    /// Runs `work`, which is only complete as a whole: if it fails, the unit of work
+    /// cannot be committed, even if a batch goes on after the error.
+    pub fn whole<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        work(self).inspect_err(|_| self.writer.fail())
+    }
+
+    /// Runs `work`, which writes more than any cache holds.
+    pub fn streaming<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        self.writer.engine.stream(true)?;
+        let result = work(self);
+        self.writer.engine.stream(false)?;
+        result
+    }
+}
+
+/// The keys of new rows.
+impl WriteTx<'_> {
     pub fn next_arena_id(&mut self) -> Result<ArenaId> {
         self.writer.take_numbers(Table::Arenas, 1).map(ArenaId)
     }
@@ -99,193 +128,166 @@ impl<'w> WriteTx<'w> {
     pub fn next_event_id(&mut self) -> Result<EventId> {
         self.writer.take_numbers(Table::Events, 1).map(EventId)
     }
+}
 
-    /// Runs `work`, which writes more than any cache holds, in a small one: a large one
-    /// would only fill with pages that nobody wants again.
-    pub fn streaming<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        let narrowed = set_write_cache(&mut self.writer.conn, STREAM_CACHE);
-        self.writer.explain(narrowed)?;
-        let result = work(self);
-        let widened = set_write_cache(&mut self.writer.conn, WRITE_CACHE);
-        self.writer.explain(widened)?;
-        result
-    }
-
-    /// Runs `work`, which is only complete as a whole: if it fails, the unit of work
-    /// cannot be kept, even if a batch goes on after the error.
-    pub fn whole<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        let result = work(self);
-        self.writer.failed |= result.is_err();
-        result
-    }
-
-    /// Executes one change and runs every trigger on it.
-    pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
+/// What it sees.
+impl WriteTx<'_> {
+    /// The space as it is now, with all that this unit has changed.
+    pub fn memram(&mut self) -> Result<MemRam> {
         self.writer.not_failed()?;
-        self.whole(|tx| tx.apply_now(change))
-    }
-
-    fn apply_now(&mut self, change: Change<'_>) -> Result<()> {
-        for trigger in self.writer.triggers {
-            trigger(&change, &mut self.writer.unit.effects)?;
+        let mut memram = self.writer.known()?.memram.clone();
+        for batch in self.writer.gathered().into_iter().rev() {
+            batch.effects().space.add_to(&mut memram);
         }
-        self.observe(&change)?;
-        self.execute(change)
+        Ok(memram)
     }
 
-    /// Gathers objects and everything that is new, and writes the rest at once.
-    fn execute(&mut self, change: Change<'_>) -> Result<()> {
-        match change {
-            Change::ArenaAdded(arena) => self.writer.unit.arenas.push(arena),
-            Change::PoolAdded(pool) => self.writer.unit.pools.push(pool),
-            Change::BlockAdded(block) => self.writer.unit.blocks.push(block),
-            Change::ObjectStored(object) => {
-                self.writer.unit.objects.push(object);
-                return self.write_if_full();
-            }
-            Change::EntryAdded { entry, .. } => return self.add_entry(entry),
-            Change::ArenaRemoved(arena) => {
-                self.before_removal()?;
-                self.writer.unit.effects.arenas.remove(&arena.id);
-                return self.run(|conn| diesel::delete(arenas::table.find(arena.id)).execute(conn));
-            }
-            Change::PoolRemoved(pool) => {
-                self.before_removal()?;
-                self.writer.unit.effects.pools.remove(&pool.id);
-                return self.run(|conn| diesel::delete(pools::table.find(pool.id)).execute(conn));
-            }
-            Change::BlockRemoved(block) => {
-                self.before_removal()?;
-                return self.run(|conn| diesel::delete(blocks::table.find(block.id)).execute(conn));
-            }
-            Change::PieceMended { object, seq, data } => {
-                let row = ledger::table.find(LedgerId::of(object.id, seq));
-                return self.run(|conn| diesel::update(row).set(ledger::data.eq(data)).execute(conn));
-            }
-            // The entries go with their object, which is the next that goes.
-            Change::EntriesRemoved { .. } => {}
-            Change::ObjectRemoved { object, entries, .. } => {
-                self.write_if_new(object)?;
-                self.keep_numbers()?;
-                self.writer.unit.removed.insert(object, entries);
-                return self.write_if_full();
-            }
-            Change::Held { object } => return self.set_held(object, true),
-            Change::Released { object, .. } => return self.set_held(object, false),
-            Change::NameBound { name, .. } => return self.bind(&name),
-            Change::NameUnbound { name, .. } => {
-                let row = names::table.find((self.writer.space, name));
-                return self.run(|conn| diesel::delete(row).execute(conn));
-            }
-            Change::HistorySet { mode, keep } => return self.set_history(mode, keep),
-            Change::BooksOpened => return self.open_books(),
-            Change::Fixed(fix) => {
-                self.before_removal()?;
-                self.writer.before_write()?;
-                let Conn::Sqlite(conn) = &mut self.writer.conn;
-                let fixed = repair::execute(conn, &fix);
-                return self.writer.explain(fixed);
-            }
-            Change::HistoryTrimmed { last } => {
-                self.writer.flush()?;
-                let space = self.writer.space;
-                let trimmed = record::trim_events(&mut self.writer.conn, space, last.0);
-                return self.writer.explain(trimmed).map(drop);
-            }
-            // Nothing but their effects.
-            Change::Refused {
-                object_id,
-                needed,
-                available,
-            } => {
-                let object_id = object_id.map(str::to_owned);
-                self.refused = Some(RefusedAllocation {
-                    object_id,
-                    needed,
-                    available,
-                });
-            }
-            Change::DedupHit { .. } | Change::Resized { .. } => {}
-        }
-        Ok(())
+    /// The name of the space.
+    pub fn space_name(&mut self) -> Result<String> {
+        Ok(self.writer.known()?.memram.name.clone())
     }
 
-    fn add_entry(&mut self, entry: NewEntry<'_>) -> Result<()> {
-        self.writer.known()?.numbers.used(Table::StoredObjects, entry.id().0)?;
-        if entry.data.len() >= Unit::LARGE {
-            self.writer.flush_rows()?;
-            return self.run(|conn| bulk::insert_entry(conn, &entry).map(|()| 1));
-        }
-        let unit = &mut self.writer.unit;
-        unit.bytes += entry.data.len();
-        unit.entries.push(entry.into_owned());
-        self.write_if_full()
+    /// Capacity and bytes free, now.
+    pub fn capacity(&mut self) -> Result<(i64, i64)> {
+        let [own, earlier] = self.writer.gathered().map(|batch| batch.effects().space);
+        let memram = &self.writer.known()?.memram;
+        let max_mem = memram.max_mem + own.max_mem + earlier.max_mem;
+        Ok((max_mem, max_mem - memram.mem - own.mem - earlier.mem))
     }
 
-    fn write_if_full(&mut self) -> Result<()> {
-        if self.writer.unit.is_full() {
-            self.writer.flush_rows()
-        } else {
-            Ok(())
-        }
+    /// What to do next for an object of `class` with `remaining` bytes to be placed.
+    pub fn next_step(&mut self, class: usize, remaining: i64) -> Result<Option<Step>> {
+        let (geometry, room) = self.writer.geometry_and_room()?;
+        Ok(next_step(room, geometry, class, remaining))
     }
 
-    fn set_history(&mut self, mode: HistoryMode, keep: Option<i64>) -> Result<()> {
-        let was_off = self.memram()?.history == HistoryMode::Off;
-        let space = self.writer.space;
-        let set = record::set_history(&mut self.writer.conn, space, mode, keep);
-        self.writer.explain(set)?;
-        self.writer.reread()?;
-        if was_off && mode != HistoryMode::Off {
-            self.open_books()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn open_books(&mut self) -> Result<()> {
+    /// Reads what has room beyond what is known.
+    pub fn load_room(&mut self, level: Level) -> Result<()> {
         self.writer.flush()?;
-        let id = self.writer.take_numbers(Table::Events, 1)?;
-        let (space, at) = (self.writer.space, self.writer.unit.effects.signature.at);
-        let opened = record::open_books(&mut self.writer.conn, space, id, at);
-        self.writer.explain(opened)
+        self.writer.load_room(level)
     }
 
-    fn set_held(&mut self, object: StoredObjectId, held: bool) -> Result<()> {
-        if let Some(new) = self.writer.unit.objects.get_mut(object) {
-            new.held = held;
-            return Ok(());
-        }
-        self.write_if_new(object)?;
-        let row = stored_objects::table.find(object);
-        self.run(|conn| diesel::update(row).set(stored_objects::held.eq(held)).execute(conn))
+    /// Reads with this unit's own changes.
+    pub fn read<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        self.writer.flush()?;
+        self.read_written(read)
     }
 
-    fn bind(&mut self, name: &NewName<'_>) -> Result<()> {
-        self.write_if_new(name.stored_object_id)?;
-        self.run(|conn| diesel::insert_into(names::table).values(name).execute(conn))
-    }
-
-    /// Before rows go: they must have been written, and the highest keys be known.
-    fn before_removal(&mut self) -> Result<()> {
+    /// Reads objects, names and ledger entries; totals may be behind.
+    pub fn read_rows<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.writer.flush_rows()?;
-        self.keep_numbers()
+        self.read_written(read)
     }
 
-    fn keep_numbers(&mut self) -> Result<()> {
-        if !self.writer.unit.keep_numbers {
-            for table in Table::ALL {
-                self.writer.next_number(table)?;
+    /// Reads what is written: what this unit has gathered is not seen.
+    pub fn read_written<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        self.writer.not_failed()?;
+        let result = read(&mut self.writer.engine.read());
+        self.writer.check(result)
+    }
+
+    /// The object with this id, given as hexadecimal digits. O(log n).
+    pub fn find(&mut self, object_id: &str) -> Result<Option<StoredObject>> {
+        let gathered = self.writer.gathered();
+        if let Some(object) = gathered.iter().find_map(|batch| batch.object(object_id)) {
+            return Ok(Some(self.as_held(object.clone())));
+        }
+        let space = self.writer.space;
+        let found = self.read_written(|tx| queries::objects::find(tx, space, object_id))?;
+        Ok(found
+            .filter(|object| !self.removes(object.id))
+            .map(|object| self.as_held(object)))
+    }
+
+    /// The object that a name is bound to. O(log n).
+    pub fn resolve(&mut self, name: &str) -> Result<Option<StoredObject>> {
+        let gathered = self.writer.gathered();
+        match gathered.iter().find_map(|batch| batch.name(name)) {
+            Some(change) if change.now.is_none() => return Ok(None),
+            Some(_) => self.writer.flush_rows()?,
+            None => {}
+        }
+        let space = self.writer.space;
+        let found = self.read_written(|tx| queries::names::resolve(tx, space, name))?;
+        Ok(found.map(|object| self.as_held(object)))
+    }
+
+    /// The names of an object, as they are spelled.
+    pub fn names_of(&mut self, object: StoredObjectId) -> Result<Vec<String>> {
+        self.write_names_of(object)?;
+        self.read_written(|tx| queries::names::spelled(tx, object))
+    }
+
+    /// The object with this id and its pieces, each with its block as this unit has it.
+    /// O(log n + pieces).
+    pub fn find_placed(&mut self, object_id: &str) -> Result<Option<PlacedObject>> {
+        if self
+            .writer
+            .gathered()
+            .iter()
+            .any(|batch| batch.object(object_id).is_some())
+        {
+            self.writer.flush_rows()?;
+        }
+        let mut found = self.read_placed(object_id)?;
+        // Its last pieces may be gathered although its row and the others are written, and
+        // so may its names.
+        let is_behind = |found: &PlacedObject| self.writer.brings(found.id) || self.renames(found.id);
+        if found.as_ref().is_some_and(is_behind) {
+            self.writer.flush_rows()?;
+            found = self.read_placed(object_id)?;
+        }
+        let Some(mut found) = found.filter(|found| !self.removes(found.id)) else {
+            return Ok(None);
+        };
+        let gathered = self.writer.gathered();
+        for entry in &mut found.entries {
+            if let Some(after) = gathered.iter().find_map(|batch| batch.block(entry.block_id)) {
+                entry.block_mem = after.mem;
             }
-            self.writer.unit.keep_numbers = true;
+        }
+        Ok(Some(found))
+    }
+
+    fn read_placed(&mut self, object_id: &str) -> Result<Option<PlacedObject>> {
+        let space = self.writer.space;
+        self.read_written(|tx| queries::objects::placed(tx, space, object_id))
+    }
+
+    /// How many pieces an object has.
+    pub fn count_entries(&mut self, object: StoredObjectId) -> Result<i64> {
+        if self.is_unwritten(object) {
+            self.writer.flush_rows()?;
+        }
+        self.read_written(|tx| queries::entries::count(tx, object))
+    }
+
+    /// Whether something of an object is gathered and not in its table yet.
+    pub fn is_unwritten(&self, object: StoredObjectId) -> bool {
+        self.writer.brings(object)
+    }
+
+    fn removes(&self, object: StoredObjectId) -> bool {
+        self.writer.gathered().iter().any(|batch| batch.removes(object))
+    }
+
+    fn renames(&self, object: StoredObjectId) -> bool {
+        self.writer.gathered().iter().any(|batch| batch.renames(object))
+    }
+
+    /// The object with its anonymous hold as it is now.
+    fn as_held(&self, mut object: StoredObject) -> StoredObject {
+        let gathered = self.writer.gathered();
+        if let Some(held) = gathered.iter().find_map(|batch| batch.hold(object.id)) {
+            object.held = held;
+        }
+        object
+    }
+
+    fn write_names_of(&mut self, object: StoredObjectId) -> Result<()> {
+        if self.renames(object) {
+            self.writer.flush_rows()?;
         }
         Ok(())
-    }
-
-    fn run(&mut self, statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<usize>) -> Result<()> {
-        self.writer.before_write()?;
-        let Conn::Sqlite(conn) = &mut self.writer.conn;
-        let result = statement(conn);
-        self.writer.explain(result).map(drop)
     }
 }

@@ -1,28 +1,18 @@
-//! The one connection that writes, and what it remembers between transactions.
+//! The one that writes: its states, and what it remembers between transactions.
 
-use std::time::{Duration, Instant};
-
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-
-use super::conn::Conn;
 use super::deadline::Deadline;
 use super::known::Known;
-use super::location::{Durability, Location};
 use super::numbers::Table;
-use super::sqlite::bulk;
-use super::sqlite::checkpoint::Checkpoints;
-use super::sqlite::exec::{Sql, Statement};
-use super::sqlite::log::Log;
-use super::sqlite::record;
-use crate::books::batch::Unit;
+use super::queries;
+use super::sqlite::engine::Engine;
+use crate::books::batch::Batch;
+use crate::books::change::Change;
+use crate::books::placement::Level;
+use crate::books::room::Room;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::MemRamId;
-
-/// How long a file that is written without syncs is taken to be where it was.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+use crate::models::{EventId, MemRamId, StoredObjectId};
 
 /// Executes units of work. Several units may share one transaction (see `group`); each
 /// is undone alone when it fails.
@@ -31,109 +21,88 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// commit, together with what the other units of the transaction have gathered. Only a
 /// unit that writes before needs a savepoint.
 pub(super) struct Writer {
-    /// Ends before the connection does.
-    pub checkpoints: Checkpoints,
-    pub conn: Conn,
-    settings: Location,
-    /// Of the call whose turn it is.
-    pub deadline: Deadline,
-    /// When the path last led to the file.
-    looked: Option<Instant>,
+    pub engine: Engine,
     pub space: MemRamId,
     pub geometry: Geometry,
-    pub triggers: &'static [Trigger],
-    pub unit: Unit,
-    /// What the units before it in the transaction have gathered.
-    pub(super) kept: Unit,
-    /// The unit has written, behind a savepoint or as the first of its transaction.
-    has_written: bool,
-    /// The unit failed half-way and must not be kept.
-    pub failed: bool,
-    pub(super) known: Option<Known>,
-    /// `PRAGMA data_version` for which `known` holds.
-    pub(super) data_version: i64,
-    open: bool,
+    triggers: &'static [Trigger],
+    state: State,
     /// Units that are done in the open transaction.
     pub done: usize,
-    log: Log,
-    /// Page 1 is to be written with the next commit, which may be the first in its log: it
-    /// says whose log it is (see `stale_log`).
-    pub(super) stamp: bool,
+    /// What those have gathered.
+    earlier: Batch<'static>,
+    /// What the unit under way has gathered.
+    pub own: Batch<'static>,
+    known: Option<Known>,
+}
+
+/// What the writer is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// No transaction is open. A unit that has lost its transaction finds this, too.
+    Idle,
+    /// A transaction is open, and no unit is under way.
+    Open,
+    /// A unit is under way that has written nothing: to forget it is to undo it.
+    Gathering,
+    /// A unit is under way that has written, behind a savepoint or as the first of its
+    /// transaction.
+    Written,
+    /// The unit failed half-way, and can only be undone.
+    Failed {
+        /// It had written.
+        wrote: bool,
+    },
 }
 
 impl Writer {
-    pub fn new(
-        settings: Location,
-        mut conn: Conn,
-        space: MemRamId,
-        geometry: Geometry,
-        triggers: &'static [Trigger],
-    ) -> Self {
-        // SQLite would wait as long for each lock as the whole call may: `deadline` waits in
-        // its place. What it waits for if this fails is too much, and nothing else.
-        let _ = conn.batch_execute("PRAGMA busy_timeout = 0");
+    pub fn new(engine: Engine, space: MemRamId, geometry: Geometry, triggers: &'static [Trigger]) -> Self {
         Self {
-            deadline: Deadline::after(settings.busy_timeout),
-            checkpoints: Checkpoints::default(),
-            log: Log::new(&settings),
-            conn,
-            settings,
-            looked: None,
+            engine,
             space,
             geometry,
             triggers,
-            unit: Unit::default(),
-            kept: Unit::default(),
-            has_written: false,
-            failed: false,
-            known: None,
-            data_version: -1,
-            open: false,
+            state: State::Idle,
             done: 0,
-            stamp: true,
+            earlier: Batch::default(),
+            own: Batch::default(),
+            known: None,
         }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.state != State::Idle
     }
 
     /// Starts a unit of work: with a transaction, or in the one that is open.
-    pub fn begin(&mut self) -> Result<()> {
-        self.failed = false;
-        self.has_written = false;
-        if !self.open {
-            self.same_file()?;
-            self.deadline.retry(|| self.run::<BeginImmediate>())?;
-            self.open = true;
+    pub fn begin(&mut self, deadline: Deadline) -> Result<()> {
+        self.engine.set_deadline(deadline);
+        if self.state == State::Idle {
+            self.engine.begin()?;
+            self.state = State::Gathering;
             return self.refresh().inspect_err(|_| self.abandon());
         }
-        self.start_recording()
-    }
-
-    /// Sees to it that the path still leads to this file. Commits without a sync are so
-    /// short that this would be a thirtieth of each: they may be a moment behind.
-    fn same_file(&mut self) -> Result<()> {
-        let synced = self.settings.durability == Durability::Full;
-        if synced || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
-            self.settings.same_file_to_write()?;
-            self.log.is_whole(&mut self.conn)?;
-            self.looked = Some(Instant::now());
-        }
+        self.state = State::Gathering;
+        let recording = self.known()?.is_recording();
+        self.own.begin(recording);
         Ok(())
     }
 
     /// The unit is complete; its changes stay unless the transaction fails.
-    pub fn keep(&mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<()> {
         self.not_failed()?;
-        if self.has_written && self.done > 0 {
-            self.execute("RELEASE unit")?;
+        if self.state == State::Written && self.done > 0 {
+            self.engine.release_savepoint()?;
         }
-        let unit = std::mem::take(&mut self.unit);
+        self.state = State::Open;
+        let own = std::mem::take(&mut self.own);
         if self.done == 0 {
-            self.kept = unit;
+            self.earlier = own;
         } else {
-            self.kept.absorb(unit);
+            self.earlier.absorb(own);
         }
         self.done += 1;
-        if self.kept.is_full() {
-            self.write_kept().inspect_err(|_| self.abandon())?;
+        if self.earlier.is_full() {
+            self.write_earlier().inspect_err(|_| self.abandon())?;
         }
         Ok(())
     }
@@ -142,21 +111,23 @@ impl Writer {
     /// itself rolls it back after some failures, such as a full disk. That it was gone
     /// before is [`Error::BatchFailed`].
     pub fn undo(&mut self) -> Result<()> {
-        self.unit = Unit::default();
-        if !self.open {
+        self.own = Batch::default();
+        let wrote = matches!(self.state, State::Written | State::Failed { wrote: true });
+        if self.state == State::Idle {
             return Err(Error::BatchFailed);
         }
         if self.done == 0 {
             self.abandon();
             return Ok(());
         }
-        self.failed = false;
+        self.state = State::Open;
         // What is known follows the unit; what the others did must be there to be read.
-        let undone = if self.has_written {
-            let undone = self.execute("ROLLBACK TO unit; RELEASE unit");
-            undone.map_err(|_| Error::BatchFailed)
+        let undone = if wrote {
+            self.engine.rollback_to_savepoint().map_err(|_| Error::BatchFailed)
+        } else if self.engine.is_in_transaction() {
+            self.write_earlier()
         } else {
-            self.not_rolled_back().and_then(|()| self.write_kept())
+            Err(Error::BatchFailed)
         };
         self.known = None;
         undone.and_then(|()| self.refresh()).inspect_err(|_| self.abandon())
@@ -164,78 +135,23 @@ impl Writer {
 
     /// Writes everything and commits. After an error nothing of the transaction is left.
     pub fn commit(&mut self) -> Result<()> {
-        let committed = self.write_kept().and_then(|()| self.run_commit());
+        let committed = self.write_earlier().and_then(|()| self.engine.commit());
         if committed.is_err() {
             self.abandon();
         }
-        self.open = false;
+        self.state = State::Idle;
         self.done = 0;
         committed
     }
 
-    fn run_commit(&mut self) -> Result<()> {
-        let done = self.log.commit(&mut self.conn);
-        self.explain(done)
-    }
-
-    /// Keeps the log short. After a commit, once those who wait for it are told.
-    pub fn tend_log(&mut self) {
-        let length = self.log.length(&mut self.conn);
-        self.checkpoints
-            .after_commit(length, self.deadline, &self.settings, &mut self.conn);
-        self.stamp |= self.checkpoints.may_begin_again();
-    }
-
-    pub fn is_open(&self) -> bool {
-        self.open
-    }
-
-    /// SQLite may have rolled back for a read that failed: each statement after it would
-    /// be committed on its own. Only outside a transaction can another begin.
-    fn not_rolled_back(&mut self) -> Result<()> {
-        match self.conn.batch_execute("BEGIN") {
-            Ok(()) => Err(Error::BatchFailed),
-            Err(_) => Ok(()),
-        }
-    }
-
     /// Rolls the whole transaction back.
     pub fn abandon(&mut self) {
-        self.stamp = true;
-        // SQLite may have rolled back already; then there is nothing left to do.
-        let _ = self.conn.batch_execute("ROLLBACK");
-        self.unit = Unit::default();
-        self.kept = Unit::default();
+        self.engine.rollback();
+        self.own = Batch::default();
+        self.earlier = Batch::default();
         self.known = None;
-        self.open = false;
+        self.state = State::Idle;
         self.done = 0;
-    }
-
-    /// Runs a statement that stays prepared.
-    fn run<S: Sql>(&mut self) -> Result<()> {
-        let Conn::Sqlite(conn) = &mut self.conn;
-        let done = Statement::<S, 0>::run(conn, []);
-        self.explain(done).map(drop)
-    }
-
-    fn execute(&mut self, sql: &'static str) -> Result<()> {
-        let done = self.conn.batch_execute(sql);
-        self.explain(done)
-    }
-
-    /// Says what a database error means.
-    pub fn explain<T>(&self, result: QueryResult<T>) -> Result<T> {
-        result.map_err(|error| self.deadline.stamp(self.settings.explain(error)))
-    }
-
-    /// A read that failed may have cost the transaction, as a failed write does: what
-    /// comes after it must not be kept.
-    pub fn heed<T>(&mut self, result: Result<T>) -> Result<T> {
-        self.failed |= matches!(
-            result,
-            Err(Error::DiskFull | Error::DiskFailed { .. } | Error::Database { .. })
-        );
-        result
     }
 
     /// Writes what is gathered and goes on in another space, or in this one with what
@@ -248,90 +164,189 @@ impl Writer {
         self.refresh()
     }
 
-    /// After some failures, such as a full disk, SQLite has rolled back and would commit
-    /// whatever is written next on its own: nothing must be.
-    pub fn not_failed(&self) -> Result<()> {
-        if self.failed { Err(Error::BatchFailed) } else { Ok(()) }
-    }
-
-    /// Must come before the unit writes anything: what the others have gathered is
-    /// written first, and stays when the unit is undone.
-    pub fn before_write(&mut self) -> Result<()> {
-        self.not_failed()?;
-        if self.has_written {
-            return Ok(());
-        }
-        if self.done > 0 {
-            // What fails here fails the units before: half of what they wrote may be lost.
-            let behind = self.write_kept().and_then(|()| self.execute("SAVEPOINT unit"));
-            behind.inspect_err(|_| {
-                self.failed = true;
-                self.abandon();
-            })?;
-        }
-        self.has_written = true;
+    /// Reads the space again if another connection has committed since.
+    fn refresh(&mut self) -> Result<()> {
+        let version = self.engine.version()?;
+        let known = match self.known.take().filter(|known| known.version == version) {
+            Some(known) => known,
+            None => Known::read(&mut self.engine, version, self.space, &self.geometry)?,
+        };
+        self.own.begin(known.is_recording());
+        self.known = Some(known);
         Ok(())
     }
 
-    /// Writes the rows that the unit has gathered, so that statements see them.
+    pub fn known(&mut self) -> Result<&mut Known> {
+        self.known.as_mut().ok_or(Error::BatchFailed)
+    }
+
+    fn known_and_engine(&mut self) -> Result<(&mut Known, &mut Engine)> {
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        Ok((known, &mut self.engine))
+    }
+
+    pub fn geometry_and_room(&mut self) -> Result<(&Geometry, &Room)> {
+        let known = self.known.as_ref().ok_or(Error::BatchFailed)?;
+        Ok((&self.geometry, &known.room))
+    }
+
+    /// Reads the next page of what has room at one level.
+    pub fn load_room(&mut self, level: Level) -> Result<()> {
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        let tx = &mut self.engine.read();
+        let loaded = queries::room::load(tx, self.space, &self.geometry, &mut known.room, level);
+        self.check(loaded)
+    }
+
+    /// What is gathered in the open transaction and not written, the newest first.
+    pub fn gathered(&self) -> [&Batch<'static>; 2] {
+        [&self.own, &self.earlier]
+    }
+
+    /// Whether something of an object is gathered, and so not in its table yet.
+    pub fn brings(&self, object: StoredObjectId) -> bool {
+        self.gathered().iter().any(|batch| batch.brings(object))
+    }
+
+    /// Fails unless a unit is under way that can still be completed. After some failures,
+    /// such as a full disk, SQLite has rolled back and would commit whatever is written
+    /// next on its own: nothing must be.
+    pub fn not_failed(&self) -> Result<()> {
+        match self.state {
+            State::Gathering | State::Written => Ok(()),
+            State::Idle | State::Open | State::Failed { .. } => Err(Error::BatchFailed),
+        }
+    }
+
+    /// Whether what is written of the open transaction is all of it.
+    pub fn is_between_units(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// The unit can only be undone.
+    pub fn fail(&mut self) {
+        self.state = match self.state {
+            State::Gathering => State::Failed { wrote: false },
+            State::Written => State::Failed { wrote: true },
+            other => other,
+        };
+    }
+
+    /// A read that failed may have cost the transaction, as a failed write does: what
+    /// comes after it must not be committed.
+    pub fn check<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(Error::DiskFull | Error::DiskFailed { .. } | Error::Database { .. }) = result {
+            self.fail();
+        }
+        result
+    }
+
+    /// Runs every trigger on a change, and gathers or writes what it changes.
+    pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
+        let apart = change.stands_apart();
+        if apart {
+            self.flush()?;
+        }
+        match &change {
+            Change::EntryAdded { entry, .. } => {
+                let key = entry.id().0;
+                self.known()?.numbers.used(Table::StoredObjects, key)?;
+            }
+            // Within a batch, what goes comes first.
+            Change::ObjectRemoved { object, .. } if self.brings(*object) => self.flush_rows()?,
+            _ => {}
+        }
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        let at_once = self.own.apply(change, self.triggers, &self.geometry, &mut known.room)?;
+        if let Some(batch) = at_once {
+            self.flush_rows()?;
+            return self.write_own(batch);
+        }
+        if apart {
+            self.flush()
+        } else if self.own.is_full() {
+            self.flush_rows()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the rows that are gathered, so that statements see them.
     pub fn flush_rows(&mut self) -> Result<()> {
-        self.before_write()?;
-        let written = bulk::write_rows(&mut self.conn, &mut self.unit);
-        self.failed |= written.is_err();
-        self.explain(written)
+        self.not_failed()?;
+        let rows = self.own.take_rows();
+        self.write_own(rows)
     }
 
     /// Writes everything that is gathered: afterwards the tables are as the books say.
     pub fn flush(&mut self) -> Result<()> {
-        self.before_write()?;
-        let mut unit = std::mem::take(&mut self.unit);
-        let written = self.write(&mut unit);
-        // An allocation that is still under way has left its event.
-        self.unit = unit;
-        self.failed |= written.is_err();
-        written
+        self.not_failed()?;
+        let batch = self.own.take();
+        self.write_own(batch)
     }
 
-    /// Writes what the units before have gathered.
-    pub fn write_kept(&mut self) -> Result<()> {
-        let mut kept = std::mem::take(&mut self.kept);
-        self.write(&mut kept)
-    }
-
-    fn write(&mut self, unit: &mut Unit) -> Result<()> {
-        if self.stamp && !unit.is_empty() {
-            self.execute(super::sqlite::migrate::STAMP)?;
-            self.stamp = false;
+    fn write_own(&mut self, batch: Batch<'_>) -> Result<()> {
+        if batch.is_empty() {
+            // Those before may still have something to be read.
+            return self.before_read();
         }
-        let written = bulk::write_rows(&mut self.conn, unit);
-        self.explain(written)?;
-        let mut effects = unit.effects.take();
-        let by = effects.space;
-        let mem = self.known()?.memram.mem;
-        let first_event = match effects.events.len() {
-            0 => 0,
-            count => self.take_numbers(Table::Events, count)?,
-        };
-        let written = bulk::write_effects(&mut self.conn, self.space, &effects)
-            .and_then(|()| record::insert_events(&mut self.conn, self.space, first_event, mem, &mut effects.events));
-        self.explain(written)?;
-        self.known()?.memram.add(by);
-        if std::mem::take(&mut unit.keep_numbers) {
-            self.write_numbers()?;
+        self.before_write()?;
+        self.write(batch).inspect_err(|_| self.fail())
+    }
+
+    fn before_read(&mut self) -> Result<()> {
+        // What fails here fails the units before: half of what they wrote may be lost.
+        self.write_earlier().inspect_err(|_| self.abandon())
+    }
+
+    /// Must come before the unit writes anything: what the others have gathered is
+    /// written first, and stays when the unit is undone.
+    fn before_write(&mut self) -> Result<()> {
+        if self.state == State::Gathering {
+            if self.done > 0 {
+                self.before_read()?;
+                self.engine.savepoint().inspect_err(|_| self.abandon())?;
+            }
+            self.state = State::Written;
         }
         Ok(())
     }
 
-    fn write_numbers(&mut self) -> Result<()> {
-        let mut last = Vec::new();
-        for table in Table::ALL {
-            last.push((table.name(), self.next_number(table)? - 1));
-        }
-        let raised = bulk::raise_sequences(&mut self.conn, &last);
-        self.explain(raised)
+    /// Writes what the units before have gathered.
+    pub fn write_earlier(&mut self) -> Result<()> {
+        let earlier = std::mem::take(&mut self.earlier);
+        self.write(earlier)
     }
-}
 
-bulk::sql! {
-    BeginImmediate = "BEGIN IMMEDIATE";
+    fn write(&mut self, mut batch: Batch<'_>) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if batch.removes_rows() {
+            // A key never comes back, and the rows are what says which were given out.
+            batch.keep_last_ids(self.last_ids()?);
+        }
+        if batch.drafts() > 0 {
+            let first = self.take_numbers(Table::Events, batch.drafts())?;
+            batch.number_events(EventId(first), self.known()?.memram.mem);
+        }
+        self.engine.write(self.space, &batch)?;
+        self.known()?.follow(&batch);
+        Ok(())
+    }
+
+    /// The first of the next `count` keys of a table; a key never comes back.
+    pub fn take_numbers(&mut self, table: Table, count: usize) -> Result<i64> {
+        let (known, engine) = self.known_and_engine()?;
+        let taken = known.numbers.take(&mut engine.read(), table, count);
+        self.check(taken)
+    }
+
+    /// The last key that each table has given out.
+    fn last_ids(&mut self) -> Result<Vec<(&'static str, i64)>> {
+        let (known, engine) = self.known_and_engine()?;
+        let next = Table::ALL.map(|table| Ok((table.name(), known.numbers.next(&mut engine.read(), table)? - 1)));
+        let last = next.into_iter().collect();
+        self.check(last)
+    }
 }

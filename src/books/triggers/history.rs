@@ -5,7 +5,7 @@ use crate::books::effects::Effects;
 use crate::books::events::Accounts;
 use crate::books::events::{Carving, Draft, Refused};
 use crate::error::Error;
-use crate::models::{Block, EventKind, NewArena, NewPool, PlacedEntry};
+use crate::models::{Block, EventKind, PlacedEntry};
 
 /// Runs last: it reads what the totals trigger found.
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
@@ -27,24 +27,18 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::NameBound { name, object_id } => {
             about(effects, EventKind::Bind, object_id).name = Some(name.name.to_owned())
         }
-        Change::NameUnbound { name, object_id } => {
+        Change::NameUnbound { name, object_id, .. } => {
             about(effects, EventKind::Unbind, object_id).name = Some((*name).to_owned());
         }
         Change::Released { object_id, .. } => {
             about(effects, EventKind::Release, object_id);
         }
-        Change::ArenaAdded(arena) => carve(effects, arena_carving(arena), 1, Level::Arena, arena.max_mem),
-        Change::PoolAdded(pool) => carve(effects, pool_carving(pool), 1, Level::Pool, pool.max_mem),
-        Change::BlockAdded(block) => carve(effects, block_carving(block), 1, Level::Block, block.max_mem),
-        Change::ArenaRemoved(arena) => {
-            let carving = Carving::Arena("arena", arena.id.0, arena.max_mem);
-            carve(effects, carving, -1, Level::Arena, arena.max_mem);
-        }
-        Change::PoolRemoved(pool) => {
-            let carving = Carving::Pool("pool", pool.id.0, pool.arena_id.0, pool.block_size, pool.max_mem);
-            carve(effects, carving, -1, Level::Pool, pool.max_mem);
-        }
-        Change::BlockRemoved(block) => carve(effects, block_carving(block), -1, Level::Block, block.max_mem),
+        Change::ArenaAdded(arena) => carve(effects, Level::Arena, Carving::from(arena), arena.max_mem),
+        Change::PoolAdded(pool) => carve(effects, Level::Pool, Carving::from(pool), pool.max_mem),
+        Change::BlockAdded(block) => carve(effects, Level::Block, Carving::from(block), block.max_mem),
+        Change::ArenaRemoved(arena) => carve(effects, Level::Arena, Carving::from(arena), -arena.max_mem),
+        Change::PoolRemoved(pool) => carve(effects, Level::Pool, Carving::from(pool), -pool.max_mem),
+        Change::BlockRemoved(block) => carve(effects, Level::Block, Carving::from(block), -block.max_mem),
         Change::Resized { by } => {
             let draft = new(effects, EventKind::Resize);
             draft.bytes = *by;
@@ -133,27 +127,29 @@ fn free(effects: &mut Effects, object_id: &str, entries: &[PlacedEntry]) {
         .collect();
 }
 
-/// Carving is part of the allocation that needs it; removal part of one collection.
-fn carve(effects: &mut Effects, carving: Carving, sign: i64, level: Level, max_mem: i64) {
+/// Carving is part of the allocation that needs it; removal, of `bytes` below zero, part of
+/// one collection.
+fn carve(effects: &mut Effects, level: Level, carving: Carving, bytes: i64) {
+    let comes = bytes > 0;
     let joins = match effects.events.last() {
-        Some(draft) if sign > 0 => draft.is_unfinished(),
+        Some(draft) if comes => draft.is_unfinished(),
         Some(draft) => draft.kind == EventKind::Gc,
         None => false,
     };
     if !joins {
-        new(effects, if sign > 0 { EventKind::Carve } else { EventKind::Gc });
+        new(effects, if comes { EventKind::Carve } else { EventKind::Gc });
     }
     let Some(draft) = effects.events.last_mut() else { return };
     let (from, to) = draft.accounts.between(level);
-    *from -= sign * max_mem;
-    *to += sign * max_mem;
-    if sign > 0 {
+    *from -= bytes;
+    *to += bytes;
+    if comes {
         draft.changes.carved.push(carving);
     } else {
         draft.changes.removed.push(carving);
     }
     if draft.kind != EventKind::Allocate {
-        draft.bytes += max_mem;
+        draft.bytes += bytes.abs();
     }
 }
 
@@ -166,17 +162,4 @@ impl Accounts {
             Level::Block => (&mut self.uncarved_in_pools, &mut self.room_in_blocks),
         }
     }
-}
-
-fn arena_carving(arena: &NewArena) -> Carving {
-    Carving::Arena("arena", arena.id.0, arena.max_mem)
-}
-
-fn pool_carving(pool: &NewPool) -> Carving {
-    Carving::Pool("pool", pool.id.0, pool.arena_id.0, pool.block_size, pool.max_mem)
-}
-
-fn block_carving(block: &Block) -> Carving {
-    let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
-    Carving::Block("block", id, pool, arena, block.block_size, block.max_mem)
 }

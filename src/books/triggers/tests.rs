@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use super::*;
 use crate::models::{
-    ArenaId, Block, BlockId, MemRamId, NewArena, NewEntry, NewStoredObject, PlacedEntry, PoolId, StoredObjectId,
-    Timestamp,
+    Arena, ArenaId, Block, BlockId, MemRamId, NewEntry, PlacedEntry, PoolId, StoredObject, StoredObjectId, Timestamp,
 };
 
 const ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -48,6 +47,7 @@ fn entry(bytes: usize) -> NewEntry<'static> {
 
 fn placed(bytes: i64, block_mem: i64) -> PlacedEntry {
     PlacedEntry {
+        memram_id: MemRamId(1),
         block_id: BlockId(3),
         pool_id: PoolId(2),
         arena_id: ArenaId(1),
@@ -131,7 +131,7 @@ fn the_peak_is_the_highest_on_the_way_not_the_end() {
 
 #[test]
 fn carving_reserves_and_moves_no_content() {
-    let arena = NewArena {
+    let arena = Arena {
         id: ArenaId(1),
         memram_id: MemRamId(1),
         max_mem: 4096,
@@ -152,7 +152,7 @@ fn carving_reserves_and_moves_no_content() {
 
 #[test]
 fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
-    let new = NewStoredObject {
+    let new = StoredObject {
         id: StoredObjectId(1),
         memram_id: MemRamId(1),
         object_id: "00".into(),

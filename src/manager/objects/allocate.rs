@@ -12,7 +12,7 @@ use super::{place, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{Freed, Hold, MemManager, Phase, names, unsigned};
-use crate::models::{NewStoredObject, StoredObject, StoredObjectId};
+use crate::models::{StoredObject, StoredObjectId};
 use crate::store::{WriteTx, open_heap};
 use crate::value::{Encoded, Kind, ObjectId};
 
@@ -262,7 +262,7 @@ pub(in crate::manager) fn allocate(
             max_mem: unsigned(max_mem),
         });
     }
-    let object = NewStoredObject {
+    let object = StoredObject {
         id: tx.next_object_id()?,
         memram_id: tx.space(),
         object_id: hex,

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
 use crate::manager::{Allocation, Freed, Hold, MemManager, names};
 use crate::models::{MemRam, StoredObject};
-use crate::store::{WriteTx, queries};
+use crate::store::WriteTx;
 use crate::value::{Encoded, ObjectId};
 
 impl MemManager {
@@ -299,8 +299,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::resolve`]; [`Error::BatchFailed`].
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
-        let space = self.scope.space;
-        let object = self.tx.read_written(|tx| queries::names::resolve(tx, space, name))?;
+        let object = self.tx.resolve(name)?;
         object.map(|object| object.object_id.parse()).transpose()
     }
 

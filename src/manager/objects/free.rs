@@ -5,10 +5,9 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, unsigned};
-use crate::models::{StoredObject, StoredObjectId};
+use crate::models::StoredObject;
 use crate::store::WriteTx;
 use crate::store::queries::objects::PlacedObject;
-use crate::store::queries::{self};
 use crate::value::ObjectId;
 
 /// An object that is gone, and what it gave back.
@@ -85,7 +84,11 @@ fn not_stored(id: &ObjectId, space: &str) -> Error {
 pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
     let object_id = id.to_hex();
     let found = tx.find_placed(&object_id)?.ok_or_else(|| not_stored(id, space))?;
-    let names = if found.named { names(tx, found.id)? } else { Vec::new() };
+    let names = if found.named {
+        tx.names_of(found.id)?
+    } else {
+        Vec::new()
+    };
     if !(names.is_empty() || force) {
         return Err(Error::Named { id: *id, names });
     }
@@ -93,6 +96,7 @@ pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId,
         for name in &names {
             tx.apply(Change::NameUnbound {
                 name,
+                object: found.id,
                 object_id: &object_id,
             })?;
         }
@@ -123,10 +127,6 @@ pub(in crate::manager) fn free_if_unnamed(
         Some(found) if !found.named => remove(tx, &found, object_id.parse()?, lost).map(Some),
         _ => Ok(None),
     }
-}
-
-fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
-    tx.read_written(|tx| queries::names::spelled(tx, object))
 }
 
 /// Removes an object that nothing holds.

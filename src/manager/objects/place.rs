@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::books::change::Change;
 use crate::books::placement::Step;
 use crate::error::{Error, Result};
-use crate::models::{Arena, Block, NewArena, NewBlock, NewEntry, NewPool, Pool, StoredObjectId};
+use crate::models::{Arena, Block, NewEntry, Pool, StoredObjectId};
 use crate::store::WriteTx;
 
 /// Where the bytes of an object come from, front to back.
@@ -82,8 +82,8 @@ fn next(tx: &mut WriteTx<'_>, class: usize, remaining: i64) -> Result<Step> {
     })
 }
 
-pub(in crate::manager) fn carve_arena(tx: &mut WriteTx<'_>, bytes: i64) -> Result<NewArena> {
-    let arena = NewArena {
+pub(in crate::manager) fn carve_arena(tx: &mut WriteTx<'_>, bytes: i64) -> Result<Arena> {
+    let arena = Arena {
         id: tx.next_arena_id()?,
         memram_id: tx.space(),
         max_mem: bytes,
@@ -94,13 +94,8 @@ pub(in crate::manager) fn carve_arena(tx: &mut WriteTx<'_>, bytes: i64) -> Resul
     Ok(arena)
 }
 
-pub(in crate::manager) fn carve_pool(
-    tx: &mut WriteTx<'_>,
-    arena: &Arena,
-    block_size: i64,
-    bytes: i64,
-) -> Result<NewPool> {
-    let pool = NewPool {
+pub(in crate::manager) fn carve_pool(tx: &mut WriteTx<'_>, arena: &Arena, block_size: i64, bytes: i64) -> Result<Pool> {
+    let pool = Pool {
         id: tx.next_pool_id()?,
         memram_id: tx.space(),
         arena_id: arena.id,
@@ -113,7 +108,7 @@ pub(in crate::manager) fn carve_pool(
     Ok(pool)
 }
 
-pub(in crate::manager) fn carve_block(tx: &mut WriteTx<'_>, pool: &Pool, bytes: i64) -> Result<NewBlock> {
+pub(in crate::manager) fn carve_block(tx: &mut WriteTx<'_>, pool: &Pool, bytes: i64) -> Result<Block> {
     let block = Block {
         id: tx.next_block_id()?,
         memram_id: tx.space(),

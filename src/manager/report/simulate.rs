@@ -146,7 +146,7 @@ impl Simulation {
                 Whole::new(count, *bytes, [block_size, pool_size, *bytes])
             }
             Step::CarvePool { arena, bytes, .. } if *bytes == pool_size => {
-                let mut arena = arena.clone();
+                let mut arena = *arena;
                 let count = remaining.min(arena.max_mem - arena.reserved) / bytes;
                 arena.reserved += count * bytes;
                 self.room.note_arena(arena);
@@ -154,7 +154,7 @@ impl Simulation {
             }
             // The room of another class may be used, with blocks of its own.
             Step::CarveBlock { pool, bytes } if *bytes == pool.block_size => {
-                let mut pool = pool.clone();
+                let mut pool = *pool;
                 let count = remaining.min(pool.max_mem - pool.reserved) / bytes;
                 let class = geometry.class_of_block_size(pool.block_size as u64).ok()?;
                 pool.reserved += count * bytes;
@@ -165,15 +165,13 @@ impl Simulation {
         }
     }
 
-    fn fill(&mut self, geometry: &Geometry, mut block: Block, bytes: i64) -> Result<()> {
-        block.mem += bytes;
-        block.is_free = block.mem < block.max_mem;
+    fn fill(&mut self, geometry: &Geometry, block: Block, bytes: i64) -> Result<()> {
         let class = geometry.class_of_block_size(block.block_size as u64)?;
-        self.room.note_block(class, block);
+        self.room.fill(class, block, bytes);
         Ok(())
     }
 
-    fn carve_block(&mut self, geometry: &Geometry, mut pool: Pool, bytes: i64) -> Result<()> {
+    fn carve_block(&mut self, geometry: &Geometry, pool: Pool, bytes: i64) -> Result<()> {
         let class = geometry.class_of_block_size(pool.block_size as u64)?;
         let block = Block {
             id: BlockId(self.id()),
@@ -185,13 +183,11 @@ impl Simulation {
             mem: 0,
             is_free: true,
         };
-        pool.reserved += bytes;
-        self.room.note_pool(class, pool);
-        self.room.note_block(class, block);
+        self.room.add_block(class, block);
         Ok(())
     }
 
-    fn carve_pool(&mut self, geometry: &Geometry, mut arena: Arena, class: usize, bytes: i64) {
+    fn carve_pool(&mut self, geometry: &Geometry, arena: Arena, class: usize, bytes: i64) {
         let block_size = geometry.classes().get(class).map_or(0, |class| class.block_size as i64);
         let pool = Pool {
             id: PoolId(self.id()),
@@ -202,9 +198,7 @@ impl Simulation {
             mem: 0,
             reserved: 0,
         };
-        arena.reserved += bytes;
-        self.room.note_arena(arena);
-        self.room.note_pool(class, pool);
+        self.room.add_pool(class, pool);
     }
 
     fn carve_arena(&mut self, space: MemRamId, bytes: i64) {
@@ -215,8 +209,7 @@ impl Simulation {
             mem: 0,
             reserved: 0,
         };
-        self.room.unreserved -= bytes;
-        self.room.note_arena(arena);
+        self.room.add_arena(arena);
     }
 
     fn id(&mut self) -> i64 {

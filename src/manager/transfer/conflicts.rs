@@ -88,7 +88,7 @@ pub(in crate::manager) fn settle(
     };
     for name in &item.line.names {
         let bound = match names::validate(name) {
-            Ok(()) => resolve(tx, name)?,
+            Ok(()) => tx.resolve(name)?,
             Err(_) => None,
         };
         let Some(why) = trouble(item, name, bound.as_ref()) else {
@@ -144,17 +144,12 @@ fn other_name(tx: &mut WriteTx<'_>, item: &Item, name: &str) -> Result<Option<St
         if names::validate(&renamed).is_err() {
             continue;
         }
-        let bound = resolve(tx, &renamed)?;
+        let bound = tx.resolve(&renamed)?;
         if bound.is_none_or(|bound| bound.object_id == id) {
             return Ok(Some(renamed));
         }
     }
     Ok(None)
-}
-
-fn resolve(tx: &mut WriteTx<'_>, name: &str) -> Result<Option<StoredObject>> {
-    let space = tx.space();
-    tx.read_written(|tx| queries::names::resolve(tx, space, name))
 }
 
 fn bad(folder: &Folder, item: &Item, name: &str, why: String) -> Error {

@@ -10,7 +10,7 @@ use super::*;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::books::triggers::Trigger;
-use crate::models::{Arena, BlockId, MemRam, NewEntry, NewStoredObject, StoredObjectId, Timestamp};
+use crate::models::{Arena, BlockId, MemRam, NewEntry, StoredObject, StoredObjectId, Timestamp};
 use crate::store::{Readers, new_space, queries};
 
 /// Fails at the second piece of an object, when the first is in its block already.
@@ -40,7 +40,7 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     let space = queries::spaces::by_name(&mut ReadTx::new(&mut conn), "main")
         .unwrap()
         .unwrap();
-    let writer = Writer::new(location.clone(), conn, space.id, geometry, WITH_FAILURE);
+    let writer = Writer::new(Engine::new(location.clone(), conn), space.id, geometry, WITH_FAILURE);
     let group = Group::of(writer, Gate::new(None));
     (group, Readers::new(location, None))
 }
@@ -55,7 +55,7 @@ fn write<R>(group: &Group, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> 
 
 /// Stores an object of `pieces` pieces of ten bytes in blocks of its own.
 fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectId> {
-    let arena = crate::models::NewArena {
+    let arena = Arena {
         id: tx.next_arena_id()?,
         memram_id: tx.space(),
         max_mem: 4096,
@@ -63,7 +63,7 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         reserved: 0,
     };
     tx.apply(Change::ArenaAdded(arena))?;
-    let pool = crate::models::NewPool {
+    let pool = crate::models::Pool {
         id: tx.next_pool_id()?,
         memram_id: tx.space(),
         arena_id: arena.id,
@@ -74,7 +74,7 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
     };
     tx.apply(Change::PoolAdded(pool))?;
     let id = tx.next_object_id()?;
-    tx.apply(Change::ObjectStored(NewStoredObject {
+    tx.apply(Change::ObjectStored(StoredObject {
         id,
         memram_id: tx.space(),
         object_id: digit.repeat(64),
@@ -328,7 +328,7 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
         let stored = turn.work(soon(), |tx| {
             for object in 0..2000 {
                 let id = tx.next_object_id()?;
-                tx.apply(Change::ObjectStored(NewStoredObject {
+                tx.apply(Change::ObjectStored(StoredObject {
                     id,
                     memram_id: tx.space(),
                     object_id: format!("{unit:04x}{object:060x}"),
@@ -344,7 +344,7 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
         assert!(stored.is_ok());
     }
     let space = turn.writer.space;
-    let written = queries::objects::with_prefix(&mut ReadTx::new(&mut turn.writer.conn), space, "0000", 1).unwrap();
+    let written = queries::objects::with_prefix(&mut turn.writer.engine.read(), space, "0000", 1).unwrap();
     assert_eq!(written.len(), 1, "all of it is still in memory");
     turn.commit().unwrap();
     drop(entered);
@@ -443,11 +443,16 @@ fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     let turn = &mut *entered.turn;
     // It is full with the pages that it has.
-    turn.writer.conn.batch_execute("PRAGMA max_page_count = 1").unwrap();
+    turn.writer
+        .engine
+        .read()
+        .conn
+        .batch_execute("PRAGMA max_page_count = 1")
+        .unwrap();
     for digit in ["a", "b"] {
         let stored = turn.work(soon(), |tx| {
             let id = tx.next_object_id()?;
-            tx.apply(Change::ObjectStored(NewStoredObject {
+            tx.apply(Change::ObjectStored(StoredObject {
                 id,
                 memram_id: tx.space(),
                 object_id: digit.repeat(64),

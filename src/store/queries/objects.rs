@@ -123,7 +123,7 @@ impl Sql for ReadPlaced {
     // the last. Whether there are names is asked once.
     const TEXT: &'static str = "SELECT o.id, o.kind, o.size, \
         (l.stored_object_id IS NOT o.id OR l.seq = 0) AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
-        l.stored_object_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
+        l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id LEFT JOIN blocks b ON b.id = l.block_id \
         WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id";
 }
@@ -133,7 +133,7 @@ impl Rows for ReadPlaced {
 }
 
 /// Of the columns of a [`PlacedEntry`].
-type EntryTypes = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
+type EntryTypes = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
 
 /// Bytes that an object should have.
 pub fn size(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<i64>> {

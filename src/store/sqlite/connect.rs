@@ -231,8 +231,3 @@ pub(in crate::store) fn transaction<R>(
     conn.batch_execute(end).map_err(|error| location.explain(error))?;
     result
 }
-
-/// Sets the page cache of a writer.
-pub(in crate::store) fn set_write_cache(conn: &mut Conn, size: i32) -> diesel::QueryResult<()> {
-    conn.batch_execute(&format!("PRAGMA cache_size = {size}"))
-}

@@ -16,6 +16,16 @@ pub(in crate::store) trait Sql: 'static {
     const TEXT: &'static str;
 }
 
+macro_rules! sql {
+    ($($name:ident = $text:expr;)*) => {
+        $(struct $name;
+        impl Sql for $name {
+            const TEXT: &'static str = $text;
+        })*
+    };
+}
+pub(in crate::store) use sql;
+
 /// A statement that returns rows of these types.
 pub(in crate::store) trait Rows: Sql {
     type Types;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::bulk::sql;
+use super::exec::sql;
 use super::exec::{Rows, Sql, Statement, pragma};
 use super::sidecar::sidecar;
 use super::vfs::{CUT_SHORT, GatheredLog};

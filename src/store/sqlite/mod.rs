@@ -1,13 +1,12 @@
 //! The engine that keeps a heap in one SQLite file.
 
-pub(in crate::store) mod bulk;
 pub(in crate::store) mod checkpoint;
 pub(in crate::store) mod checks;
 pub(in crate::store) mod connect;
 pub(in crate::store) mod copy;
+pub(in crate::store) mod engine;
 pub(in crate::store) mod exec;
 pub(in crate::store) mod frozen;
-pub(in crate::store) mod insert;
 pub(in crate::store) mod log;
 pub(in crate::store) mod migrate;
 pub(in crate::store) mod open;
@@ -15,7 +14,6 @@ pub(in crate::store) mod open_files;
 pub(in crate::store) mod pages;
 pub(in crate::store) mod path;
 pub(in crate::store) mod readers;
-pub(in crate::store) mod record;
 pub(in crate::store) mod repair;
 pub(in crate::store) mod replace;
 pub(in crate::store) mod shrink;
@@ -23,3 +21,4 @@ pub(in crate::store) mod sidecar;
 pub(in crate::store) mod stale_log;
 pub(in crate::store) mod verify;
 pub(in crate::store) mod vfs;
+mod write;

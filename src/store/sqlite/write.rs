@@ -1,63 +1,102 @@
-//! Writing what a unit of work has gathered, table by table.
-#![allow(clippy::disallowed_methods, reason = "one of the files that write rows")]
+//! Writing a batch: the only code that writes rows.
+//!
+//! What goes comes first, then new rows, parents before children, then what follows from
+//! all of it, and the events that tell of it.
+
+mod events;
+mod insert;
 
 use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
-use super::exec::{Sql, Statement, Value};
-use super::insert::{Into, delete, insert};
-use crate::books::batch::Unit;
+use self::insert::{Target, delete, insert, target};
+use super::exec::{Sql, Statement, Value, sql};
+use super::repair;
+use crate::books::batch::{Batch, NameChange, Rows};
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
-use crate::models::schema::{arenas, pools};
-use crate::models::{MemRamId, NewBlock, NewEntry, StoredObject, StoredObjectId};
+use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, StoredObject, StoredObjectId};
 use crate::store::conn::Conn;
 
-/// Removes the objects that go, and writes the new rows, parents first, each with the
-/// effects it already has.
-pub(in crate::store) fn write_rows(conn: &mut Conn, unit: &mut Unit) -> QueryResult<()> {
+/// Writes a batch of one space, in the transaction that is open.
+pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_>) -> QueryResult<()> {
     let Conn::Sqlite(conn) = conn;
-    remove_objects(conn, &std::mem::take(&mut unit.removed))?;
-    for mut arena in unit.arenas.drain(..) {
-        if let Some(delta) = unit.effects.arenas.remove(&arena.id) {
-            arena.mem = delta.mem;
-            arena.reserved = delta.reserved;
-        }
-        diesel::insert_into(arenas::table).values(arena).execute(conn)?;
+    if let Some(fix) = batch.fix() {
+        repair::execute(conn, fix)?;
     }
-    for mut pool in unit.pools.drain(..) {
-        if let Some(delta) = unit.effects.pools.remove(&pool.id) {
-            pool.mem = delta.mem;
-            pool.reserved = delta.reserved;
-        }
-        diesel::insert_into(pools::table).values(pool).execute(conn)?;
-    }
-    for block in &mut unit.blocks {
-        if let Some(after) = unit.effects.blocks.remove(&block.id) {
-            block.mem = after.mem;
-            block.is_free = after.is_free;
-        }
-    }
-    let blocks: Vec<_> = unit.blocks.iter().map(block_row).collect();
-    insert::<IntoBlocks, 8>(conn, &blocks)?;
-    unit.blocks.clear();
-    let objects: Vec<_> = unit.objects.rows().iter().map(object_row).collect();
-    insert::<IntoObjects, 8>(conn, &objects)?;
-    unit.objects.clear();
-    let entries: Vec<_> = unit.entries.iter().map(entry_row).collect();
-    insert::<IntoLedger, 9>(conn, &entries)?;
-    unit.entries.clear();
-    unit.bytes = 0;
-    Ok(())
+    write_rows(conn, space, batch.rows())?;
+    write_effects(conn, space, batch.effects())?;
+    events::append(conn, space, batch.events())?;
+    events::change(conn, space, batch.history())?;
+    raise_sequences(conn, batch.last_ids())
 }
 
-/// Writes one ledger entry, its bytes straight from where they are.
-pub(in crate::store) fn insert_entry(conn: &mut SqliteConnection, entry: &NewEntry<'_>) -> QueryResult<()> {
-    insert::<IntoLedger, 9>(conn, &[entry_row(entry)])
+fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> QueryResult<()> {
+    remove_objects(conn, &rows.objects_gone)?;
+    delete::<FromBlocks>(conn, rows.blocks_gone.iter().map(|id| id.0))?;
+    delete::<FromPools>(conn, rows.pools_gone.iter().map(|id| id.0))?;
+    delete::<FromArenas>(conn, rows.arenas_gone.iter().map(|id| id.0))?;
+    insert::<IntoArenas, 5>(conn, rows.arenas.iter().map(arena_row))?;
+    insert::<IntoPools, 7>(conn, rows.pools.iter().map(pool_row))?;
+    insert::<IntoBlocks, 8>(conn, rows.blocks.iter().map(block_row))?;
+    insert::<IntoObjects, 8>(conn, rows.objects.rows().iter().map(object_row))?;
+    insert::<IntoLedger, 9>(conn, rows.entries.iter().map(entry_row))?;
+    for &(id, data) in &rows.pieces {
+        Statement::<SetData, 2>::run(conn, [data.into(), id.0.into()])?;
+    }
+    for (object, &held) in &rows.holds {
+        Statement::<SetHeld, 2>::run(conn, [held.into(), object.0.into()])?;
+    }
+    write_names(conn, space, &rows.names)
 }
 
-fn block_row(block: &NewBlock) -> [Value<'_>; 8] {
+fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<String, NameChange>) -> QueryResult<()> {
+    for (name, change) in names.iter().filter(|(_, change)| change.was_bound) {
+        let key = [space.0.into(), name.as_str().into()];
+        if let Some(now) = change.now {
+            let [space, name] = key;
+            Statement::<MoveName, 4>::run(conn, [now.object.0.into(), now.at.as_micros().into(), space, name])?;
+        } else {
+            Statement::<RemoveName, 2>::run(conn, key)?;
+        }
+    }
+    let bound = names.iter().filter(|(_, change)| !change.was_bound);
+    let bound = bound.filter_map(|(name, change)| {
+        let now = change.now?;
+        Some([
+            space.0.into(),
+            name.as_str().into(),
+            now.object.0.into(),
+            now.at.as_micros().into(),
+        ])
+    });
+    insert::<IntoNames, 4>(conn, bound)
+}
+
+fn arena_row(arena: &Arena) -> [Value<'_>; 5] {
+    [
+        arena.id.0.into(),
+        arena.memram_id.0.into(),
+        arena.max_mem.into(),
+        arena.mem.into(),
+        arena.reserved.into(),
+    ]
+}
+
+fn pool_row(pool: &Pool) -> [Value<'_>; 7] {
+    [
+        pool.id.0.into(),
+        pool.memram_id.0.into(),
+        pool.arena_id.0.into(),
+        pool.block_size.into(),
+        pool.max_mem.into(),
+        pool.mem.into(),
+        pool.reserved.into(),
+    ]
+}
+
+fn block_row(block: &Block) -> [Value<'_>; 8] {
     [
         block.id.0.into(),
         block.memram_id.0.into(),
@@ -101,12 +140,8 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
 /// rows in the file.
 fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, i64>) -> QueryResult<()> {
     // Not by the object alone: with its keys, no index is needed to find an entry.
-    let of_one: Vec<_> = removed
-        .iter()
-        .filter(|&(_, &entries)| entries == 1)
-        .map(|(object, _)| object.0)
-        .collect();
-    delete::<FromLedger>(conn, &of_one)?;
+    let of_one = removed.iter().filter(|&(_, &entries)| entries == 1);
+    delete::<FromLedger>(conn, of_one.map(|(object, _)| object.0))?;
     for (object, entries) in removed.iter().filter(|&(_, &entries)| entries != 1) {
         let key = object.0;
         let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
@@ -116,43 +151,32 @@ fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId
             return Err(diesel::result::Error::DeserializationError(what.into()));
         }
     }
-    let all: Vec<_> = removed.keys().map(|object| object.0).collect();
-    delete::<FromObjects>(conn, &all)
+    delete::<FromObjects>(conn, removed.keys().map(|object| object.0))
 }
 
-macro_rules! into {
-    ($($name:ident = $text:expr, alike in $alike:expr;)*) => {
-        $(struct $name;
-        impl Into for $name {
-            const TEXT: &'static str = $text;
-            const ALIKE: &'static [usize] = &$alike;
-        })*
-    };
-}
-pub(in crate::store) use into;
-
-into! {
+target! {
+    IntoArenas = "INSERT OR FAIL INTO arenas (id, memram_id, max_mem, mem, reserved)", alike in [1, 2];
+    IntoPools = "INSERT OR FAIL INTO pools (id, memram_id, arena_id, block_size, max_mem, mem, reserved)",
+        alike in [1, 3, 4];
     IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)",
         alike in [1, 4, 5];
     IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)",
         alike in [1, 3, 4, 6, 7];
     IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)",
         alike in [2, 7];
+    IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at)", alike in [0, 3];
 }
-
-macro_rules! sql {
-    ($($name:ident = $text:expr;)*) => {
-        $(struct $name;
-        impl Sql for $name {
-            const TEXT: &'static str = $text;
-        })*
-    };
-}
-pub(in crate::store) use sql;
 
 sql! {
     FromLedger = "DELETE FROM ledger WHERE stored_object_id = id AND id IN";
     FromObjects = "DELETE FROM stored_objects WHERE id IN";
+    FromBlocks = "DELETE FROM blocks WHERE id IN";
+    FromPools = "DELETE FROM pools WHERE id IN";
+    FromArenas = "DELETE FROM arenas WHERE id IN";
+    RemoveName = "DELETE FROM names WHERE memram_id = ? AND name = ?";
+    MoveName = "UPDATE OR FAIL names SET stored_object_id = ?, bound_at = ? WHERE memram_id = ? AND name = ?";
+    SetHeld = "UPDATE OR FAIL stored_objects SET held = ? WHERE id = ?";
+    SetData = "UPDATE OR FAIL ledger SET data = ? WHERE id = ?";
     RemoveEntries = "DELETE FROM ledger WHERE id >= ? AND id < ? AND stored_object_id = ?";
     SetBlock = "UPDATE OR FAIL blocks SET mem = ?, is_free = ? WHERE id = ?";
     FillBlock = "UPDATE OR FAIL blocks SET mem = ? WHERE id = ?";
@@ -176,8 +200,7 @@ sql! {
 /// Writes the effects: one UPDATE per touched row. Columns that seldom change are only
 /// named when they do: each costs a little, and one that an index depends on, as much as
 /// the row, because SQLite writes the index anew.
-pub(in crate::store) fn write_effects(conn: &mut Conn, space: MemRamId, effects: &Effects) -> QueryResult<()> {
-    let Conn::Sqlite(conn) = conn;
+fn write_effects(conn: &mut SqliteConnection, space: MemRamId, effects: &Effects) -> QueryResult<()> {
     for (id, after) in &effects.blocks {
         if after.is_free == after.was_free {
             Statement::<FillBlock, 2>::run(conn, [after.mem.into(), id.0.into()])?;
@@ -275,8 +298,7 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
 }
 
 /// Keeps the highest ids ever given out, so that they never come back.
-pub(in crate::store) fn raise_sequences(conn: &mut Conn, last_ids: &[(&'static str, i64)]) -> QueryResult<()> {
-    let Conn::Sqlite(conn) = conn;
+fn raise_sequences(conn: &mut SqliteConnection, last_ids: &[(&'static str, i64)]) -> QueryResult<()> {
     for &(table, last_id) in last_ids {
         Statement::<RaiseSequence, 3>::run(conn, [last_id.into(), table.into(), last_id.into()])?;
     }

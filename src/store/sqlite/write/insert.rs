@@ -13,10 +13,10 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
-use super::exec::{Sql, Value};
+use crate::store::sqlite::exec::{Sql, Value};
 
 /// Where rows go: everything of the INSERT before its values.
-pub(in crate::store) trait Into: 'static {
+pub(super) trait Target: 'static {
     const TEXT: &'static str;
     /// The places of columns in which the rows of a batch are mostly alike. Where they
     /// are, only the first row gives their values and the others refer to them: a value
@@ -24,16 +24,28 @@ pub(in crate::store) trait Into: 'static {
     const ALIKE: &'static [usize];
 }
 
+macro_rules! target {
+    ($($name:ident = $text:expr, alike in $alike:expr;)*) => {
+        $(struct $name;
+        impl Target for $name {
+            const TEXT: &'static str = $text;
+            const ALIKE: &'static [usize] = &$alike;
+        })*
+    };
+}
+pub(super) use target;
+
 /// Rows of a full statement: more save little and make the text long.
 const FULL: usize = 64;
 /// Rows of a smaller one, for what a few writers commit together.
 const FEW: usize = 8;
 
 /// Inserts rows of `N` columns, in order.
-pub(in crate::store) fn insert<T: Into, const N: usize>(
+pub(super) fn insert<'v, T: Target, const N: usize>(
     conn: &mut SqliteConnection,
-    rows: &[[Value<'_>; N]],
+    rows: impl Iterator<Item = [Value<'v>; N]>,
 ) -> QueryResult<()> {
+    let rows: Vec<_> = rows.collect();
     let full = rows.chunks_exact(FULL);
     let few = full.remainder().chunks_exact(FEW);
     let single = few.remainder().chunks(1);
@@ -49,7 +61,7 @@ pub(in crate::store) fn insert<T: Into, const N: usize>(
     Ok(())
 }
 
-fn insert_chunk<T: Into, const ROWS: usize, const N: usize>(
+fn insert_chunk<T: Target, const ROWS: usize, const N: usize>(
     conn: &mut SqliteConnection,
     rows: &[[Value<'_>; N]],
 ) -> QueryResult<usize> {
@@ -66,9 +78,10 @@ fn insert_chunk<T: Into, const ROWS: usize, const N: usize>(
     }
 }
 
-/// Deletes the rows with these keys, which rise, from where `T` says: its text ends where
+/// Deletes the rows with these keys, in order, from where `T` says: its text ends where
 /// `(key, ...)` follows.
-pub(in crate::store) fn delete<T: Sql>(conn: &mut SqliteConnection, keys: &[i64]) -> QueryResult<()> {
+pub(super) fn delete<T: Sql>(conn: &mut SqliteConnection, keys: impl Iterator<Item = i64>) -> QueryResult<()> {
+    let keys: Vec<_> = keys.collect();
     let full = keys.chunks_exact(FULL);
     let single = full.remainder().chunks(1);
     for keys in full {
@@ -98,12 +111,12 @@ impl<'a, T, const ROWS: usize, const N: usize, const ALIKE: bool> Insert<'a, T, 
 /// What tells the statements apart: the table, the number of rows, and whether they are alike.
 struct Shape<T, const ROWS: usize, const ALIKE: bool>(PhantomData<T>);
 
-impl<T: Into, const ROWS: usize, const N: usize, const ALIKE: bool> QueryId for Insert<'_, T, ROWS, N, ALIKE> {
+impl<T: Target, const ROWS: usize, const N: usize, const ALIKE: bool> QueryId for Insert<'_, T, ROWS, N, ALIKE> {
     type QueryId = Shape<T, ROWS, ALIKE>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<T: Into, const ROWS: usize, const N: usize, const ALIKE: bool> QueryFragment<Sqlite>
+impl<T: Target, const ROWS: usize, const N: usize, const ALIKE: bool> QueryFragment<Sqlite>
     for Insert<'_, T, ROWS, N, ALIKE>
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -132,7 +145,7 @@ const FIRST: &[&str] = &[
     "?1", "?2", "?3", "?4", "?5", "?6", "?7", "?8", "?9", "?10", "?11", "?12", "?13", "?14", "?15", "?16", "?17",
 ];
 
-impl<T: Into, const ROWS: usize, const N: usize, const ALIKE: bool> RunQueryDsl<SqliteConnection>
+impl<T: Target, const ROWS: usize, const N: usize, const ALIKE: bool> RunQueryDsl<SqliteConnection>
     for Insert<'_, T, ROWS, N, ALIKE>
 {
 }

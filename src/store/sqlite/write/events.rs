@@ -1,0 +1,130 @@
+//! Writing the history.
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::insert::{Target, insert, target};
+use crate::books::batch::{HistoryChange, HistorySetting};
+use crate::books::events::EventRow;
+use crate::models::MemRamId;
+use crate::store::sqlite::exec::{Sql, Statement, Value, sql};
+
+/// Appends events. The figures of one that opens the books are those of the rows, which are
+/// written before it.
+pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[EventRow]) -> QueryResult<()> {
+    let told = || events.iter().filter(|event| !event.is_opening());
+    // Most events carve nothing: their rows are shorter. The order of the rows does not
+    // matter, their keys do.
+    let plain = told().filter(|event| event.draft.is_plain());
+    insert::<IntoPlainEvents, 12>(conn, plain.map(|event| plain_row(space, event)))?;
+    let others = told().filter(|event| !event.draft.is_plain());
+    insert::<IntoEvents, 17>(conn, others.map(|event| whole_row(space, event)))?;
+    for event in events.iter().filter(|event| event.is_opening()) {
+        let values = [
+            event.id.0.into(),
+            event.draft.signature.at.as_micros().into(),
+            space.0.into(),
+        ];
+        Statement::<OpenBooks, 3>::run(conn, values)?;
+    }
+    Ok(())
+}
+
+/// Changes what is kept of the history.
+pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &HistoryChange) -> QueryResult<()> {
+    if let Some(HistorySetting { mode, keep }) = change.setting {
+        Statement::<SetHistory, 3>::run(conn, [mode.as_str().into(), keep.into(), space.0.into()])?;
+    }
+    if let Some(last) = change.trimmed {
+        // One event opens the books with the sums of all up to it, which go.
+        let [space, last] = [space.0, last.0];
+        Statement::<SumEvents, 3>::run(conn, [space.into(), last.into(), last.into()])?;
+        Statement::<DropEvents, 2>::run(conn, [space.into(), last.into()])?;
+    }
+    Ok(())
+}
+
+fn plain_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 12] {
+    let draft = &event.draft;
+    let [actor, reason, object] = who_and_what(event);
+    [
+        event.id.0.into(),
+        space.0.into(),
+        draft.signature.at.as_micros().into(),
+        draft.kind.as_str().into(),
+        actor,
+        reason,
+        object,
+        draft.bytes.into(),
+        draft.mem.into(),
+        draft.accounts.payload.into(),
+        draft.accounts.room_in_blocks.into(),
+        event.changes.as_deref().into(),
+    ]
+}
+
+fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 17] {
+    let draft = &event.draft;
+    let accounts = &draft.accounts;
+    let [actor, reason, object] = who_and_what(event);
+    [
+        event.id.0.into(),
+        space.0.into(),
+        draft.signature.at.as_micros().into(),
+        draft.kind.as_str().into(),
+        actor,
+        reason,
+        object,
+        draft.name.as_deref().into(),
+        draft.bytes.into(),
+        draft.mem.into(),
+        accounts.payload.into(),
+        accounts.room_in_blocks.into(),
+        accounts.uncarved_in_pools.into(),
+        accounts.uncarved_in_arenas.into(),
+        accounts.unreserved.into(),
+        accounts.capacity.into(),
+        event.changes.as_deref().into(),
+    ]
+}
+
+fn who_and_what(event: &EventRow) -> [Value<'_>; 3] {
+    let signature = &event.draft.signature;
+    let object = event.draft.object.as_ref().map(<[u8; 32]>::as_slice);
+    [
+        signature.actor.as_deref().into(),
+        signature.reason.as_deref().into(),
+        object.into(),
+    ]
+}
+
+target! {
+    IntoEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem, payload, \
+        room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, changes)",
+        alike in [1, 2, 4, 5];
+    IntoPlainEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
+        room_in_blocks, changes)",
+        alike in [1, 2, 3, 4, 5];
+}
+
+sql! {
+    SetHistory = "UPDATE memram SET history = ?, history_keep = ? WHERE id = ?";
+    OpenBooks = "INSERT INTO events (id, memram_id, at, kind, bytes, mem, payload, room_in_blocks, \
+            uncarved_in_pools, uncarved_in_arenas, unreserved, capacity) \
+        SELECT ?, m.id, ?, 'opening', m.mem, m.mem, m.mem, coalesce(sum(c.reserved), 0) - m.mem, \
+            coalesce(sum(c.pooled - c.reserved), 0), m.reserved - coalesce(sum(c.pooled), 0), \
+            m.max_mem - m.reserved, m.max_mem \
+        FROM memram m LEFT JOIN size_classes c ON c.memram_id = m.id WHERE m.id = ? GROUP BY m.id";
+    SumEvents = "UPDATE events SET kind = 'opening', actor = NULL, reason = NULL, object = NULL, name = NULL, \
+            bytes = events.mem, changes = NULL, payload = s.payload, room_in_blocks = s.room_in_blocks, \
+            uncarved_in_pools = s.uncarved_in_pools, uncarved_in_arenas = s.uncarved_in_arenas, \
+            unreserved = s.unreserved, capacity = s.capacity \
+        FROM (SELECT e.memram_id, max(e.id) AS id, sum(e.payload) AS payload, \
+                sum(e.room_in_blocks) AS room_in_blocks, sum(e.uncarved_in_pools) AS uncarved_in_pools, \
+                sum(e.uncarved_in_arenas) AS uncarved_in_arenas, sum(e.unreserved) AS unreserved, \
+                sum(e.capacity) AS capacity \
+            FROM events e WHERE e.memram_id = ? AND e.id <= ? AND e.id >= \
+                (SELECT max(o.id) FROM events o WHERE o.memram_id = e.memram_id AND o.kind = 'opening' AND o.id <= ?)) s \
+        WHERE events.id = s.id";
+    DropEvents = "DELETE FROM events WHERE memram_id = ? AND id < ?";
+}
