@@ -1,0 +1,266 @@
+//! What each error says: what happened, with the figures, and what to do.
+
+use std::fmt;
+
+use super::{Error, advice};
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfMemory {
+                needed,
+                available,
+                max_mem,
+            } => write!(
+                f,
+                "out of memory: {} needed, {} of {} free; {}",
+                bytes(*needed),
+                grouped(*available),
+                grouped(*max_mem),
+                advice::RESIZE
+            ),
+            Self::NoRoom { child, parent, max_mem } => write!(
+                f,
+                "no room for another {child} in {parent}: all of its {} are reserved",
+                bytes(*max_mem)
+            ),
+            Self::NotStored { id, space } => write!(f, "no object {id} in space {space}; {}", advice::OBJECTS),
+            Self::UnknownReference { text, space } => write!(
+                f,
+                "no object and no name {text:?} in space {space}{}; {}",
+                misspelled(text),
+                advice::OBJECTS
+            ),
+            Self::AmbiguousPrefix { text, count } => {
+                write!(f, "{text} is the start of {count} object ids; give more digits")
+            }
+            Self::UnknownName { name, space } => write!(f, "no name {name:?} in space {space}"),
+            Self::BadName { length } => write!(
+                f,
+                "a name of {} cannot be bound: a name has 1 to 4,096 bytes",
+                bytes(*length as u64)
+            ),
+            Self::NameIsId { name } => write!(
+                f,
+                "the name {name} cannot be bound: 64 hexadecimal digits would be taken for an object id"
+            ),
+            Self::NameTaken { name, id, space } => write!(
+                f,
+                "the name {name:?} is taken in space {space}, by object {id}; nothing was changed; {}",
+                advice::MOVE
+            ),
+            Self::BadSpaceName { length } => write!(
+                f,
+                "a space cannot have a name of {}: it has 1 to 255",
+                bytes(*length as u64)
+            ),
+            Self::UnknownRow { what, id, space } => write!(f, "no {what} {id} in space {space}; {}", advice::LEVELS),
+            Self::UnknownClass { block_size, known } => write!(
+                f,
+                "no size class with blocks of {}; this space has {}",
+                bytes(*block_size),
+                list(known)
+            ),
+            Self::Named { id, names } => write!(f, "object {id} is named {}; {}", quoted(names), advice::UNBIND),
+            Self::KindConflict { id, stored, wanted } => write!(
+                f,
+                "object {id} is stored already, as {stored} where {wanted} was to be stored; its content \
+                 spells the other kind's encoding"
+            ),
+            Self::WrongType {
+                id,
+                stored,
+                wanted,
+                why,
+            } => write!(
+                f,
+                "object {id} is stored as {stored} and cannot be read as {wanted}: {why}"
+            ),
+            Self::NotStorable { type_name, why } => {
+                write!(f, "a value of type {type_name} cannot be stored exactly: {why}")
+            }
+            Self::BadKind { name } => write!(
+                f,
+                "{name:?} is not a kind; there are bytes, str, int, float, bool, none and json"
+            ),
+            Self::TooLong { what, length, most } => write!(
+                f,
+                "{what} of {} bytes is too long: the history keeps up to {} with each event",
+                grouped(*length as u64),
+                grouped(*most as u64)
+            ),
+            Self::BadJson { why } => write!(f, "not JSON that can be kept exactly: {why}"),
+            Self::BadObjectId { text } => write!(f, "{text:?} is not an object id: an id has 64 hexadecimal digits"),
+            Self::BadGeometry { why } => write!(f, "bad geometry: {why}"),
+            Self::NulInName { name } => write!(
+                f,
+                "the name {name:?} cannot be used: it has U+0000 in it, where most tools end a text"
+            ),
+            Self::BadMaxMem { max_mem } => write!(
+                f,
+                "max_mem of {}: a space has from 1 to {} bytes",
+                bytes(*max_mem),
+                grouped(i64::MAX as u64)
+            ),
+            Self::CannotShrink {
+                space,
+                max_mem,
+                reserved,
+            } => write!(
+                f,
+                "space {space} cannot shrink to {}: its arenas reserve {}; {}",
+                bytes(*max_mem),
+                grouped(*reserved),
+                advice::COLLECT
+            ),
+            Self::SpaceExists { space, path, why } => write!(
+                f,
+                "space {space} exists already in {}: {why}; {}",
+                path.display(),
+                advice::SPACES
+            ),
+            Self::UnknownSpace { space, path, known } => {
+                write!(f, "no space {space:?} in {}; it has {}", path.display(), quoted(known))
+            }
+            Self::NoFile { path } => write!(f, "no heap at {}; {}", path.display(), advice::MAKE),
+            Self::NotAHeap { path, why } => write!(
+                f,
+                "{} is not a heapledger file: {why}; it was left untouched",
+                path.display()
+            ),
+            Self::TooOld { path, found } => write!(
+                f,
+                "{} has format {found}, of a heapledger before the first release, and was left untouched; \
+                 {}",
+                path.display(),
+                advice::CARRY
+            ),
+            Self::TooNew { path, found, known } => write!(
+                f,
+                "{} has format {found}, and this heapledger knows up to {known}; update heapledger. The file \
+                 was left untouched",
+                path.display()
+            ),
+            Self::Busy { waited_ms } => write!(
+                f,
+                "the heap is busy: another writer held it for longer than {waited_ms} ms; {}",
+                advice::WAIT
+            ),
+            Self::Reentered => f.write_str(
+                "this thread is in the middle of another call on the same heap and would wait for itself: \
+                 inside a batch or a read use what its closure is given, and from a callback call after the \
+                 call that runs it; nothing was changed",
+            ),
+            Self::ReadOnly => f.write_str("the heap is open for reading only"),
+            Self::NotWritable { path } => write!(
+                f,
+                "{} cannot be written: the file, its folder or its disk is read-only for this user; nothing \
+                 was changed",
+                path.display()
+            ),
+            Self::LogUnreadable => f.write_str(
+                "the write-ahead log beside the file cannot be opened: the folder is read-only for this \
+                 user; whoever may write opens the heap once, or copy the file with its log",
+            ),
+            Self::ChangedWhileRead => f.write_str(
+                "the file was changed while it was read, and this user may not write next to it, which it \
+                 takes to keep the state before: read it again",
+            ),
+            Self::FileChanged { path } => write!(
+                f,
+                "{} was moved, removed or replaced while it was open; nothing was changed: open it again",
+                path.display()
+            ),
+            Self::HardLinked { path, links } => write!(
+                f,
+                "{} has {links} hard links, and what is written under one name is missing under another; \
+                 remove the other names, or use a copy; nothing was changed",
+                path.display()
+            ),
+            Self::ForeignLog { path } => write!(
+                f,
+                "the log {0}-wal is not of the file {0}, and would destroy it; nothing was changed. If {0} \
+                 was restored from a copy, delete {0}-wal and {0}-shm to use it; if it is the copy that is \
+                 wrong, put the file back that the log belongs to. MemManager::restore puts a backup in the \
+                 place of a heap without leaving a log",
+                path.display()
+            ),
+            Self::InUse { path } => write!(
+                f,
+                "{} is in use: nothing was changed; end the programs that have it open and try again",
+                path.display()
+            ),
+            Self::DiskFull => f.write_str("the disk is full: nothing was changed; make room on it and try again"),
+            Self::DiskFailed { why } => write!(f, "the disk failed: {why}; nothing was changed"),
+            Self::HistoryOff { space } => write!(f, "space {space} keeps no history; {}", advice::HISTORY),
+            Self::OutsideHistory { moment, why } => {
+                write!(f, "{moment} cannot be looked back to: {why}; {}", advice::EVENTS)
+            }
+            Self::AlteredSchema {
+                path,
+                what,
+                can_be_restored,
+            } => write!(f, "{}: {what}{}", path.display(), advice::restore(*can_be_restored)),
+            Self::Damaged { what } => write!(f, "damaged: {what}; {}", advice::CHECK),
+            Self::Io { what, source } => write!(f, "{what}: {source}"),
+            Self::Database { what, source } => write!(f, "{what}: {source}"),
+            Self::BatchFailed => f.write_str(
+                "a call of the batch failed half-way, and the batch went on: it was undone as a whole; \
+                 return the call's error",
+            ),
+            Self::Exists { path } => write!(
+                f,
+                "{} exists already and was left as it is; name another",
+                path.display()
+            ),
+            Self::BadExport { path, why } => write!(f, "{} cannot be imported: {why}", path.display()),
+            Self::NameRefused { path, name, why } => {
+                write!(f, "{} cannot be imported with its name {name:?}: {why}", path.display())
+            }
+            Self::Interrupted => f.write_str("interrupted: what was not committed was undone"),
+        }
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 byte`, `1,024 bytes`.
+fn bytes(number: u64) -> String {
+    format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// What looks like an id and has too few digits, or too many.
+fn misspelled(text: &str) -> &'static str {
+    match text.len() {
+        _ if !text.bytes().all(|sign| sign.is_ascii_hexdigit()) => "",
+        0 => "",
+        1..6 => "; the start of an id needs at least 6 digits",
+        6..=64 => "",
+        _ => "; an id has 64 digits",
+    }
+}
+
+fn list(sizes: &[u64]) -> String {
+    let sizes: Vec<_> = sizes.iter().map(|&size| grouped(size)).collect();
+    sizes.join(", ")
+}
+
+/// Names as they may be shown on a terminal: quoted, control characters escaped.
+fn quoted(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".into();
+    }
+    let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    names.join(", ")
+}
