@@ -1,4 +1,4 @@
-//! A batch is one transaction: all of it happens, or none of it.
+//! A batch is one transaction: all of it takes effect, or none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -25,7 +25,7 @@ fn everything_in_a_batch_happens() {
     assert_balanced(&heap);
 }
 
-/// Something of everything that a batch can do.
+/// Uses everything that a batch can do.
 fn busy_work(batch: &mut Batch<'_, '_>, old: &ObjectId) -> Result<()> {
     batch.allocate_bytes(&content(7, 40_000))?;
     let named = batch.store("named", Hold::Name("name"))?;
@@ -97,7 +97,7 @@ fn a_batch_reads_its_own_writes() {
 }
 
 #[test]
-fn nobody_sees_a_batch_before_it_is_done() {
+fn a_batch_is_invisible_until_it_commits() {
     let heap = Heap::new();
     let sql = heap.sql();
     let before = dump(&sql);
@@ -111,7 +111,7 @@ fn nobody_sees_a_batch_before_it_is_done() {
 }
 
 #[test]
-fn room_freed_in_a_batch_is_room_for_what_follows() {
+fn room_freed_in_a_batch_can_be_used_by_the_same_batch() {
     let heap = Heap::classic();
     let whole = heap.memram().unwrap().max_mem as u64;
     let first = heap.allocate_bytes(&content(1, whole)).unwrap();
@@ -134,7 +134,7 @@ fn room_freed_in_a_batch_is_room_for_what_follows() {
 }
 
 #[test]
-fn a_batch_may_go_on_after_a_call_that_was_refused() {
+fn a_batch_may_continue_after_a_refused_call() {
     let heap = Heap::new();
     let named = heap.store("named", Hold::Name("it")).unwrap().id;
     let id = heap
@@ -173,7 +173,7 @@ impl From<Error> for Own {
 }
 
 #[test]
-fn work_may_fail_with_an_error_of_its_own() {
+fn the_closure_may_fail_with_its_own_error_type() {
     let heap = Heap::new();
     let before = dump(&heap.sql());
     let refused = heap.try_batch(|batch| {
@@ -197,7 +197,7 @@ fn work_may_fail_with_an_error_of_its_own() {
 }
 
 #[test]
-fn a_refusal_is_recorded_whatever_error_the_work_makes_of_it() {
+fn a_refusal_is_recorded_whichever_error_the_closure_returns() {
     let heap = Heap::new();
     let large = content(1, 2048 * KIB);
     let failed = heap.try_batch(|batch| {
@@ -225,7 +225,7 @@ enum Step {
     Free(ObjectId),
 }
 
-/// Puts contents of these sizes, and frees one of those stored where a pick says so.
+/// Puts contents of these sizes; where there is a pick, also frees a stored one.
 fn plan(sizes: Vec<(u64, Option<prop::sample::Index>)>) -> Vec<Step> {
     let mut stored = Vec::new();
     let mut steps = Vec::new();
@@ -244,7 +244,7 @@ proptest! {
     #![proptest_config(crate::common::cases(16))]
 
     #[test]
-    fn a_batch_lays_out_what_single_calls_lay_out(
+    fn a_batch_gives_the_same_layout_as_single_calls(
         plan in prop::collection::vec((8u64..9000, any::<Option<prop::sample::Index>>()), 1..24).prop_map(plan),
     ) {
         let (single, batched) = (Heap::new(), Heap::new());

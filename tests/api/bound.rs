@@ -1,5 +1,5 @@
-//! The bound is hard: what does not fit is refused with the figures, leaves nothing, and
-//! everything that fits is taken, to the last byte.
+//! The bound is hard: everything that fits is accepted, to the last byte; anything else is
+//! refused with the figures and leaves no trace.
 
 use crate::common::{Heap, KIB, assert_balanced, content, dump};
 use heapledger::{Error, Geometry, Hold};
@@ -17,14 +17,14 @@ fn a_refusal_says_what_was_needed_what_is_free_and_what_to_do() {
 }
 
 #[test]
-fn a_refusal_leaves_nothing() {
+fn a_refusal_leaves_no_trace() {
     let heap = Heap::of(10_000, Geometry::standard());
     let id = heap.store_bytes(&content(1, 9000), Hold::Name("it")).unwrap().id;
     let before = dump(&heap.sql());
     assert!(heap.allocate_bytes(&content(2, 1001)).is_err());
     assert!(
         heap.store_bytes(&content(2, 9000), Hold::Name("it")).is_err(),
-        "a name gives no credit for what it holds"
+        "the object that the name holds does not count as free"
     );
     assert_eq!(heap.resolve("it").unwrap(), Some(id));
     assert_eq!(dump(&heap.sql()), before);
@@ -45,7 +45,7 @@ fn an_object_may_fill_the_space_to_the_last_byte() {
 }
 
 #[test]
-fn an_object_of_no_bytes_fits_a_full_space() {
+fn an_empty_object_fits_a_full_space() {
     let heap = Heap::of(1, Geometry::standard());
     heap.allocate_bytes(b"x").unwrap();
     heap.allocate_bytes(b"").unwrap();
@@ -79,7 +79,7 @@ proptest! {
     #![proptest_config(crate::common::cases(24))]
 
     #[test]
-    fn an_object_fits_exactly_if_it_is_no_larger_than_what_is_free(
+    fn an_object_fits_exactly_if_it_is_at_most_as_large_as_the_free_bytes(
         max_mem in 1u64..60_000,
         sizes in prop::collection::vec(8u64..20_000, 1..24),
     ) {

@@ -1,4 +1,4 @@
-//! Carving ahead: arenas, pools and blocks made by hand, before anything needs them.
+//! Carving ahead: arenas, pools and blocks that a caller adds before they are needed.
 
 use crate::common::{Heap, KIB, assert_balanced, content, dump, quick};
 use heapledger::{ArenaId, BlockId, Error, Geometry, PoolId, SizeClass};
@@ -79,7 +79,7 @@ fn an_object_is_placed_in_what_was_carved_ahead() {
 }
 
 #[test]
-fn a_parent_that_is_not_there_is_named() {
+fn the_error_names_a_missing_parent() {
     let heap = Heap::new();
     heap.add_arena().unwrap();
     let unknown = |error: Error| match error {
@@ -95,7 +95,7 @@ fn a_parent_that_is_not_there_is_named() {
 }
 
 #[test]
-fn a_class_that_the_space_does_not_have_is_refused_with_those_it_has() {
+fn an_unknown_class_is_refused_with_a_list_of_the_known_ones() {
     let heap = Heap::new();
     let arena = heap.add_arena().unwrap().id;
     let before = dump(&heap.sql());
@@ -124,7 +124,7 @@ fn the_rows_of_another_space_are_out_of_reach() {
 }
 
 #[test]
-fn the_smallest_of_spaces_has_one_arena_one_pool_one_block() {
+fn the_smallest_space_has_one_arena_one_pool_and_one_block() {
     let heap = Heap::of(
         1,
         Geometry::new(

@@ -1,5 +1,5 @@
-//! Garbage collection gives back what holds nothing: blocks, then pools, then arenas,
-//! then the space in the file.
+//! Garbage collection removes empty blocks, then empty pools, then empty arenas, and then
+//! gives free pages of the file back.
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, number};
 use heapledger::{Geometry, SizeClass};
@@ -50,7 +50,7 @@ fn a_heap_without_objects_is_collected_down_to_its_space() {
 }
 
 #[test]
-fn only_what_is_empty_goes() {
+fn only_empty_rows_are_removed() {
     let heap = Heap::classic();
     let first = heap.allocate_bytes(&content(1, 512)).unwrap();
     let pool_and_a_half = heap.allocate_bytes(&content(2, 11 * 512)).unwrap();
@@ -93,7 +93,7 @@ fn carved_rows_that_nothing_used_are_collected() {
 }
 
 #[test]
-fn ids_never_come_back() {
+fn ids_are_never_reused() {
     let heap = Heap::classic();
     let id = heap.allocate_bytes(&content(1, 700)).unwrap();
     let before = heap.ledger(&id).unwrap();
@@ -147,9 +147,9 @@ fn a_space_is_collected_without_touching_its_neighbour() {
     assert_balanced(&other);
 }
 
-/// More than are removed before the next are read.
+/// More rows than one round of the collection removes.
 #[test]
-fn thousands_of_empty_rows_go() {
+fn thousands_of_empty_rows_are_removed() {
     let class = SizeClass {
         block_size: 512,
         pool_size: 512,
@@ -167,9 +167,9 @@ fn thousands_of_empty_rows_go() {
     assert_balanced(&heap);
 }
 
-/// A reader needs the file as it was when it began.
+/// The reader needs the file as it was when its transaction began.
 #[test]
-fn a_collection_beside_a_snapshot_ends_and_says_what_it_could_not_give_back() {
+fn a_collection_during_a_snapshot_ends_and_reports_what_it_could_not_give_back() {
     let heap = Heap::of(16 * MIB, Geometry::standard());
     let large = heap.allocate_bytes(&content(1, 4 * MIB)).unwrap();
     let memory = crate::common::quick()
@@ -185,9 +185,13 @@ fn a_collection_beside_a_snapshot_ends_and_says_what_it_could_not_give_back() {
     assert_eq!((collected.blocks, collected.arenas), (16, 16));
     assert!(collected.held_bytes >= 3 * MIB, "{collected:?}");
     assert_eq!(collected.file_size, on_disk());
-    assert_eq!(collected.file_bytes, before - on_disk(), "given back and still there");
+    assert_eq!(
+        collected.file_bytes,
+        before - on_disk(),
+        "reported as given back but still there"
+    );
     assert_eq!(snapshot.get_bytes(&large).unwrap(), content(1, 4 * MIB));
-    // Nobody is kept out.
+    // Other writers are not blocked.
     crate::common::quick()
         .busy_timeout(std::time::Duration::ZERO)
         .open(heap.path())
@@ -204,7 +208,7 @@ fn a_collection_beside_a_snapshot_ends_and_says_what_it_could_not_give_back() {
 }
 
 #[test]
-fn many_rows_go_in_several_transactions() {
+fn many_rows_are_removed_in_several_transactions() {
     let heap = Heap::of(16 * MIB, Geometry::classic());
     let large = heap.allocate_bytes(&content(1, 2_500 * 512)).unwrap();
     heap.free(&large).unwrap();
@@ -212,7 +216,7 @@ fn many_rows_go_in_several_transactions() {
     let collected = heap.collect_garbage().unwrap();
     assert_eq!(plan.collected, collected);
     assert_eq!((collected.blocks, collected.pools, collected.arenas), (2_500, 313, 5));
-    // Of 1,000 rows each, and of the last an event for each level.
+    // 1,000 rows each; the last transaction leaves one event per level.
     let events = number(&heap.sql(), "SELECT count(*) FROM events WHERE kind = 'gc'");
     assert_eq!(events, 2 + 3);
     assert_eq!(heap.memram().unwrap().reserved, 0);
@@ -236,7 +240,7 @@ fn a_long_history_is_trimmed_to_its_end() {
         .unwrap();
     let events = "SELECT count(*) FROM events WHERE memram_id = (SELECT id FROM memram WHERE name = 'main')";
     assert_eq!(number(&heap.sql(), events), 1);
-    // More than go in one transaction.
+    // More than one transaction removes.
     heap.batch(|batch| (0..10_000).try_for_each(|_| batch.allocate("again and again").map(drop)))
         .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(2));
@@ -246,7 +250,7 @@ fn a_long_history_is_trimmed_to_its_end() {
     assert_balanced(&heap);
 }
 
-/// As a VACUUM with another setting leaves the file.
+/// A VACUUM with another setting leaves such a file.
 #[test]
 fn a_file_that_lost_its_auto_vacuum_shrinks_again() {
     let heap = Heap::of(8 * MIB, Geometry::standard());

@@ -28,7 +28,7 @@ fn the_same_value_again_takes_no_more_room() {
 }
 
 #[test]
-fn a_full_heap_still_takes_what_it_has() {
+fn a_full_heap_still_accepts_what_it_already_stores() {
     let heap = Heap::of(1000, Geometry::standard());
     let whole = content(1, 1000);
     let id = heap.allocate_bytes(&whole).unwrap();
@@ -62,7 +62,7 @@ fn naming_a_stored_value_keeps_its_anonymous_hold() {
 }
 
 #[test]
-fn one_free_ends_an_object_however_often_it_was_allocated() {
+fn one_free_removes_an_object_however_often_it_was_allocated() {
     let heap = Heap::new();
     let id = heap.allocate("it").unwrap();
     heap.allocate("it").unwrap();
@@ -75,7 +75,7 @@ fn one_free_ends_an_object_however_often_it_was_allocated() {
 }
 
 #[test]
-fn kinds_keep_apart_what_is_spelled_alike() {
+fn equal_texts_of_different_kinds_are_different_objects() {
     let heap = Heap::new();
     let ids = [
         heap.allocate(&7).unwrap(),
@@ -92,7 +92,7 @@ fn kinds_keep_apart_what_is_spelled_alike() {
 }
 
 #[test]
-fn bytes_are_one_object_whichever_way_they_come() {
+fn equal_bytes_are_one_object_whichever_call_stores_them() {
     let heap = Heap::new();
     let bytes = content(1, 300_000);
     let id = heap.allocate_bytes(&bytes).unwrap();
@@ -131,7 +131,7 @@ fn damage(heap: &Heap, which: &str) {
     assert!(damaged.unwrap() > 0);
 }
 
-/// Ways to store bytes that are stored already.
+/// A way to store bytes that are already stored.
 type Way<'w> = (&'static str, &'w dyn Fn(&MemManager, &[u8]) -> Result<Allocation>);
 
 fn ways() -> Vec<Way<'static>> {
@@ -155,7 +155,7 @@ fn ways() -> Vec<Way<'static>> {
 }
 
 #[test]
-fn what_is_stored_is_taken_again_whichever_way_it_comes_though_nothing_is_free() {
+fn a_full_heap_accepts_stored_bytes_again_through_every_call() {
     let heap = Heap::new();
     let bytes = content(1, MIB);
     heap.allocate_bytes(&bytes).unwrap();
@@ -167,9 +167,9 @@ fn what_is_stored_is_taken_again_whichever_way_it_comes_though_nothing_is_free()
 }
 
 #[test]
-fn damaged_bytes_that_are_stored_again_are_mended_and_the_history_says_so() {
+fn storing_damaged_bytes_again_repairs_them_and_is_recorded() {
     for geometry in [Geometry::standard(), Geometry::classic()] {
-        // More pieces than are compared at once, the last of them a short one.
+        // More pieces than one comparison reads; the last one is short.
         let bytes = content(1, 60 * 512 + 7);
         for (way, store) in ways() {
             let heap = Heap::of(MIB, geometry.clone());
@@ -206,7 +206,7 @@ fn damaged_bytes_that_are_stored_again_are_mended_and_the_history_says_so() {
                 repairs[0].object.as_deref().map(const_hex::encode),
                 Some(stored.id.to_string())
             );
-            // It moved nothing: the history before it can still be looked back to.
+            // No piece moved, so earlier layouts can still be reconstructed.
             let before = Moment::Event(EventId(repairs[0].id.0 - 1));
             assert_eq!(heap.layout_at(before).unwrap().mem, used);
             assert_balanced(&heap);
@@ -215,7 +215,7 @@ fn damaged_bytes_that_are_stored_again_are_mended_and_the_history_says_so() {
 }
 
 #[test]
-fn a_value_is_mended_like_bytes() {
+fn a_value_is_repaired_like_bytes() {
     let heap = Heap::new();
     let id = heap.allocate(&vec!["one", "two"]).unwrap();
     damage(&heap, "1");
@@ -226,7 +226,7 @@ fn a_value_is_mended_like_bytes() {
 }
 
 #[test]
-fn an_import_mends_what_it_brings() {
+fn an_import_repairs_the_objects_it_contains() {
     let heap = Heap::new();
     let id = heap.store_bytes(&content(1, 3000), Hold::Name("it")).unwrap().id;
     let export = tempfile::tempdir().unwrap();
@@ -239,9 +239,9 @@ fn an_import_mends_what_it_brings() {
     assert_balanced(&heap);
 }
 
-/// Longer than a writer's cache: it is read before the writer's turn.
+/// Longer than a writer's cache, so it is read before the writer's turn.
 #[test]
-fn a_large_object_is_mended_like_a_small_one() {
+fn a_large_object_is_repaired_like_a_small_one() {
     let heap = Heap::of(64 * MIB, Geometry::standard());
     let bytes = content(1, 33 * MIB);
     let id = heap.allocate_from(Cursor::new(&bytes)).unwrap();
@@ -254,7 +254,7 @@ fn a_large_object_is_mended_like_a_small_one() {
 }
 
 #[test]
-fn what_cannot_be_mended_in_its_place_is_refused() {
+fn damage_that_cannot_be_repaired_in_place_is_refused() {
     for broken in [
         "DELETE FROM ledger WHERE seq = 1",
         "DELETE FROM ledger WHERE seq = 2",
@@ -274,10 +274,10 @@ fn what_cannot_be_mended_in_its_place_is_refused() {
     }
 }
 
-/// It is read twice, and what is stored is compared with what it has the second time.
+/// The file is read twice, and the second read is compared with the stored bytes.
 #[cfg(unix)]
 #[test]
-fn a_file_that_changes_before_it_is_compared_mends_nothing() {
+fn a_file_that_changes_before_the_comparison_repairs_nothing() {
     use std::os::unix::fs::FileExt;
 
     let heap = Heap::new();

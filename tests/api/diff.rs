@@ -1,4 +1,4 @@
-//! What differs between two moments, or two files, is what came, went and moved.
+//! A diff of two moments, or of two files, lists the objects added, removed and moved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +39,7 @@ fn now(memory: &MemManager) -> Picture {
     }
 }
 
-/// What a diff of two pictures must say.
+/// The diff expected between two pictures.
 fn expected(before: &Picture, after: &Picture) -> Diff {
     let only = |one: &Picture, other: &Picture| {
         let ids = one.objects.keys().filter(|id| !other.objects.contains_key(id));
@@ -116,7 +116,7 @@ proptest! {
     #![proptest_config(cases(16))]
 
     #[test]
-    fn a_diff_of_any_two_moments_is_what_differs_between_what_was_there(
+    fn a_diff_of_any_two_moments_is_the_difference_of_their_contents(
         geometry in prop::sample::select(vec![Geometry::standard(), Geometry::classic()]),
         ops in prop::collection::vec(op(), 1..20),
     ) {
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn a_diff_of_two_files_is_what_differs_between_what_is_in_them(
+    fn a_diff_of_two_files_is_the_difference_of_their_contents(
         common in prop::collection::vec(op(), 0..12),
         ops in prop::collection::vec(op(), 0..12),
     ) {
@@ -156,7 +156,7 @@ proptest! {
 }
 
 #[test]
-fn an_object_that_left_and_came_back_elsewhere_has_moved() {
+fn an_object_that_was_freed_and_stored_elsewhere_has_moved() {
     let heap = Heap::classic();
     let start = last_event(&heap);
     let first = heap.allocate_bytes(&content(1, 512)).unwrap();
@@ -169,7 +169,7 @@ fn an_object_that_left_and_came_back_elsewhere_has_moved() {
     let diff = heap.diff(before, last_event(&heap)).unwrap();
     assert_eq!((diff.added.len(), diff.freed.len(), diff.moved.len()), (0, 0, 2));
     assert_eq!(diff.growth(), 0);
-    // An object that came and went between the moments differs at neither.
+    // An object that was stored and freed between the moments is in neither.
     let third = heap.allocate_bytes(&content(3, 512)).unwrap();
     heap.free(&third).unwrap();
     let diff = heap.diff(start, last_event(&heap)).unwrap();

@@ -1,4 +1,4 @@
-//! The doctor says why, in sentences that follow from the figures they show.
+//! The doctor explains its findings in sentences that follow from the figures they show.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ fn find<'f>(findings: &'f [Finding], code: &str) -> &'f Finding {
     found.unwrap_or_else(|| panic!("no {code} in {findings:#?}"))
 }
 
-/// Every number in a sentence is one of its figures, and every figure is what `stats` says.
+/// Checks that every number in a sentence is one of its figures, and that every figure
+/// agrees with `stats`.
 fn examine(memory: &MemManager) -> Vec<Finding> {
     let findings = memory.doctor().unwrap();
     let stats = memory.stats().unwrap();
@@ -82,7 +83,7 @@ fn a_healthy_heap_says_so_with_its_figures() {
 }
 
 #[test]
-fn a_full_heap_names_what_could_go() {
+fn a_full_heap_lists_what_could_be_freed() {
     let heap = Heap::new();
     let large = heap.allocate_bytes(&content(1, 700 * KIB)).unwrap();
     heap.store_bytes(&content(2, 250 * KIB), Hold::Name("kept")).unwrap();
@@ -96,7 +97,7 @@ fn a_full_heap_names_what_could_go() {
         full.remedy,
         [Remedy::PlanFree(large.to_string()), Remedy::Resize(2 * MIB)]
     );
-    // What it advises, helps.
+    // Its advice helps.
     heap.resize(2 * MIB).unwrap();
     assert_eq!(codes(&examine(&heap)), ["healthy"]);
 }
@@ -114,7 +115,7 @@ fn a_heap_full_of_small_objects_is_explained_too() {
 }
 
 #[test]
-fn free_pages_are_worth_giving_back_when_they_are_many() {
+fn many_free_pages_are_worth_giving_back() {
     let heap = Heap::of(16 * MIB, Geometry::standard());
     heap.allocate_bytes(&content(1, MIB)).unwrap();
     let large = heap.allocate_bytes(&content(2, 5 * MIB)).unwrap();
@@ -124,7 +125,7 @@ fn free_pages_are_worth_giving_back_when_they_are_many() {
     assert_eq!(free.remedy, [Remedy::CollectGarbage]);
     assert_eq!(free.figures["peak_mem"], Figure::Bytes(6 * MIB));
     assert_eq!(find(&findings, "garbage").severity, Severity::Note);
-    // The collection is recorded too, on pages that were free.
+    // The collection is recorded too, on pages that had been free.
     let history = || {
         let trees = heap.space_report().unwrap().trees;
         let of_events = trees.iter().filter(|tree| tree.table == "events");
@@ -155,9 +156,9 @@ fn empty_arenas_ask_for_action_when_there_is_nothing_left_to_carve() {
 }
 
 #[test]
-fn objects_in_many_rests_are_scattered() {
+fn objects_in_many_gaps_are_scattered() {
     let heap = Heap::of(512 * KIB, Geometry::classic());
-    // Every block is full but for ten bytes of it, and the whole space is carved.
+    // Every block is full except for ten bytes, and the whole space is carved.
     let fillers: Vec<_> = heap
         .batch(|batch| {
             (0..1024)

@@ -1,11 +1,11 @@
-//! A heap file is readable forever: `data/heap-101.db`, named after its format, was written by
-//! the first version and is never changed. Every later version opens a copy of it, finds what
-//! is in it, and goes on writing.
+//! Heap files stay readable forever: `data/heap-101.db`, named after its format, was written
+//! by the first version and never changes. Every later version opens a copy of it, finds its
+//! contents, and can write to it.
 //!
-//! Until that version is released, `cargo test --test api write_the_fixture -- --ignored` writes the
-//! file again.
+//! Until that version is released, `cargo test --test api write_the_fixture -- --ignored`
+//! rewrites the file.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/heap-101.db");
 
-/// What is in the file, with ids that are the SHA-256 of the contents.
+/// The contents of the file. Ids are the SHA-256 of the contents.
 const STORED: &[(&str, &str, &str)] = &[
     (
         "large",
@@ -75,7 +75,7 @@ fn fill(path: &Path) {
     memory
         .store(&json!({"b": [1, 2.5, null], "a": "é"}), Hold::Name("list"))
         .unwrap();
-    // Held by nobody's name; a dedup hit; room that was freed; a refusal.
+    // An object without a name, a dedup hit, freed room, and a refusal.
     memory.allocate_bytes(b"anonymous").unwrap();
     memory.allocate("hello").unwrap();
     let gone = memory.allocate_bytes(&content(2, 3000)).unwrap();
@@ -90,7 +90,7 @@ fn fill(path: &Path) {
 }
 
 #[test]
-#[ignore = "writes the fixture again, which only an unreleased format may"]
+#[ignore = "rewrites the fixture, which is allowed only before the format is released"]
 fn write_the_fixture() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("heap.db");
@@ -127,7 +127,7 @@ fn assert_contents(memory: &MemManager) {
 }
 
 #[test]
-fn the_first_file_opens_with_all_that_is_in_it() {
+fn the_first_file_opens_with_all_its_contents() {
     let (_folder, path) = copy();
     let memory = quick().open(&path).unwrap();
     assert_contents(&memory);

@@ -1,11 +1,11 @@
-//! Freeing gives back exactly what was taken, and nothing of anybody else's.
+//! Freeing gives back exactly the object's bytes, and touches no other object.
 
 use crate::common::{Heap, KIB, assert_balanced, content, dump, number};
 use heapledger::{Error, Hold, ObjectId};
 use proptest::prelude::*;
 
 #[test]
-fn freeing_says_what_was_freed() {
+fn freeing_reports_what_was_freed() {
     let heap = Heap::classic();
     let id = heap.allocate_bytes(&content(1, 1300)).unwrap();
     let freed = heap.free(&id).unwrap();
@@ -20,7 +20,7 @@ fn freeing_says_what_was_freed() {
 }
 
 #[test]
-fn what_is_not_stored_cannot_be_freed() {
+fn freeing_an_unknown_object_is_an_error() {
     let heap = Heap::new();
     let id = heap.allocate("once").unwrap();
     heap.free(&id).unwrap();
@@ -80,7 +80,7 @@ fn blocks_stay_when_they_empty_and_are_filled_again() {
 }
 
 #[test]
-fn a_heap_that_was_full_takes_exactly_what_was_freed() {
+fn a_full_heap_accepts_exactly_as_much_as_was_freed() {
     let heap = Heap::classic();
     let whole = heap.memram().unwrap().max_mem as u64;
     heap.allocate_bytes(&content(1, whole - 777)).unwrap();

@@ -1,6 +1,6 @@
-//! Other people's SQL: reading is free, and what would go past the triggers is refused.
+//! SQL from other tools: reading is allowed, and writes that bypass the triggers are refused.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
@@ -18,7 +18,7 @@ fn heap() -> Heap {
 }
 
 #[test]
-fn a_statement_of_another_tool_that_changes_the_heap_is_refused() {
+fn writes_by_another_tool_are_refused() {
     let heap = heap();
     let other = Connection::open(heap.path()).unwrap();
     for statement in [
@@ -45,9 +45,9 @@ fn a_statement_of_another_tool_that_changes_the_heap_is_refused() {
     assert_balanced(&heap);
 }
 
-/// No foreign key says so: it would want an index, which says nothing else.
+/// There is no foreign key for this, because it would need an index of its own.
 #[test]
-fn an_object_is_removed_after_its_entries_even_by_who_passes_the_guards() {
+fn an_object_with_entries_cannot_be_removed_even_past_the_guards() {
     let heap = heap();
     let other = Connection::open(heap.path()).unwrap();
     other.create_collation("only_heapledger_may_write", str::cmp).unwrap();
@@ -56,7 +56,8 @@ fn an_object_is_removed_after_its_entries_even_by_who_passes_the_guards() {
     assert_balanced(&heap);
 }
 
-/// Whoever passes the guard has made no event; nobody can make up what the history says.
+/// A write that bypasses the guards leaves no event, and the history cannot be invented
+/// afterwards.
 #[test]
 fn names_and_events_that_do_not_agree_are_found_and_explained() {
     for statement in [
@@ -79,9 +80,9 @@ fn names_and_events_that_do_not_agree_are_found_and_explained() {
     }
 }
 
-/// These are not guarded, because a guard would cost every allocation.
+/// These columns have no guard, because it would slow down every allocation.
 #[test]
-fn what_others_can_write_shows_in_a_quick_check() {
+fn a_quick_check_finds_writes_by_others() {
     for statement in [
         "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
         "INSERT INTO blocks (memram_id, arena_id, pool_id, block_size, max_mem) SELECT 1, arena_id, id, 512, 512 FROM pools LIMIT 1",
@@ -98,7 +99,7 @@ fn what_others_can_write_shows_in_a_quick_check() {
 }
 
 #[test]
-fn reading_and_sqlites_own_checks_and_other_tables_are_free() {
+fn reading_sqlites_own_checks_and_other_tables_are_allowed() {
     let heap = heap();
     let other = Connection::open(heap.path()).unwrap();
     for table in [
@@ -123,7 +124,7 @@ fn reading_and_sqlites_own_checks_and_other_tables_are_free() {
 }
 
 #[test]
-fn a_plain_index_is_tolerated_and_a_dropped_one_is_made_again() {
+fn an_extra_plain_index_is_tolerated_and_a_dropped_one_is_recreated() {
     let heap = heap();
     let path = heap.path().to_owned();
     let dir = heap.close();
@@ -156,10 +157,10 @@ fn a_plain_index_is_tolerated_and_a_dropped_one_is_made_again() {
     drop(dir);
 }
 
-/// A view or a trigger that came with the file must not run: neither to look at what is
-/// wrong nor to mend it.
+/// A view or trigger that somebody put into the file must not run, neither during a check
+/// nor during a repair.
 #[test]
-fn parts_of_the_schema_that_others_dropped_or_altered_are_named_and_made_again() {
+fn dropped_or_altered_parts_of_the_schema_are_named_and_recreated() {
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
     for (statement, part) in [
         ("DROP VIEW violations".to_owned(), "the view \"violations\""),
@@ -209,7 +210,7 @@ fn parts_of_the_schema_that_others_dropped_or_altered_are_named_and_made_again()
 }
 
 #[test]
-fn a_missing_index_is_read_without_and_named_and_an_extra_one_is_named() {
+fn missing_and_extra_indexes_are_named_and_do_not_prevent_reading() {
     let heap = heap();
     let path = heap.path().to_owned();
     let dir = heap.close();
@@ -253,7 +254,7 @@ fn a_missing_index_is_read_without_and_named_and_an_extra_one_is_named() {
 }
 
 #[test]
-fn what_nothing_restores_stays_refused_and_untouched_with_what_to_do() {
+fn a_schema_beyond_repair_is_refused_untouched_with_advice() {
     for (statement, advice) in [
         (
             "CREATE TRIGGER planted AFTER INSERT ON ledger BEGIN DELETE FROM names; END; DROP VIEW log",
@@ -296,7 +297,7 @@ fn what_nothing_restores_stays_refused_and_untouched_with_what_to_do() {
 }
 
 #[test]
-fn a_check_says_that_the_rules_on_events_do_not_apply_without_a_history() {
+fn a_check_notes_that_rules_about_events_do_not_apply_without_a_history() {
     let heap = heap();
     heap.set_history(History::Off).unwrap();
     assert_eq!(
@@ -310,7 +311,7 @@ fn a_check_says_that_the_rules_on_events_do_not_apply_without_a_history() {
     );
 }
 
-/// The exit status of a command, and all that it writes.
+/// The exit status of a command, and all its output.
 fn heapledger(path: &Path, arguments: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heapledger"));
     let ran = command.arg("--db").arg(path).args(arguments).output().unwrap();

@@ -1,4 +1,4 @@
-//! What the history records: an event for everything that happens, whose postings balance.
+//! The history has an event for everything that happens, with postings that balance.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn imbalances(memory: &MemManager) -> Vec<String> {
     found
 }
 
-/// A bit of everything.
+/// A few operations of every sort.
 fn work(memory: &MemManager) {
     let first = memory.allocate_bytes(&content(1, 1000)).unwrap();
     memory.allocate_bytes(&content(1, 1000)).unwrap();
@@ -60,7 +60,7 @@ fn work(memory: &MemManager) {
 }
 
 #[test]
-fn an_opening_comes_first_and_has_the_whole_space() {
+fn the_first_event_is_an_opening_with_the_whole_space() {
     let heap = Heap::classic();
     let events = events(&heap);
     assert_eq!((events.len(), events[0].kind.as_str()), (1, "opening"));
@@ -68,7 +68,7 @@ fn an_opening_comes_first_and_has_the_whole_space() {
 }
 
 #[test]
-fn an_allocation_says_what_it_carved_and_filled() {
+fn an_allocation_records_what_it_carved_and_filled() {
     let heap = Heap::classic();
     let id = heap.allocate_bytes(&content(1, 1000)).unwrap();
     let event = last(&heap);
@@ -90,7 +90,7 @@ fn an_allocation_says_what_it_carved_and_filled() {
 }
 
 #[test]
-fn what_holds_an_object_is_recorded_and_moves_no_bytes() {
+fn binding_and_holding_are_recorded_without_moving_bytes() {
     let heap = Heap::classic();
     let id = heap.store_bytes(&content(1, 700), Hold::Name("one")).unwrap().id;
     heap.allocate_bytes(&content(1, 700)).unwrap();
@@ -117,7 +117,7 @@ fn what_holds_an_object_is_recorded_and_moves_no_bytes() {
 }
 
 #[test]
-fn a_free_gives_its_bytes_back_to_their_blocks() {
+fn a_free_returns_its_bytes_to_their_blocks() {
     let heap = Heap::classic();
     let id = heap.allocate_bytes(&content(1, 700)).unwrap();
     heap.free(&id).unwrap();
@@ -150,7 +150,7 @@ fn a_name_that_moves_frees_what_it_held_in_one_commit() {
 }
 
 #[test]
-fn an_object_without_bytes_comes_and_goes_too() {
+fn an_empty_object_is_recorded_too() {
     let heap = Heap::classic();
     let id = heap.allocate_bytes(b"").unwrap();
     heap.free(&id).unwrap();
@@ -182,7 +182,7 @@ fn carving_collecting_and_resizing_move_bytes_between_the_levels() {
         ("resize", [0, 0, 0, 0, mib, mib]),
     ];
     assert_eq!(moved, expected);
-    // A collection may take several events: one for each page of what it removes.
+    // A collection may write several events, one for each batch of rows that it removes.
     let (mut collected, mut levels) = ([0; 6], String::new());
     for event in &events[made..] {
         assert_eq!(event.kind, EventKind::Gc);
@@ -202,14 +202,14 @@ fn carving_collecting_and_resizing_move_bytes_between_the_levels() {
 }
 
 #[test]
-fn a_collection_that_finds_nothing_is_no_event() {
+fn a_collection_that_finds_nothing_leaves_no_event() {
     let heap = Heap::classic();
     heap.collect_garbage().unwrap();
     assert_eq!(events(&heap).len(), 1);
 }
 
 #[test]
-fn the_postings_of_each_event_sum_to_zero_and_all_of_them_to_the_trial_balance() {
+fn postings_sum_to_zero_per_event_and_to_the_trial_balance_in_total() {
     for geometry in [Geometry::standard(), Geometry::classic()] {
         let heap = Heap::of(MIB, geometry);
         work(&heap);
@@ -278,7 +278,7 @@ fn a_refusal_leaves_an_event_and_nothing_else() {
 }
 
 #[test]
-fn trimmed_history_stays_provable() {
+fn a_trimmed_history_still_balances() {
     let heap = Heap::new();
     work(&heap);
     let before = last(&heap).id;
@@ -292,7 +292,7 @@ fn trimmed_history_stays_provable() {
     heap.set_history(History::Keep(Duration::from_secs(3600))).unwrap();
     work(&heap);
     assert_eq!(imbalances(&heap), Vec::<String>::new());
-    assert!(events(&heap).len() > 5, "what is young enough stays");
+    assert!(events(&heap).len() > 5, "recent events stay");
     std::thread::sleep(Duration::from_millis(2));
     heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
     assert_eq!(events(&heap).len(), 1);
@@ -327,7 +327,7 @@ fn a_clock_that_goes_backwards_does_not_reorder() {
     let ids: Vec<_> = (1..=4)
         .map(|seed| heap.allocate_bytes(&content(seed, 100)).unwrap())
         .collect();
-    // As if the clock had gone back an hour after the second allocation.
+    // As if the clock had been set back an hour after the second allocation.
     let hour = 3_600_000_000_i64;
     heap.sql()
         .execute("UPDATE events SET at = at - ?1 WHERE id > 3", [hour])
@@ -337,7 +337,7 @@ fn a_clock_that_goes_backwards_does_not_reorder() {
     assert_eq!(objects, ids.iter().map(|id| id.as_bytes().to_vec()).collect::<Vec<_>>());
     assert!(events.is_sorted_by_key(|event| event.id));
     assert!(!events.is_sorted_by_key(|event| event.at));
-    // A time means the last event, by number, that was then or before.
+    // A time stands for the event with the highest number at or before it.
     let at = events[2].at;
     assert_eq!(heap.layout_at(Moment::Time(at)).unwrap().event_id, events[4].id);
     assert_eq!(heap.newest_events(&EventFilter::default(), 1).unwrap(), events[4..]);
@@ -345,11 +345,11 @@ fn a_clock_that_goes_backwards_does_not_reorder() {
 }
 
 #[test]
-fn i11_somebodys_update_is_found() {
+fn i11_an_update_by_another_tool_is_found() {
     let heap = Heap::new();
     work(&heap);
     let sql = heap.sql();
-    // Every other invariant still holds after this one.
+    // Breaks no other invariant.
     sql.execute("UPDATE memram SET max_mem = max_mem + 4096", []).unwrap();
     let found = heap.check().unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
@@ -364,7 +364,7 @@ fn i11_somebodys_update_is_found() {
 }
 
 #[test]
-fn i11_names_the_first_event_that_the_books_do_not_explain() {
+fn i11_names_the_first_event_that_does_not_fit_the_books() {
     let heap = Heap::classic();
     let ids: Vec<_> = (1..=5)
         .map(|seed| heap.allocate_bytes(&content(seed, 100)).unwrap())
@@ -381,7 +381,7 @@ fn i11_names_the_first_event_that_the_books_do_not_explain() {
 }
 
 #[test]
-fn history_off_records_nothing_and_on_again_opens_the_books() {
+fn history_off_records_nothing_and_turning_it_on_writes_an_opening() {
     let heap = Heap::new();
     work(&heap);
     heap.set_history(History::Off).unwrap();
@@ -410,14 +410,14 @@ fn history_off_records_nothing_and_on_again_opens_the_books() {
     heap.allocate_bytes(&content(22, 5000)).unwrap();
     assert_eq!(imbalances(&heap), Vec::<String>::new());
     assert_balanced(&heap);
-    // Setting what is set already opens nothing.
+    // Setting the same mode again writes no opening.
     let before = events(&heap).len();
     heap.set_history(History::On).unwrap();
     assert_eq!(events(&heap).len(), before);
 }
 
 #[test]
-fn an_event_says_who_and_why() {
+fn an_event_records_actor_and_reason() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().actor("importer").max_mem(KIB).open(&path).unwrap();
@@ -443,7 +443,7 @@ fn an_event_says_who_and_why() {
 }
 
 #[test]
-fn a_filter_passes_what_everything_in_it_applies_to() {
+fn a_filter_passes_events_that_meet_all_its_conditions() {
     let heap = Heap::new();
     work(&heap);
     let all = events(&heap);
@@ -514,7 +514,7 @@ fn each_space_has_its_own_history_in_one_order() {
     let (mine, theirs) = (events(&heap), events(&other));
     assert_eq!((mine.len(), theirs.len()), (3, 2));
     assert!(mine[1].id < theirs[1].id && theirs[1].id < mine[2].id);
-    // A moment of one space is a moment of the other.
+    // An event of one space is a moment for the other, too.
     assert_eq!(heap.layout_at(Moment::Event(theirs[1].id)).unwrap().mem, 100);
     assert_balanced(&heap);
     let sql = heap.sql();
@@ -522,7 +522,7 @@ fn each_space_has_its_own_history_in_one_order() {
 }
 
 #[test]
-fn what_is_gone_is_found_in_the_history() {
+fn freed_objects_are_found_in_the_history() {
     let heap = Heap::new();
     let id = heap.store_bytes(&content(1, 100), Hold::Name("was here")).unwrap().id;
     heap.unbind("was here").unwrap();
@@ -540,11 +540,11 @@ fn what_is_gone_is_found_in_the_history() {
 }
 
 #[test]
-fn every_event_of_a_batch_is_signed() {
+fn every_event_of_a_batch_has_its_reason_and_time() {
     let heap = Heap::of(8 * 1024 * 1024, Geometry::standard());
     heap.because("why")
         .batch(|batch| {
-            // More than is gathered before rows are written.
+            // More rows than the writer gathers before it writes.
             for i in 0..40 {
                 batch.allocate_bytes(&content(i, 300))?;
                 batch.allocate_bytes(&content(1000 + i, 70_000))?;
@@ -562,7 +562,7 @@ fn every_event_of_a_batch_is_signed() {
 }
 
 #[test]
-fn a_collection_lets_go_of_old_events() {
+fn a_collection_removes_old_events() {
     let heap = Heap::new();
     heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
     work(&heap);
@@ -576,7 +576,7 @@ fn a_collection_lets_go_of_old_events() {
     assert_balanced(&heap);
 }
 
-/// It is read no further than the space is large, so that nobody knows its id.
+/// It is not read beyond the size of the space, so its id is unknown.
 #[test]
 fn a_stream_larger_than_the_space_leaves_a_refusal() {
     let heap = Heap::of(64 * KIB, Geometry::standard());
@@ -595,7 +595,7 @@ fn a_stream_larger_than_the_space_leaves_a_refusal() {
 }
 
 #[test]
-fn a_reason_or_an_actor_that_would_swell_every_event_is_refused() {
+fn an_overlong_reason_or_actor_is_refused() {
     let heap = Heap::new();
     let before = dump(&heap.sql());
     let events = heap.events(EventFilter::default()).count();

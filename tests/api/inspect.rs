@@ -1,4 +1,4 @@
-//! Looking at what is there: every object, every entry, and the way from one to the other.
+//! Inspection: every object, every ledger entry, and how one leads to the other.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crate::common::{Heap, MIB, content, quick};
 use heapledger::{Error, EventFilter, Hold, ObjectId};
 
 #[test]
-fn every_object_is_listed_once_in_the_order_of_storing() {
+fn every_object_is_listed_once_in_the_order_of_allocation() {
     let heap = Heap::new();
     let ids: Vec<_> = heap
         .batch(|batch| (0..1234).map(|number| batch.allocate(&number)).collect())
@@ -93,7 +93,7 @@ fn arenas_pools_and_blocks_lead_to_every_byte() {
 }
 
 #[test]
-fn a_list_shows_its_own_space_only() {
+fn a_list_shows_only_its_own_space() {
     let heap = Heap::new();
     let other = quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
     heap.allocate_bytes(&content(1, 5000)).unwrap();
@@ -108,7 +108,7 @@ fn a_list_shows_its_own_space_only() {
 }
 
 #[test]
-fn what_is_not_stored_is_named_in_the_error() {
+fn the_error_names_what_is_not_stored() {
     let heap = Heap::new();
     let missing = ObjectId::of("missing").unwrap();
     for error in [
@@ -126,7 +126,7 @@ fn what_is_not_stored_is_named_in_the_error() {
     }
 }
 
-/// One row that is damaged, or that a later version wrote, is shown as what there is of it.
+/// Of a row that is damaged, or that a later version wrote, the readable part is shown.
 #[test]
 fn no_listing_fails_because_of_one_row() {
     let mut failed = Vec::new();

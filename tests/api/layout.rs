@@ -1,4 +1,4 @@
-//! The layout at any moment of the past is the one that was there then.
+//! The layout reconstructed for a past moment is the one that existed then.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use heapledger::{
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// What a space looks like, as its rows say.
+/// A space according to its rows.
 type Picture = ([i64; 3], Vec<Arena>, Vec<Pool>, Vec<Block>);
 
 fn now(memory: &MemManager) -> Picture {
@@ -76,7 +76,7 @@ fn geometry() -> impl Strategy<Value = Geometry> {
     prop::sample::select(vec![Geometry::standard(), Geometry::classic(), odd])
 }
 
-/// Does what it can; a refusal changes no layout, and is an event too.
+/// A refusal is fine: it changes no layout, and is an event too.
 fn take(op: &Op, memory: &MemManager, other: &MemManager) {
     match op {
         Op::Allocate(key, size) => drop(memory.allocate_bytes(&content((*key).into(), *size))),
@@ -115,7 +115,7 @@ proptest! {
     #![proptest_config(cases(24))]
 
     #[test]
-    fn the_layout_at_every_event_is_the_one_that_was_recorded_then(
+    fn the_layout_at_every_event_is_the_one_seen_then(
         geometry in geometry(),
         ops in prop::collection::vec(op(), 1..40),
     ) {
@@ -132,8 +132,8 @@ proptest! {
             prop_assert_eq!(layout.event_id, *event);
             prop_assert_eq!(&then(layout), picture);
         }
-        // Half-way through an operation of several events the sums must be right at least:
-        // an error says that they are not.
+        // In the middle of an operation with several events, at least the sums must be right;
+        // layout_at fails if they are not.
         for event in heap.events(EventFilter::default()) {
             let event = event.unwrap();
             let layout = heap.layout_at(Moment::Event(event.id)).unwrap();
@@ -160,7 +160,7 @@ fn a_moment_is_an_event_or_the_last_one_before_a_time() {
 }
 
 #[test]
-fn a_moment_that_the_history_does_not_reach_is_refused() {
+fn a_moment_outside_the_history_is_refused() {
     let heap = Heap::classic();
     heap.allocate_bytes(&content(1, 700)).unwrap();
     let refused = |moment: Moment, part: &str| {
@@ -174,7 +174,7 @@ fn a_moment_that_the_history_does_not_reach_is_refused() {
         Moment::Event(EventId(99)),
         "event 99 cannot be looked back to: no such event has happened",
     );
-    // Before it was made it was empty.
+    // Before its creation a space is empty.
     for moment in [Moment::Event(EventId(0)), Moment::Time(opened.at - day)] {
         let layout = heap.layout_at(moment).unwrap();
         assert_eq!((layout.event_id, layout.mem, layout.reserved), (opened.id, 0, 0));
@@ -192,12 +192,12 @@ fn a_moment_that_the_history_does_not_reach_is_refused() {
 }
 
 #[test]
-fn rows_that_the_events_do_not_explain_are_an_error_and_no_guess() {
+fn rows_that_contradict_the_events_are_an_error() {
     let heap = Heap::classic();
     let first = heap.allocate_bytes(&content(1, 700)).unwrap();
     heap.free(&first).unwrap();
     let sql = sql(heap.path());
-    // The block that the first event carved, as if it had never been.
+    // The block that the first event carved.
     sql.execute("DELETE FROM blocks WHERE id = 2", []).unwrap();
     let error = heap.layout_at(Moment::Event(EventId(2))).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
@@ -209,7 +209,7 @@ fn rows_that_the_events_do_not_explain_are_an_error_and_no_guess() {
 }
 
 #[test]
-fn before_a_trim_is_out_of_reach_and_after_it_is_not() {
+fn only_moments_after_a_trim_can_be_reconstructed() {
     let heap = Heap::of(MIB, Geometry::standard());
     let id = heap.allocate_bytes(&content(1, 20 * KIB)).unwrap();
     heap.allocate_bytes(&content(2, 3 * KIB)).unwrap();
@@ -226,7 +226,7 @@ fn before_a_trim_is_out_of_reach_and_after_it_is_not() {
 }
 
 #[test]
-fn what_was_before_a_repair_is_not_known() {
+fn moments_before_a_repair_cannot_be_reconstructed() {
     let heap = Heap::classic();
     heap.allocate_bytes(&content(1, 700)).unwrap();
     let before = last_event(&heap);

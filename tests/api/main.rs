@@ -1,8 +1,8 @@
-//! What the library does, a module for each part of it. One program, because each that is
-//! linked has SQLite in it.
+//! Tests of the library, one module per part. They form one program, because every test
+//! program links SQLite.
 //!
-//! The tests are threads of one process: one that changes what a process has once, such as
-//! its working folder, belongs into a process of its own (`harness::again`).
+//! The tests are threads of one process. A test that changes process-wide state, such as the
+//! working folder, must run in its own process (`harness::again`).
 
 #![cfg(test)]
 
@@ -33,7 +33,7 @@ mod read_only;
 mod repair;
 mod resize;
 mod schema;
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../harness/skip.rs"]
 mod skip;
 mod space;

@@ -1,4 +1,4 @@
-//! The schema is made by one migration, and taken away by its other half.
+//! One migration creates the schema, and its `down.sql` removes it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ fn run(sql: &Connection, migration: &Path, half: &str) {
         .unwrap();
 }
 
-/// The schema as text, by kind and name, and the numbers in the header.
+/// The schema as text, sorted by kind and name, and the numbers in the header.
 fn schema(sql: &Connection) -> Vec<String> {
     let mut rows = sql
         .prepare(
@@ -35,7 +35,7 @@ fn schema(sql: &Connection) -> Vec<String> {
 }
 
 #[test]
-fn the_migrations_make_what_a_new_heap_has() {
+fn the_migrations_create_the_schema_of_a_new_heap() {
     let sql = Connection::open_in_memory().unwrap();
     for migration in migrations() {
         run(&sql, &migration, "up.sql");
@@ -44,7 +44,7 @@ fn the_migrations_make_what_a_new_heap_has() {
 }
 
 #[test]
-fn each_migration_goes_back_to_the_schema_before_it() {
+fn each_migration_reverts_to_the_schema_before_it() {
     let sql = Connection::open_in_memory().unwrap();
     for migration in migrations() {
         let before = schema(&sql);
@@ -57,7 +57,7 @@ fn each_migration_goes_back_to_the_schema_before_it() {
     }
 }
 
-/// `down.sql` needs no guard to be passed, and takes the rows along.
+/// `down.sql` works in spite of the guards, and removes the rows as well.
 #[test]
 fn a_heap_in_use_can_be_taken_apart() {
     let heap = Heap::new();

@@ -31,7 +31,7 @@ fn storing_under_a_name_binds_it_and_takes_no_anonymous_hold() {
 }
 
 #[test]
-fn rebinding_moves_the_name_and_frees_what_nothing_holds_any_more() {
+fn rebinding_moves_the_name_and_frees_an_object_without_holds() {
     let heap = Heap::new();
     let old = heap.store("old", Hold::Name("it")).unwrap().id;
     let new = heap.store("new", Hold::Name("it")).unwrap().id;
@@ -41,7 +41,7 @@ fn rebinding_moves_the_name_and_frees_what_nothing_holds_any_more() {
 }
 
 #[test]
-fn rebinding_keeps_an_object_that_another_hold_keeps() {
+fn rebinding_does_not_free_an_object_with_another_hold() {
     let heap = Heap::new();
     let held = heap.allocate("held").unwrap();
     heap.bind("it", &held).unwrap();
@@ -115,7 +115,7 @@ fn a_name_has_1_to_4096_bytes() {
     assert_eq!(
         dump(&heap.sql()),
         before,
-        "a refused name leaves nothing, and stores nothing"
+        "a refused name leaves no trace and stores nothing"
     );
     for good in ["n".to_owned(), "n".repeat(4096), "é".repeat(2048)] {
         heap.bind(&good, &id).unwrap();
@@ -124,7 +124,7 @@ fn a_name_has_1_to_4096_bytes() {
     assert_balanced(&heap);
 }
 
-/// SQLite's own functions would cut it there.
+/// SQLite's functions would truncate the name there.
 #[test]
 fn a_name_has_no_nul() {
     let heap = Heap::new();
@@ -172,12 +172,12 @@ fn find_takes_a_name_an_id_or_the_start_of_one() {
 }
 
 #[test]
-fn a_whole_id_means_its_object_whatever_names_there_are() {
+fn a_whole_id_means_its_object_even_if_it_is_also_a_name() {
     let heap = Heap::new();
     let spelled = heap.allocate("spelled").unwrap();
     let named = heap.store("named", Hold::Name("it")).unwrap().id;
     let name = spelled.to_hex();
-    // An older heapledger, or another tool, has bound it.
+    // Another tool has bound the name.
     let sql = heap.sql();
     sql.execute("UPDATE names SET name = ?1", [&name]).unwrap();
     sql.execute("UPDATE events SET name = ?1 WHERE name = 'it'", [&name])
@@ -197,7 +197,7 @@ fn a_whole_id_means_its_object_whatever_names_there_are() {
 }
 
 #[test]
-fn a_name_that_is_spelled_like_an_id_cannot_be_bound() {
+fn a_name_spelled_like_an_id_cannot_be_bound() {
     let heap = Heap::new();
     let id = heap.allocate("it").unwrap();
     let before = dump(&heap.sql());
@@ -221,7 +221,7 @@ fn a_name_that_is_spelled_like_an_id_cannot_be_bound() {
         refused(heap.batch(|batch| batch.bind(&name, &id)).map(drop));
     }
     assert_eq!(dump(&heap.sql()), before);
-    // One digit less or more, or a sign that is no digit, is a name like any other.
+    // One digit less or more, or another character, makes it an ordinary name.
     for name in ["0".repeat(63), "0".repeat(65), format!("{}g", "0".repeat(63))] {
         heap.bind(&name, &id).unwrap();
         assert_eq!(heap.find(&name).unwrap(), id);
@@ -239,7 +239,7 @@ fn events(heap: &Heap) -> Vec<(&'static str, Option<ObjectId>, Option<String>)> 
 }
 
 #[test]
-fn a_name_that_moves_leaves_the_old_object_in_the_history_and_in_the_answer() {
+fn moving_a_name_returns_and_records_the_old_object() {
     let heap = Heap::new();
     let old = heap.store("old", Hold::Name("it")).unwrap();
     assert_eq!(old.freed, None);
@@ -250,11 +250,11 @@ fn a_name_that_moves_leaves_the_old_object_in_the_history_and_in_the_answer() {
     let held = heap.allocate("held").unwrap();
     let freed = heap.bind("it", &held).unwrap().unwrap();
     assert_eq!(freed.id, new.id);
-    // What something else holds stays.
+    // An object with another hold stays.
     let last = heap.batch(|batch| batch.store("last", Hold::Name("it"))).unwrap();
     assert_eq!(last.freed, None);
     assert!(heap.contains(&held).unwrap());
-    // Again is no move.
+    // Binding it again does not move it.
     assert_eq!(heap.bind("it", &last.id).unwrap(), None);
 
     let it = || Some("it".to_owned());
@@ -279,12 +279,12 @@ fn a_name_that_moves_leaves_the_old_object_in_the_history_and_in_the_answer() {
 }
 
 #[test]
-fn an_update_under_a_name_leaves_one_object_however_often() {
+fn repeated_updates_under_a_name_leave_one_object() {
     let heap = Heap::new();
     for version in 0..20 {
         heap.set("single", &version).unwrap();
         heap.batch(|batch| batch.set("batched", &(version, version))).unwrap();
-        // Allocated and bound, it is held twice; released, by the name alone.
+        // Allocating and binding hold it twice; after the release only the name does.
         heap.batch(|batch| {
             let id = batch.allocate(&format!("version {version}"))?;
             batch.bind("bound", &id)?;
@@ -306,13 +306,13 @@ fn an_update_under_a_name_leaves_one_object_however_often() {
 }
 
 #[test]
-fn an_object_that_is_released_lives_as_long_as_its_names() {
+fn a_released_object_lives_as_long_as_its_names() {
     let heap = Heap::new();
     let named = heap.allocate("named").unwrap();
     heap.bind("it", &named).unwrap();
     assert_eq!(heap.release(&named).unwrap(), None);
     assert!(!heap.object(&named).unwrap().held);
-    // Nothing is left to release.
+    // There is no anonymous hold left.
     assert_eq!(heap.release(&named).unwrap(), None);
     assert_eq!(heap.unbind("it").unwrap().unwrap().id, named);
 
@@ -321,7 +321,7 @@ fn an_object_that_is_released_lives_as_long_as_its_names() {
     let freed = heap.release(&plain).unwrap().unwrap();
     assert_eq!((freed.id, freed.size, freed.names.len()), (plain, 5, 0));
     assert!(matches!(heap.release(&plain), Err(Error::NotStored { .. })));
-    // As part of the batch that stored it, too.
+    // Also within the batch that stored it.
     let gone = heap
         .batch(|batch| {
             let id = batch.allocate("gone")?;
@@ -351,7 +351,7 @@ fn an_object_that_is_released_lives_as_long_as_its_names() {
 }
 
 #[test]
-fn a_name_that_is_to_be_new_is_refused_when_it_is_taken() {
+fn a_new_name_is_refused_if_it_is_taken() {
     let heap = Heap::new();
     let id = heap.store("it", Hold::NewName("it")).unwrap().id;
     let other = heap.allocate("other").unwrap();
@@ -373,7 +373,7 @@ fn a_name_that_is_to_be_new_is_refused_when_it_is_taken() {
     refused(heap.bind_new("it", &other));
     refused(heap.batch(|batch| batch.bind_new("it", &other)));
     refused(heap.batch(|batch| batch.store("new", new)).map(drop));
-    // Taken is taken, even by the same object: who asks for a new name wants to be the only one.
+    // Even if the same object has it: a caller who asks for a new name wants to be the only one.
     refused(heap.store("it", new).map(drop));
     refused(heap.bind_new("it", &id));
     assert_eq!(dump(&heap.sql()), before);
@@ -381,7 +381,7 @@ fn a_name_that_is_to_be_new_is_refused_when_it_is_taken() {
 }
 
 #[test]
-fn find_refuses_a_start_that_several_ids_share() {
+fn find_refuses_a_prefix_that_several_ids_share() {
     let heap = Heap::new();
     let (first, second) = two_contents_whose_ids_start_alike();
     let id = heap.allocate_bytes(first.as_bytes()).unwrap();
@@ -391,7 +391,7 @@ fn find_refuses_a_start_that_several_ids_share() {
     assert_eq!(heap.find(&id.to_hex()).unwrap(), id);
 }
 
-/// Six digits are 24 bits, so some thousand numbers are enough for a pair.
+/// Six digits are 24 bits, so a few thousand numbers contain a pair.
 fn two_contents_whose_ids_start_alike() -> (String, String) {
     let mut seen = HashMap::new();
     for number in 0.. {

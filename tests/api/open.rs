@@ -1,4 +1,4 @@
-//! Opening: what is made, with which defaults, and what is taken up again.
+//! Opening: creating heaps, with which defaults, and reopening them.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn a_new_heap_has_one_space_of_one_gibibyte_in_standard_geometry() {
 }
 
 #[test]
-fn a_new_file_is_marked_logs_ahead_and_can_shrink() {
+fn a_new_file_is_marked_uses_wal_and_can_shrink() {
     let dir = tempdir().unwrap();
     let memory = MemManager::open(dir.path().join("heap.db")).unwrap();
     let sql = sql(memory.path());
@@ -32,13 +32,13 @@ fn a_new_file_is_marked_logs_ahead_and_can_shrink() {
     assert_eq!(number(&sql, "PRAGMA user_version"), 101);
 }
 
-/// By the change counter in its header a file is told from another whose log it is not.
+/// The change counter in the header shows whether a log belongs to the file.
 #[test]
-fn each_new_file_counts_from_a_number_of_its_own() {
+fn each_new_file_starts_its_change_counter_at_a_random_number() {
     let dir = tempdir().unwrap();
     let counter = |name: &str| {
         let header = fs::read(dir.path().join(name)).unwrap();
-        // The second says for which the size in the header is right.
+        // The second number tells for which counter the size in the header is valid.
         assert_eq!(header[24..28], header[92..96]);
         <[u8; 4]>::try_from(&header[24..28]).unwrap()
     };
@@ -67,7 +67,7 @@ fn only_its_owner_may_read_a_new_file() {
 
 #[cfg(unix)]
 #[test]
-fn the_permissions_of_a_file_that_is_there_are_kept() {
+fn the_permissions_of_an_existing_file_do_not_change() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
@@ -89,7 +89,7 @@ fn an_empty_file_becomes_a_heap() {
 }
 
 #[test]
-fn what_was_stored_is_there_after_reopening() {
+fn stored_objects_are_there_after_reopening() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let id = {
@@ -102,7 +102,7 @@ fn what_was_stored_is_there_after_reopening() {
         memory.bind("name", &id).unwrap();
         id
     };
-    assert_eq!(files_in(dir.path()).len(), 1, "a heap that is closed is one file");
+    assert_eq!(files_in(dir.path()).len(), 1, "a closed heap is one file");
     let memory = MemManager::open(&path).unwrap();
     assert_eq!(memory.resolve("name").unwrap(), Some(id));
     assert_eq!(memory.get::<String>(&id).unwrap(), "it");
@@ -112,7 +112,7 @@ fn what_was_stored_is_there_after_reopening() {
 }
 
 #[test]
-fn a_space_is_reopened_only_as_what_it_is() {
+fn a_space_is_reopened_only_with_its_own_size_and_geometry() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let options = quick().max_mem(MIB).geometry(Geometry::classic());
@@ -216,7 +216,7 @@ fn a_file_holds_several_spaces_each_with_its_own_bound() {
 }
 
 #[test]
-fn an_impossible_size_is_refused_and_makes_no_file() {
+fn an_impossible_size_is_refused_and_creates_no_file() {
     let dir = tempdir().unwrap();
     for max_mem in [0, i64::MAX as u64 + 1, u64::MAX] {
         let error = quick().max_mem(max_mem).open(dir.path().join("heap.db")).unwrap_err();
@@ -239,7 +239,7 @@ fn an_impossible_space_name_is_refused() {
 }
 
 #[test]
-fn a_space_has_any_name_that_is_text_and_a_bad_one_makes_no_file() {
+fn a_space_name_can_be_any_text_and_a_bad_one_creates_no_file() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     for name in [String::new(), "s".repeat(256), "ż".repeat(128)] {
@@ -276,7 +276,7 @@ fn a_space_has_any_name_that_is_text_and_a_bad_one_makes_no_file() {
     }
 }
 
-/// Sizes that a program may have worked out wrongly, and ones that fit.
+/// Sizes as a faulty program may compute them, and valid ones.
 fn sizes() -> impl Strategy<Value = (u64, u64, Vec<(u64, u64)>)> {
     let odd = prop_oneof![
         Just(0u64),
@@ -294,7 +294,7 @@ fn sizes() -> impl Strategy<Value = (u64, u64, Vec<(u64, u64)>)> {
     let huge = (59u32..63, 0u32..29).prop_map(|(arena, block)| (1 << arena, 1, vec![(1 << block, 1 << arena)]));
     let fitting = (per_block, 0..400usize, 1..400usize, any::<bool>());
     let fitting = fitting.prop_map(|(per_block, skipped, count, is_whole_arena)| {
-        // It has thousands of divisors.
+        // A size with thousands of divisors.
         let arena = (1 << 10) * 3u64.pow(6) * 5u64.pow(3) * 49 * 11 * 13;
         let blocks = (1..=1 << 20)
             .filter(|block| arena.is_multiple_of(*block))
@@ -310,7 +310,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_geometry_is_refused_in_words_or_makes_a_heap(
+    fn a_geometry_is_refused_with_a_reason_or_creates_a_heap(
         (arena, per_block, classes) in sizes(),
         max_mem in prop_oneof![Just(0u64), Just(1), 2u64..1000, Just(1 << 30), Just(i64::MAX as u64), Just(u64::MAX)],
     ) {
@@ -352,7 +352,7 @@ proptest! {
 }
 
 #[test]
-fn a_heap_that_another_tool_took_out_of_wal_mode_is_put_back() {
+fn a_heap_that_another_tool_took_out_of_wal_mode_is_switched_back() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let id = MemManager::open(&path).unwrap().allocate("it").unwrap();
@@ -361,12 +361,12 @@ fn a_heap_that_another_tool_took_out_of_wal_mode_is_put_back() {
     other.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
     drop(other);
     assert_eq!(mode(), "delete");
-    // A reader takes it as it is.
+    // A reader opens it as it is.
     let memory = quick().read_only(true).open(&path).unwrap();
     assert_eq!(memory.get::<String>(&id).unwrap(), "it");
     drop(memory);
     assert_eq!(mode(), "delete");
-    // Somebody who reads it is waited for, and then keeps it from being opened for writing.
+    // Opening for writing waits for a reader, and fails if it does not finish.
     let reader = sql(&path);
     reader.execute_batch("BEGIN; SELECT count(*) FROM objects").unwrap();
     let busy = MemManager::options()

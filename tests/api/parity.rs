@@ -80,7 +80,7 @@ fn the_classic_geometry_places_every_byte_where_the_original_did() {
     crate::common::assert_balanced(&heap);
 }
 
-/// The content of key `key`, as the recording's own recipe makes it.
+/// The content for `key`, computed as in the recording.
 fn recipe(seed: u64, key: u64, size: usize) -> Vec<u8> {
     let start = format!("{seed}-{key}-");
     let text = if size >= start.len() {
@@ -91,7 +91,7 @@ fn recipe(seed: u64, key: u64, size: usize) -> Vec<u8> {
     text.as_bytes()[..size].to_vec()
 }
 
-/// Per piece: how many blocks have a lower id than its block, and its bytes.
+/// For each piece: how many blocks have a lower id than its own, and its bytes.
 fn placement_of(memory: &MemManager, sql: &Connection, id: &ObjectId) -> Vec<(i64, i64)> {
     let rank = |block: i64| number(sql, &format!("SELECT count(*) FROM blocks WHERE id < {block}"));
     let entries = memory.ledger(id).unwrap();

@@ -1,4 +1,4 @@
-//! What freeing gives back is foretold exactly, and so is what stands in its way.
+//! A free plan predicts exactly what freeing gives back, and what prevents more.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use heapledger::{ArenaId, Error, Geometry, Hold, ObjectId, PinOptions};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// Frees `ids` in one batch, collects, and sees that it is what was planned.
+/// Frees `ids` in one batch, collects, and checks that the result is as planned.
 fn free_as_planned(heap: &Heap, ids: &[ObjectId]) {
     let before = (dump(&heap.sql()), number(&heap.sql(), "PRAGMA page_count"));
     let plan = heap.plan_free(ids).unwrap();
@@ -21,7 +21,7 @@ fn free_as_planned(heap: &Heap, ids: &[ObjectId]) {
     assert_eq!(plan.objects, freed);
     assert_eq!(plan.collected, heap.collect_garbage().unwrap());
     assert_eq!(fs::metadata(heap.path()).unwrap().len(), plan.collected.file_size);
-    // What pins an arena is still there, and keeps it.
+    // A pin is still there, and so is its arena.
     for pin in &plan.pins {
         assert!(heap.pins(Some(pin.arena_id)).unwrap().contains(pin), "{pin:?}");
     }
@@ -31,7 +31,7 @@ proptest! {
     #![proptest_config(crate::common::cases(12))]
 
     #[test]
-    fn freeing_gives_back_what_was_foretold(
+    fn freeing_gives_back_what_was_predicted(
         sizes in prop::collection::vec(prop_oneof![3 => 0u64..3000, 2 => 0u64..60_000, 1 => 200_000u64..600_000], 1..40),
         classic in any::<bool>(),
         rounds in prop::collection::vec(prop::collection::vec(any::<Index>(), 0..25), 1..4),
@@ -60,7 +60,7 @@ proptest! {
 }
 
 #[test]
-fn many_small_objects_go_page_for_page_as_foretold() {
+fn many_small_objects_free_as_many_pages_as_predicted() {
     let heap = Heap::of(16 * MIB, Geometry::standard());
     let ids: Vec<_> = heap
         .batch(|batch| {
@@ -78,7 +78,7 @@ fn many_small_objects_go_page_for_page_as_foretold() {
 }
 
 #[test]
-fn a_plan_without_objects_is_what_garbage_collection_does() {
+fn a_plan_without_objects_predicts_a_garbage_collection() {
     let heap = Heap::new();
     let id = heap.allocate_bytes(&content(1, 300 * KIB)).unwrap();
     heap.allocate_bytes(&content(2, 300 * KIB)).unwrap();
@@ -90,7 +90,7 @@ fn a_plan_without_objects_is_what_garbage_collection_does() {
 }
 
 #[test]
-fn what_is_named_twice_counts_once_and_names_are_told() {
+fn an_object_given_twice_counts_once_and_its_names_are_listed() {
     let heap = Heap::new();
     let id = heap.store_bytes(&content(1, 5000), Hold::Name("a")).unwrap().id;
     let plan = heap.plan_free(&[id, id]).unwrap();
@@ -104,7 +104,7 @@ fn what_is_named_twice_counts_once_and_names_are_told() {
 }
 
 #[test]
-fn writers_go_on_after_a_plan() {
+fn writers_continue_after_a_plan() {
     let heap = Heap::new();
     let id = heap.allocate_bytes(&content(1, 5000)).unwrap();
     heap.plan_free(&[id]).unwrap();
@@ -115,7 +115,7 @@ fn writers_go_on_after_a_plan() {
 }
 
 #[test]
-fn plans_among_writers_undo_nobodys_work() {
+fn plans_among_writers_undo_nothing() {
     let heap = Heap::of(16 * MIB, Geometry::standard());
     let doomed = heap.allocate_bytes(&content(1, 100 * KIB)).unwrap();
     let ids: Vec<_> = std::thread::scope(|scope| {
@@ -143,8 +143,8 @@ fn plans_among_writers_undo_nobodys_work() {
     assert_balanced(&heap);
 }
 
-/// Three arenas of one class, full but for the rest of the last; all but the start of the
-/// first is one object's.
+/// Three arenas of one class, full except for the end of the last. One object fills them all
+/// except for the start of the first.
 fn pinned() -> (Heap, ObjectId, ObjectId) {
     let heap = Heap::of(4 * MIB, Geometry::standard());
     let small = heap
@@ -156,7 +156,7 @@ fn pinned() -> (Heap, ObjectId, ObjectId) {
 }
 
 #[test]
-fn a_pin_says_what_keeps_an_arena() {
+fn a_pin_tells_which_objects_occupy_an_arena() {
     let (heap, small, large) = pinned();
     let plan = heap.plan_free(&[large]).unwrap();
     assert_eq!(plan.collected.arenas, 2);
@@ -178,7 +178,7 @@ fn a_pin_says_what_keeps_an_arena() {
 }
 
 #[test]
-fn a_full_arena_is_listed_when_it_is_asked_for() {
+fn full_arenas_are_listed_on_request() {
     let (heap, small, large) = pinned();
     let pins = heap.pins(Some(ArenaId(1))).unwrap();
     let ids: Vec<_> = pins.iter().map(|pin| pin.object_id.clone()).collect();
@@ -191,7 +191,7 @@ fn a_full_arena_is_listed_when_it_is_asked_for() {
 }
 
 #[test]
-fn the_limit_and_the_threshold_are_the_callers() {
+fn the_caller_sets_limit_and_threshold() {
     let heap = Heap::new();
     for seed in 0..30 {
         heap.allocate_bytes(&content(seed, 100 + seed)).unwrap();
@@ -231,7 +231,7 @@ fn the_limit_and_the_threshold_are_the_callers() {
 }
 
 #[test]
-fn another_space_keeps_its_pins_to_itself() {
+fn pins_of_another_space_are_not_listed() {
     let (heap, ..) = pinned();
     let other = crate::common::quick()
         .space("other")

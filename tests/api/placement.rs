@@ -1,4 +1,4 @@
-//! Every byte goes where the rules of placement say, whatever happened before.
+//! Every byte is placed by the rules, whatever happened before.
 
 mod reference;
 
@@ -11,9 +11,9 @@ use rusqlite::Connection;
 
 #[derive(Debug, Clone)]
 enum Op {
-    /// So many bytes.
+    /// Bytes.
     Put(u64),
-    /// So many thousandths of the space.
+    /// Thousandths of the space.
     PutShare(u64),
     Free(Index),
     Collect,
@@ -30,7 +30,7 @@ impl Op {
     }
 }
 
-/// Three classes whose blocks and pools divide nothing but the arena.
+/// Three classes whose block and pool sizes divide the arena but not each other.
 fn odd() -> Geometry {
     let class = |block_size, pool_size| SizeClass { block_size, pool_size };
     Geometry::new(840, 3, vec![class(5, 15), class(7, 70), class(60, 420)]).unwrap()
@@ -125,7 +125,7 @@ fn pieces_of(memory: &MemManager, id: &ObjectId) -> Vec<Piece> {
         .collect()
 }
 
-/// Lays out `ops` with the heap and with the reference, side by side.
+/// Runs `ops` on the heap and on the reference, and compares them after each step.
 fn run(geometry: &Geometry, max_mem: u64, ops: &[Op]) -> String {
     let heap = Heap::of(max_mem, geometry.clone());
     let sql = heap.sql();
@@ -192,7 +192,7 @@ proptest! {
 }
 
 #[test]
-fn an_object_larger_than_any_gap_fills_a_thousand_of_them() {
+fn an_object_larger_than_any_gap_fills_a_thousand_gaps() {
     let count = 2400;
     let heap = Heap::of(count * 512, Geometry::classic());
     let mut reference = Reference::new(count * 512, &Geometry::classic());

@@ -1,4 +1,4 @@
-//! A plan is what then happens, and making it leaves no trace.
+//! A plan predicts what an allocation does, and leaves no trace.
 
 use std::collections::HashSet;
 
@@ -61,7 +61,7 @@ fn blocks(memory: &MemManager) -> HashSet<BlockId> {
         .collect()
 }
 
-/// Stores `bytes` and sees that it is what `plan` said.
+/// Stores `bytes` and checks that the result is as `plan` predicted.
 fn store_as_planned(memory: &MemManager, bytes: &[u8], plan: &Plan) -> Option<ObjectId> {
     let before = rows(memory);
     let blocks = blocks(memory);
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn a_sequence_is_as_planned_together(
+    fn a_sequence_is_as_planned(
         (geometry, max_mem) in spaces(),
         holes in prop::collection::vec((1u64..5000, any::<bool>()), 0..20),
         sizes in prop::collection::vec((0u64..8, 0u64..6000), 1..20),
@@ -146,7 +146,7 @@ proptest! {
         let mut missing = 0;
         for (bytes, plan) in contents.iter().zip(&plans) {
             if !plan.fits() {
-                // Those before it are stored; it and all after it would be refused.
+                // Objects before it fit; it and all later ones would be refused.
                 missing = plan.shortfall.max(missing);
                 continue;
             }
@@ -158,13 +158,13 @@ proptest! {
     }
 }
 
-/// Of a duplicate within a plan, the pieces are not known before it is stored.
+/// The plan does not know the pieces of a duplicate within the plan.
 fn heap_pieces(memory: &MemManager, bytes: &[u8]) -> u64 {
     memory.ledger(&ObjectId::of_bytes(bytes)).unwrap().len() as u64
 }
 
 #[test]
-fn more_rows_with_room_than_a_page_are_read_on() {
+fn rows_with_room_are_read_page_by_page() {
     let heap = Heap::of(4 * MIB, Geometry::classic());
     let ids: Vec<_> = (0..1500).map(|seed| content(seed, 512)).collect();
     heap.batch(|batch| {
@@ -188,7 +188,7 @@ fn more_rows_with_room_than_a_page_are_read_on() {
 }
 
 #[test]
-fn a_duplicate_is_planned_as_one_also_within_the_plan() {
+fn duplicates_are_recognised_also_within_a_plan() {
     let heap = Heap::new();
     heap.allocate_bytes(&content(1, 5000)).unwrap();
     let plans = heap
@@ -206,7 +206,7 @@ fn a_duplicate_is_planned_as_one_also_within_the_plan() {
 }
 
 #[test]
-fn what_does_not_fit_is_short_by_what_is_missing() {
+fn the_shortfall_is_what_is_missing() {
     let heap = Heap::of(10_000, Geometry::standard());
     heap.allocate_bytes(&content(1, 4000)).unwrap();
     let plan = heap.plan_allocation(6001).unwrap();
@@ -216,7 +216,7 @@ fn what_does_not_fit_is_short_by_what_is_missing() {
     );
     assert!(heap.plan_allocation(6000).unwrap().fits());
     assert_eq!(heap.plan_allocation(u64::MAX).unwrap().shortfall, u64::MAX - 6000);
-    // What comes after it waits for it, and adds to what is missing.
+    // Later objects add to the shortfall.
     let sizes = [5000, 2000, 1, 500];
     let plans = heap.plan_batch(|planner| {
         sizes
@@ -229,7 +229,7 @@ fn what_does_not_fit_is_short_by_what_is_missing() {
 }
 
 #[test]
-fn a_plan_waits_for_no_writer_and_a_reader_can_make_one() {
+fn planning_needs_no_write_lock() {
     let heap = Heap::new();
     heap.allocate_bytes(&content(1, 5000)).unwrap();
     let reader = crate::common::quick().read_only(true).open(heap.path()).unwrap();
@@ -245,7 +245,7 @@ fn a_plan_waits_for_no_writer_and_a_reader_can_make_one() {
 }
 
 #[test]
-fn another_kind_under_the_same_id_is_a_conflict_as_it_would_be() {
+fn a_plan_reports_a_kind_conflict() {
     let heap = Heap::new();
     let spelled = b"str\0hello";
     let planned = heap.plan_batch(|planner| {
@@ -259,7 +259,7 @@ fn another_kind_under_the_same_id_is_a_conflict_as_it_would_be() {
 }
 
 #[test]
-fn a_space_that_is_not_there_is_planned_as_it_would_be_made() {
+fn a_missing_space_is_planned_as_it_would_be_created() {
     let options = || MemManager::options().max_mem(MIB).space("new");
     let planned = |planner: &mut heapledger::Planner<'_>| {
         let plans = [300 * KIB, 20, 900 * KIB].map(|size| planner.allocate_size(size).unwrap());

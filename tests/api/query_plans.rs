@@ -1,8 +1,7 @@
-//! Looking something up costs no scan: each lookup that grows with the heap has an index,
-//! and those for room and for emptiness are partial, so that full rows cost nothing.
+//! No lookup scans: each lookup whose cost could grow with the heap has an index. Those for
+//! rows with room and for empty rows are partial, so full rows cost nothing.
 //!
-//! What is explained here is what the library sends while it does what the test asks for,
-//! not a copy of it.
+//! The tests explain the statements that the library actually sends, not copies of them.
 
 mod spy;
 
@@ -11,7 +10,7 @@ use heapledger::{ArenaId, BlockId, Geometry, Hold, MemManager, ObjectId};
 use crate::common::{Heap, KIB, MIB, content, plan};
 use spy::plans;
 
-/// Objects of six pieces each, in blocks of 512 bytes, with a name each.
+/// Named objects of six pieces each, in blocks of 512 bytes.
 fn heap() -> Heap {
     let heap = Heap::of(4 * MIB, Geometry::classic());
     for seed in 0..20 {
@@ -25,8 +24,8 @@ fn first(heap: &Heap) -> ObjectId {
     heap.resolve("name 0").unwrap().unwrap()
 }
 
-/// Each of `expected` is the plan of a statement that `run` sends. All others search too,
-/// and none of them sorts.
+/// Checks that each of `expected` is the plan of a statement that `run` sends, and that all
+/// statements search and none sorts.
 #[track_caller]
 fn searches<T>(heap: &Heap, expected: &[&str], run: impl FnOnce(&MemManager) -> T) {
     let found = plans(heap, run);
@@ -135,7 +134,7 @@ fn the_pieces_in_a_block() {
     searches(&heap(), &[pieces], |memory| memory.pieces_in(BlockId(1)).unwrap());
 }
 
-/// They are sorted, but not looked for.
+/// They are sorted, but found by an index.
 #[test]
 fn the_names_of_an_object() {
     let heap = heap();
@@ -183,7 +182,7 @@ fn carving_ahead_searches() {
 }
 
 #[test]
-fn the_largest_objects_where_there_are_many() {
+fn the_largest_objects_of_many() {
     let heap = Heap::of(64 * MIB, Geometry::standard());
     let stored = heap.batch(|batch| {
         for seed in 0..1001 {
@@ -192,20 +191,20 @@ fn the_largest_objects_where_there_are_many() {
         Ok(())
     });
     stored.unwrap();
-    // Those of one size are sorted by their ids.
+    // Objects of the same size are sorted by id.
     let largest = "SELECT: SEARCH stored_objects USING INDEX stored_objects_by_size (memram_id=? AND size>?); \
          USE TEMP B-TREE FOR LAST TERM OF ORDER BY";
     searches(&heap, &[largest], |memory| memory.stats().unwrap());
 }
 
-/// The same where there are few: they are all looked at.
+/// With few objects the library reads them all.
 #[test]
 #[should_panic(expected = "SCAN stored_objects")]
-fn a_walk_is_noticed() {
+fn a_scan_is_noticed() {
     plans(&heap(), |memory| memory.stats().unwrap());
 }
 
-/// The objects of the arena are sorted by their bytes in it, and each name list by name.
+/// The objects of the arena are sorted by their bytes in it, and their names by name.
 #[test]
 fn what_keeps_an_arena() {
     let found = plans(&heap(), |memory| memory.pins(Some(ArenaId(1))).unwrap());
@@ -215,7 +214,7 @@ fn what_keeps_an_arena() {
     }
 }
 
-/// As people ask for it, and not the library.
+/// A query that people write, not one of the library.
 #[test]
 fn one_object_of_the_view() {
     let plan = plan(
@@ -223,7 +222,7 @@ fn one_object_of_the_view() {
         "SELECT * FROM objects WHERE object_id = ?1 AND space = ?2",
     );
     assert!(plan.contains("stored_objects_by_object_id"), "{plan}");
-    // Its names, once they are found, are gone through in order.
+    // Scans only the names already found.
     let tables = plan.replace("SCAN n", "");
     assert!(!tables.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
 }

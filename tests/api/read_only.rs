@@ -1,11 +1,11 @@
-//! A heap opened for reading is read, and nothing else: no file, no space, no byte changes.
+//! Opening for reading never changes a byte, and never creates a file or a space.
 
 use crate::common::{MIB, assert_balanced, dump, files_in, quick, sql};
 use heapledger::{Error, MemManager};
 use tempfile::tempdir;
 
 #[test]
-fn reading_only_never_makes_a_file_or_a_space() {
+fn opening_read_only_never_creates_a_file_or_a_space() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let error = quick().read_only(true).open(&path).unwrap_err();
@@ -26,7 +26,7 @@ fn reading_only_never_makes_a_file_or_a_space() {
 }
 
 #[test]
-fn reading_only_reads_everything_and_writes_nothing() {
+fn a_read_only_heap_can_be_read_in_full_but_not_written() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let writer = quick().max_mem(MIB).open(&path).unwrap();

@@ -1,7 +1,7 @@
-//! `repair` restores what can be derived, loses no byte, says what it did, and has
-//! nothing to do the second time.
+//! `repair` restores what can be derived, loses no byte, and reports what it did; a second
+//! repair finds nothing to do.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -10,13 +10,13 @@ use crate::common::{Heap, KIB, MIB, assert_balanced, cases, content, disguise, d
 use heapledger::{Geometry, History, Hold, Invariant, Kind, MemManager, ObjectId, Repaired, SizeClass};
 use proptest::prelude::*;
 
-/// Objects of every class and several kinds, names, a second space, freed room.
+/// Objects of every class and of several kinds, names, a second space, and freed room.
 fn heap() -> Heap {
     let class = |block_size| SizeClass {
         block_size,
         pool_size: 8 * block_size,
     };
-    // Two classes, so that some KiB make several pieces.
+    // Small blocks, so that a few KiB make several pieces.
     let geometry = Geometry::new(256 * KIB, 8, vec![class(512), class(4 * KIB)]).unwrap();
     let heap = Heap::of(MIB, geometry);
     heap.store_bytes(&content(1, 10_000), Hold::Name("it")).unwrap();
@@ -81,7 +81,7 @@ fn repair(memory: &MemManager, what: &str) -> Repaired {
     repaired
 }
 
-/// Damage that is undone exactly.
+/// Damage that is repaired exactly.
 const DERIVED_AGAIN: &[&str] = &[
     "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
     "UPDATE blocks SET mem = -7",
@@ -152,8 +152,8 @@ const DERIVED_AGAIN: &[&str] = &[
     "DELETE FROM events",
 ];
 
-/// Damage after which the content is elsewhere, the levels are as large as what is in them,
-/// or all is held.
+/// Damage whose repair loses no content, but may move it, resize a level to fit its contents,
+/// or hold all objects.
 const MADE_GOOD: &[&str] = &[
     "UPDATE events SET object = x'00' WHERE object IS NOT NULL",
     "UPDATE stored_objects SET held = 3",
@@ -173,9 +173,9 @@ const MADE_GOOD: &[&str] = &[
     "UPDATE ledger SET block_id = 1",
 ];
 
-/// Damage that changes no content, name or id: all of it must be as before.
+/// Damage that changes no content, name or id. After the repair all of them are as before.
 #[test]
-fn what_is_derived_is_derived_again_and_everything_else_stays() {
+fn derived_values_are_recomputed_and_everything_else_stays() {
     let damages = DERIVED_AGAIN.iter().map(|statement| (statement, true));
     for (statement, exactly) in damages.chain(MADE_GOOD.iter().map(|statement| (statement, false))) {
         let heap = heap();
@@ -190,14 +190,14 @@ fn what_is_derived_is_derived_again_and_everything_else_stays() {
             "{statement}"
         );
         assert!(!exactly || self::rows(&heap) == rows, "{statement}");
-        // The heap is in use again.
+        // The heap can be used again.
         heap.allocate_bytes(&content(9, 20 * KIB)).unwrap();
         heap.collect_garbage().unwrap();
         assert_balanced(&heap);
     }
 }
 
-/// All rows but the numbers that a repair takes.
+/// All rows except the numbers that a repair uses up.
 fn rows(heap: &Heap) -> String {
     let all = dump(&heap.sql());
     let lines = all.lines().filter(|line| !line.starts_with("sequences"));
@@ -205,7 +205,7 @@ fn rows(heap: &Heap) -> String {
 }
 
 #[test]
-fn a_repair_of_a_whole_heap_does_nothing() {
+fn repairing_an_intact_heap_does_nothing() {
     let heap = heap();
     let before = dump(&heap.sql());
     let repaired = heap.repair().unwrap();
@@ -217,7 +217,7 @@ fn a_repair_of_a_whole_heap_does_nothing() {
 }
 
 #[test]
-fn changed_content_is_set_aside_under_a_name_that_says_so() {
+fn changed_content_is_set_aside_under_a_telling_name() {
     let heap = heap();
     let old = heap.resolve("it").unwrap().unwrap();
     let mut bytes = heap.get_bytes(&old).unwrap();
@@ -240,13 +240,13 @@ fn changed_content_is_set_aside_under_a_name_that_says_so() {
     let found = heap.get_bytes(&aside).unwrap();
     assert_eq!(found.len(), bytes.len());
     assert_eq!(ObjectId::of_bytes(&found), aside);
-    // It can be stored anew, damaged anew, and set aside again.
+    // It can be stored, damaged and set aside again.
     heap.store_bytes(&content(1, 10_000), Hold::Name("it")).unwrap();
     assert!(heap.contains(&old).unwrap());
 }
 
 #[test]
-fn bytes_that_were_added_are_kept_though_no_block_has_room() {
+fn added_bytes_are_saved_even_if_no_block_has_room() {
     let heap = Heap::of(4 * KIB, Geometry::classic());
     let id = heap.allocate_bytes(&content(1, 4 * KIB)).unwrap();
     damage(
@@ -267,7 +267,7 @@ fn bytes_that_were_added_are_kept_though_no_block_has_room() {
 }
 
 #[test]
-fn a_lost_piece_leaves_the_others() {
+fn the_remaining_pieces_of_an_object_are_saved() {
     let heap = heap();
     let old = heap.resolve("it").unwrap().unwrap();
     damage(&heap, "DELETE FROM ledger WHERE stored_object_id = 1 AND seq = 1");
@@ -281,7 +281,7 @@ fn a_lost_piece_leaves_the_others() {
 }
 
 #[test]
-fn pieces_without_an_object_become_one() {
+fn pieces_without_an_object_become_an_object() {
     let heap = heap();
     damage(&heap, "DELETE FROM stored_objects WHERE id = 1");
     repair(&heap, "no object");
@@ -291,7 +291,7 @@ fn pieces_without_an_object_become_one() {
 }
 
 #[test]
-fn all_objects_gone_and_all_bytes_there() {
+fn no_bytes_are_lost_if_all_objects_are_missing() {
     let heap = heap();
     let bytes = number(&heap.sql(), "SELECT sum(length(data)) FROM ledger");
     damage(&heap, "DELETE FROM stored_objects");
@@ -329,7 +329,7 @@ fn damaged_content_that_is_stored_elsewhere_becomes_that_object() {
 }
 
 #[test]
-fn a_name_without_an_object_goes() {
+fn a_name_without_an_object_is_removed() {
     let heap = heap();
     damage(&heap, "UPDATE names SET stored_object_id = 999 WHERE name = 'list'");
     let repaired = repair(&heap, "a name without an object");
@@ -340,7 +340,7 @@ fn a_name_without_an_object_goes() {
             .iter()
             .any(|line| line.to_string().contains("the name is removed"))
     );
-    // The object lost its name, not its life.
+    // The object lost its name but still exists.
     assert_eq!(
         number(
             &heap.sql(),
@@ -351,7 +351,7 @@ fn a_name_without_an_object_goes() {
 }
 
 #[test]
-fn content_that_is_not_of_its_kind_is_set_aside_as_bytes() {
+fn content_invalid_for_its_kind_is_set_aside_as_bytes() {
     for (kind, bytes) in [
         (Kind::Int, &b"hello"[..]),
         (Kind::Str, b"caf\xe9!"),
@@ -378,9 +378,9 @@ fn content_that_is_not_of_its_kind_is_set_aside_as_bytes() {
     }
 }
 
-/// SQLite takes any bytes for text; listings show it, and go on.
+/// SQLite accepts any bytes as text; listings show the name and continue.
 #[test]
-fn a_name_that_is_not_utf8_is_found_and_becomes_one() {
+fn a_name_that_is_not_utf8_is_found_and_converted() {
     let heap = heap();
     let list = heap.resolve("list").unwrap().unwrap();
     heap.bind("li\u{fffd}t", &list).unwrap();
@@ -391,7 +391,7 @@ fn a_name_that_is_not_utf8_is_found_and_becomes_one() {
     assert_eq!(heap.objects().filter(Result::is_ok).count(), 6);
     assert_eq!(heap.object_info(&list).unwrap().names, ["li\u{fffd}t", "li\u{fffd}t"]);
     let found = heap.check().unwrap();
-    // That is it, and the name that its event knows is gone.
+    // The name itself, and two rules about its event, whose name no longer exists.
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[0].to_string().contains(r#"found "li\xfft""#), "{}", found[0]);
     let repaired = repair(&heap, "a garbled name");
@@ -402,7 +402,7 @@ fn a_name_that_is_not_utf8_is_found_and_becomes_one() {
 }
 
 #[test]
-fn a_space_whose_row_is_gone_is_recovered() {
+fn a_space_without_its_row_is_recovered() {
     let heap = heap();
     crate::common::quick().space("empty").open(heap.path()).unwrap();
     damage(&heap, "DELETE FROM memram WHERE name <> 'main'");
@@ -420,10 +420,10 @@ fn a_space_whose_row_is_gone_is_recovered() {
 }
 
 #[test]
-fn an_index_that_lost_a_row_is_written_anew() {
+fn an_index_that_lost_a_row_is_rebuilt() {
     let heap = heap();
     let sql = heap.sql();
-    // A partial index whose condition changes under it is what a faulty tool leaves.
+    // As if a faulty tool had changed rows without updating a partial index.
     sql.execute_batch(
         "PRAGMA writable_schema = ON;
          UPDATE sqlite_schema SET sql = replace(sql, 'mem = 0', 'mem = 1') WHERE name = 'blocks_empty';
@@ -449,7 +449,7 @@ fn an_index_that_lost_a_row_is_written_anew() {
 }
 
 #[test]
-fn the_history_tells_of_the_repair() {
+fn the_history_records_the_repair() {
     let heap = heap();
     damage(&heap, "UPDATE arenas SET mem = mem + 1");
     repair(&heap, "arenas");
@@ -531,7 +531,7 @@ proptest! {
 }
 
 #[test]
-fn a_block_that_its_pool_has_no_room_for_goes() {
+fn a_block_that_does_not_fit_its_pool_is_removed() {
     let heap = heap();
     let before = contents(&heap);
     damage(
@@ -546,7 +546,7 @@ fn a_block_that_its_pool_has_no_room_for_goes() {
 }
 
 #[test]
-fn an_arena_without_a_space_goes() {
+fn an_empty_arena_without_a_space_is_removed() {
     let heap = heap();
     let before = contents(&heap);
     damage(
@@ -558,7 +558,7 @@ fn an_arena_without_a_space_goes() {
 }
 
 #[test]
-fn a_pool_goes_back_to_the_arena_that_its_blocks_name() {
+fn a_pool_returns_to_the_arena_that_its_blocks_name() {
     let heap = heap();
     heap.add_arena().unwrap();
     let rows = |heap: &Heap| texts(&heap.sql(), "SELECT id || ' ' || arena_id FROM pools ORDER BY id");
@@ -572,7 +572,7 @@ fn a_pool_goes_back_to_the_arena_that_its_blocks_name() {
 }
 
 #[test]
-fn a_block_goes_back_to_the_pool_that_its_entries_name() {
+fn a_block_returns_to_the_pool_that_its_entries_name() {
     let heap = heap();
     let rows = |heap: &Heap| texts(&heap.sql(), "SELECT id || ' ' || pool_id FROM blocks ORDER BY id");
     let before = rows(&heap);
@@ -588,7 +588,7 @@ fn a_block_goes_back_to_the_pool_that_its_entries_name() {
 }
 
 #[test]
-fn an_empty_name_gets_one() {
+fn an_empty_name_is_replaced() {
     let heap = heap();
     let list = heap.resolve("list").unwrap().unwrap();
     damage(&heap, "UPDATE names SET name = '' WHERE name = 'list'");
@@ -599,7 +599,7 @@ fn an_empty_name_gets_one() {
 }
 
 #[test]
-fn a_name_goes_to_the_space_of_its_object_though_it_is_taken_there() {
+fn a_name_moves_to_the_space_of_its_object_even_if_taken_there() {
     let heap = heap();
     let other = crate::common::quick().space("other").open(heap.path()).unwrap();
     let it = other.resolve("it").unwrap().unwrap();
@@ -614,9 +614,9 @@ fn a_name_goes_to_the_space_of_its_object_though_it_is_taken_there() {
     assert_eq!(other.resolve("damaged/space-1/it").unwrap(), Some(it));
 }
 
-/// The other space has an object of the same content already, and the name of another one.
+/// The other space already has an object with the same content, and the name is taken there.
 #[test]
-fn an_object_goes_to_the_space_of_its_pieces_though_its_id_is_taken_there() {
+fn an_object_moves_to_the_space_of_its_pieces_even_if_its_id_is_taken_there() {
     let heap = heap();
     let other = crate::common::quick().space("other").open(heap.path()).unwrap();
     let it = other.resolve("it").unwrap().unwrap();
@@ -640,7 +640,7 @@ fn an_object_goes_to_the_space_of_its_pieces_though_its_id_is_taken_there() {
     assert_eq!(other.resolve("damaged/space-1/it").unwrap(), Some(old));
 }
 
-/// Where the space ends, the last arena, pool and block are shorter than others.
+/// At the end of a space, the last arena, pool and block are shorter than the others.
 #[test]
 fn short_rows_stay_short() {
     let max_mem = 256 * KIB + 5000;
@@ -668,7 +668,7 @@ fn short_rows_stay_short() {
 }
 
 #[test]
-fn a_space_whose_name_or_size_cannot_be_gets_another() {
+fn an_impossible_name_or_size_of_a_space_is_replaced() {
     let heap = heap();
     crate::common::quick()
         .space("empty")
@@ -703,14 +703,14 @@ fn a_history_that_is_off_stays_empty() {
     let events = "SELECT count(*) FROM events WHERE memram_id = 1";
     let before = number(&heap.sql(), events);
     damage(&heap, "UPDATE arenas SET mem = mem + 1");
-    // The books of the other space are opened anew.
+    // The other space gets a new opening event.
     damage(&heap, "DELETE FROM events WHERE memram_id = 2");
     repair(&heap, "no history");
     assert_eq!(number(&heap.sql(), events), before);
 }
 
 #[test]
-fn what_is_set_aside_again_takes_no_name_away() {
+fn setting_aside_again_takes_no_name_away() {
     let heap = heap();
     let old = heap.resolve("it").unwrap().unwrap();
     let mut asides = Vec::new();
@@ -735,7 +735,7 @@ fn what_is_set_aside_again_takes_no_name_away() {
 }
 
 #[test]
-fn names_bound_later_than_the_books_were_opened_are_put_right() {
+fn names_bound_later_than_the_opening_are_corrected() {
     let heap = heap();
     damage(&heap, "UPDATE names SET bound_at = 1 << 60");
     damage(&heap, "DELETE FROM events");
@@ -746,8 +746,8 @@ fn names_bound_later_than_the_books_were_opened_are_put_right() {
     );
 }
 
-/// Each of them, in a heap with empty pools or without, is undone exactly: those who are
-/// many and name a space that is there are right.
+/// Each damage is repaired exactly, with and without empty pools: the majority that names an
+/// existing space is right.
 #[test]
 fn an_arena_is_in_the_space_that_most_of_its_pools_and_blocks_name() {
     for (damages, has_empty_pools) in [
@@ -778,7 +778,7 @@ fn an_arena_is_in_the_space_that_most_of_its_pools_and_blocks_name() {
 
 #[test]
 fn a_pool_is_in_the_arena_that_most_of_its_blocks_and_entries_name() {
-    // Blocks of which nothing is used name it, too.
+    // Empty blocks count as well.
     let heap = heap();
     let [arena, other] = [(); 2].map(|()| heap.add_arena().unwrap().id);
     let pool = heap.add_pool(arena, 512).unwrap().id;
@@ -789,7 +789,7 @@ fn a_pool_is_in_the_arena_that_most_of_its_blocks_and_entries_name() {
     repair(&heap, "a pool of empty blocks elsewhere");
     assert_eq!(rows(&heap), before);
 
-    // So do entries, where the blocks are wrong as well.
+    // If the blocks are wrong too, entries decide.
     let heap = Heap::new();
     for number in 0..20 {
         heap.allocate(&number).unwrap();
@@ -803,7 +803,7 @@ fn a_pool_is_in_the_arena_that_most_of_its_blocks_and_entries_name() {
 }
 
 #[test]
-fn a_pool_that_its_arena_has_no_room_for_goes_with_its_blocks() {
+fn a_pool_that_does_not_fit_its_arena_is_removed_with_its_blocks() {
     let heap = heap();
     let before = contents(&heap);
     damage(

@@ -4,7 +4,7 @@ use crate::common::{Heap, KIB, assert_balanced, content, dump};
 use heapledger::{Error, Geometry};
 
 #[test]
-fn a_larger_space_takes_what_did_not_fit() {
+fn a_larger_space_accepts_what_did_not_fit() {
     let heap = Heap::of(1000, Geometry::standard());
     let (other_manager, clone) = (heap.open_again(), heap.clone());
     let first = heap.allocate_bytes(&content(1, 900)).unwrap();
@@ -25,7 +25,7 @@ fn a_larger_space_takes_what_did_not_fit() {
 }
 
 #[test]
-fn a_smaller_space_refuses_what_fitted_before() {
+fn a_smaller_space_refuses_what_fit_before() {
     let heap = Heap::new();
     heap.resize(1000).unwrap();
     assert!(matches!(

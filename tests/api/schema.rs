@@ -1,5 +1,5 @@
-//! What SQL users may rely on in every file: strict tables, keys that hold, rules that no
-//! tool can break, and answers in plain SQL. `readme.rs` compares the columns.
+//! What SQL users can rely on in every file: strict tables, enforced keys, rules that no tool
+//! can break, and answers in plain SQL. `readme.rs` compares the columns.
 
 use crate::common::{Heap, MIB, assert_balanced, content, number, plan, texts};
 use heapledger::{Geometry, Hold};
@@ -20,7 +20,7 @@ const FOREIGN_KEYS: [&str; 12] = [
     "stored_objects.memram_id -> memram.id",
 ];
 
-/// A heap with something of everything, in two spaces; each has an object of two pieces.
+/// A heap with rows in every table and two spaces, each with an object of two pieces.
 fn lived_in() -> Heap {
     let heap = Heap::of(2 * MIB, Geometry::standard());
     heap.store("a text", Hold::Name("text")).unwrap();
@@ -44,7 +44,7 @@ fn every_table_is_strict() {
 }
 
 #[test]
-fn foreign_keys_are_declared_restrict_and_hold() {
+fn foreign_keys_restrict_and_hold() {
     let heap = lived_in();
     let sql = heap.sql();
     let declared = texts(
@@ -81,7 +81,7 @@ fn every_foreign_key_is_backed_by_an_index() {
 }
 
 #[test]
-fn no_tool_can_write_a_row_that_breaks_its_own_rule() {
+fn no_tool_can_write_a_row_that_violates_its_checks() {
     let heap = lived_in();
     let sql = heap.sql();
     let used = "WHERE id = (SELECT block_id FROM ledger LIMIT 1)";
@@ -128,7 +128,7 @@ fn no_tool_can_write_a_row_that_breaks_its_own_rule() {
 }
 
 #[test]
-fn no_tool_can_orphan_or_double_a_row() {
+fn no_tool_can_orphan_or_duplicate_a_row() {
     let heap = lived_in();
     let sql = heap.sql();
     for statement in [
@@ -201,7 +201,7 @@ fn plain_sql_reads_values_names_and_places() {
 }
 
 #[test]
-fn plain_sql_reads_names_that_no_separator_can_part() {
+fn plain_sql_reads_names_that_contain_the_separator() {
     let heap = Heap::new();
     let id = heap.store("it", Hold::Name("z")).unwrap().id;
     let odd = ["a, b", "\"quoted\"", "tab\tand\nline", "back\\slash", "grüße 名"];

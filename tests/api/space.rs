@@ -1,4 +1,4 @@
-//! Every byte of the file is in the report once.
+//! The report counts every byte of the file exactly once.
 
 use std::fs;
 
@@ -24,8 +24,8 @@ fn assert_adds_up(report: &SpaceReport) {
         in_trees as u64 + report.free_file_bytes + report.pointer_map_bytes,
         report.file_size
     );
-    // https://www.sqlite.org/fileformat.html#pointer_map_or_ptrmap_pages: from page 2 on,
-    // each maps as many pages as it has entries of five bytes.
+    // https://www.sqlite.org/fileformat.html#pointer_map_or_ptrmap_pages: the first is page 2,
+    // and each maps as many pages as it has entries of five bytes.
     let pages = report.file_size / report.page_size;
     let maps = (pages - 1).div_ceil(report.page_size / 5 + 1);
     assert_eq!(report.pointer_map_bytes, maps * report.page_size);
@@ -36,7 +36,7 @@ fn assert_adds_up(report: &SpaceReport) {
 }
 
 #[test]
-fn every_page_is_in_one_tree_or_free_or_a_map() {
+fn every_page_belongs_to_one_tree_or_is_free_or_a_pointer_map() {
     let heap = filled();
     let report = heap.space_report().unwrap();
     assert_adds_up(&report);
@@ -89,7 +89,7 @@ fn all_spaces_of_the_file_are_counted() {
 }
 
 #[test]
-fn garbage_collection_gives_back_what_is_promised_at_least() {
+fn garbage_collection_gives_back_at_least_what_is_promised() {
     let heap = filled();
     heap.force_free(&heap.resolve("large").unwrap().unwrap()).unwrap();
     let report = heap.space_report().unwrap();

@@ -1,10 +1,10 @@
-//! The statistics are the numbers that SQL counts, and the buckets hold every byte.
+//! The statistics agree with what SQL counts, and the buckets hold every byte.
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, number, texts};
 use heapledger::{Geometry, Hold};
 use proptest::prelude::*;
 
-/// Objects of several kinds and of every class, some freed.
+/// Objects of several kinds and of every class, some of them freed.
 fn lived_in() -> Heap {
     let heap = Heap::of(2 * MIB, Geometry::standard());
     for seed in 0..12 {
@@ -160,7 +160,7 @@ fn the_statistics_of_a_space_are_its_own() {
 }
 
 #[test]
-fn the_statistics_are_there_for_programs() {
+fn the_statistics_can_be_serialised() {
     let heap = lived_in();
     let stats = heap.stats().unwrap();
     let json = serde_json::to_value(&stats).unwrap();
@@ -181,7 +181,7 @@ proptest! {
         let geometry = if classic { Geometry::classic() } else { Geometry::standard() };
         let heap = Heap::of(max_mem, geometry);
         for (size, seed) in sizes.iter().zip(0..) {
-            // Some do not fit; the statistics tell the same either way.
+            // Some do not fit; the statistics must agree either way.
             let stored = heap.allocate_bytes(&content(seed, *size));
             if let (Ok(id), true) = (stored, seed % 3 == 0) {
                 heap.free(&id).unwrap();

@@ -1,4 +1,5 @@
-//! Bytes that come from a reader and go to a reader, without ever being in memory at once.
+//! Streaming: objects are stored from a reader and read through one, without ever being in
+//! memory as a whole.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
@@ -6,7 +7,7 @@ use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump};
 use heapledger::{Error, Geometry, Hold, MemManager, ObjectId, SizeClass};
 use proptest::prelude::*;
 
-/// Gives what it has in small and uneven portions, then fails or ends.
+/// Returns its bytes in small and uneven portions, then fails or ends.
 struct Source {
     bytes: Cursor<Vec<u8>>,
     portion: usize,
@@ -34,7 +35,7 @@ fn source(bytes: Vec<u8>, fails: bool) -> Source {
 }
 
 #[test]
-fn a_stream_is_stored_as_the_bytes_it_brings() {
+fn a_stream_is_stored_like_its_bytes() {
     let heap = Heap::new();
     for size in [0, 1, 511, 70_001, 300 * KIB] {
         let bytes = content(size, size);
@@ -65,7 +66,7 @@ fn a_file_is_stored_without_a_copy_of_it() {
 }
 
 #[test]
-fn a_source_that_fails_half_way_leaves_nothing() {
+fn a_source_that_fails_halfway_leaves_nothing() {
     let heap = Heap::new();
     let kept = heap.store("kept", Hold::Name("it")).unwrap().id;
     let before = dump(&heap.sql());
@@ -82,7 +83,7 @@ fn a_source_that_fails_half_way_leaves_nothing() {
 }
 
 #[test]
-fn a_stream_larger_than_what_is_free_is_refused_and_leaves_nothing() {
+fn a_stream_that_does_not_fit_is_refused_and_leaves_nothing() {
     let heap = Heap::new();
     heap.allocate_bytes(&content(1, MIB - 1000)).unwrap();
     let before = dump(&heap.sql());
@@ -108,7 +109,7 @@ fn a_stream_larger_than_what_is_free_is_refused_and_leaves_nothing() {
     assert_balanced(&heap);
 }
 
-/// Zeros for ever; fails the test when far more was read than the space could take.
+/// Endless zeros; fails once far more was read than the space can hold.
 struct Endless {
     left: u64,
 }
@@ -126,7 +127,7 @@ impl Read for Endless {
     }
 }
 
-/// Gives what it has after a signal has come in between.
+/// Fails once, as after a signal, before it returns its bytes.
 struct Interrupted(Option<io::ErrorKind>, Source);
 
 impl Read for Interrupted {
@@ -139,7 +140,7 @@ impl Read for Interrupted {
 }
 
 #[test]
-fn a_source_that_is_interrupted_is_asked_again() {
+fn an_interrupted_read_of_a_source_is_retried() {
     let heap = Heap::new();
     let bytes = content(1, 3000);
     let source = Interrupted(Some(io::ErrorKind::Interrupted), source(bytes.clone(), false));
@@ -148,10 +149,10 @@ fn a_source_that_is_interrupted_is_asked_again() {
 }
 
 #[test]
-fn a_name_that_cannot_be_taken_is_refused_before_anything_is_read() {
+fn an_unavailable_name_is_refused_before_anything_is_read() {
     let heap = Heap::new();
     heap.set("taken", "it").unwrap();
-    // It would say so if it were read.
+    // Fails if it is read.
     let unread = || source(Vec::new(), true);
     let refused = heap.store_from(unread(), Hold::NewName("taken"));
     assert!(matches!(refused, Err(Error::NameTaken { .. })), "{refused:?}");
@@ -192,13 +193,13 @@ fn a_value_of_any_kind_has_a_reader_of_its_content() {
 }
 
 #[test]
-fn there_is_no_reader_of_what_is_not_stored() {
+fn a_reader_of_an_unknown_object_is_an_error() {
     let heap = Heap::new();
     let missing = ObjectId::of_bytes(b"missing");
     assert!(matches!(heap.reader(&missing), Err(Error::NotStored { id, .. }) if id == missing));
 }
 
-/// What a reader says once `change` has happened to its object.
+/// What a reader returns after `change` has happened to its object.
 fn read_on_after(change: impl FnOnce(&MemManager, &ObjectId)) -> io::Result<Vec<u8>> {
     let heap = Heap::new();
     let id = heap.allocate_bytes(&content(1, 500_000)).unwrap();
@@ -211,13 +212,13 @@ fn read_on_after(change: impl FnOnce(&MemManager, &ObjectId)) -> io::Result<Vec<
 }
 
 #[test]
-fn a_reader_of_an_object_that_was_freed_fails() {
+fn a_reader_of_a_freed_object_fails() {
     let freed = read_on_after(|heap, id| drop(heap.free(id).unwrap()));
     assert!(freed.is_err());
 }
 
 #[test]
-fn a_reader_never_reads_what_took_the_place_of_its_object() {
+fn a_reader_never_reads_an_object_that_replaced_its_own() {
     let replaced = read_on_after(|heap, id| {
         heap.free(id).unwrap();
         heap.collect_garbage().unwrap();
@@ -227,7 +228,7 @@ fn a_reader_never_reads_what_took_the_place_of_its_object() {
 }
 
 #[test]
-fn a_reader_goes_on_while_others_come_and_go() {
+fn a_reader_continues_while_other_objects_come_and_go() {
     let rest = read_on_after(|heap, _| {
         let other = heap.allocate_bytes(&content(2, 100_000)).unwrap();
         heap.free(&other).unwrap();
@@ -244,11 +245,7 @@ fn a_seek_before_the_start_is_refused_and_one_beyond_the_end_reads_nothing() {
     reader.seek(SeekFrom::Start(10)).unwrap();
     assert!(reader.seek(SeekFrom::Current(-11)).is_err());
     assert!(reader.seek(SeekFrom::End(-1001)).is_err());
-    assert_eq!(
-        reader.stream_position().unwrap(),
-        10,
-        "a refused seek stays where it was"
-    );
+    assert_eq!(reader.stream_position().unwrap(), 10, "a refused seek does not move");
     assert_eq!(reader.seek(SeekFrom::End(5)).unwrap(), 1005);
     assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0);
     assert_eq!(reader.seek(SeekFrom::Start(u64::MAX)).unwrap(), u64::MAX);
@@ -256,7 +253,7 @@ fn a_seek_before_the_start_is_refused_and_one_beyond_the_end_reads_nothing() {
     assert!(reader.seek(SeekFrom::Current(1)).is_err());
 }
 
-/// Blocks so small that an object has many hundreds of pieces.
+/// Blocks so small that an object has hundreds of pieces.
 fn tiny_blocks() -> Geometry {
     Geometry::new(
         960,
@@ -291,7 +288,7 @@ proptest! {
     #![proptest_config(crate::common::cases(32))]
 
     #[test]
-    fn a_reader_does_what_a_cursor_over_the_bytes_does(size in 0u64..10_000, shared in 0u64..2000, tiny in any::<bool>(), moves in moves()) {
+    fn a_reader_behaves_like_a_cursor_over_the_bytes(size in 0u64..10_000, shared in 0u64..2000, tiny in any::<bool>(), moves in moves()) {
         let heap = if tiny { Heap::of(20_000, tiny_blocks()) } else { Heap::new() };
         heap.allocate_bytes(&content(1, shared)).unwrap();
         let bytes = content(2, size);
@@ -314,7 +311,7 @@ proptest! {
     }
 }
 
-/// All that a batch can take in: a stream, a file, and their readers.
+/// A stream, a file, and their readers.
 #[test]
 fn a_batch_streams_in_its_own_transaction_and_reads_what_it_has_stored() {
     let heap = Heap::new();
@@ -365,7 +362,7 @@ fn a_batch_streams_in_its_own_transaction_and_reads_what_it_has_stored() {
 }
 
 #[test]
-fn a_source_that_fails_in_a_batch_stores_nothing_and_the_batch_goes_on() {
+fn a_batch_continues_after_a_source_failed() {
     let heap = Heap::of(MIB, tiny_blocks());
     heap.store("taken", Hold::Name("taken")).unwrap();
     let kept = heap
@@ -374,7 +371,7 @@ fn a_source_that_fails_in_a_batch_stores_nothing_and_the_batch_goes_on() {
             assert!(matches!(failed, Err(Error::Io { .. })));
             let large = batch.store_from(io::repeat(7), Hold::Anonymous);
             assert!(matches!(large, Err(Error::OutOfMemory { .. })));
-            // It is not even read.
+            // The source is not even read.
             let taken = batch.store_from(source(Vec::new(), true), Hold::NewName("taken"));
             assert!(matches!(taken, Err(Error::NameTaken { .. })));
             let unnamed = batch.store_from(source(Vec::new(), true), Hold::Name(""));
@@ -388,12 +385,12 @@ fn a_source_that_fails_in_a_batch_stores_nothing_and_the_batch_goes_on() {
 }
 
 #[test]
-fn a_stream_of_a_batch_is_undone_with_it() {
+fn a_stream_in_a_batch_is_rolled_back_with_it() {
     let heap = Heap::new();
     let before = dump(&heap.sql());
     let failed: Result<(), Error> = heap.batch(|batch| {
         batch.store_from(source(content(1, 400_000), false), Hold::Name("it"))?;
-        // From inside of a source of the batch, the heap can be read and not be written.
+        // A source of the batch can read the heap but not write to it.
         struct Writing<'a>(&'a MemManager);
         impl Read for Writing<'_> {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

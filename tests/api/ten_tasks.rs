@@ -1,4 +1,4 @@
-//! The ten tasks that the project grew from, each with the test that it is done.
+//! The ten tasks that the project started from, with a test for each.
 
 use std::collections::BTreeMap;
 

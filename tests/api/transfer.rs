@@ -1,6 +1,6 @@
-//! Taking a heap elsewhere: backup, export and import, and the sqlite3 shell's dump.
+//! Backup, export and import, and the sqlite3 shell's dump.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::skip::possible;
 use heapledger::{Error, Hold, ImportOptions, Kind, MemManager, ObjectId, OnConflict};
 use tempfile::TempDir;
 
-/// Every kind, several names, an anonymous hold beside a name, an empty object.
+/// Every kind, several names, an anonymous hold next to a name, and an empty object.
 fn heap() -> Heap {
     let heap = Heap::new();
     let big = heap
@@ -103,10 +103,10 @@ fn a_backup_overwrites_nothing() {
 }
 
 #[test]
-fn a_backup_is_one_commit_though_others_write() {
+fn a_backup_shows_one_commit_while_others_write() {
     let heap = heap();
     let folder = TempDir::new().unwrap();
-    // Set by whatever ends the backups, or the writer would go on for ever.
+    // Set on drop, even if a backup fails, or the writer would never stop.
     let stop = Stop::default();
     let whole = heap.objects().count();
     std::thread::scope(|scope| {
@@ -114,7 +114,7 @@ fn a_backup_is_one_commit_though_others_write() {
         scope.spawn(move || {
             let mut seed = 100;
             while !stopped.load(Ordering::Relaxed) {
-                // Always both or neither.
+                // Both are stored, or neither.
                 let pair = heap.batch(|batch| {
                     let pair = [
                         batch.allocate_bytes(&content(seed, 3000))?,
@@ -154,7 +154,7 @@ impl Drop for Stop {
 }
 
 #[test]
-fn a_backup_of_a_damaged_heap_says_so() {
+fn a_backup_reports_a_damaged_heap() {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     heap.sql()
         .execute("UPDATE pools SET mem = mem - 1 WHERE id = 1", [])
@@ -195,7 +195,7 @@ fn an_export_comes_back_as_it_was() {
         [1, 2, 3]
     );
     assert_balanced(&other);
-    // Again: everything is there.
+    // A second import finds everything there.
     assert_eq!(other.import(&files).unwrap().dedup_hits, 8);
     assert_eq!(described(&other), described(&heap));
 }
@@ -248,7 +248,7 @@ fn an_export_of_damaged_content_is_refused_and_leaves_nothing() {
 }
 
 #[test]
-fn an_export_of_what_no_import_would_take_is_refused() {
+fn an_export_that_could_not_be_imported_is_refused() {
     let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
     heap.allocate_bytes(b"007").unwrap();
     disguise(&heap.sql(), 1, Kind::Int, b"007");
@@ -262,7 +262,7 @@ fn an_export_of_what_no_import_would_take_is_refused() {
     assert_eq!(Heap::new().import(folder.path().join("files")).unwrap().objects, 1);
 }
 
-/// The export with `change` made to the manifest or a file, and what importing it says.
+/// Changes the manifest or a file of an export, and returns the error of importing it.
 fn import_changed(change: impl FnOnce(&Path, &mut String)) -> (Heap, String) {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     let files = folder.path().join("files");
@@ -277,7 +277,7 @@ fn import_changed(change: impl FnOnce(&Path, &mut String)) -> (Heap, String) {
 }
 
 #[test]
-fn content_that_is_not_what_its_id_says_is_refused() {
+fn content_that_does_not_match_its_id_is_refused() {
     let (other, error) = import_changed(|files, _| {
         let file = walk(&files.join("objects"))
             .into_iter()
@@ -285,11 +285,11 @@ fn content_that_is_not_what_its_id_says_is_refused() {
         fs::write(file.unwrap(), content(2, 300 * KIB)).unwrap();
     });
     assert!(error.contains("its 307200 bytes are those of"), "{error}");
-    assert_eq!(other.resolve("photos/one.jpg").unwrap(), None, "nothing half done");
+    assert_eq!(other.resolve("photos/one.jpg").unwrap(), None, "half an import");
 }
 
 #[test]
-fn a_manifest_that_is_none_is_refused() {
+fn an_invalid_manifest_is_refused() {
     for (from, to, what) in [
         ("\"kind\":\"str\"", "\"kind\":\"pickle\"", "pickle"),
         (
@@ -346,7 +346,7 @@ fn a_folder_of_an_export_that_is_a_link_is_not_followed() {
 }
 
 #[test]
-fn a_manifest_that_is_no_file_is_not_waited_for() {
+fn a_manifest_that_is_not_a_regular_file_is_refused_without_waiting() {
     let folder = TempDir::new().unwrap();
     let manifest = folder.path().join("manifest.jsonl");
     let pipe = Command::new("mkfifo").arg(&manifest).status().unwrap();
@@ -368,7 +368,7 @@ fn a_manifest_that_is_no_file_is_not_waited_for() {
 }
 
 #[test]
-fn a_manifest_may_have_gone_through_an_editor() {
+fn a_manifest_saved_by_an_editor_is_accepted() {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     let files = folder.path().join("files");
     heap.export(&files).unwrap();
@@ -397,15 +397,15 @@ fn a_manifest_may_have_gone_through_an_editor() {
 }
 
 #[test]
-fn what_is_wrong_with_a_manifest_is_found_before_anything_is_stored() {
+fn errors_in_a_manifest_are_found_before_anything_is_stored() {
     let (other, error) = import_changed(|_, manifest| manifest.push_str("{}\n"));
     assert!(error.contains("line 9: missing field"), "{error}");
     assert_eq!(other.objects().count(), 0);
 }
 
-/// An import is many transactions: that the last one fails would leave the others.
+/// An import consists of many transactions: if only the last one failed, the others would stay.
 #[test]
-fn what_is_wrong_at_the_end_of_a_long_export_is_found_before_anything_is_stored() {
+fn errors_at_the_end_of_a_long_export_are_found_before_anything_is_stored() {
     let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
     heap.batch(|batch| {
         for number in 0..600 {
@@ -431,10 +431,10 @@ fn what_is_wrong_at_the_end_of_a_long_export_is_found_before_anything_is_stored(
 }
 
 #[test]
-fn many_names_come_back() {
+fn many_names_are_restored() {
     let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
     let id = heap.allocate_bytes(b"content").unwrap();
-    // Each byte takes six in the manifest.
+    // Each byte takes six bytes in the manifest.
     let names: Vec<_> = (0..5000)
         .map(|number| format!("{number}-{}", "\u{1}".repeat(1000)))
         .collect();
@@ -459,7 +459,7 @@ fn many_names_come_back() {
     assert_balanced(&other);
 }
 
-/// An export of one object, whose content hashes right.
+/// An export of one object, with the right hash.
 fn forged(kind: &str, content: &[u8], names: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
     let kind_of = Kind::ALL.into_iter().find(|of| of.as_str() == kind).unwrap();
@@ -475,7 +475,7 @@ fn forged(kind: &str, content: &[u8], names: &[&str]) -> TempDir {
 }
 
 #[test]
-fn content_that_is_not_of_its_kind_is_refused() {
+fn content_invalid_for_its_kind_is_refused() {
     let heap = heap();
     let before = described(&heap);
     for (kind, content) in [
@@ -517,7 +517,7 @@ fn content_that_is_not_of_its_kind_is_refused() {
 }
 
 #[test]
-fn a_content_that_cannot_fit_is_refused_unread() {
+fn content_that_cannot_fit_is_refused_unread() {
     let folder = forged("bytes", b"small", &[]);
     let content = fs::File::options()
         .write(true)
@@ -535,7 +535,7 @@ fn a_content_that_cannot_fit_is_refused_unread() {
 }
 
 #[test]
-fn a_content_of_another_size_is_refused_unread() {
+fn content_of_another_size_is_refused_unread() {
     let folder = forged("bytes", b"small", &[]);
     fs::File::options()
         .write(true)
@@ -552,7 +552,7 @@ fn with(on_conflict: OnConflict) -> ImportOptions {
 }
 
 #[test]
-fn a_name_that_is_taken_is_settled_as_asked_and_again() {
+fn a_conflict_over_a_name_is_resolved_as_requested_and_repeatably() {
     let id = ObjectId::of_bytes(b"theirs");
     let renamed = format!("taken~{}", &id.to_hex()[..12]);
     for (on_conflict, taken, new, left_out) in [
@@ -577,7 +577,7 @@ fn a_name_that_is_taken_is_settled_as_asked_and_again() {
         assert_eq!(conflict.freed, on_conflict == OnConflict::Replace);
         let bound = heap.resolve("taken").unwrap().unwrap();
         assert_eq!(heap.get_bytes(&bound).unwrap(), taken);
-        // Run again, it changes nothing.
+        // Importing again changes nothing.
         let before = described(&heap);
         heap.import_with(folder.path(), with(on_conflict), &mut |_, _| {})
             .unwrap();
@@ -586,9 +586,9 @@ fn a_name_that_is_taken_is_settled_as_asked_and_again() {
     }
 }
 
-/// Each object that is left out is counted, and none that has a name that was free.
+/// Skipped objects are counted, but not an object that got one of its names.
 #[test]
-fn what_is_left_out_is_counted_object_by_object() {
+fn skipped_objects_are_counted() {
     let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
     for name in ["one", "two", "three"] {
         heap.store(name, Hold::Name(name)).unwrap();
@@ -618,7 +618,7 @@ fn what_is_left_out_is_counted_object_by_object() {
 }
 
 #[test]
-fn an_object_that_nothing_holds_is_imported_and_held() {
+fn an_object_without_holds_is_imported_and_held() {
     let folder = forged("bytes", b"theirs", &[]);
     let path = folder.path().join("manifest.jsonl");
     let manifest = fs::read_to_string(&path).unwrap();
@@ -629,7 +629,7 @@ fn an_object_that_nothing_holds_is_imported_and_held() {
 }
 
 #[test]
-fn an_import_of_what_is_there_already_changes_nothing() {
+fn importing_existing_objects_changes_nothing() {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     let files = folder.path().join("files");
     heap.export(&files).unwrap();
@@ -642,7 +642,7 @@ fn an_import_of_what_is_there_already_changes_nothing() {
 }
 
 #[test]
-fn an_object_that_loses_its_name_to_an_import_is_freed_only_if_nothing_else_holds_it() {
+fn an_object_that_loses_its_name_to_an_import_is_freed_only_without_other_holds() {
     let heap = Heap::new();
     let mine = heap.allocate_bytes(b"mine").unwrap();
     heap.bind("taken", &mine).unwrap();
@@ -656,7 +656,7 @@ fn an_object_that_loses_its_name_to_an_import_is_freed_only_if_nothing_else_hold
 }
 
 #[test]
-fn a_name_that_is_given_for_another_takes_more_digits_where_fewer_are_taken() {
+fn a_replacement_name_uses_more_digits_if_shorter_ones_are_taken() {
     let id = ObjectId::of_bytes(b"theirs").to_hex();
     let heap = Heap::new();
     let short = format!("taken~{}", &id[..12]);
@@ -677,7 +677,7 @@ fn a_name_that_is_given_for_another_takes_more_digits_where_fewer_are_taken() {
 }
 
 #[test]
-fn an_import_of_what_is_stored_needs_no_room() {
+fn importing_stored_objects_needs_no_room() {
     let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
     let id = heap.store_bytes(&content(1, 700 * KIB), Hold::Name("it")).unwrap().id;
     let files = folder.path().join("files");
@@ -689,7 +689,7 @@ fn an_import_of_what_is_stored_needs_no_room() {
 }
 
 #[test]
-fn an_object_that_is_held_comes_though_its_names_are_skipped() {
+fn a_held_object_is_imported_even_if_its_names_are_skipped() {
     let (heap, folder) = (Heap::new(), TempDir::new().unwrap());
     let id = heap.allocate_bytes(b"theirs").unwrap();
     heap.bind("taken", &id).unwrap();
@@ -707,7 +707,7 @@ fn an_object_that_is_held_comes_though_its_names_are_skipped() {
 }
 
 #[test]
-fn a_name_that_cannot_be_one_is_settled_too() {
+fn an_invalid_name_is_resolved_too() {
     let (long, digits) = ("x".repeat(5000), "7".repeat(64));
     let folder = forged("bytes", b"theirs", &["", &long, "fine", "nul\0", &digits]);
     let heap = Heap::new();
@@ -722,7 +722,7 @@ fn a_name_that_cannot_be_one_is_settled_too() {
     let names = heap.names(&ObjectId::of_bytes(b"theirs")).unwrap();
     assert!(
         names.iter().any(|name| name.name.len() == 4096),
-        "cut to what a name may have"
+        "truncated to the longest valid name"
     );
     assert_balanced(&heap);
     let skipping = Heap::new();
@@ -755,7 +755,7 @@ fn an_import_that_does_not_fit_is_refused() {
     assert_balanced(&small);
 }
 
-/// As the documentation of `MemManager::backup` says.
+/// As the documentation of `MemManager::backup` describes.
 #[test]
 fn a_dump_reloads_through_the_sqlite3_shell() {
     if !possible("the sqlite3 shell", "sqlite3 --version") {

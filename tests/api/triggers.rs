@@ -1,11 +1,11 @@
-//! What the triggers keep right, seen from outside: after every write, flags and totals
-//! of each level are the sums of the level below.
+//! The triggers seen from outside: after every write, the flags and totals of each level
+//! agree with the level below.
 
 use crate::common::{Heap, KIB, assert_balanced, content, number, texts};
 use heapledger::{Hold, MemManager};
 use rusqlite::Connection;
 
-/// A few writes of every sort; `after_each` looks at the file after each.
+/// A few writes of every sort; calls `after_each` after each of them.
 fn writes(memory: &MemManager, mut after_each: impl FnMut(&str)) {
     let small = memory.allocate_bytes(&content(1, 300)).unwrap();
     after_each("a small object");
@@ -21,7 +21,7 @@ fn writes(memory: &MemManager, mut after_each: impl FnMut(&str)) {
     memory.free(&small).unwrap();
     after_each("a free");
     memory.store_bytes(&content(3, 40 * KIB), Hold::Name("medium")).unwrap();
-    after_each("a name that moves on");
+    after_each("a name that moves");
     assert!(!memory.contains(&medium).unwrap());
     let arena = memory.add_arena().unwrap().id;
     let pool = memory.add_pool(arena, 4 * KIB).unwrap().id;
@@ -33,7 +33,7 @@ fn writes(memory: &MemManager, mut after_each: impl FnMut(&str)) {
     after_each("a collection");
 }
 
-/// Runs the writes; after each, `query` must list no row that breaks the rule.
+/// Runs the writes; after each, `query`, which lists violations, must find none.
 fn holds_after_every_write(query: &str) {
     let heap = Heap::new();
     let sql = heap.sql();
@@ -93,7 +93,7 @@ fn i5_space_totals_follow_every_write() {
 }
 
 #[test]
-fn i10_peak_is_the_most_that_was_ever_stored() {
+fn i10_peak_is_the_most_ever_stored() {
     let heap = Heap::new();
     let peak = || heap.memram().unwrap().peak_mem;
     let first = heap.allocate_bytes(&content(1, 3000)).unwrap();

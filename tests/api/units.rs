@@ -1,7 +1,7 @@
-//! Units of work gather what they do and write it late, and several share a transaction:
-//! whatever the mixture, the heap is as if each had been done alone, at once, or not at all.
+//! Units of work gather rows and write them late, and several units share a transaction. The
+//! result must be as if each had run alone and in full, or not at all.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,11 +16,11 @@ use crate::common::{Heap, KIB, MIB, assert_balanced, content, number, texts};
 use heapledger::{Batch, Error, Geometry, History, Hold, MemManager, ObjectId, Result};
 use proptest::prelude::*;
 
-/// From nothing to several blocks of the largest class, and around what decides how a
-/// piece is written.
+/// From nothing to several blocks of the largest class, with sizes around the limits that
+/// decide how a piece is written.
 const SIZES: [u64; 10] = [0, 9, 100, 700, 4095, 4096, 4097, 30_000, 70_000, 300 * KIB];
 
-/// One of few contents, so that the same one comes and goes.
+/// One of few contents, so that the same ones are stored and freed repeatedly.
 fn bytes(which: usize) -> Vec<u8> {
     content(which as u64, SIZES[which])
 }
@@ -41,7 +41,7 @@ enum Op {
     ForceFree(usize),
     Bind(u8, usize),
     Unbind(u8),
-    /// What is gathered is written before it is read.
+    /// Forces gathered rows to be written first.
     Get(usize),
 }
 
@@ -58,7 +58,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a call did, or why it did nothing. Anything else is a failure.
+/// The outcome of a call, or the reason of its refusal. Any other error fails the test.
 fn told<T: std::fmt::Debug>(result: Result<T>) -> String {
     match result {
         Ok(done) => format!("{done:?}"),
@@ -96,7 +96,7 @@ fn in_batch(batch: &mut Batch<'_, '_>, op: &Op) -> String {
     }
 }
 
-/// What is to be the same however it came about: rows, counters and history, by key.
+/// What must be the same for every way of writing: rows, counters and history, by key.
 fn rows(memory: &MemManager) -> Vec<String> {
     let sql = crate::common::sql(memory.path());
     let mut rows = Vec::new();
@@ -108,7 +108,7 @@ fn rows(memory: &MemManager) -> Vec<String> {
            FROM ledger ORDER BY id",
         "SELECT 'block ' || id || ' ' || pool_id || ' ' || max_mem || ' ' || mem FROM blocks ORDER BY id",
         "SELECT 'name ' || name || ' of ' || stored_object_id FROM names ORDER BY name",
-        // In a batch a refusal knows its object.
+        // Only in a batch does a refusal record the object.
         "SELECT 'event ' || id || ' ' || kind || ' ' || CASE kind WHEN 'refusal' THEN '' ELSE coalesce(hex(object), '') END
            || ' ' || coalesce(name, '') || ' ' || bytes || ' ' || mem || ' ' || coalesce(changes, '') FROM events ORDER BY id",
     ] {
@@ -117,7 +117,7 @@ fn rows(memory: &MemManager) -> Vec<String> {
     rows
 }
 
-/// Every content that is stored is what its id says, as the heap and as a batch read it.
+/// Checks every object's content against its id, read through the heap and through a batch.
 fn assert_readable(memory: &MemManager) {
     for which in 0..SIZES.len() {
         let stored = memory.contains(&id(which)).unwrap();
@@ -128,7 +128,7 @@ fn assert_readable(memory: &MemManager) {
     }
 }
 
-/// All that is free can be had: what the writer knows of the room is what there is.
+/// Checks that all free bytes can be allocated, so the writer's cached room is right.
 fn assert_room(memory: &MemManager) {
     let space = memory.memram().unwrap();
     let all = content(4711, (space.max_mem - space.mem) as u64);
@@ -138,7 +138,7 @@ fn assert_room(memory: &MemManager) {
     memory.free(&id).unwrap();
 }
 
-/// Operations of one batch; whether it is kept; and whether the heap is opened anew after it.
+/// The operations of one batch, whether it commits, and whether the heap is reopened after it.
 type Plan = Vec<(Vec<Op>, bool, bool)>;
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -180,8 +180,8 @@ proptest! {
 
 type Unit<'a, T> = Box<dyn FnOnce(&MemManager) -> T + Send + 'a>;
 
-/// Runs the units of several threads, which wait while another holds the turn, so that all
-/// of them share its transaction, in whatever order.
+/// Runs the units on several threads while another unit holds the turn, so that they all
+/// share its transaction, in any order.
 fn together<T: Send>(heap: &Heap, units: Vec<Unit<'_, T>>) -> Vec<T> {
     let ready = Barrier::new(units.len() + 1);
     thread::scope(|scope| {
@@ -205,7 +205,7 @@ fn together<T: Send>(heap: &Heap, units: Vec<Unit<'_, T>>) -> Vec<T> {
     })
 }
 
-/// How a unit ends.
+/// How a unit of work ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum End {
     Kept,
@@ -213,16 +213,16 @@ enum End {
     Panic,
 }
 
-/// What one thread has been told is there.
+/// What one thread knows to be stored.
 #[derive(Debug, Default, Clone)]
 struct Own {
     names: BTreeMap<String, usize>,
     held: BTreeSet<Vec<u8>>,
 }
 
-/// One unit of a thread: it changes names that are its own and lead to contents that all
-/// share, and contents that are its own. Small ones are gathered, large ones and names
-/// written at once.
+/// One unit of a thread. It changes its own names, which lead to contents that all threads
+/// share, and its own contents. Small contents are gathered; large ones and names are
+/// written immediately.
 fn unit(memory: &MemManager, thread: u64, random: &mut fastrand::Rng, own: &Own) -> Own {
     let end = [End::Kept, End::Kept, End::Kept, End::Error, End::Panic][random.usize(..5)];
     let writes = random.bool();
@@ -274,7 +274,7 @@ fn unit(memory: &MemManager, thread: u64, random: &mut fastrand::Rng, own: &Own)
     }
 }
 
-/// What else is written, between the units or in a transaction with them.
+/// Other writes, between the units or in a transaction with them.
 fn upkeep(memory: &MemManager, round: u64) {
     match round % 8 {
         0 => drop(memory.collect_garbage().unwrap()),
@@ -288,7 +288,7 @@ fn upkeep(memory: &MemManager, round: u64) {
     }
 }
 
-/// What is there is what somebody was told is there.
+/// Checks that exactly what the threads know to be stored is stored.
 fn assert_there(memory: &MemManager, owns: &[Own]) {
     let mut objects = BTreeMap::new();
     let mut names = BTreeMap::new();
@@ -325,7 +325,7 @@ fn assert_there(memory: &MemManager, owns: &[Own]) {
 }
 
 #[test]
-fn units_that_fail_leave_nothing_among_those_that_share_their_transaction() {
+fn failed_units_leave_nothing_in_a_shared_transaction() {
     const THREADS: u64 = 6;
     let heap = Heap::of(8 * MIB, Geometry::standard());
     let mut owns = vec![Own::default(); THREADS as usize];
@@ -348,7 +348,7 @@ fn units_that_fail_leave_nothing_among_those_that_share_their_transaction() {
     assert_there(&heap, &owns);
     assert_balanced(&heap);
     assert_room(&heap);
-    // The same, when nobody sees to it that they meet.
+    // The same without forcing them into one transaction.
     let ended = thread::scope(|scope| {
         let threads: Vec<_> = owns
             .into_iter()
@@ -375,8 +375,8 @@ fn units_that_fail_leave_nothing_among_those_that_share_their_transaction() {
     assert_room(&heap);
 }
 
-/// Runs the units one after the other in one transaction: each lets the next one come
-/// before it ends, so that there is always one that waits.
+/// Runs the units one after the other in one transaction: each lets the next one queue up
+/// before it ends.
 fn in_turn<T: Send>(heap: &Heap, units: Vec<impl FnOnce(&mut Batch<'_, '_>) -> Result<T> + Send>) -> Vec<Result<T>> {
     thread::scope(|scope| {
         let (first, mut come) = channel();
@@ -387,7 +387,7 @@ fn in_turn<T: Send>(heap: &Heap, units: Vec<impl FnOnce(&mut Batch<'_, '_>) -> R
             threads.push(scope.spawn(move || {
                 come.recv().unwrap();
                 memory.batch(|batch| {
-                    // The last one has nobody behind it.
+                    // The last unit has no successor.
                     if go.send(()).is_ok() {
                         thread::sleep(Duration::from_millis(1));
                     }
@@ -401,7 +401,7 @@ fn in_turn<T: Send>(heap: &Heap, units: Vec<impl FnOnce(&mut Batch<'_, '_>) -> R
     })
 }
 
-/// The rows without their keys: a unit that fails may have taken some.
+/// The rows without their keys, because a failed unit may have used some up.
 fn rows_without_keys(memory: &MemManager) -> Vec<String> {
     let sql = crate::common::sql(memory.path());
     let mut rows = Vec::new();
@@ -421,7 +421,7 @@ fn rows_without_keys(memory: &MemManager) -> Vec<String> {
     rows
 }
 
-/// Small objects alone: nothing is written before the commit unless it must be.
+/// Only small objects, so that nothing is written before the commit unless necessary.
 fn small_op() -> impl Strategy<Value = Op> {
     let which = 0..5usize;
     prop_oneof![
@@ -430,7 +430,7 @@ fn small_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Blocks that a few small objects fill, and a space that they fill.
+/// Blocks, and a space, that a few small objects fill.
 fn space() -> impl Strategy<Value = (u64, Geometry)> {
     prop_oneof![
         Just((MIB, Geometry::standard())),
@@ -483,8 +483,8 @@ proptest! {
 }
 
 #[test]
-fn more_than_is_gathered_at_once_comes_and_goes_in_one_batch() {
-    // First more objects than are gathered, then more bytes.
+fn one_batch_stores_and_frees_more_than_is_gathered() {
+    // First more objects than the writer gathers, then more bytes.
     for (objects, size) in [(4500, 9), (700, 3_000)] {
         let heap = Heap::of(8 * MIB, Geometry::standard());
         let all = || (0..objects).map(|seed| content(seed, size));
@@ -525,7 +525,7 @@ fn more_than_is_gathered_at_once_comes_and_goes_in_one_batch() {
     }
 }
 
-/// Does `statements` to the file, past every constraint.
+/// Runs `statements` on the file, past every constraint.
 fn damage(heap: &Heap, statements: &str) {
     let sql = heap.sql();
     sql.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
@@ -547,7 +547,7 @@ fn in_pieces() -> (Heap, ObjectId) {
 }
 
 #[test]
-fn an_object_that_lacks_a_piece_is_never_handed_out_as_whole() {
+fn an_object_with_a_missing_piece_is_never_returned_as_complete() {
     for seq in 0..4 {
         let (heap, id) = in_pieces();
         damage(
@@ -568,7 +568,7 @@ fn an_object_that_lacks_a_piece_is_never_handed_out_as_whole() {
 }
 
 #[test]
-fn numbers_of_pieces_that_lie_hand_out_nothing_that_was_not_stored() {
+fn false_numbers_of_pieces_never_return_foreign_bytes() {
     for lie in [
         "UPDATE ledger SET rest = -1 WHERE seq = 0 AND stored_object_id = 2",
         "UPDATE ledger SET rest = rest - 1 WHERE stored_object_id = 2",
@@ -586,7 +586,7 @@ fn numbers_of_pieces_that_lie_hand_out_nothing_that_was_not_stored() {
         damage(&heap, lie);
         let found = heap.get_bytes(&id);
         assert!(matches!(found, Err(Error::Damaged { .. })), "{lie}: {found:?}");
-        // What else is there is not concerned.
+        // Other objects are not affected.
         for (seed, size) in [(1, 100), (3, 1_000)] {
             let bytes = content(seed, size);
             assert_eq!(heap.get_bytes(&ObjectId::of_bytes(&bytes)).unwrap(), bytes, "{lie}");
@@ -594,10 +594,10 @@ fn numbers_of_pieces_that_lie_hand_out_nothing_that_was_not_stored() {
     }
 }
 
-/// The entries have other keys than those that follow their object's, so that removing the
-/// object would leave them behind.
+/// The keys of the entries do not follow the object's, so removing the object would leave
+/// them behind.
 #[test]
-fn an_object_whose_pieces_have_other_keys_is_not_freed_and_who_shares_the_commit_is_not_concerned() {
+fn an_object_whose_pieces_have_wrong_keys_is_not_freed_and_the_rest_of_the_commit_succeeds() {
     let (heap, id) = in_pieces();
     damage(&heap, "UPDATE ledger SET id = id + 9000 WHERE stored_object_id = 2");
     let before = rows(&heap);
@@ -630,12 +630,12 @@ fn an_object_whose_pieces_have_other_keys_is_not_freed_and_who_shares_the_commit
     assert_room(&heap);
 }
 
-/// Keys of objects, and of entries, that are anywhere.
+/// Objects and entries with arbitrary keys.
 #[test]
 fn repair_finds_keys_that_nobody_has() {
     for statements in [
-        // A piece is lost in the middle of one object, and pieces of another name an
-        // object that has the next key of all.
+        // One object lost a piece in its middle, and pieces of another name an object with the
+        // next free key.
         "DELETE FROM ledger WHERE stored_object_id = 2 AND seq = 1; \
          UPDATE ledger SET stored_object_id = (SELECT max(id) + 1 FROM ledger) WHERE stored_object_id = 6",
         "DELETE FROM ledger WHERE stored_object_id = 2 AND seq = 1; \
@@ -666,7 +666,7 @@ fn repair_finds_keys_that_nobody_has() {
             again.corrections.is_empty() && again.left.is_empty(),
             "{statements}: {again:#?}"
         );
-        // The keys after it are free.
+        // The following keys are free.
         let all: Vec<_> = (0..8).map(|seed| content(50 + seed, 1_500)).collect();
         heap.batch(|batch| all.iter().try_for_each(|bytes| batch.allocate_bytes(bytes).map(drop)))
             .unwrap_or_else(|error| panic!("{statements}: {error}"));
@@ -678,14 +678,14 @@ fn repair_finds_keys_that_nobody_has() {
 }
 
 #[test]
-fn the_last_keys_are_given_out_and_none_after_them() {
+fn the_last_keys_are_assigned_and_none_after_them() {
     let heap = Heap::classic();
     heap.sql()
         .execute_batch("UPDATE sequences SET last_id = 9223372036854775804 WHERE name = 'stored_objects'")
         .unwrap();
     let memory = heap.open_again();
     let no_keys = |found: Result<ObjectId>| assert!(matches!(found, Err(Error::Damaged { .. })), "{found:?}");
-    // Four pieces would need two keys too many.
+    // Four pieces would need two more keys than are left.
     no_keys(memory.allocate_bytes(&content(1, 2_000)));
     let first = memory.allocate_bytes(&content(2, 100)).unwrap();
     let second = memory.allocate_bytes(&content(3, 100)).unwrap();
@@ -702,7 +702,7 @@ fn the_last_keys_are_given_out_and_none_after_them() {
 }
 
 #[test]
-fn a_size_that_lies_is_summed_up_without_harm() {
+fn a_false_size_does_not_overflow_sums() {
     let heap = Heap::new();
     let numbers: Vec<u32> = (0..12).collect();
     for number in &numbers {
@@ -723,9 +723,9 @@ fn a_size_that_lies_is_summed_up_without_harm() {
     heap.allocate("and on").unwrap();
 }
 
-/// The first unit has looked up no key when the second one takes the highest away.
+/// The second unit frees the highest key before the first has looked up a key.
 #[test]
-fn a_key_freed_by_a_later_unit_of_the_transaction_does_not_come_back() {
+fn a_key_freed_by_a_later_unit_of_the_transaction_is_not_reused() {
     let heap = Heap::of(8 * MIB, Geometry::standard());
     let stays = content(1, 300);
     heap.allocate_bytes(&stays).unwrap();
@@ -746,7 +746,7 @@ fn a_key_freed_by_a_later_unit_of_the_transaction_does_not_come_back() {
 }
 
 #[test]
-fn a_forced_free_that_fails_leaves_the_names() {
+fn a_failed_forced_free_leaves_the_names() {
     let (heap, id) = in_pieces();
     heap.bind("n", &id).unwrap();
     damage(&heap, "DELETE FROM ledger WHERE seq = 2");

@@ -1,4 +1,4 @@
-//! How much of a space is used, now and over time.
+//! Usage of a space, now and over time.
 
 use crate::common::{Heap, KIB, content};
 use heapledger::{EventFilter, MemManager, UsagePoint};
@@ -24,7 +24,7 @@ fn balance(point: &UsagePoint) -> [i64; 5] {
 }
 
 #[test]
-fn every_point_is_a_balance_and_the_last_one_is_todays() {
+fn every_point_balances_and_the_last_one_is_current() {
     let heap = Heap::new();
     busy(&heap);
     let points = heap.usage_over_time(usize::MAX).unwrap();

@@ -1,5 +1,4 @@
-//! What goes in comes out: exactly, under an id that follows from the content alone, or
-//! not at all.
+//! Values read back exactly, under an id that depends on the content alone, or are refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -91,7 +90,7 @@ fn floats_come_back_bit_by_bit() {
 }
 
 #[test]
-fn a_float_without_exact_text_is_refused_however_deep_it_sits() {
+fn a_float_without_exact_text_is_refused_at_any_depth() {
     let heap = Heap::new();
     let before = dump(&heap.sql());
     let refused = |result: Result<ObjectId, Error>| {
@@ -135,7 +134,7 @@ fn text_comes_back_as_it_was() {
 }
 
 #[test]
-fn truth_and_nothing_come_back() {
+fn bools_and_none_come_back() {
     let heap = Heap::new();
     round_trip(&heap, "bool", true);
     round_trip(&heap, "bool", false);
@@ -204,7 +203,7 @@ fn json_is_canonical_so_that_equal_maps_are_one_object() {
 }
 
 #[test]
-fn json_remembers_the_type_that_was_stored() {
+fn json_records_the_type_that_was_stored() {
     let heap = Heap::new();
     let id = heap.allocate(&Pet::Cat("Tom".into())).unwrap();
     let type_name = heap.object(&id).unwrap().type_name.unwrap();
@@ -214,7 +213,7 @@ fn json_remembers_the_type_that_was_stored() {
 }
 
 #[test]
-fn bytes_come_back_and_empty_values_take_no_piece() {
+fn bytes_come_back_and_empty_values_need_no_piece() {
     let heap = Heap::new();
     for bytes in [&b""[..], b"\0", b"raw \xff\xfe", &[0xaa; 70_000]] {
         let stored = heap.store_bytes(bytes, Hold::Anonymous).unwrap();
@@ -345,7 +344,7 @@ proptest! {
     }
 }
 
-/// A float in every place that a value has for one.
+/// A float in every position that a value can have.
 #[derive(Serialize)]
 enum Placed {
     Newtype(f64),
@@ -390,7 +389,7 @@ fn a_float_without_exact_text_is_refused_in_every_kind_of_value() {
     }
 }
 
-/// A float that is equal when its bits are.
+/// A float compared by its bits.
 #[derive(Serialize, Deserialize, Debug, Clone, Copy)]
 #[serde(transparent)]
 struct Bits(f64);
@@ -487,7 +486,7 @@ struct Flattened {
     float: Bits,
 }
 
-/// One of everything that serde tells apart.
+/// One of every sort that serde distinguishes.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 enum Any {
     Unit,
@@ -687,7 +686,7 @@ fn any_value() -> impl Strategy<Value = Any> {
 }
 
 impl Any {
-    /// Whether JSON has an exact form for it.
+    /// Whether JSON can express it exactly.
     fn is_exact(&self) -> bool {
         let integer = |number: i128| i64::try_from(number).is_ok() || u64::try_from(number).is_ok();
         let tagged = |tagged: &Tagged| match tagged {
@@ -707,7 +706,7 @@ impl Any {
             Self::ByPair(map) => map.is_empty(),
             Self::Tagged(value) => tagged(value),
             Self::Flat(flat) => {
-                // A key that the struct has itself comes twice.
+                // A key that the struct itself has would appear twice.
                 let own = |key: &String| ["own", "small", "float"].contains(&key.as_str());
                 flat.flattened.float.0.is_finite() && !flat.rest.keys().any(own)
             }
@@ -728,7 +727,7 @@ proptest! {
     #![proptest_config(crate::common::cases(48))]
 
     #[test]
-    fn what_is_accepted_reads_back_equal_and_the_rest_is_refused(values in prop::collection::vec(any_value(), 1..8)) {
+    fn accepted_values_read_back_equal_and_the_rest_is_refused(values in prop::collection::vec(any_value(), 1..8)) {
         let heap = Heap::new();
         for value in values {
             match heap.allocate(&value) {
@@ -746,7 +745,7 @@ proptest! {
 }
 
 #[test]
-fn what_json_cannot_tell_apart_is_refused_with_the_reason() {
+fn values_that_json_cannot_distinguish_are_refused_with_the_reason() {
     let heap = Heap::new();
     let before = dump(&heap.sql());
     fn refused<T: Serialize>(heap: &Heap, value: &T, why: &str) {
@@ -764,7 +763,7 @@ fn what_json_cannot_tell_apart_is_refused_with_the_reason() {
     refused(&heap, &BTreeMap::from([((), 1)]), "key");
     refused(&heap, &BTreeMap::from([(vec![1], 1)]), "key");
 
-    /// A key that is a number or a text.
+    /// A key that is a number or a string.
     #[derive(Serialize, PartialEq, Eq, Hash, PartialOrd, Ord)]
     #[serde(untagged)]
     enum Key {
@@ -826,10 +825,10 @@ enum Deep {
 type Wrap = fn(Deep) -> Deep;
 
 #[test]
-fn depth_is_refused_before_it_cannot_be_read_or_overflows_the_stack() {
+fn nesting_is_refused_before_it_becomes_unreadable_or_overflows_the_stack() {
     let heap = Heap::new();
     let nested = |depth: usize, wrap: Wrap| (0..depth).fold(Deep::End, |inner, _| wrap(inner));
-    // Levels of JSON: a variant that holds something is a map.
+    // Levels of JSON: a variant with content is a map.
     let shapes: [(usize, Wrap); 3] = [
         (2, |inner| Deep::List(vec![inner])),
         (1, |inner| Deep::Newtype(Box::new(inner))),
@@ -848,7 +847,7 @@ fn depth_is_refused_before_it_cannot_be_read_or_overflows_the_stack() {
     round_trip(&heap, "json", lists(127));
     assert!(matches!(heap.allocate(&lists(128)), Err(Error::NotStorable { .. })));
 
-    // Options and newtypes leave no trace in JSON, and fill the stack all the same.
+    // Options and newtypes add nothing to the JSON, but still use the stack.
     let chain = |depth: usize| (0..depth).fold(Chain(None), |inner, _| Chain(Some(Box::new(inner))));
     round_trip(&heap, "none", chain(0));
     for depth in [1, 5_000] {
@@ -877,8 +876,8 @@ fn a_value_is_serialised_once() {
     assert_eq!((counted.0.get(), heap.get::<u32>(&id).unwrap()), (1, 1));
 }
 
-/// Ids that heaps in the world have. Neither another version of a crate below nor a feature
-/// that another crate of the program turns on may change them.
+/// Ids that existing heaps have. Neither a dependency's new version nor a feature that
+/// another crate turns on may change them.
 #[test]
 fn ids_are_the_same_under_any_features_of_serde_json() {
     let heap = Heap::new();
@@ -921,7 +920,7 @@ fn ids_are_the_same_under_any_features_of_serde_json() {
 
 #[test]
 #[cfg(feature = "foreign-json-features")]
-fn a_number_that_serde_json_keeps_as_text_is_stored_if_it_reads_back_as_spelled() {
+fn a_number_that_serde_json_holds_as_text_is_stored_if_its_text_is_canonical() {
     let heap = Heap::new();
     for text in ["[0.1,1.0,-7,18446744073709551615,\"1.50\"]", "5e-324", "-0.0"] {
         let value: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -943,7 +942,7 @@ fn a_number_that_serde_json_keeps_as_text_is_stored_if_it_reads_back_as_spelled(
     }
 }
 
-/// JSON that is kept as its text, as serde_json's `RawValue` gives it.
+/// Unparsed JSON text, as serde_json's `RawValue` holds it.
 struct Raw(&'static str);
 
 impl Serialize for Raw {
@@ -957,7 +956,7 @@ impl Serialize for Raw {
 }
 
 #[test]
-fn json_that_is_kept_as_text_is_stored_if_it_is_spelled_as_it_reads_back() {
+fn unparsed_json_is_stored_if_its_text_is_canonical() {
     let heap = Heap::new();
     let id = heap.allocate(&Raw("{\"a\":[1,0.5]}")).unwrap();
     assert_eq!(heap.get_bytes(&id).unwrap(), b"{\"a\":[1,0.5]}");
@@ -968,7 +967,7 @@ fn json_that_is_kept_as_text_is_stored_if_it_is_spelled_as_it_reads_back() {
 }
 
 #[test]
-fn ids_and_kinds_come_back_from_what_they_are_written_as() {
+fn ids_and_kinds_parse_from_their_display_text() {
     let id = ObjectId::of_bytes(b"hello");
     let json = serde_json::to_string(&id).unwrap();
     assert_eq!(serde_json::from_str::<ObjectId>(&json).unwrap(), id);

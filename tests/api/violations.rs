@@ -1,5 +1,4 @@
-//! Damage does not go unnoticed: each broken rule is named by the view `violations` and
-//! by `check`, row by row.
+//! The view `violations` and `check` name every broken rule, row by row.
 
 use crate::common::{Heap, content, disguise, texts};
 use heapledger::{CheckOptions, Hasher, Hold, Kind, MemManager};
@@ -104,7 +103,7 @@ fn every_broken_rule_is_named() {
 }
 
 #[test]
-fn i8_a_changed_byte_is_found_by_hashing_and_only_by_it() {
+fn i8_a_changed_byte_is_found_only_by_hashing() {
     let heap = heap();
     damage(&heap, "UPDATE ledger SET data = zeroblob(allocated_mem) WHERE seq = 1");
     assert_eq!(
@@ -150,7 +149,7 @@ fn i8_swapped_pieces_are_found() {
 }
 
 #[test]
-fn a_violation_says_in_one_line_what_was_expected_and_what_was_found() {
+fn a_violation_states_expected_and_found_in_one_line() {
     let heap = heap();
     damage(&heap, "UPDATE arenas SET mem = mem + 1");
     let violations = heap.check().unwrap();
@@ -168,7 +167,7 @@ fn a_violation_says_in_one_line_what_was_expected_and_what_was_found() {
 }
 
 #[test]
-fn a_check_reports_how_far_it_is() {
+fn a_check_reports_its_progress() {
     let heap = heap();
     let mut seen = Vec::new();
     let violations = heap
@@ -182,7 +181,7 @@ fn a_check_reports_how_far_it_is() {
 }
 
 #[test]
-fn damaged_content_is_not_handed_out_as_if_it_were_whole() {
+fn damaged_content_is_not_returned_as_if_it_were_intact() {
     let heap = heap();
     let id = heap.resolve("it").unwrap().unwrap();
     damage(&heap, "DELETE FROM ledger WHERE seq = 1");
@@ -191,7 +190,7 @@ fn damaged_content_is_not_handed_out_as_if_it_were_whole() {
     assert!(std::io::copy(&mut reader, &mut std::io::sink()).is_err());
 }
 
-/// Contents that hash as their kind says and are not of it, each of five bytes.
+/// Contents with the right hash that are invalid for their kind, each of five bytes.
 const DISGUISED: [(Kind, &[u8]); 9] = [
     (Kind::Int, b"hello"),
     (Kind::Int, b"00007"),
@@ -205,7 +204,7 @@ const DISGUISED: [(Kind, &[u8]); 9] = [
 ];
 
 #[test]
-fn content_that_is_not_of_its_kind_is_found_and_breaks_no_listing() {
+fn content_invalid_for_its_kind_is_found_and_breaks_no_listing() {
     for (kind, bytes) in DISGUISED {
         let heap = Heap::new();
         heap.allocate("good").unwrap();
@@ -229,7 +228,7 @@ fn content_that_is_not_of_its_kind_is_found_and_breaks_no_listing() {
 }
 
 #[test]
-fn content_of_many_pieces_that_is_not_of_its_kind_is_found() {
+fn content_of_many_pieces_invalid_for_its_kind_is_found() {
     let heap = Heap::classic();
     let list: Vec<u64> = (0..1000).collect();
     heap.allocate(&list).unwrap();

@@ -1,4 +1,4 @@
-//! Placement by the book, the slow way: every row in a list, every search from the start.
+//! A slow reference for placement: all rows in lists, every search from the start.
 
 use heapledger::{Geometry, SizeClass};
 
@@ -21,7 +21,7 @@ pub struct Block {
     pub mem: u64,
 }
 
-/// One piece: so many bytes in this block.
+/// One piece: the block and the bytes in it.
 pub type Piece = (i64, u64);
 
 pub struct Reference {
@@ -104,7 +104,7 @@ impl Reference {
         self.arenas.retain(|arena| arena.reserved > 0);
     }
 
-    /// The rules, in their order.
+    /// The rules in order.
     fn block_with_room(&mut self, class: usize) -> usize {
         let pool_size = self.classes[class].pool_size;
         loop {

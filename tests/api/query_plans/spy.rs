@@ -1,5 +1,5 @@
-//! The statements that the library sends to SQLite, as Diesel tells them, and the plans by
-//! which SQLite answers them.
+//! Records the statements that the library sends to SQLite, through Diesel's instrumentation,
+//! and explains their query plans.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ use heapledger::MemManager;
 use crate::common::{Heap, plan};
 
 thread_local! {
-    /// What this thread has sent. The tests are threads of one process, which has one spy.
+    /// What this thread has sent. The spy is process-wide, and the tests are threads.
     static SENT: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
@@ -28,14 +28,14 @@ impl Instrumentation for Spy {
     }
 }
 
-/// The plans of all statements that `run` sends through a manager that knows nothing yet,
-/// each as `VERB: STEP; STEP`.
+/// The plans of all statements that `run` sends through a newly opened manager, each as
+/// `VERB: STEP; STEP`.
 ///
 /// # Panics
-/// If one of them walks a table or an index from end to end.
+/// If a plan scans a whole table or index.
 #[track_caller]
 pub fn plans<T>(heap: &Heap, run: impl FnOnce(&MemManager) -> T) -> BTreeSet<String> {
-    // It hears the connections that are opened from now on.
+    // Affects connections opened from now on.
     set_default_instrumentation(|| Some(Box::new(Spy))).unwrap();
     let memory = heap.open_again();
     SENT.set(Some(Vec::new()));
@@ -58,8 +58,8 @@ pub fn plans<T>(heap: &Heap, run: impl FnOnce(&MemManager) -> T) -> BTreeSet<Str
     plans
 }
 
-/// Whether a step goes through all rows of a table. What a subquery has found may be gone
-/// through, and so may the rows of an INSERT and the one row of a pragma.
+/// Whether a step scans all rows of a table. Scans of subquery results, of the rows of an
+/// INSERT and of a pragma's row are fine.
 fn walks(plan: &str) -> bool {
     let is_walk = |step: &str| {
         let Some(what) = step.strip_prefix("SCAN ") else {
@@ -75,7 +75,7 @@ fn walks(plan: &str) -> bool {
 }
 
 #[test]
-fn a_walk_is_told_from_a_search() {
+fn scans_are_distinguished_from_searches() {
     for walk in [
         "SCAN blocks",
         "SEARCH a USING INDEX b (c=?); SCAN o",
