@@ -5,11 +5,13 @@
 //! of each map on it.
 
 mod json;
+mod scalar;
 
 use std::str::from_utf8;
 
-use super::{Kind, float};
+use super::Kind;
 use json::Scanner;
+use scalar::{Checked, SHORT, is, is_float, is_int};
 
 /// Checks content in parts. `int` and `float` must be the one text that the number is
 /// written as, `bool` is `true` or `false`, `none` is empty, `str` is UTF-8, and `json` is a
@@ -22,9 +24,6 @@ pub(crate) struct Validator {
     json: Scanner,
     wrong: Option<&'static str>,
 }
-
-/// Longer than the text of any number.
-const SHORT: usize = 64;
 
 impl Validator {
     pub fn new(kind: Kind) -> Self {
@@ -78,22 +77,6 @@ impl Validator {
         };
         ended.map_err(|why| format!("content that is not of kind {kind}: {why}"))
     }
-}
-
-type Checked = Result<(), &'static str>;
-
-fn is(right: bool, else_: &'static str) -> Checked {
-    if right { Ok(()) } else { Err(else_) }
-}
-
-fn is_int(text: &str) -> bool {
-    let signed = text.parse::<i64>().is_ok_and(|number| number.to_string() == text);
-    signed || text.parse::<u64>().is_ok_and(|number| number.to_string() == text)
-}
-
-fn is_float(text: &str) -> bool {
-    let Ok(number) = text.parse::<f64>() else { return false };
-    number.is_finite() && float::text(number) == text
 }
 
 /// Checks UTF-8 in parts, which may split a character.

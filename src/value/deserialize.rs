@@ -9,7 +9,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::json::Node;
+use super::node::Node;
 
 /// Reads a `T` from JSON. O(JSON).
 pub(super) fn value_of<T: DeserializeOwned>(node: Node) -> Result<T, Unfit> {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::json::Node;
+use super::node::Node;
 use super::{Hasher, Kind, ObjectId, deserialize, parse, serialize};
 use crate::error::{Error, Result};
 

@@ -6,6 +6,7 @@ mod encode;
 mod float;
 mod json;
 mod kind;
+mod node;
 mod object_id;
 mod parse;
 mod serialize;

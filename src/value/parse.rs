@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::float;
-use super::json::{MAX_DEPTH, Node};
+use super::node::{MAX_DEPTH, Node};
 
 /// Parses `text`. O(text · log keys).
 ///

@@ -13,7 +13,7 @@ use std::fmt::{self, Display};
 
 use serde::ser::{self, Serialize, Serializer};
 
-use super::json::{MAX_DEPTH, Node};
+use super::node::{MAX_DEPTH, Node};
 use nested::{List, Map, Struct};
 
 /// Limit on nested `Some`s and newtypes, which add a call but nothing to the JSON.

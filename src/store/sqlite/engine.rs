@@ -9,7 +9,7 @@ use super::checkpoint::Checkpoints;
 use super::connect::{STREAM_CACHE, WRITE_CACHE};
 use super::exec::{self, Sql, Statement, sql};
 use super::log::Log;
-use super::migrate::STAMP;
+use super::prepare::STAMP;
 use super::write;
 use crate::books::batch::Batch;
 use crate::error::{Error, Result};

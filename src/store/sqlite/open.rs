@@ -1,7 +1,7 @@
 //! A heap that is being opened.
 
 use super::connect::{Reader, transaction};
-use super::migrate::in_memory;
+use super::migrations::in_memory;
 use super::open_files::OpenFile;
 use super::readers::Readers;
 use crate::error::Result;

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use sha2::{Digest, Sha256};
 
 use super::exec::{self, SchemaRow};
-use super::migrate;
+use super::migrations::in_memory;
 use crate::books::invariants::Invariant;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
@@ -290,13 +289,7 @@ fn expected() -> Result<&'static Schema> {
     if let Some(expected) = EXPECTED.get() {
         return Ok(expected);
     }
-    let memory = diesel::SqliteConnection::establish(":memory:").map_err(|source| Error::Database {
-        what: "no database in memory",
-        source: Box::new(source),
-    })?;
-    let mut conn = Conn::Sqlite(memory);
-    migrate::run_migrations(&mut conn)?;
-    let schema = by_kind_and_name(exec::schema(&mut conn)?);
+    let schema = by_kind_and_name(exec::schema(&mut in_memory()?)?);
     Ok(EXPECTED.get_or_init(|| schema))
 }
 

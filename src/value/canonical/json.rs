@@ -2,8 +2,8 @@
 
 use std::str::from_utf8;
 
-use super::{Checked, SHORT, is, is_float, is_int};
-use crate::value::json::MAX_DEPTH;
+use super::scalar::{Checked, SHORT, is, is_float, is_int};
+use crate::value::node::MAX_DEPTH;
 
 /// What the next byte belongs to.
 #[derive(Default, Clone, Copy, PartialEq)]

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::value::Encoded;
-use crate::value::json::MAX_DEPTH;
+use crate::value::node::MAX_DEPTH;
 
 fn validate(kind: Kind, content: &[u8]) -> Result<(), String> {
     let mut validator = Validator::new(kind);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::books::invariants::{RULES, Stage};
 use crate::store::sqlite::exec;
-use crate::store::sqlite::migrate::in_memory;
+use crate::store::sqlite::migrations::in_memory;
 
 /// Each `'Ix', 'rule', 'table'` that a view selects.
 fn named_by_the_views() -> BTreeSet<(String, String, String)> {

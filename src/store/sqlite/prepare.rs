@@ -4,23 +4,20 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
-use diesel::connection::{Connection, SimpleConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel::connection::SimpleConnection;
 
-use super::connect::{pass_guards, transaction};
+use super::connect::transaction;
 use super::exec;
+use super::migrations::run_migrations;
 use super::open_files::{log_is_beside, one_name};
 use super::path::short_enough_to_make;
 use super::verify::{faults, lacks_indexes, restore_parts, schema_violations, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
-use crate::store::conn::Conn;
 use crate::store::location::{Access, Location};
 use crate::store::queries::audit::Violation;
 use crate::temporary::{Temporary, folder_of, sweep};
-
-const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 /// `PRAGMA application_id`: "hLdg".
 const APPLICATION_ID: i64 = 0x684c_6467;
@@ -243,32 +240,6 @@ fn fill(location: &Location, path: &Path) -> Result<()> {
     run_migrations(&mut conn)?;
     conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
     Ok(())
-}
-
-/// A heap of no file, for what is only tried.
-pub(in crate::store) fn in_memory() -> Result<Conn> {
-    let conn = diesel::SqliteConnection::establish(":memory:").map_err(|source| Error::Database {
-        what: "SQLite cannot be used",
-        source: Box::new(source),
-    })?;
-    let mut conn = Conn::Sqlite(conn);
-    run_migrations(&mut conn)?;
-    Ok(conn)
-}
-
-pub(in crate::store) fn run_migrations(conn: &mut Conn) -> Result<()> {
-    let Conn::Sqlite(conn) = conn;
-    pass_guards(conn)?;
-    // One transaction: a process that is killed half-way leaves nothing of the schema.
-    conn.exclusive_transaction(|conn| {
-        conn.run_pending_migrations(MIGRATIONS)
-            .map(drop)
-            .map_err(diesel::result::Error::QueryBuilderError)
-    })
-    .map_err(|source| match Error::from(source) {
-        Error::Database { source, .. } => Error::database("the schema cannot be made", source),
-        known => known,
-    })
 }
 
 /// Another tool has taken the heap out of WAL mode, or made a copy that is not in it. Readers
