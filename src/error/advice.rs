@@ -10,7 +10,7 @@ pub(super) const MOVE: &str = "bind and Hold::Name move it";
 pub(super) const COLLECT: &str = "free objects and call MemManager::collect_garbage first";
 pub(super) const MAKE: &str = "opened for writing, it is made";
 pub(super) const CARRY: &str =
-    "call MemManager::export with the heapledger that wrote it, and MemManager::import on a new heap with this one";
+    "call MemManager::export with the version that wrote it, and MemManager::import on a new heap with this one";
 pub(super) const SPACES: &str = "Options::space names another, and MemManager::resize changes the capacity of one";
 pub(super) const WAIT: &str = "try again, or wait longer with Options::busy_timeout";
 pub(super) const HISTORY: &str = "MemManager::set_history keeps it from then on";

@@ -130,7 +130,7 @@ impl fmt::Display for Error {
             ),
             Self::TooOld { path, found } => write!(
                 f,
-                "{} has format {found}, of a heapledger before the first release, and was left untouched; \
+                "{} has format {found}, of a version before the first release, and was left untouched; \
                  {}",
                 path.display(),
                 advice::CARRY
