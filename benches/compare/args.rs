@@ -9,6 +9,9 @@ use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 
 use crate::cell::{Scale, Work};
+use crate::contender::Contender;
+use crate::store::Durability;
+use crate::stores;
 
 /// heapledger beside other stores, on the same work.
 #[derive(Parser)]
@@ -26,6 +29,10 @@ pub struct Args {
     /// Only this store (may be given again); ratios need `raw`
     #[arg(long = "store", value_name = "NAME")]
     pub stores: Vec<String>,
+    /// heapledger alone, with its file system below SQLite and without, all works but
+    /// `fragmented` and `growth`, those that write with both durabilities
+    #[arg(long, conflicts_with_all = ["stores", "growth"])]
+    pub io: bool,
     /// Rounds over which medians are taken
     #[arg(long)]
     rounds: Option<usize>,
@@ -95,7 +102,25 @@ impl Args {
             (works, _) => works.to_vec(),
         };
         works.retain(|&work| !self.cpu || work != Work::Threads);
+        works.retain(|&work| !self.io || !matches!(work, Work::Fragmented | Work::Growth));
         works
+    }
+
+    /// The durabilities that `work` is measured with.
+    pub fn durabilities(&self, work: Work) -> Vec<Durability> {
+        if self.io && work.has_other_durability() {
+            return vec![Durability::Full, Durability::Normal];
+        }
+        vec![work.durability()]
+    }
+
+    /// Who is measured.
+    pub fn contenders(&self) -> Vec<Box<dyn Contender>> {
+        if self.io {
+            stores::with_and_without_io()
+        } else {
+            stores::all(&self.stores)
+        }
     }
 
     /// The sizes that `work` is measured at: those asked for, else those that tell most.

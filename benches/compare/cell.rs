@@ -55,10 +55,10 @@ impl fmt::Display for Work {
 
 impl Work {
     /// What the table says above its rows.
-    pub fn title(self) -> String {
+    pub fn title(self, durability: Durability) -> String {
         let value = self.to_possible_value();
         let help = value.and_then(|value| value.get_help().map(ToString::to_string));
-        let durability = match self.durability() {
+        let durability = match durability {
             _ if matches!(self, Self::Get | Self::GetTx | Self::Space) => "",
             Durability::Full => " [Full]",
             Durability::Normal => " [Normal]",
@@ -71,6 +71,15 @@ impl Work {
             Self::PutNormal | Self::Mixed | Self::Get | Self::GetTx | Self::Space => Durability::Normal,
             _ => Durability::Full,
         }
+    }
+
+    /// Whether the other durability is worth measuring too. Reads do not commit, and single puts
+    /// have a work for each.
+    pub fn has_other_durability(self) -> bool {
+        matches!(
+            self,
+            Self::BatchPut | Self::Free | Self::Mixed | Self::Dedup | Self::Threads
+        )
     }
 
     /// Works whose point does not change with the size of the content.
@@ -88,6 +97,7 @@ const BATCH_BYTES: usize = 16 << 20;
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Cell {
     pub work: Work,
+    pub durability: Durability,
     pub size: usize,
     /// Objects that are there when the clock starts.
     pub population: usize,
@@ -98,7 +108,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub fn new(work: Work, size: usize, scale: Scale) -> Self {
+    pub fn new(work: Work, durability: Durability, size: usize, scale: Scale) -> Self {
         let within = |objects: usize, bytes: usize| objects.min(bytes / size).max(3);
         let (population, count) = match work {
             Work::BatchPut | Work::Dedup | Work::Space => (0, within(20_000, 64 << 20)),
@@ -112,6 +122,7 @@ impl Cell {
         };
         let cell = Self {
             work,
+            durability,
             size,
             population,
             count,

@@ -12,7 +12,7 @@ use crate::work::StoreTrial;
 pub trait Contender {
     fn name(&self) -> &'static str;
     /// Can it do this work, with the durability that it asks for?
-    fn can(&self, work: Work) -> bool;
+    fn can(&self, cell: &Cell) -> bool;
     fn begin(&self, cell: &Cell, dir: &Path) -> Box<dyn Trial>;
 }
 
@@ -30,9 +30,9 @@ impl<S: Store> Contender for StoreContender<S> {
         S::NAME
     }
 
-    fn can(&self, work: Work) -> bool {
-        let durable = S::HAS_FULL || work.durability() == Durability::Normal;
-        durable && (S::HAS_READ_TX || work != Work::GetTx)
+    fn can(&self, cell: &Cell) -> bool {
+        let durable = S::HAS_FULL || cell.durability == Durability::Normal;
+        durable && (S::HAS_READ_TX || cell.work != Work::GetTx)
     }
 
     fn begin(&self, cell: &Cell, dir: &Path) -> Box<dyn Trial> {

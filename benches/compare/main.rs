@@ -27,6 +27,7 @@ use args::Args;
 use cell::{Cell, Scale, Work};
 use contender::Contender;
 use report::{Report, Row};
+use store::Durability;
 
 fn main() -> Result<()> {
     let args = Args::parse();
@@ -34,13 +35,18 @@ fn main() -> Result<()> {
         machine::count_cpu_time()?;
     }
     let dir = args.work_dir().context("no folder to work in")?;
-    let contenders = stores::all(&args.stores);
+    let contenders = args.contenders();
     let mut report = Report::new(args.rounds());
     for work in args.works() {
         match work {
             Work::Fragmented => report.add_fragmented(fragmented::run(&args, dir.path())?),
             Work::Growth => report.add_growth(growth::run(&args, dir.path())?),
-            _ => report.add(work, compare(work, &args, &contenders, dir.path())?),
+            _ => {
+                for durability in args.durabilities(work) {
+                    let rows = compare(work, durability, &args, &contenders, dir.path())?;
+                    report.add(work, durability, rows);
+                }
+            }
         }
         if !args.json {
             report.print_new();
@@ -56,10 +62,16 @@ fn main() -> Result<()> {
 }
 
 /// One table: a row for each size of content, a column for each store.
-fn compare(work: Work, args: &Args, contenders: &[Box<dyn Contender>], dir: &Path) -> Result<Vec<Row>> {
+fn compare(
+    work: Work,
+    durability: Durability,
+    args: &Args,
+    contenders: &[Box<dyn Contender>],
+    dir: &Path,
+) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for size in args.sizes_for(work) {
-        let cell = Cell::new(work, size, args.scale());
+        let cell = Cell::new(work, durability, size, args.scale());
         machine::progress(format_args!("{work}, {}", report::bytes(size as u64)));
         rows.push(Row::new(
             cell,

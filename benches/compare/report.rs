@@ -9,7 +9,8 @@ use crate::fragmented::Fragmented;
 use crate::growth::{BATCH, Point, SIZE};
 use crate::machine::counts_cpu_time;
 use crate::rounds::{Samples, median};
-use crate::stores::BASELINE;
+use crate::store::Durability;
+use crate::stores::is_baseline;
 
 /// All that was measured.
 #[derive(Serialize)]
@@ -28,6 +29,7 @@ pub struct Report {
 #[derive(Serialize)]
 struct Comparison {
     work: Work,
+    durability: Durability,
     rows: Vec<Row>,
 }
 
@@ -53,7 +55,7 @@ impl Row {
         let middle = |samples: &Samples| (!samples.figures.is_empty()).then(|| median(samples.figures.clone()));
         let baseline = results
             .iter()
-            .find(|samples| samples.store == BASELINE)
+            .find(|samples| is_baseline(samples.store))
             .and_then(middle);
         let entry = |samples: Samples| {
             let median = middle(&samples);
@@ -72,7 +74,7 @@ impl Row {
 
     /// How far the baseline's rounds lie apart, as a share of their median.
     fn noise(&self) -> String {
-        let baseline = self.stores.iter().find(|entry| entry.store == BASELINE);
+        let baseline = self.stores.iter().find(|entry| is_baseline(entry.store));
         let Some((median, figures)) = baseline.and_then(|entry| Some((entry.median?, &entry.figures))) else {
             return "–".into();
         };
@@ -91,7 +93,7 @@ impl Entry {
             _ => time(median),
         };
         match self.ratio {
-            Some(ratio) if self.store != BASELINE => format!("{figure}  {ratio:.2}×"),
+            Some(ratio) if !is_baseline(self.store) => format!("{figure}  {ratio:.2}×"),
             _ => figure,
         }
     }
@@ -109,15 +111,19 @@ impl Report {
         }
     }
 
-    pub fn add(&mut self, work: Work, rows: Vec<Row>) {
+    pub fn add(&mut self, work: Work, durability: Durability, rows: Vec<Row>) {
+        let table = comparison(work, &rows);
         self.unprinted
-            .push(format!("\n### {}\n\n{}", work.title(), comparison(work, &rows)));
-        self.comparisons.push(Comparison { work, rows });
+            .push(format!("\n### {}\n\n{table}", work.title(durability)));
+        self.comparisons.push(Comparison { work, durability, rows });
     }
 
     pub fn add_fragmented(&mut self, results: Vec<Fragmented>) {
-        self.unprinted
-            .push(format!("\n### {}\n\n{}", Work::Fragmented.title(), holes(&results)));
+        self.unprinted.push(format!(
+            "\n### {}\n\n{}",
+            Work::Fragmented.title(Durability::Full),
+            holes(&results)
+        ));
         self.fragmented = results;
     }
 
@@ -125,7 +131,7 @@ impl Report {
         let about = format!("{SIZE} B, {BATCH} to a transaction; time for one object");
         self.unprinted.push(format!(
             "\n### {} ({about})\n\n{}",
-            Work::Growth.title(),
+            Work::Growth.title(Durability::Full),
             curve(&points)
         ));
         self.growth = points;
@@ -143,7 +149,9 @@ fn comparison(work: Work, rows: &[Row]) -> Table {
     let stores = rows.first().map_or(&[][..], |row| &row.stores);
     let mut header = vec!["size"];
     header.extend(stores.iter().map(|entry| entry.store));
-    header.push("noise of raw");
+    let baseline = stores.iter().find(|entry| is_baseline(entry.store));
+    let noise = format!("noise of {}", baseline.map_or("–", |entry| entry.store));
+    header.push(&noise);
     let lines = rows.iter().map(|row| {
         let mut line = vec![bytes(row.cell.size as u64)];
         line.extend(row.stores.iter().map(|entry| entry.show(work)));
@@ -173,9 +181,9 @@ fn curve(points: &[Point]) -> Table {
     let lines = points.iter().map(|point| {
         let baseline = points
             .iter()
-            .find(|other| other.store == BASELINE && other.objects == point.objects);
+            .find(|other| is_baseline(other.store) && other.objects == point.objects);
         let beside = |of: fn(&Point) -> f64| match baseline {
-            Some(baseline) if point.store != BASELINE => {
+            Some(baseline) if !is_baseline(point.store) => {
                 format!("{}  {:.2}×", time(of(point)), of(baseline) / of(point))
             }
             _ => time(of(point)),

@@ -19,7 +19,7 @@ pub fn alternate(contenders: &[Box<dyn Contender>], cell: &Cell, dir: &Path, rou
     for contender in contenders {
         let store = contender.name();
         let own = dir.join(store);
-        trials.push(contender.can(cell.work).then(|| contender.begin(cell, &own)));
+        trials.push(contender.can(cell).then(|| contender.begin(cell, &own)));
         samples.push(Samples {
             store,
             figures: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 /// What a finished write survives.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub enum Durability {
     /// Power loss.
     Full,

@@ -56,7 +56,7 @@ impl<S: Store> StoreTrial<S> {
             Work::Free => free(&fill::<S>(cell, dir)?, cell, round),
             Work::Mixed => mixed(fill::<S>(cell, dir)?, cell, round),
             _ => {
-                let store = S::open(dir, cell.work.durability())?;
+                let store = S::open(dir, cell.durability)?;
                 let contents = Contents::new(round as u64 + 1, cell.size);
                 match cell.work {
                     Work::BatchPut => put_batches(&store, &contents.first(cell.count), cell),
@@ -206,7 +206,7 @@ fn fill<S: Store>(cell: &Cell, dir: &Path) -> Result<(S, Vec<S::Key>)> {
         keys.extend(store.put_batch(batch)?);
     }
     drop(store);
-    Ok((S::open(dir, cell.work.durability())?, keys))
+    Ok((S::open(dir, cell.durability)?, keys))
 }
 
 fn pick<K: Clone>(keys: &[K], count: usize, round: usize) -> Vec<K> {

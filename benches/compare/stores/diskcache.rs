@@ -36,8 +36,8 @@ impl Contender for Diskcache {
         "diskcache"
     }
 
-    fn can(&self, work: Work) -> bool {
-        work != Work::GetTx
+    fn can(&self, cell: &Cell) -> bool {
+        cell.work != Work::GetTx
     }
 
     fn begin(&self, cell: &Cell, dir: &Path) -> Box<dyn Trial> {

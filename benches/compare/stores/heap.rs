@@ -1,35 +1,69 @@
 //! heapledger through its public interface.
 
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use anyhow::Result;
-use heapledger::{History, MemManager, ObjectId};
+use heapledger::{History, MemManager, ObjectId, Options};
 
 use crate::store::{Durability, Growing, Store};
 
-/// heapledger, one space of 1 TiB, standard geometry; with its history, which is the
-/// default, or without.
-pub struct Heap<const HISTORY: bool = true>(MemManager);
+/// heapledger, one space of 1 TiB, standard geometry.
+pub struct Heap<V = Usual>(MemManager, PhantomData<V>);
 
-impl<const HISTORY: bool> Heap<HISTORY> {
+/// How a heap is set up.
+pub trait Variant: Send + Sync + 'static {
+    const NAME: &'static str;
+    const HISTORY: bool = true;
+
+    fn options() -> Options {
+        MemManager::options()
+    }
+}
+
+/// As it is by default.
+pub struct Usual;
+/// Without its history.
+pub struct NoHistory;
+/// Without the file system below SQLite.
+pub struct PlainIo;
+
+impl Variant for Usual {
+    const NAME: &'static str = "heapledger";
+}
+
+impl Variant for NoHistory {
+    const NAME: &'static str = "no history";
+    const HISTORY: bool = false;
+}
+
+impl Variant for PlainIo {
+    const NAME: &'static str = super::PLAIN;
+
+    fn options() -> Options {
+        MemManager::options().plain_io(true)
+    }
+}
+
+impl<V: Variant> Heap<V> {
     pub fn bounded(dir: &Path, durability: Durability, max_mem: u64) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let durability = match durability {
             Durability::Full => heapledger::Durability::Full,
             Durability::Normal => heapledger::Durability::Normal,
         };
-        let options = MemManager::options().max_mem(max_mem).durability(durability);
+        let options = V::options().max_mem(max_mem).durability(durability);
         let memory = options.open(dir.join("heap.db"))?;
-        if !HISTORY {
+        if !V::HISTORY {
             memory.set_history(History::Off)?;
         }
-        Ok(Self(memory))
+        Ok(Self(memory, PhantomData))
     }
 }
 
-impl<const HISTORY: bool> Store for Heap<HISTORY> {
-    const NAME: &'static str = if HISTORY { "heapledger" } else { "no history" };
+impl<V: Variant> Store for Heap<V> {
+    const NAME: &'static str = V::NAME;
     type Key = ObjectId;
 
     fn open(dir: &Path, durability: Durability) -> Result<Self> {
@@ -66,7 +100,7 @@ impl<const HISTORY: bool> Store for Heap<HISTORY> {
     }
 }
 
-impl Growing for Heap<true> {
+impl Growing for Heap {
     fn key_of(content: &[u8]) -> ObjectId {
         ObjectId::of_bytes(content)
     }

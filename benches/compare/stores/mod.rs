@@ -12,15 +12,28 @@ pub use raw::Raw;
 
 use crate::contender::{Contender, StoreContender};
 
-/// The baseline that ratios are taken to.
-pub const BASELINE: &str = "raw";
+const RAW: &str = "raw";
+const PLAIN: &str = "plain io";
+
+/// Whether ratios are taken to this store. No run has both.
+pub fn is_baseline(store: &str) -> bool {
+    store == RAW || store == PLAIN
+}
+
+/// heapledger without its file system below SQLite, and with it.
+pub fn with_and_without_io() -> Vec<Box<dyn Contender>> {
+    vec![
+        StoreContender::<Heap<heap::PlainIo>>::boxed(),
+        StoreContender::<Heap>::boxed(),
+    ]
+}
 
 /// All of them, or only those named.
 pub fn all(named: &[String]) -> Vec<Box<dyn Contender>> {
     let mut all = vec![
         StoreContender::<Raw>::boxed(),
         StoreContender::<Heap>::boxed(),
-        StoreContender::<Heap<false>>::boxed(),
+        StoreContender::<Heap<heap::NoHistory>>::boxed(),
         StoreContender::<redb::Redb>::boxed(),
         StoreContender::<cacache::Cacache>::boxed(),
         StoreContender::<files::Files>::boxed(),

@@ -60,7 +60,7 @@ fn free(conn: &Connection, id: &str) -> Result<()> {
 }
 
 impl Store for Raw {
-    const NAME: &'static str = super::BASELINE;
+    const NAME: &'static str = super::RAW;
     type Key = String;
 
     fn open(dir: &Path, durability: Durability) -> Result<Self> {
