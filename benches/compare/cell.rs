@@ -34,7 +34,7 @@ pub enum Work {
     Mixed,
     /// Put in batches, nine of ten known already
     Dedup,
-    /// Put by 8 threads at once, a transaction each, safe from power loss
+    /// Put by 8 threads at once, a transaction each
     Threads,
     /// Bytes on disk for each byte stored
     Space,
