@@ -71,11 +71,11 @@ fn look(path: &Path, read_only: bool) {
     let _ = memory.find("name 1");
     let _ = memory.entries().take(1_000).filter(Result::is_ok).count();
     for object in memory.objects().take(100).map_while(Result::ok) {
-        let read = object.object_id.parse().and_then(|id| read(&memory, &id));
+        let read = read(&memory, &object.id);
         assert!(
             !whole || read.is_ok(),
             "the check finds nothing, and {} cannot be read",
-            object.object_id
+            object.id
         );
     }
     if !read_only {

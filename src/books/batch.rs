@@ -18,6 +18,7 @@ use crate::models::{
     Arena, ArenaId, Block, BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, Pool, PoolId, StoredObject,
     StoredObjectId, Timestamp,
 };
+use crate::value::ObjectId;
 
 /// A piece of this size is worth a statement of its own rather than a copy. With 4 KiB a
 /// batch of pieces of that size took a tenth longer, and threads that share a commit
@@ -269,7 +270,7 @@ impl Batch<'static> {
 /// What is gathered, for those who read before it is written.
 impl Batch<'_> {
     /// An object that comes, by its hexadecimal digits.
-    pub fn object(&self, object_id: &str) -> Option<&StoredObject> {
+    pub fn object(&self, object_id: &ObjectId) -> Option<&StoredObject> {
         self.rows.objects.find(object_id)
     }
 
@@ -471,16 +472,16 @@ impl<'d> Rows<'d> {
 #[derive(Debug, Default)]
 pub(crate) struct NewObjects {
     rows: Vec<StoredObject>,
-    by_id: HashMap<String, usize>,
+    by_id: HashMap<ObjectId, usize>,
 }
 
 impl NewObjects {
     fn push(&mut self, object: StoredObject) {
-        self.by_id.insert(object.object_id.clone(), self.rows.len());
+        self.by_id.insert(object.object_id, self.rows.len());
         self.rows.push(object);
     }
 
-    fn find(&self, object_id: &str) -> Option<&StoredObject> {
+    fn find(&self, object_id: &ObjectId) -> Option<&StoredObject> {
         self.rows.get(*self.by_id.get(object_id)?)
     }
 

@@ -4,7 +4,7 @@ use super::invariants::Rule;
 use crate::models::{
     Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, NewName, PlacedEntry, Pool, StoredObject, StoredObjectId,
 };
-use crate::value::Kind;
+use crate::value::{Kind, ObjectId};
 
 /// One row change (or, for [`Change::EntriesRemoved`], the rows of one object).
 #[derive(Debug)]
@@ -27,10 +27,10 @@ pub(crate) enum Change<'a> {
     ObjectRemoved {
         /// The object.
         object: StoredObjectId,
-        /// Its id in hexadecimal digits.
-        object_id: &'a str,
+        /// Its id.
+        object_id: ObjectId,
         /// Its kind.
-        kind: &'a str,
+        kind: Kind,
         /// Bytes of its content.
         size: i64,
         /// How many entries it had.
@@ -50,8 +50,8 @@ pub(crate) enum Change<'a> {
     Released {
         /// The object.
         object: StoredObjectId,
-        /// Its id in hexadecimal digits.
-        object_id: &'a str,
+        /// Its id.
+        object_id: ObjectId,
     },
     /// Bytes of an object go into a block.
     EntryAdded {
@@ -71,8 +71,8 @@ pub(crate) enum Change<'a> {
     },
     /// All entries of an object leave their blocks.
     EntriesRemoved {
-        /// The object's id in hexadecimal digits.
-        object_id: &'a str,
+        /// The object's id.
+        object_id: ObjectId,
         /// Its entries, each with its block as it was before any of them left.
         entries: &'a [PlacedEntry],
     },
@@ -80,8 +80,8 @@ pub(crate) enum Change<'a> {
     NameBound {
         /// The name.
         name: NewName<'a>,
-        /// The object's id in hexadecimal digits.
-        object_id: &'a str,
+        /// The object's id.
+        object_id: ObjectId,
     },
     /// A name is unbound.
     NameUnbound {
@@ -90,12 +90,12 @@ pub(crate) enum Change<'a> {
         /// The object.
         object: StoredObjectId,
         /// The object's id in hexadecimal digits.
-        object_id: &'a str,
+        object_id: ObjectId,
     },
     /// An allocation was refused; nothing changes but the history.
     Refused {
-        /// The object's id in hexadecimal digits, if it is known.
-        object_id: Option<&'a str>,
+        /// The object's id, if it is known.
+        object_id: Option<ObjectId>,
         /// Bytes that it needs.
         needed: i64,
         /// Bytes that were free.
@@ -179,8 +179,8 @@ pub(crate) enum Fix<'a> {
     ObjectId {
         /// The object.
         object: StoredObjectId,
-        /// Its id in hexadecimal digits.
-        object_id: &'a str,
+        /// Its id.
+        object_id: ObjectId,
     },
     /// An object goes, and its names lead to another one with the same content.
     Merge {

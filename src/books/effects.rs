@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::events::{Draft, Signature};
 use crate::models::{ArenaId, BlockId, MemRam, PoolId};
+use crate::value::Kind;
 
 /// Effects by row. The maps are sorted, so that the same changes are always written
 /// in the same order.
@@ -14,7 +15,7 @@ pub(crate) struct Effects {
     pub arenas: BTreeMap<ArenaId, LevelDelta>,
     /// By block size.
     pub classes: BTreeMap<i64, ClassDelta>,
-    pub kinds: BTreeMap<String, KindDelta>,
+    pub kinds: BTreeMap<Kind, KindDelta>,
     pub space: SpaceDelta,
     pub events: Vec<Draft>,
     /// Whether the space keeps its history.
@@ -137,8 +138,8 @@ impl Effects {
         self.space.add(later.space);
     }
 
-    pub fn kind(&mut self, kind: &str) -> &mut KindDelta {
-        self.kinds.entry(kind.to_owned()).or_default()
+    pub fn kind(&mut self, kind: Kind) -> &mut KindDelta {
+        self.kinds.entry(kind).or_default()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::models::{Arena, Block, EventId, EventKind, Pool, Timestamp};
+use crate::value::ObjectId;
 
 /// Who does a unit of work, when, and why.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(crate) struct Signature {
 pub(crate) struct Draft {
     pub kind: EventKind,
     pub signature: Signature,
-    pub object: Option<[u8; 32]>,
+    pub object: Option<ObjectId>,
     pub name: Option<String>,
     pub bytes: i64,
     /// Bytes of content in the space after it, less those at the last flush.

@@ -43,7 +43,7 @@ impl MemManager {
             .inner
             .readers
             .single(|tx| queries::names::resolve(tx, space, name))?;
-        object.map(|object| object.object_id.parse()).transpose()
+        object.map(|object| object.known_id()).transpose()
     }
 
     /// Unbinds a name. Returns the object if that freed it, because nothing else holds it.
@@ -102,7 +102,7 @@ pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: Hold<'_>) -> Result<()> 
             validate(name)?;
             match tx.resolve(name)? {
                 None => Ok(()),
-                Some(bound) => Err(taken(name, bound.object_id.parse()?, tx.space_name()?)),
+                Some(bound) => Err(taken(name, bound.known_id()?, tx.space_name()?)),
             }
         }
     }
@@ -115,17 +115,22 @@ pub(super) fn taken(name: &str, id: ObjectId, space: String) -> Error {
 
 pub(super) fn bind_stored(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
     let object = free::find(tx, space, id)?;
-    bind(tx, name, object.id, &object.object_id)
+    bind(tx, name, object.id, object.object_id)
 }
 
 pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<()> {
     let object = free::find(tx, space, id)?;
     validate_hold(tx, Hold::NewName(name))?;
-    bind(tx, name, object.id, &object.object_id).map(drop)
+    bind(tx, name, object.id, object.object_id).map(drop)
 }
 
 /// Binds a name, which leaves the object that it was bound to.
-pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, object_id: &str) -> Result<Option<Freed>> {
+pub(super) fn bind(
+    tx: &mut WriteTx<'_>,
+    name: &str,
+    object: StoredObjectId,
+    object_id: ObjectId,
+) -> Result<Option<Freed>> {
     validate(name)?;
     let before = tx.resolve(name)?;
     if before.as_ref().is_some_and(|before| before.id == object) {
@@ -137,9 +142,12 @@ pub(super) fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, obj
         stored_object_id: object,
         bound_at: tx.at(),
     };
+    let unbound = match &before {
+        Some(before) => Some((before.id, before.known_id()?)),
+        None => None,
+    };
     tx.whole(|tx| {
-        if let Some(before) = &before {
-            let (object, object_id) = (before.id, before.object_id.as_str());
+        if let Some((object, object_id)) = unbound {
             tx.apply(Change::NameUnbound {
                 name,
                 object,
@@ -156,11 +164,12 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
         name: name.to_owned(),
         space: space.to_owned(),
     })?;
+    let object_id = object.known_id()?;
     tx.whole(|tx| {
         tx.apply(Change::NameUnbound {
             name,
             object: object.id,
-            object_id: &object.object_id,
+            object_id,
         })?;
         free_if_unheld(tx, &object, name)
     })
@@ -171,5 +180,5 @@ fn free_if_unheld(tx: &mut WriteTx<'_>, object: &StoredObject, name: &str) -> Re
     if object.held {
         return Ok(None);
     }
-    free::free_if_unnamed(tx, &object.object_id, vec![name.to_owned()])
+    free::free_if_unnamed(tx, object.object_id, vec![name.to_owned()])
 }

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::{MemRamId, ShownIfAny, Timestamp, id, text_enum};
 use crate::models::schema::events;
+use crate::value::ObjectId;
 
 id! {
     /// Key of an event; the numbers are the order, and never repeat.
@@ -59,9 +60,9 @@ pub struct Event {
     /// Why, if they said so.
     #[diesel(deserialize_as = ShownIfAny)]
     pub reason: Option<String>,
-    /// The object's id as 32 bytes.
-    #[serde(rename = "object_id", serialize_with = "as_hex")]
-    pub object: Option<Vec<u8>>,
+    /// The object.
+    #[serde(rename = "object_id")]
+    pub object: Option<ObjectId>,
     /// The name that was bound or unbound.
     #[diesel(deserialize_as = ShownIfAny)]
     pub name: Option<String>,
@@ -106,11 +107,4 @@ pub(crate) struct NewEvent<'a> {
     pub unreserved: i64,
     pub capacity: i64,
     pub changes: Option<String>,
-}
-
-fn as_hex<S: serde::Serializer>(object: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match object {
-        Some(object) => serializer.serialize_str(&const_hex::encode(object)),
-        None => serializer.serialize_none(),
-    }
 }

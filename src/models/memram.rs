@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::{Shown, Timestamp, id, text_enum};
 use crate::models::schema::{kinds, memram, other_kinds, size_classes};
+use crate::value::Kind;
 
 id! {
     /// Key of a space.
@@ -129,8 +130,7 @@ pub struct KindTotals {
     /// The space.
     pub memram_id: MemRamId,
     /// The kind.
-    #[diesel(deserialize_as = Shown)]
-    pub kind: String,
+    pub kind: Kind,
     /// Number of objects.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub objects: i64,

@@ -33,4 +33,4 @@ pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
 pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
 pub(crate) use name::NewName;
-pub(crate) use text::{Shown, ShownIfAny, ShownList, text_enum};
+pub(crate) use text::{Shown, ShownIfAny, ShownList, Written, text_enum};

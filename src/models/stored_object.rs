@@ -2,8 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, Shown, ShownIfAny, Timestamp, id};
+use super::{MemRamId, ShownIfAny, Timestamp, id};
+use crate::error::{Error, Result};
 use crate::models::schema::stored_objects;
+use crate::value::{Kind, ObjectId};
 
 id! {
     /// Key of a stored object; the key of its content is its [`crate::ObjectId`].
@@ -18,13 +20,11 @@ pub struct StoredObject {
     pub id: StoredObjectId,
     /// The space.
     pub memram_id: MemRamId,
-    /// The SHA-256, as 64 lower-case hexadecimal digits.
-    #[diesel(deserialize_as = Shown)]
-    pub object_id: String,
-    /// `bytes`, `str`, `int`, `float`, `bool`, `none` or `json`.
-    #[diesel(deserialize_as = Shown)]
-    pub kind: String,
-    /// For `json`, the Rust type that was stored.
+    /// The SHA-256 of its content.
+    pub object_id: ObjectId,
+    /// Its kind.
+    pub kind: Kind,
+    /// For [`Kind::Json`], the Rust type that was stored.
     #[diesel(deserialize_as = ShownIfAny)]
     pub type_name: Option<String>,
     /// Bytes of content.
@@ -34,4 +34,19 @@ pub struct StoredObject {
     pub held: bool,
     /// When it was stored.
     pub created_at: Timestamp,
+}
+
+impl StoredObject {
+    /// Its id.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the file has something else in its place.
+    pub(crate) fn known_id(&self) -> Result<ObjectId> {
+        if self.object_id == ObjectId::UNKNOWN {
+            return Err(Error::Damaged {
+                what: format!("object {} of the table has an id that is not a SHA-256", self.id),
+            });
+        }
+        Ok(self.object_id)
+    }
 }

@@ -5,8 +5,13 @@
 //! is not is read as U+FFFD, and [`crate::MemManager::check`] says where it is.
 
 use diesel::backend::Backend;
-use diesel::deserialize::{self, FromSql};
-use diesel::sql_types::{Binary, Nullable, Text};
+use diesel::deserialize::{self, FromSql, Queryable};
+use diesel::serialize::{Output, ToSql};
+use diesel::sql_types::{Binary, Nullable, SingleValue, Text};
+use diesel::sqlite::Sqlite;
+
+use super::Timestamp;
+use crate::value::{Kind, ObjectId};
 
 /// An enum that a column holds as text. A text that stands for none of its values is read as
 /// `Unknown`: a later version may have written it, or somebody else.
@@ -69,6 +74,95 @@ macro_rules! text_enum {
     };
 }
 pub(crate) use text_enum;
+
+impl<DB: Backend> FromSql<Text, DB> for Kind
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = <Vec<u8> as FromSql<Binary, DB>>::from_sql(bytes)?;
+        let known = Self::ALL.into_iter().find(|kind| kind.as_str().as_bytes() == text);
+        Ok(known.unwrap_or(Self::Unknown))
+    }
+}
+
+impl<ST: SingleValue, DB: Backend> Queryable<ST, DB> for Kind
+where
+    Self: FromSql<ST, DB>,
+{
+    type Row = Self;
+
+    fn build(row: Self) -> deserialize::Result<Self> {
+        Ok(row)
+    }
+}
+
+/// [`ObjectId::UNKNOWN`] where the text is no id.
+impl<DB: Backend> FromSql<Text, DB> for ObjectId
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = <Vec<u8> as FromSql<Binary, DB>>::from_sql(bytes)?;
+        // What is spelled in capitals is found by nothing that looks for an id.
+        let text = str::from_utf8(&text).ok();
+        let text = text.filter(|text| !text.bytes().any(|digit| digit.is_ascii_uppercase()));
+        Ok(text.and_then(|text| text.parse().ok()).unwrap_or(Self::UNKNOWN))
+    }
+}
+
+/// [`ObjectId::UNKNOWN`] where the bytes are no digest.
+impl<DB: Backend> FromSql<Binary, DB> for ObjectId
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let digest = <Vec<u8> as FromSql<Binary, DB>>::from_sql(bytes)?;
+        Ok(Self::try_from(digest.as_slice()).unwrap_or(Self::UNKNOWN))
+    }
+}
+
+impl<ST: SingleValue, DB: Backend> Queryable<ST, DB> for ObjectId
+where
+    Self: FromSql<ST, DB>,
+{
+    type Row = Self;
+
+    fn build(row: Self) -> deserialize::Result<Self> {
+        Ok(row)
+    }
+}
+
+impl ToSql<Text, Sqlite> for ObjectId {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> diesel::serialize::Result {
+        out.set_value(self.to_hex());
+        Ok(diesel::serialize::IsNull::No)
+    }
+}
+
+/// A time as the views write it: in ISO 8601 or, where no calendar has it, in microseconds.
+#[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
+pub struct Written(Timestamp);
+
+impl<DB: Backend> FromSql<Text, DB> for Written
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let text = lossy::<DB>(bytes)?;
+        let micros = match text.parse::<jiff::Timestamp>() {
+            Ok(time) => time.as_microsecond(),
+            Err(_) => text.parse().unwrap_or_default(),
+        };
+        Ok(Self(Timestamp::from_micros(micros)))
+    }
+}
+
+impl From<Written> for Timestamp {
+    fn from(time: Written) -> Self {
+        time.0
+    }
+}
 
 /// Text as it may be shown.
 #[derive(Debug, Clone, diesel::FromSqlRow)]

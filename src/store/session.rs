@@ -12,6 +12,7 @@ use crate::books::placement::{Level, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, StoredObject, StoredObjectId, Timestamp};
+use crate::value::ObjectId;
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
@@ -23,8 +24,8 @@ pub(crate) struct WriteTx<'w> {
 /// An allocation that was refused for want of room.
 #[derive(Debug)]
 pub(crate) struct RefusedAllocation {
-    /// The object's id in hexadecimal digits, if it is known.
-    pub object_id: Option<String>,
+    /// The object's id, if it is known.
+    pub object_id: Option<ObjectId>,
     /// Bytes that it needs.
     pub needed: i64,
     /// Bytes that were free.
@@ -74,7 +75,6 @@ impl<'w> WriteTx<'w> {
             available,
         } = change
         {
-            let object_id = object_id.map(str::to_owned);
             self.refused = Some(RefusedAllocation {
                 object_id,
                 needed,
@@ -187,7 +187,7 @@ impl WriteTx<'_> {
     }
 
     /// The object with this id, given as hexadecimal digits. O(log n).
-    pub fn find(&mut self, object_id: &str) -> Result<Option<StoredObject>> {
+    pub fn find(&mut self, object_id: &ObjectId) -> Result<Option<StoredObject>> {
         let gathered = self.writer.gathered();
         if let Some(object) = gathered.iter().find_map(|batch| batch.object(object_id)) {
             return Ok(Some(self.as_held(object.clone())));
@@ -220,7 +220,7 @@ impl WriteTx<'_> {
 
     /// The object with this id and its pieces, each with its block as this unit has it.
     /// O(log n + pieces).
-    pub fn find_placed(&mut self, object_id: &str) -> Result<Option<PlacedObject>> {
+    pub fn find_placed(&mut self, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
         if self
             .writer
             .gathered()
@@ -249,7 +249,7 @@ impl WriteTx<'_> {
         Ok(Some(found))
     }
 
-    fn read_placed(&mut self, object_id: &str) -> Result<Option<PlacedObject>> {
+    fn read_placed(&mut self, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
         let space = self.writer.space;
         self.read_written(|tx| queries::objects::placed(tx, space, object_id))
     }

@@ -43,6 +43,7 @@ impl Validator {
         }
         let checked = match self.kind {
             Kind::Bytes => Ok(()),
+            Kind::Unknown => Err("no kind is known"),
             Kind::Str => self.utf8.update(part),
             Kind::Json => self.utf8.update(part).and_then(|()| self.json.update(part)),
             Kind::Int | Kind::Float | Kind::Bool | Kind::None => {
@@ -68,6 +69,7 @@ impl Validator {
         let ended = match (self.wrong, kind) {
             (Some(why), _) => Err(why),
             (None, Kind::Bytes) => Ok(()),
+            (None, Kind::Unknown) => Err("no kind is known"),
             (None, Kind::Str) => self.utf8.finish(),
             (None, Kind::Json) => self.utf8.finish().and_then(|()| self.json.finish()),
             (None, Kind::Int) => is(is_int(text), "it is not the canonical text of a 64-bit integer"),

@@ -81,6 +81,11 @@ pub(crate) fn decode<T: DeserializeOwned>(
     };
     let node = match kind {
         Kind::Bytes => return Err(wrong_type("read it with get_bytes".into())),
+        Kind::Unknown => {
+            return Err(Error::Damaged {
+                what: format!("object {id} is of a kind that this version does not know"),
+            });
+        }
         Kind::None => Node::Null,
         Kind::Str => Node::Text(text()?),
         Kind::Int | Kind::Float | Kind::Bool | Kind::Json => {

@@ -5,6 +5,7 @@ use std::fmt;
 /// What a stored object is. Everything but [`Kind::Bytes`] is stored as text that SQL can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Kind {
     /// Raw bytes.
     Bytes,
@@ -20,10 +21,13 @@ pub enum Kind {
     None,
     /// A list, map or custom type, as canonical JSON: sorted keys, no whitespace.
     Json,
+    /// None of these: the object's row is damaged, or a later version wrote it. Nothing can
+    /// be stored as this.
+    Unknown,
 }
 
 impl Kind {
-    /// All kinds.
+    /// All kinds that can be stored.
     pub const ALL: [Self; 7] = [
         Self::Bytes,
         Self::Str,
@@ -34,7 +38,8 @@ impl Kind {
         Self::Json,
     ];
 
-    /// The kind's name in the file: `bytes`, `str`, `int`, `float`, `bool`, `none`, `json`.
+    /// The kind's name in the file: `bytes`, `str`, `int`, `float`, `bool`, `none`, `json`;
+    /// `unknown` for another.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bytes => "bytes",
@@ -44,6 +49,7 @@ impl Kind {
             Self::Bool => "bool",
             Self::None => "none",
             Self::Json => "json",
+            Self::Unknown => "unknown",
         }
     }
 

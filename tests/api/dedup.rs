@@ -202,10 +202,7 @@ fn storing_damaged_bytes_again_repairs_them_and_is_recorded() {
                 .collect();
             assert_eq!(repairs.len(), 1, "{way}");
             assert_eq!(repairs[0].bytes as u64, mended);
-            assert_eq!(
-                repairs[0].object.as_deref().map(const_hex::encode),
-                Some(stored.id.to_string())
-            );
+            assert_eq!(repairs[0].object, Some(stored.id));
             // No piece moved, so earlier layouts can still be reconstructed.
             let before = Moment::Event(EventId(repairs[0].id.0 - 1));
             assert_eq!(heap.layout_at(before).unwrap().mem, used);

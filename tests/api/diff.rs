@@ -20,7 +20,7 @@ struct Picture {
 
 fn now(memory: &MemManager) -> Picture {
     let objects: Vec<_> = memory.objects().map(Result::unwrap).collect();
-    let id = |object: &heapledger::ObjectInfo| object.object_id.parse::<ObjectId>().unwrap();
+    let id = |object: &heapledger::ObjectInfo| object.id;
     let pieces = |id: &ObjectId| {
         let entries = memory.ledger(id).unwrap();
         entries

@@ -119,7 +119,7 @@ fn assert_contents(memory: &MemManager) {
     for (name, kind, sha256) in STORED {
         let object = memory.object(&id(memory, name)).unwrap();
         assert_eq!(
-            (object.kind.as_str(), object.object_id.as_str()),
+            (object.kind.as_str(), &*object.object_id.to_hex()),
             (*kind, *sha256),
             "{name}"
         );

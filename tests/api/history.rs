@@ -73,7 +73,7 @@ fn an_allocation_records_what_it_carved_and_filled() {
     let id = heap.allocate_bytes(&content(1, 1000)).unwrap();
     let event = last(&heap);
     assert_eq!((event.kind.as_str(), event.bytes, event.mem), ("allocate", 1000, 1000));
-    assert_eq!(event.object.as_deref(), Some(id.as_bytes().as_slice()));
+    assert_eq!(event.object, Some(id));
     let (arena, pool) = (256 * KIB as i64, 4 * KIB as i64);
     assert_eq!(accounts(&event), [1000, 24, pool - 1024, arena - pool, -arena, 0]);
     let carved = "[\"arena\",1,262144],[\"pool\",1,1,512,4096],[\"block\",1,1,1,512,512],[\"block\",2,1,1,512,512]";
@@ -112,7 +112,7 @@ fn binding_and_holding_are_recorded_without_moving_bytes() {
     assert_eq!(told, expected);
     for event in &events[2..] {
         assert_eq!(accounts(event), [0; 6], "{}", event.kind);
-        assert_eq!(event.object.as_deref(), Some(id.as_bytes().as_slice()));
+        assert_eq!(event.object, Some(id));
     }
 }
 
@@ -268,7 +268,7 @@ fn a_refusal_leaves_an_event_and_nothing_else() {
             ("refusal", 10_000, 60_000)
         );
         assert_eq!(accounts(&event), [0; 6]);
-        assert_eq!(event.object, Some(ObjectId::of_bytes(&too_much).as_bytes().to_vec()));
+        assert_eq!(event.object, Some(ObjectId::of_bytes(&too_much)));
         let changes: serde_json::Value = serde_json::from_str(&event.changes.unwrap()).unwrap();
         assert_eq!(
             (&changes["available"], &changes["shortfall"]),
@@ -333,8 +333,8 @@ fn a_clock_that_goes_backwards_does_not_reorder() {
         .execute("UPDATE events SET at = at - ?1 WHERE id > 3", [hour])
         .unwrap();
     let events = events(&heap);
-    let objects: Vec<_> = events[1..].iter().map(|event| event.object.clone().unwrap()).collect();
-    assert_eq!(objects, ids.iter().map(|id| id.as_bytes().to_vec()).collect::<Vec<_>>());
+    let objects: Vec<_> = events[1..].iter().map(|event| event.object.unwrap()).collect();
+    assert_eq!(objects, ids);
     assert!(events.is_sorted_by_key(|event| event.id));
     assert!(!events.is_sorted_by_key(|event| event.at));
     // A time stands for the event with the highest number at or before it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::common::{Heap, MIB, content, quick};
-use heapledger::{Error, EventFilter, Hold, ObjectId};
+use heapledger::{Error, EventFilter, Hold, Kind, ObjectId};
 
 #[test]
 fn every_object_is_listed_once_in_the_order_of_allocation() {
@@ -11,10 +11,7 @@ fn every_object_is_listed_once_in_the_order_of_allocation() {
     let ids: Vec<_> = heap
         .batch(|batch| (0..1234).map(|number| batch.allocate(&number)).collect())
         .unwrap();
-    let listed: Vec<ObjectId> = heap
-        .objects()
-        .map(|info| info.unwrap().object_id.parse().unwrap())
-        .collect();
+    let listed: Vec<ObjectId> = heap.objects().map(|info| info.unwrap().id).collect();
     assert_eq!(listed, ids);
 }
 
@@ -35,14 +32,11 @@ fn an_object_is_shown_with_its_value_names_and_pieces() {
     let id = heap.store("grüße", Hold::Name("b")).unwrap().id;
     heap.bind("a", &id).unwrap();
     let info = heap.object_info(&id).unwrap();
-    assert_eq!(
-        (info.object_id.as_str(), info.space.as_str(), info.kind.as_str()),
-        (&*id.to_hex(), "main", "str")
-    );
+    assert_eq!((info.id, info.space.as_str(), info.kind), (id, "main", Kind::Str));
     assert_eq!((info.size, info.pieces, info.held), (7, 1, false));
     assert_eq!(info.names, ["a", "b"]);
     assert_eq!(info.value.as_deref(), Some("grüße"));
-    assert_eq!(heap.objects().next().unwrap().unwrap().object_id, id.to_hex());
+    assert_eq!(heap.objects().next().unwrap().unwrap().id, id);
 }
 
 #[test]
@@ -66,7 +60,7 @@ fn the_ledger_of_an_object_leads_to_its_bytes() {
         assert_eq!(entry.seq, seq as i64);
         let pieces = heap.pieces_in(entry.block_id).unwrap();
         let piece = pieces.iter().find(|piece| piece.entry.id == entry.id).unwrap();
-        assert_eq!((piece.entry, piece.object_id.as_str()), (*entry, &*id.to_hex()));
+        assert_eq!((piece.entry, piece.object_id), (*entry, id));
         found.extend_from_slice(&piece.data);
     }
     assert_eq!(found, content(2, 1500));

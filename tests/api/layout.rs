@@ -82,10 +82,7 @@ fn take(op: &Op, memory: &MemManager, other: &MemManager) {
         Op::Allocate(key, size) => drop(memory.allocate_bytes(&content((*key).into(), *size))),
         Op::Name(key, size) => drop(memory.store_bytes(&content((*key).into(), *size), Hold::Name("name"))),
         Op::Free(pick) => {
-            let ids: Vec<ObjectId> = memory
-                .objects()
-                .map(|object| object.unwrap().object_id.parse().unwrap())
-                .collect();
+            let ids: Vec<ObjectId> = memory.objects().map(|object| object.unwrap().id).collect();
             if !ids.is_empty() {
                 drop(memory.free(pick.get(&ids)));
             }

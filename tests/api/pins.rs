@@ -161,7 +161,7 @@ fn a_pin_tells_which_objects_occupy_an_arena() {
     let plan = heap.plan_free(&[large]).unwrap();
     assert_eq!(plan.collected.arenas, 2);
     assert_eq!(plan.pins.len(), 1);
-    assert_eq!(plan.pins[0].object_id, small.to_string());
+    assert_eq!(plan.pins[0].object_id, small);
     assert_eq!(plan.pins[0].names, ["settings"]);
     assert_eq!(
         (plan.pins[0].allocated_mem, plan.pins[0].mem),
@@ -181,8 +181,8 @@ fn a_pin_tells_which_objects_occupy_an_arena() {
 fn full_arenas_are_listed_on_request() {
     let (heap, small, large) = pinned();
     let pins = heap.pins(Some(ArenaId(1))).unwrap();
-    let ids: Vec<_> = pins.iter().map(|pin| pin.object_id.clone()).collect();
-    assert_eq!(ids, [large.to_string(), small.to_string()]);
+    let ids: Vec<_> = pins.iter().map(|pin| pin.object_id).collect();
+    assert_eq!(ids, [large, small]);
     assert!(
         pins.iter()
             .all(|pin| pin.objects == 2 && pin.max_mem == 256 * KIB as i64)

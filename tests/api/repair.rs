@@ -50,7 +50,7 @@ fn contents(heap: &Heap) -> BTreeMap<(String, ObjectId), Vec<u8>> {
     for space in heap.spaces().unwrap() {
         let memory = crate::common::quick().space(&space.name).open(heap.path()).unwrap();
         for object in memory.objects() {
-            let id = object.unwrap().object_id.parse().unwrap();
+            let id = object.unwrap().id;
             contents.insert((space.name.clone(), id), memory.get_bytes(&id).unwrap());
         }
     }
@@ -374,7 +374,7 @@ fn content_invalid_for_its_kind_is_set_aside_as_bytes() {
         );
         let aside = heap.resolve(&format!("damaged/{id}/bad")).unwrap().unwrap();
         assert_eq!(heap.get_bytes(&aside).unwrap(), bytes);
-        assert_eq!(heap.object_info(&aside).unwrap().kind, "bytes");
+        assert_eq!(heap.object_info(&aside).unwrap().kind, Kind::Bytes);
     }
 }
 

@@ -107,7 +107,7 @@ fn a_vacuum_gives_back_about_what_is_estimated() {
     let ids: Vec<_> = heap.objects().map(|object| object.unwrap()).collect();
     heap.batch(|batch| {
         for object in ids.iter().step_by(2) {
-            batch.force_free(&object.object_id.parse()?)?;
+            batch.force_free(&object.id)?;
         }
         Ok(())
     })

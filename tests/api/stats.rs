@@ -131,7 +131,7 @@ fn the_largest_objects_come_first() {
         .unwrap()
         .largest
         .into_iter()
-        .map(|object| object.object_id)
+        .map(|object| object.object_id.to_hex())
         .collect();
     assert_eq!(
         found,

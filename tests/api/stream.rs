@@ -4,7 +4,7 @@
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump};
-use heapledger::{Error, Geometry, Hold, MemManager, ObjectId, SizeClass};
+use heapledger::{Error, Geometry, Hold, Kind, MemManager, ObjectId, SizeClass};
 use proptest::prelude::*;
 
 /// Returns its bytes in small and uneven portions, then fails or ends.
@@ -42,7 +42,7 @@ fn a_stream_is_stored_like_its_bytes() {
         let id = heap.allocate_from(source(bytes.clone(), false)).unwrap();
         assert_eq!(id, ObjectId::of_bytes(&bytes));
         assert_eq!(heap.get_bytes(&id).unwrap(), bytes);
-        assert_eq!(heap.object(&id).unwrap().kind, "bytes");
+        assert_eq!(heap.object(&id).unwrap().kind, Kind::Bytes);
     }
     assert_balanced(&heap);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content};
-use heapledger::{Arena, Block, Error, Geometry, Ledger, MemManager, Pool};
+use heapledger::{Arena, Block, Error, Geometry, Kind, Ledger, MemManager, Pool};
 use serde::{Deserialize, Serialize};
 
 fn sum(sizes: impl Iterator<Item = i64>) -> i64 {
@@ -157,7 +157,7 @@ fn task_08_ints_strings_and_objects() {
     assert_eq!(heap.get::<String>(&string).unwrap(), "żółw");
     assert_eq!(heap.get::<BTreeMap<String, Vec<u8>>>(&object).unwrap()["a"], [1, 2]);
     let kinds = [int, string, object].map(|id| heap.object(&id).unwrap().kind);
-    assert_eq!(kinds, ["int", "str", "json"]);
+    assert_eq!(kinds, [Kind::Int, Kind::Str, Kind::Json]);
     assert_balanced(&heap);
 }
 

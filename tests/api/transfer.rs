@@ -38,12 +38,12 @@ type Described = BTreeMap<String, (String, Option<String>, Vec<String>, bool, Ve
 
 fn described(memory: &MemManager) -> Described {
     let describe = |object: heapledger::ObjectInfo| {
-        let id: ObjectId = object.object_id.parse().unwrap();
+        let id = object.id;
         let names = memory.names(&id).unwrap().into_iter().map(|name| name.name).collect();
         let bytes = memory.get_bytes(&id).unwrap();
         (
-            object.object_id,
-            (object.kind, object.type_name, names, object.held, bytes),
+            id.to_hex(),
+            (object.kind.to_string(), object.type_name, names, object.held, bytes),
         )
     };
     memory.objects().map(|object| describe(object.unwrap())).collect()
@@ -572,7 +572,7 @@ fn a_conflict_over_a_name_is_resolved_as_requested_and_repeatably() {
         assert_eq!(imported.left_out, left_out);
         let conflict = &imported.conflicts[0];
         assert_eq!((conflict.name.as_str(), conflict.action), ("taken", on_conflict));
-        assert_eq!(conflict.bound_to, Some(mine.to_hex()));
+        assert_eq!(conflict.bound_to, Some(mine));
         assert_eq!(conflict.renamed.as_deref(), new);
         assert_eq!(conflict.freed, on_conflict == OnConflict::Replace);
         let bound = heap.resolve("taken").unwrap().unwrap();

@@ -307,10 +307,7 @@ fn assert_there(memory: &MemManager, owns: &[Own]) {
         (space.mem as usize, (space.allocations - space.frees) as usize),
         (mem, objects.len())
     );
-    let found: BTreeSet<ObjectId> = memory
-        .objects()
-        .map(|object| object.unwrap().object_id.parse().unwrap())
-        .collect();
+    let found: BTreeSet<ObjectId> = memory.objects().map(|object| object.unwrap().id).collect();
     assert_eq!(found, objects.keys().copied().collect());
     for (id, content) in &objects {
         assert_eq!(&memory.get_bytes(id).unwrap(), content);
@@ -658,7 +655,7 @@ fn repair_finds_keys_that_nobody_has() {
         assert_balanced(&heap);
         assert!(mem >= kept && heap.memram().unwrap().mem == kept, "{statements}");
         for object in heap.objects() {
-            let id = object.unwrap().object_id.parse().unwrap();
+            let id = object.unwrap().id;
             assert_eq!(ObjectId::of_bytes(&heap.get_bytes(&id).unwrap()), id, "{statements}");
         }
         let again = heap.repair().unwrap();

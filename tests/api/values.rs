@@ -28,7 +28,7 @@ enum Pet {
 #[derive(Serialize, Deserialize, Debug, PartialEq, Clone)]
 struct Metres(f64);
 
-fn round_trip<T: Serialize + DeserializeOwned + Debug + PartialEq>(heap: &Heap, kind: &str, value: T) {
+fn round_trip<T: Serialize + DeserializeOwned + Debug + PartialEq>(heap: &Heap, kind: Kind, value: T) {
     let id = heap.allocate(&value).unwrap();
     assert_eq!(heap.object(&id).unwrap().kind, kind, "{value:?}");
     assert_eq!(heap.get::<T>(&id).unwrap(), value);
@@ -39,13 +39,13 @@ fn round_trip<T: Serialize + DeserializeOwned + Debug + PartialEq>(heap: &Heap, 
 fn whole_numbers_come_back_to_the_last_digit() {
     let heap = Heap::new();
     for number in [i64::MIN, i64::MIN + 1, -1, 0, 1, (1 << 53) + 1, i64::MAX] {
-        round_trip(&heap, "int", number);
+        round_trip(&heap, Kind::Int, number);
     }
     for number in [i64::MAX as u64 + 1, u64::MAX - 1, u64::MAX] {
-        round_trip(&heap, "int", number);
+        round_trip(&heap, Kind::Int, number);
     }
-    round_trip(&heap, "int", i128::from(i64::MIN));
-    round_trip(&heap, "int", u8::MAX);
+    round_trip(&heap, Kind::Int, i128::from(i64::MIN));
+    round_trip(&heap, Kind::Int, u8::MAX);
     assert_balanced(&heap);
 }
 
@@ -81,7 +81,7 @@ fn floats_come_back_bit_by_bit() {
     for float in edges {
         let id = heap.allocate(&float).unwrap();
         assert_eq!(heap.get::<f64>(&id).unwrap().to_bits(), float.to_bits(), "{float:e}");
-        assert_eq!(heap.object(&id).unwrap().kind, "float");
+        assert_eq!(heap.object(&id).unwrap().kind, Kind::Float);
     }
     for float in [0.1f32, -0.0, f32::MAX, f32::MIN_POSITIVE, 1e-45] {
         let id = heap.allocate(&float).unwrap();
@@ -127,39 +127,39 @@ fn text_comes_back_as_it_was() {
         "é",
         &long,
     ] {
-        round_trip(&heap, "str", text.to_owned());
+        round_trip(&heap, Kind::Str, text.to_owned());
     }
-    round_trip(&heap, "str", 'ß');
+    round_trip(&heap, Kind::Str, 'ß');
     assert_balanced(&heap);
 }
 
 #[test]
 fn bools_and_none_come_back() {
     let heap = Heap::new();
-    round_trip(&heap, "bool", true);
-    round_trip(&heap, "bool", false);
-    round_trip(&heap, "none", ());
-    round_trip(&heap, "none", None::<String>);
-    round_trip(&heap, "str", Some("some".to_owned()));
-    round_trip(&heap, "int", Some(1));
+    round_trip(&heap, Kind::Bool, true);
+    round_trip(&heap, Kind::Bool, false);
+    round_trip(&heap, Kind::None, ());
+    round_trip(&heap, Kind::None, None::<String>);
+    round_trip(&heap, Kind::Str, Some("some".to_owned()));
+    round_trip(&heap, Kind::Int, Some(1));
     assert_balanced(&heap);
 }
 
 #[test]
 fn lists_maps_and_custom_types_come_back() {
     let heap = Heap::new();
-    round_trip(&heap, "json", Vec::<u8>::new());
-    round_trip(&heap, "json", vec![1u8, 2, 3]);
-    round_trip(&heap, "json", (1, "two".to_owned(), 3.0, [None, Some(true)]));
-    round_trip(&heap, "json", HashMap::from([(1, 'a'), (-2, 'b')]));
+    round_trip(&heap, Kind::Json, Vec::<u8>::new());
+    round_trip(&heap, Kind::Json, vec![1u8, 2, 3]);
+    round_trip(&heap, Kind::Json, (1, "two".to_owned(), 3.0, [None, Some(true)]));
+    round_trip(&heap, Kind::Json, HashMap::from([(1, 'a'), (-2, 'b')]));
     round_trip(
         &heap,
-        "json",
+        Kind::Json,
         BTreeMap::from([("a".to_owned(), BTreeMap::from([("b".to_owned(), vec![u64::MAX])]))]),
     );
     round_trip(
         &heap,
-        "json",
+        Kind::Json,
         Person {
             name: "Ada".into(),
             born: 1815,
@@ -174,9 +174,9 @@ fn lists_maps_and_custom_types_come_back() {
             remarks: Some(HashMap::from([("zest".into(), -0.0), ("awe".into(), 1e-320)])),
         },
     );
-    round_trip(&heap, "str", Pet::None);
-    round_trip(&heap, "json", Pet::Cat("Tom".into()));
-    round_trip(&heap, "float", Metres(1.5));
+    round_trip(&heap, Kind::Str, Pet::None);
+    round_trip(&heap, Kind::Json, Pet::Cat("Tom".into()));
+    round_trip(&heap, Kind::Float, Metres(1.5));
     assert_balanced(&heap);
 }
 
@@ -218,7 +218,7 @@ fn bytes_come_back_and_empty_values_need_no_piece() {
     for bytes in [&b""[..], b"\0", b"raw \xff\xfe", &[0xaa; 70_000]] {
         let stored = heap.store_bytes(bytes, Hold::Anonymous).unwrap();
         assert_eq!(heap.get_bytes(&stored.id).unwrap(), bytes);
-        assert_eq!(heap.object(&stored.id).unwrap().kind, "bytes");
+        assert_eq!(heap.object(&stored.id).unwrap().kind, Kind::Bytes);
         assert_eq!(stored.pieces == 0, bytes.is_empty());
     }
     let empty_text = heap.store("", Hold::Anonymous).unwrap();
@@ -836,7 +836,7 @@ fn nesting_is_refused_before_it_becomes_unreadable_or_overflows_the_stack() {
     ];
     for (levels, wrap) in shapes {
         let deepest = 127 / levels;
-        round_trip(&heap, "json", nested(deepest, wrap));
+        round_trip(&heap, Kind::Json, nested(deepest, wrap));
         for depth in [deepest + 1, 128, 2_000] {
             let error = heap.allocate(&nested(depth, wrap)).unwrap_err();
             assert!(matches!(error, Error::NotStorable { .. }), "{depth}: {error}");
@@ -844,12 +844,12 @@ fn nesting_is_refused_before_it_becomes_unreadable_or_overflows_the_stack() {
         }
     }
     let lists = |depth: usize| (1..depth).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
-    round_trip(&heap, "json", lists(127));
+    round_trip(&heap, Kind::Json, lists(127));
     assert!(matches!(heap.allocate(&lists(128)), Err(Error::NotStorable { .. })));
 
     // Options and newtypes add nothing to the JSON, but still use the stack.
     let chain = |depth: usize| (0..depth).fold(Chain(None), |inner, _| Chain(Some(Box::new(inner))));
-    round_trip(&heap, "none", chain(0));
+    round_trip(&heap, Kind::None, chain(0));
     for depth in [1, 5_000] {
         assert!(
             matches!(heap.allocate(&chain(depth)), Err(Error::NotStorable { .. })),

@@ -185,7 +185,7 @@ impl Rig {
         for writer in 0..self.models.len() as u64 {
             expected.extend(self.verify_writer(&memory, writer));
         }
-        let stored: BTreeSet<_> = memory.objects().map(|object| object.unwrap().object_id).collect();
+        let stored: BTreeSet<_> = memory.objects().map(|object| object.unwrap().id.to_hex()).collect();
         assert_eq!(stored, expected, "objects that nobody stored, or that are missing");
     }
 

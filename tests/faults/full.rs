@@ -140,7 +140,7 @@ fn ignoring() {
         }
         assert_balanced(&memory);
         for object in memory.objects().collect::<Vec<_>>() {
-            memory.free(&object.unwrap().object_id.parse().unwrap()).unwrap();
+            memory.free(&object.unwrap().id).unwrap();
         }
         memory.collect_garbage().unwrap();
     }

@@ -36,7 +36,7 @@ fn inspect(memory: &MemManager) -> bool {
     for object in objects {
         // A text that is no UTF-8 cannot be listed, and the check does not look for it.
         let Ok(object) = object else { break };
-        readable &= object.object_id.parse().is_ok_and(|id| read(memory, &id).is_ok());
+        readable &= read(memory, &object.id).is_ok();
     }
     let _ = levels(memory);
     let whole = found.is_ok_and(|found| found.is_empty());
@@ -104,7 +104,7 @@ fn change(memory: &MemManager) -> Result<()> {
     let _ = memory.resize(2 << 20);
     let objects: Vec<_> = memory.objects().take(100).filter_map(Result::ok).collect();
     for object in objects {
-        let _ = object.object_id.parse().map(|id| memory.force_free(&id));
+        let _ = memory.force_free(&object.id);
     }
     memory.collect_garbage().map(drop)
 }

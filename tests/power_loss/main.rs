@@ -82,7 +82,7 @@ fn found(memory: &MemManager) -> State {
     for object in memory.objects() {
         let object = object.unwrap();
         let [name] = object.names.try_into().unwrap();
-        let id = object.object_id.parse().unwrap();
+        let id = object.id;
         assert_eq!(memory.get_bytes(&id).unwrap(), bytes(name.parse().unwrap()));
         state.insert(name, id);
     }

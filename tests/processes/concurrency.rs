@@ -394,14 +394,14 @@ fn snapshots_beside_a_writer_that_carves_frees_and_collects_hold_together() {
                 let mut mem = 0;
                 for object in then.objects() {
                     let object = object.unwrap();
-                    let id = object.object_id.parse().unwrap();
+                    let id = object.id;
                     assert_eq!(then.get_bytes(&id).unwrap().len() as i64, object.size);
                     assert_eq!(then.ledger(&id).unwrap().len() as i64, object.pieces);
                     mem += object.size;
                 }
                 assert_eq!(mem, space.mem);
                 for pin in then.pins_with(PinOptions::default()).unwrap() {
-                    then.object(&pin.unwrap().object_id.parse().unwrap()).unwrap();
+                    then.object(&pin.unwrap().object_id).unwrap();
                 }
                 let last = then.newest_events(&EventFilter::default(), 1).unwrap().remove(0);
                 assert_eq!(then.layout_at(Moment::Event(last.id)).unwrap().mem, space.mem);

@@ -277,7 +277,7 @@ fn what_a_killed_writer_leaves_is_opened_at_any_moment() {
                 6 => {
                     let last = memory.objects().last().map(Result::unwrap);
                     if let Some(object) = last {
-                        memory.free(&object.object_id.parse().unwrap()).unwrap();
+                        memory.free(&object.id).unwrap();
                     }
                 }
                 7 => drop(memory.collect_garbage().unwrap()),

@@ -130,7 +130,7 @@ type Known = (u64, bool, Vec<String>);
 
 fn objects_of(memory: &MemManager) -> BTreeMap<ObjectId, Known> {
     let known = |info: heapledger::ObjectInfo| {
-        let id: ObjectId = info.object_id.parse().unwrap();
+        let id = info.id;
         let names = memory.names(&id).unwrap().into_iter().map(|name| name.name).collect();
         (id, (info.size as u64, info.held, names))
     };

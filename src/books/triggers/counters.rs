@@ -10,11 +10,11 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     match change {
         Change::ObjectStored(object) => {
             effects.space.allocations += 1;
-            count(effects, &object.kind, 1, object.size);
+            count(effects, object.kind, 1, object.size);
         }
         Change::ObjectRemoved { kind, size, .. } => {
             effects.space.frees += 1;
-            count(effects, kind, -1, -size);
+            count(effects, *kind, -1, -size);
         }
         Change::DedupHit { object } => {
             effects.space.dedup_hits += 1;
@@ -45,8 +45,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
 }
 
 /// Objects of kind bytes are what is left of the space's own totals.
-fn count(effects: &mut Effects, kind: &str, objects: i64, mem: i64) {
-    if kind != Kind::Bytes.as_str() {
+fn count(effects: &mut Effects, kind: Kind, objects: i64, mem: i64) {
+    if kind != Kind::Bytes {
         effects.kind(kind).add(KindDelta { objects, mem });
     }
 }

@@ -6,6 +6,7 @@ use crate::books::events::Accounts;
 use crate::books::events::{Carving, Draft, Refused};
 use crate::error::Error;
 use crate::models::{Block, EventKind, PlacedEntry};
+use crate::value::ObjectId;
 
 /// Runs last: it reads what the totals trigger found.
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
@@ -14,24 +15,24 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     }
     match change {
         Change::ObjectStored(object) => {
-            let draft = about(effects, EventKind::Allocate, &object.object_id);
+            let draft = about(effects, EventKind::Allocate, object.object_id);
             draft.bytes = object.size;
         }
-        Change::DedupHit { object } => about(effects, EventKind::DedupHit, &object.object_id).bytes = object.size,
+        Change::DedupHit { object } => about(effects, EventKind::DedupHit, object.object_id).bytes = object.size,
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
-        Change::PieceMended { object, data, .. } => mend(effects, &object.object_id, data.len() as i64),
-        Change::EntriesRemoved { object_id, entries, .. } => free(effects, object_id, entries),
+        Change::PieceMended { object, data, .. } => mend(effects, object.object_id, data.len() as i64),
+        Change::EntriesRemoved { object_id, entries, .. } => free(effects, *object_id, entries),
         Change::ObjectRemoved { object_id, size: 0, .. } => {
-            about(effects, EventKind::Free, object_id);
+            about(effects, EventKind::Free, *object_id);
         }
         Change::NameBound { name, object_id } => {
-            about(effects, EventKind::Bind, object_id).name = Some(name.name.to_owned())
+            about(effects, EventKind::Bind, *object_id).name = Some(name.name.to_owned())
         }
         Change::NameUnbound { name, object_id, .. } => {
-            about(effects, EventKind::Unbind, object_id).name = Some((*name).to_owned());
+            about(effects, EventKind::Unbind, *object_id).name = Some((*name).to_owned());
         }
         Change::Released { object_id, .. } => {
-            about(effects, EventKind::Release, object_id);
+            about(effects, EventKind::Release, *object_id);
         }
         Change::ArenaAdded(arena) => carve(effects, Level::Arena, Carving::from(arena), arena.max_mem),
         Change::PoolAdded(pool) => carve(effects, Level::Pool, Carving::from(pool), pool.max_mem),
@@ -50,7 +51,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             needed,
             available,
         } => {
-            let draft = about(effects, EventKind::Refusal, object_id.unwrap_or_default());
+            let draft = about(effects, EventKind::Refusal, object_id.unwrap_or(ObjectId::UNKNOWN));
             draft.bytes = *needed;
             draft.changes.refused = Some(Refused {
                 available: *available,
@@ -80,10 +81,9 @@ fn new(effects: &mut Effects, kind: EventKind) -> &mut Draft {
     effects.events.push_mut(draft)
 }
 
-fn about<'e>(effects: &'e mut Effects, kind: EventKind, object_id: &str) -> &'e mut Draft {
+fn about(effects: &mut Effects, kind: EventKind, object_id: ObjectId) -> &mut Draft {
     let draft = new(effects, kind);
-    let mut id = [0; 32];
-    draft.object = const_hex::decode_to_slice(object_id, &mut id).is_ok().then_some(id);
+    draft.object = (object_id != ObjectId::UNKNOWN).then_some(object_id);
     draft
 }
 
@@ -99,7 +99,7 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
 }
 
 /// The pieces of one object that are mended are one repair, of that object alone.
-fn mend(effects: &mut Effects, object_id: &str, bytes: i64) {
+fn mend(effects: &mut Effects, object_id: ObjectId, bytes: i64) {
     let joins = effects
         .events
         .last()
@@ -112,7 +112,7 @@ fn mend(effects: &mut Effects, object_id: &str, bytes: i64) {
     }
 }
 
-fn free(effects: &mut Effects, object_id: &str, entries: &[PlacedEntry]) {
+fn free(effects: &mut Effects, object_id: ObjectId, entries: &[PlacedEntry]) {
     let bytes: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
     let draft = about(effects, EventKind::Free, object_id);
     draft.bytes = bytes;

@@ -6,8 +6,9 @@ use super::*;
 use crate::models::{
     Arena, ArenaId, Block, BlockId, MemRamId, NewEntry, PlacedEntry, PoolId, StoredObject, StoredObjectId, Timestamp,
 };
+use crate::value::{Kind, ObjectId};
 
-const ID: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+const ID: ObjectId = ObjectId::UNKNOWN;
 
 fn run(changes: &[Change<'_>]) -> Effects {
     let mut effects = Effects::default();
@@ -155,8 +156,8 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
     let new = StoredObject {
         id: StoredObjectId(1),
         memram_id: MemRamId(1),
-        object_id: "00".into(),
-        kind: "str".into(),
+        object_id: ID,
+        kind: Kind::Str,
         type_name: None,
         size: 7,
         held: true,
@@ -164,7 +165,10 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
     };
     let row = new.clone();
     let effects = run(&[Change::ObjectStored(new), Change::DedupHit { object: &row }]);
-    assert_eq!((effects.kinds["str"].objects, effects.kinds["str"].mem), (1, 7));
+    assert_eq!(
+        (effects.kinds[&Kind::Str].objects, effects.kinds[&Kind::Str].mem),
+        (1, 7)
+    );
     assert_eq!(
         (
             effects.space.allocations,
@@ -175,12 +179,12 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
     );
     let effects = run(&[Change::ObjectRemoved {
         object: row.id,
-        object_id: &row.object_id,
-        kind: &row.kind,
+        object_id: row.object_id,
+        kind: row.kind,
         size: row.size,
         entries: 1,
     }]);
-    assert_eq!((effects.space.frees, effects.kinds["str"].objects), (1, -1));
+    assert_eq!((effects.space.frees, effects.kinds[&Kind::Str].objects), (1, -1));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Block, BlockId, Piece};
+use heapledger::{Block, BlockId, ObjectId, Piece};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -39,7 +39,7 @@ struct Shown {
 #[derive(Serialize)]
 struct PieceRow {
     id: i64,
-    object_id: String,
+    object_id: ObjectId,
     stored_object_id: i64,
     seq: i64,
     allocated_mem: i64,
@@ -69,7 +69,7 @@ impl From<&Piece> for PieceRow {
     fn from(piece: &Piece) -> Self {
         Self {
             id: piece.entry.id.0,
-            object_id: piece.object_id.clone(),
+            object_id: piece.object_id,
             stored_object_id: piece.entry.stored_object_id.0,
             seq: piece.entry.seq,
             allocated_mem: piece.entry.allocated_mem,
@@ -97,7 +97,7 @@ fn text(out: &mut dyn Write, block: &Block, pieces: &[Piece], all: bool, sizes: 
         counted(pieces.len() as u64, "piece")
     )?;
     for piece in pieces {
-        let (entry, id) = (&piece.entry, short_id(&piece.object_id));
+        let (entry, id) = (&piece.entry, short_id(piece.object_id));
         writeln!(
             out,
             "\nobject {id}, piece {}: {}",

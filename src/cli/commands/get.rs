@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use heapledger::{Hasher, Kind, MemManager, ObjectId, ObjectReader};
 
 use crate::cli::context::Context;
@@ -73,10 +73,10 @@ struct Content {
 
 impl Content {
     fn of(memory: &MemManager, id: ObjectId) -> Result<Self> {
-        let stored = memory.object(&id)?.kind;
-        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == stored);
-        let kind =
-            kind.with_context(|| format!("object {id} is of kind {stored:?}, which this heapledger does not know"))?;
+        let kind = memory.object(&id)?.kind;
+        if kind == Kind::Unknown {
+            bail!("object {id} is of a kind that this heapledger does not know");
+        }
         Ok(Self {
             id,
             reader: memory.reader(&id)?,

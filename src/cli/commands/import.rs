@@ -86,7 +86,7 @@ const SHOWN: usize = 20;
 
 fn told(conflict: &Conflict) -> String {
     let name = printable(&conflict.name);
-    let other = conflict.bound_to.as_deref().map_or_else(String::new, short_id);
+    let other = conflict.bound_to.map_or_else(String::new, short_id);
     match (conflict.action, &conflict.renamed) {
         (_, Some(renamed)) => format!("renamed {name} to {}", printable(renamed)),
         (OnConflict::Replace, _) if conflict.freed => format!("replaced {name}, and freed {other}"),

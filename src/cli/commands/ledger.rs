@@ -56,7 +56,7 @@ pub fn with_object(entry: &Ledger, id: &ObjectId) -> EntryInfo {
     } = entry;
     EntryInfo {
         id: key,
-        object_id: id.to_hex(),
+        object_id: *id,
         stored_object_id,
         seq,
         arena_id,
@@ -90,7 +90,7 @@ impl Row for EntryInfo {
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         vec![
             self.id.to_string(),
-            short_id(&self.object_id),
+            short_id(self.object_id),
             self.seq.to_string(),
             self.arena_id.to_string(),
             self.pool_id.to_string(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use heapledger::{Event, EventFilter, EventId, EventKind, MemManager, Timestamp};
+use heapledger::{Event, EventFilter, EventId, EventKind, MemManager, ObjectId, Timestamp};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -137,7 +137,7 @@ struct Entry<'a> {
     kind: EventKind,
     actor: Option<String>,
     reason: Option<String>,
-    object_id: Option<String>,
+    object_id: Option<ObjectId>,
     name: Option<String>,
     bytes: i64,
     mem: i64,
@@ -154,7 +154,7 @@ impl<'a> Entry<'a> {
             kind: event.kind,
             actor: event.actor.clone(),
             reason: event.reason.clone(),
-            object_id: event.object.as_ref().map(const_hex::encode),
+            object_id: event.object,
             name: event.name.clone(),
             bytes: event.bytes,
             mem: event.mem,
@@ -201,7 +201,7 @@ impl Row for Entry<'_> {
             self.kind.to_string(),
             sizes.signed(self.bytes),
             sizes.cell(self.mem),
-            self.object_id.as_deref().map(short_id).unwrap_or_default(),
+            self.object_id.map(short_id).unwrap_or_default(),
             text(&self.name),
             text(&self.actor),
             text(&self.reason),

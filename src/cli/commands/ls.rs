@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::Row;
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, name_list, printable, short_id};
+use crate::cli::output::text::{Sizes, name_list, printable, short_id, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -66,11 +66,11 @@ impl Row for ObjectInfo {
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         vec![
-            short_id(&self.object_id),
+            short_id(self.id),
             self.kind.to_string(),
             sizes.cell(self.size),
             self.pieces.to_string(),
-            self.created.to_string(),
+            time(self.created),
             name_list(&self.names),
             self.value.as_deref().map(printable).unwrap_or_default().into_owned(),
         ]
@@ -89,7 +89,7 @@ impl Row for Long {
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let mut cells = self.0.cells(sizes);
         if let Some(id) = cells.first_mut() {
-            *id = self.0.object_id.to_string();
+            *id = self.0.id.to_string();
         }
         cells
     }

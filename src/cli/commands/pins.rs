@@ -90,7 +90,7 @@ impl Row for Pin {
             sizes.cell(self.mem),
             sizes.cell(self.max_mem),
             self.objects.to_string(),
-            short_id(&self.object_id),
+            short_id(self.object_id),
             sizes.cell(self.allocated_mem),
             self.pieces.to_string(),
             sizes.cell(self.size),

@@ -73,7 +73,7 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
     } = shown;
     let columns = terminal::columns();
     let fits = |text| columns.map_or(Cow::Borrowed(text), |columns| cut(text, columns.saturating_sub(9)));
-    writeln!(out, "object   {}", fits(&object.object_id))?;
+    writeln!(out, "object   {}", fits(&object.id.to_hex()))?;
     writeln!(out, "space    {}", printable(&object.space))?;
     match &object.type_name {
         Some(name) => writeln!(out, "kind     {} ({})", object.kind, printable(name))?,
@@ -85,7 +85,7 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         sizes.phrase(object.size),
         counted(object.pieces, "piece")
     )?;
-    writeln!(out, "created  {}", object.created)?;
+    writeln!(out, "created  {}", time(object.created))?;
     if object.held {
         writeln!(out, "held     by an allocation without a name")?;
     }

@@ -115,16 +115,12 @@ fn class_cells(class: &ClassStats, sizes: Sizes) -> Vec<String> {
 const KINDS: &[Head] = &[Head::left("KIND"), Head::right("OBJECTS"), Head::right("SIZE")];
 
 fn kind_cells(kind: &KindTotals, sizes: Sizes) -> Vec<String> {
-    vec![
-        printable(&kind.kind).into_owned(),
-        kind.objects.to_string(),
-        sizes.cell(kind.mem),
-    ]
+    vec![kind.kind.to_string(), kind.objects.to_string(), sizes.cell(kind.mem)]
 }
 
 const LARGEST: &[Head] = &[Head::left("LARGEST"), Head::left("KIND").worth(1), Head::right("SIZE")];
 
 fn largest_cells(object: &StoredObject, sizes: Sizes) -> Vec<String> {
-    let (id, kind) = (short_id(&object.object_id), printable(&object.kind).into_owned());
+    let (id, kind) = (short_id(object.object_id), object.kind.to_string());
     vec![id, kind, sizes.cell(object.size)]
 }

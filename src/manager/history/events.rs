@@ -79,14 +79,14 @@ impl MemManager {
         let range = ["0", "f"].map(|fill| filled(fill).parse::<ObjectId>());
         self.inner.readers.snapshot(|tx| {
             if let Some(object) = events::named(tx, space, text)? {
-                return object_id(&object);
+                return known(object);
             }
             let (true, [Ok(low), Ok(high)]) = (digits.len() >= LEAST_DIGITS, range) else {
                 return Err(unknown);
             };
             match events::objects_between(tx, space, &[low, high], 100)?.as_slice() {
                 [] => Err(unknown),
-                [object] => object_id(object),
+                [object] => known(*object),
                 several => Err(Error::AmbiguousPrefix {
                     text: digits,
                     count: several.len(),
@@ -147,11 +147,17 @@ pub(in crate::manager) fn outside(moment: Moment, why: String) -> Error {
     Error::OutsideHistory { moment, why }
 }
 
-/// The id in the column `object`.
-pub(in crate::manager) fn object_id(digest: &[u8]) -> Result<ObjectId> {
-    const_hex::encode(digest).parse().map_err(|_| Error::Damaged {
-        what: "an event names an object by something else than its SHA-256".into(),
-    })
+/// The id of an event's object.
+///
+/// # Errors
+/// [`Error::Damaged`] if the event has something else in its place.
+pub(in crate::manager) fn known(object: ObjectId) -> Result<ObjectId> {
+    if object == ObjectId::UNKNOWN {
+        return Err(Error::Damaged {
+            what: "an event names an object by something else than its SHA-256".into(),
+        });
+    }
+    Ok(object)
 }
 
 /// The events of a space; see [`MemManager::events`].

@@ -10,6 +10,7 @@ use crate::models::{HistoryMode, Timestamp};
 use crate::store::queries::trim::Old;
 use crate::store::queries::{self};
 use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
+use crate::value::ObjectId;
 
 /// Whether and how long a space keeps its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +121,7 @@ impl MemManager {
         deadline: Deadline,
     ) -> Result<R> {
         if let Err(Error::OutOfMemory { needed, available, .. }) = &result {
-            let object_id = refused.as_ref().and_then(|refused| refused.object_id.as_deref());
+            let object_id = refused.and_then(|refused| refused.object_id);
             self.record_refusal(object_id, *needed, *available, deadline)?;
         }
         result
@@ -129,13 +130,12 @@ impl MemManager {
     pub(in crate::manager) fn record_refused(&self, refused: &RefusedAllocation) -> Result<()> {
         let (_, deadline) = self.writer()?;
         let &RefusedAllocation { needed, available, .. } = refused;
-        let object_id = refused.object_id.as_deref();
-        self.record_refusal(object_id, unsigned(needed), unsigned(available), deadline)
+        self.record_refusal(refused.object_id, unsigned(needed), unsigned(available), deadline)
     }
 
     pub(in crate::manager) fn record_refusal(
         &self,
-        object_id: Option<&str>,
+        object_id: Option<ObjectId>,
         needed: u64,
         available: u64,
         deadline: Deadline,

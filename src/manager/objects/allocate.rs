@@ -244,15 +244,14 @@ pub(in crate::manager) fn allocate(
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     names::validate_hold(tx, hold)?;
-    let hex = what.id.to_hex();
     let (max_mem, available) = tx.capacity()?;
-    if let Some(object) = tx.find(&hex)? {
+    if let Some(object) = tx.find(&what.id)? {
         return dedup(tx, what, &object, hold, source);
     }
     if what.size > unsigned(available) {
         // For a batch that goes on; if the unit is undone, `write` records it.
         tx.apply(Change::Refused {
-            object_id: Some(&hex),
+            object_id: Some(what.id),
             needed: i64::try_from(what.size).unwrap_or(i64::MAX),
             available,
         })?;
@@ -265,8 +264,8 @@ pub(in crate::manager) fn allocate(
     let object = StoredObject {
         id: tx.next_object_id()?,
         memram_id: tx.space(),
-        object_id: hex,
-        kind: what.kind.as_str().to_owned(),
+        object_id: what.id,
+        kind: what.kind,
         type_name: what.type_name.map(str::to_owned),
         size: what.size as i64,
         held: hold == Hold::Anonymous,
@@ -278,7 +277,7 @@ pub(in crate::manager) fn allocate(
         let pieces = place::place(tx, key, what.size, source)?;
         let freed = match hold {
             Hold::Anonymous => None,
-            Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, key, &what.id.to_hex())?,
+            Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, key, what.id)?,
         };
         Ok((pieces, freed))
     })?;
@@ -299,10 +298,10 @@ fn dedup(
     hold: Hold<'_>,
     source: &mut dyn Source,
 ) -> Result<Allocation> {
-    if object.kind != what.kind.as_str() {
+    if object.kind != what.kind {
         return Err(Error::KindConflict {
             id: what.id,
-            stored: Kind::from_name(&object.kind).unwrap_or(Kind::Bytes),
+            stored: object.kind,
             wanted: what.kind,
         });
     }
@@ -315,7 +314,7 @@ fn dedup(
             }
             None
         }
-        Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, object.id, &object.object_id)?,
+        Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, object.id, object.object_id)?,
     };
     Ok(Allocation {
         id: what.id,

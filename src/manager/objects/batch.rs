@@ -300,7 +300,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::resolve`]; [`Error::BatchFailed`].
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
         let object = self.tx.resolve(name)?;
-        object.map(|object| object.object_id.parse()).transpose()
+        object.map(|object| object.known_id()).transpose()
     }
 
     /// See [`MemManager::contains`].
@@ -308,7 +308,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::contains`]; [`Error::BatchFailed`].
     pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
-        Ok(self.tx.find(&id.to_hex())?.is_some())
+        Ok(self.tx.find(id)?.is_some())
     }
 
     /// See [`MemManager::object`].

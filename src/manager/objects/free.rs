@@ -73,7 +73,7 @@ impl MemManager {
 
 /// The object with this id, or the error that says there is none.
 pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
-    tx.find(&id.to_hex())?.ok_or_else(|| not_stored(id, space))
+    tx.find(id)?.ok_or_else(|| not_stored(id, space))
 }
 
 fn not_stored(id: &ObjectId, space: &str) -> Error {
@@ -82,8 +82,7 @@ fn not_stored(id: &ObjectId, space: &str) -> Error {
 }
 
 pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
-    let object_id = id.to_hex();
-    let found = tx.find_placed(&object_id)?.ok_or_else(|| not_stored(id, space))?;
+    let found = tx.find_placed(id)?.ok_or_else(|| not_stored(id, space))?;
     let names = if found.named {
         tx.names_of(found.id)?
     } else {
@@ -97,7 +96,7 @@ pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId,
             tx.apply(Change::NameUnbound {
                 name,
                 object: found.id,
-                object_id: &object_id,
+                object_id: *id,
             })?;
         }
         remove(tx, &found, *id, names)
@@ -110,9 +109,11 @@ pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &Object
         return Ok(None);
     }
     tx.whole(|tx| {
-        let (object, object_id) = (found.id, found.object_id.as_str());
-        tx.apply(Change::Released { object, object_id })?;
-        free_if_unnamed(tx, object_id, Vec::new())
+        tx.apply(Change::Released {
+            object: found.id,
+            object_id: *id,
+        })?;
+        free_if_unnamed(tx, *id, Vec::new())
     })
 }
 
@@ -120,11 +121,11 @@ pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &Object
 /// just lost.
 pub(in crate::manager) fn free_if_unnamed(
     tx: &mut WriteTx<'_>,
-    object_id: &str,
+    id: ObjectId,
     lost: Vec<String>,
 ) -> Result<Option<Freed>> {
-    match tx.find_placed(object_id)? {
-        Some(found) if !found.named => remove(tx, &found, object_id.parse()?, lost).map(Some),
+    match tx.find_placed(&id)? {
+        Some(found) if !found.named => remove(tx, &found, id, lost).map(Some),
         _ => Ok(None),
     }
 }
@@ -136,7 +137,7 @@ pub(in crate::manager) fn remove(
     id: ObjectId,
     names: Vec<String>,
 ) -> Result<Freed> {
-    let (object_id, entries) = (&id.to_hex(), &found.entries);
+    let (object_id, entries) = (id, &found.entries);
     let placed: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
     if placed != found.size {
         return Err(Error::Damaged {
@@ -152,7 +153,7 @@ pub(in crate::manager) fn remove(
     tx.apply(Change::ObjectRemoved {
         object: found.id,
         object_id,
-        kind: &found.kind,
+        kind: found.kind,
         size: found.size,
         entries: entries.len() as i64,
     })?;

@@ -27,7 +27,7 @@ impl MemManager {
                     .inner
                     .readers
                     .single(|tx| queries::objects::info_page(tx, space, StoredObjectId(after), PAGE))?;
-                Ok(page.into_iter().map(|object| (object.id.0, object)).collect())
+                Ok(page.into_iter().map(|object| (object.key.0, object)).collect())
             },
             ended: false,
         }

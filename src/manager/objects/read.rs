@@ -8,7 +8,7 @@ use crate::models::{MemRam, MemRamId, StoredObject};
 use crate::store::queries::entries::StoredContent;
 use crate::store::queries::objects::ObjectInfo;
 use crate::store::{ReadTx, queries};
-use crate::value::{ID_DIGITS, Kind, ObjectId, decode, spells_id};
+use crate::value::{ID_DIGITS, ObjectId, decode};
 
 impl MemManager {
     /// Whether an object is stored. O(log n).
@@ -18,10 +18,7 @@ impl MemManager {
     #[doc(alias = "is_object_stored")]
     pub fn contains(&self, id: &ObjectId) -> Result<bool> {
         let space = self.inner.space;
-        let found = self
-            .inner
-            .readers
-            .single(|tx| queries::objects::find(tx, space, &id.to_hex()))?;
+        let found = self.inner.readers.single(|tx| queries::objects::find(tx, space, id))?;
         Ok(found.is_some())
     }
 
@@ -148,18 +145,20 @@ pub(in crate::manager) struct Scope<'a> {
 
 impl Scope<'_> {
     pub fn find(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<StoredObject> {
-        let object = queries::objects::find(tx, self.space, &id.to_hex())?;
+        let object = queries::objects::find(tx, self.space, id)?;
         object.ok_or_else(|| self.not_stored(id))
     }
 
     /// The object that `text` means; see [`MemManager::find`].
     pub fn find_reference(self, tx: &mut ReadTx<'_>, text: &str) -> Result<ObjectId> {
         let digits = text.to_ascii_lowercase();
-        if spells_id(text) && queries::objects::find(tx, self.space, &digits)?.is_some() {
-            return digits.parse();
+        if let Ok(id) = digits.parse::<ObjectId>()
+            && queries::objects::find(tx, self.space, &id)?.is_some()
+        {
+            return Ok(id);
         }
         if let Some(object) = queries::names::resolve(tx, self.space, text)? {
-            return object.object_id.parse();
+            return object.known_id();
         }
         let unknown = || Error::UnknownReference {
             text: text.to_owned(),
@@ -171,7 +170,7 @@ impl Scope<'_> {
         }
         match queries::objects::with_prefix(tx, self.space, &digits, 100)?.as_slice() {
             [] => Err(unknown()),
-            [id] => id.parse(),
+            [id] => Ok(*id),
             several => Err(Error::AmbiguousPrefix {
                 text: digits,
                 count: several.len(),
@@ -181,11 +180,8 @@ impl Scope<'_> {
 
     pub fn get<T: DeserializeOwned>(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<T> {
         let object = self.find(tx, id)?;
-        let kind = Kind::from_name(&object.kind).ok_or_else(|| Error::Damaged {
-            what: format!("object {id} is of the unknown kind {:?}", object.kind),
-        })?;
         let content = self.get_bytes(tx, id)?;
-        decode(id, kind, object.type_name.as_deref(), content)
+        decode(id, object.kind, object.type_name.as_deref(), content)
     }
 
     /// The content of an object, unless it is long.

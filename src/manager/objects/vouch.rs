@@ -8,7 +8,7 @@ use crate::manager::{MemManager, unsigned};
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::queries::entries::StoredPiece;
 use crate::store::{WriteTx, queries};
-use crate::value::{Hasher, Kind, ObjectId};
+use crate::value::{Hasher, ObjectId};
 
 /// Pieces that are read at once: of the largest blocks they are 8 MiB.
 const PAGE: i64 = 32;
@@ -27,13 +27,10 @@ impl MemManager {
     pub(in crate::manager) fn whole_object(&self, id: &ObjectId) -> Result<Option<StoredObjectId>> {
         let space = self.inner.space;
         let found = self.inner.readers.snapshot(|tx| {
-            let Some(object) = queries::objects::find(tx, space, &id.to_hex())? else {
+            let Some(object) = queries::objects::find(tx, space, id)? else {
                 return Ok(None);
             };
-            let Some(kind) = Kind::from_name(&object.kind) else {
-                return Ok(None);
-            };
-            let mut hasher = Hasher::new(kind);
+            let mut hasher = Hasher::new(object.kind);
             queries::entries::each_piece(tx, object.id, |data| {
                 hasher.update(&data);
                 Ok(())

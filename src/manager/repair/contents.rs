@@ -29,7 +29,7 @@ struct Damaged {
     key: StoredObjectId,
     space: MemRamId,
     label: String,
-    content: String,
+    content: ObjectId,
     /// Why they are not of the kind that they hash as.
     why: Option<String>,
 }
@@ -92,12 +92,15 @@ impl Repair<'_, '_> {
                 "another order",
             );
         }
-        if kind.as_str() != object.kind {
+        if kind != object.kind {
+            let (_, found) = self
+                .tx
+                .read_written(|conn| queries::objects::spelled(conn, object.id))?;
             self.tx.fix(Fix::ObjectKind {
                 object: object.id,
                 kind,
             })?;
-            self.note_object(object.id, format!("kind {kind}"), format!("kind {:?}", object.kind));
+            self.note_object(object.id, format!("kind {kind}"), format!("kind {found:?}"));
         }
         Ok(())
     }
@@ -137,7 +140,7 @@ impl Repair<'_, '_> {
                     format!("object {into} has the same bytes; it takes the names"),
                 );
             } else {
-                let (object, object_id) = (key, &*object.content);
+                let (object, object_id) = (key, object.content);
                 self.tx.fix(Fix::ObjectId { object, object_id })?;
             }
         }
@@ -175,16 +178,16 @@ impl Repair<'_, '_> {
 impl Damaged {
     fn new(object: &StoredObject, content: ObjectId, why: Option<String>) -> Self {
         // A row that was made around pieces has its key for an id.
-        let made = object.object_id == format!("{:064x}", object.id.0);
-        let label = match object.object_id.parse::<ObjectId>() {
-            Ok(_) if !made => format!("damaged/{}", object.object_id),
+        let made = object.object_id.to_hex() == format!("{:064x}", object.id.0);
+        let label = match object.object_id {
+            id if !made && id != ObjectId::UNKNOWN => format!("damaged/{id}"),
             _ => format!("damaged/object-{}", object.id),
         };
         Self {
             key: object.id,
             space: object.memram_id,
             label,
-            content: content.to_hex(),
+            content,
             why,
         }
     }
@@ -192,11 +195,9 @@ impl Damaged {
 
 fn examine(tx: &mut ReadTx<'_>, object: &StoredObject, astray: bool) -> Result<Verdict> {
     let order = astray.then_some(PieceOrder::Seq);
-    if let Some(kind) = Kind::from_name(&object.kind) {
-        let [id] = hash(tx, object, order, [Hasher::new(kind)])?;
-        if id.to_hex() == object.object_id {
-            return verdict_of(tx, object, order, kind, Verdict::Whole);
-        }
+    let [id] = hash(tx, object, order, [Hasher::new(object.kind)])?;
+    if id == object.object_id {
+        return verdict_of(tx, object, order, object.kind, Verdict::Whole);
     }
     let of_all_kinds = || Kind::ALL.map(Hasher::new);
     let ids = hash(tx, object, order, of_all_kinds())?;
@@ -268,7 +269,5 @@ fn each_part(
 
 fn kind_of(ids: &[ObjectId], object: &StoredObject) -> Option<Kind> {
     let mut kinds = Kind::ALL.into_iter().zip(ids);
-    kinds
-        .find(|(_, id)| id.to_hex() == object.object_id)
-        .map(|(kind, _)| kind)
+    kinds.find(|(_, id)| **id == object.object_id).map(|(kind, _)| kind)
 }

@@ -273,25 +273,28 @@ pub(in crate::manager) fn each_object(
 }
 
 fn check_content(tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<Option<Violation>> {
-    let violation = |found| Violation {
-        invariant: Invariant::I8,
-        table: "stored_objects".into(),
-        id: Some(object.id.0),
-        expected: format!("content of {}", object.object_id),
-        found,
-    };
-    let Some(kind) = Kind::from_name(&object.kind) else {
-        return Ok(Some(violation(format!("kind {:?}", object.kind))));
-    };
-    let (mut hasher, mut validator) = (Hasher::new(kind), Validator::new(kind));
+    let mut hasher = Hasher::new(object.kind);
+    let mut validator = Validator::new(object.kind);
     queries::entries::each_piece(tx, object.id, |data| {
         hasher.update(&data);
         validator.update(&data);
         Ok(())
     })?;
-    let id = hasher.finish().to_hex();
-    if id != object.object_id {
-        return Ok(Some(violation(format!("content of {id}"))));
+    let (id, valid) = (hasher.finish(), validator.finish());
+    if id == object.object_id && valid.is_ok() {
+        return Ok(None);
     }
-    Ok(validator.finish().err().map(violation))
+    let (spelled, kind) = queries::objects::spelled(tx, object.id)?;
+    let found = match valid {
+        _ if object.kind == Kind::Unknown => format!("kind {kind:?}"),
+        Err(why) if id == object.object_id => why,
+        _ => format!("content of {id}"),
+    };
+    Ok(Some(Violation {
+        invariant: Invariant::I8,
+        table: "stored_objects".into(),
+        id: Some(object.id.0),
+        expected: format!("content of {spelled}"),
+        found,
+    }))
 }

@@ -141,7 +141,7 @@ impl<'p> Planner<'p> {
         match (hold, bound) {
             (Hold::NewName(_), Some(bound)) => {
                 let space = self.scope.name.to_owned();
-                Err(names::taken(name, bound.object_id.parse()?, space))
+                Err(names::taken(name, bound.known_id()?, space))
             }
             _ => Ok(()),
         }
@@ -209,9 +209,9 @@ impl<'p> Planner<'p> {
     }
 
     fn content(&mut self, id: ObjectId, kind: Kind, size: u64) -> Result<Plan> {
-        let stored = queries::objects::find(&mut self.tx, self.scope.space, &id.to_hex())?;
+        let stored = queries::objects::find(&mut self.tx, self.scope.space, &id)?;
         let known = match &stored {
-            Some(object) => Some(Kind::from_name(&object.kind).unwrap_or(Kind::Bytes)),
+            Some(object) => Some(object.kind),
             None => self.planned.insert(id, kind),
         };
         let mut plan = self.sized(size);

@@ -36,7 +36,7 @@ pub struct Conflict {
     /// The imported object.
     pub object_id: ObjectId,
     /// The object that has the name here; none if it cannot be a name.
-    pub bound_to: Option<String>,
+    pub bound_to: Option<ObjectId>,
     /// What was done.
     pub action: OnConflict,
     /// The name that the imported object has got in its place.
@@ -71,7 +71,7 @@ fn trouble(item: &Item, name: &str, bound: Option<&StoredObject>) -> Option<Stri
     if let Err(error) = names::validate(name) {
         return Some(error.to_string());
     }
-    let other = bound.filter(|bound| bound.object_id != item.id.to_hex())?;
+    let other = bound.filter(|bound| bound.object_id != item.id)?;
     Some(format!("it is bound to object {} here", other.object_id))
 }
 
@@ -145,7 +145,7 @@ fn other_name(tx: &mut WriteTx<'_>, item: &Item, name: &str) -> Result<Option<St
             continue;
         }
         let bound = tx.resolve(&renamed)?;
-        if bound.is_none_or(|bound| bound.object_id == id) {
+        if bound.is_none_or(|bound| bound.object_id == item.id) {
             return Ok(Some(renamed));
         }
     }

@@ -15,7 +15,7 @@ use crate::manager::{MemManager, unsigned};
 use crate::models::StoredObject;
 use crate::store::{ReadTx, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
-use crate::value::{Hasher, Kind, Validator};
+use crate::value::{Hasher, Validator};
 
 /// An export that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -145,13 +145,13 @@ impl<'t> Export<'t> {
     fn object(&mut self, tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<()> {
         let names = queries::names::spelled(tx, object.id)?;
         let mut line = Line {
-            object_id: object.object_id.clone(),
-            kind: object.kind.clone(),
+            object_id: object.object_id.to_hex(),
+            kind: object.kind.to_string(),
             type_name: object.type_name.clone(),
             size: unsigned(object.size),
             names: Vec::new(),
             held: object.held,
-            file: Line::file_of(&object.object_id),
+            file: Line::file_of(&object.object_id.to_hex()),
         };
         self.content(tx, object, &line)?;
         self.done.objects += 1;
@@ -180,10 +180,7 @@ impl<'t> Export<'t> {
         let damaged = || Error::Damaged {
             what: format!("the content of object {} is not what was stored", object.object_id),
         };
-        // Before the id becomes a path: in a damaged file it may be anything.
-        let id: crate::ObjectId = object.object_id.parse().map_err(|_| damaged())?;
-        let kind = Kind::from_name(&object.kind).ok_or_else(damaged)?;
-        let (mut hasher, mut validator) = (Hasher::new(kind), Validator::new(kind));
+        let (mut hasher, mut validator) = (Hasher::new(object.kind), Validator::new(object.kind));
         let path = self.temporary.path(&line.file);
         let cannot = || Error::io(format!("{} cannot be written", line.file));
         let made = self.temporary.step(|| {
@@ -196,7 +193,7 @@ impl<'t> Export<'t> {
             validator.update(&data);
             file.write_all(&data).map_err(cannot())
         })?;
-        if hasher.finish() != id {
+        if hasher.finish() != object.object_id {
             return Err(damaged());
         }
         // What is exported can be imported.

@@ -190,14 +190,14 @@ impl Import<'_> {
         let settled = conflicts::settle(tx, self.folder, item, self.options.on_conflict)?;
         let mut names: Vec<&str> = settled.names.iter().map(|name| &**name).collect();
         let is_wanted = !names.is_empty() || item.line.held || item.line.names.is_empty();
-        if is_wanted && !(is_stored && tx.find(&item.id.to_hex())?.is_some()) {
+        if is_wanted && !(is_stored && tx.find(&item.id)?.is_some()) {
             let first = if names.is_empty() { None } else { Some(names.remove(0)) };
             self.store(tx, item, first)?;
         }
         if is_wanted {
             let object = free::find(tx, "", &item.id)?;
             for name in names {
-                names::bind(tx, name, object.id, &object.object_id)?;
+                names::bind(tx, name, object.id, object.object_id)?;
             }
             if item.line.held && !object.held {
                 tx.apply(Change::Held { object: object.id })?;

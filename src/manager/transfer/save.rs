@@ -72,9 +72,13 @@ impl MemManager {
         what: &dyn Fn() -> String,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<u64> {
-        let stored = self.object(id)?.kind;
+        let kind = self.object(id)?.kind;
         let damaged = |what: String| Error::Damaged { what };
-        let kind = Kind::from_name(&stored).ok_or_else(|| damaged(format!("object {id} is of kind {stored:?}")))?;
+        if kind == Kind::Unknown {
+            return Err(damaged(format!(
+                "object {id} is of a kind that this version does not know"
+            )));
+        }
         let mut hasher = Hasher::new(kind);
         let mut reader = self.reader(id)?;
         let (total, mut done) = (reader.size(), 0);

@@ -110,7 +110,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::contains`].
     pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
-        Ok(queries::objects::find(&mut self.tx, self.scope.space, &id.to_hex())?.is_some())
+        Ok(queries::objects::find(&mut self.tx, self.scope.space, id)?.is_some())
     }
 
     /// See [`MemManager::resolve`].
@@ -119,7 +119,7 @@ impl<'s> Snapshot<'s> {
     /// As [`MemManager::resolve`].
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
         let object = queries::names::resolve(&mut self.tx, self.scope.space, name)?;
-        object.map(|object| object.object_id.parse()).transpose()
+        object.map(|object| object.known_id()).transpose()
     }
 
     /// See [`MemManager::find`].

@@ -12,6 +12,7 @@ use crate::books::effects::Effects;
 use crate::books::triggers::Trigger;
 use crate::models::{Arena, BlockId, MemRam, NewEntry, StoredObject, StoredObjectId, Timestamp};
 use crate::store::{Readers, new_space, queries};
+use crate::value::Kind;
 
 /// Fails at the second piece of an object, when the first is in its block already.
 fn fails_half_way(change: &Change<'_>, _: &mut Effects) -> Result<()> {
@@ -77,8 +78,8 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
     tx.apply(Change::ObjectStored(StoredObject {
         id,
         memram_id: tx.space(),
-        object_id: digit.repeat(64),
-        kind: "bytes".into(),
+        object_id: digit.repeat(64).parse().unwrap(),
+        kind: Kind::Bytes,
         type_name: None,
         size: pieces * 10,
         held: true,
@@ -216,7 +217,7 @@ fn an_object_of_a_lost_transaction_is_not_found_afterwards() {
     assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
     assert!(turn.work(soon(), fails_and_rolls_back).is_err());
     drop(entered);
-    let found = write(&group, |tx| tx.find(&"a".repeat(64))).unwrap();
+    let found = write(&group, |tx| tx.find(&"a".repeat(64).parse()?)).unwrap();
     assert!(found.is_none());
 }
 
@@ -331,8 +332,8 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
                 tx.apply(Change::ObjectStored(StoredObject {
                     id,
                     memram_id: tx.space(),
-                    object_id: format!("{unit:04x}{object:060x}"),
-                    kind: "bytes".into(),
+                    object_id: format!("{unit:04x}{object:060x}").parse().unwrap(),
+                    kind: Kind::Bytes,
                     type_name: None,
                     size: 0,
                     held: true,
@@ -455,8 +456,8 @@ fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
             tx.apply(Change::ObjectStored(StoredObject {
                 id,
                 memram_id: tx.space(),
-                object_id: digit.repeat(64),
-                kind: "json".into(),
+                object_id: digit.repeat(64).parse().unwrap(),
+                kind: Kind::Json,
                 type_name: Some(digit.repeat(100_000)),
                 size: 0,
                 held: true,

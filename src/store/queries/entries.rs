@@ -6,19 +6,19 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
 use crate::models::schema::{ledger, stored_objects};
-use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, Shown, StoredObjectId};
+use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, StoredObjectId};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::value::ObjectId;
 
 /// A ledger entry with the id of its object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
 pub struct EntryInfo {
     /// Key of the entry.
     pub id: LedgerId,
-    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
-    #[diesel(deserialize_as = Shown)]
-    pub object_id: String,
+    /// The object's id.
+    pub object_id: ObjectId,
     /// Key of the object.
     pub stored_object_id: StoredObjectId,
     /// Position of the piece in the object, from 0.
@@ -39,9 +39,8 @@ pub struct Piece {
     /// The entry.
     #[diesel(embed)]
     pub entry: Ledger,
-    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
-    #[diesel(deserialize_as = Shown)]
-    pub object_id: String,
+    /// The object's id.
+    pub object_id: ObjectId,
     /// The bytes.
     pub data: Vec<u8>,
 }

@@ -93,14 +93,14 @@ fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, <Co
 }
 
 /// The object that a name was last bound to or unbound from. O(events).
-pub fn named(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<Vec<u8>>> {
+pub fn named(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<ObjectId>> {
     let object = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::name.eq(name))
         .order(events::id.desc())
         .limit(1)
         .select(events::object)
-        .get_result::<Option<Vec<u8>>>(tx.conn);
+        .get_result::<Option<ObjectId>>(tx.conn);
     Ok(object.optional()?.flatten())
 }
 
@@ -110,7 +110,7 @@ pub fn objects_between(
     space: MemRamId,
     [low, high]: &[ObjectId; 2],
     limit: i64,
-) -> Result<Vec<Vec<u8>>> {
+) -> Result<Vec<ObjectId>> {
     let range = events::object.between(low.as_bytes().as_slice(), high.as_bytes().as_slice());
     let objects = events::table
         .filter(events::memram_id.eq(space))

@@ -7,30 +7,35 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::schema::{objects, stored_objects};
-use crate::models::{MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId};
+use crate::models::{
+    MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Timestamp, Written,
+};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::value::{Kind, ObjectId};
 
 /// A row of the view `objects`: what people want to know of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = objects)]
 pub struct ObjectInfo {
-    /// Key.
-    pub id: StoredObjectId,
-    /// The SHA-256, as 64 lower-case hexadecimal digits.
-    #[diesel(deserialize_as = Shown)]
-    pub object_id: String,
+    /// Key of its row.
+    #[diesel(column_name = id)]
+    #[serde(rename = "id")]
+    pub key: StoredObjectId,
+    /// The SHA-256 of its content.
+    #[diesel(column_name = object_id)]
+    #[serde(rename = "object_id")]
+    pub id: ObjectId,
     /// The name of its space.
     #[diesel(deserialize_as = Shown)]
     pub space: String,
     /// Its names, in alphabetical order.
     #[diesel(column_name = names_json, deserialize_as = ShownList)]
     pub names: Vec<String>,
-    /// `bytes`, `str`, `int`, `float`, `bool`, `none` or `json`.
-    #[diesel(deserialize_as = Shown)]
-    pub kind: String,
-    /// For `json`, the Rust type that was stored.
+    /// Its kind.
+    pub kind: Kind,
+    /// For [`Kind::Json`], the Rust type that was stored.
     #[diesel(deserialize_as = ShownIfAny)]
     pub type_name: Option<String>,
     /// Bytes of content.
@@ -39,18 +44,23 @@ pub struct ObjectInfo {
     pub pieces: i64,
     /// Whether an allocation without a name holds it.
     pub held: bool,
-    /// When it was stored, as UTC; a time that has no year of four digits is given in
-    /// microseconds since 1970.
-    #[diesel(deserialize_as = Shown)]
-    pub created: String,
+    /// When it was stored, in whole seconds.
+    #[diesel(deserialize_as = Written)]
+    #[serde(serialize_with = "in_seconds")]
+    pub created: Timestamp,
     /// The value, where it is text in one piece.
     #[diesel(deserialize_as = ShownIfAny)]
     pub value: Option<String>,
 }
 
+fn in_seconds<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{time:.0}"))
+}
+
 /// The object with this id. O(log n).
-pub fn find(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str) -> Result<Option<StoredObject>> {
-    let statement = Statement::<ReadObject, 2>::new([object_id.into(), space.0.into()]);
+pub fn find(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Result<Option<StoredObject>> {
+    let digits = object_id.digits();
+    let statement = Statement::<ReadObject, 2>::new([digits.as_str().into(), space.0.into()]);
     Ok(on_engine!(tx, |conn| statement.get_result(conn)).optional()?)
 }
 
@@ -68,7 +78,7 @@ impl Rows for ReadObject {
 /// An object with what holds it and where it is.
 pub struct PlacedObject {
     pub id: StoredObjectId,
-    pub kind: String,
+    pub kind: Kind,
     pub size: i64,
     /// Whether it has a name.
     pub named: bool,
@@ -80,16 +90,17 @@ pub struct PlacedObject {
 /// Freeing an object costs little more than finding it: this is one statement, which needs
 /// no index to find the pieces. Those that are not where they should be are left out.
 /// O(log n + pieces).
-pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str) -> Result<Option<PlacedObject>> {
+pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
     type Row = (
         StoredObjectId,
-        String,
+        Kind,
         i64,
         bool,
         Option<StoredObjectId>,
         Option<PlacedEntry>,
     );
-    let statement = Statement::<ReadPlaced, 2>::new([object_id.into(), space.0.into()]);
+    let digits = object_id.digits();
+    let statement = Statement::<ReadPlaced, 2>::new([digits.as_str().into(), space.0.into()]);
     let mut rows = on_engine!(tx, |conn| statement.load_iter::<Row, _>(conn))?;
     let Some((id, kind, size, named, owner, entry)) = rows.next().transpose()? else {
         return Ok(None);
@@ -135,6 +146,15 @@ impl Rows for ReadPlaced {
 /// Of the columns of a [`PlacedEntry`].
 type EntryTypes = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
 
+/// The id and the kind of an object as they are spelled, whatever they are.
+pub fn spelled(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<(String, String)> {
+    let texts: (Shown, Shown) = stored_objects::table
+        .find(object)
+        .select((stored_objects::object_id, stored_objects::kind))
+        .get_result(tx.conn)?;
+    Ok((texts.0.into(), texts.1.into()))
+}
+
 /// Bytes that an object should have.
 pub fn size(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<i64>> {
     Ok(stored_objects::table
@@ -145,7 +165,7 @@ pub fn size(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<i64>> 
 }
 
 /// Ids that start with `prefix`, at most `limit`. O(log n + limit).
-pub fn with_prefix(tx: &mut ReadTx<'_>, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<String>> {
+pub fn with_prefix(tx: &mut ReadTx<'_>, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<ObjectId>> {
     // 'g' sorts behind every hexadecimal digit: the range is what LIKE 'prefix%' means,
     // spelled so that the unique index serves it.
     Ok(stored_objects::table

@@ -5,10 +5,11 @@ use diesel::sql_types::{BigInt, Bool, Text};
 
 use crate::error::Result;
 use crate::models::schema::arenas;
-use crate::models::{Arena, ArenaId, MemRamId, Shown, ShownList, StoredObjectId};
+use crate::models::{Arena, ArenaId, MemRamId, ShownList, StoredObjectId};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::value::{Kind, ObjectId};
 
 /// One object that has bytes in an arena. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -23,12 +24,12 @@ pub struct Pin {
     pub objects: i64,
     /// Key of the object.
     pub stored_object_id: StoredObjectId,
-    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
-    pub object_id: String,
+    /// The object's id.
+    pub object_id: ObjectId,
     /// Its names, in alphabetical order.
     pub names: Vec<String>,
     /// Its kind.
-    pub kind: String,
+    pub kind: Kind,
     /// Bytes of the whole object.
     pub size: i64,
     /// Whether an allocation without a name holds it.
@@ -53,7 +54,7 @@ pub fn nearly_empty(tx: &mut ReadTx<'_>, space: MemRamId, percent: i64) -> Resul
 
 /// The objects that have bytes in an arena, those with the most first. O(entries in the arena).
 pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pin>> {
-    type Row = (i64, i64, Shown, ShownList, Shown, i64, bool, i64, i64);
+    type Row = (i64, i64, ObjectId, ShownList, Kind, i64, bool, i64, i64);
     let statement = Statement::<OfArena, 2>::new([arena.id.0.into(), limit.into()]);
     let rows: Vec<Row> = on_engine!(tx, |conn| statement.load(conn))?;
     let pin = |(objects, id, object_id, names, kind, size, held, pieces, allocated_mem): Row| Pin {
@@ -62,9 +63,9 @@ pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pi
         mem: arena.mem,
         objects,
         stored_object_id: StoredObjectId(id),
-        object_id: object_id.into(),
+        object_id,
         names: names.into(),
-        kind: kind.into(),
+        kind,
         size,
         held,
         pieces,

@@ -4,15 +4,16 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::Result;
-use crate::models::{MemRamId, Shown};
+use crate::models::MemRamId;
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::value::ObjectId;
 
 /// A piece of an object, or an object without any.
 pub struct Placement {
-    /// The object's SHA-256, as 64 lower-case hexadecimal digits.
-    pub object_id: String,
+    /// The object's id.
+    pub object_id: ObjectId,
     /// Bytes of the object.
     pub size: i64,
     /// The block that the piece is in, and its bytes.
@@ -22,13 +23,12 @@ pub struct Placement {
 /// The pieces of a space by object id, those of an object front to back. They are read
 /// as they are asked for; the bytes are not read.
 pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
-    type Row = (Shown, i64, Option<i64>, Option<i64>);
+    type Row = (ObjectId, i64, Option<i64>, Option<i64>);
     let statement = Statement::<Placements, 1>::new([space.0.into()]);
     let rows = on_engine!(tx, |conn| statement.load_iter::<Row, _>(conn))?;
     Ok(rows.map(|row| {
         let (object_id, size, block, bytes) = row?;
         let piece = block.zip(bytes);
-        let object_id = object_id.into();
         Ok(Placement { object_id, size, piece })
     }))
 }

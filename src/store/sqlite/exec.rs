@@ -10,6 +10,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::error::Result;
 use crate::store::conn::Conn;
+use crate::value::ObjectId;
 
 /// The text of a statement, with `?` for each value.
 pub(in crate::store) trait Sql: 'static {
@@ -45,6 +46,7 @@ pub(in crate::store) enum Value<'a> {
     Int(i64),
     Text(&'a str),
     Blob(&'a [u8]),
+    Id(&'a ObjectId),
 }
 
 impl Value<'_> {
@@ -55,6 +57,7 @@ impl Value<'_> {
             Value::Int(value) => out.push_bind_param::<BigInt, _>(value),
             Value::Text(value) => out.push_bind_param::<Text, _>(*value),
             Value::Blob(value) => out.push_bind_param::<Binary, _>(*value),
+            Value::Id(id) => out.push_bind_param::<Text, _>(*id),
         }
     }
 }
@@ -68,6 +71,12 @@ impl<'a> From<&'a [u8]> for Value<'a> {
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl<'a> From<&'a ObjectId> for Value<'a> {
+    fn from(id: &'a ObjectId) -> Self {
+        Self::Id(id)
     }
 }
 

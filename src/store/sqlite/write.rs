@@ -127,7 +127,7 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
     [
         object.id.0.into(),
         object.memram_id.0.into(),
-        object.object_id.as_str().into(),
+        (&object.object_id).into(),
         object.kind.as_str().into(),
         object.type_name.as_deref().into(),
         object.size.into(),

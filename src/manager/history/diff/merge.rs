@@ -21,16 +21,16 @@ pub(super) fn merge(before: &mut ReadTx<'_>, space: MemRamId, after: &mut ReadTx
         match (old.as_ref(), new.as_ref()) {
             (Some(left), Some(right)) if left.object_id == right.object_id => {
                 if left.pieces != right.pieces {
-                    diff.moved.push(left.object()?);
+                    diff.moved.push(left.object());
                 }
                 (old, new) = (before.next()?, after.next()?);
             }
             (Some(left), right) if right.is_none_or(|right| left.object_id < right.object_id) => {
-                diff.freed.push(left.object()?);
+                diff.freed.push(left.object());
                 old = before.next()?;
             }
             (_, Some(right)) => {
-                diff.added.push(right.object()?);
+                diff.added.push(right.object());
                 new = after.next()?;
             }
             (_, None) => return Ok(diff),
@@ -43,7 +43,7 @@ struct Objects<R: Iterator>(Peekable<R>);
 
 /// An object and where its pieces are.
 struct Placed {
-    object_id: String,
+    object_id: ObjectId,
     size: i64,
     pieces: Vec<(i64, i64)>,
 }
@@ -54,7 +54,7 @@ impl<R: Iterator<Item = Result<Placement>>> Objects<R> {
     fn next(&mut self) -> Result<Option<Placed>> {
         loop {
             match self.next_of_any_id()? {
-                Some(placed) if placed.object_id.parse::<ObjectId>().is_err() => {}
+                Some(placed) if placed.object_id == ObjectId::UNKNOWN => {}
                 next => return Ok(next),
             }
         }
@@ -78,10 +78,10 @@ impl<R: Iterator<Item = Result<Placement>>> Objects<R> {
 }
 
 impl Placed {
-    fn object(&self) -> Result<ObjectSize> {
-        Ok(ObjectSize {
-            object_id: self.object_id.parse()?,
+    fn object(&self) -> ObjectSize {
+        ObjectSize {
+            object_id: self.object_id,
             size: unsigned(self.size),
-        })
+        }
     }
 }

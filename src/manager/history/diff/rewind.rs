@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::found::{Classes, Diff, ObjectSize, Side};
 use crate::error::Result;
-use crate::manager::history::events::{object_id, outside};
+use crate::manager::history::events::{known, outside};
 use crate::manager::report::layout::{Changes, PieceChange};
 use crate::manager::{Moment, unsigned};
 use crate::models::{Event, EventId, EventKind, SizeClassTotals};
@@ -61,7 +61,7 @@ impl Rewind {
         };
         if event.id <= self.later {
             pieces.sort_unstable();
-            let object = object_id(event.object.as_deref().unwrap_or_default())?;
+            let object = known(event.object.unwrap_or(ObjectId::UNKNOWN))?;
             let touched = self.touched.entry(object).or_default();
             touched.undo(is_stored, unsigned(event.bytes), pieces);
         }

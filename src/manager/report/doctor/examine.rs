@@ -5,6 +5,7 @@ use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Totals};
 use crate::store::{ReadTx, queries};
+use crate::value::ObjectId;
 
 /// What is known of a space and its file. Sizes are bytes.
 pub(super) struct Examined {
@@ -28,7 +29,7 @@ pub(super) struct Examined {
 
 /// What could be freed.
 pub(super) struct Fullness {
-    pub largest: Option<(String, u64)>,
+    pub largest: Option<(ObjectId, u64)>,
     pub unnamed: Totals,
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::grouped;
+use crate::value::ObjectId;
 
 /// Something that [`crate::MemManager::doctor`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,7 +30,7 @@ pub struct Finding {
 #[non_exhaustive]
 pub enum Remedy {
     /// [`crate::MemManager::plan_free`] of this object says what freeing it gives back.
-    PlanFree(String),
+    PlanFree(ObjectId),
     /// [`crate::MemManager::resize`] to so many bytes.
     Resize(u64),
     /// [`crate::MemManager::collect_garbage`]
@@ -78,7 +79,7 @@ pub enum Figure {
     /// So many of one for each of another.
     Ratio(f64),
     /// The id of an object.
-    Id(String),
+    Id(ObjectId),
 }
 
 impl fmt::Display for Figure {

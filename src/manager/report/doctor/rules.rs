@@ -87,10 +87,10 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
         .to_owned();
     let mut remedy = Vec::new();
     if let Some((id, size)) = &fullness.largest {
-        figures.push(("largest_object_id", Figure::Id(id.clone())));
+        figures.push(("largest_object_id", Figure::Id(*id)));
         figures.push(("largest_size", Figure::Bytes(*size)));
         text.push_str(" The largest that was found, {largest_object_id}, has {largest_size}.");
-        remedy.push(Remedy::PlanFree(id.clone()));
+        remedy.push(Remedy::PlanFree(*id));
     }
     remedy.push(Remedy::Resize(unsigned(memram.max_mem.saturating_mul(2))));
     Finding::new("nearly_full", Severity::Action, &text, figures, remedy)

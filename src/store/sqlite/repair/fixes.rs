@@ -21,7 +21,9 @@ pub(in crate::store) fn execute(conn: &mut SqliteConnection, fix: &Fix<'_>) -> Q
         Fix::ObjectKey { object, key } => run(conn, GIVE_KEY, &[Bind::Int(object.0), Bind::Int(key.0)]),
         Fix::ObjectKind { object, kind } => run(conn, GIVE_KIND, &[Bind::Int(object.0), Bind::Text(kind.as_str())]),
         Fix::SetAside { object } => run(conn, SET_ASIDE, &[Bind::Int(object.0)]),
-        Fix::ObjectId { object, object_id } => run(conn, GIVE_ID, &[Bind::Int(object.0), Bind::Text(object_id)]),
+        Fix::ObjectId { object, object_id } => {
+            run(conn, GIVE_ID, &[Bind::Int(object.0), Bind::Text(&object_id.to_hex())])
+        }
         Fix::Merge { object, into } => run(conn, MERGE, &[Bind::Int(object.0), Bind::Int(into.0)]),
         Fix::TakeOut { object } => run(conn, TAKE_OUT, &[Bind::Int(object.0)]),
         Fix::Rename { space, name, to } => run(conn, RENAME, &[Bind::Int(space.0), Bind::Bytes(name), Bind::Text(to)]),

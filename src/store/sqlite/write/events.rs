@@ -90,7 +90,7 @@ fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 17] {
 
 fn who_and_what(event: &EventRow) -> [Value<'_>; 3] {
     let signature = &event.draft.signature;
-    let object = event.draft.object.as_ref().map(<[u8; 32]>::as_slice);
+    let object = event.draft.object.as_ref().map(|id| id.as_bytes().as_slice());
     [
         signature.actor.as_deref().into(),
         signature.reason.as_deref().into(),
