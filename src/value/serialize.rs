@@ -7,14 +7,14 @@
 
 mod keys;
 mod nested;
+mod refused;
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Display};
-
-use serde::ser::{self, Serialize, Serializer};
+use serde::ser::{Serialize, Serializer};
 
 use super::node::{MAX_DEPTH, Node};
-use nested::{List, Map, Struct};
+use nested::{List, Map, Struct, is_private, tagged};
+pub(super) use refused::Refused;
+use refused::Written;
 
 /// Limit on nested `Some`s and newtypes, which add a call but nothing to the JSON.
 const MAX_WRAPPERS: u32 = 1000;
@@ -23,26 +23,6 @@ const MAX_WRAPPERS: u32 = 1000;
 pub(super) fn node_of<T: Serialize + ?Sized>(value: &T) -> Result<Node, Refused> {
     value.serialize(Writer { depth: 0, wrappers: 0 })
 }
-
-/// Why a value was refused.
-#[derive(Debug)]
-pub(super) struct Refused(String);
-
-impl Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-impl ser::Error for Refused {
-    fn custom<T: Display>(message: T) -> Self {
-        Self(message.to_string())
-    }
-}
-
-type Written<T = Node> = Result<T, Refused>;
 
 #[derive(Clone, Copy)]
 struct Writer {
@@ -71,7 +51,7 @@ impl Writer {
         Ok(Self { wrappers, ..self })
     }
 
-    fn list(self, variant: Option<&'static str>, length: Option<usize>) -> Written<List> {
+    fn list(self, variant: Option<&'static str>, length: Option<usize>) -> Written<List<Self>> {
         let outer = if variant.is_some() { self.deeper()? } else { self };
         Ok(List {
             writer: outer.deeper()?,
@@ -81,7 +61,7 @@ impl Writer {
         })
     }
 
-    fn map(self, variant: Option<&'static str>) -> Written<Map> {
+    fn map(self, variant: Option<&'static str>) -> Written<Map<Self>> {
         let outer = if variant.is_some() { self.deeper()? } else { self };
         Ok(Map::new(outer.deeper()?, variant))
     }
@@ -90,14 +70,6 @@ impl Writer {
 fn integer(number: i128) -> Written {
     let beyond = || Refused(format!("it holds the integer {number}, which does not fit 64 bits"));
     Node::integer(number).ok_or_else(beyond)
-}
-
-/// `{"variant": node}`, for enum variants with content.
-fn tagged(variant: Option<&'static str>, node: Node) -> Node {
-    match variant {
-        Some(variant) => Node::Map(BTreeMap::from([(variant.to_owned(), node)])),
-        None => node,
-    }
 }
 
 macro_rules! integers {
@@ -109,13 +81,13 @@ macro_rules! integers {
 impl Serializer for Writer {
     type Ok = Node;
     type Error = Refused;
-    type SerializeSeq = List;
-    type SerializeTuple = List;
-    type SerializeTupleStruct = List;
-    type SerializeTupleVariant = List;
-    type SerializeMap = Map;
-    type SerializeStruct = Struct;
-    type SerializeStructVariant = Map;
+    type SerializeSeq = List<Self>;
+    type SerializeTuple = List<Self>;
+    type SerializeTupleStruct = List<Self>;
+    type SerializeTupleVariant = List<Self>;
+    type SerializeMap = Map<Self>;
+    type SerializeStruct = Struct<Self>;
+    type SerializeStructVariant = Map<Self>;
 
     integers! {
         serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128,
@@ -197,34 +169,40 @@ impl Serializer for Writer {
         Ok(tagged(Some(variant), node))
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Written<List> {
+    fn serialize_seq(self, length: Option<usize>) -> Written<List<Self>> {
         self.list(None, length)
     }
 
-    fn serialize_tuple(self, length: usize) -> Written<List> {
+    fn serialize_tuple(self, length: usize) -> Written<List<Self>> {
         self.list(None, Some(length))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Written<List> {
+    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Written<List<Self>> {
         self.list(None, Some(length))
     }
 
-    fn serialize_tuple_variant(self, _: &'static str, _: u32, variant: &'static str, length: usize) -> Written<List> {
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        length: usize,
+    ) -> Written<List<Self>> {
         self.list(Some(variant), Some(length))
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Written<Map> {
+    fn serialize_map(self, _: Option<usize>) -> Written<Map<Self>> {
         self.map(None)
     }
 
-    fn serialize_struct(self, name: &'static str, _: usize) -> Written<Struct> {
-        if Struct::is_private(name) {
+    fn serialize_struct(self, name: &'static str, _: usize) -> Written<Struct<Self>> {
+        if is_private(name) {
             return Ok(Struct::Private(None));
         }
         self.map(None).map(Struct::Map)
     }
 
-    fn serialize_struct_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Written<Map> {
+    fn serialize_struct_variant(self, _: &'static str, _: u32, variant: &'static str, _: usize) -> Written<Map<Self>> {
         self.map(Some(variant))
     }
 }

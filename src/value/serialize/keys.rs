@@ -2,7 +2,7 @@
 
 use serde::ser::{Impossible, Serialize, Serializer};
 
-use super::{Refused, Written};
+use super::refused::{Refused, Written};
 use crate::value::float;
 
 /// A key as written, and what it was before.

@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use serde::ser::{self, Serialize};
+use serde::ser::{self, Serialize, Serializer};
 
 use super::keys::{Key, KeyWriter, Spelling};
-use super::{Node, Refused, Writer, Written, node_of, tagged};
+use super::refused::{Refused, Written};
+use crate::value::node::Node;
 use crate::value::parse;
 
-pub(super) struct List {
-    pub writer: Writer,
+/// What writes the items: the writer of what they are in, one level deeper.
+pub(super) trait ItemWriter: Serializer<Ok = Node, Error = Refused> + Copy {}
+impl<W: Serializer<Ok = Node, Error = Refused> + Copy> ItemWriter for W {}
+
+pub(super) struct List<W> {
+    pub writer: W,
     pub variant: Option<&'static str>,
     pub items: Vec<Node>,
 }
 
-impl List {
+impl<W: ItemWriter> List<W> {
     fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Written<()> {
         self.items.push(item.serialize(self.writer)?);
         Ok(())
@@ -27,7 +32,7 @@ impl List {
 
 macro_rules! lists {
     ($($trait:ident::$method:ident),* $(,)?) => {
-        $(impl ser::$trait for List {
+        $(impl<W: ItemWriter> ser::$trait for List<W> {
             type Ok = Node;
             type Error = Refused;
 
@@ -50,8 +55,8 @@ lists! {
 }
 
 /// A map, or the fields of a struct.
-pub(super) struct Map {
-    writer: Writer,
+pub(super) struct Map<W> {
+    writer: W,
     variant: Option<&'static str>,
     entries: BTreeMap<String, Node>,
     key: Option<String>,
@@ -59,8 +64,8 @@ pub(super) struct Map {
     spelling: Option<Spelling>,
 }
 
-impl Map {
-    pub fn new(writer: Writer, variant: Option<&'static str>) -> Self {
+impl<W: ItemWriter> Map<W> {
+    pub fn new(writer: W, variant: Option<&'static str>) -> Self {
         Self {
             writer,
             variant,
@@ -99,7 +104,7 @@ impl Map {
     }
 }
 
-impl ser::SerializeMap for Map {
+impl<W: ItemWriter> ser::SerializeMap for Map<W> {
     type Ok = Node;
     type Error = Refused;
 
@@ -121,7 +126,7 @@ impl ser::SerializeMap for Map {
     }
 }
 
-impl ser::SerializeStructVariant for Map {
+impl<W: ItemWriter> ser::SerializeStructVariant for Map<W> {
     type Ok = Node;
     type Error = Refused;
 
@@ -139,19 +144,17 @@ impl ser::SerializeStructVariant for Map {
 const NUMBER: &str = "$serde_json::private::Number";
 const RAW: &str = "$serde_json::private::RawValue";
 
-pub(super) enum Struct {
-    Map(Map),
+pub(super) enum Struct<W> {
+    Map(Map<W>),
     /// One of serde_json's own structs, and the value of its text.
     Private(Option<Node>),
 }
 
-impl Struct {
-    pub fn is_private(name: &str) -> bool {
-        matches!(name, NUMBER | RAW)
-    }
+pub(super) fn is_private(name: &str) -> bool {
+    matches!(name, NUMBER | RAW)
 }
 
-impl ser::SerializeStruct for Struct {
+impl<W: ItemWriter> ser::SerializeStruct for Struct<W> {
     type Ok = Node;
     type Error = Refused;
 
@@ -159,9 +162,10 @@ impl ser::SerializeStruct for Struct {
         match self {
             Self::Map(map) => map.field(name, value),
             Self::Private(node) => {
-                let Node::Text(text) = node_of(value)? else {
+                let Key { text, spelling } = value.serialize(KeyWriter)?;
+                if spelling != Spelling::Text {
                     return Err(Refused("it holds JSON that is not text".into()));
-                };
+                }
                 *node = Some(canonical(&text)?);
                 Ok(())
             }
@@ -173,6 +177,14 @@ impl ser::SerializeStruct for Struct {
             Self::Map(map) => Ok(map.finish()),
             Self::Private(node) => node.ok_or_else(|| Refused("it holds JSON without a text".into())),
         }
+    }
+}
+
+/// `{"variant": node}`, for enum variants with content.
+pub(super) fn tagged(variant: Option<&'static str>, node: Node) -> Node {
+    match variant {
+        Some(variant) => Node::Map(BTreeMap::from([(variant.to_owned(), node)])),
+        None => node,
     }
 }
 
