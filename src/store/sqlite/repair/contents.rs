@@ -1,16 +1,16 @@
 //! What is stored: objects, their pieces, and what holds them.
 
-use super::Sql;
+use super::statements::Statements;
 
-pub(super) const RULES: &[Sql] = &[
-    Sql {
+pub(super) const RULES: &[Statements] = &[
+    Statements {
         rule: "entry_empty",
         find: Some("SELECT id, NULL AS key, 'at least a byte' AS expected, 'none' AS found
                FROM ledger WHERE allocated_mem = 0"),
         correct: &["DELETE FROM ledger WHERE id = ?1"],
     },
     // An object that is made again has its key for an id until its content has been read.
-    Sql {
+    Statements {
         rule: "object_lost",
         find: Some("SELECT DISTINCT stored_object_id AS id, NULL AS key, 'an object for ledger entries' AS expected, 'none' AS found
                FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)"),
@@ -22,7 +22,7 @@ pub(super) const RULES: &[Sql] = &[
                    printf('%064x', ?1), 'bytes', NULL,
                    (SELECT sum(allocated_mem) FROM ledger WHERE stored_object_id = ?1), 0, unixepoch() * 1000000"],
     },
-    Sql {
+    Statements {
         rule: "object_space",
         find: Some("WITH counted AS (
                  SELECT id, space, count(*) AS votes FROM (
@@ -42,7 +42,7 @@ pub(super) const RULES: &[Sql] = &[
                    THEN printf('%064x', id) ELSE object_id END
                  WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "piece_numbers",
         find: Some("SELECT stored_object_id AS id, NULL AS key, printf('pieces 0..%d', count(*) - 1) AS expected,
                       printf('pieces %d..%d', min(seq), max(seq)) AS found
@@ -54,7 +54,7 @@ pub(super) const RULES: &[Sql] = &[
             "UPDATE ledger SET seq = (-1 << 60) - seq - 1 WHERE stored_object_id = ?1",
         ],
     },
-    Sql {
+    Statements {
         rule: "object_size",
         find: Some("WITH held AS (SELECT stored_object_id AS id, sum(allocated_mem) AS size FROM ledger GROUP BY 1)
                SELECT o.id, NULL AS key, 'size ' || coalesce(h.size, 0) AS expected, 'size ' || o.size AS found
@@ -63,7 +63,7 @@ pub(super) const RULES: &[Sql] = &[
                    (SELECT coalesce(sum(allocated_mem), 0) FROM ledger WHERE stored_object_id = ?1) WHERE id = ?1"],
     },
     // The key is how many entries there are; a new key is given by a fix of its own.
-    Sql {
+    Statements {
         rule: "object_keys",
         find: Some("SELECT stored_object_id AS id, CAST(count(*) AS TEXT) AS key,
                       'entries with the keys from ' || stored_object_id || ' on' AS expected,
@@ -71,7 +71,7 @@ pub(super) const RULES: &[Sql] = &[
                FROM ledger GROUP BY stored_object_id HAVING sum(id <> stored_object_id + seq) > 0"),
         correct: &[],
     },
-    Sql {
+    Statements {
         rule: "entry_rest",
         find: Some("SELECT id, CAST(wanted AS TEXT) AS key, 'rest ' || wanted AS expected, 'rest ' || rest AS found
                FROM (SELECT id, rest, sum(allocated_mem) OVER (PARTITION BY stored_object_id ORDER BY seq DESC) - allocated_mem AS wanted
@@ -79,20 +79,20 @@ pub(super) const RULES: &[Sql] = &[
                WHERE rest <> wanted"),
         correct: &["UPDATE ledger SET rest = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "object_type",
         find: Some("SELECT id, NULL AS key, 'no type_name for ' || kind AS expected, printf('type_name %Q', type_name) AS found
                FROM stored_objects WHERE type_name IS NOT NULL AND kind <> 'json'"),
         correct: &["UPDATE stored_objects SET type_name = NULL WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "name_orphan",
         find: Some("SELECT memram_id AS id, name AS key, printf('an object %d for %Q', stored_object_id, name) AS expected,
                       'none' AS found
                FROM names WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)"),
         correct: &["DELETE FROM names WHERE memram_id = ?1 AND name = ?2"],
     },
-    Sql {
+    Statements {
         rule: "name_space",
         find: Some("SELECT n.memram_id AS id, n.name AS key, printf('space %d for %Q', o.memram_id, n.name) AS expected,
                       'space ' || n.memram_id AS found
@@ -104,13 +104,13 @@ pub(super) const RULES: &[Sql] = &[
                    THEN printf('damaged/space-%d/%s', ?1, ?2) ELSE name END
                  WHERE memram_id = ?1 AND name = ?2"],
     },
-    Sql {
+    Statements {
         rule: "name_empty",
         find: Some("SELECT memram_id AS id, name AS key, 'a name of at least a character' AS expected, 'none' AS found
                FROM names WHERE length(name) = 0"),
         correct: &["UPDATE names SET name = 'damaged/unnamed-' || stored_object_id WHERE memram_id = ?1 AND name = ?2"],
     },
-    Sql {
+    Statements {
         rule: "object_held",
         find: Some("SELECT id, NULL AS key, 'a hold or a name' AS expected, CASE held WHEN 0 THEN 'neither' ELSE 'held ' || held END AS found
                FROM stored_objects o WHERE held NOT IN (0, 1)
@@ -118,7 +118,7 @@ pub(super) const RULES: &[Sql] = &[
         correct: &["UPDATE stored_objects SET held = 1 WHERE id = ?1"],
     },
     // The key is the space of the object.
-    Sql {
+    Statements {
         rule: "object_place",
         find: Some("SELECT o.id, CAST(o.memram_id AS TEXT) AS key, 'a place for each piece' AS expected,
                       'none for some' AS found

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::SqliteConnection;
 
-use super::Sql;
+use super::rules::statements_of;
 use crate::books::change::Fix;
 
 /// Executes a correction.
@@ -12,7 +12,7 @@ pub(in crate::store) fn execute(conn: &mut SqliteConnection, fix: &Fix<'_>) -> Q
     match *fix {
         Fix::Row { rule, id, key } => {
             let binds = [Bind::Int(id), key.map_or(Bind::Text(""), Bind::Text)];
-            run(conn, Sql::of(rule)?.correct, &binds)
+            run(conn, statements_of(rule)?.correct, &binds)
         }
         Fix::Indexes => run(conn, &["REINDEX"], &[]),
         Fix::EntriesByObject(true) => run(conn, BY_OBJECT, &[]),

@@ -1,12 +1,12 @@
 //! Where things are: spaces, arenas, pools, blocks, and the parents of ledger entries.
 
-use super::Sql;
+use super::statements::Statements;
 
 /// A row whose parent is gone, or has no room for it, is dissolved; the bytes in it are
 /// placed again (see `contents`).
-pub(super) const RULES: &[Sql] = &[
+pub(super) const RULES: &[Statements] = &[
     // First, because nothing is removed before the highest keys are known.
-    Sql {
+    Statements {
         rule: "sequence",
         find: Some("WITH wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('events'))
                SELECT 0 AS id, w.name AS key, 'a last_id of 0 or more for ' || w.name AS expected,
@@ -14,7 +14,7 @@ pub(super) const RULES: &[Sql] = &[
                FROM wanted w LEFT JOIN sequences s ON s.name = w.name WHERE s.last_id IS NULL OR s.last_id < 0"),
         correct: &["INSERT INTO sequences (name, last_id) VALUES (?2, max(?1, 0)) ON CONFLICT (name) DO UPDATE SET last_id = 0"],
     },
-    Sql {
+    Statements {
         rule: "space_row",
         find: Some("SELECT id, NULL AS key, 'a name, sizes above 0, a way to keep history' AS expected,
                       printf('name %Q, max_mem %d, arena_size %d, per_block %d, history %Q', name, max_mem, arena_size,
@@ -34,7 +34,7 @@ pub(super) const RULES: &[Sql] = &[
                  WHERE id = ?1"],
     },
     // An arena is in the space that most of its pools and blocks name.
-    Sql {
+    Statements {
         rule: "arena_space",
         find: Some("WITH votes AS (
                  SELECT arena_id AS id, memram_id FROM pools
@@ -51,7 +51,7 @@ pub(super) const RULES: &[Sql] = &[
         correct: &["UPDATE arenas SET memram_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
     // A space that is gone is made again around what was in it.
-    Sql {
+    Statements {
         rule: "space_lost",
         find: Some("SELECT DISTINCT memram_id AS id, NULL AS key, 'the space of classes and more' AS expected, 'none' AS found
                FROM size_classes
@@ -64,13 +64,13 @@ pub(super) const RULES: &[Sql] = &[
                    max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
                    8, unixepoch() * 1000000)"],
     },
-    Sql {
+    Statements {
         rule: "arena_orphan",
         find: None,
         correct: &["DELETE FROM arenas WHERE id = ?1"],
     },
     // A pool is in the arena that most of its blocks and entries name.
-    Sql {
+    Statements {
         rule: "pool_arena",
         find: Some("WITH votes AS (
                  SELECT pool_id AS id, arena_id FROM blocks
@@ -86,13 +86,13 @@ pub(super) const RULES: &[Sql] = &[
                FROM elected WHERE arena IS NOT NULL AND arena <> stated"),
         correct: &["UPDATE pools SET arena_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "pool_orphan",
         find: None,
         correct: &["DELETE FROM pools WHERE id = ?1"],
     },
     // A class that pools and their blocks agree on was there once.
-    Sql {
+    Statements {
         rule: "class_lost",
         find: Some("SELECT a.memram_id AS id, CAST(p.block_size AS TEXT) AS key,
                       'a class of ' || p.block_size AS expected, 'none' AS found
@@ -105,7 +105,7 @@ pub(super) const RULES: &[Sql] = &[
     },
     // Pools are whole numbers of blocks, and arenas of pools: the largest pool that there is
     // has the size of its class, unless none of them is whole.
-    Sql {
+    Statements {
         rule: "class_row",
         find: Some("SELECT c.memram_id AS id, CAST(c.block_size AS TEXT) AS key,
                       'a space ' || c.memram_id || ', pools of whole blocks' AS expected,
@@ -126,7 +126,7 @@ pub(super) const RULES: &[Sql] = &[
              WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
         ],
     },
-    Sql {
+    Statements {
         rule: "pool_class",
         find: Some("WITH counted AS (
                  SELECT b.pool_id AS id, b.block_size, count(*) AS votes FROM blocks b GROUP BY b.pool_id, b.block_size),
@@ -153,7 +153,7 @@ pub(super) const RULES: &[Sql] = &[
         ],
     },
     // A block is in the pool that most of its entries name.
-    Sql {
+    Statements {
         rule: "block_pool",
         find: Some("WITH counted AS (
                  SELECT block_id AS id, pool_id, count(*) AS votes FROM (
@@ -167,25 +167,25 @@ pub(super) const RULES: &[Sql] = &[
                FROM elected WHERE pool IS NOT NULL AND pool <> stated"),
         correct: &["UPDATE blocks SET pool_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "block_orphan",
         find: None,
         correct: &["DELETE FROM blocks WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "block_parents",
         find: None,
         correct: &["UPDATE blocks SET (arena_id, memram_id, block_size) =
                    (SELECT p.arena_id, p.memram_id, p.block_size FROM pools p WHERE p.id = blocks.pool_id) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "entry_length",
         find: Some("SELECT id, NULL AS key, 'allocated_mem ' || length(data) AS expected, 'allocated_mem ' || allocated_mem AS found
                FROM ledger WHERE allocated_mem <> length(data)"),
         correct: &["UPDATE ledger SET allocated_mem = length(data) WHERE id = ?1"],
     },
     // A block is never larger than its class, and a smaller one as large as what is in it.
-    Sql {
+    Statements {
         rule: "block_size",
         find: Some("WITH held AS (SELECT block_id AS id, sum(allocated_mem) AS mem FROM ledger GROUP BY block_id),
                sized AS (
@@ -195,7 +195,7 @@ pub(super) const RULES: &[Sql] = &[
                FROM sized WHERE max_mem <> size"),
         correct: &["UPDATE blocks SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "pool_size",
         find: Some("WITH held AS (SELECT pool_id AS id, sum(max_mem) AS mem FROM blocks GROUP BY pool_id),
                sized AS (
@@ -206,7 +206,7 @@ pub(super) const RULES: &[Sql] = &[
                FROM sized WHERE max_mem <> size"),
         correct: &["UPDATE pools SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "arena_size",
         find: Some("WITH held AS (SELECT arena_id AS id, sum(max_mem) AS mem FROM pools GROUP BY arena_id),
                sized AS (
@@ -217,14 +217,14 @@ pub(super) const RULES: &[Sql] = &[
         correct: &["UPDATE arenas SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
     // What its parent has no room for is dissolved.
-    Sql {
+    Statements {
         rule: "pool_overflow",
         find: Some("SELECT p.id, NULL AS key, 'room in arena ' || p.arena_id AS expected, 'none' AS found
                FROM (SELECT id, arena_id, sum(max_mem) OVER (PARTITION BY arena_id ORDER BY id) AS through FROM pools) p
                JOIN arenas a ON a.id = p.arena_id WHERE p.through > a.max_mem"),
         correct: &["DELETE FROM pools WHERE id = ?1", "DELETE FROM blocks WHERE pool_id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "block_overflow",
         find: Some("SELECT b.id, NULL AS key, 'room in pool ' || b.pool_id AS expected, 'none' AS found
                FROM (SELECT id, pool_id, sum(max_mem) OVER (PARTITION BY pool_id ORDER BY id) AS through FROM blocks) b
@@ -232,13 +232,13 @@ pub(super) const RULES: &[Sql] = &[
         correct: &["DELETE FROM blocks WHERE id = ?1"],
     },
     // The bound of the space alone is made larger: nothing in it may be lost.
-    Sql {
+    Statements {
         rule: "space_size",
         find: Some("SELECT m.id, NULL AS key, 'max_mem of at least ' || sum(a.max_mem) AS expected, 'max_mem ' || m.max_mem AS found
                FROM memram m JOIN arenas a ON a.memram_id = m.id GROUP BY m.id HAVING sum(a.max_mem) > m.max_mem"),
         correct: &["UPDATE memram SET max_mem = (SELECT sum(max_mem) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "entry_parents",
         find: None,
         correct: &["UPDATE ledger SET (pool_id, arena_id) =

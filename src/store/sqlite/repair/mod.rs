@@ -8,6 +8,8 @@
 mod contents;
 mod fixes;
 mod levels;
+mod rules;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -21,27 +23,7 @@ pub(in crate::store) use fixes::execute;
 use crate::books::invariants::{FoundBy, Rule};
 use crate::error::Result;
 use crate::store::conn::Conn;
-
-/// The statements of a rule.
-struct Sql {
-    rule: &'static str,
-    /// The rows that break it, as `id`, `key` (the second half of a key in two parts, else
-    /// NULL), `expected` and `found`; `None` where the view `violations` finds them.
-    find: Option<&'static str>,
-    /// What corrects one row: `?1` is its `id`, `?2` its `key`.
-    correct: &'static [&'static str],
-}
-
-impl Sql {
-    fn of(rule: &Rule) -> QueryResult<&'static Self> {
-        let mut all = levels::RULES.iter().chain(contents::RULES).chain(totals::RULES);
-        let found = all.find(|sql| sql.rule == rule.name);
-        // A test finds the statements of every rule.
-        found.ok_or_else(|| {
-            diesel::result::Error::QueryBuilderError(format!("no statement repairs {}", rule.name).into())
-        })
-    }
-}
+use rules::statements_of;
 
 /// A row that breaks a rule.
 #[derive(Debug, QueryableByName)]
@@ -67,7 +49,7 @@ const STRAY: &str = "SELECT l.id, NULL AS key, '' AS expected, '' AS found
 pub(in crate::store) fn broken(conn: &mut Conn, rule: &Rule) -> Result<Vec<Broken>> {
     match rule.found {
         FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(conn)?),
-        FoundBy::Repair => Ok(diesel::sql_query(Sql::of(rule)?.find.unwrap_or_default()).load(conn)?),
+        FoundBy::Repair => Ok(diesel::sql_query(statements_of(rule)?.find.unwrap_or_default()).load(conn)?),
     }
 }
 

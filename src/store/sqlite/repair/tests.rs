@@ -55,10 +55,10 @@ fn each_rule_has_its_statements() {
     for rule in RULES {
         assert!(names.insert(rule.name), "{} is there twice", rule.name);
         if rule.stage == Stage::Elsewhere {
-            assert!(Sql::of(rule).is_err(), "{} needs no statement", rule.name);
+            assert!(statements_of(rule).is_err(), "{} needs no statement", rule.name);
             continue;
         }
-        let sql = Sql::of(rule).unwrap();
+        let sql = statements_of(rule).unwrap();
         assert_eq!(sql.find.is_some(), rule.found == FoundBy::Repair, "{}", rule.name);
         let by_a_fix = matches!(rule.stage, Stage::Keys | Stage::Places | Stage::Books);
         assert_eq!(sql.correct.is_empty(), by_a_fix, "{}", rule.name);

@@ -1,9 +1,9 @@
 //! What adds up: flags, totals and counters, from the blocks up to the space; and the history.
 
-use super::Sql;
+use super::statements::Statements;
 
-pub(super) const RULES: &[Sql] = &[
-    Sql {
+pub(super) const RULES: &[Statements] = &[
+    Statements {
         rule: "event_row",
         find: Some("SELECT id, NULL AS key, 'accounts that add up to capacity, an object id of 32 bytes' AS expected,
                       printf('capacity %d, object %s', capacity, coalesce(hex(object), 'none')) AS found
@@ -14,7 +14,7 @@ pub(super) const RULES: &[Sql] = &[
                    capacity = payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved,
                    object = CASE WHEN length(object) = 32 THEN object END WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "block_mem",
         find: None,
         correct: &[
@@ -22,18 +22,18 @@ pub(super) const RULES: &[Sql] = &[
             "UPDATE blocks SET is_free = (mem < max_mem) WHERE id = ?1",
         ],
     },
-    Sql {
+    Statements {
         rule: "block_flag",
         find: None,
         correct: &["UPDATE blocks SET is_free = (mem < max_mem) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "pool_totals",
         find: None,
         correct: &["UPDATE pools SET (mem, reserved) =
                    (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0) FROM blocks WHERE pool_id = ?1) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "class_totals",
         find: None,
         correct: &[
@@ -50,20 +50,20 @@ pub(super) const RULES: &[Sql] = &[
              WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
         ],
     },
-    Sql {
+    Statements {
         rule: "arena_totals",
         find: None,
         correct: &["UPDATE arenas SET (mem, reserved) =
                    (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0) FROM pools WHERE arena_id = ?1) WHERE id = ?1"],
     },
-    Sql {
+    Statements {
         rule: "kind_row",
         find: Some("SELECT k.memram_id AS id, k.kind AS key, 'a space ' || k.memram_id AS expected, 'none' AS found
                FROM other_kinds k WHERE k.memram_id NOT IN (SELECT id FROM memram)
                   OR k.kind NOT IN ('str', 'int', 'float', 'bool', 'none', 'json')"),
         correct: &["DELETE FROM other_kinds WHERE memram_id = ?1 AND kind = ?2"],
     },
-    Sql {
+    Statements {
         rule: "kind_counts",
         find: Some("WITH wanted (kind) AS (VALUES ('str'), ('int'), ('float'), ('bool'), ('none'), ('json')),
                  held AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind)
@@ -80,14 +80,14 @@ pub(super) const RULES: &[Sql] = &[
                WHERE o.memram_id = ?1 AND o.kind = ?2) WHERE memram_id = ?1 AND kind = ?2",
         ],
     },
-    Sql {
+    Statements {
         rule: "space_totals",
         find: None,
         correct: &["UPDATE memram SET (mem, reserved, arenas) =
                    (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0), count(*) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
     },
     // What was freed is not written anywhere else: allocations follow from it.
-    Sql {
+    Statements {
         rule: "space_counters",
         find: Some("WITH held AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY 1),
                  derived AS (
@@ -102,18 +102,18 @@ pub(super) const RULES: &[Sql] = &[
                    allocations = max(frees, 0) + (SELECT count(*) FROM stored_objects WHERE memram_id = ?1) WHERE id = ?1"],
     },
     // The opening balance is a change of its own.
-    Sql {
+    Statements {
         rule: "history",
         find: None,
         correct: &[],
     },
-    Sql {
+    Statements {
         rule: "name_history",
         find: None,
         correct: &[],
     },
     // A clock that has gone back, or a time that somebody wrote.
-    Sql {
+    Statements {
         rule: "name_bound_at",
         find: Some("SELECT n.memram_id AS id, n.name AS key, printf('bound_at %d', e.at) AS expected,
                       printf('bound_at %d, after the books were opened', n.bound_at) AS found

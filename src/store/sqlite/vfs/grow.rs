@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
 
-use super::system::{DATABASE, LOG, MOST, Methods, real};
+use super::methods::{DATABASE, LOG, MOST, Methods, real};
 
 /// The most zeros, in bytes, that are written behind the log for commits to come.
 const ROOM: i64 = 1024 * 1024;

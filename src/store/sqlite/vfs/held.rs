@@ -6,7 +6,7 @@ use std::ptr;
 use libsqlite3_sys as ffi;
 
 use super::grow::make_room;
-use super::system::{LOG, MOST, real};
+use super::methods::{LOG, MOST, real};
 
 /// Bytes that describe a page, before it in the log.
 const HEADER: usize = 24;

@@ -13,7 +13,7 @@ use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 use libsqlite3_sys as ffi;
 
 use super::held::{Held, describes_page, is_cut_short};
-use super::system::{LOG, real};
+use super::methods::{LOG, real};
 
 thread_local! {
     /// What the commit that this thread runs has appended and not yet written.

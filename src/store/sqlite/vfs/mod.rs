@@ -52,6 +52,7 @@ mod file;
 mod grow;
 mod held;
 mod log;
+mod methods;
 mod system;
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,8 @@ use std::time::{Duration, SystemTime};
 
 use libsqlite3_sys as ffi;
 
-use super::system::{UNLOGGED, file_system, open_real, real, register_as, replace_methods};
+use super::methods::{UNLOGGED, real, replace_methods};
+use super::system::{file_system, open_real, register_as};
 use crate::store::sqlite::sidecar::sidecar;
 
 const NAME: &CStr = c"heapledger unlogged";
