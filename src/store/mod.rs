@@ -33,4 +33,5 @@ pub(crate) use sqlite::pages::FileSizes;
 pub(crate) use sqlite::readers::Readers;
 pub(crate) use sqlite::repair::Broken;
 pub(crate) use sqlite::shrink::Shrinking;
+pub use sqlite::trees::TreeSize;
 pub(crate) use sqlite::verify::{Fault, schema_violations};

@@ -192,7 +192,7 @@ pub(in crate::manager) fn check_rows(tx: &mut ReadTx<'_>, quick: bool, found: Fo
 /// Texts of all tables but `names` that are not UTF-8, and events whose `changes` cannot be
 /// read, without which no earlier moment can be looked back to.
 fn check_texts(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
-    let garbled = queries::texts::each_garbled(tx, |row| {
+    let garbled = tx.each_garbled_row(|row| {
         found(Violation {
             invariant: Invariant::Schema,
             table: row.table.into(),
@@ -204,7 +204,7 @@ fn check_texts(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>>
     if garbled.is_break() {
         return Ok(garbled);
     }
-    queries::texts::each_changes(tx, |event, changes| match Changes::read(changes) {
+    tx.each_event_changes(|event, changes| match Changes::read(changes) {
         Ok(_) => ControlFlow::Continue(()),
         Err(why) => found(Violation {
             invariant: Invariant::I11,

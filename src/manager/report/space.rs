@@ -5,8 +5,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
-use crate::store::queries::pages::TreeSize;
-use crate::store::{FileSizes, ReadTx, queries};
+use crate::store::{FileSizes, ReadTx, TreeSize, queries};
 
 /// From the bytes stored to the bytes of the file. Sizes are bytes, of all spaces of the
 /// file together, because they share its pages.
@@ -61,7 +60,7 @@ impl MemManager {
         self.inner.readers.snapshot(|tx| {
             let spaces = queries::spaces::all(tx)?;
             let classes = all_classes(tx, &spaces)?;
-            let trees = queries::pages::trees(tx)?;
+            let trees = tx.trees()?;
             let FileSizes { bytes, free, page } = tx.file_sizes()?;
             let in_trees: i64 = trees.iter().map(|tree| tree.bytes).sum();
             let unused: i64 = trees.iter().map(|tree| tree.unused_in_trees).sum();

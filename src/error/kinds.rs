@@ -1,13 +1,8 @@
 //! Everything that can go wrong, each with what to do about it.
 
-mod advice;
-mod causes;
-mod message;
-
 use std::path::PathBuf;
 
 use crate::value::{Kind, ObjectId};
-pub(crate) use message::grouped;
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -3,10 +3,10 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
+use super::exec::{Rows, Sql, Statement};
 use crate::error::Result;
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// The pages of one table or index. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
@@ -38,10 +38,12 @@ impl TreeSize {
     }
 }
 
-/// All tables and indexes, the largest first. Reads every page of the file: O(file).
-pub fn trees(tx: &mut ReadTx<'_>) -> Result<Vec<TreeSize>> {
-    let statement = Statement::<Trees, 0>::new([]);
-    Ok(on_engine!(tx, |conn| statement.load(conn))?)
+impl ReadTx<'_> {
+    /// All tables and indexes, the largest first. Reads every page of the file: O(file).
+    pub fn trees(&mut self) -> Result<Vec<TreeSize>> {
+        let statement = Statement::<Trees, 0>::new([]);
+        Ok(on_engine!(self, |conn| statement.load(conn))?)
+    }
 }
 
 struct Trees;

@@ -11,7 +11,7 @@ use crate::models::EventId;
 use crate::store::read::ReadTx;
 
 /// A row of which a text is not UTF-8.
-pub struct GarbledRow {
+pub(crate) struct GarbledRow {
     pub table: &'static str,
     pub id: Option<i64>,
     /// Its texts.
@@ -52,34 +52,36 @@ struct Texts {
     texts: Option<Vec<u8>>,
 }
 
-/// Every row but names of which a text is not UTF-8, until `found` breaks. O(rows).
-pub fn each_garbled(
-    tx: &mut ReadTx<'_>,
-    mut found: impl FnMut(GarbledRow) -> ControlFlow<()>,
-) -> Result<ControlFlow<()>> {
-    for (table, text) in TEXTS {
-        let broken = each(tx, text, |id, texts| {
-            if std::str::from_utf8(&texts).is_ok() {
-                return ControlFlow::Continue(());
+impl ReadTx<'_> {
+    /// Every row but names of which a text is not UTF-8, until `found` breaks. O(rows).
+    pub fn each_garbled_row(
+        &mut self,
+        mut found: impl FnMut(GarbledRow) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        for (table, text) in TEXTS {
+            let broken = each(self, text, |id, texts| {
+                if std::str::from_utf8(&texts).is_ok() {
+                    return ControlFlow::Continue(());
+                }
+                found(GarbledRow { table, id, texts })
+            })?;
+            if broken.is_break() {
+                return Ok(ControlFlow::Break(()));
             }
-            found(GarbledRow { table, id, texts })
-        })?;
-        if broken.is_break() {
-            return Ok(ControlFlow::Break(()));
         }
+        Ok(ControlFlow::Continue(()))
     }
-    Ok(ControlFlow::Continue(()))
-}
 
-/// The column `changes` of every event that has one, until `visit` breaks. O(events).
-pub fn each_changes(
-    tx: &mut ReadTx<'_>,
-    mut visit: impl FnMut(EventId, &str) -> ControlFlow<()>,
-) -> Result<ControlFlow<()>> {
-    let text = "SELECT id, CAST(changes AS BLOB) AS texts FROM events WHERE changes IS NOT NULL";
-    each(tx, text, |id, changes| {
-        visit(EventId(id.unwrap_or_default()), &String::from_utf8_lossy(&changes))
-    })
+    /// The column `changes` of every event that has one, until `visit` breaks. O(events).
+    pub fn each_event_changes(
+        &mut self,
+        mut visit: impl FnMut(EventId, &str) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let text = "SELECT id, CAST(changes AS BLOB) AS texts FROM events WHERE changes IS NOT NULL";
+        each(self, text, |id, changes| {
+            visit(EventId(id.unwrap_or_default()), &String::from_utf8_lossy(&changes))
+        })
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "Diesel has no CAST")]

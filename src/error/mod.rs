@@ -1,0 +1,10 @@
+//! Errors: which there are, what each says, and what causes them.
+
+mod advice;
+mod causes;
+mod kinds;
+mod message;
+
+pub(crate) use causes::file_size_limit;
+pub use kinds::{Error, Result};
+pub(crate) use message::grouped;

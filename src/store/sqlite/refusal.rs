@@ -1,0 +1,73 @@
+//! What an error of SQLite means.
+
+use diesel::result::Error as Refusal;
+
+use crate::error::{Error, Result, file_size_limit};
+
+impl From<Refusal> for Error {
+    fn from(source: Refusal) -> Self {
+        // A value that no column of ours holds.
+        if let Refusal::DeserializationError(unread) = source {
+            return Self::Damaged {
+                what: with_causes(unread.as_ref()),
+            };
+        }
+        let said = source.to_string();
+        // Diesel keeps SQLite's message and not its code.
+        match said.as_str() {
+            "database or disk is full" => Self::DiskFull,
+            // SQLite does not say which error it was: also that the index of the log, which
+            // is a file, cannot be opened.
+            "disk I/O error" => descriptors_used_up().unwrap_or_else(|| Self::DiskFailed {
+                why: file_size_limit().map_or(said.clone(), |limit| format!("{said}; {limit}")),
+            }),
+            "unable to open database file" => descriptors_used_up().unwrap_or(Self::LogUnreadable),
+            "query aborted" => Self::ChangedWhileRead,
+            "file is not a database" => Self::Damaged { what: said },
+            // Whoever waited for it says for how long.
+            "locking protocol" => Self::Busy { waited_ms: 0 },
+            _ if said.contains("is locked") => Self::Busy { waited_ms: 0 },
+            _ if said.contains("malformed") => Self::Damaged { what: said },
+            _ => Self::Database {
+                what: "the database refused",
+                source: Box::new(source),
+            },
+        }
+    }
+}
+
+impl Error {
+    /// SQLite's refusal, with its reason where it does not tell it.
+    pub(in crate::store) fn database(
+        what: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        let source = source.into();
+        descriptors_used_up().unwrap_or(Self::Database { what, source })
+    }
+}
+
+/// The error and what caused it: `cannot read: no space left`.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// As many files as SQLite opens for one connection, and has closed again when it has failed.
+const FILES_OF_CONNECTION: usize = 4;
+
+/// SQLite only says that a file cannot be opened. If no file can be, that is why.
+fn descriptors_used_up() -> Option<Error> {
+    #[cfg(unix)]
+    {
+        let files: Result<Vec<_>, _> = (0..FILES_OF_CONNECTION)
+            .map(|_| std::fs::File::open("/dev/null"))
+            .collect();
+        let error = files.err()?;
+        let errors = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+        let is_that = error.raw_os_error().is_some_and(|code| errors.contains(&code));
+        is_that.then(|| Error::io("the heap needs another file descriptor (`ulimit -n`)")(error))
+    }
+    #[cfg(not(unix))]
+    None
+}
