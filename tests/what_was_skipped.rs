@@ -1,13 +1,13 @@
-//! Runs after all other test programs, by its name, and says how many tests they skipped.
+//! Reports how many tests were skipped. Its name makes it run after the other test programs.
 
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "harness/skip.rs"]
 mod skip;
 
 use std::collections::BTreeMap;
 
 fn main() {
-    // A test runner that asks for the tests in here finds none.
+    // To a test runner this program has no tests.
     if std::env::args().any(|argument| argument == "--list") {
         return;
     }

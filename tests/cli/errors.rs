@@ -1,11 +1,11 @@
-//! Errors take one line, the exit status says what kind they are, and looking makes nothing.
+//! An error takes one line, its exit status tells its sort, and reading creates nothing.
 
 use std::process::Stdio;
 
 use crate::support::{Cli, HELLO, ran};
 
 #[test]
-fn looking_never_makes_a_heap() {
+fn reading_never_creates_a_heap() {
     let cli = Cli::new();
     for args in [
         &["ls"][..],
@@ -17,7 +17,7 @@ fn looking_never_makes_a_heap() {
         &["stats"],
         &["check"],
         &["spaces"],
-        // Nor does a change of what is not there.
+        // Nor does a command that changes an existing heap.
         &["gc"],
         &["name", "x", "y"],
         &["unname", "x"],
@@ -38,7 +38,7 @@ fn looking_never_makes_a_heap() {
 }
 
 #[test]
-fn what_is_not_there_is_1_and_everything_else_2() {
+fn missing_things_exit_with_1_and_other_errors_with_2() {
     let cli = Cli::new();
     cli.ok(["set", "x", "1"]);
     for args in [
@@ -64,7 +64,7 @@ fn what_is_not_there_is_1_and_everything_else_2() {
 }
 
 #[test]
-fn usage_errors_take_one_line_that_says_where_help_is() {
+fn usage_errors_take_one_line_that_points_to_help() {
     let cli = Cli::new();
     assert!(
         cli.fails(2, ["get"])
@@ -78,7 +78,7 @@ fn usage_errors_take_one_line_that_says_where_help_is() {
 }
 
 #[test]
-fn without_a_command_there_is_help() {
+fn without_a_command_it_prints_help() {
     let ran = Cli::new().run([]);
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.contains("Usage: heapledger"), "{}", ran.stderr);
@@ -95,7 +95,7 @@ fn another_file_is_left_alone() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let cli = Cli::new();
     cli.ok(["init"]);
     for number in 0..3000 {
@@ -119,7 +119,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         let output = child.wait_with_output().unwrap();
         assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()), "{args:?}");
     }
-    // What was asked to be stored is stored, whether or not anyone reads the list.
+    // Everything is stored, whether or not anyone reads the list.
     assert_eq!(cli.json(["stats"])["objects"], 3000);
 }
 
@@ -139,7 +139,7 @@ fn the_database_is_found_in_the_environment_and_in_dotenv() {
 }
 
 #[test]
-fn a_setting_of_its_own_goes_before_the_shared_one_and_the_environment_before_dotenv() {
+fn heapledger_db_precedes_database_url_and_the_environment_precedes_dotenv() {
     let cli = Cli::new();
     let names = ["HEAPLEDGER_DB", "DATABASE_URL"];
     cli.file(".env", "DATABASE_URL=d\nHEAPLEDGER_DB=c\n");
@@ -157,14 +157,14 @@ fn a_setting_of_its_own_goes_before_the_shared_one_and_the_environment_before_do
     assert_eq!(set(&["set", "x", "1"], ["", ""]), "made heap d\n");
     cli.file(".env", "");
     assert_eq!(set(&["set", "x", "1"], ["", ""]), "made heap heap.db\n");
-    // Only what this program asks for is taken from it.
+    // Other variables in .env have no effect.
     cli.file(".env", "HEAPLEDGER_ACTOR=me\nNO_COLOR=\nTMPDIR=/nowhere\n");
     cli.ok(["set", "y", "1"]);
     assert_eq!(cli.json(["log", "-n", "1"])[0]["actor"], "me");
 }
 
 #[test]
-fn a_dotenv_that_cannot_be_read_to_its_end_sends_nothing_elsewhere() {
+fn a_dotenv_that_cannot_be_read_in_full_is_an_error() {
     let cli = Cli::new();
     for (text, why) in [
         (&b"TITLE=My secret\nDATABASE_URL=right.db\n"[..], "line 1 "),
@@ -182,11 +182,11 @@ fn a_dotenv_that_cannot_be_read_to_its_end_sends_nothing_elsewhere() {
         assert_eq!(cli.names(), [".env"]);
         assert!(!cli.path("heap.db").exists());
     }
-    // Whoever names the file gets it.
+    // --db still works.
     let named = cli.run(["--db", "named.db", "set", "x", "1"]);
     assert_eq!(named.status, 0, "{}", named.stderr);
     assert!(named.stderr.contains(".env cannot be read"), "{}", named.stderr);
-    // One that starts with a byte order mark is read, and a folder of that name is none.
+    // A byte order mark is skipped, and a folder named .env is ignored.
     cli.file(".env", "\u{feff}DATABASE_URL=right.db\n");
     cli.ok(["set", "x", "1"]);
     assert!(cli.path("right.db").exists());
@@ -196,7 +196,7 @@ fn a_dotenv_that_cannot_be_read_to_its_end_sends_nothing_elsewhere() {
 }
 
 #[test]
-fn a_relative_path_in_dotenv_is_the_file_beside_it() {
+fn a_relative_path_in_dotenv_starts_at_its_folder() {
     let cli = Cli::new();
     cli.file("sub/deeper/x", "");
     for (variable, db) in [("DATABASE_URL", "sqlite:one.db"), ("HEAPLEDGER_DB", "two.db")] {
@@ -207,7 +207,7 @@ fn a_relative_path_in_dotenv_is_the_file_beside_it() {
         assert_eq!(cli.ok(["get", "y"]), "2");
     }
     assert_eq!(std::fs::read_dir(cli.path("sub/deeper")).unwrap().count(), 1);
-    // The environment means the working folder.
+    // In the environment, a relative path starts at the working folder.
     assert_eq!(
         cli.sh("cd sub/deeper && HEAPLEDGER_DB=two.db heapledger set z 1")
             .status,
@@ -222,7 +222,7 @@ fn the_dotenv_of_another_user_is_not_read() {
     cli.file(".env", "HEAPLEDGER_DB=theirs.db\n");
     cli.file("sub/x", "");
     if std::os::unix::fs::chown(cli.path(".env"), Some(65_534), None).is_err() {
-        println!("skipped: giving a file away takes root");
+        println!("skipped: changing the owner of a file requires root");
         return;
     }
     for folder in [".", "sub"] {
@@ -231,7 +231,7 @@ fn the_dotenv_of_another_user_is_not_read() {
         assert!(ran.stderr.contains("belongs to another user"), "{}", ran.stderr);
     }
     assert!(!cli.path("theirs.db").exists() && !cli.path("sub/theirs.db").exists());
-    // Whose folder it is, may say what is used in it.
+    // The owner of the folder may decide what is used in it.
     std::os::unix::fs::chown(cli.path("."), Some(65_534), None).unwrap();
     cli.ok(["set", "x", "1"]);
     assert!(cli.path("theirs.db").exists());
@@ -282,7 +282,7 @@ fn a_url_is_decoded_or_refused_and_never_a_file_name() {
 }
 
 #[test]
-fn storing_says_when_it_makes_a_heap_and_makes_no_space_unasked() {
+fn storing_reports_a_new_heap_and_creates_no_space_unasked() {
     let cli = Cli::new();
     cli.file("a", "hello");
     let refused = cli.fails(2, ["--space", "mian", "put", "a"]);
@@ -302,7 +302,7 @@ fn storing_says_when_it_makes_a_heap_and_makes_no_space_unasked() {
         (0, "made space cache in heap.db\n")
     );
     cli.ok(["--space", "cache", "put", "-q", "a"]);
-    // An empty file is no heap yet, and a file without main gets it.
+    // An empty file becomes a heap, and a file without the space main gets one.
     cli.file("empty.db", "");
     assert_eq!(
         cli.run(["--db", "empty.db", "set", "x", "1"]).stderr,
@@ -314,17 +314,17 @@ fn storing_says_when_it_makes_a_heap_and_makes_no_space_unasked() {
 }
 
 #[test]
-fn what_the_budget_refuses_is_3() {
+fn a_refusal_for_want_of_room_exits_with_3() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "64K", "--arena", "64K", "--classic"]);
     cli.file("large", vec![1; 100_000]);
     cli.fails(3, ["set", "x", &"long ".repeat(20_000)]);
     assert_eq!(cli.run(["put", "large"]).status, 3);
-    // One that failed for itself does not hide it.
+    // Another error for another file does not hide it.
     assert_eq!(cli.run(["put", "missing", "large"]).status, 3);
     cli.ok(["add", "arena"]);
     cli.fails(3, ["add", "arena"]);
-    // A plan is an answer, and a size that cannot be is none.
+    // A plan that does not fit is an answer; an impossible size is an error.
     assert_eq!(cli.run(["plan", "1M"]).status, 1);
     assert_eq!(cli.run(["put", "--dry-run", "large"]).status, 1);
 }
@@ -363,14 +363,14 @@ fn without_a_standard_output_nothing_is_done() {
                 "{command}"
             );
             if output == ">/dev/full" {
-                // That shows only when all is done.
+                // These write their only output at the end.
                 cli.sh("rm -rf x b.db; heapledger put -q f --name f; heapledger unname y");
             }
             let objects = cli.json(["stats"])["objects"].as_u64();
             assert_eq!((cli.names(), objects), (vec!["f".into()], Some(1)), "{command}");
         }
     }
-    // What is asked for goes elsewhere, or nowhere on purpose.
+    // The output goes to a file, or is discarded on purpose.
     assert_eq!(cli.sh("heapledger get f -o copy >&-").status, 0);
     assert_eq!(cli.read("copy"), cli.read("f"));
     for quiet in [
@@ -405,13 +405,13 @@ fn without_a_standard_input_nothing_is_stored() {
         assert_eq!(refused.status, 2, "{}", refused.stderr);
         assert_eq!(cli.ok(["get", "kept"]), "precious");
     }
-    // Nothing at all is something to store, where it was given.
+    // Empty input is stored if it was given.
     assert_eq!(cli.sh("heapledger put -q - --name kept </dev/null").status, 0);
     assert_eq!(cli.ok(["get", "kept"]), "");
 }
 
 #[test]
-fn a_heap_that_another_writer_holds_is_waited_for_no_longer_than_asked() {
+fn waiting_for_another_writer_ends_after_the_busy_timeout() {
     let cli = Cli::new();
     cli.ok(["set", "x", "1"]);
     let sql = cli.sql();
@@ -424,7 +424,7 @@ fn a_heap_that_another_writer_holds_is_waited_for_no_longer_than_asked() {
 }
 
 #[test]
-fn messages_are_in_words_and_advise_in_commands() {
+fn messages_are_sentences_and_advise_commands() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "64K", "--arena", "64K", "--classic"]);
     cli.ok(["set", "x", "1"]);
@@ -495,7 +495,7 @@ fn messages_are_in_words_and_advise_in_commands() {
 }
 
 #[test]
-fn a_name_with_a_zero_is_refused_in_words() {
+fn a_name_with_nul_is_refused_with_a_reason() {
     let cli = Cli::new();
     cli.ok(["set", "x", "1"]);
     cli.ok(["export", "files"]);

@@ -1,4 +1,4 @@
-//! What the command line says of what would happen, and of why things are as they are.
+//! Commands that explain: what would happen, and why the heap is as it is.
 
 use std::fs;
 
@@ -10,13 +10,13 @@ fn dump(cli: &Cli) -> (Vec<u8>, i64) {
         .sql()
         .query_row("SELECT count(*) FROM ledger", [], |row| row.get(0))
         .unwrap();
-    // Readers may move the log into the file, but nobody writes to either.
+    // Readers may checkpoint the log, so do that first; nothing else may change.
     cli.sql().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     (fs::read(cli.path("heap.db")).unwrap(), rows)
 }
 
 #[test]
-fn put_dry_run_says_what_put_then_does() {
+fn put_dry_run_predicts_what_put_does() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "1MiB"]);
     cli.file("in/a", noise(5000));
@@ -60,7 +60,7 @@ fn put_dry_run_says_what_put_then_does() {
 }
 
 #[test]
-fn put_dry_run_sums_up_for_people() {
+fn put_dry_run_prints_a_summary() {
     let cli = Cli::new();
     cli.ok(["init"]);
     cli.file("a", "hello");
@@ -75,7 +75,7 @@ fn put_dry_run_sums_up_for_people() {
 }
 
 #[test]
-fn put_dry_run_says_from_where_on_it_does_not_fit() {
+fn put_dry_run_names_the_first_file_that_does_not_fit() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "8K"]);
     cli.file("a", noise(5000));
@@ -94,7 +94,7 @@ fn put_dry_run_says_from_where_on_it_does_not_fit() {
 }
 
 #[test]
-fn put_dry_run_makes_no_heap() {
+fn put_dry_run_creates_no_heap() {
     let cli = Cli::new();
     cli.file("a", "hello");
     let ran = cli.run(["put", "--dry-run", "a"]);
@@ -107,7 +107,7 @@ fn put_dry_run_makes_no_heap() {
 }
 
 #[test]
-fn plan_says_where_an_object_of_a_size_goes() {
+fn plan_tells_where_an_object_of_a_size_goes() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "512K"]);
     let plan = cli.json(["plan", "300000"]);
@@ -115,14 +115,14 @@ fn plan_says_where_an_object_of_a_size_goes() {
         (&plan["block_size"], &plan["pieces"], &plan["new_blocks"]),
         (&json!(262_144), &json!(2), &json!(2))
     );
-    // Where a pool has several blocks and an arena several pools, each has a figure of its own.
+    // With several blocks per pool and several pools per arena, the figures differ.
     cli.ok(["--space", "classic", "init", "--classic", "--max-mem", "512K"]);
     let text = cli.ok(["--space", "classic", "plan", "300000"]);
     assert!(
         text.contains("586 pieces: 0 blocks reused, 586 new blocks, 74 new pools, 2 new arenas"),
         "{text}"
     );
-    // However large it is: nothing is played through piece by piece.
+    // Any size is fast: pieces are counted, not simulated one by one.
     cli.ok(["--space", "vast", "init", "--max-mem", "4EiB"]);
     let plan = cli.json(["--space", "vast", "plan", "1EiB"]);
     assert_eq!(
@@ -135,7 +135,7 @@ fn plan_says_where_an_object_of_a_size_goes() {
 }
 
 #[test]
-fn free_dry_run_says_what_free_and_gc_then_do() {
+fn free_dry_run_predicts_what_free_and_gc_do() {
     let cli = Cli::new();
     cli.file("a", noise(600_000));
     cli.file("b", &noise(30_000)[7..]);
@@ -164,7 +164,7 @@ fn free_dry_run_says_what_free_and_gc_then_do() {
 }
 
 #[test]
-fn pins_lists_what_keeps_an_arena() {
+fn pins_lists_the_objects_that_occupy_an_arena() {
     let cli = Cli::new();
     cli.ok(["init"]);
     assert_eq!(cli.ok(["pins"]), "no arena is under 25 % used and not empty\n");
@@ -239,7 +239,7 @@ fn put_dry_run_refuses_the_names_that_put_refuses() {
         }
         planned
     };
-    // In a heap that is not there, and in one that is.
+    // Without a heap, and with one.
     for name in &refused {
         assert_ne!(cli.run_all(&[&["put", "--dry-run", "a"], &name[..]].concat()).status, 0);
     }

@@ -1,9 +1,9 @@
-//! The same answers as a table, JSON, NDJSON and CSV.
+//! Every format gives the same answers: table, JSON, NDJSON and CSV.
 
 use crate::support::Cli;
 use serde_json::{Value, json};
 
-/// Lists, and a command that prints each.
+/// Commands that print a list.
 const LISTS: [&[&str]; 9] = [
     &["ls"],
     &["ledger"],
@@ -15,7 +15,7 @@ const LISTS: [&[&str]; 9] = [
     &["usage", "--over-time"],
     &["layout", "--at", "now"],
 ];
-/// Single things.
+/// Commands that print a single object.
 const THINGS: [&[&str]; 6] = [
     &["stats"],
     &["show", "answer"],
@@ -39,7 +39,7 @@ fn some() -> Cli {
 }
 
 #[test]
-fn a_list_is_an_array_or_a_line_or_record_for_each_row() {
+fn a_list_is_an_array_or_one_line_or_record_per_row() {
     let cli = some();
     for args in LISTS {
         let array: Vec<Value> = serde_json::from_str(&printed(&cli, args, "json")).unwrap();
@@ -84,7 +84,7 @@ fn a_list_without_rows_has_the_same_header() {
 }
 
 #[test]
-fn a_single_thing_is_one_object() {
+fn a_single_answer_is_one_object() {
     let cli = some();
     for args in THINGS {
         let object: Value = serde_json::from_str(&printed(&cli, args, "json")).unwrap();
@@ -112,7 +112,7 @@ fn keys_are_the_columns_of_the_schema() {
         let names = columns.query_map([table], |row| row.get::<_, String>(0)).unwrap();
         names.map(Result::unwrap).collect::<Vec<_>>().join(",")
     };
-    // Its names are a list there, which the view has as names_json, too.
+    // `names` is a list in JSON, so `names_json` of the view is not needed.
     assert_eq!(keys(&["ls"]), columns("objects").replace("names_json,", ""));
     assert_eq!(keys(&["spaces"]), columns("memram"));
     assert_eq!(keys(&["log"]), columns("log"));
@@ -131,7 +131,7 @@ fn keys_are_the_columns_of_the_schema() {
 }
 
 #[test]
-fn names_are_a_list_in_which_a_comma_is_part_of_a_name() {
+fn names_are_a_list_and_may_contain_commas() {
     let cli = Cli::new();
     cli.ok(["set", "a, b", "1"]);
     cli.ok(["set", "b", "2"]);
@@ -146,7 +146,7 @@ fn names_are_a_list_in_which_a_comma_is_part_of_a_name() {
 }
 
 #[test]
-fn options_may_stand_before_or_after_the_command() {
+fn options_may_come_before_or_after_the_command() {
     let cli = some();
     let after = cli.ok(["ls", "--format", "json", "--db", "heap.db", "--space", "main"]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Every command explains itself, with an example.
+//! Every command has help with examples that work.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,7 +24,7 @@ fn help_lists_every_command() {
 }
 
 #[test]
-fn the_help_of_every_command_has_an_example_of_it() {
+fn the_help_of_every_command_has_an_example() {
     let cli = Cli::new();
     for command in COMMANDS {
         let help = cli.ok([command, "--help"]);
@@ -52,7 +52,7 @@ fn the_version_is_the_crates() {
     );
 }
 
-/// The commands below `command`, and below those, each with its help.
+/// The subcommands of `command`, recursively, each with its help.
 fn helps(cli: &Cli, command: &str, into: &mut BTreeMap<String, String>) {
     let help = cli.sh(&format!("heapledger {command} --help")).stdout;
     let (_, below) = help.split_once("Commands:\n").unwrap_or_default();
@@ -72,7 +72,7 @@ fn examples(help: &str) -> Vec<String> {
     lines.map(|line| line.trim().to_owned()).collect()
 }
 
-/// All that the examples speak of, and a heap where it is.
+/// Creates everything that the examples mention, and a heap.
 const FIXTURE: &str = r#"
 set -e
 mkdir photos src many bin backups
@@ -100,7 +100,7 @@ heapledger --space cache set --create x 1
 "#;
 
 #[test]
-fn every_example_works_as_it_is_written() {
+fn every_example_works_as_written() {
     let cli = Cli::new();
     let made = cli.sh(FIXTURE);
     assert_eq!(made.status, 0, "{}", made.stderr);
@@ -114,14 +114,14 @@ fn every_example_works_as_it_is_written() {
         for example in examples {
             assert!(example.chars().count() <= 77, "too wide for a terminal: {example}");
             let code = example.split(" # ").next().unwrap().trim_end();
-            assert!(!code.contains("  "), "a remark stands behind #: {example}");
+            assert!(!code.contains("  "), "a comment needs a #: {example}");
             failed.extend(run_example(&cli, command, &example));
         }
     }
     assert!(failed.is_empty(), "{}", failed.concat());
 }
 
-/// Runs it in a copy of the folder, so that each finds the same.
+/// Runs the example in a copy of the folder, so that all start from the same state.
 fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
     let prepare = match command {
         "init" => "rm -f heap.db* cache.db*",
@@ -143,7 +143,7 @@ fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
     let ran = cli.sh(&script);
     let wanted = match command {
         _ if example.contains("--follow") => &[124, 137][..],
-        // Findings, thresholds and what does not fit are answers.
+        // Status 1 means findings, a threshold, or that something does not fit.
         "doctor" | "diff" | "plan" => &[0, 1],
         _ => &[0],
     };
@@ -155,7 +155,7 @@ fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
 }
 
 #[test]
-fn every_remedy_of_doctor_is_a_command_that_works() {
+fn every_remedy_of_doctor_is_a_working_command() {
     let cli = Cli::new();
     cli.file("it's a folder/large", vec![7; 600_000]);
     cli.file("it's a folder/-", "");

@@ -1,4 +1,4 @@
-//! `log`, `usage`, `layout`, `diff` and `history`: looking back.
+//! `log`, `usage`, `layout`, `diff` and `history`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ fn last_of(cli: &Cli, kind: &str) -> String {
 }
 
 #[test]
-fn the_log_tells_what_happened_in_order() {
+fn the_log_lists_events_in_order() {
     let cli = some();
     let log = cli.json(["log"]);
     let mut told = kinds(&log);
@@ -51,7 +51,7 @@ fn the_log_tells_what_happened_in_order() {
 }
 
 #[test]
-fn the_log_can_be_asked_for_parts_of_itself() {
+fn the_log_can_be_filtered() {
     let cli = some();
     assert_eq!(
         kinds(&cli.json(["log", "--kind", "free,refusal"])),
@@ -62,7 +62,7 @@ fn the_log_can_be_asked_for_parts_of_itself() {
         ["free", "refusal"]
     );
     assert_eq!(kinds(&cli.json(["log", "--object", "answer"])), ["allocate", "bind"]);
-    // The name and its object are gone; the history still knows them.
+    // The name and its object no longer exist; the history still has them.
     let gone = cli.json(["log", "--object", "large"]);
     assert_eq!(kinds(&gone), ["allocate", "bind", "unbind", "free"]);
     let id = gone[0]["object_id"].as_str().unwrap();
@@ -83,7 +83,7 @@ fn the_log_can_be_asked_for_parts_of_itself() {
 }
 
 #[test]
-fn an_event_says_who_and_why_and_nothing_that_a_terminal_obeys() {
+fn an_event_shows_actor_and_reason_without_escape_sequences() {
     let cli = Cli::new();
     let mut command = cli.command(["set", "x", "1", "--reason", "\u{1b}[2Jtidy\u{202e}"]);
     let set = ran(command.env("HEAPLEDGER_ACTOR", "\u{1b}]0;evil\u{7}"));
@@ -104,7 +104,7 @@ fn an_event_says_who_and_why_and_nothing_that_a_terminal_obeys() {
     assert_eq!(cli.json(["log", "--actor", "nobody"]), Value::Array(Vec::new()));
 }
 
-/// The built command as a process that goes on by itself.
+/// Starts the built command in the background.
 fn start(cli: &Cli, args: &[&str]) -> std::process::Child {
     let command = cli.command(args);
     let mut started = Command::new(command.get_program());
@@ -130,7 +130,7 @@ fn following_shows_what_happens_from_now_on() {
 }
 
 #[test]
-fn following_ends_well_when_nobody_reads_on() {
+fn following_succeeds_when_its_reader_leaves() {
     let cli = some();
     let mut child = start(&cli, &["log", "--follow", "--kind", "bind"]);
     drop(child.stdout.take());
@@ -138,7 +138,7 @@ fn following_ends_well_when_nobody_reads_on() {
         cli.ok(["set", "later", &round.to_string()]);
         child.try_wait().unwrap()
     });
-    let ended = ended.expect("it ends when it has something to say and nobody listens");
+    let ended = ended.expect("it ends when it writes to a closed pipe");
     assert!(ended.success(), "{ended}");
     assert!(cli.fails(2, ["log", "--follow", "--format", "json"]).contains("ndjson"));
 }
@@ -203,7 +203,7 @@ fn usage_over_time_is_drawn_and_can_be_plotted() {
 }
 
 #[test]
-fn the_layout_of_now_is_the_tree() {
+fn the_current_layout_is_the_tree() {
     let cli = some();
     for depth in ["1", "2", "3"] {
         assert_eq!(
@@ -216,7 +216,7 @@ fn the_layout_of_now_is_the_tree() {
 }
 
 #[test]
-fn the_layout_then_is_the_tree_of_then() {
+fn a_past_layout_is_the_tree_at_that_time() {
     let cli = Cli::new();
     cli.ok(["set", "a", "1"]);
     let tree = cli.json(["tree"]);
@@ -242,7 +242,7 @@ fn the_layout_then_is_the_tree_of_then() {
 }
 
 #[test]
-fn a_diff_of_two_moments_counts_what_came_and_went() {
+fn a_diff_of_two_moments_counts_added_and_freed_objects() {
     let cli = some();
     let freed = last_of(&cli, "unbind");
     let diff = cli.json(["diff", "@1", &format!("@{freed}")]);
@@ -266,7 +266,7 @@ fn a_diff_of_two_moments_counts_what_came_and_went() {
 }
 
 #[test]
-fn a_diff_of_two_files_is_what_differs_between_them() {
+fn a_diff_of_two_files_lists_their_differences() {
     let cli = some();
     std::fs::copy(cli.path("heap.db"), cli.path("old.db")).unwrap();
     cli.ok(["set", "more", "hello"]);
@@ -284,7 +284,7 @@ fn a_diff_of_two_files_is_what_differs_between_them() {
 }
 
 #[test]
-fn a_threshold_that_is_crossed_fails_the_diff() {
+fn crossing_a_threshold_fails_the_diff() {
     let cli = some();
     let freed = format!("@{}", last_of(&cli, "unbind"));
     cli.ok(["diff", &freed, "--fail-if", "added > 0", "--fail-if", "freed > 1MiB"]);
@@ -299,7 +299,7 @@ fn a_threshold_that_is_crossed_fails_the_diff() {
     assert_eq!(ran.status, 1);
     assert!(
         ran.stdout.contains("freed "),
-        "the diff is shown all the same: {}",
+        "the diff is still shown: {}",
         ran.stdout
     );
     let expected = "heapledger: threshold crossed: freed > 50KiB (freed 293.0 KiB)\n\
@@ -357,7 +357,7 @@ fn history_is_switched_and_shown() {
 }
 
 #[test]
-fn a_heap_was_empty_before_it_was_made() {
+fn a_heap_is_empty_before_its_creation() {
     let cli = some();
     let since = cli.json(["diff", "2h"]);
     assert_eq!(since, cli.json(["diff", "@1"]));
@@ -370,17 +370,17 @@ fn a_heap_was_empty_before_it_was_made() {
     assert!(!then.contains("arena"), "{then}");
     assert_eq!(cli.json(["layout", "--at", "2h"]), serde_json::json!([]));
     assert_eq!(cli.json(["diff", "2h", "1h"])["added_objects"], 0);
-    // A space of the same file that was made later, too.
+    // The same for a space that was added to the file later.
     cli.ok(["--space", "late", "set", "--create", "x", "1"]);
     assert_eq!(cli.json(["--space", "late", "diff", "@2"])["added_objects"], 1);
-    // Where the books were opened again, nobody knows what was before.
+    // After a new opening, the state before it is unknown.
     cli.ok(["history", "off"]);
     cli.ok(["history", "on"]);
     assert!(cli.fails(2, ["diff", "2h"]).contains("were opened later"));
 }
 
 #[test]
-fn following_keeps_its_columns() {
+fn following_does_not_change_column_widths() {
     let cli = Cli::new();
     cli.ok(["set", "x", "1"]);
     let mut child = start(&cli, &["log", "--follow", "-n", "2"]);
@@ -393,7 +393,7 @@ fn following_keeps_its_columns() {
     for name in ["y", "a name that is far longer than the column of names", "z"] {
         let mut set = cli.command(["set", name, "1"]);
         assert_eq!(ran(set.env("HEAPLEDGER_ACTOR", "me")).status, 0);
-        // The value is stored, or known already, and then bound.
+        // An allocation or dedup hit, then the binding.
         let (_, bound) = (next(), next());
         let before: String = bound.chars().take(place).collect();
         let there: String = bound.chars().skip(place).collect();

@@ -41,7 +41,7 @@ fn ls_shows_what_is_stored() {
 }
 
 #[test]
-fn show_tells_all_about_one_object() {
+fn show_prints_everything_about_an_object() {
     let cli = some();
     let text = cli.ok(["show", "answer"]);
     for part in [
@@ -94,7 +94,7 @@ fn the_tree_shows_every_level_down_to_its_depth() {
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
-    assert!(!text.contains('\x1b'), "colour is for terminals");
+    assert!(!text.contains('\x1b'), "colour without a terminal");
     let levels = |depth| {
         let rows = cli.json(["tree", "--depth", depth]);
         let levels = rows
@@ -114,7 +114,7 @@ fn the_tree_shows_every_level_down_to_its_depth() {
 }
 
 #[test]
-fn a_block_shows_whose_bytes_are_in_it() {
+fn a_block_lists_the_objects_in_it() {
     let cli = some();
     let text = cli.ok(["block", "1"]);
     assert!(
@@ -138,7 +138,7 @@ fn a_block_shows_whose_bytes_are_in_it() {
 }
 
 #[test]
-fn a_large_piece_is_cut_short_unless_all_is_asked_for() {
+fn a_large_piece_is_truncated_without_all() {
     let cli = some();
     let text = cli.ok(["block", "2"]);
     assert!(text.ends_with("… and 261632 bytes more; --all shows them\n"), "{text}");
@@ -157,7 +157,7 @@ fn stats_add_up() {
 }
 
 #[test]
-fn nothing_that_a_terminal_would_obey_reaches_it() {
+fn escape_sequences_do_not_reach_the_terminal() {
     let cli = Cli::new();
     let evil = "\u{1b}[2J\u{202e}\n";
     cli.ok(["set", evil, evil]);
@@ -178,18 +178,18 @@ fn nothing_that_a_terminal_would_obey_reaches_it() {
     }
 }
 
-/// The heap of a command line, as a program uses it.
+/// Opens the heap of the command line with the library.
 fn library(cli: &Cli) -> MemManager {
     let options = MemManager::options().durability(Durability::Normal);
     options.open(cli.path("heap.db")).unwrap()
 }
 
 #[test]
-fn what_is_read_slowly_is_of_one_state() {
+fn slowly_read_output_shows_one_state() {
     let cli = Cli::new();
     cli.ok(["init", "--classic", "--max-mem", "8MiB"]);
     let memory = library(&cli);
-    // More than a pipe holds and a page of rows has, in every list.
+    // More than a pipe buffer, and more than one page of rows, in every list.
     let big = noise(600_000);
     memory.store_bytes(&big, Hold::Name("big")).unwrap();
     for number in 0..600 {
@@ -230,13 +230,13 @@ fn what_is_read_slowly_is_of_one_state() {
 }
 
 #[test]
-fn inspection_beside_a_writer_that_carves_frees_and_collects() {
+fn inspection_works_while_a_writer_carves_frees_and_collects() {
     let cli = Cli::new();
     cli.ok(["init", "--classic", "--max-mem", "1MiB"]);
     cli.ok(["set", "stays", "here"]);
     cli.ok(["backup", "other.db"]);
     let memory = library(&cli);
-    // Levels that stay, so that it takes a while to look at all of them.
+    // Permanent objects, so that reading all levels takes a while.
     let numbers: Vec<_> = (0..700).map(|number| format!("{number:0700}")).collect();
     let stay = memory.batch(|batch| numbers.iter().try_for_each(|number| batch.allocate(number).map(drop)));
     stay.unwrap();
@@ -277,7 +277,7 @@ fn inspection_beside_a_writer_that_carves_frees_and_collects() {
                 &["plan", "5000"],
                 &["pins"],
                 &["check"],
-                // Findings are 1, and there may be some at any moment.
+                // May exit with 1, because there may be findings.
                 &["doctor"],
             ] {
                 let ran = crate::support::ran(&mut cli.command(args));

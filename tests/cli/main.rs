@@ -1,15 +1,14 @@
-//! The command as it is used: the built binary in folders of its own, and what README
-//! says of it.
+//! Tests that run the built binary in temporary folders, and tests of README and docs.
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod errors;
 mod explain;
 mod formats;
-#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod help;

@@ -1,4 +1,4 @@
-//! `name`, `unname` and `free`: what holds an object, and what lets it go.
+//! `name`, `unname`, `release` and `free`: holding objects and freeing them.
 
 use crate::support::{Cli, HELLO};
 
@@ -23,7 +23,7 @@ fn an_object_may_have_several_names() {
 }
 
 #[test]
-fn unname_frees_what_nothing_else_holds() {
+fn unname_frees_an_object_without_other_holds() {
     let cli = Cli::new();
     cli.ok(["set", "x", "hello"]);
     cli.ok(["name", "x", "y"]);
@@ -41,7 +41,7 @@ fn unname_frees_what_nothing_else_holds() {
 }
 
 #[test]
-fn what_a_moving_name_frees_is_said() {
+fn an_object_freed_by_a_moving_name_is_reported() {
     let cli = hello();
     cli.ok(["set", "doc", "one"]);
     let said = cli.ok(["name", HELLO, "doc"]);
@@ -49,7 +49,7 @@ fn what_a_moving_name_frees_is_said() {
         said,
         "2cf24dba5fb0 is named doc\ndoc was 17518a6d10c1 before; nothing else held that, so it is freed (3 B)\n"
     );
-    // The anonymous hold keeps the bytes: nothing is freed, and nothing said.
+    // The anonymous hold remains: nothing is freed or reported.
     assert_eq!(cli.ok(["set", "doc", "one"]).lines().count(), 1);
     let said = cli.ok(["set", "doc", "two"]);
     assert!(
@@ -63,7 +63,7 @@ fn what_a_moving_name_frees_is_said() {
             .contains(" before; nothing else held that, so it is freed (3 B)\n"),
         "{put:?}"
     );
-    assert_eq!(put.stdout.lines().count(), 1, "what sha256sum prints, and nothing else");
+    assert_eq!(put.stdout.lines().count(), 1, "only what sha256sum prints");
 
     let old = cli.json(["ls"])[1]["object_id"].clone();
     let freed = serde_json::json!({"object_id": old, "size": 5, "pieces": 1, "names": ["doc"]});
@@ -76,7 +76,7 @@ fn what_a_moving_name_frees_is_said() {
 }
 
 #[test]
-fn a_name_that_is_kept_moves_for_no_command() {
+fn no_command_moves_a_name_with_keep() {
     let cli = hello();
     cli.ok(["set", "--keep", "doc", "one"]);
     cli.file("c", "new");
@@ -111,7 +111,7 @@ fn a_whole_id_is_never_taken_for_a_name() {
     }
     let put = cli.run(["put", "a", "--name", HELLO]);
     assert!(put.status == 2 && put.stderr.contains("object id"), "{put:?}");
-    // A heap of an older heapledger may have such a name.
+    // Another tool may have bound such a name.
     cli.sql().execute("UPDATE names SET name = ?1", [HELLO]).unwrap();
     assert_eq!(cli.ok(["get", HELLO]), "hello");
     assert_eq!(cli.json(["show", HELLO])["size"], 5);
@@ -121,7 +121,7 @@ fn a_whole_id_is_never_taken_for_a_name() {
 }
 
 #[test]
-fn what_was_put_without_a_name_can_be_left_to_its_names() {
+fn an_object_put_without_a_name_can_be_left_to_its_names() {
     let cli = hello();
     cli.ok(["name", HELLO, "greeting"]);
     assert_eq!(
@@ -166,17 +166,17 @@ fn free_is_all_or_nothing() {
     assert_eq!(cli.json(["ls"]).as_array().unwrap().len(), 2);
 
     cli.ok(["unname", "w"]);
-    // Once is enough, however often it is asked for.
+    // An id given twice counts once.
     let freed = cli.json(["free", HELLO, world, HELLO]);
     let row = |id: &str| serde_json::json!({"object_id": id, "size": 5, "pieces": 1});
     assert_eq!(freed, serde_json::json!([row(HELLO), row(world)]));
     assert_eq!(cli.ok(["check"]), "the books balance\n");
 }
 
-/// What a name means is looked up in the transaction that changes it: here the name moves
-/// after the command was started and before it has its turn.
+/// A name is resolved in the transaction that changes it: here the name moves between the
+/// start of the command and its turn to write.
 #[test]
-fn what_a_name_means_is_what_it_means_when_it_is_changed() {
+fn a_name_is_resolved_when_it_is_changed() {
     for command in [
         &["free", "--force", "it"][..],
         &["unname", "it"],
@@ -195,7 +195,7 @@ fn what_a_name_means_is_what_it_means_when_it_is_changed() {
                 let mut started = std::process::Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
                 started.arg("--db").arg(cli.path("heap.db")).args(command);
                 running = Some(started.stdout(std::process::Stdio::piped()).spawn().unwrap());
-                // Long enough for a look-up before the turn.
+                // Long enough for a premature lookup.
                 std::thread::sleep(std::time::Duration::from_millis(500));
                 Ok(new)
             })

@@ -1,4 +1,4 @@
-//! `put` stores files and says so as sha256sum does; `get` gives back the same bytes.
+//! `put` stores files and prints lines like sha256sum; `get` returns the same bytes.
 
 use crate::support::{Cli, HELLO, noise, ran};
 
@@ -36,10 +36,10 @@ fn standard_input_is_a_dash() {
     assert_eq!(cli.ok(["get", "greeting"]), "hello");
 }
 
-/// A script that writes a little to a command that has been refused goes on, and can see why.
+/// A script that pipes a little into a refused command does not die, and can show the reason.
 #[cfg(unix)]
 #[test]
-fn a_refused_put_hears_its_input_out() {
+fn a_refused_put_drains_its_input() {
     let cli = Cli::new();
     cli.file("heap.db", "not a heap");
     let script = "mkfifo pipe; heapledger put - <pipe 2>why & \
@@ -51,7 +51,7 @@ fn a_refused_put_hears_its_input_out() {
 }
 
 #[test]
-fn the_summary_tells_new_from_known() {
+fn the_summary_distinguishes_new_and_known_objects() {
     let cli = Cli::new();
     cli.file("a", "hello");
     cli.file("b", "hello");
@@ -65,7 +65,7 @@ fn the_summary_tells_new_from_known() {
 }
 
 #[test]
-fn programs_get_a_row_for_each_file() {
+fn json_has_one_row_per_file() {
     let cli = Cli::new();
     cli.file("a", "hello");
     let rows = cli.json(["put", "a", "a"]);
@@ -95,7 +95,7 @@ fn a_folder_is_stored_in_order_without_the_heap_in_it() {
 }
 
 #[test]
-fn many_files_go_in_many_batches() {
+fn many_files_are_stored_in_many_batches() {
     let cli = Cli::new();
     for number in 0..1201 {
         cli.file(&format!("d/{number:04}"), format!("file {number}"));
@@ -107,7 +107,7 @@ fn many_files_go_in_many_batches() {
 
 #[cfg(unix)]
 #[test]
-fn symbolic_links_and_pipes_below_a_folder_are_left_out() {
+fn symbolic_links_and_pipes_in_a_folder_are_skipped() {
     let cli = Cli::new();
     cli.file("d/file", "hello");
     cli.file("outside", "secret");
@@ -119,12 +119,12 @@ fn symbolic_links_and_pipes_below_a_folder_are_left_out() {
         "{}",
         stored.stderr
     );
-    // But a link that was named is followed.
+    // A link given on the command line is followed.
     assert!(cli.ok(["put", "d/link"]).ends_with("  d/link\n"));
 }
 
 #[test]
-fn what_cannot_be_read_is_reported_and_the_rest_is_stored() {
+fn unreadable_files_are_reported_and_the_rest_is_stored() {
     let cli = Cli::new();
     cli.file("good", "hello");
     cli.ok(["init"]);
@@ -150,12 +150,12 @@ fn a_mistyped_path_leaves_no_heap_behind() {
 }
 
 #[test]
-fn a_full_space_takes_what_fits_and_says_which_file_did_not() {
+fn a_full_space_stores_what_fits_and_names_the_file_that_did_not() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "64K", "--arena", "64K", "--classic"]);
     cli.file("1", noise(40_000));
     cli.file("2", noise(40_001));
-    cli.file("3", "never looked at");
+    cli.file("3", "never read");
     let stored = cli.run(["put", "1", "2", "3"]);
     assert_eq!(stored.status, 3);
     assert_eq!(stored.stdout.lines().count(), 1);
@@ -168,7 +168,7 @@ fn a_full_space_takes_what_fits_and_says_which_file_did_not() {
 }
 
 #[test]
-fn a_name_is_for_one_file() {
+fn a_name_allows_only_one_file() {
     let cli = Cli::new();
     cli.file("a", "hello");
     cli.ok(["put", "a", "--name", "greeting"]);
@@ -183,7 +183,7 @@ fn a_name_is_for_one_file() {
 }
 
 #[test]
-fn output_appears_only_when_it_is_whole() {
+fn output_appears_only_when_it_is_complete() {
     let cli = Cli::new();
     cli.file("a", "hello");
     cli.ok(["put", "a"]);
@@ -193,7 +193,7 @@ fn output_appears_only_when_it_is_whole() {
     cli.ok(["get", HELLO, "--output", "copy"]);
     assert_eq!(cli.read("copy"), b"hello");
 
-    // Content that is not what was stored is not kept, and the old file stays.
+    // Damaged content is discarded, and the old file stays.
     cli.sql()
         .execute("UPDATE ledger SET data = CAST('jello' AS BLOB)", [])
         .unwrap();
@@ -246,7 +246,7 @@ fn a_file_whose_size_cannot_fit_is_refused_unread() {
     );
     let planned = cli.run(["put", "--dry-run", "sparse"]);
     assert_eq!(planned.status, 1, "{planned:?}");
-    // What is stored already is known again, though it would not fit a second time.
+    // A duplicate is accepted, although it would not fit a second time.
     cli.file("most", vec![1; 60 << 10]);
     cli.ok(["put", "-q", "most"]);
     let again = cli.run(["put", "most"]);
@@ -256,7 +256,7 @@ fn a_file_whose_size_cannot_fit_is_refused_unread() {
 }
 
 #[test]
-fn a_file_that_says_it_is_empty_is_read_no_further_than_what_fits() {
+fn a_file_that_claims_to_be_empty_is_read_only_as_far_as_it_fits() {
     if !std::path::Path::new("/proc/self/pagemap").exists() {
         return;
     }
@@ -269,14 +269,14 @@ fn a_file_that_says_it_is_empty_is_read_no_further_than_what_fits() {
     cli.ok(["put", "-q", "/proc/self/status"]);
 }
 
-/// What a `put` says that is refused.
+/// The error of a `put` that is refused.
 fn refused<const N: usize>(cli: &Cli, args: [&str; N]) -> String {
     let ran = cli.run(args);
     assert_ne!(ran.status, 0, "{ran:?}");
     ran.stderr
 }
 
-/// Names of files that are awkward on a line, and hello in each.
+/// Files whose names are awkward on a line, each containing hello.
 #[cfg(unix)]
 fn awkward() -> Cli {
     use std::os::unix::ffi::OsStrExt;
@@ -302,7 +302,7 @@ fn awkward() -> Cli {
 
 #[cfg(unix)]
 #[test]
-fn sha256sum_checks_every_line_whatever_the_name() {
+fn sha256sum_can_check_every_line() {
     let cli = awkward();
     let stored = cli.command(["put", "-r", "d", "--quiet"]).output().unwrap();
     assert_eq!(stored.stdout.split(|&byte| byte == b'\n').count(), 11);
@@ -318,7 +318,7 @@ fn sha256sum_checks_every_line_whatever_the_name() {
 
 #[cfg(unix)]
 #[test]
-fn a_path_that_is_not_text_is_told_byte_by_byte() {
+fn a_path_that_is_not_utf8_is_printed_byte_by_byte() {
     use std::os::unix::ffi::OsStrExt;
     let cli = awkward();
     for args in [&["put", "-r", "d"][..], &["put", "-r", "d", "--dry-run"]] {
@@ -338,7 +338,7 @@ fn a_path_that_is_not_text_is_told_byte_by_byte() {
 
 #[cfg(unix)]
 #[test]
-fn a_terminal_gets_no_name_that_it_would_obey() {
+fn names_with_escape_sequences_are_escaped_on_a_terminal() {
     let cli = awkward();
     let seen = cli.on_terminal(200, &["put", "-r", "d"]);
     for part in [
@@ -356,7 +356,7 @@ fn a_terminal_gets_no_name_that_it_would_obey() {
 }
 
 #[test]
-fn nothing_needs_a_folder_for_temporary_files() {
+fn no_folder_for_temporary_files_is_needed() {
     let cli = Cli::new();
     for number in 0..20 {
         cli.file(&format!("d/{number}"), vec![number; 300_000]);
@@ -388,9 +388,9 @@ fn nothing_needs_a_folder_for_temporary_files() {
     without(&["import", "x", "--db", "y.db"]);
 }
 
-/// A backup or export that another process is making, or has left when it was killed.
+/// A backup or export that another process is writing, or left behind when it was killed.
 #[test]
-fn a_folder_is_stored_without_what_heapledger_is_making_in_it() {
+fn a_folder_is_stored_without_temporary_files_of_heapledger() {
     let cli = Cli::new();
     cli.ok(["init"]);
     for folder in [
@@ -402,7 +402,7 @@ fn a_folder_is_stored_without_what_heapledger_is_making_in_it() {
         cli.file(&format!("{folder}/content"), folder);
     }
     cli.file("in/deep/file", "hello");
-    // A file of such a name is one like any other.
+    // A regular file with such a name is stored.
     cli.file("in/.heapledger-0123abcd-Xy12Zx", "file");
     let put = cli.run(["put", "-r", "in"]);
     assert_eq!(put.status, 0, "{}", put.stderr);
@@ -422,7 +422,7 @@ fn a_folder_is_stored_without_what_heapledger_is_making_in_it() {
         "{}",
         put.stderr
     );
-    // Whoever asks for it by name gets it.
+    // It is stored if given on the command line.
     let put = cli.run(["put", "-r", "in/.heapledger-0123abcd-Xy12Zw"]);
     assert_eq!((put.status, put.stdout.lines().count()), (0, 1), "{}", put.stderr);
 }

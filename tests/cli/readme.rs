@@ -1,4 +1,4 @@
-//! What README says of the file is true of the file.
+//! Tests that README and docs/ describe the code and the file correctly.
 
 mod docs;
 mod invariants;
@@ -42,10 +42,10 @@ mod library {
 fn the_example_that_readme_shows_runs() {
     let example = include_str!("readme/library.rs");
     let shown = fenced(README, "rust,no_run").concat();
-    assert!(example.ends_with(&shown), "README shows another example:\n{shown}");
+    assert!(example.ends_with(&shown), "README shows a different example:\n{shown}");
     assert!(!shown.lines().any(|line| line.starts_with('#')), "README hides nothing");
     let folder = tempfile::tempdir().unwrap();
-    // The second time on the heap that is there now.
+    // The second time the heap exists.
     for _ in 0..2 {
         let mut example = again("readme::example");
         let output = example
@@ -59,7 +59,7 @@ fn the_example_that_readme_shows_runs() {
 }
 
 #[test]
-#[ignore = "the process whose working folder gets a heap"]
+#[ignore = "the child process that makes a heap in its working folder"]
 fn example() {
     if given("HEAPLEDGER_EXAMPLE").is_some() {
         library::run();
@@ -67,11 +67,12 @@ fn example() {
 }
 
 #[test]
-fn every_query_that_readme_gives_answers() {
+fn every_query_in_readme_works() {
     assert_queries_answer(&fenced(README, "sql"), 3);
 }
 
-/// Runs the queries on a heap with something in it. One that says so has no rows; all others do.
+/// Runs the queries on a heap with objects. All must return rows, except those documented to
+/// return none.
 fn assert_queries_answer(queries: &[String], least: usize) {
     let heap = Heap::new();
     for number in 0..20 {

@@ -1,9 +1,9 @@
-//! `init`, `spaces`, `resize`, `add`, `gc` and `check`: the space itself.
+//! `init`, `spaces`, `resize`, `add`, `gc` and `check`.
 
 use crate::support::{Cli, noise};
 
 #[test]
-fn init_makes_a_space_and_never_changes_one() {
+fn init_creates_a_space_and_never_changes_one() {
     let cli = Cli::new();
     assert_eq!(
         cli.ok(["init", "--max-mem", "1M"]),
@@ -41,7 +41,7 @@ fn spaces_share_a_file_and_nothing_else() {
         cli.fails(2, ["ls"])
             .starts_with("no space \"main\" in heap.db; it has \"a\", \"b\"")
     );
-    // But they are listed whichever was asked for.
+    // `spaces` lists all of them, whichever is selected.
     assert_eq!(cli.ok(["spaces"]).lines().count(), 3);
 }
 
@@ -82,9 +82,9 @@ fn arenas_pools_and_blocks_can_be_carved_ahead() {
 }
 
 #[test]
-fn gc_gives_back_what_nothing_uses() {
+fn gc_gives_back_unused_levels() {
     let cli = Cli::new();
-    // Small blocks, so that there are more of them than of pools, and of pools than of arenas.
+    // Small blocks, so that there are more blocks than pools and more pools than arenas.
     cli.ok(["init", "--classic"]);
     cli.file("large", noise(2_000_000));
     let stored = cli.json(["put", "large"]);
@@ -100,21 +100,21 @@ fn gc_gives_back_what_nothing_uses() {
 }
 
 #[test]
-fn check_finds_what_is_wrong_and_says_so_on_a_line_each() {
+fn check_reports_each_violation_on_a_line() {
     let cli = Cli::new();
     cli.ok(["set", "x", "hello"]);
     assert_eq!(cli.json(["check"]), serde_json::json!([]));
     let sql = cli.sql();
     sql.execute("UPDATE ledger SET data = CAST('jello' AS BLOB)", [])
         .unwrap();
-    // That is content: only hashing finds it.
+    // Only hashing finds changed content.
     assert_eq!(cli.ok(["check", "--quick"]), "the books balance\n");
     let found = cli.run(["check"]);
     assert_eq!(
         (found.status, found.stdout.lines().count(), found.stderr.as_str()),
         (1, 4, "")
     );
-    // A line each, what they mean, and what to do.
+    // One line per violation, then what they mean and what to do.
     let lines: Vec<_> = found.stdout.lines().collect();
     assert!(
         lines[0].starts_with("I8 ") && lines[2].starts_with("I8: the content "),

@@ -1,6 +1,6 @@
-//! `check --repair`, `backup`, `export` and `import` on the command line.
+//! `check --repair`, `backup`, `restore`, `export` and `import`.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fs::{self, File};
@@ -22,7 +22,7 @@ fn heap() -> Cli {
 }
 
 #[test]
-fn repair_lists_what_it_did_and_then_has_nothing_to_do() {
+fn repair_lists_its_corrections_and_then_finds_nothing() {
     let cli = heap();
     assert_eq!(cli.ok(["check", "--repair"]), "nothing to repair\n");
     cli.sql()
@@ -61,7 +61,7 @@ fn repair_is_never_quick() {
 }
 
 #[test]
-fn check_stops_when_nobody_reads_on() {
+fn check_stops_when_its_reader_leaves() {
     let cli = heap();
     cli.sql()
         .execute("UPDATE blocks SET mem = mem - 1, is_free = 1", [])
@@ -76,7 +76,7 @@ fn check_stops_when_nobody_reads_on() {
 }
 
 #[test]
-fn a_backup_can_be_used_at_once() {
+fn a_backup_can_be_used_immediately() {
     let cli = heap();
     let said = cli.ok(["backup", "copy.db"]);
     assert!(
@@ -128,7 +128,7 @@ fn a_backup_of_a_damaged_heap_is_made_and_reported() {
 }
 
 #[test]
-fn what_is_exported_can_be_imported() {
+fn an_export_can_be_imported() {
     let cli = heap();
     let said = cli.ok(["export", "files"]);
     assert!(said.starts_with("files: 3 objects with 3 names"), "{said}");
@@ -146,7 +146,7 @@ fn what_is_exported_can_be_imported() {
 }
 
 #[test]
-fn an_import_names_the_file_that_is_wrong() {
+fn an_import_names_the_faulty_file() {
     let cli = heap();
     cli.ok(["export", "files"]);
     let manifest = cli.read("files/manifest.jsonl");
@@ -166,7 +166,7 @@ fn an_import_names_the_file_that_is_wrong() {
     assert!(!cli.path("none.db").exists(), "no heap is left behind");
 }
 
-/// A command that can be interrupted.
+/// Starts a command that can be interrupted.
 fn start(cli: &Cli, args: &[&str]) -> Child {
     Command::new(assert_cmd::cargo::cargo_bin("heapledger"))
         .current_dir(cli.path(""))
@@ -183,20 +183,20 @@ fn send(child: &Child, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-/// Temporary folders below a folder.
+/// Temporary folders in a folder.
 fn unfinished(folder: &Path) -> Vec<String> {
     let entries = walkdir::WalkDir::new(folder).into_iter().filter_map(Result::ok);
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     names.filter(|name| name.starts_with(".heapledger-")).collect()
 }
 
-/// Signals the command while it makes something; false if it was done before.
+/// Signals the command while it writes; false if it finished first.
 fn signalled(cli: &Cli, args: &[&str], signal: Signal) -> bool {
     let mut child = start(cli, args);
     while unfinished(&cli.path("")).is_empty() && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_micros(200));
     }
-    // As `timeout` does: to the process, and then to its group.
+    // As `timeout` does: first to the process, then to its group.
     for _ in 0..2 {
         send(&child, signal);
     }
@@ -208,7 +208,7 @@ fn signalled(cli: &Cli, args: &[&str], signal: Signal) -> bool {
     !status.success()
 }
 
-/// 48 MiB: work of some tenths of a second.
+/// 48 MiB, which takes a few tenths of a second to process.
 fn large_heap() -> Cli {
     let cli = Cli::new();
     cli.file("big", vec![7; 48 << 20]);
@@ -218,7 +218,7 @@ fn large_heap() -> Cli {
 }
 
 #[test]
-fn a_signal_ends_the_work_and_nothing_is_left_of_it() {
+fn a_signal_ends_the_command_without_leftovers() {
     let cli = large_heap();
     let mut interrupted = 0;
     for (args, signal) in [
@@ -229,7 +229,7 @@ fn a_signal_ends_the_work_and_nothing_is_left_of_it() {
         interrupted += u8::from(signalled(&cli, args, signal));
         assert_eq!(unfinished(&cli.path("")), Vec::<String>::new(), "{args:?}");
     }
-    assert!(interrupted > 0, "all were done before they were interrupted");
+    assert!(interrupted > 0, "all commands finished before the signal");
     assert_eq!(cli.ok(["check"]), "the books balance\n");
 }
 
@@ -263,7 +263,7 @@ fn a_put_that_waits_for_input_can_be_interrupted() {
 }
 
 #[test]
-fn a_signal_that_was_ignored_stays_so() {
+fn an_ignored_signal_stays_ignored() {
     let cli = heap();
     let script = "trap '' HUP; exec \"$0\" put -q - --name late";
     let mut child = Command::new("bash")
@@ -282,7 +282,7 @@ fn a_signal_that_was_ignored_stays_so() {
 }
 
 #[test]
-fn what_a_killed_process_left_goes_with_the_next_command() {
+fn the_next_command_removes_what_a_killed_process_left() {
     let cli = large_heap();
     for (args, next) in [
         (
@@ -297,21 +297,21 @@ fn what_a_killed_process_left_goes_with_the_next_command() {
         assert!(start(&cli, next).wait().unwrap().success(), "{next:?}");
         assert_eq!(unfinished(&cli.path("")), Vec::<String>::new(), "{args:?}");
     }
-    // Next to the heap, too, by any command that may write to it.
+    // Any command that may write also cleans up next to the heap.
     let left = cli.path(&left_behind());
     fs::create_dir(&left).unwrap();
     cli.ok(["set", "a", "1"]);
     assert!(!left.exists());
 }
 
-/// The name of what a dead process of this system would have left.
+/// The name of a temporary folder that a dead process of this system would have left.
 fn left_behind() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     format!(".heapledger-{}-abcDE1", &boot[..8])
 }
 
 #[test]
-fn what_another_process_is_making_stays() {
+fn temporary_folders_of_live_processes_stay() {
     let cli = heap();
     let living = cli.path(&left_behind());
     fs::create_dir(&living).unwrap();
@@ -325,7 +325,7 @@ fn what_another_process_is_making_stays() {
 }
 
 #[test]
-fn a_limit_on_file_sizes_is_an_error_that_says_so() {
+fn reaching_the_file_size_limit_is_a_clear_error() {
     let cli = heap();
     cli.file("big", crate::support::noise(3_000_000));
     let said = |args: &str| {
@@ -359,7 +359,7 @@ fn a_limit_on_file_sizes_is_an_error_that_says_so() {
 }
 
 #[test]
-fn an_empty_folder_is_filled_and_stays_what_it_was() {
+fn an_export_into_an_empty_folder_does_not_replace_it() {
     use std::os::unix::fs::MetadataExt;
     let cli = heap();
     fs::create_dir_all(cli.path("disk/lost+found")).unwrap();
@@ -375,7 +375,7 @@ fn an_empty_folder_is_filled_and_stays_what_it_was() {
     assert_eq!(names, ["lost+found", "manifest.jsonl", "objects"]);
     assert!(cli.fails(2, ["export", "disk"]).contains("disk exists already"));
     cli.ok(["import", "disk", "--db", "new.db"]);
-    // Half an export that was killed is none, and does not stand in the way.
+    // The remains of a killed export are not an export, and do not get in the way.
     fs::create_dir_all(cli.path("half").join(left_behind()).join("objects")).unwrap();
     assert!(cli.fails(2, ["import", "half"]).contains("manifest.jsonl"));
     cli.ok(["export", "half"]);
@@ -383,7 +383,7 @@ fn an_empty_folder_is_filled_and_stays_what_it_was() {
 }
 
 #[test]
-fn an_import_goes_on_past_names_that_are_taken() {
+fn an_import_continues_past_taken_names() {
     let cli = heap();
     cli.ok(["export", "files"]);
     cli.ok(["set", "answer", "43", "--db", "new.db"]);

@@ -1,9 +1,9 @@
-//! `set` binds what a value looks like, or what `--as` says it is.
+//! `set` infers the kind of a value, or takes it from `--as`.
 
 use crate::support::Cli;
 
 #[test]
-fn a_value_has_the_kind_that_it_looks_like() {
+fn the_kind_of_a_value_is_inferred() {
     let cli = Cli::new();
     for (value, kind, content) in [
         ("42", "int", "42"),
@@ -45,7 +45,7 @@ fn as_says_otherwise() {
 }
 
 #[test]
-fn a_value_that_is_not_of_its_kind_is_refused_and_nothing_is_made() {
+fn a_value_invalid_for_its_kind_is_refused_and_creates_nothing() {
     let cli = Cli::new();
     for (kind, value) in [
         ("int", "4.2"),
@@ -69,7 +69,7 @@ fn a_value_that_is_not_of_its_kind_is_refused_and_nothing_is_made() {
 }
 
 #[test]
-fn a_name_that_is_set_again_moves_and_frees_what_it_held() {
+fn setting_a_name_again_moves_it_and_frees_its_object() {
     let cli = Cli::new();
     cli.ok(["set", "answer", "41"]);
     cli.ok(["set", "answer", "42"]);
@@ -92,7 +92,7 @@ fn a_value_too_large_for_an_argument_comes_from_a_file_or_a_pipe() {
         cli.sh("echo 42 | heapledger set n -").stdout,
         cli.ok(["set", "n", "42"])
     );
-    // The kind is read off what the file holds, and errors name the file.
+    // The kind is inferred from the content of the file, and errors name the file.
     cli.file("bytes", [0xff, 0xfe]);
     cli.file("broken", "{\"a\":1,}");
     for (value, why) in [

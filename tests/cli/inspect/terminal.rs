@@ -1,4 +1,4 @@
-//! What a person sees on a terminal: nothing is wider than it, and what is worth most stays.
+//! Output on a terminal: no line is wider than it, and the most important columns stay.
 
 use std::thread;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::{Cli, noise};
 use textwrap::core::display_width;
 
-/// Names and values that are long, wide, many, and not there.
+/// Long, wide, many, and missing names and values.
 fn busy() -> Cli {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "2MiB"]);
@@ -31,7 +31,7 @@ fn busy() -> Cli {
     cli
 }
 
-/// What looks at a heap, and what fails.
+/// Commands that inspect, and some that fail.
 const COMMANDS: &[&[&str]] = &[
     &["ls"],
     &["ls", "--long"],
@@ -89,7 +89,7 @@ fn nothing_is_wider_than_the_terminal() {
 }
 
 #[test]
-fn ids_names_and_sizes_stay_where_there_is_no_room_for_all() {
+fn ids_names_and_sizes_stay_when_columns_do_not_fit() {
     let cli = busy();
     let header = |columns, args: &[&str]| cli.on_terminal(columns, args).lines().next().unwrap().to_owned();
     assert_eq!(header(40, &["ls"]), "OBJECT             SIZE  NAMES");
@@ -106,7 +106,7 @@ fn ids_names_and_sizes_stay_where_there_is_no_room_for_all() {
     let seen = cli.on_terminal(80, &["ls"]);
     assert!(seen.contains("a second name of the same obj…  1\n"), "{seen}");
     assert!(seen.contains("  名前名前名前名前名前名前名前…   wide\n"), "{seen}");
-    // A file of its own has no name, and a heap without any has no such column.
+    // A heap without names has no such column.
     let cli = Cli::new();
     cli.file("a", noise(1000));
     cli.ok(["put", "a"]);
@@ -118,7 +118,7 @@ fn ids_names_and_sizes_stay_where_there_is_no_room_for_all() {
 }
 
 #[test]
-fn nothing_is_cut_where_no_terminal_is() {
+fn nothing_is_truncated_without_a_terminal() {
     let cli = busy();
     let text = cli.ok(["ls"]);
     assert!(text.contains(&"a name with many words ".repeat(10)), "{text}");
@@ -132,7 +132,7 @@ fn nothing_is_cut_where_no_terminal_is() {
 }
 
 #[test]
-fn statistics_add_up_for_people() {
+fn printed_statistics_add_up() {
     let cli = busy();
     let text = cli.ok(["stats"]);
     for part in [
@@ -167,7 +167,7 @@ fn statistics_add_up_for_people() {
     assert!(!empty.ok(["stats"]).contains("KIND"));
 }
 
-/// Keeps the heap from everybody for longer than a command waits before it shows what it is at.
+/// Locks the heap for longer than a command waits before it shows its progress.
 fn locked<R>(cli: &Cli, work: impl FnOnce() -> R) -> R {
     let sql = cli.sql();
     sql.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE")
@@ -182,7 +182,7 @@ fn locked<R>(cli: &Cli, work: impl FnOnce() -> R) -> R {
 }
 
 #[test]
-fn who_waits_longer_than_a_second_sees_for_what() {
+fn a_wait_of_over_a_second_shows_what_it_waits_for() {
     let cli = busy();
     for (args, shown) in [
         (&["check"][..], "opening"),
@@ -191,13 +191,13 @@ fn who_waits_longer_than_a_second_sees_for_what() {
     ] {
         let seen = locked(&cli, || cli.on_terminal(60, args));
         assert!(seen.contains(shown), "{args:?}: {seen:?}");
-        // It is gone in the end, and the answer stands in its place.
+        // In the end the answer replaces it.
         let last = seen.rsplit("\x1b[").next().unwrap();
         assert!(!last.contains(shown) && last.trim().contains(' '), "{args:?}: {seen:?}");
         let ran = locked(&cli, || cli.run_all(args));
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{args:?}");
     }
-    // Another program writes, and the command waits for its turn.
+    // Another program writes while the command waits for its turn.
     cli.file("large", noise(1_500_000));
     let sql = cli.sql();
     sql.execute_batch("BEGIN IMMEDIATE").unwrap();

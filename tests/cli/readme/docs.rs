@@ -1,5 +1,4 @@
-//! What the pages of the documentation point at is there: files, headings, and the items
-//! that they name in a file.
+//! Everything that the documentation refers to exists: files, headings, and items in files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,7 +44,7 @@ fn links(text: &str) -> Vec<(&str, &str)> {
     found
 }
 
-/// What stands between single backticks.
+/// The texts between single backticks.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
@@ -75,14 +74,14 @@ fn defines(source: &str, item: &str) -> bool {
         let is_declared = words
             .windows(2)
             .any(|pair| KEYWORDS.contains(&pair[0]) && pair[1] == name);
-        // A variant, or an item that a macro makes: its name starts a line.
+        // A variant, or an item made by a macro: its name starts a line.
         let variant = line.strip_prefix(name).filter(|_| name.starts_with(char::is_uppercase));
         is_declared || variant.is_some_and(|rest| rest.is_empty() || rest.starts_with([',', '(', ' ']))
     })
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let mut checked = 0;
     for Page { path, text } in pages() {
         let folder = path.parent().unwrap();
@@ -122,7 +121,7 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
-fn every_path_that_a_page_names_is_there() {
+fn every_path_in_a_page_exists() {
     const FOLDERS: [&str; 7] = [
         "src/",
         "tests/",
@@ -147,7 +146,7 @@ fn every_path_that_a_page_names_is_there() {
 }
 
 #[test]
-fn every_test_that_a_page_names_is_there() {
+fn every_test_in_a_page_exists() {
     let tests = Path::new(ROOT).join("tests");
     for Page { path, .. } in pages() {
         let text = fs::read_to_string(&path).unwrap();
@@ -159,7 +158,7 @@ fn every_test_that_a_page_names_is_there() {
                     tests.join(format!("{target}.rs")).exists() || tests.join(target).join("main.rs").exists();
                 assert!(is_there, "{}: there is no test {target}", path.display());
             }
-            // A filter is a file of the tests that it is to run.
+            // A test filter must be the file of the tests to run.
             if let ["--test", target, file] = words[..] {
                 let is_there = tests.join(target).join(format!("{file}.rs")).exists();
                 assert!(
@@ -172,7 +171,7 @@ fn every_test_that_a_page_names_is_there() {
     }
 }
 
-/// The first cells of the table under a heading of a page.
+/// The first cell of each row of the table under a heading.
 fn first_cells<'p>(text: &'p str, heading: &str) -> Vec<&'p str> {
     let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -181,7 +180,7 @@ fn first_cells<'p>(text: &'p str, heading: &str) -> Vec<&'p str> {
 }
 
 #[test]
-fn the_page_of_the_original_has_all_of_its_names() {
+fn the_page_about_the_original_has_all_its_names() {
     let text = fs::read_to_string(Path::new(ROOT).join("docs/original.md")).unwrap();
     let named = |heading| {
         first_cells(&text, heading)
@@ -206,7 +205,7 @@ fn the_page_of_the_original_has_all_of_its_names() {
     ] {
         assert!(methods.contains(&name), "{name}");
     }
-    // The words that rustdoc finds things by are names of the original, or common ones.
+    // Every rustdoc alias is a name of the original, or one of these.
     const COMMON: [&str; 4] = ["insert", "put", "transaction", "unhold"];
     for alias in aliases(&Path::new(ROOT).join("src")) {
         let is_original = methods.contains(&alias.as_str()) || alias == "MemoryManager";
@@ -234,7 +233,7 @@ fn steps<'p>(text: &'p str, heading: &str) -> Vec<&'p str> {
 }
 
 #[test]
-fn a_put_and_a_get_pass_few_hands_and_each_is_named() {
+fn a_put_and_a_get_take_few_steps_and_each_names_its_file() {
     let text = fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")).unwrap();
     for (way, most) in [("The way of a put", 8), ("The way of a get", 5)] {
         let steps = steps(&text, way);
@@ -246,7 +245,7 @@ fn a_put_and_a_get_pass_few_hands_and_each_is_named() {
     }
 }
 
-/// The search words of rustdoc in a folder.
+/// The rustdoc aliases in a folder.
 fn aliases(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! The page of the invariants is written from the catalogue: `HEAPLEDGER_BLESS=1` writes it.
+//! docs/invariants.md is generated from the catalogue: `HEAPLEDGER_BLESS=1` writes it.
 
 use heapledger::Invariant;
 
@@ -15,7 +15,7 @@ that they share, `src/books/invariants.rs`.
 ";
 
 #[test]
-fn the_page_of_the_invariants_is_their_catalogue() {
+fn the_page_of_invariants_matches_the_catalogue() {
     let written = page();
     if std::env::var_os("HEAPLEDGER_BLESS").is_some() {
         std::fs::write(PAGE, &written).unwrap();

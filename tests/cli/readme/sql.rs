@@ -1,4 +1,4 @@
-//! What docs/sql.md says of tables and views is true of a file, and its queries answer.
+//! docs/sql.md describes tables and views correctly, and its queries work.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ fn described() -> BTreeMap<String, Vec<String>> {
     described
 }
 
-/// What stands in backticks in the first cells of a table.
+/// The texts in backticks in the first cells of a table.
 fn first_cells(text: &str) -> Vec<String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
     let cells = rows.map(|row| row.split(" |").next().unwrap());
@@ -37,7 +37,7 @@ fn section(heading: &str) -> String {
 }
 
 #[test]
-fn the_tables_and_views_that_the_page_describes_are_those_of_a_file() {
+fn the_page_describes_exactly_the_tables_and_views_of_a_file() {
     let heap = Heap::new();
     let sql = heap.sql();
     let mut live = BTreeMap::new();
@@ -57,7 +57,7 @@ fn the_tables_and_views_that_the_page_describes_are_those_of_a_file() {
 }
 
 #[test]
-fn tables_and_views_are_described_as_what_they_are() {
+fn tables_are_described_as_tables_and_views_as_views() {
     let heap = Heap::new();
     let sql = heap.sql();
     for (heading, kind) in [("Tables", "table"), ("Views", "view")] {
@@ -78,7 +78,7 @@ fn tables_and_views_are_described_as_what_they_are() {
 }
 
 #[test]
-fn the_kinds_of_events_are_those_that_the_table_allows() {
+fn the_page_lists_exactly_the_kinds_of_event_that_the_table_allows() {
     let heap = Heap::new();
     let rule: String = heap
         .sql()
@@ -95,7 +95,7 @@ fn the_kinds_of_events_are_those_that_the_table_allows() {
 }
 
 #[test]
-fn the_example_of_the_column_changes_is_what_the_library_writes() {
+fn the_example_of_changes_is_what_the_library_writes() {
     let heap = Heap::of(1 << 30, Geometry::classic());
     heap.allocate_bytes(&content(1, 600)).unwrap();
     let event = heap.events(EventFilter::default()).last().unwrap().unwrap();
@@ -103,7 +103,7 @@ fn the_example_of_the_column_changes_is_what_the_library_writes() {
 }
 
 #[test]
-fn the_members_of_the_column_changes_are_those_that_it_has() {
+fn the_page_lists_exactly_the_members_of_changes() {
     let heap = Heap::of(1024, Geometry::standard());
     heap.allocate_bytes(&content(1, 1000)).unwrap();
     heap.allocate_bytes(&content(2, 1000)).unwrap_err();
@@ -128,6 +128,6 @@ fn the_members_of_the_column_changes_are_those_that_it_has() {
 }
 
 #[test]
-fn every_query_of_the_page_answers() {
+fn every_query_in_the_page_works() {
     super::assert_queries_answer(&fenced(SQL_PAGE, "sql"), 9);
 }

@@ -1,8 +1,8 @@
-//! The transcripts in README are what the built command prints.
+//! The transcripts in README show what the built command prints.
 //!
-//! Every ```` ```console ```` block is run line by line, one after the other, in one new
-//! folder; blocks of cargo's commands are left out. `HEAPLEDGER_BLESS=1` writes what was
-//! printed into README instead of comparing it.
+//! The ```` ```console ```` blocks are run line by line, in order, in one new folder; blocks
+//! with cargo commands are skipped. `HEAPLEDGER_BLESS=1` writes the output into README instead
+//! of comparing it.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use super::{README, read};
 
 #[test]
-fn the_transcripts_are_what_the_commands_print() {
+fn the_transcripts_match_the_output_of_the_commands() {
     let text = read(README);
     let folder = tempfile::tempdir().unwrap();
     let mut run = String::new();
@@ -44,7 +44,7 @@ fn the_transcripts_are_what_the_commands_print() {
     assert_eq!(
         text.lines().count(),
         run.lines().count(),
-        "a transcript has other lines at its end"
+        "a transcript ends with different lines"
     );
 }
 
@@ -56,8 +56,8 @@ fn next_block(text: &str) -> Option<(&str, &str, &str)> {
     Some((text.get(..start)?, text.get(start..end)?, text.get(end..)?))
 }
 
-/// What a command prints on both streams in a shell, with all times the same. The next
-/// prompt stands on a line of its own.
+/// What a command prints to both streams in a shell, with all times made the same. The next
+/// prompt starts a new line.
 fn printed(command: &str, folder: &Path) -> String {
     let built = assert_cmd::cargo::cargo_bin("heapledger");
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -82,7 +82,7 @@ fn printed(command: &str, folder: &Path) -> String {
     }
 }
 
-/// `text` with the same time in place of every time, which is as long.
+/// `text` with every time replaced by the same one, of the same length.
 fn at_noon(text: &str) -> String {
     const NOON: &str = "2026-01-31T12:00:00";
     let mut out = String::new();
@@ -103,7 +103,7 @@ fn at_noon(text: &str) -> String {
 }
 
 #[test]
-fn times_are_the_same_and_nothing_else_is() {
+fn only_times_are_replaced() {
     assert_eq!(
         at_noon("1  2031-12-01T23:59:01Z  ünd 2031-12-01\n"),
         "1  2026-01-31T12:00:00Z  ünd 2031-12-01\n"

@@ -1,6 +1,6 @@
-//! What the tests of the command line share: a folder of its own, and the built binary in it.
+//! Shared by the tests of the command line: a temporary folder, and the built binary in it.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[cfg(unix)]
@@ -14,12 +14,12 @@ use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder in which `heapledger` runs; its heap is `heap.db`, made at the first `put`.
+/// A folder in which `heapledger` runs; its heap is `heap.db`, created by the first `put`.
 pub struct Cli {
     folder: TempDir,
 }
 
-/// What a run left behind.
+/// The outcome of a run.
 #[derive(Debug)]
 pub struct Ran {
     pub status: i32,
@@ -38,7 +38,7 @@ impl Cli {
         self.folder.path().join(name)
     }
 
-    /// Writes a file into the folder, and the folders on the way to it.
+    /// Writes a file into the folder, and creates the folders on its path.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -49,7 +49,7 @@ impl Cli {
         fs::read(self.path(name)).unwrap()
     }
 
-    /// Names of what is in the folder, without the heap and its side files.
+    /// The names of the folder's entries, without the heap and its side files.
     pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -58,7 +58,7 @@ impl Cli {
         names
     }
 
-    /// The command, before it runs. Nothing of the tester's own settings gets in.
+    /// The command, not yet started. Settings of the developer's environment are removed.
     pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Command {
         let mut command = Command::cargo_bin("heapledger").unwrap();
         command
@@ -78,14 +78,14 @@ impl Cli {
         ran(&mut self.command(args))
     }
 
-    /// Runs what must end well, and returns what it printed.
+    /// Runs a command that must succeed, and returns what it printed.
     pub fn ok<const N: usize>(&self, args: [&str; N]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.status, 0, "{args:?}: {}", ran.stderr);
         ran.stdout
     }
 
-    /// Runs what must end well, and returns the JSON that it printed.
+    /// Runs a command that must succeed, and returns the JSON that it printed.
     pub fn json<const N: usize>(&self, args: [&str; N]) -> Value {
         let mut command = self.command(args);
         let ran = ran(command.args(["--format", "json"]));
@@ -93,11 +93,11 @@ impl Cli {
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", ran.stdout))
     }
 
-    /// Runs what must fail with `status` and one line of complaint, and returns the line.
+    /// Runs a command that must fail with `status` and one line of error, and returns the line.
     pub fn fails<const N: usize>(&self, status: i32, args: [&str; N]) -> String {
         let ran = self.run(args);
         assert_eq!(ran.status, status, "{args:?}: {} {}", ran.stdout, ran.stderr);
-        // Storing notes what it made before it fails.
+        // A command may report a new heap before it fails.
         let notes = ran.stderr.lines().take_while(|line| line.starts_with("made "));
         let notes: usize = notes.map(|line| line.len() + 1).sum();
         let line = ran.stderr[notes..]
@@ -107,7 +107,7 @@ impl Cli {
         line.trim_end().to_owned()
     }
 
-    /// Runs a script of the shell, for which `heapledger` is on the PATH.
+    /// Runs a shell script with `heapledger` on its PATH.
     pub fn sh(&self, script: &str) -> Ran {
         let command = self.command([""; 0]);
         let folder = std::path::Path::new(command.get_program()).parent().unwrap();
@@ -125,10 +125,10 @@ impl Cli {
         ran(&mut shell)
     }
 
-    /// What SQL finds in the heap.
+    /// An SQL connection to the heap.
     pub fn sql(&self) -> rusqlite::Connection {
         let sql = rusqlite::Connection::open(self.path("heap.db")).unwrap();
-        // Tests damage heaps, which the guards in the file refuse.
+        // The guards in the file would refuse the damage that tests do.
         let triggers = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER;
         sql.set_db_config(triggers, false).unwrap();
         sql
@@ -144,7 +144,7 @@ pub fn ran(command: &mut Command) -> Ran {
     }
 }
 
-/// Bytes that look random and are the same every time.
+/// Bytes that look random but are always the same.
 pub fn noise(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let next = || {

@@ -1,4 +1,4 @@
-//! The built binary on a terminal of a certain width.
+//! Runs the built binary on a terminal of a given width.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -11,7 +11,7 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use super::Cli;
 
 impl Cli {
-    /// What a person sees who runs this on a terminal of so many columns.
+    /// What the command shows on a terminal with this number of columns.
     pub fn on_terminal(&self, columns: u16, args: &[&str]) -> String {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&terminal).unwrap();
@@ -44,7 +44,7 @@ impl Cli {
         let mut child = started.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         drop((end, started));
         let mut seen = Vec::new();
-        // A terminal that nobody writes to any more reads as an error, not as an end.
+        // When the last writer is gone, reading a terminal fails instead of reaching an end.
         let _ = File::from(terminal).read_to_end(&mut seen);
         child.wait().unwrap();
         String::from_utf8(seen).unwrap().replace("\r\n", "\n")
