@@ -1,7 +1,7 @@
-//! What the parts of heapledger cost: `cargo bench --bench inside`.
+//! The cost of heapledger's parts: `cargo bench --bench inside`.
 //!
-//! For the same work on other stores see `compare`.
-#![allow(clippy::unwrap_used, reason = "what fails must not be measured")]
+//! `compare` measures the same work on other stores.
+#![allow(clippy::unwrap_used, reason = "a failure must end the measurement")]
 
 use std::hint::black_box;
 
@@ -19,7 +19,7 @@ const SIZES: [usize; 4] = [20, 200, 4 << 10, 200 << 10];
 const BATCH: usize = 1_000;
 const SMALL: usize = 200;
 
-/// A heap in a folder of its own, which goes with it.
+/// A heap in a temporary folder.
 struct Bench {
     memory: MemManager,
     rng: Rng,
@@ -27,7 +27,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// `Normal`, so that the disk's fsync does not hide what the crate itself costs.
+    /// `Normal`, so that fsync does not hide the cost of the crate itself.
     fn new() -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let options = MemManager::options().max_mem(1 << 40).durability(Durability::Normal);
@@ -90,8 +90,8 @@ fn class_for(bencher: Bencher<'_, '_>, size: usize) {
     bencher.bench(|| geometry.class_for(black_box(size as u64)));
 }
 
-/// Hashing, object rows, placement and triggers of 1,000 objects, then undone: a batch
-/// put without the writing of blocks, pieces and totals, and without COMMIT.
+/// Hashing, object rows, placement and triggers of 1,000 objects, then rolled back: a batch put
+/// without writing blocks, pieces and totals, and without COMMIT.
 #[divan::bench]
 fn put_batch_undone(bencher: Bencher<'_, '_>) {
     let mut bench = Bench::new();
@@ -116,7 +116,7 @@ fn put_batch(bencher: Bencher<'_, '_>) {
         .bench_local_values(|contents| bench.borrow().put_batch(&contents));
 }
 
-/// The same 1,000 objects again: nothing is stored.
+/// The same 1,000 objects again; nothing is stored.
 #[divan::bench]
 fn put_batch_known(bencher: Bencher<'_, '_>) {
     let mut bench = Bench::new();
@@ -127,7 +127,7 @@ fn put_batch_known(bencher: Bencher<'_, '_>) {
         .bench_local(|| bench.put_batch(&contents));
 }
 
-/// One object in a transaction of its own.
+/// One object in its own transaction.
 #[divan::bench(args = SIZES)]
 fn put(bencher: Bencher<'_, '_>, size: usize) {
     let bench = std::cell::RefCell::new(Bench::new());
@@ -136,7 +136,7 @@ fn put(bencher: Bencher<'_, '_>, size: usize) {
         .bench_local_values(|content| bench.borrow().memory.allocate_bytes(&content).unwrap());
 }
 
-/// One object of 1,000, as bytes.
+/// One of 1,000 objects, as bytes.
 #[divan::bench(args = SIZES)]
 fn get(bencher: Bencher<'_, '_>, size: usize) {
     let mut bench = Bench::new();

@@ -1,5 +1,5 @@
-//! The memory of an agent: facts under names, as values of its own types, and for each the
-//! reason why it was learned, which the history keeps even after the fact has changed.
+//! The memory of an agent: facts under names, as values of its own types. For each fact the
+//! history records why it was learned, even after the fact has changed.
 //!
 //! `cargo run --example agent_memory`
 
@@ -27,8 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = folder.path().join("memory.db");
     let memory = MemManager::options().max_mem(1 << 20).actor("assistant").open(&path)?;
 
-    // A name is bound to a value. A newer value takes the name over, and the older one is
-    // freed when nothing else holds it.
+    // A newer value takes over the name, and the older one is freed if nothing else holds it.
     memory
         .because("guessed from the time zone")
         .set("user/city", &Fact::new("lives in Berlin", 0.6))?;
@@ -36,14 +35,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .because("the user said so")
         .set("user/city", &Fact::new("lives in Vienna", 1.0))?;
 
-    // What belongs together is learned together or not at all.
+    // Facts that belong together are stored together or not at all.
     memory.because("the first conversation").batch(|batch| {
         batch.set("user/languages", &["German", "English"])?;
         batch.set("user/visits", &1)?;
         Ok(())
     })?;
 
-    // The program ends and starts again.
+    // As if the program ended and started again.
     drop(memory);
     let memory = MemManager::open(&path)?;
     let city: Fact = memory.get_by_name("user/city")?.ok_or("forgotten")?;
@@ -51,13 +50,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(city, Fact::new("lives in Vienna", 1.0));
     assert_eq!(memory.get_by_name::<Fact>("user/shoe size")?, None);
 
-    println!("\nall there is:");
+    println!("\nall facts:");
     for object in memory.objects() {
         let object = object?;
         println!("  {}: {}", object.names.join(", "), object.value.unwrap_or_default());
     }
 
-    println!("\nhow it came to know:");
+    println!("\nhow it learned them:");
     for event in memory.events(EventFilter::default()) {
         let event = event?;
         if let (Some(name), Some(actor), Some(reason)) = (event.name, event.actor, event.reason) {

@@ -1,6 +1,5 @@
-//! A cache with a hard budget. The heap refuses what does not fit, with the figures, and
-//! never drops anything by itself; so the program decides what goes. Here that is the
-//! oldest entry.
+//! A cache with a hard budget. The heap refuses what does not fit, with the figures, and never
+//! drops anything by itself, so the program decides what to evict: here, the oldest entry.
 //!
 //! `cargo run --example cache`
 
@@ -13,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let cache = MemManager::options()
         .max_mem(BUDGET)
-        // A cache may lose its newest entries with the power. The file stays sound.
+        // A cache may lose its newest entries on power loss. The file stays intact.
         .durability(Durability::Normal)
         .open(folder.path().join("cache.db"))?;
 
@@ -31,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(cache.get_bytes_by_name("page/1")?, None);
     assert_eq!(cache.get_bytes_by_name("page/6")?, Some(vec![6; 20_000]));
 
-    // What is larger than the whole budget is refused, and nothing is evicted for it.
+    // An entry larger than the whole budget is refused, and nothing is evicted for it.
     match put(&cache, "film", &vec![0; 100_000]) {
         Err(refused @ Error::OutOfMemory { .. }) => println!("film: {refused}"),
         other => return Err(format!("expected a refusal, got {other:?}").into()),
@@ -41,18 +40,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Stores an entry and returns the names of those that had to go for it, the oldest first.
+/// Stores an entry and returns the names of the evicted entries, oldest first.
 ///
-/// It is one transaction, so that an entry that does not fit in the end evicts nothing.
+/// All in one transaction, so an entry that does not fit in the end evicts nothing.
 fn put(cache: &MemManager, name: &str, content: &[u8]) -> Result<Vec<String>, Error> {
     cache.because(&format!("room for {name}")).batch(|batch| {
         let mut evicted = Vec::new();
-        // Rows are numbered as they are made, so the oldest object comes first.
+        // Rows are numbered in the order of their creation, so the oldest object comes first.
         let mut oldest = cache.objects();
         loop {
             let missing = match batch.store_bytes(content, Hold::Name(name)) {
                 Ok(_) => return Ok(evicted),
-                // Every free byte can be used: what is missing is this and not a byte more.
+                // Every free byte is usable, so exactly this much is missing.
                 Err(Error::OutOfMemory {
                     needed,
                     available,

@@ -1,5 +1,5 @@
-//! Names and history: who changed what and why, what a name meant before, and how full the
-//! heap was then.
+//! Names and history: who changed what and why, what a name meant before, and how full the heap
+//! was at the time.
 //!
 //! `cargo run --example history`
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first = ada
         .because("release 1")
         .store_bytes(&[1; 5_000], Hold::Name("stable"))?;
-    // A second name for the same object: it lives until it has lost both.
+    // A second name for the same object, which lives as long as it has either.
     ada.bind("v1", &first.id)?;
     let before = ada.newest_events(&EventFilter::default(), 1)?;
     let before = Moment::Event(before.first().ok_or("no events")?.id);
@@ -38,12 +38,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
 
-    // What the name means now, and what another one meant that is gone.
+    // What the name means now, and what a deleted name meant.
     assert_eq!(bob.resolve("stable")?, Some(second.id));
     assert_eq!(bob.resolve("v1")?, None);
     assert_eq!(bob.find_ever("v1")?, first.id);
 
-    // The difference between then and now, and the blocks as they were then.
+    // The difference between then and now, and the blocks at that time.
     let diff = bob.diff(before, Moment::Event(last_event(&bob)?))?;
     println!("\nsince ada's last change:");
     for object in &diff.added {

@@ -1,5 +1,5 @@
-//! Many spaces in one file: each has a name, a budget and books of its own, so that one
-//! that is full does not touch the others.
+//! Many spaces in one file. Each has its own name, budget and books, so a full one does not
+//! affect the others.
 //!
 //! `cargo run --example spaces`
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     for (tenant, budget) in TENANTS {
         let memory = open(tenant, budget)?;
-        // The same names in each: they are the space's own.
+        // Names belong to their space, so each can use the same ones.
         memory.set("settings", &("dark", 12))?;
         for number in 0..10 {
             match memory.allocate_bytes(&vec![number; 3_000]) {
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    // Any manager of the file sees all its spaces.
+    // Any manager of the file can list all its spaces.
     let (carla, budget) = TENANTS[2];
     let memory = open(carla, budget)?;
     println!("\n{:<8} {:>10} {:>10}", "space", "used", "budget");
@@ -36,12 +36,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{:<8} {:>10} {:>10}", space.name, space.mem, space.max_mem);
     }
 
-    // The bytes of one space are not there in another.
+    // Objects of one space do not exist in another.
     let theirs = memory.allocate("for carla alone")?;
     assert!(memory.contains(&theirs)?);
     assert!(!open("anna", TENANTS[0].1)?.contains(&theirs)?);
 
-    // The check is of the whole file.
+    // The check covers the whole file.
     assert!(memory.check()?.is_empty());
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! A large object goes in from a reader and comes out of one, in constant memory: nowhere
-//! in this program is there a buffer as large as the object.
+//! Stores a large object from a reader and reads it through one, in constant memory.
 //!
 //! `cargo run --example streaming`
 
@@ -21,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stored = heap.store_from(source, Hold::Name("from a reader"))?;
     println!("{} bytes in {} pieces as {}", stored.size, stored.pieces, stored.id);
 
-    // From a file, which is read twice instead of being spooled.
+    // From a file, which is read twice instead of spooled.
     let mut file = File::create_new(folder.path().join("lines"))?;
     for number in 0..1_000_000 {
         writeln!(file, "line {number:07}")?;
@@ -30,12 +29,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let lines = heap.store_file(&mut file, Hold::Name("from a file"))?;
     println!("{} bytes in {} pieces as {}", lines.size, lines.pieces, lines.id);
 
-    // Out to any writer. The hasher is one, and gives the object's id again.
+    // To any writer. This one hashes, and arrives at the object's id.
     let mut check = HashWriter(Hasher::new(Kind::Bytes));
     io::copy(&mut heap.reader(&stored.id)?, &mut check)?;
     assert_eq!(check.0.finish(), stored.id);
 
-    // Or a part: seeking reads only the pieces that are wanted.
+    // Or only a part: after a seek, only the needed pieces are read.
     let mut reader = heap.reader(&lines.id)?;
     let mut line = [0; 13];
     reader.seek(SeekFrom::Start(123_456 * 13))?;

@@ -1,4 +1,4 @@
-//! What the user asked for.
+//! The command-line arguments.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -13,43 +13,44 @@ use crate::contender::Contender;
 use crate::store::Durability;
 use crate::stores;
 
-/// heapledger beside other stores, on the same work.
+/// Compares heapledger with other stores on the same work.
 #[derive(Parser)]
 #[command(name = "compare")]
 pub struct Args {
-    /// Less of everything: under a minute, and rougher
+    /// Do less: under a minute, and less precise
     #[arg(long)]
     quick: bool,
-    /// Only this work (may be given again)
+    /// Only this work (may be repeated)
     #[arg(long, value_name = "NAME")]
     work: Vec<Work>,
-    /// Only contents of this size, as 200B, 4KiB, 16MiB (may be given again)
+    /// Only contents of this size, such as 200B, 4KiB, 16MiB (may be repeated)
     #[arg(long, value_name = "BYTES")]
     size: Vec<ByteSize>,
-    /// Only this store (may be given again); ratios need `raw`
+    /// Only this store (may be repeated); ratios need `raw`
     #[arg(long = "store", value_name = "NAME")]
     pub stores: Vec<String>,
     /// heapledger alone, with its file system below SQLite and without, all works but
     /// `fragmented` and `growth`, those that write with both durabilities
     #[arg(long, conflicts_with_all = ["stores", "growth"])]
     pub io: bool,
-    /// Rounds over which medians are taken
+    /// Number of rounds; figures are medians over them
     #[arg(long)]
     rounds: Option<usize>,
-    /// Where the files are made; a folder of its own is made there and removed [default: target/tmp]
+    /// Where to put the files, in a temporary folder [default: target/tmp]
     #[arg(long)]
     dir: Option<PathBuf>,
-    /// Count CPU time in place of time: less noise while others use the machine, and
-    /// nothing said about the disk; `threads` is left out
+    /// Count CPU time instead of elapsed time: less noise on a busy machine, but the disk is not
+    /// measured; `threads` is left out
     #[arg(long)]
     pub cpu: bool,
-    /// Print all of it as JSON at the end, in place of tables
+    /// Print JSON at the end instead of tables
     #[arg(long)]
     pub json: bool,
-    /// Decades of objects to grow through, as 1e3..1e7
+    /// Numbers of objects to grow through, such as 1e3..1e7
     #[arg(long, value_name = "FROM..TO")]
     growth: Option<Decades>,
-    /// What `cargo bench` passes; without it (`cargo test --benches`) each work runs once, tiny
+    /// Passed by `cargo bench`; without it (`cargo test --benches`) each work runs once, with
+    /// little data
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -62,14 +63,16 @@ impl FromStr for Decades {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (from, to) = text.split_once("..").context("give a range, as 1e3..1e7")?;
+        let (from, to) = text.split_once("..").context("give a range such as 1e3..1e7")?;
         let exponent = |text: &str| -> Result<u32> {
-            let digits = text.strip_prefix("1e").context("give powers of ten, as 1e3..1e7")?;
+            let digits = text
+                .strip_prefix("1e")
+                .context("give powers of ten, such as 1e3..1e7")?;
             Ok(digits.parse()?)
         };
         let range = exponent(from)?..=exponent(to)?;
         if range.is_empty() || *range.start() < 3 || *range.end() > 8 {
-            bail!("the range starts at 1e3 or above, rises, and ends at 1e8 or below");
+            bail!("the range must ascend within 1e3..1e8");
         }
         Ok(Self(range))
     }
@@ -123,7 +126,7 @@ impl Args {
         }
     }
 
-    /// The sizes that `work` is measured at: those asked for, else those that tell most.
+    /// The sizes to measure `work` at: the requested ones, or else the most informative ones.
     pub fn sizes_for(&self, work: Work) -> Vec<usize> {
         if !self.size.is_empty() {
             return self.size.iter().map(|size| size.as_u64() as usize).collect();
@@ -148,8 +151,8 @@ impl Args {
         exponents.map(|exponent| 10_u64.pow(exponent)).collect()
     }
 
-    /// A fresh folder, removed when dropped. By default under the build folder and not
-    /// under `/tmp`, which is memory on many machines, where an fsync costs nothing.
+    /// A temporary folder. By default it is in the build folder and not in `/tmp`, which on many
+    /// machines is in memory, where an fsync costs nothing.
     pub fn work_dir(&self) -> Result<tempfile::TempDir> {
         let usual = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
         let parent = self.dir.as_ref().unwrap_or(&usual);

@@ -1,4 +1,4 @@
-//! One cell of the comparison: which work, on contents of which size, how many.
+//! One cell of the comparison: a work, a content size, and a number of objects.
 
 use std::fmt;
 
@@ -14,31 +14,31 @@ pub enum Scale {
     Smoke,
 }
 
-/// What the stores are made to do.
+/// The works that stores are compared on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Work {
-    /// Put, 1,000 objects (or 16 MiB) to a transaction
+    /// Put, 1,000 objects (or 16 MiB) per transaction
     BatchPut,
-    /// Put, a transaction each, safe from power loss
+    /// Put, one transaction each, safe from power loss
     PutFull,
-    /// Put, a transaction each, safe from a crash of the program
+    /// Put, one transaction each, safe from a crash of the program
     PutNormal,
-    /// Get in random order, one by one
+    /// Get in random order, one at a time
     Get,
     /// Get in random order, in one read transaction
     GetTx,
-    /// Free in random order, 1,000 objects to a transaction
+    /// Free in random order, 1,000 objects per transaction
     Free,
-    /// 70 % get, 20 % put, 10 % free, a transaction each
+    /// 70 % get, 20 % put, 10 % free, one transaction each
     Mixed,
-    /// Put in batches, nine of ten known already
+    /// Put in batches, nine out of ten already known
     Dedup,
-    /// Put by 8 threads at once, a transaction each
+    /// Put from 8 threads, one transaction each
     Threads,
-    /// Bytes on disk for each byte stored
+    /// Bytes on disk per stored byte
     Space,
-    /// Allocation in a nearly full heap whose room lies in scattered holes
+    /// Allocation in a nearly full heap with scattered holes
     Fragmented,
     /// The cost of each operation as the heap grows
     Growth,
@@ -54,7 +54,7 @@ impl fmt::Display for Work {
 }
 
 impl Work {
-    /// What the table says above its rows.
+    /// The title of the table.
     pub fn title(self, durability: Durability) -> String {
         let value = self.to_possible_value();
         let help = value.and_then(|value| value.get_help().map(ToString::to_string));
@@ -82,7 +82,7 @@ impl Work {
         )
     }
 
-    /// Works whose point does not change with the size of the content.
+    /// Works for which content size matters little.
     pub fn has_few_sizes(self) -> bool {
         matches!(self, Self::Mixed | Self::Dedup | Self::Threads)
     }
@@ -99,11 +99,11 @@ pub struct Cell {
     pub work: Work,
     pub durability: Durability,
     pub size: usize,
-    /// Objects that are there when the clock starts.
+    /// Objects stored before the clock starts.
     pub population: usize,
-    /// Operations while it runs.
+    /// Measured operations.
     pub count: usize,
-    /// Objects in a transaction.
+    /// Objects per transaction.
     pub batch: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Stores of any type in one list.
+//! A trait object over stores of any type.
 
 use std::marker::PhantomData;
 use std::path::Path;
@@ -8,15 +8,15 @@ use crate::store::{Durability, Store};
 use crate::trial::Trial;
 use crate::work::StoreTrial;
 
-/// Someone who can be asked to do a work.
+/// A store that can be asked to do a work.
 pub trait Contender {
     fn name(&self) -> &'static str;
-    /// Can it do this work, with the durability that it asks for?
+    /// Whether it can do this work with the required durability.
     fn can(&self, cell: &Cell) -> bool;
     fn begin(&self, cell: &Cell, dir: &Path) -> Box<dyn Trial>;
 }
 
-/// A [`Store`] as a contender: the calls inside the clock stay static.
+/// A [`Store`] as a contender. Measured calls are still dispatched statically.
 pub struct StoreContender<S>(PhantomData<S>);
 
 impl<S: Store> StoreContender<S> {

@@ -1,4 +1,4 @@
-//! Contents that no store can compress or has seen before.
+//! Contents that no store can compress, and that are all different.
 
 use fastrand::Rng;
 

@@ -1,6 +1,5 @@
-//! Allocation in a heap that is nearly full, its room in holes all over, beside the
-//! same in heaps of the same bound: one that holds as many objects and has its room in
-//! one place, and an empty one.
+//! Allocation in a nearly full heap whose room is in scattered holes, compared with heaps of
+//! the same bound: one with as many objects but contiguous room, and an empty one.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +15,7 @@ use crate::rounds::median;
 use crate::store::{Durability, Store};
 use crate::stores::Heap;
 
-/// What is allocated into the holes. Times in seconds, for one object.
+/// Results for one size of object. Times in seconds per object.
 #[derive(serde::Serialize)]
 pub struct Fragmented {
     pub max_mem: u64,
@@ -25,14 +24,14 @@ pub struct Fragmented {
     pub size: usize,
     pub objects: usize,
     pub empty: f64,
-    /// The room is what no object has had yet.
+    /// The room is contiguous and was never used.
     pub in_one: f64,
     pub fragmented: f64,
 }
 
-/// The bytes of the objects that leave the holes; they tile no block.
+/// Bytes of the objects whose freeing leaves the holes; a block is not a multiple of it.
 const HOLE: usize = 200;
-/// Out of so many objects, one is freed.
+/// One out of this many objects is freed.
 const ONE_OF: usize = 16;
 const SEED: u64 = 7;
 
@@ -74,7 +73,7 @@ pub fn run(args: &Args, dir: &Path) -> Result<Vec<Fragmented>> {
     Ok(results)
 }
 
-/// Fills a heap with `count` objects and frees all but `kept` of them, here and there.
+/// Fills a heap with `count` objects and frees all but `kept` of them, evenly spread.
 fn fill(dir: &Path, max_mem: u64, count: usize, kept: usize) -> Result<()> {
     let heap: Heap = Heap::bounded(dir, Durability::Normal, max_mem)?;
     let contents = Contents::new(SEED, HOLE).first(count);
@@ -87,7 +86,7 @@ fn fill(dir: &Path, max_mem: u64, count: usize, kept: usize) -> Result<()> {
     heap.free_batch(&ids)
 }
 
-/// Seconds for one object, in one transaction, in a copy of `template` or a new heap.
+/// Seconds per object, in one transaction, in a copy of `template` or in a new heap.
 fn allocate(
     dir: &Path,
     template: Option<&Path>,

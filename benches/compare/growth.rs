@@ -1,7 +1,7 @@
-//! What each operation costs as the store grows tenfold and tenfold again.
+//! The cost of each operation as the store grows tenfold again and again.
 //!
-//! Nothing is kept in memory but the indices that were freed: content and key of every
-//! object follow from its index.
+//! Only the freed indices are held in memory: the content and key of an object follow from its
+//! index.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -18,7 +18,7 @@ use crate::rounds::median;
 use crate::store::{Durability, Growing};
 use crate::stores::{Heap, Raw};
 
-/// One store at one number of objects. Times in seconds, for one object.
+/// One store at one number of objects. Times in seconds per object.
 #[derive(serde::Serialize)]
 pub struct Point {
     pub objects: u64,
@@ -30,7 +30,7 @@ pub struct Point {
     pub open: f64,
     /// Seconds to add up all that is stored.
     pub stats: f64,
-    /// Bytes on disk for each byte stored.
+    /// Bytes on disk per stored byte.
     pub space: f64,
 }
 
@@ -116,7 +116,7 @@ impl<S: Growing> Curve<S> {
         per_object(|| store.free_batch(&keys))
     }
 
-    /// Keys of objects that are there, each once, from anywhere among all.
+    /// Distinct keys of random stored objects.
     fn keys(&mut self, to_free: bool) -> Vec<S::Key> {
         let mut chosen = HashSet::new();
         let mut keys = Vec::new();
@@ -133,7 +133,7 @@ impl<S: Growing> Curve<S> {
     }
 }
 
-/// Brings the files into the page cache: a machine may have taken it for something else.
+/// Reads the files into the page cache, which may have been used for something else.
 fn read_through(dir: &Path) -> Result<()> {
     for file in std::fs::read_dir(dir)? {
         std::io::copy(&mut File::open(file?.path())?, &mut std::io::sink())?;

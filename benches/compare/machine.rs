@@ -1,4 +1,4 @@
-//! The machine around the clock.
+//! Time, disk usage and the page cache of this machine.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-/// Writes out what earlier work left dirty, so that the next fsync does not pay for it.
-/// Where there is no `sync` program the figures are rougher, not wrong.
+/// Flushes what earlier work left dirty, so that the next fsync does not pay for it. Without a
+/// `sync` program the figures are less precise, but not wrong.
 pub fn settle() {
     let _ = Command::new("sync").status();
 }
@@ -25,8 +25,8 @@ pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Duration, T)> {
     Ok((start.elapsed(), result))
 }
 
-/// From now on `timed` counts the CPU time of its thread, in the kernel too, and not
-/// the time in which others ran or the disk was waited for.
+/// Makes `timed` count the CPU time of its thread, including the kernel's, instead of elapsed
+/// time.
 pub fn count_cpu_time() -> Result<()> {
     CPU_TIME.store(true, Ordering::Relaxed);
     cpu_time().map(drop).context("--cpu needs Linux")
@@ -39,7 +39,7 @@ pub fn counts_cpu_time() -> bool {
 static CPU_TIME: AtomicBool = AtomicBool::new(false);
 
 fn cpu_time() -> Result<Duration> {
-    // The kernel adds up at each tick, and when a thread offers to stop.
+    // The kernel updates the counter at each tick, and when a thread yields.
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanoseconds = text.split(' ').next().context("schedstat is empty")?;
@@ -50,7 +50,7 @@ pub fn progress(what: std::fmt::Arguments<'_>) {
     eprintln!("… {what}");
 }
 
-/// Bytes that the files and folders under `dir` take on the disk.
+/// Bytes that the files and folders in `dir` take on the disk.
 pub fn disk_usage(dir: &Path) -> Result<u64> {
     let mut total = 0;
     for entry in walkdir::WalkDir::new(dir).min_depth(1) {

@@ -1,8 +1,8 @@
-//! heapledger beside what people would use in its place, on the same work, on this
-//! machine, in one run: `cargo bench --bench compare`, options after `--`.
+//! Compares heapledger with alternatives on the same work, in one run on this machine:
+//! `cargo bench --bench compare`, with options after `--`.
 //!
-//! Every figure is a median over rounds, and within a round each store does the work
-//! once before any does it again, so that a slow minute of the machine falls on all.
+//! Every figure is a median over rounds. In each round every store does the work once, so that
+//! a slow minute of the machine affects all of them.
 
 mod args;
 mod cell;
@@ -56,12 +56,12 @@ fn main() -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&report)?);
     }
     if args.scale() == Scale::Smoke {
-        eprintln!("ran once, tiny, to see that it works; `cargo bench --bench compare` measures");
+        eprintln!("ran once with little data, as a test; `cargo bench --bench compare` measures");
     }
     Ok(())
 }
 
-/// One table: a row for each size of content, a column for each store.
+/// One table: a row per content size, a column per store.
 fn compare(
     work: Work,
     durability: Durability,

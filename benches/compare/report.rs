@@ -12,11 +12,11 @@ use crate::rounds::{Samples, median};
 use crate::store::Durability;
 use crate::stores::is_baseline;
 
-/// All that was measured.
+/// All results.
 #[derive(Serialize)]
 pub struct Report {
     rounds: usize,
-    /// CPU time, not time.
+    /// Whether times are CPU time.
     cpu: bool,
     comparisons: Vec<Comparison>,
     fragmented: Vec<Fragmented>,
@@ -25,7 +25,7 @@ pub struct Report {
     unprinted: Vec<String>,
 }
 
-/// One work: a row for each size.
+/// One work: a row per size.
 #[derive(Serialize)]
 struct Comparison {
     work: Work,
@@ -33,14 +33,14 @@ struct Comparison {
     rows: Vec<Row>,
 }
 
-/// One size: an entry for each store.
+/// One size: an entry per store.
 #[derive(Serialize)]
 pub struct Row {
     cell: Cell,
     stores: Vec<Entry>,
 }
 
-/// One store at one cell: seconds for one operation, or bytes for each stored.
+/// One store at one cell: seconds per operation, or bytes per stored byte.
 #[derive(Serialize)]
 struct Entry {
     store: &'static str,
@@ -72,7 +72,7 @@ impl Row {
         }
     }
 
-    /// How far the baseline's rounds lie apart, as a share of their median.
+    /// The spread of the baseline's rounds, relative to their median.
     fn noise(&self) -> String {
         let baseline = self.stores.iter().find(|entry| is_baseline(entry.store));
         let Some((median, figures)) = baseline.and_then(|entry| Some((entry.median?, &entry.figures))) else {
@@ -128,7 +128,7 @@ impl Report {
     }
 
     pub fn add_growth(&mut self, points: Vec<Point>) {
-        let about = format!("{SIZE} B, {BATCH} to a transaction; time for one object");
+        let about = format!("{SIZE} B, {BATCH} per transaction; time per object");
         self.unprinted.push(format!(
             "\n### {} ({about})\n\n{}",
             Work::Growth.title(Durability::Full),
@@ -137,7 +137,7 @@ impl Report {
         self.growth = points;
     }
 
-    /// Prints the tables that are complete and were not printed yet.
+    /// Prints the complete tables that were not printed yet.
     pub fn print_new(&mut self) {
         for table in self.unprinted.drain(..) {
             println!("{table}");
@@ -229,7 +229,7 @@ pub fn bytes(bytes: u64) -> String {
     ByteSize::b(bytes).to_string()
 }
 
-/// Three digits and the unit that suits them.
+/// Three digits with a suitable unit.
 fn time(seconds: f64) -> String {
     let (figure, unit) = match seconds {
         _ if seconds < 1e-3 => (seconds * 1e6, "µs"),

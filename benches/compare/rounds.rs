@@ -1,4 +1,4 @@
-//! A B C, A B C, …: so that a slow minute of the machine falls on all stores alike.
+//! Rounds in the order A B C, A B C, …, so that a slow minute of the machine affects all stores.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::cell::Cell;
 use crate::contender::Contender;
 
-/// A contender's figures at one cell, one a round; none if it cannot do the work.
+/// A contender's figures for one cell, one per round; none if it cannot do the work.
 pub struct Samples {
     pub store: &'static str,
     pub figures: Vec<f64>,
@@ -37,7 +37,7 @@ pub fn alternate(contenders: &[Box<dyn Contender>], cell: &Cell, dir: &Path, rou
     Ok(samples)
 }
 
-/// The middle figure; of an even number, the lower of the two. NaN of none.
+/// The middle figure, or the lower of the two middle ones. NaN if there are none.
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len().saturating_sub(1) / 2;

@@ -1,10 +1,10 @@
-//! What a store must be able to do to be compared.
+//! The interface of a compared store.
 
 use std::path::Path;
 
 use anyhow::Result;
 
-/// What a finished write survives.
+/// What a completed write survives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub enum Durability {
     /// Power loss.
@@ -13,16 +13,16 @@ pub enum Durability {
     Normal,
 }
 
-/// A content-addressed store: the SHA-256 of the content is its key, and the store
-/// computes it on the clock. A content that is there already is not stored again.
+/// A content-addressed store. The key is the SHA-256 of the content, computed within the
+/// measured time. Known content is not stored again.
 pub trait Store: Send + Sync + Sized + 'static {
     const NAME: &'static str;
-    /// Can a write be made to survive power loss?
+    /// Whether a write can survive power loss.
     const HAS_FULL: bool = true;
-    /// Can several reads share one transaction?
+    /// Whether several reads can share a transaction.
     const HAS_READ_TX: bool = true;
-    /// Most objects in a round, for stores that would take minutes. What is reported is the
-    /// cost of one operation, so the figures stay comparable.
+    /// Limit on objects per round, for stores that would take minutes. Figures are per operation,
+    /// so they stay comparable.
     const AT_MOST: usize = usize::MAX;
 
     type Key: Clone + Send + Sync;
@@ -31,15 +31,15 @@ pub trait Store: Send + Sync + Sized + 'static {
     fn put(&self, content: &[u8]) -> Result<Self::Key>;
     fn put_batch(&self, contents: &[Vec<u8>]) -> Result<Vec<Self::Key>>;
     fn get(&self, key: &Self::Key) -> Result<Vec<u8>>;
-    /// Gets each, all in one read transaction, and returns how many bytes there were.
+    /// Gets all in one read transaction, and returns their total bytes.
     fn get_in_one_read(&self, keys: &[Self::Key]) -> Result<usize>;
     fn free(&self, key: &Self::Key) -> Result<()>;
     fn free_batch(&self, keys: &[Self::Key]) -> Result<()>;
 }
 
-/// A store whose growth is watched.
+/// A store that `growth` measures.
 pub trait Growing: Store {
-    /// The key of `content`, which need not be stored.
+    /// The key of `content`, stored or not.
     fn key_of(content: &[u8]) -> Self::Key;
     /// Adds up all that is stored.
     fn stats(&self) -> Result<()>;

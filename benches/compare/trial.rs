@@ -1,11 +1,11 @@
-//! What a round of work is, and what it comes to.
+//! One round of work and its result.
 
 use anyhow::Result;
 
-/// What one round of a work came to.
+/// The result of one round.
 #[derive(Clone, Copy)]
 pub struct Sample {
-    /// Seconds for one operation; for [`crate::cell::Work::Space`] bytes on disk for each stored.
+    /// Seconds per operation; for [`crate::cell::Work::Space`], bytes on disk per stored byte.
     pub figure: f64,
 }
 

@@ -1,5 +1,5 @@
-//! The works, the same code for every store. Only what `timed` encloses is measured;
-//! contents, keys and what must be there already are made before.
+//! The works, with the same code for every store. Only what `timed` encloses is measured;
+//! contents, keys and initial objects are made before.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::trial::{Sample, Trial};
 pub struct StoreTrial<S: Store> {
     cell: Cell,
     dir: PathBuf,
-    /// Reading leaves a store as it was: it is filled in the first round and kept.
+    /// Reading does not change a store, so it is filled once, in the first round.
     filled: Option<(S, Vec<S::Key>)>,
 }
 
@@ -146,7 +146,7 @@ fn get_each<S: Store>(store: &S, keys: &[S::Key]) -> Result<usize> {
     Ok(bytes)
 }
 
-/// The random half (or `count`) of what is there.
+/// Frees a random half (or `count`) of the objects.
 fn free<S: Store>((store, keys): &(S, Vec<S::Key>), cell: &Cell, round: usize) -> Result<Duration> {
     let mut doomed = keys.clone();
     Rng::with_seed(round as u64).shuffle(&mut doomed);
@@ -182,7 +182,7 @@ fn mixed<S: Store>((store, mut keys): (S, Vec<S::Key>), cell: &Cell, round: usiz
     Ok(took)
 }
 
-/// What a store with `population` objects takes on the disk once it is closed.
+/// What a closed store with `population` objects takes on the disk.
 fn space<S: Store>(cell: &Cell, dir: &Path) -> Result<Sample> {
     let cell = Cell {
         population: cell.count,
@@ -196,8 +196,8 @@ fn space<S: Store>(cell: &Cell, dir: &Path) -> Result<Sample> {
     })
 }
 
-/// A store with `population` objects. It is filled with [`Durability::Normal`], for
-/// speed, and opened again with what the work asks for.
+/// A store with `population` objects. It is filled with [`Durability::Normal`] for speed, and
+/// reopened with the durability of the work.
 fn fill<S: Store>(cell: &Cell, dir: &Path) -> Result<(S, Vec<S::Key>)> {
     let store = S::open(dir, Durability::Normal)?;
     let contents = Contents::new(0, cell.size).first(cell.population);
@@ -214,7 +214,7 @@ fn pick<K: Clone>(keys: &[K], count: usize, round: usize) -> Vec<K> {
     (0..count).filter_map(|_| rng.choice(keys).cloned()).collect()
 }
 
-/// A tenth of the contents, and nine repeats of it, shuffled.
+/// A tenth of the contents, each ten times, shuffled.
 fn nine_of_ten_known(contents: &Contents, count: usize) -> Vec<Vec<u8>> {
     let distinct = count.div_ceil(10) as u64;
     let mut all: Vec<_> = (0..count as u64)

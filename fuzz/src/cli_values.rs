@@ -1,5 +1,4 @@
-//! Sizes and times as people write them: any text is a value or an error, and a value
-//! is what the text says.
+//! Sizes and times as people write them: any text is parsed correctly or refused.
 
 #[allow(dead_code)]
 #[path = "../../src/cli/input/parse.rs"]
@@ -8,7 +7,7 @@ mod parse;
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     if let Ok(bytes) = parse::size(text) {
-        // What was understood can be written again, and means the same.
+        // A parsed value can be printed and parsed again.
         assert_eq!(parse::size(&bytes.to_string()), Ok(bytes), "{text:?}");
         assert!(!text.trim().starts_with('-'), "{text:?} is {bytes} bytes");
     } else {
@@ -22,7 +21,7 @@ pub fn run(input: &[u8]) {
     }
 }
 
-/// Digits alone that make a number below 2⁶⁴ − 1.
+/// Whether `text` consists of digits only and is below 2⁶⁴ − 1.
 fn is_plain_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok_and(|number| number < u64::MAX)
 }

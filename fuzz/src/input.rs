@@ -1,6 +1,6 @@
-//! The bytes of a fuzzer as choices.
+//! Turns the bytes of a fuzzer into choices.
 
-/// Bytes to choose by; when they are used up, every choice is the first.
+/// The remaining bytes; when they are used up, every choice is the first one.
 pub struct Input<'a>(pub &'a [u8]);
 
 impl Input<'_> {

@@ -1,5 +1,4 @@
-//! A heap file with bytes changed: whatever is in it, opening and looking must end in
-//! answers or errors.
+//! A heap file with changed bytes: opening and inspecting it must end in answers or errors.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -11,7 +10,7 @@ use heapledger::{Durability, Hold, MemManager, ObjectId};
 mod input;
 use input::Input;
 
-/// The whole file that is changed, made once.
+/// The intact file, made once.
 fn specimen() -> &'static [u8] {
     static SPECIMEN: OnceLock<Vec<u8>> = OnceLock::new();
     SPECIMEN.get_or_init(|| {
@@ -30,8 +29,8 @@ fn specimen() -> &'static [u8] {
     })
 }
 
-/// Each three bytes of the input choose a byte of the file and its new value; a first
-/// byte that is odd cuts the file as well.
+/// Every three bytes of the input choose a byte of the file and its new value; if the first byte
+/// is odd, the file is truncated as well.
 pub fn run(input: &[u8]) {
     let mut input = Input(input);
     let mut file = specimen().to_vec();
@@ -43,7 +42,7 @@ pub fn run(input: &[u8]) {
         if input.is_empty() || file.is_empty() {
             break;
         }
-        // Close to the start of a page, where its structure is, more often than not.
+        // Mostly close to the start of a page, where its structure is.
         let (at, value) = (input.number(), input.byte());
         let at = if at % 2 == 0 {
             at * 4096 + at / 64 % 200
@@ -74,7 +73,7 @@ fn look(path: &Path, read_only: bool) {
         let read = read(&memory, &object.id);
         assert!(
             !whole || read.is_ok(),
-            "the check finds nothing, and {} cannot be read",
+            "the check finds nothing, but {} cannot be read",
             object.id
         );
     }

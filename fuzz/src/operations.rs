@@ -1,5 +1,5 @@
-//! Operations against a model: a heap must do what maps do, keep within its bound, and
-//! balance its books.
+//! Operations against a model: a heap must behave like maps, stay within its bound, and balance
+//! its books.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use heapledger::{Durability, Error, Geometry, Hold, MemManager, ObjectId, SizeCl
 mod input;
 use input::Input;
 
-/// More would only make a run slower.
+/// More would only slow down a run.
 const MOST_OPERATIONS: usize = 60;
 
 #[derive(Default)]
@@ -44,7 +44,7 @@ pub fn run(input: &[u8]) {
     model.compare(&memory);
 }
 
-/// A geometry and a capacity, often such that the last rows are short.
+/// A geometry and a capacity, often one with short last rows.
 fn sizes(input: &mut Input<'_>) -> (Geometry, u64) {
     let max_mem = 1 + input.number() as u64;
     let geometry = match input.byte() % 4 {

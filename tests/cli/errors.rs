@@ -363,7 +363,7 @@ fn without_a_standard_output_nothing_is_done() {
                 "{command}"
             );
             if output == ">/dev/full" {
-                // These write their only output at the end.
+                // A full disk shows only when the command has done its work, so undo that.
                 cli.sh("rm -rf x b.db; heapledger put -q f --name f; heapledger unname y");
             }
             let objects = cli.json(["stats"])["objects"].as_u64();

@@ -297,11 +297,7 @@ fn crossing_a_threshold_fails_the_diff() {
         "growth objects < 0",
     ]);
     assert_eq!(ran.status, 1);
-    assert!(
-        ran.stdout.contains("freed "),
-        "the diff is still shown: {}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("freed "), "the diff is still shown: {}", ran.stdout);
     let expected = "heapledger: threshold crossed: freed > 50KiB (freed 293.0 KiB)\n\
                     heapledger: threshold crossed: growth objects < 0 (growth -1 object)\n";
     assert_eq!(ran.stderr, expected);

@@ -1,5 +1,5 @@
-//! What the tests share: a heap in a directory of its own, a second pair of eyes on its
-//! file, and the rule that the books balance.
+//! Shared by the tests: a heap in a temporary directory, SQL access to its file, and the check
+//! that the books balance.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
 
-/// A heap that goes away with its directory.
+/// A heap in a temporary directory.
 pub struct Heap {
     memory: MemManager,
     dir: TempDir,
@@ -40,12 +40,12 @@ impl Heap {
         Self { memory, dir }
     }
 
-    /// The file as any SQL tool sees it.
+    /// An SQL connection to the file.
     pub fn sql(&self) -> Connection {
         sql(self.memory.path())
     }
 
-    /// The same file through a manager that shares nothing with this one.
+    /// The same file through a separate manager.
     pub fn open_again(&self) -> MemManager {
         quick().open(self.memory.path()).unwrap()
     }
@@ -70,12 +70,12 @@ pub fn options() -> Options {
     MemManager::options().plain_io(plain)
 }
 
-/// Options for tests that do not pull the plug.
+/// Options for tests without a power loss.
 pub fn quick() -> Options {
     options().durability(Durability::Normal)
 }
 
-/// The file as an SQL tool sees it, without the guards that keep other tools from writing.
+/// An SQL connection without the guards that prevent other tools from writing.
 pub fn sql(path: &Path) -> Connection {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let sql = Connection::open_with_flags(path, flags).unwrap();
@@ -85,8 +85,8 @@ pub fn sql(path: &Path) -> Connection {
     sql
 }
 
-/// Puts `bytes` in the place of the content of object `key`, under the id that they have
-/// as `kind`: only looking at them says that they are not of it.
+/// Replaces the content of object `key` with `bytes` and gives it the matching id for `kind`,
+/// so that only validating the content reveals that it is not of that kind.
 pub fn disguise(sql: &Connection, key: i64, kind: Kind, bytes: &[u8]) -> ObjectId {
     let mut hasher = Hasher::new(kind);
     hasher.update(bytes);
@@ -104,7 +104,7 @@ pub fn disguise(sql: &Connection, key: i64, kind: Kind, bytes: &[u8]) -> ObjectI
     id
 }
 
-/// Every file in `dir` with its bytes.
+/// The files in `dir` and their bytes.
 pub fn files_in(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(dir).unwrap().map(Result::unwrap);
     let named = |entry: DirEntry| {
@@ -114,7 +114,7 @@ pub fn files_in(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     entries.map(named).collect()
 }
 
-/// The one number that `query` answers with.
+/// The single number that `query` returns.
 pub fn number(sql: &Connection, query: &str) -> i64 {
     sql.query_row(query, [], |row| row.get(0)).unwrap()
 }
@@ -126,7 +126,7 @@ pub fn texts(sql: &Connection, query: &str) -> Vec<String> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-/// How SQLite answers `query`, whatever its parameters are.
+/// SQLite's plan for `query`.
 pub fn plan(sql: &Connection, query: &str) -> String {
     let mut statement = sql.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
     let nothing = vec![None::<i64>; statement.parameter_count()];
@@ -143,8 +143,8 @@ pub fn row_counts(sql: &Connection) -> Vec<(&'static str, i64)> {
         .to_vec()
 }
 
-/// Every row of every table, as one text: two equal dumps are two equal heaps. Left out
-/// is the record of what happened, `events`, to which a refusal is written too.
+/// All rows of all tables as text; two heaps are equal if their dumps are. `events` is left
+/// out, because refusals are recorded there too.
 pub fn dump(sql: &Connection) -> String {
     let tables = texts(
         sql,
@@ -168,8 +168,8 @@ pub fn dump(sql: &Connection) -> String {
     dump
 }
 
-/// The books balance: by the library's check, by the view that any SQL shell reads, and
-/// bucket by bucket.
+/// Checks that the books balance: by the library's check, by the view `violations`, and bucket
+/// by bucket.
 pub fn assert_balanced(memory: &MemManager) {
     let found: Vec<_> = memory.check().unwrap().iter().map(ToString::to_string).collect();
     assert!(found.is_empty(), "check() found {found:#?}");
@@ -178,7 +178,7 @@ pub fn assert_balanced(memory: &MemManager) {
     assert_file_balanced(&sql(memory.path()));
 }
 
-/// The same, with SQL alone, for every space of the file.
+/// The same with plain SQL, for every space of the file.
 pub fn assert_file_balanced(sql: &Connection) {
     let violations = texts(
         sql,
@@ -195,7 +195,7 @@ pub fn assert_file_balanced(sql: &Connection) {
     assert!(unbalanced.is_empty(), "{unbalanced:#?}");
 }
 
-/// Bytes that look random, and differ for every seed from eight bytes up.
+/// Bytes that look random and, from eight bytes up, differ for every seed.
 pub fn content(seed: u64, size: u64) -> Vec<u8> {
     let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
     let mut byte = |_| {
@@ -207,7 +207,7 @@ pub fn content(seed: u64, size: u64) -> Vec<u8> {
     (0..size).map(&mut byte).collect()
 }
 
-/// `default` cases, or as many as `PROPTEST_CASES` says.
+/// `default` cases, or the number in `PROPTEST_CASES`.
 pub fn cases(default: u32) -> Config {
     let wanted = std::env::var("PROPTEST_CASES")
         .ok()

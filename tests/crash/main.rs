@@ -1,21 +1,21 @@
-//! The failure guarded against: a writing process is killed (SIGKILL) at any moment, and
-//! afterwards an operation that had returned is missing, one that had not is there by
-//! half, the books do not balance, or the file cannot be opened or stays locked.
+//! Guards against this failure: a writing process is killed (SIGKILL) at any moment, and then
+//! a completed operation is missing, an incomplete one is half there, the books do not
+//! balance, or the file cannot be opened or stays locked.
 //!
-//! A child (this test program again) writes with several threads and says every
-//! operation after it returned. The parent kills it, reopens, checks, and compares each
-//! thread's part of the heap with a model: it must be as after the last operation said,
-//! or as after the one that was under way. The operating system lives on, so what was
-//! written need not have been synced: for that see `tests/power_loss`.
+//! A child (this test program again) writes with several threads and reports every operation
+//! after it returned. The parent kills it, reopens the heap, checks it, and compares each
+//! thread's part with a model: it must match the state after the last reported operation or
+//! after the one in progress. The operating system survives, so writes need not have been
+//! synced; for that see `tests/power_loss`.
 //!
-//! `HEAPLEDGER_KILLS=n` asks for n kills in all instead of 256.
+//! `HEAPLEDGER_KILLS=n` makes n kills in total instead of 256.
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
-#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod ops;
@@ -32,13 +32,13 @@ use ops::{Model, Op, found, op};
 use tempfile::{TempDir, tempdir};
 
 const THREADS: u64 = 3;
-/// Numbers from one round to the next: no round does so many operations.
+/// Offset between the operation numbers of two rounds; no round has this many operations.
 const ROUND: u64 = 1 << 24;
-/// Bytes of log that are copied at once.
+/// Length of the log at which a checkpoint begins.
 const LONG_LOG: u64 = 16 << 20;
 
 #[test]
-#[ignore = "what the other tests run in a process of its own, and kill"]
+#[ignore = "the child process that the other tests kill"]
 fn child() {
     let Some(path) = given("HEAPLEDGER_PATH") else {
         return;
@@ -73,13 +73,13 @@ fn child() {
     });
 }
 
-/// A heap with the model of what is in it.
+/// A heap and the model of its contents.
 struct Rig {
     dir: TempDir,
     models: Vec<Model>,
     processes: u64,
     full: bool,
-    /// Whether to kill when the log is so long that it is being copied.
+    /// Whether to kill when the log is long enough for a checkpoint.
     long_log: bool,
     round: u64,
     random: Random,
@@ -124,7 +124,7 @@ impl Rig {
         command.spawn().unwrap()
     }
 
-    /// Starts every process, and kills one after the other. Returns the kills.
+    /// Starts all processes, and kills one after the other. Returns the number of kills.
     fn kill_all(&mut self) -> u64 {
         self.round += 1;
         let mut children: Vec<_> = (0..self.processes)
@@ -133,7 +133,7 @@ impl Rig {
         if self.long_log {
             self.wait_for_long_log();
         } else if self.random.below(4) > 0 {
-            // Well under way; otherwise it may hit the start, the opening or the recovery.
+            // Kills it while it writes; otherwise during its start, opening or recovery.
             self.wait_for_more(0);
         }
         std::thread::sleep(Duration::from_millis(self.random.below(90)));
@@ -143,7 +143,7 @@ impl Rig {
             child.kill().unwrap();
             child.wait().unwrap();
             if let Some((survivor, _)) = children.first() {
-                // The dead must not keep the living waiting.
+                // Dead processes must not block the living ones.
                 self.wait_for_more(*survivor);
             }
         }
@@ -151,7 +151,7 @@ impl Rig {
         self.processes
     }
 
-    /// Waits until a process has said more than it has now.
+    /// Waits until a process reports another operation.
     fn wait_for_more(&self, process: u64) {
         let patience = Instant::now() + Duration::from_secs(60);
         let said = || acknowledged(&self.output(process)).len();
@@ -162,7 +162,7 @@ impl Rig {
         }
     }
 
-    /// Waits until the log is so long that a checkpoint begins.
+    /// Waits until the log is long enough for a checkpoint.
     fn wait_for_long_log(&self) {
         let patience = Instant::now() + Duration::from_secs(60);
         let mut log = self.path().into_os_string();
@@ -186,10 +186,10 @@ impl Rig {
             expected.extend(self.verify_writer(&memory, writer));
         }
         let stored: BTreeSet<_> = memory.objects().map(|object| object.unwrap().id.to_hex()).collect();
-        assert_eq!(stored, expected, "objects that nobody stored, or that are missing");
+        assert_eq!(stored, expected, "foreign or missing objects");
     }
 
-    /// Brings the model of a writer up to what was acknowledged, and one further if that
+    /// Advances the model of a writer to the last acknowledged operation, and one further if that
     /// is what the file holds. Returns the ids of its objects.
     fn verify_writer(&mut self, memory: &MemManager, writer: u64) -> BTreeSet<String> {
         let done = acknowledged(&self.output(writer / THREADS));
@@ -226,7 +226,7 @@ impl Rig {
     }
 }
 
-/// Writer and number of every operation that a child said was done.
+/// Writer and number of every operation that a child reported as done.
 fn acknowledged(path: &Path) -> Vec<(u64, u64)> {
     let lines = said(path);
     let done = lines
@@ -236,7 +236,7 @@ fn acknowledged(path: &Path) -> Vec<(u64, u64)> {
         .collect()
 }
 
-/// A share of the kills asked for, of `of` in all.
+/// The number of kills for a test that makes `of` out of every 256.
 fn kills(of: u64) -> u64 {
     let all = given("HEAPLEDGER_KILLS")
         .and_then(|all| all.parse().ok())
@@ -268,7 +268,7 @@ fn killed_processes_on_one_file_lose_nothing_and_do_not_block_each_other() {
 }
 
 #[test]
-fn a_writer_killed_while_its_log_is_copied_loses_nothing_acknowledged() {
+fn a_writer_killed_during_a_checkpoint_loses_nothing_acknowledged() {
     for full in [false, true] {
         let mut rig = Rig::new(1, full);
         rig.long_log = true;
@@ -277,7 +277,7 @@ fn a_writer_killed_while_its_log_is_copied_loses_nothing_acknowledged() {
 }
 
 #[test]
-fn a_file_whose_making_was_cut_short_is_not_there_or_is_a_heap() {
+fn a_file_whose_creation_was_interrupted_is_missing_or_a_heap() {
     let kills = kills(25);
     for kill in 0..kills {
         let mut rig = Rig::new(1, kill % 5 == 0);
@@ -287,8 +287,8 @@ fn a_file_whose_making_was_cut_short_is_not_there_or_is_a_heap() {
         child.kill().unwrap();
         child.wait().unwrap();
         rig.verify();
-        // What was cut short is in nobody's way.
+        // The remains do not get in the way.
         assert_balanced(&quick().open(rig.path()).unwrap());
     }
-    println!("{kills} kills while the file was made");
+    println!("{kills} kills during the creation of the file");
 }

@@ -1,5 +1,5 @@
-//! What a writer does: operation number `n` of writer `w` is the same in every process,
-//! so that the parent can tell what the killed child was at.
+//! The operations of the writers. Operation `n` of writer `w` is the same in every process, so
+//! the parent knows what the killed child was doing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
@@ -13,12 +13,12 @@ use crate::harness::Random;
 const SLOTS: u64 = 6;
 /// Contents that each writer holds without a name.
 const HELD: u64 = 4;
-/// Contents that all writers share: storing them races for the same object.
+/// Contents that all writers share, so that they race for the same objects.
 const SHARED: u64 = 12;
 
 #[derive(Debug, Clone)]
 pub enum Op {
-    /// Bind a name to a new content, which frees what it held.
+    /// Bind a name to new content, which frees the old one.
     Put {
         slot: u64,
         content: u64,
@@ -28,12 +28,12 @@ pub enum Op {
         slot: u64,
         content: u64,
     },
-    /// Several names at once, in one transaction.
+    /// Several names in one transaction.
     Batch(Vec<(u64, u64)>),
     Unbind {
         slot: u64,
     },
-    /// Allocate without a name, or free that again.
+    /// Allocate without a name, or free such an object.
     Hold {
         held: u64,
     },
@@ -75,7 +75,7 @@ fn name(writer: u64, slot: u64) -> String {
     format!("{writer}/{slot}")
 }
 
-/// Does an operation; what was not there to be removed is no error.
+/// Runs an operation. Removing something that does not exist is fine.
 pub fn run(memory: &MemManager, writer: u64, op: &Op) -> Result<()> {
     let done = match op {
         Op::Put { slot, content } => memory
@@ -106,14 +106,14 @@ pub fn run(memory: &MemManager, writer: u64, op: &Op) -> Result<()> {
     }
 }
 
-/// What a writer's part of the heap is.
+/// A writer's part of the heap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     pub names: BTreeMap<String, ObjectId>,
     pub held: BTreeSet<ObjectId>,
 }
 
-/// What it must be.
+/// The expected state.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
     names: BTreeMap<u64, u64>,
@@ -145,7 +145,7 @@ impl Model {
     }
 }
 
-/// What it is.
+/// The actual state.
 pub fn found(memory: &MemManager, writer: u64) -> State {
     let names = (0..SLOTS).map(|slot| name(writer, slot));
     let names = names.filter_map(|name| Some((name.clone(), memory.resolve(&name).unwrap()?)));

@@ -1,4 +1,4 @@
-//! A heap file that is removed, replaced or cut while it is open.
+//! A heap file that is removed, replaced or truncated while it is open.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ fn heap() -> Heap {
     heap
 }
 
-/// Writing must not be acknowledged into a file that nobody will ever see again.
+/// A write must not be acknowledged if nobody will ever see the file again.
 fn assert_refused(memory: &MemManager) {
     let error = memory.allocate("into the void").unwrap_err();
     assert!(matches!(error, Error::FileChanged { .. }), "{error:?}");
@@ -36,7 +36,7 @@ fn with_log(path: &Path, step: impl Fn(&Path)) {
 }
 
 #[test]
-fn a_file_that_was_removed_takes_no_more_writes() {
+fn a_removed_file_accepts_no_more_writes() {
     for whole in [false, true] {
         let heap = heap();
         if whole {
@@ -49,7 +49,7 @@ fn a_file_that_was_removed_takes_no_more_writes() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_takes_no_more_writes_and_is_whole() {
+fn a_moved_file_accepts_no_more_writes_and_is_intact() {
     let heap = heap();
     let away = heap.path().with_file_name("away.db");
     std::fs::rename(heap.path(), &away).unwrap();
@@ -60,7 +60,7 @@ fn a_file_that_was_moved_away_takes_no_more_writes_and_is_whole() {
 }
 
 #[test]
-fn a_file_that_was_replaced_is_neither_written_nor_read_as_the_old_one() {
+fn a_replaced_file_is_neither_written_nor_read_as_the_old_one() {
     let heap = heap();
     let other = Heap::new();
     other.store_bytes(&content(2, 700), Hold::Name("other")).unwrap();
@@ -68,7 +68,7 @@ fn a_file_that_was_replaced_is_neither_written_nor_read_as_the_old_one() {
     let dir = other.close();
     std::fs::rename(&other_path, heap.path()).unwrap();
     assert_refused(&heap);
-    // Readers see the old file or an error, never the new one as if it were the old.
+    // Readers see the old file or an error, never the new one in its place.
     std::thread::scope(|scope| {
         for _ in 0..4 {
             let memory = heap.clone();
@@ -82,7 +82,7 @@ fn a_file_that_was_replaced_is_neither_written_nor_read_as_the_old_one() {
 }
 
 #[test]
-fn a_file_that_was_cut_while_it_was_open_gives_an_error_and_no_lie() {
+fn a_file_truncated_while_open_gives_an_error_and_no_false_data() {
     for len in [0, 100, 4096, 40_000] {
         let heap = heap();
         crate::common::sql(heap.path())
@@ -103,7 +103,7 @@ fn a_file_that_was_cut_while_it_was_open_gives_an_error_and_no_lie() {
             Err(error) => assert!(!matches!(error, Error::NotStored { .. }), "{error}"),
         }
         let whole = memory.check().is_ok_and(|found| found.is_empty());
-        assert!(!whole, "a file of {len} bytes is found to be whole");
+        assert!(!whole, "a file of {len} bytes passes as intact");
         drop(dir);
     }
 }

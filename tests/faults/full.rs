@@ -30,7 +30,7 @@ fn on_a_disk(bytes: u64, test: &str) {
     assert!(status.success());
 }
 
-/// A file that takes all room but `left` bytes; what it has already, it keeps.
+/// Grows the ballast file until only `left` bytes of the disk are free.
 fn fill(disk: &Path, left: u64) {
     let ballast = File::options()
         .create(true)
@@ -76,7 +76,7 @@ fn allocations() {
         |memory| memory.allocate_from(content(2, 1500 * KIB).as_slice()),
     ];
     for way in ways {
-        // A heap of its own each time: its log starts empty.
+        // A new heap each time, so that its log starts empty.
         let path = disk.join("heap.db");
         let memory = quick().open(&path).unwrap();
         memory.store_bytes(&content(77, 20 * KIB), Hold::Name("kept")).unwrap();
@@ -114,7 +114,7 @@ fn allocations() {
 }
 
 #[test]
-fn a_batch_that_ignores_a_full_disk_is_whole_or_nothing() {
+fn a_batch_that_ignores_a_full_disk_commits_in_full_or_not_at_all() {
     on_a_small_disk("full::ignoring");
 }
 
@@ -130,7 +130,7 @@ fn ignoring() {
         let done = memory.batch(|batch| {
             let puts = (0..80).map(|i| content(100 * round + i, if i % 4 == 3 { 600 } else { 9 * KIB }));
             let stored: Vec<_> = puts.filter_map(|bytes| batch.allocate_bytes(&bytes).ok()).collect();
-            // Room again, too late for what was refused.
+            // Room again, but too late for what was refused.
             std::fs::remove_file(disk.join("ballast")).unwrap();
             Ok(stored)
         });
@@ -147,7 +147,7 @@ fn ignoring() {
 }
 
 #[test]
-fn writers_that_share_a_commit_on_a_full_disk_each_know_what_became_of_them() {
+fn writers_that_share_a_commit_on_a_full_disk_each_learn_their_outcome() {
     on_a_small_disk("full::writers");
 }
 
@@ -195,7 +195,7 @@ fn writers() {
 }
 
 #[test]
-fn a_heap_that_does_not_fit_is_not_made() {
+fn a_heap_that_does_not_fit_is_not_created() {
     on_a_small_disk("full::making");
 }
 
@@ -218,14 +218,14 @@ fn making() {
             .unwrap()
             .map(|file| file.unwrap().file_name())
             .collect();
-        // The file may be there whole, when only its space did not fit.
+        // The file may exist if only its space did not fit.
         files.retain(|name| !name.to_str().unwrap().starts_with("heap.db"));
         assert!(files.is_empty(), "{files:?} left with {left} bytes");
     }
     panic!("a heap of more than 400 KiB");
 }
 
-/// A log of all pages that go would need as much room as they give back.
+/// Logging all removed pages would need as much room as they give back.
 #[test]
 fn collecting_gives_back_more_than_the_disk_has_left() {
     on_a_disk(4 * DISK, "full::giving_back");
@@ -264,7 +264,7 @@ fn collecting() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);
     for left in (0..40).map(|pages| pages * PAGE) {
-        // Opened each time: its log starts empty.
+        // Opened each time, so that its log starts empty.
         let memory = quick().open(disk.join("heap.db")).unwrap();
         let ids: Vec<_> = (0..30)
             .map(|i| memory.allocate_bytes(&content(i, 9 * KIB)).unwrap())

@@ -1,5 +1,5 @@
-//! A write that the system refuses half-way, with another error than a full disk: a
-//! limit on the size of files (`EFBIG`), moved through every write of an allocation.
+//! A write that the system refuses halfway with an error other than a full disk: a limit on
+//! file sizes (`EFBIG`), moved through every write of an allocation.
 
 use std::process::Command;
 
@@ -52,14 +52,14 @@ fn each_write_of_an_allocation_is_refused_once() {
         .unwrap()
         .store_bytes(&content(77, 9 * KIB), Hold::Name("kept"))
         .unwrap();
-    // What is said goes into a pipe, which has no size.
+    // The child reports through a pipe, which has no size limit.
     let mut command = again_through("trap '' XFSZ; exec \"$@\"", "limit::limited");
     command.env("HEAPLEDGER_PATH", &path);
     let mut child = Talk::start(command);
     child.hear("ready").unwrap();
     let mut faults = 0;
     loop {
-        // A frame of the log is 4,120 bytes: each is cut once near its start and once within.
+        // A frame of the log is 4,120 bytes: each is cut off once near its start and once within.
         limit(child.id(), faults * 2_060);
         child.say("store");
         match child.hear("heard").as_deref() {
@@ -82,7 +82,7 @@ fn each_write_of_an_allocation_is_refused_once() {
 #[ignore = "the process with few file descriptors"]
 fn few_descriptors() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
-    // Held before, so that what fails is the crate and not the test.
+    // Reserved first, so that the crate fails and not the test.
     let mut held = Vec::new();
     while let Ok(file) = std::fs::File::open("/dev/null") {
         held.push(file);
@@ -106,7 +106,7 @@ fn few_descriptors() {
 }
 
 #[test]
-fn a_want_of_file_descriptors_is_said_in_words_and_leaves_nothing() {
+fn running_out_of_file_descriptors_is_a_clear_error_and_leaves_nothing() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(quick().open(&path).unwrap());

@@ -1,18 +1,17 @@
-//! The failures guarded against: the disk is full or refuses a write, the file may not
-//! be written or is gone, a source of bytes or a closure fails half-way, the clock goes
-//! backwards; and the heap is not as before, or the error does not say what happened.
+//! Faults: the disk is full or refuses a write, the file is not writable or missing, a source
+//! or a closure fails halfway, the clock goes backwards.
 //!
-//! Each fault gives an error of its own, and afterwards the books balance, what was
-//! stored is there, and the same manager goes on as soon as the fault is gone.
+//! After each fault the error must say what happened, the books balance, everything stored is
+//! still there, and the same manager works again once the fault is removed.
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod file;
 mod full;
-#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod limit;
@@ -21,7 +20,7 @@ mod unit;
 
 use heapledger::MemManager;
 
-/// All rows of the file: two equal dumps are two equal heaps.
+/// All rows of the file. Two heaps are equal if their dumps are.
 fn rows(memory: &MemManager) -> String {
     common::dump(&common::sql(memory.path()))
 }

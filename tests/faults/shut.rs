@@ -1,5 +1,5 @@
-//! Files and folders that may not be read or written. Root may do everything, so the
-//! other side of these tests runs as nobody then; anybody else is shut out of its own.
+//! Files and folders without read or write permission. Root ignores permissions, so under
+//! root the visitor in these tests runs as nobody; other users lock themselves out.
 
 use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
@@ -13,8 +13,8 @@ use crate::harness::{
 use heapledger::{Error, Hold, Result};
 use tempfile::{TempDir, tempdir};
 
-/// Runs its arguments as nobody where this is root. The program is handed over open: nobody
-/// may be unable to reach it in root's folders.
+/// Runs its arguments as nobody if this is root. The program is passed as an open descriptor,
+/// because nobody may lack access to root's folders.
 const AS_NOBODY: &str = "exec 9<\"$1\"; shift; \
     [ \"$(id -u)\" != 0 ] || as_nobody='setpriv --reuid 65534 --regid 65534 --clear-groups'; \
     exec $as_nobody /proc/self/fd/9 \"$@\"";
@@ -23,13 +23,13 @@ const READ: u32 = 4;
 const ENTER: u32 = 5;
 const WRITE: u32 = 6;
 
-/// Lets the visitor do with `path` what `bits` say.
+/// Sets the visitor's permissions on `path`.
 fn allow(path: &Path, bits: u32) {
     let mode = if is_root() { 0o700 | bits } else { bits << 6 };
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// A folder that goes away, whatever may be done with it.
+/// A temporary folder that can be removed whatever its permissions are.
 struct Folder(TempDir);
 
 impl Deref for Folder {
@@ -46,7 +46,7 @@ impl Drop for Folder {
     }
 }
 
-/// A heap in a folder that the visitor may enter, and not change.
+/// A heap in a folder that the visitor may enter but not change.
 fn heap() -> (Folder, PathBuf) {
     let dir = Folder(tempdir().unwrap());
     let path = dir.join("heap.db");
@@ -58,7 +58,7 @@ fn heap() -> (Folder, PathBuf) {
     (dir, path)
 }
 
-/// What the visitor gets when it opens the file, reads `kept`, and stores.
+/// The outcome of the visitor's opening the file, reading `kept`, and storing.
 fn visited(path: &Path, read_only: bool) -> Option<String> {
     let program = std::env::current_exe().unwrap();
     let try_out = format!("set -- '{}' --list; {AS_NOBODY}", program.display());
@@ -69,7 +69,7 @@ fn visited(path: &Path, read_only: bool) -> Option<String> {
     command
         .env("HEAPLEDGER_PATH", path)
         .env("HEAPLEDGER_READ_ONLY", if read_only { "1" } else { "0" });
-    Some(Talk::start(command).hear("found").expect("the visitor fell over"))
+    Some(Talk::start(command).hear("found").expect("the visitor failed"))
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn visit(path: &Path, read_only: bool) -> Result<String> {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_refused_with_the_reason() {
+fn an_unreadable_file_is_refused_with_the_reason() {
     let (dir, path) = heap();
     allow(&dir, ENTER);
     allow(&path, 0);
@@ -120,7 +120,7 @@ fn a_file_that_may_not_be_read_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_file_that_may_not_be_written_is_read_and_says_so_when_it_is_to_be_written() {
+fn an_unwritable_file_can_be_read_and_writing_is_refused_with_the_reason() {
     let (dir, path) = heap();
     allow(&path, READ);
     allow(&dir, ENTER);
@@ -135,7 +135,7 @@ fn a_file_that_may_not_be_written_is_read_and_says_so_when_it_is_to_be_written()
 }
 
 #[test]
-fn a_folder_that_may_not_be_written_takes_no_new_heap() {
+fn no_heap_is_created_in_an_unwritable_folder() {
     let (dir, _) = heap();
     allow(&dir, ENTER);
     let Some(found) = visited(&dir.join("new.db"), false) else {
@@ -167,7 +167,7 @@ fn crash(path: &Path) {
 }
 
 #[test]
-fn the_log_of_a_crash_is_read_where_it_may_not_be_written() {
+fn the_log_of_a_crash_is_read_even_if_not_writable() {
     let (dir, path) = heap();
     crash(&path);
     for file in ["heap.db", "heap.db-wal", "heap.db-shm"] {
@@ -176,7 +176,7 @@ fn the_log_of_a_crash_is_read_where_it_may_not_be_written() {
     allow(&dir, ENTER);
     let Some(found) = visited(&path, true) else { return };
     assert!(found.starts_with("2 objects"), "{found}");
-    // Without the index of the log nobody can know what of it holds.
+    // Without the -shm nobody can tell which part of the log is valid.
     allow(&dir, ENTER | WRITE);
     std::fs::remove_file(dir.join("heap.db-shm")).unwrap();
     allow(&dir, ENTER);
@@ -185,7 +185,7 @@ fn the_log_of_a_crash_is_read_where_it_may_not_be_written() {
         found.starts_with("2 objects") || found.starts_with("LogUnreadable"),
         "{found}"
     );
-    // Whoever may write recovers it.
+    // A user with write permission recovers it.
     allow(&dir, ENTER | WRITE);
     for file in ["heap.db", "heap.db-wal"] {
         allow(&dir.join(file), WRITE);
@@ -196,7 +196,7 @@ fn the_log_of_a_crash_is_read_where_it_may_not_be_written() {
 }
 
 #[test]
-fn the_log_of_a_crash_is_read_by_a_reader_that_may_write() {
+fn the_log_of_a_crash_is_read_by_a_reader_with_write_permission() {
     let (_dir, path) = heap();
     crash(&path);
     let memory = quick().read_only(true).open(&path).unwrap();
@@ -240,9 +240,9 @@ fn a_heap_on_a_read_only_disk_is_read() {
     }
 }
 
-/// Nobody may read a heap that its owner goes on writing: it sees a whole state each time.
+/// The visitor reads a heap while its owner writes, and sees a complete state each time.
 #[test]
-fn a_reader_that_may_not_write_sees_whole_states_of_a_heap_in_use() {
+fn a_reader_without_write_permission_sees_complete_states_of_a_heap_in_use() {
     if !is_root() {
         return skip("another user", "only root may become one");
     }
@@ -304,7 +304,8 @@ fn an_immutable_file_is_read() {
     drop(dir);
 }
 
-/// Reads what it is told to, line by line, as one who may neither write the heap nor its folder.
+/// Executes reads that the parent requests line by line, without write permission on the
+/// heap or its folder.
 #[test]
 #[ignore = "what reads for the visitor while others write"]
 fn follower() {
@@ -315,7 +316,7 @@ fn follower() {
         let answer = match order.as_str() {
             "count" => Ok(memory.objects().filter(Result::is_ok).count()),
             "check" => memory.check().map(|found| found.len()),
-            // Begins, lets others write, and goes on in the same transaction.
+            // Begins, lets others write, and continues in the same transaction.
             _ => memory.snapshot().and_then(|then| {
                 let first = then.objects().filter(Result::is_ok).count();
                 say("begun");
@@ -329,7 +330,7 @@ fn follower() {
     }
 }
 
-/// The heap of [`heap`], in which the visitor may read, and a follower that has it open.
+/// The heap of [`heap`], readable for the visitor, and a follower that has it open.
 fn followed() -> Option<(Folder, PathBuf, Talk)> {
     let (dir, path) = heap();
     allow(&path, READ);
@@ -342,14 +343,14 @@ fn followed() -> Option<(Folder, PathBuf, Talk)> {
     Some((dir, path, follower))
 }
 
-/// The same for the heap and what lies next to it: a reader may keep the log there.
+/// The same for the heap and its side files, because a reader may leave a log there.
 fn allow_files(dir: &Path, mode: u32) {
     for file in dir.read_dir().unwrap() {
         allow(&file.unwrap().path(), mode);
     }
 }
 
-/// What the owner does: somebody who is not root must be let in for that.
+/// Runs `work` with the owner's permissions, which a user other than root has to restore first.
 fn as_owner<R>(dir: &Path, work: impl FnOnce() -> R) -> R {
     if !is_root() {
         allow(dir, ENTER | WRITE);
@@ -364,7 +365,7 @@ fn as_owner<R>(dir: &Path, work: impl FnOnce() -> R) -> R {
 }
 
 #[test]
-fn a_reader_that_opened_when_there_was_no_log_sees_what_comes() {
+fn a_reader_that_opened_without_a_log_sees_later_commits() {
     let Some((dir, path, mut follower)) = followed() else {
         return;
     };
@@ -383,9 +384,9 @@ fn a_reader_that_opened_when_there_was_no_log_sees_what_comes() {
     assert_eq!(ask("count"), "5");
 }
 
-/// Everything is written anew and copied into the file while the reader is at it.
+/// Everything is rewritten and checkpointed while the reader reads.
 #[test]
-fn a_reader_that_opened_when_there_was_no_log_sees_whole_states() {
+fn a_reader_that_opened_without_a_log_sees_complete_states() {
     let Some((dir, path, mut follower)) = followed() else {
         return;
     };
@@ -398,7 +399,7 @@ fn a_reader_that_opened_when_there_was_no_log_sees_whole_states() {
         }
         memory.force_free(&memory.resolve("kept").unwrap().unwrap()).unwrap();
         drop(memory);
-        // As another tool does, which waits for nobody's snapshot.
+        // As another tool does, which waits for no snapshot.
         sql(&path).execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
     });
     follower.say("go on");

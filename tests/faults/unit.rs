@@ -1,4 +1,4 @@
-//! Sources and closures that fail half-way, and clocks.
+//! Sources and closures that fail halfway, and clocks that go backwards.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -9,7 +9,7 @@ use crate::common::{Heap, KIB, MIB, assert_balanced, content, sql};
 use crate::rows;
 use heapledger::{Error, Geometry, Hold, ObjectId};
 
-/// A source that fails after so many bytes.
+/// A source that fails after a number of bytes.
 struct FailsAfter {
     bytes: u64,
     how: fn() -> io::Result<usize>,
@@ -36,10 +36,10 @@ fn heap() -> Heap {
 }
 
 #[test]
-fn a_source_that_fails_half_way_stores_nothing() {
+fn a_source_that_fails_halfway_stores_nothing() {
     let heap = heap();
     let before = rows(&heap);
-    // In memory, at the edge of what is spooled to a file, and beyond it.
+    // Held in memory, at the limit for spooling to a file, and beyond it.
     for bytes in [0, 1, 5_000, MIB, 3 * MIB] {
         let how = || Err(io::Error::new(io::ErrorKind::ConnectionReset, "the line went dead"));
         let error = heap
@@ -52,13 +52,13 @@ fn a_source_that_fails_half_way_stores_nothing() {
     assert_eq!(
         std::fs::read_dir(heap.path().parent().unwrap()).unwrap().count(),
         3,
-        "a spool file is left"
+        "a spool file is left behind"
     );
     assert_balanced(&heap);
 }
 
 #[test]
-fn a_source_that_panics_half_way_stores_nothing() {
+fn a_source_that_panics_halfway_stores_nothing() {
     let heap = heap();
     let before = rows(&heap);
     let how = || panic!("the source gave up");
@@ -70,13 +70,13 @@ fn a_source_that_panics_half_way_stores_nothing() {
 }
 
 #[test]
-fn a_file_that_is_cut_while_it_is_stored_stores_nothing() {
+fn a_file_that_is_truncated_while_it_is_read_is_not_stored() {
     nothing_is_stored_of_a_file_that_changes(|file| file.set_len(MIB).unwrap());
 }
 
-/// Its size does not tell.
+/// Its size does not reveal the change.
 #[test]
-fn a_file_that_is_overwritten_in_place_while_it_is_stored_stores_nothing() {
+fn a_file_that_is_overwritten_in_place_while_it_is_read_is_not_stored() {
     for at in [0, 1_500_000] {
         nothing_is_stored_of_a_file_that_changes(|file| {
             let mut byte = [0];
@@ -94,7 +94,7 @@ fn nothing_is_stored_of_a_file_that_changes(change: impl Fn(&File) + Send) {
     file.rewind().unwrap();
     std::thread::scope(|scope| {
         let other = file.try_clone().unwrap();
-        // The writer's turn is taken until the file has been read once and changed.
+        // Holds the writer's turn until the file has been read once and changed.
         let (started, begin) = std::sync::mpsc::channel();
         let (changed, go_on) = std::sync::mpsc::channel::<()>();
         let memory = heap.clone();
@@ -109,7 +109,7 @@ fn nothing_is_stored_of_a_file_that_changes(change: impl Fn(&File) + Send) {
         });
         begin.recv().unwrap();
         scope.spawn(move || {
-            // Reading it takes some milliseconds.
+            // Reading it takes a few milliseconds.
             std::thread::sleep(std::time::Duration::from_secs(1));
             change(&other);
             drop(changed);
@@ -123,7 +123,7 @@ fn nothing_is_stored_of_a_file_that_changes(change: impl Fn(&File) + Send) {
 }
 
 #[test]
-fn a_panic_in_a_batch_leaves_no_trace_wherever_it_is() {
+fn a_panic_anywhere_in_a_batch_leaves_no_trace() {
     let heap = heap();
     let before = rows(&heap);
     for steps in 0..6 {
@@ -150,7 +150,7 @@ fn a_panic_in_a_batch_leaves_no_trace_wherever_it_is() {
 }
 
 #[test]
-fn a_panic_beside_other_writers_harms_none_of_them() {
+fn a_panic_does_not_harm_concurrent_writers() {
     let heap = heap();
     std::thread::scope(|scope| {
         for thread in 0..6 {
@@ -177,9 +177,9 @@ fn a_panic_beside_other_writers_harms_none_of_them() {
     assert_balanced(&heap);
 }
 
-/// The clock was an hour, or an age, ahead when the rows were written.
+/// The clock was an hour, or far, ahead when the rows were written.
 #[test]
-fn a_clock_that_goes_backwards_changes_nothing_but_times() {
+fn a_clock_that_goes_backwards_affects_only_times() {
     for ahead in [3_600_000_000_i64, 4_000_000_000_000_000] {
         let heap = heap();
         for table in ["memram", "stored_objects"] {
@@ -194,7 +194,7 @@ fn a_clock_that_goes_backwards_changes_nothing_but_times() {
         let id = heap.allocate("later, by a clock that says earlier").unwrap();
         heap.bind("kept", &id).unwrap();
         let objects: Vec<_> = heap.objects().map(Result::unwrap).collect();
-        assert_eq!(objects.last().unwrap().id, id, "the order is that of storing");
+        assert_eq!(objects.last().unwrap().id, id, "listed in the order of allocation");
         heap.unbind("kept").unwrap();
         heap.free(&id).unwrap();
         heap.collect_garbage().unwrap();

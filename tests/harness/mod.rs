@@ -1,5 +1,5 @@
-//! What the fault tests share: this test program again as a process of its own, which
-//! can be killed, starved or shut out without harm to the test that started it.
+//! Shared by the fault tests: starts this test program again as a child process, which can be
+//! killed, limited or locked out without affecting the test that started it.
 
 mod skip;
 
@@ -21,7 +21,7 @@ fn as_child(name: &str) -> [&str; 4] {
     [name, "--exact", "--ignored", "--nocapture"]
 }
 
-/// The same, started by `program` (a shell script that ends in `exec "$@"`).
+/// The same, started through a shell script that ends in `exec "$@"`.
 pub fn again_through(script: &str, name: &str) -> Command {
     let mut command = Command::new("bash");
     command
@@ -31,8 +31,8 @@ pub fn again_through(script: &str, name: &str) -> Command {
     command
 }
 
-/// The same in a mount namespace of its own, after `mounts`: whatever is mounted there
-/// nobody else sees, and it goes away with the process, however that ends.
+/// The same in a separate mount namespace, after running `mounts`. Nobody else sees these
+/// mounts, and they disappear with the process, however it ends.
 pub fn again_with_mounts(mounts: &str, name: &str) -> Command {
     let mut command = with_mounts(mounts);
     command
@@ -42,11 +42,11 @@ pub fn again_with_mounts(mounts: &str, name: &str) -> Command {
     command
 }
 
-/// Runs what is given to it as arguments after `mounts`.
+/// Runs its arguments after `mounts`.
 fn with_mounts(mounts: &str) -> Command {
     let mut command = Command::new("unshare");
     if !is_root() {
-        // Most kernels let everybody be root in a namespace of their own, and mount there.
+        // Most kernels let any user be root in a new user namespace, and mount there.
         command.args(["--user", "--map-root-user"]);
     }
     let script = format!("set -e; {mounts}; exec \"$@\"");
@@ -54,7 +54,7 @@ fn with_mounts(mounts: &str) -> Command {
     command
 }
 
-/// Whether `mounts` work here for `again_with_mounts`. Where not, the test is skipped.
+/// Whether `mounts` work here for `again_with_mounts`. If not, the test is skipped.
 #[track_caller]
 pub fn possible_mounts(what: &str, mounts: &str) -> bool {
     skip::succeeds(what, with_mounts(mounts).arg("true"))
@@ -69,30 +69,29 @@ pub fn given(name: &str) -> Option<String> {
 pub fn given_number(name: &str) -> u64 {
     given(name)
         .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| panic!("{name} is no number"))
+        .unwrap_or_else(|| panic!("{name} is not a number"))
 }
 
-/// One whole line to the parent, past the output capture of the test runner.
+/// Writes a line to the parent, bypassing the output capture of the test runner.
 pub fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).unwrap();
     out.flush().unwrap();
 }
 
-/// Lines that a child has said so far into the file that is its output. A line that is
-/// not ended was not said.
+/// The lines that a child has written to its output file so far, without an incomplete last one.
 pub fn said(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let ended = text.rfind('\n').map_or("", |end| &text[..end]);
     ended.lines().map(str::to_owned).collect()
 }
 
-/// A file that takes what a child says.
+/// Creates a file for a child's output.
 pub fn output_file(path: &Path) -> File {
     File::create(path).unwrap()
 }
 
-/// A child with which the parent talks line by line. It is killed when it is dropped.
+/// A child that exchanges lines with the parent. It is killed on drop.
 pub struct Talk {
     child: Child,
     to: Option<ChildStdin>,
@@ -117,7 +116,7 @@ impl Talk {
         to.flush().unwrap();
     }
 
-    /// What follows `word` in the next line that starts with it; `None` at the end.
+    /// The rest of the next line that starts with `word`; `None` at the end.
     pub fn hear(&mut self, word: &str) -> Option<String> {
         let mut line = String::new();
         while self.from.read_line(&mut line).unwrap() > 0 {
@@ -134,7 +133,7 @@ impl Talk {
         let _ = self.child.wait();
     }
 
-    /// Lets the child end by itself.
+    /// Waits for the child to end by itself.
     pub fn end(mut self) -> bool {
         drop(self.to.take());
         self.child.wait().is_ok_and(|status| status.success())
@@ -154,7 +153,7 @@ pub fn listen() -> Option<String> {
     (count > 0).then(|| line.trim_end().to_owned())
 }
 
-/// Pseudo-random numbers that a seed replays.
+/// Pseudo-random numbers, reproducible from a seed.
 pub struct Random(pub u64);
 
 impl Random {

@@ -1,8 +1,8 @@
-//! Tests that need what not every machine has: root, a loop device, another tool. One that
-//! is skipped says so on a line of its own that the test runner does not hide, is counted by
-//! `tests/what_was_skipped.rs` at the end, and fails where `HEAPLEDGER_NO_SKIP=1`.
+//! Skips tests that need something not every machine has: root, a loop device, another tool. A
+//! skipped test prints a line that the test runner does not hide, is counted by
+//! `tests/what_was_skipped.rs` at the end, and fails if `HEAPLEDGER_NO_SKIP=1`.
 //!
-//! A file that has no other use for the harness includes this one alone, with `#[path]`.
+//! A program that needs nothing else of the harness includes only this file, with `#[path]`.
 
 use std::io::Write;
 use std::panic::Location;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
-/// Whether `script` works here. Where it does not, the test is skipped: its caller returns.
+/// Whether `script` works here. If not, the test is skipped, and the caller must return.
 #[track_caller]
 pub fn possible(what: &str, script: &str) -> bool {
     succeeds(what, Command::new("bash").args(["-ec", script]))
@@ -27,10 +27,10 @@ pub fn succeeds(what: &str, command: &mut Command) -> bool {
     false
 }
 
-/// Says that the test that calls this is skipped for want of `what`, and counts it.
+/// Reports and counts the calling test as skipped because it needs `what`.
 ///
 /// # Panics
-/// Where `HEAPLEDGER_NO_SKIP=1`.
+/// If `HEAPLEDGER_NO_SKIP=1`.
 #[track_caller]
 pub fn skip(what: &str, why: &str) {
     static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -47,7 +47,7 @@ pub fn skip(what: &str, why: &str) {
     if said.contains(&test) {
         return;
     }
-    // The runner captures what the print macros write, and nothing else.
+    // The runner captures only the output of the print macros.
     let _ = writeln!(std::io::stderr(), "skipped: {test}: needs {reason}");
     if let Err(error) = record(&format!("{test} {reason}\n")) {
         let _ = writeln!(std::io::stderr(), "and that was not counted: {error}");
@@ -59,13 +59,13 @@ fn forbidden() -> bool {
     std::env::var_os("HEAPLEDGER_NO_SKIP").is_some_and(|value| value == "1")
 }
 
-/// Whether this process may do everything.
+/// Whether this process runs as root.
 pub fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();
     output.is_ok_and(|output| output.stdout == b"0\n")
 }
 
-/// The name of this test program, without what cargo puts behind it.
+/// The name of this test program, without the hash that cargo appends.
 fn binary() -> String {
     let program = std::env::current_exe().ok();
     let stem = program.and_then(|program| Some(program.file_stem()?.to_string_lossy().into_owned()));
@@ -74,7 +74,8 @@ fn binary() -> String {
     })
 }
 
-/// The thread of a test has its name; where one thread runs them all, the line must do.
+/// The name of the calling test, which is that of its thread. If one thread runs all tests, the
+/// line number has to do.
 #[track_caller]
 fn test_name() -> String {
     match std::thread::current().name() {
@@ -83,13 +84,13 @@ fn test_name() -> String {
     }
 }
 
-/// One file for all test programs that one `cargo test` starts, or the one that
-/// `HEAPLEDGER_SKIPS` names, which stays.
+/// A file shared by all test programs of one `cargo test`, or the one that `HEAPLEDGER_SKIPS`
+/// names, which is not deleted.
 pub fn record_file() -> PathBuf {
     std::env::var_os("HEAPLEDGER_SKIPS").map_or_else(
         || {
             let parent = std::os::unix::process::parent_id();
-            // Numbers of processes come back; a time of start beside them does not.
+            // Process ids are reused, but not together with the same start time.
             let stat = std::fs::read_to_string(format!("/proc/{parent}/stat")).unwrap_or_default();
             let started = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
             std::env::temp_dir().join(format!("heapledger-skips-{parent}-{}", started.unwrap_or_default()))

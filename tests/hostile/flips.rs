@@ -1,4 +1,4 @@
-//! Bytes that changed on the disk.
+//! Files with corrupted bytes.
 
 use std::path::Path;
 
@@ -9,19 +9,19 @@ use crate::{bounded, is_bounded, specimen};
 const FILES: u64 = 300;
 const PAGE: usize = 4096;
 
-/// The same seed damages the file in the same way.
+/// Damages the file; the same seed causes the same damage.
 fn damage(file: &mut [u8], random: &mut Random) {
     let pages = (file.len() / PAGE) as u64;
     let at = |random: &mut Random, len: usize| random.below(len as u64) as usize;
     match random.below(10) {
-        // Bits anywhere.
+        // Flips bits anywhere.
         0..5 => {
             for _ in 0..=random.below(8) {
                 let at = at(random, file.len());
                 file[at] ^= 1 << random.below(8);
             }
         }
-        // The header of a page, where its cells are counted and found.
+        // Overwrites part of a page header, which counts and locates the cells.
         5..7 => {
             let page = random.below(pages) as usize * PAGE;
             for _ in 0..3 {
@@ -29,17 +29,17 @@ fn damage(file: &mut [u8], random: &mut Random) {
                 file[at] = random.below(256) as u8;
             }
         }
-        // The header of the file.
+        // Overwrites part of the file header.
         7 => {
             let at = 16 + random.below(84) as usize;
             file[at] = random.below(256) as u8;
         }
-        // One page in place of another.
+        // Replaces one page with another.
         8 => {
             let (from, to) = (random.below(pages) as usize * PAGE, random.below(pages) as usize * PAGE);
             file.copy_within(from..from + PAGE, to);
         }
-        // A page of nothing.
+        // Clears a page.
         _ => {
             let page = random.below(pages) as usize * PAGE;
             file[page..page + PAGE].fill(0);
@@ -48,7 +48,7 @@ fn damage(file: &mut [u8], random: &mut Random) {
 }
 
 #[test]
-fn a_file_with_damaged_bytes_is_looked_at_without_harm() {
+fn a_file_with_damaged_bytes_is_inspected_safely() {
     bounded("flips::damaged_files");
 }
 
@@ -69,15 +69,15 @@ fn damaged_files() {
         write(dir.path(), &file);
         found_whole += u64::from(survey(&path));
     }
-    // Some bits are in free space, or in a time: most are not.
+    // A few changes hit free space or a timestamp; most do not.
     assert!(
         found_whole < FILES / 2,
-        "{found_whole} of {FILES} damaged files were found to be whole"
+        "{found_whole} of {FILES} damaged files passed as intact"
     );
 }
 
 #[test]
-fn a_file_that_was_cut_is_looked_at_without_harm() {
+fn a_truncated_file_is_inspected_safely() {
     bounded("flips::cut_files");
 }
 
@@ -93,18 +93,18 @@ fn cut_files() {
         let len = whole.len() * part / 40 + [0, 1, 100][part % 3];
         say(&format!("look {len} bytes of {}", whole.len()));
         write(dir.path(), &whole[..len.min(whole.len() - 1)]);
-        assert!(!survey(&path), "{len} bytes of {} are found to be whole", whole.len());
+        assert!(!survey(&path), "{len} bytes of {} pass as intact", whole.len());
     }
     for len in [0, 1, 15, 16, 99, 100, 101, 511, 512, 4095] {
         say(&format!("look {len} bytes"));
         write(dir.path(), &whole[..len]);
-        // An empty file is made a heap, all others are refused.
+        // An empty file becomes a heap; all others are refused.
         survey(&path);
     }
 }
 
 #[test]
-fn a_log_of_garbage_is_looked_at_without_harm() {
+fn a_log_of_garbage_is_inspected_safely() {
     bounded("flips::garbage_logs");
 }
 
@@ -126,7 +126,7 @@ fn garbage_logs() {
         }
         write(dir.path(), &whole);
         std::fs::write(dir.path().join("heap.db-wal"), log).unwrap();
-        assert!(survey(&path), "a log that holds no commit changes nothing");
+        assert!(survey(&path), "a log without commits changes nothing");
     }
 }
 

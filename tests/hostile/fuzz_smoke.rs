@@ -1,10 +1,9 @@
-//! A short pass of the fuzz targets as an ordinary test: the inputs that are kept in
-//! `fuzz/corpus`, changed a little from a fixed seed. `fuzz/` itself needs nightly:
-//! `cargo +nightly fuzz run operations`.
+//! A short run of the fuzz targets as an ordinary test: the inputs in `fuzz/corpus`, mutated
+//! slightly from a fixed seed. `fuzz/` itself needs nightly: `cargo +nightly fuzz run operations`.
 //!
-//! `HEAPLEDGER_FUZZ=n` asks for n inputs of each target.
+//! `HEAPLEDGER_FUZZ=n` runs n inputs of each target.
 
-#![allow(clippy::duplicate_mod, reason = "each target is a file of its own to cargo-fuzz")]
+#![allow(clippy::duplicate_mod, reason = "cargo-fuzz needs each target in a separate file")]
 
 #[path = "../../fuzz/src/cli_values.rs"]
 mod cli_values;
@@ -61,16 +60,16 @@ fn change(input: &mut Vec<u8>, random: &mut Random) {
 }
 
 #[test]
-fn operations_do_what_the_model_does() {
+fn operations_match_the_model() {
     pass("operations", 40, operations::run);
 }
 
 #[test]
-fn a_mutated_file_is_looked_at_without_harm() {
+fn a_mutated_file_is_inspected_safely() {
     pass("mutated_file", 60, mutated_file::run);
 }
 
 #[test]
-fn any_text_is_a_value_or_an_error() {
+fn any_text_is_parsed_or_refused() {
     pass("cli_values", 20_000, cli_values::run);
 }

@@ -1,4 +1,4 @@
-//! Rows that lie: every number in every table, one after the other.
+//! Rows with false values: every column of every table, one after the other.
 
 use std::panic::catch_unwind;
 use std::path::Path;
@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 const LIES: [i64; 7] = [i64::MIN, -1, 0, 1, 1_000_000_007, i64::MAX - 1, i64::MAX];
 
-/// Statements that no CHECK and no foreign key let through otherwise.
+/// Runs statements that a CHECK or foreign key would refuse.
 fn lie(path: &Path, statements: &str) -> rusqlite::Result<()> {
     let sql = sql(path);
     sql.execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; BEGIN")?;
@@ -33,8 +33,8 @@ fn columns(sql: &Connection, table: &str, of: &str) -> Vec<String> {
     )
 }
 
-/// Looks at a copy of the specimen with `statements` done to it, if they can be done.
-/// Returns whether it went without a panic.
+/// Inspects a copy of the specimen after `statements`, if those can be executed. Returns
+/// whether that went without a panic.
 fn look(specimen: &[u8], path: &Path, statements: &str) -> bool {
     for beside in ["-wal", "-shm"] {
         let mut beside_it = path.as_os_str().to_owned();
@@ -53,7 +53,7 @@ fn looks(statements: impl FnOnce(&Connection) -> Vec<String>) {
     let (_dir, path) = specimen();
     let all = statements(&sql(&path));
     let specimen = std::fs::read(&path).unwrap();
-    // One after the other, so that one run shows all that is wrong.
+    // Runs all of them, so that one run shows all failures.
     let bad: Vec<_> = all
         .into_iter()
         .filter(|statements| !look(&specimen, &path, statements))
@@ -62,7 +62,7 @@ fn looks(statements: impl FnOnce(&Connection) -> Vec<String>) {
 }
 
 #[test]
-fn a_number_that_lies_is_looked_at_without_harm() {
+fn false_numbers_are_inspected_safely() {
     bounded("lies::numbers");
 }
 
@@ -78,7 +78,7 @@ fn numbers() {
             for column in columns(sql, &table, "INTEGER") {
                 for value in LIES {
                     let one = format!("WHERE \"{column}\" = (SELECT max(\"{column}\") FROM \"{table}\")");
-                    // All rows where they may be equal, else one.
+                    // All rows if their values may be equal, otherwise one.
                     let of = if number(sql, &format!("SELECT count(*) FROM \"{table}\"")) > 1 && value % 2 == 0 {
                         one
                     } else {
@@ -93,7 +93,7 @@ fn numbers() {
 }
 
 #[test]
-fn texts_and_bytes_that_lie_are_looked_at_without_harm() {
+fn false_texts_and_bytes_are_inspected_safely() {
     bounded("lies::texts_and_bytes");
 }
 
@@ -130,7 +130,7 @@ fn texts_and_bytes() {
 }
 
 #[test]
-fn parents_in_circles_and_rows_without_end_are_looked_at_without_harm() {
+fn cyclic_parents_and_huge_tables_are_inspected_safely() {
     bounded("lies::structures");
 }
 
@@ -142,7 +142,7 @@ fn structures() {
     }
     looks(|_| {
         [
-            // Parents that do not exist, and children that share one.
+            // Parents that do not exist, and children that share a parent.
             "UPDATE blocks SET pool_id = id; UPDATE pools SET arena_id = id; UPDATE arenas SET memram_id = id",
             "UPDATE blocks SET pool_id = 999999; UPDATE pools SET arena_id = 888888",
             "UPDATE ledger SET block_id = (SELECT max(id) FROM blocks)",
@@ -155,7 +155,7 @@ fn structures() {
             "UPDATE stored_objects SET size = -5; UPDATE ledger SET allocated_mem = -5",
             "DELETE FROM memram", "DELETE FROM size_classes", "DELETE FROM other_kinds", "DELETE FROM sequences",
             "DELETE FROM arenas", "DELETE FROM pools", "DELETE FROM blocks", "DELETE FROM stored_objects", "DELETE FROM ledger",
-            // A space of much room in nothing at all.
+            // A huge space with nothing in it.
             "UPDATE memram SET max_mem = 9223372036854775807, mem = 0, reserved = 9223372036854775807",
             "UPDATE memram SET max_mem = 9223372036854775807, reserved = 0, arena_size = 9223372036854775807",
             "UPDATE memram SET mem = -9223372036854775808, reserved = -9223372036854775808",
@@ -165,7 +165,7 @@ fn structures() {
             "UPDATE arenas SET reserved = 0; UPDATE pools SET reserved = 0",
             "UPDATE size_classes SET block_size = 268435456, pool_size = 268435456 WHERE block_size = 32768; \
              UPDATE memram SET arena_size = 268435456, per_block = 1, max_mem = 1099511627776",
-            // A million of everything.
+            // Hundreds of thousands of rows.
             "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
              INSERT INTO names (memram_id, name, stored_object_id, bound_at) SELECT 1, 'n' || i, 1, 0 FROM n",
             "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \

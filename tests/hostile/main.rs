@@ -1,18 +1,17 @@
-//! The failure guarded against: somebody hands over a heap file that is damaged or made
-//! to do harm, and opening or inspecting it panics, hangs, takes absurd memory, or runs
-//! what was planted in it.
+//! Guards against this failure: somebody passes a damaged or malicious heap file, and opening
+//! or inspecting it panics, hangs, uses excessive memory, or runs code planted in it.
 //!
-//! Every file is looked at in a process of its own with bounded memory, which says what
-//! it is about to do; if it dies or is silent for too long, the test names the file.
+//! Files are inspected in a separate process with bounded memory, which announces each file;
+//! if it dies or stays silent for too long, the test names the file.
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod flips;
 mod fuzz_smoke;
-#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lies;
@@ -29,12 +28,12 @@ use common::{content, quick, sql};
 use heapledger::{Geometry, Hold};
 use tempfile::{TempDir, tempdir};
 
-/// For one file: generous, because the machine may be busy.
+/// The time limit for one file; generous, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Address space in KiB.
 const MEMORY: u64 = 3 << 20;
 
-/// Runs an ignored test of this program, bounded; it announces each file by `look …`.
+/// Runs an ignored test of this program within the bounds; it announces each file by `look …`.
 fn bounded(test: &str) {
     let script = format!("ulimit -v {MEMORY}; exec \"$@\"");
     let mut command = harness::again_through(&script, test);
@@ -55,20 +54,20 @@ fn bounded(test: &str) {
             }
         }
     }
-    assert!(child.wait().unwrap().success(), "fell over at: {last}");
+    assert!(child.wait().unwrap().success(), "failed at: {last}");
     assert!(looks > 0);
-    println!("{looks} hostile files looked at");
+    println!("{looks} hostile files inspected");
 }
 
 fn is_bounded() -> bool {
     harness::given("HEAPLEDGER_HOSTILE").is_some()
 }
 
-/// A closed heap with something of everything, in one file.
+/// A closed heap with rows in every table, in one file.
 fn specimen() -> (TempDir, std::path::PathBuf) {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    // Without blocks of 256 KiB, so that an object has several pieces.
+    // Without blocks of 256 KiB, so that a large object has several pieces.
     let standard = Geometry::standard();
     let classes = standard
         .classes()

@@ -1,4 +1,4 @@
-//! Names that are made to be shown.
+//! Malicious names.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use crate::survey::survey;
 use crate::{bounded, is_bounded, specimen};
 use heapledger::Hold;
 
-/// Clears the screen, sets the title, and turns the text around.
+/// Clears the screen, sets the title, and reverses the text direction.
 const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\r\nname";
 
 #[test]
@@ -20,7 +20,7 @@ fn escape_sequences_do_not_reach_a_terminal() {
     sql(&path)
         .execute("UPDATE memram SET name = ?1 WHERE name = 'other'", [ESCAPES])
         .unwrap();
-    // No such name: the error shows it.
+    // The error for an unknown name shows it.
     let wrong = format!("{ESCAPES}?");
     for arguments in [
         &["ls"][..],
@@ -65,7 +65,7 @@ fn errors_show_names_escaped() {
 }
 
 #[test]
-fn a_name_of_ten_megabytes_is_looked_at_without_harm() {
+fn a_name_of_ten_megabytes_is_inspected_safely() {
     bounded("names::long_names");
 }
 

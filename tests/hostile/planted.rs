@@ -1,4 +1,4 @@
-//! Code that was planted in the schema: it must not run.
+//! Code planted in the schema must not run.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use rusqlite::Connection;
 
 const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
 
-/// What is planted, by name.
+/// The planted statements by name.
 fn plants() -> Vec<(&'static str, String)> {
     let bomb = |view: &str, columns: &str| {
         format!("DROP VIEW {view}; CREATE VIEW {view} AS {ENDLESS} SELECT {columns} FROM n")
@@ -55,7 +55,7 @@ fn plant(path: &Path, statements: &str) {
 }
 
 #[test]
-fn what_is_planted_in_the_schema_does_not_run() {
+fn code_planted_in_the_schema_does_not_run() {
     bounded("planted::files");
 }
 
@@ -81,9 +81,9 @@ fn files() {
     }
 }
 
-/// People may keep tables and views of their own in the file.
+/// People may have their own tables and views in the file.
 #[test]
-fn what_others_keep_beside_the_heap_is_no_plant() {
+fn other_tables_and_views_in_the_file_are_allowed() {
     let (_dir, path) = specimen();
     plant(
         &path,

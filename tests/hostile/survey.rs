@@ -1,4 +1,4 @@
-//! Everything that looks into a file, and what must hold whatever is in it.
+//! All ways to inspect a file, and what must hold for any contents.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::common::quick;
 use heapledger::{MemManager, ObjectId, Result};
 
-/// Looks at the file in every way; errors are fine, and panics are not. Returns whether
-/// the heap was found to be whole.
+/// Inspects the file in every way; errors are fine, panics are not. Returns whether the heap
+/// passed as intact.
 pub fn survey(path: &Path) -> bool {
     let whole = quick().read_only(true).open(path).is_ok_and(|memory| inspect(&memory));
     if let Ok(memory) = quick().open(path) {
@@ -34,7 +34,7 @@ fn inspect(memory: &MemManager) -> bool {
     let mut readable = true;
     let objects: Vec<_> = memory.objects().take(1_000).collect();
     for object in objects {
-        // A text that is no UTF-8 cannot be listed, and the check does not look for it.
+        // Text that is not UTF-8 cannot be listed, and the check does not look for it.
         let Ok(object) = object else { break };
         readable &= read(memory, &object.id).is_ok();
     }
@@ -87,7 +87,7 @@ fn levels(memory: &MemManager) -> Result<()> {
     Ok(())
 }
 
-/// Writes of every kind: they may be refused.
+/// Writes of every kind, which may be refused.
 fn change(memory: &MemManager) -> Result<()> {
     let id = memory.allocate_bytes(&[7; 3_000]);
     let _ = memory.allocate_bytes(&[8; 90_000]);

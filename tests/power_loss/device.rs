@@ -1,4 +1,4 @@
-//! A disk that keeps what was synced and loses everything else.
+//! A disk that retains synced writes and loses everything else.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +10,7 @@ use heapledger::Durability;
 use tempfile::{TempDir, tempdir};
 
 const OPERATIONS: u64 = 20;
-/// What the writer also writes, and never syncs: it shows that the disk loses things.
+/// Written but never synced, to show that the disk really loses writes.
 const UNSYNCED: &[u8] = &[b'x'; 4000];
 
 #[test]
@@ -34,7 +34,7 @@ fn writer() {
 }
 
 #[test]
-#[ignore = "the process that looks at what the power loss left"]
+#[ignore = "the process that inspects what the power loss left"]
 fn reader() {
     let Some(mounted) = given("HEAPLEDGER_MOUNTED") else {
         return;
@@ -50,7 +50,7 @@ fn reader() {
     let memory = options().open(path).unwrap();
     assert_balanced(&memory);
     say(&format!("found {} {lost}", operations_in(&found(&memory), OPERATIONS)));
-    // It is a heap that goes on.
+    // The heap still works.
     memory.allocate("life goes on").unwrap();
     assert_balanced(&memory);
 }
@@ -79,8 +79,8 @@ impl Disk {
         command
     }
 
-    /// Runs every operation, with a power loss after each; returns how many operations
-    /// each of them left.
+    /// Runs every operation, with a power loss after each. Returns how many operations survived
+    /// each loss.
     fn lose_power_after_each(&self, full: bool) -> Vec<u64> {
         let mut command = self.on("image", "device::writer");
         if full {
@@ -97,13 +97,12 @@ impl Disk {
             writer.say("go on");
         }
         assert!(writer.end());
-        // Now and then a busy system writes on its own what nobody has synced.
+        // A busy system occasionally writes unsynced data by itself.
         assert!(lost_something, "this disk loses nothing, so it proves nothing");
         left
     }
 
-    /// How many operations are left after the last so far, and whether something that was
-    /// not synced is lost.
+    /// How many operations survive a loss now, and whether something unsynced was lost.
     fn look(&self, last: u64) -> (u64, bool) {
         let copied = Command::new("cp")
             .current_dir(self.dir.path())
@@ -115,13 +114,10 @@ impl Disk {
         let mut reader = Talk::start(command);
         let heard = reader
             .hear("found")
-            .unwrap_or_else(|| panic!("what is left after operation {last} is damaged"));
+            .unwrap_or_else(|| panic!("the heap left after operation {last} is damaged"));
         let (operations, lost) = heard.split_once(' ').unwrap();
         let found = (operations.parse().unwrap(), lost == "true");
-        assert!(
-            reader.end(),
-            "the heap that was left after operation {last} cannot go on"
-        );
+        assert!(reader.end(), "the heap left after operation {last} does not work");
         found
     }
 }
@@ -131,7 +127,7 @@ fn full_durability_loses_nothing_acknowledged() {
     let Some(disk) = Disk::new() else { return };
     let left = disk.lose_power_after_each(true);
     assert_eq!(left, (1..=OPERATIONS).collect::<Vec<_>>());
-    println!("{} power losses, every acknowledged operation there", left.len());
+    println!("{} power losses, no acknowledged operation missing", left.len());
 }
 
 #[test]
@@ -141,7 +137,8 @@ fn normal_durability_loses_at_most_the_newest_operations() {
     for (number, &operations) in left.iter().enumerate() {
         assert!(operations <= number as u64 + 1);
     }
-    // Later losses leave no less than earlier ones, and a collection syncs all before it.
+    // A later loss leaves at least as much as an earlier one, and a collection syncs everything
+    // before it.
     assert!(left.is_sorted(), "{left:?}");
     assert!(left[15] >= 16, "{left:?}");
     assert!(!expected(left[15]).is_empty());

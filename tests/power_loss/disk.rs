@@ -1,10 +1,10 @@
-//! A disk below SQLite, which knows what was synced and what was only written.
+//! A simulated disk below SQLite that distinguishes synced from merely written data.
 //!
-//! A file system of our own stands between SQLite, with what the crate puts before it, and
-//! the system. It sees each write and each sync in order, of whichever connection. At each
-//! sync, and when an operation was acknowledged, the power goes: of what was not synced,
-//! nothing has arrived, or all of it in one of the files, or some sectors.
-#![allow(unsafe_code, reason = "SQLite calls its files through C")]
+//! A test VFS sits between SQLite, including the crate's own VFS, and the system. It sees all
+//! writes and syncs of all connections in order. The power fails at each sync and after each
+//! acknowledged operation; of the unsynced writes, none has arrived, or all of one file, or
+//! some sectors.
+#![allow(unsafe_code, reason = "a VFS is a C interface")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -22,7 +22,7 @@ use crate::harness::{Random, again, given};
 const SECTOR: usize = 512;
 const OPERATIONS: u64 = 15;
 
-/// SQLite's own file system.
+/// SQLite's own VFS.
 static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(std::ptr::null_mut());
 
 static DISK: LazyLock<Mutex<Disk>> = LazyLock::new(Mutex::default);
@@ -33,12 +33,12 @@ fn disk() -> MutexGuard<'static, Disk> {
 
 #[derive(Default)]
 struct Disk {
-    /// Only what is in this folder is looked at.
+    /// Only files in this folder are tracked.
     folder: PathBuf,
     files: BTreeMap<PathBuf, Stored>,
-    /// The files that SQLite has open, by their address.
+    /// The files that SQLite has open, by address.
     open: HashMap<usize, Open>,
-    /// Methods of ours by the address of those whose place they take.
+    /// Our method tables, by the address of the table they replace.
     methods: HashMap<usize, usize>,
     losses: Vec<Loss>,
     syncs: u64,
@@ -49,11 +49,11 @@ struct Open {
     real: ffi::sqlite3_io_methods,
 }
 
-/// A file as the disk has it.
+/// A file as it is on the disk.
 #[derive(Default)]
 struct Stored {
     synced: Vec<u8>,
-    /// In the order in which they came.
+    /// In order.
     unsynced: Vec<Change>,
 }
 
@@ -62,10 +62,10 @@ enum Change {
     Truncate(usize),
 }
 
-/// What a power loss leaves: each file's bytes.
+/// What a power loss leaves: the bytes of each file.
 type Loss = BTreeMap<PathBuf, Vec<u8>>;
 
-/// What has arrived of what was not synced.
+/// Which unsynced writes have arrived.
 #[derive(Clone, Copy, PartialEq)]
 enum Arrived {
     Nothing,
@@ -118,7 +118,7 @@ impl Stored {
 }
 
 impl Disk {
-    /// The power goes now, in four ways.
+    /// Records a power loss now, in four variants.
     fn lose(&mut self) {
         use Arrived::{All, Nothing, Some};
         let mut random = Random(self.syncs);
@@ -156,12 +156,12 @@ impl Disk {
     }
 }
 
-/// Makes this the default file system of the process.
+/// Makes this the default VFS of the process.
 fn register() {
-    // SAFETY: without a name it is SQLite's default file system, which is never freed.
+    // SAFETY: a null name returns SQLite's default VFS, which is never freed.
     let real = unsafe { ffi::sqlite3_vfs_find(std::ptr::null()) };
     REAL.store(real, Ordering::Release);
-    // SAFETY: it was just found, and nobody changes it meanwhile.
+    // SAFETY: it was just found, and nobody changes it at the same time.
     let copied = unsafe { *real };
     let own = Box::leak(Box::new(ffi::sqlite3_vfs {
         pNext: std::ptr::null_mut(),
@@ -169,8 +169,8 @@ fn register() {
         xOpen: Some(open),
         ..copied
     }));
-    // SAFETY: it is leaked, and all its functions but `open` are those of the one it was
-    // copied from, with the data these want.
+    // SAFETY: it is leaked, and all its functions except `open` come from the copied VFS, with the
+    // data that they expect.
     assert_eq!(unsafe { ffi::sqlite3_vfs_register(own, 1) }, ffi::SQLITE_OK);
 }
 
@@ -182,7 +182,7 @@ unsafe extern "C" fn open(
     out_flags: *mut c_int,
 ) -> c_int {
     let real = REAL.load(Ordering::Acquire);
-    // SAFETY: `register` stored it, and these are the arguments that SQLite gave.
+    // SAFETY: `register` stored it, and the arguments come from SQLite.
     let code = unsafe { (*real).xOpen.unwrap()(real, name, file, flags, out_flags) };
     if code != ffi::SQLITE_OK || flags & (ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_WAL) == 0 {
         return code;
@@ -190,7 +190,7 @@ unsafe extern "C" fn open(
     // SAFETY: these kinds of file have a name.
     let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap();
     let path = PathBuf::from(name);
-    // SAFETY: an open file has methods, which live as long as the program.
+    // SAFETY: an open file has a method table, which lives as long as the program.
     let real = unsafe { &*(*file).pMethods };
     let mut disk = disk();
     let own = *disk.methods.entry(std::ptr::from_ref(real).addr()).or_insert_with(|| {
@@ -211,18 +211,18 @@ unsafe extern "C" fn open(
         disk.files.insert(path.clone(), stored);
     }
     disk.open.insert(file.addr(), Open { path, real: *real });
-    // SAFETY: the table is leaked, and its functions are those of the file or call them.
+    // SAFETY: the table is leaked, and its functions are those of the file or wrap them.
     unsafe { (*file).pMethods = std::ptr::with_exposed_provenance(own) };
     code
 }
 
-/// SQLite's own methods of a file that is open.
+/// SQLite's own methods of an open file.
 fn real(file: *mut ffi::sqlite3_file) -> ffi::sqlite3_io_methods {
     disk().open[&file.addr()].real
 }
 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, count: c_int, at: i64) -> c_int {
-    // SAFETY: SQLite gives so many bytes.
+    // SAFETY: SQLite passes a buffer of `count` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), count as usize) };
     disk().change(file, Change::Write(at as usize, bytes.to_vec()));
     // SAFETY: the arguments that SQLite gave.
@@ -252,7 +252,7 @@ fn losses_so_far() -> Vec<Loss> {
     std::mem::take(&mut disk().losses)
 }
 
-/// How many operations are left. They must be the first ones, and the heap whole.
+/// How many operations survived. They must be the first ones, and the heap must be intact.
 fn operations_in(loss: &Loss) -> u64 {
     let dir = tempdir().unwrap();
     for (path, bytes) in loss {
@@ -283,7 +283,7 @@ fn operate(memory: &MemManager, number: u64) {
     }
 }
 
-/// Every power loss leaves what it may, with `durability`, in a process of its own.
+/// Runs all operations with `durability`, and checks what every power loss leaves.
 fn lose_power(durability: Durability, path: &Path) {
     register();
     disk().folder = path.parent().unwrap().to_owned();
@@ -337,11 +337,11 @@ fn on_a_disk(test: &str) {
 }
 
 #[test]
-fn full_durability_syncs_what_it_acknowledges() {
+fn full_durability_syncs_before_it_acknowledges() {
     on_a_disk("disk::full");
 }
 
 #[test]
-fn normal_durability_syncs_the_log_before_the_file_and_the_file_before_the_log_begins_again() {
+fn normal_durability_syncs_the_log_before_the_file_and_the_file_before_restarting_the_log() {
     on_a_disk("disk::normal");
 }

@@ -1,4 +1,4 @@
-//! Copies of the file and its write-ahead log, as a power loss may leave them.
+//! Copies of the file and its write-ahead log in states that a power loss may leave.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,10 @@ const OPERATIONS: u64 = 32;
 const SECTOR: usize = 512;
 /// Bytes before the first frame of a log.
 const HEADER: usize = 32;
-/// A page and what describes it.
+/// A page with its frame header.
 const FRAME: usize = 24 + 4096;
 
-/// The two files as they are after an operation was acknowledged.
+/// The two files after an operation was acknowledged.
 #[derive(Clone)]
 struct Image {
     file: Vec<u8>,
@@ -30,7 +30,7 @@ impl Image {
         }
     }
 
-    /// Opens what is left, and returns how many operations it holds. It must be whole.
+    /// Opens the copies and returns how many operations they hold. The heap must be intact.
     fn operations(&self) -> u64 {
         let dir = tempdir().unwrap();
         let path = dir.path().join("heap.db");
@@ -41,18 +41,18 @@ impl Image {
         operations_in(&found(&memory), OPERATIONS)
     }
 
-    /// The log up to the last frame that belongs to it. Behind may be zeros, or an earlier log.
+    /// The valid part of the log. After it there may be zeros or remains of an earlier log.
     fn used(&self) -> &[u8] {
         let Some((header, frames)) = self.log.split_at_checked(HEADER) else {
             return &self.log;
         };
-        // Two numbers that each log and its frames have for themselves.
+        // The salts: two numbers that a log shares with its frames only.
         let salt = &header[16..24];
         let own = frames.chunks_exact(FRAME).take_while(|frame| &frame[8..16] == salt);
         &self.log[..HEADER + own.count() * FRAME]
     }
 
-    /// Whether `later` differs from this by what was appended to the log alone.
+    /// Whether `later` differs from this only by what was appended to the log.
     fn is_continued_by(&self, later: &Self) -> bool {
         self.file == later.file && later.used().len() > self.used().len() && later.log.starts_with(self.used())
     }
@@ -75,7 +75,7 @@ fn options(durability: Durability) -> Options {
     common::options().durability(durability)
 }
 
-/// One image for each number of operations, from none.
+/// One image for each number of operations, starting with none.
 fn images(durability: Durability) -> Vec<Image> {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
@@ -84,7 +84,7 @@ fn images(durability: Durability) -> Vec<Image> {
     for number in 0..OPERATIONS {
         operate(&memory, number);
         if number % 11 == 5 {
-            // From here on the log is written anew from its start, over what it held.
+            // Now the log restarts and overwrites its earlier frames.
             sql(&path)
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
                 .unwrap();
@@ -94,7 +94,7 @@ fn images(durability: Durability) -> Vec<Image> {
     images
 }
 
-/// What may be behind the part of a log that arrived.
+/// What may follow the part of a log that arrived.
 fn tails(lost: &[u8], older: &[u8], random: &mut Random) -> Vec<Vec<u8>> {
     let mut hole = lost.to_vec();
     if let Some(sector) = hole.chunks_mut(SECTOR).next() {
@@ -110,7 +110,7 @@ fn tails(lost: &[u8], older: &[u8], random: &mut Random) -> Vec<Vec<u8>> {
     vec![Vec::new(), vec![0; lost.len()], garbage, hole, remains]
 }
 
-/// Cuts at the edges of what one operation wrote, and at random bytes between.
+/// Positions at the edges of what one operation wrote, and random ones in between.
 fn cuts(from: usize, to: usize, random: &mut Random) -> Vec<usize> {
     let within = (to - from) as u64;
     let mut cuts = vec![from, from + 1, from + 24, to - 1, to];
@@ -119,7 +119,7 @@ fn cuts(from: usize, to: usize, random: &mut Random) -> Vec<usize> {
 }
 
 #[test]
-fn what_was_acknowledged_is_in_the_two_files_alone() {
+fn acknowledged_operations_need_only_the_two_files() {
     for durability in [Durability::Full, Durability::Normal] {
         for (operations, image) in images(durability).iter().enumerate() {
             assert_eq!(image.operations(), operations as u64);
@@ -127,11 +127,11 @@ fn what_was_acknowledged_is_in_the_two_files_alone() {
     }
 }
 
-/// `Full`: the log up to the last acknowledged operation was synced. Whatever of the
-/// next operation arrived, and whatever is behind it, that operation is there whole or
-/// not at all, and all before it are.
+/// `Full`: the log was synced up to the last acknowledged operation. However much of the next
+/// operation arrived, and whatever follows it, that operation is there in full or not at all,
+/// and all earlier ones are there.
 #[test]
-fn a_log_torn_behind_the_last_sync_loses_nothing_acknowledged() {
+fn a_log_torn_after_the_last_sync_loses_nothing_acknowledged() {
     let images = images(Durability::Full);
     let mut random = Random(1);
     let mut torn = 0;
@@ -145,7 +145,7 @@ fn a_log_torn_behind_the_last_sync_loses_nothing_acknowledged() {
             let tails = tails(lost, &image.log, &mut random);
             let tail = &tails[random.below(tails.len() as u64) as usize];
             let left = image.with_log([arrived, tail].concat());
-            // Zeros where zeros were to come are no loss.
+            // If the lost bytes were zeros anyway, the operation is complete.
             let whole = u64::from(left.log.starts_with(later.used()));
             assert_eq!(left.operations(), operations as u64 + whole, "cut at {cut}");
             torn += 1;
@@ -155,19 +155,19 @@ fn a_log_torn_behind_the_last_sync_loses_nothing_acknowledged() {
     println!("{torn} torn logs, nothing acknowledged lost");
 }
 
-/// `Normal`: the log was synced before the last checkpoint and not since. Whatever of
-/// it arrived, the heap is as after some operation, and none before the checkpoint is lost.
+/// `Normal`: the log was not synced since the last checkpoint. Whatever arrived, the heap
+/// matches the state after some operation, and none before the checkpoint is lost.
 #[test]
-fn a_log_that_was_never_synced_loses_the_newest_operations_alone() {
+fn a_log_that_was_never_synced_loses_only_the_newest_operations() {
     let images = images(Durability::Normal);
     let mut random = Random(2);
     let (mut torn, mut lost_operations) = (0, 0);
-    // Operations and bytes of the log that the last sync made safe.
+    // Operations and bytes of the log covered by the last sync.
     let (mut synced, mut from) = (0, 0);
     for (operations, pair) in (1..).zip(images.windows(2)) {
         let [before, image] = pair else { unreachable!() };
         if before.log.is_empty() || !image.log.starts_with(&before.log[..HEADER]) {
-            // The log begins anew, when everything before is safe in the file.
+            // The log restarts only once everything before is safe in the file.
             (synced, from) = (operations - 1, 0);
         } else if before.file != image.file {
             (synced, from) = (operations, image.log.len());
@@ -192,13 +192,13 @@ fn a_log_that_was_never_synced_loses_the_newest_operations_alone() {
         torn > 100 && lost_operations > 0,
         "only {torn} cuts, {lost_operations} lost operations"
     );
-    println!("{torn} lost or torn logs, {lost_operations} newest operations lost in all, no damage");
+    println!("{torn} lost or torn logs, {lost_operations} newest operations lost in total, no damage");
 }
 
-/// A checkpoint writes to the file what the log holds, and the log stays until the file
-/// is synced: any sectors of it may have arrived.
+/// A checkpoint copies the log into the file, and the log stays until the file is synced. Any
+/// sectors of the file may have arrived.
 #[test]
-fn a_checkpoint_cut_short_loses_nothing() {
+fn an_interrupted_checkpoint_loses_nothing() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = options(Durability::Normal).open(&path).unwrap();

@@ -1,33 +1,31 @@
-//! The failure guarded against: the power goes, and what the operating system had not
-//! yet written to the disk is lost; afterwards an operation that was acknowledged with
-//! `Durability::Full` is missing, or the file is damaged with either durability.
+//! Guards against this failure: the power fails, everything that the operating system had not
+//! yet written to the disk is lost, and then an operation acknowledged with `Durability::Full`
+//! is missing, or the file is damaged with either durability.
 //!
-//! Modelled, in `device.rs`: a disk of which only what was synced is left. The heap is
-//! on a file system of its own in an image file; what the program wrote and did not
-//! sync is in the cache above the image, and a copy of the image is what a power loss
-//! leaves. This proves that the crate asks for its syncs at all, for the directory too.
-//! It needs root and loop devices.
+//! `device.rs` models a disk that retains only synced writes. The heap is on a file system in
+//! an image file; unsynced writes are in the cache above the image, and a copy of the image is
+//! what a power loss leaves. This proves that the crate requests its syncs, including that of
+//! the directory. It needs root and loop devices.
 //!
-//! Modelled, in `disk.rs`, for everybody: the same below SQLite, from which on each write
-//! and sync is seen; the power goes at each sync too, and what was not synced may have
-//! arrived in part. What the crate does past SQLite, such as syncing a directory, it misses.
+//! `disk.rs` models the same below SQLite, without special privileges. It sees every write and
+//! sync; the power also fails at each sync, and unsynced writes may have arrived in part. It
+//! does not see what the crate does without SQLite, such as syncing a directory.
 //!
-//! Modelled, in `log.rs`, with copies of the two files: a write-ahead log of which the
-//! part behind the last sync arrived cut off at any byte, with a hole, with garbage or
-//! with remains of older writes behind it; a checkpoint that reached the file for some
-//! sectors and not for others.
+//! `log.rs` works on copies of the two files: a write-ahead log whose unsynced part was cut off
+//! at any byte, or is followed by a hole, garbage or remains of older writes; and a checkpoint
+//! of which only some sectors reached the file.
 //!
-//! Not modelled: a disk that says it has synced and has not, or that loses or tears
-//! what had been synced before; nothing but a copy elsewhere helps against those.
+//! Not modelled: a disk that reports a sync that did not happen, or that loses or tears data
+//! synced earlier. Only a copy elsewhere helps against those.
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod device;
 mod disk;
-#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod log;
@@ -37,10 +35,10 @@ use std::collections::BTreeMap;
 use common::content;
 use heapledger::{Hold, MemManager, ObjectId};
 
-/// The heap after so many operations: what each name is bound to.
+/// The state after some operations: what each name is bound to.
 type State = BTreeMap<String, ObjectId>;
 
-/// Operation `number`: one more name, and from time to time one less, or a collection.
+/// Operation `number`: binds a name, and occasionally unbinds one or collects.
 fn operate(memory: &MemManager, number: u64) {
     memory
         .batch(|batch| {
@@ -64,7 +62,7 @@ fn bytes(number: u64) -> Vec<u8> {
     content(number, [30, 600, 5_000, 300_000][number as usize % 4])
 }
 
-/// What the heap holds after the first `operations`.
+/// The state after the first `operations`.
 fn expected(operations: u64) -> State {
     let mut state = State::new();
     for number in 0..operations {
@@ -76,7 +74,7 @@ fn expected(operations: u64) -> State {
     state
 }
 
-/// What it holds; every content is as it was stored, and nothing else is there.
+/// The actual state. Checks that every content is intact and that nothing else is stored.
 fn found(memory: &MemManager) -> State {
     let mut state = State::new();
     for object in memory.objects() {
@@ -89,7 +87,7 @@ fn found(memory: &MemManager) -> State {
     state
 }
 
-/// After how many operations the heap is in the state found; at most `most`.
+/// The number of operations, at most `most`, that lead to this state.
 fn operations_in(state: &State, most: u64) -> u64 {
     let found = (0..=most).find(|&operations| expected(operations) == *state);
     found.unwrap_or_else(|| panic!("a state that never was: {:?}", state.keys()))

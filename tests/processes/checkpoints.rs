@@ -1,5 +1,5 @@
-//! The failure guarded against: the write-ahead log grows without bound while somebody
-//! writes, is copied under a reader's feet, or keeps something of its own.
+//! Guards against these failures: the write-ahead log grows without bound during writes, is
+//! checkpointed while a reader still needs it, or is the only place that has some commits.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use heapledger::{Durability, MemManager, ObjectId};
 use tempfile::tempdir;
 
 const SIZE: u64 = 1 << 20;
-/// What the log may take, and one transaction more.
+/// The limit of the log, plus one transaction.
 const LOG: u64 = (64 << 20) + 2 * SIZE;
 
 fn log_of(path: &Path) -> PathBuf {
@@ -21,7 +21,7 @@ fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 
-/// Puts contents of 1 MiB, a commit each. Returns their ids and how long the log became.
+/// Puts contents of 1 MiB, one commit each. Returns their ids and the greatest length of the log.
 fn put(memory: &MemManager, numbers: std::ops::Range<u64>) -> (Vec<ObjectId>, u64) {
     let mut longest = 0;
     let mut ids = Vec::new();
@@ -43,7 +43,7 @@ fn assert_stored(memory: &MemManager, ids: &[ObjectId]) {
 }
 
 #[test]
-fn the_log_is_copied_while_a_writer_goes_on() {
+fn the_log_is_checkpointed_while_a_writer_continues() {
     for (durability, plain) in [
         (Durability::Normal, false),
         (Durability::Full, false),
@@ -56,7 +56,7 @@ fn the_log_is_copied_while_a_writer_goes_on() {
         let (ids, longest) = put(&memory, 0..150);
         assert!(longest <= LOG, "{longest} bytes of log");
         let copied = length(&path);
-        assert!(copied >= 80 << 20, "{copied} bytes are copied");
+        assert!(copied >= 80 << 20, "{copied} bytes are checkpointed");
         drop(memory);
         assert_eq!(length(&log_of(&path)), 0);
         assert_stored(&quick().read_only(true).open(&path).unwrap(), &ids);
@@ -64,7 +64,7 @@ fn the_log_is_copied_while_a_writer_goes_on() {
 }
 
 #[test]
-fn a_reader_keeps_what_it_sees_and_holds_up_nobody() {
+fn a_reader_sees_one_state_and_delays_nobody() {
     let dir = tempdir().unwrap();
     let memory = quick().open(dir.path().join("heap.db")).unwrap();
     let (mut ids, _) = put(&memory, 0..20);
@@ -80,7 +80,7 @@ fn a_reader_keeps_what_it_sees_and_holds_up_nobody() {
         Ok(later)
     });
     ids.extend(later.unwrap());
-    // The reader is gone: the log is begun anew, and cut.
+    // After the reader has ended, the log restarts and is truncated.
     let log = log_of(memory.path());
     assert!(length(&log) > LOG);
     for number in 0..10 {
@@ -96,7 +96,7 @@ fn a_reader_keeps_what_it_sees_and_holds_up_nobody() {
 }
 
 #[test]
-fn garbage_is_collected_while_the_log_is_copied() {
+fn garbage_is_collected_while_the_log_is_checkpointed() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().open(&path).unwrap();

@@ -1,5 +1,5 @@
-//! Many at once: clones in threads, managers of their own, other processes. One writer at
-//! a time, readers in parallel, and the books balance for everybody who looks.
+//! Concurrent use: clones in threads, separate managers, other processes. There is one writer
+//! at a time, readers run in parallel, and every reader sees books that balance.
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +11,12 @@ use crate::common::{Heap, KIB, MIB, assert_balanced, assert_file_balanced, conte
 use heapledger::{Arena, Durability, Error, EventFilter, Geometry, Hold, MemManager, Moment, ObjectId, PinOptions};
 
 #[test]
-fn a_manager_goes_where_it_is_needed() {
+fn a_manager_can_be_cloned_sent_and_shared() {
     fn everywhere<T: Clone + Send + Sync + 'static>() {}
     everywhere::<MemManager>();
 }
 
-/// Runs `work` in so many threads, which all start at the same moment.
+/// Runs `work` in several threads, which all start at the same moment.
 fn at_once<R: Send>(threads: u64, work: impl Fn(u64) -> R + Sync) -> Vec<R> {
     let start = Barrier::new(threads as usize);
     thread::scope(|scope| {
@@ -51,7 +51,7 @@ fn every_thread_gets_the_results_of_its_own_puts() {
 }
 
 #[test]
-fn full_durability_keeps_every_put_of_every_thread() {
+fn full_durability_loses_no_put_of_any_thread() {
     let dir = tempfile::tempdir().unwrap();
     let options = options().durability(Durability::Full);
     let memory = options.open(dir.path().join("heap.db")).unwrap();
@@ -65,7 +65,7 @@ fn full_durability_keeps_every_put_of_every_thread() {
 }
 
 #[test]
-fn one_that_is_refused_does_not_fail_the_others() {
+fn a_refused_put_does_not_fail_the_others() {
     let heap = Heap::of(64 * KIB, Geometry::standard());
     at_once(8, |thread| {
         for put in 0..15 {
@@ -85,13 +85,13 @@ fn one_that_is_refused_does_not_fail_the_others() {
 }
 
 #[test]
-fn one_that_fails_after_writing_leaves_nothing_and_takes_nobody_along() {
+fn a_unit_that_fails_after_writing_leaves_nothing_and_fails_alone() {
     let heap = Heap::new();
     let mine = |thread| content(thread, 3000);
     at_once(9, |thread| {
         let result = heap.batch(|batch| {
             if thread == 0 {
-                // The others queue up meanwhile, and so share one commit.
+                // Meanwhile the others queue up, so they share one commit.
                 thread::sleep(Duration::from_millis(100));
             }
             batch.allocate_bytes(&mine(thread))?;
@@ -121,7 +121,7 @@ fn threads_that_put_the_same_value_share_one_object() {
 }
 
 #[test]
-fn a_panic_in_one_thread_leaves_the_others_a_working_heap() {
+fn a_panic_in_one_thread_does_not_affect_the_others() {
     let heap = Heap::new();
     let panicked = thread::scope(|scope| {
         let memory = heap.clone();
@@ -140,9 +140,9 @@ fn a_panic_in_one_thread_leaves_the_others_a_working_heap() {
 }
 
 #[test]
-fn readers_beside_the_writer_see_balanced_books() {
+fn concurrent_readers_see_balanced_books() {
     let heap = Heap::of(2 * MIB, Geometry::standard());
-    heap.allocate("so that there is something").unwrap();
+    heap.allocate("something").unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -174,17 +174,17 @@ fn readers_beside_the_writer_see_balanced_books() {
     assert_balanced(&heap);
 }
 
-/// Runs `work` in a thread of its own; a wait without end is a failure, not a hang.
+/// Runs `work` in a thread, so that an endless wait fails the test instead of hanging it.
 fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(work()));
     receiver
         .recv_timeout(Duration::from_secs(60))
-        .expect("a result, not a wait without end")
+        .expect("a result, not an endless wait")
 }
 
 #[test]
-fn a_snapshot_stays_as_it_was_while_others_write() {
+fn a_snapshot_does_not_change_while_others_write() {
     let heap = Heap::new();
     let id = heap.store("first", Hold::Name("it")).unwrap().id;
     let memory = heap.clone();
@@ -208,7 +208,7 @@ fn a_snapshot_stays_as_it_was_while_others_write() {
 }
 
 #[test]
-fn reading_goes_on_while_a_batch_is_open() {
+fn reading_continues_while_a_batch_is_open() {
     let heap = Heap::new();
     let id = heap.allocate("before").unwrap();
     let memory = heap.clone();
@@ -229,7 +229,7 @@ fn reading_goes_on_while_a_batch_is_open() {
 }
 
 #[test]
-fn a_second_writer_waits_no_longer_than_it_was_told() {
+fn a_second_writer_waits_no_longer_than_its_timeout() {
     let heap = Heap::new();
     let impatient = quick()
         .busy_timeout(Duration::from_millis(30))
@@ -248,7 +248,7 @@ fn a_second_writer_waits_no_longer_than_it_was_told() {
 }
 
 #[test]
-fn managers_of_their_own_take_turns() {
+fn separate_managers_take_turns() {
     let heap = Heap::of(4 * MIB, Geometry::standard());
     at_once(4, |thread| {
         let memory = heap.open_again();
@@ -280,10 +280,10 @@ fn two_managers_that_alternate_see_each_others_room_and_ids() {
 }
 
 #[test]
-fn a_snapshot_is_one_state_whatever_it_is_asked() {
+fn all_methods_of_a_snapshot_see_one_state() {
     let heap = Heap::classic();
     let name = |number: u64| format!("name {number}");
-    // More than the rows of one page, in all of its lists.
+    // More rows than one page, in every list.
     let ids: Vec<_> = (0..600)
         .map(|number| {
             let bytes = content(number, 700);
@@ -327,7 +327,7 @@ fn a_snapshot_is_one_state_whatever_it_is_asked() {
     assert_balanced(&heap);
 }
 
-/// Bytes in the blocks of these arenas, found by going down from level to level.
+/// Bytes in the blocks of these arenas, found by descending level by level.
 fn blocks_below(memory: &MemManager, arenas: &[Arena]) -> i64 {
     let pools = arenas.iter().flat_map(|arena| memory.pools(arena.id).unwrap());
     let blocks = pools.flat_map(|pool| memory.blocks(pool.id).unwrap());
@@ -342,7 +342,7 @@ fn blocks_below(memory: &MemManager, arenas: &[Arena]) -> i64 {
 }
 
 #[test]
-fn a_snapshot_goes_on_after_an_error_and_shares_its_connection() {
+fn a_snapshot_continues_after_an_error_and_shares_its_connection() {
     let heap = Heap::new();
     let id = heap.allocate("here").unwrap();
     let then = heap.snapshot().unwrap();
@@ -369,9 +369,9 @@ fn a_snapshot_goes_on_after_an_error_and_shares_its_connection() {
 }
 
 #[test]
-fn snapshots_beside_a_writer_that_carves_frees_and_collects_hold_together() {
+fn snapshots_are_consistent_while_a_writer_carves_frees_and_collects() {
     let heap = Heap::classic();
-    heap.allocate("so that there is something").unwrap();
+    heap.allocate("something").unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -414,10 +414,10 @@ fn snapshots_beside_a_writer_that_carves_frees_and_collects_hold_together() {
     assert_balanced(&heap);
 }
 
-/// A call to a manager from inside a batch of its heap.
+/// A call to the manager from inside a batch of its heap.
 type Call<'c> = (&'static str, &'c dyn Fn(&MemManager) -> heapledger::Result<()>);
 
-/// What writes, and would wait for the batch that it is called from.
+/// The calls that write, and so would wait for the batch they are made in.
 fn every_write() -> Vec<Call<'static>> {
     vec![
         ("allocate", &|memory| memory.allocate(&1).map(drop)),
@@ -444,7 +444,7 @@ fn every_write() -> Vec<Call<'static>> {
 }
 
 #[test]
-fn a_write_from_inside_a_batch_is_refused_at_once_and_the_batch_goes_on() {
+fn a_write_from_inside_a_batch_is_refused_immediately_and_the_batch_continues() {
     let heap = Heap::of(MIB, Geometry::standard());
     heap.store("before", Hold::Name("before")).unwrap();
     let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
@@ -486,13 +486,13 @@ fn a_value_that_writes_while_it_is_stored_is_refused() {
     let stored = in_time(move || memory.batch(|batch| batch.allocate(&Meddler(memory.clone()))));
     let said = heap.get::<String>(&stored.unwrap()).unwrap();
     assert!(said.contains("use what its closure is given"), "{said}");
-    // Outside of a batch nothing is waited for while a value is encoded.
+    // Outside a batch, no turn is held while a value is encoded.
     let stored = heap.allocate(&Meddler(heap.clone())).unwrap();
     assert_eq!(heap.get::<String>(&stored).unwrap(), "written");
 }
 
 #[test]
-fn a_reader_that_writes_while_it_is_stored_is_no_hindrance() {
+fn a_source_may_write_to_the_heap_while_it_is_stored() {
     struct Meddler(MemManager, u64);
     impl Read for Meddler {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -513,7 +513,7 @@ fn a_reader_that_writes_while_it_is_stored_is_no_hindrance() {
 }
 
 #[test]
-fn the_progress_of_a_repair_may_read_and_not_write() {
+fn the_progress_callback_of_a_repair_may_read_but_not_write() {
     let heap = Heap::new();
     let id = heap.allocate("before").unwrap();
     let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
@@ -533,7 +533,7 @@ fn the_progress_of_a_repair_may_read_and_not_write() {
 }
 
 #[test]
-fn a_batch_reads_what_it_wrote_and_the_manager_what_was_before() {
+fn a_batch_reads_its_own_writes_and_the_manager_the_committed_state() {
     let heap = Heap::new();
     let memory = heap.clone();
     in_time(move || {
@@ -555,7 +555,7 @@ fn a_batch_reads_what_it_wrote_and_the_manager_what_was_before() {
 }
 
 #[test]
-fn two_heaps_that_two_threads_cross_end_by_their_deadline() {
+fn threads_that_lock_two_heaps_in_opposite_order_end_by_their_deadline() {
     let timeout = Duration::from_millis(200);
     let [first, second] = [Heap::new(), Heap::new()];
     let [a, b] = [&first, &second].map(|heap| quick().busy_timeout(timeout).open(heap.path()).unwrap());
@@ -569,7 +569,7 @@ fn two_heaps_that_two_threads_cross_end_by_their_deadline() {
             })
         })
     });
-    // The one may get the turn that the other gives up.
+    // One may get the turn that the other gives up.
     assert!(crossed.iter().any(|result| matches!(result, Err(Error::Busy { .. }))));
     for heap in [&first, &second] {
         heap.allocate("after").unwrap();
@@ -578,7 +578,7 @@ fn two_heaps_that_two_threads_cross_end_by_their_deadline() {
 }
 
 #[test]
-fn a_put_waits_for_the_batch_of_another_thread_no_longer_than_it_was_told() {
+fn a_put_waits_for_another_threads_batch_no_longer_than_its_timeout() {
     let heap = Heap::new();
     for timeout in [Duration::ZERO, Duration::from_millis(100)] {
         let memory = quick().busy_timeout(timeout).open(heap.path()).unwrap();
@@ -593,14 +593,14 @@ fn a_put_waits_for_the_batch_of_another_thread_no_longer_than_it_was_told() {
                 ];
                 for call in calls {
                     let Err(Error::Busy { waited_ms }) = call() else {
-                        panic!("nobody was waited for");
+                        panic!("it did not wait");
                     };
                     assert!(waited_ms >= timeout.as_millis() as u64);
                 }
             };
             memory
                 .batch(|batch| {
-                    // It ends when the others have given up, and not before.
+                    // It ends only after the others have given up.
                     thread::spawn(call).join().unwrap();
                     batch.allocate("yes")
                 })
@@ -611,7 +611,8 @@ fn a_put_waits_for_the_batch_of_another_thread_no_longer_than_it_was_told() {
     assert_balanced(&heap);
 }
 
-/// A batch may wait for a thread whose put was before it: they do not share a commit.
+/// A batch may wait for a thread whose put was queued before it, so they must not share a
+/// commit.
 #[test]
 fn a_put_is_committed_before_a_batch_that_waits_for_its_thread() {
     let heap = Heap::new();
@@ -625,7 +626,7 @@ fn a_put_is_committed_before_a_batch_that_waits_for_its_thread() {
                     done.send(()).unwrap();
                 });
                 let batch = memory.batch(|batch| {
-                    // The put may be behind the batch as well.
+                    // The put may also be queued behind the batch.
                     let _ = is_done.recv_timeout(Duration::from_millis(2));
                     batch.allocate(&(round, round))
                 });

@@ -1,6 +1,6 @@
-//! The failures guarded against: processes that write one file at once deadlock, wait
-//! for longer than they were told, store the same content twice, or keep readers
-//! waiting; or a reader sees books that do not balance.
+//! Guards against these failures: processes that write to one file deadlock, exceed their
+//! timeout, store the same content twice, or block readers; or a reader sees books that do
+//! not balance.
 
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const THREADS: u64 = 4;
 const ROUNDS: u64 = 8;
 /// Contents that all of them store at the same time.
 const SHARED: u64 = 6;
-/// Nothing here takes nearly so long, unless it hangs.
+/// Far longer than anything here takes, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn start(test: &str, path: &std::path::Path, process: u64) -> Child {
@@ -27,7 +27,7 @@ fn start(test: &str, path: &std::path::Path, process: u64) -> Child {
     command.stdout(Stdio::null()).spawn().unwrap()
 }
 
-/// All of them end by themselves, and none falls over.
+/// Waits until all processes have ended successfully.
 fn end(children: Vec<Child>) {
     let patience = Instant::now() + PATIENCE;
     for mut child in children {
@@ -87,10 +87,11 @@ fn work(memory: &MemManager, process: u64, thread: u64) {
     }
 }
 
-/// Looks at the file with SQL alone until the workers are done: each state is whole.
+/// Reads the file with plain SQL until the workers are done, and checks that every state is
+/// consistent.
 fn watch(path: &std::path::Path, done: impl Fn() -> bool) -> u64 {
     let sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-    // No patience at all: a reader that had to wait for a writer would fail at once.
+    // No timeout, so a reader that has to wait for a writer fails immediately.
     sql.busy_timeout(Duration::ZERO).unwrap();
     let mut states = 0;
     while !done() {
@@ -163,7 +164,7 @@ fn racer() {
 fn the_same_content_from_many_processes_is_one_object() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
-    // Nobody has made the file yet: that is a race as well.
+    // The file does not exist yet, so they race to create it as well.
     end((0..PROCESSES)
         .map(|process| start("contention::racer", &path, process))
         .collect());
@@ -193,7 +194,7 @@ fn holder() {
 }
 
 #[test]
-fn a_writer_of_another_process_is_waited_for_as_long_as_told_and_readers_do_not_wait() {
+fn writers_wait_for_another_process_up_to_the_timeout_and_readers_do_not_wait() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let timeout = Duration::from_millis(200);
@@ -218,9 +219,9 @@ fn a_writer_of_another_process_is_waited_for_as_long_as_told_and_readers_do_not_
         assert!(matches!(error, Error::Busy { waited_ms: 200.. }), "{write}: {error:?}");
         assert!(error.to_string().contains("busy_timeout"), "{error}");
         assert!(started.elapsed() >= timeout / 2, "{write} did not wait");
-        assert!(started.elapsed() < PATIENCE, "{write} waited for ever");
+        assert!(started.elapsed() < PATIENCE, "{write} waited forever");
     }
-    // Reading, and opening, go on meanwhile.
+    // Reading and opening still work.
     assert_eq!(memory.get::<String>(&kept).unwrap(), "kept");
     assert_balanced(&memory);
     assert_eq!(quick().open(&path).unwrap().objects().count(), 1);
@@ -233,7 +234,7 @@ fn a_writer_of_another_process_is_waited_for_as_long_as_told_and_readers_do_not_
     assert_balanced(&memory);
 }
 
-/// They wait at the same time, and not each for all before it.
+/// They wait in parallel, not each for all before it.
 #[test]
 fn threads_that_wait_for_another_process_all_get_their_answer_in_time() {
     const WAITING: u32 = 16;
@@ -263,7 +264,7 @@ fn threads_that_wait_for_another_process_all_get_their_answer_in_time() {
 }
 
 #[test]
-fn a_file_that_another_tool_has_locked_is_waited_for_as_long_as_told() {
+fn opening_waits_for_another_tools_lock_up_to_the_timeout() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(quick().open(&path).unwrap());
@@ -284,16 +285,16 @@ fn a_file_that_another_tool_has_locked_is_waited_for_as_long_as_told() {
                 panic!("{journal}, read only {read_only}: {error:?}")
             };
             assert!(waited_ms >= 300, "{journal}: {waited_ms}");
-            assert!(started.elapsed() < timeout * 10, "{journal}: waited for ever");
+            assert!(started.elapsed() < timeout * 10, "{journal}: waited forever");
         }
         tool.execute_batch("ROLLBACK").unwrap();
     }
     assert_balanced(&quick().open(&path).unwrap());
 }
 
-/// One call opens several connections, and waits for no longer because of that.
+/// One call opens several connections, but their waits do not add up.
 #[test]
-fn opening_waits_once_also_for_an_index_and_a_space_that_are_to_be_made() {
+fn opening_waits_once_even_if_it_must_create_an_index_and_a_space() {
     let dir = tempdir().unwrap();
     let lacking = dir.path().join("lacking.db");
     drop(quick().open(&lacking).unwrap());

@@ -1,11 +1,11 @@
-//! The failure guarded against: POSIX drops every lock that a process has on a file as
-//! soon as it closes any descriptor of that file. If the crate opened and closed the
-//! heap file beside SQLite, another process that closes the heap would believe itself
-//! alone, remove the write-ahead log under this process, and all that is acknowledged
-//! here from then on would be lost. <https://www.sqlite.org/howtocorrupt.html> §2.2
+//! Guards against this failure: when a process closes any descriptor of a file, POSIX drops
+//! all locks that the process has on the file. If the crate itself opened and closed the heap
+//! file, another process that closes the heap would believe that it is the last one and remove
+//! the write-ahead log under this process, and everything acknowledged here afterwards would
+//! be lost. <https://www.sqlite.org/howtocorrupt.html> §2.2
 //!
-//! The SQLite that is compiled in notices some of this since 3.51 and hides the failure; so
-//! the visitor here is also an older one, and the locks are read where the kernel lists them.
+//! SQLite since 3.51, which is compiled in, detects some of this and hides the failure. So the
+//! tests also use an older SQLite as the other process, and read the locks from the kernel.
 
 use std::fs;
 use std::path::Path;
@@ -46,7 +46,7 @@ fn opening_a_heap_twice_keeps_the_locks_of_the_first() {
     for number in 0..10 {
         memory.allocate_bytes(&content(number, 500)).unwrap();
     }
-    // A third process must see what was acknowledged here.
+    // A third process must see everything acknowledged here.
     let copy = tempdir().unwrap();
     for file in ["heap.db", "heap.db-wal"] {
         fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
@@ -56,7 +56,7 @@ fn opening_a_heap_twice_keeps_the_locks_of_the_first() {
     assert_balanced(&copy);
 }
 
-/// The locks that this process has on a heap and on the index of its log.
+/// The locks that this process has on a heap and on its `-shm`.
 #[cfg(target_os = "linux")]
 fn locks(heap: &Path) -> Vec<String> {
     use std::os::unix::fs::MetadataExt;
@@ -82,14 +82,14 @@ fn locks(heap: &Path) -> Vec<String> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn nothing_that_this_crate_does_drops_the_locks_of_an_open_heap() {
+fn no_call_drops_the_locks_of_an_open_heap() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_mem(MIB).open(&path).unwrap();
     let id = memory.allocate("before").unwrap();
     let mut object = memory.reader(&id).unwrap();
     let before = locks(&path);
-    assert!(before.len() >= 2, "one on the heap, one on the index: {before:?}");
+    assert!(before.len() >= 2, "one on the heap, one on the -shm: {before:?}");
     let still_there = |what: &str| {
         let now = locks(&path);
         assert!(
@@ -123,7 +123,7 @@ fn nothing_that_this_crate_does_drops_the_locks_of_an_open_heap() {
     for suffix in ["", "-wal", "-shm"] {
         let path = dir.path().join(format!("heap.db{suffix}"));
         assert!(MemManager::has_open(&path), "{suffix:?}");
-        // The test may look at the file only where closing it drops no locks.
+        // The test may only open a file whose locks do not matter.
         if suffix == "-wal" {
             let mut file = fs::File::open(&path).unwrap();
             let refused = memory.store_file(&mut file, Hold::Anonymous).unwrap_err();
@@ -138,7 +138,7 @@ fn nothing_that_this_crate_does_drops_the_locks_of_an_open_heap() {
     still_there("reports");
 }
 
-/// The same for a file that is refused for what it is, while another connection has it open.
+/// The same for a file that is refused as not being a heap, while another connection has it open.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_is_refused_keeps_its_locks() {
@@ -158,7 +158,7 @@ fn a_file_that_is_refused_keeps_its_locks() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_backup_that_another_thread_opens_at_once_keeps_the_locks_of_that_thread() {
+fn a_backup_opened_immediately_by_another_thread_keeps_that_threads_locks() {
     let dir = tempdir().unwrap();
     let memory = quick().open(dir.path().join("source.db")).unwrap();
     memory.allocate("it").unwrap();
@@ -205,7 +205,7 @@ fn acknowledges() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_an_older_sqlite_and_a_kill() {
+fn acknowledged_writes_survive_an_older_sqlite_and_a_kill() {
     if !possible("the sqlite3 shell", "sqlite3 --version") {
         return;
     }
@@ -233,7 +233,7 @@ fn what_was_acknowledged_survives_an_older_sqlite_and_a_kill() {
 }
 
 #[test]
-fn the_files_of_an_open_heap_are_known_under_every_name() {
+fn the_files_of_an_open_heap_are_recognised_under_every_name() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let first = quick().open(&path).unwrap();
@@ -259,14 +259,14 @@ fn the_files_of_an_open_heap_are_known_under_every_name() {
     fs::write(&other, b"not a log").unwrap();
     assert!(!MemManager::has_open(&other) && !MemManager::has_open(dir.path().join("none")));
     drop(first);
-    assert!(MemManager::has_open(&path), "the second has it open");
+    assert!(MemManager::has_open(&path), "the second manager has it open");
     drop(second);
     assert!(!MemManager::has_open(&path));
 }
 
 #[cfg(unix)]
 #[test]
-fn an_export_cannot_lead_to_an_open_heap() {
+fn an_import_reads_no_link_to_an_open_heap() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().open(&path).unwrap();
@@ -278,13 +278,13 @@ fn an_export_cannot_lead_to_an_open_heap() {
         .join(&id.to_hex()[..2])
         .join(id.to_hex());
     fs::remove_file(&object).unwrap();
-    // The index of the log may have a second name, while the heap may not.
+    // The -shm may have a second name, but the heap may not.
     fs::hard_link(dir.path().join("heap.db-shm"), &object).unwrap();
     let refused = memory.import(dir.path().join("export")).unwrap_err();
     assert!(refused.to_string().contains("open here"), "{refused}");
 }
 
-/// Whatever else has cost the process its locks: a put is refused, not acknowledged and lost.
+/// However the process lost its locks, a put is refused, not acknowledged and then lost.
 #[cfg(unix)]
 #[test]
 fn a_log_that_was_removed_under_a_writer_is_noticed() {
@@ -292,7 +292,7 @@ fn a_log_that_was_removed_under_a_writer_is_noticed() {
     let path = dir.path().join("heap.db");
     let memory = options().open(&path).unwrap();
     memory.allocate("before").unwrap();
-    // As a program does that takes itself for the last: SQLite's shell of a second library.
+    // As the shell of a second SQLite does when it believes that it is the last user.
     fs::remove_file(dir.path().join("heap.db-wal")).unwrap();
     for _ in 0..2 {
         let refused = memory.allocate("lost").unwrap_err();
@@ -303,9 +303,9 @@ fn a_log_that_was_removed_under_a_writer_is_noticed() {
     }
 }
 
-/// What is committed behind a gap in the log nobody would find again.
+/// Nobody would find commits that follow a gap in the log.
 #[test]
-fn a_log_that_was_cut_short_under_a_writer_is_noticed() {
+fn a_log_that_was_truncated_under_a_writer_is_noticed() {
     for left in [0, 32, 5000] {
         let dir = tempdir().unwrap();
         let path = dir.path().join("heap.db");
@@ -321,7 +321,7 @@ fn a_log_that_was_cut_short_under_a_writer_is_noticed() {
             assert!(!matches!(refused, Error::OutOfMemory { .. }), "{refused}");
         }
     }
-    // SQLite itself shortens a log only when it begins it anew.
+    // SQLite itself shortens a log only when it restarts it.
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = options().open(&path).unwrap();
@@ -338,7 +338,7 @@ fn a_log_that_was_cut_short_under_a_writer_is_noticed() {
 
 #[cfg(unix)]
 #[test]
-fn a_heap_with_two_hard_links_is_read_and_not_written() {
+fn a_heap_with_two_hard_links_can_be_read_but_not_written() {
     let dir = tempdir().unwrap();
     let (path, other) = (dir.path().join("heap.db"), dir.path().join("other.db"));
     let id = options().open(&path).unwrap().allocate("before").unwrap();
@@ -361,7 +361,7 @@ fn a_heap_with_two_hard_links_is_read_and_not_written() {
     assert_balanced(&memory);
 }
 
-/// The log of a heap in use is beside one of its names. Under another it cannot be seen.
+/// The log of a heap in use is next to one of its names, and invisible under another.
 #[cfg(unix)]
 #[test]
 fn a_heap_is_not_read_under_a_name_that_may_lack_its_log() {
@@ -383,12 +383,12 @@ fn a_heap_is_not_read_under_a_name_that_may_lack_its_log() {
         fs::hard_link(&path, link).unwrap();
         refused(link);
         assert!(read(&path).unwrap().contains(&id).unwrap());
-        // Two readers at once, so that one of them is opened now.
+        // Two readers at the same time, so that one connection is opened now.
         memory.read(|_| memory.get::<String>(&id)).unwrap();
         fs::remove_file(link).unwrap();
     }
     drop(memory);
-    // Nobody has it open, and all its names are known: there is no log.
+    // Nobody has it open, and all its names are known, so there is no log.
     fs::hard_link(&path, &other).unwrap();
     assert!(read(&other).unwrap().contains(&id).unwrap());
     fs::write(dir.path().join("heap.db-wal"), "left behind").unwrap();

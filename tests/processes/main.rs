@@ -1,15 +1,15 @@
-//! Several users of one file: threads, managers, processes and other programs that open
-//! it together, wait for each other, and keep their hands off what is not a heap.
+//! Several users of one file: threads, managers, processes and other programs open it
+//! together, wait for each other, and leave files that are not heaps alone.
 
 #![cfg(test)]
 
 mod checkpoints;
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod concurrency;
 mod contention;
-#[allow(dead_code, unused_imports, reason = "this program uses a part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod locks;

@@ -1,4 +1,4 @@
-//! A path is a path, whatever it is spelled like.
+//! Every spelling of a path is just a path.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use heapledger::{Error, MemManager};
 use tempfile::tempdir;
 
 #[test]
-fn a_path_is_a_path_whatever_it_is_spelled_like() {
+fn every_spelling_of_a_path_is_just_a_path() {
     let dir = tempdir().unwrap();
     let names = [
         "with space.db",
@@ -33,7 +33,7 @@ fn a_path_is_a_path_whatever_it_is_spelled_like() {
 
 #[cfg(unix)]
 #[test]
-fn a_path_that_is_no_text_is_refused_or_used_as_it_is() {
+fn a_path_that_is_not_utf8_is_refused_or_used_as_it_is() {
     use std::os::unix::ffi::OsStrExt;
     let dir = tempdir().unwrap();
     let path = dir.path().join(std::ffi::OsStr::from_bytes(b"heap-\xff.db"));
@@ -59,7 +59,7 @@ fn a_link_to_a_heap_is_that_heap() {
 
 #[cfg(unix)]
 #[test]
-fn a_heap_is_made_where_a_link_leads() {
+fn a_new_heap_is_created_where_a_link_leads() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempdir().unwrap();
     let (folder, link) = (dir.path().join("folder"), dir.path().join("link.db"));
@@ -76,7 +76,7 @@ fn a_heap_is_made_where_a_link_leads() {
 
 #[cfg(unix)]
 #[test]
-fn reading_through_a_link_that_leads_nowhere_makes_nothing() {
+fn reading_through_a_dangling_link_creates_nothing() {
     let dir = tempdir().unwrap();
     let link = dir.path().join("link.db");
     std::os::unix::fs::symlink("heap.db", &link).unwrap();
@@ -103,13 +103,13 @@ fn a_path_is_the_same_file_through_links_to_the_file_and_to_its_folder() {
     made.allocate("it").unwrap();
     assert!(
         made.stats().unwrap().wal_size > 0,
-        "the log is beside the file, not the link"
+        "the log is next to the file, not the link"
     );
     assert!(again.stats().unwrap().wal_size > 0);
 }
 
 #[test]
-fn what_cannot_name_a_heap_is_refused_in_words_and_makes_nothing() {
+fn an_unusable_path_is_refused_with_a_reason_and_creates_nothing() {
     let dir = tempdir().unwrap();
     let long_name = "n".repeat(248);
     let deep = "d".repeat(100);
@@ -135,7 +135,7 @@ fn what_cannot_name_a_heap_is_refused_in_words_and_makes_nothing() {
     options().open(dir.path().join(":memory:")).unwrap();
 }
 
-/// A folder in `root` whose absolute path has so many bytes.
+/// A folder in `root` whose absolute path has `length` bytes.
 fn folder_of_length(root: &Path, length: usize) -> PathBuf {
     let mut folder = root.canonicalize().unwrap();
     while folder.as_os_str().len() < length {
@@ -153,9 +153,9 @@ fn folder_of_length(root: &Path, length: usize) -> PathBuf {
     folder
 }
 
-/// What is being made has a longer path than what it becomes.
+/// While a heap is created, its temporary path is longer than the final one.
 #[test]
-fn a_path_just_below_the_limit_is_used_or_refused_in_words() {
+fn a_path_just_below_the_limit_is_used_or_refused_with_a_reason() {
     let dir = tempdir().unwrap();
     let memory = options().open(dir.path().join("from.db")).unwrap();
     for length in 440..=504 {
@@ -188,7 +188,7 @@ fn wanders() {
     let memory = options().open("heap.db").unwrap();
     let id = memory.allocate("here").unwrap();
     std::env::set_current_dir("elsewhere").unwrap();
-    // More than one reader at once, so that one of them is opened from here.
+    // Two readers at the same time, so that one connection is opened from here.
     memory.read(|_| memory.get::<String>(&id)).unwrap();
     memory.allocate_bytes(&vec![7; 100_000]).unwrap();
     memory.allocate_from(&[8; 3_000_000][..]).unwrap();
@@ -199,7 +199,7 @@ fn wanders() {
 }
 
 #[test]
-fn a_heap_that_was_opened_by_a_relative_path_stays_where_it_is() {
+fn a_heap_opened_by_a_relative_path_survives_a_change_of_folder() {
     let dir = tempdir().unwrap();
     std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
     let mut wanders = again("paths::wanders");

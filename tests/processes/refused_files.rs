@@ -1,4 +1,4 @@
-//! What is no heap of this version is refused with a reason, and left untouched byte for byte.
+//! A file that is not a heap of this version is refused with a reason, and not a byte changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use heapledger::{CheckOptions, Error, Hold, MemManager};
 use rusqlite::Connection;
 use tempfile::tempdir;
 
-/// Opening `path` is refused, and no byte of its directory changes by it.
+/// Checks that opening `path` is refused and changes no byte of its directory.
 fn refused_untouched(path: &Path) -> Error {
     let dir = path.parent().unwrap();
     let before = files_in(dir);
@@ -70,7 +70,7 @@ fn a_database_that_another_application_has_open_is_refused() {
 }
 
 #[test]
-fn a_log_that_a_crash_of_another_application_left_is_not_touched() {
+fn a_log_left_by_a_crash_of_another_application_is_not_touched() {
     let dir = tempdir().unwrap();
     let crashed = dir.path().join("crashed");
     fs::create_dir(&crashed).unwrap();
@@ -86,7 +86,7 @@ fn a_log_that_a_crash_of_another_application_left_is_not_touched() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused() {
+fn a_file_that_is_not_a_database_is_refused() {
     let dir = tempdir().unwrap();
     for (name, bytes) in [
         ("note.txt", &b"just a note\n"[..]),
@@ -110,7 +110,7 @@ fn a_directory_is_refused() {
 }
 
 #[test]
-fn a_file_in_a_directory_that_is_not_there_is_refused() {
+fn a_file_in_a_missing_directory_is_refused() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("missing").join("heap.db");
     let error = quick().open(&path).unwrap_err();
@@ -135,7 +135,7 @@ fn a_file_of_a_later_version_is_refused() {
 }
 
 #[test]
-fn a_file_of_a_version_before_the_release_is_refused_with_the_way_to_carry_it_over() {
+fn a_file_of_a_development_version_is_refused_with_the_way_to_migrate_it() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(MemManager::open(&path).unwrap());
@@ -158,7 +158,7 @@ fn a_file_of_a_version_before_the_release_is_refused_with_the_way_to_carry_it_ov
 }
 
 #[test]
-fn a_heap_that_was_cut_short_is_refused_with_an_error() {
+fn a_truncated_heap_is_refused_with_an_error() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(options().open(&path).unwrap());
@@ -170,7 +170,7 @@ fn a_heap_that_was_cut_short_is_refused_with_an_error() {
     assert!(!matches!(result, Ok(0)), "damage goes unnoticed");
 }
 
-/// The heap file with its log, as a writer that was killed just now leaves them.
+/// Copies the heap file and its log as a killed writer would leave them.
 fn killed(memory: &MemManager, to: &Path) -> PathBuf {
     let heap = to.join("heap.db");
     for suffix in ["", "-wal"] {
@@ -181,7 +181,7 @@ fn killed(memory: &MemManager, to: &Path) -> PathBuf {
 }
 
 #[test]
-fn a_copy_beside_the_log_of_another_file_is_refused_and_left_as_it_was() {
+fn a_copy_next_to_the_log_of_another_file_is_refused_untouched() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("killed")).unwrap();
@@ -212,7 +212,7 @@ fn a_copy_beside_the_log_of_another_file_is_refused_and_left_as_it_was() {
     let refused = quick().open(&heap).unwrap_err();
     assert!(matches!(refused, Error::ForeignLog { .. }), "{refused}");
     assert!(!heap.exists());
-    // Both ways on: the file that the log belongs to, and none of the log.
+    // Both remedies: put back the file that the log belongs to, or delete the log.
     let heap = killed(&memory, &at("killed"));
     assert_balanced(&quick().open(&heap).unwrap());
     let heap = killed(&memory, &at("killed"));
@@ -224,7 +224,7 @@ fn a_copy_beside_the_log_of_another_file_is_refused_and_left_as_it_was() {
 }
 
 #[test]
-fn a_backup_is_put_in_the_place_of_a_heap_that_nobody_uses() {
+fn a_backup_can_replace_a_heap_that_nobody_uses() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let memory = quick().open(at("heap.db")).unwrap();
@@ -255,10 +255,9 @@ fn a_backup_is_put_in_the_place_of_a_heap_that_nobody_uses() {
     assert_eq!(fs::read(at("text.db")).unwrap(), b"some text");
 }
 
-/// A writer may be killed at any moment of any history: its own log is never taken for
-/// that of another file.
+/// Whenever a writer is killed, its own log is never mistaken for that of another file.
 #[test]
-fn what_a_killed_writer_leaves_is_opened_at_any_moment() {
+fn the_files_of_a_killed_writer_open_whenever_it_was_killed() {
     for seed in 0..crate::common::cases(3).cases.into() {
         let mut random = fastrand::Rng::with_seed(seed);
         let folder = tempdir().unwrap();
@@ -308,9 +307,9 @@ fn what_a_killed_writer_leaves_is_opened_at_any_moment() {
     }
 }
 
-/// It empties the log. The next one must say whose it is, however little is in it.
+/// A collection empties the log. The next log must still identify its file, however short it is.
 #[test]
-fn the_log_that_follows_a_collection_is_known_too() {
+fn the_log_after_a_collection_is_recognised_too() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("killed")).unwrap();

@@ -1,4 +1,4 @@
-//! Several processes on one file, and paths as a shell gives them.
+//! Several processes on one file, and paths as a shell passes them.
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -53,7 +53,7 @@ fn assert_all_there(memory: &MemManager, children: u64) {
 }
 
 #[test]
-fn processes_make_one_heap_together() {
+fn processes_that_create_a_heap_at_the_same_time_share_it() {
     let dir = tempdir().unwrap();
     let children: Vec<_> = (0..4).map(|number| start(dir.path(), "heap.db", number)).collect();
     for mut child in children {
@@ -75,7 +75,7 @@ fn a_relative_path_starts_at_the_current_directory() {
 }
 
 #[test]
-fn threads_make_one_heap_together() {
+fn threads_that_create_a_heap_at_the_same_time_share_it() {
     let dir = tempdir().unwrap();
     for round in 0..5 {
         let path = dir.path().join(format!("{round}.db"));
@@ -93,7 +93,7 @@ fn threads_make_one_heap_together() {
 }
 
 #[test]
-fn threads_make_the_spaces_of_one_file_together() {
+fn threads_can_create_the_spaces_of_a_file_at_the_same_time() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     thread::scope(|scope| {

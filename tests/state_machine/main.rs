@@ -1,10 +1,9 @@
-//! Any sequence of operations, on any space, does to the file what it does to a plain map
-//! in memory: the same results, the same refusals, the same contents. After every step the
-//! books balance.
+//! Any sequence of operations, on any space, has the same results, refusals and contents as
+//! on a map in memory, and the books balance after every step.
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses a part of it")]
+#[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod model;
@@ -20,7 +19,7 @@ proptest! {
     #![proptest_config(common::cases(64))]
 
     #[test]
-    fn the_heap_does_what_a_map_in_memory_does(setup in ops::setup(), steps in prop::collection::vec(ops::step(), 1..40)) {
+    fn the_heap_behaves_like_a_map_in_memory(setup in ops::setup(), steps in prop::collection::vec(ops::step(), 1..40)) {
         run(setup, &steps);
     }
 }

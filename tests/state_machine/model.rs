@@ -1,4 +1,4 @@
-//! A space as a map in memory: what is stored, what holds it, and the counters.
+//! A space as a map in memory: objects, their holds, and the counters.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub struct Object {
     pub held: bool,
 }
 
-/// What a call must answer, as far as the model can know.
+/// The outcome of a call, as far as the model can know it.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
     Stored { dedup: bool, freed: Option<ObjectId> },
@@ -104,7 +104,7 @@ impl Model {
         Outcome::Bound { freed }
     }
 
-    /// What that frees.
+    /// Returns the object that this frees.
     fn move_name(&mut self, name: &str, id: &ObjectId) -> Option<ObjectId> {
         let old = self.names.insert(name.to_owned(), *id)?;
         self.drop_if_unheld(&old).then_some(old)

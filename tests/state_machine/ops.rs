@@ -1,4 +1,4 @@
-//! The operations and the spaces that are tried.
+//! The operations and spaces to test.
 
 use heapledger::{Geometry, SizeClass};
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ pub enum Op {
     Bind(u8, Index),
     BindMissing(u8),
     Unbind(u8),
-    /// Several of those above as one transaction, which is kept or given up at its end.
+    /// Several of the operations above in one transaction, which is committed or rolled back.
     Batch(Vec<Op>, bool),
     CollectGarbage,
     AddArena,
@@ -36,7 +36,7 @@ pub enum Op {
     Reopen,
 }
 
-/// How large an object is, seen from the space that it is meant for.
+/// The size of an object, possibly relative to its space.
 #[derive(Debug, Clone)]
 pub enum Size {
     Bytes(u64),
@@ -46,7 +46,7 @@ pub enum Size {
     OneTooMany,
 }
 
-/// What size a space is to have.
+/// The new size of a space.
 #[derive(Debug, Clone)]
 pub enum Resize {
     Share(u64),
@@ -78,7 +78,7 @@ impl Resize {
     }
 }
 
-/// Block, pool and arena sizes that have little in common.
+/// Block, pool and arena sizes with few common divisors.
 fn odd() -> Geometry {
     let class = |block_size, pool_size| SizeClass { block_size, pool_size };
     Geometry::new(9240, 3, vec![class(11, 33), class(70, 840), class(1155, 4620)]).unwrap()
@@ -105,7 +105,7 @@ fn size() -> impl Strategy<Value = Size> {
     ]
 }
 
-/// Operations that a batch has too.
+/// Operations that a batch also has.
 fn write() -> impl Strategy<Value = Op> {
     let (key, name, pick) = (0u8..12, 0u8..4, any::<Index>());
     prop_oneof![

@@ -1,4 +1,4 @@
-//! The heap and its model, side by side.
+//! The heap together with its model.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ impl System {
         }
     }
 
-    /// The totals and the rows are those of the model, and the books balance.
+    /// Checks that totals and rows match the model, and that the books balance.
     pub fn assert_same(&self) {
         for (memory, model) in &self.spaces {
             let space = memory.memram().unwrap();
@@ -96,7 +96,7 @@ impl System {
         self.assert_history();
     }
 
-    /// The postings of each event sum to zero, and all of them to the totals.
+    /// Checks that the postings sum to zero for each event, and to the totals overall.
     fn assert_history(&self) {
         let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM postings GROUP BY event_id HAVING sum(bytes) <> 0)";
         assert_eq!(number(&self.sql, unbalanced), 0);
@@ -110,7 +110,7 @@ impl System {
         }
     }
 
-    /// Every object reads back as its content; nothing else is stored.
+    /// Checks that every object reads back, and that nothing else is stored.
     pub fn assert_same_contents(&self) {
         for (memory, model) in &self.spaces {
             for (id, object) in &model.objects {
@@ -125,7 +125,7 @@ impl System {
     }
 }
 
-/// What is known of an object: its size, whether it is held, its names.
+/// An object's size, whether it is held, and its names.
 type Known = (u64, bool, Vec<String>);
 
 fn objects_of(memory: &MemManager) -> BTreeMap<ObjectId, Known> {
@@ -148,7 +148,7 @@ fn objects_of_model(model: &Model) -> BTreeMap<ObjectId, Known> {
     model.objects.keys().map(|id| (*id, known(id))).collect()
 }
 
-/// Runs `ops` in one transaction. If it is given up, nothing has happened.
+/// Runs `ops` in one transaction. If it is rolled back, nothing must change.
 fn batch(memory: &MemManager, model: &mut Model, ops: &[Op], kept: bool) {
     let before = model.clone();
     let result = memory.batch(|batch| {

@@ -1,4 +1,4 @@
-//! What is done to the heap and to its model, with the outcome of both.
+//! Applies operations to the heap and to its model, and compares the outcomes.
 
 use heapledger::{Allocation, Batch, Error, Freed, Hold, MemManager, ObjectId, Result};
 use proptest::sample::Index;
@@ -7,7 +7,7 @@ use crate::common::content;
 use crate::model::{Model, Outcome};
 use crate::ops::{Op, Size};
 
-/// What a manager and a batch both do.
+/// The methods that a manager and a batch have in common.
 pub trait Writes {
     fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation>;
     fn stream(&mut self, content: &[u8]) -> Result<Allocation>;
@@ -77,7 +77,7 @@ impl Writes for Batch<'_, '_> {
     }
 }
 
-/// Does `op` to both; the outcome must be the same. What was stored can be read at once.
+/// Applies `op` to both; the outcomes must be equal. Stored content must be readable immediately.
 pub fn write(memory: &mut impl Writes, model: &mut Model, op: &Op) {
     let (found, expected) = outcomes(memory, model, op);
     assert_eq!(found, expected, "{op:?}");
@@ -146,7 +146,7 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
     }
 }
 
-/// One of the stored objects, or one that is not stored where none is.
+/// One of the stored objects, or an unknown id if there are none.
 fn pick(model: &Model, pick: &Index) -> ObjectId {
     let ids: Vec<_> = model.objects.keys().copied().collect();
     if ids.is_empty() { missing() } else { *pick.get(&ids) }
@@ -160,7 +160,7 @@ fn name_of(name: u8) -> String {
     format!("name {name}")
 }
 
-/// A stream that cannot fit is read no further than it takes to know that.
+/// A stream that cannot fit is read only as far as needed to know that.
 fn as_if_read_whole(found: Outcome, size: u64) -> Outcome {
     match found {
         Outcome::OutOfMemory {

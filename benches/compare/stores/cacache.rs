@@ -1,5 +1,5 @@
-//! cacache: a file per content under its digest, as npm's cache. It never calls fsync,
-//! so it takes no part where a write must survive power loss. Every read is verified.
+//! cacache: a file per content, named by its digest, as in npm's cache. It never calls fsync,
+//! so it is left out where a write must survive power loss. It verifies every read.
 
 use std::path::{Path, PathBuf};
 

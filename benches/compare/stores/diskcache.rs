@@ -1,5 +1,5 @@
-//! python-diskcache, run as a child: it times itself, so that starting Python is not
-//! on the clock. See `benches/diskcache_bench.py`.
+//! python-diskcache in a child process. It times itself, so that starting Python is not
+//! measured. See `benches/diskcache_bench.py`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::contender::Contender;
 use crate::machine::{counts_cpu_time, disk_usage, settle};
 use crate::trial::{Sample, Trial};
 
-/// The interpreter that can import it.
+/// A Python interpreter that can import it.
 pub struct Diskcache;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/diskcache_bench.py");
@@ -26,7 +26,7 @@ impl Diskcache {
         if status.is_ok_and(|status| status.success()) {
             return Some(Box::new(Self));
         }
-        eprintln!("python-diskcache is not there (`pip install diskcache`), and is left out");
+        eprintln!("python-diskcache is not installed (`pip install diskcache`) and is left out");
         None
     }
 }

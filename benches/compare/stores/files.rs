@@ -28,7 +28,7 @@ impl Files {
         Ok((folder, path))
     }
 
-    /// Puts the file in its place and returns the folder that is still to be synced.
+    /// Moves the file to its place and returns the folder that is still to be synced.
     fn place(&self, content: &[u8]) -> Result<(String, Option<PathBuf>)> {
         let digest = const_hex::encode(Sha256::digest(content));
         let (folder, path) = self.path_of(&digest)?;

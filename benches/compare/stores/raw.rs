@@ -1,5 +1,5 @@
-//! The baseline: what one would write by hand with rusqlite, without placement,
-//! ledger, bound or books. Same SQLite, same pragmas, same hashing.
+//! The baseline: what one would write by hand with rusqlite, without placement, ledger, bound
+//! or books. SQLite, pragmas and hashing are the same.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -13,8 +13,8 @@ use crate::store::{Durability, Growing, Store};
 
 /// A table and its connection.
 ///
-/// Threads share the one connection: with a connection each, SQLite's busy handler
-/// sleeps between tries, and the baseline would look slower than it need be.
+/// Threads share one connection. With separate connections, SQLite's busy handler sleeps
+/// between tries, and the baseline would look slower than necessary.
 pub struct Raw(Mutex<Connection>);
 
 /// As `src/store/sqlite/conn.rs` sets its writer up, but for `synchronous`.

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::store::{Durability, Store};
 
-/// `Full` is `Durability::Immediate`. For `Normal` there is only `Durability::None`,
-/// which promises less than SQLite's: a crash of the program loses what was not
-/// followed by an immediate commit.
+/// `Full` is `Durability::Immediate`. For `Normal` there is only `Durability::None`, which
+/// promises less than SQLite: a crash of the program loses commits that no immediate commit
+/// followed.
 pub struct Redb {
     database: Database,
     durability: redb::Durability,
