@@ -4,20 +4,17 @@
 //! follows what has room, and gathers the rows. The store reads the batch and writes it as
 //! its engine does best.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem::take;
 
 use super::change::{Change, Fix};
 use super::effects::{BlockAfter, Effects};
 use super::events::{Draft, EventRow, Signature};
 use super::room::Room;
+use super::rows::{Binding, NameChange, Rows};
 use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{
-    Arena, ArenaId, Block, BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, Pool, PoolId, StoredObject,
-    StoredObjectId, Timestamp,
-};
+use crate::models::{BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, StoredObject, StoredObjectId};
 use crate::value::ObjectId;
 
 /// A piece of this size is worth a statement of its own rather than a copy. With 4 KiB a
@@ -41,45 +38,6 @@ pub(crate) struct Batch<'d> {
     last_ids: Vec<(&'static str, i64)>,
     /// A correction, which stands alone.
     fix: Option<Fix<'d>>,
-}
-
-/// Rows that come, go, or change by themselves.
-#[derive(Debug, Default)]
-pub(crate) struct Rows<'d> {
-    pub arenas: Vec<Arena>,
-    pub pools: Vec<Pool>,
-    pub blocks: Vec<Block>,
-    pub objects: NewObjects,
-    pub entries: Vec<NewEntry<'d>>,
-    /// Pieces whose bytes were damaged, with those that they should have.
-    pub pieces: Vec<(LedgerId, &'d [u8])>,
-    /// Objects that were there already and whose anonymous hold changes.
-    pub holds: BTreeMap<StoredObjectId, bool>,
-    pub names: BTreeMap<String, NameChange>,
-    /// Objects that gain or lose a name.
-    renamed: BTreeSet<StoredObjectId>,
-    /// Objects that go, each with the number of its entries.
-    pub objects_gone: BTreeMap<StoredObjectId, i64>,
-    pub blocks_gone: Vec<BlockId>,
-    pub pools_gone: Vec<PoolId>,
-    pub arenas_gone: Vec<ArenaId>,
-    /// Bytes of content in `entries`.
-    bytes: usize,
-}
-
-/// What becomes of a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NameChange {
-    /// Its row is there already.
-    pub was_bound: bool,
-    pub now: Option<Binding>,
-}
-
-/// What a name is bound to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Binding {
-    pub object: StoredObjectId,
-    pub at: Timestamp,
 }
 
 /// What changes about the history other than events that are added.
@@ -123,6 +81,10 @@ impl Batch<'static> {
     fn gather<'c>(&mut self, change: Change<'c>) -> Option<Batch<'c>> {
         let rows = &mut self.rows;
         match change {
+            Change::SpaceMade(space) => {
+                rows.space = Some(space);
+                self.open_books();
+            }
             Change::ArenaAdded(arena) => rows.arenas.push(arena),
             Change::PoolAdded(pool) => rows.pools.push(pool),
             Change::BlockAdded(block) => rows.blocks.push(block),
@@ -150,13 +112,7 @@ impl Batch<'static> {
             }
             Change::Held { object } => rows.hold(object, true),
             Change::Released { object, .. } => rows.hold(object, false),
-            Change::NameBound { name, .. } => {
-                let binding = Binding {
-                    object: name.stored_object_id,
-                    at: name.bound_at,
-                };
-                rows.bind(name.name, binding);
-            }
+            Change::NameBound { name, object, at, .. } => rows.bind(name, Binding { object, at }),
             Change::NameUnbound { name, object, .. } => rows.unbind(name, object),
             Change::HistorySet { mode, keep } => self.set_history(HistorySetting { mode, keep }),
             Change::BooksOpened => self.open_books(),
@@ -258,7 +214,7 @@ impl Batch<'static> {
     pub fn is_full(&self) -> bool {
         let rows = &self.rows;
         let lengths = [
-            rows.objects.rows.len(),
+            rows.objects.rows().len(),
             rows.objects_gone.len(),
             rows.names.len(),
             rows.holds.len(),
@@ -390,111 +346,5 @@ impl<'d> Batch<'d> {
 
     pub fn last_ids(&self) -> &[(&'static str, i64)] {
         &self.last_ids
-    }
-}
-
-impl<'d> Rows<'d> {
-    fn is_empty(&self) -> bool {
-        self.arenas.is_empty()
-            && self.pools.is_empty()
-            && self.blocks.is_empty()
-            && self.objects.rows.is_empty()
-            && self.entries.is_empty()
-            && self.pieces.is_empty()
-            && self.holds.is_empty()
-            && self.names.is_empty()
-            && self.objects_gone.is_empty()
-            && self.blocks_gone.is_empty()
-            && self.pools_gone.is_empty()
-            && self.arenas_gone.is_empty()
-    }
-
-    fn hold(&mut self, object: StoredObjectId, held: bool) {
-        match self.objects.get_mut(object) {
-            Some(new) => new.held = held,
-            None => drop(self.holds.insert(object, held)),
-        }
-    }
-
-    /// A name that is not bound is bound.
-    fn bind(&mut self, name: &str, binding: Binding) {
-        self.renamed.insert(binding.object);
-        let now = Some(binding);
-        match self.names.get_mut(name) {
-            Some(change) => change.now = now,
-            None => {
-                let was_bound = false;
-                self.names.insert(name.to_owned(), NameChange { was_bound, now });
-            }
-        }
-    }
-
-    /// A name that is bound is not any more.
-    fn unbind(&mut self, name: &str, object: StoredObjectId) {
-        self.renamed.insert(object);
-        match self.names.get_mut(name) {
-            Some(change) => change.now = None,
-            None => {
-                let change = NameChange {
-                    was_bound: true,
-                    now: None,
-                };
-                self.names.insert(name.to_owned(), change);
-            }
-        }
-    }
-
-    fn absorb(&mut self, later: Self) {
-        self.arenas.extend(later.arenas);
-        self.pools.extend(later.pools);
-        self.blocks.extend(later.blocks);
-        for object in later.objects.rows {
-            self.objects.push(object);
-        }
-        self.entries.extend(later.entries);
-        for (object, held) in later.holds {
-            self.hold(object, held);
-        }
-        for (name, NameChange { was_bound, now }) in later.names {
-            let change = self.names.entry(name).or_insert(NameChange { was_bound, now });
-            change.now = now;
-        }
-        self.renamed.extend(later.renamed);
-        self.objects_gone.extend(later.objects_gone);
-        self.blocks_gone.extend(later.blocks_gone);
-        self.pools_gone.extend(later.pools_gone);
-        self.arenas_gone.extend(later.arenas_gone);
-        self.bytes += later.bytes;
-    }
-}
-
-/// New objects in the order of their keys, found by their ids too.
-#[derive(Debug, Default)]
-pub(crate) struct NewObjects {
-    rows: Vec<StoredObject>,
-    by_id: HashMap<ObjectId, usize>,
-}
-
-impl NewObjects {
-    fn push(&mut self, object: StoredObject) {
-        self.by_id.insert(object.object_id, self.rows.len());
-        self.rows.push(object);
-    }
-
-    fn find(&self, object_id: &ObjectId) -> Option<&StoredObject> {
-        self.rows.get(*self.by_id.get(object_id)?)
-    }
-
-    fn get_mut(&mut self, key: StoredObjectId) -> Option<&mut StoredObject> {
-        let index = self.position(key)?;
-        self.rows.get_mut(index)
-    }
-
-    fn position(&self, key: StoredObjectId) -> Option<usize> {
-        self.rows.binary_search_by_key(&key, |object| object.id).ok()
-    }
-
-    pub fn rows(&self) -> &[StoredObject] {
-        &self.rows
     }
 }

@@ -1,14 +1,17 @@
 //! The row changes that the crate can make: nothing is written but through one of these.
 
 use super::invariants::Rule;
+use super::rows::NewSpace;
 use crate::models::{
-    Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, NewName, PlacedEntry, Pool, StoredObject, StoredObjectId,
+    Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, PlacedEntry, Pool, StoredObject, StoredObjectId, Timestamp,
 };
 use crate::value::{Kind, ObjectId};
 
 /// One row change (or, for [`Change::EntriesRemoved`], the rows of one object).
 #[derive(Debug)]
 pub(crate) enum Change<'a> {
+    /// A space is made, whose books open with all of it unreserved.
+    SpaceMade(NewSpace),
     /// An arena is carved from the space.
     ArenaAdded(Arena),
     /// An empty arena goes back to the space.
@@ -79,7 +82,11 @@ pub(crate) enum Change<'a> {
     /// A name that is not bound is bound.
     NameBound {
         /// The name.
-        name: NewName<'a>,
+        name: &'a str,
+        /// The object.
+        object: StoredObjectId,
+        /// When.
+        at: Timestamp,
         /// The object's id.
         object_id: ObjectId,
     },

@@ -8,4 +8,5 @@ pub(crate) mod events;
 pub(crate) mod invariants;
 pub(crate) mod placement;
 pub(crate) mod room;
+pub(crate) mod rows;
 pub(crate) mod triggers;

@@ -62,6 +62,7 @@ impl Room {
             | Change::NameBound { .. }
             | Change::Refused { .. }
             | Change::HistorySet { .. }
+            | Change::SpaceMade(_)
             | Change::BooksOpened
             | Change::Fixed(_)
             | Change::HistoryTrimmed { .. }

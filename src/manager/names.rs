@@ -5,7 +5,7 @@ use super::{Hold, MemManager};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::Freed;
-use crate::models::{Name, NewName, StoredObject, StoredObjectId};
+use crate::models::{Name, StoredObject, StoredObjectId};
 use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
 
@@ -136,12 +136,7 @@ pub(super) fn bind(
     if before.as_ref().is_some_and(|before| before.id == object) {
         return Ok(None);
     }
-    let bound = NewName {
-        memram_id: tx.space(),
-        name,
-        stored_object_id: object,
-        bound_at: tx.at(),
-    };
+    let at = tx.at();
     let unbound = match &before {
         Some(before) => Some((before.id, before.known_id()?)),
         None => None,
@@ -154,7 +149,12 @@ pub(super) fn bind(
                 object_id,
             })?;
         }
-        tx.apply(Change::NameBound { name: bound, object_id })?;
+        tx.apply(Change::NameBound {
+            name,
+            object,
+            at,
+            object_id,
+        })?;
         before.map_or(Ok(None), |before| free_if_unheld(tx, &before, name))
     })
 }

@@ -86,25 +86,3 @@ pub struct Event {
     #[diesel(deserialize_as = ShownIfAny)]
     pub changes: Option<String>,
 }
-
-#[derive(Debug, Insertable)]
-#[diesel(table_name = events, treat_none_as_default_value = false)]
-pub(crate) struct NewEvent<'a> {
-    pub id: EventId,
-    pub memram_id: MemRamId,
-    pub at: Timestamp,
-    pub kind: EventKind,
-    pub actor: Option<&'a str>,
-    pub reason: Option<&'a str>,
-    pub object: Option<&'a [u8]>,
-    pub name: Option<&'a str>,
-    pub bytes: i64,
-    pub mem: i64,
-    pub payload: i64,
-    pub room_in_blocks: i64,
-    pub uncarved_in_pools: i64,
-    pub uncarved_in_arenas: i64,
-    pub unreserved: i64,
-    pub capacity: i64,
-    pub changes: Option<String>,
-}

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{Shown, Timestamp, id, text_enum};
-use crate::models::schema::{kinds, memram, other_kinds, size_classes};
+use crate::models::schema::{kinds, memram, size_classes};
 use crate::value::Kind;
 
 id! {
@@ -137,30 +137,4 @@ pub struct KindTotals {
     /// Bytes of their contents.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: i64,
-}
-
-#[derive(Debug, Insertable)]
-#[diesel(table_name = memram, treat_none_as_default_value = false)]
-pub(crate) struct NewMemRam<'a> {
-    pub id: MemRamId,
-    pub name: &'a str,
-    pub max_mem: i64,
-    pub arena_size: i64,
-    pub per_block: i64,
-    pub created_at: Timestamp,
-}
-
-#[derive(Debug, Insertable)]
-#[diesel(table_name = size_classes, treat_none_as_default_value = false)]
-pub(crate) struct NewSizeClass {
-    pub memram_id: MemRamId,
-    pub block_size: i64,
-    pub pool_size: i64,
-}
-
-#[derive(Debug, Insertable)]
-#[diesel(table_name = other_kinds, treat_none_as_default_value = false)]
-pub(crate) struct NewKind {
-    pub memram_id: MemRamId,
-    pub kind: &'static str,
 }

@@ -28,9 +28,6 @@ pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;
 
 pub(crate) use amount::unsigned;
-pub(crate) use event::NewEvent;
 pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
-pub(crate) use memram::{NewKind, NewMemRam, NewSizeClass};
-pub(crate) use name::NewName;
 pub(crate) use text::{Shown, ShownIfAny, ShownList, Written, text_enum};

@@ -19,12 +19,3 @@ pub struct Name {
     /// When it was bound.
     pub bound_at: Timestamp,
 }
-
-#[derive(Debug, Insertable)]
-#[diesel(table_name = names, treat_none_as_default_value = false)]
-pub(crate) struct NewName<'a> {
-    pub memram_id: MemRamId,
-    pub name: &'a str,
-    pub stored_object_id: StoredObjectId,
-    pub bound_at: Timestamp,
-}

@@ -40,6 +40,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::NameBound { .. }
         | Change::Refused { .. }
         | Change::HistorySet { .. }
+        | Change::SpaceMade(_)
         | Change::BooksOpened
         | Change::Fixed(_)
         | Change::HistoryTrimmed { .. }

@@ -25,8 +25,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::ObjectRemoved { object_id, size: 0, .. } => {
             about(effects, EventKind::Free, *object_id);
         }
-        Change::NameBound { name, object_id } => {
-            about(effects, EventKind::Bind, *object_id).name = Some(name.name.to_owned())
+        Change::NameBound { name, object_id, .. } => {
+            about(effects, EventKind::Bind, *object_id).name = Some((*name).to_owned());
         }
         Change::NameUnbound { name, object_id, .. } => {
             about(effects, EventKind::Unbind, *object_id).name = Some((*name).to_owned());
@@ -61,6 +61,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::ObjectRemoved { .. }
         | Change::Held { .. }
         | Change::HistorySet { .. }
+        | Change::SpaceMade(_)
         | Change::BooksOpened
         | Change::Fixed(_)
         | Change::HistoryTrimmed { .. } => {}

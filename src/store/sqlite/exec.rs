@@ -108,9 +108,10 @@ impl<'a, S: Sql, const N: usize> Statement<'a, S, N> {
         Self { values, sql }
     }
 
-    /// Executes the statement `S` and returns the number of rows it touched.
-    pub fn run(conn: &mut SqliteConnection, values: [Value<'a>; N]) -> QueryResult<usize> {
-        Self::new(values).execute(conn)
+    /// Executes the statement `S` and returns the number of rows it touched. Queries cannot:
+    /// what returns no rows is for the engine.
+    pub(in crate::store::sqlite) fn run(conn: &mut SqliteConnection, values: [Value<'a>; N]) -> QueryResult<usize> {
+        conn.execute_returning_count(&Self::new(values))
     }
 }
 
@@ -154,7 +155,7 @@ impl<S: Rows, const N: usize> Query for Statement<'_, S, N> {
     type SqlType = S::Types;
 }
 
-impl<S: Sql, const N: usize> RunQueryDsl<SqliteConnection> for Statement<'_, S, N> {}
+impl<S: Rows, const N: usize> RunQueryDsl<SqliteConnection> for Statement<'_, S, N> {}
 
 #[derive(diesel::QueryableByName)]
 struct Number {

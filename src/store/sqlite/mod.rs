@@ -25,4 +25,4 @@ mod texts;
 pub(in crate::store) mod trees;
 pub(in crate::store) mod verify;
 pub(in crate::store) mod vfs;
-mod write;
+pub(in crate::store) mod write;

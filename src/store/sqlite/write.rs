@@ -14,10 +14,12 @@ use diesel::sqlite::SqliteConnection;
 use self::insert::{Target, delete, insert, target};
 use super::exec::{Sql, Statement, Value, sql};
 use super::repair;
-use crate::books::batch::{Batch, NameChange, Rows};
+use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
+use crate::books::rows::{NameChange, NewSpace, Rows};
 use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, StoredObject, StoredObjectId};
 use crate::store::conn::Conn;
+use crate::value::Kind;
 
 /// Writes a batch of one space, in the transaction that is open.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_>) -> QueryResult<()> {
@@ -33,6 +35,9 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_
 }
 
 fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> QueryResult<()> {
+    if let Some(space) = &rows.space {
+        make_space(conn, space)?;
+    }
     remove_objects(conn, &rows.objects_gone)?;
     delete::<FromBlocks>(conn, rows.blocks_gone.iter().map(|id| id.0))?;
     delete::<FromPools>(conn, rows.pools_gone.iter().map(|id| id.0))?;
@@ -49,6 +54,24 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
         Statement::<SetHeld, 2>::run(conn, [held.into(), object.0.into()])?;
     }
     write_names(conn, space, &rows.names)
+}
+
+fn make_space(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult<()> {
+    let (id, geometry) = (Value::from(space.id.0), &space.geometry);
+    let row = [
+        id,
+        space.name.as_str().into(),
+        space.max_mem.into(),
+        (geometry.arena_size() as i64).into(),
+        (geometry.per_block() as i64).into(),
+        space.created_at.as_micros().into(),
+    ];
+    insert::<IntoSpaces, 6>(conn, [row].into_iter())?;
+    let classes = geometry.classes().iter();
+    let classes = classes.map(|class| [id, (class.block_size as i64).into(), (class.pool_size as i64).into()]);
+    insert::<IntoClasses, 3>(conn, classes)?;
+    let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
+    insert::<IntoKinds, 2>(conn, kinds.map(|kind| [id, kind.as_str().into()]))
 }
 
 fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<String, NameChange>) -> QueryResult<()> {
@@ -155,6 +178,9 @@ fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId
 }
 
 target! {
+    IntoSpaces = "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at)", alike in [];
+    IntoClasses = "INSERT INTO size_classes (memram_id, block_size, pool_size)", alike in [0];
+    IntoKinds = "INSERT INTO other_kinds (memram_id, kind)", alike in [0];
     IntoArenas = "INSERT OR FAIL INTO arenas (id, memram_id, max_mem, mem, reserved)", alike in [1, 2];
     IntoPools = "INSERT OR FAIL INTO pools (id, memram_id, arena_id, block_size, max_mem, mem, reserved)",
         alike in [1, 3, 4];

@@ -1,0 +1,166 @@
+//! The rows of a batch. The store reads them; only the books can put them in a batch.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::geometry::Geometry;
+use crate::models::{
+    Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, NewEntry, Pool, PoolId, StoredObject, StoredObjectId, Timestamp,
+};
+use crate::value::ObjectId;
+
+/// A space that is made.
+#[derive(Debug)]
+pub(crate) struct NewSpace {
+    pub id: MemRamId,
+    pub name: String,
+    pub max_mem: i64,
+    pub geometry: Geometry,
+    pub created_at: Timestamp,
+}
+
+/// Rows that come, go, or change by themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Rows<'d> {
+    pub space: Option<NewSpace>,
+    pub arenas: Vec<Arena>,
+    pub pools: Vec<Pool>,
+    pub blocks: Vec<Block>,
+    pub objects: NewObjects,
+    pub entries: Vec<NewEntry<'d>>,
+    /// Pieces whose bytes were damaged, with those that they should have.
+    pub pieces: Vec<(LedgerId, &'d [u8])>,
+    /// Objects that were there already and whose anonymous hold changes.
+    pub holds: BTreeMap<StoredObjectId, bool>,
+    pub names: BTreeMap<String, NameChange>,
+    /// Objects that gain or lose a name.
+    pub(super) renamed: BTreeSet<StoredObjectId>,
+    /// Objects that go, each with the number of its entries.
+    pub objects_gone: BTreeMap<StoredObjectId, i64>,
+    pub blocks_gone: Vec<BlockId>,
+    pub pools_gone: Vec<PoolId>,
+    pub arenas_gone: Vec<ArenaId>,
+    /// Bytes of content in `entries`.
+    pub(super) bytes: usize,
+}
+
+/// What becomes of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NameChange {
+    /// Its row is there already.
+    pub was_bound: bool,
+    pub now: Option<Binding>,
+}
+
+/// What a name is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub object: StoredObjectId,
+    pub at: Timestamp,
+}
+
+impl Rows<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.space.is_none()
+            && self.arenas.is_empty()
+            && self.pools.is_empty()
+            && self.blocks.is_empty()
+            && self.objects.rows().is_empty()
+            && self.entries.is_empty()
+            && self.pieces.is_empty()
+            && self.holds.is_empty()
+            && self.names.is_empty()
+            && self.objects_gone.is_empty()
+            && self.blocks_gone.is_empty()
+            && self.pools_gone.is_empty()
+            && self.arenas_gone.is_empty()
+    }
+
+    pub(super) fn hold(&mut self, object: StoredObjectId, held: bool) {
+        match self.objects.get_mut(object) {
+            Some(new) => new.held = held,
+            None => drop(self.holds.insert(object, held)),
+        }
+    }
+
+    /// A name that is not bound is bound.
+    pub(super) fn bind(&mut self, name: &str, binding: Binding) {
+        self.renamed.insert(binding.object);
+        let now = Some(binding);
+        match self.names.get_mut(name) {
+            Some(change) => change.now = now,
+            None => {
+                let was_bound = false;
+                self.names.insert(name.to_owned(), NameChange { was_bound, now });
+            }
+        }
+    }
+
+    /// A name that is bound is not any more.
+    pub(super) fn unbind(&mut self, name: &str, object: StoredObjectId) {
+        self.renamed.insert(object);
+        match self.names.get_mut(name) {
+            Some(change) => change.now = None,
+            None => {
+                let change = NameChange {
+                    was_bound: true,
+                    now: None,
+                };
+                self.names.insert(name.to_owned(), change);
+            }
+        }
+    }
+
+    pub(super) fn absorb(&mut self, later: Self) {
+        self.arenas.extend(later.arenas);
+        self.pools.extend(later.pools);
+        self.blocks.extend(later.blocks);
+        for object in later.objects.rows {
+            self.objects.push(object);
+        }
+        self.entries.extend(later.entries);
+        for (object, held) in later.holds {
+            self.hold(object, held);
+        }
+        for (name, NameChange { was_bound, now }) in later.names {
+            let change = self.names.entry(name).or_insert(NameChange { was_bound, now });
+            change.now = now;
+        }
+        self.renamed.extend(later.renamed);
+        self.objects_gone.extend(later.objects_gone);
+        self.blocks_gone.extend(later.blocks_gone);
+        self.pools_gone.extend(later.pools_gone);
+        self.arenas_gone.extend(later.arenas_gone);
+        self.bytes += later.bytes;
+    }
+}
+
+/// New objects in the order of their keys, found by their ids too.
+#[derive(Debug, Default)]
+pub(crate) struct NewObjects {
+    rows: Vec<StoredObject>,
+    by_id: HashMap<ObjectId, usize>,
+}
+
+impl NewObjects {
+    pub(super) fn push(&mut self, object: StoredObject) {
+        self.by_id.insert(object.object_id, self.rows.len());
+        self.rows.push(object);
+    }
+
+    pub(super) fn find(&self, object_id: &ObjectId) -> Option<&StoredObject> {
+        self.rows.get(*self.by_id.get(object_id)?)
+    }
+
+    fn get_mut(&mut self, key: StoredObjectId) -> Option<&mut StoredObject> {
+        let index = self.position(key)?;
+        self.rows.get_mut(index)
+    }
+
+    pub(super) fn position(&self, key: StoredObjectId) -> Option<usize> {
+        self.rows.binary_search_by_key(&key, |object| object.id).ok()
+    }
+
+    pub fn rows(&self) -> &[StoredObject] {
+        &self.rows
+    }
+}
