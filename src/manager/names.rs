@@ -180,5 +180,5 @@ fn free_if_unheld(tx: &mut WriteTx<'_>, object: &StoredObject, name: &str) -> Re
     if object.held {
         return Ok(None);
     }
-    free::free_if_unnamed(tx, object.object_id, vec![name.to_owned()])
+    free::free_if_unnamed(tx, object, vec![name.to_owned()])
 }

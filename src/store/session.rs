@@ -214,39 +214,52 @@ impl WriteTx<'_> {
 
     /// The names of an object, as they are spelled.
     pub fn names_of(&mut self, object: StoredObjectId) -> Result<Vec<String>> {
-        self.write_names_of(object)?;
+        self.flush_rows_of(object)?;
         self.read_written(|tx| queries::names::spelled(tx, object))
     }
 
     /// The object with this id and its pieces, each with its block as this unit has it.
     /// O(log n + pieces).
     pub fn find_placed(&mut self, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
-        if self
-            .writer
-            .gathered()
-            .iter()
-            .any(|batch| batch.object(object_id).is_some())
-        {
+        let gathered = self.writer.gathered();
+        if gathered.iter().any(|batch| batch.object(object_id).is_some()) {
             self.writer.flush_rows()?;
         }
         let mut found = self.read_placed(object_id)?;
-        // Its last pieces may be gathered although its row and the others are written, and
-        // so may its names.
-        let is_behind = |found: &PlacedObject| self.writer.brings(found.id) || self.renames(found.id);
-        if found.as_ref().is_some_and(is_behind) {
-            self.writer.flush_rows()?;
+        if let Some(key) = found.as_ref().map(|found| found.id)
+            && self.flush_rows_of(key)?
+        {
             found = self.read_placed(object_id)?;
         }
-        let Some(mut found) = found.filter(|found| !self.removes(found.id)) else {
-            return Ok(None);
-        };
+        Ok(found.and_then(|found| self.as_left(found)))
+    }
+
+    /// The same for an object that is known.
+    pub fn placed(&mut self, object: &StoredObject) -> Result<Option<PlacedObject>> {
+        self.flush_rows_of(object.id)?;
+        let found = self.read_placed(&object.object_id)?;
+        Ok(found.and_then(|found| self.as_left(found)))
+    }
+
+    /// An object as this unit has left it.
+    fn as_left(&self, mut found: PlacedObject) -> Option<PlacedObject> {
         let gathered = self.writer.gathered();
         for entry in &mut found.entries {
             if let Some(after) = gathered.iter().find_map(|batch| batch.block(entry.block_id)) {
                 entry.block_mem = after.mem;
             }
         }
-        Ok(Some(found))
+        (!self.removes(found.id)).then_some(found)
+    }
+
+    /// Writes the rows that are gathered if any are of this object: its own, one of its last
+    /// pieces, or one of its names. Says whether there were.
+    fn flush_rows_of(&mut self, object: StoredObjectId) -> Result<bool> {
+        let is_behind = self.is_unwritten(object) || self.renames(object);
+        if is_behind {
+            self.writer.flush_rows()?;
+        }
+        Ok(is_behind)
     }
 
     fn read_placed(&mut self, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
@@ -256,9 +269,7 @@ impl WriteTx<'_> {
 
     /// How many pieces an object has.
     pub fn count_entries(&mut self, object: StoredObjectId) -> Result<i64> {
-        if self.is_unwritten(object) {
-            self.writer.flush_rows()?;
-        }
+        self.flush_rows_of(object)?;
         self.read_written(|tx| queries::entries::count(tx, object))
     }
 
@@ -282,12 +293,5 @@ impl WriteTx<'_> {
             object.held = held;
         }
         object
-    }
-
-    fn write_names_of(&mut self, object: StoredObjectId) -> Result<()> {
-        if self.renames(object) {
-            self.writer.flush_rows()?;
-        }
-        Ok(())
     }
 }

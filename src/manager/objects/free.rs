@@ -113,7 +113,7 @@ pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &Object
             object: found.id,
             object_id: *id,
         })?;
-        free_if_unnamed(tx, *id, Vec::new())
+        free_if_unnamed(tx, &found, Vec::new())
     })
 }
 
@@ -121,11 +121,11 @@ pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &Object
 /// just lost.
 pub(in crate::manager) fn free_if_unnamed(
     tx: &mut WriteTx<'_>,
-    id: ObjectId,
+    object: &StoredObject,
     lost: Vec<String>,
 ) -> Result<Option<Freed>> {
-    match tx.find_placed(&id)? {
-        Some(found) if !found.named => remove(tx, &found, id, lost).map(Some),
+    match tx.placed(object)? {
+        Some(found) if !found.named => remove(tx, &found, object.object_id, lost).map(Some),
         _ => Ok(None),
     }
 }
