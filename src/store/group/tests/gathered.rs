@@ -1,0 +1,172 @@
+//! What units of work see of what nobody has written yet.
+
+use super::*;
+use crate::value::ObjectId;
+
+/// The id that is this digit again and again.
+fn id(digit: &str) -> ObjectId {
+    digit.repeat(64).parse().unwrap()
+}
+
+/// Binds a name to the object whose id is this digit again and again.
+fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, digit: &str) -> Result<()> {
+    let at = tx.at();
+    tx.apply(Change::NameBound {
+        name,
+        object,
+        at,
+        object_id: id(digit),
+    })
+}
+
+fn unbind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, digit: &str) -> Result<()> {
+    tx.apply(Change::NameUnbound {
+        name,
+        object,
+        object_id: id(digit),
+    })
+}
+
+fn resolve(tx: &mut WriteTx<'_>, name: &str) -> Result<Option<StoredObjectId>> {
+    Ok(tx.resolve(name)?.map(|object| object.id))
+}
+
+/// What the tables say, whoever is at work.
+fn written(turn: &mut Turn, name: &str) -> Option<StoredObjectId> {
+    let space = turn.writer.space;
+    let found = queries::names::resolve(&mut turn.writer.engine.read(), space, name).unwrap();
+    found.map(|object| object.id)
+}
+
+/// Runs a unit of a transaction that stays open.
+fn unit<R>(turn: &mut Turn, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> R {
+    turn.work(soon(), work).unwrap_or_else(|_| panic!("the unit failed"))
+}
+
+#[test]
+fn a_name_is_seen_by_later_units_and_written_with_the_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    let a = unit(turn, |tx| {
+        let a = store(tx, 1, "a")?;
+        bind(tx, "moves", a, "a")?;
+        bind(tx, "goes", a, "a")?;
+        bind(tx, "stays", a, "a")?;
+        Ok(a)
+    });
+    assert_eq!(written(turn, "moves"), None);
+    let b = unit(turn, |tx| {
+        let b = store(tx, 1, "b")?;
+        assert_eq!(resolve(tx, "moves")?, Some(a));
+        unbind(tx, "moves", a, "a")?;
+        assert_eq!(resolve(tx, "moves")?, None);
+        bind(tx, "moves", b, "b")?;
+        unbind(tx, "goes", a, "a")?;
+        Ok(b)
+    });
+    unit(turn, |tx| {
+        assert_eq!(resolve(tx, "moves")?, Some(b));
+        assert_eq!(resolve(tx, "goes")?, None);
+        assert_eq!(tx.names_of(a)?, ["stays"]);
+        assert_eq!(tx.names_of(b)?, ["moves"]);
+        assert!(tx.find_placed(&id("b"))?.is_some_and(|b| b.named));
+        Ok(())
+    });
+    turn.commit().unwrap();
+    assert_eq!(
+        ["moves", "goes", "stays"].map(|name| written(turn, name)),
+        [Some(b), None, Some(a)]
+    );
+    drop(entered);
+    assert_eq!(state(&readers).2, 2);
+}
+
+#[test]
+fn names_of_units_before_one_that_fails_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    for has_written in [false, true] {
+        let name = format!("name {has_written}");
+        let digit = if has_written { "a" } else { "b" };
+        let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+        let turn = &mut *entered.turn;
+        let object = unit(turn, |tx| {
+            let object = store(tx, 1, digit)?;
+            bind(tx, &name, object, digit)?;
+            Ok(object)
+        });
+        let failed = turn.work(soon(), |tx| {
+            unbind(tx, &name, object, digit)?;
+            if has_written {
+                tx.read_rows(|_| Ok(()))?;
+            }
+            Err::<(), _>(Error::ReadOnly)
+        });
+        assert!(failed.is_err());
+        unit(turn, |tx| {
+            assert_eq!(resolve(tx, &name)?, Some(object));
+            Ok(())
+        });
+        turn.commit().unwrap();
+        assert_eq!(written(turn, &name), Some(object));
+    }
+    assert_eq!(state(&readers).2, 2);
+}
+
+#[test]
+fn a_hold_is_seen_as_it_will_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, _) = heap(&folder);
+    let object = write(&group, |tx| store(tx, 1, "a")).unwrap();
+    let object_id = id("a");
+    let held = |tx: &mut WriteTx<'_>| Ok(tx.find(&object_id)?.map(|object| object.held));
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    unit(turn, |tx| {
+        tx.apply(Change::Released { object, object_id })?;
+        assert_eq!(held(tx)?, Some(false));
+        Ok(())
+    });
+    unit(turn, |tx| {
+        assert_eq!(held(tx)?, Some(false));
+        tx.apply(Change::Held { object })?;
+        assert_eq!(held(tx)?, Some(true));
+        tx.apply(Change::Released { object, object_id })
+    });
+    turn.commit().unwrap();
+    drop(entered);
+    assert_eq!(write(&group, held).unwrap(), Some(false));
+}
+
+/// Within a batch what goes is written first: so what came must be written before it.
+#[test]
+fn an_object_can_come_and_go_in_one_transaction() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    let object = unit(turn, |tx| {
+        let object = store(tx, 0, "a")?;
+        bind(tx, "name", object, "a")?;
+        Ok(object)
+    });
+    unit(turn, |tx| {
+        let object_id = id("a");
+        unbind(tx, "name", object, "a")?;
+        tx.apply(Change::ObjectRemoved {
+            object,
+            object_id,
+            kind: Kind::Bytes,
+            size: 0,
+            entries: 0,
+        })?;
+        assert!(tx.find(&object_id)?.is_none());
+        Ok(())
+    });
+    turn.commit().unwrap();
+    assert_eq!(written(turn, "name"), None);
+    drop(entered);
+    assert_eq!(state(&readers).2, 0);
+}

@@ -1,0 +1,176 @@
+//! Units of work that share a commit, and those that wait for them.
+
+use super::*;
+
+#[test]
+fn what_many_units_gather_is_no_more_than_what_one_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    for unit in 0..3 {
+        let stored = turn.work(soon(), |tx| {
+            for object in 0..2000 {
+                let id = tx.next_object_id()?;
+                tx.apply(Change::ObjectStored(StoredObject {
+                    id,
+                    memram_id: tx.space(),
+                    object_id: format!("{unit:04x}{object:060x}").parse().unwrap(),
+                    kind: Kind::Bytes,
+                    type_name: None,
+                    size: 0,
+                    held: true,
+                    created_at: Timestamp::default(),
+                }))?;
+            }
+            Ok(())
+        });
+        assert!(stored.is_ok());
+    }
+    let space = turn.writer.space;
+    let written = queries::objects::with_prefix(&mut turn.writer.engine.read(), space, "0000", 1).unwrap();
+    assert_eq!(written.len(), 1, "all of it is still in memory");
+    turn.commit().unwrap();
+    drop(entered);
+    assert_eq!(state(&readers).0.allocations, 6000);
+}
+
+#[test]
+fn a_transaction_is_committed_although_the_thread_that_was_to_join_it_gave_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&entered.turn.outcome);
+    let impatient = Deadline::after(Duration::from_millis(20));
+    let gave_up = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| group.write(impatient, |tx| store(tx, 1, "b")));
+        thread.join().unwrap()
+    });
+    assert!(matches!(gave_up, Err(Error::Busy { waited_ms: 20.. })), "{gave_up:?}");
+    drop(entered);
+    assert!(outcome.wait().is_ok());
+    assert_eq!(state(&readers).2, 1);
+}
+
+/// Without end, if nobody wakes it.
+#[test]
+fn a_thread_that_sleeps_until_its_turn_is_woken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let group = Arc::new(group);
+    let entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let (tells, told) = mpsc::channel();
+    let waits = Arc::clone(&group);
+    std::thread::spawn(move || {
+        let patient = Deadline::after(Duration::MAX);
+        tells
+            .send(waits.write(patient, |tx| store(tx, 1, "a")).is_ok())
+            .unwrap();
+    });
+    // Long enough for it to stop asking.
+    std::thread::sleep(Duration::from_millis(50));
+    drop(entered);
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
+    assert_eq!(state(&readers).2, 1);
+}
+
+/// Units that fail count, too: there may be no end to them.
+#[test]
+fn a_unit_that_is_done_does_not_wait_for_others_that_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&entered.turn.outcome);
+    // As if somebody always waited who will join.
+    group.gate.joining.store(1, Ordering::SeqCst);
+    drop(entered);
+    for failed in 1..MOST_UNITS {
+        assert!(outcome.get().is_none(), "committed after {failed} units");
+        let result = write(&group, |_| Err::<(), _>(Error::ReadOnly));
+        assert!(matches!(result, Err(Error::ReadOnly)), "{result:?}");
+    }
+    assert!(matches!(outcome.get(), Some(Ok(()))), "still open");
+    assert_eq!(state(&readers).2, 1);
+}
+
+/// The one that has joined cannot be withdrawn, so that what it waits for must be short.
+#[test]
+fn what_is_done_is_committed_before_work_that_may_take_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    let outcome = Arc::clone(&entered.turn.outcome);
+    group.gate.joining.store(1, Ordering::SeqCst);
+    drop(entered);
+    group.gate.joining.store(0, Ordering::SeqCst);
+    assert!(outcome.get().is_none());
+    let (told, tells) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| told.send(outcome.wait().is_ok()).unwrap());
+        let apart = group.write_apart(soon(), |tx| {
+            assert_eq!(tells.recv_timeout(Duration::from_secs(60)), Ok(true));
+            store(tx, 1, "b")
+        });
+        apart.unwrap();
+    });
+    assert_eq!(state(&readers).2, 2);
+}
+
+#[test]
+fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let before = state(&readers);
+    let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
+    let turn = &mut *entered.turn;
+    // It is full with the pages that it has.
+    turn.writer
+        .engine
+        .read()
+        .conn
+        .batch_execute("PRAGMA max_page_count = 1")
+        .unwrap();
+    for digit in ["a", "b"] {
+        let stored = turn.work(soon(), |tx| {
+            let id = tx.next_object_id()?;
+            tx.apply(Change::ObjectStored(StoredObject {
+                id,
+                memram_id: tx.space(),
+                object_id: digit.repeat(64).parse().unwrap(),
+                kind: Kind::Json,
+                type_name: Some(digit.repeat(100_000)),
+                size: 0,
+                held: true,
+                created_at: Timestamp::default(),
+            }))
+        });
+        assert!(stored.is_ok());
+    }
+    let outcome = Arc::clone(&turn.outcome);
+    assert!(matches!(turn.commit(), Err(Error::DiskFull)));
+    assert!(matches!(outcome.wait(), Err(Error::DiskFull)));
+    drop(entered);
+    assert_eq!(state(&readers), before);
+}
+
+/// What is left of the time is for both, the turn and the file.
+#[test]
+fn a_call_that_has_waited_does_not_wait_again_for_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, readers) = heap(&folder);
+    let tool = rusqlite::Connection::open(folder.path().join("heap.db")).unwrap();
+    tool.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let deadline = Deadline::after(Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(20));
+    let Err(Error::Busy { waited_ms }) = group.write(deadline, |tx| store(tx, 1, "a")) else {
+        panic!("nobody was waited for");
+    };
+    // Of the 5 s that the connection was opened with nothing is left.
+    assert!((20..4000).contains(&waited_ms), "{waited_ms}");
+    tool.execute_batch("ROLLBACK").unwrap();
+    write(&group, |tx| store(tx, 1, "a")).unwrap();
+    assert_eq!(state(&readers).2, 1);
+}
