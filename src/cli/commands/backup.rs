@@ -7,7 +7,7 @@ use heapledger::Violation;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::output::progress::Progress;
+use crate::cli::output::progress;
 use crate::cli::output::text::{counted, printable, printable_path};
 
 #[derive(Debug, clap::Args)]
@@ -26,9 +26,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.follow()?;
-    let mut progress = Progress::new("copying");
-    let backup = memory.backup_with(&args.file, &mut |phase, done, total| progress.phase(phase, done, total))?;
-    drop(progress);
+    let backup = progress::phases("copying", |phase| memory.backup_with(&args.file, phase))?;
     let size = context.sizes().phrase(backup.file_size);
     context.output().one(&backup, |out| {
         writeln!(out, "{}: {size}, checked in full", printable_path(&args.file))

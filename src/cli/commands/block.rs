@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::hexdump::{hex, hex_dump};
+use crate::cli::output::hexdump::hex_dump;
 use crate::cli::output::terminal;
 use crate::cli::output::text::{Sizes, counted, short_id};
 
@@ -73,7 +73,7 @@ impl From<&Piece> for PieceRow {
             stored_object_id: piece.entry.stored_object_id.0,
             seq: piece.entry.seq,
             allocated_mem: piece.entry.allocated_mem,
-            data: hex(&piece.data),
+            data: const_hex::encode(&piece.data),
         }
     }
 }

@@ -10,9 +10,8 @@ use heapledger::{CheckOptions, Correction, Error, Invariant, Violation};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::output::progress::Progress;
+use crate::cli::output::progress::{self, Progress};
 use crate::cli::output::render::Row;
-use crate::cli::output::table::Head;
 use crate::cli::output::text::{Sizes, counted, printable};
 
 #[derive(Debug, clap::Args)]
@@ -104,11 +103,7 @@ fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome
     };
     let found = context.options().check_schema(context.db())?;
     let mut output = context.output();
-    let mut list = output.list();
-    for violation in &found {
-        list.row(violation)?;
-    }
-    list.end()?;
+    output.rows(&found)?;
     if output.is_table() {
         explain(&[Invariant::Schema].into(), output.text())?;
         if *can_be_restored {
@@ -148,16 +143,10 @@ fn advise(out: &mut dyn Write, context: &Context<'_>) -> io::Result<()> {
 fn repair(context: &Context<'_>) -> Result<Outcome> {
     let restored = context.restore_schema()?;
     let memory = context.change()?;
-    let mut progress = Progress::new("repairing");
-    let mut repaired = memory.repair_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
-    drop(progress);
+    let mut repaired = progress::phases("repairing", |phase| memory.repair_with(phase))?;
     repaired.corrections.splice(0..0, restored);
     let mut output = context.output();
-    let mut list = output.list();
-    for correction in &repaired.corrections {
-        list.row(correction)?;
-    }
-    list.end()?;
+    output.rows(&repaired.corrections)?;
     if output.is_table() {
         match repaired.corrections.len() as u64 {
             0 => writeln!(output.text(), "nothing to repair")?,
@@ -179,7 +168,6 @@ const KEYS: &[&str] = &["invariant", "table", "id", "expected", "found"];
 
 impl Row for Violation {
     const KEYS: &'static [&'static str] = KEYS;
-    const HEAD: &'static [Head] = &[];
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         vec![printable(&self.to_string()).into_owned()]
@@ -188,7 +176,6 @@ impl Row for Violation {
 
 impl Row for Correction {
     const KEYS: &'static [&'static str] = KEYS;
-    const HEAD: &'static [Head] = &[];
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         vec![printable(&self.to_string()).into_owned()]

@@ -140,23 +140,16 @@ fn draw(diff: &Diff, all: bool, sizes: Sizes, output: &mut Output) -> Result<()>
         writeln!(output.text(), "{what:<6} {count:>16}  {bytes}")?;
     }
     writeln!(output.text(), "growth {:>16}  {}\n", "", sizes.signed(diff.growth()))?;
-    let mut list = output.list();
-    for class in &diff.classes {
-        list.row(class)?;
-    }
-    list.end()?;
+    output.rows(&diff.classes)?;
     if sorts.iter().all(|(_, objects)| objects.is_empty()) {
         return Ok(());
     }
     writeln!(output.text())?;
     let listed = if all { usize::MAX } else { LISTED };
-    let mut list = output.list();
-    for (what, objects) in sorts {
-        for &ObjectSize { object_id, size } in objects.iter().take(listed) {
-            list.row(&Line { what, object_id, size })?;
-        }
-    }
-    list.end()?;
+    output.rows(sorts.into_iter().flat_map(|(what, objects)| {
+        let line = move |&ObjectSize { object_id, size }: &_| Line { what, object_id, size };
+        objects.iter().take(listed).map(line)
+    }))?;
     let hidden: usize = sorts
         .iter()
         .map(|(_, objects)| objects.len().saturating_sub(listed))

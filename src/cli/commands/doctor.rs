@@ -10,7 +10,6 @@ use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::progress;
 use crate::cli::output::render::Row;
-use crate::cli::output::table::Head;
 use crate::cli::output::text::{Sizes, printable};
 
 #[derive(Debug, clap::Args)]
@@ -27,20 +26,8 @@ pub struct Args {}
 pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let findings = progress::during("examining", || memory.doctor())?;
-    let mut output = context.output();
-    let mut list = output.list();
-    for finding in &findings {
-        let remedy = finding.remedy.iter().filter_map(|remedy| command(remedy, context));
-        list.row(&Advice {
-            code: finding.code,
-            severity: finding.severity,
-            sentence: &finding.sentence,
-            figures: &finding.figures,
-            remedy: remedy.collect(),
-            finding,
-        })?;
-    }
-    list.end()?;
+    let advice = |finding| Advice::new(finding, context);
+    context.output().rows(findings.iter().map(advice))?;
     let action = findings.iter().any(|finding| finding.severity == Severity::Action);
     Ok(if action { Outcome::Findings } else { Outcome::Fine })
 }
@@ -69,9 +56,22 @@ struct Advice<'a> {
     finding: &'a Finding,
 }
 
+impl<'a> Advice<'a> {
+    fn new(finding: &'a Finding, context: &Context<'_>) -> Self {
+        let remedy = finding.remedy.iter().filter_map(|remedy| command(remedy, context));
+        Self {
+            code: finding.code,
+            severity: finding.severity,
+            sentence: &finding.sentence,
+            figures: &finding.figures,
+            remedy: remedy.collect(),
+            finding,
+        }
+    }
+}
+
 impl Row for Advice<'_> {
     const KEYS: &'static [&'static str] = &["code", "severity", "sentence", "figures", "remedy"];
-    const HEAD: &'static [Head] = &[];
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         let mut text = String::new();

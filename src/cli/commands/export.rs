@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::progress::Progress;
+use crate::cli::output::progress;
 use crate::cli::output::text::{counted, printable_path};
 
 #[derive(Debug, clap::Args)]
@@ -26,9 +26,7 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let mut progress = Progress::new("exporting");
-    let exported = memory.export_with(&args.folder, &mut |done, total| progress.set_and_sync(done, total))?;
-    drop(progress);
+    let exported = progress::bytes("exporting", |bytes| memory.export_with(&args.folder, bytes))?;
     let (objects, names) = (counted(exported.objects, "object"), counted(exported.names, "name"));
     let bytes = context.sizes().phrase(exported.bytes);
     context.output().one(&exported, |out| {

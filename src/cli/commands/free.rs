@@ -10,8 +10,7 @@ use super::free_plan;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::Row;
-use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, counted, printable, short_id};
+use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -49,17 +48,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         });
         freed.collect::<Result<_, _>>().context("freed nothing")
     })?;
-    let mut output = context.output();
-    let mut list = output.list();
-    for freed in &freed {
-        list.row(&FreedRow {
-            object_id: freed.id,
-            size: freed.size,
-            pieces: freed.pieces,
-            names: &freed.names,
-        })?;
-    }
-    list.end()?;
+    context.output().rows(freed.iter().map(FreedRow::from))?;
     Ok(Outcome::Fine)
 }
 
@@ -88,17 +77,25 @@ struct FreedRow<'a> {
     names: &'a [String],
 }
 
+impl<'a> From<&'a Freed> for FreedRow<'a> {
+    fn from(freed: &'a Freed) -> Self {
+        Self {
+            object_id: freed.id,
+            size: freed.size,
+            pieces: freed.pieces,
+            names: &freed.names,
+        }
+    }
+}
+
 impl Row for FreedRow<'_> {
     const KEYS: &'static [&'static str] = &["object_id", "size", "pieces"];
-    const HEAD: &'static [Head] = &[];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let (size, pieces) = (sizes.phrase(self.size), counted(self.pieces, "piece"));
-        let names: Vec<_> = self.names.iter().map(|name| printable(name)).collect();
-        let names = if names.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", names.join(", "))
+        let names = match self.names {
+            [] => String::new(),
+            names => format!(" ({})", name_list(names)),
         };
         vec![format!("freed {}{names}: {size} in {pieces}", short_id(self.object_id))]
     }

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::progress;
 use crate::cli::output::render::{Row, table};
-use crate::cli::output::text::{Sizes, counted, printable, short_id};
+use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 
 /// Plans to free `ids`, and then to collect garbage.
 pub fn run(memory: &MemManager, ids: &[ObjectId], context: &Context<'_>) -> Result<Outcome> {
@@ -22,14 +22,12 @@ fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes) -> io::Result<()> {
     for object in &plan.objects {
         let (size, pieces) = (sizes.phrase(object.size), counted(object.pieces, "piece"));
         let id = short_id(object.id);
-        let names: Vec<_> = object.names.iter().map(|name| printable(name)).collect();
-        match names.as_slice() {
+        match object.names.as_slice() {
             [] => writeln!(out, "would free {id}: {size} in {pieces}")?,
-            names => writeln!(
-                out,
-                "would free {id} ({}), with --force: {size} in {pieces}",
-                names.join(", ")
-            )?,
+            names => {
+                let names = name_list(names);
+                writeln!(out, "would free {id} ({names}), with --force: {size} in {pieces}")?;
+            }
         }
     }
     let collected = &plan.collected;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::free_plan;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::progress::Progress;
+use crate::cli::output::progress;
 use crate::cli::output::text::counted;
 
 #[derive(Debug, clap::Args)]
@@ -23,10 +23,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.dry_run {
         return free_plan::run(&context.change()?, &[], context);
     }
-    let mut progress = Progress::new("opening");
-    let memory = context.change()?;
-    let collected = memory.collect_garbage_with(&mut |phase, done, total| progress.phase(phase, done, total))?;
-    drop(progress);
+    let collected = progress::phases("opening", |phase| {
+        anyhow::Ok(context.change()?.collect_garbage_with(phase)?)
+    })?;
     let sizes = context.sizes();
     context.output().one(&collected, |out| {
         let nothing = collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0;

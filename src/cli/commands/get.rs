@@ -8,7 +8,7 @@ use heapledger::{Hasher, Kind, MemManager, ObjectId, ObjectReader};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::progress::Progress;
+use crate::cli::output::progress::{self, Progress};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -41,7 +41,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let id = memory.find(&args.object)?;
     match args.file() {
-        Some(path) => to_file(&memory, &id, path)?,
+        Some(path) => progress::bytes("reading", |bytes| memory.save_with(&id, path, bytes)).map(drop)?,
         None => to_stdout(Content::of(&memory, id)?)?,
     }
     Ok(Outcome::Fine)
@@ -56,12 +56,6 @@ fn to_stdout(content: Content) -> Result<()> {
     };
     content.copy(&mut stdout, progress)?;
     Ok(stdout.flush()?)
-}
-
-fn to_file(memory: &MemManager, id: &ObjectId, path: &Path) -> Result<()> {
-    let mut progress = Progress::new("reading");
-    memory.save_with(id, path, &mut |done, total| progress.set_and_sync(done, total))?;
-    Ok(())
 }
 
 /// The content of an object, which is known to be right only when all of it was read.

@@ -9,7 +9,7 @@ use heapledger::{Conflict, Error, ImportOptions, Imported, MemManager, OnConflic
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::globals::Making;
-use crate::cli::output::progress::Progress;
+use crate::cli::output::progress;
 use crate::cli::output::text::{Sizes, counted, printable, short_id};
 
 #[derive(Debug, clap::Args)]
@@ -59,11 +59,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
                 OnConflictArg::Rename => OnConflict::Rename,
             }),
     };
-    let mut progress = Progress::new("importing");
-    let imported = memory.import_with(&args.folder, options, &mut |done, total| {
-        progress.set_and_sync(done, total)
-    });
-    drop(progress);
+    let imported = progress::bytes("importing", |bytes| memory.import_with(&args.folder, options, bytes));
     let imported = match imported {
         Err(error @ Error::NameRefused { .. }) if args.on_conflict.is_none() => {
             bail!("{error}; --on-conflict skip, replace or rename imports the rest")

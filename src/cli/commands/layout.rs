@@ -7,7 +7,6 @@ use super::tree;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::when::When;
-use crate::cli::output::drawing::{Drawing, colour};
 use crate::cli::output::levels::Then;
 use crate::cli::output::progress;
 use crate::cli::output::text::time;
@@ -36,27 +35,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let moment = args.at.moment(&memory)?;
     let layout = progress::during("looking back", || memory.layout_at(moment))?;
     let (event_id, at) = (layout.event_id, layout.at);
-    let layout = Then::from(layout);
-    let mut output = context.output();
-    if output.is_table() {
-        let drawing = Drawing {
-            sizes: context.sizes(),
-            colour: colour(),
-            depth: args.depth,
-            columns: output.columns(),
-        };
-        match moment {
-            Moment::Time(asked) if asked < at => {
-                writeln!(output.text(), "empty: the space was made later, at {}", time(at))?;
-            }
-            _ => writeln!(output.text(), "after event {event_id} at {}", time(at))?,
-        }
-        drawing.draw(&layout, output.text())?;
-        output.flush()?;
-    } else {
-        let mut list = output.list();
-        tree::rows(&layout, args.depth, &mut list)?;
-        list.end()?;
-    }
-    Ok(Outcome::Fine)
+    let title = match moment {
+        Moment::Time(asked) if asked < at => format!("empty: the space was made later, at {}\n", time(at)),
+        _ => format!("after event {event_id} at {}\n", time(at)),
+    };
+    tree::show(&Then::from(layout), args.depth, &title, context)
 }

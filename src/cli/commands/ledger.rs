@@ -24,21 +24,13 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let mut output = context.output();
-    let mut list = output.list();
     match &args.object {
         Some(object) => {
             let id = memory.find(object)?;
-            for entry in memory.ledger(&id)? {
-                list.row(&with_object(&entry, &id))?;
-            }
+            output.rows(memory.ledger(&id)?.iter().map(|entry| with_object(entry, &id)))?;
         }
-        None => {
-            for entry in memory.entries() {
-                list.row(&entry?)?;
-            }
-        }
+        None => output.rows_read(memory.entries())?,
     }
-    list.end()?;
     Ok(Outcome::Fine)
 }
 

@@ -24,18 +24,9 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let mut output = context.output();
-    if args.long {
-        let mut list = output.list();
-        for object in memory.objects() {
-            list.row(&Long(object?))?;
-        }
-        list.end()?;
-    } else {
-        let mut list = output.list();
-        for object in memory.objects() {
-            list.row(&object?)?;
-        }
-        list.end()?;
+    match args.long {
+        true => output.rows_read(memory.objects().map(|object| object.map(Long)))?,
+        false => output.rows_read(memory.objects())?,
     }
     Ok(Outcome::Fine)
 }

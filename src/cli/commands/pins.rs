@@ -49,11 +49,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         output.flush()?;
         return Ok(Outcome::Fine);
     }
-    let mut list = output.list();
-    for pin in pins {
-        list.row(&pin?)?;
-    }
-    list.end()?;
+    output.rows_read(pins)?;
     Ok(Outcome::Fine)
 }
 

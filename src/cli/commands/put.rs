@@ -15,7 +15,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::globals::Making;
 use crate::cli::input::sources::{Found, Sources, whole_reads};
-use crate::cli::output::progress::{Progress, Reading};
+use crate::cli::output::progress::{self, Reading};
 use crate::cli::output::text::{counted, printable_path};
 use crate::cli::streams;
 
@@ -171,10 +171,7 @@ impl Put<'_> {
             Found::File(path, _) => {
                 self.catch_up()?;
                 self.opened(&path, |memory, file, hold| {
-                    let mut progress = Progress::new("opening");
-                    memory.store_file_with(file, hold, &mut |phase, done, total| {
-                        progress.phase(phase, done, total);
-                    })
+                    progress::phases("opening", |phase| memory.store_file_with(file, hold, phase))
                 })
             }
             Found::Stream(path) => {

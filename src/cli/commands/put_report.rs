@@ -12,7 +12,6 @@ use crate::cli::exit;
 use crate::cli::output::fit::GAP;
 use crate::cli::output::progress::Progress;
 use crate::cli::output::render::{List, Output, Row};
-use crate::cli::output::table::Head;
 use crate::cli::output::terminal;
 use crate::cli::output::text::{Sizes, counted, cut, path_bytes, printable_path, short_id, sum_line, width};
 
@@ -221,8 +220,6 @@ impl Row for Stored {
         "mended",
         "freed",
     ];
-    // A line has no columns.
-    const HEAD: &'static [Head] = &[];
 
     /// Whole ids where there is room for them; their first digits do, too.
     fn cells(&self, _: Sizes) -> Vec<String> {

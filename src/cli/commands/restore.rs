@@ -7,7 +7,7 @@ use heapledger::MemManager;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::progress::Progress;
+use crate::cli::output::progress;
 use crate::cli::output::text::printable_path;
 
 #[derive(Debug, clap::Args)]
@@ -26,11 +26,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let mut progress = Progress::new("copying");
-    let restored = MemManager::restore_with(context.db(), &args.file, &mut |phase, done, total| {
-        progress.phase(phase, done, total)
+    let restored = progress::phases("copying", |phase| {
+        MemManager::restore_with(context.db(), &args.file, phase)
     })?;
-    drop(progress);
     let (heap, file) = (printable_path(context.db()), printable_path(&args.file));
     let size = context.sizes().phrase(restored.file_size);
     context.output().one(&restored, |out| {

@@ -32,12 +32,7 @@ pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
         Ok(memory) => memory.spaces()?,
         Err(error) => from_another_space(error, context)?,
     };
-    let mut output = context.output();
-    let mut list = output.list();
-    for space in &spaces {
-        list.row(space)?;
-    }
-    list.end()?;
+    context.output().rows(spaces)?;
     Ok(Outcome::Fine)
 }
 

@@ -9,8 +9,6 @@ use crate::cli::exit::Outcome;
 use crate::cli::output::drawing::{Drawing, colour};
 use crate::cli::output::levels::Levels;
 use crate::cli::output::render::{List, Row};
-use crate::cli::output::table::Head;
-use crate::cli::output::text::Sizes;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -27,20 +25,25 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let memory = context.read()?;
+    show(&context.read()?, args.depth, "", context)
+}
+
+/// Draws the levels below a title for people, and lists them for programs.
+pub fn show(levels: &impl Levels, depth: u8, title: &str, context: &Context<'_>) -> Result<Outcome> {
     let mut output = context.output();
     if output.is_table() {
         let drawing = Drawing {
             sizes: context.sizes(),
             colour: colour(),
-            depth: args.depth,
+            depth,
             columns: output.columns(),
         };
-        drawing.draw(&memory, output.text())?;
+        output.text().write_all(title.as_bytes())?;
+        drawing.draw(levels, output.text())?;
         output.flush()?;
     } else {
         let mut list = output.list();
-        rows(&memory, args.depth, &mut list)?;
+        rows(levels, depth, &mut list)?;
         list.end()?;
     }
     Ok(Outcome::Fine)
@@ -48,7 +51,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 
 /// A row of `arenas`, `pools` or `blocks`, each below its parent.
 #[derive(Serialize)]
-pub struct Node {
+struct Node {
     level: &'static str,
     id: i64,
     arena_id: i64,
@@ -72,15 +75,9 @@ impl Row for Node {
         "reserved",
         "is_free",
     ];
-    // For people there is the drawing.
-    const HEAD: &'static [Head] = &[];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        Vec::new()
-    }
 }
 
-pub fn rows(levels: &impl Levels, depth: u8, list: &mut List<'_, Node>) -> Result<()> {
+fn rows(levels: &impl Levels, depth: u8, list: &mut List<'_, Node>) -> Result<()> {
     for arena in levels.arenas()? {
         list.row(&Node::from(&arena))?;
         if depth < 2 {

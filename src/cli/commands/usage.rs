@@ -32,11 +32,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let mut output = context.output();
     if !args.over_time {
-        let mut list = output.list();
-        for level in memory.usage()? {
-            list.row(&level)?;
-        }
-        list.end()?;
+        output.rows(memory.usage()?)?;
         return Ok(Outcome::Fine);
     }
     let points = args.points.unwrap_or(if output.is_table() { 60 } else { 1000 });
@@ -50,11 +46,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         chart.draw(output.text())?;
         output.flush()?;
     } else {
-        let mut list = output.list();
-        for point in &points {
-            list.row(&PointRow::from(point))?;
-        }
-        list.end()?;
+        output.rows(points.iter().map(PointRow::from))?;
     }
     Ok(Outcome::Fine)
 }
@@ -130,10 +122,4 @@ impl Row for PointRow {
         "unreserved",
         "capacity",
     ];
-    // For people there is the chart.
-    const HEAD: &'static [Head] = &[];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        Vec::new()
-    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::Result;
 use heapledger::{Arena, Pool};
 
-use super::levels::{Levels, Space};
+use super::levels::{Fill, Levels};
 use super::text::{Sizes, cut, printable, width};
 
 /// The tree for people.
@@ -22,35 +22,14 @@ pub fn colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// How full something is: content, and what is carved into blocks or reserved below it.
-struct Fill {
-    mem: i64,
-    carved: i64,
-    max_mem: i64,
-}
-
 impl Drawing {
     pub fn draw(&self, levels: &impl Levels, out: &mut dyn Write) -> Result<()> {
-        let Space {
-            name,
-            mem,
-            reserved,
-            max_mem,
-        } = levels.space()?;
-        let fill = Fill {
-            mem,
-            carved: reserved,
-            max_mem,
-        };
+        let (name, fill) = levels.space()?;
         let label = format!("space {}", printable(&name));
         self.line(out, &cut(&label, self.shape(0).label), &fill, "")?;
         let arenas = levels.arenas()?;
         for (arena, corner) in with_corners(&arenas) {
-            let fill = Fill {
-                mem: arena.mem,
-                carved: arena.reserved,
-                max_mem: arena.max_mem,
-            };
+            let fill = Fill::new(arena.mem, arena.reserved, arena.max_mem);
             self.line(out, &format!("{}arena {}", corner.branch(), arena.id), &fill, "")?;
             if self.depth > 1 {
                 self.pools(levels, arena, corner.stem(), out)?;
@@ -62,11 +41,7 @@ impl Drawing {
     fn pools(&self, levels: &impl Levels, arena: &Arena, stem: &str, out: &mut dyn Write) -> Result<()> {
         let pools = levels.pools(arena)?;
         for (pool, corner) in with_corners(&pools) {
-            let fill = Fill {
-                mem: pool.mem,
-                carved: pool.reserved,
-                max_mem: pool.max_mem,
-            };
+            let fill = Fill::new(pool.mem, pool.reserved, pool.max_mem);
             let class = format!("  blocks of {}", self.sizes.cell(pool.block_size));
             self.line(
                 out,
@@ -84,11 +59,7 @@ impl Drawing {
     fn blocks(&self, levels: &impl Levels, pool: &Pool, stem: &str, out: &mut dyn Write) -> Result<()> {
         let blocks = levels.blocks(pool)?;
         for (block, corner) in with_corners(&blocks) {
-            let fill = Fill {
-                mem: block.mem,
-                carved: block.max_mem,
-                max_mem: block.max_mem,
-            };
+            let fill = Fill::new(block.mem, block.max_mem, block.max_mem);
             self.line(out, &format!("{stem}{}block {}", corner.branch(), block.id), &fill, "")?;
         }
         Ok(())
@@ -216,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_bar_shows_content_and_room_and_is_empty_where_nothing_is() {
-        let bar = |mem, carved, max_mem| Fill { mem, carved, max_mem }.bar(16);
+        let bar = |mem, carved, max_mem| Fill::new(mem, carved, max_mem).bar(16);
         assert_eq!(bar(0, 0, 100), "                ");
         assert_eq!(bar(0, 100, 100), "                ");
         assert_eq!(bar(100, 100, 100), "████████████████");
@@ -229,23 +200,7 @@ mod tests {
 
     #[test]
     fn only_what_is_full_shows_100_percent() {
-        assert_eq!(
-            Fill {
-                mem: 999,
-                carved: 1000,
-                max_mem: 1000
-            }
-            .percent(),
-            "99%"
-        );
-        assert_eq!(
-            Fill {
-                mem: 1000,
-                carved: 1000,
-                max_mem: 1000
-            }
-            .percent(),
-            "100%"
-        );
+        assert_eq!(Fill::new(999, 1000, 1000).percent(), "99%");
+        assert_eq!(Fill::new(1000, 1000, 1000).percent(), "100%");
     }
 }

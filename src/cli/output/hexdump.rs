@@ -2,15 +2,6 @@
 
 use std::fmt::Write;
 
-/// `bytes` as hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
-}
-
 /// `bytes` as `hexdump -C` shows them; repeated lines are a `*`. On a terminal too narrow
 /// for that, the lines have fewer bytes.
 pub fn hex_dump(bytes: &[u8], columns: Option<usize>) -> String {

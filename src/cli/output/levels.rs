@@ -5,31 +5,33 @@ use std::collections::HashMap;
 use anyhow::Result;
 use heapledger::{Arena, ArenaId, Block, Layout, MemManager, Pool, PoolId};
 
-/// The space itself.
-pub struct Space {
-    pub name: String,
+/// How full something is: content, and what is carved into blocks or reserved below it.
+pub struct Fill {
     pub mem: i64,
-    pub reserved: i64,
+    pub carved: i64,
     pub max_mem: i64,
+}
+
+impl Fill {
+    pub fn new(mem: i64, carved: i64, max_mem: i64) -> Self {
+        Self { mem, carved, max_mem }
+    }
 }
 
 /// Where the levels of a space come from.
 pub trait Levels {
-    fn space(&self) -> Result<Space>;
+    /// The name of the space, and how full it is.
+    fn space(&self) -> Result<(String, Fill)>;
     fn arenas(&self) -> Result<Vec<Arena>>;
     fn pools(&self, arena: &Arena) -> Result<Vec<Pool>>;
     fn blocks(&self, pool: &Pool) -> Result<Vec<Block>>;
 }
 
 impl Levels for MemManager {
-    fn space(&self) -> Result<Space> {
+    fn space(&self) -> Result<(String, Fill)> {
         let memram = self.memram()?;
-        Ok(Space {
-            name: memram.name,
-            mem: memram.mem,
-            reserved: memram.reserved,
-            max_mem: memram.max_mem,
-        })
+        let fill = Fill::new(memram.mem, memram.reserved, memram.max_mem);
+        Ok((memram.name, fill))
     }
 
     fn arenas(&self) -> Result<Vec<Arena>> {
@@ -66,13 +68,11 @@ impl From<Layout> for Then {
 }
 
 impl Levels for Then {
-    fn space(&self) -> Result<Space> {
-        Ok(Space {
-            name: self.layout.space.clone(),
-            mem: self.layout.mem,
-            reserved: self.layout.reserved,
-            max_mem: self.layout.max_mem,
-        })
+    fn space(&self) -> Result<(String, Fill)> {
+        let Layout {
+            mem, reserved, max_mem, ..
+        } = self.layout;
+        Ok((self.layout.space.clone(), Fill::new(mem, reserved, max_mem)))
     }
 
     fn arenas(&self) -> Result<Vec<Arena>> {

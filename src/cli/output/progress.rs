@@ -52,7 +52,7 @@ impl Progress {
     }
 
     /// The same where the disk is waited for when all is done.
-    pub fn set_and_sync(&mut self, done: u64, total: u64) {
+    fn set_and_sync(&mut self, done: u64, total: u64) {
         if total > 0 && done >= total {
             self.step("writing to disk", 0, 0);
         } else {
@@ -99,6 +99,18 @@ impl Progress {
 pub fn during<R>(what: &'static str, work: impl FnOnce() -> R) -> R {
     let _progress = Progress::new(what);
     work()
+}
+
+/// Runs a call of the library that says what it is at.
+pub fn phases<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(Phase, u64, u64)) -> R) -> R {
+    let mut progress = Progress::new(what);
+    work(&mut |phase, done, total| progress.phase(phase, done, total))
+}
+
+/// Runs a call of the library that says how many bytes it has read, and then waits for the disk.
+pub fn bytes<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> R) -> R {
+    let mut progress = Progress::new(what);
+    work(&mut |done, total| progress.set_and_sync(done, total))
 }
 
 /// A line on the terminal that a thread of its own puts there when it is time.

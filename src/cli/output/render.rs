@@ -31,12 +31,27 @@ pub trait Row: Serialize {
     /// The keys it serialises to, for the CSV header of a list without rows.
     const KEYS: &'static [&'static str];
     /// The columns of the table for people; none for plain lines.
-    const HEAD: &'static [Head];
-    /// The cells of those columns, safe to print on a terminal.
-    fn cells(&self, sizes: Sizes) -> Vec<String>;
+    const HEAD: &'static [Head] = &[];
+    /// The cells of those columns, safe to print on a terminal; none where people get a drawing.
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        Vec::new()
+    }
     /// What is written instead where no terminal reads it, if that is not for people alone.
     fn raw_line(&self) -> Option<Vec<u8>> {
         None
+    }
+}
+
+impl<R: Row> Row for &R {
+    const KEYS: &'static [&'static str] = R::KEYS;
+    const HEAD: &'static [Head] = R::HEAD;
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        R::cells(self, sizes)
+    }
+
+    fn raw_line(&self) -> Option<Vec<u8>> {
+        R::raw_line(self)
     }
 }
 
@@ -80,6 +95,22 @@ impl Output {
             output: self,
             of: PhantomData,
         }
+    }
+
+    /// A whole list.
+    pub fn rows<R: Row>(&mut self, rows: impl IntoIterator<Item = R>) -> io::Result<()> {
+        let mut list = self.list();
+        rows.into_iter().try_for_each(|row| list.row(&row))?;
+        list.end()
+    }
+
+    /// A whole list that is still being read.
+    pub fn rows_read<R: Row>(&mut self, rows: impl IntoIterator<Item = heapledger::Result<R>>) -> anyhow::Result<()> {
+        let mut list = self.list();
+        for row in rows {
+            list.row(&row?)?;
+        }
+        Ok(list.end()?)
     }
 
     /// One thing: `text` for people, `thing` for programs.
