@@ -1,8 +1,9 @@
 //! The only code that sees a connection.
 //!
-//! Reading is in `queries/`. Writing goes through [`WriteTx::apply`], which executes
-//! one [`change::Change`] and runs every trigger on it; `begin` and `commit` never
-//! leave this folder, so nothing can write a row past the triggers.
+//! Reading is in `queries/`, through a [`ReadTx`]. Writing goes through [`WriteTx::apply`]:
+//! changes fill a [`Batch`](crate::books::batch::Batch), with all that the triggers add, and
+//! the engine writes that. Connections and transactions never leave this folder, so nothing
+//! can write a row past the triggers.
 
 mod conn;
 mod deadline;

@@ -12,7 +12,7 @@ use super::log::Log;
 use super::prepare::STAMP;
 use super::write;
 use crate::books::batch::Batch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::MemRamId;
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
@@ -174,7 +174,7 @@ impl Engine {
 
     /// Says what a database error means.
     fn explain<T>(&self, result: QueryResult<T>) -> Result<T> {
-        result.map_err(|error: diesel::result::Error| -> Error { self.deadline.stamp(self.location.explain(error)) })
+        result.map_err(|error| self.deadline.stamp(self.location.explain(error)))
     }
 }
 
