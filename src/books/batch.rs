@@ -225,7 +225,7 @@ impl Batch<'static> {
 
 /// What is gathered, for those who read before it is written.
 impl Batch<'_> {
-    /// An object that comes, by its hexadecimal digits.
+    /// An object that comes, by its id.
     pub fn object(&self, object_id: &ObjectId) -> Option<&StoredObject> {
         self.rows.objects.find(object_id)
     }
