@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// The moment at which a call gives up waiting. Waiting for another thread and waiting for
-/// another process draw on the same one, so that a call waits for `busy_timeout` in all.
+/// The moment at which a call gives up waiting. It is the same for waiting on other threads and
+/// on other processes, so that a call waits for at most `busy_timeout` in total.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     started: Instant,
-    /// `None`: later than the clock can tell.
+    /// `None`: later than the clock can represent.
     end: Option<Instant>,
 }
 
-/// Pauses before the file's lock is tried again, those of SQLite's own busy handler.
+/// Pauses between attempts to lock the file: those of SQLite's own busy handler.
 const PAUSES_MS: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
 
 impl Deadline {
@@ -24,7 +24,7 @@ impl Deadline {
         Self { started, end }
     }
 
-    /// The time that is left; `None` if there is no end to it.
+    /// The time that is left; `None` if it never ends.
     pub fn remaining(self) -> Option<Duration> {
         self.end.map(|end| end.saturating_duration_since(Instant::now()))
     }
@@ -40,7 +40,7 @@ impl Deadline {
         }
     }
 
-    /// Lets an error say how long this call has waited.
+    /// Makes [`Error::Busy`] say how long this call has waited.
     pub fn stamp(self, error: Error) -> Error {
         match error {
             Error::Busy { .. } => self.busy(),
@@ -48,7 +48,7 @@ impl Deadline {
         }
     }
 
-    /// Asks at least once, and again as long as somebody else holds what is asked for.
+    /// Calls `ask` at least once, and again while it returns [`Error::Busy`].
     pub fn retry<R>(self, mut ask: impl FnMut() -> Result<R>) -> Result<R> {
         let mut pauses = PAUSES_MS.iter();
         let mut pause = Duration::ZERO;

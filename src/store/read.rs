@@ -2,8 +2,8 @@
 
 use super::conn::Conn;
 
-/// A look at one state of the heap: what [`super::queries`] read through, and what the
-/// engines add to it. It changes nothing.
+/// A read of the heap. [`super::queries`] are functions that take one, and each engine adds
+/// methods for what it alone can tell. It changes nothing.
 pub(crate) struct ReadTx<'c> {
     pub(in crate::store) conn: &'c mut Conn,
 }
@@ -13,7 +13,7 @@ impl<'c> ReadTx<'c> {
         Self { conn }
     }
 
-    /// The same look, for somebody who keeps it for a while.
+    /// The same read, for a value that holds it.
     pub fn reborrow(&mut self) -> ReadTx<'_> {
         ReadTx { conn: self.conn }
     }

@@ -215,7 +215,7 @@ impl WriteTx<'_> {
     /// The names of an object, as they are spelled.
     pub fn names_of(&mut self, object: StoredObjectId) -> Result<Vec<String>> {
         self.flush_rows_of(object)?;
-        self.read_written(|tx| queries::names::spelled(tx, object))
+        self.read_written(|tx| queries::names::exact(tx, object))
     }
 
     /// The object with this id and its pieces, each with its block as this unit has it.

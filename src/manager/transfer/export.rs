@@ -143,7 +143,7 @@ impl<'t> Export<'t> {
     }
 
     fn object(&mut self, tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<()> {
-        let names = queries::names::spelled(tx, object.id)?;
+        let names = queries::names::exact(tx, object.id)?;
         let mut line = Line {
             object_id: object.object_id.to_hex(),
             kind: object.kind.to_string(),

@@ -215,13 +215,13 @@ fn content_in_pieces(
     Ok(Some(StoredContent::Whole(bytes)))
 }
 
-/// What there is of an object's content.
+/// What is stored of an object's content.
 pub enum StoredContent {
     /// All its bytes.
     Whole(Vec<u8>),
     /// No first entry: right if the object is empty.
     Nothing,
-    /// So many bytes at its end have no entry.
+    /// This many bytes at its end have no entry.
     Partial { missing: i64 },
 }
 

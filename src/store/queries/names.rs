@@ -21,19 +21,19 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name
         .load(tx.conn)?)
 }
 
-/// The same as they are spelled, for what goes on with them.
+/// The names of an object, byte for byte.
 ///
 /// # Errors
 /// [`Error::Damaged`] if one is not UTF-8.
-pub fn spelled(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
+pub fn exact(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
     let statement = Statement::<ReadNamesOf, 1>::new([object.0.into()]);
     let names: Vec<Vec<u8>> = on_engine!(tx, |conn| statement.load(conn))?;
-    let spelled = names.into_iter().map(|name| {
+    let names = names.into_iter().map(|name| {
         String::from_utf8(name).map_err(|error| Error::Damaged {
             what: format!("the name \"{}\" is not UTF-8", error.as_bytes().escape_ascii()),
         })
     });
-    spelled.collect()
+    names.collect()
 }
 
 struct ReadNamesOf;

@@ -1,11 +1,11 @@
 //! Copies the write-ahead log into the file on a thread of its own.
 //!
 //! A checkpoint syncs the log, writes each page in it to its place in the file, and syncs
-//! the file. SQLite has the commit do it that finds the log long. Of what a writer that
-//! goes on for long does, that is a fifth to a half; now it goes on meanwhile. As only a
-//! log that is copied to its end is begun anew, the writer itself copies what it has
-//! appended since the thread began, once the log is long. ([SQLite's manual] names the thread
-//! as the way to keep commits short.)
+//! the file. SQLite does this in the commit that finds the log long, which takes a fifth to a
+//! half of the time of a busy writer. With a thread, the writer continues meanwhile. SQLite
+//! only restarts a log that is copied to its end, so once the log is long, the writer itself
+//! copies what it has appended since the thread started. ([SQLite's manual] recommends such a
+//! thread to keep commits short.)
 //!
 //! [SQLite's manual]: https://sqlite.org/wal.html#avoiding_excessively_large_wal_files
 
@@ -19,26 +19,26 @@ use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Access, Location};
 
-/// Bytes of log that are copied at once. One small object takes about 45 KiB of log, much
-/// of it the same pages again: the more are copied at once, the fewer are written twice.
+/// Bytes of log after which a checkpoint begins. One small object takes about 45 KiB of log,
+/// mostly the same pages again: the longer the log, the fewer pages are copied twice.
 const ENOUGH: u64 = 16 * 1024 * 1024;
-/// Bytes of log from which on it is begun anew: the writer waits for two syncs then, which
-/// with half of this took 5 to 8 % of single puts without a sync of their own.
+/// Bytes of log after which it is restarted. The writer waits for two syncs then; with half of
+/// this they took 5 to 8 % of the time of single puts that are not synced.
 const LONG: u64 = 2 * ENOUGH;
-/// Bytes of log with which the writer waits for the thread.
+/// Bytes of log at which the writer waits for the thread.
 const MOST: u64 = 4 * ENOUGH;
 
 /// The checkpoints of one writer.
 #[derive(Default)]
 pub(in crate::store) struct Checkpoints {
     under_way: Option<UnderWay>,
-    /// Of the thread, while there is none. Without one the next thread opens its own.
+    /// The connection of the last thread, for the next one.
     conn: Option<Conn>,
     /// Bytes of the log after the last commit.
     length: u64,
     /// Bytes of the log that are copied, if no reader needs the file as it was.
     copied: u64,
-    /// Some of the log was copied, or it has begun again, since anybody asked.
+    /// Some of the log was copied, or it was restarted, since anybody asked.
     begins_again: bool,
 }
 
@@ -50,9 +50,9 @@ struct UnderWay {
 }
 
 impl Checkpoints {
-    /// Begins or ends a checkpoint when it is time. After a commit, when `length` bytes of
-    /// the log are in use. What fails here is tried again when the log has grown: nothing
-    /// is lost by it.
+    /// Begins or ends a checkpoint when it is time. Called after a commit, when `length` bytes
+    /// of the log are in use. A checkpoint that fails is tried again when the log has grown;
+    /// nothing is lost.
     pub fn after_commit(&mut self, length: u64, deadline: Deadline, location: &Location, writer: &mut Conn) {
         if length < self.length {
             self.copied = 0;
@@ -68,7 +68,7 @@ impl Checkpoints {
         }
     }
 
-    /// Waits until no checkpoint is under way, and returns whether none is.
+    /// Waits until no checkpoint is running; false if one still is at the deadline.
     pub fn wait(&mut self, deadline: Deadline) -> bool {
         let Some(UnderWay { ended, .. }) = &self.under_way else {
             return true;
@@ -91,7 +91,7 @@ impl Checkpoints {
         true
     }
 
-    /// Whether a thread could be started.
+    /// Starts a thread; false if that fails.
     fn begin(&mut self, location: &Location) -> bool {
         self.begins_again = true;
         let conn = self.conn.take();
@@ -101,7 +101,7 @@ impl Checkpoints {
             let conn = conn.or_else(|| location.connect(Access::Write).ok());
             let copied = conn.and_then(|mut conn| copy(&mut conn).ok().map(|()| conn));
             if let Some(conn) = copied {
-                // There is room for one, so that this never waits.
+                // The channel has room for one, so this never waits.
                 let _ = end.send(conn);
             }
         };
@@ -112,13 +112,13 @@ impl Checkpoints {
     }
 
     fn copy_rest(&mut self, writer: &mut Conn) {
-        // The commit is made and stays, whatever becomes of this.
+        // The commit stands, whether or not this works.
         let _ = copy(writer);
         self.copied = self.length;
         self.begins_again = true;
     }
 
-    /// Whether the log may have begun again since this was asked, or may with the next commit.
+    /// Whether the log may have been restarted since the last call, or may be with the next commit.
     pub fn may_begin_again(&mut self) -> bool {
         std::mem::take(&mut self.begins_again)
     }
@@ -130,7 +130,7 @@ impl Drop for Checkpoints {
     }
 }
 
-/// Copies what nobody needs as it was, and waits for nobody.
+/// Copies what no reader needs as it was, without waiting for anybody.
 pub(in crate::store) fn copy(conn: &mut Conn) -> diesel::QueryResult<()> {
     conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")
 }

@@ -17,7 +17,7 @@ use crate::store::read::ReadTx;
 /// A connection that reads.
 pub(in crate::store) struct Reader {
     pub conn: Conn,
-    /// It reads the file alone, and goes on to see that state when there is a log.
+    /// It reads the file without its log, and keeps doing so when somebody makes one.
     is_unlogged: bool,
 }
 
@@ -65,30 +65,30 @@ impl Location {
         if self.plain_io { None } else { vfs::file_system() }
     }
 
-    /// For how long SQLite waits for each lock.
-    fn patience(&self) -> String {
+    /// How long SQLite waits for each lock.
+    fn busy_timeout_pragma(&self) -> String {
         let left = self.deadline().remaining().unwrap_or(Duration::MAX);
         let ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
         format!("PRAGMA busy_timeout = {ms};")
     }
 
-    /// Lets a connection wait as these settings say, however long its opener has waited.
-    pub(in crate::store) fn set_patience(&self, conn: &mut Conn) -> Result<()> {
-        Ok(conn.batch_execute(&self.patience())?)
+    /// Gives a connection the whole timeout again, however long opening it took.
+    pub(in crate::store) fn set_busy_timeout(&self, conn: &mut Conn) -> Result<()> {
+        Ok(conn.batch_execute(&self.busy_timeout_pragma())?)
     }
 
     /// Opens a connection for reading.
     ///
-    /// It asks for a writable connection and then forbids itself to write: only such a one
-    /// can use and clear away the write-ahead log of a file that nobody else has open. Where
-    /// the file or its folder cannot be written, it does without.
+    /// It opens the file as writable and then makes the connection `query_only`: only a writable
+    /// connection can use and remove the write-ahead log of a file that nobody else has open.
+    /// Where the file or its folder cannot be written, it opens the file as read-only.
     pub(in crate::store) fn connect_to_read(&self) -> Result<Reader> {
         let deadline = self.deadline();
         let refused = match self.connect_as(Access::Read, "mode=rw", None) {
             Ok(conn) => return Ok(Reader::new(conn)),
             Err(error) => deadline.stamp(error),
         };
-        // Whoever keeps others out is there for every way to open the file.
+        // A lock of others is in the way of every mode.
         if !matches!(refused, Error::LogUnreadable | Error::NotWritable { .. }) {
             return Err(refused);
         }
@@ -101,12 +101,12 @@ impl Location {
             if let Some(conn) = self.connect_unlogged() {
                 return Ok(Reader::unlogged(conn));
             }
-            // Somebody may have opened it in between: then it can be read with its log.
+            // Somebody may have opened it in between; then it can be read with its log.
         }
         Err(refused)
     }
 
-    /// Reads the file alone, if it is complete.
+    /// Reads the file without a log, if it is complete.
     fn connect_unlogged(&self) -> Option<Conn> {
         let system = vfs::unlogged_file_system().filter(|_| vfs::has_no_log(&self.path))?;
         self.connect_as(Access::Read, "mode=ro&immutable=1", Some(system)).ok()
@@ -126,19 +126,20 @@ impl Location {
             Access::Read => self.same_file()?,
             Access::Write => {
                 self.same_file_to_write()?;
-                pass_guards(&mut conn)?;
+                allow_guarded_writes(&mut conn)?;
             }
         }
         Ok(Conn::Sqlite(conn))
     }
 
-    /// Refuses to go on when the path no longer leads to the file that was opened, of which
-    /// the rest is open, or when the log may be beside another name of it.
+    /// Fails if the path no longer leads to the file that was opened, or if the log may be next
+    /// to another name of the file.
     pub(in crate::store) fn same_file(&self) -> Result<()> {
         self.file.as_ref().map_or(Ok(()), |file| file.may_be_read(&self.named))
     }
 
-    /// Refuses to go on when SQLite would write to a file that nobody can find, and refuses what would make a commit invisible to other programs, or lose it.
+    /// Fails if SQLite would write to a file that nobody can find any more, or if other
+    /// programs could miss or lose what is written.
     pub(in crate::store) fn same_file_to_write(&self) -> Result<()> {
         self.file
             .as_ref()
@@ -146,9 +147,9 @@ impl Location {
     }
 
     fn pragmas(&self, access: Access) -> String {
-        let patience = self.patience();
+        let busy_timeout_pragma = self.busy_timeout_pragma();
         let common = format!(
-            "{patience} PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; \
+            "{busy_timeout_pragma} PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; \
              PRAGMA cell_size_check = ON;"
         );
         match access {
@@ -180,30 +181,31 @@ impl Location {
     }
 }
 
-/// Page cache of a writer: negative is KiB. A batch that dirties more spills to the WAL.
+/// Page cache of a writer, in KiB as a negative number. A batch that changes more spills to the
+/// log.
 pub(in crate::store) const WRITE_CACHE: i32 = -32 * 1024;
 /// Page cache of a writer while it streams a large object.
 pub(in crate::store) const STREAM_CACHE: i32 = -4 * 1024;
-/// Page cache of a reader. A reader that streams a large object fills it, and no more.
+/// Page cache of a reader.
 const READ_CACHE: i32 = -32 * 1024;
-/// Pages in the WAL after which SQLite itself copies them into the file, within a commit:
-/// so many are only left where `checkpoint` does not work.
+/// Pages in the log after which SQLite itself copies them into the file, within a commit. The
+/// log only grows this long if the thread of `checkpoint` cannot keep up.
 const CHECKPOINT_PAGES: u32 = 20_000;
-/// Bytes that the WAL may keep after a checkpoint.
+/// Bytes that the log may keep after a checkpoint.
 const WAL_KEPT: u64 = 64 * 1024 * 1024;
 
-/// Lets a connection write what the guards in the file keep others from: they name this
-/// collation, and SQLite looks it up before it runs them.
+/// Lets a connection write to tables that guards in the file protect from other tools: the
+/// guards name this collation, and SQLite looks it up before it runs them.
 ///
-/// A function would be the usual way, but with `trusted_schema` off only one that SQLite
-/// takes for innocuous may stand in a trigger, and Diesel cannot register such.
-pub(in crate::store) fn pass_guards(conn: &mut diesel::SqliteConnection) -> Result<()> {
+/// A function would be the usual way, but with `trusted_schema` off a trigger may only call
+/// functions that are marked as innocuous, and Diesel cannot register those.
+pub(in crate::store) fn allow_guarded_writes(conn: &mut diesel::SqliteConnection) -> Result<()> {
     Ok(conn.register_collation("only_heapledger_may_write", str::cmp)?)
 }
 
 /// The path as an SQLite URI, in which `?`, `#` and `%` would have a meaning.
 pub(in crate::store) fn file_url(path: &Path) -> Result<String> {
-    let absolute = std::path::absolute(path).map_err(Error::io(format!("{} is no usable path", path.display())))?;
+    let absolute = std::path::absolute(path).map_err(Error::io(format!("{} is not a usable path", path.display())))?;
     let mut url = String::from("file:");
     for &byte in absolute.as_os_str().as_encoded_bytes() {
         match byte {
@@ -223,7 +225,7 @@ pub(in crate::store) fn transaction<R>(
 ) -> Result<R> {
     refuse_reentry(location.file.as_deref())?;
     let deadline = location.deadline();
-    location.set_patience(conn)?;
+    location.set_busy_timeout(conn)?;
     conn.batch_execute("BEGIN IMMEDIATE")
         .map_err(|error| deadline.stamp(location.explain(error)))?;
     let result = work(conn);

@@ -10,8 +10,8 @@ use diesel::sql_types::Text;
 
 use super::connect::file_url;
 use super::pages::file_sizes;
-use super::path::short_enough_to_make;
-use super::stale_log::count_from_anywhere;
+use super::path::short_enough_to_create;
+use super::stale_log::randomize_change_counter;
 use crate::error::{Error, Result};
 use crate::models::unsigned;
 use crate::store::conn::Conn;
@@ -31,7 +31,7 @@ impl Location {
         cannot: &dyn Fn() -> String,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
-        short_enough_to_make(to).map_err(Error::io(cannot()))?;
+        short_enough_to_create(to).map_err(Error::io(cannot()))?;
         copy_pages(self.connect(Access::Read)?, to, progress)?;
         let copy = Self {
             path: to.to_owned(),
@@ -42,7 +42,7 @@ impl Location {
         // What the copy lacks: a write-ahead log, and a change counter of its own.
         copy.connect(Access::Write)?
             .batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
-        count_from_anywhere(to).map_err(Error::io(cannot()))?;
+        randomize_change_counter(to).map_err(Error::io(cannot()))?;
         Ok(copy)
     }
 }

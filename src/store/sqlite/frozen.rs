@@ -15,7 +15,7 @@ pub(in crate::store) struct Frozen {
     is_back: Condvar,
 }
 
-/// Where the connection is: here, or in a call of this thread.
+/// Where the connection is: here, or in use by a call of a thread.
 enum Place {
     Here(Conn),
     InUse(ThreadId),
@@ -32,14 +32,14 @@ impl Frozen {
         })
     }
 
-    /// Runs `read`. Other threads wait for their turn. A call from inside of another one
-    /// would wait for itself, and is an error.
+    /// Runs `read`. Other threads wait for their turn. A call from inside another one would
+    /// wait for itself forever, and is an error.
     pub fn with<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         let mut lent = Lent {
             conn: Some(self.take()?),
             frozen: self,
         };
-        // It was put there by the line before.
+        // It is always there: it was just taken.
         lent.conn.as_mut().map_or(Err(Error::Reentered), read)
     }
 
@@ -64,7 +64,7 @@ impl Frozen {
     }
 }
 
-/// Gives the connection back, also after a panic.
+/// Returns the connection when it is dropped, even after a panic.
 struct Lent<'a> {
     conn: Option<Conn>,
     frozen: &'a Frozen,

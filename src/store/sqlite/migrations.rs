@@ -3,7 +3,7 @@
 use diesel::Connection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connect::pass_guards;
+use super::connect::allow_guarded_writes;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 
@@ -22,7 +22,7 @@ pub(in crate::store) fn in_memory() -> Result<Conn> {
 
 pub(in crate::store) fn run_migrations(conn: &mut Conn) -> Result<()> {
     let Conn::Sqlite(conn) = conn;
-    pass_guards(conn)?;
+    allow_guarded_writes(conn)?;
     // One transaction: a process that is killed half-way leaves nothing of the schema.
     conn.exclusive_transaction(|conn| {
         conn.run_pending_migrations(MIGRATIONS)

@@ -28,7 +28,7 @@ impl Location {
     /// Opens the heap; for writing, makes it if it is not there, and migrates it.
     pub fn open(mut self, access: Access) -> Result<Opening> {
         self.prepare(access)?;
-        self.file = OpenFile::enter(&self.path);
+        self.file = OpenFile::register(&self.path);
         let connected = match access {
             Access::Read => self.connect_to_read()?,
             Access::Write => Reader::new(self.connect(access)?),
@@ -68,7 +68,7 @@ impl Opening {
             file.watch_log();
         }
         location.opening = None;
-        location.set_patience(&mut connected.conn)?;
+        location.set_busy_timeout(&mut connected.conn)?;
         let (reader, writer) = match access {
             Access::Read => (Some(connected), None),
             Access::Write => {

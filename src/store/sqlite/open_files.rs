@@ -1,7 +1,7 @@
 //! Which heap files this process has open.
 //!
-//! Only SQLite may close a descriptor of them (see [`super::vfs`]). So what the crate is
-//! given to read is first compared with these.
+//! Only SQLite may close a descriptor of them (see [`super::vfs`]), so files that the crate is
+//! asked to read are first compared with these.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ use super::sidecar::sidecar;
 use crate::error::{Error, Result};
 use crate::temporary::folder_of;
 
-/// What SQLite puts beside a heap.
+/// What SQLite puts next to a heap.
 const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 static OPEN: Mutex<Vec<Weak<OpenFile>>> = Mutex::new(Vec::new());
 
-/// A heap file that is open until the last clone of its settings is dropped.
+/// A heap file that is open until the last clone of its location is dropped.
 #[derive(Debug)]
 pub(crate) struct OpenFile {
     path: PathBuf,
     id: FileId,
-    /// The write-ahead log that a writer has open, which SQLite removes only when nobody
-    /// has the heap open any more.
+    /// The write-ahead log that a writer has open. SQLite removes it only when nobody has the
+    /// heap open any more.
     log: OnceLock<(PathBuf, FileId)>,
 }
 
 impl OpenFile {
-    /// Enters a file that is about to be opened; `None` if there is none.
-    pub fn enter(path: &Path) -> Option<Arc<Self>> {
+    /// Registers a file that is about to be opened; `None` if there is none.
+    pub fn register(path: &Path) -> Option<Arc<Self>> {
         let entered = Arc::new(Self {
             path: path.to_owned(),
             id: FileId::of(path)?,
@@ -44,7 +44,7 @@ impl OpenFile {
         self.id
     }
 
-    /// From now on the log must stay where it is. To be called once the writer has it open.
+    /// From now on the log must stay where it is. Called once the writer has it open.
     pub fn watch_log(&self) {
         let path = sidecar(&self.path, "-wal");
         if let Some(id) = FileId::of(&path) {
@@ -52,42 +52,42 @@ impl OpenFile {
         }
     }
 
-    /// Whether the path still leads to this file, and all that was committed to it can be
-    /// seen there. `named` is its name for messages.
+    /// Fails unless the path still leads to this file and everything committed to it can be
+    /// read there. `named` is its name for messages.
     pub fn may_be_read(&self, named: &Path) -> Result<()> {
-        let file = is_in_place(&self.path, self.id, named)?;
+        let file = check_in_place(&self.path, self.id, named)?;
         if self.log.get().is_some() {
             return Ok(());
         }
-        log_is_beside(&file, &self.path, named)
+        log_is_next_to(&file, &self.path, named)
     }
 
-    /// Whether it is in place and nobody can miss what is written to it: it has no other
-    /// name, under which there would be another log, and the log is the one that is open.
+    /// Fails unless the file is in place and nobody can miss what is written to it: it has no
+    /// other name, under which there would be another log, and its log is the one that is open.
     pub fn may_be_written(&self, named: &Path) -> Result<()> {
-        let file = is_in_place(&self.path, self.id, named)?;
-        one_name(&file, named)?;
+        let file = check_in_place(&self.path, self.id, named)?;
+        has_one_name(&file, named)?;
         match self.log.get() {
-            Some((path, id)) => is_in_place(path, *id, path).map(drop),
+            Some((path, id)) => check_in_place(path, *id, path).map(drop),
             None => Ok(()),
         }
     }
 
-    fn is_beside(&self, id: FileId) -> bool {
+    fn has_sidecar(&self, id: FileId) -> bool {
         let has_it = |suffix| FileId::of(&sidecar(&self.path, suffix)) == Some(id);
         id.device == self.id.device && SUFFIXES.into_iter().any(has_it)
     }
 }
 
-fn is_in_place(path: &Path, id: FileId, named: &Path) -> Result<Metadata> {
+fn check_in_place(path: &Path, id: FileId, named: &Path) -> Result<Metadata> {
     let found = std::fs::metadata(path).ok();
     let found = found.filter(|found| FileId::from(found) == Some(id));
     found.ok_or_else(|| Error::FileChanged { path: named.to_owned() })
 }
 
-/// Refuses a file that has several hard links. SQLite finds the log by the name of the file:
+/// Refuses a file that has several hard links. SQLite finds the log by the name of the file, so
 /// what is written under one name is missing under another, and a checkpoint there loses it.
-pub(in crate::store) fn one_name(file: &Metadata, named: &Path) -> Result<()> {
+pub(in crate::store) fn has_one_name(file: &Metadata, named: &Path) -> Result<()> {
     #[cfg(unix)]
     {
         let links = std::os::unix::fs::MetadataExt::nlink(file);
@@ -101,11 +101,11 @@ pub(in crate::store) fn one_name(file: &Metadata, named: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to read a file that has several hard links unless it is certain that no other of
-/// them has the log: a reader would see the file as it was before, or half-way through a
-/// checkpoint. O(1), and O(entries of the folder) where there are several.
-pub(in crate::store) fn log_is_beside(file: &Metadata, path: &Path, named: &Path) -> Result<()> {
-    let Err(refused) = one_name(file, named) else {
+/// Refuses to read a file that has several hard links, unless it is certain that no other name
+/// has the log: a reader would see an older state, or the middle of a checkpoint. O(1), or
+/// O(entries of the folder) if there are several links.
+pub(in crate::store) fn log_is_next_to(file: &Metadata, path: &Path, named: &Path) -> Result<()> {
+    let Err(refused) = has_one_name(file, named) else {
         return Ok(());
     };
     let (Some(id), Error::HardLinked { links, .. }) = (FileId::from(file), &refused) else {
@@ -124,7 +124,7 @@ pub(in crate::store) fn log_is_beside(file: &Metadata, path: &Path, named: &Path
             return Err(refused);
         }
     }
-    // The others are in folders that nobody knows.
+    // The other links may be in any folder.
     let has_log = || std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|log| log.len() > 0);
     if seen == *links || has_log() {
         Ok(())
@@ -133,8 +133,8 @@ pub(in crate::store) fn log_is_beside(file: &Metadata, path: &Path, named: &Path
     }
 }
 
-/// The path of the heap to which a file belongs, if this process has it open: it is the
-/// heap, or SQLite keeps it beside the heap, under whatever name it was reached.
+/// The path of the heap to which a file belongs, if this process has that heap open: the file
+/// is the heap itself or one that SQLite keeps next to it, whatever its name.
 pub(crate) fn open_heap(file: &Metadata) -> Option<PathBuf> {
     find(file, true)
 }
@@ -145,20 +145,20 @@ pub(crate) fn open_heap_at(path: &Path) -> Option<PathBuf> {
     if file.is_symlink() {
         return open_heap(&path.metadata().ok()?);
     }
-    // Looking at the files beside each heap would take longer than all else.
-    let may_be_beside = one_name(&file, path).is_err()
+    // Looking at the files next to each open heap would take longer than everything else.
+    let may_be_sidecar = has_one_name(&file, path).is_err()
         || SUFFIXES
             .iter()
             .any(|suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes()));
-    find(&file, may_be_beside)
+    find(&file, may_be_sidecar)
 }
 
-fn find(file: &Metadata, may_be_beside: bool) -> Option<PathBuf> {
+fn find(file: &Metadata, may_be_sidecar: bool) -> Option<PathBuf> {
     let id = FileId::from(file)?;
     let open: Vec<_> = open().iter().filter_map(Weak::upgrade).collect();
     let found = open
         .iter()
-        .find(|open| open.id == id || (may_be_beside && open.is_beside(id)));
+        .find(|open| open.id == id || (may_be_sidecar && open.has_sidecar(id)));
     found.map(|open| open.path.clone())
 }
 
@@ -166,7 +166,7 @@ fn open() -> MutexGuard<'static, Vec<Weak<OpenFile>>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What tells a file from another that takes its place.
+/// What distinguishes a file from another that takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) struct FileId {
     device: u64,
@@ -188,8 +188,8 @@ impl FileId {
         })
     }
 
-    /// The standard library tells files apart on Unix alone. Elsewhere a file that is open
-    /// can be neither replaced nor removed, and no locks go with a descriptor.
+    /// The standard library can identify files on Unix only. Elsewhere an open file can be
+    /// neither replaced nor removed, and closing a descriptor drops no locks.
     #[cfg(not(unix))]
     fn from(_: &Metadata) -> Option<Self> {
         None

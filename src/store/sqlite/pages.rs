@@ -44,16 +44,16 @@ pub(in crate::store) fn file_sizes(conn: &mut Conn) -> Result<FileSizes> {
 }
 
 /// Takes some free pages off the end of the file, in a transaction, and returns how many are
-/// left: SQLite takes a page that goes for changed, and writes those that its cache has no
-/// room for to the log, although the commit drops them.
+/// left. Not all at once: SQLite treats a removed page as changed and writes those that do not
+/// fit in its cache to the log, although the commit drops them.
 pub(in crate::store) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     let free = pragma(conn, "freelist_count")?;
     if free == 0 {
         return Ok(0);
     }
     if pragma(conn, "auto_vacuum")? != INCREMENTAL {
-        // Another tool's VACUUM has taken out what says which pages can move. Only another
-        // one puts it back; it leaves no free pages.
+        // Another tool's VACUUM has removed the pointer maps, without which pages cannot move.
+        // Only another VACUUM makes them again; it leaves no free pages.
         conn.batch_execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")?;
         return pragma(conn, "freelist_count");
     }
@@ -71,8 +71,8 @@ struct Checkpoint {
 }
 
 /// Copies the log into the file and empties it, which cuts the file off at its last page.
-/// Says whether nobody was in the way. On a connection that does not wait for locks, it
-/// takes as long as what is to be copied.
+/// Returns whether nobody was in the way. On a connection that does not wait for locks, it
+/// takes as long as the copying.
 #[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
 pub(in crate::store) fn truncate_log(conn: &mut Conn) -> Result<bool> {
     let Conn::Sqlite(conn) = conn;
@@ -81,11 +81,11 @@ pub(in crate::store) fn truncate_log(conn: &mut Conn) -> Result<bool> {
 }
 
 impl FileSizes {
-    /// Bytes that [`vacuum_some`] would leave of the file. To do it and roll back would write
-    /// to the log what it gives back.
+    /// Bytes of the file after [`vacuum_some`] has removed all free pages. Trying it and rolling
+    /// back would write to the log what it removes.
     ///
-    /// With the free pages some of those go that say what other pages are for, each of a fifth
-    /// as many as it has bytes: SQLite's `finalDbSize`.
+    /// Some pointer-map pages go with the free ones; each describes a fifth as many pages as a
+    /// page has bytes. This is SQLite's `finalDbSize`.
     /// (<https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages>)
     pub fn after_vacuum(self) -> i64 {
         let Self { bytes, free, page } = self;

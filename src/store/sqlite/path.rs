@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use super::vfs;
 use crate::error::{Error, Result};
 
-/// Bytes that SQLite adds to the name of the file for those beside it: `-journal`.
+/// The most bytes that SQLite appends to the name of the heap for a file next to it: `-journal`.
 const SUFFIX: usize = 8;
 /// Bytes of the longest name that the common file systems have.
 const LONGEST_NAME: usize = 255;
 
-/// The path as it must be spelled from now on: the program may change its working folder,
-/// and SQLite looks for the log beside the file, not beside a link to it.
+/// The path to use from now on: the program may change its working folder, and SQLite looks for
+/// the log next to the file, not next to a link to it.
 ///
-/// The file need not be there, nor the folder it is in.
+/// Neither the file nor its folder needs to exist.
 ///
 /// # Errors
 /// [`Error::Io`] for what no heap can be named.
@@ -23,7 +23,7 @@ pub(crate) fn locate(path: &Path) -> Result<PathBuf> {
     located.map_err(Error::io(format!("{} cannot be opened", path.display())))
 }
 
-/// SQLite would take these for something else, or for the file that a part of them names.
+/// Refuses paths that SQLite would take for something else, or cut short.
 fn usable(path: &Path) -> io::Result<()> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() {
@@ -79,15 +79,15 @@ fn short_enough(path: PathBuf) -> io::Result<PathBuf> {
     let (name, most) = (path.file_name().map_or(0, length), LONGEST_NAME - SUFFIX);
     if name > most {
         return Err(refused(&format!(
-            "its name is too long, {name} bytes where at most {most} leave room for the files beside it"
+            "its name is too long, {name} bytes where at most {most} leave room for the files next to it"
         )));
     }
     Ok(path)
 }
 
-/// Whether SQLite can open a file that is being made in a folder of its own, whose path is
-/// longer than the one it will have.
-pub(crate) fn short_enough_to_make(made: &Path) -> io::Result<()> {
+/// Fails if SQLite cannot open a file that is created in a temporary folder, where its path is
+/// longer than the final one.
+pub(crate) fn short_enough_to_create(made: &Path) -> io::Result<()> {
     let Some((folder, name)) = made.parent().zip(made.file_name()) else {
         return Ok(());
     };

@@ -9,8 +9,8 @@ use diesel::connection::SimpleConnection;
 use super::connect::transaction;
 use super::exec;
 use super::migrations::run_migrations;
-use super::open_files::{log_is_beside, one_name};
-use super::path::short_enough_to_make;
+use super::open_files::{has_one_name, log_is_next_to};
+use super::path::short_enough_to_create;
 use super::verify::{faults, lacks_indexes, restore_parts, schema_violations, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
@@ -43,12 +43,12 @@ impl Location {
         match (found, access) {
             (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
             (Found::Nothing, Access::Write) => {
-                stale_log::check_none(&self.path, path)?;
+                stale_log::check_no_log(&self.path, path)?;
                 create(self)
             }
             (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
             (Found::Empty, Access::Write) => {
-                stale_log::check_none(&self.path, path)?;
+                stale_log::check_no_log(&self.path, path)?;
                 fill(self, &self.path)
             }
             (Found::Heap { version, is_logged }, _) => {
@@ -61,7 +61,7 @@ impl Location {
                 if is_logged || access == Access::Read {
                     return Ok(());
                 }
-                log_again(self)
+                restore_wal_mode(self)
             }
         }
     }
@@ -87,7 +87,7 @@ impl Location {
     /// [`Error::InUse`]; [`Error::NotAHeap`] if something else is there.
     pub fn replace(&self, aside: &Path, put: impl FnOnce() -> Result<std::io::Result<()>>) -> Result<()> {
         inspect(&self.path, &self.named)?;
-        replace::put_alone(&self.path, &self.named, aside, put)
+        replace::replace_unused(&self.path, &self.named, aside, put)
     }
 }
 
@@ -172,8 +172,8 @@ fn wait_for_one_name(location: &Location, access: Access) -> Result<()> {
             return Ok(());
         };
         match access {
-            Access::Read => log_is_beside(&file, &location.path, &location.named),
-            Access::Write => one_name(&file, &location.named),
+            Access::Read => log_is_next_to(&file, &location.path, &location.named),
+            Access::Write => has_one_name(&file, &location.named),
         }
     };
     for _ in 0..10 {
@@ -211,11 +211,11 @@ fn create(location: &Location) -> Result<()> {
     let path = &location.path;
     let cannot = || format!("{} cannot be created", location.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
-    short_enough_to_make(&temporary.path(NEW)).map_err(Error::io(cannot()))?;
+    short_enough_to_create(&temporary.path(NEW)).map_err(Error::io(cannot()))?;
     drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
     let made = temporary.path(NEW);
     fill(location, &made)?;
-    stale_log::count_from_anywhere(&made).map_err(Error::io(cannot()))?;
+    stale_log::randomize_change_counter(&made).map_err(Error::io(cannot()))?;
     // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
     let synced = std::fs::File::open(&made).and_then(|made| made.sync_all());
     synced.map_err(Error::io(cannot()))?;
@@ -244,7 +244,7 @@ fn fill(location: &Location, path: &Path) -> Result<()> {
 
 /// Another tool has taken the heap out of WAL mode, or made a copy that is not in it. Readers
 /// would wait for the writer.
-fn log_again(location: &Location) -> Result<()> {
+fn restore_wal_mode(location: &Location) -> Result<()> {
     let deadline = location.deadline();
     let set = location
         .connect(Access::Write)?

@@ -1,4 +1,4 @@
-//! Connections that read, and those that are kept.
+//! The pool of connections that read.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
@@ -13,20 +13,20 @@ use crate::store::deadline::Deadline;
 use crate::store::location::Location;
 use crate::store::read::ReadTx;
 
-/// How many connections are kept that nobody uses: more threads cannot read at once. Each has
-/// a descriptor of the heap, one of its log, and a page cache.
+/// The most idle connections that are kept: no more threads can read at once. Each has a
+/// descriptor of the heap, one of its log, and a page cache.
 static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(16));
 
 /// The connections of a heap that read. As many are opened as there are readers at once.
 pub(crate) struct Readers {
     location: Location,
     idle: Mutex<Vec<Reader>>,
-    /// The only connection of readers that stay at one state.
+    /// The one connection of a snapshot, which stays at one state.
     frozen: Option<Frozen>,
 }
 
 impl Readers {
-    /// With a connection that is open already, if any.
+    /// A pool that starts with a connection that is already open, if any.
     pub(in crate::store) fn new(location: Location, open: Option<Reader>) -> Self {
         Self {
             location,
@@ -57,10 +57,10 @@ impl Readers {
                 return Done::broken(Err(location.explain(error)));
             }
             let done = Done::of(read(&mut ReadTx::new(conn)));
-            // A reader that fails half-way has nothing to undo, but must let go of its snapshot.
+            // A reader that fails has nothing to undo, but must end its transaction.
             match conn.batch_execute("COMMIT") {
                 Ok(()) => done,
-                // What went wrong first is what the caller must know.
+                // The first error is the one that the caller must know.
                 Err(error) => Done::broken(done.result.and(Err(location.explain(error)))),
             }
         })
@@ -83,13 +83,13 @@ impl Readers {
         let mut reader = self.idle_or_new()?;
         let done = read(&mut reader.conn, &self.location);
         if done.is_usable {
-            self.keep(reader);
+            self.put_back(reader);
         }
         done.result
     }
 
-    fn keep(&self, reader: Reader) {
-        // Closed outside of the lock, if it is not kept.
+    fn put_back(&self, reader: Reader) {
+        // A connection that is not kept is closed outside of the lock.
         let outdated = reader.is_outdated(&self.location);
         let mut idle = self.idle();
         if !outdated && idle.len() < *MOST_IDLE {
@@ -102,7 +102,7 @@ impl Readers {
 
     fn idle_or_new(&self) -> Result<Reader> {
         loop {
-            // The lock is given back before anything is opened or closed.
+            // The lock is released before anything is opened or closed.
             let kept = self.idle().pop();
             match kept {
                 Some(reader) if reader.is_outdated(&self.location) => drop(reader),
@@ -125,8 +125,8 @@ struct Done<R> {
 }
 
 impl<R> Done<R> {
-    /// After an error of the database the connection may be in any state. That something is
-    /// not stored, or is not what was asked for, says nothing against it.
+    /// After an error of the database the connection may be in any state. Other errors, such as
+    /// an unknown object, do not affect it.
     fn of(result: Result<R>) -> Self {
         let is_usable = !matches!(
             result,

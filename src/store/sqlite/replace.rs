@@ -1,4 +1,4 @@
-//! Another file in the place of a heap.
+//! Putting another file in the place of a heap.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -7,14 +7,13 @@ use super::sidecar::sidecar;
 use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
 
-/// Runs `put`, which moves a complete heap file to `path`, while nobody has the heap there
-/// open, and so that its log does not stay behind. The log is at `aside` meanwhile, and back
-/// in its place if `put` fails. A process that is killed between the two moves leaves
-/// the old heap without its log.
+/// Runs `put`, which moves a complete heap file to `path`, while nobody has the heap there open.
+/// Its log is moved to `aside` first, and back if `put` fails. A process that is killed between
+/// the two moves leaves the old heap without its log.
 ///
 /// # Errors
 /// [`Error::InUse`]; [`Error::Io`].
-pub(in crate::store) fn put_alone(
+pub(in crate::store) fn replace_unused(
     path: &Path,
     named: &Path,
     aside: &Path,
@@ -43,7 +42,7 @@ pub(in crate::store) fn put_alone(
         let _ = std::fs::rename(aside, &log);
     }
     done?;
-    // SQLite makes it again from the log, of which there is none.
+    // SQLite builds a new one from the log, and there is no log.
     match std::fs::remove_file(sidecar(path, "-shm")) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot()(error)),
         _ => Ok(()),

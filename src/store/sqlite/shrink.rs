@@ -10,7 +10,7 @@ use crate::models::unsigned;
 use crate::store::group::Group;
 use crate::store::location::{Access, Location};
 
-/// What became of the free pages. Sizes are bytes.
+/// What became of the free pages, in bytes.
 pub(crate) struct Shrunk {
     /// What the file gave back.
     pub file_bytes: u64,
@@ -28,7 +28,7 @@ pub(crate) enum Shrinking {
     Log,
 }
 
-/// Pauses before the log is tried again, in which short reads come to their end.
+/// Pauses before the log is tried again, in which short reads end.
 const PAUSES_MS: [u64; 6] = [0, 1, 2, 5, 10, 20];
 
 impl Group {

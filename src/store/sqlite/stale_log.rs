@@ -1,17 +1,17 @@
-//! Whether the write-ahead log beside a file is the log of that file.
+//! Whether the write-ahead log next to a file is the log of that file.
 //!
-//! A killed writer leaves its log, and SQLite does what the log says to whatever file is
-//! found under the name the next time: a copy that somebody put there is destroyed.
-//! Nothing in SQLite's format ties the two together, but for this. Whoever writes page 1
-//! gives it a change counter (offset 24) that is one more than the one it read, and a later
-//! page 1 never has a smaller one. A log starts on a file that has everything before it, and
-//! is copied into that file alone. So the counter in the file is that of a page 1 in the log,
-//! or one less than the first of them. That holds whenever a process is killed or the power
-//! fails, and whoever wrote the log: <https://sqlite.org/fileformat.html#walformat>.
+//! A killed writer leaves its log behind, and SQLite applies that log to whatever file has the
+//! name the next time: a copy that somebody put there would be destroyed. SQLite's format ties
+//! the two together in one way only. Whoever writes page 1 gives it a change counter (offset
+//! 24) that is one more than the one it read, so a later page 1 never has a smaller one. A log
+//! starts on a file that has everything before it, and is copied into that file alone. So the
+//! counter in the file is that of a page 1 in the log, or one less than the first of them. This
+//! holds whenever a process is killed or the power fails, and whoever wrote the log:
+//! <https://sqlite.org/fileformat.html#walformat>.
 //!
-//! Two things make it catch other files, too. The first commit in each log writes page 1
+//! Two more things make this catch other files. The first commit in each log writes page 1
 //! (see `Writer::write`). And new heaps and backups count from a number of their own
-//! (see [`count_from_anywhere`]).
+//! (see [`randomize_change_counter`]).
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
@@ -44,11 +44,11 @@ pub(in crate::store) fn check(path: &Path, named: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to make a file beside a log with commits in it.
+/// Refuses to create a file next to a log with commits in it.
 ///
 /// # Errors
 /// [`Error::ForeignLog`].
-pub(in crate::store) fn check_none(path: &Path, named: &Path) -> Result<()> {
+pub(in crate::store) fn check_no_log(path: &Path, named: &Path) -> Result<()> {
     let has_commits = Frames::open(&sidecar(path, "-wal")).is_some_and(|mut frames| frames.any(|frame| frame.commits));
     if has_commits && !path.metadata().is_ok_and(|file| file.len() > 0) {
         return Err(Error::ForeignLog { path: named.to_owned() });
@@ -56,7 +56,7 @@ pub(in crate::store) fn check_none(path: &Path, named: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How often files that change while they are looked at are looked at again.
+/// How often files that change while they are read are read again.
 const ATTEMPTS: u32 = 5;
 
 /// What must not change while the log is read.
@@ -67,7 +67,7 @@ struct State {
 }
 
 impl State {
-    /// `None` where there is no log, or SQLite will say what is wrong.
+    /// `None` if there is no log, or if SQLite will say what is wrong.
     fn of(path: &Path, log: &Path) -> Option<Self> {
         let mut log_header = [0; LOG_HEADER];
         File::open(log).ok()?.read_exact(&mut log_header).ok()?;
@@ -94,7 +94,7 @@ impl State {
                 }
             }
         }
-        // Without a page 1 nothing says whose it is.
+        // Without a page 1 the log does not say whose it is.
         first.is_none()
     }
 }
@@ -191,9 +191,9 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// Lets the change counter of a file begin anywhere, so that no two files have the same by
-/// chance. SQLite compares it and counts on. Nobody may have the file open.
-pub(crate) fn count_from_anywhere(path: &Path) -> io::Result<()> {
+/// Starts the change counter of a file at a random number, so that no two files have the same
+/// one by chance. SQLite only compares and increments it. Nobody may have the file open.
+pub(crate) fn randomize_change_counter(path: &Path) -> io::Result<()> {
     let random = std::hash::RandomState::new().build_hasher().finish();
     let counter = (u32::try_from(random >> 33).unwrap_or(1)).max(1).to_be_bytes();
     let mut file = File::options().write(true).open(path)?;

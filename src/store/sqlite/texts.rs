@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::models::EventId;
 use crate::store::read::ReadTx;
 
-/// A row of which a text is not UTF-8.
+/// A row with a text that is not UTF-8.
 pub(crate) struct GarbledRow {
     pub table: &'static str,
     pub id: Option<i64>,
@@ -53,7 +53,7 @@ struct Texts {
 }
 
 impl ReadTx<'_> {
-    /// Every row but names of which a text is not UTF-8, until `found` breaks. O(rows).
+    /// Every row with a text that is not UTF-8, except names, until `found` breaks. O(rows).
     pub fn each_garbled_row(
         &mut self,
         mut found: impl FnMut(GarbledRow) -> ControlFlow<()>,

@@ -49,8 +49,8 @@ impl ReadTx<'_> {
 struct Trees;
 
 impl Sql for Trees {
-    // The rows of an interior page of a table are no rows but the way to them. An
-    // overflow page belongs to one row; what is left on it, nothing else can use.
+    // The cells of an interior page of a table are not rows but lead to them. An overflow page
+    // belongs to one row; nothing else can use the rest of it.
     const TEXT: &'static str = "SELECT d.name, coalesce(s.type, 'table'), coalesce(s.tbl_name, d.name), \
         count(*), sum(d.pgsize), \
         sum(CASE WHEN d.pagetype = 'leaf' OR s.type = 'index' OR s.sql LIKE '%WITHOUT ROWID%' THEN d.ncell ELSE 0 END), \

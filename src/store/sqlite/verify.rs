@@ -2,7 +2,7 @@
 //!
 //! Views and triggers are code that comes with the file: a view may be one that never
 //! ends, a trigger may change what the books do not know. Tables and views that others
-//! keep beside the heap are theirs, and never looked at.
+//! keep in the file are theirs, and are never looked at.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -230,7 +230,7 @@ pub(crate) fn schema_violations(faults: &[Fault]) -> Vec<Violation> {
     wrong.map(Fault::violation).collect()
 }
 
-/// So many parts are named in a message.
+/// At most this many parts are named in a message.
 const NAMED: usize = 3;
 
 fn altered(faults: &[Fault], named: &Path) -> Error {

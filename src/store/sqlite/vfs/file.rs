@@ -1,4 +1,4 @@
-//! A database file that is read beside SQLite, and yet through it.
+//! A database file that is read without a connection, but through SQLite.
 //!
 //! POSIX drops every lock that a process has on a file when the process closes any
 //! descriptor of that file. SQLite knows which of its files have locks and closes a
