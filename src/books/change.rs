@@ -155,6 +155,8 @@ pub(crate) enum Fix<'a> {
     },
     /// Every index is written again from its table.
     Indexes,
+    /// The last ids are raised to those that are there, so that none comes back.
+    LastIds,
     /// Entries can (or can no longer) be found by their object where their keys are wrong:
     /// once for a whole repair, or it would search the ledger for each object.
     EntriesByObject(bool),

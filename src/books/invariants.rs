@@ -93,7 +93,9 @@ impl Invariant {
             Self::I4 => "the bytes used and carved in an arena are those of its pools",
             Self::I5 => "the bytes used and reserved in a space are those of its arenas",
             Self::I6 => "the pieces of an object are numbered without a gap and add up to its size",
-            Self::I7 => "a piece, a block and a pool lie where the levels above them are",
+            Self::I7 => {
+                "a piece, a block and a pool lie where the levels above them are, and an id is one of its row's space"
+            }
             Self::I8 => "the content of an object is what its id is the SHA-256 of, and valid for its kind",
             Self::I9 => {
                 "everything belongs to something: no row points to one that is not there, and every object is held"
@@ -196,6 +198,8 @@ pub(crate) enum FoundBy {
 pub(crate) enum Stage {
     /// Where things are: spaces, arenas, pools, blocks, and the parents of ledger entries.
     Levels,
+    /// Rows that need an id of their space.
+    Numbers,
     /// Pieces without bytes.
     Pieces,
     /// Objects around their pieces.
@@ -257,20 +261,24 @@ impl Rule {
 
 use FoundBy::{Repair, View};
 use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, Schema};
-use Stage::{Books, Contents, Elsewhere, History, Holds, Keys, Levels, Objects, Pieces, Places, Rests, Totals};
+use Stage::{
+    Books, Contents, Elsewhere, History, Holds, Keys, Levels, Numbers, Objects, Pieces, Places, Rests, Totals,
+};
 
 /// All rules, in the order in which a repair follows them.
 #[rustfmt::skip]
 pub(crate) static RULES: &[Rule] = &[
     // First, because nothing is removed before the highest keys are known.
     rule("sequence", (Schema, "sequences"), Levels, Repair,
-        "a missing or negative last id is found again from the rows"),
+        "a last id that is missing, or of another space, is found again from the rows"),
     rule("space_row", (Schema, "memram"), Levels, Repair,
         "a space without a usable name, size or history setting gets one"),
     rule("arena_space", (I7, "arenas"), Levels, Repair,
-        "an arena is in the space that most of its pools and blocks name"),
+        "an arena is in the space of its id, if one of its rows names that, or else the one that most of them name"),
     rule("space_lost", (I9, "memram"), Levels, Repair,
         "a space that is gone is made again around what was in it"),
+    rule("sequence_orphan", (Schema, "sequences"), Levels, Repair,
+        "the last ids of a space that is not there go").with("they are removed"),
     rule("arena_orphan", (I9, "arenas"), Levels, View,
         "an arena without a space is dissolved").with("the arena is dissolved"),
     rule("pool_arena", (I7, "pools"), Levels, Repair,
@@ -306,6 +314,14 @@ pub(crate) static RULES: &[Rule] = &[
         "a space is at least as large as its arenas"),
     rule("entry_parents", (I7, "ledger"), Levels, View,
         "an entry has the pool and the arena of its block"),
+    rule("arena_number", (I7, "arenas"), Numbers, Repair,
+        "an arena whose id is one of another space gets a new id").with("the arena gets a new id"),
+    rule("pool_number", (I7, "pools"), Numbers, Repair,
+        "a pool whose id is one of another space gets a new id").with("the pool gets a new id"),
+    rule("block_number", (I7, "blocks"), Numbers, Repair,
+        "a block whose id is one of another space gets a new id").with("the block gets a new id"),
+    rule("event_number", (I7, "events"), Numbers, Repair,
+        "an event whose id is one of another space gets a new id").with("the event gets a new id"),
     rule("entry_empty", (I6, "ledger"), Pieces, Repair,
         "an entry without bytes is removed").with("the entry is removed"),
     rule("object_lost", (I9, "stored_objects"), Objects, Repair,
@@ -325,7 +341,7 @@ pub(crate) static RULES: &[Rule] = &[
     rule("name_empty", (Schema, "names"), Contents, Repair,
         "an empty name becomes `damaged/unnamed-<key>`"),
     rule("object_keys", (I6, "stored_objects"), Keys, Repair,
-        "an object whose entries do not have the keys that follow its own gets a new key")
+        "an object with a key of another space, or entries without the keys that follow its own, gets a new key")
         .with("the object gets a new key"),
     rule("entry_rest", (I6, "ledger"), Rests, Repair,
         "what follows an entry is what the later ones hold"),
@@ -368,6 +384,7 @@ pub(crate) static RULES: &[Rule] = &[
     rule("piece_gap", (I6, "ledger"), Elsewhere, View, "by `piece_numbers`"),
     rule("entry_key", (I6, "ledger"), Elsewhere, View, "by `object_keys`"),
     rule("entry_space", (I7, "ledger"), Elsewhere, View, "by `object_space` and `object_place`"),
+    rule("object_number", (I7, "stored_objects"), Elsewhere, View, "by `object_keys`"),
     rule("object_id", (I8, "stored_objects"), Elsewhere, View, "the id is that of the content"),
     rule("entry_object", (I9, "ledger"), Elsewhere, View, "by `object_lost`"),
     rule("entry_block", (I9, "ledger"), Elsewhere, View, "by `object_place`"),

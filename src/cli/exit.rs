@@ -107,6 +107,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::NameTaken { .. } => "without --keep it moves",
         Error::CannotShrink { .. } => "free objects and run `heapledger gc` first",
         Error::NoFile { .. } => "`heapledger init` or `heapledger put` makes one, --db or HEAPLEDGER_DB names another",
+        Error::NoIdsLeft { .. } => {
+            "carry its objects over to a new space with `heapledger export` and `heapledger import`"
+        }
         Error::TooOld { .. } => {
             "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"
         }

@@ -11,6 +11,7 @@ pub(super) const COLLECT: &str = "free objects and call MemManager::collect_garb
 pub(super) const MAKE: &str = "opened for writing, it is made";
 pub(super) const CARRY: &str =
     "call MemManager::export with the version that wrote it, and MemManager::import on a new heap with this one";
+pub(super) const NEW_SPACE: &str = "carry its objects over to a new space with MemManager::export and import";
 pub(super) const SPACES: &str = "Options::space names another, and MemManager::resize changes the capacity of one";
 pub(super) const WAIT: &str = "try again, or wait longer with Options::busy_timeout";
 pub(super) const HISTORY: &str = "MemManager::set_history keeps it from then on";
@@ -40,6 +41,7 @@ impl Error {
             Self::CannotShrink { .. } => COLLECT,
             Self::NoFile { .. } => MAKE,
             Self::TooOld { .. } => CARRY,
+            Self::NoIdsLeft { .. } => NEW_SPACE,
             Self::SpaceExists { .. } => SPACES,
             Self::Busy { .. } => WAIT,
             Self::HistoryOff { .. } => HISTORY,
@@ -102,6 +104,12 @@ mod tests {
                 reserved: 2,
             },
             Error::NoFile { path: "x".into() },
+            Error::NoIdsLeft {
+                space: space.clone(),
+                table: "blocks",
+                needed: 3,
+                left: 2,
+            },
             Error::TooOld {
                 path: "x".into(),
                 found: 5,

@@ -85,7 +85,7 @@ pub enum Error {
     UnknownRow {
         /// `arena`, `pool` or `block`.
         what: &'static str,
-        /// Its id.
+        /// Its number in the space; its whole id, if that is one of another space.
         id: i64,
         /// The space that was searched.
         space: String,
@@ -209,7 +209,21 @@ pub enum Error {
         /// What it is.
         why: String,
     },
-    /// A heapledger before the first release wrote the file.
+    /// The space has given out all the ids that it has for a table; they never come back.
+    NoIdsLeft {
+        /// The space.
+        space: String,
+        /// `arenas`, `pools`, `blocks`, `stored_objects` (whose pieces have ids of their own) or
+        /// `events`.
+        table: &'static str,
+        /// Ids that were needed at once.
+        needed: u64,
+        /// Ids that are left.
+        left: u64,
+    },
+    /// The file has as many spaces as there are ids for.
+    TooManySpaces,
+    /// A version before the first release wrote the file.
     TooOld {
         /// The file.
         path: PathBuf,

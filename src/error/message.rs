@@ -128,6 +128,21 @@ impl fmt::Display for Error {
                 "{} is not a heapledger file: {why}; it was left untouched",
                 path.display()
             ),
+            Self::NoIdsLeft {
+                space,
+                table,
+                needed,
+                left,
+            } => write!(
+                f,
+                "no ids are left for {table} of space {space:?}: {} needed, {} of 1,099,511,627,775 left; {}",
+                grouped(*needed),
+                grouped(*left),
+                advice::NEW_SPACE
+            ),
+            Self::TooManySpaces => {
+                f.write_str("the file has ids for 8,388,608 spaces, and none for another; make it in another file")
+            }
             Self::TooOld { path, found } => write!(
                 f,
                 "{} has format {found}, of a version before the first release, and was left untouched; \

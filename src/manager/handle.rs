@@ -55,6 +55,7 @@ use crate::store::{Group, Location, Readers};
 ///   [`Error::NotWritable`] if the file may not be written;
 /// - [`Error::Reentered`] inside a batch of the same file;
 /// - [`Error::TooLong`] if the reason given to [`Self::because`] is;
+/// - [`Error::NoIdsLeft`] if the space has numbered 2⁴⁰ − 1 rows of a table, ever;
 /// - [`Error::DiskFull`].
 ///
 /// Whichever it is, nothing has changed, unless the method says what stays.

@@ -2,10 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, id};
+use super::{MemRamId, striped_id};
 use crate::models::schema::arenas;
 
-id! {
+striped_id! {
     /// Key of an arena.
     ArenaId
 }

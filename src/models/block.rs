@@ -2,10 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::{ArenaId, MemRamId, PoolId, id};
+use super::{ArenaId, MemRamId, PoolId, striped_id};
 use crate::models::schema::blocks;
 
-id! {
+striped_id! {
     /// Key of a block.
     BlockId
 }

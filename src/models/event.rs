@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, ShownIfAny, Timestamp, id, text_enum};
+use super::{MemRamId, ShownIfAny, Timestamp, striped_id, text_enum};
 use crate::models::schema::events;
 use crate::value::ObjectId;
 
-id! {
+striped_id! {
     /// Key of an event; the numbers are the order, and never repeat.
     EventId
 }

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use diesel::prelude::*;
 
-use super::{ArenaId, BlockId, MemRamId, PoolId, StoredObjectId, id};
+use super::{ArenaId, BlockId, MemRamId, PoolId, StoredObjectId, striped_id};
 use crate::models::schema::ledger;
 
-id! {
+striped_id! {
     /// Key of a ledger entry.
     LedgerId
 }

@@ -14,6 +14,7 @@ mod name;
 mod pool;
 pub(crate) mod schema;
 mod stored_object;
+mod stripe;
 mod text;
 mod timestamp;
 
@@ -30,4 +31,5 @@ pub use timestamp::Timestamp;
 pub(crate) use amount::unsigned;
 pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
+pub(crate) use stripe::{Stripe, striped_id};
 pub(crate) use text::{Shown, ShownIfAny, ShownList, Written, text_enum};

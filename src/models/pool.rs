@@ -2,10 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::{ArenaId, MemRamId, id};
+use super::{ArenaId, MemRamId, striped_id};
 use crate::models::schema::pools;
 
-id! {
+striped_id! {
     /// Key of a pool.
     PoolId
 }

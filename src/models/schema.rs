@@ -118,7 +118,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    sequences (name) {
+    sequences (memram_id, name) {
+        memram_id -> BigInt,
         name -> Text,
         last_id -> BigInt,
     }

@@ -2,12 +2,12 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, ShownIfAny, Timestamp, id};
+use super::{MemRamId, ShownIfAny, Timestamp, striped_id};
 use crate::error::{Error, Result};
 use crate::models::schema::stored_objects;
 use crate::value::{Kind, ObjectId};
 
-id! {
+striped_id! {
     /// Key of a stored object; the key of its content is its [`crate::ObjectId`].
     StoredObjectId
 }

@@ -13,10 +13,10 @@ use crate::books::events::Signature;
 use crate::books::room::Room;
 use crate::books::rows::NewSpace;
 use crate::books::triggers;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::schema::memram;
-use crate::models::{EventId, MemRamId, Timestamp};
+use crate::models::{EventId, MemRamId, Stripe, Timestamp};
 
 /// Makes a space, in the transaction that the caller has open. Returns `false` if its
 /// name is taken.
@@ -31,7 +31,10 @@ pub(in crate::store) fn make(
         return Ok(false);
     }
     let last: Option<i64> = memram::table.select(diesel::dsl::max(memram::id)).get_result(conn)?;
-    let id = MemRamId(last.unwrap_or(0) + 1);
+    let id = MemRamId(last.unwrap_or(0).saturating_add(1));
+    if id.0 > Stripe::SPACES {
+        return Err(Error::TooManySpaces);
+    }
     let space = NewSpace {
         id,
         name: name.to_owned(),
@@ -46,7 +49,7 @@ pub(in crate::store) fn make(
     });
     let room = &mut Room::unknown(geometry.classes().len(), max_mem);
     batch.apply(Change::SpaceMade(space), triggers::ALL, geometry, room)?;
-    let first = ids::last_id(&mut ReadTx::new(conn), Table::Events)? + 1;
+    let first = ids::last_id(&mut ReadTx::new(conn), id, Table::Events)? + 1;
     batch.number_events(EventId(first), 0);
     write(conn, id, &batch)?;
     Ok(true)

@@ -1,11 +1,13 @@
-//! The keys of new rows, which the crate numbers itself: a key never comes back.
+//! The ids of new rows, which the crate numbers itself, each space for itself: an id never
+//! comes back.
 
 use super::queries;
 use super::read::ReadTx;
 use crate::error::{Error, Result};
+use crate::models::{MemRam, Stripe};
 
-/// Tables whose keys are numbered. A ledger entry needs none: its key is its object's
-/// and its position.
+/// Tables whose ids are numbered. A ledger entry needs none: its id is its object's and its
+/// position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Table {
     Arenas,
@@ -35,51 +37,58 @@ impl Table {
     }
 }
 
-/// The next key of each table, once it has been looked up.
+/// The last id that the space has given out in each table, once it has been looked up.
 #[derive(Default)]
 pub(super) struct Numbers {
-    next: [Option<i64>; Table::ALL.len()],
+    last: [Option<i64>; Table::ALL.len()],
 }
 
 impl Numbers {
-    /// The first of the next `count` keys of a table, which are now taken.
-    pub fn take(&mut self, tx: &mut ReadTx<'_>, table: Table, count: usize) -> Result<i64> {
-        let first = self.next(tx, table)?;
-        let next = i64::try_from(count).ok().and_then(|count| first.checked_add(count));
-        let next = next.ok_or_else(|| none_left(table))?;
-        self.set(table, next);
-        Ok(first)
+    /// The first of the next `count` ids of a table, which are now taken.
+    pub fn take(&mut self, tx: &mut ReadTx<'_>, space: &MemRam, table: Table, count: usize) -> Result<i64> {
+        let last = self.last(tx, space, table)?;
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let left = Stripe::of(space.id).last() - last;
+        if count > left {
+            return Err(none_left(space, table, count, left));
+        }
+        self.set(table, last + count);
+        Ok(last + 1)
     }
 
-    /// A key of a table is in use; those after it may be taken.
-    pub fn used(&mut self, table: Table, key: i64) -> Result<()> {
-        let after = key.checked_add(1).ok_or_else(|| none_left(table))?;
-        if let Some(next) = self.next.get(table as usize).copied().flatten() {
-            self.set(table, next.max(after));
+    /// An id of a table is in use; those after it may be taken.
+    pub fn used(&mut self, space: &MemRam, table: Table, id: i64) -> Result<()> {
+        if id > Stripe::of(space.id).last() {
+            return Err(none_left(space, table, 1, 0));
+        }
+        if let Some(last) = self.last.get(table as usize).copied().flatten() {
+            self.set(table, last.max(id));
         }
         Ok(())
     }
 
-    /// The next key of a table. It is looked up once.
-    pub fn next(&mut self, tx: &mut ReadTx<'_>, table: Table) -> Result<i64> {
-        if let Some(next) = self.next.get(table as usize).copied().flatten() {
-            return Ok(next);
+    /// The last id of a table. It is looked up once.
+    pub fn last(&mut self, tx: &mut ReadTx<'_>, space: &MemRam, table: Table) -> Result<i64> {
+        if let Some(last) = self.last.get(table as usize).copied().flatten() {
+            return Ok(last);
         }
-        let last = queries::ids::last_id(tx, table)?;
-        let next = last.checked_add(1).ok_or_else(|| none_left(table))?;
-        self.set(table, next);
-        Ok(next)
+        let last = queries::ids::last_id(tx, space.id, table)?;
+        self.set(table, last);
+        Ok(last)
     }
 
-    fn set(&mut self, table: Table, next: i64) {
-        if let Some(slot) = self.next.get_mut(table as usize) {
-            *slot = Some(next);
+    fn set(&mut self, table: Table, last: i64) {
+        if let Some(slot) = self.last.get_mut(table as usize) {
+            *slot = Some(last);
         }
     }
 }
 
-fn none_left(table: Table) -> Error {
-    Error::Damaged {
-        what: format!("no ids are left in {}", table.name()),
+fn none_left(space: &MemRam, table: Table, needed: i64, left: i64) -> Error {
+    Error::NoIdsLeft {
+        space: space.name.clone(),
+        table: table.name(),
+        needed: needed.unsigned_abs(),
+        left: u64::try_from(left).unwrap_or_default(),
     }
 }

@@ -250,7 +250,8 @@ impl Writer {
         match &change {
             Change::EntryAdded { entry, .. } => {
                 let key = entry.id().0;
-                self.known()?.numbers.used(Table::StoredObjects, key)?;
+                let known = self.known()?;
+                known.numbers.used(&known.memram, Table::StoredObjects, key)?;
             }
             // Within a batch, what goes comes first.
             Change::ObjectRemoved { object, .. } if self.brings(*object) => self.flush_rows()?,
@@ -338,15 +339,16 @@ impl Writer {
     /// The first of the next `count` keys of a table; a key never comes back.
     pub fn take_numbers(&mut self, table: Table, count: usize) -> Result<i64> {
         let (known, engine) = self.known_and_engine()?;
-        let taken = known.numbers.take(&mut engine.read(), table, count);
+        let taken = known.numbers.take(&mut engine.read(), &known.memram, table, count);
         self.check(taken)
     }
 
     /// The last key that each table has given out.
     fn last_ids(&mut self) -> Result<Vec<(&'static str, i64)>> {
         let (known, engine) = self.known_and_engine()?;
-        let next = Table::ALL.map(|table| Ok((table.name(), known.numbers.next(&mut engine.read(), table)? - 1)));
-        let last = next.into_iter().collect();
+        let (numbers, space) = (&mut known.numbers, &known.memram);
+        let last = Table::ALL.map(|table| Ok((table.name(), numbers.last(&mut engine.read(), space, table)?)));
+        let last = last.into_iter().collect();
         self.check(last)
     }
 }

@@ -37,7 +37,7 @@ fn writes_by_another_tool_are_refused() {
         "DELETE FROM events",
         "INSERT INTO arenas (memram_id, max_mem) VALUES (1, 262144)",
         "INSERT INTO memram (name, max_mem, arena_size, per_block, created_at) VALUES ('x', 1, 1, 1, 0)",
-        "REPLACE INTO sequences (name, last_id) VALUES ('blocks', 0)",
+        "REPLACE INTO sequences (memram_id, name, last_id) VALUES (1, 'blocks', 0)",
     ] {
         let refused = other.execute_batch(statement).unwrap_err().to_string();
         assert!(refused.contains("only_heapledger_may_write"), "{statement}: {refused}");

@@ -19,6 +19,7 @@ mod format;
 mod free;
 mod guard;
 mod history;
+mod ids;
 mod inspect;
 mod layout;
 mod migrate;

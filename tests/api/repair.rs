@@ -359,7 +359,7 @@ fn content_invalid_for_its_kind_is_set_aside_as_bytes() {
     ] {
         let heap = heap();
         heap.store(&"x".repeat(bytes.len()), Hold::Name("bad")).unwrap();
-        let key = number(&heap.sql(), "SELECT max(id) FROM stored_objects");
+        let key = number(&heap.sql(), "SELECT max(id) FROM stored_objects WHERE memram_id = 1");
         let id = disguise(&heap.sql(), key, kind, bytes);
         let repaired = repair(&heap, &format!("{kind}"));
         let said = repaired
@@ -565,7 +565,7 @@ fn a_pool_returns_to_the_arena_that_its_blocks_name() {
     let before = rows(&heap);
     damage(
         &heap,
-        "UPDATE pools SET arena_id = (SELECT max(id) FROM arenas) WHERE id = (SELECT min(id) FROM pools)",
+        "UPDATE pools SET arena_id = (SELECT max(id) FROM arenas WHERE memram_id = 1) WHERE id = (SELECT min(id) FROM pools)",
     );
     repair(&heap, "a pool elsewhere");
     assert_eq!(rows(&heap), before);
@@ -815,7 +815,7 @@ fn a_pool_that_does_not_fit_its_arena_is_removed_with_its_blocks() {
     damage(
         &heap,
         "INSERT INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)
-         SELECT id, memram_id, arena_id, id, block_size, 4096, 0, 1 FROM pools WHERE id >= 9000",
+         SELECT id, memram_id, arena_id, id, block_size, 4096, 0, 1 FROM pools WHERE id BETWEEN 9000 AND 9008",
     );
     repair(&heap, "too many pools");
     assert_eq!(contents(&heap), before);

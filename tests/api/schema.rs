@@ -5,7 +5,7 @@ use crate::common::{Heap, MIB, assert_balanced, content, number, plan, texts};
 use heapledger::{Geometry, Hold};
 use rusqlite::ErrorCode;
 
-const FOREIGN_KEYS: [&str; 12] = [
+const FOREIGN_KEYS: [&str; 13] = [
     "arenas.memram_id -> memram.id",
     "blocks.memram_id -> memram.id",
     "blocks.pool_id -> pools.id",
@@ -16,6 +16,7 @@ const FOREIGN_KEYS: [&str; 12] = [
     "other_kinds.memram_id -> memram.id",
     "pools.arena_id -> arenas.id",
     "pools.memram_id -> memram.id",
+    "sequences.memram_id -> memram.id",
     "size_classes.memram_id -> memram.id",
     "stored_objects.memram_id -> memram.id",
 ];

@@ -645,6 +645,7 @@ fn repair_finds_keys_that_nobody_has() {
         "UPDATE ledger SET id = id + 1000000000000000 WHERE stored_object_id = 2",
         "DELETE FROM blocks; DELETE FROM stored_objects WHERE id = 2",
         "UPDATE sequences SET last_id = 5",
+        "UPDATE sequences SET last_id = 1 << 60",
     ] {
         let (heap, _) = in_pieces();
         let mem = heap.memram().unwrap().mem;
@@ -678,10 +679,19 @@ fn repair_finds_keys_that_nobody_has() {
 fn the_last_keys_are_assigned_and_none_after_them() {
     let heap = Heap::classic();
     heap.sql()
-        .execute_batch("UPDATE sequences SET last_id = 9223372036854775804 WHERE name = 'stored_objects'")
+        .execute_batch("UPDATE sequences SET last_id = (1 << 40) - 3 WHERE name = 'stored_objects'")
         .unwrap();
     let memory = heap.open_again();
-    let no_keys = |found: Result<ObjectId>| assert!(matches!(found, Err(Error::Damaged { .. })), "{found:?}");
+    let no_keys = |found: Result<ObjectId>| {
+        let of_objects = matches!(
+            &found,
+            Err(Error::NoIdsLeft {
+                table: "stored_objects",
+                ..
+            })
+        );
+        assert!(of_objects, "{found:?}");
+    };
     // Four pieces would need two more keys than are left.
     no_keys(memory.allocate_bytes(&content(1, 2_000)));
     let first = memory.allocate_bytes(&content(2, 100)).unwrap();

@@ -368,7 +368,7 @@ fn a_heap_is_empty_before_its_creation() {
     assert_eq!(cli.json(["diff", "2h", "1h"])["added_objects"], 0);
     // The same for a space that was added to the file later.
     cli.ok(["--space", "late", "set", "--create", "x", "1"]);
-    assert_eq!(cli.json(["--space", "late", "diff", "@2"])["added_objects"], 1);
+    assert_eq!(cli.json(["--space", "late", "diff", "@1"])["added_objects"], 1);
     // After a new opening, the state before it is unknown.
     cli.ok(["history", "off"]);
     cli.ok(["history", "on"]);

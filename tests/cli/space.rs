@@ -45,6 +45,59 @@ fn spaces_share_a_file_and_nothing_else() {
     assert_eq!(cli.ok(["spaces"]).lines().count(), 3);
 }
 
+/// People see the number in the space, programs the id; commands take either.
+#[test]
+fn rows_of_each_space_are_numbered_from_1() {
+    let cli = Cli::new();
+    for space in ["a", "b"] {
+        cli.ok(["--space", space, "set", "--create", "x", "1"]);
+    }
+    for table in [["tree"], ["ledger"], ["log"]] {
+        let of = |space| cli.run_all(&[&["--space", space], &table[..]].concat()).stdout;
+        let numbers = |space| {
+            let text = of(space);
+            let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() > 9);
+            numbers.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(numbers("b"), [""; 0], "{}", of("b"));
+    }
+    let id = (1_i64 << 40) + 1;
+    let entries = cli.json(["--space", "b", "ledger"]);
+    for key in ["id", "stored_object_id", "arena_id", "pool_id", "block_id"] {
+        assert_eq!(entries[0][key], id, "{key}");
+    }
+    let by_number = cli.ok(["--space", "b", "block", "1"]);
+    assert!(by_number.starts_with("block 1 of pool 1 in arena 1\n"), "{by_number}");
+    let whole = id.to_string();
+    assert_eq!(cli.ok(["--space", "b", "block", &whole]), by_number);
+    assert_eq!(
+        cli.ok(["--space", "b", "pins", "1"]),
+        cli.ok(["--space", "b", "pins", &whole])
+    );
+    assert!(
+        cli.fails(1, ["--space", "a", "block", &whole])
+            .starts_with(&format!("no block {whole} in space a"))
+    );
+    assert!(
+        cli.fails(1, ["--space", "b", "block", "9"])
+            .starts_with("no block 9 in space b")
+    );
+    assert!(
+        cli.ok(["--space", "b", "add", "pool", "1", "--class", "512"])
+            .starts_with("pool 2 in arena 1:")
+    );
+    assert!(
+        cli.ok(["--space", "b", "add", "block", "2"])
+            .starts_with("block 2 in pool 2:")
+    );
+    assert_eq!(
+        cli.ok(["--space", "b", "layout", "--at", "@2"]),
+        cli.ok(["--space", "b", "layout", "--at", &(id + 1).to_string()])
+    );
+    let history = cli.ok(["--space", "b", "history"]);
+    assert!(history.contains("there are events 1 ("), "{history}");
+}
+
 #[test]
 fn resize_changes_the_capacity_down_to_what_is_reserved() {
     let cli = Cli::new();

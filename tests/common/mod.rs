@@ -160,7 +160,7 @@ pub fn dump(sql: &Connection) -> String {
         let mut rows = statement.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let values: Vec<_> = (0..columns).map(|column| row.get_ref(column).unwrap()).collect();
-            if (table.as_str(), values.first()) != ("sequences", Some(&ValueRef::Text(b"events"))) {
+            if (table.as_str(), values.get(1)) != ("sequences", Some(&ValueRef::Text(b"events"))) {
                 dump.push_str(&format!("{table} {values:?}\n"));
             }
         }

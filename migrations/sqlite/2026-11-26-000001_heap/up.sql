@@ -20,6 +20,11 @@ PRAGMA user_version = 101;
 --   fail): SQLite would copy each page that a statement of several rows touches, in case it
 --   fails. That an object_id is 64 hexadecimal digits is an invariant (I8) instead.
 --
+-- Each space numbers its rows for itself: the ids of its arenas, pools, blocks, objects, ledger
+-- entries and events are (memram_id - 1) << 40 | n, with n from 1. So the first space has plain
+-- numbers, and spaces never wait for each other's numbers. id & ((1 << 40) - 1) is the n, and
+-- (id >> 40) + 1 the space, which every row of the space must agree with (I7).
+--
 -- Foreign keys are checked when the transaction commits: rows are written in groups, and the
 -- order within a group does not matter.
 
@@ -28,7 +33,7 @@ PRAGMA user_version = 101;
 -- history says which events are kept: all (on), none (off), or those of the last
 -- history_keep microseconds (keep).
 CREATE TABLE memram (
-  id           INTEGER NOT NULL PRIMARY KEY,
+  id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388608),
   name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
   max_mem      INTEGER NOT NULL CHECK (max_mem > 0),
   mem          INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
@@ -149,7 +154,7 @@ CREATE TABLE names (
 ) STRICT, WITHOUT ROWID;
 
 -- The history: one row per event, appended in the transaction of what it records. The ids are
--- the order; a clock may go backwards. The columns from payload to unreserved are the bytes
+-- the order within a space; a clock may go backwards. Across spaces the order is by at, then id. The columns from payload to unreserved are the bytes
 -- that the event moved into (or, negative, out of) each account, as in double-entry
 -- bookkeeping; changes is the blocks and levels that it touched, as JSON.
 CREATE TABLE events (
@@ -175,14 +180,14 @@ CREATE TABLE events (
   CHECK (payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved = capacity)
 ) STRICT;
 
--- The highest id ever given out per table, kept up when rows are removed, so that an id never
--- comes back. Objects and their ledger entries are numbered together.
+-- The highest id that a space ever gave out per table, kept up when rows are removed, so that
+-- an id never comes back. Objects and their ledger entries are numbered together.
 CREATE TABLE sequences (
-  name    TEXT    NOT NULL PRIMARY KEY,
-  last_id INTEGER NOT NULL CHECK (last_id >= 0)
+  memram_id INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  name      TEXT    NOT NULL CHECK (name = 'arenas' OR name = 'pools' OR name = 'blocks' OR name = 'stored_objects' OR name = 'events'),
+  last_id   INTEGER NOT NULL CHECK (last_id >> 40 = memram_id - 1),
+  PRIMARY KEY (memram_id, name)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO sequences (name, last_id)
-VALUES ('arenas', 0), ('pools', 0), ('blocks', 0), ('stored_objects', 0), ('events', 0);
 
 -- Indexes -------------------------------------------------------------------
 
@@ -284,6 +289,10 @@ WHEN '' <> '' COLLATE only_heapledger_may_write
 BEGIN SELECT RAISE(FAIL, 'an object is removed after its ledger entries'); END;
 
 -- Views ---------------------------------------------------------------------
+--
+-- Contents are summed with CAST(total(...) AS INTEGER), which is exact up to 2^53 bytes, more than
+-- a file can have: sum fails where damaged rows add up to more than 64 bits, and would find
+-- nothing. Capacities may be as large as that, and need sum.
 
 -- How many objects of each kind a space holds.
 CREATE VIEW kinds AS
@@ -356,7 +365,7 @@ FROM size_classes c JOIN memram m ON m.id = c.memram_id;
 -- own level, so that the total proves the levels against each other.
 CREATE VIEW trial_balance AS
 SELECT m.name AS space, 1 AS line, 'payload' AS bucket,
-       (SELECT coalesce(sum(l.allocated_mem), 0) FROM ledger l CROSS JOIN stored_objects o ON o.id = l.stored_object_id
+       (SELECT CAST(total(l.allocated_mem) AS INTEGER) FROM ledger l CROSS JOIN stored_objects o ON o.id = l.stored_object_id
         WHERE o.memram_id = m.id) AS bytes
 FROM memram m
 UNION ALL
@@ -424,7 +433,7 @@ CREATE VIEW history_balance AS
 WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'opening' GROUP BY memram_id),
      booked AS (
        SELECT e.memram_id,
-              sum(e.payload) AS payload, sum(e.room_in_blocks) AS room_in_blocks,
+              CAST(total(e.payload) AS INTEGER) AS payload, sum(e.room_in_blocks) AS room_in_blocks,
               sum(e.uncarved_in_pools) AS uncarved_in_pools, sum(e.uncarved_in_arenas) AS uncarved_in_arenas,
               sum(e.unreserved) AS unreserved
        FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id >= o.id
@@ -443,17 +452,17 @@ WHERE m.history <> 'off';
 -- The invariants: one row for each that is broken.
 CREATE VIEW row_violations AS
 WITH
-  by_block AS (SELECT block_id AS id, sum(allocated_mem) AS mem, count(*) AS entries FROM ledger GROUP BY block_id),
-  by_pool AS (SELECT pool_id AS id, sum(mem) AS mem, sum(max_mem) AS reserved FROM blocks GROUP BY pool_id),
-  by_arena AS (SELECT arena_id AS id, sum(mem) AS mem, sum(max_mem) AS reserved FROM pools GROUP BY arena_id),
-  by_space AS (SELECT memram_id AS id, sum(mem) AS mem, sum(max_mem) AS reserved, count(*) AS arenas FROM arenas GROUP BY memram_id),
+  by_block AS (SELECT block_id AS id, CAST(total(allocated_mem) AS INTEGER) AS mem, count(*) AS entries FROM ledger GROUP BY block_id),
+  by_pool AS (SELECT pool_id AS id, CAST(total(mem) AS INTEGER) AS mem, sum(max_mem) AS reserved FROM blocks GROUP BY pool_id),
+  by_arena AS (SELECT arena_id AS id, CAST(total(mem) AS INTEGER) AS mem, sum(max_mem) AS reserved FROM pools GROUP BY arena_id),
+  by_space AS (SELECT memram_id AS id, CAST(total(mem) AS INTEGER) AS mem, sum(max_mem) AS reserved, count(*) AS arenas FROM arenas GROUP BY memram_id),
   pools_of_class AS (SELECT memram_id, block_size, sum(max_mem) AS pooled, count(*) AS pools FROM pools GROUP BY memram_id, block_size),
   blocks_of_class AS (
-    SELECT b.memram_id, b.block_size, sum(b.mem) AS mem, sum(b.max_mem) AS reserved, count(*) AS blocks,
+    SELECT b.memram_id, b.block_size, CAST(total(b.mem) AS INTEGER) AS mem, sum(b.max_mem) AS reserved, count(*) AS blocks,
            sum(b.mem = b.max_mem) AS full_blocks, sum(b.mem = 0) AS empty_blocks, sum(coalesce(e.entries, 0)) AS entries
     FROM blocks b LEFT JOIN by_block e ON e.id = b.id GROUP BY b.memram_id, b.block_size),
   objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
-  objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind)
+  objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, CAST(total(size) AS INTEGER) AS mem FROM stored_objects GROUP BY memram_id, kind)
 -- I1 a block's mem is what the ledger says is in it
 SELECT 'I1' AS invariant, 'block_mem' AS rule, 'blocks' AS "table", b.id AS id, NULL AS key,
        'mem ' || coalesce(e.mem, 0) AS expected, 'mem ' || b.mem AS found
@@ -528,6 +537,17 @@ UNION ALL
 SELECT 'I7', 'entry_space', 'ledger', l.id, NULL, 'space ' || o.memram_id, 'space ' || b.memram_id
 FROM ledger l JOIN blocks b ON b.id = l.block_id JOIN stored_objects o ON o.id = l.stored_object_id WHERE o.memram_id <> b.memram_id
 UNION ALL
+-- I7 an id is one of its row's space
+SELECT 'I7', 'arena_number', 'arenas', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM arenas WHERE id >> 40 <> memram_id - 1
+UNION ALL
+SELECT 'I7', 'pool_number', 'pools', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM pools WHERE id >> 40 <> memram_id - 1
+UNION ALL
+SELECT 'I7', 'block_number', 'blocks', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM blocks WHERE id >> 40 <> memram_id - 1
+UNION ALL
+SELECT 'I7', 'object_number', 'stored_objects', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM stored_objects WHERE id >> 40 <> memram_id - 1
+UNION ALL
+SELECT 'I7', 'event_number', 'events', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM events WHERE id >> 40 <> memram_id - 1
+UNION ALL
 -- I8 needs more than SQL, but not where the id cannot be one
 SELECT 'I8', 'object_id', 'stored_objects', id, NULL, 'object_id of 64 digits from 0 to f', 'object_id ' || quote(object_id)
 FROM stored_objects WHERE length(object_id) <> 64 OR object_id GLOB '*[^0-9a-f]*'
@@ -570,7 +590,7 @@ FROM objects_of_kind s WHERE NOT EXISTS (SELECT 1 FROM kinds k WHERE k.memram_id
 CREATE VIEW history_violations AS
 WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'opening' GROUP BY memram_id),
      running AS (
-       SELECT e.id, e.memram_id, e.mem, sum(e.payload) OVER (PARTITION BY e.memram_id ORDER BY e.id) AS booked
+       SELECT e.id, e.memram_id, e.mem, CAST(total(e.payload) OVER (PARTITION BY e.memram_id ORDER BY e.id) AS INTEGER) AS booked
        FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id >= o.id),
      -- With max, SQLite takes the other columns from the row that has it.
      said AS (

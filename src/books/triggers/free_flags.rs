@@ -54,7 +54,7 @@ fn fill(effects: &mut Effects, block: BlockId, before: i64, by: i64, max_mem: i6
     let mem = before + by;
     if !(0..=max_mem).contains(&mem) {
         return Err(Error::Damaged {
-            what: format!("block {block} would hold {mem} of {max_mem} bytes"),
+            what: format!("block {} would hold {mem} of {max_mem} bytes", block.n()),
         });
     }
     let is_free = mem < max_mem;

@@ -53,28 +53,29 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         What::Arena => {
             let arena = memory.add_arena()?;
             output.one(&arena, |out| {
-                writeln!(out, "arena {}: {}", arena.id, sizes.phrase(arena.max_mem))
+                writeln!(out, "arena {}: {}", arena.id.n(), sizes.phrase(arena.max_mem))
             })?;
         }
         What::Pool { arena, class } => {
-            let pool = memory.add_pool(ArenaId(arena), class)?;
+            let pool = memory.add_pool(ArenaId::within(memory.space_id(), arena), class)?;
             output.one(&pool, |out| {
                 let (size, blocks) = (sizes.phrase(pool.max_mem), sizes.cell(pool.block_size));
                 writeln!(
                     out,
                     "pool {} in arena {}: {size} for blocks of {blocks}",
-                    pool.id, pool.arena_id
+                    pool.id.n(),
+                    pool.arena_id.n()
                 )
             })?;
         }
         What::Block { pool } => {
-            let block = memory.add_block(PoolId(pool))?;
+            let block = memory.add_block(PoolId::within(memory.space_id(), pool))?;
             output.one(&block, |out| {
                 writeln!(
                     out,
                     "block {} in pool {}: {}",
-                    block.id,
-                    block.pool_id,
+                    block.id.n(),
+                    block.pool_id.n(),
                     sizes.phrase(block.max_mem)
                 )
             })?;

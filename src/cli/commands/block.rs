@@ -49,7 +49,7 @@ struct PieceRow {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let block = memory.block(BlockId(args.block))?;
+    let block = memory.block(BlockId::within(memory.space_id(), args.block))?;
     let pieces = memory.pieces_in(block.id)?;
     let mut output = context.output();
     if output.is_table() {
@@ -84,7 +84,9 @@ fn text(out: &mut dyn Write, block: &Block, pieces: &[Piece], all: bool, sizes: 
     writeln!(
         out,
         "block {} of pool {} in arena {}",
-        block.id, block.pool_id, block.arena_id
+        block.id.n(),
+        block.pool_id.n(),
+        block.arena_id.n()
     )?;
     let (mem, max_mem, room) = (
         sizes.cell(block.mem),

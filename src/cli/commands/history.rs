@@ -103,7 +103,7 @@ impl Kept {
         };
         let span = match (self.first_event, &self.first_time, self.last_event, &self.last_time) {
             (Some(first), Some(since), Some(last), Some(until)) => {
-                format!("; there are events {first} ({since}) to {last} ({until})")
+                format!("; there are events {} ({since}) to {} ({until})", first.n(), last.n())
             }
             _ => "; there are none".to_owned(),
         };

@@ -37,7 +37,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let (event_id, at) = (layout.event_id, layout.at);
     let title = match moment {
         Moment::Time(asked) if asked < at => format!("empty: the space was made later, at {}\n", time(at)),
-        _ => format!("after event {event_id} at {}\n", time(at)),
+        _ => format!("after event {} at {}\n", event_id.n(), time(at)),
     };
     tree::show(&Then::from(layout), args.depth, &title, context)
 }

@@ -81,12 +81,12 @@ impl Row for EntryInfo {
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         vec![
-            self.id.to_string(),
+            self.id.n().to_string(),
             short_id(self.object_id),
             self.seq.to_string(),
-            self.arena_id.to_string(),
-            self.pool_id.to_string(),
-            self.block_id.to_string(),
+            self.arena_id.n().to_string(),
+            self.pool_id.n().to_string(),
+            self.block_id.n().to_string(),
             sizes.cell(self.allocated_mem),
         ]
     }

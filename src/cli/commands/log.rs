@@ -196,7 +196,7 @@ impl Row for Entry<'_> {
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let text = |text: &Option<String>| text.as_deref().map(text::printable).unwrap_or_default().into_owned();
         vec![
-            self.id.to_string(),
+            self.id.n().to_string(),
             text::time(self.at),
             self.kind.to_string(),
             sizes.signed(self.bytes),

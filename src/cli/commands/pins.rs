@@ -33,12 +33,12 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
     let options = PinOptions {
-        arena: args.arena.map(ArenaId),
+        arena: args.arena.map(|arena| ArenaId::within(memory.space_id(), arena)),
         under: args.under,
         limit: args.limit,
     };
-    let memory = context.read()?;
     let mut output = context.output();
     let mut pins = memory.pins_with(options)?.peekable();
     if output.is_table() && pins.peek().is_none() {
@@ -82,7 +82,7 @@ impl Row for Pin {
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         vec![
-            self.arena_id.to_string(),
+            self.arena_id.n().to_string(),
             sizes.cell(self.mem),
             sizes.cell(self.max_mem),
             self.objects.to_string(),

@@ -13,8 +13,8 @@ use jiff::{Span, SpanRelativeTo};
 pub enum When {
     /// After the last event there is.
     Now,
-    /// After this event: `@123`, or `123`.
-    Event(EventId),
+    /// After this event, by its number in the space or its id: `@123`, or `123`.
+    Event(i64),
     /// At this time.
     Time(Timestamp),
 }
@@ -28,7 +28,7 @@ impl FromStr for When {
         }
         let digits = text.strip_prefix('@').unwrap_or(text);
         if let Some(event) = digits.parse::<i64>().ok().filter(|&event| event >= 0) {
-            return Ok(Self::Event(EventId(event)));
+            return Ok(Self::Event(event));
         }
         let why = "not a moment; write an event (@123), a time (2026-01-31T12:00:00Z), or how long ago (2h, 30d)";
         time(text).map(Self::Time).map_err(|_| why.to_owned())
@@ -39,12 +39,13 @@ impl When {
     /// The moment in the history of a space.
     pub fn moment(self, memory: &MemManager) -> heapledger::Result<Moment> {
         match self {
-            Self::Event(event) => Ok(Moment::Event(event)),
+            Self::Event(event) => Ok(Moment::Event(EventId::within(memory.space_id(), event))),
             Self::Time(time) => Ok(Moment::Time(time)),
             Self::Now => {
                 // By its number: after a clock has gone back, the last event is still to come.
                 let last = memory.newest_events(&EventFilter::default(), 1)?.pop();
-                Ok(Moment::Event(last.map_or(EventId(0), |event| event.id)))
+                let none = EventId::within(memory.space_id(), 0);
+                Ok(Moment::Event(last.map_or(none, |event| event.id)))
             }
         }
     }
@@ -85,8 +86,8 @@ mod tests {
         let at = |micros| When::Time(Timestamp::from_micros(micros));
         for (text, when) in [
             ("now", When::Now),
-            ("@123", When::Event(EventId(123))),
-            ("7", When::Event(EventId(7))),
+            ("@123", When::Event(123)),
+            ("7", When::Event(7)),
             ("1970-01-01T00:00:01Z", at(1_000_000)),
             ("1970-01-01T01:00:01.5+01:00", at(1_500_000)),
             ("1970-01-01 00:01", at(60_000_000)),

@@ -44,7 +44,7 @@ impl Chart<'_> {
                 .collect();
             writeln!(out, "{figure:>MARGIN$} ┤{}", row.trim_end())?;
         }
-        let (from, to) = (format!("@{}", first.event_id), format!("@{}", last.event_id));
+        let (from, to) = (format!("@{}", first.event_id.n()), format!("@{}", last.event_id.n()));
         let gap = self.points.len().saturating_sub(from.len() + to.len()).max(1);
         writeln!(out, "{:>MARGIN$} └{from}{}{to}", "", "─".repeat(gap))?;
         writeln!(out, "{:>MARGIN$}  {} to {}", "time", time(first.at), time(last.at))?;

@@ -30,7 +30,7 @@ impl Drawing {
         let arenas = levels.arenas()?;
         for (arena, corner) in with_corners(&arenas) {
             let fill = Fill::new(arena.mem, arena.reserved, arena.max_mem);
-            self.line(out, &format!("{}arena {}", corner.branch(), arena.id), &fill, "")?;
+            self.line(out, &format!("{}arena {}", corner.branch(), arena.id.n()), &fill, "")?;
             if self.depth > 1 {
                 self.pools(levels, arena, corner.stem(), out)?;
             }
@@ -45,7 +45,7 @@ impl Drawing {
             let class = format!("  blocks of {}", self.sizes.cell(pool.block_size));
             self.line(
                 out,
-                &format!("{stem}{}pool {}", corner.branch(), pool.id),
+                &format!("{stem}{}pool {}", corner.branch(), pool.id.n()),
                 &fill,
                 &class,
             )?;
@@ -60,7 +60,12 @@ impl Drawing {
         let blocks = levels.blocks(pool)?;
         for (block, corner) in with_corners(&blocks) {
             let fill = Fill::new(block.mem, block.max_mem, block.max_mem);
-            self.line(out, &format!("{stem}{}block {}", corner.branch(), block.id), &fill, "")?;
+            self.line(
+                out,
+                &format!("{stem}{}block {}", corner.branch(), block.id.n()),
+                &fill,
+                "",
+            )?;
         }
         Ok(())
     }

@@ -16,8 +16,8 @@ const PAGE: i64 = 200;
 /// A point in the history of a space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Just after this event. The numbers are those of the whole file: a space that has
-    /// no event of this number is as its last one before it left it.
+    /// Just after this event. If it is gone, the space is as the last one before it left it.
+    /// An event of another space stands for its time.
     Event(EventId),
     /// At this time: just after the last event, by number, that was then or before. Before
     /// the space was made it is as that left it: empty.
@@ -113,10 +113,15 @@ impl MemManager {
         let space = self.inner.space;
         let mark = match moment {
             Moment::Event(id) => {
-                if Some(id) > events::last_of_file(tx)? {
-                    return Err(outside(moment, "no such event has happened yet".into()));
+                let unknown = || outside(moment, "no such event has happened yet".into());
+                if id.space() != space {
+                    let at = events::time(tx, id)?.ok_or_else(unknown)?;
+                    events::last_until(tx, space, opening.id, at)?
+                } else if Some(id) > events::last(tx, space)? {
+                    return Err(unknown());
+                } else {
+                    events::last_through(tx, space, id)?
                 }
-                events::last_through(tx, space, id)?
             }
             Moment::Time(time) => {
                 if time > Timestamp::now() {
@@ -133,7 +138,7 @@ impl MemManager {
         if opening.mem == 0 && opening.at == queries::spaces::get(tx, space)?.created_at {
             return Ok(opening);
         }
-        let (id, space) = (opening.id, self.space());
+        let (id, space) = (opening.id.n(), self.space());
         let why = format!("the books of space {space} were opened later, with event {id}");
         Err(outside(moment, why))
     }
@@ -141,7 +146,7 @@ impl MemManager {
 
 pub(in crate::manager) fn outside(moment: Moment, why: String) -> Error {
     let moment = match moment {
-        Moment::Event(id) => format!("event {id}"),
+        Moment::Event(id) => format!("event {}", id.n()),
         Moment::Time(at) => at.to_string(),
     };
     Error::OutsideHistory { moment, why }

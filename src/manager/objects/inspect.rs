@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::error::Result;
 use crate::manager::MemManager;
-use crate::models::{Arena, ArenaId, Block, BlockId, Ledger, LedgerId, Pool, PoolId, StoredObjectId};
+use crate::models::{Arena, ArenaId, Block, BlockId, Ledger, LedgerId, Pool, PoolId, StoredObjectId, Stripe};
 use crate::store::queries;
 use crate::store::queries::entries::{EntryInfo, Piece};
 use crate::store::queries::objects::ObjectInfo;
@@ -20,7 +20,7 @@ impl MemManager {
         Pages {
             memory: self.clone(),
             page: VecDeque::new(),
-            after: 0,
+            after: Stripe::of(self.inner.space).before(),
             read: |memory, after| {
                 let space = memory.space();
                 let page = memory
@@ -38,7 +38,7 @@ impl MemManager {
         Pages {
             memory: self.clone(),
             page: VecDeque::new(),
-            after: 0,
+            after: Stripe::of(self.inner.space).before(),
             read: |memory, after| {
                 let space = memory.inner.space;
                 let page = memory

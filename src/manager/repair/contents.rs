@@ -50,7 +50,7 @@ impl Repair<'_, '_> {
             })
         })?;
         if !wrong.is_empty() {
-            self.look_for_entries()?;
+            self.prepare()?;
         }
         let mut damaged = Vec::new();
         for (object, verdict) in wrong {

@@ -14,7 +14,7 @@ use super::{MemManager, Phase};
 use crate::books::change::Fix;
 use crate::books::invariants::{Invariant, Rule, Stage};
 use crate::error::{Error, Result};
-use crate::models::StoredObjectId;
+use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries::audit::Violation;
 use crate::store::queries::{self};
 use crate::store::{Broken, Group, WriteTx};
@@ -131,10 +131,11 @@ impl<'r, 'w> Repair<'r, 'w> {
         self.indexes()?;
         self.garbled_names()?;
         self.follow(Stage::Levels)?;
+        self.give_ids()?;
         self.follow(Stage::Pieces)?;
         self.astray = self.tx.has_stray_entries()?;
         if self.astray {
-            self.look_for_entries()?;
+            self.prepare()?;
         }
         self.follow(Stage::Objects)?;
         self.contents(progress)?;
@@ -210,21 +211,45 @@ impl<'r, 'w> Repair<'r, 'w> {
     fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
         let broken = self.tx.broken(rule)?;
         if !broken.is_empty() {
-            self.look_for_entries()?;
+            self.prepare()?;
         }
         Ok(broken)
     }
 
-    /// From now on entries are found by their object, wherever their keys lead.
-    fn look_for_entries(&mut self) -> Result<()> {
+    /// Before the first correction: no id may come back, of whatever space, and from now on
+    /// entries are found by their object, wherever their keys lead.
+    fn prepare(&mut self) -> Result<()> {
         if !self.by_object {
+            self.tx.fix(Fix::LastIds)?;
             self.tx.fix(Fix::EntriesByObject(true))?;
             self.by_object = true;
         }
         Ok(())
     }
 
-    /// Gives the entries of each object the keys that follow its own.
+    /// Gives rows whose id is one of another space an id of their own.
+    fn give_ids(&mut self) -> Result<()> {
+        for (rule, broken) in self.broken_in(Stage::Numbers)? {
+            let space = broken.key.as_deref().and_then(|space| space.parse().ok());
+            self.enter(MemRamId(space.unwrap_or_default()))?;
+            let id = match rule.table {
+                "arenas" => self.tx.next_arena_id()?.0,
+                "pools" => self.tx.next_pool_id()?.0,
+                "blocks" => self.tx.next_block_id()?.0,
+                _ => self.tx.next_event_id()?.0,
+            };
+            let (row, key) = (broken.id, id.to_string());
+            self.tx.fix(Fix::Row {
+                rule,
+                id: row,
+                key: Some(&key),
+            })?;
+            self.note(rule, broken);
+        }
+        Ok(())
+    }
+
+    /// Gives each object a key of its space, and its entries the keys that follow it.
     fn give_keys(&mut self) -> Result<()> {
         for (rule, broken) in self.broken_in(Stage::Keys)? {
             let object = StoredObjectId(broken.id);
@@ -239,6 +264,10 @@ impl<'r, 'w> Repair<'r, 'w> {
     /// A new key for an object of so many entries. One that was made around lost pieces
     /// has the key that they named, and nobody else may have that.
     fn key_for(&mut self, object: StoredObjectId, entries: usize) -> Result<StoredObjectId> {
+        let space = self.tx.read_written(|conn| queries::objects::space(conn, object))?;
+        if let Some(space) = space.filter(|&space| space != self.tx.space()) {
+            self.enter(space)?;
+        }
         loop {
             let key = self.tx.next_object_id_with(entries)?;
             let taken = self.tx.read_written(|tx| queries::objects::size(tx, key))?;

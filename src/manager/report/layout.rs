@@ -158,7 +158,7 @@ impl Undone {
     fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
         // That of one object gave it back its bytes, and moved none.
         if event.kind == EventKind::Repair && event.object.is_none() {
-            let why = format!("the books were repaired with event {}", event.id);
+            let why = format!("the books were repaired with event {}", event.id.n());
             return Err(crate::manager::history::events::outside(wanted, why));
         }
         let changes = Changes::of(event)?;
@@ -169,7 +169,7 @@ impl Undone {
                 (0..=block.max_mem).contains(&block.mem)
             });
             if !fits {
-                let PieceChange { block, bytes, .. } = *piece;
+                let (block, bytes) = (piece.block.n(), piece.bytes);
                 return Err(disagree(event.id, &format!("{bytes} bytes for block {block}")));
             }
         }
@@ -195,7 +195,8 @@ impl Undone {
         if was_there {
             return Ok(());
         }
-        Err(disagree(event, &format!("{what} {id} is not there, or not empty")))
+        let n = BlockId(id).n();
+        Err(disagree(event, &format!("{what} {n} is not there, or not empty")))
     }
 
     /// What is removed is empty.
@@ -280,6 +281,6 @@ impl Undone {
 /// Rows and events contradict each other.
 fn disagree(event: EventId, what: &str) -> Error {
     Error::Damaged {
-        what: format!("the rows do not fit event {event}: {what}"),
+        what: format!("the rows do not fit event {}: {what}", event.n()),
     }
 }

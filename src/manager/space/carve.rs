@@ -4,7 +4,7 @@ use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::objects::place;
 use crate::manager::{MemManager, unsigned};
-use crate::models::{Arena, ArenaId, Block, MemRam, Pool, PoolId};
+use crate::models::{Arena, ArenaId, Block, MemRam, Pool, PoolId, Stripe};
 use crate::store::queries;
 
 impl MemManager {
@@ -44,7 +44,7 @@ impl MemManager {
             let row = row.ok_or_else(|| self.unknown("arena", arena.0))?;
             let bytes = pool_size.min(row.max_mem - row.reserved);
             if bytes <= 0 {
-                return Err(no_room("pool", format!("arena {arena}"), row.max_mem));
+                return Err(no_room("pool", format!("arena {}", arena.n()), row.max_mem));
             }
             let pool = place::carve_pool(tx, &row, block_size as i64, bytes)?;
             tx.read(|tx| queries::levels::pool(tx, space, pool.id))?
@@ -64,7 +64,7 @@ impl MemManager {
             let row = row.ok_or_else(|| self.unknown("pool", pool.0))?;
             let bytes = row.block_size.min(row.max_mem - row.reserved);
             if bytes <= 0 {
-                return Err(no_room("block", format!("pool {pool}"), row.max_mem));
+                return Err(no_room("block", format!("pool {}", pool.n()), row.max_mem));
             }
             place::carve_block(tx, &row, bytes)
         })
@@ -95,9 +95,10 @@ impl MemManager {
     }
 
     pub(in crate::manager) fn unknown(&self, what: &'static str, id: i64) -> Error {
+        let is_own = Stripe::space(id) == self.inner.space;
         Error::UnknownRow {
             what,
-            id,
+            id: if is_own { Stripe::n(id) } else { id },
             space: self.space().to_owned(),
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::manager::{MemManager, Options};
+use crate::models::MemRamId;
 use crate::store;
 
 impl MemManager {
@@ -52,6 +53,11 @@ impl MemManager {
     /// The name of the space.
     pub fn space(&self) -> &str {
         &self.inner.name
+    }
+
+    /// The key of the space, which the ids of its rows name.
+    pub fn space_id(&self) -> MemRamId {
+        self.inner.space
     }
 
     /// The sizes of the space.

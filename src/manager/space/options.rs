@@ -152,6 +152,7 @@ impl Options {
     /// - [`Error::Reentered`]: the space is to be made from inside a batch of the same file;
     /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]: the space to be made
     ///   cannot be so large, or cannot have that name;
+    /// - [`Error::TooManySpaces`]: the file has as many spaces as there are ids for;
     /// - [`Error::TooLong`]: the actor has more than 1,024 bytes;
     /// - [`Error::ForeignLog`]: the log next to the file is that of another file;
     /// - [`Error::Io`], also where no file descriptor is left or the path

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
 use crate::models::schema::{ledger, stored_objects};
-use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, StoredObjectId};
+use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, StoredObjectId, Stripe};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
@@ -318,6 +318,7 @@ pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: LedgerId, limit: i64) -
         .inner_join(stored_objects::table)
         .filter(stored_objects::memram_id.eq(space))
         .filter(ledger::id.gt(after))
+        .filter(ledger::id.le(Stripe::of(space).last()))
         .order(ledger::id)
         .limit(limit)
         .select((

@@ -1,7 +1,8 @@
 //! What came and went: the events of a space.
 //!
-//! Numbers are the order, so every walk is along the primary key; there is no index on
-//! anything else, which each write would pay for.
+//! Within a space the ids are the order, so every walk is along the primary key; there is no
+//! index on anything else, which each write would pay for. Across spaces the order is by
+//! time, then id.
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::max;
@@ -9,7 +10,7 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::schema::events;
-use crate::models::{Event, EventId, EventKind, MemRamId, Timestamp};
+use crate::models::{Event, EventId, EventKind, MemRamId, Stripe, Timestamp};
 use crate::store::conn::Conn;
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
@@ -69,10 +70,13 @@ pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit:
 }
 
 fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, <Conn as Connection>::Backend> {
-    let after = filter.after_id.unwrap_or(EventId(i64::MIN));
+    // The events of a space lie together, which the range of their ids tells SQLite.
+    let stripe = Stripe::of(space);
+    let after = filter.after_id.map_or(stripe.before(), |id| id.0);
     let mut query = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.gt(after))
+        .filter(events::id.le(stripe.last()))
         .into_boxed();
     if let Some(object) = &filter.object {
         query = query.filter(events::object.eq(object.as_bytes().as_slice()));
@@ -133,9 +137,17 @@ pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
         .optional()?)
 }
 
-/// The highest event number of the whole file.
-pub fn last_of_file(tx: &mut ReadTx<'_>) -> Result<Option<EventId>> {
-    Ok(events::table.select(max(events::id)).get_result(tx.conn)?)
+/// The last event of a space.
+pub fn last(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<EventId>> {
+    let stripe = Stripe::of(space);
+    let of_space = events::table.filter(events::id.between(stripe.before(), stripe.last()));
+    Ok(of_space.select(max(events::id)).get_result(tx.conn)?)
+}
+
+/// When an event of any space happened.
+pub fn time(tx: &mut ReadTx<'_>, id: EventId) -> Result<Option<Timestamp>> {
+    let event = events::table.find(id).select(events::at);
+    Ok(event.get_result(tx.conn).optional()?)
 }
 
 /// The last event of a space up to a number.

@@ -1,33 +1,45 @@
-//! The highest id that a table ever gave out.
+//! The highest id that a space has given out in a table.
 
 use diesel::dsl::max;
 use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::schema::{arenas, blocks, events, ledger, pools, sequences, stored_objects};
+use crate::models::{MemRamId, Stripe};
 use crate::store::numbers::Table;
 use crate::store::read::ReadTx;
 
-/// O(log n): the highest key in the table, or the highest that was removed.
-pub fn last_id(tx: &mut ReadTx<'_>, table: Table) -> Result<i64> {
-    let present: Option<i64> = match table {
-        Table::Arenas => arenas::table.select(max(arenas::id)).get_result(tx.conn)?,
-        Table::Pools => pools::table.select(max(pools::id)).get_result(tx.conn)?,
-        Table::Blocks => blocks::table.select(max(blocks::id)).get_result(tx.conn)?,
-        // An object's entries have the keys that follow its own.
-        Table::StoredObjects => {
-            let object: Option<i64> = stored_objects::table
-                .select(max(stored_objects::id))
-                .get_result(tx.conn)?;
-            object.max(ledger::table.select(max(ledger::id)).get_result(tx.conn)?)
-        }
-        Table::Events => events::table.select(max(events::id)).get_result(tx.conn)?,
+/// The highest id among the rows of a space, by its range of the key. O(log n).
+macro_rules! highest {
+    ($tx:expr, $stripe:expr, $table:ident) => {
+        $table::table
+            .filter($table::id.gt($stripe.before()))
+            .filter($table::id.le($stripe.last()))
+            .select(max($table::id))
+            .get_result::<Option<i64>>($tx.conn)?
     };
-    // A damaged file may lack the row; the keys that are there still count.
+}
+
+/// O(log n): the highest id of the space in the table, or the highest that was removed; the
+/// one before its first if there is none.
+pub fn last_id(tx: &mut ReadTx<'_>, space: MemRamId, table: Table) -> Result<i64> {
+    let stripe = Stripe::of(space);
+    let present = match table {
+        Table::Arenas => highest!(tx, stripe, arenas),
+        Table::Pools => highest!(tx, stripe, pools),
+        Table::Blocks => highest!(tx, stripe, blocks),
+        // An object's entries have the ids that follow its own.
+        Table::StoredObjects => highest!(tx, stripe, stored_objects).max(highest!(tx, stripe, ledger)),
+        Table::Events => highest!(tx, stripe, events),
+    };
+    // In a damaged file the row may be missing, or have an id of another space; the ids that
+    // are there still count.
     let kept: Option<i64> = sequences::table
-        .find(table.name())
+        .find((space, table.name()))
         .select(sequences::last_id)
         .get_result(tx.conn)
         .optional()?;
-    Ok(present.unwrap_or(0).max(kept.unwrap_or(0)))
+    let kept = kept.filter(|&last| last <= stripe.last());
+    let last = stripe.before().max(present.unwrap_or_default());
+    Ok(last.max(kept.unwrap_or_default()))
 }

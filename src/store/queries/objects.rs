@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use crate::error::Result;
 use crate::models::schema::{objects, stored_objects};
 use crate::models::{
-    MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Timestamp, Written,
+    MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp, Written,
 };
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
@@ -164,6 +164,15 @@ pub fn size(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<i64>> 
         .optional()?)
 }
 
+/// The space of an object.
+pub fn space(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<MemRamId>> {
+    Ok(stored_objects::table
+        .find(object)
+        .select(stored_objects::memram_id)
+        .get_result(tx.conn)
+        .optional()?)
+}
+
 /// Ids that start with `prefix`, at most `limit`. O(log n + limit).
 pub fn with_prefix(tx: &mut ReadTx<'_>, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<ObjectId>> {
     // 'g' sorts behind every hexadecimal digit: the range is what LIKE 'prefix%' means,
@@ -188,12 +197,13 @@ pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> R
         .load(tx.conn)?)
 }
 
-/// The next objects of a space, in the order in which they were stored, as rows of
-/// the view `objects`.
+/// The next objects of a space after one of its ids, in the order in which they were
+/// stored, as rows of the view `objects`.
 pub fn info_page(tx: &mut ReadTx<'_>, space: &str, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
     Ok(objects::table
         .filter(objects::space.eq(space))
         .filter(objects::id.gt(after))
+        .filter(objects::id.le(Stripe::of(after.space()).last()))
         .order(objects::id)
         .limit(limit)
         .select(ObjectInfo::as_select())

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::schema::events;
-use crate::models::{EventId, EventKind, MemRamId, Timestamp};
+use crate::models::{EventId, EventKind, MemRamId, Stripe, Timestamp};
 use crate::store::read::ReadTx;
 
 /// The events of a space that go next.
@@ -18,7 +18,7 @@ pub struct Old {
 }
 
 /// The longest run of first events that are all older than `cutoff`, but at most `limit`.
-/// O(log n + limit), and what other spaces have between them.
+/// O(log n + limit).
 pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, cutoff: Timestamp, limit: i64) -> Result<Option<Old>> {
     let of_space = events::table.filter(events::memram_id.eq(space));
     // What was trimmed before left an event that opens the books, and those are indexed.
@@ -28,6 +28,7 @@ pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, cutoff: Timestamp, limit: i64) 
     let first: Option<EventId> = opening.get_result(tx.conn)?;
     let page: Vec<(EventId, Timestamp)> = of_space
         .filter(events::id.ge(first.unwrap_or(EventId(0))))
+        .filter(events::id.le(Stripe::of(space).last()))
         .order(events::id)
         .limit(limit)
         .select((events::id, events::at))

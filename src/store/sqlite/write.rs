@@ -17,8 +17,9 @@ use super::repair;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::books::rows::{NameChange, NewSpace, Rows};
-use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, StoredObject, StoredObjectId};
+use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, StoredObject, StoredObjectId, Stripe};
 use crate::store::conn::Conn;
+use crate::store::numbers::Table;
 use crate::value::Kind;
 
 /// Writes a batch of one space, in the transaction that is open.
@@ -31,7 +32,7 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_
     write_effects(conn, space, batch.effects())?;
     events::append(conn, space, batch.events())?;
     events::change(conn, space, batch.history())?;
-    raise_sequences(conn, batch.last_ids())
+    raise_sequences(conn, space, batch.last_ids())
 }
 
 fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> QueryResult<()> {
@@ -71,7 +72,10 @@ fn make_space(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult<()> 
     let classes = classes.map(|class| [id, (class.block_size as i64).into(), (class.pool_size as i64).into()]);
     insert::<IntoClasses, 3>(conn, classes)?;
     let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
-    insert::<IntoKinds, 2>(conn, kinds.map(|kind| [id, kind.as_str().into()]))
+    insert::<IntoKinds, 2>(conn, kinds.map(|kind| [id, kind.as_str().into()]))?;
+    let before = Stripe::of(space.id).before().into();
+    let tables = Table::ALL.into_iter();
+    insert::<IntoSequences, 3>(conn, tables.map(|table| [id, table.name().into(), before]))
 }
 
 fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<String, NameChange>) -> QueryResult<()> {
@@ -181,6 +185,7 @@ target! {
     IntoSpaces = "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at)", alike in [];
     IntoClasses = "INSERT INTO size_classes (memram_id, block_size, pool_size)", alike in [0];
     IntoKinds = "INSERT INTO other_kinds (memram_id, kind)", alike in [0];
+    IntoSequences = "INSERT INTO sequences (memram_id, name, last_id)", alike in [0, 2];
     IntoArenas = "INSERT OR FAIL INTO arenas (id, memram_id, max_mem, mem, reserved)", alike in [1, 2];
     IntoPools = "INSERT OR FAIL INTO pools (id, memram_id, arena_id, block_size, max_mem, mem, reserved)",
         alike in [1, 3, 4];
@@ -220,7 +225,7 @@ sql! {
     AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
         reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
         dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ? WHERE id = ?";
-    RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE name = ? AND last_id < ?";
+    RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE memram_id = ? AND name = ? AND last_id < ?";
 }
 
 /// Writes the effects: one UPDATE per touched row. Columns that seldom change are only
@@ -324,9 +329,10 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
 }
 
 /// Keeps the highest ids ever given out, so that they never come back.
-fn raise_sequences(conn: &mut SqliteConnection, last_ids: &[(&'static str, i64)]) -> QueryResult<()> {
+fn raise_sequences(conn: &mut SqliteConnection, space: MemRamId, last_ids: &[(&'static str, i64)]) -> QueryResult<()> {
     for &(table, last_id) in last_ids {
-        Statement::<RaiseSequence, 3>::run(conn, [last_id.into(), table.into(), last_id.into()])?;
+        let values = [last_id.into(), space.0.into(), table.into(), last_id.into()];
+        Statement::<RaiseSequence, 4>::run(conn, values)?;
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ impl Rewind {
     pub fn undo(&mut self, event: &Event, earlier: Moment) -> Result<()> {
         // That of one object gave it back its bytes, and moved none.
         if event.kind == EventKind::Repair && event.object.is_none() {
-            let why = format!("the books were repaired with event {}", event.id);
+            let why = format!("the books were repaired with event {}", event.id.n());
             return Err(outside(earlier, why));
         }
         let mut pieces = Changes::of(event)?.pieces;

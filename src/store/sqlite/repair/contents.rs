@@ -67,8 +67,13 @@ pub(super) const RULES: &[Statements] = &[
         rule: "object_keys",
         find: Some("SELECT stored_object_id AS id, CAST(count(*) AS TEXT) AS key,
                       'entries with the keys from ' || stored_object_id || ' on' AS expected,
-                      'keys ' || min(id) || '..' || max(id) || '' AS found
-               FROM ledger GROUP BY stored_object_id HAVING sum(id <> stored_object_id + seq) > 0"),
+                      'keys ' || min(id) || '..' || max(id) AS found
+               FROM ledger GROUP BY stored_object_id HAVING sum(id <> stored_object_id + seq) > 0
+               UNION ALL
+               SELECT o.id, CAST((SELECT count(*) FROM ledger l WHERE l.stored_object_id = o.id) AS TEXT),
+                      'a key of space ' || o.memram_id, 'a key of space ' || ((o.id >> 40) + 1)
+               FROM stored_objects o WHERE o.id >> 40 <> o.memram_id - 1
+                 AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.stored_object_id = o.id AND l.id <> l.stored_object_id + l.seq)"),
         correct: &[],
     },
     Statements {

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
 use diesel::sqlite::SqliteConnection;
 
+use super::levels::LAST_IDS;
 use super::rules::statements_of;
 use crate::books::change::Fix;
 
@@ -15,6 +16,7 @@ pub(in crate::store) fn execute(conn: &mut SqliteConnection, fix: &Fix<'_>) -> Q
             run(conn, statements_of(rule)?.correct, &binds)
         }
         Fix::Indexes => run(conn, &["REINDEX"], &[]),
+        Fix::LastIds => run(conn, &[LAST_IDS], &[]),
         Fix::EntriesByObject(true) => run(conn, BY_OBJECT, &[]),
         Fix::EntriesByObject(false) => run(conn, NOT_BY_OBJECT, &[]),
         Fix::PieceOrder { object } => run(conn, ORDER_PIECES, &[Bind::Int(object.0)]),

@@ -2,17 +2,32 @@
 
 use super::statements::Statements;
 
+/// Raises the last ids to those that are there, so that none that a repair removes comes back.
+pub(super) const LAST_IDS: &str = "INSERT INTO sequences (memram_id, name, last_id)
+     SELECT (id >> 40) + 1, name, max(id) FROM (
+       SELECT 'arenas' AS name, id FROM arenas UNION ALL SELECT 'pools', id FROM pools
+       UNION ALL SELECT 'blocks', id FROM blocks UNION ALL SELECT 'stored_objects', id FROM stored_objects
+       UNION ALL SELECT 'stored_objects', id FROM ledger UNION ALL SELECT 'events', id FROM events)
+     WHERE (id >> 40) + 1 IN (SELECT id FROM memram) GROUP BY 1, 2
+     ON CONFLICT (memram_id, name) DO UPDATE SET last_id = max(last_id, excluded.last_id)";
+
 /// A row whose parent is gone, or has no room for it, is dissolved; the bytes in it are
 /// placed again (see `contents`).
 pub(super) const RULES: &[Statements] = &[
-    // First, because nothing is removed before the highest keys are known.
+    // First, because nothing is removed before the highest ids are known.
     Statements {
         rule: "sequence",
-        find: Some("WITH wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('events'))
-               SELECT 0 AS id, w.name AS key, 'a last_id of 0 or more for ' || w.name AS expected,
+        find: Some("WITH spaces AS (SELECT id FROM memram UNION SELECT memram_id FROM size_classes),
+                 wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('events'))
+               SELECT m.id, w.name AS key, 'a last_id of space ' || m.id || ' for ' || w.name AS expected,
                       coalesce('last_id ' || s.last_id, 'no row') AS found
-               FROM wanted w LEFT JOIN sequences s ON s.name = w.name WHERE s.last_id IS NULL OR s.last_id < 0"),
-        correct: &["INSERT INTO sequences (name, last_id) VALUES (?2, max(?1, 0)) ON CONFLICT (name) DO UPDATE SET last_id = 0"],
+               FROM spaces m JOIN wanted w LEFT JOIN sequences s ON s.memram_id = m.id AND s.name = w.name
+               WHERE s.last_id IS NULL OR s.last_id >> 40 <> m.id - 1"),
+        correct: &[
+            "INSERT INTO sequences (memram_id, name, last_id) VALUES (?1, ?2, (?1 - 1) << 40)
+             ON CONFLICT (memram_id, name) DO UPDATE SET last_id = excluded.last_id",
+            LAST_IDS,
+        ],
     },
     Statements {
         rule: "space_row",
@@ -45,7 +60,7 @@ pub(super) const RULES: &[Statements] = &[
                  FROM votes v WHERE v.memram_id IN (SELECT id FROM memram) GROUP BY v.id, v.memram_id),
                elected AS (
                  SELECT a.id, a.memram_id, (SELECT c.space FROM counted c WHERE c.id = a.id
-                   ORDER BY c.votes DESC, c.space = a.memram_id DESC, c.space LIMIT 1) AS space FROM arenas a)
+                   ORDER BY c.space = (a.id >> 40) + 1 DESC, c.votes DESC, c.space = a.memram_id DESC, c.space LIMIT 1) AS space FROM arenas a)
                SELECT id, CAST(space AS TEXT) AS key, 'space ' || space AS expected, 'space ' || memram_id AS found
                FROM elected WHERE space IS NOT NULL AND space <> memram_id"),
         correct: &["UPDATE arenas SET memram_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
@@ -63,6 +78,12 @@ pub(super) const RULES: &[Statements] = &[
                    max(262144, (SELECT coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
                    max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
                    8, unixepoch() * 1000000)"],
+    },
+    Statements {
+        rule: "sequence_orphan",
+        find: Some("SELECT memram_id AS id, name AS key, 'a space ' || memram_id AS expected, 'none' AS found
+               FROM sequences WHERE memram_id NOT IN (SELECT id FROM memram)"),
+        correct: &["DELETE FROM sequences WHERE memram_id = ?1 AND name = ?2"],
     },
     Statements {
         rule: "arena_orphan",
@@ -243,5 +264,48 @@ pub(super) const RULES: &[Statements] = &[
         find: None,
         correct: &["UPDATE ledger SET (pool_id, arena_id) =
                    (SELECT b.pool_id, b.arena_id FROM blocks b WHERE b.id = ledger.block_id) WHERE id = ?1"],
+    },
+    // `?2` is the new id.
+    Statements {
+        rule: "arena_number",
+        find: Some("SELECT t.id, CAST(m.id AS TEXT) AS key, 'an id of space ' || m.id AS expected,
+                      'an id of space ' || ((t.id >> 40) + 1) AS found
+               FROM arenas t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
+        correct: &[
+            "UPDATE pools SET arena_id = CAST(?2 AS INTEGER) WHERE arena_id = ?1",
+            "UPDATE blocks SET arena_id = CAST(?2 AS INTEGER) WHERE arena_id = ?1",
+            "UPDATE ledger SET arena_id = CAST(?2 AS INTEGER) WHERE arena_id = ?1",
+            "UPDATE arenas SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+        ],
+    },
+    Statements {
+        rule: "pool_number",
+        find: Some("SELECT t.id, CAST(m.id AS TEXT) AS key, 'an id of space ' || m.id AS expected,
+                      'an id of space ' || ((t.id >> 40) + 1) AS found
+               FROM pools t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
+        correct: &[
+            "UPDATE blocks SET pool_id = CAST(?2 AS INTEGER) WHERE pool_id = ?1",
+            "UPDATE ledger SET pool_id = CAST(?2 AS INTEGER) WHERE pool_id = ?1",
+            "UPDATE pools SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+        ],
+    },
+    Statements {
+        rule: "block_number",
+        find: Some("SELECT t.id, CAST(m.id AS TEXT) AS key, 'an id of space ' || m.id AS expected,
+                      'an id of space ' || ((t.id >> 40) + 1) AS found
+               FROM blocks t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
+        correct: &[
+            "UPDATE ledger SET block_id = CAST(?2 AS INTEGER) WHERE block_id = ?1",
+            "UPDATE blocks SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+        ],
+    },
+    Statements {
+        rule: "event_number",
+        find: Some("SELECT t.id, CAST(m.id AS TEXT) AS key, 'an id of space ' || m.id AS expected,
+                      'an id of space ' || ((t.id >> 40) + 1) AS found
+               FROM events t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
+        correct: &[
+            "UPDATE events SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+        ],
     },
 ];
