@@ -1,7 +1,7 @@
 //! `heapledger ledger`
 
 use anyhow::Result;
-use heapledger::{EntryInfo, Ledger, ObjectId};
+use heapledger::EntryInfo;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -27,35 +27,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     match &args.object {
         Some(object) => {
             let id = memory.find(object)?;
-            output.rows(memory.ledger(&id)?.iter().map(|entry| with_object(entry, &id)))?;
+            output.rows(memory.ledger(&id)?.iter().map(|entry| EntryInfo::new(entry, id)))?;
         }
         None => output.rows_read(memory.entries())?,
     }
     Ok(Outcome::Fine)
-}
-
-/// A ledger entry with the id of its object.
-pub fn with_object(entry: &Ledger, id: &ObjectId) -> EntryInfo {
-    let &Ledger {
-        id: key,
-        stored_object_id,
-        seq,
-        arena_id,
-        pool_id,
-        block_id,
-        allocated_mem,
-        rest: _,
-    } = entry;
-    EntryInfo {
-        id: key,
-        object_id: *id,
-        stored_object_id,
-        seq,
-        arena_id,
-        pool_id,
-        block_id,
-        allocated_mem,
-    }
 }
 
 impl Row for EntryInfo {

@@ -7,7 +7,6 @@ use anyhow::Result;
 use heapledger::{EntryInfo, Ledger, Name, ObjectInfo, Timestamp};
 use serde::Serialize;
 
-use super::ledger::with_object;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::{Row, table};
@@ -50,7 +49,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let shown = Shown {
         object: memory.object_info(&id)?,
         bindings: memory.names(&id)?.into_iter().map(Binding::from).collect(),
-        ledger: entries.iter().map(|entry| with_object(entry, &id)).collect(),
+        ledger: entries.iter().map(|entry| EntryInfo::new(entry, id)).collect(),
     };
     context.output().one(&shown, |out| text(out, &shown, context.sizes()))?;
     Ok(Outcome::Fine)

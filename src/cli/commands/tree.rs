@@ -50,7 +50,7 @@ pub fn show(levels: &impl Levels, depth: u8, title: &str, context: &Context<'_>)
 }
 
 /// A row of `arenas`, `pools` or `blocks`, each below its parent.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Node {
     level: &'static str,
     id: i64,
@@ -102,12 +102,10 @@ impl From<&Arena> for Node {
             level: "arena",
             id: arena.id.0,
             arena_id: arena.id.0,
-            pool_id: None,
-            block_size: None,
             max_mem: arena.max_mem,
             mem: arena.mem,
             reserved: Some(arena.reserved),
-            is_free: None,
+            ..Self::default()
         }
     }
 }
@@ -123,7 +121,7 @@ impl From<&Pool> for Node {
             max_mem: pool.max_mem,
             mem: pool.mem,
             reserved: Some(pool.reserved),
-            is_free: None,
+            ..Self::default()
         }
     }
 }
@@ -138,8 +136,8 @@ impl From<&Block> for Node {
             block_size: Some(block.block_size),
             max_mem: block.max_mem,
             mem: block.mem,
-            reserved: None,
             is_free: Some(block.is_free),
+            ..Self::default()
         }
     }
 }

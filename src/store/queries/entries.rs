@@ -33,6 +33,22 @@ pub struct EntryInfo {
     pub allocated_mem: i64,
 }
 
+impl EntryInfo {
+    /// An entry of [`MemManager::ledger`](crate::MemManager::ledger) with the id of its object.
+    pub fn new(entry: &Ledger, object_id: ObjectId) -> Self {
+        Self {
+            id: entry.id,
+            object_id,
+            stored_object_id: entry.stored_object_id,
+            seq: entry.seq,
+            arena_id: entry.arena_id,
+            pool_id: entry.pool_id,
+            block_id: entry.block_id,
+            allocated_mem: entry.allocated_mem,
+        }
+    }
+}
+
 /// One piece of an object with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Piece {

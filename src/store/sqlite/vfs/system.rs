@@ -20,7 +20,7 @@ pub(in crate::store) fn file_system() -> Option<&'static str> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let registered = *REGISTERED.get_or_init(|| {
         REAL.store(default_system(), Ordering::Release);
-        register_as(NAME, open)
+        register::<Writing>(NAME)
     });
     registered.then(|| NAME.to_str().ok()).flatten()
 }
@@ -39,11 +39,17 @@ pub(super) fn default_system() -> *mut ffi::sqlite3_vfs {
     unsafe { ffi::sqlite3_vfs_find(ptr::null()) }
 }
 
-pub(super) type Open =
-    unsafe extern "C" fn(*mut ffi::sqlite3_vfs, *const c_char, *mut ffi::sqlite3_file, c_int, *mut c_int) -> c_int;
+/// What a file system of ours does that SQLite's own does not.
+pub(super) trait Opening {
+    /// Continues with a file that SQLite's own file system has just opened; returns SQLite's code.
+    ///
+    /// # Safety
+    /// The arguments are those of the `xOpen` that opened the file.
+    unsafe fn opened(name: *const c_char, file: *mut ffi::sqlite3_file, flags: c_int) -> c_int;
+}
 
 /// Registers a file system that is SQLite's own but for how it opens files.
-pub(super) fn register_as(name: &'static CStr, open: Open) -> bool {
+pub(super) fn register<O: Opening>(name: &'static CStr) -> bool {
     // SAFETY: it is null or a file system that is never freed. The only field that SQLite
     // changes in it is the link to the next one, which is replaced in the copy.
     let Some(copied) = (unsafe { REAL.load(Ordering::Acquire).as_ref() }).copied() else {
@@ -52,7 +58,7 @@ pub(super) fn register_as(name: &'static CStr, open: Open) -> bool {
     let own = Box::new(ffi::sqlite3_vfs {
         pNext: ptr::null_mut(),
         zName: name.as_ptr(),
-        xOpen: Some(open),
+        xOpen: Some(open::<O>),
         ..copied
     });
     // SAFETY: it is leaked, as SQLite goes on using it. All its functions but `open` are
@@ -60,12 +66,9 @@ pub(super) fn register_as(name: &'static CStr, open: Open) -> bool {
     unsafe { ffi::sqlite3_vfs_register(Box::leak(own), 0) == ffi::SQLITE_OK }
 }
 
-/// Opens a file as SQLite's own file system does.
-///
-/// # Safety
-/// The arguments are those that SQLite gave to the `xOpen` of a file system that
-/// [`register_as`] made.
-pub(super) unsafe fn open_real(
+/// Opens a file as SQLite's own file system does, and then as ours.
+unsafe extern "C" fn open<O: Opening>(
+    _: *mut ffi::sqlite3_vfs,
     name: *const c_char,
     file: *mut ffi::sqlite3_file,
     flags: c_int,
@@ -73,32 +76,30 @@ pub(super) unsafe fn open_real(
 ) -> c_int {
     let real = REAL.load(Ordering::Acquire);
     // SAFETY: `REAL` was set before anything was registered, and is never freed.
-    let Some(open) = (unsafe { real.as_ref() }).and_then(|real| real.xOpen) else {
+    let Some(real_open) = (unsafe { real.as_ref() }).and_then(|real| real.xOpen) else {
         return ffi::SQLITE_CANTOPEN;
     };
     // SAFETY: the arguments are SQLite's own, and `file` has the room that this file system
     // asks for, because its `szOsFile` was copied.
-    unsafe { open(real, name, file, flags, out_flags) }
+    match unsafe { real_open(real, name, file, flags, out_flags) } {
+        // SAFETY: these are the same arguments.
+        ffi::SQLITE_OK => unsafe { O::opened(name, file, flags) },
+        code => code,
+    }
 }
 
-/// Opens a file, and replaces some of its functions if it is a log or a database.
-unsafe extern "C" fn open(
-    _: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    file: *mut ffi::sqlite3_file,
-    flags: c_int,
-    out_flags: *mut c_int,
-) -> c_int {
-    // SAFETY: SQLite calls this with its arguments.
-    let code = unsafe { open_real(name, file, flags, out_flags) };
-    if code == ffi::SQLITE_OK {
+/// Logs are gathered, and databases grow in larger parts.
+struct Writing;
+
+impl Opening for Writing {
+    unsafe fn opened(_: *const c_char, file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
         if flags & ffi::SQLITE_OPEN_WAL != 0 {
-            // SAFETY: the file was opened above, as all logs are.
+            // SAFETY: the file was just opened, as all logs are.
             unsafe { replace_methods(file, &LOG, log::methods) };
         } else if flags & ffi::SQLITE_OPEN_MAIN_DB != 0 {
-            // SAFETY: the file was opened above, as all databases are.
+            // SAFETY: the file was just opened, as all databases are.
             unsafe { replace_methods(file, &DATABASE, grow::methods) };
         }
+        ffi::SQLITE_OK
     }
-    code
 }

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 use libsqlite3_sys as ffi;
 
 use super::methods::{UNLOGGED, real, replace_methods};
-use super::system::{file_system, open_real, register_as};
+use super::system::{Opening, file_system, register};
 use crate::store::sqlite::sidecar::sidecar;
 
 const NAME: &CStr = c"heapledger unlogged";
@@ -58,7 +58,7 @@ struct Unlogged {
 pub(in crate::store) fn unlogged_file_system() -> Option<&'static str> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     file_system()?;
-    let registered = *REGISTERED.get_or_init(|| register_as(NAME, open));
+    let registered = *REGISTERED.get_or_init(|| register::<Unchanged>(NAME));
     registered.then(|| NAME.to_str().ok()).flatten()
 }
 
@@ -73,29 +73,22 @@ pub(in crate::store) fn has_been_opened(path: &Path) -> bool {
     sidecar(path, "-wal").exists() && sidecar(path, "-shm").exists()
 }
 
-unsafe extern "C" fn open(
-    _: *mut ffi::sqlite3_vfs,
-    name: *const c_char,
-    file: *mut ffi::sqlite3_file,
-    flags: c_int,
-    out_flags: *mut c_int,
-) -> c_int {
-    // SAFETY: SQLite calls this with its arguments.
-    let code = unsafe { open_real(name, file, flags, out_flags) };
-    let is_heap = flags & ffi::SQLITE_OPEN_MAIN_DB != 0 && flags & ffi::SQLITE_OPEN_READONLY != 0;
-    if code != ffi::SQLITE_OK || !is_heap {
-        return code;
-    }
-    // SAFETY: the file was opened above, as all that get here are.
-    if !unsafe { replace_methods(file, &UNLOGGED, methods) } {
-        // Without them nothing would be checked. SQLite closes what has methods.
-        return ffi::SQLITE_CANTOPEN;
-    }
-    // SAFETY: SQLite opens a database by a name that ends with NUL.
-    let name = unsafe { CStr::from_ptr(name) };
-    match begin(file, name) {
-        Ok(()) => ffi::SQLITE_OK,
-        Err(code) => code,
+/// Heaps that are only read must stay as they are.
+struct Unchanged;
+
+impl Opening for Unchanged {
+    unsafe fn opened(name: *const c_char, file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
+        if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 || flags & ffi::SQLITE_OPEN_READONLY == 0 {
+            return ffi::SQLITE_OK;
+        }
+        // SAFETY: the file was just opened, as all that get here are.
+        if !unsafe { replace_methods(file, &UNLOGGED, methods) } {
+            // Without them nothing would be checked. SQLite closes what has methods.
+            return ffi::SQLITE_CANTOPEN;
+        }
+        // SAFETY: SQLite opens a database by a name that ends with NUL.
+        let name = unsafe { CStr::from_ptr(name) };
+        begin(file, name).err().unwrap_or(ffi::SQLITE_OK)
     }
 }
 
