@@ -13,7 +13,7 @@ use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{Freed, Hold, MemManager, Phase, names, unsigned};
 use crate::models::{StoredObject, StoredObjectId};
-use crate::store::{WriteTx, open_heap};
+use crate::store::{Location, WriteTx};
 use crate::value::{Encoded, Kind, ObjectId};
 
 /// What an allocation did.
@@ -183,7 +183,7 @@ impl MemManager {
 
 /// What is read of a heap beside SQLite is neither before nor after a commit.
 pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
-    let heap = file.metadata().ok().and_then(|file| open_heap(&file));
+    let heap = file.metadata().ok().and_then(|file| Location::of_open_file(&file));
     heap.map_or(Ok(()), |heap| {
         let why = format!(
             "it belongs to the heap {}, which is open here; store a backup",

@@ -12,7 +12,7 @@ use crate::manager::{MemManager, Phase, unsigned};
 use crate::models::{HistoryMode, StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
 use crate::store::queries::names::Garbled;
-use crate::store::{Fault, ReadTx, queries, schema_violations};
+use crate::store::{Fault, ReadTx, queries};
 use crate::value::{Hasher, Kind, Validator};
 
 /// What [`MemManager::check_with`] does.
@@ -169,7 +169,7 @@ pub(in crate::manager) fn check(
 /// What the rows prove without the contents.
 pub(in crate::manager) fn check_rows(tx: &mut ReadTx<'_>, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
     let faults = tx.schema_faults()?;
-    for violation in schema_violations(&faults) {
+    for violation in Fault::violations(&faults) {
         if found(violation).is_break() {
             return Ok(ControlFlow::Break(()));
         }

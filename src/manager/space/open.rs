@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::manager::{MemManager, Options};
 use crate::models::MemRamId;
-use crate::store;
+use crate::store::Location;
 
 impl MemManager {
     /// Opens the space `main` of a heap file, and makes what is missing: the file with
@@ -47,7 +47,7 @@ impl MemManager {
     /// # Ok::<(), heapledger::Error>(())
     /// ```
     pub fn has_open(path: impl AsRef<Path>) -> bool {
-        store::open_heap_at(path.as_ref()).is_some()
+        Location::of_open_path(path.as_ref()).is_some()
     }
 
     /// The name of the space.

@@ -11,7 +11,7 @@ use crate::manager::objects::read::Scope;
 use crate::manager::{Correction, Inner, MemManager, Planner, unsigned};
 use crate::models::{MemRam, Timestamp};
 use crate::store::queries::audit::Violation;
-use crate::store::{Access, Deadline, Durability, Location, Opening, queries, with_space_in_memory};
+use crate::store::{Access, Deadline, Durability, Location, Opening, ReadTx, queries};
 
 /// Options for opening a heap; [`MemManager::options`] makes one.
 ///
@@ -233,7 +233,7 @@ impl Options {
     pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         self.check_name()?;
         let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
-        with_space_in_memory(&self.space, max_mem, &geometry, Timestamp::now(), |tx| {
+        ReadTx::with_space_in_memory(&self.space, max_mem, &geometry, Timestamp::now(), |tx| {
             let space = queries::spaces::by_name(tx, &self.space)?.ok_or_else(gone)?;
             let scope = Scope {
                 space: space.id,

@@ -1,8 +1,11 @@
 //! A heap that is being opened.
 
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+
 use super::connect::{Reader, transaction};
 use super::migrations::in_memory;
-use super::open_files::OpenFile;
+use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
 use super::readers::Readers;
 use crate::error::Result;
 use crate::geometry::Geometry;
@@ -20,6 +23,25 @@ pub(crate) struct Opening {
 }
 
 impl Location {
+    /// The path of the heap to which a file belongs, if this process has that heap open: the
+    /// file is the heap itself or one that SQLite keeps next to it, whatever its name.
+    pub fn of_open_file(file: &Metadata) -> Option<PathBuf> {
+        find(file, true)
+    }
+
+    /// The same for the file to which a path leads.
+    pub fn of_open_path(path: &Path) -> Option<PathBuf> {
+        let file = path.symlink_metadata().ok()?;
+        if file.is_symlink() {
+            return Self::of_open_file(&path.metadata().ok()?);
+        }
+        // Looking at the files next to each open heap would take longer than everything else.
+        let name = path.as_os_str().as_encoded_bytes();
+        let may_be_sidecar =
+            has_one_name(&file, path).is_err() || SUFFIXES.iter().any(|suffix| name.ends_with(suffix.as_bytes()));
+        find(&file, may_be_sidecar)
+    }
+
     /// Whether there is no heap yet: no file, or an empty one.
     pub fn is_new(&self) -> bool {
         self.path.metadata().map_or(true, |file| file.len() == 0)
@@ -80,15 +102,17 @@ impl Opening {
     }
 }
 
-/// Makes a space that is in memory alone and gone after `work`.
-pub(crate) fn with_space_in_memory<R>(
-    name: &str,
-    max_mem: i64,
-    geometry: &Geometry,
-    now: Timestamp,
-    work: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
-) -> Result<R> {
-    let mut conn = in_memory()?;
-    make(&mut conn, name, max_mem, geometry, now)?;
-    work(&mut ReadTx::new(&mut conn))
+impl ReadTx<'_> {
+    /// Makes a space that is in memory alone and gone after `work`.
+    pub fn with_space_in_memory<R>(
+        name: &str,
+        max_mem: i64,
+        geometry: &Geometry,
+        now: Timestamp,
+        work: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut conn = in_memory()?;
+        make(&mut conn, name, max_mem, geometry, now)?;
+        work(&mut ReadTx::new(&mut conn))
+    }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::temporary::folder_of;
 
 /// What SQLite puts next to a heap.
-const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
+pub(in crate::store) const SUFFIXES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 static OPEN: Mutex<Vec<Weak<OpenFile>>> = Mutex::new(Vec::new());
 
@@ -133,27 +133,9 @@ pub(in crate::store) fn log_is_next_to(file: &Metadata, path: &Path, named: &Pat
     }
 }
 
-/// The path of the heap to which a file belongs, if this process has that heap open: the file
-/// is the heap itself or one that SQLite keeps next to it, whatever its name.
-pub(crate) fn open_heap(file: &Metadata) -> Option<PathBuf> {
-    find(file, true)
-}
-
-/// The same for the file to which a path leads.
-pub(crate) fn open_heap_at(path: &Path) -> Option<PathBuf> {
-    let file = path.symlink_metadata().ok()?;
-    if file.is_symlink() {
-        return open_heap(&path.metadata().ok()?);
-    }
-    // Looking at the files next to each open heap would take longer than everything else.
-    let may_be_sidecar = has_one_name(&file, path).is_err()
-        || SUFFIXES
-            .iter()
-            .any(|suffix| path.as_os_str().as_encoded_bytes().ends_with(suffix.as_bytes()));
-    find(&file, may_be_sidecar)
-}
-
-fn find(file: &Metadata, may_be_sidecar: bool) -> Option<PathBuf> {
+/// The path of the heap that a file is or, if it may be, next to which SQLite keeps it; `None`
+/// if this process does not have that open.
+pub(in crate::store) fn find(file: &Metadata, may_be_sidecar: bool) -> Option<PathBuf> {
     let id = FileId::from(file)?;
     let open: Vec<_> = open().iter().filter_map(Weak::upgrade).collect();
     let found = open

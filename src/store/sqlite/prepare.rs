@@ -11,7 +11,7 @@ use super::exec;
 use super::migrations::run_migrations;
 use super::open_files::{has_one_name, log_is_next_to};
 use super::path::short_enough_to_create;
-use super::verify::{faults, lacks_indexes, restore_parts, schema_violations, verify_schema};
+use super::verify::{Fault, faults, lacks_indexes, restore_parts, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ impl Location {
     /// is run.
     pub fn check_schema(&self) -> Result<Vec<Violation>> {
         check_whole(self)?;
-        Ok(schema_violations(&faults(&mut self.connect(Access::Read)?)?))
+        Ok(Fault::violations(&faults(&mut self.connect(Access::Read)?)?))
     }
 
     /// Makes what of the schema is missing or altered again; returns that.

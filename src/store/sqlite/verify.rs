@@ -107,6 +107,12 @@ impl Fault {
         }
     }
 
+    /// The faults as violations, but for indexes that others added.
+    pub fn violations(faults: &[Self]) -> Vec<Violation> {
+        let wrong = faults.iter().filter(|fault| !fault.is_extra_index());
+        wrong.map(Self::violation).collect()
+    }
+
     fn violation(&self) -> Violation {
         let found = match (self.expected, &self.found) {
             (Some(_), None) => "none".into(),
@@ -222,12 +228,6 @@ pub(in crate::store) fn restore_parts(conn: &mut Conn, named: &Path) -> Result<V
     }
     verify_schema(conn, named)?;
     Ok(faults.iter().map(Fault::violation).collect())
-}
-
-/// The faults as violations, but for indexes that others added.
-pub(crate) fn schema_violations(faults: &[Fault]) -> Vec<Violation> {
-    let wrong = faults.iter().filter(|fault| !fault.is_extra_index());
-    wrong.map(Fault::violation).collect()
 }
 
 /// At most this many parts are named in a message.
