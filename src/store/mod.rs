@@ -19,6 +19,7 @@ mod rehearsal;
 mod repair;
 mod session;
 mod sqlite;
+mod table;
 mod writer;
 
 pub(crate) use deadline::Deadline;

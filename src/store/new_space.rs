@@ -3,10 +3,10 @@
 use diesel::prelude::*;
 
 use super::conn::Conn;
-use super::numbers::Table;
 use super::queries::{ids, spaces};
 use super::read::ReadTx;
 use super::sqlite::write::write;
+use super::table::Table;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::events::Signature;

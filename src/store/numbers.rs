@@ -3,39 +3,9 @@
 
 use super::queries;
 use super::read::ReadTx;
+use super::table::Table;
 use crate::error::{Error, Result};
 use crate::models::{MemRam, Stripe};
-
-/// Tables whose ids are numbered. A ledger entry needs none: its id is its object's and its
-/// position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Table {
-    Arenas,
-    Pools,
-    Blocks,
-    StoredObjects,
-    Events,
-}
-
-impl Table {
-    pub const ALL: [Self; 5] = [
-        Self::Arenas,
-        Self::Pools,
-        Self::Blocks,
-        Self::StoredObjects,
-        Self::Events,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Arenas => "arenas",
-            Self::Pools => "pools",
-            Self::Blocks => "blocks",
-            Self::StoredObjects => "stored_objects",
-            Self::Events => "events",
-        }
-    }
-}
 
 /// The last id that the space has given out in each table, once it has been looked up.
 #[derive(Default)]

@@ -1,10 +1,10 @@
 //! A unit of work: what it changes, and what it sees, which is what it has done itself and
 //! what was done before it.
 
-use super::numbers::Table;
 use super::queries;
 use super::queries::objects::PlacedObject;
 use super::read::ReadTx;
+use super::table::Table;
 use super::writer::Writer;
 use crate::books::change::Change;
 use crate::books::events::Signature;

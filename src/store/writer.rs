@@ -2,9 +2,9 @@
 
 use super::deadline::Deadline;
 use super::known::Known;
-use super::numbers::Table;
 use super::queries;
 use super::sqlite::engine::Engine;
+use super::table::Table;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::placement::Level;

@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use crate::error::Result;
 use crate::models::schema::{arenas, blocks, events, ledger, pools, sequences, stored_objects};
 use crate::models::{MemRamId, Stripe};
-use crate::store::numbers::Table;
 use crate::store::read::ReadTx;
+use crate::store::table::Table;
 
 /// The highest id among the rows of a space, by its range of the key. O(log n).
 macro_rules! highest {

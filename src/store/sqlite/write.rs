@@ -19,7 +19,7 @@ use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::books::rows::{NameChange, NewSpace, Rows};
 use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, StoredObject, StoredObjectId, Stripe};
 use crate::store::conn::Conn;
-use crate::store::numbers::Table;
+use crate::store::table::Table;
 use crate::value::Kind;
 
 /// Writes a batch of one space, in the transaction that is open.
