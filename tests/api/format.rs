@@ -5,9 +5,6 @@
 //! Until that version is released, `cargo test --test api write_the_fixture -- --ignored`
 //! rewrites the file.
 
-// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

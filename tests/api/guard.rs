@@ -1,8 +1,5 @@
 //! SQL from other tools: reading is allowed, and writes that bypass the triggers are refused.
 
-// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::path::Path;
 use std::process::Command;
 

@@ -1,9 +1,6 @@
 //! `repair` restores what can be derived, loses no byte, and reports what it did; a second
 //! repair finds nothing to do.
 
-// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::collections::BTreeMap;
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, cases, content, disguise, dump, number, texts};

@@ -1,8 +1,5 @@
 //! Backup, export and import, and the sqlite3 shell's dump.
 
-// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

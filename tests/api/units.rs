@@ -1,9 +1,6 @@
 //! Units of work gather rows and write them late, and several units share a transaction. The
 //! result must be as if each had run alone and in full, or not at all.
 
-// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};

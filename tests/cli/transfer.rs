@@ -1,8 +1,5 @@
 //! `check --repair`, `backup`, `restore`, `export` and `import`.
 
-// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

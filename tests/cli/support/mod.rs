@@ -1,8 +1,5 @@
 //! Shared by the tests of the command line: a temporary folder, and the built binary in it.
 
-// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-
 #[cfg(unix)]
 mod terminal;
 
