@@ -11,6 +11,8 @@ use assert_cmd::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::common::content;
+
 /// A folder in which `heapledger` runs; its heap is `heap.db`, created by the first `put`.
 pub struct Cli {
     folder: TempDir,
@@ -143,14 +145,7 @@ pub fn ran(command: &mut Command) -> Ran {
 
 /// Bytes that look random but are always the same.
 pub fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 56) as u8
-    };
-    std::iter::repeat_with(next).take(length).collect()
+    content(0, length as u64)
 }
 
 /// The id that `sha256sum` prints for the bytes `hello`.
