@@ -103,13 +103,13 @@ pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,
     MemRamId, Name, Pool, PoolId, SizeClassTotals, StoredObject, StoredObjectId, Timestamp,
 };
-pub use store::queries::audit::{Bucket, Violation};
+pub use store::queries::audit::{Bucket, BucketName, Violation};
 pub use store::queries::entries::{EntryInfo, Piece};
 pub use store::queries::events::EventFilter;
 pub use store::queries::objects::ObjectInfo;
 pub use store::queries::pins::Pin;
-pub use store::queries::usage::LevelUsage;
-pub use store::{Durability, TreeSize};
+pub use store::queries::usage::{Level, LevelUsage};
+pub use store::{Durability, TreeKind, TreeSize};
 pub use temporary::interrupt;
 pub use value::{Hasher, Json, Kind, ObjectId};
 

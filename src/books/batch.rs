@@ -94,7 +94,7 @@ impl Batch<'static> {
                 rows.bytes += entry.data.len();
                 rows.entries.push(entry.into_owned());
             }
-            Change::PieceMended { object, seq, data } => {
+            Change::PieceRepaired { object, seq, data } => {
                 return Some(Batch::of_piece(LedgerId::of(object.id, seq), data));
             }
             Change::ArenaRemoved(arena) => {

@@ -64,7 +64,7 @@ pub(crate) enum Change<'a> {
         block: Block,
     },
     /// A piece whose bytes were damaged gets those of the content again.
-    PieceMended {
+    PieceRepaired {
         /// Its object.
         object: &'a StoredObject,
         /// Its position.

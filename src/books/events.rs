@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::models::{Arena, Block, EventId, EventKind, Pool, Timestamp};
-use crate::value::ObjectId;
+use crate::models::{Arena, ArenaId, Block, BlockId, EventId, EventKind, Pool, PoolId, Timestamp};
+use crate::value::{ObjectId, read_json};
 
 /// Who does a unit of work, when, and why.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -100,18 +100,21 @@ pub(crate) struct Accounts {
     pub capacity: i64,
 }
 
-/// What an event changed, in the form of the column `changes`.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize)]
+/// What an event did to blocks and levels, in the form of the column `changes`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Changes {
-    /// Block, pool, arena, block size, bytes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub pieces: Vec<[i64; 5]>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<PieceChange>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub carved: Vec<Carving>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Carving>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Refused>,
+    /// Of a refusal, the bytes that were free.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub available: Option<i64>,
+    /// Of a refusal, the bytes that were missing.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub shortfall: Option<i64>,
 }
 
 impl Changes {
@@ -123,42 +126,85 @@ impl Changes {
         // Numbers and fixed strings cannot fail to serialise.
         serde_json::to_string(&self).ok()
     }
+
+    /// Reads the column, or says why it cannot.
+    pub fn read(changes: &str) -> Result<Self, String> {
+        // serde_json reads untagged numbers under some of its features only.
+        read_json(changes)
+    }
 }
 
-/// An arena, pool or block that came or went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Bytes that came into a block or, negative, left it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "[i64; 5]", into = "[i64; 5]")]
+pub(crate) struct PieceChange {
+    pub block: BlockId,
+    pub pool: PoolId,
+    pub arena: ArenaId,
+    pub block_size: i64,
+    pub bytes: i64,
+}
+
+impl From<[i64; 5]> for PieceChange {
+    fn from([block, pool, arena, block_size, bytes]: [i64; 5]) -> Self {
+        Self {
+            block: BlockId(block),
+            pool: PoolId(pool),
+            arena: ArenaId(arena),
+            block_size,
+            bytes,
+        }
+    }
+}
+
+impl From<PieceChange> for [i64; 5] {
+    fn from(change: PieceChange) -> Self {
+        let [block, pool, arena] = [change.block.0, change.pool.0, change.arena.0];
+        [block, pool, arena, change.block_size, change.bytes]
+    }
+}
+
+/// An arena, pool or block that came or went: the level, its key, the keys of its parents
+/// from the nearest on, its block size and its bytes. Each level has another number of them,
+/// which tells them apart when they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Carving {
-    /// `"arena"`, id, bytes.
-    Arena(&'static str, i64, i64),
-    /// `"pool"`, id, arena, block size, bytes.
-    Pool(&'static str, i64, i64, i64, i64),
-    /// `"block"`, id, pool, arena, block size, bytes.
-    Block(&'static str, i64, i64, i64, i64, i64),
+    Block(LevelWord, i64, i64, i64, i64, i64),
+    Pool(LevelWord, i64, i64, i64, i64),
+    Arena(LevelWord, i64, i64),
+}
+
+/// What a carving begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LevelWord {
+    Arena,
+    Pool,
+    Block,
 }
 
 impl From<&Arena> for Carving {
     fn from(arena: &Arena) -> Self {
-        Self::Arena("arena", arena.id.0, arena.max_mem)
+        Self::Arena(LevelWord::Arena, arena.id.0, arena.max_mem)
     }
 }
 
 impl From<&Pool> for Carving {
     fn from(pool: &Pool) -> Self {
-        Self::Pool("pool", pool.id.0, pool.arena_id.0, pool.block_size, pool.max_mem)
+        Self::Pool(
+            LevelWord::Pool,
+            pool.id.0,
+            pool.arena_id.0,
+            pool.block_size,
+            pool.max_mem,
+        )
     }
 }
 
 impl From<&Block> for Carving {
     fn from(block: &Block) -> Self {
         let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
-        Self::Block("block", id, pool, arena, block.block_size, block.max_mem)
+        Self::Block(LevelWord::Block, id, pool, arena, block.block_size, block.max_mem)
     }
-}
-
-/// The figures of a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Refused {
-    pub available: i64,
-    pub shortfall: i64,
 }

@@ -20,12 +20,12 @@ pub(crate) enum Step {
     /// Carve an arena of so many bytes from the space.
     CarveArena { bytes: i64 },
     /// Rows of this kind are known only in part: read on, then ask again.
-    Load(Level),
+    Load(RoomLevel),
 }
 
 /// A kind of row that can have room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
+pub(crate) enum RoomLevel {
     /// Blocks of a class.
     Blocks(usize),
     /// Pools of a class.
@@ -55,7 +55,7 @@ pub(crate) fn next_step(room: &Room, geometry: &Geometry, class: usize, remainin
         return Some(carve_pool(arena, class, pool_size));
     }
     if !room.arenas.complete {
-        return Some(Step::Load(Level::Arenas));
+        return Some(Step::Load(RoomLevel::Arenas));
     }
     let arena_bytes = arena_size.min(room.unreserved);
     if arena_bytes >= pool_size {
@@ -82,7 +82,7 @@ fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
         });
     }
     if !blocks.complete {
-        return Some(Step::Load(Level::Blocks(class)));
+        return Some(Step::Load(RoomLevel::Blocks(class)));
     }
     let pools = room.pools.get(class)?;
     if let Some(pool) = pools.first_with(|_| true) {
@@ -91,7 +91,7 @@ fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
             bytes: pool.block_size.min(pool.max_mem - pool.reserved),
         });
     }
-    (!pools.complete).then_some(Step::Load(Level::Pools(class)))
+    (!pools.complete).then_some(Step::Load(RoomLevel::Pools(class)))
 }
 
 fn carve_pool(arena: &Arena, class: usize, pool_size: i64) -> Step {

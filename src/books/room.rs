@@ -57,7 +57,7 @@ impl Room {
             | Change::ObjectRemoved { .. }
             | Change::DedupHit { .. }
             | Change::Held { .. }
-            | Change::PieceMended { .. }
+            | Change::PieceRepaired { .. }
             | Change::Released { .. }
             | Change::NameBound { .. }
             | Change::Refused { .. }

@@ -13,8 +13,8 @@ pub enum Phase {
     CheckingRows,
     /// Contents are read and hashed.
     Hashing,
-    /// What is wrong is mended, and committed.
-    Mending,
+    /// What is wrong is repaired, and committed.
+    Repairing,
     /// Pages are copied.
     Copying,
     /// Another writer is waited for.
@@ -36,7 +36,7 @@ impl fmt::Display for Phase {
         f.write_str(match self {
             Self::CheckingRows => "checking rows",
             Self::Hashing => "hashing contents",
-            Self::Mending => "mending and committing",
+            Self::Repairing => "repairing and committing",
             Self::Copying => "copying",
             Self::Waiting => "waiting for its turn",
             Self::Storing => "storing",

@@ -9,7 +9,7 @@ use diesel::sql_types::BigInt;
 ///
 /// The CHECKs of the tables keep honest files far within. Whoever lifts them is told by
 /// `violations`, which compares the numbers as they are; refusing them here would keep
-/// such a file from being checked and mended at all.
+/// such a file from being checked and repaired at all.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct Amount(i64);
 

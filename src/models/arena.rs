@@ -13,6 +13,7 @@ striped_id! {
 /// A stretch of the space, holding pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = arenas)]
+#[non_exhaustive]
 pub struct Arena {
     /// Key.
     pub id: ArenaId,

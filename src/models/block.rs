@@ -13,6 +13,7 @@ striped_id! {
 /// The unit of placement: a bag of `max_mem` bytes that objects may share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = blocks)]
+#[non_exhaustive]
 pub struct Block {
     /// Key.
     pub id: BlockId,

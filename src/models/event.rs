@@ -45,6 +45,7 @@ text_enum! {
 /// of) each account; they add up to `capacity`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = events)]
+#[non_exhaustive]
 pub struct Event {
     /// Key.
     pub id: EventId,

@@ -22,6 +22,7 @@ impl LedgerId {
 /// One piece of an object, without its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = ledger)]
+#[non_exhaustive]
 pub struct Ledger {
     /// Key.
     pub id: LedgerId,

@@ -31,6 +31,7 @@ text_enum! {
 /// One bounded space: at most `max_mem` bytes, `mem` of them used.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = memram)]
+#[non_exhaustive]
 pub struct MemRam {
     /// Key.
     pub id: MemRamId,
@@ -88,6 +89,7 @@ impl MemRam {
 /// The totals of one size class of a space.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = size_classes)]
+#[non_exhaustive]
 pub struct SizeClassTotals {
     /// The space.
     pub memram_id: MemRamId,
@@ -126,6 +128,7 @@ pub struct SizeClassTotals {
 /// How many objects of one kind a space holds.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = kinds)]
+#[non_exhaustive]
 pub struct KindTotals {
     /// The space.
     pub memram_id: MemRamId,

@@ -8,6 +8,7 @@ use crate::models::schema::names;
 /// A name bound to an object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = names)]
+#[non_exhaustive]
 pub struct Name {
     /// The space.
     pub memram_id: MemRamId,

@@ -13,6 +13,7 @@ striped_id! {
 /// Holds blocks of one size class only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = pools)]
+#[non_exhaustive]
 pub struct Pool {
     /// Key.
     pub id: PoolId,

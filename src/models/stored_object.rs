@@ -15,6 +15,7 @@ striped_id! {
 /// One value, identified by the SHA-256 of its content.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = stored_objects)]
+#[non_exhaustive]
 pub struct StoredObject {
     /// Key.
     pub id: StoredObjectId,

@@ -34,5 +34,5 @@ pub(crate) use sqlite::pages::FileSizes;
 pub(crate) use sqlite::readers::Readers;
 pub(crate) use sqlite::repair::Broken;
 pub(crate) use sqlite::shrink::Shrinking;
-pub use sqlite::trees::TreeSize;
+pub use sqlite::trees::{TreeKind, TreeSize};
 pub(crate) use sqlite::verify::Fault;

@@ -8,7 +8,7 @@ use super::table::Table;
 use super::writer::Writer;
 use crate::books::change::Change;
 use crate::books::events::Signature;
-use crate::books::placement::{Level, Step, next_step};
+use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, StoredObject, StoredObjectId, Timestamp};
@@ -162,7 +162,7 @@ impl WriteTx<'_> {
     }
 
     /// Reads what has room beyond what is known.
-    pub fn load_room(&mut self, level: Level) -> Result<()> {
+    pub fn load_room(&mut self, level: RoomLevel) -> Result<()> {
         self.writer.flush()?;
         self.writer.load_room(level)
     }

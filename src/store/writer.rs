@@ -7,7 +7,7 @@ use super::sqlite::engine::Engine;
 use super::table::Table;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
-use crate::books::placement::Level;
+use crate::books::placement::RoomLevel;
 use crate::books::room::Room;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
@@ -191,7 +191,7 @@ impl Writer {
     }
 
     /// Reads the next page of what has room at one level.
-    pub fn load_room(&mut self, level: Level) -> Result<()> {
+    pub fn load_room(&mut self, level: RoomLevel) -> Result<()> {
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
         let tx = &mut self.engine.read();
         let loaded = queries::room::load(tx, self.space, &self.geometry, &mut known.room, level);

@@ -183,17 +183,17 @@ fn storing_damaged_bytes_again_repairs_them_and_is_recorded() {
             let again = store(&heap, &bytes).unwrap_or_else(|error| panic!("{way}: {error}"));
             assert!(again.dedup, "{way}");
             assert_eq!((again.id, again.pieces), (stored.id, stored.pieces), "{way}");
-            let mended: u64 = heap
+            let repaired: u64 = heap
                 .ledger(&stored.id)
                 .unwrap()
                 .iter()
                 .filter(|entry| entry.seq == 0 || entry.seq as u64 == last)
                 .map(|entry| entry.allocated_mem as u64)
                 .sum();
-            assert_eq!(again.mended, mended, "{way}");
+            assert_eq!(again.repaired, repaired, "{way}");
             assert_eq!(heap.get_bytes(&stored.id).unwrap(), bytes, "{way}");
             assert_eq!(heap.get_bytes(&neighbour).unwrap(), content(2, 100));
-            assert_eq!(store(&heap, &bytes).unwrap().mended, 0, "{way}");
+            assert_eq!(store(&heap, &bytes).unwrap().repaired, 0, "{way}");
 
             let repairs: Vec<_> = heap
                 .events(EventFilter::default())
@@ -201,7 +201,7 @@ fn storing_damaged_bytes_again_repairs_them_and_is_recorded() {
                 .filter(|event| event.kind == EventKind::Repair)
                 .collect();
             assert_eq!(repairs.len(), 1, "{way}");
-            assert_eq!(repairs[0].bytes as u64, mended);
+            assert_eq!(repairs[0].bytes as u64, repaired);
             assert_eq!(repairs[0].object, Some(stored.id));
             // No piece moved, so earlier layouts can still be reconstructed.
             let before = Moment::Event(EventId(repairs[0].id.0 - 1));
@@ -217,7 +217,7 @@ fn a_value_is_repaired_like_bytes() {
     let id = heap.allocate(&vec!["one", "two"]).unwrap();
     damage(&heap, "1");
     let again = heap.store(&vec!["one", "two"], Hold::Anonymous).unwrap();
-    assert_eq!((again.id, again.mended), (id, 13));
+    assert_eq!((again.id, again.repaired), (id, 13));
     assert_eq!(heap.get::<Vec<String>>(&id).unwrap(), ["one", "two"]);
     assert_balanced(&heap);
 }
@@ -242,10 +242,13 @@ fn a_large_object_is_repaired_like_a_small_one() {
     let heap = Heap::of(64 * MIB, Geometry::standard());
     let bytes = content(1, 33 * MIB);
     let id = heap.allocate_from(Cursor::new(&bytes)).unwrap();
-    assert_eq!(heap.store_from(Cursor::new(&bytes), Hold::Anonymous).unwrap().mended, 0);
+    assert_eq!(
+        heap.store_from(Cursor::new(&bytes), Hold::Anonymous).unwrap().repaired,
+        0
+    );
     damage(&heap, "seq = 70");
     let again = heap.store_from(Cursor::new(&bytes), Hold::Anonymous).unwrap();
-    assert_eq!(again.mended, 256 * 1024);
+    assert_eq!(again.repaired, 256 * 1024);
     assert_eq!(heap.get_bytes(&id).unwrap(), bytes);
     assert_balanced(&heap);
 }

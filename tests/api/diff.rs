@@ -50,29 +50,23 @@ fn expected(before: &Picture, after: &Picture) -> Diff {
         .iter()
         .filter(|(id, pieces)| after.objects.get(id).is_some_and(|now| now != *pieces));
     let classes = before.classes.iter().zip(&after.classes);
-    Diff {
-        added: only(after, before),
-        freed: only(before, after),
-        moved: sorted(moved.map(|(id, _)| id), before),
-        classes: classes
-            .map(|(before, after)| ClassDiff {
-                block_size: before.0,
-                mem_before: before.1,
-                mem_after: after.1,
-                entries_before: before.2,
-                entries_after: after.2,
-            })
-            .collect(),
-    }
+    let class = |(before, after): (&(i64, i64, i64), &(i64, i64, i64))| {
+        let mut class = ClassDiff::default();
+        class.block_size = before.0;
+        (class.mem_before, class.mem_after) = (before.1, after.1);
+        (class.entries_before, class.entries_after) = (before.2, after.2);
+        class
+    };
+    let mut diff = Diff::default();
+    diff.added = only(after, before);
+    diff.freed = only(before, after);
+    diff.moved = sorted(moved.map(|(id, _)| id), before);
+    diff.classes = classes.map(class).collect();
+    diff
 }
 
 fn sorted<'a>(ids: impl Iterator<Item = &'a ObjectId>, picture: &Picture) -> Vec<ObjectSize> {
-    let mut objects: Vec<_> = ids
-        .map(|id| ObjectSize {
-            object_id: *id,
-            size: picture.sizes[id],
-        })
-        .collect();
+    let mut objects: Vec<_> = ids.map(|id| ObjectSize::new(*id, picture.sizes[id])).collect();
     objects.sort_by_key(|object| (std::cmp::Reverse(object.size), object.object_id));
     objects
 }

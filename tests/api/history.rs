@@ -456,34 +456,18 @@ fn a_filter_passes_events_that_meet_all_its_conditions() {
         kept.map(|event| event.id).collect::<Vec<_>>()
     };
     let kinds = vec![EventKind::Free, EventKind::Gc];
-    let by_kind = EventFilter {
-        kinds: kinds.clone(),
-        ..EventFilter::default()
-    };
+    let by_kind = EventFilter::default().kinds(kinds.clone());
     assert_eq!(found(by_kind), expected(&|event| kinds.contains(&event.kind)));
     let object = ObjectId::of_bytes(&content(1, 1000));
-    let about = EventFilter {
-        object: Some(object),
-        ..EventFilter::default()
-    };
+    let about = EventFilter::default().object(object);
     assert_eq!(found(about).len(), 3);
     let (since, until) = (all[4].at, all[9].at);
-    let between = EventFilter {
-        since: Some(since),
-        until: Some(until),
-        ..EventFilter::default()
-    };
+    let between = EventFilter::default().since(since).until(until);
     assert_eq!(found(between), expected(&|event| (since..=until).contains(&event.at)));
-    let after = EventFilter {
-        after_id: Some(all[6].id),
-        ..EventFilter::default()
-    };
+    let after = EventFilter::default().after(all[6].id);
     assert_eq!(found(after.clone()), expected(&|event| event.id > all[6].id));
     assert_eq!(heap.newest_events(&after, 2).unwrap(), all[all.len() - 2..]);
-    let nobody = EventFilter {
-        actor: Some("nobody".into()),
-        ..EventFilter::default()
-    };
+    let nobody = EventFilter::default().actor("nobody");
     assert!(found(nobody).is_empty());
 }
 

@@ -155,10 +155,7 @@ fn the_history_of_each_space_is_walked_by_its_own_numbers() {
         for event in &events {
             let layout = memory.layout_at(Moment::Event(event.id)).unwrap();
             assert_eq!((layout.event_id, layout.mem), (event.id, event.mem));
-            let after = EventFilter {
-                after_id: Some(event.id),
-                ..EventFilter::default()
-            };
+            let after = EventFilter::default().after(event.id);
             let later = memory.events(after).count() as i64;
             assert_eq!(later, events.len() as i64 - event.id.n());
         }

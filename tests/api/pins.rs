@@ -197,37 +197,13 @@ fn the_caller_sets_limit_and_threshold() {
         heap.allocate_bytes(&content(seed, 100 + seed)).unwrap();
     }
     let listed = |options| heap.pins_with(options).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
-    let pins = listed(PinOptions {
-        limit: 5,
-        ..PinOptions::default()
-    });
+    let pins = listed(PinOptions::default().limit(5));
     let bytes: Vec<_> = pins.iter().map(|pin| pin.allocated_mem).collect();
     assert_eq!(bytes, [129, 128, 127, 126, 125]);
     assert!(pins.iter().all(|pin| pin.objects == 30));
-    assert_eq!(
-        listed(PinOptions {
-            limit: u64::MAX,
-            ..PinOptions::default()
-        })
-        .len(),
-        30
-    );
-    assert_eq!(
-        listed(PinOptions {
-            under: 1,
-            ..PinOptions::default()
-        })
-        .len(),
-        0
-    );
-    assert_eq!(
-        listed(PinOptions {
-            under: 100,
-            ..PinOptions::default()
-        })
-        .len(),
-        20
-    );
+    assert_eq!(listed(PinOptions::default().limit(u64::MAX)).len(), 30);
+    assert_eq!(listed(PinOptions::default().under(1)).len(), 0);
+    assert_eq!(listed(PinOptions::default().under(100)).len(), 20);
 }
 
 #[test]

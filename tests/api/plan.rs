@@ -151,7 +151,10 @@ proptest! {
                 continue;
             }
             if missing == 0 {
-                let plan = Plan { pieces: if plan.dedup { heap_pieces(&heap, bytes) } else { plan.pieces }, ..*plan };
+                let mut plan = *plan;
+                if plan.dedup {
+                    plan.pieces = heap_pieces(&heap, bytes);
+                }
                 store_as_planned(&heap, bytes, &plan);
             }
         }

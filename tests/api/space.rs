@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::{Heap, KIB, MIB, content, number, texts};
-use heapledger::{Geometry, SpaceReport};
+use heapledger::{Geometry, SpaceReport, TreeKind};
 
 fn filled() -> Heap {
     let heap = Heap::of(32 * MIB, Geometry::standard());
@@ -62,7 +62,7 @@ fn every_table_and_index_has_its_rows() {
         "SELECT name FROM sqlite_schema WHERE rootpage > 0 UNION ALL SELECT 'sqlite_schema'",
     );
     assert_eq!(report.trees.len(), names.len());
-    for tree in report.trees.iter().filter(|tree| tree.kind == "table") {
+    for tree in report.trees.iter().filter(|tree| tree.kind == TreeKind::Table) {
         assert!(names.contains(&tree.name));
         let rows = number(&sql, &format!("SELECT count(*) FROM \"{}\"", tree.name));
         assert_eq!(tree.rows, rows, "{}", tree.name);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content};
-use heapledger::{Arena, Block, Error, Geometry, Kind, Ledger, MemManager, Pool};
+use heapledger::{Arena, Block, BucketName, Error, Geometry, Kind, Ledger, MemManager, Pool};
 use serde::{Deserialize, Serialize};
 
 fn sum(sizes: impl Iterator<Item = i64>) -> i64 {
@@ -141,7 +141,7 @@ fn task_07_monitoring() {
     heap.allocate_bytes(&content(1, 3000)).unwrap();
     let buckets = heap.trial_balance().unwrap();
     assert_eq!(sum(buckets.iter().map(|bucket| bucket.bytes)), MIB as i64);
-    assert_eq!(buckets[0].bucket, "payload");
+    assert_eq!(buckets[0].bucket, BucketName::Payload);
     assert_eq!(buckets[0].bytes, 3000);
     assert_eq!(heap.stats().unwrap().objects, heap.objects().count() as u64);
     assert!(heap.check().unwrap().is_empty());

@@ -545,7 +545,7 @@ fn content_of_another_size_is_refused_unread() {
 }
 
 fn with(on_conflict: OnConflict) -> ImportOptions {
-    ImportOptions { on_conflict }
+    ImportOptions::default().on_conflict(on_conflict)
 }
 
 #[test]

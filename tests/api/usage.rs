@@ -84,7 +84,7 @@ fn the_levels_are_those_of_the_statistics() {
     );
     for class in &stats.classes {
         let of = |level: &str| {
-            let mut rows = usage.iter().filter(|row| row.level == level);
+            let mut rows = usage.iter().filter(|row| row.level.as_str() == level);
             rows.find(|row| row.block_size == Some(class.totals.block_size))
                 .unwrap()
         };

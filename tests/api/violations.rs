@@ -112,7 +112,7 @@ fn i8_a_changed_byte_is_found_only_by_hashing() {
     );
     assert_eq!(found(&heap), ["I8 stored_objects"]);
     let quick = heap
-        .check_with(CheckOptions { quick: true }, &mut |_, _, _| {})
+        .check_with(CheckOptions::default().quick(true), &mut |_, _, _| {})
         .unwrap();
     assert!(quick.is_empty(), "a quick check reads no content");
 }
@@ -171,7 +171,7 @@ fn a_check_reports_its_progress() {
     let heap = heap();
     let mut seen = Vec::new();
     let violations = heap
-        .check_with(CheckOptions { quick: false }, &mut |_, done, total| {
+        .check_with(CheckOptions::default().quick(false), &mut |_, done, total| {
             seen.push((done, total))
         })
         .unwrap();

@@ -72,7 +72,7 @@ fn json_has_one_row_per_file() {
     let row = |dedup| {
         serde_json::json!({
             "object_id": HELLO, "path": "a", "path_bytes": null, "size": 5, "pieces": 1, "dedup": dedup,
-            "mended": 0, "freed": null
+            "repaired": 0, "freed": null
         })
     };
     assert_eq!(rows, serde_json::json!([row(false), row(true)]));

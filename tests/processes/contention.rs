@@ -78,7 +78,7 @@ fn work(memory: &MemManager, process: u64, thread: u64) {
             1 => drop(memory.unbind(&name).unwrap()),
             2 => {
                 let found = memory
-                    .check_with(CheckOptions { quick: true }, &mut |_, _, _| {})
+                    .check_with(CheckOptions::default().quick(true), &mut |_, _, _| {})
                     .unwrap();
                 assert!(found.is_empty(), "{}", found[0]);
             }

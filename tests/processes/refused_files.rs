@@ -297,7 +297,7 @@ fn the_files_of_a_killed_writer_open_whenever_it_was_killed() {
             let opened = quick()
                 .open(&heap)
                 .unwrap_or_else(|error| panic!("{seed} {step}: {error}"));
-            let check = CheckOptions { quick: true };
+            let check = CheckOptions::default().quick(true);
             assert_eq!(
                 opened.check_with(check, &mut |_, _, _| {}).unwrap(),
                 [],

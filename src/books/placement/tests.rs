@@ -203,11 +203,11 @@ fn what_is_not_known_is_asked_for_before_anything_is_carved() {
     let geometry = Geometry::classic();
     let mut room = Room::unknown(1, 1 << 20);
     let load = |level| Some(Step::Load(level));
-    assert_eq!(next_step(&room, &geometry, 0, 1), load(Level::Blocks(0)));
+    assert_eq!(next_step(&room, &geometry, 0, 1), load(RoomLevel::Blocks(0)));
     room.blocks[0].complete = true;
-    assert_eq!(next_step(&room, &geometry, 0, 1), load(Level::Pools(0)));
+    assert_eq!(next_step(&room, &geometry, 0, 1), load(RoomLevel::Pools(0)));
     room.pools[0].complete = true;
-    assert_eq!(next_step(&room, &geometry, 0, 1), load(Level::Arenas));
+    assert_eq!(next_step(&room, &geometry, 0, 1), load(RoomLevel::Arenas));
     room.arenas.complete = true;
     assert_eq!(
         next_step(&room, &geometry, 0, 1),

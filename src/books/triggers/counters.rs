@@ -28,7 +28,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::BlockAdded(_)
         | Change::BlockRemoved(_)
         | Change::Held { .. }
-        | Change::PieceMended { .. }
+        | Change::PieceRepaired { .. }
         | Change::Released { .. }
         | Change::EntryAdded { .. }
         | Change::EntriesRemoved { .. }

@@ -35,7 +35,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::ObjectRemoved { .. }
         | Change::DedupHit { .. }
         | Change::Held { .. }
-        | Change::PieceMended { .. }
+        | Change::PieceRepaired { .. }
         | Change::Released { .. }
         | Change::NameBound { .. }
         | Change::Refused { .. }

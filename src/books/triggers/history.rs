@@ -2,8 +2,7 @@
 
 use crate::books::change::Change;
 use crate::books::effects::Effects;
-use crate::books::events::Accounts;
-use crate::books::events::{Carving, Draft, Refused};
+use crate::books::events::{Accounts, Carving, Draft, PieceChange};
 use crate::error::Error;
 use crate::models::{Block, EventKind, PlacedEntry};
 use crate::value::ObjectId;
@@ -20,7 +19,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::DedupHit { object } => about(effects, EventKind::DedupHit, object.object_id).bytes = object.size,
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
-        Change::PieceMended { object, data, .. } => mend(effects, object.object_id, data.len() as i64),
+        Change::PieceRepaired { object, data, .. } => repair(effects, object.object_id, data.len() as i64),
         Change::EntriesRemoved { object_id, entries, .. } => free(effects, *object_id, entries),
         Change::ObjectRemoved { object_id, size: 0, .. } => {
             about(effects, EventKind::Free, *object_id);
@@ -34,12 +33,12 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::Released { object_id, .. } => {
             about(effects, EventKind::Release, *object_id);
         }
-        Change::ArenaAdded(arena) => carve(effects, Level::Arena, Carving::from(arena), arena.max_mem),
-        Change::PoolAdded(pool) => carve(effects, Level::Pool, Carving::from(pool), pool.max_mem),
-        Change::BlockAdded(block) => carve(effects, Level::Block, Carving::from(block), block.max_mem),
-        Change::ArenaRemoved(arena) => carve(effects, Level::Arena, Carving::from(arena), -arena.max_mem),
-        Change::PoolRemoved(pool) => carve(effects, Level::Pool, Carving::from(pool), -pool.max_mem),
-        Change::BlockRemoved(block) => carve(effects, Level::Block, Carving::from(block), -block.max_mem),
+        Change::ArenaAdded(arena) => carve(effects, Carving::from(arena), arena.max_mem),
+        Change::PoolAdded(pool) => carve(effects, Carving::from(pool), pool.max_mem),
+        Change::BlockAdded(block) => carve(effects, Carving::from(block), block.max_mem),
+        Change::ArenaRemoved(arena) => carve(effects, Carving::from(arena), -arena.max_mem),
+        Change::PoolRemoved(pool) => carve(effects, Carving::from(pool), -pool.max_mem),
+        Change::BlockRemoved(block) => carve(effects, Carving::from(block), -block.max_mem),
         Change::Resized { by } => {
             let draft = new(effects, EventKind::Resize);
             draft.bytes = *by;
@@ -53,10 +52,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         } => {
             let draft = about(effects, EventKind::Refusal, object_id.unwrap_or(ObjectId::UNKNOWN));
             draft.bytes = *needed;
-            draft.changes.refused = Some(Refused {
-                available: *available,
-                shortfall: needed - available,
-            });
+            draft.changes.available = Some(*available);
+            draft.changes.shortfall = Some(needed - available);
         }
         Change::ObjectRemoved { .. }
         | Change::Held { .. }
@@ -67,13 +64,6 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::HistoryTrimmed { .. } => {}
     }
     Ok(())
-}
-
-#[derive(Clone, Copy)]
-enum Level {
-    Arena,
-    Pool,
-    Block,
 }
 
 fn new(effects: &mut Effects, kind: EventKind) -> &mut Draft {
@@ -95,12 +85,17 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
     draft.mem = mem;
     draft.accounts.payload += bytes;
     draft.accounts.room_in_blocks -= bytes;
-    let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
-    draft.changes.pieces.push([id, pool, arena, block.block_size, bytes]);
+    draft.changes.pieces.push(PieceChange {
+        block: block.id,
+        pool: block.pool_id,
+        arena: block.arena_id,
+        block_size: block.block_size,
+        bytes,
+    });
 }
 
-/// The pieces of one object that are mended are one repair, of that object alone.
-fn mend(effects: &mut Effects, object_id: ObjectId, bytes: i64) {
+/// The pieces of one object that are repaired are one event, of that object alone.
+fn repair(effects: &mut Effects, object_id: ObjectId, bytes: i64) {
     let joins = effects
         .events
         .last()
@@ -121,16 +116,19 @@ fn free(effects: &mut Effects, object_id: ObjectId, entries: &[PlacedEntry]) {
     draft.accounts.room_in_blocks = bytes;
     draft.changes.pieces = entries
         .iter()
-        .map(|entry| {
-            let [id, pool, arena] = [entry.block_id.0, entry.pool_id.0, entry.arena_id.0];
-            [id, pool, arena, entry.block_size, -entry.allocated_mem]
+        .map(|entry| PieceChange {
+            block: entry.block_id,
+            pool: entry.pool_id,
+            arena: entry.arena_id,
+            block_size: entry.block_size,
+            bytes: -entry.allocated_mem,
         })
         .collect();
 }
 
 /// Carving is part of the allocation that needs it; removal, of `bytes` below zero, part of
 /// one collection.
-fn carve(effects: &mut Effects, level: Level, carving: Carving, bytes: i64) {
+fn carve(effects: &mut Effects, carving: Carving, bytes: i64) {
     let comes = bytes > 0;
     let joins = match effects.events.last() {
         Some(draft) if comes => draft.is_unfinished(),
@@ -141,7 +139,7 @@ fn carve(effects: &mut Effects, level: Level, carving: Carving, bytes: i64) {
         new(effects, if comes { EventKind::Carve } else { EventKind::Gc });
     }
     let Some(draft) = effects.events.last_mut() else { return };
-    let (from, to) = draft.accounts.between(level);
+    let (from, to) = draft.accounts.between(carving);
     *from -= bytes;
     *to += bytes;
     if comes {
@@ -156,11 +154,11 @@ fn carve(effects: &mut Effects, level: Level, carving: Carving, bytes: i64) {
 
 impl Accounts {
     /// Where the bytes of a new row come from, and where they go.
-    fn between(&mut self, level: Level) -> (&mut i64, &mut i64) {
-        match level {
-            Level::Arena => (&mut self.unreserved, &mut self.uncarved_in_arenas),
-            Level::Pool => (&mut self.uncarved_in_arenas, &mut self.uncarved_in_pools),
-            Level::Block => (&mut self.uncarved_in_pools, &mut self.room_in_blocks),
+    fn between(&mut self, carving: Carving) -> (&mut i64, &mut i64) {
+        match carving {
+            Carving::Arena(..) => (&mut self.unreserved, &mut self.uncarved_in_arenas),
+            Carving::Pool(..) => (&mut self.uncarved_in_arenas, &mut self.uncarved_in_pools),
+            Carving::Block(..) => (&mut self.uncarved_in_pools, &mut self.room_in_blocks),
         }
     }
 }

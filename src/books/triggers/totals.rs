@@ -16,7 +16,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::BlockRemoved(block) => carve_block(effects, block.pool_id, block.block_size, -block.max_mem, -1),
         Change::EntryAdded { entry, block } => {
             let before = block.mem;
-            let piece = Piece {
+            let piece = PieceMove {
                 arena: block.arena_id,
                 pool: block.pool_id,
                 block_size: block.block_size,
@@ -32,7 +32,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             let mut left = std::collections::HashMap::new();
             for entry in *entries {
                 let before = left.entry(entry.block_id).or_insert(entry.block_mem);
-                let piece = Piece {
+                let piece = PieceMove {
                     arena: entry.arena_id,
                     pool: entry.pool_id,
                     block_size: entry.block_size,
@@ -49,7 +49,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::ObjectRemoved { .. }
         | Change::DedupHit { .. }
         | Change::Held { .. }
-        | Change::PieceMended { .. }
+        | Change::PieceRepaired { .. }
         | Change::Released { .. }
         | Change::NameBound { .. }
         | Change::Refused { .. }
@@ -64,7 +64,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
 }
 
 /// One piece that moves into or out of a block.
-struct Piece {
+struct PieceMove {
     arena: ArenaId,
     pool: PoolId,
     block_size: i64,
@@ -95,7 +95,7 @@ fn carve_block(effects: &mut Effects, pool: PoolId, block_size: i64, bytes: i64,
     class.empty_blocks += rows;
 }
 
-fn move_piece(effects: &mut Effects, piece: &Piece) {
+fn move_piece(effects: &mut Effects, piece: &PieceMove) {
     let bytes = piece.after - piece.before;
     effects.pool(piece.pool).mem += bytes;
     effects.arena(piece.arena).mem += bytes;

@@ -63,7 +63,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     let mut list = output.list();
     let mut written: io::Result<()> = Ok(());
     let found = memory.check_each(
-        CheckOptions { quick },
+        CheckOptions::default().quick(quick),
         &mut |phase, done, total| progress.borrow_mut().phase(phase, done, total),
         &mut |violation| {
             written = progress.borrow().beside(|| list.row(&violation));

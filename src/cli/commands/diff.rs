@@ -147,7 +147,7 @@ fn draw(diff: &Diff, all: bool, sizes: Sizes, output: &mut Output) -> Result<()>
     writeln!(output.text())?;
     let listed = if all { usize::MAX } else { LISTED };
     output.rows(sorts.into_iter().flat_map(|(what, objects)| {
-        let line = move |&ObjectSize { object_id, size }: &_| Line { what, object_id, size };
+        let line = move |&ObjectSize { object_id, size, .. }: &_| Line { what, object_id, size };
         objects.iter().take(listed).map(line)
     }))?;
     let hidden: usize = sorts

@@ -50,15 +50,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     // Before a heap is made: a mistyped folder must not leave an empty one behind.
     MemManager::survey_export(&args.folder)?;
     let memory = context.store(args.making)?;
-    let options = ImportOptions {
-        on_conflict: args
-            .on_conflict
-            .map_or(OnConflict::Refuse, |on_conflict| match on_conflict {
-                OnConflictArg::Skip => OnConflict::Skip,
-                OnConflictArg::Replace => OnConflict::Replace,
-                OnConflictArg::Rename => OnConflict::Rename,
-            }),
-    };
+    let on_conflict = args
+        .on_conflict
+        .map_or(OnConflict::Refuse, |on_conflict| match on_conflict {
+            OnConflictArg::Skip => OnConflict::Skip,
+            OnConflictArg::Replace => OnConflict::Replace,
+            OnConflictArg::Rename => OnConflict::Rename,
+        });
+    let options = ImportOptions::default().on_conflict(on_conflict);
     let imported = progress::bytes("importing", |bytes| memory.import_with(&args.folder, options, bytes));
     let imported = match imported {
         Err(error @ Error::NameRefused { .. }) if args.on_conflict.is_none() => {

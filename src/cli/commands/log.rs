@@ -117,14 +117,13 @@ fn follow<'a>(
 impl Args {
     fn filter(&self, memory: &MemManager) -> Result<EventFilter> {
         let object = self.object.as_deref().map(|object| memory.find_ever(object));
-        Ok(EventFilter {
-            object: object.transpose()?,
-            since: self.since,
-            until: self.until,
-            kinds: self.kind.clone(),
-            actor: self.actor.clone(),
-            after_id: None,
-        })
+        let mut filter = EventFilter::default()
+            .object(object.transpose()?)
+            .since(self.since)
+            .until(self.until)
+            .kinds(self.kind.iter().copied());
+        filter.actor.clone_from(&self.actor);
+        Ok(filter)
     }
 }
 

@@ -34,11 +34,10 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let options = PinOptions {
-        arena: args.arena.map(|arena| ArenaId::within(memory.space_id(), arena)),
-        under: args.under,
-        limit: args.limit,
-    };
+    let options = PinOptions::default()
+        .arena(args.arena.map(|arena| ArenaId::within(memory.space_id(), arena)))
+        .under(args.under)
+        .limit(args.limit);
     let mut output = context.output();
     let mut pins = memory.pins_with(options)?.peekable();
     if output.is_table() && pins.peek().is_none() {

@@ -33,7 +33,7 @@ struct Totals {
     pieces: u64,
     bytes: u64,
     new_bytes: u64,
-    mended: u64,
+    repaired: u64,
     skipped: u64,
     failed: u64,
 }
@@ -135,7 +135,7 @@ impl Totals {
     fn add(&mut self, allocation: &Allocation) {
         self.stored += 1;
         self.bytes += allocation.size;
-        self.mended += allocation.mended;
+        self.repaired += allocation.repaired;
         if allocation.dedup {
             self.dedup += 1;
         } else {
@@ -153,10 +153,10 @@ impl Totals {
             let known_bytes = sizes.phrase(self.bytes - self.new_bytes);
             text.push_str(&format!(", {} known already ({known_bytes})", self.dedup));
         }
-        if self.mended > 0 {
+        if self.repaired > 0 {
             text.push_str(&format!(
-                ", of which {} were damaged and are mended",
-                sizes.phrase(self.mended)
+                ", of which {} were damaged and are repaired",
+                sizes.phrase(self.repaired)
             ));
         }
         if self.skipped > 0 {
@@ -179,7 +179,7 @@ struct Stored {
     pieces: u64,
     dedup: bool,
     /// Bytes that were damaged where they are stored, and were written again.
-    mended: u64,
+    repaired: u64,
     freed: Option<Freed>,
     #[serde(skip)]
     raw: PathBuf,
@@ -192,8 +192,9 @@ impl Stored {
             size,
             pieces,
             dedup,
-            mended,
+            repaired,
             ref freed,
+            ..
         } = allocation;
         Self {
             object_id: id,
@@ -202,7 +203,7 @@ impl Stored {
             size,
             pieces,
             dedup,
-            mended,
+            repaired,
             freed: freed.clone(),
             raw: path.to_owned(),
         }
@@ -217,7 +218,7 @@ impl Row for Stored {
         "size",
         "pieces",
         "dedup",
-        "mended",
+        "repaired",
         "freed",
     ];
 
@@ -251,7 +252,7 @@ mod tests {
             pieces: 5,
             bytes: 1539,
             new_bytes: 1536,
-            mended: 0,
+            repaired: 0,
             skipped: 0,
             failed: 2,
         };

@@ -102,9 +102,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         dedup: stored.dedup,
         freed: stored.freed,
     };
-    if stored.mended > 0 {
-        let mended = context.sizes().phrase(stored.mended);
-        exit::note(&format!("known already; {mended} of it were damaged and are mended"));
+    if stored.repaired > 0 {
+        let repaired = context.sizes().phrase(stored.repaired);
+        exit::note(&format!(
+            "known already; {repaired} of it were damaged and are repaired"
+        ));
     }
     context.output().one(&set, |out| {
         writeln!(

@@ -108,7 +108,7 @@ const TREES: &[Head] = &[
 fn tree_cells(tree: &TreeSize, sizes: Sizes) -> Vec<String> {
     vec![
         printable(&tree.name).into_owned(),
-        printable(&tree.kind).into_owned(),
+        tree.kind.to_string(),
         tree.pages.to_string(),
         tree.rows.to_string(),
         sizes.cell(tree.bytes),

@@ -76,7 +76,7 @@ fn buckets(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     let rows = stats
         .buckets
         .iter()
-        .map(|Bucket { bucket, bytes }| vec![bucket.clone(), sizes.cell(*bytes), share(*bytes as f64)]);
+        .map(|Bucket { bucket, bytes, .. }| vec![bucket.to_string(), sizes.cell(*bytes), share(*bytes as f64)]);
     table(out, BUCKETS, rows)?;
     let total: i128 = stats.buckets.iter().map(|bucket| i128::from(bucket.bytes)).sum();
     if total == i128::from(stats.max_mem) {

@@ -69,7 +69,7 @@ impl Row for LevelUsage {
             max_mem => format!("{:.1} %", 100.0 * self.mem as f64 / max_mem as f64),
         };
         vec![
-            self.level.clone(),
+            self.level.to_string(),
             self.block_size.map(|size| sizes.cell(size)).unwrap_or_default(),
             self.rows.to_string(),
             sizes.cell(self.max_mem),

@@ -187,15 +187,13 @@ mod tests {
 
     fn object(size: u64) -> ObjectSize {
         let object_id = heapledger::ObjectId::of_bytes(&size.to_le_bytes());
-        ObjectSize { object_id, size }
+        ObjectSize::new(object_id, size)
     }
 
     fn crosses(threshold: &str) -> bool {
-        let diff = Diff {
-            added: vec![object(1000), object(24)],
-            freed: vec![object(2048)],
-            ..Diff::default()
-        };
+        let mut diff = Diff::default();
+        diff.added = vec![object(1000), object(24)];
+        diff.freed = vec![object(2048)];
         let threshold: Threshold = threshold.parse().unwrap();
         threshold.crossed_by(&diff).is_some()
     }
@@ -223,10 +221,8 @@ mod tests {
 
     #[test]
     fn what_is_found_is_shown() {
-        let diff = Diff {
-            freed: vec![object(2048)],
-            ..Diff::default()
-        };
+        let mut diff = Diff::default();
+        diff.freed = vec![object(2048)];
         let shown = |text: &str| {
             let threshold: Threshold = text.parse().unwrap();
             threshold.crossed_by(&diff).unwrap().in_words(Sizes::Human)

@@ -18,6 +18,7 @@ use crate::value::{Encoded, Kind, ObjectId};
 
 /// What an allocation did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Allocation {
     /// The object's id.
     #[serde(rename = "object_id")]
@@ -26,11 +27,11 @@ pub struct Allocation {
     pub size: u64,
     /// Ledger entries that hold it.
     pub pieces: u64,
-    /// Whether the content was stored already, and nothing was written again but `mended`.
+    /// Whether the content was stored already, and nothing was written again but `repaired`.
     pub dedup: bool,
     /// Bytes of the pieces that were damaged where they are stored, and have been written
     /// again: what is known already is compared with what was to be stored.
-    pub mended: u64,
+    pub repaired: u64,
     /// The object that had the name before, if that was all that held it: it is gone.
     pub freed: Option<Freed>,
 }
@@ -50,7 +51,7 @@ impl MemManager {
     /// [`Error::OutOfMemory`] exactly if the encoded value is larger than the free
     /// bytes; [`Error::NotStorable`] if it has no exact encoding;
     /// [`Error::KindConflict`] if another kind of content is stored under its id;
-    /// [`Error::Damaged`] if it is stored already, and damaged such that it cannot be mended;
+    /// [`Error::Damaged`] if it is stored already, and damaged such that it cannot be repaired;
     /// what [any write](MemManager#errors) fails with.
     #[doc(alias = "allocate_memory_for_object")]
     #[doc(alias = "store_object")]
@@ -286,7 +287,7 @@ pub(in crate::manager) fn allocate(
         size: what.size,
         pieces,
         dedup: false,
-        mended: 0,
+        repaired: 0,
         freed,
     })
 }
@@ -321,7 +322,7 @@ fn dedup(
         size: what.size,
         pieces: vouched.pieces,
         dedup: true,
-        mended: vouched.mended,
+        repaired: vouched.repaired,
         freed,
     })
 }

@@ -12,6 +12,7 @@ use crate::value::ObjectId;
 
 /// An object that is gone, and what it gave back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Freed {
     /// Its id.
     #[serde(rename = "object_id")]

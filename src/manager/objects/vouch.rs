@@ -18,7 +18,7 @@ const PAGE: i64 = 32;
 pub(in crate::manager) struct Vouched {
     pub pieces: u64,
     /// Bytes of the pieces that were damaged, and are as they should be again.
-    pub mended: u64,
+    pub repaired: u64,
 }
 
 impl MemManager {
@@ -38,14 +38,14 @@ impl MemManager {
             Ok((hasher.finish() == *id).then_some(object.id))
         });
         match found {
-            // The writer comes to it, and mends it or says it.
+            // The writer comes to it, and repairs it or says it.
             Err(Error::Damaged { .. }) => Ok(None),
             found => found,
         }
     }
 }
 
-/// Compares what is stored of an object with the content in hand, and mends the pieces that
+/// Compares what is stored of an object with the content in hand, and repairs the pieces that
 /// are damaged. O(size + pieces · log n).
 ///
 /// # Errors
@@ -60,11 +60,11 @@ pub(in crate::manager) fn vouch(
     // What this transaction has stored, and what was read before, need not be read again.
     if tx.is_unwritten(object.id) || what.whole == Some(object.id) {
         let pieces = unsigned(tx.count_entries(object.id)?);
-        return Ok(Vouched { pieces, mended: 0 });
+        return Ok(Vouched { pieces, repaired: 0 });
     }
     let mut vouched = Vouched::default();
     let compared = compare(tx, what, object, source, &mut vouched);
-    if compared.is_err() && vouched.mended > 0 {
+    if compared.is_err() && vouched.repaired > 0 {
         // The source was not what it promised: what it gave must not stay.
         tx.whole(|_| compared)?;
     } else {
@@ -102,7 +102,7 @@ fn compare(
                 let seq = vouched.pieces;
                 return Err(damaged(what, format!("piece {seq} is not where it should be")));
             }
-            mend(tx, object, &piece, source, vouched)?;
+            repair(tx, object, &piece, source, vouched)?;
             left = piece.rest;
             vouched.pieces += 1;
         }
@@ -110,7 +110,7 @@ fn compare(
     source.finish()
 }
 
-fn mend(
+fn repair(
     tx: &mut WriteTx<'_>,
     object: &StoredObject,
     piece: &StoredPiece,
@@ -119,12 +119,12 @@ fn mend(
 ) -> Result<()> {
     let data = source.take(piece.allocated_mem as usize)?;
     if *data != *piece.data {
-        tx.apply(Change::PieceMended {
+        tx.apply(Change::PieceRepaired {
             object,
             seq: piece.seq,
             data: &data,
         })?;
-        vouched.mended += data.len() as u64;
+        vouched.repaired += data.len() as u64;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Mending the books: what can be derived is derived again, and no byte is lost.
+//! Repairing the books: what can be derived is derived again, and no byte is lost.
 
 mod aside;
 mod contents;
@@ -21,6 +21,7 @@ use crate::store::{Broken, Group, WriteTx};
 
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Repaired {
     /// One line for each correction, in the order in which they were made. Empty if
     /// nothing was wrong.
@@ -31,6 +32,7 @@ pub struct Repaired {
 
 /// One correction: `expected` is there now, `found` was there before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Correction {
     /// The invariant that was broken.
     pub invariant: Invariant,
@@ -139,7 +141,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         }
         self.follow(Stage::Objects)?;
         self.contents(progress)?;
-        progress(Phase::Mending, 0, 0);
+        progress(Phase::Repairing, 0, 0);
         self.give_keys()?;
         self.follow(Stage::Rests)?;
         let displaced = self.take_out()?;

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::layout::Changes;
+use crate::books::events::Changes;
 use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::manager::{MemManager, Phase, unsigned};
@@ -17,6 +17,7 @@ use crate::value::{Hasher, Kind, Validator};
 
 /// What [`MemManager::check_with`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct CheckOptions {
     /// Only what the rows prove: contents are not hashed, and SQLite's own
     /// `integrity_check` is left out.
@@ -42,6 +43,15 @@ pub enum CheckNote {
         /// Its name.
         space: String,
     },
+}
+
+impl CheckOptions {
+    /// Whether contents and SQLite's own `integrity_check` are left out.
+    #[must_use]
+    pub fn quick(mut self, quick: bool) -> Self {
+        self.quick = quick;
+        self
+    }
 }
 
 impl CheckNote {

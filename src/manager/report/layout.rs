@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::books::events::{Carving, Changes};
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, Moment};
 use crate::models::{
@@ -11,10 +12,10 @@ use crate::models::{
 };
 use crate::store::queries::events;
 use crate::store::{ReadTx, queries};
-use crate::value::read_json;
 
 /// The levels of a space at a moment of its history. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Layout {
     /// The space.
     pub space: String,
@@ -64,69 +65,12 @@ impl MemManager {
     }
 }
 
-/// What an event did to blocks and levels: the JSON in its column `changes`.
-#[derive(Debug, Default, Deserialize)]
-pub(in crate::manager) struct Changes {
-    #[serde(default)]
-    pub pieces: Vec<PieceChange>,
-    #[serde(default)]
-    carved: Vec<Carving>,
-    #[serde(default)]
-    removed: Vec<Carving>,
-}
-
-/// Bytes that came into a block or, negative, left it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(from = "[i64; 5]")]
-pub(in crate::manager) struct PieceChange {
-    pub block: BlockId,
-    pub block_size: i64,
-    pub bytes: i64,
-}
-
-impl From<[i64; 5]> for PieceChange {
-    fn from([block, _, _, block_size, bytes]: [i64; 5]) -> Self {
-        let block = BlockId(block);
-        Self {
-            block,
-            block_size,
-            bytes,
-        }
-    }
-}
-
-/// The level, its key, the keys of its parents from the nearest on, its block size and
-/// its bytes. Each level has another number of them, which tells them apart.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "the word is read to be sure that it is there")]
-enum Carving {
-    Block(LevelWord, i64, i64, i64, i64, i64),
-    Pool(LevelWord, i64, i64, i64, i64),
-    Arena(LevelWord, i64, i64),
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum LevelWord {
-    Arena,
-    Pool,
-    Block,
-}
-
-impl Changes {
-    pub fn of(event: &Event) -> Result<Self> {
-        let Some(changes) = &event.changes else {
-            return Ok(Self::default());
-        };
-        Self::read(changes).map_err(|why| disagree(event.id, &why))
-    }
-
-    /// Reads the column, or says why it cannot.
-    pub fn read(changes: &str) -> std::result::Result<Self, String> {
-        // serde_json reads untagged numbers under some of its features only.
-        read_json(changes)
-    }
+/// What an event did to blocks and levels.
+pub(in crate::manager) fn changes_of(event: &Event) -> Result<Changes> {
+    let Some(changes) = &event.changes else {
+        return Ok(Changes::default());
+    };
+    Changes::read(changes).map_err(|why| disagree(event.id, &why))
 }
 
 /// The levels of a space while events are undone. Only blocks have their bytes here:
@@ -161,7 +105,7 @@ impl Undone {
             let why = format!("the books were repaired with event {}", event.id.n());
             return Err(crate::manager::history::events::outside(wanted, why));
         }
-        let changes = Changes::of(event)?;
+        let changes = changes_of(event)?;
         for piece in &changes.pieces {
             let fits = self.blocks.get_mut(&piece.block).is_some_and(|block| {
                 block.mem -= piece.bytes;

@@ -10,6 +10,7 @@ use crate::store::queries::pins::Pin;
 
 /// What [`MemManager::pins_with`] looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PinOptions {
     /// This arena, however full it is, instead of the nearly empty ones.
     pub arena: Option<ArenaId>,
@@ -27,6 +28,29 @@ impl Default for PinOptions {
             under: NEARLY_EMPTY,
             limit: OBJECTS,
         }
+    }
+}
+
+impl PinOptions {
+    /// Looks at this arena alone, however full it is.
+    #[must_use]
+    pub fn arena(mut self, arena: impl Into<Option<ArenaId>>) -> Self {
+        self.arena = arena.into();
+        self
+    }
+
+    /// The share of its bytes, in percent, under which an arena is nearly empty.
+    #[must_use]
+    pub fn under(mut self, percent: u8) -> Self {
+        self.under = percent;
+        self
+    }
+
+    /// How many objects of an arena are listed at most.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
     }
 }
 

@@ -15,6 +15,7 @@ use crate::value::{Encoded, Kind, ObjectId};
 
 /// What an allocation would do. Sizes are bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Plan {
     /// Bytes of content.
     pub size: u64,

@@ -17,6 +17,7 @@ use crate::value::ObjectId;
 
 /// What freeing objects and collecting garbage would give back. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct FreePlan {
     /// The objects, each once, with the names that would go with them.
     pub objects: Vec<Freed>,

@@ -1,6 +1,6 @@
 //! Placement played through on paper: the rules decide, and nothing is written.
 
-use crate::books::placement::{Level, Step, next_step};
+use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::books::room::Room;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
@@ -93,7 +93,7 @@ impl Simulation {
         class: usize,
         size: u64,
         pace: Pace,
-        load: &mut dyn FnMut(&mut Room, Level) -> Result<()>,
+        load: &mut dyn FnMut(&mut Room, RoomLevel) -> Result<()>,
     ) -> Result<Carved> {
         let mut carved = Carved::default();
         let mut remaining = size as i64;
@@ -255,11 +255,11 @@ mod tests {
     }
 
     /// Of a new space there is nothing to read.
-    fn load(room: &mut Room, level: Level) -> Result<()> {
+    fn load(room: &mut Room, level: RoomLevel) -> Result<()> {
         match level {
-            Level::Arenas => room.arenas.complete = true,
-            Level::Pools(class) => room.pools[class].complete = true,
-            Level::Blocks(class) => room.blocks[class].complete = true,
+            RoomLevel::Arenas => room.arenas.complete = true,
+            RoomLevel::Pools(class) => room.pools[class].complete = true,
+            RoomLevel::Blocks(class) => room.blocks[class].complete = true,
         }
         Ok(())
     }

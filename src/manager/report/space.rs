@@ -10,6 +10,7 @@ use crate::store::{FileSizes, ReadTx, TreeSize, queries};
 /// From the bytes stored to the bytes of the file. Sizes are bytes, of all spaces of the
 /// file together, because they share its pages.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SpaceReport {
     /// Bytes of content stored.
     pub mem: u64,

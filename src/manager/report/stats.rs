@@ -6,10 +6,11 @@ use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{KindTotals, SizeClassTotals, StoredObject};
 use crate::store::queries;
-use crate::store::queries::audit::Bucket;
+use crate::store::queries::audit::{Bucket, BucketName};
 
 /// What is in a space, why it is full, and what came and went. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Stats {
     /// The space.
     pub space: String,
@@ -58,6 +59,7 @@ pub struct Stats {
 
 /// One size class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ClassStats {
     /// Its totals as they are in the file.
     #[serde(flatten)]
@@ -95,10 +97,7 @@ impl MemManager {
             let file = tx.file_sizes()?;
             let entries: i64 = classes.iter().map(|class| class.entries).sum();
             let sum = |of: fn(&SizeClassTotals) -> i64| classes.iter().map(of).sum::<i64>();
-            let bucket = |bucket: &str, bytes| Bucket {
-                bucket: bucket.to_owned(),
-                bytes,
-            };
+            let bucket = |bucket, bytes| Bucket { bucket, bytes };
             Ok(Stats {
                 space: memram.name.clone(),
                 max_mem: unsigned(memram.max_mem),
@@ -106,11 +105,14 @@ impl MemManager {
                 available: unsigned(memram.available()),
                 reserved: unsigned(memram.reserved),
                 buckets: vec![
-                    bucket("payload", memram.mem),
-                    bucket("room in blocks", sum(|class| class.reserved - class.mem)),
-                    bucket("uncarved in pools", sum(|class| class.pooled - class.reserved)),
-                    bucket("uncarved in arenas", memram.reserved - sum(|class| class.pooled)),
-                    bucket("unreserved", memram.max_mem - memram.reserved),
+                    bucket(BucketName::Payload, memram.mem),
+                    bucket(BucketName::RoomInBlocks, sum(|class| class.reserved - class.mem)),
+                    bucket(BucketName::UncarvedInPools, sum(|class| class.pooled - class.reserved)),
+                    bucket(
+                        BucketName::UncarvedInArenas,
+                        memram.reserved - sum(|class| class.pooled),
+                    ),
+                    bucket(BucketName::Unreserved, memram.max_mem - memram.reserved),
                 ],
                 arenas: unsigned(memram.arenas),
                 classes: classes.into_iter().map(ClassStats::from).collect(),

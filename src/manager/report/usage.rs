@@ -10,6 +10,7 @@ use crate::store::queries::usage::{self, LevelUsage};
 
 /// Where every byte of capacity was just after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct UsagePoint {
     /// The event.
     pub event_id: EventId,

@@ -10,6 +10,7 @@ use crate::store::{Shrinking, WriteTx, queries};
 
 /// What garbage collection gave back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Collected {
     /// Empty blocks removed.
     pub blocks: u64,

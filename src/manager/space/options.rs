@@ -204,7 +204,7 @@ impl Options {
         let location = self.location(deadline, path)?;
         let max_mem = self.new_max_mem()?;
         let access = if self.read_only { Access::Read } else { Access::Write };
-        // A file that is there may have a space with a name that must be mended.
+        // A file that is there may have a space with a name that must be repaired.
         if location.is_new() && access == Access::Write {
             self.check_name()?;
         }

@@ -13,6 +13,7 @@ use crate::temporary::{Temporary, folder_of};
 
 /// A backup that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Backup {
     /// Bytes of the backup.
     pub file_size: u64,

@@ -30,6 +30,7 @@ pub enum OnConflict {
 
 /// A name that could not be bound as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Conflict {
     /// The name in the export.
     pub name: String,

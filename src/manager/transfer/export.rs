@@ -19,6 +19,7 @@ use crate::value::{Hasher, Validator};
 
 /// An export that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Exported {
     /// Objects exported.
     pub objects: u64,

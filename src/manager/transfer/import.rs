@@ -21,13 +21,24 @@ use crate::value::{ObjectId, Validator};
 
 /// What [`MemManager::import_with`] does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// What is done with a name that cannot be bound as it is.
     pub on_conflict: OnConflict,
 }
 
+impl ImportOptions {
+    /// What is done with a name that cannot be bound as it is.
+    #[must_use]
+    pub fn on_conflict(mut self, on_conflict: OnConflict) -> Self {
+        self.on_conflict = on_conflict;
+        self
+    }
+}
+
 /// What an import did.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Imported {
     /// Objects imported.
     pub objects: u64,

@@ -15,6 +15,7 @@ use crate::temporary::{Temporary, folder_of};
 
 /// A heap that was restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Restored {
     /// Bytes of the heap file.
     pub file_size: u64,

@@ -10,13 +10,14 @@ use diesel::sql_types::Text;
 
 use crate::books::invariants::Invariant;
 use crate::error::Result;
-use crate::models::Shown;
 use crate::models::schema::{trial_balance, violations};
+use crate::models::{Shown, text_enum};
 use crate::store::read::ReadTx;
 
 /// A row of the view `violations`: one broken invariant.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = violations)]
+#[non_exhaustive]
 pub struct Violation {
     /// What does not hold.
     #[diesel(deserialize_as = Stated)]
@@ -63,12 +64,29 @@ impl From<Stated> for Invariant {
     }
 }
 
+text_enum! {
+    /// Where a byte of capacity can be.
+    BucketName {
+        /// In use, as content.
+        Payload = "payload",
+        /// Free in blocks.
+        RoomInBlocks = "room in blocks",
+        /// In pools, and in no block.
+        UncarvedInPools = "uncarved in pools",
+        /// In arenas, and in no pool.
+        UncarvedInArenas = "uncarved in arenas",
+        /// In no arena.
+        Unreserved = "unreserved",
+    }
+}
+
 /// A row of the view `trial_balance`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = trial_balance)]
+#[non_exhaustive]
 pub struct Bucket {
-    /// `payload`, `room in blocks`, `uncarved in pools`, `uncarved in arenas` or `unreserved`.
-    pub bucket: String,
+    /// Which.
+    pub bucket: BucketName,
     /// Bytes of capacity in it.
     pub bytes: i64,
 }

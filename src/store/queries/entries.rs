@@ -14,6 +14,7 @@ use crate::value::ObjectId;
 
 /// A ledger entry with the id of its object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
+#[non_exhaustive]
 pub struct EntryInfo {
     /// Key of the entry.
     pub id: LedgerId,
@@ -51,6 +52,7 @@ impl EntryInfo {
 
 /// One piece of an object with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[non_exhaustive]
 pub struct Piece {
     /// The entry.
     #[diesel(embed)]

@@ -18,6 +18,7 @@ use crate::value::{Kind, ObjectId};
 /// A row of the view `objects`: what people want to know of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = objects)]
+#[non_exhaustive]
 pub struct ObjectInfo {
     /// Key of its row.
     #[diesel(column_name = id)]

@@ -13,6 +13,7 @@ use crate::value::{Kind, ObjectId};
 
 /// One object that has bytes in an arena. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Pin {
     /// The arena.
     pub arena_id: ArenaId,

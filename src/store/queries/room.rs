@@ -3,7 +3,7 @@
 
 use diesel::prelude::*;
 
-use crate::books::placement::Level;
+use crate::books::placement::RoomLevel;
 use crate::books::room::Room;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
@@ -15,7 +15,13 @@ use crate::store::read::ReadTx;
 pub const PAGE: usize = 256;
 
 /// Reads the next page of what has room at one level into `room`.
-pub fn load(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry, room: &mut Room, level: Level) -> Result<()> {
+pub fn load(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    geometry: &Geometry,
+    room: &mut Room,
+    level: RoomLevel,
+) -> Result<()> {
     let unknown_class = || Error::Damaged {
         what: "a size class that the space does not have".into(),
     };
@@ -24,16 +30,16 @@ pub fn load(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry, room: &mu
         Ok::<_, Error>(class.block_size as i64)
     };
     match level {
-        Level::Arenas => {
+        RoomLevel::Arenas => {
             let rows = arenas(tx, space, room.arenas.through)?;
             room.arenas.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
         }
-        Level::Pools(class) => {
+        RoomLevel::Pools(class) => {
             let known = room.pools.get_mut(class).ok_or_else(unknown_class)?;
             let rows = pools(tx, space, block_size(class)?, known.through)?;
             known.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);
         }
-        Level::Blocks(class) => {
+        RoomLevel::Blocks(class) => {
             let known = room.blocks.get_mut(class).ok_or_else(unknown_class)?;
             let rows = blocks(tx, space, block_size(class)?, known.through)?;
             known.extend(rows.into_iter().map(|row| (row.id, row)), PAGE);

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::error::Result;
-use crate::models::Shown;
+use crate::models::{Shown, text_enum};
 use crate::store::read::ReadTx;
 
 diesel::table! {
@@ -18,15 +18,30 @@ diesel::table! {
     }
 }
 
+text_enum! {
+    /// A level of a space.
+    Level {
+        /// The space itself.
+        Space = "space",
+        /// Its arenas.
+        Arenas = "arenas",
+        /// Their pools.
+        Pools = "pools",
+        /// Their blocks.
+        Blocks = "blocks",
+    }
+}
+
 /// A row of the view `usage`: how much of a level there is, and how much of that is used.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = usage)]
+#[non_exhaustive]
 pub struct LevelUsage {
     /// The name of the space.
     #[diesel(deserialize_as = Shown)]
     pub space: String,
-    /// `space`, `arenas`, `pools` or `blocks`.
-    pub level: String,
+    /// The level.
+    pub level: Level,
     /// The size class of pools and blocks, by the bytes of a block.
     pub block_size: Option<i64>,
     /// How many there are.

@@ -5,16 +5,28 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::exec::{Rows, Sql, Statement};
 use crate::error::Result;
+use crate::models::text_enum;
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 
+text_enum! {
+    /// What a tree of pages holds.
+    TreeKind {
+        /// A table.
+        Table = "table",
+        /// An index.
+        Index = "index",
+    }
+}
+
 /// The pages of one table or index. Sizes are bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
+#[non_exhaustive]
 pub struct TreeSize {
     /// Its name in the schema.
     pub name: String,
-    /// `table` or `index`.
-    pub kind: String,
+    /// Which of the two it is.
+    pub kind: TreeKind,
     /// The table that it belongs to.
     pub table: String,
     /// Pages of the file.

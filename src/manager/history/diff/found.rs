@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::manager::report::layout::PieceChange;
+use crate::books::events::PieceChange;
 use crate::models::SizeClassTotals;
 use crate::value::ObjectId;
 
 /// What came, went and moved on the way from one state to another.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct Diff {
     /// Objects that only the second state has, largest first.
     pub added: Vec<ObjectSize>,
@@ -23,6 +24,7 @@ pub struct Diff {
 
 /// An object and its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ObjectSize {
     /// The object's id.
     pub object_id: ObjectId,
@@ -30,8 +32,16 @@ pub struct ObjectSize {
     pub size: u64,
 }
 
+impl ObjectSize {
+    /// This object, of so many bytes.
+    pub fn new(object_id: ObjectId, size: u64) -> Self {
+        Self { object_id, size }
+    }
+}
+
 /// A size class before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct ClassDiff {
     /// Bytes of a block.
     pub block_size: i64,

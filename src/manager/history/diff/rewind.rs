@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::found::{Classes, Diff, ObjectSize, Side};
+use crate::books::events::PieceChange;
 use crate::error::Result;
 use crate::manager::history::events::{known, outside};
-use crate::manager::report::layout::{Changes, PieceChange};
+use crate::manager::report::layout::changes_of;
 use crate::manager::{Moment, unsigned};
 use crate::models::{Event, EventId, EventKind, SizeClassTotals};
 use crate::value::ObjectId;
@@ -47,7 +48,7 @@ impl Rewind {
             let why = format!("the books were repaired with event {}", event.id.n());
             return Err(outside(earlier, why));
         }
-        let mut pieces = Changes::of(event)?.pieces;
+        let mut pieces = changes_of(event)?.pieces;
         for piece in &pieces {
             self.classes.undo(piece, Side::Before);
             if event.id > self.later {

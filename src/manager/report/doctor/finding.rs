@@ -10,6 +10,7 @@ use crate::value::ObjectId;
 
 /// Something that [`crate::MemManager::doctor`] found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// What it is, for programs: `nearly_full`, `free_pages`, ….
     pub code: &'static str,
