@@ -118,7 +118,9 @@ fn keys_are_the_columns_of_the_schema() {
     assert_eq!(keys(&["log"]), columns("log"));
     assert_eq!(keys(&["usage"]), columns("usage"));
     assert_eq!(keys(&["add", "arena"]), columns("arenas"));
-    assert_eq!(keys(&["check"]), columns("violations"));
+    // A repair finds by the rule and the key what it writes; people get the sentence.
+    let violations = columns("violations").replace("rule,", "").replace("key,", "");
+    assert_eq!(keys(&["check"]), violations);
     assert_eq!(keys(&["block", "1"]), columns("blocks") + ",pieces");
     assert_eq!(
         keys(&["ledger"]),
