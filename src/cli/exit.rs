@@ -72,9 +72,6 @@ pub fn one_line(error: &anyhow::Error) -> String {
         }
         line.push_str(&text);
     }
-    if let Some(Error::ForeignLog { .. }) = error.chain().find_map(|cause| cause.downcast_ref()) {
-        line.push_str("; on the command line that is `heapledger restore FILE`");
-    }
     line
 }
 
@@ -118,6 +115,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",
         Error::HistoryOff { .. } => "`heapledger history on` keeps it from then on",
         Error::OutsideHistory { .. } => "`heapledger log` lists the events there are",
+        Error::ForeignLog { .. } => "`heapledger restore FILE` puts a backup in its place without leaving a log",
         Error::Damaged { .. } => "`heapledger check` lists all that is wrong",
         Error::AlteredSchema {
             can_be_restored: true, ..

@@ -2,64 +2,35 @@
 
 use super::Error;
 
-pub(super) const RESIZE: &str = "free objects, or make the space larger with MemManager::resize";
-pub(super) const OBJECTS: &str = "MemManager::objects lists the objects there are";
-pub(super) const LEVELS: &str = "MemManager::arenas, pools and blocks list what there is";
-pub(super) const UNBIND: &str = "unbind its names first, or use force_free";
-pub(super) const MOVE: &str = "bind and Hold::Name move it";
-pub(super) const COLLECT: &str = "free objects and call MemManager::collect_garbage first";
-pub(super) const MAKE: &str = "opened for writing, it is made";
-pub(super) const CARRY: &str =
-    "call MemManager::export with the version that wrote it, and MemManager::import on a new heap with this one";
-pub(super) const NEW_SPACE: &str = "carry its objects over to a new space with MemManager::export and import";
-pub(super) const SPACES: &str = "Options::space names another, and MemManager::resize changes the capacity of one";
-pub(super) const WAIT: &str = "try again, or wait longer with Options::busy_timeout";
-pub(super) const HISTORY: &str = "MemManager::set_history keeps it from then on";
-pub(super) const EVENTS: &str = "MemManager::events lists the events there are";
-pub(super) const CHECK: &str = "MemManager::check lists all that is wrong";
-const RESTORE: &str = "Options::check_schema names every part, and Options::restore_schema makes them again";
-
-/// The end of a message, where there is advice to give.
-pub(super) fn restore(can_be_restored: bool) -> String {
-    if can_be_restored {
-        format!("; {RESTORE}")
-    } else {
-        String::new()
-    }
-}
-
 impl Error {
     /// What to do about it in calls of this library, where there is something: the end
     /// of the message, after a semicolon.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
-            Self::OutOfMemory { .. } => RESIZE,
-            Self::NotStored { .. } | Self::UnknownReference { .. } => OBJECTS,
-            Self::UnknownRow { .. } => LEVELS,
-            Self::Named { .. } => UNBIND,
-            Self::NameTaken { .. } => MOVE,
-            Self::CannotShrink { .. } => COLLECT,
-            Self::NoFile { .. } => MAKE,
-            Self::TooOld { .. } => CARRY,
-            Self::NoIdsLeft { .. } => NEW_SPACE,
-            Self::SpaceExists { .. } => SPACES,
-            Self::Busy { .. } => WAIT,
-            Self::HistoryOff { .. } => HISTORY,
-            Self::OutsideHistory { .. } => EVENTS,
-            Self::Damaged { .. } => CHECK,
+            Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
+            Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects there are",
+            Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list what there is",
+            Self::Named { .. } => "unbind its names first, or use force_free",
+            Self::NameTaken { .. } => "bind and Hold::Name move it",
+            Self::CannotShrink { .. } => "free objects and call MemManager::collect_garbage first",
+            Self::NoFile { .. } => "opened for writing, it is made",
+            Self::TooOld { .. } => {
+                "call MemManager::export with the version that wrote it, and MemManager::import on a new heap with this one"
+            }
+            Self::NoIdsLeft { .. } => "carry its objects over to a new space with MemManager::export and import",
+            Self::SpaceExists { .. } => {
+                "Options::space names another, and MemManager::resize changes the capacity of one"
+            }
+            Self::Busy { .. } => "try again, or wait longer with Options::busy_timeout",
+            Self::HistoryOff { .. } => "MemManager::set_history keeps it from then on",
+            Self::OutsideHistory { .. } => "MemManager::events lists the events there are",
+            Self::Damaged { .. } => "MemManager::check lists all that is wrong",
             Self::AlteredSchema {
                 can_be_restored: true, ..
-            } => RESTORE,
+            } => "Options::check_schema names every part, and Options::restore_schema makes them again",
+            Self::ForeignLog { .. } => "MemManager::restore puts a backup in the place of a heap without leaving a log",
             _ => return None,
         })
-    }
-
-    /// The message without the advice, for programs that advise in words of their own.
-    pub fn what(&self) -> String {
-        let message = self.to_string();
-        let advice = self.advice().unwrap_or_default();
-        let what = message.strip_suffix(advice).unwrap_or(&message);
-        what.strip_suffix("; ").unwrap_or(what).to_owned()
     }
 }
 
@@ -126,6 +97,7 @@ mod tests {
                 why: "it is gone".into(),
             },
             Error::Damaged { what: "it".into() },
+            Error::ForeignLog { path: "x".into() },
             Error::AlteredSchema {
                 path: "x".into(),
                 what: "it".into(),

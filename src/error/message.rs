@@ -2,10 +2,22 @@
 
 use std::fmt;
 
-use super::{Error, advice};
+use super::Error;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.say(f)?;
+        self.advice().map_or(Ok(()), |advice| write!(f, "; {advice}"))
+    }
+}
+
+impl Error {
+    /// The message without the advice, for programs that advise in words of their own.
+    pub fn what(&self) -> String {
+        fmt::from_fn(|f| self.say(f)).to_string()
+    }
+
+    fn say(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfMemory {
                 needed,
@@ -13,24 +25,20 @@ impl fmt::Display for Error {
                 max_mem,
             } => write!(
                 f,
-                "out of memory: {} needed, {} of {} free; {}",
+                "out of memory: {} needed, {} of {} free",
                 bytes(*needed),
                 grouped(*available),
-                grouped(*max_mem),
-                advice::RESIZE
+                grouped(*max_mem)
             ),
             Self::NoRoom { child, parent, max_mem } => write!(
                 f,
                 "no room for another {child} in {parent}: all of its {} are reserved",
                 bytes(*max_mem)
             ),
-            Self::NotStored { id, space } => write!(f, "no object {id} in space {space}; {}", advice::OBJECTS),
-            Self::UnknownReference { text, space } => write!(
-                f,
-                "no object and no name {text:?} in space {space}{}; {}",
-                misspelled(text),
-                advice::OBJECTS
-            ),
+            Self::NotStored { id, space } => write!(f, "no object {id} in space {space}"),
+            Self::UnknownReference { text, space } => {
+                write!(f, "no object and no name {text:?} in space {space}{}", misspelled(text))
+            }
             Self::AmbiguousPrefix { text, count } => {
                 write!(f, "{text} is the start of {count} object ids; give more digits")
             }
@@ -46,22 +54,21 @@ impl fmt::Display for Error {
             ),
             Self::NameTaken { name, id, space } => write!(
                 f,
-                "the name {name:?} is taken in space {space}, by object {id}; nothing was changed; {}",
-                advice::MOVE
+                "the name {name:?} is taken in space {space}, by object {id}; nothing was changed"
             ),
             Self::BadSpaceName { length } => write!(
                 f,
                 "a space cannot have a name of {}: it has 1 to 255",
                 bytes(*length as u64)
             ),
-            Self::UnknownRow { what, id, space } => write!(f, "no {what} {id} in space {space}; {}", advice::LEVELS),
+            Self::UnknownRow { what, id, space } => write!(f, "no {what} {id} in space {space}"),
             Self::UnknownClass { block_size, known } => write!(
                 f,
                 "no size class with blocks of {}; this space has {}",
                 bytes(*block_size),
                 list(known)
             ),
-            Self::Named { id, names } => write!(f, "object {id} is named {}; {}", quoted(names), advice::UNBIND),
+            Self::Named { id, names } => write!(f, "object {id} is named {}", quoted(names)),
             Self::KindConflict { id, stored, wanted } => write!(
                 f,
                 "object {id} is stored already, as {stored} where {wanted} was to be stored; its content \
@@ -108,21 +115,17 @@ impl fmt::Display for Error {
                 reserved,
             } => write!(
                 f,
-                "space {space} cannot shrink to {}: its arenas reserve {}; {}",
+                "space {space} cannot shrink to {}: its arenas reserve {}",
                 bytes(*max_mem),
-                grouped(*reserved),
-                advice::COLLECT
+                grouped(*reserved)
             ),
-            Self::SpaceExists { space, path, why } => write!(
-                f,
-                "space {space} exists already in {}: {why}; {}",
-                path.display(),
-                advice::SPACES
-            ),
+            Self::SpaceExists { space, path, why } => {
+                write!(f, "space {space} exists already in {}: {why}", path.display())
+            }
             Self::UnknownSpace { space, path, known } => {
                 write!(f, "no space {space:?} in {}; it has {}", path.display(), quoted(known))
             }
-            Self::NoFile { path } => write!(f, "no heap at {}; {}", path.display(), advice::MAKE),
+            Self::NoFile { path } => write!(f, "no heap at {}", path.display()),
             Self::NotAHeap { path, why } => write!(
                 f,
                 "{} is not a heapledger file: {why}; it was left untouched",
@@ -135,20 +138,17 @@ impl fmt::Display for Error {
                 left,
             } => write!(
                 f,
-                "no ids are left for {table} of space {space:?}: {} needed, {} of 1,099,511,627,775 left; {}",
+                "no ids are left for {table} of space {space:?}: {} needed, {} of 1,099,511,627,775 left",
                 grouped(*needed),
-                grouped(*left),
-                advice::NEW_SPACE
+                grouped(*left)
             ),
             Self::TooManySpaces => {
                 f.write_str("the file has ids for 8,388,608 spaces, and none for another; make it in another file")
             }
             Self::TooOld { path, found } => write!(
                 f,
-                "{} has format {found}, of a version before the first release, and was left untouched; \
-                 {}",
-                path.display(),
-                advice::CARRY
+                "{} has format {found}, of a version before the first release, and was left untouched",
+                path.display()
             ),
             Self::TooNew { path, found, known } => write!(
                 f,
@@ -158,8 +158,7 @@ impl fmt::Display for Error {
             ),
             Self::Busy { waited_ms } => write!(
                 f,
-                "the heap is busy: another writer held it for longer than {waited_ms} ms; {}",
-                advice::WAIT
+                "the heap is busy: another writer held it for longer than {waited_ms} ms"
             ),
             Self::Reentered => f.write_str(
                 "this thread is in the middle of another call on the same heap and would wait for itself: \
@@ -196,8 +195,7 @@ impl fmt::Display for Error {
                 f,
                 "the log {0}-wal is not of the file {0}, and would destroy it; nothing was changed. If {0} \
                  was restored from a copy, delete {0}-wal and {0}-shm to use it; if it is the copy that is \
-                 wrong, put the file back that the log belongs to. MemManager::restore puts a backup in the \
-                 place of a heap without leaving a log",
+                 wrong, put the file back that the log belongs to",
                 path.display()
             ),
             Self::InUse { path } => write!(
@@ -207,16 +205,12 @@ impl fmt::Display for Error {
             ),
             Self::DiskFull => f.write_str("the disk is full: nothing was changed; make room on it and try again"),
             Self::DiskFailed { why } => write!(f, "the disk failed: {why}; nothing was changed"),
-            Self::HistoryOff { space } => write!(f, "space {space} keeps no history; {}", advice::HISTORY),
+            Self::HistoryOff { space } => write!(f, "space {space} keeps no history"),
             Self::OutsideHistory { moment, why } => {
-                write!(f, "{moment} cannot be looked back to: {why}; {}", advice::EVENTS)
+                write!(f, "{moment} cannot be looked back to: {why}")
             }
-            Self::AlteredSchema {
-                path,
-                what,
-                can_be_restored,
-            } => write!(f, "{}: {what}{}", path.display(), advice::restore(*can_be_restored)),
-            Self::Damaged { what } => write!(f, "damaged: {what}; {}", advice::CHECK),
+            Self::AlteredSchema { path, what, .. } => write!(f, "{}: {what}", path.display()),
+            Self::Damaged { what } => write!(f, "damaged: {what}"),
             Self::Io { what, source } => write!(f, "{what}: {source}"),
             Self::Database { what, source } => write!(f, "{what}: {source}"),
             Self::BatchFailed => f.write_str(
