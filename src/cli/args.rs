@@ -1,4 +1,4 @@
-//! What can be written on the command line, and which file answers it.
+//! The arguments of the command line, and the commands that handle them.
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -12,7 +12,7 @@ use super::exit::Outcome;
 use super::globals::Globals;
 use super::streams;
 
-/// A bounded, persistent heap in one SQLite file, whose every byte is accounted for by a row.
+/// A bounded, persistent heap in one SQLite file. Every byte is accounted for by a row.
 #[derive(Debug, Parser)]
 #[command(name = "heapledger", version, max_term_width = 100, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -31,12 +31,12 @@ Examples:
   heapledger tree --depth 2               # where it is
   heapledger check                        # prove that the books balance
 
-Exit status: 0 fine, 1 findings or not found, 2 usage or error (a full disk, too), 3 refused by the
+Exit status: 0 fine, 1 findings or not found, 2 usage or error (or a full disk), 3 refused by the
 budget: the space has no room for it. What is refused or fails changes nothing.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a space; one that exists already is never changed
+    /// Create a space; an existing one is never changed
     Init(init::Args),
     /// Store files, or standard input
     Put(put::Args),
@@ -54,17 +54,17 @@ enum Command {
     Unname(names::UnnameArgs),
     /// Free objects: all of them, or none
     Free(free::Args),
-    /// Let go of the hold that storing without a name took
+    /// Drop the hold that storing without a name took
     Release(release::Args),
-    /// Show which bytes are in which block
+    /// List which bytes are in which block
     Ledger(ledger::Args),
     /// Show arenas, pools and blocks, and how full they are
     Tree(tree::Args),
     /// Show one block: its pieces, and their bytes
     Block(block::Args),
-    /// Show arenas, pools and blocks as they were
+    /// Show arenas, pools and blocks as they were at a moment
     Layout(layout::Args),
-    /// Show what came and went
+    /// List what happened
     Log(log::Args),
     /// Show how much of each level is used, now or over time
     Usage(usage::Args),
@@ -74,25 +74,25 @@ enum Command {
     History(history::Args),
     /// Show the totals of the space
     Stats(stats::Args),
-    /// Say why the heap is full, fragmented or large on disk, and what mends it
+    /// Explain why the heap is full, fragmented or large on disk, and what helps
     Doctor(doctor::Args),
-    /// Say what storing an object of a size would do
+    /// Tell what storing an object of a given size would do
     Plan(plan::Args),
-    /// Show which objects keep arenas that are nearly empty
+    /// List the objects that occupy nearly empty arenas
     Pins(pins::Args),
-    /// Show where the bytes of the file are
+    /// Show what takes the bytes of the file
     Space(space::Args),
-    /// Give empty blocks, pools and arenas back
+    /// Give back empty blocks, pools and arenas
     Gc(gc::Args),
     /// Prove that the books balance; exit status 1 if they do not
     Check(check::Args),
     /// Copy the file while it is in use, and check the copy
     Backup(backup::Args),
-    /// Put a backup in the place of the heap
+    /// Replace the heap with a backup
     Restore(restore::Args),
     /// Write the contents of the space as files, with a manifest
     Export(export::Args),
-    /// Store what an export holds
+    /// Store the contents of an export
     Import(import::Args),
     /// List the spaces in the file
     Spaces(spaces::ListArgs),
@@ -103,12 +103,12 @@ enum Command {
 }
 
 impl Cli {
-    /// The arguments of this process.
+    /// Parses the arguments of this process.
     pub fn read() -> Result<Self, clap::Error> {
         Self::try_parse()
     }
 
-    /// Does what was asked for.
+    /// Runs the command.
     pub fn run(&self) -> Result<Outcome> {
         if !matches!(&self.command, Command::Get(args) if args.is_to_file()) {
             streams::need_output()?;
@@ -157,7 +157,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_arguments_contradict_nothing() {
+    fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
     }
 

@@ -1,4 +1,4 @@
-//! What every command is given: which file and space, and how to print.
+//! The context of every command: file and space, and how to print.
 
 use std::path::Path;
 
@@ -19,24 +19,24 @@ pub struct Context<'a> {
     variables: Variables,
 }
 
-/// Bytes of a reason.
+/// Limit for a reason, in bytes.
 const MOST_REASON: usize = 1024;
 
 impl<'a> Context<'a> {
     pub fn new(globals: &'a Globals) -> Result<Self> {
-        // Before a file is made; clap would repeat all of it.
+        // Checked here, before a file is created, because clap would repeat the whole text.
         let length = globals.reason.as_ref().map_or(0, String::len);
         if length > MOST_REASON {
-            bail!("--reason has {length} bytes: the history keeps up to 1,024 with each event");
+            bail!("--reason has {length} bytes: the history stores at most 1,024 with each event");
         }
         let variables = match Variables::read() {
             Ok(variables) => variables,
-            // Whoever names the file is not kept from it; the rest of .env is missed, though.
+            // With --db the command can run; only the other settings of .env are missing.
             Err(error) if globals.db.is_some() => {
                 exit::warn(&error.to_string());
                 Variables::default()
             }
-            Err(error) => bail!("{error}; mend it, or name the heap with --db FILE"),
+            Err(error) => bail!("{error}; fix it, or name the heap with --db FILE"),
         };
         let db = Database::find(globals.db.as_deref(), &variables)?;
         Ok(Self { globals, db, variables })
@@ -47,7 +47,7 @@ impl<'a> Context<'a> {
         &self.db.path
     }
 
-    /// Whether the answer is one JSON document.
+    /// Whether to print one JSON document.
     pub fn is_json(&self) -> bool {
         self.globals.format == Format::Json
     }
@@ -57,12 +57,12 @@ impl<'a> Context<'a> {
         if self.globals.bytes { Sizes::Exact } else { Sizes::Human }
     }
 
-    /// Where the answer goes.
+    /// The output in the requested format.
     pub fn output(&self) -> Output {
         Output::new(self.globals.format, self.sizes())
     }
 
-    /// A command line of this program for the same file and space, as a shell takes it.
+    /// A shell command line of this program for the same file and space.
     pub fn command(&self, command: &str) -> String {
         let option = |name: &str, value: &str| {
             let value = shlex::try_quote(value).unwrap_or_default();
@@ -90,7 +90,7 @@ impl<'a> Context<'a> {
         if let Some(timeout) = self.globals.busy_timeout {
             options = options.busy_timeout(timeout);
         }
-        // A name in another encoding is still a name.
+        // Accepts names that are not UTF-8.
         if let Some(actor) = self.variables.get("HEAPLEDGER_ACTOR") {
             options = options.actor(actor.value.to_string_lossy());
         }
@@ -104,34 +104,34 @@ impl<'a> Context<'a> {
         options
     }
 
-    /// The heap as it is now, for reading: all that a command reads is of one state,
-    /// whatever others do meanwhile. Nothing is made or changed.
+    /// Opens a snapshot of the heap for reading: the command sees one state, whatever others
+    /// write in the meantime. Nothing is created or changed.
     pub fn read(&self) -> Result<MemManager> {
         Ok(self.follow()?.snapshot()?)
     }
 
-    /// The heap for reading, each time as it is then.
+    /// Opens the heap for reading the current state each time.
     pub fn follow(&self) -> Result<MemManager> {
         Ok(self.options().read_only(true).open(self.db())?)
     }
 
-    /// Makes what others dropped or altered of the schema again: no other command opens such
-    /// a heap.
+    /// Recreates parts of the schema that others dropped or altered. No other command opens such a
+    /// heap.
     pub fn restore_schema(&self) -> Result<Vec<Correction>> {
         self.db.may_write()?;
         Ok(self.options().restore_schema(self.db())?)
     }
 
-    /// The heap for changing what it holds. It must be there: `heapledger free x`
-    /// beside a mistyped `--db` must not leave an empty heap behind.
+    /// Opens an existing heap for changes: `heapledger free x` with a mistyped `--db` must not
+    /// leave an empty heap behind.
     pub fn change(&self) -> Result<MemManager> {
         self.db.may_write()?;
         drop(self.follow()?);
         self.write()
     }
 
-    /// Plans on the heap as `put` would find it. Where `put` would make the file or the
-    /// space, it is planned on a new one; the answer says which.
+    /// Plans on the heap as `put` would find it. If `put` would create the file or the space, plans
+    /// on a new one, and returns true as well.
     pub fn plan<R>(&self, making: Making, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<(R, bool)> {
         let is_new = self.to_make(making)?.is_some();
         let planned = if is_new {
@@ -142,8 +142,8 @@ impl<'a> Context<'a> {
         Ok((planned?, is_new))
     }
 
-    /// The heap for storing into. The file is made if it is not there, and in it the
-    /// space `main`: a mistyped `--space` must not leave an empty space behind.
+    /// Opens the heap for storing. Creates a missing file with the space `main`, but no other
+    /// space, because a mistyped `--space` must not leave an empty space behind.
     pub fn store(&self, making: Making) -> Result<MemManager> {
         self.db.may_write()?;
         let made = self.to_make(making)?;
@@ -162,7 +162,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// What storing would make: the heap or the space, if it is not there.
+    /// What storing would create: the heap or the space, if missing.
     fn to_make(&self, making: Making) -> Result<Option<String>> {
         let (space, path) = (printable(&self.globals.space), printable_path(self.db()));
         let is_empty = self.db().metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
@@ -171,16 +171,16 @@ impl<'a> Context<'a> {
             Err(Error::NoFile { .. }) => format!("heap {path}"),
             Err(_) if is_empty => format!("heap {path}"),
             Err(Error::UnknownSpace { .. }) => format!("space {space} in {path}"),
-            // Whoever has it locked has kept this waiting already.
+            // It has already waited for the lock.
             Err(busy @ Error::Busy { .. }) => return Err(busy.into()),
-            // If storing fails, too, it says why.
+            // If storing fails as well, that error explains it.
             Ok(_) | Err(_) => return Ok(None),
         };
         if making.create || self.globals.space == "main" {
             return Ok(Some(missing));
         }
         bail!(
-            "there is no {missing}, and only the space main is made unasked; make {space} with --create, or with init"
+            "there is no {missing}, and only the space main is created automatically; create {space} with --create or init"
         )
     }
 }

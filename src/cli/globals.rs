@@ -1,4 +1,4 @@
-//! Options that several commands have.
+//! Options of several commands.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use super::output::render::Format;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// The heap file: a path, or a URL like sqlite:///folder/heap.db [default: HEAPLEDGER_DB, else
-    /// DATABASE_URL, each from the environment or else from .env; else heap.db]
+    /// The heap file: a path, or a URL like sqlite:///folder/heap.db [default: HEAPLEDGER_DB or
+    /// else DATABASE_URL, each from the environment or else from .env, or else heap.db]
     #[arg(long, global = true, value_name = "FILE")]
     pub db: Option<PathBuf>,
 
@@ -25,7 +25,7 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
     pub format: Format,
 
-    /// Exact bytes instead of KiB, MiB and GiB in tables
+    /// Show exact bytes instead of KiB, MiB and GiB in tables
     #[arg(long, global = true)]
     pub bytes: bool,
 
@@ -33,7 +33,7 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "LEVEL", value_enum)]
     pub durability: Option<DurabilityArg>,
 
-    /// Why, for the history of what this changes; HEAPLEDGER_ACTOR says who
+    /// The reason to record in the history; HEAPLEDGER_ACTOR sets the actor
     #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
 
@@ -42,10 +42,10 @@ pub struct Globals {
     pub busy_timeout: Option<Duration>,
 }
 
-/// For commands that store.
+/// Options of commands that store.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Making {
-    /// Make the space that --space names; without this, only the space main is made
+    /// Create the space given by --space; without this, only the space main is created
     #[arg(long)]
     pub create: bool,
 }

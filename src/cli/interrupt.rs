@@ -1,19 +1,19 @@
-//! What happens when somebody presses Ctrl-C: temporary files go, and the process ends as the
-//! signal demands.
+//! Handles Ctrl-C and other signals: removes temporary files, then ends the process by the same
+//! signal.
 
-/// Starts to wait for signals. A signal that was ignored when the program started (by
-/// `nohup`, or in a script's background job) stays so.
+/// Starts waiting for signals. A signal that was ignored when the program started (by `nohup`, or
+/// in a script's background job) stays ignored.
 #[cfg(unix)]
 pub fn watch() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
     use signal_hook::flag;
     use signal_hook::iterator::Signals;
 
-    // With a handler that does nothing, a write beyond the limit is an error like any other.
+    // With a handler that does nothing, a write beyond the limit is an ordinary error.
     let _ = flag::register(SIGXFSZ, std::sync::Arc::default());
     let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter();
     let wanted: Vec<_> = wanted.filter(|&signal| !is_ignored(signal)).collect();
-    // Without them the signals do what they do to every program; that is no reason to stop.
+    // Without handlers the signals have their default effect; that is no reason to stop.
     let Ok(mut signals) = Signals::new(&wanted) else { return };
     let waiting = std::thread::Builder::new().name("signals".into());
     let spawned = waiting.spawn(move || {
@@ -36,7 +36,7 @@ pub fn watch() {
 #[cfg(not(unix))]
 pub fn watch() {}
 
-/// Ends the process if it was told to; its work is undone by now.
+/// Ends the process if a signal came; the work is rolled back by now.
 pub fn end_if_told() {
     #[cfg(unix)]
     match RECEIVED.load(Ordering::SeqCst) {
@@ -48,13 +48,13 @@ pub fn end_if_told() {
 #[cfg(unix)]
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// The signal that came, or 0.
+/// The received signal, or 0.
 #[cfg(unix)]
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
-/// Gives the work time to be undone: what it wrote to the write-ahead log then goes. Not for
-/// long, for it may wait for input, and another signal ends that. One that comes at once is
-/// not another: `timeout` signals the process and then its group.
+/// Gives the command time to roll back, which truncates the write-ahead log. It does not wait
+/// long, because the command may be blocked on input, and a second signal ends the wait. A signal
+/// right after the first does not count, because `timeout` signals the process and then its group.
 #[cfg(unix)]
 fn wait_for_the_end(signals: &mut signal_hook::iterator::Signals) {
     use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ fn wait_for_the_end(signals: &mut signal_hook::iterator::Signals) {
     }
 }
 
-/// As if nobody had waited for the signal: a shell then sees 128 and its number.
+/// Ends by the default action of the signal, so that a shell sees 128 plus its number.
 #[cfg(unix)]
 fn end_by(signal: i32) {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
@@ -77,11 +77,11 @@ fn end_by(signal: i32) {
 }
 
 #[cfg(unix)]
-#[allow(unsafe_code, reason = "nothing else tells how a signal is handled")]
+#[allow(unsafe_code, reason = "there is no safe way to query a signal's action")]
 fn is_ignored(signal: i32) -> bool {
     let mut found = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action it only writes the present one to where it is told to,
-    // and all of it if it returns 0.
+    // SAFETY: without a new action, sigaction only writes the current one to the given location,
+    // completely if it returns 0.
     let found = unsafe {
         if libc::sigaction(signal, std::ptr::null(), found.as_mut_ptr()) != 0 {
             return false;

@@ -1,4 +1,4 @@
-//! The command line: one file per command, over the library's public functions alone.
+//! The command line: one file per command, using only the library's public functions.
 
 mod args;
 mod commands;

@@ -1,11 +1,10 @@
-//! Whether there are standard streams at all.
+//! Detects closed standard streams.
 //!
-//! Rust's runtime opens `/dev/null` where a standard descriptor is closed, and takes one
-//! of the wrong direction for an empty file or one that takes everything. So what was
-//! closed reads as empty, and what could not be written counts as written: `get >&-`
-//! would succeed with nothing. Whether a descriptor was closed can be seen only before
-//! the runtime starts; afterwards it is one of `/dev/null`, as many programs pass it on
-//! purpose.
+//! Rust's runtime opens `/dev/null` in place of a closed standard descriptor, and ignores errors
+//! from a descriptor of the wrong direction. So closed input reads as empty, and output that
+//! could not be written counts as written: `get >&-` would succeed without output. A closed
+//! descriptor can be detected only before the runtime starts; afterwards it looks like a
+//! `/dev/null` that was passed on purpose.
 
 use std::io::{self, Read, StdinLock};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +16,17 @@ use anyhow::{Result, bail};
 
 static INPUT: AtomicBool = AtomicBool::new(true);
 static OUTPUT: AtomicBool = AtomicBool::new(true);
-/// The command reads standard input.
+/// Whether the command reads standard input.
 static WANTED: AtomicBool = AtomicBool::new(false);
 
-/// So much is still read for a command that was refused, and for so long.
+/// How many bytes a refused command still reads from its input, and for how long.
 const HEARD_OUT: u64 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Standard input.
 ///
 /// # Errors
-/// If it is closed, or open for writing alone.
+/// If it is closed, or open only for writing.
 pub fn input() -> io::Result<StdinLock<'static>> {
     WANTED.store(true, Ordering::Relaxed);
     if INPUT.load(Ordering::Relaxed) {
@@ -36,9 +35,9 @@ pub fn input() -> io::Result<StdinLock<'static>> {
     Err(io::Error::other("standard input is closed"))
 }
 
-/// For a command that has failed before it read its input, and has said so: reads what comes
-/// through a pipe. Else a script that writes a few lines to it would end by `SIGPIPE`, and not
-/// see why. Who writes much finds that out as usual.
+/// Drains a pipe after a command has failed and reported its error. Otherwise a script that
+/// writes a few lines to it would be killed by `SIGPIPE` before it can see the error. A script
+/// that writes a lot is still killed, as usual.
 pub fn hear_out() {
     if !WANTED.load(Ordering::Relaxed) || !INPUT.load(Ordering::Relaxed) || !input_is_pipe() {
         return;
@@ -64,13 +63,13 @@ fn input_is_pipe() -> bool {
     false
 }
 
-/// Refuses to go on without a standard output.
+/// Fails without a standard output.
 ///
 /// # Errors
-/// If it is closed, or open for reading alone.
+/// If it is closed, or open only for reading.
 pub fn need_output() -> Result<()> {
     if !OUTPUT.load(Ordering::Relaxed) {
-        bail!("standard output is closed: there is nowhere to write the answer to; nothing was done");
+        bail!("standard output is closed, so there is nowhere to write the answer; nothing was done");
     }
     Ok(())
 }
@@ -84,11 +83,11 @@ mod before_main {
 
     use super::{INPUT, OUTPUT};
 
-    /// The C library calls what is in this section before `main`, and so before Rust's runtime.
-    // SAFETY: the section holds pointers to functions of the C calling convention that
-    // may ignore their arguments, and this is one. It is called once, in a process of one
-    // thread. It makes two system calls and stores two atomics: it uses nothing of the
-    // standard library that its runtime must set up before, and cannot panic.
+    /// The C library calls the functions in this section before `main`, and so before Rust's runtime.
+    // SAFETY: the section contains pointers to functions with the C calling convention that may
+    // ignore their arguments, and this is one. It is called once, while there is one thread. It
+    // makes two system calls and stores two atomics; it uses nothing of the standard library that
+    // the runtime must set up first, and cannot panic.
     #[expect(unsafe_code, reason = "there is no other way to run before the runtime")]
     #[used]
     #[unsafe(link_section = ".init_array")]

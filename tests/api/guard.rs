@@ -196,7 +196,7 @@ fn dropped_or_altered_parts_of_the_schema_are_named_and_recreated() {
         assert!(said.contains(part) && said.contains("check --repair`"), "{said}");
         let (status, said) = heapledger(&path, &["ls"]);
         assert_eq!(status, 2, "{said}");
-        assert!(said.contains(part) && said.contains("`heapledger check --repair` makes it again"), "{said}");
+        assert!(said.contains(part) && said.contains("`heapledger check --repair` recreates what can be derived"), "{said}");
         let (status, said) = heapledger(&path, &["check", "--repair"]);
         assert_eq!(status, 0, "{said}");
         assert!(said.contains(part) && said.contains("1 correction"), "{said}");

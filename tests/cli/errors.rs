@@ -440,7 +440,7 @@ fn messages_are_sentences_and_advise_commands() {
         (&["get", &"a".repeat(65)], "an id has 64 digits"),
         (&["block", "seven"], "'seven' for '<N>': not a whole number"),
         (&["block", "1.5"], "not a whole number"),
-        (&["block", "99999999999999999999"], "more than can be counted"),
+        (&["block", "99999999999999999999"], "too large"),
         (&["pins", "x"], "not a whole number"),
         (&["log", "-n", "x"], "not a whole number"),
         (&["tree", "--depth", "x"], "not a whole number"),
@@ -461,11 +461,11 @@ fn messages_are_sentences_and_advise_commands() {
         ),
         (
             &["--space", "y", "ls"],
-            "name it with --space, or make one with `heapledger init`",
+            "name it with --space, or create one with `heapledger init`",
         ),
         (
             &["--db", "none.db", "ls"],
-            "`heapledger put` makes one, --db or HEAPLEDGER_DB names another",
+            "`heapledger put` creates one, --db or HEAPLEDGER_DB names another",
         ),
         (&["layout", "--at", "@999"], "`heapledger log` lists the events"),
         (
@@ -483,7 +483,7 @@ fn messages_are_sentences_and_advise_commands() {
     cli.ok(["history", "off"]);
     assert!(
         cli.fails(2, ["layout", "--at", "1h"])
-            .ends_with("`heapledger history on` keeps it from then on")
+            .ends_with("`heapledger history on` starts recording")
     );
     let sql = cli.sql();
     sql.execute_batch("BEGIN IMMEDIATE").unwrap();

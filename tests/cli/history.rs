@@ -362,7 +362,7 @@ fn a_heap_is_empty_before_its_creation() {
         (&1.into(), &0.into())
     );
     let then = cli.ok(["layout", "--at", "2h"]);
-    assert!(then.starts_with("empty: the space was made later, at "), "{then}");
+    assert!(then.starts_with("empty: the space was created later, at "), "{then}");
     assert!(!then.contains("arena"), "{then}");
     assert_eq!(cli.json(["layout", "--at", "2h"]), serde_json::json!([]));
     assert_eq!(cli.json(["diff", "2h", "1h"])["added_objects"], 0);

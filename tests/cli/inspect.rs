@@ -133,7 +133,7 @@ fn a_block_lists_the_objects_in_it() {
     );
     assert_eq!(
         cli.fails(1, ["block", "99"]),
-        "no block 99 in space main; `heapledger tree` shows what there is"
+        "no block 99 in space main; `heapledger tree` shows what exists"
     );
 }
 

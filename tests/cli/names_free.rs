@@ -47,20 +47,20 @@ fn an_object_freed_by_a_moving_name_is_reported() {
     let said = cli.ok(["name", HELLO, "doc"]);
     assert_eq!(
         said,
-        "2cf24dba5fb0 is named doc\ndoc was 17518a6d10c1 before; nothing else held that, so it is freed (3 B)\n"
+        "2cf24dba5fb0 is named doc\ndoc was 17518a6d10c1 before; nothing else held it, so it is freed (3 B)\n"
     );
     // The anonymous hold remains: nothing is freed or reported.
     assert_eq!(cli.ok(["set", "doc", "one"]).lines().count(), 1);
     let said = cli.ok(["set", "doc", "two"]);
     assert!(
-        said.ends_with("\ndoc was 17518a6d10c1 before; nothing else held that, so it is freed (3 B)\n"),
+        said.ends_with("\ndoc was 17518a6d10c1 before; nothing else held it, so it is freed (3 B)\n"),
         "{said}"
     );
     cli.file("c", "three");
     let put = cli.run(["put", "c", "--name", "doc"]);
     assert!(
         put.stderr
-            .contains(" before; nothing else held that, so it is freed (3 B)\n"),
+            .contains(" before; nothing else held it, so it is freed (3 B)\n"),
         "{put:?}"
     );
     assert_eq!(put.stdout.lines().count(), 1, "only what sha256sum prints");

@@ -59,7 +59,7 @@ fn the_summary_distinguishes_new_and_known_objects() {
     let stored = cli.run(["put", "a", "b"]);
     assert_eq!(
         stored.stderr,
-        "stored 2 objects: 1 new in 1 piece (5 B), 1 known already (5 B)\n"
+        "stored 2 objects: 1 new in 1 piece (5 B), 1 already known (5 B)\n"
     );
     assert_eq!(cli.run(["put", "a", "--quiet"]).stderr, "");
 }
@@ -250,7 +250,7 @@ fn a_file_whose_size_cannot_fit_is_refused_unread() {
     cli.file("most", vec![1; 60 << 10]);
     cli.ok(["put", "-q", "most"]);
     let again = cli.run(["put", "most"]);
-    assert!(again.stderr.contains("known already"), "{again:?}");
+    assert!(again.stderr.contains("already known"), "{again:?}");
     cli.file("some", vec![1; 60 << 10]);
     cli.ok(["put", "--dry-run", "some"]);
 }
@@ -417,7 +417,7 @@ fn a_folder_is_stored_without_temporary_files_of_heapledger() {
         ]
     );
     assert_eq!(
-        put.stderr.matches("a file that heapledger is making").count(),
+        put.stderr.matches("a temporary file of heapledger").count(),
         2,
         "{}",
         put.stderr

@@ -390,7 +390,7 @@ fn an_import_continues_past_taken_names() {
         "{error}"
     );
     let ran = cli.run(["import", "files", "--db", "new.db", "--on-conflict", "skip"]);
-    assert!(ran.stderr.starts_with("skipped answer: it is that of "), "{ran:?}");
+    assert!(ran.stderr.starts_with("skipped answer: it is bound to "), "{ran:?}");
     assert!(
         ran.stdout.starts_with("2 objects with 2 names") && ran.stdout.ends_with("; 1 object left out\n"),
         "{ran:?}"

@@ -16,10 +16,10 @@ Examples:
   heapledger backup heap-copy.db
   heapledger backup backups/heap-$(date +%F).db && echo done
 
-FILE is a heap of its own, checked in full. It appears only when it is complete,
+FILE is a complete heap, checked in full. It appears only when it is complete,
 and nothing is overwritten. Programs that use the heap need not stop.")]
 pub struct Args {
-    /// The file to make
+    /// The file to create
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -36,7 +36,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     let count = counted(backup.violations.len() as u64, "violation");
     exit::warn(&format!(
-        "the heap is damaged, and so is its backup: {count}; `heapledger check --repair` mends what can be mended"
+        "the heap is damaged, and so is its backup: {count}; `heapledger check --repair` repairs what it can"
     ));
     for violation in backup.violations.iter().take(SHOWN) {
         exit::warn(&printable(&Violation::to_string(violation)));
@@ -44,5 +44,5 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Findings)
 }
 
-/// So many violations are shown; `check` lists them all.
+/// Violations shown at most; `check` lists them all.
 const SHOWN: usize = 5;

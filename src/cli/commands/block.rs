@@ -23,12 +23,12 @@ pub struct Args {
     #[arg(value_name = "N")]
     block: i64,
 
-    /// All bytes of every piece, instead of the first 512
+    /// Show all bytes of every piece, not only the first 512
     #[arg(short, long)]
     all: bool,
 }
 
-/// A row of `blocks`, with the rows of `ledger` that are in it.
+/// A row of `blocks`, with its rows of `ledger`.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]

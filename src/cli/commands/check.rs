@@ -21,20 +21,20 @@ Examples:
   heapledger check --quick && echo 'the books balance'
   heapledger check --repair
 
-It says on standard error what it passes over: indexes that are not the heap's,
+It reports on standard error what it ignores: indexes that are not the heap's,
 and the events of spaces whose history is off.
 
-A repair makes views, triggers and indexes again that others dropped or altered,
-which no other command does, derives anew what can be derived, in one
+A repair recreates views, triggers and indexes that others dropped or altered,
+which no other command does, recomputes what can be derived, in one
 transaction, and lists what it did. It discards no bytes: content that does not
 match its id gets the id that it has, and the name damaged/<old id>. Make a
 backup first.")]
 pub struct Args {
-    /// Only what SQL can prove; contents are not hashed
+    /// Check only what SQL can prove; contents are not hashed
     #[arg(long)]
     quick: bool,
 
-    /// Mend what can be mended
+    /// Repair what can be repaired
     #[arg(long, conflicts_with = "quick")]
     repair: bool,
 }
@@ -47,7 +47,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
 }
 
-/// Violations are written as they are found, beside the progress.
+/// Violations are printed as they are found, without disturbing the progress line.
 fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     let progress = RefCell::new(Progress::new("opening"));
     let memory = match context.read() {
@@ -96,7 +96,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// Lists what is wrong with a schema with which the heap does not open.
+/// Lists what is wrong with a schema that prevents the heap from opening.
 fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome> {
     let Some(Error::AlteredSchema { can_be_restored, .. }) = refused.downcast_ref() else {
         return Err(refused);
@@ -110,19 +110,19 @@ fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome
             let repair = context.command("check --repair");
             writeln!(
                 output.text(),
-                "make what is missing or altered again, and mend what else can be mended, with `{repair}`"
+                "recreate what is missing or altered, and repair the rest, with `{repair}`"
             )?;
         }
         output.flush()?;
     }
-    exit::note("note: rows and contents were not checked, because nothing runs that came with an altered schema");
+    exit::note("note: rows and contents were not checked, because nothing is run from an altered schema");
     if !can_be_restored {
         return Err(refused);
     }
     Ok(Outcome::Findings)
 }
 
-/// What is broken.
+/// Explains the broken invariants.
 fn explain(broken: &BTreeSet<Invariant>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     for invariant in broken {
@@ -131,12 +131,12 @@ fn explain(broken: &BTreeSet<Invariant>, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
-/// What to do.
+/// Says what to do.
 fn advise(out: &mut dyn Write, context: &Context<'_>) -> io::Result<()> {
     let (backup, repair) = (context.command("backup FILE"), context.command("check --repair"));
     writeln!(
         out,
-        "make a copy with `{backup}`, then mend what can be mended, without losing a byte, with `{repair}`"
+        "make a copy with `{backup}`, then repair what can be repaired, without losing a byte, with `{repair}`"
     )
 }
 
@@ -155,7 +155,7 @@ fn repair(context: &Context<'_>) -> Result<Outcome> {
         output.flush()?;
     }
     for violation in &repaired.left {
-        exit::warn(&format!("cannot be mended: {}", printable(&violation.to_string())));
+        exit::warn(&format!("cannot be repaired: {}", printable(&violation.to_string())));
     }
     Ok(if repaired.left.is_empty() {
         Outcome::Fine

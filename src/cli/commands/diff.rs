@@ -29,15 +29,15 @@ pub struct Args {
     #[arg(value_name = "A")]
     from: String,
 
-    /// Another of the same sort [default: now]
+    /// Another moment or heap file [default: now]
     #[arg(value_name = "B")]
     to: Option<String>,
 
-    /// Exit with status 1 if this holds: added, freed, moved or growth, in bytes or objects
+    /// Exit with status 1 if this is true of added, freed, moved or growth, in bytes or objects
     #[arg(long, value_name = "THRESHOLD")]
     fail_if: Vec<Threshold>,
 
-    /// Every object, not the largest alone
+    /// List all objects, not only the largest
     #[arg(long)]
     all: bool,
 }
@@ -75,7 +75,10 @@ fn diff(args: &Args, context: &Context<'_>) -> Result<Diff> {
         }
         (Err(_), Err(_)) => Ok(open(&args.from, context)?.diff_files(&open(to, context)?)?),
         (Err(_), Ok(_)) if args.to.is_none() => {
-            bail!("{} is no moment, and a file is compared with another file", args.from)
+            bail!(
+                "{} is not a moment, and a file must be compared with another file",
+                args.from
+            )
         }
         (from, _) => {
             let (file, moment) = if from.is_err() {
@@ -90,12 +93,12 @@ fn diff(args: &Args, context: &Context<'_>) -> Result<Diff> {
 
 fn open(path: &str, context: &Context<'_>) -> Result<MemManager> {
     if !Path::new(path).exists() {
-        bail!("{path} is neither a moment (@123, 2026-01-31T12:00:00Z, 2h) nor a file that there is");
+        bail!("{path} is neither a moment (@123, 2026-01-31T12:00:00Z, 2h) nor an existing file");
     }
     Ok(context.options().read_only(true).open(path)?.snapshot()?)
 }
 
-/// The answer for programs.
+/// The JSON answer.
 #[derive(Serialize)]
 struct Document<'a> {
     added_bytes: u64,
@@ -130,7 +133,7 @@ fn bytes(objects: &[ObjectSize]) -> u64 {
     objects.iter().map(|object| object.size).sum()
 }
 
-/// Objects of one sort that are listed unless all are asked for.
+/// Objects of each sort listed without `--all`.
 const LISTED: usize = 10;
 
 fn draw(diff: &Diff, all: bool, sizes: Sizes, output: &mut Output) -> Result<()> {

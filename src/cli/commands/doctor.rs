@@ -14,8 +14,8 @@ use crate::cli::output::text::{Sizes, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Says why the space is full, fragmented or large on disk, with the figures that it says so from,
-and which command mends it. Exit status 1 if something asks for action. Whether the books balance
+Explains why the space is full, fragmented or large on disk, with the figures behind it, and
+which command helps. Exit status 1 if something needs action. Whether the books balance
 is what `heapledger check` says.
 
 Examples:
@@ -32,7 +32,7 @@ pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(if action { Outcome::Findings } else { Outcome::Fine })
 }
 
-/// The remedy as a line for the shell.
+/// The remedy as a shell command.
 fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
     Some(match remedy {
         Remedy::PlanFree(id) => context.command(&format!("free --dry-run {id}")),
@@ -44,7 +44,7 @@ fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
     })
 }
 
-/// A finding with commands as its remedies.
+/// A finding with its remedies as commands.
 #[derive(Serialize)]
 struct Advice<'a> {
     code: &'static str,
@@ -75,9 +75,9 @@ impl Row for Advice<'_> {
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         let mut text = String::new();
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = self.finding.write(&mut text, "run:     ", self.remedy.iter().cloned());
-        // Nothing in it was written by anybody but this program, but for path and space.
+        // Only path and space may contain unsafe characters.
         vec![text.lines().map(printable).collect::<Vec<_>>().join("\n")]
     }
 }

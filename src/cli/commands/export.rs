@@ -19,7 +19,7 @@ DIR is new, or an empty folder such as a mounted disk. DIR/objects has the conte
 DIR/manifest.jsonl a line of JSON for each object; it comes last, and a folder
 without it is not an export. Everything in it is readable by you alone.")]
 pub struct Args {
-    /// The folder to make
+    /// The folder to create
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(value_name = "ID|NAME", required = true)]
     objects: Vec<String>,
 
-    /// Free nothing; print what this and `gc` would give back, and what keeps the rest
+    /// Free nothing; print what this and `gc` would give back, and what occupies the rest
     #[arg(long)]
     dry_run: bool,
 
@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         let ids = find_all(&args.objects, |reference| memory.find(reference))?;
         return free_plan::run(&memory, &ids, context);
     }
-    // Looked up where nobody can move a name before its object goes.
+    // Looked up inside the transaction, so that nobody can move a name before its object is freed.
     let freed: Vec<Freed> = memory.try_batch(|batch| {
         let ids = find_all(&args.objects, |reference| batch.find(reference))?;
         let freed = ids.iter().map(|id| match args.force {
@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// The objects meant, each once however often it was named.
+/// The objects referred to, without duplicates.
 fn find_all(
     references: &[String],
     mut find: impl FnMut(&str) -> Result<ObjectId, Error>,

@@ -1,4 +1,4 @@
-//! `heapledger free --dry-run` and `heapledger gc --dry-run`: what would really come back.
+//! `heapledger free --dry-run` and `heapledger gc --dry-run`: what they would give back.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::cli::output::progress;
 use crate::cli::output::render::{Row, table};
 use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 
-/// Plans to free `ids`, and then to collect garbage.
+/// Plans to free `ids` and then to collect garbage.
 pub fn run(memory: &MemManager, ids: &[ObjectId], context: &Context<'_>) -> Result<Outcome> {
     let plan = progress::during("trying it out", || memory.plan_free(ids))?;
     context.output().one(&plan, |out| text(out, &plan, context.sizes()))?;
@@ -51,6 +51,6 @@ fn pins(out: &mut dyn Write, pins: &[Pin], sizes: Sizes) -> io::Result<()> {
     if pins.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nthese would keep arenas that are nearly empty then:")?;
+    writeln!(out, "\nthese would occupy nearly empty arenas:")?;
     table(out, Pin::HEAD, pins.iter().map(|pin| pin.cells(sizes)))
 }

@@ -48,7 +48,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             let held = sizes.phrase(collected.held_bytes);
             writeln!(
                 out,
-                "{held} of the file and its log are held by a reader or another process; run gc again when it has ended"
+                "a reader or another process still holds {held} of the file and its log; run gc again when it has ended"
             )?;
         }
         Ok(())

@@ -21,13 +21,13 @@ pub struct Args {
     #[arg(value_name = "ID|NAME")]
     object: String,
 
-    /// Write to FILE, which appears only when all of it is written
+    /// Write to FILE, which appears only when it is complete
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 impl Args {
-    /// Whether nothing goes to standard output.
+    /// Whether the output goes to a file.
     pub fn is_to_file(&self) -> bool {
         self.file().is_some()
     }
@@ -58,7 +58,7 @@ fn to_stdout(content: Content) -> Result<()> {
     Ok(stdout.flush()?)
 }
 
-/// The content of an object, which is known to be right only when all of it was read.
+/// The content of an object. It is verified only when all of it was read.
 struct Content {
     id: ObjectId,
     reader: ObjectReader,
@@ -69,7 +69,7 @@ impl Content {
     fn of(memory: &MemManager, id: ObjectId) -> Result<Self> {
         let kind = memory.object(&id)?.kind;
         if kind == Kind::Unknown {
-            bail!("object {id} is of a kind that this heapledger does not know");
+            bail!("object {id} is of a kind that this version does not know");
         }
         Ok(Self {
             id,
@@ -78,7 +78,7 @@ impl Content {
         })
     }
 
-    /// Copies all of it, and fails if it is not what was stored.
+    /// Copies all of it, and fails if it does not match the id.
     fn copy(mut self, out: &mut dyn Write, mut progress: Progress) -> Result<()> {
         let total = self.reader.size();
         let mut buffer = vec![0; 256 * 1024];
@@ -96,7 +96,7 @@ impl Content {
         match self.hasher.finish() {
             found if found == self.id => Ok(()),
             found => bail!(
-                "damaged: the content of object {} is that of {found}; `heapledger check` lists all that is wrong",
+                "damaged: the content of object {} is that of {found}; `heapledger check` lists all damage",
                 self.id
             ),
         }

@@ -25,13 +25,13 @@ pub struct Args {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum Setting {
-    /// Keep every event; after `off`, the books open with what is there
+    /// Keep every event; after `off`, start with the current balance
     #[command(after_help = "Example:\n  heapledger history on")]
     On,
     /// Record nothing
     #[command(after_help = "Example:\n  heapledger history off")]
     Off,
-    /// Keep the events of the last so much time
+    /// Keep events for a span of time
     #[command(after_help = "Example:\n  heapledger history keep 30d")]
     Keep {
         /// For how long: 12h, 30d, 4w
@@ -40,7 +40,7 @@ enum Setting {
     },
 }
 
-/// What is kept. `history` and `history_keep` are the columns of `memram`.
+/// What is recorded. `history` and `history_keep` are columns of `memram`.
 #[derive(Serialize)]
 struct Kept {
     space: String,

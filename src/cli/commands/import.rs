@@ -19,15 +19,15 @@ Examples:
   heapledger import files --db new.db --space cache --create
   heapledger import files --on-conflict rename
 
-Every content is checked against its id and its kind. What is stored already is not
-stored again: an import that was broken off can be run again. A name that another
-object has here, or that cannot be a name, ends it before anything is stored, unless
---on-conflict says what to do with it:
-  skip      leave it out, and an object that only such names hold
+Every content is checked against its id and its kind. Known objects are not stored
+again, so an interrupted import can be repeated. A name that another object has here,
+or that is invalid, ends the import before anything is stored, unless --on-conflict
+says what to do with it:
+  skip      leave it out, and also an object with no other names
   replace   give it to the imported object; the other is freed if nothing else holds it
   rename    put ~ and the first digits of the object's id behind it")]
 pub struct Args {
-    /// A folder that `heapledger export` made
+    /// A folder written by `heapledger export`
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
@@ -47,7 +47,7 @@ enum OnConflictArg {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    // Before a heap is made: a mistyped folder must not leave an empty one behind.
+    // First, so that a mistyped folder does not leave an empty heap behind.
     MemManager::survey_export(&args.folder)?;
     let memory = context.store(args.making)?;
     let on_conflict = args
@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// So many names are told of on standard error; `--format json` has all.
+/// Names reported on standard error at most; `--format json` has all.
 const SHOWN: usize = 20;
 
 fn told(conflict: &Conflict) -> String {
@@ -85,9 +85,9 @@ fn told(conflict: &Conflict) -> String {
     match (conflict.action, &conflict.renamed) {
         (_, Some(renamed)) => format!("renamed {name} to {}", printable(renamed)),
         (OnConflict::Replace, _) if conflict.freed => format!("replaced {name}, and freed {other}"),
-        (OnConflict::Replace, _) => format!("replaced {name}, which was that of {other}"),
-        _ if other.is_empty() => format!("skipped {name}: it cannot be a name"),
-        _ => format!("skipped {name}: it is that of {other}"),
+        (OnConflict::Replace, _) => format!("replaced {name}, which was bound to {other}"),
+        _ if other.is_empty() => format!("skipped {name}: it is not a valid name"),
+        _ => format!("skipped {name}: it is bound to {other}"),
     }
 }
 

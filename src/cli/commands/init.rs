@@ -14,7 +14,7 @@ Examples:
   heapledger init --max-mem 64MiB
   heapledger --db cache.db --space thumbnails init --max-mem 2GiB")]
 pub struct Args {
-    /// Capacity: the space never holds more
+    /// Capacity, a hard limit
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "1GiB")]
     max_mem: u64,
 
@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     arena: Option<u64>,
 
-    /// One size class alone, of 512-byte blocks: the original design block for block
+    /// Only one size class, of 512-byte blocks: the original design block for block
     #[arg(long)]
     classic: bool,
 }

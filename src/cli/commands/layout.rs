@@ -13,7 +13,7 @@ use crate::cli::output::text::time;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The layout is worked out from the rows of now and the events since then, and must agree
+The layout is reconstructed from the current rows and the events since, and must agree
 with what those events recorded.
 
 Examples:
@@ -36,7 +36,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let layout = progress::during("looking back", || memory.layout_at(moment))?;
     let (event_id, at) = (layout.event_id, layout.at);
     let title = match moment {
-        Moment::Time(asked) if asked < at => format!("empty: the space was made later, at {}\n", time(at)),
+        Moment::Time(asked) if asked < at => format!("empty: the space was created later, at {}\n", time(at)),
         _ => format!("after event {} at {}\n", event_id.n(), time(at)),
     };
     tree::show(&Then::from(layout), args.depth, &title, context)

@@ -23,15 +23,15 @@ Examples:
   heapledger log --object greeting        # all that happened to it
   heapledger log --follow --format ndjson | jq 'select(.kind == \"free\")'")]
 pub struct Args {
-    /// Only about this object, which may be gone: a name, its id, or the id's first digits
+    /// Only about this object, which may have been freed: a name, its id, or the id's first digits
     #[arg(long, value_name = "ID|NAME")]
     object: Option<String>,
 
-    /// Only from then on: 90s, 2h, 30d ago, or 2026-01-31T12:00:00Z
+    /// Only since this time: 90s, 2h, 30d ago, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = when::time)]
     since: Option<Timestamp>,
 
-    /// Only until then
+    /// Only until this time
     #[arg(long, value_name = "TIME", value_parser = when::time)]
     until: Option<Timestamp>,
 
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(short = 'n', long, value_name = "N")]
     limit: Option<usize>,
 
-    /// Go on with what happens from now on, until interrupted
+    /// Keep printing new events until interrupted
     #[arg(short, long, conflicts_with = "until")]
     follow: bool,
 }
@@ -62,7 +62,7 @@ fn kinds() -> impl TypedValueParser<Value = EventKind> {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.follow && context.is_json() {
-        bail!("a JSON array that never ends cannot be read; use --format ndjson with --follow");
+        bail!("--follow would never end a JSON array; use --format ndjson");
     }
     let memory = context.follow()?;
     let now = memory.snapshot()?;
@@ -84,7 +84,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.follow {
         let last = now.newest_events(&EventFilter::default(), 1)?.pop();
         let last = last.map(|event| event.id);
-        // Nothing is kept from being collected while it waits.
+        // An open snapshot would prevent a collection from shrinking the file.
         drop(now);
         follow(&memory, filter, last, &mut list)?;
     }
@@ -92,10 +92,10 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// How long to wait before looking again.
+/// How often to look for new events.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Ends when the output is closed, or with the process.
+/// Runs until the output is closed or the process ends.
 fn follow<'a>(
     memory: &'a MemManager,
     mut filter: EventFilter,

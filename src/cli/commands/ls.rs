@@ -16,7 +16,7 @@ Examples:
   heapledger ls --format csv > objects.csv
   heapledger ls --format ndjson | jq -r 'select(.size > 1000000) | .object_id'")]
 pub struct Args {
-    /// Whole object ids
+    /// Show whole object ids
     #[arg(short, long)]
     long: bool,
 }

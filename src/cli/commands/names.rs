@@ -19,12 +19,12 @@ pub struct NameArgs {
     #[arg(value_name = "ID|NAME")]
     object: String,
 
-    /// The name to bind; if it is another object's, it moves, and an object that nothing
-    /// else holds is freed
+    /// The name to bind; if another object has it, it moves, and that object is freed if nothing
+    /// else holds it
     #[arg(value_name = "NEW_NAME")]
     name: String,
 
-    /// Bind nothing if the name is taken
+    /// Fail if the name is taken
     #[arg(short, long)]
     keep: bool,
 }
@@ -43,7 +43,7 @@ pub struct UnnameArgs {
 struct Named<'a> {
     object_id: ObjectId,
     name: &'a str,
-    /// What had the name before and nothing else held.
+    /// The object that had the name before, if that freed it.
     freed: Option<Freed>,
 }
 
@@ -51,7 +51,7 @@ struct Named<'a> {
 struct Unnamed<'a> {
     object_id: ObjectId,
     name: &'a str,
-    /// Whether that freed the object, and what it took.
+    /// Whether that freed the object.
     freed: bool,
     size: u64,
     pieces: u64,
@@ -84,17 +84,17 @@ pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// What a name held before it moved, which is gone.
+/// Reports the object that a moved name freed.
 pub fn replaced(name: &str, freed: &Freed, sizes: Sizes) -> String {
     format!(
-        "{} was {} before; nothing else held that, so it is freed ({})",
+        "{} was {} before; nothing else held it, so it is freed ({})",
         printable(name),
         short_id(freed.id),
         sizes.phrase(freed.size)
     )
 }
 
-/// What to do about a name that is taken.
+/// Explains that a name is taken, and what to do.
 pub fn explain_taken(error: Error) -> anyhow::Error {
     match error {
         Error::NameTaken { name, id, space } => anyhow::anyhow!(

@@ -11,23 +11,23 @@ use crate::cli::output::text::{Sizes, name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An arena goes back to the space when all its objects are freed and garbage is collected.
+An arena is given back when all its objects are freed and garbage is collected.
 
 Examples:
   heapledger pins
   heapledger pins 3                      # what is in arena 3
   heapledger pins --under 50 --limit 5")]
 pub struct Args {
-    /// The arena; without it, all that are nearly empty
+    /// The arena; if not given, all that are nearly empty
     #[arg(value_name = "ARENA")]
     arena: Option<i64>,
 
-    /// An arena is nearly empty when less of it is used, in percent
+    /// An arena is nearly empty if less than this is used, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = PinOptions::default().under,
           value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with = "arena")]
     under: u8,
 
-    /// Objects of each arena that are listed at most, those with the most bytes in it first
+    /// List at most this many objects per arena, those with the most bytes in it first
     #[arg(long, value_name = "NUMBER", default_value_t = PinOptions::default().limit)]
     limit: u64,
 }
@@ -42,8 +42,12 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let mut pins = memory.pins_with(options)?.peekable();
     if output.is_table() && pins.peek().is_none() {
         match args.arena {
-            Some(arena) => writeln!(output.text(), "nothing is in arena {arena}; gc gives it back")?,
-            None => writeln!(output.text(), "no arena is under {} % used and not empty", args.under)?,
+            Some(arena) => writeln!(output.text(), "arena {arena} is empty; gc gives it back")?,
+            None => writeln!(
+                output.text(),
+                "no arena with objects is less than {} % used",
+                args.under
+            )?,
         }
         output.flush()?;
         return Ok(Outcome::Fine);

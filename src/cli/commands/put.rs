@@ -21,7 +21,7 @@ use crate::cli::streams;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Prints the id and the path of every file, as sha256sum does, and a summary on standard error.
+Prints the id and path of every file, like sha256sum, and a summary on standard error.
 
 Examples:
   heapledger put photo.jpg notes.txt
@@ -33,24 +33,24 @@ pub struct Args {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
 
-    /// Store the files below directories, without following symbolic links
+    /// Store the files in directories, without following symbolic links
     #[arg(short, long)]
     recursive: bool,
 
-    /// Bind this name to the one file that is stored; if it is another object's, it moves
+    /// Bind this name to the file, of which there may be only one; if another object has it, it moves
     #[arg(short, long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Store nothing if NAME is taken; else it moves, and an object that nothing else holds
-    /// is freed
+    /// Store nothing if NAME is taken. Without this, it moves, and its old object is freed if
+    /// nothing else holds it
     #[arg(short, long, requires = "name")]
     keep: bool,
 
-    /// Store nothing; print what would be, and how. Exit status 1 if it does not fit
+    /// Store nothing; print what would be stored, and how. Exit status 1 if it does not fit
     #[arg(long)]
     dry_run: bool,
 
-    /// No summary, and no word on what is skipped
+    /// Print no summary, and do not report skipped files
     #[arg(short, long)]
     quiet: bool,
 
@@ -78,7 +78,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return put_plan::run(&args.paths, &sources, args.hold(), (args.making, args.quiet), context);
     }
     if args.paths.iter().any(|path| path.as_os_str() == "-") {
-        // Before a heap is made for nothing.
+        // First, so that closed standard input leaves no empty heap behind.
         drop(streams::input()?);
     }
     let memory = context.store(args.making)?;
@@ -91,7 +91,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         waiting_bytes: 0,
         report,
     };
-    // What was stored before an error is stored; it is reported before the error is.
+    // Files stored before an error stay stored, and are reported before the error.
     let done = put.all(&args.paths, &sources);
     let failed = put.report.end(context.sizes())?;
     done?;
@@ -101,7 +101,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// A mistyped path must not leave an empty heap behind.
+/// So that a mistyped path does not leave an empty heap behind.
 fn refuse_if_all_are_missing(paths: &[PathBuf]) -> Result<()> {
     let missing = |path: &&PathBuf| path.as_os_str() != "-" && !path.exists();
     if paths.iter().filter(missing).count() < paths.len() {
@@ -117,16 +117,16 @@ fn refuse_if_all_are_missing(paths: &[PathBuf]) -> Result<()> {
     bail!("{} could not be stored", counted(paths.len() as u64, "path"))
 }
 
-/// Files up to this size are stored many to a transaction.
+/// Files up to this size are stored in batches.
 const SMALL: u64 = 1024 * 1024;
-/// What a batch holds at most, for it is in memory all at once.
+/// Limit of a batch, which is in memory as a whole.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_FILES: usize = 500;
 
-/// What a file that says it is small holds.
+/// The content of a file that claims to be small.
 enum Small {
     Whole(Vec<u8>),
-    /// It has grown, or never had a size, as in /proc: its start, and where the rest is.
+    /// It has grown, or never had a size, as in /proc: its start, and a reader of the rest.
     More(Vec<u8>, BufReader<File>),
 }
 
@@ -143,13 +143,13 @@ impl Small {
     }
 }
 
-/// After a stream was read to its end.
+/// Shown after a stream was read to its end.
 const STORING: &str = "storing and writing to disk";
 
 struct Put<'a> {
     memory: &'a MemManager,
     hold: Hold<'a>,
-    /// Small files that wait for their batch.
+    /// Small files waiting for their batch.
     waiting: Vec<(PathBuf, Vec<u8>)>,
     waiting_bytes: usize,
     report: Report<'a>,
@@ -197,8 +197,8 @@ impl Put<'_> {
         }
     }
 
-    /// Before an object that is stored by itself: objects are stored in the order in
-    /// which they were found.
+    /// Stores the waiting batch. Needed before an object is stored separately, so that objects are
+    /// stored in the order in which they were found.
     fn catch_up(&mut self) -> Result<()> {
         self.store_waiting()?;
         self.report.hide_progress();
@@ -246,8 +246,8 @@ impl Put<'_> {
                     .zip(&stored)
                     .map(|((path, _), stored)| (path.as_path(), stored)),
             ),
-            // None of them is stored. One by one, those that can be are, and the error
-            // is that of a file.
+            // None was stored. Store them one at a time, so that all possible ones are stored and
+            // the error names a file.
             Err(Error::OutOfMemory { .. } | Error::KindConflict { .. }) => {
                 for (path, content) in &files {
                     let stored = self.memory.store_bytes(content, self.hold);
@@ -276,8 +276,8 @@ impl Put<'_> {
         }
     }
 
-    /// Reports one file. What is wrong with the file concerns no other; everything else,
-    /// such as a full space, ends the work.
+    /// Reports one file. A problem of the file itself does not stop the others; any other error,
+    /// such as a full space, does.
     fn one(&mut self, path: &Path, stored: Result<Allocation, Error>) -> Result<()> {
         match stored {
             Ok(stored) => self.report.stored([(path, &stored)].into_iter()),

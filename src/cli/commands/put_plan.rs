@@ -1,4 +1,4 @@
-//! `heapledger put --dry-run`: what would be stored, and how.
+//! `heapledger put --dry-run`.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,7 +20,7 @@ use crate::cli::output::table::Head;
 use crate::cli::output::text::{Sizes, counted, path_bytes, printable_path, short_id};
 use crate::cli::streams;
 
-/// Plans the paths in their order, each on what those before it would leave.
+/// Plans the paths in order, each after the previous ones.
 pub fn run(
     paths: &[PathBuf],
     sources: &Sources,
@@ -47,7 +47,7 @@ pub fn run(
     planning.rows.end()?;
     if !quiet {
         if is_new {
-            exit::note("there is no such space yet: put would make it");
+            exit::note("there is no such space yet: put would create it");
         }
         exit::note(&summary(
             &planning.totals,
@@ -76,18 +76,18 @@ struct Planning<'a> {
     objects: u64,
     dedup: u64,
     failed: u64,
-    /// The first that does not fit.
+    /// The first path that does not fit.
     refused: Option<PathBuf>,
     quiet: bool,
     most: Most,
 }
 
-/// Bytes above which nothing can fit, nor be stored already.
+/// Sizes above which content can neither fit nor be already stored.
 #[derive(Clone, Copy, Default)]
 struct Most {
-    /// For a file that says how many it has.
+    /// For content of known size.
     known: u64,
-    /// For what must be read to know.
+    /// For content whose size is known only by reading it.
     read: u64,
 }
 
@@ -100,10 +100,10 @@ impl Most {
     }
 }
 
-/// What is known of a content.
+/// What is known about a content.
 enum Content {
     Whole(ObjectId, u64),
-    /// It has at least so many bytes, which are too many.
+    /// It has at least this many bytes, which is too many.
     TooLarge(u64),
 }
 
@@ -180,14 +180,14 @@ impl Planning<'_> {
     }
 }
 
-/// `would store 3 objects: 2 new (1.2 MiB) in 5 pieces: …; 1 known already (3 B)`
+/// `would store 3 objects: 2 new (1.2 MiB) in 5 pieces: …; 1 already known (3 B)`
 fn summary(totals: &Plan, objects: u64, dedup: u64, sizes: Sizes) -> String {
     let (stored, new) = (counted(objects, "object"), objects - dedup);
     let bytes = sizes.phrase(totals.size - totals.dedup_saved);
     let mut text = format!("would store {stored}: {new} new ({bytes}) in {}", placement(totals));
     if dedup > 0 {
         text.push_str(&format!(
-            "; {dedup} known already ({})",
+            "; {dedup} already known ({})",
             sizes.phrase(totals.dedup_saved)
         ));
     }
@@ -215,10 +215,10 @@ fn hash(reader: impl Read, most: u64) -> io::Result<Content> {
 
 #[derive(Serialize)]
 struct Planned {
-    /// None if it was not read to its end, as it is too large.
+    /// `None` if it was too large to be read to its end.
     object_id: Option<ObjectId>,
     path: String,
-    /// Hexadecimal digits, where `path` is not all of it.
+    /// Hexadecimal digits, if `path` is not UTF-8.
     path_bytes: Option<String>,
     #[serde(skip)]
     shown: String,
@@ -260,7 +260,7 @@ impl Row for Planned {
         let plan = &self.plan;
         let note = match plan {
             _ if !plan.fits() => format!("{} too few", sizes.phrase(plan.shortfall)),
-            _ if plan.dedup => "known already".into(),
+            _ if plan.dedup => "already known".into(),
             _ => String::new(),
         };
         vec![

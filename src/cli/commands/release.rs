@@ -10,8 +10,8 @@ use crate::cli::output::text::short_id;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What put stores without --name is held all the same, until it is freed or released. A name
-given to it later holds it too: when the name goes, it stays.
+An object that put stores without --name is held until it is freed or released. A name
+bound to it later holds it as well: when the name is removed, the object stays.
 
 Example:
   heapledger release greeting            # only its names hold it from now on")]
@@ -24,7 +24,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Released {
     object_id: ObjectId,
-    /// What is gone because it has no name.
+    /// The object, if that freed it because it has no name.
     freed: Option<Freed>,
 }
 

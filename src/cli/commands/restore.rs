@@ -16,11 +16,11 @@ Examples:
   heapledger restore heap-copy.db
   heapledger restore heap-copy.db --db other.db
 
-The copy is checked in full before it takes the place of the heap, with all its
-spaces. What was in the heap is gone. FILE stays as it is. Nobody may have the
+The copy is checked in full before it replaces the heap with all its spaces. The old
+contents of the heap are lost. FILE does not change. Nobody may have the
 heap open.")]
 pub struct Args {
-    /// What `heapledger backup` made
+    /// A file written by `heapledger backup`
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

@@ -24,7 +24,7 @@ pub struct Args {
     object: String,
 }
 
-/// A row of the view `objects`, with the rows of `names` and `ledger` that belong to it.
+/// A row of the view `objects`, with its rows of `names` and `ledger`.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
@@ -39,7 +39,7 @@ struct Binding {
     bound_at: Timestamp,
 }
 
-/// Pieces that are listed; `ledger` lists all.
+/// Pieces listed at most; `ledger` lists all.
 const PIECES: usize = 16;
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {

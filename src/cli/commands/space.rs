@@ -14,8 +14,8 @@ use crate::cli::output::text::{Sizes, counted, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-From the bytes stored to the bytes of the file, of all its spaces: what each table and index takes,
-and what could be given back. Reads every page of the file.
+From the stored bytes to the bytes of the file, for all its spaces: what each table and index
+takes, and what could be given back. Reads every page of the file.
 
 Examples:
   heapledger space
@@ -50,7 +50,7 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
     );
     writeln!(
         out,
-        "\ngc gives back at least {gc}, and removes the rows of {rows}; gc --dry-run says exactly"
+        "\ngc gives back at least {gc}, and removes the rows of {rows}; gc --dry-run tells exactly"
     )?;
     if !report.auto_vacuum {
         writeln!(
@@ -62,7 +62,7 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
     let vacuum = sizes.phrase(report.vacuum_bytes_estimated);
     writeln!(
         out,
-        "VACUUM would give back up to {vacuum}, by estimate: free pages, and room on pages that rows share"
+        "VACUUM would give back up to {vacuum} (estimated): free pages, and room on partly filled pages"
     )
 }
 
@@ -72,7 +72,7 @@ const LADDER: &[Head] = &[
     Head::right("PER STORED BYTE").worth(1),
 ];
 
-/// Each step adds what the layer below costs.
+/// Each step adds the cost of the next layer.
 fn ladder(report: &SpaceReport) -> [(&'static str, u64); 8] {
     let bytes = |tree: &TreeSize| u64::try_from(tree.bytes).unwrap_or(0);
     let ledger = report.trees.iter().find(|tree| tree.name == "ledger").map_or(0, bytes);

@@ -36,8 +36,8 @@ pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// The list does not depend on which space is asked for, so a file without a space of
-/// that name is opened by one that it has.
+/// The list does not depend on `--space`, so if the file has no such space, it is opened with
+/// one that it has.
 fn from_another_space(error: anyhow::Error, context: &Context<'_>) -> Result<Vec<MemRam>> {
     let Some(Error::UnknownSpace { known, .. }) = error.downcast_ref() else {
         return Err(error);

@@ -40,7 +40,7 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     )?;
     let pieces = counted(stats.entries, "piece");
     let each = stats.pieces_per_object;
-    let each = each.map_or(String::new(), |each| format!(", {each:.2} for each object"));
+    let each = each.map_or(String::new(), |each| format!(", {each:.2} per object"));
     writeln!(out, "\n{} in {pieces}{each}", counted(stats.objects, "object"))?;
     if !stats.kinds.is_empty() {
         table(out, KINDS, stats.kinds.iter().map(|kind| kind_cells(kind, sizes)))?;
@@ -70,7 +70,7 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
 
 const BUCKETS: &[Head] = &[Head::left("BUCKET"), Head::right("SIZE"), Head::right("SHARE").worth(1)];
 
-/// Every byte of the capacity, and whether it is every one.
+/// The buckets of the capacity, and whether they add up.
 fn buckets(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     let share = |bytes: f64| format!("{:.1} %", 100.0 * bytes / stats.max_mem as f64);
     let rows = stats

@@ -49,7 +49,7 @@ pub fn show(levels: &impl Levels, depth: u8, title: &str, context: &Context<'_>)
     Ok(Outcome::Fine)
 }
 
-/// A row of `arenas`, `pools` or `blocks`, each below its parent.
+/// A row of `arenas`, `pools` or `blocks`, each after its parent.
 #[derive(Default, Serialize)]
 struct Node {
     level: &'static str,

@@ -19,11 +19,11 @@ Examples:
   heapledger usage --over-time
   heapledger usage --over-time --points 500 --format csv > usage.csv")]
 pub struct Args {
-    /// Since the books were opened, instead of now
+    /// Show usage since the history began, instead of now
     #[arg(long)]
     over_time: bool,
 
-    /// How many points at most, evenly spaced by events [default: 60, or 1000 for programs]
+    /// At most this many points, evenly spaced by events [default: 60, or 1000 for programs]
     #[arg(long, value_name = "N", requires = "over_time", value_parser = clap::value_parser!(u32).range(1..))]
     points: Option<u32>,
 }

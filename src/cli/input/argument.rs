@@ -1,5 +1,5 @@
-//! A value given on the command line, or in a file that is named there: an argument can
-//! have 128 KiB at most.
+//! A value given on the command line, or in a file named there, because an argument can have at
+//! most 128 KiB.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -10,16 +10,16 @@ use anyhow::{Context as _, Result, bail};
 use crate::cli::output::text::preview;
 use crate::cli::streams;
 
-/// The value, and what it is called in messages.
+/// The value, and what to call it in messages.
 pub struct Given<'a> {
     pub text: Cow<'a, str>,
     pub label: String,
 }
 
-/// A value is in memory as a whole, more than once.
+/// A value is in memory as a whole, and more than once.
 const LARGEST: u64 = 1 << 30;
 
-/// What `argument` says: `-` is standard input, `@FILE` a file, as with curl.
+/// Reads the value: `-` is standard input, `@FILE` a file, as with curl.
 pub fn read(argument: &str) -> Result<Given<'_>> {
     let path = match argument {
         "-" => "-",
@@ -41,7 +41,7 @@ pub fn read(argument: &str) -> Result<Given<'_>> {
     })
 }
 
-/// The argument as it is.
+/// Takes the argument as it is.
 pub fn literal(argument: &str) -> Given<'_> {
     Given {
         text: argument.into(),
@@ -49,12 +49,12 @@ pub fn literal(argument: &str) -> Given<'_> {
     }
 }
 
-/// All of a text, without the line feed that ends its last line.
+/// Reads a text, without its final line feed.
 fn text(reader: impl Read) -> Result<String> {
     let mut bytes = Vec::new();
     reader.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
-        bail!("is larger than 1 GiB, the most that a value can have; `heapledger put` stores files of any size");
+        bail!("is larger than 1 GiB, the limit for a value; `heapledger put` stores files of any size");
     }
     let Ok(mut text) = String::from_utf8(bytes) else {
         bail!("is not UTF-8 text; `heapledger put` stores any bytes");

@@ -1,4 +1,4 @@
-//! Which file holds the heap: a path, or a URL as other programs write it.
+//! Finds the heap file: a path, or a URL as other programs write it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use anyhow::{Result, anyhow, bail};
 
 use super::dotenv::{Setting, Variables};
 
-/// The heap file, and what may be done with it.
+/// The heap file and its access mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Database {
     pub path: PathBuf,
     pub mode: Mode,
-    /// What named it: `--db`, or a variable.
+    /// Where it was given: `--db` or a variable.
     pub source: &'static str,
 }
 
@@ -29,8 +29,8 @@ pub enum Mode {
 }
 
 impl Database {
-    /// The option, else `HEAPLEDGER_DB`, else `DATABASE_URL`, else `heap.db`. The one
-    /// that is this program's own goes first: `DATABASE_URL` may be for another program.
+    /// Takes the option, else `HEAPLEDGER_DB`, else `DATABASE_URL`, else `heap.db`. `DATABASE_URL`
+    /// comes later because it may be meant for another program.
     pub fn find(option: Option<&Path>, variables: &Variables) -> Result<Self> {
         let option = option.map(|path| Setting {
             source: "--db",
@@ -63,7 +63,7 @@ impl Database {
         Ok(Self { path, mode, source })
     }
 
-    /// The path as `--db` takes it for one.
+    /// The path in a form that `--db` does not take for a URL.
     pub fn as_option(&self) -> String {
         let text = self.path.to_string_lossy().into_owned();
         match located(&text, false) {
@@ -72,19 +72,19 @@ impl Database {
         }
     }
 
-    /// Refuses to write where the URL says not to.
+    /// Fails if the URL is read-only.
     pub fn may_write(&self) -> Result<()> {
         if self.mode == Mode::ReadOnly {
-            bail!("{} says mode=ro, for reading only; nothing was changed", self.source);
+            bail!("{} has mode=ro, so it is read-only; nothing was changed", self.source);
         }
         Ok(())
     }
 }
 
 const OTHERS: &str = "name a heap file: sqlite:///folder/heap.db, HEAPLEDGER_DB or --db FILE";
-const IN_MEMORY: &str = "names a database in memory, which would be gone when this command ends; name a file";
+const IN_MEMORY: &str = "names a database in memory, which would be lost when this command ends; name a file";
 
-/// Programs that have these schemes also take them without `//`.
+/// Schemes of servers, which their programs also accept without `//`.
 const SERVERS: [&str; 9] = [
     "postgres",
     "postgresql",
@@ -97,7 +97,7 @@ const SERVERS: [&str; 9] = [
     "jdbc",
 ];
 
-/// What `text` names. Nothing of a URL but its scheme is ever repeated: it may hold a
+/// Parses `text`. Errors repeat nothing of a URL except its scheme, because it may contain a
 /// password.
 fn located(text: &str, is_shared: bool) -> Result<(PathBuf, Mode), String> {
     if text.is_empty() {
@@ -113,12 +113,12 @@ fn located(text: &str, is_shared: bool) -> Result<(PathBuf, Mode), String> {
     match scheme.as_str() {
         "sqlite" | "sqlite3" => url(rest.strip_prefix("//").unwrap_or(rest)),
         "file" => url(local(rest.split('#').next().unwrap_or_default())?),
-        "postgres" | "postgresql" => Err(format!("is a PostgreSQL URL, and a heap is an SQLite file; {OTHERS}")),
+        "postgres" | "postgresql" => Err(format!("is a PostgreSQL URL, but a heap is an SQLite file; {OTHERS}")),
         other if rest.starts_with("//") || SERVERS.contains(&other) => Err(format!(
-            "is a URL of the kind {other}:, and a heap is an SQLite file; {OTHERS}"
+            "is a URL of the kind {other}:, but a heap is an SQLite file; {OTHERS}"
         )),
         _ if is_shared && is_server(text) => Err(format!(
-            "has the settings of a database server, and a heap is an SQLite file; {OTHERS}"
+            "has the settings of a database server, but a heap is an SQLite file; {OTHERS}"
         )),
         _ => Ok((PathBuf::from(text), Mode::default())),
     }
@@ -147,7 +147,7 @@ fn is_server(text: &str) -> bool {
     address || words.any(is_setting)
 }
 
-/// What follows `file:`, without the host, which is this one.
+/// The part after `file:`, without the host, which must be this one.
 fn local(rest: &str) -> Result<&str, String> {
     let Some(rest) = rest.strip_prefix("//") else {
         return Ok(rest);
@@ -160,8 +160,8 @@ fn local(rest: &str) -> Result<&str, String> {
     }
 }
 
-/// A path and its parameters, percent-encoded. Parameters other than the mode are
-/// settings of other programs' drivers.
+/// Parses a percent-encoded path and its parameters. Parameters other than the mode are
+/// settings for other programs' drivers, and ignored.
 fn url(rest: &str) -> Result<(PathBuf, Mode), String> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mut mode = Mode::default();
@@ -172,7 +172,7 @@ fn url(rest: &str) -> Result<(PathBuf, Mode), String> {
             ("mode", "rw") => mode = Mode::NeverCreate,
             ("mode", "rwc") => mode = Mode::Create,
             ("mode" | "vfs", "memory" | "memdb") => return Err(IN_MEMORY.into()),
-            ("mode", _) => return Err("has a mode that is none of ro, rw and rwc".into()),
+            ("mode", _) => return Err("has a mode other than ro, rw and rwc".into()),
             _ => {}
         }
     }
@@ -187,7 +187,7 @@ fn url(rest: &str) -> Result<(PathBuf, Mode), String> {
     Ok((path, mode))
 }
 
-/// `%20` and so on as the bytes they stand for.
+/// Decodes `%20` and so on.
 fn decoded(text: &str) -> Result<OsString, String> {
     let mut codes = text.split('%').skip(1);
     let is_code = |code: &str| {
@@ -200,7 +200,7 @@ fn decoded(text: &str) -> Result<OsString, String> {
     }
     let bytes: Vec<u8> = percent_encoding::percent_decode_str(text).collect();
     if bytes.contains(&0) {
-        return Err("has a %00, which no path has".into());
+        return Err("has a %00, which no path can contain".into());
     }
     os_string(bytes)
 }
@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_the_path_that_other_programs_take_it_for() {
+    fn a_url_means_the_same_path_as_to_other_programs() {
         for (text, path) in [
             ("heap.db", "heap.db"),
             ("a:b.db", "a:b.db"),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused_and_nothing_of_it_repeated() {
+    fn other_urls_are_refused_without_repeating_them() {
         for text in [
             "postgres://me:secret@host/db",
             "postgresql:///secret",
@@ -275,7 +275,7 @@ mod tests {
             let why = located(text, true).unwrap_err();
             assert!(!why.contains("secret"), "{text}: {why}");
         }
-        // Its own option and variable are not taken for another program's settings.
+        // --db and HEAPLEDGER_DB are not mistaken for another program's settings.
         assert!(located("a:b@c.db", false).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Settings of the environment, and of a project's `.env`.
+//! Settings from the environment and from a project's `.env`.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -13,30 +13,29 @@ use anyhow::{Result, anyhow};
 use crate::cli::exit;
 use crate::cli::output::text::printable_path;
 
-/// What variables say. The environment goes before `.env`, and an empty variable says
-/// nothing. The process's own environment is left as it is: what else a project's
-/// `.env` sets is no business of this program.
+/// The values of variables. The environment precedes `.env`, and an empty variable counts as
+/// unset. The process's environment is not changed, because the other variables in a project's
+/// `.env` are not meant for this program.
 #[derive(Debug, Default)]
 pub struct Variables {
     file: HashMap<String, String>,
-    /// The folder of `.env`, unless that is the working folder.
+    /// The folder of `.env`, unless it is the working folder.
     folder: Option<PathBuf>,
 }
 
 /// The value of a variable.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// What it is, for messages: the variable, or an option.
+    /// The variable or option, for messages.
     pub source: &'static str,
     pub value: OsString,
-    /// Where a relative path in it starts, unless that is the working folder.
+    /// The base of a relative path in it, unless it is the working folder.
     pub folder: Option<PathBuf>,
 }
 
 impl Variables {
-    /// Reads the nearest `.env` that may be trusted: of the working folder, or of one
-    /// above it. One that cannot be read to its end is an error, for what is missing
-    /// might say which file to write to.
+    /// Reads the nearest trusted `.env`, in the working folder or above it. If it cannot be read in
+    /// full, that is an error, because the missing part might name the file to write to.
     pub fn read() -> Result<Self> {
         let Ok(folder) = env::current_dir() else {
             return Ok(Self::default());
@@ -54,7 +53,7 @@ impl Variables {
         Ok(Self { file, folder })
     }
 
-    /// What a variable says.
+    /// The value of a variable.
     pub fn get(&self, name: &'static str) -> Option<Setting> {
         let given = env::var_os(name).filter(|value| !value.is_empty());
         if let Some(value) = given {
@@ -77,7 +76,7 @@ impl Variables {
 fn find(folder: &Path) -> Option<(PathBuf, bool)> {
     folder.ancestors().enumerate().find_map(|(height, folder)| {
         let path = folder.join(".env");
-        // A virtual environment of Python is a folder of that name, as often as not.
+        // A folder of that name is often a virtual environment of Python.
         let there = match fs::metadata(&path) {
             Ok(found) => found.is_file(),
             Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
@@ -96,8 +95,8 @@ fn find(folder: &Path) -> Option<(PathBuf, bool)> {
     })
 }
 
-/// Whether nobody else can send this user's data into a file of their choice with it: it
-/// belongs to this user, or, in the working folder, to the one whose folder it is.
+/// Whether the file belongs to this user or, in the working folder, to the folder's owner.
+/// Otherwise somebody else could redirect this user's data into a file of their choice.
 #[cfg(unix)]
 fn is_trusted(path: &Path, folder: &Path, above: bool) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -107,7 +106,7 @@ fn is_trusted(path: &Path, folder: &Path, above: bool) -> bool {
     let of_folder = fs::metadata(folder).map(|found| found.uid());
     owners.into_iter().all(|owner| match owner {
         Ok(owner) => owner == me || (!above && of_folder.as_ref().is_ok_and(|&of_folder| of_folder == owner)),
-        // Reading it says why it cannot be read.
+        // Reading it will report the error.
         Err(_) => true,
     })
 }
@@ -117,7 +116,7 @@ fn is_trusted(_: &Path, _: &Path, _: bool) -> bool {
     true
 }
 
-/// The variables in the text of an `.env`; the first of several of one name counts.
+/// Parses the text of an `.env`; the first of several definitions counts.
 fn parse(text: &[u8]) -> Result<HashMap<String, String>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -125,9 +124,9 @@ fn parse(text: &[u8]) -> Result<HashMap<String, String>, String> {
     let mut variables = HashMap::new();
     for variable in dotenvy::from_read_iter(Lines { text, line: &line }) {
         let (name, value) = variable.map_err(|error| match error {
-            // What is there is not repeated: it may hold a password.
+            // The line is not repeated, because it may contain a password.
             dotenvy::Error::LineParse(..) => format!(
-                "what ends with line {} is not NAME=VALUE; a value with blanks or signs is quoted: NAME='two words'",
+                "the entry that ends in line {} is not NAME=VALUE; quote values with spaces or symbols: NAME='two words'",
                 line.get()
             ),
             other => other.to_string(),
@@ -137,7 +136,7 @@ fn parse(text: &[u8]) -> Result<HashMap<String, String>, String> {
     Ok(variables)
 }
 
-/// A text that is read line by line, to know the line in which an error was found.
+/// A reader that counts lines, to report the line of an error.
 struct Lines<'a> {
     text: &'a str,
     line: &'a Cell<u64>,
@@ -147,7 +146,7 @@ impl Read for Lines<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let end = self.text.find('\n').map_or(self.text.len(), |at| at + 1);
         let read = self.text.as_bytes().get(..end).unwrap_or_default().read(buffer)?;
-        // A line longer than the buffer may be cut inside a character.
+        // A line longer than the buffer may be split inside a character.
         let Some(rest) = self.text.get(read..) else {
             return Err(io::Error::other("a line is too long"));
         };
@@ -164,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_read_to_the_end_or_not_at_all() {
+    fn variables_are_read_in_full_or_not_at_all() {
         let found = parse(b"\xef\xbb\xbfA=1\n# note\nexport B='two words'\nA=2\n").unwrap();
         assert_eq!((found["A"].as_str(), found["B"].as_str()), ("1", "two words"));
         let why = parse(b"A=1\n\nTITLE=My secret\nB=2\n").unwrap_err();

@@ -1,4 +1,4 @@
-//! What people write: sizes, times, values, sources, where the heap is.
+//! Parsing of input: sizes, times, values, sources, and the location of the heap.
 
 pub(in crate::cli) mod argument;
 pub(in crate::cli) mod database;

@@ -18,9 +18,9 @@ pub fn size(text: &str) -> Result<u64, String> {
     let bytes = spelled
         .parse::<ByteSize>()
         .map_err(|_| "not a size; write bytes (65536), or a number with a unit (64K, 1.5MiB, 2GiB)".to_owned())?;
-    // bytesize stops at the largest number instead of refusing what is beyond.
+    // bytesize saturates instead of refusing larger numbers.
     if bytes.as_u64() == u64::MAX {
-        return Err("more bytes than can be counted".into());
+        return Err("too large".into());
     }
     Ok(bytes.as_u64())
 }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_as_they_are_written() {
+    fn sizes_are_parsed() {
         for (text, bytes) in [
             ("0", 0),
             ("65536", 65_536),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn invalid_sizes_are_refused() {
         for text in [
             "",
             "big",
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_they_are_written() {
+    fn durations_are_parsed() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));

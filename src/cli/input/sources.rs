@@ -1,4 +1,4 @@
-//! What `put` is to store: files, folders, pipes, standard input.
+//! The sources of `put`: files, folders, pipes, standard input.
 
 use std::fs;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use heapledger::MemManager;
 use walkdir::{DirEntry, WalkDir};
 
-/// Something that a path led to.
+/// Something found at a path.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found {
     /// Standard input
@@ -17,16 +17,15 @@ pub enum Found {
     File(PathBuf, u64),
     /// Something that can be read once: a pipe or a device
     Stream(PathBuf),
-    /// Left out on purpose
+    /// Skipped on purpose
     Skipped(PathBuf, &'static str),
     /// Cannot be stored
     Failed(PathBuf, String),
 }
 
-/// Finds what there is to store, in the order of the arguments and below a folder in
-/// the order of names: the same tree always gives the same layout. A heap that is open, and
-/// what SQLite keeps beside it, is left out: it grows while it would be read. So is what a
-/// process of ours is making.
+/// Finds what to store, in the order of the arguments and, in folders, in the order of names, so
+/// that the same tree always gives the same layout. An open heap and its side files are skipped,
+/// because they would grow while they are read, and so are temporary folders of heapledger.
 pub struct Sources {
     recursive: bool,
 }
@@ -36,7 +35,7 @@ impl Sources {
         Self { recursive }
     }
 
-    /// What one argument leads to.
+    /// What one argument refers to.
     pub fn find<'a>(&'a self, path: &'a Path) -> Box<dyn Iterator<Item = Found> + 'a> {
         if path.as_os_str() == "-" {
             return Box::new(std::iter::once(Found::Stdin));
@@ -58,7 +57,7 @@ impl Sources {
                 let found = match entries.next()? {
                     Ok(entry) if is_being_made(&entry) => {
                         entries.skip_current_dir();
-                        Some(Found::Skipped(entry.into_path(), "a file that heapledger is making"))
+                        Some(Found::Skipped(entry.into_path(), "a temporary file of heapledger"))
                     }
                     Ok(entry) => self.entry(entry),
                     Err(error) => {
@@ -90,9 +89,9 @@ impl Sources {
     }
 }
 
-/// Whether it is a folder in which a process of ours makes a backup, an export or a heap, or
-/// has left one when it died (`.heapledger-SYSTEM-RANDOM`): it changes while it is read, and is
-/// gone soon. Whoever names it as an argument gets it.
+/// Whether it is a folder in which heapledger is writing a backup, an export or a heap, or left
+/// one when it was killed (`.heapledger-SYSTEM-RANDOM`). It would change while it is read, and
+/// disappear soon. It can still be given as an argument.
 fn is_being_made(entry: &DirEntry) -> bool {
     if entry.depth() == 0 || !entry.file_type().is_dir() {
         return false;
@@ -106,7 +105,7 @@ fn failed(path: &Path, why: &str) -> Found {
     Found::Failed(path.to_owned(), why.to_owned())
 }
 
-/// Some files in /proc are only read in multiples of something, whatever the reader wants.
+/// Some files in /proc can only be read in multiples of a certain size, so reads are buffered.
 pub fn whole_reads(file: File) -> BufReader<File> {
     BufReader::with_capacity(512 * 1024, file)
 }
@@ -116,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_read_in_order_and_the_heap_in_it_is_left_out() {
+    fn a_folder_is_read_in_order_without_the_heap_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("b")).unwrap();

@@ -1,4 +1,4 @@
-//! Moments and spans of time as people write them.
+//! Parsing of moments and spans of time.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use jiff::{Span, SpanRelativeTo};
 /// A point in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
-    /// After the last event there is.
+    /// After the last event.
     Now,
     /// After this event, by its number in the space or its id: `@123`, or `123`.
     Event(i64),
@@ -42,7 +42,7 @@ impl When {
             Self::Event(event) => Ok(Moment::Event(EventId::within(memory.space_id(), event))),
             Self::Time(time) => Ok(Moment::Time(time)),
             Self::Now => {
-                // By its number: after a clock has gone back, the last event is still to come.
+                // By number, because after the clock was set back the last event lies in the future.
                 let last = memory.newest_events(&EventFilter::default(), 1)?.pop();
                 let none = EventId::within(memory.space_id(), 0);
                 Ok(Moment::Event(last.map_or(none, |event| event.id)))
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_as_they_are_written() {
+    fn moments_are_parsed() {
         let at = |micros| When::Time(Timestamp::from_micros(micros));
         for (text, when) in [
             ("now", When::Now),

@@ -1,4 +1,4 @@
-//! How much was used over time, drawn with characters.
+//! A chart of usage over time, drawn with characters.
 
 use std::io::{self, Write};
 
@@ -6,21 +6,21 @@ use heapledger::UsagePoint;
 
 use super::text::{Sizes, time};
 
-/// A chart of the bytes used, one column for each point.
+/// A chart of the bytes used, one column per point.
 pub struct Chart<'a> {
     pub points: &'a [UsagePoint],
     pub sizes: Sizes,
 }
 
-/// Lines that the highest column fills.
+/// Height of the highest column, in lines.
 const HEIGHT: usize = 6;
-/// A column, from nothing to a full line.
+/// Parts of a column, from nothing to a full line.
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-/// Columns for the figures of the axis.
+/// Width of the axis labels, in columns.
 const MARGIN: usize = 12;
 
 impl Chart<'_> {
-    /// How many points a terminal of so many columns has room for.
+    /// How many points fit a terminal with this number of columns.
     pub fn points_in(columns: usize) -> usize {
         columns.saturating_sub(MARGIN + " ┤".chars().count()).max(1)
     }
@@ -29,7 +29,7 @@ impl Chart<'_> {
         let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {
             return writeln!(out, "nothing has happened yet");
         };
-        // A peak between two points is not to be lost.
+        // Includes peaks between two points.
         let top = self.points.iter().map(|point| point.peak_mem).max().unwrap_or_default();
         for line in (0..HEIGHT).rev() {
             let figure = match line {
@@ -58,7 +58,7 @@ impl Chart<'_> {
     }
 }
 
-/// What a column shows in one line, counted from the bottom. Anything at all shows.
+/// The part of a column in one line, counted from the bottom. Any value above 0 is visible.
 fn cell(bytes: i64, top: i64, line: usize) -> &'static str {
     let full = (HEIGHT * 8) as i128;
     let height = i128::from(bytes) * full / i128::from(top.max(1));

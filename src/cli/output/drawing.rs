@@ -1,4 +1,4 @@
-//! The tree of arenas, pools and blocks as people see it.
+//! Draws the tree of arenas, pools and blocks.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,16 +8,16 @@ use heapledger::{Arena, Pool};
 use super::levels::{Fill, Levels};
 use super::text::{Sizes, cut, printable, width};
 
-/// The tree for people.
+/// The drawing of a tree.
 pub struct Drawing {
     pub sizes: Sizes,
     pub colour: bool,
     pub depth: u8,
-    /// Of the terminal, if any.
+    /// The width of the terminal, if any.
     pub columns: Option<usize>,
 }
 
-/// Colour is for terminals, and for people who have not said no to it.
+/// Whether to use colour: only on a terminal, and not with `NO_COLOR`.
 pub fn colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
@@ -87,8 +87,8 @@ impl Drawing {
         writeln!(out, "{}", if shape.class { class } else { "" })
     }
 
-    /// What a line with a label of this width has room for. Which level it is and how
-    /// many bytes it has go before how many it could have, and before the bar.
+    /// What fits a line with a label of this width. The level and its bytes have priority over its
+    /// capacity and the bar.
     fn shape(&self, label: usize) -> Shape {
         let wide = Shape {
             label: LABEL.max(label),
@@ -98,7 +98,7 @@ impl Drawing {
         };
         let Some(columns) = self.columns else { return wide };
         let narrow = SHORT_LABEL.max(label);
-        // Blanks, brackets, percent, and bytes.
+        // Spaces, brackets, percent, and bytes.
         let bar = columns.saturating_sub(narrow + " []  100%  999.9 KiB".len());
         match columns {
             WITH_CLASS.. => wide,
@@ -113,7 +113,7 @@ impl Drawing {
     }
 }
 
-/// What a line shows, and how wide that is.
+/// What a line shows, and its width.
 struct Shape {
     label: usize,
     bar: usize,
@@ -125,14 +125,13 @@ const BAR: usize = 16;
 const LABEL: usize = 26;
 /// `   └─ block 12345`
 const SHORT_LABEL: usize = 18;
-/// Columns of a line with all there is, and of one without the size of the blocks.
+/// Widths of a complete line, and of one without the block size.
 const WITH_CLASS: usize = 96;
 const WITHOUT_CLASS: usize = 75;
 
 impl Fill {
-    /// Content, then room in blocks; the rest is not carved yet. Anything at all shows as
-    /// one cell. Of what has no content the bar is empty, so that empty looks empty and
-    /// nothing else does.
+    /// Content, then room in blocks; the rest is not carved yet. Any content takes at least one
+    /// cell, so that only a level without content looks empty.
     fn bar(&self, wide: usize) -> String {
         if self.mem <= 0 {
             return " ".repeat(wide);
@@ -148,7 +147,7 @@ impl Fill {
         format!("{}{}{}", "█".repeat(content), "░".repeat(room), " ".repeat(rest))
     }
 
-    /// Rounded down, so that only what is full shows 100%.
+    /// Rounded down, so that only a full level shows 100%.
     fn percent(&self) -> String {
         format!("{}%", i128::from(self.mem) * 100 / i128::from(self.max_mem.max(1)))
     }
@@ -191,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_shows_content_and_room_and_is_empty_where_nothing_is() {
+    fn a_bar_shows_content_and_room_and_is_empty_without_content() {
         let bar = |mem, carved, max_mem| Fill::new(mem, carved, max_mem).bar(16);
         assert_eq!(bar(0, 0, 100), "                ");
         assert_eq!(bar(0, 100, 100), "                ");
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_full_shows_100_percent() {
+    fn only_a_full_level_shows_100_percent() {
         assert_eq!(Fill::new(999, 1000, 1000).percent(), "99%");
         assert_eq!(Fill::new(1000, 1000, 1000).percent(), "100%");
     }

@@ -1,25 +1,24 @@
-//! Which columns of a table a terminal has room for, and how wide they are.
+//! Chooses which columns of a table fit a terminal, and their widths.
 
-/// What a column asks for.
+/// The needs of a column.
 #[derive(Debug, Clone, Copy)]
 pub struct Need {
-    /// As wide as its widest cell; 0 for a column that is not shown.
+    /// The width of its widest cell; 0 for a column that is not shown.
     pub natural: usize,
-    /// Its cells may be cut to this.
+    /// The width that its cells may be truncated to.
     pub least: usize,
-    /// The column may be left out, that of the least worth first; `None` never is.
+    /// Columns of the lowest worth are left out first; those with `None` never are.
     pub worth: Option<u8>,
 }
 
-/// Blanks between two columns.
+/// Spaces between two columns.
 pub const GAP: usize = 2;
-/// On the narrowest of terminals no column is cut to less.
+/// No column is truncated to less, even on a very narrow terminal.
 const NARROWEST: usize = 4;
 
-/// The width of each column in a line of `columns`; 0 for what is left out.
+/// The width of each column in a line of `columns`; 0 for columns that are left out.
 ///
-/// What is left over after the columns of the least worth are gone goes to the others,
-/// those of the greatest worth first.
+/// Room that remains goes to the other columns, those of the highest worth first.
 pub fn fit(needs: &[Need], columns: usize) -> Vec<usize> {
     let mut widths: Vec<_> = needs.iter().map(|need| need.least.min(need.natural)).collect();
     while total(&widths) > columns {
@@ -48,7 +47,7 @@ pub fn fit(needs: &[Need], columns: usize) -> Vec<usize> {
     widths
 }
 
-/// Columns of a line of columns of these widths.
+/// The width of a line with columns of these widths.
 fn total(widths: &[usize]) -> usize {
     let shown = widths.iter().filter(|&&width| width > 0);
     let gaps = GAP * shown.clone().count().saturating_sub(1);
@@ -76,13 +75,13 @@ mod tests {
     };
 
     #[test]
-    fn what_fits_is_as_wide_as_it_wants_to_be() {
+    fn columns_that_fit_have_their_natural_width() {
         assert_eq!(fit(&[ID, NAME, PIECES], 52), [12, 30, 6]);
         assert_eq!(fit(&[ID, NAME, PIECES], usize::MAX), [12, 30, 6]);
     }
 
     #[test]
-    fn cells_are_cut_before_columns_go_and_the_least_worth_goes_first() {
+    fn cells_are_truncated_before_columns_are_dropped_by_worth() {
         assert_eq!(fit(&[ID, NAME, PIECES], 51), [12, 29, 6]);
         assert_eq!(fit(&[ID, NAME, PIECES], 32), [12, 10, 6]);
         assert_eq!(fit(&[ID, NAME, PIECES], 31), [12, 17, 0]);
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_shown_takes_no_room() {
+    fn hidden_columns_take_no_room() {
         let hidden = Need { natural: 0, ..NAME };
         assert_eq!(fit(&[ID, hidden, PIECES], 20), [12, 0, 6]);
         assert_eq!(fit(&[], 20), [0; 0]);

@@ -1,9 +1,9 @@
-//! Bytes for people.
+//! Hexadecimal output.
 
 use std::fmt::Write;
 
-/// `bytes` as `hexdump -C` shows them; repeated lines are a `*`. On a terminal too narrow
-/// for that, the lines have fewer bytes.
+/// `bytes` as `hexdump -C` shows them, with `*` for repeated lines. On a narrow terminal the
+/// lines have fewer bytes.
 pub fn hex_dump(bytes: &[u8], columns: Option<usize>) -> String {
     let in_line = match columns.unwrap_or(usize::MAX) {
         78.. => 16,
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dump_is_that_of_hexdump() {
+    fn the_dump_matches_hexdump() {
         let mut bytes = b"hello, world!\n\0\xff".to_vec();
         bytes.extend([0; 48]);
         bytes.push(b'x');

@@ -1,11 +1,11 @@
-//! Arenas, pools and blocks to be shown: as they are now, or as they were.
+//! The levels to show: as they are now, or as they were.
 
 use std::collections::HashMap;
 
 use anyhow::Result;
 use heapledger::{Arena, ArenaId, Block, Layout, MemManager, Pool, PoolId};
 
-/// How full something is: content, and what is carved into blocks or reserved below it.
+/// How full a level is: content, and what is carved into blocks or reserved by lower levels.
 pub struct Fill {
     pub mem: i64,
     pub carved: i64,
@@ -18,7 +18,7 @@ impl Fill {
     }
 }
 
-/// Where the levels of a space come from.
+/// A source of levels.
 pub trait Levels {
     /// The name of the space, and how full it is.
     fn space(&self) -> Result<(String, Fill)>;
@@ -47,7 +47,7 @@ impl Levels for MemManager {
     }
 }
 
-/// A layout with the children of each parent together.
+/// A past layout, with children grouped by parent.
 pub struct Then {
     layout: Layout,
     pools: HashMap<ArenaId, Vec<Pool>>,

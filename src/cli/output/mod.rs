@@ -1,4 +1,4 @@
-//! Tables, drawings, progress: what people and programs are shown.
+//! Output: tables, drawings, progress.
 
 pub(in crate::cli) mod chart;
 pub(in crate::cli) mod drawing;

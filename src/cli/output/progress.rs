@@ -1,7 +1,7 @@
-//! Progress on standard error, for whoever waits at a terminal.
+//! Progress on standard error, for people at a terminal.
 //!
-//! It appears once the work turns out to be long, by itself: also while a single call
-//! waits for a lock or for the disk. What the work is at is always named.
+//! It appears by itself once the work takes long, even while a single call waits for a lock or
+//! for the disk, and always names the current step.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -15,13 +15,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::text::Sizes;
 
-/// What the work is at, and how far it is, once that is of interest.
+/// The current step and how far it is, shown once the work takes long.
 pub struct Progress {
     shown: Option<Shown>,
     enabled: bool,
 }
 
-/// Work that takes less needs no progress.
+/// Shorter work shows no progress.
 const LONG: Duration = Duration::from_secs(1);
 /// How often it is drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ impl Progress {
         progress
     }
 
-    /// None at all, where it would stand in the way of the answer.
+    /// Never shown, for when it would get in the way of the answer.
     pub fn hidden() -> Self {
         Self {
             shown: None,
@@ -44,14 +44,14 @@ impl Progress {
         }
     }
 
-    /// `done` of `total` bytes; a `total` of 0 is not known.
+    /// `done` of `total` bytes; a `total` of 0 means unknown.
     pub fn set(&mut self, done: u64, total: u64) {
         if let Some(shown) = &mut self.shown {
             shown.set(done, total);
         }
     }
 
-    /// The same where the disk is waited for when all is done.
+    /// The same, followed by a wait for the disk at the end.
     fn set_and_sync(&mut self, done: u64, total: u64) {
         if total > 0 && done >= total {
             self.step("writing to disk", 0, 0);
@@ -60,7 +60,7 @@ impl Progress {
         }
     }
 
-    /// The same of a part of the work that has a name.
+    /// The same for a named step.
     pub fn step(&mut self, what: impl Into<Cow<'static, str>>, done: u64, total: u64) {
         if !self.enabled {
             return;
@@ -70,7 +70,7 @@ impl Progress {
         shown.set(done, total);
     }
 
-    /// The same of a call of the library.
+    /// The same for a phase of a library call.
     pub fn phase(&mut self, phase: Phase, done: u64, total: u64) {
         let rows = phase == Phase::RemovingRows && done > 0;
         let what = if rows {
@@ -81,12 +81,12 @@ impl Progress {
         self.step(what, if rows { 0 } else { done }, total);
     }
 
-    /// Takes it away until there is something to show again.
+    /// Hides it until the next update.
     pub fn hide(&mut self) {
         self.shown = None;
     }
 
-    /// Lets `print` write to the terminal without tearing it.
+    /// Lets `print` write to the terminal without disturbing the progress line.
     pub fn beside<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.shown {
             Some(shown) => shown.bar.suspend(print),
@@ -95,7 +95,7 @@ impl Progress {
     }
 }
 
-/// Runs `work`, of which nothing is known but its name.
+/// Runs `work`, whose progress is unknown.
 pub fn during<R>(what: &'static str, work: impl FnOnce() -> R) -> R {
     let _progress = Progress::new(what);
     work()
@@ -113,12 +113,12 @@ pub fn bytes<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) 
     work(&mut |done, total| progress.set_and_sync(done, total))
 }
 
-/// A line on the terminal that a thread of its own puts there when it is time.
+/// A line on the terminal, drawn by a separate thread after a delay.
 struct Shown {
     bar: ProgressBar,
     what: Cow<'static, str>,
     knows: Knows,
-    /// Dropped to say that it is not wanted any more.
+    /// Dropped to stop the thread.
     wanted: Option<Sender<()>>,
     timer: Option<JoinHandle<()>>,
 }
@@ -181,7 +181,7 @@ impl Drop for Shown {
     fn drop(&mut self) {
         drop(self.wanted.take());
         if let Some(timer) = self.timer.take() {
-            // A panic there has shown itself already.
+            // A panic there has already been printed.
             let _ = timer.join();
         }
         self.bar.finish_and_clear();
@@ -195,7 +195,7 @@ impl Knows {
             Self::Done => "{spinner} {msg} {done} {elapsed}",
             Self::Total => "{spinner} {msg} [{wide_bar}] {done} of {total} {eta} left",
         };
-        // The templates are fixed, so the fallback is never seen.
+        // The templates are constants, so the fallback is never used.
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let size = |bytes: u64, out: &mut dyn Write| {
             let _ = out.write_str(&Sizes::Human.cell(bytes));
@@ -211,7 +211,7 @@ impl Knows {
     }
 }
 
-/// A reader that shows how much has been read, and that its end is not that of the work.
+/// A reader that shows how much has been read, and the step that follows.
 pub struct Reading<R> {
     reader: R,
     done: u64,
@@ -220,7 +220,7 @@ pub struct Reading<R> {
 }
 
 impl<R> Reading<R> {
-    /// `then` is what is done with it once it is read.
+    /// `then` is the step after everything was read.
     pub fn new(reader: R, then: &'static str) -> Self {
         Self {
             reader,

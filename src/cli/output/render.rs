@@ -1,5 +1,5 @@
-//! The answer of a command, as a table, JSON, NDJSON or CSV. Lists are written row by
-//! row, so a list of a million rows takes no more memory than a list of a thousand.
+//! Prints the answer of a command as a table, JSON, NDJSON or CSV. Lists are written row by row,
+//! so a list of a million rows takes no more memory than one of a thousand.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use super::text::Sizes;
 /// How to print the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Format {
-    /// Aligned, for people
+    /// An aligned table
     #[default]
     Table,
     /// One document: an object, or an array for a list
@@ -26,17 +26,17 @@ pub enum Format {
     Csv,
 }
 
-/// What a list is made of. It serialises to the columns that it has in the schema.
+/// A row of a list. It serialises to the columns that it has in the schema.
 pub trait Row: Serialize {
-    /// The keys it serialises to, for the CSV header of a list without rows.
+    /// The keys it serialises to, for the CSV header of an empty list.
     const KEYS: &'static [&'static str];
-    /// The columns of the table for people; none for plain lines.
+    /// The columns of the table; empty for plain lines.
     const HEAD: &'static [Head] = &[];
     /// The cells of those columns, safe to print on a terminal; none where people get a drawing.
     fn cells(&self, _: Sizes) -> Vec<String> {
         Vec::new()
     }
-    /// What is written instead where no terminal reads it, if that is not for people alone.
+    /// A line to write instead if the output is not a terminal.
     fn raw_line(&self) -> Option<Vec<u8>> {
         None
     }
@@ -55,11 +55,11 @@ impl<R: Row> Row for &R {
     }
 }
 
-/// Standard output, in the format asked for.
+/// Standard output in the requested format.
 pub struct Output {
     format: Format,
     sizes: Sizes,
-    /// Of the terminal, if one shows the answer to people.
+    /// The width of the terminal, if the answer is a table on a terminal.
     columns: Option<usize>,
     is_terminal: bool,
     out: BufWriter<Wrapping<Answer>>,
@@ -77,17 +77,17 @@ impl Output {
         }
     }
 
-    /// Whether the answer is for people.
+    /// Whether the format is a table.
     pub fn is_table(&self) -> bool {
         self.format == Format::Table
     }
 
-    /// The columns of the terminal that shows the answer, if one does.
+    /// The width of the terminal, if the answer is a table on a terminal.
     pub fn columns(&self) -> Option<usize> {
         self.columns
     }
 
-    /// Starts a list; it must be ended.
+    /// Starts a list, which must be ended with [`List::end`].
     pub fn list<R: Row>(&mut self) -> List<'_, R> {
         List {
             table: Table::new(R::HEAD, self.columns),
@@ -113,7 +113,7 @@ impl Output {
         Ok(list.end()?)
     }
 
-    /// One thing: `text` for people, `thing` for programs.
+    /// Prints a single answer: `text` for people, `thing` for programs.
     pub fn one(
         &mut self,
         thing: &impl Serialize,
@@ -132,7 +132,7 @@ impl Output {
         self.out.flush()
     }
 
-    /// Text for people, as it comes.
+    /// Writes plain text.
     pub fn text(&mut self) -> &mut dyn Write {
         &mut self.out
     }
@@ -142,7 +142,7 @@ impl Output {
     }
 }
 
-/// A table within other text.
+/// Prints a table within other text.
 pub fn table(out: &mut dyn Write, head: &'static [Head], rows: impl Iterator<Item = Vec<String>>) -> io::Result<()> {
     let mut table = Table::new(head, terminal::columns());
     for cells in rows {
@@ -151,7 +151,7 @@ pub fn table(out: &mut dyn Write, head: &'static [Head], rows: impl Iterator<Ite
     table.end(out)
 }
 
-/// Standard output, whose errors say that they are its own.
+/// Standard output with errors that say so.
 struct Answer(Stdout);
 
 impl Write for Answer {
@@ -168,7 +168,7 @@ fn not_written(error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write the answer: {error}"))
 }
 
-/// A list that is being written.
+/// A list being written.
 pub struct List<'a, R> {
     output: &'a mut Output,
     table: Table,
@@ -177,7 +177,7 @@ pub struct List<'a, R> {
 }
 
 impl<R: Row> List<'_, R> {
-    /// Writes the next row, or keeps it until its neighbours have come.
+    /// Writes the next row, or buffers it until its chunk is full.
     pub fn row(&mut self, row: &R) -> io::Result<()> {
         let first = self.rows == 0;
         self.rows += 1;
@@ -204,7 +204,7 @@ impl<R: Row> List<'_, R> {
         }
     }
 
-    /// Sends the rows written so far on their way.
+    /// Flushes the rows written so far.
     pub fn flush(&mut self) -> io::Result<()> {
         self.table.flush(&mut self.output.out)?;
         self.output.flush()
@@ -224,7 +224,7 @@ impl<R: Row> List<'_, R> {
     }
 }
 
-/// What a thing serialises to, in the order of its fields.
+/// The fields that a value serialises to, in order.
 struct Record(Vec<(String, Value)>);
 
 impl Record {
@@ -232,7 +232,7 @@ impl Record {
         Ok(serde_json::from_str(&serde_json::to_string(thing)?)?)
     }
 
-    /// The values; what has parts of its own stays JSON.
+    /// The values; nested ones stay JSON.
     fn cells(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(_, value)| match value {
             Value::Null => String::new(),
@@ -266,7 +266,7 @@ impl<'de> Deserialize<'de> for Record {
     }
 }
 
-/// One line of CSV, quoted where it must be.
+/// Writes one line of CSV, quoted where necessary.
 fn csv_line(out: &mut impl Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
     let mut line = csv::Writer::from_writer(Vec::new());
     line.write_record(cells)?;
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn csv_is_quoted_where_it_must_be() {
+    fn csv_is_quoted_where_necessary() {
         let mut out = Vec::new();
         csv_line(
             &mut out,

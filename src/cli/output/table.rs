@@ -1,24 +1,24 @@
-//! Tables for people: aligned, without lines, written in chunks.
+//! Aligned tables without borders, written in chunks.
 //!
-//! On a terminal a table is never wider than that is. First the texts are cut, with a
-//! `…`; then columns are left out, those of the least worth first; what identifies a row
-//! is never left out. Anywhere else nothing is cut. Columns of empty cells are not shown.
+//! On a terminal, a table is never wider than the terminal: first texts are truncated, with a
+//! `…`; then columns are left out, those of the lowest worth first, but never those that identify
+//! a row. Elsewhere nothing is truncated. Columns with only empty cells are not shown.
 
 use std::io::{self, Write};
 
 use super::fit::{GAP, Need, fit};
 use super::text::{cut, width};
 
-/// A column: its title, which side its cells stand on, and what it is worth.
+/// A column: its title, alignment, and worth.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
     title: &'static str,
     right: bool,
-    /// The column may be left out; that of the least worth is the first.
+    /// Columns of the lowest worth are left out first; those with `None` never are.
     worth: Option<u8>,
-    /// Cells may be cut to this.
+    /// The width that cells may be truncated to.
     least: Option<usize>,
-    /// What to expect of cells that are not known yet.
+    /// The expected width of cells that are not known yet.
     usual: usize,
 }
 
@@ -42,7 +42,7 @@ impl Head {
         }
     }
 
-    /// It may be left out, after all that is worth less.
+    /// Lets the column be left out, after all those of lower worth.
     pub const fn worth(self, worth: u8) -> Self {
         Self {
             worth: Some(worth),
@@ -50,7 +50,7 @@ impl Head {
         }
     }
 
-    /// Its cells may be cut to this width, as numbers may not.
+    /// Lets cells be truncated to this width. Not for numbers.
     pub const fn cut_to(self, least: usize) -> Self {
         Self {
             least: Some(least),
@@ -58,35 +58,36 @@ impl Head {
         }
     }
 
-    /// How wide it is at least where rows come one by one.
+    /// The minimum width if rows arrive one at a time.
     pub const fn usual(self, usual: usize) -> Self {
         Self { usual, ..self }
     }
 }
 
-/// A table that is being written. The columns of a chunk are as wide as its cells need,
-/// and at least as wide as in the chunk before.
+/// A table being written. The columns of a chunk are as wide as its cells need, and at least as
+/// wide as in the previous chunk.
 pub struct Table {
     head: &'static [Head],
-    /// Of the terminal; none where lines may have any length.
+    /// The width of the terminal; `None` if lines may have any length.
     columns: Option<usize>,
     chunk: Vec<Vec<String>>,
-    /// The widest cell of each column so far; 0 if all were empty.
+    /// The width of the widest cell of each column so far; 0 if all were empty.
     natural: Vec<usize>,
     /// The columns of the last header.
     shown: Option<Vec<bool>>,
-    /// Rows are written as they come, long before the last is known.
+    /// Rows are written as they arrive, long before the last one is known.
     comes_slowly: bool,
-    /// The widths that such rows keep, so that they stand under each other.
+    /// The fixed widths of such rows, so that they align.
     fixed: Option<Vec<usize>>,
 }
 
 const ROWS_IN_CHUNK: usize = 1000;
-/// Where nothing is cut, other rows are not padded for a cell that is wider than this.
+/// If nothing is truncated, other rows are not padded for cells wider than this.
 const PADDED: usize = 100;
 
 impl Table {
-    /// A table of these columns for a terminal, if any. Without columns, its rows are plain lines.
+    /// A table with these columns, for a terminal of this width, if any. Without `head`, rows are
+    /// plain lines.
     pub fn new(head: &'static [Head], columns: Option<usize>) -> Self {
         Self {
             head,
@@ -99,7 +100,7 @@ impl Table {
         }
     }
 
-    /// Writes a row, or keeps it until its chunk is full.
+    /// Writes a row, or buffers it until its chunk is full.
     pub fn row(&mut self, out: &mut dyn Write, cells: Vec<String>) -> io::Result<()> {
         if self.head.is_empty() {
             return writeln!(out, "{}", cells.join("  "));
@@ -112,14 +113,14 @@ impl Table {
         }
     }
 
-    /// Writes the rows kept so far, while others are still to come: all columns are there
-    /// from the start, because their cells may come later.
+    /// Writes the buffered rows before more arrive. All columns are shown from the start, because
+    /// later rows may have cells for them.
     pub fn flush(&mut self, out: &mut dyn Write) -> io::Result<()> {
         self.comes_slowly = true;
         if self.chunk.is_empty() { Ok(()) } else { self.write(out) }
     }
 
-    /// Writes what is left; a table without rows is its header.
+    /// Writes the remaining rows; a table without rows is only its header.
     pub fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         if self.chunk.is_empty() && (self.shown.is_some() || self.head.is_empty()) {
             return Ok(());
@@ -143,7 +144,7 @@ impl Table {
         Ok(())
     }
 
-    /// How wide the columns are in this chunk.
+    /// The widths of the columns in this chunk.
     fn widths(&mut self) -> Vec<usize> {
         let most = self.columns.unwrap_or(PADDED);
         for row in &self.chunk {
@@ -153,13 +154,13 @@ impl Table {
         }
         if let Some(fixed) = &mut self.fixed {
             let columns = fixed.iter_mut().zip(self.head).zip(&self.natural);
-            // A number that gets longer stays a number.
+            // Numbers are never truncated.
             for ((fixed, _), &natural) in columns.filter(|((fixed, head), _)| **fixed > 0 && head.least.is_none()) {
                 *fixed = natural.max(*fixed);
             }
             return fixed.clone();
         }
-        // Before any row is known, all columns are there.
+        // Before any row is known, all columns are shown.
         let all = self.comes_slowly || (self.chunk.is_empty() && self.shown.is_none());
         let needs: Vec<_> = self
             .head
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_come_slowly_stand_under_each_other() {
+    fn rows_that_arrive_slowly_are_aligned() {
         for columns in [None, Some(60)] {
             let (mut table, mut out) = (Table::new(HEAD, columns), Vec::new());
             for name in ["ab", "a", "much too long a name", "b"] {
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_aligned_also_where_characters_are_wide() {
+    fn columns_are_aligned_even_with_wide_characters() {
         assert_eq!(
             table(None, &[row("名前", 5), row("longer", 12345)]),
             "NAME     SIZE  KIND\n名前        5  str\nlonger  12345  str\n"
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_what_it_has_room_for() {
+    fn a_table_fits_its_terminal() {
         let rows = [row("longer", 1), row("名前名前", 12345)];
         assert_eq!(
             table(Some(18), &rows),
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_of_empty_cells_is_not_there_until_it_has_some() {
+    fn a_column_is_hidden_while_its_cells_are_empty() {
         let bare = || vec!["a".to_owned(), "1".into(), String::new()];
         assert_eq!(table(None, &[bare()]), "NAME  SIZE\na        1\n");
         let mut rows = vec![bare(); ROWS_IN_CHUNK];
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_come_one_by_one_have_the_columns_of_those_to_come() {
+    fn rows_that_arrive_one_at_a_time_show_all_columns() {
         const SLOW: &[Head] = &[Head::left("NAME").usual(6), Head::right("SIZE"), Head::left("KIND")];
         let (mut table, mut out) = (Table::new(SLOW, None), Vec::new());
         for cells in [vec!["a".to_owned(), "1".into(), String::new()], row("longer", 2)] {
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_without_rows_is_its_header() {
+    fn a_table_without_rows_is_only_its_header() {
         assert_eq!(table(None, &[]), "NAME  SIZE  KIND\n");
     }
 }

@@ -1,4 +1,4 @@
-//! The terminal that the answer goes to, if any: how wide it is, and lines that fit.
+//! The width of the terminal, and wrapping of lines.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -6,8 +6,7 @@ use terminal_size::{Height, Width};
 
 use super::text::wrapped;
 
-/// Columns of the terminal that standard output is; none where it is something else, or
-/// a terminal that does not say.
+/// The width of standard output; `None` if it is not a terminal, or one of unknown width.
 pub fn columns() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
@@ -15,7 +14,7 @@ pub fn columns() -> Option<usize> {
     wide(terminal_size::terminal_size_of(io::stdout()))
 }
 
-/// The same of standard error.
+/// The same for standard error.
 pub fn columns_of_stderr() -> Option<usize> {
     if !io::stderr().is_terminal() {
         return None;
@@ -28,12 +27,12 @@ fn wide(size: Option<(Width, Height)>) -> Option<usize> {
         .filter(|&columns| columns > 0)
 }
 
-/// Breaks lines that are too long between two words; a terminal would break them anywhere.
+/// Wraps long lines between words; a terminal would break them anywhere.
 pub struct Wrapping<W> {
     out: W,
-    /// None where lines may have any length.
+    /// `None` if lines may have any length.
     columns: Option<usize>,
-    /// A line without its end.
+    /// An incomplete line.
     line: Vec<u8>,
 }
 
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_broken_between_words_however_they_come() {
+    fn lines_are_wrapped_between_words_however_they_are_written() {
         let mut out = Wrapping::new(Vec::new(), Some(12));
         for part in ["the books", " balance\n  indented ", "words\nshort\nno end"] {
             out.write_all(part.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Text for people: sizes, counts, and strings that are safe on a terminal.
+//! Text for output: sizes, counts, and strings that are safe on a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -16,7 +16,7 @@ pub enum Sizes {
 }
 
 impl Sizes {
-    /// A number of bytes, in a column that is all bytes.
+    /// A number of bytes in a column.
     pub fn cell(self, bytes: impl TryInto<u64>) -> String {
         let bytes = bytes.try_into().unwrap_or_default();
         match self {
@@ -53,7 +53,7 @@ pub fn time(time: Timestamp) -> String {
     format!("{time:.0}")
 }
 
-/// `text` with what a terminal would obey, or show out of order, escaped.
+/// `text` with control characters and direction marks escaped.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -69,14 +69,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Names in one cell, each as it may be shown on a terminal.
+/// Names in one cell, safe for a terminal.
 pub fn name_list(names: &[String]) -> String {
     let names: Vec<_> = names.iter().map(|name| printable(name)).collect();
     names.join(", ")
 }
 
-/// A path, as it may be shown on a terminal. Bytes that are not UTF-8 are escaped too:
-/// paths that differ look different.
+/// A path, safe for a terminal. Bytes that are not UTF-8 are escaped too, so that different paths
+/// look different.
 pub fn printable_path(path: &Path) -> String {
     let mut out = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
@@ -86,8 +86,8 @@ pub fn printable_path(path: &Path) -> String {
     out
 }
 
-/// A line of `sha256sum`, byte for byte: its `--check` reads it whatever the path is. A
-/// path with a backslash or the end of a line in it is escaped, and so marked in front.
+/// The same line as `sha256sum` prints, byte for byte, so that its `--check` can read it. A path
+/// with a backslash or line feed is escaped, and the line then starts with a backslash.
 pub fn sum_line(id: impl Display, path: &Path) -> Vec<u8> {
     let path = path.as_os_str().as_encoded_bytes();
     let escaped = path.iter().any(|byte| b"\\\n\r".contains(byte));
@@ -103,18 +103,18 @@ pub fn sum_line(id: impl Display, path: &Path) -> Vec<u8> {
     line
 }
 
-/// The bytes of a path as hexadecimal digits, where its text does not tell them.
+/// The bytes of a path as hexadecimal digits, if it is not UTF-8.
 pub fn path_bytes(path: &Path) -> Option<String> {
     let is_text = path.to_str().is_some();
     (!is_text).then(|| const_hex::encode(path.as_os_str().as_encoded_bytes()))
 }
 
-/// Columns of a terminal that `text` takes.
+/// The width of `text` in terminal columns.
 pub fn width(text: &str) -> usize {
     textwrap::core::display_width(text)
 }
 
-/// `text` in so many columns of a terminal; `…` stands for what is cut.
+/// `text` truncated to this number of terminal columns, with a `…`.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
@@ -129,8 +129,8 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Lines of at most so many columns, broken between words, each after the first indented
-/// by two blanks more. A word that is longer stays whole: it is an id or a path.
+/// Wraps `text` between words into lines of at most `columns`, indented by two more spaces after
+/// the first. A longer word stays whole, because it is an id or a path.
 pub fn wrapped(text: &str, columns: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -140,7 +140,7 @@ pub fn wrapped(text: &str, columns: usize) -> String {
             continue;
         }
         let indent = body.len() - body.trim_start_matches(' ').len();
-        // Where the indentation leaves no room to speak of, there is none.
+        // No deep indentation if it would leave too little room.
         let indent = " ".repeat(if 2 * indent + 2 > columns { 2 } else { indent + 2 });
         let options = textwrap::Options::new(columns)
             .break_words(false)
@@ -154,7 +154,7 @@ pub fn wrapped(text: &str, columns: usize) -> String {
     out
 }
 
-/// At most `width` characters of `text`, as they may be shown on a terminal.
+/// At most `width` characters of `text`, safe for a terminal.
 pub fn preview(text: &str, width: usize) -> String {
     match text.char_indices().nth(width) {
         None => printable(text).into_owned(),
@@ -167,7 +167,7 @@ pub fn short_id(id: impl Display) -> String {
     id.to_string().chars().take(12).collect()
 }
 
-/// Controls, and the marks that are invisible or turn the direction of the text.
+/// Control characters, and marks that are invisible or change the direction of text.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -179,14 +179,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_obeys_nothing_that_is_printed() {
+    fn unsafe_characters_are_escaped() {
         assert_eq!(printable("plain ünïcode 名"), "plain ünïcode 名");
         assert_eq!(printable("\x1b[31mred\n"), "\\u{1b}[31mred\\n");
         assert_eq!(printable("a\u{202e}b\u{9b}"), "a\\u{202e}b\\u{9b}");
     }
 
     #[test]
-    fn a_preview_never_cuts_a_character() {
+    fn a_preview_never_splits_a_character() {
         assert_eq!(preview("ünïcode", 3), "ünï…");
         assert_eq!(preview("abc", 3), "abc");
     }
