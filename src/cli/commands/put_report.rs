@@ -1,4 +1,4 @@
-//! What `put` says about its work: a row per object, a line per failure, a summary.
+//! The output of `put`: a row per object, a line per failure, and a summary.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use crate::cli::output::text::{Sizes, counted, cut, path_bytes, printable_path, 
 
 /// The report of one `put`.
 pub struct Report<'a> {
-    /// None when whoever read the rows went away: that is no reason to store less.
+    /// `None` after the reader of the rows closed the pipe, which does not stop `put`.
     rows: Option<List<'a, Stored>>,
     progress: Progress,
     totals: Totals,
-    /// What had the name before and nothing else held.
+    /// The object that had the name before, if that freed it.
     freed: Option<Freed>,
     quiet: bool,
 }
@@ -39,7 +39,7 @@ struct Totals {
 }
 
 impl<'a> Report<'a> {
-    /// A `quiet` one has rows and failures only.
+    /// A `quiet` report has only rows and failures.
     pub fn new(output: &'a mut Output, quiet: bool) -> Self {
         Self {
             rows: Some(output.list()),
@@ -50,7 +50,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Objects whose transaction has been committed.
+    /// Reports objects whose transaction was committed.
     pub fn stored<'b>(&mut self, stored: impl Iterator<Item = (&'b Path, &'b Allocation)>) -> Result<()> {
         let Self {
             rows,
@@ -73,7 +73,7 @@ impl<'a> Report<'a> {
         self.go_on_without_reader(printed)
     }
 
-    /// Something that was left out on purpose.
+    /// Reports something skipped on purpose.
     pub fn skipped(&mut self, path: &Path, why: &str) {
         self.totals.skipped += 1;
         if !self.quiet {
@@ -82,7 +82,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Something that cannot be stored.
+    /// Reports something that cannot be stored.
     pub fn failed(&mut self, path: &Path, why: &str) {
         self.totals.failed += 1;
         self.progress
@@ -94,17 +94,17 @@ impl<'a> Report<'a> {
         self.progress.step("storing", self.totals.bytes, 0);
     }
 
-    /// Shows that what was stored is being made safe.
+    /// Shows that the commit is being written to disk.
     pub fn show_commit(&mut self) {
         self.progress.step("writing to disk", self.totals.bytes, 0);
     }
 
-    /// Makes room for another bar.
+    /// Hides the progress, to make room for another bar.
     pub fn hide_progress(&mut self) {
         self.progress.hide();
     }
 
-    /// Ends the list and prints the summary. Returns how many paths failed.
+    /// Ends the list and prints the summary. Returns the number of failed paths.
     pub fn end(mut self, sizes: Sizes) -> Result<u64> {
         self.progress.hide();
         let ended = self.rows.take().map_or(Ok(()), List::end);
@@ -144,14 +144,14 @@ impl Totals {
         }
     }
 
-    /// `stored 3 objects: 2 new in 5 pieces (1.2 MiB), 1 known already (3 B)`
+    /// `stored 3 objects: 2 new in 5 pieces (1.2 MiB), 1 already known (3 B)`
     fn summary(&self, sizes: Sizes) -> String {
         let (stored, new) = (counted(self.stored, "object"), self.stored - self.dedup);
         let (pieces, new_bytes) = (counted(self.pieces, "piece"), sizes.phrase(self.new_bytes));
         let mut text = format!("stored {stored}: {new} new in {pieces} ({new_bytes})");
         if self.dedup > 0 {
             let known_bytes = sizes.phrase(self.bytes - self.new_bytes);
-            text.push_str(&format!(", {} known already ({known_bytes})", self.dedup));
+            text.push_str(&format!(", {} already known ({known_bytes})", self.dedup));
         }
         if self.repaired > 0 {
             text.push_str(&format!(
@@ -178,7 +178,7 @@ struct Stored {
     size: u64,
     pieces: u64,
     dedup: bool,
-    /// Bytes that were damaged where they are stored, and were written again.
+    /// Stored bytes that were damaged and have been rewritten.
     repaired: u64,
     freed: Option<Freed>,
     #[serde(skip)]
@@ -222,7 +222,7 @@ impl Row for Stored {
         "freed",
     ];
 
-    /// Whole ids where there is room for them; their first digits do, too.
+    /// Whole ids if there is room; the first digits suffice otherwise.
     fn cells(&self, _: Sizes) -> Vec<String> {
         let (id, path) = (self.object_id.to_string(), printable_path(&self.raw));
         let columns = terminal::columns().unwrap_or(usize::MAX);
@@ -234,7 +234,7 @@ impl Row for Stored {
         vec![id, path]
     }
 
-    /// As sha256sum prints it.
+    /// The line that sha256sum prints.
     fn raw_line(&self) -> Option<Vec<u8>> {
         Some(sum_line(self.object_id, &self.raw))
     }
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_tells_new_from_known() {
+    fn the_summary_distinguishes_new_and_known_objects() {
         let totals = Totals {
             stored: 3,
             dedup: 1,
@@ -258,7 +258,7 @@ mod tests {
         };
         assert_eq!(
             totals.summary(Sizes::Human),
-            "stored 3 objects: 2 new in 5 pieces (1.5 KiB), 1 known already (3 B), 2 failed"
+            "stored 3 objects: 2 new in 5 pieces (1.5 KiB), 1 already known (3 B), 2 failed"
         );
     }
 }

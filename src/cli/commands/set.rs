@@ -14,10 +14,10 @@ use crate::cli::output::text::{printable, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The kind is read off the value: 42 is an int, 4.2 a float, true a bool, null is none,
+The kind is inferred: 42 is an int, 4.2 a float, true a bool, null is none,
 {…} and […] are JSON, and everything else is a str. --as says otherwise.
-A value that is too large for an argument comes from a file or standard input; the line
-feed that ends it is not part of it.
+A value too large for an argument can come from a file or standard input; a final line
+feed is not part of it.
 
 Examples:
   heapledger set answer 42
@@ -29,8 +29,8 @@ Examples:
   heapledger set --keep owner me         # only if nothing is named owner
   heapledger set offset -- -x")]
 pub struct Args {
-    /// The name to bind; if it is bound already it moves to this value, and the old one is
-    /// freed when nothing else holds it
+    /// The name to bind; if it is already bound it moves to this value, and the old one is freed
+    /// if nothing else holds it
     #[arg(value_name = "NAME")]
     name: String,
 
@@ -38,15 +38,15 @@ pub struct Args {
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
     value: String,
 
-    /// Take the value as it is, also if it is - or starts with @
+    /// Take the value as it is, even if it is - or starts with @
     #[arg(long)]
     raw: bool,
 
-    /// What the value is
+    /// The kind of the value, instead of inferring it
     #[arg(long = "as", value_name = "KIND", value_enum)]
     kind: Option<As>,
 
-    /// Store nothing if the name is taken
+    /// Fail if the name is taken
     #[arg(short, long)]
     keep: bool,
 
@@ -72,7 +72,7 @@ struct Set<'a> {
     size: u64,
     pieces: u64,
     dedup: bool,
-    /// What had the name before and nothing else held.
+    /// The object that had the name before, if that freed it.
     freed: Option<Freed>,
 }
 
@@ -124,7 +124,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-/// The value that `text` spells.
+/// Infers the kind of `text` and parses it.
 fn value_of(text: &str) -> Result<Json> {
     let enclosed = |open, close| text.starts_with(open) && text.ends_with(close);
     match text {
@@ -138,7 +138,7 @@ fn value_of(text: &str) -> Result<Json> {
     }
 }
 
-/// The value that `text` spells, if it is of this kind.
+/// Parses `text` as a value of this kind.
 fn value_as(text: &str, kind: As) -> Result<Json> {
     match (kind, text) {
         (As::Str, _) => Ok(Json::from(text.to_owned())),
@@ -153,7 +153,7 @@ fn value_as(text: &str, kind: As) -> Result<Json> {
     }
 }
 
-/// An optional minus and digits. A leading zero says that it is a code and no number.
+/// An optional minus and digits. With a leading zero it is a code, not a number.
 fn is_int(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let leading_zero = digits.len() > 1 && digits.starts_with('0');
@@ -181,11 +181,11 @@ fn int(text: &str) -> Result<Json> {
     }
 }
 
-/// Rust reads more than JSON has: `.5`, `5.`, `42`, `+1.0`.
+/// Also accepts what Rust parses but JSON does not: `.5`, `5.`, `42`, `+1.0`.
 fn float(text: &str) -> Result<Json> {
     let number: f64 = text.parse().context("not a float; write 4.2 or 1e9")?;
     if !text.contains(|sign: char| sign.is_ascii_digit()) {
-        bail!("a float is finite, and {number} is not");
+        bail!("a float must be finite, and {number} is not");
     }
     let (sign, body) = match text.strip_prefix('-') {
         Some(body) => ("-", body),
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_what_it_looks_like() {
+    fn the_kind_is_inferred() {
         for (text, kind) in [
             ("42", "int"),
             ("-7", "int"),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_kept_exactly_is_refused() {
+    fn inexact_values_are_refused() {
         for text in [
             "123456789012345678901234567890",
             "[1,-99999999999999999999]",
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_that_was_asked_for_is_what_is_stored_or_nothing_is() {
+    fn a_requested_kind_is_stored_or_the_value_is_refused() {
         assert_eq!(kind_of(&value_as("42", As::Str).unwrap()), "str");
         for (text, float) in [
             ("42", "42.0"),

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::parse;
 use crate::cli::output::text::{Sizes, counted};
 
-/// A bound on what differs.
+/// A bound on a figure of the diff.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Threshold {
     what: What,
@@ -24,7 +24,7 @@ enum What {
     Added,
     Freed,
     Moved,
-    /// What was added less what was freed.
+    /// Added minus freed.
     Growth,
 }
 
@@ -43,7 +43,7 @@ enum Comparison {
     Equal,
 }
 
-/// The longer ones first: `>=` starts with `>`.
+/// Longer ones first, because `>=` starts with `>`.
 const COMPARISONS: [(&str, Comparison); 6] = [
     (">=", Comparison::GreaterOrEqual),
     ("<=", Comparison::LessOrEqual),
@@ -54,7 +54,7 @@ const COMPARISONS: [(&str, Comparison); 6] = [
 ];
 
 impl Threshold {
-    /// What was found, if it crosses the threshold.
+    /// The actual figure, if it crosses the threshold.
     pub fn crossed_by(&self, diff: &Diff) -> Option<Crossed<'_>> {
         let found = self.what.of(diff, self.unit);
         let crossed = match self.comparison {
@@ -68,7 +68,7 @@ impl Threshold {
     }
 }
 
-/// A threshold with what was found beyond it.
+/// A crossed threshold with the actual figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Crossed<'a> {
     #[serde(serialize_with = "as_written")]
@@ -124,14 +124,14 @@ impl FromStr for Threshold {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let at = text.find(['<', '>', '=']).ok_or_else(|| {
-            "there is no comparison in it; write it like 'added > 100MiB' or 'freed objects >= 1'".to_owned()
-        })?;
+        let at = text
+            .find(['<', '>', '='])
+            .ok_or_else(|| "it has no comparison; write it like 'added > 100MiB' or 'freed objects >= 1'".to_owned())?;
         let (subject, rest) = text.split_at(at);
         let (sign, comparison) = COMPARISONS
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
-            .ok_or("the comparison is one of >, >=, <, <= and =")?;
+            .ok_or("the comparison must be one of >, >=, <, <= and =")?;
         let (what, unit) = subject_of(subject)?;
         let limit = rest.get(sign.len()..).unwrap_or_default().trim();
         Ok(Self {
@@ -166,7 +166,7 @@ fn subject_of(text: &str) -> Result<(What, Unit), String> {
     }
 }
 
-/// A number, which only growth can be less than: below 0 it is written with a minus.
+/// Parses the limit. A negative one makes sense only for growth.
 fn limit_of(text: &str, unit: Unit) -> Result<i128, String> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_a_threshold_crosses_it() {
+    fn figures_beyond_a_threshold_cross_it() {
         for crossed in [
             "added > 1023",
             "added >= 1KiB",
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_shown() {
+    fn the_actual_figure_is_shown() {
         let mut diff = Diff::default();
         diff.freed = vec![object(2048)];
         let shown = |text: &str| {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_threshold_says_why() {
+    fn invalid_thresholds_are_refused_with_the_reason() {
         for (text, why) in [
             ("added", "no comparison"),
             ("size > 1", "added, freed, moved and growth can"),
