@@ -62,7 +62,7 @@ enum Command {
     Tree(tree::Args),
     /// Show one block: its pieces, and their bytes
     Block(block::Args),
-    /// Show arenas, pools and blocks as they were at a moment at a moment
+    /// Show arenas, pools and blocks as they were at a moment
     Layout(layout::Args),
     /// List what happened
     Log(log::Args),

@@ -1,4 +1,4 @@
-//! How the program ends: exit status, and errors on one line.
+//! Exit statuses, and errors on one line.
 
 use std::io::{self, Write};
 use std::num::{IntErrorKind, ParseIntError};
@@ -11,12 +11,12 @@ use super::output::terminal;
 use super::output::text::{printable, wrapped};
 use super::streams;
 
-/// How a command ended that did its work.
+/// The outcome of a command that did its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing to report.
     Fine,
-    /// It found something wrong, and has reported it.
+    /// It found and reported something wrong.
     Findings,
 }
 
@@ -29,8 +29,7 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// 1 for what is not there, 3 for what the budget of the space refuses, 2 for everything
-/// else.
+/// 1 if something was not found, 3 if the budget of the space refuses, 2 for all other errors.
 pub fn status(error: &anyhow::Error) -> ExitCode {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     ExitCode::from(match cause {
@@ -41,14 +40,14 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
             | Error::AmbiguousPrefix { .. }
             | Error::UnknownRow { .. },
         ) => 1,
-        // A level that is carved to its end is a budget that is spent. A space that cannot
-        // shrink is none: there it is the new budget that is refused.
+        // A fully carved level is an exhausted budget. CannotShrink is not: there the new budget
+        // itself is refused.
         Some(Error::OutOfMemory { .. } | Error::NoRoom { .. }) => 3,
         _ => 2,
     })
 }
 
-/// Whether the reader of the output went away, as `head` does.
+/// Whether the reader of the output closed it, as `head` does.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
@@ -63,7 +62,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
             (_, Some(error)) => without_temporary_name(error),
             _ => cause.to_string(),
         };
-        // Some messages spell out their cause themselves.
+        // Some messages already include their cause.
         if line.ends_with(&text) {
             continue;
         }
@@ -75,7 +74,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// The error of the system alone: `tempfile` adds a name that means nothing to anyone.
+/// The system's error without the temporary path that `tempfile` adds.
 fn without_temporary_name(error: &io::Error) -> String {
     let mut text = error.to_string();
     if let (None, Some(end)) = (error.raw_os_error(), text.rfind(" at path \"")) {
@@ -92,18 +91,20 @@ pub fn in_words(error: &Error) -> String {
     }
 }
 
-/// What to do about an error, as commands.
+/// Advice for an error, in terms of commands.
 fn advice(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
         Error::NoRoom { .. } => "`heapledger tree` shows what is in it",
-        Error::NotStored { .. } | Error::UnknownReference { .. } => "`heapledger ls` lists the objects there are",
-        Error::UnknownName { .. } => "`heapledger ls` lists the names there are",
-        Error::UnknownRow { .. } => "`heapledger tree` shows what there is",
+        Error::NotStored { .. } | Error::UnknownReference { .. } => "`heapledger ls` lists the objects",
+        Error::UnknownName { .. } => "`heapledger ls` lists the names",
+        Error::UnknownRow { .. } => "`heapledger tree` shows what exists",
         Error::Named { .. } => "remove its names with `heapledger unname`, or use --force",
         Error::NameTaken { .. } => "without --keep it moves",
         Error::CannotShrink { .. } => "free objects and run `heapledger gc` first",
-        Error::NoFile { .. } => "`heapledger init` or `heapledger put` makes one, --db or HEAPLEDGER_DB names another",
+        Error::NoFile { .. } => {
+            "`heapledger init` or `heapledger put` creates one, --db or HEAPLEDGER_DB names another"
+        }
         Error::NoIdsLeft { .. } => {
             "carry its objects over to a new space with `heapledger export` and `heapledger import`"
         }
@@ -111,36 +112,36 @@ fn advice(error: &Error) -> Option<&'static str> {
             "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"
         }
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
-        Error::UnknownSpace { .. } => "name it with --space, or make one with `heapledger init`",
+        Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",
-        Error::HistoryOff { .. } => "`heapledger history on` keeps it from then on",
-        Error::OutsideHistory { .. } => "`heapledger log` lists the events there are",
+        Error::HistoryOff { .. } => "`heapledger history on` starts recording",
+        Error::OutsideHistory { .. } => "`heapledger log` lists the events",
         Error::ForeignLog { .. } => "`heapledger restore FILE` puts a backup in its place without leaving a log",
-        Error::Damaged { .. } => "`heapledger check` lists all that is wrong",
+        Error::Damaged { .. } => "`heapledger check` lists all damage",
         Error::AlteredSchema {
             can_be_restored: true, ..
-        } => "`heapledger check` lists all that is wrong, `heapledger check --repair` makes it again",
+        } => "`heapledger check` lists all damage, `heapledger check --repair` recreates what can be derived",
         _ => return None,
     })
 }
 
-/// One line on standard error. A closed standard error is nothing to stop for.
+/// Prints one line to standard error, and ignores it if that is closed.
 pub fn warn(message: &str) {
     line(&format!("heapledger: {}", printable(message)));
 }
 
-/// A line on standard error that is no complaint.
+/// Prints a line to standard error that is not an error.
 pub fn note(message: &str) {
     line(&printable(message));
 }
 
-/// One line, unless a terminal is too narrow for it.
+/// Prints one line, wrapped on a terminal that is too narrow.
 fn line(text: &str) {
     let wrapped = terminal::columns_of_stderr().map(|columns| wrapped(text, columns));
     let _ = writeln!(io::stderr(), "{}", wrapped.as_deref().unwrap_or(text));
 }
 
-/// Ends for arguments that cannot be understood, or for `--help` and `--version`.
+/// Handles invalid arguments, and `--help` and `--version`.
 pub fn usage(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => answer(error),
@@ -155,7 +156,7 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// `--help` and `--version` are answers, and can fail to be written as any other.
+/// Prints the text of `--help` or `--version`, which can fail like any output.
 fn answer(error: &clap::Error) -> ExitCode {
     if let Err(closed) = streams::need_output() {
         warn(&closed.to_string());
@@ -170,7 +171,7 @@ fn answer(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// What clap says, without Rust's words for what is no number.
+/// clap's message, without Rust's wording for invalid numbers.
 fn in_plain_words(error: &clap::Error) -> String {
     let text = error.to_string();
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ParseIntError>());
@@ -178,8 +179,8 @@ fn in_plain_words(error: &clap::Error) -> String {
         None => text,
         Some(cause) => {
             let why = match cause.kind() {
-                IntErrorKind::PosOverflow => "more than can be counted",
-                IntErrorKind::NegOverflow => "less than can be counted",
+                IntErrorKind::PosOverflow => "too large",
+                IntErrorKind::NegOverflow => "too small",
                 _ => "not a whole number",
             };
             text.replace(&cause.to_string(), why)
@@ -187,7 +188,7 @@ fn in_plain_words(error: &clap::Error) -> String {
     }
 }
 
-/// clap explains in paragraphs; this is what it says, on one line.
+/// clap's paragraphs as one line.
 fn usage_line(text: &str) -> String {
     let text = text.strip_prefix("error: ").unwrap_or(text);
     let (what, usage) = text.split_once("\nUsage: ").unwrap_or((text, ""));
@@ -203,8 +204,8 @@ fn usage_line(text: &str) -> String {
             None => line.push_str(&format!(" {part}")),
         }
     }
-    // The words before the first option or argument are the command: `heapledger put`.
-    // A bad value comes without usage, and says itself what is wrong with it.
+    // The words before the first option or argument are the command: `heapledger put`. Errors
+    // about a bad value have no usage line.
     let words = usage.split_whitespace();
     let words = words.take_while(|word| word.starts_with(|first: char| first.is_ascii_lowercase()));
     match words.collect::<Vec<_>>().join(" ") {
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_that_is_spelled_out_is_not_repeated() {
+    fn a_cause_is_not_repeated() {
         let error = anyhow::anyhow!("denied")
             .context("cannot read: denied")
             .context("put x");
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_advice_is_a_command() {
+    fn advice_names_commands() {
         let busy = anyhow::Error::from(Error::Busy { waited_ms: 50 }).context("put x");
         let line = one_line(&busy);
         assert!(

@@ -173,7 +173,7 @@ impl Totals {
 struct Stored {
     object_id: ObjectId,
     path: String,
-    /// Hexadecimal digits, where `path` is not all of it.
+    /// Hexadecimal digits, if `path` is not UTF-8.
     path_bytes: Option<String>,
     size: u64,
     pieces: u64,
