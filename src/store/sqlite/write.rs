@@ -230,7 +230,7 @@ sql! {
 
 /// Writes the effects: one UPDATE per touched row. Columns that seldom change are only
 /// named when they do: each costs a little, and one that an index depends on, as much as
-/// the row, because SQLite writes the index anew.
+/// the row, because SQLite writes the index again.
 fn write_effects(conn: &mut SqliteConnection, space: MemRamId, effects: &Effects) -> QueryResult<()> {
     for (id, after) in &effects.blocks {
         if after.is_free == after.was_free {

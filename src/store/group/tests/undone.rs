@@ -73,7 +73,7 @@ fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
     let outcome = Arc::clone(&turn.outcome);
     assert!(turn.work(soon(), fails_and_rolls_back).is_err());
     assert_eq!(state(&readers), before);
-    // The first is told that it is lost, and does not wait for ever.
+    // The first is told that it is lost, and does not wait forever.
     assert!(outcome.wait().is_err());
     drop(entered);
     assert_eq!(state(&readers), before);
@@ -121,31 +121,31 @@ fn units_whose_rows_cannot_be_written_are_told_at_once() {
 }
 
 #[test]
-fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_kept() {
+fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_committed() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
-    let kept = write(&group, |tx| {
+    let done = write(&group, |tx| {
         // A number cannot be looked up.
         tx.read_written(|tx| Ok(tx.conn.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
         assert!(matches!(tx.next_object_id(), Err(Error::Database { .. })));
         Ok(())
     });
-    assert!(matches!(kept, Err(Error::BatchFailed)));
+    assert!(matches!(done, Err(Error::BatchFailed)));
     assert_eq!(state(&readers), before);
     write(&group, |tx| store(tx, 1, "a")).unwrap();
 }
 
 #[test]
-fn a_unit_that_ignores_a_change_that_failed_half_way_is_not_kept() {
+fn a_unit_that_ignores_a_change_that_failed_half_way_is_not_committed() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
-    let kept = write(&group, |tx| {
+    let done = write(&group, |tx| {
         assert!(store(tx, 2, "b").is_err());
         Ok(())
     });
-    assert!(matches!(kept, Err(Error::BatchFailed)), "{kept:?}");
+    assert!(matches!(done, Err(Error::BatchFailed)), "{done:?}");
     assert_eq!(state(&readers), before);
 }
 

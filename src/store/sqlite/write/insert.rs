@@ -1,6 +1,6 @@
 //! Multi-row statements that stay prepared.
 //!
-//! Diesel writes a multi-row INSERT anew for each call, because the number of rows is
+//! Diesel writes the text of a multi-row INSERT again for each call, because the number of rows is
 //! part of its text, and a single-row one costs as much outside SQLite's b-trees as in
 //! them. Here the number of rows is part of the type: full chunks, small ones and single
 //! rows are three statements, which stay prepared. So are those that delete by key.
