@@ -14,7 +14,9 @@ use super::rows::{Binding, NameChange, Rows};
 use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, StoredObject, StoredObjectId};
+use crate::models::{
+    BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, Sequence, StoredObject, StoredObjectId,
+};
 use crate::value::ObjectId;
 
 /// A piece of this size is worth a statement of its own rather than a copy. With 4 KiB a
@@ -34,8 +36,8 @@ pub(crate) struct Batch<'d> {
     /// Numbered, at the end.
     events: Vec<EventRow>,
     history: HistoryChange,
-    /// The highest key of each table, if rows go: theirs must not come back.
-    last_ids: Vec<(&'static str, i64)>,
+    /// The highest key of each table from which rows go: theirs must not come back.
+    last_ids: Vec<(Sequence, i64)>,
     /// A correction, which stands alone.
     fix: Option<Fix<'d>>,
 }
@@ -295,19 +297,22 @@ impl<'d> Batch<'d> {
             && self.history.trimmed.is_none()
     }
 
-    /// Whether rows go, or may.
-    pub fn removes_rows(&self) -> bool {
-        let rows = &self.rows;
-        self.fix.is_some()
-            || !(rows.objects_gone.is_empty()
-                && rows.blocks_gone.is_empty()
-                && rows.pools_gone.is_empty()
-                && rows.arenas_gone.is_empty())
-    }
-
-    /// Notes the highest key that each table has ever given out.
-    pub fn keep_last_ids(&mut self, last_ids: Vec<(&'static str, i64)>) {
-        self.last_ids = last_ids;
+    /// Notes the highest key that each table has ever given out from which rows go, or may.
+    pub fn keep_last_ids(&mut self, mut last: impl FnMut(Sequence) -> Result<i64>) -> Result<()> {
+        for sequence in Sequence::ALL {
+            let loses_rows = match sequence {
+                Sequence::Arenas => !self.rows.arenas_gone.is_empty(),
+                Sequence::Pools => !self.rows.pools_gone.is_empty(),
+                Sequence::Blocks => !self.rows.blocks_gone.is_empty(),
+                Sequence::StoredObjects => !self.rows.objects_gone.is_empty(),
+                // The newest of those that are trimmed stays, and opens the books.
+                Sequence::Events => false,
+            };
+            if loses_rows || self.fix.is_some() {
+                self.last_ids.push((sequence, last(sequence)?));
+            }
+        }
+        Ok(())
     }
 
     /// Events that have no number yet.
@@ -344,7 +349,7 @@ impl<'d> Batch<'d> {
         &self.history
     }
 
-    pub fn last_ids(&self) -> &[(&'static str, i64)] {
+    pub fn last_ids(&self) -> &[(Sequence, i64)] {
         &self.last_ids
     }
 }

@@ -19,7 +19,6 @@ mod rehearsal;
 mod repair;
 mod session;
 mod sqlite;
-mod table;
 mod writer;
 
 pub(crate) use deadline::Deadline;

@@ -6,7 +6,6 @@ use super::conn::Conn;
 use super::queries::{ids, spaces};
 use super::read::ReadTx;
 use super::sqlite::write::write;
-use super::table::Table;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::events::Signature;
@@ -16,7 +15,7 @@ use crate::books::triggers;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::schema::memram;
-use crate::models::{EventId, MemRamId, Stripe, Timestamp};
+use crate::models::{EventId, MemRamId, Sequence, Stripe, Timestamp};
 
 /// Makes a space, in the transaction that the caller has open. Returns `false` if its
 /// name is taken.
@@ -49,7 +48,7 @@ pub(in crate::store) fn make(
     });
     let room = &mut Room::unknown(geometry.classes().len(), max_mem);
     batch.apply(Change::SpaceMade(space), triggers::ALL, geometry, room)?;
-    let first = ids::last_id(&mut ReadTx::new(conn), id, Table::Events)? + 1;
+    let first = ids::last_id(&mut ReadTx::new(conn), id, Sequence::Events)? + 1;
     batch.number_events(EventId(first), 0);
     write(conn, id, &batch)?;
     Ok(true)

@@ -4,14 +4,15 @@
 use super::queries;
 use super::queries::objects::PlacedObject;
 use super::read::ReadTx;
-use super::table::Table;
 use super::writer::Writer;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, StoredObject, StoredObjectId, Timestamp};
+use crate::models::{
+    ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, Sequence, StoredObject, StoredObjectId, Timestamp,
+};
 use crate::value::ObjectId;
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
@@ -102,31 +103,27 @@ impl<'w> WriteTx<'w> {
 /// The keys of new rows.
 impl WriteTx<'_> {
     pub fn next_arena_id(&mut self) -> Result<ArenaId> {
-        self.writer.take_numbers(Table::Arenas, 1).map(ArenaId)
+        self.writer.take_numbers(Sequence::Arenas, 1).map(ArenaId)
     }
 
     pub fn next_pool_id(&mut self) -> Result<PoolId> {
-        self.writer.take_numbers(Table::Pools, 1).map(PoolId)
+        self.writer.take_numbers(Sequence::Pools, 1).map(PoolId)
     }
 
     pub fn next_block_id(&mut self) -> Result<BlockId> {
-        self.writer.take_numbers(Table::Blocks, 1).map(BlockId)
+        self.writer.take_numbers(Sequence::Blocks, 1).map(BlockId)
     }
 
-    /// The key of the next object. Its entries have those that follow, so it is placed
-    /// before the next one is numbered.
-    pub fn next_object_id(&mut self) -> Result<StoredObjectId> {
-        self.next_object_id_with(1)
-    }
-
-    /// A key for an object of so many entries that are there already.
-    pub fn next_object_id_with(&mut self, entries: usize) -> Result<StoredObjectId> {
-        let first = self.writer.take_numbers(Table::StoredObjects, entries.max(1));
+    /// The key of the next object, whose entries have those that follow. They are counted for
+    /// an object that has them already; for another that is 0, and it is placed before the
+    /// next one is numbered.
+    pub fn next_object_id(&mut self, entries: usize) -> Result<StoredObjectId> {
+        let first = self.writer.take_numbers(Sequence::StoredObjects, entries.max(1));
         first.map(StoredObjectId)
     }
 
     pub fn next_event_id(&mut self) -> Result<EventId> {
-        self.writer.take_numbers(Table::Events, 1).map(EventId)
+        self.writer.take_numbers(Sequence::Events, 1).map(EventId)
     }
 }
 

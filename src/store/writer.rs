@@ -4,7 +4,6 @@ use super::deadline::Deadline;
 use super::known::Known;
 use super::queries;
 use super::sqlite::engine::Engine;
-use super::table::Table;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::placement::RoomLevel;
@@ -12,7 +11,7 @@ use crate::books::room::Room;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{EventId, MemRamId, StoredObjectId};
+use crate::models::{EventId, MemRamId, Sequence, StoredObjectId};
 
 /// Executes units of work. Several units may share one transaction (see `group`); each
 /// is undone alone when it fails.
@@ -251,7 +250,7 @@ impl Writer {
             Change::EntryAdded { entry, .. } => {
                 let key = entry.id().0;
                 let known = self.known()?;
-                known.numbers.used(&known.memram, Table::StoredObjects, key)?;
+                known.numbers.used(&known.memram, Sequence::StoredObjects, key)?;
             }
             // Within a batch, what goes comes first.
             Change::ObjectRemoved { object, .. } if self.brings(*object) => self.flush_rows()?,
@@ -323,12 +322,13 @@ impl Writer {
         if batch.is_empty() {
             return Ok(());
         }
-        if batch.removes_rows() {
-            // A key never comes back, and the rows are what says which were given out.
-            batch.keep_last_ids(self.last_ids()?);
-        }
+        // A key never comes back, and what says which were given out are the rows that go.
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        let tx = &mut self.engine.read();
+        let kept = batch.keep_last_ids(|sequence| known.numbers.last(tx, &known.memram, sequence));
+        self.check(kept)?;
         if batch.drafts() > 0 {
-            let first = self.take_numbers(Table::Events, batch.drafts())?;
+            let first = self.take_numbers(Sequence::Events, batch.drafts())?;
             batch.number_events(EventId(first), self.known()?.memram.mem);
         }
         self.engine.write(self.space, &batch)?;
@@ -337,18 +337,9 @@ impl Writer {
     }
 
     /// The first of the next `count` keys of a table; a key never comes back.
-    pub fn take_numbers(&mut self, table: Table, count: usize) -> Result<i64> {
+    pub fn take_numbers(&mut self, sequence: Sequence, count: usize) -> Result<i64> {
         let (known, engine) = self.known_and_engine()?;
-        let taken = known.numbers.take(&mut engine.read(), &known.memram, table, count);
+        let taken = known.numbers.take(&mut engine.read(), &known.memram, sequence, count);
         self.check(taken)
-    }
-
-    /// The last key that each table has given out.
-    fn last_ids(&mut self) -> Result<Vec<(&'static str, i64)>> {
-        let (known, engine) = self.known_and_engine()?;
-        let (numbers, space) = (&mut known.numbers, &known.memram);
-        let last = Table::ALL.map(|table| Ok((table.name(), numbers.last(&mut engine.read(), space, table)?)));
-        let last = last.into_iter().collect();
-        self.check(last)
     }
 }

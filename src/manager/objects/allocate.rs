@@ -263,7 +263,7 @@ pub(in crate::manager) fn allocate(
         });
     }
     let object = StoredObject {
-        id: tx.next_object_id()?,
+        id: tx.next_object_id(0)?,
         memram_id: tx.space(),
         object_id: what.id,
         kind: what.kind,

@@ -61,7 +61,7 @@ impl Repair<'_, '_> {
             }
             self.make_room(space, size)?;
             // The entries may be more than they were: their keys must be free.
-            let new = self.tx.next_object_id()?;
+            let new = self.tx.next_object_id(0)?;
             self.tx.fix(Fix::ObjectKey { object: key, key: new })?;
             place(self.tx, new, size, &mut aside)?;
         }

@@ -271,7 +271,7 @@ impl<'r, 'w> Repair<'r, 'w> {
             self.enter(space)?;
         }
         loop {
-            let key = self.tx.next_object_id_with(entries)?;
+            let key = self.tx.next_object_id(entries)?;
             let taken = self.tx.read_written(|tx| queries::objects::size(tx, key))?;
             if taken.is_none() || key == object {
                 return Ok(key);

@@ -78,7 +78,7 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         reserved: 0,
     };
     tx.apply(Change::PoolAdded(pool))?;
-    let id = tx.next_object_id()?;
+    let id = tx.next_object_id(0)?;
     tx.apply(Change::ObjectStored(StoredObject {
         id,
         memram_id: tx.space(),

@@ -5,9 +5,8 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::models::schema::{arenas, blocks, events, ledger, pools, sequences, stored_objects};
-use crate::models::{MemRamId, Stripe};
+use crate::models::{MemRamId, Sequence, Stripe};
 use crate::store::read::ReadTx;
-use crate::store::table::Table;
 
 /// The highest id among the rows of a space, by its range of the key. O(log n).
 macro_rules! highest {
@@ -22,20 +21,20 @@ macro_rules! highest {
 
 /// O(log n): the highest id of the space in the table, or the highest that was removed; the
 /// one before its first if there is none.
-pub fn last_id(tx: &mut ReadTx<'_>, space: MemRamId, table: Table) -> Result<i64> {
+pub fn last_id(tx: &mut ReadTx<'_>, space: MemRamId, sequence: Sequence) -> Result<i64> {
     let stripe = Stripe::of(space);
-    let present = match table {
-        Table::Arenas => highest!(tx, stripe, arenas),
-        Table::Pools => highest!(tx, stripe, pools),
-        Table::Blocks => highest!(tx, stripe, blocks),
+    let present = match sequence {
+        Sequence::Arenas => highest!(tx, stripe, arenas),
+        Sequence::Pools => highest!(tx, stripe, pools),
+        Sequence::Blocks => highest!(tx, stripe, blocks),
         // An object's entries have the ids that follow its own.
-        Table::StoredObjects => highest!(tx, stripe, stored_objects).max(highest!(tx, stripe, ledger)),
-        Table::Events => highest!(tx, stripe, events),
+        Sequence::StoredObjects => highest!(tx, stripe, stored_objects).max(highest!(tx, stripe, ledger)),
+        Sequence::Events => highest!(tx, stripe, events),
     };
     // In a damaged file the row may be missing, or have an id of another space; the ids that
     // are there still count.
     let kept: Option<i64> = sequences::table
-        .find((space, table.name()))
+        .find((space, sequence.name()))
         .select(sequences::last_id)
         .get_result(tx.conn)
         .optional()?;

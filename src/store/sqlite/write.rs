@@ -17,9 +17,8 @@ use super::repair;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::books::rows::{NameChange, NewSpace, Rows};
-use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, StoredObject, StoredObjectId, Stripe};
+use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, Sequence, StoredObject, StoredObjectId, Stripe};
 use crate::store::conn::Conn;
-use crate::store::table::Table;
 use crate::value::Kind;
 
 /// Writes a batch of one space, in the transaction that is open.
@@ -74,8 +73,8 @@ fn make_space(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult<()> 
     let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
     insert::<IntoKinds, 2>(conn, kinds.map(|kind| [id, kind.as_str().into()]))?;
     let before = Stripe::of(space.id).before().into();
-    let tables = Table::ALL.into_iter();
-    insert::<IntoSequences, 3>(conn, tables.map(|table| [id, table.name().into(), before]))
+    let sequences = Sequence::ALL.into_iter();
+    insert::<IntoSequences, 3>(conn, sequences.map(|sequence| [id, sequence.name().into(), before]))
 }
 
 fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<String, NameChange>) -> QueryResult<()> {
@@ -329,9 +328,9 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
 }
 
 /// Keeps the highest ids ever given out, so that they never come back.
-fn raise_sequences(conn: &mut SqliteConnection, space: MemRamId, last_ids: &[(&'static str, i64)]) -> QueryResult<()> {
-    for &(table, last_id) in last_ids {
-        let values = [last_id.into(), space.0.into(), table.into(), last_id.into()];
+fn raise_sequences(conn: &mut SqliteConnection, space: MemRamId, last_ids: &[(Sequence, i64)]) -> QueryResult<()> {
+    for &(sequence, last_id) in last_ids {
+        let values = [last_id.into(), space.0.into(), sequence.name().into(), last_id.into()];
         Statement::<RaiseSequence, 4>::run(conn, values)?;
     }
     Ok(())

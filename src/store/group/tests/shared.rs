@@ -11,7 +11,7 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
     for unit in 0..3 {
         let stored = turn.work(soon(), |tx| {
             for object in 0..2000 {
-                let id = tx.next_object_id()?;
+                let id = tx.next_object_id(0)?;
                 tx.apply(Change::ObjectStored(StoredObject {
                     id,
                     memram_id: tx.space(),
@@ -135,7 +135,7 @@ fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
         .unwrap();
     for digit in ["a", "b"] {
         let stored = turn.work(soon(), |tx| {
-            let id = tx.next_object_id()?;
+            let id = tx.next_object_id(0)?;
             tx.apply(Change::ObjectStored(StoredObject {
                 id,
                 memram_id: tx.space(),

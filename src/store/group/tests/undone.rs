@@ -128,7 +128,7 @@ fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_committed() {
     let done = write(&group, |tx| {
         // A number cannot be looked up.
         tx.read_written(|tx| Ok(tx.conn.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
-        assert!(matches!(tx.next_object_id(), Err(Error::Database { .. })));
+        assert!(matches!(tx.next_object_id(0), Err(Error::Database { .. })));
         Ok(())
     });
     assert!(matches!(done, Err(Error::BatchFailed)));

@@ -1,9 +1,9 @@
-//! The tables whose rows the crate numbers.
+//! `sequences`: the highest ids that were given out.
 
-/// Tables whose ids are numbered. A ledger entry needs none: its id is its object's and its
+/// What numbers the rows of a table. A ledger entry needs none: its id is its object's and its
 /// position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Table {
+pub(crate) enum Sequence {
     Arenas,
     Pools,
     Blocks,
@@ -11,7 +11,7 @@ pub(in crate::store) enum Table {
     Events,
 }
 
-impl Table {
+impl Sequence {
     pub const ALL: [Self; 5] = [
         Self::Arenas,
         Self::Pools,
@@ -20,6 +20,7 @@ impl Table {
         Self::Events,
     ];
 
+    /// The name in its row, which is that of the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Arenas => "arenas",
