@@ -39,8 +39,8 @@ use crate::store::{Group, Location, Readers};
 /// Each method says what it fails with. On top of that, any call that reads the file fails with
 ///
 /// - [`Error::Busy`] if others hold the lock that it needs for longer than
-///   [`Options::busy_timeout`]. Readers do not wait for writers, only for who has the whole
-///   file locked;
+///   [`Options::busy_timeout`](crate::Options::busy_timeout). Readers do not wait for
+///   writers, only for who has the whole file locked;
 /// - [`Error::FileChanged`] if the file was moved, removed or replaced under the manager,
 ///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] where this user may not write next
 ///   to it;
