@@ -84,6 +84,7 @@ compile_error!("heapledger needs an engine: the feature `sqlite`");
 mod books;
 mod error;
 mod geometry;
+mod identity;
 mod manager;
 mod models;
 mod store;

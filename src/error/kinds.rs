@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::value::{Kind, ObjectId};
+use crate::identity::{Kind, ObjectId};
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

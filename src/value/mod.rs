@@ -1,13 +1,11 @@
-//! What can be stored, how it is encoded, and how it is identified.
+//! What can be stored, and how it is encoded.
 
 mod canonical;
 mod deserialize;
 mod encode;
 mod float;
 mod json;
-mod kind;
 mod node;
-mod object_id;
 mod parse;
 mod serialize;
 mod spelling;
@@ -15,6 +13,6 @@ mod spelling;
 pub(crate) use canonical::Validator;
 pub(crate) use encode::{Encoded, decode, read_json};
 pub use json::Json;
-pub use kind::Kind;
-pub use object_id::{Hasher, ObjectId};
-pub(crate) use object_id::{ID_DIGITS, spells_id};
+
+pub use crate::identity::{Hasher, Kind, ObjectId};
+pub(crate) use crate::identity::{ID_DIGITS, spells_id};

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::object_id::spells_id;
-use super::{Kind, ObjectId};
+use super::{Kind, ObjectId, spells_id};
 use crate::error::{Error, Result};
 
 impl FromStr for Kind {
