@@ -164,10 +164,10 @@ fn repair(context: &Context<'_>) -> Result<Outcome> {
     })
 }
 
-const KEYS: &[&str] = &["invariant", "table", "id", "expected", "found"];
+const KEYS: &str = "invariant,table,id,expected,found";
 
 impl Row for Violation {
-    const KEYS: &'static [&'static str] = KEYS;
+    const KEYS: &'static str = KEYS;
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         vec![printable(&self.to_string()).into_owned()]
@@ -175,7 +175,7 @@ impl Row for Violation {
 }
 
 impl Row for Correction {
-    const KEYS: &'static [&'static str] = KEYS;
+    const KEYS: &'static str = KEYS;
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         vec![printable(&self.to_string()).into_owned()]

@@ -172,7 +172,7 @@ struct Line {
 }
 
 impl Row for Line {
-    const KEYS: &'static [&'static str] = &["what", "object_id", "size"];
+    const KEYS: &'static str = "what,object_id,size";
     const HEAD: &'static [Head] = &[Head::left("CHANGE"), Head::left("OBJECT"), Head::right("SIZE")];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
@@ -181,13 +181,7 @@ impl Row for Line {
 }
 
 impl Row for ClassDiff {
-    const KEYS: &'static [&'static str] = &[
-        "block_size",
-        "mem_before",
-        "mem_after",
-        "entries_before",
-        "entries_after",
-    ];
+    const KEYS: &'static str = "block_size,mem_before,mem_after,entries_before,entries_after";
     const HEAD: &'static [Head] = &[
         Head::right("BLOCK SIZE"),
         Head::right("USED BEFORE").worth(3),

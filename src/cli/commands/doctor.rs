@@ -71,7 +71,7 @@ impl<'a> Advice<'a> {
 }
 
 impl Row for Advice<'_> {
-    const KEYS: &'static [&'static str] = &["code", "severity", "sentence", "figures", "remedy"];
+    const KEYS: &'static str = "code,severity,sentence,figures,remedy";
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         let mut text = String::new();

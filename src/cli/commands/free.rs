@@ -89,7 +89,7 @@ impl<'a> From<&'a Freed> for FreedRow<'a> {
 }
 
 impl Row for FreedRow<'_> {
-    const KEYS: &'static [&'static str] = &["object_id", "size", "pieces"];
+    const KEYS: &'static str = "object_id,size,pieces";
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let (size, pieces) = (sizes.phrase(self.size), counted(self.pieces, "piece"));

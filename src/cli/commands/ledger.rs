@@ -35,16 +35,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for EntryInfo {
-    const KEYS: &'static [&'static str] = &[
-        "id",
-        "object_id",
-        "stored_object_id",
-        "seq",
-        "arena_id",
-        "pool_id",
-        "block_id",
-        "allocated_mem",
-    ];
+    const KEYS: &'static str = "id,object_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem";
     const HEAD: &'static [Head] = &[
         Head::right("ENTRY"),
         Head::left("OBJECT"),

@@ -168,18 +168,7 @@ pub fn exact_time(time: Timestamp) -> String {
 }
 
 impl Row for Entry<'_> {
-    const KEYS: &'static [&'static str] = &[
-        "id",
-        "space",
-        "time",
-        "kind",
-        "actor",
-        "reason",
-        "object_id",
-        "name",
-        "bytes",
-        "mem",
-    ];
+    const KEYS: &'static str = "id,space,time,kind,actor,reason,object_id,name,bytes,mem";
     const HEAD: &'static [Head] = &[
         Head::right("EVENT").usual(6),
         Head::left("TIME").worth(4).usual(20),

@@ -32,19 +32,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for ObjectInfo {
-    const KEYS: &'static [&'static str] = &[
-        "id",
-        "object_id",
-        "space",
-        "names",
-        "kind",
-        "type_name",
-        "size",
-        "pieces",
-        "held",
-        "created",
-        "value",
-    ];
+    const KEYS: &'static str = "id,object_id,space,names,kind,type_name,size,pieces,held,created,value";
     const HEAD: &'static [Head] = &[
         Head::left("OBJECT"),
         Head::left("KIND").worth(3),
@@ -74,7 +62,7 @@ impl Row for ObjectInfo {
 struct Long(ObjectInfo);
 
 impl Row for Long {
-    const KEYS: &'static [&'static str] = ObjectInfo::KEYS;
+    const KEYS: &'static str = ObjectInfo::KEYS;
     const HEAD: &'static [Head] = ObjectInfo::HEAD;
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

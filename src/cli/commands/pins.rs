@@ -57,20 +57,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for Pin {
-    const KEYS: &'static [&'static str] = &[
-        "arena_id",
-        "max_mem",
-        "mem",
-        "objects",
-        "stored_object_id",
-        "object_id",
-        "names",
-        "kind",
-        "size",
-        "held",
-        "pieces",
-        "allocated_mem",
-    ];
+    const KEYS: &'static str = "arena_id,max_mem,mem,objects,stored_object_id,object_id,names,kind,size,held,pieces,\
+        allocated_mem";
     const HEAD: &'static [Head] = &[
         Head::right("ARENA"),
         Head::right("USED").worth(3),

@@ -227,22 +227,8 @@ struct Planned {
 }
 
 impl Row for Planned {
-    const KEYS: &'static [&'static str] = &[
-        "object_id",
-        "path",
-        "path_bytes",
-        "size",
-        "block_size",
-        "pieces",
-        "blocks_reused",
-        "new_blocks",
-        "new_pools",
-        "new_arenas",
-        "dedup",
-        "dedup_saved",
-        "available",
-        "shortfall",
-    ];
+    const KEYS: &'static str = "object_id,path,path_bytes,size,block_size,pieces,blocks_reused,new_blocks,new_pools,\
+        new_arenas,dedup,dedup_saved,available,shortfall";
     const HEAD: &'static [Head] = &[
         Head::left("OBJECT"),
         Head::right("SIZE").worth(6),

@@ -211,16 +211,7 @@ impl Stored {
 }
 
 impl Row for Stored {
-    const KEYS: &'static [&'static str] = &[
-        "object_id",
-        "path",
-        "path_bytes",
-        "size",
-        "pieces",
-        "dedup",
-        "repaired",
-        "freed",
-    ];
+    const KEYS: &'static str = "object_id,path,path_bytes,size,pieces,dedup,repaired,freed";
 
     /// Whole ids if there is room; the first digits suffice otherwise.
     fn cells(&self, _: Sizes) -> Vec<String> {

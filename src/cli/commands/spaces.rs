@@ -63,24 +63,8 @@ pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for MemRam {
-    const KEYS: &'static [&'static str] = &[
-        "id",
-        "name",
-        "max_mem",
-        "mem",
-        "reserved",
-        "arena_size",
-        "per_block",
-        "arenas",
-        "peak_mem",
-        "allocations",
-        "frees",
-        "dedup_hits",
-        "dedup_saved",
-        "created_at",
-        "history",
-        "history_keep",
-    ];
+    const KEYS: &'static str = "id,name,max_mem,mem,reserved,arena_size,per_block,arenas,peak_mem,allocations,frees,\
+        dedup_hits,dedup_saved,created_at,history,history_keep";
     const HEAD: &'static [Head] = &[
         Head::left("SPACE").cut_to(12),
         Head::right("CAPACITY"),

@@ -64,17 +64,7 @@ struct Node {
 }
 
 impl Row for Node {
-    const KEYS: &'static [&'static str] = &[
-        "level",
-        "id",
-        "arena_id",
-        "pool_id",
-        "block_size",
-        "max_mem",
-        "mem",
-        "reserved",
-        "is_free",
-    ];
+    const KEYS: &'static str = "level,id,arena_id,pool_id,block_size,max_mem,mem,reserved,is_free";
 }
 
 fn rows(levels: &impl Levels, depth: u8, list: &mut List<'_, Node>) -> Result<()> {

@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for LevelUsage {
-    const KEYS: &'static [&'static str] = &["space", "level", "block_size", "rows", "max_mem", "reserved", "mem"];
+    const KEYS: &'static str = "space,level,block_size,rows,max_mem,reserved,mem";
     const HEAD: &'static [Head] = &[
         Head::left("LEVEL"),
         Head::right("BLOCK SIZE"),
@@ -111,15 +111,6 @@ impl From<&UsagePoint> for PointRow {
 }
 
 impl Row for PointRow {
-    const KEYS: &'static [&'static str] = &[
-        "event_id",
-        "time",
-        "mem",
-        "peak_mem",
-        "room_in_blocks",
-        "uncarved_in_pools",
-        "uncarved_in_arenas",
-        "unreserved",
-        "capacity",
-    ];
+    const KEYS: &'static str = "event_id,time,mem,peak_mem,room_in_blocks,uncarved_in_pools,uncarved_in_arenas,unreserved,\
+        capacity";
 }

@@ -28,8 +28,8 @@ pub enum Format {
 
 /// A row of a list. It serialises to the columns that it has in the schema.
 pub trait Row: Serialize {
-    /// The keys it serialises to, for the CSV header of an empty list.
-    const KEYS: &'static [&'static str];
+    /// The keys it serialises to, as CSV: the header of a list without rows.
+    const KEYS: &'static str;
     /// The columns of the table; empty for plain lines.
     const HEAD: &'static [Head] = &[];
     /// The cells of those columns, safe to print on a terminal; none where people get a drawing.
@@ -43,7 +43,7 @@ pub trait Row: Serialize {
 }
 
 impl<R: Row> Row for &R {
-    const KEYS: &'static [&'static str] = R::KEYS;
+    const KEYS: &'static str = R::KEYS;
     const HEAD: &'static [Head] = R::HEAD;
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
@@ -217,7 +217,7 @@ impl<R: Row> List<'_, R> {
         match self.output.format {
             Format::Table => self.table.end(out)?,
             Format::Json => writeln!(out, "{}", if empty { "[]" } else { "\n]" })?,
-            Format::Csv if empty => csv_line(out, R::KEYS.iter().map(|&key| key.to_owned()))?,
+            Format::Csv if empty => writeln!(out, "{}", R::KEYS)?,
             Format::Ndjson | Format::Csv => {}
         }
         self.flush()
