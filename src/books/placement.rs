@@ -11,13 +11,13 @@ use crate::models::{Arena, Block, Pool};
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Put so many bytes into this block.
+    /// Put `bytes` bytes into this block.
     Fill { block: Block, bytes: i64 },
-    /// Carve a block of so many bytes from this pool.
+    /// Carve a block of `bytes` bytes from this pool.
     CarveBlock { pool: Pool, bytes: i64 },
-    /// Carve a pool of so many bytes for this class from this arena.
+    /// Carve a pool of `bytes` bytes for this class from this arena.
     CarvePool { arena: Arena, class: usize, bytes: i64 },
-    /// Carve an arena of so many bytes from the space.
+    /// Carve an arena of `bytes` bytes from the space.
     CarveArena { bytes: i64 },
     /// Rows of this kind are known only in part: read on, then ask again.
     Load(RoomLevel),

@@ -259,7 +259,7 @@ pub enum Error {
     /// Somebody opened the heap for writing and changed the file while it was read by a user
     /// who may not write in its folder, and so has no way to keep the state before.
     ChangedWhileRead,
-    /// The heap file, or the write-ahead log beside it, is not the one that was opened.
+    /// The heap file, or the write-ahead log next to it, is not the one that was opened.
     FileChanged {
         /// Where the file was, or the log.
         path: PathBuf,
@@ -271,7 +271,7 @@ pub enum Error {
         /// How many names it has.
         links: u64,
     },
-    /// The write-ahead log beside the heap file is that of another file.
+    /// The write-ahead log next to the heap file is that of another file.
     ForeignLog {
         /// The heap file.
         path: PathBuf,

@@ -173,7 +173,7 @@ impl Error {
                 path.display()
             ),
             Self::LogUnreadable => f.write_str(
-                "the write-ahead log beside the file cannot be opened: the folder is read-only for this \
+                "the write-ahead log next to the file cannot be opened: the folder is read-only for this \
                  user; whoever may write opens the heap once, or copy the file with its log",
             ),
             Self::ChangedWhileRead => f.write_str(

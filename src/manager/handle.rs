@@ -11,7 +11,7 @@ use crate::store::{Group, Location, Readers};
 /// One space of a heap file: allocate, get, name, free, and account for every byte.
 ///
 /// A `MemManager` is cheap to clone, and clones share one writer: threads that write
-/// at the same time share commits. Readers run beside the writer and each sees the
+/// at the same time share commits. Readers run while the writer does, and each sees the
 /// last commit. While much is written, a thread of its own copies the write-ahead log
 /// into the file; it has ended when the last clone is dropped.
 ///

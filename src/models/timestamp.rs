@@ -36,7 +36,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time so many microseconds after the start of 1970 UTC.
+    /// The time that is `micros` microseconds after the start of 1970 UTC.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }

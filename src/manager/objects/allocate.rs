@@ -89,7 +89,7 @@ impl MemManager {
     }
 
     /// Stores all bytes of a reader of unknown length, in constant memory: what does
-    /// not fit in 1 MiB is spooled to a temporary file beside the heap first.
+    /// not fit in 1 MiB is spooled to a temporary file next to the heap first.
     ///
     /// # Errors
     /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails or cannot be spooled,
@@ -182,7 +182,7 @@ impl MemManager {
     }
 }
 
-/// What is read of a heap beside SQLite is neither before nor after a commit.
+/// Bytes of a heap file that are read without SQLite may belong to no single commit.
 pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
     let heap = file.metadata().ok().and_then(|file| Location::of_open_file(&file));
     heap.map_or(Ok(()), |heap| {

@@ -59,7 +59,7 @@ impl MemManager {
         match short {
             Some(Ok(Some(content))) => Ok(content),
             Some(Err(error @ Error::NotStored { .. })) => Err(error),
-            // What else is wrong, a reader says.
+            // A reader reads the rest, and reports all other errors.
             _ => self.inner.readers.single(|tx| self.scope().get_bytes(tx, id)),
         }
     }
@@ -129,11 +129,11 @@ impl MemManager {
     }
 }
 
-/// Digits that tell an object apart, at least.
+/// The fewest digits that stand for an id.
 pub(in crate::manager) const LEAST_DIGITS: usize = 6;
 
-/// So many bytes after the first piece are read while a writer may wait for it. Of more,
-/// the first piece is read in vain, which is then a small part.
+/// The most bytes after the first piece that are read on the writer's connection, while others
+/// may wait for it. Of a longer object the first piece is read twice, which is a small part.
 const SHORT: i64 = 1024 * 1024;
 
 /// A space to read from.

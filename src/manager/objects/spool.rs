@@ -51,7 +51,7 @@ impl<'a> Spooled<'a> {
         let (id, size) = digest(&mut reader, Kind::Bytes, &mut |part| {
             spool
                 .write_all(part)
-                .map_err(Error::io("the content cannot be spooled beside the heap"))
+                .map_err(Error::io("the content cannot be spooled next to the heap"))
         })?;
         if size > max_mem {
             return Err(Error::OutOfMemory {

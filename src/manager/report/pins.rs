@@ -17,7 +17,7 @@ pub struct PinOptions {
     /// An arena is nearly empty when it holds something, and less than this share of its
     /// bytes, in percent.
     pub under: u8,
-    /// So many objects of an arena are listed at most, those with the most bytes in it first.
+    /// The most objects of an arena that are listed, those with the most bytes in it first.
     pub limit: u64,
 }
 
@@ -54,8 +54,8 @@ impl PinOptions {
     }
 }
 
-/// Percent of its bytes. Under a quarter, moving what is in an arena costs less than a
-/// third of what it gives back.
+/// In percent of its bytes. Under a quarter, moving the contents of an arena costs less than a
+/// third of what that gives back.
 pub(in crate::manager) const NEARLY_EMPTY: u8 = 25;
 /// An arena that is kept by more objects is not worth emptying by hand.
 const OBJECTS: u64 = 20;

@@ -53,7 +53,7 @@ impl MemManager {
     /// What allocating an object of `size` bytes, new to the space, would do. Nothing is
     /// written and no writer waits: it is played through on a snapshot of what has room,
     /// by the rules of placement themselves. O(r · log n) with r blocks that are reused:
-    /// what is carved for it is reckoned, whatever the size.
+    /// what is carved for it is calculated, whatever the size.
     ///
     /// It is what then happens, unless somebody writes in between.
     ///

@@ -26,9 +26,9 @@ pub struct FreePlan {
     /// What [`MemManager::collect_garbage`] would return after that.
     #[serde(flatten)]
     pub collected: Collected,
-    /// Blocks that are empty already: of `blocks`, so many go without freeing anything.
+    /// Blocks that are empty already: the part of `blocks` that goes without freeing anything.
     pub empty_blocks: u64,
-    /// Bytes of the file that are free already: of `file_bytes`, so many go without
+    /// Bytes of the file that are free already: the part of `file_bytes` that goes without
     /// freeing anything.
     pub free_file_bytes: u64,
     /// What keeps the arenas that the objects leave nearly empty (under 25 % used): these
@@ -42,13 +42,13 @@ impl MemManager {
     /// [`Self::batch`] and [`Self::collect_garbage`] then report. Without any object, it
     /// is what garbage collection alone would give back.
     ///
-    /// No formula foretells how SQLite's trees merge their pages, so all but the return of
-    /// free pages is done in earnest, in a transaction that is rolled back: nothing is
-    /// committed and readers go on, but other writers wait as long as it takes, or until their
-    /// `busy_timeout` is over. What is put
-    /// in the write-ahead log meanwhile, the next writer overwrites.
+    /// No formula predicts how SQLite's trees merge their pages. So everything except the return
+    /// of free pages is really done, in a transaction that is rolled back: nothing is committed
+    /// and readers continue, but other writers wait as long as it takes, or until their
+    /// `busy_timeout` ends. The next writer overwrites what this puts into the write-ahead log.
     ///
-    /// It holds until somebody writes, or until events grow older than a space keeps them.
+    /// The plan is valid until somebody writes, or until events become older than a space keeps
+    /// them.
     ///
     /// # Errors
     /// [`Error::NotStored`](crate::Error::NotStored); what [any write](MemManager#errors) fails with, as
@@ -95,7 +95,7 @@ impl MemManager {
     }
 }
 
-/// What is so without freeing anything.
+/// What is there before anything is freed.
 struct Before {
     /// Arenas that the objects have bytes in.
     arenas: BTreeSet<ArenaId>,
@@ -119,7 +119,7 @@ fn before(tx: &mut ReadTx<'_>, scope: Scope<'_>, ids: &[&ObjectId]) -> Result<Be
     })
 }
 
-/// What is left in the nearly empty ones of these arenas.
+/// What is left in those of these arenas that are nearly empty.
 fn pins(tx: &mut ReadTx<'_>, space: MemRamId, arenas: &BTreeSet<ArenaId>) -> Result<Vec<Pin>> {
     let limit = PinOptions::default().limit as i64;
     let mut pins = Vec::new();

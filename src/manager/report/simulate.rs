@@ -1,4 +1,4 @@
-//! Placement played through on paper: the rules decide, and nothing is written.
+//! Placement without writing: the same rules decide, and only their outcome is kept.
 
 use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::books::room::Room;
@@ -16,10 +16,10 @@ pub(in crate::manager) struct Carved {
     pub arenas: u64,
 }
 
-/// Whether what is carved in whole units is reckoned. Step by step is what tests compare with.
+/// Whether whole units are calculated at once, or carved step by step for tests to compare.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pace {
-    Reckon,
+    Calculate,
     #[cfg(test)]
     StepByStep,
 }
@@ -31,7 +31,7 @@ struct Whole {
 }
 
 impl Whole {
-    /// `count` units of `size` bytes, with a block, a pool and an arena for each so many.
+    /// `count` units of `size` bytes, with a block, a pool and an arena for every `per` bytes.
     fn new(count: i64, size: i64, per: [i64; 3]) -> Option<Self> {
         let bytes = count * size;
         let [blocks, pools, arenas] = per.map(|per| (bytes / per) as u64);
@@ -72,8 +72,9 @@ impl Simulation {
         }
     }
 
-    /// Places `size` bytes, for which there must be room. What is carved anew is uniform
-    /// and is reckoned, not played through: O(r · log n) with r rows that are reused.
+    /// Places `size` bytes, for which there must be room. New arenas, pools and blocks are
+    /// uniform and are calculated instead of carved one by one: O(r · log n) with r rows that
+    /// are reused.
     pub fn place(
         &mut self,
         tx: &mut ReadTx<'_>,
@@ -83,7 +84,7 @@ impl Simulation {
         size: u64,
     ) -> Result<Carved> {
         let mut load = |room: &mut Room, level| queries::room::load(tx, space, geometry, room, level);
-        self.place_with(space, geometry, class, size, Pace::Reckon, &mut load)
+        self.place_with(space, geometry, class, size, Pace::Calculate, &mut load)
     }
 
     fn place_with(
@@ -100,7 +101,7 @@ impl Simulation {
         while remaining > 0 {
             let step = next_step(&self.room, geometry, class, remaining);
             let step = step.ok_or_else(|| no_room(remaining))?;
-            if pace == Pace::Reckon
+            if pace == Pace::Calculate
                 && let Some(whole) = self.whole(&step, geometry, class, remaining)
             {
                 remaining -= whole.bytes;
@@ -274,38 +275,38 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_is_reckoned_is_what_the_steps_come_to(
+        fn what_is_calculated_is_what_the_steps_come_to(
             geometry in geometries(),
             space in 1u64..1_000_000,
             shares in prop::collection::vec((0u64..1000, 0u32..20), 1..12),
         ) {
-            let mut reckoned = empty(&geometry, space as i64);
+            let mut calculated = empty(&geometry, space as i64);
             let mut stepped = empty(&geometry, space as i64);
             let mut left = space;
             for (share, shift) in shares {
                 // Large and small ones, up to the last byte.
                 let size = ((space * share / 1000) >> shift).min(left);
                 left -= size;
-                let one = place(&mut reckoned, &geometry, size, Pace::Reckon);
+                let one = place(&mut calculated, &geometry, size, Pace::Calculate);
                 let other = place(&mut stepped, &geometry, size, Pace::StepByStep);
                 prop_assert_eq!(one, other, "{} of {}", size, space);
             }
             prop_assert_eq!(
-                place(&mut reckoned, &geometry, left, Pace::Reckon),
+                place(&mut calculated, &geometry, left, Pace::Calculate),
                 place(&mut stepped, &geometry, left, Pace::StepByStep)
             );
-            prop_assert_eq!(reckoned.room.unreserved, stepped.room.unreserved);
+            prop_assert_eq!(calculated.room.unreserved, stepped.room.unreserved);
         }
     }
 
     #[test]
-    fn an_exbibyte_is_reckoned_at_once() {
+    fn an_exbibyte_is_calculated_at_once() {
         let exbibyte = 1 << 60;
         let carved = place(
             &mut empty(&Geometry::standard(), i64::MAX),
             &Geometry::standard(),
             exbibyte,
-            Pace::Reckon,
+            Pace::Calculate,
         );
         let arenas = exbibyte / (256 * 1024);
         let expected = Carved {
@@ -322,7 +323,7 @@ mod tests {
         };
         let vast = Geometry::new(exbibyte, 8, vec![class]).unwrap();
         let half = exbibyte / 2;
-        let carved = place(&mut empty(&vast, 1 << 60), &vast, half + 1, Pace::Reckon);
+        let carved = place(&mut empty(&vast, 1 << 60), &vast, half + 1, Pace::Calculate);
         let blocks = half / 512 + 1;
         let expected = Carved {
             pieces: blocks,

@@ -35,7 +35,7 @@ pub struct SpaceReport {
     pub file_size: u64,
     /// A page of the file.
     pub page_size: u64,
-    /// The write-ahead log beside the file.
+    /// The write-ahead log next to the file.
     pub wal_size: u64,
     /// Bytes of the file ÷ bytes stored; `None` when nothing is stored.
     pub file_bytes_per_stored_byte: Option<f64>,

@@ -70,9 +70,9 @@ pub struct ClassStats {
     pub utilisation: Option<f64>,
 }
 
-/// So many of the largest objects are shown.
+/// How many of the largest objects are shown.
 const LARGEST: i64 = 5;
-/// A space of so few objects is searched whole for its largest.
+/// In a space of at most this many objects, all are searched for the largest.
 const FEW_OBJECTS: i64 = 1000;
 
 impl MemManager {

@@ -42,9 +42,9 @@ impl MemManager {
         self.inner.readers.single(|tx| usage::levels(tx, self.space()))
     }
 
-    /// Where the bytes were after each event since the books were opened; of more than
-    /// `points` events, so many that are evenly spaced by their number, the last one
-    /// among them. O(events), in memory for the points alone.
+    /// Where the bytes were after each event since the books were opened. If there are more
+    /// than `points` events, that many of them, evenly spaced by number and including the last
+    /// one. O(events), in memory for the points alone.
     ///
     /// # Errors
     /// [`crate::Error::HistoryOff`]; what [any call](MemManager#errors) fails with.
@@ -82,7 +82,7 @@ impl Chosen {
 
     fn take(&mut self, by: Movement) {
         self.now.add(by);
-        // Of every `events / wanted` events the last: each step of this quotient is one.
+        // The last of every `events / wanted` events: where this quotient steps up.
         let step = |seen: u128| (seen * self.wanted).checked_div(self.events);
         let is_last = step(self.seen + 1) > step(self.seen);
         self.seen += 1;

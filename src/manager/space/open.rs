@@ -28,7 +28,7 @@ impl MemManager {
         self.inner.location.path()
     }
 
-    /// Whether this process has the file at `path` open as a heap, or SQLite keeps it beside
+    /// Whether this process has the file at `path` open as a heap, or SQLite keeps it next to
     /// such a heap; links are followed, and it may be the heap of any manager.
     ///
     /// A program that opens files it did not choose itself, such as all below a folder, asks

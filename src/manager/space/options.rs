@@ -144,7 +144,7 @@ impl Options {
     ///   An index of theirs is no reason, and one of the heap's that they dropped is made
     ///   again when the heap is opened for writing;
     /// - [`Error::HardLinked`]: the file has a second name, and is to be written, or its log
-    ///   may be beside that name;
+    ///   may be next to that name;
     /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user may not do that;
     /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`, or another
     ///   tool has it open while it is not in WAL mode, to which a heap that is opened for

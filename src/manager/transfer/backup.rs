@@ -114,7 +114,7 @@ impl MemManager {
 /// A backup until it has its own name.
 const COPY: &str = "heap.db";
 
-/// So many violations are told of.
+/// The most violations that are reported.
 const MOST_VIOLATIONS: usize = 1000;
 
 /// Makes a new name in a folder survive power loss.

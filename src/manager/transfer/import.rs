@@ -54,7 +54,7 @@ pub struct Imported {
     pub conflicts: Vec<Conflict>,
 }
 
-/// So many bytes, or objects, are stored in one transaction.
+/// The most bytes, and the most objects, that are stored in one transaction.
 const UNIT_BYTES: u64 = 8 * 1024 * 1024;
 const UNIT_OBJECTS: usize = 500;
 

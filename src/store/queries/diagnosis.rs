@@ -12,7 +12,7 @@ use crate::store::sqlite::exec::{Rows, Sql, Statement};
 
 /// How many of something there are, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
-pub struct Totals {
+pub struct Tally {
     /// How many.
     pub count: i64,
     /// Bytes.
@@ -21,21 +21,21 @@ pub struct Totals {
 
 /// Arenas with nothing in them, and the bytes they reserve: garbage collection gives
 /// back exactly these. O(arenas).
-pub fn empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
-    totals::<EmptyArenas>(tx, space)
+pub fn empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
+    tally::<EmptyArenas>(tx, space)
 }
 
 /// Arenas under a quarter full, and the bytes that are in them. O(arenas).
-pub fn nearly_empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
-    totals::<NearlyEmptyArenas>(tx, space)
+pub fn nearly_empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
+    tally::<NearlyEmptyArenas>(tx, space)
 }
 
 /// Objects that have a name. O(names · log n).
-pub fn named_objects(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
-    totals::<NamedObjects>(tx, space)
+pub fn named_objects(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
+    tally::<NamedObjects>(tx, space)
 }
 
-fn totals<S: Rows<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Totals> {
+fn tally<S: Rows<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     let statement = Statement::<S, 1>::new([space.0.into()]);
     Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
 }

@@ -32,9 +32,9 @@ pub(in crate::store) trait Rows: Sql {
     type Types;
 }
 
-/// A statement whose text never changes. Diesel rebuilds and prepares an `update`
-/// anew at each call, because its text could differ; this one tells Diesel that it
-/// does not, and so stays prepared.
+/// A statement whose text never changes. Diesel builds and prepares an `update` again at each
+/// call, because its text could differ; this one tells Diesel that it does not, and so stays
+/// prepared.
 pub(in crate::store) struct Statement<'a, S, const N: usize> {
     values: [Value<'a>; N],
     sql: PhantomData<S>,

@@ -37,21 +37,21 @@ impl Location {
     pub fn prepare(&self, access: Access) -> Result<()> {
         let path = &self.named;
         let found = inspect(&self.path, path)?;
-        if matches!(found, Found::Empty | Found::Heap { .. }) {
+        if matches!(found, FoundFile::Empty | FoundFile::Heap { .. }) {
             wait_for_one_name(self, access)?;
         }
         match (found, access) {
-            (Found::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
-            (Found::Nothing, Access::Write) => {
+            (FoundFile::Nothing, Access::Read) => Err(Error::NoFile { path: path.clone() }),
+            (FoundFile::Nothing, Access::Write) => {
                 stale_log::check_no_log(&self.path, path)?;
                 create(self)
             }
-            (Found::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
-            (Found::Empty, Access::Write) => {
+            (FoundFile::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
+            (FoundFile::Empty, Access::Write) => {
                 stale_log::check_no_log(&self.path, path)?;
                 fill(self, &self.path)
             }
-            (Found::Heap { version, is_logged }, _) => {
+            (FoundFile::Heap { version, is_logged }, _) => {
                 check_format(path, version)?;
                 stale_log::check(&self.path, path)?;
                 if access == Access::Write {
@@ -95,9 +95,9 @@ impl Location {
 fn check_whole(location: &Location) -> Result<()> {
     let path = &location.named;
     match inspect(&location.path, path)? {
-        Found::Nothing => return Err(Error::NoFile { path: path.clone() }),
-        Found::Empty => return Err(not_a_heap(path, "it is empty")),
-        Found::Heap { version, .. } => {
+        FoundFile::Nothing => return Err(Error::NoFile { path: path.clone() }),
+        FoundFile::Empty => return Err(not_a_heap(path, "it is empty")),
+        FoundFile::Heap { version, .. } => {
             check_format(path, version)?;
             wait_for_one_name(location, Access::Read)?;
             stale_log::check(&location.path, path)?;
@@ -116,7 +116,7 @@ fn restore(location: &Location) -> Result<Vec<Violation>> {
 /// Bytes of the header of an SQLite database.
 const HEADER: usize = 100;
 
-enum Found {
+enum FoundFile {
     Nothing,
     Empty,
     /// With the version in its header; a newer one may be in its write-ahead log.
@@ -129,18 +129,18 @@ enum Found {
 
 /// Reads the file's header without a connection, so that a foreign file is never touched.
 /// <https://www.sqlite.org/fileformat.html#the_database_header>
-fn inspect(path: &Path, named: &Path) -> Result<Found> {
+fn inspect(path: &Path, named: &Path) -> Result<FoundFile> {
     let cannot = || Error::io(format!("{} cannot be read", named.display()));
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FoundFile::Nothing),
         Err(error) => return Err(cannot()(error)),
     };
     if !metadata.is_file() {
         return Err(not_a_heap(named, "it is not a regular file"));
     }
     if metadata.len() == 0 {
-        return Ok(Found::Empty);
+        return Ok(FoundFile::Empty);
     }
     let mut header = [0; HEADER];
     DatabaseFile::open(path)
@@ -158,7 +158,7 @@ fn inspect(path: &Path, named: &Path) -> Result<Found> {
     if i64::from(number(68)) != APPLICATION_ID {
         return Err(not_a_heap(named, "it is the SQLite database of another application"));
     }
-    Ok(Found::Heap {
+    Ok(FoundFile::Heap {
         version: number(60).into(),
         is_logged: header.get(18) == Some(&2),
     })
@@ -205,7 +205,7 @@ fn not_a_heap(path: &Path, why: &str) -> Error {
     }
 }
 
-/// Makes the whole file beside its place and then links it there: nobody ever sees
+/// Makes the whole file in a temporary folder and then links it to its place: nobody ever sees
 /// half a schema, and of several processes that create at once one wins.
 fn create(location: &Location) -> Result<()> {
     let path = &location.path;

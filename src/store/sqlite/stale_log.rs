@@ -30,14 +30,14 @@ use crate::error::{Error, Result};
 pub(in crate::store) fn check(path: &Path, named: &Path) -> Result<()> {
     let log = sidecar(path, "-wal");
     for _ in 0..ATTEMPTS {
-        let Some(before) = State::of(path, &log) else {
+        let Some(before) = Headers::of(path, &log) else {
             return Ok(());
         };
         if before.belongs(&log) {
             return Ok(());
         }
         // Somebody who uses the heap may have written both meanwhile.
-        if State::of(path, &log).is_some_and(|after| after == before) {
+        if Headers::of(path, &log).is_some_and(|after| after == before) {
             return Err(Error::ForeignLog { path: named.to_owned() });
         }
     }
@@ -61,12 +61,12 @@ const ATTEMPTS: u32 = 5;
 
 /// What must not change while the log is read.
 #[derive(PartialEq)]
-struct State {
+struct Headers {
     counter: u32,
     log: [u8; LOG_HEADER],
 }
 
-impl State {
+impl Headers {
     /// `None` if there is no log, or if SQLite will say what is wrong.
     fn of(path: &Path, log: &Path) -> Option<Self> {
         let mut log_header = [0; LOG_HEADER];

@@ -33,7 +33,7 @@ pub struct ObjectSize {
 }
 
 impl ObjectSize {
-    /// This object, of so many bytes.
+    /// An object of `size` bytes.
     pub fn new(object_id: ObjectId, size: u64) -> Self {
         Self { object_id, size }
     }

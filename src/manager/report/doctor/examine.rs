@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
-use crate::store::queries::diagnosis::{self, Totals};
+use crate::store::queries::diagnosis::{self, Tally};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
@@ -11,8 +11,8 @@ use crate::value::ObjectId;
 pub(super) struct Examined {
     pub memram: MemRam,
     pub classes: Vec<SizeClassTotals>,
-    pub empty_arenas: Totals,
-    pub nearly_empty_arenas: Totals,
+    pub empty_arenas: Tally,
+    pub nearly_empty_arenas: Tally,
     /// When the space is nearly full.
     pub fullness: Option<Fullness>,
     /// The fewest pieces that the objects could have, when the counters leave open
@@ -30,7 +30,7 @@ pub(super) struct Examined {
 /// What could be freed.
 pub(super) struct Fullness {
     pub largest: Option<(ObjectId, u64)>,
-    pub unnamed: Totals,
+    pub unnamed: Tally,
 }
 
 /// Used share from which a space is nearly full: an object of a tenth of the space does
@@ -106,7 +106,7 @@ fn fullness(tx: &mut ReadTx<'_>, examined: &Examined) -> Result<Fullness> {
     }
     Ok(Fullness {
         largest: largest.pop().map(|object| (object.object_id, unsigned(object.size))),
-        unnamed: Totals {
+        unnamed: Tally {
             count: examined.objects() - named.count,
             bytes: examined.memram.mem - named.bytes,
         },

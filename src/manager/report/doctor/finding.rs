@@ -20,19 +20,19 @@ pub struct Finding {
     pub sentence: String,
     /// All that the sentence says, exactly.
     pub figures: BTreeMap<&'static str, Figure>,
-    /// Calls that mend it, or show what there is to free, each by itself. Empty where none
+    /// Calls that fix it, or show what there is to free, each by itself. Empty where none
     /// does.
     pub remedy: Vec<Remedy>,
 }
 
-/// A call that mends what was found, or shows what there is to free.
+/// A call that fixes what was found, or shows what there is to free.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Remedy {
     /// [`crate::MemManager::plan_free`] of this object says what freeing it gives back.
     PlanFree(ObjectId),
-    /// [`crate::MemManager::resize`] to so many bytes.
+    /// [`crate::MemManager::resize`] to this many bytes.
     Resize(u64),
     /// [`crate::MemManager::collect_garbage`]
     CollectGarbage,
@@ -77,7 +77,7 @@ pub enum Figure {
     Count(u64),
     /// A share of a whole, from 0 to 1.
     Share(f64),
-    /// So many of one for each of another.
+    /// How many of one there are for each of another.
     Ratio(f64),
     /// The id of an object.
     Id(ObjectId),

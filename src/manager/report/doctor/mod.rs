@@ -1,4 +1,4 @@
-//! Why a space is full, fragmented or large on disk, and what mends it.
+//! Why a space is full, fragmented or large on disk, and what fixes it.
 
 mod examine;
 mod finding;
@@ -11,7 +11,7 @@ use crate::manager::MemManager;
 
 impl MemManager {
     /// Why the space is full, fragmented or large on disk, in words and figures, and
-    /// which call mends it. What asks for action comes first. When nothing does, the
+    /// which call fixes it. What asks for action comes first. When nothing does, the
     /// first finding is `healthy`, and shows the figures that say so.
     ///
     /// | code | what it says | asks for action |

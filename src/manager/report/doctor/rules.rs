@@ -8,10 +8,10 @@ use crate::models::SizeClassTotals;
 /// Free share of the file from which giving it back is worth moving pages. SQLite uses
 /// free pages before it lets the file grow, so fewer are no loss.
 const MANY_FREE_PAGES: f64 = 0.25;
-/// Bytes under which no file is large, whatever its shares are.
+/// A file of fewer bytes is never large, whatever its shares are.
 const SMALL_FILE: u64 = 1024 * 1024;
 /// Bytes of the write-ahead log that a checkpoint leaves: the limit that writers set. A
-/// longer one is left from a large transaction, or a reader has kept it from being used anew.
+/// longer one is left from a large transaction, or a reader has kept it from being reused.
 const LONG_LOG: u64 = 64 * 1024 * 1024;
 /// Bytes of file for each byte stored. Blocks of 4 KiB and more take about 1.1, objects of
 /// a hundred bytes about 4; over 2, rows and indexes take more than the contents.
@@ -157,7 +157,7 @@ fn large_log(examined: &Examined) -> Option<Finding> {
     if examined.wal_size <= LONG_LOG {
         return None;
     }
-    let text = "The write-ahead log has {wal_size} beside a file of {file_size}; {log_limit} is what it may keep.";
+    let text = "The write-ahead log has {wal_size} next to a file of {file_size}; {log_limit} is what it may keep.";
     let figures = [
         ("wal_size", Figure::Bytes(examined.wal_size)),
         ("file_size", Figure::Bytes(examined.file_size)),

@@ -93,7 +93,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Locks the file as a writer does that nobody may read beside; false if anybody has it
+    /// Locks the file against readers and writers; false if anybody has it
     /// open as a database. Whoever has one open in WAL mode holds a shared lock on it, and
     /// that is so for other connections of this process too.
     pub fn lock_alone(&mut self) -> io::Result<bool> {

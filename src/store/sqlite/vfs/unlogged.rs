@@ -1,4 +1,4 @@
-//! Reads a heap that nobody has open, for a user who cannot make the files beside it.
+//! Reads a heap that nobody has open, for a user who cannot make the files next to it.
 //!
 //! SQLite reads a database in WAL mode only with a log and its index, which it makes if they
 //! are missing; otherwise it must be told that the file is immutable, and trusts that blindly.
