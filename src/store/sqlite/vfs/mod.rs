@@ -1,7 +1,7 @@
 //! The file system below SQLite: what is done differently there, and why.
 //!
 //! SQLite reaches the disk through a [virtual file system], a table of C functions. This
-//! folder is the only code of the crate that is called from C, and so the only one where a
+//! folder is the only code of the library that is called from C, and so the only one where a
 //! mistake could damage a file instead of failing a call. It does three things.
 //!
 //! # 1. The writer's files ([`log`], [`held`], [`grow`])
@@ -20,7 +20,9 @@
 //!   20 KiB and more take 5 to 10 % less.
 //! - *What has to be known is noticed on the way*: how long the log is (for the checkpoints), that
 //!   somebody cut it short, and that the index of the log did not fit on the disk. Without this
-//!   file system [`super::log`] asks SQLite and the system, with a statement after each commit.
+//!   file system [`super::log`] asks SQLite for the length after each commit, and looks for a
+//!   log that was cut short before each transaction only; and where the index does not fit,
+//!   SQLite reports a failed disk instead of a full one.
 //!
 //! It assumes that SQLite appends to its log in order and describes the last page of a commit
 //! as the [file format] says; that between this page and the end of COMMIT it reads, syncs or
