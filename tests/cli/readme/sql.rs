@@ -78,6 +78,35 @@ fn tables_are_described_as_tables_and_views_as_views() {
 }
 
 #[test]
+fn the_page_lists_exactly_the_foreign_keys() {
+    let heap = Heap::new();
+    let sql = heap.sql();
+    let mut query = sql
+        .prepare(
+            "SELECT t.name || '.' || f.\"from\", f.\"table\" || '.' || f.\"to\" \
+             FROM sqlite_schema t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'",
+        )
+        .unwrap();
+    let live: BTreeSet<(String, String)> = query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let text = section("References");
+    let mut listed = BTreeSet::new();
+    for row in text.lines().filter(|line| line.starts_with("| `")) {
+        let to = row
+            .trim_end_matches(" |")
+            .rsplit("| ")
+            .next()
+            .unwrap()
+            .trim_matches('`');
+        listed.extend(first_cells(row).into_iter().map(|from| (from, to.to_owned())));
+    }
+    assert_eq!(listed, live);
+}
+
+#[test]
 fn the_page_lists_exactly_the_kinds_of_event_that_the_table_allows() {
     let heap = Heap::new();
     let rule: String = heap
