@@ -16,7 +16,12 @@ pub(crate) enum Step {
     /// Carve a block of `bytes` bytes from this pool.
     CarveBlock { pool: Pool, bytes: i64 },
     /// Carve a pool of `bytes` bytes for this class from this arena.
-    CarvePool { arena: Arena, class: usize, bytes: i64 },
+    CarvePool {
+        arena: Arena,
+        class: usize,
+        block_size: i64,
+        bytes: i64,
+    },
     /// Carve an arena of `bytes` bytes from the space.
     CarveArena { bytes: i64 },
     /// Rows of this kind are known only in part: read on, then ask again.
@@ -44,7 +49,14 @@ pub(crate) enum RoomLevel {
 ///    other classes, larger blocks first, because they make fewer pieces.
 pub(crate) fn next_step(room: &Room, geometry: &Geometry, class: usize, remaining: i64) -> Option<Step> {
     let arena_size = geometry.arena_size() as i64;
-    let pool_size = geometry.classes().get(class)?.pool_size as i64;
+    let of_class = geometry.classes().get(class)?;
+    let (block_size, pool_size) = (of_class.block_size as i64, of_class.pool_size as i64);
+    let carve_pool = |arena: &Arena| Step::CarvePool {
+        arena: *arena,
+        class,
+        block_size,
+        bytes: pool_size.min(arena.max_mem - arena.reserved),
+    };
     if let Some(step) = within_class(room, class, remaining) {
         return Some(step);
     }
@@ -52,7 +64,7 @@ pub(crate) fn next_step(room: &Room, geometry: &Geometry, class: usize, remainin
         .arenas
         .first_with(|arena| arena.max_mem - arena.reserved >= pool_size)
     {
-        return Some(carve_pool(arena, class, pool_size));
+        return Some(carve_pool(arena));
     }
     if !room.arenas.complete {
         return Some(Step::Load(RoomLevel::Arenas));
@@ -62,7 +74,7 @@ pub(crate) fn next_step(room: &Room, geometry: &Geometry, class: usize, remainin
         return Some(Step::CarveArena { bytes: arena_bytes });
     }
     if let Some(arena) = room.arenas.first_with(|_| true) {
-        return Some(carve_pool(arena, class, pool_size));
+        return Some(carve_pool(arena));
     }
     if arena_bytes > 0 {
         return Some(Step::CarveArena { bytes: arena_bytes });
@@ -92,14 +104,6 @@ fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
         });
     }
     (!pools.complete).then_some(Step::Load(RoomLevel::Pools(class)))
-}
-
-fn carve_pool(arena: &Arena, class: usize, pool_size: i64) -> Step {
-    Step::CarvePool {
-        arena: *arena,
-        class,
-        bytes: pool_size.min(arena.max_mem - arena.reserved),
-    }
 }
 
 #[cfg(test)]

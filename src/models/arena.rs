@@ -29,3 +29,16 @@ pub struct Arena {
     #[diesel(deserialize_as = super::amount::Amount)]
     pub reserved: i64,
 }
+
+impl Arena {
+    /// An arena as it is carved from a space: without pools.
+    pub(crate) fn carved(id: ArenaId, memram_id: MemRamId, max_mem: i64) -> Self {
+        Self {
+            id,
+            memram_id,
+            max_mem,
+            mem: 0,
+            reserved: 0,
+        }
+    }
+}

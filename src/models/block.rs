@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{ArenaId, MemRamId, PoolId, striped_id};
+use super::{ArenaId, MemRamId, Pool, PoolId, striped_id};
 use crate::models::schema::blocks;
 
 striped_id! {
@@ -37,6 +37,20 @@ pub struct Block {
 }
 
 impl Block {
+    /// A block as it is carved from a pool: with nothing in it.
+    pub(crate) fn carved(id: BlockId, pool: &Pool, max_mem: i64) -> Self {
+        Self {
+            id,
+            memram_id: pool.memram_id,
+            arena_id: pool.arena_id,
+            pool_id: pool.id,
+            block_size: pool.block_size,
+            max_mem,
+            mem: 0,
+            is_free: true,
+        }
+    }
+
     /// Bytes that still fit.
     pub fn room(&self) -> i64 {
         self.max_mem - self.mem

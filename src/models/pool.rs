@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{ArenaId, MemRamId, striped_id};
+use super::{Arena, ArenaId, MemRamId, striped_id};
 use crate::models::schema::pools;
 
 striped_id! {
@@ -33,4 +33,19 @@ pub struct Pool {
     /// Bytes of its blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub reserved: i64,
+}
+
+impl Pool {
+    /// A pool as it is carved from an arena: without blocks.
+    pub(crate) fn carved(id: PoolId, arena: &Arena, block_size: i64, max_mem: i64) -> Self {
+        Self {
+            id,
+            memram_id: arena.memram_id,
+            arena_id: arena.id,
+            block_size,
+            max_mem,
+            mem: 0,
+            reserved: 0,
+        }
+    }
 }

@@ -49,7 +49,12 @@ impl Space {
                     self.note(block);
                 }
                 Step::CarveBlock { pool, bytes } => self.carve_block(pool, bytes),
-                Step::CarvePool { arena, class, bytes } => self.carve_pool(arena, class, bytes),
+                Step::CarvePool {
+                    arena,
+                    class,
+                    block_size,
+                    bytes,
+                } => self.carve_pool(arena, class, block_size, bytes),
                 Step::CarveArena { bytes } => self.carve_arena(bytes),
                 Step::Load(level) => panic!("{level:?} is complete"),
             }
@@ -69,51 +74,25 @@ impl Space {
         self.note(block);
     }
 
-    fn carve_block(&mut self, mut pool: Pool, bytes: i64) {
-        let id = BlockId(self.id());
-        pool.reserved += bytes;
-        assert!(pool.reserved <= pool.max_mem);
-        self.note(Block {
-            id,
-            memram_id: MemRamId(1),
-            arena_id: pool.arena_id,
-            pool_id: pool.id,
-            block_size: pool.block_size,
-            max_mem: bytes,
-            mem: 0,
-            is_free: true,
-        });
+    fn carve_block(&mut self, pool: Pool, bytes: i64) {
+        assert!(pool.reserved + bytes <= pool.max_mem);
+        let block = Block::carved(BlockId(self.id()), &pool, bytes);
+        self.blocks.insert(block.id, block);
         let class = self.geometry.class_of_block_size(pool.block_size as u64).unwrap();
-        self.room.note_pool(class, pool);
+        self.room.add_block(class, block);
     }
 
-    fn carve_pool(&mut self, mut arena: Arena, class: usize, bytes: i64) {
-        let pool = Pool {
-            id: PoolId(self.id()),
-            memram_id: MemRamId(1),
-            arena_id: arena.id,
-            block_size: self.geometry.classes()[class].block_size as i64,
-            max_mem: bytes,
-            mem: 0,
-            reserved: 0,
-        };
-        arena.reserved += bytes;
-        assert!(arena.reserved <= arena.max_mem);
-        self.room.note_arena(arena);
-        self.room.note_pool(class, pool);
+    fn carve_pool(&mut self, arena: Arena, class: usize, block_size: i64, bytes: i64) {
+        assert!(arena.reserved + bytes <= arena.max_mem);
+        assert_eq!(block_size, self.geometry.classes()[class].block_size as i64);
+        let pool = Pool::carved(PoolId(self.id()), &arena, block_size, bytes);
+        self.room.add_pool(class, pool);
     }
 
     fn carve_arena(&mut self, bytes: i64) {
-        let id = ArenaId(self.id());
-        self.room.unreserved -= bytes;
+        let arena = Arena::carved(ArenaId(self.id()), MemRamId(1), bytes);
+        self.room.add_arena(arena);
         assert!(self.room.unreserved >= 0);
-        self.room.note_arena(Arena {
-            id,
-            memram_id: MemRamId(1),
-            max_mem: bytes,
-            mem: 0,
-            reserved: 0,
-        });
     }
 }
 

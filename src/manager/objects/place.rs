@@ -58,14 +58,12 @@ pub(in crate::manager) fn place(
                 seq += 1;
             }
             Step::CarveBlock { pool, bytes } => carve_block(tx, &pool, bytes).map(drop)?,
-            Step::CarvePool { arena, class, bytes } => {
-                let block_size = tx
-                    .geometry()
-                    .classes()
-                    .get(class)
-                    .map_or(0, |class| class.block_size as i64);
-                carve_pool(tx, &arena, block_size, bytes).map(drop)?;
-            }
+            Step::CarvePool {
+                arena,
+                block_size,
+                bytes,
+                ..
+            } => carve_pool(tx, &arena, block_size, bytes).map(drop)?,
             Step::CarveArena { bytes } => carve_arena(tx, bytes).map(drop)?,
             Step::Load(level) => tx.load_room(level)?,
         }
@@ -83,42 +81,19 @@ fn next(tx: &mut WriteTx<'_>, class: usize, remaining: i64) -> Result<Step> {
 }
 
 pub(in crate::manager) fn carve_arena(tx: &mut WriteTx<'_>, bytes: i64) -> Result<Arena> {
-    let arena = Arena {
-        id: tx.next_arena_id()?,
-        memram_id: tx.space(),
-        max_mem: bytes,
-        mem: 0,
-        reserved: 0,
-    };
+    let arena = Arena::carved(tx.next_arena_id()?, tx.space(), bytes);
     tx.apply(Change::ArenaAdded(arena))?;
     Ok(arena)
 }
 
 pub(in crate::manager) fn carve_pool(tx: &mut WriteTx<'_>, arena: &Arena, block_size: i64, bytes: i64) -> Result<Pool> {
-    let pool = Pool {
-        id: tx.next_pool_id()?,
-        memram_id: tx.space(),
-        arena_id: arena.id,
-        block_size,
-        max_mem: bytes,
-        mem: 0,
-        reserved: 0,
-    };
+    let pool = Pool::carved(tx.next_pool_id()?, arena, block_size, bytes);
     tx.apply(Change::PoolAdded(pool))?;
     Ok(pool)
 }
 
 pub(in crate::manager) fn carve_block(tx: &mut WriteTx<'_>, pool: &Pool, bytes: i64) -> Result<Block> {
-    let block = Block {
-        id: tx.next_block_id()?,
-        memram_id: tx.space(),
-        arena_id: pool.arena_id,
-        pool_id: pool.id,
-        block_size: pool.block_size,
-        max_mem: bytes,
-        mem: 0,
-        is_free: true,
-    };
+    let block = Block::carved(tx.next_block_id()?, pool, bytes);
     tx.apply(Change::BlockAdded(block))?;
     Ok(block)
 }

@@ -149,13 +149,7 @@ impl Undone {
         match *carving {
             Carving::Arena(_, id, max_mem) => {
                 let id = ArenaId(id);
-                let arena = Arena {
-                    id,
-                    memram_id,
-                    max_mem,
-                    mem: 0,
-                    reserved: 0,
-                };
+                let arena = Arena::carved(id, memram_id, max_mem);
                 self.arenas.insert(id, arena);
             }
             Carving::Pool(_, id, arena, block_size, max_mem) => {

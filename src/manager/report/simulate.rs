@@ -96,6 +96,7 @@ impl Simulation {
         pace: Pace,
         load: &mut dyn FnMut(&mut Room, RoomLevel) -> Result<()>,
     ) -> Result<Carved> {
+        let class_of = |block_size: i64| geometry.class_of_block_size(block_size as u64);
         let mut carved = Carved::default();
         let mut remaining = size as i64;
         while remaining > 0 {
@@ -110,20 +111,28 @@ impl Simulation {
             }
             match step {
                 Step::Fill { block, bytes } => {
-                    self.fill(geometry, block, bytes)?;
+                    self.room.fill(class_of(block.block_size)?, block, bytes);
                     remaining -= bytes;
                     carved.pieces += 1;
                 }
                 Step::CarveBlock { pool, bytes } => {
-                    self.carve_block(geometry, pool, bytes)?;
+                    let block = Block::carved(BlockId(self.id()), &pool, bytes);
+                    self.room.add_block(class_of(pool.block_size)?, block);
                     carved.blocks += 1;
                 }
-                Step::CarvePool { arena, class, bytes } => {
-                    self.carve_pool(geometry, arena, class, bytes);
+                Step::CarvePool {
+                    arena,
+                    class,
+                    block_size,
+                    bytes,
+                } => {
+                    let pool = Pool::carved(PoolId(self.id()), &arena, block_size, bytes);
+                    self.room.add_pool(class, pool);
                     carved.pools += 1;
                 }
                 Step::CarveArena { bytes } => {
-                    self.carve_arena(space, bytes);
+                    let arena = Arena::carved(ArenaId(self.id()), space, bytes);
+                    self.room.add_arena(arena);
                     carved.arenas += 1;
                 }
                 // A level is read to its end before anything is carved for it, so no
@@ -164,53 +173,6 @@ impl Simulation {
             }
             _ => None,
         }
-    }
-
-    fn fill(&mut self, geometry: &Geometry, block: Block, bytes: i64) -> Result<()> {
-        let class = geometry.class_of_block_size(block.block_size as u64)?;
-        self.room.fill(class, block, bytes);
-        Ok(())
-    }
-
-    fn carve_block(&mut self, geometry: &Geometry, pool: Pool, bytes: i64) -> Result<()> {
-        let class = geometry.class_of_block_size(pool.block_size as u64)?;
-        let block = Block {
-            id: BlockId(self.id()),
-            memram_id: pool.memram_id,
-            arena_id: pool.arena_id,
-            pool_id: pool.id,
-            block_size: pool.block_size,
-            max_mem: bytes,
-            mem: 0,
-            is_free: true,
-        };
-        self.room.add_block(class, block);
-        Ok(())
-    }
-
-    fn carve_pool(&mut self, geometry: &Geometry, arena: Arena, class: usize, bytes: i64) {
-        let block_size = geometry.classes().get(class).map_or(0, |class| class.block_size as i64);
-        let pool = Pool {
-            id: PoolId(self.id()),
-            memram_id: arena.memram_id,
-            arena_id: arena.id,
-            block_size,
-            max_mem: bytes,
-            mem: 0,
-            reserved: 0,
-        };
-        self.room.add_pool(class, pool);
-    }
-
-    fn carve_arena(&mut self, space: MemRamId, bytes: i64) {
-        let arena = Arena {
-            id: ArenaId(self.id()),
-            memram_id: space,
-            max_mem: bytes,
-            mem: 0,
-            reserved: 0,
-        };
-        self.room.add_arena(arena);
     }
 
     fn id(&mut self) -> i64 {

@@ -14,7 +14,7 @@ use super::*;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::books::triggers::Trigger;
-use crate::models::{Arena, BlockId, MemRam, NewEntry, StoredObject, StoredObjectId, Timestamp};
+use crate::models::{Arena, Block, MemRam, NewEntry, Pool, StoredObject, StoredObjectId, Timestamp};
 use crate::store::{Readers, new_space, queries};
 use crate::value::Kind;
 
@@ -60,23 +60,9 @@ fn write<R>(group: &Group, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> 
 
 /// Stores an object of `pieces` pieces of ten bytes in blocks of its own.
 fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectId> {
-    let arena = Arena {
-        id: tx.next_arena_id()?,
-        memram_id: tx.space(),
-        max_mem: 4096,
-        mem: 0,
-        reserved: 0,
-    };
+    let arena = Arena::carved(tx.next_arena_id()?, tx.space(), 4096);
     tx.apply(Change::ArenaAdded(arena))?;
-    let pool = crate::models::Pool {
-        id: tx.next_pool_id()?,
-        memram_id: tx.space(),
-        arena_id: arena.id,
-        block_size: 512,
-        max_mem: 4096,
-        mem: 0,
-        reserved: 0,
-    };
+    let pool = Pool::carved(tx.next_pool_id()?, &arena, 512, 4096);
     tx.apply(Change::PoolAdded(pool))?;
     let id = tx.next_object_id(0)?;
     tx.apply(Change::ObjectStored(StoredObject {
@@ -90,23 +76,14 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         created_at: Timestamp::default(),
     }))?;
     for seq in 0..pieces {
-        let block = crate::models::Block {
-            id: tx.next_block_id()?,
-            memram_id: tx.space(),
-            arena_id: arena.id,
-            pool_id: pool.id,
-            block_size: 512,
-            max_mem: 512,
-            mem: 0,
-            is_free: true,
-        };
+        let block = Block::carved(tx.next_block_id()?, &pool, 512);
         tx.apply(Change::BlockAdded(block))?;
         let entry = NewEntry {
             stored_object_id: id,
             seq,
             arena_id: arena.id,
             pool_id: pool.id,
-            block_id: BlockId(block.id.0),
+            block_id: block.id,
             allocated_mem: 10,
             rest: 10 * (pieces - seq - 1),
             data: vec![0; 10].into(),
