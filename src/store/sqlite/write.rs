@@ -100,26 +100,15 @@ fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<St
     insert::<IntoNames, 4>(conn, bound)
 }
 
-fn arena_row(arena: &Arena) -> [Value<'_>; 5] {
-    [
-        arena.id.0.into(),
-        arena.memram_id.0.into(),
-        arena.max_mem.into(),
-        arena.mem.into(),
-        arena.reserved.into(),
-    ]
+fn arena_row(arena: &Arena) -> [Value<'static>; 5] {
+    let (id, space) = (arena.id.0, arena.memram_id.0);
+    [id, space, arena.max_mem, arena.mem, arena.reserved].map(Value::from)
 }
 
-fn pool_row(pool: &Pool) -> [Value<'_>; 7] {
-    [
-        pool.id.0.into(),
-        pool.memram_id.0.into(),
-        pool.arena_id.0.into(),
-        pool.block_size.into(),
-        pool.max_mem.into(),
-        pool.mem.into(),
-        pool.reserved.into(),
-    ]
+fn pool_row(pool: &Pool) -> [Value<'static>; 7] {
+    let (id, space, arena) = (pool.id.0, pool.memram_id.0, pool.arena_id.0);
+    let (size, mem, reserved) = (pool.max_mem, pool.mem, pool.reserved);
+    [id, space, arena, pool.block_size, size, mem, reserved].map(Value::from)
 }
 
 fn block_row(block: &Block) -> [Value<'_>; 8] {
