@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use crate::error::Result;
 use crate::models::schema::events;
 use crate::models::{Event, EventId, EventKind, MemRamId, Stripe, Timestamp};
-use crate::store::conn::Conn;
+use crate::store::conn::{Conn, on_engine};
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
 
@@ -241,7 +241,7 @@ pub fn each_movement(
         .filter(events::id.ge(opening))
         .order(events::id)
         .select(Movement::as_select());
-    for movement in query.load_iter::<Movement, DefaultLoadingMode>(tx.conn)? {
+    for movement in on_engine!(tx, |conn| query.load_iter::<Movement, DefaultLoadingMode>(conn))? {
         take(movement?);
     }
     Ok(())
@@ -259,7 +259,7 @@ pub fn each_back_to(
         .filter(events::id.gt(after))
         .order(events::id.desc())
         .select(Event::as_select());
-    for event in query.load_iter::<Event, DefaultLoadingMode>(tx.conn)? {
+    for event in on_engine!(tx, |conn| query.load_iter::<Event, DefaultLoadingMode>(conn))? {
         take(event?)?;
     }
     Ok(())

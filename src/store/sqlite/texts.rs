@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
 use crate::models::EventId;
+use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 
 /// A row with a text that is not UTF-8.
@@ -90,7 +91,8 @@ fn each(
     text: &str,
     mut visit: impl FnMut(Option<i64>, Vec<u8>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
-    for row in diesel::sql_query(text).load_iter::<Texts, DefaultLoadingMode>(tx.conn)? {
+    let query = diesel::sql_query(text);
+    for row in on_engine!(tx, |conn| query.load_iter::<Texts, DefaultLoadingMode>(conn))? {
         let Texts { id, texts } = row?;
         if visit(id, texts.unwrap_or_default()).is_break() {
             return Ok(ControlFlow::Break(()));
