@@ -1,4 +1,4 @@
-//! What a program holds of a heap: the space, and what reads and writes it.
+//! `MemManager`, the handle of an open space.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ use crate::store::{Group, Location, Readers};
 ///
 /// # Errors
 ///
-/// Each method says what it fails with. On top of that, any call that reads the file fails with
+/// Each method documents its own errors. In addition, any call that reads the file fails with
 ///
 /// - [`Error::Busy`] if others hold the lock that it needs for longer than
 ///   [`Options::busy_timeout`](crate::Options::busy_timeout). Readers do not wait for
@@ -44,12 +44,12 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::FileChanged`] if the file was moved, removed or replaced under the manager,
 ///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] where this user may not write next
 ///   to it;
-/// - [`Error::Reentered`] from inside of another call of the same [`Self::snapshot`];
+/// - [`Error::Reentered`] from inside another call of the same [`Self::snapshot`];
 /// - [`Error::Damaged`] if a row contradicts what the schema promises;
 /// - [`Error::DiskFailed`] if the file cannot be read, [`Error::Io`] if the process has no file
-///   descriptor left, [`Error::Database`] for what else SQLite refuses.
+///   descriptor left, [`Error::Database`] for any other error of SQLite.
 ///
-/// Any write fails with these, too, and with
+/// Any write also fails with
 ///
 /// - [`Error::ReadOnly`] if the heap was opened for reading or is a snapshot,
 ///   [`Error::NotWritable`] if the file may not be written;
@@ -58,7 +58,7 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::NoIdsLeft`] if the space has numbered 2⁴⁰ − 1 rows of a table, ever;
 /// - [`Error::DiskFull`].
 ///
-/// Whichever it is, nothing has changed, unless the method says what stays.
+/// After any error nothing has changed, unless the method documents what stays.
 #[derive(Clone)]
 #[doc(alias = "MemoryManager")]
 pub struct MemManager {

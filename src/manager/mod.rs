@@ -1,6 +1,6 @@
-//! `MemManager`: the service behind which everything else is.
+//! `MemManager`, the entry point of the library.
 
-// The methods of rustdoc come in the order of these: how a heap is opened, first.
+// This order determines that of the methods in rustdoc, where opening a heap comes first.
 mod space;
 
 mod handle;

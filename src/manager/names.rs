@@ -9,13 +9,13 @@ use crate::models::{Name, StoredObject, StoredObjectId};
 use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
 
-/// Bytes of a name at most.
+/// Limit for a name, in bytes.
 pub(super) const MOST_BYTES: usize = 4096;
 
 impl MemManager {
-    /// Binds a name to an object. If the name is bound to another object it moves, and
-    /// the other object is freed when nothing else holds it: then it is returned.
-    /// [`Self::bind_new`] refuses instead. O(log n).
+    /// Binds a name to an object. If the name is bound to another object it moves, and the other
+    /// object is freed, and returned, if nothing else holds it. [`Self::bind_new`] refuses instead.
+    /// O(log n).
     ///
     /// # Errors
     /// [`Error::NotStored`]; [`Error::BadName`] unless the name has 1 to 4,096 bytes,
@@ -25,7 +25,7 @@ impl MemManager {
         self.write(|tx| bind_stored(tx, self.space(), name, id))
     }
 
-    /// Binds a name that is not bound yet, not even to this object. O(log n).
+    /// Binds a name that must not be bound yet, not even to this object. O(log n).
     ///
     /// # Errors
     /// [`Error::NameTaken`]; otherwise like [`Self::bind`].
@@ -36,7 +36,7 @@ impl MemManager {
     /// The object that a name is bound to. O(log n).
     ///
     /// # Errors
-    /// What [any call](MemManager#errors) fails with. That the name is not bound is not an error.
+    /// What [any call](MemManager#errors) fails with. An unbound name is not an error.
     pub fn resolve(&self, name: &str) -> Result<Option<ObjectId>> {
         let space = self.inner.space;
         let object = self
@@ -46,7 +46,7 @@ impl MemManager {
         object.map(|object| object.known_id()).transpose()
     }
 
-    /// Unbinds a name. Returns the object if that freed it, because nothing else holds it.
+    /// Unbinds a name. Returns the object if that freed it, because nothing else held it.
     ///
     /// # Errors
     /// [`Error::UnknownName`]; what [any write](MemManager#errors) fails with.
@@ -54,8 +54,8 @@ impl MemManager {
         self.write(|tx| unbind(tx, self.space(), name))
     }
 
-    /// Refuses a hold that cannot be taken, before a content is read that may be long. The
-    /// unit of work asks again.
+    /// Refuses a hold that cannot be taken, before reading content that may be long. The unit of
+    /// work checks it again.
     pub(super) fn check_hold(&self, hold: Hold<'_>) -> Result<()> {
         self.check_reason()?;
         match hold {
@@ -124,7 +124,7 @@ pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &Objec
     bind(tx, name, object.id, object.object_id).map(drop)
 }
 
-/// Binds a name, which leaves the object that it was bound to.
+/// Binds a name, which may move it from another object.
 pub(super) fn bind(
     tx: &mut WriteTx<'_>,
     name: &str,

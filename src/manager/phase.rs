@@ -1,11 +1,11 @@
-//! What a long call is at.
+//! Phases of long calls.
 
 use std::fmt;
 
-/// What a long call is doing while it reports its progress: bytes done, and bytes in all,
-/// which is 0 where it is not known or where the phase waits for something.
+/// What a long call is doing while it reports its progress: bytes done, and total bytes, which is
+/// 0 if unknown or while the phase waits for something.
 ///
-/// Shown as people read it: `hashing contents`.
+/// `Display` gives readable text: `hashing contents`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
@@ -13,19 +13,19 @@ pub enum Phase {
     CheckingRows,
     /// Contents are read and hashed.
     Hashing,
-    /// What is wrong is repaired, and committed.
+    /// Violations are repaired, and the corrections committed.
     Repairing,
     /// Pages are copied.
     Copying,
-    /// Another writer is waited for.
+    /// The call waits for another writer.
     Waiting,
     /// Contents are stored.
     Storing,
-    /// What was written is forced to the disk.
+    /// Written data is synced to the disk.
     Syncing,
-    /// Rows of empty blocks, pools and arenas are removed: how many, not bytes.
+    /// Rows of empty blocks, pools and arenas are removed; counts rows, not bytes.
     RemovingRows,
-    /// Free pages are taken off the end of the file.
+    /// Free pages are removed from the end of the file.
     Shrinking,
     /// The write-ahead log is copied into the file and emptied.
     EmptyingLog,

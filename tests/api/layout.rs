@@ -176,15 +176,15 @@ fn a_moment_outside_the_history_is_refused() {
         let layout = heap.layout_at(moment).unwrap();
         assert_eq!((layout.event_id, layout.mem, layout.reserved), (opened.id, 0, 0));
     }
-    refused(Moment::Time(opened.at + day), "still to come");
+    refused(Moment::Time(opened.at + day), "in the future");
     heap.set_history(History::Off).unwrap();
     heap.allocate_bytes(&content(2, 700)).unwrap();
     heap.set_history(History::On).unwrap();
     refused(
         Moment::Event(opened.id),
-        "the books of space main were opened later, with event 3",
+        "the history of space main begins later, with event 3",
     );
-    refused(Moment::Time(opened.at - day), "opened later");
+    refused(Moment::Time(opened.at - day), "begins later");
     assert_eq!(heap.layout_at(Moment::Event(EventId(3))).unwrap().mem, 1400);
 }
 
@@ -198,11 +198,11 @@ fn rows_that_contradict_the_events_are_an_error() {
     sql.execute("DELETE FROM blocks WHERE id = 2", []).unwrap();
     let error = heap.layout_at(Moment::Event(EventId(2))).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains("the rows do not fit event 3"), "{error}");
+    assert!(error.to_string().contains("the rows contradict event 3"), "{error}");
     sql.execute("UPDATE events SET changes = 'nonsense' WHERE id = 3", [])
         .unwrap();
     let error = heap.layout_at(Moment::Event(EventId(2))).unwrap_err();
-    assert!(error.to_string().contains("the rows do not fit event 3"), "{error}");
+    assert!(error.to_string().contains("the rows contradict event 3"), "{error}");
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn moments_before_a_repair_cannot_be_reconstructed() {
         heap.diff(Moment::Event(before), last(&heap)).map(drop),
     ] {
         let error = refused.unwrap_err().to_string();
-        assert!(error.contains("the books were repaired with event"), "{error}");
+        assert!(error.contains("the books were repaired by event"), "{error}");
     }
 }
 

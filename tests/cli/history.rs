@@ -372,7 +372,7 @@ fn a_heap_is_empty_before_its_creation() {
     // After a new opening, the state before it is unknown.
     cli.ok(["history", "off"]);
     cli.ok(["history", "on"]);
-    assert!(cli.fails(2, ["diff", "2h"]).contains("were opened later"));
+    assert!(cli.fails(2, ["diff", "2h"]).contains("begins later"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What differs between two moments of a space, or between two spaces.
+//! Differences between two moments of a space, or between two spaces.
 
 mod found;
 mod merge;
@@ -16,9 +16,9 @@ use crate::store::queries;
 use crate::store::queries::events;
 
 impl MemManager {
-    /// What differs between two moments, from the events between them. If `to` lies
-    /// before `from`, what was added since counts as freed. O(events since the earlier),
-    /// in memory for the objects that differ.
+    /// The difference between two moments, computed from the events between them. If `to` is
+    /// before `from`, objects added in between count as freed. O(events since the earlier
+    /// moment); memory for the objects that differ.
     ///
     /// # Errors
     /// Like [`Self::layout_at`].
@@ -34,9 +34,9 @@ impl MemManager {
         })
     }
 
-    /// What differs between the space as it is now and the space of another manager as
-    /// that is now: of another file, or another of the same file. O(entries of both), in
-    /// memory for the objects that differ.
+    /// The difference between the current state of this space and that of another manager's
+    /// space, in another file or in the same one. O(entries of both); memory for the objects
+    /// that differ.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) on either manager fails with; [`crate::Error::Reentered`] if both

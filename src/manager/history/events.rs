@@ -1,4 +1,4 @@
-//! Looking back: the events of a space, and the moments between them.
+//! The events of a space, and the moments between them.
 
 use std::collections::VecDeque;
 
@@ -10,24 +10,23 @@ use crate::store::queries::events::{self, EventFilter, Mark};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
-/// Events that the iterator reads at once. One that touched many blocks is large.
+/// Events that the iterator reads in one query. An event that touched many blocks is large.
 const PAGE: i64 = 200;
 
 /// A point in the history of a space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// Just after this event. If it is gone, the space is as the last one before it left it.
-    /// An event of another space stands for its time.
+    /// Just after this event. If it was trimmed, the last event before it counts. An event of
+    /// another space stands for its time.
     Event(EventId),
-    /// At this time: just after the last event, by number, that was then or before. Before
-    /// the space was made it is as that left it: empty.
+    /// At this time: just after the event with the highest number at or before it. Before its
+    /// creation a space is empty.
     Time(Timestamp),
 }
 
 impl MemManager {
-    /// The events of the space that pass the filter, in the order in which they
-    /// happened. They are read page by page: memory stays constant, and events that
-    /// happen meanwhile come too.
+    /// The events of the space that pass the filter, in order. They are read page by page, in
+    /// constant memory, and events that happen in the meantime are included.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -51,7 +50,7 @@ impl MemManager {
         }
     }
 
-    /// The newest `limit` events that pass the filter, in the order in which they happened.
+    /// The newest `limit` events that pass the filter, in order.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -61,11 +60,11 @@ impl MemManager {
         self.inner.readers.single(|tx| events::newest(tx, space, filter, limit))
     }
 
-    /// The object that `text` means or once meant: like [`Self::find`], and among those
-    /// that are gone if there is none now. O(log n), or O(events) for what is gone.
+    /// The object that `text` refers to or once referred to: like [`Self::find`], but if there is
+    /// none it also searches freed objects. O(log n), or O(events) for freed objects.
     ///
     /// # Errors
-    /// [`Error::UnknownReference`] if no event is of such an object; [`Error::AmbiguousPrefix`];
+    /// [`Error::UnknownReference`] if no event concerns such an object; [`Error::AmbiguousPrefix`];
     /// what [any call](MemManager#errors) fails with.
     pub fn find_ever(&self, text: &str) -> Result<ObjectId> {
         let unknown = match self.find(text) {
@@ -74,7 +73,7 @@ impl MemManager {
         };
         let space = self.inner.space;
         let digits = text.to_ascii_lowercase();
-        // The least and the greatest id that start so.
+        // The least and the greatest id with this prefix.
         let filled = |fill: &str| format!("{digits}{}", fill.repeat(64_usize.saturating_sub(digits.len())));
         let range = ["0", "f"].map(|fill| filled(fill).parse::<ObjectId>());
         self.inner.readers.snapshot(|tx| {
@@ -95,7 +94,7 @@ impl MemManager {
         })
     }
 
-    /// Where the history begins that the present can be traced back to.
+    /// The last opening, where the usable history begins.
     pub(in crate::manager) fn opening(&self, tx: &mut ReadTx<'_>) -> Result<Mark> {
         let off = || Error::HistoryOff {
             space: self.space().to_owned(),
@@ -125,7 +124,7 @@ impl MemManager {
             }
             Moment::Time(time) => {
                 if time > Timestamp::now() {
-                    return Err(outside(moment, "that is still to come".into()));
+                    return Err(outside(moment, "it is in the future".into()));
                 }
                 events::last_until(tx, space, opening.id, time)?
             }
@@ -133,13 +132,13 @@ impl MemManager {
         if let Some(mark) = mark.filter(|mark| mark.id >= opening.id) {
             return Ok(mark);
         }
-        // What was not there yet was as empty as it was when it was made. Other openings
-        // sum up what nobody knows any more.
+        // Before its creation, a space was as empty as at its creation. Other openings
+        // summarise a history that is no longer known.
         if opening.mem == 0 && opening.at == queries::spaces::get(tx, space)?.created_at {
             return Ok(opening);
         }
         let (id, space) = (opening.id.n(), self.space());
-        let why = format!("the books of space {space} were opened later, with event {id}");
+        let why = format!("the history of space {space} begins later, with event {id}");
         Err(outside(moment, why))
     }
 }
@@ -155,11 +154,11 @@ pub(in crate::manager) fn outside(moment: Moment, why: String) -> Error {
 /// The id of an event's object.
 ///
 /// # Errors
-/// [`Error::Damaged`] if the event has something else in its place.
+/// [`Error::Damaged`] if the event has something else there.
 pub(in crate::manager) fn known(object: ObjectId) -> Result<ObjectId> {
     if object == ObjectId::UNKNOWN {
         return Err(Error::Damaged {
-            what: "an event names an object by something else than its SHA-256".into(),
+            what: "an event refers to an object by something other than its SHA-256".into(),
         });
     }
     Ok(object)

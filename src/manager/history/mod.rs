@@ -1,4 +1,4 @@
-//! What the history records, and looking back at it.
+//! Recording and reading the history.
 
 pub(in crate::manager) mod diff;
 pub(in crate::manager) mod events;

@@ -1,4 +1,4 @@
-//! What the history records: who, why, and for how long.
+//! Recording events: by whom, why, and how long to keep them.
 
 use std::time::Duration;
 
@@ -12,26 +12,26 @@ use crate::store::queries::{self};
 use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
 use crate::value::ObjectId;
 
-/// Whether and how long a space keeps its events.
+/// Whether a space records events, and how long it keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum History {
     /// Every event is kept. The default.
     On,
-    /// None is recorded.
+    /// No events are recorded.
     Off,
-    /// Those of the last so much time are kept; older ones go with the next garbage
-    /// collection, and their sums open the books.
+    /// Events are kept for this long; the next garbage collection replaces older ones with an
+    /// opening that has their sums.
     Keep(Duration),
 }
 
 impl MemManager {
-    /// Sets whether and how long events are kept. Switching the history on again opens
-    /// the books with the balance that the rows give. O(events that go).
+    /// Sets whether and how long events are kept. Switching the history on again writes an
+    /// opening with the current balance. O(removed events).
     ///
     /// # Errors
-    /// What [any write](MemManager#errors) fails with. When that happens between two transactions in
-    /// which events go, the setting is made and the rest of them goes with the next
-    /// [`Self::collect_garbage`].
+    /// What [any write](MemManager#errors) fails with. Events are removed in several transactions;
+    /// if a later one fails, the setting stays, and the next [`Self::collect_garbage`] removes the
+    /// rest.
     pub fn set_history(&self, history: History) -> Result<()> {
         let (mode, keep) = match history {
             History::On => (HistoryMode::On, None),
@@ -51,7 +51,7 @@ impl MemManager {
         Ok(())
     }
 
-    /// The same heap, whose writes are recorded with a reason.
+    /// The same heap, but its writes are recorded with a reason.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -68,10 +68,10 @@ impl MemManager {
         memory
     }
 
-    /// Runs a unit of work; if it is refused for want of room, the history says so.
+    /// Runs a unit of work, and records it if it is refused for want of room.
     ///
-    /// Others may wait for it that have done theirs: it is short and runs no code of the
-    /// caller. What does is for [`Self::write_apart`].
+    /// Units that share its commit have to wait for it, so it must be short and run no code of the
+    /// caller; otherwise use [`Self::write_apart`].
     pub(in crate::manager) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
         let mut refused = None;
@@ -79,24 +79,24 @@ impl MemManager {
         self.or_record_refusal(result, refused, deadline)
     }
 
-    /// Like [`Self::write`], for what may take long, or wait for other threads.
+    /// Like [`Self::write`], for work that may take long or wait for other threads.
     pub(in crate::manager) fn write_apart<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
         let mut refused = None;
         let result = writer.write_apart(deadline, |tx| self.signed(tx, &mut refused, work));
-        // The work may have taken longer than anybody waits.
+        // The work may have taken longer than the timeout.
         let (_, deadline) = self.writer()?;
         self.or_record_refusal(result, refused, deadline)
     }
 
-    /// The writer, and until when a call that begins now may wait for it.
+    /// The writer, and the deadline of a call that begins now.
     pub(in crate::manager) fn writer(&self) -> Result<(&Group, Deadline)> {
         let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
         self.check_reason()?;
         Ok((writer, self.inner.location.deadline()))
     }
 
-    /// Refuses a reason that would be stored again with each event.
+    /// Refuses an overlong reason, because it would be stored with each event.
     pub(in crate::manager) fn check_reason(&self) -> Result<()> {
         let reason = self.reason.as_deref().unwrap_or_default();
         short_enough("a reason", reason)
@@ -161,7 +161,7 @@ impl MemManager {
     }
 }
 
-/// Bytes of a reason or an actor, which is stored with each event.
+/// Limit for a reason or an actor, in bytes, because it is stored with each event.
 const MOST_BYTES: usize = 1024;
 
 pub(in crate::manager) fn short_enough(what: &'static str, text: &str) -> Result<()> {
@@ -172,11 +172,10 @@ pub(in crate::manager) fn short_enough(what: &'static str, text: &str) -> Result
     Ok(())
 }
 
-/// Events that go in one transaction.
+/// Events removed in one transaction.
 const PAGE: i64 = 4096;
 
-/// Lets go of events that are older than the space keeps them, and says whether there may
-/// be more of them. O(log n + [`PAGE`]).
+/// Removes events that are too old, and returns whether there may be more. O(log n + [`PAGE`]).
 pub(in crate::manager) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
     let memram = tx.memram()?;
     let Some(keep) = memram.history_keep else {

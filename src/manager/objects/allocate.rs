@@ -1,4 +1,4 @@
-//! Storing values.
+//! Allocation.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ use crate::models::{StoredObject, StoredObjectId};
 use crate::store::{Location, WriteTx};
 use crate::value::{Encoded, Kind, ObjectId};
 
-/// What an allocation did.
+/// The result of an allocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Allocation {
@@ -27,31 +27,30 @@ pub struct Allocation {
     pub size: u64,
     /// Ledger entries that hold it.
     pub pieces: u64,
-    /// Whether the content was stored already, and nothing was written again but `repaired`.
+    /// Whether the content was already stored; then only `repaired` was written.
     pub dedup: bool,
-    /// Bytes of the pieces that were damaged where they are stored, and have been written
-    /// again: what is known already is compared with what was to be stored.
+    /// Bytes of stored pieces that were damaged and have been rewritten: known content is compared
+    /// with the new one.
     pub repaired: u64,
-    /// The object that had the name before, if that was all that held it: it is gone.
+    /// The object that had the name before, if that freed it.
     pub freed: Option<Freed>,
 }
 
 impl MemManager {
-    /// Stores a value and takes the anonymous hold of it. The same value again is a
-    /// dedup hit and stores nothing. O(size + log n).
+    /// Stores a value and takes its anonymous hold. The same value again is a dedup hit and stores
+    /// nothing. O(size + log n).
     ///
-    /// **An object has one anonymous hold**, however often its value was allocated and by
-    /// whomever: a second allocation changes nothing, and one [`Self::free`] or
-    /// [`Self::release`] is enough. (Holds that were counted would never come back from a
-    /// program that died before it let go.) So what is to live longer than the program
-    /// knows of it, or is shared, is held by name: see [`Self::set`] and [`Hold::Name`].
-    /// To allocate and then to [`bind`](Self::bind) leaves both holds.
+    /// **An object has at most one anonymous hold**, however often its value was allocated and by
+    /// whom: a second allocation changes nothing, and one [`Self::free`] or [`Self::release`] is
+    /// enough. (With counted holds, those of a program that died would stay forever.) Use names for
+    /// objects that are shared or should outlive the program: see [`Self::set`] and
+    /// [`Hold::Name`]. Allocating and then [binding](Self::bind) leaves both holds.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] exactly if the encoded value is larger than the free
     /// bytes; [`Error::NotStorable`] if it has no exact encoding;
     /// [`Error::KindConflict`] if another kind of content is stored under its id;
-    /// [`Error::Damaged`] if it is stored already, and damaged such that it cannot be repaired;
+    /// [`Error::Damaged`] if it is already stored, but damaged beyond repair;
     /// what [any write](MemManager#errors) fails with.
     #[doc(alias = "allocate_memory_for_object")]
     #[doc(alias = "store_object")]
@@ -59,8 +58,8 @@ impl MemManager {
         Ok(self.store(value, Hold::Anonymous)?.id)
     }
 
-    /// Stores a value under a name. If the name is bound already it moves to this value,
-    /// and what it named is freed when nothing else holds it. O(size + log n).
+    /// Stores a value under a name. If the name is already bound it moves to this value, and its
+    /// old object is freed if nothing else holds it. O(size + log n).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -94,34 +93,34 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails or cannot be spooled,
     /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt); nothing is stored then.
-    /// A reader that gives more than the whole space is read no further: `needed` is then
-    /// what was read, one byte more than the capacity.
+    /// A reader with more bytes than the whole space is not read to its end: `needed` is then one
+    /// byte more than the capacity.
     pub fn allocate_from(&self, reader: impl Read) -> Result<ObjectId> {
         Ok(self.store_from(reader, Hold::Anonymous)?.id)
     }
 
-    /// Like [`Self::allocate`], held by `hold`, with what was done.
+    /// Like [`Self::allocate`] with the given hold; returns the details.
     ///
     /// # Errors
     /// Like [`Self::allocate`]; [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`]
-    /// for what cannot be a name; [`Error::NameTaken`] for [`Hold::NewName`].
+    /// for an invalid name; [`Error::NameTaken`] for [`Hold::NewName`].
     pub fn store<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
         let encoded = Encoded::of(value)?;
         self.write(|tx| store(tx, &encoded, hold))
     }
 
-    /// Like [`Self::allocate_bytes`], held by `hold`, with what was done.
+    /// Like [`Self::allocate_bytes`] with the given hold; returns the details.
     ///
     /// # Errors
     /// Like [`Self::store`].
     pub fn store_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
         let encoded = Encoded::bytes(content);
-        // Hashed before the writer's turn: others may write meanwhile.
+        // Hashed before the writer's turn, so that others can write.
         let id = encoded.object_id();
         self.write(|tx| store_as(tx, &encoded, id, hold))
     }
 
-    /// Like [`Self::allocate_from`], held by `hold`, with what was done.
+    /// Like [`Self::allocate_from`] with the given hold; returns the details.
     ///
     /// # Errors
     /// Like [`Self::allocate_from`] and [`Self::store`].
@@ -137,20 +136,20 @@ impl MemManager {
         self.write_spooled(&mut spooled, hold)
     }
 
-    /// Stores a file: reads it once to find its id, and again to store it, so that
-    /// nothing is spooled. Otherwise like [`Self::store_from`]. A file whose size alone says
-    /// that it does not fit, and that it cannot be stored already, is refused unread.
+    /// Stores a file: reads it once to compute its id, and again to store it, so that nothing is
+    /// spooled. Otherwise like [`Self::store_from`]. A file that by its size can neither fit nor be
+    /// already stored is refused unread.
     ///
     /// # Errors
-    /// Also [`Error::Io`] if the file changes between the two, or if it belongs to a heap that
-    /// this process has open. When it is then closed, the heap has lost its locks:
-    /// [`Self::has_open`] says so before.
+    /// Also [`Error::Io`] if the file changes between the two reads, or if it belongs to a heap
+    /// that this process has open. Closing such a file drops the locks of the heap, so check
+    /// [`Self::has_open`] before opening one.
     pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
         self.store_file_with(file, hold, &mut |_, _, _| {})
     }
 
-    /// Like [`Self::store_file`]; `progress` gets the [`Phase`], and the bytes hashed, then
-    /// those stored, and how many there are.
+    /// Like [`Self::store_file`]; `progress` gets the [`Phase`], the bytes hashed and then the bytes
+    /// stored, and the total.
     ///
     /// # Errors
     /// Like [`Self::store_file`].
@@ -234,7 +233,7 @@ pub(in crate::manager) fn store_spooled(
     tx.streaming(|tx| allocate(tx, &what, hold, spooled))
 }
 
-/// Bytes from which on an object is larger than a writer's page cache.
+/// Size of a writer's page cache: larger objects do not fit it.
 const LARGE: u64 = 32 << 20;
 
 /// The unit of work of every allocation: dedup, bound, object, pieces, hold.
@@ -250,7 +249,7 @@ pub(in crate::manager) fn allocate(
         return dedup(tx, what, &object, hold, source);
     }
     if what.size > unsigned(available) {
-        // For a batch that goes on; if the unit is undone, `write` records it.
+        // For a batch that continues; if the unit is rolled back, `write` records it.
         tx.apply(Change::Refused {
             object_id: Some(what.id),
             needed: i64::try_from(what.size).unwrap_or(i64::MAX),

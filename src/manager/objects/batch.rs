@@ -24,15 +24,15 @@ impl MemManager {
     /// panics, nothing has changed. A batch of a thousand small objects takes a small
     /// fraction of the time of a thousand commits.
     ///
-    /// Other writers wait until `work` returns, each until its `busy_timeout` is over, so do
-    /// slow things before. A batch is committed by itself and does not share its commit with
-    /// batches before it: it may wait for whatever it likes, and nobody should wait with it.
+    /// Other writers wait until `work` returns or their `busy_timeout` expires, so do slow things
+    /// first. A batch does not share its commit with earlier units, because it may wait for
+    /// anything, and they should not have to wait with it.
     ///
-    /// Inside `work`, use the batch. Its reads see what it has written. Reads through the
-    /// manager see the state before the batch, like those of other threads, until it is
-    /// committed. Writes through the manager, or through another manager of the same file,
-    /// would wait for the batch to end, that is, for themselves: they are
-    /// [`Error::Reentered`] and change nothing, and the batch may go on.
+    /// Inside `work`, use the batch: its reads see its own writes. Reads through the manager, like
+    /// those of other threads, see the state before the batch until it commits. Writes through the
+    /// manager, or through another manager of the same file, would wait for the batch and so for
+    /// themselves: they fail with [`Error::Reentered`] and change nothing, and the batch may
+    /// continue.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -46,17 +46,17 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// What `work` returns; [`Error::BatchFailed`] if a call of it failed half-way and it returned
+    /// What `work` returns; [`Error::BatchFailed`] if one of its calls failed halfway but it returned
     /// no error; what [any write](MemManager#errors) fails with.
     pub fn batch<R>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R>) -> Result<R> {
         let (scope, heap) = (self.scope(), self.path());
         self.write_apart(|tx| work(&mut Batch { tx, scope, heap }))
     }
 
-    /// Like [`Self::batch`], for work that fails with an error of its own.
+    /// Like [`Self::batch`], for work with its own error type.
     ///
-    /// It is a method of its own because a closure that returns any error type must always
-    /// say which: `memory.batch(|batch| …)?` would no longer compile.
+    /// This is a separate method because a closure that may return any error type must always name
+    /// it: `memory.batch(|batch| …)?` would no longer compile.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -96,16 +96,15 @@ impl MemManager {
                 own.keep(result)
             })
         });
-        // Undone with the batch; what `work` made of the refusal is not known here.
+        // It was rolled back with the batch, and `work` may have returned any error.
         if let (Err(_), Some(refused)) = (&done, refused) {
             self.record_refused(&refused)?;
         }
         done
     }
 
-    /// Runs `work` on one state of the heap: all its reads see the same commit. Many
-    /// small reads are faster this way than one by one. Inside a batch it sees the state
-    /// before the batch.
+    /// Runs `work` on one state of the heap: all its reads see the same commit. This is also faster
+    /// for many small reads. Inside a batch it sees the state before the batch.
     ///
     /// # Errors
     /// What `work` returns; what [any call](MemManager#errors) fails with.
@@ -114,7 +113,7 @@ impl MemManager {
         self.inner.readers.snapshot(|tx| work(&mut Snapshot::new(tx, scope)))
     }
 
-    /// Like [`Self::read`], for work that fails with an error of its own.
+    /// Like [`Self::read`], for work with its own error type.
     ///
     /// # Errors
     /// What `work` returns, and what [`Self::read`] fails with, as an `E`.
@@ -123,7 +122,7 @@ impl MemManager {
     }
 }
 
-/// Keeps an error of the caller's own while one of ours ends the transaction.
+/// Holds the caller's error while an error of ours ends the transaction.
 struct OwnError<E>(Option<E>);
 
 impl<E> OwnError<E> {
@@ -146,14 +145,14 @@ fn own_error<R, E: From<Error>>(run: impl FnOnce(&mut OwnError<E>) -> Result<R>)
 
 /// An open batch; see [`MemManager::batch`]. The methods are those of [`MemManager`].
 ///
-/// They fail as those do, but have no turn to wait for: what they say of [`Error::Busy`] and
-/// [`Error::ReadOnly`] concerns [`MemManager::batch`] as a whole. After a call that failed
-/// half-way (the disk was full, a source changed while it was read) all others fail with
-/// [`Error::BatchFailed`], and so does the batch, whatever its work returns.
+/// They have the same errors, except that [`Error::Busy`] and [`Error::ReadOnly`] concern
+/// [`MemManager::batch`] as a whole. After a call that failed halfway (the disk was full, a
+/// source changed while it was read) all other calls fail with [`Error::BatchFailed`], and so
+/// does the batch, whatever its work returns.
 pub struct Batch<'b, 'w> {
     tx: &'b mut WriteTx<'w>,
     scope: Scope<'b>,
-    /// The heap file: what must be spooled is spooled next to it.
+    /// The heap file, next to which content is spooled.
     heap: &'b Path,
 }
 
@@ -177,7 +176,7 @@ impl<'w> Batch<'_, 'w> {
     /// See [`MemManager::allocate_from`].
     ///
     /// # Errors
-    /// As [`Self::store_from`], but for the errors of names.
+    /// As [`Self::store_from`], except for errors about names.
     pub fn allocate_from(&mut self, reader: impl Read) -> Result<ObjectId> {
         Ok(self.store_from(reader, Hold::Anonymous)?.id)
     }
@@ -208,12 +207,11 @@ impl<'w> Batch<'_, 'w> {
 
     /// See [`MemManager::store_from`].
     ///
-    /// The other writers wait while the source is read: one that is slow is better read before
-    /// the batch.
+    /// Other writers wait while the source is read, so read a slow one before the batch.
     ///
     /// # Errors
-    /// As [`MemManager::store_from`]; [`Error::BatchFailed`]. A source that fails changes nothing, and
-    /// the batch may go on.
+    /// As [`MemManager::store_from`]; [`Error::BatchFailed`]. If the source fails, nothing changes
+    /// and the batch may continue.
     pub fn store_from(&mut self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
         let memram = self.before_source(hold)?;
         let spooled = Spooled::read(reader, self.heap, &memram);
@@ -222,11 +220,11 @@ impl<'w> Batch<'_, 'w> {
 
     /// See [`MemManager::store_file`].
     ///
-    /// The other writers wait while the file is read, twice.
+    /// Other writers wait while the file is read twice.
     ///
     /// # Errors
-    /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. Where the file has changed between the two,
-    /// the whole batch has failed.
+    /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. If the file changed between the two
+    /// reads, the whole batch has failed.
     pub fn store_file(&mut self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
         allocate::refuse_open_heap(file)?;
         let memram = self.before_source(hold)?;
@@ -285,7 +283,7 @@ impl<'w> Batch<'_, 'w> {
 
     /// See [`MemManager::find`].
     ///
-    /// What is found stays what it is until the batch ends: nobody else writes meanwhile.
+    /// The result stays valid until the batch ends, because nobody else can write.
     ///
     /// # Errors
     /// As [`MemManager::find`]; [`Error::BatchFailed`].
@@ -357,7 +355,7 @@ impl<'w> Batch<'_, 'w> {
 
     /// See [`MemManager::reader`].
     ///
-    /// It reads what the batch has stored, too. The batch can be used again once it is dropped.
+    /// It sees what the batch has stored. The batch can be used again once the reader is dropped.
     ///
     /// # Errors
     /// As [`MemManager::reader`]; [`Error::BatchFailed`].

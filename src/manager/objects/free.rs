@@ -10,7 +10,7 @@ use crate::store::WriteTx;
 use crate::store::queries::objects::PlacedObject;
 use crate::value::ObjectId;
 
-/// An object that is gone, and what it gave back.
+/// A freed object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Freed {
@@ -21,20 +21,20 @@ pub struct Freed {
     pub size: u64,
     /// Ledger entries that held it.
     pub pieces: u64,
-    /// Names that went with it.
+    /// Names that were removed with it.
     pub names: Vec<String>,
 }
 
 impl MemManager {
-    /// Frees an object: its bytes leave their blocks, which have room again. The blocks
-    /// stay until [`Self::collect_garbage`]. O(pieces · log n).
+    /// Frees an object: its bytes become room in their blocks, which stay until
+    /// [`Self::collect_garbage`]. O(pieces · log n).
     ///
-    /// Whoever else allocated the same value loses it too: see [`Self::allocate`].
-    /// [`Self::release`] spares an object that has names.
+    /// Everybody else who allocated the same value loses it too: see [`Self::allocate`].
+    /// [`Self::release`] does not free an object that has names.
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object; [`Error::Damaged`] if not
-    /// all its pieces are there; what [any write](MemManager#errors) fails with.
+    /// [`Error::NotStored`]; [`Error::Named`] if names hold the object; [`Error::Damaged`] if pieces
+    /// are missing; what [any write](MemManager#errors) fails with.
     #[doc(alias = "free_memory_for_object")]
     pub fn free(&self, id: &ObjectId) -> Result<Freed> {
         self.write(|tx| free(tx, self.space(), id, false))
@@ -43,14 +43,13 @@ impl MemManager {
     /// Frees an object and all its names.
     ///
     /// # Errors
-    /// Like [`Self::free`], but for [`Error::Named`].
+    /// Like [`Self::free`], except for [`Error::Named`].
     pub fn force_free(&self, id: &ObjectId) -> Result<Freed> {
         self.write(|tx| free(tx, self.space(), id, true))
     }
 
-    /// Lets go of the anonymous hold that an allocation without a name took, and frees the
-    /// object if that was all that held it: then it is returned. An object without that
-    /// hold stays as it is. O(pieces · log n).
+    /// Drops the anonymous hold that an allocation without a name took, and frees and returns the
+    /// object if nothing else holds it. Does nothing without that hold. O(pieces · log n).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -58,13 +57,13 @@ impl MemManager {
     /// let id = memory.allocate("hello")?;
     /// memory.bind("greeting", &id)?;
     /// assert!(memory.release(&id)?.is_none());
-    /// // Now the name alone holds it.
+    /// // Now only the name holds it.
     /// assert!(memory.unbind("greeting")?.is_some());
     /// # Ok::<(), heapledger::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotStored`]; [`Error::Damaged`] if not all its pieces are there; what
+    /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing; what
     /// [any write](MemManager#errors) fails with.
     #[doc(alias = "unhold")]
     pub fn release(&self, id: &ObjectId) -> Result<Option<Freed>> {
@@ -72,7 +71,7 @@ impl MemManager {
     }
 }
 
-/// The object with this id, or the error that says there is none.
+/// The object with this id, or [`Error::NotStored`].
 pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
     tx.find(id)?.ok_or_else(|| not_stored(id, space))
 }
@@ -118,7 +117,7 @@ pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &Object
     })
 }
 
-/// Frees an object that only names can hold, if none does; `lost` are names that it has
+/// Frees an object without an anonymous hold if it has no names; `lost` are names that it has
 /// just lost.
 pub(in crate::manager) fn free_if_unnamed(
     tx: &mut WriteTx<'_>,
@@ -143,7 +142,7 @@ pub(in crate::manager) fn remove(
     if placed != found.size {
         return Err(Error::Damaged {
             what: format!(
-                "{placed} of {} bytes of object {id} are where they should be",
+                "only {placed} of {} bytes of object {id} are where they should be",
                 found.size
             ),
         });

@@ -1,4 +1,4 @@
-//! Looking at what is there: objects, entries, levels.
+//! Inspecting objects, entries and levels.
 
 use std::collections::VecDeque;
 
@@ -10,12 +10,12 @@ use crate::store::queries::entries::{EntryInfo, Piece};
 use crate::store::queries::objects::ObjectInfo;
 use crate::value::ObjectId;
 
-/// Rows that an iterator reads at once.
+/// Rows that an iterator reads in one query.
 const PAGE: i64 = 500;
 
 impl MemManager {
-    /// All objects, in the order in which they were stored. They are read page by page:
-    /// memory stays constant, and an object that is stored meanwhile may come too.
+    /// All objects, in the order of allocation. They are read page by page, in constant memory, and
+    /// objects stored in the meantime may be included.
     pub fn objects(&self) -> Objects {
         Pages {
             memory: self.clone(),
@@ -51,7 +51,7 @@ impl MemManager {
         }
     }
 
-    /// Which bytes of an object are in which block, front to back.
+    /// The ledger entries of an object, from front to back.
     ///
     /// # Errors
     /// [`crate::Error::NotStored`]; what [any call](MemManager#errors) fails with.
@@ -110,7 +110,7 @@ impl MemManager {
         row.ok_or_else(|| self.unknown("block", block.0))
     }
 
-    /// What is in a block, with the bytes.
+    /// The pieces in a block, with their bytes.
     ///
     /// # Errors
     /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.
@@ -133,7 +133,7 @@ pub type Entries = Pages<EntryInfo>;
 /// Rows, each with its key.
 type Page<T> = VecDeque<(i64, T)>;
 
-/// Rows that are read page by page.
+/// An iterator that reads rows page by page.
 pub struct Pages<T> {
     memory: MemManager,
     page: Page<T>,

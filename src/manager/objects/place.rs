@@ -1,4 +1,4 @@
-//! Carrying out placement: pieces into blocks, and carving where there are none.
+//! Executes placement: puts pieces into blocks, and carves new ones as needed.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,12 @@ use crate::error::{Error, Result};
 use crate::models::{Arena, Block, NewEntry, Pool, StoredObjectId};
 use crate::store::WriteTx;
 
-/// Where the bytes of an object come from, front to back.
+/// The source of an object's bytes, from front to back.
 pub(in crate::manager) trait Source {
     /// The next `count` bytes.
     fn take(&mut self, count: usize) -> Result<Cow<'_, [u8]>>;
 
-    /// Called after the last byte: the source may say that it was not what it promised.
+    /// Called after the last byte, so that the source can report that it changed.
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
@@ -22,7 +22,7 @@ pub(in crate::manager) trait Source {
 impl Source for &[u8] {
     fn take(&mut self, count: usize) -> Result<Cow<'_, [u8]>> {
         let piece = self.split_off(..count).ok_or_else(|| Error::Damaged {
-            what: "a piece was to be longer than its content".into(),
+            what: "a piece would be longer than its content".into(),
         })?;
         Ok(Cow::Borrowed(piece))
     }
@@ -74,9 +74,9 @@ pub(in crate::manager) fn place(
 
 fn next(tx: &mut WriteTx<'_>, class: usize, remaining: i64) -> Result<Step> {
     let step = tx.next_step(class, remaining)?;
-    // The bound was checked before: free bytes that no row has contradict the books.
+    // The bound was checked, so free bytes that no row has contradict the books.
     step.ok_or_else(|| Error::Damaged {
-        what: format!("{remaining} bytes are free by the totals and in no arena, pool or block"),
+        what: format!("{remaining} bytes are free according to the totals, but in no arena, pool or block"),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Getting values back.
+//! Reading values.
 
 use serde::de::DeserializeOwned;
 
@@ -14,7 +14,7 @@ impl MemManager {
     /// Whether an object is stored. O(log n).
     ///
     /// # Errors
-    /// What [any call](MemManager#errors) fails with. That the object is not stored is not an error.
+    /// What [any call](MemManager#errors) fails with. An unknown object is not an error.
     #[doc(alias = "is_object_stored")]
     pub fn contains(&self, id: &ObjectId) -> Result<bool> {
         let space = self.inner.space;
@@ -35,7 +35,7 @@ impl MemManager {
     /// The value that a name is bound to, as `T`; `None` if the name is not bound. O(log n + size).
     ///
     /// # Errors
-    /// Like [`Self::get`], but for [`Error::NotStored`].
+    /// Like [`Self::get`], except for [`Error::NotStored`].
     pub fn get_by_name<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         self.read(|snapshot| snapshot.get_by_name(name))
     }
@@ -43,12 +43,12 @@ impl MemManager {
     /// The content that a name is bound to; `None` if the name is not bound. O(log n + size).
     ///
     /// # Errors
-    /// Like [`Self::get_bytes`], but for [`Error::NotStored`].
+    /// Like [`Self::get_bytes`], except for [`Error::NotStored`].
     pub fn get_bytes_by_name(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.read(|snapshot| snapshot.get_bytes_by_name(name))
     }
 
-    /// The content of an object of any kind, as it is stored. O(log n + size).
+    /// The stored content of an object of any kind. O(log n + size).
     ///
     /// # Errors
     /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing; what
@@ -64,8 +64,8 @@ impl MemManager {
         }
     }
 
-    /// Reads an object piece by piece, in constant memory; seeking touches only the
-    /// pieces that are read.
+    /// Reads an object piece by piece, in constant memory; after a seek only the needed pieces are
+    /// read.
     ///
     /// # Errors
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
@@ -82,7 +82,7 @@ impl MemManager {
         self.inner.readers.single(|tx| self.scope().find(tx, id))
     }
 
-    /// An object as people want to see it: a row of the view `objects`.
+    /// An object's row of the view `objects`.
     ///
     /// # Errors
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
@@ -93,12 +93,12 @@ impl MemManager {
         })
     }
 
-    /// The object that `text` means: the whole id of a stored object, else a name, else
-    /// the first six or more digits of one id. O(log n).
+    /// The object that `text` refers to: the whole id of a stored object, else a name, else the
+    /// first six or more digits of one id. O(log n).
     ///
     /// # Errors
-    /// [`Error::UnknownReference`] if there is neither; [`Error::AmbiguousPrefix`] if the digits
-    /// start several ids; what [any call](MemManager#errors) fails with.
+    /// [`Error::UnknownReference`] if there is none; [`Error::AmbiguousPrefix`] if several ids start
+    /// with the digits; what [any call](MemManager#errors) fails with.
     pub fn find(&self, text: &str) -> Result<ObjectId> {
         let scope = self.scope();
         self.inner.readers.snapshot(|tx| scope.find_reference(tx, text))
@@ -149,7 +149,7 @@ impl Scope<'_> {
         object.ok_or_else(|| self.not_stored(id))
     }
 
-    /// The object that `text` means; see [`MemManager::find`].
+    /// The object that `text` refers to; see [`MemManager::find`].
     pub fn find_reference(self, tx: &mut ReadTx<'_>, text: &str) -> Result<ObjectId> {
         let digits = text.to_ascii_lowercase();
         if let Ok(id) = digits.parse::<ObjectId>()
@@ -204,7 +204,7 @@ impl Scope<'_> {
             },
         };
         Err(Error::Damaged {
-            what: format!("the last {missing} bytes of object {id} are not where they should be"),
+            what: format!("the last {missing} bytes of object {id} are missing"),
         })
     }
 

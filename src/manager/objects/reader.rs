@@ -9,9 +9,9 @@ use crate::store::{ReadTx, WriteTx, queries};
 
 /// Reads an object's content in constant memory; made by [`MemManager::reader`].
 ///
-/// It holds no transaction: if the object is freed meanwhile, the next read that needs
-/// another piece fails with [`io::ErrorKind::NotFound`]. It never sees other content,
-/// because keys do not come back.
+/// It holds no transaction: if the object is freed in the meantime, the next read of another
+/// piece fails with [`io::ErrorKind::NotFound`]. It never sees other content, because keys are
+/// not reused.
 pub struct ObjectReader {
     memory: MemManager,
     cursor: Cursor,
@@ -53,7 +53,7 @@ struct Cursor {
     object: StoredObjectId,
     size: u64,
     position: u64,
-    /// The piece at hand: where it starts, and its bytes.
+    /// The loaded piece: where it starts, and its bytes.
     piece: Loaded,
 }
 
@@ -87,12 +87,12 @@ impl Cursor {
         (self.piece.start..self.piece.end()).contains(&self.position)
     }
 
-    /// Whether the piece after the one at hand is the next to be read: one look-up.
+    /// Whether the next piece to read follows the loaded one, which takes only one lookup.
     fn follows(&self) -> bool {
         self.position == self.piece.end()
     }
 
-    /// Makes the piece that holds `position` the one at hand.
+    /// Loads the piece that contains `position`.
     fn load(&mut self, tx: &mut ReadTx<'_>) -> Result<()> {
         let (seq, start) = if self.follows() {
             (self.piece.seq + 1, self.piece.end())
@@ -105,15 +105,15 @@ impl Cursor {
         Ok(())
     }
 
-    /// Which piece holds `position`, and where that piece starts. Each piece says how many
-    /// bytes follow it: O(log pieces) look-ups, which touch no other bytes.
+    /// Finds the piece that contains `position`, and where it starts. Each entry tells how many
+    /// bytes follow it, so this takes O(log pieces) lookups, which read no content.
     fn locate(&self, tx: &mut ReadTx<'_>) -> Result<(i64, u64)> {
         let mut low = 0;
         let mut high = queries::entries::last_seq(tx, self.object)?;
         while low <= high {
             let seq = low + (high - low) / 2;
             let found = queries::entries::extent(tx, self.object, seq)?;
-            // In a damaged file the numbers may be anything; the search ends all the same.
+            // In a damaged file the numbers may be anything, but the search still ends.
             let extent = found.and_then(|(length, rest)| {
                 let end = self.size.checked_sub(unsigned(rest))?;
                 Some((end.checked_sub(unsigned(length))?, end))
@@ -130,7 +130,7 @@ impl Cursor {
         Err(gone(low))
     }
 
-    /// Reads from the piece at hand, which `load` sees to.
+    /// Reads from the loaded piece, after `load` has loaded it if necessary.
     fn read(&mut self, buffer: &mut [u8], load: impl FnOnce(&mut Self) -> Result<()>) -> io::Result<usize> {
         if self.position >= self.size || buffer.is_empty() {
             return Ok(0);
@@ -165,7 +165,7 @@ impl Cursor {
 
 fn gone(seq: i64) -> Error {
     Error::Io {
-        what: format!("piece {seq} of the object is gone; it was freed while it was read"),
+        what: format!("piece {seq} of the object is missing; the object was freed while it was read"),
         source: io::ErrorKind::NotFound.into(),
     }
 }

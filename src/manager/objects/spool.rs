@@ -1,4 +1,4 @@
-//! Bytes whose length and id must be known before they are placed.
+//! Content whose length and id must be known before it is placed.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -14,35 +14,34 @@ use crate::value::{Hasher, Kind, ObjectId};
 
 /// Content that has been read once, so that its id and size are known, and can be read again.
 ///
-/// The whole is read before the writer's turn: a slow reader keeps nobody waiting, a
-/// duplicate writes nothing, and a content that does not fit is refused with the exact
-/// figure. The rejected alternative, to write pieces under a provisional id, saves one
-/// copy and loses all three.
+/// It is read in full before the writer's turn: a slow reader blocks nobody, a duplicate writes
+/// nothing, and content that does not fit is refused with the exact figure. The alternative,
+/// writing pieces under a provisional id, would save one copy but lose all three.
 pub(in crate::manager) struct Spooled<'a> {
     content: Box<dyn Read + 'a>,
     id: ObjectId,
     size: u64,
-    /// The id of what is read the second time: a file may change in between.
+    /// Hashes the second read of a file, which may have changed.
     again: Option<Hasher>,
     buffer: Vec<u8>,
-    /// While it is read the second time, that is stored.
+    /// Set during the second read, which stores the content.
     storing: Option<Storing>,
-    /// What is told how many bytes are stored.
+    /// The callback for the bytes stored.
     progress: Option<&'a mut dyn FnMut(Phase, u64, u64)>,
     done: u64,
 }
 
 /// Content up to this size is spooled in memory.
 const IN_MEMORY: usize = 1 << 20;
-/// Bytes that are read at once.
+/// Bytes per read.
 const CHUNK: usize = 256 * 1024;
 
 impl<'a> Spooled<'a> {
     /// Spools a reader, in memory or in a temporary file in the folder of `heap`.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] as soon as the content is larger than the whole space:
-    /// then not even a duplicate of it can be stored.
+    /// [`Error::OutOfMemory`] as soon as the content is larger than the whole space, so that it
+    /// cannot even be a duplicate.
     pub fn read(reader: impl Read, heap: &Path, space: &MemRam) -> Result<Spooled<'static>> {
         let max_mem = unsigned(space.max_mem);
         let mut reader = reader.take(max_mem.saturating_add(1));
@@ -75,11 +74,11 @@ impl<'a> Spooled<'a> {
         })
     }
 
-    /// Reads a file from where it is to its end, and sets it back.
+    /// Reads a file from its position to its end, and rewinds it to that position.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] before it is read, if its size alone says that it does not
-    /// fit, and nothing so large can be stored already; else as for [`Self::read`].
+    /// [`Error::OutOfMemory`] before it is read, if by its size it can neither fit nor be already
+    /// stored; otherwise as for [`Self::read`].
     pub fn file(file: &'a mut File, space: &MemRam, progress: &'a mut dyn FnMut(Phase, u64, u64)) -> Result<Self> {
         let (max_mem, available) = (unsigned(space.max_mem), unsigned(space.available()));
         let refuse = |needed| Error::OutOfMemory {
@@ -91,7 +90,7 @@ impl<'a> Spooled<'a> {
         if rest > available && rest > unsigned(space.mem) {
             return Err(refuse(rest));
         }
-        // What says that it is empty may give any number of bytes, as in /proc.
+        // A file of size 0 may still have content, as in /proc.
         let mut done = 0;
         let mut spooled = Self::file_of(file, Kind::Bytes, max_mem, &mut |part| {
             done += part.len() as u64;
@@ -105,8 +104,8 @@ impl<'a> Spooled<'a> {
         Ok(spooled)
     }
 
-    /// The same for content of any kind, each part of which `look` sees. Of more than `most`
-    /// bytes, it reads one more.
+    /// The same for content of any kind; passes each part to `look`. Reads at most one byte more
+    /// than `most`.
     pub fn file_of(file: &'a mut File, kind: Kind, most: u64, look: &mut dyn FnMut(&[u8])) -> Result<Self> {
         let start = file.stream_position().map_err(Error::io("the file cannot be read"))?;
         let see = &mut |part: &[u8]| {
@@ -137,14 +136,14 @@ impl<'a> Spooled<'a> {
     }
 }
 
-/// Bytes from where a file is to where it says that it ends.
+/// Bytes from a file's position to its end, according to its size.
 fn rest_of(file: &mut File) -> Result<u64> {
     let cannot = || Error::io("the file cannot be read");
     let size = file.metadata().map_err(cannot())?.len();
     Ok(size.saturating_sub(file.stream_position().map_err(cannot())?))
 }
 
-/// Reads all, and lets `see` see each part.
+/// Hashes all bytes, and passes each part to `see`.
 fn digest(reader: &mut impl Read, kind: Kind, see: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<(ObjectId, u64)> {
     let mut hasher = Hasher::new(kind);
     let mut buffer = vec![0; CHUNK];

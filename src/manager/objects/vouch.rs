@@ -1,4 +1,4 @@
-//! A dedup hit says that the content is stored: so the bytes that are stored are looked at.
+//! Verifies the stored bytes on a dedup hit, because the hit promises that they are stored.
 
 use super::content::Content;
 use super::place::Source;
@@ -10,20 +10,20 @@ use crate::store::queries::entries::StoredPiece;
 use crate::store::{WriteTx, queries};
 use crate::value::{Hasher, ObjectId};
 
-/// Pieces that are read at once: of the largest blocks they are 8 MiB.
+/// Pieces read in one query; 8 MiB with the largest blocks.
 const PAGE: i64 = 32;
 
-/// What was found of a stored object.
+/// What the comparison with a stored object found.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::manager) struct Vouched {
     pub pieces: u64,
-    /// Bytes of the pieces that were damaged, and are as they should be again.
+    /// Bytes of pieces that were damaged and have been repaired.
     pub repaired: u64,
 }
 
 impl MemManager {
-    /// The key of an object whose stored bytes are its content. Without the writer's turn:
-    /// of a large object that takes long.
+    /// The key of an object, if its stored bytes are intact. Runs before the writer's turn, because
+    /// it takes long for a large object.
     pub(in crate::manager) fn whole_object(&self, id: &ObjectId) -> Result<Option<StoredObjectId>> {
         let space = self.inner.space;
         let found = self.inner.readers.snapshot(|tx| {
@@ -38,26 +38,26 @@ impl MemManager {
             Ok((hasher.finish() == *id).then_some(object.id))
         });
         match found {
-            // The writer comes to it, and repairs it or says it.
+            // The writer will repair or report it.
             Err(Error::Damaged { .. }) => Ok(None),
             found => found,
         }
     }
 }
 
-/// Compares what is stored of an object with the content in hand, and repairs the pieces that
-/// are damaged. O(size + pieces · log n).
+/// Compares the stored pieces of an object with the content, and repairs damaged ones.
+/// O(size + pieces · log n).
 ///
 /// # Errors
-/// [`Error::Damaged`] if the pieces are not those of the content, so that nothing can be
-/// put back in its place.
+/// [`Error::Damaged`] if the sizes or positions of the pieces are wrong, so that they cannot be
+/// repaired in place.
 pub(in crate::manager) fn vouch(
     tx: &mut WriteTx<'_>,
     what: &Content<'_>,
     object: &StoredObject,
     source: &mut dyn Source,
 ) -> Result<Vouched> {
-    // What this transaction has stored, and what was read before, need not be read again.
+    // Stored by this transaction, or already compared.
     if tx.is_unwritten(object.id) || what.whole == Some(object.id) {
         let pieces = unsigned(tx.count_entries(object.id)?);
         return Ok(Vouched { pieces, repaired: 0 });
@@ -65,7 +65,7 @@ pub(in crate::manager) fn vouch(
     let mut vouched = Vouched::default();
     let compared = compare(tx, what, object, source, &mut vouched);
     if compared.is_err() && vouched.repaired > 0 {
-        // The source was not what it promised: what it gave must not stay.
+        // If the source changed while it was read, its bytes must not stay.
         tx.whole(|_| compared)?;
     } else {
         compared?;
@@ -84,23 +84,20 @@ fn compare(
     if unsigned(left) != what.size {
         return Err(damaged(
             what,
-            format!("it is stored with {left} bytes in place of {}", what.size),
+            format!("it is stored with {left} bytes instead of {}", what.size),
         ));
     }
     while left > 0 {
         let first = vouched.pieces as i64;
         let page = tx.read_written(|tx| queries::entries::stored_pieces(tx, object.id, first, PAGE))?;
         if page.is_empty() {
-            return Err(damaged(
-                what,
-                format!("its last {left} bytes are not where they should be"),
-            ));
+            return Err(damaged(what, format!("its last {left} bytes are missing")));
         }
         for piece in page {
             let fits = piece.seq == vouched.pieces as i64 && (1..=left).contains(&piece.allocated_mem);
             if !fits || piece.rest != left - piece.allocated_mem {
                 let seq = vouched.pieces;
-                return Err(damaged(what, format!("piece {seq} is not where it should be")));
+                return Err(damaged(what, format!("piece {seq} is missing")));
             }
             repair(tx, object, &piece, source, vouched)?;
             left = piece.rest;
@@ -131,6 +128,6 @@ fn repair(
 
 fn damaged(what: &Content<'_>, why: String) -> Error {
     Error::Damaged {
-        what: format!("the content of object {} is stored already, and {why}", what.id),
+        what: format!("the content of object {} is already stored, but {why}", what.id),
     }
 }

@@ -1,4 +1,4 @@
-//! Objects that are taken out of their blocks and placed again.
+//! Takes displaced objects out of their blocks and places them again.
 
 use std::borrow::Cow;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,14 +15,14 @@ use crate::manager::unsigned;
 use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries;
 
-/// The bytes of displaced objects, one after the other.
+/// The bytes of displaced objects, concatenated.
 pub(super) struct Aside {
     objects: Vec<(StoredObjectId, MemRamId, u64)>,
     bytes: SpooledTempFile,
     buffer: Vec<u8>,
 }
 
-/// Bytes that stay in memory; more go to a temporary file next to the heap.
+/// Up to this many bytes stay in memory; more go to a temporary file next to the heap.
 const IN_MEMORY: usize = 1 << 20;
 
 impl Repair<'_, '_> {
@@ -49,7 +49,7 @@ impl Repair<'_, '_> {
         Ok(aside)
     }
 
-    /// Places them like new ones. What the space has no room for makes it larger.
+    /// Places them like new objects, and enlarges the space if they do not fit.
     pub(super) fn place_again(&mut self, mut aside: Aside) -> Result<()> {
         let rewound = aside.bytes.seek(SeekFrom::Start(0));
         rewound.map_err(Error::io("the bytes set aside cannot be read"))?;
@@ -60,7 +60,7 @@ impl Repair<'_, '_> {
                 entered = Some(space);
             }
             self.make_room(space, size)?;
-            // The entries may be more than they were: their keys must be free.
+            // There may be more entries than before, and their keys must be free.
             let new = self.tx.next_object_id(0)?;
             self.tx.fix(Fix::ObjectKey { object: key, key: new })?;
             place(self.tx, new, size, &mut aside)?;
@@ -87,7 +87,7 @@ impl Repair<'_, '_> {
             invariant: Invariant::I5,
             table: "memram".to_owned(),
             id: Some(space.0),
-            expected: format!("max_mem {}, room for all that is stored", max_mem + by),
+            expected: format!("max_mem {}, room for all stored objects", max_mem + by),
             found: format!("max_mem {max_mem}"),
         });
         Ok(())

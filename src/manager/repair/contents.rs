@@ -1,4 +1,4 @@
-//! Objects whose content does not match their id.
+//! Repairs objects whose content does not match their id.
 
 use std::ops::ControlFlow;
 
@@ -13,29 +13,29 @@ use crate::store::queries::entries::PieceOrder;
 use crate::store::{ReadTx, queries};
 use crate::value::{Hasher, Kind, ObjectId, Validator};
 
-/// What the bytes of an object say about its row.
+/// What an object's bytes reveal about its row.
 enum Verdict {
-    /// They are what the row says.
+    /// They match the row.
     Whole,
-    /// They are the content of this kind, in the order of `seq`, or else of the keys.
+    /// They match the id as content of this kind, in the order of `seq` or of the keys.
     Other { kind: Kind, by_key: bool },
-    /// They are something else, or not of their kind (which says why); this is their id as
-    /// bytes.
+    /// They do not match, or are invalid for their kind, for the given reason. The id is that of
+    /// the bytes as kind `bytes`.
     Damaged(ObjectId, Option<String>),
 }
 
-/// An object that is set aside.
+/// An object to set aside.
 struct Damaged {
     key: StoredObjectId,
     space: MemRamId,
     label: String,
     content: ObjectId,
-    /// Why they are not of the kind that they hash as.
+    /// Why the bytes are invalid for their kind.
     why: Option<String>,
 }
 
 impl Repair<'_, '_> {
-    /// Reads every content, and makes each row say what its bytes are.
+    /// Reads every content, and corrects rows that do not match their bytes.
     pub(super) fn contents(&mut self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
         let mut wrong = Vec::new();
         let astray = self.astray;
@@ -64,7 +64,7 @@ impl Repair<'_, '_> {
         self.set_aside(&damaged)
     }
 
-    /// Gives each name that is not UTF-8 the characters that are, and U+FFFD for the others.
+    /// Replaces invalid bytes in names with U+FFFD.
     pub(super) fn garbled_names(&mut self) -> Result<()> {
         let mut names = Vec::new();
         let _ = self.tx.read(|tx| {
@@ -105,7 +105,7 @@ impl Repair<'_, '_> {
         Ok(())
     }
 
-    /// First all of them give their ids up, because one may have the content of another.
+    /// First frees the ids of all of them, because one may have the content of another.
     fn set_aside(&mut self, damaged: &[Damaged]) -> Result<()> {
         for object in damaged {
             self.tx.fix(Fix::SetAside { object: object.key })?;
@@ -120,8 +120,8 @@ impl Repair<'_, '_> {
                 name: &name,
             })?;
             let found = match &object.why {
-                Some(why) => format!("{why}; it is set aside as {name:?}"),
-                None => format!("content of {}; it is set aside as {name:?}", object.content),
+                Some(why) => format!("{why}; set aside as {name:?}"),
+                None => format!("content of {}; set aside as {name:?}", object.content),
             };
             let expected = object.label.trim_start_matches("damaged/").to_owned();
             self.note_object(object.key, format!("content of {expected}"), found);
@@ -136,8 +136,8 @@ impl Repair<'_, '_> {
                 self.tx.fix(Fix::Merge { object, into })?;
                 self.note_object(
                     key,
-                    "one object for each content",
-                    format!("object {into} has the same bytes; it takes the names"),
+                    "one object per content",
+                    format!("object {into} has the same bytes and takes over the names"),
                 );
             } else {
                 let (object, object_id) = (key, object.content);
@@ -151,7 +151,7 @@ impl Repair<'_, '_> {
         self.tx.fix(Fix::Rename { space, name, to })
     }
 
-    /// `wanted`, or with the first number behind it that makes it a name nobody has.
+    /// `wanted`, or with a number appended if that name is taken.
     fn free_name(&mut self, space: MemRamId, wanted: String) -> Result<String> {
         let mut name = wanted.clone();
         for number in 2.. {
@@ -177,7 +177,7 @@ impl Repair<'_, '_> {
 
 impl Damaged {
     fn new(object: &StoredObject, content: ObjectId, why: Option<String>) -> Self {
-        // A row that was made around pieces has its key for an id.
+        // A row that was created for lost pieces has its key as its id.
         let made = object.object_id.to_hex() == format!("{:064x}", object.id.0);
         let label = match object.object_id {
             id if !made && id != ObjectId::UNKNOWN => format!("damaged/{id}"),
@@ -217,7 +217,7 @@ fn examine(tx: &mut ReadTx<'_>, object: &StoredObject, astray: bool) -> Result<V
     Ok(Verdict::Damaged(as_bytes, None))
 }
 
-/// `verdict` on bytes that hash as content of `kind`, if they are such content.
+/// `verdict`, if the bytes, which have the right hash for `kind`, are also valid for it.
 fn verdict_of(
     tx: &mut ReadTx<'_>,
     object: &StoredObject,
@@ -237,8 +237,8 @@ fn verdict_of(
     Ok(Verdict::Damaged(as_bytes, Some(why)))
 }
 
-/// What the hashers say of an object's bytes: those where its key leads or, in some order,
-/// wherever they are.
+/// Hashes an object's bytes: those at the keys after its own or, in a given order, wherever they
+/// are.
 fn hash<const N: usize>(
     tx: &mut ReadTx<'_>,
     object: &StoredObject,

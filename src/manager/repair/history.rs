@@ -1,4 +1,4 @@
-//! The history after a repair: that it was, and books that explain the balance again.
+//! Records a repair in the history, with a new opening if the events no longer add up.
 
 use super::Repair;
 use crate::books::change::{Change, Fix};
@@ -22,7 +22,7 @@ impl Repair<'_, '_> {
             let reason = &done;
             self.tx.fix(Fix::Event { space, id, reason })?;
         }
-        // Opened where the repair itself moved bytes, too.
+        // Also needed if the repair itself moved bytes.
         let unexplained = self.broken_in(Stage::Books)?;
         if !unexplained.is_empty() {
             self.open_books()?;

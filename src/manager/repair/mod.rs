@@ -1,4 +1,4 @@
-//! Repairing the books: what can be derived is derived again, and no byte is lost.
+//! Repairs the books: recomputes what can be derived, without losing a byte.
 
 mod aside;
 mod contents;
@@ -19,30 +19,29 @@ use crate::store::queries::audit::Violation;
 use crate::store::queries::{self};
 use crate::store::{Broken, Group, WriteTx};
 
-/// What a repair did.
+/// The result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Repaired {
-    /// One line for each correction, in the order in which they were made. Empty if
-    /// nothing was wrong.
+    /// The corrections, in order. Empty if nothing was wrong.
     pub corrections: Vec<Correction>,
-    /// What is still wrong, because nothing says what would be right; at most 1,000.
+    /// Violations that remain because the right value is unknown; at most 1,000.
     pub left: Vec<Violation>,
 }
 
-/// One correction: `expected` is there now, `found` was there before.
+/// One correction: `expected` is the new state, `found` the old one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Correction {
     /// The invariant that was broken.
     pub invariant: Invariant,
-    /// The table that the row is in.
+    /// The table of the row.
     pub table: String,
-    /// The row's key, where it has one.
+    /// The row's key, if it has one.
     pub id: Option<i64>,
-    /// What is there now.
+    /// The new state.
     pub expected: String,
-    /// What was found, and what became of it.
+    /// The old state, and what became of it.
     pub found: String,
 }
 
@@ -56,7 +55,7 @@ impl fmt::Display for Correction {
     }
 }
 
-/// So many violations that are left are listed.
+/// Remaining violations listed at most.
 const MOST_LEFT: usize = 1000;
 
 impl MemManager {
@@ -66,38 +65,37 @@ impl MemManager {
     /// nothing to do.
     ///
     /// No byte is discarded:
-    /// - an object whose content does not match its id is set aside: it becomes an object
-    ///   of kind `bytes` under the id of the content it has, named `damaged/<old id>`; its
-    ///   names become `damaged/<old id>/<name>`, so that none leads to wrong content. If
-    ///   an object of that content is stored already, the names lead to it;
+    /// - an object whose content does not match its id is set aside: it becomes an object of kind
+    ///   `bytes` under the id of its actual content, named `damaged/<old id>`; its names become
+    ///   `damaged/<old id>/<name>`, so that none leads to wrong content. If an object with that
+    ///   content already exists, the names lead to it;
     /// - pieces without an object become an object named `damaged/object-<key>`;
-    /// - an object with a piece that has no place (its block is gone, or overfull) is
-    ///   placed anew. Where it does not fit, the space is made larger by what is missing;
-    /// - an object that nothing holds is held.
+    /// - an object with a misplaced piece (its block is missing or overfull) is placed again. If
+    ///   it does not fit, the space is enlarged by the missing bytes;
+    /// - an object without holds gets an anonymous one.
     ///
-    /// A name without an object is removed, and one that is not UTF-8 is made so. Every
-    /// content is hashed: O(file), in memory of what is wrong. Writers wait meanwhile,
-    /// readers do not.
+    /// A name without an object is removed, and in one that is not UTF-8 the invalid bytes are
+    /// replaced. Every content is hashed: O(file); memory for what is wrong. Writers wait in the
+    /// meantime, readers do not.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Busy`] if another process writes;
     /// [`Error::Damaged`] if pages of the file are damaged, which only a backup or
-    /// `sqlite3 heap.db .recover` can mend; what [any write](MemManager#errors) fails with.
-    /// Nothing is changed then.
+    /// `sqlite3 heap.db .recover` can fix; what [any write](MemManager#errors) fails with.
+    /// Nothing has changed then.
     pub fn repair(&self) -> Result<Repaired> {
         self.repair_with(&mut |_, _, _| {})
     }
 
-    /// Like [`Self::repair`]; `progress` gets the [`Phase`], and the bytes of content
-    /// hashed and to be hashed.
-    /// It may read the heap; a write from it is [`Error::Reentered`].
+    /// Like [`Self::repair`]; `progress` gets the [`Phase`], the bytes of content hashed, and the
+    /// total. It may read the heap; a write from it fails with [`Error::Reentered`].
     ///
     /// # Errors
     /// Like [`Self::repair`].
     pub fn repair_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Repaired> {
         let inner = &self.inner;
         let (writer, deadline) = self.writer()?;
-        // Constraints are lifted on its connection, and end with it.
+        // Constraints are disabled on its connection only.
         let repairer = Group::for_repair(&inner.location, inner.space, &inner.geometry)?;
         writer.pause(deadline, || {
             repairer.write_apart(deadline, |tx| Repair::new(self, tx).run(progress))
@@ -105,14 +103,14 @@ impl MemManager {
     }
 }
 
-/// A repair under way.
+/// A running repair.
 struct Repair<'r, 'w> {
     memory: &'r MemManager,
     tx: &'r mut WriteTx<'w>,
     corrections: Vec<Correction>,
-    /// Some entries are not where the key of their object leads.
+    /// Whether some entries do not have the keys that follow their object's.
     astray: bool,
-    /// There is an index that finds entries by their object.
+    /// Whether there is a temporary index of entries by object.
     by_object: bool,
 }
 
@@ -159,7 +157,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         })
     }
 
-    /// Indexes are rows of SQLite's own that follow from the tables.
+    /// Rebuilds SQLite's indexes, which follow from the tables.
     fn indexes(&mut self) -> Result<()> {
         let mut messages = Vec::new();
         let _ = self.tx.read(|tx| {
@@ -188,7 +186,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(())
     }
 
-    /// Corrects the rows that break the rules of a stage, rule by rule.
+    /// Corrects the violations of a stage's rules, rule by rule.
     fn follow(&mut self, stage: Stage) -> Result<()> {
         for rule in Rule::of(stage) {
             for broken in self.broken(rule)? {
@@ -200,7 +198,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(())
     }
 
-    /// The rows that break the rules of a stage, for what is corrected step by step.
+    /// The violations of a stage's rules, for corrections in several steps.
     fn broken_in(&mut self, stage: Stage) -> Result<Vec<(&'static Rule, Broken)>> {
         let mut all = Vec::new();
         for rule in Rule::of(stage) {
@@ -209,7 +207,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(all)
     }
 
-    /// The rows that break a rule, now.
+    /// The current violations of a rule.
     fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
         let broken = self.tx.broken(rule)?;
         if !broken.is_empty() {
@@ -218,8 +216,8 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(broken)
     }
 
-    /// Before the first correction: no id may come back, of whatever space, and from now on
-    /// entries are found by their object, wherever their keys lead.
+    /// Runs before the first correction. No id of any space may be reused, and from here on entries
+    /// are found by their object, whatever their keys are.
     fn prepare(&mut self) -> Result<()> {
         if !self.by_object {
             self.tx.fix(Fix::LastIds)?;
@@ -229,7 +227,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(())
     }
 
-    /// Gives rows whose id is one of another space an id of their own.
+    /// Gives rows with an id of another space a new id.
     fn give_ids(&mut self) -> Result<()> {
         for (rule, broken) in self.broken_in(Stage::Numbers)? {
             let space = broken.key.as_deref().and_then(|space| space.parse().ok());
@@ -263,8 +261,8 @@ impl<'r, 'w> Repair<'r, 'w> {
         Ok(())
     }
 
-    /// A new key for an object of so many entries. One that was made around lost pieces
-    /// has the key that they named, and nobody else may have that.
+    /// A new key for an object with `entries` entries. An object that was created for lost pieces
+    /// has the key that they named, which no other object may get.
     fn key_for(&mut self, object: StoredObjectId, entries: usize) -> Result<StoredObjectId> {
         let space = self.tx.read_written(|conn| queries::objects::space(conn, object))?;
         if let Some(space) = space.filter(|&space| space != self.tx.space()) {
@@ -293,7 +291,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         });
     }
 
-    /// What is still wrong, with all constraints in force again.
+    /// The remaining violations, with all constraints enabled again.
     fn left(&mut self) -> Result<Vec<Violation>> {
         let mut left = Vec::new();
         self.tx.enforce_constraints()?;
@@ -311,7 +309,7 @@ impl<'r, 'w> Repair<'r, 'w> {
     }
 }
 
-/// Whether SQLite speaks of a damaged page, and not of a value in a row.
+/// Whether SQLite's message is about a damaged page and not about a value in a row.
 fn is_page(message: &str) -> bool {
     !(message.starts_with("CHECK constraint") || message.contains(" value in ") || message.contains("NULL"))
 }

@@ -1,4 +1,4 @@
-//! Proving the books.
+//! Checking the books.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -15,30 +15,28 @@ use crate::store::queries::names::Garbled;
 use crate::store::{Fault, ReadTx, queries};
 use crate::value::{Hasher, Kind, Validator};
 
-/// What [`MemManager::check_with`] does.
+/// Options of [`MemManager::check_with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CheckOptions {
-    /// Only what the rows prove: contents are not hashed, and SQLite's own
-    /// `integrity_check` is left out.
+    /// Checks only what the rows prove: skips hashing contents and SQLite's `integrity_check`.
     pub quick: bool,
 }
 
-/// Something that a check passes over, and that is not wrong.
+/// Something that a check does not count as a violation, but that is worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "note", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CheckNote {
-    /// An index that is not the heap's, on one of its tables: it takes room, and time with
-    /// every write.
+    /// An index that is not part of heapledger's schema, on one of its tables: it takes room, and
+    /// slows down every write.
     ExtraIndex {
         /// Its name.
         index: String,
         /// The table that it is on.
         table: String,
     },
-    /// A space that keeps no history: I11, what events say about its balance and its names,
-    /// is not checked.
+    /// A space without a history: I11, what events say about its balance and names, is not checked.
     HistoryOff {
         /// Its name.
         space: String,
@@ -46,7 +44,7 @@ pub enum CheckNote {
 }
 
 impl CheckOptions {
-    /// Whether contents and SQLite's own `integrity_check` are left out.
+    /// Whether to skip hashing contents and SQLite's `integrity_check`.
     #[must_use]
     pub fn quick(mut self, quick: bool) -> Self {
         self.quick = quick;
@@ -78,24 +76,24 @@ impl fmt::Display for CheckNote {
     }
 }
 
-/// Objects that are read at once.
+/// Objects read in one query.
 const PAGE: i64 = 500;
 
 impl MemManager {
-    /// Every broken invariant of the file: the view `violations`, every content hashed
-    /// against its id and looked at for being of its kind (I8), names that are not UTF-8,
-    /// indexes that are missing, SQLite's `integrity_check` and `foreign_key_check`. Empty when the books balance. One state of the heap is
-    /// checked; writers go on meanwhile. O(file).
+    /// All violations in the file: those of the view `violations`, contents that do not match their
+    /// id or are invalid for their kind (I8), names that are not UTF-8, missing indexes, and the
+    /// results of SQLite's `integrity_check` and `foreign_key_check`. Empty if the books balance.
+    /// Checks one state of the heap, while writers continue. O(file).
     ///
     /// # Errors
-    /// [`crate::Error::Damaged`] if the file cannot even be searched; otherwise what is wrong is not an error
-    /// of the call but an element of its result. What [any call](MemManager#errors) fails with.
+    /// [`crate::Error::Damaged`] if the file cannot even be searched; any other violation is not an
+    /// error but an element of the result. What [any call](MemManager#errors) fails with.
     pub fn check(&self) -> Result<Vec<Violation>> {
         self.check_with(CheckOptions::default(), &mut |_, _, _| {})
     }
 
-    /// Like [`Self::check`]; `progress` gets the [`Phase`], and the bytes of
-    /// content hashed and to be hashed, of all spaces.
+    /// Like [`Self::check`]; `progress` gets the [`Phase`], the bytes of content hashed, and the
+    /// total of all spaces.
     ///
     /// # Errors
     /// Like [`Self::check`].
@@ -112,11 +110,11 @@ impl MemManager {
         Ok(violations)
     }
 
-    /// Like [`Self::check_with`], in constant memory: each violation goes to `found` when
-    /// it is found, and `Break` ends the check. Returns how many were found.
+    /// Like [`Self::check_with`], in constant memory: passes each violation to `found`, which may
+    /// end the check with `Break`. Returns the number of violations found.
     ///
     /// # Errors
-    /// Like [`Self::check`]; that `found` ends the check is not an error.
+    /// Like [`Self::check`]. A `Break` is not an error.
     pub fn check_each(
         &self,
         options: CheckOptions,
@@ -135,7 +133,7 @@ impl MemManager {
         Ok(count)
     }
 
-    /// What a check passes over, without a word in its answer. O(spaces).
+    /// Notes about things that a check does not count as violations. O(spaces).
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -150,8 +148,8 @@ impl MemManager {
         })
     }
 
-    /// Where every byte of capacity is, summed from the rows: the buckets add up to
-    /// `max_mem`. O(rows).
+    /// The bucket of every byte of capacity, summed from the rows: they add up to `max_mem`.
+    /// O(rows).
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -176,7 +174,7 @@ pub(in crate::manager) fn check(
     check_contents(tx, progress, found)
 }
 
-/// What the rows prove without the contents.
+/// Checks what the rows prove without the contents.
 pub(in crate::manager) fn check_rows(tx: &mut ReadTx<'_>, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
     let faults = tx.schema_faults()?;
     for violation in Fault::violations(&faults) {
@@ -184,7 +182,7 @@ pub(in crate::manager) fn check_rows(tx: &mut ReadTx<'_>, quick: bool, found: Fo
             return Ok(ControlFlow::Break(()));
         }
     }
-    // A view that was altered since the heap was opened is code that came with the file.
+    // Do not run a view that was altered since the heap was opened.
     if !faults.iter().all(Fault::is_harmless) {
         return Ok(ControlFlow::Continue(()));
     }
@@ -199,8 +197,8 @@ pub(in crate::manager) fn check_rows(tx: &mut ReadTx<'_>, quick: bool, found: Fo
     queries::audit::violations(tx, found)
 }
 
-/// Texts of all tables but `names` that are not UTF-8, and events whose `changes` cannot be
-/// read, without which no earlier moment can be looked back to.
+/// Finds text that is not UTF-8 in all tables except `names`, and events with unreadable
+/// `changes`, before which no layout can be reconstructed.
 fn check_texts(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
     let garbled = tx.each_garbled_row(|row| {
         found(Violation {
@@ -226,12 +224,12 @@ fn check_texts(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>>
     })
 }
 
-/// The start of what may be very long.
+/// The start of a text that may be very long.
 fn shortened(text: &[u8]) -> &[u8] {
     text.get(..200).unwrap_or(text)
 }
 
-/// What is wrong with such a name.
+/// The violation of a name that is not UTF-8.
 pub(in crate::manager) fn garbled(name: &Garbled) -> Violation {
     Violation {
         invariant: Invariant::Schema,
@@ -242,7 +240,7 @@ pub(in crate::manager) fn garbled(name: &Garbled) -> Violation {
     }
 }
 
-/// I8: the content hashes to `object_id`, and is what its kind says.
+/// I8: the content hashes to `object_id`, and is valid for its kind.
 fn check_contents(
     tx: &mut ReadTx<'_>,
     progress: &mut dyn FnMut(Phase, u64, u64),
@@ -259,8 +257,8 @@ fn check_contents(
     Ok(broken)
 }
 
-/// Hands every object of the file to `visit`, in the order of their keys. `progress` gets
-/// the bytes of content visited, and of all.
+/// Passes every object of the file to `visit`, in the order of keys. `progress` gets the bytes of
+/// content visited, and the total.
 pub(in crate::manager) fn each_object(
     tx: &mut ReadTx<'_>,
     progress: &mut dyn FnMut(u64, u64),

@@ -1,4 +1,4 @@
-//! The layout as it was: the rows of now, with what happened since undone.
+//! Past layouts: the current rows with all later events undone.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use crate::models::{
 use crate::store::queries::events;
 use crate::store::{ReadTx, queries};
 
-/// The levels of a space at a moment of its history. Sizes are bytes.
+/// The levels of a space at a moment of its history. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Layout {
     /// The space.
     pub space: String,
-    /// The last event of the space up to the moment; the first of all where the moment
-    /// is before the space was made.
+    /// The last event of the space up to the moment; the first event for a moment before the
+    /// creation of the space.
     pub event_id: EventId,
     /// When that was.
     pub at: Timestamp,
@@ -39,13 +39,12 @@ pub struct Layout {
 }
 
 impl MemManager {
-    /// Arenas, pools and blocks as they were at a moment. What the rows are now and what
-    /// the events say must fit each other, or it is an error and no guess.
-    /// O(rows + events since).
+    /// Arenas, pools and blocks at a moment, reconstructed from the current rows and the events
+    /// since. Fails if these contradict each other. O(rows + events since).
     ///
     /// # Errors
-    /// [`Error::HistoryOff`]; [`Error::OutsideHistory`] before the books were opened, in
-    /// the future, or before a repair; [`Error::Damaged`] if rows and events disagree;
+    /// [`Error::HistoryOff`]; [`Error::OutsideHistory`] before the last opening, in the future, or
+    /// before a repair; [`Error::Damaged`] if rows and events disagree;
     /// what [any call](MemManager#errors) fails with.
     pub fn layout_at(&self, moment: Moment) -> Result<Layout> {
         self.inner.readers.snapshot(|tx| {
@@ -65,7 +64,7 @@ impl MemManager {
     }
 }
 
-/// What an event did to blocks and levels.
+/// The changes of an event to blocks and levels.
 pub(in crate::manager) fn changes_of(event: &Event) -> Result<Changes> {
     let Some(changes) = &event.changes else {
         return Ok(Changes::default());
@@ -73,8 +72,8 @@ pub(in crate::manager) fn changes_of(event: &Event) -> Result<Changes> {
     Changes::read(changes).map_err(|why| disagree(event.id, &why))
 }
 
-/// The levels of a space while events are undone. Only blocks have their bytes here:
-/// those of pools and arenas are their sums.
+/// The levels of a space while events are undone. Only blocks have bytes here; those of pools and
+/// arenas are sums.
 struct Undone {
     space: MemRam,
     max_mem: i64,
@@ -98,11 +97,11 @@ impl Undone {
         })
     }
 
-    /// Takes back what an event did, in the opposite order: pieces come after carving.
+    /// Undoes an event in reverse order, because pieces are placed after carving.
     fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
-        // That of one object gave it back its bytes, and moved none.
+        // A repair of a single object restored its bytes and moved none.
         if event.kind == EventKind::Repair && event.object.is_none() {
-            let why = format!("the books were repaired with event {}", event.id.n());
+            let why = format!("the books were repaired by event {}", event.id.n());
             return Err(crate::manager::history::events::outside(wanted, why));
         }
         let changes = changes_of(event)?;
@@ -140,10 +139,10 @@ impl Undone {
             return Ok(());
         }
         let n = BlockId(id).n();
-        Err(disagree(event, &format!("{what} {n} is not there, or not empty")))
+        Err(disagree(event, &format!("{what} {n} is missing or not empty")))
     }
 
-    /// What is removed is empty.
+    /// Restores a removed level, which was empty.
     fn put_back(&mut self, carving: &Carving) {
         let memram_id = self.space.id;
         match *carving {
@@ -219,6 +218,6 @@ impl Undone {
 /// Rows and events contradict each other.
 fn disagree(event: EventId, what: &str) -> Error {
     Error::Damaged {
-        what: format!("the rows do not fit event {}: {what}", event.n()),
+        what: format!("the rows contradict event {}: {what}", event.n()),
     }
 }

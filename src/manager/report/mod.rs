@@ -1,4 +1,4 @@
-//! What is there, why, and whether the books balance.
+//! Reports: statistics, plans, explanations, and checks of the books.
 
 pub(in crate::manager) mod check;
 pub(in crate::manager) mod doctor;

@@ -1,4 +1,4 @@
-//! What keeps arenas that hold little.
+//! Objects that occupy nearly empty arenas.
 
 use std::vec;
 
@@ -8,14 +8,14 @@ use crate::models::{Arena, ArenaId};
 use crate::store::queries;
 use crate::store::queries::pins::Pin;
 
-/// What [`MemManager::pins_with`] looks for.
+/// Options of [`MemManager::pins_with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PinOptions {
-    /// This arena, however full it is, instead of the nearly empty ones.
+    /// Only this arena, however full it is, instead of the nearly empty ones.
     pub arena: Option<ArenaId>,
-    /// An arena is nearly empty when it holds something, and less than this share of its
-    /// bytes, in percent.
+    /// An arena is nearly empty if it is not empty, but less than this share of its bytes is used,
+    /// in percent.
     pub under: u8,
     /// The most objects of an arena that are listed, those with the most bytes in it first.
     pub limit: u64,
@@ -32,21 +32,21 @@ impl Default for PinOptions {
 }
 
 impl PinOptions {
-    /// Looks at this arena alone, however full it is.
+    /// Lists only this arena, however full it is.
     #[must_use]
     pub fn arena(mut self, arena: impl Into<Option<ArenaId>>) -> Self {
         self.arena = arena.into();
         self
     }
 
-    /// The share of its bytes, in percent, under which an arena is nearly empty.
+    /// Sets the used share, in percent, below which an arena is nearly empty.
     #[must_use]
     pub fn under(mut self, percent: u8) -> Self {
         self.under = percent;
         self
     }
 
-    /// How many objects of an arena are listed at most.
+    /// Sets how many objects are listed per arena.
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = limit;
@@ -57,14 +57,13 @@ impl PinOptions {
 /// In percent of its bytes. Under a quarter, moving the contents of an arena costs less than a
 /// third of what that gives back.
 pub(in crate::manager) const NEARLY_EMPTY: u8 = 25;
-/// An arena that is kept by more objects is not worth emptying by hand.
+/// An arena with more objects is not worth emptying by hand.
 const OBJECTS: u64 = 20;
 
 impl MemManager {
-    /// The objects that keep an arena: of this one, or of every nearly empty one (under
-    /// 25 % used), the emptiest first; at most 20 objects of each. An arena goes back to
-    /// the space when all of them are freed and garbage is collected.
-    /// O(arenas + entries in those listed).
+    /// The objects that occupy an arena: this one, or every nearly empty one (under 25 % used), the
+    /// emptiest first; at most 20 objects of each. An arena is given back when all its objects are
+    /// freed and garbage is collected. O(arenas + entries in those listed).
     ///
     /// # Errors
     /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
@@ -76,8 +75,8 @@ impl MemManager {
         self.pins_with(options)?.collect()
     }
 
-    /// Like [`Self::pins`], arena by arena as the iterator is asked, with another limit
-    /// and another measure of what is nearly empty.
+    /// Like [`Self::pins`], but lazily, arena by arena, and with another limit and another threshold
+    /// for nearly empty arenas.
     ///
     /// # Errors
     /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
@@ -99,7 +98,7 @@ impl MemManager {
     }
 }
 
-/// Objects that keep arenas; see [`MemManager::pins_with`].
+/// An iterator of pins; see [`MemManager::pins_with`].
 pub struct Pins {
     memory: MemManager,
     limit: i64,

@@ -1,4 +1,4 @@
-//! What an allocation would do, without doing it.
+//! Plans of allocations.
 
 use std::collections::HashMap;
 
@@ -13,18 +13,17 @@ use crate::models::MemRam;
 use crate::store::{ReadTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
-/// What an allocation would do. Sizes are bytes.
+/// What an allocation would do. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
     /// Bytes of content.
     pub size: u64,
-    /// The class it belongs to: bytes of a block. Where no such block is left, its
-    /// pieces go to others.
+    /// The block size of its class. If no such block is available, its pieces go to other classes.
     pub block_size: u64,
-    /// Ledger entries that it would take; for a duplicate, that it has.
+    /// Ledger entries that it would take or, for a duplicate, has.
     pub pieces: u64,
-    /// Blocks that are there already and would get bytes of it.
+    /// Existing blocks that would get bytes of it.
     pub blocks_reused: u64,
     /// Blocks that would be carved.
     pub new_blocks: u64,
@@ -32,13 +31,13 @@ pub struct Plan {
     pub new_pools: u64,
     /// Arenas that would be carved.
     pub new_arenas: u64,
-    /// Whether the content is stored already, or planned before: nothing would be written again.
+    /// Whether the content is already stored or planned, so that nothing would be written.
     pub dedup: bool,
-    /// Bytes that need not be stored again for that.
+    /// Bytes saved because of that.
     pub dedup_saved: u64,
-    /// Bytes that are free before it.
+    /// Free bytes before it.
     pub available: u64,
-    /// Bytes that are missing; 0 if it fits. Nothing of what does not fit is stored.
+    /// Missing bytes; 0 if it fits. An object that does not fit is not stored at all.
     pub shortfall: u64,
 }
 
@@ -74,8 +73,8 @@ impl MemManager {
         self.plan_batch(|planner| planner.allocate_size(size))
     }
 
-    /// Plans several allocations one after the other, each on what the ones before it
-    /// would leave, so that duplicates among them count too. All of it sees one commit.
+    /// Plans a sequence of allocations, each after the previous ones, so that duplicates among them
+    /// are recognised. All of it sees one commit.
     ///
     /// # Errors
     /// What `work` returns; what [any call](MemManager#errors) fails with.
@@ -88,8 +87,8 @@ impl MemManager {
     }
 }
 
-/// Plans allocations in sequence; see [`MemManager::plan_batch`]. Of each object planned
-/// it remembers the id, and nothing of its content.
+/// Plans a sequence of allocations; see [`MemManager::plan_batch`]. It remembers only the ids of
+/// planned objects.
 pub struct Planner<'p> {
     tx: ReadTx<'p>,
     memram: MemRam,
@@ -97,8 +96,7 @@ pub struct Planner<'p> {
     geometry: &'p Geometry,
     simulation: Simulation,
     available: u64,
-    /// Bytes of what did not fit: until somebody makes room for it, nothing after it is
-    /// stored either.
+    /// Bytes that did not fit. Until there is room for them, no later object would be stored either.
     unmet: u64,
     planned: HashMap<ObjectId, Kind>,
 }
@@ -122,13 +120,13 @@ impl<'p> Planner<'p> {
         }
     }
 
-    /// The space as it is before anything that is planned.
+    /// The space before any planned allocation.
     pub fn memram(&self) -> &MemRam {
         &self.memram
     }
 
-    /// Refuses a hold that [`MemManager::store`] would refuse. Names are not planned: it is as
-    /// if nothing had been, however often a name is asked for.
+    /// Refuses a hold that [`MemManager::store`] would refuse. Names are not planned: each check is
+    /// against the stored names only.
     ///
     /// # Errors
     /// [`Error::BadName`], [`Error::NameIsId`], [`Error::NulInName`]; [`Error::NameTaken`] for
@@ -151,8 +149,8 @@ impl<'p> Planner<'p> {
     /// Plans [`MemManager::allocate`].
     ///
     /// # Errors
-    /// Those of [`MemManager::allocate`], but for [`Error::OutOfMemory`], which is a
-    /// `shortfall` here.
+    /// Those of [`MemManager::allocate`], except for [`Error::OutOfMemory`], which is a `shortfall`
+    /// here.
     pub fn allocate<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<Plan> {
         let encoded = Encoded::of(value)?;
         self.content(encoded.object_id(), encoded.kind, encoded.content.len() as u64)
@@ -166,8 +164,8 @@ impl<'p> Planner<'p> {
         self.allocate_hashed(ObjectId::of_bytes(content), content.len() as u64)
     }
 
-    /// Plans [`MemManager::allocate_from`] for bytes of which only the id and the number
-    /// are known: what is planned needs not be in memory.
+    /// Plans [`MemManager::allocate_from`] for content of known id and size, so that it need not be
+    /// in memory.
     ///
     /// # Errors
     /// [`Error::KindConflict`]; what [any call](MemManager#errors) fails with.
@@ -175,7 +173,7 @@ impl<'p> Planner<'p> {
         self.content(id, Kind::Bytes, size)
     }
 
-    /// Plans an object of `size` bytes that nobody has stored.
+    /// Plans a new object of `size` bytes.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the totals and the rows contradict each other;
@@ -200,8 +198,8 @@ impl<'p> Planner<'p> {
         } = carved;
         self.available -= size;
         plan.pieces = pieces;
-        // Every block that is carved for an object gets bytes of it, and no block gets
-        // two pieces of one object.
+        // Every block carved for an object gets bytes of it, and no block gets two pieces of one
+        // object.
         plan.blocks_reused = pieces - blocks;
         plan.new_blocks = blocks;
         plan.new_pools = pools;
@@ -226,7 +224,7 @@ impl<'p> Planner<'p> {
         }
         match stored {
             Some(object) => plan.pieces = unsigned(queries::entries::count(&mut self.tx, object.id)?),
-            // It is a duplicate of what may not fit itself.
+            // A duplicate of a planned object that may itself not fit.
             None => plan.shortfall = self.unmet.saturating_sub(self.available),
         }
         plan.dedup = true;

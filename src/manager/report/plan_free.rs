@@ -1,4 +1,4 @@
-//! What freeing objects would really give back.
+//! Plans of freeing objects.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +15,11 @@ use crate::store::queries::pins::Pin;
 use crate::store::{ReadTx, Rehearsal, queries};
 use crate::value::ObjectId;
 
-/// What freeing objects and collecting garbage would give back. Sizes are bytes.
+/// What freeing objects and collecting garbage would give back. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FreePlan {
-    /// The objects, each once, with the names that would go with them.
+    /// The objects, without duplicates, with the names that would be removed.
     pub objects: Vec<Freed>,
     /// Bytes of their contents.
     pub size: u64,
@@ -31,8 +31,8 @@ pub struct FreePlan {
     /// Bytes of the file that are free already: the part of `file_bytes` that goes without
     /// freeing anything.
     pub free_file_bytes: u64,
-    /// What keeps the arenas that the objects leave nearly empty (under 25 % used): these
-    /// objects, at most 20 of an arena, would have to go too to get the arena back.
+    /// The objects in arenas that would become nearly empty (under 25 % used), at most 20 per
+    /// arena: freeing them as well would give the arena back.
     pub pins: Vec<Pin>,
 }
 
@@ -61,11 +61,11 @@ impl MemManager {
     fn rehearse_free(&self, rehearsal: &mut Rehearsal<'_>, ids: &[ObjectId]) -> Result<FreePlan> {
         let space = self.inner.space;
         let mut seen = BTreeSet::new();
-        // In the order given: another order may leave other pages.
+        // In the given order, because another order may leave different pages.
         let unique: Vec<_> = ids.iter().filter(|id| seen.insert(**id)).collect();
         let before = rehearsal.unit(|tx| tx.read(|tx| before(tx, self.scope(), &unique)))?;
         let objects = rehearsal.unit(|tx| {
-            // The history is part of the file, and so is what it would record.
+            // The events that this would record also take room in the file.
             tx.sign(self.signature());
             let freed = unique.iter().map(|id| free::free(tx, self.space(), id, true));
             freed.collect::<Result<Vec<_>>>()

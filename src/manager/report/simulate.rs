@@ -24,7 +24,7 @@ enum Pace {
     StepByStep,
 }
 
-/// Units that are carved and filled to their last byte, with all that is in them.
+/// Units that are carved and completely filled, with everything in them.
 struct Whole {
     bytes: i64,
     carved: Carved,
@@ -54,14 +54,13 @@ impl Carved {
     }
 }
 
-/// What has room, with all that was placed so far.
+/// The room, after everything placed so far.
 pub(in crate::manager) struct Simulation {
     room: Room,
     next_id: i64,
 }
 
-/// Ids of rows that are not there: above every id that is, so that they come last, as
-/// new rows do.
+/// Ids of simulated rows: above all existing ids, so that they come last, as new rows do.
 const FIRST_ID: i64 = 1 << 62;
 
 impl Simulation {
@@ -135,17 +134,17 @@ impl Simulation {
                     self.room.add_arena(arena);
                     carved.arenas += 1;
                 }
-                // A level is read to its end before anything is carved for it, so no
-                // made-up row is ever waited for.
+                // A level is read to its end before anything is carved, so simulated rows are
+                // never read from the database.
                 Step::Load(level) => load(&mut self.room, level)?,
             }
         }
         Ok(carved)
     }
 
-    /// As many whole units of what `step` carves as the object fills to the last byte.
-    /// Such a unit leaves nothing with room but its parent, which has less, and the next
-    /// step carves from the same parent again: so all of them can be taken at once.
+    /// The whole units, of what `step` carves, that the object fills completely. A full unit leaves
+    /// no room except in its parent, from which the next step carves again, so they can all be taken
+    /// together.
     fn whole(&mut self, step: &Step, geometry: &Geometry, class: usize, remaining: i64) -> Option<Whole> {
         let of_class = geometry.classes().get(class)?;
         let (block_size, pool_size) = (of_class.block_size as i64, of_class.pool_size as i64);
@@ -162,7 +161,7 @@ impl Simulation {
                 self.room.note_arena(arena);
                 Whole::new(count, *bytes, [block_size, pool_size, i64::MAX])
             }
-            // The room of another class may be used, with blocks of its own.
+            // The pool may belong to another class, with a different block size.
             Step::CarveBlock { pool, bytes } if *bytes == pool.block_size => {
                 let mut pool = *pool;
                 let count = remaining.min(pool.max_mem - pool.reserved) / bytes;
@@ -183,7 +182,7 @@ impl Simulation {
 
 fn no_room(remaining: i64) -> Error {
     Error::Damaged {
-        what: format!("{remaining} bytes are free by the totals and in no arena, pool or block"),
+        what: format!("{remaining} bytes are free according to the totals, but in no arena, pool or block"),
     }
 }
 
@@ -217,7 +216,7 @@ mod tests {
         }
     }
 
-    /// Of a new space there is nothing to read.
+    /// A new space has no rows to read.
     fn load(room: &mut Room, level: RoomLevel) -> Result<()> {
         match level {
             RoomLevel::Arenas => room.arenas.complete = true,
@@ -246,7 +245,7 @@ mod tests {
             let mut stepped = empty(&geometry, space as i64);
             let mut left = space;
             for (share, shift) in shares {
-                // Large and small ones, up to the last byte.
+                // Large and small objects, up to the last byte.
                 let size = ((space * share / 1000) >> shift).min(left);
                 left -= size;
                 let one = place(&mut calculated, &geometry, size, Pace::Calculate);
@@ -278,7 +277,7 @@ mod tests {
             arenas,
         };
         assert_eq!(carved, expected);
-        // Also where one arena is the whole space, and the last block is short.
+        // Also if one arena is the whole space and the last block is short.
         let class = SizeClass {
             block_size: 512,
             pool_size: 4096,

@@ -1,4 +1,4 @@
-//! Where the bytes of the file are.
+//! What takes the bytes of the file.
 
 use serde::Serialize;
 
@@ -7,8 +7,8 @@ use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::{FileSizes, ReadTx, TreeSize, queries};
 
-/// From the bytes stored to the bytes of the file. Sizes are bytes, of all spaces of the
-/// file together, because they share its pages.
+/// From the stored bytes to the bytes of the file. Sizes are in bytes, for all spaces together,
+/// because they share the pages of the file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SpaceReport {
@@ -18,18 +18,18 @@ pub struct SpaceReport {
     pub objects: u64,
     /// Ledger entries.
     pub entries: u64,
-    /// The rows of the ledger as SQLite encodes them: the contents, and a few bytes of
-    /// keys and sizes for each piece.
+    /// The rows of the ledger as SQLite encodes them: the contents, and a few bytes of keys and
+    /// sizes per piece.
     pub ledger_payload: u64,
     /// Every table and index, the largest first. Their bytes, `free_file_bytes` and
     /// `pointer_map_bytes` add up to `file_size`.
     pub trees: Vec<TreeSize>,
-    /// Pages that nothing uses.
+    /// Unused pages.
     pub free_file_bytes: u64,
-    /// Pages in which SQLite notes who points to which page, so that the file can shrink.
+    /// Pointer-map pages, which let SQLite move pages to shrink the file.
     pub pointer_map_bytes: u64,
-    /// Whether the file can shrink: another tool's `VACUUM` may have turned its `auto_vacuum`
-    /// off. Then [`MemManager::collect_garbage`] writes the file again once, and turns it on.
+    /// Whether the file can shrink: another tool's `VACUUM` may have turned `auto_vacuum` off. Then
+    /// [`MemManager::collect_garbage`] rewrites the file once and turns it on again.
     pub auto_vacuum: bool,
     /// The file, without the write-ahead log.
     pub file_size: u64,
@@ -39,19 +39,18 @@ pub struct SpaceReport {
     pub wal_size: u64,
     /// Bytes of the file ÷ bytes stored; `None` when nothing is stored.
     pub file_bytes_per_stored_byte: Option<f64>,
-    /// What [`MemManager::collect_garbage`] gives back at least: the free pages.
+    /// The least that [`MemManager::collect_garbage`] gives back: the free pages.
     pub gc_bytes: u64,
-    /// Blocks with nothing in them, whose rows it removes too; [`MemManager::plan_free`]
-    /// without objects says exactly what comes of both.
+    /// Empty blocks, whose rows it removes too; [`MemManager::plan_free`] without objects predicts
+    /// both exactly.
     pub empty_blocks: u64,
-    /// What a `VACUUM` of SQLite would give back, estimated: the free pages, and what is
-    /// unused on pages that rows share. It cannot use every byte of a page, so it is
-    /// rather less.
+    /// An estimate of what SQLite's `VACUUM` would give back: free pages, and unused bytes on
+    /// partly filled pages. It cannot use every byte of a page, so the real figure is lower.
     pub vacuum_bytes_estimated: u64,
 }
 
 impl MemManager {
-    /// Where every byte of the file is: what is stored, what its rows, pages and indexes
+    /// What takes the bytes of the file: contents, rows, pages and indexes
     /// add, and what could be given back. Reads every page of the file: O(file).
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Statistics of a space, mostly from counters: O(classes + log n).
+//! Statistics of a space, mostly from counters.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::models::{KindTotals, SizeClassTotals, StoredObject};
 use crate::store::queries;
 use crate::store::queries::audit::{Bucket, BucketName};
 
-/// What is in a space, why it is full, and what came and went. Sizes are bytes.
+/// Statistics of a space. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -34,26 +34,26 @@ pub struct Stats {
     pub objects: u64,
     /// Number of ledger entries.
     pub entries: u64,
-    /// Ledger entries for each object, on average.
+    /// Ledger entries per object, on average.
     pub pieces_per_object: Option<f64>,
-    /// The five largest objects. In a space of more than 1,000 objects, those under
-    /// 4 KiB are not looked at.
+    /// The five largest objects. In a space of more than 1,000 objects, only those of at least
+    /// 4 KiB are considered.
     pub largest: Vec<StoredObject>,
-    /// The most bytes that were ever stored at once.
+    /// The most bytes ever stored at the same time.
     pub peak_mem: u64,
     /// Objects ever stored.
     pub allocations: u64,
     /// Objects ever removed.
     pub frees: u64,
-    /// Allocations that found their content stored already.
+    /// Allocations that found their content already stored.
     pub dedup_hits: u64,
-    /// Bytes that those did not have to store again.
+    /// Bytes saved by dedup hits.
     pub dedup_saved: u64,
-    /// Bytes of the file, all spaces together, without the write-ahead log.
+    /// Bytes of the file with all its spaces, without the write-ahead log.
     pub file_size: u64,
     /// Bytes of the write-ahead log.
     pub wal_size: u64,
-    /// Bytes of the file's pages that are free: garbage collection gives them back.
+    /// Bytes of the file's free pages, which garbage collection gives back.
     pub free_file_bytes: u64,
 }
 
@@ -61,10 +61,10 @@ pub struct Stats {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ClassStats {
-    /// Its totals as they are in the file.
+    /// Its stored totals.
     #[serde(flatten)]
     pub totals: SizeClassTotals,
-    /// Blocks that hold something and have room.
+    /// Blocks that are neither empty nor full.
     pub partly_filled_blocks: i64,
     /// Bytes used ÷ bytes of blocks, from 0 to 1; `None` without blocks.
     pub utilisation: Option<f64>,

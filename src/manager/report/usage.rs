@@ -1,4 +1,4 @@
-//! How much of a space is used: by level and class now, and over time.
+//! Usage of a space: by level and class, and over time.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::models::{EventId, Timestamp};
 use crate::store::queries::events::{self, Movement};
 use crate::store::queries::usage::{self, LevelUsage};
 
-/// Where every byte of capacity was just after an event.
+/// The buckets of a space just after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct UsagePoint {
@@ -22,19 +22,18 @@ pub struct UsagePoint {
     pub peak_mem: i64,
     /// Bytes free in blocks.
     pub room_in_blocks: i64,
-    /// Bytes of pools that no block takes.
+    /// Bytes of pools not carved into blocks.
     pub uncarved_in_pools: i64,
-    /// Bytes of arenas that no pool takes.
+    /// Bytes of arenas not carved into pools.
     pub uncarved_in_arenas: i64,
-    /// Bytes that no arena takes.
+    /// Bytes that no arena reserves.
     pub unreserved: i64,
-    /// Bytes of the space: the sum of `mem` and all that follow.
+    /// Bytes of the space: the sum of `mem` and the four figures before this one.
     pub capacity: i64,
 }
 
 impl MemManager {
-    /// Every level and size class, how much there is and how much of it is used: the
-    /// view `usage`. O(classes).
+    /// Capacity and use of each level and size class: the view `usage`. O(classes).
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -59,7 +58,7 @@ impl MemManager {
     }
 }
 
-/// Running sums, and the points that are kept of them.
+/// Running sums, and the chosen points.
 struct Chosen {
     now: UsagePoint,
     seen: u128,
@@ -94,7 +93,7 @@ impl Chosen {
 }
 
 impl UsagePoint {
-    /// Before the books were opened.
+    /// Before the opening.
     const EMPTY: Self = Self {
         event_id: EventId(0),
         at: Timestamp::from_micros(0),

@@ -1,4 +1,4 @@
-//! Carving ahead of need, and the capacity of the space.
+//! Carving ahead of need, and resizing the space.
 
 use crate::books::change::Change;
 use crate::error::{Error, Result};
@@ -114,6 +114,6 @@ fn no_room(child: &'static str, parent: String, max_mem: i64) -> Error {
 
 fn vanished() -> Error {
     Error::Damaged {
-        what: "a row that was just written cannot be read".into(),
+        what: "a row that was just written cannot be read back".into(),
     }
 }

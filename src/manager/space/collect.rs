@@ -1,4 +1,4 @@
-//! Garbage collection: empty rows go, and the file shrinks.
+//! Garbage collection: removes empty rows and shrinks the file.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use crate::manager::history::record;
 use crate::manager::{MemManager, Phase, unsigned};
 use crate::store::{Shrinking, WriteTx, queries};
 
-/// What garbage collection gave back.
+/// The result of a garbage collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Collected {
@@ -24,39 +24,38 @@ pub struct Collected {
     pub file_bytes: u64,
     /// Bytes of the file afterwards.
     pub file_size: u64,
-    /// Bytes of the file and of its write-ahead log that are free, and could not be given
-    /// back yet: a reader still needs the file as it was, or another process wrote all the
-    /// time. The next collection gives them back.
+    /// Free bytes of the file and its write-ahead log that could not be given back yet, because a
+    /// reader still needs an older state, or another process kept writing. The next collection
+    /// gives them back.
     pub held_bytes: u64,
 }
 
-/// Rows that go in one transaction.
+/// Rows removed in one transaction.
 const PAGE: i64 = 1000;
 
 impl MemManager {
-    /// Removes empty blocks, then empty pools, then empty arenas, and gives the free
-    /// pages of the file back to the file system. Costs what it removes, not what it
-    /// keeps: O(removed · log n), and one moved page for each page that the file shrinks.
+    /// Removes empty blocks, then empty pools, then empty arenas, and gives the free pages of the
+    /// file back to the file system. The cost depends on what is removed, not on what stays:
+    /// O(removed · log n), plus one moved page per page that the file shrinks.
     ///
-    /// It goes in small steps, each a transaction of its own, between which others write:
-    /// nobody waits for longer than for a commit. A reader that is under way needs the file
-    /// as it was: what cannot be given back because of it is
-    /// [`held_bytes`](Collected::held_bytes), and is not waited for.
+    /// It works in small transactions, between which others can write: nobody waits longer than for
+    /// a commit. A running reader needs the file as it was; it does not wait for that, and counts
+    /// what it cannot give back as [`held_bytes`](Collected::held_bytes).
     ///
-    /// If another tool has turned the file's `auto_vacuum` off, as `VACUUM` can, free pages go
-    /// with a `VACUUM` that turns it on again, once: O(file), in one transaction.
+    /// If another tool has turned off the file's `auto_vacuum`, as `VACUUM` can, it runs one
+    /// `VACUUM` to turn it on again: O(file), in one transaction.
     ///
     /// # Errors
-    /// What [any write](MemManager#errors) fails with. Steps before the one
-    /// that failed are done, and stay so; the books balance after each of them.
+    /// What [any write](MemManager#errors) fails with. Earlier steps stay done; the books balance
+    /// after each of them.
     #[doc(alias = "manual_garbage_collection")]
     #[doc(alias = "remove_unused_resources")]
     pub fn collect_garbage(&self) -> Result<Collected> {
         self.collect_garbage_with(&mut |_, _, _| {})
     }
 
-    /// Like [`Self::collect_garbage`]; `progress` gets the [`Phase`], and the rows removed,
-    /// then the bytes of the file given back and to be given back.
+    /// Like [`Self::collect_garbage`]; `progress` gets the [`Phase`] and the rows removed, then the
+    /// bytes of the file given back and their total.
     ///
     /// # Errors
     /// Like [`Self::collect_garbage`].
@@ -92,8 +91,8 @@ impl MemManager {
     }
 }
 
-/// Removes rows that are empty, children first, and then events that are too old, and says
-/// whether there may be more of them.
+/// Removes empty rows, children first, and then events that are too old. Returns whether there may
+/// be more.
 pub(in crate::manager) fn remove_empty(tx: &mut WriteTx<'_>, collected: &mut Collected) -> Result<bool> {
     let space = tx.space();
     let mut room = PAGE;

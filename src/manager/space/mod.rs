@@ -1,4 +1,4 @@
-//! Opening a heap, and the size and the garbage of a space.
+//! Opening a heap; carving, resizing and garbage collection.
 
 pub(in crate::manager) mod carve;
 pub(in crate::manager) mod collect;

@@ -1,4 +1,4 @@
-//! Opening a heap, and what is open.
+//! Opening a heap.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ use crate::models::MemRamId;
 use crate::store::Location;
 
 impl MemManager {
-    /// Opens the space `main` of a heap file, and makes what is missing: the file with
-    /// mode 0600, the space with 1 GiB and the standard geometry.
+    /// Opens the space `main` of a heap file, and creates them if missing: the file with mode 0600,
+    /// the space with 1 GiB and the standard geometry.
     ///
     /// # Errors
     /// Those of [`Options::open`].
@@ -18,12 +18,12 @@ impl MemManager {
         Self::options().open(path)
     }
 
-    /// Options for opening a heap in another way.
+    /// Options for opening a heap.
     pub fn options() -> Options {
         Options::default()
     }
 
-    /// The heap file: its absolute path, where links lead.
+    /// The absolute path of the heap file, with links resolved.
     pub fn path(&self) -> &Path {
         self.inner.location.path()
     }
@@ -55,7 +55,7 @@ impl MemManager {
         &self.inner.name
     }
 
-    /// The key of the space, which the ids of its rows name.
+    /// The key of the space, which is part of the ids of its rows.
     pub fn space_id(&self) -> MemRamId {
         self.inner.space
     }

@@ -1,4 +1,4 @@
-//! How a heap is opened.
+//! Options for opening a heap.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::models::{MemRam, Timestamp};
 use crate::store::queries::audit::Violation;
 use crate::store::{Access, Deadline, Durability, Location, Opening, ReadTx, queries};
 
-/// Options for opening a heap; [`MemManager::options`] makes one.
+/// Options for opening a heap; see [`MemManager::options`].
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ pub struct Options {
     actor: Option<String>,
 }
 
-/// Capacity of a space that nobody gave one, in bytes.
+/// Default capacity of a new space, in bytes.
 const DEFAULT_MAX_MEM: u64 = 1 << 30;
 
 impl Default for Options {
@@ -67,8 +67,8 @@ impl Options {
         self
     }
 
-    /// Capacity in bytes of a new space; 1 GiB by default. An existing space must have
-    /// the same: [`MemManager::resize`] changes it.
+    /// Capacity in bytes of a new space; 1 GiB by default. An existing space must have the same
+    /// capacity; [`MemManager::resize`] changes it.
     pub fn max_mem(mut self, bytes: u64) -> Self {
         self.max_mem = Some(bytes);
         self
@@ -81,33 +81,33 @@ impl Options {
         self
     }
 
-    /// When a commit is safe; [`Durability::Full`] by default.
+    /// What a commit survives; [`Durability::Full`] by default.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// Opens for reading only, and makes nothing.
+    /// Opens for reading only, and creates nothing.
     ///
-    /// A user who may not write in the folder of the heap can read it, and sees whole states
-    /// only. While nobody has it open there is no write-ahead log, and the file alone is read.
-    /// Once somebody opens it for writing, the next read uses the log. A read under way keeps
-    /// its state; if the file is changed before it could see to that, it fails with
-    /// [`Error::ChangedWhileRead`]. A log that was left behind without its index (`-shm`)
-    /// cannot be read by such a user: [`Error::LogUnreadable`].
+    /// A user without write permission in the heap's folder can read it, and sees only complete
+    /// states. While nobody has it open, there is no write-ahead log, and only the file is read.
+    /// Once somebody opens it for writing, the next read uses the log. A running read keeps its
+    /// state; if the file is changed before that could be ensured, it fails with
+    /// [`Error::ChangedWhileRead`]. Such a user cannot read a log that was left without its `-shm`:
+    /// [`Error::LogUnreadable`].
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Refuses a space that exists already.
+    /// Refuses an existing space.
     pub fn create_new_space(mut self, create_new: bool) -> Self {
         self.create_new_space = create_new;
         self
     }
 
-    /// Who writes, for the history; nobody by default.
-    /// At most 1,024 bytes, or [`Self::open`] fails with [`Error::TooLong`].
+    /// The actor to record in the history; none by default. At most 1,024 bytes, otherwise
+    /// [`Self::open`] fails with [`Error::TooLong`].
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
         self.actor = Some(actor.into());
         self
@@ -115,9 +115,9 @@ impl Options {
 
     /// How long a call waits for others before [`Error::Busy`]; 5 s by default.
     ///
-    /// It is the time of all waiting in one call together: for other threads of the process
-    /// that write, for other processes, and for tools that have the file locked. With
-    /// [`Duration::ZERO`] nobody is waited for; with [`Duration::MAX`] there is no end to it.
+    /// It limits the total wait in one call: for writing threads of the process, for other
+    /// processes, and for tools that lock the file. [`Duration::ZERO`] means not to wait at all,
+    /// [`Duration::MAX`] to wait forever.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
@@ -133,16 +133,16 @@ impl Options {
         self
     }
 
-    /// Opens the heap file, and makes the file and the space if they are missing.
+    /// Opens the heap file, and creates the file and the space if missing.
     ///
     /// # Errors
     /// - [`Error::NoFile`], [`Error::UnknownSpace`]: nothing there to read;
-    /// - [`Error::SpaceExists`]: the space is there with other sizes, or at all;
+    /// - [`Error::SpaceExists`]: the space exists with other sizes, or at all;
     /// - [`Error::NotAHeap`], [`Error::TooOld`], [`Error::TooNew`]: the file is something else, or
     ///   of another format, and was left untouched;
     /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
-    ///   An index of theirs is no reason, and one of the heap's that they dropped is made
-    ///   again when the heap is opened for writing;
+    ///   Additional indexes are fine, and dropped ones are recreated when the heap is opened for
+    ///   writing;
     /// - [`Error::HardLinked`]: the file has a second name, and is to be written, or its log
     ///   may be next to that name;
     /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user may not do that;
@@ -163,13 +163,12 @@ impl Options {
             .map_err(|error| deadline.stamp(error))
     }
 
-    /// What of the schema of a heap file is not as this version makes it, though
-    /// [`Self::open`] refuses it: tables, views, triggers and indexes that are missing,
-    /// altered or added. Nothing of it is run, and nothing else is looked at; empty where
-    /// nothing is wrong.
+    /// The differences between the schema of a heap file and that of this version: tables, views,
+    /// triggers and indexes that are missing, altered or added. Works even if [`Self::open`] refuses
+    /// the file. Runs nothing of the schema and reads nothing else; empty if nothing is wrong.
     ///
     /// # Errors
-    /// Those of [`Self::open`] for what is no heap of this version; [`Error::Damaged`] if
+    /// Those of [`Self::open`] for a file that is not a heap of this version; [`Error::Damaged`] if
     /// SQLite cannot read the schema.
     pub fn check_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Violation>> {
         let deadline = Deadline::after(self.busy_timeout);
@@ -178,14 +177,14 @@ impl Options {
         checked.map_err(|error| deadline.stamp(error))
     }
 
-    /// Drops the views, triggers and indexes of a heap that are altered, and makes these
-    /// and missing ones again, in one transaction; returns which. What was altered never
-    /// runs. [`MemManager::repair`] does not need it: a heap that opens has all of them.
+    /// Recreates altered and missing views, triggers and indexes of a heap, in one transaction, and
+    /// returns which. Altered ones never run. [`MemManager::repair`] does not need this: a heap that
+    /// opens has all of them.
     ///
     /// # Errors
-    /// [`Error::AlteredSchema`] if there is more to it: a table that is altered or missing,
-    /// or a trigger that is not the heap's. Nothing is changed then. Else as
-    /// [`Self::check_schema`], [`Error::Busy`] and [`Error::NotWritable`].
+    /// [`Error::AlteredSchema`] if more than that is wrong: an altered or missing table, or a foreign
+    /// trigger. Nothing has changed then. Otherwise as [`Self::check_schema`], [`Error::Busy`] and
+    /// [`Error::NotWritable`].
     pub fn restore_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Correction>> {
         let deadline = Deadline::after(self.busy_timeout);
         let restored = self.location(deadline, path.as_ref());
@@ -204,7 +203,7 @@ impl Options {
         let location = self.location(deadline, path)?;
         let max_mem = self.new_max_mem()?;
         let access = if self.read_only { Access::Read } else { Access::Write };
-        // A file that is there may have a space with a name that must be repaired.
+        // An existing file may have a space whose name must be repaired.
         if location.is_new() && access == Access::Write {
             self.check_name()?;
         }
@@ -225,8 +224,8 @@ impl Options {
         })
     }
 
-    /// Plans allocations in a space that is not there yet, as [`Self::open`] would make it in
-    /// a new file: as [`MemManager::plan_batch`] does in one that is there. No file is made.
+    /// Plans allocations in a space that does not exist yet, as [`Self::open`] would create it in a
+    /// new file; like [`MemManager::plan_batch`] for an existing space. No file is created.
     ///
     /// # Errors
     /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]; what `work` returns.
@@ -249,7 +248,7 @@ impl Options {
         max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })
     }
 
-    /// Whether a space can have this name.
+    /// Refuses an invalid name of a space.
     fn check_name(&self) -> Result<()> {
         if self.space.is_empty() || self.space.len() > 255 {
             return Err(Error::BadSpaceName {
@@ -285,7 +284,7 @@ impl Options {
             let space = queries::spaces::by_name(&mut opening.read(), &self.space)?;
             return space.map(|space| (space, geometry)).ok_or_else(gone);
         }
-        // Another process made it in the meantime.
+        // Another process created it in the meantime.
         self.find_or_make(opening, max_mem)
     }
 
@@ -304,7 +303,7 @@ impl Options {
             return refuse(format!("it has {} bytes, not {wanted}", space.max_mem));
         }
         if self.geometry.as_ref().is_some_and(|wanted| wanted != geometry) {
-            return refuse("its arena and size classes are others, and they are fixed".into());
+            return refuse("its arena size and size classes are different, and cannot be changed".into());
         }
         Ok(())
     }
@@ -312,6 +311,6 @@ impl Options {
 
 fn gone() -> Error {
     Error::Damaged {
-        what: "the space that was made is gone".into(),
+        what: "the space that was just created is missing".into(),
     }
 }

@@ -1,4 +1,4 @@
-//! A copy of the whole file, taken while it is in use.
+//! Copies the whole file while it is in use.
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -11,25 +11,25 @@ use crate::manager::{CheckOptions, MemManager, Phase};
 use crate::store::queries::audit::Violation;
 use crate::temporary::{Temporary, folder_of};
 
-/// A backup that was made.
+/// The result of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Backup {
     /// Bytes of the backup.
     pub file_size: u64,
-    /// What a full check of the backup found, because the heap was damaged before; at most
-    /// 1,000. Empty for a backup of a whole heap.
+    /// Violations found in the backup, because the heap itself was damaged; at most 1,000. Empty
+    /// for a backup of an intact heap.
     pub violations: Vec<Violation>,
 }
 
 impl MemManager {
-    /// Copies the whole file, all its spaces, to `to`, as it is at one commit; writers
-    /// and readers go on meanwhile. The copy is an ordinary heap file with mode 0600 and
-    /// without free pages. It is checked in full, and appears under its name only when it
-    /// is complete and on disk. Until then it is in a folder `.heapledger-…` next to `to`; what
-    /// a process that was killed has left of that, the next backup to that folder removes.
+    /// Copies the whole file with all its spaces to `to`, in the state of one commit; writers and
+    /// readers continue. The copy is an ordinary heap file with mode 0600 and without free pages. It
+    /// is checked in full, and appears under its name only when it is complete and on disk. Until
+    /// then it is in a folder `.heapledger-…` next to `to`; if the process is killed, the next
+    /// backup to the same folder removes the remains.
     ///
-    /// O(file). While it runs, the write-ahead log keeps all that is written.
+    /// O(file). While it runs, the write-ahead log cannot shrink.
     ///
     /// # Errors
     /// [`Error::Exists`]: nothing is overwritten. [`Error::Io`] and [`Error::Database`]
@@ -37,8 +37,7 @@ impl MemManager {
     /// [`interrupt`](crate::interrupt); what [any call](MemManager#errors) fails with.
     ///
     /// # Through the sqlite3 shell
-    /// `.dump` writes the rows, and leaves out what marks the file as a heap; say it before
-    /// the rows are read:
+    /// `.dump` writes the rows but not the marks of a heap file, so set those first:
     ///
     /// ```sh
     /// sqlite3 heap.db .dump > heap.sql
@@ -47,7 +46,7 @@ impl MemManager {
     ///     'PRAGMA journal_mode = WAL' '.read heap.sql'
     /// ```
     ///
-    /// [`Self::check`] of the new file says whether all of it has come over.
+    /// [`Self::check`] of the new file shows whether it is complete.
     ///
     /// # Example
     /// ```
@@ -61,14 +60,14 @@ impl MemManager {
         self.backup_with(to, &mut |_, _, _| {})
     }
 
-    /// Like [`Self::backup`]; `progress` gets the [`Phase`], the bytes copied and about how
-    /// many there will be, and then those of the check.
+    /// Like [`Self::backup`]; `progress` gets the [`Phase`], the bytes copied and an estimate of the
+    /// total, and then those of the check.
     ///
     /// # Errors
     /// Like [`Self::backup`].
     pub fn backup_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Backup> {
         let to = to.as_ref();
-        // Checked again when the copy gets its name; here it saves the work.
+        // Checked again when the copy gets its name; this avoids useless work.
         if to.symlink_metadata().is_ok() {
             return Err(Error::Exists { path: to.to_owned() });
         }
@@ -80,7 +79,7 @@ impl MemManager {
         self.inner.location.copy_to(&copy, to, &cannot, copying)?;
         let violations = self.check_copy(&copy, progress)?;
         progress(Phase::Syncing, 0, 0);
-        // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+        // SQLite has closed it, and nobody else has it open, so this drops nobody's locks.
         let synced = File::open(&copy).and_then(|file| {
             file.sync_all()?;
             file.metadata()
@@ -111,13 +110,13 @@ impl MemManager {
     }
 }
 
-/// A backup until it has its own name.
+/// The temporary name of a backup.
 const COPY: &str = "heap.db";
 
 /// The most violations that are reported.
 const MOST_VIOLATIONS: usize = 1000;
 
-/// Makes a new name in a folder survive power loss.
+/// Syncs a folder, so that a new name in it survives power loss.
 pub(in crate::manager) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()

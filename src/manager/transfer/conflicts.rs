@@ -1,4 +1,4 @@
-//! Names of an export that cannot be bound as they are.
+//! Conflicts over names in an import.
 
 use serde::Serialize;
 
@@ -10,21 +10,21 @@ use crate::models::{MemRamId, StoredObject};
 use crate::store::{ReadTx, WriteTx, queries};
 use crate::value::ObjectId;
 
-/// What an import does with a name that is bound to another object here, or cannot be a name.
+/// What an import does with a name that is bound to another object here, or is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnConflict {
     /// It is an error. The default.
     #[default]
     Refuse,
-    /// It is left out: the name stays with the object that it has here. An object that
-    /// only such names hold in the export is left out too.
+    /// Skips the name, which stays with its object here. An object with only such names in the
+    /// export is skipped too.
     Skip,
-    /// It moves to the imported object. The other one is freed when nothing else holds it.
-    /// What cannot be a name is still an error.
+    /// Moves the name to the imported object. The other one is freed if nothing else holds it. An
+    /// invalid name is still an error.
     Replace,
-    /// The imported object gets it with `~` and the first digits of its id behind it: the
-    /// same ones each time.
+    /// Appends `~` and the first digits of the imported object's id to the name, always the same
+    /// ones.
     Rename,
 }
 
@@ -36,17 +36,17 @@ pub struct Conflict {
     pub name: String,
     /// The imported object.
     pub object_id: ObjectId,
-    /// The object that has the name here; none if it cannot be a name.
+    /// The object that has the name here; none if the name is invalid.
     pub bound_to: Option<ObjectId>,
     /// What was done.
     pub action: OnConflict,
-    /// The name that the imported object has got in its place.
+    /// The name that the imported object got instead.
     pub renamed: Option<String>,
-    /// Whether the object that had the name is gone, because nothing else held it.
+    /// Whether the object that had the name was freed, because nothing else held it.
     pub freed: bool,
 }
 
-/// What is done with the names of a line.
+/// The decisions about the names of a line.
 pub(in crate::manager) struct Settled {
     /// The names to bind.
     pub names: Vec<String>,
@@ -122,7 +122,7 @@ pub(in crate::manager) fn settle(
 }
 
 impl Conflict {
-    /// Looks what has become of the object that had the name, once it was bound.
+    /// Finds out, after the name was bound, whether that freed the object that had it.
     pub(in crate::manager) fn look_after(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
         if let (OnConflict::Replace, Some(before)) = (self.action, &self.bound_to) {
             self.freed = tx.find(before)?.is_none();
@@ -131,10 +131,10 @@ impl Conflict {
     }
 }
 
-/// Digits of the id behind a name. More are taken where fewer are taken.
+/// Numbers of digits to append to a name. More are used if the shorter name is taken.
 const DIGITS: [usize; 3] = [12, 32, 64];
 
-/// A name that is free, or that an import before this one has given.
+/// A name that is free, or that an earlier import has given to the same object.
 fn other_name(tx: &mut WriteTx<'_>, item: &Item, name: &str) -> Result<Option<String>> {
     let id = item.id.to_hex();
     let name = name.replace('\0', "\u{fffd}");

@@ -1,4 +1,4 @@
-//! A space as ordinary files.
+//! Exports a space as ordinary files.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -17,7 +17,7 @@ use crate::store::{ReadTx, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
 use crate::value::{Hasher, Validator};
 
-/// An export that was made.
+/// The result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Exported {
@@ -30,28 +30,28 @@ pub struct Exported {
 }
 
 impl MemManager {
-    /// Writes the contents of the space as files into the new folder `to`, as they are at
-    /// one commit: `objects/2c/2cf24d…` has the content of an object (so `sha256sum`
-    /// proves those of kind `bytes`), and each line of `manifest.jsonl` is an object as JSON:
-    /// `object_id`, `kind`, `type_name`, `size`, `names`, `held`, `file`.
+    /// Writes the contents of the space, in the state of one commit, as files into the new folder
+    /// `to`: `objects/2c/2cf24d…` has the content of an object (so `sha256sum` verifies those of
+    /// kind `bytes`), and each line of `manifest.jsonl` describes an object in JSON: `object_id`,
+    /// `kind`, `type_name`, `size`, `names`, `held`, `file`.
     ///
-    /// Each content is hashed on its way. A new folder appears under its name only when it is
-    /// complete, with mode 0700; files have mode 0600. An empty folder that is there, such as
-    /// a mounted disk, is filled: its `manifest.jsonl` appears last, and a folder without one
-    /// is no export. What is not complete is in a folder `.heapledger-…` next to a new folder
-    /// or in an empty one; what a process that was killed has left of it, the next export to
-    /// that place removes. O(content), in constant memory but for the names of an object.
+    /// Contents are hashed as they are written. A new folder appears under its name only when it is
+    /// complete, with mode 0700; files have mode 0600. An existing empty folder, such as a mounted
+    /// disk, is filled: its `manifest.jsonl` appears last, and a folder without one is not an
+    /// export. Until it is complete, the export is in a folder `.heapledger-…` next to a new folder
+    /// or in an empty one; if the process is killed, the next export to that place removes the
+    /// remains. O(content), in constant memory except for the names of an object.
     ///
     /// # Errors
-    /// [`Error::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not
-    /// count); [`Error::Damaged`] if a content does not match its id, or is not of its kind: repair
+    /// [`Error::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not count);
+    /// [`Error::Damaged`] if a content does not match its id or is invalid for its kind: repair
     /// first; [`Error::Io`]; [`Error::Interrupted`] after [`interrupt`](crate::interrupt);
     /// what [any call](MemManager#errors) fails with.
     pub fn export(&self, to: impl AsRef<Path>) -> Result<Exported> {
         self.export_with(to, &mut |_, _| {})
     }
 
-    /// Like [`Self::export`]; `progress` gets the bytes of content exported, and of all.
+    /// Like [`Self::export`]; `progress` gets the bytes of content exported, and the total.
     ///
     /// # Errors
     /// Those of [`Self::export`].
@@ -75,7 +75,7 @@ impl MemManager {
                 _ => Error::io(what())(error),
             })?;
         } else {
-            // Takes the place of an empty folder, and of nothing else.
+            // Replaces only an empty folder.
             let renamed = temporary.persist_folder(to)?;
             renamed.map_err(|error| {
                 if to.exists() {
@@ -106,7 +106,7 @@ impl MemManager {
     }
 }
 
-/// Whether a folder holds nothing but what a file system puts into its root.
+/// Whether a folder is empty, except for what a file system has in its root.
 fn is_empty(folder: &Path) -> bool {
     let is_nothing = |entry: fs::DirEntry| entry.file_name() == "lost+found";
     fs::read_dir(folder).is_ok_and(|mut entries| entries.all(|entry| entry.is_ok_and(is_nothing)))
@@ -115,7 +115,7 @@ fn is_empty(folder: &Path) -> bool {
 /// Moves a complete export out of its temporary folder in `to`, the manifest last.
 fn move_into(temporary: &Temporary, to: &Path) -> Result<io::Result<()>> {
     temporary.step(|| {
-        // Each is refused if somebody has made one meanwhile.
+        // Each step fails if somebody has created the same name in the meantime.
         if temporary.path(OBJECTS).exists() {
             fs::rename(temporary.path(OBJECTS), to.join(OBJECTS))?;
         }
@@ -124,7 +124,7 @@ fn move_into(temporary: &Temporary, to: &Path) -> Result<io::Result<()>> {
     })
 }
 
-/// An export under way.
+/// A running export.
 struct Export<'t> {
     temporary: &'t Temporary,
     manifest: BufWriter<File>,
@@ -158,7 +158,7 @@ impl<'t> Export<'t> {
         self.done.objects += 1;
         self.done.names += names.len() as u64;
         self.done.bytes += line.size;
-        // What does not fit in a line goes on in another, which says the same of the object.
+        // Names that do not fit in a line continue in another one for the same object.
         let mut rest = names.as_slice();
         loop {
             let (now, later) = rest.split_at(names_of_a_line(rest));
@@ -179,7 +179,7 @@ impl<'t> Export<'t> {
 
     fn content(&self, tx: &mut ReadTx<'_>, object: &StoredObject, line: &Line) -> Result<()> {
         let damaged = || Error::Damaged {
-            what: format!("the content of object {} is not what was stored", object.object_id),
+            what: format!("the content of object {} does not match its id", object.object_id),
         };
         let (mut hasher, mut validator) = (Hasher::new(object.kind), Validator::new(object.kind));
         let path = self.temporary.path(&line.file);
@@ -197,7 +197,7 @@ impl<'t> Export<'t> {
         if hasher.finish() != object.object_id {
             return Err(damaged());
         }
-        // What is exported can be imported.
+        // An export must be importable.
         validator.finish().map_err(|why| Error::Damaged {
             what: format!("object {} has {why}", object.object_id),
         })
@@ -211,7 +211,7 @@ impl<'t> Export<'t> {
     }
 }
 
-/// How many of these names go into one line: in JSON, a byte takes up to six.
+/// How many of these names fit into one line; in JSON, a byte takes up to six.
 fn names_of_a_line(names: &[String]) -> usize {
     let mut bytes = 0;
     let fits = names.iter().take_while(|name| {

@@ -1,4 +1,4 @@
-//! The folder of an export, out of which nothing leads.
+//! Opens files of an export without leaving its folder.
 
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
 
-/// A folder whose files are opened without following links: what somebody else packed must
-/// not name files of whoever unpacks it.
+/// A folder whose files are opened without following links, so that an export from somebody else
+/// cannot refer to files of the user who imports it.
 pub(in crate::manager) struct Folder {
     path: PathBuf,
     #[cfg(unix)]
@@ -27,19 +27,19 @@ impl Folder {
         })
     }
 
-    /// Where a file in it is.
+    /// The path of a file in it.
     pub fn path(&self, file: &Path) -> PathBuf {
         self.path.join(file)
     }
 
-    /// Opens a regular file below the folder.
+    /// Opens a regular file in the folder.
     ///
     /// # Errors
-    /// [`Error::BadExport`] if a link is on the way or it is another kind of file, which is
-    /// not waited for; [`Error::Io`].
+    /// [`Error::BadExport`] for a link on the path or any other kind of file, without waiting for it;
+    /// [`Error::Io`].
     pub fn file(&self, file: &Path) -> Result<File> {
         let cannot = || Error::io(format!("{} cannot be read", self.path(file).display()));
-        // A second name of an open heap, whose locks would go when it is closed.
+        // Closing a second name of an open heap would drop its locks.
         if MemManager::has_open(self.path(file)) {
             return Err(self.bad(file, "it belongs to a heap that is open here"));
         }
@@ -58,13 +58,13 @@ impl Folder {
         while let Some(part) = parts.next() {
             let Component::Normal(name) = part else { break };
             let is_last = parts.peek().is_none();
-            // A pipe that nobody writes to would be waited for.
+            // Opening a pipe without a writer would block.
             let kind = if is_last { OFlags::NONBLOCK } else { OFlags::DIRECTORY };
             let opened = rustix::fs::openat(folder.as_ref().unwrap_or(&self.root), name, flags | kind, Mode::empty());
             let opened = opened.map_err(|error| match error {
                 Errno::LOOP => self.bad(file, "it is not a regular file but a link"),
-                Errno::NOTDIR => self.bad(file, "a folder on the way to it is none, or a link"),
-                // What an open of a socket or of a device without a driver ends with.
+                Errno::NOTDIR => self.bad(file, "part of its path is a link, or not a folder"),
+                // The result of opening a socket, or a device without a driver.
                 Errno::NXIO => self.bad(file, "it is not a regular file"),
                 error => Error::io(format!("{} cannot be read", self.path(file).display()))(error.into()),
             })?;

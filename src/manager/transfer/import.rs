@@ -1,4 +1,4 @@
-//! Storing what an export holds.
+//! Imports an export.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::manager::{Hold, MemManager, names, unsigned};
 use crate::store::WriteTx;
 use crate::value::{ObjectId, Validator};
 
-/// What [`MemManager::import_with`] does.
+/// Options of [`MemManager::import_with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ImportOptions {
@@ -36,21 +36,21 @@ impl ImportOptions {
     }
 }
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Imported {
     /// Objects imported.
     pub objects: u64,
-    /// Of these, objects that were stored already.
+    /// Of these, objects that were already stored.
     pub dedup_hits: u64,
     /// Names imported.
     pub names: u64,
     /// Bytes of content imported.
     pub bytes: u64,
-    /// Objects left out, because all that held them were names that were skipped.
+    /// Objects left out, because only skipped names held them.
     pub left_out: u64,
-    /// Names that could not be bound as they are, and what was done.
+    /// Names that were taken or invalid, and what was done.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -59,28 +59,27 @@ const UNIT_BYTES: u64 = 8 * 1024 * 1024;
 const UNIT_OBJECTS: usize = 500;
 
 impl MemManager {
-    /// Stores what [`Self::export`] wrote: every object with its kind, type, names and
-    /// hold. A name that is bound to another object here is an error, before anything is
-    /// stored; [`Self::import_with`] can do otherwise.
+    /// Stores what [`Self::export`] wrote: every object with its kind, type, names and hold. A name
+    /// that is bound to another object here is an error, before anything is stored;
+    /// [`Self::import_with`] can do otherwise.
     ///
-    /// An import can be broken off and run again: it is many transactions, each object is
-    /// stored whole or not at all, and what is stored already is a dedup hit. Run twice, it
-    /// leaves what it leaves when it is run once.
+    /// An interrupted import can be repeated: it consists of many transactions, each object is
+    /// stored completely or not at all, and stored objects are dedup hits. Repeating a complete
+    /// import changes nothing.
     ///
-    /// The whole manifest is read first: what is wrong with it is found before anything is
-    /// stored. Contents are read twice and never held in memory. Each must be what its id
-    /// says, and valid for its kind. No link in the folder is followed.
+    /// The whole manifest is read first, so errors in it are found before anything is stored.
+    /// Contents are read twice and never held in memory. Each must match its id and be valid for its
+    /// kind. No link in the folder is followed.
     ///
     /// # Errors
-    /// [`Error::BadExport`] names the file that is wrong; [`Error::NameRefused`] a name that
-    /// is taken or cannot be one; [`Error::OutOfMemory`];
-    /// [`Error::KindConflict`]; [`Error::Io`] if a file cannot be read;
-    /// what [any write](MemManager#errors) fails with. What was stored before stays.
+    /// [`Error::BadExport`] names the faulty file; [`Error::NameRefused`] a name that is taken or
+    /// invalid; [`Error::OutOfMemory`]; [`Error::KindConflict`]; [`Error::Io`] if a file cannot be
+    /// read; what [any write](MemManager#errors) fails with. Objects stored before the error stay.
     pub fn import(&self, from: impl AsRef<Path>) -> Result<Imported> {
         self.import_with(from, ImportOptions::default(), &mut |_, _| {})
     }
 
-    /// Like [`Self::import`]; `progress` gets the bytes of content imported, and of all.
+    /// Like [`Self::import`]; `progress` gets the bytes of content imported, and the total.
     ///
     /// # Errors
     /// Those of [`Self::import`].
@@ -119,16 +118,16 @@ impl MemManager {
         }
     }
 
-    /// What the export in a folder holds, by its manifest, all of which is read. Contents
-    /// are not, and no heap is needed. O(manifest).
+    /// Summarises the export in a folder from its whole manifest, without reading contents. No heap
+    /// is needed. O(manifest).
     ///
     /// # Errors
-    /// [`Error::BadExport`] names the file that is wrong; [`Error::Io`].
+    /// [`Error::BadExport`] names the faulty file; [`Error::Io`].
     pub fn survey_export(from: impl AsRef<Path>) -> Result<Exported> {
         survey(&Folder::open(from.as_ref())?, |_| Ok(()))
     }
 
-    /// Finds what is wrong before anything is stored.
+    /// Finds errors before anything is stored.
     fn look_through(&self, folder: &Folder, options: ImportOptions) -> Result<Exported> {
         let space = self.inner.space;
         self.inner.readers.snapshot(|tx| {
@@ -155,7 +154,7 @@ fn survey(folder: &Folder, mut look: impl FnMut(&Item) -> Result<()>) -> Result<
     Ok(found)
 }
 
-/// The next objects, as many as one transaction takes.
+/// The next objects, for one transaction.
 fn unit(lines: &mut Lines) -> Result<Vec<Item>> {
     let (mut unit, mut bytes) = (Vec::new(), 0_u64);
     while bytes < UNIT_BYTES && unit.len() < UNIT_OBJECTS {
@@ -179,13 +178,13 @@ impl Imported {
     }
 }
 
-/// An import under way, in one transaction.
+/// One transaction of a running import.
 struct Import<'a> {
     folder: &'a Folder,
     options: ImportOptions,
     done: Imported,
-    /// The object of the line before, and whether it was imported: one with many names has
-    /// several lines, one after the other.
+    /// The object of the previous line, and whether it was imported: an object with many names has
+    /// several consecutive lines.
     current: Option<(ObjectId, bool)>,
 }
 
@@ -232,7 +231,7 @@ impl Import<'_> {
         }
         let (max_mem, available) = tx.capacity()?;
         let (max_mem, available) = (unsigned(max_mem), unsigned(available));
-        // What cannot fit, nor be stored already, is not read to its end first.
+        // Can neither fit nor be already stored, so it need not be read.
         if size > available && size > max_mem.saturating_sub(available) {
             return Err(Error::OutOfMemory {
                 needed: size,
@@ -244,10 +243,7 @@ impl Import<'_> {
         let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;
         if content.id() != item.id || content.size() != size {
             let (found, size) = (content.id(), content.size());
-            return Err(self.bad(
-                item,
-                format!("its {size} bytes are those of {found}, not of {}", item.id),
-            ));
+            return Err(self.bad(item, format!("its {size} bytes have the id {found}, not {}", item.id)));
         }
         validator.finish().map_err(|why| self.bad(item, why))?;
         let what = Content {
@@ -268,7 +264,7 @@ impl Import<'_> {
     fn bad(&self, item: &Item, why: String) -> Error {
         Error::BadExport {
             path: self.folder.path(&item.file),
-            why: format!("{why}; what was imported before it stays"),
+            why: format!("{why}; objects imported before it stay"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The manifest of an export: one JSON object per line for each object.
+//! The manifest of an export, with one JSON object per line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -13,14 +13,13 @@ use crate::value::{Kind, ObjectId};
 /// The manifest's name in the folder of an export.
 pub(in crate::manager) const MANIFEST: &str = "manifest.jsonl";
 
-/// Where an export has the contents.
+/// The folder of the contents in an export.
 pub(in crate::manager) const OBJECTS: &str = "objects";
 
-/// Bytes of a line at most. An object with many names takes several lines.
+/// Limit of a line, in bytes. An object with many names takes several lines.
 pub(in crate::manager) const MOST_LINE: u64 = 16 * 1024 * 1024;
 
-/// Bytes of a type's name at most. In JSON a byte takes up to six, and an export must fit
-/// it into a line.
+/// Limit of a type name, in bytes. In JSON a byte takes up to six, and it must fit into a line.
 const MOST_TYPE_NAME: usize = 1024 * 1024;
 
 /// One object of an export.
@@ -46,13 +45,12 @@ pub(in crate::manager) struct Line {
 }
 
 impl Line {
-    /// Where the content of an object goes: 256 folders, so that none gets too large for
-    /// the tools that list it.
+    /// The path of an object's content. There are 256 folders, so that none gets too large to list.
     pub fn file_of(object_id: &str) -> String {
         format!("{OBJECTS}/{}/{object_id}", object_id.get(..2).unwrap_or("xx"))
     }
 
-    /// Where the content is; `None` for a path that leads out of the folder.
+    /// The path of the content; `None` if it leads out of the folder.
     fn path(&self) -> Option<PathBuf> {
         let file = Path::new(&self.file);
         let within = file.components().all(|part| matches!(part, Component::Normal(_)));
@@ -60,7 +58,7 @@ impl Line {
     }
 }
 
-/// One object that is to be imported.
+/// An object to import.
 pub(in crate::manager) struct Item {
     pub line: Line,
     pub id: ObjectId,
@@ -86,8 +84,8 @@ impl Lines {
         })
     }
 
-    /// The next object. What editors and other systems put into text is passed over: blank
-    /// lines, carriage returns, a byte order mark.
+    /// The next object. Skips what editors may add: blank lines, carriage returns, a byte order
+    /// mark.
     pub fn next(&mut self) -> Result<Option<Item>> {
         loop {
             let mut text = Vec::new();
@@ -113,7 +111,7 @@ impl Lines {
 
     fn item(&self, text: &str) -> Result<Item> {
         let line: Line = serde_json::from_str(text).map_err(|error| {
-            // Each line is a document of its own, and its number there is always 1.
+            // Each line is a separate document, so the line number is always 1.
             let why = error.to_string();
             self.bad(why.replace(" at line 1 column ", " at column "))
         })?;
@@ -129,7 +127,7 @@ impl Lines {
             Some(_) if kind != Kind::Json => return Err(self.bad(format!("kind {kind} has no type_name"))),
             Some(name) if name.len() > MOST_TYPE_NAME => {
                 let (bytes, most) = (grouped(name.len() as u64), grouped(MOST_TYPE_NAME as u64));
-                return Err(self.bad(format!("its type_name has {bytes} bytes; {most} are the most")));
+                return Err(self.bad(format!("its type_name has {bytes} bytes; at most {most} are allowed")));
             }
             _ => {}
         }

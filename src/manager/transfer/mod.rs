@@ -1,4 +1,4 @@
-//! Moving objects and whole heaps out and in.
+//! Backup, restore, export, import, and snapshots.
 
 pub(in crate::manager) mod backup;
 pub(in crate::manager) mod conflicts;

@@ -1,4 +1,4 @@
-//! A backup in the place of a heap.
+//! Replaces a heap with a backup.
 
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ use crate::manager::{CheckOptions, MemManager, Phase};
 use crate::store::{Access, Location};
 use crate::temporary::{Temporary, folder_of};
 
-/// A heap that was restored.
+/// The result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Restored {
@@ -22,13 +22,13 @@ pub struct Restored {
 }
 
 impl MemManager {
-    /// Puts a copy of the heap file `backup`, with all its spaces, in the place of the heap
-    /// at `path`, which need not be there. What was there is gone, and so is its write-ahead
-    /// log: a log that stays behind when a file is copied over a heap would destroy the
-    /// file, which is why such a file is refused ([`Error::ForeignLog`]).
+    /// Replaces the heap at `path`, which need not exist, with a copy of the heap file `backup`,
+    /// with all its spaces. The old contents are lost, and so is the write-ahead log: if a file is
+    /// merely copied over a heap, the old log would destroy it, which is why such a file is refused
+    /// ([`Error::ForeignLog`]).
     ///
-    /// The copy is checked in full before anything is replaced, and `backup` stays as it
-    /// is; a heap that is in use may be one. O(file).
+    /// The copy is checked in full before anything is replaced. `backup` does not change, and may be
+    /// a heap in use. O(file).
     ///
     /// # Errors
     /// [`Error::InUse`] if anybody, this process included, has the heap at `path` open;
@@ -51,8 +51,8 @@ impl MemManager {
         Self::restore_with(path, backup, &mut |_, _, _| {})
     }
 
-    /// Like [`Self::restore`]; `progress` gets the [`Phase`], the bytes copied and about how
-    /// many there will be, and then those of the check.
+    /// Like [`Self::restore`]; `progress` gets the [`Phase`], the bytes copied and an estimate of the
+    /// total, and then those of the check.
     ///
     /// # Errors
     /// As [`Self::restore`].
@@ -81,7 +81,7 @@ impl MemManager {
             std::fs::set_permissions(&copied, old.permissions()).map_err(Error::io(cannot()))?;
         }
         progress(Phase::Syncing, 0, 0);
-        // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+        // SQLite has closed it, and nobody else has it open, so this drops nobody's locks.
         let synced = File::open(&copied).and_then(|file| {
             file.sync_all()?;
             file.metadata()
@@ -94,7 +94,7 @@ impl MemManager {
     }
 }
 
-/// The heap until it has its own name.
+/// The temporary name of the heap.
 const COPY: &str = "heap.db";
 
 fn is_whole(copy: &Location, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {

@@ -1,4 +1,4 @@
-//! One object as an ordinary file.
+//! Saves an object as an ordinary file.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -9,20 +9,19 @@ use crate::manager::MemManager;
 use crate::temporary::{Temporary, folder_of};
 use crate::value::{Hasher, Kind, ObjectId};
 
-/// A file until it has its own name.
+/// The temporary name of the file.
 const CONTENT: &str = "content";
-/// Bytes that are copied at once.
+/// Bytes per read.
 const CHUNK: usize = 256 * 1024;
 
 impl MemManager {
-    /// Writes the content of an object into the file `to`, and hashes it on its way. The file
-    /// appears only when it is complete, with the permissions of any new file, and replaces
-    /// one that is there; a symbolic link stays one, and what it leads to is replaced. Into a
-    /// device or pipe the content is written as it comes. Returns its bytes.
+    /// Writes the content of an object to the file `to`, and hashes it on the way. The file appears
+    /// only when it is complete, with the permissions of any new file, and replaces an existing one;
+    /// the target of a symbolic link is replaced, not the link. A device or pipe is written
+    /// directly. Returns the number of bytes.
     ///
-    /// Until it is complete it is in a folder `.heapledger-…` next to `to`; what a process that
-    /// was killed has left of that, the next call for that folder removes. O(content), in
-    /// constant memory.
+    /// Until it is complete it is in a folder `.heapledger-…` next to `to`; if the process is
+    /// killed, the next call for that folder removes the remains. O(content), in constant memory.
     ///
     /// # Errors
     /// [`Error::NotStored`]; [`Error::Damaged`] if the content does not match its id;
@@ -33,7 +32,7 @@ impl MemManager {
         self.save_with(id, to, &mut |_, _| {})
     }
 
-    /// Like [`Self::save`]; `progress` gets the bytes written, and of all.
+    /// Like [`Self::save`]; `progress` gets the bytes written, and the total.
     ///
     /// # Errors
     /// Those of [`Self::save`].
@@ -49,7 +48,7 @@ impl MemManager {
                 let why = "it belongs to a heap that is open here; name another file";
                 return Err(Error::io(what())(io::Error::new(io::ErrorKind::InvalidInput, why)));
             }
-            // A device or pipe is written to, never replaced.
+            // Write to a device or pipe, never replace it.
             Ok(found) if !found.is_file() => {
                 let mut file = File::options().write(true).open(&target).map_err(Error::io(what()))?;
                 return self.copy(id, &mut file, &what, progress);
@@ -58,7 +57,7 @@ impl MemManager {
         }
         let temporary = Temporary::within(folder_of(&target), what)?;
         let path = temporary.path(CONTENT);
-        // In a private folder it may have its own permissions from the start.
+        // The folder is private, so the file can have its final permissions from the start.
         let made = temporary.step(|| File::options().write(true).create_new(true).open(&path));
         let size = self.copy(id, &mut made?.map_err(Error::io(what()))?, &what, progress)?;
         temporary.persist(CONTENT, &target)?.map_err(Error::io(what()))?;
@@ -98,7 +97,7 @@ impl MemManager {
         }
         match hasher.finish() {
             found if found == *id => Ok(done),
-            found => Err(damaged(format!("the content of object {id} is that of {found}"))),
+            found => Err(damaged(format!("the content of object {id} has the id {found}"))),
         }
     }
 }

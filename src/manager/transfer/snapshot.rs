@@ -1,4 +1,4 @@
-//! Reading one state of the heap: in a closure, or with a manager that stays at it.
+//! Reading one state of the heap, in a closure or with a manager that stays at it.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
 impl MemManager {
-    /// A manager for reading that stays at the state which the heap has now: all its
-    /// methods, its iterators and its readers of contents see the same commit, whatever is
-    /// stored, freed and collected meanwhile. What [`Self::objects`] lists, it can read.
+    /// A read-only manager that stays at the current state of the heap: all its methods, iterators
+    /// and readers see the same commit, whatever is stored, freed and collected in the meantime. It
+    /// can read everything that [`Self::objects`] lists.
     ///
-    /// It ends with its last clone, iterator and reader. Until then the write-ahead log
-    /// keeps what is written, and garbage collection cannot shrink the file: keep it for
-    /// one report, not for the life of a program. Its clones share one connection and take
-    /// turns. [`Self::backup`] copies the newest state all the same. O(1).
+    /// It ends with its last clone, iterator and reader. Until then the write-ahead log cannot
+    /// restart, and garbage collection cannot shrink the file, so use it for one report and not for
+    /// the lifetime of a program. Its clones share one connection and take turns. [`Self::backup`]
+    /// still copies the newest state. O(1).
     ///
-    /// For a few reads in one closure, [`Self::read`] does the same.
+    /// For a few reads in one closure, use [`Self::read`].
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -40,7 +40,7 @@ impl MemManager {
     ///
     /// # Errors
     /// [`Error::Busy`], [`Error::FileChanged`], [`Error::Database`]. Calls that write fail with
-    /// [`Error::ReadOnly`], and calls from inside of another call of the same snapshot with
+    /// [`Error::ReadOnly`], and calls from inside another call of the same snapshot with
     /// [`Error::Reentered`].
     pub fn snapshot(&self) -> Result<Self> {
         let inner = &self.inner;

@@ -1,4 +1,4 @@
-//! What a comparison finds.
+//! The result of a comparison.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::books::events::PieceChange;
 use crate::models::SizeClassTotals;
 use crate::value::ObjectId;
 
-/// What came, went and moved on the way from one state to another.
+/// The objects added, freed and moved between two states.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Diff {
@@ -16,9 +16,9 @@ pub struct Diff {
     pub added: Vec<ObjectSize>,
     /// Objects that only the first state has, largest first.
     pub freed: Vec<ObjectSize>,
-    /// Objects that both have, in other blocks, largest first.
+    /// Objects that both states have, but in different blocks, largest first.
     pub moved: Vec<ObjectSize>,
-    /// What is in the blocks of each size class, smallest first.
+    /// The contents of each size class, smallest first.
     pub classes: Vec<ClassDiff>,
 }
 
@@ -56,7 +56,7 @@ pub struct ClassDiff {
 }
 
 impl Diff {
-    /// Bytes of content that the second state has more (or, negative, fewer).
+    /// Bytes of content that the second state has more than the first; negative if it has fewer.
     pub fn growth(&self) -> i128 {
         let sum = |objects: &[ObjectSize]| objects.iter().map(|object| i128::from(object.size)).sum::<i128>();
         sum(&self.added) - sum(&self.freed)

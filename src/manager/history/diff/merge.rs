@@ -1,4 +1,4 @@
-//! The walk through the objects of two spaces side by side.
+//! Compares the objects of two spaces with a merge.
 
 use std::iter::Peekable;
 
@@ -10,13 +10,13 @@ use crate::store::ReadTx;
 use crate::store::queries::placements::{Placement, placements};
 use crate::value::ObjectId;
 
-/// What two spaces hold in common, and what only one of them does.
+/// Finds which objects both spaces have, and which only one of them has.
 pub(super) fn merge(before: &mut ReadTx<'_>, space: MemRamId, after: &mut ReadTx<'_>, other: MemRamId) -> Result<Diff> {
     let mut diff = Diff::default();
     let mut before = Objects(placements(before, space)?.peekable());
     let mut after = Objects(placements(after, other)?.peekable());
     let (mut old, mut new) = (before.next()?, after.next()?);
-    // Both are in the order of the ids: the lesser of the two is not on the other side.
+    // Both are sorted by id, so the other side does not have the lesser of the two.
     loop {
         match (old.as_ref(), new.as_ref()) {
             (Some(left), Some(right)) if left.object_id == right.object_id => {
@@ -38,7 +38,7 @@ pub(super) fn merge(before: &mut ReadTx<'_>, space: MemRamId, after: &mut ReadTx
     }
 }
 
-/// The pieces of each object, put together.
+/// Groups pieces by object.
 struct Objects<R: Iterator>(Peekable<R>);
 
 /// An object and where its pieces are.
@@ -49,8 +49,7 @@ struct Placed {
 }
 
 impl<R: Iterator<Item = Result<Placement>>> Objects<R> {
-    /// An object whose id is none is left out: there is nothing to compare it by, and a check
-    /// finds it.
+    /// Skips an object with an invalid id, which cannot be compared; `check` reports it.
     fn next(&mut self) -> Result<Option<Placed>> {
         loop {
             match self.next_of_any_id()? {

@@ -1,4 +1,4 @@
-//! The way back through the events between two moments.
+//! Undoes the events between two moments, newest first.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use crate::manager::{Moment, unsigned};
 use crate::models::{Event, EventId, EventKind, SizeClassTotals};
 use crate::value::ObjectId;
 
-/// The way back from now to the earlier moment: what the objects and classes were at
-/// the later one on the way, and at the earlier one at its end.
+/// Undoes events from now back to the earlier moment, and notes the objects and classes at the
+/// later and at the earlier moment.
 pub(super) struct Rewind {
     later: EventId,
     classes: Classes,
@@ -29,7 +29,7 @@ struct Touched {
 }
 
 impl Rewind {
-    /// Starts now, with the classes as they are.
+    /// Starts with the current classes.
     pub fn new(now: Vec<SizeClassTotals>, later: EventId) -> Self {
         let mut classes = Classes::default();
         classes.add(now.clone(), Side::Before);
@@ -41,11 +41,11 @@ impl Rewind {
         }
     }
 
-    /// Takes back one event, the newest that is left. `earlier` is where the way ends.
+    /// Undoes the newest remaining event. `earlier` is the moment at the end.
     pub fn undo(&mut self, event: &Event, earlier: Moment) -> Result<()> {
-        // That of one object gave it back its bytes, and moved none.
+        // A repair of a single object restored its bytes and moved none.
         if event.kind == EventKind::Repair && event.object.is_none() {
-            let why = format!("the books were repaired with event {}", event.id.n());
+            let why = format!("the books were repaired by event {}", event.id.n());
             return Err(outside(earlier, why));
         }
         let mut pieces = changes_of(event)?.pieces;
@@ -89,8 +89,8 @@ impl Rewind {
 }
 
 impl Touched {
-    /// The first event undone tells what the object was after all of them; each one
-    /// tells what it was before it.
+    /// The first undone event tells the object's state after all of them, and each one its
+    /// state before the event.
     fn undo(&mut self, is_stored: bool, size: u64, mut pieces: Vec<PieceChange>) {
         self.size = size;
         if is_stored {

@@ -1,4 +1,4 @@
-//! The figures that the rules judge.
+//! Gathers the figures that the rules use.
 
 use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
@@ -7,22 +7,22 @@ use crate::store::queries::diagnosis::{self, Tally};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
-/// What is known of a space and its file. Sizes are bytes.
+/// Figures about a space and its file. Sizes are in bytes.
 pub(super) struct Examined {
     pub memram: MemRam,
     pub classes: Vec<SizeClassTotals>,
     pub empty_arenas: Tally,
     pub nearly_empty_arenas: Tally,
-    /// When the space is nearly full.
+    /// Set if the space is nearly full.
     pub fullness: Option<Fullness>,
-    /// The fewest pieces that the objects could have, when the counters leave open
-    /// whether they have many more.
+    /// The fewest pieces that the objects could have, if the counters alone do not tell whether
+    /// they are scattered.
     pub fewest_pieces: Option<i64>,
-    /// Content of all spaces: they share the file.
+    /// Content of all spaces, which share the file.
     pub stored_in_file: u64,
     pub file_size: u64,
     pub free_file_bytes: u64,
-    /// Free pages can go without the whole file being written again.
+    /// Whether the file can shrink without being rewritten.
     pub can_shrink: bool,
     pub wal_size: u64,
 }
@@ -33,8 +33,8 @@ pub(super) struct Fullness {
     pub unnamed: Tally,
 }
 
-/// Used share from which a space is nearly full: an object of a tenth of the space does
-/// not fit any more, and free bytes are mostly remainders of many blocks.
+/// Above this used share a space counts as nearly full: an object of a tenth of the space no
+/// longer fits, and free bytes are mostly remainders of many blocks.
 const NEARLY_FULL: f64 = 0.9;
 
 impl Examined {
@@ -54,9 +54,9 @@ impl Examined {
         self.memram.mem as f64 / self.memram.max_mem as f64
     }
 
-    /// More pieces than this say that objects may be scattered. An object alone in its
-    /// blocks has a piece at least; one that starts in the rest of a block has one more.
-    /// The largest blocks bound from below what all contents take together.
+    /// Whether there are so many pieces that objects may be scattered. Every object has at least one
+    /// piece, and one more if it starts in the rest of a block. The largest block size gives a lower
+    /// bound for all contents together.
     fn may_be_scattered(&self) -> bool {
         let largest = self.classes.iter().map(|class| class.block_size).max().unwrap_or(1);
         let at_least = self.objects().max(self.memram.mem / largest.max(1));
@@ -100,8 +100,8 @@ fn fullness(tx: &mut ReadTx<'_>, examined: &Examined) -> Result<Fullness> {
     let named = diagnosis::named_objects(tx, space)?;
     let mut largest = queries::objects::largest(tx, space, 1)?;
     if largest.is_empty() {
-        // All objects are small: then their number is what fills the space, and one of
-        // them stands for all.
+        // All objects are small, so their number fills the space, and one of them serves as an
+        // example.
         largest = queries::objects::largest_of_all(tx, space, 1)?;
     }
     Ok(Fullness {

@@ -1,4 +1,4 @@
-//! A finding: a sentence that is made of figures.
+//! A finding: a sentence built from figures.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +12,13 @@ use crate::value::ObjectId;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it is, for programs: `nearly_full`, `free_pages`, ….
+    /// The code, for programs: `nearly_full`, `free_pages`, ….
     pub code: &'static str,
-    /// Whether it asks for action.
+    /// Whether it needs action.
     pub severity: Severity,
-    /// What it is, for people.
+    /// The explanation, for people.
     pub sentence: String,
-    /// All that the sentence says, exactly.
+    /// The exact figures in the sentence.
     pub figures: BTreeMap<&'static str, Figure>,
     /// Calls that fix it, or show what there is to free, each by itself. Empty where none
     /// does.
@@ -30,7 +30,7 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Remedy {
-    /// [`crate::MemManager::plan_free`] of this object says what freeing it gives back.
+    /// [`crate::MemManager::plan_free`] of this object tells what freeing it gives back.
     PlanFree(ObjectId),
     /// [`crate::MemManager::resize`] to this many bytes.
     Resize(u64),
@@ -54,14 +54,13 @@ impl fmt::Display for Remedy {
     }
 }
 
-/// Whether a finding asks for action.
+/// Whether a finding needs action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Something should be done: an allocation will be refused, or the disk holds what
-    /// nobody needs.
+    /// Something should be done: allocations will be refused, or the disk holds unneeded data.
     Action,
-    /// Good to know; nothing is lost by leaving it.
+    /// Good to know, but harmless.
     Note,
     /// All is well.
     Fine,
@@ -73,7 +72,7 @@ pub enum Severity {
 pub enum Figure {
     /// Bytes.
     Bytes(u64),
-    /// A number of things.
+    /// A count.
     Count(u64),
     /// A share of a whole, from 0 to 1.
     Share(f64),
@@ -95,8 +94,8 @@ impl fmt::Display for Figure {
     }
 }
 
-/// `512 B`, `1.5 MiB`: never four digits before the point, because the next unit comes
-/// before that.
+/// `512 B`, `1.5 MiB`: never four digits before the point, because the next unit is used before
+/// that.
 fn human(bytes: u64) -> String {
     if bytes < 1000 {
         return format!("{bytes} B");
@@ -105,7 +104,7 @@ fn human(bytes: u64) -> String {
     let mut unit = "";
     for next in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
         (scaled, unit) = (scaled / 1024.0, next);
-        // What is more would be rounded to 1000.0.
+        // Larger values would be rounded to 1000.0.
         if scaled < 999.95 {
             break;
         }
@@ -114,7 +113,7 @@ fn human(bytes: u64) -> String {
 }
 
 impl Figure {
-    /// With all digits, where the sentence rounds.
+    /// With all digits, unlike in the sentence.
     fn exact(&self) -> String {
         match self {
             Self::Bytes(bytes) => grouped(*bytes),
@@ -126,8 +125,8 @@ impl Figure {
 }
 
 impl Finding {
-    /// Writes the finding as [`fmt::Display`] does, with remedies in other words: each after
-    /// `label` or `or:`.
+    /// Writes the finding as [`fmt::Display`] does, but with the given remedies, each after `label`
+    /// or `or:`.
     ///
     /// # Errors
     /// Those of `out`.
@@ -149,9 +148,9 @@ impl Finding {
         Ok(())
     }
 
-    /// A finding whose sentence is `text`, in which `{name}` stands for a figure, and
-    /// `{name|thing}` for a figure of that thing, or of several. So a sentence cannot say
-    /// what its figures do not show.
+    /// A finding with the sentence `text`, in which `{name}` stands for a figure and `{name|thing}`
+    /// for a counted figure, `1 thing` or `2 things`. So a sentence cannot contain a number that is
+    /// not among its figures.
     pub(super) fn new(
         code: &'static str,
         severity: Severity,
@@ -192,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_ends_before_four_digits() {
+    fn a_size_never_has_four_digits() {
         for (bytes, shown) in [
             (0, "0 B"),
             (999, "999 B"),

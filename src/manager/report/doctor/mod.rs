@@ -17,21 +17,21 @@ impl MemManager {
     /// | code | what it says | asks for action |
     /// | --- | --- | --- |
     /// | `nearly_full` | 90 % of the capacity is used | yes |
-    /// | `nothing_to_carve` | arenas that hold nothing keep the last bytes of the space | yes |
-    /// | `garbage` | arenas or many blocks hold nothing | no |
-    /// | `scattered` | objects have more pieces than their sizes ask for | no |
+    /// | `nothing_to_carve` | empty arenas reserve the last bytes of the space | yes |
+    /// | `garbage` | arenas, or many blocks, are empty | no |
+    /// | `scattered` | objects have more pieces than their sizes need | no |
     /// | `sparse_blocks` | the blocks of a class are mostly room | no |
-    /// | `free_pages` | a quarter of the file, and a mebibyte, is free pages | yes |
-    /// | `large_log` | the write-ahead log is larger than it may stay | yes |
-    /// | `large_file` | the file has twice the bytes that are stored | no |
-    /// | `healthy` | nothing asks for action | no |
+    /// | `free_pages` | at least a quarter of the file, and a mebibyte, is free pages | yes |
+    /// | `large_log` | the write-ahead log is over its limit | yes |
+    /// | `large_file` | the file is twice as large as the stored bytes | no |
+    /// | `healthy` | nothing needs action | no |
     ///
     /// Every number in a sentence is one of the figures of its finding. Whether the books
     /// balance is another question: see [`Self::check`].
     ///
-    /// O(classes + arenas + log n) from counters; also O(names) when the space is nearly
-    /// full, and O(objects) when it is so without any object of 4 KiB, or when the
-    /// counters leave open whether objects are scattered.
+    /// O(classes + arenas + log n) from counters; also O(names) if the space is nearly full, and
+    /// O(objects) if it is nearly full without an object of at least 4 KiB, or if the counters do
+    /// not tell whether objects are scattered.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.

@@ -1,32 +1,32 @@
-//! From figures to findings: pure, and each threshold with its reason.
+//! Pure rules that turn figures into findings, with a reason for each threshold.
 
 use super::examine::{Examined, Fullness};
 use super::finding::{Figure, Finding, Remedy, Severity};
 use crate::manager::unsigned;
 use crate::models::SizeClassTotals;
 
-/// Free share of the file from which giving it back is worth moving pages. SQLite uses
-/// free pages before it lets the file grow, so fewer are no loss.
+/// From this free share of the file, giving it back is worth moving pages. SQLite uses free pages
+/// before it grows the file, so fewer are no loss.
 const MANY_FREE_PAGES: f64 = 0.25;
 /// A file of fewer bytes is never large, whatever its shares are.
 const SMALL_FILE: u64 = 1024 * 1024;
 /// Bytes of the write-ahead log that a checkpoint leaves: the limit that writers set. A
 /// longer one is left from a large transaction, or a reader has kept it from being reused.
 const LONG_LOG: u64 = 64 * 1024 * 1024;
-/// Bytes of file for each byte stored. Blocks of 4 KiB and more take about 1.1, objects of
-/// a hundred bytes about 4; over 2, rows and indexes take more than the contents.
+/// Bytes of file per stored byte. Blocks of 4 KiB and more take about 1.1, objects of a hundred
+/// bytes about 4; over 2, rows and indexes take more than the contents.
 const LARGE_FILE: f64 = 2.0;
 /// Why a file keeps its free pages.
 const NO_AUTO_VACUUM: &str = "It cannot shrink as it is: another tool has turned its auto_vacuum off, as a VACUUM can. \
                               Collecting garbage writes the file again once, and turns it on.";
-/// Share of its blocks that a class must use, else they are mostly room.
+/// Below this used share, the blocks of a class are mostly room.
 const SPARSE: f64 = 0.5;
-/// Share of all blocks that hold nothing, from which they are worth a word.
+/// From this share of all blocks, empty ones are worth mentioning.
 const MANY_EMPTY: f64 = 0.25;
-/// Pieces over what placement makes without any fragmentation.
+/// Pieces relative to what placement makes without fragmentation.
 const SCATTERED: f64 = 1.1;
 
-/// What there is to say; what asks for action comes first.
+/// All findings; those that need action come first.
 pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
     let mut findings: Vec<_> = [
         examined
@@ -89,15 +89,15 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
     if let Some((id, size)) = &fullness.largest {
         figures.push(("largest_object_id", Figure::Id(*id)));
         figures.push(("largest_size", Figure::Bytes(*size)));
-        text.push_str(" The largest that was found, {largest_object_id}, has {largest_size}.");
+        text.push_str(" The largest found, {largest_object_id}, has {largest_size}.");
         remedy.push(Remedy::PlanFree(*id));
     }
     remedy.push(Remedy::Resize(unsigned(memram.max_mem.saturating_mul(2))));
     Finding::new("nearly_full", Severity::Action, &text, figures, remedy)
 }
 
-/// Arenas that hold nothing are of use as long as their class asks for blocks. They keep
-/// their bytes from the other classes only when no new arena can be carved.
+/// Empty arenas are useful as long as their class needs blocks. They deprive other classes of room
+/// only if no new arena can be carved.
 fn garbage(examined: &Examined) -> Option<Finding> {
     let empty = examined.empty_arenas;
     let unreserved = examined.memram.max_mem - examined.memram.reserved;
@@ -191,7 +191,7 @@ fn scattered(examined: &Examined) -> Option<Finding> {
 
 fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding> {
     let used = share(class.mem, class.reserved);
-    // The room of one arena is what a class may always have ahead of need.
+    // A class may always have the room of one arena ahead of need.
     if used >= SPARSE || class.reserved - class.mem <= examined.memram.arena_size {
         return None;
     }
