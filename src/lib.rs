@@ -27,7 +27,7 @@
 //! assert!(matches!(refused, Err(Error::OutOfMemory { needed: 100_000, .. })));
 //!
 //! // The bytes are where the ledger says, and the books balance.
-//! assert_eq!(memory.ledger(&raw)?.iter().map(|entry| entry.allocated_mem).sum::<i64>(), 3000);
+//! assert_eq!(memory.ledger(&raw)?.iter().map(|entry| entry.allocated_mem).sum::<u64>(), 3000);
 //! assert!(memory.check()?.is_empty());
 //! # Ok::<(), Error>(())
 //! ```

@@ -188,7 +188,7 @@ impl Model {
         }
         let found = memory.check().unwrap();
         assert!(found.is_empty(), "{}", found[0]);
-        let balance: i64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
+        let balance: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
         assert_eq!(balance as usize, self.max_mem);
     }
 }

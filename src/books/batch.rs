@@ -15,7 +15,7 @@ use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{
-    BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, Sequence, StoredObject, StoredObjectId,
+    BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, Sequence, StoredObject, StoredObjectId, unsigned,
 };
 use crate::value::ObjectId;
 
@@ -188,19 +188,19 @@ impl Batch<'static> {
         let (rows, effects) = (&mut self.rows, &mut self.effects);
         for arena in &mut rows.arenas {
             if let Some(delta) = effects.arenas.remove(&arena.id) {
-                arena.mem = delta.mem;
-                arena.reserved = delta.reserved;
+                arena.mem = unsigned(delta.mem);
+                arena.reserved = unsigned(delta.reserved);
             }
         }
         for pool in &mut rows.pools {
             if let Some(delta) = effects.pools.remove(&pool.id) {
-                pool.mem = delta.mem;
-                pool.reserved = delta.reserved;
+                pool.mem = unsigned(delta.mem);
+                pool.reserved = unsigned(delta.reserved);
             }
         }
         for block in &mut rows.blocks {
             if let Some(after) = effects.blocks.remove(&block.id) {
-                block.mem = after.mem;
+                block.mem = unsigned(after.mem);
                 block.is_free = after.is_free;
             }
         }

@@ -174,15 +174,19 @@ impl KindDelta {
 impl SpaceDelta {
     /// Adds it to the row of the space.
     pub fn add_to(self, memram: &mut MemRam) {
-        memram.peak_mem = memram.peak_mem.max(memram.mem + self.peak);
-        memram.max_mem += self.max_mem;
-        memram.mem += self.mem;
-        memram.reserved += self.reserved;
-        memram.arenas += self.arenas;
-        memram.allocations += self.allocations;
-        memram.frees += self.frees;
-        memram.dedup_hits += self.dedup_hits;
-        memram.dedup_saved = memram.dedup_saved.saturating_add(self.dedup_saved);
+        memram.peak_mem = memram.peak_mem.max(memram.mem.saturating_add_signed(self.peak));
+        for (total, by) in [
+            (&mut memram.max_mem, self.max_mem),
+            (&mut memram.mem, self.mem),
+            (&mut memram.reserved, self.reserved),
+            (&mut memram.arenas, self.arenas),
+            (&mut memram.allocations, self.allocations),
+            (&mut memram.frees, self.frees),
+            (&mut memram.dedup_hits, self.dedup_hits),
+            (&mut memram.dedup_saved, self.dedup_saved),
+        ] {
+            *total = total.saturating_add_signed(by);
+        }
     }
 
     fn add(&mut self, later: Self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::{Arena, ArenaId, Block, BlockId, EventId, EventKind, Pool, PoolId, Timestamp};
+use crate::models::{Arena, ArenaId, Block, BlockId, EventId, EventKind, Pool, PoolId, Timestamp, signed};
 use crate::value::{ObjectId, read_json};
 
 /// Who does a unit of work, when, and why.
@@ -186,7 +186,7 @@ pub(crate) enum LevelWord {
 
 impl From<&Arena> for Carving {
     fn from(arena: &Arena) -> Self {
-        Self::Arena(LevelWord::Arena, arena.id.0, arena.max_mem)
+        Self::Arena(LevelWord::Arena, arena.id.0, signed(arena.max_mem))
     }
 }
 
@@ -196,8 +196,8 @@ impl From<&Pool> for Carving {
             LevelWord::Pool,
             pool.id.0,
             pool.arena_id.0,
-            pool.block_size,
-            pool.max_mem,
+            signed(pool.block_size),
+            signed(pool.max_mem),
         )
     }
 }
@@ -205,6 +205,13 @@ impl From<&Pool> for Carving {
 impl From<&Block> for Carving {
     fn from(block: &Block) -> Self {
         let [id, pool, arena] = [block.id.0, block.pool_id.0, block.arena_id.0];
-        Self::Block(LevelWord::Block, id, pool, arena, block.block_size, block.max_mem)
+        Self::Block(
+            LevelWord::Block,
+            id,
+            pool,
+            arena,
+            signed(block.block_size),
+            signed(block.max_mem),
+        )
     }
 }

@@ -6,7 +6,7 @@
 
 use super::room::Room;
 use crate::geometry::Geometry;
-use crate::models::{Arena, Block, Pool};
+use crate::models::{Arena, Block, Pool, signed};
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,15 +55,12 @@ pub(crate) fn next_step(room: &Room, geometry: &Geometry, class: usize, remainin
         arena: *arena,
         class,
         block_size,
-        bytes: pool_size.min(arena.max_mem - arena.reserved),
+        bytes: pool_size.min(signed(arena.uncarved())),
     };
     if let Some(step) = within_class(room, class, remaining) {
         return Some(step);
     }
-    if let Some(arena) = room
-        .arenas
-        .first_with(|arena| arena.max_mem - arena.reserved >= pool_size)
-    {
+    if let Some(arena) = room.arenas.first_with(|arena| signed(arena.uncarved()) >= pool_size) {
         return Some(carve_pool(arena));
     }
     if !room.arenas.complete {
@@ -90,7 +87,7 @@ fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
     if let Some(block) = blocks.first_with(|_| true) {
         return Some(Step::Fill {
             block: *block,
-            bytes: block.room().min(remaining),
+            bytes: signed(block.room()).min(remaining),
         });
     }
     if !blocks.complete {
@@ -100,7 +97,7 @@ fn within_class(room: &Room, class: usize, remaining: i64) -> Option<Step> {
     if let Some(pool) = pools.first_with(|_| true) {
         return Some(Step::CarveBlock {
             pool: *pool,
-            bytes: pool.block_size.min(pool.max_mem - pool.reserved),
+            bytes: signed(pool.block_size.min(pool.uncarved())),
         });
     }
     (!pools.complete).then_some(Step::Load(RoomLevel::Pools(class)))

@@ -6,7 +6,7 @@ use super::change::Change;
 use super::effects::Effects;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{Arena, ArenaId, Block, BlockId, PlacedEntry, Pool, PoolId};
+use crate::models::{Arena, ArenaId, Block, BlockId, PlacedEntry, Pool, PoolId, signed, unsigned};
 
 /// What has room in one space, as far as it is known.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,7 @@ impl Room {
 
     /// Keeps in step with a change, of which the triggers have told the effects.
     pub(super) fn follow(&mut self, change: &Change<'_>, geometry: &Geometry, effects: &Effects) -> Result<()> {
-        let class_of = |block_size: i64| geometry.class_of_block_size(block_size as u64);
+        let class_of = |block_size: u64| geometry.class_of_block_size(block_size);
         match change {
             Change::ArenaAdded(arena) => self.add_arena(*arena),
             Change::PoolAdded(pool) => self.add_pool(class_of(pool.block_size)?, *pool),
@@ -44,11 +44,11 @@ impl Room {
             Change::EntriesRemoved { entries, .. } => {
                 for entry in *entries {
                     let left = effects.blocks.get(&entry.block_id).map_or(0, |after| after.mem);
-                    self.note_block(class_of(entry.block_size)?, block_of(entry, left));
+                    self.note_block(class_of(unsigned(entry.block_size))?, block_of(entry, left));
                 }
             }
             Change::ArenaRemoved(arena) => {
-                self.unreserved = self.unreserved.saturating_add(arena.max_mem);
+                self.unreserved = self.unreserved.saturating_add(signed(arena.max_mem));
                 self.forget();
             }
             Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.forget(),
@@ -73,7 +73,7 @@ impl Room {
 
     /// An arena is carved from the space.
     pub fn add_arena(&mut self, arena: Arena) {
-        self.unreserved -= arena.max_mem;
+        self.unreserved -= signed(arena.max_mem);
         self.note_arena(arena);
     }
 
@@ -98,7 +98,7 @@ impl Room {
 
     /// Bytes go into a block of a class.
     pub fn fill(&mut self, class: usize, mut block: Block, bytes: i64) {
-        block.mem += bytes;
+        block.mem = block.mem.saturating_add_signed(bytes);
         block.is_free = block.mem < block.max_mem;
         self.note_block(class, block);
     }
@@ -136,9 +136,9 @@ fn block_of(entry: &PlacedEntry, mem: i64) -> Block {
         memram_id: entry.memram_id,
         arena_id: entry.arena_id,
         pool_id: entry.pool_id,
-        block_size: entry.block_size,
-        max_mem: entry.block_max_mem,
-        mem,
+        block_size: unsigned(entry.block_size),
+        max_mem: unsigned(entry.block_max_mem),
+        mem: unsigned(mem),
         is_free: mem < entry.block_max_mem,
     }
 }

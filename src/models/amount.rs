@@ -2,7 +2,7 @@
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable};
 
 /// A size or a count as it is read: not below zero, and so far from the end of `i64`
 /// that sums and differences of several cannot overflow.
@@ -30,6 +30,12 @@ impl From<Amount> for i64 {
     }
 }
 
+impl From<Amount> for u64 {
+    fn from(amount: Amount) -> Self {
+        unsigned(amount.0)
+    }
+}
+
 /// A capacity: as above, and up to the end of `i64`, because a space may have that.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct Capacity(i64);
@@ -43,13 +49,41 @@ where
     }
 }
 
-impl From<Capacity> for i64 {
+impl From<Capacity> for u64 {
     fn from(capacity: Capacity) -> Self {
-        capacity.0
+        unsigned(capacity.0)
+    }
+}
+
+/// An [`Amount`] where there may be none.
+#[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
+pub struct AmountIfAny(Option<Amount>);
+
+impl<DB: Backend> FromSql<Nullable<BigInt>, DB> for AmountIfAny
+where
+    i64: FromSql<BigInt, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Amount::from_sql(bytes).map(|amount| Self(Some(amount)))
+    }
+
+    fn from_nullable_sql(bytes: Option<DB::RawValue<'_>>) -> deserialize::Result<Self> {
+        bytes.map_or(Ok(Self(None)), <Self as FromSql<Nullable<BigInt>, DB>>::from_sql)
+    }
+}
+
+impl From<AmountIfAny> for Option<u64> {
+    fn from(amount: AmountIfAny) -> Self {
+        amount.0.map(u64::from)
     }
 }
 
 /// A size or a count from the file, which its CHECKs keep at 0 or more.
 pub(crate) fn unsigned(size: i64) -> u64 {
     u64::try_from(size).unwrap_or(0)
+}
+
+/// A size or a count for sums with what may be below zero. Those from the file fit.
+pub(crate) fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, striped_id};
+use super::{MemRamId, striped_id, unsigned};
 use crate::models::schema::arenas;
 
 striped_id! {
@@ -21,13 +21,20 @@ pub struct Arena {
     pub memram_id: MemRamId,
     /// Bytes of the arena.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub max_mem: i64,
+    pub max_mem: u64,
     /// Bytes of content in its blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub mem: i64,
+    pub mem: u64,
     /// Bytes of its pools.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub reserved: i64,
+    pub reserved: u64,
+}
+
+impl Arena {
+    /// Bytes that nothing is carved from yet.
+    pub fn uncarved(&self) -> u64 {
+        self.max_mem.saturating_sub(self.reserved)
+    }
 }
 
 impl Arena {
@@ -36,7 +43,7 @@ impl Arena {
         Self {
             id,
             memram_id,
-            max_mem,
+            max_mem: unsigned(max_mem),
             mem: 0,
             reserved: 0,
         }

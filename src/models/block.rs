@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{ArenaId, MemRamId, Pool, PoolId, striped_id};
+use super::{ArenaId, MemRamId, Pool, PoolId, striped_id, unsigned};
 use crate::models::schema::blocks;
 
 striped_id! {
@@ -25,13 +25,13 @@ pub struct Block {
     pub pool_id: PoolId,
     /// Bytes of a block of its class.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub block_size: i64,
+    pub block_size: u64,
     /// Bytes of the block; the last block of a short pool is shorter than its class.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub max_mem: i64,
+    pub max_mem: u64,
     /// Bytes used.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub mem: i64,
+    pub mem: u64,
     /// Whether it has room: `mem < max_mem`.
     pub is_free: bool,
 }
@@ -45,14 +45,14 @@ impl Block {
             arena_id: pool.arena_id,
             pool_id: pool.id,
             block_size: pool.block_size,
-            max_mem,
+            max_mem: unsigned(max_mem),
             mem: 0,
             is_free: true,
         }
     }
 
     /// Bytes that still fit.
-    pub fn room(&self) -> i64 {
-        self.max_mem - self.mem
+    pub fn room(&self) -> u64 {
+        self.max_mem.saturating_sub(self.mem)
     }
 }

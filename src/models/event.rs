@@ -70,7 +70,8 @@ pub struct Event {
     /// Bytes that the event is about: stored, freed, needed, carved or collected.
     pub bytes: i64,
     /// Bytes of content in the space after it.
-    pub mem: i64,
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub mem: u64,
     /// Bytes into payload.
     pub payload: i64,
     /// Bytes into room in blocks.

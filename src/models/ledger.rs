@@ -29,7 +29,8 @@ pub struct Ledger {
     /// The object.
     pub stored_object_id: StoredObjectId,
     /// Position of the piece in the object, from 0.
-    pub seq: i64,
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub seq: u64,
     /// The arena of its block.
     pub arena_id: ArenaId,
     /// The pool of its block.
@@ -38,10 +39,10 @@ pub struct Ledger {
     pub block_id: BlockId,
     /// Bytes of the piece.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub allocated_mem: i64,
+    pub allocated_mem: u64,
     /// Bytes of the object that follow the piece: none after its last.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub rest: i64,
+    pub rest: u64,
 }
 
 /// A new entry.

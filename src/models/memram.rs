@@ -40,49 +40,60 @@ pub struct MemRam {
     pub name: String,
     /// Capacity in bytes.
     #[diesel(deserialize_as = super::amount::Capacity)]
-    pub max_mem: i64,
+    pub max_mem: u64,
     /// Bytes of content stored.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub mem: i64,
+    pub mem: u64,
     /// Bytes that arenas reserve.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub reserved: i64,
+    pub reserved: u64,
     /// Bytes of an arena.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub arena_size: i64,
+    pub arena_size: u64,
     /// Objects like it that must fit in a block of the class that an object goes to.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub per_block: i64,
+    pub per_block: u64,
     /// Number of arenas.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub arenas: i64,
+    pub arenas: u64,
     /// The most bytes that were ever stored at once.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub peak_mem: i64,
+    pub peak_mem: u64,
     /// Objects ever stored.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub allocations: i64,
+    pub allocations: u64,
     /// Objects ever removed.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub frees: i64,
+    pub frees: u64,
     /// Allocations that found their content stored already.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub dedup_hits: i64,
+    pub dedup_hits: u64,
     /// Bytes that those did not have to store again.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub dedup_saved: i64,
+    pub dedup_saved: u64,
     /// When the space was made.
     pub created_at: Timestamp,
     /// Whether it keeps its events.
     pub history: HistoryMode,
     /// For [`HistoryMode::Keep`], how long events are kept, in microseconds.
-    pub history_keep: Option<i64>,
+    #[diesel(deserialize_as = super::amount::AmountIfAny)]
+    pub history_keep: Option<u64>,
 }
 
 impl MemRam {
     /// Bytes that are free: an object of this size still fits.
-    pub fn available(&self) -> i64 {
-        self.max_mem - self.mem
+    pub fn available(&self) -> u64 {
+        self.max_mem.saturating_sub(self.mem)
+    }
+
+    /// Bytes that no arena reserves.
+    pub fn unreserved(&self) -> u64 {
+        self.max_mem.saturating_sub(self.reserved)
+    }
+
+    /// Objects that are stored.
+    pub fn objects(&self) -> u64 {
+        self.allocations.saturating_sub(self.frees)
     }
 }
 
@@ -95,34 +106,41 @@ pub struct SizeClassTotals {
     pub memram_id: MemRamId,
     /// Bytes of a block.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub block_size: i64,
+    pub block_size: u64,
     /// Bytes of a pool.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub pool_size: i64,
+    pub pool_size: u64,
     /// Bytes of content in the class's blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub mem: i64,
+    pub mem: u64,
     /// Bytes of its blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub reserved: i64,
+    pub reserved: u64,
     /// Bytes of its pools.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub pooled: i64,
+    pub pooled: u64,
     /// Number of pools.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub pools: i64,
+    pub pools: u64,
     /// Number of blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub blocks: i64,
+    pub blocks: u64,
     /// Blocks without room.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub full_blocks: i64,
+    pub full_blocks: u64,
     /// Blocks with nothing in them.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub empty_blocks: i64,
+    pub empty_blocks: u64,
     /// Ledger entries in its blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub entries: i64,
+    pub entries: u64,
+}
+
+impl SizeClassTotals {
+    /// Blocks that hold something and have room.
+    pub fn partly_filled_blocks(&self) -> u64 {
+        self.blocks.saturating_sub(self.full_blocks + self.empty_blocks)
+    }
 }
 
 /// How many objects of one kind a space holds.
@@ -136,8 +154,8 @@ pub struct KindTotals {
     pub kind: Kind,
     /// Number of objects.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub objects: i64,
+    pub objects: u64,
     /// Bytes of their contents.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub mem: i64,
+    pub mem: u64,
 }

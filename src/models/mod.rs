@@ -3,7 +3,7 @@
 //! The fields have the names of the columns. Sizes are bytes and `i64`, because SQLite counts
 //! with 64 signed bits.
 
-mod amount;
+pub(crate) mod amount;
 mod arena;
 mod block;
 mod event;
@@ -29,7 +29,7 @@ pub use pool::{Pool, PoolId};
 pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;
 
-pub(crate) use amount::unsigned;
+pub(crate) use amount::{signed, unsigned};
 pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
 pub(crate) use sequence::Sequence;

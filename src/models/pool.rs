@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Arena, ArenaId, MemRamId, striped_id};
+use super::{Arena, ArenaId, MemRamId, striped_id, unsigned};
 use crate::models::schema::pools;
 
 striped_id! {
@@ -23,16 +23,23 @@ pub struct Pool {
     pub arena_id: ArenaId,
     /// Bytes of a block of its class.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub block_size: i64,
+    pub block_size: u64,
     /// Bytes of the pool.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub max_mem: i64,
+    pub max_mem: u64,
     /// Bytes of content in its blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub mem: i64,
+    pub mem: u64,
     /// Bytes of its blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub reserved: i64,
+    pub reserved: u64,
+}
+
+impl Pool {
+    /// Bytes that nothing is carved from yet.
+    pub fn uncarved(&self) -> u64 {
+        self.max_mem.saturating_sub(self.reserved)
+    }
 }
 
 impl Pool {
@@ -42,8 +49,8 @@ impl Pool {
             id,
             memram_id: arena.memram_id,
             arena_id: arena.id,
-            block_size,
-            max_mem,
+            block_size: unsigned(block_size),
+            max_mem: unsigned(max_mem),
             mem: 0,
             reserved: 0,
         }

@@ -30,7 +30,7 @@ pub struct StoredObject {
     pub type_name: Option<String>,
     /// Bytes of content.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub size: i64,
+    pub size: u64,
     /// Whether an allocation without a name holds it.
     pub held: bool,
     /// When it was stored.

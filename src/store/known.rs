@@ -7,7 +7,7 @@ use crate::books::batch::Batch;
 use crate::books::room::Room;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{HistoryMode, MemRam, MemRamId};
+use crate::models::{HistoryMode, MemRam, MemRamId, signed, unsigned};
 
 /// It stays true until another connection commits, or a unit of work is undone.
 pub(super) struct Known {
@@ -23,7 +23,7 @@ pub(super) struct Known {
 impl Known {
     pub fn read(engine: &mut Engine, version: i64, space: MemRamId, geometry: &Geometry) -> Result<Self> {
         let memram = queries::spaces::get(&mut engine.read(), space)?;
-        let room = Room::unknown(geometry.classes().len(), memram.max_mem - memram.reserved);
+        let room = Room::unknown(geometry.classes().len(), signed(memram.unreserved()));
         let numbers = Numbers::default();
         Ok(Self {
             version,
@@ -43,7 +43,7 @@ impl Known {
         batch.effects().space.add_to(&mut self.memram);
         if let Some(setting) = batch.history().setting {
             self.memram.history = setting.mode;
-            self.memram.history_keep = setting.keep;
+            self.memram.history_keep = setting.keep.map(unsigned);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{
-    ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, Sequence, StoredObject, StoredObjectId, Timestamp,
+    ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, Sequence, StoredObject, StoredObjectId, Timestamp, signed,
 };
 use crate::value::ObjectId;
 
@@ -148,8 +148,8 @@ impl WriteTx<'_> {
     pub fn capacity(&mut self) -> Result<(i64, i64)> {
         let [own, earlier] = self.writer.gathered().map(|batch| batch.effects().space);
         let memram = &self.writer.known()?.memram;
-        let max_mem = memram.max_mem + own.max_mem + earlier.max_mem;
-        Ok((max_mem, max_mem - memram.mem - own.mem - earlier.mem))
+        let max_mem = signed(memram.max_mem) + own.max_mem + earlier.max_mem;
+        Ok((max_mem, max_mem - signed(memram.mem) - own.mem - earlier.mem))
     }
 
     /// What to do next for an object of `class` with `remaining` bytes to be placed.

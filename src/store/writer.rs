@@ -11,7 +11,7 @@ use crate::books::room::Room;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{EventId, MemRamId, Sequence, StoredObjectId};
+use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, signed};
 
 /// Executes units of work. Several units may share one transaction (see `group`); each
 /// is undone alone when it fails.
@@ -329,7 +329,7 @@ impl Writer {
         self.check(kept)?;
         if batch.drafts() > 0 {
             let first = self.take_numbers(Sequence::Events, batch.drafts())?;
-            batch.number_events(EventId(first), self.known()?.memram.mem);
+            batch.number_events(EventId(first), signed(self.known()?.memram.mem));
         }
         self.engine.write(self.space, &batch)?;
         self.known()?.follow(&batch);

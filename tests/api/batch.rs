@@ -129,7 +129,7 @@ fn room_freed_in_a_batch_can_be_used_by_the_same_batch() {
     })
     .unwrap();
     let space = heap.memram().unwrap();
-    assert_eq!((space.mem, space.peak_mem), (whole as i64, whole as i64));
+    assert_eq!((space.mem, space.peak_mem), (whole, whole));
     assert_balanced(&heap);
 }
 

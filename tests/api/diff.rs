@@ -13,9 +13,9 @@ use proptest::sample::Index;
 /// Where the pieces of each object are, and what is in each size class.
 #[derive(Debug, Clone, PartialEq)]
 struct Picture {
-    objects: BTreeMap<ObjectId, BTreeSet<(i64, i64)>>,
+    objects: BTreeMap<ObjectId, BTreeSet<(i64, u64)>>,
     sizes: BTreeMap<ObjectId, u64>,
-    classes: Vec<(i64, i64, i64)>,
+    classes: Vec<(u64, u64, u64)>,
 }
 
 fn now(memory: &MemManager) -> Picture {
@@ -31,7 +31,7 @@ fn now(memory: &MemManager) -> Picture {
     let classes = memory.stats().unwrap().classes;
     Picture {
         objects: objects.iter().map(|object| (id(object), pieces(&id(object)))).collect(),
-        sizes: objects.iter().map(|object| (id(object), object.size as u64)).collect(),
+        sizes: objects.iter().map(|object| (id(object), object.size)).collect(),
         classes: classes
             .iter()
             .map(|class| (class.totals.block_size, class.totals.mem, class.totals.entries))
@@ -50,7 +50,7 @@ fn expected(before: &Picture, after: &Picture) -> Diff {
         .iter()
         .filter(|(id, pieces)| after.objects.get(id).is_some_and(|now| now != *pieces));
     let classes = before.classes.iter().zip(&after.classes);
-    let class = |(before, after): (&(i64, i64, i64), &(i64, i64, i64))| {
+    let class = |(before, after): (&(u64, u64, u64), &(u64, u64, u64))| {
         let mut class = ClassDiff::default();
         class.block_size = before.0;
         (class.mem_before, class.mem_after) = (before.1, after.1);

@@ -403,7 +403,7 @@ fn history_off_records_nothing_and_turning_it_on_writes_an_opening() {
         .trial_balance()
         .unwrap()
         .iter()
-        .map(|bucket| bucket.bytes)
+        .map(|bucket| bucket.bytes as i64)
         .collect();
     assert_eq!(opening.kind, EventKind::Opening);
     assert_eq!(accounts(&opening)[..5], balance);

@@ -232,7 +232,7 @@ fn no_id_of_any_space_comes_back() {
 /// The same operations give the same numbers, whatever the other spaces do meanwhile.
 #[test]
 fn the_numbers_of_a_space_do_not_depend_on_the_others() {
-    let layout = |memory: &MemManager| -> Vec<(i64, i64, i64, i64)> {
+    let layout = |memory: &MemManager| -> Vec<(i64, i64, i64, u64)> {
         let arenas = memory.arenas().unwrap();
         let pools = arenas.iter().flat_map(|arena| memory.pools(arena.id).unwrap());
         let blocks: Vec<Block> = pools.flat_map(|pool| memory.blocks(pool.id).unwrap()).collect();

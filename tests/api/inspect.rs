@@ -21,7 +21,7 @@ fn every_entry_is_listed_once() {
     heap.batch(|batch| (0..300).try_for_each(|seed| batch.allocate_bytes(&content(seed, 2000)).map(drop)))
         .unwrap();
     let listed: Vec<_> = heap.entries().map(Result::unwrap).collect();
-    assert_eq!(listed.iter().map(|entry| entry.allocated_mem).sum::<i64>(), 300 * 2000);
+    assert_eq!(listed.iter().map(|entry| entry.allocated_mem).sum::<u64>(), 300 * 2000);
     let keys: BTreeSet<_> = listed.iter().map(|entry| (entry.stored_object_id, entry.seq)).collect();
     assert_eq!(keys.len(), listed.len());
 }
@@ -57,7 +57,7 @@ fn the_ledger_of_an_object_leads_to_its_bytes() {
     let id = heap.allocate_bytes(&content(2, 1500)).unwrap();
     let mut found = Vec::new();
     for (seq, entry) in heap.ledger(&id).unwrap().iter().enumerate() {
-        assert_eq!(entry.seq, seq as i64);
+        assert_eq!(entry.seq, seq as u64);
         let pieces = heap.pieces_in(entry.block_id).unwrap();
         let piece = pieces.iter().find(|piece| piece.entry.id == entry.id).unwrap();
         assert_eq!((piece.entry, piece.object_id), (*entry, id));
@@ -80,10 +80,10 @@ fn arenas_pools_and_blocks_lead_to_every_byte() {
         .flat_map(|block| heap.pieces_in(block.id).unwrap())
         .collect();
     let mem = heap.memram().unwrap().mem;
-    assert_eq!(arenas.iter().map(|arena| arena.mem).sum::<i64>(), mem);
-    assert_eq!(pools.iter().map(|pool| pool.mem).sum::<i64>(), mem);
-    assert_eq!(blocks.iter().map(|block| block.mem).sum::<i64>(), mem);
-    assert_eq!(pieces.iter().map(|piece| piece.data.len() as i64).sum::<i64>(), mem);
+    assert_eq!(arenas.iter().map(|arena| arena.mem).sum::<u64>(), mem);
+    assert_eq!(pools.iter().map(|pool| pool.mem).sum::<u64>(), mem);
+    assert_eq!(blocks.iter().map(|block| block.mem).sum::<u64>(), mem);
+    assert_eq!(pieces.iter().map(|piece| piece.data.len() as u64).sum::<u64>(), mem);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_list_shows_only_its_own_space() {
     let there = other.allocate_bytes(&content(2, 5000)).unwrap();
     assert_eq!(heap.objects().count(), 1);
     assert_eq!(
-        heap.entries().map(|entry| entry.unwrap().allocated_mem).sum::<i64>(),
+        heap.entries().map(|entry| entry.unwrap().allocated_mem).sum::<u64>(),
         5000
     );
     assert!(matches!(heap.object_info(&there), Err(Error::NotStored { .. })));

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 /// A space according to its rows.
-type Picture = ([i64; 3], Vec<Arena>, Vec<Pool>, Vec<Block>);
+type Picture = ([u64; 3], Vec<Arena>, Vec<Pool>, Vec<Block>);
 
 fn now(memory: &MemManager) -> Picture {
     let space = memory.memram().unwrap();

@@ -31,7 +31,7 @@ enum Op {
         key: u64,
         size: usize,
         sha256: String,
-        placement: Vec<(i64, i64)>,
+        placement: Vec<(i64, u64)>,
     },
     Free {
         key: u64,
@@ -92,7 +92,7 @@ fn recipe(seed: u64, key: u64, size: usize) -> Vec<u8> {
 }
 
 /// For each piece: how many blocks have a lower id than its own, and its bytes.
-fn placement_of(memory: &MemManager, sql: &Connection, id: &ObjectId) -> Vec<(i64, i64)> {
+fn placement_of(memory: &MemManager, sql: &Connection, id: &ObjectId) -> Vec<(i64, u64)> {
     let rank = |block: i64| number(sql, &format!("SELECT count(*) FROM blocks WHERE id < {block}"));
     let entries = memory.ledger(id).unwrap();
     entries

@@ -163,10 +163,7 @@ fn a_pin_tells_which_objects_occupy_an_arena() {
     assert_eq!(plan.pins.len(), 1);
     assert_eq!(plan.pins[0].object_id, small);
     assert_eq!(plan.pins[0].names, ["settings"]);
-    assert_eq!(
-        (plan.pins[0].allocated_mem, plan.pins[0].mem),
-        (20 * KIB as i64, 20 * KIB as i64)
-    );
+    assert_eq!((plan.pins[0].allocated_mem, plan.pins[0].mem), (20 * KIB, 20 * KIB));
     assert_eq!(heap.plan_free(&[large, small]).unwrap().collected.arenas, 3);
 
     heap.free(&large).unwrap();
@@ -183,10 +180,7 @@ fn full_arenas_are_listed_on_request() {
     let pins = heap.pins(Some(ArenaId(1))).unwrap();
     let ids: Vec<_> = pins.iter().map(|pin| pin.object_id).collect();
     assert_eq!(ids, [large, small]);
-    assert!(
-        pins.iter()
-            .all(|pin| pin.objects == 2 && pin.max_mem == 256 * KIB as i64)
-    );
+    assert!(pins.iter().all(|pin| pin.objects == 2 && pin.max_mem == 256 * KIB));
     assert!(matches!(heap.pins(Some(ArenaId(99))), Err(Error::UnknownRow { .. })));
 }
 

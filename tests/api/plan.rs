@@ -38,9 +38,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 /// Arenas, pools, blocks and entries.
 fn rows(memory: &MemManager) -> [u64; 4] {
     let stats = memory.stats().unwrap();
-    let sum = |of: fn(&heapledger::SizeClassTotals) -> i64| {
-        stats.classes.iter().map(|class| of(&class.totals) as u64).sum::<u64>()
-    };
+    let sum =
+        |of: fn(&heapledger::SizeClassTotals) -> u64| stats.classes.iter().map(|class| of(&class.totals)).sum::<u64>();
     [
         stats.arenas,
         sum(|class| class.pools),

@@ -39,8 +39,8 @@ fn the_buckets_are_those_of_the_trial_balance_and_hold_every_byte() {
     let heap = lived_in();
     let stats = heap.stats().unwrap();
     assert_eq!(stats.buckets, heap.trial_balance().unwrap());
-    let sum: i64 = stats.buckets.iter().map(|bucket| bucket.bytes).sum();
-    assert_eq!(sum as u64, stats.max_mem);
+    let sum: u64 = stats.buckets.iter().map(|bucket| bucket.bytes).sum();
+    assert_eq!(sum, stats.max_mem);
     assert!(
         stats.buckets[..4].iter().all(|bucket| bucket.bytes > 0),
         "{:?}",
@@ -57,7 +57,7 @@ fn the_numbers_of_each_class_are_those_that_sql_counts() {
     assert_eq!(classes.len(), 4);
     for class in classes {
         let size = class.totals.block_size;
-        let count = |query: &str| number(&sql, &format!("{query} block_size = {size}"));
+        let count = |query: &str| number(&sql, &format!("{query} block_size = {size}")) as u64;
         assert_eq!(class.totals.pools, count("SELECT count(*) FROM pools WHERE"));
         assert_eq!(class.totals.blocks, count("SELECT count(*) FROM blocks WHERE"));
         assert_eq!(

@@ -6,7 +6,7 @@ use crate::common::{Heap, KIB, MIB, assert_balanced, content};
 use heapledger::{Arena, Block, BucketName, Error, Geometry, Kind, Ledger, MemManager, Pool};
 use serde::{Deserialize, Serialize};
 
-fn sum(sizes: impl Iterator<Item = i64>) -> i64 {
+fn sum(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.sum()
 }
 
@@ -140,7 +140,7 @@ fn task_07_monitoring() {
     let heap = Heap::new();
     heap.allocate_bytes(&content(1, 3000)).unwrap();
     let buckets = heap.trial_balance().unwrap();
-    assert_eq!(sum(buckets.iter().map(|bucket| bucket.bytes)), MIB as i64);
+    assert_eq!(sum(buckets.iter().map(|bucket| bucket.bytes)), MIB);
     assert_eq!(buckets[0].bucket, BucketName::Payload);
     assert_eq!(buckets[0].bytes, 3000);
     assert_eq!(heap.stats().unwrap().objects, heap.objects().count() as u64);
@@ -196,7 +196,7 @@ fn task_10_room_is_used_again_and_few_pools_are_in_use() {
         }
     }
     let space = heap.memram().unwrap();
-    let pools = pools_of(&heap).len() as i64;
+    let pools = pools_of(&heap).len() as u64;
     assert!(
         pools * 4096 < space.peak_mem + 2 * 4096,
         "{pools} pools for a peak of {} bytes",

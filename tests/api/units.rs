@@ -496,10 +496,7 @@ fn one_batch_stores_and_frees_more_than_is_gathered() {
         })
         .unwrap();
         let space = heap.memram().unwrap();
-        assert_eq!(
-            (space.mem, space.peak_mem),
-            ((objects * size) as i64, (objects * size) as i64)
-        );
+        assert_eq!((space.mem, space.peak_mem), ((objects * size), (objects * size)));
         assert_eq!(heap.objects().count() as u64, objects);
         assert_balanced(&heap);
         let gone: Result<()> = heap.batch(|batch| {
@@ -647,7 +644,7 @@ fn repair_finds_keys_that_nobody_has() {
         let (heap, _) = in_pieces();
         let mem = heap.memram().unwrap().mem;
         damage(&heap, statements);
-        let kept = number(&heap.sql(), "SELECT sum(length(data)) FROM ledger");
+        let kept = number(&heap.sql(), "SELECT sum(length(data)) FROM ledger") as u64;
         let repaired = heap.repair().unwrap_or_else(|error| panic!("{statements}: {error}"));
         assert!(repaired.left.is_empty(), "{statements}: {:#?}", repaired.left);
         assert_balanced(&heap);

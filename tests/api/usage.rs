@@ -13,7 +13,7 @@ fn busy(memory: &MemManager) {
     memory.collect_garbage().unwrap();
 }
 
-fn balance(point: &UsagePoint) -> [i64; 5] {
+fn balance(point: &UsagePoint) -> [u64; 5] {
     [
         point.mem,
         point.room_in_blocks,
@@ -35,7 +35,7 @@ fn every_point_balances_and_the_last_one_is_current() {
             (point.event_id, point.at, point.mem, point.peak_mem),
             (event.id, event.at, event.mem, event.mem)
         );
-        assert_eq!(balance(point).iter().sum::<i64>(), point.capacity);
+        assert_eq!(balance(point).iter().sum::<u64>(), point.capacity);
     }
     let now: Vec<_> = heap
         .trial_balance()

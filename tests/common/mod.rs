@@ -173,7 +173,7 @@ pub fn dump(sql: &Connection) -> String {
 pub fn assert_balanced(memory: &MemManager) {
     let found: Vec<_> = memory.check().unwrap().iter().map(ToString::to_string).collect();
     assert!(found.is_empty(), "check() found {found:#?}");
-    let total: i64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
+    let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
     assert_eq!(total, memory.memram().unwrap().max_mem, "trial_balance()");
     assert_file_balanced(&sql(memory.path()));
 }

@@ -150,7 +150,7 @@ fn concurrent_readers_see_balanced_books() {
                 let memory = heap.clone();
                 let sql = heap.sql();
                 while !done.load(Ordering::Relaxed) {
-                    let sum: i64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
+                    let sum: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
                     assert_eq!(sum, 2 * 1024 * 1024);
                     assert_file_balanced(&sql);
                 }
@@ -328,13 +328,13 @@ fn all_methods_of_a_snapshot_see_one_state() {
 }
 
 /// Bytes in the blocks of these arenas, found by descending level by level.
-fn blocks_below(memory: &MemManager, arenas: &[Arena]) -> i64 {
+fn blocks_below(memory: &MemManager, arenas: &[Arena]) -> u64 {
     let pools = arenas.iter().flat_map(|arena| memory.pools(arena.id).unwrap());
     let blocks = pools.flat_map(|pool| memory.blocks(pool.id).unwrap());
     blocks
         .map(|block| {
             let pieces = memory.pieces_in(block.id).unwrap();
-            let bytes: i64 = pieces.iter().map(|piece| piece.entry.allocated_mem).sum();
+            let bytes: u64 = pieces.iter().map(|piece| piece.entry.allocated_mem).sum();
             assert_eq!((bytes, memory.block(block.id).unwrap().mem), (block.mem, block.mem));
             block.mem
         })
@@ -395,8 +395,8 @@ fn snapshots_are_consistent_while_a_writer_carves_frees_and_collects() {
                 for object in then.objects() {
                     let object = object.unwrap();
                     let id = object.id;
-                    assert_eq!(then.get_bytes(&id).unwrap().len() as i64, object.size);
-                    assert_eq!(then.ledger(&id).unwrap().len() as i64, object.pieces);
+                    assert_eq!(then.get_bytes(&id).unwrap().len() as u64, object.size);
+                    assert_eq!(then.ledger(&id).unwrap().len() as u64, object.pieces);
                     mem += object.size;
                 }
                 assert_eq!(mem, space.mem);

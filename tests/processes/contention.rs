@@ -135,13 +135,13 @@ fn many_processes_with_many_threads_share_one_file() {
         );
     }
     let space = memory.memram().unwrap();
-    let puts = (PROCESSES * THREADS * ROUNDS) as i64;
+    let puts = (PROCESSES * THREADS * ROUNDS) as u64;
     assert_eq!(
         space.allocations + space.dedup_hits,
         2 * puts,
         "every put was counted once"
     );
-    assert_eq!(space.allocations, puts + SHARED as i64, "a content was stored twice");
+    assert_eq!(space.allocations, puts + SHARED, "a content was stored twice");
     assert_balanced(&memory);
     println!(
         "{} puts of {PROCESSES} processes, {states} states seen, all in balance",

@@ -89,7 +89,7 @@ impl System {
                     .collect::<Vec<_>>(),
                 Vec::<String>::new()
             );
-            let total: i64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
+            let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
             assert_eq!(total as u64, model.max_mem);
         }
         assert_file_balanced(&self.sql);
@@ -203,7 +203,7 @@ fn add_pool(memory: &MemManager, arena: &Index, class: &Index) {
     let class = class.get(memory.geometry().classes());
     let room = arena.max_mem - arena.reserved;
     match memory.add_pool(arena.id, class.block_size) {
-        Ok(pool) => assert_eq!((pool.max_mem, pool.reserved), ((class.pool_size as i64).min(room), 0)),
+        Ok(pool) => assert_eq!((pool.max_mem, pool.reserved), ((class.pool_size).min(room), 0)),
         Err(Error::NoRoom { child: "pool", .. }) => assert_eq!(room, 0),
         Err(other) => panic!("{other}"),
     }

@@ -42,8 +42,8 @@ impl Space {
         while remaining > 0 {
             match next_step(&self.room, &self.geometry, class, remaining)? {
                 Step::Fill { mut block, bytes } => {
-                    assert!(bytes > 0 && bytes <= block.room() && bytes <= remaining);
-                    block.mem += bytes;
+                    assert!(bytes > 0 && bytes <= signed(block.room()) && bytes <= remaining);
+                    block.mem += bytes as u64;
                     remaining -= bytes;
                     pieces.push((block.id.0, bytes));
                     self.note(block);
@@ -75,15 +75,15 @@ impl Space {
     }
 
     fn carve_block(&mut self, pool: Pool, bytes: i64) {
-        assert!(pool.reserved + bytes <= pool.max_mem);
+        assert!(pool.reserved + bytes as u64 <= pool.max_mem);
         let block = Block::carved(BlockId(self.id()), &pool, bytes);
         self.blocks.insert(block.id, block);
-        let class = self.geometry.class_of_block_size(pool.block_size as u64).unwrap();
+        let class = self.geometry.class_of_block_size(pool.block_size).unwrap();
         self.room.add_block(class, block);
     }
 
     fn carve_pool(&mut self, arena: Arena, class: usize, block_size: i64, bytes: i64) {
-        assert!(arena.reserved + bytes <= arena.max_mem);
+        assert!(arena.reserved + bytes as u64 <= arena.max_mem);
         assert_eq!(block_size, self.geometry.classes()[class].block_size as i64);
         let pool = Pool::carved(PoolId(self.id()), &arena, block_size, bytes);
         self.room.add_pool(class, pool);

@@ -4,13 +4,14 @@ use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::books::effects::KindDelta;
 use crate::error::Error;
+use crate::models::signed;
 use crate::value::Kind;
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
         Change::ObjectStored(object) => {
             effects.space.allocations += 1;
-            count(effects, object.kind, 1, object.size);
+            count(effects, object.kind, 1, signed(object.size));
         }
         Change::ObjectRemoved { kind, size, .. } => {
             effects.space.frees += 1;
@@ -19,7 +20,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::DedupHit { object } => {
             effects.space.dedup_hits += 1;
             // The size of an object that is there already may lie.
-            effects.space.dedup_saved = effects.space.dedup_saved.saturating_add(object.size);
+            effects.space.dedup_saved = effects.space.dedup_saved.saturating_add(signed(object.size));
         }
         Change::ArenaAdded(_)
         | Change::ArenaRemoved(_)

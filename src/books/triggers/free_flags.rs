@@ -3,12 +3,13 @@
 use crate::books::change::Change;
 use crate::books::effects::{BlockAfter, Effects};
 use crate::error::Error;
-use crate::models::BlockId;
+use crate::models::{BlockId, signed};
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
         Change::EntryAdded { entry, block } => {
-            fill(effects, block.id, block.mem, entry.allocated_mem, block.max_mem)?;
+            let (before, max_mem) = (signed(block.mem), signed(block.max_mem));
+            fill(effects, block.id, before, entry.allocated_mem, max_mem)?;
         }
         Change::EntriesRemoved { entries, .. } => {
             for entry in *entries {

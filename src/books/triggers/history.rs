@@ -4,7 +4,7 @@ use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::books::events::{Accounts, Carving, Draft, PieceChange};
 use crate::error::Error;
-use crate::models::{Block, EventKind, PlacedEntry};
+use crate::models::{Block, EventKind, PlacedEntry, signed};
 use crate::value::ObjectId;
 
 /// Runs last: it reads what the totals trigger found.
@@ -15,9 +15,11 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     match change {
         Change::ObjectStored(object) => {
             let draft = about(effects, EventKind::Allocate, object.object_id);
-            draft.bytes = object.size;
+            draft.bytes = signed(object.size);
         }
-        Change::DedupHit { object } => about(effects, EventKind::DedupHit, object.object_id).bytes = object.size,
+        Change::DedupHit { object } => {
+            about(effects, EventKind::DedupHit, object.object_id).bytes = signed(object.size)
+        }
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
         Change::PieceRepaired { object, data, .. } => repair(effects, object.object_id, data.len() as i64),
         Change::EntriesRemoved { object_id, entries, .. } => free(effects, *object_id, entries),
@@ -33,12 +35,12 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::Released { object_id, .. } => {
             about(effects, EventKind::Release, *object_id);
         }
-        Change::ArenaAdded(arena) => carve(effects, Carving::from(arena), arena.max_mem),
-        Change::PoolAdded(pool) => carve(effects, Carving::from(pool), pool.max_mem),
-        Change::BlockAdded(block) => carve(effects, Carving::from(block), block.max_mem),
-        Change::ArenaRemoved(arena) => carve(effects, Carving::from(arena), -arena.max_mem),
-        Change::PoolRemoved(pool) => carve(effects, Carving::from(pool), -pool.max_mem),
-        Change::BlockRemoved(block) => carve(effects, Carving::from(block), -block.max_mem),
+        Change::ArenaAdded(arena) => carve(effects, Carving::from(arena), signed(arena.max_mem)),
+        Change::PoolAdded(pool) => carve(effects, Carving::from(pool), signed(pool.max_mem)),
+        Change::BlockAdded(block) => carve(effects, Carving::from(block), signed(block.max_mem)),
+        Change::ArenaRemoved(arena) => carve(effects, Carving::from(arena), -signed(arena.max_mem)),
+        Change::PoolRemoved(pool) => carve(effects, Carving::from(pool), -signed(pool.max_mem)),
+        Change::BlockRemoved(block) => carve(effects, Carving::from(block), -signed(block.max_mem)),
         Change::Resized { by } => {
             let draft = new(effects, EventKind::Resize);
             draft.bytes = *by;
@@ -89,7 +91,7 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
         block: block.id,
         pool: block.pool_id,
         arena: block.arena_id,
-        block_size: block.block_size,
+        block_size: signed(block.block_size),
         bytes,
     });
 }

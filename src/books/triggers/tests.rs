@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::*;
 use crate::models::{
     Arena, ArenaId, Block, BlockId, MemRamId, NewEntry, PlacedEntry, PoolId, StoredObject, StoredObjectId, Timestamp,
+    signed,
 };
 use crate::value::{Kind, ObjectId};
 
@@ -20,7 +21,7 @@ fn run(changes: &[Change<'_>]) -> Effects {
     effects
 }
 
-fn block(mem: i64) -> Block {
+fn block(mem: u64) -> Block {
     Block {
         id: BlockId(3),
         memram_id: MemRamId(1),
@@ -181,7 +182,7 @@ fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
         object: row.id,
         object_id: row.object_id,
         kind: row.kind,
-        size: row.size,
+        size: signed(row.size),
         entries: 1,
     }]);
     assert_eq!((effects.space.frees, effects.kinds[&Kind::Str].objects), (1, -1));

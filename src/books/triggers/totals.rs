@@ -4,23 +4,41 @@
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::error::Error;
-use crate::models::{ArenaId, PoolId};
+use crate::models::{ArenaId, PoolId, signed};
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
-        Change::ArenaAdded(arena) => carve_arena(effects, arena.max_mem, 1),
-        Change::ArenaRemoved(arena) => carve_arena(effects, -arena.max_mem, -1),
-        Change::PoolAdded(pool) => carve_pool(effects, pool.arena_id, pool.block_size, pool.max_mem, 1),
-        Change::PoolRemoved(pool) => carve_pool(effects, pool.arena_id, pool.block_size, -pool.max_mem, -1),
-        Change::BlockAdded(block) => carve_block(effects, block.pool_id, block.block_size, block.max_mem, 1),
-        Change::BlockRemoved(block) => carve_block(effects, block.pool_id, block.block_size, -block.max_mem, -1),
+        Change::ArenaAdded(arena) => carve_arena(effects, signed(arena.max_mem), 1),
+        Change::ArenaRemoved(arena) => carve_arena(effects, -signed(arena.max_mem), -1),
+        Change::PoolAdded(pool) => carve_pool(effects, pool.arena_id, signed(pool.block_size), signed(pool.max_mem), 1),
+        Change::PoolRemoved(pool) => carve_pool(
+            effects,
+            pool.arena_id,
+            signed(pool.block_size),
+            -signed(pool.max_mem),
+            -1,
+        ),
+        Change::BlockAdded(block) => carve_block(
+            effects,
+            block.pool_id,
+            signed(block.block_size),
+            signed(block.max_mem),
+            1,
+        ),
+        Change::BlockRemoved(block) => carve_block(
+            effects,
+            block.pool_id,
+            signed(block.block_size),
+            -signed(block.max_mem),
+            -1,
+        ),
         Change::EntryAdded { entry, block } => {
-            let before = block.mem;
+            let before = signed(block.mem);
             let piece = PieceMove {
                 arena: block.arena_id,
                 pool: block.pool_id,
-                block_size: block.block_size,
-                block_max_mem: block.max_mem,
+                block_size: signed(block.block_size),
+                block_max_mem: signed(block.max_mem),
                 before,
                 after: before + entry.allocated_mem,
             };

@@ -41,8 +41,8 @@ struct PieceRow {
     id: i64,
     object_id: ObjectId,
     stored_object_id: i64,
-    seq: i64,
-    allocated_mem: i64,
+    seq: u64,
+    allocated_mem: u64,
     /// Hexadecimal digits
     data: String,
 }

@@ -45,7 +45,7 @@ enum Setting {
 struct Kept {
     space: String,
     history: HistoryMode,
-    history_keep: Option<i64>,
+    history_keep: Option<u64>,
     first_event: Option<EventId>,
     first_time: Option<String>,
     last_event: Option<EventId>,

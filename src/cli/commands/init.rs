@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 /// `1.0 GiB in arenas of 256.0 KiB, blocks of 512 B, 4.0 KiB, 32.0 KiB`
-fn shape(memory: &MemManager, max_mem: i64, context: &Context<'_>) -> String {
+fn shape(memory: &MemManager, max_mem: u64, context: &Context<'_>) -> String {
     let sizes = context.sizes();
     let geometry = memory.geometry();
     let blocks: Vec<_> = geometry

@@ -139,7 +139,7 @@ struct Entry<'a> {
     object_id: Option<ObjectId>,
     name: Option<String>,
     bytes: i64,
-    mem: i64,
+    mem: u64,
     #[serde(skip)]
     at: Timestamp,
 }

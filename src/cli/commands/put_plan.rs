@@ -94,8 +94,8 @@ struct Most {
 impl Most {
     fn of(space: &MemRam) -> Self {
         Self {
-            known: u64::try_from(space.mem.max(space.available())).unwrap_or(0),
-            read: u64::try_from(space.max_mem).unwrap_or(0),
+            known: space.mem.max(space.available()),
+            read: space.max_mem,
         }
     }
 }

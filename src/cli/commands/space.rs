@@ -74,7 +74,7 @@ const LADDER: &[Head] = &[
 
 /// Each step adds the cost of the next layer.
 fn ladder(report: &SpaceReport) -> [(&'static str, u64); 8] {
-    let bytes = |tree: &TreeSize| u64::try_from(tree.bytes).unwrap_or(0);
+    let bytes = |tree: &TreeSize| tree.bytes;
     let ledger = report.trees.iter().find(|tree| tree.name == "ledger").map_or(0, bytes);
     let trees: u64 = report.trees.iter().map(bytes).sum();
     [

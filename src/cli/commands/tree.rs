@@ -56,10 +56,10 @@ struct Node {
     id: i64,
     arena_id: i64,
     pool_id: Option<i64>,
-    block_size: Option<i64>,
-    max_mem: i64,
-    mem: i64,
-    reserved: Option<i64>,
+    block_size: Option<u64>,
+    max_mem: u64,
+    mem: u64,
+    reserved: Option<u64>,
     is_free: Option<bool>,
 }
 

@@ -85,13 +85,13 @@ impl Row for LevelUsage {
 struct PointRow {
     event_id: EventId,
     time: String,
-    mem: i64,
-    peak_mem: i64,
-    room_in_blocks: i64,
-    uncarved_in_pools: i64,
-    uncarved_in_arenas: i64,
-    unreserved: i64,
-    capacity: i64,
+    mem: u64,
+    peak_mem: u64,
+    room_in_blocks: u64,
+    uncarved_in_pools: u64,
+    uncarved_in_arenas: u64,
+    unreserved: u64,
+    capacity: u64,
 }
 
 impl From<&UsagePoint> for PointRow {

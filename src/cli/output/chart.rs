@@ -59,7 +59,7 @@ impl Chart<'_> {
 }
 
 /// The part of a column in one line, counted from the bottom. Any value above 0 is visible.
-fn cell(bytes: i64, top: i64, line: usize) -> &'static str {
+fn cell(bytes: u64, top: u64, line: usize) -> &'static str {
     let full = (HEIGHT * 8) as i128;
     let height = i128::from(bytes) * full / i128::from(top.max(1));
     let height = height.clamp(i128::from(bytes > 0), full) - (line * 8) as i128;
@@ -71,7 +71,7 @@ fn cell(bytes: i64, top: i64, line: usize) -> &'static str {
 mod tests {
     use super::*;
 
-    fn column(bytes: i64, top: i64) -> String {
+    fn column(bytes: u64, top: u64) -> String {
         (0..HEIGHT).map(|line| cell(bytes, top, line)).collect()
     }
 
@@ -83,6 +83,6 @@ mod tests {
         assert_eq!(column(48, 48), "██████");
         assert_eq!(column(1, 1_000_000), "▁     ");
         assert_eq!(column(0, 0), "      ");
-        assert_eq!(column(i64::MAX, i64::MAX), "██████");
+        assert_eq!(column(u64::MAX, u64::MAX), "██████");
     }
 }

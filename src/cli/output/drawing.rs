@@ -133,10 +133,10 @@ impl Fill {
     /// Content, then room in blocks; the rest is not carved yet. Any content takes at least one
     /// cell, so that only a level without content looks empty.
     fn bar(&self, wide: usize) -> String {
-        if self.mem <= 0 {
+        if self.mem == 0 {
             return " ".repeat(wide);
         }
-        let cells = |bytes: i64| {
+        let cells = |bytes: u64| {
             let scaled = i128::from(bytes) * wide as i128 / i128::from(self.max_mem.max(1));
             usize::try_from(scaled).unwrap_or(0).clamp(1, wide)
         };
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(bar(1, 1, 1_000_000), "█               ");
         assert_eq!(bar(1, 2, 1_000_000), "█░              ");
         assert_eq!(bar(99, 100, 100), "███████████████░");
-        assert_eq!(bar(i64::MAX, i64::MAX, i64::MAX), "████████████████");
+        assert_eq!(bar(u64::MAX, u64::MAX, u64::MAX), "████████████████");
     }
 
     #[test]

@@ -7,13 +7,13 @@ use heapledger::{Arena, ArenaId, Block, Layout, MemManager, Pool, PoolId};
 
 /// How full a level is: content, and what is carved into blocks or reserved by lower levels.
 pub struct Fill {
-    pub mem: i64,
-    pub carved: i64,
-    pub max_mem: i64,
+    pub mem: u64,
+    pub carved: u64,
+    pub max_mem: u64,
 }
 
 impl Fill {
-    pub fn new(mem: i64, carved: i64, max_mem: i64) -> Self {
+    pub fn new(mem: u64, carved: u64, max_mem: u64) -> Self {
         Self { mem, carved, max_mem }
     }
 }

@@ -181,7 +181,7 @@ pub(in crate::manager) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
     let Some(keep) = memram.history_keep else {
         return Ok(false);
     };
-    let cutoff = Timestamp::now() - Duration::from_micros(unsigned(keep));
+    let cutoff = Timestamp::now() - Duration::from_micros(keep);
     let old = tx.read(|tx| queries::trim::old(tx, memram.id, cutoff, PAGE))?;
     if let Some(Old { last, .. }) = old {
         tx.apply(Change::HistoryTrimmed { last })?;

@@ -267,7 +267,7 @@ pub(in crate::manager) fn allocate(
         object_id: what.id,
         kind: what.kind,
         type_name: what.type_name.map(str::to_owned),
-        size: what.size as i64,
+        size: what.size,
         held: hold == Hold::Anonymous,
         created_at: tx.at(),
     };

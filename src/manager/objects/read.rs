@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, ObjectReader};
-use crate::models::{MemRam, MemRamId, StoredObject};
+use crate::models::{MemRam, MemRamId, StoredObject, signed};
 use crate::store::queries::entries::StoredContent;
 use crate::store::queries::objects::ObjectInfo;
 use crate::store::{ReadTx, queries};
@@ -200,7 +200,7 @@ impl Scope<'_> {
             StoredContent::Partial { missing } => missing,
             StoredContent::Nothing => match self.find(tx, id)?.size {
                 0 => return Ok(Vec::new()),
-                size => size,
+                size => signed(size),
             },
         };
         Err(Error::Damaged {

@@ -74,7 +74,7 @@ impl Cursor {
     fn new(object: &StoredObject) -> Self {
         Self {
             object: object.id,
-            size: unsigned(object.size),
+            size: object.size,
             position: 0,
             piece: Loaded {
                 seq: -1,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::place::Source;
 use crate::error::{Error, Result};
-use crate::manager::{Phase, unsigned};
+use crate::manager::Phase;
 use crate::models::MemRam;
 use crate::temporary::{Storing, go_on};
 use crate::value::{Hasher, Kind, ObjectId};
@@ -43,7 +43,7 @@ impl<'a> Spooled<'a> {
     /// [`Error::OutOfMemory`] as soon as the content is larger than the whole space, so that it
     /// cannot even be a duplicate.
     pub fn read(reader: impl Read, heap: &Path, space: &MemRam) -> Result<Spooled<'static>> {
-        let max_mem = unsigned(space.max_mem);
+        let max_mem = space.max_mem;
         let mut reader = reader.take(max_mem.saturating_add(1));
         let folder = heap.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut spool = tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new(".")));
@@ -55,7 +55,7 @@ impl<'a> Spooled<'a> {
         if size > max_mem {
             return Err(Error::OutOfMemory {
                 needed: size,
-                available: unsigned(space.available()),
+                available: space.available(),
                 max_mem,
             });
         }
@@ -80,14 +80,14 @@ impl<'a> Spooled<'a> {
     /// [`Error::OutOfMemory`] before it is read, if by its size it can neither fit nor be already
     /// stored; otherwise as for [`Self::read`].
     pub fn file(file: &'a mut File, space: &MemRam, progress: &'a mut dyn FnMut(Phase, u64, u64)) -> Result<Self> {
-        let (max_mem, available) = (unsigned(space.max_mem), unsigned(space.available()));
+        let (max_mem, available) = (space.max_mem, space.available());
         let refuse = |needed| Error::OutOfMemory {
             needed,
             available,
             max_mem,
         };
         let rest = rest_of(file)?;
-        if rest > available && rest > unsigned(space.mem) {
+        if rest > available && rest > space.mem {
             return Err(refuse(rest));
         }
         // A file of size 0 may still have content, as in /proc.

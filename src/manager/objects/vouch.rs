@@ -5,7 +5,7 @@ use super::place::Source;
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, unsigned};
-use crate::models::{StoredObject, StoredObjectId};
+use crate::models::{StoredObject, StoredObjectId, signed};
 use crate::store::queries::entries::StoredPiece;
 use crate::store::{WriteTx, queries};
 use crate::value::{Hasher, ObjectId};
@@ -80,8 +80,8 @@ fn compare(
     source: &mut dyn Source,
     vouched: &mut Vouched,
 ) -> Result<()> {
-    let mut left = object.size;
-    if unsigned(left) != what.size {
+    let mut left = signed(object.size);
+    if object.size != what.size {
         return Err(damaged(
             what,
             format!("it is stored with {left} bytes instead of {}", what.size),

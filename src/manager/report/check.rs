@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::books::events::Changes;
 use crate::books::invariants::Invariant;
 use crate::error::Result;
-use crate::manager::{MemManager, Phase, unsigned};
+use crate::manager::{MemManager, Phase};
 use crate::models::{HistoryMode, StoredObject, StoredObjectId};
 use crate::store::queries::audit::{Bucket, Found, Violation};
 use crate::store::queries::names::Garbled;
@@ -264,7 +264,7 @@ pub(in crate::manager) fn each_object(
     progress: &mut dyn FnMut(u64, u64),
     mut visit: impl FnMut(&mut ReadTx<'_>, &StoredObject) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let total = queries::spaces::all(tx)?.iter().map(|space| unsigned(space.mem)).sum();
+    let total = queries::spaces::all(tx)?.iter().map(|space| space.mem).sum();
     let (mut done, mut after) = (0, StoredObjectId(i64::MIN));
     loop {
         let page = queries::objects::page_of_file(tx, after, PAGE)?;
@@ -274,7 +274,7 @@ pub(in crate::manager) fn each_object(
             if visit(tx, &object)?.is_break() {
                 return Ok(());
             }
-            done += unsigned(object.size);
+            done += object.size;
             progress(done, total);
         }
     }

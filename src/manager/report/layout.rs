@@ -8,7 +8,7 @@ use crate::books::events::{Carving, Changes};
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, Moment};
 use crate::models::{
-    Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, MemRam, MemRamId, Pool, PoolId, Timestamp,
+    Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, MemRam, MemRamId, Pool, PoolId, Timestamp, unsigned,
 };
 use crate::store::queries::events;
 use crate::store::{ReadTx, queries};
@@ -25,11 +25,11 @@ pub struct Layout {
     /// When that was.
     pub at: Timestamp,
     /// Capacity.
-    pub max_mem: i64,
+    pub max_mem: u64,
     /// Bytes of content.
-    pub mem: i64,
+    pub mem: u64,
     /// Bytes of the arenas.
-    pub reserved: i64,
+    pub reserved: u64,
     /// The arenas by key.
     pub arenas: Vec<Arena>,
     /// The pools by key.
@@ -52,7 +52,7 @@ impl MemManager {
             let mut undone = Undone::read(tx, self.inner.space)?;
             events::each_back_to(tx, self.inner.space, mark.id, |event| undone.undo(&event, moment))?;
             let layout = undone.layout(mark.id, mark.at);
-            if layout.mem != mark.mem {
+            if layout.mem != unsigned(mark.mem) {
                 let (found, recorded) = (layout.mem, mark.mem);
                 return Err(disagree(
                     mark.id,
@@ -89,7 +89,7 @@ impl Undone {
         let pools = queries::levels::all_pools(tx, space)?;
         let blocks = queries::levels::all_blocks(tx, space)?;
         Ok(Self {
-            max_mem: memram.max_mem,
+            max_mem: memram.max_mem as i64,
             space: memram,
             arenas: arenas.into_iter().map(|arena| (arena.id, arena)).collect(),
             pools: pools.into_iter().map(|pool| (pool.id, pool)).collect(),
@@ -107,9 +107,10 @@ impl Undone {
         let changes = changes_of(event)?;
         for piece in &changes.pieces {
             let fits = self.blocks.get_mut(&piece.block).is_some_and(|block| {
-                block.mem -= piece.bytes;
+                let before = block.mem.checked_add_signed(-piece.bytes);
+                block.mem = before.unwrap_or(u64::MAX);
                 block.is_free = block.mem < block.max_mem;
-                (0..=block.max_mem).contains(&block.mem)
+                block.mem <= block.max_mem
             });
             if !fits {
                 let (block, bytes) = (piece.block.n(), piece.bytes);
@@ -157,8 +158,8 @@ impl Undone {
                     id,
                     memram_id,
                     arena_id: ArenaId(arena),
-                    block_size,
-                    max_mem,
+                    block_size: unsigned(block_size),
+                    max_mem: unsigned(max_mem),
                     mem: 0,
                     reserved: 0,
                 };
@@ -171,8 +172,8 @@ impl Undone {
                     memram_id,
                     arena_id: ArenaId(arena),
                     pool_id: PoolId(pool),
-                    block_size,
-                    max_mem,
+                    block_size: unsigned(block_size),
+                    max_mem: unsigned(max_mem),
                     mem: 0,
                     is_free: true,
                 };
@@ -205,7 +206,7 @@ impl Undone {
             space: self.space.name,
             event_id,
             at,
-            max_mem: self.max_mem,
+            max_mem: unsigned(self.max_mem),
             mem: self.blocks.values().map(|block| block.mem).sum(),
             reserved: self.arenas.values().map(|arena| arena.max_mem).sum(),
             arenas: self.arenas.into_values().collect(),

@@ -113,7 +113,7 @@ impl<'p> Planner<'p> {
             scope,
             geometry,
             simulation: Simulation::new(geometry, &memram),
-            available: unsigned(memram.available()),
+            available: memram.available(),
             memram,
             unmet: 0,
             planned: HashMap::new(),

@@ -114,7 +114,7 @@ fn before(tx: &mut ReadTx<'_>, scope: Scope<'_>, ids: &[&ObjectId]) -> Result<Be
     let file = tx.file_sizes()?;
     Ok(Before {
         arenas,
-        empty_blocks: unsigned(classes.iter().map(|class| class.empty_blocks).sum()),
+        empty_blocks: classes.iter().map(|class| class.empty_blocks).sum(),
         free_file_bytes: unsigned(file.free),
     })
 }

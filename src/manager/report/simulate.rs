@@ -4,7 +4,7 @@ use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::books::room::Room;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{Arena, ArenaId, Block, BlockId, MemRam, MemRamId, Pool, PoolId};
+use crate::models::{Arena, ArenaId, Block, BlockId, MemRam, MemRamId, Pool, PoolId, signed, unsigned};
 use crate::store::{ReadTx, queries};
 
 /// What one object would take.
@@ -66,7 +66,7 @@ const FIRST_ID: i64 = 1 << 62;
 impl Simulation {
     pub fn new(geometry: &Geometry, memram: &MemRam) -> Self {
         Self {
-            room: Room::unknown(geometry.classes().len(), memram.max_mem - memram.reserved),
+            room: Room::unknown(geometry.classes().len(), signed(memram.unreserved())),
             next_id: FIRST_ID,
         }
     }
@@ -95,7 +95,7 @@ impl Simulation {
         pace: Pace,
         load: &mut dyn FnMut(&mut Room, RoomLevel) -> Result<()>,
     ) -> Result<Carved> {
-        let class_of = |block_size: i64| geometry.class_of_block_size(block_size as u64);
+        let class_of = |block_size| geometry.class_of_block_size(block_size);
         let mut carved = Carved::default();
         let mut remaining = size as i64;
         while remaining > 0 {
@@ -156,17 +156,17 @@ impl Simulation {
             }
             Step::CarvePool { arena, bytes, .. } if *bytes == pool_size => {
                 let mut arena = *arena;
-                let count = remaining.min(arena.max_mem - arena.reserved) / bytes;
-                arena.reserved += count * bytes;
+                let count = remaining.min(signed(arena.uncarved())) / bytes;
+                arena.reserved += unsigned(count * bytes);
                 self.room.note_arena(arena);
                 Whole::new(count, *bytes, [block_size, pool_size, i64::MAX])
             }
             // The pool may belong to another class, with a different block size.
-            Step::CarveBlock { pool, bytes } if *bytes == pool.block_size => {
+            Step::CarveBlock { pool, bytes } if *bytes == signed(pool.block_size) => {
                 let mut pool = *pool;
-                let count = remaining.min(pool.max_mem - pool.reserved) / bytes;
-                let class = geometry.class_of_block_size(pool.block_size as u64).ok()?;
-                pool.reserved += count * bytes;
+                let count = remaining.min(signed(pool.uncarved())) / bytes;
+                let class = geometry.class_of_block_size(pool.block_size).ok()?;
+                pool.reserved += unsigned(count * bytes);
                 self.room.note_pool(class, pool);
                 Whole::new(count, *bytes, [*bytes, i64::MAX, i64::MAX])
             }

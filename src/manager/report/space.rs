@@ -62,25 +62,25 @@ impl MemManager {
             let classes = all_classes(tx, &spaces)?;
             let trees = tx.trees()?;
             let FileSizes { bytes, free, page } = tx.file_sizes()?;
-            let in_trees: i64 = trees.iter().map(|tree| tree.bytes).sum();
-            let unused: i64 = trees.iter().map(|tree| tree.unused_in_trees).sum();
+            let in_trees: u64 = trees.iter().map(|tree| tree.bytes).sum();
+            let unused: u64 = trees.iter().map(|tree| tree.unused_in_trees).sum();
             let ledger = trees.iter().find(|tree| tree.name == "ledger");
-            let mem: i64 = spaces.iter().map(|space| space.mem).sum();
+            let mem: u64 = spaces.iter().map(|space| space.mem).sum();
             Ok(SpaceReport {
-                mem: unsigned(mem),
-                objects: unsigned(spaces.iter().map(|space| space.allocations - space.frees).sum()),
-                entries: unsigned(classes.iter().map(|class| class.entries).sum()),
-                ledger_payload: unsigned(ledger.map_or(0, |tree| tree.payload)),
+                mem,
+                objects: spaces.iter().map(MemRam::objects).sum(),
+                entries: classes.iter().map(|class| class.entries).sum(),
+                ledger_payload: ledger.map_or(0, |tree| tree.payload),
                 free_file_bytes: unsigned(free),
                 auto_vacuum: tx.can_shrink()?,
-                pointer_map_bytes: unsigned(bytes - free - in_trees),
+                pointer_map_bytes: unsigned(bytes - free).saturating_sub(in_trees),
                 file_size: unsigned(bytes),
                 page_size: unsigned(page),
                 wal_size: wal,
                 file_bytes_per_stored_byte: (mem > 0).then(|| bytes as f64 / mem as f64),
                 gc_bytes: unsigned(free),
-                empty_blocks: unsigned(classes.iter().map(|class| class.empty_blocks).sum()),
-                vacuum_bytes_estimated: unsigned(free + unused),
+                empty_blocks: classes.iter().map(|class| class.empty_blocks).sum(),
+                vacuum_bytes_estimated: unsigned(free) + unused,
                 trees,
             })
         })

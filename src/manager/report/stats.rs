@@ -65,7 +65,7 @@ pub struct ClassStats {
     #[serde(flatten)]
     pub totals: SizeClassTotals,
     /// Blocks that are neither empty nor full.
-    pub partly_filled_blocks: i64,
+    pub partly_filled_blocks: u64,
     /// Bytes used ÷ bytes of blocks, from 0 to 1; `None` without blocks.
     pub utilisation: Option<f64>,
 }
@@ -73,7 +73,7 @@ pub struct ClassStats {
 /// How many of the largest objects are shown.
 const LARGEST: i64 = 5;
 /// In a space of at most this many objects, all are searched for the largest.
-const FEW_OBJECTS: i64 = 1000;
+const FEW_OBJECTS: u64 = 1000;
 
 impl MemManager {
     /// The statistics of the space. O(classes + log n).
@@ -88,44 +88,50 @@ impl MemManager {
             let memram = queries::spaces::get(tx, space)?;
             let classes = queries::spaces::classes(tx, space)?;
             let kinds = queries::spaces::kinds(tx, space)?;
-            let objects = memram.allocations - memram.frees;
+            let objects = memram.objects();
             let largest = if objects > FEW_OBJECTS {
                 queries::objects::largest(tx, space, LARGEST)?
             } else {
                 queries::objects::largest_of_all(tx, space, LARGEST)?
             };
             let file = tx.file_sizes()?;
-            let entries: i64 = classes.iter().map(|class| class.entries).sum();
-            let sum = |of: fn(&SizeClassTotals) -> i64| classes.iter().map(of).sum::<i64>();
+            let entries: u64 = classes.iter().map(|class| class.entries).sum();
+            let sum = |of: fn(&SizeClassTotals) -> u64| classes.iter().map(of).sum::<u64>();
             let bucket = |bucket, bytes| Bucket { bucket, bytes };
             Ok(Stats {
                 space: memram.name.clone(),
-                max_mem: unsigned(memram.max_mem),
-                mem: unsigned(memram.mem),
-                available: unsigned(memram.available()),
-                reserved: unsigned(memram.reserved),
+                max_mem: memram.max_mem,
+                mem: memram.mem,
+                available: memram.available(),
+                reserved: memram.reserved,
                 buckets: vec![
                     bucket(BucketName::Payload, memram.mem),
-                    bucket(BucketName::RoomInBlocks, sum(|class| class.reserved - class.mem)),
-                    bucket(BucketName::UncarvedInPools, sum(|class| class.pooled - class.reserved)),
+                    bucket(
+                        BucketName::RoomInBlocks,
+                        sum(|class| class.reserved.saturating_sub(class.mem)),
+                    ),
+                    bucket(
+                        BucketName::UncarvedInPools,
+                        sum(|class| class.pooled.saturating_sub(class.reserved)),
+                    ),
                     bucket(
                         BucketName::UncarvedInArenas,
-                        memram.reserved - sum(|class| class.pooled),
+                        memram.reserved.saturating_sub(sum(|class| class.pooled)),
                     ),
-                    bucket(BucketName::Unreserved, memram.max_mem - memram.reserved),
+                    bucket(BucketName::Unreserved, memram.unreserved()),
                 ],
-                arenas: unsigned(memram.arenas),
+                arenas: memram.arenas,
                 classes: classes.into_iter().map(ClassStats::from).collect(),
                 kinds: kinds.into_iter().filter(|kind| kind.objects > 0).collect(),
-                objects: unsigned(objects),
-                entries: unsigned(entries),
+                objects,
+                entries,
                 pieces_per_object: (objects > 0).then(|| entries as f64 / objects as f64),
                 largest,
-                peak_mem: unsigned(memram.peak_mem),
-                allocations: unsigned(memram.allocations),
-                frees: unsigned(memram.frees),
-                dedup_hits: unsigned(memram.dedup_hits),
-                dedup_saved: unsigned(memram.dedup_saved),
+                peak_mem: memram.peak_mem,
+                allocations: memram.allocations,
+                frees: memram.frees,
+                dedup_hits: memram.dedup_hits,
+                dedup_saved: memram.dedup_saved,
                 file_size: unsigned(file.bytes),
                 wal_size: wal,
                 free_file_bytes: unsigned(file.free),
@@ -137,7 +143,7 @@ impl MemManager {
 impl From<SizeClassTotals> for ClassStats {
     fn from(totals: SizeClassTotals) -> Self {
         Self {
-            partly_filled_blocks: totals.blocks - totals.full_blocks - totals.empty_blocks,
+            partly_filled_blocks: totals.partly_filled_blocks(),
             utilisation: (totals.reserved > 0).then(|| totals.mem as f64 / totals.reserved as f64),
             totals,
         }

@@ -17,19 +17,19 @@ pub struct UsagePoint {
     /// When it happened.
     pub at: Timestamp,
     /// Bytes of content.
-    pub mem: i64,
+    pub mem: u64,
     /// The most bytes of content since the point before this one.
-    pub peak_mem: i64,
+    pub peak_mem: u64,
     /// Bytes free in blocks.
-    pub room_in_blocks: i64,
+    pub room_in_blocks: u64,
     /// Bytes of pools not carved into blocks.
-    pub uncarved_in_pools: i64,
+    pub uncarved_in_pools: u64,
     /// Bytes of arenas not carved into pools.
-    pub uncarved_in_arenas: i64,
+    pub uncarved_in_arenas: u64,
     /// Bytes that no arena reserves.
-    pub unreserved: i64,
+    pub unreserved: u64,
     /// Bytes of the space: the sum of `mem` and the four figures before this one.
-    pub capacity: i64,
+    pub capacity: u64,
 }
 
 impl MemManager {
@@ -87,7 +87,7 @@ impl Chosen {
         self.seen += 1;
         if is_last {
             self.points.push(self.now);
-            self.now.peak_mem = i64::MIN;
+            self.now.peak_mem = 0;
         }
     }
 }
@@ -109,12 +109,16 @@ impl UsagePoint {
     fn add(&mut self, by: Movement) {
         self.event_id = by.id;
         self.at = by.at;
-        self.mem += by.payload;
+        for (sum, by) in [
+            (&mut self.mem, by.payload),
+            (&mut self.room_in_blocks, by.room_in_blocks),
+            (&mut self.uncarved_in_pools, by.uncarved_in_pools),
+            (&mut self.uncarved_in_arenas, by.uncarved_in_arenas),
+            (&mut self.unreserved, by.unreserved),
+            (&mut self.capacity, by.capacity),
+        ] {
+            *sum = sum.saturating_add_signed(by);
+        }
         self.peak_mem = self.peak_mem.max(self.mem);
-        self.room_in_blocks += by.room_in_blocks;
-        self.uncarved_in_pools += by.uncarved_in_pools;
-        self.uncarved_in_arenas += by.uncarved_in_arenas;
-        self.unreserved += by.unreserved;
-        self.capacity += by.capacity;
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::books::change::Change;
 use crate::error::{Error, Result};
+use crate::manager::MemManager;
 use crate::manager::objects::place;
-use crate::manager::{MemManager, unsigned};
-use crate::models::{Arena, ArenaId, Block, MemRam, Pool, PoolId, Stripe};
+use crate::models::{Arena, ArenaId, Block, MemRam, Pool, PoolId, Stripe, signed};
 use crate::store::queries;
 
 impl MemManager {
@@ -15,7 +15,7 @@ impl MemManager {
     pub fn add_arena(&self) -> Result<Arena> {
         self.write(|tx| {
             let memram = tx.memram()?;
-            let bytes = memram.arena_size.min(memram.max_mem - memram.reserved);
+            let bytes = signed(memram.arena_size.min(memram.unreserved()));
             if bytes <= 0 {
                 return Err(no_room("arena", format!("space {}", memram.name), memram.max_mem));
             }
@@ -42,7 +42,7 @@ impl MemManager {
             let space = tx.space();
             let row = tx.read(|tx| queries::levels::arena(tx, space, arena))?;
             let row = row.ok_or_else(|| self.unknown("arena", arena.0))?;
-            let bytes = pool_size.min(row.max_mem - row.reserved);
+            let bytes = pool_size.min(signed(row.uncarved()));
             if bytes <= 0 {
                 return Err(no_room("pool", format!("arena {}", arena.n()), row.max_mem));
             }
@@ -62,7 +62,7 @@ impl MemManager {
             let space = tx.space();
             let row = tx.read(|tx| queries::levels::pool(tx, space, pool))?;
             let row = row.ok_or_else(|| self.unknown("pool", pool.0))?;
-            let bytes = row.block_size.min(row.max_mem - row.reserved);
+            let bytes = signed(row.block_size.min(row.uncarved()));
             if bytes <= 0 {
                 return Err(no_room("block", format!("pool {}", pool.n()), row.max_mem));
             }
@@ -80,15 +80,15 @@ impl MemManager {
         let wanted = wanted.ok_or(Error::BadMaxMem { max_mem })?;
         self.write(|tx| {
             let memram = tx.memram()?;
-            if wanted < memram.reserved {
+            if max_mem < memram.reserved {
                 return Err(Error::CannotShrink {
                     space: memram.name,
                     max_mem,
-                    reserved: unsigned(memram.reserved),
+                    reserved: memram.reserved,
                 });
             }
             tx.apply(Change::Resized {
-                by: wanted - memram.max_mem,
+                by: wanted - signed(memram.max_mem),
             })?;
             tx.memram()
         })
@@ -104,12 +104,8 @@ impl MemManager {
     }
 }
 
-fn no_room(child: &'static str, parent: String, max_mem: i64) -> Error {
-    Error::NoRoom {
-        child,
-        parent,
-        max_mem: unsigned(max_mem),
-    }
+fn no_room(child: &'static str, parent: String, max_mem: u64) -> Error {
+    Error::NoRoom { child, parent, max_mem }
 }
 
 fn vanished() -> Error {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::error::Result;
 use crate::manager::history::record;
-use crate::manager::{MemManager, Phase, unsigned};
+use crate::manager::{MemManager, Phase};
 use crate::store::{Shrinking, WriteTx, queries};
 
 /// The result of a garbage collection.
@@ -118,7 +118,7 @@ pub(in crate::manager) fn remove_empty(tx: &mut WriteTx<'_>, collected: &mut Col
     room -= arenas.len() as i64;
     collected.arenas += arenas.len() as u64;
     for arena in arenas {
-        collected.bytes += unsigned(arena.max_mem);
+        collected.bytes += arena.max_mem;
         tx.apply(Change::ArenaRemoved(arena))?;
     }
     Ok(room == 0 || record::trim(tx)?)

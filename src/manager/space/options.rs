@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
-use crate::manager::{Correction, Inner, MemManager, Planner, unsigned};
+use crate::manager::{Correction, Inner, MemManager, Planner};
 use crate::models::{MemRam, Timestamp};
 use crate::store::queries::audit::Violation;
 use crate::store::{Access, Deadline, Durability, Location, Opening, ReadTx, queries};
@@ -299,7 +299,7 @@ impl Options {
         if self.create_new_space {
             return refuse("it was not changed".into());
         }
-        if let Some(wanted) = self.max_mem.filter(|&wanted| wanted != unsigned(space.max_mem)) {
+        if let Some(wanted) = self.max_mem.filter(|&wanted| wanted != space.max_mem) {
             return refuse(format!("it has {} bytes, not {wanted}", space.max_mem));
         }
         if self.geometry.as_ref().is_some_and(|wanted| wanted != geometry) {

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::backup::sync_folder;
 use super::manifest::{Line, MANIFEST, MOST_LINE, OBJECTS};
 use crate::error::{Error, Result};
+use crate::manager::MemManager;
 use crate::manager::report::check::each_object;
-use crate::manager::{MemManager, unsigned};
 use crate::models::StoredObject;
 use crate::store::{ReadTx, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
@@ -92,7 +92,7 @@ impl MemManager {
     fn export_into(&self, temporary: &Temporary, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {
         let mut export = Export::new(temporary)?;
         let space = self.inner.space;
-        let total = unsigned(self.memram()?.mem);
+        let total = self.memram()?.mem;
         self.inner.readers.snapshot(|tx| {
             each_object(tx, &mut |_, _| {}, |tx, object| {
                 if object.memram_id == space {
@@ -149,7 +149,7 @@ impl<'t> Export<'t> {
             object_id: object.object_id.to_hex(),
             kind: object.kind.to_string(),
             type_name: object.type_name.clone(),
-            size: unsigned(object.size),
+            size: object.size,
             names: Vec::new(),
             held: object.held,
             file: Line::file_of(&object.object_id.to_hex()),

@@ -71,7 +71,7 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         object_id: digit.repeat(64).parse().unwrap(),
         kind: Kind::Bytes,
         type_name: None,
-        size: pieces * 10,
+        size: pieces as u64 * 10,
         held: true,
         created_at: Timestamp::default(),
     }))?;

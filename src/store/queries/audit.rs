@@ -88,7 +88,8 @@ pub struct Bucket {
     /// Which.
     pub bucket: BucketName,
     /// Bytes of capacity in it.
-    pub bytes: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub bytes: u64,
 }
 
 /// What takes each violation as it is found, and may end the search.

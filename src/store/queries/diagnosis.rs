@@ -5,7 +5,7 @@ use diesel::sql_types::BigInt;
 
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::MemRamId;
+use crate::models::{MemRamId, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
@@ -14,9 +14,11 @@ use crate::store::sqlite::exec::{Rows, Sql, Statement};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
 pub struct Tally {
     /// How many.
-    pub count: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub count: u64,
     /// Bytes.
-    pub bytes: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub bytes: u64,
 }
 
 /// Arenas with nothing in them, and the bytes they reserve: garbage collection gives
@@ -42,7 +44,7 @@ fn tally<S: Rows<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: MemRamId
 
 /// The pieces that the objects would have if each were alone in its class's blocks.
 /// O(objects) for each class.
-pub fn fewest_pieces(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry) -> Result<i64> {
+pub fn fewest_pieces(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry) -> Result<u64> {
     let (mut fewest, mut above) = (0, -1);
     for (index, class) in geometry.classes().iter().enumerate() {
         let is_last = index + 1 == geometry.classes().len();
@@ -60,7 +62,7 @@ pub fn fewest_pieces(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry) 
         fewest += on_engine!(tx, |conn| statement.get_result::<i64>(conn))?;
         above = up_to;
     }
-    Ok(fewest)
+    Ok(unsigned(fewest))
 }
 
 macro_rules! rows {

@@ -23,7 +23,8 @@ pub struct EntryInfo {
     /// Key of the object.
     pub stored_object_id: StoredObjectId,
     /// Position of the piece in the object, from 0.
-    pub seq: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub seq: u64,
     /// The arena of its block.
     pub arena_id: ArenaId,
     /// The pool of its block.
@@ -31,7 +32,8 @@ pub struct EntryInfo {
     /// The block that the piece is in.
     pub block_id: BlockId,
     /// Bytes of the piece.
-    pub allocated_mem: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub allocated_mem: u64,
 }
 
 impl EntryInfo {

@@ -40,9 +40,11 @@ pub struct ObjectInfo {
     #[diesel(deserialize_as = ShownIfAny)]
     pub type_name: Option<String>,
     /// Bytes of content.
-    pub size: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub size: u64,
     /// Number of ledger entries.
-    pub pieces: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub pieces: u64,
     /// Whether an allocation without a name holds it.
     pub held: bool,
     /// When it was stored, in whole seconds.

@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 
 use crate::error::Result;
 use crate::models::schema::arenas;
-use crate::models::{Arena, ArenaId, MemRamId, ShownList, StoredObjectId};
+use crate::models::{Arena, ArenaId, MemRamId, ShownList, StoredObjectId, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Rows, Sql, Statement};
@@ -18,11 +18,11 @@ pub struct Pin {
     /// The arena.
     pub arena_id: ArenaId,
     /// Bytes of the arena.
-    pub max_mem: i64,
+    pub max_mem: u64,
     /// Bytes of content in it, of all its objects.
-    pub mem: i64,
+    pub mem: u64,
     /// How many objects have bytes in it: more than are listed, if there is a limit.
-    pub objects: i64,
+    pub objects: u64,
     /// Key of the object.
     pub stored_object_id: StoredObjectId,
     /// The object's id.
@@ -32,13 +32,13 @@ pub struct Pin {
     /// Its kind.
     pub kind: Kind,
     /// Bytes of the whole object.
-    pub size: i64,
+    pub size: u64,
     /// Whether an allocation without a name holds it.
     pub held: bool,
     /// Ledger entries that it has in the arena.
-    pub pieces: i64,
+    pub pieces: u64,
     /// Bytes that it has in the arena.
-    pub allocated_mem: i64,
+    pub allocated_mem: u64,
 }
 
 /// Arenas with something in them, and with less than `percent` of their bytes in use:
@@ -62,15 +62,15 @@ pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pi
         arena_id: arena.id,
         max_mem: arena.max_mem,
         mem: arena.mem,
-        objects,
+        objects: unsigned(objects),
         stored_object_id: StoredObjectId(id),
         object_id,
         names: names.into(),
         kind,
-        size,
+        size: unsigned(size),
         held,
-        pieces,
-        allocated_mem,
+        pieces: unsigned(pieces),
+        allocated_mem: unsigned(allocated_mem),
     };
     Ok(rows.into_iter().map(pin).collect())
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::error::Result;
 use crate::geometry::{Geometry, SizeClass};
 use crate::models::schema::{kinds, memram, size_classes};
-use crate::models::{KindTotals, MemRam, MemRamId, SizeClassTotals, unsigned};
+use crate::models::{KindTotals, MemRam, MemRamId, SizeClassTotals};
 use crate::store::read::ReadTx;
 
 /// All spaces of the file.
@@ -51,8 +51,8 @@ pub fn kinds(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Vec<KindTotals>> {
 pub fn geometry(tx: &mut ReadTx<'_>, space: &MemRam) -> Result<Geometry> {
     let classes = classes(tx, space.id)?;
     let classes = classes.iter().map(|class| SizeClass {
-        block_size: unsigned(class.block_size),
-        pool_size: unsigned(class.pool_size),
+        block_size: class.block_size,
+        pool_size: class.pool_size,
     });
-    Geometry::new(unsigned(space.arena_size), unsigned(space.per_block), classes.collect())
+    Geometry::new(space.arena_size, space.per_block, classes.collect())
 }

@@ -43,15 +43,20 @@ pub struct LevelUsage {
     /// The level.
     pub level: Level,
     /// The size class of pools and blocks, by the bytes of a block.
-    pub block_size: Option<i64>,
+    #[diesel(deserialize_as = crate::models::amount::AmountIfAny)]
+    pub block_size: Option<u64>,
     /// How many there are.
-    pub rows: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub rows: u64,
     /// Bytes of all of them together.
-    pub max_mem: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub max_mem: u64,
     /// Bytes of those that the level below takes.
-    pub reserved: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub reserved: u64,
     /// Bytes of content.
-    pub mem: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub mem: u64,
 }
 
 /// The levels and classes of a space. O(classes).

@@ -30,23 +30,29 @@ pub struct TreeSize {
     /// The table that it belongs to.
     pub table: String,
     /// Pages of the file.
-    pub pages: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub pages: u64,
     /// Bytes of those pages.
-    pub bytes: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub bytes: u64,
     /// Rows, or entries of the index.
-    pub rows: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub rows: u64,
     /// Bytes of the rows as SQLite encodes them.
-    pub payload: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub payload: u64,
     /// Bytes of the pages that hold nothing.
-    pub unused: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub unused: u64,
     /// Of those, bytes on pages that several rows share: what denser packing could use.
-    pub unused_in_trees: i64,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub unused_in_trees: u64,
 }
 
 impl TreeSize {
     /// Bytes for page headers, cell pointers and the tree itself.
-    pub fn overhead(&self) -> i64 {
-        self.bytes - self.payload - self.unused
+    pub fn overhead(&self) -> u64 {
+        self.bytes.saturating_sub(self.payload + self.unused)
     }
 }
 

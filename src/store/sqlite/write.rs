@@ -17,7 +17,7 @@ use super::repair;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::books::rows::{NameChange, NewSpace, Rows};
-use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, Sequence, StoredObject, StoredObjectId, Stripe};
+use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, Sequence, StoredObject, StoredObjectId, Stripe, signed};
 use crate::store::conn::Conn;
 use crate::value::Kind;
 
@@ -102,13 +102,16 @@ fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<St
 
 fn arena_row(arena: &Arena) -> [Value<'static>; 5] {
     let (id, space) = (arena.id.0, arena.memram_id.0);
-    [id, space, arena.max_mem, arena.mem, arena.reserved].map(Value::from)
+    let sizes = [arena.max_mem, arena.mem, arena.reserved].map(signed);
+    let [max_mem, mem, reserved] = sizes;
+    [id, space, max_mem, mem, reserved].map(Value::from)
 }
 
 fn pool_row(pool: &Pool) -> [Value<'static>; 7] {
     let (id, space, arena) = (pool.id.0, pool.memram_id.0, pool.arena_id.0);
-    let (size, mem, reserved) = (pool.max_mem, pool.mem, pool.reserved);
-    [id, space, arena, pool.block_size, size, mem, reserved].map(Value::from)
+    let sizes = [pool.block_size, pool.max_mem, pool.mem, pool.reserved].map(signed);
+    let [block_size, max_mem, mem, reserved] = sizes;
+    [id, space, arena, block_size, max_mem, mem, reserved].map(Value::from)
 }
 
 fn block_row(block: &Block) -> [Value<'_>; 8] {
@@ -117,9 +120,9 @@ fn block_row(block: &Block) -> [Value<'_>; 8] {
         block.memram_id.0.into(),
         block.arena_id.0.into(),
         block.pool_id.0.into(),
-        block.block_size.into(),
-        block.max_mem.into(),
-        block.mem.into(),
+        signed(block.block_size).into(),
+        signed(block.max_mem).into(),
+        signed(block.mem).into(),
         block.is_free.into(),
     ]
 }
@@ -145,7 +148,7 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
         (&object.object_id).into(),
         object.kind.as_str().into(),
         object.type_name.as_deref().into(),
-        object.size.into(),
+        signed(object.size).into(),
         object.held.into(),
         object.created_at.as_micros().into(),
     ]

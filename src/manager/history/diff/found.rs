@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::books::events::PieceChange;
-use crate::models::SizeClassTotals;
+use crate::models::{SizeClassTotals, unsigned};
 use crate::value::ObjectId;
 
 /// The objects added, freed and moved between two states.
@@ -44,15 +44,15 @@ impl ObjectSize {
 #[non_exhaustive]
 pub struct ClassDiff {
     /// Bytes of a block.
-    pub block_size: i64,
+    pub block_size: u64,
     /// Bytes of content in its blocks, before.
-    pub mem_before: i64,
+    pub mem_before: u64,
     /// Bytes of content in its blocks, after.
-    pub mem_after: i64,
+    pub mem_after: u64,
     /// Ledger entries in its blocks, before.
-    pub entries_before: i64,
+    pub entries_before: u64,
     /// Ledger entries in its blocks, after.
-    pub entries_after: i64,
+    pub entries_after: u64,
 }
 
 impl Diff {
@@ -89,7 +89,7 @@ pub(super) enum Side {
 
 /// The size classes by block size.
 #[derive(Default)]
-pub(super) struct Classes(pub BTreeMap<i64, ClassDiff>);
+pub(super) struct Classes(pub BTreeMap<u64, ClassDiff>);
 
 impl Classes {
     pub fn add(&mut self, totals: Vec<SizeClassTotals>, side: Side) {
@@ -101,12 +101,13 @@ impl Classes {
     }
 
     pub fn undo(&mut self, piece: &PieceChange, side: Side) {
-        let (mem, entries) = self.of(piece.block_size, side);
-        *mem -= piece.bytes;
-        *entries -= piece.bytes.signum();
+        let (mem, entries) = self.of(unsigned(piece.block_size), side);
+        // What the events of a damaged file say need not fit its totals.
+        *mem = mem.saturating_sub_signed(piece.bytes);
+        *entries = entries.saturating_sub_signed(piece.bytes.signum());
     }
 
-    fn of(&mut self, block_size: i64, side: Side) -> (&mut i64, &mut i64) {
+    fn of(&mut self, block_size: u64, side: Side) -> (&mut u64, &mut u64) {
         let class = self.0.entry(block_size).or_default();
         class.block_size = block_size;
         match side {

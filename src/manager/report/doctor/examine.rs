@@ -17,7 +17,7 @@ pub(super) struct Examined {
     pub fullness: Option<Fullness>,
     /// The fewest pieces that the objects could have, if the counters alone do not tell whether
     /// they are scattered.
-    pub fewest_pieces: Option<i64>,
+    pub fewest_pieces: Option<u64>,
     /// Content of all spaces, which share the file.
     pub stored_in_file: u64,
     pub file_size: u64,
@@ -38,15 +38,15 @@ pub(super) struct Fullness {
 const NEARLY_FULL: f64 = 0.9;
 
 impl Examined {
-    pub fn objects(&self) -> i64 {
-        self.memram.allocations - self.memram.frees
+    pub fn objects(&self) -> u64 {
+        self.memram.objects()
     }
 
-    pub fn entries(&self) -> i64 {
+    pub fn entries(&self) -> u64 {
         self.sum(|class| class.entries)
     }
 
-    pub fn sum(&self, of: fn(&SizeClassTotals) -> i64) -> i64 {
+    pub fn sum(&self, of: fn(&SizeClassTotals) -> u64) -> u64 {
         self.classes.iter().map(of).sum()
     }
 
@@ -77,7 +77,7 @@ impl MemManager {
                 nearly_empty_arenas: diagnosis::nearly_empty_arenas(tx, space)?,
                 fullness: None,
                 fewest_pieces: None,
-                stored_in_file: queries::spaces::all(tx)?.iter().map(|space| unsigned(space.mem)).sum(),
+                stored_in_file: queries::spaces::all(tx)?.iter().map(|space| space.mem).sum(),
                 file_size: unsigned(file.bytes),
                 free_file_bytes: unsigned(file.free),
                 can_shrink: tx.can_shrink()?,
@@ -105,10 +105,10 @@ fn fullness(tx: &mut ReadTx<'_>, examined: &Examined) -> Result<Fullness> {
         largest = queries::objects::largest_of_all(tx, space, 1)?;
     }
     Ok(Fullness {
-        largest: largest.pop().map(|object| (object.object_id, unsigned(object.size))),
+        largest: largest.pop().map(|object| (object.object_id, object.size)),
         unnamed: Tally {
-            count: examined.objects() - named.count,
-            bytes: examined.memram.mem - named.bytes,
+            count: examined.objects().saturating_sub(named.count),
+            bytes: examined.memram.mem.saturating_sub(named.bytes),
         },
     })
 }

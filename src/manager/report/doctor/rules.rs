@@ -2,7 +2,6 @@
 
 use super::examine::{Examined, Fullness};
 use super::finding::{Figure, Finding, Remedy, Severity};
-use crate::manager::unsigned;
 use crate::models::SizeClassTotals;
 
 /// From this free share of the file, giving it back is worth moving pages. SQLite uses free pages
@@ -59,15 +58,15 @@ pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
     findings
 }
 
-fn bytes(bytes: i64) -> Figure {
-    Figure::Bytes(unsigned(bytes))
+fn bytes(bytes: u64) -> Figure {
+    Figure::Bytes(bytes)
 }
 
-fn count(count: i64) -> Figure {
-    Figure::Count(unsigned(count))
+fn count(count: u64) -> Figure {
+    Figure::Count(count)
 }
 
-fn share(part: i64, whole: i64) -> f64 {
+fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
@@ -92,7 +91,7 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
         text.push_str(" The largest found, {largest_object_id}, has {largest_size}.");
         remedy.push(Remedy::PlanFree(*id));
     }
-    remedy.push(Remedy::Resize(unsigned(memram.max_mem.saturating_mul(2))));
+    remedy.push(Remedy::Resize(memram.max_mem.saturating_mul(2)));
     Finding::new("nearly_full", Severity::Action, &text, figures, remedy)
 }
 
@@ -100,7 +99,7 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
 /// only if no new arena can be carved.
 fn garbage(examined: &Examined) -> Option<Finding> {
     let empty = examined.empty_arenas;
-    let unreserved = examined.memram.max_mem - examined.memram.reserved;
+    let unreserved = examined.memram.unreserved();
     let (blocks, empty_blocks) = (
         examined.sum(|class| class.blocks),
         examined.sum(|class| class.empty_blocks),
@@ -173,7 +172,7 @@ fn scattered(examined: &Examined) -> Option<Finding> {
     if entries as f64 <= SCATTERED * (fewest + objects) as f64 {
         return None;
     }
-    let partly = examined.sum(|class| class.blocks - class.full_blocks - class.empty_blocks);
+    let partly = examined.sum(SizeClassTotals::partly_filled_blocks);
     let text = "There are {entries|piece} of {objects|object}, {pieces_per_object} each; alone in their blocks they \
                 would have {fewest_pieces}. {partly_filled_blocks} of {blocks|block} are partly filled, and new objects \
                 fill their rests first. Nothing moves pieces together; objects that are stored into a new file \
@@ -192,7 +191,7 @@ fn scattered(examined: &Examined) -> Option<Finding> {
 fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding> {
     let used = share(class.mem, class.reserved);
     // A class may always have the room of one arena ahead of need.
-    if used >= SPARSE || class.reserved - class.mem <= examined.memram.arena_size {
+    if used >= SPARSE || class.reserved.saturating_sub(class.mem) <= examined.memram.arena_size {
         return None;
     }
     let text = "The blocks of {block_size} are {used} full: {mem} in {blocks|block} with {reserved}. \
