@@ -5,12 +5,15 @@ use crate::common::{Heap, MIB, assert_balanced, content, number, plan, texts};
 use heapledger::{Geometry, Hold};
 use rusqlite::ErrorCode;
 
-const FOREIGN_KEYS: [&str; 13] = [
+const FOREIGN_KEYS: [&str; 16] = [
     "arenas.memram_id -> memram.id",
+    "blocks.arena_id -> pools.arena_id",
     "blocks.memram_id -> memram.id",
     "blocks.pool_id -> pools.id",
     "events.memram_id -> memram.id",
+    "ledger.arena_id -> blocks.arena_id",
     "ledger.block_id -> blocks.id",
+    "ledger.pool_id -> blocks.pool_id",
     "names.memram_id -> memram.id",
     "names.stored_object_id -> stored_objects.id",
     "other_kinds.memram_id -> memram.id",
@@ -139,6 +142,9 @@ fn no_tool_can_orphan_or_duplicate_a_row() {
         "DELETE FROM blocks WHERE id IN (SELECT block_id FROM ledger)",
         "DELETE FROM stored_objects",
         "UPDATE ledger SET block_id = 999999",
+        "UPDATE ledger SET pool_id = pool_id + 1",
+        "UPDATE ledger SET arena_id = arena_id + 1",
+        "UPDATE blocks SET arena_id = arena_id + 1",
         "UPDATE names SET stored_object_id = 999999",
         "UPDATE ledger SET seq = 0",
         "UPDATE memram SET name = 'main'",
