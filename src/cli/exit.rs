@@ -105,9 +105,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::NoFile { .. } => {
             "`heapledger init` or `heapledger put` creates one, --db or HEAPLEDGER_DB names another"
         }
-        Error::NoIdsLeft { .. } => {
-            "carry its objects over to a new space with `heapledger export` and `heapledger import`"
-        }
+        Error::NoIdsLeft { .. } => "move its objects to a new space with `heapledger export` and `heapledger import`",
         Error::TooOld { .. } => {
             "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"
         }

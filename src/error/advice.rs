@@ -1,10 +1,10 @@
-//! What to do about an error, in calls of this library.
+//! What to do about an error, in terms of library calls.
 
 use super::Error;
 
 impl Error {
-    /// What to do about it in calls of this library, where there is something: the end
-    /// of the message, after a semicolon.
+    /// What to do about it in terms of library calls, if there is anything: the end of the message,
+    /// after a semicolon.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_not_several() {
+    fn a_single_byte_is_singular() {
         let message = Error::OutOfMemory {
             needed: 1,
             available: 0,

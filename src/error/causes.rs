@@ -1,10 +1,10 @@
-//! What an error of the system means, and who else gets it.
+//! Conversion of system errors, and copies for units that share a transaction.
 
 use super::Error;
 use super::message::grouped;
 
 impl Error {
-    /// The same error for another of those whose transaction it ended.
+    /// The same error for another unit whose transaction it ended.
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Busy { waited_ms } => Self::Busy { waited_ms: *waited_ms },
@@ -38,7 +38,7 @@ impl Error {
     }
 }
 
-/// The error of the system, where `tempfile` adds a name that means nothing to anyone.
+/// The system's error without the temporary path that `tempfile` adds.
 fn without_temporary_name(error: std::io::Error) -> std::io::Error {
     let text = error.to_string();
     match (error.raw_os_error(), text.rsplit_once(" at path \"")) {
@@ -47,7 +47,7 @@ fn without_temporary_name(error: std::io::Error) -> std::io::Error {
     }
 }
 
-/// What this process may not write more of into a file, in words.
+/// The file-size limit of this process, as a phrase.
 pub(crate) fn file_size_limit() -> Option<String> {
     #[cfg(unix)]
     {

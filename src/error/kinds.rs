@@ -1,4 +1,4 @@
-//! Everything that can go wrong, each with what to do about it.
+//! The error type.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,23 @@ use crate::identity::{Kind, ObjectId};
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. Whatever it was, the file is as it was before the call.
+/// What went wrong. After any error the file is as it was before the call, unless the call
+/// documents otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The object is larger than the bytes that are free.
+    /// The object is larger than the free bytes.
     OutOfMemory {
-        /// Bytes that the object takes.
+        /// Bytes of the object.
         needed: u64,
-        /// Bytes that are free.
+        /// Free bytes.
         available: u64,
-        /// Bytes of the whole space.
+        /// Capacity of the space, in bytes.
         max_mem: u64,
     },
-    /// A parent has no room to carve another child from.
+    /// A level has no room for another child.
     NoRoom {
-        /// What was to be carved: `arena`, `pool` or `block`.
+        /// What should have been carved: `arena`, `pool` or `block`.
         child: &'static str,
         /// Where: `space main`, `arena 3`, `pool 7`.
         parent: String,
@@ -36,9 +37,9 @@ pub enum Error {
         /// The space that was searched.
         space: String,
     },
-    /// No object has an id that starts so, and no name is spelled so.
+    /// There is no object whose id starts like this, and no such name.
     UnknownReference {
-        /// What was asked for.
+        /// The given text.
         text: String,
         /// The space that was searched.
         space: String,
@@ -47,7 +48,7 @@ pub enum Error {
     AmbiguousPrefix {
         /// The digits given.
         text: String,
-        /// How many ids start so.
+        /// How many ids start with them.
         count: usize,
     },
     /// The name is not bound.
@@ -62,12 +63,12 @@ pub enum Error {
         /// Bytes of the name given.
         length: usize,
     },
-    /// The name is spelled like an object id, which would be looked up in its place.
+    /// The name looks like an object id, and would be taken for one.
     NameIsId {
         /// The name given.
         name: String,
     },
-    /// The name is bound already, and was not to move.
+    /// The name is already bound, and the call asked not to move it.
     NameTaken {
         /// The name.
         name: String,
@@ -81,7 +82,7 @@ pub enum Error {
         /// Bytes of the name given.
         length: usize,
     },
-    /// No such row.
+    /// There is no such arena, pool or block.
     UnknownRow {
         /// `arena`, `pool` or `block`.
         what: &'static str,
@@ -90,14 +91,14 @@ pub enum Error {
         /// The space that was searched.
         space: String,
     },
-    /// The space has no class with such blocks.
+    /// The space has no class with this block size.
     UnknownClass {
         /// What was asked for, in bytes.
         block_size: u64,
         /// The block sizes of the space.
         known: Vec<u64>,
     },
-    /// The object has names, and so is in use.
+    /// The object has names, so it is in use.
     Named {
         /// The object.
         id: ObjectId,
@@ -110,16 +111,16 @@ pub enum Error {
         id: ObjectId,
         /// The kind that is stored.
         stored: Kind,
-        /// The kind that was to be stored.
+        /// The kind that should have been stored.
         wanted: Kind,
     },
-    /// The object is not of the type asked for.
+    /// The object cannot be read as the requested type.
     WrongType {
         /// The object.
         id: ObjectId,
         /// Its kind, and for JSON the name of the type.
         stored: String,
-        /// The Rust type that was asked for.
+        /// The requested Rust type.
         wanted: &'static str,
         /// What does not fit.
         why: String,
@@ -136,16 +137,16 @@ pub enum Error {
         /// What was given.
         name: String,
     },
-    /// A reason or an actor is longer than the history keeps with each event.
+    /// A reason or an actor is too long for the history.
     TooLong {
         /// `a reason` or `an actor`.
         what: &'static str,
         /// Bytes of the text given.
         length: usize,
-        /// Bytes that it may have.
+        /// The limit in bytes.
         most: usize,
     },
-    /// The text is not JSON, or no JSON value that can be kept exactly.
+    /// The text is not JSON, or not a value that can be represented exactly.
     BadJson {
         /// What is wrong, and where.
         why: String,
@@ -155,17 +156,17 @@ pub enum Error {
         /// What was given.
         text: String,
     },
-    /// Sizes that do not fit each other.
+    /// The sizes of a geometry do not fit each other.
     BadGeometry {
         /// Which rule is broken.
         why: String,
     },
-    /// A name with U+0000 in it: most tools would take what comes before it for the name.
+    /// A name contains U+0000, where most tools would end it.
     NulInName {
         /// The name given.
         name: String,
     },
-    /// A space must have room, and SQLite counts to 2⁶³ − 1.
+    /// The capacity of a space must be from 1 to 2⁶³ − 1 bytes.
     BadMaxMem {
         /// What was given, in bytes.
         max_mem: u64,
@@ -174,23 +175,23 @@ pub enum Error {
     CannotShrink {
         /// The space.
         space: String,
-        /// The size that was asked for.
+        /// The requested size.
         max_mem: u64,
         /// Bytes that arenas reserve.
         reserved: u64,
     },
-    /// The space is there already, and is never changed by opening or making it.
+    /// The space already exists, and opening or creating it never changes it.
     SpaceExists {
         /// The space.
         space: String,
         /// The file.
         path: PathBuf,
-        /// What was asked for that it is not.
+        /// How the request differs.
         why: String,
     },
     /// The file has no such space.
     UnknownSpace {
-        /// The space that was asked for.
+        /// The requested space.
         space: String,
         /// The file.
         path: PathBuf,
@@ -199,29 +200,29 @@ pub enum Error {
     },
     /// There is no file to read.
     NoFile {
-        /// Where it was looked for.
+        /// The path.
         path: PathBuf,
     },
-    /// The file is something else, and was left alone.
+    /// The file is not a heap, and was not changed.
     NotAHeap {
         /// The file.
         path: PathBuf,
         /// What it is.
         why: String,
     },
-    /// The space has given out all the ids that it has for a table; they never come back.
+    /// The space has used up all its ids for a table, which are never reused.
     NoIdsLeft {
         /// The space.
         space: String,
         /// `arenas`, `pools`, `blocks`, `stored_objects` (whose pieces have ids of their own) or
         /// `events`.
         table: &'static str,
-        /// Ids that were needed at once.
+        /// Ids needed by the call.
         needed: u64,
-        /// Ids that are left.
+        /// Remaining ids.
         left: u64,
     },
-    /// The file has as many spaces as there are ids for.
+    /// The file has used up all ids of spaces.
     TooManySpaces,
     /// A version before the first release wrote the file.
     TooOld {
@@ -230,7 +231,7 @@ pub enum Error {
         /// Its format.
         found: i64,
     },
-    /// A later heapledger wrote the file.
+    /// A newer version of heapledger wrote the file.
     TooNew {
         /// The file.
         path: PathBuf,
@@ -244,27 +245,27 @@ pub enum Error {
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },
-    /// The thread is inside a batch of the same heap file, another write to it, or a read of
-    /// the same [`snapshot`](crate::MemManager::snapshot), and would wait for itself.
+    /// The thread is inside a batch of the same heap file, another write to it, or a read of the
+    /// same [`snapshot`](crate::MemManager::snapshot), and so would wait for itself.
     Reentered,
     /// The file was opened for reading.
     ReadOnly,
-    /// The file or its folder may not be written.
+    /// The file or its folder is not writable.
     NotWritable {
         /// The file.
         path: PathBuf,
     },
-    /// The write-ahead log, or its index, is neither there nor can it be made.
+    /// The write-ahead log or its `-shm` cannot be opened or created.
     LogUnreadable,
-    /// Somebody opened the heap for writing and changed the file while it was read by a user
-    /// who may not write in its folder, and so has no way to keep the state before.
+    /// The file was changed while a user without write permission in its folder read it, and so
+    /// could not preserve the old state.
     ChangedWhileRead,
     /// The heap file, or the write-ahead log next to it, is not the one that was opened.
     FileChanged {
-        /// Where the file was, or the log.
+        /// The path of the file or of the log.
         path: PathBuf,
     },
-    /// The file has several names, under each of which SQLite would keep another log.
+    /// The file has several names, and SQLite would use a different log for each.
     HardLinked {
         /// The file.
         path: PathBuf,
@@ -276,38 +277,38 @@ pub enum Error {
         /// The heap file.
         path: PathBuf,
     },
-    /// Somebody has the heap open that is to be replaced.
+    /// Somebody has the heap open that should be replaced.
     InUse {
         /// The heap file.
         path: PathBuf,
     },
-    /// The file system has no room for what was to be written.
+    /// The file system is full.
     DiskFull,
-    /// The file system failed to read or write.
+    /// The file system reported an error.
     DiskFailed {
         /// What SQLite said.
         why: String,
     },
-    /// The space keeps no history to look back into.
+    /// The space has no history.
     HistoryOff {
         /// The space.
         space: String,
     },
-    /// The history does not reach the moment that was asked for.
+    /// The history does not cover the requested moment.
     OutsideHistory {
         /// The event or the time.
         moment: String,
-        /// Why it cannot.
+        /// Why.
         why: String,
     },
-    /// Views, triggers, indexes or tables of the file are not as this version makes them.
-    /// They are code that comes with the file, so nothing of it is run.
+    /// Views, triggers, indexes or tables of the file differ from those of this version. They are
+    /// code that comes with the file, so none of it is run.
     AlteredSchema {
         /// The file.
         path: PathBuf,
-        /// The first parts, and what is the matter with them.
+        /// The first affected parts, and what is wrong with them.
         what: String,
-        /// Whether [`crate::Options::restore_schema`] makes all of them again.
+        /// Whether [`crate::Options::restore_schema`] can recreate all of them.
         can_be_restored: bool,
     },
     /// The file contradicts itself.
@@ -315,36 +316,36 @@ pub enum Error {
         /// What was found.
         what: String,
     },
-    /// A source or target of bytes failed.
+    /// Reading a source or writing to a target failed.
     Io {
         /// What was being done.
         what: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// SQLite refused a statement or could not be reached.
+    /// SQLite reported another error.
     Database {
         /// What was being done.
         what: &'static str,
         /// What SQLite said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A batch went on after a call that had failed half-way.
+    /// A batch continued after a call that had failed halfway.
     BatchFailed,
-    /// What was to be made is there already.
+    /// The file or folder to create already exists.
     Exists {
         /// The file or folder.
         path: PathBuf,
     },
-    /// An export does not hold what its manifest says.
+    /// An export is invalid, or does not match its manifest.
     BadExport {
-        /// The file that is wrong.
+        /// The faulty file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
     },
-    /// A name of an export cannot be bound as it is;
-    /// [`ImportOptions::on_conflict`](crate::ImportOptions) says what else to do with it.
+    /// A name of an export is taken or invalid; [`ImportOptions::on_conflict`](crate::ImportOptions)
+    /// decides what else to do with it.
     NameRefused {
         /// The file with the content of the object.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! What each error says: what happened, with the figures, and what to do.
+//! The messages: what happened, with the figures, and what to do.
 
 use std::fmt;
 
@@ -71,8 +71,8 @@ impl Error {
             Self::Named { id, names } => write!(f, "object {id} is named {}", quoted(names)),
             Self::KindConflict { id, stored, wanted } => write!(
                 f,
-                "object {id} is stored already, as {stored} where {wanted} was to be stored; its content \
-                 spells the other kind's encoding"
+                "object {id} is already stored as {stored}, so it cannot be stored as {wanted}; its content \
+                equals the other kind's encoding"
             ),
             Self::WrongType {
                 id,
@@ -92,16 +92,16 @@ impl Error {
             ),
             Self::TooLong { what, length, most } => write!(
                 f,
-                "{what} of {} bytes is too long: the history keeps up to {} with each event",
+                "{what} of {} bytes is too long: the history stores at most {} with each event",
                 grouped(*length as u64),
                 grouped(*most as u64)
             ),
-            Self::BadJson { why } => write!(f, "not JSON that can be kept exactly: {why}"),
+            Self::BadJson { why } => write!(f, "not JSON that can be stored exactly: {why}"),
             Self::BadObjectId { text } => write!(f, "{text:?} is not an object id: an id has 64 hexadecimal digits"),
             Self::BadGeometry { why } => write!(f, "bad geometry: {why}"),
             Self::NulInName { name } => write!(
                 f,
-                "the name {name:?} cannot be used: it has U+0000 in it, where most tools end a text"
+                "the name {name:?} cannot be used: it contains U+0000, where most tools end a text"
             ),
             Self::BadMaxMem { max_mem } => write!(
                 f,
@@ -143,7 +143,7 @@ impl Error {
                 grouped(*left)
             ),
             Self::TooManySpaces => {
-                f.write_str("the file has ids for 8,388,608 spaces, and none for another; make it in another file")
+                f.write_str("the file has used up the ids of 8,388,608 spaces; create the space in another file")
             }
             Self::TooOld { path, found } => write!(
                 f,
@@ -177,8 +177,8 @@ impl Error {
                  user; whoever may write opens the heap once, or copy the file with its log",
             ),
             Self::ChangedWhileRead => f.write_str(
-                "the file was changed while it was read, and this user may not write next to it, which it \
-                 takes to keep the state before: read it again",
+                "the file was changed while it was read, and this user may not write next to it, which would be \
+                needed to preserve the old state: read it again",
             ),
             Self::FileChanged { path } => write!(
                 f,
@@ -187,8 +187,8 @@ impl Error {
             ),
             Self::HardLinked { path, links } => write!(
                 f,
-                "{} has {links} hard links, and what is written under one name is missing under another; \
-                 remove the other names, or use a copy; nothing was changed",
+                "{} has {links} hard links, and commits under one name would be missing under another; \
+                remove the other names, or use a copy; nothing was changed",
                 path.display()
             ),
             Self::ForeignLog { path } => write!(
@@ -214,19 +214,15 @@ impl Error {
             Self::Io { what, source } => write!(f, "{what}: {source}"),
             Self::Database { what, source } => write!(f, "{what}: {source}"),
             Self::BatchFailed => f.write_str(
-                "a call of the batch failed half-way, and the batch went on: it was undone as a whole; \
-                 return the call's error",
+                "a call of the batch failed halfway, and the batch continued, so it was rolled back as a whole; \
+                return the call's error",
             ),
-            Self::Exists { path } => write!(
-                f,
-                "{} exists already and was left as it is; name another",
-                path.display()
-            ),
+            Self::Exists { path } => write!(f, "{} already exists and was not changed; name another", path.display()),
             Self::BadExport { path, why } => write!(f, "{} cannot be imported: {why}", path.display()),
             Self::NameRefused { path, name, why } => {
                 write!(f, "{} cannot be imported with its name {name:?}: {why}", path.display())
             }
-            Self::Interrupted => f.write_str("interrupted: what was not committed was undone"),
+            Self::Interrupted => f.write_str("interrupted: uncommitted work was rolled back"),
         }
     }
 }
@@ -249,7 +245,7 @@ fn bytes(number: u64) -> String {
     format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// What looks like an id and has too few digits, or too many.
+/// A hint for text that looks like an id but has too few or too many digits.
 fn misspelled(text: &str) -> &'static str {
     match text.len() {
         _ if !text.bytes().all(|sign| sign.is_ascii_hexdigit()) => "",
@@ -265,7 +261,7 @@ fn list(sizes: &[u64]) -> String {
     sizes.join(", ")
 }
 
-/// Names as they may be shown on a terminal: quoted, control characters escaped.
+/// Names safe for a terminal: quoted, with control characters escaped.
 fn quoted(names: &[String]) -> String {
     if names.is_empty() {
         return "none".into();

@@ -169,7 +169,7 @@ fn a_moment_outside_the_history_is_refused() {
     let opened = heap.events(EventFilter::default()).next().unwrap().unwrap();
     refused(
         Moment::Event(EventId(99)),
-        "event 99 cannot be looked back to: no such event has happened",
+        "event 99 is outside the history: no such event has happened",
     );
     // Before its creation a space is empty.
     for moment in [Moment::Event(EventId(0)), Moment::Time(opened.at - day)] {

@@ -337,7 +337,7 @@ fn history_is_switched_and_shown() {
         let refused = ran(&mut cli.command(command));
         assert_eq!(refused.status, 2);
         assert!(
-            refused.stderr.contains("keeps no history; `heapledger history on`"),
+            refused.stderr.contains("has no history; `heapledger history on`"),
             "{}",
             refused.stderr
         );

@@ -10,7 +10,7 @@ fn init_creates_a_space_and_never_changes_one() {
         "made space main in heap.db: 1.0 MiB in arenas of 256.0 KiB, blocks of 512 B, 4.0 KiB, 32.0 KiB, 256.0 KiB\n"
     );
     let line = cli.fails(2, ["init", "--max-mem", "2M"]);
-    assert!(line.starts_with("space main exists already in heap.db"), "{line}");
+    assert!(line.starts_with("space main already exists in heap.db"), "{line}");
     let made = cli.json(["--space", "old", "init", "--classic", "--arena", "64KiB"]);
     assert_eq!(
         (&made["max_mem"], &made["arena_size"]),

@@ -81,7 +81,7 @@ fn a_backup_can_be_used_immediately() {
         "{said}"
     );
     assert_eq!(cli.ok(["get", "answer", "--db", "copy.db"]), "42");
-    assert!(cli.fails(2, ["backup", "copy.db"]).contains("copy.db exists already"));
+    assert!(cli.fails(2, ["backup", "copy.db"]).contains("copy.db already exists"));
     assert!(cli.json(["backup", "other.db"])["file_size"].as_u64().unwrap() > 0);
 }
 
@@ -129,7 +129,7 @@ fn an_export_can_be_imported() {
     let cli = heap();
     let said = cli.ok(["export", "files"]);
     assert!(said.starts_with("files: 3 objects with 3 names"), "{said}");
-    assert!(cli.fails(2, ["export", "files"]).contains("files exists already"));
+    assert!(cli.fails(2, ["export", "files"]).contains("files already exists"));
     let said = cli.ok(["import", "files", "--db", "new.db"]);
     assert!(said.starts_with("3 objects with 3 names"), "{said}");
     assert_eq!(cli.ok(["get", "greeting", "--db", "new.db"]), "hello");
@@ -370,7 +370,7 @@ fn an_export_into_an_empty_folder_does_not_replace_it() {
         .collect();
     names.sort();
     assert_eq!(names, ["lost+found", "manifest.jsonl", "objects"]);
-    assert!(cli.fails(2, ["export", "disk"]).contains("disk exists already"));
+    assert!(cli.fails(2, ["export", "disk"]).contains("disk already exists"));
     cli.ok(["import", "disk", "--db", "new.db"]);
     // The remains of a killed export are not an export, and do not get in the way.
     fs::create_dir_all(cli.path("half").join(left_behind()).join("objects")).unwrap();
