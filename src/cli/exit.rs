@@ -114,7 +114,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",
         Error::HistoryOff { .. } => "`heapledger history on` starts recording",
         Error::OutsideHistory { .. } => "`heapledger log` lists the events",
-        Error::ForeignLog { .. } => "`heapledger restore FILE` puts a backup in its place without leaving a log",
+        Error::ForeignLog { .. } => "`heapledger restore FILE` replaces it with a backup without leaving a log",
         Error::Damaged { .. } => "`heapledger check` lists all damage",
         Error::AlteredSchema {
             can_be_restored: true, ..

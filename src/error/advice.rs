@@ -8,27 +8,27 @@ impl Error {
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
-            Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects there are",
-            Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list what there is",
+            Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
+            Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",
             Self::Named { .. } => "unbind its names first, or use force_free",
             Self::NameTaken { .. } => "bind and Hold::Name move it",
             Self::CannotShrink { .. } => "free objects and call MemManager::collect_garbage first",
-            Self::NoFile { .. } => "opened for writing, it is made",
+            Self::NoFile { .. } => "opening it for writing creates it",
             Self::TooOld { .. } => {
                 "call MemManager::export with the version that wrote it, and MemManager::import on a new heap with this one"
             }
-            Self::NoIdsLeft { .. } => "carry its objects over to a new space with MemManager::export and import",
+            Self::NoIdsLeft { .. } => "move its objects to a new space with MemManager::export and import",
             Self::SpaceExists { .. } => {
                 "Options::space names another, and MemManager::resize changes the capacity of one"
             }
             Self::Busy { .. } => "try again, or wait longer with Options::busy_timeout",
-            Self::HistoryOff { .. } => "MemManager::set_history keeps it from then on",
-            Self::OutsideHistory { .. } => "MemManager::events lists the events there are",
-            Self::Damaged { .. } => "MemManager::check lists all that is wrong",
+            Self::HistoryOff { .. } => "MemManager::set_history starts recording",
+            Self::OutsideHistory { .. } => "MemManager::events lists the events",
+            Self::Damaged { .. } => "MemManager::check lists all damage",
             Self::AlteredSchema {
                 can_be_restored: true, ..
-            } => "Options::check_schema names every part, and Options::restore_schema makes them again",
-            Self::ForeignLog { .. } => "MemManager::restore puts a backup in the place of a heap without leaving a log",
+            } => "Options::check_schema lists every part, and Options::restore_schema recreates them",
+            Self::ForeignLog { .. } => "MemManager::restore replaces a heap with a backup without leaving a log",
             _ => return None,
         })
     }

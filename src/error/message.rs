@@ -120,7 +120,7 @@ impl Error {
                 grouped(*reserved)
             ),
             Self::SpaceExists { space, path, why } => {
-                write!(f, "space {space} exists already in {}: {why}", path.display())
+                write!(f, "space {space} already exists in {}: {why}", path.display())
             }
             Self::UnknownSpace { space, path, known } => {
                 write!(f, "no space {space:?} in {}; it has {}", path.display(), quoted(known))
@@ -205,9 +205,9 @@ impl Error {
             ),
             Self::DiskFull => f.write_str("the disk is full: nothing was changed; make room on it and try again"),
             Self::DiskFailed { why } => write!(f, "the disk failed: {why}; nothing was changed"),
-            Self::HistoryOff { space } => write!(f, "space {space} keeps no history"),
+            Self::HistoryOff { space } => write!(f, "space {space} has no history"),
             Self::OutsideHistory { moment, why } => {
-                write!(f, "{moment} cannot be looked back to: {why}")
+                write!(f, "{moment} is outside the history: {why}")
             }
             Self::AlteredSchema { path, what, .. } => write!(f, "{}: {what}", path.display()),
             Self::Damaged { what } => write!(f, "damaged: {what}"),
