@@ -34,4 +34,4 @@ pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
 pub(crate) use sequence::Sequence;
 pub(crate) use stripe::{Stripe, striped_id};
-pub(crate) use text::{Shown, ShownIfAny, ShownList, Written, text_enum};
+pub(crate) use text::{Shown, ShownIfAny, ShownList, WrittenTime, text_enum};

@@ -142,9 +142,9 @@ impl ToSql<Text, Sqlite> for ObjectId {
 
 /// A time as the views write it: in ISO 8601 or, where no calendar has it, in microseconds.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
-pub struct Written(Timestamp);
+pub struct WrittenTime(Timestamp);
 
-impl<DB: Backend> FromSql<Text, DB> for Written
+impl<DB: Backend> FromSql<Text, DB> for WrittenTime
 where
     Vec<u8>: FromSql<Binary, DB>,
 {
@@ -158,8 +158,8 @@ where
     }
 }
 
-impl From<Written> for Timestamp {
-    fn from(time: Written) -> Self {
+impl From<WrittenTime> for Timestamp {
+    fn from(time: WrittenTime) -> Self {
         time.0
     }
 }

@@ -10,7 +10,7 @@ use crate::geometry::Geometry;
 use crate::models::{HistoryMode, MemRam, MemRamId, signed, unsigned};
 
 /// It stays true until another connection commits, or a unit of work is undone.
-pub(super) struct Known {
+pub(super) struct KnownSpace {
     /// [`Engine::version`] for which it holds.
     pub version: i64,
     /// The space with all that is written.
@@ -20,7 +20,7 @@ pub(super) struct Known {
     pub numbers: Numbers,
 }
 
-impl Known {
+impl KnownSpace {
     pub fn read(engine: &mut Engine, version: i64, space: MemRamId, geometry: &Geometry) -> Result<Self> {
         let memram = queries::spaces::get(&mut engine.read(), space)?;
         let room = Room::unknown(geometry.classes().len(), signed(memram.unreserved()));

@@ -1,7 +1,7 @@
 //! The one that writes: its states, and what it remembers between transactions.
 
 use super::deadline::Deadline;
-use super::known::Known;
+use super::known::KnownSpace;
 use super::queries;
 use super::sqlite::engine::Engine;
 use crate::books::batch::Batch;
@@ -31,7 +31,7 @@ pub(super) struct Writer {
     earlier: Batch<'static>,
     /// What the unit under way has gathered.
     pub own: Batch<'static>,
-    known: Option<Known>,
+    known: Option<KnownSpace>,
 }
 
 /// What the writer is at.
@@ -168,18 +168,18 @@ impl Writer {
         let version = self.engine.version()?;
         let known = match self.known.take().filter(|known| known.version == version) {
             Some(known) => known,
-            None => Known::read(&mut self.engine, version, self.space, &self.geometry)?,
+            None => KnownSpace::read(&mut self.engine, version, self.space, &self.geometry)?,
         };
         self.own.begin(known.is_recording());
         self.known = Some(known);
         Ok(())
     }
 
-    pub fn known(&mut self) -> Result<&mut Known> {
+    pub fn known(&mut self) -> Result<&mut KnownSpace> {
         self.known.as_mut().ok_or(Error::BatchFailed)
     }
 
-    fn known_and_engine(&mut self) -> Result<(&mut Known, &mut Engine)> {
+    fn known_and_engine(&mut self) -> Result<(&mut KnownSpace, &mut Engine)> {
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
         Ok((known, &mut self.engine))
     }

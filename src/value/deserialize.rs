@@ -72,7 +72,7 @@ fn visit_map<'de, V: Visitor<'de>>(node: Node, visitor: V) -> Result<V::Value, U
 
 fn visit_entries<'de, V: Visitor<'de>>(entries: Vec<(String, Node)>, visitor: V) -> Result<V::Value, Unfit> {
     let length = entries.len();
-    let mut entries = Entries {
+    let mut entries = MapEntries {
         entries: entries.into_iter(),
         value: None,
     };
@@ -182,12 +182,12 @@ impl<'de> SeqAccess<'de> for Items {
     }
 }
 
-struct Entries {
+struct MapEntries {
     entries: vec::IntoIter<(String, Node)>,
     value: Option<Node>,
 }
 
-impl<'de> MapAccess<'de> for Entries {
+impl<'de> MapAccess<'de> for MapEntries {
     type Error = Unfit;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Unfit> {
@@ -195,7 +195,7 @@ impl<'de> MapAccess<'de> for Entries {
             return Ok(None);
         };
         self.value = Some(value);
-        seed.deserialize(Key(key)).map(Some)
+        seed.deserialize(KeyDeserializer(key)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Unfit> {
@@ -260,7 +260,7 @@ impl<'de> VariantAccess<'de> for VariantContent {
 }
 
 /// A key: text in JSON, possibly a number or a bool in Rust.
-struct Key(String);
+struct KeyDeserializer(String);
 
 macro_rules! parsed_keys {
     ($($method:ident => $visit:ident),* $(,)?) => {
@@ -274,7 +274,7 @@ macro_rules! parsed_keys {
     };
 }
 
-impl<'de> Deserializer<'de> for Key {
+impl<'de> Deserializer<'de> for KeyDeserializer {
     type Error = Unfit;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unfit> {

@@ -21,16 +21,16 @@ const MAX_WRAPPERS: u32 = 1000;
 
 /// Serialises a value to JSON. O(value).
 pub(super) fn node_of<T: Serialize + ?Sized>(value: &T) -> Result<Node, Refused> {
-    value.serialize(Writer { depth: 0, wrappers: 0 })
+    value.serialize(NodeSerializer { depth: 0, wrappers: 0 })
 }
 
 #[derive(Clone, Copy)]
-struct Writer {
+struct NodeSerializer {
     depth: u32,
     wrappers: u32,
 }
 
-impl Writer {
+impl NodeSerializer {
     /// The writer for the items of a list or map.
     fn deeper(self) -> Written<Self> {
         if self.depth == MAX_DEPTH {
@@ -78,7 +78,7 @@ macro_rules! integers {
     };
 }
 
-impl Serializer for Writer {
+impl Serializer for NodeSerializer {
     type Ok = Node;
     type Error = Refused;
     type SerializeSeq = List<Self>;

@@ -8,7 +8,7 @@ use crate::geometry::Geometry;
 use crate::models::{MemRamId, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::exec::{Returning, Sql, Statement};
 
 /// How many of something there are, and their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
@@ -37,7 +37,7 @@ pub fn named_objects(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     tally::<NamedObjects>(tx, space)
 }
 
-fn tally<S: Rows<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
+fn tally<S: Returning<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     let statement = Statement::<S, 1>::new([space.0.into()]);
     Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
 }
@@ -71,7 +71,7 @@ macro_rules! rows {
         impl Sql for $name {
             const TEXT: &'static str = $text;
         }
-        impl Rows for $name {
+        impl Returning for $name {
             type Types = $types;
         })*
     };

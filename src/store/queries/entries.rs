@@ -9,7 +9,7 @@ use crate::models::schema::{ledger, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, StoredObjectId, Stripe};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::exec::{Returning, Sql, Statement};
 use crate::value::ObjectId;
 
 /// A ledger entry with the id of its object.
@@ -82,7 +82,7 @@ macro_rules! own_entries {
             );
         }
 
-        impl Rows for $name {
+        impl Returning for $name {
             type Types = $types;
         }
 
@@ -148,7 +148,7 @@ impl Sql for ReadStoredPieces {
         WHERE l.id >= ? AND l.id < ? AND l.stored_object_id = ? ORDER BY l.id";
 }
 
-impl Rows for ReadStoredPieces {
+impl Returning for ReadStoredPieces {
     type Types = (BigInt, BigInt, BigInt, Binary);
 }
 
@@ -270,7 +270,7 @@ impl Sql for ReadWhole<false> {
     const TEXT: &'static str = read_whole!("?");
 }
 
-impl<const FROM_FIRST: bool> Rows for ReadWhole<FROM_FIRST>
+impl<const FROM_FIRST: bool> Returning for ReadWhole<FROM_FIRST>
 where
     Self: Sql,
 {
@@ -287,7 +287,7 @@ impl Sql for ReadContent {
         WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
 }
 
-impl Rows for ReadContent {
+impl Returning for ReadContent {
     type Types = (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>);
 }
 

@@ -10,7 +10,7 @@ use crate::models::schema::{names, stored_objects};
 use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::exec::{Returning, Sql, Statement};
 
 /// The names of an object, in alphabetical order.
 pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name>> {
@@ -42,7 +42,7 @@ impl Sql for ReadNamesOf {
     const TEXT: &'static str = "SELECT CAST(name AS BLOB) FROM names WHERE stored_object_id = ? ORDER BY name";
 }
 
-impl Rows for ReadNamesOf {
+impl Returning for ReadNamesOf {
     type Types = Binary;
 }
 
@@ -82,6 +82,6 @@ impl Sql for ReadNames {
     const TEXT: &'static str = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names";
 }
 
-impl Rows for ReadNames {
+impl Returning for ReadNames {
     type Types = (BigInt, BigInt, Binary);
 }

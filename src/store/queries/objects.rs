@@ -8,11 +8,11 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use crate::error::Result;
 use crate::models::schema::{objects, stored_objects};
 use crate::models::{
-    MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp, Written,
+    MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp, WrittenTime,
 };
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::exec::{Returning, Sql, Statement};
 use crate::value::{Kind, ObjectId};
 
 /// A row of the view `objects`: what people want to know of an object.
@@ -48,7 +48,7 @@ pub struct ObjectInfo {
     /// Whether an allocation without a name holds it.
     pub held: bool,
     /// When it was stored, in whole seconds.
-    #[diesel(deserialize_as = Written)]
+    #[diesel(deserialize_as = WrittenTime)]
     #[serde(serialize_with = "in_seconds")]
     pub created: Timestamp,
     /// The value, where it is text in one piece.
@@ -74,7 +74,7 @@ impl Sql for ReadObject {
         FROM stored_objects WHERE object_id = ? AND memram_id = ?";
 }
 
-impl Rows for ReadObject {
+impl Returning for ReadObject {
     type Types = stored_objects::SqlType;
 }
 
@@ -142,7 +142,7 @@ impl Sql for ReadPlaced {
         WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id";
 }
 
-impl Rows for ReadPlaced {
+impl Returning for ReadPlaced {
     type Types = (BigInt, Text, BigInt, Bool, Nullable<BigInt>, Nullable<EntryTypes>);
 }
 

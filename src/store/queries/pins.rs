@@ -8,7 +8,7 @@ use crate::models::schema::arenas;
 use crate::models::{Arena, ArenaId, MemRamId, ShownList, StoredObjectId, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::exec::{Returning, Sql, Statement};
 use crate::value::{Kind, ObjectId};
 
 /// One object that has bytes in an arena. Sizes are bytes.
@@ -90,6 +90,6 @@ impl Sql for OfArena {
         CROSS JOIN stored_objects o ON o.id = e.id ORDER BY e.mem DESC, o.id";
 }
 
-impl Rows for OfArena {
+impl Returning for OfArena {
     type Types = (BigInt, BigInt, Text, Text, Text, BigInt, Bool, BigInt, BigInt);
 }

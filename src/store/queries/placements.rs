@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::models::MemRamId;
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Rows, Sql, Statement};
+use crate::store::sqlite::exec::{Returning, Sql, Statement};
 use crate::value::ObjectId;
 
 /// A piece of an object, or an object without any.
@@ -43,6 +43,6 @@ impl Sql for Placements {
         AND l.stored_object_id = o.id WHERE o.memram_id = ? ORDER BY o.object_id, l.id";
 }
 
-impl Rows for Placements {
+impl Returning for Placements {
     type Types = (Text, BigInt, Nullable<BigInt>, Nullable<BigInt>);
 }

@@ -28,7 +28,7 @@ macro_rules! sql {
 pub(in crate::store) use sql;
 
 /// A statement that returns rows of these types.
-pub(in crate::store) trait Rows: Sql {
+pub(in crate::store) trait Returning: Sql {
     type Types;
 }
 
@@ -151,11 +151,11 @@ impl<S: Sql, const N: usize> QueryId for Statement<'_, S, N> {
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl<S: Rows, const N: usize> Query for Statement<'_, S, N> {
+impl<S: Returning, const N: usize> Query for Statement<'_, S, N> {
     type SqlType = S::Types;
 }
 
-impl<S: Rows, const N: usize> RunQueryDsl<SqliteConnection> for Statement<'_, S, N> {}
+impl<S: Returning, const N: usize> RunQueryDsl<SqliteConnection> for Statement<'_, S, N> {}
 
 #[derive(diesel::QueryableByName)]
 struct Number {

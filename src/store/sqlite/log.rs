@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::exec::sql;
-use super::exec::{Rows, Sql, Statement, pragma};
+use super::exec::{Returning, Sql, Statement, pragma};
 use super::sidecar::sidecar;
 use super::vfs::{CUT_SHORT, GatheredLog};
 use crate::error::{Error, Result};
@@ -120,7 +120,7 @@ sql! {
     LogSize = "PRAGMA wal_checkpoint(NOOP)";
 }
 
-impl Rows for LogSize {
+impl Returning for LogSize {
     /// Whether it was busy, pages in the log, and how many of them are copied.
     type Types = (BigInt, BigInt, BigInt);
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::exec::{Rows, Sql, Statement};
+use super::exec::{Returning, Sql, Statement};
 use crate::error::Result;
 use crate::models::text_enum;
 use crate::store::conn::on_engine;
@@ -78,6 +78,6 @@ impl Sql for Trees {
         GROUP BY d.name ORDER BY 5 DESC, d.name";
 }
 
-impl Rows for Trees {
+impl Returning for Trees {
     type Types = (Text, Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
 }

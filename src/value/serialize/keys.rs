@@ -6,7 +6,7 @@ use super::refused::{Refused, Written};
 use crate::value::float;
 
 /// A key as written, and what it was before.
-pub(super) struct Key {
+pub(super) struct KeySerializer {
     pub text: String,
     pub spelling: Spelling,
 }
@@ -19,7 +19,7 @@ pub(super) enum Spelling {
     Bool,
 }
 
-impl Key {
+impl KeySerializer {
     pub fn text(text: String) -> Self {
         let spelling = Spelling::Text;
         Self { text, spelling }
@@ -35,84 +35,84 @@ fn no_key<T>(what: &str) -> Written<T> {
     )))
 }
 
-fn float_key<F: Copy + Into<f64>>(number: F, text: fn(F) -> String) -> Written<Key> {
+fn float_key<F: Copy + Into<f64>>(number: F, text: fn(F) -> String) -> Written<KeySerializer> {
     if !number.into().is_finite() {
         return no_key("a float that is not finite");
     }
     let (text, spelling) = (text(number), Spelling::Float);
-    Ok(Key { text, spelling })
+    Ok(KeySerializer { text, spelling })
 }
 
 macro_rules! integer_keys {
     ($($method:ident: $type:ty),* $(,)?) => {
-        $(fn $method(self, number: $type) -> Written<Key> {
-            Ok(Key { text: number.to_string(), spelling: Spelling::Integer })
+        $(fn $method(self, number: $type) -> Written<KeySerializer> {
+            Ok(KeySerializer { text: number.to_string(), spelling: Spelling::Integer })
         })*
     };
 }
 
 impl Serializer for KeyWriter {
-    type Ok = Key;
+    type Ok = KeySerializer;
     type Error = Refused;
-    type SerializeSeq = Impossible<Key, Refused>;
-    type SerializeTuple = Impossible<Key, Refused>;
-    type SerializeTupleStruct = Impossible<Key, Refused>;
-    type SerializeTupleVariant = Impossible<Key, Refused>;
-    type SerializeMap = Impossible<Key, Refused>;
-    type SerializeStruct = Impossible<Key, Refused>;
-    type SerializeStructVariant = Impossible<Key, Refused>;
+    type SerializeSeq = Impossible<KeySerializer, Refused>;
+    type SerializeTuple = Impossible<KeySerializer, Refused>;
+    type SerializeTupleStruct = Impossible<KeySerializer, Refused>;
+    type SerializeTupleVariant = Impossible<KeySerializer, Refused>;
+    type SerializeMap = Impossible<KeySerializer, Refused>;
+    type SerializeStruct = Impossible<KeySerializer, Refused>;
+    type SerializeStructVariant = Impossible<KeySerializer, Refused>;
 
     integer_keys! {
         serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64, serialize_i128: i128,
         serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_u128: u128,
     }
 
-    fn serialize_bool(self, truth: bool) -> Written<Key> {
+    fn serialize_bool(self, truth: bool) -> Written<KeySerializer> {
         let (text, spelling) = (truth.to_string(), Spelling::Bool);
-        Ok(Key { text, spelling })
+        Ok(KeySerializer { text, spelling })
     }
 
-    fn serialize_f32(self, number: f32) -> Written<Key> {
+    fn serialize_f32(self, number: f32) -> Written<KeySerializer> {
         float_key(number, float::text_32)
     }
 
-    fn serialize_f64(self, number: f64) -> Written<Key> {
+    fn serialize_f64(self, number: f64) -> Written<KeySerializer> {
         float_key(number, float::text)
     }
 
-    fn serialize_char(self, sign: char) -> Written<Key> {
-        Ok(Key::text(sign.into()))
+    fn serialize_char(self, sign: char) -> Written<KeySerializer> {
+        Ok(KeySerializer::text(sign.into()))
     }
 
-    fn serialize_str(self, text: &str) -> Written<Key> {
-        Ok(Key::text(text.to_owned()))
+    fn serialize_str(self, text: &str) -> Written<KeySerializer> {
+        Ok(KeySerializer::text(text.to_owned()))
     }
 
-    fn serialize_bytes(self, _: &[u8]) -> Written<Key> {
+    fn serialize_bytes(self, _: &[u8]) -> Written<KeySerializer> {
         no_key("bytes")
     }
 
-    fn serialize_none(self) -> Written<Key> {
+    fn serialize_none(self) -> Written<KeySerializer> {
         no_key("an option")
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Written<Key> {
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Written<KeySerializer> {
         no_key("an option")
     }
 
-    fn serialize_unit(self) -> Written<Key> {
+    fn serialize_unit(self) -> Written<KeySerializer> {
         no_key("nothing")
     }
 
-    fn serialize_unit_struct(self, _: &'static str) -> Written<Key> {
+    fn serialize_unit_struct(self, _: &'static str) -> Written<KeySerializer> {
         no_key("nothing")
     }
 
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Written<Key> {
-        Ok(Key::text(variant.to_owned()))
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Written<KeySerializer> {
+        Ok(KeySerializer::text(variant.to_owned()))
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Written<Key> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Written<KeySerializer> {
         value.serialize(self)
     }
 
@@ -122,7 +122,7 @@ impl Serializer for KeyWriter {
         _: u32,
         _: &'static str,
         _: &T,
-    ) -> Written<Key> {
+    ) -> Written<KeySerializer> {
         no_key("a variant with content")
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::ser::{self, Serialize, Serializer};
 
-use super::keys::{Key, KeyWriter, Spelling};
+use super::keys::{KeySerializer, KeyWriter, Spelling};
 use super::refused::{Refused, Written};
 use crate::value::node::Node;
 use crate::value::parse;
@@ -75,7 +75,7 @@ impl<W: ItemWriter> Map<W> {
         }
     }
 
-    fn begin(&mut self, key: Key) -> Written<String> {
+    fn begin(&mut self, key: KeySerializer) -> Written<String> {
         // Happens, for example, when a map is flattened into a struct. All keys would read back as text.
         if self
             .spelling
@@ -94,7 +94,7 @@ impl<W: ItemWriter> Map<W> {
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Written<()> {
-        let key = self.begin(Key::text(name.to_owned()))?;
+        let key = self.begin(KeySerializer::text(name.to_owned()))?;
         self.entries.insert(key, value.serialize(self.writer)?);
         Ok(())
     }
@@ -162,7 +162,7 @@ impl<W: ItemWriter> ser::SerializeStruct for Struct<W> {
         match self {
             Self::Map(map) => map.field(name, value),
             Self::Private(node) => {
-                let Key { text, spelling } = value.serialize(KeyWriter)?;
+                let KeySerializer { text, spelling } = value.serialize(KeyWriter)?;
                 if spelling != Spelling::Text {
                     return Err(Refused("it holds JSON that is not text".into()));
                 }

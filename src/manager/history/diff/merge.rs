@@ -13,8 +13,8 @@ use crate::value::ObjectId;
 /// Finds which objects both spaces have, and which only one of them has.
 pub(super) fn merge(before: &mut ReadTx<'_>, space: MemRamId, after: &mut ReadTx<'_>, other: MemRamId) -> Result<Diff> {
     let mut diff = Diff::default();
-    let mut before = Objects(placements(before, space)?.peekable());
-    let mut after = Objects(placements(after, other)?.peekable());
+    let mut before = InOrder(placements(before, space)?.peekable());
+    let mut after = InOrder(placements(after, other)?.peekable());
     let (mut old, mut new) = (before.next()?, after.next()?);
     // Both are sorted by id, so the other side does not have the lesser of the two.
     loop {
@@ -39,7 +39,7 @@ pub(super) fn merge(before: &mut ReadTx<'_>, space: MemRamId, after: &mut ReadTx
 }
 
 /// Groups pieces by object.
-struct Objects<R: Iterator>(Peekable<R>);
+struct InOrder<R: Iterator>(Peekable<R>);
 
 /// An object and where its pieces are.
 struct Placed {
@@ -48,7 +48,7 @@ struct Placed {
     pieces: Vec<(i64, i64)>,
 }
 
-impl<R: Iterator<Item = Result<Placement>>> Objects<R> {
+impl<R: Iterator<Item = Result<Placement>>> InOrder<R> {
     /// Skips an object with an invalid id, which cannot be compared; `check` reports it.
     fn next(&mut self) -> Result<Option<Placed>> {
         loop {

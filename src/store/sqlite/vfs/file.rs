@@ -18,13 +18,13 @@ use super::system::default_system;
 pub(in crate::store) struct DatabaseFile {
     /// SQLite's `sqlite3_file`, in as much room as it asks for.
     file: Box<[u64]>,
-    name: Name,
+    name: FileName,
 }
 
 /// A file name as SQLite hands it to its file systems, which look behind and before it.
-struct Name(ffi::sqlite3_filename);
+struct FileName(ffi::sqlite3_filename);
 
-impl Name {
+impl FileName {
     fn new(path: &Path) -> io::Result<Self> {
         let name = CString::new(path.as_os_str().as_encoded_bytes())?;
         let none = c"".as_ptr();
@@ -37,7 +37,7 @@ impl Name {
     }
 }
 
-impl Drop for Name {
+impl Drop for FileName {
     fn drop(&mut self) {
         // SAFETY: it comes from `sqlite3_create_filename`, and nobody else frees it.
         unsafe { ffi::sqlite3_free_filename(self.0) };
@@ -65,7 +65,7 @@ impl DatabaseFile {
         let words = usize::try_from(size).unwrap_or_default().div_ceil(size_of::<u64>());
         let mut opened = Self {
             file: vec![0; words].into_boxed_slice(),
-            name: Name::new(path)?,
+            name: FileName::new(path)?,
         };
         let flags = mode | ffi::SQLITE_OPEN_MAIN_DB;
         // SAFETY: `file` has the room that this file system asks for, aligned as its pointers

@@ -32,7 +32,7 @@ impl GatheredLog {
     /// Runs a COMMIT, whose writes to the log are gathered.
     pub fn commit<R>(&mut self, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
         HELD.set(Some(Held::new(std::mem::take(&mut self.buffer), self.length)));
-        let scope = Scope { log: self };
+        let scope = Gathering { log: self };
         let result = commit();
         // A commit leaves nothing; what a failed one leaves is not wanted.
         if result.is_ok() && write_held().is_err() {
@@ -53,11 +53,11 @@ pub(in crate::store) const CUT_SHORT: &str = "another program cut the write-ahea
                          lost; nothing was written: close the heap everywhere, open it again, and check it";
 
 /// Ends the gathering, even by a panic, and keeps the buffer for the next.
-struct Scope<'l> {
+struct Gathering<'l> {
     log: &'l mut GatheredLog,
 }
 
-impl Drop for Scope<'_> {
+impl Drop for Gathering<'_> {
     fn drop(&mut self) {
         if let Some(held) = HELD.take() {
             self.log.length = held.committed.unwrap_or(self.log.length);

@@ -40,7 +40,7 @@ pub(super) fn default_system() -> *mut ffi::sqlite3_vfs {
 }
 
 /// What a file system of ours does that SQLite's own does not.
-pub(super) trait Opening {
+pub(super) trait OpenBy {
     /// Continues with a file that SQLite's own file system has just opened; returns SQLite's code.
     ///
     /// # Safety
@@ -49,7 +49,7 @@ pub(super) trait Opening {
 }
 
 /// Registers a file system that is SQLite's own but for how it opens files.
-pub(super) fn register<O: Opening>(name: &'static CStr) -> bool {
+pub(super) fn register<O: OpenBy>(name: &'static CStr) -> bool {
     // SAFETY: it is null or a file system that is never freed. The only field that SQLite
     // changes in it is the link to the next one, which is replaced in the copy.
     let Some(copied) = (unsafe { REAL.load(Ordering::Acquire).as_ref() }).copied() else {
@@ -67,7 +67,7 @@ pub(super) fn register<O: Opening>(name: &'static CStr) -> bool {
 }
 
 /// Opens a file as SQLite's own file system does, and then as ours.
-unsafe extern "C" fn open<O: Opening>(
+unsafe extern "C" fn open<O: OpenBy>(
     _: *mut ffi::sqlite3_vfs,
     name: *const c_char,
     file: *mut ffi::sqlite3_file,
@@ -91,7 +91,7 @@ unsafe extern "C" fn open<O: Opening>(
 /// Logs are gathered, and databases grow in larger parts.
 struct Writing;
 
-impl Opening for Writing {
+impl OpenBy for Writing {
     unsafe fn opened(_: *const c_char, file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
         if flags & ffi::SQLITE_OPEN_WAL != 0 {
             // SAFETY: the file was just opened, as all logs are.

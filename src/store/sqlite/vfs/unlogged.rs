@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 use libsqlite3_sys as ffi;
 
 use super::methods::{UNLOGGED, real, replace_methods};
-use super::system::{Opening, file_system, register};
+use super::system::{OpenBy, file_system, register};
 use crate::store::sqlite::sidecar::sidecar;
 
 const NAME: &CStr = c"heapledger unlogged";
@@ -76,7 +76,7 @@ pub(in crate::store) fn has_been_opened(path: &Path) -> bool {
 /// Heaps that are only read must stay as they are.
 struct Unchanged;
 
-impl Opening for Unchanged {
+impl OpenBy for Unchanged {
     unsafe fn opened(name: *const c_char, file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
         if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 || flags & ffi::SQLITE_OPEN_READONLY == 0 {
             return ffi::SQLITE_OK;
