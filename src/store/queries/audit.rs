@@ -88,7 +88,7 @@ pub struct Bucket {
     /// Which.
     pub bucket: BucketName,
     /// Bytes of capacity in it.
-    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub bytes: u64,
 }
 

@@ -46,16 +46,16 @@ pub struct LevelUsage {
     #[diesel(deserialize_as = crate::models::amount::AmountIfAny)]
     pub block_size: Option<u64>,
     /// How many there are.
-    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub rows: u64,
     /// Bytes of all of them together.
-    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub max_mem: u64,
     /// Bytes of those that the level below takes.
-    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub reserved: u64,
     /// Bytes of content.
-    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub mem: u64,
 }
 
