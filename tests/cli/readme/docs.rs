@@ -13,9 +13,9 @@ struct Page {
 /// README, its siblings, and everything in docs/.
 fn pages() -> Vec<Page> {
     let in_docs = fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
-    let beside = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+    let at_the_top = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
     let mut paths: Vec<_> = in_docs.map(|entry| entry.unwrap().path()).collect();
-    paths.extend(beside.map(|name| Path::new(ROOT).join(name)));
+    paths.extend(at_the_top.map(|name| Path::new(ROOT).join(name)));
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths.sort();
     let read = |path: PathBuf| Page {
