@@ -1,8 +1,7 @@
 //! What a unit of work will write, as one value.
 //!
-//! Changes go in through [`Batch::apply`] and through nothing else: it runs every trigger,
-//! follows what has room, and gathers the rows. The store reads the batch and writes it as
-//! its engine does best.
+//! [`Batch::apply`] is the only way to add changes: it runs every trigger, updates the room, and
+//! gathers the rows. The store reads the batch and writes it as its engine does best.
 
 use std::mem::take;
 
@@ -19,35 +18,34 @@ use crate::models::{
 };
 use crate::value::ObjectId;
 
-/// A piece of this size is worth a statement of its own rather than a copy. With 4 KiB a
-/// batch of pieces of that size took a tenth longer, and threads that share a commit
-/// needed savepoints.
+/// A piece of this size is written directly instead of copied. With 4 KiB as the limit, a batch of
+/// pieces of that size took a tenth longer, and threads that share a commit needed savepoints.
 const LARGE: usize = 64 * 1024;
-/// Bytes of small pieces from which on a batch is full.
+/// A batch with this many bytes of small pieces is full.
 const MOST_BYTES: usize = 1 << 20;
-/// Rows of one table from which on a batch is full.
+/// A batch with this many rows of one table is full.
 const MOST_ROWS: usize = 4096;
 
-/// What a unit of work, or several that share a commit, will write.
+/// What one unit of work, or several that share a commit, will write.
 #[derive(Debug, Default)]
 pub(crate) struct Batch<'d> {
     rows: Rows<'d>,
     effects: Effects,
-    /// Numbered, at the end.
+    /// Events that have their numbers, which they get at the end.
     events: Vec<EventRow>,
     history: HistoryChange,
-    /// The highest key of each table from which rows go: theirs must not come back.
+    /// The highest key of each table from which rows are removed, so that no key is reused.
     last_ids: Vec<(Sequence, i64)>,
-    /// A correction, which stands alone.
+    /// A correction, always alone in its batch.
     fix: Option<Fix<'d>>,
 }
 
-/// What changes about the history other than events that are added.
+/// Changes to the history other than new events.
 #[derive(Debug, Default)]
 pub(crate) struct HistoryChange {
     /// Whether and how long events are kept from now on.
     pub setting: Option<HistorySetting>,
-    /// The events up to this one go.
+    /// Events up to this one are removed.
     pub trimmed: Option<EventId>,
 }
 
@@ -60,12 +58,12 @@ pub(crate) struct HistorySetting {
 }
 
 impl Batch<'static> {
-    /// Runs every trigger on a change, follows what has room, and gathers what is to be
-    /// written. What is better written at once comes back as a batch of its own, which borrows
-    /// from the change: the bytes of a large piece are not copied.
+    /// Runs every trigger on a change, updates the room, and gathers what to write. Returns what is
+    /// better written immediately as a separate batch that borrows from the change, so that the
+    /// bytes of a large piece are not copied.
     ///
     /// # Errors
-    /// What a trigger fails with; then the unit of work can only be undone.
+    /// What a trigger fails with; the unit of work must then be rolled back.
     pub fn apply<'c>(
         &mut self,
         change: Change<'c>,
@@ -120,8 +118,8 @@ impl Batch<'static> {
             Change::BooksOpened => self.open_books(),
             Change::HistoryTrimmed { last } => self.history.trimmed = Some(last),
             Change::Fixed(fix) => return Some(Batch::of_fix(fix)),
-            // The entries go with their object, which is the next that goes. The others have
-            // nothing but their effects.
+            // Entries are removed with their object, by the next change. The others have only
+            // effects.
             Change::EntriesRemoved { .. }
             | Change::Refused { .. }
             | Change::DedupHit { .. }
@@ -139,29 +137,29 @@ impl Batch<'static> {
         }
     }
 
-    /// Its figures are those of the rows: the store adds them up.
+    /// The store computes its figures from the rows.
     fn open_books(&mut self) {
         let opening = Draft::new(EventKind::Opening, &self.effects.signature);
         self.effects.events.push(opening);
     }
 
-    /// Begins a unit of work, whose events are recorded or not.
+    /// Begins a unit of work, with or without recording events.
     pub fn begin(&mut self, recording: bool) {
         self.effects.recording = recording;
     }
 
-    /// Says who does this unit of work, when, and why.
+    /// Sets the actor, time and reason of this unit of work.
     pub fn sign(&mut self, signature: Signature) {
         self.effects.signature = signature;
     }
 
-    /// Who does this unit of work, when, and why.
+    /// The actor, time and reason of this unit of work.
     pub fn signature(&self) -> &Signature {
         &self.effects.signature
     }
 
-    /// Takes the rows, so that statements see them. Totals and events stay for the end: a
-    /// row that many changes touch is then written once.
+    /// Takes the rows, to make them visible to statements. Totals and events stay until the end, so
+    /// that a row touched by many changes is written only once.
     pub fn take_rows(&mut self) -> Self {
         self.settle();
         let mut rows = take(&mut self.rows);
@@ -172,8 +170,7 @@ impl Batch<'static> {
         }
     }
 
-    /// Takes everything that is to be written. An allocation that is still under way keeps
-    /// its event.
+    /// Takes everything. An unfinished allocation keeps its event.
     pub fn take(&mut self) -> Self {
         let rows = self.take_rows();
         Self {
@@ -183,7 +180,7 @@ impl Batch<'static> {
         }
     }
 
-    /// New rows are written with the effects that they have already.
+    /// Merges effects into the new rows that they concern.
     fn settle(&mut self) {
         let (rows, effects) = (&mut self.rows, &mut self.effects);
         for arena in &mut rows.arenas {
@@ -206,13 +203,13 @@ impl Batch<'static> {
         }
     }
 
-    /// Takes over what a later unit has gathered.
+    /// Adds what a later unit has gathered.
     pub fn absorb(&mut self, later: Self) {
         self.rows.absorb(later.rows);
         self.effects.absorb(later.effects);
     }
 
-    /// More is gathered than should be.
+    /// Whether the limits are reached.
     pub fn is_full(&self) -> bool {
         let rows = &self.rows;
         let lengths = [
@@ -225,32 +222,32 @@ impl Batch<'static> {
     }
 }
 
-/// What is gathered, for those who read before it is written.
+/// Lookups of gathered rows before they are written.
 impl Batch<'_> {
-    /// An object that comes, by its id.
+    /// A new object, by its id.
     pub fn object(&self, object_id: &ObjectId) -> Option<&StoredObject> {
         self.rows.objects.find(object_id)
     }
 
-    /// Whether an object or any of its entries comes.
+    /// Whether an object or any of its entries is new.
     pub fn brings(&self, object: StoredObjectId) -> bool {
-        // An object is placed before the next one is stored.
+        // An object is placed before the next one is stored, so its entries are the last ones.
         let entries = &self.rows.entries;
         let entry = entries.binary_search_by_key(&object, |entry| entry.stored_object_id);
         entry.is_ok() || self.rows.objects.position(object).is_some()
     }
 
-    /// Whether an object goes.
+    /// Whether an object is removed.
     pub fn removes(&self, object: StoredObjectId) -> bool {
         self.rows.objects_gone.contains_key(&object)
     }
 
-    /// Whether an object's anonymous hold is taken, if that changes.
+    /// The new state of an object's anonymous hold, if it changes.
     pub fn hold(&self, object: StoredObjectId) -> Option<bool> {
         self.rows.holds.get(&object).copied()
     }
 
-    /// What becomes of a name, if it changes.
+    /// The change of a name, if there is one.
     pub fn name(&self, name: &str) -> Option<&NameChange> {
         self.rows.names.get(name)
     }
@@ -260,13 +257,13 @@ impl Batch<'_> {
         self.rows.renamed.contains(&object)
     }
 
-    /// A block as it is afterwards, if it changes.
+    /// The new state of a block, if it changes.
     pub fn block(&self, block: BlockId) -> Option<&BlockAfter> {
         self.effects.blocks.get(&block)
     }
 }
 
-/// What an engine writes.
+/// What an engine reads.
 impl<'d> Batch<'d> {
     fn of_entry(entry: NewEntry<'d>) -> Self {
         let mut batch = Self::default();
@@ -287,7 +284,7 @@ impl<'d> Batch<'d> {
         }
     }
 
-    /// Nothing would be written.
+    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
             && self.fix.is_none()
@@ -297,7 +294,7 @@ impl<'d> Batch<'d> {
             && self.history.trimmed.is_none()
     }
 
-    /// Notes the highest key that each table has ever given out from which rows go, or may.
+    /// Notes the highest key ever assigned in each table from which rows are, or may be, removed.
     pub fn keep_last_ids(&mut self, mut last: impl FnMut(Sequence) -> Result<i64>) -> Result<()> {
         for sequence in Sequence::ALL {
             let loses_rows = match sequence {
@@ -305,7 +302,7 @@ impl<'d> Batch<'d> {
                 Sequence::Pools => !self.rows.pools_gone.is_empty(),
                 Sequence::Blocks => !self.rows.blocks_gone.is_empty(),
                 Sequence::StoredObjects => !self.rows.objects_gone.is_empty(),
-                // The newest of those that are trimmed stays, and opens the books.
+                // The newest trimmed event stays, as an opening.
                 Sequence::Events => false,
             };
             if loses_rows || self.fix.is_some() {
@@ -315,13 +312,13 @@ impl<'d> Batch<'d> {
         Ok(())
     }
 
-    /// Events that have no number yet.
+    /// The number of events without a number.
     pub fn drafts(&self) -> usize {
         self.effects.events.len()
     }
 
-    /// Numbers the events from `first` on. `mem` is what the space holds without the
-    /// effects of this batch.
+    /// Numbers the events, starting with `first`. `mem` is that of the space without the effects of
+    /// this batch.
     pub fn number_events(&mut self, first: EventId, mem: i64) {
         let drafts = take(&mut self.effects.events).into_iter();
         let numbered = (first.0..).zip(drafts);
@@ -340,7 +337,7 @@ impl<'d> Batch<'d> {
         &self.effects
     }
 
-    /// Those that are numbered.
+    /// The numbered events.
     pub fn events(&self) -> &[EventRow] {
         &self.events
     }

@@ -1,4 +1,4 @@
-//! The row changes that the crate can make: nothing is written but through one of these.
+//! The changes that the crate can make to rows. There is no other way to write.
 
 use super::invariants::Rule;
 use super::rows::NewSpace;
@@ -7,26 +7,26 @@ use crate::models::{
 };
 use crate::value::{Kind, ObjectId};
 
-/// One row change (or, for [`Change::EntriesRemoved`], the rows of one object).
+/// A change of one row (or, for [`Change::EntriesRemoved`], of the entries of one object).
 #[derive(Debug)]
 pub(crate) enum Change<'a> {
-    /// A space is made, whose books open with all of it unreserved.
+    /// A space is created. Its history begins with all of it unreserved.
     SpaceMade(NewSpace),
     /// An arena is carved from the space.
     ArenaAdded(Arena),
-    /// An empty arena goes back to the space.
+    /// An empty arena is given back to the space.
     ArenaRemoved(Arena),
     /// A pool is carved from its arena.
     PoolAdded(Pool),
-    /// An empty pool goes back to its arena.
+    /// An empty pool is given back to its arena.
     PoolRemoved(Pool),
     /// A block is carved from its pool.
     BlockAdded(Block),
-    /// An empty block goes back to its pool.
+    /// An empty block is given back to its pool.
     BlockRemoved(Block),
-    /// A value is stored that was not there.
+    /// A new object is stored.
     ObjectStored(StoredObject),
-    /// A value is removed; its entries went before it.
+    /// An object is removed, after its entries.
     ObjectRemoved {
         /// The object.
         object: StoredObjectId,
@@ -39,7 +39,7 @@ pub(crate) enum Change<'a> {
         /// How many entries it had.
         entries: i64,
     },
-    /// An allocation found its content stored already.
+    /// An allocation found its content already stored.
     DedupHit {
         /// The object found.
         object: &'a StoredObject,
@@ -49,37 +49,37 @@ pub(crate) enum Change<'a> {
         /// The object.
         object: StoredObjectId,
     },
-    /// The anonymous hold of an object is let go.
+    /// The anonymous hold of an object is dropped.
     Released {
         /// The object.
         object: StoredObjectId,
         /// Its id.
         object_id: ObjectId,
     },
-    /// Bytes of an object go into a block.
+    /// Bytes of an object are put into a block.
     EntryAdded {
         /// The entry with its bytes.
         entry: NewEntry<'a>,
-        /// The block as it was before.
+        /// The block before the change.
         block: Block,
     },
-    /// A piece whose bytes were damaged gets those of the content again.
+    /// The damaged bytes of a piece are replaced with the right ones.
     PieceRepaired {
         /// Its object.
         object: &'a StoredObject,
         /// Its position.
         seq: i64,
-        /// Its bytes, as many as its entry says.
+        /// Its bytes, of the same length.
         data: &'a [u8],
     },
-    /// All entries of an object leave their blocks.
+    /// All entries of an object are removed from their blocks.
     EntriesRemoved {
         /// The object's id.
         object_id: ObjectId,
-        /// Its entries, each with its block as it was before any of them left.
+        /// Its entries, each with its block before the change.
         entries: &'a [PlacedEntry],
     },
-    /// A name that is not bound is bound.
+    /// A new name is bound.
     NameBound {
         /// The name.
         name: &'a str,
@@ -99,7 +99,7 @@ pub(crate) enum Change<'a> {
         /// The object's id in hexadecimal digits.
         object_id: ObjectId,
     },
-    /// An allocation was refused; nothing changes but the history.
+    /// An allocation was refused; only the history changes.
     Refused {
         /// The object's id, if it is known.
         object_id: Option<ObjectId>,
@@ -108,31 +108,31 @@ pub(crate) enum Change<'a> {
         /// Bytes that were free.
         available: i64,
     },
-    /// Whether and how long events are kept changes.
+    /// The history setting changes.
     HistorySet {
-        /// Whether.
+        /// The new mode.
         mode: HistoryMode,
         /// For `keep`, microseconds.
         keep: Option<i64>,
     },
-    /// The books are opened anew, with the balance that the rows give.
+    /// The history begins again with the current balance.
     BooksOpened,
-    /// The events up to one go; it opens the books with their sums.
+    /// Events up to one are removed; that one becomes an opening with their sums.
     HistoryTrimmed {
-        /// The last event that goes.
+        /// The last of these events.
         last: EventId,
     },
-    /// A repair corrects rows. The totals are corrected by rules of their own.
+    /// A repair corrects rows. Totals are corrected by separate rules.
     Fixed(Fix<'a>),
     /// The capacity of the space changes.
     Resized {
-        /// Bytes more (or, negative, fewer).
+        /// The difference in bytes; negative if it shrinks.
         by: i64,
     },
 }
 
 impl Change<'_> {
-    /// It needs all changes before it in their tables, and those after it need it in its own.
+    /// Whether all earlier changes must be written before it, and it before all later ones.
     pub fn stands_apart(&self) -> bool {
         matches!(
             self,
@@ -144,42 +144,42 @@ impl Change<'_> {
 /// One correction of a repair.
 #[derive(Debug)]
 pub(crate) enum Fix<'a> {
-    /// A row that breaks a rule is put right.
+    /// A row that breaks a rule is corrected.
     Row {
         /// The rule.
         rule: &'static Rule,
-        /// The row's key, or the first half of it.
+        /// The row's key, or the first part of it.
         id: i64,
-        /// The second half of the key, or what the rule has decided.
+        /// The second part of the key, or the value that the rule has chosen.
         key: Option<&'a str>,
     },
-    /// Every index is written again from its table.
+    /// All indexes are rebuilt.
     Indexes,
-    /// The last ids are raised to those that are there, so that none comes back.
+    /// The last ids are raised to the existing ones, so that none is reused.
     LastIds,
-    /// Entries can (or can no longer) be found by their object where their keys are wrong:
-    /// once for a whole repair, or it would search the ledger for each object.
+    /// Creates or drops a temporary index of entries by object, which a repair needs while keys are
+    /// wrong; without it, it would scan the ledger for each object.
     EntriesByObject(bool),
-    /// The pieces of an object are numbered in the order in which they were stored.
+    /// The pieces of an object are numbered in the order of their keys.
     PieceOrder {
         /// The object.
         object: StoredObjectId,
     },
-    /// An object gets another key, and its entries those that follow it.
+    /// An object gets another key, and its entries the keys that follow it.
     ObjectKey {
         /// The object.
         object: StoredObjectId,
-        /// Its new key; nobody has that or those that follow it.
+        /// Its new key; this one and those that follow it are unused.
         key: StoredObjectId,
     },
-    /// An object is of another kind than its row says.
+    /// The kind of an object is corrected.
     ObjectKind {
         /// The object.
         object: StoredObjectId,
-        /// The kind of its content.
+        /// The right kind.
         kind: Kind,
     },
-    /// An object gives up its id and its hold, because its content is something else.
+    /// An object loses its id and its hold, because its content does not match.
     SetAside {
         /// The object.
         object: StoredObjectId,
@@ -191,25 +191,25 @@ pub(crate) enum Fix<'a> {
         /// Its id.
         object_id: ObjectId,
     },
-    /// An object goes, and its names lead to another one with the same content.
+    /// An object is removed, and its names move to another one with the same content.
     Merge {
-        /// The object that goes.
+        /// The object to remove.
         object: StoredObjectId,
         /// The object that stays.
         into: StoredObjectId,
     },
-    /// All entries of an object go; whoever does this has read them.
+    /// All entries of an object are removed, after they were read.
     TakeOut {
         /// The object.
         object: StoredObjectId,
     },
-    /// A name becomes another one.
+    /// A name is changed.
     Rename {
         /// Its space.
         space: MemRamId,
         /// The name, which need not be UTF-8.
         name: &'a [u8],
-        /// What it becomes.
+        /// The new name.
         to: &'a str,
     },
     /// An object gets a name.
@@ -219,7 +219,7 @@ pub(crate) enum Fix<'a> {
         /// The name.
         name: &'a str,
     },
-    /// The history tells of the repair.
+    /// An event records the repair.
     Event {
         /// The space.
         space: MemRamId,

@@ -1,4 +1,4 @@
-//! What the triggers found must change, one entry per row, until it is written.
+//! The consequences that triggers found, one entry per row, until they are written.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use super::events::{Draft, Signature};
 use crate::models::{ArenaId, BlockId, MemRam, PoolId};
 use crate::value::Kind;
 
-/// Effects by row. The maps are sorted, so that the same changes are always written
-/// in the same order.
+/// Effects by row. The maps are sorted, so that the same changes are always written in the same
+/// order.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Effects {
     pub blocks: BTreeMap<BlockId, BlockAfter>,
@@ -18,29 +18,29 @@ pub(crate) struct Effects {
     pub kinds: BTreeMap<Kind, KindDelta>,
     pub space: SpaceDelta,
     pub events: Vec<Draft>,
-    /// Whether the space keeps its history.
+    /// Whether the space records events.
     pub recording: bool,
-    /// Whose unit of work this is.
+    /// The actor, time and reason of this unit of work.
     pub signature: Signature,
 }
 
-/// A block as it is after the change: absolute, because the flag depends on it.
+/// The new state of a block; absolute, because the flag depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockAfter {
     pub mem: i64,
     pub is_free: bool,
-    /// What its row says until this is written.
+    /// The flag that its row still has.
     pub was_free: bool,
 }
 
-/// What an arena or a pool gains or loses.
+/// The difference for an arena or a pool.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LevelDelta {
     pub mem: i64,
     pub reserved: i64,
 }
 
-/// What a size class gains or loses.
+/// The difference for a size class.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClassDelta {
     pub mem: i64,
@@ -53,19 +53,19 @@ pub(crate) struct ClassDelta {
     pub entries: i64,
 }
 
-/// What a kind gains or loses.
+/// The difference for a kind.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KindDelta {
     pub objects: i64,
     pub mem: i64,
 }
 
-/// What the space gains or loses.
+/// The difference for the space.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SpaceDelta {
     pub max_mem: i64,
     pub mem: i64,
-    /// The highest that `mem` was above its value at the last flush.
+    /// The highest increase of `mem` since the last flush.
     pub peak: i64,
     pub reserved: i64,
     pub arenas: i64,
@@ -76,7 +76,7 @@ pub(crate) struct SpaceDelta {
 }
 
 impl Effects {
-    /// Nothing changes.
+    /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
             && self.pools.is_empty()
@@ -99,8 +99,7 @@ impl Effects {
         self.classes.entry(block_size).or_default()
     }
 
-    /// Takes everything that is to be written. An allocation that is still under way
-    /// keeps its event.
+    /// Takes everything. An unfinished allocation keeps its event.
     pub fn take(&mut self) -> Self {
         let unfinished = self.events.pop_if(|draft| draft.is_unfinished());
         let rest = Self {
@@ -112,7 +111,7 @@ impl Effects {
         std::mem::replace(self, rest)
     }
 
-    /// Takes over the effects of what came later.
+    /// Adds later effects.
     pub fn absorb(&mut self, later: Self) {
         for (id, after) in later.blocks {
             let was_free = self.blocks.get(&id).map_or(after.was_free, |before| before.was_free);
@@ -166,13 +165,13 @@ impl ClassDelta {
 impl KindDelta {
     pub fn add(&mut self, later: Self) {
         self.objects += later.objects;
-        // The size of an object that is there already may lie.
+        // In a damaged file the size of an existing object may be anything.
         self.mem = self.mem.saturating_add(later.mem);
     }
 }
 
 impl SpaceDelta {
-    /// Adds it to the row of the space.
+    /// Applies it to the row of the space.
     pub fn add_to(self, memram: &mut MemRam) {
         memram.peak_mem = memram.peak_mem.max(memram.mem.saturating_add_signed(self.peak));
         for (total, by) in [

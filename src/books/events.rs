@@ -1,4 +1,4 @@
-//! An event that the history trigger is writing up.
+//! Events before they are written, and their form in the file.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::models::{Arena, ArenaId, Block, BlockId, EventId, EventKind, Pool, PoolId, Timestamp, signed};
 use crate::value::{ObjectId, read_json};
 
-/// Who does a unit of work, when, and why.
+/// The actor, time and reason of a unit of work.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Signature {
     pub actor: Option<Arc<str>>,
@@ -23,35 +23,35 @@ pub(crate) struct Draft {
     pub object: Option<ObjectId>,
     pub name: Option<String>,
     pub bytes: i64,
-    /// Bytes of content in the space after it, less those at the last flush.
+    /// Bytes of content in the space after it, relative to the last flush.
     pub mem: i64,
     pub accounts: Accounts,
     pub changes: Changes,
 }
 
-/// An event as it is written.
+/// An event ready to be written.
 #[derive(Debug)]
 pub(crate) struct EventRow {
     pub id: EventId,
-    /// With nothing in `changes`, and in `mem` what the space holds after it.
+    /// With empty `changes`, and the absolute `mem` of the space after it.
     pub draft: Draft,
     /// The column `changes`.
     pub changes: Option<String>,
 }
 
 impl EventRow {
-    /// It states the whole balance, from which on the others count: its figures are those of
-    /// the rows.
+    /// Whether it is an opening, which states the whole balance: its figures are taken from the
+    /// rows.
     pub fn is_opening(&self) -> bool {
         self.draft.kind == EventKind::Opening
     }
 }
 
 impl Draft {
-    /// The event with its key. `mem` is what the space held at the last flush.
+    /// Completes the event with its key. `mem` is that of the space at the last flush.
     pub fn number(mut self, id: EventId, mem: i64) -> EventRow {
         self.mem += mem;
-        // A large object has many changes: they go as soon as their text is written.
+        // A large object has many changes, so free them as soon as they are text.
         let changes = std::mem::take(&mut self.changes).into_json();
         EventRow {
             id,
@@ -73,7 +73,7 @@ impl Draft {
         }
     }
 
-    /// Nothing but pieces that came or went, or nothing at all.
+    /// Whether it moved at most pieces, and carved nothing.
     pub fn is_plain(&self) -> bool {
         let moved = Accounts {
             payload: self.accounts.payload,
@@ -83,13 +83,13 @@ impl Draft {
         self.name.is_none() && self.accounts == moved
     }
 
-    /// An allocation of which pieces are still to come.
+    /// Whether it is an allocation with more pieces to come.
     pub fn is_unfinished(&self) -> bool {
         self.kind == EventKind::Allocate && self.accounts.payload < self.bytes
     }
 }
 
-/// Bytes that move into each account; without the capacity they add up to it.
+/// Bytes moved into each account; all others add up to `capacity`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Accounts {
     pub payload: i64,
@@ -100,7 +100,7 @@ pub(crate) struct Accounts {
     pub capacity: i64,
 }
 
-/// What an event did to blocks and levels, in the form of the column `changes`.
+/// The changes of an event to blocks and levels, in the form of the column `changes`.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Changes {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,16 +109,16 @@ pub(crate) struct Changes {
     pub carved: Vec<Carving>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Carving>,
-    /// Of a refusal, the bytes that were free.
+    /// For a refusal, the free bytes.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub available: Option<i64>,
-    /// Of a refusal, the bytes that were missing.
+    /// For a refusal, the missing bytes.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub shortfall: Option<i64>,
 }
 
 impl Changes {
-    /// The JSON of the column, or `None` if nothing was changed.
+    /// The JSON of the column, or `None` if nothing changed.
     pub fn into_json(self) -> Option<String> {
         if self == Self::default() {
             return None;
@@ -127,14 +127,14 @@ impl Changes {
         serde_json::to_string(&self).ok()
     }
 
-    /// Reads the column, or says why it cannot.
+    /// Parses the column.
     pub fn read(changes: &str) -> Result<Self, String> {
         // serde_json reads untagged numbers under some of its features only.
         read_json(changes)
     }
 }
 
-/// Bytes that came into a block or, negative, left it.
+/// Bytes added to a block or, if negative, removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "[i64; 5]", into = "[i64; 5]")]
 pub(crate) struct PieceChange {
@@ -164,9 +164,9 @@ impl From<PieceChange> for [i64; 5] {
     }
 }
 
-/// An arena, pool or block that came or went: the level, its key, the keys of its parents
-/// from the nearest on, its block size and its bytes. Each level has another number of them,
-/// which tells them apart when they are read.
+/// A carved or removed arena, pool or block: the level, its key, the keys of its parents starting
+/// with the nearest, its block size and its bytes. Each level has a different number of fields,
+/// which distinguishes them when they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Carving {
@@ -175,7 +175,7 @@ pub(crate) enum Carving {
     Arena(LevelWord, i64, i64),
 }
 
-/// What a carving begins with.
+/// The first field of a carving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LevelWord {

@@ -1,5 +1,5 @@
-//! The books: what changes, what follows from it, and where bytes go. Pure: no connection,
-//! no SQL, no clock.
+//! The books: changes, their consequences, and where bytes go. Pure: no connection, no SQL, no
+//! clock.
 
 pub(crate) mod batch;
 pub(crate) mod change;

@@ -1,14 +1,14 @@
-//! Where bytes go: pure decisions over what has room.
+//! Placement: pure decisions about where bytes go.
 //!
-//! [`next_step`] says what to do next for the bytes that are still to be placed; the
-//! caller does it, tells [`Room`], and asks again. The same operations on a new file
-//! always give the same layout.
+//! [`next_step`] decides what to do next for the bytes that remain to be placed; the caller does
+//! it, updates [`Room`], and asks again. The same operations on a new file always give the same
+//! layout.
 
 use super::room::Room;
 use crate::geometry::Geometry;
 use crate::models::{Arena, Block, Pool, signed};
 
-/// What to do next.
+/// A step of placement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Put `bytes` bytes into this block.
@@ -24,11 +24,11 @@ pub(crate) enum Step {
     },
     /// Carve an arena of `bytes` bytes from the space.
     CarveArena { bytes: i64 },
-    /// Rows of this kind are known only in part: read on, then ask again.
+    /// Rows at this level are known only in part: read more, then ask again.
     Load(RoomLevel),
 }
 
-/// A kind of row that can have room.
+/// A level and class that can have room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RoomLevel {
     /// Blocks of a class.
@@ -39,14 +39,14 @@ pub(crate) enum RoomLevel {
     Arenas,
 }
 
-/// The next step for `remaining` bytes of an object that belongs to `class`, or `None`
-/// when nothing at all has room. O(log n) in the rows that have room.
+/// The next step for `remaining` bytes of an object of class `class`, or `None` if there is no room
+/// at all. O(log n) with n rows that have room.
 ///
 /// 1. fill blocks of the class, lowest id first;
 /// 2. carve blocks from pools of the class;
 /// 3. carve a whole pool from an arena, 4. carve a whole arena;
-/// 5. when only remainders are left: a short pool, a short arena, then the room of
-///    other classes, larger blocks first, because they make fewer pieces.
+/// 5. if only remainders are left: a short pool, a short arena, then room in other classes, larger
+///    blocks first, because they make fewer pieces.
 pub(crate) fn next_step(room: &Room, geometry: &Geometry, class: usize, remaining: i64) -> Option<Step> {
     let arena_size = geometry.arena_size() as i64;
     let of_class = geometry.classes().get(class)?;

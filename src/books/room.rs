@@ -1,4 +1,4 @@
-//! What has room in one space, as far as it is known: placement decides over it.
+//! The rows with room in one space, as far as they are known. Placement works on this.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{Arena, ArenaId, Block, BlockId, PlacedEntry, Pool, PoolId, signed, unsigned};
 
-/// What has room in one space, as far as it is known.
+/// The rows with room in one space, as far as they are known.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Room {
     /// Bytes of the space that no arena reserves.
@@ -21,7 +21,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// Nothing is known yet of a space with `classes` size classes.
+    /// Nothing is known yet about a space with `classes` size classes.
     pub fn unknown(classes: usize, unreserved: i64) -> Self {
         Self {
             unreserved,
@@ -31,7 +31,7 @@ impl Room {
         }
     }
 
-    /// Keeps in step with a change, of which the triggers have told the effects.
+    /// Applies a change, of which the triggers have computed the effects.
     pub(super) fn follow(&mut self, change: &Change<'_>, geometry: &Geometry, effects: &Effects) -> Result<()> {
         let class_of = |block_size: u64| geometry.class_of_block_size(block_size);
         match change {
@@ -96,40 +96,40 @@ impl Room {
         self.note_block(class, block);
     }
 
-    /// Bytes go into a block of a class.
+    /// Bytes are put into a block of a class.
     pub fn fill(&mut self, class: usize, mut block: Block, bytes: i64) {
         block.mem = block.mem.saturating_add_signed(bytes);
         block.is_free = block.mem < block.max_mem;
         self.note_block(class, block);
     }
 
-    /// Rows were removed: what has room is looked up again.
+    /// Rows were removed, so look up the rows with room again.
     fn forget(&mut self) {
         *self = Self::unknown(self.blocks.len(), self.unreserved);
     }
 
-    /// A block's room has changed, or it is new.
+    /// Records a new block or a change of a block's room.
     pub fn note_block(&mut self, class: usize, block: Block) {
         if let Some(known) = self.blocks.get_mut(class) {
             known.note(block.id, (block.room() > 0).then_some(block));
         }
     }
 
-    /// A pool's room has changed, or it is new.
+    /// Records a new pool or a change of a pool's room.
     pub fn note_pool(&mut self, class: usize, pool: Pool) {
         if let Some(known) = self.pools.get_mut(class) {
             known.note(pool.id, (pool.reserved < pool.max_mem).then_some(pool));
         }
     }
 
-    /// An arena's room has changed, or it is new.
+    /// Records a new arena or a change of an arena's room.
     pub fn note_arena(&mut self, arena: Arena) {
         self.arenas
             .note(arena.id, (arena.reserved < arena.max_mem).then_some(arena));
     }
 }
 
-/// The block that a piece was in, with what is left in it.
+/// The block of a removed piece, with the bytes that remain in it.
 fn block_of(entry: &PlacedEntry, mem: i64) -> Block {
     Block {
         id: entry.block_id,
@@ -143,14 +143,13 @@ fn block_of(entry: &PlacedEntry, mem: i64) -> Block {
     }
 }
 
-/// The rows with room up to some id; beyond it, rows may have room that nobody has
-/// looked at yet.
+/// The rows with room up to some id. Beyond it there may be more that were not read yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Known<K, V> {
     rows: BTreeMap<K, V>,
     /// Everything up to this id is known.
     pub through: Option<K>,
-    /// There is nothing beyond.
+    /// Whether there are no rows beyond.
     pub complete: bool,
 }
 
@@ -165,13 +164,13 @@ impl<K, V> Default for Known<K, V> {
 }
 
 impl<K: Ord + Copy, V> Known<K, V> {
-    /// The row with the lowest id for which `fits` holds.
+    /// The row with the lowest id that satisfies `fits`.
     pub(super) fn first_with(&self, fits: impl Fn(&V) -> bool) -> Option<&V> {
         self.rows.values().find(|row| fits(row))
     }
 
-    /// A row has room (`Some`) or has none any more (`None`). A row beyond what is
-    /// known is left for [`Known::extend`] to find.
+    /// Records that a row has room (`Some`) or no longer has any (`None`). A row beyond the known
+    /// range is left for [`Known::extend`].
     pub(super) fn note(&mut self, id: K, row: Option<V>) {
         match row {
             Some(row) if self.complete || self.through.is_some_and(|through| id <= through) => {
@@ -183,7 +182,7 @@ impl<K: Ord + Copy, V> Known<K, V> {
         }
     }
 
-    /// Adds the next rows in id order; fewer than `asked` means that was all.
+    /// Adds the next rows in id order; fewer than `asked` means that there are no more.
     pub fn extend(&mut self, rows: impl ExactSizeIterator<Item = (K, V)>, asked: usize) {
         self.complete = rows.len() < asked;
         for (id, row) in rows {

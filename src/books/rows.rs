@@ -1,4 +1,4 @@
-//! The rows of a batch. The store reads them; only the books can put them in a batch.
+//! The rows of a batch. The store reads them; only the books can add them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use crate::models::{
 };
 use crate::value::ObjectId;
 
-/// A space that is made.
+/// A new space.
 #[derive(Debug)]
 pub(crate) struct NewSpace {
     pub id: MemRamId,
@@ -18,7 +18,7 @@ pub(crate) struct NewSpace {
     pub created_at: Timestamp,
 }
 
-/// Rows that come, go, or change by themselves.
+/// New, removed and directly changed rows.
 #[derive(Debug, Default)]
 pub(crate) struct Rows<'d> {
     pub space: Option<NewSpace>,
@@ -27,14 +27,14 @@ pub(crate) struct Rows<'d> {
     pub blocks: Vec<Block>,
     pub objects: NewObjects,
     pub entries: Vec<NewEntry<'d>>,
-    /// Pieces whose bytes were damaged, with those that they should have.
+    /// Damaged pieces with their right bytes.
     pub pieces: Vec<(LedgerId, &'d [u8])>,
-    /// Objects that were there already and whose anonymous hold changes.
+    /// Existing objects whose anonymous hold changes.
     pub holds: BTreeMap<StoredObjectId, bool>,
     pub names: BTreeMap<String, NameChange>,
     /// Objects that gain or lose a name.
     pub(super) renamed: BTreeSet<StoredObjectId>,
-    /// Objects that go, each with the number of its entries.
+    /// Removed objects, each with the number of its entries.
     pub objects_gone: BTreeMap<StoredObjectId, i64>,
     pub blocks_gone: Vec<BlockId>,
     pub pools_gone: Vec<PoolId>,
@@ -43,10 +43,10 @@ pub(crate) struct Rows<'d> {
     pub(super) bytes: usize,
 }
 
-/// What becomes of a name.
+/// The change of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NameChange {
-    /// Its row is there already.
+    /// Whether its row already exists.
     pub was_bound: bool,
     pub now: Option<Binding>,
 }
@@ -82,7 +82,7 @@ impl Rows<'_> {
         }
     }
 
-    /// A name that is not bound is bound.
+    /// Binds an unbound name.
     pub(super) fn bind(&mut self, name: &str, binding: Binding) {
         self.renamed.insert(binding.object);
         let now = Some(binding);
@@ -95,7 +95,7 @@ impl Rows<'_> {
         }
     }
 
-    /// A name that is bound is not any more.
+    /// Unbinds a bound name.
     pub(super) fn unbind(&mut self, name: &str, object: StoredObjectId) {
         self.renamed.insert(object);
         match self.names.get_mut(name) {
@@ -134,7 +134,7 @@ impl Rows<'_> {
     }
 }
 
-/// New objects in the order of their keys, found by their ids too.
+/// New objects in the order of their keys, with a lookup by id.
 #[derive(Debug, Default)]
 pub(crate) struct NewObjects {
     rows: Vec<StoredObject>,

@@ -1,15 +1,15 @@
-//! Numbers from a file that may lie.
+//! Numbers from a file that may be damaged.
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
 use diesel::sql_types::{BigInt, Nullable};
 
-/// A size or a count as it is read: not below zero, and so far from the end of `i64`
-/// that sums and differences of several cannot overflow.
+/// A size or a count, clamped on reading to a range from 0 in which sums and differences of several
+/// cannot overflow `i64`.
 ///
-/// The CHECKs of the tables keep honest files far within. Whoever lifts them is told by
-/// `violations`, which compares the numbers as they are; refusing them here would keep
-/// such a file from being checked and repaired at all.
+/// The CHECKs of the tables keep intact files far within this range. If somebody bypasses them,
+/// `violations` reports the original numbers; refusing them here would make it impossible to check
+/// and repair such a file.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct Amount(i64);
 
@@ -36,7 +36,7 @@ impl From<Amount> for u64 {
     }
 }
 
-/// A capacity: as above, and up to the end of `i64`, because a space may have that.
+/// A capacity: the same, but up to the maximum of `i64`, which a space may have.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct Capacity(i64);
 
@@ -78,7 +78,7 @@ impl From<AmountIfAny> for Option<u64> {
     }
 }
 
-/// A size or a count from the file, which its CHECKs keep at 0 or more.
+/// Converts a size or count, which is never negative.
 pub(crate) fn unsigned(size: i64) -> u64 {
     u64::try_from(size).unwrap_or(0)
 }

@@ -38,7 +38,7 @@ impl Arena {
 }
 
 impl Arena {
-    /// An arena as it is carved from a space: without pools.
+    /// A newly carved arena, without pools.
     pub(crate) fn carved(id: ArenaId, memram_id: MemRamId, max_mem: i64) -> Self {
         Self {
             id,

@@ -37,7 +37,7 @@ pub struct Block {
 }
 
 impl Block {
-    /// A block as it is carved from a pool: with nothing in it.
+    /// A newly carved, empty block.
     pub(crate) fn carved(id: BlockId, pool: &Pool, max_mem: i64) -> Self {
         Self {
             id,

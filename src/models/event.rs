@@ -1,4 +1,4 @@
-//! `events`: what came and went.
+//! `events`: the history.
 
 use diesel::prelude::*;
 
@@ -7,24 +7,24 @@ use crate::models::schema::events;
 use crate::value::ObjectId;
 
 striped_id! {
-    /// Key of an event; the numbers are the order, and never repeat.
+    /// Key of an event. The keys give the order of events and are never reused.
     EventId
 }
 
 text_enum! {
-    /// What an event tells of.
+    /// What an event records.
     EventKind {
-        /// The books were opened with the balance that the rows gave.
+        /// The history began with the current balance.
         Opening = "opening",
         /// An object was stored.
         Allocate = "allocate",
-        /// An allocation found its content stored already.
+        /// An allocation found its content already stored.
         DedupHit = "dedup_hit",
         /// A name was bound.
         Bind = "bind",
         /// A name was unbound.
         Unbind = "unbind",
-        /// The anonymous hold of an object was let go.
+        /// The anonymous hold of an object was dropped.
         Release = "release",
         /// An object was removed.
         Free = "free",
@@ -36,13 +36,13 @@ text_enum! {
         Gc = "gc",
         /// The capacity of the space changed.
         Resize = "resize",
-        /// The heap was repaired, or damaged pieces of one object were written again.
+        /// The heap was repaired, or damaged pieces of one object were rewritten.
         Repair = "repair",
     }
 }
 
-/// One event. The account columns say how many bytes it moved into (or, negative, out
-/// of) each account; they add up to `capacity`.
+/// One event. The account columns are the bytes it moved into each account or, if negative, out of
+/// it; they add up to `capacity`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = events)]
 #[non_exhaustive]
@@ -51,14 +51,14 @@ pub struct Event {
     pub id: EventId,
     /// The space.
     pub memram_id: MemRamId,
-    /// When it happened; a clock may go backwards, the keys do not.
+    /// When it happened. The clock may go backwards, but the keys do not.
     pub at: Timestamp,
-    /// What it tells of.
+    /// What it records.
     pub kind: EventKind,
-    /// Who did it, if they said so.
+    /// Who did it, if given.
     #[diesel(deserialize_as = ShownIfAny)]
     pub actor: Option<String>,
-    /// Why, if they said so.
+    /// Why, if given.
     #[diesel(deserialize_as = ShownIfAny)]
     pub reason: Option<String>,
     /// The object.
@@ -67,7 +67,7 @@ pub struct Event {
     /// The name that was bound or unbound.
     #[diesel(deserialize_as = ShownIfAny)]
     pub name: Option<String>,
-    /// Bytes that the event is about: stored, freed, needed, carved or collected.
+    /// Bytes stored, freed, needed, carved or collected.
     pub bytes: i64,
     /// Bytes of content in the space after it.
     #[diesel(deserialize_as = super::amount::Amount)]
@@ -84,7 +84,7 @@ pub struct Event {
     pub unreserved: i64,
     /// Change of the capacity.
     pub capacity: i64,
-    /// The blocks and levels that it touched, as JSON.
+    /// The blocks and levels that it changed, as JSON.
     #[diesel(deserialize_as = ShownIfAny)]
     pub changes: Option<String>,
 }

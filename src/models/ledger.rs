@@ -13,7 +13,7 @@ striped_id! {
 }
 
 impl LedgerId {
-    /// The key of a piece: that of its object and, from there, its position.
+    /// The key of a piece: its object's key plus its position.
     pub(crate) fn of(object: StoredObjectId, seq: i64) -> Self {
         Self(object.0.saturating_add(seq))
     }
@@ -40,7 +40,7 @@ pub struct Ledger {
     /// Bytes of the piece.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub allocated_mem: u64,
-    /// Bytes of the object that follow the piece: none after its last.
+    /// Bytes of the object after this piece; 0 for the last one.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub rest: u64,
 }
@@ -72,7 +72,7 @@ impl NewEntry<'_> {
     }
 }
 
-/// An entry with what a trigger must know of the block that it is in.
+/// An entry with what triggers need to know about its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
 pub(crate) struct PlacedEntry {
     pub memram_id: MemRamId,

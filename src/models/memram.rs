@@ -12,18 +12,18 @@ id! {
 }
 
 impl MemRamId {
-    /// Of the space that was made first, and in most files the only one.
+    /// The key of the first space, which in most files is the only one.
     pub(crate) const FIRST: Self = Self(1);
 }
 
 text_enum! {
-    /// Whether a space keeps its events; see [`crate::History`].
+    /// Whether a space records events; see [`crate::History`].
     HistoryMode {
         /// Every event is kept.
         On = "on",
-        /// None is recorded.
+        /// No events are recorded.
         Off = "off",
-        /// Those of some time are kept.
+        /// Events are kept for some time.
         Keep = "keep",
     }
 }
@@ -50,13 +50,13 @@ pub struct MemRam {
     /// Bytes of an arena.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub arena_size: u64,
-    /// Objects like it that must fit in a block of the class that an object goes to.
+    /// An object goes to the smallest class whose blocks hold this many objects of its size.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub per_block: u64,
     /// Number of arenas.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub arenas: u64,
-    /// The most bytes that were ever stored at once.
+    /// The most bytes ever stored at the same time.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub peak_mem: u64,
     /// Objects ever stored.
@@ -65,15 +65,15 @@ pub struct MemRam {
     /// Objects ever removed.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub frees: u64,
-    /// Allocations that found their content stored already.
+    /// Allocations that found their content already stored.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub dedup_hits: u64,
-    /// Bytes that those did not have to store again.
+    /// Bytes saved by dedup hits.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub dedup_saved: u64,
-    /// When the space was made.
+    /// When the space was created.
     pub created_at: Timestamp,
-    /// Whether it keeps its events.
+    /// Whether it records events.
     pub history: HistoryMode,
     /// For [`HistoryMode::Keep`], how long events are kept, in microseconds.
     #[diesel(deserialize_as = super::amount::AmountIfAny)]
@@ -81,7 +81,7 @@ pub struct MemRam {
 }
 
 impl MemRam {
-    /// Bytes that are free: an object of this size still fits.
+    /// Free bytes: an object of this size still fits.
     pub fn available(&self) -> u64 {
         self.max_mem.saturating_sub(self.mem)
     }

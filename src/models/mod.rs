@@ -1,7 +1,7 @@
-//! One file per table: the row as it is read, the row as it is inserted, and its id.
+//! Rows and their ids, one file per table.
 //!
-//! The fields have the names of the columns. Sizes are bytes and `i64`, because SQLite counts
-//! with 64 signed bits.
+//! Fields are named like the columns. Sizes are in bytes, as `i64`, because SQLite integers are
+//! signed 64-bit numbers.
 
 pub(crate) mod amount;
 mod arena;

@@ -1,4 +1,4 @@
-//! `names`: what holds an object by name.
+//! `names`: the names of objects.
 
 use diesel::prelude::*;
 

@@ -43,7 +43,7 @@ impl Pool {
 }
 
 impl Pool {
-    /// A pool as it is carved from an arena: without blocks.
+    /// A newly carved pool, without blocks.
     pub(crate) fn carved(id: PoolId, arena: &Arena, block_size: i64, max_mem: i64) -> Self {
         Self {
             id,

@@ -1,4 +1,4 @@
-// The tables as Diesel sees them; views are read with SQL in `queries/`.
+// The tables and views for Diesel.
 
 diesel::table! {
     memram (id) {

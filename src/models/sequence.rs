@@ -1,7 +1,7 @@
-//! `sequences`: the highest ids that were given out.
+//! `sequences`: the highest ids ever assigned.
 
-/// What numbers the rows of a table. A ledger entry needs none: its id is its object's and its
-/// position.
+/// The sequence that numbers the rows of a table. Ledger entries need none: their ids follow from
+/// those of their objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sequence {
     Arenas,

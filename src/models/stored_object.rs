@@ -41,7 +41,7 @@ impl StoredObject {
     /// Its id.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the file has something else in its place.
+    /// [`Error::Damaged`] if the file has something else there.
     pub(crate) fn known_id(&self) -> Result<ObjectId> {
         if self.object_id == ObjectId::UNKNOWN {
             return Err(Error::Damaged {

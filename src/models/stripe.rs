@@ -1,9 +1,9 @@
-//! Ids name the space of their row, so that the spaces of a heap can number their rows in
+//! Ids contain the space of their row, so that the spaces of a heap can number their rows in
 //! parallel.
 
 use super::MemRamId;
 
-/// Bits of an id that number the rows of a space. Those above them name the space.
+/// The low bits of an id, which number the rows of a space. The bits above identify the space.
 const BITS: u32 = 40;
 
 /// The ids of one space: `(memram_id - 1) << 40 | n`, with `n` from 1. The first space has
@@ -14,19 +14,19 @@ pub(crate) struct Stripe {
 }
 
 impl Stripe {
-    /// The highest `n`: rows that a space can number in each table.
+    /// The highest `n`, the number of ids that a space has for each table.
     pub const MOST: i64 = (1 << BITS) - 1;
-    /// Spaces that there are ids for.
+    /// The number of spaces that there are ids for.
     pub const SPACES: i64 = 1 << (i64::BITS - 1 - BITS);
 
-    /// The ids of a space. In a damaged file it may have a key that no space gets: it has
-    /// the ids of the one nearest to it.
+    /// The ids of a space. An impossible key from a damaged file is treated as the nearest possible
+    /// one.
     pub fn of(space: MemRamId) -> Self {
         let before = (space.0.clamp(1, Self::SPACES) - 1) << BITS;
         Self { before }
     }
 
-    /// The id before the first one, which no row has.
+    /// The number before the first id, which no row has.
     pub fn before(self) -> i64 {
         self.before
     }
@@ -36,7 +36,7 @@ impl Stripe {
         self.before | Self::MOST
     }
 
-    /// The id that a number means: the id of that `n`, or itself if it is an id already.
+    /// Converts a number to an id: the id with that `n`, or the number itself if it already is an id.
     pub fn id(self, number: i64) -> i64 {
         if (0..=Self::MOST).contains(&number) {
             self.before | number
@@ -45,7 +45,7 @@ impl Stripe {
         }
     }
 
-    /// The space that an id names.
+    /// The space of an id.
     pub fn space(id: i64) -> MemRamId {
         MemRamId((id >> BITS) + 1)
     }
@@ -56,7 +56,7 @@ impl Stripe {
     }
 }
 
-/// A newtype over the key of a table that each space numbers for itself.
+/// A newtype over the key of a table that each space numbers separately.
 macro_rules! striped_id {
     ($(#[$doc:meta])* $name:ident) => {
         $crate::models::id! {
@@ -68,18 +68,18 @@ macro_rules! striped_id {
         }
 
         impl $name {
-            /// The row that `number` means in a space: the one of that `n`, or of that id if
-            /// it is more than any `n`.
+            /// The row that `number` refers to in a space: the one with that `n`, or with that id if it
+            /// is larger than any `n`.
             pub fn within(space: $crate::models::MemRamId, number: i64) -> Self {
                 Self($crate::models::stripe::Stripe::of(space).id(number))
             }
 
-            /// The space that it names.
+            /// The space of the id.
             pub fn space(self) -> $crate::models::MemRamId {
                 $crate::models::stripe::Stripe::space(self.0)
             }
 
-            /// Its number in that space.
+            /// The number within that space.
             pub fn n(self) -> i64 {
                 $crate::models::stripe::Stripe::n(self.0)
             }
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn an_id_says_its_space_and_its_number() {
+    fn an_id_contains_its_space_and_its_number() {
         for space in [1, 2, 3, 1000, Stripe::SPACES] {
             for n in [1, 2, 1 << 39, Stripe::MOST] {
                 let id = BlockId::within(MemRamId(space), n);
                 assert_eq!((id.space(), id.n()), (MemRamId(space), n));
                 assert_eq!(id.0, (space - 1) << 40 | n);
-                // A whole id is taken as it is, in any space.
+                // A whole id is used as it is, in any space.
                 if space > 1 {
                     assert_eq!(BlockId::within(MemRamId(5), id.0), id);
                 }
@@ -127,7 +127,7 @@ mod tests {
             assert!(stripe.before() < stripe.last());
         }
         assert_eq!(Stripe::of(MemRamId(i64::MAX)).last(), i64::MAX);
-        // As the messages say.
+        // As in the messages.
         assert_eq!((Stripe::MOST, Stripe::SPACES), (1_099_511_627_775, 8_388_608));
     }
 }

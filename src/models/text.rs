@@ -1,8 +1,8 @@
-//! Text from a file that may not be text.
+//! Text columns that may not be valid.
 //!
-//! SQLite takes any bytes for text, and one row that is not UTF-8 must not keep all the
-//! others from being listed. What heapledger writes is UTF-8; for the rest, each byte that
-//! is not is read as U+FFFD, and [`crate::MemManager::check`] says where it is.
+//! SQLite accepts any bytes as text, and one row that is not UTF-8 must not prevent the others from
+//! being listed. heapledger writes UTF-8; invalid bytes are read as U+FFFD, and
+//! [`crate::MemManager::check`] reports them.
 
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, Queryable};
@@ -13,8 +13,8 @@ use diesel::sqlite::Sqlite;
 use super::Timestamp;
 use crate::value::{Kind, ObjectId};
 
-/// An enum that a column holds as text. A text that stands for none of its values is read as
-/// `Unknown`: a later version may have written it, or somebody else.
+/// An enum that a column stores as text. Any other text is read as `Unknown`: a later version, or
+/// another tool, may have written it.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
@@ -23,15 +23,15 @@ macro_rules! text_enum {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
-            /// None of these: the row is damaged, or a later version wrote it.
+            /// Any other value: the row is damaged, or a later version wrote it.
             Unknown,
         }
 
         impl $name {
-            /// All values but `Unknown`.
+            /// All values except `Unknown`.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The text in the file; `unknown` where that is none of those this version knows.
+            /// The text in the file, or `unknown`.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)*
@@ -97,21 +97,21 @@ where
     }
 }
 
-/// [`ObjectId::UNKNOWN`] where the text is no id.
+/// [`ObjectId::UNKNOWN`] if the text is not an id.
 impl<DB: Backend> FromSql<Text, DB> for ObjectId
 where
     Vec<u8>: FromSql<Binary, DB>,
 {
     fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
         let text = <Vec<u8> as FromSql<Binary, DB>>::from_sql(bytes)?;
-        // What is spelled in capitals is found by nothing that looks for an id.
+        // Lookups would not find an id in upper case.
         let text = str::from_utf8(&text).ok();
         let text = text.filter(|text| !text.bytes().any(|digit| digit.is_ascii_uppercase()));
         Ok(text.and_then(|text| text.parse().ok()).unwrap_or(Self::UNKNOWN))
     }
 }
 
-/// [`ObjectId::UNKNOWN`] where the bytes are no digest.
+/// [`ObjectId::UNKNOWN`] if the bytes are not a digest.
 impl<DB: Backend> FromSql<Binary, DB> for ObjectId
 where
     Vec<u8>: FromSql<Binary, DB>,
@@ -140,7 +140,7 @@ impl ToSql<Text, Sqlite> for ObjectId {
     }
 }
 
-/// A time as the views write it: in ISO 8601 or, where no calendar has it, in microseconds.
+/// A time as the views write it: in ISO 8601 or, outside the calendar, in microseconds.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct WrittenTime(Timestamp);
 
@@ -164,11 +164,11 @@ impl From<WrittenTime> for Timestamp {
     }
 }
 
-/// Text as it may be shown.
+/// Text with invalid bytes replaced.
 #[derive(Debug, Clone, diesel::FromSqlRow)]
 pub struct Shown(String);
 
-/// The same where there may be none.
+/// The same for a nullable column.
 #[derive(Debug, Clone, diesel::FromSqlRow)]
 pub struct ShownIfAny(Option<String>);
 

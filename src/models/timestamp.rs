@@ -1,14 +1,14 @@
-//! When something happened.
+//! Timestamps.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A time in microseconds since 1970 UTC, as the file has it.
+/// A time in microseconds since 1970 UTC, as stored in the file.
 ///
-/// It is shown in ISO 8601, in UTC and with as many digits as it needs:
-/// `2026-01-31T12:00:00.25Z`; with `{:.0}` in whole seconds. What a damaged file may hold and
-/// no calendar has is shown as the number. Serde sees the number.
+/// `Display` gives ISO 8601 in UTC, with as many digits as needed: `2026-01-31T12:00:00.25Z`, or
+/// whole seconds with `{:.0}`. A value outside the calendar, from a damaged file, is shown as the
+/// number. It serialises as the number.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,13 +46,13 @@ impl Timestamp {
         self.0
     }
 
-    /// What the clock of this machine says.
+    /// The current time of this machine's clock.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 }
 
-/// The latest time that there is, if it were later.
+/// Saturates at the latest possible time.
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
@@ -61,7 +61,7 @@ impl Add<Duration> for Timestamp {
     }
 }
 
-/// The earliest time that there is, if it were earlier.
+/// Saturates at the earliest possible time.
 impl Sub<Duration> for Timestamp {
     type Output = Self;
 
@@ -70,7 +70,7 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
-/// Times before 1970 are taken for its start.
+/// Times before 1970 become its start.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         Self(time.duration_since(UNIX_EPOCH).map_or(0, micros))

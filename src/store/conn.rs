@@ -1,4 +1,4 @@
-//! A connection, whatever the engine. Nothing outside of `store/` can name one.
+//! A connection to any engine. Nothing outside `store/` can name one.
 
 /// A connection to any of the databases that heapledger runs on.
 #[derive(diesel::MultiConnection)]
@@ -7,9 +7,9 @@ pub(in crate::store) enum Conn {
     Sqlite(diesel::SqliteConnection),
 }
 
-/// Runs a query on the engine's own connection: through [`Conn`], Diesel writes the text of
-/// a query at each call, even if it is prepared already. With several engines the query is
-/// compiled for each of them.
+/// Runs a query on the engine's own connection: through [`Conn`], Diesel builds the text of a query
+/// on each call, even if it is already prepared. With several engines the query is compiled for
+/// each of them.
 macro_rules! on_engine {
     ($tx:expr, |$conn:ident| $query:expr) => {
         match &mut *$tx.conn {

@@ -1,4 +1,4 @@
-//! Whose turn it is to write, among the threads of this process.
+//! The lock by which the threads of this process take turns to write.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,53 +9,53 @@ use super::deadline::Deadline;
 use super::sqlite::open_files::{FileId, OpenFile};
 use crate::error::{Error, Result};
 
-/// A lock that can be waited for until a deadline, that refuses a thread which has it
-/// already, and that knows who waits.
+/// A lock with a deadline, which refuses a thread that already has it, and knows whether others
+/// wait.
 ///
-/// Threads that will join an open transaction are counted: as long as there is one, the
-/// transaction may be left open for it. Whoever leaves the gate with a transaction open
-/// must know that such a thread is going to enter, and a thread that gives up must know
-/// that nobody relies on it. Both decide with `taken` locked: see [`Gate::pass_on`].
+/// It counts threads that will join an open transaction: as long as there is one, the transaction
+/// may be left open for it. A thread that leaves the gate with a transaction open must know that
+/// another one is certain to enter, and a thread that gives up must know that nobody relies on it.
+/// Both decide with `taken` locked: see [`Gate::pass_on`].
 pub(super) struct Gate {
     taken: Mutex<bool>,
-    /// What `taken` says, for threads that look often.
+    /// A copy of `taken` for spinning threads.
     looks_taken: AtomicBool,
     freed: Condvar,
-    /// Threads that wait for `freed`. Changed with `taken` locked: to wake nobody is a system
-    /// call.
+    /// Threads that wait for `freed`, so that nobody makes a system call to wake no one. Changed with
+    /// `taken` locked.
     sleeping: AtomicUsize,
     /// Threads that will join an open transaction.
     pub(super) joining: AtomicUsize,
-    /// The heap file behind it. Two managers may have it open.
+    /// The heap file, which several managers may have open.
     file: Option<FileId>,
 }
 
-/// What a thread does when it has the turn.
+/// What a thread will do with its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coming {
-    /// Adds a short unit of work to a transaction that is open.
+    /// Add a short unit of work to an open transaction.
     ToJoin,
-    /// Ends a transaction that is open, and begins something else.
+    /// End an open transaction, and do something else.
     Apart,
 }
 
-/// How long a thread asks for its turn before it sleeps until it has it: some units of
-/// work, each of which is shorter than a thread takes to wake.
+/// How long a thread spins before it sleeps: a few units of work, each of which is shorter than
+/// waking a thread.
 const ASKING: Duration = Duration::from_micros(60);
 
 thread_local! {
-    /// The gates, by address, and the files that this thread has its turn at.
+    /// The gates (by address) that this thread has entered, with their files.
     static ENTERED: RefCell<Vec<(usize, Option<FileId>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Refuses a thread that would wait for itself: it has its turn at this file.
+/// Refuses a thread that already has the turn for this file, because it would wait for itself.
 pub(super) fn refuse_reentry(file: Option<&OpenFile>) -> Result<()> {
     let file = file.map(OpenFile::id);
     refuse_if(|_, entered| file.is_some() && entered == file)
 }
 
 fn refuse_if(waits_for_itself: impl Fn(usize, Option<FileId>) -> bool) -> Result<()> {
-    // A thread that is ending, whose own variables are gone, has nothing entered.
+    // A thread that is ending, whose thread-locals are destroyed, has entered nothing.
     let found = ENTERED.try_with(|entered| {
         let entered = entered.borrow();
         entered.iter().any(|&(gate, file)| waits_for_itself(gate, file))
@@ -92,7 +92,7 @@ impl Gate {
             while *taken {
                 taken = match deadline.remaining() {
                     Some(Duration::ZERO) => {
-                        // Who has the turn has not left yet, and sees that this one will not come.
+                        // The current holder has not left yet, and will see that this thread does not come.
                         self.joining.fetch_sub(usize::from(joins), Ordering::SeqCst);
                         return Err(deadline.busy());
                     }
@@ -118,7 +118,7 @@ impl Gate {
         woken
     }
 
-    /// Takes the turn if nobody has it.
+    /// Takes the turn if it is free.
     pub fn try_enter(&self) -> bool {
         if self.looks_taken.load(Ordering::Relaxed) {
             return false;
@@ -131,7 +131,7 @@ impl Gate {
         true
     }
 
-    /// Asks for the turn for a moment, awake.
+    /// Spins for the turn for a moment.
     fn ask(&self, deadline: Deadline) -> bool {
         let sleeps = Instant::now() + ASKING;
         loop {
@@ -145,13 +145,12 @@ impl Gate {
         }
     }
 
-    /// Whether somebody waits who will join the open transaction. That may be another in
-    /// the next moment.
+    /// Whether some thread waits to join the open transaction, possibly another one a moment later.
     pub fn is_joined(&self) -> bool {
         self.joining.load(Ordering::SeqCst) > 0
     }
 
-    /// Leaves if somebody is sure to enter who joins the open transaction, or ends it.
+    /// Leaves if a thread is certain to enter that will join or end the open transaction.
     pub fn pass_on(&self) -> bool {
         let taken = self.lock();
         if !self.is_joined() {

@@ -1,14 +1,12 @@
 //! Group commit: writers that wait at the same time share one transaction.
 //!
-//! Each writer in turn does its unit of work in the open transaction. As long as
-//! others wait for their turn it leaves the transaction open and waits for the
-//! outcome; the last one commits for all. A unit that fails is undone alone. A lone
-//! writer commits at once; one that had company in the last transaction waits a moment
-//! for it to come back, a small part of what a commit takes.
+//! Each writer in turn runs its unit of work in the open transaction. If others wait for their
+//! turn, it leaves the transaction open and waits for the outcome; the last one commits for all. A
+//! failed unit is rolled back alone. A single writer commits immediately; one that had company in
+//! the last transaction waits a moment for more, a small part of the time of a commit.
 //!
-//! The ideas are those of MySQL's binary-log group commit (leader and followers; its
-//! `sync_delay` is the moment), with the difference that each thread executes its own
-//! unit, so that nothing is handed over.
+//! The ideas are those of MySQL's binary-log group commit (leader and followers; the moment is its
+//! `sync_delay`), except that each thread executes its own unit, so nothing is handed over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,42 +30,42 @@ use crate::models::MemRamId;
 /// The writer of a heap, shared by all its threads.
 pub(crate) struct Group {
     gate: Gate,
-    /// Only locked by whoever has entered the gate, and so never waited for.
+    /// Locked only by the thread that has entered the gate, so never contended.
     turn: Mutex<Turn>,
 }
 
 struct Turn {
     writer: Writer,
-    /// How the open transaction ends; shared by the units in it.
+    /// The outcome of the open transaction, shared by its units.
     outcome: Arc<Outcome>,
-    /// Units that were tried in the open transaction.
+    /// Units run in the open transaction, including failed ones.
     tried: usize,
     /// Units in the last transaction.
     company: usize,
 }
 
-/// How a transaction ended, once it has. Those who wait for it stay out of the way of
-/// the next one, and all go on at once.
+/// The outcome of a transaction. Threads that wait for it do not block the next transaction, and
+/// all continue at the same time.
 ///
-/// It is always set: a transaction is only left open for a thread that is sure to come (see
-/// [`Gate::pass_on`]), and which adds a short unit to it or ends it.
+/// It is always set in the end: a transaction is only left open for a thread that is certain to come
+/// (see [`Gate::pass_on`]), and that adds a short unit to it or ends it.
 type Outcome = OnceLock<Result<()>>;
 
 /// At most 256 units share a commit, so that none waits for long.
 const MOST_UNITS: usize = 256;
-/// How long a writer waits for company at most: a third of the fastest fsync.
+/// The longest wait for company: a third of the fastest fsync.
 const MOMENT: Duration = Duration::from_micros(30);
 
 impl Group {
-    /// The writer of a space, on a connection that may write.
+    /// The writer of a space, on a writable connection.
     pub(super) fn open(location: Location, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
         let gate = Gate::new(location.file.as_deref());
         let writer = Writer::new(Engine::new(location, conn), space, geometry, triggers::ALL);
         Self::of(writer, gate)
     }
 
-    /// A writer for repair, which starts in this space, has a connection of its own without
-    /// constraints, and keeps no history. Its thread may have its turn at the same file already.
+    /// A writer for repair, which starts in this space, uses a separate connection without
+    /// constraints, and records no events. Its thread may already have the turn for the same file.
     pub fn for_repair(location: &Location, space: MemRamId, geometry: &Geometry) -> Result<Self> {
         let mut conn = location.connect(Access::Write)?;
         repair::lift_constraints(&mut conn)?;
@@ -98,7 +96,7 @@ impl Group {
         self.maintain(deadline, |_| work())
     }
 
-    /// Waits until no checkpoint of this process is under way, and lets others write meanwhile.
+    /// Waits until no checkpoint of this process is running, while others may write.
     pub(super) fn await_checkpoint(&self, deadline: Deadline) -> Result<()> {
         let now = Deadline::after(Duration::ZERO);
         while !self
@@ -116,8 +114,8 @@ impl Group {
         Ok(())
     }
 
-    /// A turn without an open transaction or a checkpoint under way: units that wait for
-    /// others to commit need not wait for what comes now, and are not undone with it.
+    /// Takes a turn without an open transaction or a running checkpoint, so that finished units
+    /// neither wait for what follows nor are rolled back with it.
     fn between_transactions(&self, deadline: Deadline) -> Result<Entered<'_>> {
         let mut entered = self.enter(Coming::Apart, deadline)?;
         if entered.turn.writer.engine.await_checkpoint(deadline) {
@@ -127,34 +125,34 @@ impl Group {
         }
     }
 
-    /// Runs `read`, which is short, on the writing connection if nobody writes: other
-    /// connections lose the pages they have read with each commit, and this one does not.
+    /// Runs the short `read` on the writing connection if it is idle: other connections lose their
+    /// page cache with each commit, but this one does not.
     pub fn read_if_idle<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Option<Result<R>> {
         if !self.gate.try_enter() {
             return None;
         }
         let mut entered = self.entered();
-        // What is not committed must not be seen.
+        // Uncommitted changes must not be visible.
         (!entered.turn.writer.is_open()).then(|| read(&mut entered.turn.writer.engine.read()))
     }
 
-    /// Runs `work` in a transaction of its own that is never committed: what it does is
-    /// done in earnest, can be looked at, and leaves nothing behind. Other writers wait.
+    /// Runs `work` in a separate transaction that is always rolled back: its effects are real and
+    /// can be inspected, but nothing remains. Other writers wait.
     pub fn rehearse<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Rehearsal<'_>) -> Result<R>) -> Result<R> {
         let mut entered = self.between_transactions(deadline)?;
         work(&mut Rehearsal::new(&mut entered.turn.writer, deadline))
     }
 
-    /// Runs `work` as one unit: when this returns `Ok`, its changes are committed; when
-    /// it returns an error or panics, it has changed nothing.
+    /// Runs `work` as one unit: if this returns `Ok`, its changes are committed; if it returns an
+    /// error or panics, nothing has changed.
     ///
-    /// The work is short: other units, which are done and cannot be withdrawn, may wait for it.
+    /// The work must be short, because finished units may have to wait for it before they commit.
     pub fn write<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         self.run(self.enter(Coming::ToJoin, deadline)?, deadline, work)
     }
 
-    /// Like [`Self::write`], for work that may take long, or wait for another thread: what
-    /// is done before it is committed before it.
+    /// Like [`Self::write`], for work that may take long or wait for another thread: earlier units
+    /// are committed before it starts.
     pub fn write_apart<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         self.run(self.enter(Coming::Apart, deadline)?, deadline, work)
     }
@@ -168,7 +166,7 @@ impl Group {
         let turn = &mut *entered.turn;
         let result = turn.work(deadline, work);
         let outcome = Arc::clone(&turn.outcome);
-        // Failed units count, too, or a writer could wait for company that has been and gone.
+        // Failed units count too, or a finished writer could wait forever.
         let must_commit = turn.writer.is_open() && (turn.tried >= MOST_UNITS || !self.has_company(turn));
         let committed = must_commit.then(|| turn.commit());
         drop(entered);
@@ -181,12 +179,13 @@ impl Group {
         committed.map(|()| result)
     }
 
-    /// Waits for a turn. What others have left open is ended unless this comes to join it.
+    /// Waits for a turn. A transaction that others left open is committed, unless this thread joins
+    /// it.
     fn enter(&self, coming: Coming, deadline: Deadline) -> Result<Entered<'_>> {
         self.gate.enter(coming, deadline)?;
         let mut entered = self.entered();
         if coming == Coming::Apart && entered.turn.writer.is_open() {
-            // Those whose transaction it is are told what became of it.
+            // Its units learn the outcome.
             let _ = entered.turn.commit();
         }
         Ok(entered)
@@ -202,7 +201,7 @@ impl Group {
         Entered { turn, leave }
     }
 
-    /// Whether somebody waits for a turn, or comes for one in a moment.
+    /// Whether another thread waits for a turn, or arrives within a moment.
     fn has_company(&self, turn: &Turn) -> bool {
         if turn.writer.done < turn.company {
             let until = Instant::now() + MOMENT;
@@ -214,10 +213,10 @@ impl Group {
     }
 }
 
-/// The turn of a thread. When it ends, an open transaction is committed, unless another
-/// thread is sure to go on with it.
+/// The turn of a thread. When it ends, an open transaction is committed, unless another thread is
+/// certain to continue it.
 struct Entered<'g> {
-    /// Unlocked before the gate is left, or the next thread would wait for it.
+    /// Unlocked before leaving the gate, or the next thread would wait for it.
     turn: MutexGuard<'g, Turn>,
     leave: Leave<'g>,
 }
@@ -258,12 +257,12 @@ impl Turn {
         let begun = self.writer.begin(deadline);
         if let Err(error) = begun {
             if !self.writer.is_open() {
-                // The units that wait for the transaction have lost it.
+                // The waiting units have lost their transaction.
                 self.end(Err(error.again()));
             }
             return Err(Failed::Error(error));
         }
-        // A panic must not leave this turn without its end: others may be in the transaction.
+        // After a panic the turn must still end properly, because other units may be in the transaction.
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut WriteTx::new(&mut self.writer))));
         let failed = match done {
             Ok(Ok(result)) => match self.writer.finish() {
@@ -298,7 +297,7 @@ impl Turn {
         result
     }
 
-    /// Tells the outcome to those that wait for it. The next transaction has another.
+    /// Sets the outcome for waiting units, and starts a new one for the next transaction.
     fn end(&mut self, outcome: Result<()>) {
         let _ = std::mem::take(&mut self.outcome).set(outcome);
     }

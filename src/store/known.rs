@@ -1,4 +1,4 @@
-//! What the writer knows of its space without asking the file.
+//! The writer's cache of its space.
 
 use super::numbers::Numbers;
 use super::queries;
@@ -9,13 +9,13 @@ use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{HistoryMode, MemRam, MemRamId, signed, unsigned};
 
-/// It stays true until another connection commits, or a unit of work is undone.
+/// It is valid until another connection commits, or a unit of work is rolled back.
 pub(super) struct KnownSpace {
-    /// [`Engine::version`] for which it holds.
+    /// The [`Engine::version`] for which it is valid.
     pub version: i64,
-    /// The space with all that is written.
+    /// The space including everything written.
     pub memram: MemRam,
-    /// What has room, with all that is gathered, too.
+    /// The room, including gathered changes.
     pub room: Room,
     pub numbers: Numbers,
 }
@@ -38,7 +38,7 @@ impl KnownSpace {
         self.memram.history != HistoryMode::Off
     }
 
-    /// A batch has been written.
+    /// Applies a batch that was written.
     pub fn follow(&mut self, batch: &Batch<'_>) {
         batch.effects().space.add_to(&mut self.memram);
         if let Some(setting) = batch.history().setting {

@@ -1,4 +1,4 @@
-//! Where a heap is, and how it is used there.
+//! The location of a heap, and how to connect to it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,15 +9,13 @@ use super::sqlite::open_files::OpenFile;
 use super::sqlite::path::locate;
 use crate::error::Result;
 
-/// When a commit is safe.
+/// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// A commit survives power loss: one fsync for each commit, shared by the writers
-    /// that wait at the same time. The default.
+    /// Power loss: one fsync per commit, shared by writers that wait at the same time. The default.
     #[default]
     Full,
-    /// A commit survives a crash of the program. Power loss may take the newest
-    /// commits, and never damages the file.
+    /// A crash of the program. Power loss may take the newest commits, but never damages the file.
     Normal,
 }
 
@@ -28,32 +26,32 @@ pub(crate) enum Access {
     Write,
 }
 
-/// Where a heap is, and how connections to it are set up.
+/// The location of a heap, and the settings of its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Location {
-    /// As [`locate`] found it.
+    /// The path that [`locate`] found.
     pub(in crate::store) path: PathBuf,
-    /// As the user spelled it, for messages.
+    /// The path as the user gave it, for messages.
     pub(in crate::store) named: PathBuf,
     pub(in crate::store) durability: Durability,
     /// Connections that write use SQLite's own file system (see `sqlite::vfs`).
     pub(in crate::store) plain_io: bool,
     pub(in crate::store) busy_timeout: Duration,
-    /// Of the call that opens the heap, until it is open: all its connections wait for no
-    /// longer together than `busy_timeout`.
+    /// The deadline of the call that opens the heap, so that all its connections together wait no
+    /// longer than `busy_timeout`.
     pub(in crate::store) opening: Option<Deadline>,
-    /// The file that was opened, once it is known.
+    /// The opened file, once it is known.
     pub(in crate::store) file: Option<Arc<OpenFile>>,
 }
 
 impl Location {
-    /// How long a call waits for others unless somebody says otherwise.
+    /// The default busy timeout.
     pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// The heap at a path, which need not be there.
+    /// The heap at a path, which need not exist.
     ///
     /// # Errors
-    /// [`crate::Error::Io`] for what cannot be the path of a heap.
+    /// [`crate::Error::Io`] for an unusable path.
     pub fn at(path: &Path) -> Result<Self> {
         Ok(Self {
             path: locate(path)?,
@@ -66,8 +64,7 @@ impl Location {
         })
     }
 
-    /// The same heap for a call that opens it with these options, and has until `opening` to
-    /// do so.
+    /// The same heap for a call that opens it with these options, with the deadline `opening`.
     pub fn for_opening(self, durability: Durability, busy_timeout: Duration, opening: Deadline) -> Self {
         Self {
             durability,
@@ -82,17 +79,17 @@ impl Location {
         Self { plain_io, ..self }
     }
 
-    /// The absolute path, where links lead.
+    /// The absolute path, with links resolved.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path as the user spelled it, for messages.
+    /// The path as the user gave it, for messages.
     pub fn named(&self) -> &Path {
         &self.named
     }
 
-    /// Until when a call may wait that begins now, or has begun to open the heap.
+    /// The deadline of a call that begins now, or of the one that is opening the heap.
     pub fn deadline(&self) -> Deadline {
         self.opening.unwrap_or_else(|| Deadline::after(self.busy_timeout))
     }

@@ -1,9 +1,9 @@
-//! The only code that sees a connection.
+//! The only code that uses connections.
 //!
 //! Reading is in `queries/`, through a [`ReadTx`]. Writing goes through [`WriteTx::apply`]:
-//! changes fill a [`Batch`](crate::books::batch::Batch), with all that the triggers add, and
-//! the engine writes that. Connections and transactions never leave this folder, so nothing
-//! can write a row past the triggers.
+//! changes fill a [`Batch`](crate::books::batch::Batch), together with what the triggers add, and
+//! the engine writes it. Connections and transactions never leave this folder, so nothing can
+//! write a row that bypasses the triggers.
 
 mod conn;
 mod deadline;

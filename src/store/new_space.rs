@@ -1,4 +1,4 @@
-//! How a space is made.
+//! Creation of a space.
 
 use diesel::prelude::*;
 
@@ -17,8 +17,7 @@ use crate::geometry::Geometry;
 use crate::models::schema::memram;
 use crate::models::{EventId, MemRamId, Sequence, Stripe, Timestamp};
 
-/// Makes a space, in the transaction that the caller has open. Returns `false` if its
-/// name is taken.
+/// Creates a space in the caller's transaction. Returns `false` if its name is taken.
 pub(in crate::store) fn make(
     conn: &mut Conn,
     name: &str,

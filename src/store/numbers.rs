@@ -1,19 +1,19 @@
-//! The ids of new rows, which the crate numbers itself, each space for itself: an id never
-//! comes back.
+//! The ids of new rows. The crate numbers them itself, separately for each space, and never reuses
+//! an id.
 
 use super::queries;
 use super::read::ReadTx;
 use crate::error::{Error, Result};
 use crate::models::{MemRam, Sequence, Stripe};
 
-/// The last id that the space has given out in each sequence, once it has been looked up.
+/// The last assigned id of each sequence, once it has been looked up.
 #[derive(Default)]
 pub(super) struct Numbers {
     last: [Option<i64>; Sequence::ALL.len()],
 }
 
 impl Numbers {
-    /// The first of the next `count` ids of a sequence, which are now taken.
+    /// Assigns the next `count` ids of a sequence, and returns the first.
     pub fn take(&mut self, tx: &mut ReadTx<'_>, space: &MemRam, sequence: Sequence, count: usize) -> Result<i64> {
         let last = self.last(tx, space, sequence)?;
         let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -25,7 +25,7 @@ impl Numbers {
         Ok(last + 1)
     }
 
-    /// An id of a table is in use; those after it may be taken.
+    /// Marks an id as used; later ones may be assigned.
     pub fn used(&mut self, space: &MemRam, sequence: Sequence, id: i64) -> Result<()> {
         if id > Stripe::of(space.id).last() {
             return Err(none_left(space, sequence, 1, 0));
@@ -36,7 +36,7 @@ impl Numbers {
         Ok(())
     }
 
-    /// The last id of a sequence. It is looked up once.
+    /// The last id of a sequence, which is looked up once.
     pub fn last(&mut self, tx: &mut ReadTx<'_>, space: &MemRam, sequence: Sequence) -> Result<i64> {
         if let Some(last) = self.last.get(sequence as usize).copied().flatten() {
             return Ok(last);

@@ -1,9 +1,9 @@
-//! Reading.
+//! Read transactions.
 
 use super::conn::Conn;
 
-/// A read of the heap. [`super::queries`] are functions that take one, and each engine adds
-/// methods for what it alone can tell. It changes nothing.
+/// A read of the heap. The functions in [`super::queries`] take one, and each engine adds its own
+/// methods. It changes nothing.
 pub(crate) struct ReadTx<'c> {
     pub(in crate::store) conn: &'c mut Conn,
 }
@@ -13,7 +13,7 @@ impl<'c> ReadTx<'c> {
         Self { conn }
     }
 
-    /// The same read, for a value that holds it.
+    /// The same read with a shorter lifetime.
     pub fn reborrow(&mut self) -> ReadTx<'_> {
         ReadTx { conn: self.conn }
     }

@@ -6,11 +6,11 @@ use super::session::WriteTx;
 use super::writer::Writer;
 use crate::error::{Error, Result};
 
-/// Units of work that are done to see what comes of them, and undone when this is
-/// dropped, also by a panic; see [`super::Group::rehearse`].
+/// Units of work that run only to see their effects, and are rolled back when this is dropped, even
+/// after a panic; see [`super::Group::rehearse`].
 ///
-/// Each unit is flushed before the next begins, as a commit would: the pages of the
-/// file are then the ones that the same units in transactions of their own would leave.
+/// Each unit is flushed before the next begins, as at a commit, so that the pages of the file are
+/// the same as if each unit had its own transaction.
 pub(crate) struct Rehearsal<'w> {
     writer: &'w mut Writer,
     deadline: Deadline,
@@ -30,7 +30,7 @@ impl<'w> Rehearsal<'w> {
         Ok(result)
     }
 
-    /// What sees everything that was done so far.
+    /// A read that sees everything done so far.
     pub fn read(&mut self) -> Result<ReadTx<'_>> {
         if self.writer.is_between_units() {
             Ok(self.writer.engine.read())

@@ -1,4 +1,4 @@
-//! What a repair asks of a unit of work.
+//! Operations of a unit of work for repair.
 
 use super::session::WriteTx;
 use super::sqlite::repair::{self, Broken};
@@ -7,17 +7,17 @@ use crate::books::invariants::Rule;
 use crate::error::Result;
 
 impl WriteTx<'_> {
-    /// The rows that break a rule, now. O(rows).
+    /// The rows that currently break a rule. O(rows).
     pub fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
         self.read(|tx| repair::broken(tx.conn, rule))
     }
 
-    /// Whether some entries are not where the keys of their objects lead. O(entries).
+    /// Whether some entries do not have the keys that follow their object's. O(entries).
     pub fn has_stray_entries(&mut self) -> Result<bool> {
         self.read(|tx| repair::has_stray_entries(tx.conn))
     }
 
-    /// Puts the constraints in force again, for the check before the commit.
+    /// Enables the constraints again, for the check before the commit.
     pub fn enforce_constraints(&mut self) -> Result<()> {
         self.read(|tx| repair::enforce_constraints(tx.conn))
     }

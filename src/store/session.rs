@@ -1,5 +1,4 @@
-//! A unit of work: what it changes, and what it sees, which is what it has done itself and
-//! what was done before it.
+//! A unit of work: its changes, and its reads, which see its own changes and earlier ones.
 
 use super::queries;
 use super::queries::objects::PlacedObject;
@@ -18,11 +17,11 @@ use crate::value::ObjectId;
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
     writer: &'w mut Writer,
-    /// The allocation that was refused last.
+    /// The last refused allocation.
     refused: Option<RefusedAllocation>,
 }
 
-/// An allocation that was refused for want of room.
+/// An allocation refused for want of room.
 #[derive(Debug)]
 pub(crate) struct RefusedAllocation {
     /// The object's id, if it is known.
@@ -39,22 +38,22 @@ impl<'w> WriteTx<'w> {
         Self { writer, refused }
     }
 
-    /// Says who does this unit of work, when, and why.
+    /// Sets the actor, time and reason of this unit of work.
     pub fn sign(&mut self, signature: Signature) {
         self.writer.own.sign(signature);
     }
 
-    /// When it was signed: what it writes is of that time.
+    /// The time of this unit of work, used for everything it writes.
     pub fn at(&self) -> Timestamp {
         self.writer.own.signature().at
     }
 
-    /// Takes the allocation that was refused last.
+    /// Takes the last refused allocation.
     pub fn take_refused(&mut self) -> Option<RefusedAllocation> {
         self.refused.take()
     }
 
-    /// Goes on in another space of the file: repair works on all of them.
+    /// Switches to another space of the file, because repair works on all of them.
     pub fn enter(&mut self, space: MemRamId, geometry: Geometry) -> Result<()> {
         self.writer.enter(space, geometry)
     }
@@ -85,13 +84,13 @@ impl<'w> WriteTx<'w> {
         self.whole(|tx| tx.writer.apply(change))
     }
 
-    /// Runs `work`, which is only complete as a whole: if it fails, the unit of work
-    /// cannot be committed, even if a batch goes on after the error.
+    /// Runs `work`, which must complete: if it fails, the unit of work cannot be committed, even if a
+    /// batch continues after the error.
     pub fn whole<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         work(self).inspect_err(|_| self.writer.fail())
     }
 
-    /// Runs `work`, which writes more than any cache holds.
+    /// Runs `work`, which writes more than fits in a cache.
     pub fn streaming<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
         self.writer.engine.stream(true)?;
         let result = work(self);
@@ -114,9 +113,9 @@ impl WriteTx<'_> {
         self.writer.take_numbers(Sequence::Blocks, 1).map(BlockId)
     }
 
-    /// The key of the next object, whose entries have those that follow. They are counted for
-    /// an object that has them already; for another that is 0, and it is placed before the
-    /// next one is numbered.
+    /// The key of the next object, whose entries get the keys that follow. `entries` is the number
+    /// of entries that it already has; a new object has 0, and is placed before the next one gets a
+    /// key.
     pub fn next_object_id(&mut self, entries: usize) -> Result<StoredObjectId> {
         let first = self.writer.take_numbers(Sequence::StoredObjects, entries.max(1));
         first.map(StoredObjectId)
@@ -127,9 +126,9 @@ impl WriteTx<'_> {
     }
 }
 
-/// What it sees.
+/// Reads.
 impl WriteTx<'_> {
-    /// The space as it is now, with all that this unit has changed.
+    /// The current row of the space, including this unit's changes.
     pub fn memram(&mut self) -> Result<MemRam> {
         self.writer.not_failed()?;
         let mut memram = self.writer.known()?.memram.clone();
@@ -144,7 +143,7 @@ impl WriteTx<'_> {
         Ok(self.writer.known()?.memram.name.clone())
     }
 
-    /// Capacity and bytes free, now.
+    /// The current capacity and free bytes.
     pub fn capacity(&mut self) -> Result<(i64, i64)> {
         let [own, earlier] = self.writer.gathered().map(|batch| batch.effects().space);
         let memram = &self.writer.known()?.memram;
@@ -152,13 +151,13 @@ impl WriteTx<'_> {
         Ok((max_mem, max_mem - signed(memram.mem) - own.mem - earlier.mem))
     }
 
-    /// What to do next for an object of `class` with `remaining` bytes to be placed.
+    /// The next step of placement for an object of `class` with `remaining` bytes.
     pub fn next_step(&mut self, class: usize, remaining: i64) -> Result<Option<Step>> {
         let (geometry, room) = self.writer.geometry_and_room()?;
         Ok(next_step(room, geometry, class, remaining))
     }
 
-    /// Reads what has room beyond what is known.
+    /// Reads more rows with room.
     pub fn load_room(&mut self, level: RoomLevel) -> Result<()> {
         self.writer.flush()?;
         self.writer.load_room(level)
@@ -170,13 +169,13 @@ impl WriteTx<'_> {
         self.read_written(read)
     }
 
-    /// Reads objects, names and ledger entries; totals may be behind.
+    /// Reads objects, names and ledger entries; totals may be outdated.
     pub fn read_rows<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.writer.flush_rows()?;
         self.read_written(read)
     }
 
-    /// Reads what is written: what this unit has gathered is not seen.
+    /// Reads only what is written, without what this unit has gathered.
     pub fn read_written<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.writer.not_failed()?;
         let result = read(&mut self.writer.engine.read());
@@ -209,13 +208,13 @@ impl WriteTx<'_> {
         Ok(found.map(|object| self.as_held(object)))
     }
 
-    /// The names of an object, as they are spelled.
+    /// The names of an object, byte for byte.
     pub fn names_of(&mut self, object: StoredObjectId) -> Result<Vec<String>> {
         self.flush_rows_of(object)?;
         self.read_written(|tx| queries::names::exact(tx, object))
     }
 
-    /// The object with this id and its pieces, each with its block as this unit has it.
+    /// The object with this id and its pieces, each with its block including this unit's changes.
     /// O(log n + pieces).
     pub fn find_placed(&mut self, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
         let gathered = self.writer.gathered();
@@ -231,14 +230,14 @@ impl WriteTx<'_> {
         Ok(found.and_then(|found| self.as_left(found)))
     }
 
-    /// The same for an object that is known.
+    /// The same for a known object.
     pub fn placed(&mut self, object: &StoredObject) -> Result<Option<PlacedObject>> {
         self.flush_rows_of(object.id)?;
         let found = self.read_placed(&object.object_id)?;
         Ok(found.and_then(|found| self.as_left(found)))
     }
 
-    /// An object as this unit has left it.
+    /// Applies this unit's changes to an object; `None` if it was removed.
     fn as_left(&self, mut found: PlacedObject) -> Option<PlacedObject> {
         let gathered = self.writer.gathered();
         for entry in &mut found.entries {
@@ -249,8 +248,8 @@ impl WriteTx<'_> {
         (!self.removes(found.id)).then_some(found)
     }
 
-    /// Writes the rows that are gathered if any are of this object: its own, one of its last
-    /// pieces, or one of its names. Says whether there were.
+    /// Writes the gathered rows if any belong to this object: its own, one of its last pieces, or one
+    /// of its names. Returns whether there were any.
     fn flush_rows_of(&mut self, object: StoredObjectId) -> Result<bool> {
         let is_behind = self.is_unwritten(object) || self.renames(object);
         if is_behind {
@@ -270,7 +269,7 @@ impl WriteTx<'_> {
         self.read_written(|tx| queries::entries::count(tx, object))
     }
 
-    /// Whether something of an object is gathered and not in its table yet.
+    /// Whether a row of an object is gathered but not yet in its table.
     pub fn is_unwritten(&self, object: StoredObjectId) -> bool {
         self.writer.brings(object)
     }
@@ -283,7 +282,7 @@ impl WriteTx<'_> {
         self.writer.gathered().iter().any(|batch| batch.renames(object))
     }
 
-    /// The object with its anonymous hold as it is now.
+    /// The object with the current state of its anonymous hold.
     fn as_held(&self, mut object: StoredObject) -> StoredObject {
         let gathered = self.writer.gathered();
         if let Some(held) = gathered.iter().find_map(|batch| batch.hold(object.id)) {

@@ -1,4 +1,4 @@
-//! The one that writes: its states, and what it remembers between transactions.
+//! The writer: its states, and its cache between transactions.
 
 use super::deadline::Deadline;
 use super::known::KnownSpace;
@@ -13,42 +13,41 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, signed};
 
-/// Executes units of work. Several units may share one transaction (see `group`); each
-/// is undone alone when it fails.
+/// Executes units of work. Several units may share one transaction (see `group`); a failed one is
+/// rolled back alone.
 ///
-/// What a unit gathers is written when something must read it, and at the latest with the
-/// commit, together with what the other units of the transaction have gathered. Only a
-/// unit that writes before needs a savepoint.
+/// What a unit gathers is written when it must be read, and otherwise with the commit, together with
+/// what the other units of the transaction have gathered. Only a unit that writes earlier needs a
+/// savepoint.
 pub(super) struct Writer {
     pub engine: Engine,
     pub space: MemRamId,
     pub geometry: Geometry,
     triggers: &'static [Trigger],
     state: State,
-    /// Units that are done in the open transaction.
+    /// Finished units in the open transaction.
     pub done: usize,
-    /// What those have gathered.
+    /// What they have gathered.
     earlier: Batch<'static>,
-    /// What the unit under way has gathered.
+    /// What the running unit has gathered.
     pub own: Batch<'static>,
     known: Option<KnownSpace>,
 }
 
-/// What the writer is at.
+/// The state of the writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// No transaction is open. A unit that has lost its transaction finds this, too.
+    /// No transaction is open. Also the state after a unit has lost its transaction.
     Idle,
-    /// A transaction is open, and no unit is under way.
+    /// A transaction is open, but no unit is running.
     Open,
-    /// A unit is under way that has written nothing: to forget it is to undo it.
+    /// The running unit has written nothing, so discarding it rolls it back.
     Gathering,
-    /// A unit is under way that has written, behind a savepoint or as the first of its
-    /// transaction.
+    /// The running unit has written, after a savepoint or as the first of its transaction.
     Written,
-    /// The unit failed half-way, and can only be undone.
+    /// The unit failed halfway, and can only be rolled back.
     Failed {
-        /// It had written.
+        /// Whether it had written.
         wrote: bool,
     },
 }
@@ -72,7 +71,7 @@ impl Writer {
         self.state != State::Idle
     }
 
-    /// Starts a unit of work: with a transaction, or in the one that is open.
+    /// Starts a unit of work, in a new transaction or in the open one.
     pub fn begin(&mut self, deadline: Deadline) -> Result<()> {
         self.engine.set_deadline(deadline);
         if self.state == State::Idle {
@@ -86,7 +85,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The unit is complete; its changes stay unless the transaction fails.
+    /// Completes the unit; its changes stay unless the transaction fails.
     pub fn finish(&mut self) -> Result<()> {
         self.not_failed()?;
         if self.state == State::Written && self.done > 0 {
@@ -106,9 +105,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Undoes the unit. An error means that the whole transaction is gone: SQLite
-    /// itself rolls it back after some failures, such as a full disk. That it was gone
-    /// before is [`Error::BatchFailed`].
+    /// Rolls back the unit. An error means that the whole transaction is lost: SQLite itself rolls it
+    /// back after some failures, such as a full disk. [`Error::BatchFailed`] means that it was lost
+    /// before.
     pub fn undo(&mut self) -> Result<()> {
         self.own = Batch::default();
         let wrote = matches!(self.state, State::Written | State::Failed { wrote: true });
@@ -120,7 +119,8 @@ impl Writer {
             return Ok(());
         }
         self.state = State::Open;
-        // What is known follows the unit; what the others did must be there to be read.
+        // The cache is read again without this unit's changes, so the earlier units' rows must be
+        // in the tables.
         let undone = if wrote {
             self.engine.rollback_to_savepoint().map_err(|_| Error::BatchFailed)
         } else if self.engine.is_in_transaction() {
@@ -132,7 +132,7 @@ impl Writer {
         undone.and_then(|()| self.refresh()).inspect_err(|_| self.abandon())
     }
 
-    /// Writes everything and commits. After an error nothing of the transaction is left.
+    /// Writes everything and commits. After an error nothing of the transaction remains.
     pub fn commit(&mut self) -> Result<()> {
         let committed = self.write_earlier().and_then(|()| self.engine.commit());
         if committed.is_err() {
@@ -153,8 +153,7 @@ impl Writer {
         self.done = 0;
     }
 
-    /// Writes what is gathered and goes on in another space, or in this one with what
-    /// its row says now.
+    /// Writes what is gathered, and switches to another space, or to this one with its current row.
     pub fn enter(&mut self, space: MemRamId, geometry: Geometry) -> Result<()> {
         self.flush()?;
         self.space = space;
@@ -189,7 +188,7 @@ impl Writer {
         Ok((&self.geometry, &known.room))
     }
 
-    /// Reads the next page of what has room at one level.
+    /// Reads the next page of rows with room at one level.
     pub fn load_room(&mut self, level: RoomLevel) -> Result<()> {
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
         let tx = &mut self.engine.read();
@@ -197,19 +196,19 @@ impl Writer {
         self.check(loaded)
     }
 
-    /// What is gathered in the open transaction and not written, the newest first.
+    /// What is gathered in the open transaction but not written, newest first.
     pub fn gathered(&self) -> [&Batch<'static>; 2] {
         [&self.own, &self.earlier]
     }
 
-    /// Whether something of an object is gathered, and so not in its table yet.
+    /// Whether a row of an object is gathered, and so not yet in its table.
     pub fn brings(&self, object: StoredObjectId) -> bool {
         self.gathered().iter().any(|batch| batch.brings(object))
     }
 
-    /// Fails unless a unit is under way that can still be completed. After some failures,
-    /// such as a full disk, SQLite has rolled back and would commit whatever is written
-    /// next on its own: nothing must be.
+    /// Fails unless a unit is running that can still complete. After some failures, such as a full
+    /// disk, SQLite has rolled back and would commit each further statement by itself, so nothing
+    /// must be written.
     pub fn not_failed(&self) -> Result<()> {
         match self.state {
             State::Gathering | State::Written => Ok(()),
@@ -217,12 +216,12 @@ impl Writer {
         }
     }
 
-    /// Whether what is written of the open transaction is all of it.
+    /// Whether everything of the open transaction is written.
     pub fn is_between_units(&self) -> bool {
         self.state == State::Open
     }
 
-    /// The unit can only be undone.
+    /// Marks the unit as failed, so that it can only be rolled back.
     pub fn fail(&mut self) {
         self.state = match self.state {
             State::Gathering => State::Failed { wrote: false },
@@ -231,8 +230,8 @@ impl Writer {
         };
     }
 
-    /// A read that failed may have cost the transaction, as a failed write does: what
-    /// comes after it must not be committed.
+    /// A failed read may have lost the transaction, like a failed write, so nothing after it may be
+    /// committed.
     pub fn check<T>(&mut self, result: Result<T>) -> Result<T> {
         if let Err(Error::DiskFull | Error::DiskFailed { .. } | Error::Database { .. }) = result {
             self.fail();
@@ -252,7 +251,7 @@ impl Writer {
                 let known = self.known()?;
                 known.numbers.used(&known.memram, Sequence::StoredObjects, key)?;
             }
-            // Within a batch, what goes comes first.
+            // Within a batch, removals are written first.
             Change::ObjectRemoved { object, .. } if self.brings(*object) => self.flush_rows()?,
             _ => {}
         }
@@ -271,14 +270,14 @@ impl Writer {
         }
     }
 
-    /// Writes the rows that are gathered, so that statements see them.
+    /// Writes the gathered rows, so that statements see them.
     pub fn flush_rows(&mut self) -> Result<()> {
         self.not_failed()?;
         let rows = self.own.take_rows();
         self.write_own(rows)
     }
 
-    /// Writes everything that is gathered: afterwards the tables are as the books say.
+    /// Writes everything that is gathered; afterwards the tables are up to date.
     pub fn flush(&mut self) -> Result<()> {
         self.not_failed()?;
         let batch = self.own.take();
@@ -287,7 +286,7 @@ impl Writer {
 
     fn write_own(&mut self, batch: Batch<'_>) -> Result<()> {
         if batch.is_empty() {
-            // Those before may still have something to be read.
+            // Earlier units may still have rows to read.
             return self.before_read();
         }
         self.before_write()?;
@@ -295,12 +294,12 @@ impl Writer {
     }
 
     fn before_read(&mut self) -> Result<()> {
-        // What fails here fails the units before: half of what they wrote may be lost.
+        // A failure here also fails the earlier units, because half of their rows may be lost.
         self.write_earlier().inspect_err(|_| self.abandon())
     }
 
-    /// Must come before the unit writes anything: what the others have gathered is
-    /// written first, and stays when the unit is undone.
+    /// Called before the unit's first write: the rows gathered by the other units are written first,
+    /// so that they stay if the unit is rolled back.
     fn before_write(&mut self) -> Result<()> {
         if self.state == State::Gathering {
             if self.done > 0 {
@@ -312,7 +311,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what the units before have gathered.
+    /// Writes what the earlier units have gathered.
     pub fn write_earlier(&mut self) -> Result<()> {
         let earlier = std::mem::take(&mut self.earlier);
         self.write(earlier)
@@ -322,7 +321,7 @@ impl Writer {
         if batch.is_empty() {
             return Ok(());
         }
-        // A key never comes back, and what says which were given out are the rows that go.
+        // Keys are never reused, but only the removed rows show which ones were assigned.
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
         let tx = &mut self.engine.read();
         let kept = batch.keep_last_ids(|sequence| known.numbers.last(tx, &known.memram, sequence));
@@ -336,7 +335,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The first of the next `count` keys of a table; a key never comes back.
+    /// Assigns the next `count` keys of a table, and returns the first. Keys are never reused.
     pub fn take_numbers(&mut self, sequence: Sequence, count: usize) -> Result<i64> {
         let (known, engine) = self.known_and_engine()?;
         let taken = known.numbers.take(&mut engine.read(), &known.memram, sequence, count);

@@ -7,7 +7,7 @@ use crate::books::room::Known;
 use crate::geometry::SizeClass;
 use crate::models::{ArenaId, BlockId, MemRamId, PoolId};
 
-/// A space in memory that does what `next_step` says.
+/// A space in memory that executes `next_step`.
 struct Space {
     geometry: Geometry,
     room: Room,
@@ -101,7 +101,7 @@ fn bytes(pieces: &[(i64, i64)]) -> Vec<i64> {
 }
 
 #[test]
-fn a_new_object_goes_on_in_the_block_that_the_last_one_left_partly_filled() {
+fn a_new_object_continues_in_a_partly_filled_block() {
     let mut space = Space::new(1 << 20, Geometry::classic());
     let first = space.place(700).unwrap();
     let second = space.place(700).unwrap();
@@ -111,7 +111,7 @@ fn a_new_object_goes_on_in_the_block_that_the_last_one_left_partly_filled() {
 }
 
 #[test]
-fn freed_blocks_are_used_again_lowest_first_before_anything_is_carved() {
+fn freed_blocks_are_reused_lowest_first_before_anything_is_carved() {
     let mut space = Space::new(1 << 20, Geometry::classic());
     let pieces = space.place(512 * 5).unwrap();
     space.empty(pieces[3].0);
@@ -122,7 +122,7 @@ fn freed_blocks_are_used_again_lowest_first_before_anything_is_carved() {
 }
 
 #[test]
-fn each_class_has_pools_of_its_own() {
+fn each_class_has_separate_pools() {
     let mut space = Space::new(1 << 20, Geometry::standard());
     let room = |size: i64, space: &mut Space| bytes(&space.place(size).unwrap());
     assert_eq!(room(64, &mut space), [64]);
@@ -178,7 +178,7 @@ fn the_same_operations_give_the_same_layout() {
 }
 
 #[test]
-fn what_is_not_known_is_asked_for_before_anything_is_carved() {
+fn unknown_rows_are_loaded_before_anything_is_carved() {
     let geometry = Geometry::classic();
     let mut room = Room::unknown(1, 1 << 20);
     let load = |level| Some(Step::Load(level));
@@ -202,7 +202,7 @@ fn the_last_row_of_a_page_is_known() {
     known.note(2, None);
     known.note(2, Some(()));
     assert!(known.get(2).is_some());
-    // Nobody has looked beyond it.
+    // Rows beyond it are unknown.
     known.note(3, Some(()));
     assert!(known.get(3).is_none());
 }

@@ -1,4 +1,4 @@
-//! Lifetime counters of the space, and how many objects of each kind there are.
+//! Maintains the lifetime counters of the space, and the totals of each kind.
 
 use crate::books::change::Change;
 use crate::books::effects::Effects;
@@ -19,7 +19,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::DedupHit { object } => {
             effects.space.dedup_hits += 1;
-            // The size of an object that is there already may lie.
+            // In a damaged file the size of an existing object may be anything.
             effects.space.dedup_saved = effects.space.dedup_saved.saturating_add(signed(object.size));
         }
         Change::ArenaAdded(_)
@@ -46,7 +46,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     Ok(())
 }
 
-/// Objects of kind bytes are what is left of the space's own totals.
+/// Objects of kind `bytes` are not counted: they are the rest of the space's totals.
 fn count(effects: &mut Effects, kind: Kind, objects: i64, mem: i64) {
     if kind != Kind::Bytes {
         effects.kind(kind).add(KindDelta { objects, mem });

@@ -1,4 +1,4 @@
-//! A block is free exactly while it has room.
+//! Marks a block as free exactly while it has room.
 
 use crate::books::change::Change;
 use crate::books::effects::{BlockAfter, Effects};

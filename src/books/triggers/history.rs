@@ -1,4 +1,4 @@
-//! Writes the events up: several changes of one operation make one event.
+//! Drafts events: the changes of one operation make one event.
 
 use crate::books::change::Change;
 use crate::books::effects::Effects;
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::models::{Block, EventKind, PlacedEntry, signed};
 use crate::value::ObjectId;
 
-/// Runs last: it reads what the totals trigger found.
+/// Runs last, because it reads the effects of the totals trigger.
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     if !effects.recording {
         return Ok(());
@@ -82,7 +82,7 @@ fn about(effects: &mut Effects, kind: EventKind, object_id: ObjectId) -> &mut Dr
 
 fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
     let mem = effects.space.mem;
-    // A piece follows its object, whose draft stays open until the last of them.
+    // Pieces follow their object, whose draft stays open until the last of them.
     let Some(draft) = effects.events.last_mut() else { return };
     draft.mem = mem;
     draft.accounts.payload += bytes;
@@ -96,7 +96,7 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
     });
 }
 
-/// The pieces of one object that are repaired are one event, of that object alone.
+/// The repaired pieces of an object make one event about that object.
 fn repair(effects: &mut Effects, object_id: ObjectId, bytes: i64) {
     let joins = effects
         .events
@@ -128,8 +128,8 @@ fn free(effects: &mut Effects, object_id: ObjectId, entries: &[PlacedEntry]) {
         .collect();
 }
 
-/// Carving is part of the allocation that needs it; removal, of `bytes` below zero, part of
-/// one collection.
+/// Carving is part of the allocation that needs it; removal, with negative `bytes`, is part of a
+/// collection.
 fn carve(effects: &mut Effects, carving: Carving, bytes: i64) {
     let comes = bytes > 0;
     let joins = match effects.events.last() {
@@ -155,7 +155,7 @@ fn carve(effects: &mut Effects, carving: Carving, bytes: i64) {
 }
 
 impl Accounts {
-    /// Where the bytes of a new row come from, and where they go.
+    /// The accounts that the bytes of a new row come from and go to.
     fn between(&mut self, carving: Carving) -> (&mut i64, &mut i64) {
         match carving {
             Carving::Arena(..) => (&mut self.unreserved, &mut self.uncarved_in_arenas),

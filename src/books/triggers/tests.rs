@@ -61,7 +61,7 @@ fn placed(bytes: i64, block_mem: i64) -> PlacedEntry {
 }
 
 #[test]
-fn a_piece_moves_every_level_above_it() {
+fn a_piece_changes_every_level_above_it() {
     let effects = run(&[Change::EntryAdded {
         entry: entry(100),
         block: block(50),
@@ -116,7 +116,7 @@ fn two_pieces_of_one_object_may_leave_the_same_block() {
 }
 
 #[test]
-fn the_peak_is_the_highest_on_the_way_not_the_end() {
+fn the_peak_is_the_highest_value_not_the_final_one() {
     let entries = [placed(500, 500)];
     let effects = run(&[
         Change::EntryAdded {
@@ -153,7 +153,7 @@ fn carving_reserves_and_moves_no_content() {
 }
 
 #[test]
-fn objects_are_counted_by_kind_and_dedup_by_what_it_saved() {
+fn objects_are_counted_by_kind_and_dedup_hits_by_bytes_saved() {
     let new = StoredObject {
         id: StoredObjectId(1),
         memram_id: MemRamId(1),

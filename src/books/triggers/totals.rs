@@ -1,5 +1,4 @@
-//! Pools add up their blocks, arenas their pools, size classes their pools and
-//! blocks, and the space its arenas.
+//! Maintains the totals of pools, arenas, size classes and the space.
 
 use crate::books::change::Change;
 use crate::books::effects::Effects;
@@ -45,8 +44,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             move_piece(effects, &piece);
         }
         Change::EntriesRemoved { entries, .. } => {
-            // Free flags ran first, so each block's effect holds what is left when all
-            // pieces are gone; going through them in order finds every step between.
+            // The free-flags trigger ran first, so each block's effect is the final state, after
+            // all pieces were removed. Going through the pieces in order gives each step.
             let mut left = std::collections::HashMap::new();
             for entry in *entries {
                 let before = left.entry(entry.block_id).or_insert(entry.block_mem);
@@ -81,7 +80,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
     Ok(())
 }
 
-/// One piece that moves into or out of a block.
+/// A piece added to or removed from a block.
 struct PieceMove {
     arena: ArenaId,
     pool: PoolId,
@@ -109,7 +108,7 @@ fn carve_block(effects: &mut Effects, pool: PoolId, block_size: i64, bytes: i64,
     let class = effects.class(block_size);
     class.reserved += bytes;
     class.blocks += rows;
-    // A block is empty when it is carved and when it goes.
+    // A block is empty when it is carved and when it is removed.
     class.empty_blocks += rows;
 }
 

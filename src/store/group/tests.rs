@@ -1,4 +1,4 @@
-//! Units of work that share a transaction, on a heap of their own.
+//! Units of work that share a transaction.
 
 mod gathered;
 mod shared;
@@ -18,7 +18,7 @@ use crate::models::{Arena, Block, MemRam, NewEntry, Pool, StoredObject, StoredOb
 use crate::store::{Readers, new_space, queries};
 use crate::value::Kind;
 
-/// Fails at the second piece of an object, when the first is in its block already.
+/// Fails at the second piece of an object, when the first is already in its block.
 fn fails_half_way(change: &Change<'_>, _: &mut Effects) -> Result<()> {
     match change {
         Change::EntryAdded { entry, .. } if entry.seq == 1 => Err(Error::Damaged {
@@ -58,7 +58,7 @@ fn write<R>(group: &Group, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> 
     group.write(soon(), work)
 }
 
-/// Stores an object of `pieces` pieces of ten bytes in blocks of its own.
+/// Stores an object of `pieces` pieces of ten bytes in new blocks.
 fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectId> {
     let arena = Arena::carved(tx.next_arena_id()?, tx.space(), 4096);
     tx.apply(Change::ArenaAdded(arena))?;

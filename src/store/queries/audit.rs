@@ -1,4 +1,4 @@
-//! The views that prove the books.
+//! The views that check the books.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -19,18 +19,18 @@ use crate::store::read::ReadTx;
 #[diesel(table_name = violations)]
 #[non_exhaustive]
 pub struct Violation {
-    /// What does not hold.
+    /// The broken invariant.
     #[diesel(deserialize_as = Stated)]
     pub invariant: Invariant,
-    /// The table that the row is in.
+    /// The table of the row.
     #[diesel(column_name = table_name, deserialize_as = Shown)]
     pub table: String,
-    /// The row's key, where it has one.
+    /// The row's key, if it has one.
     pub id: Option<i64>,
-    /// What should be there.
+    /// The expected value.
     #[diesel(deserialize_as = Shown)]
     pub expected: String,
-    /// What is there.
+    /// The actual value.
     #[diesel(deserialize_as = Shown)]
     pub found: String,
 }
@@ -65,17 +65,17 @@ impl From<Stated> for Invariant {
 }
 
 text_enum! {
-    /// Where a byte of capacity can be.
+    /// The buckets of the capacity.
     BucketName {
-        /// In use, as content.
+        /// Content.
         Payload = "payload",
         /// Free in blocks.
         RoomInBlocks = "room in blocks",
-        /// In pools, and in no block.
+        /// In pools, but not in blocks.
         UncarvedInPools = "uncarved in pools",
-        /// In arenas, and in no pool.
+        /// In arenas, but not in pools.
         UncarvedInArenas = "uncarved in arenas",
-        /// In no arena.
+        /// Not in arenas.
         Unreserved = "unreserved",
     }
 }
@@ -85,17 +85,17 @@ text_enum! {
 #[diesel(table_name = trial_balance)]
 #[non_exhaustive]
 pub struct Bucket {
-    /// Which.
+    /// The bucket.
     pub bucket: BucketName,
     /// Bytes of capacity in it.
     #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub bytes: u64,
 }
 
-/// What takes each violation as it is found, and may end the search.
+/// A callback for each violation, which may end the search.
 pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
 
-/// Every broken invariant of the whole file, as SQLite finds it. O(rows).
+/// All rows of the view `violations`, for the whole file. O(rows).
 pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
     for violation in violations::table.select(Violation::as_select()).load_iter(tx.conn)? {
         if found(violation?).is_break() {
@@ -105,7 +105,7 @@ pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<(
     Ok(ControlFlow::Continue(()))
 }
 
-/// Where every byte of capacity is, summed from the rows. O(rows).
+/// The buckets of a space, summed from the rows. O(rows).
 pub fn trial_balance(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Bucket>> {
     Ok(trial_balance::table
         .filter(trial_balance::space.eq(space))

@@ -1,4 +1,4 @@
-//! Figures that no counter keeps and that explain how a space came to be as it is.
+//! Figures for explanations that no counter has.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -10,7 +10,7 @@ use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Returning, Sql, Statement};
 
-/// How many of something there are, and their bytes.
+/// A count with its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
 pub struct Tally {
     /// How many.
@@ -21,13 +21,12 @@ pub struct Tally {
     pub bytes: u64,
 }
 
-/// Arenas with nothing in them, and the bytes they reserve: garbage collection gives
-/// back exactly these. O(arenas).
+/// Empty arenas, and the bytes they reserve: exactly what garbage collection gives back. O(arenas).
 pub fn empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     tally::<EmptyArenas>(tx, space)
 }
 
-/// Arenas under a quarter full, and the bytes that are in them. O(arenas).
+/// Arenas less than a quarter full, and the bytes in them. O(arenas).
 pub fn nearly_empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     tally::<NearlyEmptyArenas>(tx, space)
 }
@@ -42,8 +41,8 @@ fn tally<S: Returning<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: Mem
     Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
 }
 
-/// The pieces that the objects would have if each were alone in its class's blocks.
-/// O(objects) for each class.
+/// The pieces that the objects would have if each were alone in blocks of its class. O(objects) per
+/// class.
 pub fn fewest_pieces(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry) -> Result<u64> {
     let (mut fewest, mut above) = (0, -1);
     for (index, class) in geometry.classes().iter().enumerate() {

@@ -65,8 +65,8 @@ pub struct Piece {
     pub data: Vec<u8>,
 }
 
-/// A statement about the entries of an object, whose key it takes three times: they have
-/// the keys from its own on, up to that of the next object.
+/// A statement about the entries of an object, whose key it takes three times: the entries have the
+/// keys from its own up to that of the next object.
 macro_rules! own_entries {
     ($name:ident, $columns:literal, $types:ty, $order:literal) => {
         struct $name;
@@ -108,7 +108,7 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Ledg
     Ok(on_engine!(tx, |conn| ReadEntries::of(object).load(conn))?)
 }
 
-/// The bytes of an object, piece by piece, handed to `take`.
+/// Passes the bytes of an object to `take`, piece by piece.
 pub fn each_piece(
     tx: &mut ReadTx<'_>,
     object: StoredObjectId,
@@ -120,7 +120,7 @@ pub fn each_piece(
     Ok(())
 }
 
-/// A piece of an object: what its entry says, and its bytes.
+/// A piece of an object: its entry and its bytes.
 #[derive(Debug, Queryable)]
 pub struct StoredPiece {
     /// Position of the piece in the object, from 0.
@@ -133,7 +133,7 @@ pub struct StoredPiece {
     pub data: Vec<u8>,
 }
 
-/// Some pieces of an object from one on, in the order of its bytes. O(log n + pieces).
+/// Up to `limit` pieces of an object, in order. O(log n + pieces).
 pub fn stored_pieces(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, limit: i64) -> Result<Vec<StoredPiece>> {
     let first = LedgerId::of(object, from).0;
     let end = first.saturating_add(limit);
@@ -152,17 +152,17 @@ impl Returning for ReadStoredPieces {
     type Types = (BigInt, BigInt, BigInt, Binary);
 }
 
-/// The order in which [`each_stray_piece`] hands them out.
+/// The order of [`each_stray_piece`].
 #[derive(Debug, Clone, Copy)]
 pub enum PieceOrder {
     /// By their positions.
     Seq,
-    /// In the order in which they were stored, which is the same unless `seq` is wrong.
+    /// By their keys, which is the same unless `seq` is wrong.
     Id,
 }
 
-/// Like [`each_piece`], with the entries of an object wherever they are: their keys may be
-/// wrong. For repair, which makes an index for it; without one it is O(n).
+/// Like [`each_piece`], but finds entries with any keys. For repair, which creates an index for it;
+/// without one it is O(n).
 pub fn each_stray_piece(
     tx: &mut ReadTx<'_>,
     object: StoredObjectId,
@@ -183,11 +183,11 @@ pub fn each_stray_piece(
     Ok(())
 }
 
-/// All bytes of the object with this id, unless `most` follow the first piece.
+/// All bytes of the object with this id, unless more than `most` follow the first piece.
 ///
-/// Most objects are one piece, and this is what a store does most: they are found by a
-/// statement that does nothing else. What others lack is told from one statement, too,
-/// because two outside a transaction could see two states of the file.
+/// Most objects have one piece, and this is the most frequent operation, so one dedicated
+/// statement does it. The same statement finds missing pieces, because two statements outside a
+/// transaction could see two states of the file.
 pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
     let whole = if space == MemRamId::FIRST {
         let statement = Statement::<ReadWhole<true>, 1>::new([object_id.into()]);
@@ -213,14 +213,14 @@ fn content_in_pieces(
     let Some(first) = rows.next() else {
         return Ok(None);
     };
-    // Without the first piece, what follows would look like a shorter content.
+    // Without the first piece, the rest would look like a shorter content.
     let (Some(0), Some(mut rest @ 0..), Some(mut bytes)) = first? else {
         return Ok(Some(StoredContent::Nothing));
     };
     if rest > most {
         return Ok(Some(StoredContent::Partial { missing: rest }));
     }
-    // The numbers may lie in a damaged file: memory follows the pieces.
+    // In a damaged file the numbers may be anything, so allocate memory as pieces arrive.
     while rest > 0 {
         let next = rows.next().transpose()?;
         let Some((Some(_), Some(left @ 0..), Some(data))) = next else {
@@ -235,21 +235,21 @@ fn content_in_pieces(
     Ok(Some(StoredContent::Whole(bytes)))
 }
 
-/// What is stored of an object's content.
+/// The stored content of an object.
 pub enum StoredContent {
     /// All its bytes.
     Whole(Vec<u8>),
-    /// No first entry: right if the object is empty.
+    /// No first entry, which is right if the object is empty.
     Nothing,
-    /// This many bytes at its end have no entry.
+    /// The last `missing` bytes have no entry.
     Partial { missing: i64 },
 }
 
-/// Of an entry: its position if it is the object's, the bytes that follow it, and its own.
+/// An entry's position (if it belongs to the object), the bytes after it, and its own.
 type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
-/// Most files hold one space: what its key is need not be handed over, which takes a
-/// twentieth of a get.
+/// For the first space, which most files have only, the key is a constant in the statement; binding
+/// it would take a twentieth of a get.
 struct ReadWhole<const FROM_FIRST: bool>;
 
 macro_rules! read_whole {
@@ -280,8 +280,8 @@ where
 struct ReadContent;
 
 impl Sql for ReadContent {
-    // The first entry has the key of the object, which is in the index that finds it. The
-    // others follow: reading stops where nothing is left of the object.
+    // The first entry has the key of the object, which the index provides. The others
+    // follow, and reading stops after the last one.
     const TEXT: &'static str = "SELECT iif(l.stored_object_id = o.id, l.id - o.id, NULL), l.rest, l.data \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
         WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
@@ -301,7 +301,7 @@ pub fn piece(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<Op
         .optional()?)
 }
 
-/// Bytes of one piece, and those of the object that follow it.
+/// Bytes of one piece, and of the object after it.
 pub fn extent(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<Option<(i64, i64)>> {
     Ok(ledger::table
         .find(LedgerId::of(object, seq))
@@ -317,12 +317,12 @@ pub fn last_seq(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<i64> {
     Ok(last.optional()?.unwrap_or(-1))
 }
 
-/// How many entries an object has: its pieces are numbered from 0. O(log n).
+/// The number of an object's entries, from the last position. O(log n).
 pub fn count(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<i64> {
     Ok(last_seq(tx, object)?.saturating_add(1))
 }
 
-/// What is in a block, in the order in which it came.
+/// The pieces in a block, in the order of their keys.
 pub fn in_block(tx: &mut ReadTx<'_>, block: BlockId) -> Result<Vec<Piece>> {
     Ok(ledger::table
         .inner_join(stored_objects::table)

@@ -1,8 +1,7 @@
-//! What came and went: the events of a space.
+//! The events of a space.
 //!
-//! Within a space the ids are the order, so every walk is along the primary key; there is no
-//! index on anything else, which each write would pay for. Across spaces the order is by
-//! time, then id.
+//! Within a space, the ids give the order, so every query follows the primary key; there are no
+//! other indexes, for which each write would pay. Across spaces the order is by time, then id.
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::max;
@@ -15,7 +14,7 @@ use crate::store::conn::{Conn, on_engine};
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
 
-/// Which events are wanted: those to which everything given applies.
+/// A filter for events, which must meet all given conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventFilter {
@@ -25,7 +24,7 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// At this time or earlier.
     pub until: Option<Timestamp>,
-    /// Of one of these kinds; of any if there are none.
+    /// Of one of these kinds; of any kind if empty.
     pub kinds: Vec<EventKind>,
     /// By this actor.
     pub actor: Option<String>,
@@ -77,7 +76,7 @@ impl EventFilter {
     }
 }
 
-/// The numbers that an event moves, without its text and its pieces.
+/// The figures of an event, without its texts and pieces.
 #[derive(Debug, Clone, Copy, Queryable, Selectable)]
 #[diesel(table_name = events)]
 pub struct Movement {
@@ -91,7 +90,7 @@ pub struct Movement {
     pub capacity: i64,
 }
 
-/// The number, time and figure of an event.
+/// The id, time and `mem` of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = events)]
 pub struct Mark {
@@ -106,7 +105,7 @@ pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i
     Ok(query.select(Event::as_select()).load(tx.conn)?)
 }
 
-/// The newest events that pass the filter, oldest of them first.
+/// The newest events that pass the filter, in order.
 pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
     let query = filtered(space, filter).order(events::id.desc()).limit(limit);
     let mut newest = query.select(Event::as_select()).load(tx.conn)?;
@@ -115,7 +114,7 @@ pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit:
 }
 
 fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, <Conn as Connection>::Backend> {
-    // The events of a space lie together, which the range of their ids tells SQLite.
+    // The events of a space are contiguous; the range of ids lets SQLite use that.
     let stripe = Stripe::of(space);
     let after = filter.after_id.map_or(stripe.before(), |id| id.0);
     let mut query = events::table
@@ -168,9 +167,9 @@ pub fn objects_between(
     Ok(objects.distinct().limit(limit).load(tx.conn)?)
 }
 
-/// The opening that the sums of the space count from.
+/// The last opening of the space.
 pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
-    // Spelled out, so that a partial index on it may serve it.
+    // A literal, so that SQLite can use the partial index.
     let is_opening = diesel::dsl::sql::<diesel::sql_types::Bool>("kind = 'opening'");
     Ok(events::table
         .filter(events::memram_id.eq(space))
@@ -207,7 +206,7 @@ pub fn last_through(tx: &mut ReadTx<'_>, space: MemRamId, through: EventId) -> R
         .optional()?)
 }
 
-/// The last event, by number, from `opening` on that was at a time or before it.
+/// The event with the highest id, from `opening` on, at or before a time.
 pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until: Timestamp) -> Result<Option<Mark>> {
     Ok(events::table
         .filter(events::memram_id.eq(space))
@@ -220,7 +219,7 @@ pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until:
         .optional()?)
 }
 
-/// How many events a space has from `opening` on.
+/// The number of events of a space from `opening` on.
 pub fn count(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId) -> Result<i64> {
     Ok(events::table
         .filter(events::memram_id.eq(space))
@@ -229,7 +228,7 @@ pub fn count(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId) -> Result<i
         .get_result(tx.conn)?)
 }
 
-/// The numbers of the events from `opening` on, in order, handed to `take`.
+/// Passes the figures of the events from `opening` on to `take`, in order.
 pub fn each_movement(
     tx: &mut ReadTx<'_>,
     space: MemRamId,
@@ -247,7 +246,7 @@ pub fn each_movement(
     Ok(())
 }
 
-/// The events after one, newest first, handed to `take`.
+/// Passes the events after one to `take`, newest first.
 pub fn each_back_to(
     tx: &mut ReadTx<'_>,
     space: MemRamId,

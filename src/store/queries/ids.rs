@@ -1,4 +1,4 @@
-//! The highest id that a space has given out in a table.
+//! The highest id that a space has assigned in a table.
 
 use diesel::dsl::max;
 use diesel::prelude::*;
@@ -8,7 +8,7 @@ use crate::models::schema::{arenas, blocks, events, ledger, pools, sequences, st
 use crate::models::{MemRamId, Sequence, Stripe};
 use crate::store::read::ReadTx;
 
-/// The highest id among the rows of a space, by its range of the key. O(log n).
+/// The highest id among the rows of a space, by its range of keys. O(log n).
 macro_rules! highest {
     ($tx:expr, $stripe:expr, $table:ident) => {
         $table::table
@@ -19,20 +19,20 @@ macro_rules! highest {
     };
 }
 
-/// O(log n): the highest id of the space in the table, or the highest that was removed; the
-/// one before its first if there is none.
+/// The highest id of the space in the table, including removed rows; the number before its first id
+/// if there is none. O(log n).
 pub fn last_id(tx: &mut ReadTx<'_>, space: MemRamId, sequence: Sequence) -> Result<i64> {
     let stripe = Stripe::of(space);
     let present = match sequence {
         Sequence::Arenas => highest!(tx, stripe, arenas),
         Sequence::Pools => highest!(tx, stripe, pools),
         Sequence::Blocks => highest!(tx, stripe, blocks),
-        // An object's entries have the ids that follow its own.
+        // The ids of an object's entries follow its own.
         Sequence::StoredObjects => highest!(tx, stripe, stored_objects).max(highest!(tx, stripe, ledger)),
         Sequence::Events => highest!(tx, stripe, events),
     };
-    // In a damaged file the row may be missing, or have an id of another space; the ids that
-    // are there still count.
+    // In a damaged file the row may be missing or have an id of another space, but existing ids
+    // still count.
     let kept: Option<i64> = sequences::table
         .find((space, sequence.name()))
         .select(sequences::last_id)

@@ -55,7 +55,7 @@ pub fn block(tx: &mut ReadTx<'_>, space: MemRamId, id: BlockId) -> Result<Option
     Ok(query.select(Block::as_select()).get_result(tx.conn).optional()?)
 }
 
-/// Blocks with nothing in them, by a partial index: O(what is found).
+/// Empty blocks, by a partial index. O(found).
 pub fn empty_blocks(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Block>> {
     let is_empty = diesel::dsl::sql::<diesel::sql_types::Bool>("mem = 0");
     let query = blocks::table

@@ -1,7 +1,7 @@
-//! Reading, one file per subject. Each function is one statement.
+//! Queries, one file per subject. Each function is one statement.
 //!
-//! Each is the same for every engine; those that are asked most go to the engine's own
-//! connection, see `on_engine` in `store/conn.rs`.
+//! They are the same for every engine; the most frequent ones use the engine's own connection, see
+//! `on_engine` in `store/conn.rs`.
 
 pub(crate) mod audit;
 pub(crate) mod diagnosis;

@@ -1,4 +1,4 @@
-//! Names and what they hold.
+//! Names and their objects.
 
 use std::ops::ControlFlow;
 
@@ -56,7 +56,7 @@ pub fn resolve(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Optio
     Ok(on_engine!(tx, |conn| object.get_result(conn)).optional()?)
 }
 
-/// A name that is not UTF-8: SQLite takes any bytes for text.
+/// A name that is not UTF-8, because SQLite accepts any bytes as text.
 #[derive(Queryable)]
 pub struct Garbled {
     pub space: MemRamId,

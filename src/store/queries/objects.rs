@@ -15,7 +15,7 @@ use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Returning, Sql, Statement};
 use crate::value::{Kind, ObjectId};
 
-/// A row of the view `objects`: what people want to know of an object.
+/// A row of the view `objects`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = objects)]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ pub struct ObjectInfo {
     #[diesel(deserialize_as = WrittenTime)]
     #[serde(serialize_with = "in_seconds")]
     pub created: Timestamp,
-    /// The value, where it is text in one piece.
+    /// The value, if it is text in one piece.
     #[diesel(deserialize_as = ShownIfAny)]
     pub value: Option<String>,
 }
@@ -78,7 +78,7 @@ impl Returning for ReadObject {
     type Types = stored_objects::SqlType;
 }
 
-/// An object with what holds it and where it is.
+/// An object with its holds and pieces.
 pub struct PlacedObject {
     pub id: StoredObjectId,
     pub kind: Kind,
@@ -89,10 +89,9 @@ pub struct PlacedObject {
     pub entries: Vec<PlacedEntry>,
 }
 
-/// The object with this id and its pieces, each with its block as it is in the table.
-/// Freeing an object costs little more than finding it: this is one statement, which needs
-/// no index to find the pieces. Those that are not where they should be are left out.
-/// O(log n + pieces).
+/// The object with this id and its pieces, each with its block as written in the table. Freeing an
+/// object costs little more than finding it, so this is one statement, which finds the pieces by
+/// their keys. Pieces with wrong keys are left out. O(log n + pieces).
 pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
     type Row = (
         StoredObjectId,
@@ -133,8 +132,8 @@ pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Res
 struct ReadPlaced;
 
 impl Sql for ReadPlaced {
-    // The first entry has the key of the object, and the others follow: reading stops with
-    // the last. Whether there are names is asked once.
+    // The first entry has the key of the object, and the others follow; reading stops after
+    // the last one. Names are looked up once.
     const TEXT: &'static str = "SELECT o.id, o.kind, o.size, \
         (l.stored_object_id IS NOT o.id OR l.seq = 0) AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
         l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
@@ -146,10 +145,10 @@ impl Returning for ReadPlaced {
     type Types = (BigInt, Text, BigInt, Bool, Nullable<BigInt>, Nullable<EntryTypes>);
 }
 
-/// Of the columns of a [`PlacedEntry`].
+/// The types of the columns of a [`PlacedEntry`].
 type EntryTypes = (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
 
-/// The id and the kind of an object as they are spelled, whatever they are.
+/// The id and the kind of an object as text, valid or not.
 pub fn spelled(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<(String, String)> {
     let texts: (Shown, Shown) = stored_objects::table
         .find(object)
@@ -158,7 +157,7 @@ pub fn spelled(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<(String, S
     Ok((texts.0.into(), texts.1.into()))
 }
 
-/// Bytes that an object should have.
+/// The size of an object according to its row.
 pub fn size(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<i64>> {
     Ok(stored_objects::table
         .find(object)
@@ -178,8 +177,8 @@ pub fn space(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<MemRa
 
 /// Ids that start with `prefix`, at most `limit`. O(log n + limit).
 pub fn with_prefix(tx: &mut ReadTx<'_>, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<ObjectId>> {
-    // 'g' sorts behind every hexadecimal digit: the range is what LIKE 'prefix%' means,
-    // spelled so that the unique index serves it.
+    // 'g' sorts after all hexadecimal digits, so this range is equivalent to LIKE 'prefix%',
+    // but can use the unique index.
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
         .filter(stored_objects::object_id.ge(prefix))
@@ -200,8 +199,8 @@ pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> R
         .load(tx.conn)?)
 }
 
-/// The next objects of a space after one of its ids, in the order in which they were
-/// stored, as rows of the view `objects`.
+/// The next objects of a space after one of its ids, in the order of allocation, as rows of the view
+/// `objects`.
 pub fn info_page(tx: &mut ReadTx<'_>, space: &str, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
     Ok(objects::table
         .filter(objects::space.eq(space))
@@ -225,7 +224,7 @@ pub fn info(tx: &mut ReadTx<'_>, id: StoredObjectId) -> Result<ObjectInfo> {
 pub fn largest(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<StoredObject>> {
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
-        // Spelled as in the partial index, so that SQLite may use it.
+        // Written as in the partial index, so that SQLite can use it.
         .filter(diesel::dsl::sql::<Bool>("size >= 4096"))
         .order((stored_objects::size.desc(), stored_objects::id))
         .limit(limit)

@@ -1,4 +1,4 @@
-//! What keeps an arena from being empty.
+//! The objects in an arena.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
@@ -11,7 +11,7 @@ use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Returning, Sql, Statement};
 use crate::value::{Kind, ObjectId};
 
-/// One object that has bytes in an arena. Sizes are bytes.
+/// An object with bytes in an arena. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Pin {
@@ -19,9 +19,9 @@ pub struct Pin {
     pub arena_id: ArenaId,
     /// Bytes of the arena.
     pub max_mem: u64,
-    /// Bytes of content in it, of all its objects.
+    /// Bytes of content of all objects in it.
     pub mem: u64,
-    /// How many objects have bytes in it: more than are listed, if there is a limit.
+    /// How many objects have bytes in it, including those beyond the limit.
     pub objects: u64,
     /// Key of the object.
     pub stored_object_id: StoredObjectId,
@@ -41,8 +41,7 @@ pub struct Pin {
     pub allocated_mem: u64,
 }
 
-/// Arenas with something in them, and with less than `percent` of their bytes in use:
-/// emptiest first. O(arenas).
+/// Arenas that are not empty, but less than `percent` used; emptiest first. O(arenas).
 pub fn nearly_empty(tx: &mut ReadTx<'_>, space: MemRamId, percent: i64) -> Result<Vec<Arena>> {
     Ok(arenas::table
         .filter(arenas::memram_id.eq(space))
@@ -78,8 +77,8 @@ pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pi
 struct OfArena;
 
 impl Sql for OfArena {
-    // CROSS JOIN keeps the order, which each index serves. Names are looked up last, for
-    // the objects within the limit alone.
+    // CROSS JOIN fixes the order of the joins, each of which uses an index. Names are looked
+    // up last, and only for objects within the limit.
     const TEXT: &'static str = "SELECT e.objects, o.id, o.object_id, \
         (SELECT json_group_array(n.name) FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n), \
         o.kind, o.size, o.held, e.pieces, e.mem \

@@ -1,4 +1,4 @@
-//! Where every piece of every object is, in an order in which two spaces can be compared.
+//! The placement of every piece, in an order suitable for comparing two spaces.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
@@ -16,12 +16,12 @@ pub struct Placement {
     pub object_id: ObjectId,
     /// Bytes of the object.
     pub size: i64,
-    /// The block that the piece is in, and its bytes.
+    /// The block of the piece, and its bytes.
     pub piece: Option<(i64, i64)>,
 }
 
-/// The pieces of a space by object id, those of an object front to back. They are read
-/// as they are asked for; the bytes are not read.
+/// The pieces of a space by object id, those of an object from front to back. They are read lazily,
+/// without their bytes.
 pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
     type Row = (ObjectId, i64, Option<i64>, Option<i64>);
     let statement = Statement::<Placements, 1>::new([space.0.into()]);
@@ -36,7 +36,7 @@ pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<
 struct Placements;
 
 impl Sql for Placements {
-    // An index and the keys give this order: nothing is sorted.
+    // An index and the keys give this order, so nothing is sorted.
     const TEXT: &'static str = "SELECT o.object_id, o.size, l.block_id, l.allocated_mem FROM stored_objects o \
         LEFT JOIN ledger l ON l.id >= o.id \
         AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > o.id), 9223372036854775807) \

@@ -1,5 +1,5 @@
-//! What has room: each query walks a partial index from where the last one ended, and
-//! is O(log n + page).
+//! Rows with room: each query continues in a partial index where the last one ended, in O(log n +
+//! page).
 
 use diesel::prelude::*;
 
@@ -11,10 +11,10 @@ use crate::models::schema::{arenas, blocks, pools};
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
 use crate::store::read::ReadTx;
 
-/// Rows that are read at once.
+/// Rows per query.
 pub const PAGE: usize = 256;
 
-/// Reads the next page of what has room at one level into `room`.
+/// Reads the next page of rows with room at one level into `room`.
 pub fn load(
     tx: &mut ReadTx<'_>,
     space: MemRamId,
@@ -48,7 +48,7 @@ pub fn load(
     Ok(())
 }
 
-/// Arenas with bytes that no pool reserves, after `through`.
+/// Arenas with bytes not carved into pools, after `through`.
 pub fn arenas(tx: &mut ReadTx<'_>, space: MemRamId, through: Option<ArenaId>) -> Result<Vec<Arena>> {
     Ok(arenas::table
         .filter(arenas::memram_id.eq(space))
@@ -60,7 +60,7 @@ pub fn arenas(tx: &mut ReadTx<'_>, space: MemRamId, through: Option<ArenaId>) ->
         .load(tx.conn)?)
 }
 
-/// Pools of a class with bytes that no block reserves, after `through`.
+/// Pools of a class with bytes not carved into blocks, after `through`.
 pub fn pools(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Option<PoolId>) -> Result<Vec<Pool>> {
     Ok(pools::table
         .filter(pools::memram_id.eq(space))
@@ -75,7 +75,7 @@ pub fn pools(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Opt
 
 /// Blocks of a class with room, after `through`.
 pub fn blocks(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Option<BlockId>) -> Result<Vec<Block>> {
-    // The flag is spelled as in the partial index, so that SQLite may use it.
+    // The condition is written as in the partial index, so that SQLite can use it.
     let is_free = diesel::dsl::sql::<diesel::sql_types::Bool>("is_free = 1");
     Ok(blocks::table
         .filter(blocks::memram_id.eq(space))

@@ -1,4 +1,4 @@
-//! Which events are old enough to go.
+//! Events that are old enough to remove.
 
 use diesel::dsl::min;
 use diesel::prelude::*;
@@ -8,20 +8,20 @@ use crate::models::schema::events;
 use crate::models::{EventId, EventKind, MemRamId, Stripe, Timestamp};
 use crate::store::read::ReadTx;
 
-/// The events of a space that go next.
+/// The events of a space to remove next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Old {
     /// The last of them.
     pub last: EventId,
-    /// How many they are.
+    /// Their number.
     pub events: usize,
 }
 
-/// The longest run of first events that are all older than `cutoff`, but at most `limit`.
+/// The longest run of first events that are all older than `cutoff`, at most `limit`.
 /// O(log n + limit).
 pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, cutoff: Timestamp, limit: i64) -> Result<Option<Old>> {
     let of_space = events::table.filter(events::memram_id.eq(space));
-    // What was trimmed before left an event that opens the books, and those are indexed.
+    // An earlier trim left an opening, and openings are indexed.
     let opening = of_space
         .filter(events::kind.eq(EventKind::Opening))
         .select(min(events::id));

@@ -32,7 +32,7 @@ text_enum! {
     }
 }
 
-/// A row of the view `usage`: how much of a level there is, and how much of that is used.
+/// A row of the view `usage`: capacity and use of a level.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
 #[diesel(table_name = usage)]
 #[non_exhaustive]
@@ -42,7 +42,7 @@ pub struct LevelUsage {
     pub space: String,
     /// The level.
     pub level: Level,
-    /// The size class of pools and blocks, by the bytes of a block.
+    /// The block size of pools and blocks.
     #[diesel(deserialize_as = crate::models::amount::AmountIfAny)]
     pub block_size: Option<u64>,
     /// How many there are.
@@ -51,7 +51,7 @@ pub struct LevelUsage {
     /// Bytes of all of them together.
     #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub max_mem: u64,
-    /// Bytes of those that the level below takes.
+    /// Of these, the bytes that the level below takes.
     #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub reserved: u64,
     /// Bytes of content.

@@ -1,4 +1,4 @@
-//! What SQLite itself checks of its file.
+//! SQLite's own checks.
 
 use std::ops::ControlFlow;
 
@@ -18,8 +18,8 @@ struct Message {
 }
 
 impl ReadTx<'_> {
-    /// SQLite's own checks of the file, each finding handed to `found`: `foreign_key_check`
-    /// and, unless `quick`, `integrity_check`. O(file).
+    /// Passes each finding of SQLite's own checks to `found`: `foreign_key_check` and, unless `quick`,
+    /// `integrity_check`. O(file).
     #[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
     pub fn engine_checks(&mut self, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
         let integrity = "SELECT integrity_check AS message FROM pragma_integrity_check WHERE integrity_check <> 'ok'";

@@ -1,4 +1,4 @@
-//! Connections: how they are opened.
+//! Opening connections.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::store::gate::refuse_reentry;
 use crate::store::location::{Access, Durability, Location};
 use crate::store::read::ReadTx;
 
-/// A connection that reads.
+/// A connection for reading.
 pub(in crate::store) struct Reader {
     pub conn: Conn,
-    /// It reads the file without its log, and keeps doing so when somebody makes one.
+    /// Whether it reads the file without a log, even after somebody creates one.
     is_unlogged: bool,
 }
 
@@ -43,7 +43,7 @@ impl Location {
         std::fs::metadata(sidecar(&self.path, "-wal")).map_or(0, |file| file.len())
     }
 
-    /// Runs `read` on a connection that is opened for it alone.
+    /// Runs `read` on a new connection.
     pub fn read<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         read(&mut ReadTx::new(&mut self.connect(Access::Read)?))
     }
@@ -88,7 +88,7 @@ impl Location {
             Ok(conn) => return Ok(Reader::new(conn)),
             Err(error) => deadline.stamp(error),
         };
-        // A lock of others is in the way of every mode.
+        // A lock would block the other modes as well.
         if !matches!(refused, Error::LogUnreadable | Error::NotWritable { .. }) {
             return Err(refused);
         }
@@ -170,7 +170,7 @@ impl Location {
         }
     }
 
-    /// Says what an error of the database means for the user.
+    /// Translates an error of the database for the user.
     pub(in crate::store) fn explain(&self, error: diesel::result::Error) -> Error {
         match error.to_string().as_str() {
             text if text.contains("readonly database") => Error::NotWritable {
@@ -194,8 +194,8 @@ const CHECKPOINT_PAGES: u32 = 20_000;
 /// Bytes that the log may keep after a checkpoint.
 const WAL_KEPT: u64 = 64 * 1024 * 1024;
 
-/// Lets a connection write to tables that guards in the file protect from other tools: the
-/// guards name this collation, and SQLite looks it up before it runs them.
+/// Lets a connection write to tables that guards in the file protect from other tools: the guards
+/// name this collation, which SQLite looks up before it runs them.
 ///
 /// A function would be the usual way, but with `trusted_schema` off a trigger may only call
 /// functions that are marked as innocuous, and Diesel cannot register those.
@@ -217,7 +217,7 @@ pub(in crate::store) fn file_url(path: &Path) -> Result<String> {
     Ok(url)
 }
 
-/// Runs `work` in a write transaction of its own, on a connection without a unit of work.
+/// Runs `work` in a separate write transaction, on a connection without a unit of work.
 pub(in crate::store) fn transaction<R>(
     conn: &mut Conn,
     location: &Location,

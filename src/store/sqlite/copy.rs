@@ -1,4 +1,4 @@
-//! A copy of a heap file.
+//! Copies a heap file.
 
 use std::path::Path;
 use std::thread;
@@ -17,13 +17,13 @@ use crate::models::unsigned;
 use crate::store::conn::Conn;
 use crate::store::location::{Access, Location};
 
-/// How often the size of the copy is looked at.
+/// How often to check the size of the copy.
 const POLL: Duration = Duration::from_millis(20);
 
 impl Location {
-    /// Copies the whole heap, as it is at one commit, into the empty file `to`, which becomes
-    /// a heap of its own and is `named` so in messages; `cannot` says what fails if it cannot
-    /// be written. `progress` gets the bytes copied and about how many there will be.
+    /// Copies the whole heap, in the state of one commit, into the empty file `to`, which becomes a
+    /// separate heap. `named` is its name in messages, and `cannot` the message if it cannot be
+    /// written. `progress` gets the bytes copied and an estimate of the total.
     pub fn copy_to(
         &self,
         to: &Path,
@@ -39,7 +39,7 @@ impl Location {
             file: None,
             ..self.clone()
         };
-        // What the copy lacks: a write-ahead log, and a change counter of its own.
+        // The copy still needs WAL mode and its own change counter.
         copy.connect(Access::Write)?
             .batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
         randomize_change_counter(to).map_err(Error::io(cannot()))?;
@@ -47,7 +47,7 @@ impl Location {
     }
 }
 
-/// The copying is one statement: another thread runs it, and this one looks how far it is.
+/// Copying is one statement: another thread runs it, while this one reports its progress.
 fn copy_pages(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
     let sizes = file_sizes(&mut conn)?;
     let total = unsigned(sizes.bytes - sizes.free);
@@ -62,7 +62,7 @@ fn copy_pages(mut conn: Conn, to: &Path, progress: &mut dyn FnMut(u64, u64)) -> 
     })
 }
 
-/// Page size, `auto_vacuum`, `application_id` and `user_version` go with the rows.
+/// Page size, `auto_vacuum`, `application_id` and `user_version` are copied with the rows.
 #[allow(clippy::disallowed_methods, reason = "Diesel has no VACUUM")]
 fn vacuum_into(conn: &mut Conn, path: &Path) -> Result<()> {
     conn.batch_execute("PRAGMA query_only = OFF;")?;

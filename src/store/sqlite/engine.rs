@@ -1,4 +1,5 @@
-//! The engine of the writer: one SQLite connection, and what is SQLite's own about writing.
+//! The engine of the writer: one SQLite connection, and everything about writing that is specific to
+//! SQLite.
 
 use std::time::{Duration, Instant};
 
@@ -19,29 +20,29 @@ use crate::store::deadline::Deadline;
 use crate::store::location::{Durability, Location};
 use crate::store::read::ReadTx;
 
-/// How long a file that is written without syncs is taken to be where it was.
+/// How often to check that a file written without syncs is still in place.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Transactions on one connection. Whether they may begin or end is the writer's to know.
+/// Transactions on one connection. The writer knows when they may begin or end.
 pub(in crate::store) struct Engine {
-    /// Ends before the connection does.
+    /// Dropped before the connection.
     checkpoints: Checkpoints,
     conn: Conn,
     location: Location,
-    /// Of the call whose turn it is.
+    /// The deadline of the current call.
     deadline: Deadline,
     /// When the path last led to the file.
     looked: Option<Instant>,
     log: Log,
-    /// Page 1 is to be written with the next commit, which may be the first in its log: it
-    /// says whose log it is (see `stale_log`).
+    /// Whether the next commit must write page 1, because it may be the first in its log; page 1
+    /// identifies the file that the log belongs to (see `stale_log`).
     stamp: bool,
 }
 
 impl Engine {
     pub fn new(location: Location, mut conn: Conn) -> Self {
-        // SQLite would wait as long for each lock as the whole call may: `deadline` waits in
-        // its place. What it waits for if this fails is too much, and nothing else.
+        // SQLite would wait for each lock as long as the whole call may, so `deadline` waits
+        // instead. If this fails, it only waits too long.
         let _ = conn.batch_execute("PRAGMA busy_timeout = 0");
         Self {
             deadline: Deadline::after(location.busy_timeout),
@@ -54,12 +55,12 @@ impl Engine {
         }
     }
 
-    /// Until when the call may wait whose turn it is.
+    /// Sets the deadline of the current call.
     pub fn set_deadline(&mut self, deadline: Deadline) {
         self.deadline = deadline;
     }
 
-    /// A look at what is written.
+    /// A read of what is written.
     pub fn read(&mut self) -> ReadTx<'_> {
         ReadTx::new(&mut self.conn)
     }
@@ -70,15 +71,15 @@ impl Engine {
         Ok(exec::data_version(conn)?)
     }
 
-    /// Begins a transaction that may write, once nobody else does.
+    /// Begins a write transaction, once nobody else writes.
     pub fn begin(&mut self) -> Result<()> {
         self.same_file()?;
         let deadline = self.deadline;
         deadline.retry(|| self.run::<BeginImmediate>())
     }
 
-    /// Sees to it that the path still leads to this file. Commits without a sync are so
-    /// short that this would be a thirtieth of each: they may be a moment behind.
+    /// Checks that the path still leads to this file. For commits without a sync this would take a
+    /// thirtieth of the time, so for them it may be outdated by a moment.
     fn same_file(&mut self) -> Result<()> {
         let synced = self.location.durability == Durability::Full;
         if synced || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
@@ -89,12 +90,12 @@ impl Engine {
         Ok(())
     }
 
-    /// From here on [`Self::rollback_to_savepoint`] undoes what is written.
+    /// Sets the savepoint for [`Self::rollback_to_savepoint`].
     pub fn savepoint(&mut self) -> Result<()> {
         self.execute("SAVEPOINT unit")
     }
 
-    /// What was written since the savepoint stays.
+    /// Releases the savepoint; what was written since stays.
     pub fn release_savepoint(&mut self) -> Result<()> {
         self.execute("RELEASE unit")
     }
@@ -104,7 +105,7 @@ impl Engine {
         self.execute("ROLLBACK TO unit; RELEASE unit")
     }
 
-    /// Writes a batch of one space, in the transaction that is open.
+    /// Writes a batch of one space, in the open transaction.
     pub fn write(&mut self, space: MemRamId, batch: &Batch<'_>) -> Result<()> {
         if std::mem::take(&mut self.stamp) {
             self.execute(STAMP)?;
@@ -113,9 +114,9 @@ impl Engine {
         self.explain(written)
     }
 
-    /// Whether the transaction is still there. SQLite may have rolled back for a read that
-    /// failed, and would commit each statement after it on its own. Only outside of a
-    /// transaction can another begin.
+    /// Whether the transaction is still open. SQLite may have rolled back after a failed read, and
+    /// would then commit each further statement by itself. A new transaction can begin only if none
+    /// is open.
     pub fn is_in_transaction(&mut self) -> bool {
         self.conn.batch_execute("BEGIN").is_err()
     }
@@ -128,11 +129,11 @@ impl Engine {
     /// Undoes the whole transaction.
     pub fn rollback(&mut self) {
         self.stamp = true;
-        // SQLite may have rolled back already; then there is nothing left to do.
+        // Fails if SQLite has already rolled back, which is fine.
         let _ = self.conn.batch_execute("ROLLBACK");
     }
 
-    /// Keeps the log short. After a commit, once those who wait for it are told.
+    /// Keeps the log short. Called after a commit, once its units know the outcome.
     pub fn after_commit(&mut self) {
         let length = self.log.length(&mut self.conn);
         self.checkpoints
@@ -140,20 +141,20 @@ impl Engine {
         self.stamp |= self.checkpoints.may_begin_again();
     }
 
-    /// Runs `work` on the connection, outside of a transaction.
+    /// Runs `work` on the connection, outside a transaction.
     pub fn maintain<R>(&mut self, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        // It may copy the log, which begins again then.
+        // It may copy the log, which then restarts.
         self.stamp = true;
         work(&mut self.conn)
     }
 
-    /// Waits until no checkpoint of this process is under way, and says whether none is.
+    /// Waits until no checkpoint of this process is running; false at the deadline.
     pub fn await_checkpoint(&mut self, deadline: Deadline) -> bool {
         self.checkpoints.wait(deadline)
     }
 
-    /// What is written until this is called with `false` is more than any cache holds: a
-    /// large one would only fill with pages that nobody wants again.
+    /// Announces that more will be written than fits in a cache, until it is called with `false`: a
+    /// large cache would only fill with pages that are not needed again.
     pub fn stream(&mut self, is_streaming: bool) -> Result<()> {
         let size = if is_streaming { STREAM_CACHE } else { WRITE_CACHE };
         let set = self.conn.batch_execute(&format!("PRAGMA cache_size = {size}"));
@@ -172,7 +173,7 @@ impl Engine {
         self.explain(done)
     }
 
-    /// Says what a database error means.
+    /// Translates a database error.
     fn explain<T>(&self, result: QueryResult<T>) -> Result<T> {
         result.map_err(|error| self.deadline.stamp(self.location.explain(error)))
     }

@@ -99,7 +99,7 @@ impl<'a> From<&'a str> for Value<'a> {
 }
 
 impl<'a, S: Sql, const N: usize> Statement<'a, S, N> {
-    /// Split once and for all: Diesel goes through the text each time it takes the values.
+    /// Split at compile time, because Diesel walks through the text each time it collects values.
     const TEXT: (&'static str, [&'static str; N]) = split(S::TEXT);
 
     /// The statement `S` with its values.
@@ -108,8 +108,8 @@ impl<'a, S: Sql, const N: usize> Statement<'a, S, N> {
         Self { values, sql }
     }
 
-    /// Executes the statement `S` and returns the number of rows it touched. Queries cannot:
-    /// what returns no rows is for the engine.
+    /// Executes the statement `S` and returns the number of rows it changed. Only the engine can call
+    /// this, so queries cannot write.
     pub(in crate::store::sqlite) fn run(conn: &mut SqliteConnection, values: [Value<'a>; N]) -> QueryResult<usize> {
         conn.execute_returning_count(&Self::new(values))
     }
@@ -127,7 +127,7 @@ impl<S: Sql, const N: usize> QueryFragment<Sqlite> for Statement<'_, S, N> {
     }
 }
 
-/// The text before the first `?`, and that after each. Runs when it is compiled.
+/// The text before the first `?` and after each one. Runs at compile time.
 #[allow(clippy::indexing_slicing, reason = "out of bounds is an error of the compiler")]
 const fn split<const N: usize>(text: &str) -> (&str, [&str; N]) {
     let mut after = [""; N];
@@ -142,7 +142,7 @@ const fn split<const N: usize>(text: &str) -> (&str, [&str; N]) {
             rest = rest.split_at(at).0;
         }
     }
-    assert!(values == 0, "a statement has as many values as `?`");
+    assert!(values == 0, "a statement needs one `?` per value");
     (rest, after)
 }
 
@@ -192,7 +192,7 @@ impl Query for DataVersion {
 
 impl RunQueryDsl<SqliteConnection> for DataVersion {}
 
-/// One part of the schema, as `sqlite_schema` has it.
+/// A row of `sqlite_schema`.
 #[derive(Debug, Clone, PartialEq, Eq, diesel::QueryableByName)]
 pub(in crate::store) struct SchemaRow {
     #[diesel(sql_type = Text)]
@@ -206,8 +206,8 @@ pub(in crate::store) struct SchemaRow {
     pub sql: String,
 }
 
-/// The schema, without the indexes that SQLite makes itself.
-#[allow(clippy::disallowed_methods, reason = "sqlite_schema is no table of this crate")]
+/// The schema, without automatic indexes.
+#[allow(clippy::disallowed_methods, reason = "sqlite_schema is not a table of this crate")]
 pub(in crate::store) fn schema(conn: &mut Conn) -> Result<Vec<SchemaRow>> {
     let Conn::Sqlite(conn) = conn;
     let text = r#"SELECT type AS kind, name, tbl_name AS "table", sql FROM sqlite_schema WHERE sql IS NOT NULL"#;

@@ -1,5 +1,5 @@
-//! What the writer must know of its write-ahead log: how long it is, so that it can be copied
-//! in time, and that nobody has cut it short.
+//! What the writer must know about its write-ahead log: its length, so that checkpoints run in time,
+//! and that nobody has truncated it.
 
 use std::path::PathBuf;
 
@@ -14,11 +14,11 @@ use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::location::Location;
 
-/// The log of the connection that writes.
+/// The log of the writing connection.
 pub(in crate::store) enum Log {
-    /// Our file system writes it, and sees all that there is to know.
+    /// Our VFS writes it, and knows everything about it.
     Gathered(GatheredLog),
-    /// SQLite's own writes it, and must be asked.
+    /// SQLite's own VFS writes it, so SQLite must be asked.
     Plain(PlainLog),
 }
 
@@ -34,7 +34,7 @@ impl Log {
         }
     }
 
-    /// Commits the transaction that is open.
+    /// Commits the open transaction.
     pub fn commit(&mut self, conn: &mut Conn) -> QueryResult<()> {
         let Conn::Sqlite(conn) = conn;
         let mut commit = || Statement::<Commit, 0>::run(conn, []).map(drop);
@@ -44,34 +44,34 @@ impl Log {
         }
     }
 
-    /// Bytes of it that are in use after a commit.
+    /// Bytes of it in use after a commit.
     pub fn length(&mut self, conn: &mut Conn) -> u64 {
         match self {
             Self::Gathered(log) => log.length,
             Self::Plain(log) => {
-                // Without an answer it is as long as it was, and is asked about again.
+                // If this fails, assume the old length and ask again later.
                 let _ = log.ask(conn);
                 log.length
             }
         }
     }
 
-    /// Before a transaction: refuses to go on behind a gap.
+    /// Called before a transaction: refuses to continue after a gap.
     pub fn is_whole(&mut self, conn: &mut Conn) -> Result<()> {
         match self {
-            // Is noticed where it is written.
+            // It is noticed when the log is written.
             Self::Gathered(_) => Ok(()),
             Self::Plain(log) => log.is_whole(conn),
         }
     }
 }
 
-/// A log that SQLite writes by itself.
+/// A log that SQLite writes without our VFS.
 pub(in crate::store) struct PlainLog {
     path: PathBuf,
-    /// Bytes in use when that was last asked for.
+    /// Bytes in use at the last query.
     length: u64,
-    /// Bytes of a page and of what describes it, once they are known.
+    /// Bytes of a frame (a page with its header), once known.
     frame: Option<u64>,
 }
 
@@ -102,7 +102,7 @@ impl PlainLog {
         if self.is_long_enough() {
             return Ok(());
         }
-        // Another program may have copied all of it and begun it again since the last commit.
+        // Another program may have copied all of it and restarted it since the last commit.
         self.ask(conn)?;
         if self.is_long_enough() {
             return Ok(());
@@ -121,6 +121,6 @@ sql! {
 }
 
 impl Returning for LogSize {
-    /// Whether it was busy, pages in the log, and how many of them are copied.
+    /// Whether it was busy, pages in the log, and copied pages.
     type Types = (BigInt, BigInt, BigInt);
 }

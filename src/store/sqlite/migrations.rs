@@ -1,4 +1,4 @@
-//! How the schema is made.
+//! Creation of the schema.
 
 use diesel::Connection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -9,7 +9,7 @@ use crate::store::conn::Conn;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
-/// A heap of no file, for what is only tried.
+/// A heap in memory, for experiments.
 pub(in crate::store) fn in_memory() -> Result<Conn> {
     let conn = diesel::SqliteConnection::establish(":memory:").map_err(|source| Error::Database {
         what: "SQLite cannot be used",
@@ -23,14 +23,14 @@ pub(in crate::store) fn in_memory() -> Result<Conn> {
 pub(in crate::store) fn run_migrations(conn: &mut Conn) -> Result<()> {
     let Conn::Sqlite(conn) = conn;
     allow_guarded_writes(conn)?;
-    // One transaction: a process that is killed half-way leaves nothing of the schema.
+    // One transaction, so that a process killed halfway leaves nothing of the schema.
     conn.exclusive_transaction(|conn| {
         conn.run_pending_migrations(MIGRATIONS)
             .map(drop)
             .map_err(diesel::result::Error::QueryBuilderError)
     })
     .map_err(|source| match Error::from(source) {
-        Error::Database { source, .. } => Error::database("the schema cannot be made", source),
+        Error::Database { source, .. } => Error::database("the schema cannot be created", source),
         known => known,
     })
 }

@@ -1,4 +1,4 @@
-//! A heap that is being opened.
+//! Opening a heap.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::store::location::{Access, Location};
 use crate::store::new_space::make;
 use crate::store::read::ReadTx;
 
-/// The file is open, and the space is looked for or made.
+/// An open file whose space is still to be found or created.
 pub(crate) struct Opening {
     location: Location,
     access: Access,
@@ -47,7 +47,7 @@ impl Location {
         self.path.metadata().map_or(true, |file| file.len() == 0)
     }
 
-    /// Opens the heap; for writing, makes it if it is not there, and migrates it.
+    /// Opens the heap; for writing, creates it if missing, and migrates it.
     pub fn open(mut self, access: Access) -> Result<Opening> {
         self.prepare(access)?;
         self.file = OpenFile::register(&self.path);
@@ -72,14 +72,14 @@ impl Opening {
         ReadTx::new(&mut self.connected.conn)
     }
 
-    /// Makes a space, in a transaction of its own. Returns `false` if its name is taken.
+    /// Creates a space in a separate transaction. Returns `false` if its name is taken.
     pub fn make_space(&mut self, name: &str, max_mem: i64, geometry: &Geometry, now: Timestamp) -> Result<bool> {
         transaction(&mut self.connected.conn, &self.location, |conn| {
             make(conn, name, max_mem, geometry, now)
         })
     }
 
-    /// What reads the heap from now on and, if it was opened for that, writes this space.
+    /// The readers of the heap and, if it was opened for writing, the writer of this space.
     pub fn finish(self, space: MemRamId, geometry: &Geometry) -> Result<(Location, Readers, Option<Group>)> {
         let Self {
             mut location,
@@ -103,7 +103,7 @@ impl Opening {
 }
 
 impl ReadTx<'_> {
-    /// Makes a space that is in memory alone and gone after `work`.
+    /// Creates a space in memory for the duration of `work`.
     pub fn with_space_in_memory<R>(
         name: &str,
         max_mem: i64,

@@ -1,5 +1,4 @@
-//! The pages of the file: how many there are, how many are free, and how these go back to
-//! the file system.
+//! The pages of the file: their number, free pages, and giving these back to the file system.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -12,21 +11,21 @@ use crate::store::read::ReadTx;
 /// Sizes of the file, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FileSizes {
-    /// The file, as its last commit says.
+    /// The file, according to its last commit.
     pub bytes: i64,
-    /// Its pages that nothing uses.
+    /// Its free pages.
     pub free: i64,
     /// One page.
     pub page: i64,
 }
 
 impl ReadTx<'_> {
-    /// How large the file is, without its log.
+    /// The size of the file, without its log.
     pub fn file_sizes(&mut self) -> Result<FileSizes> {
         file_sizes(self.conn)
     }
 
-    /// Whether free pages can go without the whole file being written again.
+    /// Whether free pages can be removed without rewriting the whole file.
     pub fn can_shrink(&mut self) -> Result<bool> {
         Ok(pragma(self.conn, "auto_vacuum")? == INCREMENTAL)
     }
@@ -43,9 +42,9 @@ pub(in crate::store) fn file_sizes(conn: &mut Conn) -> Result<FileSizes> {
     })
 }
 
-/// Takes some free pages off the end of the file, in a transaction, and returns how many are
-/// left. Not all at once: SQLite treats a removed page as changed and writes those that do not
-/// fit in its cache to the log, although the commit drops them.
+/// Removes some free pages from the end of the file, in a transaction, and returns how many are
+/// left. Not all together, because SQLite treats a removed page as changed and writes those that do
+/// not fit in its cache to the log, although the commit drops them.
 pub(in crate::store) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     let free = pragma(conn, "freelist_count")?;
     if free == 0 {
@@ -53,7 +52,7 @@ pub(in crate::store) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     }
     if pragma(conn, "auto_vacuum")? != INCREMENTAL {
         // Another tool's VACUUM has removed the pointer maps, without which pages cannot move.
-        // Only another VACUUM makes them again; it leaves no free pages.
+        // Only another VACUUM recreates them; it leaves no free pages.
         conn.batch_execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")?;
         return pragma(conn, "freelist_count");
     }
@@ -70,9 +69,9 @@ struct Checkpoint {
     busy: i64,
 }
 
-/// Copies the log into the file and empties it, which cuts the file off at its last page.
-/// Returns whether nobody was in the way. On a connection that does not wait for locks, it
-/// takes as long as the copying.
+/// Copies the log into the file and empties it, which truncates the file after its last page.
+/// Returns false if somebody was in the way. On a connection that does not wait for locks, it takes
+/// as long as the copying.
 #[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
 pub(in crate::store) fn truncate_log(conn: &mut Conn) -> Result<bool> {
     let Conn::Sqlite(conn) = conn;
@@ -132,7 +131,7 @@ mod tests {
 
     /// With pages of 512 bytes every 103rd is a map.
     #[test]
-    fn the_size_is_what_sqlite_leaves() {
+    fn the_predicted_size_is_what_sqlite_leaves() {
         let conn = Connection::open_in_memory().unwrap();
         conn.execute_batch("PRAGMA page_size = 512; PRAGMA auto_vacuum = INCREMENTAL; CREATE TABLE t (data BLOB)")
             .unwrap();

@@ -1,4 +1,4 @@
-//! Where a heap is: one absolute path without links, from which all others are derived.
+//! The path of a heap: absolute and without links. All other paths are derived from it.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ const LONGEST_NAME: usize = 255;
 /// Neither the file nor its folder needs to exist.
 ///
 /// # Errors
-/// [`Error::Io`] for what no heap can be named.
+/// [`Error::Io`] for an unusable path.
 pub(crate) fn locate(path: &Path) -> Result<PathBuf> {
     let located = usable(path).and_then(|()| resolve(path)).and_then(short_enough);
     located.map_err(Error::io(format!("{} cannot be opened", path.display())))
 }
 
-/// Refuses paths that SQLite would take for something else, or cut short.
+/// Refuses paths that SQLite would misinterpret or truncate.
 fn usable(path: &Path) -> io::Result<()> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() {
@@ -34,7 +34,7 @@ fn usable(path: &Path) -> io::Result<()> {
     }
     if bytes == b":memory:" {
         return Err(refused(
-            "a heap is a file, never in memory alone; for a file of this name, open ./:memory:",
+            "a heap is a file, never in memory; for a file of this name, open ./:memory:",
         ));
     }
     Ok(())
@@ -51,15 +51,15 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     };
     match folder.canonicalize() {
         Ok(folder) => Ok(folder.join(name)),
-        // To make the file will fail for the same reason, and says so.
+        // Creating the file will fail with the same error.
         Err(_) => Ok(target),
     }
 }
 
-/// Where a path leads that may be a link to a file that is not there yet.
+/// Resolves a path that may be a link to a file that does not exist yet.
 fn follow(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
-    // As many links as Linux follows.
+    // The same limit as on Linux.
     for _ in 0..40 {
         let Ok(link) = std::fs::read_link(&path) else { break };
         path = path.parent().unwrap_or(Path::new("")).join(link);

@@ -1,4 +1,4 @@
-//! The file itself: what it must be before it is opened, and how it is made.
+//! Checks a file before it is opened, and creates new ones.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -23,8 +23,8 @@ use crate::temporary::{Temporary, folder_of, sweep};
 const APPLICATION_ID: i64 = 0x684c_6467;
 /// `PRAGMA user_version`: the format of the file.
 ///
-/// The first format that is released is 101. Versions before the release counted from 1, so
-/// that the header alone tells their files from those of any release.
+/// The first released format is 101. Versions before the release counted from 1, so that the header
+/// alone distinguishes their files from those of any release.
 const FORMAT: i64 = 101;
 /// Writes page 1, and changes nothing.
 pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 101";
@@ -32,8 +32,8 @@ pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 101";
 impl Location {
     /// Makes sure that there is a heap file of the current format.
     ///
-    /// A file that is something else, or of another format, is refused before SQLite may
-    /// write to it. With [`Access::Write`] a missing file is made.
+    /// Any other file, or another format, is refused before SQLite can write to it. With
+    /// [`Access::Write`] a missing file is created.
     pub fn prepare(&self, access: Access) -> Result<()> {
         let path = &self.named;
         let found = inspect(&self.path, path)?;
@@ -66,22 +66,22 @@ impl Location {
         }
     }
 
-    /// What of the schema of a heap file is not as this version makes it. Nothing of the schema
-    /// is run.
+    /// The differences between the schema of a heap file and that of this version. Runs nothing of
+    /// the schema.
     pub fn check_schema(&self) -> Result<Vec<Violation>> {
         check_whole(self)?;
         Ok(Fault::violations(&faults(&mut self.connect(Access::Read)?)?))
     }
 
-    /// Makes what of the schema is missing or altered again; returns that.
+    /// Recreates missing and altered parts of the schema, and returns them.
     pub fn restore_schema(&self) -> Result<Vec<Violation>> {
         check_whole(self)?;
         wait_for_one_name(self, Access::Write)?;
         restore(self)
     }
 
-    /// Lets `put` move a complete heap file here, in the place of a heap that nobody has
-    /// open, or of nothing. The log of that goes to `aside`.
+    /// Lets `put` move a complete heap file here, where there may be a heap that nobody has open. The
+    /// log of that heap is moved to `aside`.
     ///
     /// # Errors
     /// [`Error::InUse`]; [`Error::NotAHeap`] if something else is there.
@@ -91,7 +91,7 @@ impl Location {
     }
 }
 
-/// Refuses what is not a heap of this format.
+/// Refuses anything except a heap of this format.
 fn check_whole(location: &Location) -> Result<()> {
     let path = &location.named;
     match inspect(&location.path, path)? {
@@ -103,7 +103,7 @@ fn check_whole(location: &Location) -> Result<()> {
             stale_log::check(&location.path, path)?;
         }
     }
-    // What the log says is newer than the header.
+    // The log may have a newer version than the header.
     let version = exec::pragma(&mut location.connect(Access::Read)?, "user_version")?;
     check_format(path, version)
 }
@@ -119,10 +119,10 @@ const HEADER: usize = 100;
 enum FoundFile {
     Nothing,
     Empty,
-    /// With the version in its header; a newer one may be in its write-ahead log.
+    /// A heap with the version in its header; the write-ahead log may have a newer one.
     Heap {
         version: i64,
-        /// It is in WAL mode.
+        /// Whether it is in WAL mode.
         is_logged: bool,
     },
 }
@@ -164,8 +164,8 @@ fn inspect(path: &Path, named: &Path) -> Result<FoundFile> {
     })
 }
 
-/// Where a file system cannot rename without replacing, a new heap has two names for a
-/// moment: its own, and the one under which it was made.
+/// On a file system that cannot rename without replacing, a new heap has two names for a moment: its
+/// final one and the temporary one.
 fn wait_for_one_name(location: &Location, access: Access) -> Result<()> {
     let usable = || {
         let Ok(file) = std::fs::metadata(&location.path) else {
@@ -205,8 +205,8 @@ fn not_a_heap(path: &Path, why: &str) -> Error {
     }
 }
 
-/// Makes the whole file in a temporary folder and then links it to its place: nobody ever sees
-/// half a schema, and of several processes that create at once one wins.
+/// Creates the complete file in a temporary folder and then links it to its place, so that nobody
+/// sees half a schema, and of several processes that create it at the same time one wins.
 fn create(location: &Location) -> Result<()> {
     let path = &location.path;
     let cannot = || format!("{} cannot be created", location.named.display());
@@ -216,7 +216,7 @@ fn create(location: &Location) -> Result<()> {
     let made = temporary.path(NEW);
     fill(location, &made)?;
     stale_log::randomize_change_counter(&made).map_err(Error::io(cannot()))?;
-    // SQLite has closed it, and nobody else knows it: this takes no locks from anyone.
+    // SQLite has closed it, and nobody else has it open, so this drops nobody's locks.
     let synced = std::fs::File::open(&made).and_then(|made| made.sync_all());
     synced.map_err(Error::io(cannot()))?;
     match temporary.persist_new(NEW, path)? {
@@ -226,10 +226,10 @@ fn create(location: &Location) -> Result<()> {
     }
 }
 
-/// A heap until it has its own name.
+/// The temporary name of a heap.
 const NEW: &str = "heap.db";
 
-/// Gives an empty file the schema. What must be set before the first table comes first.
+/// Creates the schema in an empty file, after the settings that must precede the first table.
 fn fill(location: &Location, path: &Path) -> Result<()> {
     let location = Location {
         path: path.to_owned(),
@@ -242,7 +242,7 @@ fn fill(location: &Location, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Another tool has taken the heap out of WAL mode, or made a copy that is not in it. Readers
+/// For a heap that another tool has taken out of WAL mode, or copied without it, in which readers
 /// would wait for the writer.
 fn restore_wal_mode(location: &Location) -> Result<()> {
     let deadline = location.deadline();
@@ -252,7 +252,7 @@ fn restore_wal_mode(location: &Location) -> Result<()> {
     set.map_err(|error| deadline.stamp(location.explain(error)))
 }
 
-/// Refuses another format and an altered schema, and makes indexes again that are missing.
+/// Refuses another format and an altered schema, and recreates missing indexes.
 fn check_parts(location: &Location, access: Access) -> Result<()> {
     let mut conn = location.connect(Access::Read)?;
     check_format(&location.named, exec::pragma(&mut conn, "user_version")?)?;

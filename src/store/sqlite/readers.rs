@@ -1,4 +1,4 @@
-//! The pool of connections that read.
+//! The pool of reading connections.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
@@ -13,11 +13,11 @@ use crate::store::deadline::Deadline;
 use crate::store::location::Location;
 use crate::store::read::ReadTx;
 
-/// The most idle connections that are kept: no more threads can read at once. Each has a
-/// descriptor of the heap, one of its log, and a page cache.
+/// The limit of idle connections: no more threads can run in parallel. Each has a descriptor of the
+/// heap, one of its log, and a page cache.
 static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(16));
 
-/// The connections of a heap that read. As many are opened as there are readers at once.
+/// The reading connections of a heap. There are as many as simultaneous readers.
 pub(crate) struct Readers {
     location: Location,
     idle: Mutex<Vec<Reader>>,
@@ -46,8 +46,8 @@ impl Readers {
         })
     }
 
-    /// Runs `read` on a connection of its own, in one read transaction, which sees the
-    /// last commit before it and nothing after.
+    /// Runs `read` on a separate connection in one read transaction, which sees the last commit
+    /// before it and nothing later.
     pub fn snapshot<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         if self.frozen.is_some() {
             return self.single(read);
@@ -57,16 +57,16 @@ impl Readers {
                 return Done::broken(Err(location.explain(error)));
             }
             let done = Done::of(read(&mut ReadTx::new(conn)));
-            // A reader that fails has nothing to undo, but must end its transaction.
+            // A failed reader has nothing to roll back, but must end its transaction.
             match conn.batch_execute("COMMIT") {
                 Ok(()) => done,
-                // The first error is the one that the caller must know.
+                // Return the first error.
                 Err(error) => Done::broken(done.result.and(Err(location.explain(error)))),
             }
         })
     }
 
-    /// Runs `read`, which makes a single statement, on a connection of its own.
+    /// Runs `read`, which executes a single statement, on a separate connection.
     pub fn single<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.with(|conn, _| Done::of(read(&mut ReadTx::new(conn))))
     }
@@ -89,7 +89,7 @@ impl Readers {
     }
 
     fn put_back(&self, reader: Reader) {
-        // A connection that is not kept is closed outside of the lock.
+        // A discarded connection is closed outside the lock.
         let outdated = reader.is_outdated(&self.location);
         let mut idle = self.idle();
         if !outdated && idle.len() < *MOST_IDLE {
@@ -102,7 +102,7 @@ impl Readers {
 
     fn idle_or_new(&self) -> Result<Reader> {
         loop {
-            // The lock is released before anything is opened or closed.
+            // Release the lock before anything is opened or closed.
             let kept = self.idle().pop();
             match kept {
                 Some(reader) if reader.is_outdated(&self.location) => drop(reader),
@@ -117,10 +117,10 @@ impl Readers {
     }
 }
 
-/// What came of a read.
+/// The result of a read.
 struct Done<R> {
     result: Result<R>,
-    /// The connection can be used again.
+    /// Whether the connection can be reused.
     is_usable: bool,
 }
 

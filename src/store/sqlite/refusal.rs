@@ -1,4 +1,4 @@
-//! What an error of SQLite means.
+//! Translation of SQLite's errors.
 
 use diesel::result::Error as Refusal;
 
@@ -6,7 +6,7 @@ use crate::error::{Error, Result, file_size_limit};
 
 impl From<Refusal> for Error {
     fn from(source: Refusal) -> Self {
-        // A value that no column of ours holds.
+        // A value of the wrong type.
         if let Refusal::DeserializationError(unread) = source {
             return Self::Damaged {
                 what: with_causes(unread.as_ref()),
@@ -16,15 +16,15 @@ impl From<Refusal> for Error {
         // Diesel keeps SQLite's message and not its code.
         match said.as_str() {
             "database or disk is full" => Self::DiskFull,
-            // SQLite does not say which error it was: also that the index of the log, which
-            // is a file, cannot be opened.
+            // SQLite does not tell which error it was; it can also mean that the -shm cannot be
+            // opened.
             "disk I/O error" => descriptors_used_up().unwrap_or_else(|| Self::DiskFailed {
                 why: file_size_limit().map_or(said.clone(), |limit| format!("{said}; {limit}")),
             }),
             "unable to open database file" => descriptors_used_up().unwrap_or(Self::LogUnreadable),
             "query aborted" => Self::ChangedWhileRead,
             "file is not a database" => Self::Damaged { what: said },
-            // Whoever waited for it says for how long.
+            // The waiting code fills in the time.
             "locking protocol" => Self::Busy { waited_ms: 0 },
             _ if said.contains("is locked") => Self::Busy { waited_ms: 0 },
             _ if said.contains("malformed") => Self::Damaged { what: said },
@@ -37,7 +37,7 @@ impl From<Refusal> for Error {
 }
 
 impl Error {
-    /// SQLite's refusal, with its reason where it does not tell it.
+    /// Converts SQLite's error, and adds the reason if SQLite does not give it.
     pub(in crate::store) fn database(
         what: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -53,10 +53,10 @@ fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// As many files as SQLite opens for one connection, and has closed again when it has failed.
+/// The number of files that SQLite opens for one connection, and has closed again after a failure.
 const FILES_OF_CONNECTION: usize = 4;
 
-/// SQLite only says that a file cannot be opened. If no file can be, that is why.
+/// SQLite only reports that a file cannot be opened. If no file can be opened, this is the reason.
 fn descriptors_used_up() -> Option<Error> {
     #[cfg(unix)]
     {

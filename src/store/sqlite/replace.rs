@@ -1,4 +1,4 @@
-//! Putting another file in the place of a heap.
+//! Replaces a heap with another file.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -8,8 +8,8 @@ use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
 
 /// Runs `put`, which moves a complete heap file to `path`, while nobody has the heap there open.
-/// Its log is moved to `aside` first, and back if `put` fails. A process that is killed between
-/// the two moves leaves the old heap without its log.
+/// Moves the old log to `aside` first, and back if `put` fails. A process killed between the two
+/// moves leaves the old heap without its log.
 ///
 /// # Errors
 /// [`Error::InUse`]; [`Error::Io`].
@@ -42,7 +42,7 @@ pub(in crate::store) fn replace_unused(
         let _ = std::fs::rename(aside, &log);
     }
     done?;
-    // SQLite builds a new one from the log, and there is no log.
+    // SQLite would build a new one from the log, but there is none.
     match std::fs::remove_file(sidecar(path, "-shm")) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(cannot()(error)),
         _ => Ok(()),

@@ -10,30 +10,30 @@ use crate::models::unsigned;
 use crate::store::group::Group;
 use crate::store::location::{Access, Location};
 
-/// What became of the free pages, in bytes.
+/// The result of shrinking, in bytes.
 pub(crate) struct Shrunk {
-    /// What the file gave back.
+    /// Bytes given back.
     pub file_bytes: u64,
-    /// The file afterwards.
+    /// The new size of the file.
     pub file_size: u64,
-    /// What is free in the file and its log, and could not be given back: it is in use.
+    /// Free bytes of the file and its log that are still in use by others.
     pub held_bytes: u64,
 }
 
-/// How far it is.
+/// Progress.
 pub(crate) enum Shrinking {
-    /// Bytes of pages given back, and of all that are free.
+    /// Bytes of pages given back, and the total.
     Pages { done: u64, total: u64 },
     /// The write-ahead log is copied into the file and emptied.
     Log,
 }
 
-/// Pauses before the log is tried again, in which short reads end.
+/// Pauses between attempts to empty the log, during which short reads end.
 const PAUSES_MS: [u64; 6] = [0, 1, 2, 5, 10, 20];
 
 impl Group {
-    /// Takes the free pages off the end of the file and empties the log, in short steps
-    /// between which others write. What others need is not waited for.
+    /// Removes free pages from the end of the file and empties the log, in short steps between which
+    /// others can write. Does not wait for what others still need.
     pub fn shrink_file(&self, location: &Location, progress: &mut dyn FnMut(Shrinking)) -> Result<Shrunk> {
         let on_disk = length(&location.path);
         let before = self.sizes(location)?;
@@ -52,7 +52,7 @@ impl Group {
             held_bytes: 0,
         };
         if !truncated {
-            // Without a checkpoint of the whole log the file is longer than its last commit says.
+            // Without a complete checkpoint, the file is longer than its last commit says.
             shrunk.file_size = length(&location.path).max(size);
             shrunk.file_bytes = on_disk.saturating_sub(shrunk.file_size);
             shrunk.held_bytes = shrunk.file_size - size + location.log_size();
@@ -67,8 +67,8 @@ impl Group {
         self.maintain(location.deadline(), file_sizes)
     }
 
-    /// Takes the free pages off the end of the file, in steps; says whether no other process
-    /// was in the way.
+    /// Removes free pages from the end of the file, in steps; false if another process was in the
+    /// way.
     fn vacuum(&self, location: &Location, progress: &mut dyn FnMut(i64)) -> Result<bool> {
         let mut left = i64::MAX;
         loop {
@@ -78,7 +78,7 @@ impl Group {
                 Err(Error::Busy { .. }) => return Ok(false),
                 Err(error) => return Err(error),
             };
-            // A file that cannot shrink keeps its pages.
+            // The file cannot shrink.
             if free == 0 || free >= left {
                 return Ok(true);
             }
@@ -87,8 +87,7 @@ impl Group {
         }
     }
 
-    /// Copies the log into the file and empties it, unless somebody needs it; says whether
-    /// it is done.
+    /// Copies the log into the file and empties it; false if somebody needs it.
     fn empty_log(&self, location: &Location) -> Result<bool> {
         match self.await_checkpoint(location.deadline()) {
             Err(Error::Busy { .. }) => return Ok(false),
@@ -97,7 +96,7 @@ impl Group {
         let mut conn = location.connect(Access::Write)?;
         for pause in PAUSES_MS {
             std::thread::sleep(Duration::from_millis(pause));
-            // Most of it, while others write.
+            // Copy most of it while others can write.
             checkpoint::copy(&mut conn)?;
             match self.maintain(location.deadline(), truncate_log) {
                 Ok(true) => return Ok(true),

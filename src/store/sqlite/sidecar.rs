@@ -1,8 +1,8 @@
-//! The files that SQLite keeps next to the heap.
+//! The side files of SQLite next to the heap.
 
 use std::path::{Path, PathBuf};
 
-/// The path of such a file: `-wal`, `-shm` or `-journal` is behind the name of the heap.
+/// The path of a side file: the name of the heap followed by `-wal`, `-shm` or `-journal`.
 pub(in crate::store) fn sidecar(heap: &Path, suffix: &str) -> PathBuf {
     let mut path = heap.as_os_str().to_owned();
     path.push(suffix);

@@ -10,8 +10,8 @@
 //! <https://sqlite.org/fileformat.html#walformat>.
 //!
 //! Two more things make this catch other files. The first commit in each log writes page 1
-//! (see `Writer::write`). And new heaps and backups count from a number of their own
-//! (see [`randomize_change_counter`]).
+//! (see `Writer::write`). And new heaps and backups start at a random number (see
+//! [`randomize_change_counter`]).
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
@@ -36,7 +36,7 @@ pub(in crate::store) fn check(path: &Path, named: &Path) -> Result<()> {
         if before.belongs(&log) {
             return Ok(());
         }
-        // Somebody who uses the heap may have written both meanwhile.
+        // A user of the heap may have written both in the meantime.
         if Headers::of(path, &log).is_some_and(|after| after == before) {
             return Err(Error::ForeignLog { path: named.to_owned() });
         }
@@ -67,7 +67,7 @@ struct Headers {
 }
 
 impl Headers {
-    /// `None` if there is no log, or if SQLite will say what is wrong.
+    /// `None` if there is no log, or if SQLite will report the problem.
     fn of(path: &Path, log: &Path) -> Option<Self> {
         let mut log_header = [0; LOG_HEADER];
         File::open(log).ok()?.read_exact(&mut log_header).ok()?;
@@ -94,7 +94,7 @@ impl Headers {
                 }
             }
         }
-        // Without a page 1 the log does not say whose it is.
+        // Without a page 1, the log cannot be attributed.
         first.is_none()
     }
 }
@@ -197,7 +197,7 @@ pub(crate) fn randomize_change_counter(path: &Path) -> io::Result<()> {
     let random = std::hash::RandomState::new().build_hasher().finish();
     let counter = (u32::try_from(random >> 33).unwrap_or(1)).max(1).to_be_bytes();
     let mut file = File::options().write(true).open(path)?;
-    // The second says for which counter the size in the header is right.
+    // The second number tells for which counter the size in the header is valid.
     for at in [24, 92] {
         file.seek(SeekFrom::Start(at))?;
         file.write_all(&counter)?;

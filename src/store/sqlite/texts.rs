@@ -1,4 +1,4 @@
-//! Texts that may not be text, for the check of the whole file.
+//! Finds text that is not UTF-8, for the check of the whole file.
 
 use std::ops::ControlFlow;
 
@@ -15,11 +15,11 @@ use crate::store::read::ReadTx;
 pub(crate) struct GarbledRow {
     pub table: &'static str,
     pub id: Option<i64>,
-    /// Its texts.
+    /// Its texts, one per line.
     pub texts: Vec<u8>,
 }
 
-/// Of each table with texts but `names`, the key of its rows and the texts, a line each.
+/// For each table with text columns except `names`, a query for the keys and texts of its rows.
 const TEXTS: [(&str, &str); 5] = [
     (
         "memram",

@@ -1,4 +1,4 @@
-//! Which table and which index has how many pages of the file.
+//! The pages of each table and index.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -10,7 +10,7 @@ use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 
 text_enum! {
-    /// What a tree of pages holds.
+    /// What a tree of pages contains.
     TreeKind {
         /// A table.
         Table = "table",
@@ -19,17 +19,17 @@ text_enum! {
     }
 }
 
-/// The pages of one table or index. Sizes are bytes.
+/// The pages of one table or index. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
 #[non_exhaustive]
 pub struct TreeSize {
     /// Its name in the schema.
     pub name: String,
-    /// Which of the two it is.
+    /// Table or index.
     pub kind: TreeKind,
     /// The table that it belongs to.
     pub table: String,
-    /// Pages of the file.
+    /// Number of pages.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
     pub pages: u64,
     /// Bytes of those pages.
@@ -41,10 +41,10 @@ pub struct TreeSize {
     /// Bytes of the rows as SQLite encodes them.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
     pub payload: u64,
-    /// Bytes of the pages that hold nothing.
+    /// Unused bytes of those pages.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
     pub unused: u64,
-    /// Of those, bytes on pages that several rows share: what denser packing could use.
+    /// Of these, bytes on pages shared by several rows, which denser packing could use.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
     pub unused_in_trees: u64,
 }
@@ -67,8 +67,8 @@ impl ReadTx<'_> {
 struct Trees;
 
 impl Sql for Trees {
-    // The cells of an interior page of a table are not rows but lead to them. An overflow page
-    // belongs to one row; nothing else can use the rest of it.
+    // The cells of an interior page of a table are not rows but pointers. An overflow page
+    // belongs to one row, so nothing else can use the rest of it.
     const TEXT: &'static str = "SELECT d.name, coalesce(s.type, 'table'), coalesce(s.tbl_name, d.name), \
         count(*), sum(d.pgsize), \
         sum(CASE WHEN d.pagetype = 'leaf' OR s.type = 'index' OR s.sql LIKE '%WITHOUT ROWID%' THEN d.ncell ELSE 0 END), \

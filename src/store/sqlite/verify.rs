@@ -1,8 +1,7 @@
-//! Whether the schema in a file is this crate's, before anything in it is run.
+//! Checks that the schema in a file is this crate's, before anything in it is run.
 //!
-//! Views and triggers are code that comes with the file: a view may be one that never
-//! ends, a trigger may change what the books do not know. Tables and views that others
-//! keep in the file are theirs, and are never looked at.
+//! Views and triggers are code that comes with the file: a view may never end, and a trigger may make
+//! changes that bypass the books. Tables and views of others in the file are ignored.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,36 +18,36 @@ use crate::store::conn::Conn;
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
 
-/// Rows of `sqlite_schema` by kind and name, in lower case as SQLite compares names. A
-/// trigger may be named as a table is.
+/// Rows of `sqlite_schema` by kind and name, in lower case, as SQLite compares names. A trigger may
+/// have the name of a table.
 type Schema = BTreeMap<(String, String), SchemaRow>;
 
-/// SHA-256 of the schema that the migrations make. They take longer to run than all else
-/// that opening a file does, and most files have this schema and no more.
+/// SHA-256 of the schema that the migrations create. Running them takes longer than everything else
+/// about opening a file, and most files have exactly this schema.
 const FINGERPRINT: &str = "451350c3b3b9afb82d8d7d06b1b45fbdc739f4353b47ce3d5048e36b16074d33";
 
-/// A part of the schema that is not as the migrations make it.
+/// A part of the schema that differs from that of the migrations.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    /// As it should be, if it is one of the heap's.
+    /// The expected part, if it is one of the heap's.
     expected: Option<&'static SchemaRow>,
-    /// As it is, if it is there.
+    /// The actual part, if it exists.
     found: Option<SchemaRow>,
 }
 
 impl Fault {
-    /// Whether opening the file can make it what it should be, or leave it as it is: an
-    /// index is neither code nor content. One of the heap's that is missing makes it slower.
+    /// Whether opening the file can correct or ignore it: an index is neither code nor content. A
+    /// missing index of the heap only makes it slower.
     pub fn is_harmless(&self) -> bool {
         self.expected.is_none_or(|row| row.kind == "index") && self.found.as_ref().is_none_or(is_plain_index)
     }
 
-    /// Whether it is an index that somebody added, to which nothing is to be said against.
+    /// Whether it is a harmless index that somebody added.
     pub fn is_extra_index(&self) -> bool {
         self.expected.is_none() && self.is_harmless()
     }
 
-    /// Whether the migrations say all there is to say about it. A table has content, too.
+    /// Whether it can be recreated from the migrations. A table cannot, because it has content.
     pub fn can_be_restored(&self) -> bool {
         self.is_extra_index()
             || self.expected.is_some_and(|row| {
@@ -56,7 +55,7 @@ impl Fault {
             })
     }
 
-    /// The part by its kind and name.
+    /// The kind and name of the part.
     pub fn part(&self) -> String {
         match (self.expected, &self.found) {
             (Some(row), _) | (None, Some(row)) => format!("the {} {:?}", row.kind, row.name),
@@ -69,24 +68,26 @@ impl Fault {
         row.map_or("", |row| &row.name)
     }
 
-    /// The table that it is on.
+    /// The table of an index or trigger.
     pub fn table(&self) -> &str {
         let row = self.expected.or(self.found.as_ref());
         row.map_or("", |row| &row.table)
     }
 
-    /// What is the matter with it, and what to do where nothing restores it.
+    /// What is wrong with it, and what to do if it cannot be restored.
     pub fn what(&self) -> String {
         let part = self.part();
         match (self.expected, &self.found) {
             (Some(row), Some(found)) if row.kind != found.kind => {
                 format!(
-                    "{part} is missing, and a {} has its name: rename or drop that",
+                    "{part} is missing, but a {} has its name: rename or drop that",
                     found.kind
                 )
             }
             (Some(row), found) => {
-                let how = found.as_ref().map_or("is missing", |_| "is not as heapledger makes it");
+                let how = found
+                    .as_ref()
+                    .map_or("is missing", |_| "is not as heapledger creates it");
                 match row.kind.as_str() {
                     "table" => format!(
                         "{part} {how}, and nothing restores it: go back to a backup, or take the rows out with `sqlite3 FILE .recover`"
@@ -107,7 +108,7 @@ impl Fault {
         }
     }
 
-    /// The faults as violations, but for indexes that others added.
+    /// The faults as violations, except for additional indexes.
     pub fn violations(faults: &[Self]) -> Vec<Violation> {
         let wrong = faults.iter().filter(|fault| !fault.is_extra_index());
         wrong.map(Self::violation).collect()
@@ -138,14 +139,14 @@ impl Fault {
 }
 
 impl ReadTx<'_> {
-    /// What of the schema is not as the migrations make it. Nothing of it is run.
+    /// The differences between the schema and that of the migrations. Runs nothing of it.
     pub fn schema_faults(&mut self) -> Result<Vec<Fault>> {
         faults(self.conn)
     }
 }
 
-/// What of the schema is not as the migrations make it, the heap's parts first. Nothing of
-/// it is run.
+/// The differences between the schema and that of the migrations, parts of the heap first. Runs
+/// nothing of it.
 pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
     let mut found = by_kind_and_name(exec::schema(conn)?);
     if fingerprint(&found) == FINGERPRINT {
@@ -154,7 +155,7 @@ pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
     let all = expected()?;
     let mut faults = Vec::new();
     for (key, row) in all {
-        // Tables, views and indexes share their names.
+        // Tables, views and indexes share one namespace.
         let namesake = || {
             let kinds = ["table", "view", "index"].into_iter().filter(|_| row.kind != "trigger");
             kinds
@@ -173,7 +174,7 @@ pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
         }
         found.remove(key);
     }
-    // What is left is not the heap's; on the heap's tables it would run at every write.
+    // The rest is not part of the heap; on its tables it would run with every write.
     let ours = |name: &str| all.values().any(|row| row.table.eq_ignore_ascii_case(name));
     let foreign = found
         .into_values()
@@ -185,8 +186,8 @@ pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
     Ok(faults)
 }
 
-/// Refuses a schema in which a part of the heap is missing or other than the migrations
-/// make it, or to which triggers were added, or indexes that are more than columns.
+/// Refuses a schema in which a part of the heap is missing or altered, or to which triggers, or
+/// indexes on expressions, were added.
 pub(in crate::store) fn verify_schema(conn: &mut Conn, named: &Path) -> Result<()> {
     let mut faults = faults(conn)?;
     faults.retain(|fault| !fault.is_harmless());
@@ -197,16 +198,16 @@ pub(in crate::store) fn verify_schema(conn: &mut Conn, named: &Path) -> Result<(
     }
 }
 
-/// Whether opening for writing has indexes to make.
+/// Whether indexes are missing, which opening for writing creates.
 pub(in crate::store) fn lacks_indexes(conn: &mut Conn) -> Result<bool> {
     Ok(faults(conn)?
         .iter()
         .any(|fault| fault.is_harmless() && !fault.is_extra_index()))
 }
 
-/// Makes what is missing or altered again, from the migrations' own text, and returns it.
+/// Recreates missing and altered parts from the text of the migrations, and returns them.
 ///
-/// Nothing that was altered runs: SQLite drops a view or a trigger without looking into it.
+/// Altered parts do not run: SQLite drops a view or trigger without parsing it.
 pub(in crate::store) fn restore_parts(conn: &mut Conn, named: &Path) -> Result<Vec<Violation>> {
     let mut faults = faults(conn)?;
     faults.retain(|fault| !fault.is_extra_index());
@@ -221,7 +222,7 @@ pub(in crate::store) fn restore_parts(conn: &mut Conn, named: &Path) -> Result<V
     for row in faults.iter().filter_map(|fault| fault.expected) {
         conn.batch_execute(&row.sql).map_err(|error| Error::Damaged {
             what: format!(
-                "the {} {:?} of the schema cannot be made again ({error})",
+                "the {} {:?} of the schema cannot be recreated ({error})",
                 row.kind, row.name
             ),
         })?;
@@ -245,8 +246,8 @@ fn altered(faults: &[Fault], named: &Path) -> Error {
     }
 }
 
-/// Whether an index is of columns alone: no expression, condition or collation can run
-/// anything, and no rule of its own can refuse a row.
+/// Whether an index has only plain columns, so that no expression, condition or collation runs
+/// anything, and it cannot refuse a row.
 fn is_plain_index(row: &SchemaRow) -> bool {
     let Some(columns) = row
         .sql
@@ -268,7 +269,7 @@ fn is_plain_index(row: &SchemaRow) -> bool {
     row.kind == "index" && start.starts_with("create index") && columns.split(',').all(is_column)
 }
 
-/// Diesel's own table: how it is spelled is Diesel's, and may change with its version.
+/// Diesel's own table, whose text may change with Diesel's version.
 const DIESELS: &str = "__diesel_schema_migrations";
 
 fn fingerprint(schema: &Schema) -> String {
@@ -283,7 +284,7 @@ fn fingerprint(schema: &Schema) -> String {
     const_hex::encode(hash.finalize())
 }
 
-/// What the migrations make: found out once, in memory.
+/// The schema of the migrations, created once, in memory.
 fn expected() -> Result<&'static Schema> {
     static EXPECTED: OnceLock<Schema> = OnceLock::new();
     if let Some(expected) = EXPECTED.get() {
@@ -302,6 +303,6 @@ fn by_kind_and_name(rows: Vec<SchemaRow>) -> Schema {
 
 #[cfg(test)]
 #[test]
-fn the_fingerprint_is_that_of_the_migrations() {
+fn the_fingerprint_matches_the_migrations() {
     assert_eq!(fingerprint(expected().unwrap()), FINGERPRINT);
 }

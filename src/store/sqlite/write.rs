@@ -1,7 +1,7 @@
-//! Writing a batch: the only code that writes rows.
+//! Writes a batch: the only code that writes rows.
 //!
-//! What goes comes first, then new rows, parents before children, then what follows from
-//! all of it, and the events that tell of it.
+//! First come removals, then new rows, parents before children, then the effects, and last the
+//! events.
 
 mod events;
 mod insert;
@@ -21,7 +21,7 @@ use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, Sequence, StoredObje
 use crate::store::conn::Conn;
 use crate::value::Kind;
 
-/// Writes a batch of one space, in the transaction that is open.
+/// Writes a batch of one space, in the open transaction.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_>) -> QueryResult<()> {
     let Conn::Sqlite(conn) = conn;
     if let Some(fix) = batch.fix() {
@@ -154,10 +154,9 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
     ]
 }
 
-/// Removes objects and their entries in the order of their keys, which is that of the
-/// rows in the file.
+/// Removes objects and their entries in the order of their keys, as they are in the file.
 fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, i64>) -> QueryResult<()> {
-    // Not by the object alone: with its keys, no index is needed to find an entry.
+    // By key and object: entries are found by their keys, without an index.
     let of_one = removed.iter().filter(|&(_, &entries)| entries == 1);
     delete::<FromLedger>(conn, of_one.map(|(object, _)| object.0))?;
     for (object, entries) in removed.iter().filter(|&(_, &entries)| entries != 1) {
@@ -219,9 +218,8 @@ sql! {
     RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE memram_id = ? AND name = ? AND last_id < ?";
 }
 
-/// Writes the effects: one UPDATE per touched row. Columns that seldom change are only
-/// named when they do: each costs a little, and one that an index depends on, as much as
-/// the row, because SQLite writes the index again.
+/// Writes the effects with one UPDATE per row. Columns that seldom change are set only when they do:
+/// each costs a little, and an indexed one as much as the row, because SQLite rewrites the index.
 fn write_effects(conn: &mut SqliteConnection, space: MemRamId, effects: &Effects) -> QueryResult<()> {
     for (id, after) in &effects.blocks {
         if after.is_free == after.was_free {
@@ -319,7 +317,7 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
     Statement::<AddToSpace, 10>::run(conn, values.map(Value::from)).map(drop)
 }
 
-/// Keeps the highest ids ever given out, so that they never come back.
+/// Records the highest ids ever assigned, so that they are never reused.
 fn raise_sequences(conn: &mut SqliteConnection, space: MemRamId, last_ids: &[(Sequence, i64)]) -> QueryResult<()> {
     for &(sequence, last_id) in last_ids {
         let values = [last_id.into(), space.0.into(), sequence.name().into(), last_id.into()];

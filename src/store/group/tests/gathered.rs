@@ -1,14 +1,14 @@
-//! What units of work see of what nobody has written yet.
+//! Visibility of gathered rows before they are written.
 
 use super::*;
 use crate::value::ObjectId;
 
-/// The id that is this digit again and again.
+/// An id that consists of this digit.
 fn id(digit: &str) -> ObjectId {
     digit.repeat(64).parse().unwrap()
 }
 
-/// Binds a name to the object whose id is this digit again and again.
+/// Binds a name to the object whose id consists of this digit.
 fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, digit: &str) -> Result<()> {
     let at = tx.at();
     tx.apply(Change::NameBound {
@@ -31,7 +31,7 @@ fn resolve(tx: &mut WriteTx<'_>, name: &str) -> Result<Option<StoredObjectId>> {
     Ok(tx.resolve(name)?.map(|object| object.id))
 }
 
-/// What the tables say, whoever is at work.
+/// What is written in the tables.
 fn written(turn: &mut Turn, name: &str) -> Option<StoredObjectId> {
     let space = turn.writer.space;
     let found = queries::names::resolve(&mut turn.writer.engine.read(), space, name).unwrap();
@@ -44,7 +44,7 @@ fn unit<R>(turn: &mut Turn, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) ->
 }
 
 #[test]
-fn a_name_is_seen_by_later_units_and_written_with_the_commit() {
+fn a_name_is_visible_to_later_units_and_written_with_the_commit() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
@@ -84,7 +84,7 @@ fn a_name_is_seen_by_later_units_and_written_with_the_commit() {
 }
 
 #[test]
-fn names_of_units_before_one_that_fails_stay() {
+fn a_failed_unit_leaves_the_names_of_earlier_units() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     for has_written in [false, true] {
@@ -116,7 +116,7 @@ fn names_of_units_before_one_that_fails_stay() {
 }
 
 #[test]
-fn a_hold_is_seen_as_it_will_be_written() {
+fn a_hold_is_visible_before_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let (group, _) = heap(&folder);
     let object = write(&group, |tx| store(tx, 1, "a")).unwrap();
@@ -140,9 +140,9 @@ fn a_hold_is_seen_as_it_will_be_written() {
     assert_eq!(write(&group, held).unwrap(), Some(false));
 }
 
-/// Within a batch what goes is written first: so what came must be written before it.
+/// Within a batch, removals are written first, so the new object must be written before it is removed.
 #[test]
-fn an_object_can_come_and_go_in_one_transaction() {
+fn an_object_can_be_stored_and_freed_in_one_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();

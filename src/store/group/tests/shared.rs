@@ -1,9 +1,9 @@
-//! Units of work that share a commit, and those that wait for them.
+//! Units of work that share a commit, and threads that wait for them.
 
 use super::*;
 
 #[test]
-fn what_many_units_gather_is_no_more_than_what_one_may() {
+fn many_units_gather_no_more_than_the_limit_of_one() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
@@ -36,7 +36,7 @@ fn what_many_units_gather_is_no_more_than_what_one_may() {
 }
 
 #[test]
-fn a_transaction_is_committed_although_the_thread_that_was_to_join_it_gave_up() {
+fn a_transaction_is_committed_even_if_the_thread_that_would_join_it_gave_up() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
@@ -53,9 +53,9 @@ fn a_transaction_is_committed_although_the_thread_that_was_to_join_it_gave_up() 
     assert_eq!(state(&readers).2, 1);
 }
 
-/// Without end, if nobody wakes it.
+/// Without a wake-up it would sleep forever.
 #[test]
-fn a_thread_that_sleeps_until_its_turn_is_woken() {
+fn a_sleeping_thread_is_woken_for_its_turn() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let group = Arc::new(group);
@@ -68,22 +68,22 @@ fn a_thread_that_sleeps_until_its_turn_is_woken() {
             .send(waits.write(patient, |tx| store(tx, 1, "a")).is_ok())
             .unwrap();
     });
-    // Long enough for it to stop asking.
+    // Long enough for it to stop spinning.
     std::thread::sleep(Duration::from_millis(50));
     drop(entered);
     assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
     assert_eq!(state(&readers).2, 1);
 }
 
-/// Units that fail count, too: there may be no end to them.
+/// Failed units count too, because there may be no end to them.
 #[test]
-fn a_unit_that_is_done_does_not_wait_for_others_that_fail() {
+fn a_finished_unit_does_not_wait_for_failing_ones() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&entered.turn.outcome);
-    // As if somebody always waited who will join.
+    // As if another thread always waited to join.
     group.gate.joining.store(1, Ordering::SeqCst);
     drop(entered);
     for failed in 1..MOST_UNITS {
@@ -95,9 +95,9 @@ fn a_unit_that_is_done_does_not_wait_for_others_that_fail() {
     assert_eq!(state(&readers).2, 1);
 }
 
-/// The one that has joined cannot be withdrawn, so that what it waits for must be short.
+/// A finished unit can only commit, so it must not have to wait for long work.
 #[test]
-fn what_is_done_is_committed_before_work_that_may_take_long() {
+fn finished_units_are_committed_before_work_that_may_take_long() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
@@ -120,13 +120,13 @@ fn what_is_done_is_committed_before_work_that_may_take_long() {
 }
 
 #[test]
-fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
+fn all_units_of_a_failed_commit_get_its_error() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     let turn = &mut *entered.turn;
-    // It is full with the pages that it has.
+    // No more pages than the file already has.
     turn.writer
         .engine
         .read()
@@ -156,9 +156,9 @@ fn all_that_share_a_commit_get_the_error_that_it_failed_with() {
     assert_eq!(state(&readers), before);
 }
 
-/// What is left of the time is for both, the turn and the file.
+/// The remaining time is shared by the waits for the turn and for the file.
 #[test]
-fn a_call_that_has_waited_does_not_wait_again_for_the_file() {
+fn a_call_does_not_wait_twice() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let tool = rusqlite::Connection::open(folder.path().join("heap.db")).unwrap();
@@ -166,9 +166,9 @@ fn a_call_that_has_waited_does_not_wait_again_for_the_file() {
     let deadline = Deadline::after(Duration::from_millis(20));
     std::thread::sleep(Duration::from_millis(20));
     let Err(Error::Busy { waited_ms }) = group.write(deadline, |tx| store(tx, 1, "a")) else {
-        panic!("nobody was waited for");
+        panic!("it did not wait");
     };
-    // Of the 5 s that the connection was opened with nothing is left.
+    // The connection's own timeout of 5 s has no effect.
     assert!((20..4000).contains(&waited_ms), "{waited_ms}");
     tool.execute_batch("ROLLBACK").unwrap();
     write(&group, |tx| store(tx, 1, "a")).unwrap();

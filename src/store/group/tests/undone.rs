@@ -1,9 +1,9 @@
-//! What a unit of work that fails leaves behind: nothing.
+//! A failed unit of work leaves nothing behind.
 
 use super::*;
 
 #[test]
-fn a_trigger_that_fails_half_way_undoes_the_whole_unit_of_work() {
+fn a_trigger_that_fails_halfway_rolls_back_the_whole_unit_of_work() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     write(&group, |tx| store(tx, 1, "a")).unwrap();
@@ -16,7 +16,7 @@ fn a_trigger_that_fails_half_way_undoes_the_whole_unit_of_work() {
 }
 
 #[test]
-fn a_unit_that_fails_does_not_take_the_others_in_its_transaction_along() {
+fn a_failed_unit_does_not_affect_the_others_in_its_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let failures = AtomicUsize::new(0);
@@ -36,7 +36,7 @@ fn a_unit_that_fails_does_not_take_the_others_in_its_transaction_along() {
 }
 
 #[test]
-fn a_unit_that_panics_changes_nothing_and_the_next_goes_on() {
+fn a_unit_that_panics_changes_nothing_and_the_next_one_works() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
@@ -51,8 +51,8 @@ fn a_unit_that_panics_changes_nothing_and_the_next_goes_on() {
     write(&group, |tx| store(tx, 1, "a")).unwrap();
 }
 
-/// SQLite rolls the transaction back itself when it fails to read or write; what it says
-/// then is no different from an error that does no harm.
+/// SQLite itself rolls back the transaction if it fails to read or write. The error looks the same
+/// as a harmless one.
 fn fails_and_rolls_back(tx: &mut WriteTx<'_>) -> Result<()> {
     tx.read_written(|tx| {
         tx.conn.batch_execute("ROLLBACK")?;
@@ -63,7 +63,7 @@ fn fails_and_rolls_back(tx: &mut WriteTx<'_>) -> Result<()> {
 }
 
 #[test]
-fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
+fn gathered_rows_are_not_written_after_their_transaction_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
@@ -73,7 +73,7 @@ fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
     let outcome = Arc::clone(&turn.outcome);
     assert!(turn.work(soon(), fails_and_rolls_back).is_err());
     assert_eq!(state(&readers), before);
-    // The first is told that it is lost, and does not wait forever.
+    // The first unit learns that it is lost, and does not wait forever.
     assert!(outcome.wait().is_err());
     drop(entered);
     assert_eq!(state(&readers), before);
@@ -82,7 +82,7 @@ fn what_others_have_gathered_is_not_written_without_the_transaction_they_had() {
 }
 
 #[test]
-fn an_object_of_a_lost_transaction_is_not_found_afterwards() {
+fn an_object_of_a_lost_transaction_is_not_found() {
     let folder = tempfile::tempdir().unwrap();
     let (group, _) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
@@ -94,9 +94,9 @@ fn an_object_of_a_lost_transaction_is_not_found_afterwards() {
     assert!(found.is_none());
 }
 
-/// The last unit is the first that writes: what the others have gathered goes first.
+/// The last unit is the first to write, so the rows gathered by the others are written first.
 #[test]
-fn units_whose_rows_cannot_be_written_are_told_at_once() {
+fn units_whose_rows_cannot_be_written_get_the_error() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
@@ -121,7 +121,7 @@ fn units_whose_rows_cannot_be_written_are_told_at_once() {
 }
 
 #[test]
-fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_committed() {
+fn a_unit_that_continues_after_its_transaction_is_lost_is_not_committed() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
@@ -137,7 +137,7 @@ fn a_unit_that_goes_on_after_its_transaction_is_lost_is_not_committed() {
 }
 
 #[test]
-fn a_unit_that_ignores_a_change_that_failed_half_way_is_not_committed() {
+fn a_unit_that_ignores_a_half_failed_change_is_not_committed() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let before = state(&readers);
@@ -150,7 +150,7 @@ fn a_unit_that_ignores_a_change_that_failed_half_way_is_not_committed() {
 }
 
 #[test]
-fn a_rehearsal_shows_what_all_its_units_have_done() {
+fn a_rehearsal_shows_the_effects_of_all_its_units() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     write(&group, |tx| store(tx, 1, "a")).unwrap();
@@ -160,7 +160,7 @@ fn a_rehearsal_shows_what_all_its_units_have_done() {
             rehearsal.unit(|tx| store(tx, 1, "b"))?;
             rehearsal.unit(|tx| {
                 store(tx, 1, "c")?;
-                // Half of it is written, the totals are not.
+                // The rows are written, the totals are not.
                 tx.read_rows(|_| Ok(()))
             })?;
             let found = queries::spaces::by_name(&mut rehearsal.read()?, "main")?.unwrap();
@@ -172,18 +172,18 @@ fn a_rehearsal_shows_what_all_its_units_have_done() {
 }
 
 #[test]
-fn reading_goes_on_beside_the_writers_after_a_panic() {
+fn reading_on_the_writing_connection_works_after_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let (group, _) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
     assert!(group.read_if_idle(|_| Ok(())).is_none());
-    // Left open for a thread that is still to come.
+    // Left open for a thread that is expected to join.
     group.gate.joining.store(1, Ordering::SeqCst);
     drop(entered);
     assert!(
         group.read_if_idle(|_| Ok(())).is_none(),
-        "what is not committed is seen"
+        "uncommitted changes are visible"
     );
     group.gate.joining.store(0, Ordering::SeqCst);
     write(&group, |tx| store(tx, 1, "b")).unwrap();

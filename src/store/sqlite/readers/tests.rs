@@ -15,7 +15,7 @@ fn readers() -> (TempDir, Readers) {
     (dir, Readers::new(location, None))
 }
 
-/// Leaves something on the connection by which it is known again.
+/// Marks the connection, so that it can be recognised.
 fn mark(tx: &mut ReadTx<'_>) {
     tx.conn
         .batch_execute("CREATE TEMP TABLE IF NOT EXISTS marked (a)")
@@ -39,7 +39,7 @@ fn marked() -> (TempDir, Readers) {
 }
 
 #[test]
-fn an_answer_that_is_no_failure_of_the_database_keeps_the_connection() {
+fn an_error_that_is_not_of_the_database_keeps_the_connection() {
     let (_dir, readers) = marked();
     let unknown = || Error::UnknownName {
         name: "none".into(),
@@ -56,25 +56,25 @@ fn an_answer_that_is_no_failure_of_the_database_keeps_the_connection() {
 }
 
 #[test]
-fn a_failure_of_the_database_closes_the_connection_and_is_what_is_returned() {
+fn an_error_of_the_database_closes_the_connection_and_is_returned() {
     let (_dir, readers) = marked();
     let failed = readers.snapshot(|tx| Ok(tx.conn.batch_execute("SELECT * FROM no_such_table")?));
     assert!(failed.unwrap_err().to_string().contains("no_such_table"));
     assert!(readers.idle().is_empty());
     assert!(!is_marked(&readers));
-    // The transaction is over when the COMMIT comes, which fails.
+    // The transaction has already ended, so the COMMIT fails.
     let failed = readers.snapshot(|tx| {
         tx.conn.batch_execute("ROLLBACK")?;
         Err::<(), _>(Error::ReadOnly)
     });
     assert!(matches!(failed, Err(Error::ReadOnly)), "{failed:?}");
-    assert!(readers.idle().is_empty(), "its state is not known");
+    assert!(readers.idle().is_empty(), "its state is unknown");
     let failed = readers.snapshot(|tx| Ok(tx.conn.batch_execute("ROLLBACK")?));
     assert!(failed.unwrap_err().to_string().contains("no transaction"));
 }
 
 #[test]
-fn no_more_connections_are_kept_than_can_read_at_once() {
+fn idle_connections_are_limited() {
     let (dir, readers) = readers();
     let count = 40;
     let open = || {

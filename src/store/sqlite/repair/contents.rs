@@ -1,4 +1,4 @@
-//! What is stored: objects, their pieces, and what holds them.
+//! Rules about objects, their pieces, and their holds.
 
 use super::statements::Statements;
 
@@ -9,7 +9,7 @@ pub(super) const RULES: &[Statements] = &[
                FROM ledger WHERE allocated_mem = 0"),
         correct: &["DELETE FROM ledger WHERE id = ?1"],
     },
-    // An object that is made again has its key for an id until its content has been read.
+    // A recreated object has its key as its id until its content has been read.
     Statements {
         rule: "object_lost",
         find: Some("SELECT DISTINCT stored_object_id AS id, NULL AS key, 'an object for ledger entries' AS expected, 'none' AS found
@@ -62,7 +62,7 @@ pub(super) const RULES: &[Statements] = &[
         correct: &["UPDATE stored_objects SET size =
                    (SELECT coalesce(sum(allocated_mem), 0) FROM ledger WHERE stored_object_id = ?1) WHERE id = ?1"],
     },
-    // The key is how many entries there are; a new key is given by a fix of its own.
+    // `key` is the number of entries; a separate fix gives the new key.
     Statements {
         rule: "object_keys",
         find: Some("SELECT stored_object_id AS id, CAST(count(*) AS TEXT) AS key,
@@ -122,7 +122,7 @@ pub(super) const RULES: &[Statements] = &[
                   OR (held = 0 AND NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id))"),
         correct: &["UPDATE stored_objects SET held = 1 WHERE id = ?1"],
     },
-    // The key is the space of the object.
+    // `key` is the space of the object.
     Statements {
         rule: "object_place",
         find: Some("SELECT o.id, CAST(o.memram_id AS TEXT) AS key, 'a place for each piece' AS expected,

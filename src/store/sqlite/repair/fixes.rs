@@ -1,4 +1,4 @@
-//! The statements of corrections.
+//! The statements of [`Fix`]es.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
@@ -70,11 +70,11 @@ fn placeholders(text: &str) -> usize {
 
 type Texts = &'static [&'static str];
 
-/// Finds the entries of an object that may have any keys, while a repair is under way.
+/// A temporary index to find the entries of an object whatever their keys are.
 const BY_OBJECT: Texts = &["CREATE INDEX repair_by_object ON ledger (stored_object_id, seq)"];
 const NOT_BY_OBJECT: Texts = &["DROP INDEX repair_by_object"];
 
-/// Numbers the pieces of an object in the order in which they were stored.
+/// Numbers the pieces of an object in the order of their keys.
 const ORDER_PIECES: Texts = &[
     "UPDATE ledger SET seq = (-1 << 60) - r.place FROM (
        SELECT id, row_number() OVER (ORDER BY id) AS place FROM ledger WHERE stored_object_id = ?1) r
@@ -82,7 +82,7 @@ const ORDER_PIECES: Texts = &[
     "UPDATE ledger SET seq = (-1 << 60) - seq - 1 WHERE stored_object_id = ?1",
 ];
 
-/// Gives an object a new key, and its entries those that follow it.
+/// Gives an object a new key, and its entries the keys that follow it.
 const GIVE_KEY: Texts = &[
     "UPDATE ledger SET id = ?2 + seq, stored_object_id = ?2 WHERE stored_object_id = ?1",
     "UPDATE stored_objects SET id = ?2 WHERE id = ?1",
@@ -91,14 +91,14 @@ const GIVE_KEY: Texts = &[
 
 const GIVE_KIND: Texts = &["UPDATE stored_objects SET kind = ?2 WHERE id = ?1"];
 
-/// Bytes under an id that no other has.
+/// Turns an object into `bytes` under a temporary unique id.
 const SET_ASIDE: Texts = &[
     "UPDATE stored_objects SET object_id = printf('%064x', id), kind = 'bytes', type_name = NULL, held = 0 WHERE id = ?1",
 ];
 
 const GIVE_ID: Texts = &["UPDATE stored_objects SET object_id = ?2 WHERE id = ?1"];
 
-/// Removes an object whose content another object has too.
+/// Removes an object with the same content as another.
 const MERGE: Texts = &[
     "UPDATE names SET stored_object_id = ?2 WHERE stored_object_id = ?1",
     "DELETE FROM ledger WHERE stored_object_id = ?1",
@@ -107,12 +107,12 @@ const MERGE: Texts = &[
 
 const TAKE_OUT: Texts = &["DELETE FROM ledger WHERE stored_object_id = ?1"];
 
-/// The old name is given as bytes, which need not be UTF-8.
+/// The old name is passed as bytes, because it need not be UTF-8.
 const RENAME: Texts = &["UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = CAST(?2 AS TEXT)"];
 
 const ADD_NAME: Texts = &["INSERT INTO names (memram_id, name, stored_object_id, bound_at)
      SELECT memram_id, ?2, id, unixepoch() * 1000000 FROM stored_objects WHERE id = ?1"];
 
-/// Tells the history of a repair.
+/// Records a repair in the history.
 const REPAIRED: Texts = &["INSERT INTO events (id, memram_id, at, kind, reason, bytes, mem)
      SELECT ?2, id, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'repair', ?3, 0, mem FROM memram WHERE id = ?1"];

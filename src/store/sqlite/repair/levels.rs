@@ -1,8 +1,8 @@
-//! Where things are: spaces, arenas, pools, blocks, and the parents of ledger entries.
+//! Rules about locations: spaces, arenas, pools, blocks, and the parents of ledger entries.
 
 use super::statements::Statements;
 
-/// Raises the last ids to those that are there, so that none that a repair removes comes back.
+/// Raises the last ids to the existing ones, so that none that a repair removes is reused.
 pub(super) const LAST_IDS: &str = "INSERT INTO sequences (memram_id, name, last_id)
      SELECT (id >> 40) + 1, name, max(id) FROM (
        SELECT 'arenas' AS name, id FROM arenas UNION ALL SELECT 'pools', id FROM pools
@@ -11,10 +11,10 @@ pub(super) const LAST_IDS: &str = "INSERT INTO sequences (memram_id, name, last_
      WHERE (id >> 40) + 1 IN (SELECT id FROM memram) GROUP BY 1, 2
      ON CONFLICT (memram_id, name) DO UPDATE SET last_id = max(last_id, excluded.last_id)";
 
-/// A row whose parent is gone, or has no room for it, is dissolved; the bytes in it are
-/// placed again (see `contents`).
+/// A row whose parent is missing, or has no room for it, is dissolved; its bytes are placed again
+/// (see `contents`).
 pub(super) const RULES: &[Statements] = &[
-    // First, because nothing is removed before the highest ids are known.
+    // First, because the highest ids must be known before anything is removed.
     Statements {
         rule: "sequence",
         find: Some("WITH spaces AS (SELECT id FROM memram UNION SELECT memram_id FROM size_classes),
@@ -65,7 +65,7 @@ pub(super) const RULES: &[Statements] = &[
                FROM elected WHERE space IS NOT NULL AND space <> memram_id"),
         correct: &["UPDATE arenas SET memram_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    // A space that is gone is made again around what was in it.
+    // A missing space is recreated with its contents.
     Statements {
         rule: "space_lost",
         find: Some("SELECT DISTINCT memram_id AS id, NULL AS key, 'the space of classes and more' AS expected, 'none' AS found
@@ -112,7 +112,7 @@ pub(super) const RULES: &[Statements] = &[
         find: None,
         correct: &["DELETE FROM pools WHERE id = ?1"],
     },
-    // A class that pools and their blocks agree on was there once.
+    // A class that pools and their blocks agree on must have existed.
     Statements {
         rule: "class_lost",
         find: Some("SELECT a.memram_id AS id, CAST(p.block_size AS TEXT) AS key,
@@ -124,8 +124,8 @@ pub(super) const RULES: &[Statements] = &[
         correct: &["INSERT INTO size_classes (memram_id, block_size, pool_size)
                  SELECT ?1, CAST(?2 AS INTEGER), max(max_mem) FROM pools WHERE block_size = CAST(?2 AS INTEGER)"],
     },
-    // Pools are whole numbers of blocks, and arenas of pools: the largest pool that there is
-    // has the size of its class, unless none of them is whole.
+    // Pools are whole numbers of blocks, and arenas of pools. The largest existing pool has
+    // the size of its class, unless all of them are short.
     Statements {
         rule: "class_row",
         find: Some("SELECT c.memram_id AS id, CAST(c.block_size AS TEXT) AS key,
@@ -205,7 +205,7 @@ pub(super) const RULES: &[Statements] = &[
                FROM ledger WHERE allocated_mem <> length(data)"),
         correct: &["UPDATE ledger SET allocated_mem = length(data) WHERE id = ?1"],
     },
-    // A block is never larger than its class, and a smaller one as large as what is in it.
+    // A block is never larger than its class, and a smaller one at least as large as its contents.
     Statements {
         rule: "block_size",
         find: Some("WITH held AS (SELECT block_id AS id, sum(allocated_mem) AS mem FROM ledger GROUP BY block_id),
@@ -237,7 +237,7 @@ pub(super) const RULES: &[Statements] = &[
                FROM sized WHERE max_mem <> size"),
         correct: &["UPDATE arenas SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
-    // What its parent has no room for is dissolved.
+    // Rows that do not fit their parent are dissolved.
     Statements {
         rule: "pool_overflow",
         find: Some("SELECT p.id, NULL AS key, 'room in arena ' || p.arena_id AS expected, 'none' AS found
@@ -252,7 +252,7 @@ pub(super) const RULES: &[Statements] = &[
                JOIN pools p ON p.id = b.pool_id WHERE b.through > p.max_mem"),
         correct: &["DELETE FROM blocks WHERE id = ?1"],
     },
-    // The bound of the space alone is made larger: nothing in it may be lost.
+    // Only the capacity of the space is enlarged, because nothing in it may be lost.
     Statements {
         rule: "space_size",
         find: Some("SELECT m.id, NULL AS key, 'max_mem of at least ' || sum(a.max_mem) AS expected, 'max_mem ' || m.max_mem AS found

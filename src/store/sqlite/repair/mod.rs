@@ -1,5 +1,4 @@
-//! How SQLite finds and corrects what is wrong: the statements behind each [`Rule`] of the
-//! catalogue and each [`Fix`].
+//! The SQL statements behind each [`Rule`] of the catalogue and each [`Fix`].
 #![allow(
     clippy::disallowed_methods,
     reason = "one of the files that write rows: corrections are SQL text"
@@ -40,12 +39,12 @@ pub(crate) struct Broken {
 
 const IN_VIEW: &str = "SELECT coalesce(id, 0) AS id, key, expected, found FROM violations WHERE rule = ?";
 
-/// An entry that the keys do not find with the others of its object.
+/// An entry without the key that follows its object's.
 const STRAY: &str = "SELECT l.id, NULL AS key, '' AS expected, '' AS found
     FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
     WHERE l.id <> l.stored_object_id + l.seq OR (l.seq <> 0 AND p.id IS NULL) LIMIT 1";
 
-/// The rows that break a rule, now.
+/// The rows that currently break a rule.
 pub(in crate::store) fn broken(conn: &mut Conn, rule: &Rule) -> Result<Vec<Broken>> {
     match rule.found {
         FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(conn)?),
@@ -53,18 +52,18 @@ pub(in crate::store) fn broken(conn: &mut Conn, rule: &Rule) -> Result<Vec<Broke
     }
 }
 
-/// Whether some entries are not where the keys of their objects lead.
+/// Whether some entries do not have the keys that follow their object's.
 pub(in crate::store) fn has_stray_entries(conn: &mut Conn) -> Result<bool> {
     Ok(!diesel::sql_query(STRAY).load::<Broken>(conn)?.is_empty())
 }
 
-/// Lets a connection write rows that are still wrong elsewhere, until the repair is done:
-/// every rule is checked again before the commit.
+/// Disables the constraints of a connection, so that it can write rows that are still partly wrong.
+/// Every rule is checked again before the commit.
 pub(in crate::store) fn lift_constraints(conn: &mut Conn) -> Result<()> {
     Ok(conn.batch_execute("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;")?)
 }
 
-/// Puts the constraints in force again, for the check before the commit.
+/// Enables the constraints again, for the check before the commit.
 pub(in crate::store) fn enforce_constraints(conn: &mut Conn) -> Result<()> {
     Ok(conn.batch_execute("PRAGMA ignore_check_constraints = OFF;")?)
 }

@@ -1,4 +1,4 @@
-//! The catalogue, the view and the statements speak of the same rules.
+//! The catalogue, the view and the statements have the same rules.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn named_by_the_views() -> BTreeSet<(String, String, String)> {
     for view in views {
         for arm in view.sql.split("SELECT 'I").skip(1) {
             let texts: Vec<_> = arm.split('\'').collect();
-            // One arm finds two rules, with a CASE.
+            // One SELECT finds two rules, with a CASE.
             let (rules, table): (&[_], _) = if texts[1].contains("CASE") {
                 (&[2, 4], 6)
             } else {
@@ -34,7 +34,7 @@ fn named_by_the_views() -> BTreeSet<(String, String, String)> {
 }
 
 #[test]
-fn the_views_find_the_rules_of_the_catalogue() {
+fn the_views_find_exactly_the_rules_of_the_catalogue() {
     let named = named_by_the_views();
     assert!(named.len() > 20, "{named:?}");
     for rule in RULES {
@@ -53,7 +53,7 @@ fn the_views_find_the_rules_of_the_catalogue() {
 fn each_rule_has_its_statements() {
     let mut names = BTreeSet::new();
     for rule in RULES {
-        assert!(names.insert(rule.name), "{} is there twice", rule.name);
+        assert!(names.insert(rule.name), "{} is duplicated", rule.name);
         if rule.stage == Stage::Elsewhere {
             assert!(statements_of(rule).is_err(), "{} needs no statement", rule.name);
             continue;
@@ -70,7 +70,7 @@ fn each_rule_has_its_statements() {
 }
 
 #[test]
-fn every_query_of_a_repair_runs_on_a_heap() {
+fn every_query_of_a_repair_runs() {
     let Conn::Sqlite(conn) = &mut in_memory().unwrap();
     for sql in levels::RULES.iter().chain(contents::RULES).chain(totals::RULES) {
         if let Some(find) = sql.find {

@@ -1,4 +1,4 @@
-//! What adds up: flags, totals and counters, from the blocks up to the space; and the history.
+//! Rules about flags, totals and counters, from the blocks up to the space, and about the history.
 
 use super::statements::Statements;
 
@@ -86,7 +86,7 @@ pub(super) const RULES: &[Statements] = &[
         correct: &["UPDATE memram SET (mem, reserved, arenas) =
                    (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0), count(*) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
     },
-    // What was freed is not written anywhere else: allocations follow from it.
+    // `frees` is recorded nowhere else, so `allocations` is derived from it.
     Statements {
         rule: "space_counters",
         find: Some("WITH held AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY 1),
@@ -101,7 +101,7 @@ pub(super) const RULES: &[Statements] = &[
         correct: &["UPDATE memram SET peak_mem = max(peak_mem, mem), frees = max(frees, 0),
                    allocations = max(frees, 0) + (SELECT count(*) FROM stored_objects WHERE memram_id = ?1) WHERE id = ?1"],
     },
-    // The opening balance is a change of its own.
+    // The opening is a separate change.
     Statements {
         rule: "history",
         find: None,
@@ -112,7 +112,7 @@ pub(super) const RULES: &[Statements] = &[
         find: None,
         correct: &[],
     },
-    // A clock that has gone back, or a time that somebody wrote.
+    // After the clock was set back, or somebody wrote a wrong time.
     Statements {
         rule: "name_bound_at",
         find: Some("SELECT n.memram_id AS id, n.name AS key, printf('bound_at %d', e.at) AS expected,

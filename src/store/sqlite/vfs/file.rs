@@ -1,4 +1,4 @@
-//! A database file that is read without a connection, but through SQLite.
+//! Reads a database file without a connection, but through SQLite's VFS.
 //!
 //! POSIX drops every lock that a process has on a file when the process closes any
 //! descriptor of that file. SQLite knows which of its files have locks and closes a
@@ -14,14 +14,14 @@ use libsqlite3_sys as ffi;
 
 use super::system::default_system;
 
-/// A file that is open for reading in SQLite's own file system. Nothing is locked.
+/// A file open for reading in SQLite's own VFS. Nothing is locked.
 pub(in crate::store) struct DatabaseFile {
-    /// SQLite's `sqlite3_file`, in as much room as it asks for.
+    /// SQLite's `sqlite3_file`, of the required size.
     file: Box<[u64]>,
     name: FileName,
 }
 
-/// A file name as SQLite hands it to its file systems, which look behind and before it.
+/// A file name as SQLite passes it to a VFS, which reads before and after it.
 struct FileName(ffi::sqlite3_filename);
 
 impl FileName {
@@ -45,19 +45,19 @@ impl Drop for FileName {
 }
 
 impl DatabaseFile {
-    /// Opens a file that must be there.
+    /// Opens an existing file.
     pub fn open(path: &Path) -> io::Result<Self> {
         Self::open_as(path, ffi::SQLITE_OPEN_READONLY)
     }
 
-    /// Opens a file that must be there and that is to be locked.
+    /// Opens an existing file in order to lock it.
     pub fn open_for_writing(path: &Path) -> io::Result<Self> {
         Self::open_as(path, ffi::SQLITE_OPEN_READWRITE)
     }
 
     fn open_as(path: &Path, mode: c_int) -> io::Result<Self> {
         let system = default_system();
-        // SAFETY: null, or a file system that is never freed.
+        // SAFETY: null, or a VFS that is never freed.
         let Some((open, size)) = (unsafe { system.as_ref() }).and_then(|system| Some((system.xOpen?, system.szOsFile)))
         else {
             return Err(io::ErrorKind::Unsupported.into());
@@ -68,9 +68,9 @@ impl DatabaseFile {
             name: FileName::new(path)?,
         };
         let flags = mode | ffi::SQLITE_OPEN_MAIN_DB;
-        // SAFETY: `file` has the room that this file system asks for, aligned as its pointers
-        // are, and is zero, so that it counts as closed if this fails. The name was made for
-        // this, and lives as long as the file.
+        // SAFETY: `file` has the size that this VFS requires, is aligned for pointers, and is
+        // zeroed, so that it counts as closed if this fails. The name was created for this, and
+        // lives as long as the file.
         let code = unsafe { open(system, opened.name.0, opened.as_ptr(), flags, ptr::null_mut()) };
         if code == ffi::SQLITE_OK {
             Ok(opened)
@@ -79,7 +79,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Reads the first bytes of the file. What it does not have is zero.
+    /// Reads the first bytes of the file. Missing bytes are zero.
     pub fn read_start(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         let read = self.methods().and_then(|methods| methods.xRead);
         let count = c_int::try_from(bytes.len()).ok();
@@ -93,16 +93,15 @@ impl DatabaseFile {
         }
     }
 
-    /// Locks the file against readers and writers; false if anybody has it
-    /// open as a database. Whoever has one open in WAL mode holds a shared lock on it, and
-    /// that is so for other connections of this process too.
+    /// Locks the file against readers and writers; false if anybody has it open as a database, because
+    /// every connection in WAL mode, including those of this process, holds a shared lock.
     pub fn lock_alone(&mut self) -> io::Result<bool> {
         let lock = self.methods().and_then(|methods| methods.xLock);
         let Some(lock) = lock else {
             return Err(io::ErrorKind::Unsupported.into());
         };
         for level in [ffi::SQLITE_LOCK_SHARED, ffi::SQLITE_LOCK_EXCLUSIVE] {
-            // SAFETY: the file is open, and the levels are taken in the order that SQLite asks for.
+            // SAFETY: the file is open, and the levels are taken in the order that SQLite requires.
             match unsafe { lock(self.as_ptr(), level) } {
                 ffi::SQLITE_OK => {}
                 ffi::SQLITE_BUSY => return Ok(false),
@@ -114,8 +113,8 @@ impl DatabaseFile {
 
     /// The functions of the file; none if it was never opened.
     fn methods(&mut self) -> Option<&'static ffi::sqlite3_io_methods> {
-        // SAFETY: the room for the file is zero until SQLite's file system sets this pointer,
-        // to functions that are never freed.
+        // SAFETY: the memory of the file is zero until SQLite's VFS sets this pointer, to functions
+        // that are never freed.
         unsafe { (*self.as_ptr()).pMethods.as_ref() }
     }
 

@@ -1,7 +1,7 @@
-//! Makes files longer in larger parts, with zeros that are then overwritten.
+//! Extends files in larger parts, with zeros that are then overwritten.
 //!
-//! The system keeps in large parts what was written in large parts, and is quicker with it
-//! from then on, where it is overwritten or read in order. SQLite appends page by page.
+//! The system caches data in parts as large as it was first written, and overwriting or reading
+//! large parts in order is faster. SQLite appends page by page.
 
 use std::ffi::{c_int, c_void};
 use std::io::ErrorKind;
@@ -11,30 +11,30 @@ use libsqlite3_sys as ffi;
 
 use super::methods::{DATABASE, LOG, MOST, Methods, real};
 
-/// The most zeros, in bytes, that are written behind the log for commits to come.
+/// The most zeros, in bytes, that are written after the log for later commits.
 const ROOM: i64 = 1024 * 1024;
-/// The log is only written in order: the larger its parts are, the better.
+/// The log is only written in order, so larger parts are better.
 const LOG_PART: i64 = MOST as i64;
-/// The database is written in order, and here and there. With parts of 64 KiB the latter took
-/// twice as long as page by page, with these a third longer; the former gains a quarter.
+/// The database is written both in order and at random positions. Random writes took twice as long
+/// with parts of 64 KiB as page by page, and a third longer with these; writes in order gain a
+/// quarter.
 const DATABASE_PART: i64 = 16 * 1024;
 static ZEROS: [u8; MOST] = [0; MOST];
 
-/// Writes zeros where a small commit will make the log longer, and behind it: this and
-/// the next ones only overwrite them. A sync takes twice as long when the file has grown,
-/// because the file system must note where the new bytes are. (PostgreSQL fills its log so,
-/// too: `wal_init_zero`.)
+/// Writes zeros where a small commit will extend the log, and after it, so that this commit and the
+/// next ones only overwrite them. A sync takes twice as long when the file has grown, because the
+/// file system must record the new extents. (PostgreSQL does the same: `wal_init_zero`.)
 pub(super) fn make_room(file: *mut ffi::sqlite3_file, end: i64) {
     let mut size = 0;
     if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < end {
-        // By as much as there is: of a log that stays short, little is filled.
+        // At most doubles the log, so that a short log is filled only a little.
         let until = end.saturating_add(size.min(ROOM));
         let whole = until.saturating_add(LOG_PART - until % LOG_PART);
         fill(&LOG, file, size, whole, LOG_PART);
     }
 }
 
-/// What is different for a database.
+/// The functions that differ for a database.
 pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods {
     ffi::sqlite3_io_methods {
         xFileControl: Some(file_control),
@@ -43,7 +43,7 @@ pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods 
     }
 }
 
-/// Before it copies the log, SQLite says how large the database will be.
+/// Before it copies the log, SQLite announces the size of the database.
 unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int, argument: *mut c_void) -> c_int {
     if operation == ffi::SQLITE_FCNTL_SIZE_HINT {
         // SAFETY: the argument of this operation is the size, if any.
@@ -56,8 +56,8 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
     real!(DATABASE, xFileControl(file, operation, argument))
 }
 
-/// Maps a part of the index of the log. Where it cannot be made longer because the disk is
-/// full, SQLite speaks of an I/O error, as of a disk that is broken.
+/// Maps a part of the -shm. If it cannot grow because the disk is full, SQLite would report an I/O
+/// error, as for a broken disk.
 unsafe extern "C" fn map_index(
     file: *mut ffi::sqlite3_file,
     part: c_int,
@@ -76,7 +76,7 @@ unsafe extern "C" fn map_index(
     code
 }
 
-/// Writes zeros from the end of a file on, part by part. What fails here is not needed.
+/// Appends zeros to a file, part by part. Failures do not matter.
 fn fill(methods: &OnceLock<Methods>, file: *mut ffi::sqlite3_file, mut size: i64, until: i64, part: i64) {
     while size < until {
         let count = (part - size % part).min(until - size);

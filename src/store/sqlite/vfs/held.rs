@@ -1,4 +1,4 @@
-//! What a commit has appended to the log and not yet written.
+//! Bytes that a commit has appended to the log but not yet written.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -8,26 +8,26 @@ use libsqlite3_sys as ffi;
 use super::grow::make_room;
 use super::methods::{LOG, MOST, real};
 
-/// Bytes that describe a page, before it in the log.
+/// Bytes of a frame header, before each page in the log.
 const HEADER: usize = 24;
-/// A commit of this many bytes or more gains nothing from room behind it.
+/// A commit of this many bytes or more gains nothing from room after it.
 const SMALL: u64 = 256 * 1024;
 
-/// Bytes that belong into `file` from `start` on.
+/// Bytes to write to `file` at `start`.
 pub(super) struct Held {
     file: *mut ffi::sqlite3_file,
     start: i64,
     pub bytes: Vec<u8>,
-    /// Bytes of the log up to the commit before.
+    /// Bytes of the log up to the previous commit.
     before: u64,
-    /// Bytes before these are missing.
+    /// Whether bytes before these are missing.
     pub is_cut_short: bool,
-    /// Bytes of the log up to the last page of the commit, once that is described.
+    /// Bytes of the log up to the last page of the commit, once its header was written.
     pub committed: Option<u64>,
 }
 
 impl Held {
-    /// Nothing yet, in a buffer that is used again.
+    /// An empty one, with a reused buffer.
     pub fn new(buffer: Vec<u8>, before: u64) -> Self {
         Self {
             file: ptr::null_mut(),
@@ -39,7 +39,7 @@ impl Held {
         }
     }
 
-    /// Takes over what SQLite writes. An error is SQLite's code for it, as in all of these.
+    /// Takes over a write of SQLite. Errors are SQLite's codes, as in all of these functions.
     pub fn append(&mut self, file: *mut ffi::sqlite3_file, bytes: &[u8], at: i64) -> Result<(), c_int> {
         if self.file != file || self.end() != at {
             self.write()?;
@@ -56,8 +56,8 @@ impl Held {
         Ok(())
     }
 
-    /// Takes bytes in. What is complete up to a multiple of [`MOST`] is written: the system
-    /// keeps a file in larger parts, and is quicker, if it is written in whole ones.
+    /// Adds bytes, and writes them up to a multiple of [`MOST`]: the system caches a file in larger
+    /// parts, and is faster, if it is written in whole parts.
     fn hold(&mut self, mut bytes: &[u8]) -> Result<(), c_int> {
         while let Some((first, rest)) = bytes.split_at_checked(self.room()) {
             self.bytes.extend_from_slice(first);
@@ -77,12 +77,12 @@ impl Held {
         self.start + self.bytes.len() as i64
     }
 
-    /// The last page of the commit is written: what else comes is not held back.
+    /// Whether the last page of the commit is written; later writes are not held back.
     pub fn is_done(&self) -> bool {
         self.committed.is_some() && self.bytes.is_empty()
     }
 
-    /// Writes what is held back. If that fails the commit fails, and nothing of it stays.
+    /// Writes the held bytes. If that fails the commit fails, and nothing of it stays.
     pub fn write(&mut self) -> Result<(), c_int> {
         if self.bytes.is_empty() {
             return Ok(());
@@ -102,27 +102,27 @@ impl Held {
     }
 
     fn ends_small_commit(&self) -> bool {
-        // A log that has started over has nothing before it.
+        // A restarted log has nothing before it.
         let written = |committed: u64| committed.checked_sub(self.before).unwrap_or(committed);
         self.committed.is_some_and(|committed| written(committed) < SMALL)
     }
 }
 
-/// Whether a write of this many bytes describes a page.
+/// Whether a write of this many bytes is a frame header.
 pub(super) fn describes_page(count: c_int) -> bool {
     usize::try_from(count) == Ok(HEADER)
 }
 
-/// Whether a log ends before the place where SQLite appends to it. Somebody has cut it short:
-/// what was committed there is gone, and so would be what is committed behind the gap. SQLite
-/// itself shortens a log only when it goes on at its start.
+/// Whether a log ends before the position where SQLite appends to it, because somebody truncated it:
+/// those commits are lost, and so would be commits after the gap. SQLite itself shortens a log only
+/// when it restarts it.
 pub(super) fn is_cut_short(file: *mut ffi::sqlite3_file, at: i64) -> bool {
     let mut size = 0;
     real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < at
 }
 
-/// Whether these bytes describe the last page of a commit: bytes 4 to 7 are the pages of
-/// the file after it, and zero for every other page (<https://sqlite.org/fileformat2.html#walformat>).
+/// Whether these bytes are the frame header of a commit's last page: bytes 4 to 7 are the size of the
+/// file in pages, and zero for all other pages (<https://sqlite.org/fileformat2.html#walformat>).
 pub(super) fn ends_commit(bytes: &[u8]) -> bool {
     bytes.len() == HEADER && bytes.get(4..8) != Some(&[0; 4])
 }

@@ -1,10 +1,10 @@
 //! Gathers what a commit appends to the write-ahead log, and writes it in one piece.
 //!
-//! Nobody can tell the difference. Bytes are held back only within the COMMIT, and the
-//! commit is made by its last page, whose description says how large the file is now: when
-//! SQLite has written that page, it and everything before it is with the system. Only then
-//! does SQLite sync the log, or tell other connections of the commit. What lies behind the
-//! last commit SQLite does not take for one, be it zeros or an earlier log.
+//! The difference is invisible. Bytes are held back only during the COMMIT, and a commit becomes
+//! valid by its last page, whose header has the new size of the file: when SQLite has written that
+//! page, this page and everything before it has been passed to the system. Only then does SQLite
+//! sync the log, or let other connections see the commit. SQLite does not take anything after the
+//! last commit for a commit, be it zeros or an earlier log.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
@@ -16,25 +16,25 @@ use super::held::{Held, describes_page, is_cut_short};
 use super::methods::{LOG, real};
 
 thread_local! {
-    /// What the commit that this thread runs has appended and not yet written.
+    /// What this thread's commit has appended but not yet written.
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
-/// A log whose commits are gathered.
+/// A log with gathered commits.
 #[derive(Default)]
 pub(in crate::store) struct GatheredLog {
-    /// Bytes of it that were in use after the last commit; 0 if that is not known.
+    /// Bytes of it in use after the last commit; 0 if unknown.
     pub length: u64,
     pub(super) buffer: Vec<u8>,
 }
 
 impl GatheredLog {
-    /// Runs a COMMIT, whose writes to the log are gathered.
+    /// Runs a COMMIT, and gathers its writes to the log.
     pub fn commit<R>(&mut self, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
         HELD.set(Some(Held::new(std::mem::take(&mut self.buffer), self.length)));
         let scope = Gathering { log: self };
         let result = commit();
-        // A commit leaves nothing; what a failed one leaves is not wanted.
+        // A successful commit leaves nothing to write; the rest of a failed one is discarded.
         if result.is_ok() && write_held().is_err() {
             let message = Box::new("the write-ahead log could not be written".to_owned());
             return Err(Error::DatabaseError(DatabaseErrorKind::Unknown, message));
@@ -48,11 +48,11 @@ impl GatheredLog {
     }
 }
 
-/// What is said of a log that ends before what was committed to it.
+/// The message about a truncated log.
 pub(in crate::store) const CUT_SHORT: &str = "another program cut the write-ahead log short while it was in use, and what was in it is \
                          lost; nothing was written: close the heap everywhere, open it again, and check it";
 
-/// Ends the gathering, even by a panic, and keeps the buffer for the next.
+/// Ends the gathering, even after a panic, and keeps the buffer for the next commit.
 struct Gathering<'l> {
     log: &'l mut GatheredLog,
 }
@@ -67,19 +67,19 @@ impl Drop for Gathering<'_> {
     }
 }
 
-/// Writes what this thread holds back, if anything.
+/// Writes the bytes that this thread holds back, if any.
 fn write_held() -> Result<(), c_int> {
     with_held(Held::write).unwrap_or(Ok(()))
 }
 
-/// What `work` returns, if this thread runs a commit.
+/// Runs `work` if this thread runs a commit.
 pub(super) fn with_held<R>(work: impl FnOnce(&mut Held) -> R) -> Option<R> {
-    // A thread that ends may close its connections after its variables are gone.
+    // An ending thread may close its connections after its thread-locals are destroyed.
     let result = HELD.try_with(|held| held.try_borrow_mut().ok()?.as_mut().map(work));
     result.ok().flatten()
 }
 
-/// Calls SQLite's own function after what is held back, which it must see.
+/// Writes the held bytes, then calls SQLite's own function, which must see them.
 macro_rules! after_held {
     ($method:ident($($argument:expr),*)) => {
         match write_held() {
@@ -89,7 +89,7 @@ macro_rules! after_held {
     };
 }
 
-/// What is different for a log.
+/// The functions that differ for a log.
 pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods {
     ffi::sqlite3_io_methods {
         xRead: Some(read),
@@ -103,14 +103,14 @@ pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods 
 
 unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, count: c_int, at: i64) -> c_int {
     let append = |held: &mut Held| {
-        // SAFETY: `data` points to `count` bytes of SQLite's, which nobody changes while it waits.
+        // SAFETY: `data` points to `count` bytes, which nobody changes during this call.
         let bytes = unsafe { std::slice::from_raw_parts(data.cast(), usize::try_from(count).ok()?) };
         (!held.is_done()).then(|| held.append(file, bytes, at))
     };
     match with_held(append).flatten() {
         Some(Ok(())) => ffi::SQLITE_OK,
         Some(Err(code)) => code,
-        // The page that follows has its place from this.
+        // The page that follows is placed after this header.
         None if describes_page(count) && is_cut_short(file, at) => ffi::SQLITE_IOERR_WRITE,
         None => real!(LOG, xWrite(file, data, count, at)),
     }

@@ -1,12 +1,12 @@
-//! The functions of files, some of which take the place of SQLite's own.
+//! Method tables of files, with some of SQLite's functions replaced.
 
 use std::ptr;
 use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
 
-/// The most bytes that are written with one call: the largest page, and so the most that
-/// SQLite itself writes at once. Its own file systems need not be able to write more.
+/// The most bytes per write: the largest page, and so the most that SQLite itself writes in one call.
+/// Its own VFSes need not support more.
 pub(super) const MOST: usize = 64 * 1024;
 
 /// The functions of logs, once one was opened.
@@ -18,13 +18,13 @@ pub(super) static UNLOGGED: OnceLock<Methods> = OnceLock::new();
 
 /// How files of one kind are read and written.
 pub(super) struct Methods {
-    /// Where SQLite keeps its own, as a number: it is only compared.
+    /// The address of SQLite's own table, only for comparison.
     address: usize,
     pub real: ffi::sqlite3_io_methods,
     own: ffi::sqlite3_io_methods,
 }
 
-/// Gives an open file its own functions; false if it keeps SQLite's.
+/// Replaces the functions of an open file; false if it keeps SQLite's.
 ///
 /// # Safety
 /// `file` was opened by SQLite's own file system, and each `kind` is always used with the same `own`.
@@ -33,7 +33,7 @@ pub(super) unsafe fn replace_methods(
     kind: &'static OnceLock<Methods>,
     own: fn(ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods,
 ) -> bool {
-    // SAFETY: an open file points to its functions, or to none.
+    // SAFETY: an open file points to its method table, or to null.
     let Some(real) = (unsafe { (*file).pMethods.as_ref() }) else {
         return false;
     };
@@ -42,11 +42,11 @@ pub(super) unsafe fn replace_methods(
         real: *real,
         own: own(*real),
     });
-    // A file with other functions than the first of its kind keeps them.
+    // A file whose functions differ from those of the first file of its kind keeps them.
     let is_of_kind = methods.address == ptr::from_ref(real).addr();
     if is_of_kind {
-        // SAFETY: the functions are those of this file but for some, which call them. They
-        // live as long as the program.
+        // SAFETY: the functions are those of this file, except for some that call them. They live as
+        // long as the program.
         unsafe { (*file).pMethods = &raw const methods.own };
     }
     is_of_kind
@@ -56,9 +56,9 @@ pub(super) unsafe fn replace_methods(
 macro_rules! real {
     ($kind:expr, $method:ident($($argument:expr),*)) => {
         match $kind.get().and_then(|methods| methods.real.$method) {
-            // SAFETY: only a file whose functions were replaced gets here: it is open and
-            // was opened by the file system to which this function belongs. The other
-            // arguments are those SQLite gave, or are those of a slice.
+            // SAFETY: only files with replaced functions get here: the file is open, and was
+            // opened by the VFS to which this function belongs. The other arguments come from
+            // SQLite or from a slice.
             Some(method) => unsafe { method($($argument),*) },
             None => ffi::SQLITE_IOERR,
         }

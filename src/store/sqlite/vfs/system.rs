@@ -1,4 +1,4 @@
-//! Registers file systems with SQLite that are its own but for some functions.
+//! Registers VFSes with SQLite that are copies of its own except for some functions.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -12,10 +12,10 @@ use super::{grow, log};
 
 const NAME: &CStr = c"heapledger";
 
-/// SQLite's own file system, once ours is registered.
+/// SQLite's own VFS, once ours is registered.
 static REAL: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(ptr::null_mut());
 
-/// The name of the writer's file system, if SQLite has accepted it.
+/// The name of the writer's VFS, if SQLite has accepted it.
 pub(in crate::store) fn file_system() -> Option<&'static str> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let registered = *REGISTERED.get_or_init(|| {
@@ -25,7 +25,7 @@ pub(in crate::store) fn file_system() -> Option<&'static str> {
     registered.then(|| NAME.to_str().ok()).flatten()
 }
 
-/// Bytes of the longest path of a file that SQLite opens, `-journal` and the like included.
+/// The longest path that SQLite can open, in bytes, including suffixes such as `-journal`.
 pub(in crate::store) fn longest_path() -> usize {
     // SAFETY: null, or a file system that is never freed.
     let real = unsafe { default_system().as_ref() };
@@ -33,25 +33,25 @@ pub(in crate::store) fn longest_path() -> usize {
         .unwrap_or(usize::MAX)
 }
 
-/// SQLite's own file system, or null. It is never freed. Initializes SQLite if need be.
+/// SQLite's own VFS, or null. It is never freed. Initializes SQLite if necessary.
 pub(super) fn default_system() -> *mut ffi::sqlite3_vfs {
     // SAFETY: may be called at any time; a null name asks for the default.
     unsafe { ffi::sqlite3_vfs_find(ptr::null()) }
 }
 
-/// What a file system of ours does that SQLite's own does not.
+/// What our VFS does in addition to SQLite's.
 pub(super) trait OpenBy {
-    /// Continues with a file that SQLite's own file system has just opened; returns SQLite's code.
+    /// Called for a file that SQLite's own VFS has just opened; returns SQLite's code.
     ///
     /// # Safety
     /// The arguments are those of the `xOpen` that opened the file.
     unsafe fn opened(name: *const c_char, file: *mut ffi::sqlite3_file, flags: c_int) -> c_int;
 }
 
-/// Registers a file system that is SQLite's own but for how it opens files.
+/// Registers a copy of SQLite's VFS that differs only in how it opens files.
 pub(super) fn register<O: OpenBy>(name: &'static CStr) -> bool {
-    // SAFETY: it is null or a file system that is never freed. The only field that SQLite
-    // changes in it is the link to the next one, which is replaced in the copy.
+    // SAFETY: it is null or a VFS that is never freed. The only field that SQLite changes in it is
+    // the link to the next one, which is replaced in the copy.
     let Some(copied) = (unsafe { REAL.load(Ordering::Acquire).as_ref() }).copied() else {
         return false;
     };
@@ -61,12 +61,12 @@ pub(super) fn register<O: OpenBy>(name: &'static CStr) -> bool {
         xOpen: Some(open::<O>),
         ..copied
     });
-    // SAFETY: it is leaked, as SQLite goes on using it. All its functions but `open` are
-    // those of the file system it was copied from, with the data these want.
+    // SAFETY: it is leaked, because SQLite continues to use it. All its functions except `open` come
+    // from the copied VFS, with the data that they expect.
     unsafe { ffi::sqlite3_vfs_register(Box::leak(own), 0) == ffi::SQLITE_OK }
 }
 
-/// Opens a file as SQLite's own file system does, and then as ours.
+/// Opens a file with SQLite's own VFS, and then lets ours continue.
 unsafe extern "C" fn open<O: OpenBy>(
     _: *mut ffi::sqlite3_vfs,
     name: *const c_char,
@@ -79,8 +79,8 @@ unsafe extern "C" fn open<O: OpenBy>(
     let Some(real_open) = (unsafe { real.as_ref() }).and_then(|real| real.xOpen) else {
         return ffi::SQLITE_CANTOPEN;
     };
-    // SAFETY: the arguments are SQLite's own, and `file` has the room that this file system
-    // asks for, because its `szOsFile` was copied.
+    // SAFETY: the arguments come from SQLite, and `file` has the size that this VFS requires, because
+    // its `szOsFile` was copied.
     match unsafe { real_open(real, name, file, flags, out_flags) } {
         // SAFETY: these are the same arguments.
         ffi::SQLITE_OK => unsafe { O::opened(name, file, flags) },
@@ -88,7 +88,7 @@ unsafe extern "C" fn open<O: OpenBy>(
     }
 }
 
-/// Logs are gathered, and databases grow in larger parts.
+/// The writer's VFS: gathers writes to logs, and extends databases in larger parts.
 struct Writing;
 
 impl OpenBy for Writing {

@@ -11,12 +11,12 @@ use super::{GatheredLog, file_system};
 use crate::store::sqlite::connect::file_url;
 use crate::store::sqlite::sidecar::sidecar;
 
-/// What is done within a transaction, with rows of a table of keys and contents.
+/// A step of a transaction on a table of keys and contents.
 #[derive(Debug, Clone)]
 enum Step {
     Put(i64, Vec<u8>),
     Remove(i64),
-    /// Put and taken back.
+    /// Written, then rolled back to a savepoint.
     Undone(i64, Vec<u8>),
 }
 
@@ -39,11 +39,11 @@ fn transactions() -> impl Strategy<Value = Vec<(Vec<Step>, bool)>> {
     prop::collection::vec((prop::collection::vec(step(), 1..6), prop::bool::weighted(0.8)), 1..8)
 }
 
-/// A database in our file system, with a table of rows.
+/// A database in our VFS, with a table of rows.
 fn make(path: &Path, page_size: i32) -> Connection {
     let url = format!("{}?vfs={}", file_url(path).unwrap(), file_system().unwrap());
     let conn = Connection::open(url).unwrap();
-    // With a cache of ten pages, most of them go to the log before the commit.
+    // With a cache of ten pages, most pages are written to the log before the commit.
     conn.execute_batch(&format!(
         "PRAGMA page_size = {page_size}; PRAGMA journal_mode = WAL; PRAGMA cache_size = 10;
          PRAGMA wal_autocheckpoint = 100; CREATE TABLE rows (key INTEGER PRIMARY KEY, content BLOB)"
@@ -84,7 +84,7 @@ fn length_of_log(path: &Path) -> u64 {
     std::fs::metadata(sidecar(path, "-wal")).unwrap().len()
 }
 
-/// What somebody finds who has the files as they are now, and SQLite's own file system.
+/// The rows found in a copy of the current files with SQLite's own VFS.
 fn found_in_copy(path: &Path) -> Rows {
     let dir = tempfile::tempdir().unwrap();
     let copy = dir.path().join("copy.db");
@@ -101,10 +101,10 @@ fn found_in_copy(path: &Path) -> Rows {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// However large the pages are, and however much of a transaction was in the log before
-    /// its commit, or was undone: when a commit returns, it is in the files.
+    /// When a commit returns, it is in the files, whatever the page size, and however much of the
+    /// transaction was already in the log or was rolled back.
     #[test]
-    fn what_is_committed_is_in_the_files(
+    fn committed_rows_are_in_the_files(
         page_size in prop::sample::select(vec![512, 4096, 65536]),
         transactions in transactions(),
     ) {
@@ -147,7 +147,7 @@ fn the_pages_of_a_commit_are_gathered() {
     ends_with(&path, &log);
 }
 
-/// The log has a last page where it should, and nothing but zeros behind it.
+/// Checks that the log has its last page where it should, followed only by zeros.
 fn ends_with(path: &Path, log: &GatheredLog) {
     let bytes = std::fs::read(sidecar(path, "-wal")).unwrap();
     let (header, rest) = bytes[log.length as usize..].split_at(24);
@@ -155,7 +155,7 @@ fn ends_with(path: &Path, log: &GatheredLog) {
     assert!(rest[4096..].iter().all(|byte| *byte == 0));
 }
 
-/// Bytes that were added to the log by each of some commits of a page or two.
+/// Bytes added to the log by each of some commits of a page or two.
 fn growth(synchronous: &str) -> Vec<u64> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("some.db");
@@ -187,7 +187,7 @@ fn a_log_grows_in_steps() {
 }
 
 #[test]
-fn a_large_commit_is_given_no_room() {
+fn a_large_commit_gets_no_extra_room() {
     // With a cache of ten pages, little of it is left for the COMMIT itself.
     for cache in [10, 1000] {
         let dir = tempfile::tempdir().unwrap();
@@ -205,7 +205,7 @@ fn a_large_commit_is_given_no_room() {
 }
 
 #[test]
-fn a_database_grows_to_its_size_and_no_further() {
+fn a_database_does_not_grow_beyond_its_size() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("some.db");
     let conn = make(&path, 4096);
@@ -232,7 +232,7 @@ fn nothing_is_held_back_after_a_panic() {
 }
 
 #[test]
-fn the_description_of_the_last_page_ends_a_commit() {
+fn the_frame_header_of_the_last_page_ends_a_commit() {
     let mut header = [9; 24];
     assert!(ends_commit(&header));
     header[4..8].fill(0);

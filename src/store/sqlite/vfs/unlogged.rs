@@ -31,30 +31,29 @@ use super::system::{OpenBy, file_system, register};
 use crate::store::sqlite::sidecar::sidecar;
 
 const NAME: &CStr = c"heapledger unlogged";
-/// Bytes of the index that SQLite maps at once (`WALINDEX_PGSZ`).
+/// Bytes of the index that SQLite maps together (`WALINDEX_PGSZ`).
 const INDEX_PART: c_int = 32 * 1024;
 /// The lock of the index that readers of the file alone hold.
 const READ_LOCK_0: c_int = 3;
-/// How often, and after how long each time, that lock is asked for: whoever opens the heap
+/// How often to try that lock, and the pause between tries, because a process that opens the heap
 /// holds it for a moment.
 const TRIES: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(2);
-/// A change after this time shows in the time of the last change, whose grain is coarser
-/// than that of the clock.
+/// The granularity of modification times: a change after this time is visible in them.
 const GRAIN: Duration = Duration::from_millis(50);
 
-/// The files that are read so, by their address.
+/// The files read this way, by address.
 static FILES: Mutex<BTreeMap<usize, Arc<Unlogged>>> = Mutex::new(BTreeMap::new());
 
 struct Unlogged {
     path: PathBuf,
-    /// When the file was last changed, and its bytes.
+    /// The original modification time and length of the file.
     as_it_was: (SystemTime, u64),
-    /// No checkpoint can change the file any more.
+    /// Whether checkpoints are locked out.
     is_kept: AtomicBool,
 }
 
-/// The name of the file system, if SQLite has accepted it.
+/// The name of this VFS, if SQLite has accepted it.
 pub(in crate::store) fn unlogged_file_system() -> Option<&'static str> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     file_system()?;
@@ -62,7 +61,7 @@ pub(in crate::store) fn unlogged_file_system() -> Option<&'static str> {
     registered.then(|| NAME.to_str().ok()).flatten()
 }
 
-/// Whether nothing but the file itself has to be read, as far as one can see.
+/// Whether apparently only the file itself has to be read.
 pub(in crate::store) fn has_no_log(path: &Path) -> bool {
     let is_empty = |suffix| std::fs::metadata(sidecar(path, suffix)).map_or(true, |file| file.len() == 0);
     is_empty("-wal") && is_empty("-journal") && !has_been_opened(path)
@@ -73,7 +72,7 @@ pub(in crate::store) fn has_been_opened(path: &Path) -> bool {
     sidecar(path, "-wal").exists() && sidecar(path, "-shm").exists()
 }
 
-/// Heaps that are only read must stay as they are.
+/// The VFS for heaps without a log, which must not change while they are read.
 struct Unchanged;
 
 impl OpenBy for Unchanged {
@@ -81,18 +80,18 @@ impl OpenBy for Unchanged {
         if flags & ffi::SQLITE_OPEN_MAIN_DB == 0 || flags & ffi::SQLITE_OPEN_READONLY == 0 {
             return ffi::SQLITE_OK;
         }
-        // SAFETY: the file was just opened, as all that get here are.
+        // SAFETY: the file was just opened.
         if !unsafe { replace_methods(file, &UNLOGGED, methods) } {
-            // Without them nothing would be checked. SQLite closes what has methods.
+            // Without them nothing would be checked. SQLite closes files that have methods.
             return ffi::SQLITE_CANTOPEN;
         }
-        // SAFETY: SQLite opens a database by a name that ends with NUL.
+        // SAFETY: the name of a database ends with NUL.
         let name = unsafe { CStr::from_ptr(name) };
         begin(file, name).err().unwrap_or(ffi::SQLITE_OK)
     }
 }
 
-/// Locks the file, and remembers what it is like.
+/// Locks the file, and remembers its state.
 fn begin(file: *mut ffi::sqlite3_file, name: &CStr) -> Result<(), c_int> {
     match real!(UNLOGGED, xLock(file, ffi::SQLITE_LOCK_SHARED)) {
         ffi::SQLITE_OK => {}
@@ -125,7 +124,7 @@ fn path_of(name: &CStr) -> Option<PathBuf> {
     }
 }
 
-/// When the file was last changed and its bytes, at a time when another change would show.
+/// The modification time and length of the file, at a time when another change would be visible.
 fn settled(path: &Path) -> Option<(SystemTime, u64)> {
     let (changed, _) = state(path)?;
     if let Ok(age) = changed.elapsed() {
@@ -139,7 +138,7 @@ fn state(path: &Path) -> Option<(SystemTime, u64)> {
     Some((file.modified().ok()?, file.len()))
 }
 
-/// What is different for such a heap.
+/// The functions that differ for such a heap.
 fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods {
     ffi::sqlite3_io_methods {
         xRead: Some(read),
@@ -152,14 +151,14 @@ unsafe extern "C" fn read(file: *mut ffi::sqlite3_file, data: *mut c_void, count
     let code = real!(UNLOGGED, xRead(file, data, count, at));
     let unlogged = files().get(&file.addr()).cloned();
     match unlogged.map(|unlogged| unlogged.keep(file)) {
-        // What was read may be of another state than the rest.
+        // What was already read may belong to another state.
         Some(Err(())) => ffi::SQLITE_ABORT,
         _ => code,
     }
 }
 
 impl Unlogged {
-    /// Sees to it that what was read until now and what will be read is of one state.
+    /// Ensures that everything read so far and later belongs to one state.
     fn keep(&self, file: *mut ffi::sqlite3_file) -> Result<(), ()> {
         if self.is_kept.load(Ordering::Acquire) || !has_been_opened(&self.path) {
             return Ok(());
@@ -175,7 +174,7 @@ impl Unlogged {
 fn lock_out_checkpoints(file: *mut ffi::sqlite3_file) -> bool {
     for _ in 0..TRIES {
         let mut part = ptr::null_mut();
-        // Opens the index; what is in it is not needed.
+        // Opens the index; its contents are not needed.
         let mapped = real!(UNLOGGED, xShmMap(file, 0, INDEX_PART, 0, &raw mut part));
         match mapped {
             ffi::SQLITE_OK | ffi::SQLITE_READONLY | ffi::SQLITE_READONLY_CANTINIT => {

@@ -1,4 +1,4 @@
-//! Writing the history.
+//! Writes the history.
 
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
@@ -9,12 +9,11 @@ use crate::books::events::EventRow;
 use crate::models::MemRamId;
 use crate::store::sqlite::exec::{Sql, Statement, Value, sql};
 
-/// Appends events. The figures of one that opens the books are those of the rows, which are
-/// written before it.
+/// Appends events. The figures of an opening are computed from the rows, which are written first.
 pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[EventRow]) -> QueryResult<()> {
     let told = || events.iter().filter(|event| !event.is_opening());
-    // Most events carve nothing: their rows are shorter. The order of the rows does not
-    // matter, their keys do.
+    // Most events carve nothing, so their rows are shorter. The order of insertion does not
+    // matter, because they have their keys.
     let plain = told().filter(|event| event.draft.is_plain());
     insert::<IntoPlainEvents, 12>(conn, plain.map(|event| plain_row(space, event)))?;
     let others = told().filter(|event| !event.draft.is_plain());
@@ -30,13 +29,13 @@ pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[Eve
     Ok(())
 }
 
-/// Changes what is kept of the history.
+/// Changes the history setting, and trims events.
 pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &HistoryChange) -> QueryResult<()> {
     if let Some(HistorySetting { mode, keep }) = change.setting {
         Statement::<SetHistory, 3>::run(conn, [mode.as_str().into(), keep.into(), space.0.into()])?;
     }
     if let Some(last) = change.trimmed {
-        // One event opens the books with the sums of all up to it, which go.
+        // The last one becomes an opening with the sums of all of them; the others are removed.
         let [space, last] = [space.0, last.0];
         Statement::<SumEvents, 3>::run(conn, [space.into(), last.into(), last.into()])?;
         Statement::<DropEvents, 2>::run(conn, [space.into(), last.into()])?;

@@ -15,12 +15,11 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::store::sqlite::exec::{Sql, Value};
 
-/// Where rows go: everything of the INSERT before its values.
+/// The target of an INSERT: its text before the values.
 pub(super) trait Target: 'static {
     const TEXT: &'static str;
-    /// The places of columns in which the rows of a batch are mostly alike. Where they
-    /// are, only the first row gives their values and the others refer to them: a value
-    /// takes longer to be handed over than to be written.
+    /// Columns in which the rows of a batch mostly have equal values. If they do, only the first row
+    /// binds them and the others refer to it, because binding a value takes longer than writing it.
     const ALIKE: &'static [usize];
 }
 
@@ -35,9 +34,9 @@ macro_rules! target {
 }
 pub(super) use target;
 
-/// Rows of a full statement: more save little and make the text long.
+/// Rows of a full statement; more would save little and make the text long.
 const FULL: usize = 64;
-/// Rows of a smaller one, for what a few writers commit together.
+/// Rows of a smaller statement, for a few writers that share a commit.
 const FEW: usize = 8;
 
 /// Inserts rows of `N` columns, in order.
@@ -78,8 +77,7 @@ fn insert_chunk<T: Target, const ROWS: usize, const N: usize>(
     }
 }
 
-/// Deletes the rows with these keys, in order, from where `T` says: its text ends where
-/// `(key, ...)` follows.
+/// Deletes the rows with these keys, in order. The text of `T` is followed by `(key, ...)`.
 pub(super) fn delete<T: Sql>(conn: &mut SqliteConnection, keys: impl Iterator<Item = i64>) -> QueryResult<()> {
     let keys: Vec<_> = keys.collect();
     let full = keys.chunks_exact(FULL);
@@ -108,7 +106,7 @@ impl<'a, T, const ROWS: usize, const N: usize, const ALIKE: bool> Insert<'a, T, 
     }
 }
 
-/// What tells the statements apart: the table, the number of rows, and whether they are alike.
+/// Distinguishes the statements: the table, the number of rows, and whether values are shared.
 struct Shape<T, const ROWS: usize, const ALIKE: bool>(PhantomData<T>);
 
 impl<T: Target, const ROWS: usize, const N: usize, const ALIKE: bool> QueryId for Insert<'_, T, ROWS, N, ALIKE> {
@@ -140,7 +138,7 @@ impl<T: Target, const ROWS: usize, const N: usize, const ALIKE: bool> QueryFragm
     }
 }
 
-/// What refers to the values of the first row.
+/// References to the values of the first row.
 const FIRST: &[&str] = &[
     "?1", "?2", "?3", "?4", "?5", "?6", "?7", "?8", "?9", "?10", "?11", "?12", "?13", "?14", "?15", "?16", "?17",
 ];
