@@ -1,4 +1,4 @@
-//! The memory of an agent: facts under names, as values of its own types. For each fact the
+//! The memory of an agent: facts under names, as values of custom types. For each fact the
 //! history records why it was learned, even after the fact has changed.
 //!
 //! `cargo run --example agent_memory`

@@ -192,7 +192,7 @@ impl Drop for Temporary {
 impl Shared {
     fn remove(&self) {
         let mut is_there = locked(&self.is_there);
-        // SQLite may create a file meanwhile, so try again.
+        // SQLite may create a file at the same time, so try again.
         for _ in 0..3 {
             if !*is_there {
                 return;

@@ -117,7 +117,7 @@ impl Args {
         vec![work.durability()]
     }
 
-    /// Who is measured.
+    /// The stores to measure.
     pub fn contenders(&self) -> Vec<Box<dyn Contender>> {
         if self.io {
             stores::with_and_without_io()

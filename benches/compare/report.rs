@@ -182,7 +182,7 @@ fn curve(points: &[Point]) -> Table {
         let baseline = points
             .iter()
             .find(|other| is_baseline(other.store) && other.objects == point.objects);
-        let beside = |of: fn(&Point) -> f64| match baseline {
+        let with_ratio = |of: fn(&Point) -> f64| match baseline {
             Some(baseline) if !is_baseline(point.store) => {
                 format!("{}  {:.2}×", time(of(point)), of(baseline) / of(point))
             }
@@ -191,9 +191,9 @@ fn curve(points: &[Point]) -> Table {
         vec![
             format!("{:e}", point.objects),
             point.store.to_owned(),
-            beside(|point| point.put),
-            beside(|point| point.get),
-            beside(|point| point.free),
+            with_ratio(|point| point.put),
+            with_ratio(|point| point.get),
+            with_ratio(|point| point.free),
             time(point.open),
             time(point.stats),
             format!("{:.2}", point.space),

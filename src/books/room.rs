@@ -31,7 +31,7 @@ impl Room {
         }
     }
 
-    /// Applies a change, of which the triggers have computed the effects.
+    /// Applies a change, given the effects that the triggers have computed.
     pub(super) fn follow(&mut self, change: &Change<'_>, geometry: &Geometry, effects: &Effects) -> Result<()> {
         let class_of = |block_size: u64| geometry.class_of_block_size(block_size);
         match change {

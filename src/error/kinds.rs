@@ -214,7 +214,7 @@ pub enum Error {
     NoIdsLeft {
         /// The space.
         space: String,
-        /// `arenas`, `pools`, `blocks`, `stored_objects` (whose pieces have ids of their own) or
+        /// `arenas`, `pools`, `blocks`, `stored_objects` (whose pieces take ids as well) or
         /// `events`.
         table: &'static str,
         /// Ids needed by the call.

@@ -12,7 +12,7 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// The message without the advice, for programs that advise in words of their own.
+    /// The message without the advice, for programs that give their own advice.
     pub fn what(&self) -> String {
         fmt::from_fn(|f| self.say(f)).to_string()
     }

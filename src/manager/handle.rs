@@ -12,10 +12,10 @@ use crate::store::{Group, Location, Readers};
 ///
 /// A `MemManager` is cheap to clone, and clones share one writer: threads that write
 /// at the same time share commits. Readers run while the writer does, and each sees the
-/// last commit. While much is written, a thread of its own copies the write-ahead log
+/// last commit. During heavy writing, a separate thread copies the write-ahead log
 /// into the file; it has ended when the last clone is dropped.
 ///
-/// Each thread that reads has a connection of its own, with a page cache of up to 32 MiB. Of
+/// Each reading thread uses a separate connection, with a page cache of up to 32 MiB. Of
 /// those that nobody uses, as many are kept as there are processors, at most 16; the others
 /// are closed with their caches and their descriptors of the log. SQLite itself keeps their
 /// descriptors of the heap file for later connections until none is open any more: to close
@@ -40,7 +40,7 @@ use crate::store::{Group, Location, Readers};
 ///
 /// - [`Error::Busy`] if others hold the lock that it needs for longer than
 ///   [`Options::busy_timeout`](crate::Options::busy_timeout). Readers do not wait for
-///   writers, only for who has the whole file locked;
+///   writers, only for a lock on the whole file;
 /// - [`Error::FileChanged`] if the file was moved, removed or replaced under the manager,
 ///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] where this user may not write next
 ///   to it;

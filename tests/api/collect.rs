@@ -196,7 +196,7 @@ fn a_collection_during_a_snapshot_ends_and_reports_what_it_could_not_give_back()
         .busy_timeout(std::time::Duration::ZERO)
         .open(heap.path())
         .unwrap()
-        .allocate("beside it")
+        .allocate("meanwhile")
         .unwrap();
 
     drop(snapshot);

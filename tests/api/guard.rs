@@ -42,7 +42,7 @@ fn writes_by_another_tool_are_refused() {
     assert_balanced(&heap);
 }
 
-/// There is no foreign key for this, because it would need an index of its own.
+/// There is no foreign key for this, because it would need an additional index.
 #[test]
 fn an_object_with_entries_cannot_be_removed_even_past_the_guards() {
     let heap = heap();

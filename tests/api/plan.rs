@@ -267,10 +267,10 @@ fn a_missing_space_is_planned_as_it_would_be_created() {
         let plans = [300 * KIB, 20, 900 * KIB].map(|size| planner.allocate_size(size).unwrap());
         Ok((plans, planner.memram().max_mem))
     };
-    let foretold = options().plan_new(planned).unwrap();
+    let predicted = options().plan_new(planned).unwrap();
     let folder = tempfile::TempDir::new().unwrap();
     let made = options().open(folder.path().join("heap.db")).unwrap();
-    assert_eq!(made.plan_batch(planned).unwrap(), foretold);
+    assert_eq!(made.plan_batch(planned).unwrap(), predicted);
     let nameless = MemManager::options().space("").plan_new(planned);
     assert!(matches!(nameless, Err(Error::BadSpaceName { length: 0 })));
 }

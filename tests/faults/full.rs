@@ -59,7 +59,7 @@ fn each_write_of_an_allocation_finds_the_disk_full() {
 }
 
 #[test]
-#[ignore = "what runs on a disk of its own"]
+#[ignore = "the child process, on a separate disk"]
 fn allocations() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);
@@ -119,7 +119,7 @@ fn a_batch_that_ignores_a_full_disk_commits_in_full_or_not_at_all() {
 }
 
 #[test]
-#[ignore = "what runs on a disk of its own"]
+#[ignore = "the child process, on a separate disk"]
 fn ignoring() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);
@@ -152,7 +152,7 @@ fn writers_that_share_a_commit_on_a_full_disk_each_learn_their_outcome() {
 }
 
 #[test]
-#[ignore = "what runs on a disk of its own"]
+#[ignore = "the child process, on a separate disk"]
 fn writers() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);
@@ -200,7 +200,7 @@ fn a_heap_that_does_not_fit_is_not_created() {
 }
 
 #[test]
-#[ignore = "what runs on a disk of its own"]
+#[ignore = "the child process, on a separate disk"]
 fn making() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);
@@ -232,7 +232,7 @@ fn collecting_gives_back_more_than_the_disk_has_left() {
 }
 
 #[test]
-#[ignore = "what runs on a disk of its own"]
+#[ignore = "the child process, on a separate disk"]
 fn giving_back() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);
@@ -259,7 +259,7 @@ fn collecting_on_a_full_disk_leaves_the_books_in_balance() {
 }
 
 #[test]
-#[ignore = "what runs on a disk of its own"]
+#[ignore = "the child process, on a separate disk"]
 fn collecting() {
     let Some(disk) = given("HEAPLEDGER_DISK") else { return };
     let disk = Path::new(&disk);

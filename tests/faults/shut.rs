@@ -73,7 +73,7 @@ fn visited(path: &Path, read_only: bool) -> Option<String> {
 }
 
 #[test]
-#[ignore = "what runs as the visitor"]
+#[ignore = "the child process that runs as the visitor"]
 fn visitor() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     let read_only = given("HEAPLEDGER_READ_ONLY").as_deref() == Some("1");
@@ -205,7 +205,7 @@ fn the_log_of_a_crash_is_read_by_a_reader_with_write_permission() {
 }
 
 #[test]
-#[ignore = "what runs on a file system that is read-only"]
+#[ignore = "the child process, on a read-only file system"]
 fn on_read_only_disk() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     for read_only in [true, false] {
@@ -269,7 +269,7 @@ fn a_reader_without_write_permission_sees_complete_states_of_a_heap_in_use() {
 }
 
 #[test]
-#[ignore = "what runs as the visitor"]
+#[ignore = "the child process that runs as the visitor"]
 fn watcher() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     let memory = options().read_only(true).open(path).unwrap();
@@ -307,7 +307,7 @@ fn an_immutable_file_is_read() {
 /// Executes reads that the parent requests line by line, without write permission on the
 /// heap or its folder.
 #[test]
-#[ignore = "what reads for the visitor while others write"]
+#[ignore = "the child process that reads as the visitor while others write"]
 fn follower() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     let memory = quick().read_only(true).open(path).unwrap();

@@ -53,7 +53,7 @@ fn a_file_with_damaged_bytes_is_inspected_safely() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn damaged_files() {
     if !is_bounded() {
         return;
@@ -82,7 +82,7 @@ fn a_truncated_file_is_inspected_safely() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn cut_files() {
     if !is_bounded() {
         return;
@@ -109,7 +109,7 @@ fn a_log_of_garbage_is_inspected_safely() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn garbage_logs() {
     if !is_bounded() {
         return;
@@ -131,8 +131,8 @@ fn garbage_logs() {
 }
 
 fn write(dir: &Path, file: &[u8]) {
-    for beside in ["heap.db-wal", "heap.db-shm", "heap.db-journal"] {
-        let _ = std::fs::remove_file(dir.join(beside));
+    for side_file in ["heap.db-wal", "heap.db-shm", "heap.db-journal"] {
+        let _ = std::fs::remove_file(dir.join(side_file));
     }
     std::fs::write(dir.join("heap.db"), file).unwrap();
 }

@@ -36,10 +36,10 @@ fn columns(sql: &Connection, table: &str, of: &str) -> Vec<String> {
 /// Inspects a copy of the specimen after `statements`, if those can be executed. Returns
 /// whether that went without a panic.
 fn look(specimen: &[u8], path: &Path, statements: &str) -> bool {
-    for beside in ["-wal", "-shm"] {
-        let mut beside_it = path.as_os_str().to_owned();
-        beside_it.push(beside);
-        let _ = std::fs::remove_file(beside_it);
+    for suffix in ["-wal", "-shm"] {
+        let mut side_file = path.as_os_str().to_owned();
+        side_file.push(suffix);
+        let _ = std::fs::remove_file(side_file);
     }
     std::fs::write(path, specimen).unwrap();
     if lie(path, statements).is_err() {
@@ -67,7 +67,7 @@ fn false_numbers_are_inspected_safely() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn numbers() {
     if !is_bounded() {
         return;
@@ -98,7 +98,7 @@ fn false_texts_and_bytes_are_inspected_safely() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn texts_and_bytes() {
     if !is_bounded() {
         return;
@@ -135,7 +135,7 @@ fn cyclic_parents_and_huge_tables_are_inspected_safely() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn structures() {
     if !is_bounded() {
         return;

@@ -70,7 +70,7 @@ fn a_name_of_ten_megabytes_is_inspected_safely() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn long_names() {
     if !is_bounded() {
         return;

@@ -60,7 +60,7 @@ fn code_planted_in_the_schema_does_not_run() {
 }
 
 #[test]
-#[ignore = "what runs in a process of its own"]
+#[ignore = "the child process"]
 fn files() {
     if !is_bounded() {
         return;

@@ -14,7 +14,7 @@ const OPERATIONS: u64 = 20;
 const UNSYNCED: &[u8] = &[b'x'; 4000];
 
 #[test]
-#[ignore = "the process that writes, on a file system of its own"]
+#[ignore = "the process that writes, on a separate file system"]
 fn writer() {
     let Some(mounted) = given("HEAPLEDGER_MOUNTED") else {
         return;

@@ -316,14 +316,14 @@ fn lose_power(durability: Durability, path: &Path) {
 }
 
 #[test]
-#[ignore = "the process whose disk it is"]
+#[ignore = "the child process with the simulated disk"]
 fn full() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     lose_power(Durability::Full, Path::new(&path));
 }
 
 #[test]
-#[ignore = "the process whose disk it is"]
+#[ignore = "the child process with the simulated disk"]
 fn normal() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     lose_power(Durability::Normal, Path::new(&path));

@@ -174,8 +174,8 @@ fn a_truncated_heap_is_refused_with_an_error() {
 fn killed(memory: &MemManager, to: &Path) -> PathBuf {
     let heap = to.join("heap.db");
     for suffix in ["", "-wal"] {
-        let beside = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
-        fs::copy(beside(memory.path()), beside(&heap)).unwrap();
+        let side_file = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        fs::copy(side_file(memory.path()), side_file(&heap)).unwrap();
     }
     heap
 }

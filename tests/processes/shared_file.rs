@@ -28,7 +28,7 @@ fn content_of(child: u64, put: u64) -> Vec<u8> {
 }
 
 #[test]
-#[ignore = "what the other tests run in a process of its own"]
+#[ignore = "the child process of the other tests"]
 fn child() {
     let Some(path) = given("HEAPLEDGER_PATH") else {
         return;

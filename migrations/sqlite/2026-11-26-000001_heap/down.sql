@@ -1,4 +1,4 @@
--- Views first, then what nothing refers to: afterwards the file is an empty database.
+-- Views first, then tables after those that refer to them; afterwards the file is an empty database.
 
 DROP VIEW violations;
 DROP VIEW history_violations;
@@ -13,7 +13,7 @@ DROP VIEW block_map;
 DROP VIEW objects;
 DROP VIEW kinds;
 
--- A table goes with its indexes and triggers.
+-- Dropping a table drops its indexes and triggers.
 DROP TABLE sequences;
 DROP TABLE events;
 DROP TABLE names;

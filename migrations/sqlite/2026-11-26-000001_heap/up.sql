@@ -1,40 +1,41 @@
 -- The heap in one file: bounded spaces, the arenas, pools and blocks that they are divided
--- into, the objects stored in them, and the ledger that says which bytes of which object
--- are in which block. Every table is STRICT. Sizes are bytes, times are microseconds since
+-- into, the objects stored in them, and the ledger that records which bytes of which object
+-- are in which block. Every table is STRICT. Sizes are in bytes, times in microseconds since
 -- 1970-01-01 UTC.
 --
--- To be read from top to bottom: tables, indexes, triggers, views.
+-- Read it from top to bottom: tables, indexes, triggers, views.
 
 PRAGMA application_id = 1749836903; -- 'hLdg'
--- The format of the file: 101 is the first that was released. Files with 1 to 5 were made by
--- versions before it, and are refused.
+-- The format of the file: 101 is the first released one. Development versions wrote 1 to 5; those
+-- files are refused.
 PRAGMA user_version = 101;
 
 -- Tables --------------------------------------------------------------------
 --
--- What a row says of itself is a CHECK, so that no tool can write a row that breaks its own
--- rule. Two habits come from measuring:
--- * The rules on kind are spelled with OR: for IN with more than two values SQLite builds a
---   table of them at each INSERT.
--- * No rule on what every allocation writes calls a function (but length, which cannot
---   fail): SQLite would copy each page that a statement of several rows touches, in case it
---   fails. That an object_id is 64 hexadecimal digits is an invariant (I8) instead.
+-- Rules about a single row are CHECKs, so that no tool can violate them. Two conventions come from
+-- measurements:
+-- * CHECKs on kind use OR, because for IN with more than two values SQLite builds a table of them
+--   at each INSERT.
+-- * No CHECK on rows that every allocation writes calls a function (except length, which cannot
+--   fail): otherwise SQLite copies each page that a statement with several rows touches, in case
+--   it fails. That an object_id is 64 hexadecimal digits is an invariant (I8) instead.
 --
--- Each space numbers its rows for itself: the ids of its arenas, pools, blocks, objects, ledger
+-- Each space numbers its rows separately: the ids of its arenas, pools, blocks, objects, ledger
 -- entries and events are (memram_id - 1) << 40 | n, with n from 1. So the first space has plain
 -- numbers, and spaces never wait for each other's numbers. id & ((1 << 40) - 1) is the n, and
 -- (id >> 40) + 1 the space, which every row of the space must agree with (I7).
 --
 -- Foreign keys are checked when the transaction commits: rows are written in groups, and the
--- order within a group does not matter. A row that repeats where its parent is has that in its
--- foreign key, too, so that it cannot disagree; the parent needs a UNIQUE for it, which puts and
--- frees do not feel. From the ledger to stored_objects there is none: SQLite looks for the children
--- of each row that goes, and the index for that would be 5 % of a put and 6 % of a batch of frees.
--- A trigger, guard_stored_objects_delete, keeps an object from going before its first piece.
+-- order within a group does not matter. Columns that repeat those of the parent are part of the
+-- foreign key, so that they cannot disagree; the parent needs a UNIQUE constraint for that, whose
+-- cost is not measurable. There is none from the ledger to stored_objects: SQLite looks up the
+-- children of each removed row, and the index for that would be 5 % of a put and 6 % of a batch of
+-- frees. The trigger guard_stored_objects_delete ensures that an object is removed after its first
+-- piece.
 
--- One bounded space: at most max_mem bytes of content, mem of them used. A file may hold
--- several, by name. Its sums are kept by each write: reserved is that of its arenas' max_mem.
--- history says which events are kept: all (on), none (off), or those of the last
+-- One bounded space: at most max_mem bytes of content, mem of them used. A file may have several,
+-- with different names. Each write updates its sums; reserved is that of its arenas' max_mem.
+-- history determines which events are kept: all (on), none (off), or those of the last
 -- history_keep microseconds (keep).
 CREATE TABLE memram (
   id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388608),
@@ -73,9 +74,9 @@ CREATE TABLE size_classes (
   CHECK (full_blocks + empty_blocks <= blocks)
 ) STRICT, WITHOUT ROWID;
 
--- How many objects of each kind but bytes a space holds. Bytes are what remains of the totals
--- in memram, so that storing them, the most common case, writes one row less: the view kinds
--- has them all.
+-- How many objects of each kind except bytes a space holds. Those of kind bytes are the rest of the
+-- totals in memram, so that storing them, the most common case, writes one row less. The view kinds
+-- has all kinds.
 CREATE TABLE other_kinds (
   memram_id INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   kind      TEXT    NOT NULL CHECK (kind = 'str' OR kind = 'int' OR kind = 'float' OR kind = 'bool' OR kind = 'none' OR kind = 'json'),
@@ -106,7 +107,7 @@ CREATE TABLE pools (
 ) STRICT;
 
 -- The unit of placement: a bag of max_mem bytes that objects may share. It is free while it
--- has room. arena_id repeats what its pool says, for those who ask where a block is.
+-- has room. arena_id repeats that of its pool, to make queries simpler.
 CREATE TABLE blocks (
   id         INTEGER NOT NULL PRIMARY KEY,
   memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
@@ -134,9 +135,9 @@ CREATE TABLE stored_objects (
 ) STRICT;
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
--- key of its object and the others follow it, so that whoever knows the object finds its
--- bytes, in order and each once, without an index. rest is how many bytes of the object follow
--- the entry's own. arena_id and pool_id repeat what the block says.
+-- key of its object and the others follow it, so that the bytes of an object are found, in
+-- order and each once, without an index. rest is how many bytes of the object follow the
+-- entry's own. arena_id and pool_id repeat those of the block.
 CREATE TABLE ledger (
   id               INTEGER NOT NULL PRIMARY KEY,
   stored_object_id INTEGER NOT NULL,
@@ -151,7 +152,7 @@ CREATE TABLE ledger (
   FOREIGN KEY (block_id, pool_id, arena_id) REFERENCES blocks (id, pool_id, arena_id) DEFERRABLE INITIALLY DEFERRED
 ) STRICT;
 
--- Names hold objects.
+-- The names of objects.
 CREATE TABLE names (
   memram_id        INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   name             TEXT    NOT NULL CHECK (length(name) > 0),
@@ -160,10 +161,11 @@ CREATE TABLE names (
   PRIMARY KEY (memram_id, name)
 ) STRICT, WITHOUT ROWID;
 
--- The history: one row per event, appended in the transaction of what it records. The ids are
--- the order within a space; a clock may go backwards. Across spaces the order is by at, then id. The columns from payload to unreserved are the bytes
--- that the event moved into (or, negative, out of) each account, as in double-entry
--- bookkeeping; changes is the blocks and levels that it touched, as JSON.
+-- The history: one row per event, appended in the same transaction as the change. Within a space
+-- the ids give the order, because a clock may go backwards; across spaces the order is by at, then
+-- id. The columns from payload to unreserved are the bytes that the event moved into each account
+-- or, if negative, out of it, as in double-entry bookkeeping; changes has the affected blocks and
+-- levels as JSON.
 CREATE TABLE events (
   id                 INTEGER NOT NULL PRIMARY KEY,
   memram_id          INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
@@ -187,8 +189,8 @@ CREATE TABLE events (
   CHECK (payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved = capacity)
 ) STRICT;
 
--- The highest id that a space ever gave out per table, kept up when rows are removed, so that
--- an id never comes back. Objects and their ledger entries are numbered together.
+-- The highest id that a space ever assigned per table, updated when rows are removed, so that
+-- an id is never reused. Objects and their ledger entries are numbered together.
 CREATE TABLE sequences (
   memram_id INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   name      TEXT    NOT NULL CHECK (name = 'arenas' OR name = 'pools' OR name = 'blocks' OR name = 'stored_objects' OR name = 'events'),
@@ -198,8 +200,8 @@ CREATE TABLE sequences (
 
 -- Indexes -------------------------------------------------------------------
 
--- What has room, lowest id first, and what is empty: partial, so that they stay as small as
--- what they are asked for, and placement takes O(log n) however full the space is.
+-- Rows with room, lowest id first, and empty rows. The indexes are partial, so that they stay small
+-- and placement takes O(log n) however full the space is.
 CREATE INDEX arenas_with_room ON arenas (memram_id, id) WHERE reserved < max_mem;
 CREATE INDEX arenas_empty ON arenas (memram_id, id) WHERE reserved = 0;
 CREATE INDEX pools_with_room ON pools (memram_id, block_size, id) WHERE reserved < max_mem;
@@ -207,31 +209,31 @@ CREATE INDEX pools_empty ON pools (memram_id, id) WHERE reserved = 0;
 CREATE INDEX blocks_with_room ON blocks (memram_id, block_size, id) WHERE is_free = 1;
 CREATE INDEX blocks_empty ON blocks (memram_id, id) WHERE mem = 0;
 
--- From a parent to its children, which is also what a foreign key asks when the parent goes.
+-- From a parent to its children; foreign keys also need these when a parent is removed.
 CREATE INDEX pools_by_arena ON pools (arena_id);
 CREATE INDEX blocks_by_pool ON blocks (pool_id);
 CREATE INDEX ledger_by_block ON ledger (block_id);
 CREATE INDEX names_by_object ON names (stored_object_id);
 
--- The object_id comes first, because SQLite is fastest at telling keys apart by their first column.
+-- The object_id comes first, because SQLite compares keys fastest if their first column differs.
 CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id);
 -- Only large objects, so that small ones do not pay for the list of the largest.
 CREATE INDEX stored_objects_by_size ON stored_objects (memram_id, size) WHERE size >= 4096;
--- The books of a space count from its last opening.
+-- The history of a space counts from its last opening.
 CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
 
 -- Triggers: guards ----------------------------------------------------------
 --
--- Reading with any tool is welcome; writing would go past the code that keeps the totals.
--- Each guard names a collation that only heapledger defines: in any other tool SQLite refuses a
--- statement that would fire it with "no such collation sequence", before a row changes. The
--- condition is never true, so that a guard costs its look-up and nothing else.
+-- Any tool may read, but writes would bypass the code that maintains the totals. Each guard names a
+-- collation that only heapledger defines: in any other tool SQLite refuses a statement that would
+-- fire it with "no such collation sequence", before a row changes. The condition is never true, so
+-- a guard costs only the lookup.
 --
--- Not guarded is what an allocation does for each object and each piece: new rows of blocks,
--- stored_objects, ledger and events, and how full a block is. A guard there costs every
--- allocation 12 to 15 % (on events, which every object has, two thirds of the row), and what
--- others write there the view violations shows. New names are guarded, because they are what
--- people would write by hand: it is a seventh of what a bind takes.
+-- Writes that an allocation does for each object and piece are not guarded: new rows of blocks,
+-- stored_objects, ledger and events, and how full a block is. A guard there would cost every
+-- allocation 12 to 15 % (on events, which every object has, two thirds of the row), and the view
+-- violations shows what others write there. New names are guarded, because people are likely to
+-- write them by hand; the guard is a seventh of the cost of a bind.
 
 CREATE TRIGGER guard_memram_insert BEFORE INSERT ON memram
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
@@ -288,8 +290,8 @@ WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_events_delete BEFORE DELETE ON events
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 
--- An object goes after its first piece, even for those who pass the guard. FAIL, because for
--- ABORT SQLite would keep a copy of each page that it touches.
+-- An object can be removed only after its first piece, even past the guards. FAIL, because for
+-- ABORT SQLite would copy each page that it touches.
 CREATE TRIGGER guard_stored_objects_delete BEFORE DELETE ON stored_objects
 WHEN '' <> '' COLLATE only_heapledger_may_write
   OR EXISTS (SELECT 1 FROM ledger l WHERE l.id = OLD.id AND l.stored_object_id = OLD.id)
@@ -298,8 +300,8 @@ BEGIN SELECT RAISE(FAIL, 'an object is removed after its ledger entries'); END;
 -- Views ---------------------------------------------------------------------
 --
 -- Contents are summed with CAST(total(...) AS INTEGER), which is exact up to 2^53 bytes, more than
--- a file can have: sum fails where damaged rows add up to more than 64 bits, and would find
--- nothing. Capacities may be as large as that, and need sum.
+-- a file can have: sum would fail if damaged rows add up to more than 64 bits, and so find
+-- nothing. Capacities may be larger than that, so they need sum.
 
 -- How many objects of each kind a space holds.
 CREATE VIEW kinds AS
@@ -310,9 +312,9 @@ GROUP BY m.id
 UNION ALL
 SELECT memram_id, kind, objects, mem FROM other_kinds;
 
--- Every object with its names and, where it is text in one piece, its value. names is for
--- people: programs take names_json, in which a name with a comma is one name. A time that
--- SQLite cannot write (a year after 9999) is shown as the microseconds that it is.
+-- Every object with its names and, if it is text in one piece, its value. names is for people;
+-- programs should use names_json, in which a name may contain a comma. A time that SQLite cannot
+-- format (a year after 9999) is shown in microseconds.
 CREATE VIEW objects AS
 SELECT o.id,
        o.object_id,
@@ -336,7 +338,7 @@ SELECT o.id,
 FROM stored_objects o
 JOIN memram m ON m.id = o.memram_id;
 
--- Every block with where it is, how full it is, and whose bytes it holds.
+-- Every block: where it is, how full it is, and how many objects share it.
 CREATE VIEW block_map AS
 SELECT m.name AS space,
        b.arena_id,
@@ -352,7 +354,7 @@ SELECT m.name AS space,
 FROM blocks b
 JOIN memram m ON m.id = b.memram_id;
 
--- Every level and every size class: how much there is, how much is used.
+-- Capacity and use of every level and size class.
 CREATE VIEW usage AS
 SELECT m.name AS space, 'space' AS level, NULL AS block_size, 1 AS rows,
        m.max_mem AS max_mem, m.reserved AS reserved, m.mem AS mem
@@ -369,7 +371,7 @@ SELECT m.name, 'blocks', c.block_size, c.blocks, c.reserved, c.mem, c.mem
 FROM size_classes c JOIN memram m ON m.id = c.memram_id;
 
 -- Every byte of capacity is in exactly one bucket. Each bucket is summed from the rows of its
--- own level, so that the total proves the levels against each other.
+-- own level, so that the total checks the levels against each other.
 CREATE VIEW trial_balance AS
 SELECT m.name AS space, 1 AS line, 'payload' AS bucket,
        (SELECT CAST(total(l.allocated_mem) AS INTEGER) FROM ledger l CROSS JOIN stored_objects o ON o.id = l.stored_object_id
@@ -392,7 +394,7 @@ SELECT m.name, 5, 'unreserved',
        m.max_mem - (SELECT coalesce(sum(a.max_mem), 0) FROM arenas a WHERE a.memram_id = m.id)
 FROM memram m;
 
--- The history as people read it.
+-- The history in readable form.
 CREATE VIEW log AS
 SELECT e.id,
        m.name AS space,
@@ -407,8 +409,8 @@ SELECT e.id,
 FROM events e
 JOIN memram m ON m.id = e.memram_id;
 
--- Double entry: what each event moved between the accounts. The postings of an event add up to
--- zero; those since the last opening add up to the trial balance.
+-- Double entry: the bytes that each event moved between accounts. The postings of an event add up
+-- to zero; those since the last opening add up to the trial balance.
 CREATE VIEW postings AS
 SELECT id AS event_id, memram_id, 'payload' AS account, payload AS bytes FROM events WHERE payload <> 0
 UNION ALL
@@ -422,7 +424,7 @@ SELECT id, memram_id, 'unreserved', unreserved FROM events WHERE unreserved <> 0
 UNION ALL
 SELECT id, memram_id, 'capacity', -capacity FROM events WHERE capacity <> 0;
 
--- What each event did to each block: bytes that came (or, negative, went).
+-- The change of each event to each block: bytes added or, if negative, removed.
 CREATE VIEW event_blocks AS
 SELECT e.id AS event_id,
        e.memram_id,
@@ -435,7 +437,7 @@ SELECT e.id AS event_id,
 FROM events e, json_each(e.changes, '$.pieces') p
 WHERE e.changes IS NOT NULL;
 
--- The balance that the history leads to, next to the one that the rows give.
+-- The balance according to the history, next to the one according to the rows.
 CREATE VIEW history_balance AS
 WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'opening' GROUP BY memram_id),
      booked AS (
@@ -456,7 +458,7 @@ JOIN booked b ON b.memram_id = m.id
 JOIN trial_balance t ON t.space = m.name
 WHERE m.history <> 'off';
 
--- The invariants: one row for each that is broken.
+-- The invariants: one row per violation.
 CREATE VIEW row_violations AS
 WITH
   by_block AS (SELECT block_id AS id, CAST(total(allocated_mem) AS INTEGER) AS mem, count(*) AS entries FROM ledger GROUP BY block_id),
@@ -628,7 +630,7 @@ FROM said s JOIN memram m ON m.id = s.memram_id
 WHERE m.history <> 'off' AND s.kind = 'bind'
   AND NOT EXISTS (SELECT 1 FROM names n WHERE n.memram_id = s.memram_id AND n.name = s.name);
 
--- One row per broken invariant; empty when the books balance.
+-- One row per violation of an invariant; empty when the books balance.
 CREATE VIEW violations AS
 SELECT * FROM row_violations
 UNION ALL

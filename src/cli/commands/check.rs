@@ -66,7 +66,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
         CheckOptions::default().quick(quick),
         &mut |phase, done, total| progress.borrow_mut().phase(phase, done, total),
         &mut |violation| {
-            written = progress.borrow().beside(|| list.row(&violation));
+            written = progress.borrow().suspend(|| list.row(&violation));
             broken.insert(violation.invariant);
             if written.is_ok() {
                 ControlFlow::Continue(())

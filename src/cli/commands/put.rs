@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(short, long)]
     recursive: bool,
 
-    /// Bind this name to the file, of which there may be only one; if another object has it, it moves
+    /// Bind this name to the file, which must be the only one; if another object has it, it moves
     #[arg(short, long, value_name = "NAME")]
     name: Option<String>,
 

@@ -59,7 +59,7 @@ impl<'a> Report<'a> {
             freed,
             ..
         } = self;
-        let printed = progress.beside(|| {
+        let printed = progress.suspend(|| {
             let mut printed = Ok(());
             for (path, allocation) in stored {
                 totals.add(allocation);
@@ -78,7 +78,7 @@ impl<'a> Report<'a> {
         self.totals.skipped += 1;
         if !self.quiet {
             self.progress
-                .beside(|| exit::note(&format!("skipped {}: {why}", printable_path(path))));
+                .suspend(|| exit::note(&format!("skipped {}: {why}", printable_path(path))));
         }
     }
 
@@ -86,7 +86,7 @@ impl<'a> Report<'a> {
     pub fn failed(&mut self, path: &Path, why: &str) {
         self.totals.failed += 1;
         self.progress
-            .beside(|| exit::warn(&format!("{}: {why}", printable_path(path))));
+            .suspend(|| exit::warn(&format!("{}: {why}", printable_path(path))));
     }
 
     /// Shows how much has been stored so far.

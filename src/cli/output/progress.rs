@@ -87,7 +87,7 @@ impl Progress {
     }
 
     /// Lets `print` write to the terminal without disturbing the progress line.
-    pub fn beside<R>(&self, print: impl FnOnce() -> R) -> R {
+    pub fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
         match &self.shown {
             Some(shown) => shown.bar.suspend(print),
             None => print(),

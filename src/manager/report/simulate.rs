@@ -16,7 +16,7 @@ pub(in crate::manager) struct Carved {
     pub arenas: u64,
 }
 
-/// Whether whole units are calculated at once, or carved step by step for tests to compare.
+/// Whether whole units are calculated together, or carved step by step for tests to compare.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pace {
     Calculate,

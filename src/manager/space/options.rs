@@ -155,7 +155,7 @@ impl Options {
     /// - [`Error::TooManySpaces`]: the file has as many spaces as there are ids for;
     /// - [`Error::TooLong`]: the actor has more than 1,024 bytes;
     /// - [`Error::ForeignLog`]: the log next to the file is that of another file;
-    /// - [`Error::Io`], also where no file descriptor is left or the path
+    /// - [`Error::Io`], including if no file descriptor is left or the path
     ///   is too long for SQLite (504 bytes), [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
         let deadline = Deadline::after(self.busy_timeout);

@@ -77,7 +77,7 @@ pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pi
 struct OfArena;
 
 impl Sql for OfArena {
-    // CROSS JOIN fixes the order of the joins, each of which uses an index. Names are looked
+    // CROSS JOIN fixes the order of the joins, so that each uses an index. Names are looked
     // up last, and only for objects within the limit.
     const TEXT: &'static str = "SELECT e.objects, o.id, o.object_id, \
         (SELECT json_group_array(n.name) FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n), \

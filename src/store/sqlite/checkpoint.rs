@@ -1,8 +1,8 @@
-//! Copies the write-ahead log into the file on a thread of its own.
+//! Copies the write-ahead log into the file on a separate thread.
 //!
 //! A checkpoint syncs the log, writes each page in it to its place in the file, and syncs
 //! the file. SQLite does this in the commit that finds the log long, which takes a fifth to a
-//! half of the time of a busy writer. With a thread, the writer continues meanwhile. SQLite
+//! half of the time of a busy writer. With a thread, the writer can continue. SQLite
 //! only restarts a log that is copied to its end, so once the log is long, the writer itself
 //! copies what it has appended since the thread started. ([SQLite's manual] recommends such a
 //! thread to keep commits short.)

@@ -22,7 +22,7 @@ enum Place {
 }
 
 impl Frozen {
-    /// Begins the transaction, and reads at once: SQLite chooses the commit at the first
+    /// Begins the transaction, and reads immediately: SQLite chooses the commit at the first
     /// read, not at `BEGIN`.
     pub fn begin(mut conn: Conn) -> diesel::QueryResult<Self> {
         conn.batch_execute("BEGIN; SELECT count(*) FROM sqlite_schema")?;

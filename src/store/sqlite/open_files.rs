@@ -62,7 +62,7 @@ impl OpenFile {
         log_is_next_to(&file, &self.path, named)
     }
 
-    /// Fails unless the file is in place and nobody can miss what is written to it: it has no
+    /// Fails unless the file is in place and every program can see what is written to it: it has no
     /// other name, under which there would be another log, and its log is the one that is open.
     pub fn may_be_written(&self, named: &Path) -> Result<()> {
         let file = check_in_place(&self.path, self.id, named)?;
@@ -86,7 +86,7 @@ fn check_in_place(path: &Path, id: FileId, named: &Path) -> Result<Metadata> {
 }
 
 /// Refuses a file that has several hard links. SQLite finds the log by the name of the file, so
-/// what is written under one name is missing under another, and a checkpoint there loses it.
+/// commits under one name are missing under another, and a checkpoint there loses them.
 pub(in crate::store) fn has_one_name(file: &Metadata, named: &Path) -> Result<()> {
     #[cfg(unix)]
     {

@@ -141,14 +141,14 @@ mod tests {
             conn.execute("INSERT INTO t VALUES (zeroblob(?)), (zeroblob(?))", [kept, freed])
                 .unwrap();
             conn.execute("DELETE FROM t WHERE length(data) = ?", [freed]).unwrap();
-            let foretold = sizes(&conn).after_vacuum();
+            let predicted = sizes(&conn).after_vacuum();
             // Each step returns a page.
             let mut vacuum = conn.prepare("PRAGMA incremental_vacuum").unwrap();
             let mut steps = vacuum.query([]).unwrap();
             while steps.next().unwrap().is_some() {}
             assert_eq!(
                 sizes(&conn).bytes,
-                foretold,
+                predicted,
                 "in round {round}, kept {kept}, freed {freed}"
             );
         }

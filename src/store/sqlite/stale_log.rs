@@ -2,7 +2,7 @@
 //!
 //! A killed writer leaves its log behind, and SQLite applies that log to whatever file has the
 //! name the next time: a copy that somebody put there would be destroyed. SQLite's format ties
-//! the two together in one way only. Whoever writes page 1 gives it a change counter (offset
+//! the two together in only one way. A writer of page 1 gives it a change counter (offset
 //! 24) that is one more than the one it read, so a later page 1 never has a smaller one. A log
 //! starts on a file that has everything before it, and is copied into that file alone. So the
 //! counter in the file is that of a page 1 in the log, or one less than the first of them. This

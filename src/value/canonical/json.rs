@@ -167,7 +167,7 @@ impl Scanner {
         self.escaped(meant, key)
     }
 
-    /// Four digits are canonical only for control characters without a letter of their own,
+    /// Four digits are canonical only for control characters without a one-letter escape,
     /// `\u0000` to `\u001f`.
     fn digit(&mut self, byte: u8, key: bool, seen: u8, code: u8) -> Checked {
         let digit = match (seen, byte) {

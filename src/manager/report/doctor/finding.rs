@@ -76,7 +76,7 @@ pub enum Figure {
     Count(u64),
     /// A share of a whole, from 0 to 1.
     Share(f64),
-    /// How many of one there are for each of another.
+    /// A ratio of two counts.
     Ratio(f64),
     /// The id of an object.
     Id(ObjectId),

@@ -26,7 +26,7 @@
 //!
 //! It assumes that SQLite appends to its log in order and describes the last page of a commit
 //! as the [file format] says; that between this page and the end of COMMIT it reads, syncs or
-//! shortens the log only through the functions replaced here, each of which first writes
+//! shortens the log only through the functions replaced here, all of which first write
 //! what is gathered; and that a function that a file of one kind has is that of all such files
 //! (another one keeps SQLite's own functions).
 //! Nothing is assumed about the disk that SQLite does not assume.
@@ -34,9 +34,9 @@
 //! **To turn it off:** `Options::plain_io`; the program and the tests take
 //! `HEAPLEDGER_PLAIN_IO=1`. It is also off where SQLite does not accept it. The tests of crashes,
 //! power loss, faults, contention and locks run both ways. The files are the same, so heaps may
-//! be opened in turn or at once with it and without.
+//! be opened with it and without it, even at the same time.
 //!
-//! # 2. Readers who may not write next to the heap ([`unlogged`])
+//! # 2. Readers without write permission next to the heap ([`unlogged`])
 //! Registered as `heapledger unlogged`. SQLite reads a file in WAL mode only with a log and an
 //! index, which these readers cannot make. It checks that the file does not change while it is
 //! read. This is a feature and not for speed: it cannot be turned off.
