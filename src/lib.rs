@@ -48,7 +48,7 @@
 //! | `sqlite` (default) | the engine, compiled in; without it the library does not compile |
 //! | `cli` (default) | the program `heapledger`, and the crates that only it needs |
 //!
-//! A program that uses the library alone asks for `default-features = false, features = ["sqlite"]`.
+//! A program that uses only the library needs `default-features = false, features = ["sqlite"]`.
 //!
 //! # One file, one SQLite
 //!

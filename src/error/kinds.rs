@@ -272,7 +272,7 @@ pub enum Error {
         /// How many names it has.
         links: u64,
     },
-    /// The write-ahead log next to the heap file is that of another file.
+    /// The write-ahead log next to the heap file belongs to another file.
     ForeignLog {
         /// The heap file.
         path: PathBuf,

@@ -18,8 +18,8 @@ pub(crate) const ID_DIGITS: usize = 64;
 pub struct ObjectId([u8; 32]);
 
 impl ObjectId {
-    /// Stands in lists for what a damaged file has in place of an id: 64 zeros, which are the
-    /// SHA-256 of nothing that anybody knows.
+    /// Replaces an invalid id of a damaged file in lists: 64 zeros, which is not the SHA-256 of any
+    /// known content.
     pub const UNKNOWN: Self = Self([0; 32]);
 
     /// The id of `content` stored as bytes. O(content).

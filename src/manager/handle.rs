@@ -11,15 +11,15 @@ use crate::store::{Group, Location, Readers};
 /// One space of a heap file: allocate, get, name, free, and account for every byte.
 ///
 /// A `MemManager` is cheap to clone, and clones share one writer: threads that write
-/// at the same time share commits. Readers run while the writer does, and each sees the
+/// at the same time share commits. Readers run in parallel with the writer, and each sees the
 /// last commit. During heavy writing, a separate thread copies the write-ahead log
-/// into the file; it has ended when the last clone is dropped.
+/// into the file; it ends before the last clone is dropped.
 ///
-/// Each reading thread uses a separate connection, with a page cache of up to 32 MiB. Of
-/// those that nobody uses, as many are kept as there are processors, at most 16; the others
-/// are closed with their caches and their descriptors of the log. SQLite itself keeps their
-/// descriptors of the heap file for later connections until none is open any more: to close
-/// one would drop the [locks](crate#one-file-one-sqlite) of the process.
+/// Each reading thread uses a separate connection, with a page cache of up to 32 MiB. As many
+/// idle connections as there are processors, at most 16, stay open; the others are closed, with
+/// their caches and their descriptors of the log. SQLite itself holds on to their descriptors of
+/// the heap file until no connection is open, because closing one would drop the
+/// [locks](crate#one-file-one-sqlite) of the process.
 ///
 /// ```
 /// # let folder = tempfile::tempdir().unwrap();
@@ -42,8 +42,8 @@ use crate::store::{Group, Location, Readers};
 ///   [`Options::busy_timeout`](crate::Options::busy_timeout). Readers do not wait for
 ///   writers, only for a lock on the whole file;
 /// - [`Error::FileChanged`] if the file was moved, removed or replaced under the manager,
-///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] where this user may not write next
-///   to it;
+///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] if this user may not write next to
+///   it;
 /// - [`Error::Reentered`] from inside another call of the same [`Self::snapshot`];
 /// - [`Error::Damaged`] if a row contradicts what the schema promises;
 /// - [`Error::DiskFailed`] if the file cannot be read, [`Error::Io`] if the process has no file
@@ -54,8 +54,8 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::ReadOnly`] if the heap was opened for reading or is a snapshot,
 ///   [`Error::NotWritable`] if the file may not be written;
 /// - [`Error::Reentered`] inside a batch of the same file;
-/// - [`Error::TooLong`] if the reason given to [`Self::because`] is;
-/// - [`Error::NoIdsLeft`] if the space has numbered 2⁴⁰ − 1 rows of a table, ever;
+/// - [`Error::TooLong`] if the reason given to [`Self::because`] is too long;
+/// - [`Error::NoIdsLeft`] if the space has used up its 2⁴⁰ − 1 ids for a table;
 /// - [`Error::DiskFull`].
 ///
 /// After any error nothing has changed, unless the method documents what stays.

@@ -188,7 +188,7 @@ fn doctor_ends_with_1_only_when_something_asks_for_action() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "64K"]);
     let text = cli.ok(["doctor"]);
-    assert!(text.starts_with("healthy: Nothing asks for action: 0.0 %"), "{text}");
+    assert!(text.starts_with("healthy: Nothing needs action: 0.0 %"), "{text}");
     cli.file("a", noise(60_000));
     cli.ok(["put", "-q", "a"]);
     let ran = cli.run(["doctor"]);

@@ -87,8 +87,8 @@ impl MemManager {
         Ok(self.store_bytes(content, Hold::Anonymous)?.id)
     }
 
-    /// Stores all bytes of a reader of unknown length, in constant memory: what does
-    /// not fit in 1 MiB is spooled to a temporary file next to the heap first.
+    /// Stores all bytes of a reader of unknown length, in constant memory: content over 1 MiB is
+    /// first spooled to a temporary file next to the heap.
     ///
     /// # Errors
     /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails or cannot be spooled,
@@ -181,7 +181,7 @@ impl MemManager {
     }
 }
 
-/// Bytes of a heap file that are read without SQLite may belong to no single commit.
+/// Bytes of a heap file that are read without SQLite may belong to different commits.
 pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
     let heap = file.metadata().ok().and_then(|file| Location::of_open_file(&file));
     heap.map_or(Ok(()), |heap| {

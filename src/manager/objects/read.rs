@@ -129,7 +129,7 @@ impl MemManager {
     }
 }
 
-/// The fewest digits that stand for an id.
+/// The fewest digits accepted as the start of an id.
 pub(in crate::manager) const LEAST_DIGITS: usize = 6;
 
 /// The most bytes after the first piece that are read on the writer's connection, while others

@@ -17,7 +17,7 @@ pub struct PinOptions {
     /// An arena is nearly empty if it is not empty, but less than this share of its bytes is used,
     /// in percent.
     pub under: u8,
-    /// The most objects of an arena that are listed, those with the most bytes in it first.
+    /// At most this many objects are listed per arena, those with the most bytes in it first.
     pub limit: u64,
 }
 
@@ -54,8 +54,8 @@ impl PinOptions {
     }
 }
 
-/// In percent of its bytes. Under a quarter, moving the contents of an arena costs less than a
-/// third of what that gives back.
+/// In percent. Below a quarter, moving the contents of an arena costs less than a third of what it
+/// gives back.
 pub(in crate::manager) const NEARLY_EMPTY: u8 = 25;
 /// An arena with more objects is not worth emptying by hand.
 const OBJECTS: u64 = 20;

@@ -49,12 +49,11 @@ impl Plan {
 }
 
 impl MemManager {
-    /// What allocating an object of `size` bytes, new to the space, would do. Nothing is
-    /// written and no writer waits: it is played through on a snapshot of what has room,
-    /// by the rules of placement themselves. O(r · log n) with r blocks that are reused:
-    /// what is carved for it is calculated, whatever the size.
+    /// What allocating a new object of `size` bytes would do. Nothing is written and no writer
+    /// waits: the placement rules run on a snapshot of the room. O(r · log n) with r reused blocks;
+    /// new blocks, pools and arenas are calculated, whatever the size.
     ///
-    /// It is what then happens, unless somebody writes in between.
+    /// The allocation does exactly this, unless somebody writes in between.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

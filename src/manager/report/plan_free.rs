@@ -26,10 +26,10 @@ pub struct FreePlan {
     /// What [`MemManager::collect_garbage`] would return after that.
     #[serde(flatten)]
     pub collected: Collected,
-    /// Blocks that are empty already: the part of `blocks` that goes without freeing anything.
+    /// Blocks that are already empty: the part of `blocks` that goes without freeing anything.
     pub empty_blocks: u64,
-    /// Bytes of the file that are free already: the part of `file_bytes` that goes without
-    /// freeing anything.
+    /// Bytes of the file that are already free: the part of `file_bytes` that goes without freeing
+    /// anything.
     pub free_file_bytes: u64,
     /// The objects in arenas that would become nearly empty (under 25 % used), at most 20 per
     /// arena: freeing them as well would give the arena back.
@@ -37,18 +37,17 @@ pub struct FreePlan {
 }
 
 impl MemManager {
-    /// What freeing these objects, and their names, and then collecting garbage would
-    /// give back: exactly what [`Self::force_free`] of all of them in one
-    /// [`Self::batch`] and [`Self::collect_garbage`] then report. Without any object, it
-    /// is what garbage collection alone would give back.
+    /// What freeing these objects and their names, and then collecting garbage, would give back:
+    /// exactly what [`Self::force_free`] of all of them in one [`Self::batch`] and
+    /// [`Self::collect_garbage`] would report. Without objects, what garbage collection alone would
+    /// give back.
     ///
-    /// No formula predicts how SQLite's trees merge their pages. So everything except the return
-    /// of free pages is really done, in a transaction that is rolled back: nothing is committed
-    /// and readers continue, but other writers wait as long as it takes, or until their
-    /// `busy_timeout` ends. The next writer overwrites what this puts into the write-ahead log.
+    /// No formula predicts how SQLite's trees merge their pages, so everything except returning free
+    /// pages is really done, in a transaction that is rolled back: nothing is committed and readers
+    /// continue, but other writers wait until it is done or their `busy_timeout` expires. The next
+    /// writer overwrites what this writes to the write-ahead log.
     ///
-    /// The plan is valid until somebody writes, or until events become older than a space keeps
-    /// them.
+    /// The plan is valid until somebody writes, or until events become too old to keep.
     ///
     /// # Errors
     /// [`Error::NotStored`](crate::Error::NotStored); what [any write](MemManager#errors) fails with, as
@@ -95,7 +94,7 @@ impl MemManager {
     }
 }
 
-/// What is there before anything is freed.
+/// The state before anything is freed.
 struct Before {
     /// Arenas that the objects have bytes in.
     arenas: BTreeSet<ArenaId>,
@@ -119,7 +118,7 @@ fn before(tx: &mut ReadTx<'_>, scope: Scope<'_>, ids: &[&ObjectId]) -> Result<Be
     })
 }
 
-/// What is left in those of these arenas that are nearly empty.
+/// The objects left in those of these arenas that are nearly empty.
 fn pins(tx: &mut ReadTx<'_>, space: MemRamId, arenas: &BTreeSet<ArenaId>) -> Result<Vec<Pin>> {
     let limit = PinOptions::default().limit as i64;
     let mut pins = Vec::new();

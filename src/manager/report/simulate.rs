@@ -1,4 +1,4 @@
-//! Placement without writing: the same rules decide, and only their outcome is kept.
+//! Simulates placement by the same rules, without writing.
 
 use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::books::room::Room;
@@ -236,7 +236,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_is_calculated_is_what_the_steps_come_to(
+        fn calculated_units_equal_the_single_steps(
             geometry in geometries(),
             space in 1u64..1_000_000,
             shares in prop::collection::vec((0u64..1000, 0u32..20), 1..12),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exbibyte_is_calculated_at_once() {
+    fn an_exbibyte_is_calculated_quickly() {
         let exbibyte = 1 << 60;
         let carved = place(
             &mut empty(&Geometry::standard(), i64::MAX),

@@ -70,7 +70,7 @@ pub struct ClassStats {
     pub utilisation: Option<f64>,
 }
 
-/// How many of the largest objects are shown.
+/// How many of the largest objects are listed.
 const LARGEST: i64 = 5;
 /// In a space of at most this many objects, all are searched for the largest.
 const FEW_OBJECTS: u64 = 1000;

@@ -41,9 +41,9 @@ impl MemManager {
         self.inner.readers.single(|tx| usage::levels(tx, self.space()))
     }
 
-    /// Where the bytes were after each event since the books were opened. If there are more
-    /// than `points` events, that many of them, evenly spaced by number and including the last
-    /// one. O(events), in memory for the points alone.
+    /// The buckets after each event since the last opening. If there are more than `points` events,
+    /// returns that many, evenly spaced by number and including the last. O(events); memory only
+    /// for the points.
     ///
     /// # Errors
     /// [`crate::Error::HistoryOff`]; what [any call](MemManager#errors) fails with.

@@ -18,7 +18,7 @@ pub struct Collected {
     pub pools: u64,
     /// Empty arenas removed.
     pub arenas: u64,
-    /// Bytes that arenas gave back to the space, to be carved again.
+    /// Bytes that removed arenas gave back to the space.
     pub bytes: u64,
     /// Bytes that the file gave back to the file system.
     pub file_bytes: u64,

@@ -28,12 +28,12 @@ impl MemManager {
         self.inner.location.path()
     }
 
-    /// Whether this process has the file at `path` open as a heap, or SQLite keeps it next to
-    /// such a heap; links are followed, and it may be the heap of any manager.
+    /// Whether the file at `path` is a heap that any manager of this process has open, or a side
+    /// file of one. Links are followed.
     ///
-    /// A program that opens files it did not choose itself, such as all below a folder, asks
-    /// this first and leaves those out: when it closed one, [the locks](crate#one-file-one-sqlite)
-    /// of the heap would go.
+    /// A program that opens files it did not choose itself, such as all files in a folder, should
+    /// skip these, because closing one would drop [the locks](crate#one-file-one-sqlite) of the
+    /// heap.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

@@ -123,11 +123,12 @@ impl Options {
         self
     }
 
-    /// Writes with SQLite's own file system alone; `false` by default.
+    /// Writes only through SQLite's own VFS; `false` by default.
     ///
-    /// Otherwise a small layer below SQLite writes each commit in one piece and lets files grow
-    /// in larger steps. The files are the same either way, and so is what a commit survives;
-    /// commits are slower without the layer. For a file system on which it is suspected of doing harm.
+    /// Otherwise a small layer below SQLite writes each commit in one piece and lets files grow in
+    /// larger steps. The files, and what a commit survives, are the same either way, but commits are
+    /// slower without the layer. Use this if the layer is suspected of causing harm on a certain file
+    /// system.
     pub fn plain_io(mut self, plain: bool) -> Self {
         self.plain_io = plain;
         self
@@ -136,25 +137,24 @@ impl Options {
     /// Opens the heap file, and creates the file and the space if missing.
     ///
     /// # Errors
-    /// - [`Error::NoFile`], [`Error::UnknownSpace`]: nothing there to read;
+    /// - [`Error::NoFile`], [`Error::UnknownSpace`]: there is nothing to read;
     /// - [`Error::SpaceExists`]: the space exists with other sizes, or at all;
     /// - [`Error::NotAHeap`], [`Error::TooOld`], [`Error::TooNew`]: the file is something else, or
     ///   of another format, and was left untouched;
     /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
     ///   Additional indexes are fine, and dropped ones are recreated when the heap is opened for
     ///   writing;
-    /// - [`Error::HardLinked`]: the file has a second name, and is to be written, or its log
+    /// - [`Error::HardLinked`]: the file has a second name, and is opened for writing, or its log
     ///   may be next to that name;
-    /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user may not do that;
-    /// - [`Error::Busy`]: others had the file locked for longer than `busy_timeout`, or another
-    ///   tool has it open while it is not in WAL mode, to which a heap that is opened for
-    ///   writing is put back;
-    /// - [`Error::Reentered`]: the space is to be made from inside a batch of the same file;
-    /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]: the space to be made
-    ///   cannot be so large, or cannot have that name;
-    /// - [`Error::TooManySpaces`]: the file has as many spaces as there are ids for;
+    /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user lacks permission;
+    /// - [`Error::Busy`]: others locked the file for longer than `busy_timeout`, or another tool has
+    ///   it open outside WAL mode, which opening for writing restores;
+    /// - [`Error::Reentered`]: the space would be created inside a batch of the same file;
+    /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]: a space cannot have
+    ///   this size or name;
+    /// - [`Error::TooManySpaces`]: the file has used up all ids of spaces;
     /// - [`Error::TooLong`]: the actor has more than 1,024 bytes;
-    /// - [`Error::ForeignLog`]: the log next to the file is that of another file;
+    /// - [`Error::ForeignLog`]: the log next to the file belongs to another file;
     /// - [`Error::Io`], including if no file descriptor is left or the path
     ///   is too long for SQLite (504 bytes), [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {

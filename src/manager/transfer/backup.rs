@@ -113,7 +113,7 @@ impl MemManager {
 /// The temporary name of a backup.
 const COPY: &str = "heap.db";
 
-/// The most violations that are reported.
+/// Violations reported at most.
 const MOST_VIOLATIONS: usize = 1000;
 
 /// Syncs a folder, so that a new name in it survives power loss.

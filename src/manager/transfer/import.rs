@@ -23,12 +23,12 @@ use crate::value::{ObjectId, Validator};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ImportOptions {
-    /// What is done with a name that cannot be bound as it is.
+    /// What to do with a name that is taken or invalid.
     pub on_conflict: OnConflict,
 }
 
 impl ImportOptions {
-    /// What is done with a name that cannot be bound as it is.
+    /// Sets what to do with a name that is taken or invalid.
     #[must_use]
     pub fn on_conflict(mut self, on_conflict: OnConflict) -> Self {
         self.on_conflict = on_conflict;
@@ -54,7 +54,7 @@ pub struct Imported {
     pub conflicts: Vec<Conflict>,
 }
 
-/// The most bytes, and the most objects, that are stored in one transaction.
+/// The limits of one transaction, in bytes and in objects.
 const UNIT_BYTES: u64 = 8 * 1024 * 1024;
 const UNIT_OBJECTS: usize = 500;
 

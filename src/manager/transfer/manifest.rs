@@ -40,7 +40,7 @@ pub(in crate::manager) struct Line {
     /// Whether an allocation without a name holds it.
     #[serde(default)]
     pub held: bool,
-    /// The file with its content, from the folder of the export.
+    /// The file with its content, relative to the folder of the export.
     pub file: String,
 }
 
@@ -63,7 +63,7 @@ pub(in crate::manager) struct Item {
     pub line: Line,
     pub id: ObjectId,
     pub kind: Kind,
-    /// The file with its content, from the folder of the export.
+    /// The file with its content, relative to the folder of the export.
     pub file: PathBuf,
 }
 

@@ -38,7 +38,8 @@ pub(in crate::store) struct Checkpoints {
     length: u64,
     /// Bytes of the log that are copied, if no reader needs the file as it was.
     copied: u64,
-    /// Some of the log was copied, or it was restarted, since anybody asked.
+    /// Whether some of the log was copied, or it was restarted, since the last call of
+    /// [`Self::may_begin_again`].
     begins_again: bool,
 }
 
@@ -130,7 +131,7 @@ impl Drop for Checkpoints {
     }
 }
 
-/// Copies what no reader needs as it was, without waiting for anybody.
+/// Copies the part of the log that no reader needs, without waiting.
 pub(in crate::store) fn copy(conn: &mut Conn) -> diesel::QueryResult<()> {
     conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")
 }

@@ -4,9 +4,9 @@
 //! name the next time: a copy that somebody put there would be destroyed. SQLite's format ties
 //! the two together in only one way. A writer of page 1 gives it a change counter (offset
 //! 24) that is one more than the one it read, so a later page 1 never has a smaller one. A log
-//! starts on a file that has everything before it, and is copied into that file alone. So the
+//! starts on a file that has everything before it, and is only copied into that file. So the
 //! counter in the file is that of a page 1 in the log, or one less than the first of them. This
-//! holds whenever a process is killed or the power fails, and whoever wrote the log:
+//! holds whenever a process is killed or the power fails, whatever program wrote the log:
 //! <https://sqlite.org/fileformat.html#walformat>.
 //!
 //! Two more things make this catch other files. The first commit in each log writes page 1
@@ -22,7 +22,7 @@ use super::sidecar::sidecar;
 use super::vfs::DatabaseFile;
 use crate::error::{Error, Result};
 
-/// Refuses a file whose log is that of another file, before SQLite may see them. O(log), and
+/// Refuses a file whose log belongs to another file, before SQLite sees them. O(log), and
 /// mostly O(1).
 ///
 /// # Errors

@@ -20,12 +20,12 @@ pub struct Finding {
     pub sentence: String,
     /// The exact figures in the sentence.
     pub figures: BTreeMap<&'static str, Figure>,
-    /// Calls that fix it, or show what there is to free, each by itself. Empty where none
-    /// does.
+    /// Calls that fix it or show what could be freed; any one of them is enough. Empty if there is
+    /// none.
     pub remedy: Vec<Remedy>,
 }
 
-/// A call that fixes what was found, or shows what there is to free.
+/// A call that fixes a finding, or shows what could be freed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

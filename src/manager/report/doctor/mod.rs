@@ -1,4 +1,4 @@
-//! Why a space is full, fragmented or large on disk, and what fixes it.
+//! Explains why a space is full, fragmented or large on disk, and what helps.
 
 mod examine;
 mod finding;
@@ -10,18 +10,18 @@ use crate::error::Result;
 use crate::manager::MemManager;
 
 impl MemManager {
-    /// Why the space is full, fragmented or large on disk, in words and figures, and
-    /// which call fixes it. What asks for action comes first. When nothing does, the
-    /// first finding is `healthy`, and shows the figures that say so.
+    /// Explains why the space is full, fragmented or large on disk, in words and figures, and
+    /// which call helps. Findings that need action come first. If none does, the first finding is
+    /// `healthy`, with the figures to show it.
     ///
-    /// | code | what it says | asks for action |
+    /// | code | meaning | needs action |
     /// | --- | --- | --- |
     /// | `nearly_full` | 90 % of the capacity is used | yes |
     /// | `nothing_to_carve` | empty arenas reserve the last bytes of the space | yes |
     /// | `garbage` | arenas, or many blocks, are empty | no |
     /// | `scattered` | objects have more pieces than their sizes need | no |
     /// | `sparse_blocks` | the blocks of a class are mostly room | no |
-    /// | `free_pages` | at least a quarter of the file, and a mebibyte, is free pages | yes |
+    /// | `free_pages` | at least at least a quarter of the file, and a mebibyte, is free pages | yes |
     /// | `large_log` | the write-ahead log is over its limit | yes |
     /// | `large_file` | the file is twice as large as the stored bytes | no |
     /// | `healthy` | nothing needs action | no |

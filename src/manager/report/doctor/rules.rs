@@ -7,17 +7,17 @@ use crate::models::SizeClassTotals;
 /// From this free share of the file, giving it back is worth moving pages. SQLite uses free pages
 /// before it grows the file, so fewer are no loss.
 const MANY_FREE_PAGES: f64 = 0.25;
-/// A file of fewer bytes is never large, whatever its shares are.
+/// A smaller file is never large, whatever its shares are.
 const SMALL_FILE: u64 = 1024 * 1024;
-/// Bytes of the write-ahead log that a checkpoint leaves: the limit that writers set. A
-/// longer one is left from a large transaction, or a reader has kept it from being reused.
+/// The limit that writers set for the write-ahead log after a checkpoint. It is longer only after
+/// a large transaction, or while a reader prevents it from restarting.
 const LONG_LOG: u64 = 64 * 1024 * 1024;
 /// Bytes of file per stored byte. Blocks of 4 KiB and more take about 1.1, objects of a hundred
 /// bytes about 4; over 2, rows and indexes take more than the contents.
 const LARGE_FILE: f64 = 2.0;
 /// Why a file keeps its free pages.
 const NO_AUTO_VACUUM: &str = "It cannot shrink as it is: another tool has turned its auto_vacuum off, as a VACUUM can. \
-                              Collecting garbage writes the file again once, and turns it on.";
+                              Collecting garbage rewrites the file once, and turns it on.";
 /// Below this used share, the blocks of a class are mostly room.
 const SPARSE: f64 = 0.5;
 /// From this share of all blocks, empty ones are worth mentioning.
@@ -82,7 +82,7 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
         ("unnamed_mem", bytes(fullness.unnamed.bytes)),
     ];
     let mut text = "{used} of the space is used, {mem} of {max_mem}; an object larger than {available} is refused. \
-                    Of {objects|object}, {unnamed_objects} without a name, with {unnamed_mem}."
+                    There are {objects|object}, {unnamed_objects} of them without a name, with {unnamed_mem}."
         .to_owned();
     let mut remedy = Vec::new();
     if let Some((id, size)) = &fullness.largest {
@@ -108,7 +108,7 @@ fn garbage(examined: &Examined) -> Option<Finding> {
     if !stuck && empty.bytes == 0 && share(empty_blocks, blocks) < MANY_EMPTY {
         return None;
     }
-    let text = "Nothing is in {empty_arenas|arena} with {empty_arena_bytes} and {empty_blocks} of {blocks|block}";
+    let text = "Empty: {empty_arenas|arena} with {empty_arena_bytes}, and {empty_blocks} of {blocks|block}";
     let figures = [
         ("empty_arenas", count(empty.count)),
         ("empty_arena_bytes", bytes(empty.bytes)),
@@ -119,12 +119,12 @@ fn garbage(examined: &Examined) -> Option<Finding> {
     let remedy = vec![Remedy::CollectGarbage];
     Some(if stuck {
         let text = format!(
-            "{text}, and {{unreserved}} are left to carve from: other classes must use what they keep, in blocks \
-             that do not fit."
+            "{text}. Only {{unreserved}} are left to carve, so other classes have to use these arenas, in blocks of \
+             the wrong size."
         );
         Finding::new("nothing_to_carve", Severity::Action, &text, figures, remedy)
     } else {
-        let text = format!("{text}; they are filled again before new ones are carved ({{unreserved}} are unreserved).");
+        let text = format!("{text}. They will be filled before new ones are carved ({{unreserved}} are unreserved).");
         Finding::new("garbage", Severity::Note, &text, figures, remedy)
     })
 }
@@ -156,7 +156,7 @@ fn large_log(examined: &Examined) -> Option<Finding> {
     if examined.wal_size <= LONG_LOG {
         return None;
     }
-    let text = "The write-ahead log has {wal_size} next to a file of {file_size}; {log_limit} is what it may keep.";
+    let text = "The write-ahead log has {wal_size} next to a file of {file_size}; its limit is {log_limit}.";
     let figures = [
         ("wal_size", Figure::Bytes(examined.wal_size)),
         ("file_size", Figure::Bytes(examined.file_size)),
@@ -173,10 +173,10 @@ fn scattered(examined: &Examined) -> Option<Finding> {
         return None;
     }
     let partly = examined.sum(SizeClassTotals::partly_filled_blocks);
-    let text = "There are {entries|piece} of {objects|object}, {pieces_per_object} each; alone in their blocks they \
-                would have {fewest_pieces}. {partly_filled_blocks} of {blocks|block} are partly filled, and new objects \
-                fill their rests first. Nothing moves pieces together; objects that are stored into a new file \
-                have the fewest.";
+    let text = "{objects|object} have {entries|piece}, {pieces_per_object} each; alone in their blocks they would \
+                have {fewest_pieces}. {partly_filled_blocks} of {blocks|block} are partly filled, and new objects \
+                fill them first. Pieces are never moved together, but objects copied into a new file have the \
+                fewest.";
     let figures = [
         ("objects", count(objects)),
         ("entries", count(entries)),
@@ -218,8 +218,8 @@ fn large_file(examined: &Examined) -> Option<Finding> {
     if in_use < SMALL_FILE || ratio <= LARGE_FILE {
         return None;
     }
-    let text = "The file uses {in_use} for {stored_in_file} stored, {ratio} bytes for each: rows and indexes take \
-                more than the contents. This space has {objects|object} in {entries|piece}.";
+    let text = "The file uses {in_use} for {stored_in_file} stored, {ratio} bytes per stored byte: rows and indexes \
+                take more than the contents. This space has {objects|object} in {entries|piece}.";
     let figures = [
         ("in_use", Figure::Bytes(in_use)),
         ("stored_in_file", Figure::Bytes(examined.stored_in_file)),
@@ -233,7 +233,7 @@ fn large_file(examined: &Examined) -> Option<Finding> {
 
 fn healthy(examined: &Examined) -> Finding {
     let memram = &examined.memram;
-    let text = "Nothing asks for action: {used} of the space is used, {mem} of {max_mem}; {objects|object} in \
+    let text = "Nothing needs action: {used} of the space is used, {mem} of {max_mem}; {objects|object} in \
                 {entries|piece}; the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead \
                 log of {wal_size}.";
     let figures = [
