@@ -6,7 +6,7 @@ use heapledger::{Error, Geometry, Hold};
 use proptest::prelude::*;
 
 #[test]
-fn a_refusal_says_what_was_needed_what_is_free_and_what_to_do() {
+fn a_refusal_gives_the_figures_and_advice() {
     let heap = Heap::of(64 * KIB, Geometry::standard());
     heap.allocate_bytes(&content(1, 63 * KIB)).unwrap();
     let error = heap.allocate_bytes(&content(2, 70_000)).unwrap_err();

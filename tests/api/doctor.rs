@@ -70,7 +70,7 @@ fn examine(memory: &MemManager) -> Vec<Finding> {
 }
 
 #[test]
-fn a_healthy_heap_says_so_with_its_figures() {
+fn a_healthy_heap_is_reported_with_its_figures() {
     let heap = Heap::new();
     assert_eq!(codes(&examine(&heap)), ["healthy"]);
     for seed in 0..50 {

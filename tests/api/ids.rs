@@ -1,7 +1,7 @@
-//! Each space numbers its rows for itself: `(memram_id - 1) << 40 | n`. An id says its space,
-//! and never comes back.
+//! Each space numbers its rows separately: `(memram_id - 1) << 40 | n`. An id contains its space,
+//! and is never reused.
 
-// Helpers of tests fail as tests do; clippy.toml knows only what is marked #[test].
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 const TABLES: [&str; 6] = ["arenas", "pools", "blocks", "stored_objects", "ledger", "events"];
 
-/// The bits of an id that are the number.
+/// The bits of an id that contain the number.
 const MOST: i64 = (1 << 40) - 1;
 
 fn space(path: &Path, name: &str) -> MemManager {
@@ -54,7 +54,7 @@ fn use_it(memory: &MemManager) {
 }
 
 #[test]
-fn spaces_number_in_parallel_and_the_first_one_plainly() {
+fn spaces_number_in_parallel_and_the_first_has_plain_numbers() {
     let (heap, spaces) = heap();
     for memory in &spaces {
         use_it(memory);
@@ -73,7 +73,7 @@ fn spaces_number_in_parallel_and_the_first_one_plainly() {
 }
 
 #[test]
-fn every_id_of_the_library_says_its_space_and_its_number() {
+fn every_id_of_the_library_contains_its_space_and_its_number() {
     let (_heap, spaces) = heap();
     for (memory, key) in spaces.iter().zip(1..) {
         use_it(memory);
@@ -105,7 +105,7 @@ fn every_id_of_the_library_says_its_space_and_its_number() {
 }
 
 #[test]
-fn a_row_of_another_space_is_not_there_and_named_by_its_whole_id() {
+fn a_row_of_another_space_is_unknown_and_reported_with_its_whole_id() {
     let (_heap, [first, second, _]) = heap();
     use_it(&first);
     use_it(&second);
@@ -120,7 +120,7 @@ fn a_row_of_another_space_is_not_there_and_named_by_its_whole_id() {
 }
 
 #[test]
-fn objects_entries_and_events_of_a_space_are_its_own() {
+fn a_space_lists_only_its_own_objects_entries_and_events() {
     let (_heap, spaces) = heap();
     for (memory, seed) in spaces.iter().zip([10, 20, 30]) {
         for piece in 0..3 {
@@ -142,7 +142,7 @@ fn objects_entries_and_events_of_a_space_are_its_own() {
 }
 
 #[test]
-fn the_history_of_each_space_is_walked_by_its_own_numbers() {
+fn the_history_of_each_space_follows_its_own_numbers() {
     let (_heap, [first, second, _]) = heap();
     let ids: Vec<_> = (0..4)
         .flat_map(|seed| {
@@ -171,7 +171,7 @@ fn the_history_of_each_space_is_walked_by_its_own_numbers() {
     assert_eq!(moment, "event 7");
 }
 
-/// Which ids each table of the space ever had.
+/// The highest ids that the tables of each space ever had.
 #[derive(Default)]
 struct Seen {
     highest: BTreeMap<(&'static str, i64), i64>,
@@ -179,7 +179,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// What is new is higher than everything that its space ever had.
+    /// Checks that new ids are higher than all earlier ones of their space.
     fn look(&mut self, sql: &Connection, what: &str) {
         for table in TABLES {
             let now = ids(sql, table);
@@ -198,7 +198,7 @@ impl Seen {
 }
 
 #[test]
-fn no_id_of_any_space_comes_back() {
+fn no_id_of_any_space_is_reused() {
     for seed in 0..cases(6).cases.into() {
         let mut random = fastrand::Rng::with_seed(seed);
         let (heap, mut spaces) = heap();
@@ -229,7 +229,7 @@ fn no_id_of_any_space_comes_back() {
     }
 }
 
-/// The same operations give the same numbers, whatever the other spaces do meanwhile.
+/// The same operations give the same numbers, whatever the other spaces do in the meantime.
 #[test]
 fn the_numbers_of_a_space_do_not_depend_on_the_others() {
     let layout = |memory: &MemManager| -> Vec<(i64, i64, i64, u64)> {
@@ -262,7 +262,7 @@ fn the_numbers_of_a_space_do_not_depend_on_the_others() {
     assert_balanced(&second);
 }
 
-/// Two writers of different spaces, each with numbers that it remembers.
+/// Two writers of different spaces, each with a cache of numbers.
 #[test]
 fn writers_of_two_spaces_do_not_take_each_others_numbers() {
     let (heap, [first, second, _]) = heap();
@@ -290,7 +290,7 @@ fn writers_of_two_spaces_do_not_take_each_others_numbers() {
 }
 
 #[test]
-fn a_space_whose_ids_are_used_up_says_so_and_the_next_one_goes_on() {
+fn a_space_without_ids_refuses_and_the_next_one_still_works() {
     for table in ["arenas", "pools", "blocks", "stored_objects", "events"] {
         for (key, name) in [(1, "main"), (2, "second")] {
             let (heap, _) = heap();
@@ -318,7 +318,7 @@ fn a_space_whose_ids_are_used_up_says_so_and_the_next_one_goes_on() {
             assert!(*needed > 0, "{refused}");
             assert!(refused.to_string().contains("0 of 1,099,511,627,775 left"), "{refused}");
             assert_balanced(&memory);
-            // Nothing of it went into the ids of the space after it.
+            // The ids of the next space are not affected.
             let next = space(heap.path(), "third");
             next.allocate_bytes(&content(2, 700)).unwrap();
             assert!(next.objects().all(|object| object.unwrap().key.n() == 1));
@@ -353,7 +353,7 @@ fn the_last_id_of_a_space_is_its_highest_and_not_that_of_the_file() {
 }
 
 #[test]
-fn a_row_with_an_id_of_another_space_is_found_and_gets_one_of_its_own() {
+fn a_row_with_an_id_of_another_space_is_found_and_gets_a_new_one() {
     let far = "((9 << 40) + 77)";
     let moved = |table: &str, children: &[&str]| {
         let mut statements = vec![format!(
@@ -405,9 +405,9 @@ fn a_row_with_an_id_of_another_space_is_found_and_gets_one_of_its_own() {
     }
 }
 
-/// The repairer works in the space that was opened; ids of others must not come back either.
+/// A repair works in the opened space, but ids of others must not be reused either.
 #[test]
-fn what_a_repair_takes_from_another_space_does_not_come_back() {
+fn ids_that_a_repair_removes_from_another_space_are_not_reused() {
     let (heap, [first, second, _]) = heap();
     second.allocate_bytes(&content(1, 20 * KIB)).unwrap();
     let sql = heap.sql();
@@ -428,14 +428,14 @@ trait Again {
 }
 
 impl Again for MemManager {
-    /// Another manager, which remembers nothing.
+    /// Another manager, with an empty cache.
     fn open_in_another(&self) -> MemManager {
         quick().space(self.space()).open(self.path()).unwrap()
     }
 }
 
 #[test]
-fn lost_sequences_are_found_again_for_each_space() {
+fn lost_sequences_are_restored_for_each_space() {
     for statement in [
         "DELETE FROM sequences",
         "UPDATE sequences SET last_id = 3 WHERE memram_id = 2",
@@ -464,7 +464,7 @@ fn lost_sequences_are_found_again_for_each_space() {
 }
 
 #[test]
-fn a_file_has_ids_for_so_many_spaces_and_no_more() {
+fn the_number_of_spaces_in_a_file_is_limited() {
     let heap = Heap::classic();
     damage(
         heap.path(),

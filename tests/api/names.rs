@@ -19,7 +19,7 @@ fn a_name_resolves_to_the_object_it_is_bound_to() {
 }
 
 #[test]
-fn storing_under_a_name_binds_it_and_takes_no_anonymous_hold() {
+fn storing_under_a_name_takes_no_anonymous_hold() {
     let heap = Heap::new();
     let stored = heap.store(&42, Hold::Name("answer")).unwrap();
     assert_eq!(heap.resolve("answer").unwrap(), Some(stored.id));
@@ -64,7 +64,7 @@ fn binding_a_name_to_its_own_object_changes_nothing() {
 }
 
 #[test]
-fn unbinding_frees_only_when_the_last_hold_goes() {
+fn unbinding_frees_only_without_other_holds() {
     let heap = Heap::new();
     let id = heap.store("it", Hold::Name("a")).unwrap().id;
     heap.bind("b", &id).unwrap();

@@ -177,7 +177,7 @@ proptest! {
     #![proptest_config(crate::common::cases(48))]
 
     #[test]
-    fn every_piece_goes_where_the_rules_say((geometry, max_mem) in spaces(), ops in ops()) {
+    fn every_piece_is_placed_by_the_rules((geometry, max_mem) in spaces(), ops in ops()) {
         run(&geometry, max_mem, &ops);
     }
 }

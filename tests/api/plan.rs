@@ -208,7 +208,7 @@ fn duplicates_are_recognised_also_within_a_plan() {
 }
 
 #[test]
-fn the_shortfall_is_what_is_missing() {
+fn the_shortfall_is_the_missing_bytes() {
     let heap = Heap::of(10_000, Geometry::standard());
     heap.allocate_bytes(&content(1, 4000)).unwrap();
     let plan = heap.plan_allocation(6001).unwrap();

@@ -44,7 +44,7 @@ const BY_NAME: &str = "SELECT: SEARCH names USING PRIMARY KEY (memram_id=? AND n
      SEARCH stored_objects USING INTEGER PRIMARY KEY (rowid=?)";
 
 #[test]
-fn storing_finds_what_has_room_in_id_order() {
+fn storing_finds_rows_with_room_in_id_order() {
     let heap = heap();
     let room = [
         BY_ID,
@@ -158,7 +158,7 @@ fn freeing_finds_the_pieces_and_where_they_are() {
 }
 
 #[test]
-fn a_collection_finds_what_is_empty() {
+fn a_collection_finds_empty_rows() {
     let heap = heap();
     for seed in 0..20 {
         heap.unbind(&format!("name {seed}")).unwrap();
@@ -206,7 +206,7 @@ fn a_scan_is_noticed() {
 
 /// The objects of the arena are sorted by their bytes in it, and their names by name.
 #[test]
-fn what_keeps_an_arena() {
+fn the_objects_in_an_arena() {
     let found = plans(&heap(), |memory| memory.pins(Some(ArenaId(1))).unwrap());
     let uses = |index: &str| found.iter().any(|plan| plan.contains(index));
     for index in ["pools_by_arena", "blocks_by_pool", "ledger_by_block"] {

@@ -707,7 +707,7 @@ fn a_history_that_is_off_stays_empty() {
 }
 
 #[test]
-fn setting_aside_again_takes_no_name_away() {
+fn setting_aside_again_steals_no_name() {
     let heap = heap();
     let old = heap.resolve("it").unwrap().unwrap();
     let mut asides = Vec::new();

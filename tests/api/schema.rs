@@ -247,7 +247,7 @@ fn plain_sql_puts_an_object_back_together() {
 }
 
 #[test]
-fn plain_sql_may_read_while_the_heap_is_written() {
+fn plain_sql_can_read_while_the_heap_is_written() {
     let heap = lived_in();
     let sql = heap.sql();
     sql.execute_batch("BEGIN").unwrap();

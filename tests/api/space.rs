@@ -103,7 +103,7 @@ fn garbage_collection_gives_back_at_least_what_is_promised() {
 }
 
 #[test]
-fn a_vacuum_gives_back_about_what_is_estimated() {
+fn a_vacuum_gives_back_about_the_estimate() {
     let heap = filled();
     let ids: Vec<_> = heap.objects().map(|object| object.unwrap()).collect();
     heap.batch(|batch| {

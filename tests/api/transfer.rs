@@ -727,7 +727,7 @@ fn an_invalid_name_is_resolved_too() {
 }
 
 #[test]
-fn an_import_takes_no_name_away() {
+fn an_import_steals_no_name() {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     heap.export(folder.path().join("files")).unwrap();
     let other = Heap::new();

@@ -147,7 +147,7 @@ proptest! {
     #![proptest_config(crate::common::cases(16))]
 
     #[test]
-    fn batches_do_what_single_calls_do_and_nothing_if_they_fail(plan in plan()) {
+    fn batches_match_single_calls_and_do_nothing_if_they_fail(plan in plan()) {
         let single = Heap::of(MIB, Geometry::standard());
         let batched = Heap::of(MIB, Geometry::standard());
         let mut memory = batched.clone();
@@ -445,7 +445,7 @@ proptest! {
     #![proptest_config(crate::common::cases(16))]
 
     #[test]
-    fn units_of_one_transaction_do_what_single_calls_do(
+    fn units_of_one_transaction_match_single_calls(
         (max_mem, geometry) in space(),
         plans in prop::collection::vec(shared_plan(), 1..4),
     ) {
@@ -623,7 +623,7 @@ fn an_object_whose_pieces_have_wrong_keys_is_not_freed_and_the_rest_of_the_commi
 
 /// Objects and entries with arbitrary keys.
 #[test]
-fn repair_finds_keys_that_nobody_has() {
+fn repair_finds_unused_keys() {
     for statements in [
         // One object lost a piece in its middle, and pieces of another name an object with the
         // next free key.

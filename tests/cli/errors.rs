@@ -85,7 +85,7 @@ fn without_a_command_it_prints_help() {
 }
 
 #[test]
-fn another_file_is_left_alone() {
+fn another_file_is_not_changed() {
     let cli = Cli::new();
     cli.file("heap.db", "not a heap");
     for args in [["ls", "--bytes"], ["put", "heap.db"], ["set", "x"]] {

@@ -99,7 +99,7 @@ fn rows_of_each_space_are_numbered_from_1() {
 }
 
 #[test]
-fn resize_changes_the_capacity_down_to_what_is_reserved() {
+fn resize_changes_the_capacity_but_not_below_the_reserved_bytes() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "1M"]);
     cli.ok(["set", "x", "1"]);

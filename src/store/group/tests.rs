@@ -19,7 +19,7 @@ use crate::store::{Readers, new_space, queries};
 use crate::value::Kind;
 
 /// Fails at the second piece of an object, when the first is already in its block.
-fn fails_half_way(change: &Change<'_>, _: &mut Effects) -> Result<()> {
+fn fails_halfway(change: &Change<'_>, _: &mut Effects) -> Result<()> {
     match change {
         Change::EntryAdded { entry, .. } if entry.seq == 1 => Err(Error::Damaged {
             what: "a trigger failed".into(),
@@ -33,7 +33,7 @@ const WITH_FAILURE: &[Trigger] = &[
     triggers::ALL[1],
     triggers::ALL[2],
     triggers::ALL[3],
-    fails_half_way,
+    fails_halfway,
 ];
 
 fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {

@@ -7,10 +7,10 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/invariants.md");
 const HEAD: &str = "\
 # Invariants
 
-What holds in every heap at every commit. The view `violations` finds what breaks them, a row for each, with the number
-and the name of the rule; `heapledger check` and `MemManager::check` find what SQL cannot; `check --repair` and
-`MemManager::repair` correct it, in the order of the rules, and discard no byte. This page is written from the catalogue
-that they share, `src/books/invariants.rs`.
+The properties of every heap at every commit. The view `violations` lists violations, a row for each, with the number and
+the name of the rule; `heapledger check` and `MemManager::check` also find what SQL cannot; `check --repair` and
+`MemManager::repair` correct them, in the order of the rules, and discard no byte. This page is generated from the
+catalogue that they share, `src/books/invariants.rs`.
 
 ";
 
