@@ -155,7 +155,7 @@ impl Totals {
         }
         if self.repaired > 0 {
             text.push_str(&format!(
-                ", of which {} were damaged and are repaired",
+                ", of which {} were damaged and have been repaired",
                 sizes.phrase(self.repaired)
             ));
         }

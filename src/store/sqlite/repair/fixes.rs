@@ -1,4 +1,4 @@
-//! The statements of [`Fix`]es.
+//! The statements of corrections (`Fix`).
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
