@@ -105,7 +105,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if stored.repaired > 0 {
         let repaired = context.sizes().phrase(stored.repaired);
         exit::note(&format!(
-            "known already; {repaired} of it were damaged and are repaired"
+            "already known; {repaired} of it were damaged and have been repaired"
         ));
     }
     context.output().one(&set, |out| {

@@ -107,7 +107,7 @@ pub fn phases<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(Phase, u64
     work(&mut |phase, done, total| progress.phase(phase, done, total))
 }
 
-/// Runs a call of the library that says how many bytes it has read, and then waits for the disk.
+/// Runs a library call that reports how many bytes it has read, and then waits for the disk.
 pub fn bytes<R>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> R) -> R {
     let mut progress = Progress::new(what);
     work(&mut |done, total| progress.set_and_sync(done, total))

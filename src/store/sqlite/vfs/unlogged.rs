@@ -8,9 +8,9 @@
 //!   is one, or changes the file without one.
 //! - Only a checkpoint can change the file then, and before it there is a log with an index.
 //!   After each page it is checked whether both have appeared.
-//! - Once they have, the lock of the index is taken that SQLite's own readers take while they
-//!   read the file alone (`WAL_READ_LOCK(0)`): it keeps checkpoints away. If the file is still
-//!   as it was, it stays so until the connection is closed. If not, the read fails.
+//! - Once they have, it takes the lock of the index that SQLite's own readers take while they
+//!   read only the file (`WAL_READ_LOCK(0)`), which prevents checkpoints. If the file is still
+//!   unchanged, it stays so until the connection is closed. If not, the read fails.
 //!
 //! A connection therefore sees one state from its first page to its last. For a newer state
 //! another must be opened, which now finds the log.
