@@ -27,8 +27,8 @@
 //! It assumes that SQLite appends to its log in order and describes the last page of a commit
 //! as the [file format] says; that between this page and the end of COMMIT it reads, syncs or
 //! shortens the log only through the functions replaced here, all of which first write
-//! what is gathered; and that a function that a file of one kind has is that of all such files
-//! (another one keeps SQLite's own functions).
+//! what is gathered; and that all files of one kind have the same functions (a file with others
+//! keeps SQLite's own).
 //! Nothing is assumed about the disk that SQLite does not assume.
 //!
 //! **To turn it off:** `Options::plain_io`; the program and the tests take
