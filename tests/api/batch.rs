@@ -113,7 +113,7 @@ fn a_batch_is_invisible_until_it_commits() {
 #[test]
 fn room_freed_in_a_batch_can_be_used_by_the_same_batch() {
     let heap = Heap::classic();
-    let whole = heap.memram().unwrap().max_mem as u64;
+    let whole = heap.memram().unwrap().max_mem;
     let first = heap.allocate_bytes(&content(1, whole)).unwrap();
     heap.batch(|batch| {
         assert!(matches!(

@@ -35,7 +35,7 @@ fn a_heap_without_objects_is_collected_down_to_its_space() {
     let sql = heap.sql();
     let count = |table: &str| number(&sql, &format!("SELECT count(*) FROM {table}")) as u64;
     let (blocks, pools, arenas) = (count("blocks"), count("pools"), count("arenas"));
-    let reserved = heap.memram().unwrap().reserved as u64;
+    let reserved = heap.memram().unwrap().reserved;
     assert!(blocks > 0 && pools > 0 && arenas > 0);
 
     let collected = heap.collect_garbage().unwrap();

@@ -187,8 +187,8 @@ fn storing_damaged_bytes_again_repairs_them_and_is_recorded() {
                 .ledger(&stored.id)
                 .unwrap()
                 .iter()
-                .filter(|entry| entry.seq == 0 || entry.seq as u64 == last)
-                .map(|entry| entry.allocated_mem as u64)
+                .filter(|entry| entry.seq == 0 || entry.seq == last)
+                .map(|entry| entry.allocated_mem)
                 .sum();
             assert_eq!(again.repaired, repaired, "{way}");
             assert_eq!(heap.get_bytes(&stored.id).unwrap(), bytes, "{way}");

@@ -126,7 +126,7 @@ fn many_free_pages_are_worth_giving_back() {
     let history = || {
         let trees = heap.space_report().unwrap().trees;
         let of_events = trees.iter().filter(|tree| tree.table == "events");
-        of_events.map(|tree| tree.bytes as u64).sum::<u64>()
+        of_events.map(|tree| tree.bytes).sum::<u64>()
     };
     let before = history();
     let collected = heap.collect_garbage().unwrap();

@@ -82,7 +82,7 @@ fn blocks_stay_when_they_empty_and_are_filled_again() {
 #[test]
 fn a_full_heap_accepts_exactly_as_much_as_was_freed() {
     let heap = Heap::classic();
-    let whole = heap.memram().unwrap().max_mem as u64;
+    let whole = heap.memram().unwrap().max_mem;
     heap.allocate_bytes(&content(1, whole - 777)).unwrap();
     let last = heap.allocate_bytes(&content(2, 777)).unwrap();
     assert!(matches!(

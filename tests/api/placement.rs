@@ -121,7 +121,7 @@ fn pieces_of(memory: &MemManager, id: &ObjectId) -> Vec<Piece> {
     let entries = memory.ledger(id).unwrap();
     entries
         .iter()
-        .map(|entry| (entry.block_id.0, entry.allocated_mem as u64))
+        .map(|entry| (entry.block_id.0, entry.allocated_mem))
         .collect()
 }
 

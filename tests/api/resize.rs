@@ -77,6 +77,6 @@ fn an_impossible_size_is_refused() {
 fn the_same_size_again_changes_nothing() {
     let heap = Heap::new();
     let before = dump(&heap.sql());
-    heap.resize(heap.memram().unwrap().max_mem as u64).unwrap();
+    heap.resize(heap.memram().unwrap().max_mem).unwrap();
     assert_eq!(dump(&heap.sql()), before);
 }

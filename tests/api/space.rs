@@ -21,7 +21,7 @@ fn filled() -> Heap {
 fn assert_adds_up(report: &SpaceReport) {
     let in_trees: u64 = report.trees.iter().map(|tree| tree.bytes).sum();
     assert_eq!(
-        in_trees as u64 + report.free_file_bytes + report.pointer_map_bytes,
+        in_trees + report.free_file_bytes + report.pointer_map_bytes,
         report.file_size
     );
     // https://www.sqlite.org/fileformat.html#pointer_map_or_ptrmap_pages: the first is page 2,
@@ -70,7 +70,7 @@ fn every_table_and_index_has_its_rows() {
     }
     let index = report.trees.iter().find(|tree| tree.name == "ledger_by_block").unwrap();
     assert_eq!((index.kind.as_str(), index.table.as_str()), ("index", "ledger"));
-    assert_eq!(index.rows as u64, report.entries);
+    assert_eq!(index.rows, report.entries);
     assert!(report.trees.is_sorted_by(|a, b| a.bytes >= b.bytes));
     assert!(report.ledger_payload > report.mem);
 }

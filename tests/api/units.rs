@@ -128,7 +128,7 @@ fn assert_readable(memory: &MemManager) {
 /// Checks that all free bytes can be allocated, so the writer's cached room is right.
 fn assert_room(memory: &MemManager) {
     let space = memory.memram().unwrap();
-    let all = content(4711, (space.max_mem - space.mem) as u64);
+    let all = content(4711, space.max_mem - space.mem);
     let id = memory.allocate_bytes(&all).unwrap();
     assert_eq!(memory.get_bytes(&id).unwrap(), all);
     assert_balanced(memory);

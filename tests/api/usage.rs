@@ -74,14 +74,8 @@ fn the_levels_are_those_of_the_statistics() {
     heap.allocate_bytes(&content(1, 100 * KIB)).unwrap();
     heap.allocate_bytes(&content(2, 100)).unwrap();
     let (usage, stats) = (heap.usage().unwrap(), heap.stats().unwrap());
-    assert_eq!(
-        (usage[0].level.as_str(), usage[0].max_mem as u64),
-        ("space", stats.max_mem)
-    );
-    assert_eq!(
-        (usage[1].level.as_str(), usage[1].rows as u64),
-        ("arenas", stats.arenas)
-    );
+    assert_eq!((usage[0].level.as_str(), usage[0].max_mem), ("space", stats.max_mem));
+    assert_eq!((usage[1].level.as_str(), usage[1].rows), ("arenas", stats.arenas));
     for class in &stats.classes {
         let of = |level: &str| {
             let mut rows = usage.iter().filter(|row| row.level.as_str() == level);

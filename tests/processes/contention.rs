@@ -135,7 +135,7 @@ fn many_processes_with_many_threads_share_one_file() {
         );
     }
     let space = memory.memram().unwrap();
-    let puts = (PROCESSES * THREADS * ROUNDS) as u64;
+    let puts = PROCESSES * THREADS * ROUNDS;
     assert_eq!(
         space.allocations + space.dedup_hits,
         2 * puts,

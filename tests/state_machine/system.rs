@@ -78,7 +78,7 @@ impl System {
                 model.dedup_hits,
                 model.dedup_saved,
             ];
-            assert_eq!(found.map(|count| count as u64), expected);
+            assert_eq!(found.map(|count| count), expected);
             assert_eq!(objects_of(memory), objects_of_model(model));
             assert_eq!(
                 memory
@@ -90,7 +90,7 @@ impl System {
                 Vec::<String>::new()
             );
             let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
-            assert_eq!(total as u64, model.max_mem);
+            assert_eq!(total, model.max_mem);
         }
         assert_file_balanced(&self.sql);
         self.assert_history();
@@ -106,7 +106,7 @@ impl System {
         );
         for ((memory, model), name) in self.spaces.iter().zip(SPACES) {
             let last = memory.newest_events(&EventFilter::default(), 1).unwrap();
-            assert_eq!(last[0].mem as u64, model.mem, "{name}");
+            assert_eq!(last[0].mem, model.mem, "{name}");
         }
     }
 
@@ -132,7 +132,7 @@ fn objects_of(memory: &MemManager) -> BTreeMap<ObjectId, Known> {
     let known = |info: heapledger::ObjectInfo| {
         let id = info.id;
         let names = memory.names(&id).unwrap().into_iter().map(|name| name.name).collect();
-        (id, (info.size as u64, info.held, names))
+        (id, (info.size, info.held, names))
     };
     memory.objects().map(|info| known(info.unwrap())).collect()
 }
@@ -178,7 +178,7 @@ fn collect_garbage(memory: &MemManager) {
     assert_eq!([collected.blocks, collected.pools, collected.arenas], empty);
     assert_eq!(["blocks", "pools", "arenas"].map(|table| rows(table, "")), used);
     let given_back = space.reserved - memory.memram().unwrap().reserved;
-    assert_eq!(collected.bytes, given_back as u64);
+    assert_eq!(collected.bytes, given_back);
 }
 
 fn add_arena(memory: &MemManager) {
@@ -231,7 +231,7 @@ fn add_block(memory: &MemManager, pool: &Index) {
 }
 
 fn resize(memory: &MemManager, model: &mut Model, to: &Resize) {
-    let reserved = memory.memram().unwrap().reserved as u64;
+    let reserved = memory.memram().unwrap().reserved;
     let wanted = to.bytes(model.max_mem, reserved);
     match memory.resize(wanted) {
         Ok(space) => {
@@ -239,7 +239,7 @@ fn resize(memory: &MemManager, model: &mut Model, to: &Resize) {
                 wanted > 0 && wanted >= reserved,
                 "{wanted} bytes for {reserved} reserved"
             );
-            assert_eq!(space.max_mem as u64, wanted);
+            assert_eq!(space.max_mem, wanted);
             model.max_mem = wanted;
         }
         Err(Error::BadMaxMem { max_mem }) => assert_eq!((max_mem, wanted), (0, 0)),

@@ -63,7 +63,7 @@ impl Space {
     }
 
     fn note(&mut self, block: Block) {
-        let class = self.geometry.class_of_block_size(block.block_size as u64).unwrap();
+        let class = self.geometry.class_of_block_size(block.block_size).unwrap();
         self.blocks.insert(block.id, block);
         self.room.note_block(class, block);
     }
