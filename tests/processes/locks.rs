@@ -63,7 +63,9 @@ fn locks(heap: &Path) -> Vec<String> {
     let own = std::process::id().to_string();
     let shm = heap.with_file_name("heap.db-shm");
     let inodes = [heap, &shm].map(|path| fs::metadata(path).map_or(0, |file| file.ino()));
-    let all = fs::read_to_string("/proc/locks").unwrap();
+    // The kernel hands this file out in parts, and may pass over a lock where others come and go
+    // between two of them.
+    let all: String = (0..5).map(|_| fs::read_to_string("/proc/locks").unwrap()).collect();
     let mut found = Vec::new();
     for line in all.lines() {
         // 1: POSIX  ADVISORY  READ 4711 fe:01:1234567 1073741826 1073742335
@@ -77,6 +79,7 @@ fn locks(heap: &Path) -> Vec<String> {
         }
     }
     found.sort();
+    found.dedup();
     found
 }
 
