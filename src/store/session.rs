@@ -182,7 +182,7 @@ impl WriteTx<'_> {
         self.writer.check(result)
     }
 
-    /// The object with this id, given as hexadecimal digits. O(log n).
+    /// The object with this id. O(log n).
     pub fn find(&mut self, object_id: &ObjectId) -> Result<Option<StoredObject>> {
         let gathered = self.writer.gathered();
         if let Some(object) = gathered.iter().find_map(|batch| batch.object(object_id)) {

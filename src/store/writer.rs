@@ -178,11 +178,6 @@ impl Writer {
         self.known.as_mut().ok_or(Error::BatchFailed)
     }
 
-    fn known_and_engine(&mut self) -> Result<(&mut KnownSpace, &mut Engine)> {
-        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
-        Ok((known, &mut self.engine))
-    }
-
     pub fn geometry_and_room(&mut self) -> Result<(&Geometry, &Room)> {
         let known = self.known.as_ref().ok_or(Error::BatchFailed)?;
         Ok((&self.geometry, &known.room))
@@ -256,8 +251,8 @@ impl Writer {
             _ => {}
         }
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
-        let at_once = self.own.apply(change, self.triggers, &self.geometry, &mut known.room)?;
-        if let Some(batch) = at_once {
+        let separate = self.own.apply(change, self.triggers, &self.geometry, &mut known.room)?;
+        if let Some(batch) = separate {
             self.flush_rows()?;
             return self.write_own(batch);
         }
@@ -337,8 +332,9 @@ impl Writer {
 
     /// Assigns the next `count` keys of a table, and returns the first. Keys are never reused.
     pub fn take_numbers(&mut self, sequence: Sequence, count: usize) -> Result<i64> {
-        let (known, engine) = self.known_and_engine()?;
-        let taken = known.numbers.take(&mut engine.read(), &known.memram, sequence, count);
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        let tx = &mut self.engine.read();
+        let taken = known.numbers.take(tx, &known.memram, sequence, count);
         self.check(taken)
     }
 }

@@ -1,8 +1,7 @@
 //! Maintains the lifetime counters of the space, and the totals of each kind.
 
 use crate::books::change::Change;
-use crate::books::effects::Effects;
-use crate::books::effects::KindDelta;
+use crate::books::effects::{Effects, KindDelta};
 use crate::error::Error;
 use crate::models::signed;
 use crate::value::Kind;
