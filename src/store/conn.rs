@@ -12,7 +12,7 @@ pub(in crate::store) enum Conn {
 /// each of them.
 macro_rules! on_engine {
     ($tx:expr, |$conn:ident| $query:expr) => {
-        match &mut *$tx.conn {
+        match $tx.conn()? {
             $crate::store::conn::Conn::Sqlite($conn) => $query,
         }
     };

@@ -9,17 +9,17 @@ use crate::error::Result;
 impl WriteTx<'_> {
     /// The rows that currently break a rule. O(rows).
     pub fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
-        self.read(|tx| repair::broken(tx.conn, rule))
+        self.read(|tx| repair::broken(tx.conn()?, rule))
     }
 
     /// Whether some entries do not have the keys that follow their object's. O(entries).
     pub fn has_stray_entries(&mut self) -> Result<bool> {
-        self.read(|tx| repair::has_stray_entries(tx.conn))
+        self.read(|tx| repair::has_stray_entries(tx.conn()?))
     }
 
     /// Enables the constraints again, for the check before the commit.
     pub fn enforce_constraints(&mut self) -> Result<()> {
-        self.read(|tx| repair::enforce_constraints(tx.conn))
+        self.read(|tx| repair::enforce_constraints(tx.conn()?))
     }
 
     /// Corrects one row, or one object.

@@ -97,7 +97,7 @@ pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
 
 /// All rows of the view `violations`, for the whole file. O(rows).
 pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
-    for violation in violations::table.select(Violation::as_select()).load_iter(tx.conn)? {
+    for violation in violations::table.select(Violation::as_select()).load_iter(tx.conn()?)? {
         if found(violation?).is_break() {
             return Ok(ControlFlow::Break(()));
         }
@@ -111,5 +111,5 @@ pub fn trial_balance(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Bucket>> {
         .filter(trial_balance::space.eq(space))
         .order(trial_balance::line)
         .select(Bucket::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }

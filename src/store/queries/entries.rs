@@ -177,7 +177,7 @@ pub fn each_stray_piece(
         PieceOrder::Seq => pieces.order(ledger::seq),
         PieceOrder::Id => pieces.order(ledger::id),
     };
-    for data in pieces.load_iter::<Vec<u8>, DefaultLoadingMode>(tx.conn)? {
+    for data in pieces.load_iter::<Vec<u8>, DefaultLoadingMode>(tx.conn()?)? {
         take(data?)?;
     }
     Ok(())
@@ -297,7 +297,7 @@ pub fn piece(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<Op
         .find(LedgerId::of(object, seq))
         .filter(ledger::stored_object_id.eq(object))
         .select(ledger::data)
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?)
 }
 
@@ -307,7 +307,7 @@ pub fn extent(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<O
         .find(LedgerId::of(object, seq))
         .filter(ledger::stored_object_id.eq(object))
         .select((ledger::allocated_mem, ledger::rest))
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?)
 }
 
@@ -329,7 +329,7 @@ pub fn in_block(tx: &mut ReadTx<'_>, block: BlockId) -> Result<Vec<Piece>> {
         .filter(ledger::block_id.eq(block))
         .order(ledger::id)
         .select((Ledger::as_select(), stored_objects::object_id, ledger::data))
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The next entries of a space by key.
@@ -351,5 +351,5 @@ pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: LedgerId, limit: i64) -
             ledger::block_id,
             ledger::allocated_mem,
         ))
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }

@@ -102,13 +102,13 @@ pub struct Mark {
 /// The next events that pass the filter, oldest first.
 pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
     let query = filtered(space, filter).order(events::id).limit(limit);
-    Ok(query.select(Event::as_select()).load(tx.conn)?)
+    Ok(query.select(Event::as_select()).load(tx.conn()?)?)
 }
 
 /// The newest events that pass the filter, in order.
 pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
     let query = filtered(space, filter).order(events::id.desc()).limit(limit);
-    let mut newest = query.select(Event::as_select()).load(tx.conn)?;
+    let mut newest = query.select(Event::as_select()).load(tx.conn()?)?;
     newest.reverse();
     Ok(newest)
 }
@@ -148,7 +148,7 @@ pub fn named(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<
         .order(events::id.desc())
         .limit(1)
         .select(events::object)
-        .get_result::<Option<ObjectId>>(tx.conn);
+        .get_result::<Option<ObjectId>>(tx.conn()?);
     Ok(object.optional()?.flatten())
 }
 
@@ -164,7 +164,7 @@ pub fn objects_between(
         .filter(events::memram_id.eq(space))
         .filter(range)
         .select(events::object.assume_not_null());
-    Ok(objects.distinct().limit(limit).load(tx.conn)?)
+    Ok(objects.distinct().limit(limit).load(tx.conn()?)?)
 }
 
 /// The last opening of the space.
@@ -177,7 +177,7 @@ pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
         .order(events::id.desc())
         .limit(1)
         .select(Mark::as_select())
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?)
 }
 
@@ -185,13 +185,13 @@ pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
 pub fn last(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<EventId>> {
     let stripe = Stripe::of(space);
     let of_space = events::table.filter(events::id.between(stripe.before(), stripe.last()));
-    Ok(of_space.select(max(events::id)).get_result(tx.conn)?)
+    Ok(of_space.select(max(events::id)).get_result(tx.conn()?)?)
 }
 
 /// When an event of any space happened.
 pub fn time(tx: &mut ReadTx<'_>, id: EventId) -> Result<Option<Timestamp>> {
     let event = events::table.find(id).select(events::at);
-    Ok(event.get_result(tx.conn).optional()?)
+    Ok(event.get_result(tx.conn()?).optional()?)
 }
 
 /// The last event of a space up to a number.
@@ -202,7 +202,7 @@ pub fn last_through(tx: &mut ReadTx<'_>, space: MemRamId, through: EventId) -> R
         .order(events::id.desc())
         .limit(1)
         .select(Mark::as_select())
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?)
 }
 
@@ -215,7 +215,7 @@ pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until:
         .order(events::id.desc())
         .limit(1)
         .select(Mark::as_select())
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?)
 }
 
@@ -225,7 +225,7 @@ pub fn count(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId) -> Result<i
         .filter(events::memram_id.eq(space))
         .filter(events::id.ge(opening))
         .count()
-        .get_result(tx.conn)?)
+        .get_result(tx.conn()?)?)
 }
 
 /// Passes the figures of the events from `opening` on to `take`, in order.

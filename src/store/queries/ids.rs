@@ -15,7 +15,7 @@ macro_rules! highest {
             .filter($table::id.gt($stripe.before()))
             .filter($table::id.le($stripe.last()))
             .select(max($table::id))
-            .get_result::<Option<i64>>($tx.conn)?
+            .get_result::<Option<i64>>($tx.conn()?)?
     };
 }
 
@@ -36,7 +36,7 @@ pub fn last_id(tx: &mut ReadTx<'_>, space: MemRamId, sequence: Sequence) -> Resu
     let kept: Option<i64> = sequences::table
         .find((space, sequence.name()))
         .select(sequences::last_id)
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?;
     let kept = kept.filter(|&last| last <= stripe.last());
     let last = stripe.before().max(present.unwrap_or_default());

@@ -18,7 +18,7 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name
         .filter(names::stored_object_id.eq(object))
         .order(names::name)
         .select(Name::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The names of an object, byte for byte.

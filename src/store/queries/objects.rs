@@ -153,7 +153,7 @@ pub fn spelled(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<(String, S
     let texts: (Shown, Shown) = stored_objects::table
         .find(object)
         .select((stored_objects::object_id, stored_objects::kind))
-        .get_result(tx.conn)?;
+        .get_result(tx.conn()?)?;
     Ok((texts.0.into(), texts.1.into()))
 }
 
@@ -162,7 +162,7 @@ pub fn size(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<i64>> 
     Ok(stored_objects::table
         .find(object)
         .select(stored_objects::size)
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?)
 }
 
@@ -171,7 +171,7 @@ pub fn space(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<MemRa
     Ok(stored_objects::table
         .find(object)
         .select(stored_objects::memram_id)
-        .get_result(tx.conn)
+        .get_result(tx.conn()?)
         .optional()?)
 }
 
@@ -186,7 +186,7 @@ pub fn with_prefix(tx: &mut ReadTx<'_>, space: MemRamId, prefix: &str, limit: i6
         .order(stored_objects::object_id)
         .limit(limit)
         .select(stored_objects::object_id)
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The next objects of the whole file by key.
@@ -196,7 +196,7 @@ pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> R
         .order(stored_objects::id)
         .limit(limit)
         .select(StoredObject::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The next objects of a space after one of its ids, in the order of allocation, as rows of the view
@@ -209,7 +209,7 @@ pub fn info_page(tx: &mut ReadTx<'_>, space: &str, after: StoredObjectId, limit:
         .order(objects::id)
         .limit(limit)
         .select(ObjectInfo::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// One object as a row of the view `objects`.
@@ -217,7 +217,7 @@ pub fn info(tx: &mut ReadTx<'_>, id: StoredObjectId) -> Result<ObjectInfo> {
     Ok(objects::table
         .filter(objects::id.eq(id))
         .select(ObjectInfo::as_select())
-        .get_result(tx.conn)?)
+        .get_result(tx.conn()?)?)
 }
 
 /// The largest objects of at least `LARGE` bytes, largest first. O(log n + limit).
@@ -229,7 +229,7 @@ pub fn largest(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<S
         .order((stored_objects::size.desc(), stored_objects::id))
         .limit(limit)
         .select(StoredObject::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The largest objects of any size. O(n).
@@ -239,5 +239,5 @@ pub fn largest_of_all(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Resul
         .order((stored_objects::size.desc(), stored_objects::id))
         .limit(limit)
         .select(StoredObject::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }

@@ -49,7 +49,7 @@ pub fn nearly_empty(tx: &mut ReadTx<'_>, space: MemRamId, percent: i64) -> Resul
         .filter((arenas::mem * 100).lt(arenas::max_mem * percent))
         .order((arenas::mem, arenas::id))
         .select(Arena::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The objects that have bytes in an arena, those with the most first. O(entries in the arena).

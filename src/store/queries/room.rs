@@ -57,7 +57,7 @@ pub fn arenas(tx: &mut ReadTx<'_>, space: MemRamId, through: Option<ArenaId>) ->
         .order(arenas::id)
         .limit(PAGE as i64)
         .select(Arena::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// Pools of a class with bytes not carved into blocks, after `through`.
@@ -70,7 +70,7 @@ pub fn pools(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Opt
         .order(pools::id)
         .limit(PAGE as i64)
         .select(Pool::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// Blocks of a class with room, after `through`.
@@ -85,5 +85,5 @@ pub fn blocks(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Op
         .order(blocks::id)
         .limit(PAGE as i64)
         .select(Block::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }

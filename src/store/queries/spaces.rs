@@ -13,18 +13,21 @@ pub fn all(tx: &mut ReadTx<'_>) -> Result<Vec<MemRam>> {
     Ok(memram::table
         .order(memram::id)
         .select(MemRam::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The space of this name.
 pub fn by_name(tx: &mut ReadTx<'_>, name: &str) -> Result<Option<MemRam>> {
     let query = memram::table.filter(memram::name.eq(name)).select(MemRam::as_select());
-    Ok(query.get_result(tx.conn).optional()?)
+    Ok(query.get_result(tx.conn()?).optional()?)
 }
 
 /// The space with this key.
 pub fn get(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<MemRam> {
-    Ok(memram::table.find(id).select(MemRam::as_select()).get_result(tx.conn)?)
+    Ok(memram::table
+        .find(id)
+        .select(MemRam::as_select())
+        .get_result(tx.conn()?)?)
 }
 
 /// The size classes of a space with their totals, smallest first.
@@ -33,7 +36,7 @@ pub fn classes(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Vec<SizeClassTotals>
         .filter(size_classes::memram_id.eq(id))
         .order(size_classes::block_size)
         .select(SizeClassTotals::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// How many objects of each kind a space holds.
@@ -41,7 +44,7 @@ pub fn kinds(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Vec<KindTotals>> {
     Ok(kinds::table
         .filter(kinds::memram_id.eq(id))
         .select(KindTotals::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }
 
 /// The geometry of a space.

@@ -25,14 +25,14 @@ pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, cutoff: Timestamp, limit: i64) 
     let opening = of_space
         .filter(events::kind.eq(EventKind::Opening))
         .select(min(events::id));
-    let first: Option<EventId> = opening.get_result(tx.conn)?;
+    let first: Option<EventId> = opening.get_result(tx.conn()?)?;
     let page: Vec<(EventId, Timestamp)> = of_space
         .filter(events::id.ge(first.unwrap_or(EventId(0))))
         .filter(events::id.le(Stripe::of(space).last()))
         .order(events::id)
         .limit(limit)
         .select((events::id, events::at))
-        .load(tx.conn)?;
+        .load(tx.conn()?)?;
     let run = page.iter().take_while(|(_, at)| *at < cutoff);
     Ok(run.zip(1..).last().map(|(&(last, _), events)| Old { last, events }))
 }

@@ -64,5 +64,5 @@ pub fn levels(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<LevelUsage>> {
     Ok(usage::table
         .filter(usage::space.eq(space))
         .select(LevelUsage::as_select())
-        .load(tx.conn)?)
+        .load(tx.conn()?)?)
 }

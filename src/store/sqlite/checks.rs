@@ -29,7 +29,7 @@ impl ReadTx<'_> {
             (Invariant::ForeignKeyCheck, "a parent for each row", foreign_keys),
         ];
         for (invariant, expected, text) in checks.into_iter().skip(usize::from(quick)) {
-            for row in diesel::sql_query(text).load_iter::<Message, DefaultLoadingMode>(self.conn)? {
+            for row in diesel::sql_query(text).load_iter::<Message, DefaultLoadingMode>(self.conn()?)? {
                 let violation = Violation {
                     invariant,
                     table: "sqlite".to_owned(),

@@ -22,12 +22,12 @@ pub(crate) struct FileSizes {
 impl ReadTx<'_> {
     /// The size of the file, without its log.
     pub fn file_sizes(&mut self) -> Result<FileSizes> {
-        file_sizes(self.conn)
+        file_sizes(self.conn()?)
     }
 
     /// Whether free pages can be removed without rewriting the whole file.
     pub fn can_shrink(&mut self) -> Result<bool> {
-        Ok(pragma(self.conn, "auto_vacuum")? == INCREMENTAL)
+        Ok(pragma(self.conn()?, "auto_vacuum")? == INCREMENTAL)
     }
 }
 

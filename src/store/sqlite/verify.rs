@@ -141,7 +141,7 @@ impl Fault {
 impl ReadTx<'_> {
     /// The differences between the schema and that of the migrations. Runs nothing of it.
     pub fn schema_faults(&mut self) -> Result<Vec<Fault>> {
-        faults(self.conn)
+        faults(self.conn()?)
     }
 }
 

@@ -55,7 +55,7 @@ fn a_unit_that_panics_changes_nothing_and_the_next_one_works() {
 /// as a harmless one.
 fn fails_and_rolls_back(tx: &mut WriteTx<'_>) -> Result<()> {
     tx.read_written(|tx| {
-        tx.conn.batch_execute("ROLLBACK")?;
+        tx.conn()?.batch_execute("ROLLBACK")?;
         Err(Error::DiskFailed {
             why: "disk I/O error".into(),
         })
@@ -105,7 +105,7 @@ fn units_whose_rows_cannot_be_written_get_the_error() {
     assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&turn.outcome);
     let failed = turn.work(soon(), |tx| {
-        tx.read_written(|tx| Ok(tx.conn.batch_execute("ALTER TABLE arenas RENAME TO away")?))?;
+        tx.read_written(|tx| Ok(tx.conn()?.batch_execute("ALTER TABLE arenas RENAME TO away")?))?;
         tx.read_rows(|_| Ok(()))
     });
     assert!(failed.is_err());
@@ -127,7 +127,7 @@ fn a_unit_that_continues_after_its_transaction_is_lost_is_not_committed() {
     let before = state(&readers);
     let done = write(&group, |tx| {
         // A number cannot be looked up.
-        tx.read_written(|tx| Ok(tx.conn.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
+        tx.read_written(|tx| Ok(tx.conn()?.batch_execute("ALTER TABLE sequences RENAME TO away")?))?;
         assert!(matches!(tx.next_object_id(0), Err(Error::Database { .. })));
         Ok(())
     });

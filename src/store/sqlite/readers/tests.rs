@@ -17,20 +17,20 @@ fn readers() -> (TempDir, Readers) {
 
 /// Marks the connection, so that it can be recognised.
 fn mark(tx: &mut ReadTx<'_>) {
-    tx.conn
+    tx.conn()?
         .batch_execute("CREATE TEMP TABLE IF NOT EXISTS marked (a)")
         .unwrap();
 }
 
 fn is_marked(readers: &Readers) -> bool {
-    let look = |tx: &mut ReadTx<'_>| Ok(tx.conn.batch_execute("SELECT * FROM temp.marked").is_ok());
+    let look = |tx: &mut ReadTx<'_>| Ok(tx.conn()?.batch_execute("SELECT * FROM temp.marked").is_ok());
     readers.single(look).unwrap()
 }
 
 fn marked() -> (TempDir, Readers) {
     let (dir, readers) = readers();
     let made = readers.single(|tx| {
-        tx.conn.batch_execute("PRAGMA query_only = OFF")?;
+        tx.conn()?.batch_execute("PRAGMA query_only = OFF")?;
         mark(tx);
         Ok(())
     });
@@ -58,18 +58,18 @@ fn an_error_that_is_not_of_the_database_keeps_the_connection() {
 #[test]
 fn an_error_of_the_database_closes_the_connection_and_is_returned() {
     let (_dir, readers) = marked();
-    let failed = readers.snapshot(|tx| Ok(tx.conn.batch_execute("SELECT * FROM no_such_table")?));
+    let failed = readers.snapshot(|tx| Ok(tx.conn()?.batch_execute("SELECT * FROM no_such_table")?));
     assert!(failed.unwrap_err().to_string().contains("no_such_table"));
     assert!(readers.idle().is_empty());
     assert!(!is_marked(&readers));
     // The transaction has already ended, so the COMMIT fails.
     let failed = readers.snapshot(|tx| {
-        tx.conn.batch_execute("ROLLBACK")?;
+        tx.conn()?.batch_execute("ROLLBACK")?;
         Err::<(), _>(Error::ReadOnly)
     });
     assert!(matches!(failed, Err(Error::ReadOnly)), "{failed:?}");
     assert!(readers.idle().is_empty(), "its state is unknown");
-    let failed = readers.snapshot(|tx| Ok(tx.conn.batch_execute("ROLLBACK")?));
+    let failed = readers.snapshot(|tx| Ok(tx.conn()?.batch_execute("ROLLBACK")?));
     assert!(failed.unwrap_err().to_string().contains("no transaction"));
 }
 
@@ -90,7 +90,7 @@ fn idle_connections_are_limited() {
         for _ in 0..count {
             scope.spawn(|| {
                 let read = readers.snapshot(|tx| {
-                    tx.conn.batch_execute("SELECT count(*) FROM sqlite_schema")?;
+                    tx.conn()?.batch_execute("SELECT count(*) FROM sqlite_schema")?;
                     all_read.wait();
                     Ok(())
                 });
