@@ -130,7 +130,8 @@ fn all_units_of_a_failed_commit_get_its_error() {
     turn.writer
         .engine
         .read()
-        .conn
+        .conn()
+        .unwrap()
         .batch_execute("PRAGMA max_page_count = 1")
         .unwrap();
     for digit in ["a", "b"] {

@@ -17,7 +17,8 @@ fn readers() -> (TempDir, Readers) {
 
 /// Marks the connection, so that it can be recognised.
 fn mark(tx: &mut ReadTx<'_>) {
-    tx.conn()?
+    tx.conn()
+        .unwrap()
         .batch_execute("CREATE TEMP TABLE IF NOT EXISTS marked (a)")
         .unwrap();
 }
