@@ -303,7 +303,7 @@ impl<'d> Batch<'d> {
                 Sequence::Blocks => !self.rows.blocks_gone.is_empty(),
                 Sequence::StoredObjects => !self.rows.objects_gone.is_empty(),
                 // The newest trimmed event stays, as an opening.
-                Sequence::Events => false,
+                Sequence::Reservations | Sequence::Events => false,
             };
             if loses_rows || self.fix.is_some() {
                 self.last_ids.push((sequence, last(sequence)?));

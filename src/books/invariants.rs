@@ -34,6 +34,8 @@ pub enum Invariant {
     I10,
     /// The history explains the balance.
     I11,
+    /// Reservations agree with the space and the ledger.
+    I12,
     /// The schema is that of this version, and text is UTF-8.
     Schema,
     /// SQLite can read the file.
@@ -44,7 +46,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -56,6 +58,7 @@ impl Invariant {
         Self::I9,
         Self::I10,
         Self::I11,
+        Self::I12,
         Self::Schema,
         Self::IntegrityCheck,
         Self::ForeignKeyCheck,
@@ -76,6 +79,7 @@ impl Invariant {
             Self::I9 => "I9",
             Self::I10 => "I10",
             Self::I11 => "I11",
+            Self::I12 => "I12",
             Self::Schema => "schema",
             Self::IntegrityCheck => "integrity_check",
             Self::ForeignKeyCheck => "foreign_key_check",
@@ -100,6 +104,7 @@ impl Invariant {
             Self::I9 => "there are no orphans: every row refers to existing rows, and every object is held",
             Self::I10 => "the counters of a space agree with its objects",
             Self::I11 => "the events of the history add up to the current balance and names",
+            Self::I12 => "the bytes promised in a space, and those written of an upload, are the sums of the rows",
             Self::Schema => "tables, views, triggers and indexes are those of this version, and text is UTF-8",
             Self::IntegrityCheck => "SQLite can read every page and index of the file",
             Self::ForeignKeyCheck => "every foreign key refers to an existing row",
@@ -206,8 +211,8 @@ pub(crate) enum Stage {
     Contents,
     /// Objects that need a new key.
     Keys,
-    /// `rest`, once the keys of entries follow their object's.
-    Rests,
+    /// `start` and `is_last`, once the keys of entries follow their object's.
+    Starts,
     /// Objects to place again.
     Places,
     /// Flags, totals and counters.
@@ -258,9 +263,9 @@ impl Rule {
 }
 
 use FoundBy::{Repair, View};
-use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, Schema};
+use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, Schema};
 use Stage::{
-    Books, Contents, Elsewhere, History, Holds, Keys, Levels, Numbers, Objects, Pieces, Places, Rests, Totals,
+    Books, Contents, Elsewhere, History, Holds, Keys, Levels, Numbers, Objects, Pieces, Places, Starts, Totals,
 };
 
 /// All rules, in the order in which a repair follows them.
@@ -269,6 +274,8 @@ pub(crate) static RULES: &[Rule] = &[
     // First, because the highest keys must be known before anything is removed.
     rule("sequence", (Schema, "sequences"), Levels, Repair,
         "a last id that is missing or belongs to another space is derived from the rows"),
+    rule("heap_row", (Schema, "heap"), Levels, Repair,
+        "a missing row, or an impossible ceiling of the file, is replaced by no ceiling"),
     rule("space_row", (Schema, "memram"), Levels, Repair,
         "a space without a usable name, size or history setting gets one"),
     rule("arena_space", (I7, "arenas"), Levels, Repair,
@@ -320,6 +327,17 @@ pub(crate) static RULES: &[Rule] = &[
         "a block with an id of another space gets a new id").with("the block gets a new id"),
     rule("event_number", (I7, "events"), Numbers, Repair,
         "an event with an id of another space gets a new id").with("the event gets a new id"),
+    rule("reservation_number", (I7, "reservations"), Numbers, Repair,
+        "a reservation with an id of another space gets a new id").with("the reservation gets a new id"),
+    rule("reservation_row", (Schema, "reservations"), Pieces, Repair,
+        "a reservation that breaks a rule of its table is removed").with("the reservation is removed"),
+    rule("reservation_orphan", (I9, "reservations"), Pieces, View,
+        "a reservation without a space is removed").with("the reservation is removed"),
+    rule("upload_pieces", (I12, "reservations"), Pieces, View,
+        "an upload whose pieces have the ids of an object is removed").with("the reservation is removed"),
+    rule("upload_lost", (I12, "reservations"), Pieces, Repair,
+        "an upload with a piece that is missing or misplaced is given up, because nobody was told that it is stored")
+        .with("its pieces are removed"),
     rule("entry_empty", (I6, "ledger"), Pieces, Repair,
         "an entry without bytes is removed").with("the entry is removed"),
     rule("object_lost", (I9, "stored_objects"), Objects, Repair,
@@ -341,8 +359,10 @@ pub(crate) static RULES: &[Rule] = &[
     rule("object_keys", (I6, "stored_objects"), Keys, Repair,
         "an object with a key of another space, or entries without the keys that follow its own, gets a new key")
         .with("the object gets a new key"),
-    rule("entry_rest", (I6, "ledger"), Rests, Repair,
-        "`rest` of an entry becomes the sum of the later ones"),
+    rule("entry_start", (I6, "ledger"), Starts, Repair,
+        "`start` of an entry becomes the sum of the earlier ones"),
+    rule("entry_last", (I6, "ledger"), Starts, Repair,
+        "`is_last` is set for the last entry of an object"),
     rule("object_place", (I7, "stored_objects"), Places, Repair,
         "an object with a piece whose block is missing, overfull or in another space is placed again")
         .with("the object is placed again"),
@@ -364,6 +384,8 @@ pub(crate) static RULES: &[Rule] = &[
         "the objects and bytes of each kind are recounted"),
     rule("space_totals", (I5, "memram"), Totals, View,
         "a space gets the sums of its arenas"),
+    rule("promised", (I12, "memram"), Totals, Repair,
+        "the promised bytes of a space become the sum of its open reservations, and it becomes large enough for them"),
     // `frees` is recorded nowhere else, so `allocations` is derived from it.
     rule("space_counters", (I10, "memram"), Totals, Repair,
         "the peak becomes at least the bytes used; allocations become frees plus existing objects"),
@@ -383,6 +405,7 @@ pub(crate) static RULES: &[Rule] = &[
     rule("entry_key", (I6, "ledger"), Elsewhere, View, "by `object_keys`"),
     rule("entry_space", (I7, "ledger"), Elsewhere, View, "by `object_space` and `object_place`"),
     rule("object_number", (I7, "stored_objects"), Elsewhere, View, "by `object_keys`"),
+    rule("upload_written", (I12, "reservations"), Elsewhere, View, "by `upload_lost`"),
     rule("object_id", (I8, "stored_objects"), Elsewhere, View, "the id becomes that of the content"),
     rule("entry_object", (I9, "ledger"), Elsewhere, View, "by `object_lost`"),
     rule("entry_block", (I9, "ledger"), Elsewhere, View, "by `object_place`"),

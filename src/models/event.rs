@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, ShownIfAny, Timestamp, striped_id, text_enum};
+use super::{MemRamId, ReservationId, ShownIfAny, Timestamp, striped_id, text_enum};
 use crate::models::schema::events;
 use crate::value::ObjectId;
 
@@ -36,6 +36,18 @@ text_enum! {
         Gc = "gc",
         /// The capacity of the space changed.
         Resize = "resize",
+        /// A part of a large object was stored, before the object is complete.
+        Upload = "upload",
+        /// Pieces that are not part of an object were removed.
+        Reclaim = "reclaim",
+        /// Bytes were reserved.
+        Reserve = "reserve",
+        /// Content was stored that bytes were reserved for.
+        Post = "post",
+        /// A reservation was given up.
+        Void = "void",
+        /// A reservation ended because its time was over.
+        Lapse = "lapse",
         /// The heap was repaired, or damaged pieces of one object were rewritten.
         Repair = "repair",
     }
@@ -84,6 +96,13 @@ pub struct Event {
     pub unreserved: i64,
     /// Change of the capacity.
     pub capacity: i64,
+    /// The reservation that it belongs to.
+    pub reservation_id: Option<ReservationId>,
+    /// How often it happened; more than once only for a refusal.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub count: u64,
+    /// When it happened last, if more than once.
+    pub last_at: Option<Timestamp>,
     /// The blocks and levels that it changed, as JSON.
     #[diesel(deserialize_as = ShownIfAny)]
     pub changes: Option<String>,

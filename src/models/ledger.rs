@@ -40,9 +40,11 @@ pub struct Ledger {
     /// Bytes of the piece.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub allocated_mem: u64,
-    /// Bytes of the object after this piece; 0 for the last one.
+    /// Bytes of the object before this piece.
     #[diesel(deserialize_as = super::amount::Amount)]
-    pub rest: u64,
+    pub start: u64,
+    /// Whether it is the last piece of the object.
+    pub is_last: bool,
 }
 
 /// A new entry.
@@ -54,7 +56,8 @@ pub(crate) struct NewEntry<'a> {
     pub pool_id: PoolId,
     pub block_id: BlockId,
     pub allocated_mem: i64,
-    pub rest: i64,
+    pub start: i64,
+    pub is_last: bool,
     pub data: Cow<'a, [u8]>,
 }
 

@@ -44,6 +44,9 @@ pub struct MemRam {
     /// Bytes of content stored.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: u64,
+    /// Bytes that are reserved for content to come.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub promised: u64,
     /// Bytes that arenas reserve.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub reserved: u64,
@@ -78,12 +81,18 @@ pub struct MemRam {
     /// For [`HistoryMode::Keep`], how long events are kept, in microseconds.
     #[diesel(deserialize_as = super::amount::AmountIfAny)]
     pub history_keep: Option<u64>,
+    /// For [`HistoryMode::Keep`], how many bytes of events are kept.
+    #[diesel(deserialize_as = super::amount::AmountIfAny)]
+    pub history_max_bytes: Option<u64>,
+    /// Bytes of the events that are kept.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub history_bytes: u64,
 }
 
 impl MemRam {
-    /// Free bytes: an object of this size still fits.
+    /// Free bytes that are promised to nobody: an object of this size still fits.
     pub fn available(&self) -> u64 {
-        self.max_mem.saturating_sub(self.mem)
+        self.max_mem.saturating_sub(self.mem).saturating_sub(self.promised)
     }
 
     /// Bytes that no arena reserves.

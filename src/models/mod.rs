@@ -12,6 +12,7 @@ mod ledger;
 mod memram;
 mod name;
 mod pool;
+mod reservation;
 pub(crate) mod schema;
 mod sequence;
 mod stored_object;
@@ -26,6 +27,7 @@ pub use ledger::{Ledger, LedgerId};
 pub use memram::{HistoryMode, KindTotals, MemRam, MemRamId, SizeClassTotals};
 pub use name::Name;
 pub use pool::{Pool, PoolId};
+pub use reservation::ReservationId;
 pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;
 

@@ -1,11 +1,19 @@
 // The tables and views for Diesel.
 
 diesel::table! {
+    heap (id) {
+        id -> BigInt,
+        max_file -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     memram (id) {
         id -> BigInt,
         name -> Text,
         max_mem -> BigInt,
         mem -> BigInt,
+        promised -> BigInt,
         reserved -> BigInt,
         arena_size -> BigInt,
         per_block -> BigInt,
@@ -18,6 +26,8 @@ diesel::table! {
         created_at -> BigInt,
         history -> Text,
         history_keep -> Nullable<BigInt>,
+        history_max_bytes -> Nullable<BigInt>,
+        history_bytes -> BigInt,
     }
 }
 
@@ -103,8 +113,29 @@ diesel::table! {
         pool_id -> BigInt,
         block_id -> BigInt,
         allocated_mem -> BigInt,
-        rest -> BigInt,
+        start -> BigInt,
+        is_last -> Bool,
         data -> Binary,
+    }
+}
+
+diesel::table! {
+    reservations (id) {
+        id -> BigInt,
+        memram_id -> BigInt,
+        key -> Nullable<Text>,
+        state -> Text,
+        bytes -> BigInt,
+        written -> BigInt,
+        object_id -> Nullable<Text>,
+        stored_object_id -> Nullable<BigInt>,
+        entry_ids -> BigInt,
+        first_arena_id -> BigInt,
+        first_pool_id -> BigInt,
+        first_block_id -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        resolved_at -> Nullable<BigInt>,
     }
 }
 
@@ -143,6 +174,9 @@ diesel::table! {
         uncarved_in_arenas -> BigInt,
         unreserved -> BigInt,
         capacity -> BigInt,
+        reservation_id -> Nullable<BigInt>,
+        count -> BigInt,
+        last_at -> Nullable<BigInt>,
         changes -> Nullable<Text>,
     }
 }
@@ -153,6 +187,7 @@ diesel::joinable!(ledger -> stored_objects (stored_object_id));
 diesel::joinable!(names -> stored_objects (stored_object_id));
 diesel::joinable!(pools -> arenas (arena_id));
 diesel::allow_tables_to_appear_in_same_query!(
+    heap,
     memram,
     size_classes,
     other_kinds,
@@ -161,6 +196,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     blocks,
     stored_objects,
     ledger,
+    reservations,
     names,
     sequences,
     events,
@@ -195,6 +231,15 @@ diesel::table! {
 
 diesel::table! {
     trial_balance (space, line) {
+        space -> Text,
+        line -> BigInt,
+        bucket -> Text,
+        bytes -> BigInt,
+    }
+}
+
+diesel::table! {
+    claims (space, line) {
         space -> Text,
         line -> BigInt,
         bucket -> Text,

@@ -8,15 +8,17 @@ pub(crate) enum Sequence {
     Pools,
     Blocks,
     StoredObjects,
+    Reservations,
     Events,
 }
 
 impl Sequence {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Arenas,
         Self::Pools,
         Self::Blocks,
         Self::StoredObjects,
+        Self::Reservations,
         Self::Events,
     ];
 
@@ -27,6 +29,7 @@ impl Sequence {
             Self::Pools => "pools",
             Self::Blocks => "blocks",
             Self::StoredObjects => "stored_objects",
+            Self::Reservations => "reservations",
             Self::Events => "events",
         }
     }

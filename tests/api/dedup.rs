@@ -259,7 +259,7 @@ fn damage_that_cannot_be_repaired_in_place_is_refused() {
         "DELETE FROM ledger WHERE seq = 1",
         "DELETE FROM ledger WHERE seq = 2",
         "DELETE FROM ledger",
-        "UPDATE ledger SET rest = rest + 1 WHERE seq = 0",
+        "UPDATE ledger SET start = start + 1 WHERE seq = 0",
         "UPDATE ledger SET seq = 9, id = id + 8 WHERE seq = 1",
         "UPDATE stored_objects SET size = size - 1",
     ] {

@@ -83,8 +83,8 @@ fn a_quick_check_finds_writes_by_others() {
     for statement in [
         "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
         "INSERT INTO blocks (memram_id, arena_id, pool_id, block_size, max_mem) SELECT 1, arena_id, id, 512, 512 FROM pools LIMIT 1",
-        "INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)
-         SELECT stored_object_id + 9, stored_object_id, 9, arena_id, pool_id, block_id, 1, 0, x'00' FROM ledger WHERE id = 1",
+        "INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, start, is_last, data)
+         SELECT stored_object_id + 9, stored_object_id, 9, arena_id, pool_id, block_id, 1, 0, 1, x'00' FROM ledger WHERE id = 1",
         "INSERT INTO stored_objects (memram_id, object_id, kind, size, held, created_at)
          SELECT 1, replace(hex(zeroblob(32)), 'A', 'b'), 'bytes', 0, 1, 0",
     ] {

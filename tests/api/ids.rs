@@ -458,7 +458,7 @@ fn lost_sequences_are_restored_for_each_space() {
         for (table, before) in TABLES.into_iter().zip(before) {
             assert!(ids(&sql, table).last().copied() >= before, "{statement}: {table}");
         }
-        assert_eq!(number(&sql, "SELECT count(*) FROM sequences"), 15, "{statement}");
+        assert_eq!(number(&sql, "SELECT count(*) FROM sequences"), 18, "{statement}");
         assert_balanced(&second);
     }
 }

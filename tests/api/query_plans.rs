@@ -88,7 +88,7 @@ fn a_name_is_found_set_and_removed() {
 fn the_bytes_of_an_object_by_its_id() {
     let heap = heap();
     let id = first(&heap);
-    let pieces = "SELECT: SEARCH o USING COVERING INDEX stored_objects_by_object_id (object_id=? AND memram_id=?); \
+    let pieces = "SELECT: SEARCH o USING INDEX stored_objects_by_object_id (object_id=? AND memram_id=?); \
          SEARCH l USING INTEGER PRIMARY KEY (rowid>?) LEFT-JOIN";
     searches(&heap, &[pieces], |memory| memory.get_bytes(&id).unwrap());
     let small = heap.allocate("in one piece").unwrap();

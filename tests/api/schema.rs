@@ -5,7 +5,7 @@ use crate::common::{Heap, MIB, assert_balanced, content, number, plan, texts};
 use heapledger::{Geometry, Hold};
 use rusqlite::ErrorCode;
 
-const FOREIGN_KEYS: [&str; 16] = [
+const FOREIGN_KEYS: [&str; 17] = [
     "arenas.memram_id -> memram.id",
     "blocks.arena_id -> pools.arena_id",
     "blocks.memram_id -> memram.id",
@@ -19,6 +19,7 @@ const FOREIGN_KEYS: [&str; 16] = [
     "other_kinds.memram_id -> memram.id",
     "pools.arena_id -> arenas.id",
     "pools.memram_id -> memram.id",
+    "reservations.memram_id -> memram.id",
     "sequences.memram_id -> memram.id",
     "size_classes.memram_id -> memram.id",
     "stored_objects.memram_id -> memram.id",
@@ -111,7 +112,7 @@ fn no_tool_can_write_a_row_that_violates_its_checks() {
         "UPDATE ledger SET seq = -1",
         "UPDATE ledger SET id = id + 100",
         "UPDATE ledger SET seq = seq + 1",
-        "UPDATE ledger SET rest = -1",
+        "UPDATE ledger SET start = -1",
         "UPDATE stored_objects SET kind = 'pickle'",
         "UPDATE stored_objects SET size = -1",
         "UPDATE stored_objects SET held = 2",

@@ -101,7 +101,7 @@ fn rows(memory: &MemManager) -> Vec<String> {
         "SELECT 'space ' || max_mem || ' ' || mem || ' ' || reserved || ' ' || arenas || ' ' || peak_mem || ' ' || allocations
            || ' ' || frees || ' ' || dedup_hits || ' ' || dedup_saved FROM memram",
         "SELECT 'object ' || id || ' ' || object_id || ' ' || kind || ' ' || size || ' ' || held FROM stored_objects ORDER BY id",
-        "SELECT 'entry ' || id || ' of ' || stored_object_id || ' in ' || block_id || ': ' || allocated_mem || ' before ' || rest
+        "SELECT 'entry ' || id || ' of ' || stored_object_id || ' in ' || block_id || ': ' || allocated_mem || ' from ' || start
            FROM ledger ORDER BY id",
         "SELECT 'block ' || id || ' ' || pool_id || ' ' || max_mem || ' ' || mem FROM blocks ORDER BY id",
         "SELECT 'name ' || name || ' of ' || stored_object_id FROM names ORDER BY name",
@@ -403,7 +403,7 @@ fn rows_without_keys(memory: &MemManager) -> Vec<String> {
         "SELECT 'space ' || max_mem || ' ' || mem || ' ' || reserved || ' ' || arenas || ' ' || peak_mem || ' ' || allocations
            || ' ' || frees || ' ' || dedup_hits || ' ' || dedup_saved FROM memram",
         "SELECT 'object ' || object_id || ' ' || kind || ' ' || size || ' ' || held FROM stored_objects ORDER BY id",
-        "SELECT 'entry ' || seq || ' of ' || object_id || ': ' || allocated_mem || ' before ' || rest
+        "SELECT 'entry ' || seq || ' of ' || object_id || ': ' || allocated_mem || ' from ' || start
            FROM ledger l JOIN stored_objects o ON o.id = l.stored_object_id ORDER BY l.id",
         "SELECT 'block ' || block_size || ' ' || max_mem || ' ' || mem FROM blocks ORDER BY id",
         "SELECT 'name ' || name || ' of ' || object_id FROM names n JOIN stored_objects o ON o.id = n.stored_object_id ORDER BY name",
@@ -561,15 +561,15 @@ fn an_object_with_a_missing_piece_is_never_returned_as_complete() {
 #[test]
 fn false_numbers_of_pieces_never_return_foreign_bytes() {
     for lie in [
-        "UPDATE ledger SET rest = -1 WHERE seq = 0 AND stored_object_id = 2",
-        "UPDATE ledger SET rest = rest - 1 WHERE stored_object_id = 2",
-        "UPDATE ledger SET rest = 9223372036854775807 WHERE stored_object_id = 2",
-        "UPDATE ledger SET rest = -9223372036854775808 WHERE stored_object_id = 2 AND seq > 0",
+        "UPDATE ledger SET start = -1 WHERE seq = 0 AND stored_object_id = 2",
+        "UPDATE ledger SET start = start + 1 WHERE stored_object_id = 2",
+        "UPDATE ledger SET start = 9223372036854775807 WHERE stored_object_id = 2",
+        "UPDATE ledger SET start = -9223372036854775808 WHERE stored_object_id = 2 AND seq > 0",
         "UPDATE ledger SET id = id + 9000 WHERE stored_object_id = 2",
         "UPDATE ledger SET id = id + 9223372036854775800 WHERE stored_object_id = 2",
         "UPDATE ledger SET stored_object_id = 1 WHERE stored_object_id = 2 AND seq = 3",
         "UPDATE ledger SET data = x'00' WHERE stored_object_id = 2 AND seq = 1",
-        "UPDATE ledger SET data = zeroblob(5000), rest = -5 WHERE stored_object_id = 2 AND seq = 3",
+        "UPDATE ledger SET data = zeroblob(5000), start = -5 WHERE stored_object_id = 2 AND seq = 3",
         "UPDATE stored_objects SET id = 3000 WHERE id = 2",
         "UPDATE stored_objects SET id = 9223372036854775807 WHERE id = 2",
     ] {

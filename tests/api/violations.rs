@@ -55,7 +55,7 @@ fn every_broken_rule_is_named() {
         ("I6 ledger", "UPDATE ledger SET seq = seq + 1 WHERE seq = 2"),
         ("I6 ledger", "DELETE FROM ledger WHERE seq = 1"),
         ("I6 stored_objects", "DELETE FROM ledger WHERE seq = 0"),
-        ("I6 ledger", "UPDATE ledger SET rest = rest + 1 WHERE id = 1"),
+        ("I6 ledger", "UPDATE ledger SET start = start + 1 WHERE id = 1"),
         ("I6 ledger", "UPDATE ledger SET id = id + 100 WHERE id = 1"),
         (
             "I6 ledger",

@@ -21,7 +21,7 @@ PRAGMA user_version = 101;
 --   it fails. That an object_id is 64 hexadecimal digits is an invariant (I8) instead.
 --
 -- Each space numbers its rows separately: the ids of its arenas, pools, blocks, objects, ledger
--- entries and events are (memram_id - 1) << 40 | n, with n from 1. So the first space has plain
+-- entries, reservations and events are (memram_id - 1) << 40 | n, with n from 1. So the first space has plain
 -- numbers, and spaces never wait for each other's numbers. id & ((1 << 40) - 1) is the n, and
 -- (id >> 40) + 1 the space, which every row of the space must agree with (I7).
 --
@@ -30,18 +30,28 @@ PRAGMA user_version = 101;
 -- foreign key, so that they cannot disagree; the parent needs a UNIQUE constraint for that, whose
 -- cost is not measurable. There is none from the ledger to stored_objects: SQLite looks up the
 -- children of each removed row, and the index for that would be 5 % of a put and 6 % of a batch of
--- frees. The trigger guard_stored_objects_delete ensures that an object is removed after its first
--- piece.
+-- frees. Besides, the pieces of an upload belong to a reservation. The trigger
+-- guard_stored_objects_delete ensures that an object is removed after its first piece.
 
--- One bounded space: at most max_mem bytes of content, mem of them used. A file may have several,
--- with different names. Each write updates its sums; reserved is that of its arenas' max_mem.
--- history determines which events are kept: all (on), none (off), or those of the last
--- history_keep microseconds (keep).
+-- What applies to the whole file; one row. max_file is the most bytes that the file, its log and
+-- the index of its log may have together; NULL if only the spaces are bounded.
+CREATE TABLE heap (
+  id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+  max_file INTEGER CHECK (max_file > 0)
+) STRICT;
+INSERT INTO heap (id) VALUES (1);
+
+-- One bounded space: at most max_mem bytes of content, mem of them used and promised of them
+-- reserved for content to come. A file may have several, with different names. Each write updates
+-- its sums; reserved is that of its arenas' max_mem. history determines which events are kept: all
+-- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
+-- history_max_bytes; history_bytes is what they take.
 CREATE TABLE memram (
   id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388608),
   name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
   max_mem      INTEGER NOT NULL CHECK (max_mem > 0),
   mem          INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
+  promised     INTEGER NOT NULL DEFAULT 0 CHECK (promised BETWEEN 0 AND max_mem - mem),
   reserved     INTEGER NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND max_mem),
   arena_size   INTEGER NOT NULL CHECK (arena_size > 0),
   per_block    INTEGER NOT NULL CHECK (per_block > 0),
@@ -53,7 +63,9 @@ CREATE TABLE memram (
   dedup_saved  INTEGER NOT NULL DEFAULT 0 CHECK (dedup_saved >= 0),
   created_at   INTEGER NOT NULL,
   history      TEXT    NOT NULL DEFAULT 'on' CHECK (history IN ('on', 'off', 'keep')),
-  history_keep INTEGER CHECK (history_keep > 0)
+  history_keep INTEGER CHECK (history_keep > 0),
+  history_max_bytes INTEGER CHECK (history_max_bytes > 0),
+  history_bytes INTEGER NOT NULL DEFAULT 0 CHECK (history_bytes >= 0)
 ) STRICT;
 
 -- The ladder of size classes of a space, with the totals of each class: mem is the content in
@@ -136,8 +148,9 @@ CREATE TABLE stored_objects (
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
 -- key of its object and the others follow it, so that the bytes of an object are found, in
--- order and each once, without an index. rest is how many bytes of the object follow the
--- entry's own. arena_id and pool_id repeat those of the block.
+-- order and each once, without an index. start is how many bytes of the object precede the
+-- entry's own, and is_last tells its end, so that neither needs the row of the object. arena_id and
+-- pool_id repeat those of the block. The pieces of an upload have the key that its object will have.
 CREATE TABLE ledger (
   id               INTEGER NOT NULL PRIMARY KEY,
   stored_object_id INTEGER NOT NULL,
@@ -146,10 +159,37 @@ CREATE TABLE ledger (
   pool_id          INTEGER NOT NULL,
   block_id         INTEGER NOT NULL,
   allocated_mem    INTEGER NOT NULL CHECK (allocated_mem > 0),
-  rest             INTEGER NOT NULL CHECK (rest >= 0),
+  start            INTEGER NOT NULL CHECK (start >= 0),
+  is_last          INTEGER NOT NULL CHECK (is_last IN (0, 1)),
   data             BLOB    NOT NULL CHECK (length(data) = allocated_mem),
   CHECK (id = stored_object_id + seq),
   FOREIGN KEY (block_id, pool_id, arena_id) REFERENCES blocks (id, pool_id, arena_id) DEFERRABLE INITIALLY DEFERRED
+) STRICT;
+
+-- Promises of bytes, which count against max_mem at once; a large object that is being stored is
+-- one, and has no key. Of bytes, written are in blocks already, as pieces with the keys from
+-- stored_object_id on; entry_ids keys are set aside for them. While it is open, the others are
+-- promised, until expires_at if it is not renewed. Once it is resolved (posted as an object, voided
+-- or lapsed) nothing is promised, and pieces that did not become an object are given back little
+-- by little; so are those of a large object that was freed. Rows that were carved since the upload
+-- began have the ids from first_arena_id, first_pool_id and first_block_id on.
+CREATE TABLE reservations (
+  id               INTEGER NOT NULL PRIMARY KEY,
+  memram_id        INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  key              TEXT    CHECK (length(key) BETWEEN 1 AND 255),
+  state            TEXT    NOT NULL CHECK (state IN ('open', 'posted', 'voided', 'lapsed', 'freed')),
+  bytes            INTEGER NOT NULL CHECK (bytes > 0),
+  written          INTEGER NOT NULL DEFAULT 0 CHECK (written BETWEEN 0 AND bytes),
+  object_id        TEXT    CHECK (object_id IS NULL OR state = 'posted'),
+  stored_object_id INTEGER UNIQUE,
+  entry_ids        INTEGER NOT NULL DEFAULT 0 CHECK (entry_ids >= 0),
+  first_arena_id   INTEGER NOT NULL DEFAULT 0,
+  first_pool_id    INTEGER NOT NULL DEFAULT 0,
+  first_block_id   INTEGER NOT NULL DEFAULT 0,
+  created_at       INTEGER NOT NULL,
+  expires_at       INTEGER NOT NULL,
+  resolved_at      INTEGER CHECK ((resolved_at IS NULL) = (state = 'open')),
+  CHECK (written = 0 OR stored_object_id IS NOT NULL)
 ) STRICT;
 
 -- The names of objects.
@@ -165,14 +205,15 @@ CREATE TABLE names (
 -- the ids give the order, because a clock may go backwards; across spaces the order is by at, then
 -- id. The columns from payload to unreserved are the bytes that the event moved into each account
 -- or, if negative, out of it, as in double-entry bookkeeping; changes has the affected blocks and
--- levels as JSON.
+-- levels as JSON. A refusal that is repeated is counted in its event, until last_at.
 CREATE TABLE events (
   id                 INTEGER NOT NULL PRIMARY KEY,
   memram_id          INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   at                 INTEGER NOT NULL,
   kind               TEXT    NOT NULL CHECK (kind = 'allocate' OR kind = 'free' OR kind = 'dedup_hit' OR kind = 'bind' OR kind = 'unbind' OR kind = 'release'
                                      OR kind = 'carve' OR kind = 'gc' OR kind = 'refusal' OR kind = 'resize'
-                                     OR kind = 'repair' OR kind = 'opening'),
+                                     OR kind = 'repair' OR kind = 'opening' OR kind = 'upload' OR kind = 'reclaim'
+                                     OR kind = 'reserve' OR kind = 'post' OR kind = 'void' OR kind = 'lapse'),
   actor              TEXT,
   reason             TEXT,
   object             BLOB CHECK (length(object) = 32), -- the object id as 32 bytes
@@ -185,6 +226,9 @@ CREATE TABLE events (
   uncarved_in_arenas INTEGER NOT NULL DEFAULT 0,
   unreserved         INTEGER NOT NULL DEFAULT 0,
   capacity           INTEGER NOT NULL DEFAULT 0,
+  reservation_id     INTEGER,
+  count              INTEGER NOT NULL DEFAULT 1 CHECK (count > 0),
+  last_at            INTEGER,
   changes            TEXT,
   CHECK (payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved = capacity)
 ) STRICT;
@@ -193,7 +237,7 @@ CREATE TABLE events (
 -- an id is never reused. Objects and their ledger entries are numbered together.
 CREATE TABLE sequences (
   memram_id INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
-  name      TEXT    NOT NULL CHECK (name = 'arenas' OR name = 'pools' OR name = 'blocks' OR name = 'stored_objects' OR name = 'events'),
+  name      TEXT    NOT NULL CHECK (name = 'arenas' OR name = 'pools' OR name = 'blocks' OR name = 'stored_objects' OR name = 'events' OR name = 'reservations'),
   last_id   INTEGER NOT NULL CHECK (last_id >> 40 = memram_id - 1),
   PRIMARY KEY (memram_id, name)
 ) STRICT, WITHOUT ROWID;
@@ -215,6 +259,12 @@ CREATE INDEX blocks_by_pool ON blocks (pool_id);
 CREATE INDEX ledger_by_block ON ledger (block_id);
 CREATE INDEX names_by_object ON names (stored_object_id);
 
+-- A key means one reservation of its space. What is open can lapse; what is written but not open
+-- is to be given back.
+CREATE UNIQUE INDEX reservations_by_key ON reservations (memram_id, key) WHERE key IS NOT NULL;
+CREATE INDEX reservations_open ON reservations (memram_id, expires_at) WHERE state = 'open';
+CREATE INDEX reservations_written ON reservations (memram_id, id) WHERE written > 0;
+
 -- The object_id comes first, because SQLite compares keys fastest if their first column differs.
 CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id);
 -- Only large objects, so that small ones do not pay for the list of the largest.
@@ -235,6 +285,12 @@ CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
 -- violations shows what others write there. New names are guarded, because people are likely to
 -- write them by hand; the guard is a seventh of the cost of a bind.
 
+CREATE TRIGGER guard_heap_insert BEFORE INSERT ON heap
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_heap_update BEFORE UPDATE ON heap
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_heap_delete BEFORE DELETE ON heap
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_memram_insert BEFORE INSERT ON memram
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_memram_update BEFORE UPDATE ON memram
@@ -273,6 +329,12 @@ CREATE TRIGGER guard_ledger_update BEFORE UPDATE ON ledger
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_ledger_delete BEFORE DELETE ON ledger
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_reservations_insert BEFORE INSERT ON reservations
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_reservations_update BEFORE UPDATE ON reservations
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_reservations_delete BEFORE DELETE ON reservations
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_names_insert BEFORE INSERT ON names
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_names_update BEFORE UPDATE ON names
@@ -290,11 +352,12 @@ WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_events_delete BEFORE DELETE ON events
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 
--- An object can be removed only after its first piece, even past the guards. FAIL, because for
--- ABORT SQLite would copy each page that it touches.
+-- An object can be removed only after its first piece, even past the guards, unless its pieces are
+-- given back later. FAIL, because for ABORT SQLite would copy each page that it touches.
 CREATE TRIGGER guard_stored_objects_delete BEFORE DELETE ON stored_objects
 WHEN '' <> '' COLLATE only_heapledger_may_write
-  OR EXISTS (SELECT 1 FROM ledger l WHERE l.id = OLD.id AND l.stored_object_id = OLD.id)
+  OR (EXISTS (SELECT 1 FROM ledger l WHERE l.id = OLD.id AND l.stored_object_id = OLD.id)
+      AND NOT EXISTS (SELECT 1 FROM reservations r WHERE r.stored_object_id = OLD.id))
 BEGIN SELECT RAISE(FAIL, 'an object is removed after its ledger entries'); END;
 
 -- Views ---------------------------------------------------------------------
@@ -306,7 +369,8 @@ BEGIN SELECT RAISE(FAIL, 'an object is removed after its ledger entries'); END;
 -- How many objects of each kind a space holds.
 CREATE VIEW kinds AS
 SELECT m.id AS memram_id, 'bytes' AS kind,
-       m.allocations - m.frees - coalesce(sum(k.objects), 0) AS objects, m.mem - coalesce(sum(k.mem), 0) AS mem
+       m.allocations - m.frees - coalesce(sum(k.objects), 0) AS objects, m.mem - coalesce(sum(k.mem), 0)
+         - (SELECT coalesce(sum(r.written), 0) FROM reservations r WHERE r.memram_id = m.id AND r.written > 0) AS mem
 FROM memram m LEFT JOIN other_kinds k ON k.memram_id = m.id
 GROUP BY m.id
 UNION ALL
@@ -374,8 +438,8 @@ FROM size_classes c JOIN memram m ON m.id = c.memram_id;
 -- own level, so that the total checks the levels against each other.
 CREATE VIEW trial_balance AS
 SELECT m.name AS space, 1 AS line, 'payload' AS bucket,
-       (SELECT CAST(total(l.allocated_mem) AS INTEGER) FROM ledger l CROSS JOIN stored_objects o ON o.id = l.stored_object_id
-        WHERE o.memram_id = m.id) AS bytes
+       (SELECT CAST(total(l.allocated_mem) AS INTEGER) FROM ledger l CROSS JOIN blocks b ON b.id = l.block_id
+        WHERE b.memram_id = m.id) AS bytes
 FROM memram m
 UNION ALL
 SELECT m.name, 2, 'room in blocks',
@@ -392,6 +456,23 @@ FROM memram m
 UNION ALL
 SELECT m.name, 5, 'unreserved',
        m.max_mem - (SELECT coalesce(sum(a.max_mem), 0) FROM arenas a WHERE a.memram_id = m.id)
+FROM memram m;
+
+-- The second part of the balance: whose each byte of capacity is. It adds up to the same capacity.
+-- What is written of uploads is theirs until it becomes an object or is given back.
+CREATE VIEW claims AS
+SELECT m.name AS space, 1 AS line, 'objects' AS bucket,
+       (SELECT CAST(total(o.size) AS INTEGER) FROM stored_objects o WHERE o.memram_id = m.id) AS bytes
+FROM memram m
+UNION ALL
+SELECT m.name, 2, 'uploads', (SELECT coalesce(sum(r.written), 0) FROM reservations r WHERE r.memram_id = m.id AND r.written > 0)
+FROM memram m
+UNION ALL
+SELECT m.name, 3, 'promised',
+       (SELECT coalesce(sum(r.bytes - r.written), 0) FROM reservations r WHERE r.memram_id = m.id AND r.state = 'open')
+FROM memram m
+UNION ALL
+SELECT m.name, 4, 'available', m.max_mem - m.mem - m.promised
 FROM memram m;
 
 -- The history in readable form.
@@ -470,6 +551,12 @@ WITH
     SELECT b.memram_id, b.block_size, CAST(total(b.mem) AS INTEGER) AS mem, sum(b.max_mem) AS reserved, count(*) AS blocks,
            sum(b.mem = b.max_mem) AS full_blocks, sum(b.mem = 0) AS empty_blocks, sum(coalesce(e.entries, 0)) AS entries
     FROM blocks b LEFT JOIN by_block e ON e.id = b.id GROUP BY b.memram_id, b.block_size),
+  promises AS (SELECT memram_id AS id, sum(bytes - written) AS promised FROM reservations WHERE state = 'open' GROUP BY memram_id),
+  uploads AS (
+    SELECT r.id, CAST(total(l.allocated_mem) AS INTEGER) AS mem
+    FROM reservations r LEFT JOIN ledger l
+      ON l.id >= r.stored_object_id AND l.id < r.stored_object_id + r.entry_ids AND l.stored_object_id = r.stored_object_id
+    GROUP BY r.id),
   objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
   objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, CAST(total(size) AS INTEGER) AS mem FROM stored_objects GROUP BY memram_id, kind)
 -- I1 a block's mem is what the ledger says is in it
@@ -513,19 +600,28 @@ FROM memram m LEFT JOIN by_space s ON s.id = m.id
 WHERE m.mem <> coalesce(s.mem, 0) OR m.reserved <> coalesce(s.reserved, 0) OR m.arenas <> coalesce(s.arenas, 0)
 UNION ALL
 -- I6 an object's pieces are numbered from 0 without a gap and add up to its size: the first
--- has the key of the object, each other follows one, and what follows each is what it says
-SELECT 'I6', 'object_size', 'stored_objects', o.id, NULL, 'size ' || o.size,
-       coalesce('size ' || (l.allocated_mem + l.rest), 'no first piece')
-FROM stored_objects o LEFT JOIN ledger l ON l.id = o.id AND l.stored_object_id = o.id
-WHERE o.size <> coalesce(l.allocated_mem + l.rest, 0)
+-- has the key of the object, each other follows one and starts where it ends, and the last ends
+-- where the object does
+SELECT 'I6', 'object_size', 'stored_objects', o.id, NULL, 'size ' || o.size, 'no first piece'
+FROM stored_objects o
+WHERE o.size <> 0 AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.id = o.id AND l.stored_object_id = o.id)
+UNION ALL
+SELECT 'I6', 'object_size', 'stored_objects', o.id, NULL, 'size ' || o.size, 'size ' || (l.start + l.allocated_mem)
+FROM ledger l JOIN stored_objects o ON o.id = l.stored_object_id
+LEFT JOIN ledger n ON n.id = l.id + 1 AND n.stored_object_id = l.stored_object_id
+WHERE n.id IS NULL AND l.start + l.allocated_mem <> o.size
+UNION ALL
+SELECT 'I6', 'entry_last', 'ledger', l.id, NULL, 'is_last ' || (n.id IS NULL), 'is_last ' || l.is_last
+FROM ledger l LEFT JOIN ledger n ON n.id = l.id + 1 AND n.stored_object_id = l.stored_object_id
+WHERE l.is_last <> (n.id IS NULL) AND l.stored_object_id NOT IN (SELECT stored_object_id FROM reservations WHERE stored_object_id IS NOT NULL)
 UNION ALL
 SELECT 'I6', 'piece_gap', 'ledger', l.id, NULL, 'piece ' || (l.seq - 1) || ' before piece ' || l.seq, 'none'
 FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
 WHERE l.seq <> 0 AND p.id IS NULL
 UNION ALL
-SELECT 'I6', 'entry_rest', 'ledger', l.id, NULL, 'rest ' || coalesce(n.allocated_mem + n.rest, 0), 'rest ' || l.rest
-FROM ledger l LEFT JOIN ledger n ON n.id = l.id + 1 AND n.stored_object_id = l.stored_object_id
-WHERE l.rest <> coalesce(n.allocated_mem + n.rest, 0)
+SELECT 'I6', 'entry_start', 'ledger', l.id, NULL, 'start ' || coalesce(p.start + p.allocated_mem, 0), 'start ' || l.start
+FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
+WHERE l.start <> coalesce(p.start + p.allocated_mem, 0)
 UNION ALL
 SELECT 'I6', 'entry_key', 'ledger', id, NULL, 'id ' || (stored_object_id + seq), 'id ' || id FROM ledger WHERE id <> stored_object_id + seq
 UNION ALL
@@ -555,6 +651,8 @@ SELECT 'I7', 'block_number', 'blocks', id, NULL, 'an id of space ' || memram_id,
 UNION ALL
 SELECT 'I7', 'object_number', 'stored_objects', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM stored_objects WHERE id >> 40 <> memram_id - 1
 UNION ALL
+SELECT 'I7', 'reservation_number', 'reservations', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM reservations WHERE id >> 40 <> memram_id - 1
+UNION ALL
 SELECT 'I7', 'event_number', 'events', id, NULL, 'an id of space ' || memram_id, 'an id of space ' || ((id >> 40) + 1) FROM events WHERE id >> 40 <> memram_id - 1
 UNION ALL
 -- I8 needs more than SQL, but not where the id cannot be one
@@ -562,7 +660,9 @@ SELECT 'I8', 'object_id', 'stored_objects', id, NULL, 'object_id of 64 digits fr
 FROM stored_objects WHERE length(object_id) <> 64 OR object_id GLOB '*[^0-9a-f]*'
 UNION ALL
 -- I9 no orphans
-SELECT 'I9', 'entry_object', 'ledger', id, NULL, 'an object ' || stored_object_id, 'none' FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)
+SELECT 'I9', 'entry_object', 'ledger', id, NULL, 'an object ' || stored_object_id, 'none' FROM ledger
+WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)
+  AND stored_object_id NOT IN (SELECT stored_object_id FROM reservations WHERE stored_object_id IS NOT NULL)
 UNION ALL
 SELECT 'I9', 'entry_block', 'ledger', id, NULL, 'a block ' || block_id, 'none' FROM ledger WHERE block_id NOT IN (SELECT id FROM blocks)
 UNION ALL
@@ -573,6 +673,8 @@ UNION ALL
 SELECT 'I9', 'arena_orphan', 'arenas', id, NULL, 'a space ' || memram_id, 'none' FROM arenas WHERE memram_id NOT IN (SELECT id FROM memram)
 UNION ALL
 SELECT 'I9', 'object_orphan', 'stored_objects', id, NULL, 'a space ' || memram_id, 'none' FROM stored_objects WHERE memram_id NOT IN (SELECT id FROM memram)
+UNION ALL
+SELECT 'I9', 'reservation_orphan', 'reservations', id, NULL, 'a space ' || memram_id, 'none' FROM reservations WHERE memram_id NOT IN (SELECT id FROM memram)
 UNION ALL
 SELECT 'I9', CASE WHEN o.id IS NULL THEN 'name_orphan' ELSE 'name_space' END, 'names', n.stored_object_id, n.name, 'an object of space ' || n.memram_id || ' for ' || quote(n.name), coalesce('an object of space ' || o.memram_id, 'none')
 FROM names n LEFT JOIN stored_objects o ON o.id = n.stored_object_id WHERE o.id IS NULL OR o.memram_id <> n.memram_id
@@ -591,7 +693,18 @@ FROM kinds k LEFT JOIN objects_of_kind s ON s.memram_id = k.memram_id AND s.kind
 WHERE k.objects <> coalesce(s.objects, 0) OR k.mem <> coalesce(s.mem, 0)
 UNION ALL
 SELECT 'I10', 'kind_totals', 'kinds', s.memram_id, s.kind, s.kind || ': objects ' || s.objects || ', mem ' || s.mem, s.kind || ': no row'
-FROM objects_of_kind s WHERE NOT EXISTS (SELECT 1 FROM kinds k WHERE k.memram_id = s.memram_id AND k.kind = s.kind);
+FROM objects_of_kind s WHERE NOT EXISTS (SELECT 1 FROM kinds k WHERE k.memram_id = s.memram_id AND k.kind = s.kind)
+UNION ALL
+-- I12 what is promised and what is written of it agree with the rows
+SELECT 'I12', 'promised', 'memram', m.id, NULL, 'promised ' || coalesce(s.promised, 0), 'promised ' || m.promised
+FROM memram m LEFT JOIN promises s ON s.id = m.id WHERE m.promised <> coalesce(s.promised, 0)
+UNION ALL
+SELECT 'I12', 'upload_written', 'reservations', r.id, NULL, 'written ' || u.mem, 'written ' || r.written
+FROM reservations r JOIN uploads u ON u.id = r.id WHERE r.written <> u.mem
+UNION ALL
+SELECT 'I12', 'upload_pieces', 'reservations', r.id, NULL, 'ids of its own for its pieces', 'those of object ' || o.id
+FROM reservations r JOIN stored_objects o
+  ON o.id BETWEEN r.stored_object_id AND r.stored_object_id + max(r.entry_ids, 1) - 1;
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
 -- names the first event after which the books cannot have been right. None of it applies to

@@ -42,7 +42,8 @@ fn entry(bytes: usize) -> NewEntry<'static> {
         pool_id: PoolId(2),
         block_id: BlockId(3),
         allocated_mem: bytes as i64,
-        rest: 0,
+        start: 0,
+        is_last: true,
         data: Cow::Owned(vec![0; bytes]),
     }
 }

@@ -50,7 +50,8 @@ pub(in crate::manager) fn place(
                     pool_id: block.pool_id,
                     block_id: block.id,
                     allocated_mem: bytes,
-                    rest: remaining - bytes,
+                    start: size as i64 - remaining,
+                    is_last: bytes == remaining,
                     data,
                 };
                 tx.apply(Change::EntryAdded { entry, block })?;

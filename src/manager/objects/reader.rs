@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::error::{Error, Result};
-use crate::manager::{MemManager, unsigned};
+use crate::manager::MemManager;
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::{ReadTx, WriteTx, queries};
 
@@ -105,8 +105,8 @@ impl Cursor {
         Ok(())
     }
 
-    /// Finds the piece that contains `position`, and where it starts. Each entry tells how many
-    /// bytes follow it, so this takes O(log pieces) lookups, which read no content.
+    /// Finds the piece that contains `position`, and where it starts. Each entry tells where it
+    /// starts, so this takes O(log pieces) lookups, which read no content.
     fn locate(&self, tx: &mut ReadTx<'_>) -> Result<(i64, u64)> {
         let mut low = 0;
         let mut high = queries::entries::last_seq(tx, self.object)?;
@@ -114,9 +114,9 @@ impl Cursor {
             let seq = low + (high - low) / 2;
             let found = queries::entries::extent(tx, self.object, seq)?;
             // In a damaged file the numbers may be anything, but the search still ends.
-            let extent = found.and_then(|(length, rest)| {
-                let end = self.size.checked_sub(unsigned(rest))?;
-                Some((end.checked_sub(unsigned(length))?, end))
+            let extent = found.and_then(|(start, length)| {
+                let start = u64::try_from(start).ok()?;
+                Some((start, start.checked_add(u64::try_from(length).ok()?)?))
             });
             let (start, end) = extent.ok_or_else(|| gone(seq))?;
             if self.position < start {

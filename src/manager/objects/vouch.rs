@@ -95,12 +95,12 @@ fn compare(
         }
         for piece in page {
             let fits = piece.seq == vouched.pieces as i64 && (1..=left).contains(&piece.allocated_mem);
-            if !fits || piece.rest != left - piece.allocated_mem {
+            if !fits || piece.start != signed(object.size) - left {
                 let seq = vouched.pieces;
                 return Err(damaged(what, format!("piece {seq} is missing")));
             }
             repair(tx, object, &piece, source, vouched)?;
-            left = piece.rest;
+            left -= piece.allocated_mem;
             vouched.pieces += 1;
         }
     }

@@ -141,7 +141,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         self.contents(progress)?;
         progress(Phase::Repairing, 0, 0);
         self.give_keys()?;
-        self.follow(Stage::Rests)?;
+        self.follow(Stage::Starts)?;
         let displaced = self.take_out()?;
         self.follow(Stage::Totals)?;
         self.place_again(displaced)?;

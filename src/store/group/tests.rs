@@ -85,7 +85,8 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
             pool_id: pool.id,
             block_id: block.id,
             allocated_mem: 10,
-            rest: 10 * (pieces - seq - 1),
+            start: 10 * seq,
+            is_last: seq + 1 == pieces,
             data: vec![0; 10].into(),
         };
         tx.apply(Change::EntryAdded { entry, block })?;

@@ -2,7 +2,7 @@
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
 
 use crate::error::Result;
 use crate::models::schema::{ledger, stored_objects};
@@ -96,8 +96,8 @@ macro_rules! own_entries {
 
 own_entries!(
     ReadEntries,
-    "l.id, l.stored_object_id, l.seq, l.arena_id, l.pool_id, l.block_id, l.allocated_mem, l.rest",
-    (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt),
+    "l.id, l.stored_object_id, l.seq, l.arena_id, l.pool_id, l.block_id, l.allocated_mem, l.start, l.is_last",
+    (BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt, Bool),
     "ORDER BY l.id"
 );
 own_entries!(ReadPieces, "l.data", Binary, "ORDER BY l.id");
@@ -127,8 +127,8 @@ pub struct StoredPiece {
     pub seq: i64,
     /// Bytes that it should have.
     pub allocated_mem: i64,
-    /// Bytes of the object after it.
-    pub rest: i64,
+    /// Bytes of the object before it.
+    pub start: i64,
     /// Its bytes.
     pub data: Vec<u8>,
 }
@@ -144,7 +144,7 @@ pub fn stored_pieces(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, lim
 struct ReadStoredPieces;
 
 impl Sql for ReadStoredPieces {
-    const TEXT: &'static str = "SELECT l.seq, l.allocated_mem, l.rest, l.data FROM ledger l \
+    const TEXT: &'static str = "SELECT l.seq, l.allocated_mem, l.start, l.data FROM ledger l \
         WHERE l.id >= ? AND l.id < ? AND l.stored_object_id = ? ORDER BY l.id";
 }
 
@@ -256,7 +256,7 @@ macro_rules! read_whole {
     ($space:literal) => {
         concat!(
             "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
-             WHERE o.object_id = ? AND l.seq = 0 AND l.rest = 0 AND o.memram_id = ",
+             WHERE o.object_id = ? AND l.seq = 0 AND l.is_last = 1 AND o.memram_id = ",
             $space
         )
     };
@@ -282,7 +282,8 @@ struct ReadContent;
 impl Sql for ReadContent {
     // The first entry has the key of the object, which the index provides. The others
     // follow, and reading stops after the last one.
-    const TEXT: &'static str = "SELECT iif(l.stored_object_id = o.id, l.id - o.id, NULL), l.rest, l.data \
+    const TEXT: &'static str = "SELECT iif(l.stored_object_id = o.id AND (l.id > o.id OR l.start = 0), l.id - o.id, NULL), \
+        o.size - l.start - l.allocated_mem, l.data \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
         WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
 }
@@ -301,12 +302,12 @@ pub fn piece(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<Op
         .optional()?)
 }
 
-/// Bytes of one piece, and of the object after it.
+/// Where a piece starts in its object, and its bytes.
 pub fn extent(tx: &mut ReadTx<'_>, object: StoredObjectId, seq: i64) -> Result<Option<(i64, i64)>> {
     Ok(ledger::table
         .find(LedgerId::of(object, seq))
         .filter(ledger::stored_object_id.eq(object))
-        .select((ledger::allocated_mem, ledger::rest))
+        .select((ledger::start, ledger::allocated_mem))
         .get_result(tx.conn()?)
         .optional()?)
 }

@@ -46,7 +46,7 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     insert::<IntoPools, 7>(conn, rows.pools.iter().map(pool_row))?;
     insert::<IntoBlocks, 8>(conn, rows.blocks.iter().map(block_row))?;
     insert::<IntoObjects, 8>(conn, rows.objects.rows().iter().map(object_row))?;
-    insert::<IntoLedger, 9>(conn, rows.entries.iter().map(entry_row))?;
+    insert::<IntoLedger, 10>(conn, rows.entries.iter().map(entry_row))?;
     for &(id, data) in &rows.pieces {
         Statement::<SetData, 2>::run(conn, [data.into(), id.0.into()])?;
     }
@@ -127,7 +127,7 @@ fn block_row(block: &Block) -> [Value<'_>; 8] {
     ]
 }
 
-fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 9] {
+fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 10] {
     [
         entry.id().0.into(),
         entry.stored_object_id.0.into(),
@@ -136,7 +136,8 @@ fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 9] {
         entry.pool_id.0.into(),
         entry.block_id.0.into(),
         entry.allocated_mem.into(),
-        entry.rest.into(),
+        entry.start.into(),
+        entry.is_last.into(),
         (&*entry.data).into(),
     ]
 }
@@ -183,7 +184,7 @@ target! {
         alike in [1, 4, 5];
     IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)",
         alike in [1, 3, 4, 6, 7];
-    IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, rest, data)",
+    IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, start, is_last, data)",
         alike in [2, 7];
     IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at)", alike in [0, 3];
 }

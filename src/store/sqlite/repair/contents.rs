@@ -2,7 +2,48 @@
 
 use super::statements::Statements;
 
+/// Removes a reservation with its pieces, which nobody was told are stored.
+const DROP_UPLOAD: &[&str] = &[
+    "DELETE FROM ledger WHERE stored_object_id = (SELECT stored_object_id FROM reservations WHERE id = ?1)
+       AND stored_object_id NOT IN (SELECT id FROM stored_objects)",
+    "DELETE FROM reservations WHERE id = ?1",
+];
+
 pub(super) const RULES: &[Statements] = &[
+    Statements {
+        rule: "reservation_row",
+        find: Some("SELECT id, NULL AS key, 'a reservation that is possible' AS expected,
+                      printf('state %Q, bytes %d, written %d', state, bytes, written) AS found
+               FROM reservations
+               WHERE length(key) NOT BETWEEN 1 AND 255 OR state NOT IN ('open', 'posted', 'voided', 'lapsed', 'freed')
+                  OR bytes < 1 OR written NOT BETWEEN 0 AND bytes OR entry_ids < 0 OR (object_id IS NOT NULL AND state <> 'posted')
+                  OR (resolved_at IS NULL) <> (state = 'open') OR (written > 0 AND stored_object_id IS NULL)"),
+        correct: DROP_UPLOAD,
+    },
+    Statements {
+        rule: "reservation_orphan",
+        find: None,
+        correct: DROP_UPLOAD,
+    },
+    Statements {
+        rule: "upload_pieces",
+        find: None,
+        correct: &["DELETE FROM reservations WHERE id = ?1"],
+    },
+    Statements {
+        rule: "upload_lost",
+        find: Some("SELECT r.id, NULL AS key, 'pieces with a place, of ' || r.written || ' bytes' AS expected,
+                      'pieces of ' || coalesce(sum(l.allocated_mem), 0) || ' bytes' AS found
+               FROM reservations r
+               LEFT JOIN ledger l ON l.stored_object_id = r.stored_object_id
+               LEFT JOIN (SELECT b.id, b.memram_id, b.max_mem >= sum(e.allocated_mem) AS fits
+                          FROM blocks b JOIN ledger e ON e.block_id = b.id GROUP BY b.id) b ON b.id = l.block_id
+               GROUP BY r.id
+               HAVING coalesce(sum(l.allocated_mem), 0) <> r.written
+                   OR sum(l.id IS NOT NULL AND (coalesce(b.fits, 0) = 0 OR b.memram_id <> r.memram_id OR l.id <> l.stored_object_id + l.seq)) > 0
+                   OR min(l.seq) <> 0 OR max(l.seq) <> count(l.id) - 1 OR count(l.id) > r.entry_ids"),
+        correct: DROP_UPLOAD,
+    },
     Statements {
         rule: "entry_empty",
         find: Some("SELECT id, NULL AS key, 'at least a byte' AS expected, 'none' AS found
@@ -13,7 +54,8 @@ pub(super) const RULES: &[Statements] = &[
     Statements {
         rule: "object_lost",
         find: Some("SELECT DISTINCT stored_object_id AS id, NULL AS key, 'an object for ledger entries' AS expected, 'none' AS found
-               FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)"),
+               FROM ledger WHERE stored_object_id NOT IN (SELECT id FROM stored_objects)
+                 AND stored_object_id NOT IN (SELECT stored_object_id FROM reservations WHERE stored_object_id IS NOT NULL)"),
         correct: &["INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)
                  SELECT ?1,
                    coalesce((SELECT b.memram_id FROM ledger l JOIN blocks b ON b.id = l.block_id WHERE l.stored_object_id = ?1
@@ -77,12 +119,19 @@ pub(super) const RULES: &[Statements] = &[
         correct: &[],
     },
     Statements {
-        rule: "entry_rest",
-        find: Some("SELECT id, CAST(wanted AS TEXT) AS key, 'rest ' || wanted AS expected, 'rest ' || rest AS found
-               FROM (SELECT id, rest, sum(allocated_mem) OVER (PARTITION BY stored_object_id ORDER BY seq DESC) - allocated_mem AS wanted
+        rule: "entry_start",
+        find: Some("SELECT id, CAST(wanted AS TEXT) AS key, 'start ' || wanted AS expected, 'start ' || start AS found
+               FROM (SELECT id, start, sum(allocated_mem) OVER (PARTITION BY stored_object_id ORDER BY seq) - allocated_mem AS wanted
                      FROM ledger)
-               WHERE rest <> wanted"),
-        correct: &["UPDATE ledger SET rest = CAST(?2 AS INTEGER) WHERE id = ?1"],
+               WHERE start <> wanted"),
+        correct: &["UPDATE ledger SET start = CAST(?2 AS INTEGER) WHERE id = ?1"],
+    },
+    Statements {
+        rule: "entry_last",
+        find: Some("SELECT id, CAST(wanted AS TEXT) AS key, 'is_last ' || wanted AS expected, 'is_last ' || is_last AS found
+               FROM (SELECT id, stored_object_id, is_last, seq = max(seq) OVER (PARTITION BY stored_object_id) AS wanted FROM ledger)
+               WHERE is_last <> wanted AND stored_object_id IN (SELECT id FROM stored_objects)"),
+        correct: &["UPDATE ledger SET is_last = CAST(?2 AS INTEGER) WHERE id = ?1"],
     },
     Statements {
         rule: "object_type",

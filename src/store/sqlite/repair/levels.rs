@@ -7,7 +7,9 @@ pub(super) const LAST_IDS: &str = "INSERT INTO sequences (memram_id, name, last_
      SELECT (id >> 40) + 1, name, max(id) FROM (
        SELECT 'arenas' AS name, id FROM arenas UNION ALL SELECT 'pools', id FROM pools
        UNION ALL SELECT 'blocks', id FROM blocks UNION ALL SELECT 'stored_objects', id FROM stored_objects
-       UNION ALL SELECT 'stored_objects', id FROM ledger UNION ALL SELECT 'events', id FROM events)
+       UNION ALL SELECT 'stored_objects', id FROM ledger
+       UNION ALL SELECT 'stored_objects', stored_object_id + entry_ids - 1 FROM reservations WHERE stored_object_id IS NOT NULL
+       UNION ALL SELECT 'reservations', id FROM reservations UNION ALL SELECT 'events', id FROM events)
      WHERE (id >> 40) + 1 IN (SELECT id FROM memram) GROUP BY 1, 2
      ON CONFLICT (memram_id, name) DO UPDATE SET last_id = max(last_id, excluded.last_id)";
 
@@ -18,7 +20,7 @@ pub(super) const RULES: &[Statements] = &[
     Statements {
         rule: "sequence",
         find: Some("WITH spaces AS (SELECT id FROM memram UNION SELECT memram_id FROM size_classes),
-                 wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('events'))
+                 wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('reservations'), ('events'))
                SELECT m.id, w.name AS key, 'a last_id of space ' || m.id || ' for ' || w.name AS expected,
                       coalesce('last_id ' || s.last_id, 'no row') AS found
                FROM spaces m JOIN wanted w LEFT JOIN sequences s ON s.memram_id = m.id AND s.name = w.name
@@ -30,13 +32,24 @@ pub(super) const RULES: &[Statements] = &[
         ],
     },
     Statements {
+        rule: "heap_row",
+        find: Some("SELECT 1 AS id, NULL AS key, 'one row, with a max_file above 0 if any' AS expected,
+                      coalesce('max_file ' || max_file, 'none') AS found
+               FROM (SELECT 1) LEFT JOIN heap ON id = 1 WHERE id IS NULL OR max_file < 1"),
+        correct: &[
+            "INSERT OR IGNORE INTO heap (id) VALUES (?1)",
+            "UPDATE heap SET max_file = NULL WHERE max_file < 1",
+        ],
+    },
+    Statements {
         rule: "space_row",
         find: Some("SELECT id, NULL AS key, 'a name, sizes above 0, a way to keep history' AS expected,
                       printf('name %Q, max_mem %d, arena_size %d, per_block %d, history %Q', name, max_mem, arena_size,
                         per_block, history) AS found
                FROM memram WHERE length(name) NOT BETWEEN 1 AND 255 OR max_mem < 1 OR arena_size < 1 OR per_block < 1
                               OR dedup_hits < 0 OR dedup_saved < 0
-                              OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1"),
+                              OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1
+                              OR history_max_bytes < 1 OR history_bytes < 0 OR promised < 0"),
         correct: &["UPDATE memram SET
                    name = CASE WHEN length(name) BETWEEN 1 AND 255 THEN name ELSE 'damaged-' || id END,
                    max_mem = max(max_mem, 1),
@@ -45,7 +58,9 @@ pub(super) const RULES: &[Statements] = &[
                    per_block = CASE WHEN per_block > 0 THEN per_block ELSE 8 END,
                    dedup_hits = max(dedup_hits, 0), dedup_saved = max(dedup_saved, 0),
                    history = CASE WHEN history IN ('on', 'off', 'keep') THEN history ELSE 'on' END,
-                   history_keep = CASE WHEN history_keep > 0 THEN history_keep END
+                   history_keep = CASE WHEN history_keep > 0 THEN history_keep END,
+                   history_max_bytes = CASE WHEN history_max_bytes > 0 THEN history_max_bytes END,
+                   history_bytes = max(history_bytes, 0), promised = max(promised, 0)
                  WHERE id = ?1"],
     },
     // An arena is in the space that most of its pools and blocks name.
@@ -297,6 +312,16 @@ pub(super) const RULES: &[Statements] = &[
         correct: &[
             "UPDATE ledger SET block_id = CAST(?2 AS INTEGER) WHERE block_id = ?1",
             "UPDATE blocks SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+        ],
+    },
+    Statements {
+        rule: "reservation_number",
+        find: Some("SELECT t.id, CAST(m.id AS TEXT) AS key, 'an id of space ' || m.id AS expected,
+                      'an id of space ' || ((t.id >> 40) + 1) AS found
+               FROM reservations t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
+        correct: &[
+            "UPDATE events SET reservation_id = CAST(?2 AS INTEGER) WHERE reservation_id = ?1",
+            "UPDATE reservations SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
         ],
     },
     Statements {

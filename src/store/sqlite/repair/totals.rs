@@ -86,6 +86,20 @@ pub(super) const RULES: &[Statements] = &[
         correct: &["UPDATE memram SET (mem, reserved, arenas) =
                    (SELECT coalesce(sum(mem), 0), coalesce(sum(max_mem), 0), count(*) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
     },
+    Statements {
+        rule: "promised",
+        find: Some("SELECT * FROM (
+                 SELECT m.id, NULL AS key, m.max_mem, m.mem, m.promised,
+                        coalesce(sum(r.bytes - r.written), 0) AS wanted, 'promised ' || coalesce(sum(r.bytes - r.written), 0) AS expected,
+                        printf('promised %d, mem %d of %d', m.promised, m.mem, m.max_mem) AS found
+                 FROM memram m LEFT JOIN reservations r ON r.memram_id = m.id AND r.state = 'open' GROUP BY m.id)
+               WHERE promised <> wanted OR wanted > max_mem - mem"),
+        correct: &[
+            "UPDATE memram SET promised = (SELECT coalesce(sum(bytes - written), 0) FROM reservations
+               WHERE memram_id = ?1 AND state = 'open') WHERE id = ?1",
+            "UPDATE memram SET max_mem = max(max_mem, mem + promised) WHERE id = ?1",
+        ],
+    },
     // `frees` is recorded nowhere else, so `allocations` is derived from it.
     Statements {
         rule: "space_counters",
