@@ -132,6 +132,36 @@ pub(crate) enum Change<'a> {
 }
 
 impl Change<'_> {
+    /// Whether it can be put off until there is room on disk: it neither gives back bytes nor lets
+    /// others do so.
+    pub fn grows(&self) -> bool {
+        match self {
+            Self::SpaceMade(_)
+            | Self::ArenaAdded(_)
+            | Self::PoolAdded(_)
+            | Self::BlockAdded(_)
+            | Self::ObjectStored(_)
+            | Self::DedupHit { .. }
+            | Self::Held { .. }
+            | Self::EntryAdded { .. }
+            | Self::NameBound { .. }
+            | Self::Refused { .. } => true,
+            Self::ArenaRemoved(_)
+            | Self::PoolRemoved(_)
+            | Self::BlockRemoved(_)
+            | Self::ObjectRemoved { .. }
+            | Self::Released { .. }
+            | Self::PieceRepaired { .. }
+            | Self::EntriesRemoved { .. }
+            | Self::NameUnbound { .. }
+            | Self::HistorySet { .. }
+            | Self::BooksOpened
+            | Self::HistoryTrimmed { .. }
+            | Self::Fixed(_)
+            | Self::Resized { .. } => false,
+        }
+    }
+
     /// Whether all earlier changes must be written before it, and it before all later ones.
     pub fn stands_apart(&self) -> bool {
         matches!(

@@ -42,7 +42,7 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
         ) => 1,
         // A fully carved level is an exhausted budget. CannotShrink is not: there the new budget
         // itself is refused.
-        Some(Error::OutOfMemory { .. } | Error::NoRoom { .. }) => 3,
+        Some(Error::OutOfMemory { .. } | Error::NoRoom { .. } | Error::FileFull { .. }) => 3,
         _ => 2,
     })
 }
@@ -95,6 +95,9 @@ pub fn in_words(error: &Error) -> String {
 fn advice(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
+        Error::FileFull { .. } => {
+            "free objects and run `heapledger gc`, or raise the ceiling with `heapledger resize --max-file`"
+        }
         Error::NoRoom { .. } => "`heapledger tree` shows what is in it",
         Error::NotStored { .. } | Error::UnknownReference { .. } => "`heapledger ls` lists the objects",
         Error::UnknownName { .. } => "`heapledger ls` lists the names",

@@ -8,6 +8,9 @@ impl Error {
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
+            Self::FileFull { .. } => {
+                "free objects and call MemManager::collect_garbage, or raise the ceiling with MemManager::set_max_file"
+            }
             Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
             Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",
             Self::Named { .. } => "unbind its names first, or use force_free",
@@ -46,6 +49,13 @@ mod tests {
                 needed: 1,
                 available: 0,
                 max_mem: 1000,
+            },
+            Error::FileFull {
+                needed: 1,
+                file: 1,
+                log: 1,
+                reserve: 0,
+                max_file: 2,
             },
             Error::NotStored {
                 id,

@@ -21,6 +21,21 @@ pub enum Error {
         /// Capacity of the space, in bytes.
         max_mem: u64,
     },
+    /// What the heap has on disk would be larger than `max_file`. What is needed, the file, the log and
+    /// the reserve add up to more than that.
+    FileFull {
+        /// Bytes by which the unit of work would have made the file and its log larger, as far as it was
+        /// written.
+        needed: u64,
+        /// Bytes of the file, including what the log adds to it.
+        file: u64,
+        /// Bytes of the log and its index.
+        log: u64,
+        /// Bytes that only what makes room may use; 0 if this was such a unit.
+        reserve: u64,
+        /// The ceiling, in bytes.
+        max_file: u64,
+    },
     /// A level has no room for another child.
     NoRoom {
         /// What should have been carved: `arena`, `pool` or `block`.

@@ -30,6 +30,26 @@ impl Error {
                 grouped(*available),
                 grouped(*max_mem)
             ),
+            Self::FileFull {
+                needed,
+                file,
+                log,
+                reserve,
+                max_file,
+            } => {
+                write!(
+                    f,
+                    "file full: {} more needed on disk, where the file takes {} and its log {} of at most {}",
+                    bytes(*needed),
+                    grouped(*file),
+                    grouped(*log),
+                    grouped(*max_file)
+                )?;
+                match reserve {
+                    0 => Ok(()),
+                    reserve => write!(f, ", and {} are kept for freeing", grouped(*reserve)),
+                }
+            }
             Self::NoRoom { child, parent, max_mem } => write!(
                 f,
                 "no room for another {child} in {parent}: all of its {} are reserved",

@@ -167,7 +167,10 @@ impl Writer {
         let version = self.engine.version()?;
         let known = match self.known.take().filter(|known| known.version == version) {
             Some(known) => known,
-            None => KnownSpace::read(&mut self.engine, version, self.space, &self.geometry)?,
+            None => {
+                self.engine.refresh_ceiling()?;
+                KnownSpace::read(&mut self.engine, version, self.space, &self.geometry)?
+            }
         };
         self.own.begin(known.is_recording());
         self.known = Some(known);
@@ -237,6 +240,9 @@ impl Writer {
     /// Runs every trigger on a change, and gathers or writes what it changes.
     pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
         let apart = change.stands_apart();
+        if change.grows() {
+            self.engine.will_grow();
+        }
         if apart {
             self.flush()?;
         }

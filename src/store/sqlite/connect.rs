@@ -60,9 +60,13 @@ impl Location {
         }
     }
 
-    /// The file system for connections that write, if it is not SQLite's own.
+    /// The file system for connections that write.
     pub(in crate::store) fn file_system(&self) -> Option<&'static str> {
-        if self.plain_io { None } else { vfs::file_system() }
+        if self.plain_io {
+            vfs::plain_file_system()
+        } else {
+            vfs::file_system()
+        }
     }
 
     /// How long SQLite waits for each lock.

@@ -1,11 +1,13 @@
 //! The engine of the writer: one SQLite connection, and everything about writing that is specific to
 //! SQLite.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
+use super::ceiling::{Ceiling, forget_refusal};
 use super::checkpoint::Checkpoints;
 use super::connect::{STREAM_CACHE, WRITE_CACHE};
 use super::exec::{self, Sql, Statement, sql};
@@ -34,6 +36,9 @@ pub(in crate::store) struct Engine {
     /// When the path last led to the file.
     looked: Option<Instant>,
     log: Log,
+    ceiling: Arc<Ceiling>,
+    /// Whether the transaction does more than make room.
+    grows: bool,
     /// Whether the next commit must write page 1, because it may be the first in its log; page 1
     /// identifies the file that the log belongs to (see `stale_log`).
     stamp: bool,
@@ -48,6 +53,8 @@ impl Engine {
             deadline: Deadline::after(location.busy_timeout),
             checkpoints: Checkpoints::default(),
             log: Log::new(&location),
+            ceiling: Ceiling::of(&location.path),
+            grows: false,
             conn,
             location,
             looked: None,
@@ -74,8 +81,22 @@ impl Engine {
     /// Begins a write transaction, once nobody else writes.
     pub fn begin(&mut self) -> Result<()> {
         self.same_file()?;
+        forget_refusal();
         let deadline = self.deadline;
-        deadline.retry(|| self.run::<BeginImmediate>())
+        deadline.retry(|| self.run::<BeginImmediate>())?;
+        self.grows = false;
+        Ok(())
+    }
+
+    /// Reads the ceiling again, because another connection may have changed it.
+    pub fn refresh_ceiling(&mut self) -> Result<()> {
+        self.ceiling.read(&mut ReadTx::new(&mut self.conn))
+    }
+
+    /// Announces that the transaction does more than make room, so that it must not use the reserve
+    /// of the ceiling.
+    pub fn will_grow(&mut self) {
+        self.grows = true;
     }
 
     /// Checks that the path still leads to this file. For commits without a sync this would take a
@@ -110,6 +131,7 @@ impl Engine {
         if std::mem::take(&mut self.stamp) {
             self.execute(STAMP)?;
         }
+        self.ceiling.keep_reserve(self.grows);
         let written = write::write(&mut self.conn, space, batch);
         self.explain(written)
     }
@@ -122,6 +144,7 @@ impl Engine {
     }
 
     pub fn commit(&mut self) -> Result<()> {
+        self.ceiling.keep_reserve(self.grows);
         let done = self.log.commit(&mut self.conn);
         self.explain(done)
     }

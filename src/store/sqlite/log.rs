@@ -25,8 +25,8 @@ pub(in crate::store) enum Log {
 impl Log {
     pub fn new(location: &Location) -> Self {
         match location.file_system() {
-            Some(_) => Self::Gathered(GatheredLog::default()),
-            None => Self::Plain(PlainLog {
+            Some(_) if !location.plain_io => Self::Gathered(GatheredLog::default()),
+            _ => Self::Plain(PlainLog {
                 path: sidecar(&location.path, "-wal"),
                 length: 0,
                 frame: None,

@@ -1,5 +1,6 @@
 //! The engine that keeps a heap in one SQLite file.
 
+pub(in crate::store) mod ceiling;
 pub(in crate::store) mod checkpoint;
 pub(in crate::store) mod checks;
 pub(in crate::store) mod connect;

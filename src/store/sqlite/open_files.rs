@@ -157,7 +157,7 @@ pub(in crate::store) struct FileId {
 
 impl FileId {
     /// The file at `path`, which is not opened.
-    fn of(path: &Path) -> Option<Self> {
+    pub fn of(path: &Path) -> Option<Self> {
         Self::from(&std::fs::metadata(path).ok()?)
     }
 

@@ -2,6 +2,7 @@
 
 use diesel::result::Error as Refusal;
 
+use super::ceiling::take_refusal;
 use crate::error::{Error, Result, file_size_limit};
 
 impl From<Refusal> for Error {
@@ -15,7 +16,7 @@ impl From<Refusal> for Error {
         let said = source.to_string();
         // Diesel keeps SQLite's message and not its code.
         match said.as_str() {
-            "database or disk is full" => Self::DiskFull,
+            "database or disk is full" => take_refusal().unwrap_or(Self::DiskFull),
             // SQLite does not tell which error it was; it can also mean that the -shm cannot be
             // opened.
             "disk I/O error" => descriptors_used_up().unwrap_or_else(|| Self::DiskFailed {

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
 
+use super::bound::{GATHERED, Growth, database_closed, has_room};
 use super::methods::{DATABASE, LOG, MOST, Methods, real};
 
 /// The most zeros, in bytes, that are written after the log for later commits.
@@ -24,13 +25,16 @@ static ZEROS: [u8; MOST] = [0; MOST];
 /// Writes zeros where a small commit will extend the log, and after it, so that this commit and the
 /// next ones only overwrite them. A sync takes twice as long when the file has grown, because the
 /// file system must record the new extents. (PostgreSQL does the same: `wal_init_zero`.)
-pub(super) fn make_room(file: *mut ffi::sqlite3_file, end: i64) {
+pub(super) fn make_room(file: *mut ffi::sqlite3_file, growth: Growth) {
+    let end = growth.end;
     let mut size = 0;
     if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size < end {
         // At most doubles the log, so that a short log is filled only a little.
         let until = end.saturating_add(size.min(ROOM));
         let whole = until.saturating_add(LOG_PART - until % LOG_PART);
-        fill(&LOG, file, size, whole, LOG_PART);
+        if has_room(GATHERED, file, Growth { end: whole, ..growth }) {
+            fill(&LOG, file, size, whole, LOG_PART);
+        }
     }
 }
 
@@ -39,6 +43,7 @@ pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods 
     ffi::sqlite3_io_methods {
         xFileControl: Some(file_control),
         xShmMap: Some(map_index),
+        xClose: Some(close),
         ..real
     }
 }
@@ -73,6 +78,12 @@ unsafe extern "C" fn map_index(
     if code == ffi::SQLITE_IOERR_SHMSIZE && is_full() {
         return ffi::SQLITE_FULL;
     }
+    code
+}
+
+unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
+    let code = real!(DATABASE, xClose(file));
+    database_closed(file);
     code
 }
 

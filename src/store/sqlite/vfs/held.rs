@@ -5,11 +5,12 @@ use std::ptr;
 
 use libsqlite3_sys as ffi;
 
+use super::bound::{GATHERED, Growth, check, pages_of};
 use super::grow::make_room;
 use super::methods::{LOG, MOST, real};
 
 /// Bytes of a frame header, before each page in the log.
-const HEADER: usize = 24;
+pub(super) const HEADER: usize = 24;
 /// A commit of this many bytes or more gains nothing from room after it.
 const SMALL: u64 = 256 * 1024;
 
@@ -18,6 +19,8 @@ pub(super) struct Held {
     file: *mut ffi::sqlite3_file,
     start: i64,
     pub bytes: Vec<u8>,
+    /// Pages that the database will have at least.
+    pages: u32,
     /// Bytes of the log up to the previous commit.
     before: u64,
     /// Whether bytes before these are missing.
@@ -33,6 +36,7 @@ impl Held {
             file: ptr::null_mut(),
             start: 0,
             bytes: buffer,
+            pages: 0,
             before,
             is_cut_short: false,
             committed: None,
@@ -45,6 +49,9 @@ impl Held {
             self.write()?;
             self.file = file;
             self.start = at;
+        }
+        if bytes.len() == HEADER {
+            self.pages = self.pages.max(pages_of(bytes));
         }
         self.hold(bytes)?;
         if self.committed.is_some() {
@@ -91,8 +98,17 @@ impl Held {
             self.is_cut_short = true;
             return Err(ffi::SQLITE_IOERR_WRITE);
         }
+        let growth = Growth {
+            at: self.start,
+            end: self.end(),
+            pages: self.pages,
+        };
+        if let Err(code) = check(GATHERED, self.file, growth) {
+            self.bytes.clear();
+            return Err(code);
+        }
         if self.ends_small_commit() {
-            make_room(self.file, self.end());
+            make_room(self.file, growth);
         }
         let count = self.bytes.len() as c_int;
         let code = real!(LOG, xWrite(self.file, self.bytes.as_ptr().cast(), count, self.start));

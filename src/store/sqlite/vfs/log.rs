@@ -12,6 +12,7 @@ use std::ffi::{c_int, c_void};
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 use libsqlite3_sys as ffi;
 
+use super::bound::{GATHERED, check_write};
 use super::held::{Held, describes_page, is_cut_short};
 use super::methods::{LOG, real};
 
@@ -112,7 +113,11 @@ unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, data: *const c_void, co
         Some(Err(code)) => code,
         // The page that follows is placed after this header.
         None if describes_page(count) && is_cut_short(file, at) => ffi::SQLITE_IOERR_WRITE,
-        None => real!(LOG, xWrite(file, data, count, at)),
+        // SAFETY: as above.
+        None => match unsafe { check_write(GATHERED, file, data, count, at) } {
+            Ok(()) => real!(LOG, xWrite(file, data, count, at)),
+            Err(code) => code,
+        },
     }
 }
 

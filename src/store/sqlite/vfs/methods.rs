@@ -13,6 +13,10 @@ pub(super) const MOST: usize = 64 * 1024;
 pub(super) static LOG: OnceLock<Methods> = OnceLock::new();
 /// The functions of databases.
 pub(super) static DATABASE: OnceLock<Methods> = OnceLock::new();
+/// The functions of logs that SQLite writes itself.
+pub(super) static PLAIN_LOG: OnceLock<Methods> = OnceLock::new();
+/// The functions of their databases.
+pub(super) static PLAIN_DATABASE: OnceLock<Methods> = OnceLock::new();
 /// The functions of databases that are read without a log.
 pub(super) static UNLOGGED: OnceLock<Methods> = OnceLock::new();
 

@@ -54,11 +54,13 @@
 //! [`Durability::Normal`]: crate::Durability::Normal
 #![allow(unsafe_code, reason = "SQLite calls its files through C")]
 
+mod bound;
 mod file;
 mod grow;
 mod held;
 mod log;
 mod methods;
+mod plain;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -66,5 +68,5 @@ mod unlogged;
 
 pub(in crate::store) use self::file::DatabaseFile;
 pub(in crate::store) use self::log::{CUT_SHORT, GatheredLog};
-pub(in crate::store) use self::system::{file_system, longest_path};
+pub(in crate::store) use self::system::{file_system, longest_path, plain_file_system};
 pub(in crate::store) use self::unlogged::{has_been_opened, has_no_log, unlogged_file_system};

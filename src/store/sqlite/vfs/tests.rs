@@ -1,3 +1,5 @@
+mod bound;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -41,7 +43,11 @@ fn transactions() -> impl Strategy<Value = Vec<(Vec<Step>, bool)>> {
 
 /// A database in our VFS, with a table of rows.
 fn make(path: &Path, page_size: i32) -> Connection {
-    let url = format!("{}?vfs={}", file_url(path).unwrap(), file_system().unwrap());
+    make_with(path, page_size, file_system().unwrap())
+}
+
+fn make_with(path: &Path, page_size: i32, system: &str) -> Connection {
+    let url = format!("{}?vfs={}", file_url(path).unwrap(), system.replace(' ', "%20"));
     let conn = Connection::open(url).unwrap();
     // With a cache of ten pages, most pages are written to the log before the commit.
     conn.execute_batch(&format!(
@@ -52,27 +58,28 @@ fn make(path: &Path, page_size: i32) -> Connection {
     conn
 }
 
-fn put(conn: &Connection, key: i64, content: &[u8]) {
+fn put(conn: &Connection, key: i64, content: &[u8]) -> rusqlite::Result<()> {
     conn.execute("INSERT OR REPLACE INTO rows VALUES (?, ?)", (key, content))
-        .unwrap();
+        .map(drop)
 }
 
-fn run(conn: &Connection, rows: &mut Rows, step: &Step) {
+fn run(conn: &Connection, rows: &mut Rows, step: &Step) -> rusqlite::Result<()> {
     match step {
         Step::Put(key, content) => {
-            put(conn, *key, content);
+            put(conn, *key, content)?;
             rows.insert(*key, content.clone());
         }
         Step::Remove(key) => {
-            conn.execute("DELETE FROM rows WHERE key = ?", [key]).unwrap();
+            conn.execute("DELETE FROM rows WHERE key = ?", [key])?;
             rows.remove(key);
         }
         Step::Undone(key, content) => {
-            conn.execute_batch("SAVEPOINT undone").unwrap();
-            put(conn, *key, content);
-            conn.execute_batch("ROLLBACK TO undone; RELEASE undone").unwrap();
+            conn.execute_batch("SAVEPOINT undone")?;
+            put(conn, *key, content)?;
+            conn.execute_batch("ROLLBACK TO undone; RELEASE undone")?;
         }
     }
+    Ok(())
 }
 
 fn commit(conn: &Connection) -> QueryResult<()> {
@@ -117,7 +124,7 @@ proptest! {
             conn.execute_batch("BEGIN IMMEDIATE").unwrap();
             let mut after = rows.clone();
             for step in steps {
-                run(&conn, &mut after, step);
+                run(&conn, &mut after, step).unwrap();
             }
             if *commits {
                 log.commit(|| commit(&conn)).unwrap();
@@ -139,7 +146,7 @@ fn the_pages_of_a_commit_are_gathered() {
     let conn = make(&path, 4096);
     conn.execute_batch("PRAGMA cache_size = 100; PRAGMA synchronous = NORMAL; BEGIN")
         .unwrap();
-    put(&conn, 1, &[7; 40_000]);
+    put(&conn, 1, &[7; 40_000]).unwrap();
     let mut log = GatheredLog::default();
     log.commit(|| commit(&conn)).unwrap();
     let gathered = log.buffer.capacity();
@@ -167,7 +174,7 @@ fn growth(synchronous: &str) -> Vec<u64> {
     let mut added = Vec::new();
     for key in 0..60 {
         conn.execute_batch("BEGIN").unwrap();
-        put(&conn, key, &[7; 100]);
+        put(&conn, key, &[7; 100]).unwrap();
         log.commit(|| commit(&conn)).unwrap();
         let after = length_of_log(&path);
         added.push(after - before);
@@ -196,7 +203,7 @@ fn a_large_commit_gets_no_extra_room() {
         conn.execute_batch(&format!("PRAGMA cache_size = {cache}; BEGIN"))
             .unwrap();
         for key in 0..20 {
-            put(&conn, key, &[7; 50_000]);
+            put(&conn, key, &[7; 50_000]).unwrap();
         }
         let mut log = GatheredLog::default();
         log.commit(|| commit(&conn)).unwrap();
@@ -210,7 +217,7 @@ fn a_database_does_not_grow_beyond_its_size() {
     let path = dir.path().join("some.db");
     let conn = make(&path, 4096);
     for key in 0..20 {
-        put(&conn, key, &vec![7; 60_000]);
+        put(&conn, key, &vec![7; 60_000]).unwrap();
         conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
         let pages: u32 = conn.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().len(), u64::from(pages) * 4096);

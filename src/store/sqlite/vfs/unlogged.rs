@@ -16,7 +16,7 @@
 //! another must be opened, which now finds the log.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,7 @@ use std::time::{Duration, SystemTime};
 
 use libsqlite3_sys as ffi;
 
+use super::bound::path_of;
 use super::methods::{UNLOGGED, real, replace_methods};
 use super::system::{OpenBy, file_system, register};
 use crate::store::sqlite::sidecar::sidecar;
@@ -109,19 +110,6 @@ fn begin(file: *mut ffi::sqlite3_file, name: &CStr) -> Result<(), c_int> {
     };
     files().insert(file.addr(), Arc::new(unlogged));
     Ok(())
-}
-
-fn path_of(name: &CStr) -> Option<PathBuf> {
-    #[cfg(unix)]
-    {
-        let name: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(name.to_bytes());
-        Some(name.into())
-    }
-    #[cfg(not(unix))]
-    {
-        let name: &OsStr = name.to_str().ok()?.as_ref();
-        Some(name.into())
-    }
 }
 
 /// The modification time and length of the file, at a time when another change would be visible.

@@ -1,0 +1,184 @@
+//! The ceiling of what a heap takes on disk: the file, its log, and the index of the log.
+//!
+//! Only whoever has the write lock makes any of them longer than the last commit implies, so
+//! it is enough to check what is appended to the log: see [`super::vfs`]. All connections of a
+//! process to one file share its ceiling.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use diesel::prelude::*;
+
+use super::open_files::FileId;
+use super::sidecar::sidecar;
+use crate::error::{Error, Result};
+use crate::models::schema::heap;
+use crate::models::unsigned;
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
+
+/// The ceilings of the files that are open for writing.
+static CEILINGS: Mutex<Vec<Weak<Ceiling>>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// Why the last statement of this thread was refused; SQLite only says that the disk is full.
+    static REFUSED: Cell<Option<Refused>> = const { Cell::new(None) };
+}
+
+/// The ceiling of one heap file.
+#[derive(Debug)]
+pub(in crate::store) struct Ceiling {
+    file: Option<FileId>,
+    path: PathBuf,
+    index: PathBuf,
+    /// Bytes; [`NONE`] without a ceiling.
+    max_file: AtomicU64,
+    /// Bytes of it that the running transaction must leave free.
+    kept: AtomicU64,
+}
+
+const NONE: u64 = u64::MAX;
+
+/// Bytes of the smallest and of the largest reserve.
+const LEAST_RESERVE: u64 = 256 * 1024;
+const MOST_RESERVE: u64 = 16 * 1024 * 1024;
+
+/// Bytes on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::store) struct OnDisk {
+    /// The file, as it is or as it will be once the log is copied into it.
+    pub file: u64,
+    /// The log.
+    pub log: u64,
+    /// The index of the log.
+    pub index: u64,
+}
+
+impl OnDisk {
+    pub fn sum(self) -> u64 {
+        self.file.saturating_add(self.log).saturating_add(self.index)
+    }
+}
+
+/// What was refused.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    now: OnDisk,
+    needed: u64,
+    reserve: u64,
+    max_file: u64,
+}
+
+impl Ceiling {
+    /// The ceiling of the file at `path`, which exists.
+    pub fn of(path: &Path) -> Arc<Self> {
+        let file = FileId::of(path);
+        let mut ceilings = CEILINGS.lock().unwrap_or_else(PoisonError::into_inner);
+        ceilings.retain(|ceiling| ceiling.strong_count() > 0);
+        let known = ceilings.iter().filter_map(Weak::upgrade).find(|known| match file {
+            Some(_) => known.file == file,
+            None => known.path == path,
+        });
+        known.unwrap_or_else(|| {
+            let made = Arc::new(Self {
+                file,
+                path: path.to_owned(),
+                index: sidecar(path, "-shm"),
+                max_file: AtomicU64::new(NONE),
+                kept: AtomicU64::new(0),
+            });
+            ceilings.push(Arc::downgrade(&made));
+            made
+        })
+    }
+
+    /// Reads it from the file.
+    pub fn read(&self, tx: &mut ReadTx<'_>) -> Result<()> {
+        let query = heap::table.select(heap::max_file);
+        let max_file: Option<Option<i64>> = on_engine!(tx, |conn| query.first(conn).optional()?);
+        self.set(max_file.flatten().map(unsigned));
+        Ok(())
+    }
+
+    /// Sets the ceiling, in bytes.
+    pub fn set(&self, max_file: Option<u64>) {
+        self.max_file.store(max_file.unwrap_or(NONE), Ordering::Relaxed);
+    }
+
+    pub fn max_file(&self) -> Option<u64> {
+        Some(self.max_file.load(Ordering::Relaxed)).filter(|&max_file| max_file != NONE)
+    }
+
+    /// Whether the running transaction must leave the reserve free. Called by whoever has the write
+    /// lock.
+    pub fn keep_reserve(&self, keep: bool) {
+        let reserve = self.max_file().filter(|_| keep).map_or(0, reserve);
+        self.kept.store(reserve, Ordering::Relaxed);
+    }
+
+    /// Bytes that the running transaction may use.
+    pub fn allowed(&self) -> u64 {
+        let max_file = self.max_file.load(Ordering::Relaxed);
+        max_file.saturating_sub(self.kept.load(Ordering::Relaxed))
+    }
+
+    /// The lengths of the files.
+    #[cfg(test)]
+    pub fn on_disk(&self) -> OnDisk {
+        OnDisk {
+            file: length(&self.path),
+            log: length(&sidecar(&self.path, "-wal")),
+            index: self.index_length(),
+        }
+    }
+
+    /// Bytes of the index of the log.
+    pub fn index_length(&self) -> u64 {
+        length(&self.index)
+    }
+
+    /// Remembers why a write was refused that would have made the files longer than they are
+    /// `now`.
+    pub fn refuse(&self, now: OnDisk, then: OnDisk) {
+        let max_file = self.max_file.load(Ordering::Relaxed);
+        REFUSED.set(Some(Refused {
+            now,
+            needed: then.sum().saturating_sub(now.sum()),
+            reserve: max_file.saturating_sub(self.allowed()),
+            max_file,
+        }));
+    }
+}
+
+/// Bytes of a ceiling that only what makes room may use.
+pub(in crate::store) fn reserve(max_file: u64) -> u64 {
+    (max_file / 16).clamp(LEAST_RESERVE, MOST_RESERVE)
+}
+
+/// Forgets earlier refusals of this thread.
+pub(in crate::store) fn forget_refusal() {
+    REFUSED.set(None);
+}
+
+/// The error for a write that this thread was refused; `None` if the disk itself is full.
+pub(in crate::store) fn take_refusal() -> Option<Error> {
+    let Refused {
+        now,
+        needed,
+        reserve,
+        max_file,
+    } = REFUSED.take()?;
+    Some(Error::FileFull {
+        needed,
+        file: now.file,
+        log: now.log + now.index,
+        reserve,
+        max_file,
+    })
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
