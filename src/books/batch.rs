@@ -7,7 +7,8 @@ use std::mem::take;
 
 use super::change::{Change, Fix};
 use super::effects::{BlockAfter, Effects};
-use super::events::{Draft, EventRow, Signature};
+use super::event_rows::EventRow;
+use super::events::{Draft, Signature};
 use super::room::Room;
 use super::rows::{Binding, NameChange, Rows};
 use super::triggers::Trigger;
@@ -31,7 +32,7 @@ const MOST_ROWS: usize = 4096;
 pub(crate) struct Batch<'d> {
     rows: Rows<'d>,
     effects: Effects,
-    /// Events that have their numbers, which they get at the end.
+    /// Rows of events, which get their numbers at the end.
     events: Vec<EventRow>,
     history: HistoryChange,
     /// The highest key of each table from which rows are removed, so that no key is reused.
@@ -320,9 +321,7 @@ impl<'d> Batch<'d> {
     /// Numbers the events, starting with `first`. `mem` is that of the space without the effects of
     /// this batch.
     pub fn number_events(&mut self, first: EventId, mem: i64) {
-        let drafts = take(&mut self.effects.events).into_iter();
-        let numbered = (first.0..).zip(drafts);
-        self.events = numbered.map(|(id, draft)| draft.number(EventId(id), mem)).collect();
+        self.events = EventRow::of(take(&mut self.effects.events), first, mem);
     }
 
     pub fn rows(&self) -> &Rows<'d> {
@@ -337,7 +336,7 @@ impl<'d> Batch<'d> {
         &self.effects
     }
 
-    /// The numbered events.
+    /// The rows of the numbered events.
     pub fn events(&self) -> &[EventRow] {
         &self.events
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::{Arena, ArenaId, Block, BlockId, EventId, EventKind, Pool, PoolId, Timestamp, signed};
+use crate::models::{Arena, ArenaId, Block, BlockId, EventKind, Pool, PoolId, Timestamp, signed};
 use crate::value::{ObjectId, read_json};
 
 /// The actor, time and reason of a unit of work.
@@ -29,37 +29,7 @@ pub(crate) struct Draft {
     pub changes: Changes,
 }
 
-/// An event ready to be written.
-#[derive(Debug)]
-pub(crate) struct EventRow {
-    pub id: EventId,
-    /// With empty `changes`, and the absolute `mem` of the space after it.
-    pub draft: Draft,
-    /// The column `changes`.
-    pub changes: Option<String>,
-}
-
-impl EventRow {
-    /// Whether it is an opening, which states the whole balance: its figures are taken from the
-    /// rows.
-    pub fn is_opening(&self) -> bool {
-        self.draft.kind == EventKind::Opening
-    }
-}
-
 impl Draft {
-    /// Completes the event with its key. `mem` is that of the space at the last flush.
-    pub fn number(mut self, id: EventId, mem: i64) -> EventRow {
-        self.mem += mem;
-        // A large object has many changes, so free them as soon as they are text.
-        let changes = std::mem::take(&mut self.changes).into_json();
-        EventRow {
-            id,
-            draft: self,
-            changes,
-        }
-    }
-
     pub fn new(kind: EventKind, signature: &Signature) -> Self {
         Self {
             kind,
@@ -71,16 +41,6 @@ impl Draft {
             accounts: Accounts::default(),
             changes: Changes::default(),
         }
-    }
-
-    /// Whether it moved at most pieces, and carved nothing.
-    pub fn is_plain(&self) -> bool {
-        let moved = Accounts {
-            payload: self.accounts.payload,
-            room_in_blocks: self.accounts.room_in_blocks,
-            ..Accounts::default()
-        };
-        self.name.is_none() && self.accounts == moved
     }
 
     /// Whether it is an allocation with more pieces to come.
@@ -115,6 +75,17 @@ pub(crate) struct Changes {
     /// For a refusal, the missing bytes.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub shortfall: Option<i64>,
+}
+
+impl Accounts {
+    pub fn add(&mut self, other: Self) {
+        self.payload += other.payload;
+        self.room_in_blocks += other.room_in_blocks;
+        self.uncarved_in_pools += other.uncarved_in_pools;
+        self.uncarved_in_arenas += other.uncarved_in_arenas;
+        self.unreserved += other.unreserved;
+        self.capacity += other.capacity;
+    }
 }
 
 impl Changes {

@@ -4,6 +4,7 @@
 pub(crate) mod batch;
 pub(crate) mod change;
 pub(crate) mod effects;
+pub(crate) mod event_rows;
 pub(crate) mod events;
 pub(crate) mod invariants;
 pub(crate) mod placement;

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{MemRamId, ReservationId, ShownIfAny, Timestamp, striped_id, text_enum};
-use crate::models::schema::events;
+use crate::models::schema::every_event;
 use crate::value::ObjectId;
 
 striped_id! {
@@ -56,7 +56,7 @@ text_enum! {
 /// One event. The account columns are the bytes it moved into each account or, if negative, out of
 /// it; they add up to `capacity`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
-#[diesel(table_name = events)]
+#[diesel(table_name = every_event)]
 #[non_exhaustive]
 pub struct Event {
     /// Key.

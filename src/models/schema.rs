@@ -214,6 +214,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    every_event (id) {
+        id -> BigInt,
+        row_id -> BigInt,
+        memram_id -> BigInt,
+        at -> BigInt,
+        kind -> Text,
+        actor -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        object -> Nullable<Binary>,
+        name -> Nullable<Text>,
+        bytes -> BigInt,
+        mem -> BigInt,
+        payload -> BigInt,
+        room_in_blocks -> BigInt,
+        uncarved_in_pools -> BigInt,
+        uncarved_in_arenas -> BigInt,
+        unreserved -> BigInt,
+        capacity -> BigInt,
+        reservation_id -> Nullable<BigInt>,
+        count -> BigInt,
+        last_at -> Nullable<BigInt>,
+        changes -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     objects (id) {
         id -> BigInt,
         object_id -> Text,

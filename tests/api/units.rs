@@ -107,7 +107,9 @@ fn rows(memory: &MemManager) -> Vec<String> {
         "SELECT 'name ' || name || ' of ' || stored_object_id FROM names ORDER BY name",
         // Only in a batch does a refusal record the object.
         "SELECT 'event ' || id || ' ' || kind || ' ' || CASE kind WHEN 'refusal' THEN '' ELSE coalesce(hex(object), '') END
-           || ' ' || coalesce(name, '') || ' ' || bytes || ' ' || mem || ' ' || coalesce(changes, '') FROM events ORDER BY id",
+           || ' ' || coalesce(name, '') || ' ' || bytes || ' ' || mem || ' ' || coalesce(changes, '')
+           || ' ' || payload || ' ' || room_in_blocks || ' ' || uncarved_in_pools || ' ' || uncarved_in_arenas || ' ' || unreserved
+         FROM every_event ORDER BY id",
     ] {
         rows.extend(texts(&sql, query));
     }
@@ -408,7 +410,7 @@ fn rows_without_keys(memory: &MemManager) -> Vec<String> {
         "SELECT 'block ' || block_size || ' ' || max_mem || ' ' || mem FROM blocks ORDER BY id",
         "SELECT 'name ' || name || ' of ' || object_id FROM names n JOIN stored_objects o ON o.id = n.stored_object_id ORDER BY name",
         "SELECT 'event ' || kind || ' ' || hex(coalesce(object, '')) || ' ' || coalesce(name, '') || ' ' || bytes || ' ' || mem
-           FROM events WHERE kind <> 'refusal' ORDER BY id",
+           FROM every_event WHERE kind <> 'refusal' ORDER BY id",
     ] {
         rows.extend(texts(&sql, query));
     }

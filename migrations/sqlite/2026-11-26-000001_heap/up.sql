@@ -205,7 +205,14 @@ CREATE TABLE names (
 -- the ids give the order, because a clock may go backwards; across spaces the order is by at, then
 -- id. The columns from payload to unreserved are the bytes that the event moved into each account
 -- or, if negative, out of it, as in double-entry bookkeeping; changes has the affected blocks and
--- levels as JSON. A refusal that is repeated is counted in its event, until last_at.
+-- levels as JSON. Repeated refusals are one event with a count and the time of the last.
+--
+-- Events in a row of a unit of work share a row if they differ only in the object and what it moved:
+-- otherwise history would cost a quarter of a batch of small objects. Its id and mem are those of
+-- the last of them, its figures are sums, object has all their ids, and changes a list of
+-- [bytes, bytes of the row so far], followed by the block, pool, arena and block size of the only
+-- piece, or by the changes and a list of the accounts from room_in_blocks to unreserved. The view
+-- every_event unfolds it.
 CREATE TABLE events (
   id                 INTEGER NOT NULL PRIMARY KEY,
   memram_id          INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
@@ -216,7 +223,7 @@ CREATE TABLE events (
                                      OR kind = 'reserve' OR kind = 'post' OR kind = 'void' OR kind = 'lapse'),
   actor              TEXT,
   reason             TEXT,
-  object             BLOB CHECK (length(object) = 32), -- the object id as 32 bytes
+  object             BLOB CHECK (length(object) > 0 AND length(object) % 32 = 0), -- ids of 32 bytes
   name               TEXT,
   bytes              INTEGER NOT NULL,
   mem                INTEGER NOT NULL,
@@ -475,6 +482,37 @@ UNION ALL
 SELECT m.name, 4, 'available', m.max_mem - m.mem - m.promised
 FROM memram m;
 
+-- Every event in a row of its own, which has the columns of events; row_id is the row of events that
+-- it is in.
+CREATE VIEW every_event AS
+SELECT id - coalesce(length(object) / 32 - 1 - at_index, 0) AS id,
+       id AS row_id, memram_id, at, kind, actor, reason,
+       iif(at_index IS NULL, object, substr(object, 32 * at_index + 1, 32)) AS object,
+       name,
+       coalesce(size, bytes) AS bytes,
+       mem + coalesce(sign * (size_until - bytes), 0) AS mem,
+       coalesce(sign * size, payload) AS payload,
+       coalesce(json_extract(own, '$[3][0]'), -sign * size, room_in_blocks) AS room_in_blocks,
+       coalesce(json_extract(own, '$[3][1]'), size * 0, uncarved_in_pools) AS uncarved_in_pools,
+       coalesce(json_extract(own, '$[3][2]'), size * 0, uncarved_in_arenas) AS uncarved_in_arenas,
+       coalesce(json_extract(own, '$[3][3]'), size * 0, unreserved) AS unreserved,
+       capacity, reservation_id, count, last_at,
+       CASE json_type(own, '$[2]')
+         WHEN 'object' THEN json_extract(own, '$[2]')
+         WHEN 'integer' THEN json_object('pieces', json_array(json_insert(
+                               json_extract(own, '$[2]', '$[3]', '$[4]', '$[5]'), '$[#]', sign * size)))
+         ELSE iif(at_index IS NULL, changes, NULL)
+       END AS changes
+FROM (
+  SELECT e.*,
+         j.key AS at_index,
+         iif(j.type = 'array', j.value, NULL) AS own,
+         json_extract(iif(j.type = 'array', j.value, NULL), '$[0]') AS size,
+         json_extract(iif(j.type = 'array', j.value, NULL), '$[1]') AS size_until,
+         CASE e.kind WHEN 'allocate' THEN 1 WHEN 'free' THEN -1 ELSE 0 END AS sign
+  FROM events e
+  LEFT JOIN json_each(iif(length(e.object) > 32 AND json_valid(e.changes), e.changes, NULL)) j ON typeof(j.key) = 'integer');
+
 -- The history in readable form.
 CREATE VIEW log AS
 SELECT e.id,
@@ -487,23 +525,23 @@ SELECT e.id,
        e.name,
        e.bytes,
        e.mem
-FROM events e
+FROM every_event e
 JOIN memram m ON m.id = e.memram_id;
 
 -- Double entry: the bytes that each event moved between accounts. The postings of an event add up
 -- to zero; those since the last opening add up to the trial balance.
 CREATE VIEW postings AS
-SELECT id AS event_id, memram_id, 'payload' AS account, payload AS bytes FROM events WHERE payload <> 0
+SELECT id AS event_id, memram_id, 'payload' AS account, payload AS bytes FROM every_event WHERE payload <> 0
 UNION ALL
-SELECT id, memram_id, 'room in blocks', room_in_blocks FROM events WHERE room_in_blocks <> 0
+SELECT id, memram_id, 'room in blocks', room_in_blocks FROM every_event WHERE room_in_blocks <> 0
 UNION ALL
-SELECT id, memram_id, 'uncarved in pools', uncarved_in_pools FROM events WHERE uncarved_in_pools <> 0
+SELECT id, memram_id, 'uncarved in pools', uncarved_in_pools FROM every_event WHERE uncarved_in_pools <> 0
 UNION ALL
-SELECT id, memram_id, 'uncarved in arenas', uncarved_in_arenas FROM events WHERE uncarved_in_arenas <> 0
+SELECT id, memram_id, 'uncarved in arenas', uncarved_in_arenas FROM every_event WHERE uncarved_in_arenas <> 0
 UNION ALL
-SELECT id, memram_id, 'unreserved', unreserved FROM events WHERE unreserved <> 0
+SELECT id, memram_id, 'unreserved', unreserved FROM every_event WHERE unreserved <> 0
 UNION ALL
-SELECT id, memram_id, 'capacity', -capacity FROM events WHERE capacity <> 0;
+SELECT id, memram_id, 'capacity', -capacity FROM every_event WHERE capacity <> 0;
 
 -- The change of each event to each block: bytes added or, if negative, removed.
 CREATE VIEW event_blocks AS
@@ -515,7 +553,7 @@ SELECT e.id AS event_id,
        CAST(json_extract(p.value, '$[2]') AS INTEGER) AS arena_id,
        CAST(json_extract(p.value, '$[3]') AS INTEGER) AS block_size,
        CAST(json_extract(p.value, '$[4]') AS INTEGER) AS bytes
-FROM events e, json_each(e.changes, '$.pieces') p
+FROM every_event e, json_each(e.changes, '$.pieces') p
 WHERE e.changes IS NOT NULL;
 
 -- The balance according to the history, next to the one according to the rows.

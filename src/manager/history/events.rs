@@ -114,7 +114,7 @@ impl MemManager {
             Moment::Event(id) => {
                 let unknown = || outside(moment, "no such event has happened yet".into());
                 if id.space() != space {
-                    let at = events::time(tx, id)?.ok_or_else(unknown)?;
+                    let at = events::find(tx, id)?.ok_or_else(unknown)?.at;
                     events::last_until(tx, space, opening.id, at)?
                 } else if Some(id) > events::last(tx, space)? {
                     return Err(unknown());

@@ -2,13 +2,17 @@
 //!
 //! Within a space, the ids give the order, so every query follows the primary key; there are no
 //! other indexes, for which each write would pay. Across spaces the order is by time, then id.
+//!
+//! A row of `events` may stand for several events with consecutive ids, of which it has the last.
+//! The view `every_event` unfolds it; `row_id` lets it follow the primary key.
 
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::max;
 use diesel::prelude::*;
 
+use crate::books::event_rows::MOST_EVENTS;
 use crate::error::Result;
-use crate::models::schema::events;
+use crate::models::schema::{events, every_event};
 use crate::models::{Event, EventId, EventKind, MemRamId, Stripe, Timestamp};
 use crate::store::conn::{Conn, on_engine};
 use crate::store::read::ReadTx;
@@ -76,7 +80,7 @@ impl EventFilter {
     }
 }
 
-/// The figures of an event, without its texts and pieces.
+/// The figures of a row of events, without its texts and pieces.
 #[derive(Debug, Clone, Copy, Queryable, Selectable)]
 #[diesel(table_name = events)]
 pub struct Movement {
@@ -92,50 +96,57 @@ pub struct Movement {
 
 /// The id, time and `mem` of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = events)]
+#[diesel(table_name = every_event)]
 pub struct Mark {
     pub id: EventId,
     pub at: Timestamp,
     pub mem: i64,
 }
 
+const MARK: (events::id, events::at, events::mem) = (events::id, events::at, events::mem);
+
 /// The next events that pass the filter, oldest first.
 pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
-    let query = filtered(space, filter).order(events::id).limit(limit);
+    let query = filtered(space, filter)
+        .order((every_event::row_id, every_event::id))
+        .limit(limit);
     Ok(query.select(Event::as_select()).load(tx.conn()?)?)
 }
 
 /// The newest events that pass the filter, in order.
 pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
-    let query = filtered(space, filter).order(events::id.desc()).limit(limit);
+    let query = filtered(space, filter)
+        .order((every_event::row_id.desc(), every_event::id.desc()))
+        .limit(limit);
     let mut newest = query.select(Event::as_select()).load(tx.conn()?)?;
     newest.reverse();
     Ok(newest)
 }
 
-fn filtered(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, <Conn as Connection>::Backend> {
+fn filtered(space: MemRamId, filter: &EventFilter) -> every_event::BoxedQuery<'_, <Conn as Connection>::Backend> {
     // The events of a space are contiguous; the range of ids lets SQLite use that.
     let stripe = Stripe::of(space);
     let after = filter.after_id.map_or(stripe.before(), |id| id.0);
-    let mut query = events::table
-        .filter(events::memram_id.eq(space))
-        .filter(events::id.gt(after))
-        .filter(events::id.le(stripe.last()))
+    let mut query = every_event::table
+        .filter(every_event::memram_id.eq(space))
+        .filter(every_event::row_id.gt(after))
+        .filter(every_event::row_id.le(stripe.last()))
+        .filter(every_event::id.gt(after))
         .into_boxed();
     if let Some(object) = &filter.object {
-        query = query.filter(events::object.eq(object.as_bytes().as_slice()));
+        query = query.filter(every_event::object.eq(object.as_bytes().as_slice()));
     }
     if let Some(since) = filter.since {
-        query = query.filter(events::at.ge(since));
+        query = query.filter(every_event::at.ge(since));
     }
     if let Some(until) = filter.until {
-        query = query.filter(events::at.le(until));
+        query = query.filter(every_event::at.le(until));
     }
     if !filter.kinds.is_empty() {
-        query = query.filter(events::kind.eq_any(&filter.kinds));
+        query = query.filter(every_event::kind.eq_any(&filter.kinds));
     }
     if let Some(actor) = &filter.actor {
-        query = query.filter(events::actor.eq(actor));
+        query = query.filter(every_event::actor.eq(actor));
     }
     query
 }
@@ -159,11 +170,11 @@ pub fn objects_between(
     [low, high]: &[ObjectId; 2],
     limit: i64,
 ) -> Result<Vec<ObjectId>> {
-    let range = events::object.between(low.as_bytes().as_slice(), high.as_bytes().as_slice());
-    let objects = events::table
-        .filter(events::memram_id.eq(space))
+    let range = every_event::object.between(low.as_bytes().as_slice(), high.as_bytes().as_slice());
+    let objects = every_event::table
+        .filter(every_event::memram_id.eq(space))
         .filter(range)
-        .select(events::object.assume_not_null());
+        .select(every_event::object.assume_not_null());
     Ok(objects.distinct().limit(limit).load(tx.conn()?)?)
 }
 
@@ -176,7 +187,7 @@ pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
         .filter(is_opening)
         .order(events::id.desc())
         .limit(1)
-        .select(Mark::as_select())
+        .select(MARK)
         .get_result(tx.conn()?)
         .optional()?)
 }
@@ -188,20 +199,30 @@ pub fn last(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<EventId>> {
     Ok(of_space.select(max(events::id)).get_result(tx.conn()?)?)
 }
 
-/// When an event of any space happened.
-pub fn time(tx: &mut ReadTx<'_>, id: EventId) -> Result<Option<Timestamp>> {
-    let event = events::table.find(id).select(events::at);
-    Ok(event.get_result(tx.conn()?).optional()?)
+/// An event of any space.
+pub fn find(tx: &mut ReadTx<'_>, id: EventId) -> Result<Option<Mark>> {
+    // Its row has its id, or that of an event soon after it.
+    let rows = every_event::row_id.between(id.0, id.0.saturating_add(MOST_EVENTS - 1));
+    Ok(every_event::table
+        .filter(rows)
+        .filter(every_event::id.eq(id))
+        .limit(1)
+        .select(Mark::as_select())
+        .get_result(tx.conn()?)
+        .optional()?)
 }
 
 /// The last event of a space up to a number.
 pub fn last_through(tx: &mut ReadTx<'_>, space: MemRamId, through: EventId) -> Result<Option<Mark>> {
+    if let Some(mark) = find(tx, through)? {
+        return Ok(Some(mark));
+    }
     Ok(events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.le(through))
         .order(events::id.desc())
         .limit(1)
-        .select(Mark::as_select())
+        .select(MARK)
         .get_result(tx.conn()?)
         .optional()?)
 }
@@ -214,12 +235,12 @@ pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until:
         .filter(events::at.le(until))
         .order(events::id.desc())
         .limit(1)
-        .select(Mark::as_select())
+        .select(MARK)
         .get_result(tx.conn()?)
         .optional()?)
 }
 
-/// The number of events of a space from `opening` on.
+/// The number of rows of events of a space from `opening` on.
 pub fn count(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId) -> Result<i64> {
     Ok(events::table
         .filter(events::memram_id.eq(space))
@@ -228,7 +249,7 @@ pub fn count(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId) -> Result<i
         .get_result(tx.conn()?)?)
 }
 
-/// Passes the figures of the events from `opening` on to `take`, in order.
+/// Passes the figures of the rows of events from `opening` on to `take`, in order.
 pub fn each_movement(
     tx: &mut ReadTx<'_>,
     space: MemRamId,
@@ -253,10 +274,11 @@ pub fn each_back_to(
     after: EventId,
     mut take: impl FnMut(Event) -> Result<()>,
 ) -> Result<()> {
-    let query = events::table
-        .filter(events::memram_id.eq(space))
-        .filter(events::id.gt(after))
-        .order(events::id.desc())
+    let query = every_event::table
+        .filter(every_event::memram_id.eq(space))
+        .filter(every_event::row_id.gt(after))
+        .filter(every_event::id.gt(after))
+        .order((every_event::row_id.desc(), every_event::id.desc()))
         .select(Event::as_select());
     for event in on_engine!(tx, |conn| query.load_iter::<Event, DefaultLoadingMode>(conn))? {
         take(event?)?;

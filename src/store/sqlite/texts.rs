@@ -78,7 +78,7 @@ impl ReadTx<'_> {
         &mut self,
         mut visit: impl FnMut(EventId, &str) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let text = "SELECT id, CAST(changes AS BLOB) AS texts FROM events WHERE changes IS NOT NULL";
+        let text = "SELECT id, CAST(changes AS BLOB) AS texts FROM every_event WHERE changes IS NOT NULL";
         each(self, text, |id, changes| {
             visit(EventId(id.unwrap_or_default()), &String::from_utf8_lossy(&changes))
         })

@@ -5,14 +5,14 @@ use super::statements::Statements;
 pub(super) const RULES: &[Statements] = &[
     Statements {
         rule: "event_row",
-        find: Some("SELECT id, NULL AS key, 'accounts that add up to capacity, an object id of 32 bytes' AS expected,
+        find: Some("SELECT id, NULL AS key, 'accounts that add up to capacity, object ids of 32 bytes' AS expected,
                       printf('capacity %d, object %s', capacity, coalesce(hex(object), 'none')) AS found
                FROM events
                WHERE payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved <> capacity
-                  OR length(object) <> 32"),
+                  OR length(object) = 0 OR length(object) % 32 <> 0"),
         correct: &["UPDATE events SET
                    capacity = payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved,
-                   object = CASE WHEN length(object) = 32 THEN object END WHERE id = ?1"],
+                   object = CASE WHEN length(object) > 0 AND length(object) % 32 = 0 THEN object END WHERE id = ?1"],
     },
     Statements {
         rule: "block_mem",

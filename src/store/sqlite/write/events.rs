@@ -5,7 +5,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::insert::{Target, insert, target};
 use crate::books::batch::{HistoryChange, HistorySetting};
-use crate::books::events::EventRow;
+use crate::books::event_rows::EventRow;
 use crate::models::MemRamId;
 use crate::store::sqlite::exec::{Sql, Statement, Value, sql};
 
@@ -14,9 +14,9 @@ pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[Eve
     let told = || events.iter().filter(|event| !event.is_opening());
     // Most events carve nothing, so their rows are shorter. The order of insertion does not
     // matter, because they have their keys.
-    let plain = told().filter(|event| event.draft.is_plain());
+    let plain = told().filter(|event| event.is_plain());
     insert::<IntoPlainEvents, 12>(conn, plain.map(|event| plain_row(space, event)))?;
-    let others = told().filter(|event| !event.draft.is_plain());
+    let others = told().filter(|event| !event.is_plain());
     insert::<IntoEvents, 17>(conn, others.map(|event| whole_row(space, event)))?;
     for event in events.iter().filter(|event| event.is_opening()) {
         let values = [
@@ -89,7 +89,10 @@ fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 17] {
 
 fn who_and_what(event: &EventRow) -> [Value<'_>; 3] {
     let signature = &event.draft.signature;
-    let object = event.draft.object.as_ref().map(|id| id.as_bytes().as_slice());
+    let object = match event.objects.as_slice() {
+        [] => event.draft.object.as_ref().map(|id| id.as_bytes().as_slice()),
+        several => Some(several),
+    };
     [
         signature.actor.as_deref().into(),
         signature.reason.as_deref().into(),
