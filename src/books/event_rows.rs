@@ -160,3 +160,60 @@ impl Run {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::ObjectId;
+
+    fn draft(kind: EventKind, payload: i64) -> Draft {
+        let mut draft = Draft::new(kind, &Signature::default());
+        draft.object = Some(ObjectId::from([7; 32]));
+        draft.bytes = payload.abs();
+        draft.accounts.payload = payload;
+        draft.accounts.room_in_blocks = -payload;
+        draft
+    }
+
+    fn ids(drafts: Vec<Draft>) -> Vec<(i64, usize)> {
+        let rows = EventRow::of(drafts, EventId(10), 0);
+        rows.iter().map(|row| (row.id.0, row.objects.len() / 32)).collect()
+    }
+
+    #[test]
+    fn a_run_has_the_key_of_its_last_event_and_the_sums() {
+        let mut drafts = vec![draft(EventKind::Allocate, 5), draft(EventKind::Allocate, 7)];
+        drafts[1].mem = 12;
+        let rows = EventRow::of(drafts, EventId(10), 100);
+        let [row] = rows.as_slice() else { panic!("{rows:?}") };
+        assert_eq!((row.id, row.objects.len()), (EventId(11), 64));
+        assert_eq!((row.draft.bytes, row.draft.mem), (12, 112));
+        assert_eq!(
+            (row.draft.accounts.payload, row.draft.accounts.room_in_blocks),
+            (12, -12)
+        );
+        assert_eq!(row.changes.as_deref(), Some("[[5,5],[7,12]]"));
+    }
+
+    #[test]
+    fn other_events_interrupt_a_run() {
+        let allocate = draft(EventKind::Allocate, 5);
+        let mut named = draft(EventKind::Bind, 0);
+        named.name = Some("it".into());
+        // Its bytes were stored by earlier events.
+        let mut complete = draft(EventKind::Allocate, 0);
+        complete.bytes = 5;
+        let mut by_another = allocate.clone();
+        by_another.signature.actor = Some("somebody".into());
+        for other in [named, complete, by_another, draft(EventKind::Free, -5)] {
+            let drafts = vec![allocate.clone(), allocate.clone(), other, allocate.clone()];
+            assert_eq!(ids(drafts), [(11, 2), (12, 0), (13, 0)]);
+        }
+    }
+
+    #[test]
+    fn a_long_run_takes_several_rows() {
+        let drafts = vec![draft(EventKind::Free, -5); 600];
+        assert_eq!(ids(drafts), [(265, 256), (521, 256), (609, 88)]);
+    }
+}

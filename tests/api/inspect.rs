@@ -144,6 +144,10 @@ fn no_listing_fails_because_of_one_row() {
         ("events", "changes", "'{\"pieces\":['", "kind = 'allocate'"),
         ("events", "changes", "'{\"pieces\":[[1,\"x\"]]}'", "kind = 'allocate'"),
         ("events", "changes", "'7'", "kind = 'allocate'"),
+        ("events", "changes", "'[[1,2,\"x\"],\"y\"]'", "length(object) = 64"),
+        ("events", "changes", "'[[1,2,3,4,5,\"x\"]]'", "length(object) = 64"),
+        ("events", "changes", "'{\"0\":[[1]]}'", "length(object) = 64"),
+        ("events", "object", "zeroblob(33)", "length(object) = 64"),
     ] {
         let what = format!("{table}.{column} = {value}");
         let heap = Heap::new();
@@ -151,6 +155,12 @@ fn no_listing_fails_because_of_one_row() {
         heap.store_bytes(&content(2, 1500), Hold::Name("it")).unwrap();
         heap.bind("spare", &heap.resolve("it").unwrap().unwrap()).unwrap();
         heap.allocate(&vec![1, 2]).unwrap();
+        let two = heap.batch(|b| {
+            [3, 4]
+                .iter()
+                .try_for_each(|&seed| b.allocate_bytes(&content(seed, 100)).map(drop))
+        });
+        two.unwrap();
         drop(quick().space("other").max_mem(1 << 16).open(heap.path()).unwrap());
         let whole = heap.path().with_file_name("whole.db");
         heap.backup(&whole).unwrap();
@@ -159,7 +169,7 @@ fn no_listing_fails_because_of_one_row() {
         let changed = sql.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {row}"), []);
         assert!(changed.unwrap() > 0, "{what}");
         let memory = quick().read_only(true).open(heap.path()).unwrap();
-        assert_eq!(memory.objects().filter(Result::is_ok).count(), 3, "{what}");
+        assert_eq!(memory.objects().filter(Result::is_ok).count(), 5, "{what}");
         assert!(memory.entries().all(|entry| entry.is_ok()), "{what}");
         assert!(
             memory.events(EventFilter::default()).all(|event| event.is_ok()),

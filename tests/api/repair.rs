@@ -21,8 +21,11 @@ fn heap() -> Heap {
     let gone = heap.allocate_bytes(&content(3, 12_000)).unwrap();
     heap.allocate("text").unwrap();
     heap.store(&vec![1, 2, 3], Hold::Name("list")).unwrap();
-    heap.allocate("").unwrap();
-    heap.allocate_bytes(&content(4, 70 * KIB)).unwrap();
+    let two = heap.batch(|b| {
+        b.allocate("")?;
+        b.allocate_bytes(&content(4, 70 * KIB))
+    });
+    two.unwrap();
     heap.free(&gone).unwrap();
     let other = crate::common::quick()
         .space("other")
@@ -146,6 +149,7 @@ const DERIVED_AGAIN: &[&str] = &[
     "UPDATE ledger SET allocated_mem = -1",
     "UPDATE names SET memram_id = 2 WHERE name = 'medium'",
     "UPDATE events SET mem = mem + 1, payload = 3, capacity = 3 WHERE id = 2",
+    "UPDATE events SET changes = '[[1,1]]' WHERE length(object) > 32",
     "DELETE FROM events",
 ];
 

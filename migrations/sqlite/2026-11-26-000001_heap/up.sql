@@ -765,6 +765,12 @@ SELECT 'I11', 'history', 'events', min(r.id), NULL, 'mem ' || r.booked, 'mem ' |
 FROM running r JOIN memram m ON m.id = r.memram_id
 WHERE r.booked <> r.mem AND m.history <> 'off' GROUP BY r.memram_id
 UNION ALL
+SELECT 'I11', 'history', 'events', e.id, NULL, (length(e.object) / 32) || ' events with ' || e.bytes || ' bytes', 'others'
+FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id > o.id
+WHERE length(e.object) > 32
+  AND CASE WHEN json_valid(e.changes) THEN json_array_length(e.changes) = length(e.object) / 32
+                                           AND json_extract(e.changes, '$[#-1][1]') = e.bytes END IS NOT 1
+UNION ALL
 SELECT 'I11', 'history', 'events', NULL, NULL, 'an opening of space ' || m.name, 'none'
 FROM memram m WHERE m.history <> 'off' AND NOT EXISTS (SELECT 1 FROM opened o WHERE o.memram_id = m.id)
 UNION ALL
