@@ -92,7 +92,7 @@ mod temporary;
 mod value;
 
 pub use books::invariants::Invariant;
-pub use error::{Error, Result};
+pub use error::{Error, LogHolder, Result};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Backup, Batch, BatchReader, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,

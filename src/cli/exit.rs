@@ -115,6 +115,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
         Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",
+        Error::LogHeld { .. } => {
+            "end that program or its transaction and try again, or wait longer with --busy-timeout"
+        }
         Error::HistoryOff { .. } => "`heapledger history on` starts recording",
         Error::OutsideHistory { .. } => "`heapledger log` lists the events",
         Error::ForeignLog { .. } => "`heapledger restore FILE` replaces it with a backup without leaving a log",

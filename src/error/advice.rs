@@ -25,6 +25,10 @@ impl Error {
                 "Options::space names another, and MemManager::resize changes the capacity of one"
             }
             Self::Busy { .. } => "try again, or wait longer with Options::busy_timeout",
+            Self::LogHeld { .. } => {
+                "end that read (a MemManager::read, a MemManager::snapshot, a transaction of another tool) and try \
+                 again, or wait longer with Options::busy_timeout"
+            }
             Self::HistoryOff { .. } => "MemManager::set_history starts recording",
             Self::OutsideHistory { .. } => "MemManager::events lists the events",
             Self::Damaged { .. } => "MemManager::check lists all damage",
@@ -101,6 +105,12 @@ mod tests {
                 why: "it was not changed".into(),
             },
             Error::Busy { waited_ms: 1 },
+            Error::LogHeld {
+                log: 2,
+                limit: 1,
+                holders: Vec::new(),
+                waited_ms: 1,
+            },
             Error::HistoryOff { space },
             Error::OutsideHistory {
                 moment: "event 1".into(),

@@ -8,6 +8,17 @@ impl Error {
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Busy { waited_ms } => Self::Busy { waited_ms: *waited_ms },
+            Self::LogHeld {
+                log,
+                limit,
+                holders,
+                waited_ms,
+            } => Self::LogHeld {
+                log: *log,
+                limit: *limit,
+                holders: holders.clone(),
+                waited_ms: *waited_ms,
+            },
             Self::NotWritable { path } => Self::NotWritable { path: path.clone() },
             Self::LogUnreadable => Self::LogUnreadable,
             Self::FileChanged { path } => Self::FileChanged { path: path.clone() },

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::holder::LogHolder;
 use crate::identity::{Kind, ObjectId};
 
 /// The result of every fallible call.
@@ -257,6 +258,18 @@ pub enum Error {
     },
     /// Another writer did not finish in time.
     Busy {
+        /// How long this call waited, in milliseconds.
+        waited_ms: u64,
+    },
+    /// The write-ahead log is at its limit and cannot start again, because somebody still reads an
+    /// old state from it. Freeing and collecting are refused as well, because they would lengthen it.
+    LogHeld {
+        /// Bytes of the log.
+        log: u64,
+        /// Its limit in bytes.
+        limit: u64,
+        /// Who reads from it, as far as the system tells.
+        holders: Vec<LogHolder>,
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Error;
+use super::holder::LogHolder;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,6 +181,19 @@ impl Error {
                 f,
                 "the heap is busy: another writer held it for longer than {waited_ms} ms"
             ),
+            Self::LogHeld {
+                log,
+                limit,
+                holders,
+                waited_ms,
+            } => write!(
+                f,
+                "the write-ahead log is full: it has {} of {}, and cannot start again because {}; waited \
+                 {waited_ms} ms, and nothing was changed",
+                grouped(*log),
+                bytes(*limit),
+                reading(holders)
+            ),
             Self::Reentered => f.write_str(
                 "this thread is in the middle of another call on the same heap and would wait for itself: \
                  inside a batch or a read use what its closure is given, and from a callback call after the \
@@ -263,6 +277,16 @@ pub(crate) fn grouped(number: u64) -> String {
 /// `1 byte`, `1,024 bytes`.
 fn bytes(number: u64) -> String {
     format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// Who reads from the log: `process 17 (sqlite3) and process 18 (python3) read an old state from it`.
+fn reading(holders: &[LogHolder]) -> String {
+    let names: Vec<_> = holders.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => "somebody reads an old state from it, or still copies it".into(),
+        [one] => format!("an old state is read from it by {one}"),
+        several => format!("old states are read from it by {}", several.join(" and ")),
+    }
 }
 
 /// A hint for text that looks like an id but has too few or too many digits.

@@ -2,9 +2,11 @@
 
 mod advice;
 mod causes;
+mod holder;
 mod kinds;
 mod message;
 
 pub(crate) use causes::file_size_limit;
+pub use holder::LogHolder;
 pub use kinds::{Error, Result};
 pub(crate) use message::grouped;

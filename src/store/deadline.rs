@@ -36,8 +36,17 @@ impl Deadline {
     /// The error of a call that has waited until now.
     pub fn busy(self) -> Error {
         Error::Busy {
-            waited_ms: self.started.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+            waited_ms: self.waited_ms(),
         }
+    }
+
+    /// How long the call has waited, in milliseconds.
+    pub fn waited_ms(self) -> u64 {
+        self.waited().as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
+    pub fn waited(self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Makes [`Error::Busy`] say how long this call has waited.

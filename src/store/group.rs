@@ -9,6 +9,7 @@
 //! `sync_delay`), except that each thread executes its own unit, so nothing is handed over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use super::read::ReadTx;
 use super::rehearsal::Rehearsal;
 use super::session::WriteTx;
 use super::sqlite::engine::Engine;
+use super::sqlite::log_limit;
 use super::sqlite::repair;
 use super::writer::Writer;
 use crate::books::triggers;
@@ -32,6 +34,9 @@ pub(crate) struct Group {
     gate: Gate,
     /// Locked only by the thread that has entered the gate, so never contended.
     turn: Mutex<Turn>,
+    location: Location,
+    /// Set from when a unit waits for readers of the log until it can be shortened.
+    log_is_held: Arc<AtomicBool>,
 }
 
 struct Turn {
@@ -60,8 +65,8 @@ impl Group {
     /// The writer of a space, on a writable connection.
     pub(super) fn open(location: Location, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
         let gate = Gate::new(location.file.as_deref());
-        let writer = Writer::new(Engine::new(location, conn), space, geometry, triggers::ALL);
-        Self::of(writer, gate)
+        let writer = Writer::new(Engine::new(location.clone(), conn), space, geometry, triggers::ALL);
+        Self::of(writer, gate, location)
     }
 
     /// A writer for repair, which starts in this space, uses a separate connection without
@@ -71,12 +76,14 @@ impl Group {
         repair::lift_constraints(&mut conn)?;
         let engine = Engine::new(location.clone(), conn);
         let writer = Writer::new(engine, space, geometry.clone(), triggers::WITHOUT_HISTORY);
-        Ok(Self::of(writer, Gate::new(None)))
+        Ok(Self::of(writer, Gate::new(None), location.clone()))
     }
 
-    fn of(writer: Writer, gate: Gate) -> Self {
+    fn of(writer: Writer, gate: Gate, location: Location) -> Self {
         Self {
             gate,
+            location,
+            log_is_held: writer.engine.log_is_held(),
             turn: Mutex::new(Turn {
                 writer,
                 outcome: Arc::default(),
@@ -89,6 +96,12 @@ impl Group {
     /// Runs `work` on the writing connection, between transactions. Others wait for it.
     pub(super) fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         self.enter(Coming::Apart, deadline)?.turn.writer.engine.maintain(work)
+    }
+
+    /// Runs `work` on the writing connection, in a transaction of its own.
+    pub(super) fn transaction<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        let mut entered = self.enter(Coming::Apart, deadline)?;
+        entered.turn.writer.engine.transaction(deadline, work)
     }
 
     /// Runs `work` while no other thread of this process writes.
@@ -182,7 +195,12 @@ impl Group {
     /// Waits for a turn. A transaction that others left open is committed, unless this thread joins
     /// it.
     fn enter(&self, coming: Coming, deadline: Deadline) -> Result<Entered<'_>> {
-        self.gate.enter(coming, deadline)?;
+        self.gate.enter(coming, deadline).map_err(|error| match error {
+            Error::Busy { .. } if self.log_is_held.load(Ordering::Relaxed) => {
+                log_limit::held(&self.location, deadline, None)
+            }
+            other => other,
+        })?;
         let mut entered = self.entered();
         if coming == Coming::Apart && entered.turn.writer.is_open() {
             // Its units learn the outcome.
@@ -235,7 +253,7 @@ struct Leave<'g> {
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        let Group { gate, turn } = self.group;
+        let Group { gate, turn, .. } = self.group;
         if self.is_open {
             if gate.pass_on() {
                 return;

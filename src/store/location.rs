@@ -37,6 +37,8 @@ pub(crate) struct Location {
     /// Connections that write use SQLite's own file system (see `sqlite::vfs`).
     pub(in crate::store) plain_io: bool,
     pub(in crate::store) busy_timeout: Duration,
+    /// Bytes of write-ahead log at which no further transaction begins (see `sqlite::log_limit`).
+    pub(in crate::store) log_limit: u64,
     /// The deadline of the call that opens the heap, so that all its connections together wait no
     /// longer than `busy_timeout`.
     pub(in crate::store) opening: Option<Deadline>,
@@ -47,6 +49,13 @@ pub(crate) struct Location {
 impl Location {
     /// The default busy timeout.
     pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// The default limit of the write-ahead log, in bytes. A log is copied into the file when a
+    /// quarter of it is new, and starts again at a half: with 16 and 32 MiB, copying takes little of
+    /// the time of small puts, whose log has mostly the same pages again (see `sqlite::checkpoint`).
+    /// The other half leaves room for readers that end a moment later. A longer log would only cost
+    /// disk and the time to read it after a crash.
+    pub const LOG_LIMIT: u64 = 64 * 1024 * 1024;
 
     /// The heap at a path, which need not exist.
     ///
@@ -59,6 +68,7 @@ impl Location {
             durability: Durability::default(),
             plain_io: false,
             busy_timeout: Self::BUSY_TIMEOUT,
+            log_limit: Self::LOG_LIMIT,
             opening: None,
             file: None,
         })

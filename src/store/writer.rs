@@ -164,7 +164,7 @@ impl Writer {
 
     /// Reads the space again if another connection has committed since.
     fn refresh(&mut self) -> Result<()> {
-        let version = self.engine.version()?;
+        let version = self.engine.version();
         let known = match self.known.take().filter(|known| known.version == version) {
             Some(known) => known,
             None => {

@@ -13,6 +13,7 @@ mod contention;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod locks;
+mod log_limit;
 mod paths;
 mod refused_files;
 mod shared_file;

@@ -61,10 +61,10 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
         "lifetime  {allocations} allocations, {frees} frees, {hits} dedup hits that saved {saved}"
     )?;
     let (file, free) = (sizes.phrase(stats.file_size), sizes.phrase(stats.free_file_bytes));
-    let log = sizes.phrase(stats.wal_size);
+    let (log, log_limit) = (sizes.phrase(stats.wal_size), sizes.phrase(stats.log_limit));
     writeln!(
         out,
-        "file      {file}, of which {free} free pages; write-ahead log {log}"
+        "file      {file}, of which {free} free pages; write-ahead log {log} (limit {log_limit})"
     )
 }
 

@@ -37,6 +37,8 @@ pub struct SpaceReport {
     pub page_size: u64,
     /// The write-ahead log next to the file.
     pub wal_size: u64,
+    /// Bytes of log at which nothing is written until it can start again.
+    pub log_limit: u64,
     /// Bytes of the file ÷ bytes stored; `None` when nothing is stored.
     pub file_bytes_per_stored_byte: Option<f64>,
     /// The least that [`MemManager::collect_garbage`] gives back: the free pages.
@@ -77,6 +79,7 @@ impl MemManager {
                 file_size: unsigned(bytes),
                 page_size: unsigned(page),
                 wal_size: wal,
+                log_limit: self.inner.location.log_limit(),
                 file_bytes_per_stored_byte: (mem > 0).then(|| bytes as f64 / mem as f64),
                 gc_bytes: unsigned(free),
                 empty_blocks: classes.iter().map(|class| class.empty_blocks).sum(),

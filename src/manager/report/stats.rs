@@ -53,6 +53,9 @@ pub struct Stats {
     pub file_size: u64,
     /// Bytes of the write-ahead log.
     pub wal_size: u64,
+    /// Bytes of log at which nothing is written until it can start again; it never has more than this
+    /// and one transaction.
+    pub log_limit: u64,
     /// Bytes of the file's free pages, which garbage collection gives back.
     pub free_file_bytes: u64,
 }
@@ -134,6 +137,7 @@ impl MemManager {
                 dedup_saved: memram.dedup_saved,
                 file_size: unsigned(file.bytes),
                 wal_size: wal,
+                log_limit: self.inner.location.log_limit(),
                 free_file_bytes: unsigned(file.free),
             })
         })

@@ -46,7 +46,7 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
         .unwrap()
         .unwrap();
     let writer = Writer::new(Engine::new(location.clone(), conn), space.id, geometry, WITH_FAILURE);
-    let group = Group::of(writer, Gate::new(None));
+    let group = Group::of(writer, Gate::new(None), location.clone());
     (group, Readers::new(location, None))
 }
 

@@ -19,14 +19,12 @@ use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Access, Location};
 
-/// Bytes of log after which a checkpoint begins. One small object takes about 45 KiB of log,
-/// mostly the same pages again: the longer the log, the fewer pages are copied twice.
-const ENOUGH: u64 = 16 * 1024 * 1024;
-/// Bytes of log after which it is restarted. The writer waits for two syncs then; with half of
-/// this they took 5 to 8 % of the time of single puts that are not synced.
-const LONG: u64 = 2 * ENOUGH;
-/// Bytes of log at which the writer waits for the thread.
-const MOST: u64 = 4 * ENOUGH;
+/// Bytes of log after which a checkpoint begins, as a part of the limit. One small object takes about
+/// 45 KiB of log, mostly the same pages again: the longer the log, the fewer pages are copied twice.
+const ENOUGH: u64 = 4;
+/// The part after which it is restarted. The writer waits for two syncs then; with half of the
+/// default they took 5 to 8 % of the time of single puts that are not synced.
+pub(in crate::store) const LONG: u64 = 2;
 
 /// The checkpoints of one writer.
 #[derive(Default)]
@@ -55,16 +53,17 @@ impl Checkpoints {
     /// of the log are in use. A checkpoint that fails is tried again when the log has grown;
     /// nothing is lost.
     pub fn after_commit(&mut self, length: u64, deadline: Deadline, location: &Location, writer: &mut Conn) {
+        let limit = location.log_limit;
         if length < self.length {
             self.copied = 0;
             self.begins_again = true;
         }
         self.length = length;
         if let Some(checkpoint) = &self.under_way {
-            if (checkpoint.thread.is_finished() || length >= MOST) && self.wait(deadline) && length >= LONG {
+            if (checkpoint.thread.is_finished() || length >= limit) && self.wait(deadline) && length >= limit / LONG {
                 self.copy_rest(writer);
             }
-        } else if length.saturating_sub(self.copied) >= ENOUGH && !self.begin(location) {
+        } else if length.saturating_sub(self.copied) >= limit / ENOUGH && !self.begin(location) {
             self.copy_rest(writer);
         }
     }

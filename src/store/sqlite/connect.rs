@@ -6,6 +6,8 @@ use std::time::Duration;
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
+use super::checkpoint::LONG;
+use super::log_limit;
 use super::sidecar::sidecar;
 use super::vfs;
 use crate::error::{Error, Result};
@@ -41,6 +43,11 @@ impl Location {
     /// Bytes of the write-ahead log.
     pub fn log_size(&self) -> u64 {
         std::fs::metadata(sidecar(&self.path, "-wal")).map_or(0, |file| file.len())
+    }
+
+    /// Bytes of the write-ahead log at which no transaction begins.
+    pub fn log_limit(&self) -> u64 {
+        self.log_limit
     }
 
     /// Runs `read` on a new connection.
@@ -168,7 +175,8 @@ impl Location {
                 };
                 format!(
                     "{common} PRAGMA synchronous = {synchronous}; PRAGMA cache_size = {WRITE_CACHE}; \
-                     PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {WAL_KEPT};"
+                     PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA journal_size_limit = {};",
+                    self.log_limit / LONG
                 )
             }
         }
@@ -192,11 +200,9 @@ pub(in crate::store) const WRITE_CACHE: i32 = -32 * 1024;
 pub(in crate::store) const STREAM_CACHE: i32 = -4 * 1024;
 /// Page cache of a reader.
 const READ_CACHE: i32 = -32 * 1024;
-/// Pages in the log after which SQLite itself copies them into the file, within a commit. The
-/// log only grows this long if the thread of `checkpoint` cannot keep up.
+/// Pages in the log after which SQLite itself copies them into the file, within a commit. Only a
+/// transaction larger than the limit of the log makes it this long.
 const CHECKPOINT_PAGES: u32 = 20_000;
-/// Bytes that the log may keep after a checkpoint.
-const WAL_KEPT: u64 = 64 * 1024 * 1024;
 
 /// Lets a connection write to tables that guards in the file protect from other tools: the guards
 /// name this collation, which SQLite looks up before it runs them.
@@ -230,8 +236,18 @@ pub(in crate::store) fn transaction<R>(
     refuse_reentry(location.file.as_deref())?;
     let deadline = location.deadline();
     location.set_busy_timeout(conn)?;
-    conn.batch_execute("BEGIN IMMEDIATE")
-        .map_err(|error| deadline.stamp(location.explain(error)))?;
+    let begin = |conn: &mut Conn| {
+        let begun = conn.batch_execute("BEGIN IMMEDIATE");
+        begun.map_err(|error| deadline.stamp(location.explain(error)))
+    };
+    begin(conn)?;
+    if location.log_size() >= location.log_limit {
+        // The deadline waits instead of SQLite, which would have the lock in the meantime.
+        conn.batch_execute("ROLLBACK; PRAGMA busy_timeout = 0")?;
+        log_limit::make_room(conn, location, deadline)?;
+        location.set_busy_timeout(conn)?;
+        begin(conn)?;
+    }
     let result = work(conn);
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
     conn.batch_execute(end).map_err(|error| location.explain(error))?;

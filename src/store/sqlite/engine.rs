@@ -2,6 +2,7 @@
 //! SQLite.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -12,6 +13,7 @@ use super::checkpoint::Checkpoints;
 use super::connect::{STREAM_CACHE, WRITE_CACHE};
 use super::exec::{self, Sql, Statement, sql};
 use super::log::Log;
+use super::log_limit;
 use super::prepare::STAMP;
 use super::write;
 use crate::books::batch::Batch;
@@ -39,6 +41,12 @@ pub(in crate::store) struct Engine {
     ceiling: Arc<Ceiling>,
     /// Whether the transaction does more than make room.
     grows: bool,
+    /// The [`Self::version`] in which the length of the log is known, if it is.
+    log_known: Option<i64>,
+    /// Set from when a call waits for readers of the log until it can be shortened.
+    log_is_held: Arc<AtomicBool>,
+    /// Changes when another connection has committed.
+    version: i64,
     /// Whether the next commit must write page 1, because it may be the first in its log; page 1
     /// identifies the file that the log belongs to (see `stale_log`).
     stamp: bool,
@@ -55,6 +63,9 @@ impl Engine {
             log: Log::new(&location),
             ceiling: Ceiling::of(&location.path),
             grows: false,
+            log_known: None,
+            log_is_held: Arc::default(),
+            version: 0,
             conn,
             location,
             looked: None,
@@ -72,20 +83,66 @@ impl Engine {
         ReadTx::new(&mut self.conn)
     }
 
-    /// Changes when another connection has committed.
-    pub fn version(&mut self) -> Result<i64> {
-        let Conn::Sqlite(conn) = &mut self.conn;
-        Ok(exec::data_version(conn)?)
+    /// A number that changes when another connection has committed.
+    pub fn version(&self) -> i64 {
+        self.version
     }
 
-    /// Begins a write transaction, once nobody else writes.
+    /// Set from when a call waits for readers of the log until it can be shortened.
+    pub fn log_is_held(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.log_is_held)
+    }
+
+    /// Begins a write transaction, once nobody else writes and the log is below its limit.
     pub fn begin(&mut self) -> Result<()> {
         self.same_file()?;
         forget_refusal();
         let deadline = self.deadline;
-        deadline.retry(|| self.run::<BeginImmediate>())?;
+        loop {
+            deadline.retry(|| self.run::<BeginImmediate>())?;
+            match self.log_has_room() {
+                Ok(true) => break,
+                Ok(false) => {
+                    self.rollback();
+                    self.make_room_in_log()?;
+                }
+                Err(error) => {
+                    self.rollback();
+                    return Err(error);
+                }
+            }
+        }
         self.grows = false;
         Ok(())
+    }
+
+    /// Whether the log is below its limit, in an open transaction, where nobody else can lengthen it.
+    fn log_has_room(&mut self) -> Result<bool> {
+        self.version = self.ask_version()?;
+        let length = if self.log_known == Some(self.version) {
+            self.log.length()
+        } else {
+            // More than what is in use.
+            self.location.log_size()
+        };
+        Ok(length < self.location.log_limit)
+    }
+
+    fn make_room_in_log(&mut self) -> Result<()> {
+        self.log_is_held.store(true, Ordering::Relaxed);
+        // Copying is work of this process, and ends; the deadline is for others.
+        self.checkpoints.wait(Deadline::after(Duration::MAX));
+        let version = self.ask_version()?;
+        let room = log_limit::make_room(&mut self.conn, &self.location, self.deadline);
+        self.log_is_held.store(room.is_err(), Ordering::Relaxed);
+        self.log.shortened(room?);
+        self.log_known = Some(version);
+        Ok(())
+    }
+
+    fn ask_version(&mut self) -> Result<i64> {
+        let Conn::Sqlite(conn) = &mut self.conn;
+        Ok(exec::data_version(conn)?)
     }
 
     /// Reads the ceiling again, because another connection may have changed it.
@@ -152,13 +209,15 @@ impl Engine {
     /// Undoes the whole transaction.
     pub fn rollback(&mut self) {
         self.stamp = true;
+        self.log_known = None;
         // Fails if SQLite has already rolled back, which is fine.
         let _ = self.conn.batch_execute("ROLLBACK");
     }
 
     /// Keeps the log short. Called after a commit, once its units know the outcome.
     pub fn after_commit(&mut self) {
-        let length = self.log.length(&mut self.conn);
+        let length = self.log.ask_length(&mut self.conn);
+        self.log_known = Some(self.version);
         self.checkpoints
             .after_commit(length, self.deadline, &self.location, &mut self.conn);
         self.stamp |= self.checkpoints.may_begin_again();
@@ -168,7 +227,21 @@ impl Engine {
     pub fn maintain<R>(&mut self, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         // It may copy the log, which then restarts.
         self.stamp = true;
+        self.log_known = None;
         work(&mut self.conn)
+    }
+
+    /// Runs `work` on the connection, in a transaction of its own.
+    pub fn transaction<R>(&mut self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.deadline = deadline;
+        self.begin()?;
+        self.ceiling.keep_reserve(self.grows);
+        let done = work(&mut self.conn).and_then(|done| self.commit().map(|()| done));
+        if done.is_err() {
+            self.rollback();
+        }
+        self.after_commit();
+        done
     }
 
     /// Waits until no checkpoint of this process is running; false at the deadline.

@@ -5,6 +5,7 @@ use std::thread::{self, ThreadId};
 
 use diesel::connection::SimpleConnection;
 
+use super::open_files::Reading;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 
@@ -13,6 +14,7 @@ use crate::store::conn::Conn;
 pub(in crate::store) struct Frozen {
     place: Mutex<Place>,
     is_back: Condvar,
+    _reading: Reading,
 }
 
 /// Where the connection is: here, or in use by a call of a thread.
@@ -24,11 +26,12 @@ enum Place {
 impl Frozen {
     /// Begins the transaction, and reads immediately: SQLite chooses the commit at the first
     /// read, not at `BEGIN`.
-    pub fn begin(mut conn: Conn) -> diesel::QueryResult<Self> {
+    pub fn begin(mut conn: Conn, reading: Reading) -> diesel::QueryResult<Self> {
         conn.batch_execute("BEGIN; SELECT count(*) FROM sqlite_schema")?;
         Ok(Self {
             place: Mutex::new(Place::Here(conn)),
             is_back: Condvar::new(),
+            _reading: reading,
         })
     }
 

@@ -25,7 +25,7 @@ pub(in crate::store) enum Log {
 impl Log {
     pub fn new(location: &Location) -> Self {
         match location.file_system() {
-            Some(_) if !location.plain_io => Self::Gathered(GatheredLog::default()),
+            Some(_) if !location.plain_io => Self::Gathered(GatheredLog::new(location.log_limit)),
             _ => Self::Plain(PlainLog {
                 path: sidecar(&location.path, "-wal"),
                 length: 0,
@@ -44,15 +44,28 @@ impl Log {
         }
     }
 
-    /// Bytes of it in use after a commit.
-    pub fn length(&mut self, conn: &mut Conn) -> u64 {
+    /// Bytes of it in use, asked for after a commit.
+    pub fn ask_length(&mut self, conn: &mut Conn) -> u64 {
+        if let Self::Plain(log) = self {
+            // If this fails, assume the old length and ask again later.
+            let _ = log.ask(conn);
+        }
+        self.length()
+    }
+
+    /// Bytes of it in use when it was last known.
+    pub fn length(&self) -> u64 {
         match self {
             Self::Gathered(log) => log.length,
-            Self::Plain(log) => {
-                // If this fails, assume the old length and ask again later.
-                let _ = log.ask(conn);
-                log.length
-            }
+            Self::Plain(log) => log.length,
+        }
+    }
+
+    /// Called when it has been shortened to this many bytes in use.
+    pub fn shortened(&mut self, length: u64) {
+        match self {
+            Self::Gathered(log) => log.length = length,
+            Self::Plain(log) => log.length = length,
         }
     }
 
@@ -81,20 +94,12 @@ const HEADER: u64 = 32;
 const PAGE_HEADER: u64 = 24;
 
 impl PlainLog {
-    /// Asks SQLite how long the log is. Outside a transaction; nothing is locked or copied.
     fn ask(&mut self, conn: &mut Conn) -> Result<()> {
         let frame = match self.frame {
             Some(frame) => frame,
-            None => *self
-                .frame
-                .insert(PAGE_HEADER + pragma(conn, "page_size")?.unsigned_abs()),
+            None => *self.frame.insert(frame_size(conn)?),
         };
-        let Conn::Sqlite(conn) = conn;
-        let (_, pages, _) = Statement::<LogSize, 0>::new([]).get_result::<(i64, i64, i64)>(conn)?;
-        self.length = match u64::try_from(pages) {
-            Ok(pages @ 1..) => HEADER + pages * frame,
-            _ => 0,
-        };
+        self.length = bytes_in_use(conn, frame)?;
         Ok(())
     }
 
@@ -113,6 +118,26 @@ impl PlainLog {
     fn is_long_enough(&self) -> bool {
         std::fs::metadata(&self.path).map_or(0, |log| log.len()) >= self.length
     }
+}
+
+/// Bytes of the log in use, also by other connections.
+pub(in crate::store) fn length(conn: &mut Conn) -> Result<u64> {
+    let frame = frame_size(conn)?;
+    bytes_in_use(conn, frame)
+}
+
+fn frame_size(conn: &mut Conn) -> Result<u64> {
+    Ok(PAGE_HEADER + pragma(conn, "page_size")?.unsigned_abs())
+}
+
+/// Asks SQLite how long the log is. Outside a transaction; nothing is locked or copied.
+fn bytes_in_use(conn: &mut Conn, frame: u64) -> Result<u64> {
+    let Conn::Sqlite(conn) = conn;
+    let (_, pages, _) = Statement::<LogSize, 0>::new([]).get_result::<(i64, i64, i64)>(conn)?;
+    Ok(match u64::try_from(pages) {
+        Ok(pages @ 1..) => HEADER + pages * frame,
+        _ => 0,
+    })
 }
 
 sql! {

@@ -9,6 +9,8 @@ pub(in crate::store) mod engine;
 pub(in crate::store) mod exec;
 pub(in crate::store) mod frozen;
 pub(in crate::store) mod log;
+mod log_holders;
+pub(in crate::store) mod log_limit;
 pub(in crate::store) mod migrations;
 pub(in crate::store) mod open;
 pub(in crate::store) mod open_files;

@@ -6,6 +6,7 @@
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use super::sidecar::sidecar;
 use crate::error::{Error, Result};
@@ -24,6 +25,54 @@ pub(crate) struct OpenFile {
     /// The write-ahead log that a writer has open. SQLite removes it only when nobody has the
     /// heap open any more.
     log: OnceLock<(PathBuf, FileId)>,
+    /// When each running read began.
+    reads: Mutex<Vec<Instant>>,
+}
+
+/// A running read of a file, until it is dropped.
+pub(in crate::store) struct Reading {
+    file: Option<Arc<OpenFile>>,
+    began: Instant,
+}
+
+impl Reading {
+    /// Registers a read that begins now.
+    pub fn begin(file: Option<&Arc<OpenFile>>) -> Self {
+        let began = Instant::now();
+        if let Some(file) = file {
+            file.reads().push(began);
+        }
+        Self {
+            file: file.cloned(),
+            began,
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let Some(file) = &self.file else { return };
+        let mut reads = file.reads();
+        // Any of those that began at the same moment.
+        if let Some(at) = reads.iter().position(|&began| began == self.began) {
+            reads.swap_remove(at);
+        }
+    }
+}
+
+/// How long the oldest running read of a file has been running, of any manager of this process.
+pub(in crate::store) fn oldest_read(file: Option<&OpenFile>) -> Option<Duration> {
+    let id = file?.id;
+    let of_file: Vec<_> = open()
+        .iter()
+        .filter_map(Weak::upgrade)
+        .filter(|open| open.id == id)
+        .collect();
+    let began = of_file
+        .iter()
+        .filter_map(|open| open.reads().iter().min().copied())
+        .min();
+    began.map(|began| began.elapsed())
 }
 
 impl OpenFile {
@@ -33,6 +82,7 @@ impl OpenFile {
             path: path.to_owned(),
             id: FileId::of(path)?,
             log: OnceLock::new(),
+            reads: Mutex::default(),
         });
         let mut open = open();
         open.retain(|file| file.strong_count() > 0);
@@ -71,6 +121,10 @@ impl OpenFile {
             Some((path, id)) => check_in_place(path, *id, path).map(drop),
             None => Ok(()),
         }
+    }
+
+    fn reads(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn has_sidecar(&self, id: FileId) -> bool {
@@ -159,6 +213,21 @@ impl FileId {
     /// The file at `path`, which is not opened.
     pub fn of(path: &Path) -> Option<Self> {
         Self::from(&std::fs::metadata(path).ok()?)
+    }
+
+    pub fn inode(self) -> u64 {
+        self.inode
+    }
+
+    /// The device as the system lists it: `fe:00`.
+    pub fn device_name(self) -> String {
+        #[cfg(unix)]
+        {
+            use rustix::fs::{major, minor};
+            format!("{:02x}:{:02x}", major(self.device), minor(self.device))
+        }
+        #[cfg(not(unix))]
+        String::new()
     }
 
     #[cfg(unix)]

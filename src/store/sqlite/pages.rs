@@ -42,20 +42,19 @@ pub(in crate::store) fn file_sizes(conn: &mut Conn) -> Result<FileSizes> {
     })
 }
 
-/// Removes some free pages from the end of the file, in a transaction, and returns how many are
-/// left. Not all together, because SQLite treats a removed page as changed and writes those that do
-/// not fit in its cache to the log, although the commit drops them.
-pub(in crate::store) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
-    let free = pragma(conn, "freelist_count")?;
-    if free == 0 {
-        return Ok(0);
-    }
-    if pragma(conn, "auto_vacuum")? != INCREMENTAL {
-        // Another tool's VACUUM has removed the pointer maps, without which pages cannot move.
-        // Only another VACUUM recreates them; it leaves no free pages.
+/// Makes sure that free pages can be removed. Another tool's VACUUM may have removed the pointer maps,
+/// without which pages cannot move; only another VACUUM recreates them, and it leaves no free pages.
+pub(in crate::store) fn allow_vacuum(conn: &mut Conn) -> Result<()> {
+    if pragma(conn, "freelist_count")? > 0 && pragma(conn, "auto_vacuum")? != INCREMENTAL {
         conn.batch_execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM")?;
-        return pragma(conn, "freelist_count");
     }
+    Ok(())
+}
+
+/// Removes some free pages from the end of the file, in the open transaction, and returns how many
+/// are left. Not all together, because SQLite treats a removed page as changed and writes those that
+/// do not fit in its cache to the log, although the commit drops them.
+pub(in crate::store) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
     conn.batch_execute("PRAGMA incremental_vacuum(1024)")?;
     pragma(conn, "freelist_count")
 }

@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection;
 
 use super::connect::Reader;
 use super::frozen::Frozen;
+use super::open_files::Reading;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
@@ -37,8 +38,9 @@ impl Readers {
 
     /// Readers that all see the last commit before this call and nothing after.
     pub fn freeze(&self) -> Result<Self> {
+        let reading = Reading::begin(self.location.file.as_ref());
         let reader = self.idle_or_new()?;
-        let frozen = Frozen::begin(reader.conn).map_err(|error| self.location.explain(error))?;
+        let frozen = Frozen::begin(reader.conn, reading).map_err(|error| self.location.explain(error))?;
         Ok(Self {
             location: self.location.clone(),
             idle: Mutex::default(),
@@ -72,6 +74,10 @@ impl Readers {
     }
 
     fn with<R>(&self, read: impl FnOnce(&mut Conn, &Location) -> Done<R>) -> Result<R> {
+        let _reading = self
+            .frozen
+            .is_none()
+            .then(|| Reading::begin(self.location.file.as_ref()));
         let deadline = Deadline::after(self.location.busy_timeout);
         self.read_on_one(read).map_err(|error| deadline.stamp(error))
     }

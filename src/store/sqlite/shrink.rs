@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::checkpoint;
-use super::pages::{FileSizes, file_sizes, truncate_log, vacuum_some};
+use super::pages::{FileSizes, allow_vacuum, file_sizes, truncate_log, vacuum_some};
 use crate::error::{Error, Result};
 use crate::models::unsigned;
 use crate::store::group::Group;
@@ -33,7 +33,8 @@ const PAUSES_MS: [u64; 6] = [0, 1, 2, 5, 10, 20];
 
 impl Group {
     /// Removes free pages from the end of the file and empties the log, in short steps between which
-    /// others can write. Does not wait for what others still need.
+    /// others can write. Leaves what others still need, and waits for them only if the log reaches its
+    /// limit.
     pub fn shrink_file(&self, location: &Location, progress: &mut dyn FnMut(Shrinking)) -> Result<Shrunk> {
         let on_disk = length(&location.path);
         let before = self.sizes(location)?;
@@ -67,15 +68,15 @@ impl Group {
         self.maintain(location.deadline(), file_sizes)
     }
 
-    /// Removes free pages from the end of the file, in steps; false if another process was in the
-    /// way.
+    /// Removes free pages from the end of the file, in steps; false if somebody was in the way.
     fn vacuum(&self, location: &Location, progress: &mut dyn FnMut(i64)) -> Result<bool> {
         let mut left = i64::MAX;
         loop {
             let deadline = location.deadline();
-            let free = match self.maintain(deadline, |conn| deadline.retry(|| vacuum_some(conn))) {
+            let allowed = self.maintain(deadline, |conn| deadline.retry(|| allow_vacuum(conn)));
+            let free = match allowed.and_then(|()| self.transaction(deadline, vacuum_some)) {
                 Ok(free) => free,
-                Err(Error::Busy { .. }) => return Ok(false),
+                Err(Error::Busy { .. } | Error::LogHeld { .. }) => return Ok(false),
                 Err(error) => return Err(error),
             };
             // The file cannot shrink.

@@ -1,6 +1,6 @@
 //! Gathers the figures that the rules use.
 
-use crate::error::Result;
+use crate::error::{LogHolder, Result};
 use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Tally};
@@ -25,6 +25,9 @@ pub(super) struct Examined {
     /// Whether the file can shrink without being rewritten.
     pub can_shrink: bool,
     pub wal_size: u64,
+    pub log_limit: u64,
+    /// Who read from the log when the examination began.
+    pub log_holders: Vec<LogHolder>,
 }
 
 /// What could be freed.
@@ -67,7 +70,8 @@ impl Examined {
 impl MemManager {
     pub(super) fn examine(&self) -> Result<Examined> {
         let space = self.inner.space;
-        let wal_size = self.inner.location.log_size();
+        let location = &self.inner.location;
+        let (wal_size, log_limit, log_holders) = (location.log_size(), location.log_limit(), location.log_holders());
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
             let file = tx.file_sizes()?;
@@ -82,6 +86,8 @@ impl MemManager {
                 free_file_bytes: unsigned(file.free),
                 can_shrink: tx.can_shrink()?,
                 wal_size,
+                log_limit,
+                log_holders,
                 memram,
             };
             if examined.used() >= NEARLY_FULL {

@@ -80,6 +80,8 @@ pub enum Figure {
     Ratio(f64),
     /// The id of an object.
     Id(ObjectId),
+    /// Who is meant.
+    Text(String),
 }
 
 impl fmt::Display for Figure {
@@ -90,6 +92,7 @@ impl fmt::Display for Figure {
             Self::Share(share) => write!(f, "{:.1} %", 100.0 * share),
             Self::Ratio(ratio) => write!(f, "{ratio:.2}"),
             Self::Id(id) => id.fmt(f),
+            Self::Text(text) => text.fmt(f),
         }
     }
 }

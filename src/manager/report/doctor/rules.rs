@@ -9,9 +9,8 @@ use crate::models::SizeClassTotals;
 const MANY_FREE_PAGES: f64 = 0.25;
 /// A smaller file is never large, whatever its shares are.
 const SMALL_FILE: u64 = 1024 * 1024;
-/// The limit that writers set for the write-ahead log after a checkpoint. It is longer only after
-/// a large transaction, or while a reader prevents it from restarting.
-const LONG_LOG: u64 = 64 * 1024 * 1024;
+/// The part of its limit from which the write-ahead log starts again, unless somebody reads from it.
+const LONG_LOG: u64 = 2;
 /// Bytes of file per stored byte. Blocks of 4 KiB and more take about 1.1, objects of a hundred
 /// bytes about 4; over 2, rows and indexes take more than the contents.
 const LARGE_FILE: f64 = 2.0;
@@ -153,17 +152,33 @@ fn free_pages(examined: &Examined) -> Option<Finding> {
 }
 
 fn large_log(examined: &Examined) -> Option<Finding> {
-    if examined.wal_size <= LONG_LOG {
+    let is_held = !examined.log_holders.is_empty() && examined.wal_size >= examined.log_limit / LONG_LOG;
+    let is_large = examined.wal_size >= examined.log_limit;
+    if !is_held && !is_large {
         return None;
     }
-    let text = "The write-ahead log has {wal_size} next to a file of {file_size}; its limit is {log_limit}.";
-    let figures = [
+    let mut text =
+        "The write-ahead log has {wal_size} next to a file of {file_size}; its limit is {log_limit}.".to_owned();
+    let mut figures = vec![
         ("wal_size", Figure::Bytes(examined.wal_size)),
         ("file_size", Figure::Bytes(examined.file_size)),
-        ("log_limit", Figure::Bytes(LONG_LOG)),
+        ("log_limit", Figure::Bytes(examined.log_limit)),
     ];
-    let remedy = vec![Remedy::CollectGarbage];
-    Some(Finding::new("large_log", Severity::Action, text, figures, remedy))
+    if is_held {
+        text.push_str(
+            " {log_readers|reader} of it: {log_held_by}. It cannot start again while they read an old state, and at \
+             its limit nothing can be written.",
+        );
+        let names: Vec<_> = examined.log_holders.iter().map(ToString::to_string).collect();
+        figures.push(("log_readers", count(names.len() as u64)));
+        figures.push(("log_held_by", Figure::Text(names.join("; "))));
+    }
+    Some(if is_large {
+        let remedy = vec![Remedy::CollectGarbage];
+        Finding::new("large_log", Severity::Action, &text, figures, remedy)
+    } else {
+        Finding::new("log_held", Severity::Note, &text, figures, Vec::new())
+    })
 }
 
 fn scattered(examined: &Examined) -> Option<Finding> {

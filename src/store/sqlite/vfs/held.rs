@@ -23,6 +23,8 @@ pub(super) struct Held {
     pages: u32,
     /// Bytes of the log up to the previous commit.
     before: u64,
+    /// Bytes after which the log gets no zeros.
+    limit: u64,
     /// Whether bytes before these are missing.
     pub is_cut_short: bool,
     /// Bytes of the log up to the last page of the commit, once its header was written.
@@ -31,13 +33,14 @@ pub(super) struct Held {
 
 impl Held {
     /// An empty one, with a reused buffer.
-    pub fn new(buffer: Vec<u8>, before: u64) -> Self {
+    pub fn new(buffer: Vec<u8>, before: u64, limit: u64) -> Self {
         Self {
             file: ptr::null_mut(),
             start: 0,
             bytes: buffer,
             pages: 0,
             before,
+            limit,
             is_cut_short: false,
             committed: None,
         }
@@ -108,7 +111,7 @@ impl Held {
             return Err(code);
         }
         if self.ends_small_commit() {
-            make_room(self.file, growth);
+            make_room(self.file, growth, self.limit);
         }
         let count = self.bytes.len() as c_int;
         let code = real!(LOG, xWrite(self.file, self.bytes.as_ptr().cast(), count, self.start));

@@ -22,17 +22,30 @@ thread_local! {
 }
 
 /// A log with gathered commits.
-#[derive(Default)]
 pub(in crate::store) struct GatheredLog {
     /// Bytes of it in use after the last commit; 0 if unknown.
     pub length: u64,
+    /// Bytes at which no further transaction begins.
+    limit: u64,
     pub(super) buffer: Vec<u8>,
 }
 
 impl GatheredLog {
+    pub fn new(limit: u64) -> Self {
+        Self {
+            length: 0,
+            limit,
+            buffer: Vec::new(),
+        }
+    }
+
     /// Runs a COMMIT, and gathers its writes to the log.
     pub fn commit<R>(&mut self, commit: impl FnOnce() -> QueryResult<R>) -> QueryResult<R> {
-        HELD.set(Some(Held::new(std::mem::take(&mut self.buffer), self.length)));
+        HELD.set(Some(Held::new(
+            std::mem::take(&mut self.buffer),
+            self.length,
+            self.limit,
+        )));
         let scope = Gathering { log: self };
         let result = commit();
         // A successful commit leaves nothing to write; the rest of a failed one is discarded.

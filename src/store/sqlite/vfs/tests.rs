@@ -118,7 +118,7 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("some.db");
         let conn = make(&path, page_size);
-        let mut log = GatheredLog::default();
+        let mut log = GatheredLog::new(u64::MAX);
         let mut rows = Rows::new();
         for (steps, commits) in &transactions {
             conn.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -147,7 +147,7 @@ fn the_pages_of_a_commit_are_gathered() {
     conn.execute_batch("PRAGMA cache_size = 100; PRAGMA synchronous = NORMAL; BEGIN")
         .unwrap();
     put(&conn, 1, &[7; 40_000]).unwrap();
-    let mut log = GatheredLog::default();
+    let mut log = GatheredLog::new(u64::MAX);
     log.commit(|| commit(&conn)).unwrap();
     let gathered = log.buffer.capacity();
     assert!(gathered >= 40_000, "{gathered} bytes were gathered");
@@ -169,7 +169,7 @@ fn growth(synchronous: &str) -> Vec<u64> {
     let conn = make(&path, 4096);
     conn.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))
         .unwrap();
-    let mut log = GatheredLog::default();
+    let mut log = GatheredLog::new(u64::MAX);
     let mut before = length_of_log(&path);
     let mut added = Vec::new();
     for key in 0..60 {
@@ -205,7 +205,7 @@ fn a_large_commit_gets_no_extra_room() {
         for key in 0..20 {
             put(&conn, key, &[7; 50_000]).unwrap();
         }
-        let mut log = GatheredLog::default();
+        let mut log = GatheredLog::new(u64::MAX);
         log.commit(|| commit(&conn)).unwrap();
         assert_eq!(log.length, length_of_log(&path) - 24 - 4096, "cache of {cache} pages");
     }
@@ -230,7 +230,7 @@ fn a_database_does_not_grow_beyond_its_size() {
 
 #[test]
 fn nothing_is_held_back_after_a_panic() {
-    let mut log = GatheredLog::default();
+    let mut log = GatheredLog::new(u64::MAX);
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         log.commit::<()>(|| panic!("in a commit"))
     }));

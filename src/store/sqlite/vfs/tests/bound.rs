@@ -79,7 +79,7 @@ proptest! {
         let ceiling = Ceiling::of(&path);
         let max_file = ceiling.on_disk().sum() + room;
         ceiling.set(Some(max_file));
-        let mut log = gathered.then(GatheredLog::default);
+        let mut log = gathered.then(|| GatheredLog::new(u64::MAX));
         let mut rows = Rows::new();
         let (result, most) = watched(&path, || {
             for (steps, commits) in &transactions {

@@ -1,0 +1,131 @@
+//! Who reads from the write-ahead log, as far as the system tells.
+//!
+//! A reader locks one byte of the `-shm`, and Linux lists the locks in `/proc/locks`. Nothing of the
+//! heap is opened for this, because closing it would drop the [locks](super::open_files) of this
+//! process.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::open_files::{FileId, oldest_read};
+use super::sidecar::sidecar;
+use crate::error::LogHolder;
+use crate::store::location::Location;
+
+/// The bytes of the `-shm` that readers lock (<https://sqlite.org/walformat.html#wal_locks>).
+const READERS: RangeInclusive<u64> = 123..=127;
+
+/// The lock of a reader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct ReadLock {
+    pid: u32,
+    /// The first and the last byte.
+    bytes: (u64, u64),
+}
+
+impl Location {
+    /// The processes that read from the log now, with the caller if it does.
+    pub fn log_holders(&self) -> Vec<LogHolder> {
+        holders(self, Duration::ZERO, None)
+    }
+}
+
+/// The processes that read from the log now. Of those that have begun since `at_first`, during the
+/// last `waited`, only if there are no others.
+pub(super) fn holders(location: &Location, waited: Duration, at_first: Option<&[ReadLock]>) -> Vec<LogHolder> {
+    let now = read_locks(location);
+    let mut pids: Vec<_> = now.iter().map(|lock| lock.pid).collect();
+    let own = std::process::id();
+    let reading_for = oldest_read(location.file.as_deref());
+    if reading_for.is_some() {
+        // Other systems do not list locks.
+        pids.push(own);
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    let is_old = |&pid: &u32| match reading_for {
+        Some(time) if pid == own => time >= waited,
+        _ => at_first.is_none_or(|then| now.iter().any(|lock| lock.pid == pid && then.contains(lock))),
+    };
+    if pids.iter().any(is_old) {
+        pids.retain(is_old);
+    }
+    let holder = |pid| LogHolder {
+        pid,
+        command: command(pid),
+        reading_for: reading_for.filter(|_| pid == own),
+    };
+    pids.into_iter().map(holder).collect()
+}
+
+/// The locks of readers of the log; none where the system does not tell.
+pub(super) fn read_locks(location: &Location) -> Vec<ReadLock> {
+    let Some(index) = FileId::of(&sidecar(&location.path, "-shm")) else {
+        return Vec::new();
+    };
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let (device, inode) = (index.device_name(), index.inode());
+    let of_file = parse(&locks, |file| file == format!("{device}:{inode}"));
+    if !of_file.is_empty() {
+        return of_file;
+    }
+    // Some file systems (overlayfs, btrfs) list their files under another device than `stat` does.
+    parse(&locks, |file| {
+        file.rsplit(':').next() == Some(inode.to_string().as_str())
+    })
+}
+
+/// The locks of a file in the form of `/proc/locks`:
+/// `7: POSIX  ADVISORY  READ 4242 fe:00:1048613 123 123`.
+fn parse(locks: &str, is_file: impl Fn(&str) -> bool) -> Vec<ReadLock> {
+    let lock = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        // A second word `->` marks one that waits for the lock before it.
+        // Who copies the log writes these bytes for a moment.
+        let [_, "POSIX", _, "READ", pid, file, first, last] = words.as_slice() else {
+            return None;
+        };
+        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+        let of_readers = first <= *READERS.end() && last >= *READERS.start();
+        (of_readers && is_file(file)).then_some(ReadLock {
+            // That of a process in another namespace is 0 or negative.
+            pid: pid.parse().ok().filter(|&pid| pid > 0)?,
+            bytes: (first, last),
+        })
+    };
+    locks.lines().filter_map(lock).collect()
+}
+
+fn command(pid: u32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_locks_of_readers_of_the_file_count() {
+        let locks = "\
+            1: FLOCK  ADVISORY  WRITE 565 fe:00:747 0 EOF\n\
+            2: POSIX  ADVISORY  READ  17 fe:00:42 123 123\n\
+            3: POSIX  ADVISORY  READ  18 fe:00:42 127 128\n\
+            3: -> POSIX  ADVISORY  WRITE 19 fe:00:42 123 123\n\
+            4: POSIX  ADVISORY  READ  20 fe:00:42 128 128\n\
+            5: POSIX  ADVISORY  WRITE 21 fe:00:42 120 123\n\
+            6: POSIX  ADVISORY  READ  22 fe:00:43 124 124\n\
+            7: POSIX  ADVISORY  READ  -1 fe:00:42 124 124\n\
+            8: OFDLCK ADVISORY  READ  -1 fe:00:42 124 124\n\
+            9: POSIX\n";
+        let pids = |file: &str| -> Vec<_> {
+            parse(locks, |found| found == file)
+                .iter()
+                .map(|lock| lock.pid)
+                .collect()
+        };
+        assert_eq!(pids("fe:00:42"), [17, 18]);
+        assert_eq!(pids("fe:00:43"), [22]);
+        assert!(pids("fe:00:44").is_empty());
+    }
+}
