@@ -367,7 +367,7 @@ pub(crate) static RULES: &[Rule] = &[
         "an object with a piece whose block is missing, overfull or in another space is placed again")
         .with("the object is placed again"),
     rule("event_row", (Schema, "events"), Totals, Repair,
-        "the capacity of an event becomes the sum of its accounts, and a malformed object id is removed"),
+        "the capacity of an event becomes the sum of its accounts, and malformed object ids are removed"),
     rule("block_mem", (I1, "blocks"), Totals, View,
         "a block gets the sum of its pieces"),
     rule("block_flag", (I2, "blocks"), Totals, View,

@@ -12,7 +12,9 @@ pub(super) const RULES: &[Statements] = &[
                   OR length(object) = 0 OR length(object) % 32 <> 0"),
         correct: &["UPDATE events SET
                    capacity = payload + room_in_blocks + uncarved_in_pools + uncarved_in_arenas + unreserved,
-                   object = CASE WHEN length(object) > 0 AND length(object) % 32 = 0 THEN object END WHERE id = ?1"],
+                   object = CASE WHEN length(object) > 0 AND length(object) % 32 = 0 THEN object END,
+                   changes = CASE WHEN changes NOT LIKE '[%' OR length(object) > 0 AND length(object) % 32 = 0 THEN changes END
+                 WHERE id = ?1"],
     },
     Statements {
         rule: "block_mem",
