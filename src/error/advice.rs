@@ -29,6 +29,9 @@ impl Error {
                 "end that read (a MemManager::read, a MemManager::snapshot, a transaction of another tool) and try \
                  again, or wait longer with Options::busy_timeout"
             }
+            Self::SnapshotTooOld { .. } => {
+                "read again from a new snapshot, or allow more with Options::max_snapshot_age"
+            }
             Self::HistoryOff { .. } => "MemManager::set_history starts recording",
             Self::OutsideHistory { .. } => "MemManager::events lists the events",
             Self::Damaged { .. } => "MemManager::check lists all damage",
@@ -110,6 +113,10 @@ mod tests {
                 limit: 1,
                 holders: Vec::new(),
                 waited_ms: 1,
+            },
+            Error::SnapshotTooOld {
+                age: std::time::Duration::from_secs(2),
+                max: std::time::Duration::from_secs(1),
             },
             Error::HistoryOff { space },
             Error::OutsideHistory {

@@ -1,6 +1,7 @@
 //! The error type.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::holder::LogHolder;
 use crate::identity::{Kind, ObjectId};
@@ -272,6 +273,15 @@ pub enum Error {
         holders: Vec<LogHolder>,
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
+    },
+    /// The read looked at one state of the heap for longer than
+    /// [`Options::max_snapshot_age`](crate::Options::max_snapshot_age) allows. Its transaction has
+    /// ended.
+    SnapshotTooOld {
+        /// How long ago the read began.
+        age: Duration,
+        /// How long it may take.
+        max: Duration,
     },
     /// The thread is inside a batch of the same heap file, another write to it, or a read of the
     /// same [`snapshot`](crate::MemManager::snapshot), and so would wait for itself.

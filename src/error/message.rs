@@ -194,6 +194,13 @@ impl Error {
                 bytes(*limit),
                 reading(holders)
             ),
+            Self::SnapshotTooOld { age, max } => write!(
+                f,
+                "the read is too old: it began {:.3} s ago and may take {:.3} s, because meanwhile the \
+                 write-ahead log cannot start again",
+                age.as_secs_f64(),
+                max.as_secs_f64()
+            ),
             Self::Reentered => f.write_str(
                 "this thread is in the middle of another call on the same heap and would wait for itself: \
                  inside a batch or a read use what its closure is given, and from a callback call after the \

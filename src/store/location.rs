@@ -39,6 +39,8 @@ pub(crate) struct Location {
     pub(in crate::store) busy_timeout: Duration,
     /// Bytes of write-ahead log at which no further transaction begins (see `sqlite::log_limit`).
     pub(in crate::store) log_limit: u64,
+    /// How long a read may take; `None` for any time.
+    pub(in crate::store) max_snapshot_age: Option<Duration>,
     /// The deadline of the call that opens the heap, so that all its connections together wait no
     /// longer than `busy_timeout`.
     pub(in crate::store) opening: Option<Deadline>,
@@ -69,6 +71,7 @@ impl Location {
             plain_io: false,
             busy_timeout: Self::BUSY_TIMEOUT,
             log_limit: Self::LOG_LIMIT,
+            max_snapshot_age: None,
             opening: None,
             file: None,
         })
@@ -87,6 +90,14 @@ impl Location {
     /// The same heap, written with SQLite's own file system or not.
     pub fn with_plain_io(self, plain_io: bool) -> Self {
         Self { plain_io, ..self }
+    }
+
+    /// The same heap, whose reads may take this long.
+    pub fn with_max_snapshot_age(self, max_snapshot_age: Option<Duration>) -> Self {
+        Self {
+            max_snapshot_age,
+            ..self
+        }
     }
 
     /// The absolute path, with links resolved.

@@ -1,26 +1,87 @@
 //! Read transactions.
 
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+
 use super::conn::Conn;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A read of the heap. The functions in [`super::queries`] take one, and each engine adds its own
 /// methods. It changes nothing.
 pub(crate) struct ReadTx<'c> {
     conn: &'c mut Conn,
+    age: Age,
 }
 
 impl<'c> ReadTx<'c> {
+    /// A read that may take any time.
     pub(in crate::store) fn new(conn: &'c mut Conn) -> Self {
-        Self { conn }
+        Self::aging(conn, Age::begin(None))
+    }
+
+    /// A read that may become too old.
+    pub(in crate::store) fn aging(conn: &'c mut Conn, age: Age) -> Self {
+        Self { conn, age }
     }
 
     /// The same read with a shorter lifetime.
     pub fn reborrow(&mut self) -> ReadTx<'_> {
-        ReadTx { conn: self.conn }
+        ReadTx {
+            conn: self.conn,
+            age: self.age,
+        }
     }
 
     /// The connection, for one statement.
+    ///
+    /// # Errors
+    /// [`Error::SnapshotTooOld`]; the transaction has ended then.
     pub(in crate::store) fn conn(&mut self) -> Result<&mut Conn> {
+        if let Err(too_old) = self.age.check() {
+            // Fails if it has ended before.
+            let _ = self.conn.batch_execute("ROLLBACK");
+            return Err(too_old);
+        }
         Ok(self.conn)
+    }
+
+    /// For a statement that returns rows one by one, to check at each of them.
+    pub(in crate::store) fn age(&self) -> Age {
+        self.age
+    }
+}
+
+/// When a read began, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Age {
+    began: Instant,
+    max: Option<Duration>,
+}
+
+impl Age {
+    /// That of a read that begins now.
+    pub fn begin(max: Option<Duration>) -> Self {
+        let began = Instant::now();
+        Self { began, max }
+    }
+
+    pub fn began(self) -> Instant {
+        self.began
+    }
+
+    pub fn is_over(self) -> bool {
+        self.check().is_err()
+    }
+
+    /// # Errors
+    /// [`Error::SnapshotTooOld`].
+    pub fn check(self) -> Result<()> {
+        let Some(max) = self.max else { return Ok(()) };
+        let age = self.began.elapsed();
+        if age <= max {
+            return Ok(());
+        }
+        Err(Error::SnapshotTooOld { age, max })
     }
 }

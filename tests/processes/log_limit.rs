@@ -36,7 +36,7 @@ fn heap(options: &Options) -> (TempDir, MemManager) {
 }
 
 /// Fills the log in one transaction, which may be larger than the limit.
-fn fill_log(memory: &MemManager) {
+pub fn fill_log(memory: &MemManager) {
     memory.allocate_bytes(&content(0, LIMIT + MIB)).unwrap();
     assert!(log_length(memory.path()) > LIMIT);
 }

@@ -17,3 +17,4 @@ mod log_limit;
 mod paths;
 mod refused_files;
 mod shared_file;
+mod snapshot_age;

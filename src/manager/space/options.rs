@@ -37,6 +37,7 @@ pub struct Options {
     read_only: bool,
     create_new_space: bool,
     busy_timeout: Duration,
+    max_snapshot_age: Option<Duration>,
     plain_io: bool,
     actor: Option<String>,
 }
@@ -54,6 +55,7 @@ impl Default for Options {
             read_only: false,
             create_new_space: false,
             busy_timeout: Location::BUSY_TIMEOUT,
+            max_snapshot_age: None,
             plain_io: false,
             actor: None,
         }
@@ -120,6 +122,27 @@ impl Options {
     /// [`Duration::MAX`] to wait forever.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
+        self
+    }
+
+    /// How long a read may look at one state of the heap before it fails with
+    /// [`Error::SnapshotTooOld`]; unlimited by default.
+    ///
+    /// A read of an old state keeps the write-ahead log from starting again, and once the log is at
+    /// its limit, writers are refused with [`Error::LogHeld`]. With this option a reader fails
+    /// instead: at its next access, or at the next row that it gets, and the log is free from then on.
+    /// It holds for everything that looks at one state: the closures of [`MemManager::read`] and
+    /// [`MemManager::try_read`], a [`MemManager::snapshot`] with its iterators and readers, and the
+    /// calls that read for long, such as [`MemManager::check`] and [`MemManager::export`]. Iterators
+    /// and readers of the manager itself hold nothing between two pages or pieces, so they never
+    /// become too old.
+    ///
+    /// A snapshot that nobody is using is ended by a writer of the same process when it needs the log.
+    /// What this cannot end: a closure that does not access the heap again, until it returns; a
+    /// single statement of SQLite that runs for long without returning rows, such as the copying of
+    /// [`MemManager::backup`]; and reads by other programs and by managers without this option.
+    pub fn max_snapshot_age(mut self, age: Duration) -> Self {
+        self.max_snapshot_age = Some(age);
         self
     }
 
@@ -195,6 +218,7 @@ impl Options {
 
     fn location(&self, deadline: Deadline, path: &Path) -> Result<Location> {
         let location = Location::at(path)?.for_opening(self.durability, self.busy_timeout, deadline);
+        let location = location.with_max_snapshot_age(self.max_snapshot_age);
         Ok(location.with_plain_io(self.plain_io))
     }
 

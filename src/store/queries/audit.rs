@@ -97,7 +97,9 @@ pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
 
 /// All rows of the view `violations`, for the whole file. O(rows).
 pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
+    let age = tx.age();
     for violation in violations::table.select(Violation::as_select()).load_iter(tx.conn()?)? {
+        age.check()?;
         if found(violation?).is_break() {
             return Ok(ControlFlow::Break(()));
         }

@@ -114,7 +114,9 @@ pub fn each_piece(
     object: StoredObjectId,
     mut take: impl FnMut(Vec<u8>) -> Result<()>,
 ) -> Result<()> {
+    let age = tx.age();
     for data in on_engine!(tx, |conn| ReadPieces::of(object).load_iter::<Vec<u8>, _>(conn))? {
+        age.check()?;
         take(data?)?;
     }
     Ok(())
@@ -177,7 +179,9 @@ pub fn each_stray_piece(
         PieceOrder::Seq => pieces.order(ledger::seq),
         PieceOrder::Id => pieces.order(ledger::id),
     };
+    let age = tx.age();
     for data in pieces.load_iter::<Vec<u8>, DefaultLoadingMode>(tx.conn()?)? {
+        age.check()?;
         take(data?)?;
     }
     Ok(())
@@ -208,6 +212,7 @@ fn content_in_pieces(
     object_id: &str,
     most: i64,
 ) -> Result<Option<StoredContent>> {
+    let age = tx.age();
     let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
     let mut rows = on_engine!(tx, |conn| statement.load_iter::<ContentRow, _>(conn))?;
     let Some(first) = rows.next() else {
@@ -222,6 +227,7 @@ fn content_in_pieces(
     }
     // In a damaged file the numbers may be anything, so allocate memory as pieces arrive.
     while rest > 0 {
+        age.check()?;
         let next = rows.next().transpose()?;
         let Some((Some(_), Some(left @ 0..), Some(data))) = next else {
             return Ok(Some(StoredContent::Partial { missing: rest }));

@@ -261,7 +261,9 @@ pub fn each_movement(
         .filter(events::id.ge(opening))
         .order(events::id)
         .select(Movement::as_select());
+    let age = tx.age();
     for movement in on_engine!(tx, |conn| query.load_iter::<Movement, DefaultLoadingMode>(conn))? {
+        age.check()?;
         take(movement?);
     }
     Ok(())
@@ -280,7 +282,9 @@ pub fn each_back_to(
         .filter(every_event::id.gt(after))
         .order((every_event::row_id.desc(), every_event::id.desc()))
         .select(Event::as_select());
+    let age = tx.age();
     for event in on_engine!(tx, |conn| query.load_iter::<Event, DefaultLoadingMode>(conn))? {
+        age.check()?;
         take(event?)?;
     }
     Ok(())

@@ -67,7 +67,9 @@ pub struct Garbled {
 /// Every name of the file that is not UTF-8, until `found` breaks. O(names).
 pub fn each_garbled(tx: &mut ReadTx<'_>, mut found: impl FnMut(Garbled) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
     let names = Statement::<ReadNames, 0>::new([]);
+    let age = tx.age();
     for name in on_engine!(tx, |conn| names.load_iter::<Garbled, _>(conn))? {
+        age.check()?;
         let name = name?;
         if std::str::from_utf8(&name.name).is_err() && found(name).is_break() {
             return Ok(ControlFlow::Break(()));

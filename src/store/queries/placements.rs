@@ -24,9 +24,11 @@ pub struct Placement {
 /// without their bytes.
 pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
     type Row = (ObjectId, i64, Option<i64>, Option<i64>);
+    let age = tx.age();
     let statement = Statement::<Placements, 1>::new([space.0.into()]);
     let rows = on_engine!(tx, |conn| statement.load_iter::<Row, _>(conn))?;
-    Ok(rows.map(|row| {
+    Ok(rows.map(move |row| {
+        age.check()?;
         let (object_id, size, block, bytes) = row?;
         let piece = block.zip(bytes);
         Ok(Placement { object_id, size, piece })

@@ -29,7 +29,9 @@ impl ReadTx<'_> {
             (Invariant::ForeignKeyCheck, "a parent for each row", foreign_keys),
         ];
         for (invariant, expected, text) in checks.into_iter().skip(usize::from(quick)) {
+            let age = self.age();
             for row in diesel::sql_query(text).load_iter::<Message, DefaultLoadingMode>(self.conn()?)? {
+                age.check()?;
                 let violation = Violation {
                     invariant,
                     table: "sqlite".to_owned(),

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::connect::file_url;
+use super::open_files::Reading;
 use super::pages::file_sizes;
 use super::path::short_enough_to_create;
 use super::stale_log::randomize_change_counter;
@@ -32,7 +33,9 @@ impl Location {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Self> {
         short_enough_to_create(to).map_err(Error::io(cannot()))?;
+        let reading = Reading::begin(self.file.as_ref(), Instant::now());
         copy_pages(self.connect(Access::Read)?, to, progress)?;
+        drop(reading);
         let copy = Self {
             path: to.to_owned(),
             named: named.to_owned(),

@@ -8,13 +8,16 @@ use diesel::connection::SimpleConnection;
 use super::open_files::Reading;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
+use crate::store::read::{Age, ReadTx};
 
-/// A connection whose transaction began with the first read and ends when it is dropped.
-/// Every call sees the commit that the first one saw.
+/// A connection whose transaction began with the first read and ends when it is dropped or becomes
+/// too old. Every call sees the commit that the first one saw.
 pub(in crate::store) struct Frozen {
     place: Mutex<Place>,
     is_back: Condvar,
-    _reading: Reading,
+    age: Age,
+    /// Until the transaction ends.
+    reading: Mutex<Option<Reading>>,
 }
 
 /// Where the connection is: here, or in use by a call of a thread.
@@ -26,24 +29,47 @@ enum Place {
 impl Frozen {
     /// Begins the transaction, and reads immediately: SQLite chooses the commit at the first
     /// read, not at `BEGIN`.
-    pub fn begin(mut conn: Conn, reading: Reading) -> diesel::QueryResult<Self> {
+    pub fn begin(mut conn: Conn, age: Age, reading: Reading) -> diesel::QueryResult<Self> {
         conn.batch_execute("BEGIN; SELECT count(*) FROM sqlite_schema")?;
         Ok(Self {
             place: Mutex::new(Place::Here(conn)),
             is_back: Condvar::new(),
-            _reading: reading,
+            age,
+            reading: Mutex::new(Some(reading)),
         })
     }
 
     /// Runs `read`. Other threads wait for their turn. A call from inside another one would
     /// wait for itself forever, and is an error.
-    pub fn with<R>(&self, read: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+    pub fn with<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         let mut lent = Lent {
             conn: Some(self.take()?),
             frozen: self,
         };
         // It is always there: it was just taken.
-        lent.conn.as_mut().map_or(Err(Error::Reentered), read)
+        let conn = lent.conn.as_mut().ok_or(Error::Reentered)?;
+        read(&mut ReadTx::aging(conn, self.age))
+    }
+
+    /// Ends the transaction if it is too old, unless a call is using it.
+    pub fn end_if_too_old(&self) {
+        if let Place::Here(conn) = &mut *self.lock() {
+            self.end_unless_young(conn);
+        }
+    }
+
+    fn end_unless_young(&self, conn: &mut Conn) {
+        if self.age.is_over()
+            && self
+                .reading
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+                .is_some()
+        {
+            // Fails if the call has ended it itself.
+            let _ = conn.batch_execute("ROLLBACK");
+        }
     }
 
     fn take(&self) -> Result<Conn> {
@@ -75,7 +101,8 @@ struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let Some(conn) = self.conn.take() {
+        if let Some(mut conn) = self.conn.take() {
+            self.frozen.end_unless_young(&mut conn);
             *self.frozen.lock() = Place::Here(conn);
             self.frozen.is_back.notify_one();
         }

@@ -11,6 +11,7 @@
 
 use super::log::length;
 use super::log_holders::{ReadLock, holders, read_locks};
+use super::open_files::end_old_snapshots;
 use super::pages::truncate_log;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
@@ -32,6 +33,7 @@ pub(in crate::store) fn make_room(conn: &mut Conn, location: &Location, deadline
         if truncate_log(conn)? {
             return Ok(0);
         }
+        end_old_snapshots(location.file.as_deref());
         at_first.get_or_insert_with(|| read_locks(location));
         Err(deadline.busy())
     });

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use super::frozen::Frozen;
 use super::sidecar::sidecar;
 use crate::error::{Error, Result};
 use crate::temporary::folder_of;
@@ -27,6 +28,8 @@ pub(crate) struct OpenFile {
     log: OnceLock<(PathBuf, FileId)>,
     /// When each running read began.
     reads: Mutex<Vec<Instant>>,
+    /// The snapshots that may still be there.
+    snapshots: Mutex<Vec<Weak<Frozen>>>,
 }
 
 /// A running read of a file, until it is dropped.
@@ -36,9 +39,8 @@ pub(in crate::store) struct Reading {
 }
 
 impl Reading {
-    /// Registers a read that begins now.
-    pub fn begin(file: Option<&Arc<OpenFile>>) -> Self {
-        let began = Instant::now();
+    /// Registers a read.
+    pub fn begin(file: Option<&Arc<OpenFile>>, began: Instant) -> Self {
         if let Some(file) = file {
             file.reads().push(began);
         }
@@ -62,17 +64,24 @@ impl Drop for Reading {
 
 /// How long the oldest running read of a file has been running, of any manager of this process.
 pub(in crate::store) fn oldest_read(file: Option<&OpenFile>) -> Option<Duration> {
-    let id = file?.id;
-    let of_file: Vec<_> = open()
-        .iter()
-        .filter_map(Weak::upgrade)
-        .filter(|open| open.id == id)
-        .collect();
-    let began = of_file
-        .iter()
-        .filter_map(|open| open.reads().iter().min().copied())
-        .min();
-    began.map(|began| began.elapsed())
+    let managers = of_all_managers(file?);
+    let began = managers.iter().filter_map(|open| open.reads().iter().min().copied());
+    began.min().map(|began| began.elapsed())
+}
+
+/// Ends the snapshots of a file that are too old, of any manager of this process, unless a call uses
+/// them.
+pub(in crate::store) fn end_old_snapshots(file: Option<&OpenFile>) {
+    for open in file.map(of_all_managers).unwrap_or_default() {
+        // Dropping the last handle of one must not meet the lock.
+        let snapshots: Vec<_> = open.snapshots().iter().filter_map(Weak::upgrade).collect();
+        snapshots.iter().for_each(|snapshot| snapshot.end_if_too_old());
+    }
+}
+
+fn of_all_managers(file: &OpenFile) -> Vec<Arc<OpenFile>> {
+    let managers = open().iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
+    managers.into_iter().filter(|open| open.id == file.id).collect()
 }
 
 impl OpenFile {
@@ -83,6 +92,7 @@ impl OpenFile {
             id: FileId::of(path)?,
             log: OnceLock::new(),
             reads: Mutex::default(),
+            snapshots: Mutex::default(),
         });
         let mut open = open();
         open.retain(|file| file.strong_count() > 0);
@@ -121,6 +131,17 @@ impl OpenFile {
             Some((path, id)) => check_in_place(path, *id, path).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Registers a snapshot.
+    pub fn watch_snapshot(&self, snapshot: &Arc<Frozen>) {
+        let mut snapshots = self.snapshots();
+        snapshots.retain(|snapshot| snapshot.strong_count() > 0);
+        snapshots.push(Arc::downgrade(snapshot));
+    }
+
+    fn snapshots(&self) -> MutexGuard<'_, Vec<Weak<Frozen>>> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reads(&self) -> MutexGuard<'_, Vec<Instant>> {

@@ -1,6 +1,6 @@
 //! The pool of reading connections.
 
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use diesel::connection::SimpleConnection;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::Location;
-use crate::store::read::ReadTx;
+use crate::store::read::{Age, ReadTx};
 
 /// The limit of idle connections: no more threads can run in parallel. Each has a descriptor of the
 /// heap, one of its log, and a page cache.
@@ -23,7 +23,7 @@ pub(crate) struct Readers {
     location: Location,
     idle: Mutex<Vec<Reader>>,
     /// The one connection of a snapshot, which stays at one state.
-    frozen: Option<Frozen>,
+    frozen: Option<Arc<Frozen>>,
 }
 
 impl Readers {
@@ -38,9 +38,13 @@ impl Readers {
 
     /// Readers that all see the last commit before this call and nothing after.
     pub fn freeze(&self) -> Result<Self> {
-        let reading = Reading::begin(self.location.file.as_ref());
         let reader = self.idle_or_new()?;
-        let frozen = Frozen::begin(reader.conn, reading).map_err(|error| self.location.explain(error))?;
+        let (age, reading) = self.begin();
+        let frozen = Frozen::begin(reader.conn, age, reading).map_err(|error| self.location.explain(error))?;
+        let frozen = Arc::new(frozen);
+        if let Some(file) = &self.location.file {
+            file.watch_snapshot(&frozen);
+        }
         Ok(Self {
             location: self.location.clone(),
             idle: Mutex::default(),
@@ -54,44 +58,51 @@ impl Readers {
         if self.frozen.is_some() {
             return self.single(read);
         }
-        self.with(|conn, location| {
+        let read = |conn: &mut Conn, age: Age, location: &Location| {
             if let Err(error) = conn.batch_execute("BEGIN") {
                 return Done::broken(Err(location.explain(error)));
             }
-            let done = Done::of(read(&mut ReadTx::new(conn)));
+            let done = Done::of(read(&mut ReadTx::aging(conn, age)));
             // A failed reader has nothing to roll back, but must end its transaction.
             match conn.batch_execute("COMMIT") {
                 Ok(()) => done,
+                // The read has ended it.
+                Err(_) if age.is_over() => Done::broken(done.result),
                 // Return the first error.
                 Err(error) => Done::broken(done.result.and(Err(location.explain(error)))),
             }
-        })
+        };
+        self.timed(|| self.on_one(read))
     }
 
     /// Runs `read`, which executes a single statement, on a separate connection.
     pub fn single<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
-        self.with(|conn, _| Done::of(read(&mut ReadTx::new(conn))))
+        self.timed(|| match &self.frozen {
+            Some(frozen) => frozen.with(read),
+            None => self.on_one(|conn, age, _| Done::of(read(&mut ReadTx::aging(conn, age)))),
+        })
     }
 
-    fn with<R>(&self, read: impl FnOnce(&mut Conn, &Location) -> Done<R>) -> Result<R> {
-        let _reading = self
-            .frozen
-            .is_none()
-            .then(|| Reading::begin(self.location.file.as_ref()));
-        let deadline = Deadline::after(self.location.busy_timeout);
-        self.read_on_one(read).map_err(|error| deadline.stamp(error))
-    }
-
-    fn read_on_one<R>(&self, read: impl FnOnce(&mut Conn, &Location) -> Done<R>) -> Result<R> {
-        if let Some(frozen) = &self.frozen {
-            return frozen.with(|conn| read(conn, &self.location).result);
-        }
+    fn on_one<R>(&self, read: impl FnOnce(&mut Conn, Age, &Location) -> Done<R>) -> Result<R> {
         let mut reader = self.idle_or_new()?;
-        let done = read(&mut reader.conn, &self.location);
+        let (age, _reading) = self.begin();
+        let done = read(&mut reader.conn, age, &self.location);
         if done.is_usable {
             self.put_back(reader);
         }
         done.result
+    }
+
+    /// A read that begins now.
+    fn begin(&self) -> (Age, Reading) {
+        let age = Age::begin(self.location.max_snapshot_age);
+        (age, Reading::begin(self.location.file.as_ref(), age.began()))
+    }
+
+    /// Makes [`Error::Busy`] say how long `read` has waited.
+    fn timed<R>(&self, read: impl FnOnce() -> Result<R>) -> Result<R> {
+        let deadline = Deadline::after(self.location.busy_timeout);
+        read().map_err(|error| deadline.stamp(error))
     }
 
     fn put_back(&self, reader: Reader) {

@@ -92,7 +92,9 @@ fn each(
     mut visit: impl FnMut(Option<i64>, Vec<u8>) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
     let query = diesel::sql_query(text);
+    let age = tx.age();
     for row in on_engine!(tx, |conn| query.load_iter::<Texts, DefaultLoadingMode>(conn))? {
+        age.check()?;
         let Texts { id, texts } = row?;
         if visit(id, texts.unwrap_or_default()).is_break() {
             return Ok(ControlFlow::Break(()));
