@@ -95,10 +95,10 @@ pub use books::invariants::Invariant;
 pub use error::{Error, LogHolder, Result};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
-    Allocation, Backup, Batch, BatchReader, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
-    Correction, Diff, Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold, ImportOptions,
-    Imported, Layout, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, Phase, PinOptions,
-    Pins, Plan, Planner, Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
+    Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
+    Correction, Diff, DiskUse, Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold,
+    ImportOptions, Imported, Layout, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, Phase,
+    PinOptions, Pins, Plan, Planner, Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,

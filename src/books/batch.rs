@@ -35,6 +35,8 @@ pub(crate) struct Batch<'d> {
     /// Rows of events, which get their numbers at the end.
     events: Vec<EventRow>,
     history: HistoryChange,
+    /// The new ceiling of the file, if it changes.
+    ceiling: Option<Option<i64>>,
     /// The highest key of each table from which rows are removed, so that no key is reused.
     last_ids: Vec<(Sequence, i64)>,
     /// A correction, always alone in its batch.
@@ -118,6 +120,7 @@ impl Batch<'static> {
             Change::HistorySet { mode, keep } => self.set_history(HistorySetting { mode, keep }),
             Change::BooksOpened => self.open_books(),
             Change::HistoryTrimmed { last } => self.history.trimmed = Some(last),
+            Change::CeilingSet { max_file } => self.ceiling = Some(max_file),
             Change::Fixed(fix) => return Some(Batch::of_fix(fix)),
             // Entries are removed with their object, by the next change. The others have only
             // effects.
@@ -177,6 +180,7 @@ impl Batch<'static> {
         Self {
             effects: self.effects.take(),
             history: take(&mut self.history),
+            ceiling: self.ceiling.take(),
             ..rows
         }
     }
@@ -208,6 +212,7 @@ impl Batch<'static> {
     pub fn absorb(&mut self, later: Self) {
         self.rows.absorb(later.rows);
         self.effects.absorb(later.effects);
+        self.ceiling = later.ceiling.or(self.ceiling);
     }
 
     /// Whether the limits are reached.
@@ -293,6 +298,7 @@ impl<'d> Batch<'d> {
             && self.events.is_empty()
             && self.history.setting.is_none()
             && self.history.trimmed.is_none()
+            && self.ceiling.is_none()
     }
 
     /// Notes the highest key ever assigned in each table from which rows are, or may be, removed.
@@ -343,6 +349,11 @@ impl<'d> Batch<'d> {
 
     pub fn history(&self) -> &HistoryChange {
         &self.history
+    }
+
+    /// The new ceiling of the file, if it changes.
+    pub fn ceiling(&self) -> Option<Option<i64>> {
+        self.ceiling
     }
 
     pub fn last_ids(&self) -> &[(Sequence, i64)] {

@@ -122,6 +122,11 @@ pub(crate) enum Change<'a> {
         /// The last of these events.
         last: EventId,
     },
+    /// The ceiling of the file changes, for all its spaces.
+    CeilingSet {
+        /// Bytes; `None` for no ceiling.
+        max_file: Option<i64>,
+    },
     /// A repair corrects rows. Totals are corrected by separate rules.
     Fixed(Fix<'a>),
     /// The capacity of the space changes.
@@ -157,6 +162,7 @@ impl Change<'_> {
             | Self::HistorySet { .. }
             | Self::BooksOpened
             | Self::HistoryTrimmed { .. }
+            | Self::CeilingSet { .. }
             | Self::Fixed(_)
             | Self::Resized { .. } => false,
         }

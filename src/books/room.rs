@@ -64,6 +64,7 @@ impl Room {
             | Change::HistorySet { .. }
             | Change::SpaceMade(_)
             | Change::BooksOpened
+            | Change::CeilingSet { .. }
             | Change::Fixed(_)
             | Change::HistoryTrimmed { .. }
             | Change::NameUnbound { .. } => {}

@@ -188,6 +188,15 @@ pub enum Error {
         /// What was given, in bytes.
         max_mem: u64,
     },
+    /// The ceiling of the file is too low.
+    BadMaxFile {
+        /// What was asked for, in bytes.
+        wanted: u64,
+        /// The lowest possible one now, in bytes: the file, its log, and the reserve for freeing.
+        least: u64,
+        /// Bytes of free pages in the file.
+        free: u64,
+    },
     /// The space cannot shrink below what its arenas reserve.
     CannotShrink {
         /// The space.

@@ -130,6 +130,18 @@ impl Error {
                 bytes(*max_mem),
                 grouped(i64::MAX as u64)
             ),
+            Self::BadMaxFile { wanted, least, free } => {
+                write!(
+                    f,
+                    "max_file of {}: the least is {} now",
+                    bytes(*wanted),
+                    grouped(*least)
+                )?;
+                match free {
+                    0 => Ok(()),
+                    free => write!(f, ", with {} of free pages that a collection gives back", bytes(*free)),
+                }
+            }
             Self::CannotShrink {
                 space,
                 max_mem,

@@ -25,6 +25,7 @@ pub use objects::reader::{BatchReader, ObjectReader};
 pub use phase::Phase;
 pub use repair::{Correction, Repaired};
 pub use report::check::{CheckNote, CheckOptions};
+pub use report::disk::{Bound, DiskUse};
 pub use report::doctor::{Figure, Finding, Remedy, Severity};
 pub use report::layout::Layout;
 pub use report::pins::{PinOptions, Pins};

@@ -74,7 +74,8 @@ impl Group {
     pub fn for_repair(location: &Location, space: MemRamId, geometry: &Geometry) -> Result<Self> {
         let mut conn = location.connect(Access::Write)?;
         repair::lift_constraints(&mut conn)?;
-        let engine = Engine::new(location.clone(), conn);
+        let mut engine = Engine::new(location.clone(), conn);
+        engine.use_reserve();
         let writer = Writer::new(engine, space, geometry.clone(), triggers::WITHOUT_HISTORY);
         Ok(Self::of(writer, Gate::new(None), location.clone()))
     }
@@ -180,7 +181,9 @@ impl Group {
         let result = turn.work(deadline, work);
         let outcome = Arc::clone(&turn.outcome);
         // Failed units count too, or a finished writer could wait forever.
-        let must_commit = turn.writer.is_open() && (turn.tried >= MOST_UNITS || !self.has_company(turn));
+        // Near the ceiling each commits for itself, so that one that does not fit refuses no other.
+        let alone = turn.tried >= MOST_UNITS || turn.writer.engine.is_near_ceiling();
+        let must_commit = turn.writer.is_open() && (alone || !self.has_company(turn));
         let committed = must_commit.then(|| turn.commit());
         drop(entered);
         let result = match result {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::deadline::Deadline;
+use super::sqlite::ceiling::OnDisk;
 use super::sqlite::open_files::OpenFile;
 use super::sqlite::path::locate;
 use crate::error::Result;
@@ -103,6 +104,11 @@ impl Location {
     /// The absolute path, with links resolved.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The lengths of the files.
+    pub fn on_disk(&self) -> OnDisk {
+        OnDisk::of(&self.path)
     }
 
     /// The path as the user gave it, for messages.

@@ -28,6 +28,7 @@ pub(crate) use location::{Access, Location};
 pub(crate) use read::ReadTx;
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use session::{RefusedAllocation, WriteTx};
+pub(crate) use sqlite::ceiling::{LEAST as LEAST_CEILING, OnDisk, least_ceiling, reserve};
 pub(crate) use sqlite::open::Opening;
 pub(crate) use sqlite::pages::FileSizes;
 pub(crate) use sqlite::readers::Readers;

@@ -17,12 +17,14 @@ use crate::geometry::Geometry;
 use crate::models::schema::memram;
 use crate::models::{EventId, MemRamId, Sequence, Stripe, Timestamp};
 
-/// Creates a space in the caller's transaction. Returns `false` if its name is taken.
+/// Creates a space in the caller's transaction; the first one of a file with the ceiling of the file, in
+/// bytes. Returns `false` if its name is taken.
 pub(in crate::store) fn make(
     conn: &mut Conn,
     name: &str,
     max_mem: i64,
     geometry: &Geometry,
+    max_file: Option<i64>,
     now: Timestamp,
 ) -> Result<bool> {
     if spaces::by_name(&mut ReadTx::new(conn), name)?.is_some() {
@@ -47,6 +49,9 @@ pub(in crate::store) fn make(
     });
     let room = &mut Room::unknown(geometry.classes().len(), max_mem);
     batch.apply(Change::SpaceMade(space), triggers::ALL, geometry, room)?;
+    if last.is_none() && max_file.is_some() {
+        batch.apply(Change::CeilingSet { max_file }, triggers::ALL, geometry, room)?;
+    }
     let first = ids::last_id(&mut ReadTx::new(conn), id, Sequence::Events)? + 1;
     batch.number_events(EventId(first), 0);
     write(conn, id, &batch)?;

@@ -3,6 +3,7 @@
 use super::queries;
 use super::queries::objects::PlacedObject;
 use super::read::ReadTx;
+use super::sqlite::ceiling::OnDisk;
 use super::writer::Writer;
 use crate::books::change::Change;
 use crate::books::events::Signature;
@@ -136,6 +137,12 @@ impl WriteTx<'_> {
             batch.effects().space.add_to(&mut memram);
         }
         Ok(memram)
+    }
+
+    /// What the files of the heap take, including what is written in this transaction.
+    pub fn on_disk(&mut self) -> Result<OnDisk> {
+        self.writer.not_failed()?;
+        self.writer.engine.on_disk()
     }
 
     /// The name of the space.

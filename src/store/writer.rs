@@ -167,10 +167,7 @@ impl Writer {
         let version = self.engine.version();
         let known = match self.known.take().filter(|known| known.version == version) {
             Some(known) => known,
-            None => {
-                self.engine.refresh_ceiling()?;
-                KnownSpace::read(&mut self.engine, version, self.space, &self.geometry)?
-            }
+            None => KnownSpace::read(&mut self.engine, version, self.space, &self.geometry)?,
         };
         self.own.begin(known.is_recording());
         self.known = Some(known);

@@ -46,6 +46,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Fixed(_)
         | Change::HistoryTrimmed { .. }
         | Change::NameUnbound { .. }
+        | Change::CeilingSet { .. }
         | Change::Resized { .. } => {}
     }
     Ok(())

@@ -57,6 +57,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             draft.changes.available = Some(*available);
             draft.changes.shortfall = Some(needed - available);
         }
+        // It concerns no single space.
+        Change::CeilingSet { .. } => {}
         Change::ObjectRemoved { .. }
         | Change::Held { .. }
         | Change::HistorySet { .. }

@@ -73,6 +73,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
         | Change::BooksOpened
+        | Change::CeilingSet { .. }
         | Change::Fixed(_)
         | Change::HistoryTrimmed { .. }
         | Change::NameUnbound { .. } => {}

@@ -1,6 +1,7 @@
 //! Reports: statistics, plans, explanations, and checks of the books.
 
 pub(in crate::manager) mod check;
+pub(in crate::manager) mod disk;
 pub(in crate::manager) mod doctor;
 pub(in crate::manager) mod layout;
 pub(in crate::manager) mod pins;

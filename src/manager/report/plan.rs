@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use super::disk::{Bound, disk_use};
 use super::simulate::{Carved, Simulation};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
+#[cfg(doc)]
+use crate::manager::DiskUse;
 use crate::manager::objects::read::Scope;
 use crate::manager::{Hold, MemManager, names, unsigned};
 use crate::models::MemRam;
@@ -39,12 +42,19 @@ pub struct Plan {
     pub available: u64,
     /// Missing bytes; 0 if it fits. An object that does not fit is not stored at all.
     pub shortfall: u64,
+    /// Bytes of content that still fit below the ceiling of the file before it: an estimate, see
+    /// [`DiskUse::fits_estimated`]. `None` without a ceiling.
+    pub file_fits_estimated: Option<u64>,
+    /// Bytes that are too many for the ceiling by this estimate; 0 if it fits.
+    pub file_shortfall_estimated: u64,
+    /// Which bound is nearer.
+    pub first_bound: Bound,
 }
 
 impl Plan {
-    /// Whether the allocation would succeed.
+    /// Whether the allocation would succeed; for the ceiling of the file, by estimate.
     pub fn fits(&self) -> bool {
-        self.shortfall == 0
+        self.shortfall == 0 && self.file_shortfall_estimated == 0
     }
 }
 
@@ -53,7 +63,8 @@ impl MemManager {
     /// waits: the placement rules run on a snapshot of the room. O(r · log n) with r reused blocks;
     /// new blocks, pools and arenas are calculated, whatever the size.
     ///
-    /// The allocation does exactly this, unless somebody writes in between.
+    /// The allocation does exactly this, unless somebody writes in between, except that what the file
+    /// needs is an estimate.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -79,9 +90,11 @@ impl MemManager {
     /// What `work` returns; what [any call](MemManager#errors) fails with.
     pub fn plan_batch<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
+        let files = self.inner.location.on_disk();
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, scope.space)?;
-            work(&mut Planner::new(tx, memram, scope, self.geometry()))
+            let fits = disk_use(tx, files)?.fits_estimated;
+            work(&mut Planner::new(tx, memram, scope, self.geometry(), fits))
         })
     }
 }
@@ -95,6 +108,8 @@ pub struct Planner<'p> {
     geometry: &'p Geometry,
     simulation: Simulation,
     available: u64,
+    /// Bytes that fit below the ceiling of the file, by estimate.
+    fits_in_file: Option<u64>,
     /// Bytes that did not fit. Until there is room for them, no later object would be stored either.
     unmet: u64,
     planned: HashMap<ObjectId, Kind>,
@@ -106,6 +121,7 @@ impl<'p> Planner<'p> {
         memram: MemRam,
         scope: Scope<'p>,
         geometry: &'p Geometry,
+        fits_in_file: Option<u64>,
     ) -> Self {
         Self {
             tx: tx.reborrow(),
@@ -114,6 +130,7 @@ impl<'p> Planner<'p> {
             simulation: Simulation::new(geometry, &memram),
             available: memram.available(),
             memram,
+            fits_in_file,
             unmet: 0,
             planned: HashMap::new(),
         }
@@ -185,6 +202,14 @@ impl<'p> Planner<'p> {
             self.unmet = self.unmet.saturating_add(size);
             return Ok(plan);
         }
+        if let Some(fits) = &mut self.fits_in_file {
+            plan.file_shortfall_estimated = size.saturating_sub(*fits);
+            // Nothing is stored after an object that does not fit.
+            *fits = fits.saturating_sub(size);
+            if plan.file_shortfall_estimated > 0 {
+                return Ok(plan);
+            }
+        }
         let class = self.geometry.class_for(size);
         let carved = self
             .simulation
@@ -237,6 +262,8 @@ impl<'p> Planner<'p> {
             size,
             block_size: class.map_or(0, |class| class.block_size),
             available: self.available,
+            file_fits_estimated: self.fits_in_file,
+            first_bound: Bound::first(self.available, self.fits_in_file),
             ..Plan::default()
         }
     }

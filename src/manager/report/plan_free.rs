@@ -74,7 +74,7 @@ impl MemManager {
         while more {
             more = rehearsal.unit(|tx| {
                 tx.sign(self.signature());
-                collect::remove_empty(tx, &mut collected)
+                collect::remove_empty(tx, collect::PAGE, &mut collected)
             })?;
         }
         let mut tx = rehearsal.read()?;

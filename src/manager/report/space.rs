@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::disk::disk_use;
 use crate::error::Result;
-use crate::manager::{MemManager, unsigned};
+use crate::manager::{DiskUse, MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::{FileSizes, ReadTx, TreeSize, queries};
 
@@ -49,6 +50,8 @@ pub struct SpaceReport {
     /// An estimate of what SQLite's `VACUUM` would give back: free pages, and unused bytes on
     /// partly filled pages. It cannot use every byte of a page, so the real figure is lower.
     pub vacuum_bytes_estimated: u64,
+    /// Everything on disk, and its ceiling.
+    pub disk: DiskUse,
 }
 
 impl MemManager {
@@ -58,7 +61,7 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     pub fn space_report(&self) -> Result<SpaceReport> {
-        let wal = self.inner.location.log_size();
+        let files = self.inner.location.on_disk();
         self.inner.readers.snapshot(|tx| {
             let spaces = queries::spaces::all(tx)?;
             let classes = all_classes(tx, &spaces)?;
@@ -68,6 +71,7 @@ impl MemManager {
             let unused: u64 = trees.iter().map(|tree| tree.unused_in_trees).sum();
             let ledger = trees.iter().find(|tree| tree.name == "ledger");
             let mem: u64 = spaces.iter().map(|space| space.mem).sum();
+            let disk = disk_use(tx, files)?;
             Ok(SpaceReport {
                 mem,
                 objects: spaces.iter().map(MemRam::objects).sum(),
@@ -78,12 +82,13 @@ impl MemManager {
                 pointer_map_bytes: unsigned(bytes - free).saturating_sub(in_trees),
                 file_size: unsigned(bytes),
                 page_size: unsigned(page),
-                wal_size: wal,
-                log_limit: self.inner.location.log_limit(),
+                wal_size: files.log,
+                log_limit: self.inner.location.log_limit_below(disk.max_file),
                 file_bytes_per_stored_byte: (mem > 0).then(|| bytes as f64 / mem as f64),
                 gc_bytes: unsigned(free),
                 empty_blocks: classes.iter().map(|class| class.empty_blocks).sum(),
                 vacuum_bytes_estimated: unsigned(free) + unused,
+                disk,
                 trees,
             })
         })

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use super::disk;
 use crate::error::Result;
-use crate::manager::{MemManager, unsigned};
+use crate::manager::{Bound, DiskUse, MemManager, unsigned};
 use crate::models::{KindTotals, SizeClassTotals, StoredObject};
 use crate::store::queries;
 use crate::store::queries::audit::{Bucket, BucketName};
@@ -58,6 +59,10 @@ pub struct Stats {
     pub log_limit: u64,
     /// Bytes of the file's free pages, which garbage collection gives back.
     pub free_file_bytes: u64,
+    /// Everything on disk and its ceiling, and what still fits below it.
+    pub disk: DiskUse,
+    /// Which bound more content reaches first.
+    pub first_bound: Bound,
 }
 
 /// One size class.
@@ -79,14 +84,14 @@ const LARGEST: i64 = 5;
 const FEW_OBJECTS: u64 = 1000;
 
 impl MemManager {
-    /// The statistics of the space. O(classes + log n).
+    /// The statistics of the space. O(classes + spaces + log n).
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     #[doc(alias = "print_memory_statistics")]
     pub fn stats(&self) -> Result<Stats> {
         let space = self.inner.space;
-        let wal = self.inner.location.log_size();
+        let files = self.inner.location.on_disk();
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
             let classes = queries::spaces::classes(tx, space)?;
@@ -98,6 +103,7 @@ impl MemManager {
                 queries::objects::largest_of_all(tx, space, LARGEST)?
             };
             let file = tx.file_sizes()?;
+            let disk = disk::disk_use(tx, files)?;
             let entries: u64 = classes.iter().map(|class| class.entries).sum();
             let sum = |of: fn(&SizeClassTotals) -> u64| classes.iter().map(of).sum::<u64>();
             let bucket = |bucket, bytes| Bucket { bucket, bytes };
@@ -136,9 +142,11 @@ impl MemManager {
                 dedup_hits: memram.dedup_hits,
                 dedup_saved: memram.dedup_saved,
                 file_size: unsigned(file.bytes),
-                wal_size: wal,
-                log_limit: self.inner.location.log_limit(),
+                wal_size: files.log,
+                log_limit: self.inner.location.log_limit_below(disk.max_file),
                 free_file_bytes: unsigned(file.free),
+                first_bound: disk.first_bound(memram.available()),
+                disk,
             })
         })
     }

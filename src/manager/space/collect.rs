@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::books::change::Change;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manager::history::record;
 use crate::manager::{MemManager, Phase};
 use crate::store::{Shrinking, WriteTx, queries};
@@ -30,8 +30,8 @@ pub struct Collected {
     pub held_bytes: u64,
 }
 
-/// Rows removed in one transaction.
-const PAGE: i64 = 1000;
+/// Rows removed in one transaction, unless they do not fit below the ceiling.
+pub(in crate::manager) const PAGE: i64 = 1000;
 
 impl MemManager {
     /// Removes empty blocks, then empty pools, then empty arenas, and gives the free pages of the
@@ -62,11 +62,20 @@ impl MemManager {
     pub fn collect_garbage_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Collected> {
         progress(Phase::RemovingRows, 0, 0);
         let mut collected = Collected::default();
+        let mut page = PAGE;
         loop {
-            let (more, so_far) = self.write_apart(|tx| {
+            let removed = self.write_apart(|tx| {
                 let mut so_far = collected;
-                Ok((remove_empty(tx, &mut so_far)?, so_far))
-            })?;
+                Ok((remove_empty(tx, page, &mut so_far)?, so_far))
+            });
+            let (more, so_far) = match removed {
+                // Fewer may fit below the ceiling.
+                Err(Error::FileFull { .. }) if page > 1 => {
+                    page /= 4;
+                    continue;
+                }
+                removed => removed?,
+            };
             collected = so_far;
             progress(
                 Phase::RemovingRows,
@@ -91,11 +100,11 @@ impl MemManager {
     }
 }
 
-/// Removes empty rows, children first, and then events that are too old. Returns whether there may
-/// be more.
-pub(in crate::manager) fn remove_empty(tx: &mut WriteTx<'_>, collected: &mut Collected) -> Result<bool> {
+/// Removes up to `page` empty rows, children first, and then events that are too old. Returns whether
+/// there may be more.
+pub(in crate::manager) fn remove_empty(tx: &mut WriteTx<'_>, page: i64, collected: &mut Collected) -> Result<bool> {
     let space = tx.space();
-    let mut room = PAGE;
+    let mut room = page;
     let blocks = tx.read(|tx| queries::levels::empty_blocks(tx, space, room))?;
     room -= blocks.len() as i64;
     collected.blocks += blocks.len() as u64;

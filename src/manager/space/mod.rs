@@ -1,6 +1,7 @@
 //! Opening a heap; carving, resizing and garbage collection.
 
 pub(in crate::manager) mod carve;
+mod ceiling;
 pub(in crate::manager) mod collect;
 pub(in crate::manager) mod open;
 pub(in crate::manager) mod options;

@@ -9,9 +9,9 @@ use crate::geometry::Geometry;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
 use crate::manager::{Correction, Inner, MemManager, Planner};
-use crate::models::{MemRam, Timestamp};
+use crate::models::{MemRam, Timestamp, signed};
 use crate::store::queries::audit::Violation;
-use crate::store::{Access, Deadline, Durability, Location, Opening, ReadTx, queries};
+use crate::store::{Access, Deadline, Durability, LEAST_CEILING, Location, Opening, ReadTx, queries};
 
 /// Options for opening a heap; see [`MemManager::options`].
 ///
@@ -32,6 +32,7 @@ use crate::store::{Access, Deadline, Durability, Location, Opening, ReadTx, quer
 pub struct Options {
     space: String,
     max_mem: Option<u64>,
+    max_file: Option<u64>,
     geometry: Option<Geometry>,
     durability: Durability,
     read_only: bool,
@@ -50,6 +51,7 @@ impl Default for Options {
         Self {
             space: "main".into(),
             max_mem: None,
+            max_file: None,
             geometry: None,
             durability: Durability::default(),
             read_only: false,
@@ -73,6 +75,13 @@ impl Options {
     /// capacity; [`MemManager::resize`] changes it.
     pub fn max_mem(mut self, bytes: u64) -> Self {
         self.max_mem = Some(bytes);
+        self
+    }
+
+    /// Ceiling in bytes of everything that a new file has on disk; none by default. An existing file must
+    /// have the same; [`MemManager::set_max_file`] changes it, and explains it.
+    pub fn max_file(mut self, bytes: u64) -> Self {
+        self.max_file = Some(bytes);
         self
     }
 
@@ -146,7 +155,8 @@ impl Options {
         self
     }
 
-    /// Writes only through SQLite's own VFS; `false` by default.
+    /// Writes only through SQLite's own VFS, below a check of the [ceiling](Self::max_file); `false` by
+    /// default.
     ///
     /// Otherwise a small layer below SQLite writes each commit in one piece and lets files grow in
     /// larger steps. The files, and what a commit survives, are the same either way, but commits are
@@ -175,6 +185,8 @@ impl Options {
     /// - [`Error::Reentered`]: the space would be created inside a batch of the same file;
     /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]: a space cannot have
     ///   this size or name;
+    /// - [`Error::BadMaxFile`]: a new file needs more than this; [`Error::FileFull`]: there is no room
+    ///   for another space;
     /// - [`Error::TooManySpaces`]: the file has used up all ids of spaces;
     /// - [`Error::TooLong`]: the actor has more than 1,024 bytes;
     /// - [`Error::ForeignLog`]: the log next to the file belongs to another file;
@@ -226,6 +238,10 @@ impl Options {
         short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
         let location = self.location(deadline, path)?;
         let max_mem = self.new_max_mem()?;
+        if let Some(wanted) = self.max_file.filter(|&bytes| bytes < LEAST_CEILING) {
+            let least = LEAST_CEILING;
+            return Err(Error::BadMaxFile { wanted, least, free: 0 });
+        }
         let access = if self.read_only { Access::Read } else { Access::Write };
         // An existing file may have a space whose name must be repaired.
         if location.is_new() && access == Access::Write {
@@ -262,7 +278,7 @@ impl Options {
                 space: space.id,
                 name: &self.space,
             };
-            work(&mut Planner::new(tx, space, scope, &geometry))
+            work(&mut Planner::new(tx, space, scope, &geometry, None))
         })
     }
 
@@ -288,6 +304,7 @@ impl Options {
     }
 
     fn find_or_make(&self, opening: &mut Opening, max_mem: i64) -> Result<(MemRam, Geometry)> {
+        self.compare_ceiling(opening)?;
         let tx = &mut opening.read();
         if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
             let geometry = queries::spaces::geometry(tx, &space)?;
@@ -304,12 +321,31 @@ impl Options {
         }
         self.check_name()?;
         let geometry = self.geometry.clone().unwrap_or_default();
-        if opening.make_space(&self.space, max_mem, &geometry, Timestamp::now())? {
+        let max_file = self.max_file.map(signed);
+        if opening.make_space(&self.space, max_mem, &geometry, max_file, Timestamp::now())? {
             let space = queries::spaces::by_name(&mut opening.read(), &self.space)?;
             return space.map(|space| (space, geometry)).ok_or_else(gone);
         }
         // Another process created it in the meantime.
         self.find_or_make(opening, max_mem)
+    }
+
+    /// Refuses a file with spaces and another ceiling.
+    fn compare_ceiling(&self, opening: &mut Opening) -> Result<()> {
+        let Some(wanted) = self.max_file else {
+            return Ok(());
+        };
+        let tx = &mut opening.read();
+        let (found, spaces) = (tx.max_file()?, queries::spaces::all(tx)?);
+        let Some(first) = spaces.into_iter().next().filter(|_| found != Some(wanted)) else {
+            return Ok(());
+        };
+        let found = found.map_or("none".into(), |bytes| format!("{bytes} bytes"));
+        Err(Error::SpaceExists {
+            space: first.name,
+            path: opening.location().named().to_owned(),
+            why: format!("the ceiling of the file is {found}, not {wanted}"),
+        })
     }
 
     fn compare(&self, space: &MemRam, geometry: &Geometry, location: &Location) -> Result<()> {

@@ -41,13 +41,16 @@ pub(in crate::store) struct Ceiling {
 
 const NONE: u64 = u64::MAX;
 
+/// The lowest ceiling, in bytes. A new heap takes about a fifth of it.
+pub(crate) const LEAST: u64 = 1024 * 1024;
+
 /// Bytes of the smallest and of the largest reserve.
 const LEAST_RESERVE: u64 = 256 * 1024;
 const MOST_RESERVE: u64 = 16 * 1024 * 1024;
 
 /// Bytes on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::store) struct OnDisk {
+pub(crate) struct OnDisk {
     /// The file, as it is or as it will be once the log is copied into it.
     pub file: u64,
     /// The log.
@@ -57,7 +60,22 @@ pub(in crate::store) struct OnDisk {
 }
 
 impl OnDisk {
-    pub fn sum(self) -> u64 {
+    /// The lengths of the files of a heap.
+    pub fn of(path: &Path) -> Self {
+        Self {
+            file: length(path),
+            log: length(&sidecar(path, "-wal")),
+            index: length(&sidecar(path, "-shm")),
+        }
+    }
+
+    /// What it will be once the log is copied into a file of `bytes`.
+    pub fn with_file(self, bytes: i64) -> Self {
+        let file = self.file.max(unsigned(bytes));
+        Self { file, ..self }
+    }
+
+    pub fn total(self) -> u64 {
         self.file.saturating_add(self.log).saturating_add(self.index)
     }
 }
@@ -94,15 +112,13 @@ impl Ceiling {
         })
     }
 
-    /// Reads it from the file.
+    /// Sets it to what the file says.
     pub fn read(&self, tx: &mut ReadTx<'_>) -> Result<()> {
-        let query = heap::table.select(heap::max_file);
-        let max_file: Option<Option<i64>> = on_engine!(tx, |conn| query.first(conn).optional()?);
-        self.set(max_file.flatten().map(unsigned));
+        self.set(tx.max_file()?);
         Ok(())
     }
 
-    /// Sets the ceiling, in bytes.
+    /// Sets it, in bytes.
     pub fn set(&self, max_file: Option<u64>) {
         self.max_file.store(max_file.unwrap_or(NONE), Ordering::Relaxed);
     }
@@ -125,13 +141,8 @@ impl Ceiling {
     }
 
     /// The lengths of the files.
-    #[cfg(test)]
     pub fn on_disk(&self) -> OnDisk {
-        OnDisk {
-            file: length(&self.path),
-            log: length(&sidecar(&self.path, "-wal")),
-            index: self.index_length(),
-        }
+        OnDisk::of(&self.path)
     }
 
     /// Bytes of the index of the log.
@@ -145,16 +156,34 @@ impl Ceiling {
         let max_file = self.max_file.load(Ordering::Relaxed);
         REFUSED.set(Some(Refused {
             now,
-            needed: then.sum().saturating_sub(now.sum()),
+            needed: then.total().saturating_sub(now.total()),
             reserve: max_file.saturating_sub(self.allowed()),
             max_file,
         }));
     }
 }
 
-/// Bytes of a ceiling that only what makes room may use.
-pub(in crate::store) fn reserve(max_file: u64) -> u64 {
+/// Bytes of a ceiling that only what makes room may use: a sixteenth, at least 256 KiB and at most
+/// 16 MiB.
+pub(crate) fn reserve(max_file: u64) -> u64 {
     (max_file / 16).clamp(LEAST_RESERVE, MOST_RESERVE)
+}
+
+/// The lowest ceiling of a heap with this much on disk, in bytes.
+pub(crate) fn least_ceiling(on_disk: u64) -> u64 {
+    let with_least = on_disk.saturating_add(LEAST_RESERVE);
+    let with_share = on_disk.saturating_add(on_disk / 15 + 1);
+    let with_most = on_disk.saturating_add(MOST_RESERVE);
+    with_share.clamp(with_least, with_most).max(LEAST)
+}
+
+impl ReadTx<'_> {
+    /// The ceiling of the file, in bytes.
+    pub fn max_file(&mut self) -> Result<Option<u64>> {
+        let query = heap::table.find(1).select(heap::max_file);
+        let max_file: Option<Option<i64>> = on_engine!(self, |conn| query.get_result(conn).optional()?);
+        Ok(max_file.flatten().map(unsigned))
+    }
 }
 
 /// Forgets earlier refusals of this thread.
@@ -181,4 +210,19 @@ pub(in crate::store) fn take_refusal() -> Option<Error> {
 
 fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_ceiling_leaves_the_reserve() {
+        for on_disk in [0, 500_000, 10 << 20, 300 << 20, 1 << 40] {
+            let least = least_ceiling(on_disk);
+            assert!(least - reserve(least) >= on_disk && least >= LEAST, "{on_disk}");
+            let below = least - 2;
+            assert!(below < LEAST || below - reserve(below) < on_disk, "{on_disk}");
+        }
+    }
 }

@@ -45,9 +45,10 @@ impl Location {
         std::fs::metadata(sidecar(&self.path, "-wal")).map_or(0, |file| file.len())
     }
 
-    /// Bytes of the write-ahead log at which no transaction begins.
-    pub fn log_limit(&self) -> u64 {
-        self.log_limit
+    /// Bytes of the write-ahead log at which no transaction begins, below a ceiling of the file or without
+    /// one: at most a quarter of it.
+    pub fn log_limit_below(&self, max_file: Option<u64>) -> u64 {
+        max_file.map_or(self.log_limit, |max_file| self.log_limit.min(max_file / 4))
     }
 
     /// Runs `read` on a new connection.

@@ -1,6 +1,8 @@
 //! The engine of the writer: one SQLite connection, and everything about writing that is specific to
 //! SQLite.
 
+mod near_ceiling;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -8,17 +10,18 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::ceiling::{Ceiling, forget_refusal};
+use super::ceiling::{Ceiling, OnDisk, forget_refusal};
 use super::checkpoint::Checkpoints;
 use super::connect::{STREAM_CACHE, WRITE_CACHE};
 use super::exec::{self, Sql, Statement, sql};
 use super::log::Log;
 use super::log_limit;
+use super::pages::file_sizes;
 use super::prepare::STAMP;
 use super::write;
 use crate::books::batch::Batch;
 use crate::error::Result;
-use crate::models::MemRamId;
+use crate::models::{MemRamId, unsigned};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Durability, Location};
@@ -39,6 +42,10 @@ pub(in crate::store) struct Engine {
     looked: Option<Instant>,
     log: Log,
     ceiling: Arc<Ceiling>,
+    /// Whether the next transactions could find the file full.
+    is_near_ceiling: bool,
+    /// The limit of the log far from the ceiling, in bytes.
+    log_limit: u64,
     /// Whether the transaction does more than make room.
     grows: bool,
     /// The [`Self::version`] in which the length of the log is known, if it is.
@@ -47,6 +54,10 @@ pub(in crate::store) struct Engine {
     log_is_held: Arc<AtomicBool>,
     /// Changes when another connection has committed.
     version: i64,
+    /// Whether all transactions may use the reserve.
+    may_use_reserve: bool,
+    /// Whether the transaction changes the ceiling.
+    moves_ceiling: bool,
     /// Whether the next commit must write page 1, because it may be the first in its log; page 1
     /// identifies the file that the log belongs to (see `stale_log`).
     stamp: bool,
@@ -62,10 +73,14 @@ impl Engine {
             checkpoints: Checkpoints::default(),
             log: Log::new(&location),
             ceiling: Ceiling::of(&location.path),
+            is_near_ceiling: false,
+            log_limit: location.log_limit,
             grows: false,
             log_known: None,
             log_is_held: Arc::default(),
             version: 0,
+            may_use_reserve: false,
+            moves_ceiling: false,
             conn,
             location,
             looked: None,
@@ -97,6 +112,7 @@ impl Engine {
     pub fn begin(&mut self) -> Result<()> {
         self.same_file()?;
         forget_refusal();
+        self.look_at_ceiling();
         let deadline = self.deadline;
         loop {
             deadline.retry(|| self.run::<BeginImmediate>())?;
@@ -113,12 +129,18 @@ impl Engine {
             }
         }
         self.grows = false;
+        self.keep_reserve();
         Ok(())
     }
 
     /// Whether the log is below its limit, in an open transaction, where nobody else can lengthen it.
     fn log_has_room(&mut self) -> Result<bool> {
-        self.version = self.ask_version()?;
+        let version = self.ask_version()?;
+        if version != self.version {
+            self.version = version;
+            // The other connection may have changed it.
+            self.read_ceiling()?;
+        }
         let length = if self.log_known == Some(self.version) {
             self.log.length()
         } else {
@@ -145,9 +167,19 @@ impl Engine {
         Ok(exec::data_version(conn)?)
     }
 
-    /// Reads the ceiling again, because another connection may have changed it.
-    pub fn refresh_ceiling(&mut self) -> Result<()> {
+    fn read_ceiling(&mut self) -> Result<()> {
         self.ceiling.read(&mut ReadTx::new(&mut self.conn))
+    }
+
+    /// Lets all transactions use the reserve of the ceiling.
+    pub fn use_reserve(&mut self) {
+        self.may_use_reserve = true;
+    }
+
+    /// What the files take, in the open transaction.
+    pub fn on_disk(&mut self) -> Result<OnDisk> {
+        let file = file_sizes(&mut self.conn)?;
+        Ok(self.ceiling.on_disk().with_file(file.bytes))
     }
 
     /// Announces that the transaction does more than make room, so that it must not use the reserve
@@ -188,7 +220,12 @@ impl Engine {
         if std::mem::take(&mut self.stamp) {
             self.execute(STAMP)?;
         }
-        self.ceiling.keep_reserve(self.grows);
+        if let Some(max_file) = batch.ceiling() {
+            // This transaction obeys the new one already.
+            self.ceiling.set(max_file.map(unsigned));
+            self.moves_ceiling = true;
+        }
+        self.keep_reserve();
         let written = write::write(&mut self.conn, space, batch);
         self.explain(written)
     }
@@ -201,9 +238,15 @@ impl Engine {
     }
 
     pub fn commit(&mut self) -> Result<()> {
-        self.ceiling.keep_reserve(self.grows);
+        self.keep_reserve();
         let done = self.log.commit(&mut self.conn);
-        self.explain(done)
+        self.explain(done)?;
+        self.moves_ceiling = false;
+        Ok(())
+    }
+
+    fn keep_reserve(&self) {
+        self.ceiling.keep_reserve(self.grows && !self.may_use_reserve);
     }
 
     /// Undoes the whole transaction.
@@ -212,6 +255,10 @@ impl Engine {
         self.log_known = None;
         // Fails if SQLite has already rolled back, which is fine.
         let _ = self.conn.batch_execute("ROLLBACK");
+        if std::mem::take(&mut self.moves_ceiling) {
+            // Otherwise a later transaction reads it.
+            let _ = self.read_ceiling();
+        }
     }
 
     /// Keeps the log short. Called after a commit, once its units know the outcome.

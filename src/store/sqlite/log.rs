@@ -140,6 +140,15 @@ fn bytes_in_use(conn: &mut Conn, frame: u64) -> Result<u64> {
     })
 }
 
+/// Bytes that copying the log adds to the file at most. Outside a transaction; nothing is locked or
+/// copied.
+pub(in crate::store) fn uncopied(conn: &mut Conn) -> Result<u64> {
+    let page = pragma(conn, "page_size")?.unsigned_abs();
+    let Conn::Sqlite(conn) = conn;
+    let (_, pages, copied) = Statement::<LogSize, 0>::new([]).get_result::<(i64, i64, i64)>(conn)?;
+    Ok(pages.saturating_sub(copied).max(0).unsigned_abs() * page)
+}
+
 sql! {
     Commit = "COMMIT";
     LogSize = "PRAGMA wal_checkpoint(NOOP)";

@@ -3,6 +3,7 @@
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
+use super::ceiling::Ceiling;
 use super::connect::{Reader, transaction};
 use super::migrations::in_memory;
 use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
@@ -51,10 +52,15 @@ impl Location {
     pub fn open(mut self, access: Access) -> Result<Opening> {
         self.prepare(access)?;
         self.file = OpenFile::register(&self.path);
-        let connected = match access {
+        let mut connected = match access {
             Access::Read => self.connect_to_read()?,
             Access::Write => Reader::new(self.connect(access)?),
         };
+        if access == Access::Write {
+            let ceiling = Ceiling::of(&self.path);
+            ceiling.read(&mut ReadTx::new(&mut connected.conn))?;
+            ceiling.keep_reserve(true);
+        }
         Ok(Opening {
             location: self,
             access,
@@ -72,10 +78,18 @@ impl Opening {
         ReadTx::new(&mut self.connected.conn)
     }
 
-    /// Creates a space in a separate transaction. Returns `false` if its name is taken.
-    pub fn make_space(&mut self, name: &str, max_mem: i64, geometry: &Geometry, now: Timestamp) -> Result<bool> {
+    /// Creates a space in a separate transaction; the first one of a file with the ceiling of the file, in
+    /// bytes. Returns `false` if its name is taken.
+    pub fn make_space(
+        &mut self,
+        name: &str,
+        max_mem: i64,
+        geometry: &Geometry,
+        max_file: Option<i64>,
+        now: Timestamp,
+    ) -> Result<bool> {
         transaction(&mut self.connected.conn, &self.location, |conn| {
-            make(conn, name, max_mem, geometry, now)
+            make(conn, name, max_mem, geometry, max_file, now)
         })
     }
 
@@ -112,7 +126,7 @@ impl ReadTx<'_> {
         work: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
     ) -> Result<R> {
         let mut conn = in_memory()?;
-        make(&mut conn, name, max_mem, geometry, now)?;
+        make(&mut conn, name, max_mem, geometry, None, now)?;
         work(&mut ReadTx::new(&mut conn))
     }
 }

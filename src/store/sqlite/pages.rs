@@ -51,11 +51,11 @@ pub(in crate::store) fn allow_vacuum(conn: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-/// Removes some free pages from the end of the file, in the open transaction, and returns how many
+/// Removes up to `pages` free pages from the end of the file, in the open transaction, and returns how many
 /// are left. Not all together, because SQLite treats a removed page as changed and writes those that
 /// do not fit in its cache to the log, although the commit drops them.
-pub(in crate::store) fn vacuum_some(conn: &mut Conn) -> Result<i64> {
-    conn.batch_execute("PRAGMA incremental_vacuum(1024)")?;
+pub(in crate::store) fn vacuum_some(conn: &mut Conn, pages: u32) -> Result<i64> {
+    conn.batch_execute(&format!("PRAGMA incremental_vacuum({pages})"))?;
     pragma(conn, "freelist_count")
 }
 

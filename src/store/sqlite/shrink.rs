@@ -28,6 +28,8 @@ pub(crate) enum Shrinking {
     Log,
 }
 
+/// Pages removed in one transaction, unless they do not fit below the ceiling.
+const VACUUM_PAGES: u32 = 1024;
 /// Pauses between attempts to empty the log, during which short reads end.
 const PAUSES_MS: [u64; 6] = [0, 1, 2, 5, 10, 20];
 
@@ -70,14 +72,24 @@ impl Group {
 
     /// Removes free pages from the end of the file, in steps; false if somebody was in the way.
     fn vacuum(&self, location: &Location, progress: &mut dyn FnMut(i64)) -> Result<bool> {
-        let mut left = i64::MAX;
+        let (mut left, mut step) = (i64::MAX, VACUUM_PAGES);
+        let in_the_way = |error| match error {
+            Error::Busy { .. } | Error::LogHeld { .. } | Error::FileFull { .. } => Ok(false),
+            error => Err(error),
+        };
         loop {
             let deadline = location.deadline();
-            let allowed = self.maintain(deadline, |conn| deadline.retry(|| allow_vacuum(conn)));
-            let free = match allowed.and_then(|()| self.transaction(deadline, vacuum_some)) {
+            if let Err(error) = self.maintain(deadline, |conn| deadline.retry(|| allow_vacuum(conn))) {
+                return in_the_way(error);
+            }
+            let free = match self.transaction(deadline, |conn| vacuum_some(conn, step)) {
                 Ok(free) => free,
-                Err(Error::Busy { .. } | Error::LogHeld { .. }) => return Ok(false),
-                Err(error) => return Err(error),
+                // The log may have room for fewer pages.
+                Err(Error::FileFull { .. }) if step > 1 => {
+                    step /= 4;
+                    continue;
+                }
+                Err(error) => return in_the_way(error),
             };
             // The file cannot shrink.
             if free == 0 || free >= left {
@@ -89,7 +101,7 @@ impl Group {
     }
 
     /// Copies the log into the file and empties it; false if somebody needs it.
-    fn empty_log(&self, location: &Location) -> Result<bool> {
+    pub fn empty_log(&self, location: &Location) -> Result<bool> {
         match self.await_checkpoint(location.deadline()) {
             Err(Error::Busy { .. }) => return Ok(false),
             waited => waited?,

@@ -31,6 +31,9 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_
     write_effects(conn, space, batch.effects())?;
     events::append(conn, space, batch.events())?;
     events::change(conn, space, batch.history())?;
+    if let Some(max_file) = batch.ceiling() {
+        Statement::<SetCeiling, 1>::run(conn, [max_file.into()])?;
+    }
     raise_sequences(conn, space, batch.last_ids())
 }
 
@@ -190,6 +193,7 @@ target! {
 }
 
 sql! {
+    SetCeiling = "UPDATE heap SET max_file = ?";
     FromLedger = "DELETE FROM ledger WHERE stored_object_id = id AND id IN";
     FromObjects = "DELETE FROM stored_objects WHERE id IN";
     FromBlocks = "DELETE FROM blocks WHERE id IN";

@@ -1,7 +1,8 @@
 //! Gathers the figures that the rules use.
 
 use crate::error::{LogHolder, Result};
-use crate::manager::{MemManager, unsigned};
+use crate::manager::report::disk::disk_use;
+use crate::manager::{DiskUse, MemManager, unsigned};
 use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Tally};
 use crate::store::{ReadTx, queries};
@@ -25,6 +26,7 @@ pub(super) struct Examined {
     /// Whether the file can shrink without being rewritten.
     pub can_shrink: bool,
     pub wal_size: u64,
+    pub disk: DiskUse,
     pub log_limit: u64,
     /// Who read from the log when the examination began.
     pub log_holders: Vec<LogHolder>,
@@ -71,10 +73,11 @@ impl MemManager {
     pub(super) fn examine(&self) -> Result<Examined> {
         let space = self.inner.space;
         let location = &self.inner.location;
-        let (wal_size, log_limit, log_holders) = (location.log_size(), location.log_limit(), location.log_holders());
+        let (files, log_holders) = (location.on_disk(), location.log_holders());
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
             let file = tx.file_sizes()?;
+            let disk = disk_use(tx, files)?;
             let mut examined = Examined {
                 classes: queries::spaces::classes(tx, space)?,
                 empty_arenas: diagnosis::empty_arenas(tx, space)?,
@@ -85,8 +88,9 @@ impl MemManager {
                 file_size: unsigned(file.bytes),
                 free_file_bytes: unsigned(file.free),
                 can_shrink: tx.can_shrink()?,
-                wal_size,
-                log_limit,
+                wal_size: files.log,
+                log_limit: location.log_limit_below(disk.max_file),
+                disk,
                 log_holders,
                 memram,
             };

@@ -34,6 +34,8 @@ pub enum Remedy {
     PlanFree(ObjectId),
     /// [`crate::MemManager::resize`] to this many bytes.
     Resize(u64),
+    /// [`crate::MemManager::set_max_file`] to this many bytes.
+    SetMaxFile(u64),
     /// [`crate::MemManager::collect_garbage`]
     CollectGarbage,
     /// [`crate::MemManager::pins`]
@@ -47,6 +49,7 @@ impl fmt::Display for Remedy {
         match self {
             Self::PlanFree(id) => write!(f, "MemManager::plan_free of {id}"),
             Self::Resize(bytes) => write!(f, "MemManager::resize to {} bytes", grouped(*bytes)),
+            Self::SetMaxFile(bytes) => write!(f, "MemManager::set_max_file to {} bytes", grouped(*bytes)),
             Self::CollectGarbage => f.write_str("MemManager::collect_garbage"),
             Self::Pins => f.write_str("MemManager::pins"),
             Self::SpaceReport => f.write_str("MemManager::space_report"),

@@ -17,6 +17,9 @@ const LARGE_FILE: f64 = 2.0;
 /// Why a file keeps its free pages.
 const NO_AUTO_VACUUM: &str = "It cannot shrink as it is: another tool has turned its auto_vacuum off, as a VACUUM can. \
                               Collecting garbage rewrites the file once, and turns it on.";
+/// Above this share of its ceiling, the reserve counted, a file is nearly full: units of work commit alone,
+/// and the log is copied more often.
+const NEARLY_FULL_FILE: f64 = 0.9;
 /// Below this used share, the blocks of a class are mostly room.
 const SPARSE: f64 = 0.5;
 /// From this share of all blocks, empty ones are worth mentioning.
@@ -31,6 +34,7 @@ pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
             .fullness
             .as_ref()
             .map(|fullness| nearly_full(examined, fullness)),
+        nearly_full_file(examined),
         garbage(examined),
         free_pages(examined),
         large_log(examined),
@@ -92,6 +96,36 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
     }
     remedy.push(Remedy::Resize(memram.max_mem.saturating_mul(2)));
     Finding::new("nearly_full", Severity::Action, &text, figures, remedy)
+}
+
+fn nearly_full_file(examined: &Examined) -> Option<Finding> {
+    let disk = &examined.disk;
+    let (max_file, fits) = (disk.max_file?, disk.fits_estimated?);
+    let in_use = disk.file_size.saturating_sub(disk.free_file_bytes) + disk.shm_size + disk.reserve;
+    let used = share(in_use, max_file);
+    if used < NEARLY_FULL_FILE {
+        return None;
+    }
+    let text = "{file_used} of the ceiling of the file is used or kept for freeing: the file has {file_size}, \
+                {free_file_bytes} of it free pages, with {reserve} as a reserve, of {max_file}. About \
+                {fits_estimated} of content still fit; the space has room for {available}.";
+    let figures = [
+        ("file_used", Figure::Share(used)),
+        ("file_size", bytes(disk.file_size)),
+        ("free_file_bytes", bytes(disk.free_file_bytes)),
+        ("reserve", bytes(disk.reserve)),
+        ("max_file", bytes(max_file)),
+        ("fits_estimated", bytes(fits)),
+        ("available", bytes(examined.memram.available())),
+    ];
+    let remedy = vec![Remedy::CollectGarbage, Remedy::SetMaxFile(max_file.saturating_mul(2))];
+    Some(Finding::new(
+        "nearly_full_file",
+        Severity::Action,
+        text,
+        figures,
+        remedy,
+    ))
 }
 
 /// Empty arenas are useful as long as their class needs blocks. They deprive other classes of room
@@ -251,7 +285,8 @@ fn healthy(examined: &Examined) -> Finding {
     let text = "Nothing needs action: {used} of the space is used, {mem} of {max_mem}; {objects|object} in \
                 {entries|piece}; the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead \
                 log of {wal_size}.";
-    let figures = [
+    let mut text = text.to_owned();
+    let mut figures = vec![
         ("used", Figure::Share(examined.used())),
         ("mem", bytes(memram.mem)),
         ("max_mem", bytes(memram.max_mem)),
@@ -261,5 +296,17 @@ fn healthy(examined: &Examined) -> Finding {
         ("free_file_bytes", Figure::Bytes(examined.free_file_bytes)),
         ("wal_size", Figure::Bytes(examined.wal_size)),
     ];
-    Finding::new("healthy", Severity::Fine, text, figures, Vec::new())
+    if let (Some(max_file), Some(fits)) = (examined.disk.max_file, examined.disk.fits_estimated) {
+        text.push_str(
+            " On disk are {on_disk} of {max_file}; the space has room for {available}, and the file for about \
+             {fits_estimated}.",
+        );
+        figures.extend([
+            ("on_disk", bytes(examined.disk.total())),
+            ("max_file", bytes(max_file)),
+            ("available", bytes(memram.available())),
+            ("fits_estimated", bytes(fits)),
+        ]);
+    }
+    Finding::new("healthy", Severity::Fine, &text, figures, Vec::new())
 }

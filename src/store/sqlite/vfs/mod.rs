@@ -2,7 +2,7 @@
 //!
 //! SQLite reaches the disk through a [virtual file system], a table of C functions. This
 //! folder is the only code of the library that is called from C, and so the only one where a
-//! mistake could damage a file instead of failing a call. It does three things.
+//! mistake could damage a file instead of failing a call. It does four things.
 //!
 //! # 1. The writer's files ([`log`], [`held`], [`grow`])
 //! A copy of SQLite's own VFS, registered as `heapledger` and used by writing connections. Only
@@ -40,12 +40,17 @@
 //! power loss, faults, contention and locks run both ways. The files are the same, so heaps may
 //! be opened with it and without it, even at the same time.
 //!
-//! # 2. Readers without write permission next to the heap ([`unlogged`])
+//! # 2. The ceiling of the file ([`bound`])
+//! Both VFSes of writers refuse to append to the log what would make the files of the heap larger
+//! than its ceiling. One of them, [`plain`], registered as `heapledger plain`, does nothing else: it is
+//! what `Options::plain_io` uses. Without a ceiling, nothing is checked.
+//!
+//! # 3. Readers without write permission next to the heap ([`unlogged`])
 //! Registered as `heapledger unlogged`. SQLite reads a file in WAL mode only with a log and an
 //! index, which these readers cannot make. It checks that the file does not change while it is
 //! read. This is a feature and not for speed: it cannot be turned off.
 //!
-//! # 3. A database file next to SQLite ([`file`])
+//! # 4. A database file next to SQLite ([`file`])
 //! To read or lock a file that SQLite may have open, through SQLite's own file system: closing
 //! any other descriptor of it would drop the locks of the process. It cannot be turned off.
 //!

@@ -31,9 +31,9 @@ fn watched<R>(path: &Path, work: impl FnOnce() -> R) -> (R, u64) {
         let watcher = scope.spawn(|| {
             let mut most = 0;
             while !ended.load(Ordering::Relaxed) {
-                most = most.max(settled(&ceiling).sum());
+                most = most.max(settled(&ceiling).total());
             }
-            most.max(settled(&ceiling).sum())
+            most.max(settled(&ceiling).total())
         });
         let result = work();
         ended.store(true, Ordering::Relaxed);
@@ -77,7 +77,7 @@ proptest! {
         let system = if gathered { file_system() } else { plain_file_system() };
         let conn = make_with(&path, page_size, system.unwrap());
         let ceiling = Ceiling::of(&path);
-        let max_file = ceiling.on_disk().sum() + room;
+        let max_file = ceiling.on_disk().total() + room;
         ceiling.set(Some(max_file));
         let mut log = gathered.then(|| GatheredLog::new(u64::MAX));
         let mut rows = Rows::new();
@@ -122,7 +122,7 @@ fn a_log_that_begins_again_gives_its_length_back() {
     let ceiling = Ceiling::of(&path);
     conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
     let before = ceiling.on_disk();
-    ceiling.set(Some(before.sum() + 100_000));
+    ceiling.set(Some(before.total() + 100_000));
     run(&conn, &mut rows, &Step::Put(2, vec![7; 190_000])).unwrap();
     conn.execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
     let after = ceiling.on_disk();

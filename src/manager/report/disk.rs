@@ -1,0 +1,116 @@
+//! What the heap takes on disk.
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::manager::{MemManager, unsigned};
+use crate::models::MemRam;
+use crate::store::{FileSizes, OnDisk, ReadTx, queries, reserve};
+
+/// What the heap takes on disk with all its spaces, and how much more fits. Sizes are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DiskUse {
+    /// The ceiling of everything on disk, if there is one; see [`MemManager::set_max_file`].
+    pub max_file: Option<u64>,
+    /// Bytes of the ceiling that only what makes room may use; 0 without a ceiling.
+    pub reserve: u64,
+    /// The file, as it is or as it will be once the log is copied into it.
+    pub file_size: u64,
+    /// The write-ahead log next to it.
+    pub wal_size: u64,
+    /// The index of the log.
+    pub shm_size: u64,
+    /// Free pages of the file, which are used before it grows.
+    pub free_file_bytes: u64,
+    /// Bytes of the file for each byte stored now, without free pages and what an empty heap takes;
+    /// `None` when nothing is stored.
+    pub file_bytes_per_stored_byte: Option<f64>,
+    /// Bytes of content that still fit below the ceiling, if they take as many bytes of the file as what
+    /// is stored now: an estimate. `None` without a ceiling.
+    pub fits_estimated: Option<u64>,
+}
+
+/// One of the two bounds of a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The capacity of the space, in bytes of content.
+    #[default]
+    MaxMem,
+    /// The ceiling of the file, in bytes on disk.
+    MaxFile,
+}
+
+/// Bytes of a heap in which nothing was ever stored.
+const EMPTY: u64 = 48 * 4096;
+/// Bytes of the file per byte of content where nothing is stored yet: those of objects of a few
+/// kilobytes.
+const USUAL_RATIO: f64 = 1.25;
+/// Bytes that a unit of work has in the log at most, if it has more to store.
+const IN_LOG: f64 = 16.0 * 1024.0 * 1024.0;
+
+impl DiskUse {
+    /// The bytes of the files together.
+    pub fn total(&self) -> u64 {
+        self.file_size
+            .saturating_add(self.wal_size)
+            .saturating_add(self.shm_size)
+    }
+
+    /// Which bound is reached first by content for which `available` bytes of the space are left.
+    pub fn first_bound(&self, available: u64) -> Bound {
+        Bound::first(available, self.fits_estimated)
+    }
+}
+
+impl Bound {
+    pub(in crate::manager) fn first(available: u64, fits_in_file: Option<u64>) -> Self {
+        match fits_in_file {
+            Some(fits) if fits < available => Self::MaxFile,
+            _ => Self::MaxMem,
+        }
+    }
+}
+
+impl MemManager {
+    /// What the heap takes on disk, and how much more fits below its ceiling. O(spaces).
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn disk_use(&self) -> Result<DiskUse> {
+        let location = &self.inner.location;
+        self.inner.readers.snapshot(|tx| disk_use(tx, location.on_disk()))
+    }
+}
+
+/// The same in a read; `files` are the lengths of the files.
+pub(in crate::manager) fn disk_use(tx: &mut ReadTx<'_>, files: OnDisk) -> Result<DiskUse> {
+    let max_file = tx.max_file()?;
+    let FileSizes { bytes, free, .. } = tx.file_sizes()?;
+    let stored: u64 = queries::spaces::all(tx)?.iter().map(|space: &MemRam| space.mem).sum();
+    let files = files.with_file(bytes);
+    let in_use = unsigned(bytes - free).saturating_sub(EMPTY);
+    let ratio = (stored > 0).then(|| (in_use as f64 / stored as f64).max(1.0));
+    let reserve = max_file.map_or(0, reserve);
+    Ok(DiskUse {
+        max_file,
+        reserve,
+        file_size: files.file,
+        wal_size: files.log,
+        shm_size: files.index,
+        free_file_bytes: unsigned(free),
+        file_bytes_per_stored_byte: ratio,
+        fits_estimated: max_file.map(|max_file| {
+            // The log counts as empty.
+            let taken = unsigned(bytes - free) + files.index + reserve;
+            fits(max_file.saturating_sub(taken) as f64, ratio.unwrap_or(USUAL_RATIO))
+        }),
+    })
+}
+
+/// Bytes of content for which there is room, both in the file and, a unit of work at a time, in the log.
+fn fits(room: f64, ratio: f64) -> u64 {
+    let in_file = (room / 2.0).max(room - IN_LOG);
+    (in_file / ratio) as u64
+}

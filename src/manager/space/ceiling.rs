@@ -1,0 +1,74 @@
+//! The ceiling of what the heap takes on disk.
+
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::manager::{DiskUse, MemManager, unsigned};
+use crate::models::signed;
+use crate::store::least_ceiling;
+
+impl MemManager {
+    /// Sets the ceiling of everything that the heap has on disk, with all its spaces: the file, its
+    /// write-ahead log (`-wal`) and the index of the log (`-shm`); `None` for none. At no moment do they
+    /// take more than this together, whatever is written, and whatever crashes. A unit of work that
+    /// would is refused with [`Error::FileFull`], before it writes a byte too many. Sizes are those that
+    /// the file system reports.
+    ///
+    /// While a unit of work commits, its bytes are in the log and are counted in the file as well, so
+    /// the last bytes below the ceiling are only filled by small units. Near the ceiling, the log is
+    /// copied and emptied more often, and units do not share commits.
+    ///
+    /// # The reserve
+    /// A sixteenth of the ceiling, at least 256 KiB and at most 16 MiB, is only for what makes room:
+    /// freeing, unbinding, releasing, collecting garbage, trimming the history, repairing, and this call.
+    /// So these work in a full file. Each of them works in steps of fewer bytes than the reserve; freeing
+    /// an object of a few pieces takes less than a tenth of the smallest one. If the history of what is
+    /// freed would fill the reserve, the oldest events make room for it.
+    ///
+    /// # What it does not bound
+    /// Programs that write to the file without this library, such as the `sqlite3` shell; other files,
+    /// such as backups, exports, and the copy that [`Self::restore`] makes before it replaces the heap;
+    /// and a [`Self::repair`] or a [`Self::batch`] only by refusing it.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// use heapledger::{Error, MemManager};
+    ///
+    /// # let path = folder.path().join("heap.db");
+    /// let memory = MemManager::options().max_file(2 * 1024 * 1024).open(path)?;
+    /// let refused = memory.allocate_bytes(&[7; 1024 * 1024]);
+    /// assert!(matches!(refused, Err(Error::FileFull { .. })));
+    /// assert!(memory.disk_use()?.total() <= 2 * 1024 * 1024);
+    ///
+    /// memory.set_max_file(Some(8 * 1024 * 1024))?;
+    /// memory.allocate_bytes(&[7; 1024 * 1024])?;
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BadMaxFile`] below what is there and the reserve, or below 1 MiB. A higher one than the
+    /// current one is always possible. What [any write](MemManager#errors) fails with.
+    pub fn set_max_file(&self, max_file: Option<u64>) -> Result<DiskUse> {
+        let lowers = |old: Option<u64>, new| old.is_none_or(|old| new < old);
+        if let Some(wanted) = max_file
+            && lowers(self.disk_use()?.max_file, wanted)
+        {
+            // What is in it may be in the way of a lower ceiling. If somebody reads it, it counts.
+            let (writer, _) = self.writer()?;
+            writer.empty_log(&self.inner.location)?;
+        }
+        self.write_apart(|tx| {
+            if let Some(wanted) = max_file
+                && lowers(tx.read(|tx| tx.max_file())?, wanted)
+            {
+                let least = least_ceiling(tx.on_disk()?.total());
+                if wanted < least {
+                    let free = unsigned(tx.read(|tx| tx.file_sizes())?.free);
+                    return Err(Error::BadMaxFile { wanted, least, free });
+                }
+            }
+            let max_file = max_file.map(signed);
+            tx.apply(Change::CeilingSet { max_file })
+        })?;
+        self.disk_use()
+    }
+}

@@ -1,0 +1,60 @@
+//! What the writer does when its file is near its ceiling: the log has a lower limit, and is copied into
+//! the file before a transaction, so that it starts again and the transaction has the room that it
+//! took.
+
+use super::Engine;
+use crate::error::Result;
+use crate::store::sqlite::ceiling::{OnDisk, reserve};
+use crate::store::sqlite::{checkpoint, log};
+
+/// Room on disk, as a part of the ceiling, below which the file counts as near it.
+const NEAR: u64 = 8;
+/// At most this much is near: units of work are rarely larger.
+const MOST_NEAR: u64 = 32 * 1024 * 1024;
+/// Near the ceiling, the limit of the log as a part of what the file leaves, so that even in a full
+/// file the reserve is enough for the log and a unit of work that makes room.
+const LIMIT_NEAR: u64 = 2;
+/// Near the ceiling, the log is copied if it takes this part of the room: often enough that little is
+/// refused for want of it, and rarely enough that copying takes little of the time.
+const LOG_PART: u64 = 8;
+
+impl Engine {
+    /// Whether the next transactions could find the file full.
+    pub fn is_near_ceiling(&self) -> bool {
+        self.is_near_ceiling
+    }
+
+    /// Called before each transaction.
+    pub(super) fn look_at_ceiling(&mut self) {
+        self.is_near_ceiling = false;
+        self.location.log_limit = self.log_limit;
+        let Some(max_file) = self.ceiling.max_file() else {
+            return;
+        };
+        let most = max_file.saturating_sub(reserve(max_file));
+        let now = self.ceiling.on_disk();
+        // At worst, all of the log is still to be copied.
+        let room = most.saturating_sub(now.total()).saturating_sub(now.log);
+        self.is_near_ceiling = room < (max_file / NEAR).min(MOST_NEAR);
+        let mut limit = self.location.log_limit_below(Some(max_file));
+        if self.is_near_ceiling {
+            limit = limit.min(max_file.saturating_sub(now.file + now.index) / LIMIT_NEAR);
+        }
+        self.location.log_limit = limit.max(1);
+        if self.is_near_ceiling && now.log > 0 {
+            // If this fails, only less fits.
+            let _ = self.make_room_of_log(most, now);
+        }
+    }
+
+    fn make_room_of_log(&mut self, most: u64, now: OnDisk) -> Result<()> {
+        let uncopied = log::uncopied(&mut self.conn)?;
+        let room = most.saturating_sub(now.file + uncopied + now.index);
+        if uncopied > room / LOG_PART {
+            self.checkpoints.wait(self.deadline);
+            self.stamp = true;
+            checkpoint::copy(&mut self.conn)?;
+        }
+        Ok(())
+    }
+}

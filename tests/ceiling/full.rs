@@ -1,0 +1,129 @@
+//! A full file can be emptied, and then filled again.
+
+use heapledger::{Durability, Error, History, Hold, MemManager, ObjectId, Options};
+use tempfile::tempdir;
+
+use crate::common::{KIB, MIB, assert_balanced, content, options, quick};
+use crate::watch::{Watch, total};
+
+/// Stores objects of about this size until the file is full.
+fn fill(memory: &MemManager, seed: u64, size: u64) -> Vec<ObjectId> {
+    let mut stored = Vec::new();
+    loop {
+        let at = seed + stored.len() as u64;
+        let bytes = content(at, size);
+        let before = memory.stats().unwrap();
+        match memory.allocate_bytes(&bytes) {
+            Ok(id) => stored.push(id),
+            Err(Error::FileFull {
+                needed,
+                file,
+                log,
+                reserve,
+                max_file,
+            }) => {
+                assert!(needed + file + log + reserve > max_file);
+                let after = memory.stats().unwrap();
+                assert_eq!(
+                    (after.mem, after.objects, after.allocations),
+                    (before.mem, before.objects, before.allocations)
+                );
+                return stored;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn fills_and_empties(options: Options, max_file: u64, size: u64, shuffle: bool, history: History) {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = options.max_file(max_file).open(&path).unwrap();
+    memory.set_history(history).unwrap();
+    let watch = Watch::new(&path);
+    let mut rng = fastrand::Rng::with_seed(size);
+    for round in 0..2 {
+        let mut stored = fill(&memory, round << 32, size);
+        let held = stored.len() as u64 * size;
+        let room = max_file - max_file / 16;
+        println!(
+            "{size}: {} objects, {held} bytes, {} on disk",
+            stored.len(),
+            total(&path)
+        );
+        assert!(size < 1000 || held > (room - 500 * KIB) / 2, "{held} of {max_file}");
+        if shuffle {
+            rng.shuffle(&mut stored);
+        }
+        for (index, id) in stored.iter().enumerate() {
+            memory
+                .free(id)
+                .unwrap_or_else(|error| panic!("after {index} of {}: {error}", stored.len()));
+            if index % 500 == 0 {
+                memory.collect_garbage().unwrap();
+            }
+        }
+        memory.collect_garbage().unwrap();
+        assert_eq!(memory.stats().unwrap().objects, 0);
+        assert_balanced(&memory);
+        let again = memory.allocate_bytes(b"and storing works again").unwrap();
+        memory.free(&again).unwrap();
+    }
+    let most = watch.most();
+    assert!(most <= max_file, "{most} of {max_file}");
+}
+
+#[test]
+fn small_objects() {
+    fills_and_empties(quick(), MIB, 20, true, History::On);
+}
+
+#[test]
+fn small_objects_without_history() {
+    fills_and_empties(quick(), MIB, 20, false, History::Off);
+}
+
+#[test]
+fn objects_of_a_block() {
+    fills_and_empties(quick(), 3 * MIB, 4 * KIB, true, History::On);
+}
+
+#[test]
+fn large_objects() {
+    fills_and_empties(quick(), 24 * MIB, 700 * KIB, true, History::On);
+}
+
+#[test]
+fn objects_larger_than_the_cache() {
+    fills_and_empties(quick().max_mem(400 * MIB), 200 * MIB, 40 * MIB, false, History::On);
+}
+
+#[test]
+fn with_plain_io() {
+    fills_and_empties(quick().plain_io(true), MIB, 2000, true, History::On);
+}
+
+#[test]
+fn synced() {
+    fills_and_empties(options().durability(Durability::Full), MIB, 3000, true, History::On);
+}
+
+#[test]
+fn a_full_file_can_be_unbound_released_trimmed_repaired_and_resized() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = quick().max_file(2 * MIB).open(&path).unwrap();
+    memory.store_bytes(&content(1, 5000), Hold::Name("named")).unwrap();
+    let held = memory.allocate_bytes(&content(2, 5000)).unwrap();
+    fill(&memory, 100, 10_000);
+    fill(&memory, 1000, 100);
+    memory.unbind("named").unwrap();
+    memory.release(&held).unwrap();
+    memory.set_history(History::Off).unwrap();
+    memory.set_history(History::On).unwrap();
+    assert!(memory.repair().unwrap().left.is_empty());
+    assert!(memory.check().unwrap().is_empty());
+    memory.collect_garbage().unwrap();
+    memory.set_max_file(Some(3 * MIB)).unwrap();
+    memory.allocate_bytes(&content(3, 300 * KIB)).unwrap();
+}

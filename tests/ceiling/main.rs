@@ -1,0 +1,16 @@
+//! Guards against these failures: what a heap has on disk is at some moment more than its ceiling,
+//! something is acknowledged that did not fit, or a full file can no longer be emptied.
+//!
+//! A thread watches the lengths of the files from outside while others write.
+
+#![cfg(test)]
+
+#[allow(dead_code, reason = "this program uses only part of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod full;
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
+#[path = "../harness/mod.rs"]
+mod harness;
+mod set;
+mod watch;
