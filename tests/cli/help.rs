@@ -168,7 +168,7 @@ fn every_remedy_of_doctor_is_a_working_command() {
         heapledger --db 'it is $HOME.db' --space 'a b' unname f
         head -c 9000000 /dev/urandom > g
         heapledger --db=-free.db put -q g --name g; heapledger --db=-free.db unname g
-        mkdir many; for n in $(seq 2500); do printf "$n" > many/$n; done
+        mkdir many; for n in $(seq 5000); do printf "$n" > many/$n; done
         heapledger --db 'file%3Asmall.db' put -q -r many
         HEAPLEDGER_DB=sqlite:file%253Asmall.db heapledger put -q -r many
         heapledger --db sparse.db init

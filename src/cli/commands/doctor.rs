@@ -37,6 +37,7 @@ fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
     Some(match remedy {
         Remedy::PlanFree(id) => context.command(&format!("free --dry-run {id}")),
         Remedy::Resize(bytes) => context.command(&format!("resize {bytes}")),
+        Remedy::SetMaxFile(bytes) => context.command(&format!("resize --max-file {bytes}")),
         Remedy::CollectGarbage => context.command("gc"),
         Remedy::Pins => context.command("pins"),
         Remedy::SpaceReport => context.command("space"),

@@ -5,18 +5,24 @@ use heapledger::{Geometry, MemManager};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::input::parse;
+use crate::cli::input::parse::{self, Ceiling};
 use crate::cli::output::text::{printable, printable_path};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   heapledger init --max-mem 64MiB
+  heapledger init --max-file 100MiB  # everything on disk, log included
   heapledger --db cache.db --space thumbnails init --max-mem 2GiB")]
 pub struct Args {
     /// Capacity, a hard limit
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "1GiB")]
     max_mem: u64,
+
+    /// Ceiling of everything that a new heap has on disk: the file, its log and the index of the log;
+    /// an existing file must have the same [default: none]
+    #[arg(long, value_name = "SIZE", value_parser = parse::ceiling)]
+    max_file: Option<Ceiling>,
 
     /// Bytes of an arena [default: 256KiB]
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
@@ -37,18 +43,25 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         Some(size) => geometry.with_arena_size(size)?,
         None => geometry,
     };
-    let options = context
+    let mut options = context
         .options()
         .max_mem(args.max_mem)
         .geometry(geometry)
         .create_new_space(true);
+    let max_file = args.max_file.and_then(|Ceiling(max_file)| max_file);
+    if let Some(max_file) = max_file {
+        options = options.max_file(max_file);
+    }
     let memory = options.open(context.db())?;
     let space = memory.memram()?;
     context.output().one(&space, |out| {
         let (name, path) = (printable(&space.name), printable_path(context.db()));
+        let ceiling = max_file.map_or(String::new(), |max_file| {
+            format!("; at most {} on disk", context.sizes().phrase(max_file))
+        });
         writeln!(
             out,
-            "made space {name} in {path}: {}",
+            "made space {name} in {path}: {}{ceiling}",
             shape(&memory, space.max_mem, context)
         )
     })?;

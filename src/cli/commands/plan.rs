@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::Plan;
+use heapledger::{Bound, Plan};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -37,11 +37,25 @@ fn text(out: &mut dyn Write, plan: &Plan, sizes: Sizes) -> io::Result<()> {
         let shortfall = sizes.phrase(plan.shortfall);
         return writeln!(out, "refused    {available} are free: {shortfall} too few");
     }
+    let fits = plan.file_fits_estimated.map(|fits| sizes.phrase(fits));
+    if let Some(fits) = fits.as_deref().filter(|_| plan.file_shortfall_estimated > 0) {
+        return writeln!(
+            out,
+            "refused    {available} are free, but only about {fits} fit below the ceiling of the file"
+        );
+    }
     writeln!(
         out,
         "free       {available} before, {} after",
         sizes.phrase(plan.available - plan.size)
     )?;
+    if let Some(fits) = fits {
+        let first = match plan.first_bound {
+            Bound::MaxFile => "this is less than is free in the space",
+            _ => "there is less in the space",
+        };
+        writeln!(out, "file       room for about {fits} before; {first}")?;
+    }
     writeln!(out, "placement  {}", placement(plan))
 }
 

@@ -57,9 +57,16 @@ pub fn run(
         ));
     }
     if let Some(path) = planning.refused {
-        let shortfall = context.sizes().phrase(planning.totals.shortfall);
+        let (missing, below) = match planning.totals.shortfall {
+            0 => (
+                planning.totals.file_shortfall_estimated,
+                " below the ceiling of the file, by estimate",
+            ),
+            shortfall => (shortfall, ""),
+        };
         exit::warn(&format!(
-            "{shortfall} too few: nothing from {} on would be stored",
+            "{} too few{below}: nothing from {} on would be stored",
+            context.sizes().phrase(missing),
             printable_path(&path)
         ));
         return Ok(Outcome::Findings);
@@ -154,6 +161,7 @@ impl Planning<'_> {
     fn planned(&mut self, path: PathBuf, id: Option<ObjectId>, plan: Plan) -> Result<()> {
         let totals = &mut self.totals;
         totals.shortfall = totals.shortfall.max(plan.shortfall);
+        totals.file_shortfall_estimated = totals.file_shortfall_estimated.max(plan.file_shortfall_estimated);
         if plan.fits() && self.refused.is_none() {
             self.objects += 1;
             self.dedup += u64::from(plan.dedup);
@@ -228,7 +236,8 @@ struct Planned {
 
 impl Row for Planned {
     const KEYS: &'static str = "object_id,path,path_bytes,size,block_size,pieces,blocks_reused,new_blocks,new_pools,\
-        new_arenas,dedup,dedup_saved,available,shortfall";
+        new_arenas,dedup,dedup_saved,available,shortfall,file_fits_estimated,file_shortfall_estimated,\
+        first_bound";
     const HEAD: &'static [Head] = &[
         Head::left("OBJECT"),
         Head::right("SIZE").worth(6),
@@ -245,7 +254,8 @@ impl Row for Planned {
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let plan = &self.plan;
         let note = match plan {
-            _ if !plan.fits() => format!("{} too few", sizes.phrase(plan.shortfall)),
+            _ if plan.shortfall > 0 => format!("{} too few", sizes.phrase(plan.shortfall)),
+            _ if !plan.fits() => "file full".into(),
             _ if plan.dedup => "already known".into(),
             _ => String::new(),
         };

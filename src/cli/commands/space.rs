@@ -42,7 +42,13 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
         .map(|(what, bytes)| vec![what.to_owned(), sizes.cell(bytes), ratio(bytes)]);
     table(out, LADDER, rows)?;
     let (objects, pieces) = (counted(report.objects, "object"), counted(report.entries, "piece"));
-    writeln!(out, "{objects} in {pieces}\n")?;
+    writeln!(out, "{objects} in {pieces}")?;
+    if let Some(max_file) = report.disk.max_file {
+        let (max_file, reserve) = (sizes.phrase(max_file), sizes.phrase(report.disk.reserve));
+        let total = sizes.phrase(report.disk.total());
+        writeln!(out, "on disk {total} of {max_file}, {reserve} of it only for freeing")?;
+    }
+    writeln!(out)?;
     table(out, TREES, report.trees.iter().map(|tree| tree_cells(tree, sizes)))?;
     let (gc, rows) = (
         sizes.phrase(report.gc_bytes),
@@ -73,7 +79,7 @@ const LADDER: &[Head] = &[
 ];
 
 /// Each step adds the cost of the next layer.
-fn ladder(report: &SpaceReport) -> [(&'static str, u64); 8] {
+fn ladder(report: &SpaceReport) -> [(&'static str, u64); 9] {
     let bytes = |tree: &TreeSize| tree.bytes;
     let ledger = report.trees.iter().find(|tree| tree.name == "ledger").map_or(0, bytes);
     let trees: u64 = report.trees.iter().map(bytes).sum();
@@ -92,6 +98,7 @@ fn ladder(report: &SpaceReport) -> [(&'static str, u64); 8] {
         ("+ pointer map", report.pointer_map_bytes),
         ("= file", report.file_size),
         ("  write-ahead log next to it", report.wal_size),
+        ("  index of the log", report.disk.shm_size),
     ]
 }
 

@@ -1,11 +1,12 @@
 //! `heapledger spaces` and `heapledger resize`
 
 use anyhow::Result;
-use heapledger::{Error, MemManager, MemRam};
+use heapledger::{DiskUse, Error, MemManager, MemRam};
+use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::input::parse;
+use crate::cli::input::parse::{self, Ceiling};
 use crate::cli::output::render::Row;
 use crate::cli::output::table::Head;
 use crate::cli::output::text::{Sizes, printable, time};
@@ -19,12 +20,19 @@ pub struct ListArgs {}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  heapledger resize 4GiB")]
+Examples:
+  heapledger resize 4GiB
+  heapledger resize --max-file 6GiB  # everything on disk, for all spaces
+  heapledger resize --max-file none")]
 pub struct ResizeArgs {
     /// The new capacity: 65536, 64M, 1.5GiB
-    #[arg(value_name = "SIZE", value_parser = parse::size)]
-    max_mem: u64,
+    #[arg(value_name = "SIZE", value_parser = parse::size, required_unless_present = "max_file")]
+    max_mem: Option<u64>,
+
+    /// The new ceiling of everything that the heap has on disk: the file, its log and the index of the
+    /// log; none removes it. At least 1 MiB, and what is there with a reserve for freeing
+    #[arg(long, value_name = "SIZE", value_parser = parse::ceiling)]
+    max_file: Option<Ceiling>,
 }
 
 pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
@@ -51,15 +59,40 @@ fn from_another_space(error: anyhow::Error, context: &Context<'_>) -> Result<Vec
 
 pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
-    let before = memory.memram()?;
-    let space = memory.resize(args.max_mem)?;
-    let sizes = context.sizes();
-    context.output().one(&space, |out| {
-        let (was, is) = (sizes.phrase(before.max_mem), sizes.phrase(space.max_mem));
-        let (name, free) = (printable(&space.name), sizes.phrase(space.available()));
-        writeln!(out, "space {name} has {is} (was {was}), {free} free")
+    let (before, had) = (memory.memram()?, memory.disk_use()?.max_file);
+    // First the one that depends on more than the arguments: if it is refused, nothing has changed.
+    if let Some(Ceiling(max_file)) = args.max_file {
+        memory.set_max_file(max_file)?;
+    }
+    let space = match args.max_mem {
+        Some(max_mem) => memory.resize(max_mem)?,
+        None => memory.memram()?,
+    };
+    let disk = memory.disk_use()?;
+    let resized = Resized { space, disk };
+    context.output().one(&resized, |out| {
+        let (Resized { space, disk }, sizes) = (&resized, context.sizes());
+        if args.max_mem.is_some() {
+            let (was, is) = (sizes.phrase(before.max_mem), sizes.phrase(space.max_mem));
+            let (name, free) = (printable(&space.name), sizes.phrase(space.available()));
+            writeln!(out, "space {name} has {is} (was {was}), {free} free")?;
+        }
+        if args.max_file.is_some() {
+            let ceiling = |max_file: Option<u64>| max_file.map_or("none".into(), |bytes| sizes.phrase(bytes));
+            let (was, is) = (ceiling(had), ceiling(disk.max_file));
+            let total = sizes.phrase(disk.total());
+            writeln!(out, "the ceiling of the file is {is} (was {was}), {total} on disk")?;
+        }
+        Ok(())
     })?;
     Ok(Outcome::Fine)
+}
+
+#[derive(Serialize)]
+struct Resized {
+    #[serde(flatten)]
+    space: MemRam,
+    disk: DiskUse,
 }
 
 impl Row for MemRam {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bucket, ClassStats, Figure, KindTotals, Stats, StoredObject};
+use heapledger::{Bound, Bucket, ClassStats, Figure, KindTotals, Stats, StoredObject};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -65,6 +65,34 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     writeln!(
         out,
         "file      {file}, of which {free} free pages; write-ahead log {log} (limit {log_limit})"
+    )?;
+    on_disk(out, stats, sizes)
+}
+
+/// What is on disk, its ceiling, and which bound is reached first.
+fn on_disk(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
+    let disk = &stats.disk;
+    let per_byte = disk.file_bytes_per_stored_byte;
+    let per_byte = per_byte.map_or(String::new(), |each| {
+        format!(", {each:.2} bytes of file per stored byte")
+    });
+    let total = sizes.phrase(disk.total());
+    let (Some(max_file), Some(fits)) = (disk.max_file, disk.fits_estimated) else {
+        return writeln!(out, "on disk   {total}, without a ceiling{per_byte}");
+    };
+    let (max_file, reserve) = (sizes.phrase(max_file), sizes.phrase(disk.reserve));
+    writeln!(
+        out,
+        "on disk   {total} of {max_file}, {reserve} of it only for freeing{per_byte}"
+    )?;
+    let first = match stats.first_bound {
+        Bound::MaxFile => "the ceiling of the file",
+        _ => "the capacity of the space",
+    };
+    let (available, fits) = (sizes.phrase(stats.available), sizes.phrase(fits));
+    writeln!(
+        out,
+        "fits      {available} in the space, about {fits} in the file: {first} is reached first"
     )
 }
 

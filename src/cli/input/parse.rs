@@ -25,6 +25,19 @@ pub fn size(text: &str) -> Result<u64, String> {
     Ok(bytes.as_u64())
 }
 
+/// A size, or `none`.
+pub fn ceiling(text: &str) -> Result<Ceiling, String> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(Ceiling(None));
+    }
+    let explained = |why| format!("{why}; or none");
+    Ok(Ceiling(Some(size(text).map_err(explained)?)))
+}
+
+/// The ceiling of a file in bytes, if it is to have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ceiling(pub Option<u64>);
+
 /// A span of time: `500ms`, `30s`, `2m`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let explain = || "not a time; write 500ms, 30s or 2m".to_owned();
@@ -74,6 +87,13 @@ mod tests {
         ] {
             assert!(size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_ceiling_may_be_none() {
+        assert_eq!(ceiling("64K"), Ok(Ceiling(Some(65_536))));
+        assert_eq!(ceiling("none"), Ok(Ceiling(None)));
+        assert!(ceiling("nothing").unwrap_err().ends_with("or none"));
     }
 
     #[test]
