@@ -91,7 +91,7 @@ impl Batch<'static> {
             Change::ArenaAdded(arena) => rows.arenas.push(arena),
             Change::PoolAdded(pool) => rows.pools.push(pool),
             Change::BlockAdded(block) => rows.blocks.push(block),
-            Change::ObjectStored(object) => rows.objects.push(object),
+            Change::ObjectStored(object) | Change::ObjectPosted { object, .. } => rows.objects.push(object),
             Change::EntryAdded { entry, .. } if entry.data.len() >= LARGE => return Some(Batch::of_entry(entry)),
             Change::EntryAdded { entry, .. } => {
                 rows.bytes += entry.data.len();
@@ -113,6 +113,21 @@ impl Batch<'static> {
                 rows.holds.remove(&object);
                 rows.objects_gone.insert(object, entries);
             }
+            Change::ObjectVacated { object, .. } => {
+                rows.holds.remove(&object);
+                rows.objects_gone.insert(object, 0);
+            }
+            Change::ReservationSet { after, .. } => drop(rows.reservations.insert(after.id, Some(after))),
+            Change::ReservationRemoved { reservation } => drop(rows.reservations.insert(reservation.id, None)),
+            Change::PiecesReclaimed {
+                reservation,
+                seq,
+                entries,
+            } => rows.pieces_gone.extend(
+                reservation
+                    .stored_object_id
+                    .map(|object| (object, seq, entries.len() as i64)),
+            ),
             Change::Held { object } => rows.hold(object, true),
             Change::Released { object, .. } => rows.hold(object, false),
             Change::NameBound { name, object, at, .. } => rows.bind(name, Binding { object, at }),
@@ -125,6 +140,7 @@ impl Batch<'static> {
             // Entries are removed with their object, by the next change. The others have only
             // effects.
             Change::EntriesRemoved { .. }
+            | Change::PartBegun { .. }
             | Change::Refused { .. }
             | Change::DedupHit { .. }
             | Change::Resized { .. } => {}
@@ -308,9 +324,10 @@ impl<'d> Batch<'d> {
                 Sequence::Arenas => !self.rows.arenas_gone.is_empty(),
                 Sequence::Pools => !self.rows.pools_gone.is_empty(),
                 Sequence::Blocks => !self.rows.blocks_gone.is_empty(),
-                Sequence::StoredObjects => !self.rows.objects_gone.is_empty(),
+                Sequence::StoredObjects => !self.rows.objects_gone.is_empty() || !self.rows.pieces_gone.is_empty(),
+                Sequence::Reservations => self.rows.reservations.values().any(Option::is_none),
                 // The newest trimmed event stays, as an opening.
-                Sequence::Reservations | Sequence::Events => false,
+                Sequence::Events => false,
             };
             if loses_rows || self.fix.is_some() {
                 self.last_ids.push((sequence, last(sequence)?));

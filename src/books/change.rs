@@ -3,7 +3,8 @@
 use super::invariants::Rule;
 use super::rows::NewSpace;
 use crate::models::{
-    Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, PlacedEntry, Pool, StoredObject, StoredObjectId, Timestamp,
+    Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
+    StoredObject, StoredObjectId, Timestamp,
 };
 use crate::value::{Kind, ObjectId};
 
@@ -26,6 +27,26 @@ pub(crate) enum Change<'a> {
     BlockRemoved(Block),
     /// A new object is stored.
     ObjectStored(StoredObject),
+    /// An object is stored whose pieces are in their blocks already, as those of an upload.
+    ObjectPosted {
+        /// The object, with the key of the pieces.
+        object: StoredObject,
+        /// The upload.
+        reservation: ReservationId,
+    },
+    /// An object is removed, but its pieces stay, and are given back later.
+    ObjectVacated {
+        /// The object.
+        object: StoredObjectId,
+        /// Its id.
+        object_id: ObjectId,
+        /// Its kind.
+        kind: Kind,
+        /// Bytes of its content.
+        size: i64,
+        /// The reservation that has its pieces now.
+        reservation: ReservationId,
+    },
     /// An object is removed, after its entries.
     ObjectRemoved {
         /// The object.
@@ -77,6 +98,32 @@ pub(crate) enum Change<'a> {
         /// The object's id.
         object_id: ObjectId,
         /// Its entries, each with its block before the change.
+        entries: &'a [PlacedEntry],
+    },
+    /// A part of an upload begins: the pieces that follow belong to it, until the reservation changes.
+    PartBegun {
+        /// The upload.
+        reservation: ReservationId,
+    },
+    /// A reservation is made or changes.
+    ReservationSet {
+        /// Its row before, unless it is new.
+        before: Option<&'a ReservationRow>,
+        /// Its row.
+        after: ReservationRow,
+    },
+    /// A reservation without a key is forgotten, because nothing of it is left.
+    ReservationRemoved {
+        /// Its row.
+        reservation: &'a ReservationRow,
+    },
+    /// The last pieces of an upload, or of an object that was removed, are given back.
+    PiecesReclaimed {
+        /// The reservation that has them.
+        reservation: &'a ReservationRow,
+        /// The position of the first of them.
+        seq: i64,
+        /// The pieces, each with its block before the change.
         entries: &'a [PlacedEntry],
     },
     /// A new name is bound.

@@ -65,6 +65,7 @@ pub(crate) struct KindDelta {
 pub(crate) struct SpaceDelta {
     pub max_mem: i64,
     pub mem: i64,
+    pub promised: i64,
     /// The highest increase of `mem` since the last flush.
     pub peak: i64,
     pub reserved: i64,
@@ -177,6 +178,7 @@ impl SpaceDelta {
         for (total, by) in [
             (&mut memram.max_mem, self.max_mem),
             (&mut memram.mem, self.mem),
+            (&mut memram.promised, self.promised),
             (&mut memram.reserved, self.reserved),
             (&mut memram.arenas, self.arenas),
             (&mut memram.allocations, self.allocations),
@@ -192,6 +194,7 @@ impl SpaceDelta {
         self.peak = self.peak.max(self.mem + later.peak);
         self.max_mem += later.max_mem;
         self.mem += later.mem;
+        self.promised += later.promised;
         self.reserved += later.reserved;
         self.arenas += later.arenas;
         self.allocations += later.allocations;

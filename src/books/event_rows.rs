@@ -40,7 +40,7 @@ impl EventRow {
             room_in_blocks: accounts.room_in_blocks,
             ..Accounts::default()
         };
-        self.draft.name.is_none() && *accounts == moved
+        self.draft.name.is_none() && self.draft.reservation.is_none() && *accounts == moved
     }
 
     /// The rows of events that get the keys from `first` on. `mem` is that of the space before the

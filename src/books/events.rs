@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::{Arena, ArenaId, Block, BlockId, EventKind, Pool, PoolId, Timestamp, signed};
+use crate::models::{Arena, ArenaId, Block, BlockId, EventKind, Pool, PoolId, ReservationId, Timestamp, signed};
 use crate::value::{ObjectId, read_json};
 
 /// The actor, time and reason of a unit of work.
@@ -26,6 +26,9 @@ pub(crate) struct Draft {
     /// Bytes of content in the space after it, relative to the last flush.
     pub mem: i64,
     pub accounts: Accounts,
+    pub reservation: Option<ReservationId>,
+    /// Whether it is a part of an upload that more pieces may belong to.
+    pub is_open: bool,
     pub changes: Changes,
 }
 
@@ -39,13 +42,17 @@ impl Draft {
             bytes: 0,
             mem: 0,
             accounts: Accounts::default(),
+            reservation: None,
+            is_open: false,
             changes: Changes::default(),
         }
     }
 
-    /// Whether it is an allocation with more pieces to come.
+    /// Whether more pieces may come: of an allocation, or of a part of an upload. The pieces of an
+    /// object that was uploaded belong to its parts.
     pub fn is_unfinished(&self) -> bool {
-        self.kind == EventKind::Allocate && self.accounts.payload < self.bytes
+        let is_partly_placed = self.kind == EventKind::Allocate && self.accounts.payload < self.bytes;
+        self.is_open || (is_partly_placed && self.reservation.is_none())
     }
 }
 

@@ -41,7 +41,7 @@ impl Room {
             Change::EntryAdded { entry, block } => {
                 self.fill(class_of(block.block_size)?, *block, entry.allocated_mem);
             }
-            Change::EntriesRemoved { entries, .. } => {
+            Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => {
                 for entry in *entries {
                     let left = effects.blocks.get(&entry.block_id).map_or(0, |after| after.mem);
                     self.note_block(class_of(unsigned(entry.block_size))?, block_of(entry, left));
@@ -54,6 +54,11 @@ impl Room {
             Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.forget(),
             Change::Resized { by } => self.unreserved += by,
             Change::ObjectStored(_)
+            | Change::ObjectPosted { .. }
+            | Change::ObjectVacated { .. }
+            | Change::PartBegun { .. }
+            | Change::ReservationSet { .. }
+            | Change::ReservationRemoved { .. }
             | Change::ObjectRemoved { .. }
             | Change::DedupHit { .. }
             | Change::Held { .. }

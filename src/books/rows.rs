@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::geometry::Geometry;
 use crate::models::{
-    Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, NewEntry, Pool, PoolId, StoredObject, StoredObjectId, Timestamp,
+    Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, NewEntry, Pool, PoolId, ReservationId, ReservationRow,
+    StoredObject, StoredObjectId, Timestamp,
 };
 use crate::value::ObjectId;
 
@@ -32,6 +33,10 @@ pub(crate) struct Rows<'d> {
     /// Existing objects whose anonymous hold changes.
     pub holds: BTreeMap<StoredObjectId, bool>,
     pub names: BTreeMap<String, NameChange>,
+    /// New and changed reservations, and those that are removed.
+    pub reservations: BTreeMap<ReservationId, Option<ReservationRow>>,
+    /// Pieces that are given back: their object's key, the position of the first, and their number.
+    pub pieces_gone: Vec<(StoredObjectId, i64, i64)>,
     /// Objects that gain or lose a name.
     pub(super) renamed: BTreeSet<StoredObjectId>,
     /// Removed objects, each with the number of its entries.
@@ -69,6 +74,8 @@ impl Rows<'_> {
             && self.pieces.is_empty()
             && self.holds.is_empty()
             && self.names.is_empty()
+            && self.reservations.is_empty()
+            && self.pieces_gone.is_empty()
             && self.objects_gone.is_empty()
             && self.blocks_gone.is_empty()
             && self.pools_gone.is_empty()
@@ -125,6 +132,8 @@ impl Rows<'_> {
             let change = self.names.entry(name).or_insert(NameChange { was_bound, now });
             change.now = now;
         }
+        self.reservations.extend(later.reservations);
+        self.pieces_gone.extend(later.pieces_gone);
         self.renamed.extend(later.renamed);
         self.objects_gone.extend(later.objects_gone);
         self.blocks_gone.extend(later.blocks_gone);

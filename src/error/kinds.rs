@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::holder::LogHolder;
 use crate::identity::{Kind, ObjectId};
+use crate::models::ReservationId;
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +38,18 @@ pub enum Error {
         reserve: u64,
         /// The ceiling, in bytes.
         max_file: u64,
+    },
+    /// A large object was stored so slowly that others gave its bytes back meanwhile.
+    UploadLapsed {
+        /// The upload.
+        id: ReservationId,
+    },
+    /// A large object needs more pieces than ids were set aside for.
+    TooManyPieces {
+        /// Pieces that it needs at least.
+        pieces: u64,
+        /// Ids that were set aside.
+        ids: u64,
     },
     /// A level has no room for another child.
     NoRoom {

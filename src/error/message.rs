@@ -51,6 +51,17 @@ impl Error {
                     reserve => write!(f, ", and {} are kept for freeing", grouped(*reserve)),
                 }
             }
+            Self::UploadLapsed { id } => write!(
+                f,
+                "upload {} was ended by others, because nothing was added to it for longer than its lease; nothing is stored",
+                id.n()
+            ),
+            Self::TooManyPieces { pieces, ids } => write!(
+                f,
+                "the object needs more than {} pieces, but {} were expected: others freed many small objects while it was stored",
+                grouped(*pieces - 1),
+                grouped(*ids)
+            ),
             Self::NoRoom { child, parent, max_mem } => write!(
                 f,
                 "no room for another {child} in {parent}: all of its {} are reserved",

@@ -1,6 +1,7 @@
 //! `MemManager`, the handle of an open space.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(doc)]
 use crate::error::Error;
@@ -72,6 +73,8 @@ pub(super) struct Inner {
     pub geometry: Geometry,
     pub location: Location,
     pub actor: Option<Arc<str>>,
+    /// How long an upload lasts after its last part.
+    pub lease: Duration,
     pub readers: Readers,
     /// `None` if the file was opened for reading.
     pub writer: Option<Group>,

@@ -27,13 +27,14 @@ pub use ledger::{Ledger, LedgerId};
 pub use memram::{HistoryMode, KindTotals, MemRam, MemRamId, SizeClassTotals};
 pub use name::Name;
 pub use pool::{Pool, PoolId};
-pub use reservation::ReservationId;
+pub use reservation::{ReservationId, ReservationState};
 pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;
 
 pub(crate) use amount::{signed, unsigned};
 pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
+pub(crate) use reservation::ReservationRow;
 pub(crate) use sequence::Sequence;
 pub(crate) use stripe::{Stripe, striped_id};
 pub(crate) use text::{Shown, ShownIfAny, ShownList, WrittenTime, text_enum};

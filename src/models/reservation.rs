@@ -27,7 +27,6 @@ text_enum! {
     }
 }
 
-#[allow(dead_code)]
 /// A promise of bytes, as a row. A large object that is being stored is one, without a key.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = reservations)]
@@ -58,4 +57,15 @@ pub(crate) struct ReservationRow {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
+}
+
+impl ReservationRow {
+    /// Bytes that count against the capacity but are in no block yet.
+    pub fn promised(&self) -> i64 {
+        if self.state == ReservationState::Open {
+            self.bytes - self.written
+        } else {
+            0
+        }
+    }
 }

@@ -171,6 +171,23 @@ impl Group {
         self.run(self.enter(Coming::Apart, deadline)?, deadline, work)
     }
 
+    /// Like [`Self::write_apart`], in a transaction that nobody shares and that is not synced: a power
+    /// loss may undo it, until a later commit is synced.
+    pub fn write_unsynced<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        let mut entered = self.enter(Coming::Apart, deadline)?;
+        let turn = &mut *entered.turn;
+        turn.writer.engine.sync_commits(false)?;
+        let result = turn.work(deadline, work);
+        let committed = if turn.writer.is_open() { turn.commit() } else { Ok(()) };
+        turn.writer.engine.sync_commits(true)?;
+        drop(entered);
+        match result {
+            Ok(result) => committed.map(|()| result),
+            Err(Failed::Error(error)) => Err(error),
+            Err(Failed::Panic(payload)) => resume_unwind(payload),
+        }
+    }
+
     fn run<R>(
         &self,
         mut entered: Entered<'_>,

@@ -7,7 +7,7 @@ use crate::books::batch::Batch;
 use crate::books::room::Room;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{HistoryMode, MemRam, MemRamId, signed, unsigned};
+use crate::models::{HistoryMode, MemRam, MemRamId, Timestamp, signed, unsigned};
 
 /// It is valid until another connection commits, or a unit of work is rolled back.
 pub(super) struct KnownSpace {
@@ -18,6 +18,8 @@ pub(super) struct KnownSpace {
     /// The room, including gathered changes.
     pub room: Room,
     pub numbers: Numbers,
+    /// When a reservation needs work next, once it has been looked up.
+    pub next_due: Option<Option<Timestamp>>,
 }
 
 impl KnownSpace {
@@ -30,6 +32,7 @@ impl KnownSpace {
             memram,
             room,
             numbers,
+            next_due: None,
         })
     }
 
@@ -41,6 +44,9 @@ impl KnownSpace {
     /// Applies a batch that was written.
     pub fn follow(&mut self, batch: &Batch<'_>) {
         batch.effects().space.add_to(&mut self.memram);
+        if !batch.rows().reservations.is_empty() {
+            self.next_due = None;
+        }
         if let Some(setting) = batch.history().setting {
             self.memram.history = setting.mode;
             self.memram.history_keep = setting.keep.map(unsigned);

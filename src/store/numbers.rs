@@ -46,6 +46,13 @@ impl Numbers {
         Ok(last)
     }
 
+    /// Looks the last id of a sequence up again when it is needed.
+    pub fn forget(&mut self, sequence: Sequence) {
+        if let Some(slot) = self.last.get_mut(sequence as usize) {
+            *slot = None;
+        }
+    }
+
     fn set(&mut self, sequence: Sequence, last: i64) {
         if let Some(slot) = self.last.get_mut(sequence as usize) {
             *slot = Some(last);

@@ -11,7 +11,8 @@ use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{
-    ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, Sequence, StoredObject, StoredObjectId, Timestamp, signed,
+    ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, ReservationId, Sequence, StoredObject, StoredObjectId,
+    Timestamp, signed,
 };
 use crate::value::ObjectId;
 
@@ -20,6 +21,8 @@ pub(crate) struct WriteTx<'w> {
     writer: &'w mut Writer,
     /// The last refused allocation.
     refused: Option<RefusedAllocation>,
+    /// Whether it leaves pieces to give back.
+    leaves_pieces: bool,
 }
 
 /// An allocation refused for want of room.
@@ -35,8 +38,11 @@ pub(crate) struct RefusedAllocation {
 
 impl<'w> WriteTx<'w> {
     pub(super) fn new(writer: &'w mut Writer) -> Self {
-        let refused = None;
-        Self { writer, refused }
+        Self {
+            writer,
+            refused: None,
+            leaves_pieces: false,
+        }
     }
 
     /// Sets the actor, time and reason of this unit of work.
@@ -52,6 +58,16 @@ impl<'w> WriteTx<'w> {
     /// Takes the last refused allocation.
     pub fn take_refused(&mut self) -> Option<RefusedAllocation> {
         self.refused.take()
+    }
+
+    /// Notes that this unit leaves pieces, to be given back after it.
+    pub fn leave_pieces(&mut self) {
+        self.leaves_pieces = true;
+    }
+
+    /// Whether this unit leaves pieces.
+    pub fn leaves_pieces(&self) -> bool {
+        self.leaves_pieces
     }
 
     /// Switches to another space of the file, because repair works on all of them.
@@ -122,6 +138,28 @@ impl WriteTx<'_> {
         first.map(StoredObjectId)
     }
 
+    /// The ids of the next arena, pool and block.
+    pub fn next_carved(&mut self) -> Result<(ArenaId, PoolId, BlockId)> {
+        let mut next = |sequence| self.writer.last_number(sequence).map(|last| last + 1);
+        Ok((
+            ArenaId(next(Sequence::Arenas)?),
+            PoolId(next(Sequence::Pools)?),
+            BlockId(next(Sequence::Blocks)?),
+        ))
+    }
+
+    pub fn next_reservation_id(&mut self) -> Result<ReservationId> {
+        self.writer.take_numbers(Sequence::Reservations, 1).map(ReservationId)
+    }
+
+    /// Gives back the ids that were set aside for the pieces of an upload but not used, if nobody has
+    /// taken later ones.
+    pub fn give_ids_back(&mut self) -> Result<()> {
+        self.writer.flush()?;
+        self.writer.known()?.numbers.forget(Sequence::StoredObjects);
+        Ok(())
+    }
+
     pub fn next_event_id(&mut self) -> Result<EventId> {
         self.writer.take_numbers(Sequence::Events, 1).map(EventId)
     }
@@ -155,7 +193,26 @@ impl WriteTx<'_> {
         let [own, earlier] = self.writer.gathered().map(|batch| batch.effects().space);
         let memram = &self.writer.known()?.memram;
         let max_mem = signed(memram.max_mem) + own.max_mem + earlier.max_mem;
-        Ok((max_mem, max_mem - signed(memram.mem) - own.mem - earlier.mem))
+        let taken = signed(memram.mem) + own.mem + earlier.mem;
+        let promised = signed(memram.promised) + own.promised + earlier.promised;
+        Ok((max_mem, max_mem - taken - promised))
+    }
+
+    /// Whether a reservation has pieces to give back, or its time is over. O(1) until one changes.
+    pub fn has_reservations_due(&mut self) -> Result<bool> {
+        let (space, at) = (self.space(), self.at());
+        let gathered = self.writer.gathered();
+        if gathered.iter().any(|batch| !batch.rows().reservations.is_empty()) {
+            self.writer.flush_rows()?;
+        }
+        let next = match self.writer.known()?.next_due {
+            Some(next) => next,
+            None => {
+                let next = self.read_rows(|tx| queries::reservations::next_due(tx, space))?;
+                *self.writer.known()?.next_due.insert(next)
+            }
+        };
+        Ok(next.is_some_and(|next| next <= at))
     }
 
     /// The next step of placement for an object of `class` with `remaining` bytes.

@@ -44,6 +44,7 @@ mod ten_tasks;
 mod transfer;
 mod triggers;
 mod units;
+mod upload;
 mod usage;
 mod values;
 mod violations;

@@ -51,7 +51,7 @@ CREATE TABLE memram (
   name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
   max_mem      INTEGER NOT NULL CHECK (max_mem > 0),
   mem          INTEGER NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
-  promised     INTEGER NOT NULL DEFAULT 0 CHECK (promised BETWEEN 0 AND max_mem - mem),
+  promised     INTEGER NOT NULL DEFAULT 0 CHECK (promised BETWEEN 0 AND max_mem),
   reserved     INTEGER NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND max_mem),
   arena_size   INTEGER NOT NULL CHECK (arena_size > 0),
   per_block    INTEGER NOT NULL CHECK (per_block > 0),
@@ -734,8 +734,8 @@ SELECT 'I10', 'kind_totals', 'kinds', s.memram_id, s.kind, s.kind || ': objects 
 FROM objects_of_kind s WHERE NOT EXISTS (SELECT 1 FROM kinds k WHERE k.memram_id = s.memram_id AND k.kind = s.kind)
 UNION ALL
 -- I12 what is promised and what is written of it agree with the rows
-SELECT 'I12', 'promised', 'memram', m.id, NULL, 'promised ' || coalesce(s.promised, 0), 'promised ' || m.promised
-FROM memram m LEFT JOIN promises s ON s.id = m.id WHERE m.promised <> coalesce(s.promised, 0)
+SELECT 'I12', 'promised', 'memram', m.id, NULL, 'promised ' || coalesce(s.promised, 0) || ', at most ' || (m.max_mem - m.mem), 'promised ' || m.promised
+FROM memram m LEFT JOIN promises s ON s.id = m.id WHERE m.promised <> coalesce(s.promised, 0) OR m.promised > m.max_mem - m.mem
 UNION ALL
 SELECT 'I12', 'upload_written', 'reservations', r.id, NULL, 'written ' || u.mem, 'written ' || r.written
 FROM reservations r JOIN uploads u ON u.id = r.id WHERE r.written <> u.mem

@@ -8,11 +8,11 @@ use crate::value::Kind;
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
-        Change::ObjectStored(object) => {
+        Change::ObjectStored(object) | Change::ObjectPosted { object, .. } => {
             effects.space.allocations += 1;
             count(effects, object.kind, 1, signed(object.size));
         }
-        Change::ObjectRemoved { kind, size, .. } => {
+        Change::ObjectRemoved { kind, size, .. } | Change::ObjectVacated { kind, size, .. } => {
             effects.space.frees += 1;
             count(effects, *kind, -1, -size);
         }
@@ -32,6 +32,10 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Released { .. }
         | Change::EntryAdded { .. }
         | Change::EntriesRemoved { .. }
+        | Change::PartBegun { .. }
+        | Change::ReservationSet { .. }
+        | Change::ReservationRemoved { .. }
+        | Change::PiecesReclaimed { .. }
         | Change::NameBound { .. }
         | Change::Refused { .. }
         | Change::HistorySet { .. }

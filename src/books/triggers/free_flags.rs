@@ -11,7 +11,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             let (before, max_mem) = (signed(block.mem), signed(block.max_mem));
             fill(effects, block.id, before, entry.allocated_mem, max_mem)?;
         }
-        Change::EntriesRemoved { entries, .. } => {
+        Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => {
             for entry in *entries {
                 let before = effects
                     .blocks
@@ -33,11 +33,16 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::PoolAdded(_)
         | Change::PoolRemoved(_)
         | Change::ObjectStored(_)
+        | Change::ObjectPosted { .. }
+        | Change::ObjectVacated { .. }
         | Change::ObjectRemoved { .. }
         | Change::DedupHit { .. }
         | Change::Held { .. }
         | Change::PieceRepaired { .. }
         | Change::Released { .. }
+        | Change::PartBegun { .. }
+        | Change::ReservationSet { .. }
+        | Change::ReservationRemoved { .. }
         | Change::NameBound { .. }
         | Change::Refused { .. }
         | Change::HistorySet { .. }

@@ -4,7 +4,7 @@ use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::books::events::{Accounts, Carving, Draft, PieceChange};
 use crate::error::Error;
-use crate::models::{Block, EventKind, PlacedEntry, signed};
+use crate::models::{Block, EventKind, PlacedEntry, ReservationRow, ReservationState, signed};
 use crate::value::ObjectId;
 
 /// Runs last, because it reads the effects of the totals trigger.
@@ -20,9 +20,39 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::DedupHit { object } => {
             about(effects, EventKind::DedupHit, object.object_id).bytes = signed(object.size)
         }
+        Change::ObjectPosted { object, reservation } => {
+            let draft = about(effects, EventKind::Allocate, object.object_id);
+            draft.bytes = signed(object.size);
+            draft.reservation = Some(*reservation);
+        }
+        Change::ObjectVacated {
+            object_id,
+            size,
+            reservation,
+            ..
+        } => {
+            let draft = about(effects, EventKind::Free, *object_id);
+            draft.bytes = *size;
+            draft.reservation = Some(*reservation);
+        }
+        Change::PartBegun { reservation } => {
+            let draft = new(effects, EventKind::Upload);
+            draft.reservation = Some(*reservation);
+            draft.is_open = true;
+        }
+        Change::ReservationSet { before, after } => set_reservation(effects, *before, after),
+        Change::PiecesReclaimed {
+            reservation, entries, ..
+        } => {
+            let draft = new(effects, EventKind::Reclaim);
+            draft.reservation = Some(reservation.id);
+            take_out(draft, entries);
+        }
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
         Change::PieceRepaired { object, data, .. } => repair(effects, object.object_id, data.len() as i64),
-        Change::EntriesRemoved { object_id, entries, .. } => free(effects, *object_id, entries),
+        Change::EntriesRemoved { object_id, entries, .. } => {
+            take_out(about(effects, EventKind::Free, *object_id), entries)
+        }
         Change::ObjectRemoved { object_id, size: 0, .. } => {
             about(effects, EventKind::Free, *object_id);
         }
@@ -60,6 +90,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         // It concerns no single space.
         Change::CeilingSet { .. } => {}
         Change::ObjectRemoved { .. }
+        | Change::ReservationRemoved { .. }
         | Change::Held { .. }
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
@@ -87,6 +118,9 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
     // Pieces follow their object, whose draft stays open until the last of them.
     let Some(draft) = effects.events.last_mut() else { return };
     draft.mem = mem;
+    if draft.kind == EventKind::Upload {
+        draft.bytes += bytes;
+    }
     draft.accounts.payload += bytes;
     draft.accounts.room_in_blocks -= bytes;
     draft.changes.pieces.push(PieceChange {
@@ -112,9 +146,29 @@ fn repair(effects: &mut Effects, object_id: ObjectId, bytes: i64) {
     }
 }
 
-fn free(effects: &mut Effects, object_id: ObjectId, entries: &[PlacedEntry]) {
+/// What happened to a reservation, for its caller; that a part was stored is told by the part.
+fn set_reservation(effects: &mut Effects, before: Option<&ReservationRow>, after: &ReservationRow) {
+    if let Some(part) = effects.events.last_mut() {
+        part.is_open = false;
+    }
+    if before.is_some_and(|before| before.state == after.state) {
+        return;
+    }
+    let kind = match after.state {
+        ReservationState::Lapsed => EventKind::Lapse,
+        ReservationState::Open if after.key.is_some() => EventKind::Reserve,
+        ReservationState::Posted if after.key.is_some() => EventKind::Post,
+        ReservationState::Voided if after.key.is_some() => EventKind::Void,
+        _ => return,
+    };
+    let draft = about(effects, kind, after.object_id.unwrap_or(ObjectId::UNKNOWN));
+    draft.bytes = after.bytes;
+    draft.reservation = Some(after.id);
+}
+
+/// Pieces leave their blocks.
+fn take_out(draft: &mut Draft, entries: &[PlacedEntry]) {
     let bytes: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
-    let draft = about(effects, EventKind::Free, object_id);
     draft.bytes = bytes;
     draft.accounts.payload = -bytes;
     draft.accounts.room_in_blocks = bytes;
@@ -136,7 +190,8 @@ fn carve(effects: &mut Effects, carving: Carving, bytes: i64) {
     let comes = bytes > 0;
     let joins = match effects.events.last() {
         Some(draft) if comes => draft.is_unfinished(),
-        Some(draft) => draft.kind == EventKind::Gc,
+        // What an upload had carved goes with its pieces.
+        Some(draft) => matches!(draft.kind, EventKind::Gc | EventKind::Reclaim),
         None => false,
     };
     if !joins {
@@ -151,7 +206,7 @@ fn carve(effects: &mut Effects, carving: Carving, bytes: i64) {
     } else {
         draft.changes.removed.push(carving);
     }
-    if draft.kind != EventKind::Allocate {
+    if matches!(draft.kind, EventKind::Carve | EventKind::Gc) {
         draft.bytes += bytes.abs();
     }
 }

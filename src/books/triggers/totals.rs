@@ -3,7 +3,7 @@
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::error::Error;
-use crate::models::{ArenaId, PoolId, signed};
+use crate::models::{ArenaId, PoolId, ReservationRow, signed};
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
@@ -43,7 +43,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             };
             move_piece(effects, &piece);
         }
-        Change::EntriesRemoved { entries, .. } => {
+        Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => {
             // The free-flags trigger ran first, so each block's effect is the final state, after
             // all pieces were removed. Going through the pieces in order gives each step.
             let mut left = std::collections::HashMap::new();
@@ -62,7 +62,14 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             }
         }
         Change::Resized { by } => effects.space.max_mem += by,
+        Change::ReservationSet { before, after } => {
+            effects.space.promised += after.promised() - before.map_or(0, ReservationRow::promised);
+        }
+        Change::ReservationRemoved { reservation } => effects.space.promised -= reservation.promised(),
         Change::ObjectStored(_)
+        | Change::ObjectPosted { .. }
+        | Change::ObjectVacated { .. }
+        | Change::PartBegun { .. }
         | Change::ObjectRemoved { .. }
         | Change::DedupHit { .. }
         | Change::Held { .. }

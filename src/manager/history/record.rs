@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::error::{Error, Result};
+use crate::manager::objects::reclaim;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{HistoryMode, Timestamp};
 use crate::store::queries::trim::Old;
@@ -74,19 +75,28 @@ impl MemManager {
     /// caller; otherwise use [`Self::write_apart`].
     pub(in crate::manager) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
-        let mut refused = None;
-        let result = writer.write(deadline, |tx| self.signed(tx, &mut refused, work));
-        self.or_record_refusal(result, refused, deadline)
+        let mut end = End::default();
+        let result = writer.write(deadline, |tx| self.signed(tx, &mut end, work));
+        self.after(end, result, deadline)
     }
 
     /// Like [`Self::write`], for work that may take long or wait for other threads.
     pub(in crate::manager) fn write_apart<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
-        let mut refused = None;
-        let result = writer.write_apart(deadline, |tx| self.signed(tx, &mut refused, work));
+        let mut end = End::default();
+        let result = writer.write_apart(deadline, |tx| self.signed(tx, &mut end, work));
         // The work may have taken longer than the timeout.
         let (_, deadline) = self.writer()?;
-        self.or_record_refusal(result, refused, deadline)
+        self.after(end, result, deadline)
+    }
+
+    /// Runs a part of a longer work as a transaction of its own, which a later one syncs. If it is
+    /// refused, the caller records that.
+    pub(in crate::manager) fn write_part<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        let (writer, deadline) = self.writer()?;
+        writer.write_unsynced(deadline, |tx| {
+            self.signed(tx, &mut End::default(), |tx| tx.streaming(work))
+        })
     }
 
     /// The writer, and the deadline of a call that begins now.
@@ -105,24 +115,30 @@ impl MemManager {
     fn signed<R>(
         &self,
         tx: &mut WriteTx<'_>,
-        refused: &mut Option<RefusedAllocation>,
+        end: &mut End,
         work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
         tx.sign(self.signature());
         let result = work(tx);
-        *refused = tx.take_refused();
+        // Last, because a part of an upload renews its lease.
+        if result.is_ok() {
+            reclaim::step_if_due(tx)?;
+        }
+        end.refused = tx.take_refused();
+        end.leaves_pieces = tx.leaves_pieces();
         result
     }
 
-    fn or_record_refusal<R>(
-        &self,
-        result: Result<R>,
-        refused: Option<RefusedAllocation>,
-        deadline: Deadline,
-    ) -> Result<R> {
-        if let Err(Error::OutOfMemory { needed, available, .. }) = &result {
-            let object_id = refused.and_then(|refused| refused.object_id);
-            self.record_refusal(object_id, *needed, *available, deadline)?;
+    /// What follows from a unit in transactions of their own.
+    fn after<R>(&self, end: End, result: Result<R>, deadline: Deadline) -> Result<R> {
+        match &result {
+            Err(Error::OutOfMemory { needed, available, .. }) => {
+                let object_id = end.refused.and_then(|refused| refused.object_id);
+                self.record_refusal(object_id, *needed, *available, deadline)?;
+            }
+            // The unit is done; if others are in the way now, they give the pieces back.
+            Ok(_) if end.leaves_pieces => drop(self.reclaim_all()),
+            _ => {}
         }
         result
     }
@@ -159,6 +175,14 @@ impl MemManager {
             at: Timestamp::now(),
         }
     }
+}
+
+/// How a unit of work ended.
+#[derive(Default)]
+struct End {
+    refused: Option<RefusedAllocation>,
+    /// Whether it left pieces to give back.
+    leaves_pieces: bool,
 }
 
 /// Limit for a reason or an actor, in bytes, because it is stored with each event.

@@ -6,14 +6,16 @@ use std::io::Read;
 use serde::Serialize;
 
 use super::content::Content;
+use super::parts::{PART, Parts};
 use super::place::Source;
-use super::spool::Spooled;
-use super::{place, vouch};
+use super::spool::{Spooled, rest_of};
+use super::upload::{Announced, refuse};
+use super::{place, reclaim, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{Freed, Hold, MemManager, Phase, names, unsigned};
 use crate::models::{StoredObject, StoredObjectId};
-use crate::store::{Location, WriteTx};
+use crate::store::{Location, WriteTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
 /// The result of an allocation.
@@ -106,7 +108,7 @@ impl MemManager {
     /// for an invalid name; [`Error::NameTaken`] for [`Hold::NewName`].
     pub fn store<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
         let encoded = Encoded::of(value)?;
-        self.write(|tx| store(tx, &encoded, hold))
+        self.store_encoded(&encoded, encoded.object_id(), hold)
     }
 
     /// Like [`Self::allocate_bytes`] with the given hold; returns the details.
@@ -116,8 +118,7 @@ impl MemManager {
     pub fn store_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
         let encoded = Encoded::bytes(content);
         // Hashed before the writer's turn, so that others can write.
-        let id = encoded.object_id();
-        self.write(|tx| store_as(tx, &encoded, id, hold))
+        self.store_encoded(&encoded, encoded.object_id(), hold)
     }
 
     /// Like [`Self::allocate_from`] with the given hold; returns the details.
@@ -126,14 +127,23 @@ impl MemManager {
     /// Like [`Self::allocate_from`] and [`Self::store`].
     pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
         self.check_hold(hold)?;
-        let memram = self.memram()?;
-        let spooled = Spooled::read(reader, self.path(), &memram);
-        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
-            let (_, deadline) = self.writer()?;
-            self.record_refusal(None, *needed, *available, deadline)?;
+        let mut reader = reader.take(self.memram()?.max_mem.saturating_add(1));
+        self.store_stream(&mut reader, hold, &mut |_, _, _| {})
+    }
+
+    fn store_stream(
+        &self,
+        reader: &mut dyn Read,
+        hold: Hold<'_>,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Allocation> {
+        let mut parts = Parts::new(reader, Kind::Bytes);
+        parts.fill()?;
+        if parts.at_end {
+            let id = parts.id();
+            return self.write(|tx| store_as(tx, &Encoded::bytes(parts.rest()), id, hold));
         }
-        let mut spooled = spooled?;
-        self.write_spooled(&mut spooled, hold)
+        self.upload(Announced::bytes(None, None), &mut parts, hold, None, progress)
     }
 
     /// Stores a file: reads it once to compute its id, and again to store it, so that nothing is
@@ -161,23 +171,72 @@ impl MemManager {
     ) -> Result<Allocation> {
         refuse_open_heap(file)?;
         self.check_hold(hold)?;
-        let memram = self.memram()?;
-        let spooled = Spooled::file(file, &memram, progress);
-        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
-            let (_, deadline) = self.writer()?;
-            self.record_refusal(None, *needed, *available, deadline)?;
+        let size = rest_of(file)?;
+        // A file of size 0 may still have content, as in /proc.
+        if size <= PART as u64 {
+            let mut reader = file.take(self.memram()?.max_mem.saturating_add(1));
+            return self.store_stream(&mut reader, hold, progress);
         }
-        let mut spooled = spooled?;
-        self.write_spooled(&mut spooled, hold)
+        let id = if self.may_be_stored(size)? {
+            let memram = self.memram()?;
+            let mut spooled = Spooled::file(file, &memram, progress)?;
+            let id = spooled.id();
+            if self.contains(&id)? || spooled.size() > memram.available() {
+                let whole = self.whole_object(&id)?;
+                return self.write_apart(|tx| store_spooled(tx, &mut spooled, whole, hold));
+            }
+            Some(id)
+        } else {
+            None
+        };
+        let reader: &mut dyn Read = file;
+        let mut parts = Parts::new(reader, Kind::Bytes);
+        parts.fill()?;
+        self.upload(Announced::bytes(Some(size), id), &mut parts, hold, None, progress)
     }
 
-    fn write_spooled(&self, spooled: &mut Spooled<'_>, hold: Hold<'_>) -> Result<Allocation> {
-        if spooled.size() < LARGE {
-            self.write(|tx| store_spooled(tx, spooled, None, hold))
-        } else {
-            let whole = self.whole_object(&spooled.id())?;
-            self.write_apart(|tx| store_spooled(tx, spooled, whole, hold))
+    /// Whether content of this size may be stored already, so that it is hashed before its bytes are
+    /// stored; always if it does not fit.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if it can neither fit nor be stored.
+    fn may_be_stored(&self, size: u64) -> Result<bool> {
+        let memram = self.memram()?;
+        let available = memram.available();
+        if size > available && size > memram.mem {
+            let (_, deadline) = self.writer()?;
+            self.record_refusal(None, size, available, deadline)?;
+            return Err(Error::OutOfMemory {
+                needed: size,
+                available,
+                max_mem: memram.max_mem,
+            });
         }
+        let space = self.inner.space;
+        let is_stored = self
+            .inner
+            .readers
+            .single(|tx| queries::reservations::is_size_stored(tx, space, size))?;
+        Ok(is_stored || size > available)
+    }
+
+    /// Stores content whose id was computed before the writer's turn, so that others can write.
+    fn store_encoded(&self, encoded: &Encoded<'_>, id: ObjectId, hold: Hold<'_>) -> Result<Allocation> {
+        let content = &*encoded.content;
+        if content.len() <= PART || self.contains(&id)? || content.len() as u64 > self.memram()?.available() {
+            return self.write(|tx| store_as(tx, encoded, id, hold));
+        }
+        self.check_hold(hold)?;
+        let mut reader = content;
+        let mut parts = Parts::known(&mut reader, id);
+        parts.fill()?;
+        let announced = Announced {
+            kind: encoded.kind,
+            type_name: encoded.type_name.as_deref(),
+            size: Some(content.len() as u64),
+            id: Some(id),
+        };
+        self.upload(announced, &mut parts, hold, None, &mut |_, _, _| {})
     }
 }
 
@@ -244,22 +303,16 @@ pub(in crate::manager) fn allocate(
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     names::validate_hold(tx, hold)?;
-    let (max_mem, available) = tx.capacity()?;
     if let Some(object) = tx.find(&what.id)? {
         return dedup(tx, what, &object, hold, source);
     }
+    if what.size > unsigned(tx.capacity()?.1) {
+        reclaim::all_due(tx)?;
+    }
+    let (max_mem, available) = tx.capacity()?;
     if what.size > unsigned(available) {
         // For a batch that continues; if the unit is rolled back, `write` records it.
-        tx.apply(Change::Refused {
-            object_id: Some(what.id),
-            needed: i64::try_from(what.size).unwrap_or(i64::MAX),
-            available,
-        })?;
-        return Err(Error::OutOfMemory {
-            needed: what.size,
-            available: unsigned(available),
-            max_mem: unsigned(max_mem),
-        });
+        return Err(refuse(tx, Some(what.id), what.size, max_mem, available));
     }
     let object = StoredObject {
         id: tx.next_object_id(0)?,
@@ -291,7 +344,7 @@ pub(in crate::manager) fn allocate(
     })
 }
 
-fn dedup(
+pub(in crate::manager) fn dedup(
     tx: &mut WriteTx<'_>,
     what: &Content<'_>,
     object: &StoredObject,

@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use crate::books::change::Change;
 use crate::error::{Error, Result};
+use crate::manager::objects::reclaim;
 use crate::manager::{MemManager, unsigned};
 use crate::models::StoredObject;
 use crate::store::WriteTx;
-use crate::store::queries::objects::PlacedObject;
+use crate::store::queries::objects::{PlacedObject, is_large};
 use crate::value::ObjectId;
 
 /// A freed object.
@@ -137,6 +138,9 @@ pub(in crate::manager) fn remove(
     id: ObjectId,
     names: Vec<String>,
 ) -> Result<Freed> {
+    if is_large(found.size) {
+        return vacate(tx, found, id, names);
+    }
     let (object_id, entries) = (id, &found.entries);
     let placed: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
     if placed != found.size {
@@ -161,6 +165,32 @@ pub(in crate::manager) fn remove(
         id,
         size: unsigned(found.size),
         pieces: entries.len() as u64,
+        names,
+    })
+}
+
+/// Removes a large object at once, but gives its pieces back in steps, so that others write in
+/// between.
+fn vacate(tx: &mut WriteTx<'_>, found: &PlacedObject, object_id: ObjectId, names: Vec<String>) -> Result<Freed> {
+    let leftover = reclaim::leftover(tx, found.id, unsigned(found.size))?;
+    let pieces = unsigned(leftover.entry_ids);
+    let reservation = leftover.id;
+    tx.apply(Change::ReservationSet {
+        before: None,
+        after: leftover,
+    })?;
+    tx.apply(Change::ObjectVacated {
+        object: found.id,
+        object_id,
+        kind: found.kind,
+        size: found.size,
+        reservation,
+    })?;
+    tx.leave_pieces();
+    Ok(Freed {
+        id: object_id,
+        size: unsigned(found.size),
+        pieces,
         names,
     })
 }

@@ -37,40 +37,99 @@ pub(in crate::manager) fn place(
     source: &mut dyn Source,
 ) -> Result<u64> {
     let class = tx.geometry().class_for(size);
-    let mut remaining = size as i64;
-    let mut seq = 0;
-    while remaining > 0 {
-        match next(tx, class, remaining)? {
-            Step::Fill { block, bytes } => {
-                let data = source.take(bytes as usize)?;
-                let entry = NewEntry {
-                    stored_object_id: object,
-                    seq,
-                    arena_id: block.arena_id,
-                    pool_id: block.pool_id,
-                    block_id: block.id,
-                    allocated_mem: bytes,
-                    start: size as i64 - remaining,
-                    is_last: bytes == remaining,
-                    data,
-                };
-                tx.apply(Change::EntryAdded { entry, block })?;
-                remaining -= bytes;
-                seq += 1;
-            }
-            Step::CarveBlock { pool, bytes } => carve_block(tx, &pool, bytes).map(drop)?,
-            Step::CarvePool {
-                arena,
-                block_size,
-                bytes,
-                ..
-            } => carve_pool(tx, &arena, block_size, bytes).map(drop)?,
-            Step::CarveArena { bytes } => carve_arena(tx, bytes).map(drop)?,
-            Step::Load(level) => tx.load_room(level)?,
+    let mut placing = Placing::new(object, class, size);
+    placing.place(tx, source, placing.remaining)?;
+    source.finish()?;
+    Ok(placing.seq as u64)
+}
+
+/// An object that is being placed, all at once or in parts.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::manager) struct Placing {
+    pub object: StoredObjectId,
+    class: usize,
+    /// Bytes that are placed.
+    pub placed: i64,
+    /// Pieces that are placed.
+    pub seq: i64,
+    /// Bytes that are not placed; [`Self::UNKNOWN`] until the end of a stream is known.
+    pub remaining: i64,
+}
+
+impl Placing {
+    /// More bytes than there ever are.
+    pub const UNKNOWN: i64 = i64::MAX >> 1;
+
+    pub fn new(object: StoredObjectId, class: usize, size: u64) -> Self {
+        Self {
+            object,
+            class,
+            placed: 0,
+            seq: 0,
+            remaining: i64::try_from(size).unwrap_or(Self::UNKNOWN),
         }
     }
-    source.finish()?;
-    Ok(seq as u64)
+
+    /// Places the next pieces, of at most `most` bytes together. If more remain, they end where a
+    /// block does, as if all were placed at once; a single piece of more than `most` bytes is cut.
+    pub fn place(&mut self, tx: &mut WriteTx<'_>, source: &mut dyn Source, most: i64) -> Result<()> {
+        let end = self.placed + most;
+        let first = self.seq;
+        while self.placed < end {
+            let step = next(tx, self.class, self.remaining)?;
+            let left = end - self.placed;
+            // What is carved for a piece is carved in the same part.
+            if self.next_piece(tx, &step) > left && self.seq > first {
+                break;
+            }
+            match step {
+                Step::Fill { block, bytes } => self.fill(tx, block, bytes.min(left), source)?,
+                Step::CarveBlock { pool, bytes } => carve_block(tx, &pool, bytes).map(drop)?,
+                Step::CarvePool {
+                    arena,
+                    block_size,
+                    bytes,
+                    ..
+                } => carve_pool(tx, &arena, block_size, bytes).map(drop)?,
+                Step::CarveArena { bytes } => carve_arena(tx, bytes).map(drop)?,
+                Step::Load(level) => tx.load_room(level)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the piece that a step leads to.
+    fn next_piece(&self, tx: &WriteTx<'_>, step: &Step) -> i64 {
+        let bytes = match *step {
+            Step::Fill { bytes, .. } | Step::CarveBlock { bytes, .. } => bytes,
+            Step::CarvePool { bytes, .. } | Step::CarveArena { bytes } => {
+                let class = tx.geometry().classes().get(self.class);
+                class.map_or(bytes, |class| bytes.min(class.block_size as i64))
+            }
+            Step::Load(_) => 0,
+        };
+        bytes.min(self.remaining)
+    }
+
+    fn fill(&mut self, tx: &mut WriteTx<'_>, block: Block, bytes: i64, source: &mut dyn Source) -> Result<()> {
+        let data = source.take(bytes as usize)?;
+        let entry = NewEntry {
+            stored_object_id: self.object,
+            seq: self.seq,
+            arena_id: block.arena_id,
+            pool_id: block.pool_id,
+            block_id: block.id,
+            allocated_mem: bytes,
+            start: self.placed,
+            is_last: bytes == self.remaining,
+            data,
+        };
+        tx.apply(Change::EntryAdded { entry, block })?;
+        self.placed += bytes;
+        self.remaining -= bytes;
+        self.seq += 1;
+        Ok(())
+    }
 }
 
 fn next(tx: &mut WriteTx<'_>, class: usize, remaining: i64) -> Result<Step> {

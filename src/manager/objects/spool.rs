@@ -137,7 +137,7 @@ impl<'a> Spooled<'a> {
 }
 
 /// Bytes from a file's position to its end, according to its size.
-fn rest_of(file: &mut File) -> Result<u64> {
+pub(in crate::manager) fn rest_of(file: &mut File) -> Result<u64> {
     let cannot = || Error::io("the file cannot be read");
     let size = file.metadata().map_err(cannot())?.len();
     Ok(size.saturating_sub(file.stream_position().map_err(cannot())?))

@@ -80,11 +80,12 @@ impl MemManager {
         let wanted = wanted.ok_or(Error::BadMaxMem { max_mem })?;
         self.write(|tx| {
             let memram = tx.memram()?;
-            if max_mem < memram.reserved {
+            let reserved = memram.reserved.max(memram.mem + memram.promised);
+            if max_mem < reserved {
                 return Err(Error::CannotShrink {
                     space: memram.name,
                     max_mem,
-                    reserved: memram.reserved,
+                    reserved,
                 });
             }
             tx.apply(Change::Resized {

@@ -62,6 +62,7 @@ impl MemManager {
     pub fn collect_garbage_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Collected> {
         progress(Phase::RemovingRows, 0, 0);
         let mut collected = Collected::default();
+        self.reclaim_all()?;
         let mut page = PAGE;
         loop {
             let removed = self.write_apart(|tx| {

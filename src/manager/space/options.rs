@@ -40,6 +40,7 @@ pub struct Options {
     busy_timeout: Duration,
     max_snapshot_age: Option<Duration>,
     plain_io: bool,
+    lease: Duration,
     actor: Option<String>,
 }
 
@@ -59,6 +60,7 @@ impl Default for Options {
             busy_timeout: Location::BUSY_TIMEOUT,
             max_snapshot_age: None,
             plain_io: false,
+            lease: Duration::from_secs(300),
             actor: None,
         }
     }
@@ -121,6 +123,15 @@ impl Options {
     /// [`Self::open`] fails with [`Error::TooLong`].
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
         self.actor = Some(actor.into());
+        self
+    }
+
+    /// How long a large object that is being stored lasts after its last part; 5 minutes by default.
+    ///
+    /// If the process that stores it dies, or its source is silent for longer, others give its bytes
+    /// back with their next writes.
+    pub fn lease(mut self, time: Duration) -> Self {
+        self.lease = time;
         self
     }
 
@@ -259,6 +270,7 @@ impl Options {
                 readers,
                 writer,
                 actor: self.actor.map(Into::into),
+                lease: self.lease,
             }),
             reason: None,
         })

@@ -50,6 +50,7 @@ impl MemManager {
                 name: inner.name.clone(),
                 geometry: inner.geometry.clone(),
                 location: inner.location.clone(),
+                lease: self.inner.lease,
                 actor: None,
                 readers: inner.readers.freeze()?,
                 writer: None,

@@ -13,6 +13,7 @@ pub(crate) mod names;
 pub(crate) mod objects;
 pub(crate) mod pins;
 pub(crate) mod placements;
+pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod spaces;
 pub(crate) mod trim;

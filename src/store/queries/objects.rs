@@ -85,8 +85,13 @@ pub struct PlacedObject {
     pub size: i64,
     /// Whether it has a name.
     pub named: bool,
-    /// Its pieces in order, each with its block.
+    /// Its pieces in order, each with its block; not read if it [`is_large`].
     pub entries: Vec<PlacedEntry>,
+}
+
+/// Whether an object of `size` bytes has too many pieces to free them in one transaction.
+pub fn is_large(size: i64) -> bool {
+    size >= 64 << 20
 }
 
 /// The object with this id and its pieces, each with its block as written in the table. Freeing an
@@ -109,7 +114,8 @@ pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Res
     };
     let others = rows.map(|row| row.map(|(.., owner, entry)| (owner, entry)));
     let (mut entries, mut found) = (Vec::new(), 0);
-    for piece in iter::once(Ok((owner, entry))).chain(others) {
+    let pieces = iter::once(Ok((owner, entry))).chain(others);
+    for piece in pieces.take_while(|_| !is_large(size)) {
         let (owner, entry) = piece?;
         let Some(entry) = entry.filter(|_| owner == Some(id)) else {
             break;

@@ -61,6 +61,8 @@ pub(in crate::store) struct Engine {
     /// Whether the next commit must write page 1, because it may be the first in its log; page 1
     /// identifies the file that the log belongs to (see `stale_log`).
     stamp: bool,
+    /// Whether commits are synced; see [`Self::sync_commits`].
+    is_synced: bool,
 }
 
 impl Engine {
@@ -85,6 +87,7 @@ impl Engine {
             location,
             looked: None,
             stamp: true,
+            is_synced: true,
         }
     }
 
@@ -294,6 +297,19 @@ impl Engine {
     /// Waits until no checkpoint of this process is running; false at the deadline.
     pub fn await_checkpoint(&mut self, deadline: Deadline) -> bool {
         self.checkpoints.wait(deadline)
+    }
+
+    /// Whether commits are synced, if the heap's durability asks for it. Outside a transaction.
+    pub fn sync_commits(&mut self, sync: bool) -> Result<()> {
+        if self.location.durability == Durability::Full && self.is_synced != sync {
+            self.execute(if sync {
+                "PRAGMA synchronous = FULL"
+            } else {
+                "PRAGMA synchronous = NORMAL"
+            })?;
+            self.is_synced = sync;
+        }
+        Ok(())
     }
 
     /// Announces that more will be written than fits in a cache, until it is called with `false`: a

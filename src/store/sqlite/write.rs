@@ -17,7 +17,10 @@ use super::repair;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::books::rows::{NameChange, NewSpace, Rows};
-use crate::models::{Arena, Block, MemRamId, NewEntry, Pool, Sequence, StoredObject, StoredObjectId, Stripe, signed};
+use crate::models::{
+    Arena, Block, LedgerId, MemRamId, NewEntry, Pool, ReservationId, ReservationRow, Sequence, StoredObject,
+    StoredObjectId, Stripe, Timestamp, signed,
+};
 use crate::store::conn::Conn;
 use crate::value::Kind;
 
@@ -40,6 +43,10 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_
 fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> QueryResult<()> {
     if let Some(space) = &rows.space {
         make_space(conn, space)?;
+    }
+    write_reservations(conn, &rows.reservations)?;
+    for &(object, seq, count) in &rows.pieces_gone {
+        remove_pieces(conn, object, seq, count)?;
     }
     remove_objects(conn, &rows.objects_gone)?;
     delete::<FromBlocks>(conn, rows.blocks_gone.iter().map(|id| id.0))?;
@@ -164,15 +171,55 @@ fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId
     let of_one = removed.iter().filter(|&(_, &entries)| entries == 1);
     delete::<FromLedger>(conn, of_one.map(|(object, _)| object.0))?;
     for (object, entries) in removed.iter().filter(|&(_, &entries)| entries != 1) {
-        let key = object.0;
-        let values = [key.into(), key.saturating_add(*entries).into(), key.into()];
-        let gone = Statement::<RemoveEntries, 3>::run(conn, values)?;
-        if i64::try_from(gone) != Ok(*entries) {
-            let what = format!("the pieces of object {key} do not have the keys that follow its own");
-            return Err(diesel::result::Error::DeserializationError(what.into()));
-        }
+        remove_pieces(conn, *object, 0, *entries)?;
     }
     delete::<FromObjects>(conn, removed.keys().map(|object| object.0))
+}
+
+/// Removes `count` pieces of an object, the first of them at position `seq`.
+fn remove_pieces(conn: &mut SqliteConnection, object: StoredObjectId, seq: i64, count: i64) -> QueryResult<()> {
+    let first = LedgerId::of(object, seq).0;
+    let values = [first.into(), first.saturating_add(count).into(), object.0.into()];
+    let gone = Statement::<RemoveEntries, 3>::run(conn, values)?;
+    if i64::try_from(gone) == Ok(count) {
+        return Ok(());
+    }
+    let what = format!("the pieces of object {object} do not have the keys that follow its own");
+    Err(diesel::result::Error::DeserializationError(what.into()))
+}
+
+/// They come first, because an object may be removed before its pieces if a reservation has them.
+fn write_reservations(
+    conn: &mut SqliteConnection,
+    reservations: &BTreeMap<ReservationId, Option<ReservationRow>>,
+) -> QueryResult<()> {
+    for (id, row) in reservations {
+        match row {
+            None => Statement::<RemoveReservation, 1>::run(conn, [id.0.into()])?,
+            Some(row) => Statement::<SetReservation, 15>::run(conn, reservation_row(row))?,
+        };
+    }
+    Ok(())
+}
+
+fn reservation_row(row: &ReservationRow) -> [Value<'_>; 15] {
+    [
+        row.id.0.into(),
+        row.memram_id.0.into(),
+        row.key.as_deref().into(),
+        row.state.as_str().into(),
+        row.bytes.into(),
+        row.written.into(),
+        row.object_id.as_ref().into(),
+        row.stored_object_id.map(|id| id.0).into(),
+        row.entry_ids.into(),
+        row.first_arena_id.0.into(),
+        row.first_pool_id.0.into(),
+        row.first_block_id.0.into(),
+        row.created_at.as_micros().into(),
+        row.expires_at.as_micros().into(),
+        row.resolved_at.map(Timestamp::as_micros).into(),
+    ]
 }
 
 target! {
@@ -204,6 +251,15 @@ sql! {
     SetHeld = "UPDATE OR FAIL stored_objects SET held = ? WHERE id = ?";
     SetData = "UPDATE OR FAIL ledger SET data = ? WHERE id = ?";
     RemoveEntries = "DELETE FROM ledger WHERE id >= ? AND id < ? AND stored_object_id = ?";
+    RemoveReservation = "DELETE FROM reservations WHERE id = ?";
+    SetReservation = "INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, stored_object_id, \
+            entry_ids, first_arena_id, first_pool_id, first_block_id, created_at, expires_at, resolved_at) \
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+        ON CONFLICT (id) DO UPDATE SET state = excluded.state, bytes = excluded.bytes, written = excluded.written, \
+            object_id = excluded.object_id, stored_object_id = excluded.stored_object_id, \
+            entry_ids = excluded.entry_ids, first_arena_id = excluded.first_arena_id, \
+            first_pool_id = excluded.first_pool_id, first_block_id = excluded.first_block_id, \
+            expires_at = excluded.expires_at, resolved_at = excluded.resolved_at";
     SetBlock = "UPDATE OR FAIL blocks SET mem = ?, is_free = ? WHERE id = ?";
     FillBlock = "UPDATE OR FAIL blocks SET mem = ? WHERE id = ?";
     FillPool = "UPDATE OR FAIL pools SET mem = mem + ? WHERE id = ?";
@@ -218,7 +274,7 @@ sql! {
     FillSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), mem = mem + ?, allocations = allocations + ?, \
         frees = frees + ? WHERE id = ?";
     AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
-        reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
+        promised = promised + ?, reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
         dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ? WHERE id = ?";
     RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE memram_id = ? AND name = ? AND last_id < ?";
 }
@@ -311,6 +367,7 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         peak,
         by.max_mem,
         mem,
+        by.promised,
         by.reserved,
         by.arenas,
         allocations,
@@ -319,7 +376,7 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         by.dedup_saved,
         space.0,
     ];
-    Statement::<AddToSpace, 10>::run(conn, values.map(Value::from)).map(drop)
+    Statement::<AddToSpace, 11>::run(conn, values.map(Value::from)).map(drop)
 }
 
 /// Records the highest ids ever assigned, so that they are never reused.

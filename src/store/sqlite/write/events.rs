@@ -17,7 +17,7 @@ pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[Eve
     let plain = told().filter(|event| event.is_plain());
     insert::<IntoPlainEvents, 12>(conn, plain.map(|event| plain_row(space, event)))?;
     let others = told().filter(|event| !event.is_plain());
-    insert::<IntoEvents, 17>(conn, others.map(|event| whole_row(space, event)))?;
+    insert::<IntoEvents, 18>(conn, others.map(|event| whole_row(space, event)))?;
     for event in events.iter().filter(|event| event.is_opening()) {
         let values = [
             event.id.0.into(),
@@ -62,7 +62,7 @@ fn plain_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 12] {
     ]
 }
 
-fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 17] {
+fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 18] {
     let draft = &event.draft;
     let accounts = &draft.accounts;
     let [actor, reason, object] = who_and_what(event);
@@ -83,6 +83,7 @@ fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 17] {
         accounts.uncarved_in_arenas.into(),
         accounts.unreserved.into(),
         accounts.capacity.into(),
+        draft.reservation.map(|id| id.0).into(),
         event.changes.as_deref().into(),
     ]
 }
@@ -102,7 +103,8 @@ fn who_and_what(event: &EventRow) -> [Value<'_>; 3] {
 
 target! {
     IntoEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem, payload, \
-        room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, changes)",
+        room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, \
+        reservation_id, changes)",
         alike in [1, 2, 4, 5];
     IntoPlainEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
         room_in_blocks, changes)",

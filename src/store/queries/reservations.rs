@@ -1,0 +1,111 @@
+//! Reservations, and the pieces of uploads.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable};
+
+use crate::error::Result;
+use crate::models::schema::{blocks, ledger, reservations, stored_objects};
+use crate::models::{
+    LedgerId, MemRamId, PlacedEntry, ReservationId, ReservationRow, ReservationState, StoredObjectId, Timestamp, signed,
+};
+use crate::store::conn::on_engine;
+use crate::store::queries::spaces;
+use crate::store::read::ReadTx;
+use crate::store::sqlite::exec::{Returning, Sql, Statement};
+
+/// One reservation of a space.
+pub fn get(tx: &mut ReadTx<'_>, space: MemRamId, id: ReservationId) -> Result<Option<ReservationRow>> {
+    let query = reservations::table.find(id).filter(reservations::memram_id.eq(space));
+    let query = query.select(ReservationRow::as_select());
+    Ok(query.get_result(tx.conn()?).optional()?)
+}
+
+/// A reservation that needs work at `now`: it has pieces to give back, or its time is over.
+pub fn due(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp) -> Result<Option<ReservationRow>> {
+    let of_space = reservations::table.filter(reservations::memram_id.eq(space));
+    let leaving = of_space
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("written > 0"))
+        .filter(reservations::state.ne(ReservationState::Open))
+        .order(reservations::id)
+        .select(ReservationRow::as_select());
+    if let Some(row) = leaving.first(tx.conn()?).optional()? {
+        return Ok(Some(row));
+    }
+    let lapsing = of_space
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state = 'open'"))
+        .filter(reservations::expires_at.le(now))
+        .order(reservations::expires_at)
+        .select(ReservationRow::as_select());
+    Ok(lapsing.first(tx.conn()?).optional()?)
+}
+
+/// When a reservation of the space needs work next, if any does. O(log n).
+pub fn next_due(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Timestamp>> {
+    let statement = Statement::<NextDue, 2>::new([space.0.into(); 2]);
+    let due: Option<i64> = on_engine!(tx, |conn| statement.get_result::<Option<i64>>(conn))?;
+    Ok(due.map(Timestamp::from_micros))
+}
+
+struct NextDue;
+
+impl Sql for NextDue {
+    const TEXT: &'static str = "SELECT min(due) FROM (\
+            SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
+            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open')";
+}
+
+impl Returning for NextDue {
+    type Types = Nullable<BigInt>;
+}
+
+/// The last pieces that a reservation has, each with its block, the last first; at most `limit`.
+pub fn last_pieces(tx: &mut ReadTx<'_>, row: &ReservationRow, limit: i64) -> Result<Vec<(i64, PlacedEntry)>> {
+    let Some(object) = row.stored_object_id else {
+        return Ok(Vec::new());
+    };
+    let end = LedgerId::of(object, row.entry_ids);
+    let query = ledger::table
+        .inner_join(blocks::table)
+        .filter(ledger::id.ge(LedgerId::of(object, 0)))
+        .filter(ledger::id.lt(end))
+        .filter(ledger::stored_object_id.eq(object))
+        .order(ledger::id.desc())
+        .limit(limit)
+        .select((
+            ledger::seq,
+            (
+                blocks::memram_id,
+                ledger::block_id,
+                blocks::pool_id,
+                blocks::arena_id,
+                ledger::allocated_mem,
+                blocks::block_size,
+                blocks::max_mem,
+                blocks::mem,
+            ),
+        ));
+    Ok(query.load(tx.conn()?)?)
+}
+
+/// Whether an object of this size is stored; for sizes of at least 4,096 bytes. O(log n).
+pub fn is_size_stored(tx: &mut ReadTx<'_>, space: MemRamId, size: u64) -> Result<bool> {
+    let query = stored_objects::table
+        .filter(stored_objects::memram_id.eq(space))
+        // Written as in the partial index, so that SQLite can use it.
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("size >= 4096"))
+        .filter(stored_objects::size.eq(signed(size)))
+        .select(stored_objects::id);
+    let found: Option<StoredObjectId> = query.first(tx.conn()?).optional()?;
+    Ok(found.is_some())
+}
+
+/// The most pieces that an object of `size` bytes can have now, in blocks of `block_size` bytes and
+/// whatever else has room. O(classes).
+pub fn most_pieces(tx: &mut ReadTx<'_>, space: MemRamId, block_size: u64, size: u64) -> Result<u64> {
+    let with_room = |class: crate::models::SizeClassTotals| {
+        let uncarved = class.pooled.saturating_sub(class.reserved);
+        class.blocks.saturating_sub(class.full_blocks) + uncarved.div_ceil(class.block_size.max(1))
+    };
+    let classes = spaces::classes(tx, space)?.into_iter();
+    Ok(size / block_size.max(1) + classes.map(with_room).sum::<u64>())
+}
