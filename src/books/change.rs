@@ -4,7 +4,7 @@ use super::invariants::Rule;
 use super::rows::NewSpace;
 use crate::models::{
     Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
-    StoredObject, StoredObjectId, Timestamp,
+    ReservationState, StoredObject, StoredObjectId, Timestamp,
 };
 use crate::value::{Kind, ObjectId};
 
@@ -193,15 +193,21 @@ impl Change<'_> {
             | Self::PoolAdded(_)
             | Self::BlockAdded(_)
             | Self::ObjectStored(_)
+            | Self::ObjectPosted { .. }
+            | Self::PartBegun { .. }
             | Self::DedupHit { .. }
             | Self::Held { .. }
             | Self::EntryAdded { .. }
             | Self::NameBound { .. }
             | Self::Refused { .. } => true,
+            Self::ReservationSet { before, after } => before.is_none() && after.state == ReservationState::Open,
             Self::ArenaRemoved(_)
             | Self::PoolRemoved(_)
             | Self::BlockRemoved(_)
             | Self::ObjectRemoved { .. }
+            | Self::ObjectVacated { .. }
+            | Self::ReservationRemoved { .. }
+            | Self::PiecesReclaimed { .. }
             | Self::Released { .. }
             | Self::PieceRepaired { .. }
             | Self::EntriesRemoved { .. }

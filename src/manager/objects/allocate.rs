@@ -127,7 +127,7 @@ impl MemManager {
     /// Like [`Self::allocate_from`] and [`Self::store`].
     pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
         self.check_hold(hold)?;
-        let mut reader = reader.take(self.memram()?.max_mem.saturating_add(1));
+        let mut reader = reader;
         self.store_stream(&mut reader, hold, &mut |_, _, _| {})
     }
 
@@ -137,8 +137,14 @@ impl MemManager {
         hold: Hold<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
-        let mut parts = Parts::new(reader, Kind::Bytes);
+        let max_mem = self.memram()?.max_mem;
+        // One byte more tells whether there is more than can be stored.
+        let mut reader = reader.take(max_mem.saturating_add(1));
+        let mut parts = Parts::new(&mut reader, Kind::Bytes);
         parts.fill()?;
+        if parts.total > max_mem {
+            return self.refuse_unread(parts.total);
+        }
         if parts.at_end {
             let id = parts.id();
             return self.write(|tx| store_as(tx, &Encoded::bytes(parts.rest()), id, hold));
@@ -174,8 +180,7 @@ impl MemManager {
         let size = rest_of(file)?;
         // A file of size 0 may still have content, as in /proc.
         if size <= PART as u64 {
-            let mut reader = file.take(self.memram()?.max_mem.saturating_add(1));
-            return self.store_stream(&mut reader, hold, progress);
+            return self.store_stream(file, hold, progress);
         }
         let id = if self.may_be_stored(size)? {
             let memram = self.memram()?;
@@ -195,6 +200,19 @@ impl MemManager {
         self.upload(Announced::bytes(Some(size), id), &mut parts, hold, None, progress)
     }
 
+    /// Refuses content whose id is not known, because it cannot fit.
+    fn refuse_unread<R>(&self, needed: u64) -> Result<R> {
+        let memram = self.memram()?;
+        let available = memram.available();
+        let (_, deadline) = self.writer()?;
+        self.record_refusal(None, needed, available, deadline)?;
+        Err(Error::OutOfMemory {
+            needed,
+            available,
+            max_mem: memram.max_mem,
+        })
+    }
+
     /// Whether content of this size may be stored already, so that it is hashed before its bytes are
     /// stored; always if it does not fit.
     ///
@@ -204,13 +222,7 @@ impl MemManager {
         let memram = self.memram()?;
         let available = memram.available();
         if size > available && size > memram.mem {
-            let (_, deadline) = self.writer()?;
-            self.record_refusal(None, size, available, deadline)?;
-            return Err(Error::OutOfMemory {
-                needed: size,
-                available,
-                max_mem: memram.max_mem,
-            });
+            return self.refuse_unread(size);
         }
         let space = self.inner.space;
         let is_stored = self

@@ -6,9 +6,11 @@
 //! one.
 
 use crate::books::change::Change;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manager::MemManager;
-use crate::models::{PlacedEntry, ReservationRow, ReservationState, signed};
+use crate::models::{
+    ArenaId, BlockId, PlacedEntry, PoolId, ReservationId, ReservationRow, ReservationState, StoredObjectId, signed,
+};
 use crate::store::{WriteTx, queries};
 
 /// Bytes, and pieces, given back in one step. A step of either size takes some milliseconds.
@@ -20,6 +22,33 @@ impl MemManager {
     pub(in crate::manager) fn reclaim_all(&self) -> Result<()> {
         while self.write_apart(|tx| Ok(tx.has_reservations_due()? && step(tx)?))? {}
         Ok(())
+    }
+
+    /// Gives the pieces of an open upload back. One without a key ends; a reservation stays open.
+    pub(in crate::manager) fn give_up(&self, id: ReservationId) -> Result<()> {
+        let more = self.write_apart(|tx| {
+            let Ok(row) = open(tx, id) else {
+                return Ok(false);
+            };
+            if row.key.is_none() {
+                resolve(tx, &row, ReservationState::Voided)?;
+                return Ok(true);
+            }
+            Ok(row.written > 0 && give_back(tx, &row)?.is_some_and(|row| row.written > 0))
+        })?;
+        if more { self.give_up_rest(id) } else { Ok(()) }
+    }
+
+    fn give_up_rest(&self, id: ReservationId) -> Result<()> {
+        loop {
+            let more = self.write_apart(|tx| match open(tx, id) {
+                Ok(row) if row.written > 0 => Ok(give_back(tx, &row)?.is_some()),
+                _ => Ok(false),
+            })?;
+            if !more {
+                return self.reclaim_all();
+            }
+        }
     }
 }
 
@@ -150,11 +179,7 @@ fn remove_carved(tx: &mut WriteTx<'_>, row: &ReservationRow, entries: &[PlacedEn
 }
 
 /// The row for the pieces of a large object that is freed: see [`Change::ObjectVacated`].
-pub(in crate::manager) fn leftover(
-    tx: &mut WriteTx<'_>,
-    object: crate::models::StoredObjectId,
-    size: u64,
-) -> Result<ReservationRow> {
+pub(in crate::manager) fn leftover(tx: &mut WriteTx<'_>, object: StoredObjectId, size: u64) -> Result<ReservationRow> {
     let entries = tx.count_entries(object)?;
     let now = tx.at();
     Ok(ReservationRow {
@@ -168,11 +193,19 @@ pub(in crate::manager) fn leftover(
         stored_object_id: Some(object),
         entry_ids: entries,
         // A collection removes empty blocks, not a free.
-        first_arena_id: crate::models::ArenaId(i64::MAX),
-        first_pool_id: crate::models::PoolId(i64::MAX),
-        first_block_id: crate::models::BlockId(i64::MAX),
+        first_arena_id: ArenaId(i64::MAX),
+        first_pool_id: PoolId(i64::MAX),
+        first_block_id: BlockId(i64::MAX),
         created_at: now,
         expires_at: now,
         resolved_at: Some(now),
     })
+}
+
+/// The open reservation with this id.
+pub(in crate::manager) fn open(tx: &mut WriteTx<'_>, id: ReservationId) -> Result<ReservationRow> {
+    let space = tx.space();
+    let row = tx.read_rows(|tx| queries::reservations::get(tx, space, id))?;
+    row.filter(|row| row.state == ReservationState::Open)
+        .ok_or(Error::UploadLapsed { id })
 }

@@ -8,6 +8,7 @@
 //! An upload has a lease, which each part renews. If its process dies, whoever writes after the
 //! lease gives its bytes back.
 
+use super::again::Again;
 use super::allocate::{allocate, dedup};
 use super::content::Content;
 use super::hold::Hold;
@@ -17,7 +18,7 @@ use super::reclaim;
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{Allocation, MemManager, Phase, names, unsigned};
-use crate::models::{ReservationId, ReservationRow, ReservationState, StoredObject, StoredObjectId, signed};
+use crate::models::{ReservationRow, ReservationState, StoredObject, StoredObjectId, signed};
 use crate::store::{WriteTx, queries};
 use crate::value::{Kind, ObjectId};
 
@@ -202,7 +203,7 @@ impl Upload<'_, '_> {
         let Some(row) = &self.row else {
             return self.make(tx, buffered);
         };
-        let mut row = open(tx, row.id)?;
+        let mut row = reclaim::open(tx, row.id)?;
         // Of a stream, only what is read needs room.
         if row.stored_object_id.is_none() {
             self.set_ids_aside(tx, &mut row)?;
@@ -325,7 +326,8 @@ impl Upload<'_, '_> {
             if let Some(object) = tx.find(&id)? {
                 let what = self.announced.content(id, size, whole);
                 return tx.whole(|tx| {
-                    let stored = dedup(tx, &what, &object, hold, &mut Gone)?;
+                    let mut source = Again::new(memory, row.stored_object_id, parts.rest());
+                    let stored = dedup(tx, &what, &object, hold, &mut source)?;
                     self.resolve(tx, &row, id)?;
                     Ok(stored)
                 });
@@ -424,46 +426,8 @@ impl Upload<'_, '_> {
 
     /// Gives back what was stored after an error. If that fails too, others do it after the lease.
     fn give_up(&self) {
-        let Some(id) = self.row.as_ref().map(|row| row.id) else {
-            return;
-        };
-        let _ = self.memory.give_up(id);
-    }
-}
-
-impl MemManager {
-    /// Gives the pieces of an open upload back. One without a key ends; a reservation stays open.
-    pub(in crate::manager) fn give_up(&self, id: ReservationId) -> Result<()> {
-        let more = self.write_apart(|tx| {
-            let Ok(row) = open(tx, id) else {
-                return Ok(false);
-            };
-            if row.key.is_none() {
-                reclaim::resolve(tx, &row, ReservationState::Voided)?;
-                return Ok(true);
-            }
-            Ok(row.written > 0 && reclaim::give_back(tx, &row)?.is_some_and(|row| row.written > 0))
-        })?;
-        if more { self.give_up_rest(id) } else { Ok(()) }
-    }
-
-    fn give_up_rest(&self, id: ReservationId) -> Result<()> {
-        loop {
-            let more = self.write_apart(|tx| match open(tx, id) {
-                Ok(row) if row.written > 0 => Ok(reclaim::give_back(tx, &row)?.is_some()),
-                _ => Ok(false),
-            })?;
-            if !more {
-                return self.reclaim_all();
-            }
+        if let Some(row) = &self.row {
+            let _ = self.memory.give_up(row.id);
         }
     }
-}
-
-/// The open reservation with this id.
-pub(in crate::manager) fn open(tx: &mut WriteTx<'_>, id: ReservationId) -> Result<ReservationRow> {
-    let space = tx.space();
-    let row = tx.read_rows(|tx| queries::reservations::get(tx, space, id))?;
-    row.filter(|row| row.state == ReservationState::Open)
-        .ok_or(Error::UploadLapsed { id })
 }
