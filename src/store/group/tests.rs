@@ -41,7 +41,7 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     location.prepare(Access::Write).unwrap();
     let geometry = Geometry::classic();
     let mut conn = location.connect(Access::Write).unwrap();
-    new_space::make(&mut conn, "main", 1 << 20, &geometry, Timestamp::default()).unwrap();
+    new_space::make(&mut conn, "main", 1 << 20, &geometry, None, Timestamp::default()).unwrap();
     let space = queries::spaces::by_name(&mut ReadTx::new(&mut conn), "main")
         .unwrap()
         .unwrap();
