@@ -5,11 +5,11 @@ use std::io::Read;
 
 use serde::Serialize;
 
+use super::announced::{Announced, refuse};
 use super::content::Content;
 use super::parts::{PART, Parts};
 use super::place::Source;
 use super::spool::{Spooled, rest_of};
-use super::upload::{Announced, refuse};
 use super::{place, reclaim, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};

@@ -2,6 +2,7 @@
 
 pub(in crate::manager) mod again;
 pub(in crate::manager) mod allocate;
+pub(in crate::manager) mod announced;
 pub(in crate::manager) mod batch;
 pub(in crate::manager) mod content;
 pub(in crate::manager) mod free;

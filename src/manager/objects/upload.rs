@@ -10,7 +10,7 @@
 
 use super::again::Again;
 use super::allocate::{allocate, dedup};
-use super::content::Content;
+use super::announced::{Announced, refuse};
 use super::hold::Hold;
 use super::parts::Parts;
 use super::place::{Placing, Source};
@@ -18,25 +18,9 @@ use super::reclaim;
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{Allocation, MemManager, Phase, names, unsigned};
-use crate::models::{ReservationRow, ReservationState, StoredObject, StoredObjectId, signed};
-use crate::store::{WriteTx, queries};
-use crate::value::{Kind, ObjectId};
-
-/// Ids set aside for pieces beyond those that an object can have when its upload begins: others
-/// may free small objects, whose room it then fills.
-const MORE_PIECES: u64 = 4096;
-/// For a stream of unknown length, ids for the pieces of this many bytes are set aside.
-const LONGEST_STREAM: u64 = 16 << 30;
-
-/// What is known about content before it is read.
-pub(in crate::manager) struct Announced<'a> {
-    pub kind: Kind,
-    pub type_name: Option<&'a str>,
-    /// Its bytes, unless it is a stream.
-    pub size: Option<u64>,
-    /// Its id, if it was read before.
-    pub id: Option<ObjectId>,
-}
+use crate::models::{ReservationRow, ReservationState, StoredObject, StoredObjectId};
+use crate::store::WriteTx;
+use crate::value::ObjectId;
 
 /// An object that is being stored in parts.
 pub(in crate::manager) struct Upload<'m, 'a> {
@@ -106,26 +90,6 @@ impl MemManager {
     }
 }
 
-/// Records that an allocation is refused.
-pub(in crate::manager) fn refuse(
-    tx: &mut WriteTx<'_>,
-    object_id: Option<ObjectId>,
-    size: u64,
-    max_mem: i64,
-    available: i64,
-) -> Error {
-    let refused = tx.apply(Change::Refused {
-        object_id,
-        needed: signed(size),
-        available,
-    });
-    refused.err().unwrap_or(Error::OutOfMemory {
-        needed: size,
-        available: unsigned(available),
-        max_mem: unsigned(max_mem),
-    })
-}
-
 /// A stream that was read to its end: it cannot be read again.
 struct Gone;
 
@@ -134,27 +98,6 @@ impl Source for Gone {
         Err(Error::Damaged {
             what: "the content is already stored, but damaged; store it from a file to repair it".into(),
         })
-    }
-}
-
-impl Announced<'_> {
-    pub fn bytes(size: Option<u64>, id: Option<ObjectId>) -> Self {
-        Self {
-            kind: Kind::Bytes,
-            type_name: None,
-            size,
-            id,
-        }
-    }
-
-    fn content(&self, id: ObjectId, size: u64, whole: Option<StoredObjectId>) -> Content<'_> {
-        Content {
-            id,
-            kind: self.kind,
-            type_name: self.type_name,
-            size,
-            whole,
-        }
     }
 }
 
@@ -201,82 +144,22 @@ impl Upload<'_, '_> {
     /// The current row, which the first part makes. Fails if others have ended it.
     fn begin(&self, tx: &mut WriteTx<'_>, buffered: u64) -> Result<ReservationRow> {
         let Some(row) = &self.row else {
-            return self.make(tx, buffered);
+            return self.announced.make(tx, buffered, self.memory.inner.lease);
         };
         let mut row = reclaim::open(tx, row.id)?;
         // Of a stream, only what is read needs room.
         if row.stored_object_id.is_none() {
-            self.set_ids_aside(tx, &mut row)?;
+            self.announced.set_ids_aside(tx, &mut row)?;
         } else if self.announced.size.is_none() && row.key.is_none() {
-            self.check_room(tx, buffered)?;
+            self.announced.check_room(tx, buffered)?;
         }
         Ok(row)
-    }
-
-    fn make(&self, tx: &mut WriteTx<'_>, buffered: u64) -> Result<ReservationRow> {
-        let bytes = self.announced.size.unwrap_or(buffered);
-        self.check_room(tx, bytes)?;
-        let now = tx.at();
-        let mut row = ReservationRow {
-            id: tx.next_reservation_id()?,
-            memram_id: tx.space(),
-            key: None,
-            state: ReservationState::Open,
-            bytes: signed(bytes),
-            written: 0,
-            object_id: None,
-            stored_object_id: None,
-            entry_ids: 0,
-            first_arena_id: crate::models::ArenaId(0),
-            first_pool_id: crate::models::PoolId(0),
-            first_block_id: crate::models::BlockId(0),
-            created_at: now,
-            expires_at: now + self.memory.inner.lease,
-            resolved_at: None,
-        };
-        self.set_ids_aside(tx, &mut row)?;
-        tx.apply(Change::ReservationSet {
-            before: None,
-            after: row.clone(),
-        })?;
-        Ok(row)
-    }
-
-    fn check_room(&self, tx: &mut WriteTx<'_>, bytes: u64) -> Result<()> {
-        if bytes > unsigned(tx.capacity()?.1) {
-            reclaim::all_due(tx)?;
-        }
-        let (max_mem, available) = tx.capacity()?;
-        if bytes > unsigned(available) {
-            return Err(refuse(tx, self.announced.id, bytes, max_mem, available));
-        }
-        Ok(())
-    }
-
-    /// Sets ids aside, which the pieces need to follow each other while others store objects.
-    fn set_ids_aside(&self, tx: &mut WriteTx<'_>, row: &mut ReservationRow) -> Result<()> {
-        let (space, most) = (tx.space(), tx.memram()?.available() + unsigned(row.bytes));
-        let size = self.announced.size.unwrap_or_else(|| most.min(LONGEST_STREAM));
-        let class = tx.geometry().class_for(self.size_of_class());
-        let classes = tx.geometry().classes();
-        let block_size = classes.get(class).map_or(1, |class| class.block_size);
-        let pieces = tx.read(|tx| queries::reservations::most_pieces(tx, space, block_size, size))?;
-        let entries = usize::try_from(pieces + MORE_PIECES).unwrap_or(usize::MAX);
-        row.entry_ids = entries as i64;
-        row.stored_object_id = Some(tx.next_object_id(entries)?);
-        (row.first_arena_id, row.first_pool_id, row.first_block_id) = tx.next_carved()?;
-        Ok(())
-    }
-
-    /// A stream of unknown length is placed like the largest objects.
-    fn size_of_class(&self) -> u64 {
-        self.announced.size.unwrap_or(u64::MAX)
     }
 
     fn placing(&self, tx: &WriteTx<'_>, row: &ReservationRow) -> Placing {
         let new = || {
             let object = row.stored_object_id.unwrap_or(StoredObjectId(0));
-            let size = self.size_of_class();
+            let size = self.announced.size_of_class();
             Placing::new(object, tx.geometry().class_for(size), size)
         };
         self.placing.unwrap_or_else(new)
@@ -359,14 +242,20 @@ impl Upload<'_, '_> {
             created_at: tx.at(),
         };
         let reservation = row.id;
-        let taken = ReservationRow {
-            written: 0,
-            bytes: row.bytes,
-            stored_object_id: None,
-            entry_ids: 0,
-            ..row.clone()
-        };
-        self.resolve_taken(tx, &row, taken, id)?;
+        if row.key.is_none() {
+            tx.apply(Change::ReservationRemoved { reservation: &row })?;
+        } else {
+            let after = ReservationRow {
+                written: 0,
+                stored_object_id: None,
+                entry_ids: 0,
+                ..posted(tx, &row, id)
+            };
+            tx.apply(Change::ReservationSet {
+                before: Some(&row),
+                after,
+            })?;
+        }
         tx.apply(Change::ObjectPosted { object, reservation })?;
         let freed = match hold {
             Hold::Anonymous => None,
@@ -383,41 +272,13 @@ impl Upload<'_, '_> {
         })
     }
 
-    /// The pieces have become an object.
-    fn resolve_taken(
-        &self,
-        tx: &mut WriteTx<'_>,
-        before: &ReservationRow,
-        taken: ReservationRow,
-        id: ObjectId,
-    ) -> Result<()> {
-        if before.key.is_none() {
-            return tx.apply(Change::ReservationRemoved { reservation: before });
-        }
-        let after = ReservationRow {
-            state: ReservationState::Posted,
-            object_id: Some(id),
-            resolved_at: Some(tx.at()),
-            ..taken
-        };
-        tx.apply(Change::ReservationSet {
-            before: Some(before),
-            after,
-        })
-    }
-
     /// The content was stored already, so the pieces are given back.
     fn resolve(&self, tx: &mut WriteTx<'_>, row: &ReservationRow, id: ObjectId) -> Result<()> {
         tx.leave_pieces();
         if row.key.is_none() {
             return reclaim::resolve(tx, row, ReservationState::Voided).map(drop);
         }
-        let after = ReservationRow {
-            state: ReservationState::Posted,
-            object_id: Some(id),
-            resolved_at: Some(tx.at()),
-            ..row.clone()
-        };
+        let after = posted(tx, row, id);
         tx.apply(Change::ReservationSet {
             before: Some(row),
             after,
@@ -429,5 +290,14 @@ impl Upload<'_, '_> {
         if let Some(row) = &self.row {
             let _ = self.memory.give_up(row.id);
         }
+    }
+}
+
+fn posted(tx: &WriteTx<'_>, row: &ReservationRow, id: ObjectId) -> ReservationRow {
+    ReservationRow {
+        state: ReservationState::Posted,
+        object_id: Some(id),
+        resolved_at: Some(tx.at()),
+        ..row.clone()
     }
 }

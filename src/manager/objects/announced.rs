@@ -1,0 +1,131 @@
+//! What is known about an object before it is stored in parts, and what its first part needs.
+
+use std::time::Duration;
+
+use super::content::Content;
+use super::reclaim;
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::manager::unsigned;
+use crate::models::{ArenaId, BlockId, PoolId, ReservationRow, ReservationState, StoredObjectId, signed};
+use crate::store::{WriteTx, queries};
+use crate::value::{Kind, ObjectId};
+
+/// Ids set aside for pieces beyond those that an object can have when its upload begins: others
+/// may free small objects, whose room it then fills.
+const MORE_PIECES: u64 = 4096;
+/// For a stream of unknown length, ids for the pieces of this many bytes are set aside.
+const LONGEST_STREAM: u64 = 16 << 30;
+
+/// What is known about content before it is read.
+pub(in crate::manager) struct Announced<'a> {
+    pub kind: Kind,
+    pub type_name: Option<&'a str>,
+    /// Its bytes, unless it is a stream.
+    pub size: Option<u64>,
+    /// Its id, if it was read before.
+    pub id: Option<ObjectId>,
+}
+
+impl Announced<'_> {
+    pub fn bytes(size: Option<u64>, id: Option<ObjectId>) -> Self {
+        Self {
+            kind: Kind::Bytes,
+            type_name: None,
+            size,
+            id,
+        }
+    }
+
+    pub fn content(&self, id: ObjectId, size: u64, whole: Option<StoredObjectId>) -> Content<'_> {
+        Content {
+            id,
+            kind: self.kind,
+            type_name: self.type_name,
+            size,
+            whole,
+        }
+    }
+
+    /// The row of an upload that begins, when `buffered` bytes of it are read.
+    pub fn make(&self, tx: &mut WriteTx<'_>, buffered: u64, lease: Duration) -> Result<ReservationRow> {
+        let bytes = self.size.unwrap_or(buffered);
+        self.check_room(tx, bytes)?;
+        let now = tx.at();
+        let mut row = ReservationRow {
+            id: tx.next_reservation_id()?,
+            memram_id: tx.space(),
+            key: None,
+            state: ReservationState::Open,
+            bytes: signed(bytes),
+            written: 0,
+            object_id: None,
+            stored_object_id: None,
+            entry_ids: 0,
+            first_arena_id: ArenaId(0),
+            first_pool_id: PoolId(0),
+            first_block_id: BlockId(0),
+            created_at: now,
+            expires_at: now + lease,
+            resolved_at: None,
+        };
+        self.set_ids_aside(tx, &mut row)?;
+        tx.apply(Change::ReservationSet {
+            before: None,
+            after: row.clone(),
+        })?;
+        Ok(row)
+    }
+
+    /// Refuses `bytes` that are not available.
+    pub fn check_room(&self, tx: &mut WriteTx<'_>, bytes: u64) -> Result<()> {
+        if bytes > unsigned(tx.capacity()?.1) {
+            reclaim::all_due(tx)?;
+        }
+        let (max_mem, available) = tx.capacity()?;
+        if bytes > unsigned(available) {
+            return Err(refuse(tx, self.id, bytes, max_mem, available));
+        }
+        Ok(())
+    }
+
+    /// Sets ids aside, which the pieces need to follow each other while others store objects.
+    pub fn set_ids_aside(&self, tx: &mut WriteTx<'_>, row: &mut ReservationRow) -> Result<()> {
+        let (space, most) = (tx.space(), tx.memram()?.available() + unsigned(row.bytes));
+        let size = self.size.unwrap_or_else(|| most.min(LONGEST_STREAM));
+        let class = tx.geometry().class_for(self.size_of_class());
+        let classes = tx.geometry().classes();
+        let block_size = classes.get(class).map_or(1, |class| class.block_size);
+        let pieces = tx.read(|tx| queries::reservations::most_pieces(tx, space, block_size, size))?;
+        let entries = usize::try_from(pieces + MORE_PIECES).unwrap_or(usize::MAX);
+        row.entry_ids = entries as i64;
+        row.stored_object_id = Some(tx.next_object_id(entries)?);
+        (row.first_arena_id, row.first_pool_id, row.first_block_id) = tx.next_carved()?;
+        Ok(())
+    }
+
+    /// A stream of unknown length is placed like the largest objects.
+    pub fn size_of_class(&self) -> u64 {
+        self.size.unwrap_or(u64::MAX)
+    }
+}
+
+/// Records that an allocation is refused.
+pub(in crate::manager) fn refuse(
+    tx: &mut WriteTx<'_>,
+    object_id: Option<ObjectId>,
+    size: u64,
+    max_mem: i64,
+    available: i64,
+) -> Error {
+    let refused = tx.apply(Change::Refused {
+        object_id,
+        needed: signed(size),
+        available,
+    });
+    refused.err().unwrap_or(Error::OutOfMemory {
+        needed: size,
+        available: unsigned(available),
+        max_mem: unsigned(max_mem),
+    })
+}
