@@ -161,14 +161,24 @@ impl Group {
     /// error or panics, nothing has changed.
     ///
     /// The work must be short, because finished units may have to wait for it before they commit.
-    pub fn write<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        self.run(self.enter(Coming::ToJoin, deadline)?, deadline, work)
+    /// `bytes` is the content that it stores at most.
+    pub fn write<R>(
+        &self,
+        bytes: u64,
+        deadline: Deadline,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let mut entered = self.enter(Coming::ToJoin, deadline)?;
+        if entered.turn.writer.is_open() && !entered.turn.writer.engine.may_share(bytes) {
+            let _ = entered.turn.commit();
+        }
+        self.run(entered, Some(bytes), deadline, work)
     }
 
     /// Like [`Self::write`], for work that may take long or wait for another thread: earlier units
     /// are committed before it starts.
     pub fn write_apart<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        self.run(self.enter(Coming::Apart, deadline)?, deadline, work)
+        self.run(self.enter(Coming::Apart, deadline)?, None, deadline, work)
     }
 
     /// Like [`Self::write_apart`], in a transaction that nobody shares and that is not synced: a power
@@ -191,16 +201,17 @@ impl Group {
     fn run<R>(
         &self,
         mut entered: Entered<'_>,
+        bytes: Option<u64>,
         deadline: Deadline,
         work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
         let turn = &mut *entered.turn;
         let result = turn.work(deadline, work);
         let outcome = Arc::clone(&turn.outcome);
+        turn.writer.engine.has_shared(bytes);
         // Failed units count too, or a finished writer could wait forever.
-        // Near the ceiling each commits for itself, so that one that does not fit refuses no other.
-        let alone = turn.tried >= MOST_UNITS || turn.writer.engine.is_near_ceiling();
-        let must_commit = turn.writer.is_open() && (alone || !self.has_company(turn));
+        let is_full = turn.tried >= MOST_UNITS || !turn.writer.engine.may_share(0);
+        let must_commit = turn.writer.is_open() && (is_full || !self.has_company(turn));
         let committed = must_commit.then(|| turn.commit());
         drop(entered);
         let result = match result {

@@ -12,5 +12,6 @@ mod full;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
+mod random;
 mod set;
 mod watch;

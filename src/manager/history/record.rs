@@ -74,9 +74,18 @@ impl MemManager {
     /// Units that share its commit have to wait for it, so it must be short and run no code of the
     /// caller; otherwise use [`Self::write_apart`].
     pub(in crate::manager) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        self.write_content(0, work)
+    }
+
+    /// The same for a unit that stores up to `bytes` of content.
+    pub(in crate::manager) fn write_content<R>(
+        &self,
+        bytes: u64,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R> {
         let (writer, deadline) = self.writer()?;
         let mut end = End::default();
-        let result = writer.write(deadline, |tx| self.signed(tx, &mut end, work));
+        let result = writer.write(bytes, deadline, |tx| self.signed(tx, &mut end, work));
         self.after(end, result, deadline)
     }
 
@@ -158,14 +167,19 @@ impl MemManager {
     ) -> Result<()> {
         let (writer, _) = self.writer()?;
         let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
-        writer.write(deadline, |tx| {
+        let recorded = writer.write(0, deadline, |tx| {
             tx.sign(self.signature());
             tx.apply(Change::Refused {
                 object_id,
                 needed: signed(needed),
                 available: signed(available),
             })
-        })
+        });
+        match recorded {
+            // The refusal matters more than its record.
+            Err(Error::FileFull { .. }) => Ok(()),
+            recorded => recorded,
+        }
     }
 
     pub(in crate::manager) fn signature(&self) -> Signature {

@@ -55,7 +55,7 @@ fn soon() -> Deadline {
 }
 
 fn write<R>(group: &Group, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-    group.write(soon(), work)
+    group.write(0, soon(), work)
 }
 
 /// Stores an object of `pieces` pieces of ten bytes in new blocks.

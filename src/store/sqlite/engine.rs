@@ -42,8 +42,8 @@ pub(in crate::store) struct Engine {
     looked: Option<Instant>,
     log: Log,
     ceiling: Arc<Ceiling>,
-    /// Whether the next transactions could find the file full.
-    is_near_ceiling: bool,
+    /// Bytes below the ceiling that units of work which share a commit may need.
+    shared_room: u64,
     /// The limit of the log far from the ceiling, in bytes.
     log_limit: u64,
     /// Whether the transaction does more than make room.
@@ -75,7 +75,7 @@ impl Engine {
             checkpoints: Checkpoints::default(),
             log: Log::new(&location),
             ceiling: Ceiling::of(&location.path),
-            is_near_ceiling: false,
+            shared_room: u64::MAX,
             log_limit: location.log_limit,
             grows: false,
             log_known: None,

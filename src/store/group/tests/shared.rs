@@ -44,7 +44,7 @@ fn a_transaction_is_committed_even_if_the_thread_that_would_join_it_gave_up() {
     let outcome = Arc::clone(&entered.turn.outcome);
     let impatient = Deadline::after(Duration::from_millis(20));
     let gave_up = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| group.write(impatient, |tx| store(tx, 1, "b")));
+        let thread = scope.spawn(|| group.write(0, impatient, |tx| store(tx, 1, "b")));
         thread.join().unwrap()
     });
     assert!(matches!(gave_up, Err(Error::Busy { waited_ms: 20.. })), "{gave_up:?}");
@@ -166,7 +166,7 @@ fn a_call_does_not_wait_twice() {
     tool.execute_batch("BEGIN IMMEDIATE").unwrap();
     let deadline = Deadline::after(Duration::from_millis(20));
     std::thread::sleep(Duration::from_millis(20));
-    let Err(Error::Busy { waited_ms }) = group.write(deadline, |tx| store(tx, 1, "a")) else {
+    let Err(Error::Busy { waited_ms }) = group.write(0, deadline, |tx| store(tx, 1, "a")) else {
         panic!("it did not wait");
     };
     // The connection's own timeout of 5 s has no effect.

@@ -18,15 +18,27 @@ const LIMIT_NEAR: u64 = 2;
 /// refused for want of it, and rarely enough that copying takes little of the time.
 const LOG_PART: u64 = 8;
 
+/// Bytes on disk that a unit of work without much content needs at most.
+const UNIT: u64 = 128 * 1024;
+
 impl Engine {
-    /// Whether the next transactions could find the file full.
-    pub fn is_near_ceiling(&self) -> bool {
-        self.is_near_ceiling
+    /// Whether a unit of work with this much content may share the commit of the open transaction. Below
+    /// a ceiling, units share one only if there is certainly room for all, so that one that does not
+    /// fit refuses no other.
+    pub fn may_share(&self, bytes: u64) -> bool {
+        self.shared_room >= needs(bytes)
+    }
+
+    /// Called after a unit of work with this much content, or an unknown amount.
+    pub fn has_shared(&mut self, bytes: Option<u64>) {
+        if self.shared_room < u64::MAX {
+            self.shared_room = self.shared_room.saturating_sub(bytes.map_or(u64::MAX, needs));
+        }
     }
 
     /// Called before each transaction.
     pub(super) fn look_at_ceiling(&mut self) {
-        self.is_near_ceiling = false;
+        self.shared_room = u64::MAX;
         self.location.log_limit = self.log_limit;
         let Some(max_file) = self.ceiling.max_file() else {
             return;
@@ -35,13 +47,15 @@ impl Engine {
         let now = self.ceiling.on_disk();
         // At worst, all of the log is still to be copied.
         let room = most.saturating_sub(now.total()).saturating_sub(now.log);
-        self.is_near_ceiling = room < (max_file / NEAR).min(MOST_NEAR);
+        self.shared_room = room / 2;
+        let is_near = room < (max_file / NEAR).min(MOST_NEAR);
         let mut limit = self.location.log_limit_below(Some(max_file));
-        if self.is_near_ceiling {
+        if is_near {
+            self.shared_room = 0;
             limit = limit.min(max_file.saturating_sub(now.file + now.index) / LIMIT_NEAR);
         }
         self.location.log_limit = limit.max(1);
-        if self.is_near_ceiling && now.log > 0 {
+        if is_near && now.log > 0 {
             // If this fails, only less fits.
             let _ = self.make_room_of_log(most, now);
         }
@@ -57,4 +71,9 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Bytes on disk that a unit of work needs, with its content in the file and in the log.
+fn needs(bytes: u64) -> u64 {
+    bytes.saturating_mul(3).saturating_add(UNIT)
 }
