@@ -102,7 +102,11 @@ impl Effects {
 
     /// Takes everything. An unfinished allocation keeps its event.
     pub fn take(&mut self) -> Self {
-        let unfinished = self.events.pop_if(|draft| draft.is_unfinished());
+        let mut unfinished = self.events.pop_if(|draft| draft.is_unfinished());
+        if let Some(draft) = &mut unfinished {
+            // What is taken is no longer an effect of the rest.
+            draft.mem -= self.space.mem;
+        }
         let rest = Self {
             events: unfinished.into_iter().collect(),
             recording: self.recording,
