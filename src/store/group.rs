@@ -20,6 +20,7 @@ use super::location::{Access, Location};
 use super::read::ReadTx;
 use super::rehearsal::Rehearsal;
 use super::session::WriteTx;
+use super::sqlite::ceiling::Ceiling;
 use super::sqlite::engine::Engine;
 use super::sqlite::log_limit;
 use super::sqlite::repair;
@@ -35,6 +36,7 @@ pub(crate) struct Group {
     /// Locked only by the thread that has entered the gate, so never contended.
     turn: Mutex<Turn>,
     location: Location,
+    ceiling: Arc<Ceiling>,
     /// Set from when a unit waits for readers of the log until it can be shortened.
     log_is_held: Arc<AtomicBool>,
 }
@@ -83,6 +85,7 @@ impl Group {
     fn of(writer: Writer, gate: Gate, location: Location) -> Self {
         Self {
             gate,
+            ceiling: writer.engine.ceiling(),
             location,
             log_is_held: writer.engine.log_is_held(),
             turn: Mutex::new(Turn {
@@ -92,6 +95,11 @@ impl Group {
                 company: 1,
             }),
         }
+    }
+
+    /// The ceiling of the file in bytes, as it was last read.
+    pub fn max_file(&self) -> Option<u64> {
+        self.ceiling.max_file()
     }
 
     /// Runs `work` on the writing connection, between transactions. Others wait for it.

@@ -183,6 +183,16 @@ impl WriteTx<'_> {
         self.writer.engine.on_disk()
     }
 
+    /// Refuses content of which more than all there is on disk would be needed, before it is stored in
+    /// parts of up to `part` bytes.
+    ///
+    /// # Errors
+    /// [`Error::FileFull`](crate::Error::FileFull).
+    pub fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
+        self.writer.not_failed()?;
+        self.writer.engine.check_room_in_file(bytes, part)
+    }
+
     /// The name of the space.
     pub fn space_name(&mut self) -> Result<String> {
         Ok(self.writer.known()?.memram.name.clone())

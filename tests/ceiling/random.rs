@@ -82,7 +82,7 @@ fn names(memory: &MemManager) -> Model {
 fn assert_stored(memory: &MemManager, models: &[Model]) {
     let expected: Model = models.iter().flatten().map(|(name, id)| (name.clone(), *id)).collect();
     assert_eq!(names(memory), expected);
-    assert!(memory.check().unwrap().is_empty());
+    assert_eq!(memory.check().unwrap(), []);
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::announced::{Announced, refuse};
 use super::content::Content;
-use super::parts::{PART, Parts};
+use super::parts::{LEAST_PART, Parts};
 use super::place::Source;
 use super::spool::{Spooled, rest_of};
 use super::{place, reclaim, vouch};
@@ -140,14 +140,14 @@ impl MemManager {
         let max_mem = self.memram()?.max_mem;
         // One byte more tells whether there is more than can be stored.
         let mut reader = reader.take(max_mem.saturating_add(1));
-        let mut parts = Parts::new(&mut reader, Kind::Bytes);
+        let mut parts = Parts::new(&mut reader, Kind::Bytes, self.part_size()?);
         parts.fill()?;
         if parts.total > max_mem {
             return self.refuse_unread(parts.total);
         }
         if parts.at_end {
             let id = parts.id();
-            return self.write(|tx| store_as(tx, &Encoded::bytes(parts.rest()), id, hold));
+            return self.write_content(parts.total, |tx| store_as(tx, &Encoded::bytes(parts.rest()), id, hold));
         }
         self.upload(Announced::bytes(None, None), &mut parts, hold, None, progress)
     }
@@ -179,7 +179,7 @@ impl MemManager {
         self.check_hold(hold)?;
         let size = rest_of(file)?;
         // A file of size 0 may still have content, as in /proc.
-        if size <= PART as u64 {
+        if size <= self.part_size()? as u64 {
             return self.store_stream(file, hold, progress);
         }
         let id = if self.may_be_stored(size)? {
@@ -195,7 +195,7 @@ impl MemManager {
             None
         };
         let reader: &mut dyn Read = file;
-        let mut parts = Parts::new(reader, Kind::Bytes);
+        let mut parts = Parts::new(reader, Kind::Bytes, self.part_size()?);
         parts.fill()?;
         self.upload(Announced::bytes(Some(size), id), &mut parts, hold, None, progress)
     }
@@ -235,12 +235,13 @@ impl MemManager {
     /// Stores content whose id was computed before the writer's turn, so that others can write.
     fn store_encoded(&self, encoded: &Encoded<'_>, id: ObjectId, hold: Hold<'_>) -> Result<Allocation> {
         let content = &*encoded.content;
-        if content.len() <= PART || self.contains(&id)? || content.len() as u64 > self.memram()?.available() {
-            return self.write(|tx| store_as(tx, encoded, id, hold));
+        let is_small = content.len() <= LEAST_PART || content.len() <= self.part_size()?;
+        if is_small || self.contains(&id)? || content.len() as u64 > self.memram()?.available() {
+            return self.write_content(content.len() as u64, |tx| store_as(tx, encoded, id, hold));
         }
         self.check_hold(hold)?;
         let mut reader = content;
-        let mut parts = Parts::known(&mut reader, id);
+        let mut parts = Parts::known(&mut reader, id, self.part_size()?);
         parts.fill()?;
         let announced = Announced {
             kind: encoded.kind,

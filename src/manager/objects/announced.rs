@@ -51,6 +51,7 @@ impl Announced<'_> {
     pub fn make(&self, tx: &mut WriteTx<'_>, buffered: u64, lease: Duration) -> Result<ReservationRow> {
         let bytes = self.size.unwrap_or(buffered);
         self.check_room(tx, bytes)?;
+        tx.check_room_in_file(bytes, buffered)?;
         let now = tx.at();
         let mut row = ReservationRow {
             id: tx.next_reservation_id()?,

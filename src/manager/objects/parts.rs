@@ -5,18 +5,40 @@ use std::io::{ErrorKind, Read};
 
 use super::place::Source;
 use crate::error::{Error, Result};
+use crate::manager::MemManager;
 use crate::temporary::go_on;
 use crate::value::{Hasher, Kind, ObjectId};
 
 /// Bytes of a large object that are stored in one transaction, so that others write in between and
 /// the log stays short.
-pub(in crate::manager) const PART: usize = 8 << 20;
+const PART: usize = 8 << 20;
+/// Below a ceiling of the file, a part is at most this share of it, so that little room is lost to
+/// the log.
+const PART_OF_CEILING: u64 = 32;
+/// The smallest parts, in bytes.
+pub(in crate::manager) const LEAST_PART: usize = 256 << 10;
 /// Bytes per read.
 const CHUNK: usize = 256 * 1024;
+
+impl MemManager {
+    /// Bytes of a part of a large object.
+    pub(in crate::manager) fn part_size(&self) -> Result<usize> {
+        let (writer, _) = self.writer()?;
+        Ok(part_below(writer.max_file()))
+    }
+}
+
+/// Bytes of a part below a ceiling of the file, or without one.
+pub(in crate::manager) fn part_below(max_file: Option<u64>) -> usize {
+    let part = max_file.and_then(|bytes| usize::try_from(bytes / PART_OF_CEILING).ok());
+    part.map_or(PART, |part| part.clamp(LEAST_PART, PART))
+}
 
 /// The part of some content that was read and is not stored yet.
 pub(in crate::manager) struct Parts<'r> {
     reader: &'r mut dyn Read,
+    /// Bytes of a part.
+    part: usize,
     hash: Hash,
     buffer: Vec<u8>,
     /// Bytes of the buffer that are stored.
@@ -33,18 +55,19 @@ enum Hash {
 }
 
 impl<'r> Parts<'r> {
-    pub fn new(reader: &'r mut dyn Read, kind: Kind) -> Self {
-        Self::of(reader, Hash::Of(Hasher::new(kind)))
+    pub fn new(reader: &'r mut dyn Read, kind: Kind, part: usize) -> Self {
+        Self::of(reader, Hash::Of(Hasher::new(kind)), part)
     }
 
     /// Content in memory, whose id is known.
-    pub fn known(reader: &'r mut dyn Read, id: ObjectId) -> Self {
-        Self::of(reader, Hash::Known(id))
+    pub fn known(reader: &'r mut dyn Read, id: ObjectId, part: usize) -> Self {
+        Self::of(reader, Hash::Known(id), part)
     }
 
-    fn of(reader: &'r mut dyn Read, hash: Hash) -> Self {
+    fn of(reader: &'r mut dyn Read, hash: Hash, part: usize) -> Self {
         Self {
             reader,
+            part,
             hash,
             buffer: Vec::new(),
             taken: 0,
@@ -57,7 +80,7 @@ impl<'r> Parts<'r> {
     pub fn fill(&mut self) -> Result<()> {
         self.buffer.drain(..self.taken);
         self.taken = 0;
-        while !self.at_end && self.buffer.len() <= PART {
+        while !self.at_end && self.buffer.len() <= self.part {
             self.read()?;
         }
         Ok(())

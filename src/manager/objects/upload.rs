@@ -56,7 +56,9 @@ impl MemManager {
             upload.give_up();
         }
         match stored {
-            Err(Error::OutOfMemory { .. }) if is_stream => self.skip(&upload.announced, parts, hold),
+            Err(full @ (Error::OutOfMemory { .. } | Error::FileFull { .. })) if is_stream => {
+                self.skip(full, &upload.announced, parts, hold)
+            }
             Err(Error::OutOfMemory { needed, available, .. }) => {
                 let (_, deadline) = self.writer()?;
                 self.record_refusal(upload.announced.id, needed, available, deadline)?;
@@ -67,7 +69,13 @@ impl MemManager {
     }
 
     /// A stream that does not fit is read to its end, because it may be stored already.
-    fn skip(&self, announced: &Announced<'_>, parts: &mut Parts<'_>, hold: Hold<'_>) -> Result<Allocation> {
+    fn skip(
+        &self,
+        full: Error,
+        announced: &Announced<'_>,
+        parts: &mut Parts<'_>,
+        hold: Hold<'_>,
+    ) -> Result<Allocation> {
         let max_mem = self.memram()?.max_mem;
         parts.skip_to_end(max_mem)?;
         // Of a longer one, only the start was read.
@@ -82,6 +90,7 @@ impl MemManager {
                 let what = announced.content(id, size, whole);
                 allocate(tx, &what, hold, &mut Gone)
             }
+            _ if matches!(full, Error::FileFull { .. }) => Err(full),
             _ => {
                 let (max_mem, available) = tx.capacity()?;
                 Err(refuse(tx, id, size, max_mem, available))

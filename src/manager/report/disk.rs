@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::manager::objects::parts::part_below;
 use crate::manager::{MemManager, unsigned};
 use crate::models::MemRam;
 use crate::store::{FileSizes, OnDisk, ReadTx, queries, reserve};
@@ -47,8 +48,6 @@ const EMPTY: u64 = 48 * 4096;
 /// Bytes of the file per byte of content where nothing is stored yet: those of objects of a few
 /// kilobytes.
 const USUAL_RATIO: f64 = 1.25;
-/// Bytes that a unit of work has in the log at most, if it has more to store.
-const IN_LOG: f64 = 16.0 * 1024.0 * 1024.0;
 
 impl DiskUse {
     /// The bytes of the files together.
@@ -104,13 +103,14 @@ pub(in crate::manager) fn disk_use(tx: &mut ReadTx<'_>, files: OnDisk) -> Result
         fits_estimated: max_file.map(|max_file| {
             // The log counts as empty.
             let taken = unsigned(bytes - free) + files.index + reserve;
-            fits(max_file.saturating_sub(taken) as f64, ratio.unwrap_or(USUAL_RATIO))
+            let room = max_file.saturating_sub(taken);
+            fits(room, part_below(max_file.into()) as u64, ratio.unwrap_or(USUAL_RATIO))
         }),
     })
 }
 
-/// Bytes of content for which there is room, both in the file and, a unit of work at a time, in the log.
-fn fits(room: f64, ratio: f64) -> u64 {
-    let in_file = (room / 2.0).max(room - IN_LOG);
-    (in_file / ratio) as u64
+/// Bytes of content for which there is room, both in the file and, up to `part` at a time, in the log.
+fn fits(room: u64, part: u64, ratio: f64) -> u64 {
+    let in_file = (room / 2).max(room.saturating_sub(part));
+    (in_file as f64 / ratio) as u64
 }

@@ -174,6 +174,11 @@ impl Engine {
         self.ceiling.read(&mut ReadTx::new(&mut self.conn))
     }
 
+    /// The ceiling of the file.
+    pub fn ceiling(&self) -> Arc<Ceiling> {
+        Arc::clone(&self.ceiling)
+    }
+
     /// Lets all transactions use the reserve of the ceiling.
     pub fn use_reserve(&mut self) {
         self.may_use_reserve = true;

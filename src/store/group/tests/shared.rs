@@ -65,7 +65,7 @@ fn a_sleeping_thread_is_woken_for_its_turn() {
     std::thread::spawn(move || {
         let patient = Deadline::after(Duration::MAX);
         tells
-            .send(waits.write(patient, |tx| store(tx, 1, "a")).is_ok())
+            .send(waits.write(0, patient, |tx| store(tx, 1, "a")).is_ok())
             .unwrap();
     });
     // Long enough for it to stop spinning.

@@ -3,8 +3,10 @@
 //! took.
 
 use super::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::models::unsigned;
 use crate::store::sqlite::ceiling::{OnDisk, reserve};
+use crate::store::sqlite::pages::file_sizes;
 use crate::store::sqlite::{checkpoint, log};
 
 /// Room on disk, as a part of the ceiling, below which the file counts as near it.
@@ -34,6 +36,28 @@ impl Engine {
         if self.shared_room < u64::MAX {
             self.shared_room = self.shared_room.saturating_sub(bytes.map_or(u64::MAX, needs));
         }
+    }
+
+    /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
+    /// of up to `part` bytes.
+    pub fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
+        let Some(max_file) = self.ceiling.max_file() else {
+            return Ok(());
+        };
+        let sizes = file_sizes(&mut self.conn)?;
+        let now = self.ceiling.on_disk().with_file(sizes.bytes);
+        let needed = bytes.saturating_sub(unsigned(sizes.free)) + bytes.min(part);
+        let reserve = reserve(max_file);
+        if now.file + now.index + reserve + needed <= max_file {
+            return Ok(());
+        }
+        Err(Error::FileFull {
+            needed,
+            file: now.file,
+            log: now.log + now.index,
+            reserve,
+            max_file,
+        })
     }
 
     /// Called before each transaction.
