@@ -9,6 +9,7 @@ use super::change::{Change, Fix};
 use super::effects::{BlockAfter, Effects};
 use super::event_rows::EventRow;
 use super::events::{Draft, Signature};
+use super::refusals::{self, KnownRefusal, RepeatedRefusal};
 use super::room::Room;
 use super::rows::{Binding, NameChange, Rows};
 use super::triggers::Trigger;
@@ -50,6 +51,8 @@ pub(crate) struct HistoryChange {
     pub setting: Option<HistorySetting>,
     /// Events up to this one are removed.
     pub trimmed: Option<EventId>,
+    /// Refusals in the file that happened again.
+    pub repeated: Vec<RepeatedRefusal>,
 }
 
 /// Whether and how long events are kept.
@@ -58,6 +61,17 @@ pub(crate) struct HistorySetting {
     pub mode: HistoryMode,
     /// For `keep`, microseconds.
     pub keep: Option<i64>,
+    /// For `keep`, bytes of events.
+    pub max_bytes: Option<i64>,
+}
+
+impl HistorySetting {
+    /// Every event is kept.
+    pub const ON: Self = Self {
+        mode: HistoryMode::On,
+        keep: None,
+        max_bytes: None,
+    };
 }
 
 impl Batch<'static> {
@@ -85,8 +99,11 @@ impl Batch<'static> {
         let rows = &mut self.rows;
         match change {
             Change::SpaceMade(space) => {
+                let is_recorded = space.history.mode != HistoryMode::Off;
                 rows.space = Some(space);
-                self.open_books();
+                if is_recorded {
+                    self.open_books();
+                }
             }
             Change::ArenaAdded(arena) => rows.arenas.push(arena),
             Change::PoolAdded(pool) => rows.pools.push(pool),
@@ -132,9 +149,11 @@ impl Batch<'static> {
             Change::Released { object, .. } => rows.hold(object, false),
             Change::NameBound { name, object, at, .. } => rows.bind(name, Binding { object, at }),
             Change::NameUnbound { name, object, .. } => rows.unbind(name, object),
-            Change::HistorySet { mode, keep } => self.set_history(HistorySetting { mode, keep }),
+            Change::HistorySet { mode, keep, max_bytes } => {
+                self.set_history(HistorySetting { mode, keep, max_bytes });
+            }
             Change::BooksOpened => self.open_books(),
-            Change::HistoryTrimmed { last } => self.history.trimmed = Some(last),
+            Change::HistoryTrimmed { last, .. } => self.history.trimmed = Some(last),
             Change::CeilingSet { max_file } => self.ceiling = Some(max_file),
             Change::Fixed(fix) => return Some(Batch::of_fix(fix)),
             // Entries are removed with their object, by the next change. The others have only
@@ -315,6 +334,7 @@ impl<'d> Batch<'d> {
             && self.history.setting.is_none()
             && self.history.trimmed.is_none()
             && self.ceiling.is_none()
+            && self.history.repeated.is_empty()
     }
 
     /// Notes the highest key ever assigned in each table from which rows are, or may be, removed.
@@ -341,10 +361,28 @@ impl<'d> Batch<'d> {
         self.effects.events.len()
     }
 
+    /// Whether the first event without a number is a refusal.
+    pub fn begins_with_refusal(&self) -> bool {
+        self.effects
+            .events
+            .first()
+            .is_some_and(|draft| draft.kind == EventKind::Refusal)
+    }
+
+    /// Counts repeated refusals instead of recording each. `newest` are the newest events of the
+    /// file, as long as they are refusals, oldest first.
+    pub fn count_refusals(&mut self, newest: Vec<KnownRefusal>) {
+        let counted = refusals::count(take(&mut self.effects.events), newest);
+        self.effects.events = counted.drafts;
+        self.history.repeated = counted.repeated;
+        self.effects.space.history_bytes += self.history.repeated.iter().map(|refusal| refusal.growth).sum::<i64>();
+    }
+
     /// Numbers the events, starting with `first`. `mem` is that of the space without the effects of
     /// this batch.
     pub fn number_events(&mut self, first: EventId, mem: i64) {
         self.events = EventRow::of(take(&mut self.effects.events), first, mem);
+        self.effects.space.history_bytes += self.events.iter().map(EventRow::bytes).sum::<i64>();
     }
 
     pub fn rows(&self) -> &Rows<'d> {

@@ -161,6 +161,8 @@ pub(crate) enum Change<'a> {
         mode: HistoryMode,
         /// For `keep`, microseconds.
         keep: Option<i64>,
+        /// For `keep`, bytes of events.
+        max_bytes: Option<i64>,
     },
     /// The history begins again with the current balance.
     BooksOpened,
@@ -168,6 +170,8 @@ pub(crate) enum Change<'a> {
     HistoryTrimmed {
         /// The last of these events.
         last: EventId,
+        /// The bytes by which the history becomes smaller.
+        bytes: i64,
     },
     /// The ceiling of the file changes, for all its spaces.
     CeilingSet {

@@ -74,6 +74,7 @@ pub(crate) struct SpaceDelta {
     pub frees: i64,
     pub dedup_hits: i64,
     pub dedup_saved: i64,
+    pub history_bytes: i64,
 }
 
 impl Effects {
@@ -189,6 +190,7 @@ impl SpaceDelta {
             (&mut memram.frees, self.frees),
             (&mut memram.dedup_hits, self.dedup_hits),
             (&mut memram.dedup_saved, self.dedup_saved),
+            (&mut memram.history_bytes, self.history_bytes),
         ] {
             *total = total.saturating_add_signed(by);
         }
@@ -204,6 +206,7 @@ impl SpaceDelta {
         self.allocations += later.allocations;
         self.frees += later.frees;
         self.dedup_hits += later.dedup_hits;
+        self.history_bytes += later.history_bytes;
         self.dedup_saved = self.dedup_saved.saturating_add(later.dedup_saved);
     }
 }

@@ -25,7 +25,41 @@ pub(crate) struct EventRow {
     pub changes: Option<String>,
 }
 
+/// Bytes that an opening counts for in `history_bytes`.
+pub(crate) const OPENING_BYTES: i64 = event_bytes([None; 5]);
+
+/// Bytes that a row counts for in `history_bytes`, with the lengths of its object, actor, reason,
+/// name and changes: the view `event_sizes` has the same formula. The columns of numbers, the key and
+/// the part of a page that the row takes are about as large as the constant.
+pub(crate) const fn event_bytes(lengths: [Option<usize>; 5]) -> i64 {
+    let mut bytes = 56;
+    let mut rest = lengths.as_slice();
+    while let [length, others @ ..] = rest {
+        if let Some(length) = length {
+            bytes += *length as i64;
+        }
+        rest = others;
+    }
+    bytes
+}
+
 impl EventRow {
+    /// Bytes that it counts for in `history_bytes`.
+    pub fn bytes(&self) -> i64 {
+        let Draft { signature, name, .. } = &self.draft;
+        let object = match self.objects.len() {
+            0 => self.draft.object.map(|object| object.as_bytes().len()),
+            several => Some(several),
+        };
+        event_bytes([
+            object,
+            signature.actor.as_ref().map(|actor| actor.len()),
+            signature.reason.as_ref().map(|reason| reason.len()),
+            name.as_ref().map(String::len),
+            self.changes.as_ref().map(String::len),
+        ])
+    }
+
     /// Whether it is an opening, which states the whole balance: its figures are taken from the
     /// rows.
     pub fn is_opening(&self) -> bool {
@@ -40,7 +74,10 @@ impl EventRow {
             room_in_blocks: accounts.room_in_blocks,
             ..Accounts::default()
         };
-        self.draft.name.is_none() && self.draft.reservation.is_none() && *accounts == moved
+        self.draft.name.is_none()
+            && self.draft.reservation.is_none()
+            && self.draft.repeated.is_none()
+            && *accounts == moved
     }
 
     /// The rows of events that get the keys from `first` on. `mem` is that of the space before the
@@ -95,7 +132,7 @@ impl Draft {
             EventKind::DedupHit | EventKind::Release => 0,
             _ => return false,
         };
-        self.object.is_some() && self.accounts.payload == payload
+        self.object.is_some() && self.reservation.is_none() && self.accounts.payload == payload
     }
 }
 

@@ -30,6 +30,15 @@ pub(crate) struct Draft {
     /// Whether it is a part of an upload that more pieces may belong to.
     pub is_open: bool,
     pub changes: Changes,
+    /// If it happened again since.
+    pub repeated: Option<Repeated>,
+}
+
+/// How often an event happened again, and when last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeated {
+    pub times: i64,
+    pub last: Timestamp,
 }
 
 impl Draft {
@@ -45,6 +54,7 @@ impl Draft {
             reservation: None,
             is_open: false,
             changes: Changes::default(),
+            repeated: None,
         }
     }
 

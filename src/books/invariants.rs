@@ -386,6 +386,8 @@ pub(crate) static RULES: &[Rule] = &[
         "a space gets the sums of its arenas"),
     rule("promised", (I12, "memram"), Totals, Repair,
         "the promised bytes of a space become the sum of its open reservations, and it becomes large enough for them"),
+    rule("history_bytes", (I11, "memram"), Totals, View,
+        "the bytes of a history are recounted"),
     // `frees` is recorded nowhere else, so `allocations` is derived from it.
     rule("space_counters", (I10, "memram"), Totals, Repair,
         "the peak becomes at least the bytes used; allocations become frees plus existing objects"),

@@ -8,6 +8,7 @@ pub(crate) mod event_rows;
 pub(crate) mod events;
 pub(crate) mod invariants;
 pub(crate) mod placement;
+pub(crate) mod refusals;
 pub(crate) mod room;
 pub(crate) mod rows;
 pub(crate) mod triggers;

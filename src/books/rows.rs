@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::batch::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
     Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, NewEntry, Pool, PoolId, ReservationId, ReservationRow,
@@ -17,6 +18,7 @@ pub(crate) struct NewSpace {
     pub max_mem: i64,
     pub geometry: Geometry,
     pub created_at: Timestamp,
+    pub history: HistorySetting,
 }
 
 /// New, removed and directly changed rows.

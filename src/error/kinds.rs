@@ -210,6 +210,13 @@ pub enum Error {
         /// Bytes of free pages in the file.
         free: u64,
     },
+    /// A limit for the bytes of a history must be at least [`History::LEAST_BYTES`](crate::History).
+    BadHistoryLimit {
+        /// What was given, in bytes.
+        bytes: u64,
+        /// The least that is possible.
+        least: u64,
+    },
     /// The space cannot shrink below what its arenas reserve.
     CannotShrink {
         /// The space.

@@ -153,6 +153,12 @@ impl Error {
                     free => write!(f, ", with {} of free pages that a collection gives back", bytes(*free)),
                 }
             }
+            Self::BadHistoryLimit { bytes: limit, least } => write!(
+                f,
+                "a history of at most {}: the limit is at least {}",
+                bytes(*limit),
+                bytes(*least)
+            ),
             Self::CannotShrink {
                 space,
                 max_mem,

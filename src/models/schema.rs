@@ -240,6 +240,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_sizes (id) {
+        id -> BigInt,
+        memram_id -> BigInt,
+        at -> BigInt,
+        kind -> Text,
+        bytes -> BigInt,
+    }
+}
+
+diesel::table! {
     objects (id) {
         id -> BigInt,
         object_id -> Text,

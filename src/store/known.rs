@@ -2,12 +2,16 @@
 
 use super::numbers::Numbers;
 use super::queries;
+use super::queries::trim::{Due, STEP};
 use super::sqlite::engine::Engine;
 use crate::books::batch::Batch;
 use crate::books::room::Room;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{HistoryMode, MemRam, MemRamId, Timestamp, signed, unsigned};
+
+/// A transaction removes at most this many rows of events, or as many as it has written.
+const MOST_ROWS: usize = 4096;
 
 /// It is valid until another connection commits, or a unit of work is rolled back.
 pub(super) struct KnownSpace {
@@ -20,6 +24,10 @@ pub(super) struct KnownSpace {
     pub numbers: Numbers,
     /// When a reservation needs work next, once it has been looked up.
     pub next_due: Option<Option<Timestamp>>,
+    /// Rows of events that the open transaction has written.
+    appended: usize,
+    /// Rows of events written since old ones were last looked for.
+    unaged: usize,
 }
 
 impl KnownSpace {
@@ -33,6 +41,8 @@ impl KnownSpace {
             room,
             numbers,
             next_due: None,
+            appended: 0,
+            unaged: STEP,
         })
     }
 
@@ -50,6 +60,33 @@ impl KnownSpace {
         if let Some(setting) = batch.history().setting {
             self.memram.history = setting.mode;
             self.memram.history_keep = setting.keep.map(unsigned);
+            self.memram.history_max_bytes = setting.max_bytes.map(unsigned);
         }
+        self.appended += batch.events().len();
+    }
+
+    /// Which events the transaction that is about to be committed has to remove.
+    pub fn due_to_trim(&mut self) -> Option<Due> {
+        let appended = std::mem::take(&mut self.appended);
+        if appended == 0 || self.memram.history != HistoryMode::Keep {
+            return None;
+        }
+        if let Some(most) = self.memram.history_max_bytes {
+            // A clock that is far ahead must not empty a history that is small enough, so by age only
+            // a collection removes events.
+            let memram = MemRam {
+                history_keep: None,
+                ..self.memram.clone()
+            };
+            let is_due = memram.history_bytes > most;
+            return is_due.then(|| Due::of(&memram, Timestamp::default(), appended.max(MOST_ROWS)));
+        }
+        self.unaged += appended;
+        let unaged = self.unaged;
+        if unaged < STEP {
+            return None;
+        }
+        self.unaged = 0;
+        Some(Due::of(&self.memram, Timestamp::now(), 2 * unaged))
     }
 }

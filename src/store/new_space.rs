@@ -6,7 +6,7 @@ use super::conn::Conn;
 use super::queries::{ids, spaces};
 use super::read::ReadTx;
 use super::sqlite::write::write;
-use crate::books::batch::Batch;
+use crate::books::batch::{Batch, HistorySetting};
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::books::room::Room;
@@ -24,6 +24,7 @@ pub(in crate::store) fn make(
     name: &str,
     max_mem: i64,
     geometry: &Geometry,
+    history: HistorySetting,
     max_file: Option<i64>,
     now: Timestamp,
 ) -> Result<bool> {
@@ -41,6 +42,7 @@ pub(in crate::store) fn make(
         max_mem,
         geometry: geometry.clone(),
         created_at: now,
+        history,
     };
     let mut batch = Batch::default();
     batch.sign(Signature {

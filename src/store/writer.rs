@@ -3,6 +3,7 @@
 use super::deadline::Deadline;
 use super::known::KnownSpace;
 use super::queries;
+use super::queries::trim::Old;
 use super::sqlite::engine::Engine;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
@@ -134,7 +135,8 @@ impl Writer {
 
     /// Writes everything and commits. After an error nothing of the transaction remains.
     pub fn commit(&mut self) -> Result<()> {
-        let committed = self.write_earlier().and_then(|()| self.engine.commit());
+        let written = self.write_earlier().and_then(|()| self.trim_history());
+        let committed = written.and_then(|()| self.engine.commit());
         if committed.is_err() {
             self.abandon();
         }
@@ -324,6 +326,10 @@ impl Writer {
         let tx = &mut self.engine.read();
         let kept = batch.keep_last_ids(|sequence| known.numbers.last(tx, &known.memram, sequence));
         self.check(kept)?;
+        if batch.begins_with_refusal() {
+            let newest = queries::events::newest_refusals(&mut self.engine.read(), self.space);
+            batch.count_refusals(self.check(newest)?);
+        }
         if batch.drafts() > 0 {
             let first = self.take_numbers(Sequence::Events, batch.drafts())?;
             batch.number_events(EventId(first), signed(self.known()?.memram.mem));
@@ -339,6 +345,22 @@ impl Writer {
         let tx = &mut self.engine.read();
         let last = known.numbers.last(tx, &known.memram, sequence);
         self.check(last)
+    }
+
+    /// Removes the oldest events if the history has become too large, as part of the transaction that
+    /// has made it so. O(log n + removed), where what is removed is about what was added.
+    fn trim_history(&mut self) -> Result<()> {
+        let Some(known) = &mut self.known else { return Ok(()) };
+        let Some(due) = known.due_to_trim() else { return Ok(()) };
+        let old = queries::trim::old(&mut self.engine.read(), self.space, &due);
+        let Some(Old { last, bytes, .. }) = self.check(old)? else {
+            return Ok(());
+        };
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        let mut batch = Batch::default();
+        let trimmed = Change::HistoryTrimmed { last, bytes };
+        batch.apply(trimmed, self.triggers, &self.geometry, &mut known.room)?;
+        self.write(batch)
     }
 
     /// Assigns the next `count` keys of a table, and returns the first. Keys are never reused.

@@ -236,7 +236,7 @@ fn a_long_history_is_trimmed_to_its_end() {
     .unwrap();
     neighbour.allocate("kept").unwrap();
     std::thread::sleep(std::time::Duration::from_millis(2));
-    heap.set_history(heapledger::History::Keep(std::time::Duration::from_millis(1)))
+    heap.set_history(heapledger::History::keep_for(std::time::Duration::from_millis(1)))
         .unwrap();
     let events = "SELECT count(*) FROM events WHERE memram_id = (SELECT id FROM memram WHERE name = 'main')";
     assert_eq!(number(&heap.sql(), events), 1);

@@ -250,8 +250,8 @@ fn a_refusal_leaves_an_event_and_nothing_else() {
         &|| heap.allocate_from(&too_much[..]).unwrap_err(),
         &|| heap.batch(|batch| batch.allocate_bytes(&too_much)).unwrap_err(),
     ];
-    for refuse in refusals {
-        let events_before = events(&heap).len();
+    let events_before = events(&heap).len();
+    for (refuse, count) in refusals.into_iter().zip(1..) {
         assert!(matches!(
             refuse(),
             Error::OutOfMemory {
@@ -262,7 +262,9 @@ fn a_refusal_leaves_an_event_and_nothing_else() {
         ));
         assert_eq!(dump(&heap.sql()), before);
         let event = last(&heap);
-        assert_eq!(events(&heap).len(), events_before + 1);
+        // The same again is counted.
+        assert_eq!((events(&heap).len(), event.count), (events_before + 1, count));
+        assert_eq!(event.last_at.is_some(), count > 1);
         assert_eq!(
             (event.kind.as_str(), event.bytes, event.mem),
             ("refusal", 10_000, 60_000)
@@ -283,18 +285,18 @@ fn a_trimmed_history_still_balances() {
     work(&heap);
     let before = last(&heap).id;
     std::thread::sleep(Duration::from_millis(2));
-    heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
+    heap.set_history(History::keep_for(Duration::from_millis(1))).unwrap();
     let kept = events(&heap);
     assert_eq!((kept.len(), kept[0].kind.as_str(), kept[0].id), (1, "opening", before));
     assert_eq!(kept[0].mem, heap.memram().unwrap().mem);
     assert_eq!(imbalances(&heap), Vec::<String>::new());
     assert_balanced(&heap);
-    heap.set_history(History::Keep(Duration::from_secs(3600))).unwrap();
+    heap.set_history(History::keep_for(Duration::from_secs(3600))).unwrap();
     work(&heap);
     assert_eq!(imbalances(&heap), Vec::<String>::new());
     assert!(events(&heap).len() > 5, "recent events stay");
     std::thread::sleep(Duration::from_millis(2));
-    heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
+    heap.set_history(History::keep_for(Duration::from_millis(1))).unwrap();
     assert_eq!(events(&heap).len(), 1);
     heap.collect_garbage().unwrap();
     assert_balanced(&heap);
@@ -307,7 +309,7 @@ fn event_numbers_never_repeat() {
     let mut highest = last(&heap).id;
     for _ in 0..3 {
         std::thread::sleep(Duration::from_millis(2));
-        heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
+        heap.set_history(History::keep_for(Duration::from_millis(1))).unwrap();
         let again = heap.open_again();
         again.allocate_bytes(&content(9, 90)).unwrap();
         assert!(last(&again).id > highest, "{:?} after {highest:?}", last(&again).id);
@@ -552,7 +554,7 @@ fn every_event_of_a_batch_has_its_reason_and_time() {
 #[test]
 fn a_collection_removes_old_events() {
     let heap = Heap::new();
-    heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
+    heap.set_history(History::keep_for(Duration::from_millis(1))).unwrap();
     work(&heap);
     std::thread::sleep(Duration::from_millis(2));
     heap.collect_garbage().unwrap();

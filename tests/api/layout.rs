@@ -211,7 +211,7 @@ fn only_moments_after_a_trim_can_be_reconstructed() {
     let id = heap.allocate_bytes(&content(1, 20 * KIB)).unwrap();
     heap.allocate_bytes(&content(2, 3 * KIB)).unwrap();
     std::thread::sleep(Duration::from_millis(2));
-    heap.set_history(History::Keep(Duration::from_millis(1))).unwrap();
+    heap.set_history(History::keep_for(Duration::from_millis(1))).unwrap();
     let picture = now(&heap);
     let opened = last_event(&heap);
     heap.set_history(History::On).unwrap();

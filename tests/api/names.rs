@@ -182,6 +182,11 @@ fn a_whole_id_means_its_object_even_if_it_is_also_a_name() {
     sql.execute("UPDATE names SET name = ?1", [&name]).unwrap();
     sql.execute("UPDATE events SET name = ?1 WHERE name = 'it'", [&name])
         .unwrap();
+    sql.execute(
+        "UPDATE memram SET history_bytes = (SELECT sum(bytes) FROM event_sizes)",
+        [],
+    )
+    .unwrap();
     for text in [&name, &name.to_uppercase()] {
         assert_eq!(heap.find(text).unwrap(), spelled);
         assert_eq!(heap.find_ever(text).unwrap(), spelled);

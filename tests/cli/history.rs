@@ -318,13 +318,33 @@ fn crossing_a_threshold_fails_the_diff() {
 #[test]
 fn history_is_switched_and_shown() {
     let cli = some();
-    assert!(
-        cli.ok(["history"])
-            .contains("space main: every event is kept; there are events 1 (")
-    );
+    let default = "space main: the newest events are kept, up to 64.0 MiB; there are events 1 (";
+    assert!(cli.ok(["history"]).contains(default));
     assert!(cli.ok(["history", "keep", "30d"]).contains("events are kept for 30 d;"));
     let kept = cli.json(["history"]);
     assert_eq!(kept["history_keep"], 30 * 86_400_000_000_i64);
+    assert_eq!(kept["history_max_bytes"], Value::Null);
+    let both = cli.ok(["history", "keep", "64M", "2h"]);
+    assert!(
+        both.contains("the newest events are kept, for 2 h and up to 64.0 MiB;"),
+        "{both}"
+    );
+    let kept = cli.json(["history"]);
+    let limits = (&kept["history_keep"], &kept["history_max_bytes"]);
+    assert_eq!(limits, (&(7_200_000_000_i64).into(), &(64 << 20).into()));
+    assert!(kept["history_bytes"].as_u64().unwrap() > 0);
+    for (limits, why) in [
+        (["1h", "2h"], "one duration, one size, or one of each"),
+        (["1K", "1h"], "the limit is at least"),
+        (["1h", "soon"], "neither a span of time"),
+    ] {
+        let error = cli.fails(2, ["history", "keep", limits[0], limits[1]]);
+        assert!(error.contains(why), "{error}");
+    }
+    assert!(
+        cli.ok(["history", "on"])
+            .contains("every event is kept; there are events 1 (")
+    );
     assert!(cli.ok(["history", "off"]).contains("nothing is recorded;"));
     let before = cli.json(["log"]);
     cli.ok(["set", "silent", "1"]);

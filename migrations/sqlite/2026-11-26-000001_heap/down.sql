@@ -7,6 +7,7 @@ DROP VIEW history_balance;
 DROP VIEW event_blocks;
 DROP VIEW postings;
 DROP VIEW log;
+DROP VIEW event_sizes;
 DROP VIEW every_event;
 DROP VIEW claims;
 DROP VIEW trial_balance;

@@ -513,6 +513,14 @@ FROM (
   FROM events e
   LEFT JOIN json_each(iif(length(e.object) > 32 AND json_valid(e.changes), e.changes, NULL)) j ON typeof(j.key) = 'integer');
 
+-- What each row of events counts for in history_bytes. It is what the row takes in the file, within a
+-- tenth (measured with dbstat on seven mixes of events).
+CREATE VIEW event_sizes AS
+SELECT id, memram_id, at, kind,
+       56 + coalesce(length(object), 0) + coalesce(length(CAST(actor AS BLOB)), 0) + coalesce(length(CAST(reason AS BLOB)), 0)
+         + coalesce(length(CAST(name AS BLOB)), 0) + coalesce(length(CAST(changes AS BLOB)), 0) AS bytes
+FROM events;
+
 -- The history in readable form.
 CREATE VIEW log AS
 SELECT e.id,
@@ -524,7 +532,9 @@ SELECT e.id,
        lower(hex(e.object)) AS object_id,
        e.name,
        e.bytes,
-       e.mem
+       e.mem,
+       e.count,
+       coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', e.last_at / 1000000.0, 'unixepoch'), CAST(e.last_at AS TEXT)) AS last_time
 FROM every_event e
 JOIN memram m ON m.id = e.memram_id;
 
@@ -764,6 +774,10 @@ UNION ALL
 SELECT 'I11', 'history', 'events', min(r.id), NULL, 'mem ' || r.booked, 'mem ' || r.mem
 FROM running r JOIN memram m ON m.id = r.memram_id
 WHERE r.booked <> r.mem AND m.history <> 'off' GROUP BY r.memram_id
+UNION ALL
+SELECT 'I11', 'history_bytes', 'memram', m.id, NULL, 'history_bytes ' || coalesce(s.bytes, 0), 'history_bytes ' || m.history_bytes
+FROM memram m LEFT JOIN (SELECT memram_id, sum(bytes) AS bytes FROM event_sizes GROUP BY memram_id) s ON s.memram_id = m.id
+WHERE m.history_bytes <> coalesce(s.bytes, 0)
 UNION ALL
 SELECT 'I11', 'history', 'events', e.id, NULL, (length(e.object) / 32) || ' events with ' || e.bytes || ' bytes', 'others'
 FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id > o.id

@@ -21,6 +21,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             // In a damaged file the size of an existing object may be anything.
             effects.space.dedup_saved = effects.space.dedup_saved.saturating_add(signed(object.size));
         }
+        Change::HistoryTrimmed { bytes, .. } => effects.space.history_bytes -= bytes,
         Change::ArenaAdded(_)
         | Change::ArenaRemoved(_)
         | Change::PoolAdded(_)
@@ -42,7 +43,6 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::SpaceMade(_)
         | Change::BooksOpened
         | Change::Fixed(_)
-        | Change::HistoryTrimmed { .. }
         | Change::NameUnbound { .. }
         | Change::CeilingSet { .. }
         | Change::Resized { .. } => {}

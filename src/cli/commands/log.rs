@@ -1,5 +1,6 @@
 //! `heapledger log`
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -82,15 +83,17 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         }
     }
     if args.follow {
-        let last = now.newest_events(&EventFilter::default(), 1)?.pop();
-        let last = last.map(|event| event.id);
+        let newest = now.newest_events(&EventFilter::default(), COUNTED)?;
         // An open snapshot would prevent a collection from shrinking the file.
         drop(now);
-        follow(&memory, filter, last, &mut list)?;
+        follow(&memory, filter, newest, &mut list)?;
     }
     list.end()?;
     Ok(Outcome::Fine)
 }
+
+/// How many of the newest events may still be counted again.
+const COUNTED: usize = 16;
 
 /// How often to look for new events.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -99,17 +102,29 @@ const PAUSE: Duration = Duration::from_millis(200);
 fn follow<'a>(
     memory: &'a MemManager,
     mut filter: EventFilter,
-    last: Option<EventId>,
+    newest: Vec<Event>,
     list: &mut List<'_, Entry<'a>>,
 ) -> Result<()> {
-    filter.after_id = last;
+    filter.after_id = newest.last().map(|event| event.id);
+    let mut counts: BTreeMap<_, _> = newest.iter().map(|event| (event.id, event.count)).collect();
     loop {
         list.flush()?;
         sleep(PAUSE);
+        // A refusal that happens again is counted, and gets no event of its own.
+        for event in memory.newest_events(&filter.clone().after(None), COUNTED)? {
+            if counts.get(&event.id).is_some_and(|&count| count < event.count) {
+                counts.insert(event.id, event.count);
+                list.row(&Entry::new(&event, memory))?;
+            }
+        }
         for event in memory.events(filter.clone()) {
             let event = event?;
             filter.after_id = Some(event.id);
+            counts.insert(event.id, event.count);
             list.row(&Entry::new(&event, memory))?;
+        }
+        while counts.len() > COUNTED {
+            counts.pop_first();
         }
     }
 }
@@ -140,8 +155,12 @@ struct Entry<'a> {
     name: Option<String>,
     bytes: i64,
     mem: u64,
+    count: u64,
+    last_time: Option<String>,
     #[serde(skip)]
     at: Timestamp,
+    #[serde(skip)]
+    last_at: Option<Timestamp>,
 }
 
 impl<'a> Entry<'a> {
@@ -157,7 +176,10 @@ impl<'a> Entry<'a> {
             name: event.name.clone(),
             bytes: event.bytes,
             mem: event.mem,
+            count: event.count,
+            last_time: event.last_at.map(exact_time),
             at: event.at,
+            last_at: event.last_at,
         }
     }
 }
@@ -168,7 +190,7 @@ pub fn exact_time(time: Timestamp) -> String {
 }
 
 impl Row for Entry<'_> {
-    const KEYS: &'static str = "id,space,time,kind,actor,reason,object_id,name,bytes,mem";
+    const KEYS: &'static str = "id,space,time,kind,actor,reason,object_id,name,bytes,mem,count,last_time";
     const HEAD: &'static [Head] = &[
         Head::right("EVENT").usual(6),
         Head::left("TIME").worth(4).usual(20),
@@ -179,6 +201,8 @@ impl Row for Entry<'_> {
         Head::left("NAME").worth(7).cut_to(8).usual(20),
         Head::left("ACTOR").worth(2).cut_to(8).usual(8),
         Head::left("REASON").worth(3).cut_to(12).usual(12),
+        Head::right("TIMES").worth(8),
+        Head::left("LAST TIME").worth(4),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
@@ -193,6 +217,8 @@ impl Row for Entry<'_> {
             text(&self.name),
             text(&self.actor),
             text(&self.reason),
+            self.last_at.map(|_| self.count.to_string()).unwrap_or_default(),
+            self.last_at.map(text::time).unwrap_or_default(),
         ]
     }
 }

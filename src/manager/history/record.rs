@@ -1,49 +1,103 @@
-//! Recording events: by whom, why, and how long to keep them.
+//! Recording events: by whom, why, and which to keep.
 
 use std::time::Duration;
 
+use crate::books::batch::HistorySetting;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::error::{Error, Result};
 use crate::manager::objects::reclaim;
 use crate::manager::{MemManager, unsigned};
 use crate::models::{HistoryMode, Timestamp};
-use crate::store::queries::trim::Old;
+use crate::store::queries::trim::{Due, Old};
 use crate::store::queries::{self};
 use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
 use crate::value::ObjectId;
 
-/// Whether a space records events, and how long it keeps them.
+/// Whether a space records events, and which it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum History {
-    /// Every event is kept. The default.
+    /// Every event is kept.
     On,
     /// No events are recorded.
     Off,
-    /// Events are kept for this long; the next garbage collection replaces older ones with an
-    /// opening that has their sums.
-    Keep(Duration),
+    /// The newest events are kept. Older ones are replaced by an opening that has their sums. Without
+    /// any limit, every event is kept.
+    Keep {
+        /// Events are kept for this long. Without `bytes`, writes remove older ones, a few at a time.
+        /// Together with `bytes`, only [`MemManager::collect_garbage`] does, so that a clock which is
+        /// far ahead does not empty a history that is small enough.
+        age: Option<Duration>,
+        /// They take at most about this many bytes of the file, at least [`Self::LEAST_BYTES`]. The
+        /// transaction that exceeds the limit also removes the oldest events.
+        bytes: Option<u64>,
+    },
+}
+
+impl History {
+    /// The smallest limit for the bytes of a history.
+    pub const LEAST_BYTES: u64 = 64 * 1024;
+
+    /// Events are kept for this long.
+    pub const fn keep_for(age: Duration) -> Self {
+        Self::Keep {
+            age: Some(age),
+            bytes: None,
+        }
+    }
+
+    /// The newest events are kept, up to about this many bytes of the file.
+    pub const fn keep_bytes(bytes: u64) -> Self {
+        Self::Keep {
+            age: None,
+            bytes: Some(bytes),
+        }
+    }
+
+    /// The history of a new space of `max_mem` bytes, unless [`crate::Options::history`] sets another:
+    /// a sixteenth of its capacity, from 1 to 64 MiB. That is from about 10,000 to 600,000 single
+    /// puts.
+    pub fn of_new_space(max_mem: u64) -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Self::keep_bytes((max_mem / 16).clamp(MIB, 64 * MIB))
+    }
+
+    pub(in crate::manager) fn setting(self) -> Result<HistorySetting> {
+        let (age, bytes) = match self {
+            Self::On | Self::Keep { age: None, bytes: None } => return Ok(HistorySetting::ON),
+            Self::Off => {
+                return Ok(HistorySetting {
+                    mode: HistoryMode::Off,
+                    ..HistorySetting::ON
+                });
+            }
+            Self::Keep { age, bytes } => (age, bytes),
+        };
+        let least = Self::LEAST_BYTES;
+        if let Some(bytes) = bytes.filter(|&bytes| bytes < least) {
+            return Err(Error::BadHistoryLimit { bytes, least });
+        }
+        Ok(HistorySetting {
+            mode: HistoryMode::Keep,
+            keep: age.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX).max(1)),
+            max_bytes: bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        })
+    }
 }
 
 impl MemManager {
-    /// Sets whether and how long events are kept. Switching the history on again writes an
-    /// opening with the current balance. O(removed events).
+    /// Sets which events are kept. Switching the history on again writes an opening with the current
+    /// balance. O(removed events).
     ///
     /// # Errors
-    /// What [any write](MemManager#errors) fails with. Events are removed in several transactions;
-    /// if a later one fails, the setting stays, and the next [`Self::collect_garbage`] removes the
-    /// rest.
+    /// [`Error::BadHistoryLimit`]; what [any write](MemManager#errors) fails with. Events are removed
+    /// in several transactions; if a later one fails, the setting stays, and later writes or
+    /// [`Self::collect_garbage`] remove the rest.
     pub fn set_history(&self, history: History) -> Result<()> {
-        let (mode, keep) = match history {
-            History::On => (HistoryMode::On, None),
-            History::Off => (HistoryMode::Off, None),
-            History::Keep(time) => {
-                let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-                (HistoryMode::Keep, Some(micros.max(1)))
-            }
-        };
+        let HistorySetting { mode, keep, max_bytes } = history.setting()?;
         let mut more = self.write_apart(|tx| {
-            tx.apply(Change::HistorySet { mode, keep })?;
+            tx.apply(Change::HistorySet { mode, keep, max_bytes })?;
             trim(tx)
         })?;
         while more {
@@ -210,19 +264,20 @@ pub(in crate::manager) fn short_enough(what: &'static str, text: &str) -> Result
     Ok(())
 }
 
-/// Events removed in one transaction.
-const PAGE: i64 = 4096;
+/// Rows of events removed in one transaction.
+const PAGE: usize = 4096;
 
-/// Removes events that are too old, and returns whether there may be more. O(log n + [`PAGE`]).
+/// Removes events beyond the limits of the space, and returns whether there may be more.
+/// O(log n + [`PAGE`]).
 pub(in crate::manager) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
     let memram = tx.memram()?;
-    let Some(keep) = memram.history_keep else {
+    if memram.history != HistoryMode::Keep {
         return Ok(false);
-    };
-    let cutoff = Timestamp::now() - Duration::from_micros(keep);
-    let old = tx.read(|tx| queries::trim::old(tx, memram.id, cutoff, PAGE))?;
-    if let Some(Old { last, .. }) = old {
-        tx.apply(Change::HistoryTrimmed { last })?;
     }
-    Ok(old.is_some_and(|old| old.events as i64 == PAGE))
+    let due = Due::of(&memram, Timestamp::now(), PAGE);
+    let old = tx.read(|tx| queries::trim::old(tx, memram.id, &due))?;
+    if let Some(Old { last, bytes, .. }) = old {
+        tx.apply(Change::HistoryTrimmed { last, bytes })?;
+    }
+    Ok(old.is_some_and(|old| old.rows == PAGE))
 }

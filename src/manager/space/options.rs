@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::books::batch::HistorySetting;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
+use crate::manager::History;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
 use crate::manager::{Correction, Inner, MemManager, Planner};
-use crate::models::{MemRam, Timestamp, signed};
+use crate::models::{MemRam, Timestamp, signed, unsigned};
 use crate::store::queries::audit::Violation;
 use crate::store::{Access, Deadline, Durability, LEAST_CEILING, Location, Opening, ReadTx, queries};
 
@@ -34,6 +36,7 @@ pub struct Options {
     max_mem: Option<u64>,
     max_file: Option<u64>,
     geometry: Option<Geometry>,
+    history: Option<History>,
     durability: Durability,
     read_only: bool,
     create_new_space: bool,
@@ -54,6 +57,7 @@ impl Default for Options {
             max_mem: None,
             max_file: None,
             geometry: None,
+            history: None,
             durability: Durability::default(),
             read_only: false,
             create_new_space: false,
@@ -91,6 +95,14 @@ impl Options {
     /// have the same.
     pub fn geometry(mut self, geometry: Geometry) -> Self {
         self.geometry = Some(geometry);
+        self
+    }
+
+    /// The history of a new space; [`History::of_new_space`] by default.
+    /// [`MemManager::set_history`] sets that of an existing one. With [`Error::BadHistoryLimit`],
+    /// [`Self::open`] refuses a limit that is too small.
+    pub fn history(mut self, history: History) -> Self {
+        self.history = Some(history);
         self
     }
 
@@ -194,8 +206,8 @@ impl Options {
     /// - [`Error::Busy`]: others locked the file for longer than `busy_timeout`, or another tool has
     ///   it open outside WAL mode, which opening for writing restores;
     /// - [`Error::Reentered`]: the space would be created inside a batch of the same file;
-    /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]: a space cannot have
-    ///   this size or name;
+    /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`], [`Error::BadHistoryLimit`]:
+    ///   a space cannot have this size, name or history;
     /// - [`Error::BadMaxFile`]: a new file needs more than this; [`Error::FileFull`]: there is no room
     ///   for another space;
     /// - [`Error::TooManySpaces`]: the file has used up all ids of spaces;
@@ -253,13 +265,14 @@ impl Options {
             let least = LEAST_CEILING;
             return Err(Error::BadMaxFile { wanted, least, free: 0 });
         }
+        let history = self.new_history(max_mem)?;
         let access = if self.read_only { Access::Read } else { Access::Write };
         // An existing file may have a space whose name must be repaired.
         if location.is_new() && access == Access::Write {
             self.check_name()?;
         }
         let mut opening = location.open(access)?;
-        let (space, geometry) = self.find_or_make(&mut opening, max_mem)?;
+        let (space, geometry) = self.find_or_make(&mut opening, max_mem, history)?;
         let (location, readers, writer) = opening.finish(space.id, &geometry)?;
         Ok(MemManager {
             inner: Arc::new(Inner {
@@ -280,11 +293,13 @@ impl Options {
     /// new file; like [`MemManager::plan_batch`] for an existing space. No file is created.
     ///
     /// # Errors
-    /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`]; what `work` returns.
+    /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`], [`Error::BadHistoryLimit`]; what
+    /// `work` returns.
     pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         self.check_name()?;
         let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
-        ReadTx::with_space_in_memory(&self.space, max_mem, &geometry, Timestamp::now(), |tx| {
+        let history = self.new_history(max_mem)?;
+        ReadTx::with_space_in_memory(&self.space, max_mem, &geometry, history, Timestamp::now(), |tx| {
             let space = queries::spaces::by_name(tx, &self.space)?.ok_or_else(gone)?;
             let scope = Scope {
                 space: space.id,
@@ -298,6 +313,11 @@ impl Options {
         let wanted = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
         let max_mem = i64::try_from(wanted).ok().filter(|&bytes| bytes > 0);
         max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })
+    }
+
+    fn new_history(&self, max_mem: i64) -> Result<HistorySetting> {
+        let default = || History::of_new_space(unsigned(max_mem));
+        self.history.unwrap_or_else(default).setting()
     }
 
     /// Refuses an invalid name of a space.
@@ -315,7 +335,7 @@ impl Options {
         Ok(())
     }
 
-    fn find_or_make(&self, opening: &mut Opening, max_mem: i64) -> Result<(MemRam, Geometry)> {
+    fn find_or_make(&self, opening: &mut Opening, max_mem: i64, history: HistorySetting) -> Result<(MemRam, Geometry)> {
         self.compare_ceiling(opening)?;
         let tx = &mut opening.read();
         if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
@@ -334,12 +354,12 @@ impl Options {
         self.check_name()?;
         let geometry = self.geometry.clone().unwrap_or_default();
         let max_file = self.max_file.map(signed);
-        if opening.make_space(&self.space, max_mem, &geometry, max_file, Timestamp::now())? {
+        if opening.make_space(&self.space, max_mem, &geometry, history, max_file, Timestamp::now())? {
             let space = queries::spaces::by_name(&mut opening.read(), &self.space)?;
             return space.map(|space| (space, geometry)).ok_or_else(gone);
         }
         // Another process created it in the meantime.
-        self.find_or_make(opening, max_mem)
+        self.find_or_make(opening, max_mem, history)
     }
 
     /// Refuses a file with spaces and another ceiling.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 
 use super::*;
+use crate::books::batch::HistorySetting;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::books::triggers::Trigger;
@@ -41,7 +42,16 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     location.prepare(Access::Write).unwrap();
     let geometry = Geometry::classic();
     let mut conn = location.connect(Access::Write).unwrap();
-    new_space::make(&mut conn, "main", 1 << 20, &geometry, None, Timestamp::default()).unwrap();
+    new_space::make(
+        &mut conn,
+        "main",
+        1 << 20,
+        &geometry,
+        HistorySetting::ON,
+        None,
+        Timestamp::default(),
+    )
+    .unwrap();
     let space = queries::spaces::by_name(&mut ReadTx::new(&mut conn), "main")
         .unwrap()
         .unwrap();

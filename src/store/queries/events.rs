@@ -11,9 +11,10 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 
 use crate::books::event_rows::MOST_EVENTS;
+use crate::books::refusals::{KnownRefusal, NEWEST};
 use crate::error::Result;
 use crate::models::schema::{events, every_event};
-use crate::models::{Event, EventId, EventKind, MemRamId, Stripe, Timestamp};
+use crate::models::{Event, EventId, EventKind, MemRamId, ShownIfAny, Stripe, Timestamp};
 use crate::store::conn::{Conn, on_engine};
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
@@ -176,6 +177,49 @@ pub fn objects_between(
         .filter(range)
         .select(every_event::object.assume_not_null());
     Ok(objects.distinct().limit(limit).load(tx.conn()?)?)
+}
+
+/// The newest events of a space as long as they are refusals, oldest first.
+pub fn newest_refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<KnownRefusal>> {
+    let stripe = Stripe::of(space);
+    let newest = events::table
+        .filter(events::id.gt(stripe.before()))
+        .filter(events::id.le(stripe.last()))
+        .order(events::id.desc())
+        .limit(NEWEST as i64)
+        .select(Refusal::as_select());
+    let newest = on_engine!(tx, |conn| newest.load::<Refusal>(conn))?;
+    let refusals = newest.into_iter().take_while(|event| event.kind == EventKind::Refusal);
+    let mut known: Vec<_> = refusals.map(KnownRefusal::from).collect();
+    known.reverse();
+    Ok(known)
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = events)]
+struct Refusal {
+    id: EventId,
+    kind: EventKind,
+    #[diesel(deserialize_as = ShownIfAny)]
+    actor: Option<String>,
+    #[diesel(deserialize_as = ShownIfAny)]
+    reason: Option<String>,
+    object: Option<Vec<u8>>,
+    #[diesel(deserialize_as = ShownIfAny)]
+    changes: Option<String>,
+}
+
+impl From<Refusal> for KnownRefusal {
+    fn from(refusal: Refusal) -> Self {
+        let bytes =
+            refusal.object.map_or(0, |object| object.len()) + refusal.changes.map_or(0, |changes| changes.len());
+        Self {
+            id: refusal.id,
+            actor: refusal.actor,
+            reason: refusal.reason,
+            bytes: bytes as i64,
+        }
+    }
 }
 
 /// The last opening of the space.

@@ -1,38 +1,99 @@
-//! Events that are old enough to remove.
+//! Events that are to be removed.
 
-use diesel::dsl::min;
+use std::time::Duration;
+
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
+use crate::books::event_rows::OPENING_BYTES;
 use crate::error::Result;
-use crate::models::schema::events;
-use crate::models::{EventId, EventKind, MemRamId, Stripe, Timestamp};
+use crate::models::schema::event_sizes;
+use crate::models::{EventId, EventKind, MemRam, MemRamId, Stripe, Timestamp, signed};
+use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 
-/// The events of a space to remove next.
+/// The rows of events of a space to remove next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Old {
-    /// The last of them.
+    /// The last event of them, which becomes an opening.
     pub last: EventId,
+    /// By how many bytes the history becomes smaller.
+    pub bytes: i64,
     /// Their number.
-    pub events: usize,
+    pub rows: usize,
 }
 
-/// The longest run of first events that are all older than `cutoff`, at most `limit`.
-/// O(log n + limit).
-pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, cutoff: Timestamp, limit: i64) -> Result<Option<Old>> {
-    let of_space = events::table.filter(events::memram_id.eq(space));
-    // An earlier trim left an opening, and openings are indexed.
-    let opening = of_space
-        .filter(events::kind.eq(EventKind::Opening))
-        .select(min(events::id));
-    let first: Option<EventId> = opening.get_result(tx.conn()?)?;
-    let page: Vec<(EventId, Timestamp)> = of_space
-        .filter(events::id.ge(first.unwrap_or(EventId(0))))
-        .filter(events::id.le(Stripe::of(space).last()))
-        .order(events::id)
-        .limit(limit)
-        .select((events::id, events::at))
-        .load(tx.conn()?)?;
-    let run = page.iter().take_while(|(_, at)| *at < cutoff);
-    Ok(run.zip(1..).last().map(|(&(last, _), events)| Old { last, events }))
+/// Which of the oldest rows to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Those before this time.
+    pub before: Option<Timestamp>,
+    /// As many as have these bytes.
+    pub bytes: i64,
+    /// And as many more as have these, but only up to [`STEP`] rows in total.
+    pub ahead: i64,
+    /// At most so many.
+    pub rows: usize,
+}
+
+/// A transaction that has to remove rows removes this many, so that the next ones need not.
+pub const STEP: usize = 256;
+
+impl Due {
+    /// The rows beyond the limits of a space at a time, at most `rows`.
+    pub fn of(memram: &MemRam, now: Timestamp, rows: usize) -> Self {
+        let most = memram.history_max_bytes.map(signed);
+        Self {
+            before: memram.history_keep.map(|keep| now - Duration::from_micros(keep)),
+            bytes: most.map_or(0, |most| (signed(memram.history_bytes) - most).max(0)),
+            ahead: most.map_or(0, |most| most / 16),
+            rows,
+        }
+    }
+
+    fn includes(&self, row: &Row, rows: usize, bytes: i64) -> bool {
+        let ahead = if rows < STEP { self.ahead } else { 0 };
+        let by_size = self.bytes > 0 && bytes < self.bytes + ahead;
+        let by_age = self.before.is_some_and(|before| row.at < before);
+        rows < self.rows && (by_size || by_age)
+    }
+}
+
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = event_sizes)]
+struct Row {
+    id: EventId,
+    at: Timestamp,
+    kind: EventKind,
+    bytes: i64,
+}
+
+/// The longest run of first rows that are due. O(log n + rows).
+pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, due: &Due) -> Result<Option<Old>> {
+    let stripe = Stripe::of(space);
+    let query = event_sizes::table
+        .filter(event_sizes::id.gt(stripe.before()))
+        .filter(event_sizes::id.le(stripe.last()))
+        .order(event_sizes::id)
+        .select(Row::as_select());
+    // What is removed leaves an opening.
+    let mut bytes = -OPENING_BYTES;
+    let mut old = None;
+    let rows = on_engine!(tx, |conn| query.load_iter::<Row, DefaultLoadingMode>(conn))?;
+    for (row, rows) in rows.zip(0..) {
+        let row = row?;
+        // An earlier trim left an opening, whatever its time is.
+        let is_opening = rows == 0 && row.kind == EventKind::Opening;
+        if !is_opening && !due.includes(&row, rows, bytes) {
+            break;
+        }
+        bytes += row.bytes;
+        let last = row.id;
+        old = (!is_opening).then_some(Old {
+            last,
+            bytes,
+            rows: rows + 1,
+        });
+    }
+    Ok(old)
 }

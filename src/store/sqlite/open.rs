@@ -8,6 +8,7 @@ use super::connect::{Reader, transaction};
 use super::migrations::in_memory;
 use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
 use super::readers::Readers;
+use crate::books::batch::HistorySetting;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{MemRamId, Timestamp};
@@ -85,11 +86,12 @@ impl Opening {
         name: &str,
         max_mem: i64,
         geometry: &Geometry,
+        history: HistorySetting,
         max_file: Option<i64>,
         now: Timestamp,
     ) -> Result<bool> {
         transaction(&mut self.connected.conn, &self.location, |conn| {
-            make(conn, name, max_mem, geometry, max_file, now)
+            make(conn, name, max_mem, geometry, history, max_file, now)
         })
     }
 
@@ -122,11 +124,12 @@ impl ReadTx<'_> {
         name: &str,
         max_mem: i64,
         geometry: &Geometry,
+        history: HistorySetting,
         now: Timestamp,
         work: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
     ) -> Result<R> {
         let mut conn = in_memory()?;
-        make(&mut conn, name, max_mem, geometry, None, now)?;
+        make(&mut conn, name, max_mem, geometry, history, None, now)?;
         work(&mut ReadTx::new(&mut conn))
     }
 }

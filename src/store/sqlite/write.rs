@@ -75,8 +75,11 @@ fn make_space(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult<()> 
         (geometry.arena_size() as i64).into(),
         (geometry.per_block() as i64).into(),
         space.created_at.as_micros().into(),
+        space.history.mode.as_str().into(),
+        space.history.keep.into(),
+        space.history.max_bytes.into(),
     ];
-    insert::<IntoSpaces, 6>(conn, [row].into_iter())?;
+    insert::<IntoSpaces, 9>(conn, [row].into_iter())?;
     let classes = geometry.classes().iter();
     let classes = classes.map(|class| [id, (class.block_size as i64).into(), (class.pool_size as i64).into()]);
     insert::<IntoClasses, 3>(conn, classes)?;
@@ -223,7 +226,8 @@ fn reservation_row(row: &ReservationRow) -> [Value<'_>; 15] {
 }
 
 target! {
-    IntoSpaces = "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at)", alike in [];
+    IntoSpaces = "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at, history, history_keep, \
+        history_max_bytes)", alike in [];
     IntoClasses = "INSERT INTO size_classes (memram_id, block_size, pool_size)", alike in [0];
     IntoKinds = "INSERT INTO other_kinds (memram_id, kind)", alike in [0];
     IntoSequences = "INSERT INTO sequences (memram_id, name, last_id)", alike in [0, 2];
@@ -272,10 +276,11 @@ sql! {
         entries = entries + ? WHERE memram_id = ? AND block_size = ?";
     AddToKind = "UPDATE OR FAIL other_kinds SET objects = objects + ?, mem = mem + ? WHERE memram_id = ? AND kind = ?";
     FillSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), mem = mem + ?, allocations = allocations + ?, \
-        frees = frees + ? WHERE id = ?";
+        frees = frees + ?, history_bytes = max(history_bytes + ?, 0) WHERE id = ?";
     AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
         promised = promised + ?, reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
-        dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ? WHERE id = ?";
+        dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ?, \
+        history_bytes = max(history_bytes + ?, 0) WHERE id = ?";
     RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE memram_id = ? AND name = ? AND last_id < ?";
 }
 
@@ -350,6 +355,7 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         mem,
         allocations,
         frees,
+        history_bytes,
         ..
     } = by;
     let filled = SpaceDelta {
@@ -357,11 +363,12 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         mem,
         allocations,
         frees,
+        history_bytes,
         ..SpaceDelta::default()
     };
     if by == filled {
-        let values = [peak, mem, allocations, frees, space.0];
-        return Statement::<FillSpace, 5>::run(conn, values.map(Value::from)).map(drop);
+        let values = [peak, mem, allocations, frees, history_bytes, space.0];
+        return Statement::<FillSpace, 6>::run(conn, values.map(Value::from)).map(drop);
     }
     let values = [
         peak,
@@ -374,9 +381,10 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         frees,
         by.dedup_hits,
         by.dedup_saved,
+        history_bytes,
         space.0,
     ];
-    Statement::<AddToSpace, 11>::run(conn, values.map(Value::from)).map(drop)
+    Statement::<AddToSpace, 12>::run(conn, values.map(Value::from)).map(drop)
 }
 
 /// Records the highest ids ever assigned, so that they are never reused.

@@ -114,5 +114,8 @@ const ADD_NAME: Texts = &["INSERT INTO names (memram_id, name, stored_object_id,
      SELECT memram_id, ?2, id, unixepoch() * 1000000 FROM stored_objects WHERE id = ?1"];
 
 /// Records a repair in the history.
-const REPAIRED: Texts = &["INSERT INTO events (id, memram_id, at, kind, reason, bytes, mem)
-     SELECT ?2, id, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'repair', ?3, 0, mem FROM memram WHERE id = ?1"];
+const REPAIRED: Texts = &[
+    "INSERT INTO events (id, memram_id, at, kind, reason, bytes, mem)
+     SELECT ?2, id, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'repair', ?3, 0, mem FROM memram WHERE id = ?1",
+    "UPDATE memram SET history_bytes = history_bytes + (SELECT bytes FROM event_sizes WHERE id = ?2) WHERE id = ?1",
+];

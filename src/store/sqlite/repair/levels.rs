@@ -57,7 +57,8 @@ pub(super) const RULES: &[Statements] = &[
                      max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)) END,
                    per_block = CASE WHEN per_block > 0 THEN per_block ELSE 8 END,
                    dedup_hits = max(dedup_hits, 0), dedup_saved = max(dedup_saved, 0),
-                   history = CASE WHEN history IN ('on', 'off', 'keep') THEN history ELSE 'on' END,
+                   history = CASE WHEN history IN ('on', 'off', 'keep') THEN history
+                                  WHEN history_keep > 0 OR history_max_bytes > 0 THEN 'keep' ELSE 'on' END,
                    history_keep = CASE WHEN history_keep > 0 THEN history_keep END,
                    history_max_bytes = CASE WHEN history_max_bytes > 0 THEN history_max_bytes END,
                    history_bytes = max(history_bytes, 0), promised = max(promised, 0)

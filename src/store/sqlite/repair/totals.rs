@@ -119,6 +119,12 @@ pub(super) const RULES: &[Statements] = &[
     },
     // The opening is a separate change.
     Statements {
+        rule: "history_bytes",
+        find: None,
+        correct: &["UPDATE memram SET history_bytes = (SELECT coalesce(sum(bytes), 0) FROM event_sizes WHERE memram_id = ?1)
+                 WHERE id = ?1"],
+    },
+    Statements {
         rule: "history",
         find: None,
         correct: &[],

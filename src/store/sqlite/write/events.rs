@@ -6,6 +6,7 @@ use diesel::sqlite::SqliteConnection;
 use super::insert::{Target, insert, target};
 use crate::books::batch::{HistoryChange, HistorySetting};
 use crate::books::event_rows::EventRow;
+use crate::books::refusals::RepeatedRefusal;
 use crate::models::MemRamId;
 use crate::store::sqlite::exec::{Sql, Statement, Value, sql};
 
@@ -17,7 +18,7 @@ pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[Eve
     let plain = told().filter(|event| event.is_plain());
     insert::<IntoPlainEvents, 12>(conn, plain.map(|event| plain_row(space, event)))?;
     let others = told().filter(|event| !event.is_plain());
-    insert::<IntoEvents, 18>(conn, others.map(|event| whole_row(space, event)))?;
+    insert::<IntoEvents, 20>(conn, others.map(|event| whole_row(space, event)))?;
     for event in events.iter().filter(|event| event.is_opening()) {
         let values = [
             event.id.0.into(),
@@ -31,8 +32,27 @@ pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[Eve
 
 /// Changes the history setting, and trims events.
 pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &HistoryChange) -> QueryResult<()> {
-    if let Some(HistorySetting { mode, keep }) = change.setting {
-        Statement::<SetHistory, 3>::run(conn, [mode.as_str().into(), keep.into(), space.0.into()])?;
+    if let Some(HistorySetting { mode, keep, max_bytes }) = change.setting {
+        let values = [mode.as_str().into(), keep.into(), max_bytes.into(), space.0.into()];
+        Statement::<SetHistory, 4>::run(conn, values)?;
+    }
+    for RepeatedRefusal {
+        id,
+        last,
+        changes,
+        times,
+        ..
+    } in &change.repeated
+    {
+        let values = [
+            (*times).into(),
+            last.last_at().as_micros().into(),
+            last.object.as_ref().map(|object| object.as_bytes().as_slice()).into(),
+            last.bytes.into(),
+            changes.as_deref().into(),
+            id.0.into(),
+        ];
+        Statement::<CountRefusal, 6>::run(conn, values)?;
     }
     if let Some(last) = change.trimmed {
         // The last one becomes an opening with the sums of all of them; the others are removed.
@@ -62,7 +82,7 @@ fn plain_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 12] {
     ]
 }
 
-fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 18] {
+fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 20] {
     let draft = &event.draft;
     let accounts = &draft.accounts;
     let [actor, reason, object] = who_and_what(event);
@@ -84,6 +104,8 @@ fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 18] {
         accounts.unreserved.into(),
         accounts.capacity.into(),
         draft.reservation.map(|id| id.0).into(),
+        (1 + draft.repeated.map_or(0, |repeated| repeated.times)).into(),
+        draft.repeated.map(|repeated| repeated.last.as_micros()).into(),
         event.changes.as_deref().into(),
     ]
 }
@@ -104,7 +126,7 @@ fn who_and_what(event: &EventRow) -> [Value<'_>; 3] {
 target! {
     IntoEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem, payload, \
         room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, \
-        reservation_id, changes)",
+        reservation_id, count, last_at, changes)",
         alike in [1, 2, 4, 5];
     IntoPlainEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
         room_in_blocks, changes)",
@@ -112,7 +134,8 @@ target! {
 }
 
 sql! {
-    SetHistory = "UPDATE memram SET history = ?, history_keep = ? WHERE id = ?";
+    SetHistory = "UPDATE memram SET history = ?, history_keep = ?, history_max_bytes = ? WHERE id = ?";
+    CountRefusal = "UPDATE events SET count = count + ?, last_at = ?, object = ?, bytes = ?, changes = ? WHERE id = ?";
     OpenBooks = "INSERT INTO events (id, memram_id, at, kind, bytes, mem, payload, room_in_blocks, \
             uncarved_in_pools, uncarved_in_arenas, unreserved, capacity) \
         SELECT ?, m.id, ?, 'opening', m.mem, m.mem, m.mem, coalesce(sum(c.reserved), 0) - m.mem, \
@@ -122,13 +145,15 @@ sql! {
     SumEvents = "UPDATE events SET kind = 'opening', actor = NULL, reason = NULL, object = NULL, name = NULL, \
             bytes = events.mem, changes = NULL, payload = s.payload, room_in_blocks = s.room_in_blocks, \
             uncarved_in_pools = s.uncarved_in_pools, uncarved_in_arenas = s.uncarved_in_arenas, \
-            unreserved = s.unreserved, capacity = s.capacity \
+            unreserved = s.unreserved, capacity = s.capacity, at = max(events.at, s.bound_at), reservation_id = NULL, \
+            count = 1, last_at = NULL \
         FROM (SELECT e.memram_id, max(e.id) AS id, sum(e.payload) AS payload, \
                 sum(e.room_in_blocks) AS room_in_blocks, sum(e.uncarved_in_pools) AS uncarved_in_pools, \
                 sum(e.uncarved_in_arenas) AS uncarved_in_arenas, sum(e.unreserved) AS unreserved, \
-                sum(e.capacity) AS capacity \
+                sum(e.capacity) AS capacity, coalesce(max(e.at) FILTER (WHERE e.kind IN ('bind', 'opening')), 0) AS bound_at \
             FROM events e WHERE e.memram_id = ? AND e.id <= ? AND e.id >= \
-                (SELECT max(o.id) FROM events o WHERE o.memram_id = e.memram_id AND o.kind = 'opening' AND o.id <= ?)) s \
+                coalesce((SELECT max(o.id) FROM events o \
+                    WHERE o.memram_id = e.memram_id AND o.kind = 'opening' AND o.id <= ?), 0)) s \
         WHERE events.id = s.id";
     DropEvents = "DELETE FROM events WHERE memram_id = ? AND id < ?";
 }

@@ -140,7 +140,8 @@ impl<T: Target, const ROWS: usize, const N: usize, const ALIKE: bool> QueryFragm
 
 /// References to the values of the first row.
 const FIRST: &[&str] = &[
-    "?1", "?2", "?3", "?4", "?5", "?6", "?7", "?8", "?9", "?10", "?11", "?12", "?13", "?14", "?15", "?16", "?17", "?18",
+    "?1", "?2", "?3", "?4", "?5", "?6", "?7", "?8", "?9", "?10", "?11", "?12", "?13", "?14", "?15", "?16", "?17",
+    "?18", "?19", "?20",
 ];
 
 impl<T: Target, const ROWS: usize, const N: usize, const ALIKE: bool> RunQueryDsl<SqliteConnection>
