@@ -318,7 +318,7 @@ fn crossing_a_threshold_fails_the_diff() {
 #[test]
 fn history_is_switched_and_shown() {
     let cli = some();
-    let default = "space main: the newest events are kept, up to 64.0 MiB; there are events 1 (";
+    let default = "space main: the newest events are kept, up to 1.0 MiB; there are events 1 (";
     assert!(cli.ok(["history"]).contains(default));
     assert!(cli.ok(["history", "keep", "30d"]).contains("events are kept for 30 d;"));
     let kept = cli.json(["history"]);

@@ -16,7 +16,7 @@ use crate::cli::output::text::{Sizes, printable};
 #[command(after_help = "\
 Examples:
   heapledger history                 # what is kept
-  heapledger history keep 64MiB      # the newest events, and sums of older ones
+  heapledger history keep 64MiB      # the newest; of older ones sums
   heapledger history keep 30d        # those of the last 30 days
   heapledger history on              # all of them
   heapledger history off")]
