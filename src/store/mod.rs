@@ -34,5 +34,6 @@ pub(crate) use sqlite::pages::FileSizes;
 pub(crate) use sqlite::readers::Readers;
 pub(crate) use sqlite::repair::Broken;
 pub(crate) use sqlite::shrink::Shrinking;
+pub(crate) use sqlite::spool::Spool;
 pub use sqlite::trees::{TreeKind, TreeSize};
 pub(crate) use sqlite::verify::Fault;

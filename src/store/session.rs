@@ -4,6 +4,7 @@ use super::queries;
 use super::queries::objects::PlacedObject;
 use super::read::ReadTx;
 use super::sqlite::ceiling::OnDisk;
+use super::sqlite::spool::Spool;
 use super::writer::Writer;
 use crate::books::change::Change;
 use crate::books::events::Signature;
@@ -181,6 +182,17 @@ impl WriteTx<'_> {
     pub fn on_disk(&mut self) -> Result<OnDisk> {
         self.writer.not_failed()?;
         self.writer.engine.on_disk()
+    }
+
+    /// How many pieces may be given back in one transaction: so many that it needs about a third of the
+    /// reserve below the ceiling of the file.
+    pub fn most_pieces(&self) -> i64 {
+        self.writer.engine.most_pieces()
+    }
+
+    /// A place to set bytes aside until the unit of work ends.
+    pub fn spool(&self) -> Spool {
+        self.writer.engine.spool()
     }
 
     /// Refuses content of which more than all there is on disk would be needed, before it is stored in

@@ -1,6 +1,6 @@
 //! A full file can be emptied, and then filled again.
 
-use heapledger::{Durability, Error, History, Hold, MemManager, ObjectId, Options};
+use heapledger::{Durability, Error, Geometry, History, Hold, MemManager, ObjectId, Options};
 use tempfile::tempdir;
 
 use crate::common::{KIB, MIB, assert_balanced, content, options, quick};
@@ -99,6 +99,12 @@ fn objects_larger_than_the_cache() {
 }
 
 #[test]
+fn objects_of_many_pieces() {
+    let classic = quick().geometry(Geometry::classic());
+    fills_and_empties(classic, 4 * MIB, 90 * KIB, true, History::On);
+}
+
+#[test]
 fn with_plain_io() {
     fills_and_empties(quick().plain_io(true), MIB, 2000, true, History::On);
 }
@@ -126,4 +132,32 @@ fn a_full_file_can_be_unbound_released_trimmed_repaired_and_resized() {
     memory.collect_garbage().unwrap();
     memory.set_max_file(Some(3 * MIB)).unwrap();
     memory.allocate_bytes(&content(3, 300 * KIB)).unwrap();
+}
+
+#[test]
+fn what_a_batch_sets_aside_counts() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = quick().max_file(4 * MIB).open(&path).unwrap();
+    let refused = memory.batch(|batch| {
+        let kept = batch.allocate_bytes(b"kept")?;
+        let refused = batch.allocate_from(content(1, 4 * MIB).as_slice());
+        let Err(Error::FileFull {
+            needed,
+            file,
+            log,
+            reserve,
+            max_file,
+        }) = refused
+        else {
+            panic!("{refused:?}");
+        };
+        // Below that are the parts that were set aside before.
+        assert!(needed + file + log + reserve > max_file && log > 2 * MIB, "{log}");
+        // It is given back, and the batch goes on.
+        batch.allocate_from(content(2, 1100 * KIB).as_slice())?;
+        Ok(kept)
+    });
+    assert!(memory.contains(&refused.unwrap()).unwrap());
+    assert_eq!(memory.stats().unwrap().objects, 2);
 }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,8 +48,8 @@ impl MemManager {
     /// What `work` returns; [`Error::BatchFailed`] if one of its calls failed halfway but it returned
     /// no error; what [any write](MemManager#errors) fails with.
     pub fn batch<R>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R>) -> Result<R> {
-        let (scope, heap) = (self.scope(), self.path());
-        self.write_apart(|tx| work(&mut Batch { tx, scope, heap }))
+        let scope = self.scope();
+        self.write_apart(|tx| work(&mut Batch { tx, scope }))
     }
 
     /// Like [`Self::batch`], for work with its own error type.
@@ -152,8 +151,6 @@ fn own_error<R, E: From<Error>>(run: impl FnOnce(&mut OwnError<E>) -> Result<R>)
 pub struct Batch<'b, 'w> {
     tx: &'b mut WriteTx<'w>,
     scope: Scope<'b>,
-    /// The heap file, next to which content is spooled.
-    heap: &'b Path,
 }
 
 impl<'w> Batch<'_, 'w> {
@@ -214,7 +211,7 @@ impl<'w> Batch<'_, 'w> {
     /// and the batch may continue.
     pub fn store_from(&mut self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
         let memram = self.before_source(hold)?;
-        let spooled = Spooled::read(reader, self.heap, &memram);
+        let spooled = Spooled::read(reader, self.tx.spool(), &memram);
         self.store_spooled(spooled, hold)
     }
 

@@ -138,7 +138,7 @@ pub(in crate::manager) fn remove(
     id: ObjectId,
     names: Vec<String>,
 ) -> Result<Freed> {
-    if is_large(found.size) {
+    if is_large(found.size) || found.entries.len() as i64 > tx.most_pieces() {
         return vacate(tx, found, id, names);
     }
     let (object_id, entries) = (id, &found.entries);

@@ -105,7 +105,8 @@ pub(in crate::manager) fn resolve(
 /// Gives back some of a reservation's last pieces, with the blocks, pools and arenas that were carved
 /// for them. Returns its row afterwards, or `None` if its pieces are not where its row says.
 pub(in crate::manager) fn give_back(tx: &mut WriteTx<'_>, row: &ReservationRow) -> Result<Option<ReservationRow>> {
-    let last = tx.read(|tx| queries::reservations::last_pieces(tx, row, STEP_PIECES))?;
+    let most = STEP_PIECES.min(tx.most_pieces());
+    let last = tx.read(|tx| queries::reservations::last_pieces(tx, row, most))?;
     let mut bytes = 0;
     let mut entries = Vec::new();
     let mut seq = 0;

@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{Read, Seek, SeekFrom};
 
 use super::place::Source;
 use crate::error::{Error, Result};
 use crate::manager::Phase;
 use crate::models::MemRam;
+use crate::store::Spool;
 use crate::temporary::{Storing, go_on};
 use crate::value::{Hasher, Kind, ObjectId};
 
@@ -31,26 +31,20 @@ pub(in crate::manager) struct Spooled<'a> {
     done: u64,
 }
 
-/// Content up to this size is spooled in memory.
-const IN_MEMORY: usize = 1 << 20;
 /// Bytes per read.
 const CHUNK: usize = 256 * 1024;
 
 impl<'a> Spooled<'a> {
-    /// Spools a reader, in memory or in a temporary file in the folder of `heap`.
+    /// Spools a reader.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] as soon as the content is larger than the whole space, so that it
+    /// [`Error::FileFull`]; [`Error::OutOfMemory`] as soon as the content is larger than the whole space, so that it
     /// cannot even be a duplicate.
-    pub fn read(reader: impl Read, heap: &Path, space: &MemRam) -> Result<Spooled<'static>> {
+    pub fn read(reader: impl Read, mut spool: Spool, space: &MemRam) -> Result<Spooled<'static>> {
         let max_mem = space.max_mem;
         let mut reader = reader.take(max_mem.saturating_add(1));
-        let folder = heap.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut spool = tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new(".")));
         let (id, size) = digest(&mut reader, Kind::Bytes, &mut |part| {
-            spool
-                .write_all(part)
-                .map_err(Error::io("the content cannot be spooled next to the heap"))
+            spool.write(part, "the content cannot be spooled next to the heap")
         })?;
         if size > max_mem {
             return Err(Error::OutOfMemory {
@@ -60,7 +54,7 @@ impl<'a> Spooled<'a> {
             });
         }
         spool
-            .seek(SeekFrom::Start(0))
+            .rewind()
             .map_err(Error::io("the spooled content cannot be read"))?;
         Ok(Spooled {
             content: Box::new(spool),

@@ -1,10 +1,7 @@
 //! Takes displaced objects out of their blocks and places them again.
 
 use std::borrow::Cow;
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
-
-use tempfile::SpooledTempFile;
+use std::io::Read;
 
 use super::{Correction, Repair};
 use crate::books::change::{Change, Fix};
@@ -13,29 +10,21 @@ use crate::error::{Error, Result};
 use crate::manager::objects::place::{Source, place};
 use crate::manager::unsigned;
 use crate::models::{MemRamId, StoredObjectId};
-use crate::store::queries;
+use crate::store::{Spool, queries};
 
 /// The bytes of displaced objects, concatenated.
 pub(super) struct Aside {
     objects: Vec<(StoredObjectId, MemRamId, u64)>,
-    bytes: SpooledTempFile,
+    bytes: Spool,
     buffer: Vec<u8>,
 }
-
-/// Up to this many bytes stay in memory; more go to a temporary file next to the heap.
-const IN_MEMORY: usize = 1 << 20;
 
 impl Repair<'_, '_> {
     /// Reads the displaced objects and takes them out of their blocks.
     pub(super) fn take_out(&mut self) -> Result<Aside> {
-        let folder = self
-            .memory
-            .path()
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
         let mut aside = Aside {
             objects: Vec::new(),
-            bytes: tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new("."))),
+            bytes: self.tx.spool(),
             buffer: Vec::new(),
         };
         for (rule, broken) in self.broken_in(Stage::Places)? {
@@ -51,7 +40,7 @@ impl Repair<'_, '_> {
 
     /// Places them like new objects, and enlarges the space if they do not fit.
     pub(super) fn place_again(&mut self, mut aside: Aside) -> Result<()> {
-        let rewound = aside.bytes.seek(SeekFrom::Start(0));
+        let rewound = aside.bytes.rewind();
         rewound.map_err(Error::io("the bytes set aside cannot be read"))?;
         let mut entered = None;
         for (key, space, size) in std::mem::take(&mut aside.objects) {
@@ -100,8 +89,7 @@ impl Aside {
         queries::entries::each_piece(tx, key, |data| {
             size += data.len() as u64;
             self.bytes
-                .write_all(&data)
-                .map_err(Error::io("the bytes of a displaced object cannot be set aside"))
+                .write(&data, "the bytes of a displaced object cannot be set aside")
         })?;
         Ok(size)
     }

@@ -98,14 +98,13 @@ impl MemManager {
         // Constraints are disabled on its connection only.
         let repairer = Group::for_repair(&inner.location, inner.space, &inner.geometry)?;
         writer.pause(deadline, || {
-            repairer.write_apart(deadline, |tx| Repair::new(self, tx).run(progress))
+            repairer.write_apart(deadline, |tx| Repair::new(tx).run(progress))
         })
     }
 }
 
 /// A running repair.
 struct Repair<'r, 'w> {
-    memory: &'r MemManager,
     tx: &'r mut WriteTx<'w>,
     corrections: Vec<Correction>,
     /// Whether some entries do not have the keys that follow their object's.
@@ -115,10 +114,9 @@ struct Repair<'r, 'w> {
 }
 
 impl<'r, 'w> Repair<'r, 'w> {
-    fn new(memory: &'r MemManager, tx: &'r mut WriteTx<'w>) -> Self {
+    fn new(tx: &'r mut WriteTx<'w>) -> Self {
         let corrections = Vec::new();
         Self {
-            memory,
             tx,
             corrections,
             astray: false,

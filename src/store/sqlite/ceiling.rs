@@ -37,6 +37,8 @@ pub(in crate::store) struct Ceiling {
     max_file: AtomicU64,
     /// Bytes of it that the running transaction must leave free.
     kept: AtomicU64,
+    /// Bytes that units of work of this process have set aside in temporary files.
+    spooled: AtomicU64,
 }
 
 const NONE: u64 = u64::MAX;
@@ -57,6 +59,8 @@ pub(crate) struct OnDisk {
     pub log: u64,
     /// The index of the log.
     pub index: u64,
+    /// Temporary files next to the heap.
+    pub spooled: u64,
 }
 
 impl OnDisk {
@@ -66,6 +70,7 @@ impl OnDisk {
             file: length(path),
             log: length(&sidecar(path, "-wal")),
             index: length(&sidecar(path, "-shm")),
+            spooled: 0,
         }
     }
 
@@ -76,7 +81,23 @@ impl OnDisk {
     }
 
     pub fn total(self) -> u64 {
-        self.file.saturating_add(self.log).saturating_add(self.index)
+        self.file.saturating_add(self.beside())
+    }
+
+    /// All but the file.
+    pub fn beside(self) -> u64 {
+        self.log.saturating_add(self.index).saturating_add(self.spooled)
+    }
+
+    /// The error for what `needed` more bytes.
+    pub fn full(self, needed: u64, reserve: u64, max_file: u64) -> Error {
+        Error::FileFull {
+            needed,
+            file: self.file,
+            log: self.beside(),
+            reserve,
+            max_file,
+        }
     }
 }
 
@@ -106,6 +127,7 @@ impl Ceiling {
                 index: sidecar(path, "-shm"),
                 max_file: AtomicU64::new(NONE),
                 kept: AtomicU64::new(0),
+                spooled: AtomicU64::new(0),
             });
             ceilings.push(Arc::downgrade(&made));
             made
@@ -142,7 +164,25 @@ impl Ceiling {
 
     /// The lengths of the files.
     pub fn on_disk(&self) -> OnDisk {
-        OnDisk::of(&self.path)
+        OnDisk {
+            spooled: self.spooled(),
+            ..OnDisk::of(&self.path)
+        }
+    }
+
+    /// Bytes that units of work have set aside.
+    pub fn spooled(&self) -> u64 {
+        self.spooled.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes that are set aside.
+    pub fn spool(&self, bytes: u64) {
+        self.spooled.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The opposite.
+    pub fn unspool(&self, bytes: u64) {
+        self.spooled.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Bytes of the index of the log.
@@ -199,13 +239,7 @@ pub(in crate::store) fn take_refusal() -> Option<Error> {
         reserve,
         max_file,
     } = REFUSED.take()?;
-    Some(Error::FileFull {
-        needed,
-        file: now.file,
-        log: now.log + now.index,
-        reserve,
-        max_file,
-    })
+    Some(now.full(needed, reserve, max_file))
 }
 
 fn length(path: &Path) -> u64 {

@@ -18,6 +18,7 @@ use super::log::Log;
 use super::log_limit;
 use super::pages::file_sizes;
 use super::prepare::STAMP;
+use super::spool::Spool;
 use super::write;
 use crate::books::batch::Batch;
 use crate::error::Result;
@@ -182,6 +183,11 @@ impl Engine {
     /// Lets all transactions use the reserve of the ceiling.
     pub fn use_reserve(&mut self) {
         self.may_use_reserve = true;
+    }
+
+    /// A place to set bytes aside in the open transaction.
+    pub fn spool(&self) -> Spool {
+        Spool::new(&self.location.path, self.ceiling(), self.may_use_reserve)
     }
 
     /// What the files take, in the open transaction.

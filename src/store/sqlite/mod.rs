@@ -23,6 +23,7 @@ pub(in crate::store) mod repair;
 pub(in crate::store) mod replace;
 pub(in crate::store) mod shrink;
 pub(in crate::store) mod sidecar;
+pub(in crate::store) mod spool;
 pub(in crate::store) mod stale_log;
 mod texts;
 pub(in crate::store) mod trees;

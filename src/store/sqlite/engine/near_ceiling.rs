@@ -3,8 +3,8 @@
 //! took.
 
 use super::Engine;
-use crate::error::{Error, Result};
-use crate::models::unsigned;
+use crate::error::Result;
+use crate::models::{signed, unsigned};
 use crate::store::sqlite::ceiling::{OnDisk, reserve};
 use crate::store::sqlite::pages::file_sizes;
 use crate::store::sqlite::{checkpoint, log};
@@ -20,6 +20,9 @@ const LIMIT_NEAR: u64 = 2;
 /// refused for want of it, and rarely enough that copying takes little of the time.
 const LOG_PART: u64 = 8;
 
+/// Three times the bytes of the log for one of many pieces that are given back, each in a block of its
+/// own (measured: 0.6 to 1.1 KB in blocks of 512 bytes).
+const PIECE: u64 = 3 * 1024;
 /// Bytes on disk that a unit of work without much content needs at most.
 const UNIT: u64 = 128 * 1024;
 
@@ -38,6 +41,12 @@ impl Engine {
         }
     }
 
+    /// How many pieces may be given back in one transaction.
+    pub fn most_pieces(&self) -> i64 {
+        let reserve = self.ceiling.max_file().map(reserve);
+        reserve.map_or(i64::MAX, |reserve| signed(reserve / PIECE))
+    }
+
     /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
     /// of up to `part` bytes.
     pub fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
@@ -51,13 +60,7 @@ impl Engine {
         if now.file + now.index + reserve + needed <= max_file {
             return Ok(());
         }
-        Err(Error::FileFull {
-            needed,
-            file: now.file,
-            log: now.log + now.index,
-            reserve,
-            max_file,
-        })
+        Err(now.full(needed, reserve, max_file))
     }
 
     /// Called before each transaction.

@@ -213,6 +213,7 @@ impl<'l> Bounded<'l> {
             log: length(self.kind.log, self.log),
             // Every connection makes the first part.
             index: self.ceiling.index_length().max(INDEX_PART),
+            spooled: self.ceiling.spooled(),
         }
     }
 
@@ -222,6 +223,7 @@ impl<'l> Bounded<'l> {
             file: now.file.max(u64::from(growth.pages) * page),
             log: now.log.max(growth.end.unsigned_abs()),
             index: now.index.max(index_of(growth.end, page)),
+            spooled: now.spooled,
         }
     }
 
