@@ -178,11 +178,12 @@ impl MemManager {
         refuse_open_heap(file)?;
         self.check_hold(hold)?;
         let size = rest_of(file)?;
+        let may_be_stored = self.may_be_stored(size)?;
         // A file of size 0 may still have content, as in /proc.
         if size <= self.part_size()? as u64 {
             return self.store_stream(file, hold, progress);
         }
-        let id = if self.may_be_stored(size)? {
+        let id = if may_be_stored {
             let memram = self.memram()?;
             let mut spooled = Spooled::file(file, &memram, progress)?;
             let id = spooled.id();
