@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Cli, HELLO, ran};
+use crate::support::{Cli, HELLO, noise, ran};
 
 #[test]
 fn reading_never_creates_a_heap() {
@@ -521,4 +521,39 @@ fn a_reason_or_an_actor_that_is_too_long_is_refused_before_anything_is_done() {
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.contains("1,024"), "{ran:?}");
     assert!(!cli.path("heap.db").exists());
+}
+
+/// The reader is this test, whose process id the messages give.
+#[test]
+fn a_log_held_by_a_reader_is_an_error_and_a_finding_that_name_it() {
+    let cli = Cli::new();
+    cli.ok(["set", "x", "1"]);
+    let limit = cli.json(["stats"])["log_limit"].as_u64().unwrap();
+    let memory = heapledger::MemManager::options()
+        .read_only(true)
+        .open(cli.path("heap.db"))
+        .unwrap();
+    let snapshot = memory.snapshot().unwrap();
+    cli.file("large", noise(limit as usize));
+    cli.ok(["put", "large"]);
+    let line = cli.fails(2, ["set", "x", "2", "--busy-timeout", "0s"]);
+    assert!(line.contains("the write-ahead log is full"), "{line}");
+    assert!(line.ends_with("--busy-timeout"), "{line}");
+    let doctor = ran(&mut cli.command(["doctor", "--format", "json"]));
+    assert_eq!(doctor.status, 1);
+    let findings: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
+    let finding = &findings[0];
+    assert_eq!(
+        (&finding["code"], &finding["severity"]),
+        (&"large_log".into(), &"action".into())
+    );
+    assert_eq!(finding["figures"]["log_limit"], limit);
+    if cfg!(target_os = "linux") {
+        let process = format!("process {}", std::process::id());
+        assert!(line.contains(&process), "{line}");
+        let held_by = finding["figures"]["log_held_by"].as_str().unwrap();
+        assert!(held_by.contains(&process), "{held_by}");
+    }
+    drop(snapshot);
+    cli.ok(["set", "x", "2"]);
 }
