@@ -253,6 +253,7 @@ impl Engine {
 
     pub fn commit(&mut self) -> Result<()> {
         self.keep_reserve();
+        self.log.set_limit(self.location.log_limit);
         let done = self.log.commit(&mut self.conn);
         self.explain(done)?;
         self.moves_ceiling = false;

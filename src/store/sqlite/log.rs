@@ -61,6 +61,13 @@ impl Log {
         }
     }
 
+    /// Sets the bytes at which no further transaction begins.
+    pub fn set_limit(&mut self, limit: u64) {
+        if let Self::Gathered(log) = self {
+            log.limit = limit;
+        }
+    }
+
     /// Called when it has been shortened to this many bytes in use.
     pub fn shortened(&mut self, length: u64) {
         match self {

@@ -117,13 +117,29 @@ impl Held {
         let code = real!(LOG, xWrite(self.file, self.bytes.as_ptr().cast(), count, self.start));
         self.start = self.end();
         self.bytes.clear();
-        if code == ffi::SQLITE_OK { Ok(()) } else { Err(code) }
+        if code != ffi::SQLITE_OK {
+            return Err(code);
+        }
+        if self.committed.is_some() && self.start.unsigned_abs() >= self.limit {
+            cut(self.file, self.start);
+        }
+        Ok(())
     }
 
     fn ends_small_commit(&self) -> bool {
         // A restarted log has nothing before it.
         let written = |committed: u64| committed.checked_sub(self.before).unwrap_or(committed);
         self.committed.is_some_and(|committed| written(committed) < SMALL)
+    }
+}
+
+/// Cuts off what an earlier log has left after the end of this one, which is complete: nothing is
+/// appended to it any more. Litestream compares what follows with the logs that it knows, and copies
+/// the whole database if it finds an older one. If it fails, nothing is lost.
+fn cut(file: *mut ffi::sqlite3_file, end: i64) {
+    let mut size = 0;
+    if real!(LOG, xFileSize(file, &raw mut size)) == ffi::SQLITE_OK && size > end {
+        real!(LOG, xTruncate(file, end));
     }
 }
 

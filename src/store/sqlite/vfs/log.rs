@@ -26,7 +26,7 @@ pub(in crate::store) struct GatheredLog {
     /// Bytes of it in use after the last commit; 0 if unknown.
     pub length: u64,
     /// Bytes at which no further transaction begins.
-    limit: u64,
+    pub limit: u64,
     pub(super) buffer: Vec<u8>,
 }
 
