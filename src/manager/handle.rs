@@ -45,6 +45,8 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::FileChanged`] if the file was moved, removed or replaced under the manager,
 ///   [`Error::ChangedWhileRead`] and [`Error::LogUnreadable`] if this user may not write next to
 ///   it;
+/// - [`Error::SnapshotTooOld`] if it looks at one state for longer than
+///   [`Options::max_snapshot_age`](crate::Options::max_snapshot_age);
 /// - [`Error::Reentered`] from inside another call of the same [`Self::snapshot`];
 /// - [`Error::Damaged`] if a row contradicts what the schema promises;
 /// - [`Error::DiskFailed`] if the file cannot be read, [`Error::Io`] if the process has no file
@@ -54,6 +56,10 @@ use crate::store::{Group, Location, Readers};
 ///
 /// - [`Error::ReadOnly`] if the heap was opened for reading or is a snapshot,
 ///   [`Error::NotWritable`] if the file may not be written;
+/// - [`Error::LogHeld`] if the write-ahead log is at its limit, and somebody reads an old state from
+///   it for longer than [`Options::busy_timeout`](crate::Options::busy_timeout). The limit is 64 MiB,
+///   or less under a [`max_file`](crate::Options::max_file); the log never has more than that and one
+///   transaction. Freeing and collecting lengthen it as well, so they are refused too;
 /// - [`Error::Reentered`] inside a batch of the same file;
 /// - [`Error::TooLong`] if the reason given to [`Self::because`] is too long;
 /// - [`Error::NoIdsLeft`] if the space has used up its 2⁴⁰ − 1 ids for a table;

@@ -103,7 +103,9 @@ impl MemManager {
     }
 
     /// Runs `work` on one state of the heap: all its reads see the same commit. This is also faster
-    /// for many small reads. Inside a batch it sees the state before the batch.
+    /// for many small reads. Inside a batch it sees the state before the batch. A read that takes long
+    /// keeps the write-ahead log from starting again: [`Options::max_snapshot_age`](crate::Options)
+    /// limits it.
     ///
     /// # Errors
     /// What `work` returns; what [any call](MemManager#errors) fails with.

@@ -147,11 +147,11 @@ impl Options {
         self
     }
 
-    /// How long a call waits for others before [`Error::Busy`]; 5 s by default.
+    /// How long a call waits for others before [`Error::Busy`] or [`Error::LogHeld`]; 5 s by default.
     ///
     /// It limits the total wait in one call: for writing threads of the process, for other
-    /// processes, and for tools that lock the file. [`Duration::ZERO`] means not to wait at all,
-    /// [`Duration::MAX`] to wait forever.
+    /// processes, for tools that lock the file, and for readers that hold the write-ahead log.
+    /// [`Duration::ZERO`] means not to wait at all, [`Duration::MAX`] to wait forever.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self
@@ -205,6 +205,7 @@ impl Options {
     /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user lacks permission;
     /// - [`Error::Busy`]: others locked the file for longer than `busy_timeout`, or another tool has
     ///   it open outside WAL mode, which opening for writing restores;
+    /// - [`Error::LogHeld`]: a space would be created, and somebody holds the write-ahead log;
     /// - [`Error::Reentered`]: the space would be created inside a batch of the same file;
     /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`], [`Error::BadHistoryLimit`]:
     ///   a space cannot have this size, name or history;

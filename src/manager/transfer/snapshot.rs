@@ -19,8 +19,9 @@ impl MemManager {
     /// can read everything that [`Self::objects`] lists.
     ///
     /// It ends with its last clone, iterator and reader. Until then the write-ahead log cannot
-    /// restart, and garbage collection cannot shrink the file, so use it for one report and not for
-    /// the lifetime of a program. Its clones share one connection and take turns. [`Self::backup`]
+    /// start again, so that at its limit writers are refused with [`Error::LogHeld`], and garbage
+    /// collection cannot shrink the file. So use it for one report and not for the lifetime of a
+    /// program, or limit its age with [`Options::max_snapshot_age`](crate::Options). Its clones share one connection and take turns. [`Self::backup`]
     /// still copies the newest state. O(1).
     ///
     /// For a few reads in one closure, use [`Self::read`].
