@@ -24,7 +24,8 @@ Examples:
 pub struct Args {}
 
 pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let memory = context.read()?;
+    // Not a snapshot, which would be one of the readers of the log that it finds.
+    let memory = context.follow()?;
     let findings = progress::during("examining", || memory.doctor())?;
     let advice = |finding| Advice::new(finding, context);
     context.output().rows(findings.iter().map(advice))?;
