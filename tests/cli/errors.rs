@@ -534,8 +534,12 @@ fn a_log_held_by_a_reader_is_an_error_and_a_finding_that_name_it() {
         .open(cli.path("heap.db"))
         .unwrap();
     let snapshot = memory.snapshot().unwrap();
-    cli.file("large", noise(limit as usize));
-    cli.ok(["put", "large"]);
+    let part = 8 << 20;
+    let fills = |number: u64| {
+        cli.file("part", [&number.to_le_bytes()[..], &noise(part)].concat());
+        cli.run(["put", "part", "--busy-timeout", "0s"]).status != 0
+    };
+    assert!((0..2 * limit / part as u64).any(fills));
     let line = cli.fails(2, ["set", "x", "2", "--busy-timeout", "0s"]);
     assert!(line.contains("the write-ahead log is full"), "{line}");
     assert!(line.ends_with("--busy-timeout"), "{line}");
