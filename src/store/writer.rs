@@ -3,7 +3,7 @@
 use super::deadline::Deadline;
 use super::known::KnownSpace;
 use super::queries;
-use super::queries::trim::Old;
+use super::queries::trim::{Due, Old};
 use super::sqlite::engine::Engine;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
@@ -348,10 +348,15 @@ impl Writer {
     }
 
     /// Removes the oldest events if the history has become too large, as part of the transaction that
-    /// has made it so. O(log n + removed), where what is removed is about what was added.
+    /// has made it so, or if events would fill the reserve of a full file. O(log n + removed), where what
+    /// is removed is about what was added.
     fn trim_history(&mut self) -> Result<()> {
         let Some(known) = &mut self.known else { return Ok(()) };
-        let Some(due) = known.due_to_trim() else { return Ok(()) };
+        let due = match known.due_to_trim() {
+            Some(due) => due,
+            None if known.is_recording() && self.engine.eats_reserve()? => Due::FOR_ROOM,
+            None => return Ok(()),
+        };
         let old = queries::trim::old(&mut self.engine.read(), self.space, &due);
         let Some(Old { last, bytes, .. }) = self.check(old)? else {
             return Ok(());

@@ -1,14 +1,22 @@
 //! A full file can be emptied, and then filled again.
 
-use heapledger::{Durability, Error, Geometry, History, Hold, MemManager, ObjectId, Options};
+use heapledger::{Durability, Error, EventFilter, EventKind, Geometry, History, Hold, MemManager, ObjectId, Options};
 use tempfile::tempdir;
 
 use crate::common::{KIB, MIB, assert_balanced, content, options, quick};
 use crate::watch::{Watch, total};
 
-/// Stores objects of about this size until the file is full.
+/// Stores objects of this size until the file is full, first many at a time.
 fn fill(memory: &MemManager, seed: u64, size: u64) -> Vec<ObjectId> {
     let mut stored = Vec::new();
+    let many = (100 * KIB / (size + 500)).max(1);
+    while let Ok(more) = memory.batch(|batch| {
+        let at = seed + stored.len() as u64;
+        let more = (at..at + many).map(|at| batch.allocate_bytes(&content(at, size)));
+        more.collect::<heapledger::Result<Vec<_>>>()
+    }) {
+        stored.extend(more);
+    }
     loop {
         let at = seed + stored.len() as u64;
         let bytes = content(at, size);
@@ -160,4 +168,26 @@ fn what_a_batch_sets_aside_counts() {
     });
     assert!(memory.contains(&refused.unwrap()).unwrap());
     assert_eq!(memory.stats().unwrap().objects, 2);
+}
+
+/// The events of what is freed need more room than the reserve.
+#[test]
+fn the_oldest_events_make_room_for_those_of_frees() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = quick().history(History::On).max_file(MIB).open(&path).unwrap();
+    let watch = Watch::new(&path);
+    let mut stored = fill(&memory, 0, 20);
+    let first = memory.events(EventFilter::default()).next().unwrap().unwrap().id;
+    fastrand::Rng::with_seed(1).shuffle(&mut stored);
+    let wordy = memory.because(&"in the way ".repeat(90));
+    for (index, id) in stored.iter().enumerate() {
+        let freed = wordy.free(id);
+        freed.unwrap_or_else(|error| panic!("after {index} of {}: {error}", stored.len()));
+    }
+    let oldest = memory.events(EventFilter::default()).next().unwrap().unwrap();
+    assert!(oldest.id > first && oldest.kind == EventKind::Opening, "{oldest:?}");
+    assert_eq!(memory.check().unwrap(), []);
+    let most = watch.most();
+    assert!(most <= MIB, "{most}");
 }

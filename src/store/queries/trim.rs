@@ -40,6 +40,14 @@ pub struct Due {
 pub const STEP: usize = 256;
 
 impl Due {
+    /// Some of the oldest, to make room in a full file for the events of what makes room.
+    pub const FOR_ROOM: Self = Self {
+        before: None,
+        bytes: 32 * 1024,
+        ahead: 0,
+        rows: STEP,
+    };
+
     /// The rows beyond the limits of a space at a time, at most `rows`.
     pub fn of(memram: &MemRam, now: Timestamp, rows: usize) -> Self {
         let most = memram.history_max_bytes.map(signed);

@@ -23,6 +23,8 @@ const LOG_PART: u64 = 8;
 /// Three times the bytes of the log for one of many pieces that are given back, each in a block of its
 /// own (measured: 0.6 to 1.1 KB in blocks of 512 bytes).
 const PIECE: u64 = 3 * 1024;
+/// Bytes of free pages that a few units of work can fill.
+const FEW_FREE: i64 = 32 * 1024;
 /// Bytes on disk that a unit of work without much content needs at most.
 const UNIT: u64 = 128 * 1024;
 
@@ -45,6 +47,17 @@ impl Engine {
     pub fn most_pieces(&self) -> i64 {
         let reserve = self.ceiling.max_file().map(reserve);
         reserve.map_or(i64::MAX, |reserve| signed(reserve / PIECE))
+    }
+
+    /// Whether the file has grown into the reserve, in a transaction that only makes room, and new rows
+    /// would let it grow further.
+    pub fn eats_reserve(&mut self) -> Result<bool> {
+        let Some(max_file) = self.ceiling.max_file().filter(|_| self.shared_room == 0 && !self.grows) else {
+            return Ok(false);
+        };
+        let sizes = file_sizes(&mut self.conn)?;
+        let index = self.ceiling.index_length();
+        Ok(sizes.free < FEW_FREE && unsigned(sizes.bytes) + index + reserve(max_file) > max_file)
     }
 
     /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
