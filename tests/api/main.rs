@@ -8,6 +8,7 @@
 
 mod batch;
 mod bound;
+mod bounded_history;
 mod carve;
 mod collect;
 #[path = "../common/mod.rs"]

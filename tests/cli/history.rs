@@ -368,7 +368,7 @@ fn history_is_switched_and_shown() {
     cli.ok(["check"]);
     assert!(
         cli.fails(2, ["history", "keep", "forever"])
-            .contains("not a span of time")
+            .contains("neither a span of time")
     );
 }
 

@@ -33,6 +33,8 @@ pub enum Op {
     AddPool(Index, Index),
     AddBlock(Index),
     Resize(Resize),
+    /// The limit of the history in bytes, or none.
+    History(Option<u64>),
     Reopen,
 }
 
@@ -139,6 +141,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (pick.clone(), pick.clone()).prop_map(|(arena, class)| Op::AddPool(arena, class)),
         1 => pick.prop_map(Op::AddBlock),
         1 => resize.prop_map(Op::Resize),
+        1 => prop::option::weighted(0.8, 4096u64..10_000).prop_map(Op::History),
         1 => Just(Op::Reopen),
     ]
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heapledger::{Error, EventFilter, MemManager, ObjectId};
+use heapledger::{Error, EventFilter, History, MemManager, ObjectId};
 use proptest::sample::Index;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -51,6 +51,8 @@ impl System {
             Op::AddPool(arena, class) => add_pool(memory, arena, class),
             Op::AddBlock(pool) => add_block(memory, pool),
             Op::Resize(to) => resize(memory, model, to),
+            Op::History(None) => memory.set_history(History::On).unwrap(),
+            Op::History(Some(bytes)) => memory.set_history(History::keep_bytes(*bytes)).unwrap(),
             Op::Batch(ops, kept) => batch(memory, model, ops, *kept),
             _ => write(&mut &*memory, model, op),
         }
@@ -107,6 +109,9 @@ impl System {
         for ((memory, model), name) in self.spaces.iter().zip(SPACES) {
             let last = memory.newest_events(&EventFilter::default(), 1).unwrap();
             assert_eq!(last[0].mem, model.mem, "{name}");
+            let space = memory.memram().unwrap();
+            let most = space.history_max_bytes.unwrap_or(u64::MAX);
+            assert!(space.history_bytes <= most, "{name}: {}", space.history_bytes);
         }
     }
 

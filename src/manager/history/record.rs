@@ -37,7 +37,7 @@ pub enum History {
 
 impl History {
     /// The smallest limit for the bytes of a history.
-    pub const LEAST_BYTES: u64 = 64 * 1024;
+    pub const LEAST_BYTES: u64 = 4096;
 
     /// Events are kept for this long.
     pub const fn keep_for(age: Duration) -> Self {
