@@ -98,7 +98,8 @@ pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
     Correction, Diff, DiskUse, Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold,
     ImportOptions, Imported, Layout, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, Phase,
-    PinOptions, Pins, Plan, Planner, Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
+    PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats,
+    UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,

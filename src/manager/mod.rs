@@ -32,7 +32,7 @@ pub use report::pins::{PinOptions, Pins};
 pub use report::plan::{Plan, Planner};
 pub use report::plan_free::FreePlan;
 pub use report::space::SpaceReport;
-pub use report::stats::{ClassStats, Stats};
+pub use report::stats::{ClassStats, Refused, Stats};
 pub use report::usage::UsagePoint;
 pub use space::collect::Collected;
 pub use space::options::Options;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::common::{Heap, KIB, MIB, content};
-use heapledger::{Figure, Finding, Geometry, Hold, MemManager, Remedy, Severity};
+use heapledger::{Figure, Finding, Geometry, History, Hold, MemManager, Remedy, Severity};
 
 fn codes(findings: &[Finding]) -> Vec<&str> {
     findings.iter().map(|finding| finding.code).collect()
@@ -225,4 +225,22 @@ fn json_has_stable_keys_and_plain_numbers() {
     assert_eq!(json[0]["figures"]["mem"], MIB);
     assert_eq!(json[0]["figures"]["used"], 1.0);
     assert!(json[0]["sentence"].is_string() && json[0]["remedy"].is_array());
+}
+
+#[test]
+fn a_large_history_without_a_limit_is_noted() {
+    let heap = Heap::new();
+    heap.set_history(History::On).unwrap();
+    let renamed = heap.batch(|batch| {
+        let id = batch.allocate_bytes(b"it")?;
+        (0..12_000).try_for_each(|number| batch.bind(&format!("name {number}"), &id).map(drop))
+    });
+    renamed.unwrap();
+    let noted = |heap: &Heap| {
+        let findings = heap.doctor().unwrap();
+        findings.into_iter().find(|finding| finding.code == "large_history")
+    };
+    assert_eq!(noted(&heap).unwrap().remedy, [Remedy::LimitHistory(MIB)]);
+    heap.set_history(History::keep_bytes(MIB)).unwrap();
+    assert!(noted(&heap).is_none());
 }

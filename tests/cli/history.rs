@@ -130,6 +130,69 @@ fn following_shows_what_happens_from_now_on() {
 }
 
 #[test]
+fn refusals_of_a_retry_loop_are_one_event() {
+    let cli = some();
+    let size = |cli: &Cli| std::fs::metadata(cli.path("heap.db")).unwrap().len();
+    let (events, before) = (cli.json(["log"]).as_array().unwrap().len(), size(&cli));
+    let mut child = start(&cli, &["log", "--follow", "-n", "1", "--format", "ndjson"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(next()["count"], 1);
+    for _ in 0..20 {
+        assert_eq!(cli.run(["put", "huge"]).status, 3);
+    }
+    let log = cli.json(["log"]);
+    let refusal = log.as_array().unwrap().last().unwrap();
+    assert_eq!((log.as_array().unwrap().len(), &refusal["count"]), (events, &21.into()));
+    assert!(refusal["last_time"].as_str() > refusal["time"].as_str(), "{refusal}");
+    assert_eq!(size(&cli), before);
+    let mut followed = next();
+    while followed["count"] != 21 {
+        followed = next();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let table = cli.ok(["log"]);
+    assert!(table.lines().next().unwrap().contains("TIMES  LAST TIME"), "{table}");
+    let stats = cli.json(["stats"]);
+    assert_eq!(stats["refused"]["count"], 21);
+    assert!(cli.ok(["stats"]).contains("refused   21 times since "));
+}
+
+#[test]
+fn what_lies_before_the_opening_is_said_to_be_gone() {
+    let cli = some();
+    cli.ok(["history", "keep", "4K"]);
+    for round in 0..40 {
+        cli.ok(["set", "answer", &round.to_string()]);
+    }
+    let first = &cli.json(["log"])[0];
+    assert_eq!(first["kind"], "opening");
+    let note = "the history begins with event ";
+    for args in [&["log", "--since", "1h"][..], &["log", "--object", "answer"]] {
+        let said = cli.run_all(args);
+        assert!(
+            said.status == 0 && said.stderr.contains(note),
+            "{args:?}: {}",
+            said.stderr
+        );
+    }
+    assert_eq!(cli.run(["log"]).stderr, "");
+    for args in [&["layout", "--at", "@2"][..], &["diff", "@2"]] {
+        let said = cli.run_all(args);
+        assert!(
+            said.status == 2 && said.stderr.contains("begins later, with event"),
+            "{}",
+            said.stderr
+        );
+    }
+    let stats = cli.json(["stats"]);
+    assert_eq!(stats["history_max_bytes"], 4096);
+    assert!(stats["history_bytes"].as_u64().unwrap() <= 4096);
+    assert!(cli.ok(["stats"]).contains(" of at most 4.0 KiB\n"));
+}
+
+#[test]
 fn following_succeeds_when_its_reader_leaves() {
     let cli = some();
     let mut child = start(&cli, &["log", "--follow", "--kind", "bind"]);

@@ -39,6 +39,7 @@ fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
         Remedy::PlanFree(id) => context.command(&format!("free --dry-run {id}")),
         Remedy::Resize(bytes) => context.command(&format!("resize {bytes}")),
         Remedy::SetMaxFile(bytes) => context.command(&format!("resize --max-file {bytes}")),
+        Remedy::LimitHistory(bytes) => context.command(&format!("history keep {bytes}")),
         Remedy::CollectGarbage => context.command("gc"),
         Remedy::Pins => context.command("pins"),
         Remedy::SpaceReport => context.command("space"),

@@ -10,7 +10,7 @@ use heapledger::{Event, EventFilter, EventId, EventKind, MemManager, ObjectId, T
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::{self, Outcome};
 use crate::cli::input::when;
 use crate::cli::output::render::{List, Row};
 use crate::cli::output::table::Head;
@@ -68,6 +68,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.follow()?;
     let now = memory.snapshot()?;
     let filter = args.filter(&now)?;
+    if let Some(note) = args.before_the_opening(&now)? {
+        exit::note(&note);
+    }
     let mut output = context.output();
     let mut list = output.list();
     match args.limit.or(args.follow.then_some(10)) {
@@ -130,6 +133,19 @@ fn follow<'a>(
 }
 
 impl Args {
+    /// A note if events that are asked for may have been removed.
+    fn before_the_opening(&self, memory: &MemManager) -> Result<Option<String>> {
+        let first = memory.events(EventFilter::default()).next().transpose()?;
+        // The first event of a space is an opening; a later one replaces removed events.
+        let Some(first) = first.filter(|first| first.kind == EventKind::Opening && first.id.n() > 1) else {
+            return Ok(None);
+        };
+        let is_before = |time: Option<Timestamp>| time.is_some_and(|time| time < first.at);
+        let is_asked_for = self.object.is_some() || is_before(self.since) || is_before(self.until);
+        let (id, at) = (first.id.n(), text::time(first.at));
+        Ok(is_asked_for.then(|| format!("the history begins with event {id} at {at}; earlier events were removed")))
+    }
+
     fn filter(&self, memory: &MemManager) -> Result<EventFilter> {
         let object = self.object.as_deref().map(|object| memory.find_ever(object));
         let mut filter = EventFilter::default()

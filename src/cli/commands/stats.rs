@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, Bucket, ClassStats, Figure, KindTotals, Stats, StoredObject};
+use heapledger::{Bound, Bucket, ClassStats, Figure, HistoryMode, KindTotals, Stats, StoredObject};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::table;
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, counted, printable, short_id};
+use crate::cli::output::text::{Sizes, counted, printable, short_id, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -60,6 +60,7 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
         out,
         "lifetime  {allocations} allocations, {frees} frees, {hits} dedup hits that saved {saved}"
     )?;
+    history(out, stats, sizes)?;
     let (file, free) = (sizes.phrase(stats.file_size), sizes.phrase(stats.free_file_bytes));
     let (log, log_limit) = (sizes.phrase(stats.wal_size), sizes.phrase(stats.log_limit));
     writeln!(
@@ -67,6 +68,23 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
         "file      {file}, of which {free} free pages; write-ahead log {log} (limit {log_limit})"
     )?;
     on_disk(out, stats, sizes)
+}
+
+/// What the history takes, and the newest refusal.
+fn history(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
+    let taken = sizes.phrase(stats.history_bytes);
+    match (stats.history, stats.history_max_bytes) {
+        (HistoryMode::Off, _) => writeln!(out, "history   off; earlier events take {taken}")?,
+        (_, Some(most)) => writeln!(out, "history   {taken} of at most {}", sizes.phrase(most))?,
+        (_, None) => writeln!(out, "history   {taken}, without a limit")?,
+    }
+    let Some(refused) = &stats.refused else { return Ok(()) };
+    let (needed, last) = (sizes.phrase(refused.bytes), time(refused.last_at));
+    if refused.count == 1 {
+        return writeln!(out, "refused   {needed} at {last}");
+    }
+    let (count, since) = (Figure::Count(refused.count), time(refused.at));
+    writeln!(out, "refused   {count} times since {since}, last {needed} at {last}")
 }
 
 /// What is on disk, its ceiling, and which bound is reached first.

@@ -137,8 +137,10 @@ impl MemManager {
         if opening.mem == 0 && opening.at == queries::spaces::get(tx, space)?.created_at {
             return Ok(opening);
         }
-        let (id, space) = (opening.id.n(), self.space());
-        let why = format!("the history of space {space} begins later, with event {id}");
+        let (id, at, space) = (opening.id.n(), opening.at, self.space());
+        let why = format!(
+            "the history of space {space} begins later, with event {id} of {at}; of what was before, it has only the sums"
+        );
         Err(outside(moment, why))
     }
 }

@@ -59,8 +59,12 @@ impl History {
     /// a sixteenth of its capacity, from 1 to 64 MiB. That is from about 10,000 to 600,000 single
     /// puts.
     pub fn of_new_space(max_mem: u64) -> Self {
+        Self::keep_bytes(Self::bytes_of_new_space(max_mem))
+    }
+
+    pub(in crate::manager) fn bytes_of_new_space(max_mem: u64) -> u64 {
         const MIB: u64 = 1024 * 1024;
-        Self::keep_bytes((max_mem / 16).clamp(MIB, 64 * MIB))
+        (max_mem / 16).clamp(MIB, 64 * MIB)
     }
 
     pub(in crate::manager) fn setting(self) -> Result<HistorySetting> {

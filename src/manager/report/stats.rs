@@ -3,11 +3,13 @@
 use serde::Serialize;
 
 use super::disk;
+use crate::books::refusals::NEWEST;
 use crate::error::Result;
 use crate::manager::{Bound, DiskUse, MemManager, unsigned};
-use crate::models::{KindTotals, SizeClassTotals, StoredObject};
+use crate::models::{Event, EventKind, HistoryMode, KindTotals, SizeClassTotals, StoredObject, Timestamp};
 use crate::store::queries;
 use crate::store::queries::audit::{Bucket, BucketName};
+use crate::store::queries::events::EventFilter;
 
 /// Statistics of a space. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +52,16 @@ pub struct Stats {
     pub dedup_hits: u64,
     /// Bytes saved by dedup hits.
     pub dedup_saved: u64,
+    /// Whether events are recorded.
+    pub history: HistoryMode,
+    /// How long events are kept, in microseconds, if there is a limit.
+    pub history_keep: Option<u64>,
+    /// How many bytes of events are kept, if there is a limit.
+    pub history_max_bytes: Option<u64>,
+    /// Bytes of the events that are kept.
+    pub history_bytes: u64,
+    /// The newest refusal, if it is one of the newest 16 events.
+    pub refused: Option<Refused>,
     /// Bytes of the file with all its spaces, without the write-ahead log.
     pub file_size: u64,
     /// Bytes of the write-ahead log.
@@ -63,6 +75,20 @@ pub struct Stats {
     pub disk: DiskUse,
     /// Which bound more content reaches first.
     pub first_bound: Bound,
+}
+
+/// A refusal, and how often it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Refused {
+    /// How often.
+    pub count: u64,
+    /// When first.
+    pub at: Timestamp,
+    /// When last.
+    pub last_at: Timestamp,
+    /// Bytes that were needed the last time.
+    pub bytes: u64,
 }
 
 /// One size class.
@@ -102,6 +128,8 @@ impl MemManager {
             } else {
                 queries::objects::largest_of_all(tx, space, LARGEST)?
             };
+            let newest = queries::events::newest(tx, space, &EventFilter::default(), NEWEST as i64)?;
+            let refused = newest.into_iter().rfind(|event| event.kind == EventKind::Refusal);
             let file = tx.file_sizes()?;
             let disk = disk::disk_use(tx, files)?;
             let entries: u64 = classes.iter().map(|class| class.entries).sum();
@@ -141,6 +169,11 @@ impl MemManager {
                 frees: memram.frees,
                 dedup_hits: memram.dedup_hits,
                 dedup_saved: memram.dedup_saved,
+                history: memram.history,
+                history_keep: memram.history_keep,
+                history_max_bytes: memram.history_max_bytes,
+                history_bytes: memram.history_bytes,
+                refused: refused.as_ref().map(Refused::from),
                 file_size: unsigned(file.bytes),
                 wal_size: files.log,
                 log_limit: self.inner.location.log_limit_below(disk.max_file),
@@ -149,6 +182,17 @@ impl MemManager {
                 disk,
             })
         })
+    }
+}
+
+impl From<&Event> for Refused {
+    fn from(refusal: &Event) -> Self {
+        Self {
+            count: refusal.count,
+            at: refusal.at,
+            last_at: refusal.last_at.unwrap_or(refusal.at),
+            bytes: unsigned(refusal.bytes),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Remedy {
     Resize(u64),
     /// [`crate::MemManager::set_max_file`] to this many bytes.
     SetMaxFile(u64),
+    /// [`crate::MemManager::set_history`] to [`crate::History::keep_bytes`] of this many bytes.
+    LimitHistory(u64),
     /// [`crate::MemManager::collect_garbage`]
     CollectGarbage,
     /// [`crate::MemManager::pins`]
@@ -50,6 +52,11 @@ impl fmt::Display for Remedy {
             Self::PlanFree(id) => write!(f, "MemManager::plan_free of {id}"),
             Self::Resize(bytes) => write!(f, "MemManager::resize to {} bytes", grouped(*bytes)),
             Self::SetMaxFile(bytes) => write!(f, "MemManager::set_max_file to {} bytes", grouped(*bytes)),
+            Self::LimitHistory(bytes) => write!(
+                f,
+                "MemManager::set_history to History::keep_bytes of {} bytes",
+                grouped(*bytes)
+            ),
             Self::CollectGarbage => f.write_str("MemManager::collect_garbage"),
             Self::Pins => f.write_str("MemManager::pins"),
             Self::SpaceReport => f.write_str("MemManager::space_report"),

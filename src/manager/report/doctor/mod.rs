@@ -21,10 +21,11 @@ impl MemManager {
     /// | `garbage` | arenas, or many blocks, are empty | no |
     /// | `scattered` | objects have more pieces than their sizes need | no |
     /// | `sparse_blocks` | the blocks of a class are mostly room | no |
-    /// | `free_pages` | at least at least a quarter of the file, and a mebibyte, is free pages | yes |
+    /// | `free_pages` | at least a quarter of the file, and a mebibyte, is free pages | yes |
     /// | `large_log` | the write-ahead log is at its limit: after a large transaction, or because of a reader | yes |
     /// | `log_held` | the write-ahead log is at half of its limit, and somebody reads from it | no |
     /// | `large_file` | the file is twice as large as the stored bytes | no |
+    /// | `large_history` | a history without a limit takes a quarter of the file, and a mebibyte | no |
     /// | `healthy` | nothing needs action | no |
     ///
     /// Every number in a sentence is one of the figures of its finding. Whether the books

@@ -2,6 +2,7 @@
 
 use super::examine::{Examined, Fullness};
 use super::finding::{Figure, Finding, Remedy, Severity};
+use crate::manager::History;
 use crate::models::SizeClassTotals;
 
 /// From this free share of the file, giving it back is worth moving pages. SQLite uses free pages
@@ -14,6 +15,8 @@ const LONG_LOG: u64 = 2;
 /// Bytes of file per stored byte. Blocks of 4 KiB and more take about 1.1, objects of a hundred
 /// bytes about 4; over 2, rows and indexes take more than the contents.
 const LARGE_FILE: f64 = 2.0;
+/// The part of the file from which a history without a limit is worth mentioning.
+const LARGE_HISTORY: f64 = 0.25;
 /// Why a file keeps its free pages.
 const NO_AUTO_VACUUM: &str = "It cannot shrink as it is: another tool has turned its auto_vacuum off, as a VACUUM can. \
                               Collecting garbage rewrites the file once, and turns it on.";
@@ -40,6 +43,7 @@ pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
         large_log(examined),
         scattered(examined),
         large_file(examined),
+        large_history(examined),
     ]
     .into_iter()
     .flatten()
@@ -280,11 +284,29 @@ fn large_file(examined: &Examined) -> Option<Finding> {
     Some(Finding::new("large_file", Severity::Note, text, figures, remedy))
 }
 
+/// Without a limit, the history grows with every write, whatever the space holds.
+fn large_history(examined: &Examined) -> Option<Finding> {
+    let memram = &examined.memram;
+    let in_use = examined.file_size - examined.free_file_bytes;
+    let is_large = memram.history_bytes >= SMALL_FILE && share(memram.history_bytes, in_use) > LARGE_HISTORY;
+    if !is_large || memram.history_max_bytes.is_some() {
+        return None;
+    }
+    let text = "The history of this space takes {history_bytes} of the {in_use} that the file uses, and no size limits \
+                it.";
+    let figures = [
+        ("history_bytes", bytes(memram.history_bytes)),
+        ("in_use", bytes(in_use)),
+    ];
+    let remedy = vec![Remedy::LimitHistory(History::bytes_of_new_space(memram.max_mem))];
+    Some(Finding::new("large_history", Severity::Note, text, figures, remedy))
+}
+
 fn healthy(examined: &Examined) -> Finding {
     let memram = &examined.memram;
     let text = "Nothing needs action: {used} of the space is used, {mem} of {max_mem}; {objects|object} in \
                 {entries|piece}; the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead \
-                log of {wal_size}.";
+                log of {wal_size}. The history takes {history_bytes}.";
     let mut text = text.to_owned();
     let mut figures = vec![
         ("used", Figure::Share(examined.used())),
@@ -295,6 +317,7 @@ fn healthy(examined: &Examined) -> Finding {
         ("file_size", Figure::Bytes(examined.file_size)),
         ("free_file_bytes", Figure::Bytes(examined.free_file_bytes)),
         ("wal_size", Figure::Bytes(examined.wal_size)),
+        ("history_bytes", bytes(memram.history_bytes)),
     ];
     if let (Some(max_file), Some(fits)) = (examined.disk.max_file, examined.disk.fits_estimated) {
         text.push_str(
