@@ -194,10 +194,10 @@ impl Group {
     pub fn write_unsynced<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let mut entered = self.enter(Coming::Apart, deadline)?;
         let turn = &mut *entered.turn;
-        turn.writer.engine.sync_commits(false)?;
+        turn.writer.engine.sync_commits(false);
         let result = turn.work(deadline, work);
         let committed = if turn.writer.is_open() { turn.commit() } else { Ok(()) };
-        turn.writer.engine.sync_commits(true)?;
+        turn.writer.engine.sync_commits(true);
         drop(entered);
         match result {
             Ok(result) => committed.map(|()| result),

@@ -62,7 +62,9 @@ pub(in crate::store) struct Engine {
     /// Whether the next commit must write page 1, because it may be the first in its log; page 1
     /// identifies the file that the log belongs to (see `stale_log`).
     stamp: bool,
-    /// Whether commits are synced; see [`Self::sync_commits`].
+    /// Whether commits are to be synced; see [`Self::sync_commits`].
+    syncs: bool,
+    /// Whether the connection syncs them.
     is_synced: bool,
 }
 
@@ -88,6 +90,7 @@ impl Engine {
             location,
             looked: None,
             stamp: true,
+            syncs: true,
             is_synced: true,
         }
     }
@@ -115,6 +118,7 @@ impl Engine {
     /// Begins a write transaction, once nobody else writes and the log is below its limit.
     pub fn begin(&mut self) -> Result<()> {
         self.same_file()?;
+        self.set_sync()?;
         forget_refusal();
         self.look_at_ceiling();
         let deadline = self.deadline;
@@ -290,6 +294,7 @@ impl Engine {
         // It may copy the log, which then restarts.
         self.stamp = true;
         self.log_known = None;
+        self.set_sync()?;
         work(&mut self.conn)
     }
 
@@ -311,15 +316,21 @@ impl Engine {
         self.checkpoints.wait(deadline)
     }
 
-    /// Whether commits are synced, if the heap's durability asks for it. Outside a transaction.
-    pub fn sync_commits(&mut self, sync: bool) -> Result<()> {
-        if self.location.durability == Durability::Full && self.is_synced != sync {
-            self.execute(if sync {
+    /// Whether the next transactions are synced, if the heap's durability asks for it.
+    pub fn sync_commits(&mut self, sync: bool) {
+        self.syncs = sync;
+    }
+
+    /// Makes the connection do so before a transaction begins. If it cannot, none begins, so that
+    /// nothing is acknowledged which is not synced.
+    fn set_sync(&mut self) -> Result<()> {
+        if self.location.durability == Durability::Full && self.is_synced != self.syncs {
+            self.execute(if self.syncs {
                 "PRAGMA synchronous = FULL"
             } else {
                 "PRAGMA synchronous = NORMAL"
             })?;
-            self.is_synced = sync;
+            self.is_synced = self.syncs;
         }
         Ok(())
     }
