@@ -125,7 +125,10 @@ impl Batch<'static> {
                 self.effects.pools.remove(&pool.id);
                 rows.pools_gone.push(pool.id);
             }
-            Change::BlockRemoved(block) => rows.blocks_gone.push(block.id),
+            Change::BlockRemoved(block) => {
+                self.effects.blocks.remove(&block.id);
+                rows.blocks_gone.push(block.id);
+            }
             Change::ObjectRemoved { object, entries, .. } => {
                 rows.holds.remove(&object);
                 rows.objects_gone.insert(object, entries);

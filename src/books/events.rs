@@ -27,7 +27,8 @@ pub(crate) struct Draft {
     pub mem: i64,
     pub accounts: Accounts,
     pub reservation: Option<ReservationId>,
-    /// Whether it is a part of an upload that more pieces may belong to.
+    /// Whether it is a part of an upload, or a step of giving pieces back, that more changes may belong
+    /// to.
     pub is_open: bool,
     pub changes: Changes,
     /// If it happened again since.
@@ -58,8 +59,8 @@ impl Draft {
         }
     }
 
-    /// Whether more pieces may come: of an allocation, or of a part of an upload. The pieces of an
-    /// object that was uploaded belong to its parts.
+    /// Whether more changes may come: of an allocation, of a part of an upload, or of a step of giving
+    /// pieces back. The pieces of an object that was uploaded belong to its parts.
     pub fn is_unfinished(&self) -> bool {
         let is_partly_placed = self.kind == EventKind::Allocate && self.accounts.payload < self.bytes;
         self.is_open || (is_partly_placed && self.reservation.is_none())

@@ -6,7 +6,7 @@ use super::change::Change;
 use super::effects::Effects;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{Arena, ArenaId, Block, BlockId, PlacedEntry, Pool, PoolId, signed, unsigned};
+use crate::models::{Arena, ArenaId, Block, BlockId, Pool, PoolId, signed, unsigned};
 
 /// The rows with room in one space, as far as they are known.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +44,7 @@ impl Room {
             Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => {
                 for entry in *entries {
                     let left = effects.blocks.get(&entry.block_id).map_or(0, |after| after.mem);
-                    self.note_block(class_of(unsigned(entry.block_size))?, block_of(entry, left));
+                    self.note_block(class_of(unsigned(entry.block_size))?, entry.block(left));
                 }
             }
             Change::ArenaRemoved(arena) => {
@@ -132,20 +132,6 @@ impl Room {
     pub fn note_arena(&mut self, arena: Arena) {
         self.arenas
             .note(arena.id, (arena.reserved < arena.max_mem).then_some(arena));
-    }
-}
-
-/// The block of a removed piece, with the bytes that remain in it.
-fn block_of(entry: &PlacedEntry, mem: i64) -> Block {
-    Block {
-        id: entry.block_id,
-        memram_id: entry.memram_id,
-        arena_id: entry.arena_id,
-        pool_id: entry.pool_id,
-        block_size: unsigned(entry.block_size),
-        max_mem: unsigned(entry.block_max_mem),
-        mem: unsigned(mem),
-        is_free: mem < entry.block_max_mem,
     }
 }
 

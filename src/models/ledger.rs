@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use diesel::prelude::*;
 
-use super::{ArenaId, BlockId, MemRamId, PoolId, StoredObjectId, striped_id};
+use super::{ArenaId, Block, BlockId, MemRamId, PoolId, StoredObjectId, striped_id, unsigned};
 use crate::models::schema::ledger;
 
 striped_id! {
@@ -90,4 +90,20 @@ pub(crate) struct PlacedEntry {
     pub block_max_mem: i64,
     #[diesel(deserialize_as = super::amount::Amount)]
     pub block_mem: i64,
+}
+
+impl PlacedEntry {
+    /// Its block, with `mem` bytes in it.
+    pub fn block(&self, mem: i64) -> Block {
+        Block {
+            id: self.block_id,
+            memram_id: self.memram_id,
+            arena_id: self.arena_id,
+            pool_id: self.pool_id,
+            block_size: unsigned(self.block_size),
+            max_mem: unsigned(self.block_max_mem),
+            mem: unsigned(mem),
+            is_free: mem < self.block_max_mem,
+        }
+    }
 }

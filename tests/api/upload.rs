@@ -1,6 +1,7 @@
 //! Large objects are stored in parts: while that goes on nobody sees them, and others write.
 
 use std::io::{self, Cursor, Read, Seek, Write};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use heapledger::{Error, Geometry, Hold, MemManager, ObjectId};
@@ -10,12 +11,12 @@ use crate::common::{Heap, MIB, assert_balanced, content, number, quick, texts};
 /// More than two parts.
 const SIZE: u64 = 19 * MIB + 12_345;
 
-fn space() -> Heap {
+pub fn space() -> Heap {
     Heap::of(64 * MIB, Geometry::standard())
 }
 
 /// What is in which block. One text, because a failed comparison would fill the screen.
-fn layout(heap: &MemManager) -> String {
+pub fn layout(heap: &MemManager) -> String {
     let sql = crate::common::sql(heap.path());
     let mut rows = texts(
         &sql,
@@ -31,7 +32,7 @@ fn layout(heap: &MemManager) -> String {
 }
 
 /// What is left of all uploads: nothing.
-fn assert_over(heap: &Heap) {
+pub fn assert_over(heap: &Heap) {
     let sql = heap.sql();
     assert_eq!(number(&sql, "SELECT count(*) FROM reservations"), 0);
     assert_eq!(heap.memram().unwrap().promised, 0);
@@ -55,7 +56,7 @@ impl<F: FnMut(u64)> Read for Watched<F> {
     }
 }
 
-fn file(bytes: &[u8]) -> std::fs::File {
+pub fn file(bytes: &[u8]) -> std::fs::File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
@@ -211,19 +212,28 @@ fn bytes_that_others_take_meanwhile_do_not_break_a_promise() {
 }
 
 /// Leaves an upload behind, as a process does that dies.
-fn abandoned(is_over: bool) -> Heap {
+pub fn abandoned(is_over: bool) -> Heap {
     let heap = space();
     heap.allocate_bytes(b"small").unwrap();
     let slow = heap.open_again();
-    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let (reached, silent) = mpsc::channel();
+    // Its source is silent forever.
+    std::thread::spawn(move || {
         let source = Watched {
             bytes: Cursor::new(content(5, SIZE)),
-            between: |at| assert!(at < 18 * MIB, "killed"),
+            between: |at| {
+                if at >= 18 * MIB {
+                    reached.send(()).unwrap();
+                    loop {
+                        std::thread::park();
+                    }
+                }
+            },
             fails: false,
         };
         slow.store_from(source, Hold::Anonymous)
-    }));
-    assert!(died.is_err());
+    });
+    silent.recv().unwrap();
     assert!(heap.memram().unwrap().mem > 8 * MIB);
     if is_over {
         heap.sql()

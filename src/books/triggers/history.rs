@@ -40,12 +40,17 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             draft.reservation = Some(*reservation);
             draft.is_open = true;
         }
-        Change::ReservationSet { before, after } => set_reservation(effects, *before, after),
+        Change::ReservationSet { before, after } => {
+            close(effects);
+            set_reservation(effects, *before, after);
+        }
+        Change::ReservationRemoved { .. } => close(effects),
         Change::PiecesReclaimed {
             reservation, entries, ..
         } => {
             let draft = new(effects, EventKind::Reclaim);
             draft.reservation = Some(reservation.id);
+            draft.is_open = true;
             take_out(draft, entries);
         }
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
@@ -90,7 +95,6 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         // It concerns no single space.
         Change::CeilingSet { .. } => {}
         Change::ObjectRemoved { .. }
-        | Change::ReservationRemoved { .. }
         | Change::Held { .. }
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
@@ -146,11 +150,15 @@ fn repair(effects: &mut Effects, object_id: ObjectId, bytes: i64) {
     }
 }
 
+/// Ends the event of a part of an upload, or of pieces that are given back.
+fn close(effects: &mut Effects) {
+    if let Some(draft) = effects.events.last_mut() {
+        draft.is_open = false;
+    }
+}
+
 /// What happened to a reservation, for its caller; that a part was stored is told by the part.
 fn set_reservation(effects: &mut Effects, before: Option<&ReservationRow>, after: &ReservationRow) {
-    if let Some(part) = effects.events.last_mut() {
-        part.is_open = false;
-    }
     if before.is_some_and(|before| before.state == after.state) {
         return;
     }

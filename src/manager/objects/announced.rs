@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::content::Content;
+use super::parts::LEAST_PART;
 use super::reclaim;
 use crate::books::change::Change;
 use crate::error::{Error, Result};
@@ -96,7 +97,10 @@ impl Announced<'_> {
         let size = self.size.unwrap_or_else(|| most.min(LONGEST_STREAM));
         let class = tx.geometry().class_for(self.size_of_class());
         let classes = tx.geometry().classes();
-        let block_size = classes.get(class).map_or(1, |class| class.block_size);
+        // A part ends where a block does, or within a larger one.
+        let block_size = classes
+            .get(class)
+            .map_or(1, |class| class.block_size.min(LEAST_PART as u64));
         let pieces = tx.read(|tx| queries::reservations::most_pieces(tx, space, block_size, size))?;
         let entries = usize::try_from(pieces + MORE_PIECES).unwrap_or(usize::MAX);
         row.entry_ids = entries as i64;

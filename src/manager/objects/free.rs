@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::manager::objects::reclaim;
 use crate::manager::{MemManager, unsigned};
 use crate::models::StoredObject;
-use crate::store::WriteTx;
 use crate::store::queries::objects::{PlacedObject, is_large};
+use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
 
 /// A freed object.
@@ -143,14 +143,7 @@ pub(in crate::manager) fn remove(
     }
     let (object_id, entries) = (id, &found.entries);
     let placed: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
-    if placed != found.size {
-        return Err(Error::Damaged {
-            what: format!(
-                "only {placed} of {} bytes of object {id} are where they should be",
-                found.size
-            ),
-        });
-    }
+    check_placed(found, id, placed)?;
     if !entries.is_empty() {
         tx.apply(Change::EntriesRemoved { object_id, entries })?;
     }
@@ -169,10 +162,25 @@ pub(in crate::manager) fn remove(
     })
 }
 
+/// Refuses to remove an object of which pieces are missing.
+fn check_placed(found: &PlacedObject, id: ObjectId, placed: i64) -> Result<()> {
+    if placed == found.size {
+        return Ok(());
+    }
+    Err(Error::Damaged {
+        what: format!(
+            "only {placed} of {} bytes of object {id} are where they should be",
+            found.size
+        ),
+    })
+}
+
 /// Removes a large object at once, but gives its pieces back in steps, so that others write in
 /// between.
 fn vacate(tx: &mut WriteTx<'_>, found: &PlacedObject, object_id: ObjectId, names: Vec<String>) -> Result<Freed> {
     let leftover = reclaim::leftover(tx, found.id, unsigned(found.size))?;
+    let last = tx.read_written(|tx| queries::entries::extent(tx, found.id, leftover.entry_ids - 1))?;
+    check_placed(found, object_id, last.map_or(0, |(start, bytes)| start + bytes))?;
     let pieces = unsigned(leftover.entry_ids);
     let reservation = leftover.id;
     tx.apply(Change::ReservationSet {

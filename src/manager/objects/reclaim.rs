@@ -5,13 +5,16 @@
 //! does them all, in transactions of their own, and if its process dies, every later write does
 //! one.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
 use crate::models::{
-    ArenaId, BlockId, PlacedEntry, PoolId, ReservationId, ReservationRow, ReservationState, StoredObjectId, signed,
+    ArenaId, Block, BlockId, PlacedEntry, PoolId, ReservationId, ReservationRow, ReservationState, StoredObjectId,
+    signed,
 };
-use crate::store::{WriteTx, queries};
+use crate::store::{ReadTx, WriteTx, queries};
 
 /// Bytes, and pieces, given back in one step. A step of either size takes some milliseconds.
 const STEP_BYTES: i64 = 16 << 20;
@@ -20,7 +23,7 @@ const STEP_PIECES: i64 = 1024;
 impl MemManager {
     /// Gives back everything that is due, in transactions of their own.
     pub(in crate::manager) fn reclaim_all(&self) -> Result<()> {
-        while self.write_apart(|tx| Ok(tx.has_reservations_due()? && step(tx)?))? {}
+        while self.write_apart(next)? {}
         Ok(())
     }
 
@@ -61,9 +64,14 @@ pub(in crate::manager) fn step_if_due(tx: &mut WriteTx<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The next of the steps that give everything back. Returns whether there may be more.
+pub(in crate::manager) fn next(tx: &mut WriteTx<'_>) -> Result<bool> {
+    Ok(tx.has_reservations_due()? && step(tx)?)
+}
+
 /// Does everything that is due. For an allocation that would otherwise be refused.
 pub(in crate::manager) fn all_due(tx: &mut WriteTx<'_>) -> Result<()> {
-    while tx.has_reservations_due()? && step(tx)? {}
+    while next(tx)? {}
     Ok(())
 }
 
@@ -108,17 +116,19 @@ pub(in crate::manager) fn give_back(tx: &mut WriteTx<'_>, row: &ReservationRow) 
     let most = STEP_PIECES.min(tx.most_pieces());
     let last = tx.read(|tx| queries::reservations::last_pieces(tx, row, most))?;
     let mut bytes = 0;
-    let mut entries = Vec::new();
+    let mut entries: Vec<PlacedEntry> = Vec::new();
     let mut seq = 0;
     for (position, entry) in last {
-        if bytes > 0 && bytes + entry.allocated_mem > STEP_BYTES {
+        let is_next = entries.is_empty() || position == seq - 1;
+        if !is_next || (bytes > 0 && bytes + entry.allocated_mem > STEP_BYTES) {
             break;
         }
         bytes += entry.allocated_mem;
         seq = position;
         entries.push(entry);
     }
-    if entries.is_empty() || bytes > row.written {
+    let emptied = Emptied::of(&entries);
+    if entries.is_empty() || bytes > row.written || !emptied.is_possible {
         return Ok(None);
     }
     entries.reverse();
@@ -127,7 +137,7 @@ pub(in crate::manager) fn give_back(tx: &mut WriteTx<'_>, row: &ReservationRow) 
         seq,
         entries: &entries,
     })?;
-    remove_carved(tx, row, &entries)?;
+    remove_carved(tx, row, emptied.blocks)?;
     let written = row.written - bytes;
     let after = ReservationRow {
         written,
@@ -146,37 +156,66 @@ pub(in crate::manager) fn give_back(tx: &mut WriteTx<'_>, row: &ReservationRow) 
     Ok(Some(after))
 }
 
-/// Removes the rows that were carved since the upload began and hold nothing now.
-fn remove_carved(tx: &mut WriteTx<'_>, row: &ReservationRow, entries: &[PlacedEntry]) -> Result<()> {
-    let space = tx.space();
-    let mut ids: Vec<_> = entries.iter().map(|entry| entry.block_id).collect();
-    ids.retain(|&block| block >= row.first_block_id);
-    ids.dedup();
-    for id in ids {
-        let block = tx.read(|tx| queries::levels::block(tx, space, id))?;
-        if let Some(block) = block.filter(|block| block.mem == 0) {
-            tx.apply(Change::BlockRemoved(block))?;
+/// The blocks that are empty without some pieces.
+struct Emptied {
+    blocks: Vec<Block>,
+    /// Whether each block has as many bytes as these pieces of it. In a damaged file it may not, and then
+    /// every write would fail.
+    is_possible: bool,
+}
+
+impl Emptied {
+    fn of(entries: &[PlacedEntry]) -> Self {
+        let mut left = BTreeMap::new();
+        for entry in entries {
+            let (_, mem) = left.entry(entry.block_id).or_insert((entry, entry.block_mem));
+            *mem -= entry.allocated_mem;
+        }
+        let is_possible = left.values().all(|(_, mem)| *mem >= 0);
+        let empty = left.into_values().filter(|(_, mem)| *mem == 0);
+        Self {
+            blocks: empty.map(|(entry, _)| entry.block(0)).collect(),
+            is_possible,
         }
     }
-    let mut ids: Vec<_> = entries.iter().map(|entry| entry.pool_id).collect();
-    ids.retain(|&pool| pool >= row.first_pool_id);
-    ids.dedup();
-    for id in ids {
-        let pool = tx.read(|tx| queries::levels::pool(tx, space, id))?;
-        if let Some(pool) = pool.filter(|pool| pool.reserved == 0) {
+}
+
+/// Removes those of these empty blocks that were carved since the upload began, and what else was
+/// carved for it and is empty then.
+fn remove_carved(tx: &mut WriteTx<'_>, row: &ReservationRow, blocks: Vec<Block>) -> Result<()> {
+    let space = tx.space();
+    let (mut pools, mut arenas) = (BTreeSet::new(), BTreeSet::new());
+    for block in blocks.into_iter().filter(|block| block.id >= row.first_block_id) {
+        pools.insert(block.pool_id);
+        tx.apply(Change::BlockRemoved(block))?;
+    }
+    pools.retain(|&pool| pool >= row.first_pool_id);
+    for pool in rows_of(tx, pools, |tx, id| queries::levels::pool(tx, space, id))? {
+        if pool.reserved == 0 {
+            arenas.insert(pool.arena_id);
             tx.apply(Change::PoolRemoved(pool))?;
         }
     }
-    let mut ids: Vec<_> = entries.iter().map(|entry| entry.arena_id).collect();
-    ids.retain(|&arena| arena >= row.first_arena_id);
-    ids.dedup();
-    for id in ids {
-        let arena = tx.read(|tx| queries::levels::arena(tx, space, id))?;
-        if let Some(arena) = arena.filter(|arena| arena.reserved == 0) {
+    arenas.retain(|&arena| arena >= row.first_arena_id);
+    for arena in rows_of(tx, arenas, |tx, id| queries::levels::arena(tx, space, id))? {
+        if arena.reserved == 0 {
             tx.apply(Change::ArenaRemoved(arena))?;
         }
     }
     Ok(())
+}
+
+/// All these rows in one read, because each writes what is gathered.
+fn rows_of<I, R>(
+    tx: &mut WriteTx<'_>,
+    ids: BTreeSet<I>,
+    read: impl Fn(&mut ReadTx<'_>, I) -> Result<Option<R>>,
+) -> Result<Vec<R>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = tx.read(|tx| ids.into_iter().map(|id| read(tx, id)).collect::<Result<Vec<_>>>())?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 /// The row for the pieces of a large object that is freed: see [`Change::ObjectVacated`].

@@ -8,6 +8,8 @@
 //! An upload has a lease, which each part renews. If its process dies, whoever writes after the
 //! lease gives its bytes back.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 use super::again::Again;
 use super::allocate::{allocate, dedup};
 use super::announced::{Announced, refuse};
@@ -20,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::manager::{Allocation, MemManager, Phase, names, unsigned};
 use crate::models::{ReservationRow, ReservationState, StoredObject, StoredObjectId};
 use crate::store::WriteTx;
+use crate::temporary::Storing;
 use crate::value::ObjectId;
 
 /// An object that is being stored in parts.
@@ -51,18 +54,29 @@ impl MemManager {
             row: reservation,
             placing: None,
         };
-        let stored = upload.run(parts, hold, progress);
-        if stored.is_err() {
+        // It ends soon when the program is interrupted, unless its source blocks.
+        let storing = Storing::new();
+        let run = catch_unwind(AssertUnwindSafe(|| upload.run(parts, hold, progress)));
+        if !matches!(run, Ok(Ok(_))) {
             upload.give_up();
         }
-        match stored {
+        drop(storing);
+        match run.unwrap_or_else(|panic| resume_unwind(panic)) {
             Err(full @ (Error::OutOfMemory { .. } | Error::FileFull { .. })) if is_stream => {
                 self.skip(full, &upload.announced, parts, hold)
             }
-            Err(Error::OutOfMemory { needed, available, .. }) => {
+            Err(Error::OutOfMemory {
+                needed,
+                available,
+                max_mem,
+            }) => {
                 let (_, deadline) = self.writer()?;
                 self.record_refusal(upload.announced.id, needed, available, deadline)?;
-                stored
+                Err(Error::OutOfMemory {
+                    needed,
+                    available,
+                    max_mem,
+                })
             }
             stored => stored,
         }
@@ -119,18 +133,25 @@ impl Upload<'_, '_> {
     ) -> Result<Allocation> {
         let total = self.announced.size;
         while !parts.at_end {
+            self.check_length(parts)?;
             self.store_part(parts)?;
             parts.fill()?;
             progress(Phase::Storing, parts.total, total.unwrap_or_default());
         }
-        if total.is_some_and(|total| total != parts.total) || self.announced.id.is_some_and(|id| id != parts.id()) {
-            return Err(Error::Io {
-                what: "the content changed while it was read".into(),
-                source: std::io::ErrorKind::InvalidData.into(),
-            });
+        self.check_length(parts)?;
+        if self.announced.id.is_some_and(|id| id != parts.id()) {
+            return Err(changed());
         }
         progress(Phase::Syncing, 0, 0);
         self.finish(parts, hold)
+    }
+
+    /// Fails if the source is longer or shorter than it was.
+    fn check_length(&self, parts: &Parts<'_>) -> Result<()> {
+        match self.announced.size {
+            Some(size) if parts.total > size || (parts.at_end && parts.total < size) => Err(changed()),
+            _ => Ok(()),
+        }
     }
 
     /// Stores what is in the buffer, but never the last byte of the content.
@@ -155,12 +176,14 @@ impl Upload<'_, '_> {
         let Some(row) = &self.row else {
             return self.announced.make(tx, buffered, self.memory.inner.lease);
         };
+        // Of a stream, only what is read needs room. Making room may end this upload too, if its
+        // lease is over.
+        if row.stored_object_id.is_some() && self.announced.size.is_none() && row.key.is_none() {
+            self.announced.check_room(tx, buffered)?;
+        }
         let mut row = reclaim::open(tx, row.id)?;
-        // Of a stream, only what is read needs room.
         if row.stored_object_id.is_none() {
             self.announced.set_ids_aside(tx, &mut row)?;
-        } else if self.announced.size.is_none() && row.key.is_none() {
-            self.announced.check_room(tx, buffered)?;
         }
         Ok(row)
     }
@@ -308,5 +331,12 @@ fn posted(tx: &WriteTx<'_>, row: &ReservationRow, id: ObjectId) -> ReservationRo
         object_id: Some(id),
         resolved_at: Some(tx.at()),
         ..row.clone()
+    }
+}
+
+fn changed() -> Error {
+    Error::Io {
+        what: "the content changed while it was read".into(),
+        source: std::io::ErrorKind::InvalidData.into(),
     }
 }

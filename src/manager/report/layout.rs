@@ -97,7 +97,8 @@ impl Undone {
         })
     }
 
-    /// Undoes an event in reverse order, because pieces are placed after carving.
+    /// Undoes an event in reverse order: what it removed was empty then, and pieces were placed after
+    /// carving.
     fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
         // A repair of a single object restored its bytes and moved none.
         if event.kind == EventKind::Repair && event.object.is_none() {
@@ -105,6 +106,9 @@ impl Undone {
             return Err(crate::manager::history::events::outside(wanted, why));
         }
         let changes = changes_of(event)?;
+        for carving in changes.removed.iter().rev() {
+            self.put_back(carving);
+        }
         for piece in &changes.pieces {
             let fits = self.blocks.get_mut(&piece.block).is_some_and(|block| {
                 let before = block.mem.checked_add_signed(-piece.bytes);
@@ -119,9 +123,6 @@ impl Undone {
         }
         for carving in changes.carved.iter().rev() {
             self.take_away(carving, event.id)?;
-        }
-        for carving in changes.removed.iter().rev() {
-            self.put_back(carving);
         }
         self.max_mem -= event.capacity;
         Ok(())

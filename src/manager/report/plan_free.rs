@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::pins::{NEARLY_EMPTY, PinOptions};
 use crate::error::Result;
-use crate::manager::objects::free;
 use crate::manager::objects::read::Scope;
+use crate::manager::objects::{free, reclaim};
 use crate::manager::space::collect;
 use crate::manager::{Collected, Freed, MemManager, unsigned};
 use crate::models::{ArenaId, MemRamId};
@@ -67,8 +67,19 @@ impl MemManager {
             // The events that this would record also take room in the file.
             tx.sign(self.signature());
             let freed = unique.iter().map(|id| free::free(tx, self.space(), id, true));
-            freed.collect::<Result<Vec<_>>>()
+            let freed = freed.collect::<Result<Vec<_>>>()?;
+            reclaim::step_if_due(tx)?;
+            Ok(freed)
         })?;
+        let mut more = true;
+        while more {
+            more = rehearsal.unit(|tx| {
+                tx.sign(self.signature());
+                let more = reclaim::next(tx)?;
+                reclaim::step_if_due(tx)?;
+                Ok(more)
+            })?;
+        }
         let mut collected = Collected::default();
         let mut more = true;
         while more {
