@@ -103,7 +103,7 @@ pub use manager::{
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,
-    MemRamId, Name, Pool, PoolId, SizeClassTotals, StoredObject, StoredObjectId, Timestamp,
+    MemRamId, Name, Pool, PoolId, ReservationId, SizeClassTotals, StoredObject, StoredObjectId, Timestamp,
 };
 pub use store::queries::audit::{Bucket, BucketName, Violation};
 pub use store::queries::entries::{EntryInfo, Piece};

@@ -73,7 +73,7 @@ fn an_object_is_placed_in_what_was_carved_ahead() {
     assert_eq!(entries[1].pool_id, pool);
     assert_eq!(heap.blocks(pool).unwrap().len(), 2);
     let pieces = heap.pieces_in(block).unwrap();
-    assert_eq!(pieces[0].object_id, id);
+    assert_eq!(pieces[0].object_id, Some(id));
     assert_eq!(pieces[0].data, content(1, 700)[..512]);
     assert_balanced(&heap);
 }

@@ -60,7 +60,7 @@ fn the_ledger_of_an_object_leads_to_its_bytes() {
         assert_eq!(entry.seq, seq as u64);
         let pieces = heap.pieces_in(entry.block_id).unwrap();
         let piece = pieces.iter().find(|piece| piece.entry.id == entry.id).unwrap();
-        assert_eq!((piece.entry, piece.object_id), (*entry, id));
+        assert_eq!((piece.entry, piece.object_id), (*entry, Some(id)));
         found.extend_from_slice(&piece.data);
     }
     assert_eq!(found, content(2, 1500));

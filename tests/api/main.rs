@@ -46,6 +46,7 @@ mod transfer;
 mod triggers;
 mod units;
 mod upload;
+mod upload_seen;
 mod upload_trouble;
 mod usage;
 mod values;

@@ -130,7 +130,8 @@ fn the_pieces_of_an_object_in_their_order() {
 #[test]
 fn the_pieces_in_a_block() {
     let pieces = "SELECT: SEARCH ledger USING INDEX ledger_by_block (block_id=?); \
-         SEARCH stored_objects USING INTEGER PRIMARY KEY (rowid=?)";
+         SEARCH stored_objects USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN; \
+         SEARCH reservations USING COVERING INDEX sqlite_autoindex_reservations_1 (stored_object_id=?) LEFT-JOIN";
     searches(&heap(), &[pieces], |memory| memory.pieces_in(BlockId(1)).unwrap());
 }
 

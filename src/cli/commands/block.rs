@@ -6,6 +6,7 @@ use anyhow::Result;
 use heapledger::{Block, BlockId, ObjectId, Piece};
 use serde::Serialize;
 
+use super::ledger::owner;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::hexdump::hex_dump;
@@ -39,7 +40,8 @@ struct Shown {
 #[derive(Serialize)]
 struct PieceRow {
     id: i64,
-    object_id: ObjectId,
+    object_id: Option<ObjectId>,
+    reservation_id: Option<i64>,
     stored_object_id: i64,
     seq: u64,
     allocated_mem: u64,
@@ -70,6 +72,7 @@ impl From<&Piece> for PieceRow {
         Self {
             id: piece.entry.id.0,
             object_id: piece.object_id,
+            reservation_id: piece.reservation_id.map(|id| id.0),
             stored_object_id: piece.entry.stored_object_id.0,
             seq: piece.entry.seq,
             allocated_mem: piece.entry.allocated_mem,
@@ -99,10 +102,14 @@ fn text(out: &mut dyn Write, block: &Block, pieces: &[Piece], all: bool, sizes: 
         counted(pieces.len() as u64, "piece")
     )?;
     for piece in pieces {
-        let (entry, id) = (&piece.entry, short_id(piece.object_id));
+        let entry = &piece.entry;
+        let owner = match piece.object_id {
+            Some(id) => format!("object {}", short_id(id)),
+            None => owner(None, piece.reservation_id),
+        };
         writeln!(
             out,
-            "\nobject {id}, piece {}: {}",
+            "\n{owner}, piece {}: {}",
             entry.seq,
             sizes.phrase(entry.allocated_mem)
         )?;

@@ -1,7 +1,7 @@
 //! `heapledger ledger`
 
 use anyhow::Result;
-use heapledger::EntryInfo;
+use heapledger::{EntryInfo, ObjectId, ReservationId};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -35,7 +35,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for EntryInfo {
-    const KEYS: &'static str = "id,object_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem";
+    const KEYS: &'static str =
+        "id,object_id,reservation_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem";
     const HEAD: &'static [Head] = &[
         Head::right("ENTRY"),
         Head::left("OBJECT"),
@@ -49,12 +50,21 @@ impl Row for EntryInfo {
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         vec![
             self.id.n().to_string(),
-            short_id(self.object_id),
+            owner(self.object_id, self.reservation_id),
             self.seq.to_string(),
             self.arena_id.n().to_string(),
             self.pool_id.n().to_string(),
             self.block_id.n().to_string(),
             sizes.cell(self.allocated_mem),
         ]
+    }
+}
+
+/// What a piece belongs to: an object, or a large one that is being stored or given back.
+pub fn owner(object: Option<ObjectId>, reservation: Option<ReservationId>) -> String {
+    match (object, reservation) {
+        (Some(id), _) => short_id(id),
+        (None, Some(id)) => format!("upload {}", id.n()),
+        (None, None) => "none".to_owned(),
     }
 }

@@ -264,7 +264,8 @@ pub(in crate::manager) fn each_object(
     progress: &mut dyn FnMut(u64, u64),
     mut visit: impl FnMut(&mut ReadTx<'_>, &StoredObject) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
-    let total = queries::spaces::all(tx)?.iter().map(|space| space.mem).sum();
+    let stored: u64 = queries::spaces::all(tx)?.iter().map(|space| space.mem).sum();
+    let total = stored.saturating_sub(queries::reservations::written(tx)?);
     let (mut done, mut after) = (0, StoredObjectId(i64::MIN));
     loop {
         let page = queries::objects::page_of_file(tx, after, PAGE)?;

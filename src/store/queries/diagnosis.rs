@@ -5,7 +5,7 @@ use diesel::sql_types::BigInt;
 
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{MemRamId, unsigned};
+use crate::models::{MemRamId, Timestamp, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Returning, Sql, Statement};
@@ -29,6 +29,30 @@ pub fn empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
 /// Arenas less than a quarter full, and the bytes in them. O(arenas).
 pub fn nearly_empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     tally::<NearlyEmptyArenas>(tx, space)
+}
+
+/// Reservations that hold bytes to no end.
+#[derive(Debug, Clone, Copy)]
+pub struct Leftovers {
+    /// Those whose time is over, and the bytes they hold.
+    pub lapsed: Tally,
+    /// Large objects that began to be stored long ago, and the bytes that are.
+    pub old: Tally,
+    /// What was given up or freed, and the bytes that are still in blocks.
+    pub waiting: Tally,
+}
+
+/// What reservations hold at `now` to no end. Objects that began to be stored before `old` are old.
+/// O(log n + open ones).
+pub fn leftovers(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, old: Timestamp) -> Result<Leftovers> {
+    let of = [space.0.into(), now.as_micros().into()];
+    let lapsed = Statement::<Lapsed, 2>::new(of);
+    let began = Statement::<Old, 3>::new([space.0.into(), now.as_micros().into(), old.as_micros().into()]);
+    Ok(Leftovers {
+        lapsed: on_engine!(tx, |conn| lapsed.get_result(conn))?,
+        old: on_engine!(tx, |conn| began.get_result(conn))?,
+        waiting: tally::<Waiting>(tx, space)?,
+    })
 }
 
 /// Objects that have a name. O(names · log n).
@@ -82,6 +106,12 @@ rows! {
         WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4";
     NamedObjects: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(o.size), 0) FROM stored_objects o \
         WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)";
+    Lapsed: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(bytes), 0) FROM reservations \
+        WHERE memram_id = ? AND state = 'open' AND expires_at <= ?";
+    Old: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(written), 0) FROM reservations \
+        WHERE memram_id = ? AND state = 'open' AND key IS NULL AND expires_at > ? AND created_at <= ?";
+    Waiting: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(written), 0) FROM reservations \
+        WHERE memram_id = ? AND written > 0 AND state <> 'open'";
     FewestPieces: BigInt = "SELECT coalesce(sum(size / ? + (size % ? > 0)), 0) FROM stored_objects \
         WHERE memram_id = ? AND size > ? AND size <= ?";
 }

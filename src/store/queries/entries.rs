@@ -5,22 +5,25 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
 
 use crate::error::Result;
-use crate::models::schema::{ledger, stored_objects};
-use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, StoredObjectId, Stripe};
+use crate::models::schema::{ledger, reservations, stored_objects};
+use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, ReservationId, StoredObjectId, Stripe};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::exec::{Returning, Sql, Statement};
 use crate::value::ObjectId;
 
-/// A ledger entry with the id of its object.
+/// A ledger entry with the id of its object, or of the reservation that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
 #[non_exhaustive]
 pub struct EntryInfo {
     /// Key of the entry.
     pub id: LedgerId,
-    /// The object's id.
-    pub object_id: ObjectId,
-    /// Key of the object.
+    /// The object's id; `None` if the entry belongs to a large object that is being stored, or that was
+    /// freed and is given back.
+    pub object_id: Option<ObjectId>,
+    /// Key of the reservation that it belongs to, if it is no object's.
+    pub reservation_id: Option<ReservationId>,
+    /// Key of the object
     pub stored_object_id: StoredObjectId,
     /// Position of the piece in the object, from 0.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
@@ -41,7 +44,8 @@ impl EntryInfo {
     pub fn new(entry: &Ledger, object_id: ObjectId) -> Self {
         Self {
             id: entry.id,
-            object_id,
+            object_id: Some(object_id),
+            reservation_id: None,
             stored_object_id: entry.stored_object_id,
             seq: entry.seq,
             arena_id: entry.arena_id,
@@ -52,15 +56,18 @@ impl EntryInfo {
     }
 }
 
-/// One piece of an object with its bytes.
+/// One piece with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 #[non_exhaustive]
 pub struct Piece {
     /// The entry.
     #[diesel(embed)]
     pub entry: Ledger,
-    /// The object's id.
-    pub object_id: ObjectId,
+    /// The object's id; `None` if it belongs to a large object that is being stored, or that was freed
+    /// and is given back.
+    pub object_id: Option<ObjectId>,
+    /// Key of the reservation that it belongs to, if it is no object's.
+    pub reservation_id: Option<ReservationId>,
     /// The bytes.
     pub data: Vec<u8>,
 }
@@ -329,28 +336,40 @@ pub fn count(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<i64> {
     Ok(last_seq(tx, object)?.saturating_add(1))
 }
 
+/// The entries with what they belong to.
+macro_rules! with_owner {
+    () => {
+        ledger::table
+            .left_join(stored_objects::table)
+            .left_join(reservations::table.on(reservations::stored_object_id.eq(ledger::stored_object_id.nullable())))
+    };
+}
+
 /// The pieces in a block, in the order of their keys.
 pub fn in_block(tx: &mut ReadTx<'_>, block: BlockId) -> Result<Vec<Piece>> {
-    Ok(ledger::table
-        .inner_join(stored_objects::table)
+    Ok(with_owner!()
         .filter(ledger::block_id.eq(block))
         .order(ledger::id)
-        .select((Ledger::as_select(), stored_objects::object_id, ledger::data))
+        .select((
+            Ledger::as_select(),
+            stored_objects::object_id.nullable(),
+            reservations::id.nullable(),
+            ledger::data,
+        ))
         .load(tx.conn()?)?)
 }
 
 /// The next entries of a space by key.
 pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: LedgerId, limit: i64) -> Result<Vec<EntryInfo>> {
-    Ok(ledger::table
-        .inner_join(stored_objects::table)
-        .filter(stored_objects::memram_id.eq(space))
+    Ok(with_owner!()
         .filter(ledger::id.gt(after))
         .filter(ledger::id.le(Stripe::of(space).last()))
         .order(ledger::id)
         .limit(limit)
         .select((
             ledger::id,
-            stored_objects::object_id,
+            stored_objects::object_id.nullable(),
+            reservations::id.nullable(),
             ledger::stored_object_id,
             ledger::seq,
             ledger::arena_id,

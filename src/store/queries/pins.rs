@@ -85,7 +85,9 @@ impl Sql for OfArena {
         FROM (SELECT l.stored_object_id AS id, count(*) AS pieces, sum(l.allocated_mem) AS mem, \
                      count(*) OVER () AS objects \
               FROM pools p CROSS JOIN blocks b ON b.pool_id = p.id CROSS JOIN ledger l ON l.block_id = b.id \
-              WHERE p.arena_id = ? GROUP BY l.stored_object_id ORDER BY mem DESC, l.stored_object_id LIMIT ?) e \
+              WHERE p.arena_id = ? \
+                AND l.stored_object_id NOT IN (SELECT stored_object_id FROM reservations WHERE stored_object_id IS NOT NULL) \
+              GROUP BY l.stored_object_id ORDER BY mem DESC, l.stored_object_id LIMIT ?) e \
         CROSS JOIN stored_objects o ON o.id = e.id ORDER BY e.mem DESC, o.id";
 }
 

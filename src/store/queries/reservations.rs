@@ -6,7 +6,8 @@ use diesel::sql_types::{BigInt, Nullable};
 use crate::error::Result;
 use crate::models::schema::{blocks, ledger, reservations, stored_objects};
 use crate::models::{
-    LedgerId, MemRamId, PlacedEntry, ReservationId, ReservationRow, ReservationState, StoredObjectId, Timestamp, signed,
+    LedgerId, MemRamId, PlacedEntry, ReservationId, ReservationRow, ReservationState, StoredObjectId, Timestamp,
+    signed, unsigned,
 };
 use crate::store::conn::on_engine;
 use crate::store::queries::spaces;
@@ -56,6 +57,22 @@ impl Sql for NextDue {
 
 impl Returning for NextDue {
     type Types = Nullable<BigInt>;
+}
+
+/// Bytes of content in the file that belong to no object. O(log n + uploads).
+pub fn written(tx: &mut ReadTx<'_>) -> Result<u64> {
+    let statement = Statement::<Written, 0>::new([]);
+    Ok(unsigned(on_engine!(tx, |conn| statement.get_result::<i64>(conn))?))
+}
+
+struct Written;
+
+impl Sql for Written {
+    const TEXT: &'static str = "SELECT coalesce(sum(written), 0) FROM reservations WHERE written > 0";
+}
+
+impl Returning for Written {
+    type Types = BigInt;
 }
 
 /// The last pieces that a reservation has, each with its block, the last first; at most `limit`.

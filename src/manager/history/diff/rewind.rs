@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::manager::history::events::{known, outside};
 use crate::manager::report::layout::changes_of;
 use crate::manager::{Moment, unsigned};
-use crate::models::{Event, EventId, EventKind, SizeClassTotals};
+use crate::models::{Event, EventId, EventKind, ReservationId, SizeClassTotals};
 use crate::value::ObjectId;
 
 /// Undoes events from now back to the earlier moment, and notes the objects and classes at the
@@ -17,6 +17,10 @@ pub(super) struct Rewind {
     later: EventId,
     classes: Classes,
     touched: BTreeMap<ObjectId, Touched>,
+    /// Objects whose pieces older events of an upload have.
+    uploads: BTreeMap<ReservationId, ObjectId>,
+    /// Pieces of freed objects, which newer events have given back.
+    reclaimed: BTreeMap<ReservationId, Vec<PieceChange>>,
 }
 
 /// An object that was stored or freed between the moments. Events come newest first.
@@ -38,6 +42,8 @@ impl Rewind {
             later,
             classes,
             touched: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            reclaimed: BTreeMap::new(),
         }
     }
 
@@ -58,20 +64,48 @@ impl Rewind {
         let is_stored = match event.kind {
             EventKind::Allocate => true,
             EventKind::Free => false,
-            _ => return Ok(()),
+            _ => {
+                self.undo_part(event, pieces);
+                return Ok(());
+            }
         };
         if event.id <= self.later {
-            pieces.sort_unstable();
             let object = known(event.object.unwrap_or(ObjectId::UNKNOWN))?;
+            if let Some(id) = event.reservation_id {
+                if is_stored {
+                    self.uploads.insert(id, object);
+                } else {
+                    pieces.extend(self.reclaimed.remove(&id).unwrap_or_default());
+                }
+            }
+            pieces.sort_unstable();
             let touched = self.touched.entry(object).or_default();
             touched.undo(is_stored, unsigned(event.bytes), pieces);
         }
         Ok(())
     }
 
+    /// A large object is stored in parts before it is an object, and given back in steps after it was
+    /// one.
+    fn undo_part(&mut self, event: &Event, pieces: Vec<PieceChange>) {
+        let Some(id) = event.reservation_id else { return };
+        match event.kind {
+            EventKind::Reclaim => self.reclaimed.entry(id).or_default().extend(pieces),
+            EventKind::Upload => {
+                let object = self.uploads.get(&id);
+                if let Some(after) = object.and_then(|object| self.touched.get_mut(object)?.after.as_mut()) {
+                    after.extend(pieces);
+                }
+            }
+            _ => {}
+        }
+    }
+
     pub fn diff(self) -> Diff {
         let mut diff = Diff::default();
-        for (object_id, touched) in self.touched {
+        for (object_id, mut touched) in self.touched {
+            // Those of an upload were added last.
+            touched.after.iter_mut().for_each(|after| after.sort_unstable());
             let object = ObjectSize {
                 object_id,
                 size: touched.size,

@@ -1,10 +1,12 @@
 //! Gathers the figures that the rules use.
 
+use std::time::Duration;
+
 use crate::error::{LogHolder, Result};
 use crate::manager::report::disk::disk_use;
 use crate::manager::{DiskUse, MemManager, unsigned};
-use crate::models::{MemRam, SizeClassTotals};
-use crate::store::queries::diagnosis::{self, Tally};
+use crate::models::{MemRam, SizeClassTotals, Timestamp};
+use crate::store::queries::diagnosis::{self, Leftovers, Tally};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
@@ -19,6 +21,8 @@ pub(super) struct Examined {
     /// The fewest pieces that the objects could have, if the counters alone do not tell whether
     /// they are scattered.
     pub fewest_pieces: Option<u64>,
+    /// What reservations hold to no end.
+    pub leftovers: Leftovers,
     /// Content of all spaces, which share the file.
     pub stored_in_file: u64,
     pub file_size: u64,
@@ -41,6 +45,8 @@ pub(super) struct Fullness {
 /// Above this used share a space counts as nearly full: an object of a tenth of the space no
 /// longer fits, and free bytes are mostly remainders of many blocks.
 const NEARLY_FULL: f64 = 0.9;
+/// An upload that takes longer is likely to have a source that never ends.
+const OLD_UPLOAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Examined {
     pub fn objects(&self) -> u64 {
@@ -76,6 +82,8 @@ impl MemManager {
         let (files, log_holders) = (location.on_disk(), location.log_holders());
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
+            let now = Timestamp::now();
+            let uploads = queries::reservations::written(tx)?;
             let file = tx.file_sizes()?;
             let disk = disk_use(tx, files)?;
             let mut examined = Examined {
@@ -84,6 +92,7 @@ impl MemManager {
                 nearly_empty_arenas: diagnosis::nearly_empty_arenas(tx, space)?,
                 fullness: None,
                 fewest_pieces: None,
+                leftovers: diagnosis::leftovers(tx, space, now, now - OLD_UPLOAD)?,
                 stored_in_file: queries::spaces::all(tx)?.iter().map(|space| space.mem).sum(),
                 file_size: unsigned(file.bytes),
                 free_file_bytes: unsigned(file.free),
@@ -95,9 +104,10 @@ impl MemManager {
                 memram,
             };
             if examined.used() >= NEARLY_FULL {
-                examined.fullness = Some(fullness(tx, &examined)?);
+                examined.fullness = Some(fullness(tx, &examined, uploads)?);
             }
-            if examined.may_be_scattered() {
+            // The counters have the pieces of uploads too.
+            if uploads == 0 && examined.may_be_scattered() {
                 examined.fewest_pieces = Some(diagnosis::fewest_pieces(tx, space, self.geometry())?);
             }
             Ok(examined)
@@ -105,7 +115,7 @@ impl MemManager {
     }
 }
 
-fn fullness(tx: &mut ReadTx<'_>, examined: &Examined) -> Result<Fullness> {
+fn fullness(tx: &mut ReadTx<'_>, examined: &Examined, uploads: u64) -> Result<Fullness> {
     let space = examined.memram.id;
     let named = diagnosis::named_objects(tx, space)?;
     let mut largest = queries::objects::largest(tx, space, 1)?;
@@ -118,7 +128,7 @@ fn fullness(tx: &mut ReadTx<'_>, examined: &Examined) -> Result<Fullness> {
         largest: largest.pop().map(|object| (object.object_id, object.size)),
         unnamed: Tally {
             count: examined.objects().saturating_sub(named.count),
-            bytes: examined.memram.mem.saturating_sub(named.bytes),
+            bytes: examined.memram.mem.saturating_sub(uploads).saturating_sub(named.bytes),
         },
     })
 }

@@ -40,6 +40,8 @@ pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
         nearly_full_file(examined),
         garbage(examined),
         free_pages(examined),
+        leftovers(examined),
+        old_uploads(examined),
         large_log(examined),
         scattered(examined),
         large_file(examined),
@@ -187,6 +189,38 @@ fn free_pages(examined: &Examined) -> Option<Finding> {
     ];
     let remedy = vec![Remedy::CollectGarbage];
     Some(Finding::new("free_pages", Severity::Action, &text, figures, remedy))
+}
+
+fn leftovers(examined: &Examined) -> Option<Finding> {
+    let (lapsed, waiting) = (examined.leftovers.lapsed, examined.leftovers.waiting);
+    if lapsed.count + waiting.count == 0 {
+        return None;
+    }
+    let text = "Held to no end: {lapsed_bytes} of {lapsed|reservation} whose time is over, as of an upload whose \
+                program died, and {waiting_bytes} of {waiting|large object} that came to nothing or were freed. Each \
+                write gives some back, a collection all.";
+    let figures = [
+        ("lapsed", count(lapsed.count)),
+        ("lapsed_bytes", bytes(lapsed.bytes)),
+        ("waiting", count(waiting.count)),
+        ("waiting_bytes", bytes(waiting.bytes)),
+    ];
+    let remedy = vec![Remedy::CollectGarbage];
+    Some(Finding::new("leftovers", Severity::Note, text, figures, remedy))
+}
+
+fn old_uploads(examined: &Examined) -> Option<Finding> {
+    let old = examined.leftovers.old;
+    if old.count == 0 {
+        return None;
+    }
+    let text = "{old_uploads|large object} with {old_upload_bytes} began to be stored more than a day ago, and a \
+                program still renews the lease: its source may never end.";
+    let figures = [
+        ("old_uploads", count(old.count)),
+        ("old_upload_bytes", bytes(old.bytes)),
+    ];
+    Some(Finding::new("old_uploads", Severity::Note, text, figures, Vec::new()))
 }
 
 fn large_log(examined: &Examined) -> Option<Finding> {
