@@ -16,6 +16,8 @@
 //! - *The log is filled with zeros ahead of small commits*, which then overwrite them: a sync
 //!   takes longer when the file has grown. Single small puts with `Normal` take another sixth
 //!   less.
+//! - *A commit that reaches the limit of the log cuts off what an earlier log has left after it*,
+//!   because Litestream takes that for a log which it has missed (`docs/litestream.md`).
 //! - *The database file grows 16 KiB at a time* before a checkpoint copies into it. Reads of
 //!   20 KiB and more are 1.25 to 1.5 times as fast, because the kernel keeps such a file in larger
 //!   parts; batches of 4 KiB and more gain 5 to 15 %.

@@ -212,6 +212,25 @@ fn a_large_commit_gets_no_extra_room() {
 }
 
 #[test]
+fn nothing_of_an_earlier_log_follows_a_commit_that_reaches_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("some.db");
+    let conn = make(&path, 4096);
+    let mut log = GatheredLog::new(500_000);
+    for (size, is_cut) in [(900_000, true), (100_000, false), (600_000, true)] {
+        conn.execute_batch("BEGIN").unwrap();
+        put(&conn, 1, &vec![7; size]).unwrap();
+        log.commit(|| commit(&conn)).unwrap();
+        assert_eq!(log.length + 24 + 4096 == length_of_log(&path), is_cut, "{size} bytes");
+        let busy: i64 = conn
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(busy, 0);
+    }
+    assert_eq!(found_in_copy(&path), [(1, vec![7; 600_000])].into());
+}
+
+#[test]
 fn a_database_does_not_grow_beyond_its_size() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("some.db");
