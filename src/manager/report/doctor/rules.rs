@@ -239,7 +239,7 @@ fn large_log(examined: &Examined) -> Option<Finding> {
     if is_held {
         text.push_str(
             " {log_readers|reader} of it: {log_held_by}. It cannot start again while they read an old state, and at \
-             its limit nothing can be written.",
+             its limit nothing can be written: end them, or wait for them.",
         );
         let names: Vec<_> = examined.log_holders.iter().map(ToString::to_string).collect();
         figures.push(("log_readers", count(names.len() as u64)));
