@@ -34,7 +34,7 @@ pub enum Error {
         file: u64,
         /// Bytes of the log and its index.
         log: u64,
-        /// Bytes that only what makes room may use; 0 if this was such a unit.
+        /// Bytes that only what makes room may use or, if this was such a unit, only its log.
         reserve: u64,
         /// The ceiling, in bytes.
         max_file: u64,

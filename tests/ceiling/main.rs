@@ -12,6 +12,7 @@ mod full;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
+mod others;
 mod random;
 mod set;
 mod watch;

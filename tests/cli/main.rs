@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod ceiling;
 #[allow(dead_code, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;

@@ -33,7 +33,7 @@ fn text(out: &mut dyn Write, plan: &Plan, sizes: Sizes) -> io::Result<()> {
     let (size, class) = (sizes.phrase(plan.size), sizes.phrase(plan.block_size));
     writeln!(out, "size       {size}, in the class with blocks of {class}")?;
     let available = sizes.phrase(plan.available);
-    if !plan.fits() {
+    if plan.shortfall > 0 {
         let shortfall = sizes.phrase(plan.shortfall);
         return writeln!(out, "refused    {available} are free: {shortfall} too few");
     }

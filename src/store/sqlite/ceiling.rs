@@ -84,6 +84,11 @@ impl OnDisk {
         self.file.saturating_add(self.beside())
     }
 
+    /// All but the log.
+    pub fn without_log(self) -> u64 {
+        self.total() - self.log
+    }
+
     /// All but the file.
     pub fn beside(self) -> u64 {
         self.log.saturating_add(self.index).saturating_add(self.spooled)
@@ -156,10 +161,23 @@ impl Ceiling {
         self.kept.store(reserve, Ordering::Relaxed);
     }
 
-    /// Bytes that the running transaction may use.
-    pub fn allowed(&self) -> u64 {
+    /// Bytes that the files may take together, if they take this `now`.
+    ///
+    /// A half of the reserve is only for the log, so that every file that is larger than the rest was
+    /// made so by another program. Then what makes room has this half beyond what is there.
+    pub fn limit(&self, now: OnDisk) -> u64 {
         let max_file = self.max_file.load(Ordering::Relaxed);
-        max_file.saturating_sub(self.kept.load(Ordering::Relaxed))
+        match self.kept.load(Ordering::Relaxed) {
+            0 => max_file.max(now.without_log().saturating_add(reserve(max_file) / 2)),
+            kept => max_file.saturating_sub(kept),
+        }
+    }
+
+    /// Whether the running transaction may make the files this long `then`.
+    pub fn allows(&self, now: OnDisk, then: OnDisk) -> bool {
+        let max_file = self.max_file.load(Ordering::Relaxed);
+        let most = max_file.saturating_sub(reserve(max_file) / 2).max(now.without_log());
+        then == now || (then.total() <= self.limit(now) && then.without_log() <= most)
     }
 
     /// The lengths of the files.
@@ -197,7 +215,10 @@ impl Ceiling {
         REFUSED.set(Some(Refused {
             now,
             needed: then.total().saturating_sub(now.total()),
-            reserve: max_file.saturating_sub(self.allowed()),
+            reserve: match self.kept.load(Ordering::Relaxed) {
+                0 if then.total() <= self.limit(now) => reserve(max_file) / 2,
+                kept => kept,
+            },
             max_file,
         }));
     }

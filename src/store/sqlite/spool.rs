@@ -52,7 +52,7 @@ impl Spool {
         let more = length - self.counted;
         if let Some(max_file) = self.ceiling.max_file() {
             let now = self.ceiling.on_disk();
-            let reserve = if self.may_use_reserve { 0 } else { reserve(max_file) };
+            let reserve = reserve(max_file) / if self.may_use_reserve { 2 } else { 1 };
             if now.total() + more + reserve > max_file {
                 return Err(now.full(more, reserve, max_file));
             }

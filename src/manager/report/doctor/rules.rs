@@ -22,7 +22,7 @@ const NO_AUTO_VACUUM: &str = "It cannot shrink as it is: another tool has turned
                               Collecting garbage rewrites the file once, and turns it on.";
 /// Above this share of its ceiling, the reserve counted, a file is nearly full: units of work commit alone,
 /// and the log is copied more often.
-const NEARLY_FULL_FILE: f64 = 0.9;
+const NEARLY_FULL_FILE: f64 = 0.875;
 /// Below this used share, the blocks of a class are mostly room.
 const SPARSE: f64 = 0.5;
 /// From this share of all blocks, empty ones are worth mentioning.

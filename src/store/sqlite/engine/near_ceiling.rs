@@ -16,9 +16,10 @@ const MOST_NEAR: u64 = 32 * 1024 * 1024;
 /// Near the ceiling, the limit of the log as a part of what the file leaves, so that even in a full
 /// file the reserve is enough for the log and a unit of work that makes room.
 const LIMIT_NEAR: u64 = 2;
-/// Near the ceiling, the log is copied if it takes this part of the room: often enough that little is
-/// refused for want of it, and rarely enough that copying takes little of the time.
-const LOG_PART: u64 = 8;
+/// Near the ceiling, the log is copied if it takes this part of the room: often enough that hardly
+/// anything is refused that would fit without it, and rarely enough that copying takes little of the
+/// time until the last megabytes.
+const LOG_PART: u64 = 32;
 
 /// Three times the bytes of the log for one of many pieces that are given back, each in a block of its
 /// own (measured: 0.6 to 1.1 KB in blocks of 512 bytes).

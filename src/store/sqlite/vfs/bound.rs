@@ -114,14 +114,14 @@ pub(super) fn check(kind: &Kind, log: *mut ffi::sqlite3_file, growth: Growth) ->
         return Ok(());
     };
     let mut now = bounded.now();
-    let allowed = bounded.ceiling.allowed();
-    if growth.at == 0 && now.log > allowed.saturating_sub(now.total()) {
+    let left = bounded.ceiling.limit(now).saturating_sub(now.total());
+    if growth.at == 0 && now.log > left {
         // Nobody needs the log that begins again here.
         real!(kind.log, xTruncate(log, 0));
         now = bounded.now();
     }
     let then = bounded.after(now, growth);
-    if then.total() <= allowed || then == now {
+    if bounded.ceiling.allows(now, then) {
         return Ok(());
     }
     bounded.ceiling.refuse(now, then);
@@ -130,8 +130,10 @@ pub(super) fn check(kind: &Kind, log: *mut ffi::sqlite3_file, growth: Growth) ->
 
 /// Whether the log may grow like this only to save time later.
 pub(super) fn has_room(kind: &Kind, log: *mut ffi::sqlite3_file, growth: Growth) -> bool {
-    Bounded::of(kind, log)
-        .is_none_or(|bounded| bounded.after(bounded.now(), growth).total() <= bounded.ceiling.allowed())
+    Bounded::of(kind, log).is_none_or(|bounded| {
+        let now = bounded.now();
+        bounded.ceiling.allows(now, bounded.after(now, growth))
+    })
 }
 
 /// The same for a single write of SQLite: the header of the log, that of a page, or a page, for which
