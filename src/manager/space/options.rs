@@ -1,5 +1,7 @@
 //! Options for opening a heap.
 
+mod schema;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +12,8 @@ use crate::geometry::Geometry;
 use crate::manager::History;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
-use crate::manager::{Correction, Inner, MemManager, Planner};
+use crate::manager::{Inner, MemManager, Planner};
 use crate::models::{MemRam, Timestamp, signed, unsigned};
-use crate::store::queries::audit::Violation;
 use crate::store::{Access, Deadline, Durability, LEAST_CEILING, Location, Opening, ReadTx, queries};
 
 /// Options for opening a heap; see [`MemManager::options`].
@@ -220,36 +221,6 @@ impl Options {
         let deadline = Deadline::after(self.busy_timeout);
         self.open_until(deadline, path.as_ref())
             .map_err(|error| deadline.stamp(error))
-    }
-
-    /// The differences between the schema of a heap file and that of this version: tables, views,
-    /// triggers and indexes that are missing, altered or added. Works even if [`Self::open`] refuses
-    /// the file. Runs nothing of the schema and reads nothing else; empty if nothing is wrong.
-    ///
-    /// # Errors
-    /// Those of [`Self::open`] for a file that is not a heap of this version; [`Error::Damaged`] if
-    /// SQLite cannot read the schema.
-    pub fn check_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Violation>> {
-        let deadline = Deadline::after(self.busy_timeout);
-        let checked = self.location(deadline, path.as_ref());
-        let checked = checked.and_then(|location| location.check_schema());
-        checked.map_err(|error| deadline.stamp(error))
-    }
-
-    /// Recreates altered and missing views, triggers and indexes of a heap, in one transaction, and
-    /// returns which. Altered ones never run. [`MemManager::repair`] does not need this: a heap that
-    /// opens has all of them.
-    ///
-    /// # Errors
-    /// [`Error::AlteredSchema`] if more than that is wrong: an altered or missing table, or a foreign
-    /// trigger. Nothing has changed then. Otherwise as [`Self::check_schema`], [`Error::Busy`] and
-    /// [`Error::NotWritable`].
-    pub fn restore_schema(&self, path: impl AsRef<Path>) -> Result<Vec<Correction>> {
-        let deadline = Deadline::after(self.busy_timeout);
-        let restored = self.location(deadline, path.as_ref());
-        let restored = restored.and_then(|location| location.restore_schema());
-        let restored = restored.map_err(|error| deadline.stamp(error))?;
-        Ok(restored.into_iter().map(Correction::from).collect())
     }
 
     fn location(&self, deadline: Deadline, path: &Path) -> Result<Location> {

@@ -30,10 +30,10 @@ pub(in crate::store) fn make_room(conn: &mut Conn, location: &Location, deadline
         if length < location.log_limit {
             return Ok(length);
         }
+        end_old_snapshots(location.file.as_deref());
         if truncate_log(conn)? {
             return Ok(0);
         }
-        end_old_snapshots(location.file.as_deref());
         at_first.get_or_insert_with(|| read_locks(location));
         Err(deadline.busy())
     });
