@@ -56,6 +56,7 @@ fn put(cache: &MemManager, name: &str, content: &[u8]) -> Result<Vec<String>, Er
                     needed,
                     available,
                     max_mem,
+                    ..
                 }) if needed <= max_mem => needed - available,
                 Err(other) => return Err(other),
             };

@@ -92,20 +92,21 @@ mod temporary;
 mod value;
 
 pub use books::invariants::Invariant;
-pub use error::{Error, LogHolder, Result};
+pub use error::{Error, LogHolder, ReservationError, Result};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
     Correction, Diff, DiskUse, Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold,
     ImportOptions, Imported, Layout, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, Phase,
-    PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Restored, Severity, Snapshot, SpaceReport, Stats,
-    UsagePoint,
+    PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot,
+    SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,
-    MemRamId, Name, Pool, PoolId, ReservationId, SizeClassTotals, StoredObject, StoredObjectId, Timestamp,
+    MemRamId, Name, Pool, PoolId, Promise, ReservationId, ReservationInfo, ReservationState, SizeClassTotals,
+    StoredObject, StoredObjectId, Timestamp,
 };
-pub use store::queries::audit::{Bucket, BucketName, Violation};
+pub use store::queries::audit::{Bucket, BucketName, Claim, ClaimName, Violation};
 pub use store::queries::entries::{EntryInfo, Piece};
 pub use store::queries::events::EventFilter;
 pub use store::queries::objects::ObjectInfo;

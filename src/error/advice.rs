@@ -7,16 +7,23 @@ impl Error {
     /// after a semicolon.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
+            Self::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
+                "free objects, void reservations with Reservation::void, or make the space larger with MemManager::resize"
+            }
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
             Self::FileFull { .. } => {
                 "free objects and call MemManager::collect_garbage, or raise the ceiling with MemManager::set_max_file"
             }
             Self::UploadLapsed { .. } => "store it again, or allow more time with Options::lease",
             Self::TooManyPieces { .. } => "store it again",
+            Self::Reservation(error) => return error.advice(),
             Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
             Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",
             Self::Named { .. } => "unbind its names first, or use force_free",
             Self::NameTaken { .. } => "bind and Hold::Name move it",
+            Self::CannotShrink { max_mem, reserved, .. } if max_mem >= reserved => {
+                "void reservations with Reservation::void first"
+            }
             Self::CannotShrink { .. } => "free objects and call MemManager::collect_garbage first",
             Self::NoFile { .. } => "opening it for writing creates it",
             Self::TooOld { .. } => {
@@ -49,6 +56,7 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ReservationError;
 
     #[test]
     fn the_advice_ends_the_message_and_calls_the_library() {
@@ -58,6 +66,8 @@ mod tests {
                 needed: 1,
                 available: 0,
                 max_mem: 1000,
+                promised: 0,
+                promised_to: Vec::new(),
             },
             Error::FileFull {
                 needed: 1,
@@ -92,7 +102,22 @@ mod tests {
                 space: space.clone(),
                 max_mem: 1,
                 reserved: 2,
+                mem: 2,
+                promised: 0,
             },
+            Error::CannotShrink {
+                space: space.clone(),
+                max_mem: 2,
+                reserved: 2,
+                mem: 1,
+                promised: 2,
+            },
+            ReservationError::KeyReused {
+                key: "k".into(),
+                reserved: 1,
+                wanted: 2,
+            }
+            .into(),
             Error::NoFile { path: "x".into() },
             Error::NoIdsLeft {
                 space: space.clone(),
@@ -146,6 +171,8 @@ mod tests {
             needed: 1,
             available: 0,
             max_mem: 1000,
+            promised: 0,
+            promised_to: Vec::new(),
         };
         assert!(message.what().starts_with("out of memory: 1 byte needed, 0 of 1,000 "));
         let message = Error::UnknownReference {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::holder::LogHolder;
+use super::reservation::ReservationError;
 use crate::identity::{Kind, ObjectId};
-use crate::models::ReservationId;
+use crate::models::{Promise, ReservationId};
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -19,10 +20,14 @@ pub enum Error {
     OutOfMemory {
         /// Bytes of the object.
         needed: u64,
-        /// Free bytes.
+        /// Free bytes that are not promised to reservations.
         available: u64,
         /// Capacity of the space, in bytes.
         max_mem: u64,
+        /// Bytes that are promised to reservations.
+        promised: u64,
+        /// The largest of these promises, at most three, if the object would fit without them.
+        promised_to: Vec<Promise>,
     },
     /// What the heap has on disk would be larger than `max_file`. What is needed, the file, the log and
     /// the reserve add up to more than that.
@@ -39,11 +44,14 @@ pub enum Error {
         /// The ceiling, in bytes.
         max_file: u64,
     },
-    /// A large object was stored so slowly that others gave its bytes back meanwhile.
+    /// Others gave the bytes of a large object back while it was stored, because it was voided or
+    /// nothing was added to it for too long.
     UploadLapsed {
         /// The upload.
         id: ReservationId,
     },
+    /// A reservation cannot be made, found or resolved.
+    Reservation(ReservationError),
     /// A large object needs more pieces than ids were set aside for.
     TooManyPieces {
         /// Pieces that it needs at least.
@@ -217,7 +225,7 @@ pub enum Error {
         /// The least that is possible.
         least: u64,
     },
-    /// The space cannot shrink below what its arenas reserve.
+    /// The space cannot shrink below what its arenas reserve, nor below what it stores and has promised.
     CannotShrink {
         /// The space.
         space: String,
@@ -225,6 +233,10 @@ pub enum Error {
         max_mem: u64,
         /// Bytes that arenas reserve.
         reserved: u64,
+        /// Bytes of content stored.
+        mem: u64,
+        /// Bytes that are promised to reservations.
+        promised: u64,
     },
     /// The space already exists, and opening or creating it never changes it.
     SpaceExists {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Error;
 use super::holder::LogHolder;
+use crate::models::Promise;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,13 +25,26 @@ impl Error {
                 needed,
                 available,
                 max_mem,
-            } => write!(
-                f,
-                "out of memory: {} needed, {} of {} free",
-                bytes(*needed),
-                grouped(*available),
-                grouped(*max_mem)
-            ),
+                promised,
+                promised_to,
+            } => {
+                write!(
+                    f,
+                    "out of memory: {} needed, {} of {} free",
+                    bytes(*needed),
+                    grouped(*available),
+                    grouped(*max_mem)
+                )?;
+                match promised_to.as_slice() {
+                    [] => Ok(()),
+                    named => write!(
+                        f,
+                        ", and {} are promised to {}, without which it would fit",
+                        grouped(*promised),
+                        those(named, *promised)
+                    ),
+                }
+            }
             Self::FileFull {
                 needed,
                 file,
@@ -53,9 +67,11 @@ impl Error {
             }
             Self::UploadLapsed { id } => write!(
                 f,
-                "upload {} was ended by others, because nothing was added to it for longer than its lease; nothing is stored",
+                "upload {} was ended by others, because nothing was added to it for longer than its lease or it was \
+                 voided; nothing is stored",
                 id.n()
             ),
+            Self::Reservation(error) => write!(f, "{error}"),
             Self::TooManyPieces { pieces, ids } => write!(
                 f,
                 "the object needs more than {} pieces, but {} were expected: others freed many small objects while it was stored",
@@ -163,12 +179,17 @@ impl Error {
                 space,
                 max_mem,
                 reserved,
-            } => write!(
-                f,
-                "space {space} cannot shrink to {}: its arenas reserve {}",
-                bytes(*max_mem),
-                grouped(*reserved)
-            ),
+                mem,
+                promised,
+            } => {
+                write!(f, "space {space} cannot shrink to {}: ", bytes(*max_mem))?;
+                if max_mem < reserved {
+                    write!(f, "its arenas reserve {}", grouped(*reserved))
+                } else {
+                    let (mem, promised) = (grouped(*mem), grouped(*promised));
+                    write!(f, "it stores {mem}, and {promised} are promised to reservations")
+                }
+            }
             Self::SpaceExists { space, path, why } => {
                 write!(f, "space {space} already exists in {}: {why}", path.display())
             }
@@ -311,8 +332,19 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// `1 byte`, `1,024 bytes`.
-fn bytes(number: u64) -> String {
+pub(super) fn bytes(number: u64) -> String {
     format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// To whom bytes are promised: `reservation "k", upload 17 and others`.
+fn those(named: &[Promise], promised: u64) -> String {
+    let names: Vec<_> = named.iter().map(ToString::to_string).collect();
+    let sum: u128 = named.iter().map(|promise| u128::from(promise.bytes)).sum();
+    match names.as_slice() {
+        names if sum < u128::from(promised) => format!("{} and others", names.join(", ")),
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
 }
 
 /// Who reads from the log: `process 17 (sqlite3) and process 18 (python3) read an old state from it`.

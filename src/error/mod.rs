@@ -5,8 +5,10 @@ mod causes;
 mod holder;
 mod kinds;
 mod message;
+mod reservation;
 
 pub(crate) use causes::file_size_limit;
 pub use holder::LogHolder;
 pub use kinds::{Error, Result};
 pub(crate) use message::grouped;
+pub use reservation::ReservationError;

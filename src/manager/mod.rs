@@ -10,6 +10,7 @@ mod objects;
 mod phase;
 mod repair;
 mod report;
+mod reservations;
 mod transfer;
 
 pub use handle::MemManager;
@@ -34,6 +35,8 @@ pub use report::plan_free::FreePlan;
 pub use report::space::SpaceReport;
 pub use report::stats::{ClassStats, Refused, Stats};
 pub use report::usage::UsagePoint;
+pub use reservations::reservation::Reservation;
+pub use reservations::reserve::Reserve;
 pub use space::collect::Collected;
 pub use space::options::Options;
 pub use transfer::backup::Backup;

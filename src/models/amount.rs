@@ -49,6 +49,12 @@ where
     }
 }
 
+impl From<Capacity> for i64 {
+    fn from(capacity: Capacity) -> Self {
+        capacity.0
+    }
+}
+
 impl From<Capacity> for u64 {
     fn from(capacity: Capacity) -> Self {
         unsigned(capacity.0)
@@ -75,6 +81,29 @@ where
 impl From<AmountIfAny> for Option<u64> {
     fn from(amount: AmountIfAny) -> Self {
         amount.0.map(u64::from)
+    }
+}
+
+/// A [`Capacity`] where there may be none.
+#[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
+pub struct CapacityIfAny(Option<Capacity>);
+
+impl<DB: Backend> FromSql<Nullable<BigInt>, DB> for CapacityIfAny
+where
+    i64: FromSql<BigInt, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Capacity::from_sql(bytes).map(|capacity| Self(Some(capacity)))
+    }
+
+    fn from_nullable_sql(bytes: Option<DB::RawValue<'_>>) -> deserialize::Result<Self> {
+        bytes.map_or(Ok(Self(None)), <Self as FromSql<Nullable<BigInt>, DB>>::from_sql)
+    }
+}
+
+impl From<CapacityIfAny> for Option<u64> {
+    fn from(capacity: CapacityIfAny) -> Self {
+        capacity.0.map(u64::from)
     }
 }
 

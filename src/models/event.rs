@@ -42,7 +42,7 @@ text_enum! {
         Reclaim = "reclaim",
         /// Bytes were reserved.
         Reserve = "reserve",
-        /// Content was stored that bytes were reserved for.
+        /// Content was stored for which bytes were reserved.
         Post = "post",
         /// A reservation was given up.
         Void = "void",
@@ -76,7 +76,7 @@ pub struct Event {
     /// The object.
     #[serde(rename = "object_id")]
     pub object: Option<ObjectId>,
-    /// The name that was bound or unbound.
+    /// The name that was bound or unbound, or the key of the reservation.
     #[diesel(deserialize_as = ShownIfAny)]
     pub name: Option<String>,
     /// Bytes stored, freed, needed, carved or collected.

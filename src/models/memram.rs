@@ -45,7 +45,7 @@ pub struct MemRam {
     #[diesel(deserialize_as = super::amount::Amount)]
     pub mem: u64,
     /// Bytes that are reserved for content to come.
-    #[diesel(deserialize_as = super::amount::Amount)]
+    #[diesel(deserialize_as = super::amount::Capacity)]
     pub promised: u64,
     /// Bytes that arenas reserve.
     #[diesel(deserialize_as = super::amount::Amount)]

@@ -27,7 +27,7 @@ pub use ledger::{Ledger, LedgerId};
 pub use memram::{HistoryMode, KindTotals, MemRam, MemRamId, SizeClassTotals};
 pub use name::Name;
 pub use pool::{Pool, PoolId};
-pub use reservation::{ReservationId, ReservationState};
+pub use reservation::{Promise, ReservationId, ReservationInfo, ReservationState};
 pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;
 

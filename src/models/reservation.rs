@@ -2,7 +2,9 @@
 
 use diesel::prelude::*;
 
-use super::{ArenaId, BlockId, MemRamId, PoolId, ShownIfAny, StoredObjectId, Timestamp, striped_id, text_enum};
+use super::{
+    ArenaId, BlockId, MemRamId, PoolId, ShownIfAny, StoredObjectId, Timestamp, signed, striped_id, text_enum, unsigned,
+};
 use crate::models::schema::reservations;
 use crate::value::ObjectId;
 
@@ -27,6 +29,84 @@ text_enum! {
     }
 }
 
+/// A reservation: bytes that are promised to content to come. A large object that is being stored is
+/// one too, without a key: an upload.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct ReservationInfo {
+    /// Key of its row.
+    pub id: ReservationId,
+    /// Its key; an upload has none.
+    pub key: Option<String>,
+    /// What became of it.
+    pub state: ReservationState,
+    /// Bytes reserved.
+    pub bytes: u64,
+    /// Bytes that are in blocks: of content that is being posted or was not posted to its end. They are
+    /// given back unless the post succeeds.
+    pub written: u64,
+    /// Bytes that it has a right to and that are in no block yet: `bytes − written` while it is open, and
+    /// then 0.
+    pub promised: u64,
+    /// The object that was posted.
+    pub object_id: Option<ObjectId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it lapses, unless it is renewed.
+    pub expires_at: Timestamp,
+    /// When it was posted or voided, or others noticed that its time was over.
+    pub resolved_at: Option<Timestamp>,
+}
+
+impl From<ReservationRow> for ReservationInfo {
+    fn from(row: ReservationRow) -> Self {
+        Self {
+            promised: unsigned(row.promised()),
+            id: row.id,
+            key: row.key,
+            state: row.state,
+            bytes: unsigned(row.bytes),
+            written: unsigned(row.written),
+            object_id: row.object_id,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            resolved_at: row.resolved_at,
+        }
+    }
+}
+
+/// A share of the promised bytes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Promise {
+    /// The reservation.
+    pub id: ReservationId,
+    /// Its key; an upload has none.
+    pub key: Option<String>,
+    /// Bytes promised to it.
+    pub bytes: u64,
+}
+
+/// `reservation "k"` or, for a large object that is being stored, `upload 17`.
+impl std::fmt::Display for Promise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.key {
+            Some(key) => write!(f, "reservation {key:?}"),
+            None => write!(f, "upload {}", self.id.n()),
+        }
+    }
+}
+
+impl From<ReservationRow> for Promise {
+    fn from(row: ReservationRow) -> Self {
+        Self {
+            bytes: unsigned(row.promised()),
+            id: row.id,
+            key: row.key,
+        }
+    }
+}
+
 /// A promise of bytes, as a row. A large object that is being stored is one, without a key.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = reservations)]
@@ -38,7 +118,7 @@ pub(crate) struct ReservationRow {
     pub key: Option<String>,
     pub state: ReservationState,
     /// Bytes reserved.
-    #[diesel(deserialize_as = super::amount::Amount)]
+    #[diesel(deserialize_as = super::amount::Capacity)]
     pub bytes: i64,
     /// Those of them that are in blocks.
     #[diesel(deserialize_as = super::amount::Amount)]
@@ -60,10 +140,37 @@ pub(crate) struct ReservationRow {
 }
 
 impl ReservationRow {
+    /// A new one without pieces.
+    pub fn begun(
+        id: ReservationId,
+        memram_id: MemRamId,
+        key: Option<String>,
+        bytes: u64,
+        [created_at, expires_at]: [Timestamp; 2],
+    ) -> Self {
+        Self {
+            id,
+            memram_id,
+            key,
+            state: ReservationState::Open,
+            bytes: signed(bytes),
+            written: 0,
+            object_id: None,
+            stored_object_id: None,
+            entry_ids: 0,
+            first_arena_id: ArenaId(0),
+            first_pool_id: PoolId(0),
+            first_block_id: BlockId(0),
+            created_at,
+            expires_at,
+            resolved_at: None,
+        }
+    }
+
     /// Bytes that count against the capacity but are in no block yet.
     pub fn promised(&self) -> i64 {
         if self.state == ReservationState::Open {
-            self.bytes - self.written
+            (self.bytes - self.written).max(0)
         } else {
             0
         }

@@ -216,8 +216,8 @@ impl WriteTx<'_> {
         let memram = &self.writer.known()?.memram;
         let max_mem = signed(memram.max_mem) + own.max_mem + earlier.max_mem;
         let taken = signed(memram.mem) + own.mem + earlier.mem;
-        let promised = signed(memram.promised) + own.promised + earlier.promised;
-        Ok((max_mem, max_mem - taken - promised))
+        let promised = signed(memram.promised).saturating_add(own.promised + earlier.promised);
+        Ok((max_mem, (max_mem - taken).saturating_sub(promised)))
     }
 
     /// Whether a reservation has pieces to give back, or its time is over. O(1) until one changes.

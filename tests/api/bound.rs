@@ -91,7 +91,7 @@ proptest! {
                     prop_assert!(size <= free);
                     free -= size;
                 }
-                Err(Error::OutOfMemory { needed, available, max_mem: bound }) => {
+                Err(Error::OutOfMemory { needed, available, max_mem: bound, .. }) => {
                     prop_assert!(size > free);
                     prop_assert_eq!((needed, available, bound), (size, free, max_mem));
                 }

@@ -33,6 +33,7 @@ mod plan;
 mod query_plans;
 mod read_only;
 mod repair;
+mod reserve;
 mod resize;
 mod schema;
 #[allow(dead_code, reason = "this program uses only part of it")]

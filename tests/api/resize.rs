@@ -17,7 +17,8 @@ fn a_larger_space_accepts_what_did_not_fit() {
         Err(Error::OutOfMemory {
             needed: 1,
             available: 0,
-            max_mem: 5000
+            max_mem: 5000,
+            ..
         })
     ));
     assert_eq!(heap.get_bytes(&first).unwrap(), content(1, 900));

@@ -126,7 +126,8 @@ fn task_06_a_manager_runs_it_all() {
         Err(Error::OutOfMemory {
             needed: 501,
             available: 500,
-            max_mem: 2000
+            max_mem: 2000,
+            ..
         })
     ));
     manager.free(&id).unwrap();

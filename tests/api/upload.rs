@@ -185,6 +185,7 @@ fn what_does_not_fit_is_refused_with_its_figures_and_gives_everything_back() {
                 needed,
                 available,
                 max_mem,
+                ..
             } => assert_eq!((needed, available, max_mem), (SIZE, 18 * MIB, 32 * MIB)),
             other => panic!("{other}"),
         }

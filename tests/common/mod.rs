@@ -195,6 +195,13 @@ pub fn assert_file_balanced(sql: &Connection) {
          GROUP BY m.id HAVING sum(t.bytes) <> m.max_mem OR min(t.bytes) < 0",
     );
     assert!(unbalanced.is_empty(), "{unbalanced:#?}");
+    let unclaimed = texts(
+        sql,
+        "SELECT m.name || ': claims of ' || sum(c.bytes) || ' of ' || m.max_mem
+         FROM memram m JOIN claims c ON c.space = m.name
+         GROUP BY m.id HAVING sum(c.bytes) <> m.max_mem OR min(c.bytes) < 0",
+    );
+    assert!(unclaimed.is_empty(), "{unclaimed:#?}");
 }
 
 /// Bytes that look random and, from eight bytes up, differ for every seed.

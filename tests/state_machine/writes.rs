@@ -198,6 +198,7 @@ fn refused(error: Error) -> Outcome {
             needed,
             available,
             max_mem,
+            ..
         } => Outcome::OutOfMemory {
             needed,
             available,

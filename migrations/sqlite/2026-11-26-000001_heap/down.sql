@@ -9,6 +9,7 @@ DROP VIEW postings;
 DROP VIEW log;
 DROP VIEW event_sizes;
 DROP VIEW every_event;
+DROP VIEW promises;
 DROP VIEW claims;
 DROP VIEW trial_balance;
 DROP VIEW usage;

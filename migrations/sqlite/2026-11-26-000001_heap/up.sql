@@ -271,6 +271,9 @@ CREATE INDEX names_by_object ON names (stored_object_id);
 CREATE UNIQUE INDEX reservations_by_key ON reservations (memram_id, key) WHERE key IS NOT NULL;
 CREATE INDEX reservations_open ON reservations (memram_id, expires_at) WHERE state = 'open';
 CREATE INDEX reservations_written ON reservations (memram_id, id) WHERE written > 0;
+-- What is resolved is remembered for its key, but not forever.
+CREATE INDEX reservations_resolved ON reservations (memram_id, resolved_at)
+WHERE resolved_at IS NOT NULL AND key IS NOT NULL AND written = 0;
 
 -- The object_id comes first, because SQLite compares keys fastest if their first column differs.
 CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id);
@@ -428,17 +431,18 @@ JOIN memram m ON m.id = b.memram_id;
 -- Capacity and use of every level and size class.
 CREATE VIEW usage AS
 SELECT m.name AS space, 'space' AS level, NULL AS block_size, 1 AS rows,
-       m.max_mem AS max_mem, m.reserved AS reserved, m.mem AS mem
+       m.max_mem AS max_mem, m.reserved AS reserved, m.mem AS mem,
+       m.promised AS promised, m.max_mem - m.mem - m.promised AS available
 FROM memram m
 UNION ALL
 SELECT m.name, 'arenas', NULL, m.arenas, m.reserved,
-       (SELECT coalesce(sum(c.pooled), 0) FROM size_classes c WHERE c.memram_id = m.id), m.mem
+       (SELECT coalesce(sum(c.pooled), 0) FROM size_classes c WHERE c.memram_id = m.id), m.mem, NULL, NULL
 FROM memram m
 UNION ALL
-SELECT m.name, 'pools', c.block_size, c.pools, c.pooled, c.reserved, c.mem
+SELECT m.name, 'pools', c.block_size, c.pools, c.pooled, c.reserved, c.mem, NULL, NULL
 FROM size_classes c JOIN memram m ON m.id = c.memram_id
 UNION ALL
-SELECT m.name, 'blocks', c.block_size, c.blocks, c.reserved, c.mem, c.mem
+SELECT m.name, 'blocks', c.block_size, c.blocks, c.reserved, c.mem, c.mem, NULL, NULL
 FROM size_classes c JOIN memram m ON m.id = c.memram_id;
 
 -- Every byte of capacity is in exactly one bucket. Each bucket is summed from the rows of its
@@ -481,6 +485,22 @@ FROM memram m
 UNION ALL
 SELECT m.name, 4, 'available', m.max_mem - m.mem - m.promised
 FROM memram m;
+
+-- The reservations in readable form; promised is what an open one has a right to and has not stored.
+CREATE VIEW promises AS
+SELECT r.id,
+       m.name AS space,
+       r.key,
+       r.state,
+       r.bytes,
+       r.written,
+       iif(r.state = 'open', r.bytes - r.written, 0) AS promised,
+       r.object_id,
+       coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', r.created_at / 1000000, 'unixepoch'), CAST(r.created_at AS TEXT)) AS created,
+       coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', r.expires_at / 1000000, 'unixepoch'), CAST(r.expires_at AS TEXT)) AS expires,
+       coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', r.resolved_at / 1000000, 'unixepoch'), CAST(r.resolved_at AS TEXT)) AS resolved
+FROM reservations r
+JOIN memram m ON m.id = r.memram_id;
 
 -- Every event in a row of its own, which has the columns of events; row_id is the row of events that
 -- it is in.

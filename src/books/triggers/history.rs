@@ -171,6 +171,7 @@ fn set_reservation(effects: &mut Effects, before: Option<&ReservationRow>, after
     };
     let draft = about(effects, kind, after.object_id.unwrap_or(ObjectId::UNKNOWN));
     draft.bytes = after.bytes;
+    draft.name.clone_from(&after.key);
     draft.reservation = Some(after.id);
 }
 

@@ -5,15 +5,16 @@ use std::io::Read;
 
 use serde::Serialize;
 
-use super::announced::{Announced, refuse};
+use super::announced::Announced;
 use super::content::Content;
 use super::parts::{LEAST_PART, Parts};
 use super::place::Source;
+use super::room::need_room;
 use super::spool::{Spooled, rest_of};
-use super::{place, reclaim, vouch};
+use super::{place, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
-use crate::manager::{Freed, Hold, MemManager, Phase, names, unsigned};
+use crate::manager::{Freed, Hold, MemManager, Phase, names};
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::{Location, WriteTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
@@ -201,19 +202,6 @@ impl MemManager {
         self.upload(Announced::bytes(Some(size), id), &mut parts, hold, None, progress)
     }
 
-    /// Refuses content whose id is not known, because it cannot fit.
-    fn refuse_unread<R>(&self, needed: u64) -> Result<R> {
-        let memram = self.memram()?;
-        let available = memram.available();
-        let (_, deadline) = self.writer()?;
-        self.record_refusal(None, needed, available, deadline)?;
-        Err(Error::OutOfMemory {
-            needed,
-            available,
-            max_mem: memram.max_mem,
-        })
-    }
-
     /// Whether content of this size may be stored already, so that it is hashed before its bytes are
     /// stored; always if it does not fit.
     ///
@@ -244,12 +232,7 @@ impl MemManager {
         let mut reader = content;
         let mut parts = Parts::known(&mut reader, id, self.part_size()?);
         parts.fill()?;
-        let announced = Announced {
-            kind: encoded.kind,
-            type_name: encoded.type_name.as_deref(),
-            size: Some(content.len() as u64),
-            id: Some(id),
-        };
+        let announced = Announced::encoded(encoded, id);
         self.upload(announced, &mut parts, hold, None, &mut |_, _, _| {})
     }
 }
@@ -320,14 +303,7 @@ pub(in crate::manager) fn allocate(
     if let Some(object) = tx.find(&what.id)? {
         return dedup(tx, what, &object, hold, source);
     }
-    if what.size > unsigned(tx.capacity()?.1) {
-        reclaim::all_due(tx)?;
-    }
-    let (max_mem, available) = tx.capacity()?;
-    if what.size > unsigned(available) {
-        // For a batch that continues; if the unit is rolled back, `write` records it.
-        return Err(refuse(tx, Some(what.id), what.size, max_mem, available));
-    }
+    need_room(tx, Some(what.id), what.size)?;
     let object = StoredObject {
         id: tx.next_object_id(0)?,
         memram_id: tx.space(),

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::content::Content;
 use super::parts::LEAST_PART;
-use super::reclaim;
+use super::room::need_room;
 use crate::books::change::Change;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::manager::unsigned;
-use crate::models::{ArenaId, BlockId, PoolId, ReservationRow, ReservationState, StoredObjectId, signed};
+use crate::models::{ReservationRow, StoredObjectId};
 use crate::store::{WriteTx, queries};
-use crate::value::{Kind, ObjectId};
+use crate::value::{Encoded, Kind, ObjectId};
 
 /// Ids set aside for pieces beyond those that an object can have when its upload begins: others
 /// may free small objects, whose room it then fills.
@@ -28,7 +28,17 @@ pub(in crate::manager) struct Announced<'a> {
     pub id: Option<ObjectId>,
 }
 
-impl Announced<'_> {
+impl<'a> Announced<'a> {
+    /// Content in memory.
+    pub fn encoded(encoded: &'a Encoded<'_>, id: ObjectId) -> Self {
+        Self {
+            kind: encoded.kind,
+            type_name: encoded.type_name.as_deref(),
+            size: Some(encoded.content.len() as u64),
+            id: Some(id),
+        }
+    }
+
     pub fn bytes(size: Option<u64>, id: Option<ObjectId>) -> Self {
         Self {
             kind: Kind::Bytes,
@@ -51,26 +61,11 @@ impl Announced<'_> {
     /// The row of an upload that begins, when `buffered` bytes of it are read.
     pub fn make(&self, tx: &mut WriteTx<'_>, buffered: u64, lease: Duration) -> Result<ReservationRow> {
         let bytes = self.size.unwrap_or(buffered);
-        self.check_room(tx, bytes)?;
+        need_room(tx, self.id, bytes)?;
         tx.check_room_in_file(bytes, buffered)?;
         let now = tx.at();
-        let mut row = ReservationRow {
-            id: tx.next_reservation_id()?,
-            memram_id: tx.space(),
-            key: None,
-            state: ReservationState::Open,
-            bytes: signed(bytes),
-            written: 0,
-            object_id: None,
-            stored_object_id: None,
-            entry_ids: 0,
-            first_arena_id: ArenaId(0),
-            first_pool_id: PoolId(0),
-            first_block_id: BlockId(0),
-            created_at: now,
-            expires_at: now + lease,
-            resolved_at: None,
-        };
+        let id = tx.next_reservation_id()?;
+        let mut row = ReservationRow::begun(id, tx.space(), None, bytes, [now, now + lease]);
         self.set_ids_aside(tx, &mut row)?;
         tx.apply(Change::ReservationSet {
             before: None,
@@ -79,22 +74,15 @@ impl Announced<'_> {
         Ok(row)
     }
 
-    /// Refuses `bytes` that are not available.
-    pub fn check_room(&self, tx: &mut WriteTx<'_>, bytes: u64) -> Result<()> {
-        if bytes > unsigned(tx.capacity()?.1) {
-            reclaim::all_due(tx)?;
-        }
-        let (max_mem, available) = tx.capacity()?;
-        if bytes > unsigned(available) {
-            return Err(refuse(tx, self.id, bytes, max_mem, available));
-        }
-        Ok(())
-    }
-
     /// Sets ids aside, which the pieces need to follow each other while others store objects.
     pub fn set_ids_aside(&self, tx: &mut WriteTx<'_>, row: &mut ReservationRow) -> Result<()> {
-        let (space, most) = (tx.space(), tx.memram()?.available() + unsigned(row.bytes));
-        let size = self.size.unwrap_or_else(|| most.min(LONGEST_STREAM));
+        let space = tx.space();
+        let size = match self.size {
+            Some(size) => size,
+            // Content of a reservation is no longer than that.
+            None if row.key.is_some() => unsigned(row.bytes),
+            None => (tx.memram()?.available() + unsigned(row.bytes)).min(LONGEST_STREAM),
+        };
         let class = tx.geometry().class_for(self.size_of_class());
         let classes = tx.geometry().classes();
         // A part ends where a block does, or within a larger one.
@@ -113,24 +101,4 @@ impl Announced<'_> {
     pub fn size_of_class(&self) -> u64 {
         self.size.unwrap_or(u64::MAX)
     }
-}
-
-/// Records that an allocation is refused.
-pub(in crate::manager) fn refuse(
-    tx: &mut WriteTx<'_>,
-    object_id: Option<ObjectId>,
-    size: u64,
-    max_mem: i64,
-    available: i64,
-) -> Error {
-    let refused = tx.apply(Change::Refused {
-        object_id,
-        needed: signed(size),
-        available,
-    });
-    refused.err().unwrap_or(Error::OutOfMemory {
-        needed: size,
-        available: unsigned(available),
-        max_mem: unsigned(max_mem),
-    })
 }

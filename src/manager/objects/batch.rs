@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 
 use super::read::Scope;
 use super::reader::BatchReader;
+use super::room::refuse;
 use super::spool::Spooled;
 use super::{allocate, free};
-use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
 use crate::manager::{Allocation, Freed, Hold, MemManager, names};
@@ -370,14 +370,8 @@ impl<'w> Batch<'_, 'w> {
     }
 
     fn store_spooled(&mut self, spooled: Result<Spooled<'_>>, hold: Hold<'_>) -> Result<Allocation> {
-        if let Err(Error::OutOfMemory { needed, available, .. }) = &spooled {
-            let [needed, available] = [needed, available].map(|&bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-            let object_id = None;
-            self.tx.apply(Change::Refused {
-                object_id,
-                needed,
-                available,
-            })?;
+        if let Err(Error::OutOfMemory { needed, .. }) = spooled {
+            return Err(refuse(self.tx, None, needed));
         }
         allocate::store_spooled(self.tx, &mut spooled?, None, hold)
     }

@@ -13,6 +13,8 @@ pub(in crate::manager) mod place;
 pub(in crate::manager) mod read;
 pub(in crate::manager) mod reader;
 pub(in crate::manager) mod reclaim;
+pub(in crate::manager) mod reserved;
+pub(in crate::manager) mod room;
 pub(in crate::manager) mod spool;
 pub(in crate::manager) mod upload;
 pub(in crate::manager) mod vouch;

@@ -7,8 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::reserved::{open, resolve};
 use crate::books::change::Change;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::manager::MemManager;
 use crate::models::{
     ArenaId, Block, BlockId, PlacedEntry, PoolId, ReservationId, ReservationRow, ReservationState, StoredObjectId,
@@ -27,12 +28,16 @@ impl MemManager {
         Ok(())
     }
 
-    /// Gives the pieces of an open upload back. One without a key ends; a reservation stays open.
-    pub(in crate::manager) fn give_up(&self, id: ReservationId) -> Result<()> {
+    /// Gives the pieces of an open upload back; `only` those of this object, if given. An upload without
+    /// a key ends; a reservation stays open.
+    pub(in crate::manager) fn give_up(&self, id: ReservationId, only: Option<StoredObjectId>) -> Result<()> {
         let more = self.write_apart(|tx| {
             let Ok(row) = open(tx, id) else {
                 return Ok(false);
             };
+            if only.is_some() && row.stored_object_id != only {
+                return Ok(false);
+            }
             if row.key.is_none() {
                 resolve(tx, &row, ReservationState::Voided)?;
                 return Ok(true);
@@ -87,27 +92,6 @@ fn step(tx: &mut WriteTx<'_>) -> Result<bool> {
         }
         Ok(row.written == 0 || give_back(tx, &row)?.is_some())
     })
-}
-
-/// Ends an open reservation. One without a key or pieces is forgotten.
-pub(in crate::manager) fn resolve(
-    tx: &mut WriteTx<'_>,
-    row: &ReservationRow,
-    state: ReservationState,
-) -> Result<ReservationRow> {
-    let after = ReservationRow {
-        state,
-        resolved_at: Some(tx.at()),
-        ..row.clone()
-    };
-    tx.apply(Change::ReservationSet {
-        before: Some(row),
-        after: after.clone(),
-    })?;
-    if after.key.is_none() && after.written == 0 {
-        tx.apply(Change::ReservationRemoved { reservation: &after })?;
-    }
-    Ok(after)
 }
 
 /// Gives back some of a reservation's last pieces, with the blocks, pools and arenas that were carved
@@ -240,12 +224,4 @@ pub(in crate::manager) fn leftover(tx: &mut WriteTx<'_>, object: StoredObjectId,
         expires_at: now,
         resolved_at: Some(now),
     })
-}
-
-/// The open reservation with this id.
-pub(in crate::manager) fn open(tx: &mut WriteTx<'_>, id: ReservationId) -> Result<ReservationRow> {
-    let space = tx.space();
-    let row = tx.read_rows(|tx| queries::reservations::get(tx, space, id))?;
-    row.filter(|row| row.state == ReservationState::Open)
-        .ok_or(Error::UploadLapsed { id })
 }

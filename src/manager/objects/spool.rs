@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::place::Source;
+use super::room::out_of_memory;
 use crate::error::{Error, Result};
 use crate::manager::Phase;
 use crate::models::MemRam;
@@ -47,11 +48,7 @@ impl<'a> Spooled<'a> {
             spool.write(part, "the content cannot be spooled next to the heap")
         })?;
         if size > max_mem {
-            return Err(Error::OutOfMemory {
-                needed: size,
-                available: space.available(),
-                max_mem,
-            });
+            return Err(out_of_memory(space, size, Vec::new()));
         }
         spool
             .rewind()
@@ -75,11 +72,7 @@ impl<'a> Spooled<'a> {
     /// stored; otherwise as for [`Self::read`].
     pub fn file(file: &'a mut File, space: &MemRam, progress: &'a mut dyn FnMut(Phase, u64, u64)) -> Result<Self> {
         let (max_mem, available) = (space.max_mem, space.available());
-        let refuse = |needed| Error::OutOfMemory {
-            needed,
-            available,
-            max_mem,
-        };
+        let refuse = |needed| out_of_memory(space, needed, Vec::new());
         let rest = rest_of(file)?;
         if rest > available && rest > space.mem {
             return Err(refuse(rest));

@@ -12,13 +12,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::again::Again;
 use super::allocate::{allocate, dedup};
-use super::announced::{Announced, refuse};
+use super::announced::Announced;
 use super::hold::Hold;
 use super::parts::Parts;
 use super::place::{Placing, Source};
-use super::reclaim;
+use super::reserved;
+use super::room::{need_room, refuse};
 use crate::books::change::Change;
-use crate::error::{Error, Result};
+use crate::error::{Error, ReservationError, Result};
 use crate::manager::{Allocation, MemManager, Phase, names, unsigned};
 use crate::models::{ReservationRow, ReservationState, StoredObject, StoredObjectId};
 use crate::store::WriteTx;
@@ -47,7 +48,8 @@ impl MemManager {
         reservation: Option<ReservationRow>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
-        let is_stream = announced.size.is_none();
+        // The content of a reservation is not looked for after an error: it stays open.
+        let is_skipped = announced.size.is_none() && reservation.is_none();
         let mut upload = Upload {
             memory: self,
             announced,
@@ -62,21 +64,15 @@ impl MemManager {
         }
         drop(storing);
         match run.unwrap_or_else(|panic| resume_unwind(panic)) {
-            Err(full @ (Error::OutOfMemory { .. } | Error::FileFull { .. })) if is_stream => {
+            Err(full @ (Error::OutOfMemory { .. } | Error::FileFull { .. })) if is_skipped => {
                 self.skip(full, &upload.announced, parts, hold)
             }
-            Err(Error::OutOfMemory {
-                needed,
-                available,
-                max_mem,
-            }) => {
-                let (_, deadline) = self.writer()?;
-                self.record_refusal(upload.announced.id, needed, available, deadline)?;
-                Err(Error::OutOfMemory {
-                    needed,
-                    available,
-                    max_mem,
-                })
+            Err(full) => {
+                if let Error::OutOfMemory { needed, available, .. } = full {
+                    let (_, deadline) = self.writer()?;
+                    self.record_refusal(upload.announced.id, needed, available, deadline)?;
+                }
+                Err(full)
             }
             stored => stored,
         }
@@ -105,10 +101,7 @@ impl MemManager {
                 allocate(tx, &what, hold, &mut Gone)
             }
             _ if matches!(full, Error::FileFull { .. }) => Err(full),
-            _ => {
-                let (max_mem, available) = tx.capacity()?;
-                Err(refuse(tx, id, size, max_mem, available))
-            }
+            _ => Err(refuse(tx, id, size)),
         })
     }
 }
@@ -156,6 +149,7 @@ impl Upload<'_, '_> {
 
     /// Stores what is in the buffer, but never the last byte of the content.
     fn store_part(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+        self.check_reserved(parts.total)?;
         let memory = self.memory;
         let (row, placing) = memory.write_part(|tx| {
             let mut row = self.begin(tx, parts.rest().len() as u64)?;
@@ -171,6 +165,13 @@ impl Upload<'_, '_> {
         Ok(())
     }
 
+    /// Refuses more content than its reservation has bytes.
+    fn check_reserved(&self, needed: u64) -> Result<()> {
+        self.row
+            .as_ref()
+            .map_or(Ok(()), |row| reserved::check_size(row, needed))
+    }
+
     /// The current row, which the first part makes. Fails if others have ended it.
     fn begin(&self, tx: &mut WriteTx<'_>, buffered: u64) -> Result<ReservationRow> {
         let Some(row) = &self.row else {
@@ -179,10 +180,18 @@ impl Upload<'_, '_> {
         // Of a stream, only what is read needs room. Making room may end this upload too, if its
         // lease is over.
         if row.stored_object_id.is_some() && self.announced.size.is_none() && row.key.is_none() {
-            self.announced.check_room(tx, buffered)?;
+            need_room(tx, self.announced.id, buffered)?;
         }
-        let mut row = reclaim::open(tx, row.id)?;
+        let mut row = reserved::open(tx, row.id)?;
+        let placed = self
+            .placing
+            .map_or((None, 0), |placing| (Some(placing.object), placing.placed));
+        if (row.stored_object_id, row.written) != placed {
+            let key = row.key.unwrap_or_default();
+            return Err(ReservationError::Superseded { key }.into());
+        }
         if row.stored_object_id.is_none() {
+            tx.check_room_in_file(self.announced.size.unwrap_or(buffered), buffered)?;
             self.announced.set_ids_aside(tx, &mut row)?;
         }
         Ok(row)
@@ -233,6 +242,7 @@ impl Upload<'_, '_> {
     /// Stores the rest, and makes the object visible, or ends as a dedup hit.
     fn finish(&mut self, parts: &mut Parts<'_>, hold: Hold<'_>) -> Result<Allocation> {
         let (id, size) = (parts.id(), parts.total);
+        self.check_reserved(size)?;
         let memory = self.memory;
         let whole = memory.whole_object(&id)?;
         memory.write_apart(|tx| {
@@ -277,16 +287,14 @@ impl Upload<'_, '_> {
         if row.key.is_none() {
             tx.apply(Change::ReservationRemoved { reservation: &row })?;
         } else {
-            let after = ReservationRow {
+            // The pieces are the object's now. Nothing is promised for them after this change.
+            let taken = ReservationRow {
                 written: 0,
                 stored_object_id: None,
                 entry_ids: 0,
-                ..posted(tx, &row, id)
+                ..row.clone()
             };
-            tx.apply(Change::ReservationSet {
-                before: Some(&row),
-                after,
-            })?;
+            reserved::posted(tx, &row, taken, id)?;
         }
         tx.apply(Change::ObjectPosted { object, reservation })?;
         let freed = match hold {
@@ -308,29 +316,16 @@ impl Upload<'_, '_> {
     fn resolve(&self, tx: &mut WriteTx<'_>, row: &ReservationRow, id: ObjectId) -> Result<()> {
         tx.leave_pieces();
         if row.key.is_none() {
-            return reclaim::resolve(tx, row, ReservationState::Voided).map(drop);
+            return reserved::resolve(tx, row, ReservationState::Voided).map(drop);
         }
-        let after = posted(tx, row, id);
-        tx.apply(Change::ReservationSet {
-            before: Some(row),
-            after,
-        })
+        reserved::posted(tx, row, row.clone(), id)
     }
 
     /// Gives back what was stored after an error. If that fails too, others do it after the lease.
     fn give_up(&self) {
-        if let Some(row) = &self.row {
-            let _ = self.memory.give_up(row.id);
+        if let Some(row) = self.row.as_ref().filter(|row| row.stored_object_id.is_some()) {
+            let _ = self.memory.give_up(row.id, row.stored_object_id);
         }
-    }
-}
-
-fn posted(tx: &WriteTx<'_>, row: &ReservationRow, id: ObjectId) -> ReservationRow {
-    ReservationRow {
-        state: ReservationState::Posted,
-        object_id: Some(id),
-        resolved_at: Some(tx.at()),
-        ..row.clone()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::manager::{MemManager, Phase};
 use crate::models::{HistoryMode, StoredObject, StoredObjectId};
-use crate::store::queries::audit::{Bucket, Found, Violation};
+use crate::store::queries::audit::{Bucket, Claim, Found, Violation};
 use crate::store::queries::names::Garbled;
 use crate::store::{Fault, ReadTx, queries};
 use crate::value::{Hasher, Kind, Validator};
@@ -157,6 +157,15 @@ impl MemManager {
         self.inner
             .readers
             .single(|tx| queries::audit::trial_balance(tx, self.space()))
+    }
+
+    /// The second part of the balance: whose each byte of capacity is, summed from the rows. They add up
+    /// to `max_mem` as well. O(objects); [`Self::stats`] has the same from counters.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn claims(&self) -> Result<Vec<Claim>> {
+        self.inner.readers.single(|tx| queries::audit::claims(tx, self.space()))
     }
 }
 

@@ -38,8 +38,10 @@ pub struct Plan {
     pub dedup: bool,
     /// Bytes saved because of that.
     pub dedup_saved: u64,
-    /// Free bytes before it.
+    /// Free bytes before it that are promised to nobody.
     pub available: u64,
+    /// Bytes that are promised to reservations.
+    pub promised: u64,
     /// Missing bytes; 0 if it fits. An object that does not fit is not stored at all.
     pub shortfall: u64,
     /// Bytes of content that still fit below the ceiling of the file before it: an estimate, see
@@ -52,6 +54,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it would fit if nothing were promised to reservations.
+    pub fn fits_but_for_promises(&self) -> bool {
+        (1..=self.promised).contains(&self.shortfall)
+    }
+
     /// Whether the allocation would succeed; for the ceiling of the file, by estimate.
     pub fn fits(&self) -> bool {
         self.shortfall == 0 && self.file_shortfall_estimated == 0
@@ -262,6 +269,7 @@ impl<'p> Planner<'p> {
             size,
             block_size: class.map_or(0, |class| class.block_size),
             available: self.available,
+            promised: self.memram.promised,
             file_fits_estimated: self.fits_in_file,
             first_bound: Bound::first(self.available, self.fits_in_file),
             ..Plan::default()

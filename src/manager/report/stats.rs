@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::manager::{Bound, DiskUse, MemManager, unsigned};
 use crate::models::{Event, EventKind, HistoryMode, KindTotals, SizeClassTotals, StoredObject, Timestamp};
 use crate::store::queries;
-use crate::store::queries::audit::{Bucket, BucketName};
+use crate::store::queries::audit::{Bucket, BucketName, Claim, ClaimName};
 use crate::store::queries::events::EventFilter;
 
 /// Statistics of a space. Sizes are in bytes.
@@ -21,12 +21,16 @@ pub struct Stats {
     pub max_mem: u64,
     /// Bytes of content stored.
     pub mem: u64,
-    /// Bytes free: `max_mem − mem`. An object of this size still fits.
+    /// Bytes that are promised to reservations.
+    pub promised: u64,
+    /// Bytes free: `max_mem − mem − promised`. An object of this size still fits.
     pub available: u64,
     /// Bytes that arenas reserve.
     pub reserved: u64,
     /// Every byte of capacity is in exactly one of these; they add up to `max_mem`.
     pub buckets: Vec<Bucket>,
+    /// Whose each byte of capacity is; they add up to `max_mem`, too.
+    pub claims: Vec<Claim>,
     /// Number of arenas.
     pub arenas: u64,
     /// Pools and blocks by size class.
@@ -110,7 +114,7 @@ const LARGEST: i64 = 5;
 const FEW_OBJECTS: u64 = 1000;
 
 impl MemManager {
-    /// The statistics of the space. O(classes + spaces + log n).
+    /// The statistics of the space. O(classes + spaces + uploads + log n).
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -134,11 +138,14 @@ impl MemManager {
             let disk = disk::disk_use(tx, files)?;
             let entries: u64 = classes.iter().map(|class| class.entries).sum();
             let sum = |of: fn(&SizeClassTotals) -> u64| classes.iter().map(of).sum::<u64>();
+            let uploads = queries::reservations::written_in(tx, space)?;
             let bucket = |bucket, bytes| Bucket { bucket, bytes };
+            let claim = |claim, bytes| Claim { claim, bytes };
             Ok(Stats {
                 space: memram.name.clone(),
                 max_mem: memram.max_mem,
                 mem: memram.mem,
+                promised: memram.promised,
                 available: memram.available(),
                 reserved: memram.reserved,
                 buckets: vec![
@@ -156,6 +163,12 @@ impl MemManager {
                         memram.reserved.saturating_sub(sum(|class| class.pooled)),
                     ),
                     bucket(BucketName::Unreserved, memram.unreserved()),
+                ],
+                claims: vec![
+                    claim(ClaimName::Objects, memram.mem.saturating_sub(uploads)),
+                    claim(ClaimName::Uploads, uploads),
+                    claim(ClaimName::Promised, memram.promised),
+                    claim(ClaimName::Available, memram.available()),
                 ],
                 arenas: memram.arenas,
                 classes: classes.into_iter().map(ClassStats::from).collect(),

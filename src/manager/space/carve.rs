@@ -73,19 +73,27 @@ impl MemManager {
     /// Changes the capacity of the space to `max_mem` bytes.
     ///
     /// # Errors
-    /// [`Error::BadMaxMem`]; [`Error::CannotShrink`] below what arenas reserve;
+    /// [`Error::BadMaxMem`]; [`Error::CannotShrink`] below what arenas reserve, or below what is
+    /// stored and promised to reservations;
     /// what [any write](MemManager#errors) fails with.
     pub fn resize(&self, max_mem: u64) -> Result<MemRam> {
         let wanted = i64::try_from(max_mem).ok().filter(|&bytes| bytes > 0);
         let wanted = wanted.ok_or(Error::BadMaxMem { max_mem })?;
         self.write(|tx| {
             let memram = tx.memram()?;
-            let reserved = memram.reserved.max(memram.mem + memram.promised);
-            if max_mem < reserved {
+            let MemRam {
+                reserved,
+                mem,
+                promised,
+                ..
+            } = memram;
+            if max_mem < reserved.max(mem.saturating_add(promised)) {
                 return Err(Error::CannotShrink {
                     space: memram.name,
                     max_mem,
                     reserved,
+                    mem,
+                    promised,
                 });
             }
             tx.apply(Change::Resized {

@@ -14,6 +14,7 @@ use crate::error::{Error, Result, grouped};
 use crate::manager::objects::allocate;
 use crate::manager::objects::content::Content;
 use crate::manager::objects::free;
+use crate::manager::objects::room::refuse;
 use crate::manager::objects::spool::Spooled;
 use crate::manager::{Hold, MemManager, names, unsigned};
 use crate::store::WriteTx;
@@ -233,11 +234,7 @@ impl Import<'_> {
         let (max_mem, available) = (unsigned(max_mem), unsigned(available));
         // Can neither fit nor be already stored, so it need not be read.
         if size > available && size > max_mem.saturating_sub(available) {
-            return Err(Error::OutOfMemory {
-                needed: size,
-                available,
-                max_mem,
-            });
+            return Err(refuse(tx, Some(item.id), size));
         }
         let mut validator = Validator::new(item.kind);
         let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;

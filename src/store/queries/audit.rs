@@ -10,7 +10,7 @@ use diesel::sql_types::Text;
 
 use crate::books::invariants::Invariant;
 use crate::error::Result;
-use crate::models::schema::{trial_balance, violations};
+use crate::models::schema::{claims, trial_balance, violations};
 use crate::models::{Shown, text_enum};
 use crate::store::read::ReadTx;
 
@@ -92,6 +92,33 @@ pub struct Bucket {
     pub bytes: u64,
 }
 
+text_enum! {
+    /// Whose the bytes of the capacity are.
+    ClaimName {
+        /// Of stored objects.
+        Objects = "objects",
+        /// Of content that is in blocks, but not or no longer part of an object.
+        Uploads = "uploads",
+        /// Of reservations, for content to come.
+        Promised = "promised",
+        /// Nobody's.
+        Available = "available",
+    }
+}
+
+/// A row of the view `claims`.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
+#[diesel(table_name = claims)]
+#[non_exhaustive]
+pub struct Claim {
+    /// Whose they are.
+    #[diesel(column_name = bucket)]
+    pub claim: ClaimName,
+    /// Bytes of capacity.
+    #[diesel(deserialize_as = crate::models::amount::Capacity)]
+    pub bytes: u64,
+}
+
 /// A callback for each violation, which may end the search.
 pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
 
@@ -113,5 +140,14 @@ pub fn trial_balance(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Bucket>> {
         .filter(trial_balance::space.eq(space))
         .order(trial_balance::line)
         .select(Bucket::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// The claims to a space, summed from the rows. O(objects).
+pub fn claims(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Claim>> {
+    Ok(claims::table
+        .filter(claims::space.eq(space))
+        .order(claims::line)
+        .select(Claim::as_select())
         .load(tx.conn()?)?)
 }

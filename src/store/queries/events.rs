@@ -157,6 +157,7 @@ pub fn named(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<
     let object = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::name.eq(name))
+        .filter(events::kind.eq_any([EventKind::Bind, EventKind::Unbind]))
         .order(events::id.desc())
         .limit(1)
         .select(events::object)

@@ -6,8 +6,8 @@ use diesel::sql_types::{BigInt, Nullable};
 use crate::error::Result;
 use crate::models::schema::{blocks, ledger, reservations, stored_objects};
 use crate::models::{
-    LedgerId, MemRamId, PlacedEntry, ReservationId, ReservationRow, ReservationState, StoredObjectId, Timestamp,
-    signed, unsigned,
+    LedgerId, MemRamId, PlacedEntry, Promise, ReservationId, ReservationRow, ReservationState, StoredObjectId,
+    Timestamp, signed, unsigned,
 };
 use crate::store::conn::on_engine;
 use crate::store::queries::spaces;
@@ -19,6 +19,70 @@ pub fn get(tx: &mut ReadTx<'_>, space: MemRamId, id: ReservationId) -> Result<Op
     let query = reservations::table.find(id).filter(reservations::memram_id.eq(space));
     let query = query.select(ReservationRow::as_select());
     Ok(query.get_result(tx.conn()?).optional()?)
+}
+
+/// The reservation of a space that has a key. O(log n).
+pub fn with_key(tx: &mut ReadTx<'_>, space: MemRamId, key: &str) -> Result<Option<ReservationRow>> {
+    let query = reservations::table
+        .filter(reservations::memram_id.eq(space))
+        .filter(reservations::key.eq(key))
+        .select(ReservationRow::as_select());
+    Ok(query.get_result(tx.conn()?).optional()?)
+}
+
+/// All reservations of a space, by id.
+pub fn all(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<ReservationRow>> {
+    let query = reservations::table
+        .filter(reservations::memram_id.eq(space))
+        .order(reservations::id)
+        .select(ReservationRow::as_select());
+    Ok(query.load(tx.conn()?)?)
+}
+
+/// The reservations with the largest promises. O(open reservations).
+pub fn largest_promises(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Promise>> {
+    let query = reservations::table
+        .filter(reservations::memram_id.eq(space))
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "state = 'open' AND bytes > written",
+        ))
+        .order(((reservations::bytes - reservations::written).desc(), reservations::id))
+        .limit(limit)
+        .select(ReservationRow::as_select());
+    let rows: Vec<ReservationRow> = query.load(tx.conn()?)?;
+    Ok(rows.into_iter().map(Promise::from).collect())
+}
+
+/// Bytes of content in a space that belong to no object. O(log n + uploads).
+pub fn written_in(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<u64> {
+    let statement = Statement::<WrittenIn, 1>::new([space.0.into()]);
+    on_engine!(tx, |conn| statement.get_result::<i64>(conn).map(unsigned)).map_err(Into::into)
+}
+
+struct WrittenIn;
+
+impl Sql for WrittenIn {
+    const TEXT: &'static str =
+        "SELECT CAST(total(written) AS INTEGER) FROM reservations WHERE memram_id = ? AND written > 0";
+}
+
+impl Returning for WrittenIn {
+    type Types = BigInt;
+}
+
+/// Resolved reservations with a key, without the newest `keep`; at most `limit`. O(log n + keep).
+pub fn forgettable(tx: &mut ReadTx<'_>, space: MemRamId, keep: i64, limit: i64) -> Result<Vec<ReservationRow>> {
+    let query = reservations::table
+        .filter(reservations::memram_id.eq(space))
+        // Written as in the partial index, so that SQLite can use it.
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "resolved_at IS NOT NULL AND key IS NOT NULL AND written = 0",
+        ))
+        .order((reservations::resolved_at.desc(), reservations::id.desc()))
+        .offset(keep)
+        .limit(limit)
+        .select(ReservationRow::as_select());
+    Ok(query.load(tx.conn()?)?)
 }
 
 /// A reservation that needs work at `now`: it has pieces to give back, or its time is over.

@@ -15,6 +15,8 @@ diesel::table! {
         max_mem -> BigInt,
         reserved -> BigInt,
         mem -> BigInt,
+        promised -> Nullable<BigInt>,
+        available -> Nullable<BigInt>,
     }
 }
 
@@ -57,6 +59,12 @@ pub struct LevelUsage {
     /// Bytes of content.
     #[diesel(deserialize_as = crate::models::amount::Capacity)]
     pub mem: u64,
+    /// Of the space, the bytes that are promised to reservations.
+    #[diesel(deserialize_as = crate::models::amount::CapacityIfAny)]
+    pub promised: Option<u64>,
+    /// Of the space, the free bytes that are promised to nobody.
+    #[diesel(deserialize_as = crate::models::amount::CapacityIfAny)]
+    pub available: Option<u64>,
 }
 
 /// The levels and classes of a space. O(classes).

@@ -42,7 +42,7 @@ pub(super) struct Fullness {
     pub unnamed: Tally,
 }
 
-/// Above this used share a space counts as nearly full: an object of a tenth of the space no
+/// Above this used or promised share a space counts as nearly full: an object of a tenth of the space no
 /// longer fits, and free bytes are mostly remainders of many blocks.
 const NEARLY_FULL: f64 = 0.9;
 /// An upload that takes longer is likely to have a source that never ends.
@@ -65,6 +65,11 @@ impl Examined {
         self.memram.mem as f64 / self.memram.max_mem as f64
     }
 
+    /// The share of the space that is used or promised.
+    pub fn taken(&self) -> f64 {
+        (self.memram.mem + self.memram.promised) as f64 / self.memram.max_mem as f64
+    }
+
     /// Whether there are so many pieces that objects may be scattered. Every object has at least one
     /// piece, and one more if it starts in the rest of a block. The largest block size gives a lower
     /// bound for all contents together.
@@ -83,7 +88,7 @@ impl MemManager {
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
             let now = Timestamp::now();
-            let uploads = queries::reservations::written(tx)?;
+            let uploads = queries::reservations::written_in(tx, space)?;
             let file = tx.file_sizes()?;
             let disk = disk_use(tx, files)?;
             let mut examined = Examined {
@@ -103,7 +108,7 @@ impl MemManager {
                 log_holders,
                 memram,
             };
-            if examined.used() >= NEARLY_FULL {
+            if examined.taken() >= NEARLY_FULL {
                 examined.fullness = Some(fullness(tx, &examined, uploads)?);
             }
             // The counters have the pieces of uploads too.

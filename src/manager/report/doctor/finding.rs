@@ -38,6 +38,9 @@ pub enum Remedy {
     SetMaxFile(u64),
     /// [`crate::MemManager::set_history`] to [`crate::History::keep_bytes`] of this many bytes.
     LimitHistory(u64),
+    /// [`crate::MemManager::reservations`] lists what is promised, and [`crate::Reservation::void`] gives it
+    /// up.
+    Reservations,
     /// [`crate::MemManager::collect_garbage`]
     CollectGarbage,
     /// [`crate::MemManager::pins`]
@@ -57,6 +60,7 @@ impl fmt::Display for Remedy {
                 "MemManager::set_history to History::keep_bytes of {} bytes",
                 grouped(*bytes)
             ),
+            Self::Reservations => f.write_str("MemManager::reservations, and Reservation::void"),
             Self::CollectGarbage => f.write_str("MemManager::collect_garbage"),
             Self::Pins => f.write_str("MemManager::pins"),
             Self::SpaceReport => f.write_str("MemManager::space_report"),

@@ -23,6 +23,8 @@ const NO_AUTO_VACUUM: &str = "It cannot shrink as it is: another tool has turned
 /// Above this share of its ceiling, the reserve counted, a file is nearly full: units of work commit alone,
 /// and the log is copied more often.
 const NEARLY_FULL_FILE: f64 = 0.875;
+/// Who else has a right to the space.
+const PROMISED: &str = " {promised} of the space are promised to reservations.";
 /// Below this used share, the blocks of a class are mostly room.
 const SPARSE: f64 = 0.5;
 /// From this share of all blocks, empty ones are worth mentioning.
@@ -85,6 +87,7 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
         ("used", Figure::Share(examined.used())),
         ("mem", bytes(memram.mem)),
         ("max_mem", bytes(memram.max_mem)),
+        ("promised", bytes(memram.promised)),
         ("available", bytes(memram.available())),
         ("objects", count(examined.objects())),
         ("unnamed_objects", count(fullness.unnamed.count)),
@@ -94,6 +97,10 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
                     There are {objects|object}, {unnamed_objects} of them without a name, with {unnamed_mem}."
         .to_owned();
     let mut remedy = Vec::new();
+    if memram.promised > 0 {
+        text.push_str(PROMISED);
+        remedy.push(Remedy::Reservations);
+    }
     if let Some((id, size)) = &fullness.largest {
         figures.push(("largest_object_id", Figure::Id(*id)));
         figures.push(("largest_size", Figure::Bytes(*size)));
@@ -346,6 +353,7 @@ fn healthy(examined: &Examined) -> Finding {
         ("used", Figure::Share(examined.used())),
         ("mem", bytes(memram.mem)),
         ("max_mem", bytes(memram.max_mem)),
+        ("promised", bytes(memram.promised)),
         ("objects", count(examined.objects())),
         ("entries", count(examined.entries())),
         ("file_size", Figure::Bytes(examined.file_size)),
@@ -364,6 +372,9 @@ fn healthy(examined: &Examined) -> Finding {
             ("available", bytes(memram.available())),
             ("fits_estimated", bytes(fits)),
         ]);
+    }
+    if memram.promised > 0 {
+        text.push_str(PROMISED);
     }
     Finding::new("healthy", Severity::Fine, &text, figures, Vec::new())
 }

@@ -1,0 +1,144 @@
+//! What can go wrong with reservations.
+
+use std::fmt;
+
+use super::Error;
+use super::message::{bytes, grouped};
+use crate::identity::ObjectId;
+use crate::models::Timestamp;
+
+/// Why a [reservation](crate::MemManager::reserve) cannot be made, found or resolved. Nothing has changed.
+/// That there is no room for one is [`Error::OutOfMemory`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReservationError {
+    /// No bytes were asked for.
+    Nothing,
+    /// The key of a reservation must be 1 to 255 bytes of text without U+0000.
+    BadKey {
+        /// The key given.
+        key: String,
+    },
+    /// The key belongs to a reservation of another size.
+    KeyReused {
+        /// The key.
+        key: String,
+        /// Bytes of that reservation.
+        reserved: u64,
+        /// Bytes asked for.
+        wanted: u64,
+    },
+    /// There is no reservation with this key. Those that were resolved long ago are forgotten.
+    Unknown {
+        /// The key, or the number of an upload.
+        key: String,
+        /// The space that was searched.
+        space: String,
+    },
+    /// The reservation was posted before.
+    Posted {
+        /// Its key.
+        key: String,
+        /// The object that was posted.
+        id: ObjectId,
+    },
+    /// The reservation was voided before.
+    Voided {
+        /// Its key.
+        key: String,
+    },
+    /// The time of the reservation is over.
+    Lapsed {
+        /// Its key.
+        key: String,
+        /// Since when.
+        expired: Timestamp,
+    },
+    /// The content has more bytes than are reserved for it. The reservation stays open.
+    TooLarge {
+        /// The key of the reservation.
+        key: String,
+        /// Bytes of the content; of a stream, which is not read to its end, one more than reserved.
+        needed: u64,
+        /// Bytes reserved.
+        reserved: u64,
+    },
+    /// Somebody else began to post the same reservation while this call posted it.
+    Superseded {
+        /// The key of the reservation.
+        key: String,
+    },
+}
+
+impl From<ReservationError> for Error {
+    fn from(error: ReservationError) -> Self {
+        Self::Reservation(error)
+    }
+}
+
+/// The message without advice.
+impl fmt::Display for ReservationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("a reservation of 0 bytes: it has at least 1"),
+            Self::BadKey { key } if key.contains('\0') => write!(
+                f,
+                "the key {key:?} cannot be used: it contains U+0000, where most tools end a text"
+            ),
+            Self::BadKey { key } => write!(
+                f,
+                "a key of {} cannot be used: a key has 1 to 255 bytes",
+                bytes(key.len() as u64)
+            ),
+            Self::KeyReused { key, reserved, wanted } => write!(
+                f,
+                "the key {key:?} belongs to a reservation of {}, not of {}; nothing was changed",
+                bytes(*reserved),
+                grouped(*wanted)
+            ),
+            Self::Unknown { key, space } => write!(f, "no reservation {key:?} in space {space}"),
+            Self::Posted { key, id } => {
+                write!(
+                    f,
+                    "reservation {key:?} was posted before, as object {id}; nothing was changed"
+                )
+            }
+            Self::Voided { key } => {
+                write!(f, "reservation {key:?} was voided before; nothing was changed")
+            }
+            Self::Lapsed { key, expired } => {
+                write!(
+                    f,
+                    "reservation {key:?} lapsed: its time was over at {expired:.0}; nothing was changed"
+                )
+            }
+            Self::TooLarge { key, needed, reserved } => write!(
+                f,
+                "the content has {}, and reservation {key:?} has {}; nothing is stored, and the reservation stays open",
+                bytes(*needed),
+                grouped(*reserved)
+            ),
+            Self::Superseded { key } => write!(
+                f,
+                "reservation {key:?} is posted by somebody else who began later; nothing is stored by this call"
+            ),
+        }
+    }
+}
+
+impl ReservationError {
+    /// What to do about it in terms of library calls.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::KeyReused { .. } => "use another key for another reservation",
+            Self::Unknown { .. } => "MemManager::reservations lists those that are remembered",
+            Self::Lapsed { .. } => {
+                "make another one, with another key, and more time with Reserve::expires_in or Reservation::renew"
+            }
+            Self::Voided { .. } => "make another one, with another key",
+            _ => return None,
+        })
+    }
+}
+
+impl std::error::Error for ReservationError {}

@@ -1,0 +1,163 @@
+//! Storing the content that bytes were reserved for.
+
+use std::fs::File;
+use std::io::Read;
+
+use serde::Serialize;
+
+use super::reservation::Reservation;
+#[cfg(doc)]
+use crate::error::ReservationError;
+use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::manager::MemManager;
+use crate::manager::objects::announced::Announced;
+use crate::manager::objects::parts::Parts;
+use crate::manager::objects::spool::rest_of;
+use crate::manager::objects::{allocate, reclaim, reserved};
+use crate::manager::{Allocation, Hold, Phase};
+use crate::models::{ReservationRow, Timestamp};
+use crate::store::queries;
+use crate::value::{Encoded, Kind, ObjectId};
+
+impl Reservation {
+    /// Stores a value of at most as many bytes as are reserved, and resolves the reservation; what it does
+    /// not need is available again. If the content is stored already, all of it is. It never fails for
+    /// want of room in the space. O(size + log n).
+    ///
+    /// After an error nothing is stored, and the reservation is as before. If several post the same
+    /// reservation at the same time, the one that began last wins.
+    ///
+    /// # Errors
+    /// [`ReservationError::TooLarge`]; [`ReservationError::Posted`], [`ReservationError::Voided`],
+    /// [`ReservationError::Lapsed`] if it is resolved, [`ReservationError::Unknown`] if it is forgotten;
+    /// [`ReservationError::Superseded`]; otherwise like [`MemManager::store`].
+    pub fn post<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
+        self.post_encoded(&Encoded::of(value)?, hold)
+    }
+
+    /// Stores bytes. Otherwise like [`Self::post`].
+    ///
+    /// # Errors
+    /// Like [`Self::post`].
+    pub fn post_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+        self.post_encoded(&Encoded::bytes(content), hold)
+    }
+
+    /// Stores all bytes of a reader, in constant memory. Otherwise like [`Self::post`].
+    ///
+    /// # Errors
+    /// Like [`Self::post`]; [`Error::Io`] if the reader fails, [`Error::Interrupted`] after
+    /// [`interrupt`](crate::interrupt). A reader with more bytes than are reserved is not read to its end.
+    pub fn post_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+        let row = self.prepare(hold, 0)?;
+        let mut reader = reader;
+        self.post_stream(&mut reader, row, hold, &mut |_, _, _| {})
+    }
+
+    /// Stores a file from its position to its end. Otherwise like [`Self::post_from`].
+    ///
+    /// # Errors
+    /// Like [`Self::post_from`] and [`MemManager::store_file`].
+    pub fn post_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+        self.post_file_with(file, hold, &mut |_, _, _| {})
+    }
+
+    /// Like [`Self::post_file`]; `progress` gets the [`Phase`], the bytes stored, and the total.
+    ///
+    /// # Errors
+    /// Like [`Self::post_file`].
+    pub fn post_file_with(
+        &self,
+        file: &mut File,
+        hold: Hold<'_>,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Allocation> {
+        allocate::refuse_open_heap(file)?;
+        let size = rest_of(file)?;
+        let row = self.prepare(hold, size)?;
+        // A file of size 0 may still have content, as in /proc.
+        if size <= self.memory.part_size()? as u64 {
+            return self.post_stream(file, row, hold, progress);
+        }
+        let reader: &mut dyn Read = file;
+        let mut parts = Parts::new(reader, Kind::Bytes, self.memory.part_size()?);
+        parts.fill()?;
+        let announced = Announced::bytes(Some(size), None);
+        self.memory.upload(announced, &mut parts, hold, Some(row), progress)
+    }
+
+    fn post_stream(
+        &self,
+        reader: &mut dyn Read,
+        row: ReservationRow,
+        hold: Hold<'_>,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Allocation> {
+        // One byte more tells whether there is more than is reserved.
+        let mut reader = reader.take(self.bytes.saturating_add(1));
+        let mut parts = Parts::new(&mut reader, Kind::Bytes, self.memory.part_size()?);
+        parts.fill()?;
+        if parts.at_end {
+            return self.post_whole(&Encoded::bytes(parts.rest()), parts.id(), hold);
+        }
+        let announced = Announced::bytes(None, None);
+        self.memory.upload(announced, &mut parts, hold, Some(row), progress)
+    }
+
+    fn post_encoded(&self, encoded: &Encoded<'_>, hold: Hold<'_>) -> Result<Allocation> {
+        let (content, id) = (&*encoded.content, encoded.object_id());
+        let row = self.prepare(hold, content.len() as u64)?;
+        if content.len() <= self.memory.part_size()? || self.memory.contains(&id)? {
+            return self.post_whole(encoded, id, hold);
+        }
+        let mut reader = content;
+        let mut parts = Parts::known(&mut reader, id, self.memory.part_size()?);
+        parts.fill()?;
+        let (announced, progress) = (Announced::encoded(encoded, id), &mut |_, _, _| {});
+        self.memory.upload(announced, &mut parts, hold, Some(row), progress)
+    }
+
+    /// Refuses what cannot be posted before it is read, and gives back what an earlier call has left.
+    fn prepare(&self, hold: Hold<'_>, size: u64) -> Result<ReservationRow> {
+        let memory = &self.memory;
+        memory.writer()?;
+        memory.check_hold(hold)?;
+        let (space, id) = (memory.inner.space, self.id);
+        let read = || {
+            memory
+                .inner
+                .readers
+                .single(|tx| queries::reservations::get(tx, space, id))
+        };
+        let mut row = self.usable(read()?, Timestamp::now())?;
+        if row.key.is_none() {
+            return Err(self.unknown());
+        }
+        reserved::check_size(&row, size)?;
+        if row.written > 0 {
+            memory.give_up(id, None)?;
+            row = self.usable(read()?, Timestamp::now())?;
+        }
+        Ok(row)
+    }
+
+    /// Stores content in one transaction.
+    fn post_whole(&self, encoded: &Encoded<'_>, id: ObjectId, hold: Hold<'_>) -> Result<Allocation> {
+        let size = encoded.content.len() as u64;
+        self.memory.write_content(size, |tx| {
+            let mut row = self.current(tx)?;
+            reserved::check_size(&row, size)?;
+            // Somebody else has begun to post it.
+            while row.written > 0 {
+                let left = reclaim::give_back(tx, &row)?;
+                row = left.ok_or_else(|| Error::Damaged {
+                    what: format!("pieces of reservation {} are missing", self.id.n()),
+                })?;
+            }
+            // First its promise ends, so that the content can have its bytes.
+            reserved::posted(tx, &row, row.clone(), id)?;
+            allocate::store_as(tx, encoded, id, hold)
+        })
+    }
+}
