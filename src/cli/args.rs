@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use super::commands::{
     add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
-    names, pins, plan, put, release, restore, set, show, space, spaces, stats, tree, usage,
+    names, pins, plan, post, put, release, reserve, restore, set, show, space, spaces, stats, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -56,6 +56,12 @@ enum Command {
     Free(free::Args),
     /// Drop the hold that storing without a name took
     Release(release::Args),
+    /// Promise bytes to content to come, so that it finds room
+    Reserve(reserve::ReserveArgs),
+    /// Store the content that bytes were reserved for
+    Post(post::Args),
+    /// Give up a reservation, or a large object that is being stored
+    Void(reserve::VoidArgs),
     /// List which bytes are in which block
     Ledger(ledger::Args),
     /// Show arenas, pools and blocks, and how full they are
@@ -125,6 +131,9 @@ impl Cli {
             Command::Unname(args) => names::unname(args, &context),
             Command::Free(args) => free::run(args, &context),
             Command::Release(args) => release::run(args, &context),
+            Command::Reserve(args) => reserve::reserve(args, &context),
+            Command::Post(args) => post::run(args, &context),
+            Command::Void(args) => reserve::void(args, &context),
             Command::Ledger(args) => ledger::run(args, &context),
             Command::Tree(args) => tree::run(args, &context),
             Command::Block(args) => block::run(args, &context),

@@ -5,7 +5,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use heapledger::Error;
+use heapledger::{Error, ReservationError};
 
 use super::output::terminal;
 use super::output::text::{printable, wrapped};
@@ -37,6 +37,7 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
             Error::NotStored { .. }
             | Error::UnknownReference { .. }
             | Error::UnknownName { .. }
+            | Error::Reservation(ReservationError::Unknown { .. })
             | Error::AmbiguousPrefix { .. }
             | Error::UnknownRow { .. },
         ) => 1,
@@ -94,6 +95,9 @@ pub fn in_words(error: &Error) -> String {
 /// Advice for an error, in terms of commands.
 fn advice(error: &Error) -> Option<&'static str> {
     Some(match error {
+        Error::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
+            "free objects, give reservations up with `heapledger void`, or make the space larger with `heapledger resize`"
+        }
         Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
         Error::FileFull { .. } => {
             "free objects and run `heapledger gc`, or raise the ceiling with `heapledger resize --max-file`"
@@ -104,6 +108,18 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::UnknownRow { .. } => "`heapledger tree` shows what exists",
         Error::Named { .. } => "remove its names with `heapledger unname`, or use --force",
         Error::NameTaken { .. } => "without --keep it moves",
+        Error::Reservation(ReservationError::Unknown { .. }) => {
+            "`heapledger ls --reservations` lists those that are remembered"
+        }
+        Error::Reservation(ReservationError::KeyReused { .. }) => "use another --key for another reservation",
+        Error::Reservation(ReservationError::Lapsed { .. }) => {
+            "`heapledger reserve` another one, with another --key and more time (--expires)"
+        }
+        Error::Reservation(ReservationError::Voided { .. }) => "`heapledger reserve` another one, with another --key",
+        Error::UploadLapsed { .. } | Error::TooManyPieces { .. } => "store it again",
+        Error::CannotShrink { max_mem, reserved, .. } if max_mem >= reserved => {
+            "give reservations up with `heapledger void` first"
+        }
         Error::CannotShrink { .. } => "free objects and run `heapledger gc` first",
         Error::NoFile { .. } => {
             "`heapledger init` or `heapledger put` creates one, --db or HEAPLEDGER_DB names another"

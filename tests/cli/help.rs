@@ -77,7 +77,7 @@ const FIXTURE: &str = r#"
 set -e
 mkdir photos src many bin backups
 printf hello > photo.jpg; printf world > notes.txt; printf picture > photos/one.jpg
-printf code > src/main.rs; tar -cf backup.tar src; printf '{"a": 1}' > config.json
+printf report > report.pdf; printf code > src/main.rs; tar -cf backup.tar src; printf '{"a": 1}' > config.json
 for number in $(seq 210); do printf "$number" > many/$number; done
 for tool in jq less; do
     command -v $tool >/dev/null || { printf '#!/bin/sh\ncat >/dev/null\n' > bin/$tool; chmod +x bin/$tool; }
@@ -94,6 +94,9 @@ heapledger name 2cf24dba5fb0 hello
 heapledger name 2cf24dba5fb0 greeting
 heapledger set block $(printf '%08d' $(seq 500))
 heapledger put -q --name backup.tar backup.tar
+heapledger reserve 64KiB --key report
+heapledger reserve 1MiB --key sources
+heapledger reserve 64KiB --key draft
 heapledger --db old.db set x 1; heapledger --db new.db set x 2
 heapledger --db cache.db init
 heapledger --space cache set --create x 1

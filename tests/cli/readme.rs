@@ -79,6 +79,7 @@ fn assert_queries_answer(queries: &[String], least: usize) {
         heap.allocate_bytes(&content(number, 3000)).unwrap();
     }
     heap.set("a name", "text").unwrap();
+    heap.reserve(1000).key("k").make().unwrap();
     assert!(queries.len() >= least);
     for query in queries {
         let sql = heap.sql();

@@ -40,6 +40,7 @@ fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
         Remedy::Resize(bytes) => context.command(&format!("resize {bytes}")),
         Remedy::SetMaxFile(bytes) => context.command(&format!("resize --max-file {bytes}")),
         Remedy::LimitHistory(bytes) => context.command(&format!("history keep {bytes}")),
+        Remedy::Reservations => context.command("ls --reservations"),
         Remedy::CollectGarbage => context.command("gc"),
         Remedy::Pins => context.command("pins"),
         Remedy::SpaceReport => context.command("space"),

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use heapledger::ObjectInfo;
 
+use super::reserve;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::Row;
@@ -14,14 +15,22 @@ use crate::cli::output::text::{Sizes, name_list, printable, short_id, time};
 Examples:
   heapledger ls
   heapledger ls --format csv > objects.csv
+  heapledger ls --reservations
   heapledger ls --format ndjson | jq -r 'select(.size > 1000000) | .object_id'")]
 pub struct Args {
     /// Show whole object ids
     #[arg(short, long)]
     long: bool,
+
+    /// List reservations instead: what is promised, and to whom
+    #[arg(short, long, conflicts_with = "long")]
+    reservations: bool,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.reservations {
+        return reserve::list(context);
+    }
     let memory = context.read()?;
     let mut output = context.output();
     match args.long {

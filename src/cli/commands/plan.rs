@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, Plan};
+use heapledger::{Bound, Plan, ReservationInfo};
 
+use super::reserve;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::parse;
@@ -24,18 +25,44 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let plan = context.read()?.plan_allocation(args.size)?;
-    context.output().one(&plan, |out| text(out, &plan, context.sizes()))?;
+    let memory = context.read()?;
+    let plan = memory.plan_allocation(args.size)?;
+    let promised = match plan.fits_but_for_promises() {
+        true => promised(&memory.reservations()?),
+        false => String::new(),
+    };
+    context
+        .output()
+        .one(&plan, |out| text(out, &plan, &promised, context.sizes()))?;
     Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings })
 }
 
-fn text(out: &mut dyn Write, plan: &Plan, sizes: Sizes) -> io::Result<()> {
+/// Whom bytes are promised to: `k, upload 17`.
+fn promised(reservations: &[ReservationInfo]) -> String {
+    let open = reservations.iter().filter(|reservation| reservation.promised > 0);
+    let mut names = open.map(reserve::label);
+    let mut text = names.by_ref().take(MOST_NAMES).collect::<Vec<_>>().join(", ");
+    if names.next().is_some() {
+        text.push_str(" and others");
+    }
+    text
+}
+
+/// Reservations that are named.
+const MOST_NAMES: usize = 3;
+
+fn text(out: &mut dyn Write, plan: &Plan, promised: &str, sizes: Sizes) -> io::Result<()> {
     let (size, class) = (sizes.phrase(plan.size), sizes.phrase(plan.block_size));
     writeln!(out, "size       {size}, in the class with blocks of {class}")?;
     let available = sizes.phrase(plan.available);
     if plan.shortfall > 0 {
         let shortfall = sizes.phrase(plan.shortfall);
-        return writeln!(out, "refused    {available} are free: {shortfall} too few");
+        writeln!(out, "refused    {available} are free: {shortfall} too few")?;
+        if plan.fits_but_for_promises() {
+            let bytes = sizes.phrase(plan.promised);
+            writeln!(out, "promised   {bytes} to {promised}; without them it would fit")?;
+        }
+        return Ok(());
     }
     let fits = plan.file_fits_estimated.map(|fits| sizes.phrase(fits));
     if let Some(fits) = fits.as_deref().filter(|_| plan.file_shortfall_estimated > 0) {

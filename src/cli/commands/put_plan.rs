@@ -236,7 +236,7 @@ struct Planned {
 
 impl Row for Planned {
     const KEYS: &'static str = "object_id,path,path_bytes,size,block_size,pieces,blocks_reused,new_blocks,new_pools,\
-        new_arenas,dedup,dedup_saved,available,shortfall,file_fits_estimated,file_shortfall_estimated,\
+        new_arenas,dedup,dedup_saved,available,promised,shortfall,file_fits_estimated,file_shortfall_estimated,\
         first_bound";
     const HEAD: &'static [Head] = &[
         Head::left("OBJECT"),

@@ -96,12 +96,13 @@ struct Resized {
 }
 
 impl Row for MemRam {
-    const KEYS: &'static str = "id,name,max_mem,mem,reserved,arena_size,per_block,arenas,peak_mem,allocations,frees,\
+    const KEYS: &'static str = "id,name,max_mem,mem,promised,reserved,arena_size,per_block,arenas,peak_mem,allocations,frees,\
         dedup_hits,dedup_saved,created_at,history,history_keep";
     const HEAD: &'static [Head] = &[
         Head::left("SPACE").cut_to(12),
         Head::right("CAPACITY"),
         Head::right("USED"),
+        Head::right("PROMISED").worth(4),
         Head::right("FREE").worth(5),
         Head::right("ARENAS").worth(2),
         Head::right("OBJECTS").worth(4),
@@ -114,6 +115,7 @@ impl Row for MemRam {
             printable(&self.name).into_owned(),
             sizes.cell(self.max_mem),
             sizes.cell(self.mem),
+            sizes.cell(self.promised),
             sizes.cell(self.available()),
             self.arenas.to_string(),
             (self.allocations - self.frees).to_string(),

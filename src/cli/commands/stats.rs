@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, Bucket, ClassStats, Figure, HistoryMode, KindTotals, Stats, StoredObject};
+use heapledger::{Bound, Bucket, Claim, ClassStats, Figure, HistoryMode, KindTotals, Stats, StoredObject};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -118,18 +118,34 @@ const BUCKETS: &[Head] = &[Head::left("BUCKET"), Head::right("SIZE"), Head::righ
 
 /// The buckets of the capacity, and whether they add up.
 fn buckets(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
-    let share = |bytes: f64| format!("{:.1} %", 100.0 * bytes / stats.max_mem as f64);
     let rows = stats
         .buckets
         .iter()
-        .map(|Bucket { bucket, bytes, .. }| vec![bucket.to_string(), sizes.cell(*bytes), share(*bytes as f64)]);
+        .map(|Bucket { bucket, bytes, .. }| vec![bucket.to_string(), sizes.cell(*bytes), share(*bytes, stats.max_mem)]);
     table(out, BUCKETS, rows)?;
     let total: i128 = stats.buckets.iter().map(|bucket| i128::from(bucket.bytes)).sum();
     if total == i128::from(stats.max_mem) {
-        writeln!(out, "the buckets add up to {}", sizes.phrase(stats.max_mem))
+        writeln!(out, "the buckets add up to {}", sizes.phrase(stats.max_mem))?;
     } else {
-        writeln!(out, "THE BUCKETS DO NOT ADD UP: run heapledger check")
+        writeln!(out, "THE BUCKETS DO NOT ADD UP: run heapledger check")?;
     }
+    claims(out, stats, sizes)
+}
+
+const CLAIMS: &[Head] = &[Head::left("CLAIM"), Head::right("SIZE"), Head::right("SHARE").worth(1)];
+
+/// The second part: whose the bytes are.
+fn claims(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
+    let rows = stats.claims.iter().map(|Claim { claim, bytes, .. }| {
+        let share = share(*bytes, stats.max_mem);
+        vec![claim.to_string(), sizes.cell(*bytes), share]
+    });
+    writeln!(out)?;
+    table(out, CLAIMS, rows)
+}
+
+fn share(bytes: u64, max_mem: u64) -> String {
+    format!("{:.1} %", 100.0 * bytes as f64 / max_mem as f64)
 }
 
 const CLASSES: &[Head] = &[

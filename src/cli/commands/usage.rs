@@ -52,7 +52,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for LevelUsage {
-    const KEYS: &'static str = "space,level,block_size,rows,max_mem,reserved,mem";
+    const KEYS: &'static str = "space,level,block_size,rows,max_mem,reserved,mem,promised,available";
     const HEAD: &'static [Head] = &[
         Head::left("LEVEL"),
         Head::right("BLOCK SIZE"),
@@ -61,6 +61,8 @@ impl Row for LevelUsage {
         Head::right("RESERVED").worth(1),
         Head::right("USED").worth(5),
         Head::right("SHARE").worth(3),
+        Head::right("PROMISED"),
+        Head::right("AVAILABLE"),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
@@ -76,6 +78,8 @@ impl Row for LevelUsage {
             sizes.cell(self.reserved),
             sizes.cell(self.mem),
             share,
+            self.promised.map(|bytes| sizes.cell(bytes)).unwrap_or_default(),
+            self.available.map(|bytes| sizes.cell(bytes)).unwrap_or_default(),
         ]
     }
 }

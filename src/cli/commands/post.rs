@@ -1,0 +1,88 @@
+//! `heapledger post`
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use heapledger::{Allocation, Hold, Reservation};
+
+use super::names::explain_taken;
+use super::put_report::Report;
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::sources::{Found, Sources};
+use crate::cli::output::progress::{self, Reading};
+use crate::cli::output::text::printable_path;
+use crate::cli::streams;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The content may have fewer bytes than are reserved; the others are available again. If
+nothing is stored because of an error, the reservation stays as it is.
+
+Examples:
+  heapledger reserve 64KiB --key report
+  heapledger post report report.pdf
+  heapledger reserve 1MiB --key sources
+  tar c src | heapledger post sources - --name src.tar")]
+pub struct Args {
+    /// The key of the reservation
+    #[arg(value_name = "KEY")]
+    key: String,
+
+    /// The file to store; `-` is standard input
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+
+    /// Bind this name to it; if another object has it, it moves
+    #[arg(short, long, value_name = "NAME")]
+    name: Option<String>,
+
+    /// Store nothing if NAME is taken. Without this, it moves, and its old object is freed if
+    /// nothing else holds it
+    #[arg(short, long, requires = "name")]
+    keep: bool,
+
+    /// Print no summary
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let hold = match &args.name {
+        Some(name) if args.keep => Hold::NewName(name),
+        Some(name) => Hold::Name(name),
+        None => Hold::Anonymous,
+    };
+    let memory = context.change()?;
+    let reservation = memory.reservation(&args.key)?;
+    let stored = post(&reservation, &args.path, hold)?;
+    let mut output = context.output();
+    let mut report = Report::new(&mut output, args.quiet);
+    report.stored([(args.path.as_path(), &stored)].into_iter())?;
+    report.end(context.sizes())?;
+    Ok(Outcome::Fine)
+}
+
+/// Shown after a stream was read to its end.
+const STORING: &str = "storing and writing to disk";
+
+fn post(reservation: &Reservation, path: &Path, hold: Hold<'_>) -> Result<Allocation> {
+    let found = Sources::new(false).find(path).next();
+    let stored = match found {
+        Some(Found::Stdin) => reservation.post_from(Reading::new(streams::input()?, STORING), hold),
+        Some(Found::Stream(path)) => reservation.post_from(Reading::new(open(&path)?, STORING), hold),
+        Some(Found::File(path, _)) => {
+            let mut file = open(&path)?;
+            progress::phases("opening", |phase| reservation.post_file_with(&mut file, hold, phase))
+        }
+        Some(Found::Failed(_, why)) => bail!("{}: {why}", printable_path(path)),
+        Some(Found::Skipped(_, why)) => bail!("{} is {why}", printable_path(path)),
+        None => bail!("{} has no content", printable_path(path)),
+    };
+    stored.map_err(explain_taken)
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).with_context(|| printable_path(path))
+}

@@ -1,0 +1,204 @@
+//! `heapledger reserve`, `heapledger void`, and the list of reservations
+
+use std::time::Duration;
+
+use anyhow::Result;
+use heapledger::{
+    Error, MemManager, ObjectId, Reservation, ReservationError, ReservationId, ReservationInfo, ReservationState,
+};
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::globals::Making;
+use crate::cli::input::{parse, when};
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, printable, short_id, time};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The bytes are promised at once, so that the content finds room whenever it comes: store it
+with post, or give them up with void. The same key again gives the same reservation,
+whatever became of it; exit status 1 if it was voided or has lapsed. The last 1,024 that
+were resolved are remembered.
+
+Examples:
+  heapledger reserve 64KiB --key report --expires 1h
+  heapledger post report report.pdf
+  heapledger reserve 1MiB --format json | jq -r .key   # a key that was made up")]
+pub struct ReserveArgs {
+    /// How many bytes: 65536, 64K, 1.5MiB
+    #[arg(value_name = "SIZE", value_parser = parse::size, allow_negative_numbers = true)]
+    size: u64,
+
+    /// A name for it, of at most 255 bytes, to find it again [default: reservation-NUMBER]
+    #[arg(short, long, value_name = "KEY")]
+    key: Option<String>,
+
+    /// How long it lasts: 90s, 10m, 2h, 30d [default: 10m]
+    #[arg(short, long, value_name = "TIME", value_parser = when::span)]
+    expires: Option<Duration>,
+
+    #[command(flatten)]
+    making: Making,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+A large object that is being stored is a reservation, too: `heapledger ls --reservations`
+shows its number. If its writer was killed, its bytes come back by themselves after some
+minutes, or with void at once.
+
+Examples:
+  heapledger reserve 64KiB --key draft
+  heapledger void draft")]
+pub struct VoidArgs {
+    /// The key of the reservation, or the number of an upload
+    #[arg(value_name = "KEY")]
+    key: String,
+}
+
+pub fn reserve(args: &ReserveArgs, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.store(args.making)?;
+    let mut reserve = memory.reserve(args.size);
+    if let Some(key) = &args.key {
+        reserve = reserve.key(key);
+    }
+    if let Some(expires) = args.expires {
+        reserve = reserve.expires_in(expires);
+    }
+    let reservation = reserve.make()?;
+    let shown = Shown::new(&reservation, &memory);
+    context.output().one(&shown, |out| {
+        let (label, size) = (label(&reservation), context.sizes().phrase(reservation.bytes));
+        match (reservation.state, reservation.object_id) {
+            (ReservationState::Open, _) => {
+                writeln!(
+                    out,
+                    "reserved {size} as {label}, until {}",
+                    time(reservation.expires_at)
+                )
+            }
+            (state, Some(id)) => writeln!(out, "{label} is {state}, as {}", short_id(id)),
+            (state, None) => writeln!(out, "{label} is {state}; nothing is reserved"),
+        }
+    })?;
+    Ok(match reservation.state {
+        ReservationState::Open | ReservationState::Posted => Outcome::Fine,
+        _ => Outcome::Findings,
+    })
+}
+
+pub fn void(args: &VoidArgs, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let reservation = find(&memory, &args.key)?;
+    reservation.void()?;
+    let after = memory.reservation_by_id(reservation.id);
+    // Of an upload nothing is left.
+    let shown = after.as_ref().map_or_else(
+        |_| Shown {
+            state: ReservationState::Voided,
+            promised: 0,
+            written: 0,
+            ..Shown::new(&reservation, &memory)
+        },
+        |after| Shown::new(after, &memory),
+    );
+    context.output().one(&shown, |out| {
+        let size = context.sizes().phrase(reservation.bytes);
+        writeln!(out, "voided {}: its {size} are available again", label(&reservation))
+    })?;
+    Ok(Outcome::Fine)
+}
+
+/// A reservation by its key or, for an upload, by its number.
+fn find(memory: &MemManager, key: &str) -> Result<Reservation, Error> {
+    let unknown = match memory.reservation(key) {
+        Err(unknown @ Error::Reservation(ReservationError::Unknown { .. })) => unknown,
+        found => return found,
+    };
+    let Ok(number) = key.parse::<i64>() else {
+        return Err(unknown);
+    };
+    memory.reservation_by_id(ReservationId::within(memory.space_id(), number))
+}
+
+/// `heapledger ls --reservations`
+pub fn list(context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.read()?;
+    let reservations = memory.reservations()?;
+    let rows = reservations.iter().map(|reservation| Shown::new(reservation, &memory));
+    context.output().rows(rows)?;
+    Ok(Outcome::Fine)
+}
+
+/// What to call it: its key, or `upload 17`.
+pub fn label(reservation: &ReservationInfo) -> String {
+    match &reservation.key {
+        Some(key) => printable(key).into_owned(),
+        None => format!("upload {}", reservation.id.n()),
+    }
+}
+
+/// A row of the view `promises`.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: ReservationId,
+    space: &'a str,
+    key: Option<&'a str>,
+    state: ReservationState,
+    bytes: u64,
+    written: u64,
+    promised: u64,
+    object_id: Option<ObjectId>,
+    created: String,
+    expires: String,
+    resolved: Option<String>,
+    #[serde(skip)]
+    info: &'a ReservationInfo,
+}
+
+impl<'a> Shown<'a> {
+    fn new(info: &'a ReservationInfo, memory: &'a MemManager) -> Self {
+        Self {
+            id: info.id,
+            space: memory.space(),
+            key: info.key.as_deref(),
+            state: info.state,
+            bytes: info.bytes,
+            written: info.written,
+            promised: info.promised,
+            object_id: info.object_id,
+            created: time(info.created_at),
+            expires: time(info.expires_at),
+            resolved: info.resolved_at.map(time),
+            info,
+        }
+    }
+}
+
+impl Row for Shown<'_> {
+    const KEYS: &'static str = "id,space,key,state,bytes,written,promised,object_id,created,expires,resolved";
+    const HEAD: &'static [Head] = &[
+        Head::left("RESERVATION").cut_to(16),
+        Head::left("STATE"),
+        Head::right("SIZE").worth(5),
+        Head::right("WRITTEN").worth(2),
+        Head::right("PROMISED").worth(4),
+        Head::left("EXPIRES").worth(3),
+        Head::left("OBJECT").worth(1),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        vec![
+            label(self.info),
+            self.state.to_string(),
+            sizes.cell(self.bytes),
+            sizes.cell(self.written),
+            sizes.cell(self.promised),
+            self.expires.clone(),
+            self.object_id.map(short_id).unwrap_or_default(),
+        ]
+    }
+}
