@@ -136,6 +136,8 @@ impl Writer {
     /// Writes everything and commits. After an error nothing of the transaction remains.
     pub fn commit(&mut self) -> Result<()> {
         let written = self.write_earlier().and_then(|()| self.trim_history());
+        let promised = self.known.as_ref().map_or(0, |known| known.memram.promised);
+        let written = written.and_then(|()| self.engine.check_promised(promised));
         let committed = written.and_then(|()| self.engine.commit());
         if committed.is_err() {
             self.abandon();

@@ -16,7 +16,8 @@ use super::sidecar::sidecar;
 use crate::error::{Error, Result};
 use crate::models::schema::heap;
 use crate::models::unsigned;
-use crate::store::conn::on_engine;
+use crate::store::conn::{Conn, on_engine};
+use crate::store::location::Location;
 use crate::store::read::ReadTx;
 
 /// The ceilings of the files that are open for writing.
@@ -244,6 +245,16 @@ impl ReadTx<'_> {
         let query = heap::table.find(1).select(heap::max_file);
         let max_file: Option<Option<i64>> = on_engine!(self, |conn| query.get_result(conn).optional()?);
         Ok(max_file.flatten().map(unsigned))
+    }
+}
+
+impl Location {
+    /// Bounds what is written to the file by the ceiling that it has, with or without the reserve.
+    pub(in crate::store) fn bound_by_file(&self, conn: &mut Conn, keep_reserve: bool) -> Result<()> {
+        let ceiling = Ceiling::of(&self.path);
+        ceiling.read(&mut ReadTx::new(conn))?;
+        ceiling.keep_reserve(keep_reserve);
+        Ok(())
     }
 }
 

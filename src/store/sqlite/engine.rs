@@ -45,6 +45,8 @@ pub(in crate::store) struct Engine {
     ceiling: Arc<Ceiling>,
     /// Bytes below the ceiling that units of work which share a commit may need.
     shared_room: u64,
+    /// When there was last much room below the ceiling.
+    far_from_ceiling: Option<Instant>,
     /// The limit of the log far from the ceiling, in bytes.
     log_limit: u64,
     /// Whether the transaction does more than make room.
@@ -79,6 +81,7 @@ impl Engine {
             log: Log::new(&location),
             ceiling: Ceiling::of(&location.path),
             shared_room: u64::MAX,
+            far_from_ceiling: None,
             log_limit: location.log_limit,
             grows: false,
             log_known: None,

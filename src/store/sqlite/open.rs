@@ -3,7 +3,6 @@
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
-use super::ceiling::Ceiling;
 use super::connect::{Reader, transaction};
 use super::migrations::in_memory;
 use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
@@ -58,9 +57,7 @@ impl Location {
             Access::Write => Reader::new(self.connect(access)?),
         };
         if access == Access::Write {
-            let ceiling = Ceiling::of(&self.path);
-            ceiling.read(&mut ReadTx::new(&mut connected.conn))?;
-            ceiling.keep_reserve(true);
+            self.bound_by_file(&mut connected.conn, true)?;
         }
         Ok(Opening {
             location: self,
@@ -90,7 +87,9 @@ impl Opening {
         max_file: Option<i64>,
         now: Timestamp,
     ) -> Result<bool> {
-        transaction(&mut self.connected.conn, &self.location, |conn| {
+        let location = &self.location;
+        transaction(&mut self.connected.conn, location, |conn| {
+            location.bound_by_file(conn, true)?;
             make(conn, name, max_mem, geometry, history, max_file, now)
         })
     }

@@ -110,7 +110,7 @@ fn check_whole(location: &Location) -> Result<()> {
 
 fn restore(location: &Location) -> Result<Vec<Violation>> {
     let mut conn = location.connect(Access::Write)?;
-    transaction(&mut conn, location, |conn| restore_parts(conn, &location.named))
+    transaction(&mut conn, location, |conn| restore_parts(conn, location))
 }
 
 /// Bytes of the header of an SQLite database.

@@ -15,6 +15,7 @@ use super::migrations::in_memory;
 use crate::books::invariants::Invariant;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
+use crate::store::location::Location;
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
 
@@ -208,13 +209,16 @@ pub(in crate::store) fn lacks_indexes(conn: &mut Conn) -> Result<bool> {
 /// Recreates missing and altered parts from the text of the migrations, and returns them.
 ///
 /// Altered parts do not run: SQLite drops a view or trigger without parsing it.
-pub(in crate::store) fn restore_parts(conn: &mut Conn, named: &Path) -> Result<Vec<Violation>> {
+pub(in crate::store) fn restore_parts(conn: &mut Conn, location: &Location) -> Result<Vec<Violation>> {
+    let named = location.named();
     let mut faults = faults(conn)?;
     faults.retain(|fault| !fault.is_extra_index());
     if !faults.iter().all(Fault::can_be_restored) {
         faults.retain(|fault| !fault.can_be_restored());
         return Err(altered(&faults, named));
     }
+    // The tables are as they should be, so they can be read.
+    location.bound_by_file(conn, false)?;
     let drops = faults.iter().filter_map(|fault| fault.found.as_ref());
     for row in drops {
         conn.batch_execute(&format!("DROP {} \"{}\"", row.kind, row.name.replace('"', "\"\"")))?;

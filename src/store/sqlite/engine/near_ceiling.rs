@@ -2,7 +2,9 @@
 //! the file before a transaction, so that it starts again and the transaction has the room that it
 //! took.
 
-use super::Engine;
+use std::time::Instant;
+
+use super::{Engine, LOOK_AGAIN};
 use crate::error::Result;
 use crate::models::{signed, unsigned};
 use crate::store::sqlite::ceiling::{OnDisk, reserve};
@@ -13,6 +15,9 @@ use crate::store::sqlite::{checkpoint, log};
 const NEAR: u64 = 8;
 /// At most this much is near: units of work are rarely larger.
 const MOST_NEAR: u64 = 32 * 1024 * 1024;
+/// With more room than this, the files are looked at again only after [`LOOK_AGAIN`], in which no
+/// process writes as much.
+const FAR: u64 = 64 * 1024 * 1024;
 /// Near the ceiling, the limit of the log as a part of what the file leaves, so that even in a full
 /// file the reserve is enough for the log and a unit of work that makes room.
 const LIMIT_NEAR: u64 = 2;
@@ -61,6 +66,24 @@ impl Engine {
         Ok(sizes.free < FEW_FREE && unsigned(sizes.bytes) + index + reserve(max_file) > max_file)
     }
 
+    /// Refuses to let a transaction take the room in the file that is promised to others, or to promise
+    /// more than there is.
+    pub fn check_promised(&mut self, bytes: u64) -> Result<()> {
+        let Some(max_file) = self.ceiling.max_file().filter(|_| bytes > 0 && self.grows) else {
+            return Ok(());
+        };
+        let sizes = file_sizes(&mut self.conn)?;
+        let now = self.ceiling.on_disk().with_file(sizes.bytes);
+        // With what the rows take, and the log of a part.
+        let in_log = bytes.min(log_of_part(max_file)) + UNIT;
+        let needed = bytes.saturating_add(bytes / 16).saturating_sub(unsigned(sizes.free)) + in_log;
+        let reserve = reserve(max_file);
+        if now.without_log().saturating_add(needed) + reserve <= max_file {
+            return Ok(());
+        }
+        Err(now.full(needed, reserve, max_file))
+    }
+
     /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
     /// of up to `part` bytes.
     pub fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
@@ -80,15 +103,19 @@ impl Engine {
     /// Called before each transaction.
     pub(super) fn look_at_ceiling(&mut self) {
         self.shared_room = u64::MAX;
-        self.location.log_limit = self.log_limit;
         let Some(max_file) = self.ceiling.max_file() else {
+            self.location.log_limit = self.log_limit;
             return;
         };
+        if self.far_from_ceiling.is_some_and(|seen| seen.elapsed() < LOOK_AGAIN) {
+            return;
+        }
         let most = max_file.saturating_sub(reserve(max_file));
         let now = self.ceiling.on_disk();
         // At worst, all of the log is still to be copied.
         let room = most.saturating_sub(now.total()).saturating_sub(now.log);
         self.shared_room = room / 2;
+        self.far_from_ceiling = (room > FAR).then(Instant::now);
         let is_near = room < (max_file / NEAR).min(MOST_NEAR);
         let mut limit = self.location.log_limit_below(Some(max_file));
         if is_near {
@@ -112,6 +139,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The most bytes of log that a part of a large object takes.
+fn log_of_part(max_file: u64) -> u64 {
+    (max_file / 16).max(UNIT * 4)
 }
 
 /// Bytes on disk that a unit of work needs, with its content in the file and in the log.

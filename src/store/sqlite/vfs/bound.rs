@@ -159,7 +159,7 @@ pub(super) unsafe fn check_write(
     let Some(bounded) = Bounded::of(kind, log) else {
         return Ok(());
     };
-    let page = if pages == 0 { 0 } else { bounded.page_size() as i64 };
+    let page = if pages == 0 { 0 } else { bounded.page as i64 };
     let end = at + i64::from(count) + page;
     check(kind, log, Growth { at, end, pages })
 }
@@ -180,6 +180,8 @@ struct Bounded<'l> {
     log: *mut ffi::sqlite3_file,
     database: *mut ffi::sqlite3_file,
     ceiling: &'l Ceiling,
+    /// Bytes of a page.
+    page: u64,
 }
 
 impl<'l> Bounded<'l> {
@@ -194,11 +196,13 @@ impl<'l> Bounded<'l> {
             (database, (*tail(database)).ceiling.as_ref()?)
         };
         ceiling.max_file()?;
+        let page = page_size(kind, database);
         Some(Self {
             kind,
             log,
             database,
             ceiling,
+            page,
         })
     }
 
@@ -209,7 +213,7 @@ impl<'l> Bounded<'l> {
             size.unsigned_abs()
         };
         // A checkpoint may be making the file this long.
-        let committed = u64::from(self.committed_pages()) * self.page_size();
+        let committed = u64::from(self.committed_pages()) * self.page;
         OnDisk {
             file: length(self.kind.database, self.database).max(committed),
             log: length(self.kind.log, self.log),
@@ -220,11 +224,10 @@ impl<'l> Bounded<'l> {
     }
 
     fn after(&self, now: OnDisk, growth: Growth) -> OnDisk {
-        let page = self.page_size();
         OnDisk {
-            file: now.file.max(u64::from(growth.pages) * page),
+            file: now.file.max(u64::from(growth.pages) * self.page),
             log: now.log.max(growth.end.unsigned_abs()),
-            index: now.index.max(index_of(growth.end, page)),
+            index: now.index.max(index_of(growth.end, self.page)),
             spooled: now.spooled,
         }
     }
@@ -241,20 +244,17 @@ impl<'l> Bounded<'l> {
         // SAFETY: the part has 32 KiB, and the number is at byte 20.
         unsafe { part.cast::<u32>().add(5).read_volatile() }
     }
+}
 
-    /// Bytes of a page, from the header of the database.
-    fn page_size(&self) -> u64 {
-        let mut size = [0; 2];
-        real!(
-            self.kind.database,
-            xRead(self.database, size.as_mut_ptr().cast(), 2, 16)
-        );
-        match u16::from_be_bytes(size) {
-            // A database of which nothing is written yet.
-            0 => 4096,
-            1 => 65536,
-            size => size.into(),
-        }
+/// Bytes of a page, from the header of a database.
+fn page_size(kind: &Kind, database: *mut ffi::sqlite3_file) -> u64 {
+    let mut size = [0; 2];
+    real!(kind.database, xRead(database, size.as_mut_ptr().cast(), 2, 16));
+    match u16::from_be_bytes(size) {
+        // A database of which nothing is written yet.
+        0 => 4096,
+        1 => 65536,
+        size => size.into(),
     }
 }
 

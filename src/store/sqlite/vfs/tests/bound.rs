@@ -85,8 +85,8 @@ proptest! {
             for (steps, commits) in &transactions {
                 let refused = |error: &rusqlite::Error| {
                     let figures = take_refusal();
-                    let said = matches!(figures, Some(Error::FileFull { needed, file, log, max_file: most, .. })
-                        if most == max_file && needed + file + log > most);
+                    let said = matches!(figures, Some(Error::FileFull { needed, file, log, reserve, max_file: most })
+                        if most == max_file && needed + file + log + reserve > most);
                     said && error.sqlite_error_code() == Some(ErrorCode::DiskFull)
                 };
                 conn.execute_batch("BEGIN IMMEDIATE").unwrap();
