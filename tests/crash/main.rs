@@ -18,6 +18,7 @@ mod common;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
+mod large;
 mod ops;
 
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::common::{KIB, MIB, assert_balanced, content, quick};
+use crate::common::{KIB, MIB, assert_balanced, content, number, quick, row_counts, sql};
 use crate::harness::{again_with_mounts, given, possible_mounts};
 use crate::rows;
 use heapledger::{Error, Hold, MemManager, ObjectId};
@@ -111,6 +111,48 @@ fn allocations() {
     }
     assert!(faults > 50, "{faults}");
     println!("{faults} writes found the disk full, nothing changed");
+}
+
+/// Whatever a part of a large object found full, nothing is stored, and everything is given back: at
+/// once, or if there is no room for that either, after the lease.
+#[test]
+fn each_part_of_a_large_object_may_find_the_disk_full() {
+    on_a_disk(48 * MIB, "full::large_objects");
+}
+
+#[test]
+#[ignore = "the child process, on a separate disk"]
+fn large_objects() {
+    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    let disk = Path::new(&disk);
+    let bytes = content(1, 18 * MIB);
+    let path = disk.join("heap.db");
+    let memory = quick().open(&path).unwrap();
+    memory.store_bytes(&content(77, 20 * KIB), Hold::Name("kept")).unwrap();
+    let before = row_counts(&sql(&path));
+    let (mut faults, mut left) = (0, 0);
+    loop {
+        fill(disk, left);
+        let stored = memory.store_from(bytes.as_slice(), Hold::Anonymous);
+        assert_balanced(&memory);
+        empty(disk);
+        match stored {
+            Ok(_) => break,
+            Err(error) => assert_full(&error),
+        }
+        assert_eq!(memory.objects().count(), 1);
+        sql(&path)
+            .execute_batch("UPDATE reservations SET expires_at = 1")
+            .unwrap();
+        memory.collect_garbage().unwrap();
+        assert_eq!(row_counts(&sql(&path)), before, "with {left} bytes left");
+        assert_eq!(number(&sql(&path), "SELECT count(*) FROM reservations"), 0);
+        assert_eq!(memory.memram().unwrap().mem, 20 * KIB);
+        faults += 1;
+        left += 1_777 * KIB;
+    }
+    assert!(faults > 4, "{faults}");
+    println!("{faults} large objects found the disk full, nothing is left of them");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::common::{KIB, assert_balanced, content, quick, sql};
+use crate::common::{KIB, MIB, assert_balanced, content, number, quick, row_counts, sql};
 use crate::harness::{Talk, again_through, given, listen, possible, say};
 use crate::rows;
 use heapledger::Hold;
@@ -26,6 +26,66 @@ fn limited() {
         }
     }
     assert_balanced(&memory);
+}
+
+#[test]
+#[ignore = "the process that is limited"]
+fn limited_parts() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    let memory = quick().open(&path).unwrap();
+    let bytes = content(1, 18 * MIB);
+    say("ready");
+    while listen().is_some() {
+        match memory.store_from(bytes.as_slice(), Hold::Name("big")) {
+            Ok(_) => say("heard stored"),
+            Err(error) => {
+                assert_eq!(memory.objects().count(), 1);
+                assert_balanced(&memory);
+                say(&format!("heard {error}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_of_a_large_object_that_is_refused_leaves_nothing() {
+    if !possible("a limit on file sizes", "prlimit --pid=$$ --fsize") {
+        return;
+    }
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    quick()
+        .open(&path)
+        .unwrap()
+        .store_bytes(&content(77, 9 * KIB), Hold::Name("kept"))
+        .unwrap();
+    let before = row_counts(&sql(&path));
+    let mut command = again_through("trap '' XFSZ; exec \"$@\"", "limit::limited_parts");
+    command.env("HEAPLEDGER_PATH", &path);
+    let mut child = Talk::start(command);
+    child.hear("ready").unwrap();
+    let mut faults = 0;
+    loop {
+        limit(child.id(), 1_000_000 + faults * 2_500_000);
+        child.say("store");
+        match child.hear("heard").as_deref() {
+            Some("stored") => break,
+            Some(error) => assert!(error.starts_with("the disk failed") && error.contains("I/O"), "{error}"),
+            None => panic!("the process is gone"),
+        }
+        // If there was no room to give it back, others do it after the lease.
+        let memory = quick().open(&path).unwrap();
+        sql(&path)
+            .execute_batch("UPDATE reservations SET expires_at = 1")
+            .unwrap();
+        memory.collect_garbage().unwrap();
+        assert_eq!(row_counts(&sql(&path)), before, "{faults}");
+        assert_eq!(number(&sql(&path), "SELECT count(*) FROM reservations"), 0);
+        faults += 1;
+    }
+    assert!(faults > 3, "{faults}");
+    assert!(child.end());
+    assert_balanced(&quick().open(&path).unwrap());
 }
 
 fn limit(process: u32, bytes: u64) {
@@ -74,7 +134,7 @@ fn each_write_of_an_allocation_is_refused_once() {
     let memory = quick().open(&path).unwrap();
     assert_balanced(&memory);
     assert_eq!(memory.objects().count(), 2);
-    assert_eq!(crate::common::number(&sql(&path), "SELECT count(*) FROM names"), 2);
+    assert_eq!(number(&sql(&path), "SELECT count(*) FROM names"), 2);
     println!("{faults} writes refused, nothing changed");
 }
 

@@ -16,7 +16,7 @@ use heapledger::{Durability, Hold, MemManager};
 use rusqlite::ffi;
 use tempfile::tempdir;
 
-use crate::common::{assert_balanced, content, options, quick, sql};
+use crate::common::{MIB, assert_balanced, content, options, quick, sql};
 use crate::harness::{Random, again, given};
 
 const SECTOR: usize = 512;
@@ -327,6 +327,34 @@ fn full() {
 fn normal() {
     let Some(path) = given("HEAPLEDGER_PATH") else { return };
     lose_power(Durability::Normal, Path::new(&path));
+}
+
+/// The parts of a large object are not synced, its last transaction is, and so is everything after it.
+#[test]
+#[ignore = "the child process with the simulated disk"]
+fn large() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    let path = Path::new(&path);
+    register();
+    disk().folder = path.parent().unwrap().to_owned();
+    let memory = options().durability(Durability::Full).open(path).unwrap();
+    for (number, size) in [(0, 30), (1, 18 * MIB), (2, 30), (3, 9 * MIB), (4, 30)] {
+        losses_so_far();
+        let (bytes, name) = (content(number, size), number.to_string());
+        memory.store_from(bytes.as_slice(), Hold::Name(&name)).unwrap();
+        for loss in losses_so_far() {
+            assert!((number..=number + 1).contains(&operations_in(&loss)));
+        }
+        disk().lose();
+        for loss in losses_so_far() {
+            assert_eq!(operations_in(&loss), number + 1, "an acknowledged operation is lost");
+        }
+    }
+}
+
+#[test]
+fn a_large_object_is_synced_before_it_is_acknowledged() {
+    on_a_disk("disk::large");
 }
 
 fn on_a_disk(test: &str) {

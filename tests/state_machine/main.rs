@@ -11,7 +11,8 @@ mod ops;
 mod system;
 mod writes;
 
-use ops::{Setup, Step};
+use heapledger::Geometry;
+use ops::Step;
 use proptest::prelude::*;
 use system::System;
 
@@ -20,12 +21,22 @@ proptest! {
 
     #[test]
     fn the_heap_behaves_like_a_map_in_memory(setup in ops::setup(), steps in prop::collection::vec(ops::step(), 1..40)) {
-        run(setup, &steps);
+        run(System::new(setup), &steps);
     }
 }
 
-fn run(setup: Setup, steps: &[Step]) {
-    let mut system = System::new(setup);
+proptest! {
+    #![proptest_config(common::cases(6))]
+
+    /// They are stored in parts and freed in steps.
+    #[test]
+    fn the_heap_behaves_like_a_map_with_large_objects(steps in prop::collection::vec(ops::large_step(), 1..8)) {
+        let space = || (80 << 20, Geometry::standard());
+        run(System::with_large_objects([space(), space()]), &steps);
+    }
+}
+
+fn run(mut system: System, steps: &[Step]) {
     for step in steps {
         system.take(step);
         system.assert_same();

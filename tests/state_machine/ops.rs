@@ -146,6 +146,30 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Mostly contents of more than a part, few of which fit, and some that are freed in steps.
+pub fn large_step() -> impl Strategy<Value = Step> {
+    const MIB: u64 = 1 << 20;
+    let size = prop_oneof![
+        6 => (9 * MIB..20 * MIB).prop_map(Size::Bytes),
+        1 => (64 * MIB..66 * MIB).prop_map(Size::Bytes),
+        1 => Just(Size::AllThatIsFree),
+        1 => Just(Size::OneTooMany),
+    ];
+    let (key, pick) = (0u8..3, any::<Index>());
+    let op = prop_oneof![
+        3 => (key.clone(), size.clone()).prop_map(|(key, size)| Op::Allocate(key, size)),
+        2 => (0u8..2, key.clone(), size.clone()).prop_map(|(name, key, size)| Op::AllocateAs(name, key, size)),
+        3 => (key, size).prop_map(|(key, size)| Op::AllocateStream(key, size)),
+        1 => pick.clone().prop_map(Op::AllocateAgain),
+        3 => pick.prop_map(Op::ForceFree),
+        2 => op(),
+    ];
+    (prop::bool::weighted(0.1), op).prop_map(|(second, op)| Step {
+        space: second.into(),
+        op,
+    })
+}
+
 pub fn step() -> impl Strategy<Value = Step> {
     (prop::bool::weighted(0.3), op()).prop_map(|(second, op)| Step {
         space: second.into(),
