@@ -80,6 +80,17 @@ impl EventRow {
             && *accounts == moved
     }
 
+    /// Whether it is about a name, and moved nothing.
+    pub fn is_of_name(&self) -> bool {
+        let Draft {
+            name,
+            accounts,
+            reservation,
+            ..
+        } = &self.draft;
+        name.is_some() && *accounts == Accounts::default() && reservation.is_none() && self.changes.is_none()
+    }
+
     /// The rows of events that get the keys from `first` on. `mem` is that of the space before the
     /// effects that the drafts belong to.
     pub fn of(drafts: Vec<Draft>, first: EventId, mem: i64) -> Vec<Self> {

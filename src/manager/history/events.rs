@@ -10,9 +10,6 @@ use crate::store::queries::events::{self, EventFilter, Mark};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
-/// Events that the iterator reads in one query. An event that touched many blocks is large.
-const PAGE: i64 = 200;
-
 /// A point in the history of a space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
@@ -178,12 +175,11 @@ impl Iterator for Events {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.page.is_empty()
-            && !self.ended
-            && let Err(error) = self.read()
-        {
-            self.ended = true;
-            return Some(Err(error));
+        while self.page.is_empty() && !self.ended {
+            if let Err(error) = self.read() {
+                self.ended = true;
+                return Some(Err(error));
+            }
         }
         self.page.pop_front().map(Ok)
     }
@@ -196,10 +192,10 @@ impl Events {
             .memory
             .inner
             .readers
-            .single(|tx| events::page(tx, space, filter, PAGE))?;
-        self.ended = (page.len() as i64) < PAGE;
-        self.filter.after_id = page.last().map(|event| event.id).or(self.filter.after_id);
-        self.page = page.into();
+            .single(|tx| events::page(tx, space, filter, events::ROWS))?;
+        self.ended = page.next.is_none();
+        self.filter.after_id = page.next.or(self.filter.after_id);
+        self.page = page.events.into();
         Ok(())
     }
 }

@@ -3,13 +3,12 @@
 use serde::Serialize;
 
 use super::disk;
-use crate::books::refusals::NEWEST;
 use crate::error::Result;
 use crate::manager::{Bound, DiskUse, MemManager, unsigned};
-use crate::models::{Event, EventKind, HistoryMode, KindTotals, SizeClassTotals, StoredObject, Timestamp};
+use crate::models::{HistoryMode, KindTotals, SizeClassTotals, StoredObject, Timestamp};
 use crate::store::queries;
 use crate::store::queries::audit::{Bucket, BucketName, Claim, ClaimName};
-use crate::store::queries::events::EventFilter;
+use crate::store::queries::events::Refusal;
 
 /// Statistics of a space. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,8 +131,7 @@ impl MemManager {
             } else {
                 queries::objects::largest_of_all(tx, space, LARGEST)?
             };
-            let newest = queries::events::newest(tx, space, &EventFilter::default(), NEWEST as i64)?;
-            let refused = newest.into_iter().rfind(|event| event.kind == EventKind::Refusal);
+            let refused = queries::events::last_refusal(tx, space)?;
             let file = tx.file_sizes()?;
             let disk = disk::disk_use(tx, files)?;
             let entries: u64 = classes.iter().map(|class| class.entries).sum();
@@ -198,8 +196,8 @@ impl MemManager {
     }
 }
 
-impl From<&Event> for Refused {
-    fn from(refusal: &Event) -> Self {
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Self {
         Self {
             count: refusal.count,
             at: refusal.at,

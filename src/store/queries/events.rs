@@ -7,14 +7,15 @@
 //! The view `every_event` unfolds it; `row_id` lets it follow the primary key.
 
 use diesel::connection::DefaultLoadingMode;
-use diesel::dsl::max;
+use diesel::dsl::{max, sql};
 use diesel::prelude::*;
+use diesel::sql_types::{Binary, Bool};
 
 use crate::books::event_rows::MOST_EVENTS;
 use crate::books::refusals::{KnownRefusal, NEWEST};
 use crate::error::Result;
 use crate::models::schema::{events, every_event};
-use crate::models::{Event, EventId, EventKind, MemRamId, ShownIfAny, Stripe, Timestamp};
+use crate::models::{Event, EventId, EventKind, MemRamId, ShownIfAny, Stripe, Timestamp, amount::Amount};
 use crate::store::conn::{Conn, on_engine};
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
@@ -104,19 +105,44 @@ pub struct Mark {
     pub mem: i64,
 }
 
+/// Rows of events that are unfolded at once.
+pub const ROWS: i64 = 100;
+
 const MARK: (events::id, events::at, events::mem) = (events::id, events::at, events::mem);
 
-/// The next events that pass the filter, oldest first.
-pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
-    let query = filtered(space, filter)
-        .order((every_event::row_id, every_event::id))
-        .limit(limit);
-    Ok(query.select(Event::as_select()).load(tx.conn()?)?)
+/// Events of some rows.
+#[derive(Debug)]
+pub struct Page {
+    pub events: Vec<Event>,
+    /// The last of the rows, unless there are no more.
+    pub next: Option<EventId>,
+}
+
+/// The events of the next `rows` rows that pass the filter, oldest first.
+pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, rows: i64) -> Result<Page> {
+    let ids = filtered_rows(space, filter).order(events::id).limit(rows);
+    let ids: Vec<EventId> = ids.select(events::id).load(tx.conn()?)?;
+    let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
+        return Ok(Page {
+            events: Vec::new(),
+            next: None,
+        });
+    };
+    let query = filtered(space, filter, [first, last]).order((every_event::row_id, every_event::id));
+    Ok(Page {
+        events: query.select(Event::as_select()).load(tx.conn()?)?,
+        next: (ids.len() as i64 == rows).then_some(last),
+    })
 }
 
 /// The newest events that pass the filter, in order.
 pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
-    let query = filtered(space, filter)
+    let ids = filtered_rows(space, filter).order(events::id.desc()).limit(limit);
+    let ids: Vec<EventId> = ids.select(events::id).load(tx.conn()?)?;
+    let (Some(&last), Some(&first)) = (ids.first(), ids.last()) else {
+        return Ok(Vec::new());
+    };
+    let query = filtered(space, filter, [first, last])
         .order((every_event::row_id.desc(), every_event::id.desc()))
         .limit(limit);
     let mut newest = query.select(Event::as_select()).load(tx.conn()?)?;
@@ -124,31 +150,60 @@ pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit:
     Ok(newest)
 }
 
-fn filtered(space: MemRamId, filter: &EventFilter) -> every_event::BoxedQuery<'_, <Conn as Connection>::Backend> {
+/// Adds the conditions that all events of a row meet or none.
+macro_rules! of_rows {
+    ($query:ident, $table:ident, $filter:ident) => {
+        if let Some(since) = $filter.since {
+            $query = $query.filter($table::at.ge(since));
+        }
+        if let Some(until) = $filter.until {
+            $query = $query.filter($table::at.le(until));
+        }
+        if !$filter.kinds.is_empty() {
+            $query = $query.filter($table::kind.eq_any(&$filter.kinds));
+        }
+        if let Some(actor) = &$filter.actor {
+            $query = $query.filter($table::actor.eq(actor));
+        }
+    };
+}
+
+/// The rows that may have events which pass the filter. SQLite would sort all events to find the
+/// first of `every_event`, although their rows are in order.
+fn filtered_rows(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, <Conn as Connection>::Backend> {
     // The events of a space are contiguous; the range of ids lets SQLite use that.
     let stripe = Stripe::of(space);
     let after = filter.after_id.map_or(stripe.before(), |id| id.0);
+    let mut query = events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.gt(after))
+        .filter(events::id.le(stripe.last()))
+        .into_boxed();
+    if let Some(object) = &filter.object {
+        let has_object = sql::<Bool>("instr(object, ").bind::<Binary, _>(object.as_bytes().as_slice());
+        query = query.filter(has_object.sql(") > 0"));
+    }
+    of_rows!(query, events, filter);
+    query
+}
+
+/// The events in these rows that pass the filter.
+fn filtered(
+    space: MemRamId,
+    filter: &EventFilter,
+    [first, last]: [EventId; 2],
+) -> every_event::BoxedQuery<'_, <Conn as Connection>::Backend> {
     let mut query = every_event::table
         .filter(every_event::memram_id.eq(space))
-        .filter(every_event::row_id.gt(after))
-        .filter(every_event::row_id.le(stripe.last()))
-        .filter(every_event::id.gt(after))
+        .filter(every_event::row_id.between(first.0, last.0))
         .into_boxed();
+    if let Some(after) = filter.after_id {
+        query = query.filter(every_event::id.gt(after));
+    }
     if let Some(object) = &filter.object {
         query = query.filter(every_event::object.eq(object.as_bytes().as_slice()));
     }
-    if let Some(since) = filter.since {
-        query = query.filter(every_event::at.ge(since));
-    }
-    if let Some(until) = filter.until {
-        query = query.filter(every_event::at.le(until));
-    }
-    if !filter.kinds.is_empty() {
-        query = query.filter(every_event::kind.eq_any(&filter.kinds));
-    }
-    if let Some(actor) = &filter.actor {
-        query = query.filter(every_event::actor.eq(actor));
-    }
+    of_rows!(query, every_event, filter);
     query
 }
 
@@ -182,6 +237,21 @@ pub fn objects_between(
 
 /// The newest events of a space as long as they are refusals, oldest first.
 pub fn newest_refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<KnownRefusal>> {
+    let newest = newest_rows(tx, space)?.into_iter();
+    let refusals = newest.take_while(|event| event.kind == EventKind::Refusal);
+    let mut known: Vec<_> = refusals.map(KnownRefusal::from).collect();
+    known.reverse();
+    Ok(known)
+}
+
+/// The newest refusal, if it is one of the newest events of a space.
+pub fn last_refusal(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Refusal>> {
+    let mut newest = newest_rows(tx, space)?.into_iter();
+    Ok(newest.find(|event| event.kind == EventKind::Refusal))
+}
+
+/// The newest rows, of which only refusals are of interest, newest first.
+fn newest_rows(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Refusal>> {
     let stripe = Stripe::of(space);
     let newest = events::table
         .filter(events::id.gt(stripe.before()))
@@ -189,18 +259,20 @@ pub fn newest_refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Known
         .order(events::id.desc())
         .limit(NEWEST as i64)
         .select(Refusal::as_select());
-    let newest = on_engine!(tx, |conn| newest.load::<Refusal>(conn))?;
-    let refusals = newest.into_iter().take_while(|event| event.kind == EventKind::Refusal);
-    let mut known: Vec<_> = refusals.map(KnownRefusal::from).collect();
-    known.reverse();
-    Ok(known)
+    Ok(on_engine!(tx, |conn| newest.load(conn))?)
 }
 
-#[derive(Queryable, Selectable)]
+/// A row of a refusal.
+#[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = events)]
-struct Refusal {
+pub struct Refusal {
     id: EventId,
+    pub at: Timestamp,
     kind: EventKind,
+    pub bytes: i64,
+    #[diesel(deserialize_as = Amount)]
+    pub count: u64,
+    pub last_at: Option<Timestamp>,
     #[diesel(deserialize_as = ShownIfAny)]
     actor: Option<String>,
     #[diesel(deserialize_as = ShownIfAny)]
@@ -226,7 +298,7 @@ impl From<Refusal> for KnownRefusal {
 /// The last opening of the space.
 pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
     // A literal, so that SQLite can use the partial index.
-    let is_opening = diesel::dsl::sql::<diesel::sql_types::Bool>("kind = 'opening'");
+    let is_opening = sql::<Bool>("kind = 'opening'");
     Ok(events::table
         .filter(events::memram_id.eq(space))
         .filter(is_opening)
@@ -321,16 +393,27 @@ pub fn each_back_to(
     after: EventId,
     mut take: impl FnMut(Event) -> Result<()>,
 ) -> Result<()> {
-    let query = every_event::table
-        .filter(every_event::memram_id.eq(space))
-        .filter(every_event::row_id.gt(after))
-        .filter(every_event::id.gt(after))
-        .order((every_event::row_id.desc(), every_event::id.desc()))
-        .select(Event::as_select());
-    let age = tx.age();
-    for event in on_engine!(tx, |conn| query.load_iter::<Event, DefaultLoadingMode>(conn))? {
-        age.check()?;
-        take(event?)?;
+    let mut until = Stripe::of(space).last();
+    loop {
+        let ids = events::table
+            .filter(events::memram_id.eq(space))
+            .filter(events::id.gt(after))
+            .filter(events::id.le(until))
+            .order(events::id.desc())
+            .limit(ROWS);
+        let ids: Vec<EventId> = ids.select(events::id).load(tx.conn()?)?;
+        let (Some(last), Some(first)) = (ids.first(), ids.last()) else {
+            return Ok(());
+        };
+        let query = every_event::table
+            .filter(every_event::memram_id.eq(space))
+            .filter(every_event::row_id.between(first.0, last.0))
+            .filter(every_event::id.gt(after))
+            .order((every_event::row_id.desc(), every_event::id.desc()))
+            .select(Event::as_select());
+        for event in on_engine!(tx, |conn| query.load_iter::<Event, DefaultLoadingMode>(conn))? {
+            take(event?)?;
+        }
+        until = first.0 - 1;
     }
-    Ok(())
 }

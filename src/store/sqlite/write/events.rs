@@ -17,7 +17,9 @@ pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[Eve
     // matter, because they have their keys.
     let plain = told().filter(|event| event.is_plain());
     insert::<IntoPlainEvents, 12>(conn, plain.map(|event| plain_row(space, event)))?;
-    let others = told().filter(|event| !event.is_plain());
+    let of_names = told().filter(|event| event.is_of_name());
+    insert::<IntoNameEvents, 10>(conn, of_names.map(|event| name_row(space, event)))?;
+    let others = told().filter(|event| !event.is_plain() && !event.is_of_name());
     insert::<IntoEvents, 20>(conn, others.map(|event| whole_row(space, event)))?;
     for event in events.iter().filter(|event| event.is_opening()) {
         let values = [
@@ -82,6 +84,23 @@ fn plain_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 12] {
     ]
 }
 
+fn name_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 10] {
+    let draft = &event.draft;
+    let [actor, reason, object] = who_and_what(event);
+    [
+        event.id.0.into(),
+        space.0.into(),
+        draft.signature.at.as_micros().into(),
+        draft.kind.as_str().into(),
+        actor,
+        reason,
+        object,
+        draft.name.as_deref().into(),
+        draft.bytes.into(),
+        draft.mem.into(),
+    ]
+}
+
 fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 20] {
     let draft = &event.draft;
     let accounts = &draft.accounts;
@@ -128,6 +147,8 @@ target! {
         room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, \
         reservation_id, count, last_at, changes)",
         alike in [1, 2, 4, 5];
+    IntoNameEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem)",
+        alike in [1, 2, 3, 4, 5, 8];
     IntoPlainEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
         room_in_blocks, changes)",
         alike in [1, 2, 3, 4, 5];
