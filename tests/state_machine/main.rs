@@ -8,11 +8,12 @@
 mod common;
 mod model;
 mod ops;
+mod reservations;
 mod system;
 mod writes;
 
 use heapledger::Geometry;
-use ops::Step;
+use ops::{Setup, Step};
 use proptest::prelude::*;
 use system::System;
 
@@ -32,7 +33,8 @@ proptest! {
     #[test]
     fn the_heap_behaves_like_a_map_with_large_objects(steps in prop::collection::vec(ops::large_step(), 1..8)) {
         let space = || (80 << 20, Geometry::standard());
-        run(System::with_large_objects([space(), space()]), &steps);
+        let setup = Setup { spaces: [space(), space()], in_parts: false };
+        run(System::with_large_objects(setup), &steps);
     }
 }
 

@@ -13,14 +13,51 @@ pub struct Object {
 /// The outcome of a call, as far as the model can know it.
 #[derive(Debug, PartialEq)]
 pub enum Outcome {
-    Stored { dedup: bool, freed: Option<ObjectId> },
-    Freed { names: Vec<String> },
-    Unbound { freed: Option<ObjectId> },
-    Bound { freed: Option<ObjectId> },
-    OutOfMemory { needed: u64, available: u64, max_mem: u64 },
+    Stored {
+        dedup: bool,
+        freed: Option<ObjectId>,
+    },
+    Freed {
+        names: Vec<String>,
+    },
+    Unbound {
+        freed: Option<ObjectId>,
+    },
+    Bound {
+        freed: Option<ObjectId>,
+    },
+    OutOfMemory {
+        needed: u64,
+        available: u64,
+        max_mem: u64,
+    },
+    Reserved(State),
+    /// The reservation is resolved already.
+    Resolved(State),
+    KeyReused {
+        reserved: u64,
+        wanted: u64,
+    },
+    NothingToReserve,
+    TooLarge {
+        needed: u64,
+        reserved: u64,
+    },
+    UnknownReservation,
     NotStored,
-    Named { names: Vec<String> },
+    Named {
+        names: Vec<String>,
+    },
     UnknownName,
+}
+
+/// What became of a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Open,
+    Posted(ObjectId),
+    Voided,
+    Lapsed,
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +71,8 @@ pub struct Model {
     pub dedup_saved: u64,
     pub objects: BTreeMap<ObjectId, Object>,
     pub names: BTreeMap<String, ObjectId>,
+    /// Bytes and state by key.
+    pub reservations: BTreeMap<String, (u64, State)>,
 }
 
 impl Model {
@@ -48,6 +87,77 @@ impl Model {
             dedup_saved: 0,
             objects: BTreeMap::new(),
             names: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+        }
+    }
+
+    pub fn promised(&self) -> u64 {
+        let open = self.reservations.values().filter(|(_, state)| *state == State::Open);
+        open.map(|(bytes, _)| bytes).sum()
+    }
+
+    pub fn available(&self) -> u64 {
+        self.max_mem - self.mem - self.promised()
+    }
+
+    pub fn reserve(&mut self, key: &str, bytes: u64) -> Outcome {
+        if bytes == 0 {
+            return Outcome::NothingToReserve;
+        }
+        match self.reservations.get(key) {
+            Some(&(reserved, state)) if reserved == bytes => return Outcome::Reserved(state),
+            Some(&(reserved, _)) => {
+                return Outcome::KeyReused {
+                    reserved,
+                    wanted: bytes,
+                };
+            }
+            None => {}
+        }
+        let available = self.available();
+        if bytes > available {
+            return Outcome::OutOfMemory {
+                needed: bytes,
+                available,
+                max_mem: self.max_mem,
+            };
+        }
+        self.reservations.insert(key.to_owned(), (bytes, State::Open));
+        Outcome::Reserved(State::Open)
+    }
+
+    /// Never refused for want of room.
+    pub fn post(&mut self, key: &str, content: &[u8]) -> Outcome {
+        let (size, id) = (content.len() as u64, ObjectId::of_bytes(content));
+        match self.reservations.get_mut(key) {
+            None => Outcome::UnknownReservation,
+            Some((bytes, state @ State::Open)) if size <= *bytes => {
+                *state = State::Posted(id);
+                let posted = self.allocate(content, None);
+                assert!(matches!(posted, Outcome::Stored { .. }), "{posted:?}");
+                posted
+            }
+            Some(&mut (reserved, State::Open)) => Outcome::TooLarge { needed: size, reserved },
+            Some((_, state)) => Outcome::Resolved(*state),
+        }
+    }
+
+    pub fn void(&mut self, key: &str) -> Outcome {
+        match self.reservations.get_mut(key) {
+            None => Outcome::UnknownReservation,
+            Some((_, state @ State::Open)) => {
+                *state = State::Voided;
+                Outcome::Reserved(State::Voided)
+            }
+            Some((_, state)) => Outcome::Resolved(*state),
+        }
+    }
+
+    pub fn lapse(&mut self) {
+        for (_, state) in self.reservations.values_mut() {
+            if *state == State::Open {
+                *state = State::Lapsed;
+            }
         }
     }
 
@@ -55,7 +165,7 @@ impl Model {
         let id = ObjectId::of_bytes(content);
         let size = content.len() as u64;
         let dedup = self.objects.contains_key(&id);
-        let available = self.max_mem - self.mem;
+        let available = self.available();
         if !dedup && size > available {
             return Outcome::OutOfMemory {
                 needed: size,

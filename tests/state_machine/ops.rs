@@ -4,8 +4,15 @@ use heapledger::{Geometry, SizeClass};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// The two spaces of the file: bytes and geometry of each.
-pub type Setup = [(u64, Geometry); 2];
+/// The file and its two spaces.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Bytes and geometry of each.
+    pub spaces: [(u64, Geometry); 2],
+    /// Whether the file has a ceiling, so low that content of more than 256 KiB is stored and freed in
+    /// parts.
+    pub in_parts: bool,
+}
 
 /// An operation on one of the two spaces.
 #[derive(Debug, Clone)]
@@ -33,6 +40,14 @@ pub enum Op {
     AddPool(Index, Index),
     AddBlock(Index),
     Resize(Resize),
+    Reserve(u8, Size),
+    /// Content for a reservation, from memory or as a stream.
+    Post(u8, u8, Size, bool),
+    /// Content that is stored already.
+    PostAgain(u8, Index),
+    Void(u8),
+    /// The time of all open reservations is over.
+    Lapse,
     /// The limit of the history in bytes, or none.
     History(Option<u64>),
     Reopen,
@@ -89,12 +104,15 @@ fn odd() -> Geometry {
 pub fn setup() -> impl Strategy<Value = Setup> {
     let max_mem = prop_oneof![
         2 => prop::sample::select(vec![1u64, 2, 511, 512, 513, 4095, 4097]),
-        3 => prop::sample::select(vec![32_769u64, 100_003, 262_144, 262_145]),
+        3 => prop::sample::select(vec![32_769u64, 100_003, 262_144, 262_145, 900_001]),
         1 => 1u64..300_000,
     ];
     let geometry = prop::sample::select(vec![Geometry::standard(), Geometry::classic(), odd()]);
     let space = (max_mem, geometry);
-    (space.clone(), space).prop_map(|(first, second)| [first, second])
+    (space.clone(), space, any::<bool>()).prop_map(|(first, second, in_parts)| Setup {
+        spaces: [first, second],
+        in_parts,
+    })
 }
 
 fn size() -> impl Strategy<Value = Size> {
@@ -126,6 +144,7 @@ fn write() -> impl Strategy<Value = Op> {
 
 fn op() -> impl Strategy<Value = Op> {
     let pick = any::<Index>();
+    let key = 0u8..8;
     let resize = prop_oneof![
         3 => (30u64..250).prop_map(Resize::Share),
         1 => Just(Resize::ToReserved),
@@ -142,6 +161,11 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pick.prop_map(Op::AddBlock),
         1 => resize.prop_map(Op::Resize),
         1 => prop::option::weighted(0.8, 4096u64..10_000).prop_map(Op::History),
+        5 => (key.clone(), size()).prop_map(|(key, size)| Op::Reserve(key, size)),
+        5 => (key.clone(), 0u8..12, size(), any::<bool>()).prop_map(|(key, of, size, stream)| Op::Post(key, of, size, stream)),
+        1 => (key.clone(), any::<Index>()).prop_map(|(key, pick)| Op::PostAgain(key, pick)),
+        1 => key.prop_map(Op::Void),
+        1 => Just(Op::Lapse),
         1 => Just(Op::Reopen),
     ]
 }
@@ -159,7 +183,9 @@ pub fn large_step() -> impl Strategy<Value = Step> {
     let op = prop_oneof![
         3 => (key.clone(), size.clone()).prop_map(|(key, size)| Op::Allocate(key, size)),
         2 => (0u8..2, key.clone(), size.clone()).prop_map(|(name, key, size)| Op::AllocateAs(name, key, size)),
-        3 => (key, size).prop_map(|(key, size)| Op::AllocateStream(key, size)),
+        3 => (key.clone(), size.clone()).prop_map(|(key, size)| Op::AllocateStream(key, size)),
+        2 => (key.clone(), size.clone()).prop_map(|(key, size)| Op::Reserve(key, size)),
+        2 => (key.clone(), key, size, any::<bool>()).prop_map(|(key, of, size, stream)| Op::Post(key, of, size, stream)),
         1 => pick.clone().prop_map(Op::AllocateAgain),
         3 => pick.prop_map(Op::ForceFree),
         2 => op(),

@@ -7,9 +7,10 @@ use proptest::sample::Index;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::common::{assert_file_balanced, number, quick, sql};
+use crate::common::{MIB, assert_file_balanced, number, quick, sql};
 use crate::model::Model;
 use crate::ops::{Op, Resize, Setup, Step};
+use crate::reservations;
 use crate::writes::{missing, write};
 
 const SPACES: [&str; 2] = ["main", "other"];
@@ -23,15 +24,16 @@ pub struct System {
 }
 
 impl System {
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(Setup { spaces, in_parts }: Setup) -> Self {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("heap.db");
         let mut names = SPACES.iter();
-        let spaces = setup.map(|(max_mem, geometry)| {
+        let spaces = spaces.map(|(max_mem, geometry)| {
             let options = quick()
                 .space(*names.next().unwrap())
                 .max_mem(max_mem)
                 .geometry(geometry);
+            let options = if in_parts { options.max_file(8 * MIB) } else { options };
             (options.open(&path).unwrap(), Model::new(max_mem))
         });
         let sql = sql(&path);
@@ -39,7 +41,7 @@ impl System {
             spaces,
             sql,
             dir,
-            has_large_objects: false,
+            has_large_objects: in_parts,
         }
     }
 
@@ -67,6 +69,9 @@ impl System {
             Op::Resize(to) => resize(memory, model, to),
             Op::History(None) => memory.set_history(History::On).unwrap(),
             Op::History(Some(bytes)) => memory.set_history(History::keep_bytes(*bytes)).unwrap(),
+            Op::Reserve(..) | Op::Post(..) | Op::PostAgain(..) | Op::Void(_) | Op::Lapse => {
+                reservations::take(memory, model, op, &self.sql);
+            }
             Op::Batch(ops, kept) => batch(memory, model, ops, *kept),
             _ => write(&mut &*memory, model, op),
         }
@@ -78,13 +83,13 @@ impl System {
             let space = memory.memram().unwrap();
             if self.has_large_objects {
                 assert!(space.peak_mem >= model.peak);
-                assert_eq!(space.promised, 0);
             } else {
                 assert_eq!(space.peak_mem, model.peak);
             }
             let found = [
                 space.max_mem,
                 space.mem,
+                space.promised,
                 space.allocations,
                 space.frees,
                 space.dedup_hits,
@@ -93,12 +98,14 @@ impl System {
             let expected = [
                 model.max_mem,
                 model.mem,
+                model.promised(),
                 model.allocations,
                 model.frees,
                 model.dedup_hits,
                 model.dedup_saved,
             ];
             assert_eq!(found.map(|count| count), expected);
+            reservations::assert_same(memory, model);
             assert_eq!(objects_of(memory), objects_of_model(model));
             assert_eq!(
                 memory
@@ -255,18 +262,19 @@ fn add_block(memory: &MemManager, pool: &Index) {
 
 fn resize(memory: &MemManager, model: &mut Model, to: &Resize) {
     let reserved = memory.memram().unwrap().reserved;
+    let least = reserved.max(model.mem + model.promised());
     let wanted = to.bytes(model.max_mem, reserved);
     match memory.resize(wanted) {
         Ok(space) => {
             assert!(
-                wanted > 0 && wanted >= reserved,
-                "{wanted} bytes for {reserved} reserved"
+                wanted > 0 && wanted >= least,
+                "{wanted} bytes for {least} reserved, used or promised"
             );
             assert_eq!(space.max_mem, wanted);
             model.max_mem = wanted;
         }
         Err(Error::BadMaxMem { max_mem }) => assert_eq!((max_mem, wanted), (0, 0)),
-        Err(Error::CannotShrink { max_mem, .. }) => assert!(max_mem == wanted && wanted < reserved),
+        Err(Error::CannotShrink { max_mem, .. }) => assert!(max_mem == wanted && wanted < least),
         Err(other) => panic!("{other}"),
     }
 }

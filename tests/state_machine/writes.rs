@@ -1,10 +1,10 @@
 //! Applies operations to the heap and to its model, and compares the outcomes.
 
-use heapledger::{Allocation, Batch, Error, Freed, Hold, MemManager, ObjectId, Result};
+use heapledger::{Allocation, Batch, Error, Freed, Hold, MemManager, ObjectId, ReservationError, Result};
 use proptest::sample::Index;
 
 use crate::common::content;
-use crate::model::{Model, Outcome};
+use crate::model::{Model, Outcome, State};
 use crate::ops::{Op, Size};
 
 /// The methods that a manager and a batch have in common.
@@ -87,7 +87,12 @@ pub fn write(memory: &mut impl Writes, model: &mut Model, op: &Op) {
 }
 
 fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, Outcome) {
-    let bytes = |model: &Model, key: &u8, size: &Size| content((*key).into(), size.bytes(model.max_mem, model.mem));
+    let bytes = |model: &Model, key: &u8, size: &Size| {
+        content(
+            (*key).into(),
+            size.bytes(model.max_mem, model.max_mem - model.available()),
+        )
+    };
     match op {
         Op::Allocate(key, size) => {
             let content = bytes(model, key, size);
@@ -147,7 +152,7 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
 }
 
 /// One of the stored objects, or an unknown id if there are none.
-fn pick(model: &Model, pick: &Index) -> ObjectId {
+pub fn pick(model: &Model, pick: &Index) -> ObjectId {
     let ids: Vec<_> = model.objects.keys().copied().collect();
     if ids.is_empty() { missing() } else { *pick.get(&ids) }
 }
@@ -176,7 +181,7 @@ fn as_if_read_whole(found: Outcome, size: u64) -> Outcome {
     }
 }
 
-fn stored(result: Result<Allocation>) -> Outcome {
+pub fn stored(result: Result<Allocation>) -> Outcome {
     result.map_or_else(refused, |allocation| Outcome::Stored {
         dedup: allocation.dedup,
         freed: allocation.freed.map(|freed| freed.id),
@@ -192,8 +197,18 @@ fn bound(result: Result<Option<Freed>>) -> Outcome {
     result.map_or_else(refused, |old| Outcome::Bound { freed: freed(old) })
 }
 
-fn refused(error: Error) -> Outcome {
+pub fn refused(error: Error) -> Outcome {
     match error {
+        Error::Reservation(error) => match error {
+            ReservationError::Nothing => Outcome::NothingToReserve,
+            ReservationError::KeyReused { reserved, wanted, .. } => Outcome::KeyReused { reserved, wanted },
+            ReservationError::TooLarge { needed, reserved, .. } => Outcome::TooLarge { needed, reserved },
+            ReservationError::Unknown { .. } => Outcome::UnknownReservation,
+            ReservationError::Posted { id, .. } => Outcome::Resolved(State::Posted(id)),
+            ReservationError::Voided { .. } => Outcome::Resolved(State::Voided),
+            ReservationError::Lapsed { .. } => Outcome::Resolved(State::Lapsed),
+            other => panic!("{other}"),
+        },
         Error::OutOfMemory {
             needed,
             available,
