@@ -330,7 +330,7 @@ pub(crate) static RULES: &[Rule] = &[
     rule("reservation_number", (I7, "reservations"), Numbers, Repair,
         "a reservation with an id of another space gets a new id").with("the reservation gets a new id"),
     rule("reservation_row", (Schema, "reservations"), Pieces, Repair,
-        "a reservation that breaks a rule of its table is removed").with("the reservation is removed"),
+        "a reservation that breaks a rule of its table, or is larger than its space, is removed").with("the reservation is removed"),
     rule("reservation_orphan", (I9, "reservations"), Pieces, View,
         "a reservation without a space is removed").with("the reservation is removed"),
     rule("upload_pieces", (I12, "reservations"), Pieces, View,

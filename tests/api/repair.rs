@@ -205,6 +205,81 @@ fn rows(heap: &Heap) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Damage of reservations and of a half posted object.
+const RESERVED: &[&str] = &[
+    "UPDATE memram SET promised = promised + 1",
+    "UPDATE memram SET promised = -1",
+    "UPDATE memram SET promised = 1 << 60",
+    "UPDATE reservations SET memram_id = 9",
+    "UPDATE reservations SET id = id + (1 << 40) WHERE key = 'open'",
+    "UPDATE reservations SET key = '' WHERE key = 'open'",
+    "UPDATE reservations SET key = hex(zeroblob(200)) WHERE key = 'posted'",
+    "UPDATE reservations SET key = NULL WHERE key = 'open'",
+    "UPDATE reservations SET state = 'tentative'",
+    "UPDATE reservations SET state = 'open'",
+    "UPDATE reservations SET state = 'posted', resolved_at = 1",
+    "UPDATE reservations SET state = 'freed', resolved_at = 1 WHERE written > 0",
+    "UPDATE reservations SET bytes = 0",
+    "UPDATE reservations SET bytes = -7 WHERE key = 'open'",
+    "UPDATE reservations SET bytes = 1 << 50 WHERE key = 'open'",
+    "UPDATE reservations SET bytes = 1 WHERE key = 'k'",
+    "UPDATE reservations SET written = written + 1",
+    "UPDATE reservations SET written = -1",
+    "UPDATE reservations SET written = 0",
+    "UPDATE reservations SET object_id = 'x' WHERE key = 'open'",
+    "UPDATE reservations SET object_id = NULL",
+    "UPDATE reservations SET stored_object_id = NULL",
+    "UPDATE reservations SET stored_object_id = 1 WHERE key = 'k'",
+    "UPDATE reservations SET stored_object_id = 1 WHERE key = 'open'",
+    "UPDATE reservations SET stored_object_id = stored_object_id + 1 WHERE key = 'k'",
+    "UPDATE reservations SET entry_ids = 0",
+    "UPDATE reservations SET entry_ids = -1",
+    "UPDATE reservations SET entry_ids = 1 << 38 WHERE key = 'k'",
+    "UPDATE reservations SET first_arena_id = -1, first_pool_id = 1 << 60, first_block_id = 0",
+    "UPDATE reservations SET created_at = -1, expires_at = 0",
+    "UPDATE reservations SET resolved_at = NULL",
+    "UPDATE reservations SET resolved_at = 1",
+    "DELETE FROM reservations",
+    "DELETE FROM reservations WHERE key = 'open'",
+    "DELETE FROM ledger WHERE stored_object_id = (SELECT stored_object_id FROM reservations WHERE key = 'k') AND seq = 1",
+    "UPDATE ledger SET seq = seq + 1 WHERE stored_object_id = (SELECT stored_object_id FROM reservations WHERE key = 'k')",
+    "UPDATE ledger SET block_id = 1 WHERE stored_object_id = (SELECT stored_object_id FROM reservations WHERE key = 'k')",
+    "DELETE FROM sequences WHERE name = 'reservations'",
+];
+
+/// Whatever happens to a reservation, no object is harmed.
+#[test]
+fn damaged_reservations_are_repaired_or_removed_and_objects_stay() {
+    for statement in RESERVED {
+        let heap = crate::reserve::every_state();
+        let (before, names) = (contents(&heap), texts(&heap.sql(), "SELECT name FROM names ORDER BY 1"));
+        damage(&heap, statement);
+        let repaired = heap.repair().unwrap_or_else(|error| panic!("{statement}: {error}"));
+        assert!(repaired.left.is_empty(), "{statement}: {repaired:#?}");
+        assert_balanced(&heap);
+        // Pieces whose reservation is gone may become an object.
+        let mut kept = contents(&heap);
+        kept.retain(|id, _| before.contains_key(id));
+        assert_eq!(kept, before, "{statement}");
+        let still = texts(
+            &heap.sql(),
+            "SELECT name FROM names WHERE name NOT LIKE 'damaged/%' ORDER BY 1",
+        );
+        assert_eq!(still, names, "{statement}");
+        let again = heap.repair().unwrap();
+        assert!(again.corrections.is_empty(), "{statement}, again: {again:#?}");
+        // The heap can be used again.
+        heap.reserve(100)
+            .key("new")
+            .make()
+            .unwrap()
+            .post_bytes(b"content", Hold::Anonymous)
+            .unwrap();
+        heap.collect_garbage().unwrap();
+        assert_balanced(&heap);
+    }
+}
+
 #[test]
 fn repairing_an_intact_heap_does_nothing() {
     let heap = heap();

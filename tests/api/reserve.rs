@@ -62,6 +62,32 @@ fn cut(bytes: Vec<u8>) -> Source<impl FnMut(u64)> {
     }
 }
 
+/// Two objects, a reservation in every state, and one that is half posted. Its file has a ceiling, so
+/// that parts are small.
+pub fn every_state() -> Heap {
+    let heap = Heap::made(quick().max_mem(4 * MIB).max_file(32 * MIB));
+    heap.store_bytes(&content(1, 10_000), Hold::Name("it")).unwrap();
+    heap.store("text", Hold::Name("text")).unwrap();
+    heap.reserve(1000).key("open").expires_in(Duration::MAX).make().unwrap();
+    let posted = heap.reserve(1000).key("posted").make().unwrap();
+    posted.post_bytes(&content(2, 900), Hold::Name("posted")).unwrap();
+    heap.reserve(1000).key("voided").make().unwrap().void().unwrap();
+    heap.reserve(1000)
+        .key("lapsed")
+        .expires_in(Duration::ZERO)
+        .make()
+        .unwrap();
+    heap.allocate("later").unwrap();
+    heap.reserve(2_900_000)
+        .key("k")
+        .expires_in(Duration::MAX)
+        .make()
+        .unwrap();
+    begin_to_post(heap.open_again(), content(3, 2_900_000), 2_200_000);
+    assert!(heap.reservation("k").unwrap().written > 1_000_000);
+    heap
+}
+
 #[test]
 fn reserved_bytes_are_promised_at_once_and_the_rest_returns() {
     let heap = Heap::new();
@@ -446,14 +472,15 @@ fn content_that_is_stored_is_a_dedup_hit_and_returns_the_bytes() {
     }
 }
 
-/// Stores some parts and then nothing, as a process does that dies.
-fn begin_to_post(memory: MemManager, bytes: Vec<u8>) {
+/// Stores some parts and then nothing, as a process does that dies. Its source gives no more than `end`
+/// bytes.
+fn begin_to_post(memory: MemManager, bytes: Vec<u8>, end: u64) {
     let (reached, silent) = mpsc::channel();
     std::thread::spawn(move || {
         let source = Source {
             bytes: Cursor::new(bytes),
             between: |at| {
-                if at >= 18 * MIB {
+                if at >= end {
                     reached.send(()).unwrap();
                     loop {
                         std::thread::park();
@@ -471,7 +498,7 @@ fn begin_to_post(memory: MemManager, bytes: Vec<u8>) {
 fn abandoned() -> Heap {
     let heap = Heap::of(LARGE + 1000, Geometry::standard());
     heap.reserve(LARGE).key("k").make().unwrap();
-    begin_to_post(heap.open_again(), content(5, LARGE));
+    begin_to_post(heap.open_again(), content(5, LARGE), 18 * MIB);
     let [mem, promised, _] = figures(&heap);
     assert!(mem > 8 * MIB && mem + promised == LARGE);
     assert_balanced(&heap);
@@ -554,7 +581,7 @@ fn a_post_that_another_takes_over_fails_and_leaves_the_pieces_of_the_other() {
         between: |at| {
             if at > 9 * MIB && !taken_over {
                 taken_over = true;
-                begin_to_post(other.clone(), content(2, LARGE));
+                begin_to_post(other.clone(), content(2, LARGE), 18 * MIB);
             }
         },
         fails: false,

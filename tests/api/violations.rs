@@ -102,6 +102,61 @@ fn every_broken_rule_is_named() {
     }
 }
 
+/// Reservations in every state, and a large object that is half stored.
+#[test]
+fn i12_what_is_promised_and_written_is_checked() {
+    let heap = crate::reserve::every_state();
+    assert_eq!(found(&heap), Vec::<String>::new());
+    drop(heap);
+    for (rule, statement) in [
+        ("I12 memram", "UPDATE memram SET promised = promised + 1"),
+        ("I12 memram", "UPDATE memram SET promised = 0"),
+        (
+            "I12 memram",
+            "UPDATE reservations SET bytes = bytes + 1 WHERE key = 'open'",
+        ),
+        (
+            "I12 memram",
+            "UPDATE reservations SET state = 'voided', resolved_at = 1 WHERE key = 'open'",
+        ),
+        ("I12 memram", "DELETE FROM reservations WHERE key = 'open'"),
+        (
+            "I12 reservations",
+            "UPDATE reservations SET written = written - 1 WHERE written > 0",
+        ),
+        (
+            "I12 reservations",
+            "UPDATE reservations SET entry_ids = 1 WHERE written > 0",
+        ),
+        (
+            "I12 reservations",
+            "UPDATE reservations SET stored_object_id = 1 WHERE key = 'open'",
+        ),
+        (
+            "I9 ledger",
+            "UPDATE reservations SET stored_object_id = NULL WHERE written > 0",
+        ),
+        (
+            "I9 reservations",
+            "UPDATE reservations SET memram_id = 9 WHERE key = 'open'",
+        ),
+        (
+            "I7 reservations",
+            "UPDATE reservations SET id = id + (1 << 40) WHERE key = 'open'",
+        ),
+        ("I10 kinds", "DELETE FROM reservations WHERE written > 0"),
+    ] {
+        let heap = crate::reserve::every_state();
+        damage(&heap, statement);
+        let rows = texts(&heap.sql(), "SELECT invariant || ' ' || \"table\" FROM violations");
+        assert!(
+            rows.contains(&rule.to_owned()),
+            "{statement}: the view finds {rows:?}, not {rule}"
+        );
+        assert!(found(&heap).contains(&rule.to_owned()), "{statement}");
+    }
+}
+
 #[test]
 fn i8_a_changed_byte_is_found_only_by_hashing() {
     let heap = heap();

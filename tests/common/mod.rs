@@ -34,8 +34,12 @@ impl Heap {
     }
 
     pub fn of(max_mem: u64, geometry: Geometry) -> Self {
+        Self::made(quick().max_mem(max_mem).geometry(geometry))
+    }
+
+    /// A heap with these options.
+    pub fn made(options: Options) -> Self {
         let dir = TempDir::new().unwrap();
-        let options = quick().max_mem(max_mem).geometry(geometry);
         let memory = options.open(dir.path().join("heap.db")).unwrap();
         Self { memory, dir }
     }
