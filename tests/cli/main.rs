@@ -18,6 +18,7 @@ mod inspect;
 mod names_free;
 mod put_get;
 mod readme;
+mod reserve;
 mod space;
 mod support;
 mod transfer;
