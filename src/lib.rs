@@ -108,7 +108,7 @@ pub use models::{
 };
 pub use store::queries::audit::{Bucket, BucketName, Claim, ClaimName, Violation};
 pub use store::queries::entries::{EntryInfo, Piece};
-pub use store::queries::events::EventFilter;
+pub use store::queries::event_filter::EventFilter;
 pub use store::queries::objects::ObjectInfo;
 pub use store::queries::pins::Pin;
 pub use store::queries::usage::{Level, LevelUsage};

@@ -9,7 +9,8 @@ use super::change::{Change, Fix};
 use super::effects::{BlockAfter, Effects};
 use super::event_rows::EventRow;
 use super::events::{Draft, Signature};
-use super::refusals::{self, KnownRefusal, RepeatedRefusal};
+use super::history_change::{HistoryChange, HistorySetting};
+use super::refusals::{self, KnownRefusal};
 use super::room::Room;
 use super::rows::{Binding, NameChange, Rows};
 use super::triggers::Trigger;
@@ -42,36 +43,6 @@ pub(crate) struct Batch<'d> {
     last_ids: Vec<(Sequence, i64)>,
     /// A correction, always alone in its batch.
     fix: Option<Fix<'d>>,
-}
-
-/// Changes to the history other than new events.
-#[derive(Debug, Default)]
-pub(crate) struct HistoryChange {
-    /// Whether and how long events are kept from now on.
-    pub setting: Option<HistorySetting>,
-    /// Events up to this one are removed.
-    pub trimmed: Option<EventId>,
-    /// Refusals in the file that happened again.
-    pub repeated: Vec<RepeatedRefusal>,
-}
-
-/// Whether and how long events are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HistorySetting {
-    pub mode: HistoryMode,
-    /// For `keep`, microseconds.
-    pub keep: Option<i64>,
-    /// For `keep`, bytes of events.
-    pub max_bytes: Option<i64>,
-}
-
-impl HistorySetting {
-    /// Every event is kept.
-    pub const ON: Self = Self {
-        mode: HistoryMode::On,
-        keep: None,
-        max_bytes: None,
-    };
 }
 
 impl Batch<'static> {

@@ -11,6 +11,9 @@ use crate::models::{EventId, EventKind};
 /// Most events in a row.
 pub(crate) const MOST_EVENTS: i64 = 256;
 
+/// A row whose changes have this length is full.
+const MOST_BYTES: usize = 64 * 1024;
+
 /// A row of `events`.
 #[derive(Debug)]
 pub(crate) struct EventRow {
@@ -25,39 +28,28 @@ pub(crate) struct EventRow {
     pub changes: Option<String>,
 }
 
-/// Bytes that an opening counts for in `history_bytes`.
-pub(crate) const OPENING_BYTES: i64 = event_bytes([None; 5]);
-
-/// Bytes that a row counts for in `history_bytes`, with the lengths of its object, actor, reason,
-/// name and changes: the view `event_sizes` has the same formula. The columns of numbers, the key and
-/// the part of a page that the row takes are about as large as the constant.
-pub(crate) const fn event_bytes(lengths: [Option<usize>; 5]) -> i64 {
-    let mut bytes = 56;
-    let mut rest = lengths.as_slice();
-    while let [length, others @ ..] = rest {
-        if let Some(length) = length {
-            bytes += *length as i64;
-        }
-        rest = others;
-    }
-    bytes
-}
+/// Bytes that a row counts for in `history_bytes`, besides its object and texts; an opening has
+/// neither. The other columns, the key and the part of a page that the row takes are about as large.
+pub(crate) const ROW_BYTES: i64 = 56;
 
 impl EventRow {
-    /// Bytes that it counts for in `history_bytes`.
+    /// Bytes that it counts for in `history_bytes`. The view `event_sizes` has the same formula.
     pub fn bytes(&self) -> i64 {
-        let Draft { signature, name, .. } = &self.draft;
-        let object = match self.objects.len() {
-            0 => self.draft.object.map(|object| object.as_bytes().len()),
-            several => Some(several),
-        };
-        event_bytes([
+        let Draft {
+            signature,
+            name,
             object,
-            signature.actor.as_ref().map(|actor| actor.len()),
-            signature.reason.as_ref().map(|reason| reason.len()),
-            name.as_ref().map(String::len),
-            self.changes.as_ref().map(String::len),
-        ])
+            ..
+        } = &self.draft;
+        let object = object.map_or(0, |object| object.as_bytes().len());
+        let texts = [
+            signature.actor.as_deref(),
+            signature.reason.as_deref(),
+            name.as_deref(),
+            self.changes.as_deref(),
+        ];
+        let texts: usize = texts.into_iter().flatten().map(str::len).sum();
+        ROW_BYTES + (object + self.objects.len() + texts) as i64
     }
 
     /// Whether it is an opening, which states the whole balance: its figures are taken from the
@@ -108,8 +100,9 @@ impl EventRow {
             let mut next = Some(draft);
             while let Some(draft) = next {
                 last += 1;
-                next = drafts.next_if(|next| last < most && draft.runs_into(next));
                 run.add(&draft);
+                let has_room = last < most && run.changes.len() < MOST_BYTES;
+                next = drafts.next_if(|next| has_room && draft.runs_into(next));
             }
             rows.push(run.into_row(EventId(last), mem));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::batch::HistorySetting;
+use super::history_change::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
     Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, NewEntry, Pool, PoolId, ReservationId, ReservationRow,

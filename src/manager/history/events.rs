@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::manager::MemManager;
 use crate::manager::objects::read::LEAST_DIGITS;
 use crate::models::{Event, EventId, HistoryMode, Timestamp};
-use crate::store::queries::events::{self, EventFilter, Mark};
+use crate::store::queries::event_filter::EventFilter;
+use crate::store::queries::events::{self, Mark};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 

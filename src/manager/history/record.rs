@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::books::batch::HistorySetting;
 use crate::books::change::Change;
 use crate::books::events::Signature;
+use crate::books::history_change::HistorySetting;
 use crate::error::{Error, Result};
 use crate::manager::objects::reclaim;
 use crate::manager::{MemManager, unsigned};

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::books::batch::HistorySetting;
+use crate::books::history_change::HistorySetting;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::manager::History;

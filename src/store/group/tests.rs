@@ -11,9 +11,9 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 
 use super::*;
-use crate::books::batch::HistorySetting;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
+use crate::books::history_change::HistorySetting;
 use crate::books::triggers::Trigger;
 use crate::models::{Arena, Block, MemRam, NewEntry, Pool, StoredObject, StoredObjectId, Timestamp};
 use crate::store::{Readers, new_space, queries};

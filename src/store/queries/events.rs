@@ -11,6 +11,7 @@ use diesel::dsl::{max, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool};
 
+use super::event_filter::EventFilter;
 use crate::books::event_rows::MOST_EVENTS;
 use crate::books::refusals::{KnownRefusal, NEWEST};
 use crate::error::Result;
@@ -19,68 +20,6 @@ use crate::models::{Event, EventId, EventKind, MemRamId, ShownIfAny, Stripe, Tim
 use crate::store::conn::{Conn, on_engine};
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
-
-/// A filter for events, which must meet all given conditions.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct EventFilter {
-    /// About this object.
-    pub object: Option<ObjectId>,
-    /// At this time or later.
-    pub since: Option<Timestamp>,
-    /// At this time or earlier.
-    pub until: Option<Timestamp>,
-    /// Of one of these kinds; of any kind if empty.
-    pub kinds: Vec<EventKind>,
-    /// By this actor.
-    pub actor: Option<String>,
-    /// After this event.
-    pub after_id: Option<EventId>,
-}
-
-impl EventFilter {
-    /// Events about this object.
-    #[must_use]
-    pub fn object(mut self, object: impl Into<Option<ObjectId>>) -> Self {
-        self.object = object.into();
-        self
-    }
-
-    /// Events at this time or later.
-    #[must_use]
-    pub fn since(mut self, time: impl Into<Option<Timestamp>>) -> Self {
-        self.since = time.into();
-        self
-    }
-
-    /// Events at this time or earlier.
-    #[must_use]
-    pub fn until(mut self, time: impl Into<Option<Timestamp>>) -> Self {
-        self.until = time.into();
-        self
-    }
-
-    /// Events of these kinds.
-    #[must_use]
-    pub fn kinds(mut self, kinds: impl IntoIterator<Item = EventKind>) -> Self {
-        self.kinds = kinds.into_iter().collect();
-        self
-    }
-
-    /// Events by this actor.
-    #[must_use]
-    pub fn actor(mut self, actor: impl Into<String>) -> Self {
-        self.actor = Some(actor.into());
-        self
-    }
-
-    /// Events after this one.
-    #[must_use]
-    pub fn after(mut self, event: impl Into<Option<EventId>>) -> Self {
-        self.after_id = event.into();
-        self
-    }
-}
 
 /// The figures of a row of events, without its texts and pieces.
 #[derive(Debug, Clone, Copy, Queryable, Selectable)]

@@ -6,6 +6,7 @@
 pub(crate) mod audit;
 pub(crate) mod diagnosis;
 pub(crate) mod entries;
+pub(crate) mod event_filter;
 pub(crate) mod events;
 pub(in crate::store) mod ids;
 pub(crate) mod levels;

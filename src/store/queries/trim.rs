@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
-use crate::books::event_rows::OPENING_BYTES;
+use crate::books::event_rows::ROW_BYTES;
 use crate::error::Result;
 use crate::models::schema::event_sizes;
 use crate::models::{EventId, EventKind, MemRam, MemRamId, Stripe, Timestamp, signed};
@@ -85,7 +85,7 @@ pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, due: &Due) -> Result<Option<Old
         .order(event_sizes::id)
         .select(Row::as_select());
     // What is removed leaves an opening.
-    let mut bytes = -OPENING_BYTES;
+    let mut bytes = -ROW_BYTES;
     let mut old = None;
     let rows = on_engine!(tx, |conn| query.load_iter::<Row, DefaultLoadingMode>(conn))?;
     for (row, rows) in rows.zip(0..) {

@@ -7,7 +7,7 @@ use super::connect::{Reader, transaction};
 use super::migrations::in_memory;
 use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
 use super::readers::Readers;
-use crate::books::batch::HistorySetting;
+use crate::books::history_change::HistorySetting;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{MemRamId, Timestamp};

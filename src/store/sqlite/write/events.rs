@@ -4,8 +4,8 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::insert::{Target, insert, target};
-use crate::books::batch::{HistoryChange, HistorySetting};
 use crate::books::event_rows::EventRow;
+use crate::books::history_change::{HistoryChange, HistorySetting};
 use crate::books::refusals::RepeatedRefusal;
 use crate::models::MemRamId;
 use crate::store::sqlite::exec::{Sql, Statement, Value, sql};
