@@ -63,7 +63,7 @@ fn commit(conn: &Connection, log: &mut Option<GatheredLog>) -> Result<(), rusqli
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_grows_above_the_ceiling(
