@@ -63,6 +63,7 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::Reentered`] inside a batch of the same file;
 /// - [`Error::TooLong`] if the reason given to [`Self::because`] is too long;
 /// - [`Error::NoIdsLeft`] if the space has used up its 2⁴⁰ − 1 ids for a table;
+/// - [`Error::FileFull`] if the heap would take more than its [ceiling](Self::set_max_file) on disk;
 /// - [`Error::DiskFull`].
 ///
 /// After any error nothing has changed, unless the method documents what stays.

@@ -169,3 +169,25 @@ fn a_file_that_another_program_has_made_too_large_can_be_emptied() {
     memory.allocate(&1).unwrap();
     assert!(total(&path) < MIB);
 }
+
+#[test]
+fn what_is_promised_has_its_room_in_the_file() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = quick().max_file(8 * MIB).open(&path).unwrap();
+    let refused = memory.reserve(8 * MIB).make().map(|_| ()).unwrap_err();
+    assert!(matches!(refused, Error::FileFull { .. }), "{refused}");
+    assert!(memory.reservations().unwrap().is_empty());
+    let small = memory.reserve(3000).key("small").make().unwrap();
+    let large = memory.reserve(2 * MIB).key("large").make().unwrap();
+    let watch = Watch::new(&path);
+    fill(&memory, &[200 * KIB, 9000, 100]);
+    let used = memory.stats().unwrap().mem;
+    assert!(used > 3 * MIB, "{used}");
+    large
+        .post_bytes(&content(1 << 40, 2 * MIB), Hold::Name("large"))
+        .unwrap();
+    small.post_bytes(&content(1 << 41, 3000), Hold::Name("small")).unwrap();
+    assert_balanced(&memory);
+    assert!(watch.most() <= 8 * MIB);
+}

@@ -53,8 +53,9 @@ impl MemManager {
     /// ```
     ///
     /// A reservation is resolved once: it is posted, [voided](Reservation::void), or lapses when its time
-    /// is over. It is in the file, so it outlives the program. It does not reserve room below the
-    /// [ceiling of the file](crate::Options::max_file). A [batch](Self::batch) can neither reserve nor post,
+    /// is over. It is in the file, so it outlives the program. Below a
+    /// [ceiling of the file](crate::Options::max_file) it keeps room for these bytes, a sixteenth more for
+    /// their rows, and the log of a part. A [batch](Self::batch) can neither reserve nor post,
     /// and an [export](Self::export) has no reservations.
     pub fn reserve(&self, bytes: u64) -> Reserve<'_> {
         Reserve {
@@ -132,7 +133,8 @@ impl Reserve<'_> {
     /// Makes the reservation, or returns the one that has the key, which may be resolved. O(log n).
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] if so many bytes are not available; [`ReservationError::Nothing`] for 0 bytes;
+    /// [`Error::OutOfMemory`] if so many bytes are not available, [`Error::FileFull`] if they do not fit below
+    /// the ceiling of the file; [`ReservationError::Nothing`] for 0 bytes;
     /// [`ReservationError::BadKey`]; [`ReservationError::KeyReused`] if the reservation with this key has another size; what
     /// [any write](MemManager#errors) fails with.
     pub fn make(self) -> Result<Reservation> {
