@@ -14,7 +14,9 @@ use crate::cli::output::text::{Sizes, short_id};
 Examples:
   heapledger ledger                  # every piece of every object
   heapledger ledger greeting         # where the pieces of one object are
-  heapledger ledger --format csv > ledger.csv")]
+  heapledger ledger --format csv > ledger.csv
+
+A piece of a large object that is being stored, or given back, shows the number of its upload.")]
 pub struct Args {
     /// A name, an object id, or the first 6 or more digits of one
     #[arg(value_name = "ID|NAME")]

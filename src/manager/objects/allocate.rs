@@ -90,12 +90,24 @@ impl MemManager {
         Ok(self.store_bytes(content, Hold::Anonymous)?.id)
     }
 
-    /// Stores all bytes of a reader of unknown length, in constant memory: content over 1 MiB is
-    /// first spooled to a temporary file next to the heap.
+    /// Stores all bytes of a reader of unknown length, in constant memory. They are read and hashed
+    /// once.
+    ///
+    /// # Large objects
+    /// Content of more than 8 MiB (less below a small [ceiling](crate::Options::max_file)) is stored in
+    /// parts, each a transaction, whatever method stores it: others write in between. Nobody sees it
+    /// before it is complete. Its bytes count as used meanwhile, and if its size is known, it is
+    /// promised all of it, so that it never fails for want of room halfway. An error or a panic gives
+    /// everything back; if the process dies, others do after the [lease](crate::Options::lease). If
+    /// the content turns out to be stored already, its parts are given back too; a stream without
+    /// room is read to its end to find that out.
+    ///
+    /// In a [batch](Self::batch) and an [import](Self::import) an object is stored in one transaction.
     ///
     /// # Errors
-    /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails or cannot be spooled,
-    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt); nothing is stored then.
+    /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails,
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt), [`Error::UploadLapsed`] if the
+    /// lease was over before a part was stored and others needed the room; nothing is stored then.
     /// A reader with more bytes than the whole space is not read to its end: `needed` is then one
     /// byte more than the capacity.
     pub fn allocate_from(&self, reader: impl Read) -> Result<ObjectId> {
@@ -147,14 +159,15 @@ impl MemManager {
             return self.refuse_unread(parts.total);
         }
         if parts.at_end {
+            progress(Phase::Waiting, 0, 0);
             let id = parts.id();
             return self.write_content(parts.total, |tx| store_as(tx, &Encoded::bytes(parts.rest()), id, hold));
         }
         self.upload(Announced::bytes(None, None), &mut parts, hold, None, progress)
     }
 
-    /// Stores a file: reads it once to compute its id, and again to store it, so that nothing is
-    /// spooled. Otherwise like [`Self::store_from`]. A file that by its size can neither fit nor be
+    /// Stores a file. If an object of its size is stored already, or it does not fit, it is read once to
+    /// compute its id, before its bytes are stored. Otherwise like [`Self::store_from`]. A file that by its size can neither fit nor be
     /// already stored is refused unread.
     ///
     /// # Errors

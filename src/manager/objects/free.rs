@@ -30,6 +30,10 @@ impl MemManager {
     /// Frees an object: its bytes become room in their blocks, which stay until
     /// [`Self::collect_garbage`]. O(pieces · log n).
     ///
+    /// An object of at least 64 MiB is removed in one transaction, and its bytes in several that follow,
+    /// so that others write in between. If the process dies before the last, each later write does
+    /// one step of the rest, and [`Self::collect_garbage`] all.
+    ///
     /// Everybody else who allocated the same value loses it too: see [`Self::allocate`].
     /// [`Self::release`] does not free an object that has names.
     ///

@@ -33,7 +33,8 @@ impl MemManager {
         }
     }
 
-    /// All ledger entries, by key; read like [`Self::objects`].
+    /// All ledger entries, by key; read like [`Self::objects`]. Those of a large object that is being
+    /// stored, or given back, have no `object_id`.
     pub fn entries(&self) -> Entries {
         Pages {
             memory: self.clone(),
@@ -110,7 +111,8 @@ impl MemManager {
         row.ok_or_else(|| self.unknown("block", block.0))
     }
 
-    /// The pieces in a block, with their bytes.
+    /// The pieces in a block, with their bytes. Those of a large object that is being stored, or given
+    /// back, have no `object_id`.
     ///
     /// # Errors
     /// [`crate::Error::UnknownRow`] if there is no such row; what [any call](MemManager#errors) fails with.

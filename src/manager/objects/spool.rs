@@ -15,9 +15,8 @@ use crate::value::{Hasher, Kind, ObjectId};
 
 /// Content that has been read once, so that its id and size are known, and can be read again.
 ///
-/// It is read in full before the writer's turn: a slow reader blocks nobody, a duplicate writes
-/// nothing, and content that does not fit is refused with the exact figure. The alternative,
-/// writing pieces under a provisional id, would save one copy but lose all three.
+/// For what must be one transaction: the objects of a batch and of an import. Others are stored as they
+/// are read, see [`Parts`](super::parts::Parts).
 pub(in crate::manager) struct Spooled<'a> {
     content: Box<dyn Read + 'a>,
     id: ObjectId,

@@ -141,8 +141,10 @@ impl Options {
 
     /// How long a large object that is being stored lasts after its last part; 5 minutes by default.
     ///
-    /// If the process that stores it dies, or its source is silent for longer, others give its bytes
-    /// back with their next writes.
+    /// Each part renews it, with the lease of the manager that stores it. If its process dies, or its
+    /// source is silent for longer, the next writes of others give its bytes back step by step, and
+    /// [`MemManager::collect_garbage`] at once. If its process is alive after all, its call fails with
+    /// [`Error::UploadLapsed`]. See [`MemManager::allocate_from`].
     pub fn lease(mut self, time: Duration) -> Self {
         self.lease = time;
         self
