@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use common::{assert_balanced, options, quick};
 use harness::{Random, again, given, given_number, output_file, said, say};
-use heapledger::{Durability, MemManager};
+use heapledger::{Durability, MemManager, ReservationState};
 use ops::{Model, Op, found, op};
 use tempfile::{TempDir, tempdir};
 
@@ -205,6 +205,13 @@ impl Rig {
         let mut further = model.clone();
         further.apply(&under_way);
         let found = found(memory, writer);
+        if let Op::Post { number, .. } = under_way {
+            // Whoever comes again with the key learns whether it was done.
+            let state = memory.reservation(&ops::key(writer, number)).map(|it| it.state);
+            let posted = state.is_ok_and(|state| state == ReservationState::Posted);
+            let expected = if posted { &further } else { &model };
+            assert_eq!(found, expected.state(writer), "writer {writer}: posted {posted}");
+        }
         if found != model.state(writer) {
             let what = "is neither as acknowledged nor as after";
             assert_eq!(found, further.state(writer), "writer {writer} {what} {under_way:?}");

@@ -28,6 +28,12 @@ pub enum Op {
         slot: u64,
         content: u64,
     },
+    /// The same in two phases: reserve, then post.
+    Post {
+        slot: u64,
+        content: u64,
+        number: u64,
+    },
     /// Several names in one transaction.
     Batch(Vec<(u64, u64)>),
     Unbind {
@@ -52,7 +58,8 @@ pub fn op(writer: u64, number: u64) -> Op {
     };
     let held = random.below(HELD);
     match random.below(20) {
-        0..6 => Op::Put { slot, content },
+        0..4 => Op::Put { slot, content },
+        4..6 => Op::Post { slot, content, number },
         6..7 => Op::Stream { slot, content },
         7..12 => Op::Batch((0..3).map(|i| ((slot + i) % SLOTS, content + i)).collect()),
         12..15 => Op::Unbind { slot },
@@ -75,6 +82,11 @@ fn name(writer: u64, slot: u64) -> String {
     format!("{writer}/{slot}")
 }
 
+/// The key of the reservation that an operation makes.
+pub fn key(writer: u64, number: u64) -> String {
+    format!("{writer}/{number}")
+}
+
 /// Runs an operation. Removing something that does not exist is fine.
 pub fn run(memory: &MemManager, writer: u64, op: &Op) -> Result<()> {
     let done = match op {
@@ -84,6 +96,13 @@ pub fn run(memory: &MemManager, writer: u64, op: &Op) -> Result<()> {
         Op::Stream { slot, content } => memory
             .store_from(Cursor::new(bytes(*content)), Hold::Name(&name(writer, *slot)))
             .map(drop),
+        Op::Post { slot, content, number } => {
+            let bytes = bytes(*content);
+            let reserve = memory.reserve(bytes.len() as u64 + 1).key(key(writer, *number)).make();
+            reserve
+                .and_then(|it| it.post_bytes(&bytes, Hold::Name(&name(writer, *slot))))
+                .map(drop)
+        }
         Op::Batch(puts) => memory.batch(|batch| {
             for (slot, content) in puts {
                 let half_done = format!("{writer}/half done");
@@ -123,7 +142,9 @@ pub struct Model {
 impl Model {
     pub fn apply(&mut self, op: &Op) {
         match op {
-            Op::Put { slot, content } | Op::Stream { slot, content } => drop(self.names.insert(*slot, *content)),
+            Op::Put { slot, content } | Op::Stream { slot, content } | Op::Post { slot, content, .. } => {
+                self.names.insert(*slot, *content);
+            }
             Op::Batch(puts) => self.names.extend(puts.iter().copied()),
             Op::Unbind { slot } => drop(self.names.remove(slot)),
             Op::Hold { held } => drop(self.held.insert(*held)),
