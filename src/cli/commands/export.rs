@@ -17,7 +17,8 @@ Examples:
 
 DIR is new, or an empty folder such as a mounted disk. DIR/objects has the contents,
 DIR/manifest.jsonl a line of JSON for each object; it comes last, and a folder
-without it is not an export. Everything in it is readable by you alone.")]
+without it is not an export. It has no history and no reservations. Everything in it
+is readable by you alone.")]
 pub struct Args {
     /// The folder to create
     #[arg(value_name = "DIR")]

@@ -55,8 +55,8 @@ impl MemManager {
     /// A reservation is resolved once: it is posted, [voided](Reservation::void), or lapses when its time
     /// is over. It is in the file, so it outlives the program. Below a
     /// [ceiling of the file](crate::Options::max_file) it keeps room for these bytes, a sixteenth more for
-    /// their rows, and the log of a part. A [batch](Self::batch) can neither reserve nor post,
-    /// and an [export](Self::export) has no reservations.
+    /// their rows, and the log of a part. A [batch](Self::batch) can
+    /// neither reserve nor post, and an [export](Self::export) has no reservations.
     pub fn reserve(&self, bytes: u64) -> Reserve<'_> {
         Reserve {
             memory: self,

@@ -35,6 +35,8 @@ impl MemManager {
     /// kind `bytes`), and each line of `manifest.jsonl` describes an object in JSON: `object_id`,
     /// `kind`, `type_name`, `size`, `names`, `held`, `file`.
     ///
+    /// It has no history and no [reservations](Self::reserve).
+    ///
     /// Contents are hashed as they are written. A new folder appears under its name only when it is
     /// complete, with mode 0700; files have mode 0600. An existing empty folder, such as a mounted
     /// disk, is filled: its `manifest.jsonl` appears last, and a folder without one is not an
