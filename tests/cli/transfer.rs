@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::common::number;
 use crate::support::Cli;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -244,6 +245,9 @@ fn an_interrupted_put_leaves_no_long_log() {
     assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}");
     assert_eq!(log(), 0);
     assert_eq!(cli.json(["ls"]).as_array().unwrap().len(), 1);
+    // Its parts are given back.
+    assert_eq!(cli.json(["stats"])["mem"], 48 << 20);
+    assert_eq!(number(&cli.sql(), "SELECT count(*) FROM reservations"), 0);
     assert_eq!(cli.ok(["check"]), "the books balance\n");
 }
 

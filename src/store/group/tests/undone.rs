@@ -1,5 +1,7 @@
 //! A failed unit of work leaves nothing behind.
 
+use diesel::prelude::*;
+
 use super::*;
 
 #[test]
@@ -190,4 +192,45 @@ fn reading_on_the_writing_connection_works_after_a_panic() {
     let panicked = catch_unwind(AssertUnwindSafe(|| write(&group, |_| -> Result<()> { panic!("here") })));
     assert!(panicked.is_err());
     assert!(group.read_if_idle(|_| Ok(())).is_some());
+}
+
+#[derive(diesel::QueryableByName)]
+struct Level {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    synchronous: i32,
+}
+
+/// How commits of the connection are synced: 1 is NORMAL, 2 is FULL.
+fn level(tx: &mut WriteTx<'_>) -> Result<i32> {
+    tx.read_written(|tx| {
+        let query = diesel::sql_query("SELECT synchronous FROM pragma_synchronous");
+        Ok(query.get_result::<Level>(tx.conn()?)?.synchronous)
+    })
+}
+
+#[test]
+fn after_an_unsynced_unit_commits_are_synced_again_whatever_happened_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (group, _) = heap(&folder);
+    assert_eq!(write(&group, level).unwrap(), 2);
+    let unsynced = |end: fn(&mut WriteTx<'_>) -> Result<()>| {
+        group.write_unsynced(soon(), |tx| {
+            assert_eq!(level(tx)?, 1);
+            store(tx, 1, "a")?;
+            end(tx)
+        })
+    };
+    assert!(unsynced(|_| Err(Error::ReadOnly)).is_err());
+    assert_eq!(write(&group, level).unwrap(), 2);
+    assert!(catch_unwind(AssertUnwindSafe(|| unsynced(|_| panic!("in the middle")))).is_err());
+    assert_eq!(write(&group, level).unwrap(), 2);
+    assert!(unsynced(fails_and_rolls_back).is_err());
+    assert_eq!(write(&group, level).unwrap(), 2);
+    unsynced(|_| Ok(())).unwrap();
+    let outside = group.transaction(soon(), |conn| {
+        let query = diesel::sql_query("SELECT synchronous FROM pragma_synchronous");
+        let Conn::Sqlite(conn) = conn;
+        Ok(query.get_result::<Level>(conn)?.synchronous)
+    });
+    assert_eq!(outside.unwrap(), 2);
 }
