@@ -184,7 +184,11 @@ fn check_placed(found: &PlacedObject, id: ObjectId, placed: i64) -> Result<()> {
 fn vacate(tx: &mut WriteTx<'_>, found: &PlacedObject, object_id: ObjectId, names: Vec<String>) -> Result<Freed> {
     let leftover = reclaim::leftover(tx, found.id, unsigned(found.size))?;
     let last = tx.read_written(|tx| queries::entries::extent(tx, found.id, leftover.entry_ids - 1))?;
-    check_placed(found, object_id, last.map_or(0, |(start, bytes)| start + bytes))?;
+    check_placed(
+        found,
+        object_id,
+        last.map_or(0, |(start, bytes)| start.saturating_add(bytes)),
+    )?;
     let pieces = unsigned(leftover.entry_ids);
     let reservation = leftover.id;
     tx.apply(Change::ReservationSet {
