@@ -1,7 +1,7 @@
 //! The changes that the crate can make to rows. There is no other way to write.
 
-use super::invariants::Rule;
 use super::rows::NewSpace;
+use super::rules::Rule;
 use crate::models::{
     Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
     ReservationState, StoredObject, StoredObjectId, Timestamp,

@@ -12,4 +12,5 @@ pub(crate) mod placement;
 pub(crate) mod refusals;
 pub(crate) mod room;
 pub(crate) mod rows;
+pub(crate) mod rules;
 pub(crate) mod triggers;

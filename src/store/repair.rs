@@ -3,7 +3,7 @@
 use super::session::WriteTx;
 use super::sqlite::repair::{self, Broken};
 use crate::books::change::{Change, Fix};
-use crate::books::invariants::Rule;
+use crate::books::rules::Rule;
 use crate::error::Result;
 
 impl WriteTx<'_> {

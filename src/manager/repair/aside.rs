@@ -5,7 +5,8 @@ use std::io::Read;
 
 use super::{Correction, Repair};
 use crate::books::change::{Change, Fix};
-use crate::books::invariants::{Invariant, Stage};
+use crate::books::invariants::Invariant;
+use crate::books::rules::Stage;
 use crate::error::{Error, Result};
 use crate::manager::objects::place::{Source, place};
 use crate::manager::unsigned;

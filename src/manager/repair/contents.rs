@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use super::{Correction, Repair};
 use crate::books::change::Fix;
-use crate::books::invariants::{Invariant, Stage};
+use crate::books::invariants::Invariant;
+use crate::books::rules::Stage;
 use crate::error::Result;
 use crate::manager::Phase;
 use crate::manager::report::check::{each_object, garbled};

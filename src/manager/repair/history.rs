@@ -3,7 +3,7 @@
 use super::Repair;
 use crate::books::change::{Change, Fix};
 use crate::books::events::Signature;
-use crate::books::invariants::Stage;
+use crate::books::rules::Stage;
 use crate::error::Result;
 use crate::models::{HistoryMode, Timestamp};
 use crate::store::queries;

@@ -10,7 +10,7 @@ const HEAD: &str = "\
 The properties of every heap at every commit. The view `violations` lists violations, a row for each, with the number and
 the name of the rule; `heapledger check` and `MemManager::check` also find what SQL cannot; `check --repair` and
 `MemManager::repair` correct them, in the order of the rules, and discard no byte. This page is generated from the
-catalogue that they share, `src/books/invariants.rs`.
+catalogue that they share, `src/books/rules.rs`.
 
 ";
 

@@ -19,7 +19,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 pub(in crate::store) use fixes::execute;
 
-use crate::books::invariants::{FoundBy, Rule};
+use crate::books::rules::{FoundBy, Rule};
 use crate::error::Result;
 use crate::store::conn::Conn;
 use rules::statements_of;

@@ -5,7 +5,7 @@ use diesel::result::Error;
 
 use super::statements::Statements;
 use super::{contents, levels, totals};
-use crate::books::invariants::Rule;
+use crate::books::rules::Rule;
 
 /// The statements that find and correct violations of a rule.
 pub(super) fn statements_of(rule: &Rule) -> QueryResult<&'static Statements> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::books::invariants::{RULES, Stage};
+use crate::books::rules::{RULES, Stage};
 use crate::store::sqlite::exec;
 use crate::store::sqlite::migrations::in_memory;
 
