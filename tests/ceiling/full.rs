@@ -1,9 +1,10 @@
 //! A full file can be emptied, and then filled again.
 
 use heapledger::{Durability, Error, EventFilter, EventKind, Geometry, History, Hold, MemManager, ObjectId, Options};
+use proptest::prelude::*;
 use tempfile::tempdir;
 
-use crate::common::{KIB, MIB, assert_balanced, content, options, quick};
+use crate::common::{KIB, MIB, assert_balanced, cases, content, options, quick};
 use crate::watch::{Watch, total};
 
 /// Stores objects of this size until the file is full, first many at a time.
@@ -190,4 +191,41 @@ fn the_oldest_events_make_room_for_those_of_frees() {
     assert_eq!(memory.check().unwrap(), []);
     let most = watch.most();
     assert!(most <= MIB, "{most}");
+}
+
+proptest! {
+    #![proptest_config(cases(2))]
+
+    #[test]
+    fn any_full_file_can_be_emptied_and_filled_again(
+        seed in any::<u64>(),
+        max_file in MIB..2 * MIB,
+        sizes in prop::collection::vec(prop_oneof![1..200_u64, 200..5000_u64, 5000..300_000_u64], 1..4),
+        (plain, classic, recorded) in any::<(bool, bool, bool)>(),
+    ) {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("heap.db");
+        let geometry = if classic { Geometry::classic() } else { Geometry::standard() };
+        let history = if recorded { History::On } else { History::Off };
+        let options = MemManager::options().plain_io(plain).durability(Durability::Normal);
+        let memory = options.geometry(geometry).history(history).max_file(max_file).open(&path).unwrap();
+        let watch = Watch::new(&path);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut stored: Vec<_> = (0..).zip(&sizes)
+            .flat_map(|(number, &size)| fill(&memory, number << 32, size))
+            .collect();
+        rng.shuffle(&mut stored);
+        for id in &stored {
+            memory.free(id).unwrap();
+            if rng.u8(..) == 0 {
+                memory.collect_garbage().unwrap();
+            }
+        }
+        memory.collect_garbage().unwrap();
+        prop_assert_eq!(memory.stats().unwrap().objects, 0);
+        assert_balanced(&memory);
+        memory.allocate_bytes(b"again").unwrap();
+        let most = watch.most();
+        prop_assert!(most <= max_file, "{most} of {max_file}");
+    }
 }

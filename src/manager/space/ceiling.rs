@@ -23,9 +23,9 @@ impl MemManager {
     /// So these work in a full file. They leave half of it to their log, and work in steps that need less:
     /// freeing an object of up to 8 MiB takes 45 to 120 KB of log (measured), and what has very many
     /// pieces is given back some at a time. If the events of what is freed would fill the reserve, the
-    /// oldest ones make room for them, whatever the history keeps. Only a repair of very many rows, and
-    /// freeing an object with hundreds of names at once, can need more than there is: raise the ceiling
-    /// first, or unbind the names.
+    /// oldest ones make room for them, whatever the history keeps. Only a repair of very many rows, a
+    /// batch that frees very much, and freeing an object with hundreds of names at once can need more
+    /// than there is, and are refused: raise the ceiling, or do it in smaller steps.
     ///
     /// # What it does not bound
     /// Programs that write to the file without this library, such as the `sqlite3` shell; other files,
