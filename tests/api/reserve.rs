@@ -381,6 +381,43 @@ fn one_that_is_over_is_refused_even_before_anybody_has_noticed() {
     assert_eq!(heap.reservation("k").unwrap().state, ReservationState::Lapsed);
 }
 
+/// Whoever needs the bytes of reservations whose time is over gets them, before others have noticed.
+#[test]
+fn every_way_to_store_has_the_bytes_of_what_is_over() {
+    let bytes = content(1, LARGE);
+    let elsewhere = space();
+    elsewhere.allocate_bytes(&bytes).unwrap();
+    let exported = tempfile::tempdir().unwrap();
+    elsewhere.export(exported.path().join("files")).unwrap();
+    let ways: [(&str, &dyn Fn(&MemManager) -> heapledger::Result<()>); 8] = [
+        ("bytes", &|heap| heap.allocate_bytes(&bytes).map(drop)),
+        ("a stream", &|heap| heap.store_from(&*bytes, Hold::Anonymous).map(drop)),
+        ("a file", &|heap| {
+            heap.store_file(&mut file(&bytes), Hold::Anonymous).map(drop)
+        }),
+        ("a batch", &|heap| {
+            heap.batch(|batch| batch.allocate_bytes(&bytes)).map(drop)
+        }),
+        ("a file in a batch", &|heap| {
+            heap.batch(|batch| batch.store_file(&mut file(&bytes), Hold::Anonymous))
+                .map(drop)
+        }),
+        ("an import", &|heap| {
+            heap.import(exported.path().join("files")).map(drop)
+        }),
+        ("another reservation", &|heap| heap.reserve(LARGE).make().map(drop)),
+        ("a smaller space", &|heap| heap.resize(2 * MIB).map(drop)),
+    ];
+    for (way, store) in ways {
+        let heap = Heap::of(LARGE + MIB, Geometry::standard());
+        heap.reserve(LARGE).key("k").make().unwrap();
+        expire(&heap);
+        store(&heap).unwrap_or_else(|error| panic!("{way}: {error}"));
+        assert_eq!(heap.reservation("k").unwrap().state, ReservationState::Lapsed, "{way}");
+        assert_balanced(&heap);
+    }
+}
+
 #[test]
 fn a_renewed_one_lasts_longer() {
     let heap = Heap::new();

@@ -170,6 +170,12 @@ fn what_is_promised_is_told_where_room_is_asked_for() {
         "{line}"
     );
     assert!(line.contains("give reservations up with `heapledger void`"), "{line}");
+    let plan = cli.run(["put", "--dry-run", "file"]);
+    assert!(
+        plan.stderr.contains("(60.0 KiB are promised to reservations)"),
+        "{}",
+        plan.stderr
+    );
     let plan = cli.run(["plan", "10000"]);
     assert_eq!(plan.status, 1);
     assert!(

@@ -64,9 +64,17 @@ pub fn run(
             ),
             shortfall => (shortfall, ""),
         };
+        let sizes = context.sizes();
+        let promised = match planning.totals.fits_but_for_promises() {
+            true => format!(
+                " ({} are promised to reservations)",
+                sizes.phrase(planning.totals.promised)
+            ),
+            false => String::new(),
+        };
         exit::warn(&format!(
-            "{} too few{below}: nothing from {} on would be stored",
-            context.sizes().phrase(missing),
+            "{} too few{below}{promised}: nothing from {} on would be stored",
+            sizes.phrase(missing),
             printable_path(&path)
         ));
         return Ok(Outcome::Findings);
@@ -161,6 +169,7 @@ impl Planning<'_> {
     fn planned(&mut self, path: PathBuf, id: Option<ObjectId>, plan: Plan) -> Result<()> {
         let totals = &mut self.totals;
         totals.shortfall = totals.shortfall.max(plan.shortfall);
+        totals.promised = plan.promised;
         totals.file_shortfall_estimated = totals.file_shortfall_estimated.max(plan.file_shortfall_estimated);
         if plan.fits() && self.refused.is_none() {
             self.objects += 1;

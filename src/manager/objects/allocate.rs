@@ -221,7 +221,11 @@ impl MemManager {
     /// # Errors
     /// [`Error::OutOfMemory`] if it can neither fit nor be stored.
     fn may_be_stored(&self, size: u64) -> Result<bool> {
-        let memram = self.memram()?;
+        let mut memram = self.memram()?;
+        if size > memram.available() {
+            self.reclaim_all()?;
+            memram = self.memram()?;
+        }
         let available = memram.available();
         if size > available && size > memram.mem {
             return self.refuse_unread(size);

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::read::Scope;
 use super::reader::BatchReader;
-use super::room::refuse;
-use super::spool::Spooled;
+use super::room::{need_room, refuse};
+use super::spool::{Spooled, rest_of};
 use super::{allocate, free};
 use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
@@ -226,7 +226,13 @@ impl<'w> Batch<'_, 'w> {
     /// reads, the whole batch has failed.
     pub fn store_file(&mut self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
         allocate::refuse_open_heap(file)?;
-        let memram = self.before_source(hold)?;
+        let mut memram = self.before_source(hold)?;
+        let size = rest_of(file)?;
+        // Can neither fit nor be already stored, so it need not be read.
+        if size > memram.available() && size > memram.mem {
+            need_room(self.tx, None, size)?;
+            memram = self.tx.memram()?;
+        }
         let progress = &mut |_, _, _| {};
         let spooled = Spooled::file(file, &memram, progress);
         self.store_spooled(spooled, hold)

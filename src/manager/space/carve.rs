@@ -3,7 +3,7 @@
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
-use crate::manager::objects::place;
+use crate::manager::objects::{place, reclaim};
 use crate::models::{Arena, ArenaId, Block, MemRam, Pool, PoolId, Stripe, signed};
 use crate::store::queries;
 
@@ -80,7 +80,11 @@ impl MemManager {
         let wanted = i64::try_from(max_mem).ok().filter(|&bytes| bytes > 0);
         let wanted = wanted.ok_or(Error::BadMaxMem { max_mem })?;
         self.write(|tx| {
-            let memram = tx.memram()?;
+            let mut memram = tx.memram()?;
+            if max_mem < memram.mem.saturating_add(memram.promised) {
+                reclaim::all_due(tx)?;
+                memram = tx.memram()?;
+            }
             let MemRam {
                 reserved,
                 mem,

@@ -14,9 +14,9 @@ use crate::error::{Error, Result, grouped};
 use crate::manager::objects::allocate;
 use crate::manager::objects::content::Content;
 use crate::manager::objects::free;
-use crate::manager::objects::room::refuse;
+use crate::manager::objects::room::need_room;
 use crate::manager::objects::spool::Spooled;
-use crate::manager::{Hold, MemManager, names, unsigned};
+use crate::manager::{Hold, MemManager, names};
 use crate::store::WriteTx;
 use crate::value::{ObjectId, Validator};
 
@@ -230,11 +230,10 @@ impl Import<'_> {
         if found != size {
             return Err(self.bad(item, format!("it has {} bytes, not {}", grouped(found), grouped(size))));
         }
-        let (max_mem, available) = tx.capacity()?;
-        let (max_mem, available) = (unsigned(max_mem), unsigned(available));
+        let memram = tx.memram()?;
         // Can neither fit nor be already stored, so it need not be read.
-        if size > available && size > max_mem.saturating_sub(available) {
-            return Err(refuse(tx, Some(item.id), size));
+        if size > memram.available() && size > memram.mem {
+            need_room(tx, Some(item.id), size)?;
         }
         let mut validator = Validator::new(item.kind);
         let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;
