@@ -227,7 +227,8 @@ fn old_uploads(examined: &Examined) -> Option<Finding> {
         ("old_uploads", count(old.count)),
         ("old_upload_bytes", bytes(old.bytes)),
     ];
-    Some(Finding::new("old_uploads", Severity::Note, text, figures, Vec::new()))
+    let remedy = vec![Remedy::Reservations];
+    Some(Finding::new("old_uploads", Severity::Note, text, figures, remedy))
 }
 
 fn large_log(examined: &Examined) -> Option<Finding> {
