@@ -123,7 +123,8 @@ fn the_pieces_of_an_object_in_their_order() {
     let heap = heap();
     let id = first(&heap);
     let pieces = "SELECT: SEARCH l USING INTEGER PRIMARY KEY (rowid>? AND rowid<?); \
-         SCALAR SUBQUERY 1; SEARCH o USING INTEGER PRIMARY KEY (rowid>?)";
+         SCALAR SUBQUERY 1; SEARCH o USING INTEGER PRIMARY KEY (rowid>?); \
+         SCALAR SUBQUERY 2; SEARCH r USING COVERING INDEX sqlite_autoindex_reservations_1 (stored_object_id>?)";
     searches(&heap, &[BY_ID, pieces], |memory| memory.ledger(&id).unwrap());
 }
 

@@ -399,7 +399,9 @@ SELECT o.id,
        o.type_name,
        o.size,
        coalesce((SELECT l.seq + 1 FROM ledger l
-                 WHERE l.id >= o.id AND l.id < coalesce((SELECT min(p.id) FROM stored_objects p WHERE p.id > o.id), 9223372036854775807)
+                 WHERE l.id >= o.id
+                   AND l.id < min(coalesce((SELECT min(p.id) FROM stored_objects p WHERE p.id > o.id), 9223372036854775807),
+                                  coalesce((SELECT min(r.stored_object_id) FROM reservations r WHERE r.stored_object_id > o.id), 9223372036854775807))
                    AND l.stored_object_id = o.id ORDER BY l.id DESC LIMIT 1), 0) AS pieces,
        o.held,
        coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', o.created_at / 1000000, 'unixepoch'), CAST(o.created_at AS TEXT)) AS created,

@@ -72,8 +72,8 @@ pub struct Piece {
     pub data: Vec<u8>,
 }
 
-/// A statement about the entries of an object, whose key it takes three times: the entries have the
-/// keys from its own up to that of the next object.
+/// A statement about the entries of an object, whose key it takes four times: the entries have the
+/// keys from its own up to that of the next object or upload.
 macro_rules! own_entries {
     ($name:ident, $columns:literal, $types:ty, $order:literal) => {
         struct $name;
@@ -83,7 +83,8 @@ macro_rules! own_entries {
                 "SELECT ",
                 $columns,
                 " FROM ledger l WHERE l.id >= ? \
-                 AND l.id < coalesce((SELECT min(o.id) FROM stored_objects o WHERE o.id > ?), 9223372036854775807) \
+                 AND l.id < min(coalesce((SELECT min(o.id) FROM stored_objects o WHERE o.id > ?), 9223372036854775807), \
+                    coalesce((SELECT min(r.stored_object_id) FROM reservations r WHERE r.stored_object_id > ?), 9223372036854775807)) \
                  AND l.stored_object_id = ? ",
                 $order
             );
@@ -94,8 +95,8 @@ macro_rules! own_entries {
         }
 
         impl $name {
-            fn of(object: StoredObjectId) -> Statement<'static, Self, 3> {
-                Statement::new([object.0.into(); 3])
+            fn of(object: StoredObjectId) -> Statement<'static, Self, 4> {
+                Statement::new([object.0.into(); 4])
             }
         }
     };
