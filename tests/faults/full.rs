@@ -73,7 +73,8 @@ fn allocations() {
                     .ok_or(Error::ReadOnly)
             })
         },
-        |memory| memory.allocate_from(content(2, 1500 * KIB).as_slice()),
+        // Within a batch it is spooled.
+        |memory| memory.batch(|batch| batch.allocate_from(content(2, 1500 * KIB).as_slice())),
     ];
     for way in ways {
         // A new heap each time, so that its log starts empty.

@@ -69,35 +69,67 @@ fn a_source_that_panics_halfway_stores_nothing() {
     assert_balanced(&heap);
 }
 
+/// More than one part is read while it is stored.
+const LARGE: u64 = 9 * MIB;
+
 #[test]
 fn a_file_that_is_truncated_while_it_is_read_is_not_stored() {
-    nothing_is_stored_of_a_file_that_changes(|file| file.set_len(MIB).unwrap());
-}
-
-/// Its size does not reveal the change.
-#[test]
-fn a_file_that_is_overwritten_in_place_while_it_is_read_is_not_stored() {
-    for at in [0, 1_500_000] {
-        nothing_is_stored_of_a_file_that_changes(|file| {
-            let mut byte = [0];
-            file.read_exact_at(&mut byte, at).unwrap();
-            file.write_all_at(&[!byte[0]], at).unwrap();
-        });
+    for is_read_twice in [false, true] {
+        nothing_is_stored_of_a_file_that_changes(is_read_twice, |file| file.set_len(MIB).unwrap());
     }
 }
 
-fn nothing_is_stored_of_a_file_that_changes(change: impl Fn(&File) + Send) {
-    let heap = heap();
+/// Its size does not reveal the change, but its hash does: because an object of that size is stored,
+/// it is hashed first.
+#[test]
+fn a_file_that_is_overwritten_in_place_while_it_is_read_is_not_stored() {
+    nothing_is_stored_of_a_file_that_changes(true, |file| invert(file, LARGE - 1));
+}
+
+/// A file that is read once is stored as it was read.
+#[test]
+fn a_file_that_changes_after_it_was_read_is_stored_as_it_was() {
+    let bytes = content(3, 2 * MIB);
+    let heap = Heap::of(8 * MIB, Geometry::standard());
+    let stored = store_while_it_changes(&heap, &bytes, |file| invert(file, 1_500_000)).unwrap();
+    assert_eq!(stored.id, ObjectId::of_bytes(&bytes));
+    assert_eq!(heap.get_bytes(&stored.id).unwrap(), bytes);
+}
+
+fn invert(file: &File, at: u64) {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[!byte[0]], at).unwrap();
+}
+
+fn nothing_is_stored_of_a_file_that_changes(is_read_twice: bool, change: impl Fn(&File) + Send) {
+    let heap = Heap::of(32 * MIB, Geometry::standard());
+    if is_read_twice {
+        heap.allocate_bytes(&content(4, LARGE)).unwrap();
+    }
     let before = rows(&heap);
+    let error = store_while_it_changes(&heap, &content(3, LARGE), change).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    assert!(error.to_string().contains("changed while it was read"), "{error}");
+    assert_eq!(rows(&heap), before);
+    assert_balanced(&heap);
+}
+
+/// Changes the file while its storing waits for the writer's turn.
+fn store_while_it_changes(
+    heap: &Heap,
+    bytes: &[u8],
+    change: impl Fn(&File) + Send,
+) -> heapledger::Result<heapledger::Allocation> {
     let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&content(3, 2 * MIB)).unwrap();
+    file.write_all(bytes).unwrap();
     file.rewind().unwrap();
     std::thread::scope(|scope| {
         let other = file.try_clone().unwrap();
-        // Holds the writer's turn until the file has been read once and changed.
+        // Holds the writer's turn until the file has been read and changed.
         let (started, begin) = std::sync::mpsc::channel();
         let (changed, go_on) = std::sync::mpsc::channel::<()>();
-        let memory = heap.clone();
+        let memory = (**heap).clone();
         scope.spawn(move || {
             memory
                 .batch(|_| {
@@ -114,12 +146,8 @@ fn nothing_is_stored_of_a_file_that_changes(change: impl Fn(&File) + Send) {
             change(&other);
             drop(changed);
         });
-        let error = heap.store_file(&mut file, Hold::Name("moving")).unwrap_err();
-        assert!(matches!(error, Error::Io { .. }), "{error}");
-        assert!(error.to_string().contains("changed while it was read"), "{error}");
-    });
-    assert_eq!(rows(&heap), before);
-    assert_balanced(&heap);
+        heap.store_file(&mut file, Hold::Name("moving"))
+    })
 }
 
 #[test]
