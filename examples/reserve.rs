@@ -28,9 +28,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A fourth one is told before it begins who has the bytes, instead of when its work is done.
     heap.allocate_bytes(&[0; 100_000])?;
-    match reserve(&heap, 4) {
-        Err(refused @ Error::OutOfMemory { .. }) => println!("report 4: {refused}"),
-        other => panic!("{other:?}"),
+    if let Err(refused) = reserve(&heap, 4) {
+        println!("report 4: {refused}");
     }
 
     // The second one comes again. Its room is still there, and if it comes once more, its report is

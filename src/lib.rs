@@ -92,7 +92,7 @@ mod temporary;
 mod value;
 
 pub use books::invariants::Invariant;
-pub use error::{Error, LogHolder, ReservationError, Result};
+pub use error::{Error, LogHolder, ReservationError, Result, TransferError};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,

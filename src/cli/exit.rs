@@ -116,7 +116,8 @@ fn advice(error: &Error) -> Option<&'static str> {
             "`heapledger reserve` another one, with another --key and more time (--expires)"
         }
         Error::Reservation(ReservationError::Voided { .. }) => "`heapledger reserve` another one, with another --key",
-        Error::UploadLapsed { .. } | Error::TooManyPieces { .. } => "store it again",
+        Error::Reservation(ReservationError::UploadLapsed { .. })
+        | Error::Reservation(ReservationError::TooManyPieces { .. }) => "store it again",
         Error::CannotShrink { max_mem, reserved, .. } if max_mem >= reserved => {
             "give reservations up with `heapledger void` first"
         }

@@ -14,8 +14,6 @@ impl Error {
             Self::FileFull { .. } => {
                 "free objects and call MemManager::collect_garbage, or raise the ceiling with MemManager::set_max_file"
             }
-            Self::UploadLapsed { .. } => "store it again, or allow more time with Options::lease",
-            Self::TooManyPieces { .. } => "store it again",
             Self::Reservation(error) => return error.advice(),
             Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
             Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",

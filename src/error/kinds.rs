@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::holder::LogHolder;
 use super::reservation::ReservationError;
+use super::transfer::TransferError;
 use crate::identity::{Kind, ObjectId};
-use crate::models::{Promise, ReservationId};
+use crate::models::Promise;
 
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -29,11 +30,9 @@ pub enum Error {
         /// The largest of these promises, at most three, if the object would fit without them.
         promised_to: Vec<Promise>,
     },
-    /// What the heap has on disk would be larger than `max_file`. What is needed, the file, the log and
-    /// the reserve add up to more than that.
+    /// What is needed, the file, the log and the reserve add up to more than `max_file`.
     FileFull {
-        /// Bytes by which the unit of work would have made the file and its log larger, as far as it was
-        /// written.
+        /// Bytes that the unit of work needed when it was refused.
         needed: u64,
         /// Bytes of the file, including what the log adds to it.
         file: u64,
@@ -44,21 +43,8 @@ pub enum Error {
         /// The ceiling, in bytes.
         max_file: u64,
     },
-    /// Others gave the bytes of a large object back while it was stored, because it was voided or
-    /// nothing was added to it for too long.
-    UploadLapsed {
-        /// The upload.
-        id: ReservationId,
-    },
-    /// A reservation cannot be made, found or resolved.
+    /// A reservation cannot be made, found or resolved, or a large object not be completed.
     Reservation(ReservationError),
-    /// A large object needs more pieces than ids were set aside for.
-    TooManyPieces {
-        /// Pieces that it needs at least.
-        pieces: u64,
-        /// Ids that were set aside.
-        ids: u64,
-    },
     /// A level has no room for another child.
     NoRoom {
         /// What should have been carved: `arena`, `pool` or `block`.
@@ -315,9 +301,7 @@ pub enum Error {
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },
-    /// The read looked at one state of the heap for longer than
-    /// [`Options::max_snapshot_age`](crate::Options::max_snapshot_age) allows. Its transaction has
-    /// ended.
+    /// The read took longer than [`Options::max_snapshot_age`](crate::Options::max_snapshot_age), and ended.
     SnapshotTooOld {
         /// How long ago the read began.
         age: Duration,
@@ -336,8 +320,7 @@ pub enum Error {
     },
     /// The write-ahead log or its `-shm` cannot be opened or created.
     LogUnreadable,
-    /// The file was changed while a user without write permission in its folder read it, and so
-    /// could not preserve the old state.
+    /// The file changed while it was read by a user who may not lock its state (no write permission).
     ChangedWhileRead,
     /// The heap file, or the write-ahead log next to it, is not the one that was opened.
     FileChanged {
@@ -380,8 +363,7 @@ pub enum Error {
         /// Why.
         why: String,
     },
-    /// Views, triggers, indexes or tables of the file differ from those of this version. They are
-    /// code that comes with the file, so none of it is run.
+    /// Views, triggers, indexes or tables differ from those of this version, so none of it is run.
     AlteredSchema {
         /// The file.
         path: PathBuf,
@@ -411,28 +393,8 @@ pub enum Error {
     },
     /// A batch continued after a call that had failed halfway.
     BatchFailed,
-    /// The file or folder to create already exists.
-    Exists {
-        /// The file or folder.
-        path: PathBuf,
-    },
-    /// An export is invalid, or does not match its manifest.
-    BadExport {
-        /// The faulty file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A name of an export is taken or invalid; [`ImportOptions::on_conflict`](crate::ImportOptions)
-    /// decides what else to do with it.
-    NameRefused {
-        /// The file with the content of the object.
-        path: PathBuf,
-        /// The name in the export.
-        name: String,
-        /// Why it cannot be bound.
-        why: String,
-    },
+    /// Something cannot be exported, imported or backed up.
+    Transfer(TransferError),
     /// [`interrupt`](crate::interrupt) was called.
     Interrupted,
 }

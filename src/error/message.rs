@@ -65,19 +65,8 @@ impl Error {
                     reserve => write!(f, ", and {} are kept for freeing", grouped(*reserve)),
                 }
             }
-            Self::UploadLapsed { id } => write!(
-                f,
-                "upload {} was ended by others, because nothing was added to it for longer than its lease or it was \
-                 voided; nothing is stored",
-                id.n()
-            ),
             Self::Reservation(error) => write!(f, "{error}"),
-            Self::TooManyPieces { pieces, ids } => write!(
-                f,
-                "the object needs more than {} pieces, but {} were expected: others freed many small objects while it was stored",
-                grouped(*pieces - 1),
-                grouped(*ids)
-            ),
+            Self::Transfer(error) => write!(f, "{error}"),
             Self::NoRoom { child, parent, max_mem } => write!(
                 f,
                 "no room for another {child} in {parent}: all of its {} are reserved",
@@ -308,11 +297,6 @@ impl Error {
                 "a call of the batch failed halfway, and the batch continued, so it was rolled back as a whole; \
                 return the call's error",
             ),
-            Self::Exists { path } => write!(f, "{} already exists and was not changed; name another", path.display()),
-            Self::BadExport { path, why } => write!(f, "{} cannot be imported: {why}", path.display()),
-            Self::NameRefused { path, name, why } => {
-                write!(f, "{} cannot be imported with its name {name:?}: {why}", path.display())
-            }
             Self::Interrupted => f.write_str("interrupted: uncommitted work was rolled back"),
         }
     }

@@ -6,9 +6,11 @@ mod holder;
 mod kinds;
 mod message;
 mod reservation;
+mod transfer;
 
 pub(crate) use causes::file_size_limit;
 pub use holder::LogHolder;
 pub use kinds::{Error, Result};
 pub(crate) use message::grouped;
 pub use reservation::ReservationError;
+pub use transfer::TransferError;

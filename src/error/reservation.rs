@@ -5,7 +5,7 @@ use std::fmt;
 use super::Error;
 use super::message::{bytes, grouped};
 use crate::identity::ObjectId;
-use crate::models::Timestamp;
+use crate::models::{ReservationId, Timestamp};
 
 /// Why a [reservation](crate::MemManager::reserve) cannot be made, found or resolved. Nothing has changed.
 /// That there is no room for one is [`Error::OutOfMemory`].
@@ -68,6 +68,19 @@ pub enum ReservationError {
         /// The key of the reservation.
         key: String,
     },
+    /// Others gave the bytes of a large object back while it was stored, because it was voided or
+    /// nothing was added to it for too long.
+    UploadLapsed {
+        /// The upload.
+        id: ReservationId,
+    },
+    /// A large object needs more pieces than ids were set aside for.
+    TooManyPieces {
+        /// Pieces that it needs at least.
+        pieces: u64,
+        /// Ids that were set aside.
+        ids: u64,
+    },
 }
 
 impl From<ReservationError> for Error {
@@ -118,6 +131,18 @@ impl fmt::Display for ReservationError {
                 bytes(*needed),
                 grouped(*reserved)
             ),
+            Self::UploadLapsed { id } => write!(
+                f,
+                "upload {} was ended by others, because nothing was added to it for longer than its lease or it was \
+                 voided; nothing is stored",
+                id.n()
+            ),
+            Self::TooManyPieces { pieces, ids } => write!(
+                f,
+                "the object needs more than {} pieces, but {} were expected: others freed many small objects while it was stored",
+                grouped(*pieces - 1),
+                grouped(*ids)
+            ),
             Self::Superseded { key } => write!(
                 f,
                 "reservation {key:?} is posted by somebody else who began later; nothing is stored by this call"
@@ -135,6 +160,8 @@ impl ReservationError {
             Self::Lapsed { .. } => {
                 "make another one, with another key, and more time with Reserve::expires_in or Reservation::renew"
             }
+            Self::UploadLapsed { .. } => "store it again, or allow more time with Options::lease",
+            Self::TooManyPieces { .. } => "store it again",
             Self::Voided { .. } => "make another one, with another key",
             _ => return None,
         })

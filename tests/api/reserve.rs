@@ -389,7 +389,8 @@ fn every_way_to_store_has_the_bytes_of_what_is_over() {
     elsewhere.allocate_bytes(&bytes).unwrap();
     let exported = tempfile::tempdir().unwrap();
     elsewhere.export(exported.path().join("files")).unwrap();
-    let ways: [(&str, &dyn Fn(&MemManager) -> heapledger::Result<()>); 8] = [
+    type Way<'a> = (&'a str, &'a dyn Fn(&MemManager) -> heapledger::Result<()>);
+    let ways: [Way<'_>; 8] = [
         ("bytes", &|heap| heap.allocate_bytes(&bytes).map(drop)),
         ("a stream", &|heap| heap.store_from(&*bytes, Hold::Anonymous).map(drop)),
         ("a file", &|heap| {
@@ -661,7 +662,10 @@ fn an_upload_is_listed_and_can_be_voided() {
         fails: false,
     };
     let error = heap.store_from(source, Hold::Anonymous).unwrap_err();
-    assert!(matches!(error, Error::UploadLapsed { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Reservation(ReservationError::UploadLapsed { .. })),
+        "{error}"
+    );
     assert_eq!(heap.reservations().unwrap(), []);
     assert_balanced(&heap);
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::{Heap, KIB, assert_balanced, assert_file_balanced, content, disguise, number, quick, sql};
 use crate::skip::possible;
-use heapledger::{Error, Hold, ImportOptions, Kind, MemManager, ObjectId, OnConflict};
+use heapledger::{Error, Hold, ImportOptions, Kind, MemManager, ObjectId, OnConflict, TransferError};
 use tempfile::TempDir;
 
 /// Every kind, several names, an anonymous hold next to a name, and an empty object.
@@ -89,9 +89,15 @@ fn a_backup_overwrites_nothing() {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     let to = folder.path().join("copy.db");
     fs::write(&to, "mine").unwrap();
-    assert!(matches!(heap.backup(&to), Err(Error::Exists { .. })));
+    assert!(matches!(
+        heap.backup(&to),
+        Err(Error::Transfer(TransferError::Exists { .. }))
+    ));
     assert_eq!(fs::read(&to).unwrap(), b"mine");
-    assert!(matches!(heap.backup(heap.path()), Err(Error::Exists { .. })));
+    assert!(matches!(
+        heap.backup(heap.path()),
+        Err(Error::Transfer(TransferError::Exists { .. }))
+    ));
     assert!(matches!(
         heap.backup(folder.path().join("no/such/folder.db")),
         Err(Error::Io { .. })
@@ -222,8 +228,14 @@ fn an_export_overwrites_nothing() {
     let taken = folder.path().join("taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("mine"), "mine").unwrap();
-    assert!(matches!(heap.export(&taken), Err(Error::Exists { .. })));
-    assert!(matches!(heap.export(taken.join("mine")), Err(Error::Exists { .. })));
+    assert!(matches!(
+        heap.export(&taken),
+        Err(Error::Transfer(TransferError::Exists { .. }))
+    ));
+    assert!(matches!(
+        heap.export(taken.join("mine")),
+        Err(Error::Transfer(TransferError::Exists { .. }))
+    ));
     assert_eq!(entries(&taken), ["mine"]);
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
@@ -413,7 +425,10 @@ fn errors_at_the_end_of_a_long_export_are_found_before_anything_is_stored() {
     let other = Heap::new();
     other.store("mine", Hold::Name("last")).unwrap();
     let error = other.import(&files).unwrap_err();
-    assert!(matches!(error, Error::NameRefused { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Transfer(TransferError::NameRefused { .. })),
+        "{error}"
+    );
     assert_eq!(other.objects().count(), 1);
 
     let mut manifest = fs::read_to_string(files.join("manifest.jsonl")).unwrap();
@@ -495,7 +510,9 @@ fn content_invalid_for_its_kind_is_refused() {
         let folder = forged(kind, content, &[]);
         let text = content.escape_ascii();
         match heap.import(folder.path()) {
-            Err(Error::BadExport { why, .. }) => assert!(why.contains(&format!("not of kind {kind}")), "{why}"),
+            Err(Error::Transfer(TransferError::BadExport { why, .. })) => {
+                assert!(why.contains(&format!("not of kind {kind}")), "{why}")
+            }
             other => panic!("{kind} {text}: {other:?}"),
         }
     }
@@ -558,7 +575,10 @@ fn a_conflict_over_a_name_is_resolved_as_requested_and_repeatably() {
         let mine = heap.store_bytes(b"mine", Hold::Name("taken")).unwrap().id;
         let folder = forged("bytes", b"theirs", &["taken"]);
         let error = heap.import(folder.path()).unwrap_err();
-        assert!(matches!(error, Error::NameRefused { .. }), "{error}");
+        assert!(
+            matches!(error, Error::Transfer(TransferError::NameRefused { .. })),
+            "{error}"
+        );
         assert_eq!(heap.objects().count(), 1, "nothing was stored");
         let imported = heap
             .import_with(folder.path(), with(on_conflict), &mut |_, _| {})
@@ -707,7 +727,10 @@ fn an_invalid_name_is_resolved_too() {
     let heap = Heap::new();
     for on_conflict in [OnConflict::Refuse, OnConflict::Replace] {
         let refused = heap.import_with(folder.path(), with(on_conflict), &mut |_, _| {});
-        assert!(matches!(refused, Err(Error::NameRefused { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Transfer(TransferError::NameRefused { .. }))),
+            "{refused:?}"
+        );
     }
     let imported = heap
         .import_with(folder.path(), with(OnConflict::Rename), &mut |_, _| {})

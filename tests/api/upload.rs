@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read, Seek, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use heapledger::{Error, Geometry, Hold, MemManager, ObjectId};
+use heapledger::{Error, Geometry, Hold, MemManager, ObjectId, ReservationError};
 
 use crate::common::{Heap, MIB, assert_balanced, content, number, quick, texts};
 
@@ -312,7 +312,10 @@ fn an_upload_that_others_ended_fails_and_leaves_nothing() {
         fails: false,
     };
     let error = slow.store_from(source, Hold::Anonymous).unwrap_err();
-    assert!(matches!(error, Error::UploadLapsed { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Reservation(ReservationError::UploadLapsed { .. })),
+        "{error}"
+    );
     assert_over(&heap);
     assert_eq!(heap.memram().unwrap().mem, 0);
 }

@@ -8,7 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use heapledger::{Allocation, Error, EventFilter, Geometry, History, Hold, MemManager, Moment, ObjectId, SizeClass};
+use heapledger::{
+    Allocation, Error, EventFilter, Geometry, History, Hold, MemManager, Moment, ObjectId, ReservationError, SizeClass,
+};
 
 use crate::common::{Heap, MIB, assert_balanced, content, quick};
 use crate::upload::{assert_over, layout, space};
@@ -245,7 +247,10 @@ fn a_stream_whose_lease_is_over_and_that_does_not_fit_ends_cleanly() {
     };
     let error = slow.store_from(stream, Hold::Anonymous).unwrap_err();
     assert!(
-        matches!(error, Error::UploadLapsed { .. } | Error::OutOfMemory { .. }),
+        matches!(
+            error,
+            Error::Reservation(ReservationError::UploadLapsed { .. }) | Error::OutOfMemory { .. }
+        ),
         "{error}"
     );
     assert_over(&heap);

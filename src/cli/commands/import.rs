@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use heapledger::{Conflict, Error, ImportOptions, Imported, MemManager, OnConflict};
+use heapledger::{Conflict, Error, ImportOptions, Imported, MemManager, OnConflict, TransferError};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -60,7 +60,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let options = ImportOptions::default().on_conflict(on_conflict);
     let imported = progress::bytes("importing", |bytes| memory.import_with(&args.folder, options, bytes));
     let imported = match imported {
-        Err(error @ Error::NameRefused { .. }) if args.on_conflict.is_none() => {
+        Err(error @ Error::Transfer(TransferError::NameRefused { .. })) if args.on_conflict.is_none() => {
             bail!("{error}; --on-conflict skip, replace or rename imports the rest")
         }
         imported => imported?,

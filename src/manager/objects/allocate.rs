@@ -106,7 +106,7 @@ impl MemManager {
     ///
     /// # Errors
     /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails,
-    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt), [`Error::UploadLapsed`] if the
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt), [`UploadLapsed`](crate::ReservationError::UploadLapsed) if the
     /// lease was over before a part was stored and others needed the room; nothing is stored then.
     /// A reader with more bytes than the whole space is not read to its end: `needed` is then one
     /// byte more than the capacity.

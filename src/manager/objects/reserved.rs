@@ -1,7 +1,7 @@
 //! What becomes of a reservation: it is open, and then resolved once.
 
 use crate::books::change::Change;
-use crate::error::{Error, ReservationError, Result};
+use crate::error::{ReservationError, Result};
 use crate::manager::unsigned;
 use crate::models::{ReservationId, ReservationRow, ReservationState};
 use crate::store::{WriteTx, queries};
@@ -22,7 +22,7 @@ pub(in crate::manager) fn open(tx: &mut WriteTx<'_>, id: ReservationId) -> Resul
     match row {
         Some(row) if row.state == ReservationState::Open => Ok(row),
         Some(row) if row.key.is_some() => Err(resolved(row).into()),
-        _ => Err(Error::UploadLapsed { id }),
+        _ => Err(ReservationError::UploadLapsed { id }.into()),
     }
 }
 

@@ -218,10 +218,11 @@ impl Upload<'_, '_> {
         tx.apply(Change::PartBegun { reservation: row.id })?;
         placing.place(tx, parts, most)?;
         if placing.seq > row.entry_ids {
-            return Err(Error::TooManyPieces {
+            return Err(ReservationError::TooManyPieces {
                 pieces: unsigned(placing.seq),
                 ids: unsigned(row.entry_ids),
-            });
+            }
+            .into());
         }
         let is_stream = self.announced.size.is_none() && row.key.is_none();
         let after = ReservationRow {

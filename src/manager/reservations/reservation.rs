@@ -38,7 +38,7 @@ impl Reservation {
 
     /// Gives it up: its bytes are available again. A large object that is being stored can be voided as
     /// well; what is stored of it is given back, and the call that stores it fails with
-    /// [`Error::UploadLapsed`]. O(log n), and O(bytes) for what is stored.
+    /// [`UploadLapsed`](crate::ReservationError::UploadLapsed). O(log n), and O(bytes) for what is stored.
     ///
     /// # Errors
     /// [`ReservationError::Posted`], [`ReservationError::Voided`], [`ReservationError::Lapsed`] if it is

@@ -144,7 +144,7 @@ impl Options {
     /// Each part renews it, with the lease of the manager that stores it. If its process dies, or its
     /// source is silent for longer, the next writes of others give its bytes back step by step, and
     /// [`MemManager::collect_garbage`] at once. If its process is alive after all, its call fails with
-    /// [`Error::UploadLapsed`]. See [`MemManager::allocate_from`].
+    /// [`UploadLapsed`](crate::ReservationError::UploadLapsed). See [`MemManager::allocate_from`].
     pub fn lease(mut self, time: Duration) -> Self {
         self.lease = time;
         self

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TransferError};
 use crate::manager::{CheckOptions, MemManager, Phase};
 use crate::store::queries::audit::Violation;
 use crate::temporary::{Temporary, folder_of};
@@ -32,7 +32,7 @@ impl MemManager {
     /// O(file). While it runs, the write-ahead log cannot shrink.
     ///
     /// # Errors
-    /// [`Error::Exists`]: nothing is overwritten. [`Error::Io`] and [`Error::Database`]
+    /// [`TransferError::Exists`]: nothing is overwritten. [`Error::Io`] and [`Error::Database`]
     /// if the copy cannot be written; [`Error::Interrupted`] after
     /// [`interrupt`](crate::interrupt); what [any call](MemManager#errors) fails with.
     ///
@@ -69,7 +69,7 @@ impl MemManager {
         let to = to.as_ref();
         // Checked again when the copy gets its name; this avoids useless work.
         if to.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path: to.to_owned() });
+            return Err(TransferError::Exists { path: to.to_owned() }.into());
         }
         let cannot = || format!("{} cannot be written", to.display());
         let temporary = Temporary::within(folder_of(to), cannot)?;
@@ -86,7 +86,7 @@ impl MemManager {
         });
         let file_size = synced.map_err(Error::io(cannot()))?.len();
         temporary.persist_new(COPY, to)?.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => Error::Exists { path: to.to_owned() },
+            std::io::ErrorKind::AlreadyExists => TransferError::Exists { path: to.to_owned() }.into(),
             _ => Error::io(cannot())(error),
         })?;
         sync_folder(folder_of(to)).map_err(Error::io(cannot()))?;

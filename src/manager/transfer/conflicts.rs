@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::folder::Folder;
 use super::manifest::Item;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TransferError};
 use crate::manager::names;
 use crate::models::{MemRamId, StoredObject};
 use crate::store::{ReadTx, WriteTx, queries};
@@ -154,9 +154,10 @@ fn other_name(tx: &mut WriteTx<'_>, item: &Item, name: &str) -> Result<Option<St
 }
 
 fn bad(folder: &Folder, item: &Item, name: &str, why: String) -> Error {
-    Error::NameRefused {
+    TransferError::NameRefused {
         path: folder.path(&item.file),
         name: name.to_owned(),
         why,
     }
+    .into()
 }

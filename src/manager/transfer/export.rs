@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::backup::sync_folder;
 use super::manifest::{Line, MANIFEST, MOST_LINE, OBJECTS};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
 use crate::manager::report::check::each_object;
 use crate::models::StoredObject;
@@ -45,7 +45,7 @@ impl MemManager {
     /// remains. O(content), in constant memory except for the names of an object.
     ///
     /// # Errors
-    /// [`Error::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not count);
+    /// [`TransferError::Exists`] unless `to` is new or an empty folder (`lost+found` in it does not count);
     /// [`Error::Damaged`] if a content does not match its id or is invalid for its kind: repair
     /// first; [`Error::Io`]; [`Error::Interrupted`] after [`interrupt`](crate::interrupt);
     /// what [any call](MemManager#errors) fails with.
@@ -60,7 +60,7 @@ impl MemManager {
     pub fn export_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(u64, u64)) -> Result<Exported> {
         let to = to.as_ref();
         let what = || format!("{} cannot be written", to.display());
-        let exists = || Error::Exists { path: to.to_owned() };
+        let exists = || Error::from(TransferError::Exists { path: to.to_owned() });
         let fills = to.is_dir();
         let parent = if fills { to } else { folder_of(to) };
         if fills {

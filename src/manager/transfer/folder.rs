@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
 
 /// A folder whose files are opened without following links, so that an export from somebody else
@@ -35,7 +35,7 @@ impl Folder {
     /// Opens a regular file in the folder.
     ///
     /// # Errors
-    /// [`Error::BadExport`] for a link on the path or any other kind of file, without waiting for it;
+    /// [`TransferError::BadExport`] for a link on the path or any other kind of file, without waiting for it;
     /// [`Error::Io`].
     pub fn file(&self, file: &Path) -> Result<File> {
         let cannot = || Error::io(format!("{} cannot be read", self.path(file).display()));
@@ -92,10 +92,11 @@ impl Folder {
     }
 
     fn bad(&self, file: &Path, why: &str) -> Error {
-        Error::BadExport {
+        TransferError::BadExport {
             path: self.path(file),
             why: why.to_owned(),
         }
+        .into()
     }
 }
 

@@ -10,7 +10,7 @@ use super::export::Exported;
 use super::folder::Folder;
 use super::manifest::{Item, Lines};
 use crate::books::change::Change;
-use crate::error::{Error, Result, grouped};
+use crate::error::{Error, Result, TransferError, grouped};
 use crate::manager::objects::allocate;
 use crate::manager::objects::content::Content;
 use crate::manager::objects::free;
@@ -73,7 +73,7 @@ impl MemManager {
     /// kind. No link in the folder is followed.
     ///
     /// # Errors
-    /// [`Error::BadExport`] names the faulty file; [`Error::NameRefused`] a name that is taken or
+    /// [`TransferError::BadExport`] names the faulty file; [`TransferError::NameRefused`] a name that is taken or
     /// invalid; [`Error::OutOfMemory`]; [`Error::KindConflict`]; [`Error::Io`] if a file cannot be
     /// read; what [any write](MemManager#errors) fails with. Objects stored before the error stay.
     pub fn import(&self, from: impl AsRef<Path>) -> Result<Imported> {
@@ -123,7 +123,7 @@ impl MemManager {
     /// is needed. O(manifest).
     ///
     /// # Errors
-    /// [`Error::BadExport`] names the faulty file; [`Error::Io`].
+    /// [`TransferError::BadExport`] names the faulty file; [`Error::Io`].
     pub fn survey_export(from: impl AsRef<Path>) -> Result<Exported> {
         survey(&Folder::open(from.as_ref())?, |_| Ok(()))
     }
@@ -258,9 +258,10 @@ impl Import<'_> {
     }
 
     fn bad(&self, item: &Item, why: String) -> Error {
-        Error::BadExport {
+        TransferError::BadExport {
             path: self.folder.path(&item.file),
             why: format!("{why}; objects imported before it stay"),
         }
+        .into()
     }
 }

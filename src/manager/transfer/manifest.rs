@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
-use crate::error::{Error, Result, grouped};
+use crate::error::{Error, Result, TransferError, grouped};
 use crate::value::{Kind, ObjectId};
 
 /// The manifest's name in the folder of an export.
@@ -135,9 +135,10 @@ impl Lines {
     }
 
     fn bad(&self, why: String) -> Error {
-        Error::BadExport {
+        TransferError::BadExport {
             path: self.path.clone(),
             why: format!("line {}: {why}", self.number),
         }
+        .into()
     }
 }

@@ -1,6 +1,6 @@
 //! A failed unit of work leaves nothing behind.
 
-use diesel::prelude::*;
+use crate::store::sqlite::exec::pragma;
 
 use super::*;
 
@@ -194,18 +194,9 @@ fn reading_on_the_writing_connection_works_after_a_panic() {
     assert!(group.read_if_idle(|_| Ok(())).is_some());
 }
 
-#[derive(diesel::QueryableByName)]
-struct Level {
-    #[diesel(sql_type = diesel::sql_types::Integer)]
-    synchronous: i32,
-}
-
 /// How commits of the connection are synced: 1 is NORMAL, 2 is FULL.
-fn level(tx: &mut WriteTx<'_>) -> Result<i32> {
-    tx.read_written(|tx| {
-        let query = diesel::sql_query("SELECT synchronous FROM pragma_synchronous");
-        Ok(query.get_result::<Level>(tx.conn()?)?.synchronous)
-    })
+fn level(tx: &mut WriteTx<'_>) -> Result<i64> {
+    tx.read_written(|tx| pragma(tx.conn()?, "synchronous"))
 }
 
 #[test]
@@ -227,10 +218,6 @@ fn after_an_unsynced_unit_commits_are_synced_again_whatever_happened_in_it() {
     assert!(unsynced(fails_and_rolls_back).is_err());
     assert_eq!(write(&group, level).unwrap(), 2);
     unsynced(|_| Ok(())).unwrap();
-    let outside = group.transaction(soon(), |conn| {
-        let query = diesel::sql_query("SELECT synchronous FROM pragma_synchronous");
-        let Conn::Sqlite(conn) = conn;
-        Ok(query.get_result::<Level>(conn)?.synchronous)
-    });
+    let outside = group.transaction(soon(), |conn| pragma(conn, "synchronous"));
     assert_eq!(outside.unwrap(), 2);
 }
