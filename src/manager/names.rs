@@ -124,6 +124,19 @@ pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &Objec
     bind(tx, name, object.id, object.object_id).map(drop)
 }
 
+/// Binds the name of a hold, if it is one.
+pub(super) fn bind_hold(
+    tx: &mut WriteTx<'_>,
+    hold: Hold<'_>,
+    object: StoredObjectId,
+    object_id: ObjectId,
+) -> Result<Option<Freed>> {
+    match hold {
+        Hold::Anonymous => Ok(None),
+        Hold::Name(name) | Hold::NewName(name) => bind(tx, name, object, object_id),
+    }
+}
+
 /// Binds a name, which may move it from another object.
 pub(super) fn bind(
     tx: &mut WriteTx<'_>,

@@ -189,7 +189,7 @@ impl MemManager {
         let result = work(tx);
         // Last, because a part of an upload renews its lease.
         if result.is_ok() {
-            reclaim::step_if_due(tx)?;
+            reclaim::next(tx)?;
         }
         end.refused = tx.take_refused();
         end.leaves_pieces = tx.leaves_pieces();

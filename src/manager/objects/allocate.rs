@@ -106,8 +106,9 @@ impl MemManager {
     ///
     /// # Errors
     /// Like [`Self::allocate`], and [`Error::Io`] if the reader fails,
-    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt), [`UploadLapsed`](crate::ReservationError::UploadLapsed) if the
-    /// lease was over before a part was stored and others needed the room; nothing is stored then.
+    /// [`Error::Interrupted`] after [`interrupt`](crate::interrupt),
+    /// [`UploadLapsed`](crate::ReservationError::UploadLapsed) if the lease was over before a part was
+    /// stored and others needed the room; nothing is stored then.
     /// A reader with more bytes than the whole space is not read to its end: `needed` is then one
     /// byte more than the capacity.
     pub fn allocate_from(&self, reader: impl Read) -> Result<ObjectId> {
@@ -167,8 +168,8 @@ impl MemManager {
     }
 
     /// Stores a file. If an object of its size is stored already, or it does not fit, it is read once to
-    /// compute its id, before its bytes are stored. Otherwise like [`Self::store_from`]. A file that by its size can neither fit nor be
-    /// already stored is refused unread.
+    /// compute its id, before its bytes are stored. A file that by its size can neither fit nor be
+    /// already stored is refused unread. Otherwise like [`Self::store_from`].
     ///
     /// # Errors
     /// Also [`Error::Io`] if the file changes between the two reads, or if it belongs to a heap
@@ -193,8 +194,9 @@ impl MemManager {
         self.check_hold(hold)?;
         let size = rest_of(file)?;
         let may_be_stored = self.may_be_stored(size)?;
+        let part = self.part_size()?;
         // A file of size 0 may still have content, as in /proc.
-        if size <= self.part_size()? as u64 {
+        if size <= part as u64 {
             return self.store_stream(file, hold, progress);
         }
         let id = if may_be_stored {
@@ -210,7 +212,7 @@ impl MemManager {
             None
         };
         let reader: &mut dyn Read = file;
-        let mut parts = Parts::new(reader, Kind::Bytes, self.part_size()?);
+        let mut parts = Parts::new(reader, Kind::Bytes, part);
         parts.fill()?;
         self.upload(Announced::bytes(Some(size), id), &mut parts, hold, None, progress)
     }
@@ -321,25 +323,12 @@ pub(in crate::manager) fn allocate(
         return dedup(tx, what, &object, hold, source);
     }
     need_room(tx, Some(what.id), what.size)?;
-    let object = StoredObject {
-        id: tx.next_object_id(0)?,
-        memram_id: tx.space(),
-        object_id: what.id,
-        kind: what.kind,
-        type_name: what.type_name.map(str::to_owned),
-        size: what.size,
-        held: hold == Hold::Anonymous,
-        created_at: tx.at(),
-    };
+    let key = tx.next_object_id(0)?;
+    let object = what.object(tx, key, hold);
     let (pieces, freed) = tx.whole(|tx| {
-        let key = object.id;
         tx.apply(Change::ObjectStored(object))?;
         let pieces = place::place(tx, key, what.size, source)?;
-        let freed = match hold {
-            Hold::Anonymous => None,
-            Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, key, what.id)?,
-        };
-        Ok((pieces, freed))
+        Ok((pieces, names::bind_hold(tx, hold, key, what.id)?))
     })?;
     Ok(Allocation {
         id: what.id,
@@ -367,15 +356,10 @@ pub(in crate::manager) fn dedup(
     }
     let vouched = vouch::vouch(tx, what, object, source)?;
     tx.apply(Change::DedupHit { object })?;
-    let freed = match hold {
-        Hold::Anonymous => {
-            if !object.held {
-                tx.apply(Change::Held { object: object.id })?;
-            }
-            None
-        }
-        Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, object.id, object.object_id)?,
-    };
+    if hold == Hold::Anonymous && !object.held {
+        tx.apply(Change::Held { object: object.id })?;
+    }
+    let freed = names::bind_hold(tx, hold, object.id, object.object_id)?;
     Ok(Allocation {
         id: what.id,
         size: what.size,

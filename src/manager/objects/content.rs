@@ -1,6 +1,8 @@
 //! Content to store.
 
-use crate::models::StoredObjectId;
+use super::hold::Hold;
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::WriteTx;
 use crate::value::{Kind, ObjectId};
 
 /// A description of content to store, without its bytes.
@@ -11,4 +13,20 @@ pub(in crate::manager) struct Content<'a> {
     pub size: u64,
     /// The object with this id, if its stored bytes were already compared and are intact.
     pub whole: Option<StoredObjectId>,
+}
+
+impl Content<'_> {
+    /// The row of a new object with this content.
+    pub fn object(&self, tx: &WriteTx<'_>, key: StoredObjectId, hold: Hold<'_>) -> StoredObject {
+        StoredObject {
+            id: key,
+            memram_id: tx.space(),
+            object_id: self.id,
+            kind: self.kind,
+            type_name: self.type_name.map(str::to_owned),
+            size: self.size,
+            held: hold == Hold::Anonymous,
+            created_at: tx.at(),
+        }
+    }
 }

@@ -61,15 +61,7 @@ impl MemManager {
 }
 
 /// Ends one reservation whose time is over, or gives back some pieces, if there is something to do.
-/// O(log n + step).
-pub(in crate::manager) fn step_if_due(tx: &mut WriteTx<'_>) -> Result<()> {
-    if tx.has_reservations_due()? {
-        step(tx)?;
-    }
-    Ok(())
-}
-
-/// The next of the steps that give everything back. Returns whether there may be more.
+/// Returns whether there was, so that there may be more. O(log n + step).
 pub(in crate::manager) fn next(tx: &mut WriteTx<'_>) -> Result<bool> {
     Ok(tx.has_reservations_due()? && step(tx)?)
 }

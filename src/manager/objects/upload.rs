@@ -21,7 +21,7 @@ use super::room::{need_room, refuse};
 use crate::books::change::Change;
 use crate::error::{Error, ReservationError, Result};
 use crate::manager::{Allocation, MemManager, Phase, names, unsigned};
-use crate::models::{ReservationRow, ReservationState, StoredObject, StoredObjectId};
+use crate::models::{ReservationRow, ReservationState, StoredObjectId};
 use crate::store::WriteTx;
 use crate::temporary::Storing;
 use crate::value::ObjectId;
@@ -274,16 +274,8 @@ impl Upload<'_, '_> {
         let rest = parts.rest().len() as i64;
         placing.remaining = rest;
         tx.streaming(|tx| self.place(tx, &mut row, &mut placing, parts, rest))?;
-        let object = StoredObject {
-            id: placing.object,
-            memram_id: tx.space(),
-            object_id: id,
-            kind: self.announced.kind,
-            type_name: self.announced.type_name.map(str::to_owned),
-            size: parts.total,
-            held: hold == Hold::Anonymous,
-            created_at: tx.at(),
-        };
+        let content = self.announced.content(id, parts.total, None);
+        let object = content.object(tx, placing.object, hold);
         let reservation = row.id;
         if row.key.is_none() {
             tx.apply(Change::ReservationRemoved { reservation: &row })?;
@@ -298,10 +290,7 @@ impl Upload<'_, '_> {
             reserved::posted(tx, &row, taken, id)?;
         }
         tx.apply(Change::ObjectPosted { object, reservation })?;
-        let freed = match hold {
-            Hold::Anonymous => None,
-            Hold::Name(name) | Hold::NewName(name) => names::bind(tx, name, placing.object, id)?,
-        };
+        let freed = names::bind_hold(tx, hold, placing.object, id)?;
         tx.give_ids_back()?;
         Ok(Allocation {
             id,

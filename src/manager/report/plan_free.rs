@@ -68,7 +68,7 @@ impl MemManager {
             tx.sign(self.signature());
             let freed = unique.iter().map(|id| free::free(tx, self.space(), id, true));
             let freed = freed.collect::<Result<Vec<_>>>()?;
-            reclaim::step_if_due(tx)?;
+            reclaim::next(tx)?;
             Ok(freed)
         })?;
         let mut more = true;
@@ -76,7 +76,7 @@ impl MemManager {
             more = rehearsal.unit(|tx| {
                 tx.sign(self.signature());
                 let more = reclaim::next(tx)?;
-                reclaim::step_if_due(tx)?;
+                reclaim::next(tx)?;
                 Ok(more)
             })?;
         }

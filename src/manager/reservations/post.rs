@@ -76,12 +76,13 @@ impl Reservation {
         allocate::refuse_open_heap(file)?;
         let size = rest_of(file)?;
         let row = self.prepare(hold, size)?;
+        let part = self.memory.part_size()?;
         // A file of size 0 may still have content, as in /proc.
-        if size <= self.memory.part_size()? as u64 {
+        if size <= part as u64 {
             return self.post_stream(file, row, hold, progress);
         }
         let reader: &mut dyn Read = file;
-        let mut parts = Parts::new(reader, Kind::Bytes, self.memory.part_size()?);
+        let mut parts = Parts::new(reader, Kind::Bytes, part);
         parts.fill()?;
         let announced = Announced::bytes(Some(size), None);
         self.memory.upload(announced, &mut parts, hold, Some(row), progress)
@@ -108,11 +109,12 @@ impl Reservation {
     fn post_encoded(&self, encoded: &Encoded<'_>, hold: Hold<'_>) -> Result<Allocation> {
         let (content, id) = (&*encoded.content, encoded.object_id());
         let row = self.prepare(hold, content.len() as u64)?;
-        if content.len() <= self.memory.part_size()? || self.memory.contains(&id)? {
+        let part = self.memory.part_size()?;
+        if content.len() <= part || self.memory.contains(&id)? {
             return self.post_whole(encoded, id, hold);
         }
         let mut reader = content;
-        let mut parts = Parts::known(&mut reader, id, self.memory.part_size()?);
+        let mut parts = Parts::known(&mut reader, id, part);
         parts.fill()?;
         let (announced, progress) = (Announced::encoded(encoded, id), &mut |_, _, _| {});
         self.memory.upload(announced, &mut parts, hold, Some(row), progress)
