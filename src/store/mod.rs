@@ -13,6 +13,8 @@ mod known;
 mod location;
 mod new_space;
 mod numbers;
+#[cfg(feature = "postgres")]
+mod postgres;
 pub(crate) mod queries;
 mod read;
 mod rehearsal;
