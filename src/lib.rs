@@ -97,9 +97,9 @@ pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
     Correction, Diff, DiskUse, Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold,
-    ImportOptions, Imported, Layout, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict, Options, Phase,
-    PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot,
-    SpaceReport, Stats, UsagePoint,
+    ImportOptions, Imported, Layout, LayoutDigest, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict,
+    Options, Phase, PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored,
+    Severity, Snapshot, SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,

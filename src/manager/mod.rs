@@ -29,6 +29,7 @@ pub use report::check::{CheckNote, CheckOptions};
 pub use report::disk::{Bound, DiskUse};
 pub use report::doctor::{Figure, Finding, Remedy, Severity};
 pub use report::layout::Layout;
+pub use report::layout_digest::LayoutDigest;
 pub use report::pins::{PinOptions, Pins};
 pub use report::plan::{Plan, Planner};
 pub use report::plan_free::FreePlan;

@@ -23,6 +23,7 @@ mod history;
 mod ids;
 mod inspect;
 mod layout;
+mod layout_digest;
 mod migrate;
 mod names;
 mod open;

@@ -216,6 +216,16 @@ fn the_objects_in_an_arena() {
     }
 }
 
+/// One statement reads all of it, and sorts nothing.
+#[test]
+fn the_layout_in_order() {
+    let layout = "SELECT: SEARCH a USING INTEGER PRIMARY KEY (rowid>? AND rowid<?); \
+         SEARCH p USING INDEX pools_by_arena (arena_id=?) LEFT-JOIN; \
+         SEARCH b USING INDEX blocks_by_pool (pool_id=?) LEFT-JOIN; \
+         SEARCH l USING INDEX ledger_by_block (block_id=?) LEFT-JOIN";
+    searches(&heap(), &[layout], |memory| memory.layout_digest().unwrap());
+}
+
 /// A query that people write, not one of the library.
 #[test]
 fn one_object_of_the_view() {

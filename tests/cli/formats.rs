@@ -16,13 +16,14 @@ const LISTS: [&[&str]; 9] = [
     &["layout", "--at", "now"],
 ];
 /// Commands that print a single object.
-const THINGS: [&[&str]; 6] = [
+const THINGS: [&[&str]; 7] = [
     &["stats"],
     &["show", "answer"],
     &["block", "1"],
     &["gc"],
     &["diff", "@1"],
     &["history"],
+    &["layout", "--digest"],
 ];
 
 fn printed(cli: &Cli, args: &[&str], format: &str) -> String {

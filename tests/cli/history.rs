@@ -305,6 +305,38 @@ fn a_past_layout_is_the_tree_at_that_time() {
 }
 
 #[test]
+fn the_digest_of_the_layout_is_printed() {
+    let cli = Cli::new();
+    cli.file("photo.jpg", noise(20_000));
+    let do_it = |db: &str, value: &str| {
+        cli.ok(["put", "photo.jpg", "--db", db]);
+        cli.ok(["set", "answer", value, "--db", db]);
+        cli.ok(["layout", "--digest", "--db", db])
+    };
+    let digest = do_it("heap.db", "42");
+    assert!(
+        digest.len() == 65 && digest.trim_end().bytes().all(|digit| digit.is_ascii_hexdigit()),
+        "{digest}"
+    );
+    assert_eq!(do_it("other.db", "43"), digest);
+    let answer = cli.json(["layout", "--digest"]);
+    assert_eq!(
+        answer,
+        serde_json::json!({"space": "main", "digest": digest.trim_end()})
+    );
+    cli.ok(["set", "answer", "123"]);
+    assert_ne!(cli.ok(["layout", "--digest"]), digest);
+    for (args, part) in [
+        (&["layout"][..], "--at"),
+        (&["layout", "--digest", "--at", "now"], "cannot be used with"),
+        (&["layout", "--digest", "--depth", "1"], "cannot be used with"),
+    ] {
+        let ran = cli.run_all(args);
+        assert!(ran.status == 2 && ran.stderr.contains(part), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_diff_of_two_moments_counts_added_and_freed_objects() {
     let cli = some();
     let freed = last_of(&cli, "unbind");

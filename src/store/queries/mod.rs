@@ -9,6 +9,7 @@ pub(crate) mod entries;
 pub(crate) mod event_filter;
 pub(crate) mod events;
 pub(in crate::store) mod ids;
+pub(crate) mod layout;
 pub(crate) mod levels;
 pub(crate) mod names;
 pub(crate) mod objects;

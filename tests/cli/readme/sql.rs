@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heapledger::{EventFilter, Geometry};
+use heapledger::{EventFilter, Geometry, ObjectId};
 
 use super::{SQL_PAGE, fenced, read};
-use crate::common::{Heap, content};
+use crate::common::{Heap, content, texts};
 
 /// The sections of the page that describe a table or a view: `### `name``.
 fn described() -> BTreeMap<String, Vec<String>> {
@@ -157,6 +157,24 @@ fn the_page_lists_exactly_the_members_of_changes() {
 }
 
 #[test]
+fn the_page_prints_the_text_of_the_layout_digest() {
+    let heap = Heap::new();
+    for number in 0..20 {
+        heap.allocate_bytes(&content(number, 1000 * number)).unwrap();
+    }
+    heap.free(&heap.objects().nth(5).unwrap().unwrap().id).unwrap();
+    heap.add_arena().unwrap();
+    let queries = fenced(SQL_PAGE, "sql");
+    let query = queries.iter().find(|query| query.contains("layout --digest")).unwrap();
+    let text: String = texts(&heap.sql(), query)
+        .iter()
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let digest = heap.layout_digest().unwrap();
+    assert_eq!(ObjectId::of_bytes(text.as_bytes()).as_bytes(), digest.as_bytes());
+}
+
+#[test]
 fn every_query_in_the_page_works() {
-    super::assert_queries_answer(&fenced(SQL_PAGE, "sql"), 9);
+    super::assert_queries_answer(&fenced(SQL_PAGE, "sql"), 10);
 }
