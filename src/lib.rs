@@ -112,6 +112,8 @@ pub use store::queries::event_filter::EventFilter;
 pub use store::queries::objects::ObjectInfo;
 pub use store::queries::pins::Pin;
 pub use store::queries::usage::{Level, LevelUsage};
+#[cfg(feature = "postgres")]
+pub use store::{Address, BadAddress};
 pub use store::{Durability, TreeKind, TreeSize};
 pub use temporary::interrupt;
 pub use value::{Hasher, Json, Kind, ObjectId};

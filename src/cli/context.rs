@@ -10,7 +10,7 @@ use super::globals::{DurabilityArg, Globals, Making};
 use super::input::database::{Database, Mode};
 use super::input::dotenv::Variables;
 use super::output::render::{Format, Output};
-use super::output::text::{Sizes, printable, printable_path};
+use super::output::text::{Sizes, printable};
 
 /// The options of every command, ready for use.
 pub struct Context<'a> {
@@ -42,9 +42,14 @@ impl<'a> Context<'a> {
         Ok(Self { globals, db, variables })
     }
 
-    /// The heap file.
+    /// What the library opens: a path, or the address of a server, perhaps with a password.
     pub fn db(&self) -> &Path {
         &self.db.path
+    }
+
+    /// The same for messages.
+    pub fn shown(&self) -> String {
+        self.db.shown()
     }
 
     /// Whether to print one JSON document.
@@ -164,7 +169,7 @@ impl<'a> Context<'a> {
 
     /// What storing would create: the heap or the space, if missing.
     fn to_make(&self, making: Making) -> Result<Option<String>> {
-        let (space, path) = (printable(&self.globals.space), printable_path(self.db()));
+        let (space, path) = (printable(&self.globals.space), self.shown());
         let is_empty = self.db().metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
         let missing = match self.options().read_only(true).open(self.db()) {
             Err(error @ Error::NoFile { .. }) if self.db.mode == Mode::NeverCreate => return Err(error.into()),

@@ -12,9 +12,10 @@ use super::output::render::Format;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Globals {
-    /// The heap file: a path, or a URL like sqlite:///folder/heap.db [default: HEAPLEDGER_DB or
-    /// else DATABASE_URL, each from the environment or else from .env, or else heap.db]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// The heap: a path, or a URL like sqlite:///folder/heap.db or postgres://user@host/database
+    /// [default: HEAPLEDGER_DB or else DATABASE_URL, each from the environment or else from .env,
+    /// or else heap.db; a server only from --db or from HEAPLEDGER_DB in the environment]
+    #[arg(long, global = true, value_name = "FILE|URL")]
     pub db: Option<PathBuf>,
 
     /// The space in the file

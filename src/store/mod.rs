@@ -27,6 +27,8 @@ pub(crate) use deadline::Deadline;
 pub(crate) use group::Group;
 pub use location::Durability;
 pub(crate) use location::{Access, Location};
+#[cfg(feature = "postgres")]
+pub use postgres::address::{Address, BadAddress};
 pub(crate) use read::ReadTx;
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use session::{RefusedAllocation, WriteTx};

@@ -19,6 +19,7 @@ mod names_free;
 mod put_get;
 mod readme;
 mod reserve;
+mod servers;
 mod space;
 mod support;
 mod transfer;

@@ -6,7 +6,7 @@ use heapledger::{Geometry, MemManager};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::parse::{self, Ceiling};
-use crate::cli::output::text::{printable, printable_path};
+use crate::cli::output::text::printable;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -55,7 +55,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = options.open(context.db())?;
     let space = memory.memram()?;
     context.output().one(&space, |out| {
-        let (name, path) = (printable(&space.name), printable_path(context.db()));
+        let (name, path) = (printable(&space.name), context.shown());
         let ceiling = max_file.map_or(String::new(), |max_file| {
             format!("; at most {} on disk", context.sizes().phrase(max_file))
         });

@@ -29,7 +29,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let restored = progress::phases("copying", |phase| {
         MemManager::restore_with(context.db(), &args.file, phase)
     })?;
-    let (heap, file) = (printable_path(context.db()), printable_path(&args.file));
+    let (heap, file) = (context.shown(), printable_path(&args.file));
     let size = context.sizes().phrase(restored.file_size);
     context.output().one(&restored, |out| {
         writeln!(out, "{heap}: restored from {file}, {size}, checked in full")

@@ -1,4 +1,4 @@
-//! Finds the heap file: a path, or a URL as other programs write it.
+//! Finds the heap: a path, or a URL as other programs write it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 
 use super::dotenv::{Setting, Variables};
+use super::server;
+use crate::cli::output::text::{printable, printable_path};
 
-/// The heap file and its access mode.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The heap and its access mode.
 pub struct Database {
+    /// What the library opens. The address of a server may contain a password.
     pub path: PathBuf,
+    /// The address of a server, without a password.
+    server: Option<String>,
     pub mode: Mode,
     /// Where it was given: `--db` or a variable.
     pub source: &'static str,
@@ -35,6 +39,7 @@ impl Database {
         let option = option.map(|path| Setting {
             source: "--db",
             value: path.into(),
+            in_file: false,
             folder: None,
         });
         let setting = option
@@ -44,6 +49,7 @@ impl Database {
             Some(setting) => Self::of(setting),
             None => Ok(Self {
                 path: "heap.db".into(),
+                server: None,
                 mode: Mode::default(),
                 source: "the default",
             }),
@@ -51,20 +57,48 @@ impl Database {
     }
 
     fn of(setting: Setting) -> Result<Self> {
-        let Setting { source, value, folder } = setting;
+        if server::is_meant(&setting.value.to_string_lossy()) {
+            return Ok(Self {
+                server: Some(server::checked(&setting)?),
+                path: setting.value.into(),
+                mode: Mode::NeverCreate,
+                source: setting.source,
+            });
+        }
+        let Setting {
+            source, value, folder, ..
+        } = setting;
         let (path, mode) = match value.to_str() {
             Some(text) => located(text, source == "DATABASE_URL").map_err(|why| anyhow!("{source} {why}"))?,
             None => (PathBuf::from(value), Mode::default()),
         };
         let path = match folder {
             Some(folder) => folder.join(path),
+            // The library would take it for an address.
+            None if server::is_meant(&path.to_string_lossy()) => Path::new(".").join(path),
             None => path,
         };
-        Ok(Self { path, mode, source })
+        Ok(Self {
+            path,
+            server: None,
+            mode,
+            source,
+        })
     }
 
-    /// The path in a form that `--db` does not take for a URL.
+    /// The path or address, for messages.
+    pub fn shown(&self) -> String {
+        match &self.server {
+            Some(address) => printable(address).into_owned(),
+            None => printable_path(&self.path),
+        }
+    }
+
+    /// The address, or the path in a form that `--db` does not take for a URL.
     pub fn as_option(&self) -> String {
+        if let Some(address) = &self.server {
+            return address.clone();
+        }
         let text = self.path.to_string_lossy().into_owned();
         match located(&text, false) {
             Ok((path, _)) if path == self.path => text,
@@ -85,17 +119,7 @@ const OTHERS: &str = "name a heap file: sqlite:///folder/heap.db, HEAPLEDGER_DB 
 const IN_MEMORY: &str = "names a database in memory, which would be lost when this command ends; name a file";
 
 /// Schemes of servers, which their programs also accept without `//`.
-const SERVERS: [&str; 9] = [
-    "postgres",
-    "postgresql",
-    "mysql",
-    "mariadb",
-    "mssql",
-    "sqlserver",
-    "mongodb",
-    "redis",
-    "jdbc",
-];
+const SERVERS: [&str; 7] = ["mysql", "mariadb", "mssql", "sqlserver", "mongodb", "redis", "jdbc"];
 
 /// Parses `text`. Errors repeat nothing of a URL except its scheme, because it may contain a
 /// password.
@@ -113,12 +137,11 @@ fn located(text: &str, is_shared: bool) -> Result<(PathBuf, Mode), String> {
     match scheme.as_str() {
         "sqlite" | "sqlite3" => url(rest.strip_prefix("//").unwrap_or(rest)),
         "file" => url(local(rest.split('#').next().unwrap_or_default())?),
-        "postgres" | "postgresql" => Err(format!("is a PostgreSQL URL, but a heap is an SQLite file; {OTHERS}")),
         other if rest.starts_with("//") || SERVERS.contains(&other) => Err(format!(
-            "is a URL of the kind {other}:, but a heap is an SQLite file; {OTHERS}"
+            "is a URL of the kind {other}:, but a heap is an SQLite file or on a PostgreSQL server; {OTHERS}"
         )),
         _ if is_shared && is_server(text) => Err(format!(
-            "has the settings of a database server, but a heap is an SQLite file; {OTHERS}"
+            "has the settings of a database server, but is no URL; {OTHERS}"
         )),
         _ => Ok((PathBuf::from(text), Mode::default())),
     }
@@ -246,9 +269,6 @@ mod tests {
     #[test]
     fn other_urls_are_refused_without_repeating_them() {
         for text in [
-            "postgres://me:secret@host/db",
-            "postgresql:///secret",
-            "POSTGRES:secret",
             "mysql://me:secret@host/db",
             "sqlite+aiosqlite:///secret.db",
             "https://me:secret@host/heap.db",

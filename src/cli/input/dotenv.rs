@@ -29,6 +29,8 @@ pub struct Setting {
     /// The variable or option, for messages.
     pub source: &'static str,
     pub value: OsString,
+    /// Whether it comes from `.env`.
+    pub in_file: bool,
     /// The base of a relative path in it, unless it is the working folder.
     pub folder: Option<PathBuf>,
 }
@@ -60,6 +62,7 @@ impl Variables {
             return Some(Setting {
                 source: name,
                 value,
+                in_file: false,
                 folder: None,
             });
         }
@@ -67,6 +70,7 @@ impl Variables {
         Some(Setting {
             source: name,
             value: value.into(),
+            in_file: true,
             folder: self.folder.clone(),
         })
     }

@@ -17,6 +17,9 @@ use secrets::Secrets;
 /// The characters of a component that need no encoding (RFC 3986: unreserved).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The longest name of a schema, in bytes. PostgreSQL would silently cut a longer one.
+const LONGEST_SCHEMA: usize = 63;
+
 /// `postgres://user:password@host:port/database?parameter=value`, with the parameters of libpq and
 /// one more, `schema`.
 ///
@@ -33,20 +36,13 @@ pub struct Address {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the address of the server {why}")]
 pub struct BadAddress {
-    why: String,
+    /// What is wrong, as what follows the name of the address: `has a port that is not a number`.
+    pub why: String,
 }
 
 impl Address {
     /// The schema of a heap whose address names none.
     pub const SCHEMA: &'static str = "heapledger";
-
-    /// The longest name of a schema, in bytes. PostgreSQL would silently cut a longer one.
-    pub const LONGEST_SCHEMA: usize = 63;
-
-    /// Whether a text starts with `postgres://` or `postgresql://`.
-    pub fn is_one(text: &str) -> bool {
-        parts::after_scheme(text).is_some()
-    }
 
     /// Parses a URI.
     ///
@@ -120,10 +116,10 @@ impl fmt::Debug for Address {
 /// Refuses names that PostgreSQL would cut, keeps for itself, or reads as something else.
 fn usable(schema: &str) -> Result<(), String> {
     let length = schema.len();
-    if length == 0 || length > Address::LONGEST_SCHEMA {
+    if length == 0 || length > LONGEST_SCHEMA {
         return Err(format!(
             "has a schema name of {length} bytes; it can have 1 to {}",
-            Address::LONGEST_SCHEMA
+            LONGEST_SCHEMA
         ));
     }
     if schema.starts_with("pg_") || schema == "information_schema" {

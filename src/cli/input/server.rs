@@ -1,0 +1,53 @@
+//! Addresses of servers, and from where they count.
+
+use anyhow::{Result, bail};
+
+use super::dotenv::Setting;
+
+/// Whether a text is meant as the address of a PostgreSQL server.
+pub fn is_meant(text: &str) -> bool {
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| scheme == "postgres" || scheme == "postgresql")
+}
+
+/// Checks an address, and returns it for messages: without a password.
+///
+/// A server has to be meant: most projects of web services have a `DATABASE_URL` that is not for
+/// this program, and a `.env` comes with the folder.
+pub fn checked(setting: &Setting) -> Result<String> {
+    let Setting { source, in_file, .. } = setting;
+    if *in_file || !["--db", "HEAPLEDGER_DB"].contains(source) {
+        let place = if *in_file { " in .env" } else { "" };
+        bail!(
+            "{source}{place} is a PostgreSQL URL, which counts only from --db or from HEAPLEDGER_DB in the \
+             environment, because it may be meant for another program; name the heap with one of them: a file or a server"
+        );
+    }
+    address(setting)
+}
+
+#[cfg(feature = "postgres")]
+fn address(setting: &Setting) -> Result<String> {
+    let source = setting.source;
+    let Some(text) = setting.value.to_str() else {
+        bail!("{source} is not UTF-8; write other bytes of an address as %FF");
+    };
+    let address = heapledger::Address::parse(text).map_err(|bad| anyhow::anyhow!("{source} {}", bad.why))?;
+    if source == "--db" && address.has_password() {
+        bail!(
+            "--db has a password in it, which other users of this machine can see while the command runs, and which \
+             the shell remembers; leave it out, and give it in PGPASSWORD, in ~/.pgpass, in a service file (PGSERVICEFILE), \
+             or with the whole address in HEAPLEDGER_DB"
+        );
+    }
+    Ok(address.to_string())
+}
+
+#[cfg(not(feature = "postgres"))]
+fn address(setting: &Setting) -> Result<String> {
+    bail!(
+        "{} is a PostgreSQL URL, but this build has no PostgreSQL; build heapledger with `--features postgres`, which \
+         needs libpq, or with `--features postgres-bundled`",
+        setting.source
+    );
+}
