@@ -1,5 +1,23 @@
--- Tables after those that refer to them; afterwards the schema is empty. Dropping a table drops its
--- indexes.
+-- Views first, then tables after those that refer to them; afterwards the schema is empty.
+
+DROP VIEW violations;
+DROP VIEW history_violations;
+DROP VIEW row_violations;
+DROP VIEW history_balance;
+DROP VIEW event_blocks;
+DROP VIEW postings;
+DROP VIEW log;
+DROP VIEW event_sizes;
+DROP VIEW every_event;
+DROP VIEW promises;
+DROP VIEW claims;
+DROP VIEW trial_balance;
+DROP VIEW usage;
+DROP VIEW block_map;
+DROP VIEW objects;
+DROP VIEW kinds;
+
+-- Dropping a table drops its indexes.
 DROP TABLE sequences;
 DROP TABLE events;
 DROP TABLE names;
