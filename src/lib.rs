@@ -47,6 +47,8 @@
 //! | --- | --- |
 //! | `sqlite` (default) | the engine, compiled in; without it the library does not compile |
 //! | `cli` (default) | the program `heapledger`, and the crates that only it needs |
+//! | `postgres` | heaps on PostgreSQL servers, through the system's libpq |
+//! | `postgres-bundled` | the same with libpq and OpenSSL compiled in; needs `perl` and `make` |
 //!
 //! A program that uses only the library needs `default-features = false, features = ["sqlite"]`.
 //!
