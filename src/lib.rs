@@ -94,7 +94,7 @@ mod temporary;
 mod value;
 
 pub use books::invariants::Invariant;
-pub use error::{Error, LogHolder, ReservationError, Result, TransferError};
+pub use error::{Error, LogHolder, ReservationError, Result, ServerError, TransferError};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,

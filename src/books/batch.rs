@@ -21,11 +21,36 @@ use crate::models::{
 };
 use crate::value::ObjectId;
 
-/// A piece of this size is written directly instead of copied. With 4 KiB as the limit, a batch of
-/// pieces of that size took a tenth longer, and threads that share a commit needed savepoints.
-const LARGE: usize = 64 * 1024;
-/// A batch with this many bytes of small pieces is full.
-const MOST_BYTES: usize = 1 << 20;
+/// How much is gathered before it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// A piece of this many bytes is written directly instead of copied.
+    pub direct: usize,
+    /// A batch with this many bytes of other pieces is full.
+    pub bytes: usize,
+}
+
+impl Limits {
+    /// For an engine in the same process. With 4 KiB as the limit, a batch of pieces of that size took a
+    /// tenth longer, and threads that share a commit needed savepoints.
+    pub const SMALL: Self = Self {
+        direct: 64 * 1024,
+        bytes: 1 << 20,
+    };
+
+    /// For an engine on the network, where each write is a round trip.
+    pub const LARGE: Self = Self {
+        direct: usize::MAX,
+        bytes: 8 << 20,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::SMALL
+    }
+}
+
 /// A batch with this many rows of one table is full.
 const MOST_ROWS: usize = 4096;
 
@@ -43,6 +68,7 @@ pub(crate) struct Batch<'d> {
     last_ids: Vec<(Sequence, i64)>,
     /// A correction, always alone in its batch.
     fix: Option<Fix<'d>>,
+    limits: Limits,
 }
 
 impl Batch<'static> {
@@ -80,7 +106,9 @@ impl Batch<'static> {
             Change::PoolAdded(pool) => rows.pools.push(pool),
             Change::BlockAdded(block) => rows.blocks.push(block),
             Change::ObjectStored(object) | Change::ObjectPosted { object, .. } => rows.objects.push(object),
-            Change::EntryAdded { entry, .. } if entry.data.len() >= LARGE => return Some(Batch::of_entry(entry)),
+            Change::EntryAdded { entry, .. } if entry.data.len() >= self.limits.direct => {
+                return Some(Batch::of_entry(entry));
+            }
             Change::EntryAdded { entry, .. } => {
                 rows.bytes += entry.data.len();
                 rows.entries.push(entry.into_owned());
@@ -157,8 +185,9 @@ impl Batch<'static> {
     }
 
     /// Begins a unit of work, with or without recording events.
-    pub fn begin(&mut self, recording: bool) {
+    pub fn begin(&mut self, recording: bool, limits: Limits) {
         self.effects.recording = recording;
+        self.limits = limits;
     }
 
     /// Sets the actor, time and reason of this unit of work.
@@ -233,7 +262,7 @@ impl Batch<'static> {
             rows.names.len(),
             rows.holds.len(),
         ];
-        rows.bytes >= MOST_BYTES || lengths.into_iter().any(|length| length >= MOST_ROWS)
+        rows.bytes >= self.limits.bytes || lengths.into_iter().any(|length| length >= MOST_ROWS)
     }
 }
 

@@ -14,6 +14,7 @@ impl Error {
             Self::FileFull { .. } => {
                 "free objects and call MemManager::collect_garbage, or raise the ceiling with MemManager::set_max_file"
             }
+            Self::Server(error) => return error.advice(),
             Self::Reservation(error) => return error.advice(),
             Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
             Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",

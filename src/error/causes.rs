@@ -1,7 +1,7 @@
 //! Conversion of system errors, and copies for units that share a transaction.
 
-use super::Error;
 use super::message::grouped;
+use super::{Error, ServerError};
 
 impl Error {
     /// The same error for another unit whose transaction it ended.
@@ -36,6 +36,7 @@ impl Error {
                 reserve: *reserve,
                 max_file: *max_file,
             },
+            Self::Server(error) => Self::Server(error.clone()),
             Self::Interrupted => Self::Interrupted,
             Self::DiskFailed { why } => Self::DiskFailed { why: why.clone() },
             Self::Damaged { what } => Self::Damaged { what: what.clone() },
@@ -48,6 +49,14 @@ impl Error {
                 source: other.to_string().into(),
             },
         }
+    }
+
+    /// Whether a unit of work that failed with it may succeed if it runs again.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Server(ServerError::Outdated | ServerError::Lost { .. } | ServerError::Conflict { .. })
+        )
     }
 
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {

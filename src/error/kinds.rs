@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::holder::LogHolder;
 use super::reservation::ReservationError;
+use super::server::ServerError;
 use super::transfer::TransferError;
 use crate::identity::{Kind, ObjectId};
 use crate::models::Promise;
@@ -43,6 +44,8 @@ pub enum Error {
         /// The ceiling, in bytes.
         max_file: u64,
     },
+    /// A heap on a server cannot be used.
+    Server(ServerError),
     /// A reservation cannot be made, found or resolved, or a large object not be completed.
     Reservation(ReservationError),
     /// A level has no room for another child.

@@ -65,6 +65,7 @@ impl Error {
                     reserve => write!(f, ", and {} are kept for freeing", grouped(*reserve)),
                 }
             }
+            Self::Server(error) => write!(f, "{error}"),
             Self::Reservation(error) => write!(f, "{error}"),
             Self::Transfer(error) => write!(f, "{error}"),
             Self::NoRoom { child, parent, max_mem } => write!(

@@ -6,6 +6,7 @@ mod holder;
 mod kinds;
 mod message;
 mod reservation;
+mod server;
 mod transfer;
 
 pub(crate) use causes::file_size_limit;
@@ -13,4 +14,5 @@ pub use holder::LogHolder;
 pub use kinds::{Error, Result};
 pub(crate) use message::grouped;
 pub use reservation::ReservationError;
+pub use server::ServerError;
 pub use transfer::TransferError;

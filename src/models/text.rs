@@ -140,6 +140,15 @@ impl ToSql<Text, Sqlite> for ObjectId {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl ToSql<Text, diesel::pg::Pg> for ObjectId {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, diesel::pg::Pg>) -> diesel::serialize::Result {
+        use std::io::Write;
+        out.write_all(self.digits().as_bytes())?;
+        Ok(diesel::serialize::IsNull::No)
+    }
+}
+
 /// A time as the views write it: in ISO 8601 or, outside the calendar, in microseconds.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct WrittenTime(Timestamp);

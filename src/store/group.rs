@@ -8,6 +8,7 @@
 //! The ideas are those of MySQL's binary-log group commit (leader and followers; the moment is its
 //! `sync_delay`), except that each thread executes its own unit, so nothing is handed over.
 
+use std::iter::repeat;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -15,18 +16,16 @@ use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use super::deadline::Deadline;
+use super::engine::Engine;
 use super::gate::{Coming, Gate};
-use super::location::{Access, Location};
+use super::location::Location;
 use super::read::ReadTx;
 use super::rehearsal::Rehearsal;
 use super::session::WriteTx;
 use super::sqlite::ceiling::Ceiling;
-use super::sqlite::engine::Engine;
-use super::sqlite::log_limit;
-use super::sqlite::repair;
-use super::writer::Writer;
+use super::writer::{Begin, Writer};
 use crate::books::triggers;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ServerError};
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
 
@@ -36,9 +35,11 @@ pub(crate) struct Group {
     /// Locked only by the thread that has entered the gate, so never contended.
     turn: Mutex<Turn>,
     location: Location,
-    ceiling: Arc<Ceiling>,
+    /// `None` if the heap is not in a file.
+    ceiling: Option<Arc<Ceiling>>,
     /// Set from when a unit waits for readers of the log until it can be shortened.
     log_is_held: Arc<AtomicBool>,
+    reads_when_idle: bool,
 }
 
 struct Turn {
@@ -62,21 +63,36 @@ type Outcome = OnceLock<Result<()>>;
 const MOST_UNITS: usize = 256;
 /// The longest wait for company: a third of the fastest fsync.
 const MOMENT: Duration = Duration::from_micros(30);
+/// How often a unit begins lazily before it waits for its turn among all writers: once, and again if it
+/// finds that an object is there already, or must begin again for somebody else.
+const LAZY_TRIES: usize = 3;
+
+/// Passes `work`, which is called once, to a method of a trait object.
+fn once<C, R>(
+    work: impl FnOnce(&mut C) -> Result<R>,
+    run: impl FnOnce(&mut dyn FnMut(&mut C) -> Result<()>) -> Result<()>,
+) -> Result<R> {
+    let (mut work, mut done) = (Some(work), None);
+    run(&mut |conn| {
+        let work = work.take().ok_or(Error::Reentered)?;
+        done = Some(work(conn)?);
+        Ok(())
+    })?;
+    done.ok_or(Error::BatchFailed)
+}
 
 impl Group {
-    /// The writer of a space, on a writable connection.
-    pub(super) fn open(location: Location, conn: Conn, space: MemRamId, geometry: Geometry) -> Self {
-        let gate = Gate::new(location.file.as_deref());
-        let writer = Writer::new(Engine::new(location.clone(), conn), space, geometry, triggers::ALL);
+    /// The writer of a space.
+    pub(super) fn open(location: Location, engine: Box<dyn Engine>, space: MemRamId, geometry: Geometry) -> Self {
+        let gate = Gate::new(location.open_file());
+        let writer = Writer::new(engine, space, geometry, triggers::ALL);
         Self::of(writer, gate, location)
     }
 
     /// A writer for repair, which starts in this space, uses a separate connection without
     /// constraints, and records no events. Its thread may already have the turn for the same file.
     pub fn for_repair(location: &Location, space: MemRamId, geometry: &Geometry) -> Result<Self> {
-        let mut conn = location.connect(Access::Write)?;
-        repair::lift_constraints(&mut conn)?;
-        let mut engine = Engine::new(location.clone(), conn);
+        let mut engine = location.engine_for_repair()?;
         engine.use_reserve();
         let writer = Writer::new(engine, space, geometry.clone(), triggers::WITHOUT_HISTORY);
         Ok(Self::of(writer, Gate::new(None), location.clone()))
@@ -88,6 +104,7 @@ impl Group {
             ceiling: writer.engine.ceiling(),
             location,
             log_is_held: writer.engine.log_is_held(),
+            reads_when_idle: writer.engine.reads_when_idle(),
             turn: Mutex::new(Turn {
                 writer,
                 outcome: Arc::default(),
@@ -99,23 +116,27 @@ impl Group {
 
     /// The ceiling of the file in bytes, as it was last read.
     pub fn max_file(&self) -> Option<u64> {
-        self.ceiling.max_file()
+        self.ceiling.as_ref().and_then(|ceiling| ceiling.max_file())
     }
 
     /// Runs `work` on the writing connection, between transactions. Others wait for it.
     pub(super) fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        self.enter(Coming::Apart, deadline)?.turn.writer.engine.maintain(work)
+        let mut entered = self.enter(Coming::Apart, deadline)?;
+        let engine = &mut entered.turn.writer.engine;
+        once(work, |work| engine.maintain(work))
     }
 
     /// Runs `work` on the writing connection, in a transaction of its own.
     pub(super) fn transaction<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
         let mut entered = self.enter(Coming::Apart, deadline)?;
-        entered.turn.writer.engine.transaction(deadline, work)
+        let engine = &mut entered.turn.writer.engine;
+        once(work, |work| engine.transaction(deadline, work))
     }
 
     /// Runs `work` while no other thread of this process writes.
     pub fn pause<R>(&self, deadline: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
-        self.maintain(deadline, |_| work())
+        let _entered = self.enter(Coming::Apart, deadline)?;
+        work()
     }
 
     /// Waits until no checkpoint of this process is running, while others may write.
@@ -150,7 +171,7 @@ impl Group {
     /// Runs the short `read` on the writing connection if it is idle: other connections lose their
     /// page cache with each commit, but this one does not.
     pub fn read_if_idle<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Option<Result<R>> {
-        if !self.gate.try_enter() {
+        if !self.reads_when_idle || !self.gate.try_enter() {
             return None;
         }
         let mut entered = self.entered();
@@ -168,25 +189,43 @@ impl Group {
     /// Runs `work` as one unit: if this returns `Ok`, its changes are committed; if it returns an
     /// error or panics, nothing has changed.
     ///
-    /// The work must be short, because finished units may have to wait for it before they commit.
-    /// `bytes` is the content that it stores at most.
+    /// The work must be short, because finished units may have to wait for it before they commit. It may
+    /// run several times, if others have changed the space or a connection is lost, until one run is
+    /// committed. `bytes` is the content that it stores at most.
     pub fn write<R>(
         &self,
         bytes: u64,
         deadline: Deadline,
-        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+        mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        let mut entered = self.enter(Coming::ToJoin, deadline)?;
-        if entered.turn.writer.is_open() && !entered.turn.writer.engine.may_share(bytes) {
-            let _ = entered.turn.commit();
+        for how in (0..LAZY_TRIES).map(|_| Begin::Lazily).chain(repeat(Begin::Locked)) {
+            let mut entered = self.enter(Coming::ToJoin, deadline)?;
+            if entered.turn.writer.is_open() && !entered.turn.writer.engine.may_share(bytes) {
+                let _ = entered.turn.commit();
+            }
+            match self.run(entered, Some(bytes), how, deadline, &mut work) {
+                Err(error) if error.is_transient() && !deadline.is_over() => {}
+                result => {
+                    return result.map_err(|error| match error {
+                        Error::Server(ServerError::Outdated) => deadline.busy(),
+                        error => error,
+                    });
+                }
+            }
         }
-        self.run(entered, Some(bytes), deadline, work)
+        Err(deadline.busy())
     }
 
     /// Like [`Self::write`], for work that may take long or wait for another thread: earlier units
     /// are committed before it starts.
     pub fn write_apart<R>(&self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        self.run(self.enter(Coming::Apart, deadline)?, None, deadline, work)
+        self.run(
+            self.enter(Coming::Apart, deadline)?,
+            None,
+            Begin::Locked,
+            deadline,
+            work,
+        )
     }
 
     /// Like [`Self::write_apart`], in a transaction that nobody shares and that is not synced: a power
@@ -195,7 +234,7 @@ impl Group {
         let mut entered = self.enter(Coming::Apart, deadline)?;
         let turn = &mut *entered.turn;
         turn.writer.engine.sync_commits(false);
-        let result = turn.work(deadline, work);
+        let result = turn.work(Begin::Locked, deadline, work);
         let committed = if turn.writer.is_open() { turn.commit() } else { Ok(()) };
         turn.writer.engine.sync_commits(true);
         drop(entered);
@@ -210,11 +249,12 @@ impl Group {
         &self,
         mut entered: Entered<'_>,
         bytes: Option<u64>,
+        how: Begin,
         deadline: Deadline,
         work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
         let turn = &mut *entered.turn;
-        let result = turn.work(deadline, work);
+        let result = turn.work(how, deadline, work);
         let outcome = Arc::clone(&turn.outcome);
         turn.writer.engine.has_shared(bytes);
         // Failed units count too, or a finished writer could wait forever.
@@ -235,9 +275,7 @@ impl Group {
     /// it.
     fn enter(&self, coming: Coming, deadline: Deadline) -> Result<Entered<'_>> {
         self.gate.enter(coming, deadline).map_err(|error| match error {
-            Error::Busy { .. } if self.log_is_held.load(Ordering::Relaxed) => {
-                log_limit::held(&self.location, deadline, None)
-            }
+            Error::Busy { .. } if self.log_is_held.load(Ordering::Relaxed) => self.location.log_is_held(deadline),
             other => other,
         })?;
         let mut entered = self.entered();
@@ -309,9 +347,14 @@ enum Failed {
 }
 
 impl Turn {
-    fn work<R>(&mut self, deadline: Deadline, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R, Failed> {
+    fn work<R>(
+        &mut self,
+        how: Begin,
+        deadline: Deadline,
+        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+    ) -> Result<R, Failed> {
         self.tried = if self.writer.is_open() { self.tried + 1 } else { 1 };
-        let begun = self.writer.begin(deadline);
+        let begun = self.writer.begin(how, deadline);
         if let Err(error) = begun {
             if !self.writer.is_open() {
                 // The waiting units have lost their transaction.
@@ -326,6 +369,8 @@ impl Turn {
                 Ok(()) => return Ok(result),
                 Err(error) => Failed::Error(error),
             },
+            // What it saw may have been outdated.
+            Ok(Err(_)) if self.writer.engine.is_lazy() => Failed::Error(ServerError::Outdated.into()),
             Ok(Err(error)) => Failed::Error(error),
             Err(panic) => Failed::Panic(panic),
         };

@@ -1,9 +1,9 @@
 //! The writer's cache of its space.
 
+use super::engine::Engine;
 use super::numbers::Numbers;
 use super::queries;
 use super::queries::trim::{Due, STEP};
-use super::sqlite::engine::Engine;
 use crate::books::batch::Batch;
 use crate::books::room::Room;
 use crate::error::Result;
@@ -14,6 +14,7 @@ use crate::models::{HistoryMode, MemRam, MemRamId, Timestamp, signed, unsigned};
 const MOST_ROWS: usize = 4096;
 
 /// It is valid until another connection commits, or a unit of work is rolled back.
+#[derive(Clone)]
 pub(super) struct KnownSpace {
     /// The [`Engine::version`] for which it is valid.
     pub version: i64,
@@ -31,7 +32,7 @@ pub(super) struct KnownSpace {
 }
 
 impl KnownSpace {
-    pub fn read(engine: &mut Engine, version: i64, space: MemRamId, geometry: &Geometry) -> Result<Self> {
+    pub fn read(engine: &mut dyn Engine, version: i64, space: MemRamId, geometry: &Geometry) -> Result<Self> {
         let memram = queries::spaces::get(&mut engine.read(), space)?;
         let room = Room::unknown(geometry.classes().len(), signed(memram.unreserved()));
         let numbers = Numbers::default();
@@ -63,6 +64,17 @@ impl KnownSpace {
             self.memram.history_max_bytes = setting.max_bytes.map(unsigned);
         }
         self.appended += batch.events().len();
+    }
+
+    /// Whether events have to be removed after this batch is written.
+    pub fn trims_after(&self, batch: &Batch<'_>) -> bool {
+        let appended = self.appended + batch.events().len();
+        let added = batch.effects().space.history_bytes;
+        let is_over = match self.memram.history_max_bytes {
+            Some(most) => signed(self.memram.history_bytes) + added > signed(most),
+            None => self.unaged + appended >= STEP,
+        };
+        self.memram.history == HistoryMode::Keep && appended > 0 && is_over
     }
 
     /// Which events the transaction that is about to be committed has to remove.

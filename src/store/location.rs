@@ -1,22 +1,27 @@
-//! The location of a heap, and how to connect to it.
+//! The location of a heap: a file, or a schema on a server.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use super::deadline::Deadline;
+#[cfg(feature = "postgres")]
+use super::postgres::location::ServerLocation;
 use super::sqlite::ceiling::OnDisk;
+use super::sqlite::location::FileLocation;
+use super::sqlite::log_limit;
 use super::sqlite::open_files::OpenFile;
-use super::sqlite::path::locate;
-use crate::error::Result;
+use crate::error::{Error, LogHolder, Result, ServerError};
+use crate::store::queries::audit::Violation;
 
 /// What a commit survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// Power loss: one fsync per commit, shared by writers that wait at the same time. The default.
+    /// Power loss: one fsync per commit, shared by writers that wait at the same time. The default. On a
+    /// server it is `synchronous_commit = on`.
     #[default]
     Full,
-    /// A crash of the program. Power loss may take the newest commits, but never damages the file.
+    /// A crash of the program. Power loss may take the newest commits, but never damages the file. On a
+    /// server it is `synchronous_commit = off`.
     Normal,
 }
 
@@ -29,95 +34,174 @@ pub(crate) enum Access {
 
 /// The location of a heap, and the settings of its connections.
 #[derive(Debug, Clone)]
-pub(crate) struct Location {
-    /// The path that [`locate`] found.
-    pub(in crate::store) path: PathBuf,
-    /// The path as the user gave it, for messages.
-    pub(in crate::store) named: PathBuf,
-    pub(in crate::store) durability: Durability,
-    /// Connections that write use SQLite's own file system (see `sqlite::vfs`).
-    pub(in crate::store) plain_io: bool,
-    pub(in crate::store) busy_timeout: Duration,
-    /// Bytes of write-ahead log at which no further transaction begins (see `sqlite::log_limit`).
-    pub(in crate::store) log_limit: u64,
-    /// How long a read may take; `None` for any time.
-    pub(in crate::store) max_snapshot_age: Option<Duration>,
-    /// The deadline of the call that opens the heap, so that all its connections together wait no
-    /// longer than `busy_timeout`.
-    pub(in crate::store) opening: Option<Deadline>,
-    /// The opened file, once it is known.
-    pub(in crate::store) file: Option<Arc<OpenFile>>,
+pub(crate) enum Location {
+    File(FileLocation),
+    #[cfg(feature = "postgres")]
+    Server(ServerLocation),
+}
+
+/// Calls a method of the location, whichever it is.
+macro_rules! on_location {
+    ($location:expr, $inner:ident => $call:expr) => {
+        match $location {
+            Location::File($inner) => $call,
+            #[cfg(feature = "postgres")]
+            Location::Server($inner) => $call,
+        }
+    };
 }
 
 impl Location {
     /// The default busy timeout.
-    pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+    pub const BUSY_TIMEOUT: Duration = FileLocation::BUSY_TIMEOUT;
 
-    /// The default limit of the write-ahead log, in bytes. A log is copied into the file when a
-    /// quarter of it is new, and starts again at a half: with 16 and 32 MiB, copying takes little of
-    /// the time of small puts, whose log has mostly the same pages again (see `sqlite::checkpoint`).
-    /// The other half leaves room for readers that end a moment later. A longer log would only cost
-    /// disk and the time to read it after a crash.
-    pub const LOG_LIMIT: u64 = 64 * 1024 * 1024;
-
-    /// The heap at a path, which need not exist.
+    /// The heap at a path or address, which need not exist.
     ///
     /// # Errors
-    /// [`crate::Error::Io`] for an unusable path.
+    /// [`crate::Error::Io`] for an unusable path, [`ServerError::BadAddress`] for an unusable address,
+    /// [`ServerError::NotBuilt`].
     pub fn at(path: &Path) -> Result<Self> {
-        Ok(Self {
-            path: locate(path)?,
-            named: path.to_owned(),
-            durability: Durability::default(),
-            plain_io: false,
-            busy_timeout: Self::BUSY_TIMEOUT,
-            log_limit: Self::LOG_LIMIT,
-            max_snapshot_age: None,
-            opening: None,
-            file: None,
-        })
+        if !is_address(path) {
+            return FileLocation::at(path).map(Self::File);
+        }
+        #[cfg(feature = "postgres")]
+        return ServerLocation::at(&path.to_string_lossy()).map(Self::Server);
+        #[cfg(not(feature = "postgres"))]
+        Err(ServerError::NotBuilt.into())
     }
 
     /// The same heap for a call that opens it with these options, with the deadline `opening`.
     pub fn for_opening(self, durability: Durability, busy_timeout: Duration, opening: Deadline) -> Self {
-        Self {
-            durability,
-            busy_timeout,
-            opening: Some(opening),
-            ..self
+        match self {
+            Self::File(file) => Self::File(file.for_opening(durability, busy_timeout, opening)),
+            #[cfg(feature = "postgres")]
+            Self::Server(server) => Self::Server(server.for_opening(durability, busy_timeout, opening)),
         }
     }
 
     /// The same heap, written with SQLite's own file system or not.
     pub fn with_plain_io(self, plain_io: bool) -> Self {
-        Self { plain_io, ..self }
+        match self {
+            Self::File(file) => Self::File(file.with_plain_io(plain_io)),
+            #[cfg(feature = "postgres")]
+            server => server,
+        }
     }
 
     /// The same heap, whose reads may take this long.
     pub fn with_max_snapshot_age(self, max_snapshot_age: Option<Duration>) -> Self {
-        Self {
-            max_snapshot_age,
-            ..self
+        match self {
+            Self::File(file) => Self::File(file.with_max_snapshot_age(max_snapshot_age)),
+            #[cfg(feature = "postgres")]
+            Self::Server(server) => Self::Server(server.with_max_snapshot_age(max_snapshot_age)),
         }
     }
 
-    /// The absolute path, with links resolved.
+    /// The absolute path, with links resolved; the address without a password.
     pub fn path(&self) -> &Path {
-        &self.path
+        on_location!(self, location => location.path())
     }
 
-    /// The lengths of the files.
-    pub fn on_disk(&self) -> OnDisk {
-        OnDisk::of(&self.path)
-    }
-
-    /// The path as the user gave it, for messages.
+    /// The path as the user gave it, for messages; the address without a password.
     pub fn named(&self) -> &Path {
-        &self.named
+        on_location!(self, location => location.named())
     }
 
     /// The deadline of a call that begins now, or of the one that is opening the heap.
     pub fn deadline(&self) -> Deadline {
-        self.opening.unwrap_or_else(|| Deadline::after(self.busy_timeout))
+        on_location!(self, location => location.deadline())
     }
+
+    /// Whether there is no heap yet: no file, or an empty one. On a server nobody can tell without asking.
+    pub fn is_new(&self) -> bool {
+        matches!(self, Self::File(file) if file.is_new())
+    }
+
+    /// Whether it is on a server.
+    pub fn is_on_server(&self) -> bool {
+        !matches!(self, Self::File(_))
+    }
+
+    /// The differences between the schema of a heap and that of this version. Runs nothing of the
+    /// schema.
+    pub fn check_schema(&self) -> Result<Vec<Violation>> {
+        on_location!(self, location => location.check_schema())
+    }
+
+    /// Recreates missing and altered parts of the schema, and returns them.
+    pub fn restore_schema(&self) -> Result<Vec<Violation>> {
+        on_location!(self, location => location.restore_schema())
+    }
+
+    /// The file, if it is in one.
+    pub fn as_file(&self) -> Option<&FileLocation> {
+        match self {
+            Self::File(file) => Some(file),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => None,
+        }
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// [`ServerError::NotOnServer`] with these words, if there is none.
+    pub fn file(&self, what: &'static str, instead: &'static str) -> Result<&FileLocation> {
+        let not_there = || ServerError::NotOnServer { what, instead }.into();
+        self.as_file().ok_or_else(not_there)
+    }
+
+    pub(in crate::store) fn open_file(&self) -> Option<&OpenFile> {
+        match self {
+            Self::File(file) => file.file.as_deref(),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => None,
+        }
+    }
+
+    /// The lengths of the files; nothing on a server.
+    pub fn on_disk(&self) -> OnDisk {
+        match self {
+            Self::File(file) => file.on_disk(),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => OnDisk::default(),
+        }
+    }
+
+    /// The processes that read from the write-ahead log now.
+    pub fn log_holders(&self) -> Vec<LogHolder> {
+        match self {
+            Self::File(file) => file.log_holders(),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => Vec::new(),
+        }
+    }
+
+    /// The error of a call that has waited for the write-ahead log until now.
+    pub(in crate::store) fn log_is_held(&self, deadline: Deadline) -> Error {
+        match self {
+            Self::File(file) => log_limit::held(file, deadline, None),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => deadline.busy(),
+        }
+    }
+
+    /// Bytes of the write-ahead log at which no transaction begins; 0 on a server.
+    pub fn log_limit_below(&self, max_file: Option<u64>) -> u64 {
+        match self {
+            Self::File(file) => file.log_limit_below(max_file),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => 0,
+        }
+    }
+}
+
+/// Whether a path is the address of a server: `postgres://…` or `postgresql://…`.
+fn is_address(path: &Path) -> bool {
+    let scheme = path.to_str().and_then(|text| text.split_once("://"));
+    scheme.is_some_and(|(scheme, _)| {
+        ["postgres", "postgresql"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+    })
 }

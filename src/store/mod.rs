@@ -7,35 +7,41 @@
 
 mod conn;
 mod deadline;
+mod engine;
+mod frozen;
 mod gate;
 mod group;
 mod known;
 mod location;
 mod new_space;
 mod numbers;
+mod opening;
 #[cfg(feature = "postgres")]
 mod postgres;
 pub(crate) mod queries;
 mod read;
+mod readers;
 mod rehearsal;
 mod repair;
 mod session;
 mod sqlite;
+mod statement;
 mod writer;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use group::Group;
 pub use location::Durability;
 pub(crate) use location::{Access, Location};
+pub(crate) use opening::Opening;
 #[cfg(feature = "postgres")]
 pub use postgres::address::{Address, BadAddress};
 pub(crate) use read::ReadTx;
+pub(crate) use readers::Readers;
 pub(crate) use rehearsal::Rehearsal;
 pub(crate) use session::{RefusedAllocation, WriteTx};
 pub(crate) use sqlite::ceiling::{LEAST as LEAST_CEILING, OnDisk, least_ceiling, reserve};
-pub(crate) use sqlite::open::Opening;
+pub(crate) use sqlite::location::FileLocation;
 pub(crate) use sqlite::pages::FileSizes;
-pub(crate) use sqlite::readers::Readers;
 pub(crate) use sqlite::repair::Broken;
 pub(crate) use sqlite::shrink::Shrinking;
 pub(crate) use sqlite::spool::Spool;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::models::{MemRam, Sequence, Stripe};
 
 /// The last assigned id of each sequence, once it has been looked up.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Numbers {
     last: [Option<i64>; Sequence::ALL.len()],
 }

@@ -46,6 +46,11 @@ impl<'c> ReadTx<'c> {
         Ok(self.conn)
     }
 
+    /// Whether the heap is on a server.
+    pub fn is_on_server(&self) -> bool {
+        !matches!(self.conn, Conn::Sqlite(_))
+    }
+
     /// For a statement that returns rows one by one, to check at each of them.
     pub(in crate::store) fn age(&self) -> Age {
         self.age

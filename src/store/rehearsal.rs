@@ -3,7 +3,7 @@
 use super::deadline::Deadline;
 use super::read::ReadTx;
 use super::session::WriteTx;
-use super::writer::Writer;
+use super::writer::{Begin, Writer};
 use crate::error::{Error, Result};
 
 /// Units of work that run only to see their effects, and are rolled back when this is dropped, even
@@ -23,7 +23,7 @@ impl<'w> Rehearsal<'w> {
 
     /// Runs the next unit.
     pub fn unit<R>(&mut self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        self.writer.begin(self.deadline)?;
+        self.writer.begin(Begin::Locked, self.deadline)?;
         let result = work(&mut WriteTx::new(self.writer))?;
         self.writer.finish()?;
         self.writer.write_earlier()?;

@@ -275,10 +275,38 @@ impl WriteTx<'_> {
             return Ok(Some(self.as_held(object.clone())));
         }
         let space = self.writer.space;
-        let found = self.read_written(|tx| queries::objects::find(tx, space, object_id))?;
+        let found = match self.writer.looked_up(object_id) {
+            Some(found) => found.clone(),
+            None => self.read_written(|tx| queries::objects::find(tx, space, object_id))?,
+        };
         Ok(found
             .filter(|object| !self.removes(object.id))
             .map(|object| self.as_held(object)))
+    }
+
+    /// Like [`Self::find`], for an object that is stored as a new one if it is not found. In a lazy unit it
+    /// need not be looked up: if it is there, the unit runs again, and knows it.
+    pub fn find_unless_new(&mut self, object_id: &ObjectId) -> Result<Option<StoredObject>> {
+        let is_gathered = self
+            .writer
+            .gathered()
+            .iter()
+            .any(|batch| batch.object(object_id).is_some());
+        if self.writer.engine.is_lazy() && !is_gathered && self.writer.looked_up(object_id).is_none() {
+            return Ok(None);
+        }
+        self.find(object_id)
+    }
+
+    /// Whether objects should be looked up several at a time, by [`Self::look_up`].
+    pub fn looks_up_together(&self) -> bool {
+        self.writer.engine.looks_up_together()
+    }
+
+    /// Looks up objects that will be asked for one by one.
+    pub fn look_up(&mut self, ids: &[ObjectId]) -> Result<()> {
+        self.writer.not_failed()?;
+        self.writer.look_up(ids)
     }
 
     /// The object that a name is bound to. O(log n).

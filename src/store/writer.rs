@@ -1,10 +1,12 @@
 //! The writer: its states, and its cache between transactions.
 
+use std::collections::HashMap;
+
 use super::deadline::Deadline;
+use super::engine::Engine;
 use super::known::KnownSpace;
 use super::queries;
 use super::queries::trim::{Due, Old};
-use super::sqlite::engine::Engine;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::placement::RoomLevel;
@@ -12,7 +14,8 @@ use crate::books::room::Room;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, signed};
+use crate::models::{EventId, MemRamId, Sequence, StoredObject, StoredObjectId, signed};
+use crate::value::ObjectId;
 
 /// Executes units of work. Several units may share one transaction (see `group`); a failed one is
 /// rolled back alone.
@@ -21,7 +24,7 @@ use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, signed};
 /// what the other units of the transaction have gathered. Only a unit that writes earlier needs a
 /// savepoint.
 pub(super) struct Writer {
-    pub engine: Engine,
+    pub engine: Box<dyn Engine>,
     pub space: MemRamId,
     pub geometry: Geometry,
     triggers: &'static [Trigger],
@@ -33,6 +36,19 @@ pub(super) struct Writer {
     /// What the running unit has gathered.
     pub own: Batch<'static>,
     known: Option<KnownSpace>,
+    /// What was known when a transaction began lazily, in case it must be done again.
+    before: Option<KnownSpace>,
+    /// Objects that were looked up together, or that a lazy transaction found.
+    looked_up: HashMap<ObjectId, Option<StoredObject>>,
+}
+
+/// How a transaction begins, if none is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// Without a statement, if possible: its units can be run again if something has changed.
+    Lazily,
+    /// After everybody else who writes to the space.
+    Locked,
 }
 
 /// The state of the writer.
@@ -54,7 +70,7 @@ enum State {
 }
 
 impl Writer {
-    pub fn new(engine: Engine, space: MemRamId, geometry: Geometry, triggers: &'static [Trigger]) -> Self {
+    pub fn new(engine: Box<dyn Engine>, space: MemRamId, geometry: Geometry, triggers: &'static [Trigger]) -> Self {
         Self {
             engine,
             space,
@@ -65,6 +81,8 @@ impl Writer {
             earlier: Batch::default(),
             own: Batch::default(),
             known: None,
+            before: None,
+            looked_up: HashMap::new(),
         }
     }
 
@@ -73,17 +91,27 @@ impl Writer {
     }
 
     /// Starts a unit of work, in a new transaction or in the open one.
-    pub fn begin(&mut self, deadline: Deadline) -> Result<()> {
+    pub fn begin(&mut self, how: Begin, deadline: Deadline) -> Result<()> {
         self.engine.set_deadline(deadline);
         if self.state == State::Idle {
-            self.engine.begin()?;
+            if how == Begin::Locked || !self.begin_lazily() {
+                self.looked_up.clear();
+                self.engine.begin(self.space)?;
+            }
             self.state = State::Gathering;
             return self.refresh().inspect_err(|_| self.abandon());
         }
         self.state = State::Gathering;
         let recording = self.known()?.is_recording();
-        self.own.begin(recording);
+        self.own.begin(recording, self.engine.limits());
         Ok(())
+    }
+
+    fn begin_lazily(&mut self) -> bool {
+        let Some(known) = &self.known else { return false };
+        let is_lazy = self.engine.begin_lazily(self.space, known.version);
+        self.before = is_lazy.then(|| known.clone());
+        is_lazy
     }
 
     /// Completes the unit; its changes stay unless the transaction fails.
@@ -135,16 +163,59 @@ impl Writer {
 
     /// Writes everything and commits. After an error nothing of the transaction remains.
     pub fn commit(&mut self) -> Result<()> {
-        let written = self.write_earlier().and_then(|()| self.trim_history());
+        let written = self.write_all();
         let promised = self.known.as_ref().map_or(0, |known| known.memram.promised);
         let written = written.and_then(|()| self.engine.check_promised(promised));
         let committed = written.and_then(|()| self.engine.commit());
-        if committed.is_err() {
-            self.abandon();
+        match &committed {
+            Ok(()) => {
+                if let Some(known) = &mut self.known {
+                    known.version = self.engine.version();
+                }
+                self.looked_up.clear();
+                self.before = None;
+            }
+            Err(_) => self.abandon_for_objects_present(),
         }
         self.state = State::Idle;
         self.done = 0;
         committed
+    }
+
+    /// Writes everything that is gathered, and what follows from it.
+    fn write_all(&mut self) -> Result<()> {
+        let earlier = std::mem::take(&mut self.earlier);
+        let was_last = self.write(earlier, self.engine.is_lazy())?;
+        if was_last { Ok(()) } else { self.trim_history() }
+    }
+
+    /// Rolls back. If a lazy transaction failed only because objects that it stored are there already,
+    /// everything that was known is still right, and it can be done again knowing these.
+    fn abandon_for_objects_present(&mut self) {
+        let present = self.engine.take_present();
+        let before = self.before.take().filter(|_| !present.is_empty());
+        self.abandon();
+        self.known = before;
+        for object in present {
+            if let Ok(id) = object.known_id() {
+                self.looked_up.insert(id, Some(object));
+            }
+        }
+    }
+
+    /// An object that was looked up, if it was.
+    pub fn looked_up(&self, id: &ObjectId) -> Option<&Option<StoredObject>> {
+        self.looked_up.get(id)
+    }
+
+    /// Looks objects up together, if that is faster for this engine.
+    pub fn look_up(&mut self, ids: &[ObjectId]) -> Result<()> {
+        if self.engine.looks_up_together() && !ids.is_empty() {
+            let found = queries::objects::find_all(&mut self.engine.read(), self.space, ids);
+            let mut found = self.check(found)?;
+            self.looked_up.extend(ids.iter().map(|id| (*id, found.remove(id))));
+        }
+        Ok(())
     }
 
     /// Rolls the whole transaction back.
@@ -153,6 +224,8 @@ impl Writer {
         self.own = Batch::default();
         self.earlier = Batch::default();
         self.known = None;
+        self.before = None;
+        self.looked_up.clear();
         self.state = State::Idle;
         self.done = 0;
     }
@@ -160,7 +233,9 @@ impl Writer {
     /// Writes what is gathered, and switches to another space, or to this one with its current row.
     pub fn enter(&mut self, space: MemRamId, geometry: Geometry) -> Result<()> {
         self.flush()?;
+        self.engine.enter(space)?;
         self.space = space;
+        self.looked_up.clear();
         self.geometry = geometry;
         self.known = None;
         self.refresh()
@@ -171,9 +246,9 @@ impl Writer {
         let version = self.engine.version();
         let known = match self.known.take().filter(|known| known.version == version) {
             Some(known) => known,
-            None => KnownSpace::read(&mut self.engine, version, self.space, &self.geometry)?,
+            None => KnownSpace::read(&mut *self.engine, version, self.space, &self.geometry)?,
         };
-        self.own.begin(known.is_recording());
+        self.own.begin(known.is_recording(), self.engine.limits());
         self.known = Some(known);
         Ok(())
     }
@@ -292,7 +367,7 @@ impl Writer {
             return self.before_read();
         }
         self.before_write()?;
-        self.write(batch).inspect_err(|_| self.fail())
+        self.write(batch, false).map(drop).inspect_err(|_| self.fail())
     }
 
     fn before_read(&mut self) -> Result<()> {
@@ -316,12 +391,14 @@ impl Writer {
     /// Writes what the earlier units have gathered.
     pub fn write_earlier(&mut self) -> Result<()> {
         let earlier = std::mem::take(&mut self.earlier);
-        self.write(earlier)
+        self.write(earlier, false).map(drop)
     }
 
-    fn write(&mut self, mut batch: Batch<'_>) -> Result<()> {
+    /// Writes a batch, as the last one of the transaction if it may be and nothing follows from it.
+    /// Returns whether it was.
+    fn write(&mut self, mut batch: Batch<'_>, may_be_last: bool) -> Result<bool> {
         if batch.is_empty() {
-            return Ok(());
+            return Ok(may_be_last);
         }
         // Keys are never reused, but only the removed rows show which ones were assigned.
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
@@ -336,9 +413,19 @@ impl Writer {
             let first = self.take_numbers(Sequence::Events, batch.drafts())?;
             batch.number_events(EventId(first), signed(self.known()?.memram.mem));
         }
-        self.engine.write(self.space, &batch)?;
+        let is_last = may_be_last && !self.known()?.trims_after(&batch);
+        if is_last {
+            self.engine.write_last(self.space, &batch)?;
+        } else {
+            self.engine.write(self.space, &batch)?;
+            // These objects are no longer as they were looked up.
+            self.looked_up.retain(|id, _| batch.object(id).is_none());
+            if !batch.rows().objects_gone.is_empty() || !batch.rows().holds.is_empty() {
+                self.looked_up.clear();
+            }
+        }
         self.known()?.follow(&batch);
-        Ok(())
+        Ok(is_last)
     }
 
     /// The last key assigned in a table.
@@ -367,7 +454,7 @@ impl Writer {
         let mut batch = Batch::default();
         let trimmed = Change::HistoryTrimmed { last, bytes };
         batch.apply(trimmed, self.triggers, &self.geometry, &mut known.room)?;
-        self.write(batch)
+        self.write(batch, false).map(drop)
     }
 
     /// Assigns the next `count` keys of a table, and returns the first. Keys are never reused.

@@ -130,8 +130,8 @@ impl MemManager {
     /// Runs a unit of work, and records it if it is refused for want of room.
     ///
     /// Units that share its commit have to wait for it, so it must be short and run no code of the
-    /// caller; otherwise use [`Self::write_apart`].
-    pub(in crate::manager) fn write<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+    /// caller; otherwise use [`Self::write_apart`]. It may run several times.
+    pub(in crate::manager) fn write<R>(&self, work: impl FnMut(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         self.write_content(0, work)
     }
 
@@ -139,11 +139,11 @@ impl MemManager {
     pub(in crate::manager) fn write_content<R>(
         &self,
         bytes: u64,
-        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
+        mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
         let (writer, deadline) = self.writer()?;
         let mut end = End::default();
-        let result = writer.write(bytes, deadline, |tx| self.signed(tx, &mut end, work));
+        let result = writer.write(bytes, deadline, |tx| self.signed(tx, &mut end, &mut work));
         self.after(end, result, deadline)
     }
 

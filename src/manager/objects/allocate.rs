@@ -16,7 +16,7 @@ use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{Freed, Hold, MemManager, Phase, names};
 use crate::models::{StoredObject, StoredObjectId};
-use crate::store::{Location, WriteTx, queries};
+use crate::store::{FileLocation, WriteTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
 /// The result of an allocation.
@@ -258,7 +258,7 @@ impl MemManager {
 
 /// Bytes of a heap file that are read without SQLite may belong to different commits.
 pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
-    let heap = file.metadata().ok().and_then(|file| Location::of_open_file(&file));
+    let heap = file.metadata().ok().and_then(|file| FileLocation::of_open_file(&file));
     heap.map_or(Ok(()), |heap| {
         let why = format!(
             "it belongs to the heap {}, which is open here; store a backup",
@@ -319,7 +319,7 @@ pub(in crate::manager) fn allocate(
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     names::validate_hold(tx, hold)?;
-    if let Some(object) = tx.find(&what.id)? {
+    if let Some(object) = tx.find_unless_new(&what.id)? {
         return dedup(tx, what, &object, hold, source);
     }
     need_room(tx, Some(what.id), what.size)?;

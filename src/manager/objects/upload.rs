@@ -100,7 +100,7 @@ impl MemManager {
                 let what = announced.content(id, size, whole);
                 allocate(tx, &what, hold, &mut Gone)
             }
-            _ if matches!(full, Error::FileFull { .. }) => Err(full),
+            _ if matches!(full, Error::FileFull { .. }) => Err(full.again()),
             _ => Err(refuse(tx, id, size)),
         })
     }

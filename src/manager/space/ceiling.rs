@@ -51,13 +51,17 @@ impl MemManager {
     /// [`Error::BadMaxFile`] below what is there and the reserve, or below 1 MiB. A higher one than the
     /// current one is always possible. What [any write](MemManager#errors) fails with.
     pub fn set_max_file(&self, max_file: Option<u64>) -> Result<DiskUse> {
+        let file = self
+            .inner
+            .location
+            .file("a ceiling of the file", "MemManager::resize bounds each space")?;
         let lowers = |old: Option<u64>, new| old.is_none_or(|old| new < old);
         if let Some(wanted) = max_file
             && lowers(self.disk_use()?.max_file, wanted)
         {
             // What is in it may be in the way of a lower ceiling. If somebody reads it, it counts.
             let (writer, _) = self.writer()?;
-            writer.empty_log(&self.inner.location)?;
+            writer.empty_log(file)?;
         }
         self.write_apart(|tx| {
             if let Some(wanted) = max_file

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::manager::{MemManager, Options};
 use crate::models::MemRamId;
-use crate::store::Location;
+use crate::store::FileLocation;
 
 impl MemManager {
     /// Opens the space `main` of a heap file, and creates them if missing: the file with mode 0600,
@@ -47,7 +47,7 @@ impl MemManager {
     /// # Ok::<(), heapledger::Error>(())
     /// ```
     pub fn has_open(path: impl AsRef<Path>) -> bool {
-        Location::of_open_path(path.as_ref()).is_some()
+        FileLocation::of_open_path(path.as_ref()).is_some()
     }
 
     /// The name of the space.

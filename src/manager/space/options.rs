@@ -40,6 +40,7 @@ pub struct Options {
     history: Option<History>,
     durability: Durability,
     read_only: bool,
+    create: Option<bool>,
     create_new_space: bool,
     busy_timeout: Duration,
     max_snapshot_age: Option<Duration>,
@@ -47,6 +48,9 @@ pub struct Options {
     lease: Duration,
     actor: Option<String>,
 }
+
+/// What servers do not have.
+const MAX_FILE: &str = "a ceiling of the file";
 
 /// Default capacity of a new space, in bytes.
 const DEFAULT_MAX_MEM: u64 = 1 << 30;
@@ -61,6 +65,7 @@ impl Default for Options {
             history: None,
             durability: Durability::default(),
             read_only: false,
+            create: None,
             create_new_space: false,
             busy_timeout: Location::BUSY_TIMEOUT,
             max_snapshot_age: None,
@@ -123,6 +128,14 @@ impl Options {
     /// [`Error::LogUnreadable`].
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
+        self
+    }
+
+    /// Whether a missing heap is created: the file, or on a server the schema. By default, a file is and a
+    /// schema is not, because an address with a typing error should not lead to an empty heap that
+    /// many use. A missing space of an existing heap is created in any case.
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = Some(create);
         self
     }
 
@@ -235,17 +248,21 @@ impl Options {
         short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
         let location = self.location(deadline, path)?;
         let max_mem = self.new_max_mem()?;
+        if self.max_file.is_some() {
+            location.file(MAX_FILE, "Options::max_mem bounds each space")?;
+        }
         if let Some(wanted) = self.max_file.filter(|&bytes| bytes < LEAST_CEILING) {
             let least = LEAST_CEILING;
             return Err(Error::BadMaxFile { wanted, least, free: 0 });
         }
         let history = self.new_history(max_mem)?;
         let access = if self.read_only { Access::Read } else { Access::Write };
+        let create = self.create.unwrap_or(!location.is_on_server());
         // An existing file may have a space whose name must be repaired.
         if location.is_new() && access == Access::Write {
             self.check_name()?;
         }
-        let mut opening = location.open(access)?;
+        let mut opening = location.open(access, create)?;
         let (space, geometry) = self.find_or_make(&mut opening, max_mem, history)?;
         let (location, readers, writer) = opening.finish(space.id, &geometry)?;
         Ok(MemManager {
@@ -314,7 +331,7 @@ impl Options {
         let tx = &mut opening.read();
         if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
             let geometry = queries::spaces::geometry(tx, &space)?;
-            self.compare(&space, &geometry, opening.location())?;
+            self.compare(&space, &geometry, &opening.location())?;
             return Ok((space, geometry));
         }
         if self.read_only {

@@ -67,6 +67,10 @@ impl MemManager {
     /// Like [`Self::backup`].
     pub fn backup_with(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Backup> {
         let to = to.as_ref();
+        let heap = self.inner.location.file(
+            "a copy of the file",
+            "copy the heap with MemManager::copy_to, or dump its schema with pg_dump",
+        )?;
         // Checked again when the copy gets its name; this avoids useless work.
         if to.symlink_metadata().is_ok() {
             return Err(TransferError::Exists { path: to.to_owned() }.into());
@@ -76,7 +80,7 @@ impl MemManager {
         let copy = temporary.path(COPY);
         drop(temporary.file(COPY)?.map_err(Error::io(cannot()))?);
         let copying = &mut |done, total| progress(Phase::Copying, done, total);
-        self.inner.location.copy_to(&copy, to, &cannot, copying)?;
+        heap.copy_to(&copy, to, &cannot, copying)?;
         let violations = self.check_copy(&copy, progress)?;
         progress(Phase::Syncing, 0, 0);
         // SQLite has closed it, and nobody else has it open, so this drops nobody's locks.

@@ -10,7 +10,7 @@ use super::backup::sync_folder;
 use crate::error::{Error, Result};
 use crate::manager::report::check::check;
 use crate::manager::{CheckOptions, MemManager, Phase};
-use crate::store::{Access, Location};
+use crate::store::{Access, FileLocation};
 use crate::temporary::{Temporary, folder_of};
 
 /// The result of a restore.
@@ -62,9 +62,9 @@ impl MemManager {
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Restored> {
         let named = path.as_ref();
-        let heap = Location::at(named)?;
+        let heap = FileLocation::at(named)?;
         let path = heap.path();
-        let from = Location::at(backup.as_ref())?;
+        let from = FileLocation::at(backup.as_ref())?;
         from.prepare(Access::Read)?;
         let cannot = || format!("{} cannot be restored", named.display());
         if path == from.path() {
@@ -97,7 +97,7 @@ impl MemManager {
 /// The temporary name of the heap.
 const COPY: &str = "heap.db";
 
-fn is_whole(copy: &Location, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
+fn is_whole(copy: &FileLocation, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {
     let mut first = None;
     let _ = copy.read(|tx| {
         check(tx, CheckOptions::default(), progress, &mut |violation| {

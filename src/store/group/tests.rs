@@ -16,7 +16,12 @@ use crate::books::effects::Effects;
 use crate::books::history_change::HistorySetting;
 use crate::books::triggers::Trigger;
 use crate::models::{Arena, Block, MemRam, NewEntry, Pool, StoredObject, StoredObjectId, Timestamp};
-use crate::store::{Readers, new_space, queries};
+use crate::store::location::Access;
+use crate::store::readers::Readers;
+use crate::store::sqlite::engine::SqliteEngine;
+use crate::store::sqlite::location::FileLocation;
+use crate::store::sqlite::readers::FileReaders;
+use crate::store::{new_space, queries};
 use crate::value::Kind;
 
 /// Fails at the second piece of an object, when the first is already in its block.
@@ -38,7 +43,7 @@ const WITH_FAILURE: &[Trigger] = &[
 ];
 
 fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
-    let location = Location::at(&folder.path().join("heap.db")).unwrap();
+    let location = FileLocation::at(&folder.path().join("heap.db")).unwrap();
     location.prepare(Access::Write).unwrap();
     let geometry = Geometry::classic();
     let mut conn = location.connect(Access::Write).unwrap();
@@ -55,16 +60,21 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     let space = queries::spaces::by_name(&mut ReadTx::new(&mut conn), "main")
         .unwrap()
         .unwrap();
-    let writer = Writer::new(Engine::new(location.clone(), conn), space.id, geometry, WITH_FAILURE);
-    let group = Group::of(writer, Gate::new(None), location.clone());
-    (group, Readers::new(location, None))
+    let writer = Writer::new(
+        Box::new(SqliteEngine::new(location.clone(), conn)),
+        space.id,
+        geometry,
+        WITH_FAILURE,
+    );
+    let group = Group::of(writer, Gate::new(None), Location::File(location.clone()));
+    (group, Readers::File(FileReaders::new(location, None)))
 }
 
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(5))
 }
 
-fn write<R>(group: &Group, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+fn write<R>(group: &Group, work: impl FnMut(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
     group.write(0, soon(), work)
 }
 

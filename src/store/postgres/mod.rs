@@ -1,4 +1,11 @@
-//! Heaps in schemas of PostgreSQL servers.
+//! The engine that keeps a heap in one schema of a PostgreSQL server.
 
-#[allow(dead_code)] // Until a location is an address.
 pub(in crate::store) mod address;
+pub(in crate::store) mod connect;
+pub(in crate::store) mod engine;
+pub(in crate::store) mod errors;
+pub(in crate::store) mod location;
+pub(in crate::store) mod migrations;
+pub(in crate::store) mod open;
+pub(in crate::store) mod readers;
+mod write;

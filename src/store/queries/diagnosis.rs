@@ -8,7 +8,7 @@ use crate::geometry::Geometry;
 use crate::models::{MemRamId, Timestamp, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 
 /// A count with its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]

@@ -1,15 +1,14 @@
 //! Ledger entries and the bytes in them.
 
-use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
 
 use crate::error::Result;
 use crate::models::schema::{ledger, reservations, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, ReservationId, StoredObjectId, Stripe};
-use crate::store::conn::on_engine;
+use crate::store::conn::{on_engine, rows_of};
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 use crate::value::ObjectId;
 
 /// A ledger entry with the id of its object, or of the reservation that has it.
@@ -123,7 +122,7 @@ pub fn each_piece(
     mut take: impl FnMut(Vec<u8>) -> Result<()>,
 ) -> Result<()> {
     let age = tx.age();
-    for data in on_engine!(tx, |conn| ReadPieces::of(object).load_iter::<Vec<u8>, _>(conn))? {
+    for data in rows_of!(tx, ReadPieces::of(object), Vec<u8>) {
         age.check()?;
         take(data?)?;
     }
@@ -181,14 +180,13 @@ pub fn each_stray_piece(
 ) -> Result<()> {
     let pieces = ledger::table
         .filter(ledger::stored_object_id.eq(object))
-        .select(ledger::data)
-        .into_boxed();
-    let pieces = match order {
-        PieceOrder::Seq => pieces.order(ledger::seq),
-        PieceOrder::Id => pieces.order(ledger::id),
-    };
+        .select(ledger::data);
     let age = tx.age();
-    for data in pieces.load_iter::<Vec<u8>, DefaultLoadingMode>(tx.conn()?)? {
+    let rows = match order {
+        PieceOrder::Seq => rows_of!(tx, pieces.order(ledger::seq), Vec<u8>),
+        PieceOrder::Id => rows_of!(tx, pieces.order(ledger::id), Vec<u8>),
+    };
+    for data in rows {
         age.check()?;
         take(data?)?;
     }
@@ -222,7 +220,7 @@ fn content_in_pieces(
 ) -> Result<Option<StoredContent>> {
     let age = tx.age();
     let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
-    let mut rows = on_engine!(tx, |conn| statement.load_iter::<ContentRow, _>(conn))?;
+    let mut rows = rows_of!(tx, statement, ContentRow);
     let Some(first) = rows.next() else {
         return Ok(None);
     };

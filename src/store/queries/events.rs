@@ -6,7 +6,6 @@
 //! A row of `events` may stand for several events with consecutive ids, of which it has the last.
 //! The view `every_event` unfolds it; `row_id` lets it follow the primary key.
 
-use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::{max, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Bool};
@@ -17,7 +16,7 @@ use crate::books::refusals::{KnownRefusal, NEWEST};
 use crate::error::Result;
 use crate::models::schema::{events, every_event};
 use crate::models::{Event, EventId, EventKind, MemRamId, ShownIfAny, Stripe, Timestamp, amount::Amount};
-use crate::store::conn::{Conn, on_engine};
+use crate::store::conn::{Conn, on_engine, rows_of};
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
 
@@ -196,9 +195,8 @@ fn newest_rows(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Refusal>> {
         .filter(events::id.gt(stripe.before()))
         .filter(events::id.le(stripe.last()))
         .order(events::id.desc())
-        .limit(NEWEST as i64)
-        .select(Refusal::as_select());
-    Ok(on_engine!(tx, |conn| newest.load(conn))?)
+        .limit(NEWEST as i64);
+    Ok(on_engine!(tx, |conn| newest.select(Refusal::as_select()).load(conn))?)
 }
 
 /// A row of a refusal.
@@ -315,10 +313,9 @@ pub fn each_movement(
     let query = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::id.ge(opening))
-        .order(events::id)
-        .select(Movement::as_select());
+        .order(events::id);
     let age = tx.age();
-    for movement in on_engine!(tx, |conn| query.load_iter::<Movement, DefaultLoadingMode>(conn))? {
+    for movement in rows_of!(tx, query.select(Movement::as_select()), Movement) {
         age.check()?;
         take(movement?);
     }
@@ -348,9 +345,8 @@ pub fn each_back_to(
             .filter(every_event::memram_id.eq(space))
             .filter(every_event::row_id.between(first.0, last.0))
             .filter(every_event::id.gt(after))
-            .order((every_event::row_id.desc(), every_event::id.desc()))
-            .select(Event::as_select());
-        for event in on_engine!(tx, |conn| query.load_iter::<Event, DefaultLoadingMode>(conn))? {
+            .order((every_event::row_id.desc(), every_event::id.desc()));
+        for event in rows_of!(tx, query.select(Event::as_select()), Event) {
             take(event?)?;
         }
         until = first.0 - 1;

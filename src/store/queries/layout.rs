@@ -5,9 +5,9 @@ use diesel::sql_types::{BigInt, Nullable};
 
 use crate::error::Result;
 use crate::models::{ArenaId, BlockId, MemRamId, PoolId, Stripe};
-use crate::store::conn::on_engine;
+use crate::store::conn::rows_of;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 
 /// A piece with the levels that it is in, or a level without anything in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
@@ -39,7 +39,7 @@ pub fn rows(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<Item =
     let age = tx.age();
     let stripe = Stripe::of(space);
     let statement = Statement::<ReadLayout, 2>::new([stripe.before().into(), stripe.last().into()]);
-    let rows = on_engine!(tx, |conn| statement.load_iter::<LayoutRow, _>(conn))?;
+    let rows = rows_of!(tx, statement, LayoutRow);
     Ok(rows.map(move |row| {
         age.check()?;
         Ok(row?)

@@ -8,9 +8,9 @@ use diesel::sql_types::{BigInt, Binary};
 use crate::error::{Error, Result};
 use crate::models::schema::{names, stored_objects};
 use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
-use crate::store::conn::on_engine;
+use crate::store::conn::{on_engine, rows_of};
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 
 /// The names of an object, in alphabetical order.
 pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name>> {
@@ -51,9 +51,8 @@ pub fn resolve(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Optio
     let object = names::table
         .inner_join(stored_objects::table)
         .filter(names::memram_id.eq(space))
-        .filter(names::name.eq(name))
-        .select(StoredObject::as_select());
-    Ok(on_engine!(tx, |conn| object.get_result(conn)).optional()?)
+        .filter(names::name.eq(name));
+    Ok(on_engine!(tx, |conn| object.select(StoredObject::as_select()).get_result(conn)).optional()?)
 }
 
 /// A name that is not UTF-8, because SQLite accepts any bytes as text.
@@ -68,7 +67,7 @@ pub struct Garbled {
 pub fn each_garbled(tx: &mut ReadTx<'_>, mut found: impl FnMut(Garbled) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
     let names = Statement::<ReadNames, 0>::new([]);
     let age = tx.age();
-    for name in on_engine!(tx, |conn| names.load_iter::<Garbled, _>(conn))? {
+    for name in rows_of!(tx, names, Garbled) {
         age.check()?;
         let name = name?;
         if std::str::from_utf8(&name.name).is_err() && found(name).is_break() {

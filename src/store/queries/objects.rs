@@ -1,5 +1,6 @@
 //! Stored objects.
 
+use std::collections::HashMap;
 use std::iter;
 
 use diesel::prelude::*;
@@ -10,9 +11,9 @@ use crate::models::schema::{objects, stored_objects};
 use crate::models::{
     MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp, WrittenTime,
 };
-use crate::store::conn::on_engine;
+use crate::store::conn::{on_engine, rows_of};
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 use crate::value::{Kind, ObjectId};
 
 /// A row of the view `objects`.
@@ -78,6 +79,23 @@ impl Returning for ReadObject {
     type Types = stored_objects::SqlType;
 }
 
+/// Those of these objects that are stored. O(ids · log n).
+pub fn find_all(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    object_ids: &[ObjectId],
+) -> Result<HashMap<ObjectId, StoredObject>> {
+    let digits: Vec<_> = object_ids.iter().map(|id| id.to_hex()).collect();
+    let query = stored_objects::table
+        .filter(stored_objects::object_id.eq_any(&digits))
+        .filter(stored_objects::memram_id.eq(space));
+    let found: Vec<StoredObject> = on_engine!(tx, |conn| query.select(StoredObject::as_select()).load(conn))?;
+    found
+        .into_iter()
+        .map(|object| Ok((object.known_id()?, object)))
+        .collect()
+}
+
 /// An object with its holds and pieces.
 pub struct PlacedObject {
     pub id: StoredObjectId,
@@ -108,7 +126,7 @@ pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Res
     );
     let digits = object_id.digits();
     let statement = Statement::<ReadPlaced, 2>::new([digits.as_str().into(), space.0.into()]);
-    let mut rows = on_engine!(tx, |conn| statement.load_iter::<Row, _>(conn))?;
+    let mut rows = rows_of!(tx, statement, Row);
     let Some((id, kind, size, named, owner, entry)) = rows.next().transpose()? else {
         return Ok(None);
     };

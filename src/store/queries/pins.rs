@@ -8,7 +8,7 @@ use crate::models::schema::arenas;
 use crate::models::{Arena, ArenaId, MemRamId, ShownList, StoredObjectId, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 use crate::value::{Kind, ObjectId};
 
 /// An object with bytes in an arena. Sizes are in bytes.

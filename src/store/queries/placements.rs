@@ -5,9 +5,9 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::MemRamId;
-use crate::store::conn::on_engine;
+use crate::store::conn::rows_of;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 use crate::value::ObjectId;
 
 /// A piece of an object, or an object without any.
@@ -26,7 +26,7 @@ pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<
     type Row = (ObjectId, i64, Option<i64>, Option<i64>);
     let age = tx.age();
     let statement = Statement::<Placements, 1>::new([space.0.into()]);
-    let rows = on_engine!(tx, |conn| statement.load_iter::<Row, _>(conn))?;
+    let rows = rows_of!(tx, statement, Row);
     Ok(rows.map(move |row| {
         age.check()?;
         let (object_id, size, block, bytes) = row?;

@@ -12,7 +12,7 @@ use crate::models::{
 use crate::store::conn::on_engine;
 use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
-use crate::store::sqlite::exec::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Sql, Statement};
 
 /// One reservation of a space.
 pub fn get(tx: &mut ReadTx<'_>, space: MemRamId, id: ReservationId) -> Result<Option<ReservationRow>> {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
 use crate::books::event_rows::ROW_BYTES;
 use crate::error::Result;
 use crate::models::schema::event_sizes;
 use crate::models::{EventId, EventKind, MemRam, MemRamId, Stripe, Timestamp, signed};
-use crate::store::conn::on_engine;
+use crate::store::conn::rows_of;
 use crate::store::read::ReadTx;
 
 /// The rows of events of a space to remove next.
@@ -83,11 +82,12 @@ pub fn old(tx: &mut ReadTx<'_>, space: MemRamId, due: &Due) -> Result<Option<Old
         .filter(event_sizes::id.gt(stripe.before()))
         .filter(event_sizes::id.le(stripe.last()))
         .order(event_sizes::id)
-        .select(Row::as_select());
+        // One more than can be removed, and an opening.
+        .limit(i64::try_from(due.rows).unwrap_or(i64::MAX).saturating_add(2));
     // What is removed leaves an opening.
     let mut bytes = -ROW_BYTES;
     let mut old = None;
-    let rows = on_engine!(tx, |conn| query.load_iter::<Row, DefaultLoadingMode>(conn))?;
+    let rows = rows_of!(tx, query.select(Row::as_select()), Row);
     for (row, rows) in rows.zip(0..) {
         let row = row?;
         // An earlier trim left an opening, whatever its time is.

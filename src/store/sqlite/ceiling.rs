@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::models::schema::heap;
 use crate::models::unsigned;
 use crate::store::conn::{Conn, on_engine};
-use crate::store::location::Location;
 use crate::store::read::ReadTx;
+use crate::store::sqlite::location::FileLocation;
 
 /// The ceilings of the files that are open for writing.
 static CEILINGS: Mutex<Vec<Weak<Ceiling>>> = Mutex::new(Vec::new());
@@ -248,7 +248,7 @@ impl ReadTx<'_> {
     }
 }
 
-impl Location {
+impl FileLocation {
     /// Bounds what is written to the file by the ceiling that it has, with or without the reserve.
     pub(in crate::store) fn bound_by_file(&self, conn: &mut Conn, keep_reserve: bool) -> Result<()> {
         let ceiling = Ceiling::of(&self.path);

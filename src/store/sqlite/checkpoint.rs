@@ -17,7 +17,8 @@ use diesel::connection::SimpleConnection;
 
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::location::{Access, Location};
+use crate::store::location::Access;
+use crate::store::sqlite::location::FileLocation;
 
 /// Bytes of log after which a checkpoint begins, as a part of the limit. One small object takes about
 /// 45 KiB of log, mostly the same pages again: the longer the log, the fewer pages are copied twice.
@@ -52,7 +53,7 @@ impl Checkpoints {
     /// Begins or ends a checkpoint when it is time. Called after a commit, when `length` bytes
     /// of the log are in use. A checkpoint that fails is tried again when the log has grown;
     /// nothing is lost.
-    pub fn after_commit(&mut self, length: u64, deadline: Deadline, location: &Location, writer: &mut Conn) {
+    pub fn after_commit(&mut self, length: u64, deadline: Deadline, location: &FileLocation, writer: &mut Conn) {
         let limit = location.log_limit;
         if length < self.length {
             self.copied = 0;
@@ -92,7 +93,7 @@ impl Checkpoints {
     }
 
     /// Starts a thread; false if that fails.
-    fn begin(&mut self, location: &Location) -> bool {
+    fn begin(&mut self, location: &FileLocation) -> bool {
         self.begins_again = true;
         let conn = self.conn.take();
         let location = location.clone();

@@ -13,8 +13,9 @@ use super::vfs;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::gate::refuse_reentry;
-use crate::store::location::{Access, Durability, Location};
+use crate::store::location::{Access, Durability};
 use crate::store::read::ReadTx;
+use crate::store::sqlite::location::FileLocation;
 
 /// A connection for reading.
 pub(in crate::store) struct Reader {
@@ -34,12 +35,12 @@ impl Reader {
         Self { conn, is_unlogged }
     }
 
-    pub fn is_outdated(&self, location: &Location) -> bool {
+    pub fn is_outdated(&self, location: &FileLocation) -> bool {
         self.is_unlogged && vfs::has_been_opened(&location.path)
     }
 }
 
-impl Location {
+impl FileLocation {
     /// Bytes of the write-ahead log.
     pub fn log_size(&self) -> u64 {
         std::fs::metadata(sidecar(&self.path, "-wal")).map_or(0, |file| file.len())
@@ -231,7 +232,7 @@ pub(in crate::store) fn file_url(path: &Path) -> Result<String> {
 /// Runs `work` in a separate write transaction, on a connection without a unit of work.
 pub(in crate::store) fn transaction<R>(
     conn: &mut Conn,
-    location: &Location,
+    location: &FileLocation,
     work: impl FnOnce(&mut Conn) -> Result<R>,
 ) -> Result<R> {
     refuse_reentry(location.file.as_deref())?;

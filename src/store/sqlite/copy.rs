@@ -16,12 +16,13 @@ use super::stale_log::randomize_change_counter;
 use crate::error::{Error, Result};
 use crate::models::unsigned;
 use crate::store::conn::Conn;
-use crate::store::location::{Access, Location};
+use crate::store::location::Access;
+use crate::store::sqlite::location::FileLocation;
 
 /// How often to check the size of the copy.
 const POLL: Duration = Duration::from_millis(20);
 
-impl Location {
+impl FileLocation {
     /// Copies the whole heap, in the state of one commit, into the empty file `to`, which becomes a
     /// separate heap. `named` is its name in messages, and `cannot` the message if it cannot be
     /// written. `progress` gets the bytes copied and an estimate of the total.

@@ -13,30 +13,33 @@ use diesel::prelude::*;
 use super::ceiling::{Ceiling, OnDisk, forget_refusal};
 use super::checkpoint::Checkpoints;
 use super::connect::{STREAM_CACHE, WRITE_CACHE};
-use super::exec::{self, Sql, Statement, sql};
+use super::exec::{self, Run};
 use super::log::Log;
 use super::log_limit;
 use super::pages::file_sizes;
 use super::prepare::STAMP;
 use super::spool::Spool;
 use super::write;
-use crate::books::batch::Batch;
+use crate::books::batch::{Batch, Limits};
 use crate::error::Result;
 use crate::models::{MemRamId, unsigned};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::location::{Durability, Location};
+use crate::store::engine::Engine;
+use crate::store::location::Durability;
 use crate::store::read::ReadTx;
+use crate::store::sqlite::location::FileLocation;
+use crate::store::statement::{Sql, Statement, sql};
 
 /// How often to check that a file written without syncs is still in place.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Transactions on one connection. The writer knows when they may begin or end.
-pub(in crate::store) struct Engine {
+pub(in crate::store) struct SqliteEngine {
     /// Dropped before the connection.
     checkpoints: Checkpoints,
     conn: Conn,
-    location: Location,
+    location: FileLocation,
     /// The deadline of the current call.
     deadline: Deadline,
     /// When the path last led to the file.
@@ -70,8 +73,8 @@ pub(in crate::store) struct Engine {
     is_synced: bool,
 }
 
-impl Engine {
-    pub fn new(location: Location, mut conn: Conn) -> Self {
+impl SqliteEngine {
+    pub fn new(location: FileLocation, mut conn: Conn) -> Self {
         // SQLite would wait for each lock as long as the whole call may, so `deadline` waits
         // instead. If this fails, it only waits too long.
         let _ = conn.batch_execute("PRAGMA busy_timeout = 0");
@@ -96,52 +99,6 @@ impl Engine {
             syncs: true,
             is_synced: true,
         }
-    }
-
-    /// Sets the deadline of the current call.
-    pub fn set_deadline(&mut self, deadline: Deadline) {
-        self.deadline = deadline;
-    }
-
-    /// A read of what is written.
-    pub fn read(&mut self) -> ReadTx<'_> {
-        ReadTx::new(&mut self.conn)
-    }
-
-    /// A number that changes when another connection has committed.
-    pub fn version(&self) -> i64 {
-        self.version
-    }
-
-    /// Set from when a call waits for readers of the log until it can be shortened.
-    pub fn log_is_held(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.log_is_held)
-    }
-
-    /// Begins a write transaction, once nobody else writes and the log is below its limit.
-    pub fn begin(&mut self) -> Result<()> {
-        self.same_file()?;
-        self.set_sync()?;
-        forget_refusal();
-        self.look_at_ceiling();
-        let deadline = self.deadline;
-        loop {
-            deadline.retry(|| self.run::<BeginImmediate>())?;
-            match self.log_has_room() {
-                Ok(true) => break,
-                Ok(false) => {
-                    self.rollback();
-                    self.make_room_in_log()?;
-                }
-                Err(error) => {
-                    self.rollback();
-                    return Err(error);
-                }
-            }
-        }
-        self.grows = false;
-        self.keep_reserve();
-        Ok(())
     }
 
     /// Whether the log is below its limit, in an open transaction, where nobody else can lengthen it.
@@ -174,39 +131,11 @@ impl Engine {
     }
 
     fn ask_version(&mut self) -> Result<i64> {
-        let Conn::Sqlite(conn) = &mut self.conn;
-        Ok(exec::data_version(conn)?)
+        Ok(exec::data_version(self.conn.sqlite()?)?)
     }
 
     fn read_ceiling(&mut self) -> Result<()> {
         self.ceiling.read(&mut ReadTx::new(&mut self.conn))
-    }
-
-    /// The ceiling of the file.
-    pub fn ceiling(&self) -> Arc<Ceiling> {
-        Arc::clone(&self.ceiling)
-    }
-
-    /// Lets all transactions use the reserve of the ceiling.
-    pub fn use_reserve(&mut self) {
-        self.may_use_reserve = true;
-    }
-
-    /// A place to set bytes aside in the open transaction.
-    pub fn spool(&self) -> Spool {
-        Spool::new(&self.location.path, self.ceiling(), self.may_use_reserve)
-    }
-
-    /// What the files take, in the open transaction.
-    pub fn on_disk(&mut self) -> Result<OnDisk> {
-        let file = file_sizes(&mut self.conn)?;
-        Ok(self.ceiling.on_disk().with_file(file.bytes))
-    }
-
-    /// Announces that the transaction does more than make room, so that it must not use the reserve
-    /// of the ceiling.
-    pub fn will_grow(&mut self) {
-        self.grows = true;
     }
 
     /// Checks that the path still leads to this file. For commits without a sync this would take a
@@ -221,107 +150,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Sets the savepoint for [`Self::rollback_to_savepoint`].
-    pub fn savepoint(&mut self) -> Result<()> {
-        self.execute("SAVEPOINT unit")
-    }
-
-    /// Releases the savepoint; what was written since stays.
-    pub fn release_savepoint(&mut self) -> Result<()> {
-        self.execute("RELEASE unit")
-    }
-
-    /// Undoes what was written since the savepoint.
-    pub fn rollback_to_savepoint(&mut self) -> Result<()> {
-        self.execute("ROLLBACK TO unit; RELEASE unit")
-    }
-
-    /// Writes a batch of one space, in the open transaction.
-    pub fn write(&mut self, space: MemRamId, batch: &Batch<'_>) -> Result<()> {
-        if std::mem::take(&mut self.stamp) {
-            self.execute(STAMP)?;
-        }
-        if let Some(max_file) = batch.ceiling() {
-            // This transaction obeys the new one already.
-            self.ceiling.set(max_file.map(unsigned));
-            self.moves_ceiling = true;
-        }
-        self.keep_reserve();
-        let written = write::write(&mut self.conn, space, batch);
-        self.explain(written)
-    }
-
-    /// Whether the transaction is still open. SQLite may have rolled back after a failed read, and
-    /// would then commit each further statement by itself. A new transaction can begin only if none
-    /// is open.
-    pub fn is_in_transaction(&mut self) -> bool {
-        self.conn.batch_execute("BEGIN").is_err()
-    }
-
-    pub fn commit(&mut self) -> Result<()> {
-        self.keep_reserve();
-        self.log.set_limit(self.location.log_limit);
-        let done = self.log.commit(&mut self.conn);
-        self.explain(done)?;
-        self.moves_ceiling = false;
-        Ok(())
-    }
-
     fn keep_reserve(&self) {
         self.ceiling.keep_reserve(self.grows && !self.may_use_reserve);
-    }
-
-    /// Undoes the whole transaction.
-    pub fn rollback(&mut self) {
-        self.stamp = true;
-        self.log_known = None;
-        // Fails if SQLite has already rolled back, which is fine.
-        let _ = self.conn.batch_execute("ROLLBACK");
-        if std::mem::take(&mut self.moves_ceiling) {
-            // Otherwise a later transaction reads it.
-            let _ = self.read_ceiling();
-        }
-    }
-
-    /// Keeps the log short. Called after a commit, once its units know the outcome.
-    pub fn after_commit(&mut self) {
-        let length = self.log.ask_length(&mut self.conn);
-        self.log_known = Some(self.version);
-        self.checkpoints
-            .after_commit(length, self.deadline, &self.location, &mut self.conn);
-        self.stamp |= self.checkpoints.may_begin_again();
-    }
-
-    /// Runs `work` on the connection, outside a transaction.
-    pub fn maintain<R>(&mut self, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        // It may copy the log, which then restarts.
-        self.stamp = true;
-        self.log_known = None;
-        self.set_sync()?;
-        work(&mut self.conn)
-    }
-
-    /// Runs `work` on the connection, in a transaction of its own.
-    pub fn transaction<R>(&mut self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        self.deadline = deadline;
-        self.begin()?;
-        self.ceiling.keep_reserve(self.grows);
-        let done = work(&mut self.conn).and_then(|done| self.commit().map(|()| done));
-        if done.is_err() {
-            self.rollback();
-        }
-        self.after_commit();
-        done
-    }
-
-    /// Waits until no checkpoint of this process is running; false at the deadline.
-    pub fn await_checkpoint(&mut self, deadline: Deadline) -> bool {
-        self.checkpoints.wait(deadline)
-    }
-
-    /// Whether the next transactions are synced, if the heap's durability asks for it.
-    pub fn sync_commits(&mut self, sync: bool) {
-        self.syncs = sync;
     }
 
     /// Makes the connection do so before a transaction begins. If it cannot, none begins, so that
@@ -338,18 +168,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Announces that more will be written than fits in a cache, until it is called with `false`: a
-    /// large cache would only fill with pages that are not needed again.
-    pub fn stream(&mut self, is_streaming: bool) -> Result<()> {
-        let size = if is_streaming { STREAM_CACHE } else { WRITE_CACHE };
-        let set = self.conn.batch_execute(&format!("PRAGMA cache_size = {size}"));
-        self.explain(set)
-    }
-
     /// Runs a statement that stays prepared.
     fn run<S: Sql>(&mut self) -> Result<()> {
-        let Conn::Sqlite(conn) = &mut self.conn;
-        let done = Statement::<S, 0>::run(conn, []);
+        let done = self.conn.sqlite().and_then(|conn| Statement::<S, 0>::run(conn, []));
         self.explain(done).map(drop)
     }
 
@@ -361,6 +182,220 @@ impl Engine {
     /// Translates a database error.
     fn explain<T>(&self, result: QueryResult<T>) -> Result<T> {
         result.map_err(|error| self.deadline.stamp(self.location.explain(error)))
+    }
+}
+
+impl Engine for SqliteEngine {
+    /// Sets the deadline of the current call.
+    fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
+    /// A read of what is written.
+    fn read(&mut self) -> ReadTx<'_> {
+        ReadTx::new(&mut self.conn)
+    }
+
+    /// A number that changes when another connection has committed.
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Set from when a call waits for readers of the log until it can be shortened.
+    fn log_is_held(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.log_is_held)
+    }
+
+    /// Begins a write transaction, once nobody else writes and the log is below its limit.
+    fn begin(&mut self, _space: MemRamId) -> Result<()> {
+        self.same_file()?;
+        self.set_sync()?;
+        forget_refusal();
+        self.look_at_ceiling();
+        let deadline = self.deadline;
+        loop {
+            deadline.retry(|| self.run::<BeginImmediate>())?;
+            match self.log_has_room() {
+                Ok(true) => break,
+                Ok(false) => {
+                    self.rollback();
+                    self.make_room_in_log()?;
+                }
+                Err(error) => {
+                    self.rollback();
+                    return Err(error);
+                }
+            }
+        }
+        self.grows = false;
+        self.keep_reserve();
+        Ok(())
+    }
+
+    /// The ceiling of the file.
+    fn ceiling(&self) -> Option<Arc<Ceiling>> {
+        Some(Arc::clone(&self.ceiling))
+    }
+
+    /// Lets all transactions use the reserve of the ceiling.
+    fn use_reserve(&mut self) {
+        self.may_use_reserve = true;
+    }
+
+    /// A place to set bytes aside in the open transaction.
+    fn spool(&self) -> Spool {
+        Spool::new(&self.location.path, Arc::clone(&self.ceiling), self.may_use_reserve)
+    }
+
+    /// What the files take, in the open transaction.
+    fn on_disk(&mut self) -> Result<OnDisk> {
+        let file = file_sizes(&mut self.conn)?;
+        Ok(self.ceiling.on_disk().with_file(file.bytes))
+    }
+
+    /// Announces that the transaction does more than make room, so that it must not use the reserve
+    /// of the ceiling.
+    fn will_grow(&mut self) {
+        self.grows = true;
+    }
+
+    /// Sets the savepoint for [`Self::rollback_to_savepoint`].
+    fn savepoint(&mut self) -> Result<()> {
+        self.execute("SAVEPOINT unit")
+    }
+
+    /// Releases the savepoint; what was written since stays.
+    fn release_savepoint(&mut self) -> Result<()> {
+        self.execute("RELEASE unit")
+    }
+
+    /// Undoes what was written since the savepoint.
+    fn rollback_to_savepoint(&mut self) -> Result<()> {
+        self.execute("ROLLBACK TO unit; RELEASE unit")
+    }
+
+    /// Writes a batch of one space, in the open transaction.
+    fn write(&mut self, space: MemRamId, batch: &Batch<'_>) -> Result<()> {
+        if std::mem::take(&mut self.stamp) {
+            self.execute(STAMP)?;
+        }
+        if let Some(max_file) = batch.ceiling() {
+            // This transaction obeys the new one already.
+            self.ceiling.set(max_file.map(unsigned));
+            self.moves_ceiling = true;
+        }
+        self.keep_reserve();
+        let written = write::write(&mut self.conn, space, batch);
+        self.explain(written)
+    }
+
+    /// Whether the transaction is still open. SQLite may have rolled back after a failed read, and
+    /// would then commit each further statement by itself. A new transaction can begin only if none
+    /// is open.
+    fn is_in_transaction(&mut self) -> bool {
+        self.conn.batch_execute("BEGIN").is_err()
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        self.keep_reserve();
+        self.log.set_limit(self.location.log_limit);
+        let done = self.log.commit(&mut self.conn);
+        self.explain(done)?;
+        self.moves_ceiling = false;
+        Ok(())
+    }
+
+    /// Undoes the whole transaction.
+    fn rollback(&mut self) {
+        self.stamp = true;
+        self.log_known = None;
+        // Fails if SQLite has already rolled back, which is fine.
+        let _ = self.conn.batch_execute("ROLLBACK");
+        if std::mem::take(&mut self.moves_ceiling) {
+            // Otherwise a later transaction reads it.
+            let _ = self.read_ceiling();
+        }
+    }
+
+    /// Keeps the log short. Called after a commit, once its units know the outcome.
+    fn after_commit(&mut self) {
+        let length = self.log.ask_length(&mut self.conn);
+        self.log_known = Some(self.version);
+        self.checkpoints
+            .after_commit(length, self.deadline, &self.location, &mut self.conn);
+        self.stamp |= self.checkpoints.may_begin_again();
+    }
+
+    /// Runs `work` on the connection, outside a transaction.
+    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
+        // It may copy the log, which then restarts.
+        self.stamp = true;
+        self.log_known = None;
+        self.set_sync()?;
+        work(&mut self.conn)
+    }
+
+    /// Runs `work` on the connection, in a transaction of its own.
+    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
+        self.deadline = deadline;
+        self.begin(MemRamId::FIRST)?;
+        self.ceiling.keep_reserve(self.grows);
+        let done = work(&mut self.conn).and_then(|()| self.commit());
+        if done.is_err() {
+            self.rollback();
+        }
+        self.after_commit();
+        done
+    }
+
+    /// Waits until no checkpoint of this process is running; false at the deadline.
+    fn await_checkpoint(&mut self, deadline: Deadline) -> bool {
+        self.checkpoints.wait(deadline)
+    }
+
+    /// Whether the next transactions are synced, if the heap's durability asks for it.
+    fn sync_commits(&mut self, sync: bool) {
+        self.syncs = sync;
+    }
+
+    /// Announces that more will be written than fits in a cache, until it is called with `false`: a
+    /// large cache would only fill with pages that are not needed again.
+    fn stream(&mut self, is_streaming: bool) -> Result<()> {
+        let size = if is_streaming { STREAM_CACHE } else { WRITE_CACHE };
+        let set = self.conn.batch_execute(&format!("PRAGMA cache_size = {size}"));
+        self.explain(set)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits::SMALL
+    }
+
+    fn reads_when_idle(&self) -> bool {
+        true
+    }
+
+    fn may_share(&self, bytes: u64) -> bool {
+        self.has_shared_room(bytes)
+    }
+
+    fn has_shared(&mut self, bytes: Option<u64>) {
+        self.take_shared_room(bytes);
+    }
+
+    fn most_pieces(&self) -> i64 {
+        self.most_pieces_in_reserve()
+    }
+
+    fn eats_reserve(&mut self) -> Result<bool> {
+        self.fills_reserve()
+    }
+
+    fn check_promised(&mut self, bytes: u64) -> Result<()> {
+        self.check_room_for_promises(bytes)
+    }
+
+    fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
+        self.check_room(bytes, part)
     }
 }
 

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::exec::sql;
-use super::exec::{Returning, Sql, Statement, pragma};
+use super::exec::{Run, pragma};
 use super::sidecar::sidecar;
 use super::vfs::{CUT_SHORT, GatheredLog};
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
-use crate::store::location::Location;
+use crate::store::sqlite::location::FileLocation;
+use crate::store::statement::{Returning, Statement, sql};
 
 /// The log of the writing connection.
 pub(in crate::store) enum Log {
@@ -23,7 +23,7 @@ pub(in crate::store) enum Log {
 }
 
 impl Log {
-    pub fn new(location: &Location) -> Self {
+    pub fn new(location: &FileLocation) -> Self {
         match location.file_system() {
             Some(_) if !location.plain_io => Self::Gathered(GatheredLog::new(location.log_limit)),
             _ => Self::Plain(PlainLog {
@@ -36,7 +36,7 @@ impl Log {
 
     /// Commits the open transaction.
     pub fn commit(&mut self, conn: &mut Conn) -> QueryResult<()> {
-        let Conn::Sqlite(conn) = conn;
+        let conn = conn.sqlite()?;
         let mut commit = || Statement::<Commit, 0>::run(conn, []).map(drop);
         match self {
             Self::Gathered(log) => log.commit(commit),
@@ -139,7 +139,7 @@ fn frame_size(conn: &mut Conn) -> Result<u64> {
 
 /// Asks SQLite how long the log is. Outside a transaction; nothing is locked or copied.
 fn bytes_in_use(conn: &mut Conn, frame: u64) -> Result<u64> {
-    let Conn::Sqlite(conn) = conn;
+    let conn = conn.sqlite()?;
     let (_, pages, _) = Statement::<LogSize, 0>::new([]).get_result::<(i64, i64, i64)>(conn)?;
     Ok(match u64::try_from(pages) {
         Ok(pages @ 1..) => HEADER + pages * frame,
@@ -151,7 +151,7 @@ fn bytes_in_use(conn: &mut Conn, frame: u64) -> Result<u64> {
 /// copied.
 pub(in crate::store) fn uncopied(conn: &mut Conn) -> Result<u64> {
     let page = pragma(conn, "page_size")?.unsigned_abs();
-    let Conn::Sqlite(conn) = conn;
+    let conn = conn.sqlite()?;
     let (_, pages, copied) = Statement::<LogSize, 0>::new([]).get_result::<(i64, i64, i64)>(conn)?;
     Ok(pages.saturating_sub(copied).max(0).unsigned_abs() * page)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::open_files::{FileId, oldest_read};
 use super::sidecar::sidecar;
 use crate::error::LogHolder;
-use crate::store::location::Location;
+use crate::store::sqlite::location::FileLocation;
 
 /// The bytes of the `-shm` that readers lock (<https://sqlite.org/walformat.html#wal_locks>).
 const READERS: RangeInclusive<u64> = 123..=127;
@@ -23,7 +23,7 @@ pub(in crate::store) struct ReadLock {
     bytes: (u64, u64),
 }
 
-impl Location {
+impl FileLocation {
     /// The processes that read from the log now, with the caller if it does.
     pub fn log_holders(&self) -> Vec<LogHolder> {
         holders(self, Duration::ZERO, None)
@@ -32,7 +32,7 @@ impl Location {
 
 /// The processes that read from the log now. Of those that have begun since `at_first`, during the
 /// last `waited`, only if there are no others.
-pub(super) fn holders(location: &Location, waited: Duration, at_first: Option<&[ReadLock]>) -> Vec<LogHolder> {
+pub(super) fn holders(location: &FileLocation, waited: Duration, at_first: Option<&[ReadLock]>) -> Vec<LogHolder> {
     let now = read_locks(location);
     let mut pids: Vec<_> = now.iter().map(|lock| lock.pid).collect();
     let own = std::process::id();
@@ -59,7 +59,7 @@ pub(super) fn holders(location: &Location, waited: Duration, at_first: Option<&[
 }
 
 /// The locks of readers of the log; none where the system does not tell.
-pub(super) fn read_locks(location: &Location) -> Vec<ReadLock> {
+pub(super) fn read_locks(location: &FileLocation) -> Vec<ReadLock> {
     let Some(index) = FileId::of(&sidecar(&location.path, "-shm")) else {
         return Vec::new();
     };

@@ -16,14 +16,14 @@ use super::pages::truncate_log;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::location::Location;
+use crate::store::sqlite::location::FileLocation;
 
 /// Waits until the log is shorter than its limit, and returns its length in bytes. The connection
 /// has no transaction, and does not wait for locks itself.
 ///
 /// # Errors
 /// [`Error::LogHeld`].
-pub(in crate::store) fn make_room(conn: &mut Conn, location: &Location, deadline: Deadline) -> Result<u64> {
+pub(in crate::store) fn make_room(conn: &mut Conn, location: &FileLocation, deadline: Deadline) -> Result<u64> {
     let mut at_first = None;
     let shortened = deadline.retry(|| {
         let length = length(conn)?;
@@ -45,7 +45,7 @@ pub(in crate::store) fn make_room(conn: &mut Conn, location: &Location, deadline
 
 /// The error of a call that has waited for the log until now. Those who read a moment ago as well
 /// are the ones that hold it.
-pub(in crate::store) fn held(location: &Location, deadline: Deadline, at_first: Option<&[ReadLock]>) -> Error {
+pub(in crate::store) fn held(location: &FileLocation, deadline: Deadline, at_first: Option<&[ReadLock]>) -> Error {
     Error::LogHeld {
         log: location.log_size(),
         limit: location.log_limit,

@@ -21,7 +21,7 @@ pub(in crate::store) fn in_memory() -> Result<Conn> {
 }
 
 pub(in crate::store) fn run_migrations(conn: &mut Conn) -> Result<()> {
-    let Conn::Sqlite(conn) = conn;
+    let conn = conn.sqlite()?;
     allow_guarded_writes(conn)?;
     // One transaction, so that a process killed halfway leaves nothing of the schema.
     conn.exclusive_transaction(|conn| {

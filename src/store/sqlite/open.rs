@@ -1,29 +1,31 @@
-//! Opening a heap.
+//! FileOpening a heap.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use super::connect::{Reader, transaction};
+use super::engine::SqliteEngine;
 use super::migrations::in_memory;
 use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
-use super::readers::Readers;
+use super::readers::FileReaders;
+use super::repair;
 use crate::books::history_change::HistorySetting;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{MemRamId, Timestamp};
-use crate::store::group::Group;
-use crate::store::location::{Access, Location};
+use crate::models::Timestamp;
+use crate::store::location::Access;
 use crate::store::new_space::make;
 use crate::store::read::ReadTx;
+use crate::store::sqlite::location::FileLocation;
 
 /// An open file whose space is still to be found or created.
-pub(crate) struct Opening {
-    location: Location,
+pub(crate) struct FileOpening {
+    location: FileLocation,
     access: Access,
     connected: Reader,
 }
 
-impl Location {
+impl FileLocation {
     /// The path of the heap to which a file belongs, if this process has that heap open: the
     /// file is the heap itself or one that SQLite keeps next to it, whatever its name.
     pub fn of_open_file(file: &Metadata) -> Option<PathBuf> {
@@ -49,7 +51,7 @@ impl Location {
     }
 
     /// Opens the heap; for writing, creates it if missing, and migrates it.
-    pub fn open(mut self, access: Access) -> Result<Opening> {
+    pub fn open(mut self, access: Access) -> Result<FileOpening> {
         self.prepare(access)?;
         self.file = OpenFile::register(&self.path);
         let mut connected = match access {
@@ -59,7 +61,7 @@ impl Location {
         if access == Access::Write {
             self.bound_by_file(&mut connected.conn, true)?;
         }
-        Ok(Opening {
+        Ok(FileOpening {
             location: self,
             access,
             connected,
@@ -67,8 +69,17 @@ impl Location {
     }
 }
 
-impl Opening {
-    pub fn location(&self) -> &Location {
+impl FileLocation {
+    /// An engine without constraints, for repair.
+    pub(in crate::store) fn engine_for_repair(&self) -> Result<SqliteEngine> {
+        let mut conn = self.connect(Access::Write)?;
+        repair::lift_constraints(&mut conn)?;
+        Ok(SqliteEngine::new(self.clone(), conn))
+    }
+}
+
+impl FileOpening {
+    pub fn location(&self) -> &FileLocation {
         &self.location
     }
 
@@ -94,8 +105,8 @@ impl Opening {
         })
     }
 
-    /// The readers of the heap and, if it was opened for writing, the writer of this space.
-    pub fn finish(self, space: MemRamId, geometry: &Geometry) -> Result<(Location, Readers, Option<Group>)> {
+    /// The readers of the heap and, if it was opened for writing, the engine of a writer.
+    pub(in crate::store) fn finish(self) -> Result<(FileLocation, FileReaders, Option<SqliteEngine>)> {
         let Self {
             mut location,
             access,
@@ -106,14 +117,11 @@ impl Opening {
         }
         location.opening = None;
         location.set_busy_timeout(&mut connected.conn)?;
-        let (reader, writer) = match access {
+        let (reader, engine) = match access {
             Access::Read => (Some(connected), None),
-            Access::Write => {
-                let writer = Group::open(location.clone(), connected.conn, space, geometry.clone());
-                (None, Some(writer))
-            }
+            Access::Write => (None, Some(SqliteEngine::new(location.clone(), connected.conn))),
         };
-        Ok((location.clone(), Readers::new(location, reader), writer))
+        Ok((location.clone(), FileReaders::new(location, reader), engine))
     }
 }
 

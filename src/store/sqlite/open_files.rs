@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::frozen::Frozen;
 use super::sidecar::sidecar;
 use crate::error::{Error, Result};
+use crate::store::frozen::Frozen;
 use crate::temporary::folder_of;
 
 /// What SQLite puts next to a heap.

@@ -73,7 +73,7 @@ struct Checkpoint {
 /// as long as the copying.
 #[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
 pub(in crate::store) fn truncate_log(conn: &mut Conn) -> Result<bool> {
-    let Conn::Sqlite(conn) = conn;
+    let conn = conn.sqlite()?;
     let done: Checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
     Ok(done.busy == 0)
 }

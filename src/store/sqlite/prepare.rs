@@ -15,8 +15,9 @@ use super::verify::{Fault, faults, lacks_indexes, restore_parts, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
-use crate::store::location::{Access, Location};
+use crate::store::location::Access;
 use crate::store::queries::audit::Violation;
+use crate::store::sqlite::location::FileLocation;
 use crate::temporary::{Temporary, folder_of, sweep};
 
 /// `PRAGMA application_id`: "hLdg".
@@ -29,7 +30,7 @@ const FORMAT: i64 = 101;
 /// Writes page 1, and changes nothing.
 pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 101";
 
-impl Location {
+impl FileLocation {
     /// Makes sure that there is a heap file of the current format.
     ///
     /// Any other file, or another format, is refused before SQLite can write to it. With
@@ -92,7 +93,7 @@ impl Location {
 }
 
 /// Refuses anything except a heap of this format.
-fn check_whole(location: &Location) -> Result<()> {
+fn check_whole(location: &FileLocation) -> Result<()> {
     let path = &location.named;
     match inspect(&location.path, path)? {
         FoundFile::Nothing => return Err(Error::NoFile { path: path.clone() }),
@@ -108,7 +109,7 @@ fn check_whole(location: &Location) -> Result<()> {
     check_format(path, version)
 }
 
-fn restore(location: &Location) -> Result<Vec<Violation>> {
+fn restore(location: &FileLocation) -> Result<Vec<Violation>> {
     let mut conn = location.connect(Access::Write)?;
     transaction(&mut conn, location, |conn| restore_parts(conn, location))
 }
@@ -166,7 +167,7 @@ fn inspect(path: &Path, named: &Path) -> Result<FoundFile> {
 
 /// On a file system that cannot rename without replacing, a new heap has two names for a moment: its
 /// final one and the temporary one.
-fn wait_for_one_name(location: &Location, access: Access) -> Result<()> {
+fn wait_for_one_name(location: &FileLocation, access: Access) -> Result<()> {
     let usable = || {
         let Ok(file) = std::fs::metadata(&location.path) else {
             return Ok(());
@@ -207,7 +208,7 @@ fn not_a_heap(path: &Path, why: &str) -> Error {
 
 /// Creates the complete file in a temporary folder and then links it to its place, so that nobody
 /// sees half a schema, and of several processes that create it at the same time one wins.
-fn create(location: &Location) -> Result<()> {
+fn create(location: &FileLocation) -> Result<()> {
     let path = &location.path;
     let cannot = || format!("{} cannot be created", location.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
@@ -230,8 +231,8 @@ fn create(location: &Location) -> Result<()> {
 const NEW: &str = "heap.db";
 
 /// Creates the schema in an empty file, after the settings that must precede the first table.
-fn fill(location: &Location, path: &Path) -> Result<()> {
-    let location = Location {
+fn fill(location: &FileLocation, path: &Path) -> Result<()> {
+    let location = FileLocation {
         path: path.to_owned(),
         ..location.clone()
     };
@@ -244,7 +245,7 @@ fn fill(location: &Location, path: &Path) -> Result<()> {
 
 /// For a heap that another tool has taken out of WAL mode, or copied without it, in which readers
 /// would wait for the writer.
-fn restore_wal_mode(location: &Location) -> Result<()> {
+fn restore_wal_mode(location: &FileLocation) -> Result<()> {
     let deadline = location.deadline();
     let set = location
         .connect(Access::Write)?
@@ -253,7 +254,7 @@ fn restore_wal_mode(location: &Location) -> Result<()> {
 }
 
 /// Refuses another format and an altered schema, and recreates missing indexes.
-fn check_parts(location: &Location, access: Access) -> Result<()> {
+fn check_parts(location: &FileLocation, access: Access) -> Result<()> {
     let mut conn = location.connect(Access::Read)?;
     check_format(&location.named, exec::pragma(&mut conn, "user_version")?)?;
     verify_schema(&mut conn, &location.named)?;

@@ -6,29 +6,29 @@ use std::thread::available_parallelism;
 use diesel::connection::SimpleConnection;
 
 use super::connect::Reader;
-use super::frozen::Frozen;
 use super::open_files::Reading;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::location::Location;
+use crate::store::frozen::Frozen;
 use crate::store::read::{Age, ReadTx};
+use crate::store::sqlite::location::FileLocation;
 
 /// The limit of idle connections: no more threads can run in parallel. Each has a descriptor of the
 /// heap, one of its log, and a page cache.
 static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(16));
 
 /// The reading connections of a heap. There are as many as simultaneous readers.
-pub(crate) struct Readers {
-    location: Location,
+pub(crate) struct FileReaders {
+    location: FileLocation,
     idle: Mutex<Vec<Reader>>,
     /// The one connection of a snapshot, which stays at one state.
     frozen: Option<Arc<Frozen>>,
 }
 
-impl Readers {
+impl FileReaders {
     /// A pool that starts with a connection that is already open, if any.
-    pub(in crate::store) fn new(location: Location, open: Option<Reader>) -> Self {
+    pub(in crate::store) fn new(location: FileLocation, open: Option<Reader>) -> Self {
         Self {
             location,
             idle: Mutex::new(open.into_iter().collect()),
@@ -36,12 +36,13 @@ impl Readers {
         }
     }
 
-    /// Readers that all see the last commit before this call and nothing after.
+    /// FileReaders that all see the last commit before this call and nothing after.
     pub fn freeze(&self) -> Result<Self> {
-        let reader = self.idle_or_new()?;
+        let mut reader = self.idle_or_new()?;
         let (age, reading) = self.begin();
-        let frozen = Frozen::begin(reader.conn, age, reading).map_err(|error| self.location.explain(error))?;
-        let frozen = Arc::new(frozen);
+        let begun = reader.conn.batch_execute("BEGIN; SELECT count(*) FROM sqlite_schema");
+        begun.map_err(|error| self.location.explain(error))?;
+        let frozen = Arc::new(Frozen::begun(reader.conn, age, reading));
         if let Some(file) = &self.location.file {
             file.watch_snapshot(&frozen);
         }
@@ -58,7 +59,7 @@ impl Readers {
         if self.frozen.is_some() {
             return self.single(read);
         }
-        let read = |conn: &mut Conn, age: Age, location: &Location| {
+        let read = |conn: &mut Conn, age: Age, location: &FileLocation| {
             if let Err(error) = conn.batch_execute("BEGIN") {
                 return Done::broken(Err(location.explain(error)));
             }
@@ -83,7 +84,7 @@ impl Readers {
         })
     }
 
-    fn on_one<R>(&self, read: impl FnOnce(&mut Conn, Age, &Location) -> Done<R>) -> Result<R> {
+    fn on_one<R>(&self, read: impl FnOnce(&mut Conn, Age, &FileLocation) -> Done<R>) -> Result<R> {
         let mut reader = self.idle_or_new()?;
         let (age, _reading) = self.begin();
         let done = read(&mut reader.conn, age, &self.location);

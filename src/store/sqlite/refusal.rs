@@ -13,6 +13,10 @@ impl From<Refusal> for Error {
                 what: with_causes(unread.as_ref()),
             };
         }
+        #[cfg(feature = "postgres")]
+        if let Some(error) = crate::store::postgres::errors::translate(&source) {
+            return error;
+        }
         let said = source.to_string();
         // Diesel keeps SQLite's message and not its code.
         match said.as_str() {

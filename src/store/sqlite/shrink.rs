@@ -8,9 +8,11 @@ use super::pages::{FileSizes, allow_vacuum, file_sizes, truncate_log, vacuum_som
 use crate::error::{Error, Result};
 use crate::models::unsigned;
 use crate::store::group::Group;
-use crate::store::location::{Access, Location};
+use crate::store::location::Access;
+use crate::store::sqlite::location::FileLocation;
 
 /// The result of shrinking, in bytes.
+#[derive(Default)]
 pub(crate) struct Shrunk {
     /// Bytes given back.
     pub file_bytes: u64,
@@ -37,7 +39,7 @@ impl Group {
     /// Removes free pages from the end of the file and empties the log, in short steps between which
     /// others can write. Leaves what others still need, and waits for them only if the log reaches its
     /// limit.
-    pub fn shrink_file(&self, location: &Location, progress: &mut dyn FnMut(Shrinking)) -> Result<Shrunk> {
+    pub fn shrink_file(&self, location: &FileLocation, progress: &mut dyn FnMut(Shrinking)) -> Result<Shrunk> {
         let on_disk = length(&location.path);
         let before = self.sizes(location)?;
         let vacuumed = self.vacuum(location, &mut |left| {
@@ -66,12 +68,12 @@ impl Group {
         Ok(shrunk)
     }
 
-    fn sizes(&self, location: &Location) -> Result<FileSizes> {
+    fn sizes(&self, location: &FileLocation) -> Result<FileSizes> {
         self.maintain(location.deadline(), file_sizes)
     }
 
     /// Removes free pages from the end of the file, in steps; false if somebody was in the way.
-    fn vacuum(&self, location: &Location, progress: &mut dyn FnMut(i64)) -> Result<bool> {
+    fn vacuum(&self, location: &FileLocation, progress: &mut dyn FnMut(i64)) -> Result<bool> {
         let (mut left, mut step) = (i64::MAX, VACUUM_PAGES);
         let in_the_way = |error| match error {
             Error::Busy { .. } | Error::LogHeld { .. } | Error::FileFull { .. } => Ok(false),
@@ -101,7 +103,7 @@ impl Group {
     }
 
     /// Copies the log into the file and empties it; false if somebody needs it.
-    pub fn empty_log(&self, location: &Location) -> Result<bool> {
+    pub fn empty_log(&self, location: &FileLocation) -> Result<bool> {
         match self.await_checkpoint(location.deadline()) {
             Err(Error::Busy { .. }) => return Ok(false),
             waited => waited?,

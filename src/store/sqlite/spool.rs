@@ -16,7 +16,7 @@ const IN_MEMORY: usize = 1 << 20;
 pub(crate) struct Spool {
     bytes: SpooledTempFile,
     length: u64,
-    ceiling: Arc<Ceiling>,
+    ceiling: Option<Arc<Ceiling>>,
     /// Bytes of it that count.
     counted: u64,
     may_use_reserve: bool,
@@ -29,9 +29,21 @@ impl Spool {
         Self {
             bytes: tempfile::spooled_tempfile_in(IN_MEMORY, folder.unwrap_or(Path::new("."))),
             length: 0,
-            ceiling,
+            ceiling: Some(ceiling),
             counted: 0,
             may_use_reserve,
+        }
+    }
+
+    /// For a heap that is not in a file: in the folder for temporary files, without a limit.
+    #[cfg(feature = "postgres")]
+    pub(in crate::store) fn anywhere() -> Self {
+        Self {
+            bytes: tempfile::spooled_tempfile(IN_MEMORY),
+            length: 0,
+            ceiling: None,
+            counted: 0,
+            may_use_reserve: false,
         }
     }
 
@@ -49,15 +61,16 @@ impl Spool {
 
     /// Counts all of it, before it is written.
     fn count(&mut self, length: u64) -> Result<()> {
+        let Some(ceiling) = &self.ceiling else { return Ok(()) };
         let more = length - self.counted;
-        if let Some(max_file) = self.ceiling.max_file() {
-            let now = self.ceiling.on_disk();
+        if let Some(max_file) = ceiling.max_file() {
+            let now = ceiling.on_disk();
             let reserve = reserve(max_file) / if self.may_use_reserve { 2 } else { 1 };
             if now.total() + more + reserve > max_file {
                 return Err(now.full(more, reserve, max_file));
             }
         }
-        self.ceiling.spool(more);
+        ceiling.spool(more);
         self.counted = length;
         Ok(())
     }
@@ -76,6 +89,8 @@ impl Read for Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        self.ceiling.unspool(self.counted);
+        if let Some(ceiling) = &self.ceiling {
+            ceiling.unspool(self.counted);
+        }
     }
 }

@@ -8,8 +8,9 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::Result;
 use crate::models::EventId;
-use crate::store::conn::on_engine;
+use crate::store::conn::rows_of;
 use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
 
 /// A row with a text that is not UTF-8.
 pub(crate) struct GarbledRow {
@@ -59,7 +60,9 @@ impl ReadTx<'_> {
         &mut self,
         mut found: impl FnMut(GarbledRow) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        for (table, text) in TEXTS {
+        // A server accepts no others.
+        let texts = if self.is_on_server() { &[][..] } else { &TEXTS };
+        for (table, text) in texts {
             let broken = each(self, text, |id, texts| {
                 if std::str::from_utf8(&texts).is_ok() {
                     return ControlFlow::Continue(());
@@ -78,11 +81,21 @@ impl ReadTx<'_> {
         &mut self,
         mut visit: impl FnMut(EventId, &str) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let text = "SELECT id, CAST(changes AS BLOB) AS texts FROM every_event WHERE changes IS NOT NULL";
-        each(self, text, |id, changes| {
-            visit(EventId(id.unwrap_or_default()), &String::from_utf8_lossy(&changes))
-        })
+        let age = self.age();
+        for row in rows_of!(self, Statement::<EventChanges, 0>::new([]), (EventId, Vec<u8>)) {
+            age.check()?;
+            let (id, changes) = row?;
+            if visit(id, &String::from_utf8_lossy(&changes)).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
     }
+}
+
+sql! {
+    EventChanges: (BigInt, Binary) = "SELECT id, CAST(changes AS BLOB) FROM every_event WHERE changes IS NOT NULL",
+        postgres "SELECT id, convert_to(changes, 'UTF8') FROM every_event WHERE changes IS NOT NULL";
 }
 
 #[allow(clippy::disallowed_methods, reason = "Diesel has no CAST")]
@@ -93,7 +106,7 @@ fn each(
 ) -> Result<ControlFlow<()>> {
     let query = diesel::sql_query(text);
     let age = tx.age();
-    for row in on_engine!(tx, |conn| query.load_iter::<Texts, DefaultLoadingMode>(conn))? {
+    for row in query.load_iter::<Texts, DefaultLoadingMode>(tx.conn()?.sqlite()?)? {
         age.check()?;
         let Texts { id, texts } = row?;
         if visit(id, texts.unwrap_or_default()).is_break() {

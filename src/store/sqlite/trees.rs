@@ -3,11 +3,11 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::exec::{Returning, Sql, Statement};
 use crate::error::Result;
 use crate::models::text_enum;
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
+use crate::store::statement::{Returning, Sql, Statement};
 
 text_enum! {
     /// What a tree of pages contains.

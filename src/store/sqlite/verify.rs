@@ -15,9 +15,9 @@ use super::migrations::in_memory;
 use crate::books::invariants::Invariant;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
-use crate::store::location::Location;
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
+use crate::store::sqlite::location::FileLocation;
 
 /// Rows of `sqlite_schema` by kind and name, in lower case, as SQLite compares names. A trigger may
 /// have the name of a table.
@@ -209,7 +209,7 @@ pub(in crate::store) fn lacks_indexes(conn: &mut Conn) -> Result<bool> {
 /// Recreates missing and altered parts from the text of the migrations, and returns them.
 ///
 /// Altered parts do not run: SQLite drops a view or trigger without parsing it.
-pub(in crate::store) fn restore_parts(conn: &mut Conn, location: &Location) -> Result<Vec<Violation>> {
+pub(in crate::store) fn restore_parts(conn: &mut Conn, location: &FileLocation) -> Result<Vec<Violation>> {
     let named = location.named();
     let mut faults = faults(conn)?;
     faults.retain(|fault| !fault.is_extra_index());

@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use self::insert::{Target, delete, insert, target};
-use super::exec::{Sql, Statement, Value, sql};
+use super::exec::Run;
 use super::repair;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
@@ -22,11 +22,12 @@ use crate::models::{
     StoredObjectId, Stripe, Timestamp, signed,
 };
 use crate::store::conn::Conn;
+use crate::store::statement::{Statement, Value, sql};
 use crate::value::Kind;
 
 /// Writes a batch of one space, in the open transaction.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_>) -> QueryResult<()> {
-    let Conn::Sqlite(conn) = conn;
+    let conn = conn.sqlite()?;
     if let Some(fix) = batch.fix() {
         repair::execute(conn, fix)?;
     }

@@ -40,7 +40,8 @@ fn written(turn: &mut Turn, name: &str) -> Option<StoredObjectId> {
 
 /// Runs a unit of a transaction that stays open.
 fn unit<R>(turn: &mut Turn, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> R {
-    turn.work(soon(), work).unwrap_or_else(|_| panic!("the unit failed"))
+    turn.work(Begin::Locked, soon(), work)
+        .unwrap_or_else(|_| panic!("the unit failed"))
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_failed_unit_leaves_the_names_of_earlier_units() {
             bind(tx, &name, object, digit)?;
             Ok(object)
         });
-        let failed = turn.work(soon(), |tx| {
+        let failed = turn.work(Begin::Locked, soon(), |tx| {
             unbind(tx, &name, object, digit)?;
             if has_written {
                 tx.read_rows(|_| Ok(()))?;

@@ -9,7 +9,7 @@ fn many_units_gather_no_more_than_the_limit_of_one() {
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     let turn = &mut *entered.turn;
     for unit in 0..3 {
-        let stored = turn.work(soon(), |tx| {
+        let stored = turn.work(Begin::Locked, soon(), |tx| {
             for object in 0..2000 {
                 let id = tx.next_object_id(0)?;
                 tx.apply(Change::ObjectStored(StoredObject {
@@ -40,7 +40,7 @@ fn a_transaction_is_committed_even_if_the_thread_that_would_join_it_gave_up() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
-    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(entered.turn.work(Begin::Locked, soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&entered.turn.outcome);
     let impatient = Deadline::after(Duration::from_millis(20));
     let gave_up = std::thread::scope(|scope| {
@@ -81,7 +81,7 @@ fn a_finished_unit_does_not_wait_for_failing_ones() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
-    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(entered.turn.work(Begin::Locked, soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&entered.turn.outcome);
     // As if another thread always waited to join.
     group.gate.joining.store(1, Ordering::SeqCst);
@@ -101,7 +101,7 @@ fn finished_units_are_committed_before_work_that_may_take_long() {
     let folder = tempfile::tempdir().unwrap();
     let (group, readers) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
-    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(entered.turn.work(Begin::Locked, soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&entered.turn.outcome);
     group.gate.joining.store(1, Ordering::SeqCst);
     drop(entered);
@@ -135,7 +135,7 @@ fn all_units_of_a_failed_commit_get_its_error() {
         .batch_execute("PRAGMA max_page_count = 1")
         .unwrap();
     for digit in ["a", "b"] {
-        let stored = turn.work(soon(), |tx| {
+        let stored = turn.work(Begin::Locked, soon(), |tx| {
             let id = tx.next_object_id(0)?;
             tx.apply(Change::ObjectStored(StoredObject {
                 id,

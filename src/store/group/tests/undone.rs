@@ -71,9 +71,9 @@ fn gathered_rows_are_not_written_after_their_transaction_is_lost() {
     let before = state(&readers);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     let turn = &mut *entered.turn;
-    assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(turn.work(Begin::Locked, soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&turn.outcome);
-    assert!(turn.work(soon(), fails_and_rolls_back).is_err());
+    assert!(turn.work(Begin::Locked, soon(), fails_and_rolls_back).is_err());
     assert_eq!(state(&readers), before);
     // The first unit learns that it is lost, and does not wait forever.
     assert!(outcome.wait().is_err());
@@ -89,8 +89,8 @@ fn an_object_of_a_lost_transaction_is_not_found() {
     let (group, _) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     let turn = &mut *entered.turn;
-    assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
-    assert!(turn.work(soon(), fails_and_rolls_back).is_err());
+    assert!(turn.work(Begin::Locked, soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(turn.work(Begin::Locked, soon(), fails_and_rolls_back).is_err());
     drop(entered);
     let found = write(&group, |tx| tx.find(&"a".repeat(64).parse()?)).unwrap();
     assert!(found.is_none());
@@ -104,9 +104,9 @@ fn units_whose_rows_cannot_be_written_get_the_error() {
     let before = state(&readers);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     let turn = &mut *entered.turn;
-    assert!(turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(turn.work(Begin::Locked, soon(), |tx| store(tx, 1, "a")).is_ok());
     let outcome = Arc::clone(&turn.outcome);
-    let failed = turn.work(soon(), |tx| {
+    let failed = turn.work(Begin::Locked, soon(), |tx| {
         tx.read_written(|tx| Ok(tx.conn()?.batch_execute("ALTER TABLE arenas RENAME TO away")?))?;
         tx.read_rows(|_| Ok(()))
     });
@@ -178,7 +178,7 @@ fn reading_on_the_writing_connection_works_after_a_panic() {
     let folder = tempfile::tempdir().unwrap();
     let (group, _) = heap(&folder);
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
-    assert!(entered.turn.work(soon(), |tx| store(tx, 1, "a")).is_ok());
+    assert!(entered.turn.work(Begin::Locked, soon(), |tx| store(tx, 1, "a")).is_ok());
     assert!(group.read_if_idle(|_| Ok(())).is_none());
     // Left open for a thread that is expected to join.
     group.gate.joining.store(1, Ordering::SeqCst);

@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::{Engine, LOOK_AGAIN};
+use super::{LOOK_AGAIN, SqliteEngine};
 use crate::error::Result;
 use crate::models::{signed, unsigned};
 use crate::store::sqlite::ceiling::{OnDisk, reserve};
@@ -34,30 +34,30 @@ const FEW_FREE: i64 = 32 * 1024;
 /// Bytes on disk that a unit of work without much content needs at most.
 const UNIT: u64 = 128 * 1024;
 
-impl Engine {
+impl SqliteEngine {
     /// Whether a unit of work with this much content may share the commit of the open transaction. Below
     /// a ceiling, units share one only if there is certainly room for all, so that one that does not
     /// fit refuses no other.
-    pub fn may_share(&self, bytes: u64) -> bool {
+    pub(super) fn has_shared_room(&self, bytes: u64) -> bool {
         self.shared_room >= needs(bytes)
     }
 
     /// Called after a unit of work with this much content, or an unknown amount.
-    pub fn has_shared(&mut self, bytes: Option<u64>) {
+    pub(super) fn take_shared_room(&mut self, bytes: Option<u64>) {
         if self.shared_room < u64::MAX {
             self.shared_room = self.shared_room.saturating_sub(bytes.map_or(u64::MAX, needs));
         }
     }
 
     /// How many pieces may be given back in one transaction.
-    pub fn most_pieces(&self) -> i64 {
+    pub(super) fn most_pieces_in_reserve(&self) -> i64 {
         let reserve = self.ceiling.max_file().map(reserve);
         reserve.map_or(i64::MAX, |reserve| signed(reserve / PIECE))
     }
 
     /// Whether the file has grown into the reserve, in a transaction that only makes room, and new rows
     /// would let it grow further.
-    pub fn eats_reserve(&mut self) -> Result<bool> {
+    pub(super) fn fills_reserve(&mut self) -> Result<bool> {
         let Some(max_file) = self.ceiling.max_file().filter(|_| self.shared_room == 0 && !self.grows) else {
             return Ok(false);
         };
@@ -68,7 +68,7 @@ impl Engine {
 
     /// Refuses to let a transaction take the room in the file that is promised to others, or to promise
     /// more than there is.
-    pub fn check_promised(&mut self, bytes: u64) -> Result<()> {
+    pub(super) fn check_room_for_promises(&mut self, bytes: u64) -> Result<()> {
         let Some(max_file) = self.ceiling.max_file().filter(|_| bytes > 0 && self.grows) else {
             return Ok(());
         };
@@ -86,7 +86,7 @@ impl Engine {
 
     /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
     /// of up to `part` bytes.
-    pub fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
+    pub(super) fn check_room(&mut self, bytes: u64, part: u64) -> Result<()> {
         let Some(max_file) = self.ceiling.max_file() else {
             return Ok(());
         };

@@ -3,16 +3,16 @@ use std::sync::Barrier;
 use diesel::connection::SimpleConnection;
 use tempfile::TempDir;
 
-use super::{MOST_IDLE, Readers};
+use super::{FileReaders, MOST_IDLE};
 use crate::error::Error;
-use crate::store::{Access, Durability, Location, ReadTx};
+use crate::store::{Access, Durability, FileLocation, ReadTx};
 
-fn readers() -> (TempDir, Readers) {
+fn readers() -> (TempDir, FileReaders) {
     let dir = tempfile::tempdir().unwrap();
-    let mut location = Location::at(&dir.path().join("heap.db")).unwrap();
+    let mut location = FileLocation::at(&dir.path().join("heap.db")).unwrap();
     location.durability = Durability::Normal;
     location.prepare(Access::Write).unwrap();
-    (dir, Readers::new(location, None))
+    (dir, FileReaders::new(location, None))
 }
 
 /// Marks the connection, so that it can be recognised.
@@ -23,12 +23,12 @@ fn mark(tx: &mut ReadTx<'_>) {
         .unwrap();
 }
 
-fn is_marked(readers: &Readers) -> bool {
+fn is_marked(readers: &FileReaders) -> bool {
     let look = |tx: &mut ReadTx<'_>| Ok(tx.conn()?.batch_execute("SELECT * FROM temp.marked").is_ok());
     readers.single(look).unwrap()
 }
 
-fn marked() -> (TempDir, Readers) {
+fn marked() -> (TempDir, FileReaders) {
     let (dir, readers) = readers();
     let made = readers.single(|tx| {
         tx.conn()?.batch_execute("PRAGMA query_only = OFF")?;

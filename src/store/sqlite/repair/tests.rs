@@ -71,7 +71,8 @@ fn each_rule_has_its_statements() {
 
 #[test]
 fn every_query_of_a_repair_runs() {
-    let Conn::Sqlite(conn) = &mut in_memory().unwrap();
+    let mut conn = in_memory().unwrap();
+    let conn = conn.sqlite().unwrap();
     for sql in levels::RULES.iter().chain(contents::RULES).chain(totals::RULES) {
         if let Some(find) = sql.find {
             let found = diesel::sql_query(find).load::<Broken>(conn);

@@ -8,7 +8,8 @@ use crate::books::event_rows::EventRow;
 use crate::books::history_change::{HistoryChange, HistorySetting};
 use crate::books::refusals::RepeatedRefusal;
 use crate::models::MemRamId;
-use crate::store::sqlite::exec::{Sql, Statement, Value, sql};
+use crate::store::sqlite::exec::Run;
+use crate::store::statement::{Statement, Value, sql};
 
 /// Appends events. The figures of an opening are computed from the rows, which are written first.
 pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[EventRow]) -> QueryResult<()> {

@@ -13,7 +13,7 @@ use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
-use crate::store::sqlite::exec::{Sql, Value};
+use crate::store::statement::{Sql, Value};
 
 /// The target of an INSERT: its text before the values.
 pub(super) trait Target: 'static {

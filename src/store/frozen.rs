@@ -5,7 +5,6 @@ use std::thread::{self, ThreadId};
 
 use diesel::connection::SimpleConnection;
 
-use super::open_files::Reading;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::read::{Age, ReadTx};
@@ -16,8 +15,8 @@ pub(in crate::store) struct Frozen {
     place: Mutex<Place>,
     is_back: Condvar,
     age: Age,
-    /// Until the transaction ends.
-    reading: Mutex<Option<Reading>>,
+    /// What the engine wants to keep until the transaction ends.
+    kept: Mutex<Option<Box<dyn Send>>>,
 }
 
 /// Where the connection is: here, or in use by a call of a thread.
@@ -27,16 +26,15 @@ enum Place {
 }
 
 impl Frozen {
-    /// Begins the transaction, and reads immediately: SQLite chooses the commit at the first
-    /// read, not at `BEGIN`.
-    pub fn begin(mut conn: Conn, age: Age, reading: Reading) -> diesel::QueryResult<Self> {
-        conn.batch_execute("BEGIN; SELECT count(*) FROM sqlite_schema")?;
-        Ok(Self {
+    /// A connection on which the transaction has begun and read something: engines choose the commit
+    /// at the first read, not at `BEGIN`. `kept` is dropped when it ends.
+    pub fn begun(conn: Conn, age: Age, kept: impl Send + 'static) -> Self {
+        Self {
             place: Mutex::new(Place::Here(conn)),
             is_back: Condvar::new(),
             age,
-            reading: Mutex::new(Some(reading)),
-        })
+            kept: Mutex::new(Some(Box::new(kept))),
+        }
     }
 
     /// Runs `read`. Other threads wait for their turn. A call from inside another one would
@@ -61,7 +59,7 @@ impl Frozen {
     fn end_unless_young(&self, conn: &mut Conn) {
         if self.age.is_over()
             && self
-                .reading
+                .kept
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take()

@@ -1,0 +1,103 @@
+//! A heap that is open, and whose space is still to be found or created.
+
+use super::engine::Engine;
+use super::group::Group;
+use super::location::{Access, Location};
+#[cfg(feature = "postgres")]
+use super::postgres::open::ServerOpening;
+use super::read::ReadTx;
+use super::readers::Readers;
+use super::sqlite::open::FileOpening;
+use crate::books::history_change::HistorySetting;
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
+use crate::models::{MemRamId, Timestamp};
+
+pub(crate) enum Opening {
+    File(FileOpening),
+    #[cfg(feature = "postgres")]
+    Server(ServerOpening),
+}
+
+impl Location {
+    /// Opens the heap. For writing, `create` creates it if missing.
+    pub fn open(self, access: Access, create: bool) -> Result<Opening> {
+        match self {
+            Self::File(file) => {
+                if !create && access == Access::Write && file.is_new() {
+                    let path = file.named().to_owned();
+                    return Err(Error::NoFile { path });
+                }
+                file.open(access).map(Opening::File)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Server(server) => server.open(access, create).map(Opening::Server),
+        }
+    }
+
+    /// An engine without constraints, for repair.
+    pub(in crate::store) fn engine_for_repair(&self) -> Result<Box<dyn Engine>> {
+        match self {
+            Self::File(file) => Ok(Box::new(file.engine_for_repair()?)),
+            #[cfg(feature = "postgres")]
+            Self::Server(server) => Ok(Box::new(server.engine_for_repair()?)),
+        }
+    }
+}
+
+impl Opening {
+    pub fn location(&self) -> Location {
+        match self {
+            Self::File(opening) => Location::File(opening.location().clone()),
+            #[cfg(feature = "postgres")]
+            Self::Server(opening) => Location::Server(opening.location().clone()),
+        }
+    }
+
+    pub fn read(&mut self) -> ReadTx<'_> {
+        match self {
+            Self::File(opening) => opening.read(),
+            #[cfg(feature = "postgres")]
+            Self::Server(opening) => opening.read(),
+        }
+    }
+
+    /// Creates a space in a separate transaction; the first one of a file with the ceiling of the file, in
+    /// bytes. Returns `false` if its name is taken.
+    pub fn make_space(
+        &mut self,
+        name: &str,
+        max_mem: i64,
+        geometry: &Geometry,
+        history: HistorySetting,
+        max_file: Option<i64>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        match self {
+            Self::File(opening) => opening.make_space(name, max_mem, geometry, history, max_file, now),
+            #[cfg(feature = "postgres")]
+            Self::Server(opening) => opening.make_space(name, max_mem, geometry, history, now),
+        }
+    }
+
+    /// The readers of the heap and, if it was opened for writing, the writer of this space.
+    pub fn finish(self, space: MemRamId, geometry: &Geometry) -> Result<(Location, Readers, Option<Group>)> {
+        match self {
+            Self::File(opening) => {
+                let (location, readers, engine) = opening.finish()?;
+                let location = Location::File(location);
+                let writer =
+                    engine.map(|engine| Group::open(location.clone(), Box::new(engine), space, geometry.clone()));
+                Ok((location, Readers::File(readers), writer))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Server(opening) => {
+                let (location, readers, engine) = opening.finish()?;
+                let location = Location::Server(location);
+                let writer =
+                    engine.map(|engine| Group::open(location.clone(), Box::new(engine), space, geometry.clone()));
+                Ok((location, Readers::Server(readers), writer))
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Opening connections.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+
+use super::location::ServerLocation;
+use crate::error::{Result, ServerError};
+use crate::store::conn::Conn;
+use crate::store::deadline::Deadline;
+use crate::store::location::{Access, Durability};
+
+/// Pauses between attempts to reach a server that is starting.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl ServerLocation {
+    /// Opens a connection.
+    ///
+    /// # Errors
+    /// [`ServerError::Unreachable`].
+    pub(in crate::store) fn connect(&self, access: Access) -> Result<Conn> {
+        let mut conn = PgConnection::establish(&self.address.for_libpq()).map_err(|error| self.unreachable(&error))?;
+        conn.batch_execute(&self.settings(access))
+            .map_err(|error| self.unreachable(&error))?;
+        Ok(Conn::Postgres(conn))
+    }
+
+    /// The same, again until the deadline, because the server may be starting.
+    pub(in crate::store) fn reconnect(&self, access: Access, deadline: Deadline) -> Result<Conn> {
+        loop {
+            match self.connect(access) {
+                Err(error) if deadline.is_over() => return Err(error),
+                Err(_) => std::thread::sleep(PAUSE),
+                connected => return connected,
+            }
+        }
+    }
+
+    fn unreachable(&self, error: &dyn std::fmt::Display) -> ServerError {
+        ServerError::Unreachable {
+            server: self.name(),
+            why: self.address.mask(error.to_string().trim()),
+        }
+    }
+
+    /// The settings of a connection.
+    ///
+    /// The schema comes after `pg_catalog`, which is always first, and before temporary tables, so that
+    /// nothing shadows what PostgreSQL defines, or the tables of the heap.
+    fn settings(&self, access: Access) -> String {
+        let common = format!(
+            "SET search_path TO {}, pg_temp; SET client_min_messages TO warning; SET tcp_keepalives_idle TO 20; \
+             SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; SET lock_timeout TO {};",
+            self.address.quoted_schema(),
+            milliseconds(self.busy_timeout),
+        );
+        match access {
+            Access::Read => format!(
+                "{common} SET default_transaction_read_only TO on; \
+                 SET default_transaction_isolation TO 'repeatable read';"
+            ),
+            // Every statement of the writer finds its rows by their keys, so a plan that reads a whole table,
+            // as the statistics of a young heap suggest, is never right.
+            Access::Write => format!(
+                "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {}; \
+                 SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_hashjoin TO off; \
+                 SET enable_mergejoin TO off;",
+                match self.durability {
+                    Durability::Full => "on",
+                    Durability::Normal => "off",
+                }
+            ),
+        }
+    }
+}
+
+/// For `lock_timeout`, in which 0 means forever.
+pub(super) fn milliseconds(timeout: Duration) -> i32 {
+    match i32::try_from(timeout.as_millis()) {
+        Ok(ms) => ms.max(1),
+        Err(_) => 0,
+    }
+}

@@ -1,0 +1,44 @@
+//! Translation of PostgreSQL's errors.
+
+use diesel::result::{DatabaseErrorKind, Error as Refusal};
+
+use super::location::ServerLocation;
+use crate::error::{Error, ServerError};
+
+/// Translates an error that only a server gives, if it is one. The caller fills in the address.
+///
+/// Diesel keeps the class of some errors only, so the others are known by their texts, which are in the
+/// language of the server.
+pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
+    let Refusal::DatabaseError(kind, information) = source else {
+        return None;
+    };
+    let said = information.message();
+    let server = String::new();
+    let why = said.to_owned();
+    let has = |text: &str| said.contains(text);
+    Some(match kind {
+        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+            ServerError::Lost { server }.into()
+        }
+        DatabaseErrorKind::SerializationFailure => ServerError::Conflict { why }.into(),
+        DatabaseErrorKind::ReadOnlyTransaction => Error::ReadOnly,
+        _ if has("terminating connection") || has("server closed the connection") => {
+            ServerError::Lost { server }.into()
+        }
+        _ if has("deadlock detected") => ServerError::Conflict { why }.into(),
+        _ if has("due to lock timeout") => Error::Busy { waited_ms: 0 },
+        _ if has("No space left on device") => Error::DiskFull,
+        _ => return None,
+    })
+}
+
+impl ServerLocation {
+    /// Puts what only the location knows into an error.
+    pub(in crate::store) fn name_in(&self, error: Error) -> Error {
+        match error {
+            Error::Server(ServerError::Lost { .. }) => ServerError::Lost { server: self.name() }.into(),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Creation of the schema.
+
+use diesel::connection::SimpleConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::location::ServerLocation;
+use crate::error::{Error, Result};
+use crate::store::conn::Conn;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// The advisory lock of those that create heaps: "hLdg". They need to wait only for those of the same
+/// schema, but creating one is rare.
+const LOCK: i64 = 0x684c_6467;
+
+/// Creates the heap of a location, in one transaction, unless another process does so at the same time.
+pub(super) fn create(conn: &mut Conn, location: &ServerLocation) -> Result<()> {
+    let Conn::Postgres(conn) = conn else {
+        return Err(Error::ReadOnly);
+    };
+    let schema = location.address.quoted_schema();
+    diesel::Connection::transaction(conn, |conn| {
+        conn.batch_execute(&format!(
+            "SELECT pg_advisory_xact_lock({LOCK}); CREATE SCHEMA IF NOT EXISTS {schema};"
+        ))?;
+        let created = conn.run_pending_migrations(MIGRATIONS).map(drop);
+        created.map_err(|error| Error::database("the schema cannot be created", error))
+    })
+}

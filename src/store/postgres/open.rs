@@ -1,0 +1,133 @@
+//! Opening a heap.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::engine::PostgresEngine;
+use super::location::ServerLocation;
+use super::migrations;
+use super::readers::ServerReaders;
+use crate::books::history_change::HistorySetting;
+use crate::error::{Result, ServerError};
+use crate::geometry::Geometry;
+use crate::models::Timestamp;
+use crate::store::conn::{Conn, on_engine};
+use crate::store::location::Access;
+use crate::store::new_space::make;
+use crate::store::queries::audit::Violation;
+use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
+
+/// The format of the schema that this version knows.
+const FORMAT: i64 = 101;
+
+/// A heap on a server whose space is still to be found or created.
+pub(crate) struct ServerOpening {
+    location: ServerLocation,
+    access: Access,
+    conn: Conn,
+}
+
+sql! {
+    Exists: BigInt = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = ? AND tablename IN ('memram', 'format')";
+    Format: BigInt = "SELECT version FROM format";
+}
+
+impl ServerLocation {
+    /// Opens the heap; for writing, `create` creates it if missing.
+    pub fn open(self, access: Access, create: bool) -> Result<ServerOpening> {
+        let mut conn = self.connect(access)?;
+        if !self.exists(&mut conn)? {
+            if !create || access == Access::Read {
+                return Err(ServerError::NoHeap { server: self.name() }.into());
+            }
+            migrations::create(&mut conn, &self)?;
+        }
+        self.check_format(&mut conn)?;
+        Ok(ServerOpening {
+            location: self,
+            access,
+            conn,
+        })
+    }
+
+    /// Whether the schema has the tables of a heap.
+    fn exists(&self, conn: &mut Conn) -> Result<bool> {
+        let tx = &mut ReadTx::new(conn);
+        let statement = Statement::<Exists, 1>::new([self.address.schema().into()]);
+        let tables: i64 = on_engine!(tx, |conn| statement.get_result(conn))?;
+        Ok(tables == 2)
+    }
+
+    fn check_format(&self, conn: &mut Conn) -> Result<()> {
+        let tx = &mut ReadTx::new(conn);
+        let statement = Statement::<Format, 0>::new([]);
+        let found: i64 = on_engine!(tx, |conn| statement.get_result(conn))?;
+        if found == FORMAT {
+            return Ok(());
+        }
+        Err(ServerError::Format {
+            server: self.name(),
+            found,
+            known: FORMAT,
+        }
+        .into())
+    }
+
+    /// An engine without constraints, for repair.
+    pub(in crate::store) fn engine_for_repair(&self) -> Result<PostgresEngine> {
+        Ok(PostgresEngine::new(self.clone(), self.connect(Access::Write)?))
+    }
+
+    /// The differences between the schema of a heap and that of this version.
+    pub fn check_schema(&self) -> Result<Vec<Violation>> {
+        Ok(Vec::new())
+    }
+
+    /// Recreates missing and altered parts of the schema, and returns them.
+    pub fn restore_schema(&self) -> Result<Vec<Violation>> {
+        Ok(Vec::new())
+    }
+}
+
+impl ServerOpening {
+    pub fn location(&self) -> &ServerLocation {
+        &self.location
+    }
+
+    pub fn read(&mut self) -> ReadTx<'_> {
+        ReadTx::new(&mut self.conn)
+    }
+
+    /// Creates a space in a separate transaction. Returns `false` if its name is taken.
+    pub fn make_space(
+        &mut self,
+        name: &str,
+        max_mem: i64,
+        geometry: &Geometry,
+        history: HistorySetting,
+        now: Timestamp,
+    ) -> Result<bool> {
+        // Whoever creates a space gives it the next number, so only one may at a time.
+        self.conn.transaction(|conn| {
+            conn.batch_execute("LOCK TABLE heap IN SHARE ROW EXCLUSIVE MODE")?;
+            make(conn, name, max_mem, geometry, history, None, now)
+        })
+    }
+
+    /// The readers of the heap and, if it was opened for writing, the engine of a writer.
+    pub(in crate::store) fn finish(self) -> Result<(ServerLocation, ServerReaders, Option<PostgresEngine>)> {
+        let Self {
+            mut location,
+            access,
+            conn,
+        } = self;
+        location.opening = None;
+        let (reader, engine) = match access {
+            Access::Read => (Some(conn), None),
+            Access::Write => (None, Some(PostgresEngine::new(location.clone(), conn))),
+        };
+        Ok((location.clone(), ServerReaders::new(location, reader), engine))
+    }
+}

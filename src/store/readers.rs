@@ -1,0 +1,45 @@
+//! The pool of reading connections.
+
+#[cfg(feature = "postgres")]
+use super::postgres::readers::ServerReaders;
+use super::read::ReadTx;
+use super::sqlite::readers::FileReaders;
+use crate::error::Result;
+
+/// The reading connections of a heap. There are as many as simultaneous readers.
+pub(crate) enum Readers {
+    File(FileReaders),
+    #[cfg(feature = "postgres")]
+    Server(ServerReaders),
+}
+
+impl Readers {
+    /// Readers that all see the last commit before this call and nothing after.
+    pub fn freeze(&self) -> Result<Self> {
+        match self {
+            Self::File(readers) => readers.freeze().map(Self::File),
+            #[cfg(feature = "postgres")]
+            Self::Server(readers) => readers.freeze().map(Self::Server),
+        }
+    }
+
+    /// Runs `read` on a separate connection in one read transaction, which sees the last commit
+    /// before it and nothing later.
+    pub fn snapshot<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        match self {
+            Self::File(readers) => readers.snapshot(read),
+            #[cfg(feature = "postgres")]
+            Self::Server(readers) => readers.snapshot(read),
+        }
+    }
+
+    /// Runs `read`, which executes a single statement, on a separate connection. It runs again if the
+    /// connection was lost while it was idle.
+    pub fn single<R>(&self, read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        match self {
+            Self::File(readers) => readers.single(read),
+            #[cfg(feature = "postgres")]
+            Self::Server(readers) => readers.single(read),
+        }
+    }
+}
