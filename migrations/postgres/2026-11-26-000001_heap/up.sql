@@ -350,7 +350,7 @@ SELECT o.id,
        o.kind,
        o.type_name,
        o.size,
-       coalesce((SELECT l.seq + 1 FROM ledger l
+       coalesce((SELECT least(l.seq, 9223372036854775806) + 1 FROM ledger l
                  WHERE l.id >= o.id
                    AND l.id < least((SELECT min(p.id) FROM stored_objects p WHERE p.id > o.id),
                                     (SELECT min(r.stored_object_id) FROM reservations r WHERE r.stored_object_id > o.id),
@@ -385,7 +385,7 @@ SELECT m.name AS space,
        b.block_size,
        b.max_mem,
        b.mem,
-       b.max_mem - b.mem AS room,
+       least(greatest(b.max_mem::numeric - b.mem, -9223372036854775808), 9223372036854775807)::bigint AS room,
        b.is_free,
        (SELECT count(*) FROM ledger l WHERE l.block_id = b.id) AS entries,
        (SELECT count(DISTINCT l.stored_object_id) FROM ledger l WHERE l.block_id = b.id) AS objects
@@ -396,7 +396,8 @@ JOIN memram m ON m.id = b.memram_id;
 CREATE VIEW usage AS
 SELECT m.name AS space, 'space' AS level, NULL::bigint AS block_size, 1::bigint AS rows,
        m.max_mem AS max_mem, m.reserved AS reserved, m.mem AS mem,
-       m.promised AS promised, m.max_mem - m.mem - m.promised AS available
+       m.promised AS promised,
+       least(greatest(m.max_mem::numeric - m.mem - m.promised, -9223372036854775808), 9223372036854775807)::bigint AS available
 FROM memram m
 UNION ALL
 SELECT m.name, 'arenas', NULL, m.arenas, m.reserved,
@@ -457,7 +458,7 @@ SELECT r.id,
        r.state,
        r.bytes,
        r.written,
-       CASE WHEN r.state = 'open' THEN r.bytes - r.written ELSE 0 END AS promised,
+       CASE WHEN r.state = 'open' THEN least(greatest(r.bytes::numeric - r.written, -9223372036854775808), 9223372036854775807)::bigint ELSE 0 END AS promised,
        r.object_id,
        CASE WHEN r.created_at / 1000000 BETWEEN -62135596800 AND 253402300799
             THEN to_char(timestamp 'epoch' + r.created_at / 1000000 * interval '1 second', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
@@ -476,7 +477,8 @@ JOIN memram m ON m.id = r.memram_id;
 -- The expression for that form reads a comma before each element of a list, also before the first, so
 -- that it need not contain each element twice.
 CREATE VIEW every_event AS
-SELECT e.id - coalesce(octet_length(e.object) / 32 - 1 - r.at_index, 0) AS id,
+SELECT least(greatest(e.id - coalesce(octet_length(e.object) / 32 - 1 - r.at_index, 0)::numeric,
+                      -9223372036854775808), 9223372036854775807)::bigint AS id,
        e.id AS row_id, e.memram_id, e.at, e.kind, e.actor, e.reason,
        CASE WHEN r.at_index IS NULL THEN e.object ELSE substr(e.object, 32 * r.at_index + 1, 32) END AS object,
        e.name,
@@ -559,20 +561,21 @@ SELECT id, memram_id, 'unreserved', unreserved FROM every_event WHERE unreserved
 UNION ALL
 SELECT id, memram_id, 'capacity', -greatest(capacity, -9223372036854775807) FROM every_event WHERE capacity <> 0;
 
--- The change of each event to each block: bytes added or, if negative, removed.
+-- The change of each event to each block: bytes added or, if negative, removed. More than 20 digits
+-- are no bigint anyway.
 CREATE VIEW event_blocks AS
 SELECT e.id AS event_id,
        e.memram_id,
        e.kind,
-       least((p.value ->> 0)::numeric, 9223372036854775807)::bigint AS block_id,
-       least((p.value ->> 1)::numeric, 9223372036854775807)::bigint AS pool_id,
-       least((p.value ->> 2)::numeric, 9223372036854775807)::bigint AS arena_id,
-       least((p.value ->> 3)::numeric, 9223372036854775807)::bigint AS block_size,
-       (p.value ->> 4)::bigint AS bytes
+       least(left(p.value ->> 0, 20)::numeric, 9223372036854775807)::bigint AS block_id,
+       least(left(p.value ->> 1, 20)::numeric, 9223372036854775807)::bigint AS pool_id,
+       least(left(p.value ->> 2, 20)::numeric, 9223372036854775807)::bigint AS arena_id,
+       least(left(p.value ->> 3, 20)::numeric, 9223372036854775807)::bigint AS block_size,
+       least(greatest(left(p.value ->> 4, 21)::numeric, -9223372036854775808), 9223372036854775807)::bigint AS bytes
 FROM every_event e
 CROSS JOIN LATERAL json_array_elements(
   CASE WHEN replace(replace(e.changes, '[', '[,'), '{', '{,') ~ '(?x) ^ \{ (
-      ,"pieces":\[ (,\[ (,(0 | [1-9][0-9]{0,18})){4} ,-?(0 | [1-9][0-9]{0,17} | [1-8][0-9]{18}) \])+ \]
+      ,"pieces":\[ (,\[ (,(0 | [1-9][0-9]*)){4} ,-?(0 | [1-9][0-9]*) \])+ \]
     | ,"(carved | removed)":\[ (,\[ ,"[a-z]+" (,-?(0 | [1-9][0-9]*))+ \])+ \]
     | ,"(available | shortfall)":-?(0 | [1-9][0-9]*)
     )+ \} $' THEN e.changes::json -> 'pieces' END) p;
@@ -722,7 +725,7 @@ SELECT 'I7', 'event_number', 'events', id, NULL, 'an id of space ' || memram_id,
 UNION ALL
 -- I8 needs more than SQL, but not where the id cannot be one
 SELECT 'I8', 'object_id', 'stored_objects', id, NULL, 'object_id of 64 digits from 0 to f', 'object_id ''' || replace(object_id, '''', '''''') || ''''
-FROM stored_objects WHERE object_id !~ '^[0-9a-f]{64}$'
+FROM stored_objects WHERE length(object_id) <> 64 OR translate(object_id, '0123456789abcdef', '') <> ''
 UNION ALL
 -- I9 no orphans
 SELECT 'I9', 'entry_object', 'ledger', l.id, NULL, 'an object ' || l.stored_object_id, 'none' FROM ledger l
