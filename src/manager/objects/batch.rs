@@ -6,6 +6,7 @@ use std::io::Read;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::deferred::Deferred;
 use super::read::Scope;
 use super::reader::BatchReader;
 use super::room::{need_room, refuse};
@@ -15,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
 use crate::manager::{Allocation, Freed, Hold, MemManager, names};
 use crate::models::{MemRam, StoredObject};
-use crate::store::WriteTx;
 use crate::value::{Encoded, ObjectId};
 
 impl MemManager {
@@ -49,7 +49,15 @@ impl MemManager {
     /// no error; what [any write](MemManager#errors) fails with.
     pub fn batch<R>(&self, work: impl FnOnce(&mut Batch<'_, '_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
-        self.write_apart(|tx| work(&mut Batch { tx, scope }))
+        self.write_apart(|tx| {
+            let mut batch = Batch {
+                tx: Deferred::new(tx),
+                scope,
+            };
+            let result = work(&mut batch)?;
+            batch.tx.now()?;
+            Ok(result)
+        })
     }
 
     /// Like [`Self::batch`], for work with its own error type.
@@ -90,7 +98,7 @@ impl MemManager {
             self.batch(|batch| {
                 let result = work(batch);
                 if result.is_err() {
-                    refused = batch.tx.take_refused();
+                    refused = batch.tx.unit().take_refused();
                 }
                 own.keep(result)
             })
@@ -151,7 +159,7 @@ fn own_error<R, E: From<Error>>(run: impl FnOnce(&mut OwnError<E>) -> Result<R>)
 /// source changed while it was read) all other calls fail with [`Error::BatchFailed`], and so
 /// does the batch, whatever its work returns.
 pub struct Batch<'b, 'w> {
-    tx: &'b mut WriteTx<'w>,
+    tx: Deferred<'b, 'w>,
     scope: Scope<'b>,
 }
 
@@ -161,7 +169,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::allocate`]; [`Error::BatchFailed`].
     pub fn allocate<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<ObjectId> {
-        Ok(self.store(value, Hold::Anonymous)?.id)
+        self.tx.allocate(Encoded::of(value)?)
     }
 
     /// See [`MemManager::allocate_bytes`].
@@ -169,7 +177,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::allocate_bytes`]; [`Error::BatchFailed`].
     pub fn allocate_bytes(&mut self, content: &[u8]) -> Result<ObjectId> {
-        Ok(self.store_bytes(content, Hold::Anonymous)?.id)
+        self.tx.allocate(Encoded::bytes(content))
     }
 
     /// See [`MemManager::allocate_from`].
@@ -193,7 +201,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::store`]; [`Error::BatchFailed`].
     pub fn store<T: Serialize + ?Sized>(&mut self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
-        allocate::store(self.tx, &Encoded::of(value)?, hold)
+        allocate::store(self.tx.now()?, &Encoded::of(value)?, hold)
     }
 
     /// See [`MemManager::store_bytes`].
@@ -201,7 +209,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::store_bytes`]; [`Error::BatchFailed`].
     pub fn store_bytes(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
-        allocate::store(self.tx, &Encoded::bytes(content), hold)
+        allocate::store(self.tx.now()?, &Encoded::bytes(content), hold)
     }
 
     /// See [`MemManager::store_from`].
@@ -213,7 +221,7 @@ impl<'w> Batch<'_, 'w> {
     /// and the batch may continue.
     pub fn store_from(&mut self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
         let memram = self.before_source(hold)?;
-        let spooled = Spooled::read(reader, self.tx.spool(), &memram);
+        let spooled = Spooled::read(reader, self.tx.unit().spool(), &memram);
         self.store_spooled(spooled, hold)
     }
 
@@ -230,8 +238,8 @@ impl<'w> Batch<'_, 'w> {
         let size = rest_of(file)?;
         // Can neither fit nor be already stored, so it need not be read.
         if size > memram.available() && size > memram.mem {
-            need_room(self.tx, None, size)?;
-            memram = self.tx.memram()?;
+            need_room(self.tx.now()?, None, size)?;
+            memram = self.tx.now()?.memram()?;
         }
         let progress = &mut |_, _, _| {};
         let spooled = Spooled::file(file, &memram, progress);
@@ -243,7 +251,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::free`]; [`Error::BatchFailed`].
     pub fn free(&mut self, id: &ObjectId) -> Result<Freed> {
-        free::free(self.tx, self.scope.name, id, false)
+        free::free(self.tx.now()?, self.scope.name, id, false)
     }
 
     /// See [`MemManager::force_free`].
@@ -251,7 +259,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::force_free`]; [`Error::BatchFailed`].
     pub fn force_free(&mut self, id: &ObjectId) -> Result<Freed> {
-        free::free(self.tx, self.scope.name, id, true)
+        free::free(self.tx.now()?, self.scope.name, id, true)
     }
 
     /// See [`MemManager::release`].
@@ -259,7 +267,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::release`]; [`Error::BatchFailed`].
     pub fn release(&mut self, id: &ObjectId) -> Result<Option<Freed>> {
-        free::release(self.tx, self.scope.name, id)
+        free::release(self.tx.now()?, self.scope.name, id)
     }
 
     /// See [`MemManager::bind`].
@@ -267,7 +275,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::bind`]; [`Error::BatchFailed`].
     pub fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
-        names::bind_stored(self.tx, self.scope.name, name, id)
+        names::bind_stored(self.tx.now()?, self.scope.name, name, id)
     }
 
     /// See [`MemManager::bind_new`].
@@ -275,7 +283,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::bind_new`]; [`Error::BatchFailed`].
     pub fn bind_new(&mut self, name: &str, id: &ObjectId) -> Result<()> {
-        names::bind_new(self.tx, self.scope.name, name, id)
+        names::bind_new(self.tx.now()?, self.scope.name, name, id)
     }
 
     /// See [`MemManager::unbind`].
@@ -283,7 +291,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::unbind`]; [`Error::BatchFailed`].
     pub fn unbind(&mut self, name: &str) -> Result<Option<Freed>> {
-        names::unbind(self.tx, self.scope.name, name)
+        names::unbind(self.tx.now()?, self.scope.name, name)
     }
 
     /// See [`MemManager::find`].
@@ -294,7 +302,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::find`]; [`Error::BatchFailed`].
     pub fn find(&mut self, text: &str) -> Result<ObjectId> {
         let scope = self.scope;
-        self.tx.read_rows(|tx| scope.find_reference(tx, text))
+        self.tx.now()?.read_rows(|tx| scope.find_reference(tx, text))
     }
 
     /// See [`MemManager::resolve`].
@@ -302,7 +310,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::resolve`]; [`Error::BatchFailed`].
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
-        let object = self.tx.resolve(name)?;
+        let object = self.tx.now()?.resolve(name)?;
         object.map(|object| object.known_id()).transpose()
     }
 
@@ -311,7 +319,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::contains`]; [`Error::BatchFailed`].
     pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
-        Ok(self.tx.find(id)?.is_some())
+        Ok(self.tx.now()?.find(id)?.is_some())
     }
 
     /// See [`MemManager::object`].
@@ -319,7 +327,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::object`]; [`Error::BatchFailed`].
     pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
-        free::find(self.tx, self.scope.name, id)
+        free::find(self.tx.now()?, self.scope.name, id)
     }
 
     /// See [`MemManager::get`].
@@ -328,7 +336,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::get`]; [`Error::BatchFailed`].
     pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
         let scope = self.scope;
-        self.tx.read_rows(|tx| scope.get(tx, id))
+        self.tx.now()?.read_rows(|tx| scope.get(tx, id))
     }
 
     /// See [`MemManager::get_by_name`].
@@ -346,7 +354,7 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::get_bytes`]; [`Error::BatchFailed`].
     pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         let scope = self.scope;
-        self.tx.read_rows(|tx| scope.get_bytes(tx, id))
+        self.tx.now()?.read_rows(|tx| scope.get_bytes(tx, id))
     }
 
     /// See [`MemManager::get_bytes_by_name`].
@@ -366,20 +374,20 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::reader`]; [`Error::BatchFailed`].
     pub fn reader(&mut self, id: &ObjectId) -> Result<BatchReader<'_, 'w>> {
         let object = self.object(id)?;
-        Ok(BatchReader::new(self.tx, &object))
+        Ok(BatchReader::new(self.tx.now()?, &object))
     }
 
     /// Refuses a hold that cannot be taken, before a source is read.
     fn before_source(&mut self, hold: Hold<'_>) -> Result<MemRam> {
-        names::validate_hold(self.tx, hold)?;
-        self.tx.memram()
+        names::validate_hold(self.tx.now()?, hold)?;
+        self.tx.now()?.memram()
     }
 
     fn store_spooled(&mut self, spooled: Result<Spooled<'_>>, hold: Hold<'_>) -> Result<Allocation> {
         if let Err(Error::OutOfMemory { needed, .. }) = spooled {
-            return Err(refuse(self.tx, None, needed));
+            return Err(refuse(self.tx.unit(), None, needed));
         }
-        allocate::store_spooled(self.tx, &mut spooled?, None, hold)
+        allocate::store_spooled(self.tx.now()?, &mut spooled?, None, hold)
     }
 }
 
