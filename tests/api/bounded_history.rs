@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, assert_file_balanced, cases, content, number, quick};
+use crate::common::{Heap, KIB, MIB, Place, assert_balanced, assert_sql_balanced, cases, content, pages, quick};
 use heapledger::{
     Error, Event, EventFilter, EventKind, Geometry, History, HistoryMode, Hold, MemManager, Moment, ObjectId,
 };
@@ -20,7 +20,7 @@ fn bytes(memory: &MemManager) -> u64 {
 /// Makes all events older.
 fn age(heap: &Heap, by: Duration) {
     let by = i64::try_from(by.as_micros()).unwrap();
-    heap.sql().execute("UPDATE events SET at = at - ?1", [by]).unwrap();
+    heap.sql().change(&format!("UPDATE events SET at = at - {by}"));
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,13 +41,8 @@ fn a_new_space_keeps_a_sixteenth_of_its_capacity() {
 
 #[test]
 fn options_choose_the_history_of_a_new_space() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let open = |space: &str, history| {
-        quick()
-            .space(space)
-            .history(history)
-            .open(folder.path().join("heap.db"))
-    };
+    let place = Place::new();
+    let open = |space: &str, history| quick().space(space).history(history).open(place.address());
     assert_eq!(
         open("on", History::On).unwrap().memram().unwrap().history,
         HistoryMode::On
@@ -173,7 +168,7 @@ fn a_name_bound_while_the_clock_was_ahead_stays_explained() {
     heap.store_bytes(b"it", Hold::Name("it")).unwrap();
     let sql = heap.sql();
     for table in ["events SET at = at", "names SET bound_at = bound_at"] {
-        sql.execute(&format!("UPDATE {table} + 3600000000"), []).unwrap();
+        sql.change(&format!("UPDATE {table} + 3600000000"));
     }
     heap.set_history(History::keep_bytes(4 * KIB)).unwrap();
     for seed in 0..200 {
@@ -193,7 +188,7 @@ fn refusals_in_a_loop_are_one_event_and_take_no_room() {
             .unwrap_err()
     };
     refuse(1);
-    let (before, pages) = (bytes(&heap), number(&heap.sql(), "PRAGMA page_count"));
+    let before = (bytes(&heap), pages(&heap.sql()));
     for seed in 2..=400 {
         refuse(seed);
     }
@@ -202,10 +197,7 @@ fn refusals_in_a_loop_are_one_event_and_take_no_room() {
     assert_eq!(refusal.object, Some(ObjectId::of_bytes(&content(400, 10_000))));
     assert!(refusal.last_at.unwrap() > refusal.at);
     assert_eq!(events(&heap).len(), 3);
-    assert_eq!(
-        (bytes(&heap), number(&heap.sql(), "PRAGMA page_count")),
-        (before, pages)
-    );
+    assert_eq!((bytes(&heap), pages(&heap.sql())), before);
     assert_balanced(&heap);
 }
 
@@ -213,7 +205,7 @@ fn refusals_in_a_loop_are_one_event_and_take_no_room() {
 fn refusals_of_others_or_for_other_reasons_are_counted_separately() {
     let heap = Heap::of(64 * KIB, Geometry::standard());
     heap.allocate_bytes(&content(0, 60_000)).unwrap();
-    let other = quick().actor("other").open(heap.path()).unwrap();
+    let other = quick().actor("other").open(heap.address()).unwrap();
     let refuse = |memory: &MemManager| memory.allocate_bytes(&content(1, 10_000)).unwrap_err();
     for _ in 0..3 {
         refuse(&heap);
@@ -328,7 +320,7 @@ proptest! {
             }
             let space = memory.memram().unwrap();
             prop_assert!(space.history_bytes <= space.history_max_bytes.unwrap());
-            assert_file_balanced(&heap.sql());
+            assert_sql_balanced(&heap.sql());
         }
     }
 }

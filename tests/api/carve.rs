@@ -110,7 +110,7 @@ fn an_unknown_class_is_refused_with_a_list_of_the_known_ones() {
 #[test]
 fn the_rows_of_another_space_are_out_of_reach() {
     let heap = Heap::new();
-    let other = quick().space("other").open(heap.path()).unwrap();
+    let other = quick().space("other").open(heap.address()).unwrap();
     let arena = heap.add_arena().unwrap().id;
     let pool = heap.add_pool(arena, 512).unwrap().id;
     let block = heap.add_block(pool).unwrap().id;

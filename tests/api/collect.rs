@@ -1,7 +1,7 @@
 //! Garbage collection removes empty blocks, then empty pools, then empty arenas, and then
 //! gives free pages of the file back.
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, number};
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, files_only, number};
 use heapledger::{Geometry, SizeClass};
 
 #[test]
@@ -111,6 +111,7 @@ fn ids_are_never_reused() {
 
 #[test]
 fn the_file_shrinks() {
+    files_only!(File);
     let heap = Heap::of(16 * MIB, Geometry::standard());
     let kept = heap.allocate("kept").unwrap();
     let large = heap.allocate_bytes(&content(1, 4 * MIB)).unwrap();
@@ -124,7 +125,7 @@ fn the_file_shrinks() {
     let collected = heap.collect_garbage().unwrap();
     assert!(collected.file_bytes >= 4 * MIB, "{collected:?}");
     assert!(collected.file_size < MIB, "{collected:?}");
-    assert_eq!(std::fs::metadata(heap.path()).unwrap().len(), collected.file_size);
+    assert_eq!(std::fs::metadata(heap.address()).unwrap().len(), collected.file_size);
     assert_eq!(number(&heap.sql(), "PRAGMA freelist_count"), 0);
     assert_eq!(heap.get::<String>(&kept).unwrap(), "kept");
     assert_balanced(&heap);
@@ -136,7 +137,7 @@ fn a_space_is_collected_without_touching_its_neighbour() {
     let other = crate::common::quick()
         .space("other")
         .max_mem(MIB)
-        .open(heap.path())
+        .open(heap.address())
         .unwrap();
     other.add_arena().unwrap();
     let id = heap.allocate_bytes(&content(1, 5000)).unwrap();
@@ -170,15 +171,16 @@ fn thousands_of_empty_rows_are_removed() {
 /// The reader needs the file as it was when its transaction began.
 #[test]
 fn a_collection_during_a_snapshot_ends_and_reports_what_it_could_not_give_back() {
+    files_only!(File);
     let heap = Heap::of(16 * MIB, Geometry::standard());
     let large = heap.allocate_bytes(&content(1, 4 * MIB)).unwrap();
     let memory = crate::common::quick()
         .busy_timeout(std::time::Duration::MAX)
-        .open(heap.path())
+        .open(heap.address())
         .unwrap();
     let snapshot = heap.snapshot().unwrap();
     heap.free(&large).unwrap();
-    let on_disk = || std::fs::metadata(heap.path()).unwrap().len();
+    let on_disk = || std::fs::metadata(heap.address()).unwrap().len();
     let before = on_disk();
 
     let collected = memory.collect_garbage().unwrap();
@@ -194,7 +196,7 @@ fn a_collection_during_a_snapshot_ends_and_reports_what_it_could_not_give_back()
     // Other writers are not blocked.
     crate::common::quick()
         .busy_timeout(std::time::Duration::ZERO)
-        .open(heap.path())
+        .open(heap.address())
         .unwrap()
         .allocate("meanwhile")
         .unwrap();
@@ -226,7 +228,7 @@ fn many_rows_are_removed_in_several_transactions() {
 #[test]
 fn a_long_history_is_trimmed_to_its_end() {
     let heap = Heap::new();
-    let neighbour = crate::common::quick().space("other").open(heap.path()).unwrap();
+    let neighbour = crate::common::quick().space("other").open(heap.address()).unwrap();
     heap.batch(|batch| {
         for _ in 0..10_000 {
             batch.allocate("again and again")?;
@@ -253,13 +255,13 @@ fn a_long_history_is_trimmed_to_its_end() {
 /// A VACUUM with another setting leaves such a file.
 #[test]
 fn a_file_that_lost_its_auto_vacuum_shrinks_again() {
+    files_only!(File);
     let heap = Heap::of(8 * MIB, Geometry::standard());
     let id = heap.allocate_bytes(&content(1, 4 * MIB)).unwrap();
-    let path = heap.path().to_owned();
+    let path = heap.address().to_owned();
     let dir = heap.close();
     let sql = crate::common::sql(&path);
-    sql.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM; PRAGMA journal_mode = WAL")
-        .unwrap();
+    sql.execute("PRAGMA journal_mode = DELETE; PRAGMA auto_vacuum = NONE; VACUUM; PRAGMA journal_mode = WAL");
     assert_eq!(number(&sql, "PRAGMA auto_vacuum"), 0);
     drop(sql);
     let memory = crate::common::quick().open(&path).unwrap();

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{KIB, assert_balanced, assert_file_balanced, content, number, quick, sql};
+use crate::common::{KIB, assert_balanced, assert_sql_balanced, content, number, quick, sql};
 use heapledger::{Geometry, Hold, MemManager, ObjectId};
 use serde_json::json;
 use tempfile::TempDir;
@@ -155,7 +155,7 @@ fn the_first_file_has_a_history() {
     let (_folder, path) = copy();
     drop(quick().open(&path).unwrap());
     let sql = sql(&path);
-    assert_file_balanced(&sql);
+    assert_sql_balanced(&sql);
     assert_eq!(number(&sql, "SELECT count(*) FROM events WHERE kind = 'opening'"), 2);
     assert_eq!(number(&sql, "SELECT count(*) FROM events WHERE kind = 'allocate'"), 10);
 }

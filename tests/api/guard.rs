@@ -3,9 +3,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{Heap, assert_balanced, content, number};
+use crate::common::{Heap, Sql, assert_balanced, content, files_only, number, texts};
 use heapledger::{CheckNote, Error, History, Hold};
 use rusqlite::Connection;
+
+/// As any other tool connects, with the guards.
+fn other_tool(path: &Path) -> Sql {
+    Sql::File(Connection::open(path).unwrap())
+}
 
 fn heap() -> Heap {
     let heap = Heap::new();
@@ -16,8 +21,9 @@ fn heap() -> Heap {
 
 #[test]
 fn writes_by_another_tool_are_refused() {
+    files_only!(Guards);
     let heap = heap();
-    let other = Connection::open(heap.path()).unwrap();
+    let other = other_tool(heap.address());
     for statement in [
         "UPDATE memram SET max_mem = max_mem * 2",
         "UPDATE ledger SET data = zeroblob(allocated_mem)",
@@ -36,7 +42,7 @@ fn writes_by_another_tool_are_refused() {
         "INSERT INTO memram (name, max_mem, arena_size, per_block, created_at) VALUES ('x', 1, 1, 1, 0)",
         "REPLACE INTO sequences (memram_id, name, last_id) VALUES (1, 'blocks', 0)",
     ] {
-        let refused = other.execute_batch(statement).unwrap_err().to_string();
+        let refused = other.try_execute(statement).unwrap_err();
         assert!(refused.contains("only_heapledger_may_write"), "{statement}: {refused}");
     }
     assert_balanced(&heap);
@@ -45,10 +51,14 @@ fn writes_by_another_tool_are_refused() {
 /// There is no foreign key for this, because it would need an additional index.
 #[test]
 fn an_object_with_entries_cannot_be_removed_even_past_the_guards() {
+    files_only!(Guards);
     let heap = heap();
-    let other = Connection::open(heap.path()).unwrap();
-    other.create_collation("only_heapledger_may_write", str::cmp).unwrap();
-    let refused = other.execute("DELETE FROM stored_objects", []).unwrap_err().to_string();
+    let other = other_tool(heap.address());
+    other
+        .file()
+        .create_collation("only_heapledger_may_write", str::cmp)
+        .unwrap();
+    let refused = other.try_execute("DELETE FROM stored_objects").unwrap_err();
     assert!(refused.contains("after its ledger entries"), "{refused}");
     assert_balanced(&heap);
 }
@@ -67,7 +77,7 @@ fn names_and_events_that_do_not_agree_are_found_and_explained() {
     ] {
         let heap = heap();
         let sql = heap.sql();
-        sql.execute_batch(statement).unwrap();
+        sql.execute(statement);
         let found = "SELECT count(*) FROM violations WHERE invariant = 'I11'";
         assert!(number(&sql, found) > 0, "{statement}");
         let repaired = heap.repair().unwrap();
@@ -80,6 +90,7 @@ fn names_and_events_that_do_not_agree_are_found_and_explained() {
 /// These columns have no guard, because it would slow down every allocation.
 #[test]
 fn a_quick_check_finds_writes_by_others() {
+    files_only!(Schema);
     for statement in [
         "UPDATE blocks SET mem = mem - 1, is_free = 1 WHERE id = 1",
         "INSERT INTO blocks (memram_id, arena_id, pool_id, block_size, max_mem) SELECT 1, arena_id, id, 512, 512 FROM pools LIMIT 1",
@@ -89,7 +100,7 @@ fn a_quick_check_finds_writes_by_others() {
          SELECT 1, replace(hex(zeroblob(32)), 'A', 'b'), 'bytes', 0, 1, 0",
     ] {
         let heap = heap();
-        Connection::open(heap.path()).unwrap().execute_batch(statement).unwrap();
+        other_tool(heap.address()).execute(statement);
         let sql = heap.sql();
         assert!(number(&sql, "SELECT count(*) FROM violations") > 0, "{statement}");
     }
@@ -97,8 +108,9 @@ fn a_quick_check_finds_writes_by_others() {
 
 #[test]
 fn reading_sqlites_own_checks_and_other_tables_are_allowed() {
+    files_only!(Guards);
     let heap = heap();
-    let other = Connection::open(heap.path()).unwrap();
+    let other = other_tool(heap.address());
     for table in [
         "objects",
         "block_map",
@@ -108,27 +120,21 @@ fn reading_sqlites_own_checks_and_other_tables_are_allowed() {
         "ledger",
         "names",
     ] {
-        other
-            .query_row(&format!("SELECT count(*) FROM {table}"), [], |_| Ok(()))
-            .unwrap();
+        number(&other, &format!("SELECT count(*) FROM {table}"));
     }
-    let ok: String = other.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(ok, "ok");
-    other
-        .execute_batch("CREATE TABLE mine (id INTEGER); INSERT INTO mine VALUES (1); VACUUM")
-        .unwrap();
+    assert_eq!(texts(&other, "PRAGMA integrity_check"), ["ok"]);
+    other.execute("CREATE TABLE mine (id INTEGER); INSERT INTO mine VALUES (1); VACUUM");
     assert_balanced(&heap);
 }
 
 #[test]
 fn an_extra_plain_index_is_tolerated_and_a_dropped_one_is_recreated() {
+    files_only!(Guards);
     let heap = heap();
-    let path = heap.path().to_owned();
+    let path = heap.address().to_owned();
     let dir = heap.close();
-    let other = Connection::open(&path).unwrap();
-    other
-        .execute_batch("CREATE INDEX mine ON stored_objects (kind, size DESC); DROP INDEX ledger_by_block")
-        .unwrap();
+    let other = other_tool(&path);
+    other.execute("CREATE INDEX mine ON stored_objects (kind, size DESC); DROP INDEX ledger_by_block");
     let reader = crate::common::quick().read_only(true).open(&path).unwrap();
     assert_eq!(reader.objects().filter(Result::is_ok).count(), 2);
     drop(reader);
@@ -142,14 +148,14 @@ fn an_extra_plain_index_is_tolerated_and_a_dropped_one_is_recreated() {
         "CREATE UNIQUE INDEX planted ON stored_objects (created_at, id)",
         "CREATE TRIGGER planted AFTER INSERT ON ledger BEGIN SELECT 1; END",
     ] {
-        other.execute_batch(planted).unwrap();
+        other.execute(planted);
         assert!(crate::common::quick().open(&path).is_err(), "{planted}");
         let kind = if planted.contains("TRIGGER") {
             "TRIGGER"
         } else {
             "INDEX"
         };
-        other.execute_batch(&format!("DROP {kind} planted")).unwrap();
+        other.execute(&format!("DROP {kind} planted"));
     }
     drop(dir);
 }
@@ -158,6 +164,7 @@ fn an_extra_plain_index_is_tolerated_and_a_dropped_one_is_recreated() {
 /// nor during a repair.
 #[test]
 fn dropped_or_altered_parts_of_the_schema_are_named_and_recreated() {
+    files_only!(Schema);
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
     for (statement, part) in [
         ("DROP VIEW violations".to_owned(), "the view \"violations\""),
@@ -178,10 +185,10 @@ fn dropped_or_altered_parts_of_the_schema_are_named_and_recreated() {
         ),
     ] {
         let heap = heap();
-        let path = heap.path().to_owned();
+        let path = heap.address().to_owned();
         let dir = heap.close();
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch(&statement).unwrap();
+        let other = other_tool(&path);
+        other.execute(&statement);
         for read_only in [true, false] {
             let refused = crate::common::quick().read_only(read_only).open(&path).unwrap_err();
             assert!(matches!(refused, Error::AlteredSchema { can_be_restored: true, .. }), "{statement}: {refused}");
@@ -208,15 +215,12 @@ fn dropped_or_altered_parts_of_the_schema_are_named_and_recreated() {
 
 #[test]
 fn missing_and_extra_indexes_are_named_and_do_not_prevent_reading() {
+    files_only!(Schema);
     let heap = heap();
-    let path = heap.path().to_owned();
+    let path = heap.address().to_owned();
     let dir = heap.close();
-    let other = Connection::open(&path).unwrap();
-    other
-        .execute_batch(
-            "CREATE INDEX mine ON stored_objects (kind); DROP INDEX names_by_object; DROP INDEX ledger_by_block",
-        )
-        .unwrap();
+    let other = other_tool(&path);
+    other.execute("CREATE INDEX mine ON stored_objects (kind); DROP INDEX names_by_object; DROP INDEX ledger_by_block");
     let reader = crate::common::quick().read_only(true).open(&path).unwrap();
     assert_eq!(reader.objects().filter(Result::is_ok).count(), 2);
     let found: Vec<_> = reader.check().unwrap().iter().map(ToString::to_string).collect();
@@ -252,6 +256,7 @@ fn missing_and_extra_indexes_are_named_and_do_not_prevent_reading() {
 
 #[test]
 fn a_schema_beyond_repair_is_refused_untouched_with_advice() {
+    files_only!(Schema);
     for (statement, advice) in [
         (
             "CREATE TRIGGER planted AFTER INSERT ON ledger BEGIN DELETE FROM names; END; DROP VIEW log",
@@ -265,10 +270,10 @@ fn a_schema_beyond_repair_is_refused_untouched_with_advice() {
         ),
     ] {
         let heap = heap();
-        let path = heap.path().to_owned();
+        let path = heap.address().to_owned();
         let dir = heap.close();
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch(statement).unwrap();
+        let other = other_tool(&path);
+        other.execute(statement);
         let before = number(&other, "PRAGMA schema_version");
         let refused = crate::common::quick().open(&path).unwrap_err();
         assert!(refused.to_string().contains(advice), "{refused}");
@@ -301,7 +306,7 @@ fn a_check_notes_that_rules_about_events_do_not_apply_without_a_history() {
         heap.check_notes().unwrap(),
         [CheckNote::HistoryOff { space: "main".into() }]
     );
-    let (status, said) = heapledger(heap.path(), &["check"]);
+    let (status, said) = heapledger(heap.address(), &["check"]);
     assert!(
         status == 0 && said.contains("note: the history of space \"main\" is off"),
         "{said}"

@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, cases, content, number, quick, sql, texts};
+use crate::common::{Heap, KIB, MIB, Sql, assert_balanced, cases, content, number, quick, sql, texts};
 use heapledger::{
     ArenaId, Block, BlockId, Error, EventFilter, Geometry, Hold, MemManager, MemRamId, Moment, ObjectId, PoolId, Result,
 };
-use rusqlite::Connection;
 
 const TABLES: [&str; 6] = ["arenas", "pools", "blocks", "stored_objects", "ledger", "events"];
 
@@ -26,23 +25,19 @@ fn space(path: &Path, name: &str) -> MemManager {
 /// The file, and its spaces `main`, `second` and `third`.
 fn heap() -> (Heap, [MemManager; 3]) {
     let heap = Heap::classic();
-    let path = heap.path().to_owned();
+    let path = heap.address().to_owned();
     let spaces = [heap.open_again(), space(&path, "second"), space(&path, "third")];
     (heap, spaces)
 }
 
-fn ids(sql: &Connection, table: &str) -> Vec<i64> {
-    let mut statement = sql.prepare(&format!("SELECT id FROM {table} ORDER BY id")).unwrap();
-    let ids = statement.query_map([], |row| row.get(0)).unwrap();
-    ids.map(std::result::Result::unwrap).collect()
+fn ids(sql: &Sql, table: &str) -> Vec<i64> {
+    let ids = texts(sql, &format!("SELECT id FROM {table} ORDER BY id"));
+    ids.iter().map(|id| id.parse().unwrap()).collect()
 }
 
 /// Breaks rules behind the library's back, past constraints.
 fn damage(path: &Path, statement: &str) {
-    let sql = sql(path);
-    sql.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
-        .unwrap();
-    assert!(sql.execute(statement, []).unwrap() > 0, "{statement} changes nothing");
+    sql(path).damage(statement);
 }
 
 fn use_it(memory: &MemManager) {
@@ -180,7 +175,7 @@ struct Seen {
 
 impl Seen {
     /// Checks that new ids are higher than all earlier ones of their space.
-    fn look(&mut self, sql: &Connection, what: &str) {
+    fn look(&mut self, sql: &Sql, what: &str) {
         for table in TABLES {
             let now = ids(sql, table);
             let before = self.there.insert(table, now.clone()).unwrap_or_default();
@@ -221,7 +216,7 @@ fn no_id_of_any_space_is_reused() {
                 }
                 7 => drop(memory.collect_garbage().unwrap()),
                 8 => drop(memory.add_arena()),
-                _ => spaces[at] = quick().space(memory.space()).open(heap.path()).unwrap(),
+                _ => spaces[at] = quick().space(memory.space()).open(heap.address()).unwrap(),
             }
             seen.look(&sql, &format!("seed {seed}, step {step}"));
         }
@@ -292,15 +287,15 @@ fn writers_of_two_spaces_do_not_take_each_others_numbers() {
 #[test]
 fn a_space_without_ids_refuses_and_the_next_one_still_works() {
     for table in ["arenas", "pools", "blocks", "stored_objects", "events"] {
-        for (key, name) in [(1, "main"), (2, "second")] {
+        for (key, name) in [(1_i64, "main"), (2, "second")] {
             let (heap, _) = heap();
             let left = if table == "events" { 1 } else { 0 };
             let near = format!(
-                "UPDATE sequences SET last_id = (({key} - 1) << 40 | ((1 << 40) - 1)) - {left}
-                 WHERE memram_id = {key} AND name = '{table}'"
+                "UPDATE sequences SET last_id = {} WHERE memram_id = {key} AND name = '{table}'",
+                ((key - 1) << 40 | MOST) - left
             );
-            heap.sql().execute_batch(&near).unwrap();
-            let memory = space(heap.path(), name);
+            heap.sql().execute(&near);
+            let memory = space(heap.address(), name);
             if table == "events" {
                 memory.allocate_bytes(&content(1, 2)).unwrap();
             }
@@ -319,7 +314,7 @@ fn a_space_without_ids_refuses_and_the_next_one_still_works() {
             assert!(refused.to_string().contains("0 of 1,099,511,627,775 left"), "{refused}");
             assert_balanced(&memory);
             // The ids of the next space are not affected.
-            let next = space(heap.path(), "third");
+            let next = space(heap.address(), "third");
             next.allocate_bytes(&content(2, 700)).unwrap();
             assert!(next.objects().all(|object| object.unwrap().key.n() == 1));
             assert_balanced(&next);
@@ -354,7 +349,7 @@ fn the_last_id_of_a_space_is_its_highest_and_not_that_of_the_file() {
 
 #[test]
 fn a_row_with_an_id_of_another_space_is_found_and_gets_a_new_one() {
-    let far = "((9 << 40) + 77)";
+    let far = (9_i64 << 40) + 77;
     let moved = |table: &str, children: &[&str]| {
         let mut statements = vec![format!(
             "UPDATE {table} SET id = {far} WHERE id = (SELECT max(id) FROM {table} WHERE memram_id = 2)"
@@ -385,7 +380,7 @@ fn a_row_with_an_id_of_another_space_is_found_and_gets_a_new_one() {
             memory.allocate_bytes(&content(2, 1_500)).unwrap();
         }
         for statement in &statements {
-            damage(heap.path(), statement);
+            damage(heap.address(), statement);
         }
         let found = "SELECT DISTINCT invariant || ' ' || rule FROM violations";
         assert_eq!(texts(&heap.sql(), found), [format!("I7 {rule}")]);
@@ -413,7 +408,7 @@ fn ids_that_a_repair_removes_from_another_space_are_not_reused() {
     let sql = heap.sql();
     let mut seen = Seen::default();
     seen.look(&sql, "before");
-    damage(heap.path(), "DELETE FROM pools WHERE memram_id = 2");
+    damage(heap.address(), "DELETE FROM pools WHERE memram_id = 2");
     let repaired = first.repair().unwrap();
     assert!(repaired.left.is_empty(), "{repaired:#?}");
     seen.look(&sql, "repaired");
@@ -447,7 +442,7 @@ fn lost_sequences_are_restored_for_each_space() {
         use_it(&first);
         use_it(&second);
         let before: Vec<_> = TABLES.map(|table| ids(&heap.sql(), table).last().copied()).into();
-        damage(heap.path(), statement);
+        damage(heap.address(), statement);
         let repaired = first.repair().unwrap();
         assert!(repaired.left.is_empty(), "{statement}: {repaired:#?}");
         assert!(!repaired.corrections.is_empty(), "{statement}");
@@ -467,10 +462,10 @@ fn lost_sequences_are_restored_for_each_space() {
 fn the_number_of_spaces_in_a_file_is_limited() {
     let heap = Heap::classic();
     damage(
-        heap.path(),
+        heap.address(),
         "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at, history)
          SELECT 8388608, 'last', max_mem, arena_size, per_block, created_at, 'off' FROM memram",
     );
-    let refused = quick().space("one more").max_mem(MIB).open(heap.path()).unwrap_err();
+    let refused = quick().space("one more").max_mem(MIB).open(heap.address()).unwrap_err();
     assert!(matches!(refused, Error::TooManySpaces), "{refused:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::{Heap, MIB, content, quick};
+use crate::common::{Heap, MIB, content, quick, server};
 use heapledger::{Error, EventFilter, Hold, Kind, ObjectId};
 
 #[test]
@@ -89,7 +89,7 @@ fn arenas_pools_and_blocks_lead_to_every_byte() {
 #[test]
 fn a_list_shows_only_its_own_space() {
     let heap = Heap::new();
-    let other = quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
+    let other = quick().space("other").max_mem(MIB).open(heap.address()).unwrap();
     heap.allocate_bytes(&content(1, 5000)).unwrap();
     let there = other.allocate_bytes(&content(2, 5000)).unwrap();
     assert_eq!(heap.objects().count(), 1);
@@ -120,10 +120,28 @@ fn the_error_names_what_is_not_stored() {
     }
 }
 
+/// Objects of several kinds and pieces, names, and a second space.
+fn lived_in() -> Heap {
+    let heap = Heap::new();
+    heap.allocate_bytes(&content(1, 900)).unwrap();
+    heap.store_bytes(&content(2, 1500), Hold::Name("it")).unwrap();
+    heap.bind("spare", &heap.resolve("it").unwrap().unwrap()).unwrap();
+    heap.allocate(&vec![1, 2]).unwrap();
+    let two = heap.batch(|b| {
+        [3, 4]
+            .iter()
+            .try_for_each(|&seed| b.allocate_bytes(&content(seed, 100)).map(drop))
+    });
+    two.unwrap();
+    drop(quick().space("other").max_mem(1 << 16).open(heap.address()).unwrap());
+    heap
+}
+
 /// Of a row that is damaged, or that a later version wrote, the readable part is shown.
 #[test]
 fn no_listing_fails_because_of_one_row() {
     let mut failed = Vec::new();
+    // A server stores no such text.
     let bad = "CAST(x'ff6162c3' AS TEXT)";
     for (table, column, value, row) in [
         ("memram", "name", bad, "name = 'other'"),
@@ -150,25 +168,13 @@ fn no_listing_fails_because_of_one_row() {
         ("events", "object", "zeroblob(33)", "length(object) = 64"),
     ] {
         let what = format!("{table}.{column} = {value}");
-        let heap = Heap::new();
-        heap.allocate_bytes(&content(1, 900)).unwrap();
-        heap.store_bytes(&content(2, 1500), Hold::Name("it")).unwrap();
-        heap.bind("spare", &heap.resolve("it").unwrap().unwrap()).unwrap();
-        heap.allocate(&vec![1, 2]).unwrap();
-        let two = heap.batch(|b| {
-            [3, 4]
-                .iter()
-                .try_for_each(|&seed| b.allocate_bytes(&content(seed, 100)).map(drop))
-        });
-        two.unwrap();
-        drop(quick().space("other").max_mem(1 << 16).open(heap.path()).unwrap());
-        let whole = heap.path().with_file_name("whole.db");
-        heap.backup(&whole).unwrap();
-        let sql = heap.sql();
-        sql.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
-        let changed = sql.execute(&format!("UPDATE {table} SET {column} = {value} WHERE {row}"), []);
-        assert!(changed.unwrap() > 0, "{what}");
-        let memory = quick().read_only(true).open(heap.path()).unwrap();
+        if server().is_some() && value == bad {
+            continue;
+        }
+        let (heap, whole) = (lived_in(), lived_in());
+        heap.sql()
+            .damage(&format!("UPDATE {table} SET {column} = {value} WHERE {row}"));
+        let memory = quick().read_only(true).open(heap.address()).unwrap();
         assert_eq!(memory.objects().filter(Result::is_ok).count(), 5, "{what}");
         assert!(memory.entries().all(|entry| entry.is_ok()), "{what}");
         assert!(
@@ -178,7 +184,7 @@ fn no_listing_fails_because_of_one_row() {
         let id = memory.resolve("it").unwrap().unwrap();
         let names = memory.names(&id).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(names.len(), 2, "{what}");
-        let whole = quick().read_only(true).open(&whole).unwrap();
+        let whole = quick().read_only(true).open(whole.address()).unwrap();
         if let Err(error) = memory.diff_files(&whole) {
             failed.push(format!("{what}: diff: {error}"));
         }
@@ -207,7 +213,7 @@ fn no_listing_fails_because_of_one_row() {
             let mut heapledger = std::process::Command::new(env!("CARGO_BIN_EXE_heapledger"));
             let ran = heapledger
                 .arg("--db")
-                .arg(heap.path())
+                .arg(heap.address())
                 .args(command.split(' '))
                 .output()
                 .unwrap();

@@ -117,7 +117,7 @@ proptest! {
         ops in prop::collection::vec(op(), 1..40),
     ) {
         let heap = Heap::of(600_000, geometry);
-        let other = quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
+        let other = quick().space("other").max_mem(MIB).open(heap.address()).unwrap();
         let opened = last_event(&heap);
         let mut recorded = vec![(opened, now(&heap))];
         for op in &ops {
@@ -193,14 +193,13 @@ fn rows_that_contradict_the_events_are_an_error() {
     let heap = Heap::classic();
     let first = heap.allocate_bytes(&content(1, 700)).unwrap();
     heap.free(&first).unwrap();
-    let sql = sql(heap.path());
+    let sql = sql(heap.address());
     // The block that the first event carved.
-    sql.execute("DELETE FROM blocks WHERE id = 2", []).unwrap();
+    sql.change("DELETE FROM blocks WHERE id = 2");
     let error = heap.layout_at(Moment::Event(EventId(2))).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("the rows contradict event 3"), "{error}");
-    sql.execute("UPDATE events SET changes = 'nonsense' WHERE id = 3", [])
-        .unwrap();
+    sql.change("UPDATE events SET changes = 'nonsense' WHERE id = 3");
     let error = heap.layout_at(Moment::Event(EventId(2))).unwrap_err();
     assert!(error.to_string().contains("the rows contradict event 3"), "{error}");
 }
@@ -227,9 +226,8 @@ fn moments_before_a_repair_cannot_be_reconstructed() {
     let heap = Heap::classic();
     heap.allocate_bytes(&content(1, 700)).unwrap();
     let before = last_event(&heap);
-    let sql = sql(heap.path());
-    sql.execute("UPDATE blocks SET mem = 500, is_free = 1 WHERE id = 1", [])
-        .unwrap();
+    let sql = sql(heap.address());
+    sql.change("UPDATE blocks SET mem = 500, is_free = TRUE WHERE id = 1");
     assert!(!heap.check().unwrap().is_empty());
     heap.repair().unwrap();
     assert!(heap.check().unwrap().is_empty());

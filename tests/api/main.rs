@@ -11,6 +11,7 @@ mod bound;
 mod bounded_history;
 mod carve;
 mod collect;
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod dedup;
@@ -37,9 +38,6 @@ mod repair;
 mod reserve;
 mod resize;
 mod schema;
-#[allow(dead_code, reason = "this program uses only part of it")]
-#[path = "../harness/skip.rs"]
-mod skip;
 mod space;
 mod stats;
 mod stream;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::Heap;
+use crate::common::{Heap, files_only};
 use rusqlite::Connection;
 
 /// The migrations in order.
@@ -36,11 +36,12 @@ fn schema(sql: &Connection) -> Vec<String> {
 
 #[test]
 fn the_migrations_create_the_schema_of_a_new_heap() {
+    files_only!(Schema);
     let sql = Connection::open_in_memory().unwrap();
     for migration in migrations() {
         run(&sql, &migration, "up.sql");
     }
-    assert_eq!(schema(&sql), schema(&Heap::new().sql()));
+    assert_eq!(schema(&sql), schema(Heap::new().sql().file()));
 }
 
 #[test]
@@ -60,9 +61,10 @@ fn each_migration_reverts_to_the_schema_before_it() {
 /// `down.sql` works in spite of the guards, and removes the rows as well.
 #[test]
 fn a_heap_in_use_can_be_taken_apart() {
+    files_only!(Schema);
     let heap = Heap::new();
     heap.allocate("it").unwrap();
-    let sql = Connection::open(heap.path()).unwrap();
+    let sql = Connection::open(heap.address()).unwrap();
     for migration in migrations().iter().rev() {
         run(&sql, migration, "down.sql");
     }

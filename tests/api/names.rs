@@ -141,7 +141,7 @@ fn a_name_has_no_nul() {
 #[test]
 fn names_belong_to_their_space() {
     let heap = Heap::new();
-    let other = quick().space("other").max_mem(MIB).open(heap.path()).unwrap();
+    let other = quick().space("other").max_mem(MIB).open(heap.address()).unwrap();
     let here = heap.store("here", Hold::Name("it")).unwrap().id;
     let there = other.store("there", Hold::Name("it")).unwrap().id;
     assert_eq!(heap.resolve("it").unwrap(), Some(here));
@@ -179,14 +179,9 @@ fn a_whole_id_means_its_object_even_if_it_is_also_a_name() {
     let name = spelled.to_hex();
     // Another tool has bound the name.
     let sql = heap.sql();
-    sql.execute("UPDATE names SET name = ?1", [&name]).unwrap();
-    sql.execute("UPDATE events SET name = ?1 WHERE name = 'it'", [&name])
-        .unwrap();
-    sql.execute(
-        "UPDATE memram SET history_bytes = (SELECT sum(bytes) FROM event_sizes)",
-        [],
-    )
-    .unwrap();
+    sql.change(&format!("UPDATE names SET name = '{name}'"));
+    sql.change(&format!("UPDATE events SET name = '{name}' WHERE name = 'it'"));
+    sql.change("UPDATE memram SET history_bytes = (SELECT sum(bytes) FROM event_sizes)");
     for text in [&name, &name.to_uppercase()] {
         assert_eq!(heap.find(text).unwrap(), spelled);
         assert_eq!(heap.find_ever(text).unwrap(), spelled);

@@ -2,15 +2,15 @@
 
 use std::fs;
 
-use crate::common::{KIB, MIB, assert_balanced, files_in, number, quick, sql, texts};
+use crate::common::{KIB, MIB, Place, assert_balanced, files_only, number, options, quick, server, sql, texts};
 use heapledger::{Error, Geometry, MemManager, SizeClass};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
 #[test]
 fn a_new_heap_has_one_space_of_one_gibibyte_in_standard_geometry() {
-    let dir = tempdir().unwrap();
-    let memory = MemManager::open(dir.path().join("heap.db")).unwrap();
+    let place = Place::new();
+    let memory = options().open(place.address()).unwrap();
     assert_eq!(memory.space(), "main");
     assert_eq!(memory.memram().unwrap().max_mem, 1 << 30);
     assert_eq!(memory.geometry(), &Geometry::standard());
@@ -20,6 +20,7 @@ fn a_new_heap_has_one_space_of_one_gibibyte_in_standard_geometry() {
 
 #[test]
 fn a_new_file_is_marked_uses_wal_and_can_shrink() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let memory = MemManager::open(dir.path().join("heap.db")).unwrap();
     let sql = sql(memory.path());
@@ -35,6 +36,7 @@ fn a_new_file_is_marked_uses_wal_and_can_shrink() {
 /// The change counter in the header shows whether a log belongs to the file.
 #[test]
 fn each_new_file_starts_its_change_counter_at_a_random_number() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let counter = |name: &str| {
         let header = fs::read(dir.path().join(name)).unwrap();
@@ -54,6 +56,7 @@ fn each_new_file_starts_its_change_counter_at_a_random_number() {
 #[cfg(unix)]
 #[test]
 fn only_its_owner_may_read_a_new_file() {
+    files_only!(File);
     use std::os::unix::fs::PermissionsExt;
     let dir = tempdir().unwrap();
     let memory = MemManager::open(dir.path().join("heap.db")).unwrap();
@@ -68,6 +71,7 @@ fn only_its_owner_may_read_a_new_file() {
 #[cfg(unix)]
 #[test]
 fn the_permissions_of_an_existing_file_do_not_change() {
+    files_only!(File);
     use std::os::unix::fs::PermissionsExt;
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
@@ -79,6 +83,7 @@ fn the_permissions_of_an_existing_file_do_not_change() {
 
 #[test]
 fn an_empty_file_becomes_a_heap() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     fs::write(&path, b"").unwrap();
@@ -90,20 +95,24 @@ fn an_empty_file_becomes_a_heap() {
 
 #[test]
 fn stored_objects_are_there_after_reopening() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     let id = {
         let memory = quick()
             .max_mem(100_003)
             .geometry(Geometry::classic())
-            .open(&path)
+            .open(path)
             .unwrap();
         let id = memory.allocate("it").unwrap();
         memory.bind("name", &id).unwrap();
         id
     };
-    assert_eq!(files_in(dir.path()).len(), 1, "a closed heap is one file");
-    let memory = MemManager::open(&path).unwrap();
+    assert_eq!(
+        place.files(),
+        usize::from(server().is_none()),
+        "a closed heap is one file"
+    );
+    let memory = options().open(path).unwrap();
     assert_eq!(memory.resolve("name").unwrap(), Some(id));
     assert_eq!(memory.get::<String>(&id).unwrap(), "it");
     assert_eq!(memory.geometry(), &Geometry::classic());
@@ -113,13 +122,13 @@ fn stored_objects_are_there_after_reopening() {
 
 #[test]
 fn a_space_is_reopened_only_with_its_own_size_and_geometry() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     let options = quick().max_mem(MIB).geometry(Geometry::classic());
-    drop(options.clone().open(&path).unwrap());
-    drop(options.clone().open(&path).unwrap());
-    drop(quick().max_mem(MIB).open(&path).unwrap());
-    drop(quick().geometry(Geometry::classic()).open(&path).unwrap());
+    drop(options.clone().open(path).unwrap());
+    drop(options.clone().open(path).unwrap());
+    drop(quick().max_mem(MIB).open(path).unwrap());
+    drop(quick().geometry(Geometry::classic()).open(path).unwrap());
     let other_pieces = Geometry::new(256 * KIB, 5, Geometry::classic().classes().to_vec()).unwrap();
     for different in [
         quick().max_mem(MIB + 1),
@@ -128,21 +137,21 @@ fn a_space_is_reopened_only_with_its_own_size_and_geometry() {
         quick().geometry(other_pieces),
         options.create_new_space(true),
     ] {
-        let error = different.open(&path).unwrap_err();
+        let error = different.open(path).unwrap_err();
         assert!(
             matches!(&error, Error::SpaceExists { space, .. } if space == "main"),
             "{error}"
         );
     }
-    let memory = MemManager::open(&path).unwrap();
+    let memory = quick().open(path).unwrap();
     assert_eq!(memory.memram().unwrap().max_mem, 1024 * 1024);
     assert_balanced(&memory);
 }
 
 #[test]
 fn two_geometries_that_differ_in_a_class_are_different() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     let ladder = |pool_size| {
         Geometry::new(
             64 * KIB,
@@ -154,35 +163,35 @@ fn two_geometries_that_differ_in_a_class_are_different() {
         )
         .unwrap()
     };
-    drop(quick().geometry(ladder(4096)).open(&path).unwrap());
+    drop(quick().geometry(ladder(4096)).open(path).unwrap());
     assert!(matches!(
-        quick().geometry(ladder(8192)).open(&path),
+        quick().geometry(ladder(8192)).open(path),
         Err(Error::SpaceExists { .. })
     ));
-    assert_eq!(MemManager::open(&path).unwrap().geometry(), &ladder(4096));
+    assert_eq!(options().open(path).unwrap().geometry(), &ladder(4096));
 }
 
 #[test]
 fn a_space_that_was_resized_is_reopened_with_its_new_size() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
-    let memory = quick().max_mem(MIB).open(&path).unwrap();
+    let place = Place::new();
+    let path = place.address();
+    let memory = quick().max_mem(MIB).open(path).unwrap();
     memory.resize(2 * MIB).unwrap();
     drop(memory);
     assert!(matches!(
-        quick().max_mem(MIB).open(&path),
+        quick().max_mem(MIB).open(path),
         Err(Error::SpaceExists { .. })
     ));
     assert_eq!(
-        quick().max_mem(2 * MIB).open(&path).unwrap().memram().unwrap().max_mem,
+        quick().max_mem(2 * MIB).open(path).unwrap().memram().unwrap().max_mem,
         2 * 1024 * 1024
     );
 }
 
 #[test]
 fn a_file_holds_several_spaces_each_with_its_own_bound() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     let spaces = [
         ("main", 1000, Geometry::standard()),
         ("cache", 70_000, Geometry::classic()),
@@ -193,7 +202,7 @@ fn a_file_holds_several_spaces_each_with_its_own_bound() {
             .space(*name)
             .max_mem(*max_mem)
             .geometry(geometry.clone())
-            .open(&path)
+            .open(path)
             .unwrap()
     };
     let opened: Vec<_> = spaces.iter().map(open).collect();
@@ -217,33 +226,30 @@ fn a_file_holds_several_spaces_each_with_its_own_bound() {
 
 #[test]
 fn an_impossible_size_is_refused_and_creates_no_file() {
-    let dir = tempdir().unwrap();
+    let place = Place::new();
     for max_mem in [0, i64::MAX as u64 + 1, u64::MAX] {
-        let error = quick().max_mem(max_mem).open(dir.path().join("heap.db")).unwrap_err();
+        let error = quick().max_mem(max_mem).open(place.address()).unwrap_err();
         assert!(matches!(error, Error::BadMaxMem { .. }), "{error}");
     }
-    assert_eq!(files_in(dir.path()).len(), 0);
-    quick()
-        .max_mem(i64::MAX as u64)
-        .open(dir.path().join("heap.db"))
-        .unwrap();
+    assert_eq!(place.files(), 0);
+    quick().max_mem(i64::MAX as u64).open(place.address()).unwrap();
 }
 
 #[test]
 fn an_impossible_space_name_is_refused() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
-    assert!(quick().space("").open(&path).is_err());
-    assert!(quick().space("s".repeat(256)).open(&path).is_err());
-    quick().space("s".repeat(255)).open(&path).unwrap();
+    let place = Place::new();
+    let path = place.address();
+    assert!(quick().space("").open(path).is_err());
+    assert!(quick().space("s".repeat(256)).open(path).is_err());
+    quick().space("s".repeat(255)).open(path).unwrap();
 }
 
 #[test]
 fn a_space_name_can_be_any_text_and_a_bad_one_creates_no_file() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     for name in [String::new(), "s".repeat(256), "ż".repeat(128)] {
-        let refused = quick().space(&name).open(&path).unwrap_err();
+        let refused = quick().space(&name).open(path).unwrap_err();
         assert!(
             matches!(refused, Error::BadSpaceName { length } if length == name.len()),
             "{refused}"
@@ -251,12 +257,12 @@ fn a_space_name_can_be_any_text_and_a_bad_one_creates_no_file() {
         assert!(quick().space(&name).plan_new(|_| Ok(())).is_err());
     }
     for name in ["\0", "a\0b"] {
-        let refused = quick().space(name).open(&path).unwrap_err();
+        let refused = quick().space(name).open(path).unwrap_err();
         assert!(matches!(refused, Error::NulInName { .. }), "{refused}");
         let refused = quick().space(name).plan_new(|_| Ok(())).unwrap_err();
         assert!(matches!(refused, Error::NulInName { .. }), "{refused}");
     }
-    assert_eq!(files_in(dir.path()).len(), 0);
+    assert_eq!(place.files(), 0);
     let names = [
         " ",
         "\t\n",
@@ -268,8 +274,8 @@ fn a_space_name_can_be_any_text_and_a_bad_one_creates_no_file() {
         "-",
     ];
     for name in names {
-        let id = quick().space(name).open(&path).unwrap().allocate(name).unwrap();
-        let memory = quick().space(name).read_only(true).open(&path).unwrap();
+        let id = quick().space(name).open(path).unwrap().allocate(name).unwrap();
+        let memory = quick().space(name).read_only(true).open(path).unwrap();
         assert_eq!(memory.space(), name);
         assert_eq!(memory.get::<String>(&id).unwrap(), name);
         assert_balanced(&memory);
@@ -314,8 +320,8 @@ proptest! {
         (arena, per_block, classes) in sizes(),
         max_mem in prop_oneof![Just(0u64), Just(1), 2u64..1000, Just(1 << 30), Just(i64::MAX as u64), Just(u64::MAX)],
     ) {
-        let dir = tempdir().unwrap();
-        let path = dir.path().join("heap.db");
+        let place = Place::new();
+        let path = place.address();
         let classes = classes.into_iter().map(|(block_size, pool_size)| SizeClass { block_size, pool_size });
         let geometry = match Geometry::new(arena, per_block, classes.collect()) {
             Ok(geometry) => geometry,
@@ -325,11 +331,11 @@ proptest! {
             }
         };
         let options = quick().geometry(geometry.clone()).max_mem(max_mem);
-        let memory = match options.clone().open(&path) {
+        let memory = match options.clone().open(path) {
             Ok(memory) => memory,
             Err(refused) => {
                 prop_assert!(matches!(refused, Error::BadMaxMem { .. }), "{refused}");
-                prop_assert_eq!(files_in(dir.path()).len(), 0);
+                prop_assert_eq!(place.files(), 0);
                 return Ok(());
             }
         };
@@ -342,7 +348,7 @@ proptest! {
         }
         assert_balanced(&memory);
         drop(memory);
-        let memory = options.open(&path).unwrap();
+        let memory = options.open(path).unwrap();
         prop_assert_eq!(memory.geometry(), &geometry);
         for (id, content) in stored {
             prop_assert_eq!(memory.get_bytes(&id).unwrap(), content);
@@ -353,12 +359,13 @@ proptest! {
 
 #[test]
 fn a_heap_that_another_tool_took_out_of_wal_mode_is_switched_back() {
+    files_only!(Log);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let id = MemManager::open(&path).unwrap().allocate("it").unwrap();
     let mode = || texts(&sql(&path), "PRAGMA journal_mode").remove(0);
     let other = sql(&path);
-    other.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    other.execute("PRAGMA journal_mode = DELETE");
     drop(other);
     assert_eq!(mode(), "delete");
     // A reader opens it as it is.
@@ -368,7 +375,7 @@ fn a_heap_that_another_tool_took_out_of_wal_mode_is_switched_back() {
     assert_eq!(mode(), "delete");
     // Opening for writing waits for a reader, and fails if it does not finish.
     let reader = sql(&path);
-    reader.execute_batch("BEGIN; SELECT count(*) FROM objects").unwrap();
+    reader.execute("BEGIN; SELECT count(*) FROM objects");
     let busy = MemManager::options()
         .busy_timeout(std::time::Duration::from_millis(50))
         .open(&path);

@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::common::{Heap, number};
+use crate::common::{Heap, Sql, number};
 use heapledger::{Geometry, MemManager, ObjectId};
-use rusqlite::Connection;
 use serde::Deserialize;
 
 const RECORDED: &str = include_str!("../data/original-seed7.json");
@@ -92,7 +91,7 @@ fn recipe(seed: u64, key: u64, size: usize) -> Vec<u8> {
 }
 
 /// For each piece: how many blocks have a lower id than its own, and its bytes.
-fn placement_of(memory: &MemManager, sql: &Connection, id: &ObjectId) -> Vec<(i64, u64)> {
+fn placement_of(memory: &MemManager, sql: &Sql, id: &ObjectId) -> Vec<(i64, u64)> {
     let rank = |block: i64| number(sql, &format!("SELECT count(*) FROM blocks WHERE id < {block}"));
     let entries = memory.ledger(id).unwrap();
     entries
@@ -101,7 +100,7 @@ fn placement_of(memory: &MemManager, sql: &Connection, id: &ObjectId) -> Vec<(i6
         .collect()
 }
 
-fn state_of(sql: &Connection) -> State {
+fn state_of(sql: &Sql) -> State {
     let pair = |table: &str, column: &str| {
         (
             number(sql, &format!("SELECT count(*) FROM {table}")),
@@ -115,7 +114,7 @@ fn state_of(sql: &Connection) -> State {
         blocks: (
             blocks,
             in_blocks,
-            number(sql, "SELECT count(*) FROM blocks WHERE is_free = 1"),
+            number(sql, "SELECT count(*) FROM blocks WHERE is_free"),
         ),
         ledger: pair("ledger", "allocated_mem"),
         memram_mem: number(sql, "SELECT mem FROM memram"),

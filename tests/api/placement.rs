@@ -2,12 +2,11 @@
 
 mod reference;
 
-use crate::common::{Heap, KIB, assert_balanced, content, dump};
+use crate::common::{Heap, KIB, Sql, assert_balanced, content, dump};
 use heapledger::{Error, Geometry, MemManager, ObjectId, SizeClass};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use reference::{Piece, Reference};
-use rusqlite::Connection;
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -58,13 +57,13 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 1..40)
 }
 
-fn rows<const N: usize>(sql: &Connection, query: &str) -> Vec<[i64; N]> {
-    let mut statement = sql.prepare_cached(query).unwrap();
-    let rows = statement.query_map([], |row| Ok(std::array::from_fn(|column| row.get_unwrap(column))));
-    rows.unwrap().map(Result::unwrap).collect()
+fn rows<const N: usize>(sql: &Sql, query: &str) -> Vec<[i64; N]> {
+    let rows = sql.rows(query).into_iter();
+    rows.map(|row| std::array::from_fn(|column| row[column].as_deref().unwrap().parse().unwrap()))
+        .collect()
 }
 
-fn assert_same_layout(sql: &Connection, reference: &Reference, geometry: &Geometry) {
+fn assert_same_layout(sql: &Sql, reference: &Reference, geometry: &Geometry) {
     let block_size = |class: usize| geometry.classes()[class].block_size as i64;
     let arenas: Vec<_> = reference
         .arenas
@@ -167,9 +166,8 @@ fn run(geometry: &Geometry, max_mem: u64, ops: &[Op]) -> String {
     dump_without_times(&sql)
 }
 
-fn dump_without_times(sql: &Connection) -> String {
-    sql.execute("UPDATE memram SET created_at = 0", []).unwrap();
-    sql.execute("UPDATE stored_objects SET created_at = 0", []).unwrap();
+fn dump_without_times(sql: &Sql) -> String {
+    sql.execute("UPDATE memram SET created_at = 0; UPDATE stored_objects SET created_at = 0");
     dump(sql)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::common::{Heap, KIB, MIB, content, dump, row_counts};
+use crate::common::{Heap, KIB, MIB, Place, content, dump, row_counts};
 use heapledger::{BlockId, Error, Geometry, Hold, MemManager, ObjectId, Plan, SizeClass};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -234,7 +234,7 @@ fn the_shortfall_is_the_missing_bytes() {
 fn planning_needs_no_write_lock() {
     let heap = Heap::new();
     heap.allocate_bytes(&content(1, 5000)).unwrap();
-    let reader = crate::common::quick().read_only(true).open(heap.path()).unwrap();
+    let reader = crate::common::quick().read_only(true).open(heap.address()).unwrap();
     let counts = row_counts(&heap.sql());
     heap.batch(|batch| {
         batch.allocate_bytes(&content(2, 5000))?;
@@ -262,14 +262,14 @@ fn a_plan_reports_a_kind_conflict() {
 
 #[test]
 fn a_missing_space_is_planned_as_it_would_be_created() {
-    let options = || MemManager::options().max_mem(MIB).space("new");
+    let options = || crate::common::options().max_mem(MIB).space("new");
     let planned = |planner: &mut heapledger::Planner<'_>| {
         let plans = [300 * KIB, 20, 900 * KIB].map(|size| planner.allocate_size(size).unwrap());
         Ok((plans, planner.memram().max_mem))
     };
     let predicted = options().plan_new(planned).unwrap();
-    let folder = tempfile::TempDir::new().unwrap();
-    let made = options().open(folder.path().join("heap.db")).unwrap();
+    let place = Place::new();
+    let made = options().open(place.address()).unwrap();
     assert_eq!(made.plan_batch(planned).unwrap(), predicted);
     let nameless = MemManager::options().space("").plan_new(planned);
     assert!(matches!(nameless, Err(Error::BadSpaceName { length: 0 })));

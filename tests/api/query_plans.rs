@@ -7,7 +7,7 @@ mod spy;
 
 use heapledger::{ArenaId, BlockId, Geometry, Hold, MemManager, ObjectId};
 
-use crate::common::{Heap, KIB, MIB, content, plan};
+use crate::common::{Heap, KIB, MIB, content, files_only, plan};
 use spy::plans;
 
 /// Named objects of six pieces each, in blocks of 512 bytes.
@@ -45,6 +45,7 @@ const BY_NAME: &str = "SELECT: SEARCH names USING PRIMARY KEY (memram_id=? AND n
 
 #[test]
 fn storing_finds_rows_with_room_in_id_order() {
+    files_only!(Plans);
     let heap = heap();
     let room = [
         BY_ID,
@@ -70,6 +71,7 @@ fn storing_finds_rows_with_room_in_id_order() {
 
 #[test]
 fn a_name_is_found_set_and_removed() {
+    files_only!(Plans);
     let heap = heap();
     searches(&heap, &[BY_NAME], |memory| memory.resolve("name 1").unwrap());
     searches(&heap, &[BY_NAME, BY_ID], |memory| {
@@ -86,6 +88,7 @@ fn a_name_is_found_set_and_removed() {
 
 #[test]
 fn the_bytes_of_an_object_by_its_id() {
+    files_only!(Plans);
     let heap = heap();
     let id = first(&heap);
     let pieces = "SELECT: SEARCH o USING INDEX stored_objects_by_object_id (object_id=? AND memram_id=?); \
@@ -103,6 +106,7 @@ fn the_bytes_of_an_object_by_its_id() {
 
 #[test]
 fn an_object_by_its_id() {
+    files_only!(Plans);
     let heap = heap();
     let id = first(&heap);
     searches(&heap, &[BY_ID], |memory| memory.contains(&id).unwrap());
@@ -111,6 +115,7 @@ fn an_object_by_its_id() {
 
 #[test]
 fn an_object_by_the_start_of_its_id() {
+    files_only!(Plans);
     let heap = heap();
     let start = first(&heap).to_hex()[..8].to_owned();
     let range =
@@ -120,6 +125,7 @@ fn an_object_by_the_start_of_its_id() {
 
 #[test]
 fn the_pieces_of_an_object_in_their_order() {
+    files_only!(Plans);
     let heap = heap();
     let id = first(&heap);
     let pieces = "SELECT: SEARCH l USING INTEGER PRIMARY KEY (rowid>? AND rowid<?); \
@@ -130,6 +136,7 @@ fn the_pieces_of_an_object_in_their_order() {
 
 #[test]
 fn the_pieces_in_a_block() {
+    files_only!(Plans);
     let pieces = "SELECT: SEARCH ledger USING INDEX ledger_by_block (block_id=?); \
          SEARCH stored_objects USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN; \
          SEARCH reservations USING COVERING INDEX sqlite_autoindex_reservations_1 (stored_object_id=?) LEFT-JOIN";
@@ -139,6 +146,7 @@ fn the_pieces_in_a_block() {
 /// They are sorted, but found by an index.
 #[test]
 fn the_names_of_an_object() {
+    files_only!(Plans);
     let heap = heap();
     let id = first(&heap);
     let names = "SELECT: SEARCH names USING INDEX names_by_object (stored_object_id=?); USE TEMP B-TREE FOR ORDER BY";
@@ -147,6 +155,7 @@ fn the_names_of_an_object() {
 
 #[test]
 fn freeing_finds_the_pieces_and_where_they_are() {
+    files_only!(Plans);
     let heap = heap();
     let id = first(&heap);
     heap.allocate_bytes(&content(0, 3000)).unwrap();
@@ -161,6 +170,7 @@ fn freeing_finds_the_pieces_and_where_they_are() {
 
 #[test]
 fn a_collection_finds_empty_rows() {
+    files_only!(Plans);
     let heap = heap();
     for seed in 0..20 {
         heap.unbind(&format!("name {seed}")).unwrap();
@@ -176,6 +186,7 @@ fn a_collection_finds_empty_rows() {
 
 #[test]
 fn carving_ahead_searches() {
+    files_only!(Plans);
     searches(&heap(), &[], |memory| {
         let arena = memory.add_arena().unwrap();
         let pool = memory.add_pool(arena.id, 512).unwrap();
@@ -185,6 +196,7 @@ fn carving_ahead_searches() {
 
 #[test]
 fn the_largest_objects_of_many() {
+    files_only!(Plans);
     let heap = Heap::of(64 * MIB, Geometry::standard());
     let stored = heap.batch(|batch| {
         for seed in 0..1001 {
@@ -209,6 +221,7 @@ fn a_scan_is_noticed() {
 /// The objects of the arena are sorted by their bytes in it, and their names by name.
 #[test]
 fn the_objects_in_an_arena() {
+    files_only!(Plans);
     let found = plans(&heap(), |memory| memory.pins(Some(ArenaId(1))).unwrap());
     let uses = |index: &str| found.iter().any(|plan| plan.contains(index));
     for index in ["pools_by_arena", "blocks_by_pool", "ledger_by_block"] {
@@ -229,6 +242,7 @@ fn the_layout_in_order() {
 /// A query that people write, not one of the library.
 #[test]
 fn one_object_of_the_view() {
+    files_only!(Plans);
     let plan = plan(
         &Heap::new().sql(),
         "SELECT * FROM objects WHERE object_id = ?1 AND space = ?2",

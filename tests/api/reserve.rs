@@ -10,7 +10,7 @@ use heapledger::{
 };
 use proptest::prelude::*;
 
-use crate::common::{Heap, MIB, assert_balanced, cases, content, dump, number, quick, texts};
+use crate::common::{Heap, MIB, assert_balanced, cases, content, dump, number, quick, server, texts};
 
 /// More than two parts.
 const LARGE: u64 = 19 * MIB + 12_345;
@@ -27,7 +27,7 @@ fn figures(memory: &MemManager) -> [u64; 3] {
 
 fn expire(heap: &Heap) {
     let sql = "UPDATE reservations SET expires_at = 1 WHERE state = 'open'";
-    heap.sql().execute_batch(sql).unwrap();
+    heap.sql().execute(sql);
 }
 
 fn file(bytes: &[u8]) -> std::fs::File {
@@ -62,10 +62,14 @@ fn cut(bytes: Vec<u8>) -> Source<impl FnMut(u64)> {
     }
 }
 
-/// Two objects, a reservation in every state, and one that is half posted. Its file has a ceiling, so
+/// Two objects, a reservation in every state, and one that is half posted. A file has a ceiling, so
 /// that parts are small.
 pub fn every_state() -> Heap {
-    let heap = Heap::made(quick().max_mem(4 * MIB).max_file(32 * MIB));
+    let (options, times) = match server() {
+        None => (quick().max_file(32 * MIB), 1),
+        Some(_) => (quick(), 8),
+    };
+    let heap = Heap::made(options.max_mem(4 * MIB * times));
     heap.store_bytes(&content(1, 10_000), Hold::Name("it")).unwrap();
     heap.store("text", Hold::Name("text")).unwrap();
     heap.reserve(1000).key("open").expires_in(Duration::MAX).make().unwrap();
@@ -78,13 +82,13 @@ pub fn every_state() -> Heap {
         .make()
         .unwrap();
     heap.allocate("later").unwrap();
-    heap.reserve(2_900_000)
+    heap.reserve(2_900_000 * times)
         .key("k")
         .expires_in(Duration::MAX)
         .make()
         .unwrap();
-    begin_to_post(heap.open_again(), content(3, 2_900_000), 2_200_000);
-    assert!(heap.reservation("k").unwrap().written > 1_000_000);
+    begin_to_post(heap.open_again(), content(3, 2_900_000 * times), 2_200_000 * times);
+    assert!(heap.reservation("k").unwrap().written > 1_000_000 * times);
     heap
 }
 
@@ -242,7 +246,7 @@ fn the_same_key_is_the_same_reservation_whatever_became_of_it() {
     assert_eq!(heap.reserve(5).key("l").make().unwrap().state, ReservationState::Lapsed);
     assert_eq!(figures(&heap), [7, 0, MIB - 7]);
     // The key of one space means nothing in another.
-    let second = quick().space("other").max_mem(100).open(heap.path()).unwrap();
+    let second = quick().space("other").max_mem(100).open(heap.address()).unwrap();
     assert!(matches!(
         second.reservation("k"),
         Err(Error::Reservation(ReservationError::Unknown { .. }))
@@ -781,7 +785,7 @@ fn a_collection_ends_what_is_over() {
 fn a_reader_sees_reservations_and_makes_none() {
     let heap = Heap::new();
     heap.reserve(10).key("k").make().unwrap();
-    let reader = quick().read_only(true).open(heap.path()).unwrap();
+    let reader = quick().read_only(true).open(heap.address()).unwrap();
     let seen = reader.reservation("k").unwrap();
     assert_eq!(seen.bytes, 10);
     for error in [

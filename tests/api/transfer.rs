@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{Heap, KIB, assert_balanced, assert_file_balanced, content, disguise, number, quick, sql};
-use crate::skip::possible;
+use crate::common::skip::possible;
+use crate::common::{
+    Heap, KIB, assert_balanced, assert_sql_balanced, content, disguise, files_only, number, quick, sql, texts,
+};
 use heapledger::{Error, Hold, ImportOptions, Kind, MemManager, ObjectId, OnConflict, TransferError};
 use tempfile::TempDir;
 
@@ -62,6 +64,7 @@ fn entries(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_backup_is_a_heap_like_any_other() {
+    files_only!(Backup);
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     let to = folder.path().join("copy.db");
     let backup = heap.backup(&to).unwrap();
@@ -72,10 +75,10 @@ fn a_backup_is_a_heap_like_any_other() {
     assert_eq!(entries(folder.path()), ["copy.db"], "nothing else is left");
     assert_eq!(mode(&to), 0o600);
     for pragma in ["application_id", "user_version", "auto_vacuum", "page_size"] {
-        let [ours, theirs] = [heap.path(), &to].map(|path| number(&sql(path), &format!("PRAGMA {pragma}")));
+        let [ours, theirs] = [heap.address(), &to].map(|path| number(&sql(path), &format!("PRAGMA {pragma}")));
         assert_eq!(ours, theirs, "{pragma}");
     }
-    let journal: String = sql(&to).query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    let journal = texts(&sql(&to), "PRAGMA journal_mode").remove(0);
     assert_eq!(journal, "wal");
     let copy = quick().open(&to).unwrap();
     assert_eq!(described(&copy), described(&heap));
@@ -86,6 +89,7 @@ fn a_backup_is_a_heap_like_any_other() {
 
 #[test]
 fn a_backup_overwrites_nothing() {
+    files_only!(Backup);
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     let to = folder.path().join("copy.db");
     fs::write(&to, "mine").unwrap();
@@ -95,7 +99,7 @@ fn a_backup_overwrites_nothing() {
     ));
     assert_eq!(fs::read(&to).unwrap(), b"mine");
     assert!(matches!(
-        heap.backup(heap.path()),
+        heap.backup(heap.address()),
         Err(Error::Transfer(TransferError::Exists { .. }))
     ));
     assert!(matches!(
@@ -107,6 +111,7 @@ fn a_backup_overwrites_nothing() {
 
 #[test]
 fn a_backup_shows_one_commit_while_others_write() {
+    files_only!(Backup);
     let heap = heap();
     let folder = TempDir::new().unwrap();
     // Set on drop, even if a backup fails, or the writer would never stop.
@@ -158,10 +163,9 @@ impl Drop for Stop {
 
 #[test]
 fn a_backup_reports_a_damaged_heap() {
+    files_only!(Backup);
     let (heap, folder) = (heap(), TempDir::new().unwrap());
-    heap.sql()
-        .execute("UPDATE pools SET mem = mem - 1 WHERE id = 1", [])
-        .unwrap();
+    heap.sql().change("UPDATE pools SET mem = mem - 1 WHERE id = 1");
     let backup = heap.backup(folder.path().join("copy.db")).unwrap();
     assert!(
         backup
@@ -174,7 +178,7 @@ fn a_backup_reports_a_damaged_heap() {
 #[test]
 fn a_reader_can_back_up_and_export() {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
-    let reader = quick().read_only(true).open(heap.path()).unwrap();
+    let reader = quick().read_only(true).open(heap.address()).unwrap();
     reader.backup(folder.path().join("copy.db")).unwrap();
     assert_eq!(reader.export(folder.path().join("files")).unwrap().objects, 8);
 }
@@ -247,8 +251,7 @@ fn an_export_overwrites_nothing() {
 fn an_export_of_damaged_content_is_refused_and_leaves_nothing() {
     let (heap, folder) = (heap(), TempDir::new().unwrap());
     heap.sql()
-        .execute("UPDATE ledger SET data = zeroblob(allocated_mem) WHERE id = 1", [])
-        .unwrap();
+        .change("UPDATE ledger SET data = zeroblob(allocated_mem) WHERE id = 1");
     assert!(matches!(
         heap.export(folder.path().join("files")),
         Err(Error::Damaged { .. })
@@ -775,11 +778,16 @@ fn an_import_that_does_not_fit_is_refused() {
 /// As the documentation of `MemManager::backup` describes.
 #[test]
 fn a_dump_reloads_through_the_sqlite3_shell() {
+    files_only!(Backup);
     if !possible("the sqlite3 shell", "sqlite3 --version") {
         return;
     }
     let (heap, folder) = (heap(), TempDir::new().unwrap());
-    let dump = Command::new("sqlite3").arg(heap.path()).arg(".dump").output().unwrap();
+    let dump = Command::new("sqlite3")
+        .arg(heap.address())
+        .arg(".dump")
+        .output()
+        .unwrap();
     assert!(dump.status.success());
     let (text, new) = (folder.path().join("heap.sql"), folder.path().join("new.db"));
     fs::write(&text, dump.stdout).unwrap();
@@ -797,13 +805,13 @@ fn a_dump_reloads_through_the_sqlite3_shell() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&load.stderr), "");
     for pragma in ["application_id", "user_version", "auto_vacuum"] {
-        let [ours, theirs] = [heap.path(), &new].map(|path| number(&sql(path), &format!("PRAGMA {pragma}")));
+        let [ours, theirs] = [heap.address(), &new].map(|path| number(&sql(path), &format!("PRAGMA {pragma}")));
         assert_eq!(ours, theirs, "{pragma}");
     }
     let reloaded = quick().open(&new).unwrap();
     assert_eq!(described(&reloaded), described(&heap));
     assert_balanced(&reloaded);
-    assert_file_balanced(&sql(&new));
+    assert_sql_balanced(&sql(&new));
     reloaded.allocate_bytes(&content(5, 7000)).unwrap();
     assert_balanced(&reloaded);
 }

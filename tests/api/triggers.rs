@@ -1,9 +1,8 @@
 //! The triggers seen from outside: after every write, the flags and totals of each level
 //! agree with the level below.
 
-use crate::common::{Heap, KIB, assert_balanced, content, number, texts};
+use crate::common::{Heap, KIB, Sql, assert_balanced, content, number, texts};
 use heapledger::{Hold, MemManager};
-use rusqlite::Connection;
 
 /// A few writes of every sort; calls `after_each` after each of them.
 fn writes(memory: &MemManager, mut after_each: impl FnMut(&str)) {
@@ -126,7 +125,7 @@ fn i10_the_peak_inside_a_batch_counts_too() {
 #[test]
 fn i10_lifetime_counters_count_objects_not_calls() {
     let heap = Heap::new();
-    let counters = |sql: &Connection| {
+    let counters = |sql: &Sql| {
         ["allocations", "frees", "dedup_hits", "dedup_saved"]
             .map(|column| number(sql, &format!("SELECT {column} FROM memram")))
     };

@@ -237,9 +237,7 @@ pub fn abandoned(is_over: bool) -> Heap {
     silent.recv().unwrap();
     assert!(heap.memram().unwrap().mem > 8 * MIB);
     if is_over {
-        heap.sql()
-            .execute_batch("UPDATE reservations SET expires_at = 1")
-            .unwrap();
+        heap.sql().execute("UPDATE reservations SET expires_at = 1");
     }
     heap
 }
@@ -298,7 +296,7 @@ fn an_upload_within_its_lease_is_left_alone() {
 #[test]
 fn an_upload_that_others_ended_fails_and_leaves_nothing() {
     let heap = space();
-    let slow = quick().lease(Duration::from_millis(1)).open(heap.path()).unwrap();
+    let slow = quick().lease(Duration::from_millis(1)).open(heap.address()).unwrap();
     let mut ended = false;
     let source = Watched {
         bytes: Cursor::new(content(5, SIZE)),

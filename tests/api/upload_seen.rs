@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 
 use heapledger::{CheckOptions, EntryInfo, Error, EventFilter, EventKind, Figure, Geometry, Hold, MemManager, Moment};
 
-use crate::common::{Heap, MIB, assert_balanced, content, number, quick};
+use crate::common::{Heap, MIB, assert_balanced, content, number, quick, server};
 use crate::upload::{abandoned, assert_over, file, layout};
 
 const SIZE: u64 = 19 * MIB + 12_345;
@@ -64,7 +64,9 @@ fn what_is_being_stored_is_shown_as_such_everywhere() {
         for finding in other.doctor().unwrap() {
             assert!(!["leftovers", "scattered"].contains(&finding.code), "{finding}");
         }
-        other.backup(dir.path().join("backup.db")).unwrap();
+        if server().is_none() {
+            other.backup(dir.path().join("backup.db")).unwrap();
+        }
     };
     let bytes = content(1, SIZE);
     let stream = Looking {
@@ -72,12 +74,13 @@ fn what_is_being_stored_is_shown_as_such_everywhere() {
         look: Some(look),
     };
     heap.store_from(stream, Hold::Anonymous).unwrap();
+    if server().is_some() {
+        return;
+    }
     // In the backup the upload never goes on.
     let backup = quick().open(dir.path().join("backup.db")).unwrap();
     assert_balanced(&backup);
-    crate::common::sql(backup.path())
-        .execute_batch("UPDATE reservations SET expires_at = 1")
-        .unwrap();
+    crate::common::sql(backup.path()).execute("UPDATE reservations SET expires_at = 1");
     backup.collect_garbage().unwrap();
     assert_eq!(backup.memram().unwrap().mem, 5);
     assert!(backup.contains(&small).unwrap());
@@ -184,9 +187,7 @@ fn the_doctor_finds_what_waits_to_be_given_back() {
     };
     assert!(!codes(&heap).contains(&"leftovers"));
     let held = heap.memram().unwrap().mem - 5;
-    heap.sql()
-        .execute_batch("UPDATE reservations SET expires_at = 1")
-        .unwrap();
+    heap.sql().execute("UPDATE reservations SET expires_at = 1");
     let findings = heap.doctor().unwrap();
     let found = findings.iter().find(|finding| finding.code == "leftovers").unwrap();
     assert_eq!(found.figures["lapsed_bytes"], Figure::Bytes(held));
@@ -194,9 +195,7 @@ fn the_doctor_finds_what_waits_to_be_given_back() {
     heap.collect_garbage().unwrap();
     assert!(!codes(&heap).contains(&"leftovers"));
     let heap = abandoned(false);
-    heap.sql()
-        .execute_batch("UPDATE reservations SET created_at = 1")
-        .unwrap();
+    heap.sql().execute("UPDATE reservations SET created_at = 1");
     assert!(codes(&heap).contains(&"old_uploads"));
 }
 
@@ -205,16 +204,12 @@ fn a_repair_leaves_an_upload_alone_unless_its_pieces_are_broken() {
     let heap = abandoned(false);
     let sql = heap.sql();
     let before = layout(&heap);
-    sql.execute_batch(
-        "UPDATE memram SET mem = mem + 1, peak_mem = mem + 1; UPDATE arenas SET mem = mem - 1 WHERE id = 3",
-    )
-    .unwrap();
+    sql.execute("UPDATE memram SET mem = mem + 1, peak_mem = mem + 1; UPDATE arenas SET mem = mem - 1 WHERE id = 3");
     assert!(heap.repair().unwrap().left.is_empty());
     assert_eq!(number(&sql, "SELECT count(*) FROM reservations"), 1);
     assert_eq!(layout(&heap), before);
     assert_balanced(&heap);
-    sql.execute_batch("DELETE FROM ledger WHERE id = (SELECT stored_object_id + 3 FROM reservations)")
-        .unwrap();
+    sql.execute("DELETE FROM ledger WHERE id = (SELECT stored_object_id + 3 FROM reservations)");
     assert!(heap.repair().unwrap().left.is_empty());
     assert_eq!(heap.memram().unwrap().mem, 5);
     assert_over(&heap);
@@ -229,19 +224,17 @@ fn a_large_object_with_missing_pieces_is_not_freed_and_a_gap_stops_nobody() {
     let id = heap.store_bytes(&content(1, 66 * MIB), Hold::Anonymous).unwrap().id;
     let sql = heap.sql();
     let last = heap.ledger(&id).unwrap().len() - 1;
-    sql.execute_batch(&format!(
+    sql.execute(&format!(
         "CREATE TABLE aside AS SELECT * FROM ledger WHERE id = (SELECT id + {last} FROM stored_objects);
          DELETE FROM ledger WHERE id = (SELECT id + {last} FROM stored_objects)"
-    ))
-    .unwrap();
+    ));
     let error = heap.free(&id).unwrap_err();
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
     assert!(heap.contains(&id).unwrap());
-    sql.execute_batch(
+    sql.execute(
         "INSERT INTO ledger SELECT * FROM aside; DROP TABLE aside;
          DELETE FROM ledger WHERE id = (SELECT id + 30 FROM stored_objects)",
-    )
-    .unwrap();
+    );
     // Only a check finds it.
     heap.free(&id).unwrap();
     for number in 0..5 {

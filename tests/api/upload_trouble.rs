@@ -235,7 +235,7 @@ fn the_history_may_be_switched_off_on_or_trimmed_meanwhile() {
 fn a_stream_whose_lease_is_over_and_that_does_not_fit_ends_cleanly() {
     let heap = Heap::of(20 * MIB, Geometry::standard());
     heap.allocate_bytes(&content(2, 3 * MIB)).unwrap();
-    let slow = quick().lease(Duration::from_millis(1)).open(heap.path()).unwrap();
+    let slow = quick().lease(Duration::from_millis(1)).open(heap.address()).unwrap();
     let stream = Source {
         bytes: Cursor::new(content(1, 19 * MIB + 12)),
         at: |at| {
@@ -270,7 +270,7 @@ fn no_id_is_assigned_twice_while_uploads_end() {
     let heap = Heap::of(256 * MIB, Geometry::standard());
     let again = || {
         let patient = quick().busy_timeout(Duration::from_secs(60));
-        patient.open(heap.path()).unwrap()
+        patient.open(heap.address()).unwrap()
     };
     let others = [again(), again()];
     let over = AtomicBool::new(false);

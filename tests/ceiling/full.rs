@@ -4,7 +4,7 @@ use heapledger::{Durability, Error, EventFilter, EventKind, Geometry, History, H
 use proptest::prelude::*;
 use tempfile::tempdir;
 
-use crate::common::{KIB, MIB, assert_balanced, cases, content, options, quick};
+use crate::common::{KIB, MIB, assert_balanced, cases, content, files_only, options, quick};
 use crate::watch::{Watch, total};
 
 /// Stores objects of this size until the file is full, first many at a time.
@@ -84,47 +84,56 @@ fn fills_and_empties(options: Options, max_file: u64, size: u64, shuffle: bool, 
 
 #[test]
 fn small_objects() {
+    files_only!(Ceiling);
     fills_and_empties(quick(), MIB, 20, true, History::On);
 }
 
 #[test]
 fn small_objects_without_history() {
+    files_only!(Ceiling);
     fills_and_empties(quick(), MIB, 20, false, History::Off);
 }
 
 #[test]
 fn objects_of_a_block() {
+    files_only!(Ceiling);
     fills_and_empties(quick(), 3 * MIB, 4 * KIB, true, History::On);
 }
 
 #[test]
 fn large_objects() {
+    files_only!(Ceiling);
     fills_and_empties(quick(), 24 * MIB, 700 * KIB, true, History::On);
 }
 
 #[test]
 fn objects_larger_than_the_cache() {
+    files_only!(Ceiling);
     fills_and_empties(quick().max_mem(400 * MIB), 200 * MIB, 40 * MIB, false, History::On);
 }
 
 #[test]
 fn objects_of_many_pieces() {
+    files_only!(Ceiling);
     let classic = quick().geometry(Geometry::classic());
     fills_and_empties(classic, 4 * MIB, 90 * KIB, true, History::On);
 }
 
 #[test]
 fn with_plain_io() {
+    files_only!(Ceiling);
     fills_and_empties(quick().plain_io(true), MIB, 2000, true, History::On);
 }
 
 #[test]
 fn synced() {
+    files_only!(Ceiling);
     fills_and_empties(options().durability(Durability::Full), MIB, 3000, true, History::On);
 }
 
 #[test]
 fn a_full_file_can_be_unbound_released_trimmed_repaired_and_resized() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(2 * MIB).open(&path).unwrap();
@@ -145,6 +154,7 @@ fn a_full_file_can_be_unbound_released_trimmed_repaired_and_resized() {
 
 #[test]
 fn what_a_batch_sets_aside_counts() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(4 * MIB).open(&path).unwrap();
@@ -174,6 +184,7 @@ fn what_a_batch_sets_aside_counts() {
 /// The events of what is freed need more room than the reserve.
 #[test]
 fn the_oldest_events_make_room_for_those_of_frees() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().history(History::On).max_file(MIB).open(&path).unwrap();

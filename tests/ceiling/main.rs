@@ -5,7 +5,7 @@
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses only part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 mod full;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use heapledger::{Error, History, Hold, MemManager};
 use tempfile::tempdir;
 
-use crate::common::{KIB, MIB, assert_balanced, content, quick, sql};
+use crate::common::{KIB, MIB, assert_balanced, content, files_only, quick, sql};
 use crate::watch::{Watch, total};
 
 /// Fills the file with objects of these sizes, and returns how many names it has given.
@@ -24,6 +24,7 @@ fn fill(memory: &MemManager, sizes: &[u64]) -> u64 {
 
 #[test]
 fn a_reader_of_an_old_state_takes_no_more_than_the_ceiling_and_is_named() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let patience = Duration::from_millis(30);
@@ -53,6 +54,7 @@ fn a_reader_of_an_old_state_takes_no_more_than_the_ceiling_and_is_named() {
 
 #[test]
 fn a_full_file_refuses_another_space_and_contents_from_elsewhere() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(MIB).open(&path).unwrap();
@@ -84,6 +86,7 @@ fn a_full_file_refuses_another_space_and_contents_from_elsewhere() {
 
 #[test]
 fn a_backup_of_a_full_file_is_restored_with_its_ceiling() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let [path, backup, other] = ["heap.db", "backup.db", "other.db"].map(|name| dir.path().join(name));
     let memory = quick().max_file(MIB).open(&path).unwrap();
@@ -107,16 +110,14 @@ fn a_backup_of_a_full_file_is_restored_with_its_ceiling() {
 
 #[test]
 fn a_full_file_is_repaired_and_its_schema_restored() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(MIB).open(&path).unwrap();
     fill(&memory, &[9000, 300, 1]);
     drop(memory);
     let tool = sql(&path);
-    tool.execute_batch(
-        "UPDATE pools SET mem = mem - 1 WHERE id = 1; UPDATE memram SET mem = 7; DROP INDEX ledger_by_block; DROP VIEW kinds;",
-    )
-    .unwrap();
+    tool.execute("UPDATE pools SET mem = mem - 1 WHERE id = 1; UPDATE memram SET mem = 7; DROP INDEX ledger_by_block; DROP VIEW kinds;");
     drop(tool);
     let watch = Watch::new(&path);
     assert!(!quick().restore_schema(&path).unwrap().is_empty());
@@ -132,6 +133,7 @@ fn a_full_file_is_repaired_and_its_schema_restored() {
 
 #[test]
 fn what_would_be_freed_and_collected_in_a_full_file_can_be_planned() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(MIB).open(&path).unwrap();
@@ -149,13 +151,13 @@ fn what_would_be_freed_and_collected_in_a_full_file_can_be_planned() {
 /// Another program is not bound. If it has filled the file, freeing and collecting help.
 #[test]
 fn a_file_that_another_program_has_made_too_large_can_be_emptied() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(MIB).open(&path).unwrap();
     let count = fill(&memory, &[9000]);
     let tool = sql(&path);
-    tool.execute_batch("CREATE TABLE other AS SELECT zeroblob(600000) AS data")
-        .unwrap();
+    tool.execute("CREATE TABLE other AS SELECT zeroblob(600000) AS data");
     assert!(total(&path) > MIB);
     let refused = memory.allocate(&1).unwrap_err();
     assert!(matches!(refused, Error::FileFull { .. }), "{refused}");
@@ -163,7 +165,7 @@ fn a_file_that_another_program_has_made_too_large_can_be_emptied() {
         memory.unbind(&number.to_string()).unwrap();
     }
     memory.collect_garbage().unwrap();
-    tool.execute_batch("DROP TABLE other").unwrap();
+    tool.execute("DROP TABLE other");
     drop(tool);
     memory.collect_garbage().unwrap();
     memory.allocate(&1).unwrap();
@@ -172,6 +174,7 @@ fn a_file_that_another_program_has_made_too_large_can_be_emptied() {
 
 #[test]
 fn what_is_promised_has_its_room_in_the_file() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(8 * MIB).open(&path).unwrap();

@@ -8,7 +8,7 @@ use heapledger::{Durability, Error, Hold, MemManager, ObjectId, Options};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
-use crate::common::{self, KIB, MIB, assert_balanced, content};
+use crate::common::{self, KIB, MIB, assert_balanced, content, files_only};
 use crate::harness::{again, given, given_number};
 use crate::watch::{Watch, total};
 
@@ -202,10 +202,12 @@ fn only_full(error: Error) -> heapledger::Result<()> {
 
 #[test]
 fn two_processes_that_are_killed_stay_below_the_ceiling() {
+    files_only!(Ceiling);
     survives_kills(false);
 }
 
 #[test]
 fn two_processes_with_plain_io_that_are_killed_stay_below_the_ceiling() {
+    files_only!(Ceiling);
     survives_kills(true);
 }

@@ -3,11 +3,12 @@
 use heapledger::{Bound, Error, Hold};
 use tempfile::tempdir;
 
-use crate::common::{Heap, KIB, MIB, content, quick};
+use crate::common::{Heap, KIB, MIB, content, files_only, quick};
 use crate::watch::total;
 
 #[test]
 fn a_new_heap_has_the_ceiling_it_was_made_with() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_file(MIB).open(&path).unwrap();
@@ -33,6 +34,7 @@ fn a_new_heap_has_the_ceiling_it_was_made_with() {
 
 #[test]
 fn a_heap_without_a_ceiling_is_not_opened_with_one() {
+    files_only!(Ceiling);
     let heap = Heap::new();
     let refused = quick().max_file(MIB).open(heap.path()).unwrap_err();
     assert!(refused.to_string().contains("is none, not 1048576"), "{refused}");
@@ -40,6 +42,7 @@ fn a_heap_without_a_ceiling_is_not_opened_with_one() {
 
 #[test]
 fn a_ceiling_below_the_least_is_refused_with_the_figures() {
+    files_only!(Ceiling);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     for wanted in [0, 1, MIB - 1] {
@@ -54,6 +57,7 @@ fn a_ceiling_below_the_least_is_refused_with_the_figures() {
 
 #[test]
 fn a_ceiling_below_what_is_there_is_refused_and_the_least_is_possible() {
+    files_only!(Ceiling);
     let heap = Heap::new();
     heap.resize(64 * MIB).unwrap();
     heap.store_bytes(&content(1, 4 * MIB), Hold::Name("kept")).unwrap();
@@ -85,6 +89,7 @@ fn a_ceiling_below_what_is_there_is_refused_and_the_least_is_possible() {
 
 #[test]
 fn a_ceiling_of_another_process_or_manager_is_obeyed() {
+    files_only!(Ceiling);
     let heap = Heap::new();
     heap.resize(64 * MIB).unwrap();
     let other = heap.open_again();
@@ -110,6 +115,7 @@ fn a_ceiling_of_another_process_or_manager_is_obeyed() {
 
 #[test]
 fn the_estimate_says_which_bound_is_first() {
+    files_only!(Ceiling);
     let heap = Heap::new();
     let disk = heap.disk_use().unwrap();
     assert_eq!((disk.fits_estimated, disk.first_bound(1)), (None, Bound::MaxMem));

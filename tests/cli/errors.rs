@@ -415,11 +415,11 @@ fn waiting_for_another_writer_ends_after_the_busy_timeout() {
     let cli = Cli::new();
     cli.ok(["set", "x", "1"]);
     let sql = cli.sql();
-    sql.execute_batch("BEGIN IMMEDIATE").unwrap();
+    sql.execute("BEGIN IMMEDIATE");
     let line = cli.fails(2, ["set", "x", "2", "--busy-timeout", "50ms"]);
     assert!(line.contains("busy"), "{line}");
     assert_eq!(cli.ok(["get", "x"]), "1");
-    sql.execute_batch("ROLLBACK").unwrap();
+    sql.execute("ROLLBACK");
     cli.ok(["set", "x", "2", "--durability", "normal"]);
 }
 
@@ -486,7 +486,7 @@ fn messages_are_sentences_and_advise_commands() {
             .ends_with("`heapledger history on` starts recording")
     );
     let sql = cli.sql();
-    sql.execute_batch("BEGIN IMMEDIATE").unwrap();
+    sql.execute("BEGIN IMMEDIATE");
     let busy = cli.fails(2, ["set", "x", "2", "--busy-timeout", "50ms"]);
     assert!(
         busy.ends_with("try again, or wait longer with --busy-timeout"),

@@ -2,16 +2,14 @@
 
 use std::fs;
 
+use crate::common::number;
 use crate::support::{Cli, HELLO, noise};
 use serde_json::{Value, json};
 
 fn dump(cli: &Cli) -> (Vec<u8>, i64) {
-    let rows = cli
-        .sql()
-        .query_row("SELECT count(*) FROM ledger", [], |row| row.get(0))
-        .unwrap();
+    let rows = number(&cli.sql(), "SELECT count(*) FROM ledger");
     // Readers may checkpoint the log, so do that first; nothing else may change.
-    cli.sql().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    cli.sql().execute("PRAGMA wal_checkpoint(TRUNCATE)");
     (fs::read(cli.path("heap.db")).unwrap(), rows)
 }
 

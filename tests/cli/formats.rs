@@ -107,12 +107,7 @@ fn a_single_answer_is_one_object() {
 fn keys_are_the_columns_of_the_schema() {
     let cli = some();
     let keys = |args: &[&str]| printed(&cli, args, "csv").lines().next().unwrap().to_owned();
-    let columns = |table: &str| {
-        let sql = cli.sql();
-        let mut columns = sql.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
-        let names = columns.query_map([table], |row| row.get::<_, String>(0)).unwrap();
-        names.map(Result::unwrap).collect::<Vec<_>>().join(",")
-    };
+    let columns = |table: &str| cli.sql().columns(table).join(",");
     // `names` is a list in JSON, so `names_json` of the view is not needed.
     assert_eq!(keys(&["ls"]), columns("objects").replace("names_json,", ""));
     assert_eq!(keys(&["spaces"]), columns("memram"));

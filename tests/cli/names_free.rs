@@ -112,7 +112,7 @@ fn a_whole_id_is_never_taken_for_a_name() {
     let put = cli.run(["put", "a", "--name", HELLO]);
     assert!(put.status == 2 && put.stderr.contains("object id"), "{put:?}");
     // Another tool may have bound such a name.
-    cli.sql().execute("UPDATE names SET name = ?1", [HELLO]).unwrap();
+    cli.sql().change(&format!("UPDATE names SET name = '{HELLO}'"));
     assert_eq!(cli.ok(["get", HELLO]), "hello");
     assert_eq!(cli.json(["show", HELLO])["size"], 5);
     assert!(cli.ok(["ledger", HELLO]).contains("2cf24dba5fb0"));

@@ -194,9 +194,7 @@ fn output_appears_only_when_it_is_complete() {
     assert_eq!(cli.read("copy"), b"hello");
 
     // Damaged content is discarded, and the old file stays.
-    cli.sql()
-        .execute("UPDATE ledger SET data = CAST('jello' AS BLOB)", [])
-        .unwrap();
+    cli.sql().change("UPDATE ledger SET data = CAST('jello' AS BLOB)");
     assert!(
         cli.fails(2, ["get", HELLO, "-o", "copy"])
             .starts_with("damaged: the content of object ")

@@ -158,8 +158,7 @@ fn check_reports_each_violation_on_a_line() {
     cli.ok(["set", "x", "hello"]);
     assert_eq!(cli.json(["check"]), serde_json::json!([]));
     let sql = cli.sql();
-    sql.execute("UPDATE ledger SET data = CAST('jello' AS BLOB)", [])
-        .unwrap();
+    sql.change("UPDATE ledger SET data = CAST('jello' AS BLOB)");
     // Only hashing finds changed content.
     assert_eq!(cli.ok(["check", "--quick"]), "the books balance\n");
     let found = cli.run(["check"]);
@@ -178,7 +177,7 @@ fn check_reports_each_violation_on_a_line() {
         "{lines:?}"
     );
 
-    sql.execute("UPDATE pools SET mem = mem + 1", []).unwrap();
+    sql.change("UPDATE pools SET mem = mem + 1");
     let found = cli.run(["check", "--quick", "--format", "ndjson"]);
     assert_eq!(found.status, 1);
     let invariants = found

@@ -23,9 +23,7 @@ fn heap() -> Cli {
 fn repair_lists_its_corrections_and_then_finds_nothing() {
     let cli = heap();
     assert_eq!(cli.ok(["check", "--repair"]), "nothing to repair\n");
-    cli.sql()
-        .execute("UPDATE pools SET mem = mem + 1 WHERE id = 1", [])
-        .unwrap();
+    cli.sql().change("UPDATE pools SET mem = mem + 1 WHERE id = 1");
     let done = cli.ok(["check", "--repair"]);
     let lines: Vec<_> = done.lines().collect();
     assert!(lines[0].starts_with("I3 pools 1: expected mem "), "{done}");
@@ -38,11 +36,7 @@ fn repair_lists_its_corrections_and_then_finds_nothing() {
 fn repair_sets_damaged_content_aside() {
     let cli = heap();
     cli.sql()
-        .execute(
-            "UPDATE ledger SET data = CAST('jello' AS BLOB) WHERE data = CAST('hello' AS BLOB)",
-            [],
-        )
-        .unwrap();
+        .change("UPDATE ledger SET data = CAST('jello' AS BLOB) WHERE data = CAST('hello' AS BLOB)");
     let done = cli.json(["check", "--repair"]);
     assert_eq!(done[0]["invariant"], "I8");
     assert!(done[0]["found"].as_str().unwrap().contains("set aside as"), "{done}");
@@ -61,9 +55,7 @@ fn repair_is_never_quick() {
 #[test]
 fn check_stops_when_its_reader_leaves() {
     let cli = heap();
-    cli.sql()
-        .execute("UPDATE blocks SET mem = mem - 1, is_free = 1", [])
-        .unwrap();
+    cli.sql().change("UPDATE blocks SET mem = mem - 1, is_free = 1");
     let ran = cli.run(["check", "--quick", "--format", "csv"]);
     assert_eq!(ran.status, 1);
     assert!(
@@ -112,9 +104,7 @@ fn a_backup_is_restored() {
 #[test]
 fn a_backup_of_a_damaged_heap_is_made_and_reported() {
     let cli = heap();
-    cli.sql()
-        .execute("UPDATE pools SET mem = mem - 1 WHERE id = 1", [])
-        .unwrap();
+    cli.sql().change("UPDATE pools SET mem = mem - 1 WHERE id = 1");
     let ran = cli.run(["backup", "copy.db"]);
     assert_eq!(ran.status, 1);
     assert!(

@@ -1,5 +1,12 @@
-//! Shared by the tests: a heap in a temporary directory, SQL access to its file, and the check
-//! that the books balance.
+//! Shared by the tests: a heap in a place of its own, SQL access to it, and the check that the books balance.
+
+mod files_only;
+mod place;
+#[cfg(feature = "postgres")]
+mod server;
+#[path = "../harness/skip.rs"]
+pub mod skip;
+mod sql;
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
@@ -8,18 +15,19 @@ use std::path::Path;
 
 use heapledger::{Durability, Geometry, Hasher, Kind, MemManager, ObjectId, Options};
 use proptest::test_runner::Config;
-use rusqlite::config::DbConfig;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags};
-use tempfile::TempDir;
+
+pub(crate) use files_only::files_only;
+pub use files_only::{FilesOnly, is_skipped, on_server};
+pub use place::{Place, server};
+pub use sql::{Row, Sql, quoted};
 
 pub const KIB: u64 = 1 << 10;
 pub const MIB: u64 = 1 << 20;
 
-/// A heap in a temporary directory.
+/// A heap in a place of its own.
 pub struct Heap {
     memory: MemManager,
-    dir: TempDir,
+    place: Place,
 }
 
 impl Heap {
@@ -39,24 +47,29 @@ impl Heap {
 
     /// A heap with these options.
     pub fn made(options: Options) -> Self {
-        let dir = TempDir::new().unwrap();
-        let memory = options.open(dir.path().join("heap.db")).unwrap();
-        Self { memory, dir }
+        let place = Place::new();
+        let memory = options.open(place.address()).unwrap();
+        Self { memory, place }
     }
 
-    /// An SQL connection to the file.
-    pub fn sql(&self) -> Connection {
-        sql(self.memory.path())
+    /// What `Options::open` takes: a path, or the URL of a schema.
+    pub fn address(&self) -> &Path {
+        self.place.address()
     }
 
-    /// The same file through a separate manager.
+    /// An SQL connection to it.
+    pub fn sql(&self) -> Sql {
+        self.place.sql()
+    }
+
+    /// The same heap through a separate manager.
     pub fn open_again(&self) -> MemManager {
-        quick().open(self.memory.path()).unwrap()
+        quick().open(self.address()).unwrap()
     }
 
-    /// Closes the heap; its file stays until the directory is dropped.
-    pub fn close(self) -> TempDir {
-        self.dir
+    /// Closes the heap; it stays until the place is dropped.
+    pub fn close(self) -> Place {
+        self.place
     }
 }
 
@@ -80,31 +93,22 @@ pub fn quick() -> Options {
 }
 
 /// An SQL connection without the guards that prevent other tools from writing.
-pub fn sql(path: &Path) -> Connection {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let sql = Connection::open_with_flags(path, flags).unwrap();
-    sql.pragma_update(None, "foreign_keys", true).unwrap();
-    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
-        .unwrap();
-    sql
+pub fn sql(address: &Path) -> Sql {
+    Sql::at(address)
 }
 
 /// Replaces the content of object `key` with `bytes` and gives it the matching id for `kind`,
 /// so that only validating the content reveals that it is not of that kind.
-pub fn disguise(sql: &Connection, key: i64, kind: Kind, bytes: &[u8]) -> ObjectId {
+pub fn disguise(sql: &Sql, key: i64, kind: Kind, bytes: &[u8]) -> ObjectId {
     let mut hasher = Hasher::new(kind);
     hasher.update(bytes);
     let id = hasher.finish();
-    sql.execute(
-        "UPDATE ledger SET data = ?2 WHERE id = ?1",
-        rusqlite::params![key, bytes],
-    )
-    .unwrap();
-    let changed = sql.execute(
-        "UPDATE stored_objects SET object_id = ?2, kind = ?3, type_name = NULL WHERE id = ?1",
-        rusqlite::params![key, id.to_hex(), kind.as_str()],
-    );
-    assert_eq!(changed.unwrap(), 1);
+    let data = sql.bytes(bytes);
+    sql.change(&format!("UPDATE ledger SET data = {data} WHERE id = {key}"));
+    let changed = sql.change(&format!(
+        "UPDATE stored_objects SET object_id = '{id}', kind = '{kind}', type_name = NULL WHERE id = {key}"
+    ));
+    assert_eq!(changed, 1);
     id
 }
 
@@ -118,21 +122,36 @@ pub fn files_in(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     entries.map(named).collect()
 }
 
-/// The single number that `query` returns.
-pub fn number(sql: &Connection, query: &str) -> i64 {
-    sql.query_row(query, [], |row| row.get(0)).unwrap()
+/// The single number that `query` returns; a flag counts as 0 or 1.
+pub fn number(sql: &Sql, query: &str) -> i64 {
+    match texts(sql, query).as_slice() {
+        [one] if one == "true" => 1,
+        [one] if one == "false" => 0,
+        [one] => one.parse().unwrap(),
+        found => panic!("{query}: {found:?}"),
+    }
 }
 
-/// The first column of every row of `query`.
-pub fn texts(sql: &Connection, query: &str) -> Vec<String> {
-    let mut statement = sql.prepare(query).unwrap();
-    let rows = statement.query_map([], |row| row.get(0)).unwrap();
-    rows.collect::<Result<_, _>>().unwrap()
+/// The first column of every row of `query`, as text.
+pub fn texts(sql: &Sql, query: &str) -> Vec<String> {
+    let values = sql.values(query).into_iter();
+    values
+        .map(|value| value.unwrap_or_else(|| panic!("{query}: NULL")))
+        .collect()
+}
+
+/// Pages of the file; a server has none.
+pub fn pages(sql: &Sql) -> i64 {
+    if server().is_some() {
+        0
+    } else {
+        number(sql, "PRAGMA page_count")
+    }
 }
 
 /// SQLite's plan for `query`.
-pub fn plan(sql: &Connection, query: &str) -> String {
-    let mut statement = sql.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+pub fn plan(sql: &Sql, query: &str) -> String {
+    let mut statement = sql.file().prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
     let nothing = vec![None::<i64>; statement.parameter_count()];
     let steps = statement
         .query_map(rusqlite::params_from_iter(nothing), |row| row.get::<_, String>(3))
@@ -141,33 +160,24 @@ pub fn plan(sql: &Connection, query: &str) -> String {
 }
 
 /// Rows of the tables that describe what is stored and where.
-pub fn row_counts(sql: &Connection) -> Vec<(&'static str, i64)> {
+pub fn row_counts(sql: &Sql) -> Vec<(&'static str, i64)> {
     ["arenas", "pools", "blocks", "stored_objects", "ledger", "names"]
         .map(|table| (table, number(sql, &format!("SELECT count(*) FROM {table}"))))
         .to_vec()
 }
 
-/// All rows of all tables as text; two heaps are equal if their dumps are. `events` and its size are
-/// left out, because refusals are recorded there too.
-pub fn dump(sql: &Connection) -> String {
-    let tables = texts(
-        sql,
-        "SELECT name FROM sqlite_schema
-         WHERE type = 'table' AND name <> 'events' AND name NOT LIKE '\\_\\_%' ESCAPE '\\' ORDER BY name",
-    );
+/// All rows of all tables as text; two heaps are equal if their dumps are. `events` and what follows from it
+/// are left out, because refusals are recorded there too.
+pub fn dump(sql: &Sql) -> String {
     let mut dump = String::new();
-    for table in tables {
-        let mut statement = sql
-            .prepare(&format!("SELECT * FROM \"{table}\" ORDER BY 1, 2"))
-            .unwrap();
-        let columns = statement.column_count();
-        let mut rows = statement.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let of_events = |column: &usize| row.as_ref().column_name(*column) == Ok("history_bytes");
-            let columns = (0..columns).filter(|column| !of_events(column));
-            let values: Vec<_> = columns.map(|column| row.get_ref(column).unwrap()).collect();
-            if (table.as_str(), values.get(1)) != ("sequences", Some(&ValueRef::Text(b"events"))) {
-                dump.push_str(&format!("{table} {values:?}\n"));
+    for table in sql.tables().into_iter().filter(|table| table != "events") {
+        let mut columns = sql.columns(&table);
+        columns.retain(|column| !["history_bytes", "version", "commits"].contains(&column.as_str()));
+        let order = if columns.len() > 1 { "1, 2" } else { "1" };
+        let columns = columns.join(", ");
+        for row in sql.rows(&format!("SELECT {columns} FROM {table} ORDER BY {order}")) {
+            if !(table == "sequences" && row[1].as_deref() == Some("events")) {
+                dump.push_str(&format!("{table} {row:?}\n"));
             }
         }
     }
@@ -181,14 +191,14 @@ pub fn assert_balanced(memory: &MemManager) {
     assert!(found.is_empty(), "check() found {found:#?}");
     let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
     assert_eq!(total, memory.memram().unwrap().max_mem, "trial_balance()");
-    assert_file_balanced(&sql(memory.path()));
+    assert_sql_balanced(&sql(memory.path()));
 }
 
-/// The same with plain SQL, for every space of the file.
-pub fn assert_file_balanced(sql: &Connection) {
+/// The same with plain SQL, for every space of the heap.
+pub fn assert_sql_balanced(sql: &Sql) {
     let violations = texts(
         sql,
-        "SELECT invariant || ' ' || \"table\" || ' ' || coalesce(id, '') || ': expected ' || expected || ', found ' || found
+        "SELECT invariant || ' ' || \"table\" || ' ' || coalesce(CAST(id AS TEXT), '') || ': expected ' || expected || ', found ' || found
          FROM violations",
     );
     assert!(violations.is_empty(), "{violations:#?}");

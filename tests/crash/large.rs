@@ -2,13 +2,12 @@
 //! there; of what it did not, all or nothing is seen, and after the lease every byte is given back.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use heapledger::{Hold, MemManager, ObjectId};
-use tempfile::{TempDir, tempdir};
 
-use crate::common::{MIB, assert_balanced, assert_file_balanced, content, number, options, quick, sql, texts};
+use crate::common::{MIB, Place, assert_balanced, assert_sql_balanced, content, number, options, quick, sql, texts};
 use crate::harness::{Random, again, given, output_file, said, say};
 use crate::kills;
 
@@ -42,7 +41,7 @@ fn freeing() {
 }
 
 struct Rig {
-    dir: TempDir,
+    place: Place,
     random: Random,
     /// How long a child runs before it is killed, on average.
     time: Duration,
@@ -51,24 +50,25 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         Self {
-            dir: tempdir().unwrap(),
+            place: Place::new(),
             random: Random(7),
             time: Duration::ZERO,
         }
     }
 
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("heap.db")
+    fn path(&self) -> &Path {
+        self.place.address()
     }
 
     /// Starts a child and kills it: the first time when it is done, then at random moments of which half
     /// are before that. Returns whether it reported that it was done.
     fn kill(&mut self, child: &str) -> bool {
-        let output = self.dir.path().join("said");
+        let output = self.place.folder().join("said");
         let mut command = again(child);
         command
+            .envs(self.place.for_child())
             .env("HEAPLEDGER_PATH", self.path())
-            .env("HEAPLEDGER_SOURCE", self.dir.path().join("source"))
+            .env("HEAPLEDGER_SOURCE", self.place.folder().join("source"))
             .stdout(output_file(&output));
         let mut child = command.spawn().unwrap();
         wait_for(&output, "ready");
@@ -82,6 +82,7 @@ impl Rig {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+        self.place.wait_for_the_dead();
         let is_done = said(&output).iter().any(|line| line == "done");
         let step = self.time / 16;
         self.time = if is_done { self.time - step } else { self.time + step };
@@ -130,7 +131,7 @@ fn write_until_it_is_given_back(memory: &MemManager, stored: u64) {
 fn a_killed_process_leaves_nothing_of_a_large_object_and_loses_none() {
     let mut rig = Rig::new();
     let bytes = content(1, SIZE);
-    std::fs::write(rig.dir.path().join("source"), &bytes).unwrap();
+    std::fs::write(rig.place.folder().join("source"), &bytes).unwrap();
     let id = ObjectId::of_bytes(&bytes);
     let before = {
         let memory = quick().max_mem(64 * MIB).open(rig.path()).unwrap();
@@ -144,7 +145,7 @@ fn a_killed_process_leaves_nothing_of_a_large_object_and_loses_none() {
         if kill % 4 == 0 {
             assert_balanced(&memory);
         } else {
-            assert_file_balanced(&sql(memory.path()));
+            assert_sql_balanced(&sql(memory.path()));
         }
         let is_there = memory.contains(&id).unwrap();
         assert!(is_there || !is_done, "kill {kill}: what was reported is lost");

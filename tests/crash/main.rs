@@ -8,11 +8,11 @@
 //! after the one in progress. The operating system survives, so writes need not have been
 //! synced; for that see `tests/power_loss`.
 //!
-//! `HEAPLEDGER_KILLS=n` makes n kills in total instead of 256.
+//! `HEAPLEDGER_KILLS=n` makes n kills in total instead of 256 (64 on a server).
 
 #![cfg(test)]
 
-#[allow(dead_code, reason = "this program uses only part of it")]
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
@@ -26,11 +26,10 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use common::{assert_balanced, options, quick};
+use common::{Place, assert_balanced, files_only, options, quick, server};
 use harness::{Random, again, given, given_number, output_file, said, say};
 use heapledger::{Durability, MemManager, ReservationState};
 use ops::{Model, Op, found, op};
-use tempfile::{TempDir, tempdir};
 
 const THREADS: u64 = 3;
 /// Offset between the operation numbers of two rounds; no round has this many operations.
@@ -76,7 +75,7 @@ fn child() {
 
 /// A heap and the model of its contents.
 struct Rig {
-    dir: TempDir,
+    place: Place,
     models: Vec<Model>,
     processes: u64,
     full: bool,
@@ -90,7 +89,7 @@ struct Rig {
 impl Rig {
     fn new(processes: u64, full: bool) -> Self {
         Self {
-            dir: tempdir().unwrap(),
+            place: Place::new(),
             models: vec![Model::default(); (processes * THREADS) as usize],
             processes,
             full,
@@ -101,17 +100,18 @@ impl Rig {
         }
     }
 
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("heap.db")
+    fn path(&self) -> &Path {
+        self.place.address()
     }
 
     fn output(&self, process: u64) -> PathBuf {
-        self.dir.path().join(format!("said by {process}"))
+        self.place.folder().join(format!("said by {process}"))
     }
 
     fn start(&self, process: u64) -> Child {
         let mut command = again("child");
         command
+            .envs(self.place.for_child())
             .env("HEAPLEDGER_PATH", self.path())
             .env("HEAPLEDGER_PROCESS", process.to_string())
             .env("HEAPLEDGER_FIRST", (self.round * ROUND).to_string())
@@ -166,7 +166,7 @@ impl Rig {
     /// Waits until the log is long enough for a checkpoint.
     fn wait_for_long_log(&self) {
         let patience = Instant::now() + Duration::from_secs(60);
-        let mut log = self.path().into_os_string();
+        let mut log = self.path().as_os_str().to_owned();
         log.push("-wal");
         while std::fs::metadata(&log).map_or(0, |log| log.len()) < LONG_LOG {
             assert!(Instant::now() < patience, "the log does not grow");
@@ -175,9 +175,10 @@ impl Rig {
     }
 
     fn verify(&mut self) {
-        if !self.path().exists() {
+        self.place.wait_for_the_dead();
+        if !self.place.has_heap() {
             let early = (0..self.processes).all(|process| acknowledged(&self.output(process)).is_empty());
-            assert!(early, "the file is gone");
+            assert!(early, "the heap is gone");
             return;
         }
         let memory = quick().open(self.path()).unwrap();
@@ -246,9 +247,11 @@ fn acknowledged(path: &Path) -> Vec<(u64, u64)> {
 
 /// The number of kills for a test that makes `of` out of every 256.
 fn kills(of: u64) -> u64 {
+    // A server takes longer to notice that its client is gone.
+    let default = if server().is_some() { 64 } else { 256 };
     let all = given("HEAPLEDGER_KILLS")
         .and_then(|all| all.parse().ok())
-        .unwrap_or(256);
+        .unwrap_or(default);
     (of * all).div_ceil(256)
 }
 
@@ -277,6 +280,7 @@ fn killed_processes_on_one_file_lose_nothing_and_do_not_block_each_other() {
 
 #[test]
 fn a_writer_killed_during_a_checkpoint_loses_nothing_acknowledged() {
+    files_only!(Log);
     for full in [false, true] {
         let mut rig = Rig::new(1, full);
         rig.long_log = true;

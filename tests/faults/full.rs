@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::common::{KIB, MIB, assert_balanced, content, number, quick, row_counts, sql};
+use crate::common::{KIB, MIB, assert_balanced, content, files_only, number, quick, row_counts, sql};
 use crate::harness::{again_with_mounts, given, possible_mounts};
 use crate::rows;
 use heapledger::{Error, Hold, MemManager, ObjectId};
@@ -55,6 +55,7 @@ fn assert_full(error: &Error) {
 
 #[test]
 fn each_write_of_an_allocation_finds_the_disk_full() {
+    files_only!(Medium);
     on_a_small_disk("full::allocations");
 }
 
@@ -118,6 +119,7 @@ fn allocations() {
 /// once, or if there is no room for that either, after the lease.
 #[test]
 fn each_part_of_a_large_object_may_find_the_disk_full() {
+    files_only!(Medium);
     on_a_disk(48 * MIB, "full::large_objects");
 }
 
@@ -142,9 +144,7 @@ fn large_objects() {
             Err(error) => assert_full(&error),
         }
         assert_eq!(memory.objects().count(), 1);
-        sql(&path)
-            .execute_batch("UPDATE reservations SET expires_at = 1")
-            .unwrap();
+        sql(&path).execute("UPDATE reservations SET expires_at = 1");
         memory.collect_garbage().unwrap();
         assert_eq!(row_counts(&sql(&path)), before, "with {left} bytes left");
         assert_eq!(number(&sql(&path), "SELECT count(*) FROM reservations"), 0);
@@ -158,6 +158,7 @@ fn large_objects() {
 
 #[test]
 fn a_batch_that_ignores_a_full_disk_commits_in_full_or_not_at_all() {
+    files_only!(Medium);
     on_a_small_disk("full::ignoring");
 }
 
@@ -191,6 +192,7 @@ fn ignoring() {
 
 #[test]
 fn writers_that_share_a_commit_on_a_full_disk_each_learn_their_outcome() {
+    files_only!(Medium);
     on_a_small_disk("full::writers");
 }
 
@@ -239,6 +241,7 @@ fn writers() {
 
 #[test]
 fn a_heap_that_does_not_fit_is_not_created() {
+    files_only!(Medium);
     on_a_small_disk("full::making");
 }
 
@@ -271,6 +274,7 @@ fn making() {
 /// Logging all removed pages would need as much room as they give back.
 #[test]
 fn collecting_gives_back_more_than_the_disk_has_left() {
+    files_only!(Medium);
     on_a_disk(4 * DISK, "full::giving_back");
 }
 
@@ -298,6 +302,7 @@ fn giving_back() {
 
 #[test]
 fn collecting_on_a_full_disk_leaves_the_books_in_balance() {
+    files_only!(Medium);
     on_a_small_disk("full::collecting");
 }
 

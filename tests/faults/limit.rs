@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::common::{KIB, MIB, assert_balanced, content, number, quick, row_counts, sql};
+use crate::common::{KIB, MIB, assert_balanced, content, files_only, number, quick, row_counts, sql};
 use crate::harness::{Talk, again_through, given, listen, possible, say};
 use crate::rows;
 use heapledger::Hold;
@@ -49,6 +49,7 @@ fn limited_parts() {
 
 #[test]
 fn a_part_of_a_large_object_that_is_refused_leaves_nothing() {
+    files_only!(Medium);
     if !possible("a limit on file sizes", "prlimit --pid=$$ --fsize") {
         return;
     }
@@ -75,9 +76,7 @@ fn a_part_of_a_large_object_that_is_refused_leaves_nothing() {
         }
         // If there was no room to give it back, others do it after the lease.
         let memory = quick().open(&path).unwrap();
-        sql(&path)
-            .execute_batch("UPDATE reservations SET expires_at = 1")
-            .unwrap();
+        sql(&path).execute("UPDATE reservations SET expires_at = 1");
         memory.collect_garbage().unwrap();
         assert_eq!(row_counts(&sql(&path)), before, "{faults}");
         assert_eq!(number(&sql(&path), "SELECT count(*) FROM reservations"), 0);
@@ -102,6 +101,7 @@ fn limit(process: u32, bytes: u64) {
 
 #[test]
 fn each_write_of_an_allocation_is_refused_once() {
+    files_only!(Medium);
     if !possible("a limit on file sizes", "prlimit --pid=$$ --fsize") {
         return;
     }
@@ -167,6 +167,7 @@ fn few_descriptors() {
 
 #[test]
 fn running_out_of_file_descriptors_is_a_clear_error_and_leaves_nothing() {
+    files_only!(Medium);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(quick().open(&path).unwrap());

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::common::{assert_balanced, content, options, quick, sql};
+use crate::common::{assert_balanced, content, files_only, options, quick, sql};
 use crate::harness::{
     Talk, again, again_through, again_with_mounts, given, is_root, listen, possible, possible_mounts, say, skip,
 };
@@ -98,6 +98,7 @@ fn visit(path: &Path, read_only: bool) -> Result<String> {
 
 #[test]
 fn an_unreadable_file_is_refused_with_the_reason() {
+    files_only!(File);
     let (dir, path) = heap();
     allow(&dir, ENTER);
     allow(&path, 0);
@@ -121,6 +122,7 @@ fn an_unreadable_file_is_refused_with_the_reason() {
 
 #[test]
 fn an_unwritable_file_can_be_read_and_writing_is_refused_with_the_reason() {
+    files_only!(File);
     let (dir, path) = heap();
     allow(&path, READ);
     allow(&dir, ENTER);
@@ -136,6 +138,7 @@ fn an_unwritable_file_can_be_read_and_writing_is_refused_with_the_reason() {
 
 #[test]
 fn no_heap_is_created_in_an_unwritable_folder() {
+    files_only!(File);
     let (dir, _) = heap();
     allow(&dir, ENTER);
     let Some(found) = visited(&dir.join("new.db"), false) else {
@@ -168,6 +171,7 @@ fn crash(path: &Path) {
 
 #[test]
 fn the_log_of_a_crash_is_read_even_if_not_writable() {
+    files_only!(File);
     let (dir, path) = heap();
     crash(&path);
     for file in ["heap.db", "heap.db-wal", "heap.db-shm"] {
@@ -197,6 +201,7 @@ fn the_log_of_a_crash_is_read_even_if_not_writable() {
 
 #[test]
 fn the_log_of_a_crash_is_read_by_a_reader_with_write_permission() {
+    files_only!(File);
     let (_dir, path) = heap();
     crash(&path);
     let memory = quick().read_only(true).open(&path).unwrap();
@@ -216,6 +221,7 @@ fn on_read_only_disk() {
 
 #[test]
 fn a_heap_on_a_read_only_disk_is_read() {
+    files_only!(File);
     for crashed in [false, true] {
         let (dir, path) = heap();
         if crashed {
@@ -243,6 +249,7 @@ fn a_heap_on_a_read_only_disk_is_read() {
 /// The visitor reads a heap while its owner writes, and sees a complete state each time.
 #[test]
 fn a_reader_without_write_permission_sees_complete_states_of_a_heap_in_use() {
+    files_only!(File);
     if !is_root() {
         return skip("another user", "only root may become one");
     }
@@ -258,9 +265,7 @@ fn a_reader_without_write_permission_sees_complete_states_of_a_heap_in_use() {
         memory
             .batch(|batch| (0..50).try_for_each(|i| batch.allocate_bytes(&content(round * 50 + i, 500)).map(drop)))
             .unwrap();
-        sql(&path)
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .unwrap();
+        sql(&path).execute("PRAGMA wal_checkpoint(TRUNCATE)");
         drop(memory);
         watcher.say("look");
         let found = watcher.hear("found").unwrap();
@@ -288,6 +293,7 @@ fn watcher() {
 
 #[test]
 fn an_immutable_file_is_read() {
+    files_only!(File);
     let (dir, path) = heap();
     let quoted = format!("'{}'", path.display());
     if !possible("chattr +i", &format!("chattr +i {quoted}")) {
@@ -366,6 +372,7 @@ fn as_owner<R>(dir: &Path, work: impl FnOnce() -> R) -> R {
 
 #[test]
 fn a_reader_that_opened_without_a_log_sees_later_commits() {
+    files_only!(File);
     let Some((dir, path, mut follower)) = followed() else {
         return;
     };
@@ -387,6 +394,7 @@ fn a_reader_that_opened_without_a_log_sees_later_commits() {
 /// Everything is rewritten and checkpointed while the reader reads.
 #[test]
 fn a_reader_that_opened_without_a_log_sees_complete_states() {
+    files_only!(File);
     let Some((dir, path, mut follower)) = followed() else {
         return;
     };
@@ -400,7 +408,7 @@ fn a_reader_that_opened_without_a_log_sees_complete_states() {
         memory.force_free(&memory.resolve("kept").unwrap().unwrap()).unwrap();
         drop(memory);
         // As another tool does, which waits for no snapshot.
-        sql(&path).execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+        sql(&path).execute("PRAGMA wal_checkpoint(PASSIVE)");
     });
     follower.say("go on");
     let answer = follower.hear("answer").unwrap();

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, content, row_counts, sql};
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, files_in, row_counts, server};
 use crate::rows;
 use heapledger::{Error, Geometry, Hold, ObjectId};
 
@@ -49,11 +49,10 @@ fn a_source_that_fails_halfway_stores_nothing() {
         assert!(error.to_string().contains("the line went dead"), "{error}");
         assert_eq!(rows(&heap), before);
     }
-    assert_eq!(
-        std::fs::read_dir(heap.path().parent().unwrap()).unwrap().count(),
-        3,
-        "a spool file is left behind"
-    );
+    if server().is_none() {
+        let folder = heap.address().parent().unwrap();
+        assert_eq!(files_in(folder).len(), 3, "a spool file is left behind");
+    }
     assert_balanced(&heap);
 }
 
@@ -212,13 +211,11 @@ fn a_clock_that_goes_backwards_affects_only_times() {
     for ahead in [3_600_000_000_i64, 4_000_000_000_000_000] {
         let heap = heap();
         for table in ["memram", "stored_objects"] {
-            sql(heap.path())
-                .execute(&format!("UPDATE {table} SET created_at = created_at + {ahead}"), [])
-                .unwrap();
+            heap.sql()
+                .change(&format!("UPDATE {table} SET created_at = created_at + {ahead}"));
         }
-        sql(heap.path())
-            .execute(&format!("UPDATE names SET bound_at = bound_at + {ahead}"), [])
-            .unwrap();
+        heap.sql()
+            .change(&format!("UPDATE names SET bound_at = bound_at + {ahead}"));
         let heap = heap.open_again();
         let id = heap.allocate("later, by a clock that says earlier").unwrap();
         heap.bind("kept", &id).unwrap();

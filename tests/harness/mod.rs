@@ -1,9 +1,7 @@
 //! Shared by the fault tests: starts this test program again as a child process, which can be
 //! killed, limited or locked out without affecting the test that started it.
 
-mod skip;
-
-pub use skip::{is_root, possible, skip};
+pub use crate::common::skip::{is_root, possible, skip};
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -57,7 +55,7 @@ fn with_mounts(mounts: &str) -> Command {
 /// Whether `mounts` work here for `again_with_mounts`. If not, the test is skipped.
 #[track_caller]
 pub fn possible_mounts(what: &str, mounts: &str) -> bool {
-    skip::succeeds(what, with_mounts(mounts).arg("true"))
+    crate::common::skip::succeeds(what, with_mounts(mounts).arg("true"))
 }
 
 /// An environment variable that the parent has set.

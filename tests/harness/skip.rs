@@ -33,16 +33,28 @@ pub fn succeeds(what: &str, command: &mut Command) -> bool {
 /// If `HEAPLEDGER_NO_SKIP=1`.
 #[track_caller]
 pub fn skip(what: &str, why: &str) {
-    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let test = format!("{}::{}", binary(), test_name());
     let reason = match why.lines().collect::<Vec<_>>().join("; ") {
         why if why.is_empty() => what.to_owned(),
         why => format!("{what}: {why}"),
     };
     assert!(
         !forbidden(),
-        "skipped: {test}: needs {reason}, and HEAPLEDGER_NO_SKIP=1"
+        "skipped: {}: needs {reason}, and HEAPLEDGER_NO_SKIP=1",
+        test_name()
     );
+    report(&reason);
+}
+
+/// The same for a test that has nothing to test here, whatever the machine has.
+#[track_caller]
+pub fn by_design(what: &str, why: &str) {
+    report(&format!("{what}: {why}"));
+}
+
+#[track_caller]
+fn report(reason: &str) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let test = test_name();
     let mut said = SAID.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if said.contains(&test) {
         return;
@@ -79,8 +91,8 @@ fn binary() -> String {
 #[track_caller]
 fn test_name() -> String {
     match std::thread::current().name() {
-        Some(name) if name != "main" => name.to_owned(),
-        _ => Location::caller().to_string(),
+        Some(name) if name != "main" => format!("{}::{name}", binary()),
+        _ => format!("{}::{}", binary(), Location::caller()),
     }
 }
 

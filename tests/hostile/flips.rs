@@ -1,5 +1,6 @@
 //! Files with corrupted bytes.
 
+use crate::common::files_only;
 use std::path::Path;
 
 use crate::harness::{Random, given, say};
@@ -49,6 +50,7 @@ fn damage(file: &mut [u8], random: &mut Random) {
 
 #[test]
 fn a_file_with_damaged_bytes_is_inspected_safely() {
+    files_only!(Hostile);
     bounded("flips::damaged_files");
 }
 
@@ -78,6 +80,7 @@ fn damaged_files() {
 
 #[test]
 fn a_truncated_file_is_inspected_safely() {
+    files_only!(Hostile);
     bounded("flips::cut_files");
 }
 
@@ -105,6 +108,7 @@ fn cut_files() {
 
 #[test]
 fn a_log_of_garbage_is_inspected_safely() {
+    files_only!(Hostile);
     bounded("flips::garbage_logs");
 }
 

@@ -12,6 +12,7 @@ mod mutated_file;
 #[path = "../../fuzz/src/operations.rs"]
 mod operations;
 
+use crate::common::files_only;
 use std::path::Path;
 
 use crate::harness::{Random, given};
@@ -61,15 +62,18 @@ fn change(input: &mut Vec<u8>, random: &mut Random) {
 
 #[test]
 fn operations_match_the_model() {
+    files_only!(Hostile);
     pass("operations", 40, operations::run);
 }
 
 #[test]
 fn a_mutated_file_is_inspected_safely() {
+    files_only!(Hostile);
     pass("mutated_file", 60, mutated_file::run);
 }
 
 #[test]
 fn any_text_is_parsed_or_refused() {
+    files_only!(Hostile);
     pass("cli_values", 20_000, cli_values::run);
 }

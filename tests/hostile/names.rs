@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::common::{quick, sql};
+use crate::common::{files_only, quick, quoted, sql};
 use crate::harness::say;
 use crate::survey::survey;
 use crate::{bounded, is_bounded, specimen};
@@ -13,13 +13,13 @@ const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\r\nname";
 
 #[test]
 fn escape_sequences_do_not_reach_a_terminal() {
+    files_only!(Hostile);
     let (_dir, path) = specimen();
     let memory = quick().open(&path).unwrap();
     memory.store("\u{1b}[5m blinking", Hold::Name(ESCAPES)).unwrap();
     drop(memory);
-    sql(&path)
-        .execute("UPDATE memram SET name = ?1 WHERE name = 'other'", [ESCAPES])
-        .unwrap();
+    let name = quoted(ESCAPES);
+    sql(&path).change(&format!("UPDATE memram SET name = {name} WHERE name = 'other'"));
     // The error for an unknown name shows it.
     let wrong = format!("{ESCAPES}?");
     for arguments in [
@@ -50,6 +50,7 @@ fn escape_sequences_do_not_reach_a_terminal() {
 
 #[test]
 fn errors_show_names_escaped() {
+    files_only!(Hostile);
     let (_dir, path) = specimen();
     let memory = quick().open(&path).unwrap();
     let id = memory.store("named", Hold::Name(ESCAPES)).unwrap().id;
@@ -66,6 +67,7 @@ fn errors_show_names_escaped() {
 
 #[test]
 fn a_name_of_ten_megabytes_is_inspected_safely() {
+    files_only!(Hostile);
     bounded("names::long_names");
 }
 
@@ -78,14 +80,9 @@ fn long_names() {
     for table in ["names", "memram"] {
         let (_dir, path) = specimen();
         let long = "n".repeat(10 << 20);
-        let sql = sql(&path);
-        sql.execute_batch("PRAGMA ignore_check_constraints = ON").unwrap();
-        let changed = sql.execute(
-            &format!("UPDATE {table} SET name = ?1 WHERE name IN ('other', 'name 2')"),
-            [&long],
-        );
-        assert_eq!(changed.unwrap(), 1);
-        drop(sql);
+        sql(&path).damage(&format!(
+            "UPDATE {table} SET name = '{long}' WHERE name IN ('other', 'name 2')"
+        ));
         say(&format!("look {table}"));
         survey(&path);
     }

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use crate::common::{number, quick, sql};
+use crate::common::{files_only, number, quick, sql};
 use crate::harness::say;
 use crate::survey::survey;
 use crate::{bounded, is_bounded, specimen};
 use heapledger::{Error, Hold};
-use rusqlite::Connection;
 
 const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)";
 
@@ -50,12 +49,12 @@ fn plants() -> Vec<(&'static str, String)> {
 }
 
 fn plant(path: &Path, statements: &str) {
-    let sql = sql(path);
-    sql.execute_batch(statements).unwrap();
+    sql(path).execute(statements);
 }
 
 #[test]
 fn code_planted_in_the_schema_does_not_run() {
+    files_only!(Hostile);
     bounded("planted::files");
 }
 
@@ -84,6 +83,7 @@ fn files() {
 /// People may have their own tables and views in the file.
 #[test]
 fn other_tables_and_views_in_the_file_are_allowed() {
+    files_only!(Hostile);
     let (_dir, path) = specimen();
     plant(
         &path,
@@ -94,8 +94,5 @@ fn other_tables_and_views_in_the_file_are_allowed() {
     let memory = quick().open(&path).unwrap();
     memory.store("and on", Hold::Name("on")).unwrap();
     crate::common::assert_balanced(&memory);
-    assert_eq!(
-        number(&Connection::open(&path).unwrap(), "SELECT count(*) FROM large"),
-        3
-    );
+    assert_eq!(number(&sql(&path), "SELECT count(*) FROM large"), 3);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{assert_balanced, options};
+use crate::common::{assert_balanced, files_only, options};
 use crate::harness::{Talk, again_with_mounts, given, given_number, listen, possible, say};
 use crate::{expected, found, operate, operations_in};
 use heapledger::Durability;
@@ -124,6 +124,7 @@ impl Disk {
 
 #[test]
 fn full_durability_loses_nothing_acknowledged() {
+    files_only!(Medium);
     let Some(disk) = Disk::new() else { return };
     let left = disk.lose_power_after_each(true);
     assert_eq!(left, (1..=OPERATIONS).collect::<Vec<_>>());
@@ -132,6 +133,7 @@ fn full_durability_loses_nothing_acknowledged() {
 
 #[test]
 fn normal_durability_loses_at_most_the_newest_operations() {
+    files_only!(Medium);
     let Some(disk) = Disk::new() else { return };
     let left = disk.lose_power_after_each(false);
     for (number, &operations) in left.iter().enumerate() {

@@ -16,7 +16,7 @@ use heapledger::{Durability, Hold, MemManager};
 use rusqlite::ffi;
 use tempfile::tempdir;
 
-use crate::common::{MIB, assert_balanced, content, options, quick, sql};
+use crate::common::{MIB, assert_balanced, content, files_only, options, quick, sql};
 use crate::harness::{Random, again, given};
 
 const SECTOR: usize = 512;
@@ -275,9 +275,7 @@ fn operate(memory: &MemManager, number: u64) {
         .store_bytes(&content(number, size), Hold::Name(&number.to_string()))
         .unwrap();
     match number % 5 {
-        2 => sql(memory.path())
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .unwrap(),
+        2 => sql(memory.path()).execute("PRAGMA wal_checkpoint(PASSIVE)"),
         4 => drop(memory.collect_garbage().unwrap()),
         _ => {}
     }
@@ -354,6 +352,7 @@ fn large() {
 
 #[test]
 fn a_large_object_is_synced_before_it_is_acknowledged() {
+    files_only!(Medium);
     on_a_disk("disk::large");
 }
 
@@ -366,10 +365,12 @@ fn on_a_disk(test: &str) {
 
 #[test]
 fn full_durability_syncs_before_it_acknowledges() {
+    files_only!(Medium);
     on_a_disk("disk::full");
 }
 
 #[test]
 fn normal_durability_syncs_the_log_before_the_file_and_the_file_before_restarting_the_log() {
+    files_only!(Medium);
     on_a_disk("disk::normal");
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_balanced, content, quick};
+use crate::common::{assert_balanced, content, files_only, quick};
 use heapledger::{Durability, MemManager, ObjectId};
 use tempfile::tempdir;
 
@@ -44,6 +44,7 @@ fn assert_stored(memory: &MemManager, ids: &[ObjectId]) {
 
 #[test]
 fn the_log_is_checkpointed_while_a_writer_continues() {
+    files_only!(Log);
     for (durability, plain) in [
         (Durability::Normal, false),
         (Durability::Full, false),
@@ -65,6 +66,7 @@ fn the_log_is_checkpointed_while_a_writer_continues() {
 
 #[test]
 fn a_reader_sees_one_state_and_delays_nobody() {
+    files_only!(Log);
     let dir = tempdir().unwrap();
     let memory = quick().open(dir.path().join("heap.db")).unwrap();
     let (mut ids, _) = put(&memory, 0..20);
@@ -97,6 +99,7 @@ fn a_reader_sees_one_state_and_delays_nobody() {
 
 #[test]
 fn garbage_is_collected_while_the_log_is_checkpointed() {
+    files_only!(Log);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().open(&path).unwrap();

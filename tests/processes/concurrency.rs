@@ -7,7 +7,7 @@ use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, assert_file_balanced, content, number, options, quick};
+use crate::common::{Heap, KIB, MIB, Place, assert_balanced, assert_sql_balanced, content, number, options, quick};
 use heapledger::{Arena, Durability, Error, EventFilter, Geometry, Hold, MemManager, Moment, ObjectId, PinOptions};
 
 #[test]
@@ -52,9 +52,9 @@ fn every_thread_gets_the_results_of_its_own_puts() {
 
 #[test]
 fn full_durability_loses_no_put_of_any_thread() {
-    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new();
     let options = options().durability(Durability::Full);
-    let memory = options.open(dir.path().join("heap.db")).unwrap();
+    let memory = options.open(place.address()).unwrap();
     at_once(8, |thread| {
         for put in 0..10 {
             memory.allocate(&format!("{thread} {put}")).unwrap();
@@ -152,7 +152,7 @@ fn concurrent_readers_see_balanced_books() {
                 while !done.load(Ordering::Relaxed) {
                     let sum: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
                     assert_eq!(sum, 2 * 1024 * 1024);
-                    assert_file_balanced(&sql);
+                    assert_sql_balanced(&sql);
                 }
             });
         }
@@ -233,7 +233,7 @@ fn a_second_writer_waits_no_longer_than_its_timeout() {
     let heap = Heap::new();
     let impatient = quick()
         .busy_timeout(Duration::from_millis(30))
-        .open(heap.path())
+        .open(heap.address())
         .unwrap();
     heap.batch(|batch| {
         batch.allocate("first")?;
@@ -447,10 +447,10 @@ fn every_write() -> Vec<Call<'static>> {
 fn a_write_from_inside_a_batch_is_refused_immediately_and_the_batch_continues() {
     let heap = Heap::of(MIB, Geometry::standard());
     heap.store("before", Hold::Name("before")).unwrap();
-    let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
+    let memory = quick().busy_timeout(Duration::MAX).open(heap.address()).unwrap();
     let space = quick().space("other").busy_timeout(Duration::MAX);
-    let neighbour = space.open(heap.path()).unwrap();
-    let path = heap.path().to_owned();
+    let neighbour = space.open(heap.address()).unwrap();
+    let path = heap.address().to_owned();
     let kept = in_time(move || {
         memory.batch(|batch| {
             for memory in [&memory, &neighbour] {
@@ -482,7 +482,7 @@ fn a_value_that_writes_while_it_is_stored_is_refused() {
         }
     }
     let heap = Heap::new();
-    let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
+    let memory = quick().busy_timeout(Duration::MAX).open(heap.address()).unwrap();
     let stored = in_time(move || memory.batch(|batch| batch.allocate(&Meddler(memory.clone()))));
     let said = heap.get::<String>(&stored.unwrap()).unwrap();
     assert!(said.contains("use what its closure is given"), "{said}");
@@ -516,7 +516,7 @@ fn a_source_may_write_to_the_heap_while_it_is_stored() {
 fn the_progress_callback_of_a_repair_may_read_but_not_write() {
     let heap = Heap::new();
     let id = heap.allocate("before").unwrap();
-    let memory = quick().busy_timeout(Duration::MAX).open(heap.path()).unwrap();
+    let memory = quick().busy_timeout(Duration::MAX).open(heap.address()).unwrap();
     let mut said = 0;
     let said = in_time(move || {
         memory
@@ -558,7 +558,7 @@ fn a_batch_reads_its_own_writes_and_the_manager_the_committed_state() {
 fn threads_that_lock_two_heaps_in_opposite_order_end_by_their_deadline() {
     let timeout = Duration::from_millis(200);
     let [first, second] = [Heap::new(), Heap::new()];
-    let [a, b] = [&first, &second].map(|heap| quick().busy_timeout(timeout).open(heap.path()).unwrap());
+    let [a, b] = [&first, &second].map(|heap| quick().busy_timeout(timeout).open(heap.address()).unwrap());
     let crossed = in_time(move || {
         let inside = Barrier::new(2);
         at_once(2, |thread| {
@@ -581,7 +581,7 @@ fn threads_that_lock_two_heaps_in_opposite_order_end_by_their_deadline() {
 fn a_put_waits_for_another_threads_batch_no_longer_than_its_timeout() {
     let heap = Heap::new();
     for timeout in [Duration::ZERO, Duration::from_millis(100)] {
-        let memory = quick().busy_timeout(timeout).open(heap.path()).unwrap();
+        let memory = quick().busy_timeout(timeout).open(heap.address()).unwrap();
         in_time(move || {
             let writer = memory.clone();
             let call = move || {

@@ -5,10 +5,10 @@
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{assert_balanced, content, number, quick, sql, texts};
+use crate::common::{Place, Sql, assert_balanced, content, files_only, number, quick, server, sql, texts};
 use crate::harness::{Random, Talk, again, given, given_number, listen, say};
 use heapledger::{CheckOptions, Error, Hold, MemManager, ObjectId};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tempfile::tempdir;
 
 const PROCESSES: u64 = 8;
@@ -90,12 +90,18 @@ fn work(memory: &MemManager, process: u64, thread: u64) {
 /// Reads the file with plain SQL until the workers are done, and checks that every state is
 /// consistent.
 fn watch(path: &std::path::Path, done: impl Fn() -> bool) -> u64 {
-    let sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let sql = sql(path);
     // No timeout, so a reader that has to wait for a writer fails immediately.
-    sql.busy_timeout(Duration::ZERO).unwrap();
+    if let Sql::File(sql) = &sql {
+        sql.busy_timeout(Duration::ZERO).unwrap();
+    }
+    let begin = match server() {
+        None => "BEGIN",
+        Some(_) => "SET lock_timeout = 1; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    };
     let mut states = 0;
     while !done() {
-        sql.execute_batch("BEGIN").unwrap();
+        sql.execute(begin);
         let balance = number(&sql, "SELECT sum(bytes) FROM trial_balance WHERE space = 'main'");
         assert_eq!(balance, number(&sql, "SELECT max_mem FROM memram WHERE name = 'main'"));
         let violations = texts(
@@ -103,7 +109,7 @@ fn watch(path: &std::path::Path, done: impl Fn() -> bool) -> u64 {
             "SELECT invariant || ' ' || expected || ' ' || found FROM violations",
         );
         assert!(violations.is_empty(), "{violations:?}");
-        sql.execute_batch("COMMIT").unwrap();
+        sql.execute("COMMIT");
         states += 1;
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -112,11 +118,11 @@ fn watch(path: &std::path::Path, done: impl Fn() -> bool) -> u64 {
 
 #[test]
 fn many_processes_with_many_threads_share_one_file() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
-    let memory = quick().open(&path).unwrap();
+    let place = Place::new();
+    let path = place.address();
+    let memory = quick().open(path).unwrap();
     let children: Vec<_> = (0..PROCESSES)
-        .map(|process| start("contention::worker", &path, process))
+        .map(|process| start("contention::worker", path, process))
         .collect();
     let (ended, is_ended) = std::sync::mpsc::channel();
     let states = std::thread::scope(|scope| {
@@ -124,7 +130,7 @@ fn many_processes_with_many_threads_share_one_file() {
             end(children);
             ended.send(()).unwrap();
         });
-        watch(&path, || {
+        watch(path, || {
             !matches!(is_ended.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty))
         })
     });
@@ -162,13 +168,13 @@ fn racer() {
 
 #[test]
 fn the_same_content_from_many_processes_is_one_object() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     // The file does not exist yet, so they race to create it as well.
     end((0..PROCESSES)
-        .map(|process| start("contention::racer", &path, process))
+        .map(|process| start("contention::racer", path, process))
         .collect());
-    let memory = quick().open(&path).unwrap();
+    let memory = quick().open(path).unwrap();
     assert_eq!(memory.objects().count() as u64, SHARED);
     let space = memory.memram().unwrap();
     assert_eq!(space.allocations as u64, SHARED);
@@ -195,13 +201,13 @@ fn holder() {
 
 #[test]
 fn writers_wait_for_another_process_up_to_the_timeout_and_readers_do_not_wait() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     let timeout = Duration::from_millis(200);
-    let memory = quick().busy_timeout(timeout).open(&path).unwrap();
+    let memory = quick().busy_timeout(timeout).open(path).unwrap();
     let kept = memory.allocate("kept").unwrap();
     let mut command = again("contention::holder");
-    command.env("HEAPLEDGER_PATH", &path);
+    command.env("HEAPLEDGER_PATH", path);
     let mut holder = Talk::start(command);
     holder.hear("holding").unwrap();
 
@@ -224,8 +230,8 @@ fn writers_wait_for_another_process_up_to_the_timeout_and_readers_do_not_wait() 
     // Reading and opening still work.
     assert_eq!(memory.get::<String>(&kept).unwrap(), "kept");
     assert_balanced(&memory);
-    assert_eq!(quick().open(&path).unwrap().objects().count(), 1);
-    assert_eq!(quick().read_only(true).open(&path).unwrap().objects().count(), 1);
+    assert_eq!(quick().open(path).unwrap().objects().count(), 1);
+    assert_eq!(quick().read_only(true).open(path).unwrap().objects().count(), 1);
 
     holder.say("go on");
     holder.hear("done").unwrap();
@@ -238,12 +244,12 @@ fn writers_wait_for_another_process_up_to_the_timeout_and_readers_do_not_wait() 
 #[test]
 fn threads_that_wait_for_another_process_all_get_their_answer_in_time() {
     const WAITING: u32 = 16;
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     let timeout = Duration::from_millis(200);
-    let memory = quick().busy_timeout(timeout).open(&path).unwrap();
+    let memory = quick().busy_timeout(timeout).open(path).unwrap();
     let mut command = again("contention::holder");
-    command.env("HEAPLEDGER_PATH", &path);
+    command.env("HEAPLEDGER_PATH", path);
     let mut holder = Talk::start(command);
     holder.hear("holding").unwrap();
     let started = Instant::now();
@@ -265,6 +271,7 @@ fn threads_that_wait_for_another_process_all_get_their_answer_in_time() {
 
 #[test]
 fn opening_waits_for_another_tools_lock_up_to_the_timeout() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(quick().open(&path).unwrap());
@@ -295,10 +302,11 @@ fn opening_waits_for_another_tools_lock_up_to_the_timeout() {
 /// One call opens several connections, but their waits do not add up.
 #[test]
 fn opening_waits_once_even_if_it_must_create_an_index_and_a_space() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let lacking = dir.path().join("lacking.db");
     drop(quick().open(&lacking).unwrap());
-    sql(&lacking).execute_batch("DROP INDEX blocks_empty").unwrap();
+    sql(&lacking).execute("DROP INDEX blocks_empty");
     let new = dir.path().join("new.db");
     drop(quick().open(&new).unwrap());
     let timeout = Duration::from_millis(300);

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use crate::common::{MIB, assert_balanced, content, options, quick};
+use crate::common::{MIB, assert_balanced, content, files_only, options, quick};
 use crate::harness::{Talk, again, given, listen, possible, say};
 use heapledger::{Error, Hold, MemManager};
 use tempfile::tempdir;
@@ -26,6 +26,7 @@ fn visitor() {
 
 #[test]
 fn opening_a_heap_twice_keeps_the_locks_of_the_first() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().open(&path).unwrap();
@@ -86,6 +87,7 @@ fn locks(heap: &Path) -> Vec<String> {
 #[cfg(target_os = "linux")]
 #[test]
 fn no_call_drops_the_locks_of_an_open_heap() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().max_mem(MIB).open(&path).unwrap();
@@ -145,6 +147,7 @@ fn no_call_drops_the_locks_of_an_open_heap() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_is_refused_keeps_its_locks() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let sql = rusqlite::Connection::open(&path).unwrap();
@@ -162,6 +165,7 @@ fn a_file_that_is_refused_keeps_its_locks() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_backup_opened_immediately_by_another_thread_keeps_that_threads_locks() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let memory = quick().open(dir.path().join("source.db")).unwrap();
     memory.allocate("it").unwrap();
@@ -209,6 +213,7 @@ fn acknowledges() {
 
 #[test]
 fn acknowledged_writes_survive_an_older_sqlite_and_a_kill() {
+    files_only!(Locks);
     if !possible("the sqlite3 shell", "sqlite3 --version") {
         return;
     }
@@ -237,6 +242,7 @@ fn acknowledged_writes_survive_an_older_sqlite_and_a_kill() {
 
 #[test]
 fn the_files_of_an_open_heap_are_recognised_under_every_name() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let first = quick().open(&path).unwrap();
@@ -270,6 +276,7 @@ fn the_files_of_an_open_heap_are_recognised_under_every_name() {
 #[cfg(unix)]
 #[test]
 fn an_import_reads_no_link_to_an_open_heap() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = quick().open(&path).unwrap();
@@ -291,6 +298,7 @@ fn an_import_reads_no_link_to_an_open_heap() {
 #[cfg(unix)]
 #[test]
 fn a_log_that_was_removed_under_a_writer_is_noticed() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let memory = options().open(&path).unwrap();
@@ -309,6 +317,7 @@ fn a_log_that_was_removed_under_a_writer_is_noticed() {
 /// Nobody would find commits that follow a gap in the log.
 #[test]
 fn a_log_that_was_truncated_under_a_writer_is_noticed() {
+    files_only!(Locks);
     for left in [0, 32, 5000] {
         let dir = tempdir().unwrap();
         let path = dir.path().join("heap.db");
@@ -342,6 +351,7 @@ fn a_log_that_was_truncated_under_a_writer_is_noticed() {
 #[cfg(unix)]
 #[test]
 fn a_heap_with_two_hard_links_can_be_read_but_not_written() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let (path, other) = (dir.path().join("heap.db"), dir.path().join("other.db"));
     let id = options().open(&path).unwrap().allocate("before").unwrap();
@@ -368,6 +378,7 @@ fn a_heap_with_two_hard_links_can_be_read_but_not_written() {
 #[cfg(unix)]
 #[test]
 fn a_heap_is_not_read_under_a_name_that_may_lack_its_log() {
+    files_only!(Locks);
     let dir = tempdir().unwrap();
     let (path, other) = (dir.path().join("heap.db"), dir.path().join("other.db"));
     let elsewhere = dir.path().join("folder/heap.db");

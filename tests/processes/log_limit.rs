@@ -12,7 +12,7 @@ use std::time::Duration;
 use heapledger::{Error, LogHolder, MemManager, Options};
 use tempfile::{TempDir, tempdir};
 
-use crate::common::{MIB, assert_balanced, content, quick};
+use crate::common::{MIB, assert_balanced, content, files_only, quick};
 use crate::harness::{Talk, again, given, listen, possible, say};
 
 const LIMIT: u64 = 64 * MIB;
@@ -65,6 +65,7 @@ fn holders<T: std::fmt::Debug>(refused: heapledger::Result<T>) -> Vec<LogHolder>
 
 #[test]
 fn a_reader_of_this_process_is_named_and_nothing_is_written() {
+    files_only!(Log);
     for plain in [false, true] {
         let (_dir, memory) = heap(&impatient(plain));
         let id = memory.allocate("to free").unwrap();
@@ -100,6 +101,7 @@ fn a_reader_of_this_process_is_named_and_nothing_is_written() {
 
 #[test]
 fn every_thread_that_waits_learns_who_holds_the_log() {
+    files_only!(Log);
     let (_dir, memory) = heap(&impatient(false));
     let snapshot = memory.snapshot().unwrap();
     fill_log(&memory);
@@ -132,6 +134,7 @@ fn reading_child() {
 
 #[test]
 fn a_reader_of_another_process_is_named() {
+    files_only!(Log);
     for plain in [false, true] {
         let (_dir, memory) = heap(&impatient(plain));
         let mut command = again("log_limit::reading_child");
@@ -159,6 +162,7 @@ fn assert_names(holders: Vec<LogHolder>, pid: u32) {
 
 #[test]
 fn a_transaction_of_the_shell_is_named() {
+    files_only!(Log);
     if !possible("the sqlite3 shell", "sqlite3 --version") {
         return;
     }
@@ -186,6 +190,7 @@ fn a_transaction_of_the_shell_is_named() {
 
 #[test]
 fn a_writer_waits_for_a_reader_that_ends() {
+    files_only!(Log);
     let (_dir, memory) = heap(&quick().busy_timeout(Duration::MAX));
     let snapshot = memory.snapshot().unwrap();
     fill_log(&memory);
@@ -243,6 +248,7 @@ fn read_until(memory: &MemManager, done: impl Fn() -> bool) {
 
 #[test]
 fn constant_readers_do_not_lead_to_a_refusal() {
+    files_only!(Log);
     for plain in [false, true] {
         let (dir, memory) = heap(&quick().plain_io(plain));
         let put = |number| {
@@ -296,6 +302,7 @@ fn writing_child() {
 
 #[test]
 fn the_log_is_bounded_whoever_reads_and_writes() {
+    files_only!(Log);
     let (dir, memory) = heap(&impatient(false));
     std::fs::write(dir.path().join("go"), "").unwrap();
     let mut children: Vec<_> = [1 << 32, 2 << 32]

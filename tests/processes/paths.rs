@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_balanced, files_in, options, quick};
+use crate::common::{assert_balanced, files_in, files_only, options, quick};
 use crate::harness::{again, given};
 use heapledger::{Error, MemManager};
 use tempfile::tempdir;
 
 #[test]
 fn every_spelling_of_a_path_is_just_a_path() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let names = [
         "with space.db",
@@ -34,6 +35,7 @@ fn every_spelling_of_a_path_is_just_a_path() {
 #[cfg(unix)]
 #[test]
 fn a_path_that_is_not_utf8_is_refused_or_used_as_it_is() {
+    files_only!(File);
     use std::os::unix::ffi::OsStrExt;
     let dir = tempdir().unwrap();
     let path = dir.path().join(std::ffi::OsStr::from_bytes(b"heap-\xff.db"));
@@ -46,6 +48,7 @@ fn a_path_that_is_not_utf8_is_refused_or_used_as_it_is() {
 #[cfg(unix)]
 #[test]
 fn a_link_to_a_heap_is_that_heap() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let (path, link) = (dir.path().join("heap.db"), dir.path().join("link.db"));
     std::os::unix::fs::symlink("heap.db", &link).unwrap();
@@ -60,6 +63,7 @@ fn a_link_to_a_heap_is_that_heap() {
 #[cfg(unix)]
 #[test]
 fn a_new_heap_is_created_where_a_link_leads() {
+    files_only!(File);
     use std::os::unix::fs::PermissionsExt;
     let dir = tempdir().unwrap();
     let (folder, link) = (dir.path().join("folder"), dir.path().join("link.db"));
@@ -77,6 +81,7 @@ fn a_new_heap_is_created_where_a_link_leads() {
 #[cfg(unix)]
 #[test]
 fn reading_through_a_dangling_link_creates_nothing() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let link = dir.path().join("link.db");
     std::os::unix::fs::symlink("heap.db", &link).unwrap();
@@ -88,6 +93,7 @@ fn reading_through_a_dangling_link_creates_nothing() {
 #[cfg(unix)]
 #[test]
 fn a_path_is_the_same_file_through_links_to_the_file_and_to_its_folder() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let folder = dir.path().canonicalize().unwrap().join("folder");
     std::fs::create_dir(&folder).unwrap();
@@ -110,6 +116,7 @@ fn a_path_is_the_same_file_through_links_to_the_file_and_to_its_folder() {
 
 #[test]
 fn an_unusable_path_is_refused_with_a_reason_and_creates_nothing() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let long_name = "n".repeat(248);
     let deep = "d".repeat(100);
@@ -156,6 +163,7 @@ fn folder_of_length(root: &Path, length: usize) -> PathBuf {
 /// While a heap is created, its temporary path is longer than the final one.
 #[test]
 fn a_path_just_below_the_limit_is_used_or_refused_with_a_reason() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let memory = options().open(dir.path().join("from.db")).unwrap();
     for length in 440..=504 {
@@ -200,6 +208,7 @@ fn wanders() {
 
 #[test]
 fn a_heap_opened_by_a_relative_path_survives_a_change_of_folder() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     std::fs::create_dir(dir.path().join("elsewhere")).unwrap();
     let mut wanders = again("paths::wanders");

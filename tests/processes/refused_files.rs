@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_balanced, content, files_in, number, options, quick, sql};
+use crate::common::{Sql, assert_balanced, content, files_in, files_only, number, options, quick, sql};
 use heapledger::{CheckOptions, Error, Hold, MemManager};
 use rusqlite::Connection;
 use tempfile::tempdir;
@@ -34,6 +34,7 @@ fn refused_untouched(path: &Path) -> Error {
 
 #[test]
 fn a_database_of_another_application_is_refused() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     for (name, pragma) in [
         ("plain.db", "application_id = 0"),
@@ -55,6 +56,7 @@ fn a_database_of_another_application_is_refused() {
 
 #[test]
 fn a_database_that_another_application_has_open_is_refused() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let path = dir.path().join("other.db");
     let other = Connection::open(&path).unwrap();
@@ -66,11 +68,12 @@ fn a_database_that_another_application_has_open_is_refused() {
     assert!(matches!(quick().open(&path), Err(Error::NotAHeap { .. })));
     let after = files_in(dir.path());
     assert!(after["other.db"] == before["other.db"] && after["other.db-wal"] == before["other.db-wal"]);
-    assert_eq!(number(&other, "SELECT a FROM t"), 7);
+    assert_eq!(number(&Sql::File(other), "SELECT a FROM t"), 7);
 }
 
 #[test]
 fn a_log_left_by_a_crash_of_another_application_is_not_touched() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let crashed = dir.path().join("crashed");
     fs::create_dir(&crashed).unwrap();
@@ -87,6 +90,7 @@ fn a_log_left_by_a_crash_of_another_application_is_not_touched() {
 
 #[test]
 fn a_file_that_is_not_a_database_is_refused() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     for (name, bytes) in [
         ("note.txt", &b"just a note\n"[..]),
@@ -103,6 +107,7 @@ fn a_file_that_is_not_a_database_is_refused() {
 
 #[test]
 fn a_directory_is_refused() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let path = dir.path().join("directory");
     fs::create_dir(&path).unwrap();
@@ -111,6 +116,7 @@ fn a_directory_is_refused() {
 
 #[test]
 fn a_file_in_a_missing_directory_is_refused() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let path = dir.path().join("missing").join("heap.db");
     let error = quick().open(&path).unwrap_err();
@@ -120,13 +126,14 @@ fn a_file_in_a_missing_directory_is_refused() {
 
 #[test]
 fn a_file_of_a_later_version_is_refused() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let known = {
         let memory = options().open(&path).unwrap();
         number(&sql(memory.path()), "PRAGMA user_version")
     };
-    sql(&path).pragma_update(None, "user_version", 199).unwrap();
+    sql(&path).file().pragma_update(None, "user_version", 199).unwrap();
     let error = refused_untouched(&path);
     assert!(
         matches!(error, Error::TooNew { found: 199, known: newest, .. } if newest == known),
@@ -136,11 +143,12 @@ fn a_file_of_a_later_version_is_refused() {
 
 #[test]
 fn a_file_of_a_development_version_is_refused_with_the_way_to_migrate_it() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(MemManager::open(&path).unwrap());
     for format in [0, 1, 5, 100] {
-        sql(&path).pragma_update(None, "user_version", format).unwrap();
+        sql(&path).file().pragma_update(None, "user_version", format).unwrap();
         let error = refused_untouched(&path);
         assert!(
             matches!(error, Error::TooOld { found, .. } if found == format),
@@ -159,6 +167,7 @@ fn a_file_of_a_development_version_is_refused_with_the_way_to_migrate_it() {
 
 #[test]
 fn a_truncated_heap_is_refused_with_an_error() {
+    files_only!(File);
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     drop(options().open(&path).unwrap());
@@ -182,6 +191,7 @@ fn killed(memory: &MemManager, to: &Path) -> PathBuf {
 
 #[test]
 fn a_copy_next_to_the_log_of_another_file_is_refused_untouched() {
+    files_only!(File);
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("killed")).unwrap();
@@ -225,6 +235,7 @@ fn a_copy_next_to_the_log_of_another_file_is_refused_untouched() {
 
 #[test]
 fn a_backup_can_replace_a_heap_that_nobody_uses() {
+    files_only!(File);
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let memory = quick().open(at("heap.db")).unwrap();
@@ -258,6 +269,7 @@ fn a_backup_can_replace_a_heap_that_nobody_uses() {
 /// Whenever a writer is killed, its own log is never mistaken for that of another file.
 #[test]
 fn the_files_of_a_killed_writer_open_whenever_it_was_killed() {
+    files_only!(File);
     for seed in 0..crate::common::cases(3).cases.into() {
         let mut random = fastrand::Rng::with_seed(seed);
         let folder = tempdir().unwrap();
@@ -283,13 +295,8 @@ fn the_files_of_a_killed_writer_open_whenever_it_was_killed() {
                 8 => managers.push(quick().open(&path).unwrap()),
                 9 if managers.len() > 1 => drop(managers.swap_remove(0)),
                 10 => sql(&path)
-                    .execute_batch(
-                        ["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(RESTART)"][step as usize % 2],
-                    )
-                    .unwrap(),
-                11 => sql(&path)
-                    .execute_batch("CREATE TABLE IF NOT EXISTS mine (x); INSERT INTO mine VALUES (1)")
-                    .unwrap(),
+                    .execute(["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(RESTART)"][step as usize % 2]),
+                11 => sql(&path).execute("CREATE TABLE IF NOT EXISTS mine (x); INSERT INTO mine VALUES (1)"),
                 _ => {}
             }
             let left = tempdir().unwrap();
@@ -310,6 +317,7 @@ fn the_files_of_a_killed_writer_open_whenever_it_was_killed() {
 /// A collection empties the log. The next log must still identify its file, however short it is.
 #[test]
 fn the_log_after_a_collection_is_recognised_too() {
+    files_only!(File);
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("killed")).unwrap();

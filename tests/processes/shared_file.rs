@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread;
 
-use crate::common::{assert_balanced, content, options, quick};
+use crate::common::{Place, assert_balanced, content, files_only, options, quick};
 use crate::harness::{again, given, given_number};
 use heapledger::{MemManager, ObjectId};
 use tempfile::tempdir;
@@ -54,16 +54,18 @@ fn assert_all_there(memory: &MemManager, children: u64) {
 
 #[test]
 fn processes_that_create_a_heap_at_the_same_time_share_it() {
-    let dir = tempdir().unwrap();
-    let children: Vec<_> = (0..4).map(|number| start(dir.path(), "heap.db", number)).collect();
+    let place = Place::new();
+    let path = place.address().to_str().unwrap();
+    let children: Vec<_> = (0..4).map(|number| start(place.folder(), path, number)).collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
-    assert_all_there(&options().open(dir.path().join("heap.db")).unwrap(), 4);
+    assert_all_there(&options().open(place.address()).unwrap(), 4);
 }
 
 #[test]
 fn a_relative_path_starts_at_the_current_directory() {
+    files_only!(File);
     for path in ["heap.db", "./heap.db", "../here/heap.db", "file:heap.db", "./:memory:"] {
         let parent = tempdir().unwrap();
         let dir = parent.path().join("here");
@@ -76,16 +78,15 @@ fn a_relative_path_starts_at_the_current_directory() {
 
 #[test]
 fn threads_that_create_a_heap_at_the_same_time_share_it() {
-    let dir = tempdir().unwrap();
-    for round in 0..5 {
-        let path = dir.path().join(format!("{round}.db"));
+    for _ in 0..5 {
+        let place = Place::new();
+        let path = place.address();
         thread::scope(|scope| {
             for number in 0..8 {
-                let path = &path;
                 scope.spawn(move || quick().open(path).unwrap().allocate(&number).unwrap());
             }
         });
-        let memory = options().open(&path).unwrap();
+        let memory = options().open(path).unwrap();
         assert_eq!(memory.objects().count(), 8);
         assert_eq!(memory.spaces().unwrap().len(), 1);
         assert_balanced(&memory);
@@ -94,15 +95,14 @@ fn threads_that_create_a_heap_at_the_same_time_share_it() {
 
 #[test]
 fn threads_can_create_the_spaces_of_a_file_at_the_same_time() {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+    let place = Place::new();
+    let path = place.address();
     thread::scope(|scope| {
         for number in 0..8 {
-            let path = &path;
             scope.spawn(move || quick().space(format!("space {}", number % 3)).open(path).unwrap());
         }
     });
-    let memory = quick().space("space 0").open(&path).unwrap();
+    let memory = quick().space("space 0").open(path).unwrap();
     assert_eq!(memory.spaces().unwrap().len(), 3);
     assert_balanced(&memory);
 }

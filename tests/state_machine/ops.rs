@@ -9,7 +9,7 @@ use proptest::sample::Index;
 pub struct Setup {
     /// Bytes and geometry of each.
     pub spaces: [(u64, Geometry); 2],
-    /// Whether the file has a ceiling, so low that content of more than 256 KiB is stored and freed in
+    /// Whether a file has a ceiling, so low that content of more than 256 KiB is stored and freed in
     /// parts.
     pub in_parts: bool,
 }

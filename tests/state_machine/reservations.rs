@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use heapledger::{Hold, MemManager, ReservationInfo, ReservationState};
-use rusqlite::Connection;
 
-use crate::common::{MIB, content};
+use crate::common::{MIB, Sql, content};
 use crate::model::{Model, Outcome, State};
 use crate::ops::Op;
 use crate::writes::{pick, refused, stored};
 
 /// Applies `op` to both; the outcomes must be equal.
-pub fn take(memory: &MemManager, model: &mut Model, op: &Op, sql: &Connection) {
+pub fn take(memory: &MemManager, model: &mut Model, op: &Op, sql: &Sql) {
     let (found, expected) = match op {
         Op::Reserve(key, size) => {
             let (key, bytes) = (name(*key), size.bytes(model.max_mem, model.max_mem - model.available()));
@@ -39,8 +38,10 @@ pub fn take(memory: &MemManager, model: &mut Model, op: &Op, sql: &Connection) {
             (found, model.void(&key))
         }
         Op::Lapse => {
-            let over = "UPDATE reservations SET expires_at = 1 WHERE state = 'open' AND memram_id = ?1";
-            sql.execute(over, [memory.space_id().0]).unwrap();
+            let space = memory.space_id();
+            sql.execute(&format!(
+                "UPDATE reservations SET expires_at = 1 WHERE state = 'open' AND memram_id = {space}"
+            ));
             memory.collect_garbage().unwrap();
             model.lapse();
             return;

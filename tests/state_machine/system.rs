@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use heapledger::{Error, EventFilter, History, MemManager, ObjectId};
 use proptest::sample::Index;
-use rusqlite::Connection;
-use tempfile::TempDir;
 
-use crate::common::{MIB, assert_file_balanced, number, quick, sql};
+use crate::common::{MIB, Place, Sql, assert_sql_balanced, number, quick, server, sql};
 use crate::model::Model;
 use crate::ops::{Op, Resize, Setup, Step};
 use crate::reservations;
@@ -17,16 +15,17 @@ const SPACES: [&str; 2] = ["main", "other"];
 
 pub struct System {
     spaces: [(MemManager, Model); 2],
-    sql: Connection,
-    dir: TempDir,
+    sql: Sql,
+    place: Place,
     /// Whether parts of contents that are refused or stored already count in the peak.
     has_large_objects: bool,
 }
 
 impl System {
     pub fn new(Setup { spaces, in_parts }: Setup) -> Self {
-        let dir = TempDir::new().unwrap();
-        let path = dir.path().join("heap.db");
+        let place = Place::new();
+        // A server stores and frees content in parts from 8 MiB.
+        let in_parts = in_parts && server().is_none();
         let mut names = SPACES.iter();
         let spaces = spaces.map(|(max_mem, geometry)| {
             let options = quick()
@@ -34,13 +33,12 @@ impl System {
                 .max_mem(max_mem)
                 .geometry(geometry);
             let options = if in_parts { options.max_file(8 * MIB) } else { options };
-            (options.open(&path).unwrap(), Model::new(max_mem))
+            (options.open(place.address()).unwrap(), Model::new(max_mem))
         });
-        let sql = sql(&path);
         Self {
             spaces,
-            sql,
-            dir,
+            sql: place.sql(),
+            place,
             has_large_objects: in_parts,
         }
     }
@@ -54,9 +52,8 @@ impl System {
 
     pub fn take(&mut self, Step { space, op }: &Step) {
         if let Op::Reopen = op {
-            let path = self.dir.path().join("heap.db");
             for ((memory, _), name) in self.spaces.iter_mut().zip(SPACES) {
-                *memory = quick().space(name).open(&path).unwrap();
+                *memory = quick().space(name).open(self.place.address()).unwrap();
             }
             return;
         }
@@ -119,7 +116,7 @@ impl System {
             let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
             assert_eq!(total, model.max_mem);
         }
-        assert_file_balanced(&self.sql);
+        assert_sql_balanced(&self.sql);
         self.assert_history();
     }
 

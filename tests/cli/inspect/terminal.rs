@@ -170,8 +170,7 @@ fn printed_statistics_add_up() {
 /// Locks the heap for longer than a command waits before it shows its progress.
 fn locked<R>(cli: &Cli, work: impl FnOnce() -> R) -> R {
     let sql = cli.sql();
-    sql.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE")
-        .unwrap();
+    sql.execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE");
     let release = thread::spawn(move || {
         thread::sleep(Duration::from_millis(2500));
         drop(sql);
@@ -200,7 +199,7 @@ fn a_wait_of_over_a_second_shows_what_it_waits_for() {
     // Another program writes while the command waits for its turn.
     cli.file("large", noise(1_500_000));
     let sql = cli.sql();
-    sql.execute_batch("BEGIN IMMEDIATE").unwrap();
+    sql.execute("BEGIN IMMEDIATE");
     let release = thread::spawn(move || {
         thread::sleep(Duration::from_millis(2500));
         drop(sql);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use heapledger::{EventFilter, Geometry, ObjectId};
 
 use super::{SQL_PAGE, fenced, read};
-use crate::common::{Heap, content, texts};
+use crate::common::{Heap, content, files_only, server, texts};
 
 /// The sections of the page that describe a table or a view: `### `name``.
 fn described() -> BTreeMap<String, Vec<String>> {
@@ -38,10 +38,12 @@ fn section(heading: &str) -> String {
 
 #[test]
 fn the_page_describes_exactly_the_tables_and_views_of_a_file() {
+    files_only!(Transcripts);
     let heap = Heap::new();
     let sql = heap.sql();
     let mut live = BTreeMap::new();
     let mut query = sql
+        .file()
         .prepare(
             "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') \
              AND name NOT LIKE '\\_\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'",
@@ -49,7 +51,7 @@ fn the_page_describes_exactly_the_tables_and_views_of_a_file() {
         .unwrap();
     let names = query.query_map([], |row| row.get::<_, String>(0));
     for name in names.unwrap().map(Result::unwrap) {
-        let columns = sql.prepare(&format!("SELECT * FROM {name}")).unwrap();
+        let columns = sql.file().prepare(&format!("SELECT * FROM {name}")).unwrap();
         let columns = columns.column_names().into_iter().map(str::to_owned);
         live.insert(name, columns.collect::<Vec<_>>());
     }
@@ -58,6 +60,7 @@ fn the_page_describes_exactly_the_tables_and_views_of_a_file() {
 
 #[test]
 fn tables_are_described_as_tables_and_views_as_views() {
+    files_only!(Transcripts);
     let heap = Heap::new();
     let sql = heap.sql();
     for (heading, kind) in [("Tables", "table"), ("Views", "view")] {
@@ -67,21 +70,19 @@ fn tables_are_described_as_tables_and_views_as_views() {
             .skip(1)
             .map(|rest| rest.split('`').next().unwrap());
         for name in names {
-            let found: String = sql
-                .query_row("SELECT type FROM sqlite_schema WHERE name = ?1", [name], |row| {
-                    row.get(0)
-                })
-                .unwrap();
-            assert_eq!(found, kind, "{name}");
+            let found = texts(&sql, &format!("SELECT type FROM sqlite_schema WHERE name = '{name}'"));
+            assert_eq!(found, [kind], "{name}");
         }
     }
 }
 
 #[test]
 fn the_page_lists_exactly_the_foreign_keys() {
+    files_only!(Transcripts);
     let heap = Heap::new();
     let sql = heap.sql();
     let mut query = sql
+        .file()
         .prepare(
             "SELECT t.name || '.' || f.\"from\", f.\"table\" || '.' || f.\"to\" \
              FROM sqlite_schema t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'",
@@ -108,13 +109,9 @@ fn the_page_lists_exactly_the_foreign_keys() {
 
 #[test]
 fn the_page_lists_exactly_the_kinds_of_event_that_the_table_allows() {
+    files_only!(Transcripts);
     let heap = Heap::new();
-    let rule: String = heap
-        .sql()
-        .query_row("SELECT sql FROM sqlite_schema WHERE name = 'events'", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
+    let rule = texts(&heap.sql(), "SELECT sql FROM sqlite_schema WHERE name = 'events'").remove(0);
     let allowed = rule.split("kind = '").skip(1);
     let allowed: BTreeSet<_> = allowed
         .map(|rest| rest.split('\'').next().unwrap().to_owned())
@@ -143,15 +140,11 @@ fn the_page_lists_exactly_the_members_of_changes() {
     )
     .unwrap();
     heap.collect_garbage().unwrap();
-    let sql = heap.sql();
-    let mut query = sql
-        .prepare("SELECT DISTINCT j.key FROM events e, json_each(e.changes) j")
-        .unwrap();
-    let written: BTreeSet<String> = query
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
+    let keys = match server() {
+        None => "SELECT DISTINCT j.key FROM events e, json_each(e.changes) j",
+        Some(_) => "SELECT DISTINCT j.key FROM events e, json_each(e.changes::json) j",
+    };
+    let written = BTreeSet::from_iter(texts(&heap.sql(), keys));
     let described: BTreeSet<_> = first_cells(&section("The column `changes`")).into_iter().collect();
     assert_eq!(described, written);
 }
@@ -176,5 +169,6 @@ fn the_page_prints_the_text_of_the_layout_digest() {
 
 #[test]
 fn every_query_in_the_page_works() {
+    files_only!(Transcripts);
     super::assert_queries_answer(&fenced(SQL_PAGE, "sql"), 10);
 }

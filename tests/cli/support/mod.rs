@@ -3,19 +3,21 @@
 #[cfg(unix)]
 mod terminal;
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::common::content;
+use crate::common::{Place, Sql, content, server};
 
-/// A folder in which `heapledger` runs; its heap is `heap.db`, created by the first `put`.
+/// A folder in which `heapledger` runs. Its heap is `heap.db`, created by the first `put`; on a server it is a
+/// schema, created before the first command.
 pub struct Cli {
-    folder: TempDir,
+    place: Place,
+    has_heap: Cell<bool>,
 }
 
 /// The outcome of a run.
@@ -29,12 +31,13 @@ pub struct Ran {
 impl Cli {
     pub fn new() -> Self {
         Self {
-            folder: TempDir::new().unwrap(),
+            place: Place::new(),
+            has_heap: Cell::new(server().is_none()),
         }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.folder().join(name)
     }
 
     /// Writes a file into the folder, and creates the folders on its path.
@@ -50,23 +53,40 @@ impl Cli {
 
     /// The names of the folder's entries, without the heap and its side files.
     pub fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let entries = fs::read_dir(self.place.folder()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let mut names: Vec<_> = names.filter(|name| !name.starts_with("heap.db")).collect();
         names.sort();
         names
     }
 
-    /// The command, not yet started. Settings of the developer's environment are removed.
+    /// The command, not yet started.
     pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Command {
         let mut command = Command::cargo_bin("heapledger").unwrap();
+        command.args(args);
+        let inits = command.get_args().any(|arg| arg == "init");
+        self.settle(&mut command);
+        if !self.has_heap.replace(true) && !inits {
+            self.ok(["init"]);
+        }
         command
-            .current_dir(self.folder.path())
+    }
+
+    /// Removes settings of the developer's environment, and names the heap if it is on a server.
+    fn settle(&self, command: &mut Command) {
+        command
+            .current_dir(self.place.folder())
             .env_remove("DATABASE_URL")
             .env_remove("HEAPLEDGER_DB")
-            .env_remove("HEAPLEDGER_ACTOR")
-            .args(args);
-        command
+            .env_remove("HEAPLEDGER_ACTOR");
+        if server().is_some() {
+            command.env("HEAPLEDGER_DB", self.address());
+        }
+    }
+
+    /// What `Options::open` takes.
+    pub fn address(&self) -> &Path {
+        self.place.address()
     }
 
     pub fn run_all(&self, args: &[&str]) -> Ran {
@@ -109,28 +129,21 @@ impl Cli {
     /// Runs a shell script with `heapledger` on its PATH.
     pub fn sh(&self, script: &str) -> Ran {
         let command = self.command([""; 0]);
-        let folder = std::path::Path::new(command.get_program()).parent().unwrap();
+        let folder = Path::new(command.get_program()).parent().unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path)));
         let mut shell = Command::new("sh");
         shell
             .args(["-c", script])
-            .current_dir(self.folder.path())
             .env("PATH", paths.unwrap())
-            .env("HOME", self.folder.path())
-            .env_remove("DATABASE_URL")
-            .env_remove("HEAPLEDGER_DB")
-            .env_remove("HEAPLEDGER_ACTOR");
+            .env("HOME", self.place.folder());
+        self.settle(&mut shell);
         ran(&mut shell)
     }
 
-    /// An SQL connection to the heap.
-    pub fn sql(&self) -> rusqlite::Connection {
-        let sql = rusqlite::Connection::open(self.path("heap.db")).unwrap();
-        // The guards in the file would refuse the damage that tests do.
-        let triggers = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER;
-        sql.set_db_config(triggers, false).unwrap();
-        sql
+    /// An SQL connection to the heap, without the guards that would refuse the damage that tests do.
+    pub fn sql(&self) -> Sql {
+        self.place.sql()
     }
 }
 
