@@ -138,7 +138,7 @@ proptest! {
         let one = Heap::of(MIB, Geometry::standard());
         // Another space, in which the ids are different, also because rows were removed.
         let file = Heap::new();
-        let two = quick().space("two").max_mem(MIB).open(file.path()).unwrap();
+        let two = quick().space("two").max_mem(MIB).open(file.address()).unwrap();
         for seed in 0..3 {
             two.free(&two.allocate_bytes(&content(seed, 40_000)).unwrap()).unwrap();
         }

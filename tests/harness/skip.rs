@@ -45,7 +45,7 @@ pub fn skip(what: &str, why: &str) {
     report(&reason);
 }
 
-/// The same for a test that has nothing to test here, whatever the machine has.
+/// The same for a test of the engine that the tests do not run on. It is never an error.
 #[track_caller]
 pub fn by_design(what: &str, why: &str) {
     report(&format!("{what}: {why}"));

@@ -133,12 +133,8 @@ fn the_page_lists_exactly_the_members_of_changes() {
     let heap = Heap::of(1024, Geometry::standard());
     heap.allocate_bytes(&content(1, 1000)).unwrap();
     heap.allocate_bytes(&content(2, 1000)).unwrap_err();
-    heap.free(
-        &heap
-            .find_ever(&heapledger::ObjectId::of_bytes(&content(1, 1000)).to_hex())
-            .unwrap(),
-    )
-    .unwrap();
+    heap.free(&heap.find_ever(&ObjectId::of_bytes(&content(1, 1000)).to_hex()).unwrap())
+        .unwrap();
     heap.collect_garbage().unwrap();
     let keys = match server() {
         None => "SELECT DISTINCT j.key FROM events e, json_each(e.changes) j",
