@@ -108,14 +108,14 @@ pub use models::{
     MemRamId, Name, Pool, PoolId, Promise, ReservationId, ReservationInfo, ReservationState, SizeClassTotals,
     StoredObject, StoredObjectId, Timestamp,
 };
+#[cfg(feature = "postgres")]
+pub use store::Address;
 pub use store::queries::audit::{Bucket, BucketName, Claim, ClaimName, Violation};
 pub use store::queries::entries::{EntryInfo, Piece};
 pub use store::queries::event_filter::EventFilter;
 pub use store::queries::objects::ObjectInfo;
 pub use store::queries::pins::Pin;
 pub use store::queries::usage::{Level, LevelUsage};
-#[cfg(feature = "postgres")]
-pub use store::{Address, BadAddress};
 pub use store::{Durability, TreeKind, TreeSize};
 pub use temporary::interrupt;
 pub use value::{Hasher, Json, Kind, ObjectId};

@@ -173,6 +173,8 @@ impl<'a> Context<'a> {
         let is_empty = self.db().metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
         let missing = match self.options().read_only(true).open(self.db()) {
             Err(error @ Error::NoFile { .. }) if self.db.mode == Mode::NeverCreate => return Err(error.into()),
+            // On a server only `init` creates a heap.
+            Err(error @ Error::Server(_)) => return Err(error.into()),
             Err(Error::NoFile { .. }) => format!("heap {path}"),
             Err(_) if is_empty => format!("heap {path}"),
             Err(Error::UnknownSpace { .. }) => format!("space {space} in {path}"),

@@ -5,7 +5,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use heapledger::{Error, ReservationError};
+use heapledger::{Error, ReservationError, ServerError};
 
 use super::output::terminal;
 use super::output::text::{printable, wrapped};
@@ -125,6 +125,10 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::NoFile { .. } => {
             "`heapledger init` or `heapledger put` creates one, --db or HEAPLEDGER_DB names another"
         }
+        Error::Server(ServerError::NoHeap { .. }) => {
+            "`heapledger init` creates one; on a server nothing else does, also not --create"
+        }
+        Error::Server(error) => return error.advice(),
         Error::NoIdsLeft { .. } => "move its objects to a new space with `heapledger export` and `heapledger import`",
         Error::TooOld { .. } => {
             "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"

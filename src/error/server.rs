@@ -13,7 +13,7 @@ pub enum ServerError {
     NotBuilt,
     /// The address cannot be understood.
     BadAddress {
-        /// Why, without the address.
+        /// Why, as what follows the name of the address: `has a port that is not a number`.
         why: String,
     },
     /// The server cannot be reached, or refuses the connection.
@@ -39,6 +39,20 @@ pub enum ServerError {
     },
     /// The schema has no heap.
     NoHeap {
+        /// The address.
+        server: String,
+    },
+    /// The role lacks a privilege.
+    NotAllowed {
+        /// The address.
+        server: String,
+        /// The role.
+        role: String,
+        /// What it may not do.
+        what: String,
+    },
+    /// The server is a standby, or for another reason executes only what reads.
+    Standby {
         /// The address.
         server: String,
     },
@@ -85,7 +99,7 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotBuilt => f.write_str("this program was built without PostgreSQL (the feature `postgres`)"),
-            Self::BadAddress { why } => write!(f, "the address cannot be used: {why}"),
+            Self::BadAddress { why } => write!(f, "the address of the server {why}"),
             Self::Unreachable { server, why } => write!(f, "{server} cannot be reached: {why}"),
             Self::Lost { server } => write!(f, "the connection to {server} was lost; nothing was changed"),
             Self::CommitUnknown { server, why } => write!(
@@ -93,7 +107,14 @@ impl fmt::Display for ServerError {
                 "the connection to {server} was lost at a commit, and it cannot be reached again to find out whether it happened: {why}"
             ),
             Self::NoHeap { server } => write!(f, "there is no heap at {server}"),
-            Self::Foreign { server, why } => write!(f, "there is something else than a heap at {server}: {why}"),
+            Self::NotAllowed { server, role, what } => write!(f, "the role {role:?} may not {what} at {server}"),
+            Self::Standby { server } => {
+                write!(
+                    f,
+                    "the server of {server} only reads, as a standby does; nothing was changed"
+                )
+            }
+            Self::Foreign { server, why } => write!(f, "there is no heap at {server}, but something else: {why}"),
             Self::Format { server, found, known } if found > known => write!(
                 f,
                 "the heap at {server} has format {found}, but this version knows only {known}; it was left untouched"
@@ -110,14 +131,43 @@ impl fmt::Display for ServerError {
 }
 
 impl ServerError {
-    /// What to do about it, in terms of library calls.
-    pub(super) fn advice(&self) -> Option<&'static str> {
-        match self {
-            Self::NoHeap { .. } => Some("Options::create creates it"),
-            Self::Lost { .. } | Self::Conflict { .. } | Self::Outdated => Some("try again"),
-            _ => None,
-        }
+    /// What to do about it, in terms of library calls. The message of [`Error`] ends with it.
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoHeap { .. } => "Options::create creates it",
+            Self::Unreachable { why, .. } => return reachable(why),
+            Self::NotAllowed { .. } => {
+                "USAGE on the schema and SELECT on all of its tables allow reading; its owner and the members of \
+                 that role write"
+            }
+            Self::Standby { .. } => "connect to the primary: name all hosts, and add target_session_attrs=read-write",
+            Self::Foreign { .. } => "schema=NAME in the address names another schema",
+            Self::Format { found, known, .. } if found > known => "use a newer version of heapledger",
+            Self::Lost { .. } | Self::Conflict { .. } | Self::Outdated => "try again",
+            _ => return None,
+        })
     }
+}
+
+/// What to do about a refused connection. libpq gives no code for it, only this text in English; in
+/// other languages there is no advice.
+fn reachable(why: &str) -> Option<&'static str> {
+    const ADVICE: [(&str, &str); 6] = [
+        ("password authentication failed", PASSWORDS),
+        ("no password supplied", PASSWORDS),
+        (
+            "role \"",
+            "CREATE ROLE creates it, and a user in the address or PGUSER names another",
+        ),
+        ("database \"", "CREATE DATABASE creates it"),
+        ("too many clients", CONNECTIONS),
+        ("connection slots are reserved", CONNECTIONS),
+    ];
+    const PASSWORDS: &str =
+        "a password comes from PGPASSWORD, ~/.pgpass, a service file (PGSERVICEFILE) or the address";
+    const CONNECTIONS: &str = "end connections that nobody needs, or raise max_connections of the server";
+    let known = ADVICE.iter().find(|(text, _)| why.contains(text));
+    known.map(|(_, advice)| *advice)
 }
 
 impl std::error::Error for ServerError {}

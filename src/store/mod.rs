@@ -34,7 +34,7 @@ pub use location::Durability;
 pub(crate) use location::{Access, Location};
 pub(crate) use opening::Opening;
 #[cfg(feature = "postgres")]
-pub use postgres::address::{Address, BadAddress};
+pub use postgres::address::Address;
 pub(crate) use read::ReadTx;
 pub(crate) use readers::Readers;
 pub(crate) use rehearsal::Rehearsal;

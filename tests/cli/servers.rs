@@ -84,6 +84,11 @@ fn an_option_must_not_have_a_password() {
             );
         }
     }
+    // The variable may.
+    let ran = ran(cli.command(["ls"]).env("HEAPLEDGER_DB", SERVER));
+    let line = refused(&ran);
+    let start = "heapledger: postgres://me@127.0.0.1:1/db?schema=heapledger cannot be reached: ";
+    assert!(line.starts_with(start) && line.contains("Connection refused"), "{line}");
 }
 
 #[cfg(not(feature = "postgres"))]

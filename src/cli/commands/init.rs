@@ -47,6 +47,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         .options()
         .max_mem(args.max_mem)
         .geometry(geometry)
+        .create(true)
         .create_new_space(true);
     let max_file = args.max_file.and_then(|Ceiling(max_file)| max_file);
     if let Some(max_file) = max_file {

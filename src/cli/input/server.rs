@@ -1,6 +1,8 @@
 //! Addresses of servers, and from where they count.
 
 use anyhow::{Result, bail};
+#[cfg(feature = "postgres")]
+use heapledger::ServerError;
 
 use super::dotenv::Setting;
 
@@ -32,7 +34,10 @@ fn address(setting: &Setting) -> Result<String> {
     let Some(text) = setting.value.to_str() else {
         bail!("{source} is not UTF-8; write other bytes of an address as %FF");
     };
-    let address = heapledger::Address::parse(text).map_err(|bad| anyhow::anyhow!("{source} {}", bad.why))?;
+    let address = match heapledger::Address::parse(text) {
+        Err(ServerError::BadAddress { why }) => bail!("{source} {why}"),
+        parsed => parsed?,
+    };
     if source == "--db" && address.has_password() {
         bail!(
             "--db has a password in it, which other users of this machine can see while the command runs, and which \

@@ -11,6 +11,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::error::ServerError;
 use parts::Parts;
 use secrets::Secrets;
 
@@ -32,14 +33,6 @@ pub struct Address {
     secrets: Secrets,
 }
 
-/// A text is not an address. The message repeats nothing of it, because it may contain a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the address of the server {why}")]
-pub struct BadAddress {
-    /// What is wrong, as what follows the name of the address: `has a port that is not a number`.
-    pub why: String,
-}
-
 impl Address {
     /// The schema of a heap whose address names none.
     pub const SCHEMA: &'static str = "heapledger";
@@ -47,11 +40,11 @@ impl Address {
     /// Parses a URI.
     ///
     /// # Errors
-    /// [`BadAddress`] for a text that libpq would take for something else than it looks like, or
-    /// would quote in messages together with a password, and for a schema that cannot be one. The
-    /// names and values of other parameters are checked by libpq when it connects.
-    pub fn parse(text: &str) -> Result<Self, BadAddress> {
-        let bad = |why| BadAddress { why };
+    /// [`ServerError::BadAddress`] for a text that libpq would take for something else than it looks
+    /// like, or would quote in messages together with a password, and for a schema that cannot be one.
+    /// The names and values of other parameters are checked by libpq when it connects.
+    pub fn parse(text: &str) -> Result<Self, ServerError> {
+        let bad = |why| ServerError::BadAddress { why };
         let mut parts = Parts::of(text).map_err(bad)?;
         let schema = match parts.take("schema").map_err(bad)? {
             Some(schema) => schema,

@@ -40,7 +40,7 @@ impl ServerLocation {
     fn unreachable(&self, error: &dyn std::fmt::Display) -> ServerError {
         ServerError::Unreachable {
             server: self.name(),
-            why: self.address.mask(error.to_string().trim()),
+            why: self.address.mask(&one_line(&error.to_string())),
         }
     }
 
@@ -73,6 +73,20 @@ impl ServerLocation {
             ),
         }
     }
+}
+
+/// A message of libpq without its line ends: there is a line for each host, and lines of hints, which
+/// start with a tab.
+fn one_line(message: &str) -> String {
+    let mut line = String::new();
+    for part in message.lines().filter(|part| !part.trim().is_empty()) {
+        match part.strip_prefix('\t') {
+            Some(hint) => line.push_str(&format!(" ({})", hint.trim())),
+            None if line.is_empty() => line.push_str(part.trim()),
+            None => line.push_str(&format!("; {}", part.trim())),
+        }
+    }
+    line
 }
 
 /// For `lock_timeout`, in which 0 means forever.

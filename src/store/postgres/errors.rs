@@ -22,7 +22,7 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
             ServerError::Lost { server }.into()
         }
         DatabaseErrorKind::SerializationFailure => ServerError::Conflict { why }.into(),
-        DatabaseErrorKind::ReadOnlyTransaction => Error::ReadOnly,
+        DatabaseErrorKind::ReadOnlyTransaction => ServerError::Standby { server }.into(),
         _ if has("terminating connection") || has("server closed the connection") => {
             ServerError::Lost { server }.into()
         }
@@ -38,6 +38,7 @@ impl ServerLocation {
     pub(in crate::store) fn name_in(&self, error: Error) -> Error {
         match error {
             Error::Server(ServerError::Lost { .. }) => ServerError::Lost { server: self.name() }.into(),
+            Error::Server(ServerError::Standby { .. }) => ServerError::Standby { server: self.name() }.into(),
             other => other,
         }
     }

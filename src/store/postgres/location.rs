@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
-use crate::error::{Result, ServerError};
+use crate::error::Result;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Durability, Location};
 
@@ -29,7 +29,7 @@ impl ServerLocation {
     /// # Errors
     /// [`ServerError::BadAddress`].
     pub fn at(address: &str) -> Result<Self> {
-        let address = Address::parse(address).map_err(|bad| ServerError::BadAddress { why: bad.to_string() })?;
+        let address = Address::parse(address)?;
         Ok(Self {
             shown: PathBuf::from(address.to_string()),
             address: Arc::new(address),

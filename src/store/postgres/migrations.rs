@@ -14,15 +14,17 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const LOCK: i64 = 0x684c_6467;
 
 /// Creates the heap of a location, in one transaction, unless another process does so at the same time.
-pub(super) fn create(conn: &mut Conn, location: &ServerLocation) -> Result<()> {
+pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: bool) -> Result<()> {
     let Conn::Postgres(conn) = conn else {
         return Err(Error::ReadOnly);
     };
     let schema = location.address.quoted_schema();
     diesel::Connection::transaction(conn, |conn| {
-        conn.batch_execute(&format!(
-            "SELECT pg_advisory_xact_lock({LOCK}); CREATE SCHEMA IF NOT EXISTS {schema};"
-        ))?;
+        conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
+        // `IF NOT EXISTS` would need the privilege to create one even if it exists.
+        if !has_schema {
+            conn.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
+        }
         let created = conn.run_pending_migrations(MIGRATIONS).map(drop);
         created.map_err(|error| Error::database("the schema cannot be created", error))
     })

@@ -1,5 +1,6 @@
 //! The engine that keeps a heap in one schema of a PostgreSQL server.
 
+mod access;
 pub(in crate::store) mod address;
 pub(in crate::store) mod connect;
 pub(in crate::store) mod engine;

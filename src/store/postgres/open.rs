@@ -4,6 +4,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
+use super::access::Found;
 use super::engine::PostgresEngine;
 use super::location::ServerLocation;
 use super::migrations;
@@ -30,7 +31,6 @@ pub(crate) struct ServerOpening {
 }
 
 sql! {
-    Exists: BigInt = "SELECT count(*) FROM pg_catalog.pg_tables WHERE schemaname = ? AND tablename IN ('memram', 'format')";
     Format: BigInt = "SELECT version FROM format";
 }
 
@@ -38,11 +38,15 @@ impl ServerLocation {
     /// Opens the heap; for writing, `create` creates it if missing.
     pub fn open(self, access: Access, create: bool) -> Result<ServerOpening> {
         let mut conn = self.connect(access)?;
-        if !self.exists(&mut conn)? {
+        let found = Found::look(&mut conn, &self)?;
+        if found.has_heap(&self)? {
+            found.may_use(&self, access)?;
+        } else {
             if !create || access == Access::Read {
                 return Err(ServerError::NoHeap { server: self.name() }.into());
             }
-            migrations::create(&mut conn, &self)?;
+            found.may_create(&self)?;
+            migrations::create(&mut conn, &self, found.has_schema)?;
         }
         self.check_format(&mut conn)?;
         Ok(ServerOpening {
@@ -50,14 +54,6 @@ impl ServerLocation {
             access,
             conn,
         })
-    }
-
-    /// Whether the schema has the tables of a heap.
-    fn exists(&self, conn: &mut Conn) -> Result<bool> {
-        let tx = &mut ReadTx::new(conn);
-        let statement = Statement::<Exists, 1>::new([self.address.schema().into()]);
-        let tables: i64 = on_engine!(tx, |conn| statement.get_result(conn))?;
-        Ok(tables == 2)
     }
 
     fn check_format(&self, conn: &mut Conn) -> Result<()> {

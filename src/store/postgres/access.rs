@@ -1,0 +1,133 @@
+//! What a schema holds, and what this role may do with it.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+
+use super::location::ServerLocation;
+use crate::error::{Result, ServerError};
+use crate::store::conn::{Conn, on_engine};
+use crate::store::location::Access;
+use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
+
+/// What was found at the address of a heap.
+#[derive(Queryable)]
+pub(super) struct Found {
+    role: String,
+    /// Whether the server is a standby.
+    only_reads: bool,
+    /// Whether there is a schema of this name.
+    pub has_schema: bool,
+    may_create: bool,
+    may_enter: bool,
+    /// How many of the tables that tell a heap there are.
+    marks: i64,
+    /// A table or view in the schema, whose owner need not be that of a heap.
+    other: Option<String>,
+    /// A table or view of the heap that the role may not read.
+    unreadable: Option<String>,
+    /// A table of the heap that the role may not write.
+    unwritable: Option<String>,
+}
+
+// The types are exact, so that no function or operator of the schema, which is in the search path,
+// fits better than PostgreSQL's own.
+sql! {
+    Look: (Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>) =
+        r#"WITH schema AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = (?::text)::name),
+        marks AS (
+            SELECT c.relowner FROM pg_catalog.pg_class c, pg_catalog.pg_attribute a
+            WHERE c.relnamespace = (SELECT oid FROM schema) AND c.relkind = 'r'::"char"
+            AND (c.relname = 'memram'::name OR c.relname = 'format'::name)
+            AND a.attrelid = c.oid AND a.attname = 'version'::name AND a.atttypid = 'pg_catalog.int8'::regtype::oid),
+        parts AS (
+            SELECT oid, relname::text AS name, relkind = 'r'::"char" AS is_table, relowner FROM pg_catalog.pg_class c
+            WHERE relnamespace = (SELECT oid FROM schema)
+            AND (relkind = 'r'::"char" OR relkind = 'v'::"char" OR relkind = 'm'::"char" OR relkind = 'p'::"char")
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'::"char")),
+        heap AS (SELECT * FROM parts WHERE relowner IN (SELECT relowner FROM marks))
+        SELECT current_user::text, pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM schema),
+            CASE WHEN EXISTS (SELECT FROM schema)
+                THEN pg_catalog.has_schema_privilege((SELECT oid FROM schema), 'CREATE'::text)
+                ELSE pg_catalog.has_database_privilege(pg_catalog.current_database()::text, 'CREATE'::text) END,
+            coalesce(pg_catalog.has_schema_privilege((SELECT oid FROM schema), 'USAGE'::text), FALSE),
+            (SELECT count(*) FROM marks), (SELECT min(name) FROM parts),
+            (SELECT min(name) FROM heap WHERE NOT pg_catalog.has_table_privilege(oid, 'SELECT'::text)),
+            (SELECT min(name) FROM heap WHERE is_table
+                AND NOT (pg_catalog.has_table_privilege(oid, 'INSERT'::text)
+                    AND pg_catalog.has_table_privilege(oid, 'UPDATE'::text)
+                    AND pg_catalog.has_table_privilege(oid, 'DELETE'::text)))"#;
+}
+
+impl Found {
+    /// Looks at the address of a heap. Runs nothing of the schema.
+    pub(super) fn look(conn: &mut Conn, location: &ServerLocation) -> Result<Self> {
+        let tx = &mut ReadTx::new(conn);
+        let statement = Statement::<Look, 1>::new([location.address.schema().into()]);
+        Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
+    }
+
+    /// Whether there is a heap.
+    ///
+    /// # Errors
+    /// [`ServerError::Foreign`] for somebody's other tables.
+    pub(super) fn has_heap(&self, location: &ServerLocation) -> Result<bool> {
+        match &self.other {
+            _ if self.marks == 2 => Ok(true),
+            None => Ok(false),
+            Some(other) => Err(ServerError::Foreign {
+                server: location.name(),
+                why: format!("the table or view {other:?}"),
+            }
+            .into()),
+        }
+    }
+
+    /// Fails if the role may not create the heap.
+    pub(super) fn may_create(&self, location: &ServerLocation) -> Result<()> {
+        self.may_write_at_all(location)?;
+        let schema = location.address.schema();
+        match (self.may_create, self.has_schema) {
+            (true, _) => Ok(()),
+            (false, false) => self.refuse(location, format!("create the schema {schema:?}")),
+            (false, true) => self.refuse(location, format!("create tables in the schema {schema:?}")),
+        }
+    }
+
+    /// Fails if the role may not use the heap like this.
+    pub(super) fn may_use(&self, location: &ServerLocation, access: Access) -> Result<()> {
+        if !self.may_enter {
+            return self.refuse(location, format!("use the schema {:?}", location.address.schema()));
+        }
+        if let Some(part) = &self.unreadable {
+            return self.refuse(location, format!("read {part:?}"));
+        }
+        if access == Access::Read {
+            return Ok(());
+        }
+        self.may_write_at_all(location)?;
+        match &self.unwritable {
+            Some(part) => self.refuse(location, format!("write to {part:?}")),
+            None => Ok(()),
+        }
+    }
+
+    fn may_write_at_all(&self, location: &ServerLocation) -> Result<()> {
+        if self.only_reads {
+            return Err(ServerError::Standby {
+                server: location.name(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, location: &ServerLocation, what: String) -> Result<()> {
+        Err(ServerError::NotAllowed {
+            server: location.name(),
+            role: self.role.clone(),
+            what,
+        }
+        .into())
+    }
+}
