@@ -3,9 +3,11 @@
 use diesel::prelude::*;
 
 use super::conn::Conn;
+#[cfg(feature = "postgres")]
+use super::postgres;
 use super::queries::{ids, spaces};
 use super::read::ReadTx;
-use super::sqlite::write::write;
+use super::sqlite;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::events::Signature;
@@ -57,6 +59,10 @@ pub(in crate::store) fn make(
     }
     let first = ids::last_id(&mut ReadTx::new(conn), id, Sequence::Events)? + 1;
     batch.number_events(EventId(first), 0);
-    write(conn, id, &batch)?;
+    match conn {
+        Conn::Sqlite(_) => sqlite::write::write(conn, id, &batch)?,
+        #[cfg(feature = "postgres")]
+        Conn::Postgres(_) => drop(postgres::write::write(conn, id, postgres::write::How::NEW, &batch)?),
+    }
     Ok(true)
 }

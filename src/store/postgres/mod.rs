@@ -9,4 +9,4 @@ pub(in crate::store) mod location;
 pub(in crate::store) mod migrations;
 pub(in crate::store) mod open;
 pub(in crate::store) mod readers;
-mod write;
+pub(in crate::store) mod write;

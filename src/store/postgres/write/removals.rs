@@ -1,0 +1,69 @@
+//! The parts that remove rows.
+
+use super::part::{Part, Sql};
+use crate::books::batch::Batch;
+use crate::models::LedgerId;
+
+/// The parts, and how many ledger entries they remove, if they do.
+pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> (Vec<Part<'b>>, Option<i64>) {
+    let rows = batch.rows();
+    // The first key of each run of pieces, and the object that they are of.
+    let whole = rows.objects_gone.iter().map(|(&object, &count)| (object, 0, count));
+    let runs = whole.chain(rows.pieces_gone.iter().copied());
+    let runs: Vec<_> = runs.filter(|&(.., count)| count > 0).collect();
+    let entries: i64 = runs.iter().map(|&(.., count)| count).sum();
+    let names = rows
+        .names
+        .iter()
+        .filter(|(_, change)| change.was_bound && change.now.is_none());
+    let reservations = rows.reservations.iter().filter(|(_, row)| row.is_none());
+    let parts = [
+        Part::new(&RESERVATIONS, reservations, |rows| vec![rows.int(|(id, _)| id.0)]),
+        Part::new(&ENTRIES, runs, |rows| {
+            vec![
+                rows.int(|(object, seq, _)| LedgerId::of(object, seq).0),
+                rows.int(|(object, seq, count)| LedgerId::of(object, seq).0.saturating_add(count)),
+                rows.int(|(object, ..)| object.0),
+            ]
+        }),
+        Part::new(&NAMES, names, |rows| vec![rows.text(|(name, _)| name)]),
+        Part::new(&OBJECTS, rows.objects_gone.keys(), |rows| vec![rows.int(|id| id.0)]),
+        Part::new(&BLOCKS, &rows.blocks_gone, |rows| vec![rows.int(|id| id.0)]),
+        Part::new(&POOLS, &rows.pools_gone, |rows| vec![rows.int(|id| id.0)]),
+        Part::new(&ARENAS, &rows.arenas_gone, |rows| vec![rows.int(|id| id.0)]),
+    ];
+    (
+        parts.into_iter().flatten().collect(),
+        Some(entries).filter(|&entries| entries > 0),
+    )
+}
+
+const RESERVATIONS: Sql = Sql(
+    "reservations_gone AS (DELETE FROM reservations t USING space, ",
+    "(id) WHERE t.id = x.id)",
+);
+/// By key and object: entries are found by their keys, without an index of their own.
+const ENTRIES: Sql = Sql(
+    "entries_gone AS (DELETE FROM ledger t USING space, ",
+    "(id, until, object) WHERE t.id >= x.id AND t.id < x.until AND t.stored_object_id = x.object RETURNING t.id)",
+);
+const NAMES: Sql = Sql(
+    "names_gone AS (DELETE FROM names t USING space, ",
+    "(name) WHERE t.memram_id = space.id AND t.name = x.name)",
+);
+const OBJECTS: Sql = Sql(
+    "objects_gone AS (DELETE FROM stored_objects t USING space, ",
+    "(id) WHERE t.id = x.id)",
+);
+const BLOCKS: Sql = Sql(
+    "blocks_gone AS (DELETE FROM blocks t USING space, ",
+    "(id) WHERE t.id = x.id)",
+);
+const POOLS: Sql = Sql(
+    "pools_gone AS (DELETE FROM pools t USING space, ",
+    "(id) WHERE t.id = x.id)",
+);
+const ARENAS: Sql = Sql(
+    "arenas_gone AS (DELETE FROM arenas t USING space, ",
+    "(id) WHERE t.id = x.id)",
+);

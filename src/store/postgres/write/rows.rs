@@ -1,0 +1,173 @@
+//! The parts for new rows, and for those that change directly.
+
+use super::part::{Part, Sql};
+use crate::books::batch::Batch;
+use crate::books::rows::Rows;
+use crate::models::{Timestamp, signed};
+
+pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> {
+    let rows = batch.rows();
+    [
+        reservations(rows),
+        Part::new(&ARENAS, &rows.arenas, |rows| {
+            vec![
+                rows.int(|arena| arena.id.0),
+                rows.int(|arena| signed(arena.max_mem)),
+                rows.int(|arena| signed(arena.mem)),
+                rows.int(|arena| signed(arena.reserved)),
+            ]
+        }),
+        Part::new(&POOLS, &rows.pools, |rows| {
+            vec![
+                rows.int(|pool| pool.id.0),
+                rows.int(|pool| pool.arena_id.0),
+                rows.int(|pool| signed(pool.block_size)),
+                rows.int(|pool| signed(pool.max_mem)),
+                rows.int(|pool| signed(pool.mem)),
+                rows.int(|pool| signed(pool.reserved)),
+            ]
+        }),
+        Part::new(&BLOCKS, &rows.blocks, |rows| {
+            vec![
+                rows.int(|block| block.id.0),
+                rows.int(|block| block.arena_id.0),
+                rows.int(|block| block.pool_id.0),
+                rows.int(|block| signed(block.block_size)),
+                rows.int(|block| signed(block.max_mem)),
+                rows.int(|block| signed(block.mem)),
+                rows.bool(|block| block.is_free),
+            ]
+        }),
+        Part::new(&OBJECTS, rows.objects.rows(), |rows| {
+            vec![
+                rows.int(|object| object.id.0),
+                rows.id(|object| Some(&object.object_id)),
+                rows.text(|object| object.kind.as_str()),
+                rows.text_if_any(|object| object.type_name.as_deref()),
+                rows.int(|object| signed(object.size)),
+                rows.bool(|object| object.held),
+                rows.int(|object| object.created_at.as_micros()),
+            ]
+        }),
+        entries(rows),
+        Part::new(&PIECES, &rows.pieces, |rows| {
+            vec![rows.int(|(id, _)| id.0), rows.blob(|(_, data)| Some(data))]
+        }),
+        Part::new(&HOLDS, &rows.holds, |rows| {
+            vec![rows.int(|(id, _)| id.0), rows.bool(|(_, &held)| held)]
+        }),
+        names(&MOVED_NAMES, rows, true),
+        names(&NAMES, rows, false),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn entries<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
+    Part::new(&ENTRIES, &rows.entries, |rows| {
+        vec![
+            rows.int(|entry| entry.stored_object_id.0),
+            rows.int(|entry| entry.seq),
+            rows.int(|entry| entry.arena_id.0),
+            rows.int(|entry| entry.pool_id.0),
+            rows.int(|entry| entry.block_id.0),
+            rows.int(|entry| entry.allocated_mem),
+            rows.int(|entry| entry.start),
+            rows.bool(|entry| entry.is_last),
+            rows.blob(|entry| Some(&entry.data)),
+        ]
+    })
+}
+
+/// The names that are bound now, and were before or were not.
+fn names<'b>(text: &'static Sql, rows: &'b Rows<'_>, was_bound: bool) -> Option<Part<'b>> {
+    let changes = rows.names.iter().filter(|(_, change)| change.was_bound == was_bound);
+    let bound = changes.filter_map(|(name, change)| Some((name.as_str(), change.now?)));
+    Part::new(text, bound, |rows| {
+        vec![
+            rows.text(|(name, _)| name),
+            rows.int(|(_, binding)| binding.object.0),
+            rows.int(|(_, binding)| binding.at.as_micros()),
+        ]
+    })
+}
+
+fn reservations<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
+    Part::new(&RESERVATIONS, rows.reservations.values().flatten(), |rows| {
+        vec![
+            rows.int(|row| row.id.0),
+            rows.text_if_any(|row| row.key.as_deref()),
+            rows.text(|row| row.state.as_str()),
+            rows.int(|row| row.bytes),
+            rows.int(|row| row.written),
+            rows.id(|row| row.object_id.as_ref()),
+            rows.int_if_any(|row| row.stored_object_id.map(|id| id.0)),
+            rows.int(|row| row.entry_ids),
+            rows.int(|row| row.first_arena_id.0),
+            rows.int(|row| row.first_pool_id.0),
+            rows.int(|row| row.first_block_id.0),
+            rows.int(|row| row.created_at.as_micros()),
+            rows.int(|row| row.expires_at.as_micros()),
+            rows.int_if_any(|row| row.resolved_at.map(Timestamp::as_micros)),
+        ]
+    })
+}
+
+const ARENAS: Sql = Sql(
+    "new_arenas AS (INSERT INTO arenas (id, memram_id, max_mem, mem, reserved) \
+        SELECT x.id, space.id, x.max_mem, x.mem, x.reserved FROM space, ",
+    "(id, max_mem, mem, reserved))",
+);
+const POOLS: Sql = Sql(
+    "new_pools AS (INSERT INTO pools (id, memram_id, arena_id, block_size, max_mem, mem, reserved) \
+        SELECT x.id, space.id, x.arena_id, x.block_size, x.max_mem, x.mem, x.reserved FROM space, ",
+    "(id, arena_id, block_size, max_mem, mem, reserved))",
+);
+const BLOCKS: Sql = Sql(
+    "new_blocks AS (INSERT INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free) \
+        SELECT x.id, space.id, x.arena_id, x.pool_id, x.block_size, x.max_mem, x.mem, x.is_free FROM space, ",
+    "(id, arena_id, pool_id, block_size, max_mem, mem, is_free))",
+);
+const OBJECTS: Sql = Sql(
+    "new_objects AS (INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at) \
+        SELECT x.id, space.id, x.object_id, x.kind, x.type_name, x.size, x.held, x.created_at FROM space, ",
+    "(id, object_id, kind, type_name, size, held, created_at))",
+);
+const ENTRIES: Sql = Sql(
+    "new_entries AS (INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, \
+            start, is_last, data) \
+        SELECT x.object + x.seq, x.object, x.seq, x.arena_id, x.pool_id, x.block_id, x.allocated_mem, \
+            x.start, x.is_last, x.data FROM space, ",
+    "(object, seq, arena_id, pool_id, block_id, allocated_mem, start, is_last, data))",
+);
+const PIECES: Sql = Sql(
+    "pieces AS (UPDATE ledger t SET data = x.data FROM space, ",
+    "(id, data) WHERE t.id = x.id)",
+);
+const HOLDS: Sql = Sql(
+    "holds AS (UPDATE stored_objects t SET held = x.held FROM space, ",
+    "(id, held) WHERE t.id = x.id)",
+);
+const MOVED_NAMES: Sql = Sql(
+    "moved_names AS (UPDATE names t SET stored_object_id = x.object, bound_at = x.bound_at FROM space, ",
+    "(name, object, bound_at) WHERE t.memram_id = space.id AND t.name = x.name)",
+);
+const NAMES: Sql = Sql(
+    "new_names AS (INSERT INTO names (memram_id, name, stored_object_id, bound_at) \
+        SELECT space.id, x.name, x.object, x.bound_at FROM space, ",
+    "(name, object, bound_at))",
+);
+const RESERVATIONS: Sql = Sql(
+    "reservations AS (INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, \
+            stored_object_id, entry_ids, first_arena_id, first_pool_id, first_block_id, created_at, expires_at, \
+            resolved_at) \
+        SELECT x.id, space.id, x.key, x.state, x.bytes, x.written, x.object_id, x.stored_object_id, x.entry_ids, \
+            x.first_arena_id, x.first_pool_id, x.first_block_id, x.created_at, x.expires_at, x.resolved_at FROM space, ",
+    "(id, key, state, bytes, written, object_id, stored_object_id, entry_ids, first_arena_id, first_pool_id, \
+            first_block_id, created_at, expires_at, resolved_at) \
+        ON CONFLICT (id) DO UPDATE SET state = excluded.state, bytes = excluded.bytes, written = excluded.written, \
+            object_id = excluded.object_id, stored_object_id = excluded.stored_object_id, \
+            entry_ids = excluded.entry_ids, first_arena_id = excluded.first_arena_id, \
+            first_pool_id = excluded.first_pool_id, first_block_id = excluded.first_block_id, \
+            expires_at = excluded.expires_at, resolved_at = excluded.resolved_at)",
+);
