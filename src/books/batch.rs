@@ -178,10 +178,14 @@ impl Batch<'static> {
         }
     }
 
-    /// The store computes its figures from the rows.
+    /// The store computes its figures from the rows. It states the balance, which is nobody's doing.
     fn open_books(&mut self) {
-        let opening = Draft::new(EventKind::Opening, &self.effects.signature);
-        self.effects.events.push(opening);
+        let at = self.effects.signature.at;
+        let signature = Signature {
+            at,
+            ..Signature::default()
+        };
+        self.effects.events.push(Draft::new(EventKind::Opening, &signature));
     }
 
     /// Begins a unit of work, with or without recording events.

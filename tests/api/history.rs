@@ -415,6 +415,21 @@ fn history_off_records_nothing_and_turning_it_on_writes_an_opening() {
 }
 
 #[test]
+fn an_opening_states_the_balance_and_has_no_actor() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("heap.db");
+    let memory = quick().actor("operator").open(&path).unwrap();
+    memory.set_history(History::Off).unwrap();
+    memory.because("an audit").set_history(History::On).unwrap();
+    let opening = last(&memory);
+    assert_eq!(
+        (opening.kind, opening.actor, opening.reason),
+        (EventKind::Opening, None, None)
+    );
+    assert_balanced(&memory);
+}
+
+#[test]
 fn an_event_records_actor_and_reason() {
     let place = Place::new();
     let path = place.address();
