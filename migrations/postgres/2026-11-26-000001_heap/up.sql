@@ -36,10 +36,13 @@
 -- each page free (fillfactor), and conditions of indexes on blocks name flags, which change rarely,
 -- and never mem, which changes with every allocation.
 
--- The format of the schema; one row. 101 is the first one, as PRAGMA user_version of a file.
+-- The format of the schema; one row. 101 is the first one, as PRAGMA user_version of a file. fingerprint
+-- is a digest of how the server described the schema when it was created: if it still does so, nothing
+-- was altered.
 CREATE TABLE format (
-  id      bigint NOT NULL PRIMARY KEY CHECK (id = 1),
-  version bigint NOT NULL CHECK (version > 0)
+  id          bigint NOT NULL PRIMARY KEY CHECK (id = 1),
+  version     bigint NOT NULL CHECK (version > 0),
+  fingerprint text
 );
 INSERT INTO format (id, version) VALUES (1, 101);
 

@@ -1,9 +1,11 @@
 //! Creation of the schema.
 
+use diesel::Connection;
 use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::location::ServerLocation;
+use super::verify;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 
@@ -13,19 +15,22 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// schema, but creating one is rare.
 const LOCK: i64 = 0x684c_6467;
 
-/// Creates the heap of a location, in one transaction, unless another process does so at the same time.
+/// Creates the heap of a location in one transaction, unless another process has just done so.
 pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: bool) -> Result<()> {
-    let Conn::Postgres(conn) = conn else {
-        return Err(Error::ReadOnly);
-    };
     let schema = location.address.quoted_schema();
-    diesel::Connection::transaction(conn, |conn| {
+    conn.transaction(|conn| {
         conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
         // `IF NOT EXISTS` would need the privilege to create one even if it exists.
         if !has_schema {
             conn.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
         }
-        let created = conn.run_pending_migrations(MIGRATIONS).map(drop);
-        created.map_err(|error| Error::database("the schema cannot be created", error))
+        let created = match conn {
+            Conn::Postgres(conn) => conn.run_pending_migrations(MIGRATIONS).map(|new| !new.is_empty()),
+            Conn::Sqlite(_) => Ok(false),
+        };
+        if created.map_err(|error| Error::database("the schema cannot be created", error))? {
+            verify::record(conn)?;
+        }
+        Ok(())
     })
 }

@@ -9,4 +9,5 @@ pub(in crate::store) mod location;
 pub(in crate::store) mod migrations;
 pub(in crate::store) mod open;
 pub(in crate::store) mod readers;
+pub(in crate::store) mod verify;
 pub(in crate::store) mod write;

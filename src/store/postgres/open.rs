@@ -7,8 +7,8 @@ use diesel::sql_types::BigInt;
 use super::access::Found;
 use super::engine::PostgresEngine;
 use super::location::ServerLocation;
-use super::migrations;
 use super::readers::ServerReaders;
+use super::{migrations, verify};
 use crate::books::history_change::HistorySetting;
 use crate::error::{Result, ServerError};
 use crate::geometry::Geometry;
@@ -18,6 +18,7 @@ use crate::store::location::Access;
 use crate::store::new_space::make;
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
+use crate::store::schema_fault::Fault;
 use crate::store::statement::{Statement, sql};
 
 /// The format of the schema that this version knows.
@@ -49,6 +50,7 @@ impl ServerLocation {
             migrations::create(&mut conn, &self, found.has_schema)?;
         }
         self.check_format(&mut conn)?;
+        verify::verify_schema(&mut conn, &self)?;
         Ok(ServerOpening {
             location: self,
             access,
@@ -78,12 +80,24 @@ impl ServerLocation {
 
     /// The differences between the schema of a heap and that of this version.
     pub fn check_schema(&self) -> Result<Vec<Violation>> {
-        Ok(Vec::new())
+        let mut conn = self.connect_to_heap(Access::Read)?;
+        Ok(Fault::violations(&verify::faults(&mut conn)?))
     }
 
     /// Recreates missing and altered parts of the schema, and returns them.
     pub fn restore_schema(&self) -> Result<Vec<Violation>> {
-        Ok(Vec::new())
+        let mut conn = self.connect_to_heap(Access::Write)?;
+        verify::restore_parts(&mut conn, self)
+    }
+
+    /// Connects to a heap of this format, whatever its views are.
+    fn connect_to_heap(&self, access: Access) -> Result<Conn> {
+        let mut conn = self.connect(access)?;
+        if !Found::look(&mut conn, self)?.has_heap(self)? {
+            return Err(ServerError::NoHeap { server: self.name() }.into());
+        }
+        self.check_format(&mut conn)?;
+        Ok(conn)
     }
 }
 

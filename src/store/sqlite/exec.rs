@@ -2,11 +2,12 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::error::Result;
 use crate::store::conn::Conn;
+use crate::store::schema_fault::SchemaRow;
 use crate::store::statement::{Sql, Statement, Value};
 
 /// Execution of a [`Statement`]. Only the engine can call it, so queries cannot write.
@@ -55,20 +56,6 @@ impl Query for DataVersion {
 }
 
 impl RunQueryDsl<SqliteConnection> for DataVersion {}
-
-/// A row of `sqlite_schema`.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::QueryableByName)]
-pub(in crate::store) struct SchemaRow {
-    #[diesel(sql_type = Text)]
-    pub kind: String,
-    #[diesel(sql_type = Text)]
-    pub name: String,
-    /// The table that an index or a trigger is on.
-    #[diesel(sql_type = Text)]
-    pub table: String,
-    #[diesel(sql_type = Text)]
-    pub sql: String,
-}
 
 /// The schema, without automatic indexes.
 #[allow(clippy::disallowed_methods, reason = "sqlite_schema is not a table of this crate")]

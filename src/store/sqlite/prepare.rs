@@ -11,12 +11,13 @@ use super::exec;
 use super::migrations::run_migrations;
 use super::open_files::{has_one_name, log_is_next_to};
 use super::path::short_enough_to_create;
-use super::verify::{Fault, faults, lacks_indexes, restore_parts, verify_schema};
+use super::verify::{faults, lacks_indexes, restore_parts, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
 use crate::store::location::Access;
 use crate::store::queries::audit::Violation;
+use crate::store::schema_fault::Fault;
 use crate::store::sqlite::location::FileLocation;
 use crate::temporary::{Temporary, folder_of, sweep};
 

@@ -1,0 +1,206 @@
+//! Checks that the schema of a heap is this crate's, before anything in it is run.
+//!
+//! A view runs with the rights of whoever reads it, as do functions, triggers and rules that were
+//! added. So the schema of a heap may have nothing but the heap, except tables and views with other names,
+//! which are ignored.
+
+use std::collections::BTreeMap;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use sha2::{Digest, Sha256};
+
+use super::location::ServerLocation;
+use crate::error::{Error, Result};
+use crate::store::conn::{Conn, on_engine};
+use crate::store::queries::audit::Violation;
+use crate::store::read::ReadTx;
+use crate::store::schema_fault::{Fault, SchemaRow};
+use crate::store::statement::{Statement, sql};
+
+/// What the migration runs.
+const UP: &str = include_str!("../../../migrations/postgres/2026-11-26-000001_heap/up.sql");
+/// Where its views begin; they are dropped and created again together.
+const VIEWS: &str = "-- Views ---";
+
+/// Everything in the current schema, as the server describes it: the columns and constraints of
+/// tables, the texts of views and indexes, and whatever runs code. What another role owns differs from
+/// everything.
+const PARTS: &str = "
+WITH here AS (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname = current_schema()),
+     ours AS (SELECT c.oid, c.relname, c.relkind, (SELECT o.relowner FROM pg_class o JOIN here h ON h.oid = o.relnamespace
+                WHERE o.relname = 'memram' AND o.relkind IN ('r', 'p')) IS DISTINCT FROM c.relowner AS is_foreign
+              FROM pg_catalog.pg_class c JOIN here h ON h.oid = c.relnamespace)
+SELECT 'table' AS kind, r.relname::text AS name, r.relname::text AS \"table\",
+       (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
+                 CASE WHEN a.attnotnull THEN 'not null' END, nullif(a.attgenerated::text, ''), pg_get_expr(d.adbin, d.adrelid),
+                 (SELECT l.collname FROM pg_collation l WHERE l.oid = a.attcollation AND l.collname <> 'default')), ', ' ORDER BY a.attnum)
+        FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+        WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped)
+       || coalesce((SELECT string_agg(', ' || replace(pg_get_constraintdef(k.oid), quote_ident(h.nspname) || '.', ''), '' ORDER BY k.conname)
+                    FROM pg_constraint k WHERE k.conrelid = r.oid), '')
+       || CASE WHEN r.is_foreign THEN ' of another role' ELSE '' END AS sql
+FROM ours r, here h WHERE r.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'view', r.relname::text, r.relname::text, pg_get_viewdef(r.oid) || CASE WHEN r.is_foreign THEN ' of another role' ELSE '' END
+FROM ours r WHERE r.relkind IN ('v', 'm')
+UNION ALL
+SELECT 'index', r.relname::text, t.relname::text, replace(pg_get_indexdef(r.oid), quote_ident(h.nspname) || '.', '')
+FROM ours r JOIN pg_index i ON i.indexrelid = r.oid JOIN pg_class t ON t.oid = i.indrelid, here h
+WHERE NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = r.oid AND k.contype IN ('p', 'u', 'x'))
+  AND t.relkind IN ('r', 'p')
+UNION ALL
+SELECT 'trigger', g.tgname::text, r.relname::text, pg_get_triggerdef(g.oid) FROM pg_trigger g JOIN ours r ON r.oid = g.tgrelid WHERE NOT g.tgisinternal
+UNION ALL
+SELECT 'rule', w.rulename::text, r.relname::text, pg_get_ruledef(w.oid) FROM pg_rewrite w JOIN ours r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
+UNION ALL
+SELECT 'policy', p.polname::text, r.relname::text, '' FROM pg_policy p JOIN ours r ON r.oid = p.polrelid
+UNION ALL
+SELECT 'function', f.proname::text, '', f.oid::regprocedure::text FROM pg_proc f JOIN here h ON h.oid = f.pronamespace
+UNION ALL
+SELECT 'operator', o.oprname::text, '', o.oid::regoperator::text FROM pg_operator o JOIN here h ON h.oid = o.oprnamespace";
+
+sql! {
+    Stored: Nullable<Text> = "SELECT fingerprint FROM format";
+    Store = "UPDATE format SET fingerprint = ?";
+}
+
+/// Parts by kind, name and table.
+type Schema = BTreeMap<(String, String, String), SchemaRow>;
+
+#[allow(clippy::disallowed_methods, reason = "the catalog is not a table of this crate")]
+fn parts(conn: &mut Conn) -> Result<Schema> {
+    let rows: Vec<SchemaRow> = diesel::sql_query(PARTS).load(conn)?;
+    let key = |row: &SchemaRow| (row.kind.clone(), row.name.clone(), row.table.clone());
+    Ok(rows.into_iter().map(|row| (key(&row), row)).collect())
+}
+
+/// The parts of the current schema that are not the heap's: everything else that could run, but not other
+/// tables and views.
+fn is_harmful(row: &SchemaRow, tables: &[&str]) -> bool {
+    match row.kind.as_str() {
+        "table" | "view" => false,
+        "function" | "operator" => true,
+        _ => tables.contains(&row.table.as_str()),
+    }
+}
+
+/// The names after `CREATE TABLE`, `CREATE VIEW` and `CREATE INDEX` in the migration.
+fn names(kinds: &[&str]) -> Vec<&'static str> {
+    let after = |line: &'static str| {
+        let mut words = line.strip_prefix("CREATE ")?.split_whitespace();
+        let kind = words.next().filter(|&word| word != "UNIQUE").or_else(|| words.next())?;
+        let name = words.next()?;
+        kinds.contains(&kind).then_some(name)
+    };
+    UP.lines().filter_map(after).collect()
+}
+
+fn fingerprint(schema: &Schema) -> String {
+    let ours = names(&["TABLE", "VIEW", "INDEX"]);
+    let mut hash = Sha256::new();
+    for row in schema.values().filter(|row| ours.contains(&row.name.as_str())) {
+        for part in [&row.kind, &row.name, &row.table, &row.sql] {
+            hash.update(part);
+            hash.update([0]);
+        }
+    }
+    const_hex::encode(hash.finalize())
+}
+
+/// Records what the schema is, right after its creation.
+pub(super) fn record(conn: &mut Conn) -> Result<()> {
+    let fingerprint = fingerprint(&parts(conn)?);
+    super::write::run::<Store, 1>(conn, [fingerprint.as_str().into()])?;
+    Ok(())
+}
+
+/// The differences between the schema and that of the migrations, parts of the heap first. Runs nothing
+/// of it.
+pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
+    let found = parts(conn)?;
+    let tables = names(&["TABLE"]);
+    let foreign = |known: &Schema| -> Vec<Fault> {
+        let others = found
+            .iter()
+            .filter(|(key, row)| is_harmful(row, &tables) && !known.contains_key(*key));
+        others
+            .map(|(_, row)| Fault::on_server(None, Some(row.clone())))
+            .collect()
+    };
+    let tx = &mut ReadTx::new(conn);
+    let stored: Option<String> = on_engine!(tx, |conn| Statement::<Stored, 0>::new([]).get_result(conn))?;
+    if stored.as_deref() == Some(&fingerprint(&found)) {
+        let indexes = names(&["INDEX"]);
+        let own = found
+            .iter()
+            .filter(|(_, row)| row.kind == "index" && indexes.contains(&row.name.as_str()));
+        return Ok(foreign(&own.map(|(key, row)| (key.clone(), row.clone())).collect()));
+    }
+    // Another version of the server describes the same schema in other words, so compare with a new one.
+    let Some(expected) = expected(conn) else {
+        return Ok(vec![Fault::on_server(None, None)]);
+    };
+    let mut faults: Vec<_> = expected
+        .iter()
+        .filter(|(key, row)| found.get(*key) != Some(*row))
+        .map(|(key, row)| Fault::on_server(Some(row.clone()), found.get(key).cloned()))
+        .collect();
+    faults.extend(foreign(&expected));
+    Ok(faults)
+}
+
+/// The schema that the migration creates, from a schema that is rolled back; `None` if this role may not
+/// create one.
+fn expected(conn: &mut Conn) -> Option<Schema> {
+    const SCRATCH: &str = "heapledger_expected";
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; CREATE SCHEMA {SCRATCH}; SET LOCAL search_path TO {SCRATCH}, pg_temp; {UP}"
+    );
+    let made = conn.batch_execute(&begin);
+    let schema = made.is_ok().then(|| parts(conn).ok()).flatten();
+    // Fails if it has not begun.
+    let _ = conn.batch_execute("ROLLBACK");
+    schema
+}
+
+/// Refuses a schema in which a part of the heap is missing or altered, or to which something was added
+/// that would run.
+pub(super) fn verify_schema(conn: &mut Conn, location: &ServerLocation) -> Result<()> {
+    let mut faults = faults(conn)?;
+    faults.retain(|fault| !fault.is_harmless());
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Fault::error(&faults, location.named())),
+    }
+}
+
+/// Recreates missing and altered views and indexes, and drops what was added, in one transaction.
+pub(super) fn restore_parts(conn: &mut Conn, location: &ServerLocation) -> Result<Vec<Violation>> {
+    let mut faults = faults(conn)?;
+    faults.retain(|fault| !fault.is_extra_index());
+    if faults.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !faults.iter().all(Fault::can_be_restored) {
+        faults.retain(|fault| !fault.can_be_restored());
+        return Err(Fault::error(&faults, location.named()));
+    }
+    let (_, views) = UP.split_once(VIEWS).unwrap_or_default();
+    // Together, so that the order does not matter. Views of others that read them are in the way.
+    let drop_views = format!("DROP VIEW IF EXISTS {}; ", names(&["VIEW"]).join(", "));
+    let indexes = faults.iter().filter_map(|fault| {
+        let index = fault.expected().filter(|part| part.kind == "index")?;
+        Some(format!("DROP INDEX IF EXISTS \"{}\"; {}; ", index.name, index.sql))
+    });
+    let indexes: String = indexes.collect();
+    conn.transaction(|conn| {
+        // The rest of the line that marks the views is a comment.
+        conn.batch_execute(&format!("{drop_views}{indexes}\n--{views}"))
+            .map_err(|error| Error::database("the views cannot be created again", error))?;
+        record(conn)?;
+        verify_schema(conn, location)
+    })?;
+    Ok(faults.iter().map(Fault::violation).collect())
+}
