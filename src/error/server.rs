@@ -72,6 +72,16 @@ pub enum ServerError {
         /// The format that this version knows.
         known: i64,
     },
+    /// The server is a worker of Citus, where tables cannot be created or changed.
+    Worker {
+        /// The address.
+        server: String,
+    },
+    /// The heap was moved to another node of Citus during a read, which may have seen two states.
+    Moved {
+        /// The address.
+        server: String,
+    },
     /// This is about files, and the heap is on a server.
     NotOnServer {
         /// What was asked for.
@@ -123,6 +133,11 @@ impl fmt::Display for ServerError {
                 f,
                 "the heap at {server} has the old format {found}, which this version cannot read; it was left untouched"
             ),
+            Self::Worker { server } => write!(
+                f,
+                "{server} is a worker of Citus, where no heap can be created or repaired; use the address of the coordinator"
+            ),
+            Self::Moved { server } => write!(f, "the heap at {server} was moved to another node during the read"),
             Self::NotOnServer { what, instead } => write!(f, "{what} is for heaps in files; on a server, {instead}"),
             Self::Conflict { why } => write!(f, "others were changing the same rows: {why}; nothing was changed"),
             Self::Outdated => f.write_str("others were writing to the space all the time; nothing was changed"),
@@ -143,7 +158,7 @@ impl ServerError {
             Self::Standby { .. } => "connect to the primary: name all hosts, and add target_session_attrs=read-write",
             Self::Foreign { .. } => "schema=NAME in the address names another schema",
             Self::Format { found, known, .. } if found > known => "use a newer version of heapledger",
-            Self::Lost { .. } | Self::Conflict { .. } | Self::Outdated => "try again",
+            Self::Lost { .. } | Self::Moved { .. } | Self::Conflict { .. } | Self::Outdated => "try again",
             _ => return None,
         })
     }

@@ -1,11 +1,14 @@
 //! Opening connections.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
+use super::address::Address;
 use super::location::ServerLocation;
+use super::nodes::Link;
 use crate::error::{Result, ServerError};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
@@ -15,19 +18,21 @@ use crate::store::location::{Access, Durability};
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl ServerLocation {
-    /// Opens a connection.
-    ///
-    /// # Errors
-    /// [`ServerError::Unreachable`].
-    pub(in crate::store) fn connect(&self, access: Access) -> Result<Conn> {
-        let mut conn = PgConnection::establish(&self.address.for_libpq()).map_err(|error| self.unreachable(&error))?;
-        conn.batch_execute(&self.settings(access))
-            .map_err(|error| self.unreachable(&error))?;
-        Ok(Conn::Postgres(conn))
+    /// Opens a connection to the server of an address.
+    pub(super) fn connect_to(&self, address: &Address, access: Access) -> Result<Conn> {
+        let unreachable = |error: &dyn Display| ServerError::Unreachable {
+            server: address.to_string(),
+            why: address.mask(&one_line(&error.to_string())),
+        };
+        let conn = PgConnection::establish(&address.for_libpq()).map_err(|error| unreachable(&error))?;
+        let mut conn = Conn::Postgres(conn);
+        let settings = self.settings(access, self.is_cluster(&mut conn)?);
+        conn.batch_execute(&settings).map_err(|error| unreachable(&error))?;
+        Ok(conn)
     }
 
     /// The same, again until the deadline, because the server may be starting.
-    pub(in crate::store) fn reconnect(&self, access: Access, deadline: Deadline) -> Result<Conn> {
+    pub(in crate::store) fn reconnect(&self, access: Access, deadline: Deadline) -> Result<Link> {
         loop {
             match self.connect(access) {
                 Err(error) if deadline.is_over() => return Err(error),
@@ -37,18 +42,11 @@ impl ServerLocation {
         }
     }
 
-    fn unreachable(&self, error: &dyn std::fmt::Display) -> ServerError {
-        ServerError::Unreachable {
-            server: self.name(),
-            why: self.address.mask(&one_line(&error.to_string())),
-        }
-    }
-
     /// The settings of a connection.
     ///
     /// The schema comes after `pg_catalog`, which is always first, and before temporary tables, so that
     /// nothing shadows what PostgreSQL defines, or the tables of the heap.
-    fn settings(&self, access: Access) -> String {
+    fn settings(&self, access: Access, is_cluster: bool) -> String {
         let common = format!(
             "SET search_path TO {}, pg_temp; SET client_min_messages TO warning; SET tcp_keepalives_idle TO 20; \
              SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; SET lock_timeout TO {};",
@@ -64,12 +62,14 @@ impl ServerLocation {
             // as the statistics of a young heap suggest, is never right.
             Access::Write => format!(
                 "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {}; \
-                 SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_hashjoin TO off; \
+                 SET plan_cache_mode TO {}; SET enable_seqscan TO off; SET enable_hashjoin TO off; \
                  SET enable_mergejoin TO off;",
                 match self.durability {
                     Durability::Full => "on",
                     Durability::Normal => "off",
-                }
+                },
+                // Citus cannot plan some statements without their values.
+                if is_cluster { "auto" } else { "force_generic_plan" },
             ),
         }
     }

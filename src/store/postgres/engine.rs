@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Bool};
 
 use super::connect::milliseconds;
 use super::location::ServerLocation;
+use super::nodes::Link;
 use super::write::{self, How, Written};
 use crate::books::batch::{Batch, Limits};
 use crate::error::{Error, Result, ServerError};
@@ -21,7 +22,7 @@ use crate::store::statement::{Statement, sql};
 
 /// Transactions on one connection to a server.
 pub(in crate::store) struct PostgresEngine {
-    conn: Conn,
+    conn: Link,
     location: ServerLocation,
     deadline: Deadline,
     state: State,
@@ -56,7 +57,7 @@ sql! {
 }
 
 impl PostgresEngine {
-    pub fn new(location: ServerLocation, conn: Conn) -> Self {
+    pub fn new(location: ServerLocation, conn: Link) -> Self {
         Self {
             deadline: location.deadline(),
             conn,
@@ -83,6 +84,9 @@ impl PostgresEngine {
     }
 
     fn try_lock(&mut self, space: MemRamId) -> Result<i64> {
+        if self.conn.is_outdated(&self.location) {
+            self.conn = self.location.reconnect(Access::Write, self.deadline)?;
+        }
         let left = self.deadline.remaining().map_or(0, milliseconds);
         let sync = if self.syncs {
             ""
@@ -189,7 +193,7 @@ impl Engine for PostgresEngine {
 
     fn begin_lazily(&mut self, space: MemRamId, version: i64) -> bool {
         // Statements of a lazy transaction cannot be told to sync or not.
-        if !self.syncs {
+        if !self.syncs || self.conn.is_outdated(&self.location) {
             return false;
         }
         self.token = token();

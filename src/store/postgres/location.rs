@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::address::Address;
+use super::nodes::Cluster;
 use crate::error::Result;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Durability, Location};
@@ -19,6 +20,7 @@ pub(crate) struct ServerLocation {
     pub(in crate::store) busy_timeout: Duration,
     /// How long a read may take; `None` for any time.
     pub(in crate::store) max_snapshot_age: Option<Duration>,
+    pub(super) cluster: Arc<Cluster>,
     /// The deadline of the call that opens the heap.
     pub(in crate::store) opening: Option<Deadline>,
 }
@@ -36,6 +38,7 @@ impl ServerLocation {
             durability: Durability::default(),
             busy_timeout: Location::BUSY_TIMEOUT,
             max_snapshot_age: None,
+            cluster: Arc::default(),
             opening: None,
         })
     }

@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::location::ServerLocation;
-use super::verify;
+use super::{nodes, verify};
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 
@@ -16,10 +16,17 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const LOCK: i64 = 0x684c_6467;
 
 /// Creates the heap of a location in one transaction, unless another process has just done so.
+///
+/// On Citus the schema is distributed: its tables are on one of the nodes.
 pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: bool) -> Result<()> {
+    location.is_for_definitions(conn)?;
+    let is_cluster = location.is_cluster(conn)?;
     let schema = location.address.quoted_schema();
     conn.transaction(|conn| {
         conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
+        if is_cluster {
+            conn.batch_execute("SET LOCAL citus.enable_schema_based_sharding TO on")?;
+        }
         // `IF NOT EXISTS` would need the privilege to create one even if it exists.
         if !has_schema {
             conn.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;
@@ -30,6 +37,9 @@ pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: boo
         };
         if created.map_err(|error| Error::database("the schema cannot be created", error))? {
             verify::record(conn)?;
+        }
+        if is_cluster {
+            nodes::distribute(conn, location)?;
         }
         Ok(())
     })

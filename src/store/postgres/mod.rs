@@ -7,6 +7,7 @@ pub(in crate::store) mod engine;
 pub(in crate::store) mod errors;
 pub(in crate::store) mod location;
 pub(in crate::store) mod migrations;
+pub(in crate::store) mod nodes;
 pub(in crate::store) mod open;
 pub(in crate::store) mod readers;
 pub(in crate::store) mod verify;

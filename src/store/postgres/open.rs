@@ -7,6 +7,7 @@ use diesel::sql_types::BigInt;
 use super::access::Found;
 use super::engine::PostgresEngine;
 use super::location::ServerLocation;
+use super::nodes::Link;
 use super::readers::ServerReaders;
 use super::{migrations, verify};
 use crate::books::history_change::HistorySetting;
@@ -28,7 +29,7 @@ const FORMAT: i64 = 101;
 pub(crate) struct ServerOpening {
     location: ServerLocation,
     access: Access,
-    conn: Conn,
+    conn: Link,
 }
 
 sql! {
@@ -48,6 +49,8 @@ impl ServerLocation {
             }
             found.may_create(&self)?;
             migrations::create(&mut conn, &self, found.has_schema)?;
+            // Where it is now.
+            conn = self.connect(access)?;
         }
         self.check_format(&mut conn)?;
         verify::verify_schema(&mut conn, &self)?;
@@ -80,24 +83,25 @@ impl ServerLocation {
 
     /// The differences between the schema of a heap and that of this version.
     pub fn check_schema(&self) -> Result<Vec<Violation>> {
-        let mut conn = self.connect_to_heap(Access::Read)?;
+        let mut conn = self.connect(Access::Read)?;
+        self.has_heap(&mut conn)?;
         Ok(Fault::violations(&verify::faults(&mut conn)?))
     }
 
     /// Recreates missing and altered parts of the schema, and returns them.
     pub fn restore_schema(&self) -> Result<Vec<Violation>> {
-        let mut conn = self.connect_to_heap(Access::Write)?;
+        let mut conn = self.connect_to(&self.address, Access::Write)?;
+        self.is_for_definitions(&mut conn)?;
+        self.has_heap(&mut conn)?;
         verify::restore_parts(&mut conn, self)
     }
 
-    /// Connects to a heap of this format, whatever its views are.
-    fn connect_to_heap(&self, access: Access) -> Result<Conn> {
-        let mut conn = self.connect(access)?;
-        if !Found::look(&mut conn, self)?.has_heap(self)? {
+    /// Fails unless there is a heap of this format, whatever its views are.
+    fn has_heap(&self, conn: &mut Conn) -> Result<()> {
+        if !Found::look(conn, self)?.has_heap(self)? {
             return Err(ServerError::NoHeap { server: self.name() }.into());
         }
-        self.check_format(&mut conn)?;
-        Ok(conn)
+        self.check_format(conn)
     }
 }
 
@@ -121,7 +125,7 @@ impl ServerOpening {
     ) -> Result<bool> {
         // Whoever creates a space gives it the next number, so only one may at a time.
         self.conn.transaction(|conn| {
-            conn.batch_execute("LOCK TABLE heap IN SHARE ROW EXCLUSIVE MODE")?;
+            conn.batch_execute("SELECT id FROM heap WHERE id = 1 FOR UPDATE")?;
             make(conn, name, max_mem, geometry, history, None, now)
         })
     }

@@ -1,13 +1,13 @@
 //! The pool of reading connections.
 
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use diesel::connection::SimpleConnection;
 
 use super::location::ServerLocation;
+use super::nodes::{Link, Placement};
 use crate::error::{Error, Result, ServerError};
-use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::frozen::Frozen;
 use crate::store::location::Access;
@@ -19,14 +19,14 @@ static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map
 /// The reading connections of a heap on a server. There are as many as simultaneous readers.
 pub(crate) struct ServerReaders {
     location: ServerLocation,
-    idle: Mutex<Vec<Conn>>,
-    /// The one connection of a snapshot, which stays at one state.
-    frozen: Option<Arc<Frozen>>,
+    idle: Mutex<Vec<Link>>,
+    /// The one connection of a snapshot, which stays at one state, and where the heap was then.
+    frozen: Option<(Frozen, Option<Placement>)>,
 }
 
 impl ServerReaders {
     /// A pool that starts with a connection that is already open, if any.
-    pub(in crate::store) fn new(location: ServerLocation, open: Option<Conn>) -> Self {
+    pub(in crate::store) fn new(location: ServerLocation, open: Option<Link>) -> Self {
         Self {
             location,
             idle: Mutex::new(open.into_iter().collect()),
@@ -40,10 +40,12 @@ impl ServerReaders {
         let mut conn = self.begin()?;
         // The server chooses the state at the first statement, not at `BEGIN`.
         conn.batch_execute("SELECT 1")?;
+        let placement = conn.placement();
+        let frozen = Frozen::begun(conn.into_conn(), age, ());
         Ok(Self {
             location: self.location.clone(),
             idle: Mutex::default(),
-            frozen: Some(Arc::new(Frozen::begun(conn, age, ()))),
+            frozen: Some((frozen, placement)),
         })
     }
 
@@ -51,14 +53,15 @@ impl ServerReaders {
     /// before it and nothing later.
     pub fn snapshot<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         if let Some(frozen) = &self.frozen {
-            return self.named(frozen.with(read));
+            return self.on_frozen(frozen, read);
         }
         let deadline = Deadline::after(self.location.busy_timeout);
         let mut conn = self.begin()?;
         let age = Age::begin(self.location.max_snapshot_age);
-        let result = read(&mut ReadTx::aging(&mut conn, age));
+        let mut result = read(&mut ReadTx::aging(&mut conn, age));
         // It also ends a transaction that has failed.
         if conn.batch_execute("COMMIT").is_ok() {
+            result = result.and_then(|found| self.unless_moved(conn.has_moved(&self.location)?, found));
             self.put_back(conn);
         }
         self.named(result.map_err(|error| deadline.stamp(error)))
@@ -68,7 +71,7 @@ impl ServerReaders {
     /// was lost while it was idle.
     pub fn single<R>(&self, mut read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         if let Some(frozen) = &self.frozen {
-            return self.named(frozen.with(read));
+            return self.on_frozen(frozen, read);
         }
         let deadline = Deadline::after(self.location.busy_timeout);
         loop {
@@ -86,8 +89,36 @@ impl ServerReaders {
         }
     }
 
+    /// Runs `read` on the connection of a snapshot.
+    fn on_frozen<R>(
+        &self,
+        (frozen, placement): &(Frozen, Option<Placement>),
+        read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
+    ) -> Result<R> {
+        let found = self.named(frozen.with(read))?;
+        if placement.is_none() {
+            return Ok(found);
+        }
+        // Asked on another connection, because this one sees what was true when it was frozen.
+        let (mut conn, _) = self.idle_or_new(Deadline::after(self.location.busy_timeout))?;
+        let has_moved = conn.placement() != *placement || conn.has_moved(&self.location)?;
+        self.put_back(conn);
+        self.unless_moved(has_moved, found)
+    }
+
+    /// What was read, if the heap stayed where it was.
+    fn unless_moved<R>(&self, has_moved: bool, found: R) -> Result<R> {
+        if has_moved {
+            return Err(ServerError::Moved {
+                server: self.location.name(),
+            }
+            .into());
+        }
+        Ok(found)
+    }
+
     /// A connection on which a transaction has begun.
-    fn begin(&self) -> Result<Conn> {
+    fn begin(&self) -> Result<Link> {
         let deadline = Deadline::after(self.location.busy_timeout);
         loop {
             let (mut conn, was_idle) = self.idle_or_new(deadline)?;
@@ -103,7 +134,7 @@ impl ServerReaders {
         result.map_err(|error| self.location.name_in(error))
     }
 
-    fn put_back(&self, conn: Conn) {
+    fn put_back(&self, conn: Link) {
         let mut idle = self.idle();
         if idle.len() < *MOST_IDLE {
             idle.push(conn);
@@ -111,16 +142,17 @@ impl ServerReaders {
     }
 
     /// A connection, and whether it was idle before.
-    fn idle_or_new(&self, deadline: Deadline) -> Result<(Conn, bool)> {
-        // Release the lock before anything is opened.
+    fn idle_or_new(&self, deadline: Deadline) -> Result<(Link, bool)> {
+        // Release the lock before anything is asked or opened.
         let kept = self.idle().pop();
+        let kept = kept.and_then(|mut conn| (!conn.is_outdated(&self.location)).then_some(conn));
         match kept {
             Some(conn) => Ok((conn, true)),
             None => Ok((self.location.reconnect(Access::Read, deadline)?, false)),
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Conn>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Link>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
