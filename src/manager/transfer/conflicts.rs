@@ -1,16 +1,16 @@
-//! Conflicts over names in an import.
+//! The names and the hold of an object that comes from elsewhere, and conflicts over its names.
 
 use serde::Serialize;
 
-use super::folder::Folder;
-use super::manifest::Item;
-use crate::error::{Error, Result, TransferError};
-use crate::manager::names;
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::manager::objects::free;
+use crate::manager::{Hold, names};
 use crate::models::{MemRamId, StoredObject};
 use crate::store::{ReadTx, WriteTx, queries};
 use crate::value::ObjectId;
 
-/// What an import does with a name that is bound to another object here, or is invalid.
+/// What an import or a copy does with a name that is bound to another object here, or is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnConflict {
@@ -46,118 +46,142 @@ pub struct Conflict {
     pub freed: bool,
 }
 
-/// The decisions about the names of a line.
-pub(in crate::manager) struct Settled {
-    /// The names to bind.
-    pub names: Vec<String>,
-    pub conflicts: Vec<Conflict>,
+/// An object that comes from elsewhere, with what holds it there.
+pub(in crate::manager) struct Incoming<'a> {
+    pub id: ObjectId,
+    pub names: &'a [String],
+    pub held: bool,
+    /// The error for a name that cannot be bound, and why.
+    pub bad: &'a dyn Fn(&str, String) -> Error,
 }
 
-/// Refuses an object with such a name, before anything is stored.
-pub(in crate::manager) fn refuse(tx: &mut ReadTx<'_>, space: MemRamId, folder: &Folder, item: &Item) -> Result<()> {
-    for name in &item.line.names {
-        let bound = match names::validate(name) {
-            Ok(()) => queries::names::resolve(tx, space, name)?,
-            Err(_) => None,
-        };
-        if let Some(why) = trouble(item, name, bound.as_ref()) {
-            return Err(bad(folder, item, name, why));
-        }
+/// Finds the object that a name is bound to here.
+type Resolve<'r> = &'r mut dyn FnMut(&str) -> Result<Option<StoredObject>>;
+
+impl Incoming<'_> {
+    /// Refuses an object with a name that is taken or invalid, before anything is stored.
+    pub fn refuse(&self, tx: &mut ReadTx<'_>, space: MemRamId) -> Result<()> {
+        let resolve = &mut |name: &str| queries::names::resolve(tx, space, name);
+        self.settle(resolve, OnConflict::Refuse).map(drop)
     }
-    Ok(())
-}
 
-/// Why a name cannot be bound as it is.
-fn trouble(item: &Item, name: &str, bound: Option<&StoredObject>) -> Option<String> {
-    if let Err(error) = names::validate(name) {
-        return Some(error.to_string());
-    }
-    let other = bound.filter(|bound| bound.object_id != item.id)?;
-    Some(format!("it is bound to object {} here", other.object_id))
-}
-
-/// Decides on the names of a line.
-pub(in crate::manager) fn settle(
-    tx: &mut WriteTx<'_>,
-    folder: &Folder,
-    item: &Item,
-    on_conflict: OnConflict,
-) -> Result<Settled> {
-    let mut settled = Settled {
-        names: Vec::new(),
-        conflicts: Vec::new(),
-    };
-    for name in &item.line.names {
-        let bound = match names::validate(name) {
-            Ok(()) => tx.resolve(name)?,
-            Err(_) => None,
+    /// Decides on its names.
+    pub fn settle(&self, resolve: Resolve<'_>, on_conflict: OnConflict) -> Result<Settled> {
+        let mut settled = Settled {
+            names: Vec::new(),
+            conflicts: Vec::new(),
         };
-        let Some(why) = trouble(item, name, bound.as_ref()) else {
-            settled.names.push(name.clone());
-            continue;
-        };
-        let renamed = match on_conflict {
-            OnConflict::Skip => None,
-            OnConflict::Replace if bound.is_some() => {
+        for name in self.names {
+            let bound = match names::validate(name) {
+                Ok(()) => resolve(name)?,
+                Err(_) => None,
+            };
+            let Some(why) = self.trouble(name, bound.as_ref()) else {
                 settled.names.push(name.clone());
-                None
-            }
-            OnConflict::Refuse | OnConflict::Replace => return Err(bad(folder, item, name, why)),
-            OnConflict::Rename => {
-                let renamed = other_name(tx, item, name)?.ok_or_else(|| bad(folder, item, name, why))?;
-                settled.names.push(renamed.clone());
-                Some(renamed)
-            }
-        };
-        settled.conflicts.push(Conflict {
-            name: name.clone(),
-            object_id: item.id,
-            bound_to: bound.map(|bound| bound.object_id),
-            action: on_conflict,
-            renamed,
-            freed: false,
-        });
-    }
-    Ok(settled)
-}
-
-impl Conflict {
-    /// Finds out, after the name was bound, whether that freed the object that had it.
-    pub(in crate::manager) fn look_after(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
-        if let (OnConflict::Replace, Some(before)) = (self.action, &self.bound_to) {
-            self.freed = tx.find(before)?.is_none();
+                continue;
+            };
+            let bad = |why| (self.bad)(name, why);
+            let renamed = match on_conflict {
+                OnConflict::Skip => None,
+                OnConflict::Replace if bound.is_some() => {
+                    settled.names.push(name.clone());
+                    None
+                }
+                OnConflict::Refuse | OnConflict::Replace => return Err(bad(why)),
+                OnConflict::Rename => {
+                    let renamed = self.other_name(name, resolve)?.ok_or_else(|| bad(why))?;
+                    settled.names.push(renamed.clone());
+                    Some(renamed)
+                }
+            };
+            settled.conflicts.push(Conflict {
+                name: name.clone(),
+                object_id: self.id,
+                bound_to: bound.map(|bound| bound.object_id),
+                action: on_conflict,
+                renamed,
+                freed: false,
+            });
         }
-        Ok(())
+        Ok(settled)
+    }
+
+    /// Why a name cannot be bound as it is.
+    fn trouble(&self, name: &str, bound: Option<&StoredObject>) -> Option<String> {
+        if let Err(error) = names::validate(name) {
+            return Some(error.to_string());
+        }
+        let other = bound.filter(|bound| bound.object_id != self.id)?;
+        Some(format!("it is bound to object {} here", other.object_id))
+    }
+
+    /// A name that is free, or that an earlier import has given to the same object.
+    fn other_name(&self, name: &str, resolve: Resolve<'_>) -> Result<Option<String>> {
+        let id = self.id.to_hex();
+        let name = name.replace('\0', "\u{fffd}");
+        for digits in DIGITS {
+            let end = format!("~{}", id.get(..digits).unwrap_or(&id));
+            let start = name.floor_char_boundary(names::MOST_BYTES - end.len());
+            let renamed = format!("{}{end}", name.get(..start).unwrap_or_default());
+            if names::validate(&renamed).is_err() {
+                continue;
+            }
+            let bound = resolve(&renamed)?;
+            if bound.is_none_or(|bound| bound.object_id == self.id) {
+                return Ok(Some(renamed));
+            }
+        }
+        Ok(None)
     }
 }
 
 /// Numbers of digits to append to a name. More are used if the shorter name is taken.
 const DIGITS: [usize; 3] = [12, 32, 64];
 
-/// A name that is free, or that an earlier import has given to the same object.
-fn other_name(tx: &mut WriteTx<'_>, item: &Item, name: &str) -> Result<Option<String>> {
-    let id = item.id.to_hex();
-    let name = name.replace('\0', "\u{fffd}");
-    for digits in DIGITS {
-        let end = format!("~{}", id.get(..digits).unwrap_or(&id));
-        let start = name.floor_char_boundary(names::MOST_BYTES - end.len());
-        let renamed = format!("{}{end}", name.get(..start).unwrap_or_default());
-        if names::validate(&renamed).is_err() {
-            continue;
-        }
-        let bound = tx.resolve(&renamed)?;
-        if bound.is_none_or(|bound| bound.object_id == item.id) {
-            return Ok(Some(renamed));
-        }
-    }
-    Ok(None)
+/// The decisions about the names of an object.
+pub(in crate::manager) struct Settled {
+    /// The names to bind.
+    pub names: Vec<String>,
+    pub conflicts: Vec<Conflict>,
 }
 
-fn bad(folder: &Folder, item: &Item, name: &str, why: String) -> Error {
-    TransferError::NameRefused {
-        path: folder.path(&item.file),
-        name: name.to_owned(),
-        why,
+impl Settled {
+    /// Whether anything is to hold the object here. One that nothing holds there either is held.
+    pub fn is_wanted(&self, incoming: &Incoming<'_>) -> bool {
+        !self.names.is_empty() || incoming.held || incoming.names.is_empty()
     }
-    .into()
+
+    /// The hold to store the object with.
+    pub fn first_hold(&self) -> Hold<'_> {
+        self.names.first().map_or(Hold::Anonymous, |name| Hold::Name(name))
+    }
+
+    /// Gives the object, if it is stored, its other names and its hold; it has the first `bound` names
+    /// already. Returns the conflicts.
+    pub fn complete(self, tx: &mut WriteTx<'_>, incoming: &Incoming<'_>, bound: usize) -> Result<Vec<Conflict>> {
+        if self.is_wanted(incoming) {
+            let object = free::find(tx, "", &incoming.id)?;
+            for name in self.names.iter().skip(bound) {
+                names::bind(tx, name, object.id, object.object_id)?;
+            }
+            if incoming.held && !object.held {
+                tx.apply(Change::Held { object: object.id })?;
+            }
+        }
+        let mut conflicts = self.conflicts;
+        for conflict in &mut conflicts {
+            conflict.look_after(tx)?;
+        }
+        Ok(conflicts)
+    }
+}
+
+impl Conflict {
+    /// Finds out, after the name was bound, whether that freed the object that had it.
+    fn look_after(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
+        if let (OnConflict::Replace, Some(before)) = (self.action, &self.bound_to) {
+            self.freed = tx.find(before)?.is_none();
+        }
+        Ok(())
+    }
 }

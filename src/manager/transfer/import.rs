@@ -4,19 +4,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::conflicts;
 use super::conflicts::{Conflict, OnConflict};
 use super::export::Exported;
 use super::folder::Folder;
 use super::manifest::{Item, Lines};
-use crate::books::change::Change;
 use crate::error::{Error, Result, TransferError, grouped};
 use crate::manager::objects::allocate;
 use crate::manager::objects::content::Content;
-use crate::manager::objects::free;
 use crate::manager::objects::room::need_room;
 use crate::manager::objects::spool::Spooled;
-use crate::manager::{Hold, MemManager, names};
+use crate::manager::{Hold, MemManager};
 use crate::store::WriteTx;
 use crate::value::{ObjectId, Validator};
 
@@ -133,7 +130,9 @@ impl MemManager {
         let space = self.inner.space;
         self.inner.readers.snapshot(|tx| {
             survey(folder, |item| match options.on_conflict {
-                OnConflict::Refuse => conflicts::refuse(tx, space, folder, item),
+                OnConflict::Refuse => item
+                    .incoming(&|name, why| bad_name(folder, item, name, why))
+                    .refuse(tx, space),
                 _ => Ok(()),
             })
         })
@@ -198,32 +197,22 @@ impl Import<'_> {
         if let (Some((_, false)), false) = (self.current, goes_on) {
             self.done.left_out += 1;
         }
-        let settled = conflicts::settle(tx, self.folder, item, self.options.on_conflict)?;
-        let mut names: Vec<&str> = settled.names.iter().map(|name| &**name).collect();
-        let is_wanted = !names.is_empty() || item.line.held || item.line.names.is_empty();
+        let bad = |name: &str, why| bad_name(self.folder, item, name, why);
+        let incoming = item.incoming(&bad);
+        let settled = incoming.settle(&mut |name| tx.resolve(name), self.options.on_conflict)?;
+        let is_wanted = settled.is_wanted(&incoming);
+        let mut bound = 0;
         if is_wanted && !(is_stored && tx.find(&item.id)?.is_some()) {
-            let first = if names.is_empty() { None } else { Some(names.remove(0)) };
-            self.store(tx, item, first)?;
-        }
-        if is_wanted {
-            let object = free::find(tx, "", &item.id)?;
-            for name in names {
-                names::bind(tx, name, object.id, object.object_id)?;
-            }
-            if item.line.held && !object.held {
-                tx.apply(Change::Held { object: object.id })?;
-            }
+            self.store(tx, item, settled.first_hold())?;
+            bound = 1;
         }
         self.current = Some((item.id, is_stored || is_wanted));
         self.done.names += settled.names.len() as u64;
-        for mut conflict in settled.conflicts {
-            conflict.look_after(tx)?;
-            self.done.conflicts.push(conflict);
-        }
+        self.done.conflicts.extend(settled.complete(tx, &incoming, bound)?);
         Ok(())
     }
 
-    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, name: Option<&str>) -> Result<()> {
+    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, hold: Hold<'_>) -> Result<()> {
         let mut file = self.folder.file(&item.file)?;
         let size = item.line.size;
         let found = file.metadata().map_or(size, |found| found.len());
@@ -249,7 +238,6 @@ impl Import<'_> {
             size,
             whole: None,
         };
-        let hold = name.map_or(Hold::Anonymous, Hold::Name);
         let stored = allocate::allocate(tx, &what, hold, &mut content)?;
         self.done.objects += 1;
         self.done.dedup_hits += u64::from(stored.dedup);
@@ -264,4 +252,13 @@ impl Import<'_> {
         }
         .into()
     }
+}
+
+fn bad_name(folder: &Folder, item: &Item, name: &str, why: String) -> Error {
+    TransferError::NameRefused {
+        path: folder.path(&item.file),
+        name: name.to_owned(),
+        why,
+    }
+    .into()
 }

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::conflicts::Incoming;
 use super::folder::Folder;
 use crate::error::{Error, Result, TransferError, grouped};
 use crate::value::{Kind, ObjectId};
@@ -65,6 +66,18 @@ pub(in crate::manager) struct Item {
     pub kind: Kind,
     /// The file with its content, relative to the folder of the export.
     pub file: PathBuf,
+}
+
+impl Item {
+    /// It with its names and its hold; `bad` is the error for a name.
+    pub fn incoming<'a>(&'a self, bad: &'a dyn Fn(&str, String) -> Error) -> Incoming<'a> {
+        Incoming {
+            id: self.id,
+            names: &self.line.names,
+            held: self.line.held,
+            bad,
+        }
+    }
 }
 
 /// The lines of a manifest.
