@@ -98,10 +98,10 @@ pub use error::{Error, LogHolder, ReservationError, Result, ServerError, Transfe
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
-    Correction, Diff, DiskUse, Entries, Events, Exported, Figure, Finding, FreePlan, Freed, History, Hold,
-    ImportOptions, Imported, Layout, LayoutDigest, MemManager, Moment, ObjectReader, ObjectSize, Objects, OnConflict,
-    Options, Phase, PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored,
-    Severity, Snapshot, SpaceReport, Stats, UsagePoint,
+    Copied, CopiedSpace, CopyOptions, Correction, Diff, DiskUse, Entries, Events, Exported, Figure, Finding, FreePlan,
+    Freed, History, Hold, ImportOptions, Imported, Layout, LayoutDigest, MemManager, Moment, ObjectReader, ObjectSize,
+    Objects, OnConflict, Options, Phase, PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Reservation,
+    Reserve, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,

@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, backup, block, check, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log, ls,
-    names, pins, plan, post, put, release, reserve, restore, set, show, space, spaces, stats, tree, usage,
+    add, backup, block, check, copy, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log,
+    ls, names, pins, plan, post, put, release, reserve, restore, set, show, space, spaces, stats, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -100,6 +100,8 @@ enum Command {
     Export(export::Args),
     /// Store the contents of an export
     Import(import::Args),
+    /// Copy the heap into another one, on any engine, and compare both
+    Copy(copy::Args),
     /// List the spaces in the file
     Spaces(spaces::ListArgs),
     /// Change the capacity of the space
@@ -153,6 +155,7 @@ impl Cli {
             Command::Restore(args) => restore::run(args, &context),
             Command::Export(args) => export::run(args, &context),
             Command::Import(args) => import::run(args, &context),
+            Command::Copy(args) => copy::run(args, &context),
             Command::Spaces(args) => spaces::list(args, &context),
             Command::Resize(args) => spaces::resize(args, &context),
             Command::Add(args) => add::run(args, &context),

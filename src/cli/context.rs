@@ -52,6 +52,16 @@ impl<'a> Context<'a> {
         self.db.shown()
     }
 
+    /// The name of the space.
+    pub fn space(&self) -> &str {
+        self.globals.space.as_deref().unwrap_or("main")
+    }
+
+    /// Whether the space was named.
+    pub fn names_space(&self) -> bool {
+        self.globals.space.is_some()
+    }
+
     /// Whether to print one JSON document.
     pub fn is_json(&self) -> bool {
         self.globals.format == Format::Json
@@ -77,15 +87,15 @@ impl<'a> Context<'a> {
             }
         };
         let mut line = format!("heapledger{}", option("--db", &self.db.as_option()));
-        if self.globals.space != "main" {
-            line.push_str(&option("--space", &self.globals.space));
+        if self.space() != "main" {
+            line.push_str(&option("--space", self.space()));
         }
         format!("{line} {command}")
     }
 
     /// The options to open the heap with.
     pub fn options(&self) -> Options {
-        let mut options = MemManager::options().space(&self.globals.space);
+        let mut options = MemManager::options().space(self.space());
         if let Some(durability) = self.globals.durability {
             options = options.durability(match durability {
                 DurabilityArg::Full => Durability::Full,
@@ -118,6 +128,20 @@ impl<'a> Context<'a> {
     /// Opens the heap for reading the current state each time.
     pub fn follow(&self) -> Result<MemManager> {
         Ok(self.options().read_only(true).open(self.db())?)
+    }
+
+    /// The same for a command that is not about one space: if the heap does not have the one of
+    /// `--space`, opens one that it has. `None` if it has none.
+    pub fn follow_any(&self) -> Result<Option<MemManager>> {
+        let known = match self.follow() {
+            Ok(memory) => return Ok(Some(memory)),
+            Err(error) => match error.downcast()? {
+                Error::UnknownSpace { known, .. } => known,
+                error => return Err(error.into()),
+            },
+        };
+        let options = |space| self.options().space(space).read_only(true);
+        Ok(known.first().map(|space| options(space).open(self.db())).transpose()?)
     }
 
     /// Recreates parts of the schema that others dropped or altered. No other command opens such a
@@ -160,16 +184,20 @@ impl<'a> Context<'a> {
     }
 
     fn write(&self) -> Result<MemManager> {
-        let memory = self.options().open(self.db())?;
-        Ok(match &self.globals.reason {
+        Ok(self.because(self.options().open(self.db())?))
+    }
+
+    /// The same heap, whose writes are recorded with the reason of `--reason`.
+    pub fn because(&self, memory: MemManager) -> MemManager {
+        match &self.globals.reason {
             Some(reason) => memory.because(reason),
             None => memory,
-        })
+        }
     }
 
     /// What storing would create: the heap or the space, if missing.
     fn to_make(&self, making: Making) -> Result<Option<String>> {
-        let (space, path) = (printable(&self.globals.space), self.shown());
+        let (space, path) = (printable(self.space()), self.shown());
         let is_empty = self.db().metadata().is_ok_and(|file| file.is_file() && file.len() == 0);
         let missing = match self.options().read_only(true).open(self.db()) {
             Err(error @ Error::NoFile { .. }) if self.db.mode == Mode::NeverCreate => return Err(error.into()),
@@ -183,7 +211,7 @@ impl<'a> Context<'a> {
             // If storing fails as well, that error explains it.
             Ok(_) | Err(_) => return Ok(None),
         };
-        if making.create || self.globals.space == "main" {
+        if making.create || self.space() == "main" {
             return Ok(Some(missing));
         }
         bail!(

@@ -18,9 +18,9 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "FILE|URL")]
     pub db: Option<PathBuf>,
 
-    /// The space in the file
-    #[arg(long, global = true, value_name = "NAME", default_value = "main")]
-    pub space: String,
+    /// The space in the heap [default: main]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub space: Option<String>,
 
     /// How to print the answer
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]

@@ -31,6 +31,25 @@ pub enum TransferError {
         /// Why it cannot be bound.
         why: String,
     },
+    /// A space of the target of a copy has something that does not come from the original;
+    /// [`CopyOptions::on_conflict`](crate::CopyOptions) decides what else to do then.
+    Occupied {
+        /// The target.
+        path: PathBuf,
+        /// The space.
+        space: String,
+        /// What it has.
+        why: String,
+    },
+    /// A copy is not like its original, because others have changed it meanwhile.
+    CopyDiffers {
+        /// The target.
+        path: PathBuf,
+        /// The space.
+        space: String,
+        /// How it differs.
+        why: String,
+    },
 }
 
 impl From<TransferError> for Error {
@@ -47,6 +66,16 @@ impl fmt::Display for TransferError {
             Self::NameRefused { path, name, why } => {
                 write!(f, "{} cannot be imported with its name {name:?}: {why}", path.display())
             }
+            Self::Occupied { path, space, why } => write!(
+                f,
+                "space {space:?} of {} is neither empty nor a part of a copy of this one: {why}",
+                path.display()
+            ),
+            Self::CopyDiffers { path, space, why } => write!(
+                f,
+                "the copy of space {space:?} in {} differs from the original: {why}",
+                path.display()
+            ),
         }
     }
 }

@@ -42,6 +42,8 @@ pub use space::collect::Collected;
 pub use space::options::Options;
 pub use transfer::backup::Backup;
 pub use transfer::conflicts::{Conflict, OnConflict};
+pub use transfer::copy::{Copied, CopyOptions};
+pub use transfer::copy_item::CopiedSpace;
 pub use transfer::export::Exported;
 pub use transfer::import::{ImportOptions, Imported};
 pub use transfer::restore::Restored;

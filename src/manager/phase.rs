@@ -15,8 +15,10 @@ pub enum Phase {
     Hashing,
     /// Violations are repaired, and the corrections committed.
     Repairing,
-    /// Pages are copied.
+    /// Pages, or the objects of a heap, are copied.
     Copying,
+    /// A copy is compared with its original.
+    Comparing,
     /// The call waits for another writer.
     Waiting,
     /// Contents are stored.
@@ -38,6 +40,7 @@ impl fmt::Display for Phase {
             Self::Hashing => "hashing contents",
             Self::Repairing => "repairing and committing",
             Self::Copying => "copying",
+            Self::Comparing => "comparing",
             Self::Waiting => "waiting for its turn",
             Self::Storing => "storing",
             Self::Syncing => "writing to disk",

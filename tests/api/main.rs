@@ -14,6 +14,7 @@ mod collect;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod copy;
 mod dedup;
 mod diff;
 mod doctor;

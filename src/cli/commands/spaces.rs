@@ -1,7 +1,7 @@
 //! `heapledger spaces` and `heapledger resize`
 
 use anyhow::Result;
-use heapledger::{DiskUse, Error, MemManager, MemRam};
+use heapledger::{DiskUse, MemRam};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -36,25 +36,10 @@ pub struct ResizeArgs {
 }
 
 pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
-    let spaces = match context.read() {
-        Ok(memory) => memory.spaces()?,
-        Err(error) => from_another_space(error, context)?,
-    };
+    let memory = context.follow_any()?;
+    let spaces = memory.map_or(Ok(Vec::new()), |memory| memory.spaces())?;
     context.output().rows(spaces)?;
     Ok(Outcome::Fine)
-}
-
-/// The list does not depend on `--space`, so if the file has no such space, it is opened with
-/// one that it has.
-fn from_another_space(error: anyhow::Error, context: &Context<'_>) -> Result<Vec<MemRam>> {
-    let Some(Error::UnknownSpace { known, .. }) = error.downcast_ref() else {
-        return Err(error);
-    };
-    let Some(space) = known.first() else {
-        return Ok(Vec::new());
-    };
-    let memory: MemManager = context.options().space(space).read_only(true).open(context.db())?;
-    Ok(memory.spaces()?)
 }
 
 pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {

@@ -36,15 +36,10 @@ impl Database {
     /// Takes the option, else `HEAPLEDGER_DB`, else `DATABASE_URL`, else `heap.db`. `DATABASE_URL`
     /// comes later because it may be meant for another program.
     pub fn find(option: Option<&Path>, variables: &Variables) -> Result<Self> {
-        let option = option.map(|path| Setting {
-            source: "--db",
-            value: path.into(),
-            in_file: false,
-            folder: None,
-        });
-        let setting = option
-            .or_else(|| variables.get("HEAPLEDGER_DB"))
-            .or_else(|| variables.get("DATABASE_URL"));
+        if let Some(path) = option {
+            return Self::named("--db", path);
+        }
+        let setting = variables.get("HEAPLEDGER_DB").or_else(|| variables.get("DATABASE_URL"));
         match setting {
             Some(setting) => Self::of(setting),
             None => Ok(Self {
@@ -54,6 +49,16 @@ impl Database {
                 source: "the default",
             }),
         }
+    }
+
+    /// The heap that the option `source` names.
+    pub fn named(source: &'static str, path: &Path) -> Result<Self> {
+        Self::of(Setting {
+            source,
+            value: path.into(),
+            in_file: false,
+            folder: None,
+        })
     }
 
     fn of(setting: Setting) -> Result<Self> {

@@ -18,7 +18,7 @@ pub fn is_meant(text: &str) -> bool {
 /// this program, and a `.env` comes with the folder.
 pub fn checked(setting: &Setting) -> Result<String> {
     let Setting { source, in_file, .. } = setting;
-    if *in_file || !["--db", "HEAPLEDGER_DB"].contains(source) {
+    if *in_file || !(is_option(source) || *source == "HEAPLEDGER_DB") {
         let place = if *in_file { " in .env" } else { "" };
         bail!(
             "{source}{place} is a PostgreSQL URL, which counts only from --db or from HEAPLEDGER_DB in the \
@@ -26,6 +26,11 @@ pub fn checked(setting: &Setting) -> Result<String> {
         );
     }
     address(setting)
+}
+
+/// Whether it is an option of the command line.
+fn is_option(source: &str) -> bool {
+    source.starts_with("--")
 }
 
 #[cfg(feature = "postgres")]
@@ -38,11 +43,15 @@ fn address(setting: &Setting) -> Result<String> {
         Err(ServerError::BadAddress { why }) => bail!("{source} {why}"),
         parsed => parsed?,
     };
-    if source == "--db" && address.has_password() {
+    if is_option(source) && address.has_password() {
+        let or = match source {
+            "--db" => ", or with the whole address in HEAPLEDGER_DB",
+            _ => "",
+        };
         bail!(
-            "--db has a password in it, which other users of this machine can see while the command runs, and which \
-             the shell remembers; leave it out, and give it in PGPASSWORD, in ~/.pgpass, in a service file (PGSERVICEFILE), \
-             or with the whole address in HEAPLEDGER_DB"
+            "{source} has a password in it, which other users of this machine can see while the command runs, and which \
+             the shell remembers; leave it out, and give it in PGPASSWORD, in ~/.pgpass, in a service file \
+             (PGSERVICEFILE){or}"
         );
     }
     Ok(address.to_string())

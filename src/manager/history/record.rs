@@ -8,7 +8,7 @@ use crate::books::history_change::HistorySetting;
 use crate::error::{Error, Result};
 use crate::manager::objects::reclaim;
 use crate::manager::{MemManager, unsigned};
-use crate::models::{HistoryMode, Timestamp};
+use crate::models::{HistoryMode, MemRam, Timestamp};
 use crate::store::queries::trim::{Due, Old};
 use crate::store::queries::{self};
 use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
@@ -65,6 +65,18 @@ impl History {
     pub(in crate::manager) fn bytes_of_new_space(max_mem: u64) -> u64 {
         const MIB: u64 = 1024 * 1024;
         (max_mem / 16).clamp(MIB, 64 * MIB)
+    }
+
+    /// The setting of a space.
+    pub(in crate::manager) fn of(space: &MemRam) -> Self {
+        match space.history {
+            HistoryMode::Off => Self::Off,
+            HistoryMode::Keep => Self::Keep {
+                age: space.history_keep.map(Duration::from_micros),
+                bytes: space.history_max_bytes,
+            },
+            HistoryMode::On | HistoryMode::Unknown => Self::On,
+        }
     }
 
     pub(in crate::manager) fn setting(self) -> Result<HistorySetting> {

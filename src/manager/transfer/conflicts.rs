@@ -160,7 +160,8 @@ impl Settled {
     /// already. Returns the conflicts.
     pub fn complete(self, tx: &mut WriteTx<'_>, incoming: &Incoming<'_>, bound: usize) -> Result<Vec<Conflict>> {
         if self.is_wanted(incoming) {
-            let object = free::find(tx, "", &incoming.id)?;
+            let space = tx.space_name()?;
+            let object = free::find(tx, &space, &incoming.id)?;
             for name in self.names.iter().skip(bound) {
                 names::bind(tx, name, object.id, object.object_id)?;
             }

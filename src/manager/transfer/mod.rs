@@ -1,7 +1,11 @@
-//! Backup, restore, export, import, and snapshots.
+//! Backup, restore, export, import, copies from heap to heap, and snapshots.
 
 pub(in crate::manager) mod backup;
+mod compare;
 pub(in crate::manager) mod conflicts;
+pub(in crate::manager) mod copy;
+pub(in crate::manager) mod copy_item;
+mod copy_space;
 pub(in crate::manager) mod export;
 pub(in crate::manager) mod folder;
 pub(in crate::manager) mod import;
@@ -9,3 +13,4 @@ pub(in crate::manager) mod manifest;
 pub(in crate::manager) mod restore;
 pub(in crate::manager) mod save;
 pub(in crate::manager) mod snapshot;
+mod whole;

@@ -18,5 +18,6 @@ pub(crate) mod placements;
 pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod spaces;
+pub(crate) mod transfer;
 pub(crate) mod trim;
 pub(crate) mod usage;

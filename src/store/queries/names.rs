@@ -28,12 +28,17 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name
 pub fn exact(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
     let statement = Statement::<ReadNamesOf, 1>::new([object.0.into()]);
     let names: Vec<Vec<u8>> = on_engine!(tx, |conn| statement.load(conn))?;
-    let names = names.into_iter().map(|name| {
-        String::from_utf8(name).map_err(|error| Error::Damaged {
-            what: format!("the name \"{}\" is not UTF-8", error.as_bytes().escape_ascii()),
-        })
-    });
-    names.collect()
+    names.into_iter().map(utf8).collect()
+}
+
+/// A name as text.
+///
+/// # Errors
+/// [`Error::Damaged`] if it is not UTF-8.
+pub(super) fn utf8(name: Vec<u8>) -> Result<String> {
+    String::from_utf8(name).map_err(|error| Error::Damaged {
+        what: format!("the name \"{}\" is not UTF-8", error.as_bytes().escape_ascii()),
+    })
 }
 
 struct ReadNamesOf;

@@ -1,0 +1,235 @@
+//! Compares a space with its copy: objects and names, both read in order and in pages.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::vec;
+
+use crate::error::Result;
+use crate::models::MemRamId;
+use crate::store::queries::audit::ClaimName;
+use crate::store::queries::transfer::{ComparedName, ComparedObject, names_by_name, objects_by_id};
+use crate::store::{ReadTx, queries};
+
+/// What one of two spaces has and the other has not, or not in the same way. Texts are ids and names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::manager) enum Difference {
+    /// The copy lacks an object.
+    ObjectMissing(String),
+    /// The copy lacks the anonymous hold of an object.
+    HoldMissing(String),
+    /// The copy lacks a name.
+    NameMissing(String),
+    /// In the copy, the name is bound to another object.
+    NameElsewhere(String),
+    /// The copy has an object of its own.
+    OwnObject(String),
+    /// The copy holds an object that is not held in the original.
+    OwnHold(String),
+    /// The copy has a name of its own.
+    OwnName(String),
+    /// An object has another kind, type or size.
+    OtherObject(String),
+}
+
+impl Difference {
+    /// Whether the copy has something that does not come from the original.
+    pub fn is_own(&self) -> bool {
+        match self {
+            Self::ObjectMissing(_) | Self::HoldMissing(_) | Self::NameMissing(_) => false,
+            Self::NameElsewhere(_)
+            | Self::OwnObject(_)
+            | Self::OwnHold(_)
+            | Self::OwnName(_)
+            | Self::OtherObject(_) => true,
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ObjectMissing(id) => write!(f, "object {id} is missing"),
+            Self::HoldMissing(id) => write!(f, "the anonymous hold of object {id} is missing"),
+            Self::NameMissing(name) => write!(f, "the name {name:?} is missing"),
+            Self::NameElsewhere(name) => write!(f, "the name {name:?} is bound to another object there"),
+            Self::OwnObject(id) => write!(f, "object {id} is only there"),
+            Self::OwnHold(id) => write!(f, "only there, object {id} has an anonymous hold"),
+            Self::OwnName(name) => write!(f, "the name {name:?} is only there"),
+            Self::OtherObject(id) => write!(f, "object {id} has another kind, type or size there"),
+        }
+    }
+}
+
+/// One side of a comparison.
+pub(in crate::manager) struct Side<'t, 'c> {
+    pub tx: &'t mut ReadTx<'c>,
+    pub space: MemRamId,
+}
+
+/// Passes every difference between a space and its copy to `found`, which may end the search.
+/// O(objects + names), in constant memory.
+pub(in crate::manager) fn compare(
+    original: &mut Side<'_, '_>,
+    copy: &mut Side<'_, '_>,
+    found: &mut dyn FnMut(Difference) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let objects = merge::<ComparedObject>(original, copy, &mut |pair| match pair {
+        Pair::Original(object) => found(Difference::ObjectMissing(object.object_id)),
+        Pair::Copy(object) => found(Difference::OwnObject(object.object_id)),
+        Pair::Both(object, copy) => differ(object, &copy).map_or(ControlFlow::Continue(()), &mut *found),
+    })?;
+    if objects.is_break() {
+        return Ok(objects);
+    }
+    merge::<ComparedName>(original, copy, &mut |pair| match pair {
+        Pair::Original(name) => found(Difference::NameMissing(name.name)),
+        Pair::Copy(name) => found(Difference::OwnName(name.name)),
+        Pair::Both(name, copy) if name == copy => ControlFlow::Continue(()),
+        Pair::Both(name, _) => found(Difference::NameElsewhere(name.name)),
+    })
+}
+
+fn differ(original: ComparedObject, copy: &ComparedObject) -> Option<Difference> {
+    let id = original.object_id;
+    let same = (&original.kind, &original.type_name, original.size) == (&copy.kind, &copy.type_name, copy.size);
+    match (original.held, copy.held) {
+        _ if !same => Some(Difference::OtherObject(id)),
+        (true, false) => Some(Difference::HoldMissing(id)),
+        (false, true) => Some(Difference::OwnHold(id)),
+        _ => None,
+    }
+}
+
+/// Rows that are read in the order of a key.
+trait Ordered: Sized {
+    fn key(&self) -> &str;
+
+    /// The next rows with larger keys.
+    fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<Self>>;
+}
+
+impl Ordered for ComparedObject {
+    fn key(&self) -> &str {
+        &self.object_id
+    }
+
+    fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<Self>> {
+        objects_by_id(tx, space, after, limit)
+    }
+}
+
+impl Ordered for ComparedName {
+    fn key(&self) -> &str {
+        &self.name
+    }
+
+    fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<Self>> {
+        names_by_name(tx, space, after, limit)
+    }
+}
+
+/// What the two sides have for a key.
+enum Pair<R> {
+    Original(R),
+    Copy(R),
+    Both(R, R),
+}
+
+fn merge<R: Ordered>(
+    original: &mut Side<'_, '_>,
+    copy: &mut Side<'_, '_>,
+    visit: &mut dyn FnMut(Pair<R>) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    let (mut left, mut right) = (Rows::<R>::new(), Rows::<R>::new());
+    let (mut one, mut other) = (left.next(original)?, right.next(copy)?);
+    loop {
+        let pair = match (one.take(), other.take()) {
+            (None, None) => return Ok(ControlFlow::Continue(())),
+            (Some(row), None) => Pair::Original(row),
+            (None, Some(row)) => Pair::Copy(row),
+            (Some(row), Some(found)) => match row.key().cmp(found.key()) {
+                Ordering::Less => {
+                    other = Some(found);
+                    Pair::Original(row)
+                }
+                Ordering::Equal => Pair::Both(row, found),
+                Ordering::Greater => {
+                    one = Some(row);
+                    Pair::Copy(found)
+                }
+            },
+        };
+        if visit(pair).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        if one.is_none() {
+            one = left.next(original)?;
+        }
+        if other.is_none() {
+            other = right.next(copy)?;
+        }
+    }
+}
+
+/// Rows read in one query.
+const PAGE: i64 = 1000;
+
+/// The rows of one side.
+struct Rows<R> {
+    page: vec::IntoIter<R>,
+    /// The key of the last row of the page.
+    after: String,
+    is_last_page: bool,
+}
+
+impl<R: Ordered> Rows<R> {
+    fn new() -> Self {
+        Self {
+            page: Vec::new().into_iter(),
+            after: String::new(),
+            is_last_page: false,
+        }
+    }
+
+    fn next(&mut self, side: &mut Side<'_, '_>) -> Result<Option<R>> {
+        if let Some(row) = self.page.next() {
+            return Ok(Some(row));
+        }
+        if self.is_last_page {
+            return Ok(None);
+        }
+        let page = R::page(side.tx, side.space, &self.after, PAGE)?;
+        self.is_last_page = page.len() < PAGE as usize;
+        if let Some(last) = page.last() {
+            self.after = last.key().to_owned();
+        }
+        self.page = page.into_iter();
+        Ok(self.page.next())
+    }
+}
+
+/// Bytes of the objects of a space.
+///
+/// # Errors
+/// Says which of its balances does not add up to its capacity.
+pub(in crate::manager) fn balance(side: &mut Side<'_, '_>) -> Result<Result<u64, String>> {
+    let tx = &mut *side.tx;
+    let space = queries::spaces::get(tx, side.space)?;
+    let buckets = queries::audit::trial_balance(tx, &space.name)?;
+    let claims = queries::audit::claims(tx, &space.name)?;
+    for (what, sum) in [
+        ("buckets", sum(buckets.iter().map(|bucket| bucket.bytes))),
+        ("claims", sum(claims.iter().map(|claim| claim.bytes))),
+    ] {
+        if sum != u128::from(space.max_mem) {
+            return Ok(Err(format!("its {what} add up to {sum} of {} bytes", space.max_mem)));
+        }
+    }
+    let of_objects = claims.iter().find(|claim| claim.claim == ClaimName::Objects);
+    Ok(Ok(of_objects.map_or(0, |claim| claim.bytes)))
+}
+
+fn sum(bytes: impl Iterator<Item = u64>) -> u128 {
+    bytes.map(u128::from).sum()
+}

@@ -1,0 +1,195 @@
+//! An object on its way into another space.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+
+use super::conflicts::{Conflict, Incoming, OnConflict, Settled};
+use super::whole::{damaged, whole};
+use crate::error::{Error, Result, TransferError};
+use crate::manager::MemManager;
+use crate::manager::objects::allocate::allocate;
+use crate::manager::objects::content::Content;
+use crate::models::{StoredObject, StoredObjectId};
+use crate::store::queries::transfer;
+use crate::store::{ReadTx, WriteTx};
+
+/// What was copied of a space.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct CopiedSpace {
+    /// The space.
+    pub space: String,
+    /// Objects copied.
+    pub objects: u64,
+    /// Names copied.
+    pub names: u64,
+    /// Bytes of content copied.
+    pub bytes: u64,
+    /// Objects that were there already, with the same content.
+    pub already: u64,
+    /// Objects left out, because only skipped names held them.
+    pub left_out: u64,
+    /// Names that were taken or invalid, and what was done.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// An object to copy.
+pub(super) struct Item {
+    pub object: StoredObject,
+    pub names: Vec<String>,
+    /// Whether it is stored already, and only lacks a name or its hold.
+    pub is_there: bool,
+    pub run: u64,
+    pub content: Vec<u8>,
+}
+
+/// An object of the target, with its names.
+pub(super) struct Known {
+    pub object: StoredObject,
+    pub names: HashSet<String>,
+}
+
+impl Known {
+    /// Whether it is that object.
+    pub fn is(&self, object: &StoredObject) -> bool {
+        (self.object.kind, self.object.size) == (object.kind, object.size)
+    }
+
+    /// Whether it has all names of the object and its hold.
+    pub fn is_complete(&self, object: &StoredObject, names: &[String]) -> bool {
+        (self.object.held || !needs_hold(object, names)) && names.iter().all(|name| self.names.contains(name))
+    }
+}
+
+impl Item {
+    pub fn bytes(&self) -> u64 {
+        let names: usize = self.names.iter().map(String::len).sum();
+        let content = if self.is_there { 0 } else { self.object.size };
+        content + names as u64
+    }
+
+    pub fn incoming<'a>(&'a self, bad: &'a dyn Fn(&str, String) -> Error) -> Incoming<'a> {
+        Incoming {
+            id: self.object.object_id,
+            names: &self.names,
+            held: needs_hold(&self.object, &self.names),
+            bad,
+        }
+    }
+}
+
+impl CopiedSpace {
+    pub(super) fn count(&mut self, object: &StoredObject, dedup: bool) {
+        if dedup {
+            self.already += 1;
+        } else {
+            self.objects += 1;
+            self.bytes += object.size;
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.names += other.names;
+        self.bytes += other.bytes;
+        self.already += other.already;
+        self.left_out += other.left_out;
+        self.conflicts.extend(other.conflicts);
+    }
+}
+
+/// Stores an object of a batch.
+pub(super) fn store(
+    tx: &mut WriteTx<'_>,
+    target: &MemManager,
+    item: &Item,
+    on_conflict: OnConflict,
+    done: &mut CopiedSpace,
+) -> Result<()> {
+    let bad = bad_name(target);
+    let incoming = item.incoming(&bad);
+    let settled = incoming.settle(&mut |name| tx.resolve(name), on_conflict)?;
+    if item.is_there {
+        done.already += 1;
+    } else if settled.is_wanted(&incoming) {
+        let Item { object, content, .. } = item;
+        let what = Content {
+            id: object.object_id,
+            kind: object.kind,
+            type_name: object.type_name.as_deref(),
+            size: object.size,
+            whole: None,
+        };
+        let stored = allocate(tx, &what, settled.first_hold(), &mut &content[..])?;
+        done.count(object, stored.dedup);
+    }
+    settle(tx, &incoming, settled, item.is_there, done)
+}
+
+/// Completes the holds of an object that is stored, if it is wanted.
+pub(super) fn settle(
+    tx: &mut WriteTx<'_>,
+    incoming: &Incoming<'_>,
+    settled: Settled,
+    was_there: bool,
+    done: &mut CopiedSpace,
+) -> Result<()> {
+    let is_left_out = !was_there && !settled.is_wanted(incoming);
+    done.left_out += u64::from(is_left_out);
+    done.names += settled.names.len() as u64;
+    let bound = usize::from(!was_there);
+    done.conflicts.extend(settled.complete(tx, incoming, bound)?);
+    Ok(())
+}
+
+/// Reads the contents of consecutive objects, unless they are there.
+pub(super) fn read_contents(tx: &mut ReadTx<'_>, items: &mut [Item]) -> Result<()> {
+    let (Some(first), Some(last)) = (items.first(), items.last()) else {
+        return Ok(());
+    };
+    if first.is_there {
+        return Ok(());
+    }
+    let (first, last) = (first.object.id, last.object.id);
+    let mut rest = items.iter_mut().peekable();
+    transfer::each_piece_between(tx, first, last, |object, data| {
+        while rest.next_if(|item| item.object.id < object).is_some() {}
+        let Some(item) = rest.peek_mut().filter(|item| item.object.id == object) else {
+            return Ok(());
+        };
+        // In a damaged heap there may be any number.
+        if (item.content.len() + data.len()) as u64 > item.object.size {
+            return Err(damaged(&item.object));
+        }
+        item.content.extend(data);
+        Ok(())
+    })?;
+    items.iter().try_for_each(|item| whole(&item.object, &item.content))
+}
+
+/// Whether it is to have the anonymous hold, because it has it, or nothing holds it.
+fn needs_hold(object: &StoredObject, names: &[String]) -> bool {
+    object.held || names.is_empty()
+}
+
+pub(super) fn by_object(names: Vec<(StoredObjectId, String)>) -> HashMap<StoredObjectId, Vec<String>> {
+    let mut by_object: HashMap<_, Vec<_>> = HashMap::new();
+    for (object, name) in names {
+        by_object.entry(object).or_default().push(name);
+    }
+    by_object
+}
+
+pub(super) fn occupied(there: &MemManager, why: String) -> Error {
+    TransferError::Occupied {
+        path: there.inner.location.named().to_owned(),
+        space: there.space().to_owned(),
+        why,
+    }
+    .into()
+}
+
+pub(super) fn bad_name(target: &MemManager) -> impl Fn(&str, String) -> Error {
+    move |name, why| occupied(target, format!("the name {name:?} cannot be bound: {why}"))
+}

@@ -1,0 +1,226 @@
+//! Copies the objects of a space into another space.
+
+use std::collections::HashMap;
+use std::mem;
+
+use super::conflicts::OnConflict;
+use super::copy_item::{CopiedSpace, Item, Known, bad_name, by_object, read_contents, settle, store};
+use super::whole::Whole;
+use crate::error::{Error, Result};
+use crate::manager::objects::announced::Announced;
+use crate::manager::objects::parts::Parts;
+use crate::manager::{MemManager, Phase};
+use crate::models::{MemRam, StoredObject, StoredObjectId, Stripe};
+use crate::store::queries::transfer;
+use crate::store::{ReadTx, queries};
+use crate::temporary::go_on;
+use crate::value::ObjectId;
+
+/// Objects read in one query, and stored in one transaction.
+const PAGE: usize = 1000;
+/// Bytes of content and names stored in one transaction.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// A running copy of a space.
+pub(super) struct SpaceCopy<'a> {
+    /// The space to copy into.
+    target: MemManager,
+    /// Larger objects are stored in parts of this size.
+    part: usize,
+    /// Whether the target was empty, so that nothing need be looked up.
+    is_new: bool,
+    on_conflict: OnConflict,
+    /// Gets the bytes that are done.
+    progress: &'a mut dyn FnMut(u64),
+    passed: u64,
+    done: CopiedSpace,
+    batch: Batch,
+}
+
+/// Objects for the next transaction.
+#[derive(Default)]
+struct Batch {
+    items: Vec<Item>,
+    bytes: u64,
+    /// Of the next object. The contents of a run are read with one query.
+    run: u64,
+}
+
+impl<'a> SpaceCopy<'a> {
+    pub fn new(target: MemManager, on_conflict: OnConflict, progress: &'a mut dyn FnMut(u64)) -> Result<Self> {
+        let part = target.part_size()?;
+        let is_new = target.memram()?.objects() == 0;
+        let done = CopiedSpace {
+            space: target.space().to_owned(),
+            ..CopiedSpace::default()
+        };
+        Ok(Self {
+            target,
+            part,
+            is_new,
+            on_conflict,
+            progress,
+            passed: 0,
+            done,
+            batch: Batch::default(),
+        })
+    }
+
+    /// Copies the objects of `space` in the order of their keys.
+    pub fn run(mut self, tx: &mut ReadTx<'_>, space: &MemRam) -> Result<(MemManager, CopiedSpace)> {
+        let mut after = StoredObjectId(Stripe::of(space.id).before());
+        loop {
+            go_on()?;
+            let page = transfer::objects_after(tx, space.id, after, PAGE as i64)?;
+            let (Some(first), Some(last)) = (page.first(), page.last()) else {
+                break;
+            };
+            after = last.id;
+            let mut names = by_object(transfer::names_between(tx, first.id, last.id)?);
+            let known = self.known(&page)?;
+            for object in page {
+                let names = names.remove(&object.id).unwrap_or_default();
+                let found = known.get(&object.object_id).filter(|found| found.is(&object));
+                self.object(tx, object, names, found)?;
+            }
+        }
+        self.flush(tx)?;
+        Ok((self.target, self.done))
+    }
+
+    /// Those of the objects that the target has.
+    fn known(&self, page: &[StoredObject]) -> Result<HashMap<ObjectId, Known>> {
+        if self.is_new {
+            return Ok(HashMap::new());
+        }
+        let ids: Vec<_> = page.iter().map(|object| object.object_id).collect();
+        let inner = &self.target.inner;
+        inner.readers.snapshot(|tx| {
+            let objects = queries::objects::find_all(tx, inner.space, &ids)?;
+            let keys: Vec<_> = objects.values().map(|object| object.id).collect();
+            let mut names = by_object(transfer::names_of(tx, &keys)?);
+            let known = objects.into_iter().map(|(id, object)| {
+                let names = names.remove(&object.id).unwrap_or_default();
+                let names = names.into_iter().collect();
+                (id, Known { object, names })
+            });
+            Ok(known.collect())
+        })
+    }
+
+    fn object(
+        &mut self,
+        tx: &mut ReadTx<'_>,
+        object: StoredObject,
+        names: Vec<String>,
+        found: Option<&Known>,
+    ) -> Result<()> {
+        if found.is_some_and(|found| found.is_complete(&object, &names)) {
+            self.done.already += 1;
+            self.batch.run += 1;
+            return self.pass(object.size);
+        }
+        let mut item = Item {
+            object,
+            names,
+            is_there: found.is_some(),
+            run: self.batch.run,
+            content: Vec::new(),
+        };
+        if item.is_there {
+            // It is a run of its own.
+            item.run += 1;
+            self.batch.run += 2;
+        } else if item.object.size > self.part as u64 {
+            self.flush(tx)?;
+            return self.large(tx, &item);
+        }
+        self.batch.bytes += item.bytes();
+        self.batch.items.push(item);
+        if self.batch.items.len() >= PAGE || self.batch.bytes >= BATCH_BYTES.min(self.part as u64) {
+            self.flush(tx)?;
+        }
+        Ok(())
+    }
+
+    /// Counts bytes that are done.
+    fn pass(&mut self, bytes: u64) -> Result<()> {
+        self.passed += bytes;
+        (self.progress)(self.passed);
+        go_on()
+    }
+
+    /// Stores the batch in one transaction.
+    fn flush(&mut self, tx: &mut ReadTx<'_>) -> Result<()> {
+        let Batch { mut items, .. } = mem::take(&mut self.batch);
+        if items.is_empty() {
+            return Ok(());
+        }
+        for run in items.chunk_by_mut(|one, next| one.run == next.run) {
+            read_contents(tx, run)?;
+        }
+        let target = &self.target;
+        let on_conflict = self.on_conflict;
+        let ids: Vec<_> = items.iter().map(|item| item.object.object_id).collect();
+        let done = target.write_apart(|tx| {
+            tx.look_up(&ids)?;
+            let mut done = CopiedSpace::default();
+            for item in &items {
+                store(tx, target, item, on_conflict, &mut done)?;
+            }
+            Ok(done)
+        })?;
+        self.done.add(done);
+        self.pass(items.iter().map(|item| item.object.size).sum())
+    }
+
+    /// Stores an object in parts, as they are read.
+    fn large(&mut self, tx: &mut ReadTx<'_>, item: &Item) -> Result<()> {
+        let Item { object, .. } = item;
+        let target = self.target.clone();
+        let (inner, bad) = (&target.inner, bad_name(&target));
+        let incoming = item.incoming(&bad);
+        let settled = inner.readers.snapshot(|tx| {
+            let resolve = &mut |name: &str| queries::names::resolve(tx, inner.space, name);
+            incoming.settle(resolve, self.on_conflict)
+        })?;
+        let mut done = CopiedSpace::default();
+        if settled.is_wanted(&incoming) {
+            let mut content = Whole::new(tx, object);
+            let mut parts = Parts::known(&mut content, object.object_id, self.part);
+            let announced = Announced {
+                kind: object.kind,
+                type_name: object.type_name.as_deref(),
+                size: Some(object.size),
+                id: Some(object.object_id),
+            };
+            let (progress, passed) = (&mut self.progress, self.passed);
+            let progress = &mut |phase, bytes, _| {
+                if phase == Phase::Storing {
+                    progress(passed + bytes);
+                }
+            };
+            let filled = parts.fill();
+            let stored = filled.and_then(|()| {
+                let hold = settled.first_hold();
+                target.upload(announced, &mut parts, hold, None, progress)
+            });
+            let stored = stored.map_err(own_error)?;
+            done.count(object, stored.dedup);
+        }
+        target.write_apart(|tx| settle(tx, &incoming, settled, false, &mut done))?;
+        self.done.add(done);
+        self.pass(object.size)
+    }
+}
+
+/// The error of the heap that was copied, if that is why its content could not be read.
+fn own_error(error: Error) -> Error {
+    match error {
+        Error::Io { what, source } => match source.downcast::<Error>() {
+            Ok(own) => own,
+            Err(source) => Error::Io { what, source },
+        },
+        error => error,
+    }
+}

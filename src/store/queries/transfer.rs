@@ -1,0 +1,140 @@
+//! What a copy of a space reads: objects, their contents and their names, many with one statement.
+
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary};
+
+use super::names::utf8;
+use crate::error::Result;
+use crate::models::schema::{names, stored_objects};
+use crate::models::{MemRamId, Shown, ShownIfAny, StoredObject, StoredObjectId, Stripe};
+use crate::store::conn::{on_engine, rows_of};
+use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
+
+/// The next objects of a space by key.
+pub fn objects_after(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    after: StoredObjectId,
+    limit: i64,
+) -> Result<Vec<StoredObject>> {
+    Ok(stored_objects::table
+        .filter(stored_objects::memram_id.eq(space))
+        .filter(stored_objects::id.gt(after))
+        .filter(stored_objects::id.le(Stripe::of(space).last()))
+        .order(stored_objects::id)
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// Passes the pieces of all objects from `first` to `last` to `take`, in order.
+pub fn each_piece_between(
+    tx: &mut ReadTx<'_>,
+    first: StoredObjectId,
+    last: StoredObjectId,
+    mut take: impl FnMut(StoredObjectId, Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let age = tx.age();
+    let statement = Statement::<ReadPiecesBetween, 2>::new([first.0.into(), last.0.into()]);
+    for piece in rows_of!(tx, statement, (StoredObjectId, Vec<u8>)) {
+        age.check()?;
+        let (object, data) = piece?;
+        take(object, data)?;
+    }
+    Ok(())
+}
+
+sql! {
+    // The entries of an object have the keys from its own up to that of the next one. Some of others may be
+    // between them, that belong to an upload, or to what is left of a large object.
+    ReadPiecesBetween: (BigInt, Binary) = "SELECT l.stored_object_id, l.data FROM ledger l WHERE l.id >= ? \
+        AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > ?), 9223372036854775807) \
+        AND EXISTS (SELECT 1 FROM stored_objects o WHERE o.id = l.stored_object_id) ORDER BY l.id";
+}
+
+/// The names of all objects from `first` to `last`, by object.
+///
+/// # Errors
+/// [`Error::Damaged`](crate::Error::Damaged) if one is not UTF-8.
+pub fn names_between(
+    tx: &mut ReadTx<'_>,
+    first: StoredObjectId,
+    last: StoredObjectId,
+) -> Result<Vec<(StoredObjectId, String)>> {
+    let statement = Statement::<ReadNamesBetween, 2>::new([first.0.into(), last.0.into()]);
+    let names: Vec<(StoredObjectId, Vec<u8>)> = on_engine!(tx, |conn| statement.load(conn))?;
+    let names = names.into_iter().map(|(object, name)| Ok((object, utf8(name)?)));
+    names.collect()
+}
+
+sql! {
+    ReadNamesBetween: (BigInt, Binary) = "SELECT stored_object_id, CAST(name AS BLOB) FROM names \
+        WHERE stored_object_id >= ? AND stored_object_id <= ? ORDER BY stored_object_id, memram_id, name",
+        postgres "SELECT stored_object_id, convert_to(name, 'UTF8') FROM names \
+        WHERE stored_object_id >= ? AND stored_object_id <= ? ORDER BY stored_object_id, memram_id, name";
+}
+
+/// The names of these objects, in any order.
+pub fn names_of(tx: &mut ReadTx<'_>, objects: &[StoredObjectId]) -> Result<Vec<(StoredObjectId, String)>> {
+    let names: Vec<(StoredObjectId, Shown)> = names::table
+        .filter(names::stored_object_id.eq_any(objects))
+        .select((names::stored_object_id, names::name))
+        .load(tx.conn()?)?;
+    Ok(names.into_iter().map(|(object, name)| (object, name.into())).collect())
+}
+
+/// What two spaces are compared by: an object without its key and its times.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct ComparedObject {
+    #[diesel(deserialize_as = Shown)]
+    pub object_id: String,
+    #[diesel(deserialize_as = Shown)]
+    pub kind: String,
+    #[diesel(deserialize_as = ShownIfAny)]
+    pub type_name: Option<String>,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub size: u64,
+    /// Whether it has the anonymous hold, or nothing holds it.
+    pub held: bool,
+}
+
+/// The next objects of a space by their ids.
+pub fn objects_by_id(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<ComparedObject>> {
+    let named = exists(names::table.filter(names::stored_object_id.eq(stored_objects::id)));
+    Ok(stored_objects::table
+        .filter(stored_objects::memram_id.eq(space))
+        .filter(stored_objects::object_id.gt(after))
+        .order(stored_objects::object_id)
+        .limit(limit)
+        .select((
+            stored_objects::object_id,
+            stored_objects::kind,
+            stored_objects::type_name,
+            stored_objects::size,
+            stored_objects::held.or(not(named)),
+        ))
+        .load(tx.conn()?)?)
+}
+
+/// A name and the id of its object.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct ComparedName {
+    #[diesel(deserialize_as = Shown)]
+    pub name: String,
+    #[diesel(deserialize_as = Shown)]
+    pub object_id: String,
+}
+
+/// The next names of a space in the order of their bytes.
+pub fn names_by_name(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<ComparedName>> {
+    Ok(names::table
+        .inner_join(stored_objects::table)
+        .filter(names::memram_id.eq(space))
+        .filter(names::name.gt(after))
+        .order(names::name)
+        .limit(limit)
+        .select((names::name, stored_objects::object_id))
+        .load(tx.conn()?)?)
+}
