@@ -8,6 +8,7 @@ pub(crate) mod event_rows;
 pub(crate) mod events;
 pub(crate) mod history_change;
 pub(crate) mod invariants;
+pub(crate) mod limits;
 pub(crate) mod placement;
 pub(crate) mod refusals;
 pub(crate) mod room;

@@ -1,7 +1,6 @@
 //! The error type.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::holder::LogHolder;
 use super::reservation::ReservationError;
@@ -13,8 +12,7 @@ use crate::models::Promise;
 /// The result of every fallible call.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. After any error the file is as it was before the call, unless the call
-/// documents otherwise.
+/// What went wrong. After any error the heap is as it was before, unless the call documents otherwise.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -261,8 +259,7 @@ pub enum Error {
     NoIdsLeft {
         /// The space.
         space: String,
-        /// `arenas`, `pools`, `blocks`, `stored_objects` (whose pieces take ids as well) or
-        /// `events`.
+        /// `arenas`, `pools`, `blocks`, `stored_objects` (whose pieces take ids, too) or `events`.
         table: &'static str,
         /// Ids needed by the call.
         needed: u64,
@@ -387,11 +384,11 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
-    /// SQLite reported another error.
+    /// The database reported another error.
     Database {
         /// What was being done.
         what: &'static str,
-        /// What SQLite said.
+        /// What it said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A batch continued after a call that had failed halfway.

@@ -11,7 +11,8 @@ use super::deadline::Deadline;
 use super::read::ReadTx;
 use super::sqlite::ceiling::{Ceiling, OnDisk};
 use super::sqlite::spool::Spool;
-use crate::books::batch::{Batch, Limits};
+use crate::books::batch::Batch;
+use crate::books::limits::Limits;
 use crate::error::Result;
 use crate::models::{MemRamId, StoredObject};
 

@@ -8,12 +8,15 @@
 //! The ideas are those of MySQL's binary-log group commit (leader and followers; the moment is its
 //! `sync_delay`), except that each thread executes its own unit, so nothing is handed over.
 
+mod turn;
+
 use std::iter::repeat;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use self::turn::Failed;
 use super::conn::Conn;
 use super::deadline::Deadline;
 use super::engine::Engine;
@@ -338,70 +341,6 @@ impl Drop for Leave<'_> {
             let _ = turn.lock().unwrap_or_else(PoisonError::into_inner).commit();
         }
         gate.leave();
-    }
-}
-
-enum Failed {
-    Error(Error),
-    Panic(Box<dyn std::any::Any + Send>),
-}
-
-impl Turn {
-    fn work<R>(
-        &mut self,
-        how: Begin,
-        deadline: Deadline,
-        work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>,
-    ) -> Result<R, Failed> {
-        self.tried = if self.writer.is_open() { self.tried + 1 } else { 1 };
-        let begun = self.writer.begin(how, deadline);
-        if let Err(error) = begun {
-            if !self.writer.is_open() {
-                // The waiting units have lost their transaction.
-                self.end(Err(error.again()));
-            }
-            return Err(Failed::Error(error));
-        }
-        // After a panic the turn must still end properly, because other units may be in the transaction.
-        let done = catch_unwind(AssertUnwindSafe(|| work(&mut WriteTx::new(&mut self.writer))));
-        let failed = match done {
-            Ok(Ok(result)) => match self.writer.finish() {
-                Ok(()) => return Ok(result),
-                Err(error) => Failed::Error(error),
-            },
-            // What it saw may have been outdated.
-            Ok(Err(_)) if self.writer.engine.is_lazy() => Failed::Error(ServerError::Outdated.into()),
-            Ok(Err(error)) => Failed::Error(error),
-            Err(panic) => Failed::Panic(panic),
-        };
-        if let Err(lost) = self.writer.undo() {
-            self.end(Err(match (lost, &failed) {
-                (Error::BatchFailed, Failed::Error(error)) => error.again(),
-                (Error::BatchFailed, Failed::Panic(_)) => Error::Database {
-                    what: "the shared transaction was lost",
-                    source: "another thread panicked in it".into(),
-                },
-                (lost, _) => lost,
-            }));
-        }
-        Err(failed)
-    }
-
-    /// Commits for all units of the transaction.
-    fn commit(&mut self) -> Result<()> {
-        self.company = self.writer.done;
-        let result = self.writer.commit();
-        self.end(match &result {
-            Ok(()) => Ok(()),
-            Err(error) => Err(error.again()),
-        });
-        self.writer.engine.after_commit();
-        result
-    }
-
-    /// Sets the outcome for waiting units, and starts a new one for the next transaction.
-    fn end(&mut self, outcome: Result<()>) {
-        let _ = std::mem::take(&mut self.outcome).set(outcome);
     }
 }
 

@@ -1,5 +1,7 @@
 //! A unit of work: its changes, and its reads, which see its own changes and earlier ones.
 
+mod keys;
+
 use super::queries;
 use super::queries::objects::PlacedObject;
 use super::read::ReadTx;
@@ -11,10 +13,7 @@ use crate::books::events::Signature;
 use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{
-    ArenaId, BlockId, EventId, MemRam, MemRamId, PoolId, ReservationId, Sequence, StoredObject, StoredObjectId,
-    Timestamp, signed,
-};
+use crate::models::{MemRam, MemRamId, StoredObject, StoredObjectId, Timestamp, signed};
 use crate::value::ObjectId;
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
@@ -114,55 +113,6 @@ impl<'w> WriteTx<'w> {
         let result = work(self);
         self.writer.engine.stream(false)?;
         result
-    }
-}
-
-/// The keys of new rows.
-impl WriteTx<'_> {
-    pub fn next_arena_id(&mut self) -> Result<ArenaId> {
-        self.writer.take_numbers(Sequence::Arenas, 1).map(ArenaId)
-    }
-
-    pub fn next_pool_id(&mut self) -> Result<PoolId> {
-        self.writer.take_numbers(Sequence::Pools, 1).map(PoolId)
-    }
-
-    pub fn next_block_id(&mut self) -> Result<BlockId> {
-        self.writer.take_numbers(Sequence::Blocks, 1).map(BlockId)
-    }
-
-    /// The key of the next object, whose entries get the keys that follow. `entries` is the number
-    /// of entries that it already has; a new object has 0, and is placed before the next one gets a
-    /// key.
-    pub fn next_object_id(&mut self, entries: usize) -> Result<StoredObjectId> {
-        let first = self.writer.take_numbers(Sequence::StoredObjects, entries.max(1));
-        first.map(StoredObjectId)
-    }
-
-    /// The ids of the next arena, pool and block.
-    pub fn next_carved(&mut self) -> Result<(ArenaId, PoolId, BlockId)> {
-        let mut next = |sequence| self.writer.last_number(sequence).map(|last| last + 1);
-        Ok((
-            ArenaId(next(Sequence::Arenas)?),
-            PoolId(next(Sequence::Pools)?),
-            BlockId(next(Sequence::Blocks)?),
-        ))
-    }
-
-    pub fn next_reservation_id(&mut self) -> Result<ReservationId> {
-        self.writer.take_numbers(Sequence::Reservations, 1).map(ReservationId)
-    }
-
-    /// Gives back the ids that were set aside for the pieces of an upload but not used, if nobody has
-    /// taken later ones.
-    pub fn give_ids_back(&mut self) -> Result<()> {
-        self.writer.flush()?;
-        self.writer.known()?.numbers.forget(Sequence::StoredObjects);
-        Ok(())
-    }
-
-    pub fn next_event_id(&mut self) -> Result<EventId> {
-        self.writer.take_numbers(Sequence::Events, 1).map(EventId)
     }
 }
 

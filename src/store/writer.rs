@@ -1,5 +1,8 @@
 //! The writer: its states, and its cache between transactions.
 
+mod keys;
+mod lookups;
+
 use std::collections::HashMap;
 
 use super::deadline::Deadline;
@@ -187,35 +190,6 @@ impl Writer {
         let earlier = std::mem::take(&mut self.earlier);
         let was_last = self.write(earlier, self.engine.is_lazy())?;
         if was_last { Ok(()) } else { self.trim_history() }
-    }
-
-    /// Rolls back. If a lazy transaction failed only because objects that it stored are there already,
-    /// everything that was known is still right, and it can be done again knowing these.
-    fn abandon_for_objects_present(&mut self) {
-        let present = self.engine.take_present();
-        let before = self.before.take().filter(|_| !present.is_empty());
-        self.abandon();
-        self.known = before;
-        for object in present {
-            if let Ok(id) = object.known_id() {
-                self.looked_up.insert(id, Some(object));
-            }
-        }
-    }
-
-    /// An object that was looked up, if it was.
-    pub fn looked_up(&self, id: &ObjectId) -> Option<&Option<StoredObject>> {
-        self.looked_up.get(id)
-    }
-
-    /// Looks objects up together, if that is faster for this engine.
-    pub fn look_up(&mut self, ids: &[ObjectId]) -> Result<()> {
-        if self.engine.looks_up_together() && !ids.is_empty() {
-            let found = queries::objects::find_all(&mut self.engine.read(), self.space, ids);
-            let mut found = self.check(found)?;
-            self.looked_up.extend(ids.iter().map(|id| (*id, found.remove(id))));
-        }
-        Ok(())
     }
 
     /// Rolls the whole transaction back.
@@ -428,14 +402,6 @@ impl Writer {
         Ok(is_last)
     }
 
-    /// The last key assigned in a table.
-    pub fn last_number(&mut self, sequence: Sequence) -> Result<i64> {
-        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
-        let tx = &mut self.engine.read();
-        let last = known.numbers.last(tx, &known.memram, sequence);
-        self.check(last)
-    }
-
     /// Removes the oldest events if the history has become too large, as part of the transaction that
     /// has made it so, or if events would fill the reserve of a full file. O(log n + removed), where what
     /// is removed is about what was added.
@@ -455,13 +421,5 @@ impl Writer {
         let trimmed = Change::HistoryTrimmed { last, bytes };
         batch.apply(trimmed, self.triggers, &self.geometry, &mut known.room)?;
         self.write(batch, false).map(drop)
-    }
-
-    /// Assigns the next `count` keys of a table, and returns the first. Keys are never reused.
-    pub fn take_numbers(&mut self, sequence: Sequence, count: usize) -> Result<i64> {
-        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
-        let tx = &mut self.engine.read();
-        let taken = known.numbers.take(tx, &known.memram, sequence, count);
-        self.check(taken)
     }
 }

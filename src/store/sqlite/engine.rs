@@ -2,9 +2,10 @@
 //! SQLite.
 
 mod near_ceiling;
+mod room_in_log;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -15,12 +16,12 @@ use super::checkpoint::Checkpoints;
 use super::connect::{STREAM_CACHE, WRITE_CACHE};
 use super::exec::{self, Run};
 use super::log::Log;
-use super::log_limit;
 use super::pages::file_sizes;
 use super::prepare::STAMP;
 use super::spool::Spool;
 use super::write;
-use crate::books::batch::{Batch, Limits};
+use crate::books::batch::Batch;
+use crate::books::limits::Limits;
 use crate::error::Result;
 use crate::models::{MemRamId, unsigned};
 use crate::store::conn::Conn;
@@ -99,35 +100,6 @@ impl SqliteEngine {
             syncs: true,
             is_synced: true,
         }
-    }
-
-    /// Whether the log is below its limit, in an open transaction, where nobody else can lengthen it.
-    fn log_has_room(&mut self) -> Result<bool> {
-        let version = self.ask_version()?;
-        if version != self.version {
-            self.version = version;
-            // The other connection may have changed it.
-            self.read_ceiling()?;
-        }
-        let length = if self.log_known == Some(self.version) {
-            self.log.length()
-        } else {
-            // More than what is in use.
-            self.location.log_size()
-        };
-        Ok(length < self.location.log_limit)
-    }
-
-    fn make_room_in_log(&mut self) -> Result<()> {
-        self.log_is_held.store(true, Ordering::Relaxed);
-        // Copying is work of this process, and ends; the deadline is for others.
-        self.checkpoints.wait(Deadline::after(Duration::MAX));
-        let version = self.ask_version()?;
-        let room = log_limit::make_room(&mut self.conn, &self.location, self.deadline);
-        self.log_is_held.store(room.is_err(), Ordering::Relaxed);
-        self.log.shortened(room?);
-        self.log_known = Some(version);
-        Ok(())
     }
 
     fn ask_version(&mut self) -> Result<i64> {
