@@ -232,6 +232,7 @@ fn the_objects_in_an_arena() {
 /// One statement reads all of it, and sorts nothing.
 #[test]
 fn the_layout_in_order() {
+    files_only!(Plans);
     let layout = "SELECT: SEARCH a USING INTEGER PRIMARY KEY (rowid>? AND rowid<?); \
          SEARCH p USING INDEX pools_by_arena (arena_id=?) LEFT-JOIN; \
          SEARCH b USING INDEX blocks_by_pool (pool_id=?) LEFT-JOIN; \

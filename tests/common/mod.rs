@@ -81,10 +81,11 @@ impl Deref for Heap {
     }
 }
 
-/// Options as the tests open heaps; with `HEAPLEDGER_PLAIN_IO=1`, without our file system below SQLite.
+/// Options as the tests open heaps, which are created on a server, too; with `HEAPLEDGER_PLAIN_IO=1`, without our
+/// file system below SQLite.
 pub fn options() -> Options {
     let plain = std::env::var_os("HEAPLEDGER_PLAIN_IO").is_some_and(|plain| plain == "1");
-    MemManager::options().plain_io(plain)
+    MemManager::options().plain_io(plain).create(true)
 }
 
 /// Options for tests without a power loss.
@@ -232,8 +233,9 @@ pub fn content(seed: u64, size: u64) -> Vec<u8> {
     bytes
 }
 
-/// `default` cases, or the number in `PROPTEST_CASES`.
+/// `default` cases, a quarter of them on a server, or the number in `PROPTEST_CASES`.
 pub fn cases(default: u32) -> Config {
+    let default = if server().is_some() { default.div_ceil(4) } else { default };
     let wanted = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());
