@@ -235,7 +235,11 @@ pub fn content(seed: u64, size: u64) -> Vec<u8> {
 
 /// `default` cases, a quarter of them on a server, or the number in `PROPTEST_CASES`.
 pub fn cases(default: u32) -> Config {
-    let default = if server().is_some() { default.div_ceil(4) } else { default };
+    let default = if server().is_some() {
+        default.div_ceil(4)
+    } else {
+        default
+    };
     let wanted = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());

@@ -1,0 +1,8 @@
+//! What concerns servers alone, and what is compared with a file. Needs `HEAPLEDGER_TEST_URL`.
+
+#![cfg(test)]
+
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod same_layout;
