@@ -18,7 +18,7 @@ const STEPS: u64 = 2_000;
 fn spaces() -> [(&'static str, u64, Geometry); 2] {
     [
         ("main", 24 * MIB, Geometry::standard()),
-        ("classic", MIB, Geometry::classic()),
+        ("classic", MIB / 4, Geometry::classic()),
     ]
 }
 
@@ -130,11 +130,11 @@ fn hold<'n>(random: &mut Rng, name: &'n str) -> Hold<'n> {
 
 /// Mostly new content, of many sizes.
 fn bytes(random: &mut Rng, step: u64) -> Vec<u8> {
-    let size = match random.u32(..100) {
-        0..50 => random.u64(..700),
-        50..80 => random.u64(..9_000),
-        80..95 => random.u64(..70_000),
-        95..99 => random.u64(..600_000),
+    let size = match random.u32(..400) {
+        0..200 => random.u64(..700),
+        200..320 => random.u64(..9_000),
+        320..385 => random.u64(..70_000),
+        385..399 => random.u64(..600_000),
         // Stored in parts.
         _ => random.u64(9 * MIB..11 * MIB),
     };
