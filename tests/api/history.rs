@@ -416,9 +416,8 @@ fn history_off_records_nothing_and_turning_it_on_writes_an_opening() {
 
 #[test]
 fn an_opening_states_the_balance_and_has_no_actor() {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("heap.db");
-    let memory = quick().actor("operator").open(&path).unwrap();
+    let place = Place::new();
+    let memory = quick().actor("operator").open(place.address()).unwrap();
     memory.set_history(History::Off).unwrap();
     memory.because("an audit").set_history(History::On).unwrap();
     let opening = last(&memory);
