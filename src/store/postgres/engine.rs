@@ -162,6 +162,11 @@ impl PostgresEngine {
         self.raised.clear();
     }
 
+    /// Whether a batch takes several statements: on Citus.
+    fn is_split(&self) -> bool {
+        self.conn.placement().is_some()
+    }
+
     fn execute(&mut self, sql: &str) -> Result<()> {
         let done = self.conn.batch_execute(sql);
         self.explain(done)
@@ -238,6 +243,7 @@ impl Engine for PostgresEngine {
             token: self.token,
             is_first,
             is_lazy: false,
+            is_split: self.is_split(),
         };
         let written = write::write(&mut self.conn, space, how, batch);
         match self.explain(written)? {
@@ -258,14 +264,25 @@ impl Engine for PostgresEngine {
         if !self.is_lazy() || !write::fits_lazily(batch) {
             return self.write(space, batch);
         }
+        let is_split = self.is_split();
+        if is_split {
+            // The first statement tests the version, so the row need not be locked before.
+            self.execute("BEGIN").map_err(|_| ServerError::Outdated)?;
+            self.state = State::Locked(space);
+        }
         let how = How {
             version: self.version,
             token: self.token,
             is_first: true,
             is_lazy: true,
+            is_split,
         };
         let written = write::write(&mut self.conn, space, how, batch);
         match self.explain(written) {
+            Ok(Written::Done) if is_split => {
+                self.raised.push(space);
+                return Ok(());
+            }
             Ok(Written::Done) => self.version += 1,
             Ok(Written::Stale) => return Err(ServerError::Outdated.into()),
             Ok(Written::Present(objects)) => {

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 
 use super::statement::{Head, MISSING, Write};
-use super::{derived, effects, events, removals, rows, space};
+use super::{derived, effects, events, removals, rows, space, split};
 use crate::books::batch::Batch;
 use crate::books::effects::SpaceDelta;
 use crate::models::{MemRamId, StoredObject};
@@ -24,6 +24,8 @@ pub(in crate::store) struct How {
     /// Whether the one statement is the whole transaction; see [`fits_lazily`]. Then it was assumed, and
     /// not read, that the new objects are not stored yet.
     pub is_lazy: bool,
+    /// Whether it takes several statements; see [`split`].
+    pub is_split: bool,
 }
 
 impl How {
@@ -33,6 +35,7 @@ impl How {
         token: 0,
         is_first: false,
         is_lazy: false,
+        is_split: true,
     };
 }
 
@@ -75,13 +78,11 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
         return Err(Error::QueryBuilderError("a server has no such change".into()));
     }
     if let Some(new) = &batch.rows().space {
-        space::make(new).run(conn)?;
+        split::run(space::make(new), conn)?;
     }
     let unchanged = |version, parts| Write {
-        space: [space.0, version],
-        head: Head::Unchanged,
         parts,
-        entries_gone: None,
+        ..Write::nothing([space.0, version])
     };
     let (mut parts, mut entries_gone) = removals::parts(batch);
     if removes_first(batch) {
@@ -89,7 +90,7 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
             entries_gone: entries_gone.take(),
             ..unchanged(how.version, std::mem::take(&mut parts))
         };
-        match run_write(conn, removals)? {
+        match run_write(conn, how, removals)? {
             Written::Done => {}
             other => return Ok(other),
         }
@@ -102,12 +103,12 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
         entries_gone,
         ..unchanged(how.version, parts)
     };
-    match run_write(conn, write)? {
+    match run_write(conn, how, write)? {
         Written::Done => {}
         other => return Ok(other),
     }
     let version = how.version + i64::from(how.is_first);
-    run_write(conn, unchanged(version, derived::parts(batch)))
+    run_write(conn, how, unchanged(version, derived::parts(batch)))
 }
 
 fn head<'b>(how: How, batch: &'b Batch<'_>) -> Head<'b> {
@@ -122,11 +123,15 @@ fn head<'b>(how: How, batch: &'b Batch<'_>) -> Head<'b> {
 }
 
 /// Executes a statement, if it changes anything.
-fn run_write(conn: &mut PgConnection, write: Write<'_>) -> QueryResult<Written> {
+fn run_write(conn: &mut PgConnection, how: How, write: Write<'_>) -> QueryResult<Written> {
     if write.parts.is_empty() && matches!(write.head, Head::Unchanged) {
         return Ok(Written::Done);
     }
-    let answers = write.run(conn).map_err(|error| match error {
+    let answers = match how.is_split {
+        true => split::run(write, conn),
+        false => write.run(conn),
+    };
+    let answers = answers.map_err(|error| match error {
         Error::DatabaseError(_, info) if info.message().contains(MISSING) => {
             Error::DeserializationError(MISSING.into())
         }

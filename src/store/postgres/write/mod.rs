@@ -8,6 +8,7 @@ mod part;
 mod removals;
 mod rows;
 mod space;
+mod split;
 mod statement;
 #[cfg(test)]
 mod tests;

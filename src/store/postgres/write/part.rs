@@ -58,9 +58,31 @@ impl<'a> Part<'a> {
         self.rows == 1
     }
 
+    /// Whether it inserts rows.
+    pub fn inserts(&self) -> bool {
+        self.text.0.contains(" AS (INSERT ")
+    }
+
+    /// Writes the part as a statement of its own, after `WITH space AS (…)`.
+    pub fn push_alone<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Sql(before, after) = self.text;
+        let (_, before) = before.split_once(" AS (").unwrap_or(("", before));
+        self.push_text(before, after.strip_suffix(')').unwrap_or(after), out, self.is_single())
+    }
+
     /// Writes the part, with values or with arrays of values.
     pub fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, single: bool) -> QueryResult<()> {
         let Sql(before, after) = self.text;
+        self.push_text(before, after, out, single)
+    }
+
+    fn push_text<'b>(
+        &'b self,
+        before: &str,
+        after: &str,
+        out: &mut AstPass<'_, 'b, Pg>,
+        single: bool,
+    ) -> QueryResult<()> {
         out.push_sql(before);
         for (index, column) in self.columns.iter().enumerate() {
             out.push_sql(if index == 0 { "(SELECT " } else { ", " });

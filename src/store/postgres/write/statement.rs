@@ -51,6 +51,16 @@ pub(super) type Answer = (Option<i64>, Option<StoredObject>);
 pub(super) const MISSING: &str = "the pieces of an object do not have the keys that follow its own";
 
 impl Write<'_> {
+    /// A statement without parts for a space as it is.
+    pub fn nothing(space: [i64; 2]) -> Self {
+        Self {
+            space,
+            head: Head::Unchanged,
+            parts: Vec::new(),
+            entries_gone: None,
+        }
+    }
+
     /// Executes the statement. Each row has an object that should have been absent; without one there
     /// is at most one row.
     pub fn run(self, conn: &mut PgConnection) -> QueryResult<Vec<Answer>> {
@@ -136,9 +146,10 @@ fn push_change<'b>(out: &mut AstPass<'_, 'b, Pg>, by: &'b SpaceDelta, token: &'b
         out.push_sql(")");
         return Ok(());
     }
-    out.push_sql("), version = version + 1, commits = (");
+    out.push_sql("), version = version + 1, commits = ");
     out.push_bind_param::<Array<BigInt>, _>(token)?;
-    out.push_sql(" || commits)[1:32]");
+    // Not (… || commits)[1:32]: Citus crashes if a new value is part of an array.
+    out.push_sql(" || commits[1:31]");
     Ok(())
 }
 

@@ -279,6 +279,7 @@ impl Heap {
             token: self.version + 100,
             is_first: true,
             is_lazy: false,
+            is_split: false,
         }
     }
 
