@@ -17,16 +17,18 @@ const LOCK: i64 = 0x684c_6467;
 
 /// Creates the heap of a location in one transaction, unless another process has just done so.
 ///
-/// On Citus the schema is distributed: its tables are on one of the nodes.
+/// On Citus the schema is distributed at the end, and its tables are on one of the nodes then. In a schema
+/// that was distributed before, Citus would have the statements of the migration one by one.
 pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: bool) -> Result<()> {
     location.is_for_definitions(conn)?;
     let is_cluster = location.is_cluster(conn)?;
     let schema = location.address.quoted_schema();
     conn.transaction(|conn| {
-        conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
         if is_cluster {
-            conn.batch_execute("SET LOCAL citus.enable_schema_based_sharding TO on")?;
+            // Citus warns that it will not distribute views, and then does.
+            conn.batch_execute("SET LOCAL client_min_messages TO error")?;
         }
+        conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({LOCK})"))?;
         // `IF NOT EXISTS` would need the privilege to create one even if it exists.
         if !has_schema {
             conn.batch_execute(&format!("CREATE SCHEMA IF NOT EXISTS {schema}"))?;

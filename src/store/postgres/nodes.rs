@@ -157,7 +157,7 @@ impl ServerLocation {
     }
 }
 
-/// Distributes a schema that existed before the heap was created in it; others already are.
+/// Distributes the schema of a new heap, unless it was distributed before the heap was created in it.
 pub(super) fn distribute(conn: &mut Conn, location: &ServerLocation) -> Result<()> {
     let tx = &mut ReadTx::new(conn);
     let statement = Statement::<Distribute, 1>::new([location.address.schema().into()]);
