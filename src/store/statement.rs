@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use diesel::backend::Backend;
+use diesel::expression::{AppearsOnTable, SelectableExpression, TypedExpressionType, ValidGrouping, is_aggregate};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
@@ -26,7 +27,8 @@ pub(in crate::store) trait Returning: Sql {
 }
 
 /// Declares statements: `Name = "text";`, or `Name: Types = "text";` if it returns rows. If it must
-/// be written otherwise for PostgreSQL, that text follows: `"text", postgres "text"`.
+/// be written otherwise for PostgreSQL, that text follows: `"text", postgres "text"`. A condition is
+/// declared in the same way, with the type `Bool`.
 macro_rules! sql {
     ($($(#[$doc:meta])* $name:ident $(: $types:ty)? = $text:expr $(, postgres $postgres:expr)?;)*) => {
         $($(#[$doc])*
@@ -189,6 +191,19 @@ impl<S: Returning, const N: usize> Query for Statement<'_, S, N> {
 }
 
 impl<S: Returning, const N: usize> RunQueryDsl<SqliteConnection> for Statement<'_, S, N> {}
+
+/// As a condition in a query of the query builder, on any table whose columns it names.
+impl<S: Returning<Types: TypedExpressionType>, const N: usize> Expression for Statement<'_, S, N> {
+    type SqlType = S::Types;
+}
+
+impl<S: Returning<Types: TypedExpressionType>, T, const N: usize> AppearsOnTable<T> for Statement<'_, S, N> {}
+
+impl<S: Returning<Types: TypedExpressionType>, T, const N: usize> SelectableExpression<T> for Statement<'_, S, N> {}
+
+impl<S, G, const N: usize> ValidGrouping<G> for Statement<'_, S, N> {
+    type IsAggregate = is_aggregate::Never;
+}
 
 #[cfg(feature = "postgres")]
 impl<S: Returning, const N: usize> RunQueryDsl<PgConnection> for Statement<'_, S, N> {}

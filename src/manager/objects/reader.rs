@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
 use crate::models::{StoredObject, StoredObjectId};
+use crate::store::queries::entries::RUN;
 use crate::store::{ReadTx, WriteTx, queries};
 
 /// Reads an object's content in constant memory; made by [`MemManager::reader`].
@@ -48,20 +49,23 @@ impl<'r, 'w> BatchReader<'r, 'w> {
     }
 }
 
-/// A position in an object, and the piece around it.
+/// A position in an object, and the pieces around it.
 struct Cursor {
     object: StoredObjectId,
     size: u64,
     position: u64,
-    /// The loaded piece: where it starts, and its bytes.
-    piece: Loaded,
+    loaded: Loaded,
 }
 
+/// One or several pieces in a row.
 #[derive(Default)]
 struct Loaded {
-    seq: i64,
     start: u64,
     data: Vec<u8>,
+    /// The piece that follows.
+    next: i64,
+    /// The average length of the pieces.
+    length: usize,
 }
 
 impl Loaded {
@@ -76,32 +80,38 @@ impl Cursor {
             object: object.id,
             size: object.size,
             position: 0,
-            piece: Loaded {
-                seq: -1,
+            loaded: Loaded {
+                // Until one is known, as in the largest blocks. A short object is read at once anyway.
+                length: if object.size > RUN as u64 { 256 * 1024 } else { 1 },
                 ..Loaded::default()
             },
         }
     }
 
     fn is_at_hand(&self) -> bool {
-        (self.piece.start..self.piece.end()).contains(&self.position)
+        (self.loaded.start..self.loaded.end()).contains(&self.position)
     }
 
-    /// Whether the next piece to read follows the loaded one, which takes only one lookup.
+    /// Whether the next piece to read follows the loaded ones, which takes only one lookup.
     fn follows(&self) -> bool {
-        self.position == self.piece.end()
+        self.position == self.loaded.end()
     }
 
-    /// Loads the piece that contains `position`.
+    /// Loads the piece that contains `position`, and some that follow if one costs as much to load.
     fn load(&mut self, tx: &mut ReadTx<'_>) -> Result<()> {
         let (seq, start) = if self.follows() {
-            (self.piece.seq + 1, self.piece.end())
+            (self.loaded.next, self.loaded.end())
         } else {
             self.locate(tx)?
         };
-        let data = queries::entries::piece(tx, self.object, seq)?;
-        let data = data.filter(|data| !data.is_empty()).ok_or_else(|| gone(seq))?;
-        self.piece = Loaded { seq, start, data };
+        let run = queries::entries::run(tx, self.object, seq, self.loaded.length)?;
+        let (data, count) = run.filter(|(data, _)| !data.is_empty()).ok_or_else(|| gone(seq))?;
+        self.loaded = Loaded {
+            start,
+            next: seq.saturating_add(count),
+            length: data.len() / count.max(1) as usize,
+            data,
+        };
         Ok(())
     }
 
@@ -130,7 +140,7 @@ impl Cursor {
         Err(gone(low))
     }
 
-    /// Reads from the loaded piece, after `load` has loaded it if necessary.
+    /// Reads from the loaded pieces, after `load` has loaded it if necessary.
     fn read(&mut self, buffer: &mut [u8], load: impl FnOnce(&mut Self) -> Result<()>) -> io::Result<usize> {
         if self.position >= self.size || buffer.is_empty() {
             return Ok(0);
@@ -141,8 +151,8 @@ impl Cursor {
                 error => io::Error::other(error),
             })?;
         }
-        let from = usize::try_from(self.position - self.piece.start).unwrap_or(usize::MAX);
-        let rest = self.piece.data.get(from..).unwrap_or_default();
+        let from = usize::try_from(self.position - self.loaded.start).unwrap_or(usize::MAX);
+        let rest = self.loaded.data.get(from..).unwrap_or_default();
         let count = rest.len().min(buffer.len());
         for (to, from) in buffer.iter_mut().zip(rest) {
             *to = *from;

@@ -26,7 +26,7 @@ impl ServerLocation {
         };
         let conn = PgConnection::establish(&address.for_libpq()).map_err(|error| unreachable(&error))?;
         let mut conn = Conn::Postgres(conn);
-        let settings = self.settings(access, self.is_cluster(&mut conn)?);
+        let settings = self.settings(access);
         conn.batch_execute(&settings).map_err(|error| unreachable(&error))?;
         Ok(conn)
     }
@@ -37,16 +37,37 @@ impl ServerLocation {
             match self.connect(access) {
                 Err(error) if deadline.is_over() => return Err(error),
                 Err(_) => std::thread::sleep(PAUSE),
-                connected => return connected,
+                Ok(mut conn) => {
+                    if access == Access::Write {
+                        self.plan_for_writing(&mut conn)?;
+                    }
+                    return Ok(conn);
+                }
             }
         }
+    }
+
+    /// Lets a connection plan as the writer needs it: every statement of the writer finds its rows by their
+    /// keys, so a plan that reads a whole table, as the statistics of a young heap suggest, is never right.
+    /// Other statements would be slow then.
+    pub(super) fn plan_for_writing(&self, conn: &mut Conn) -> Result<()> {
+        // Citus cannot plan some statements without their values.
+        let mode = if self.is_cluster(conn)? {
+            "auto"
+        } else {
+            "force_generic_plan"
+        };
+        Ok(conn.batch_execute(&format!(
+            "SET plan_cache_mode TO {mode}; SET enable_seqscan TO off; SET enable_hashjoin TO off; \
+             SET enable_mergejoin TO off;"
+        ))?)
     }
 
     /// The settings of a connection.
     ///
     /// The schema comes after `pg_catalog`, which is always first, and before temporary tables, so that
     /// nothing shadows what PostgreSQL defines, or the tables of the heap.
-    fn settings(&self, access: Access, is_cluster: bool) -> String {
+    fn settings(&self, access: Access) -> String {
         let common = format!(
             "SET search_path TO {}, pg_temp; SET client_min_messages TO warning; SET tcp_keepalives_idle TO 20; \
              SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; SET lock_timeout TO {};",
@@ -58,18 +79,12 @@ impl ServerLocation {
                 "{common} SET default_transaction_read_only TO on; \
                  SET default_transaction_isolation TO 'repeatable read';"
             ),
-            // Every statement of the writer finds its rows by their keys, so a plan that reads a whole table,
-            // as the statistics of a young heap suggest, is never right.
             Access::Write => format!(
-                "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {}; \
-                 SET plan_cache_mode TO {}; SET enable_seqscan TO off; SET enable_hashjoin TO off; \
-                 SET enable_mergejoin TO off;",
+                "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {};",
                 match self.durability {
                     Durability::Full => "on",
                     Durability::Normal => "off",
                 },
-                // Citus cannot plan some statements without their values.
-                if is_cluster { "auto" } else { "force_generic_plan" },
             ),
         }
     }

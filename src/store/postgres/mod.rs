@@ -3,6 +3,7 @@
 mod access;
 pub(in crate::store) mod address;
 pub(in crate::store) mod connect;
+pub(in crate::store) mod content;
 pub(in crate::store) mod engine;
 pub(in crate::store) mod errors;
 pub(in crate::store) mod location;
@@ -10,5 +11,6 @@ pub(in crate::store) mod migrations;
 pub(in crate::store) mod nodes;
 pub(in crate::store) mod open;
 pub(in crate::store) mod readers;
+pub(in crate::store) mod sizes;
 pub(in crate::store) mod verify;
 pub(in crate::store) mod write;

@@ -135,9 +135,12 @@ impl ServerOpening {
         let Self {
             mut location,
             access,
-            conn,
+            mut conn,
         } = self;
         location.opening = None;
+        if access == Access::Write {
+            location.plan_for_writing(&mut conn)?;
+        }
         let (reader, engine) = match access {
             Access::Read => (Some(conn), None),
             Access::Write => (None, Some(PostgresEngine::new(location.clone(), conn))),

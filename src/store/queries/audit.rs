@@ -12,6 +12,7 @@ use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::models::schema::{claims, trial_balance, violations};
 use crate::models::{Shown, text_enum};
+use crate::store::conn::rows_of;
 use crate::store::read::ReadTx;
 
 /// A row of the view `violations`: one broken invariant.
@@ -125,7 +126,7 @@ pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
 /// All rows of the view `violations`, for the whole file. O(rows).
 pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
     let age = tx.age();
-    for violation in violations::table.select(Violation::as_select()).load_iter(tx.conn()?)? {
+    for violation in rows_of!(tx, violations::table.select(Violation::as_select()), Violation) {
         age.check()?;
         if found(violation?).is_break() {
             return Ok(ControlFlow::Break(()));

@@ -8,7 +8,7 @@ use crate::geometry::Geometry;
 use crate::models::{MemRamId, Timestamp, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+use crate::store::statement::{Returning, Statement, sql};
 
 /// A count with its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
@@ -88,30 +88,40 @@ pub fn fewest_pieces(tx: &mut ReadTx<'_>, space: MemRamId, geometry: &Geometry) 
     Ok(unsigned(fewest))
 }
 
-macro_rules! rows {
-    ($($name:ident: $types:ty = $text:expr;)*) => {
-        $(struct $name;
-        impl Sql for $name {
-            const TEXT: &'static str = $text;
-        }
-        impl Returning for $name {
-            type Types = $types;
-        })*
+/// A sum as PostgreSQL has it, which is not a `bigint`, nor fits in one if the rows are damaged.
+#[cfg(feature = "postgres")]
+macro_rules! sum {
+    ($of:literal) => {
+        concat!("least(coalesce(sum(", $of, "), 0), 9223372036854775807)::bigint")
     };
 }
+#[cfg(feature = "postgres")]
+pub(super) use sum;
 
-rows! {
-    EmptyArenas: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ? AND mem = 0";
+sql! {
+    EmptyArenas: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ? AND mem = 0",
+        postgres concat!("SELECT count(*), ", sum!("max_mem"), " FROM arenas WHERE memram_id = ? AND mem = 0");
     NearlyEmptyArenas: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(mem), 0) FROM arenas \
-        WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4";
+        WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4",
+        postgres concat!("SELECT count(*), ", sum!("mem"), " FROM arenas WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4");
     NamedObjects: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(o.size), 0) FROM stored_objects o \
-        WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)";
+        WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)",
+        postgres concat!("SELECT count(*), ", sum!("o.size"), " FROM stored_objects o \
+            WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)");
     Lapsed: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(bytes), 0) FROM reservations \
-        WHERE memram_id = ? AND state = 'open' AND expires_at <= ?";
+        WHERE memram_id = ? AND state = 'open' AND expires_at <= ?",
+        postgres concat!("SELECT count(*), ", sum!("bytes"), " FROM reservations \
+            WHERE memram_id = ? AND state = 'open' AND expires_at <= ?");
     Old: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(written), 0) FROM reservations \
-        WHERE memram_id = ? AND state = 'open' AND key IS NULL AND expires_at > ? AND created_at <= ?";
+        WHERE memram_id = ? AND state = 'open' AND key IS NULL AND expires_at > ? AND created_at <= ?",
+        postgres concat!("SELECT count(*), ", sum!("written"), " FROM reservations \
+            WHERE memram_id = ? AND state = 'open' AND key IS NULL AND expires_at > ? AND created_at <= ?");
     Waiting: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(written), 0) FROM reservations \
-        WHERE memram_id = ? AND written > 0 AND state <> 'open'";
+        WHERE memram_id = ? AND written > 0 AND state <> 'open'",
+        postgres concat!("SELECT count(*), ", sum!("written"), " FROM reservations \
+            WHERE memram_id = ? AND written > 0 AND state <> 'open'");
     FewestPieces: BigInt = "SELECT coalesce(sum(size / ? + (size % ? > 0)), 0) FROM stored_objects \
-        WHERE memram_id = ? AND size > ? AND size <= ?";
+        WHERE memram_id = ? AND size > ? AND size <= ?",
+        postgres concat!("SELECT ", sum!("size / ? + (size % ? > 0)::int"), " FROM stored_objects \
+            WHERE memram_id = ? AND size > ? AND size <= ?");
 }

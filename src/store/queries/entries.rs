@@ -7,8 +7,10 @@ use crate::error::Result;
 use crate::models::schema::{ledger, reservations, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, ReservationId, StoredObjectId, Stripe};
 use crate::store::conn::{on_engine, rows_of};
-use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+#[cfg(feature = "postgres")]
+use crate::store::postgres::content;
+use crate::store::read::{Age, ReadTx};
+use crate::store::statement::{Returning, Sql, Statement, sql};
 use crate::value::ObjectId;
 
 /// A ledger entry with the id of its object, or of the reservation that has it.
@@ -71,14 +73,27 @@ pub struct Piece {
     pub data: Vec<u8>,
 }
 
-/// A statement about the entries of an object, whose key it takes four times: the entries have the
-/// keys from its own up to that of the next object or upload.
+/// The entries of an object have the keys from its own up to this: that of the next object or upload.
+#[cfg(feature = "postgres")]
+macro_rules! end_of {
+    ($object:literal) => {
+        concat!(
+            "least((SELECT min(n.id) FROM stored_objects n WHERE n.id > ",
+            $object,
+            "), (SELECT min(r.stored_object_id) FROM reservations r WHERE r.stored_object_id > ",
+            $object,
+            "), 9223372036854775807)"
+        )
+    };
+}
+#[cfg(feature = "postgres")]
+pub(in crate::store) use end_of;
+
+/// A statement about the entries of an object, whose key it takes four times.
 macro_rules! own_entries {
     ($name:ident, $columns:literal, $types:ty, $order:literal) => {
-        struct $name;
-
-        impl Sql for $name {
-            const TEXT: &'static str = concat!(
+        sql! {
+            $name: $types = concat!(
                 "SELECT ",
                 $columns,
                 " FROM ledger l WHERE l.id >= ? \
@@ -86,11 +101,15 @@ macro_rules! own_entries {
                     coalesce((SELECT min(r.stored_object_id) FROM reservations r WHERE r.stored_object_id > ?), 9223372036854775807)) \
                  AND l.stored_object_id = ? ",
                 $order
+            ),
+            postgres concat!(
+                "SELECT ",
+                $columns,
+                " FROM ledger l WHERE l.id >= ? AND l.id < ",
+                end_of!("?"),
+                " AND l.stored_object_id = ? ",
+                $order
             );
-        }
-
-        impl Returning for $name {
-            type Types = $types;
         }
 
         impl $name {
@@ -115,12 +134,16 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Ledg
     Ok(on_engine!(tx, |conn| ReadEntries::of(object).load(conn))?)
 }
 
-/// Passes the bytes of an object to `take`, piece by piece.
+/// Passes the bytes of an object to `take`, piece by piece, in a transaction.
 pub fn each_piece(
     tx: &mut ReadTx<'_>,
     object: StoredObjectId,
     mut take: impl FnMut(Vec<u8>) -> Result<()>,
 ) -> Result<()> {
+    #[cfg(feature = "postgres")]
+    if tx.is_on_server() {
+        return content::each_piece(tx, object, take);
+    }
     let age = tx.age();
     for data in rows_of!(tx, ReadPieces::of(object), Vec<u8>) {
         age.check()?;
@@ -128,6 +151,20 @@ pub fn each_piece(
     }
     Ok(())
 }
+
+/// The pieces of an object from one on, put together, and their number: one piece or, on a server, about
+/// [`RUN`] bytes, if each has the length `piece`.
+pub fn run(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, piece: usize) -> Result<Option<(Vec<u8>, i64)>> {
+    #[cfg(feature = "postgres")]
+    if tx.is_on_server() {
+        return content::run(tx, object, from, piece);
+    }
+    let _ = piece;
+    Ok(self::piece(tx, object, from)?.map(|data| (data, 1)))
+}
+
+/// Bytes for which a server needs much longer than for a statement.
+pub const RUN: usize = 1 << 20;
 
 /// A piece of an object: its entry and its bytes.
 #[derive(Debug, Queryable)]
@@ -150,15 +187,9 @@ pub fn stored_pieces(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, lim
     Ok(on_engine!(tx, |conn| statement.load(conn))?)
 }
 
-struct ReadStoredPieces;
-
-impl Sql for ReadStoredPieces {
-    const TEXT: &'static str = "SELECT l.seq, l.allocated_mem, l.start, l.data FROM ledger l \
+sql! {
+    ReadStoredPieces: (BigInt, BigInt, BigInt, Binary) = "SELECT l.seq, l.allocated_mem, l.start, l.data FROM ledger l \
         WHERE l.id >= ? AND l.id < ? AND l.stored_object_id = ? ORDER BY l.id";
-}
-
-impl Returning for ReadStoredPieces {
-    type Types = (BigInt, BigInt, BigInt, Binary);
 }
 
 /// The order of [`each_stray_piece`].
@@ -199,6 +230,10 @@ pub fn each_stray_piece(
 /// statement does it. The same statement finds missing pieces, because two statements outside a
 /// transaction could see two states of the file.
 pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
+    #[cfg(feature = "postgres")]
+    if tx.is_on_server() {
+        return content::content(tx, space, object_id, most);
+    }
     let whole = if space == MemRamId::FIRST {
         let statement = Statement::<ReadWhole<true>, 1>::new([object_id.into()]);
         on_engine!(tx, |conn| statement.get_result(conn))
@@ -220,7 +255,16 @@ fn content_in_pieces(
 ) -> Result<Option<StoredContent>> {
     let age = tx.age();
     let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
-    let mut rows = rows_of!(tx, statement, ContentRow);
+    let rows = rows_of!(tx, statement, ContentRow);
+    assembled(rows, age, most)
+}
+
+/// The content in these rows, as far as they are pieces in a row.
+pub(in crate::store) fn assembled(
+    mut rows: impl Iterator<Item = QueryResult<ContentRow>>,
+    age: Age,
+    most: i64,
+) -> Result<Option<StoredContent>> {
     let Some(first) = rows.next() else {
         return Ok(None);
     };
@@ -258,7 +302,7 @@ pub enum StoredContent {
 }
 
 /// An entry's position (if it belongs to the object), the bytes after it, and its own.
-type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
+pub(in crate::store) type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
 /// For the first space, which most files have only, the key is a constant in the statement; binding
 /// it would take a twentieth of a get.
@@ -289,19 +333,14 @@ where
     type Types = Binary;
 }
 
-struct ReadContent;
-
-impl Sql for ReadContent {
+sql! {
     // The first entry has the key of the object, which the index provides. The others
     // follow, and reading stops after the last one.
-    const TEXT: &'static str = "SELECT iif(l.stored_object_id = o.id AND (l.id > o.id OR l.start = 0), l.id - o.id, NULL), \
+    ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = "SELECT \
+        iif(l.stored_object_id = o.id AND (l.id > o.id OR l.start = 0), l.id - o.id, NULL), \
         o.size - l.start - l.allocated_mem, l.data \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
         WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
-}
-
-impl Returning for ReadContent {
-    type Types = (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>);
 }
 
 /// The bytes of one piece.

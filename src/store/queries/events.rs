@@ -8,7 +8,7 @@
 
 use diesel::dsl::{max, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Bool};
+use diesel::sql_types::Bool;
 
 use super::event_filter::EventFilter;
 use crate::books::event_rows::MOST_EVENTS;
@@ -18,6 +18,7 @@ use crate::models::schema::{events, every_event};
 use crate::models::{Event, EventId, EventKind, MemRamId, ShownIfAny, Stripe, Timestamp, amount::Amount};
 use crate::store::conn::{Conn, on_engine, rows_of};
 use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
 use crate::value::ObjectId;
 
 /// The figures of a row of events, without its texts and pieces.
@@ -56,38 +57,6 @@ pub struct Page {
     pub next: Option<EventId>,
 }
 
-/// The events of the next `rows` rows that pass the filter, oldest first.
-pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, rows: i64) -> Result<Page> {
-    let ids = filtered_rows(space, filter).order(events::id).limit(rows);
-    let ids: Vec<EventId> = ids.select(events::id).load(tx.conn()?)?;
-    let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
-        return Ok(Page {
-            events: Vec::new(),
-            next: None,
-        });
-    };
-    let query = filtered(space, filter, [first, last]).order((every_event::row_id, every_event::id));
-    Ok(Page {
-        events: query.select(Event::as_select()).load(tx.conn()?)?,
-        next: (ids.len() as i64 == rows).then_some(last),
-    })
-}
-
-/// The newest events that pass the filter, in order.
-pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
-    let ids = filtered_rows(space, filter).order(events::id.desc()).limit(limit);
-    let ids: Vec<EventId> = ids.select(events::id).load(tx.conn()?)?;
-    let (Some(&last), Some(&first)) = (ids.first(), ids.last()) else {
-        return Ok(Vec::new());
-    };
-    let query = filtered(space, filter, [first, last])
-        .order((every_event::row_id.desc(), every_event::id.desc()))
-        .limit(limit);
-    let mut newest = query.select(Event::as_select()).load(tx.conn()?)?;
-    newest.reverse();
-    Ok(newest)
-}
-
 /// Adds the conditions that all events of a row meet or none.
 macro_rules! of_rows {
     ($query:ident, $table:ident, $filter:ident) => {
@@ -108,21 +77,63 @@ macro_rules! of_rows {
 
 /// The rows that may have events which pass the filter. SQLite would sort all events to find the
 /// first of `every_event`, although their rows are in order.
-fn filtered_rows(space: MemRamId, filter: &EventFilter) -> events::BoxedQuery<'_, <Conn as Connection>::Backend> {
-    // The events of a space are contiguous; the range of ids lets SQLite use that.
-    let stripe = Stripe::of(space);
-    let after = filter.after_id.map_or(stripe.before(), |id| id.0);
-    let mut query = events::table
-        .filter(events::memram_id.eq(space))
-        .filter(events::id.gt(after))
-        .filter(events::id.le(stripe.last()))
-        .into_boxed();
-    if let Some(object) = &filter.object {
-        let has_object = sql::<Bool>("instr(object, ").bind::<Binary, _>(object.as_bytes().as_slice());
-        query = query.filter(has_object.sql(") > 0"));
-    }
-    of_rows!(query, events, filter);
-    query
+macro_rules! filtered_rows {
+    ($space:ident, $filter:ident) => {{
+        // The events of a space are contiguous; the range of ids lets SQLite use that.
+        let stripe = Stripe::of($space);
+        let after = $filter.after_id.map_or(stripe.before(), |id| id.0);
+        let mut query = events::table
+            .filter(events::memram_id.eq($space))
+            .filter(events::id.gt(after))
+            .filter(events::id.le(stripe.last()))
+            .into_boxed();
+        if let Some(object) = &$filter.object {
+            let object = object.as_bytes().as_slice().into();
+            query = query.filter(Statement::<HasObject, 1>::new([object]));
+        }
+        of_rows!(query, events, $filter);
+        query
+    }};
+}
+
+sql! {
+    HasObject: Bool = "instr(object, ?) > 0", postgres "position(? IN object) > 0";
+}
+
+/// The events of the next `rows` rows that pass the filter, oldest first.
+pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, rows: i64) -> Result<Page> {
+    let ids: Vec<EventId> = on_engine!(tx, |conn| {
+        let ids = filtered_rows!(space, filter).order(events::id).limit(rows);
+        ids.select(events::id).load(conn)
+    })?;
+    let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
+        return Ok(Page {
+            events: Vec::new(),
+            next: None,
+        });
+    };
+    let query = filtered(space, filter, [first, last]).order((every_event::row_id, every_event::id));
+    Ok(Page {
+        events: query.select(Event::as_select()).load(tx.conn()?)?,
+        next: (ids.len() as i64 == rows).then_some(last),
+    })
+}
+
+/// The newest events that pass the filter, in order.
+pub fn newest(tx: &mut ReadTx<'_>, space: MemRamId, filter: &EventFilter, limit: i64) -> Result<Vec<Event>> {
+    let ids: Vec<EventId> = on_engine!(tx, |conn| {
+        let ids = filtered_rows!(space, filter).order(events::id.desc()).limit(limit);
+        ids.select(events::id).load(conn)
+    })?;
+    let (Some(&last), Some(&first)) = (ids.first(), ids.last()) else {
+        return Ok(Vec::new());
+    };
+    let query = filtered(space, filter, [first, last])
+        .order((every_event::row_id.desc(), every_event::id.desc()))
+        .limit(limit);
+    let mut newest = query.select(Event::as_select()).load(tx.conn()?)?;
+    newest.reverse();
+    Ok(newest)
 }
 
 /// The events in these rows that pass the filter.

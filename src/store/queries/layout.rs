@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::models::{ArenaId, BlockId, MemRamId, PoolId, Stripe};
 use crate::store::conn::rows_of;
 use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+use crate::store::statement::{Statement, sql};
 
 /// A piece with the levels that it is in, or a level without anything in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable)]
@@ -46,24 +46,15 @@ pub fn rows(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<Item =
     }))
 }
 
-struct ReadLayout;
+type Sizes = (BigInt, BigInt);
+type Piece = (BigInt, BigInt, BigInt);
 
-impl Sql for ReadLayout {
+sql! {
     // Keys and indexes give this order, so nothing is sorted.
-    const TEXT: &'static str = "SELECT a.id, a.max_mem, a.mem, p.id, p.block_size, p.max_mem, p.mem, \
+    ReadLayout: ((BigInt, Sizes), Nullable<(BigInt, BigInt, Sizes)>, Nullable<(BigInt, Sizes)>, Nullable<Piece>) =
+        "SELECT a.id, a.max_mem, a.mem, p.id, p.block_size, p.max_mem, p.mem, \
         b.id, b.max_mem, b.mem, l.seq, l.start, l.allocated_mem FROM arenas a \
         LEFT JOIN pools p ON p.arena_id = a.id LEFT JOIN blocks b ON b.pool_id = p.id \
         LEFT JOIN ledger l ON l.block_id = b.id \
         WHERE a.id > ? AND a.id <= ? ORDER BY a.id, p.id, b.id, l.id";
-}
-
-type Sizes = (BigInt, BigInt);
-
-impl Returning for ReadLayout {
-    type Types = (
-        (BigInt, Sizes),
-        Nullable<(BigInt, BigInt, Sizes)>,
-        Nullable<(BigInt, Sizes)>,
-        Nullable<(BigInt, BigInt, BigInt)>,
-    );
 }

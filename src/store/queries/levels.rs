@@ -1,11 +1,14 @@
 //! Arenas, pools and blocks.
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::error::Result;
 use crate::models::schema::{arenas, blocks, pools};
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
+use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
 
 /// The arenas of a space.
 pub fn arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Arena>> {
@@ -57,17 +60,22 @@ pub fn block(tx: &mut ReadTx<'_>, space: MemRamId, id: BlockId) -> Result<Option
 
 /// Empty blocks, by a partial index. O(found).
 pub fn empty_blocks(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Block>> {
-    let is_empty = diesel::dsl::sql::<diesel::sql_types::Bool>("mem = 0");
     let query = blocks::table
         .filter(blocks::memram_id.eq(space))
-        .filter(is_empty)
-        .order(blocks::id);
-    Ok(query.limit(limit).select(Block::as_select()).load(tx.conn()?)?)
+        .filter(Statement::<IsEmpty, 0>::new([]))
+        .order(blocks::id)
+        .limit(limit);
+    Ok(on_engine!(tx, |conn| query.select(Block::as_select()).load(conn))?)
+}
+
+sql! {
+    /// Written as in the partial index, so that it is used.
+    IsEmpty: Bool = "mem = 0", postgres "is_empty";
 }
 
 /// Pools without blocks, by a partial index.
 pub fn empty_pools(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Pool>> {
-    let is_empty = diesel::dsl::sql::<diesel::sql_types::Bool>("reserved = 0");
+    let is_empty = diesel::dsl::sql::<Bool>("reserved = 0");
     let query = pools::table
         .filter(pools::memram_id.eq(space))
         .filter(is_empty)
@@ -77,7 +85,7 @@ pub fn empty_pools(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<V
 
 /// Arenas without pools, by a partial index.
 pub fn empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Arena>> {
-    let is_empty = diesel::dsl::sql::<diesel::sql_types::Bool>("reserved = 0");
+    let is_empty = diesel::dsl::sql::<Bool>("reserved = 0");
     let query = arenas::table
         .filter(arenas::memram_id.eq(space))
         .filter(is_empty)

@@ -10,7 +10,7 @@ use crate::models::schema::{names, stored_objects};
 use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
 use crate::store::conn::{on_engine, rows_of};
 use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+use crate::store::statement::{Statement, sql};
 
 /// The names of an object, in alphabetical order.
 pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name>> {
@@ -41,14 +41,10 @@ pub(super) fn utf8(name: Vec<u8>) -> Result<String> {
     })
 }
 
-struct ReadNamesOf;
-
-impl Sql for ReadNamesOf {
-    const TEXT: &'static str = "SELECT CAST(name AS BLOB) FROM names WHERE stored_object_id = ? ORDER BY name";
-}
-
-impl Returning for ReadNamesOf {
-    type Types = Binary;
+sql! {
+    ReadNamesOf: Binary = "SELECT CAST(name AS BLOB) FROM names WHERE stored_object_id = ? ORDER BY name",
+        postgres "SELECT convert_to(name, 'UTF8') FROM names WHERE stored_object_id = ? ORDER BY name";
+    ReadNames: (BigInt, BigInt, Binary) = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names";
 }
 
 /// The object that a name is bound to. O(log n).
@@ -70,6 +66,10 @@ pub struct Garbled {
 
 /// Every name of the file that is not UTF-8, until `found` breaks. O(names).
 pub fn each_garbled(tx: &mut ReadTx<'_>, mut found: impl FnMut(Garbled) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+    // A server accepts no other names.
+    if tx.is_on_server() {
+        return Ok(ControlFlow::Continue(()));
+    }
     let names = Statement::<ReadNames, 0>::new([]);
     let age = tx.age();
     for name in rows_of!(tx, names, Garbled) {
@@ -80,14 +80,4 @@ pub fn each_garbled(tx: &mut ReadTx<'_>, mut found: impl FnMut(Garbled) -> Contr
         }
     }
     Ok(ControlFlow::Continue(()))
-}
-
-struct ReadNames;
-
-impl Sql for ReadNames {
-    const TEXT: &'static str = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names";
-}
-
-impl Returning for ReadNames {
-    type Types = (BigInt, BigInt, Binary);
 }

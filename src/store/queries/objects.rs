@@ -12,8 +12,10 @@ use crate::models::{
     MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp, WrittenTime,
 };
 use crate::store::conn::{on_engine, rows_of};
+#[cfg(feature = "postgres")]
+use crate::store::queries::entries::end_of;
 use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+use crate::store::statement::{Statement, sql};
 use crate::value::{Kind, ObjectId};
 
 /// A row of the view `objects`.
@@ -68,15 +70,9 @@ pub fn find(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Resul
     Ok(on_engine!(tx, |conn| statement.get_result(conn)).optional()?)
 }
 
-struct ReadObject;
-
-impl Sql for ReadObject {
-    const TEXT: &'static str = "SELECT id, memram_id, object_id, kind, type_name, size, held, created_at \
+sql! {
+    ReadObject: stored_objects::SqlType = "SELECT id, memram_id, object_id, kind, type_name, size, held, created_at \
         FROM stored_objects WHERE object_id = ? AND memram_id = ?";
-}
-
-impl Returning for ReadObject {
-    type Types = stored_objects::SqlType;
 }
 
 /// Those of these objects that are stored. O(ids · log n).
@@ -153,20 +149,22 @@ pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Res
     }))
 }
 
-struct ReadPlaced;
-
-impl Sql for ReadPlaced {
+sql! {
     // The first entry has the key of the object, and the others follow; reading stops after
-    // the last one. Names are looked up once.
-    const TEXT: &'static str = "SELECT o.id, o.kind, o.size, \
+    // the last one. Names are looked up once. A server would send what follows, so there the keys end
+    // where the object does, and those of a large one are not read.
+    ReadPlaced: (BigInt, Text, BigInt, Bool, Nullable<BigInt>, Nullable<EntryTypes>) = "SELECT o.id, o.kind, o.size, \
         (l.stored_object_id IS NOT o.id OR l.seq = 0) AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
         l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id LEFT JOIN blocks b ON b.id = l.block_id \
-        WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id";
-}
-
-impl Returning for ReadPlaced {
-    type Types = (BigInt, Text, BigInt, Bool, Nullable<BigInt>, Nullable<EntryTypes>);
+        WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id",
+        postgres concat!("SELECT o.id, o.kind, o.size, \
+        (l.stored_object_id IS DISTINCT FROM o.id OR l.seq = 0) AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
+        l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
+        FROM stored_objects o LEFT JOIN LATERAL (SELECT * FROM ledger l WHERE l.id >= o.id \
+        AND l.id < CASE WHEN o.size >= 67108864 THEN o.id + 1 ELSE ", end_of!("o.id"), " END \
+        AND l.stored_object_id = o.id OFFSET 0) l ON true LEFT JOIN blocks b ON b.id = l.block_id \
+        WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id");
 }
 
 /// The types of the columns of a [`PlacedEntry`].

@@ -8,7 +8,7 @@ use crate::models::schema::arenas;
 use crate::models::{Arena, ArenaId, MemRamId, ShownList, StoredObjectId, unsigned};
 use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+use crate::store::statement::{Statement, sql};
 use crate::value::{Kind, ObjectId};
 
 /// An object with bytes in an arena. Sizes are in bytes.
@@ -74,12 +74,10 @@ pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pi
     Ok(rows.into_iter().map(pin).collect())
 }
 
-struct OfArena;
-
-impl Sql for OfArena {
+sql! {
     // CROSS JOIN fixes the order of the joins, so that each uses an index. Names are looked
     // up last, and only for objects within the limit.
-    const TEXT: &'static str = "SELECT e.objects, o.id, o.object_id, \
+    OfArena: (BigInt, BigInt, Text, Text, Text, BigInt, Bool, BigInt, BigInt) = "SELECT e.objects, o.id, o.object_id, \
         (SELECT json_group_array(n.name) FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n), \
         o.kind, o.size, o.held, e.pieces, e.mem \
         FROM (SELECT l.stored_object_id AS id, count(*) AS pieces, sum(l.allocated_mem) AS mem, \
@@ -88,9 +86,16 @@ impl Sql for OfArena {
               WHERE p.arena_id = ? \
                 AND l.stored_object_id NOT IN (SELECT stored_object_id FROM reservations WHERE stored_object_id IS NOT NULL) \
               GROUP BY l.stored_object_id ORDER BY mem DESC, l.stored_object_id LIMIT ?) e \
-        CROSS JOIN stored_objects o ON o.id = e.id ORDER BY e.mem DESC, o.id";
-}
-
-impl Returning for OfArena {
-    type Types = (BigInt, BigInt, Text, Text, Text, BigInt, Bool, BigInt, BigInt);
+        CROSS JOIN stored_objects o ON o.id = e.id ORDER BY e.mem DESC, o.id",
+        postgres "SELECT e.objects, o.id, o.object_id, \
+        (SELECT '[' || coalesce(string_agg(to_json(n.name)::text, ',' ORDER BY n.memram_id, n.name), '') || ']' \
+         FROM names n WHERE n.stored_object_id = o.id), \
+        o.kind, o.size, o.held, e.pieces, least(e.mem, 9223372036854775807)::bigint \
+        FROM (SELECT l.stored_object_id AS id, count(*) AS pieces, sum(l.allocated_mem) AS mem, \
+                     count(*) OVER () AS objects \
+              FROM pools p JOIN blocks b ON b.pool_id = p.id JOIN ledger l ON l.block_id = b.id \
+              WHERE p.arena_id = ? \
+                AND NOT EXISTS (SELECT 1 FROM reservations r WHERE r.stored_object_id = l.stored_object_id) \
+              GROUP BY l.stored_object_id ORDER BY 3 DESC, l.stored_object_id LIMIT ?) e \
+        JOIN stored_objects o ON o.id = e.id ORDER BY e.mem DESC, o.id";
 }

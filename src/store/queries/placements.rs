@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::models::MemRamId;
 use crate::store::conn::rows_of;
 use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+use crate::store::statement::{Statement, sql};
 use crate::value::ObjectId;
 
 /// A piece of an object, or an object without any.
@@ -35,16 +35,15 @@ pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<
     }))
 }
 
-struct Placements;
-
-impl Sql for Placements {
+sql! {
     // An index and the keys give this order, so nothing is sorted.
-    const TEXT: &'static str = "SELECT o.object_id, o.size, l.block_id, l.allocated_mem FROM stored_objects o \
-        LEFT JOIN ledger l ON l.id >= o.id \
+    Placements: (Text, BigInt, Nullable<BigInt>, Nullable<BigInt>) = "SELECT o.object_id, o.size, l.block_id, l.allocated_mem \
+        FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
         AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > o.id), 9223372036854775807) \
-        AND l.stored_object_id = o.id WHERE o.memram_id = ? ORDER BY o.object_id, l.id";
-}
-
-impl Returning for Placements {
-    type Types = (Text, BigInt, Nullable<BigInt>, Nullable<BigInt>);
+        AND l.stored_object_id = o.id WHERE o.memram_id = ? ORDER BY o.object_id, l.id",
+        // A subquery with OFFSET is planned by itself, so that it looks for the pieces by their keys.
+        postgres "SELECT o.object_id, o.size, l.block_id, l.allocated_mem \
+        FROM stored_objects o LEFT JOIN LATERAL (SELECT l.id, l.block_id, l.allocated_mem FROM ledger l WHERE l.id >= o.id \
+        AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > o.id), 9223372036854775807) \
+        AND l.stored_object_id = o.id OFFSET 0) l ON true WHERE o.memram_id = ? ORDER BY o.object_id, l.id";
 }

@@ -10,9 +10,11 @@ use crate::models::{
     Timestamp, signed, unsigned,
 };
 use crate::store::conn::on_engine;
+#[cfg(feature = "postgres")]
+use crate::store::queries::diagnosis::sum;
 use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
-use crate::store::statement::{Returning, Sql, Statement};
+use crate::store::statement::{Statement, sql};
 
 /// One reservation of a space.
 pub fn get(tx: &mut ReadTx<'_>, space: MemRamId, id: ReservationId) -> Result<Option<ReservationRow>> {
@@ -59,17 +61,6 @@ pub fn written_in(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<u64> {
     on_engine!(tx, |conn| statement.get_result::<i64>(conn).map(unsigned)).map_err(Into::into)
 }
 
-struct WrittenIn;
-
-impl Sql for WrittenIn {
-    const TEXT: &'static str =
-        "SELECT CAST(total(written) AS INTEGER) FROM reservations WHERE memram_id = ? AND written > 0";
-}
-
-impl Returning for WrittenIn {
-    type Types = BigInt;
-}
-
 /// Resolved reservations with a key, without the newest `keep`; at most `limit`. O(log n + keep).
 pub fn forgettable(tx: &mut ReadTx<'_>, space: MemRamId, keep: i64, limit: i64) -> Result<Vec<ReservationRow>> {
     let query = reservations::table
@@ -111,32 +102,23 @@ pub fn next_due(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Timestamp
     Ok(due.map(Timestamp::from_micros))
 }
 
-struct NextDue;
-
-impl Sql for NextDue {
-    const TEXT: &'static str = "SELECT min(due) FROM (\
-            SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
-            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open')";
-}
-
-impl Returning for NextDue {
-    type Types = Nullable<BigInt>;
-}
-
 /// Bytes of content in the file that belong to no object. O(log n + uploads).
 pub fn written(tx: &mut ReadTx<'_>) -> Result<u64> {
     let statement = Statement::<Written, 0>::new([]);
     Ok(unsigned(on_engine!(tx, |conn| statement.get_result::<i64>(conn))?))
 }
 
-struct Written;
-
-impl Sql for Written {
-    const TEXT: &'static str = "SELECT coalesce(sum(written), 0) FROM reservations WHERE written > 0";
-}
-
-impl Returning for Written {
-    type Types = BigInt;
+sql! {
+    WrittenIn: BigInt = "SELECT CAST(total(written) AS INTEGER) FROM reservations WHERE memram_id = ? AND written > 0",
+        postgres concat!("SELECT ", sum!("written"), " FROM reservations WHERE memram_id = ? AND written > 0");
+    Written: BigInt = "SELECT coalesce(sum(written), 0) FROM reservations WHERE written > 0",
+        postgres concat!("SELECT ", sum!("written"), " FROM reservations WHERE written > 0");
+    NextDue: Nullable<BigInt> = "SELECT min(due) FROM (\
+            SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
+            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open')",
+        postgres "SELECT min(due) FROM (\
+            SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
+            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open') d";
 }
 
 /// The last pieces that a reservation has, each with its block, the last first; at most `limit`.

@@ -2,6 +2,7 @@
 //! page).
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::books::placement::RoomLevel;
 use crate::books::room::Room;
@@ -9,7 +10,9 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::schema::{arenas, blocks, pools};
 use crate::models::{Arena, ArenaId, Block, BlockId, MemRamId, Pool, PoolId};
+use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
 
 /// Rows per query.
 pub const PAGE: usize = 256;
@@ -75,15 +78,17 @@ pub fn pools(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Opt
 
 /// Blocks of a class with room, after `through`.
 pub fn blocks(tx: &mut ReadTx<'_>, space: MemRamId, block_size: i64, through: Option<BlockId>) -> Result<Vec<Block>> {
-    // The condition is written as in the partial index, so that SQLite can use it.
-    let is_free = diesel::dsl::sql::<diesel::sql_types::Bool>("is_free = 1");
-    Ok(blocks::table
+    let query = blocks::table
         .filter(blocks::memram_id.eq(space))
         .filter(blocks::block_size.eq(block_size))
-        .filter(is_free)
+        .filter(Statement::<IsFree, 0>::new([]))
         .filter(blocks::id.gt(through.unwrap_or(BlockId(0))))
         .order(blocks::id)
-        .limit(PAGE as i64)
-        .select(Block::as_select())
-        .load(tx.conn()?)?)
+        .limit(PAGE as i64);
+    Ok(on_engine!(tx, |conn| query.select(Block::as_select()).load(conn))?)
+}
+
+sql! {
+    /// Written as in the partial index, so that it is used.
+    IsFree: Bool = "is_free = 1", postgres "is_free";
 }

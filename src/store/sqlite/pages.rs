@@ -20,14 +20,18 @@ pub(crate) struct FileSizes {
 }
 
 impl ReadTx<'_> {
-    /// The size of the file, without its log.
+    /// The size of the file, without its log, or of the tables on a server.
     pub fn file_sizes(&mut self) -> Result<FileSizes> {
+        #[cfg(feature = "postgres")]
+        if self.is_on_server() {
+            return crate::store::postgres::sizes::file_sizes(self);
+        }
         file_sizes(self.conn()?)
     }
 
-    /// Whether free pages can be removed without rewriting the whole file.
+    /// Whether free pages can be removed without rewriting the whole file. A server looks after its own.
     pub fn can_shrink(&mut self) -> Result<bool> {
-        Ok(pragma(self.conn()?, "auto_vacuum")? == INCREMENTAL)
+        Ok(self.is_on_server() || pragma(self.conn()?, "auto_vacuum")? == INCREMENTAL)
     }
 }
 

@@ -233,7 +233,8 @@ fn old_uploads(examined: &Examined) -> Option<Finding> {
 
 fn large_log(examined: &Examined) -> Option<Finding> {
     let is_held = !examined.log_holders.is_empty() && examined.wal_size >= examined.log_limit / LONG_LOG;
-    let is_large = examined.wal_size >= examined.log_limit;
+    // A heap on a server has no log of its own.
+    let is_large = examined.wal_size > 0 && examined.wal_size >= examined.log_limit;
     if !is_held && !is_large {
         return None;
     }
