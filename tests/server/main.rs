@@ -5,4 +5,5 @@
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod citus;
 mod same_layout;

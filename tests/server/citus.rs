@@ -1,0 +1,295 @@
+//! Heaps on Citus. `HEAPLEDGER_TEST_CITUS_URL` is the address of a coordinator with at least two workers, as a role
+//! that may move schemas. `HEAPLEDGER_TEST_CITUS_RESTART` is a command that restarts the node whose port is its last
+//! argument.
+
+// Test helpers may panic too; clippy.toml exempts only functions marked #[test].
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::sql_types::Text;
+use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
+use heapledger::{Durability, Error, Hold, MemManager, ServerError};
+
+use crate::common::{MIB, content, quick, skip};
+
+/// A heap of a test on a cluster. Its schema is dropped at the end.
+struct Cluster {
+    address: PathBuf,
+    schema: String,
+    url: String,
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+impl Cluster {
+    /// A place for a heap, unless there is no cluster.
+    #[track_caller]
+    fn new(name: &str) -> Option<Self> {
+        let Ok(url) = std::env::var("HEAPLEDGER_TEST_CITUS_URL") else {
+            skip::by_design("Citus", "HEAPLEDGER_TEST_CITUS_URL is not set");
+            return None;
+        };
+        let schema = format!("t_{name}_{}", std::process::id());
+        let next = if url.contains('?') { '&' } else { '?' };
+        // By this name the servers tell the connections of the test from others.
+        let address = format!("{url}{next}application_name={schema}&schema={schema}").into();
+        Some(Self { address, schema, url })
+    }
+
+    fn open(&self) -> MemManager {
+        let options = quick().max_mem(16 * MIB).create(true);
+        options.busy_timeout(Duration::from_secs(60)).open(&self.address).unwrap()
+    }
+
+    /// A session on the coordinator, in the schema.
+    fn coordinator(&self) -> PgConnection {
+        let mut session = PgConnection::establish(&self.url).unwrap();
+        let path = format!("SET search_path TO {}; SET client_min_messages TO error", self.schema);
+        session.batch_execute(&path).unwrap();
+        session
+    }
+
+    /// `host:port` of the node on which the heap is.
+    fn node(&self) -> String {
+        let table = format!("'{}.memram'::regclass", self.schema);
+        let query = format!("nodename || ':' || nodeport FROM citus_shards WHERE table_name = {table}");
+        lines(&mut self.coordinator(), &query).remove(0)
+    }
+
+    /// Moves the heap to another node.
+    fn move_away(&self) {
+        let node = self.node();
+        let others = format!(
+            "citus_schema_move('{}', nodename, nodeport)::text FROM (SELECT * FROM pg_dist_node \
+             WHERE shouldhaveshards AND noderole = 'primary' AND nodename || ':' || nodeport <> '{node}' LIMIT 1) n",
+            self.schema
+        );
+        lines(&mut self.coordinator(), &others);
+        assert_ne!(self.node(), node);
+    }
+
+    /// The nodes that have a session of the test.
+    fn visited(&self) -> Vec<String> {
+        let query = format!(
+            "n.nodename || ':' || n.nodeport FROM pg_dist_node n, LATERAL (SELECT result FROM run_command_on_all_nodes(\
+             'SELECT count(*) FROM pg_stat_activity WHERE application_name = ''{}''') r WHERE r.nodeid = n.nodeid) r \
+             WHERE result <> '0' ORDER BY 1",
+            self.schema
+        );
+        lines(&mut self.coordinator(), &query)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema);
+        if let Err(error) = self.coordinator().batch_execute(&drop) {
+            eprintln!("the schema {} is left: {error}", self.schema);
+        }
+    }
+}
+
+/// The rows of `SELECT {query}`, which has one column.
+fn lines(session: &mut PgConnection, query: &str) -> Vec<String> {
+    let query = format!("SELECT t.line FROM (SELECT {query}) t (line)");
+    let found = sql_query(&query).load::<Line>(session);
+    let found = found.unwrap_or_else(|error| panic!("{query}: {error}"));
+    found.into_iter().map(|found| found.line).collect()
+}
+
+#[track_caller]
+fn assert_balanced(memory: &MemManager) {
+    let found: Vec<_> = memory.check().unwrap().iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{found:#?}");
+    let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
+    assert_eq!(total, memory.memram().unwrap().max_mem);
+}
+
+#[test]
+fn what_a_heap_can_do_it_can_do_on_citus() {
+    let Some(cluster) = Cluster::new("all") else { return };
+    let memory = cluster.open();
+
+    let id = memory.allocate_bytes(b"anonymous").unwrap();
+    assert_eq!(memory.get_bytes(&id).unwrap(), b"anonymous");
+    assert_eq!(memory.allocate_bytes(b"anonymous").unwrap(), id);
+    memory.set("answer", &42).unwrap();
+    memory.set("answer", &43).unwrap();
+    assert_eq!(memory.get_by_name::<i64>("answer").unwrap(), Some(43));
+    memory
+        .batch(|batch| {
+            for number in 0..200 {
+                batch.set(&format!("number {number}"), &number)?;
+            }
+            batch.free(&id)?;
+            Ok(())
+        })
+        .unwrap();
+    assert!(!memory.contains(&id).unwrap());
+    let undone = memory.batch(|batch| {
+        batch.allocate_bytes(b"not kept")?;
+        Err::<(), _>(Error::NoName { name: "stop".into() })
+    });
+    undone.unwrap_err();
+
+    // In parts, each a transaction.
+    let large = content(1, 9 * MIB);
+    let id = memory.allocate_from(large.as_slice()).unwrap();
+    assert_eq!(memory.get_bytes(&id).unwrap(), large);
+    memory.free(&id).unwrap();
+
+    let promise = memory.reserve(MIB).key("work").make().unwrap();
+    promise.post_bytes(&content(2, 1000), Hold::Name("done")).unwrap();
+    let refused = memory.allocate_bytes(&content(3, 17 * MIB)).unwrap_err();
+    assert!(matches!(refused, Error::OutOfMemory { .. }), "{refused}");
+    memory.unbind("done").unwrap();
+    memory.collect_garbage().unwrap();
+
+    let before = memory.snapshot().unwrap();
+    memory.set("answer", &44).unwrap();
+    assert_eq!(before.get_by_name::<i64>("answer").unwrap(), Some(43));
+    assert_balanced(&memory);
+    assert_balanced(&cluster.open());
+}
+
+#[test]
+fn every_view_is_on_one_shard() {
+    let Some(cluster) = Cluster::new("views") else { return };
+    cluster.open().set("name", "value").unwrap();
+    let session = &mut cluster.coordinator();
+    let views = lines(session, "viewname FROM pg_views WHERE schemaname = current_schema()");
+    assert!(views.len() >= 17, "{views:?}");
+    for view in views {
+        let plan = sql_query(format!("EXPLAIN (FORMAT JSON) SELECT * FROM {view}"));
+        #[derive(QueryableByName)]
+        struct Plan {
+            #[diesel(sql_type = diesel::sql_types::Json, column_name = "QUERY PLAN")]
+            plan: serde_json::Value,
+        }
+        let plan = plan.get_result::<Plan>(session).unwrap().plan.to_string();
+        assert!(plan.contains(r#""Task Count":1"#), "{view}: {plan}");
+    }
+}
+
+#[test]
+fn connections_lead_to_the_node_and_follow_the_heap() {
+    let Some(cluster) = Cluster::new("follow") else { return };
+    drop(cluster.open());
+    for _ in 0..2 {
+        let memory = cluster.open();
+        memory.set("name", "value").unwrap();
+        memory.stats().unwrap();
+        assert_eq!(cluster.visited(), [cluster.node()]);
+        drop(memory);
+        cluster.move_away();
+    }
+}
+
+#[test]
+fn a_heap_is_moved_while_it_is_written() {
+    let Some(cluster) = Cluster::new("moves") else { return };
+    let (first, second) = (cluster.open(), cluster.open());
+    let is_over = AtomicBool::new(false);
+    let write = |memory: &MemManager, seed: u64| {
+        let mut stored = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            let bytes = content(seed * 1_000_000 + stored.len() as u64, 200);
+            stored.push(memory.allocate_bytes(&bytes).unwrap());
+        }
+        stored
+    };
+    let stored = thread::scope(|scope| {
+        let writers = [(&first, 1), (&second, 2)].map(|(memory, seed)| scope.spawn(move || write(memory, seed)));
+        for _ in 0..4 {
+            cluster.move_away();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        writers.map(|writer| writer.join().unwrap())
+    });
+    let now = cluster.open();
+    for id in stored.iter().flatten() {
+        assert!(now.contains(id).unwrap());
+    }
+    let count: usize = stored.iter().map(Vec::len).sum();
+    assert_eq!(now.stats().unwrap().objects, count as u64);
+    assert_balanced(&now);
+}
+
+#[test]
+fn a_read_during_a_move_sees_one_state_or_fails() {
+    let Some(cluster) = Cluster::new("reads") else { return };
+    let memory = cluster.open();
+    memory.set("name", "before").unwrap();
+    let snapshot = memory.snapshot().unwrap();
+    let read = memory.read(|read| {
+        let before = read.get_by_name::<String>("name")?;
+        cluster.move_away();
+        memory.set("name", "after")?;
+        Ok((before, read.get_by_name::<String>("name")?))
+    });
+    let moved = |error: &Error| matches!(error, Error::Server(ServerError::Moved { .. }));
+    assert!(read.as_ref().is_err_and(moved), "{read:?}");
+    let read = snapshot.get_by_name::<String>("name");
+    assert!(read.as_ref().is_err_and(moved), "{read:?}");
+    assert_eq!(memory.get_by_name::<String>("name").unwrap().unwrap(), "after");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_a_worker_restarts() {
+    let Some(cluster) = Cluster::new("restart") else { return };
+    let Ok(restart) = std::env::var("HEAPLEDGER_TEST_CITUS_RESTART") else {
+        skip::by_design("a node to restart", "HEAPLEDGER_TEST_CITUS_RESTART is not set");
+        return;
+    };
+    let options = quick().durability(Durability::Full).busy_timeout(Duration::from_secs(60));
+    let memory = options.max_mem(16 * MIB).create(true).open(&cluster.address).unwrap();
+    let is_over = AtomicBool::new(false);
+    let stored = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut stored = Vec::new();
+            for seed in 0.. {
+                match memory.allocate_bytes(&content(seed, 200)) {
+                    Ok(id) => stored.push(id),
+                    Err(Error::Server(ServerError::Lost { .. })) => {}
+                    Err(error) => panic!("{error}"),
+                }
+                if is_over.load(Ordering::Relaxed) {
+                    return stored;
+                }
+            }
+            stored
+        });
+        let port = cluster.node().rsplit_once(':').unwrap().1.to_owned();
+        for _ in 0..2 {
+            let done = Command::new("sh").args(["-c", &format!("{restart} {port}")]).status();
+            assert!(done.unwrap().success());
+            memory_is_back(&cluster.address);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    for id in &stored {
+        assert!(memory.contains(id).unwrap());
+    }
+    assert_eq!(memory.stats().unwrap().objects, stored.len() as u64);
+    assert_balanced(&memory);
+}
+
+/// Opens the heap again, which waits for the node.
+fn memory_is_back(address: &Path) {
+    let options = quick().busy_timeout(Duration::from_secs(60));
+    while let Err(error) = options.clone().open(address) {
+        assert!(matches!(error, Error::Server(_)), "{error}");
+    }
+}
