@@ -32,6 +32,12 @@ struct Line {
     line: String,
 }
 
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    text: String,
+}
+
 impl Cluster {
     /// A place for a heap, unless there is no cluster.
     #[track_caller]
@@ -49,7 +55,10 @@ impl Cluster {
 
     fn open(&self) -> MemManager {
         let options = quick().max_mem(16 * MIB).create(true);
-        options.busy_timeout(Duration::from_secs(60)).open(&self.address).unwrap()
+        options
+            .busy_timeout(Duration::from_secs(60))
+            .open(&self.address)
+            .unwrap()
     }
 
     /// A session on the coordinator, in the schema.
@@ -139,7 +148,7 @@ fn what_a_heap_can_do_it_can_do_on_citus() {
     assert!(!memory.contains(&id).unwrap());
     let undone = memory.batch(|batch| {
         batch.allocate_bytes(b"not kept")?;
-        Err::<(), _>(Error::NoName { name: "stop".into() })
+        Err::<(), _>(Error::BatchFailed)
     });
     undone.unwrap_err();
 
@@ -169,16 +178,15 @@ fn every_view_is_on_one_shard() {
     cluster.open().set("name", "value").unwrap();
     let session = &mut cluster.coordinator();
     let views = lines(session, "viewname FROM pg_views WHERE schemaname = current_schema()");
-    assert!(views.len() >= 17, "{views:?}");
+    assert!(views.len() >= 16, "{views:?}");
     for view in views {
-        let plan = sql_query(format!("EXPLAIN (FORMAT JSON) SELECT * FROM {view}"));
-        #[derive(QueryableByName)]
-        struct Plan {
-            #[diesel(sql_type = diesel::sql_types::Json, column_name = "QUERY PLAN")]
-            plan: serde_json::Value,
-        }
-        let plan = plan.get_result::<Plan>(session).unwrap().plan.to_string();
-        assert!(plan.contains(r#""Task Count":1"#), "{view}: {plan}");
+        let plan = sql_query(format!("EXPLAIN SELECT * FROM {view}"));
+        let plan = plan.load::<Step>(session).unwrap();
+        let tasks: Vec<_> = plan
+            .iter()
+            .filter_map(|step| step.text.split_once("Task Count: "))
+            .collect();
+        assert!(matches!(*tasks, [(_, "1")]), "{view}: {tasks:?}");
     }
 }
 
@@ -252,7 +260,9 @@ fn nothing_acknowledged_is_lost_when_a_worker_restarts() {
         skip::by_design("a node to restart", "HEAPLEDGER_TEST_CITUS_RESTART is not set");
         return;
     };
-    let options = quick().durability(Durability::Full).busy_timeout(Duration::from_secs(60));
+    let options = quick()
+        .durability(Durability::Full)
+        .busy_timeout(Duration::from_secs(60));
     let memory = options.max_mem(16 * MIB).create(true).open(&cluster.address).unwrap();
     let is_over = AtomicBool::new(false);
     let stored = thread::scope(|scope| {

@@ -2,8 +2,9 @@
 
 #![cfg(test)]
 
+#[cfg(feature = "postgres")]
+mod citus;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
-mod citus;
 mod same_layout;

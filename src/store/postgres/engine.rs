@@ -234,7 +234,9 @@ impl Engine for PostgresEngine {
     }
 
     fn write(&mut self, space: MemRamId, batch: &Batch<'_>) -> Result<()> {
-        if self.is_lazy() {
+        // What it stores was assumed to be absent, and is to be even though the space is locked now.
+        let was_lazy = self.is_lazy();
+        if was_lazy {
             self.upgrade(space)?;
         }
         let is_first = !self.raised.contains(&space);
@@ -242,7 +244,7 @@ impl Engine for PostgresEngine {
             version: self.version + i64::from(!is_first),
             token: self.token,
             is_first,
-            is_lazy: false,
+            is_lazy: was_lazy,
             is_split: self.is_split(),
         };
         let written = write::write(&mut self.conn, space, how, batch);
@@ -253,10 +255,7 @@ impl Engine for PostgresEngine {
                 }
                 Ok(())
             }
-            Written::Stale => Err(ServerError::Outdated.into()),
-            Written::Present(_) => Err(Error::Damaged {
-                what: "a new object is stored already".into(),
-            }),
+            Written::Stale | Written::Present(_) => Err(ServerError::Outdated.into()),
         }
     }
 

@@ -35,7 +35,7 @@ sql! {
     IsCoordinator: Bool = "SELECT groupid = 0 FROM pg_catalog.pg_dist_local_group";
     /// The types are exact, so that no operator of the schema fits better than PostgreSQL's own. The
     /// view `citus_shards` would also ask all nodes for the sizes of all tables.
-    Find: (BigInt, Text, BigInt, Bool) = "SELECT p.placementid, n.nodename, n.nodeport::bigint, n.groupid = l.groupid \
+    Find: (BigInt, BigInt, Text, BigInt, Bool) = "SELECT p.groupid::bigint, p.xmin::text::bigint, n.nodename, n.nodeport::bigint, n.groupid = l.groupid \
         FROM pg_catalog.pg_dist_shard s \
         JOIN pg_catalog.pg_dist_placement p USING (shardid) \
         JOIN pg_catalog.pg_dist_node n ON n.groupid = p.groupid AND n.noderole::text = 'primary'::text, \
@@ -74,9 +74,13 @@ struct Home {
     asked: Instant,
 }
 
-/// A stay of a heap on a node. If it is moved there again, that is another one.
+/// A stay of a heap on a node, as that node knows it: the number of the node, and of the transaction that
+/// moved the heap there. If it is moved there again, that is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) struct Placement(i64);
+pub(in crate::store) struct Placement {
+    group: i64,
+    since: i64,
+}
 
 /// Where a heap is.
 struct Place {
@@ -108,7 +112,8 @@ impl ServerLocation {
             return Ok(Link::to(conn, &place));
         }
         let node = self.address.at_node(&place.host, place.port);
-        let conn = self.connect_to(&node, access)?;
+        let mut conn = self.connect_to(&node, access)?;
+        let place = self.find(&mut conn)?.unwrap_or(place);
         self.cluster.set_node(node);
         Ok(Link::to(conn, &place))
     }
@@ -145,10 +150,10 @@ impl ServerLocation {
         let table = format!("{}.memram", self.address.quoted_schema());
         let tx = &mut ReadTx::new(conn);
         let statement = Statement::<Find, 1>::new([table.as_str().into()]);
-        let found = on_engine!(tx, |conn| statement.get_result::<(i64, String, i64, bool)>(conn)).optional()?;
-        Ok(found.and_then(|(placement, host, port, is_here)| {
+        let found = on_engine!(tx, |conn| statement.get_result::<(i64, i64, String, i64, bool)>(conn)).optional()?;
+        Ok(found.and_then(|(group, since, host, port, is_here)| {
             Some(Place {
-                placement: Placement(placement),
+                placement: Placement { group, since },
                 host,
                 port: u16::try_from(port).ok()?,
                 is_here,

@@ -61,8 +61,11 @@ impl ServerReaders {
         let mut result = read(&mut ReadTx::aging(&mut conn, age));
         // It also ends a transaction that has failed.
         if conn.batch_execute("COMMIT").is_ok() {
-            result = result.and_then(|found| self.unless_moved(conn.has_moved(&self.location)?, found));
-            self.put_back(conn);
+            let has_moved = conn.has_moved(&self.location);
+            if matches!(has_moved, Ok(false)) {
+                self.put_back(conn);
+            }
+            result = result.and_then(|found| self.unless_moved(has_moved?, found));
         }
         self.named(result.map_err(|error| deadline.stamp(error)))
     }
@@ -122,6 +125,9 @@ impl ServerReaders {
         let deadline = Deadline::after(self.location.busy_timeout);
         loop {
             let (mut conn, was_idle) = self.idle_or_new(deadline)?;
+            if was_idle && conn.has_moved(&self.location).unwrap_or(true) {
+                continue;
+            }
             match conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") {
                 Ok(()) => return Ok(conn),
                 Err(_) if was_idle => {}
