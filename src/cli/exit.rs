@@ -86,10 +86,24 @@ fn without_temporary_name(error: &io::Error) -> String {
 
 /// An error of the library, with advice in commands instead of calls.
 pub fn in_words(error: &Error) -> String {
+    if let Error::Server(ServerError::NotOnServer { what, instead }) = error {
+        let instead = instead_on_server(what).unwrap_or(instead);
+        return format!("{what} is for heaps in files; on a server, {instead}");
+    }
     match advice(error) {
         Some(advice) => format!("{}; {advice}", error.what()),
         None => error.what(),
     }
+}
+
+/// What to do on a server instead of what is about files, in terms of commands.
+fn instead_on_server(what: &str) -> Option<&'static str> {
+    Some(match what {
+        "a ceiling of the file" => "`heapledger resize SIZE` bounds each space",
+        "a copy of the file" => "use `heapledger copy --to FILE`, or `pg_dump --schema=SCHEMA`",
+        "a backup that replaces a heap" => "use `heapledger copy --to URL`, or `pg_restore`",
+        _ => return None,
+    })
 }
 
 /// Advice for an error, in terms of commands.

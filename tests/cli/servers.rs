@@ -1,6 +1,7 @@
 //! Which addresses of servers count, and that none shows a password.
 
-use crate::support::{Cli, Ran, ran};
+use crate::common::on_server;
+use crate::support::{Cli, Ran, noise, ran};
 
 const SERVER: &str = "postgres://me:secret@127.0.0.1:1/db";
 
@@ -101,4 +102,122 @@ fn a_build_without_postgres_says_how_to_get_it() {
         line.contains("this build has no PostgreSQL") && line.contains("--features postgres"),
         "{line}"
     );
+}
+
+#[test]
+fn every_command_works_on_a_server() {
+    if !on_server() {
+        return;
+    }
+    let cli = Cli::new();
+    cli.file("photo.jpg", noise(300_000));
+    cli.file("film", noise(9 << 20));
+    cli.ok(["put", "photo.jpg", "film"]);
+    for args in [
+        &["set", "answer", "42"][..],
+        &["set", "x", "1", "--space", "cache", "--create"],
+        &["get", "answer"],
+        &["ls", "--long"],
+        &["show", "answer"],
+        &["name", "answer", "again"],
+        &["unname", "again"],
+        &["reserve", "64KiB", "--key", "k"],
+        &["ls", "--reservations"],
+        &["post", "k", "photo.jpg"],
+        &["reserve", "64KiB", "--key", "other"],
+        &["void", "other"],
+        &["ledger"],
+        &["tree"],
+        &["block", "1"],
+        &["layout", "--at", "@3"],
+        &["layout", "--digest"],
+        &["log"],
+        &["usage"],
+        &["usage", "--over-time"],
+        &["diff", "@2"],
+        &["history"],
+        &["history", "keep", "1MiB"],
+        &["history", "off"],
+        &["history", "on"],
+        &["stats"],
+        &["doctor"],
+        &["plan", "1MiB"],
+        &["put", "--dry-run", "film"],
+        &["pins"],
+        &["space"],
+        &["spaces"],
+        &["resize", "2GiB"],
+        &["add", "arena"],
+        &["free", "--dry-run", "answer"],
+        &["unname", "answer"],
+        &["gc", "--dry-run"],
+        &["gc"],
+        &["check"],
+        &["check", "--quick"],
+        &["check", "--repair"],
+        &["export", "files"],
+        &["import", "files"],
+        &["copy", "--to", "copy.db"],
+    ] {
+        let ran = cli.run_all(args);
+        assert_eq!(ran.status, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
+        for of_files in [
+            "write-ahead log",
+            "the file has",
+            "of file per",
+            "VACUUM",
+            "pointer map",
+        ] {
+            assert!(!ran.stdout.contains(of_files), "{args:?}: {}", ran.stdout);
+        }
+    }
+    let server = cli.address().to_str().unwrap();
+    let diff = cli.json(["diff", "copy.db", server]);
+    assert_eq!(diff["added"], serde_json::json!([]));
+    let space = cli.json(["space"]);
+    let sizes = space["trees"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tree| tree["bytes"].as_u64());
+    assert_eq!(
+        sizes.map(Option::unwrap).sum::<u64>(),
+        space["file_size"].as_u64().unwrap()
+    );
+    assert_eq!(cli.json(["stats"])["disk"]["on_server"], true);
+}
+
+#[test]
+fn what_is_about_files_says_what_to_use_on_a_server() {
+    if !on_server() {
+        return;
+    }
+    let cli = Cli::new();
+    cli.ok(["set", "answer", "42"]);
+    cli.ok(["copy", "--to", "copy.db"]);
+    for (args, instead) in [
+        (
+            &["backup", "new.db"][..],
+            "`heapledger copy --to FILE`, or `pg_dump --schema=SCHEMA`",
+        ),
+        (&["restore", "copy.db"], "`heapledger copy --to URL`, or `pg_restore`"),
+        (
+            &["resize", "--max-file", "8MiB"],
+            "`heapledger resize SIZE` bounds each space",
+        ),
+        (
+            &["init", "--max-file", "8MiB", "--space", "new"],
+            "`heapledger resize SIZE` bounds each space",
+        ),
+    ] {
+        let ran = cli.run_all(args);
+        assert_eq!(ran.status, 2, "{args:?}");
+        assert!(
+            ran.stderr.contains(" is for heaps in files; on a server, ") && ran.stderr.contains(instead),
+            "{args:?}: {}",
+            ran.stderr
+        );
+    }
+    assert_eq!(cli.ok(["get", "answer"]), "42");
+    assert_eq!(cli.names(), ["copy.db"]);
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
+use crate::cli::input::database::Database;
 use crate::cli::input::fail_if::{Crossed, Threshold};
 use crate::cli::input::when::When;
 use crate::cli::output::progress;
@@ -92,10 +93,11 @@ fn diff(args: &Args, context: &Context<'_>) -> Result<Diff> {
 }
 
 fn open(path: &str, context: &Context<'_>) -> Result<MemManager> {
-    if !Path::new(path).exists() {
+    let heap = Database::named("the heap to compare", Path::new(path))?;
+    if !heap.is_on_server() && !heap.path.exists() {
         bail!("{path} is neither a moment (@123, 2026-01-31T12:00:00Z, 2h) nor an existing file");
     }
-    Ok(context.options().read_only(true).open(path)?.snapshot()?)
+    Ok(context.options().read_only(true).open(&heap.path)?.snapshot()?)
 }
 
 /// The JSON answer.

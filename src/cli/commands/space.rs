@@ -15,7 +15,8 @@ use crate::cli::output::text::{Sizes, counted, printable};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 From the stored bytes to the bytes of the file, for all its spaces: what each table and index
-takes, and what could be given back. Reads every page of the file.
+takes, and what could be given back. Reads every page of the file. On a server it shows
+the tables and indexes of the schema.
 
 Examples:
   heapledger space
@@ -37,7 +38,12 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
         0 => String::new(),
         mem => format!("{:.3}", bytes as f64 / mem as f64),
     };
-    let rows = ladder(report)
+    let steps = if report.disk.on_server {
+        server_ladder(report).to_vec()
+    } else {
+        ladder(report).to_vec()
+    };
+    let rows = steps
         .into_iter()
         .map(|(what, bytes)| vec![what.to_owned(), sizes.cell(bytes), ratio(bytes)]);
     table(out, LADDER, rows)?;
@@ -49,6 +55,18 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
         writeln!(out, "on disk {total} of {max_file}, {reserve} of it only for freeing")?;
     }
     writeln!(out)?;
+    if report.disk.on_server {
+        table(
+            out,
+            ON_SERVER,
+            report.trees.iter().map(|tree| server_cells(tree, sizes)),
+        )?;
+        let rows = counted(report.empty_blocks, "empty block");
+        return writeln!(
+            out,
+            "\ngc removes the rows of {rows}; the server uses their room again once its autovacuum has seen them"
+        );
+    }
     table(out, TREES, report.trees.iter().map(|tree| tree_cells(tree, sizes)))?;
     let (gc, rows) = (
         sizes.phrase(report.gc_bytes),
@@ -100,6 +118,33 @@ fn ladder(report: &SpaceReport) -> [(&'static str, u64); 9] {
         ("  write-ahead log next to it", report.wal_size),
         ("  index of the log", report.disk.shm_size),
     ]
+}
+
+/// The same on a server, where no more is known.
+fn server_ladder(report: &SpaceReport) -> [(&'static str, u64); 4] {
+    let bytes = |tree: &TreeSize| tree.bytes;
+    let ledger = report.trees.iter().find(|tree| tree.name == "ledger").map_or(0, bytes);
+    let trees: u64 = report.trees.iter().map(bytes).sum();
+    [
+        ("stored", report.mem),
+        ("+ the rest of the ledger", ledger.saturating_sub(report.mem)),
+        ("+ other tables, and indexes", trees.saturating_sub(ledger)),
+        ("= on the server", report.file_size),
+    ]
+}
+
+const ON_SERVER: &[Head] = &[
+    Head::left("TABLE OR INDEX").cut_to(20),
+    Head::left("KIND").worth(1),
+    Head::right("PAGES").worth(3),
+    Head::right("ROWS (ABOUT)").worth(4),
+    Head::right("SIZE"),
+];
+
+fn server_cells(tree: &TreeSize, sizes: Sizes) -> Vec<String> {
+    let mut cells = tree_cells(tree, sizes);
+    cells.truncate(ON_SERVER.len());
+    cells
 }
 
 const TREES: &[Head] = &[

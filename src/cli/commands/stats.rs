@@ -61,6 +61,10 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
         "lifetime  {allocations} allocations, {frees} frees, {hits} dedup hits that saved {saved}"
     )?;
     history(out, stats, sizes)?;
+    if stats.disk.on_server {
+        let tables = sizes.phrase(stats.file_size);
+        return writeln!(out, "server    {tables} in tables and indexes{}", per_byte(stats));
+    }
     let (file, free) = (sizes.phrase(stats.file_size), sizes.phrase(stats.free_file_bytes));
     let (log, log_limit) = (sizes.phrase(stats.wal_size), sizes.phrase(stats.log_limit));
     writeln!(
@@ -87,13 +91,16 @@ fn history(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     writeln!(out, "refused   {count} times since {since}, last {needed} at {last}")
 }
 
+fn per_byte(stats: &Stats) -> String {
+    let of = if stats.disk.on_server { "there" } else { "of file" };
+    let each = stats.disk.file_bytes_per_stored_byte;
+    each.map_or(String::new(), |each| format!(", {each:.2} bytes {of} per stored byte"))
+}
+
 /// What is on disk, its ceiling, and which bound is reached first.
 fn on_disk(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     let disk = &stats.disk;
-    let per_byte = disk.file_bytes_per_stored_byte;
-    let per_byte = per_byte.map_or(String::new(), |each| {
-        format!(", {each:.2} bytes of file per stored byte")
-    });
+    let per_byte = per_byte(stats);
     let total = sizes.phrase(disk.total());
     let (Some(max_file), Some(fits)) = (disk.max_file, disk.fits_estimated) else {
         return writeln!(out, "on disk   {total}, without a ceiling{per_byte}");

@@ -51,7 +51,7 @@ impl Database {
         }
     }
 
-    /// The heap that the option `source` names.
+    /// The heap that the option or argument `source` names.
     pub fn named(source: &'static str, path: &Path) -> Result<Self> {
         Self::of(Setting {
             source,
@@ -89,6 +89,10 @@ impl Database {
             mode,
             source,
         })
+    }
+
+    pub fn is_on_server(&self) -> bool {
+        self.server.is_some()
     }
 
     /// The path or address, for messages.

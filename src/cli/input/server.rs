@@ -18,7 +18,7 @@ pub fn is_meant(text: &str) -> bool {
 /// this program, and a `.env` comes with the folder.
 pub fn checked(setting: &Setting) -> Result<String> {
     let Setting { source, in_file, .. } = setting;
-    if *in_file || !(is_option(source) || *source == "HEAPLEDGER_DB") {
+    if *in_file || *source == "DATABASE_URL" {
         let place = if *in_file { " in .env" } else { "" };
         bail!(
             "{source}{place} is a PostgreSQL URL, which counts only from --db or from HEAPLEDGER_DB in the \
@@ -26,11 +26,6 @@ pub fn checked(setting: &Setting) -> Result<String> {
         );
     }
     address(setting)
-}
-
-/// Whether it is an option of the command line.
-fn is_option(source: &str) -> bool {
-    source.starts_with("--")
 }
 
 #[cfg(feature = "postgres")]
@@ -43,7 +38,7 @@ fn address(setting: &Setting) -> Result<String> {
         Err(ServerError::BadAddress { why }) => bail!("{source} {why}"),
         parsed => parsed?,
     };
-    if is_option(source) && address.has_password() {
+    if source != "HEAPLEDGER_DB" && address.has_password() {
         let or = match source {
             "--db" => ", or with the whole address in HEAPLEDGER_DB",
             _ => "",

@@ -12,6 +12,9 @@ use crate::store::{FileSizes, OnDisk, ReadTx, queries, reserve};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct DiskUse {
+    /// Whether the heap is on a server. Then `file_size` is what its tables and indexes take there; it has
+    /// no ceiling, no log of its own, and its free pages are not known.
+    pub on_server: bool,
     /// The ceiling of everything on disk, if there is one; see [`MemManager::set_max_file`].
     pub max_file: Option<u64>,
     /// Bytes of the ceiling that only what makes room may use; 0 without a ceiling.
@@ -93,6 +96,7 @@ pub(in crate::manager) fn disk_use(tx: &mut ReadTx<'_>, files: OnDisk) -> Result
     let ratio = (stored > 0).then(|| (in_use as f64 / stored as f64).max(1.0));
     let reserve = max_file.map_or(0, reserve);
     Ok(DiskUse {
+        on_server: tx.is_on_server(),
         max_file,
         reserve,
         file_size: files.file,

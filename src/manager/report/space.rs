@@ -20,7 +20,7 @@ pub struct SpaceReport {
     /// Ledger entries.
     pub entries: u64,
     /// The rows of the ledger as SQLite encodes them: the contents, and a few bytes of keys and
-    /// sizes per piece.
+    /// sizes per piece. On a server the contents alone.
     pub ledger_payload: u64,
     /// Every table and index, the largest first. Their bytes, `free_file_bytes` and
     /// `pointer_map_bytes` add up to `file_size`.
@@ -56,7 +56,8 @@ pub struct SpaceReport {
 
 impl MemManager {
     /// What takes the bytes of the file: contents, rows, pages and indexes
-    /// add, and what could be given back. Reads every page of the file: O(file).
+    /// add, and what could be given back. Reads every page of the file: O(file). On a server it asks for
+    /// the sizes of the tables and indexes, which is O(1); what they are made of is not known there.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -76,7 +77,7 @@ impl MemManager {
                 mem,
                 objects: spaces.iter().map(MemRam::objects).sum(),
                 entries: classes.iter().map(|class| class.entries).sum(),
-                ledger_payload: ledger.map_or(0, |tree| tree.payload),
+                ledger_payload: ledger.map_or(0, |tree| if disk.on_server { mem } else { tree.payload }),
                 free_file_bytes: unsigned(free),
                 auto_vacuum: tx.can_shrink()?,
                 pointer_map_bytes: unsigned(bytes - free).saturating_sub(in_trees),

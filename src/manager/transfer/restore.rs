@@ -10,7 +10,7 @@ use super::backup::sync_folder;
 use crate::error::{Error, Result};
 use crate::manager::report::check::check;
 use crate::manager::{CheckOptions, MemManager, Phase};
-use crate::store::{Access, FileLocation};
+use crate::store::{Access, FileLocation, Location};
 use crate::temporary::{Temporary, folder_of};
 
 /// The result of a restore.
@@ -62,9 +62,11 @@ impl MemManager {
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Restored> {
         let named = path.as_ref();
-        let heap = FileLocation::at(named)?;
+        let (heap, from) = (Location::at(named)?, Location::at(backup.as_ref())?);
+        let instead = "copy a heap to it with MemManager::copy_to, or load a dump with pg_restore";
+        let heap = heap.file(RESTORING, instead)?;
         let path = heap.path();
-        let from = FileLocation::at(backup.as_ref())?;
+        let from = from.file(RESTORING, instead)?;
         from.prepare(Access::Read)?;
         let cannot = || format!("{} cannot be restored", named.display());
         if path == from.path() {
@@ -93,6 +95,9 @@ impl MemManager {
         Ok(Restored { file_size })
     }
 }
+
+/// What this is, for a heap that is not in a file.
+const RESTORING: &str = "a backup that replaces a heap";
 
 /// The temporary name of the heap.
 const COPY: &str = "heap.db";

@@ -19,7 +19,8 @@ text_enum! {
     }
 }
 
-/// The pages of one table or index. Sizes are in bytes.
+/// The pages of one table or index. Sizes are in bytes. On a server, `rows` is an estimate, and
+/// `payload`, `unused` and `unused_in_trees` are not known and 0.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]
 #[non_exhaustive]
 pub struct TreeSize {
@@ -38,7 +39,7 @@ pub struct TreeSize {
     /// Rows, or entries of the index.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
     pub rows: u64,
-    /// Bytes of the rows as SQLite encodes them.
+    /// Bytes of the rows as they are encoded.
     #[diesel(deserialize_as = crate::models::amount::Amount)]
     pub payload: u64,
     /// Unused bytes of those pages.
@@ -59,6 +60,10 @@ impl TreeSize {
 impl ReadTx<'_> {
     /// All tables and indexes, the largest first. Reads every page of the file: O(file).
     pub fn trees(&mut self) -> Result<Vec<TreeSize>> {
+        #[cfg(feature = "postgres")]
+        if self.is_on_server() {
+            return crate::store::postgres::sizes::trees(self);
+        }
         let statement = Statement::<Trees, 0>::new([]);
         Ok(on_engine!(self, |conn| statement.load(conn))?)
     }
@@ -78,6 +83,9 @@ impl Sql for Trees {
         GROUP BY d.name ORDER BY 5 DESC, d.name";
 }
 
+/// The types of the columns of a [`TreeSize`].
+pub(in crate::store) type TreeTypes = (Text, Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
+
 impl Returning for Trees {
-    type Types = (Text, Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
+    type Types = TreeTypes;
 }

@@ -314,8 +314,13 @@ fn large_file(examined: &Examined) -> Option<Finding> {
     if in_use < SMALL_FILE || ratio <= LARGE_FILE {
         return None;
     }
-    let text = "The file uses {in_use} for {stored_in_file} stored, {ratio} bytes per stored byte: rows and indexes \
-                take more than the contents. This space has {objects|object} in {entries|piece}.";
+    let text = if examined.disk.on_server {
+        "The tables and indexes take {in_use} for {stored_in_file} stored, {ratio} bytes per stored byte: more than \
+         the contents. This space has {objects|object} in {entries|piece}."
+    } else {
+        "The file uses {in_use} for {stored_in_file} stored, {ratio} bytes per stored byte: rows and indexes \
+         take more than the contents. This space has {objects|object} in {entries|piece}."
+    };
     let figures = [
         ("in_use", Figure::Bytes(in_use)),
         ("stored_in_file", Figure::Bytes(examined.stored_in_file)),
@@ -335,8 +340,11 @@ fn large_history(examined: &Examined) -> Option<Finding> {
     if !is_large || memram.history_max_bytes.is_some() {
         return None;
     }
-    let text = "The history of this space takes {history_bytes} of the {in_use} that the file uses, and no size limits \
-                it.";
+    let text = if examined.disk.on_server {
+        "The history of this space takes {history_bytes} of the {in_use} of all tables and indexes, and no size limits it."
+    } else {
+        "The history of this space takes {history_bytes} of the {in_use} that the file uses, and no size limits it."
+    };
     let figures = [
         ("history_bytes", bytes(memram.history_bytes)),
         ("in_use", bytes(in_use)),
@@ -347,10 +355,15 @@ fn large_history(examined: &Examined) -> Option<Finding> {
 
 fn healthy(examined: &Examined) -> Finding {
     let memram = &examined.memram;
-    let text = "Nothing needs action: {used} of the space is used, {mem} of {max_mem}; {objects|object} in \
-                {entries|piece}; the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead \
-                log of {wal_size}. The history takes {history_bytes}.";
-    let mut text = text.to_owned();
+    let on_disk = if examined.disk.on_server {
+        "the tables and indexes take {file_size}"
+    } else {
+        "the file has {file_size}, of which {free_file_bytes} free pages, and a write-ahead log of {wal_size}"
+    };
+    let mut text = format!(
+        "Nothing needs action: {{used}} of the space is used, {{mem}} of {{max_mem}}; {{objects|object}} in \
+         {{entries|piece}}; {on_disk}. The history takes {{history_bytes}}."
+    );
     let mut figures = vec![
         ("used", Figure::Share(examined.used())),
         ("mem", bytes(memram.mem)),
