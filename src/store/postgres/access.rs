@@ -8,6 +8,7 @@ use crate::error::{Result, ServerError};
 use crate::store::conn::{Conn, on_engine};
 use crate::store::location::Access;
 use crate::store::read::ReadTx;
+use crate::store::schema_fault::{Fault, SchemaRow};
 use crate::store::statement::{Statement, sql};
 
 /// What was found at the address of a heap.
@@ -28,12 +29,17 @@ pub(super) struct Found {
     unreadable: Option<String>,
     /// A table of the heap that the role may not write.
     unwritable: Option<String>,
+    /// A function, an operator and a table with row security, of which a heap has none.
+    function: Option<String>,
+    operator: Option<String>,
+    secured: Option<String>,
 }
 
 // The types are exact, so that no function or operator of the schema, which is in the search path,
 // fits better than PostgreSQL's own.
 sql! {
-    Look: (Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>) =
+    Look: (Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
+        Nullable<Text>, Nullable<Text>, Nullable<Text>) =
         r#"WITH schema AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = (?::text)::name),
         marks AS (
             SELECT c.relowner FROM pg_catalog.pg_class c, pg_catalog.pg_attribute a
@@ -41,7 +47,8 @@ sql! {
             AND (c.relname = 'memram'::name OR c.relname = 'format'::name)
             AND a.attrelid = c.oid AND a.attname = 'version'::name AND a.atttypid = 'pg_catalog.int8'::regtype::oid),
         parts AS (
-            SELECT oid, relname::text AS name, relkind = 'r'::"char" AS is_table, relowner FROM pg_catalog.pg_class c
+            SELECT oid, relname::text AS name, relkind = 'r'::"char" AS is_table, relowner, relrowsecurity
+            FROM pg_catalog.pg_class c
             WHERE relnamespace = (SELECT oid FROM schema)
             AND (relkind = 'r'::"char" OR relkind = 'v'::"char" OR relkind = 'm'::"char" OR relkind = 'p'::"char")
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'::"char")),
@@ -56,7 +63,10 @@ sql! {
             (SELECT min(name) FROM heap WHERE is_table
                 AND NOT (pg_catalog.has_table_privilege(oid, 'INSERT'::text)
                     AND pg_catalog.has_table_privilege(oid, 'UPDATE'::text)
-                    AND pg_catalog.has_table_privilege(oid, 'DELETE'::text)))"#;
+                    AND pg_catalog.has_table_privilege(oid, 'DELETE'::text))),
+            (SELECT min(proname::text) FROM pg_catalog.pg_proc WHERE pronamespace = (SELECT oid FROM schema)),
+            (SELECT min(oprname::text) FROM pg_catalog.pg_operator WHERE oprnamespace = (SELECT oid FROM schema)),
+            (SELECT min(name) FROM heap WHERE relrowsecurity)"#;
 }
 
 impl Found {
@@ -65,6 +75,26 @@ impl Found {
         let tx = &mut ReadTx::new(conn);
         let statement = Statement::<Look, 1>::new([location.address.schema().into()]);
         Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
+    }
+
+    /// What may run as soon as the schema is used: a function or operator may fit an expression of a
+    /// query better than PostgreSQL's own, and row security adds conditions to every query.
+    pub(super) fn planted(&self) -> Vec<Fault> {
+        let parts = [
+            ("function", &self.function, &None),
+            ("operator", &self.operator, &None),
+            ("row security", &self.secured, &self.secured),
+        ];
+        let part = |(kind, name, table): (&str, &Option<String>, &Option<String>)| {
+            let row = SchemaRow {
+                kind: kind.to_owned(),
+                name: name.clone()?,
+                table: table.clone().unwrap_or_default(),
+                sql: String::new(),
+            };
+            Some(Fault::on_server(None, Some(row)))
+        };
+        parts.into_iter().filter_map(part).collect()
     }
 
     /// Whether there is a heap.

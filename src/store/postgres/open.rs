@@ -52,6 +52,7 @@ impl ServerLocation {
             // Where it is now.
             conn = self.connect(access)?;
         }
+        self.refuse_planted(&found)?;
         self.check_format(&mut conn)?;
         verify::verify_schema(&mut conn, &self)?;
         Ok(ServerOpening {
@@ -84,7 +85,11 @@ impl ServerLocation {
     /// The differences between the schema of a heap and that of this version.
     pub fn check_schema(&self) -> Result<Vec<Violation>> {
         let mut conn = self.connect(Access::Read)?;
-        self.has_heap(&mut conn)?;
+        let planted = self.look(&mut conn)?.planted();
+        if !planted.is_empty() {
+            return Ok(Fault::violations(&planted));
+        }
+        self.check_format(&mut conn)?;
         Ok(Fault::violations(&verify::faults(&mut conn)?))
     }
 
@@ -92,16 +97,28 @@ impl ServerLocation {
     pub fn restore_schema(&self) -> Result<Vec<Violation>> {
         let mut conn = self.connect_to(&self.address, Access::Write)?;
         self.is_for_definitions(&mut conn)?;
-        self.has_heap(&mut conn)?;
+        let found = self.look(&mut conn)?;
+        self.refuse_planted(&found)?;
+        self.check_format(&mut conn)?;
         verify::restore_parts(&mut conn, self)
     }
 
-    /// Fails unless there is a heap of this format, whatever its views are.
-    fn has_heap(&self, conn: &mut Conn) -> Result<()> {
-        if !Found::look(conn, self)?.has_heap(self)? {
-            return Err(ServerError::NoHeap { server: self.name() }.into());
+    /// Looks at a heap, whatever its format and its views are.
+    fn look(&self, conn: &mut Conn) -> Result<Found> {
+        let found = Found::look(conn, self)?;
+        match found.has_heap(self)? {
+            true => Ok(found),
+            false => Err(ServerError::NoHeap { server: self.name() }.into()),
         }
-        self.check_format(conn)
+    }
+
+    /// Refuses a schema in which the first query might run what somebody added.
+    fn refuse_planted(&self, found: &Found) -> Result<()> {
+        let planted = found.planted();
+        match planted.is_empty() {
+            true => Ok(()),
+            false => Err(Fault::error(&planted, self.named())),
+        }
     }
 }
 
