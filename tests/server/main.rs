@@ -7,4 +7,16 @@ mod citus;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(all(unix, feature = "postgres"))]
+mod connecting;
+#[cfg(all(unix, feature = "postgres"))]
+mod own;
+#[cfg(all(unix, feature = "postgres"))]
+mod roles;
 mod same_layout;
+#[cfg(all(unix, feature = "postgres"))]
+mod schemas;
+#[cfg(all(unix, feature = "postgres"))]
+mod standby;
+#[cfg(all(unix, feature = "postgres"))]
+mod support;

@@ -51,6 +51,7 @@ sql! {
             FROM pg_catalog.pg_class c
             WHERE relnamespace = (SELECT oid FROM schema)
             AND (relkind = 'r'::"char" OR relkind = 'v'::"char" OR relkind = 'm'::"char" OR relkind = 'p'::"char")
+            AND c.relname <> '__diesel_schema_migrations'::name
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'::"char")),
         heap AS (SELECT * FROM parts WHERE relowner IN (SELECT relowner FROM marks))
         SELECT current_user::text, pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM schema),

@@ -1,0 +1,217 @@
+//! A PostgreSQL server of a test's own, for what a shared one cannot be asked to do: require passwords, have no
+//! connection left, be a standby. It is stopped and removed at the end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
+use std::fmt::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::common::skip::{is_root, skip};
+
+pub const PASSWORD: &str = "pass word/@:%";
+
+pub struct OwnServer {
+    folder: TempDir,
+    programs: PathBuf,
+    pub port: u16,
+}
+
+impl OwnServer {
+    /// A server with these lines in `postgresql.conf`, whose superuser `postgres` has [`PASSWORD`]. Everybody needs
+    /// a password, except through its socket. `None` if there are no programs of a server: the test is skipped.
+    #[track_caller]
+    pub fn start(settings: &str) -> Option<Self> {
+        let server = Self::new()?;
+        std::fs::write(server.path("password"), PASSWORD).unwrap();
+        let password = format!("--pwfile={}", server.shown("password"));
+        let data = format!("--pgdata={}", server.shown("data"));
+        let initdb = [
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+            &password,
+            &data,
+        ];
+        let auth = ["--auth-local=trust", "--auth-host=scram-sha-256"];
+        succeeds(server.program("initdb").args(initdb).args(auth));
+        server.configure(&format!("fsync = off\nshared_buffers = 16MB\n{settings}"));
+        server.pg_ctl(&["start", "-w"]);
+        Some(server)
+    }
+
+    /// A standby of this server, which only reads.
+    pub fn standby(&self) -> Self {
+        let standby = Self::new().expect("the same programs");
+        let (data, socket) = (standby.shown("data"), self.shown(""));
+        let port = self.port.to_string();
+        let from = ["-h", &socket, "-p", &port, "-U", "postgres"];
+        succeeds(
+            standby
+                .program("pg_basebackup")
+                .args(from)
+                .args(["-D", &data, "-R", "-X", "stream"]),
+        );
+        standby.configure("hot_standby = on");
+        standby.pg_ctl(&["start", "-w"]);
+        standby
+    }
+
+    /// The address through the socket, where nobody needs a password.
+    pub fn socket(&self) -> String {
+        format!(
+            "postgres:///postgres?host={}&port={}&user=postgres",
+            self.shown(""),
+            self.port
+        )
+    }
+
+    /// The folder, which has the socket.
+    pub fn folder(&self) -> String {
+        self.shown("")
+    }
+
+    /// A file in the folder of the server.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn pg_ctl(&self, args: &[&str]) {
+        let (data, log) = (self.path("data"), self.path("log"));
+        let mut command = self.program("pg_ctl");
+        // The server would keep a pipe open.
+        command
+            .arg("-D")
+            .arg(data)
+            .arg("-l")
+            .arg(&log)
+            .args(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let status = command.status().unwrap();
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        assert!(status.success(), "{args:?}: {log}");
+    }
+
+    #[track_caller]
+    fn new() -> Option<Self> {
+        let Some(programs) = programs() else {
+            skip("the programs of a PostgreSQL server", "no initdb where pg_config says");
+            return None;
+        };
+        if is_root() && account().is_none() {
+            skip(
+                "a user for a server",
+                "PostgreSQL does not run as root, and there is no user postgres",
+            );
+            return None;
+        }
+        let folder = TempDir::new().unwrap();
+        if let Some(account) = is_root().then(account).flatten() {
+            std::os::unix::fs::chown(folder.path(), Some(account), None).unwrap();
+        }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Some(Self { folder, programs, port })
+    }
+
+    /// Adds lines to `postgresql.conf`; the last one of a setting counts.
+    pub fn configure(&self, settings: &str) {
+        let file = self.path("data/postgresql.conf");
+        let mut text = std::fs::read_to_string(&file).unwrap();
+        let (socket, port) = (self.shown(""), self.port);
+        writeln!(
+            text,
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{socket}'"
+        )
+        .unwrap();
+        writeln!(text, "{settings}").unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+
+    /// Copies a file to where only the server can read it.
+    pub fn take(&self, file: &Path, name: &str) {
+        let to = self.path(name);
+        std::fs::copy(file, &to).unwrap();
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some(account) = is_root().then(account).flatten() {
+            std::os::unix::fs::chown(to, Some(account), None).unwrap();
+        }
+    }
+
+    fn shown(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().trim_end_matches('/').to_owned()
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let program = self.programs.join(name);
+        if !is_root() {
+            return Command::new(program);
+        }
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+            .arg(program);
+        command
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        let mut command = self.program("pg_ctl");
+        command
+            .arg("-D")
+            .arg(self.path("data"))
+            .args(["stop", "-m", "immediate"]);
+        let _ = command.output();
+    }
+}
+
+/// The folder of `initdb`.
+fn programs() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    let folder = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    folder.join("initdb").exists().then_some(folder)
+}
+
+/// The user that Debian runs PostgreSQL as.
+fn account() -> Option<u32> {
+    let output = Command::new("id").args(["-u", "postgres"]).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// A certificate that says it is `localhost`, and its key, as files that PostgreSQL accepts; `None` without `openssl`.
+pub fn certificate(folder: &Path) -> Option<(PathBuf, PathBuf)> {
+    let (certificate, key) = (folder.join("server.crt"), folder.join("server.key"));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-new", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+    command.args([
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-newkey",
+        "rsa:2048",
+        "-keyout",
+    ]);
+    let made = command.arg(&key).arg("-out").arg(&certificate).output();
+    made.is_ok_and(|made| made.status.success())
+        .then_some((certificate, key))
+}

@@ -1,0 +1,211 @@
+//! A schema that has no heap, another version's, or more than a heap is refused before anything of it runs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
+use heapledger::{Error, MemManager, ServerError};
+
+use crate::common::{Place, on_server};
+use crate::roles::{Role, schema, text};
+use crate::support::Cli;
+
+fn refusal(place: &Place) -> Error {
+    let reading = MemManager::options()
+        .read_only(true)
+        .open(place.address())
+        .map(drop)
+        .unwrap_err();
+    let writing = MemManager::open(place.address()).map(drop).unwrap_err();
+    assert_eq!(reading.to_string(), writing.to_string());
+    writing
+}
+
+#[test]
+fn only_a_heap_is_opened() {
+    if !on_server() {
+        return;
+    }
+    let (place, cli) = (Place::new(), Cli::new());
+    let db = [("HEAPLEDGER_DB", text(&place))];
+    for args in [
+        &["ls"][..],
+        &["set", "x", "1"],
+        &["--space", "x", "set", "x", "1", "--create"],
+        &["put", "--dry-run", "."],
+    ] {
+        let refused = cli.fails(args, &db);
+        assert!(
+            refused.contains("there is no heap at") && refused.contains("`heapledger init`"),
+            "{refused}"
+        );
+    }
+    assert!(matches!(refusal(&place), Error::Server(ServerError::NoHeap { .. })));
+
+    let sql = place.sql();
+    sql.execute(&format!("CREATE SCHEMA {}", schema(&place)));
+    assert!(matches!(refusal(&place), Error::Server(ServerError::NoHeap { .. })));
+    sql.execute("CREATE TABLE users (id bigint); INSERT INTO users VALUES (1)");
+    for args in [&["ls"][..], &["init"]] {
+        let refused = cli.fails(args, &db);
+        assert!(
+            refused.contains("\"users\"") && refused.contains("schema=NAME"),
+            "{refused}"
+        );
+    }
+    // Nor for one that only looks like it.
+    sql.execute("CREATE TABLE memram (id bigint); CREATE TABLE format (version text)");
+    assert!(matches!(refusal(&place), Error::Server(ServerError::Foreign { .. })));
+    assert_eq!(sql.tables(), ["format", "memram", "users"]);
+}
+
+#[test]
+fn a_heap_of_another_format_is_left_alone() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    MemManager::options()
+        .create(true)
+        .open(place.address())
+        .unwrap()
+        .set("x", &1)
+        .unwrap();
+    for (found, what) in [(102, "knows only 101"), (100, "old format 100")] {
+        place.sql().change(&format!("UPDATE format SET version = {found}"));
+        let error = refusal(&place);
+        assert!(matches!(&error, Error::Server(ServerError::Format { .. })), "{error}");
+        assert!(error.to_string().contains(what), "{error}");
+        // Also by init.
+        let refused = Cli::new().fails(&["init"], &[("HEAPLEDGER_DB", text(&place))]);
+        assert!(refused.contains(what), "{refused}");
+    }
+    place.sql().change("UPDATE format SET version = 101");
+    MemManager::open(place.address()).unwrap();
+}
+
+#[test]
+fn what_would_run_in_a_heap_that_somebody_altered_never_does() {
+    if !on_server() {
+        return;
+    }
+    // Whoever runs one of these is noticed. Functions in the schema itself are a case of their own.
+    const TRAPS: &str = "CREATE TABLE ran (what text); CREATE SCHEMA TRAPS;
+        CREATE FUNCTION TRAPS.ours(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+        CREATE FUNCTION TRAPS.trap() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN INSERT INTO ran VALUES ('trigger'); RETURN NEW; END $$;";
+    for (what, part) in [
+        (
+            "CREATE OR REPLACE VIEW violations AS SELECT * FROM row_violations",
+            "the view \"violations\"",
+        ),
+        ("DROP VIEW history_balance CASCADE", "the view \"history_balance\""),
+        (
+            "CREATE TRIGGER planted BEFORE INSERT ON names FOR EACH ROW EXECUTE FUNCTION TRAPS.trap()",
+            "the trigger \"planted\"",
+        ),
+        (
+            "CREATE RULE planted AS ON UPDATE TO memram DO ALSO INSERT INTO ran VALUES ('rule')",
+            "the rule \"planted\"",
+        ),
+        (
+            "CREATE POLICY planted ON names USING (set_config('a.b', 'c', TRUE) IS NOT NULL); ALTER TABLE names ENABLE ROW LEVEL SECURITY",
+            "the row security \"names\"",
+        ),
+        (
+            "ALTER TABLE names ADD COLUMN planted text DEFAULT set_config('a.b', 'c', TRUE)",
+            "the table \"names\"",
+        ),
+        (
+            "ALTER TABLE names ADD CONSTRAINT planted CHECK (set_config('a.b', 'c', TRUE) IS NOT NULL)",
+            "the table \"names\"",
+        ),
+        (
+            "ALTER TABLE stored_objects DROP COLUMN held CASCADE",
+            "the table \"stored_objects\"",
+        ),
+        (
+            "CREATE FUNCTION octet_length(varchar) RETURNS bigint LANGUAGE sql AS 'INSERT INTO ran VALUES (''length''); SELECT 0::bigint'",
+            "octet_length",
+        ),
+        (
+            "CREATE FUNCTION quote_ident(name) RETURNS text LANGUAGE sql AS 'INSERT INTO ran VALUES (''quote''); SELECT ''''::text'",
+            "quote_ident",
+        ),
+        (
+            "CREATE FUNCTION less(varchar, text) RETURNS boolean LANGUAGE sql AS 'INSERT INTO ran VALUES (''less''); SELECT TRUE'; \
+          CREATE OPERATOR < (LEFTARG = varchar, RIGHTARG = text, FUNCTION = less)",
+            "less",
+        ),
+        ("CREATE INDEX planted ON names ((TRAPS.ours(name)))", "planted"),
+    ] {
+        let place = Place::new();
+        MemManager::options()
+            .create(true)
+            .open(place.address())
+            .unwrap()
+            .set("x", &1)
+            .unwrap();
+        let sql = place.sql();
+        let traps = format!("{}_traps", schema(&place));
+        sql.execute(&[TRAPS, what].concat().replace("TRAPS", &traps));
+        let error = refusal(&place);
+        assert!(matches!(&error, Error::AlteredSchema { .. }), "{what}: {error}");
+        assert!(error.to_string().contains(part), "{what}: {error}");
+        // What is wrong can be listed, and that runs nothing, either.
+        let found = MemManager::options().check_schema(place.address()).unwrap();
+        assert!(!found.is_empty(), "{what}");
+        assert_eq!(sql.values("SELECT what FROM ran"), [], "{what}");
+        sql.execute(&format!("DROP SCHEMA {traps} CASCADE"));
+    }
+}
+
+#[test]
+fn tables_of_others_in_the_schema_are_left_alone() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    MemManager::options()
+        .create(true)
+        .open(place.address())
+        .unwrap()
+        .set("x", &1)
+        .unwrap();
+    place.sql().execute(
+        "CREATE TABLE notes (id bigint PRIMARY KEY, text text DEFAULT upper('x')); CREATE VIEW noted AS SELECT * FROM notes; \
+         CREATE INDEX mine ON stored_objects (kind)",
+    );
+    let memory = MemManager::open(place.address()).unwrap();
+    memory.set("y", &2).unwrap();
+    assert!(memory.check().unwrap().is_empty());
+}
+
+#[test]
+fn parts_of_another_role_are_refused() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    MemManager::options()
+        .create(true)
+        .open(place.address())
+        .unwrap()
+        .set("x", &1)
+        .unwrap();
+    let role = Role::new(&place, "other");
+    // It could replace the view after the check.
+    place.sql().execute(&format!(
+        "GRANT CREATE ON SCHEMA {} TO {1}; ALTER VIEW violations OWNER TO {1}",
+        schema(&place),
+        role.name
+    ));
+    let error = refusal(&place);
+    assert!(matches!(&error, Error::AlteredSchema { .. }), "{error}");
+    place.sql().execute("ALTER VIEW violations OWNER TO CURRENT_USER");
+    MemManager::open(place.address()).unwrap();
+}
