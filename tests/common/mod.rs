@@ -47,8 +47,9 @@ impl Heap {
 
     /// A heap with these options.
     pub fn made(options: Options) -> Self {
-        let place = Place::new();
+        let place = Place::emptied();
         let memory = options.open(place.address()).unwrap();
+        place.has_opened();
         Self { memory, place }
     }
 

@@ -13,21 +13,45 @@ pub struct Place {
     address: PathBuf,
     folder: TempDir,
     #[cfg(feature = "postgres")]
-    schema: Option<(String, String)>,
+    schema: Option<Schema>,
+}
+
+#[cfg(feature = "postgres")]
+struct Schema {
+    url: String,
+    name: String,
+    /// Whether another test may use it, once it is emptied.
+    is_shared: bool,
 }
 
 impl Place {
+    /// A new one, in which nobody has created a heap.
     pub fn new() -> Self {
+        Self::of(false)
+    }
+
+    /// One in which heaps may have been before, which is faster on a server.
+    pub fn emptied() -> Self {
+        Self::of(true)
+    }
+
+    #[cfg_attr(not(feature = "postgres"), allow(unused_variables, reason = "a file is always new"))]
+    fn of(is_shared: bool) -> Self {
         let folder = TempDir::new().unwrap();
         #[cfg(feature = "postgres")]
         if let Some(url) = server() {
             let url = url.into_string().expect("HEAPLEDGER_TEST_URL is text");
-            let schema = super::server::new_schema(&url);
+            let name = if is_shared {
+                super::server::emptied_or_new_schema(&url)
+            } else {
+                super::server::new_schema(&url)
+            };
             let next = if url.contains('?') { '&' } else { '?' };
             return Self {
-                address: format!("{url}{next}schema={schema}").into(),
+                // The name of the application tells whether somebody is still connected.
+                address: format!("{url}{next}application_name={name}&schema={name}").into(),
                 folder,
-                schema: Some((url, schema)),
+                schema: Some(Schema { url, name, is_shared }),
             };
         }
         #[cfg(not(feature = "postgres"))]
@@ -67,23 +91,25 @@ impl Place {
         self.address.exists()
     }
 
-    /// The environment of a child process that may be killed.
-    pub fn for_child(&self) -> Option<(&'static str, &str)> {
-        #[cfg(feature = "postgres")]
-        return self.schema.as_ref().map(|(_, schema)| ("PGAPPNAME", schema.as_str()));
-        #[cfg(not(feature = "postgres"))]
-        None
-    }
-
     /// Waits until the server has noticed that killed children are gone, and finished what they began.
     pub fn wait_for_the_dead(&self) {
         #[cfg(feature = "postgres")]
-        if let Some((_, schema)) = &self.schema {
+        if let Some(Schema { name, .. }) = &self.schema {
             let sql = self.sql();
-            let living = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}'");
+            let living = format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}' AND pid <> pg_backend_pid()"
+            );
             while super::number(&sql, &living) > 0 {
                 std::thread::sleep(std::time::Duration::from_millis(2));
             }
+        }
+    }
+
+    /// Tells the place that its first heap is there.
+    pub fn has_opened(&self) {
+        #[cfg(feature = "postgres")]
+        if let Some(Schema { url, name, .. }) = &self.schema {
+            super::server::learn(url, name);
         }
     }
 
@@ -95,8 +121,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         #[cfg(feature = "postgres")]
-        if let Some((url, schema)) = &self.schema {
-            super::server::drop_schema(url, schema);
+        if let Some(Schema { url, name, is_shared }) = &self.schema {
+            if *is_shared {
+                super::server::give_back(url, name);
+            } else {
+                super::server::drop_schema(url, name);
+            }
         }
     }
 }

@@ -66,7 +66,6 @@ impl Rig {
         let output = self.place.folder().join("said");
         let mut command = again(child);
         command
-            .envs(self.place.for_child())
             .env("HEAPLEDGER_PATH", self.path())
             .env("HEAPLEDGER_SOURCE", self.place.folder().join("source"))
             .stdout(output_file(&output));

@@ -111,7 +111,6 @@ impl Rig {
     fn start(&self, process: u64) -> Child {
         let mut command = again("child");
         command
-            .envs(self.place.for_child())
             .env("HEAPLEDGER_PATH", self.path())
             .env("HEAPLEDGER_PROCESS", process.to_string())
             .env("HEAPLEDGER_FIRST", (self.round * ROUND).to_string())

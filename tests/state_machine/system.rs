@@ -23,7 +23,7 @@ pub struct System {
 
 impl System {
     pub fn new(Setup { spaces, in_parts }: Setup) -> Self {
-        let place = Place::new();
+        let place = Place::emptied();
         // A server stores and frees content in parts from 8 MiB.
         let in_parts = in_parts && server().is_none();
         let mut names = SPACES.iter();
@@ -35,6 +35,7 @@ impl System {
             let options = if in_parts { options.max_file(8 * MIB) } else { options };
             (options.open(place.address()).unwrap(), Model::new(max_mem))
         });
+        place.has_opened();
         Self {
             spaces,
             sql: place.sql(),
