@@ -198,8 +198,29 @@ impl Batch<'static> {
         }
     }
 
-    /// Merges effects into the new rows that they concern.
-    fn settle(&mut self) {
+    /// Adds what a later unit has gathered.
+    pub fn absorb(&mut self, later: Self) {
+        self.rows.absorb(later.rows);
+        self.effects.absorb(later.effects);
+        self.ceiling = later.ceiling.or(self.ceiling);
+    }
+
+    /// Whether the limits are reached.
+    pub fn is_full(&self) -> bool {
+        let rows = &self.rows;
+        let lengths = [
+            rows.objects.rows().len(),
+            rows.objects_gone.len(),
+            rows.names.len(),
+            rows.holds.len(),
+        ];
+        rows.bytes >= self.limits.bytes || lengths.into_iter().any(|length| length >= MOST_ROWS)
+    }
+}
+
+impl Batch<'_> {
+    /// Merges effects into the new rows that they concern: a statement that inserts a row does not see it.
+    pub fn settle(&mut self) {
         let (rows, effects) = (&mut self.rows, &mut self.effects);
         for arena in &mut rows.arenas {
             if let Some(delta) = effects.arenas.remove(&arena.id) {
@@ -219,25 +240,6 @@ impl Batch<'static> {
                 block.is_free = after.is_free;
             }
         }
-    }
-
-    /// Adds what a later unit has gathered.
-    pub fn absorb(&mut self, later: Self) {
-        self.rows.absorb(later.rows);
-        self.effects.absorb(later.effects);
-        self.ceiling = later.ceiling.or(self.ceiling);
-    }
-
-    /// Whether the limits are reached.
-    pub fn is_full(&self) -> bool {
-        let rows = &self.rows;
-        let lengths = [
-            rows.objects.rows().len(),
-            rows.objects_gone.len(),
-            rows.names.len(),
-            rows.holds.len(),
-        ];
-        rows.bytes >= self.limits.bytes || lengths.into_iter().any(|length| length >= MOST_ROWS)
     }
 }
 

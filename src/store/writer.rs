@@ -374,6 +374,7 @@ impl Writer {
         if batch.is_empty() {
             return Ok(may_be_last);
         }
+        batch.settle();
         // Keys are never reused, but only the removed rows show which ones were assigned.
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
         let tx = &mut self.engine.read();
