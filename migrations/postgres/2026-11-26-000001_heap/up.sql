@@ -24,9 +24,12 @@
 -- Foreign keys are checked at the end of each statement, not of the transaction: a deferred one would
 -- fail at COMMIT, where Citus reports no usable code. So parents are written before their children,
 -- or in the same statement. Columns that repeat those of the parent are part of the foreign key, so
--- that they cannot disagree; the parent needs a UNIQUE constraint for that. There is none from the
--- ledger to stored_objects: it would need an index by object and a lookup for each removed row.
--- Besides, the pieces of an upload belong to a reservation.
+-- that they cannot disagree; the parent needs a UNIQUE constraint for that.
+--
+-- The rows that each object adds to stored_objects and ledger have none, because a lookup for each
+-- costs as much as the row: with foreign keys to memram and blocks, the server took 14.8 ms for a batch
+-- of 1,000 small objects, and 8.0 ms without. The view violations shows rows without a parent (I9),
+-- and those that disagree with it (I7).
 --
 -- Names and ids are compared byte by byte (COLLATE "C"), as in a file: their order must not depend on
 -- the server's locale, nor an index on the version of its C library.
@@ -149,7 +152,6 @@ CREATE TABLE blocks (
   mem        bigint  NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
   is_free    boolean NOT NULL DEFAULT true CHECK (is_free = (mem < max_mem)),
   is_empty   boolean NOT NULL GENERATED ALWAYS AS (mem = 0) STORED,
-  UNIQUE (id, pool_id, arena_id),
   FOREIGN KEY (pool_id, arena_id) REFERENCES pools (id, arena_id)
 ) WITH (fillfactor = 80, autovacuum_analyze_scale_factor = 0.02);
 
@@ -158,7 +160,7 @@ CREATE TABLE blocks (
 -- invariant (I8), not a CHECK, because every allocation would pay for the comparison.
 CREATE TABLE stored_objects (
   id         bigint  NOT NULL PRIMARY KEY,
-  memram_id  bigint  NOT NULL REFERENCES memram (id),
+  memram_id  bigint  NOT NULL,
   object_id  text    COLLATE "C" NOT NULL,
   kind       text    NOT NULL CHECK (kind IN ('bytes', 'str', 'int', 'float', 'bool', 'none', 'json')),
   type_name  text    CHECK (type_name IS NULL OR kind = 'json'),
@@ -191,8 +193,7 @@ CREATE TABLE ledger (
   is_last          boolean NOT NULL,
   LIKE content INCLUDING STORAGE,
   CHECK (octet_length(data) = allocated_mem),
-  CHECK (id = stored_object_id + seq),
-  FOREIGN KEY (block_id, pool_id, arena_id) REFERENCES blocks (id, pool_id, arena_id)
+  CHECK (id = stored_object_id + seq)
 ) WITH (autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);
 DROP TABLE content;
 
