@@ -17,6 +17,12 @@ use crate::stores;
 #[derive(Parser)]
 #[command(name = "compare")]
 pub struct Args {
+    /// What heapledger and a hand-written table run on
+    #[arg(long, value_name = "NAME", default_value = "sqlite")]
+    engine: Engine,
+    /// The server, for `--engine postgres`: schemas are created on it and dropped
+    #[arg(long, value_name = "URL", required_if_eq("engine", "postgres"))]
+    pub url: Option<String>,
     /// Do less: under a minute, and less precise
     #[arg(long)]
     quick: bool,
@@ -53,6 +59,29 @@ pub struct Args {
     /// little data
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// An engine of heapledger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Engine {
+    Sqlite,
+    #[cfg(feature = "postgres")]
+    Postgres,
+}
+
+impl Engine {
+    /// Whether it can do a work.
+    fn does(self, work: Work) -> bool {
+        match self {
+            Self::Sqlite => !matches!(work, Work::Spaces | Work::Trips),
+            #[cfg(feature = "postgres")]
+            Self::Postgres => !matches!(
+                work,
+                // In one process, the writers of the table would need connections of their own.
+                Work::Threads | Work::Space | Work::Fragmented | Work::Growth
+            ),
+        }
+    }
 }
 
 /// Powers of ten, from the first to the last.
@@ -104,6 +133,7 @@ impl Args {
             ([], Some(_)) => vec![Work::Growth],
             (works, _) => works.to_vec(),
         };
+        works.retain(|&work| self.engine.does(work));
         works.retain(|&work| !self.cpu || work != Work::Threads);
         works.retain(|&work| !self.io || !matches!(work, Work::Fragmented | Work::Growth));
         works
@@ -119,10 +149,11 @@ impl Args {
 
     /// The stores to measure.
     pub fn contenders(&self) -> Vec<Box<dyn Contender>> {
-        if self.io {
-            stores::with_and_without_io()
-        } else {
-            stores::all(&self.stores)
+        match self.engine {
+            _ if self.io => stores::with_and_without_io(),
+            Engine::Sqlite => stores::all(&self.stores),
+            #[cfg(feature = "postgres")]
+            Engine::Postgres => stores::on_server(),
         }
     }
 

@@ -42,6 +42,10 @@ pub enum Work {
     Fragmented,
     /// The cost of each operation as the heap grows
     Growth,
+    /// Put from 8 threads, each into a space of its own, against one into one (on a server)
+    Spaces,
+    /// Statements per operation (on a server)
+    Trips,
 }
 
 impl fmt::Display for Work {
@@ -59,7 +63,7 @@ impl Work {
         let value = self.to_possible_value();
         let help = value.and_then(|value| value.get_help().map(ToString::to_string));
         let durability = match durability {
-            _ if matches!(self, Self::Get | Self::GetTx | Self::Space) => "",
+            _ if matches!(self, Self::Get | Self::GetTx | Self::Space | Self::Trips) => "",
             Durability::Full => " [Full]",
             Durability::Normal => " [Normal]",
         };
@@ -118,7 +122,7 @@ impl Cell {
             Work::Get | Work::GetTx => (within(20_000, 64 << 20), within(10_000, 256 << 20)),
             Work::Free => (within(10_000, 64 << 20), within(5_000, 32 << 20)),
             Work::Mixed => (within(5_000, 64 << 20), within(4_000, 64 << 20)),
-            Work::Fragmented | Work::Growth => (0, 0),
+            Work::Fragmented | Work::Growth | Work::Spaces | Work::Trips => (0, 0),
         };
         let cell = Self {
             work,

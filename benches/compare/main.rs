@@ -13,9 +13,13 @@ mod growth;
 mod machine;
 mod report;
 mod rounds;
+#[cfg(feature = "postgres")]
+mod spaces;
 mod store;
 mod stores;
 mod trial;
+#[cfg(feature = "postgres")]
+mod trips;
 mod work;
 
 use std::path::Path;
@@ -34,6 +38,10 @@ fn main() -> Result<()> {
     if args.cpu {
         machine::count_cpu_time()?;
     }
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &args.url {
+        stores::server::use_server(url.clone());
+    }
     let dir = args.work_dir().context("no folder to work in")?;
     let contenders = args.contenders();
     let mut report = Report::new(args.rounds());
@@ -41,6 +49,10 @@ fn main() -> Result<()> {
         match work {
             Work::Fragmented => report.add_fragmented(fragmented::run(&args, dir.path())?),
             Work::Growth => report.add_growth(growth::run(&args, dir.path())?),
+            #[cfg(feature = "postgres")]
+            Work::Spaces => report.add_spaces(spaces::run(&args, dir.path())?),
+            #[cfg(feature = "postgres")]
+            Work::Trips => report.add_trips(trips::run(dir.path())?),
             _ => {
                 for durability in args.durabilities(work) {
                     let rows = compare(work, durability, &args, &contenders, dir.path())?;

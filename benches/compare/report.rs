@@ -9,8 +9,12 @@ use crate::fragmented::Fragmented;
 use crate::growth::{BATCH, Point, SIZE};
 use crate::machine::counts_cpu_time;
 use crate::rounds::{Samples, median};
+#[cfg(feature = "postgres")]
+use crate::spaces::Spaces;
 use crate::store::Durability;
 use crate::stores::is_baseline;
+#[cfg(feature = "postgres")]
+use crate::trips::Trips;
 
 /// All results.
 #[derive(Serialize)]
@@ -21,6 +25,10 @@ pub struct Report {
     comparisons: Vec<Comparison>,
     fragmented: Vec<Fragmented>,
     growth: Vec<Point>,
+    #[cfg(feature = "postgres")]
+    spaces: Option<Spaces>,
+    #[cfg(feature = "postgres")]
+    trips: Vec<Trips>,
     #[serde(skip)]
     unprinted: Vec<String>,
 }
@@ -107,6 +115,10 @@ impl Report {
             comparisons: Vec::new(),
             fragmented: Vec::new(),
             growth: Vec::new(),
+            #[cfg(feature = "postgres")]
+            spaces: None,
+            #[cfg(feature = "postgres")]
+            trips: Vec::new(),
             unprinted: Vec::new(),
         }
     }
@@ -135,6 +147,30 @@ impl Report {
             curve(&points)
         ));
         self.growth = points;
+    }
+
+    #[cfg(feature = "postgres")]
+    pub fn add_spaces(&mut self, result: Spaces) {
+        let per_second = |rate: f64| format!("{rate:.0}/s");
+        let line = vec![
+            per_second(result.one),
+            format!("{}  {:.2}×", per_second(result.several), result.several / result.one),
+        ];
+        let table = table(&["1 thread, 1 space", "8 threads, 8 spaces"], std::iter::once(line));
+        let title = Work::Spaces.title(Durability::Full);
+        self.unprinted.push(format!("\n### {title}\n\n{table}"));
+        self.spaces = Some(result);
+    }
+
+    #[cfg(feature = "postgres")]
+    pub fn add_trips(&mut self, results: Vec<Trips>) {
+        let lines = results
+            .iter()
+            .map(|trips| vec![trips.operation.to_owned(), trips.statements.to_string()]);
+        let table = table(&["operation", "statements"], lines);
+        let title = Work::Trips.title(Durability::Full);
+        self.unprinted.push(format!("\n### {title}\n\n{table}"));
+        self.trips = results;
     }
 
     /// Prints the complete tables that were not printed yet.

@@ -28,6 +28,10 @@ pub trait Store: Send + Sync + Sized + 'static {
     type Key: Clone + Send + Sync;
 
     fn open(dir: &Path, durability: Durability) -> Result<Self>;
+    /// Removes what `open` created.
+    fn discard(dir: &Path) -> Result<()> {
+        Ok(std::fs::remove_dir_all(dir)?)
+    }
     fn put(&self, content: &[u8]) -> Result<Self::Key>;
     fn put_batch(&self, contents: &[Vec<u8>]) -> Result<Vec<Self::Key>>;
     fn get(&self, key: &Self::Key) -> Result<Vec<u8>>;

@@ -81,7 +81,7 @@ impl<S: Store> Trial for StoreTrial<S> {
         } else {
             per_operation(self.write_round(round, &dir)?, self.cell.count)
         };
-        std::fs::remove_dir_all(&dir)?;
+        S::discard(&dir)?;
         Ok(sample)
     }
 }
@@ -89,7 +89,7 @@ impl<S: Store> Trial for StoreTrial<S> {
 impl<S: Store> Drop for StoreTrial<S> {
     fn drop(&mut self) {
         self.filled = None;
-        let _ = std::fs::remove_dir_all(&self.dir);
+        let _ = S::discard(&self.dir);
     }
 }
 

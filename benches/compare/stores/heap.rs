@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use heapledger::{History, MemManager, ObjectId, Options};
@@ -19,6 +19,16 @@ pub trait Variant: Send + Sync + 'static {
 
     fn options() -> Options {
         MemManager::options()
+    }
+
+    /// Where it is, for a store in `dir`.
+    fn place(dir: &Path) -> Result<PathBuf> {
+        std::fs::create_dir_all(dir)?;
+        Ok(dir.join("heap.db"))
+    }
+
+    fn discard(dir: &Path) -> Result<()> {
+        Ok(std::fs::remove_dir_all(dir)?)
     }
 }
 
@@ -48,13 +58,12 @@ impl Variant for PlainIo {
 
 impl<V: Variant> Heap<V> {
     pub fn bounded(dir: &Path, durability: Durability, max_mem: u64) -> Result<Self> {
-        std::fs::create_dir_all(dir)?;
         let durability = match durability {
             Durability::Full => heapledger::Durability::Full,
             Durability::Normal => heapledger::Durability::Normal,
         };
-        let options = V::options().max_mem(max_mem).durability(durability);
-        let memory = options.open(dir.join("heap.db"))?;
+        let options = V::options().create(true).max_mem(max_mem).durability(durability);
+        let memory = options.open(V::place(dir)?)?;
         if !V::HISTORY {
             memory.set_history(History::Off)?;
         }
@@ -68,6 +77,10 @@ impl<V: Variant> Store for Heap<V> {
 
     fn open(dir: &Path, durability: Durability) -> Result<Self> {
         Self::bounded(dir, durability, 1 << 40)
+    }
+
+    fn discard(dir: &Path) -> Result<()> {
+        V::discard(dir)
     }
 
     fn put(&self, content: &[u8]) -> Result<ObjectId> {

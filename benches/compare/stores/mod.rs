@@ -6,6 +6,8 @@ mod files;
 mod heap;
 mod raw;
 mod redb;
+#[cfg(feature = "postgres")]
+pub mod server;
 
 pub use heap::Heap;
 pub use raw::Raw;
@@ -14,10 +16,11 @@ use crate::contender::{Contender, StoreContender};
 
 const RAW: &str = "raw";
 const PLAIN: &str = "plain io";
+const TABLE: &str = "table";
 
 /// Whether ratios are taken to this store. No run has both.
 pub fn is_baseline(store: &str) -> bool {
-    store == RAW || store == PLAIN
+    [RAW, PLAIN, TABLE].contains(&store)
 }
 
 /// heapledger without its file system below SQLite, and with it.
@@ -25,6 +28,15 @@ pub fn with_and_without_io() -> Vec<Box<dyn Contender>> {
     vec![
         StoreContender::<Heap<heap::PlainIo>>::boxed(),
         StoreContender::<Heap>::boxed(),
+    ]
+}
+
+/// One hand-written table on a server, and heapledger on the same.
+#[cfg(feature = "postgres")]
+pub fn on_server() -> Vec<Box<dyn Contender>> {
+    vec![
+        StoreContender::<server::Table>::boxed(),
+        StoreContender::<Heap<server::OnServer>>::boxed(),
     ]
 }
 
