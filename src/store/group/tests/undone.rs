@@ -1,5 +1,7 @@
 //! A failed unit of work leaves nothing behind.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::store::sqlite::exec::pragma;
 
 use super::*;

@@ -5,10 +5,11 @@ use diesel::sql_types::{Nullable, Text};
 
 use super::super::{How, Written, write};
 use super::skip;
-use crate::books::batch::{Batch, Limits};
+use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::books::history_change::HistorySetting;
+use crate::books::limits::Limits;
 use crate::books::room::Room;
 use crate::books::rows::NewSpace;
 use crate::books::triggers;

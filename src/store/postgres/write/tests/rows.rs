@@ -1,8 +1,9 @@
 //! Rows other than those of objects.
 
 use super::heap::{Heap, SPACE};
-use crate::books::batch::Limits;
+
 use crate::books::change::Change;
+use crate::books::limits::Limits;
 use crate::models::{EventId, HistoryMode, ReservationId, ReservationRow, Timestamp};
 
 #[test]
