@@ -36,6 +36,9 @@ pub(in crate::store) struct PostgresEngine {
     raised: Vec<MemRamId>,
     /// Objects that a lazy transaction found.
     present: Vec<StoredObject>,
+    /// Whether the transaction began lazily. What it stores was assumed to be absent, even if the space
+    /// is locked now.
+    began_lazily: bool,
     /// Whether commits are to be synced.
     syncs: bool,
 }
@@ -68,6 +71,7 @@ impl PostgresEngine {
             token: 0,
             raised: Vec::new(),
             present: Vec::new(),
+            began_lazily: false,
             syncs: true,
         }
     }
@@ -192,6 +196,7 @@ impl Engine for PostgresEngine {
     }
 
     fn begin(&mut self, space: MemRamId) -> Result<()> {
+        self.began_lazily = false;
         self.token = token();
         self.version = self.lock(space)?;
         Ok(())
@@ -202,6 +207,7 @@ impl Engine for PostgresEngine {
         if !self.syncs || self.conn.is_outdated(&self.location) {
             return false;
         }
+        self.began_lazily = true;
         self.token = token();
         self.version = version;
         self.state = State::Lazy(space);
@@ -234,9 +240,7 @@ impl Engine for PostgresEngine {
     }
 
     fn write(&mut self, space: MemRamId, batch: &Batch<'_>) -> Result<()> {
-        // What it stores was assumed to be absent, and is to be even though the space is locked now.
-        let was_lazy = self.is_lazy();
-        if was_lazy {
+        if self.is_lazy() {
             self.upgrade(space)?;
         }
         let is_first = !self.raised.contains(&space);
@@ -244,7 +248,7 @@ impl Engine for PostgresEngine {
             version: self.version + i64::from(!is_first),
             token: self.token,
             is_first,
-            is_lazy: was_lazy,
+            is_lazy: self.began_lazily,
             is_split: self.is_split(),
         };
         let written = write::write(&mut self.conn, space, how, batch);
