@@ -1,5 +1,7 @@
 //! Schemas and sessions on the server that `HEAPLEDGER_TEST_URL` names.
 
+#![allow(clippy::disallowed_methods, reason = "tests write what nothing else may")]
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,6 +2,7 @@
 //! that may move schemas. `HEAPLEDGER_TEST_CITUS_RESTART` is a command that restarts the node whose port is its last
 //! argument.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at what the server does")]
 // Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used)]
 

@@ -117,7 +117,7 @@ fn a_reader_with_select_inspects_everything_and_writes_nothing() {
         assert_eq!(theirs.0, 0, "{args:?}: {}", theirs.2);
     }
     // These show the size of everything on the server, which is not constant.
-    for args in [&["doctor"][..], &["stats"]] {
+    for args in [&["doctor"][..], &["space"], &["stats"]] {
         cli.ok(args, &reader);
     }
 

@@ -31,6 +31,7 @@ fn a_standby_reads_and_says_that_it_does_not_write() {
         &["plan", "1KiB"],
         &["doctor"],
         &["stats"],
+        &["space"],
     ] {
         cli.ok(&[&["--db", &there], args].concat(), &[]);
     }
