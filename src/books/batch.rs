@@ -219,19 +219,20 @@ impl Batch<'static> {
 }
 
 impl Batch<'_> {
-    /// Merges effects into the new rows that they concern: a statement that inserts a row does not see it.
+    /// Merges effects into the new rows that they concern: those of earlier units that it has absorbed,
+    /// too. An engine that writes all in one statement could not update a row that this inserts.
     pub fn settle(&mut self) {
         let (rows, effects) = (&mut self.rows, &mut self.effects);
         for arena in &mut rows.arenas {
             if let Some(delta) = effects.arenas.remove(&arena.id) {
-                arena.mem = unsigned(delta.mem);
-                arena.reserved = unsigned(delta.reserved);
+                arena.mem = arena.mem.saturating_add_signed(delta.mem);
+                arena.reserved = arena.reserved.saturating_add_signed(delta.reserved);
             }
         }
         for pool in &mut rows.pools {
             if let Some(delta) = effects.pools.remove(&pool.id) {
-                pool.mem = unsigned(delta.mem);
-                pool.reserved = unsigned(delta.reserved);
+                pool.mem = pool.mem.saturating_add_signed(delta.mem);
+                pool.reserved = pool.reserved.saturating_add_signed(delta.reserved);
             }
         }
         for block in &mut rows.blocks {
