@@ -23,8 +23,9 @@
 --
 -- Foreign keys are checked at the end of each statement, not of the transaction: a deferred one would
 -- fail at COMMIT, where Citus reports no usable code. So parents are written before their children,
--- or in the same statement. Columns that repeat those of the parent are part of the foreign key, so
--- that they cannot disagree; the parent needs a UNIQUE constraint for that.
+-- or in the same statement. They are DEFERRABLE for a repair, in which rows are without parents for a
+-- while. Columns that repeat those of the parent are part of the foreign key, so that they cannot
+-- disagree; the parent needs a UNIQUE constraint for that.
 --
 -- The rows that each object adds to stored_objects and ledger have none, because a lookup for each
 -- costs as much as the row: with foreign keys to memram and blocks, the server took 14.8 ms for a batch
@@ -92,7 +93,7 @@ CREATE TABLE memram (
 -- The ladder of size classes of a space, with the totals of each class: mem is the content in
 -- its blocks, reserved the bytes of its blocks, pooled those of its pools.
 CREATE TABLE size_classes (
-  memram_id    bigint NOT NULL REFERENCES memram (id),
+  memram_id    bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   block_size   bigint NOT NULL CHECK (block_size > 0),
   pool_size    bigint NOT NULL CHECK (pool_size >= block_size),
   mem          bigint NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND reserved),
@@ -111,7 +112,7 @@ CREATE TABLE size_classes (
 -- totals in memram, so that storing them, the most common case, writes one row less. The view kinds
 -- has all kinds.
 CREATE TABLE other_kinds (
-  memram_id bigint NOT NULL REFERENCES memram (id),
+  memram_id bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   kind      text   NOT NULL CHECK (kind IN ('str', 'int', 'float', 'bool', 'none', 'json')),
   objects   bigint NOT NULL DEFAULT 0 CHECK (objects >= 0),
   mem       bigint NOT NULL DEFAULT 0 CHECK (mem >= 0),
@@ -121,7 +122,7 @@ CREATE TABLE other_kinds (
 -- A stretch of the space, holding pools; reserved is the sum of their max_mem.
 CREATE TABLE arenas (
   id        bigint NOT NULL PRIMARY KEY,
-  memram_id bigint NOT NULL REFERENCES memram (id),
+  memram_id bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   max_mem   bigint NOT NULL CHECK (max_mem > 0),
   mem       bigint NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
   reserved  bigint NOT NULL DEFAULT 0 CHECK (reserved BETWEEN 0 AND max_mem)
@@ -130,8 +131,8 @@ CREATE TABLE arenas (
 -- A stretch of an arena, holding blocks of one size class; reserved is the sum of their max_mem.
 CREATE TABLE pools (
   id         bigint NOT NULL PRIMARY KEY,
-  memram_id  bigint NOT NULL REFERENCES memram (id),
-  arena_id   bigint NOT NULL REFERENCES arenas (id),
+  memram_id  bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
+  arena_id   bigint NOT NULL REFERENCES arenas (id) DEFERRABLE,
   block_size bigint NOT NULL CHECK (block_size > 0),
   max_mem    bigint NOT NULL CHECK (max_mem > 0),
   mem        bigint NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
@@ -144,7 +145,7 @@ CREATE TABLE pools (
 -- blocks can name mem. arena_id repeats that of its pool, to make queries simpler.
 CREATE TABLE blocks (
   id         bigint  NOT NULL PRIMARY KEY,
-  memram_id  bigint  NOT NULL REFERENCES memram (id),
+  memram_id  bigint  NOT NULL REFERENCES memram (id) DEFERRABLE,
   arena_id   bigint  NOT NULL,
   pool_id    bigint  NOT NULL,
   block_size bigint  NOT NULL CHECK (block_size > 0),
@@ -152,7 +153,7 @@ CREATE TABLE blocks (
   mem        bigint  NOT NULL DEFAULT 0 CHECK (mem BETWEEN 0 AND max_mem),
   is_free    boolean NOT NULL DEFAULT true CHECK (is_free = (mem < max_mem)),
   is_empty   boolean NOT NULL GENERATED ALWAYS AS (mem = 0) STORED,
-  FOREIGN KEY (pool_id, arena_id) REFERENCES pools (id, arena_id)
+  FOREIGN KEY (pool_id, arena_id) REFERENCES pools (id, arena_id) DEFERRABLE
 ) WITH (fillfactor = 80, autovacuum_analyze_scale_factor = 0.02);
 
 -- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
@@ -206,7 +207,7 @@ DROP TABLE content;
 -- began have the ids from first_arena_id, first_pool_id and first_block_id on.
 CREATE TABLE reservations (
   id               bigint NOT NULL PRIMARY KEY,
-  memram_id        bigint NOT NULL REFERENCES memram (id),
+  memram_id        bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   key              text   COLLATE "C" CHECK (length(key) BETWEEN 1 AND 255),
   state            text   NOT NULL CHECK (state IN ('open', 'posted', 'voided', 'lapsed', 'freed')),
   bytes            bigint NOT NULL CHECK (bytes > 0),
@@ -225,9 +226,9 @@ CREATE TABLE reservations (
 
 -- The names of objects.
 CREATE TABLE names (
-  memram_id        bigint NOT NULL REFERENCES memram (id),
+  memram_id        bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   name             text   COLLATE "C" NOT NULL CHECK (length(name) > 0),
-  stored_object_id bigint NOT NULL REFERENCES stored_objects (id),
+  stored_object_id bigint NOT NULL REFERENCES stored_objects (id) DEFERRABLE,
   bound_at         bigint NOT NULL,
   PRIMARY KEY (memram_id, name)
 ) WITH (autovacuum_analyze_scale_factor = 0.02);
@@ -247,7 +248,7 @@ CREATE TABLE names (
 -- every_event unfolds it.
 CREATE TABLE events (
   id                 bigint NOT NULL PRIMARY KEY,
-  memram_id          bigint NOT NULL REFERENCES memram (id),
+  memram_id          bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   at                 bigint NOT NULL,
   kind               text   NOT NULL CHECK (kind IN ('allocate', 'free', 'dedup_hit', 'bind', 'unbind', 'release', 'carve', 'gc', 'refusal',
                                                      'resize', 'repair', 'opening', 'upload', 'reclaim', 'reserve', 'post', 'void', 'lapse')),
@@ -273,7 +274,7 @@ CREATE TABLE events (
 -- The highest id that a space ever assigned per table, updated when rows are removed, so that
 -- an id is never reused. Objects and their ledger entries are numbered together.
 CREATE TABLE sequences (
-  memram_id bigint NOT NULL REFERENCES memram (id),
+  memram_id bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   name      text   NOT NULL CHECK (name IN ('arenas', 'pools', 'blocks', 'stored_objects', 'events', 'reservations')),
   last_id   bigint NOT NULL CHECK (last_id >> 40 = memram_id - 1),
   PRIMARY KEY (memram_id, name)
@@ -323,6 +324,8 @@ CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
 -- * text is converted or parsed only once a regular expression has matched it. (?x) lets one contain
 --   whitespace.
 -- * the type of a literal is written where the column would otherwise get another one.
+-- * each column of a part of a UNION in a subquery has its name: otherwise a view that was dumped and
+--   restored has another text, and looks altered.
 
 -- How many objects of each kind a space holds.
 CREATE VIEW kinds AS
@@ -428,13 +431,13 @@ FROM (
   SELECT m.name AS space, 1::bigint AS line, 'payload' AS bucket, coalesce(s.bytes, 0) AS bytes
   FROM memram m LEFT JOIN payload s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name, 2, 'room in blocks', coalesce(s.bytes, 0) FROM memram m LEFT JOIN in_blocks s ON s.memram_id = m.id
+  SELECT m.name AS space, 2 AS line, 'room in blocks' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN in_blocks s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name, 3, 'uncarved in pools', coalesce(s.bytes, 0) FROM memram m LEFT JOIN in_pools s ON s.memram_id = m.id
+  SELECT m.name AS space, 3 AS line, 'uncarved in pools' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN in_pools s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name, 4, 'uncarved in arenas', coalesce(s.bytes, 0) FROM memram m LEFT JOIN in_arenas s ON s.memram_id = m.id
+  SELECT m.name AS space, 4 AS line, 'uncarved in arenas' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN in_arenas s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name, 5, 'unreserved', m.max_mem - coalesce(s.max_mem, 0) FROM memram m LEFT JOIN in_arenas s ON s.memram_id = m.id) t;
+  SELECT m.name AS space, 5 AS line, 'unreserved' AS bucket, m.max_mem - coalesce(s.max_mem, 0) AS bytes FROM memram m LEFT JOIN in_arenas s ON s.memram_id = m.id) t;
 
 -- The second part of the balance: whose each byte of capacity is. It adds up to the same capacity.
 -- What is written of uploads is theirs until it becomes an object or is given back.
@@ -448,11 +451,11 @@ FROM (
   SELECT m.name AS space, 1::bigint AS line, 'objects' AS bucket, coalesce(s.bytes, 0) AS bytes
   FROM memram m LEFT JOIN stored s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name, 2, 'uploads', coalesce(s.bytes, 0) FROM memram m LEFT JOIN uploads s ON s.memram_id = m.id
+  SELECT m.name AS space, 2 AS line, 'uploads' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN uploads s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name, 3, 'promised', coalesce(s.bytes, 0) FROM memram m LEFT JOIN promised s ON s.memram_id = m.id
+  SELECT m.name AS space, 3 AS line, 'promised' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN promised s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name, 4, 'available', m.max_mem::numeric - m.mem - m.promised FROM memram m) t;
+  SELECT m.name AS space, 4 AS line, 'available' AS bucket, m.max_mem::numeric - m.mem - m.promised AS bytes FROM memram m) t;
 
 -- The reservations in readable form; promised is what an open one has a right to and has not stored.
 CREATE VIEW promises AS
