@@ -8,6 +8,7 @@ use diesel::sql_types::{BigInt, Bool};
 use super::connect::milliseconds;
 use super::location::ServerLocation;
 use super::nodes::Link;
+use super::repair;
 use super::write::{self, How, Written};
 use crate::books::batch::Batch;
 use crate::books::limits::Limits;
@@ -41,6 +42,8 @@ pub(in crate::store) struct PostgresEngine {
     began_lazily: bool,
     /// Whether commits are to be synced.
     syncs: bool,
+    /// Run at the beginning of each transaction.
+    beginning: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,15 @@ impl PostgresEngine {
             present: Vec::new(),
             began_lazily: false,
             syncs: true,
+            beginning: "",
+        }
+    }
+
+    /// An engine for a repair, whose transactions write to all spaces.
+    pub fn for_repair(location: ServerLocation, conn: Link) -> Self {
+        Self {
+            beginning: repair::BEGIN,
+            ..Self::new(location, conn)
         }
     }
 
@@ -98,7 +110,8 @@ impl PostgresEngine {
         } else {
             " SET LOCAL synchronous_commit TO off;"
         };
-        self.execute(&format!("BEGIN; SET LOCAL lock_timeout TO {left};{sync}"))?;
+        let beginning = self.beginning;
+        self.execute(&format!("BEGIN; SET LOCAL lock_timeout TO {left};{sync} {beginning}"))?;
         self.state = State::Locked(space);
         self.lock_row(space)
     }
@@ -223,7 +236,8 @@ impl Engine for PostgresEngine {
     }
 
     fn enter(&mut self, space: MemRamId) -> Result<()> {
-        self.version = self.lock_row(space)?;
+        // The version before this transaction raised it, if it did.
+        self.version = self.lock_row(space)? - i64::from(self.raised.contains(&space));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ pub(in crate::store) mod migrations;
 pub(in crate::store) mod nodes;
 pub(in crate::store) mod open;
 pub(in crate::store) mod readers;
+mod repair;
 pub(in crate::store) mod sizes;
 pub(in crate::store) mod verify;
 pub(in crate::store) mod write;

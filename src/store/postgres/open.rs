@@ -77,9 +77,9 @@ impl ServerLocation {
         .into())
     }
 
-    /// An engine without constraints, for repair.
+    /// An engine whose transactions defer foreign keys and exclude writers of all spaces, for repair.
     pub(in crate::store) fn engine_for_repair(&self) -> Result<PostgresEngine> {
-        Ok(PostgresEngine::new(self.clone(), self.connect(Access::Write)?))
+        Ok(PostgresEngine::for_repair(self.clone(), self.connect(Access::Write)?))
     }
 
     /// The differences between the schema of a heap and that of this version.

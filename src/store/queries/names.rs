@@ -44,7 +44,8 @@ pub(super) fn utf8(name: Vec<u8>) -> Result<String> {
 sql! {
     ReadNamesOf: Binary = "SELECT CAST(name AS BLOB) FROM names WHERE stored_object_id = ? ORDER BY name",
         postgres "SELECT convert_to(name, 'UTF8') FROM names WHERE stored_object_id = ? ORDER BY name";
-    ReadNames: (BigInt, BigInt, Binary) = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names";
+    ReadNames: (BigInt, BigInt, Binary) = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names",
+        postgres "SELECT memram_id, stored_object_id, convert_to(name, 'UTF8') FROM names";
 }
 
 /// The object that a name is bound to. O(log n).

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::result::Error;
 
+use super::super::repair;
 use super::statement::{Head, MISSING, Write};
 use super::{derived, effects, events, removals, rows, space, split};
 use crate::books::batch::Batch;
@@ -74,8 +75,11 @@ fn removes_first(batch: &Batch<'_>) -> bool {
 /// First come removals, then new rows and the effects, and last what is computed from the rows.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch: &Batch<'_>) -> QueryResult<Written> {
     let conn = postgres(conn)?;
-    if batch.fix().is_some() || batch.ceiling().is_some() {
+    if batch.ceiling().is_some() {
         return Err(Error::QueryBuilderError("a server has no such change".into()));
+    }
+    if let Some(fix) = batch.fix() {
+        repair::execute(conn, space, fix)?;
     }
     if let Some(new) = &batch.rows().space {
         split::run(space::make(new), conn)?;

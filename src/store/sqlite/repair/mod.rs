@@ -22,6 +22,7 @@ pub(in crate::store) use fixes::execute;
 use crate::books::rules::{FoundBy, Rule};
 use crate::error::Result;
 use crate::store::conn::Conn;
+use crate::store::repair::RepairConn;
 use rules::statements_of;
 
 /// A row that breaks a rule.
@@ -44,26 +45,25 @@ const STRAY: &str = "SELECT l.id, NULL AS key, '' AS expected, '' AS found
     FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
     WHERE l.id <> l.stored_object_id + l.seq OR (l.seq <> 0 AND p.id IS NULL) LIMIT 1";
 
-/// The rows that currently break a rule.
-pub(in crate::store) fn broken(conn: &mut Conn, rule: &Rule) -> Result<Vec<Broken>> {
-    match rule.found {
-        FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(conn)?),
-        FoundBy::Repair => Ok(diesel::sql_query(statements_of(rule)?.find.unwrap_or_default()).load(conn)?),
+impl RepairConn for SqliteConnection {
+    fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
+        match rule.found {
+            FoundBy::View => Ok(diesel::sql_query(IN_VIEW).bind::<Text, _>(rule.name).load(self)?),
+            FoundBy::Repair => Ok(diesel::sql_query(statements_of(rule)?.find.unwrap_or_default()).load(self)?),
+        }
     }
-}
 
-/// Whether some entries do not have the keys that follow their object's.
-pub(in crate::store) fn has_stray_entries(conn: &mut Conn) -> Result<bool> {
-    Ok(!diesel::sql_query(STRAY).load::<Broken>(conn)?.is_empty())
+    fn has_stray_entries(&mut self) -> Result<bool> {
+        Ok(!diesel::sql_query(STRAY).load::<Broken>(self)?.is_empty())
+    }
+
+    fn enforce_constraints(&mut self) -> Result<()> {
+        Ok(self.batch_execute("PRAGMA ignore_check_constraints = OFF;")?)
+    }
 }
 
 /// Disables the constraints of a connection, so that it can write rows that are still partly wrong.
 /// Every rule is checked again before the commit.
 pub(in crate::store) fn lift_constraints(conn: &mut Conn) -> Result<()> {
     Ok(conn.batch_execute("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;")?)
-}
-
-/// Enables the constraints again, for the check before the commit.
-pub(in crate::store) fn enforce_constraints(conn: &mut Conn) -> Result<()> {
-    Ok(conn.batch_execute("PRAGMA ignore_check_constraints = OFF;")?)
 }
