@@ -512,7 +512,7 @@ fn each_space_has_its_own_history_in_one_order() {
     assert_eq!(mine.iter().map(|event| event.id.n()).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(theirs.iter().map(|event| event.id.n()).collect::<Vec<_>>(), [1, 2]);
     assert!(mine[1].at <= theirs[1].at && theirs[1].at <= mine[2].at);
-    let in_order = "SELECT string_agg(CAST(bytes AS text), ',') FROM (SELECT bytes FROM log WHERE kind = 'allocate' ORDER BY time, id)";
+    let in_order = "SELECT string_agg(CAST(bytes AS text), ',') FROM (SELECT bytes FROM log WHERE kind = 'allocate' ORDER BY time, id) t";
     assert_eq!(texts(&heap.sql(), in_order), ["100,200,300"]);
     // An event of one space is a moment for the other, too.
     assert_eq!(heap.layout_at(Moment::Event(theirs[1].id)).unwrap().mem, 100);

@@ -161,12 +161,27 @@ impl Session {
     }
 
     pub fn execute(&self, statements: &str) -> QueryResult<()> {
-        self.0.borrow_mut().batch_execute(&spelled(statements))
+        self.0.borrow_mut().batch_execute(&spelled(statements))?;
+        self.tell(statements);
+        Ok(())
+    }
+
+    /// Raises the versions of the spaces after a change, so that writers do not rely on what they remember. A file
+    /// tells that by itself.
+    fn tell(&self, statements: &str) {
+        let changes = ["UPDATE", "INSERT", "DELETE"];
+        if changes.iter().any(|change| statements.trim_start().starts_with(change)) {
+            // It fails if the row of a space is damaged.
+            let raise = "UPDATE memram SET version = version + 1";
+            let _ = sql_query(raise).execute(&mut *self.0.borrow_mut());
+        }
     }
 
     pub fn change(&self, statement: &str) -> Result<usize, String> {
         let changed = sql_query(spelled(statement)).execute(&mut *self.0.borrow_mut());
-        changed.map_err(|error| error.to_string())
+        let changed = changed.map_err(|error| error.to_string())?;
+        self.tell(statement);
+        Ok(changed)
     }
 
     /// The first column of every row, as text.
@@ -198,7 +213,7 @@ impl Session {
                        WHERE contype = 'c' AND connamespace = current_schema()::regnamespace GROUP BY conrelid) r
                  WHERE r.conrelid = c.oid"
             );
-            self.execute(&statement).unwrap();
+            self.0.borrow_mut().batch_execute(&statement).unwrap();
         };
         self.execute("BEGIN; SET LOCAL session_replication_role = replica")
             .unwrap();

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use crate::error::Result;
 use crate::geometry::{Geometry, SizeClass};
+use crate::identity::Kind;
 use crate::models::schema::{kinds, memram, size_classes};
 use crate::models::{KindTotals, MemRam, MemRamId, SizeClassTotals};
 use crate::store::read::ReadTx;
@@ -41,10 +42,13 @@ pub fn classes(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Vec<SizeClassTotals>
 
 /// How many objects of each kind a space holds.
 pub fn kinds(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Vec<KindTotals>> {
-    Ok(kinds::table
+    let mut kinds: Vec<KindTotals> = kinds::table
         .filter(kinds::memram_id.eq(id))
         .select(KindTotals::as_select())
-        .load(tx.conn()?)?)
+        .load(tx.conn()?)?;
+    // As SQLite returns them, which has an index for that.
+    kinds.sort_by_key(|totals| (totals.kind != Kind::Bytes, totals.kind.as_str()));
+    Ok(kinds)
 }
 
 /// The geometry of a space.
