@@ -13,6 +13,7 @@ mod connecting;
 mod own;
 #[cfg(all(unix, feature = "postgres"))]
 mod roles;
+mod same_answers;
 mod same_layout;
 #[cfg(all(unix, feature = "postgres"))]
 mod schemas;
