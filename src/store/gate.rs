@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
-use super::sqlite::open_files::{FileId, OpenFile};
+use super::location::HeapId;
 use crate::error::{Error, Result};
 
 /// A lock with a deadline, which refuses a thread that already has it, and knows whether others
@@ -26,8 +26,8 @@ pub(super) struct Gate {
     sleeping: AtomicUsize,
     /// Threads that will join an open transaction.
     pub(super) joining: AtomicUsize,
-    /// The heap file, which several managers may have open.
-    file: Option<FileId>,
+    /// The heap, which several managers may have open.
+    heap: Option<HeapId>,
 }
 
 /// What a thread will do with its turn.
@@ -44,21 +44,20 @@ pub(super) enum Coming {
 const ASKING: Duration = Duration::from_micros(60);
 
 thread_local! {
-    /// The gates (by address) that this thread has entered, with their files.
-    static ENTERED: RefCell<Vec<(usize, Option<FileId>)>> = const { RefCell::new(Vec::new()) };
+    /// The gates (by address) that this thread has entered, with their heaps.
+    static ENTERED: RefCell<Vec<(usize, Option<HeapId>)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Refuses a thread that already has the turn for this file, because it would wait for itself.
-pub(super) fn refuse_reentry(file: Option<&OpenFile>) -> Result<()> {
-    let file = file.map(OpenFile::id);
-    refuse_if(|_, entered| file.is_some() && entered == file)
+/// Refuses a thread that already has the turn for this heap, because it would wait for itself.
+pub(super) fn refuse_reentry(heap: Option<HeapId>) -> Result<()> {
+    refuse_if(|_, entered| heap.is_some() && entered == heap)
 }
 
-fn refuse_if(waits_for_itself: impl Fn(usize, Option<FileId>) -> bool) -> Result<()> {
+fn refuse_if(waits_for_itself: impl Fn(usize, Option<HeapId>) -> bool) -> Result<()> {
     // A thread that is ending, whose thread-locals are destroyed, has entered nothing.
     let found = ENTERED.try_with(|entered| {
         let entered = entered.borrow();
-        entered.iter().any(|&(gate, file)| waits_for_itself(gate, file))
+        entered.iter().any(|&(gate, heap)| waits_for_itself(gate, heap))
     });
     if found.unwrap_or(false) {
         Err(Error::Reentered)
@@ -68,21 +67,21 @@ fn refuse_if(waits_for_itself: impl Fn(usize, Option<FileId>) -> bool) -> Result
 }
 
 impl Gate {
-    pub fn new(file: Option<&OpenFile>) -> Self {
+    pub fn new(heap: Option<HeapId>) -> Self {
         Self {
             taken: Mutex::new(false),
             looks_taken: AtomicBool::new(false),
             freed: Condvar::new(),
             sleeping: AtomicUsize::new(0),
             joining: AtomicUsize::new(0),
-            file: file.map(OpenFile::id),
+            heap,
         }
     }
 
     /// Waits for the turn.
     pub fn enter(&self, coming: Coming, deadline: Deadline) -> Result<()> {
         let address = self.address();
-        refuse_if(|gate, file| gate == address || (file.is_some() && file == self.file))?;
+        refuse_if(|gate, heap| gate == address || (heap.is_some() && heap == self.heap))?;
         let joins = coming == Coming::ToJoin;
         if joins {
             self.joining.fetch_add(1, Ordering::SeqCst);
@@ -167,7 +166,7 @@ impl Gate {
     fn take(&self, mut taken: MutexGuard<'_, bool>) {
         *taken = true;
         self.looks_taken.store(true, Ordering::Relaxed);
-        let entered = (self.address(), self.file);
+        let entered = (self.address(), self.heap);
         let _ = ENTERED.try_with(|all| all.borrow_mut().push(entered));
     }
 

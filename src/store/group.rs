@@ -87,7 +87,7 @@ fn once<C, R>(
 impl Group {
     /// The writer of a space.
     pub(super) fn open(location: Location, engine: Box<dyn Engine>, space: MemRamId, geometry: Geometry) -> Self {
-        let gate = Gate::new(location.open_file());
+        let gate = Gate::new(location.heap_id());
         let writer = Writer::new(engine, space, geometry, triggers::ALL);
         Self::of(writer, gate, location)
     }

@@ -9,7 +9,7 @@ use super::postgres::location::ServerLocation;
 use super::sqlite::ceiling::OnDisk;
 use super::sqlite::location::FileLocation;
 use super::sqlite::log_limit;
-use super::sqlite::open_files::OpenFile;
+use super::sqlite::open_files::FileId;
 use crate::error::{Error, LogHolder, Result, ServerError};
 use crate::store::queries::audit::Violation;
 
@@ -30,6 +30,16 @@ pub enum Durability {
 pub(crate) enum Access {
     Read,
     Write,
+}
+
+/// What tells heaps that are open apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum HeapId {
+    File(FileId),
+    /// A digest of the address without passwords. A heap that is also opened by another address is taken
+    /// for another one.
+    #[cfg(feature = "postgres")]
+    Server(u64),
 }
 
 /// The location of a heap, and the settings of its connections.
@@ -151,12 +161,9 @@ impl Location {
         self.as_file().ok_or_else(not_there)
     }
 
-    pub(in crate::store) fn open_file(&self) -> Option<&OpenFile> {
-        match self {
-            Self::File(file) => file.file.as_deref(),
-            #[cfg(feature = "postgres")]
-            Self::Server(_) => None,
-        }
+    /// Which heap it is, for this process.
+    pub(in crate::store) fn heap_id(&self) -> Option<HeapId> {
+        on_location!(self, location => location.heap_id())
     }
 
     /// The lengths of the files; nothing on a server.

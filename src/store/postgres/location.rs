@@ -1,5 +1,6 @@
 //! The location of a heap on a server, and the settings of its connections.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use super::address::Address;
 use super::nodes::Cluster;
 use crate::error::Result;
 use crate::store::deadline::Deadline;
-use crate::store::location::{Durability, Location};
+use crate::store::location::{Durability, HeapId, Location};
 
 /// The location of a heap on a server.
 #[derive(Debug, Clone)]
@@ -74,6 +75,13 @@ impl ServerLocation {
     /// The address without a password.
     pub fn name(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Which heap it is, for this process.
+    pub(in crate::store) fn heap_id(&self) -> Option<HeapId> {
+        let mut hasher = DefaultHasher::new();
+        self.shown.hash(&mut hasher);
+        Some(HeapId::Server(hasher.finish()))
     }
 
     /// The deadline of a call that begins now, or of the one that is opening the heap.

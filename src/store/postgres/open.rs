@@ -15,6 +15,7 @@ use crate::error::{Result, ServerError};
 use crate::geometry::Geometry;
 use crate::models::Timestamp;
 use crate::store::conn::{Conn, on_engine};
+use crate::store::gate::refuse_reentry;
 use crate::store::location::Access;
 use crate::store::new_space::make;
 use crate::store::queries::audit::Violation;
@@ -140,6 +141,7 @@ impl ServerOpening {
         history: HistorySetting,
         now: Timestamp,
     ) -> Result<bool> {
+        refuse_reentry(self.location.heap_id())?;
         // Whoever creates a space gives it the next number, so only one may at a time.
         self.conn.transaction(|conn| {
             conn.batch_execute("SELECT id FROM heap WHERE id = 1 FOR UPDATE")?;

@@ -235,7 +235,7 @@ pub(in crate::store) fn transaction<R>(
     location: &FileLocation,
     work: impl FnOnce(&mut Conn) -> Result<R>,
 ) -> Result<R> {
-    refuse_reentry(location.file.as_deref())?;
+    refuse_reentry(location.heap_id())?;
     let deadline = location.deadline();
     location.set_busy_timeout(conn)?;
     let begin = |conn: &mut Conn| {

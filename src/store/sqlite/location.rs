@@ -9,7 +9,7 @@ use super::open_files::OpenFile;
 use super::path::locate;
 use crate::error::Result;
 use crate::store::deadline::Deadline;
-use crate::store::location::Durability;
+use crate::store::location::{Durability, HeapId};
 
 /// The location of a heap file, and the settings of its connections.
 #[derive(Debug, Clone)]
@@ -98,6 +98,11 @@ impl FileLocation {
     /// The path as the user gave it, for messages.
     pub fn named(&self) -> &Path {
         &self.named
+    }
+
+    /// Which heap it is, for this process.
+    pub(in crate::store) fn heap_id(&self) -> Option<HeapId> {
+        self.file.as_deref().map(|file| HeapId::File(file.id()))
     }
 
     /// The deadline of a call that begins now, or of the one that is opening the heap.
