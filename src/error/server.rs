@@ -94,6 +94,12 @@ pub enum ServerError {
         /// What the server says.
         why: String,
     },
+    /// The statement was cancelled: by an administrator, or because it took longer than the
+    /// `statement_timeout` of the role or the server.
+    Cancelled {
+        /// What the server says.
+        why: String,
+    },
     /// Only used inside the library: what was known of the space is outdated, so the unit runs again.
     #[doc(hidden)]
     Outdated,
@@ -140,6 +146,7 @@ impl fmt::Display for ServerError {
             Self::Moved { server } => write!(f, "the heap at {server} was moved to another node during the read"),
             Self::NotOnServer { what, instead } => write!(f, "{what} is for heaps in files; on a server, {instead}"),
             Self::Conflict { why } => write!(f, "others were changing the same rows: {why}; nothing was changed"),
+            Self::Cancelled { why } => write!(f, "the server cancelled the statement: {why}; nothing was changed"),
             Self::Outdated => f.write_str("others were writing to the space all the time; nothing was changed"),
         }
     }

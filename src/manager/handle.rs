@@ -66,6 +66,27 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::FileFull`] if the heap would take more than its [ceiling](Self::set_max_file) on disk;
 /// - [`Error::DiskFull`].
 ///
+/// On a server, any call can fail with one of [`Error::Server`](crate::ServerError) instead of the errors
+/// of files:
+///
+/// - `Unreachable`, if no connection can be opened. An open heap tries until the call has taken
+///   [`Options::busy_timeout`](crate::Options::busy_timeout), because the server may be starting again;
+/// - `Lost`, if the connection is lost within a batch, a part of a large object or a read of one
+///   snapshot, as [`Self::read`] and [`Self::get`] are. Other writes and reads run again by themselves until the same time is over;
+/// - `CommitUnknown`, if the connection is lost at a commit and nobody can be asked for the timeout, or
+///   others have committed more than 32 times meanwhile. **Only after this error may something have
+///   changed.** Otherwise the commit is looked for on another connection: if it is there, the call
+///   succeeds, and if not, it never will be;
+/// - `Conflict`, if the server ended a batch to resolve a deadlock, or could not serialize it. Other
+///   writes run again;
+/// - `Cancelled`, after `pg_cancel_backend` or a `statement_timeout`; `Standby`, if the server only reads;
+/// - [`Error::Busy`], if others hold the row of the space for longer than the timeout, and
+///   [`Error::DiskFull`], if the disk of the server is full.
+///
+/// Some of these are known only by their texts. A connection asks for English ones, but only a role that
+/// may set `lc_messages` gets them (`GRANT SET ON PARAMETER lc_messages TO …`); without them, and in another
+/// language, a cancelled statement, a deadlock and a full disk are [`Error::Database`].
+///
 /// After any error nothing has changed, unless the method documents what stays.
 #[derive(Clone)]
 #[doc(alias = "MemoryManager")]

@@ -48,6 +48,11 @@ pub(in crate::store) trait Engine: Send {
         Vec::new()
     }
 
+    /// Whether nothing that was known still holds, whatever the version is. Called after [`Self::begin`].
+    fn forgets(&mut self) -> bool {
+        false
+    }
+
     /// Also locks another space.
     fn enter(&mut self, _space: MemRamId) -> Result<()> {
         Ok(())

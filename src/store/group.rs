@@ -10,7 +10,6 @@
 
 mod turn;
 
-use std::iter::repeat;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -201,13 +200,21 @@ impl Group {
         deadline: Deadline,
         mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        for how in (0..LAZY_TRIES).map(|_| Begin::Lazily).chain(repeat(Begin::Locked)) {
+        let mut tries = 0;
+        loop {
+            let is_lazy = tries < LAZY_TRIES && !deadline.is_over();
+            let how = if is_lazy { Begin::Lazily } else { Begin::Locked };
+            tries += 1;
             let mut entered = self.enter(Coming::ToJoin, deadline)?;
-            if entered.turn.writer.is_open() && !entered.turn.writer.engine.may_share(bytes) {
+            // A lazy transaction of others could be outdated again and again.
+            let engine = &entered.turn.writer.engine;
+            let shares = engine.may_share(bytes) && (how == Begin::Lazily || !engine.is_lazy());
+            if entered.turn.writer.is_open() && !shares {
                 let _ = entered.turn.commit();
             }
             match self.run(entered, Some(bytes), how, deadline, &mut work) {
-                Err(error) if error.is_transient() && !deadline.is_over() => {}
+                // An outdated unit tells nothing, so at least one is not lazy.
+                Err(error) if error.is_transient() && (is_lazy || !deadline.is_over()) => {}
                 result => {
                     return result.map_err(|error| match error {
                         Error::Server(ServerError::Outdated) => deadline.busy(),
@@ -216,7 +223,6 @@ impl Group {
                 }
             }
         }
-        Err(deadline.busy())
     }
 
     /// Like [`Self::write`], for work that may take long or wait for another thread: earlier units

@@ -100,6 +100,9 @@ impl Writer {
             if how == Begin::Locked || !self.begin_lazily() {
                 self.looked_up.clear();
                 self.engine.begin(self.space)?;
+                if self.engine.forgets() {
+                    self.known = None;
+                }
             }
             self.state = State::Gathering;
             return self.refresh().inspect_err(|_| self.abandon());
@@ -281,7 +284,7 @@ impl Writer {
     /// A failed read may have lost the transaction, like a failed write, so nothing after it may be
     /// committed.
     pub fn check<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(Error::DiskFull | Error::DiskFailed { .. } | Error::Database { .. }) = result {
+        if let Err(Error::DiskFull | Error::DiskFailed { .. } | Error::Database { .. } | Error::Server(_)) = result {
             self.fail();
         }
         result

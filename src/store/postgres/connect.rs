@@ -13,8 +13,9 @@ use crate::error::{Result, ServerError};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Access, Durability};
-use crate::store::read::SEARCH;
 
+/// Errors are recognized by their texts. Only a role with the privilege may choose their language.
+const ENGLISH: &str = "DO $$ BEGIN SET lc_messages TO 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;";
 /// Pauses between attempts to reach a server that is starting.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -70,17 +71,15 @@ impl ServerLocation {
     /// nothing shadows what PostgreSQL defines, or the tables of the heap.
     fn settings(&self, access: Access) -> String {
         let common = format!(
-            "SET search_path TO {}, pg_temp; SET client_min_messages TO warning; SET tcp_keepalives_idle TO 20; \
+            "SET search_path TO {}, pg_temp; SET client_min_messages TO warning; {ENGLISH} SET tcp_keepalives_idle TO 20; \
              SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; SET lock_timeout TO {};",
             self.address.quoted_schema(),
             milliseconds(self.busy_timeout),
         );
         match access {
-            // A plan is made once, perhaps while the heap is empty, and must still be right when it has grown:
-            // so it searches. With the costs that this implies, the server would compile some statements.
             Access::Read => format!(
                 "{common} SET default_transaction_read_only TO on; \
-                 SET default_transaction_isolation TO 'repeatable read'; SET jit TO off; {SEARCH}"
+                 SET default_transaction_isolation TO 'repeatable read';"
             ),
             Access::Write => format!(
                 "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {};",
@@ -107,9 +106,9 @@ fn one_line(message: &str) -> String {
     line
 }
 
-/// For `lock_timeout`, in which 0 means forever.
+/// For `lock_timeout`, in which 0 means forever. Rounded up, so that the time is over at the error.
 pub(super) fn milliseconds(timeout: Duration) -> i32 {
-    match i32::try_from(timeout.as_millis()) {
+    match i32::try_from(timeout.as_micros().div_ceil(1000)) {
         Ok(ms) => ms.max(1),
         Err(_) => 0,
     }

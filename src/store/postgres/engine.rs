@@ -1,11 +1,13 @@
 //! The engine of the writer: one connection, and its transactions.
 
+mod lock;
+mod lost_commit;
+
 use diesel::QueryResult;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::BigInt;
 
-use super::connect::milliseconds;
 use super::location::ServerLocation;
 use super::nodes::Link;
 use super::repair;
@@ -17,7 +19,6 @@ use crate::models::{MemRamId, StoredObject};
 use crate::store::conn::{Conn, on_engine};
 use crate::store::deadline::Deadline;
 use crate::store::engine::Engine;
-use crate::store::location::Access;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::spool::Spool;
 use crate::store::statement::{Statement, sql};
@@ -28,13 +29,15 @@ pub(in crate::store) struct PostgresEngine {
     location: ServerLocation,
     deadline: Deadline,
     state: State,
-    /// The version of the space after the last transaction, or at the beginning of the open one.
+    /// The version of the space after the last transaction, or before the open one.
     version: i64,
     /// The token of the transaction that writes, by which it is found if the connection is lost at its
     /// commit.
     token: i64,
-    /// The spaces whose version the open transaction has raised.
-    raised: Vec<MemRamId>,
+    /// The spaces whose version the open transaction has raised, with the one before.
+    raised: Vec<(MemRamId, i64)>,
+    /// How many of them it had raised at the savepoint.
+    raised_before: usize,
     /// Objects that a lazy transaction found.
     present: Vec<StoredObject>,
     /// Whether the transaction began lazily. What it stores was assumed to be absent, even if the space
@@ -44,6 +47,10 @@ pub(in crate::store) struct PostgresEngine {
     syncs: bool,
     /// Run at the beginning of each transaction.
     beginning: &'static str,
+    /// Whether a rollback has failed, so that a transaction may be open on this connection.
+    is_unsure: bool,
+    /// Whether the connection has taken the place of a lost one since the last transaction.
+    is_another: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +65,7 @@ enum State {
 }
 
 sql! {
-    LockSpace: BigInt = "SELECT version FROM memram WHERE id = ? FOR NO KEY UPDATE";
-    HasCommit: Bool = "SELECT ? = ANY (commits) FROM memram WHERE id = ?";
-    RaiseVersion = "UPDATE memram SET version = version + 1 WHERE id = ?";
+    Version: BigInt = "SELECT version FROM memram WHERE id = ?";
 }
 
 impl PostgresEngine {
@@ -73,10 +78,13 @@ impl PostgresEngine {
             version: 0,
             token: 0,
             raised: Vec::new(),
+            raised_before: 0,
             present: Vec::new(),
             began_lazily: false,
             syncs: true,
             beginning: "",
+            is_unsure: false,
+            is_another: false,
         }
     }
 
@@ -88,49 +96,11 @@ impl PostgresEngine {
         }
     }
 
-    /// Opens a transaction and locks the space, on another connection if this one was lost.
-    fn lock(&mut self, space: MemRamId) -> Result<i64> {
-        loop {
-            match self.try_lock(space) {
-                Err(Error::Server(ServerError::Lost { .. })) if !self.deadline.is_over() => {
-                    self.conn = self.location.reconnect(Access::Write, self.deadline)?;
-                }
-                locked => return locked.inspect_err(|_| self.end()),
-            }
-        }
-    }
-
-    fn try_lock(&mut self, space: MemRamId) -> Result<i64> {
-        if self.conn.is_outdated(&self.location) {
-            self.conn = self.location.reconnect(Access::Write, self.deadline)?;
-        }
-        let left = self.deadline.remaining().map_or(0, milliseconds);
-        let sync = if self.syncs {
-            ""
-        } else {
-            " SET LOCAL synchronous_commit TO off;"
-        };
-        let beginning = self.beginning;
-        self.execute(&format!("BEGIN; SET LOCAL lock_timeout TO {left};{sync} {beginning}"))?;
-        self.state = State::Locked(space);
-        self.lock_row(space)
-    }
-
-    fn lock_row(&mut self, space: MemRamId) -> Result<i64> {
-        let tx = &mut ReadTx::new(&mut self.conn);
-        let statement = Statement::<LockSpace, 1>::new([space.0.into()]);
-        let version = on_engine!(tx, |conn| statement.get_result::<i64>(conn));
-        let version = self.explain(version.optional())?;
-        version.ok_or_else(|| Error::Damaged {
-            what: "the row of the space is missing".into(),
-        })
-    }
-
     /// Makes a lazy transaction a locked one, if the space is still as it was.
     fn upgrade(&mut self, space: MemRamId) -> Result<()> {
         let known = self.version;
         let version = self.lock(space)?;
-        if version == known {
+        if version == known && !self.is_another {
             return Ok(());
         }
         self.end();
@@ -138,43 +108,26 @@ impl PostgresEngine {
         Err(ServerError::Outdated.into())
     }
 
-    /// What became of a transaction whose connection was lost at its commit. If nothing was committed,
-    /// nothing will be either: the version is raised, so a statement that is still on its way fails.
-    fn resolve(&mut self, space: MemRamId) -> Result<()> {
-        let token = self.token;
-        self.state = State::Idle;
-        let unknown = |error: Error| match error {
-            Error::Server(ServerError::Unreachable { server, why }) => {
-                ServerError::CommitUnknown { server, why }.into()
-            }
-            other => other,
-        };
-        self.conn = self.location.reconnect(Access::Write, self.deadline).map_err(unknown)?;
-        self.version = self.lock(space).map_err(unknown)?;
+    /// Fails if a lazy transaction that changes nothing has believed what was outdated.
+    fn check_version(&mut self, space: MemRamId) -> Result<()> {
         let tx = &mut ReadTx::new(&mut self.conn);
-        let statement = Statement::<HasCommit, 2>::new([token.into(), space.0.into()]);
-        let done = on_engine!(tx, |conn| statement.get_result::<bool>(conn));
-        let done = self.explain(done).map_err(unknown)?;
-        if done {
-            self.end();
+        let statement = Statement::<Version, 1>::new([space.0.into()]);
+        let version = on_engine!(tx, |conn| statement.get_result::<i64>(conn));
+        if self.explain(version)? == self.version {
             return Ok(());
         }
-        let raised = write::run::<RaiseVersion, 1>(&mut self.conn, [space.0.into()]);
-        self.explain(raised)?;
-        self.execute("COMMIT")?;
-        self.state = State::Idle;
-        self.version += 1;
-        Err(ServerError::Lost {
-            server: self.location.name(),
-        }
-        .into())
+        Err(ServerError::Outdated.into())
+    }
+
+    fn has_raised(&self, space: MemRamId) -> bool {
+        self.raised.iter().any(|(raised, _)| *raised == space)
     }
 
     /// Rolls back whatever is open.
     fn end(&mut self) {
         if let State::Locked(_) = std::mem::replace(&mut self.state, State::Idle) {
-            // Fails if the connection is lost, which is fine.
-            let _ = self.conn.batch_execute("ROLLBACK");
+            // If it fails, the transaction may still be open.
+            self.is_unsure |= self.conn.batch_execute("ROLLBACK").is_err();
         }
         self.raised.clear();
     }
@@ -187,6 +140,15 @@ impl PostgresEngine {
     fn execute(&mut self, sql: &str) -> Result<()> {
         let done = self.conn.batch_execute(sql);
         self.explain(done)
+    }
+
+    /// Translates an error of a statement that waits for a lock. The message of a lock timeout, which has
+    /// no class of its own, may be in any language.
+    fn explain_wait<T>(&self, result: QueryResult<T>) -> Result<T> {
+        self.explain(result).map_err(|error| match error {
+            Error::Database { .. } if self.deadline.is_over() => self.deadline.busy(),
+            error => error,
+        })
     }
 
     /// Translates an error of the database.
@@ -216,8 +178,10 @@ impl Engine for PostgresEngine {
     }
 
     fn begin_lazily(&mut self, space: MemRamId, version: i64) -> bool {
-        // Statements of a lazy transaction cannot be told to sync or not.
-        if !self.syncs || self.conn.is_outdated(&self.location) {
+        // The statement of a lazy transaction cannot be told to sync or not, and waits for a lock as long
+        // as the setting of the connection allows.
+        let is_late = self.deadline.waited() > self.location.busy_timeout / 2;
+        if !self.syncs || is_late || self.is_unsure || self.conn.is_outdated(&self.location) {
             return false;
         }
         self.began_lazily = true;
@@ -235,13 +199,23 @@ impl Engine for PostgresEngine {
         std::mem::take(&mut self.present)
     }
 
+    fn forgets(&mut self) -> bool {
+        std::mem::take(&mut self.is_another)
+    }
+
     fn enter(&mut self, space: MemRamId) -> Result<()> {
-        // The version before this transaction raised it, if it did.
-        self.version = self.lock_row(space)? - i64::from(self.raised.contains(&space));
+        if self.is_lazy() {
+            return self.begin(space);
+        }
+        let version = self.lock_row(space)?;
+        let raised = self.raised.iter().find(|(raised, _)| *raised == space);
+        self.version = raised.map_or(version, |&(_, before)| before);
+        self.state = State::Locked(space);
         Ok(())
     }
 
     fn savepoint(&mut self) -> Result<()> {
+        self.raised_before = self.raised.len();
         self.execute("SAVEPOINT unit")
     }
 
@@ -250,14 +224,18 @@ impl Engine for PostgresEngine {
     }
 
     fn rollback_to_savepoint(&mut self) -> Result<()> {
+        self.raised.truncate(self.raised_before);
         self.execute("ROLLBACK TO SAVEPOINT unit; RELEASE SAVEPOINT unit")
     }
 
     fn write(&mut self, space: MemRamId, batch: &Batch<'_>) -> Result<()> {
-        if self.is_lazy() {
-            self.upgrade(space)?;
+        match self.state {
+            State::Lazy(_) => self.upgrade(space)?,
+            State::Locked(_) => {}
+            // Each statement would commit by itself.
+            State::Idle | State::Committed => return Err(Error::BatchFailed),
         }
-        let is_first = !self.raised.contains(&space);
+        let is_first = !self.has_raised(space);
         let how = How {
             version: self.version + i64::from(!is_first),
             token: self.token,
@@ -269,7 +247,7 @@ impl Engine for PostgresEngine {
         match self.explain(written)? {
             Written::Done => {
                 if is_first {
-                    self.raised.push(space);
+                    self.raised.push((space, self.version));
                 }
                 Ok(())
             }
@@ -284,8 +262,8 @@ impl Engine for PostgresEngine {
         let is_split = self.is_split();
         if is_split {
             // The first statement tests the version, so the row need not be locked before.
-            self.execute("BEGIN").map_err(|_| ServerError::Outdated)?;
             self.state = State::Locked(space);
+            self.execute("BEGIN").map_err(|_| ServerError::Outdated)?;
         }
         let how = How {
             version: self.version,
@@ -295,9 +273,9 @@ impl Engine for PostgresEngine {
             is_split,
         };
         let written = write::write(&mut self.conn, space, how, batch);
-        match self.explain(written) {
+        match self.explain_wait(written) {
             Ok(Written::Done) if is_split => {
-                self.raised.push(space);
+                self.raised.push((space, self.version));
                 return Ok(());
             }
             Ok(Written::Done) => self.version += 1,
@@ -306,7 +284,7 @@ impl Engine for PostgresEngine {
                 self.present = objects;
                 return Err(ServerError::Outdated.into());
             }
-            Err(Error::Server(ServerError::Lost { .. })) => self.resolve(space)?,
+            Err(Error::Server(ServerError::Lost { .. })) => self.resolve(space, self.version)?,
             Err(error) => return Err(error),
         }
         self.state = State::Committed;
@@ -322,15 +300,21 @@ impl Engine for PostgresEngine {
     }
 
     fn commit(&mut self) -> Result<()> {
-        if let State::Locked(space) = self.state {
+        match self.state {
+            State::Lazy(space) => self.check_version(space)?,
             // In a transaction that has failed, COMMIT alone would roll back without an error.
-            match self.execute("SELECT 1; COMMIT") {
-                Err(Error::Server(ServerError::Lost { .. })) => self.resolve(space)?,
-                done => {
-                    done?;
-                    self.version += i64::from(self.raised.contains(&space));
+            State::Locked(space) => match (self.execute("SELECT 1; COMMIT"), self.raised.first()) {
+                (Err(Error::Server(ServerError::Lost { .. })), Some(&(raised, before))) => {
+                    self.resolve(raised, before)?;
                 }
-            }
+                // It had not written anything.
+                (Err(Error::Server(ServerError::Lost { .. })), None) => self.is_unsure = true,
+                (done, _) => {
+                    done?;
+                    self.version += i64::from(self.has_raised(space));
+                }
+            },
+            State::Idle | State::Committed => {}
         }
         self.state = State::Idle;
         self.raised.clear();

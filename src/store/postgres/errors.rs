@@ -7,8 +7,10 @@ use crate::error::{Error, ServerError};
 
 /// Translates an error that only a server gives, if it is one. The caller fills in the address.
 ///
-/// Diesel keeps the class of some errors only, so the others are known by their texts, which are in the
-/// language of the server.
+/// Diesel keeps the class of some errors only, so the others are known by their English texts. A
+/// connection asks for these, but a server gives them in its own language unless the role may set
+/// `lc_messages`; then such an error is [`Error::Database`]. That a connection is lost, what has a class,
+/// and that the row of a space stays locked for too long are recognized in any language.
 pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
     let Refusal::DatabaseError(kind, information) = source else {
         return None;
@@ -27,6 +29,9 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
             ServerError::Lost { server }.into()
         }
         _ if has("deadlock detected") => ServerError::Conflict { why }.into(),
+        _ if has("canceling statement due to user request") || has("canceling statement due to statement timeout") => {
+            ServerError::Cancelled { why }.into()
+        }
         _ if has("due to lock timeout") => Error::Busy { waited_ms: 0 },
         _ if has("No space left on device") => Error::DiskFull,
         _ => return None,

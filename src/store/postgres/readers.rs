@@ -39,7 +39,7 @@ impl ServerReaders {
         let age = Age::begin(self.location.max_snapshot_age);
         let mut conn = self.begin()?;
         // The server chooses the state at the first statement, not at `BEGIN`.
-        conn.batch_execute("SELECT 1")?;
+        self.named(conn.batch_execute("SELECT 1").map_err(Error::from))?;
         let placement = conn.placement();
         let frozen = Frozen::begun(conn.into_conn(), age, ());
         Ok(Self {
@@ -71,7 +71,7 @@ impl ServerReaders {
     }
 
     /// Runs `read`, which executes a single statement, on a separate connection; again if the connection
-    /// was lost while it was idle.
+    /// was lost, because the server may be starting again.
     pub fn single<R>(&self, mut read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         if let Some(frozen) = &self.frozen {
             return self.on_frozen(frozen, read);
@@ -81,7 +81,7 @@ impl ServerReaders {
             let age = Age::begin(self.location.max_snapshot_age);
             let (mut conn, was_idle) = self.idle_or_new(deadline)?;
             match read(&mut ReadTx::aging(&mut conn, age)) {
-                Err(Error::Server(ServerError::Lost { .. })) if was_idle => {}
+                Err(Error::Server(ServerError::Lost { .. })) if was_idle || !deadline.is_over() => {}
                 result => {
                     if !matches!(result, Err(Error::Server(_))) {
                         self.put_back(conn);
