@@ -58,6 +58,10 @@ impl Heap {
         self.place.address()
     }
 
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// An SQL connection to it.
     pub fn sql(&self) -> Sql {
         self.place.sql()

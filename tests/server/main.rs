@@ -10,10 +10,22 @@ mod common;
 #[cfg(all(unix, feature = "postgres"))]
 mod connecting;
 #[cfg(all(unix, feature = "postgres"))]
+mod errors;
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
+#[path = "../harness/mod.rs"]
+mod harness;
+#[cfg(all(unix, feature = "postgres"))]
+mod kills;
+#[cfg(all(unix, feature = "postgres"))]
+mod lost_commit;
+#[cfg(all(unix, feature = "postgres"))]
 mod own;
 #[cfg(all(unix, feature = "postgres"))]
+mod proxy;
+#[cfg(all(unix, feature = "postgres"))]
+mod restart;
+#[cfg(all(unix, feature = "postgres"))]
 mod roles;
-mod same_answers;
 mod same_layout;
 #[cfg(all(unix, feature = "postgres"))]
 mod schemas;

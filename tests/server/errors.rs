@@ -1,0 +1,144 @@
+//! Guards against these failures: an error of the server leaves half of a unit of work, is taken for
+//! another one, or is given to the caller although it is over when the unit runs again.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+
+use std::thread;
+use std::time::Duration;
+
+use heapledger::{Error, Geometry, ServerError};
+
+use crate::common::{Heap, MIB, Sql, assert_balanced, number, on_server, options};
+
+/// Waits until a session waits for a lock, and returns its process.
+fn waiting(sql: &Sql) -> i64 {
+    loop {
+        let found = number(
+            sql,
+            "SELECT coalesce(max(pid), 0) FROM pg_stat_activity
+             WHERE wait_event_type = 'Lock' AND datname = current_database()
+               AND pid IN (SELECT l.pid FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+                           WHERE c.relname = 'memram' AND c.relnamespace = current_schema()::regnamespace)",
+        );
+        if found > 0 {
+            return found;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_space_that_stays_locked_is_busy() {
+    if !on_server() {
+        return;
+    }
+    let heap = Heap::of(MIB, Geometry::standard());
+    let other = heap.sql();
+    for is_lazy in [true, false] {
+        let memory = options()
+            .busy_timeout(Duration::from_millis(300))
+            .open(heap.address())
+            .unwrap();
+        memory.allocate(&("before", is_lazy)).unwrap();
+        other.execute("BEGIN; SELECT FROM memram FOR UPDATE");
+        let error = match is_lazy {
+            true => memory.allocate("not now").map(drop).unwrap_err(),
+            false => memory.batch(|batch| batch.allocate("not now")).map(drop).unwrap_err(),
+        };
+        assert!(
+            matches!(error, Error::Busy { waited_ms } if waited_ms >= 300),
+            "{error:?}"
+        );
+        other.execute("ROLLBACK");
+        memory.allocate(&("after", is_lazy)).unwrap();
+    }
+    assert_eq!(heap.stats().unwrap().objects, 4);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_statement_that_is_cancelled_changes_nothing() {
+    if !on_server() {
+        return;
+    }
+    let heap = Heap::of(MIB, Geometry::standard());
+    heap.allocate("before").unwrap();
+    for is_lazy in [true, false] {
+        let (other, boss) = (heap.sql(), heap.sql());
+        other.execute("BEGIN; SELECT FROM memram FOR UPDATE");
+        thread::scope(|scope| {
+            let put = scope.spawn(|| match is_lazy {
+                true => heap.allocate("cancelled").map(drop),
+                false => heap.batch(|batch| batch.allocate("cancelled")).map(drop),
+            });
+            boss.execute(&format!("SELECT pg_cancel_backend({})", waiting(&boss)));
+            let error = put.join().unwrap().unwrap_err();
+            assert!(
+                matches!(error, Error::Server(ServerError::Cancelled { .. })),
+                "{error:?}"
+            );
+        });
+        other.execute("ROLLBACK");
+        heap.allocate(&is_lazy).unwrap();
+    }
+    assert_eq!(heap.stats().unwrap().objects, 3);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_deadlock_is_resolved_by_itself() {
+    if !on_server() {
+        return;
+    }
+    let heap = Heap::of(MIB, Geometry::standard());
+    heap.allocate("before").unwrap();
+    let (other, boss) = (heap.sql(), heap.sql());
+    // The other way round: first what a put locks last.
+    other.execute(
+        "SET deadlock_timeout = '60s'; BEGIN; SELECT FROM sequences FOR UPDATE; SELECT FROM size_classes FOR UPDATE",
+    );
+    thread::scope(|scope| {
+        let put = scope.spawn(|| heap.allocate("after"));
+        waiting(&boss);
+        other.execute("SELECT FROM memram FOR UPDATE");
+        other.execute("COMMIT");
+        put.join().unwrap().unwrap();
+    });
+    assert_eq!(heap.stats().unwrap().objects, 2);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_unit_that_changes_nothing_does_not_believe_what_is_outdated() {
+    if !on_server() {
+        return;
+    }
+    let heap = Heap::of(MIB, Geometry::standard());
+    let other = heap.open_again();
+    heap.resize(3 * MIB).unwrap();
+    other.resize(2 * MIB).unwrap();
+    // This one remembers 3 MiB.
+    heap.resize(3 * MIB).unwrap();
+    assert_eq!(other.stats().unwrap().max_mem, 3 * MIB);
+}
+
+#[test]
+fn a_batch_waits_for_no_other_manager_of_its_heap() {
+    if !on_server() {
+        return;
+    }
+    let heap = Heap::of(MIB, Geometry::standard());
+    let other = options().busy_timeout(Duration::MAX).open(heap.address()).unwrap();
+    heap.batch(|batch| {
+        assert!(matches!(other.allocate(&1), Err(Error::Reentered)));
+        batch.allocate(&2)
+    })
+    .unwrap();
+    assert_eq!(heap.stats().unwrap().objects, 1);
+}
