@@ -46,6 +46,19 @@ impl<'c> ReadTx<'c> {
         Ok(self.conn)
     }
 
+    /// Runs a read of whole tables, which a server must plan otherwise than one by keys.
+    pub(in crate::store) fn scanning<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        #[cfg(feature = "postgres")]
+        if self.is_on_server() {
+            self.conn()?.batch_execute(SCAN)?;
+            let result = read(self);
+            // It fails in a transaction that has failed, whose end restores the settings anyway.
+            let _ = self.conn.batch_execute(SEARCH);
+            return result;
+        }
+        read(self)
+    }
+
     /// Whether the heap is on a server.
     pub fn is_on_server(&self) -> bool {
         !matches!(self.conn, Conn::Sqlite(_))
@@ -56,6 +69,13 @@ impl<'c> ReadTx<'c> {
         self.age
     }
 }
+
+/// How a server plans what finds its rows by keys.
+#[cfg(feature = "postgres")]
+pub(in crate::store) const SEARCH: &str = "SET enable_seqscan TO off; SET enable_bitmapscan TO off;";
+/// How it plans by itself.
+#[cfg(feature = "postgres")]
+const SCAN: &str = "SET enable_seqscan TO on; SET enable_bitmapscan TO on;";
 
 /// When a read began, and how long it may take.
 #[derive(Debug, Clone, Copy)]

@@ -26,6 +26,7 @@ mod proxy;
 mod restart;
 #[cfg(all(unix, feature = "postgres"))]
 mod roles;
+mod same_answers;
 mod same_layout;
 #[cfg(all(unix, feature = "postgres"))]
 mod schemas;

@@ -11,6 +11,7 @@ use heapledger::{Allocation, Batch, Geometry, History, Hold, MemManager, ObjectI
 use tempfile::tempdir;
 
 use crate::common::{MIB, Place, assert_balanced, content, on_server, quick};
+use crate::same_answers::assert_same_answers;
 
 const STEPS: u64 = 2_000;
 
@@ -50,6 +51,9 @@ fn two_thousand_random_operations_give_the_same_layout_on_a_server_and_in_a_file
         assert_eq!(told[0], told[1], "step {step}, seed {seed}");
         let digests = engines[space].each_ref().map(|memory| memory.layout_digest().unwrap());
         assert_eq!(digests[0], digests[1], "step {step}, seed {seed}: {}", told[0]);
+        if step % 100 == 99 {
+            assert_same_answers(engines[space].each_ref(), seed);
+        }
     }
     for [server, file] in &engines {
         for memory in [server, file] {

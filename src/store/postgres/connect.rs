@@ -13,6 +13,7 @@ use crate::error::{Result, ServerError};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Access, Durability};
+use crate::store::read::SEARCH;
 
 /// Errors are recognized by their texts. Only a role with the privilege may choose their language.
 const ENGLISH: &str = "DO $$ BEGIN SET lc_messages TO 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;";
@@ -77,9 +78,11 @@ impl ServerLocation {
             milliseconds(self.busy_timeout),
         );
         match access {
+            // A plan is made once, perhaps while the heap is empty, and must still be right when it has grown:
+            // so it searches. With the costs that this implies, the server would compile some statements.
             Access::Read => format!(
                 "{common} SET default_transaction_read_only TO on; \
-                 SET default_transaction_isolation TO 'repeatable read';"
+                 SET default_transaction_isolation TO 'repeatable read'; SET jit TO off; {SEARCH}"
             ),
             Access::Write => format!(
                 "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {};",

@@ -119,6 +119,10 @@ pub(super) fn record(conn: &mut Conn) -> Result<()> {
 /// The differences between the schema and that of the migrations, parts of the heap first. Runs nothing
 /// of it.
 pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
+    ReadTx::new(conn).scanning(|tx| differences(tx.conn()?))
+}
+
+fn differences(conn: &mut Conn) -> Result<Vec<Fault>> {
     let found = parts(conn)?;
     let tables = names(&["TABLE"]);
     let foreign = |known: &Schema| -> Vec<Fault> {

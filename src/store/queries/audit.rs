@@ -125,30 +125,28 @@ pub type Found<'f> = &'f mut dyn FnMut(Violation) -> ControlFlow<()>;
 
 /// All rows of the view `violations`, for the whole file. O(rows).
 pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<()>> {
-    let age = tx.age();
-    for violation in rows_of!(tx, violations::table.select(Violation::as_select()), Violation) {
-        age.check()?;
-        if found(violation?).is_break() {
-            return Ok(ControlFlow::Break(()));
+    tx.scanning(|tx| {
+        let age = tx.age();
+        for violation in rows_of!(tx, violations::table.select(Violation::as_select()), Violation) {
+            age.check()?;
+            if found(violation?).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-    }
-    Ok(ControlFlow::Continue(()))
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// The buckets of a space, summed from the rows. O(rows).
 pub fn trial_balance(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Bucket>> {
-    Ok(trial_balance::table
+    let query = trial_balance::table
         .filter(trial_balance::space.eq(space))
-        .order(trial_balance::line)
-        .select(Bucket::as_select())
-        .load(tx.conn()?)?)
+        .order(trial_balance::line);
+    tx.scanning(|tx| Ok(query.select(Bucket::as_select()).load(tx.conn()?)?))
 }
 
 /// The claims to a space, summed from the rows. O(objects).
 pub fn claims(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Claim>> {
-    Ok(claims::table
-        .filter(claims::space.eq(space))
-        .order(claims::line)
-        .select(Claim::as_select())
-        .load(tx.conn()?)?)
+    let query = claims::table.filter(claims::space.eq(space)).order(claims::line);
+    tx.scanning(|tx| Ok(query.select(Claim::as_select()).load(tx.conn()?)?))
 }
