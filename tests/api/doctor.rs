@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{Heap, KIB, MIB, content};
+use crate::common::{Heap, KIB, MIB, content, files_only};
 use heapledger::{Figure, Finding, Geometry, History, Hold, MemManager, Remedy, Severity};
 
 fn codes(findings: &[Finding]) -> Vec<&str> {
@@ -113,6 +113,7 @@ fn a_heap_full_of_small_objects_is_explained_too() {
 
 #[test]
 fn many_free_pages_are_worth_giving_back() {
+    files_only!(File);
     let heap = Heap::of(16 * MIB, Geometry::standard());
     heap.allocate_bytes(&content(1, MIB)).unwrap();
     let large = heap.allocate_bytes(&content(2, 5 * MIB)).unwrap();
@@ -229,6 +230,7 @@ fn json_has_stable_keys_and_plain_numbers() {
 
 #[test]
 fn a_large_history_without_a_limit_is_noted() {
+    files_only!(File);
     let heap = Heap::new();
     heap.set_history(History::On).unwrap();
     let renamed = heap.batch(|batch| {

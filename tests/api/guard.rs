@@ -67,6 +67,7 @@ fn an_object_with_entries_cannot_be_removed_even_past_the_guards() {
 /// afterwards.
 #[test]
 fn names_and_events_that_do_not_agree_are_found_and_explained() {
+    files_only!(Schema);
     for statement in [
         "INSERT INTO names (memram_id, name, stored_object_id, bound_at) VALUES (1, 'mine', 1, (1 << 62))",
         "UPDATE names SET stored_object_id = 1 - stored_object_id + (SELECT max(id) FROM stored_objects)",

@@ -133,6 +133,7 @@ fn no_tool_can_write_a_row_that_violates_its_checks() {
 
 #[test]
 fn no_tool_can_orphan_or_duplicate_a_row() {
+    files_only!(Schema);
     let heap = lived_in();
     let sql = heap.sql();
     for statement in [

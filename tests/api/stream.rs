@@ -201,8 +201,9 @@ fn a_reader_of_an_unknown_object_is_an_error() {
 
 /// What a reader returns after `change` has happened to its object.
 fn read_on_after(change: impl FnOnce(&MemManager, &ObjectId)) -> io::Result<Vec<u8>> {
-    let heap = Heap::new();
-    let id = heap.allocate_bytes(&content(1, 500_000)).unwrap();
+    let heap = Heap::of(16 * crate::common::MIB, heapledger::Geometry::standard());
+    // More than what is read at once.
+    let id = heap.allocate_bytes(&content(1, 3_000_000)).unwrap();
     let mut reader = heap.reader(&id).unwrap();
     reader.read_exact(&mut [0; 10]).unwrap();
     change(&heap, &id);

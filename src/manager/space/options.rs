@@ -257,6 +257,10 @@ impl Options {
         }
         let history = self.new_history(max_mem)?;
         let access = if self.read_only { Access::Read } else { Access::Write };
+        if location.is_on_server() {
+            // A server cannot even look for a name that it could not store.
+            self.check_name()?;
+        }
         let create = self.create.unwrap_or(!location.is_on_server());
         // An existing file may have a space whose name must be repaired.
         if location.is_new() && access == Access::Write {

@@ -50,6 +50,10 @@ sql! {
 
 /// The object that a name is bound to. O(log n).
 pub fn resolve(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<StoredObject>> {
+    // A server cannot even be asked for it.
+    if tx.is_on_server() && name.contains('\0') {
+        return Ok(None);
+    }
     let object = names::table
         .inner_join(stored_objects::table)
         .filter(names::memram_id.eq(space))

@@ -30,8 +30,9 @@ impl Writer {
     pub fn look_up(&mut self, ids: &[ObjectId]) -> Result<()> {
         if self.engine.looks_up_together() && !ids.is_empty() {
             let found = queries::objects::find_all(&mut self.engine.read(), self.space, ids);
-            let mut found = self.check(found)?;
-            self.looked_up.extend(ids.iter().map(|id| (*id, found.remove(id))));
+            let found = self.check(found)?;
+            self.looked_up
+                .extend(ids.iter().map(|id| (*id, found.get(id).cloned())));
         }
         Ok(())
     }

@@ -311,7 +311,9 @@ fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding
 fn large_file(examined: &Examined) -> Option<Finding> {
     let in_use = examined.file_size - examined.free_file_bytes;
     let ratio = in_use as f64 / examined.stored_in_file.max(1) as f64;
-    if in_use < SMALL_FILE || ratio <= LARGE_FILE {
+    // Empty tables and indexes of a server take as much as a small file.
+    let small = SMALL_FILE * if examined.disk.on_server { 16 } else { 1 };
+    if in_use < small || ratio <= LARGE_FILE {
         return None;
     }
     let text = if examined.disk.on_server {
