@@ -18,6 +18,7 @@ impl Limits {
     };
 
     /// For an engine on the network, where each write is a round trip.
+    #[cfg(feature = "postgres")]
     pub const LARGE: Self = Self {
         direct: usize::MAX,
         bytes: 8 << 20,

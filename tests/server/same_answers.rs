@@ -109,7 +109,7 @@ fn codes(memory: &MemManager) -> Vec<&'static str> {
 fn levels(memory: &MemManager) -> Vec<(&'static str, String)> {
     let mut said = Vec::new();
     for arena in memory.arenas().unwrap() {
-        said.push(("arena", shown(&arena)));
+        said.push(("arena", shown(arena)));
         said.push(("pins of an arena", shown(memory.pins(Some(arena.id)).unwrap())));
         for pool in memory.pools(arena.id).unwrap() {
             let blocks = memory.blocks(pool.id).unwrap();

@@ -15,3 +15,8 @@ mod repair;
 pub(in crate::store) mod sizes;
 pub(in crate::store) mod verify;
 pub(in crate::store) mod write;
+
+#[cfg(test)]
+#[allow(dead_code, reason = "this program uses only part of it")]
+#[path = "../../../tests/harness/skip.rs"]
+mod skip;

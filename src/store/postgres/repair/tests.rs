@@ -10,10 +10,7 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::*;
 use crate::books::rules::{RULES, Stage};
-
-#[allow(dead_code, reason = "this program uses only part of it")]
-#[path = "../../../../tests/harness/skip.rs"]
-mod skip;
+use crate::store::postgres::skip;
 
 #[test]
 fn each_rule_has_its_statements_or_is_enforced() {

@@ -4,7 +4,6 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 
 use super::super::{How, Written, write};
-use super::skip;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::events::Signature;
@@ -19,6 +18,7 @@ use crate::models::{
     StoredObjectId, Timestamp, signed,
 };
 use crate::store::conn::Conn;
+use crate::store::postgres::skip;
 use crate::value::{Kind, ObjectId};
 
 pub const SPACE: MemRamId = MemRamId(1);
@@ -138,7 +138,7 @@ impl Heap {
                 mem: 0,
                 is_free: true,
             };
-            self.apply(&mut batch, Change::BlockAdded(block.clone()));
+            self.apply(&mut batch, Change::BlockAdded(block));
             self.blocks.push(block);
         }
         self.write(batch);
@@ -179,7 +179,7 @@ impl Heap {
         let (count, mut start) = (pieces.len(), 0);
         for (at, data) in pieces.enumerate() {
             let entry = self.entry(&object, at, data, block + at, start, at + 1 == count);
-            let before = self.blocks[block + at].clone();
+            let before = self.blocks[block + at];
             self.blocks[block + at].mem += data.len() as u64;
             start += data.len() as i64;
             self.apply(batch, Change::EntryAdded { entry, block: before });

@@ -2,9 +2,6 @@
 
 mod heap;
 mod rows;
-#[allow(dead_code, reason = "this program uses only part of it")]
-#[path = "../../../../../tests/harness/skip.rs"]
-mod skip;
 
 use std::thread;
 
