@@ -21,7 +21,7 @@ pub enum Durability {
     #[default]
     Full,
     /// A crash of the program. Power loss may take the newest commits, but never damages the file. On a
-    /// server it is `synchronous_commit = off`.
+    /// server it is `synchronous_commit = off`, and `local` on Citus, whose moves would lose more.
     Normal,
 }
 

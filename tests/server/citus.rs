@@ -110,6 +110,15 @@ impl Drop for Cluster {
     }
 }
 
+/// Ends the writers when it is dropped, even by a panic, which would wait for them otherwise.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The rows of `SELECT {query}`, which has one column.
 fn lines(session: &mut PgConnection, query: &str) -> Vec<String> {
     let query = format!("SELECT t.line FROM (SELECT {query}) t (line)");
@@ -220,10 +229,11 @@ fn a_heap_is_moved_while_it_is_written() {
     };
     let stored = thread::scope(|scope| {
         let writers = [(&first, 1), (&second, 2)].map(|(memory, seed)| scope.spawn(move || write(memory, seed)));
+        let over = Over(&is_over);
         for _ in 0..4 {
             cluster.move_away();
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         writers.map(|writer| writer.join().unwrap())
     });
     let now = cluster.open();
@@ -281,13 +291,14 @@ fn nothing_acknowledged_is_lost_when_a_worker_restarts() {
             }
             stored
         });
+        let over = Over(&is_over);
         let port = cluster.node().rsplit_once(':').unwrap().1.to_owned();
         for _ in 0..2 {
             let done = Command::new("sh").args(["-c", &format!("{restart} {port}")]).status();
             assert!(done.unwrap().success());
             memory_is_back(&cluster.address);
         }
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         writer.join().unwrap()
     });
     for id in &stored {

@@ -29,7 +29,7 @@ impl ServerLocation {
         };
         let conn = PgConnection::establish(&address.for_libpq()).map_err(|error| unreachable(&error))?;
         let mut conn = Conn::Postgres(conn);
-        let settings = self.settings(access);
+        let settings = self.settings(access, self.is_cluster(&mut conn)?);
         conn.batch_execute(&settings).map_err(|error| unreachable(&error))?;
         Ok(conn)
     }
@@ -70,7 +70,7 @@ impl ServerLocation {
     ///
     /// The schema comes after `pg_catalog`, which is always first, and before temporary tables, so that
     /// nothing shadows what PostgreSQL defines, or the tables of the heap.
-    fn settings(&self, access: Access) -> String {
+    fn settings(&self, access: Access, is_cluster: bool) -> String {
         let common = format!(
             "SET search_path TO {}, pg_temp; SET client_min_messages TO warning; {ENGLISH} SET tcp_keepalives_idle TO 20; \
              SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; SET lock_timeout TO {};",
@@ -88,11 +88,19 @@ impl ServerLocation {
                 "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {};",
                 match self.durability {
                     Durability::Full => "on",
-                    Durability::Normal => "off",
+                    Durability::Normal => unsynced(is_cluster),
                 },
             ),
         }
     }
+}
+
+/// How a transaction commits that need not survive power loss.
+///
+/// When Citus moves a heap, it copies what the node has written to its log at the end, and a commit that is
+/// not synced would still be in memory. So there at least the node itself syncs it.
+pub(super) fn unsynced(is_cluster: bool) -> &'static str {
+    if is_cluster { "local" } else { "off" }
 }
 
 /// A message of libpq without its line ends: there is a line for each host, and lines of hints, which

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::location::ServerLocation;
-use super::nodes::Link;
+use super::nodes::{self, Link};
 use super::repair;
 use super::write::{self, How, Written};
 use crate::books::batch::Batch;
@@ -135,6 +135,11 @@ impl PostgresEngine {
     /// Whether a batch takes several statements: on Citus.
     fn is_split(&self) -> bool {
         self.conn.placement().is_some()
+    }
+
+    /// What keeps the heap on its node until the transaction ends.
+    fn pin(&self) -> &'static str {
+        if self.is_split() { nodes::PIN } else { "" }
     }
 
     fn execute(&mut self, sql: &str) -> Result<()> {
@@ -263,7 +268,8 @@ impl Engine for PostgresEngine {
         if is_split {
             // The first statement tests the version, so the row need not be locked before.
             self.state = State::Locked(space);
-            self.execute("BEGIN").map_err(|_| ServerError::Outdated)?;
+            self.execute(&format!("BEGIN; {}", self.pin()))
+                .map_err(|_| ServerError::Outdated)?;
         }
         let how = How {
             version: self.version,

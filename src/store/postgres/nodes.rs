@@ -7,8 +7,7 @@
 //! moment to the next, even within a transaction, which then sees two states. So
 //! * a connection that is used again asks now and then where the heap is;
 //! * a transaction that reads asks at its end, and fails if the heap has been moved meanwhile;
-//! * a transaction that writes begins with an update that tests the version of the space. That one holds
-//!   the heap where it is until the end, and tells if others have written to it elsewhere.
+//! * a transaction that writes begins with [`PIN`], which keeps the heap where it is until the end.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -27,6 +26,10 @@ use crate::store::statement::{Statement, sql};
 
 /// How long a connection relies on what it was told.
 const BELIEVED: Duration = Duration::from_secs(5);
+
+/// Changes nothing, but Citus locks the place of the table. A move locks those of all tables, in the order of
+/// their names; this is the first one that is written, so a move and a writer do not wait for each other.
+pub(super) const PIN: &str = "UPDATE arenas SET mem = mem WHERE id = 0";
 
 sql! {
     IsCluster: Bool = "SELECT to_regclass('pg_catalog.pg_dist_placement') IS NOT NULL";

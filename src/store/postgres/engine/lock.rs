@@ -8,7 +8,7 @@ use crate::error::{Error, Result, ServerError};
 use crate::models::MemRamId;
 use crate::store::conn::on_engine;
 use crate::store::location::Access;
-use crate::store::postgres::connect::milliseconds;
+use crate::store::postgres::connect::{milliseconds, unsynced};
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
 
@@ -33,14 +33,17 @@ impl PostgresEngine {
         }
         let left = self.deadline.remaining().map_or(0, milliseconds);
         let sync = if self.syncs {
-            ""
+            String::new()
         } else {
-            " SET LOCAL synchronous_commit TO off;"
+            format!(" SET LOCAL synchronous_commit TO {};", unsynced(self.is_split()))
         };
         // Before anything is sent: it may fail halfway.
         self.state = State::Locked(space);
         let beginning = self.beginning;
-        self.execute(&format!("BEGIN; SET LOCAL lock_timeout TO {left};{sync} {beginning}"))?;
+        self.execute(&format!(
+            "BEGIN; SET LOCAL lock_timeout TO {left};{sync} {beginning}; {}",
+            self.pin()
+        ))?;
         self.lock_row(space)
     }
 
