@@ -180,6 +180,8 @@ fn what_a_heap_can_do_it_can_do_on_citus() {
     assert_eq!(before.get_by_name::<i64>("answer").unwrap(), Some(43));
     assert_balanced(&memory);
     assert_balanced(&cluster.open());
+    let notes = memory.check_notes().unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
 }
 
 #[test]
