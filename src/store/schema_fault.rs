@@ -66,7 +66,10 @@ impl Fault {
     /// Whether opening the file can correct or ignore it: an index is neither code nor content. A
     /// missing index of the heap only makes it slower.
     pub fn is_harmless(&self) -> bool {
-        self.expected.as_ref().is_none_or(|row| row.kind == "index") && self.found.as_ref().is_none_or(is_plain_index)
+        let is_known = self.expected.is_some() || self.found.is_some();
+        is_known
+            && self.expected.as_ref().is_none_or(|row| row.kind == "index")
+            && self.found.as_ref().is_none_or(is_plain_index)
     }
 
     /// Whether it is a harmless index that somebody added.

@@ -67,6 +67,7 @@ fn many(memory: &MemManager, seeds: std::ops::Range<u64>) {
 }
 
 /// Everything about the objects, in the order of allocation.
+#[allow(clippy::type_complexity, reason = "only compared")]
 fn described(memory: &MemManager) -> Vec<(ObjectId, String, Option<String>, Vec<String>, bool, ObjectId)> {
     let describe = |object: ObjectInfo| {
         let names = memory.names(&object.id).unwrap();

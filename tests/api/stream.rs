@@ -201,7 +201,7 @@ fn a_reader_of_an_unknown_object_is_an_error() {
 
 /// What a reader returns after `change` has happened to its object.
 fn read_on_after(change: impl FnOnce(&MemManager, &ObjectId)) -> io::Result<Vec<u8>> {
-    let heap = Heap::of(16 * crate::common::MIB, heapledger::Geometry::standard());
+    let heap = Heap::of(16 * MIB, Geometry::standard());
     // More than what is read at once.
     let id = heap.allocate_bytes(&content(1, 3_000_000)).unwrap();
     let mut reader = heap.reader(&id).unwrap();
