@@ -235,7 +235,7 @@ fn a_reader_continues_while_other_objects_come_and_go() {
         heap.free(&other).unwrap();
         heap.collect_garbage().unwrap();
     });
-    assert_eq!(rest.unwrap(), content(1, 500_000)[10..]);
+    assert_eq!(rest.unwrap(), content(1, 3_000_000)[10..]);
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn reports_show_the_ceiling() {
     let keys: Vec<_> = json["disk"].as_object().unwrap().keys().cloned().collect();
     let mut expected = [
         "max_file",
+        "on_server",
         "reserve",
         "file_size",
         "wal_size",

@@ -123,7 +123,8 @@ impl System {
 
     /// Checks that the postings sum to zero for each event, and to the totals overall.
     fn assert_history(&self) {
-        let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM postings GROUP BY event_id HAVING sum(bytes) <> 0)";
+        let unbalanced =
+            "SELECT count(*) FROM (SELECT 1 FROM postings GROUP BY event_id HAVING sum(bytes) <> 0) AS unbalanced";
         assert_eq!(number(&self.sql, unbalanced), 0);
         assert_eq!(
             number(&self.sql, "SELECT count(*) FROM history_balance WHERE booked <> found"),
