@@ -208,6 +208,7 @@ fn blocks_that_are_mostly_room_point_to_what_pins_them() {
 
 #[test]
 fn tiny_objects_make_a_large_file() {
+    files_only!(File);
     let heap = Heap::of(16 * MIB, Geometry::standard());
     heap.batch(|batch| (0..20_000).try_for_each(|seed| batch.allocate_bytes(&content(seed, 16)).map(drop)))
         .unwrap();

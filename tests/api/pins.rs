@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, pages, server};
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, files_only, pages, server};
 use heapledger::{ArenaId, Error, Geometry, Hold, ObjectId, PinOptions};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -81,6 +81,7 @@ fn many_small_objects_free_as_many_pages_as_predicted() {
 
 #[test]
 fn a_plan_without_objects_predicts_a_garbage_collection() {
+    files_only!(File);
     let heap = Heap::new();
     let id = heap.allocate_bytes(&content(1, 300 * KIB)).unwrap();
     heap.allocate_bytes(&content(2, 300 * KIB)).unwrap();
