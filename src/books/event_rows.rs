@@ -97,12 +97,18 @@ impl EventRow {
             }
             let mut run = Run::new(draft.kind, &draft.signature);
             let most = last + MOST_EVENTS;
-            let mut next = Some(draft);
-            while let Some(draft) = next {
+            last += 1;
+            run.add(&draft);
+            // A list of one event would not be taken for a list.
+            if run.changes.len() >= MOST_BYTES {
+                rows.push(Self::single(EventId(last), draft, mem));
+                continue;
+            }
+            while let Some(next) =
+                drafts.next_if(|next| last < most && run.changes.len() < MOST_BYTES && draft.runs_into(next))
+            {
                 last += 1;
-                run.add(&draft);
-                let has_room = last < most && run.changes.len() < MOST_BYTES;
-                next = drafts.next_if(|next| has_room && draft.runs_into(next));
+                run.add(&next);
             }
             rows.push(run.into_row(EventId(last), mem));
         }
