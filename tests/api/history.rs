@@ -626,3 +626,14 @@ fn an_overlong_reason_or_actor_is_refused() {
         (Some(&*long), Some(&*long))
     );
 }
+
+#[test]
+fn an_event_with_very_many_changes_has_a_row_of_its_own() {
+    let heap = Heap::of(4 * MIB, Geometry::classic());
+    let stored = heap.batch(|batch| {
+        batch.allocate_bytes(&content(1, 3_000_000))?;
+        batch.allocate_bytes(b"")
+    });
+    stored.unwrap();
+    assert_balanced(&heap);
+}
