@@ -52,6 +52,10 @@ impl<'a> Context<'a> {
         self.db.shown()
     }
 
+    pub fn is_on_server(&self) -> bool {
+        self.db.is_on_server()
+    }
+
     /// The name of the space.
     pub fn space(&self) -> &str {
         self.globals.space.as_deref().unwrap_or("main")

@@ -169,10 +169,12 @@ fn a_plan_of_freeing_a_large_object_says_what_happens() {
     heap.batch(|batch| batch.force_free(&id)).unwrap();
     let collected = heap.collect_garbage().unwrap();
     assert_eq!(plan.collected, collected);
-    assert!(
-        collected.blocks > 250 && collected.file_bytes > 60 * MIB,
-        "{collected:?}"
-    );
+    assert!(collected.blocks > 250, "{collected:?}");
+    match server() {
+        None => assert!(collected.file_bytes > 60 * MIB, "{collected:?}"),
+        // Its autovacuum decides what is given back.
+        Some(_) => assert_eq!((collected.file_bytes, collected.file_size), (0, 0)),
+    }
 }
 
 #[test]

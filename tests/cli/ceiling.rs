@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
+use crate::common::files_only;
 use crate::support::Cli;
 
 #[test]
 fn what_does_not_fit_ends_with_status_3_and_the_figures() {
+    files_only!(Ceiling);
     let cli = Cli::new();
     let made = cli.ok(["init", "--max-file", "1MiB"]);
     assert!(made.ends_with("; at most 1.0 MiB on disk\n"), "{made}");
@@ -54,6 +56,7 @@ fn what_does_not_fit_ends_with_status_3_and_the_figures() {
 
 #[test]
 fn reports_show_the_ceiling() {
+    files_only!(Ceiling);
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "1M"]);
     assert!(cli.ok(["stats"]).contains(", without a ceiling"));
@@ -119,6 +122,7 @@ fn reports_show_the_ceiling() {
 
 #[test]
 fn a_bad_ceiling_is_an_error_with_the_figures() {
+    files_only!(Ceiling);
     let cli = Cli::new();
     let line = cli.fails(2, ["init", "--max-file", "1000"]);
     assert!(

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::common::Place;
@@ -152,10 +152,7 @@ fn large_heap() -> Cli {
 }
 
 fn start(cli: &Cli) -> Child {
-    Command::new(assert_cmd::cargo::cargo_bin("heapledger"))
-        .current_dir(cli.path(""))
-        .args(["copy", "--to", "new.db", "--db"])
-        .arg(cli.address())
+    cli.program(["copy", "--to", "new.db"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

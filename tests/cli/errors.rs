@@ -2,11 +2,12 @@
 
 use std::process::Stdio;
 
+use crate::common::{files_only, server};
 use crate::support::{Cli, HELLO, noise, ran};
 
 #[test]
 fn reading_never_creates_a_heap() {
-    let cli = Cli::new();
+    let cli = Cli::without_heap();
     for args in [
         &["ls"][..],
         &["get", "x"],
@@ -27,14 +28,14 @@ fn reading_never_creates_a_heap() {
     ] {
         let ran = ran(&mut cli.command(args));
         assert_eq!(ran.status, 2, "{args:?}");
-        assert!(
-            ran.stderr.starts_with("heapledger: no heap at heap.db; "),
-            "{args:?}: {}",
-            ran.stderr
-        );
+        let start = match server() {
+            None => "heapledger: no heap at heap.db; ",
+            Some(_) => "heapledger: there is no heap at heap.db; `heapledger init` creates one; ",
+        };
+        assert!(ran.stderr.starts_with(start), "{args:?}: {}", ran.stderr);
         assert_eq!(ran.stderr.lines().count(), 1, "{args:?}");
     }
-    assert!(!cli.path("heap.db").exists());
+    assert!(!cli.has_heap());
 }
 
 #[test]
@@ -86,6 +87,7 @@ fn without_a_command_it_prints_help() {
 
 #[test]
 fn another_file_is_not_changed() {
+    files_only!(File);
     let cli = Cli::new();
     cli.file("heap.db", "not a heap");
     for args in [["ls", "--bytes"], ["put", "heap.db"], ["set", "x"]] {
@@ -108,12 +110,8 @@ fn a_closed_pipe_is_not_an_error() {
         &["ledger", "--format", "json"],
         &["tree"],
     ] {
-        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("heapledger"));
-        command
-            .args(args)
-            .current_dir(cli.path(""))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = cli.program(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
@@ -125,6 +123,7 @@ fn a_closed_pipe_is_not_an_error() {
 
 #[test]
 fn the_database_is_found_in_the_environment_and_in_dotenv() {
+    files_only!(File);
     let cli = Cli::new();
     let db = |url: &str| ran(cli.command(["set", "x", "1"]).env("DATABASE_URL", url));
     assert_eq!(db("sqlite://one.db").status, 0);
@@ -135,11 +134,12 @@ fn the_database_is_found_in_the_environment_and_in_dotenv() {
     for name in ["one.db", "two.db", "three.db", "four.db"] {
         assert!(cli.path(name).exists(), "{name}");
     }
-    assert!(!cli.path("heap.db").exists());
+    assert!(cli.is_untouched());
 }
 
 #[test]
 fn heapledger_db_precedes_database_url_and_the_environment_precedes_dotenv() {
+    files_only!(File);
     let cli = Cli::new();
     let names = ["HEAPLEDGER_DB", "DATABASE_URL"];
     cli.file(".env", "DATABASE_URL=d\nHEAPLEDGER_DB=c\n");
@@ -165,6 +165,7 @@ fn heapledger_db_precedes_database_url_and_the_environment_precedes_dotenv() {
 
 #[test]
 fn a_dotenv_that_cannot_be_read_in_full_is_an_error() {
+    files_only!(File);
     let cli = Cli::new();
     for (text, why) in [
         (&b"TITLE=My secret\nDATABASE_URL=right.db\n"[..], "line 1 "),
@@ -180,7 +181,7 @@ fn a_dotenv_that_cannot_be_read_in_full_is_an_error() {
         assert!(line.contains("--db") && !line.contains("secret"), "{line}");
         cli.fails(2, ["get", "x"]);
         assert_eq!(cli.names(), [".env"]);
-        assert!(!cli.path("heap.db").exists());
+        assert!(cli.is_untouched());
     }
     // --db still works.
     let named = cli.run(["--db", "named.db", "set", "x", "1"]);
@@ -197,6 +198,7 @@ fn a_dotenv_that_cannot_be_read_in_full_is_an_error() {
 
 #[test]
 fn a_relative_path_in_dotenv_starts_at_its_folder() {
+    files_only!(File);
     let cli = Cli::new();
     cli.file("sub/deeper/x", "");
     for (variable, db) in [("DATABASE_URL", "sqlite:one.db"), ("HEAPLEDGER_DB", "two.db")] {
@@ -218,6 +220,7 @@ fn a_relative_path_in_dotenv_starts_at_its_folder() {
 
 #[test]
 fn the_dotenv_of_another_user_is_not_read() {
+    files_only!(File);
     let cli = Cli::new();
     cli.file(".env", "HEAPLEDGER_DB=theirs.db\n");
     cli.file("sub/x", "");
@@ -239,6 +242,7 @@ fn the_dotenv_of_another_user_is_not_read() {
 
 #[test]
 fn a_url_is_decoded_or_refused_and_never_a_file_name() {
+    files_only!(File);
     let cli = Cli::new();
     cli.file("My Data/x", "");
     cli.ok(["--db", "My Data/heap.db", "set", "answer", "42"]);
@@ -289,9 +293,11 @@ fn storing_reports_a_new_heap_and_creates_no_space_unasked() {
     assert!(refused.contains("heap.db") && refused.contains("--create"), "{refused}");
     cli.fails(2, ["--space", "mian", "put", "--dry-run", "a"]);
     cli.fails(2, ["--space", "mian", "set", "x", "1"]);
-    assert!(!cli.path("heap.db").exists());
+    assert!(cli.is_untouched());
     let made = cli.run(["put", "-q", "a"]);
-    assert_eq!((made.status, made.stderr.as_str()), (0, "made heap heap.db\n"));
+    // On a server, only `init` creates a heap.
+    let note = if server().is_none() { "made heap heap.db\n" } else { "" };
+    assert_eq!((made.status, made.stderr.as_str()), (0, note));
     assert_eq!(cli.run(["set", "x", "1"]).stderr, "");
     let refused = cli.fails(2, ["--space", "mian", "set", "x", "1"]);
     assert!(refused.contains("mian") && refused.contains("init"), "{refused}");
@@ -415,7 +421,7 @@ fn waiting_for_another_writer_ends_after_the_busy_timeout() {
     let cli = Cli::new();
     cli.ok(["set", "x", "1"]);
     let sql = cli.sql();
-    sql.execute("BEGIN IMMEDIATE");
+    sql.keep_writers_out();
     let line = cli.fails(2, ["set", "x", "2", "--busy-timeout", "50ms"]);
     assert!(line.contains("busy"), "{line}");
     assert_eq!(cli.ok(["get", "x"]), "1");
@@ -486,7 +492,7 @@ fn messages_are_sentences_and_advise_commands() {
             .ends_with("`heapledger history on` starts recording")
     );
     let sql = cli.sql();
-    sql.execute("BEGIN IMMEDIATE");
+    sql.keep_writers_out();
     let busy = cli.fails(2, ["set", "x", "2", "--busy-timeout", "50ms"]);
     assert!(
         busy.ends_with("try again, or wait longer with --busy-timeout"),
@@ -520,12 +526,13 @@ fn a_reason_or_an_actor_that_is_too_long_is_refused_before_anything_is_done() {
     let ran = ran(cli.command(["put", "a"]).env("HEAPLEDGER_ACTOR", &long));
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.contains("1,024"), "{ran:?}");
-    assert!(!cli.path("heap.db").exists());
+    assert!(cli.is_untouched());
 }
 
 /// The reader is this test, whose process id the messages give.
 #[test]
 fn a_log_held_by_a_reader_is_an_error_and_a_finding_that_name_it() {
+    files_only!(Log);
     let cli = Cli::new();
     cli.ok(["set", "x", "1"]);
     let limit = cli.json(["stats"])["log_limit"].as_u64().unwrap();

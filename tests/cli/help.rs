@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use crate::common::files_only;
 use crate::support::Cli;
 
 const COMMANDS: [&str; 27] = [
@@ -104,6 +105,7 @@ heapledger --space cache set --create x 1
 
 #[test]
 fn every_example_works_as_written() {
+    files_only!(Transcripts);
     let cli = Cli::new();
     let made = cli.sh(FIXTURE);
     assert_eq!(made.status, 0, "{}", made.stderr);

@@ -4,12 +4,12 @@
 mod terminal;
 
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::support::{Cli, HELLO, noise};
-use heapledger::{Durability, Hold, MemManager};
+use heapledger::Hold;
 
 /// A heap with a small file, one too large for a block, and a value with a name.
 fn some() -> Cli {
@@ -178,17 +178,11 @@ fn escape_sequences_do_not_reach_the_terminal() {
     }
 }
 
-/// Opens the heap of the command line with the library.
-fn library(cli: &Cli) -> MemManager {
-    let options = MemManager::options().durability(Durability::Normal);
-    options.open(cli.path("heap.db")).unwrap()
-}
-
 #[test]
 fn slowly_read_output_shows_one_state() {
     let cli = Cli::new();
     cli.ok(["init", "--classic", "--max-mem", "8MiB"]);
-    let memory = library(&cli);
+    let memory = cli.library();
     // More than a pipe buffer, and more than one page of rows, in every list.
     let big = noise(600_000);
     memory.store_bytes(&big, Hold::Name("big")).unwrap();
@@ -209,9 +203,7 @@ fn slowly_read_output_shows_one_state() {
     let mut running: Vec<_> = commands
         .iter()
         .map(|args| {
-            let mut command = Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
-            command.args(*args).current_dir(cli.path("")).env_remove("DATABASE_URL");
-            let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+            let mut child = cli.program(*args).stdout(Stdio::piped()).spawn().unwrap();
             let mut first = vec![0; 1];
             child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
             (child, first)
@@ -234,8 +226,8 @@ fn inspection_works_while_a_writer_carves_frees_and_collects() {
     let cli = Cli::new();
     cli.ok(["init", "--classic", "--max-mem", "1MiB"]);
     cli.ok(["set", "stays", "here"]);
-    cli.ok(["backup", "other.db"]);
-    let memory = library(&cli);
+    cli.ok(["copy", "--to", "other.db"]);
+    let memory = cli.library();
     // Permanent objects, so that reading all levels takes a while.
     let numbers: Vec<_> = (0..700).map(|number| format!("{number:0700}")).collect();
     let stay = memory.batch(|batch| numbers.iter().try_for_each(|number| batch.allocate(number).map(drop)));
@@ -269,7 +261,7 @@ fn inspection_works_while_a_writer_carves_frees_and_collects() {
                 &["usage"],
                 &["usage", "--over-time"],
                 &["diff", "@1"],
-                &["diff", "other.db", "heap.db"],
+                &["diff", "other.db", cli.address().to_str().unwrap()],
                 &["history"],
                 &["stats"],
                 &["spaces"],

@@ -184,7 +184,7 @@ fn a_name_is_resolved_when_it_is_changed() {
         &["name", "it", "other"],
     ] {
         let cli = Cli::new();
-        let memory = heapledger::MemManager::open(cli.path("heap.db")).unwrap();
+        let memory = cli.library();
         let old = memory.allocate("old").unwrap();
         memory.bind("it", &old).unwrap();
         let mut running = None;
@@ -192,8 +192,7 @@ fn a_name_is_resolved_when_it_is_changed() {
             .batch(|batch| {
                 let new = batch.allocate("new")?;
                 batch.bind("it", &new)?;
-                let mut started = std::process::Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
-                started.arg("--db").arg(cli.path("heap.db")).args(command);
+                let mut started = cli.program(command);
                 running = Some(started.stdout(std::process::Stdio::piped()).spawn().unwrap());
                 // Long enough for a premature lookup.
                 std::thread::sleep(std::time::Duration::from_millis(500));

@@ -9,7 +9,7 @@ mod transcripts;
 use std::fs;
 use std::path::Path;
 
-use crate::common::{Heap, content, files_only};
+use crate::common::{Heap, content};
 use crate::harness::{again, given};
 
 const README: &str = "README.md";
@@ -68,7 +68,6 @@ fn example() {
 
 #[test]
 fn every_query_in_readme_works() {
-    files_only!(Transcripts);
     assert_queries_answer(&fenced(README, "sql"), 3);
 }
 

@@ -14,10 +14,16 @@ fn refused(ran: &Ran) -> &str {
 #[test]
 fn a_server_counts_only_from_the_option_and_its_own_variable() {
     let cli = Cli::new();
-    let from_variable = ran(cli.command(["ls"]).env("DATABASE_URL", SERVER));
+    // The tests may have set one.
+    let unset = |args: &[&str]| {
+        let mut command = cli.command(args);
+        command.env_remove("HEAPLEDGER_DB");
+        command
+    };
+    let from_variable = ran(unset(&["ls"]).env("DATABASE_URL", SERVER));
     let in_dotenv = ["DATABASE_URL", "HEAPLEDGER_DB"].map(|variable| {
         cli.file(".env", format!("{variable}={SERVER}\n"));
-        (variable, cli.run(["ls"]))
+        (variable, ran(&mut unset(&["ls"])))
     });
     let both = "which counts only from --db or from HEAPLEDGER_DB in the environment";
     let line = refused(&from_variable);
@@ -32,9 +38,7 @@ fn a_server_counts_only_from_the_option_and_its_own_variable() {
     }
     // Nor does one that pretends to be a file.
     std::fs::remove_file(cli.path(".env")).unwrap();
-    let pretended = ran(cli
-        .command(["ls"])
-        .env("DATABASE_URL", "sqlite:postgres://127.0.0.1:1/db"));
+    let pretended = ran(unset(&["ls"]).env("DATABASE_URL", "sqlite:postgres://127.0.0.1:1/db"));
     assert!(
         refused(&pretended).contains("no heap at ./postgres:"),
         "{}",

@@ -65,7 +65,7 @@ fn a_value_invalid_for_its_kind_is_refused_and_creates_nothing() {
         cli.fails(2, ["set", "n", "1", "--as", "number"])
             .contains("possible values: int")
     );
-    assert!(!cli.path("heap.db").exists());
+    assert!(cli.is_untouched());
 }
 
 #[test]

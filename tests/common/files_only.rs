@@ -37,7 +37,7 @@ impl FilesOnly {
             Self::Schema => "the SQL text of the schema in a file, and what only SQLite lets other tools write",
             Self::Text => "text that is not UTF-8, or contains NUL, which a server does not store",
             Self::Unfinished => "damage that a repair on a server does not mend yet",
-            Self::Transcripts => "pages of the documentation whose examples use a file",
+            Self::Transcripts => "examples of the documentation and of help that use files",
         }
     }
 }

@@ -186,10 +186,12 @@ impl Session {
 
     /// The first column of every row, as text.
     pub fn values(&self, query: &str) -> Vec<Option<String>> {
+        let query = query.trim_end().trim_end_matches(';');
         self.load(&format!("SELECT t.value::text AS value FROM ({query}) AS t (value)"))
     }
 
     pub fn rows(&self, query: &str) -> Vec<Row> {
+        let query = query.trim_end().trim_end_matches(';');
         let rows = self.load(&format!(
             "SELECT to_json(ARRAY(SELECT e.value FROM json_each_text(row_to_json(t)) e))::text AS value FROM ({query}) AS t"
         ));

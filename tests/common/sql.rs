@@ -95,6 +95,24 @@ impl Sql {
         }
     }
 
+    /// Begins a transaction during which no other connection can write.
+    pub fn keep_writers_out(&self) {
+        match self {
+            Self::File(_) => self.execute("BEGIN IMMEDIATE"),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => self.execute("BEGIN; SELECT id FROM memram FOR NO KEY UPDATE"),
+        }
+    }
+
+    /// Begins a transaction during which no other connection can read or write.
+    pub fn keep_everybody_out(&self) {
+        match self {
+            Self::File(_) => self.execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE"),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => self.execute("BEGIN; LOCK TABLE memram"),
+        }
+    }
+
     /// The first column of every row of `query`.
     pub fn values(&self, query: &str) -> Vec<Option<String>> {
         match self {
@@ -138,6 +156,21 @@ impl Sql {
             Self::Server(_) => {
                 "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND tablename NOT LIKE '\\_\\_%'
                  ORDER BY tablename COLLATE \"C\""
+            }
+        };
+        super::texts(self, query)
+    }
+
+    /// The names of its views, in alphabetical order.
+    pub fn views(&self) -> Vec<String> {
+        let query = match self {
+            Self::File(_) => {
+                "SELECT name FROM sqlite_schema WHERE type = 'view' AND name NOT LIKE '\\_\\_%' ESCAPE '\\' ORDER BY name"
+            }
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => {
+                "SELECT viewname FROM pg_views WHERE schemaname = current_schema() AND viewname NOT LIKE '\\_\\_%'
+                 ORDER BY viewname COLLATE \"C\""
             }
         };
         super::texts(self, query)

@@ -133,7 +133,11 @@ fn explain(broken: &BTreeSet<Invariant>, out: &mut dyn Write) -> io::Result<()> 
 
 /// Says what to do.
 fn advise(out: &mut dyn Write, context: &Context<'_>) -> io::Result<()> {
-    let (backup, repair) = (context.command("backup FILE"), context.command("check --repair"));
+    let repair = context.command("check --repair");
+    let backup = match context.is_on_server() {
+        true => "pg_dump --schema=SCHEMA".to_owned(),
+        false => context.command("backup FILE"),
+    };
     writeln!(
         out,
         "make a copy with `{backup}`, then repair what can be repaired, without losing a byte, with `{repair}`"

@@ -14,11 +14,13 @@ use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 /// Plans to free `ids` and then to collect garbage.
 pub fn run(memory: &MemManager, ids: &[ObjectId], context: &Context<'_>) -> Result<Outcome> {
     let plan = progress::during("trying it out", || memory.plan_free(ids))?;
-    context.output().one(&plan, |out| text(out, &plan, context.sizes()))?;
+    context
+        .output()
+        .one(&plan, |out| text(out, &plan, context.sizes(), context.is_on_server()))?;
     Ok(Outcome::Fine)
 }
 
-fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes) -> io::Result<()> {
+fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes, on_server: bool) -> io::Result<()> {
     for object in &plan.objects {
         let (size, pieces) = (sizes.phrase(object.size), counted(object.pieces, "piece"));
         let id = short_id(object.id);
@@ -38,12 +40,15 @@ fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes) -> io::Result<()> {
         out,
         "gc would remove {blocks} ({empty} empty already), {pools} and {arenas}; the space would get {bytes} back"
     )?;
-    let (returned, free) = (sizes.phrase(collected.file_bytes), sizes.phrase(plan.free_file_bytes));
-    let left = sizes.phrase(collected.file_size);
-    writeln!(
-        out,
-        "the file would be {returned} smaller ({free} free already) and have {left}"
-    )?;
+    // What a server gives back, and when, is up to its autovacuum.
+    if !on_server {
+        let (returned, free) = (sizes.phrase(collected.file_bytes), sizes.phrase(plan.free_file_bytes));
+        let left = sizes.phrase(collected.file_size);
+        writeln!(
+            out,
+            "the file would be {returned} smaller ({free} free already) and have {left}"
+        )?;
+    }
     pins(out, &plan.pins, sizes)
 }
 

@@ -29,6 +29,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let sizes = context.sizes();
     context.output().one(&collected, |out| {
         let nothing = collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0;
+        if nothing && context.is_on_server() {
+            return writeln!(out, "nothing to give back");
+        }
         if nothing && collected.held_bytes == 0 {
             return writeln!(
                 out,
@@ -42,6 +45,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             out,
             "removed {blocks}, {pools} and {arenas}; the space got {bytes} back"
         )?;
+        if context.is_on_server() {
+            return writeln!(out, "the server's autovacuum lets later rows use their room");
+        }
         let (returned, left) = (sizes.phrase(collected.file_bytes), sizes.phrase(collected.file_size));
         writeln!(out, "the file is {returned} smaller and has {left}")?;
         if collected.held_bytes > 0 {

@@ -20,9 +20,9 @@ pub struct Collected {
     pub arenas: u64,
     /// Bytes that removed arenas gave back to the space.
     pub bytes: u64,
-    /// Bytes that the file gave back to the file system.
+    /// Bytes that the file gave back to the file system; 0 on a server, whose autovacuum decides that.
     pub file_bytes: u64,
-    /// Bytes of the file afterwards.
+    /// Bytes of the file afterwards; 0 on a server, too.
     pub file_size: u64,
     /// Free bytes of the file and its write-ahead log that could not be given back yet, because a
     /// reader still needs an older state, or another process kept writing. The next collection

@@ -7,14 +7,16 @@ use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process;
 
 use assert_cmd::Command;
+use heapledger::MemManager;
 use serde_json::Value;
 
-use crate::common::{Place, Sql, content, server};
+use crate::common::{Place, Sql, content, number, quick, server};
 
 /// A folder in which `heapledger` runs. Its heap is `heap.db`, created by the first `put`; on a server it is a
-/// schema, created before the first command.
+/// schema, created before the first command, which what was printed calls `heap.db` too.
 pub struct Cli {
     place: Place,
     has_heap: Cell<bool>,
@@ -31,9 +33,21 @@ pub struct Ran {
 impl Cli {
     pub fn new() -> Self {
         Self {
-            place: Place::new(),
+            place: Place::emptied(),
             has_heap: Cell::new(server().is_none()),
         }
+    }
+
+    /// The same without a heap, also on a server.
+    pub fn without_heap() -> Self {
+        Self {
+            place: Place::new(),
+            has_heap: Cell::new(true),
+        }
+    }
+
+    pub fn has_heap(&self) -> bool {
+        self.place.has_heap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -62,18 +76,33 @@ impl Cli {
 
     /// The command, not yet started.
     pub fn command<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> Command {
-        let mut command = Command::cargo_bin("heapledger").unwrap();
-        command.args(args);
-        let inits = command.get_args().any(|arg| arg == "init");
-        self.settle(&mut command);
+        Command::from_std(self.program(args))
+    }
+
+    /// The same, which can be started without waiting for its end.
+    pub fn program<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> process::Command {
+        let mut program = process::Command::new(assert_cmd::cargo::cargo_bin!("heapledger"));
+        program.args(args);
+        let inits = program.get_args().any(|arg| arg == "init");
+        self.settle(&mut program);
         if !self.has_heap.replace(true) && !inits {
             self.ok(["init"]);
+            self.place.has_opened();
         }
-        command
+        program
+    }
+
+    /// A script of bash that starts `heapledger` as `"$0"`, not yet started.
+    pub fn script(&self, script: &str) -> process::Command {
+        let program = self.program([""; 0]);
+        let mut bash = process::Command::new("bash");
+        bash.args(["-c", script]).arg(program.get_program());
+        self.settle(&mut bash);
+        bash
     }
 
     /// Removes settings of the developer's environment, and names the heap if it is on a server.
-    fn settle(&self, command: &mut Command) {
+    fn settle(&self, command: &mut process::Command) {
         command
             .current_dir(self.place.folder())
             .env_remove("DATABASE_URL")
@@ -87,6 +116,20 @@ impl Cli {
     /// What `Options::open` takes.
     pub fn address(&self) -> &Path {
         self.place.address()
+    }
+
+    /// Whether no command has stored anything: there is no heap or, on a server, an empty one.
+    pub fn is_untouched(&self) -> bool {
+        match server() {
+            None => !self.path("heap.db").exists(),
+            Some(_) => number(&self.sql(), "SELECT count(*) FROM stored_objects") == 0,
+        }
+    }
+
+    /// Opens the heap with the library.
+    pub fn library(&self) -> MemManager {
+        self.program([""; 0]);
+        quick().open(self.address()).unwrap()
     }
 
     pub fn run_all(&self, args: &[&str]) -> Ran {
@@ -128,17 +171,17 @@ impl Cli {
 
     /// Runs a shell script with `heapledger` on its PATH.
     pub fn sh(&self, script: &str) -> Ran {
-        let command = self.command([""; 0]);
-        let folder = Path::new(command.get_program()).parent().unwrap();
+        let program = self.program([""; 0]);
+        let folder = Path::new(program.get_program()).parent().unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path)));
-        let mut shell = Command::new("sh");
+        let mut shell = process::Command::new("sh");
         shell
             .args(["-c", script])
             .env("PATH", paths.unwrap())
             .env("HOME", self.place.folder());
         self.settle(&mut shell);
-        ran(&mut shell)
+        ran(&mut Command::from_std(shell))
     }
 
     /// An SQL connection to the heap, without the guards that would refuse the damage that tests do.
@@ -149,11 +192,26 @@ impl Cli {
 
 pub fn ran(command: &mut Command) -> Ran {
     let output = command.output().unwrap();
+    let address = command.get_envs().find(|(name, _)| *name == "HEAPLEDGER_DB");
+    let address = address.and_then(|(_, address)| address?.to_str());
+    let text = |printed: &[u8]| without_address(String::from_utf8_lossy(printed).into_owned(), address);
     Ran {
         status: output.status.code().expect("it was not killed"),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
     }
+}
+
+/// What was printed, with the address of a heap on a server replaced by the name of one in a file.
+fn without_address(printed: String, address: Option<&str>) -> String {
+    let Some((before, rest)) = address.and_then(|address| address.split_once("application_name=")) else {
+        return printed;
+    };
+    // Only what identifies the heap is shown.
+    let shown = format!("{before}{}", rest.split_once('&').unwrap().1);
+    printed
+        .replace(&format!("'{shown}'"), "heap.db")
+        .replace(&shown, "heap.db")
 }
 
 /// Bytes that look random but are always the same.

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -27,20 +27,8 @@ impl Cli {
         let name = std::ffi::OsStr::from_bytes(name.as_bytes());
         let end = OpenOptions::new().read(true).write(true).open(name).unwrap();
         let stdio = || Stdio::from(end.try_clone().unwrap());
-        let command = self.command(args);
-        let mut started = Command::new(command.get_program());
-        for (key, value) in command.get_envs() {
-            match value {
-                Some(value) => started.env(key, value),
-                None => started.env_remove(key),
-            };
-        }
-        started
-            .args(command.get_args())
-            .current_dir(self.path(""))
-            .env("TERM", "xterm")
-            .env("NO_COLOR", "1")
-            .env_remove("COLUMNS");
+        let mut started = self.program(args);
+        started.env("TERM", "xterm").env("NO_COLOR", "1").env_remove("COLUMNS");
         let mut child = started.stdin(stdio()).stdout(stdio()).stderr(stdio()).spawn().unwrap();
         drop((end, started));
         let mut seen = Vec::new();
