@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use heapledger::{Error, Geometry, ServerError};
 
-use crate::common::{Heap, MIB, Sql, assert_balanced, number, on_server, options};
+use crate::common::{Heap, MIB, Place, Sql, assert_balanced, number, on_server, options};
 
 /// Waits until a session waits for a lock, and returns its process.
 fn waiting(sql: &Sql) -> i64 {
@@ -112,6 +112,37 @@ fn a_deadlock_is_resolved_by_itself() {
     });
     assert_eq!(heap.stats().unwrap().objects, 2);
     assert_balanced(&heap);
+}
+
+#[test]
+fn the_isolation_that_a_role_prefers_lets_no_writer_fail() {
+    if !on_server() {
+        return;
+    }
+    for level in ["serializable", "repeatable%5C%20read"] {
+        let place = Place::new();
+        let address = format!(
+            "{}&options=-c%20default_transaction_isolation%3D{level}",
+            place.address().display()
+        );
+        let open = || options().open(&address).unwrap();
+        let heap = open();
+        thread::scope(|scope| {
+            for writer in 0..4 {
+                let memory = open();
+                scope.spawn(move || {
+                    for number in 0..10 {
+                        memory.allocate(&(writer, number)).unwrap();
+                        memory
+                            .batch(|batch| batch.set("last", &(number, writer, "of all")))
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(heap.stats().unwrap().objects, 4 * 10 + 1);
+        assert_balanced(&heap);
+    }
 }
 
 #[test]
