@@ -51,11 +51,16 @@ impl Error {
         }
     }
 
-    /// Whether a unit of work that failed with it may succeed if it runs again.
+    /// Whether a unit of work or a read that failed with it may succeed if it runs again.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Server(ServerError::Outdated | ServerError::Lost { .. } | ServerError::Conflict { .. })
+            Self::Server(
+                ServerError::Outdated
+                    | ServerError::Lost { .. }
+                    | ServerError::Conflict { .. }
+                    | ServerError::Moved { .. }
+            )
         )
     }
 

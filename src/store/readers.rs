@@ -24,8 +24,8 @@ impl Readers {
     }
 
     /// Runs `read` on a separate connection in one read transaction, which sees the last commit
-    /// before it and nothing later.
-    pub fn snapshot<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+    /// before it and nothing later. It runs again, on another state, if the connection was lost.
+    pub fn snapshot<R>(&self, read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         match self {
             Self::File(readers) => readers.snapshot(read),
             #[cfg(feature = "postgres")]
@@ -33,8 +33,17 @@ impl Readers {
         }
     }
 
+    /// The same for a read that must not run again, because it hands out what it finds.
+    pub fn snapshot_once<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        match self {
+            Self::File(readers) => readers.snapshot(read),
+            #[cfg(feature = "postgres")]
+            Self::Server(readers) => readers.snapshot_once(read),
+        }
+    }
+
     /// Runs `read`, which executes a single statement, on a separate connection. It runs again if the
-    /// connection was lost while it was idle.
+    /// connection was lost.
     pub fn single<R>(&self, read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         match self {
             Self::File(readers) => readers.single(read),

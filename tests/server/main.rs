@@ -19,6 +19,8 @@ mod kills;
 #[cfg(all(unix, feature = "postgres"))]
 mod lost_commit;
 #[cfg(all(unix, feature = "postgres"))]
+mod lost_reads;
+#[cfg(all(unix, feature = "postgres"))]
 mod many_processes;
 #[cfg(all(unix, feature = "postgres"))]
 mod own;

@@ -73,23 +73,27 @@ impl MemManager {
         let digits = text.to_ascii_lowercase();
         // The least and the greatest id with this prefix.
         let filled = |fill: &str| format!("{digits}{}", fill.repeat(64_usize.saturating_sub(digits.len())));
-        let range = ["0", "f"].map(|fill| filled(fill).parse::<ObjectId>());
-        self.inner.readers.snapshot(|tx| {
+        let range = match ["0", "f"].map(|fill| filled(fill).parse::<ObjectId>()) {
+            [Ok(low), Ok(high)] if digits.len() >= LEAST_DIGITS => Some([low, high]),
+            _ => None,
+        };
+        let found = self.inner.readers.snapshot(|tx| {
             if let Some(object) = events::named(tx, space, text)? {
-                return known(object);
+                return Ok(vec![object]);
             }
-            let (true, [Ok(low), Ok(high)]) = (digits.len() >= LEAST_DIGITS, range) else {
-                return Err(unknown);
-            };
-            match events::objects_between(tx, space, &[low, high], 100)?.as_slice() {
-                [] => Err(unknown),
-                [object] => known(*object),
-                several => Err(Error::AmbiguousPrefix {
-                    text: digits,
-                    count: several.len(),
-                }),
+            match &range {
+                Some(range) => events::objects_between(tx, space, range, 100),
+                None => Ok(Vec::new()),
             }
-        })
+        })?;
+        match found.as_slice() {
+            [] => Err(unknown),
+            [object] => known(*object),
+            several => Err(Error::AmbiguousPrefix {
+                text: digits,
+                count: several.len(),
+            }),
+        }
     }
 
     /// The last opening, where the usable history begins.

@@ -119,7 +119,15 @@ impl MemManager {
     /// What `work` returns; what [any call](MemManager#errors) fails with.
     pub fn read<R>(&self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
-        self.inner.readers.snapshot(|tx| work(&mut Snapshot::new(tx, scope)))
+        let readers = &self.inner.readers;
+        readers.snapshot_once(|tx| work(&mut Snapshot::new(tx, scope)))
+    }
+
+    /// Like [`Self::read`], for work that may run several times.
+    pub(super) fn read_again<R>(&self, mut work: impl FnMut(&mut Snapshot<'_>) -> Result<R>) -> Result<R> {
+        let scope = self.scope();
+        let readers = &self.inner.readers;
+        readers.snapshot(|tx| work(&mut Snapshot::new(tx, scope)))
     }
 
     /// Like [`Self::read`], for work with its own error type.

@@ -29,7 +29,7 @@ impl MemManager {
     /// pieces are missing; what [any call](MemManager#errors) fails with.
     #[doc(alias = "get_object")]
     pub fn get<T: DeserializeOwned>(&self, id: &ObjectId) -> Result<T> {
-        self.read(|snapshot| snapshot.get(id))
+        self.read_again(|snapshot| snapshot.get(id))
     }
 
     /// The value that a name is bound to, as `T`; `None` if the name is not bound. O(log n + size).
@@ -37,7 +37,7 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::get`], except for [`Error::NotStored`].
     pub fn get_by_name<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
-        self.read(|snapshot| snapshot.get_by_name(name))
+        self.read_again(|snapshot| snapshot.get_by_name(name))
     }
 
     /// The content that a name is bound to; `None` if the name is not bound. O(log n + size).
@@ -45,7 +45,7 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::get_bytes`], except for [`Error::NotStored`].
     pub fn get_bytes_by_name(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.read(|snapshot| snapshot.get_bytes_by_name(name))
+        self.read_again(|snapshot| snapshot.get_bytes_by_name(name))
     }
 
     /// The stored content of an object of any kind. O(log n + size).

@@ -129,7 +129,7 @@ impl MemManager {
         let _ = self
             .inner
             .readers
-            .snapshot(|tx| check(tx, options, progress, &mut counted))?;
+            .snapshot_once(|tx| check(tx, options, progress, &mut counted))?;
         Ok(count)
     }
 

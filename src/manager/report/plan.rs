@@ -98,7 +98,7 @@ impl MemManager {
     pub fn plan_batch<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         let scope = self.scope();
         let files = self.inner.location.on_disk();
-        self.inner.readers.snapshot(|tx| {
+        self.inner.readers.snapshot_once(|tx| {
             let memram = queries::spaces::get(tx, scope.space)?;
             let fits = disk_use(tx, files)?.fits_estimated;
             work(&mut Planner::new(tx, memram, scope, self.geometry(), fits))

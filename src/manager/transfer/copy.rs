@@ -123,7 +123,7 @@ impl MemManager {
         };
         // It ends between two batches when the program is interrupted.
         let _storing = Storing::new();
-        self.inner.readers.snapshot(|tx| {
+        self.inner.readers.snapshot_once(|tx| {
             let mut spaces = queries::spaces::all(tx)?;
             spaces.retain(|space| !options.this_space_only || space.id == self.inner.space);
             let mut found = Vec::with_capacity(spaces.len());
@@ -213,7 +213,7 @@ impl Target<'_> {
         let mut original = Side { tx, space: space.id };
         let space = there.inner.space;
         let readers = &there.inner.readers;
-        readers.snapshot(|tx| compare(&mut original, &mut Side { tx, space }, found))
+        readers.snapshot_once(|tx| compare(&mut original, &mut Side { tx, space }, found))
     }
 
     /// Compares a space with its copy.

@@ -95,7 +95,7 @@ impl MemManager {
         let mut export = Export::new(temporary)?;
         let space = self.inner.space;
         let total = self.memram()?.mem;
-        self.inner.readers.snapshot(|tx| {
+        self.inner.readers.snapshot_once(|tx| {
             each_object(tx, &mut |_, _| {}, |tx, object| {
                 if object.memram_id == space {
                     export.object(tx, object)?;

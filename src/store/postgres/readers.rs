@@ -50,8 +50,19 @@ impl ServerReaders {
     }
 
     /// Runs `read` on a separate connection in one read transaction, which sees the last commit
-    /// before it and nothing later.
-    pub fn snapshot<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+    /// before it and nothing later; again, on another state, if the connection was lost.
+    pub fn snapshot<R>(&self, mut read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        let deadline = Deadline::after(self.location.busy_timeout);
+        loop {
+            match self.snapshot_once(&mut read) {
+                Err(error) if error.is_transient() && self.frozen.is_none() && !deadline.is_over() => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// The same for a read that must not run again.
+    pub fn snapshot_once<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         if let Some(frozen) = &self.frozen {
             return self.on_frozen(frozen, read);
         }
@@ -81,7 +92,7 @@ impl ServerReaders {
             let age = Age::begin(self.location.max_snapshot_age);
             let (mut conn, was_idle) = self.idle_or_new(deadline)?;
             match read(&mut ReadTx::aging(&mut conn, age)) {
-                Err(Error::Server(ServerError::Lost { .. })) if was_idle || !deadline.is_over() => {}
+                Err(error) if error.is_transient() && (was_idle || !deadline.is_over()) => {}
                 result => {
                     if !matches!(result, Err(Error::Server(_))) {
                         self.put_back(conn);

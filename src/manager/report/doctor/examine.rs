@@ -105,7 +105,7 @@ impl MemManager {
                 wal_size: files.log,
                 log_limit: location.log_limit_below(disk.max_file),
                 disk,
-                log_holders,
+                log_holders: log_holders.clone(),
                 memram,
             };
             if examined.taken() >= NEARLY_FULL {
