@@ -174,7 +174,7 @@ impl ServerError {
 /// What to do about a refused connection. libpq gives no code for it, only this text in English; in
 /// other languages there is no advice.
 fn reachable(why: &str) -> Option<&'static str> {
-    const ADVICE: [(&str, &str); 6] = [
+    const ADVICE: [(&str, &str); 7] = [
         ("password authentication failed", PASSWORDS),
         ("no password supplied", PASSWORDS),
         (
@@ -184,6 +184,10 @@ fn reachable(why: &str) -> Option<&'static str> {
         ("database \"", "CREATE DATABASE creates it"),
         ("too many clients", CONNECTIONS),
         ("connection slots are reserved", CONNECTIONS),
+        (
+            "timeout expired",
+            "if it needs longer to answer, connect_timeout=SECONDS in the address or PGCONNECT_TIMEOUT allows it",
+        ),
     ];
     const PASSWORDS: &str =
         "a password comes from PGPASSWORD, ~/.pgpass, a service file (PGSERVICEFILE) or the address";

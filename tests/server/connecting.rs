@@ -8,6 +8,8 @@
     reason = "helpers of tests"
 )]
 
+use std::net::TcpListener;
+
 use diesel::{Connection, PgConnection};
 
 use crate::own::{OwnServer, PASSWORD, certificate};
@@ -175,4 +177,21 @@ fn what_keeps_a_program_out_is_said_without_a_password() {
         "{refused}"
     );
     drop(all);
+}
+
+#[test]
+fn a_host_that_never_answers_is_given_up() {
+    // The system accepts connections, and nobody answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("postgres://me@{}/db", silent.local_addr().unwrap());
+    let cli = Cli::new();
+    for (address, variables) in [
+        (address.clone(), [("HOME", "/nonexistent")]),
+        (format!("{address}?connect_timeout=2"), [("HOME", "/nonexistent")]),
+        (address, [("PGCONNECT_TIMEOUT", "2")]),
+    ] {
+        let refused = cli.fails(&["--db", &address, "ls"], &variables);
+        assert!(refused.contains("timeout expired"), "{refused}");
+        assert!(refused.contains("connect_timeout"), "{refused}");
+    }
 }

@@ -65,11 +65,12 @@ impl Address {
         !self.secrets.is_empty()
     }
 
-    /// What libpq takes: the same text without `schema`.
+    /// What libpq takes: the same text without `schema`, and with limits to how long it waits for a host
+    /// that does not answer, unless the address or one of the set environment variables has them.
     ///
     /// It contains the password.
-    pub(in crate::store) fn for_libpq(&self) -> String {
-        self.parts.to_text()
+    pub(in crate::store) fn for_libpq(&self, is_set: impl Fn(&str) -> bool) -> String {
+        self.parts.limited(is_set).to_text()
     }
 
     /// The name of the schema as an identifier of SQL: in quotes.

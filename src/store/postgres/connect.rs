@@ -27,7 +27,8 @@ impl ServerLocation {
             server: address.to_string(),
             why: address.mask(&one_line(&error.to_string())),
         };
-        let conn = PgConnection::establish(&address.for_libpq()).map_err(|error| unreachable(&error))?;
+        let target = address.for_libpq(|variable| std::env::var_os(variable).is_some());
+        let conn = PgConnection::establish(&target).map_err(|error| unreachable(&error))?;
         let mut conn = Conn::Postgres(conn);
         let settings = self.settings(access, self.is_cluster(&mut conn)?);
         conn.batch_execute(&settings).map_err(|error| unreachable(&error))?;

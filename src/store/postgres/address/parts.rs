@@ -8,6 +8,17 @@ use super::RESERVED;
 /// password behind a mistyped name.
 const SHOWN: [&str; 6] = ["host", "hostaddr", "port", "dbname", "user", "service"];
 
+/// How long libpq waits, in seconds and the last one in milliseconds: for each host that is asked to connect,
+/// and for the acknowledgement of what was sent. By itself it waits forever, or as long as the system does.
+/// With the environment variables that say otherwise.
+const LIMITS: [(&str, &str, Option<&str>); 5] = [
+    ("connect_timeout", "10", Some("PGCONNECT_TIMEOUT")),
+    ("keepalives_idle", "20", None),
+    ("keepalives_interval", "5", None),
+    ("keepalives_count", "4", None),
+    ("tcp_user_timeout", "40000", None),
+];
+
 /// All parts as they were written, still encoded.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Parts {
@@ -134,6 +145,25 @@ impl Parts {
             sign = '&';
         }
         text
+    }
+
+    /// The same with [`LIMITS`], unless it has others. Those of a service would count less than these, so with
+    /// a service there are none.
+    pub(super) fn limited(&self, is_set: impl Fn(&str) -> bool) -> Self {
+        let mut limited = self.clone();
+        let has = |name: &str| self.parameters.iter().any(|parameter| parameter.is_one_of(&[name]));
+        if has("service") || is_set("PGSERVICE") {
+            return limited;
+        }
+        for (name, value, variable) in LIMITS {
+            if !has(name) && !variable.is_some_and(&is_set) {
+                limited.parameters.push(Parameter {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                });
+            }
+        }
+        limited
     }
 
     /// The same with one host.

@@ -26,19 +26,39 @@ fn libpq_gets_the_same_text_without_the_schema() {
         "postgres:///db?password=a%40b",
     ] {
         let plain = address(text);
-        assert_eq!((plain.for_libpq().as_str(), plain.schema()), (text, "heapledger"));
+        assert_eq!((plain.parts.to_text().as_str(), plain.schema()), (text, "heapledger"));
         let sign = if text.contains('?') { '&' } else { '?' };
         for schema in ["schema=my%20heap", "s%63hema=my heap"] {
             let named = address(&format!("{text}{sign}{schema}"));
-            assert_eq!((named.for_libpq().as_str(), named.schema()), (text, "my heap"));
+            assert_eq!((named.parts.to_text().as_str(), named.schema()), (text, "my heap"));
         }
     }
     let between = address("postgres://host/db?sslmode=require&schema=a&connect_timeout=3");
     assert_eq!(
-        between.for_libpq(),
+        between.parts.to_text(),
         "postgres://host/db?sslmode=require&connect_timeout=3"
     );
-    assert_eq!(address("PostgreSQL://host").for_libpq(), "postgresql://host");
+    assert_eq!(address("PostgreSQL://host").parts.to_text(), "postgresql://host");
+}
+
+#[test]
+fn libpq_does_not_wait_forever_unless_somebody_says_so() {
+    let limited = |text, set: &[&str]| address(text).for_libpq(|variable| set.contains(&variable));
+    let keepalives = "keepalives_idle=20&keepalives_interval=5&keepalives_count=4&tcp_user_timeout=40000";
+    assert_eq!(
+        limited("postgres://host/db?schema=x", &[]),
+        format!("postgres://host/db?connect_timeout=10&{keepalives}")
+    );
+    assert_eq!(
+        limited("postgres://host/db?c%6fnnect_timeout=0", &[]),
+        format!("postgres://host/db?c%6fnnect_timeout=0&{keepalives}")
+    );
+    assert_eq!(
+        limited("postgres://host/db", &["PGCONNECT_TIMEOUT"]),
+        format!("postgres://host/db?{keepalives}")
+    );
+    assert_eq!(limited("postgres://", &["PGSERVICE"]), "postgres://");
+    assert_eq!(limited("postgres:///?service=a", &[]), "postgres:///?service=a");
 }
 
 #[test]
@@ -187,12 +207,12 @@ fn one_host_replaces_all() {
     ] {
         let moved = address(text).at_node("n-1.example", 5433);
         assert_eq!(
-            (moved.for_libpq().as_str(), moved.schema()),
+            (moved.parts.to_text().as_str(), moved.schema()),
             (node, address(text).schema())
         );
         assert_eq!(moved.has_password(), address(text).has_password());
     }
-    let moved = |host| address("postgres://a/db").at_node(host, 1).for_libpq();
+    let moved = |host| address("postgres://a/db").at_node(host, 1).parts.to_text();
     assert_eq!(moved("::1"), "postgres://[::1]:1/db?hostaddr=");
     assert_eq!(moved("/run/pg"), "postgres://%2Frun%2Fpg:1/db?hostaddr=");
 }
