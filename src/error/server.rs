@@ -56,6 +56,20 @@ pub enum ServerError {
         /// The address.
         server: String,
     },
+    /// A disk of the server is full.
+    Full {
+        /// The address.
+        server: String,
+        /// What the server says, with the file that it could not write.
+        why: String,
+    },
+    /// The encoding of the database is not UTF-8, so it cannot store every text.
+    Encoding {
+        /// The address.
+        server: String,
+        /// The name of the encoding.
+        encoding: String,
+    },
     /// The schema has something else.
     Foreign {
         /// The address.
@@ -130,6 +144,16 @@ impl fmt::Display for ServerError {
                     "the server of {server} only reads, as a standby does; nothing was changed"
                 )
             }
+            Self::Full { server, why } => {
+                write!(
+                    f,
+                    "a disk of the server of {server} is full: {why}; nothing was changed"
+                )
+            }
+            Self::Encoding { server, encoding } => write!(
+                f,
+                "no heap can be created at {server}, because the encoding of the database is {encoding} and not UTF8"
+            ),
             Self::Foreign { server, why } => write!(f, "there is no heap at {server}, but something else: {why}"),
             Self::Format { server, found, known } if found > known => write!(
                 f,
@@ -163,6 +187,10 @@ impl ServerError {
                  that role write"
             }
             Self::Standby { .. } => "connect to the primary: name all hosts, and add target_session_attrs=read-write",
+            Self::Full { .. } => {
+                "make room on it and try again; what is freed in the heap only makes room for the heap itself"
+            }
+            Self::Encoding { .. } => "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' creates one",
             Self::Foreign { .. } => "schema=NAME in the address names another schema",
             Self::Format { found, known, .. } if found > known => "use a newer version of heapledger",
             Self::Lost { .. } | Self::Moved { .. } | Self::Conflict { .. } | Self::Outdated => "try again",

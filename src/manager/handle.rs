@@ -70,18 +70,22 @@ use crate::store::{Group, Location, Readers};
 /// of files:
 ///
 /// - `Unreachable`, if no connection can be opened. An open heap tries until the call has taken
-///   [`Options::busy_timeout`](crate::Options::busy_timeout), because the server may be starting again;
-/// - `Lost`, if the connection is lost within a batch, a part of a large object or a read of one
-///   snapshot, as [`Self::read`] and [`Self::get`] are. Other writes and reads run again by themselves until the same time is over;
+///   [`Options::busy_timeout`](crate::Options::busy_timeout), because the server may be starting again. A host
+///   that does not answer is given up after 10 seconds, and one that stops answering is lost after 40, unless
+///   the address says otherwise (`connect_timeout`, `keepalives_idle`, `tcp_user_timeout`, …);
+/// - `Lost`, if the connection is lost within a batch, a part of a large object, the closure of [`Self::read`] or
+///   [`Self::plan_batch`], a call on a [`Self::snapshot`], a check, an export or a copy. Other writes and reads,
+///   as [`Self::get`], run again by themselves until the same time is over;
 /// - `CommitUnknown`, if the connection is lost at a commit and nobody can be asked for the timeout, or
 ///   others have committed more than 32 times meanwhile. **Only after this error may something have
 ///   changed.** Otherwise the commit is looked for on another connection: if it is there, the call
 ///   succeeds, and if not, it never will be;
-/// - `Conflict`, if the server ended a batch to resolve a deadlock, or could not serialize it. Other
-///   writes run again;
+/// - `Conflict`, if the server ended a batch to resolve a deadlock. Other writes run again. The isolation level
+///   that a role or a database prefers counts for nothing: each connection sets its own;
 /// - `Cancelled`, after `pg_cancel_backend` or a `statement_timeout`; `Standby`, if the server only reads;
-/// - [`Error::Busy`], if others hold the row of the space for longer than the timeout, and
-///   [`Error::DiskFull`], if the disk of the server is full.
+/// - `Full`, if a disk of the server is full. If it is that of the server's own log, the server stops instead,
+///   which is `Unreachable`;
+/// - [`Error::Busy`], if others hold the row of the space for longer than the timeout.
 ///
 /// Some of these are known only by their texts. A connection asks for English ones, but only a role that
 /// may set `lc_messages` gets them (`GRANT SET ON PARAMETER lc_messages TO …`); without them, and in another

@@ -11,6 +11,8 @@ mod common;
 mod connecting;
 #[cfg(all(unix, feature = "postgres"))]
 mod errors;
+#[cfg(all(unix, feature = "postgres"))]
+mod full;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;

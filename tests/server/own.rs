@@ -32,6 +32,18 @@ impl OwnServer {
     /// a password, except through its socket. `None` if there are no programs of a server: the test is skipped.
     #[track_caller]
     pub fn start(settings: &str) -> Option<Self> {
+        Self::start_as(settings, &[])
+    }
+
+    /// The same, with its log in a new folder, in short segments.
+    #[track_caller]
+    pub fn start_with_log(settings: &str, folder: &Path) -> Option<Self> {
+        let folder = format!("--waldir={}", folder.display());
+        Self::start_as(settings, &[&folder, "--wal-segsize=1"])
+    }
+
+    #[track_caller]
+    fn start_as(settings: &str, more: &[&str]) -> Option<Self> {
         let server = Self::new()?;
         std::fs::write(server.path("password"), PASSWORD).unwrap();
         let password = format!("--pwfile={}", server.shown("password"));
@@ -45,7 +57,7 @@ impl OwnServer {
             &data,
         ];
         let auth = ["--auth-local=trust", "--auth-host=scram-sha-256"];
-        succeeds(server.program("initdb").args(initdb).args(auth));
+        succeeds(server.program("initdb").args(initdb).args(auth).args(more));
         server.configure(&format!("fsync = off\nshared_buffers = 16MB\n{settings}"));
         server.pg_ctl(&["start", "-w"]);
         Some(server)
@@ -104,6 +116,31 @@ impl OwnServer {
         assert!(status.success(), "{args:?}: {log}");
     }
 
+    /// What the server has said.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Starts it, if it has ended by itself.
+    pub fn start_unless_running(&self) {
+        let status = self
+            .program("pg_ctl")
+            .arg("-D")
+            .arg(self.path("data"))
+            .arg("status")
+            .output();
+        if !status.unwrap().status.success() {
+            self.pg_ctl(&["start", "-w"]);
+        }
+    }
+
+    /// Makes a folder for the server elsewhere.
+    pub fn folder_on(&self, disk: &Path, name: &str) {
+        let folder = disk.join(name);
+        std::fs::create_dir(&folder).unwrap();
+        give_to_server(&folder);
+    }
+
     #[track_caller]
     fn new() -> Option<Self> {
         let Some(programs) = programs() else {
@@ -118,9 +155,7 @@ impl OwnServer {
             return None;
         }
         let folder = TempDir::new().unwrap();
-        if let Some(account) = is_root().then(account).flatten() {
-            std::os::unix::fs::chown(folder.path(), Some(account), None).unwrap();
-        }
+        give_to_server(folder.path());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Some(Self { folder, programs, port })
     }
@@ -144,9 +179,7 @@ impl OwnServer {
         let to = self.path(name);
         std::fs::copy(file, &to).unwrap();
         std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).unwrap();
-        if let Some(account) = is_root().then(account).flatten() {
-            std::os::unix::fs::chown(to, Some(account), None).unwrap();
-        }
+        give_to_server(&to);
     }
 
     fn shown(&self, name: &str) -> String {
@@ -188,6 +221,13 @@ fn programs() -> Option<PathBuf> {
 fn account() -> Option<u32> {
     let output = Command::new("id").args(["-u", "postgres"]).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}
+
+/// Makes the user that the server runs as the owner of a file.
+fn give_to_server(path: &Path) {
+    if let Some(account) = is_root().then(account).flatten() {
+        std::os::unix::fs::chown(path, Some(account), None).unwrap();
+    }
 }
 
 fn succeeds(command: &mut Command) {

@@ -209,3 +209,31 @@ fn parts_of_another_role_are_refused() {
     place.sql().execute("ALTER VIEW violations OWNER TO CURRENT_USER");
     MemManager::open(place.address()).unwrap();
 }
+
+#[test]
+fn a_database_that_cannot_store_every_text_is_refused() {
+    if !on_server() {
+        return;
+    }
+    let (place, cli) = (Place::new(), Cli::new());
+    let sql = place.sql();
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let database = format!("{}_{}", schema(&place), encoding.to_lowercase());
+        sql.execute(&format!("DROP DATABASE IF EXISTS {database}"));
+        sql.execute(&format!(
+            "CREATE DATABASE {database} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'"
+        ));
+        let there = format!("{}&dbname={database}", text(&place));
+        let refused = cli.fails(&["init"], &[("HEAPLEDGER_DB", &there)]);
+        let created = MemManager::options().create(true).open(&there).map(drop).unwrap_err();
+        sql.execute(&format!("DROP DATABASE {database}"));
+        assert!(
+            refused.contains(&format!("is {encoding} and not UTF8")) && refused.contains("CREATE DATABASE"),
+            "{refused}"
+        );
+        assert!(
+            matches!(created, Error::Server(ServerError::Encoding { .. })),
+            "{created}"
+        );
+    }
+}

@@ -15,6 +15,8 @@ use crate::store::statement::{Statement, sql};
 #[derive(Queryable)]
 pub(super) struct Found {
     role: String,
+    /// The encoding of the database.
+    encoding: String,
     /// Whether the server is a standby.
     only_reads: bool,
     /// Whether there is a schema of this name.
@@ -38,7 +40,7 @@ pub(super) struct Found {
 // The types are exact, so that no function or operator of the schema, which is in the search path,
 // fits better than PostgreSQL's own.
 sql! {
-    Look: (Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
+    Look: (Text, Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
         Nullable<Text>, Nullable<Text>, Nullable<Text>) =
         r#"WITH schema AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = (?::text)::name),
         marks AS (
@@ -54,7 +56,7 @@ sql! {
             AND c.relname <> '__diesel_schema_migrations'::name
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'::"char")),
         heap AS (SELECT * FROM parts WHERE relowner IN (SELECT relowner FROM marks))
-        SELECT current_user::text, pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM schema),
+        SELECT current_user::text, pg_catalog.getdatabaseencoding()::text, pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM schema),
             CASE WHEN EXISTS (SELECT FROM schema)
                 THEN pg_catalog.has_schema_privilege((SELECT oid FROM schema), 'CREATE'::text)
                 ELSE pg_catalog.has_database_privilege(pg_catalog.current_database()::text, 'CREATE'::text) END,
@@ -114,9 +116,16 @@ impl Found {
         }
     }
 
-    /// Fails if the role may not create the heap.
+    /// Fails if the heap cannot be created, or the role may not do so.
     pub(super) fn may_create(&self, location: &ServerLocation) -> Result<()> {
         self.may_write_at_all(location)?;
+        if self.encoding != "UTF8" {
+            return Err(ServerError::Encoding {
+                server: location.name(),
+                encoding: self.encoding.clone(),
+            }
+            .into());
+        }
         let schema = location.address.schema();
         match (self.may_create, self.has_schema) {
             (true, _) => Ok(()),

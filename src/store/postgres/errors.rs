@@ -19,6 +19,7 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
     let server = String::new();
     let why = said.to_owned();
     let has = |text: &str| said.contains(text);
+    let hints = |text: &str| information.hint().is_some_and(|hint| hint.contains(text));
     Some(match kind {
         DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
             ServerError::Lost { server }.into()
@@ -34,7 +35,10 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
             ServerError::Cancelled { why }.into()
         }
         _ if has("due to lock timeout") => Error::Busy { waited_ms: 0 },
-        _ if has("No space left on device") => Error::DiskFull,
+        // The hint is given for a file that could be lengthened only in part, too.
+        _ if has("No space left on device") || has("Disk quota exceeded") || hints("Check free disk space") => {
+            ServerError::Full { server, why }.into()
+        }
         _ => return None,
     })
 }
@@ -45,6 +49,11 @@ impl ServerLocation {
         match error {
             Error::Server(ServerError::Lost { .. }) => ServerError::Lost { server: self.name() }.into(),
             Error::Server(ServerError::Standby { .. }) => ServerError::Standby { server: self.name() }.into(),
+            Error::Server(ServerError::Full { why, .. }) => ServerError::Full {
+                server: self.name(),
+                why,
+            }
+            .into(),
             other => other,
         }
     }
