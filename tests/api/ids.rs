@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::common::{Heap, KIB, MIB, Sql, assert_balanced, cases, content, files_only, number, quick, sql, texts};
+use crate::common::{Heap, KIB, MIB, Sql, assert_balanced, cases, content, number, quick, sql, texts};
 use heapledger::{
     ArenaId, Block, BlockId, Error, EventFilter, Geometry, Hold, MemManager, MemRamId, Moment, ObjectId, PoolId, Result,
 };
@@ -431,7 +431,6 @@ impl Again for MemManager {
 
 #[test]
 fn lost_sequences_are_restored_for_each_space() {
-    files_only!(Unfinished);
     for statement in [
         "DELETE FROM sequences",
         "UPDATE sequences SET last_id = 3 WHERE memram_id = 2",

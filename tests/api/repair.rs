@@ -174,7 +174,6 @@ const MADE_GOOD: &[&str] = &[
 /// Damage that changes no content, name or id. After the repair all of them are as before.
 #[test]
 fn derived_values_are_recomputed_and_everything_else_stays() {
-    files_only!(Checks);
     let damages = DERIVED_AGAIN.iter().map(|statement| (*statement, true));
     let damages = damages.chain(MADE_GOOD.iter().map(|statement| (*statement, false)));
     let of_flags = if server().is_some() { &[] } else { OF_FLAGS };
@@ -195,6 +194,25 @@ fn derived_values_are_recomputed_and_everything_else_stays() {
         heap.allocate_bytes(&content(9, 20 * KIB)).unwrap();
         heap.collect_garbage().unwrap();
         assert_balanced(&heap);
+    }
+}
+
+#[test]
+fn a_check_finds_rows_that_break_constraints() {
+    for statement in [
+        "UPDATE names SET name = '' WHERE name = 'list'",
+        "UPDATE sequences SET last_id = -1",
+        "UPDATE memram SET history = 'sometimes'",
+        "UPDATE memram SET per_block = -8",
+        "UPDATE size_classes SET pool_size = 1",
+        "UPDATE stored_objects SET type_name = 'T' WHERE kind = 'str'",
+        "UPDATE ledger SET allocated_mem = -1",
+        "INSERT INTO other_kinds (memram_id, kind) VALUES (1, 'pickle')",
+        "UPDATE events SET object = x'00' WHERE object IS NOT NULL",
+    ] {
+        let heap = heap();
+        damage(&heap, statement);
+        assert!(!heap.check().unwrap().is_empty(), "{statement}");
     }
 }
 
@@ -256,7 +274,6 @@ const RESERVED: &[&str] = &[
 /// Whatever happens to a reservation, no object is harmed.
 #[test]
 fn damaged_reservations_are_repaired_or_removed_and_objects_stay() {
-    files_only!(Checks);
     for statement in RESERVED {
         let heap = crate::reserve::every_state();
         let (before, names) = (contents(&heap), texts(&heap.sql(), "SELECT name FROM names ORDER BY 1"));
@@ -591,9 +608,6 @@ proptest! {
     fn any_derived_value_is_restored(
         damages in prop::collection::vec((0..DERIVED.len(), 0usize..50, prop_oneof![-3i64..4, any::<i32>().prop_map(i64::from)]), 1..4)
     ) {
-        if crate::common::is_skipped(crate::common::FilesOnly::Checks) {
-            return Ok(());
-        }
         let heap = heap();
         let before = contents(&heap);
         let sql = heap.sql();
@@ -678,7 +692,6 @@ fn a_block_returns_to_the_pool_that_its_entries_name() {
 
 #[test]
 fn an_empty_name_is_replaced() {
-    files_only!(Unfinished);
     let heap = heap();
     let list = heap.resolve("list").unwrap().unwrap();
     damage(&heap, "UPDATE names SET name = '' WHERE name = 'list'");
@@ -733,7 +746,6 @@ fn an_object_moves_to_the_space_of_its_pieces_even_if_its_id_is_taken_there() {
 /// At the end of a space, the last arena, pool and block are shorter than the others.
 #[test]
 fn short_rows_stay_short() {
-    files_only!(Checks);
     let max_mem = 256 * KIB + 5000;
     for damages in [
         &["UPDATE memram SET mem = mem - 1"] as &[_],
@@ -760,7 +772,6 @@ fn short_rows_stay_short() {
 
 #[test]
 fn an_impossible_name_or_size_of_a_space_is_replaced() {
-    files_only!(Checks);
     let heap = heap();
     crate::common::quick()
         .space("empty")
@@ -779,7 +790,6 @@ fn an_impossible_name_or_size_of_a_space_is_replaced() {
 
 #[test]
 fn an_arena_size_is_at_least_that_of_the_largest_arena() {
-    files_only!(Checks);
     let classes = Geometry::standard().classes().to_vec();
     let heap = Heap::of(MIB, Geometry::new(512 * KIB, 8, classes).unwrap());
     heap.allocate_bytes(&content(1, 600 * KIB)).unwrap();

@@ -9,7 +9,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, content, files_only, number, texts};
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, number, texts};
 use heapledger::{Batch, Error, Geometry, History, Hold, MemManager, ObjectId, Result};
 use proptest::prelude::*;
 
@@ -562,7 +562,6 @@ fn an_object_with_a_missing_piece_is_never_returned_as_complete() {
 
 #[test]
 fn false_numbers_of_pieces_never_return_foreign_bytes() {
-    files_only!(Checks);
     for lie in [
         "UPDATE ledger SET start = -1 WHERE seq = 0 AND stored_object_id = 2",
         "UPDATE ledger SET start = start + 1 WHERE stored_object_id = 2",
@@ -592,7 +591,6 @@ fn false_numbers_of_pieces_never_return_foreign_bytes() {
 /// them behind.
 #[test]
 fn an_object_whose_pieces_have_wrong_keys_is_not_freed_and_the_rest_of_the_commit_succeeds() {
-    files_only!(Unfinished);
     let (heap, id) = in_pieces();
     damage(&heap, "UPDATE ledger SET id = id + 9000 WHERE stored_object_id = 2");
     let before = rows(&heap);
@@ -628,7 +626,6 @@ fn an_object_whose_pieces_have_wrong_keys_is_not_freed_and_the_rest_of_the_commi
 /// Objects and entries with arbitrary keys.
 #[test]
 fn repair_finds_unused_keys() {
-    files_only!(Unfinished);
     for statements in [
         // One object lost a piece in its middle, and pieces of another name an object with the
         // next free key.

@@ -7,7 +7,6 @@ use super::{server, skip};
 pub enum FilesOnly {
     Backup,
     Ceiling,
-    Checks,
     File,
     Guards,
     Hostile,
@@ -18,7 +17,6 @@ pub enum FilesOnly {
     Schema,
     Text,
     Transcripts,
-    Unfinished,
 }
 
 impl FilesOnly {
@@ -26,7 +24,6 @@ impl FilesOnly {
         match self {
             Self::Backup => "backup, restore and copies of a file; a server has pg_dump",
             Self::Ceiling => "max_file bounds a file and its log",
-            Self::Checks => "rows that break the CHECKs, which a server keeps even for a repair",
             Self::File => "the file itself: its path, header, pages, and the files next to it",
             Self::Guards => "triggers guard a file against other tools; a server has privileges",
             Self::Hostile => "bytes and schemas of a file that was tampered with",
@@ -36,7 +33,6 @@ impl FilesOnly {
             Self::Plans => "plans and statements of SQLite",
             Self::Schema => "the SQL text of the schema in a file, and what only SQLite lets other tools write",
             Self::Text => "text that is not UTF-8, or contains NUL, which a server does not store",
-            Self::Unfinished => "damage that a repair on a server does not mend yet",
             Self::Transcripts => "examples of the documentation and of help that use files",
         }
     }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries::audit::Violation;
 use crate::store::queries::{self};
-use crate::store::{Broken, Group, WriteTx};
+use crate::store::{Broken, Group, Lifted, WriteTx};
 
 /// The result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -77,7 +77,9 @@ impl MemManager {
     ///
     /// A name without an object is removed, and in one that is not UTF-8 the invalid bytes are
     /// replaced. Every content is hashed: O(file); memory for what is wrong. Writers wait in the
-    /// meantime, readers do not.
+    /// meantime. Readers do not, except on a server, from the first correction on: the CHECKs of the
+    /// tables are dropped until the end, because rows may be partly wrong between two corrections. So
+    /// only a role that owns the tables can correct anything there.
     ///
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Busy`] if another process writes;
@@ -110,8 +112,9 @@ struct Repair<'r, 'w> {
     corrections: Vec<Correction>,
     /// Whether some entries do not have the keys that follow their object's.
     astray: bool,
-    /// Whether there is a temporary index of entries by object.
-    by_object: bool,
+    /// The constraints, once they are lifted for the corrections. Then there is also a temporary index of
+    /// entries by object.
+    lifted: Option<Lifted>,
 }
 
 impl<'r, 'w> Repair<'r, 'w> {
@@ -121,7 +124,7 @@ impl<'r, 'w> Repair<'r, 'w> {
             tx,
             corrections,
             astray: false,
-            by_object: false,
+            lifted: None,
         }
     }
 
@@ -146,7 +149,7 @@ impl<'r, 'w> Repair<'r, 'w> {
         self.place_again(displaced)?;
         self.follow(Stage::Holds)?;
         self.history()?;
-        if self.by_object {
+        if self.lifted.is_some() {
             self.tx.fix(Fix::EntriesByObject(false))?;
         }
         let left = self.left()?;
@@ -218,10 +221,10 @@ impl<'r, 'w> Repair<'r, 'w> {
     /// Runs before the first correction. No id of any space may be reused, and from here on entries
     /// are found by their object, whatever their keys are.
     fn prepare(&mut self) -> Result<()> {
-        if !self.by_object {
+        if self.lifted.is_none() {
+            self.lifted = Some(self.tx.lift_constraints()?);
             self.tx.fix(Fix::LastIds)?;
             self.tx.fix(Fix::EntriesByObject(true))?;
-            self.by_object = true;
         }
         Ok(())
     }
@@ -293,7 +296,7 @@ impl<'r, 'w> Repair<'r, 'w> {
     /// The remaining violations, with all constraints enabled again.
     fn left(&mut self) -> Result<Vec<Violation>> {
         let mut left = Vec::new();
-        self.tx.enforce_constraints()?;
+        self.tx.enforce_constraints(self.lifted.as_ref())?;
         let _ = self.tx.read(|tx| {
             check::check_rows(tx, false, &mut |violation| {
                 left.push(violation);

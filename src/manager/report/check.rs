@@ -82,7 +82,8 @@ const PAGE: i64 = 500;
 impl MemManager {
     /// All violations in the file: those of the view `violations`, contents that do not match their
     /// id or are invalid for their kind (I8), names that are not UTF-8, missing indexes, and the
-    /// results of SQLite's `integrity_check` and `foreign_key_check`. Empty if the books balance.
+    /// results of SQLite's `integrity_check` and `foreign_key_check`, or on a server rows that break a
+    /// rule of their table. Empty if the books balance.
     /// Checks one state of the heap, while writers continue. O(file).
     ///
     /// # Errors

@@ -98,9 +98,9 @@ sql! {
     // done for short objects. There is one object, so nothing is left to be sorted.
     ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = concat!("SELECT \
         CASE WHEN l.id > o.id OR l.start = 0 THEN l.id - o.id END, \
-        CASE WHEN o.size - l.start >= l.allocated_mem THEN o.size - l.start - l.allocated_mem END, l.data \
+        CASE WHEN l.start BETWEEN 0 AND o.size AND l.allocated_mem BETWEEN 0 AND o.size - l.start THEN o.size - l.start - l.allocated_mem END, l.data \
         FROM stored_objects o LEFT JOIN LATERAL (SELECT * FROM ledger l WHERE l.id >= o.id \
-        AND l.id < CASE WHEN o.size <= ? THEN o.id + o.size / 512 + 2 ELSE ", end_of!("o.id"), " END \
+        AND l.id < CASE WHEN o.size <= ? THEN least(o.id, 9223372036854000000) + o.size / 512 + 2 ELSE ", end_of!("o.id"), " END \
         AND l.stored_object_id = o.id ORDER BY l.id OFFSET 0) l ON true \
         WHERE o.memram_id = ? AND o.object_id = ?");
     ReadPage: (BigInt, Binary) = concat!("SELECT l.id, l.data FROM ledger l \

@@ -8,9 +8,9 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
+use super::lifted;
 use super::location::ServerLocation;
 use super::nodes::{self, Link};
-use super::repair;
 use super::write::{self, How, Written};
 use crate::books::batch::Batch;
 use crate::books::limits::Limits;
@@ -91,7 +91,7 @@ impl PostgresEngine {
     /// An engine for a repair, whose transactions write to all spaces.
     pub fn for_repair(location: ServerLocation, conn: Link) -> Self {
         Self {
-            beginning: repair::BEGIN,
+            beginning: lifted::BEGIN,
             ..Self::new(location, conn)
         }
     }

@@ -87,7 +87,7 @@ fn is_harmful(row: &SchemaRow, tables: &[&str]) -> bool {
 }
 
 /// The names after `CREATE TABLE`, `CREATE VIEW` and `CREATE INDEX` in the migration.
-fn names(kinds: &[&str]) -> Vec<&'static str> {
+pub(super) fn names(kinds: &[&str]) -> Vec<&'static str> {
     let after = |line: &'static str| {
         let mut words = line.strip_prefix("CREATE ")?.split_whitespace();
         let kind = words.next().filter(|&word| word != "UNIQUE").or_else(|| words.next())?;

@@ -19,12 +19,15 @@ struct Message {
 
 impl ReadTx<'_> {
     /// Passes each finding of SQLite's own checks to `found`: `foreign_key_check` and, unless `quick`,
-    /// `integrity_check`. O(file). A server checks foreign keys with each statement, and has no check of
-    /// its pages for who only uses it.
+    /// `integrity_check`. O(file). A server has neither; there, unless `quick`, the rules about single rows
+    /// are checked, which `integrity_check` also finds to be broken.
     #[allow(clippy::disallowed_methods, reason = "Diesel has no PRAGMAs")]
     pub fn engine_checks(&mut self, quick: bool, found: Found<'_>) -> Result<ControlFlow<()>> {
         if self.is_on_server() {
-            return Ok(ControlFlow::Continue(()));
+            return match quick {
+                true => Ok(ControlFlow::Continue(())),
+                false => self.broken_rows(found),
+            };
         }
         let integrity = "SELECT integrity_check AS message FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
         let foreign_keys = "SELECT printf('row %d of %s has no row in %s', rowid, \"table\", parent) AS message FROM pragma_foreign_key_check";

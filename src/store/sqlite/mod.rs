@@ -19,7 +19,6 @@ pub(in crate::store) mod path;
 pub(in crate::store) mod prepare;
 pub(in crate::store) mod readers;
 mod refusal;
-pub(in crate::store) mod repair;
 pub(in crate::store) mod replace;
 pub(in crate::store) mod shrink;
 pub(in crate::store) mod sidecar;

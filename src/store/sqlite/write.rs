@@ -13,7 +13,6 @@ use diesel::sqlite::SqliteConnection;
 
 use self::insert::{Target, delete, insert, target};
 use super::exec::Run;
-use super::repair;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::books::rows::{NameChange, NewSpace, Rows};
@@ -22,15 +21,16 @@ use crate::models::{
     StoredObjectId, Stripe, Timestamp, signed,
 };
 use crate::store::conn::Conn;
+use crate::store::repair;
 use crate::store::statement::{Statement, Value, sql};
 use crate::value::Kind;
 
 /// Writes a batch of one space, in the open transaction.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_>) -> QueryResult<()> {
-    let conn = conn.sqlite()?;
     if let Some(fix) = batch.fix() {
         repair::execute(conn, fix)?;
     }
+    let conn = conn.sqlite()?;
     write_rows(conn, space, batch.rows())?;
     write_effects(conn, space, batch.effects())?;
     events::append(conn, space, batch.events())?;

@@ -3,13 +3,13 @@
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use super::super::repair;
 use super::statement::{Head, MISSING, Write};
 use super::{derived, effects, events, removals, rows, space, split};
 use crate::books::batch::Batch;
 use crate::books::effects::SpaceDelta;
 use crate::models::{MemRamId, StoredObject};
 use crate::store::conn::Conn;
+use crate::store::repair;
 use crate::store::statement::{Sql, Statement, Value};
 
 /// How a batch is written.
@@ -74,13 +74,13 @@ fn removes_first(batch: &Batch<'_>) -> bool {
 ///
 /// First come removals, then new rows and the effects, and last what is computed from the rows.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch: &Batch<'_>) -> QueryResult<Written> {
-    let conn = postgres(conn)?;
     if batch.ceiling().is_some() {
         return Err(Error::QueryBuilderError("a server has no such change".into()));
     }
     if let Some(fix) = batch.fix() {
-        repair::execute(conn, space, fix)?;
+        repair::execute(conn, fix)?;
     }
+    let conn = postgres(conn)?;
     if let Some(new) = &batch.rows().space {
         split::run(space::make(new), conn)?;
     }

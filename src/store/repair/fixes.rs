@@ -2,39 +2,35 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Text};
-use diesel::sqlite::SqliteConnection;
 
 use super::levels::LAST_IDS;
-use super::rules::statements_of;
+use super::statements::{spelled, statements_of};
 use crate::books::change::Fix;
+use crate::store::conn::Conn;
 
 /// Executes a correction.
-pub(in crate::store) fn execute(conn: &mut SqliteConnection, fix: &Fix<'_>) -> QueryResult<()> {
+pub(in crate::store) fn execute(conn: &mut Conn, fix: &Fix<'_>) -> QueryResult<()> {
+    use Bind::{Bytes, Int};
+    let text = Bind::Text;
     match *fix {
         Fix::Row { rule, id, key } => {
-            let binds = [Bind::Int(id), key.map_or(Bind::Text(""), Bind::Text)];
+            let binds = [Int(id), text(key.unwrap_or_default())];
             run(conn, statements_of(rule)?.correct, &binds)
         }
         Fix::Indexes => run(conn, &["REINDEX"], &[]),
         Fix::LastIds => run(conn, &[LAST_IDS], &[]),
         Fix::EntriesByObject(true) => run(conn, BY_OBJECT, &[]),
         Fix::EntriesByObject(false) => run(conn, NOT_BY_OBJECT, &[]),
-        Fix::PieceOrder { object } => run(conn, ORDER_PIECES, &[Bind::Int(object.0)]),
-        Fix::ObjectKey { object, key } => run(conn, GIVE_KEY, &[Bind::Int(object.0), Bind::Int(key.0)]),
-        Fix::ObjectKind { object, kind } => run(conn, GIVE_KIND, &[Bind::Int(object.0), Bind::Text(kind.as_str())]),
-        Fix::SetAside { object } => run(conn, SET_ASIDE, &[Bind::Int(object.0)]),
-        Fix::ObjectId { object, object_id } => {
-            run(conn, GIVE_ID, &[Bind::Int(object.0), Bind::Text(&object_id.to_hex())])
-        }
-        Fix::Merge { object, into } => run(conn, MERGE, &[Bind::Int(object.0), Bind::Int(into.0)]),
-        Fix::TakeOut { object } => run(conn, TAKE_OUT, &[Bind::Int(object.0)]),
-        Fix::Rename { space, name, to } => run(conn, RENAME, &[Bind::Int(space.0), Bind::Bytes(name), Bind::Text(to)]),
-        Fix::AddName { object, name } => run(conn, ADD_NAME, &[Bind::Int(object.0), Bind::Text(name)]),
-        Fix::Event { space, id, reason } => run(
-            conn,
-            REPAIRED,
-            &[Bind::Int(space.0), Bind::Int(id.0), Bind::Text(reason)],
-        ),
+        Fix::PieceOrder { object } => run(conn, ORDER_PIECES, &[Int(object.0)]),
+        Fix::ObjectKey { object, key } => run(conn, GIVE_KEY, &[Int(object.0), Int(key.0)]),
+        Fix::ObjectKind { object, kind } => run(conn, GIVE_KIND, &[Int(object.0), text(kind.as_str())]),
+        Fix::SetAside { object } => run(conn, SET_ASIDE, &[Int(object.0)]),
+        Fix::ObjectId { object, object_id } => run(conn, GIVE_ID, &[Int(object.0), text(&object_id.to_hex())]),
+        Fix::Merge { object, into } => run(conn, MERGE, &[Int(object.0), Int(into.0)]),
+        Fix::TakeOut { object } => run(conn, TAKE_OUT, &[Int(object.0)]),
+        Fix::Rename { space, name, to } => run(conn, RENAME, &[Int(space.0), Bytes(name), text(to)]),
+        Fix::AddName { object, name } => run(conn, ADD_NAME, &[Int(object.0), text(name)]),
+        Fix::Event { space, id, reason } => run(conn, REPAIRED, &[Int(space.0), Int(id.0), text(reason)]),
     }
 }
 
@@ -45,9 +41,9 @@ enum Bind<'a> {
     Bytes(&'a [u8]),
 }
 
-fn run(conn: &mut SqliteConnection, statements: &[&'static str], binds: &[Bind<'_>]) -> QueryResult<()> {
+fn run(conn: &mut Conn, statements: &[&str], binds: &[Bind<'_>]) -> QueryResult<()> {
     for text in statements {
-        let mut query = diesel::sql_query(*text).into_boxed();
+        let mut query = diesel::sql_query(spelled(conn, text)).into_boxed::<<Conn as Connection>::Backend>();
         // A statement may use fewer values than the correction has.
         for bind in binds.iter().take(placeholders(text)) {
             query = match *bind {
@@ -76,10 +72,10 @@ const NOT_BY_OBJECT: Texts = &["DROP INDEX repair_by_object"];
 
 /// Numbers the pieces of an object in the order of their keys.
 const ORDER_PIECES: Texts = &[
-    "UPDATE ledger SET seq = (-1 << 60) - r.place FROM (
+    "UPDATE ledger SET seq = -1152921504606846976 - r.place FROM (
        SELECT id, row_number() OVER (ORDER BY id) AS place FROM ledger WHERE stored_object_id = ?1) r
      WHERE r.id = ledger.id",
-    "UPDATE ledger SET seq = (-1 << 60) - seq - 1 WHERE stored_object_id = ?1",
+    "UPDATE ledger SET seq = -1152921504606846976 - seq - 1 WHERE stored_object_id = ?1",
 ];
 
 /// Gives an object a new key, and its entries the keys that follow it.
@@ -92,9 +88,8 @@ const GIVE_KEY: Texts = &[
 const GIVE_KIND: Texts = &["UPDATE stored_objects SET kind = ?2 WHERE id = ?1"];
 
 /// Turns an object into `bytes` under a temporary unique id.
-const SET_ASIDE: Texts = &[
-    "UPDATE stored_objects SET object_id = printf('%064x', id), kind = 'bytes', type_name = NULL, held = 0 WHERE id = ?1",
-];
+const SET_ASIDE: Texts =
+    &["UPDATE stored_objects SET object_id = hex64(id), kind = 'bytes', type_name = NULL, held = FALSE WHERE id = ?1"];
 
 const GIVE_ID: Texts = &["UPDATE stored_objects SET object_id = ?2 WHERE id = ?1"];
 
@@ -108,14 +103,14 @@ const MERGE: Texts = &[
 const TAKE_OUT: Texts = &["DELETE FROM ledger WHERE stored_object_id = ?1"];
 
 /// The old name is passed as bytes, because it need not be UTF-8.
-const RENAME: Texts = &["UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = CAST(?2 AS TEXT)"];
+const RENAME: Texts = &["UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = text_of(?2)"];
 
 const ADD_NAME: Texts = &["INSERT INTO names (memram_id, name, stored_object_id, bound_at)
-     SELECT memram_id, ?2, id, unixepoch() * 1000000 FROM stored_objects WHERE id = ?1"];
+     SELECT memram_id, ?2, id, now_us() FROM stored_objects WHERE id = ?1"];
 
 /// Records a repair in the history.
 const REPAIRED: Texts = &[
     "INSERT INTO events (id, memram_id, at, kind, reason, bytes, mem)
-     SELECT ?2, id, CAST(unixepoch('subsec') * 1000000 AS INTEGER), 'repair', ?3, 0, mem FROM memram WHERE id = ?1",
+     SELECT ?2, id, now_us(), 'repair', ?3, 0, mem FROM memram WHERE id = ?1",
     "UPDATE memram SET history_bytes = history_bytes + (SELECT bytes FROM event_sizes WHERE id = ?2) WHERE id = ?1",
 ];

@@ -8,10 +8,10 @@ pub(super) const LAST_IDS: &str = "INSERT INTO sequences (memram_id, name, last_
        SELECT 'arenas' AS name, id FROM arenas UNION ALL SELECT 'pools', id FROM pools
        UNION ALL SELECT 'blocks', id FROM blocks UNION ALL SELECT 'stored_objects', id FROM stored_objects
        UNION ALL SELECT 'stored_objects', id FROM ledger
-       UNION ALL SELECT 'stored_objects', stored_object_id + entry_ids - 1 FROM reservations WHERE stored_object_id IS NOT NULL
-       UNION ALL SELECT 'reservations', id FROM reservations UNION ALL SELECT 'events', id FROM events)
+       UNION ALL SELECT 'stored_objects', stored_object_id + least(entry_ids, 9223372036854775807 - greatest(stored_object_id, 0)) - 1 FROM reservations WHERE stored_object_id IS NOT NULL
+       UNION ALL SELECT 'reservations', id FROM reservations UNION ALL SELECT 'events', id FROM events) used
      WHERE (id >> 40) + 1 IN (SELECT id FROM memram) GROUP BY 1, 2
-     ON CONFLICT (memram_id, name) DO UPDATE SET last_id = max(last_id, excluded.last_id)";
+     ON CONFLICT (memram_id, name) DO UPDATE SET last_id = greatest(sequences.last_id, excluded.last_id)";
 
 /// A row whose parent is missing, or has no room for it, is dissolved; its bytes are placed again
 /// (see `contents`).
@@ -23,7 +23,7 @@ pub(super) const RULES: &[Statements] = &[
                  wanted (name) AS (VALUES ('arenas'), ('pools'), ('blocks'), ('stored_objects'), ('reservations'), ('events'))
                SELECT m.id, w.name AS key, 'a last_id of space ' || m.id || ' for ' || w.name AS expected,
                       coalesce('last_id ' || s.last_id, 'no row') AS found
-               FROM spaces m JOIN wanted w LEFT JOIN sequences s ON s.memram_id = m.id AND s.name = w.name
+               FROM spaces m CROSS JOIN wanted w LEFT JOIN sequences s ON s.memram_id = m.id AND s.name = w.name
                WHERE s.last_id IS NULL OR s.last_id >> 40 <> m.id - 1"),
         correct: &[
             "INSERT INTO sequences (memram_id, name, last_id) VALUES (?1, ?2, (?1 - 1) << 40)
@@ -33,35 +33,35 @@ pub(super) const RULES: &[Statements] = &[
     },
     Statements {
         rule: "heap_row",
-        find: Some("SELECT 1 AS id, NULL AS key, 'one row, with a max_file above 0 if any' AS expected,
+        find: Some("SELECT CAST(1 AS BIGINT) AS id, CAST(NULL AS TEXT) AS key, 'one row, with a max_file above 0 if any' AS expected,
                       coalesce('max_file ' || max_file, 'none') AS found
-               FROM (SELECT 1) LEFT JOIN heap ON id = 1 WHERE id IS NULL OR max_file < 1"),
+               FROM (SELECT 1) one LEFT JOIN heap h ON h.id = 1 WHERE h.id IS NULL OR h.max_file < 1"),
         correct: &[
-            "INSERT OR IGNORE INTO heap (id) VALUES (?1)",
+            "INSERT INTO heap (id) VALUES (?1) ON CONFLICT DO NOTHING",
             "UPDATE heap SET max_file = NULL WHERE max_file < 1",
         ],
     },
     Statements {
         rule: "space_row",
-        find: Some("SELECT id, NULL AS key, 'a name, sizes above 0, a way to keep history' AS expected,
-                      printf('name %Q, max_mem %d, arena_size %d, per_block %d, history %Q', name, max_mem, arena_size,
-                        per_block, history) AS found
+        find: Some("SELECT id, CAST(NULL AS TEXT) AS key, 'a name, sizes above 0, a way to keep history' AS expected,
+                      'name ''' || name || ''', max_mem ' || max_mem || ', arena_size ' || arena_size
+                        || ', per_block ' || per_block || ', history ''' || history || '''' AS found
                FROM memram WHERE length(name) NOT BETWEEN 1 AND 255 OR max_mem < 1 OR arena_size < 1 OR per_block < 1
                               OR dedup_hits < 0 OR dedup_saved < 0
                               OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1
                               OR history_max_bytes < 1 OR history_bytes < 0 OR promised < 0"),
         correct: &["UPDATE memram SET
                    name = CASE WHEN length(name) BETWEEN 1 AND 255 THEN name ELSE 'damaged-' || id END,
-                   max_mem = max(max_mem, 1),
+                   max_mem = greatest(max_mem, 1),
                    arena_size = CASE WHEN arena_size > 0 THEN arena_size ELSE
-                     max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)) END,
+                     greatest(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)) END,
                    per_block = CASE WHEN per_block > 0 THEN per_block ELSE 8 END,
-                   dedup_hits = max(dedup_hits, 0), dedup_saved = max(dedup_saved, 0),
+                   dedup_hits = greatest(dedup_hits, 0), dedup_saved = greatest(dedup_saved, 0),
                    history = CASE WHEN history IN ('on', 'off', 'keep') THEN history
                                   WHEN history_keep > 0 OR history_max_bytes > 0 THEN 'keep' ELSE 'on' END,
                    history_keep = CASE WHEN history_keep > 0 THEN history_keep END,
                    history_max_bytes = CASE WHEN history_max_bytes > 0 THEN history_max_bytes END,
-                   history_bytes = max(history_bytes, 0), promised = max(promised, 0)
+                   history_bytes = greatest(history_bytes, 0), promised = greatest(promised, 0)
                  WHERE id = ?1"],
     },
     // An arena is in the space that most of its pools and blocks name.
@@ -79,21 +79,21 @@ pub(super) const RULES: &[Statements] = &[
                    ORDER BY c.space = (a.id >> 40) + 1 DESC, c.votes DESC, c.space = a.memram_id DESC, c.space LIMIT 1) AS space FROM arenas a)
                SELECT id, CAST(space AS TEXT) AS key, 'space ' || space AS expected, 'space ' || memram_id AS found
                FROM elected WHERE space IS NOT NULL AND space <> memram_id"),
-        correct: &["UPDATE arenas SET memram_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
+        correct: &["UPDATE arenas SET memram_id = CAST(?2 AS BIGINT) WHERE id = ?1"],
     },
     // A missing space is recreated with its contents.
     Statements {
         rule: "space_lost",
-        find: Some("SELECT DISTINCT memram_id AS id, NULL AS key, 'the space of classes and more' AS expected, 'none' AS found
+        find: Some("SELECT DISTINCT memram_id AS id, CAST(NULL AS TEXT) AS key, 'the space of classes and more' AS expected, 'none' AS found
                FROM size_classes
                WHERE memram_id NOT IN (SELECT id FROM memram) AND memram_id IN (
                  SELECT memram_id FROM arenas UNION ALL SELECT memram_id FROM stored_objects
                  UNION ALL SELECT memram_id FROM other_kinds UNION ALL SELECT memram_id FROM events)"),
         correct: &["INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at)
                  VALUES (?1, 'recovered-' || ?1,
-                   max(262144, (SELECT coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
-                   max(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
-                   8, unixepoch() * 1000000)"],
+                   greatest(262144, (SELECT coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
+                   greatest(262144, (SELECT coalesce(max(max_mem), 0) FROM arenas WHERE memram_id = ?1)),
+                   8, now_us())"],
     },
     Statements {
         rule: "sequence_orphan",
@@ -121,7 +121,7 @@ pub(super) const RULES: &[Statements] = &[
                    ORDER BY c.votes DESC, c.arena_id = p.arena_id DESC, c.arena_id LIMIT 1) AS arena FROM pools p)
                SELECT id, CAST(arena AS TEXT) AS key, 'arena ' || arena AS expected, 'arena ' || stated AS found
                FROM elected WHERE arena IS NOT NULL AND arena <> stated"),
-        correct: &["UPDATE pools SET arena_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
+        correct: &["UPDATE pools SET arena_id = CAST(?2 AS BIGINT) WHERE id = ?1"],
     },
     Statements {
         rule: "pool_orphan",
@@ -136,9 +136,9 @@ pub(super) const RULES: &[Statements] = &[
                FROM pools p JOIN arenas a ON a.id = p.arena_id
                WHERE EXISTS (SELECT 1 FROM blocks b WHERE b.pool_id = p.id AND b.block_size = p.block_size)
                  AND NOT EXISTS (SELECT 1 FROM size_classes c WHERE c.memram_id = a.memram_id AND c.block_size = p.block_size)
-               GROUP BY 1, 2"),
+               GROUP BY a.memram_id, p.block_size"),
         correct: &["INSERT INTO size_classes (memram_id, block_size, pool_size)
-                 SELECT ?1, CAST(?2 AS INTEGER), max(max_mem) FROM pools WHERE block_size = CAST(?2 AS INTEGER)"],
+                 SELECT ?1, CAST(?2 AS BIGINT), max(max_mem) FROM pools WHERE block_size = CAST(?2 AS BIGINT)"],
     },
     // Pools are whole numbers of blocks, and arenas of pools. The largest existing pool has
     // the size of its class, unless all of them are short.
@@ -149,18 +149,18 @@ pub(super) const RULES: &[Statements] = &[
                       'pool_size ' || c.pool_size AS found
                FROM size_classes c
                WHERE c.memram_id NOT IN (SELECT id FROM memram) OR c.block_size < 1 OR c.pool_size < c.block_size
-                  OR c.pool_size % c.block_size <> 0"),
+                  OR c.pool_size % nullif(c.block_size, 0) <> 0"),
         correct: &[
-            "DELETE FROM size_classes WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)
+            "DELETE FROM size_classes WHERE memram_id = ?1 AND block_size = CAST(?2 AS BIGINT)
                AND (memram_id NOT IN (SELECT id FROM memram) OR block_size < 1)",
             "UPDATE size_classes SET pool_size = coalesce(
                (SELECT max(p.max_mem) FROM pools p JOIN memram m ON m.id = ?1
-                WHERE p.memram_id = ?1 AND p.block_size = CAST(?2 AS INTEGER)
-                  AND p.max_mem % p.block_size = 0 AND m.arena_size % p.max_mem = 0),
+                WHERE p.memram_id = ?1 AND p.block_size = CAST(?2 AS BIGINT)
+                  AND p.max_mem % p.block_size = 0 AND m.arena_size % nullif(p.max_mem, 0) = 0),
                (SELECT max(k.column1) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8)) AS k JOIN memram m ON m.id = ?1
-                WHERE m.arena_size % (k.column1 * CAST(?2 AS INTEGER)) = 0) * block_size,
+                WHERE m.arena_size % (k.column1 * CAST(?2 AS BIGINT)) = 0) * block_size,
                block_size)
-             WHERE memram_id = ?1 AND block_size = CAST(?2 AS INTEGER)",
+             WHERE memram_id = ?1 AND block_size = CAST(?2 AS BIGINT)",
         ],
     },
     Statements {
@@ -175,7 +175,7 @@ pub(super) const RULES: &[Statements] = &[
                    (SELECT c.block_size FROM size_classes c WHERE c.memram_id = a.memram_id
                     ORDER BY c.pool_size = p.max_mem DESC, c.block_size LIMIT 1)) AS block_size
                  FROM pools p JOIN arenas a ON a.id = p.arena_id)
-               SELECT id, NULL AS key, 'space ' || space || ', block_size ' || block_size AS expected,
+               SELECT id, CAST(NULL AS TEXT) AS key, 'space ' || space || ', block_size ' || block_size AS expected,
                       'space ' || memram_id || ', block_size ' || stated AS found
                FROM placed WHERE memram_id <> space OR stated <> block_size"),
         correct: &[
@@ -194,7 +194,7 @@ pub(super) const RULES: &[Statements] = &[
         rule: "block_pool",
         find: Some("WITH counted AS (
                  SELECT block_id AS id, pool_id, count(*) AS votes FROM (
-                   SELECT block_id, pool_id FROM ledger UNION ALL SELECT id, pool_id FROM blocks)
+                   SELECT block_id, pool_id FROM ledger UNION ALL SELECT id, pool_id FROM blocks) votes
                  WHERE pool_id IN (SELECT id FROM pools) GROUP BY block_id, pool_id),
                elected AS (
                  SELECT b.id, b.pool_id AS stated, (SELECT c.pool_id FROM counted c JOIN pools p ON p.id = c.pool_id WHERE c.id = b.id
@@ -202,7 +202,7 @@ pub(super) const RULES: &[Statements] = &[
                  FROM blocks b)
                SELECT id, CAST(pool AS TEXT) AS key, 'pool ' || pool AS expected, 'pool ' || stated AS found
                FROM elected WHERE pool IS NOT NULL AND pool <> stated"),
-        correct: &["UPDATE blocks SET pool_id = CAST(?2 AS INTEGER) WHERE id = ?1"],
+        correct: &["UPDATE blocks SET pool_id = CAST(?2 AS BIGINT) WHERE id = ?1"],
     },
     Statements {
         rule: "block_orphan",
@@ -217,7 +217,7 @@ pub(super) const RULES: &[Statements] = &[
     },
     Statements {
         rule: "entry_length",
-        find: Some("SELECT id, NULL AS key, 'allocated_mem ' || length(data) AS expected, 'allocated_mem ' || allocated_mem AS found
+        find: Some("SELECT id, CAST(NULL AS TEXT) AS key, 'allocated_mem ' || length(data) AS expected, 'allocated_mem ' || allocated_mem AS found
                FROM ledger WHERE allocated_mem <> length(data)"),
         correct: &["UPDATE ledger SET allocated_mem = length(data) WHERE id = ?1"],
     },
@@ -226,44 +226,44 @@ pub(super) const RULES: &[Statements] = &[
         rule: "block_size",
         find: Some("WITH held AS (SELECT block_id AS id, sum(allocated_mem) AS mem FROM ledger GROUP BY block_id),
                sized AS (
-                 SELECT b.id, b.max_mem, min(b.block_size, max(b.max_mem, coalesce(h.mem, 0), 1)) AS size
+                 SELECT b.id, b.max_mem, least(b.block_size, greatest(b.max_mem, coalesce(h.mem, 0), 1)) AS size
                  FROM blocks b LEFT JOIN held h ON h.id = b.id)
                SELECT id, CAST(size AS TEXT) AS key, 'max_mem ' || size AS expected, 'max_mem ' || max_mem AS found
                FROM sized WHERE max_mem <> size"),
-        correct: &["UPDATE blocks SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
+        correct: &["UPDATE blocks SET max_mem = CAST(?2 AS BIGINT) WHERE id = ?1"],
     },
     Statements {
         rule: "pool_size",
         find: Some("WITH held AS (SELECT pool_id AS id, sum(max_mem) AS mem FROM blocks GROUP BY pool_id),
                sized AS (
-                 SELECT p.id, p.max_mem, min(c.pool_size, max(p.max_mem, coalesce(h.mem, 0), 1)) AS size
+                 SELECT p.id, p.max_mem, least(c.pool_size, greatest(p.max_mem, coalesce(h.mem, 0), 1)) AS size
                  FROM pools p JOIN size_classes c ON c.memram_id = p.memram_id AND c.block_size = p.block_size
                  LEFT JOIN held h ON h.id = p.id)
                SELECT id, CAST(size AS TEXT) AS key, 'max_mem ' || size AS expected, 'max_mem ' || max_mem AS found
                FROM sized WHERE max_mem <> size"),
-        correct: &["UPDATE pools SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
+        correct: &["UPDATE pools SET max_mem = CAST(?2 AS BIGINT) WHERE id = ?1"],
     },
     Statements {
         rule: "arena_size",
         find: Some("WITH held AS (SELECT arena_id AS id, sum(max_mem) AS mem FROM pools GROUP BY arena_id),
                sized AS (
-                 SELECT a.id, a.max_mem, min(m.arena_size, max(a.max_mem, coalesce(h.mem, 0), 1)) AS size
+                 SELECT a.id, a.max_mem, least(m.arena_size, greatest(a.max_mem, coalesce(h.mem, 0), 1)) AS size
                  FROM arenas a JOIN memram m ON m.id = a.memram_id LEFT JOIN held h ON h.id = a.id)
                SELECT id, CAST(size AS TEXT) AS key, 'max_mem ' || size AS expected, 'max_mem ' || max_mem AS found
                FROM sized WHERE max_mem <> size"),
-        correct: &["UPDATE arenas SET max_mem = CAST(?2 AS INTEGER) WHERE id = ?1"],
+        correct: &["UPDATE arenas SET max_mem = CAST(?2 AS BIGINT) WHERE id = ?1"],
     },
     // Rows that do not fit their parent are dissolved.
     Statements {
         rule: "pool_overflow",
-        find: Some("SELECT p.id, NULL AS key, 'room in arena ' || p.arena_id AS expected, 'none' AS found
+        find: Some("SELECT p.id, CAST(NULL AS TEXT) AS key, 'room in arena ' || p.arena_id AS expected, 'none' AS found
                FROM (SELECT id, arena_id, sum(max_mem) OVER (PARTITION BY arena_id ORDER BY id) AS through FROM pools) p
                JOIN arenas a ON a.id = p.arena_id WHERE p.through > a.max_mem"),
         correct: &["DELETE FROM pools WHERE id = ?1", "DELETE FROM blocks WHERE pool_id = ?1"],
     },
     Statements {
         rule: "block_overflow",
-        find: Some("SELECT b.id, NULL AS key, 'room in pool ' || b.pool_id AS expected, 'none' AS found
+        find: Some("SELECT b.id, CAST(NULL AS TEXT) AS key, 'room in pool ' || b.pool_id AS expected, 'none' AS found
                FROM (SELECT id, pool_id, sum(max_mem) OVER (PARTITION BY pool_id ORDER BY id) AS through FROM blocks) b
                JOIN pools p ON p.id = b.pool_id WHERE b.through > p.max_mem"),
         correct: &["DELETE FROM blocks WHERE id = ?1"],
@@ -271,7 +271,7 @@ pub(super) const RULES: &[Statements] = &[
     // Only the capacity of the space is enlarged, because nothing in it may be lost.
     Statements {
         rule: "space_size",
-        find: Some("SELECT m.id, NULL AS key, 'max_mem of at least ' || sum(a.max_mem) AS expected, 'max_mem ' || m.max_mem AS found
+        find: Some("SELECT m.id, CAST(NULL AS TEXT) AS key, 'max_mem of at least ' || sum(a.max_mem) AS expected, 'max_mem ' || m.max_mem AS found
                FROM memram m JOIN arenas a ON a.memram_id = m.id GROUP BY m.id HAVING sum(a.max_mem) > m.max_mem"),
         correct: &["UPDATE memram SET max_mem = (SELECT sum(max_mem) FROM arenas WHERE memram_id = ?1) WHERE id = ?1"],
     },
@@ -288,10 +288,10 @@ pub(super) const RULES: &[Statements] = &[
                       'an id of space ' || ((t.id >> 40) + 1) AS found
                FROM arenas t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
         correct: &[
-            "UPDATE pools SET arena_id = CAST(?2 AS INTEGER) WHERE arena_id = ?1",
-            "UPDATE blocks SET arena_id = CAST(?2 AS INTEGER) WHERE arena_id = ?1",
-            "UPDATE ledger SET arena_id = CAST(?2 AS INTEGER) WHERE arena_id = ?1",
-            "UPDATE arenas SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+            "UPDATE pools SET arena_id = CAST(?2 AS BIGINT) WHERE arena_id = ?1",
+            "UPDATE blocks SET arena_id = CAST(?2 AS BIGINT) WHERE arena_id = ?1",
+            "UPDATE ledger SET arena_id = CAST(?2 AS BIGINT) WHERE arena_id = ?1",
+            "UPDATE arenas SET id = CAST(?2 AS BIGINT) WHERE id = ?1",
         ],
     },
     Statements {
@@ -300,9 +300,9 @@ pub(super) const RULES: &[Statements] = &[
                       'an id of space ' || ((t.id >> 40) + 1) AS found
                FROM pools t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
         correct: &[
-            "UPDATE blocks SET pool_id = CAST(?2 AS INTEGER) WHERE pool_id = ?1",
-            "UPDATE ledger SET pool_id = CAST(?2 AS INTEGER) WHERE pool_id = ?1",
-            "UPDATE pools SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+            "UPDATE blocks SET pool_id = CAST(?2 AS BIGINT) WHERE pool_id = ?1",
+            "UPDATE ledger SET pool_id = CAST(?2 AS BIGINT) WHERE pool_id = ?1",
+            "UPDATE pools SET id = CAST(?2 AS BIGINT) WHERE id = ?1",
         ],
     },
     Statements {
@@ -311,8 +311,8 @@ pub(super) const RULES: &[Statements] = &[
                       'an id of space ' || ((t.id >> 40) + 1) AS found
                FROM blocks t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
         correct: &[
-            "UPDATE ledger SET block_id = CAST(?2 AS INTEGER) WHERE block_id = ?1",
-            "UPDATE blocks SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+            "UPDATE ledger SET block_id = CAST(?2 AS BIGINT) WHERE block_id = ?1",
+            "UPDATE blocks SET id = CAST(?2 AS BIGINT) WHERE id = ?1",
         ],
     },
     Statements {
@@ -321,8 +321,8 @@ pub(super) const RULES: &[Statements] = &[
                       'an id of space ' || ((t.id >> 40) + 1) AS found
                FROM reservations t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
         correct: &[
-            "UPDATE events SET reservation_id = CAST(?2 AS INTEGER) WHERE reservation_id = ?1",
-            "UPDATE reservations SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+            "UPDATE events SET reservation_id = CAST(?2 AS BIGINT) WHERE reservation_id = ?1",
+            "UPDATE reservations SET id = CAST(?2 AS BIGINT) WHERE id = ?1",
         ],
     },
     Statements {
@@ -331,7 +331,7 @@ pub(super) const RULES: &[Statements] = &[
                       'an id of space ' || ((t.id >> 40) + 1) AS found
                FROM events t JOIN memram m ON m.id = t.memram_id WHERE t.id >> 40 <> m.id - 1"),
         correct: &[
-            "UPDATE events SET id = CAST(?2 AS INTEGER) WHERE id = ?1",
+            "UPDATE events SET id = CAST(?2 AS BIGINT) WHERE id = ?1",
         ],
     },
 ];

@@ -1,9 +1,14 @@
-//! The catalogue, the view and the statements have the same rules.
+//! The catalogue, the view and the statements have the same rules, and the statements are valid.
 
 use std::collections::BTreeSet;
 
+use diesel::result::DatabaseErrorKind::{ForeignKeyViolation, NotNullViolation, UniqueViolation};
+use diesel::result::Error;
+
 use super::*;
-use crate::books::rules::{RULES, Stage};
+use crate::books::rules::Stage;
+#[cfg(feature = "postgres")]
+use crate::models::MemRamId;
 use crate::store::sqlite::exec;
 use crate::store::sqlite::migrations::in_memory;
 
@@ -63,20 +68,56 @@ fn each_rule_has_its_statements() {
         let by_a_fix = matches!(rule.stage, Stage::Keys | Stage::Places | Stage::Books);
         assert_eq!(sql.correct.is_empty(), by_a_fix, "{}", rule.name);
     }
-    let all = levels::RULES.iter().chain(contents::RULES).chain(totals::RULES);
-    for sql in all {
-        assert!(names.contains(sql.rule), "{} is not in the catalogue", sql.rule);
+    for name in statements::all().map(|sql| sql.rule).chain(OF_ROWS) {
+        assert!(names.contains(name), "{name} is not in the catalogue");
     }
 }
 
 #[test]
-fn every_query_of_a_repair_runs() {
+fn every_statement_of_a_repair_runs_in_a_file() {
     let mut conn = in_memory().unwrap();
-    let conn = conn.sqlite().unwrap();
-    for sql in levels::RULES.iter().chain(contents::RULES).chain(totals::RULES) {
-        if let Some(find) = sql.find {
-            let found = diesel::sql_query(find).load::<Broken>(conn);
-            assert!(found.unwrap().is_empty(), "{}", sql.rule);
+    conn.batch_execute("PRAGMA ignore_check_constraints = ON; BEGIN")
+        .unwrap();
+    every_statement_runs(&mut conn);
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn every_statement_of_a_repair_runs_on_a_server() {
+    use crate::store::postgres::skip;
+    let Ok(url) = std::env::var("HEAPLEDGER_TEST_URL") else {
+        return skip::skip("a server", "HEAPLEDGER_TEST_URL is not set");
+    };
+    let mut conn = PgConnection::establish(&url).unwrap();
+    let up = include_str!("../../../migrations/postgres/2026-11-26-000001_heap/up.sql");
+    let begin = "BEGIN; CREATE SCHEMA repair_statements; SET LOCAL search_path TO repair_statements, pg_temp;";
+    conn.batch_execute(&format!("{begin} {up}; {}", lifted::BEGIN)).unwrap();
+    let enforce = lifted::lift(&mut conn, MemRamId::FIRST).unwrap();
+    let mut conn = Conn::Postgres(conn);
+    every_statement_runs(&mut conn);
+    conn.batch_execute(&format!("{enforce} ROLLBACK")).unwrap();
+}
+
+/// On a heap without a space, in which no row breaks a rule.
+fn every_statement_runs(conn: &mut Conn) {
+    assert!(find(conn, STRAY).unwrap().is_empty());
+    for sql in statements::all() {
+        if let Some(text) = sql.find {
+            assert!(find(conn, text).unwrap().is_empty(), "{}", sql.rule);
         }
+        let rule = RULES.iter().find(|rule| rule.name == sql.rule).unwrap();
+        let fix = Fix::Row {
+            rule,
+            id: 1,
+            key: Some("1"),
+        };
+        conn.batch_execute("SAVEPOINT s").unwrap();
+        match execute(conn, &fix) {
+            Ok(()) => {}
+            // A repair would not add this row.
+            Err(Error::DatabaseError(NotNullViolation | UniqueViolation | ForeignKeyViolation, _)) => {}
+            Err(error) => panic!("{}: {error}", sql.rule),
+        }
+        conn.batch_execute("ROLLBACK TO s").unwrap();
     }
 }

@@ -1,0 +1,51 @@
+//! A server without constraints, for a repair.
+//!
+//! Only a superuser could make a server ignore them. So the CHECKs are dropped in the transaction of the
+//! repair, and created again at its end, which checks all rows; foreign keys are deferred until then.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "one of the files that change the schema, with the names in its catalog"
+)]
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use super::verify::names;
+use crate::models::MemRamId;
+
+/// Run at the beginning of the transaction. Nobody else writes to any space, while readers go on. The
+/// statements of a repair read whole tables, for which the plans of a writer are not meant.
+pub(in crate::store) const BEGIN: &str = "LOCK TABLE memram IN EXCLUSIVE MODE; SET CONSTRAINTS ALL DEFERRED; \
+     SET LOCAL enable_seqscan TO on; SET LOCAL enable_hashjoin TO on; SET LOCAL enable_mergejoin TO on; \
+     SET LOCAL plan_cache_mode TO auto; SET LOCAL jit TO off;";
+
+#[derive(QueryableByName)]
+struct Checks {
+    #[diesel(sql_type = Text)]
+    drops: String,
+    #[diesel(sql_type = Text)]
+    adds: String,
+}
+
+/// Drops the CHECKs of the heap, and returns the statements that create them again and check foreign keys.
+/// Rows will be corrected, so what writers of other spaces remember is no longer true; a batch raises the
+/// version of its own space.
+pub(in crate::store) fn lift(conn: &mut PgConnection, space: MemRamId) -> QueryResult<String> {
+    let tables = names(&["TABLE"]).join("', '");
+    let checks = format!(
+        "SELECT coalesce(string_agg(t.name || t.drops || ';', ' '), '') AS drops,
+                coalesce(string_agg(t.name || t.adds || ';', ' '), '') AS adds
+         FROM (SELECT format('ALTER TABLE %I ', c.relname) AS name,
+                      string_agg(format('DROP CONSTRAINT %I', k.conname), ', ' ORDER BY k.conname) AS drops,
+                      string_agg(format('ADD CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY k.conname) AS adds
+               FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+               WHERE k.contype = 'c' AND c.relnamespace = current_schema()::regnamespace AND c.relname IN ('{tables}')
+               GROUP BY c.relname) t"
+    );
+    let Checks { drops, adds } = diesel::sql_query(checks).get_result(conn)?;
+    conn.batch_execute(&format!(
+        "{drops} UPDATE memram SET version = version + 1 WHERE id <> {space}"
+    ))?;
+    Ok(format!("SET CONSTRAINTS ALL IMMEDIATE; {adds}"))
+}
