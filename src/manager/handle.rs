@@ -87,10 +87,6 @@ use crate::store::{Group, Location, Readers};
 ///   which is `Unreachable`;
 /// - [`Error::Busy`], if others hold the row of the space for longer than the timeout.
 ///
-/// Some of these are known only by their texts. A connection asks for English ones, but only a role that
-/// may set `lc_messages` gets them (`GRANT SET ON PARAMETER lc_messages TO …`); without them, and in another
-/// language, a cancelled statement, a deadlock and a full disk are [`Error::Database`].
-///
 /// After any error nothing has changed, unless the method documents what stays.
 #[derive(Clone)]
 #[doc(alias = "MemoryManager")]

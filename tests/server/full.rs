@@ -105,18 +105,43 @@ fn nothing_acknowledged_is_lost_while_the_disk_of_a_server_is_full() {
 #[test]
 #[ignore = "the child process, on a separate disk"]
 fn a_tablespace() {
-    let Some(disk) = given("HEAPLEDGER_DISK") else { return };
+    if given("HEAPLEDGER_DISK").is_some()
+        && let Some(server) = OwnServer::start("")
+    {
+        fill_a_tablespace(&server);
+    }
+}
+
+#[test]
+fn a_full_disk_is_recognized_in_another_language() {
+    on_a_small_disk("full::a_tablespace_in_german");
+}
+
+#[test]
+#[ignore = "the child process, on a separate disk"]
+fn a_tablespace_in_german() {
+    if given("HEAPLEDGER_DISK").is_some()
+        && let Some(server) = OwnServer::start_in_german()
+    {
+        fill_a_tablespace(&server);
+    }
+}
+
+fn fill_a_tablespace(server: &OwnServer) {
+    let disk = given("HEAPLEDGER_DISK").unwrap();
     let disk = Path::new(&disk);
-    let Some(server) = OwnServer::start("") else { return };
     server.folder_on(disk, "data");
     let sql = Sql::at(Path::new(&format!("{}&schema=public", server.socket())));
     sql.execute(&format!(
         "CREATE TABLESPACE small LOCATION '{}'",
         disk.join("data").display()
     ));
-    sql.execute("CREATE DATABASE heaps TABLESPACE small");
+    // This role may not choose the language.
+    sql.execute("CREATE ROLE owner LOGIN");
+    sql.execute("CREATE DATABASE heaps TABLESPACE small OWNER owner");
     let open = || {
         let address = server.socket().replace("///postgres", "///heaps");
+        let address = address.replace("user=postgres", "user=owner");
         options().max_mem(512 * MIB).open(address).unwrap()
     };
     let heap = open();

@@ -19,6 +19,8 @@ mod harness;
 #[cfg(all(unix, feature = "postgres"))]
 mod kills;
 #[cfg(all(unix, feature = "postgres"))]
+mod languages;
+#[cfg(all(unix, feature = "postgres"))]
 mod lost_commit;
 #[cfg(all(unix, feature = "postgres"))]
 mod lost_reads;

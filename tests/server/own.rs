@@ -17,9 +17,12 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::skip::{is_root, skip};
+use crate::common::skip::{by_design, is_root, skip};
 
 pub const PASSWORD: &str = "pass word/@:%";
+
+/// The folder of locales that the server has to itself.
+const LOCALES: &str = "locales";
 
 pub struct OwnServer {
     folder: TempDir,
@@ -42,12 +45,34 @@ impl OwnServer {
         Self::start_as(settings, &[&folder, "--wal-segsize=1"])
     }
 
+    /// The same, with messages in German. `None` also without that locale: the test is skipped.
+    #[track_caller]
+    pub fn start_in_german() -> Option<Self> {
+        let server = Self::new()?;
+        let locales = server.path(LOCALES);
+        std::fs::create_dir(&locales).unwrap();
+        let mut command = Command::new("localedef");
+        command.args(["--no-archive", "-i", "de_DE", "-f", "UTF-8"]);
+        let made = command.arg(locales.join("de_DE.UTF-8")).output();
+        if !made.is_ok_and(|made| made.status.success()) {
+            by_design("localedef", "to make the locale de_DE.UTF-8");
+            return None;
+        }
+        server.set_up("lc_messages = 'de_DE.UTF-8'", &[]);
+        Some(server)
+    }
+
     #[track_caller]
     fn start_as(settings: &str, more: &[&str]) -> Option<Self> {
         let server = Self::new()?;
-        std::fs::write(server.path("password"), PASSWORD).unwrap();
-        let password = format!("--pwfile={}", server.shown("password"));
-        let data = format!("--pgdata={}", server.shown("data"));
+        server.set_up(settings, more);
+        Some(server)
+    }
+
+    fn set_up(&self, settings: &str, more: &[&str]) {
+        std::fs::write(self.path("password"), PASSWORD).unwrap();
+        let password = format!("--pwfile={}", self.shown("password"));
+        let data = format!("--pgdata={}", self.shown("data"));
         let initdb = [
             "--username=postgres",
             "--encoding=UTF8",
@@ -57,10 +82,9 @@ impl OwnServer {
             &data,
         ];
         let auth = ["--auth-local=trust", "--auth-host=scram-sha-256"];
-        succeeds(server.program("initdb").args(initdb).args(auth).args(more));
-        server.configure(&format!("fsync = off\nshared_buffers = 16MB\n{settings}"));
-        server.pg_ctl(&["start", "-w"]);
-        Some(server)
+        succeeds(self.program("initdb").args(initdb).args(auth).args(more));
+        self.configure(&format!("fsync = off\nshared_buffers = 16MB\n{settings}"));
+        self.pg_ctl(&["start", "-w"]);
     }
 
     /// A standby of this server, which only reads.
@@ -188,13 +212,19 @@ impl OwnServer {
 
     fn program(&self, name: &str) -> Command {
         let program = self.programs.join(name);
-        if !is_root() {
-            return Command::new(program);
+        let mut command = match is_root() {
+            false => Command::new(program),
+            true => {
+                let mut command = Command::new("setpriv");
+                command
+                    .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+                    .arg(program);
+                command
+            }
+        };
+        if self.path(LOCALES).exists() {
+            command.env("LOCPATH", self.path(LOCALES));
         }
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
-            .arg(program);
         command
     }
 }

@@ -147,15 +147,6 @@ impl PostgresEngine {
         self.explain(done)
     }
 
-    /// Translates an error of a statement that waits for a lock. The message of a lock timeout, which has
-    /// no class of its own, may be in any language.
-    fn explain_wait<T>(&self, result: QueryResult<T>) -> Result<T> {
-        self.explain(result).map_err(|error| match error {
-            Error::Database { .. } if self.deadline.is_over() => self.deadline.busy(),
-            error => error,
-        })
-    }
-
     /// Translates an error of the database.
     fn explain<T>(&self, result: QueryResult<T>) -> Result<T> {
         result.map_err(|error| self.deadline.stamp(self.location.name_in(error.into())))
@@ -279,7 +270,7 @@ impl Engine for PostgresEngine {
             is_split,
         };
         let written = write::write(&mut self.conn, space, how, batch);
-        match self.explain_wait(written) {
+        match self.explain(written) {
             Ok(Written::Done) if is_split => {
                 self.raised.push((space, self.version));
                 return Ok(());

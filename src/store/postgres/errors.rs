@@ -7,10 +7,9 @@ use crate::error::{Error, ServerError};
 
 /// Translates an error that only a server gives, if it is one. The caller fills in the address.
 ///
-/// Diesel keeps the class of some errors only, so the others are known by their English texts. A
-/// connection asks for these, but a server gives them in its own language unless the role may set
-/// `lc_messages`; then such an error is [`Error::Database`]. That a connection is lost, what has a class,
-/// and that the row of a space stays locked for too long are recognized in any language.
+/// Diesel keeps the class of some errors only, so the others are known by their English texts, or by their
+/// form. A connection asks for English, but only a role that may set `lc_messages` gets it; otherwise
+/// [`ServerLocation::name_in`] recognizes what is left.
 pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
     let Refusal::DatabaseError(kind, information) = source else {
         return None;
@@ -19,7 +18,10 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
     let server = String::new();
     let why = said.to_owned();
     let has = |text: &str| said.contains(text);
-    let hints = |text: &str| information.hint().is_some_and(|hint| hint.contains(text));
+    // Which sessions wait for each other takes several lines, and nothing else does.
+    let is_deadlock = || information.details().is_some_and(|details| details.lines().count() > 1);
+    // A hint and the name of a file: it could not be lengthened, or only in part.
+    let is_full = || information.hint().is_some() && (has("base/") || has("pg_tblspc/"));
     Some(match kind {
         DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
             ServerError::Lost { server }.into()
@@ -29,14 +31,14 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
         _ if has("terminating connection") || has("server closed the connection") => {
             ServerError::Lost { server }.into()
         }
-        // The second is Citus', whose moves of a heap may be in the way of a write and the other way round.
+        // The last one is Citus', whose moves of a heap may be in the way of a write and the other way round.
+        DatabaseErrorKind::Unknown if is_deadlock() => ServerError::Conflict { why }.into(),
         _ if has("deadlock detected") || has("distributed deadlock") => ServerError::Conflict { why }.into(),
         _ if has("canceling statement due to user request") || has("canceling statement due to statement timeout") => {
             ServerError::Cancelled { why }.into()
         }
         _ if has("due to lock timeout") => Error::Busy { waited_ms: 0 },
-        // The hint is given for a file that could be lengthened only in part, too.
-        _ if has("No space left on device") || has("Disk quota exceeded") || hints("Check free disk space") => {
+        _ if has("No space left on device") || has("Disk quota exceeded") || is_full() => {
             ServerError::Full { server, why }.into()
         }
         _ => return None,
@@ -44,7 +46,7 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
 }
 
 impl ServerLocation {
-    /// Puts what only the location knows into an error.
+    /// Puts what only the location knows into an error, and recognizes it in any language.
     pub(in crate::store) fn name_in(&self, error: Error) -> Error {
         match error {
             Error::Server(ServerError::Lost { .. }) => ServerError::Lost { server: self.name() }.into(),
@@ -54,7 +56,7 @@ impl ServerLocation {
                 why,
             }
             .into(),
-            other => other,
+            other => self.recognize(other),
         }
     }
 }

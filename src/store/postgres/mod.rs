@@ -6,6 +6,7 @@ pub(in crate::store) mod connect;
 pub(in crate::store) mod content;
 pub(in crate::store) mod engine;
 pub(in crate::store) mod errors;
+mod language;
 pub(in crate::store) mod lifted;
 pub(in crate::store) mod location;
 pub(in crate::store) mod migrations;

@@ -11,7 +11,7 @@ use super::nodes::Link;
 use super::readers::ServerReaders;
 use super::{migrations, verify};
 use crate::books::history_change::HistorySetting;
-use crate::error::{Result, ServerError};
+use crate::error::{Error, Result, ServerError};
 use crate::geometry::Geometry;
 use crate::models::Timestamp;
 use crate::store::conn::{Conn, on_engine};
@@ -40,27 +40,37 @@ sql! {
 impl ServerLocation {
     /// Opens the heap; for writing, `create` creates it if missing.
     pub fn open(self, access: Access, create: bool) -> Result<ServerOpening> {
-        let mut conn = self.connect(access)?;
-        let found = Found::look(&mut conn, &self)?;
-        if found.has_heap(&self)? {
-            found.may_use(&self, access)?;
-        } else {
-            if !create || access == Access::Read {
-                return Err(ServerError::NoHeap { server: self.name() }.into());
-            }
-            found.may_create(&self)?;
-            migrations::create(&mut conn, &self, found.has_schema)?;
-            // Where it is now.
-            conn = self.connect(access)?;
-        }
-        self.refuse_planted(&found)?;
-        self.check_format(&mut conn)?;
-        verify::verify_schema(&mut conn, &self)?;
+        let conn = self.opened(access, create).map_err(|error| self.explained(error))?;
         Ok(ServerOpening {
             location: self,
             access,
             conn,
         })
+    }
+
+    fn opened(&self, access: Access, create: bool) -> Result<Link> {
+        let mut conn = self.connect(access)?;
+        let found = Found::look(&mut conn, self)?;
+        if found.has_heap(self)? {
+            found.may_use(self, access)?;
+        } else {
+            if !create || access == Access::Read {
+                return Err(ServerError::NoHeap { server: self.name() }.into());
+            }
+            found.may_create(self)?;
+            migrations::create(&mut conn, self, found.has_schema)?;
+            // Where it is now.
+            conn = self.connect(access)?;
+        }
+        self.refuse_planted(&found)?;
+        self.check_format(&mut conn)?;
+        verify::verify_schema(&mut conn, self)?;
+        Ok(conn)
+    }
+
+    /// The error of a statement of the call that opens the heap.
+    fn explained(&self, error: Error) -> Error {
+        self.deadline().stamp(self.name_in(error))
     }
 
     fn check_format(&self, conn: &mut Conn) -> Result<()> {
@@ -143,10 +153,11 @@ impl ServerOpening {
     ) -> Result<bool> {
         refuse_reentry(self.location.heap_id())?;
         // Whoever creates a space gives it the next number, so only one may at a time.
-        self.conn.transaction(|conn| {
+        let made = self.conn.transaction(|conn| {
             conn.batch_execute("SELECT id FROM heap WHERE id = 1 FOR UPDATE")?;
             make(conn, name, max_mem, geometry, history, None, now)
-        })
+        });
+        made.map_err(|error| self.location.explained(error))
     }
 
     /// The readers of the heap and, if it was opened for writing, the engine of a writer.
