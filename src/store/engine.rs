@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::conn::Conn;
 use super::deadline::Deadline;
+use super::queries::entries::StoredPiece;
 use super::read::ReadTx;
 use super::sqlite::ceiling::{Ceiling, OnDisk};
 use super::sqlite::spool::Spool;
@@ -15,6 +16,13 @@ use crate::books::batch::Batch;
 use crate::books::limits::Limits;
 use crate::error::Result;
 use crate::models::{MemRamId, StoredObject};
+
+/// An object that a lazy transaction found, and its first pieces, unless they would be many.
+#[derive(Debug, PartialEq)]
+pub(in crate::store) struct Present {
+    pub object: StoredObject,
+    pub pieces: Vec<StoredPiece>,
+}
 
 /// Transactions on one connection.
 pub(in crate::store) trait Engine: Send {
@@ -44,7 +52,7 @@ pub(in crate::store) trait Engine: Send {
 
     /// Takes the objects that were stored already when a lazy transaction stored them as new; it failed
     /// only because of them.
-    fn take_present(&mut self) -> Vec<StoredObject> {
+    fn take_present(&mut self) -> Vec<Present> {
         Vec::new()
     }
 

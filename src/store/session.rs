@@ -3,6 +3,7 @@
 mod keys;
 
 use super::queries;
+use super::queries::entries::StoredPiece;
 use super::queries::objects::PlacedObject;
 use super::read::ReadTx;
 use super::sqlite::ceiling::OnDisk;
@@ -225,7 +226,7 @@ impl WriteTx<'_> {
             return Ok(Some(self.as_held(object.clone())));
         }
         let space = self.writer.space;
-        let found = match self.writer.looked_up(object_id) {
+        let found = match self.writer.looked_up.object(object_id) {
             Some(found) => found.clone(),
             None => self.read_written(|tx| queries::objects::find(tx, space, object_id))?,
         };
@@ -242,7 +243,7 @@ impl WriteTx<'_> {
             .gathered()
             .iter()
             .any(|batch| batch.object(object_id).is_some());
-        if self.writer.engine.is_lazy() && !is_gathered && self.writer.looked_up(object_id).is_none() {
+        if self.writer.engine.is_lazy() && !is_gathered && self.writer.looked_up.object(object_id).is_none() {
             return Ok(None);
         }
         self.find(object_id)
@@ -325,6 +326,16 @@ impl WriteTx<'_> {
     fn read_placed(&mut self, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
         let space = self.writer.space;
         self.read_written(|tx| queries::objects::placed(tx, space, object_id))
+    }
+
+    /// Up to `limit` pieces of an object as they are written, from position `from` on.
+    /// O(log n + pieces).
+    pub fn stored_pieces(&mut self, object: StoredObjectId, from: i64, limit: i64) -> Result<Vec<StoredPiece>> {
+        self.writer.not_failed()?;
+        match self.writer.looked_up.take_pieces(object) {
+            Some(pieces) if from == 0 => Ok(pieces),
+            _ => self.read_written(|tx| queries::entries::stored_pieces(tx, object, from, limit)),
+        }
     }
 
     /// How many pieces an object has.

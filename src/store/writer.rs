@@ -3,8 +3,7 @@
 mod keys;
 mod lookups;
 
-use std::collections::HashMap;
-
+use self::lookups::LookedUp;
 use super::deadline::Deadline;
 use super::engine::Engine;
 use super::known::KnownSpace;
@@ -17,8 +16,7 @@ use crate::books::room::Room;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{EventId, MemRamId, Sequence, StoredObject, StoredObjectId, signed};
-use crate::value::ObjectId;
+use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, signed};
 
 /// Executes units of work. Several units may share one transaction (see `group`); a failed one is
 /// rolled back alone.
@@ -41,8 +39,7 @@ pub(super) struct Writer {
     known: Option<KnownSpace>,
     /// What was known when a transaction began lazily, in case it must be done again.
     before: Option<KnownSpace>,
-    /// Objects that were looked up together, or that a lazy transaction found.
-    looked_up: HashMap<ObjectId, Option<StoredObject>>,
+    pub looked_up: LookedUp,
 }
 
 /// How a transaction begins, if none is open.
@@ -85,7 +82,7 @@ impl Writer {
             own: Batch::default(),
             known: None,
             before: None,
-            looked_up: HashMap::new(),
+            looked_up: LookedUp::default(),
         }
     }
 
@@ -98,7 +95,7 @@ impl Writer {
         self.engine.set_deadline(deadline);
         if self.state == State::Idle {
             if how == Begin::Locked || !self.begin_lazily() {
-                self.looked_up.clear();
+                self.looked_up = LookedUp::default();
                 self.engine.begin(self.space)?;
                 if self.engine.forgets() {
                     self.known = None;
@@ -178,7 +175,7 @@ impl Writer {
                 if let Some(known) = &mut self.known {
                     known.version = self.engine.version();
                 }
-                self.looked_up.clear();
+                self.looked_up = LookedUp::default();
                 self.before = None;
             }
             Err(_) => self.abandon_for_objects_present(),
@@ -202,7 +199,7 @@ impl Writer {
         self.earlier = Batch::default();
         self.known = None;
         self.before = None;
-        self.looked_up.clear();
+        self.looked_up = LookedUp::default();
         self.state = State::Idle;
         self.done = 0;
     }
@@ -212,7 +209,7 @@ impl Writer {
         self.flush()?;
         self.engine.enter(space)?;
         self.space = space;
-        self.looked_up.clear();
+        self.looked_up = LookedUp::default();
         self.geometry = geometry;
         self.known = None;
         self.refresh()
@@ -396,11 +393,7 @@ impl Writer {
             self.engine.write_last(self.space, &batch)?;
         } else {
             self.engine.write(self.space, &batch)?;
-            // These objects are no longer as they were looked up.
-            self.looked_up.retain(|id, _| batch.object(id).is_none());
-            if !batch.rows().objects_gone.is_empty() || !batch.rows().holds.is_empty() {
-                self.looked_up.clear();
-            }
+            self.looked_up.forget_changed(&batch);
         }
         self.known()?.follow(&batch);
         Ok(is_last)

@@ -42,3 +42,5 @@ mod schemas;
 mod standby;
 #[cfg(all(unix, feature = "postgres"))]
 mod support;
+#[cfg(all(unix, feature = "postgres"))]
+mod trips;

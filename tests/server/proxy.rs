@@ -1,4 +1,4 @@
-//! A proxy between a heap and its server, which cuts a connection at a commit.
+//! A proxy between a heap and its server, which counts round trips and cuts a connection at a commit.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use std::io::{Read, Result, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -42,6 +42,7 @@ struct State {
     is_away: AtomicBool,
     /// Refuses connections after the next cut.
     goes_away: AtomicBool,
+    trips: AtomicUsize,
 }
 
 pub struct Proxy {
@@ -100,6 +101,11 @@ impl Proxy {
     pub fn come_back(&self) {
         self.state.goes_away.store(false, Ordering::SeqCst);
         self.state.is_away.store(false, Ordering::SeqCst);
+    }
+
+    /// How many round trips there were since the last call.
+    pub fn trips(&self) -> usize {
+        self.state.trips.swap(0, Ordering::SeqCst)
     }
 
     /// How many commits were cut since the last call.
@@ -256,6 +262,10 @@ fn requests(client: &mut TcpStream, server: &mut Server, cut: &Mutex<Option<Cut>
     let mut is_in_transaction = false;
     loop {
         let (kind, mut bytes) = message(client)?;
+        // The heap waits for the answer to each of these.
+        if matches!(kind, b'Q' | b'S') {
+            state.trips.fetch_add(1, Ordering::SeqCst);
+        }
         let name = |at: usize| bytes[at..].split(|&byte| byte == 0).next().unwrap_or_default().to_vec();
         if kind == b'P' && contains(&bytes, WRITES) {
             writes.push(name(5));

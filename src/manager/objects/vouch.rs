@@ -89,7 +89,7 @@ fn compare(
     }
     while left > 0 {
         let first = vouched.pieces as i64;
-        let page = tx.read_written(|tx| queries::entries::stored_pieces(tx, object.id, first, PAGE))?;
+        let page = tx.stored_pieces(object.id, first, PAGE)?;
         if page.is_empty() {
             return Err(damaged(what, format!("its last {left} bytes are missing")));
         }

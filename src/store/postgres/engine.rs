@@ -15,10 +15,10 @@ use super::write::{self, How, Written};
 use crate::books::batch::Batch;
 use crate::books::limits::Limits;
 use crate::error::{Error, Result, ServerError};
-use crate::models::{MemRamId, StoredObject};
+use crate::models::MemRamId;
 use crate::store::conn::{Conn, on_engine};
 use crate::store::deadline::Deadline;
-use crate::store::engine::Engine;
+use crate::store::engine::{Engine, Present};
 use crate::store::read::ReadTx;
 use crate::store::sqlite::spool::Spool;
 use crate::store::statement::{Statement, sql};
@@ -39,7 +39,7 @@ pub(in crate::store) struct PostgresEngine {
     /// How many of them it had raised at the savepoint.
     raised_before: usize,
     /// Objects that a lazy transaction found.
-    present: Vec<StoredObject>,
+    present: Vec<Present>,
     /// Whether the transaction began lazily. What it stores was assumed to be absent, even if the space
     /// is locked now.
     began_lazily: bool,
@@ -191,7 +191,7 @@ impl Engine for PostgresEngine {
         matches!(self.state, State::Lazy(_))
     }
 
-    fn take_present(&mut self) -> Vec<StoredObject> {
+    fn take_present(&mut self) -> Vec<Present> {
         std::mem::take(&mut self.present)
     }
 

@@ -167,7 +167,7 @@ pub fn run(tx: &mut ReadTx<'_>, object: StoredObjectId, from: i64, piece: usize)
 pub const RUN: usize = 1 << 20;
 
 /// A piece of an object: its entry and its bytes.
-#[derive(Debug, Queryable)]
+#[derive(Debug, PartialEq, Queryable)]
 pub struct StoredPiece {
     /// Position of the piece in the object, from 0.
     pub seq: i64,

@@ -1,10 +1,53 @@
-//! Objects that the writer has looked up before it is asked for them.
+//! What the writer has read before it is asked for it.
 
+use std::collections::HashMap;
+
+use super::super::engine::Present;
 use super::Writer;
+use crate::books::batch::Batch;
 use crate::error::Result;
-use crate::models::StoredObject;
+use crate::models::{StoredObject, StoredObjectId};
 use crate::store::queries;
+use crate::store::queries::entries::StoredPiece;
 use crate::value::ObjectId;
+
+/// Objects that were looked up together, or that a lazy transaction found.
+#[derive(Default)]
+pub(in crate::store) struct LookedUp {
+    objects: HashMap<ObjectId, Option<StoredObject>>,
+    /// First pieces of objects.
+    pieces: HashMap<StoredObjectId, Vec<StoredPiece>>,
+}
+
+impl LookedUp {
+    /// An object, if it was looked up.
+    pub fn object(&self, id: &ObjectId) -> Option<&Option<StoredObject>> {
+        self.objects.get(id)
+    }
+
+    /// The first pieces of an object, if they were read. There may be more.
+    pub fn take_pieces(&mut self, object: StoredObjectId) -> Option<Vec<StoredPiece>> {
+        self.pieces.remove(&object)
+    }
+
+    /// Forgets objects that are no longer as they were, now that this batch is written.
+    pub fn forget_changed(&mut self, batch: &Batch<'_>) {
+        self.pieces.clear();
+        self.objects.retain(|id, _| batch.object(id).is_none());
+        if !batch.rows().objects_gone.is_empty() || !batch.rows().holds.is_empty() {
+            self.objects.clear();
+        }
+    }
+
+    fn add(&mut self, Present { object, pieces }: Present) {
+        if !pieces.is_empty() {
+            self.pieces.insert(object.id, pieces);
+        }
+        if let Ok(id) = object.known_id() {
+            self.objects.insert(id, Some(object));
+        }
+    }
+}
 
 impl Writer {
     /// Rolls back. If a lazy transaction failed only because objects that it stored are there already,
@@ -14,16 +57,9 @@ impl Writer {
         let before = self.before.take().filter(|_| !present.is_empty());
         self.abandon();
         self.known = before;
-        for object in present {
-            if let Ok(id) = object.known_id() {
-                self.looked_up.insert(id, Some(object));
-            }
+        for present in present {
+            self.looked_up.add(present);
         }
-    }
-
-    /// An object that was looked up, if it was.
-    pub fn looked_up(&self, id: &ObjectId) -> Option<&Option<StoredObject>> {
-        self.looked_up.get(id)
     }
 
     /// Looks objects up together, if that is faster for this engine.
@@ -31,8 +67,8 @@ impl Writer {
         if self.engine.looks_up_together() && !ids.is_empty() {
             let found = queries::objects::find_all(&mut self.engine.read(), self.space, ids);
             let found = self.check(found)?;
-            self.looked_up
-                .extend(ids.iter().map(|id| (*id, found.get(id).cloned())));
+            let found = ids.iter().map(|id| (*id, found.get(id).cloned()));
+            self.looked_up.objects.extend(found);
         }
         Ok(())
     }

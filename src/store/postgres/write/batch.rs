@@ -3,12 +3,13 @@
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use super::statement::{Head, MISSING, Write};
+use super::statement::{Answer, Head, MISSING, Write};
 use super::{derived, effects, events, removals, rows, space, split};
 use crate::books::batch::Batch;
 use crate::books::effects::SpaceDelta;
-use crate::models::{MemRamId, StoredObject};
+use crate::models::MemRamId;
 use crate::store::conn::Conn;
+use crate::store::engine::Present;
 use crate::store::repair;
 use crate::store::statement::{Sql, Statement, Value};
 
@@ -47,7 +48,7 @@ pub(in crate::store) enum Written {
     /// The space has another version; nothing was written.
     Stale,
     /// These objects of a lazy transaction are stored already; nothing was written.
-    Present(Vec<StoredObject>),
+    Present(Vec<Present>),
 }
 
 /// Whether one statement writes all of a batch.
@@ -141,14 +142,30 @@ fn run_write(conn: &mut PgConnection, how: How, write: Write<'_>) -> QueryResult
         }
         error => error,
     })?;
-    if matches!(answers.first(), Some((Some(_), _))) {
+    if matches!(answers.first(), Some((Some(_), ..))) {
         return Ok(Written::Done);
     }
-    let present: Vec<_> = answers.into_iter().filter_map(|(_, object)| object).collect();
+    let present = present(answers);
     if present.is_empty() {
         return Ok(Written::Stale);
     }
     Ok(Written::Present(present))
+}
+
+/// The objects of the answers. Each answer has an object and one of its pieces.
+fn present(answers: Vec<Answer>) -> Vec<Present> {
+    let mut found: Vec<Present> = Vec::new();
+    for (_, object, piece) in answers {
+        let Some(object) = object else { continue };
+        match found.last_mut().filter(|last| last.object.id == object.id) {
+            Some(last) => last.pieces.extend(piece),
+            None => found.push(Present {
+                object,
+                pieces: piece.into_iter().collect(),
+            }),
+        }
+    }
+    found
 }
 
 /// Executes a statement. Only the engine can call this, so queries cannot write.

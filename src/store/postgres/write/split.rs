@@ -17,14 +17,14 @@ use super::statement::{Answer, Head, Write};
 pub(super) fn run(write: Write<'_>, conn: &mut PgConnection) -> QueryResult<Vec<Answer>> {
     let [space, version] = write.space;
     let mut answers = match write.head {
-        Head::Unchanged => vec![(Some(version), None)],
+        Head::Unchanged => vec![(Some(version), None, None)],
         Head::New(part) => {
             Insertion {
                 space: write.space,
                 part,
             }
             .execute(conn)?;
-            vec![(Some(version), None)]
+            vec![(Some(version), None, None)]
         }
         head => Write {
             head,
@@ -32,7 +32,7 @@ pub(super) fn run(write: Write<'_>, conn: &mut PgConnection) -> QueryResult<Vec<
         }
         .load(conn)?,
     };
-    let Some(&(Some(version), _)) = answers.first() else {
+    let Some(&(Some(version), ..)) = answers.first() else {
         return Ok(answers);
     };
     let (insertions, parts): (Vec<_>, Vec<_>) = write.parts.into_iter().partition(Part::inserts);

@@ -10,11 +10,12 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 
 use super::part::Part;
 use crate::books::effects::SpaceDelta;
 use crate::models::StoredObject;
+use crate::store::queries::entries::StoredPiece;
 use crate::value::ObjectId;
 
 pub(super) struct Write<'a> {
@@ -43,9 +44,20 @@ pub(super) enum Head<'a> {
     New(Part<'a>),
 }
 
-/// The version of the space after the statement, unless it was outdated; and an object that should
-/// have been absent.
-pub(super) type Answer = (Option<i64>, Option<StoredObject>);
+/// The version of the space after the statement, unless it was outdated; an object that should have
+/// been absent; and one of its first pieces.
+pub(super) type Answer = (Option<i64>, Option<StoredObject>, Option<StoredPiece>);
+
+/// Follows the columns of the version. With the pieces of one object the transaction can be done again
+/// without another statement that reads; of several objects they could be too many.
+const NO_OBJECT: &str = ", NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::bigint, \
+    NULL::boolean, NULL::bigint";
+const OBJECTS: &str = ", p.*";
+const NO_PIECE: &str = ", NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea";
+const FROM_OBJECTS: &str = " FROM (VALUES (1)) one LEFT JOIN space s ON true LEFT JOIN present p ON true";
+const PIECES: &str = ", l.seq, l.allocated_mem, l.start, l.data";
+const JOIN_PIECES: &str = " LEFT JOIN ledger l ON l.id >= p.id AND l.id < p.id + 32 AND l.stored_object_id = p.id \
+    AND p.size <= 65536 ORDER BY l.id";
 
 /// In the message of the error if entries are missing.
 pub(super) const MISSING: &str = "the pieces of an object do not have the keys that follow its own";
@@ -82,7 +94,7 @@ impl Write<'_> {
         out.push_bind_param::<BigInt, _>(space)?;
         out.push_sql(" AND version = ");
         out.push_bind_param::<BigInt, _>(version)?;
-        if self.has_absent() {
+        if self.absent() > 0 {
             out.push_sql(" AND NOT EXISTS (SELECT FROM present)");
         }
         out.push_sql(if matches!(self.head, Head::Unchanged) {
@@ -93,8 +105,12 @@ impl Write<'_> {
         Ok(())
     }
 
-    fn has_absent(&self) -> bool {
-        matches!(&self.head, Head::Changed { absent, .. } if !absent.is_empty())
+    /// How many objects must not be stored yet.
+    fn absent(&self) -> usize {
+        match &self.head {
+            Head::Changed { absent, .. } => absent.len(),
+            Head::Unchanged | Head::New(_) => 0,
+        }
     }
 }
 
@@ -172,12 +188,12 @@ impl QueryFragment<Pg> for Write<'_> {
         } else {
             out.push_sql(" SELECT s.version");
         }
-        out.push_sql(if self.has_absent() {
-            ", p.* FROM (VALUES (1)) one LEFT JOIN space s ON true LEFT JOIN present p ON true"
-        } else {
-            ", NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::bigint, NULL::boolean, \
-                NULL::bigint FROM space s"
-        });
+        let texts: &[&str] = match self.absent() {
+            0 => &[NO_OBJECT, NO_PIECE, " FROM space s"],
+            1 => &[OBJECTS, PIECES, FROM_OBJECTS, JOIN_PIECES],
+            _ => &[OBJECTS, NO_PIECE, FROM_OBJECTS],
+        };
+        texts.iter().for_each(|text| out.push_sql(text));
         Ok(())
     }
 }
@@ -191,6 +207,7 @@ impl Query for Write<'_> {
     type SqlType = (
         Nullable<BigInt>,
         Nullable<(BigInt, BigInt, Text, Text, Nullable<Text>, BigInt, Bool, BigInt)>,
+        Nullable<(BigInt, BigInt, BigInt, Binary)>,
     );
 }
 

@@ -13,6 +13,7 @@ use super::statement::MISSING;
 use super::{How, Written, fits_lazily, write};
 use crate::books::change::Change;
 use crate::models::Timestamp;
+use crate::store::engine::Present;
 
 const COUNTS: &str = "SELECT (SELECT count(*) FROM stored_objects), (SELECT count(*) FROM ledger), \
     (SELECT count(*) FROM names), (SELECT sum(mem) FROM blocks), (SELECT sum(mem) FROM pools), \
@@ -204,8 +205,13 @@ fn objects_that_are_there_already_are_returned_and_nothing_changes() {
         let Written::Present(present) = outcome else {
             panic!("{outcome:?}")
         };
-        assert_eq!(present[0].object_id, object.object_id);
-        assert_eq!((present.len(), present[0].size, present[0].held), (1, 200, true));
+        let [Present { object: found, pieces }] = present.as_slice() else {
+            panic!("{present:?}")
+        };
+        assert_eq!(found.object_id, object.object_id);
+        assert_eq!((found.size, found.held), (200, true));
+        let bytes: usize = pieces.iter().map(|piece| piece.data.len()).sum();
+        assert_eq!(bytes, if contents.len() == 1 { 200 } else { 0 });
         assert_eq!(heap.everything(), before);
     }
     let mut batch = heap.batch();
