@@ -10,7 +10,7 @@
 
 use heapledger::{Error, MemManager, ServerError};
 
-use crate::common::{Place, on_server};
+use crate::common::{Place, on_server, texts};
 use crate::roles::{Role, schema, text};
 use crate::support::Cli;
 
@@ -182,6 +182,38 @@ fn tables_of_others_in_the_schema_are_left_alone() {
     );
     let memory = MemManager::open(place.address()).unwrap();
     memory.set("y", &2).unwrap();
+    assert!(memory.check().unwrap().is_empty());
+}
+
+/// After an upgrade, a server may describe the same schema in other words.
+#[test]
+fn a_schema_that_the_server_describes_otherwise_is_compared_and_recorded_again() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    let options = || MemManager::options().create(true);
+    options().open(place.address()).unwrap().set("x", &1).unwrap();
+    let fingerprint = || texts(&place.sql(), "SELECT fingerprint FROM format").swap_remove(0);
+    let recorded = fingerprint();
+    place
+        .sql()
+        .change("UPDATE format SET fingerprint = 'of another version'");
+    let reader = options().read_only(true).open(place.address()).unwrap();
+    assert!(reader.check().unwrap().is_empty());
+    assert_eq!(fingerprint(), "of another version");
+    assert!(options().open(place.address()).unwrap().check().unwrap().is_empty());
+    assert_eq!(fingerprint(), recorded);
+    // What is not as it should be is not recorded.
+    place.sql().execute("DROP INDEX blocks_by_pool");
+    place
+        .sql()
+        .change("UPDATE format SET fingerprint = 'of another version'");
+    let memory = options().open(place.address()).unwrap();
+    assert_eq!(memory.check().unwrap().len(), 1);
+    assert_eq!(fingerprint(), "of another version");
+    options().restore_schema(place.address()).unwrap();
+    assert_eq!(fingerprint(), recorded);
     assert!(memory.check().unwrap().is_empty());
 }
 

@@ -64,7 +64,7 @@ impl ServerLocation {
         }
         self.refuse_planted(&found)?;
         self.check_format(&mut conn)?;
-        verify::verify_schema(&mut conn, self)?;
+        verify::verify_schema(&mut conn, self, access)?;
         Ok(conn)
     }
 

@@ -5,6 +5,7 @@
 //! which are ignored.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::location::ServerLocation;
 use crate::error::{Error, Result};
 use crate::store::conn::{Conn, on_engine};
+use crate::store::location::Access;
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
 use crate::store::schema_fault::{Fault, SchemaRow};
@@ -64,6 +66,7 @@ SELECT 'operator', o.oprname::text, '', o.oid::regoperator::text FROM pg_operato
 sql! {
     Stored: Nullable<Text> = "SELECT fingerprint FROM format";
     Store = "UPDATE format SET fingerprint = ?";
+    ServerVersion: Text = "SELECT current_setting('server_version')";
 }
 
 /// Parts by kind, name and table.
@@ -112,17 +115,36 @@ fn fingerprint(schema: &Schema) -> String {
 /// Records what the schema is, right after its creation.
 pub(super) fn record(conn: &mut Conn) -> Result<()> {
     let fingerprint = fingerprint(&parts(conn)?);
-    super::write::run::<Store, 1>(conn, [fingerprint.as_str().into()])?;
+    store(conn, &fingerprint)
+}
+
+fn store(conn: &mut Conn, fingerprint: &str) -> Result<()> {
+    super::write::run::<Store, 1>(conn, [fingerprint.into()])?;
     Ok(())
 }
 
 /// The differences between the schema and that of the migrations, parts of the heap first. Runs nothing
-/// of it.
-pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
-    ReadTx::new(conn).scanning(|tx| differences(tx.conn()?))
+/// of it. Not in a transaction.
+pub(super) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
+    Ok(compare(conn, expected)?.faults)
 }
 
-fn differences(conn: &mut Conn) -> Result<Vec<Fault>> {
+/// The same in a transaction, where no schema can be created to compare with.
+pub(in crate::store) fn faults_in_transaction(conn: &mut Conn) -> Result<Vec<Fault>> {
+    Ok(compare(conn, known)?.faults)
+}
+
+struct Compared {
+    faults: Vec<Fault>,
+    /// The fingerprint of the schema, unless it is the recorded one.
+    other: Option<String>,
+}
+
+fn compare(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) -> Result<Compared> {
+    ReadTx::new(conn).scanning(|tx| differences(tx.conn()?, expected))
+}
+
+fn differences(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) -> Result<Compared> {
     let found = parts(conn)?;
     let tables = names(&["TABLE"]);
     let foreign = |known: &Schema| -> Vec<Fault> {
@@ -135,16 +157,19 @@ fn differences(conn: &mut Conn) -> Result<Vec<Fault>> {
     };
     let tx = &mut ReadTx::new(conn);
     let stored: Option<String> = on_engine!(tx, |conn| Statement::<Stored, 0>::new([]).get_result(conn))?;
-    if stored.as_deref() == Some(&fingerprint(&found)) {
+    let other = Some(fingerprint(&found)).filter(|found| stored.as_ref() != Some(found));
+    if other.is_none() {
         let indexes = names(&["INDEX"]);
         let own = found
             .iter()
             .filter(|(_, row)| row.kind == "index" && indexes.contains(&row.name.as_str()));
-        return Ok(foreign(&own.map(|(key, row)| (key.clone(), row.clone())).collect()));
+        let faults = foreign(&own.map(|(key, row)| (key.clone(), row.clone())).collect());
+        return Ok(Compared { faults, other });
     }
     // Another version of the server describes the same schema in other words, so compare with a new one.
     let Some(expected) = expected(conn) else {
-        return Ok(vec![Fault::on_server(None, None)]);
+        let faults = vec![Fault::on_server(None, None)];
+        return Ok(Compared { faults, other });
     };
     let mut faults: Vec<_> = expected
         .iter()
@@ -152,12 +177,40 @@ fn differences(conn: &mut Conn) -> Result<Vec<Fault>> {
         .map(|(key, row)| Fault::on_server(Some(row.clone()), found.get(key).cloned()))
         .collect();
     faults.extend(foreign(&expected));
-    Ok(faults)
+    Ok(Compared { faults, other })
+}
+
+/// What servers of each version create, as far as this process knows.
+static KNOWN: Mutex<BTreeMap<String, Arc<Schema>>> = Mutex::new(BTreeMap::new());
+
+/// The schema that the migration creates on this server, if it was created before.
+fn known(conn: &mut Conn) -> Option<Arc<Schema>> {
+    let version = version(conn).ok()?;
+    KNOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&version)
+        .cloned()
+}
+
+fn version(conn: &mut Conn) -> Result<String> {
+    let tx = &mut ReadTx::new(conn);
+    Ok(on_engine!(tx, |conn| Statement::<ServerVersion, 0>::new([]).get_result(conn))?)
 }
 
 /// The schema that the migration creates, from a schema that is rolled back; `None` if this role may not
 /// create one.
-fn expected(conn: &mut Conn) -> Option<Schema> {
+fn expected(conn: &mut Conn) -> Option<Arc<Schema>> {
+    if let Some(known) = known(conn) {
+        return Some(known);
+    }
+    let version = version(conn).ok()?;
+    let created = Arc::new(create_and_roll_back(conn)?);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(known.entry(version).or_insert(created).clone())
+}
+
+fn create_and_roll_back(conn: &mut Conn) -> Option<Schema> {
     const SCRATCH: &str = "heapledger_expected";
     let begin = format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; CREATE SCHEMA {SCRATCH}; SET LOCAL search_path TO {SCRATCH}, pg_temp; {UP}"
@@ -170,13 +223,18 @@ fn expected(conn: &mut Conn) -> Option<Schema> {
 }
 
 /// Refuses a schema in which a part of the heap is missing or altered, or to which something was added
-/// that would run.
-pub(super) fn verify_schema(conn: &mut Conn, location: &ServerLocation) -> Result<()> {
-    let mut faults = faults(conn)?;
+/// that would run. For writing, records how the server describes one that is as it should be: after an
+/// upgrade of the server, the next ones need not compare again.
+pub(super) fn verify_schema(conn: &mut Conn, location: &ServerLocation, access: Access) -> Result<()> {
+    let Compared { mut faults, other } = compare(conn, expected)?;
+    let is_complete = faults.iter().all(Fault::is_extra_index);
     faults.retain(|fault| !fault.is_harmless());
-    match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Fault::error(&faults, location.named())),
+    if !faults.is_empty() {
+        return Err(Fault::error(&faults, location.named()));
+    }
+    match other {
+        Some(fingerprint) if is_complete && access == Access::Write => store(conn, &fingerprint),
+        _ => Ok(()),
     }
 }
 
@@ -204,7 +262,7 @@ pub(super) fn restore_parts(conn: &mut Conn, location: &ServerLocation) -> Resul
         conn.batch_execute(&format!("{drop_views}{indexes}\n--{views}"))
             .map_err(|error| Error::database("the views cannot be created again", error))?;
         record(conn)?;
-        verify_schema(conn, location)
+        verify_schema(conn, location, Access::Read)
     })?;
     Ok(faults.iter().map(Fault::violation).collect())
 }

@@ -33,7 +33,7 @@ impl ReadTx<'_> {
         let conn = self.conn()?;
         #[cfg(feature = "postgres")]
         if let Conn::Postgres(_) = conn {
-            return crate::store::postgres::verify::faults(conn);
+            return crate::store::postgres::verify::faults_in_transaction(conn);
         }
         faults(conn)
     }
