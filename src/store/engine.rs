@@ -105,13 +105,12 @@ pub(in crate::store) trait Engine: Send {
         false
     }
 
-    /// Runs `work` on the connection, outside a transaction.
-    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>;
-
-    /// Runs `work` on the connection, in a transaction of its own.
-    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>;
-
     // What only an engine of files needs.
+
+    /// The maintenance of the file.
+    fn maintenance(&mut self) -> Option<&mut dyn Maintenance> {
+        None
+    }
 
     /// Whether a short read is faster on the writing connection.
     fn reads_when_idle(&self) -> bool {
@@ -179,4 +178,13 @@ pub(in crate::store) trait Engine: Send {
     fn check_room_in_file(&mut self, _bytes: u64, _part: u64) -> Result<()> {
         Ok(())
     }
+}
+
+/// What the engine of a file offers to maintain it.
+pub(in crate::store) trait Maintenance {
+    /// Runs `work` on the connection, outside a transaction.
+    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>;
+
+    /// Runs `work` on the connection, in a transaction of its own.
+    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>;
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use self::turn::Failed;
 use super::conn::Conn;
 use super::deadline::Deadline;
-use super::engine::Engine;
+use super::engine::{Engine, Maintenance};
 use super::gate::{Coming, Gate};
 use super::location::Location;
 use super::read::ReadTx;
@@ -69,20 +69,6 @@ const MOMENT: Duration = Duration::from_micros(30);
 /// finds that an object is there already, or must begin again for somebody else.
 const LAZY_TRIES: usize = 3;
 
-/// Passes `work`, which is called once, to a method of a trait object.
-fn once<C, R>(
-    work: impl FnOnce(&mut C) -> Result<R>,
-    run: impl FnOnce(&mut dyn FnMut(&mut C) -> Result<()>) -> Result<()>,
-) -> Result<R> {
-    let (mut work, mut done) = (Some(work), None);
-    run(&mut |conn| {
-        let work = work.take().ok_or(Error::Reentered)?;
-        done = Some(work(conn)?);
-        Ok(())
-    })?;
-    done.ok_or(Error::BatchFailed)
-}
-
 impl Group {
     /// The writer of a space.
     pub(super) fn open(location: Location, engine: Box<dyn Engine>, space: MemRamId, geometry: Geometry) -> Self {
@@ -121,18 +107,32 @@ impl Group {
         self.ceiling.as_ref().and_then(|ceiling| ceiling.max_file())
     }
 
-    /// Runs `work` on the writing connection, between transactions. Others wait for it.
+    /// Runs `work` on the writing connection of a file, between transactions. Others wait for it.
     pub(super) fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        let mut entered = self.enter(Coming::Apart, deadline)?;
-        let engine = &mut entered.turn.writer.engine;
-        once(work, |work| engine.maintain(work))
+        self.maintain_with(deadline, work, |file, work| file.maintain(work))
     }
 
-    /// Runs `work` on the writing connection, in a transaction of its own.
+    /// Runs `work` on the writing connection of a file, in a transaction of its own.
     pub(super) fn transaction<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
+        self.maintain_with(deadline, work, |file, work| file.transaction(deadline, work))
+    }
+
+    /// Passes `work`, which is called once, to a method of a trait object.
+    fn maintain_with<R>(
+        &self,
+        deadline: Deadline,
+        work: impl FnOnce(&mut Conn) -> Result<R>,
+        run: impl FnOnce(&mut dyn Maintenance, &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>,
+    ) -> Result<R> {
         let mut entered = self.enter(Coming::Apart, deadline)?;
-        let engine = &mut entered.turn.writer.engine;
-        once(work, |work| engine.transaction(deadline, work))
+        let file = entered.turn.writer.engine.maintenance().ok_or(Error::BatchFailed)?;
+        let (mut work, mut done) = (Some(work), None);
+        run(file, &mut |conn| {
+            let work = work.take().ok_or(Error::Reentered)?;
+            done = Some(work(conn)?);
+            Ok(())
+        })?;
+        done.ok_or(Error::BatchFailed)
     }
 
     /// Runs `work` while no other thread of this process writes.

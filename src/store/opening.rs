@@ -82,22 +82,20 @@ impl Opening {
 
     /// The readers of the heap and, if it was opened for writing, the writer of this space.
     pub fn finish(self, space: MemRamId, geometry: &Geometry) -> Result<(Location, Readers, Option<Group>)> {
-        match self {
+        let (location, readers, engine): (_, _, Option<Box<dyn Engine>>) = match self {
             Self::File(opening) => {
                 let (location, readers, engine) = opening.finish()?;
-                let location = Location::File(location);
-                let writer =
-                    engine.map(|engine| Group::open(location.clone(), Box::new(engine), space, geometry.clone()));
-                Ok((location, Readers::File(readers), writer))
+                let engine = engine.map(|engine| Box::new(engine) as _);
+                (Location::File(location), Readers::File(readers), engine)
             }
             #[cfg(feature = "postgres")]
             Self::Server(opening) => {
                 let (location, readers, engine) = opening.finish()?;
-                let location = Location::Server(location);
-                let writer =
-                    engine.map(|engine| Group::open(location.clone(), Box::new(engine), space, geometry.clone()));
-                Ok((location, Readers::Server(readers), writer))
+                let engine = engine.map(|engine| Box::new(engine) as _);
+                (Location::Server(location), Readers::Server(readers), engine)
             }
-        }
+        };
+        let writer = engine.map(|engine| Group::open(location.clone(), engine, space, geometry.clone()));
+        Ok((location, readers, writer))
     }
 }

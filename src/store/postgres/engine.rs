@@ -16,7 +16,7 @@ use crate::books::batch::Batch;
 use crate::books::limits::Limits;
 use crate::error::{Error, Result, ServerError};
 use crate::models::MemRamId;
-use crate::store::conn::{Conn, on_engine};
+use crate::store::conn::on_engine;
 use crate::store::deadline::Deadline;
 use crate::store::engine::{Engine, Present};
 use crate::store::read::ReadTx;
@@ -336,23 +336,6 @@ impl Engine for PostgresEngine {
 
     fn looks_up_together(&self) -> bool {
         true
-    }
-
-    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
-        work(&mut self.conn)
-    }
-
-    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
-        self.deadline = deadline;
-        self.execute("BEGIN")?;
-        let end = match work(&mut self.conn) {
-            Ok(()) => "COMMIT",
-            Err(error) => {
-                let _ = self.conn.batch_execute("ROLLBACK");
-                return Err(error);
-            }
-        };
-        self.execute(end)
     }
 }
 

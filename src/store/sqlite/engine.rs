@@ -26,7 +26,7 @@ use crate::error::Result;
 use crate::models::{MemRamId, unsigned};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::engine::Engine;
+use crate::store::engine::{Engine, Maintenance};
 use crate::store::location::Durability;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::location::FileLocation;
@@ -298,26 +298,8 @@ impl Engine for SqliteEngine {
         self.stamp |= self.checkpoints.may_begin_again();
     }
 
-    /// Runs `work` on the connection, outside a transaction.
-    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
-        // It may copy the log, which then restarts.
-        self.stamp = true;
-        self.log_known = None;
-        self.set_sync()?;
-        work(&mut self.conn)
-    }
-
-    /// Runs `work` on the connection, in a transaction of its own.
-    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
-        self.deadline = deadline;
-        self.begin(MemRamId::FIRST)?;
-        self.ceiling.keep_reserve(self.grows);
-        let done = work(&mut self.conn).and_then(|()| self.commit());
-        if done.is_err() {
-            self.rollback();
-        }
-        self.after_commit();
-        done
+    fn maintenance(&mut self) -> Option<&mut dyn Maintenance> {
+        Some(self)
     }
 
     /// Waits until no checkpoint of this process is running; false at the deadline.
@@ -368,6 +350,28 @@ impl Engine for SqliteEngine {
 
     fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
         self.check_room(bytes, part)
+    }
+}
+
+impl Maintenance for SqliteEngine {
+    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
+        // It may copy the log, which then restarts.
+        self.stamp = true;
+        self.log_known = None;
+        self.set_sync()?;
+        work(&mut self.conn)
+    }
+
+    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
+        self.deadline = deadline;
+        self.begin(MemRamId::FIRST)?;
+        self.ceiling.keep_reserve(self.grows);
+        let done = work(&mut self.conn).and_then(|()| self.commit());
+        if done.is_err() {
+            self.rollback();
+        }
+        self.after_commit();
+        done
     }
 }
 
