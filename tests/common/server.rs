@@ -2,10 +2,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests write what nothing else may")]
 
-use std::cell::RefCell;
-use std::path::Path;
+use std::cell::{Cell, RefCell, RefMut};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use diesel::connection::SimpleConnection;
@@ -27,7 +27,14 @@ pub fn new_schema(url: &str) -> String {
     format!("t_{}_{}_{number}", now(), std::process::id())
 }
 
+/// Closes connections to a schema that nobody uses.
+fn hang_up(schema: &str) {
+    let of_schema = format!("schema={schema}");
+    idle().retain(|(address, _)| !address.to_string_lossy().ends_with(&of_schema));
+}
+
 pub fn drop_schema(url: &str, schema: &str) {
+    hang_up(schema);
     let session = Session::new(url, None);
     // A test that failed may have left a transaction open.
     let statement = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {schema} CASCADE");
@@ -59,6 +66,7 @@ pub fn learn(url: &str, schema: &str) {
 
 /// Empties a schema for the next test; if that is not possible, drops it.
 pub fn give_back(url: &str, schema: &str) {
+    hang_up(schema);
     if !std::thread::panicking() && Session::new(url, Some(schema)).empty(schema) {
         EMPTIED
             .lock()
@@ -85,7 +93,21 @@ fn now() -> u64 {
 }
 
 /// A connection to one schema.
-pub struct Session(RefCell<PgConnection>);
+pub struct Session {
+    connection: Option<RefCell<PgConnection>>,
+    /// The address, if another test of the same heap may use the connection.
+    address: Option<PathBuf>,
+    has_functions: Cell<bool>,
+    /// Whether it may have a transaction, settings or tables of its own, so that nobody else can use it.
+    was_changed: Cell<bool>,
+}
+
+/// Connections to heaps that nobody uses now. A new one is slow: it reads the catalogue, and the large views, again.
+static IDLE: Mutex<Vec<(PathBuf, PgConnection)>> = Mutex::new(Vec::new());
+
+fn idle() -> MutexGuard<'static, Vec<(PathBuf, PgConnection)>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[derive(QueryableByName)]
 struct One {
@@ -99,18 +121,51 @@ impl Session {
         let address = address.to_str()?;
         let is_server = address.starts_with("postgres://") || address.starts_with("postgresql://");
         let (url, schema) = is_server.then(|| address.rsplit_once("schema=").expect("a schema of its own"))?;
-        Some(Self::new(url.trim_end_matches(['?', '&']), Some(schema)))
+        let url = url.trim_end_matches(['?', '&']);
+        let mut session = Self::idle(address).unwrap_or_else(|| Self::new(url, Some(schema)));
+        session.address = Some(address.into());
+        Some(session)
+    }
+
+    /// One that is left from before, unless the server has ended it meanwhile.
+    fn idle(address: &str) -> Option<Self> {
+        let mut idle = idle();
+        let at = idle.iter().position(|(of, _)| of == Path::new(address))?;
+        let (_, mut connection) = idle.swap_remove(at);
+        connection.batch_execute("SELECT 1").is_ok().then(|| Self {
+            connection: Some(RefCell::new(connection)),
+            address: None,
+            has_functions: Cell::new(false),
+            was_changed: Cell::new(false),
+        })
     }
 
     fn new(url: &str, schema: Option<&str>) -> Self {
         let connection = PgConnection::establish(url).unwrap_or_else(|error| panic!("HEAPLEDGER_TEST_URL: {error}"));
-        let session = Self(RefCell::new(connection));
-        session.execute("SET client_min_messages = warning").unwrap();
-        if let Some(schema) = schema {
-            session.execute(&format!("SET search_path = {schema}")).unwrap();
-            session.0.borrow_mut().batch_execute(FUNCTIONS).unwrap();
-        }
+        let session = Self {
+            connection: Some(RefCell::new(connection)),
+            address: None,
+            has_functions: Cell::new(false),
+            was_changed: Cell::new(false),
+        };
+        let path = schema.map_or(String::new(), |schema| format!("; SET search_path = {schema}"));
+        // Only programs that use the heap have its name.
+        let settings = format!("SET client_min_messages = warning; SET application_name = 'test'{path}");
+        session.connection().batch_execute(&settings).unwrap();
         session
+    }
+
+    fn connection(&self) -> RefMut<'_, PgConnection> {
+        self.connection.as_ref().expect("it is taken on drop").borrow_mut()
+    }
+
+    /// Prepares for a statement, and spells it as PostgreSQL does.
+    fn spelled(&self, statements: &str) -> String {
+        let spelled = spelled(statements);
+        if spelled.contains("pg_temp.") && !self.has_functions.replace(true) {
+            self.connection().batch_execute(FUNCTIONS).unwrap();
+        }
+        spelled
     }
 
     /// Tables and views, their rules and their rights.
@@ -161,9 +216,21 @@ impl Session {
     }
 
     pub fn execute(&self, statements: &str) -> QueryResult<()> {
-        self.0.borrow_mut().batch_execute(&spelled(statements))?;
+        self.execute_untold(statements)?;
         self.tell(statements);
         Ok(())
+    }
+
+    /// The same, for who opens the heap only after that.
+    pub fn execute_untold(&self, statements: &str) -> QueryResult<()> {
+        let statements = self.spelled(statements);
+        if ["BEGIN", "SET ", "CREATE TEMP"]
+            .iter()
+            .any(|own| statements.starts_with(own))
+        {
+            self.was_changed.set(true);
+        }
+        self.connection().batch_execute(&statements)
     }
 
     /// Raises the versions of the spaces after a change, so that writers do not rely on what they remember. A file
@@ -173,12 +240,12 @@ impl Session {
         if changes.iter().any(|change| statements.trim_start().starts_with(change)) {
             // It fails if the row of a space is damaged.
             let raise = "UPDATE memram SET version = version + 1";
-            let _ = sql_query(raise).execute(&mut *self.0.borrow_mut());
+            let _ = sql_query(raise).execute(&mut *self.connection());
         }
     }
 
     pub fn change(&self, statement: &str) -> Result<usize, String> {
-        let changed = sql_query(spelled(statement)).execute(&mut *self.0.borrow_mut());
+        let changed = sql_query(self.spelled(statement)).execute(&mut *self.connection());
         let changed = changed.map_err(|error| error.to_string())?;
         self.tell(statement);
         Ok(changed)
@@ -200,14 +267,14 @@ impl Session {
     }
 
     fn load(&self, query: &str) -> Vec<Option<String>> {
-        let loaded = sql_query(spelled(query)).load::<One>(&mut *self.0.borrow_mut());
+        let loaded = sql_query(self.spelled(query)).load::<One>(&mut *self.connection());
         let loaded = loaded.unwrap_or_else(|error| panic!("{query}: {error}"));
         loaded.into_iter().map(|one| one.value).collect()
     }
 
     /// Executes `work` without foreign keys and CHECKs; only a superuser may. Nobody else sees that the
     /// catalogue has no CHECKs meanwhile.
-    pub fn without_rules<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub fn without_rules(&self, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
         let set_checks = |count: &str| {
             let statement = format!(
                 "UPDATE pg_class c SET relchecks = {count}
@@ -215,21 +282,36 @@ impl Session {
                        WHERE contype = 'c' AND connamespace = current_schema()::regnamespace GROUP BY conrelid) r
                  WHERE r.conrelid = c.oid"
             );
-            self.0.borrow_mut().batch_execute(&statement).unwrap();
+            self.connection().batch_execute(&statement).unwrap();
         };
         self.execute("BEGIN; SET LOCAL session_replication_role = replica")
             .unwrap();
         set_checks("0");
         let done = work();
-        set_checks("r.checks");
-        self.execute("COMMIT").unwrap();
+        if done.is_ok() {
+            set_checks("r.checks");
+        }
+        self.execute(if done.is_ok() { "COMMIT" } else { "ROLLBACK" }).unwrap();
         done
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let connection = self.connection.take().map(RefCell::into_inner);
+        let was_changed = self.has_functions.get() || self.was_changed.get();
+        if let (Some(address), Some(connection), false) =
+            (self.address.take(), connection, was_changed || std::thread::panicking())
+        {
+            idle().push((address, connection));
+        }
     }
 }
 
 /// What is SQLite's own in the SQL of tests, in PostgreSQL's spelling.
 fn spelled(sql: &str) -> String {
-    const SPELLINGS: [(&str, &str); 6] = [
+    const SPELLINGS: [(&str, &str); 7] = [
+        ("UPDATE OR IGNORE ", "UPDATE "),
         (" x'", " bytea '\\x"),
         ("(x'", "(bytea '\\x"),
         ("AS BLOB", "AS bytea"),

@@ -89,8 +89,26 @@ impl Sql {
                 rules(true);
             }
             #[cfg(feature = "postgres")]
+            Self::Server(session) => session
+                .without_rules(|| {
+                    self.change(statement);
+                    Ok(())
+                })
+                .unwrap(),
+        }
+    }
+
+    /// Executes statements past foreign keys and CHECKs, all or none of them.
+    pub fn try_damage(&self, statements: &str) -> Result<(), String> {
+        match self {
+            Self::File(sql) => sql
+                .execute_batch(&format!(
+                    "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF; BEGIN; {statements}; COMMIT"
+                ))
+                .map_err(|error| error.to_string()),
+            #[cfg(feature = "postgres")]
             Self::Server(session) => {
-                session.without_rules(|| self.change(statement));
+                session.without_rules(|| session.execute_untold(statements).map_err(|error| error.to_string()))
             }
         }
     }
@@ -107,7 +125,7 @@ impl Sql {
     /// Begins a transaction during which no other connection can read or write.
     pub fn keep_everybody_out(&self) {
         match self {
-            Self::File(_) => self.execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE"),
+            Self::File(_) => self.execute("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE"),
             #[cfg(feature = "postgres")]
             Self::Server(_) => self.execute("BEGIN; LOCK TABLE memram"),
         }

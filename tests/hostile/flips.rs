@@ -60,7 +60,7 @@ fn damaged_files() {
     if !is_bounded() {
         return;
     }
-    let (dir, path) = specimen();
+    let (place, path) = specimen();
     let whole = std::fs::read(&path).unwrap();
     let first = given("HEAPLEDGER_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(0);
     let mut found_whole = 0;
@@ -68,7 +68,7 @@ fn damaged_files() {
         say(&format!("look seed {seed}"));
         let mut file = whole.clone();
         damage(&mut file, &mut Random(seed));
-        write(dir.path(), &file);
+        write(place.folder(), &file);
         found_whole += u64::from(survey(&path));
     }
     // A few changes hit free space or a timestamp; most do not.
@@ -90,17 +90,17 @@ fn cut_files() {
     if !is_bounded() {
         return;
     }
-    let (dir, path) = specimen();
+    let (place, path) = specimen();
     let whole = std::fs::read(&path).unwrap();
     for part in 1..40 {
         let len = whole.len() * part / 40 + [0, 1, 100][part % 3];
         say(&format!("look {len} bytes of {}", whole.len()));
-        write(dir.path(), &whole[..len.min(whole.len() - 1)]);
+        write(place.folder(), &whole[..len.min(whole.len() - 1)]);
         assert!(!survey(&path), "{len} bytes of {} pass as intact", whole.len());
     }
     for len in [0, 1, 15, 16, 99, 100, 101, 511, 512, 4095] {
         say(&format!("look {len} bytes"));
-        write(dir.path(), &whole[..len]);
+        write(place.folder(), &whole[..len]);
         // An empty file becomes a heap; all others are refused.
         survey(&path);
     }
@@ -118,7 +118,7 @@ fn garbage_logs() {
     if !is_bounded() {
         return;
     }
-    let (dir, path) = specimen();
+    let (place, path) = specimen();
     let whole = std::fs::read(&path).unwrap();
     for seed in 0..30 {
         say(&format!("look log {seed}"));
@@ -128,8 +128,8 @@ fn garbage_logs() {
         if seed % 2 == 0 && log.len() > magic.len() {
             log[..magic.len()].copy_from_slice(&magic);
         }
-        write(dir.path(), &whole);
-        std::fs::write(dir.path().join("heap.db-wal"), log).unwrap();
+        write(place.folder(), &whole);
+        std::fs::write(place.folder().join("heap.db-wal"), log).unwrap();
         assert!(survey(&path), "a log without commits changes nothing");
     }
 }

@@ -74,6 +74,5 @@ fn a_mutated_file_is_inspected_safely() {
 
 #[test]
 fn any_text_is_parsed_or_refused() {
-    files_only!(Hostile);
     pass("cli_values", 20_000, cli_values::run);
 }

@@ -24,9 +24,8 @@ use std::process::Stdio;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use common::{content, quick, sql};
+use common::{Place, content, quick, server, sql};
 use heapledger::{Geometry, Hold};
-use tempfile::{TempDir, tempdir};
 
 /// The time limit for one file; generous, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -63,10 +62,10 @@ fn is_bounded() -> bool {
     harness::given("HEAPLEDGER_HOSTILE").is_some()
 }
 
-/// A closed heap with rows in every table, in one file.
-fn specimen() -> (TempDir, std::path::PathBuf) {
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
+/// A closed heap with rows in every table. One in a file has all of them there, not in a log.
+fn specimen() -> (Place, std::path::PathBuf) {
+    let place = Place::emptied();
+    let path = place.address().to_owned();
     // Without blocks of 256 KiB, so that a large object has several pieces.
     let standard = Geometry::standard();
     let classes = standard
@@ -85,9 +84,12 @@ fn specimen() -> (TempDir, std::path::PathBuf) {
     let freed = memory.allocate_bytes(&content(99, 5_000)).unwrap();
     memory.free(&freed).unwrap();
     drop(memory);
+    place.has_opened();
     let other = quick().space("other").max_mem(1 << 16).open(&path).unwrap();
     other.allocate(&7).unwrap();
     drop(other);
-    sql(&path).execute("PRAGMA wal_checkpoint(TRUNCATE)");
-    (dir, path)
+    if server().is_none() {
+        sql(&path).execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    }
+    (place, path)
 }

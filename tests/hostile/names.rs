@@ -13,7 +13,6 @@ const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}\r\nname";
 
 #[test]
 fn escape_sequences_do_not_reach_a_terminal() {
-    files_only!(Hostile);
     let (_dir, path) = specimen();
     let memory = quick().open(&path).unwrap();
     memory.store("\u{1b}[5m blinking", Hold::Name(ESCAPES)).unwrap();
@@ -50,7 +49,6 @@ fn escape_sequences_do_not_reach_a_terminal() {
 
 #[test]
 fn errors_show_names_escaped() {
-    files_only!(Hostile);
     let (_dir, path) = specimen();
     let memory = quick().open(&path).unwrap();
     let id = memory.store("named", Hold::Name(ESCAPES)).unwrap().id;
@@ -65,6 +63,7 @@ fn errors_show_names_escaped() {
     }
 }
 
+/// An index of a server takes no such name.
 #[test]
 fn a_name_of_ten_megabytes_is_inspected_safely() {
     files_only!(Hostile);

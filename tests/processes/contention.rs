@@ -272,22 +272,20 @@ fn threads_that_wait_for_another_process_all_get_their_answer_in_time() {
 
 #[test]
 fn opening_waits_for_another_tools_lock_up_to_the_timeout() {
-    files_only!(Locks);
-    let dir = tempdir().unwrap();
-    let path = dir.path().join("heap.db");
-    drop(quick().open(&path).unwrap());
-    for journal in ["WAL", "DELETE"] {
-        let tool = Connection::open(&path).unwrap();
-        let mode: String = tool
-            .query_row(&format!("PRAGMA journal_mode = {journal}"), [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(mode, journal.to_lowercase());
-        tool.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
-            .unwrap();
+    let place = Place::new();
+    let path = place.address();
+    drop(quick().open(path).unwrap());
+    // A server has no such modes.
+    for journal in ["wal", "delete"] {
+        let tool = sql(path);
+        if server().is_none() {
+            assert_eq!(texts(&tool, &format!("PRAGMA journal_mode = {journal}")), [journal]);
+        }
+        tool.keep_everybody_out();
         let timeout = Duration::from_millis(300);
         for read_only in [false, true] {
             let started = Instant::now();
-            let opened = quick().busy_timeout(timeout).read_only(read_only).open(&path);
+            let opened = quick().busy_timeout(timeout).read_only(read_only).open(path);
             let error = opened.unwrap_err();
             let Error::Busy { waited_ms } = error else {
                 panic!("{journal}, read only {read_only}: {error:?}")
@@ -295,9 +293,9 @@ fn opening_waits_for_another_tools_lock_up_to_the_timeout() {
             assert!(waited_ms >= 300, "{journal}: {waited_ms}");
             assert!(started.elapsed() < timeout * 10, "{journal}: waited forever");
         }
-        tool.execute_batch("ROLLBACK").unwrap();
+        tool.execute("ROLLBACK");
     }
-    assert_balanced(&quick().open(&path).unwrap());
+    assert_balanced(&quick().open(path).unwrap());
 }
 
 /// One call opens several connections, but their waits do not add up.
