@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::common::{Heap, KIB, MIB, Place, assert_balanced, assert_sql_balanced, cases, content, pages, quick};
+use crate::common::{
+    Heap, KIB, MIB, Place, assert_balanced, assert_sql_balanced, cases, content, pages, quick, server,
+};
 use heapledger::{
     Error, Event, EventFilter, EventKind, Geometry, History, HistoryMode, Hold, MemManager, Moment, ObjectId,
 };
@@ -101,8 +103,10 @@ fn the_newest_events_are_kept_up_to_the_limit() {
 fn a_unit_of_work_that_exceeds_the_limit_is_trimmed_too() {
     let heap = Heap::new();
     heap.set_history(History::keep_bytes(4 * KIB)).unwrap();
+    // On a server each takes two round trips.
+    let binds = if server().is_none() { 10_000 } else { 1_000 };
     let named = heap.batch(|batch| {
-        (0..10_000).try_for_each(|seed| {
+        (0..binds).try_for_each(|seed: u64| {
             let id = batch.allocate_bytes(&content(seed % 100, 8 + seed % 256))?;
             batch.bind(&seed.to_string(), &id).map(drop)
         })
@@ -299,7 +303,7 @@ proptest! {
         let heap = Heap::new();
         let mut memory = heap.open_again();
         memory.set_history(History::keep_bytes(4096)).unwrap();
-        for op in ops {
+        for (number, op) in ops.into_iter().enumerate() {
             match op {
                 Op::Put(seed) => drop(memory.allocate_bytes(&content(seed, 60)).unwrap()),
                 Op::Batch(count) => memory
@@ -320,7 +324,11 @@ proptest! {
             }
             let space = memory.memram().unwrap();
             prop_assert!(space.history_bytes <= space.history_max_bytes.unwrap());
-            assert_sql_balanced(&heap.sql());
+            // A server takes long to plan what is read here.
+            if server().is_none() || number % 4 == 0 {
+                assert_sql_balanced(&heap.sql());
+            }
         }
+        assert_balanced(&heap);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{KIB, MIB, Place, assert_balanced, files_only, number, options, quick, server, sql, texts};
+use crate::common::{KIB, MIB, Place, assert_balanced, cases, files_only, number, options, quick, server, sql, texts};
 use heapledger::{Error, Geometry, MemManager, SizeClass};
 use proptest::prelude::*;
 use tempfile::tempdir;
@@ -313,7 +313,7 @@ fn sizes() -> impl Strategy<Value = (u64, u64, Vec<(u64, u64)>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn a_geometry_is_refused_with_a_reason_or_creates_a_heap(

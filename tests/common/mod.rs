@@ -197,7 +197,12 @@ pub fn assert_balanced(memory: &MemManager) {
     assert!(found.is_empty(), "check() found {found:#?}");
     let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
     assert_eq!(total, memory.memram().unwrap().max_mem, "trial_balance()");
-    assert_sql_balanced(&sql(memory.path()));
+    let sql = sql(memory.path());
+    if server().is_some() {
+        // `check()` has read the other view, which a server takes long to plan.
+        return assert_sums(&sql);
+    }
+    assert_sql_balanced(&sql);
 }
 
 /// The same with plain SQL, for every space of the heap.
@@ -208,6 +213,11 @@ pub fn assert_sql_balanced(sql: &Sql) {
          FROM violations",
     );
     assert!(violations.is_empty(), "{violations:#?}");
+    assert_sums(sql);
+}
+
+/// Checks that the buckets and the claims of every space add up to its capacity.
+fn assert_sums(sql: &Sql) {
     let unbalanced = texts(
         sql,
         "SELECT m.name || ': buckets hold ' || sum(t.bytes) || ' of ' || m.max_mem
