@@ -2,17 +2,15 @@
 
 mod keys;
 mod lookups;
+mod trim;
 
 use self::lookups::LookedUp;
 use super::deadline::Deadline;
 use super::engine::Engine;
 use super::known::KnownSpace;
 use super::queries;
-use super::queries::trim::{Due, Old};
 use crate::books::batch::Batch;
 use crate::books::change::Change;
-use crate::books::placement::RoomLevel;
-use crate::books::room::Room;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
@@ -231,19 +229,6 @@ impl Writer {
         self.known.as_mut().ok_or(Error::BatchFailed)
     }
 
-    pub fn geometry_and_room(&mut self) -> Result<(&Geometry, &Room)> {
-        let known = self.known.as_ref().ok_or(Error::BatchFailed)?;
-        Ok((&self.geometry, &known.room))
-    }
-
-    /// Reads the next page of rows with room at one level.
-    pub fn load_room(&mut self, level: RoomLevel) -> Result<()> {
-        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
-        let tx = &mut self.engine.read();
-        let loaded = queries::room::load(tx, self.space, &self.geometry, &mut known.room, level);
-        self.check(loaded)
-    }
-
     /// What is gathered in the open transaction but not written, newest first.
     pub fn gathered(&self) -> [&Batch<'static>; 2] {
         [&self.own, &self.earlier]
@@ -397,26 +382,5 @@ impl Writer {
         }
         self.known()?.follow(&batch);
         Ok(is_last)
-    }
-
-    /// Removes the oldest events if the history has become too large, as part of the transaction that
-    /// has made it so, or if events would fill the reserve of a full file. O(log n + removed), where what
-    /// is removed is about what was added.
-    fn trim_history(&mut self) -> Result<()> {
-        let Some(known) = &mut self.known else { return Ok(()) };
-        let due = match known.due_to_trim() {
-            Some(due) => due,
-            None if known.is_recording() && self.engine.eats_reserve()? => Due::FOR_ROOM,
-            None => return Ok(()),
-        };
-        let old = queries::trim::old(&mut self.engine.read(), self.space, &due);
-        let Some(Old { last, bytes, .. }) = self.check(old)? else {
-            return Ok(());
-        };
-        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
-        let mut batch = Batch::default();
-        let trimmed = Change::HistoryTrimmed { last, bytes };
-        batch.apply(trimmed, self.triggers, &self.geometry, &mut known.room)?;
-        self.write(batch, false).map(drop)
     }
 }

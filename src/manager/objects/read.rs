@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, ObjectReader};
 use crate::models::{MemRam, MemRamId, StoredObject, signed};
-use crate::store::queries::entries::StoredContent;
+use crate::store::queries::content::StoredContent;
 use crate::store::queries::objects::ObjectInfo;
 use crate::store::{ReadTx, queries};
 use crate::value::{ID_DIGITS, ObjectId, decode};
@@ -186,7 +186,7 @@ impl Scope<'_> {
 
     /// The content of an object, unless it is long.
     fn get_short(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Option<Vec<u8>>> {
-        let content = queries::entries::content(tx, self.space, id.digits().as_str(), SHORT)?;
+        let content = queries::content::of(tx, self.space, id.digits().as_str(), SHORT)?;
         match content.ok_or_else(|| self.not_stored(id))? {
             StoredContent::Whole(bytes) => Ok(Some(bytes)),
             StoredContent::Partial { .. } | StoredContent::Nothing => Ok(None),
@@ -194,7 +194,7 @@ impl Scope<'_> {
     }
 
     pub fn get_bytes(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Vec<u8>> {
-        let content = queries::entries::content(tx, self.space, id.digits().as_str(), i64::MAX)?;
+        let content = queries::content::of(tx, self.space, id.digits().as_str(), i64::MAX)?;
         let missing = match content.ok_or_else(|| self.not_stored(id))? {
             StoredContent::Whole(bytes) => return Ok(bytes),
             StoredContent::Partial { missing } => missing,

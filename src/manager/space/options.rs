@@ -1,20 +1,17 @@
 //! Options for opening a heap.
 
+mod open;
 mod schema;
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::books::history_change::HistorySetting;
-use crate::error::{Error, Result};
+#[cfg(doc)]
+use crate::error::Error;
 use crate::geometry::Geometry;
 use crate::manager::History;
-use crate::manager::history::record::short_enough;
-use crate::manager::objects::read::Scope;
-use crate::manager::{Inner, MemManager, Planner};
-use crate::models::{MemRam, Timestamp, signed, unsigned};
-use crate::store::{Access, Deadline, Durability, LEAST_CEILING, Location, Opening, ReadTx, queries};
+#[cfg(doc)]
+use crate::manager::MemManager;
+use crate::store::{Durability, Location};
 
 /// Options for opening a heap; see [`MemManager::options`].
 ///
@@ -48,12 +45,6 @@ pub struct Options {
     lease: Duration,
     actor: Option<String>,
 }
-
-/// What servers do not have.
-const MAX_FILE: &str = "a ceiling of the file";
-
-/// Default capacity of a new space, in bytes.
-const DEFAULT_MAX_MEM: u64 = 1 << 30;
 
 impl Default for Options {
     fn default() -> Self {
@@ -204,200 +195,5 @@ impl Options {
     pub fn plain_io(mut self, plain: bool) -> Self {
         self.plain_io = plain;
         self
-    }
-
-    /// Opens the heap file, and creates the file and the space if missing.
-    ///
-    /// # Errors
-    /// - [`Error::NoFile`], [`Error::UnknownSpace`]: there is nothing to read;
-    /// - [`Error::SpaceExists`]: the space exists with other sizes, or at all;
-    /// - [`Error::NotAHeap`], [`Error::TooOld`], [`Error::TooNew`]: the file is something else, or
-    ///   of another format, and was left untouched;
-    /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
-    ///   Additional indexes are fine, and dropped ones are recreated when the heap is opened for
-    ///   writing;
-    /// - [`Error::HardLinked`]: the file has a second name, and is opened for writing, or its log
-    ///   may be next to that name;
-    /// - [`Error::LogUnreadable`], [`Error::NotWritable`]: the user lacks permission;
-    /// - [`Error::Busy`]: others locked the file for longer than `busy_timeout`, or another tool has
-    ///   it open outside WAL mode, which opening for writing restores;
-    /// - [`Error::LogHeld`]: a space would be created, and somebody holds the write-ahead log;
-    /// - [`Error::Reentered`]: the space would be created inside a batch of the same file;
-    /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`], [`Error::BadHistoryLimit`]:
-    ///   a space cannot have this size, name or history;
-    /// - [`Error::BadMaxFile`]: a new file needs more than this; [`Error::FileFull`]: there is no room
-    ///   for another space;
-    /// - [`Error::TooManySpaces`]: the file has used up all ids of spaces;
-    /// - [`Error::TooLong`]: the actor has more than 1,024 bytes;
-    /// - [`Error::ForeignLog`]: the log next to the file belongs to another file;
-    /// - [`Error::Io`], including if no file descriptor is left or the path
-    ///   is too long for SQLite (504 bytes), [`Error::Database`].
-    pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
-        let deadline = Deadline::after(self.busy_timeout);
-        self.open_until(deadline, path.as_ref())
-            .map_err(|error| deadline.stamp(error))
-    }
-
-    fn location(&self, deadline: Deadline, path: &Path) -> Result<Location> {
-        let location = Location::at(path)?.for_opening(self.durability, self.busy_timeout, deadline);
-        let location = location.with_max_snapshot_age(self.max_snapshot_age);
-        Ok(location.with_plain_io(self.plain_io))
-    }
-
-    fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
-        short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
-        let location = self.location(deadline, path)?;
-        let max_mem = self.new_max_mem()?;
-        if self.max_file.is_some() {
-            location.file(MAX_FILE, "Options::max_mem bounds each space")?;
-        }
-        if let Some(wanted) = self.max_file.filter(|&bytes| bytes < LEAST_CEILING) {
-            let least = LEAST_CEILING;
-            return Err(Error::BadMaxFile { wanted, least, free: 0 });
-        }
-        let history = self.new_history(max_mem)?;
-        let access = if self.read_only { Access::Read } else { Access::Write };
-        if location.is_on_server() {
-            // A server cannot even look for a name that it could not store.
-            self.check_name()?;
-        }
-        let create = self.create.unwrap_or(!location.is_on_server());
-        // An existing file may have a space whose name must be repaired.
-        if location.is_new() && access == Access::Write {
-            self.check_name()?;
-        }
-        let mut opening = location.open(access, create)?;
-        let (space, geometry) = self.find_or_make(&mut opening, max_mem, history)?;
-        let (location, readers, writer) = opening.finish(space.id, &geometry)?;
-        Ok(MemManager {
-            inner: Arc::new(Inner {
-                space: space.id,
-                name: space.name,
-                geometry,
-                location,
-                readers,
-                writer,
-                actor: self.actor.map(Into::into),
-                lease: self.lease,
-            }),
-            reason: None,
-        })
-    }
-
-    /// Plans allocations in a space that does not exist yet, as [`Self::open`] would create it in a
-    /// new file; like [`MemManager::plan_batch`] for an existing space. No file is created.
-    ///
-    /// # Errors
-    /// [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`], [`Error::BadHistoryLimit`]; what
-    /// `work` returns.
-    pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
-        self.check_name()?;
-        let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
-        let history = self.new_history(max_mem)?;
-        ReadTx::with_space_in_memory(&self.space, max_mem, &geometry, history, Timestamp::now(), |tx| {
-            let space = queries::spaces::by_name(tx, &self.space)?.ok_or_else(gone)?;
-            let scope = Scope {
-                space: space.id,
-                name: &self.space,
-            };
-            work(&mut Planner::new(tx, space, scope, &geometry, None))
-        })
-    }
-
-    fn new_max_mem(&self) -> Result<i64> {
-        let wanted = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
-        let max_mem = i64::try_from(wanted).ok().filter(|&bytes| bytes > 0);
-        max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })
-    }
-
-    fn new_history(&self, max_mem: i64) -> Result<HistorySetting> {
-        let default = || History::of_new_space(unsigned(max_mem));
-        self.history.unwrap_or_else(default).setting()
-    }
-
-    /// Refuses an invalid name of a space.
-    fn check_name(&self) -> Result<()> {
-        if self.space.is_empty() || self.space.len() > 255 {
-            return Err(Error::BadSpaceName {
-                length: self.space.len(),
-            });
-        }
-        if self.space.contains('\0') {
-            return Err(Error::NulInName {
-                name: self.space.clone(),
-            });
-        }
-        Ok(())
-    }
-
-    fn find_or_make(&self, opening: &mut Opening, max_mem: i64, history: HistorySetting) -> Result<(MemRam, Geometry)> {
-        self.compare_ceiling(opening)?;
-        let tx = &mut opening.read();
-        if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
-            let geometry = queries::spaces::geometry(tx, &space)?;
-            self.compare(&space, &geometry, &opening.location())?;
-            return Ok((space, geometry));
-        }
-        if self.read_only {
-            let known = queries::spaces::all(tx)?.into_iter();
-            return Err(Error::UnknownSpace {
-                space: self.space.clone(),
-                known: known.map(|space| space.name).collect(),
-                path: opening.location().named().to_owned(),
-            });
-        }
-        self.check_name()?;
-        let geometry = self.geometry.clone().unwrap_or_default();
-        let max_file = self.max_file.map(signed);
-        if opening.make_space(&self.space, max_mem, &geometry, history, max_file, Timestamp::now())? {
-            let space = queries::spaces::by_name(&mut opening.read(), &self.space)?;
-            return space.map(|space| (space, geometry)).ok_or_else(gone);
-        }
-        // Another process created it in the meantime.
-        self.find_or_make(opening, max_mem, history)
-    }
-
-    /// Refuses a file with spaces and another ceiling.
-    fn compare_ceiling(&self, opening: &mut Opening) -> Result<()> {
-        let Some(wanted) = self.max_file else {
-            return Ok(());
-        };
-        let tx = &mut opening.read();
-        let (found, spaces) = (tx.max_file()?, queries::spaces::all(tx)?);
-        let Some(first) = spaces.into_iter().next().filter(|_| found != Some(wanted)) else {
-            return Ok(());
-        };
-        let found = found.map_or("none".into(), |bytes| format!("{bytes} bytes"));
-        Err(Error::SpaceExists {
-            space: first.name,
-            path: opening.location().named().to_owned(),
-            why: format!("the ceiling of the file is {found}, not {wanted}"),
-        })
-    }
-
-    fn compare(&self, space: &MemRam, geometry: &Geometry, location: &Location) -> Result<()> {
-        let refuse = |why: String| {
-            Err(Error::SpaceExists {
-                space: space.name.clone(),
-                path: location.named().to_owned(),
-                why,
-            })
-        };
-        if self.create_new_space {
-            return refuse("it was not changed".into());
-        }
-        if let Some(wanted) = self.max_mem.filter(|&wanted| wanted != space.max_mem) {
-            return refuse(format!("it has {} bytes, not {wanted}", space.max_mem));
-        }
-        if self.geometry.as_ref().is_some_and(|wanted| wanted != geometry) {
-            return refuse("its arena size and size classes are different, and cannot be changed".into());
-        }
-        Ok(())
-    }
-}
-
-fn gone() -> Error {
-    Error::Damaged {
-        what: "the space that was just created is missing".into(),
     }
 }

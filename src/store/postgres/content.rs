@@ -7,7 +7,8 @@ use diesel::sql_types::{BigInt, Binary, Nullable};
 use crate::error::Result;
 use crate::models::{LedgerId, MemRamId, StoredObjectId};
 use crate::store::conn::rows_of;
-use crate::store::queries::entries::{ContentRow, RUN, StoredContent, assembled, end_of};
+use crate::store::queries::content::{ContentRow, StoredContent, assembled};
+use crate::store::queries::entries::{RUN, end_of};
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
 

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use super::super::engine::Present;
 use super::Writer;
 use crate::books::batch::Batch;
-use crate::error::Result;
+use crate::books::placement::RoomLevel;
+use crate::books::room::Room;
+use crate::error::{Error, Result};
+use crate::geometry::Geometry;
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::queries;
 use crate::store::queries::entries::StoredPiece;
@@ -50,6 +53,19 @@ impl LookedUp {
 }
 
 impl Writer {
+    pub fn geometry_and_room(&mut self) -> Result<(&Geometry, &Room)> {
+        let known = self.known.as_ref().ok_or(Error::BatchFailed)?;
+        Ok((&self.geometry, &known.room))
+    }
+
+    /// Reads the next page of rows with room at one level.
+    pub fn load_room(&mut self, level: RoomLevel) -> Result<()> {
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        let tx = &mut self.engine.read();
+        let loaded = queries::room::load(tx, self.space, &self.geometry, &mut known.room, level);
+        self.check(loaded)
+    }
+
     /// Rolls back. If a lazy transaction failed only because objects that it stored are there already,
     /// everything that was known is still right, and it can be done again knowing these.
     pub(super) fn abandon_for_objects_present(&mut self) {

@@ -1,0 +1,126 @@
+//! The content of an object by its id.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable};
+
+use crate::error::Result;
+use crate::models::MemRamId;
+use crate::store::conn::{on_engine, rows_of};
+#[cfg(feature = "postgres")]
+use crate::store::postgres::content;
+use crate::store::read::{Age, ReadTx};
+use crate::store::statement::{Returning, Sql, Statement, sql};
+
+/// All bytes of the object with this id, unless more than `most` follow the first piece.
+///
+/// Most objects have one piece, and this is the most frequent operation, so one dedicated
+/// statement does it. The same statement finds missing pieces, because two statements outside a
+/// transaction could see two states of the file.
+pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
+    #[cfg(feature = "postgres")]
+    if tx.is_on_server() {
+        return content::content(tx, space, object_id, most);
+    }
+    let whole = if space == MemRamId::FIRST {
+        let statement = Statement::<ReadWhole<true>, 1>::new([object_id.into()]);
+        on_engine!(tx, |conn| statement.get_result(conn))
+    } else {
+        let statement = Statement::<ReadWhole<false>, 2>::new([object_id.into(), space.0.into()]);
+        on_engine!(tx, |conn| statement.get_result(conn))
+    };
+    match whole.optional()? {
+        Some(bytes) => Ok(Some(StoredContent::Whole(bytes))),
+        None => in_pieces(tx, space, object_id, most),
+    }
+}
+
+fn in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
+    let age = tx.age();
+    let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
+    let rows = rows_of!(tx, statement, ContentRow);
+    assembled(rows, age, most)
+}
+
+/// The content in these rows, as far as they are pieces in a row.
+pub(in crate::store) fn assembled(
+    mut rows: impl Iterator<Item = QueryResult<ContentRow>>,
+    age: Age,
+    most: i64,
+) -> Result<Option<StoredContent>> {
+    let Some(first) = rows.next() else {
+        return Ok(None);
+    };
+    // Without the first piece, the rest would look like a shorter content.
+    let (Some(0), Some(mut rest @ 0..), Some(mut bytes)) = first? else {
+        return Ok(Some(StoredContent::Nothing));
+    };
+    if rest > most {
+        return Ok(Some(StoredContent::Partial { missing: rest }));
+    }
+    // In a damaged file the numbers may be anything, so allocate memory as pieces arrive.
+    while rest > 0 {
+        age.check()?;
+        let next = rows.next().transpose()?;
+        let Some((Some(_), Some(left @ 0..), Some(data))) = next else {
+            return Ok(Some(StoredContent::Partial { missing: rest }));
+        };
+        if rest - data.len() as i64 != left {
+            return Ok(Some(StoredContent::Partial { missing: rest }));
+        }
+        bytes.extend_from_slice(&data);
+        rest = left;
+    }
+    Ok(Some(StoredContent::Whole(bytes)))
+}
+
+/// The stored content of an object.
+pub enum StoredContent {
+    /// All its bytes.
+    Whole(Vec<u8>),
+    /// No first entry, which is right if the object is empty.
+    Nothing,
+    /// The last `missing` bytes have no entry.
+    Partial { missing: i64 },
+}
+
+/// An entry's position (if it belongs to the object), the bytes after it, and its own.
+pub(in crate::store) type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
+
+/// For the first space, which most files have only, the key is a constant in the statement; binding
+/// it would take a twentieth of a get.
+struct ReadWhole<const FROM_FIRST: bool>;
+
+macro_rules! read_whole {
+    ($space:literal) => {
+        concat!(
+            "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
+             WHERE o.object_id = ? AND l.seq = 0 AND l.is_last = 1 AND o.memram_id = ",
+            $space
+        )
+    };
+}
+
+impl Sql for ReadWhole<true> {
+    const TEXT: &'static str = read_whole!(1);
+}
+
+impl Sql for ReadWhole<false> {
+    const TEXT: &'static str = read_whole!("?");
+}
+
+impl<const FROM_FIRST: bool> Returning for ReadWhole<FROM_FIRST>
+where
+    Self: Sql,
+{
+    type Types = Binary;
+}
+
+sql! {
+    // The first entry has the key of the object, which the index provides. The others
+    // follow, and reading stops after the last one.
+    ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = "SELECT \
+        iif(l.stored_object_id = o.id AND (l.id > o.id OR l.start = 0), l.id - o.id, NULL), \
+        o.size - l.start - l.allocated_mem, l.data \
+        FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
+        WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
+}

@@ -1,0 +1,31 @@
+//! The oldest events of a history that has become too large.
+
+use super::Writer;
+use crate::books::batch::Batch;
+use crate::books::change::Change;
+use crate::error::{Error, Result};
+use crate::store::queries;
+use crate::store::queries::trim::{Due, Old};
+
+impl Writer {
+    /// Removes the oldest events if the history has become too large, as part of the transaction that
+    /// has made it so, or if events would fill the reserve of a full file. O(log n + removed), where what
+    /// is removed is about what was added.
+    pub(super) fn trim_history(&mut self) -> Result<()> {
+        let Some(known) = &mut self.known else { return Ok(()) };
+        let due = match known.due_to_trim() {
+            Some(due) => due,
+            None if known.is_recording() && self.engine.eats_reserve()? => Due::FOR_ROOM,
+            None => return Ok(()),
+        };
+        let old = queries::trim::old(&mut self.engine.read(), self.space, &due);
+        let Some(Old { last, bytes, .. }) = self.check(old)? else {
+            return Ok(());
+        };
+        let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        let mut batch = Batch::default();
+        let trimmed = Change::HistoryTrimmed { last, bytes };
+        batch.apply(trimmed, self.triggers, &self.geometry, &mut known.room)?;
+        self.write(batch, false).map(drop)
+    }
+}
