@@ -93,12 +93,15 @@ impl OwnServer {
         let (data, socket) = (standby.shown("data"), self.shown(""));
         let port = self.port.to_string();
         let from = ["-h", &socket, "-p", &port, "-U", "postgres"];
-        succeeds(
-            standby
-                .program("pg_basebackup")
-                .args(from)
-                .args(["-D", &data, "-R", "-X", "stream"]),
-        );
+        succeeds(standby.program("pg_basebackup").args(from).args([
+            "-D",
+            &data,
+            "-R",
+            "-X",
+            "stream",
+            "--checkpoint=fast",
+            "--no-sync",
+        ]));
         standby.configure("hot_standby = on");
         standby.pg_ctl(&["start", "-w"]);
         standby

@@ -8,8 +8,13 @@
     reason = "helpers of tests"
 )]
 
-use heapledger::{Error, MemManager, ServerError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
+use heapledger::{Error, Hold, MemManager, ServerError};
+
+use crate::common::{assert_balanced, content, options};
 use crate::own::OwnServer;
 use crate::support::Cli;
 
@@ -94,4 +99,69 @@ fn a_database_that_only_reads_says_so() {
     let reads = format!("{address}&options=-c%20default_transaction_read_only%3Don");
     let refused = cli.fails(&["--db", &reads, "set", "x", "1"], &[]);
     assert!(refused.contains("only reads"), "{refused}");
+}
+
+#[test]
+fn a_standby_that_is_promoted_goes_on_reading_and_then_writes() {
+    let Some(primary) = OwnServer::start("") else { return };
+    options().open(primary.socket()).unwrap().set("answer", &42).unwrap();
+    let standby = primary.standby();
+    let reading = MemManager::options().read_only(true).open(standby.socket()).unwrap();
+    let then = reading.snapshot().unwrap();
+    assert_eq!(then.get_by_name::<i64>("answer").unwrap(), Some(42));
+    standby.pg_ctl(&["promote", "-w"]);
+    let writing = MemManager::open(standby.socket()).unwrap();
+    writing.set("answer", &43).unwrap();
+    assert_eq!(then.get_by_name::<i64>("answer").unwrap(), Some(42));
+    assert_eq!(reading.get_by_name::<i64>("answer").unwrap(), Some(43));
+    assert!(matches!(reading.set("answer", &44), Err(Error::ReadOnly)));
+    assert_balanced(&writing);
+}
+
+#[test]
+fn writers_follow_to_the_standby_that_is_promoted() {
+    let Some(primary) = OwnServer::start("") else { return };
+    options().open(primary.socket()).unwrap();
+    let standby = primary.standby();
+    // What is acknowledged is on both.
+    primary.configure("synchronous_standby_names = '*'");
+    primary.pg_ctl(&["reload"]);
+    let both = format!(
+        "postgres:///postgres?host={},{}&port={},{}&user=postgres&target_session_attrs=read-write",
+        primary.folder(),
+        standby.folder(),
+        primary.port,
+        standby.port
+    );
+    let open = || options().busy_timeout(Duration::from_secs(60)).open(&both).unwrap();
+    let heap = open();
+    let done = AtomicBool::new(false);
+    let counts: Vec<u64> = thread::scope(|scope| {
+        let done = &done;
+        let write = |writer: u64| {
+            let memory = open();
+            move || {
+                let mut count = 0;
+                while !done.load(Ordering::SeqCst) {
+                    let bytes = content((writer << 32) + count, 300);
+                    let stored = memory.store_bytes(&bytes, Hold::Anonymous).unwrap();
+                    assert!(!stored.dedup, "done twice");
+                    assert_eq!(memory.get_bytes(&stored.id).unwrap(), bytes);
+                    count += 1;
+                }
+                count
+            }
+        };
+        let writers: Vec<_> = (0..3).map(|writer| scope.spawn(write(writer))).collect();
+        thread::sleep(Duration::from_millis(300));
+        primary.pg_ctl(&["stop", "-m", "immediate"]);
+        standby.pg_ctl(&["promote", "-w"]);
+        thread::sleep(Duration::from_millis(300));
+        done.store(true, Ordering::SeqCst);
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    });
+    let stats = heap.stats().unwrap();
+    let count: u64 = counts.iter().sum();
+    assert_eq!([stats.objects, stats.allocations, stats.dedup_hits], [count, count, 0]);
+    assert!(heap.check().unwrap().is_empty());
 }
