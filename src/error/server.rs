@@ -70,6 +70,12 @@ pub enum ServerError {
         /// The name of the encoding.
         encoding: String,
     },
+    /// A connection pool gives transactions of one connection to different sessions of the server, or the
+    /// same session to several connections.
+    Pooled {
+        /// The address.
+        server: String,
+    },
     /// The schema has something else.
     Foreign {
         /// The address.
@@ -154,6 +160,11 @@ impl fmt::Display for ServerError {
                 f,
                 "no heap can be created at {server}, because the encoding of the database is {encoding} and not UTF8"
             ),
+            Self::Pooled { server } => write!(
+                f,
+                "a connection pool at {server} does not keep a session of the server for each connection, so settings and \
+                 prepared statements are lost"
+            ),
             Self::Foreign { server, why } => write!(f, "there is no heap at {server}, but something else: {why}"),
             Self::Format { server, found, known } if found > known => write!(
                 f,
@@ -191,6 +202,9 @@ impl ServerError {
                 "make room on it and try again; what is freed in the heap only makes room for the heap itself"
             }
             Self::Encoding { .. } => "CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8' creates one",
+            Self::Pooled { .. } => {
+                "let it pool sessions (PgBouncer: pool_mode=session), or connect to the server itself"
+            }
             Self::Foreign { .. } => "schema=NAME in the address names another schema",
             Self::Format { found, known, .. } if found > known => "use a newer version of heapledger",
             Self::Lost { .. } | Self::Moved { .. } | Self::Conflict { .. } | Self::Outdated => "try again",

@@ -29,6 +29,8 @@ mod many_processes;
 #[cfg(all(unix, feature = "postgres"))]
 mod own;
 #[cfg(all(unix, feature = "postgres"))]
+mod pools;
+#[cfg(all(unix, feature = "postgres"))]
 mod proxy;
 #[cfg(all(unix, feature = "postgres"))]
 mod restart;

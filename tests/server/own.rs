@@ -213,7 +213,8 @@ impl OwnServer {
         self.path(name).to_str().unwrap().trim_end_matches('/').to_owned()
     }
 
-    fn program(&self, name: &str) -> Command {
+    /// A program of PostgreSQL, or another one with its path, run as the user of the server.
+    pub fn program(&self, name: &str) -> Command {
         let program = self.programs.join(name);
         let mut command = match is_root() {
             false => Command::new(program),

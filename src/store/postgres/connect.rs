@@ -7,9 +7,10 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
 use super::address::Address;
+use super::errors::translate;
 use super::location::ServerLocation;
 use super::nodes::Link;
-use crate::error::{Result, ServerError};
+use crate::error::{Error, Result, ServerError};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::{Access, Durability};
@@ -17,6 +18,12 @@ use crate::store::read::SEARCH;
 
 /// Errors are recognized by their texts. Only a role with the privilege may choose their language.
 const ENGLISH: &str = "DO $$ BEGIN SET lc_messages TO 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;";
+/// Refuses a session that another connection has set up: a pool between them would let each write with the
+/// search path of the other. A pool of sessions resets them.
+const OWN_SESSION: &str = "DO $$ BEGIN IF pg_catalog.current_setting('heapledger.session'::text, TRUE) <> ''::text \
+     THEN RAISE 'heapledger.session is set'; END IF; END $$; SET heapledger.session TO own;";
+/// In the message of that error.
+pub(super) const SHARED: &str = "heapledger.session is set";
 /// Pauses between attempts to reach a server that is starting.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -31,7 +38,12 @@ impl ServerLocation {
         let conn = PgConnection::establish(&target).map_err(|error| unreachable(&error))?;
         let mut conn = Conn::Postgres(conn);
         let settings = self.settings(access, self.is_cluster(&mut conn)?);
-        conn.batch_execute(&settings).map_err(|error| unreachable(&error))?;
+        conn.batch_execute(&settings).map_err(|error| match translate(&error) {
+            Some(Error::Server(ServerError::Pooled { .. })) => ServerError::Pooled {
+                server: address.to_string(),
+            },
+            _ => unreachable(&error),
+        })?;
         Ok(conn)
     }
 
@@ -73,7 +85,7 @@ impl ServerLocation {
     /// nothing shadows what PostgreSQL defines, or the tables of the heap.
     fn settings(&self, access: Access, is_cluster: bool) -> String {
         let common = format!(
-            "SET search_path TO {}, pg_temp; SET client_min_messages TO warning; {ENGLISH} SET tcp_keepalives_idle TO 20; \
+            "{OWN_SESSION} SET search_path TO {}, pg_temp; SET client_min_messages TO warning; {ENGLISH} SET tcp_keepalives_idle TO 20; \
              SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; SET lock_timeout TO {};",
             self.address.quoted_schema(),
             milliseconds(self.busy_timeout),

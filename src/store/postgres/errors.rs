@@ -2,6 +2,7 @@
 
 use diesel::result::{DatabaseErrorKind, Error as Refusal};
 
+use super::connect::SHARED;
 use super::location::ServerLocation;
 use crate::error::{Error, ServerError};
 
@@ -37,6 +38,8 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
         _ if has("canceling statement due to user request") || has("canceling statement due to statement timeout") => {
             ServerError::Cancelled { why }.into()
         }
+        // Diesel's statements, which another session has prepared, or this one has not.
+        _ if has("__diesel_stmt_") || has(SHARED) => ServerError::Pooled { server }.into(),
         _ if has("due to lock timeout") => Error::Busy { waited_ms: 0 },
         _ if has("No space left on device") || has("Disk quota exceeded") || is_full() => {
             ServerError::Full { server, why }.into()
@@ -50,6 +53,7 @@ impl ServerLocation {
     pub(in crate::store) fn name_in(&self, error: Error) -> Error {
         match error {
             Error::Server(ServerError::Lost { .. }) => ServerError::Lost { server: self.name() }.into(),
+            Error::Server(ServerError::Pooled { .. }) => ServerError::Pooled { server: self.name() }.into(),
             Error::Server(ServerError::Standby { .. }) => ServerError::Standby { server: self.name() }.into(),
             Error::Server(ServerError::Full { why, .. }) => ServerError::Full {
                 server: self.name(),
