@@ -14,7 +14,7 @@ use super::sqlite::ceiling::{Ceiling, OnDisk};
 use super::sqlite::spool::Spool;
 use crate::books::batch::Batch;
 use crate::books::limits::Limits;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{MemRamId, StoredObject};
 
 /// An object that a lazy transaction found, and its first pieces, unless they would be many.
@@ -103,6 +103,11 @@ pub(in crate::store) trait Engine: Send {
     /// Whether statements take so long that objects should be looked up several at a time.
     fn looks_up_together(&self) -> bool {
         false
+    }
+
+    /// Adds what only the engine knows to an error of a read.
+    fn explain(&self, error: Error) -> Error {
+        error
     }
 
     // What only an engine of files needs.

@@ -185,7 +185,9 @@ impl Group {
     /// can be inspected, but nothing remains. Other writers wait.
     pub fn rehearse<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Rehearsal<'_>) -> Result<R>) -> Result<R> {
         let mut entered = self.between_transactions(deadline)?;
-        work(&mut Rehearsal::new(&mut entered.turn.writer, deadline))
+        let writer = &mut entered.turn.writer;
+        let result = work(&mut Rehearsal::new(writer, deadline));
+        result.map_err(|error| writer.engine.explain(error))
     }
 
     /// Runs `work` as one unit: if this returns `Ok`, its changes are committed; if it returns an

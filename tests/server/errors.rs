@@ -92,6 +92,40 @@ fn a_statement_that_is_cancelled_changes_nothing() {
 }
 
 #[test]
+fn an_error_names_the_server_wherever_it_occurs() {
+    if !on_server() {
+        return;
+    }
+    let heap = Heap::of(MIB, Geometry::standard());
+    heap.set("answer", &42).unwrap();
+    let boss = heap.sql();
+    let end_all = || {
+        let others = "SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+            WHERE application_name = current_schema() AND pid <> pg_backend_pid()) t";
+        assert!(number(&boss, others) > 0);
+    };
+    let lost = [
+        heap.batch(|batch| {
+            end_all();
+            batch.get_by_name::<i64>("answer")
+        }),
+        heap.batch(|batch| {
+            end_all();
+            batch.set("answer", &43).map(|_| None)
+        }),
+        heap.read(|snapshot| {
+            end_all();
+            snapshot.get_by_name("answer")
+        }),
+    ];
+    for error in lost.map(Result::unwrap_err) {
+        assert!(matches!(error, Error::Server(ServerError::Lost { .. })), "{error:?}");
+        assert!(error.to_string().contains("postgres"), "{error}");
+    }
+    assert_eq!(heap.get_by_name::<i64>("answer").unwrap(), Some(42));
+}
+
+#[test]
 fn a_deadlock_is_resolved_by_itself() {
     if !on_server() {
         return;

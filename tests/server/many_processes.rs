@@ -22,7 +22,7 @@ use crate::harness::{Random, again, given, given_number, say};
 const PROCESSES: u64 = 8;
 const THREADS: u64 = 4;
 /// Units of work of each thread.
-const UNITS: u64 = 40;
+const UNITS: u64 = 30;
 const CAPACITY: u64 = 64 << 20;
 /// Contents that all processes store and free.
 const SHARED: u64 = 6;

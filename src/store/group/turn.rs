@@ -38,7 +38,7 @@ impl Turn {
             },
             // What it saw may have been outdated.
             Ok(Err(_)) if self.writer.engine.is_lazy() => Failed::Error(ServerError::Outdated.into()),
-            Ok(Err(error)) => Failed::Error(error),
+            Ok(Err(error)) => Failed::Error(self.writer.engine.explain(error)),
             Err(panic) => Failed::Panic(panic),
         };
         if let Err(lost) = self.writer.undo() {

@@ -113,7 +113,7 @@ impl PostgresEngine {
         let tx = &mut ReadTx::new(&mut self.conn);
         let statement = Statement::<Version, 1>::new([space.0.into()]);
         let version = on_engine!(tx, |conn| statement.get_result::<i64>(conn));
-        if self.explain(version)? == self.version {
+        if self.explained(version)? == self.version {
             return Ok(());
         }
         Err(ServerError::Outdated.into())
@@ -144,12 +144,12 @@ impl PostgresEngine {
 
     fn execute(&mut self, sql: &str) -> Result<()> {
         let done = self.conn.batch_execute(sql);
-        self.explain(done)
+        self.explained(done)
     }
 
     /// Translates an error of the database.
-    fn explain<T>(&self, result: QueryResult<T>) -> Result<T> {
-        result.map_err(|error| self.deadline.stamp(self.location.name_in(error.into())))
+    fn explained<T>(&self, result: QueryResult<T>) -> Result<T> {
+        result.map_err(|error| self.explain(error.into()))
     }
 }
 
@@ -164,6 +164,10 @@ impl Engine for PostgresEngine {
 
     fn version(&self) -> i64 {
         self.version
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        self.deadline.stamp(self.location.name_in(error))
     }
 
     fn begin(&mut self, space: MemRamId) -> Result<()> {
@@ -240,7 +244,7 @@ impl Engine for PostgresEngine {
             is_split: self.is_split(),
         };
         let written = write::write(&mut self.conn, space, how, batch);
-        match self.explain(written)? {
+        match self.explained(written)? {
             Written::Done => {
                 if is_first {
                     self.raised.push((space, self.version));
@@ -270,7 +274,7 @@ impl Engine for PostgresEngine {
             is_split,
         };
         let written = write::write(&mut self.conn, space, how, batch);
-        match self.explain(written) {
+        match self.explained(written) {
             Ok(Written::Done) if is_split => {
                 self.raised.push((space, self.version));
                 return Ok(());

@@ -51,7 +51,7 @@ impl PostgresEngine {
         let tx = &mut ReadTx::new(&mut self.conn);
         let statement = Statement::<LockSpace, 1>::new([space.0.into()]);
         let version = on_engine!(tx, |conn| statement.get_result::<i64>(conn));
-        let version = self.explain(version.optional())?;
+        let version = self.explained(version.optional())?;
         version.ok_or_else(|| Error::Damaged {
             what: "the row of the space is missing".into(),
         })

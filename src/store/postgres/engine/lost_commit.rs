@@ -63,7 +63,7 @@ impl PostgresEngine {
         let tx = &mut ReadTx::new(&mut self.conn);
         let statement = Statement::<HasCommit, 2>::new([token.into(), space.0.into()]);
         let is_done = on_engine!(tx, |conn| statement.get_result::<bool>(conn));
-        let is_done = self.explain(is_done)?;
+        let is_done = self.explained(is_done)?;
         if is_done || version != before {
             self.end();
             if !is_done && version - before > TOKENS {
@@ -75,7 +75,7 @@ impl PostgresEngine {
             return Ok(is_done);
         }
         let raised = write::run::<RaiseVersion, 1>(&mut self.conn, [space.0.into()]);
-        self.explain(raised)?;
+        self.explained(raised)?;
         self.execute("COMMIT")?;
         self.state = State::Idle;
         Ok(false)
