@@ -33,6 +33,7 @@ pub(crate) use deadline::Deadline;
 pub(crate) use group::Group;
 pub use location::Durability;
 pub(crate) use location::{Access, Location};
+pub(crate) use new_space::SpaceToMake;
 pub(crate) use opening::Opening;
 #[cfg(feature = "postgres")]
 pub use postgres::address::Address;

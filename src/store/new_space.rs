@@ -20,17 +20,28 @@ use crate::geometry::Geometry;
 use crate::models::schema::memram;
 use crate::models::{EventId, MemRamId, Sequence, Stripe, Timestamp};
 
-/// Creates a space in the caller's transaction; the first one of a file with the ceiling of the file, in
-/// bytes. Returns `false` if its name is taken.
-pub(in crate::store) fn make(
-    conn: &mut Conn,
-    name: &str,
-    max_mem: i64,
-    geometry: &Geometry,
-    history: HistorySetting,
-    max_file: Option<i64>,
-    now: Timestamp,
-) -> Result<bool> {
+/// A space to create.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SpaceToMake<'a> {
+    pub name: &'a str,
+    pub max_mem: i64,
+    pub geometry: &'a Geometry,
+    pub history: HistorySetting,
+    /// The ceiling of the file in bytes, if it is the first space of a file.
+    pub max_file: Option<i64>,
+    pub created_at: Timestamp,
+}
+
+/// Creates a space in the caller's transaction. Returns `false` if its name is taken.
+pub(in crate::store) fn make(conn: &mut Conn, space: SpaceToMake<'_>) -> Result<bool> {
+    let SpaceToMake {
+        name,
+        max_mem,
+        geometry,
+        history,
+        max_file,
+        created_at,
+    } = space;
     if spaces::by_name(&mut ReadTx::new(conn), name)?.is_some() {
         return Ok(false);
     }
@@ -44,12 +55,12 @@ pub(in crate::store) fn make(
         name: name.to_owned(),
         max_mem,
         geometry: geometry.clone(),
-        created_at: now,
+        created_at,
         history,
     };
     let mut batch = Batch::default();
     batch.sign(Signature {
-        at: now,
+        at: created_at,
         ..Signature::default()
     });
     let room = &mut Room::unknown(geometry.classes().len(), max_mem);

@@ -3,15 +3,15 @@
 use super::engine::Engine;
 use super::group::Group;
 use super::location::{Access, Location};
+use super::new_space::SpaceToMake;
 #[cfg(feature = "postgres")]
 use super::postgres::open::ServerOpening;
 use super::read::ReadTx;
 use super::readers::Readers;
 use super::sqlite::open::FileOpening;
-use crate::books::history_change::HistorySetting;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{MemRamId, Timestamp};
+use crate::models::MemRamId;
 
 pub(crate) enum Opening {
     File(FileOpening),
@@ -62,21 +62,12 @@ impl Opening {
         }
     }
 
-    /// Creates a space in a separate transaction; the first one of a file with the ceiling of the file, in
-    /// bytes. Returns `false` if its name is taken.
-    pub fn make_space(
-        &mut self,
-        name: &str,
-        max_mem: i64,
-        geometry: &Geometry,
-        history: HistorySetting,
-        max_file: Option<i64>,
-        now: Timestamp,
-    ) -> Result<bool> {
+    /// Creates a space in a separate transaction. Returns `false` if its name is taken.
+    pub fn make_space(&mut self, space: SpaceToMake<'_>) -> Result<bool> {
         match self {
-            Self::File(opening) => opening.make_space(name, max_mem, geometry, history, max_file, now),
+            Self::File(opening) => opening.make_space(space),
             #[cfg(feature = "postgres")]
-            Self::Server(opening) => opening.make_space(name, max_mem, geometry, history, now),
+            Self::Server(opening) => opening.make_space(space),
         }
     }
 

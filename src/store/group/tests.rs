@@ -17,6 +17,7 @@ use crate::books::history_change::HistorySetting;
 use crate::books::triggers::Trigger;
 use crate::models::{Arena, Block, MemRam, NewEntry, Pool, StoredObject, StoredObjectId, Timestamp};
 use crate::store::location::Access;
+use crate::store::new_space::SpaceToMake;
 use crate::store::readers::Readers;
 use crate::store::sqlite::engine::SqliteEngine;
 use crate::store::sqlite::location::FileLocation;
@@ -47,16 +48,15 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
     location.prepare(Access::Write).unwrap();
     let geometry = Geometry::classic();
     let mut conn = location.connect(Access::Write).unwrap();
-    new_space::make(
-        &mut conn,
-        "main",
-        1 << 20,
-        &geometry,
-        HistorySetting::ON,
-        None,
-        Timestamp::default(),
-    )
-    .unwrap();
+    let space = SpaceToMake {
+        name: "main",
+        max_mem: 1 << 20,
+        geometry: &geometry,
+        history: HistorySetting::ON,
+        max_file: None,
+        created_at: Timestamp::default(),
+    };
+    new_space::make(&mut conn, space).unwrap();
     let space = queries::spaces::by_name(&mut ReadTx::new(&mut conn), "main")
         .unwrap()
         .unwrap();

@@ -10,14 +10,11 @@ use super::location::ServerLocation;
 use super::nodes::Link;
 use super::readers::ServerReaders;
 use super::{migrations, verify};
-use crate::books::history_change::HistorySetting;
 use crate::error::{Error, Result, ServerError};
-use crate::geometry::Geometry;
-use crate::models::Timestamp;
 use crate::store::conn::{Conn, on_engine};
 use crate::store::gate::refuse_reentry;
 use crate::store::location::Access;
-use crate::store::new_space::make;
+use crate::store::new_space::{SpaceToMake, make};
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
 use crate::store::schema_fault::Fault;
@@ -143,19 +140,12 @@ impl ServerOpening {
     }
 
     /// Creates a space in a separate transaction. Returns `false` if its name is taken.
-    pub fn make_space(
-        &mut self,
-        name: &str,
-        max_mem: i64,
-        geometry: &Geometry,
-        history: HistorySetting,
-        now: Timestamp,
-    ) -> Result<bool> {
+    pub fn make_space(&mut self, space: SpaceToMake<'_>) -> Result<bool> {
         refuse_reentry(self.location.heap_id())?;
         // Whoever creates a space gives it the next number, so only one may at a time.
         let made = self.conn.transaction(|conn| {
             conn.batch_execute("SELECT id FROM heap WHERE id = 1 FOR UPDATE")?;
-            make(conn, name, max_mem, geometry, history, None, now)
+            make(conn, space)
         });
         made.map_err(|error| self.location.explained(error))
     }

@@ -10,12 +10,9 @@ use super::engine::SqliteEngine;
 use super::migrations::in_memory;
 use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
 use super::readers::FileReaders;
-use crate::books::history_change::HistorySetting;
 use crate::error::Result;
-use crate::geometry::Geometry;
-use crate::models::Timestamp;
 use crate::store::location::Access;
-use crate::store::new_space::make;
+use crate::store::new_space::{SpaceToMake, make};
 use crate::store::read::ReadTx;
 use crate::store::sqlite::location::FileLocation;
 
@@ -89,21 +86,12 @@ impl FileOpening {
         ReadTx::new(&mut self.connected.conn)
     }
 
-    /// Creates a space in a separate transaction; the first one of a file with the ceiling of the file, in
-    /// bytes. Returns `false` if its name is taken.
-    pub fn make_space(
-        &mut self,
-        name: &str,
-        max_mem: i64,
-        geometry: &Geometry,
-        history: HistorySetting,
-        max_file: Option<i64>,
-        now: Timestamp,
-    ) -> Result<bool> {
+    /// Creates a space in a separate transaction. Returns `false` if its name is taken.
+    pub fn make_space(&mut self, space: SpaceToMake<'_>) -> Result<bool> {
         let location = &self.location;
         transaction(&mut self.connected.conn, location, |conn| {
             location.bound_by_file(conn, true)?;
-            make(conn, name, max_mem, geometry, history, max_file, now)
+            make(conn, space)
         })
     }
 
@@ -130,15 +118,11 @@ impl FileOpening {
 impl ReadTx<'_> {
     /// Creates a space in memory for the duration of `work`.
     pub fn with_space_in_memory<R>(
-        name: &str,
-        max_mem: i64,
-        geometry: &Geometry,
-        history: HistorySetting,
-        now: Timestamp,
+        space: SpaceToMake<'_>,
         work: impl FnOnce(&mut ReadTx<'_>) -> Result<R>,
     ) -> Result<R> {
         let mut conn = in_memory()?;
-        make(&mut conn, name, max_mem, geometry, history, None, now)?;
+        make(&mut conn, space)?;
         work(&mut ReadTx::new(&mut conn))
     }
 }

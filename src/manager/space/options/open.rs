@@ -4,15 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Options;
-use crate::books::history_change::HistorySetting;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::manager::History;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
 use crate::manager::{Inner, MemManager, Planner};
-use crate::models::{MemRam, Timestamp, signed, unsigned};
-use crate::store::{Access, Deadline, LEAST_CEILING, Location, Opening, ReadTx, queries};
+use crate::models::{MemRam, Timestamp, signed};
+use crate::store::{Access, Deadline, LEAST_CEILING, Location, Opening, ReadTx, SpaceToMake, queries};
 
 /// What servers do not have.
 const MAX_FILE: &str = "a ceiling of the file";
@@ -62,7 +61,8 @@ impl Options {
     fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
         short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
         let location = self.location(deadline, path)?;
-        let max_mem = self.new_max_mem()?;
+        let geometry = self.geometry.clone().unwrap_or_default();
+        let new = self.new_space(&geometry)?;
         if self.max_file.is_some() {
             location.file(MAX_FILE, "Options::max_mem bounds each space")?;
         }
@@ -70,7 +70,6 @@ impl Options {
             let least = LEAST_CEILING;
             return Err(Error::BadMaxFile { wanted, least, free: 0 });
         }
-        let history = self.new_history(max_mem)?;
         let access = if self.read_only { Access::Read } else { Access::Write };
         if location.is_on_server() {
             // A server cannot even look for a name that it could not store.
@@ -82,7 +81,7 @@ impl Options {
             self.check_name()?;
         }
         let mut opening = location.open(access, create)?;
-        let (space, geometry) = self.find_or_make(&mut opening, max_mem, history)?;
+        let (space, geometry) = self.find_or_make(&mut opening, new)?;
         let (location, readers, writer) = opening.finish(space.id, &geometry)?;
         Ok(MemManager {
             inner: Arc::new(Inner {
@@ -107,9 +106,12 @@ impl Options {
     /// `work` returns.
     pub fn plan_new<R>(&self, work: impl FnOnce(&mut Planner<'_>) -> Result<R>) -> Result<R> {
         self.check_name()?;
-        let (max_mem, geometry) = (self.new_max_mem()?, self.geometry.clone().unwrap_or_default());
-        let history = self.new_history(max_mem)?;
-        ReadTx::with_space_in_memory(&self.space, max_mem, &geometry, history, Timestamp::now(), |tx| {
+        let geometry = self.geometry.clone().unwrap_or_default();
+        let new = SpaceToMake {
+            max_file: None,
+            ..self.new_space(&geometry)?
+        };
+        ReadTx::with_space_in_memory(new, |tx| {
             let space = queries::spaces::by_name(tx, &self.space)?.ok_or_else(gone)?;
             let scope = Scope {
                 space: space.id,
@@ -119,15 +121,19 @@ impl Options {
         })
     }
 
-    fn new_max_mem(&self) -> Result<i64> {
+    /// The space that these options describe.
+    fn new_space<'a>(&'a self, geometry: &'a Geometry) -> Result<SpaceToMake<'a>> {
         let wanted = self.max_mem.unwrap_or(DEFAULT_MAX_MEM);
         let max_mem = i64::try_from(wanted).ok().filter(|&bytes| bytes > 0);
-        max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })
-    }
-
-    fn new_history(&self, max_mem: i64) -> Result<HistorySetting> {
-        let default = || History::of_new_space(unsigned(max_mem));
-        self.history.unwrap_or_else(default).setting()
+        let history = self.history.unwrap_or_else(|| History::of_new_space(wanted));
+        Ok(SpaceToMake {
+            name: &self.space,
+            max_mem: max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })?,
+            geometry,
+            history: history.setting()?,
+            max_file: self.max_file.map(signed),
+            created_at: Timestamp::now(),
+        })
     }
 
     /// Refuses an invalid name of a space.
@@ -145,7 +151,7 @@ impl Options {
         Ok(())
     }
 
-    fn find_or_make(&self, opening: &mut Opening, max_mem: i64, history: HistorySetting) -> Result<(MemRam, Geometry)> {
+    fn find_or_make(&self, opening: &mut Opening, new: SpaceToMake<'_>) -> Result<(MemRam, Geometry)> {
         self.compare_ceiling(opening)?;
         let tx = &mut opening.read();
         if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
@@ -162,14 +168,12 @@ impl Options {
             });
         }
         self.check_name()?;
-        let geometry = self.geometry.clone().unwrap_or_default();
-        let max_file = self.max_file.map(signed);
-        if opening.make_space(&self.space, max_mem, &geometry, history, max_file, Timestamp::now())? {
+        if opening.make_space(new)? {
             let space = queries::spaces::by_name(&mut opening.read(), &self.space)?;
-            return space.map(|space| (space, geometry)).ok_or_else(gone);
+            return space.map(|space| (space, new.geometry.clone())).ok_or_else(gone);
         }
         // Another process created it in the meantime.
-        self.find_or_make(opening, max_mem, history)
+        self.find_or_make(opening, new)
     }
 
     /// Refuses a file with spaces and another ceiling.
