@@ -24,7 +24,7 @@ pub(in crate::store) fn file_sizes(tx: &mut ReadTx<'_>) -> Result<FileSizes> {
 }
 
 /// All tables and indexes, the largest first. The number of rows is that of the last ANALYZE or VACUUM.
-/// A cluster does not tell the sizes of single indexes, so those of a table are together.
+/// In a cluster the indexes of a table are together, because those of its shard have other names.
 pub(in crate::store) fn trees(tx: &mut ReadTx<'_>) -> Result<Vec<TreeSize>> {
     if is_cluster(tx)? {
         let trees = Statement::<TreesOnCluster, 0>::new([]);
@@ -39,24 +39,29 @@ fn is_cluster(tx: &mut ReadTx<'_>) -> Result<bool> {
     Ok(on_engine!(tx, |conn| is_cluster.get_result(conn))?)
 }
 
-/// The sizes of the tables of the heap, according to a function.
+/// The bytes of a heap, from the tables that have its rows.
 macro_rules! sizes {
-    ($function:literal) => {
+    ($table:literal, $more:literal) => {
         concat!(
-            "SELECT least(coalesce(sum(",
-            $function,
-            "(c.oid)), 0), 9223372036854775807)::bigint, current_setting('block_size')::bigint \
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname = current_schema() AND c.relkind = 'r'"
+            "SELECT least(coalesce(sum(pg_catalog.pg_total_relation_size(",
+            $table,
+            ")), 0), 9223372036854775807)::bigint, current_setting('block_size')::bigint \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ",
+            $more,
+            " WHERE n.nspname = current_schema() AND c.relkind = 'r'"
         )
     };
 }
 
 sql! {
     IsCluster: Bool = "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL";
-    Sizes: (BigInt, BigInt) = sizes!("pg_catalog.pg_total_relation_size");
-    /// The tables are elsewhere: those of the schema only stand for them.
-    SizesOnCluster: (BigInt, BigInt) = sizes!("pg_catalog.citus_total_relation_size");
+    Sizes: (BigInt, BigInt) = sizes!("c.oid", "");
+    /// The tables of a distributed schema only stand for others, which are on this node. The functions of
+    /// Citus would ask it over a connection of their own, and not in a transaction that has written.
+    SizesOnCluster: (BigInt, BigInt) = sizes!(
+        "coalesce(to_regclass(pg_catalog.shard_name(s.logicalrelid, s.shardid)), c.oid)",
+        "LEFT JOIN pg_catalog.pg_dist_shard s ON s.logicalrelid = c.oid"
+    );
     Trees: TreeTypes = "SELECT c.relname::text, CASE c.relkind WHEN 'i' THEN 'index' ELSE 'table' END, \
         coalesce(t.relname, c.relname)::text, s.size / current_setting('block_size')::bigint, s.size, \
         greatest(c.reltuples, 0)::bigint, 0::bigint, 0::bigint, 0::bigint \
@@ -69,7 +74,9 @@ sql! {
         s.size / current_setting('block_size')::bigint, s.size, \
         greatest(c.reltuples, 0)::bigint, 0::bigint, 0::bigint, 0::bigint \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        CROSS JOIN LATERAL (VALUES ('', 'table', pg_catalog.citus_table_size(c.oid)), (' (indexes)', 'index', \
-            pg_catalog.citus_total_relation_size(c.oid) - pg_catalog.citus_table_size(c.oid))) s (what, kind, size) \
+        LEFT JOIN pg_catalog.pg_dist_shard d ON d.logicalrelid = c.oid \
+        CROSS JOIN LATERAL (SELECT coalesce(to_regclass(pg_catalog.shard_name(d.logicalrelid, d.shardid)), c.oid)) t (oid) \
+        CROSS JOIN LATERAL (VALUES ('', 'table', pg_catalog.pg_table_size(t.oid)), \
+            (' (indexes)', 'index', pg_catalog.pg_indexes_size(t.oid))) s (what, kind, size) \
         WHERE n.nspname = current_schema() AND c.relkind = 'r' ORDER BY s.size DESC, 1";
 }
