@@ -117,6 +117,15 @@ impl Location {
         on_location!(self, location => location.named())
     }
 
+    /// Puts what only the location knows into an error of a call that opens the heap.
+    pub fn name_in(&self, error: Error) -> Error {
+        match self {
+            Self::File(_) => error,
+            #[cfg(feature = "postgres")]
+            Self::Server(server) => server.name_in(error),
+        }
+    }
+
     /// The deadline of a call that begins now, or of the one that is opening the heap.
     pub fn deadline(&self) -> Deadline {
         on_location!(self, location => location.deadline())
@@ -135,12 +144,14 @@ impl Location {
     /// The differences between the schema of a heap and that of this version. Runs nothing of the
     /// schema.
     pub fn check_schema(&self) -> Result<Vec<Violation>> {
-        on_location!(self, location => location.check_schema())
+        let checked = on_location!(self, location => location.check_schema());
+        checked.map_err(|error| self.name_in(error))
     }
 
     /// Recreates missing and altered parts of the schema, and returns them.
     pub fn restore_schema(&self) -> Result<Vec<Violation>> {
-        on_location!(self, location => location.restore_schema())
+        let restored = on_location!(self, location => location.restore_schema());
+        restored.map_err(|error| self.name_in(error))
     }
 
     /// The file, if it is in one.

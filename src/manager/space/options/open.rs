@@ -48,8 +48,10 @@ impl Options {
     ///   is too long for SQLite (504 bytes), [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
         let deadline = Deadline::after(self.busy_timeout);
-        self.open_until(deadline, path.as_ref())
-            .map_err(|error| deadline.stamp(error))
+        let location = self.location(deadline, path.as_ref())?;
+        let named = location.clone();
+        self.open_at(location)
+            .map_err(|error| deadline.stamp(named.name_in(error)))
     }
 
     pub(super) fn location(&self, deadline: Deadline, path: &Path) -> Result<Location> {
@@ -58,9 +60,8 @@ impl Options {
         Ok(location.with_plain_io(self.plain_io))
     }
 
-    fn open_until(self, deadline: Deadline, path: &Path) -> Result<MemManager> {
+    fn open_at(self, location: Location) -> Result<MemManager> {
         short_enough("an actor", self.actor.as_deref().unwrap_or_default())?;
-        let location = self.location(deadline, path)?;
         let geometry = self.geometry.clone().unwrap_or_default();
         let new = self.new_space(&geometry)?;
         if self.max_file.is_some() {
