@@ -21,7 +21,7 @@ pub(in crate::store) const BEGIN: &str = "LOCK TABLE memram IN EXCLUSIVE MODE; S
      SET LOCAL plan_cache_mode TO auto; SET LOCAL jit TO off;";
 
 #[derive(QueryableByName)]
-struct Checks {
+struct Constraints {
     #[diesel(sql_type = Text)]
     drops: String,
     #[diesel(sql_type = Text)]
@@ -31,21 +31,28 @@ struct Checks {
 /// Drops the CHECKs of the heap, and returns the statements that create them again and check foreign keys.
 /// Rows will be corrected, so what writers of other spaces remember is no longer true; a batch raises the
 /// version of its own space.
-pub(in crate::store) fn lift(conn: &mut PgConnection, space: MemRamId) -> QueryResult<String> {
+///
+/// Citus defers no foreign keys on the node that has the rows, so there they are dropped as well, each constraint
+/// by a statement of its own, as Citus needs it.
+pub(in crate::store) fn lift(conn: &mut PgConnection, space: MemRamId) -> QueryResult<Vec<String>> {
     let tables = names(&["TABLE"]).join("', '");
-    let checks = format!(
-        "SELECT coalesce(string_agg(t.name || t.drops || ';', ' '), '') AS drops,
-                coalesce(string_agg(t.name || t.adds || ';', ' '), '') AS adds
-         FROM (SELECT format('ALTER TABLE %I ', c.relname) AS name,
-                      string_agg(format('DROP CONSTRAINT %I', k.conname), ', ' ORDER BY k.conname) AS drops,
-                      string_agg(format('ADD CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY k.conname) AS adds
-               FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-               WHERE k.contype = 'c' AND c.relnamespace = current_schema()::regnamespace AND c.relname IN ('{tables}')
-               GROUP BY c.relname) t"
+    let constraints = format!(
+        "SELECT format('ALTER TABLE %I ', c.relname)
+                || string_agg(format('DROP CONSTRAINT %I', k.conname), ', ' ORDER BY k.conname) AS drops,
+                format('ALTER TABLE %I ', c.relname)
+                || string_agg(format('ADD CONSTRAINT %I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' ORDER BY k.conname) AS adds
+         FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+         CROSS JOIN (SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL AS exists) cluster
+         WHERE (k.contype = 'c' OR (k.contype = 'f' AND cluster.exists))
+           AND c.relnamespace = current_schema()::regnamespace AND c.relname IN ('{tables}')
+         GROUP BY c.relname, CASE WHEN cluster.exists THEN k.oid END"
     );
-    let Checks { drops, adds } = diesel::sql_query(checks).get_result(conn)?;
-    conn.batch_execute(&format!(
-        "{drops} UPDATE memram SET version = version + 1 WHERE id <> {space}"
-    ))?;
-    Ok(format!("SET CONSTRAINTS ALL IMMEDIATE; {adds}"))
+    let constraints: Vec<Constraints> = diesel::sql_query(constraints).load(conn)?;
+    let mut enforce = vec!["SET CONSTRAINTS ALL IMMEDIATE".to_owned()];
+    for Constraints { drops, adds } in constraints {
+        conn.batch_execute(&drops)?;
+        enforce.push(adds);
+    }
+    conn.batch_execute(&format!("UPDATE memram SET version = version + 1 WHERE id <> {space}"))?;
+    Ok(enforce)
 }

@@ -37,13 +37,16 @@ sql! {
         WHERE n.nspname::text = ?::text AND NOT EXISTS (SELECT FROM pg_catalog.pg_dist_schema d WHERE d.schemaid = n.oid)";
     IsCoordinator: Bool = "SELECT groupid = 0 FROM pg_catalog.pg_dist_local_group";
     /// The types are exact, so that no operator of the schema fits better than PostgreSQL's own. The
-    /// view `citus_shards` would also ask all nodes for the sizes of all tables.
+    /// view `citus_shards` would also ask all nodes for the sizes of all tables, and `to_regclass` fails
+    /// without a privilege on the schema, before anything can say which one is missing.
     Find: (BigInt, BigInt, Text, BigInt, Bool) = "SELECT p.groupid::bigint, p.xmin::text::bigint, n.nodename, n.nodeport::bigint, n.groupid = l.groupid \
         FROM pg_catalog.pg_dist_shard s \
         JOIN pg_catalog.pg_dist_placement p USING (shardid) \
         JOIN pg_catalog.pg_dist_node n ON n.groupid = p.groupid AND n.noderole::text = 'primary'::text, \
             pg_catalog.pg_dist_local_group l \
-        WHERE s.logicalrelid::oid = pg_catalog.to_regclass(?)::oid";
+        WHERE s.logicalrelid::oid = (SELECT c.oid FROM pg_catalog.pg_class c \
+            JOIN pg_catalog.pg_namespace h ON h.oid = c.relnamespace \
+            WHERE h.nspname = (?::text)::name AND c.relname = 'memram'::name)";
 }
 
 /// What is known of the cluster, shared by all connections to a heap.
@@ -121,6 +124,19 @@ impl ServerLocation {
         Ok(Link::to(conn, &place))
     }
 
+    /// Opens a connection that may change the schema: to the coordinator.
+    ///
+    /// # Errors
+    /// [`ServerError::Unreachable`]; [`ServerError::Worker`] if the address is that of another node.
+    pub(super) fn connect_for_definitions(&self) -> Result<Link> {
+        let mut conn = self.connect_to(&self.address, Access::Write)?;
+        self.is_for_definitions(&mut conn)?;
+        Ok(match self.find(&mut conn)? {
+            Some(place) => Link::to(conn, &place),
+            None => Link { conn, home: None },
+        })
+    }
+
     /// Whether the server is part of a cluster. It is asked once.
     pub(super) fn is_cluster(&self, conn: &mut Conn) -> Result<bool> {
         if let Some(&exists) = self.cluster.exists.get() {
@@ -150,9 +166,8 @@ impl ServerLocation {
         if !self.is_cluster(conn)? {
             return Ok(None);
         }
-        let table = format!("{}.memram", self.address.quoted_schema());
         let tx = &mut ReadTx::new(conn);
-        let statement = Statement::<Find, 1>::new([table.as_str().into()]);
+        let statement = Statement::<Find, 1>::new([self.address.schema().into()]);
         let found = on_engine!(tx, |conn| statement.get_result::<(i64, i64, String, i64, bool)>(conn)).optional()?;
         Ok(found.and_then(|(group, since, host, port, is_here)| {
             Some(Place {

@@ -87,7 +87,10 @@ impl ServerLocation {
 
     /// An engine whose transactions defer foreign keys and exclude writers of all spaces, for repair.
     pub(in crate::store) fn engine_for_repair(&self) -> Result<PostgresEngine> {
-        Ok(PostgresEngine::for_repair(self.clone(), self.connect(Access::Write)?))
+        Ok(PostgresEngine::for_repair(
+            self.clone(),
+            self.connect_for_definitions()?,
+        ))
     }
 
     /// The differences between the schema of a heap and that of this version.
@@ -103,8 +106,7 @@ impl ServerLocation {
 
     /// Recreates missing and altered parts of the schema, and returns them.
     pub fn restore_schema(&self) -> Result<Vec<Violation>> {
-        let mut conn = self.connect_to(&self.address, Access::Write)?;
-        self.is_for_definitions(&mut conn)?;
+        let mut conn = self.connect_for_definitions()?;
         let found = self.look(&mut conn)?;
         self.refuse_planted(&found)?;
         self.check_format(&mut conn)?;

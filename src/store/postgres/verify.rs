@@ -251,18 +251,31 @@ pub(super) fn restore_parts(conn: &mut Conn, location: &ServerLocation) -> Resul
     }
     let (_, views) = UP.split_once(VIEWS).unwrap_or_default();
     // Together, so that the order does not matter. Views of others that read them are in the way.
-    let drop_views = format!("DROP VIEW IF EXISTS {}; ", names(&["VIEW"]).join(", "));
+    let drop_views = format!("DROP VIEW IF EXISTS {}", names(&["VIEW"]).join(", "));
     let indexes = faults.iter().filter_map(|fault| {
         let index = fault.expected().filter(|part| part.kind == "index")?;
-        Some(format!("DROP INDEX IF EXISTS \"{}\"; {}; ", index.name, index.sql))
+        Some([format!("DROP INDEX IF EXISTS \"{}\"", index.name), index.sql.clone()])
     });
-    let indexes: String = indexes.collect();
+    let indexes: Vec<_> = indexes.flatten().collect();
+    // The rest of the line that marks the views is a comment. Where another one is split, both parts are comments.
+    let views = format!("--{views}");
+    let views = views.split(";\n").filter(|part| !is_comment(part));
+    let statements = std::iter::once(&*drop_views)
+        .chain(indexes.iter().map(String::as_str))
+        .chain(views);
     conn.transaction(|conn| {
-        // The rest of the line that marks the views is a comment.
-        conn.batch_execute(&format!("{drop_views}{indexes}\n--{views}"))
-            .map_err(|error| Error::database("the views cannot be created again", error))?;
+        // Citus takes only one at a time.
+        for statement in statements {
+            conn.batch_execute(statement)
+                .map_err(|error| Error::database("the views cannot be created again", error))?;
+        }
         record(conn)?;
         verify_schema(conn, location, Access::Read)
     })?;
     Ok(faults.iter().map(Fault::violation).collect())
+}
+
+/// Whether it has only comments of SQL, and empty lines.
+fn is_comment(text: &str) -> bool {
+    text.lines().all(|line| line.is_empty() || line.starts_with("--"))
 }

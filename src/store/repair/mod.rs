@@ -54,7 +54,7 @@ const STRAY: &str = "SELECT l.id, CAST(NULL AS TEXT) AS key, '' AS expected, '' 
 
 /// How to enable the constraints again that a repair has lifted.
 #[derive(Debug)]
-pub(crate) struct Lifted(String);
+pub(crate) struct Lifted(Vec<String>);
 
 /// Rules about single rows, most of which a CHECK enforces.
 const OF_ROWS: [&str; 11] = [
@@ -102,7 +102,7 @@ impl WriteTx<'_> {
         let space = self.space();
         self.read(|tx| match tx.conn()? {
             // SQLite cannot do so in a transaction, so its connection has none from the beginning.
-            Conn::Sqlite(_) => Ok(Lifted(String::new())),
+            Conn::Sqlite(_) => Ok(Lifted(Vec::new())),
             #[cfg(feature = "postgres")]
             Conn::Postgres(conn) => Ok(Lifted(lifted::lift(conn, space)?)),
         })
@@ -113,7 +113,9 @@ impl WriteTx<'_> {
         self.read(|tx| match (tx.conn()?, lifted) {
             (Conn::Sqlite(conn), _) => Ok(conn.batch_execute("PRAGMA ignore_check_constraints = OFF")?),
             #[cfg(feature = "postgres")]
-            (Conn::Postgres(conn), Some(Lifted(enforce))) => Ok(conn.batch_execute(enforce)?),
+            (Conn::Postgres(conn), Some(Lifted(enforce))) => {
+                Ok(enforce.iter().try_for_each(|statement| conn.batch_execute(statement))?)
+            }
             #[cfg(feature = "postgres")]
             (Conn::Postgres(_), None) => Ok(()),
         })
