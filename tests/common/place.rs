@@ -46,13 +46,7 @@ impl Place {
             } else {
                 super::server::new_schema(&url)
             };
-            let next = if url.contains('?') { '&' } else { '?' };
-            return Self {
-                // The name of the application tells whether somebody is still connected.
-                address: format!("{url}{next}application_name={name}&schema={name}").into(),
-                folder,
-                schema: Some(Schema { url, name, is_shared }),
-            };
+            return Self::in_schema(Schema { url, name, is_shared }, folder);
         }
         #[cfg(not(feature = "postgres"))]
         assert!(server().is_none(), "HEAPLEDGER_TEST_URL needs --features postgres");
@@ -61,6 +55,29 @@ impl Place {
             folder,
             #[cfg(feature = "postgres")]
             schema: None,
+        }
+    }
+
+    /// A new one on this server, whatever the tests run on.
+    #[cfg(feature = "postgres")]
+    pub fn on(url: &str) -> Self {
+        let schema = Schema {
+            url: url.to_owned(),
+            name: super::server::new_schema(url),
+            is_shared: false,
+        };
+        Self::in_schema(schema, TempDir::new().unwrap())
+    }
+
+    #[cfg(feature = "postgres")]
+    fn in_schema(schema: Schema, folder: TempDir) -> Self {
+        let Schema { url, name, .. } = &schema;
+        let next = if url.contains('?') { '&' } else { '?' };
+        Self {
+            // The name of the application tells whether somebody is still connected.
+            address: format!("{url}{next}application_name={name}&schema={name}").into(),
+            folder,
+            schema: Some(schema),
         }
     }
 

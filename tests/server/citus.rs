@@ -6,108 +6,26 @@
 // Test helpers may panic too; clippy.toml exempts only functions marked #[test].
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+mod cluster;
+mod work;
+
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::pg::PgConnection;
 use diesel::sql_types::Text;
-use diesel::{Connection, QueryableByName, RunQueryDsl, sql_query};
+use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use heapledger::{Durability, Error, Hold, MemManager, ServerError};
 
-use crate::common::{MIB, content, quick, skip};
-
-/// A heap of a test on a cluster. Its schema is dropped at the end.
-struct Cluster {
-    address: PathBuf,
-    schema: String,
-    url: String,
-}
-
-#[derive(QueryableByName)]
-struct Line {
-    #[diesel(sql_type = Text)]
-    line: String,
-}
+use crate::common::{MIB, assert_balanced, content, quick, skip};
+use cluster::{Cluster, lines};
 
 #[derive(QueryableByName)]
 struct Step {
     #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
     text: String,
-}
-
-impl Cluster {
-    /// A place for a heap, unless there is no cluster.
-    #[track_caller]
-    fn new(name: &str) -> Option<Self> {
-        let Ok(url) = std::env::var("HEAPLEDGER_TEST_CITUS_URL") else {
-            skip::by_design("Citus", "HEAPLEDGER_TEST_CITUS_URL is not set");
-            return None;
-        };
-        let schema = format!("t_{name}_{}", std::process::id());
-        let next = if url.contains('?') { '&' } else { '?' };
-        // By this name the servers tell the connections of the test from others.
-        let address = format!("{url}{next}application_name={schema}&schema={schema}").into();
-        Some(Self { address, schema, url })
-    }
-
-    fn open(&self) -> MemManager {
-        let options = quick().max_mem(16 * MIB).create(true);
-        options
-            .busy_timeout(Duration::from_secs(60))
-            .open(&self.address)
-            .unwrap()
-    }
-
-    /// A session on the coordinator, in the schema.
-    fn coordinator(&self) -> PgConnection {
-        let mut session = PgConnection::establish(&self.url).unwrap();
-        let path = format!("SET search_path TO {}; SET client_min_messages TO error", self.schema);
-        session.batch_execute(&path).unwrap();
-        session
-    }
-
-    /// `host:port` of the node on which the heap is.
-    fn node(&self) -> String {
-        let table = format!("'{}.memram'::regclass", self.schema);
-        let query = format!("nodename || ':' || nodeport FROM citus_shards WHERE table_name = {table}");
-        lines(&mut self.coordinator(), &query).remove(0)
-    }
-
-    /// Moves the heap to another node.
-    fn move_away(&self) {
-        let node = self.node();
-        let others = format!(
-            "citus_schema_move('{}', nodename, nodeport)::text FROM (SELECT * FROM pg_dist_node \
-             WHERE shouldhaveshards AND noderole = 'primary' AND nodename || ':' || nodeport <> '{node}' LIMIT 1) n",
-            self.schema
-        );
-        lines(&mut self.coordinator(), &others);
-        assert_ne!(self.node(), node);
-    }
-
-    /// The nodes that have a session of the test.
-    fn visited(&self) -> Vec<String> {
-        let query = format!(
-            "n.nodename || ':' || n.nodeport FROM pg_dist_node n, LATERAL (SELECT result FROM run_command_on_all_nodes(\
-             'SELECT count(*) FROM pg_stat_activity WHERE application_name = ''{}''') r WHERE r.nodeid = n.nodeid) r \
-             WHERE result <> '0' ORDER BY 1",
-            self.schema
-        );
-        lines(&mut self.coordinator(), &query)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema);
-        if let Err(error) = self.coordinator().batch_execute(&drop) {
-            eprintln!("the schema {} is left: {error}", self.schema);
-        }
-    }
 }
 
 /// Ends the writers when it is dropped, even by a panic, which would wait for them otherwise.
@@ -119,25 +37,9 @@ impl Drop for Over<'_> {
     }
 }
 
-/// The rows of `SELECT {query}`, which has one column.
-fn lines(session: &mut PgConnection, query: &str) -> Vec<String> {
-    let query = format!("SELECT t.line FROM (SELECT {query}) t (line)");
-    let found = sql_query(&query).load::<Line>(session);
-    let found = found.unwrap_or_else(|error| panic!("{query}: {error}"));
-    found.into_iter().map(|found| found.line).collect()
-}
-
-#[track_caller]
-fn assert_balanced(memory: &MemManager) {
-    let found: Vec<_> = memory.check().unwrap().iter().map(ToString::to_string).collect();
-    assert!(found.is_empty(), "{found:#?}");
-    let total: u64 = memory.trial_balance().unwrap().iter().map(|bucket| bucket.bytes).sum();
-    assert_eq!(total, memory.memram().unwrap().max_mem);
-}
-
 #[test]
 fn what_a_heap_can_do_it_can_do_on_citus() {
-    let Some(cluster) = Cluster::new("all") else { return };
+    let Some(cluster) = Cluster::new() else { return };
     let memory = cluster.open();
 
     let id = memory.allocate_bytes(b"anonymous").unwrap();
@@ -186,8 +88,13 @@ fn what_a_heap_can_do_it_can_do_on_citus() {
 
 #[test]
 fn every_view_is_on_one_shard() {
-    let Some(cluster) = Cluster::new("views") else { return };
+    let Some(cluster) = Cluster::new() else { return };
     cluster.open().set("name", "value").unwrap();
+    assert_one_shard(&cluster);
+}
+
+/// Checks each view at the coordinator.
+fn assert_one_shard(cluster: &Cluster) {
     let session = &mut cluster.coordinator();
     let views = lines(session, "viewname FROM pg_views WHERE schemaname = current_schema()");
     assert!(views.len() >= 16, "{views:?}");
@@ -204,7 +111,7 @@ fn every_view_is_on_one_shard() {
 
 #[test]
 fn connections_lead_to_the_node_and_follow_the_heap() {
-    let Some(cluster) = Cluster::new("follow") else { return };
+    let Some(cluster) = Cluster::new() else { return };
     drop(cluster.open());
     for _ in 0..2 {
         let memory = cluster.open();
@@ -218,7 +125,7 @@ fn connections_lead_to_the_node_and_follow_the_heap() {
 
 #[test]
 fn a_heap_is_moved_while_it_is_written() {
-    let Some(cluster) = Cluster::new("moves") else { return };
+    let Some(cluster) = Cluster::new() else { return };
     let (first, second) = (cluster.open(), cluster.open());
     let is_over = AtomicBool::new(false);
     let write = |memory: &MemManager, seed: u64| {
@@ -249,7 +156,7 @@ fn a_heap_is_moved_while_it_is_written() {
 
 #[test]
 fn a_read_during_a_move_sees_one_state_or_fails() {
-    let Some(cluster) = Cluster::new("reads") else { return };
+    let Some(cluster) = Cluster::new() else { return };
     let memory = cluster.open();
     memory.set("name", "before").unwrap();
     let snapshot = memory.snapshot().unwrap();
@@ -268,7 +175,7 @@ fn a_read_during_a_move_sees_one_state_or_fails() {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_a_worker_restarts() {
-    let Some(cluster) = Cluster::new("restart") else { return };
+    let Some(cluster) = Cluster::new() else { return };
     let Ok(restart) = std::env::var("HEAPLEDGER_TEST_CITUS_RESTART") else {
         skip::by_design("a node to restart", "HEAPLEDGER_TEST_CITUS_RESTART is not set");
         return;
@@ -276,7 +183,7 @@ fn nothing_acknowledged_is_lost_when_a_worker_restarts() {
     let options = quick()
         .durability(Durability::Full)
         .busy_timeout(Duration::from_secs(60));
-    let memory = options.max_mem(16 * MIB).create(true).open(&cluster.address).unwrap();
+    let memory = options.max_mem(16 * MIB).create(true).open(cluster.address()).unwrap();
     let is_over = AtomicBool::new(false);
     let stored = thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -298,7 +205,7 @@ fn nothing_acknowledged_is_lost_when_a_worker_restarts() {
         for _ in 0..2 {
             let done = Command::new("sh").args(["-c", &format!("{restart} {port}")]).status();
             assert!(done.unwrap().success());
-            memory_is_back(&cluster.address);
+            memory_is_back(cluster.address());
         }
         drop(over);
         writer.join().unwrap()

@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-#[cfg(feature = "postgres")]
+#[cfg(all(unix, feature = "postgres"))]
 mod citus;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]

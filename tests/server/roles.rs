@@ -36,6 +36,10 @@ impl<'p> Role<'p> {
         self.place.sql().execute(&format!(
             "GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}"
         ));
+        // Citus passes this on to its nodes for tables only, unless a view is named.
+        for view in self.place.sql().views() {
+            self.place.sql().execute(&format!("GRANT SELECT ON {view} TO {role}"));
+        }
     }
 }
 

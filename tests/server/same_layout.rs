@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -28,8 +29,13 @@ fn two_thousand_random_operations_give_the_same_layout_on_a_server_and_in_a_file
     if !on_server() {
         return;
     }
-    let (place, folder) = (Place::new(), tempdir().unwrap());
-    let addresses = [place.address().to_owned(), folder.path().join("heap.db")];
+    assert_same_layouts(Place::new().address(), STEPS);
+}
+
+/// Does the same random operations in a new heap at `server` and in a file.
+pub fn assert_same_layouts(server: &Path, steps: u64) {
+    let folder = tempdir().unwrap();
+    let addresses = [server.to_owned(), folder.path().join("heap.db")];
     let open = |space: usize| {
         let (name, max_mem, geometry) = spaces()[space].clone();
         addresses.each_ref().map(|address| {
@@ -41,7 +47,7 @@ fn two_thousand_random_operations_give_the_same_layout_on_a_server_and_in_a_file
     };
     let mut engines = [open(0), open(1)];
     let mut random = Rng::with_seed(7);
-    for step in 0..STEPS {
+    for step in 0..steps {
         let space = usize::from(random.u32(..4) == 0);
         if random.u32(..100) == 0 {
             engines[space] = open(space);
