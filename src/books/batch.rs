@@ -13,7 +13,7 @@ use super::history_change::{HistoryChange, HistorySetting};
 use super::limits::Limits;
 use super::refusals::{self, KnownRefusal};
 use super::room::Room;
-use super::rows::{Binding, NameChange, Rows};
+use super::rows::{Binding, NameChange, ObjectGone, Rows};
 use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
@@ -99,13 +99,20 @@ impl Batch<'static> {
                 self.effects.blocks.remove(&block.id);
                 rows.blocks_gone.push(block.id);
             }
-            Change::ObjectRemoved { object, entries, .. } => {
+            Change::ObjectRemoved {
+                object,
+                object_id: id,
+                entries,
+                ..
+            } => {
                 rows.holds.remove(&object);
-                rows.objects_gone.insert(object, entries);
+                rows.objects_gone.insert(object, ObjectGone { id, entries });
             }
-            Change::ObjectVacated { object, .. } => {
+            Change::ObjectVacated {
+                object, object_id: id, ..
+            } => {
                 rows.holds.remove(&object);
-                rows.objects_gone.insert(object, 0);
+                rows.objects_gone.insert(object, ObjectGone { id, entries: 0 });
             }
             Change::ReservationSet { after, .. } => drop(rows.reservations.insert(after.id, Some(after))),
             Change::ReservationRemoved { reservation } => drop(rows.reservations.insert(reservation.id, None)),

@@ -41,13 +41,20 @@ pub(crate) struct Rows<'d> {
     pub pieces_gone: Vec<(StoredObjectId, i64, i64)>,
     /// Objects that gain or lose a name.
     pub(super) renamed: BTreeSet<StoredObjectId>,
-    /// Removed objects, each with the number of its entries.
-    pub objects_gone: BTreeMap<StoredObjectId, i64>,
+    pub objects_gone: BTreeMap<StoredObjectId, ObjectGone>,
     pub blocks_gone: Vec<BlockId>,
     pub pools_gone: Vec<PoolId>,
     pub arenas_gone: Vec<ArenaId>,
     /// Bytes of content in `entries`.
     pub(super) bytes: usize,
+}
+
+/// A removed object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ObjectGone {
+    pub id: ObjectId,
+    /// Its entries that are removed with it.
+    pub entries: i64,
 }
 
 /// The change of a name.

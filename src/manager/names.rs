@@ -6,6 +6,7 @@ use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::Freed;
 use crate::models::{Name, StoredObject, StoredObjectId};
+use crate::store::queries::objects::PlacedObject;
 use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
 
@@ -150,17 +151,10 @@ pub(super) fn bind(
         return Ok(None);
     }
     let at = tx.at();
-    let unbound = match &before {
-        Some(before) => Some((before.id, before.known_id()?)),
-        None => None,
-    };
+    let leaves = before.map(|before| leave(tx, &before, name)).transpose()?;
     tx.whole(|tx| {
-        if let Some((object, object_id)) = unbound {
-            tx.apply(Change::NameUnbound {
-                name,
-                object,
-                object_id,
-            })?;
+        if let Some(leaves) = &leaves {
+            tx.apply(leaves.change(name))?;
         }
         tx.apply(Change::NameBound {
             name,
@@ -168,7 +162,7 @@ pub(super) fn bind(
             at,
             object_id,
         })?;
-        before.map_or(Ok(None), |before| free_if_unheld(tx, &before, name))
+        leaves.map_or(Ok(None), |leaves| leaves.free(tx, name))
     })
 }
 
@@ -177,21 +171,48 @@ pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Op
         name: name.to_owned(),
         space: space.to_owned(),
     })?;
-    let object_id = object.known_id()?;
+    let leaves = leave(tx, &object, name)?;
     tx.whole(|tx| {
-        tx.apply(Change::NameUnbound {
-            name,
-            object: object.id,
-            object_id,
-        })?;
-        free_if_unheld(tx, &object, name)
+        tx.apply(leaves.change(name))?;
+        leaves.free(tx, name)
     })
 }
 
-/// Frees an object that has lost a name, if nothing else holds it.
-fn free_if_unheld(tx: &mut WriteTx<'_>, object: &StoredObject, name: &str) -> Result<Option<Freed>> {
-    if object.held {
-        return Ok(None);
+/// A name leaves an object. It is read before anything changes, because what a unit of work has gathered
+/// would have to be written first.
+struct Leaves {
+    object: StoredObjectId,
+    object_id: ObjectId,
+    /// The object and its pieces, if nothing else holds it.
+    unheld: Option<PlacedObject>,
+}
+
+fn leave(tx: &mut WriteTx<'_>, object: &StoredObject, name: &str) -> Result<Leaves> {
+    let placed = if object.held {
+        None
+    } else {
+        tx.placed(object, Some(name))?
+    };
+    Ok(Leaves {
+        object: object.id,
+        object_id: object.known_id()?,
+        unheld: placed.filter(|found| !found.named),
+    })
+}
+
+impl Leaves {
+    fn change<'n>(&self, name: &'n str) -> Change<'n> {
+        Change::NameUnbound {
+            name,
+            object: self.object,
+            object_id: self.object_id,
+        }
     }
-    free::free_if_unnamed(tx, object, vec![name.to_owned()])
+
+    fn free(self, tx: &mut WriteTx<'_>, name: &str) -> Result<Option<Freed>> {
+        let freed = self
+            .unheld
+            .map(|found| free::remove(tx, &found, self.object_id, vec![name.to_owned()]));
+        freed.transpose()
+    }
 }

@@ -286,19 +286,19 @@ impl WriteTx<'_> {
         if gathered.iter().any(|batch| batch.object(object_id).is_some()) {
             self.writer.flush_rows()?;
         }
-        let mut found = self.read_placed(object_id)?;
+        let mut found = self.read_placed(object_id, None)?;
         if let Some(key) = found.as_ref().map(|found| found.id)
             && self.flush_rows_of(key)?
         {
-            found = self.read_placed(object_id)?;
+            found = self.read_placed(object_id, None)?;
         }
         Ok(found.and_then(|found| self.as_left(found)))
     }
 
-    /// The same for a known object.
-    pub fn placed(&mut self, object: &StoredObject) -> Result<Option<PlacedObject>> {
+    /// The same for a known object, which is about to lose a name if `leaving` is one.
+    pub fn placed(&mut self, object: &StoredObject, leaving: Option<&str>) -> Result<Option<PlacedObject>> {
         self.flush_rows_of(object.id)?;
-        let found = self.read_placed(&object.object_id)?;
+        let found = self.read_placed(&object.object_id, leaving)?;
         Ok(found.and_then(|found| self.as_left(found)))
     }
 
@@ -323,9 +323,9 @@ impl WriteTx<'_> {
         Ok(is_behind)
     }
 
-    fn read_placed(&mut self, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
+    fn read_placed(&mut self, object_id: &ObjectId, leaving: Option<&str>) -> Result<Option<PlacedObject>> {
         let space = self.writer.space;
-        self.read_written(|tx| queries::objects::placed(tx, space, object_id))
+        self.read_written(|tx| queries::objects::placed(tx, space, object_id, leaving))
     }
 
     /// Up to `limit` pieces of an object as they are written, from position `from` on.

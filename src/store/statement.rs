@@ -59,6 +59,8 @@ pub(in crate::store) enum Value<'a> {
     Bool(bool),
     Int(i64),
     Text(&'a str),
+    /// No text: a parameter of a prepared statement has one type.
+    NullText,
     Blob(&'a [u8]),
     Id(&'a ObjectId),
 }
@@ -78,6 +80,7 @@ impl Value<'_> {
             Value::Null => out.push_bind_param::<Nullable<BigInt>, _>(&None::<i64>),
             Value::Bool(value) => out.push_bind_param::<Bool, _>(value),
             Value::Int(value) => out.push_bind_param::<BigInt, _>(value),
+            Value::NullText => out.push_bind_param::<Nullable<Text>, _>(&None::<&str>),
             Value::Text(value) => out.push_bind_param::<Text, _>(*value),
             Value::Blob(value) => out.push_bind_param::<Binary, _>(*value),
             Value::Id(id) => out.push_bind_param::<Text, _>(*id),

@@ -37,12 +37,13 @@ fn operations(memory: &MemManager, proxy: &Proxy, seed: u64) -> Vec<(&'static st
     note("get", 1, &mut || assert_eq!(memory.get_bytes(&id).unwrap(), small(0)));
     let name = format!("name {seed}");
     note("set", 2, &mut || _ = memory.set(&name, &(seed, 1)).unwrap());
-    note("set again", 9, &mut || _ = memory.set(&name, &(seed, 2)).unwrap());
+    note("set again", 3, &mut || _ = memory.set(&name, &(seed, 2)).unwrap());
     note("bind", 3, &mut || _ = memory.bind("b", &kept).unwrap());
     note("resolve", 1, &mut || {
         assert_eq!(memory.resolve("b").unwrap(), Some(kept))
     });
     note("unbind", 2, &mut || _ = memory.unbind("b").unwrap());
+    note("unbind, which frees", 3, &mut || _ = memory.unbind(&name).unwrap());
     note("free", 2, &mut || _ = memory.free(&id).unwrap());
     note("batch of 1,000", 10, &mut || {
         let put = |b: &mut heapledger::Batch<'_, '_>| {

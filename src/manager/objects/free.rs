@@ -113,26 +113,14 @@ pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &Object
     if !found.held {
         return Ok(None);
     }
+    let unheld = tx.placed(&found, None)?.filter(|found| !found.named);
     tx.whole(|tx| {
         tx.apply(Change::Released {
             object: found.id,
             object_id: *id,
         })?;
-        free_if_unnamed(tx, &found, Vec::new())
+        unheld.map(|found| remove(tx, &found, *id, Vec::new())).transpose()
     })
-}
-
-/// Frees an object without an anonymous hold if it has no names; `lost` are names that it has
-/// just lost.
-pub(in crate::manager) fn free_if_unnamed(
-    tx: &mut WriteTx<'_>,
-    object: &StoredObject,
-    lost: Vec<String>,
-) -> Result<Option<Freed>> {
-    match tx.placed(object)? {
-        Some(found) if !found.named => remove(tx, &found, object.object_id, lost).map(Some),
-        _ => Ok(None),
-    }
 }
 
 /// Removes an object that nothing holds.

@@ -15,7 +15,7 @@ use crate::store::conn::{on_engine, rows_of};
 #[cfg(feature = "postgres")]
 use crate::store::queries::entries::end_of;
 use crate::store::read::ReadTx;
-use crate::store::statement::{Statement, sql};
+use crate::store::statement::{Statement, Value, sql};
 use crate::value::{Kind, ObjectId};
 
 /// A row of the view `objects`.
@@ -97,7 +97,7 @@ pub struct PlacedObject {
     pub id: StoredObjectId,
     pub kind: Kind,
     pub size: i64,
-    /// Whether it has a name.
+    /// Whether it has a name, besides the one that it is about to lose.
     pub named: bool,
     /// Its pieces in order, each with its block; not read if it [`is_large`].
     pub entries: Vec<PlacedEntry>,
@@ -110,8 +110,14 @@ pub fn is_large(size: i64) -> bool {
 
 /// The object with this id and its pieces, each with its block as written in the table. Freeing an
 /// object costs little more than finding it, so this is one statement, which finds the pieces by
-/// their keys. Pieces with wrong keys are left out. O(log n + pieces).
-pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Result<Option<PlacedObject>> {
+/// their keys. Pieces with wrong keys are left out. `leaving` is a name that it is about to lose.
+/// O(log n + pieces).
+pub fn placed(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    object_id: &ObjectId,
+    leaving: Option<&str>,
+) -> Result<Option<PlacedObject>> {
     type Row = (
         StoredObjectId,
         Kind,
@@ -121,7 +127,11 @@ pub fn placed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Res
         Option<PlacedEntry>,
     );
     let digits = object_id.digits();
-    let statement = Statement::<ReadPlaced, 2>::new([digits.as_str().into(), space.0.into()]);
+    let statement = Statement::<ReadPlaced, 3>::new([
+        leaving.map_or(Value::NullText, Value::Text),
+        digits.as_str().into(),
+        space.0.into(),
+    ]);
     let mut rows = rows_of!(tx, statement, Row);
     let Some((id, kind, size, named, owner, entry)) = rows.next().transpose()? else {
         return Ok(None);
@@ -154,12 +164,14 @@ sql! {
     // the last one. Names are looked up once. A server would send what follows, so there the keys end
     // where the object does, and those of a large one are not read.
     ReadPlaced: (BigInt, Text, BigInt, Bool, Nullable<BigInt>, Nullable<EntryTypes>) = "SELECT o.id, o.kind, o.size, \
-        (l.stored_object_id IS NOT o.id OR l.seq = 0) AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
+        (l.stored_object_id IS NOT o.id OR l.seq = 0) \
+        AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id AND n.name IS NOT ?), \
         l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id LEFT JOIN blocks b ON b.id = l.block_id \
         WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id",
         postgres concat!("SELECT o.id, o.kind, o.size, \
-        (l.stored_object_id IS DISTINCT FROM o.id OR l.seq = 0) AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id), \
+        (l.stored_object_id IS DISTINCT FROM o.id OR l.seq = 0) \
+        AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id AND n.name IS DISTINCT FROM ?), \
         l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
         FROM stored_objects o LEFT JOIN LATERAL (SELECT * FROM ledger l WHERE l.id >= o.id \
         AND l.id < CASE WHEN o.size >= 67108864 THEN o.id + 1 ELSE ", end_of!("o.id"), " END \

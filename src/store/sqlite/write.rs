@@ -15,7 +15,7 @@ use self::insert::{Target, delete, insert, target};
 use super::exec::Run;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
-use crate::books::rows::{NameChange, NewSpace, Rows};
+use crate::books::rows::{NameChange, NewSpace, ObjectGone, Rows};
 use crate::models::{
     Arena, Block, LedgerId, MemRamId, NewEntry, Pool, ReservationId, ReservationRow, Sequence, StoredObject,
     StoredObjectId, Stripe, Timestamp, signed,
@@ -170,12 +170,12 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
 }
 
 /// Removes objects and their entries in the order of their keys, as they are in the file.
-fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, i64>) -> QueryResult<()> {
+fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, ObjectGone>) -> QueryResult<()> {
     // By key and object: entries are found by their keys, without an index.
-    let of_one = removed.iter().filter(|&(_, &entries)| entries == 1);
+    let of_one = removed.iter().filter(|(_, gone)| gone.entries == 1);
     delete::<FromLedger>(conn, of_one.map(|(object, _)| object.0))?;
-    for (object, entries) in removed.iter().filter(|&(_, &entries)| entries != 1) {
-        remove_pieces(conn, *object, 0, *entries)?;
+    for (object, gone) in removed.iter().filter(|(_, gone)| gone.entries != 1) {
+        remove_pieces(conn, *object, 0, gone.entries)?;
     }
     delete::<FromObjects>(conn, removed.keys().map(|object| object.0))
 }

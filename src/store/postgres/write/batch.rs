@@ -1,5 +1,7 @@
 //! A batch as statements.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use diesel::result::Error;
 
@@ -67,7 +69,8 @@ pub(in crate::store) fn fits_lazily(batch: &Batch<'_>) -> bool {
 fn removes_first(batch: &Batch<'_>) -> bool {
     let rows = batch.rows();
     let reservations = rows.reservations.values();
-    let replaces_object = !rows.objects_gone.is_empty() && !rows.objects.rows().is_empty();
+    let new: HashSet<_> = rows.objects.rows().iter().map(|object| &object.object_id).collect();
+    let replaces_object = rows.objects_gone.values().any(|gone| new.contains(&gone.id));
     replaces_object || (reservations.clone().any(Option::is_none) && reservations.clone().any(Option::is_some))
 }
 
@@ -89,8 +92,9 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
         parts,
         ..Write::nothing([space.0, version])
     };
-    let (mut parts, mut entries_gone) = removals::parts(batch);
-    if removes_first(batch) {
+    let removes_first = removes_first(batch);
+    let (mut parts, mut entries_gone) = removals::parts(batch, removes_first);
+    if removes_first {
         let removals = Write {
             entries_gone: entries_gone.take(),
             ..unchanged(how.version, std::mem::take(&mut parts))
@@ -100,7 +104,7 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
             other => return Ok(other),
         }
     }
-    parts.extend(rows::parts(batch));
+    parts.extend(rows::parts(batch, removes_first));
     parts.extend(effects::parts(batch));
     parts.extend(events::parts(batch));
     let write = Write {

@@ -4,18 +4,22 @@ use super::part::{Part, Sql};
 use crate::books::batch::Batch;
 use crate::models::LedgerId;
 
-/// The parts, and how many ledger entries they remove, if they do.
-pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> (Vec<Part<'b>>, Option<i64>) {
+/// The parts, and how many ledger entries they remove, if they do. With `moves`, names that move are removed,
+/// too, so that no name is left of an object that is.
+pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Option<i64>) {
     let rows = batch.rows();
     // The first key of each run of pieces, and the object that they are of.
-    let whole = rows.objects_gone.iter().map(|(&object, &count)| (object, 0, count));
+    let whole = rows
+        .objects_gone
+        .iter()
+        .map(|(&object, gone)| (object, 0, gone.entries));
     let runs = whole.chain(rows.pieces_gone.iter().copied());
     let runs: Vec<_> = runs.filter(|&(.., count)| count > 0).collect();
     let entries: i64 = runs.iter().map(|&(.., count)| count).sum();
     let names = rows
         .names
         .iter()
-        .filter(|(_, change)| change.was_bound && change.now.is_none());
+        .filter(|(_, change)| change.was_bound && (moves || change.now.is_none()));
     let reservations = rows.reservations.iter().filter(|(_, row)| row.is_none());
     let parts = [
         Part::new(&RESERVATIONS, reservations, |rows| vec![rows.int(|(id, _)| id.0)]),

@@ -2,10 +2,11 @@
 
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;
-use crate::books::rows::Rows;
+use crate::books::rows::{NameChange, Rows};
 use crate::models::{Timestamp, signed};
 
-pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> {
+/// With `moved`, the old rows of names that move are removed already.
+pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item = Part<'b>> {
     let rows = batch.rows();
     [
         reservations(rows),
@@ -56,8 +57,8 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> 
         Part::new(&HOLDS, &rows.holds, |rows| {
             vec![rows.int(|(id, _)| id.0), rows.bool(|(_, &held)| held)]
         }),
-        names(&MOVED_NAMES, rows, true),
-        names(&NAMES, rows, false),
+        names(&MOVED_NAMES, rows, |change| change.was_bound && !moved),
+        names(&NAMES, rows, |change| !change.was_bound || moved),
     ]
     .into_iter()
     .flatten()
@@ -79,9 +80,9 @@ fn entries<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
     })
 }
 
-/// The names that are bound now, and were before or were not.
-fn names<'b>(text: &'static Sql, rows: &'b Rows<'_>, was_bound: bool) -> Option<Part<'b>> {
-    let changes = rows.names.iter().filter(|(_, change)| change.was_bound == was_bound);
+/// The names that are bound now, of those that `are`.
+fn names<'b>(text: &'static Sql, rows: &'b Rows<'_>, are: impl Fn(&NameChange) -> bool) -> Option<Part<'b>> {
+    let changes = rows.names.iter().filter(|(_, change)| are(change));
     let bound = changes.filter_map(|(name, change)| Some((name.as_str(), change.now?)));
     Part::new(text, bound, |rows| {
         vec![
