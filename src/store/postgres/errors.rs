@@ -32,8 +32,8 @@ pub(in crate::store) fn translate(source: &Refusal) -> Option<Error> {
         _ if has("terminating connection") || has("server closed the connection") => {
             ServerError::Lost { server }.into()
         }
-        // The last one is Citus', whose moves of a heap may be in the way of a write and the other way round.
         DatabaseErrorKind::Unknown if is_deadlock() => ServerError::Conflict { why }.into(),
+        // The second is Citus', whose moves of a heap may be in the way of a write and the other way round.
         _ if has("deadlock detected") || has("distributed deadlock") => ServerError::Conflict { why }.into(),
         _ if has("canceling statement due to user request") || has("canceling statement due to statement timeout") => {
             ServerError::Cancelled { why }.into()
