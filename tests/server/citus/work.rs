@@ -53,7 +53,7 @@ fn contents(memory: &MemManager) -> BTreeMap<ObjectId, Vec<u8>> {
 #[test]
 fn random_operations_give_the_same_layout_as_in_a_file() {
     let Some(cluster) = Cluster::new() else { return };
-    assert_same_layouts(cluster.address(), 200);
+    assert_same_layouts(cluster.address(), 120);
 }
 
 /// Copies all spaces; returns how many objects were not there before.
