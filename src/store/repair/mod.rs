@@ -110,14 +110,17 @@ impl WriteTx<'_> {
 
     /// Enables the constraints again, for the check before the commit.
     pub fn enforce_constraints(&mut self, lifted: Option<&Lifted>) -> Result<()> {
-        self.read(|tx| match (tx.conn()?, lifted) {
-            (Conn::Sqlite(conn), _) => Ok(conn.batch_execute("PRAGMA ignore_check_constraints = OFF")?),
-            #[cfg(feature = "postgres")]
-            (Conn::Postgres(conn), Some(Lifted(enforce))) => {
-                Ok(enforce.iter().try_for_each(|statement| conn.batch_execute(statement))?)
+        self.read(|tx| {
+            let conn = tx.conn()?;
+            for statement in lifted.iter().flat_map(|lifted| &lifted.0) {
+                conn.batch_execute(statement)?;
             }
-            #[cfg(feature = "postgres")]
-            (Conn::Postgres(_), None) => Ok(()),
+            match conn {
+                Conn::Sqlite(conn) => conn.batch_execute("PRAGMA ignore_check_constraints = OFF")?,
+                #[cfg(feature = "postgres")]
+                Conn::Postgres(_) => {}
+            }
+            Ok(())
         })
     }
 

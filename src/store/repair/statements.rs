@@ -51,13 +51,9 @@ const SPELLINGS: [(&str, &str, &str); 7] = [
 
 /// A statement as the engine of a connection spells it.
 pub(super) fn spelled(conn: &Conn, text: &str) -> String {
+    let is_file = matches!(conn, Conn::Sqlite(_));
     let spell = |text: String, (ours, sqlite, postgres): &(&str, &str, &str)| {
-        let theirs = match conn {
-            Conn::Sqlite(_) => sqlite,
-            #[cfg(feature = "postgres")]
-            Conn::Postgres(_) => postgres,
-        };
-        text.replace(ours, theirs)
+        text.replace(ours, if is_file { sqlite } else { postgres })
     };
     SPELLINGS.iter().fold(text.to_owned(), spell)
 }
