@@ -95,7 +95,9 @@ fn every_statement_of_a_repair_runs_on_a_server() {
     let enforce = lifted::lift(&mut conn, MemRamId::FIRST).unwrap();
     let mut conn = Conn::Postgres(conn);
     every_statement_runs(&mut conn);
-    conn.batch_execute(&format!("{enforce} ROLLBACK")).unwrap();
+    for statement in enforce.iter().map(String::as_str).chain(["ROLLBACK"]) {
+        conn.batch_execute(statement).unwrap();
+    }
 }
 
 /// On a heap without a space, in which no row breaks a rule.
