@@ -190,11 +190,21 @@ impl<'r, 'w> Repair<'r, 'w> {
 
     /// Corrects the violations of a stage's rules, rule by rule.
     fn follow(&mut self, stage: Stage) -> Result<()> {
+        let mut suspects = self.tx.suspects()?;
         for rule in Rule::of(stage) {
-            for broken in self.broken(rule)? {
+            if !suspects.include(rule) {
+                continue;
+            }
+            let found = self.broken(rule)?;
+            let is_broken = !found.is_empty();
+            for broken in found {
                 let (id, key) = (broken.id, broken.key.as_deref());
                 self.tx.fix(Fix::Row { rule, id, key })?;
                 self.note(rule, broken);
+            }
+            if is_broken {
+                // A correction may make another rule hold, or show that it does not.
+                suspects = self.tx.suspects()?;
             }
         }
         Ok(())
@@ -203,7 +213,8 @@ impl<'r, 'w> Repair<'r, 'w> {
     /// The violations of a stage's rules, for corrections in several steps.
     fn broken_in(&mut self, stage: Stage) -> Result<Vec<(&'static Rule, Broken)>> {
         let mut all = Vec::new();
-        for rule in Rule::of(stage) {
+        let suspects = self.tx.suspects()?;
+        for rule in Rule::of(stage).filter(|rule| suspects.include(rule)) {
             all.extend(self.broken(rule)?.into_iter().map(|broken| (rule, broken)));
         }
         Ok(all)

@@ -16,7 +16,7 @@ pub(super) const RULES: &[Statements] = &[
                       'state ''' || state || ''', bytes ' || bytes || ', written ' || written AS found
                FROM reservations
                WHERE length(key) NOT BETWEEN 1 AND 255 OR state NOT IN ('open', 'posted', 'voided', 'lapsed', 'freed')
-                  OR bytes < 1 OR bytes > (SELECT max_mem FROM memram m WHERE m.id = memram_id) OR written NOT BETWEEN 0 AND bytes OR entry_ids < 0
+                  OR bytes < 1 OR (state = 'open' AND bytes > (SELECT max_mem FROM memram m WHERE m.id = memram_id)) OR written NOT BETWEEN 0 AND bytes OR entry_ids < 0
                   OR (object_id IS NOT NULL AND state <> 'posted')
                   OR (resolved_at IS NULL) <> (state = 'open') OR (written > 0 AND stored_object_id IS NULL)"),
         correct: DROP_UPLOAD,

@@ -47,6 +47,28 @@ pub(crate) struct Broken {
 
 const IN_VIEW: &str = "SELECT coalesce(id, 0) AS id, key, expected, found FROM violations WHERE rule = ?1";
 
+#[cfg(feature = "postgres")]
+const SUSPECTS: &str = "SELECT DISTINCT rule AS name FROM violations";
+
+/// The rules of the view that rows may break now; all of them if that is not known.
+#[derive(Debug)]
+pub(crate) struct Suspects(Option<Vec<Suspect>>);
+
+#[derive(Debug, QueryableByName)]
+struct Suspect {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+impl Suspects {
+    pub fn include(&self, rule: &Rule) -> bool {
+        match (&self.0, &rule.found) {
+            (Some(suspects), FoundBy::View) => suspects.iter().any(|suspect| suspect.name == rule.name),
+            _ => true,
+        }
+    }
+}
+
 /// An entry without the key that follows its object's.
 const STRAY: &str = "SELECT l.id, CAST(NULL AS TEXT) AS key, '' AS expected, '' AS found
     FROM ledger l LEFT JOIN ledger p ON p.id = l.id - 1 AND p.stored_object_id = l.stored_object_id
@@ -121,6 +143,16 @@ impl WriteTx<'_> {
                 Conn::Postgres(_) => {}
             }
             Ok(())
+        })
+    }
+
+    /// The rules that are currently broken. A server plans the whole view for each rule that is asked for, so
+    /// this saves many statements there. SQLite plans only the part of the rule, and is not asked.
+    pub fn suspects(&mut self) -> Result<Suspects> {
+        self.read(|tx| match tx.conn()? {
+            Conn::Sqlite(_) => Ok(Suspects(None)),
+            #[cfg(feature = "postgres")]
+            Conn::Postgres(conn) => Ok(Suspects(Some(diesel::sql_query(SUSPECTS).load(conn)?))),
         })
     }
 
