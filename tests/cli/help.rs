@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::common::files_only;
+use crate::common::{files_only, server};
 use crate::support::Cli;
 
 const COMMANDS: [&str; 27] = [
@@ -181,16 +181,35 @@ fn every_remedy_of_doctor_is_a_working_command() {
         heapledger --db sparse.db put -q -r wide
         rm wide/*0; heapledger --db sparse.db free $(sha256sum wide/* | cut -d' ' -f1) >/dev/null
     "#;
-    let filled = cli.sh(fill);
-    assert_eq!(filled.status, 0, "{}", filled.stderr);
-    let mut run = Vec::new();
-    for heap in [
+    let on_server = r#"
+        set -e; cd "it's a folder"
+        heapledger --space full init --max-mem 600KiB
+        head -c 600000 /dev/urandom > f; heapledger --space full put -q f
+        heapledger --space 'a $HOME' init --max-mem 1MiB
+        heapledger --space 'a $HOME' put -q f --name f; heapledger --space 'a $HOME' unname f
+        mkdir wide; for n in $(seq 160); do head -c 32768 /dev/urandom > wide/$n; done
+        heapledger put -q -r wide
+        rm wide/*0; heapledger free $(sha256sum wide/* | cut -d' ' -f1) >/dev/null
+    "#;
+    let in_files = [
         "--db full.db",
         "--db 'it is $HOME.db' --space 'a b'",
         "--db=-free.db",
         "--db 'file%3Asmall.db'",
         "--db sparse.db",
-    ] {
+    ];
+    let (fill, heaps, expected) = match server() {
+        None => (fill, &in_files[..], &["gc", "resize", "free", "pins", "space"][..]),
+        Some(_) => (
+            on_server,
+            &["--space full", "--space 'a $HOME'", ""][..],
+            &["gc", "resize", "free", "pins"][..],
+        ),
+    };
+    let filled = cli.sh(fill);
+    assert_eq!(filled.status, 0, "{}", filled.stderr);
+    let mut run = Vec::new();
+    for heap in heaps {
         let folder = "cd \"it's a folder\" && ";
         let table = cli.sh(&format!("{folder}heapledger {heap} doctor"));
         let json = cli.sh(&format!("{folder}heapledger {heap} doctor --format json"));
@@ -203,6 +222,8 @@ fn every_remedy_of_doctor_is_a_working_command() {
         let printed = printed.filter_map(|line| line.strip_prefix("run:").or_else(|| line.strip_prefix("or:")));
         assert_eq!(printed.map(str::trim).collect::<Vec<_>>(), remedies, "{heap}");
         for remedy in remedies {
+            // What was printed is without the address.
+            let remedy = remedy.replace("--db heap.db", "--db \"$HEAPLEDGER_DB\"");
             let ran = cli.sh(&format!("{folder}{remedy}"));
             assert_eq!(ran.status, 0, "{remedy}: {}", ran.stderr);
             run.extend(
@@ -213,7 +234,7 @@ fn every_remedy_of_doctor_is_a_working_command() {
             );
         }
     }
-    for command in ["gc", "resize", "free", "pins", "space"] {
+    for command in expected {
         assert!(
             run.iter().any(|word| word == command),
             "{command} was never a remedy: {run:?}"
