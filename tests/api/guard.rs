@@ -316,7 +316,7 @@ fn a_check_notes_that_rules_about_events_do_not_apply_without_a_history() {
 
 /// The exit status of a command, and all its output.
 fn heapledger(path: &Path, arguments: &[&str]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_heapledger"));
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
     let ran = command.arg("--db").arg(path).args(arguments).output().unwrap();
     let said = [ran.stdout, ran.stderr].concat();
     (ran.status.code().unwrap(), String::from_utf8(said).unwrap())

@@ -210,7 +210,7 @@ fn no_listing_fails_because_of_one_row() {
             "block 1",
             "check",
         ] {
-            let mut heapledger = std::process::Command::new(env!("CARGO_BIN_EXE_heapledger"));
+            let mut heapledger = std::process::Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
             let ran = heapledger
                 .arg("--db")
                 .arg(heap.address())

@@ -30,7 +30,7 @@ fn escape_sequences_do_not_reach_a_terminal() {
         &["show", &wrong],
         &["check"],
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_heapledger"))
+        let output = Command::new(assert_cmd::cargo::cargo_bin("heapledger"))
             .arg("--db")
             .arg(&path)
             .args(arguments)

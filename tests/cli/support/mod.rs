@@ -81,7 +81,7 @@ impl Cli {
 
     /// The same, which can be started without waiting for its end.
     pub fn program<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, args: I) -> process::Command {
-        let mut program = process::Command::new(assert_cmd::cargo::cargo_bin!("heapledger"));
+        let mut program = process::Command::new(assert_cmd::cargo::cargo_bin("heapledger"));
         program.args(args);
         let inits = program.get_args().any(|arg| arg == "init");
         self.settle(&mut program);
