@@ -104,16 +104,8 @@ impl Batch<'static> {
                 object_id: id,
                 entries,
                 ..
-            } => {
-                rows.holds.remove(&object);
-                rows.objects_gone.insert(object, ObjectGone { id, entries });
-            }
-            Change::ObjectVacated {
-                object, object_id: id, ..
-            } => {
-                rows.holds.remove(&object);
-                rows.objects_gone.insert(object, ObjectGone { id, entries: 0 });
-            }
+            } => rows.remove(object, ObjectGone { id, entries }),
+            Change::ObjectVacated { object, object_id, .. } => rows.remove(object, ObjectGone::vacated(object_id)),
             Change::ReservationSet { after, .. } => drop(rows.reservations.insert(after.id, Some(after))),
             Change::ReservationRemoved { reservation } => drop(rows.reservations.insert(reservation.id, None)),
             Change::PiecesReclaimed {

@@ -72,7 +72,19 @@ pub(crate) struct Binding {
     pub at: Timestamp,
 }
 
+impl ObjectGone {
+    /// An object whose entries stay.
+    pub(super) fn vacated(id: ObjectId) -> Self {
+        Self { id, entries: 0 }
+    }
+}
+
 impl Rows<'_> {
+    pub(super) fn remove(&mut self, object: StoredObjectId, gone: ObjectGone) {
+        self.holds.remove(&object);
+        self.objects_gone.insert(object, gone);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.space.is_none()
             && self.arenas.is_empty()

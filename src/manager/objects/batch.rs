@@ -1,21 +1,21 @@
 //! Several operations in one transaction.
 
+mod reads;
+
 use std::fs::File;
 use std::io::Read;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::deferred::Deferred;
 use super::read::Scope;
-use super::reader::BatchReader;
 use super::room::{need_room, refuse};
 use super::spool::{Spooled, rest_of};
 use super::{allocate, free};
 use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
 use crate::manager::{Allocation, Freed, Hold, MemManager, names};
-use crate::models::{MemRam, StoredObject};
+use crate::models::MemRam;
 use crate::value::{Encoded, ObjectId};
 
 impl MemManager {
@@ -300,89 +300,6 @@ impl<'w> Batch<'_, 'w> {
     /// As [`MemManager::unbind`]; [`Error::BatchFailed`].
     pub fn unbind(&mut self, name: &str) -> Result<Option<Freed>> {
         names::unbind(self.tx.now()?, self.scope.name, name)
-    }
-
-    /// See [`MemManager::find`].
-    ///
-    /// The result stays valid until the batch ends, because nobody else can write.
-    ///
-    /// # Errors
-    /// As [`MemManager::find`]; [`Error::BatchFailed`].
-    pub fn find(&mut self, text: &str) -> Result<ObjectId> {
-        let scope = self.scope;
-        self.tx.now()?.read_rows(|tx| scope.find_reference(tx, text))
-    }
-
-    /// See [`MemManager::resolve`].
-    ///
-    /// # Errors
-    /// As [`MemManager::resolve`]; [`Error::BatchFailed`].
-    pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
-        let object = self.tx.now()?.resolve(name)?;
-        object.map(|object| object.known_id()).transpose()
-    }
-
-    /// See [`MemManager::contains`].
-    ///
-    /// # Errors
-    /// As [`MemManager::contains`]; [`Error::BatchFailed`].
-    pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
-        Ok(self.tx.now()?.find(id)?.is_some())
-    }
-
-    /// See [`MemManager::object`].
-    ///
-    /// # Errors
-    /// As [`MemManager::object`]; [`Error::BatchFailed`].
-    pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
-        free::find(self.tx.now()?, self.scope.name, id)
-    }
-
-    /// See [`MemManager::get`].
-    ///
-    /// # Errors
-    /// As [`MemManager::get`]; [`Error::BatchFailed`].
-    pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
-        let scope = self.scope;
-        self.tx.now()?.read_rows(|tx| scope.get(tx, id))
-    }
-
-    /// See [`MemManager::get_by_name`].
-    ///
-    /// # Errors
-    /// As [`MemManager::get_by_name`]; [`Error::BatchFailed`].
-    pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
-        let id = self.resolve(name)?;
-        id.map(|id| self.get(&id)).transpose()
-    }
-
-    /// See [`MemManager::get_bytes`].
-    ///
-    /// # Errors
-    /// As [`MemManager::get_bytes`]; [`Error::BatchFailed`].
-    pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
-        let scope = self.scope;
-        self.tx.now()?.read_rows(|tx| scope.get_bytes(tx, id))
-    }
-
-    /// See [`MemManager::get_bytes_by_name`].
-    ///
-    /// # Errors
-    /// As [`MemManager::get_bytes_by_name`]; [`Error::BatchFailed`].
-    pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        let id = self.resolve(name)?;
-        id.map(|id| self.get_bytes(&id)).transpose()
-    }
-
-    /// See [`MemManager::reader`].
-    ///
-    /// It sees what the batch has stored. The batch can be used again once the reader is dropped.
-    ///
-    /// # Errors
-    /// As [`MemManager::reader`]; [`Error::BatchFailed`].
-    pub fn reader(&mut self, id: &ObjectId) -> Result<BatchReader<'_, 'w>> {
-        let object = self.object(id)?;
-        Ok(BatchReader::new(self.tx.now()?, &object))
     }
 
     /// Refuses a hold that cannot be taken, before a source is read.
