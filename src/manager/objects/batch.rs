@@ -171,7 +171,7 @@ pub struct Batch<'b, 'w> {
     scope: Scope<'b>,
 }
 
-impl<'w> Batch<'_, 'w> {
+impl Batch<'_, '_> {
     /// See [`MemManager::allocate`].
     ///
     /// # Errors
