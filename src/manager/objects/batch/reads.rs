@@ -10,84 +10,84 @@ use crate::models::StoredObject;
 use crate::value::ObjectId;
 
 impl<'w> Batch<'_, 'w> {
-    /// See [`MemManager::find`].
+    /// See [`MemManager::find`](crate::MemManager::find).
     ///
     /// The result stays valid until the batch ends, because nobody else can write.
     ///
     /// # Errors
-    /// As [`MemManager::find`]; [`Error::BatchFailed`].
+    /// As [`MemManager::find`](crate::MemManager::find); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn find(&mut self, text: &str) -> Result<ObjectId> {
         let scope = self.scope;
         self.tx.now()?.read_rows(|tx| scope.find_reference(tx, text))
     }
 
-    /// See [`MemManager::resolve`].
+    /// See [`MemManager::resolve`](crate::MemManager::resolve).
     ///
     /// # Errors
-    /// As [`MemManager::resolve`]; [`Error::BatchFailed`].
+    /// As [`MemManager::resolve`](crate::MemManager::resolve); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
         let object = self.tx.now()?.resolve(name)?;
         object.map(|object| object.known_id()).transpose()
     }
 
-    /// See [`MemManager::contains`].
+    /// See [`MemManager::contains`](crate::MemManager::contains).
     ///
     /// # Errors
-    /// As [`MemManager::contains`]; [`Error::BatchFailed`].
+    /// As [`MemManager::contains`](crate::MemManager::contains); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
         Ok(self.tx.now()?.find(id)?.is_some())
     }
 
-    /// See [`MemManager::object`].
+    /// See [`MemManager::object`](crate::MemManager::object).
     ///
     /// # Errors
-    /// As [`MemManager::object`]; [`Error::BatchFailed`].
+    /// As [`MemManager::object`](crate::MemManager::object); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
         free::find(self.tx.now()?, self.scope.name, id)
     }
 
-    /// See [`MemManager::get`].
+    /// See [`MemManager::get`](crate::MemManager::get).
     ///
     /// # Errors
-    /// As [`MemManager::get`]; [`Error::BatchFailed`].
+    /// As [`MemManager::get`](crate::MemManager::get); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get<T: DeserializeOwned>(&mut self, id: &ObjectId) -> Result<T> {
         let scope = self.scope;
         self.tx.now()?.read_rows(|tx| scope.get(tx, id))
     }
 
-    /// See [`MemManager::get_by_name`].
+    /// See [`MemManager::get_by_name`](crate::MemManager::get_by_name).
     ///
     /// # Errors
-    /// As [`MemManager::get_by_name`]; [`Error::BatchFailed`].
+    /// As [`MemManager::get_by_name`](crate::MemManager::get_by_name); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
         let id = self.resolve(name)?;
         id.map(|id| self.get(&id)).transpose()
     }
 
-    /// See [`MemManager::get_bytes`].
+    /// See [`MemManager::get_bytes`](crate::MemManager::get_bytes).
     ///
     /// # Errors
-    /// As [`MemManager::get_bytes`]; [`Error::BatchFailed`].
+    /// As [`MemManager::get_bytes`](crate::MemManager::get_bytes); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get_bytes(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         let scope = self.scope;
         self.tx.now()?.read_rows(|tx| scope.get_bytes(tx, id))
     }
 
-    /// See [`MemManager::get_bytes_by_name`].
+    /// See [`MemManager::get_bytes_by_name`](crate::MemManager::get_bytes_by_name).
     ///
     /// # Errors
-    /// As [`MemManager::get_bytes_by_name`]; [`Error::BatchFailed`].
+    /// As [`MemManager::get_bytes_by_name`](crate::MemManager::get_bytes_by_name); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
         let id = self.resolve(name)?;
         id.map(|id| self.get_bytes(&id)).transpose()
     }
 
-    /// See [`MemManager::reader`].
+    /// See [`MemManager::reader`](crate::MemManager::reader).
     ///
     /// It sees what the batch has stored. The batch can be used again once the reader is dropped.
     ///
     /// # Errors
-    /// As [`MemManager::reader`]; [`Error::BatchFailed`].
+    /// As [`MemManager::reader`](crate::MemManager::reader); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn reader(&mut self, id: &ObjectId) -> Result<BatchReader<'_, 'w>> {
         let object = self.object(id)?;
         Ok(BatchReader::new(self.tx.now()?, &object))
