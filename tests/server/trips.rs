@@ -27,6 +27,7 @@ fn operations(memory: &MemManager, proxy: &Proxy, seed: u64) -> Vec<(&'static st
     let large = content(seed, 1 << 20);
     let batch: Vec<_> = (100..1_100).map(small).collect();
     let mut trips = Vec::new();
+    let value = memory.allocate(&seed).unwrap();
     let mut note = |what, most, work: &mut dyn FnMut()| {
         proxy.trips();
         work();
@@ -36,6 +37,9 @@ fn operations(memory: &MemManager, proxy: &Proxy, seed: u64) -> Vec<(&'static st
     note("put of known content", 2, &mut || _ = put(&small(0)));
     note("get", 1, &mut || assert_eq!(memory.get_bytes(&id).unwrap(), small(0)));
     let name = format!("name {seed}");
+    note("get of a value", 1, &mut || {
+        assert_eq!(memory.get::<u64>(&value).unwrap(), seed)
+    });
     note("set", 2, &mut || _ = memory.set(&name, &(seed, 1)).unwrap());
     note("set again", 3, &mut || _ = memory.set(&name, &(seed, 2)).unwrap());
     note("bind", 3, &mut || _ = memory.bind("b", &kept).unwrap());

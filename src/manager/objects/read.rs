@@ -29,6 +29,10 @@ impl MemManager {
     /// pieces are missing; what [any call](MemManager#errors) fails with.
     #[doc(alias = "get_object")]
     pub fn get<T: DeserializeOwned>(&self, id: &ObjectId) -> Result<T> {
+        // On a server it is a single statement.
+        if self.inner.location.is_on_server() {
+            return self.inner.readers.single(|tx| self.scope().get(tx, id));
+        }
         self.read_again(|snapshot| snapshot.get(id))
     }
 
@@ -179,9 +183,10 @@ impl Scope<'_> {
     }
 
     pub fn get<T: DeserializeOwned>(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<T> {
-        let object = self.find(tx, id)?;
-        let content = self.get_bytes(tx, id)?;
-        decode(id, object.kind, object.type_name.as_deref(), content)
+        let found = queries::content::typed(tx, self.space, id)?;
+        let (kind, type_name, content) = found.ok_or_else(|| self.not_stored(id))?;
+        let bytes = self.whole(tx, id, content)?;
+        decode(id, kind, type_name.as_deref(), bytes)
     }
 
     /// The content of an object, unless it is long.
@@ -195,7 +200,12 @@ impl Scope<'_> {
 
     pub fn get_bytes(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Vec<u8>> {
         let content = queries::content::of(tx, self.space, id.digits().as_str(), i64::MAX)?;
-        let missing = match content.ok_or_else(|| self.not_stored(id))? {
+        self.whole(tx, id, content.ok_or_else(|| self.not_stored(id))?)
+    }
+
+    /// The bytes of what was found, or why they are not all there.
+    fn whole(self, tx: &mut ReadTx<'_>, id: &ObjectId, content: StoredContent) -> Result<Vec<u8>> {
+        let missing = match content {
             StoredContent::Whole(bytes) => return Ok(bytes),
             StoredContent::Partial { missing } => missing,
             StoredContent::Nothing => match self.find(tx, id)?.size {

@@ -2,15 +2,16 @@
 //! but a server sends everything that a statement selects, whether it is still wanted or not.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::{LedgerId, MemRamId, StoredObjectId};
 use crate::store::conn::rows_of;
-use crate::store::queries::content::{ContentRow, StoredContent, assembled};
+use crate::store::queries::content::{StoredContent, TypedContent, assembled};
 use crate::store::queries::entries::{RUN, end_of};
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
+use crate::value::Kind;
 
 /// Pieces per statement of [`each_piece`].
 const PAGE: usize = 128;
@@ -21,12 +22,13 @@ const MOST: usize = 2048;
 /// Up to this size an object is expected to have a piece for each 512 bytes, and one more.
 const SHORT: i64 = 4096;
 
-/// All bytes of the object with this id, by one statement, unless it is short and has many pieces.
-pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
-    let content = content_up_to(SHORT, tx, space, object_id, most)?;
-    match content {
-        Some(StoredContent::Partial { .. }) => content_up_to(-1, tx, space, object_id, most),
-        content => Ok(content),
+/// All bytes of the object with this id, and what they encode, by one statement, unless it is short and has
+/// many pieces.
+pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<TypedContent>> {
+    let found = content_up_to(SHORT, tx, space, object_id, most)?;
+    match found {
+        Some((_, _, StoredContent::Partial { .. })) => content_up_to(-1, tx, space, object_id, most),
+        found => Ok(found),
     }
 }
 
@@ -36,11 +38,20 @@ fn content_up_to(
     space: MemRamId,
     object_id: &str,
     most: i64,
-) -> Result<Option<StoredContent>> {
+) -> Result<Option<TypedContent>> {
+    type Row = (Kind, Option<String>, Option<i64>, Option<i64>, Option<Vec<u8>>);
     let age = tx.age();
     let statement = Statement::<ReadContent, 3>::new([short.into(), space.0.into(), object_id.into()]);
-    let rows = rows_of!(tx, statement, ContentRow);
-    assembled(rows, age, most)
+    let mut what = None;
+    let rows = rows_of!(tx, statement, Row).map(|row| {
+        let (kind, type_name, seq, rest, data) = row?;
+        what.get_or_insert((kind, type_name));
+        Ok((seq, rest, data))
+    });
+    let content = assembled(rows, age, most)?;
+    Ok(content
+        .zip(what)
+        .map(|(content, (kind, type_name))| (kind, type_name, content)))
 }
 
 /// Passes the bytes of an object to `take`, piece by piece, in a transaction.
@@ -97,7 +108,7 @@ sql! {
     // A subquery with OFFSET is planned by itself, so that it looks for the pieces by their keys,
     // whatever the statistics say. To find where they end takes as long as all the rest, so that is not
     // done for short objects. There is one object, so nothing is left to be sorted.
-    ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = concat!("SELECT \
+    ReadContent: (Text, Nullable<Text>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = concat!("SELECT o.kind, o.type_name, \
         CASE WHEN l.id > o.id OR l.start = 0 THEN l.id - o.id END, \
         CASE WHEN l.start BETWEEN 0 AND o.size AND l.allocated_mem BETWEEN 0 AND o.size - l.start THEN o.size - l.start - l.allocated_mem END, l.data \
         FROM stored_objects o LEFT JOIN LATERAL (SELECT * FROM ledger l WHERE l.id >= o.id \

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable};
 
+use super::objects;
 use crate::error::Result;
 use crate::models::MemRamId;
 use crate::store::conn::{on_engine, rows_of};
@@ -10,6 +11,7 @@ use crate::store::conn::{on_engine, rows_of};
 use crate::store::postgres::content;
 use crate::store::read::{Age, ReadTx};
 use crate::store::statement::{Returning, Sql, Statement, sql};
+use crate::value::{Kind, ObjectId};
 
 /// All bytes of the object with this id, unless more than `most` follow the first piece.
 ///
@@ -19,7 +21,8 @@ use crate::store::statement::{Returning, Sql, Statement, sql};
 pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
     #[cfg(feature = "postgres")]
     if tx.is_on_server() {
-        return content::content(tx, space, object_id, most);
+        let found = content::content(tx, space, object_id, most)?;
+        return Ok(found.map(|(.., content)| content));
     }
     let whole = if space == MemRamId::FIRST {
         let statement = Statement::<ReadWhole<true>, 1>::new([object_id.into()]);
@@ -32,6 +35,21 @@ pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> R
         Some(bytes) => Ok(Some(StoredContent::Whole(bytes))),
         None => in_pieces(tx, space, object_id, most),
     }
+}
+
+/// All bytes of the object with this id, and what they encode. By one statement on a server, where each is a
+/// round trip, and otherwise by two.
+pub fn typed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Result<Option<TypedContent>> {
+    let digits = object_id.digits();
+    #[cfg(feature = "postgres")]
+    if tx.is_on_server() {
+        return content::content(tx, space, digits.as_str(), i64::MAX);
+    }
+    let Some(object) = objects::find(tx, space, object_id)? else {
+        return Ok(None);
+    };
+    let content = of(tx, space, digits.as_str(), i64::MAX)?;
+    Ok(content.map(|content| (object.kind, object.type_name, content)))
 }
 
 fn in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
@@ -72,6 +90,9 @@ pub(in crate::store) fn assembled(
     }
     Ok(Some(StoredContent::Whole(bytes)))
 }
+
+/// A content, with the kind and, for JSON, the type of its value.
+pub type TypedContent = (Kind, Option<String>, StoredContent);
 
 /// The stored content of an object.
 pub enum StoredContent {
