@@ -31,6 +31,19 @@ fn storing_under_a_name_takes_no_anonymous_hold() {
 }
 
 #[test]
+fn storing_the_same_again_under_its_name_is_a_dedup_hit() {
+    let heap = Heap::new();
+    for content in [&b""[..], b"content"] {
+        let stored = heap.store_bytes(content, Hold::Name("it")).unwrap();
+        let again = heap.store_bytes(content, Hold::Name("it")).unwrap();
+        assert_eq!((again.id, again.dedup, again.freed), (stored.id, true, None));
+        assert_eq!(heap.get_bytes(&stored.id).unwrap(), content);
+    }
+    assert_eq!(heap.stats().unwrap().dedup_hits, 2);
+    assert_balanced(&heap);
+}
+
+#[test]
 fn rebinding_moves_the_name_and_frees_an_object_without_holds() {
     let heap = Heap::new();
     let old = heap.store("old", Hold::Name("it")).unwrap().id;

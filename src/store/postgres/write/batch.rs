@@ -67,11 +67,15 @@ pub(in crate::store) fn fits_lazily(batch: &Batch<'_>) -> bool {
 /// Whether a new row may have the unique key of one that is removed. What a statement removes is still
 /// there for its other parts.
 fn removes_first(batch: &Batch<'_>) -> bool {
+    let reservations = batch.rows().reservations.values();
+    replaces_object(batch) || (reservations.clone().any(Option::is_none) && reservations.clone().any(Option::is_some))
+}
+
+/// Whether an object is new whose content is that of one which is removed.
+fn replaces_object(batch: &Batch<'_>) -> bool {
     let rows = batch.rows();
-    let reservations = rows.reservations.values();
     let new: HashSet<_> = rows.objects.rows().iter().map(|object| &object.object_id).collect();
-    let replaces_object = rows.objects_gone.values().any(|gone| new.contains(&gone.id));
-    replaces_object || (reservations.clone().any(Option::is_none) && reservations.clone().any(Option::is_some))
+    rows.objects_gone.values().any(|gone| new.contains(&gone.id))
 }
 
 /// Writes a batch of one space: in the open transaction, or, if it fits one statement, by itself.
@@ -80,6 +84,10 @@ fn removes_first(batch: &Batch<'_>) -> bool {
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch: &Batch<'_>) -> QueryResult<Written> {
     if batch.ceiling().is_some() {
         return Err(Error::QueryBuilderError("a server has no such change".into()));
+    }
+    // It was taken for new although it was there.
+    if how.is_lazy && replaces_object(batch) {
+        return Ok(Written::Stale);
     }
     if let Some(fix) = batch.fix() {
         repair::execute(conn, fix)?;
