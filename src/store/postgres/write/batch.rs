@@ -1,7 +1,5 @@
 //! A batch as statements.
 
-use std::collections::HashSet;
-
 use diesel::prelude::*;
 use diesel::result::Error;
 
@@ -73,9 +71,8 @@ fn removes_first(batch: &Batch<'_>) -> bool {
 
 /// Whether an object is new whose content is that of one which is removed.
 fn replaces_object(batch: &Batch<'_>) -> bool {
-    let rows = batch.rows();
-    let new: HashSet<_> = rows.objects.rows().iter().map(|object| &object.object_id).collect();
-    rows.objects_gone.values().any(|gone| new.contains(&gone.id))
+    let mut gone = batch.rows().objects_gone.values();
+    gone.any(|gone| batch.object(&gone.id).is_some())
 }
 
 /// Writes a batch of one space: in the open transaction, or, if it fits one statement, by itself.
