@@ -1,13 +1,5 @@
 //! Reaching a server: passwords, TLS, the variables of libpq, and what is said if it cannot be reached.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::net::TcpListener;
 
 use diesel::{Connection, PgConnection};

@@ -1,14 +1,6 @@
 //! Guards against these failures: an error of the server leaves half of a unit of work, is taken for
 //! another one, or is given to the caller although it is over when the unit runs again.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::thread;
 use std::time::Duration;
 

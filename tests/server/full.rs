@@ -1,18 +1,9 @@
 //! Guards against these failures: a full disk of the server loses what was acknowledged, leaves half of a
 //! unit of work, is taken for another error, or lets nothing be written after room was made.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +12,7 @@ use heapledger::{Error, Hold, MemManager, ObjectId, Result, ServerError};
 use crate::common::{MIB, Sql, assert_balanced, content, options};
 use crate::harness::{again_with_mounts, given, is_root, possible_mounts, skip};
 use crate::own::OwnServer;
+use crate::writers::{assert_stored_once, write_meanwhile};
 
 const DISK: u64 = 40 * MIB;
 const WRITERS: u64 = 3;
@@ -201,39 +193,16 @@ fn a_log() {
             .unwrap()
     };
     let heap = open();
-    let done = AtomicBool::new(false);
-    let counts: Vec<u64> = thread::scope(|scope| {
-        let done = &done;
-        let writers: Vec<_> = (1..=WRITERS)
-            .map(|writer| {
-                let memory = open();
-                scope.spawn(move || {
-                    let mut count = 0;
-                    while !done.load(Ordering::SeqCst) {
-                        let bytes = content((writer << 32) + count, 20_000);
-                        let stored = memory.store_bytes(&bytes, Hold::Anonymous).unwrap();
-                        assert!(!stored.dedup, "done twice");
-                        assert_eq!(memory.get_bytes(&stored.id).unwrap(), bytes);
-                        count += 1;
-                    }
-                    count
-                })
-            })
-            .collect();
+    let count = write_meanwhile(WRITERS, 20_000, open, |has_failed| {
         let ballast = Ballast::fill(disk);
-        while !server.log().contains("PANIC") && !writers.iter().any(|writer| writer.is_finished()) {
+        while !server.log().contains("PANIC") && !has_failed() {
             thread::sleep(Duration::from_millis(20));
         }
         ballast.remove();
         // It may have ended, because it cannot recover without room.
         server.start_unless_running();
         thread::sleep(Duration::from_millis(300));
-        done.store(true, Ordering::SeqCst);
-        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     assert!(server.log().contains("No space left on device"));
-    let stats = heap.stats().unwrap();
-    let count: u64 = counts.iter().sum();
-    assert_eq!([stats.objects, stats.allocations, stats.dedup_hits], [count, count, 0]);
-    assert_balanced(&heap);
+    assert_stored_once(&heap, count);
 }

@@ -1,14 +1,6 @@
 //! Guards against these failures: connections are killed at random moments, and something acknowledged is
 //! lost, something is done twice, or the books do not balance, at the end or for a reader in between.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;

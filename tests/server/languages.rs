@@ -1,14 +1,6 @@
 //! Guards against this failure: an error is not told apart from others, because the server says it in another
 //! language than English.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::path::Path;
 use std::thread;
 use std::time::Duration;

@@ -1,14 +1,6 @@
 //! Guards against these failures: a connection is lost at a commit, and what was committed is done
 //! again, or reported as not done; what was not committed is reported as done, or happens later.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::time::Duration;
 
 use heapledger::{Error, Hold, MemManager, ObjectId, ServerError};

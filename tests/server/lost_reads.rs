@@ -1,14 +1,6 @@
 //! Guards against these failures: a read whose connection is lost fails although nothing of it was handed
 //! out, or a closure of the caller runs twice.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::thread;
 use std::time::Duration;
 

@@ -46,3 +46,5 @@ mod standby;
 mod support;
 #[cfg(all(unix, feature = "postgres"))]
 mod trips;
+#[cfg(all(unix, feature = "postgres"))]
+mod writers;

@@ -1,14 +1,6 @@
 //! Guards against these failures: processes write to the same spaces at the same time, and something
 //! acknowledged is lost, something is done twice, or a reader in between sees books that do not balance.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

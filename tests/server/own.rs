@@ -1,14 +1,6 @@
 //! A PostgreSQL server of a test's own, for what a shared one cannot be asked to do: require passwords, have no
 //! connection left, be a standby. It is stopped and removed at the end.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;

@@ -1,13 +1,5 @@
 //! What a role may do is what it was granted: to read, to write, to create.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use heapledger::{Error, MemManager, ServerError};
 
 use crate::common::{Place, on_server};

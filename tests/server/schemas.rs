@@ -1,13 +1,5 @@
 //! A schema that has no heap, another version's, or more than a heap is refused before anything of it runs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use heapledger::{Error, MemManager, ServerError};
 
 use crate::common::{Place, on_server, texts};

@@ -1,22 +1,14 @@
 //! A standby is read as the primary is, and writes nothing.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use heapledger::{Error, Hold, MemManager, ServerError};
+use heapledger::{Error, MemManager, ServerError};
 
-use crate::common::{assert_balanced, content, options};
+use crate::common::{assert_balanced, options};
 use crate::own::OwnServer;
 use crate::support::Cli;
+use crate::writers::{assert_stored_once, write_meanwhile};
 
 #[test]
 fn a_standby_reads_and_says_that_it_does_not_write() {
@@ -135,33 +127,11 @@ fn writers_follow_to_the_standby_that_is_promoted() {
     );
     let open = || options().busy_timeout(Duration::from_secs(60)).open(&both).unwrap();
     let heap = open();
-    let done = AtomicBool::new(false);
-    let counts: Vec<u64> = thread::scope(|scope| {
-        let done = &done;
-        let write = |writer: u64| {
-            let memory = open();
-            move || {
-                let mut count = 0;
-                while !done.load(Ordering::SeqCst) {
-                    let bytes = content((writer << 32) + count, 300);
-                    let stored = memory.store_bytes(&bytes, Hold::Anonymous).unwrap();
-                    assert!(!stored.dedup, "done twice");
-                    assert_eq!(memory.get_bytes(&stored.id).unwrap(), bytes);
-                    count += 1;
-                }
-                count
-            }
-        };
-        let writers: Vec<_> = (0..3).map(|writer| scope.spawn(write(writer))).collect();
+    let count = write_meanwhile(3, 300, open, |_| {
         thread::sleep(Duration::from_millis(300));
         primary.pg_ctl(&["stop", "-m", "immediate"]);
         standby.pg_ctl(&["promote", "-w"]);
         thread::sleep(Duration::from_millis(300));
-        done.store(true, Ordering::SeqCst);
-        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
-    let stats = heap.stats().unwrap();
-    let count: u64 = counts.iter().sum();
-    assert_eq!([stats.objects, stats.allocations, stats.dedup_hits], [count, count, 0]);
-    assert!(heap.check().unwrap().is_empty());
+    assert_stored_once(&heap, count);
 }

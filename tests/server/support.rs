@@ -1,13 +1,5 @@
 //! The built command, on a server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,13 +1,5 @@
 //! How many round trips operations take, because these decide how fast a heap on a distant server is.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests"
-)]
-
 use heapledger::{MemManager, ObjectId};
 
 use crate::common::{Heap, content, on_server, options};
