@@ -71,7 +71,8 @@
 //! Nobody may move, replace or truncate the heap or its log while it is open, because SQLite
 //! finds the log only next to the original name. A writer whose file was moved, or whose log
 //! is missing or shorter, notices before its next commit ([`Error::FileChanged`],
-//! [`Error::Database`]); earlier commits may exist only in the old log.
+//! [`Error::Database`]); earlier commits may exist only in the old log. With
+//! [`Durability::Normal`] it looks once a millisecond.
 //!
 //! A heap with several hard links could have several logs and is not opened for writing
 //! ([`Error::HardLinked`]). It can be read if no other name can have a log: all names are in

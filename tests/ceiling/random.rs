@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use heapledger::{Durability, Error, Hold, MemManager, ObjectId, Options};
+use heapledger::{Durability, Error, History, Hold, MemManager, ObjectId, Options};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -173,7 +173,13 @@ fn survives_kills(plain: bool) {
     let dir = tempdir().unwrap();
     let path = dir.path().join("heap.db");
     let max_file = 2 * MIB;
-    drop(options(plain, false).max_file(max_file).open(&path).unwrap());
+    // Bounded, because a whole history would fill the file, and leave no room for content.
+    let history = History::Keep {
+        age: None,
+        bytes: Some(256 * KIB),
+    };
+    let first = options(plain, false).max_file(max_file).history(history).open(&path);
+    drop(first.unwrap());
     let watch = Watch::new(&path);
     for _ in 0..3 {
         kill_children(&path, plain, 4);
