@@ -101,8 +101,8 @@ pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
     Copied, CopiedSpace, CopyOptions, Correction, Diff, DiskUse, Entries, Events, Exported, Figure, Finding, FreePlan,
     Freed, History, Hold, ImportOptions, Imported, Layout, LayoutDigest, MemManager, Moment, ObjectReader, ObjectSize,
-    Objects, OnConflict, Options, Phase, PinOptions, Pins, Plan, Planner, Refused, Remedy, Repaired, Reservation,
-    Reserve, Restored, Severity, Snapshot, SpaceReport, Stats, UsagePoint,
+    Objects, Occupants, OnConflict, Options, Phase, Plan, Planner, Refused, Remedy, Repaired, Reservation, Reserve,
+    Restored, Severity, Snapshot, SpaceReport, SparseOptions, Stats, UsagePoint,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,
@@ -115,7 +115,7 @@ pub use store::queries::audit::{Bucket, BucketName, Claim, ClaimName, Violation}
 pub use store::queries::entries::{EntryInfo, Piece};
 pub use store::queries::event_filter::EventFilter;
 pub use store::queries::objects::ObjectInfo;
-pub use store::queries::pins::Pin;
+pub use store::queries::sparse::Occupant;
 pub use store::queries::usage::{Level, LevelUsage};
 pub use store::{Durability, TreeKind, TreeSize};
 pub use temporary::interrupt;

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use super::commands::{
     add, backup, block, check, copy, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log,
-    ls, names, pins, plan, post, put, release, reserve, restore, set, show, space, spaces, stats, tree, usage,
+    ls, names, plan, post, put, release, reserve, restore, set, show, space, spaces, sparse, stats, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -85,7 +85,7 @@ enum Command {
     /// Tell what storing an object of a given size would do
     Plan(plan::Args),
     /// List the objects that occupy nearly empty arenas
-    Pins(pins::Args),
+    Sparse(sparse::Args),
     /// Show what takes the bytes of the file
     Space(space::Args),
     /// Give back empty blocks, pools and arenas
@@ -147,7 +147,7 @@ impl Cli {
             Command::Stats(args) => stats::run(args, &context),
             Command::Doctor(args) => doctor::run(args, &context),
             Command::Plan(args) => plan::run(args, &context),
-            Command::Pins(args) => pins::run(args, &context),
+            Command::Sparse(args) => sparse::run(args, &context),
             Command::Space(args) => space::run(args, &context),
             Command::Gc(args) => gc::run(args, &context),
             Command::Check(args) => check::run(args, &context),

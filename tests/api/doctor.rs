@@ -188,7 +188,7 @@ fn objects_in_many_gaps_are_scattered() {
 }
 
 #[test]
-fn blocks_that_are_mostly_room_point_to_what_pins_them() {
+fn blocks_that_are_mostly_room_point_to_what_keeps_them() {
     let heap = Heap::of(16 * MIB, Geometry::standard());
     let ids: Vec<_> = (0..160)
         .map(|seed| heap.allocate_bytes(&content(seed, 32 * KIB)).unwrap())
@@ -202,8 +202,8 @@ fn blocks_that_are_mostly_room_point_to_what_pins_them() {
     let sparse = find(&findings, "sparse_blocks");
     assert_eq!(sparse.figures["block_size"], Figure::Bytes(256 * KIB));
     assert_eq!(sparse.figures["nearly_empty_arenas"], Figure::Count(20));
-    assert_eq!(sparse.remedy, [Remedy::Pins]);
-    assert_eq!(heap.pins(None).unwrap().len(), 20);
+    assert_eq!(sparse.remedy, [Remedy::Sparse]);
+    assert_eq!(heap.sparse(None).unwrap().len(), 20);
 }
 
 #[test]

@@ -236,7 +236,14 @@ fn missing_and_extra_indexes_are_named_and_do_not_prevent_reading() {
     };
     assert_eq!(reader.check_notes().unwrap(), [extra]);
     drop(reader);
-    for command in [&["ls"][..], &["log"], &["tree"], &["pins"], &["show", "it"], &["stats"]] {
+    for command in [
+        &["ls"][..],
+        &["log"],
+        &["tree"],
+        &["sparse"],
+        &["show", "it"],
+        &["stats"],
+    ] {
         assert_eq!(heapledger(&path, command).0, 0, "{command:?}");
     }
     let (status, said) = heapledger(&path, &["check"]);

@@ -198,7 +198,7 @@ fn no_listing_fails_because_of_one_row() {
             "log",
             "log --format json",
             "tree",
-            "pins",
+            "sparse",
             "spaces",
             "stats",
             "doctor",

@@ -225,7 +225,7 @@ fn a_scan_is_noticed() {
 #[test]
 fn the_objects_in_an_arena() {
     files_only!(Plans);
-    let found = plans(&heap(), |memory| memory.pins(Some(ArenaId(1))).unwrap());
+    let found = plans(&heap(), |memory| memory.sparse(Some(ArenaId(1))).unwrap());
     let uses = |index: &str| found.iter().any(|plan| plan.contains(index));
     for index in ["pools_by_arena", "blocks_by_pool", "ledger_by_block"] {
         assert!(uses(index), "{index}: {found:#?}");

@@ -447,7 +447,7 @@ fn messages_are_sentences_and_advise_commands() {
         (&["block", "seven"], "'seven' for '<N>': not a whole number"),
         (&["block", "1.5"], "not a whole number"),
         (&["block", "99999999999999999999"], "too large"),
-        (&["pins", "x"], "not a whole number"),
+        (&["sparse", "x"], "not a whole number"),
         (&["log", "-n", "x"], "not a whole number"),
         (&["tree", "--depth", "x"], "not a whole number"),
         (

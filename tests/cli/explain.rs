@@ -149,7 +149,7 @@ fn free_dry_run_predicts_what_free_and_gc_do() {
     let plan = cli.json(["free", "--dry-run", &id]);
     assert_eq!(dump(&cli), before);
     assert_eq!(plan["objects"][0]["object_id"], *id);
-    assert_eq!(plan["pins"][0]["names"], serde_json::json!(["small"]));
+    assert_eq!(plan["sparse"][0]["names"], serde_json::json!(["small"]));
     let text = cli.ok(["free", "--dry-run", &id, "small"]);
     assert!(text.contains("(small), with --force"), "{text}");
     cli.ok(["free", &id]);
@@ -168,23 +168,23 @@ fn free_dry_run_predicts_what_free_and_gc_do() {
 }
 
 #[test]
-fn pins_lists_the_objects_that_occupy_an_arena() {
+fn sparse_lists_the_objects_that_occupy_an_arena() {
     let cli = Cli::new();
     cli.ok(["init"]);
-    assert_eq!(cli.ok(["pins"]), "no arena with objects is less than 25 % used\n");
+    assert_eq!(cli.ok(["sparse"]), "no arena with objects is less than 25 % used\n");
     cli.file("a", noise(3000));
     cli.ok(["put", "-q", "a", "--name", "a\u{1b}[31m"]);
-    let text = cli.ok(["pins"]);
+    let text = cli.ok(["sparse"]);
     assert!(text.contains("ARENA") && text.contains("a\\u{1b}[31m"), "{text}");
-    let pins = cli.json(["pins", "1"]);
+    let listed = cli.json(["sparse", "1"]);
     assert_eq!(
-        (&pins[0]["allocated_mem"], &pins[0]["arena_id"]),
+        (&listed[0]["allocated_mem"], &listed[0]["arena_id"]),
         (&json!(3000), &json!(1))
     );
-    assert_eq!(cli.json(["pins", "--under", "1"]), json!([]));
-    assert_eq!(cli.json(["pins", "--limit", "0"]), json!([]));
-    cli.fails(1, ["pins", "99"]);
-    cli.fails(2, ["pins", "--under", "0"]);
+    assert_eq!(cli.json(["sparse", "--under", "1"]), json!([]));
+    assert_eq!(cli.json(["sparse", "--limit", "0"]), json!([]));
+    cli.fails(1, ["sparse", "99"]);
+    cli.fails(2, ["sparse", "--under", "0"]);
 }
 
 #[test]

@@ -144,8 +144,9 @@ fn names_are_a_list_and_may_contain_commas() {
     assert_eq!(rows[1]["names"], json!(["a", "b"]));
     let shown: Value = serde_json::from_str(&printed(&cli, &["show", "b"], "ndjson")).unwrap();
     assert_eq!(shown["names"], json!(["a", "b"]));
-    let pins: Value = serde_json::from_str(printed(&cli, &["pins", "1"], "ndjson").lines().next().unwrap()).unwrap();
-    assert!(pins["names"].is_array(), "{pins}");
+    let listed: Value =
+        serde_json::from_str(printed(&cli, &["sparse", "1"], "ndjson").lines().next().unwrap()).unwrap();
+    assert!(listed["names"].is_array(), "{listed}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::support::Cli;
 
 const COMMANDS: [&str; 27] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
-    "check", "spaces", "resize", "add", "doctor", "plan", "pins", "space", "log", "usage", "layout", "diff", "history",
+    "check", "spaces", "resize", "add", "doctor", "plan", "sparse", "space", "log", "usage", "layout", "diff",
+    "history",
 ];
 
 #[test]
@@ -199,11 +200,11 @@ fn every_remedy_of_doctor_is_a_working_command() {
         "--db sparse.db",
     ];
     let (fill, heaps, expected) = match server() {
-        None => (fill, &in_files[..], &["gc", "resize", "free", "pins", "space"][..]),
+        None => (fill, &in_files[..], &["gc", "resize", "free", "sparse", "space"][..]),
         Some(_) => (
             on_server,
             &["--space full", "--space 'a $HOME'", ""][..],
-            &["gc", "resize", "free", "pins"][..],
+            &["gc", "resize", "free", "sparse"][..],
         ),
     };
     let filled = cli.sh(fill);

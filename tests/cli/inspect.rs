@@ -269,7 +269,7 @@ fn inspection_works_while_a_writer_carves_frees_and_collects() {
                 &["spaces"],
                 &["space"],
                 &["plan", "5000"],
-                &["pins"],
+                &["sparse"],
                 &["check"],
                 // May exit with 1, because there may be findings.
                 &["doctor"],

@@ -381,7 +381,7 @@ fn no_folder_for_temporary_files_is_needed() {
         "check",
         "space",
         "usage --over-time",
-        "pins",
+        "sparse",
         "plan 1MiB",
         "gc",
         if server().is_none() {

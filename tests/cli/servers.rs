@@ -147,7 +147,7 @@ fn every_command_works_on_a_server() {
         &["doctor"],
         &["plan", "1MiB"],
         &["put", "--dry-run", "film"],
-        &["pins"],
+        &["sparse"],
         &["space"],
         &["spaces"],
         &["resize", "2GiB"],

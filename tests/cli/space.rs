@@ -82,8 +82,8 @@ fn rows_of_each_space_are_numbered_from_1() {
     let whole = id.to_string();
     assert_eq!(cli.ok(["--space", "b", "block", &whole]), by_number);
     assert_eq!(
-        cli.ok(["--space", "b", "pins", "1"]),
-        cli.ok(["--space", "b", "pins", &whole])
+        cli.ok(["--space", "b", "sparse", "1"]),
+        cli.ok(["--space", "b", "sparse", &whole])
     );
     assert!(
         cli.fails(1, ["--space", "a", "block", &whole])

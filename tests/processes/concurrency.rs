@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::common::{Heap, KIB, MIB, Place, assert_balanced, assert_sql_balanced, content, number, options, quick};
-use heapledger::{Arena, Durability, Error, EventFilter, Geometry, Hold, MemManager, Moment, ObjectId, PinOptions};
+use heapledger::{Arena, Durability, Error, EventFilter, Geometry, Hold, MemManager, Moment, ObjectId, SparseOptions};
 
 #[test]
 fn a_manager_can_be_cloned_sent_and_shared() {
@@ -400,8 +400,8 @@ fn snapshots_are_consistent_while_a_writer_carves_frees_and_collects() {
                     mem += object.size;
                 }
                 assert_eq!(mem, space.mem);
-                for pin in then.pins_with(PinOptions::default()).unwrap() {
-                    then.object(&pin.unwrap().object_id).unwrap();
+                for occupant in then.sparse_with(SparseOptions::default()).unwrap() {
+                    then.object(&occupant.unwrap().object_id).unwrap();
                 }
                 let last = then.newest_events(&EventFilter::default(), 1).unwrap().remove(0);
                 assert_eq!(then.layout_at(Moment::Event(last.id)).unwrap().mem, space.mem);

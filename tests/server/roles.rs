@@ -100,7 +100,7 @@ fn a_reader_with_select_inspects_everything_and_writes_nothing() {
         &["history"],
         &["stats", "--format", "json"],
         &["plan", "1KiB"],
-        &["pins"],
+        &["sparse"],
         &["check"],
         &["spaces"],
         &["put", "--dry-run", "b"],

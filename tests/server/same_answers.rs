@@ -46,7 +46,7 @@ fn answers(memory: &MemManager, seed: u64, with_history: bool) -> Vec<(&'static 
             shown(memory.check_with(CheckOptions::default(), &mut |_, _, _| {}).unwrap()),
         ),
         ("check notes", shown(memory.check_notes().unwrap())),
-        ("pins", shown(memory.pins(None).unwrap())),
+        ("sparse", shown(memory.sparse(None).unwrap())),
         ("reservations", shown(memory.reservations().unwrap())),
         ("doctor", shown(codes(memory))),
         (
@@ -63,7 +63,7 @@ fn answers(memory: &MemManager, seed: u64, with_history: bool) -> Vec<(&'static 
             shown(
                 memory
                     .plan_free(&some)
-                    .map(|plan| (plan.size, plan.pins, plan.collected.blocks, plan.collected.bytes)),
+                    .map(|plan| (plan.size, plan.sparse, plan.collected.blocks, plan.collected.bytes)),
             ),
         ),
     ];
@@ -110,7 +110,7 @@ fn levels(memory: &MemManager) -> Vec<(&'static str, String)> {
     let mut said = Vec::new();
     for arena in memory.arenas().unwrap() {
         said.push(("arena", shown(arena)));
-        said.push(("pins of an arena", shown(memory.pins(Some(arena.id)).unwrap())));
+        said.push(("objects in an arena", shown(memory.sparse(Some(arena.id)).unwrap())));
         for pool in memory.pools(arena.id).unwrap() {
             let blocks = memory.blocks(pool.id).unwrap();
             said.push(("pool", shown((&pool, &blocks))));

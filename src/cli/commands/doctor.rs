@@ -42,7 +42,7 @@ fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
         Remedy::LimitHistory(bytes) => context.command(&format!("history keep {bytes}")),
         Remedy::Reservations => context.command("ls --reservations"),
         Remedy::CollectGarbage => context.command("gc"),
-        Remedy::Pins => context.command("pins"),
+        Remedy::Sparse => context.command("sparse"),
         Remedy::SpaceReport => context.command("space"),
         _ => return None,
     })

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{FreePlan, MemManager, ObjectId, Pin};
+use heapledger::{FreePlan, MemManager, ObjectId, Occupant};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -49,13 +49,17 @@ fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes, on_server: bool) -> 
             "the file would be {returned} smaller ({free} free already) and have {left}"
         )?;
     }
-    pins(out, &plan.pins, sizes)
+    sparse(out, &plan.sparse, sizes)
 }
 
-fn pins(out: &mut dyn Write, pins: &[Pin], sizes: Sizes) -> io::Result<()> {
-    if pins.is_empty() {
+fn sparse(out: &mut dyn Write, occupants: &[Occupant], sizes: Sizes) -> io::Result<()> {
+    if occupants.is_empty() {
         return Ok(());
     }
     writeln!(out, "\nthese would occupy nearly empty arenas:")?;
-    table(out, Pin::HEAD, pins.iter().map(|pin| pin.cells(sizes)))
+    table(
+        out,
+        Occupant::HEAD,
+        occupants.iter().map(|occupant| occupant.cells(sizes)),
+    )
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::pins::{NEARLY_EMPTY, PinOptions};
+use super::sparse::{NEARLY_EMPTY, SparseOptions};
 use crate::error::Result;
 use crate::manager::objects::read::Scope;
 use crate::manager::objects::{free, reclaim};
 use crate::manager::space::collect;
 use crate::manager::{Collected, Freed, MemManager, unsigned};
 use crate::models::{ArenaId, MemRamId};
-use crate::store::queries::pins::Pin;
+use crate::store::queries::sparse::Occupant;
 use crate::store::{ReadTx, Rehearsal, queries};
 use crate::value::ObjectId;
 
@@ -33,7 +33,7 @@ pub struct FreePlan {
     pub free_file_bytes: u64,
     /// The objects in arenas that would become nearly empty (under 25 % used), at most 20 per
     /// arena: freeing them as well would give the arena back.
-    pub pins: Vec<Pin>,
+    pub sparse: Vec<Occupant>,
 }
 
 impl MemManager {
@@ -89,7 +89,7 @@ impl MemManager {
             })?;
         }
         let mut tx = rehearsal.read()?;
-        let pins = pins(&mut tx, space, &before.arenas)?;
+        let sparse = left_sparse(&mut tx, space, &before.arenas)?;
         let file = tx.file_sizes()?;
         let left = file.after_vacuum();
         collected.file_bytes = unsigned(file.bytes - left);
@@ -101,7 +101,7 @@ impl MemManager {
             collected,
             empty_blocks: before.empty_blocks,
             free_file_bytes: before.free_file_bytes,
-            pins,
+            sparse,
         })
     }
 }
@@ -131,13 +131,13 @@ fn before(tx: &mut ReadTx<'_>, scope: Scope<'_>, ids: &[&ObjectId]) -> Result<Be
 }
 
 /// The objects left in those of these arenas that are nearly empty.
-fn pins(tx: &mut ReadTx<'_>, space: MemRamId, arenas: &BTreeSet<ArenaId>) -> Result<Vec<Pin>> {
-    let limit = PinOptions::default().limit as i64;
-    let mut pins = Vec::new();
-    for arena in queries::pins::nearly_empty(tx, space, NEARLY_EMPTY.into())? {
+fn left_sparse(tx: &mut ReadTx<'_>, space: MemRamId, arenas: &BTreeSet<ArenaId>) -> Result<Vec<Occupant>> {
+    let limit = SparseOptions::default().limit as i64;
+    let mut occupants = Vec::new();
+    for arena in queries::sparse::nearly_empty(tx, space, NEARLY_EMPTY.into())? {
         if arenas.contains(&arena.id) {
-            pins.extend(queries::pins::of_arena(tx, &arena, limit)?);
+            occupants.extend(queries::sparse::of_arena(tx, &arena, limit)?);
         }
     }
-    Ok(pins)
+    Ok(occupants)
 }

@@ -55,7 +55,7 @@ const COMMANDS: &[&[&str]] = &[
     &["space"],
     &["plan", "5000"],
     &["plan", "5GiB"],
-    &["pins"],
+    &["sparse"],
     &["check"],
     &["doctor"],
     &["block", "1"],
@@ -67,7 +67,7 @@ const COMMANDS: &[&[&str]] = &[
     &["get", "what is not there at all"],
     &["frobnicate"],
     &["--help"],
-    &["pins", "--help"],
+    &["sparse", "--help"],
 ];
 
 #[test]

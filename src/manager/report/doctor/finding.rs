@@ -43,8 +43,8 @@ pub enum Remedy {
     Reservations,
     /// [`crate::MemManager::collect_garbage`]
     CollectGarbage,
-    /// [`crate::MemManager::pins`]
-    Pins,
+    /// [`crate::MemManager::sparse`]
+    Sparse,
     /// [`crate::MemManager::space_report`]
     SpaceReport,
 }
@@ -62,7 +62,7 @@ impl fmt::Display for Remedy {
             ),
             Self::Reservations => f.write_str("MemManager::reservations, and Reservation::void"),
             Self::CollectGarbage => f.write_str("MemManager::collect_garbage"),
-            Self::Pins => f.write_str("MemManager::pins"),
+            Self::Sparse => f.write_str("MemManager::sparse"),
             Self::SpaceReport => f.write_str("MemManager::space_report"),
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, files_only, pages, server};
-use heapledger::{ArenaId, Error, Geometry, Hold, ObjectId, PinOptions};
+use heapledger::{ArenaId, Error, Geometry, Hold, ObjectId, SparseOptions};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -23,9 +23,12 @@ fn free_as_planned(heap: &Heap, ids: &[ObjectId]) {
     if server().is_none() {
         assert_eq!(fs::metadata(heap.address()).unwrap().len(), plan.collected.file_size);
     }
-    // A pin is still there, and so is its arena.
-    for pin in &plan.pins {
-        assert!(heap.pins(Some(pin.arena_id)).unwrap().contains(pin), "{pin:?}");
+    // An object in a nearly empty arena is still there, and so is its arena.
+    for occupant in &plan.sparse {
+        assert!(
+            heap.sparse(Some(occupant.arena_id)).unwrap().contains(occupant),
+            "{occupant:?}"
+        );
     }
 }
 
@@ -148,7 +151,7 @@ fn plans_among_writers_undo_nothing() {
 
 /// Three arenas of one class, full except for the end of the last. One object fills them all
 /// except for the start of the first.
-fn pinned() -> (Heap, ObjectId, ObjectId) {
+fn nearly_empty() -> (Heap, ObjectId, ObjectId) {
     let heap = Heap::of(4 * MIB, Geometry::standard());
     let small = heap
         .store_bytes(&content(1, 20 * KIB), Hold::Name("settings"))
@@ -159,32 +162,36 @@ fn pinned() -> (Heap, ObjectId, ObjectId) {
 }
 
 #[test]
-fn a_pin_tells_which_objects_occupy_an_arena() {
-    let (heap, small, large) = pinned();
+fn sparse_tells_which_objects_occupy_an_arena() {
+    let (heap, small, large) = nearly_empty();
     let plan = heap.plan_free(&[large]).unwrap();
     assert_eq!(plan.collected.arenas, 2);
-    assert_eq!(plan.pins.len(), 1);
-    assert_eq!(plan.pins[0].object_id, small);
-    assert_eq!(plan.pins[0].names, ["settings"]);
-    assert_eq!((plan.pins[0].allocated_mem, plan.pins[0].mem), (20 * KIB, 20 * KIB));
+    assert_eq!(plan.sparse.len(), 1);
+    assert_eq!(plan.sparse[0].object_id, small);
+    assert_eq!(plan.sparse[0].names, ["settings"]);
+    assert_eq!((plan.sparse[0].allocated_mem, plan.sparse[0].mem), (20 * KIB, 20 * KIB));
     assert_eq!(heap.plan_free(&[large, small]).unwrap().collected.arenas, 3);
 
     heap.free(&large).unwrap();
     heap.collect_garbage().unwrap();
-    assert_eq!(heap.pins(None).unwrap(), plan.pins);
+    assert_eq!(heap.sparse(None).unwrap(), plan.sparse);
     heap.force_free(&small).unwrap();
-    assert_eq!(heap.pins(None).unwrap(), []);
+    assert_eq!(heap.sparse(None).unwrap(), []);
     assert_eq!(heap.collect_garbage().unwrap().arenas, 1);
 }
 
 #[test]
 fn full_arenas_are_listed_on_request() {
-    let (heap, small, large) = pinned();
-    let pins = heap.pins(Some(ArenaId(1))).unwrap();
-    let ids: Vec<_> = pins.iter().map(|pin| pin.object_id).collect();
+    let (heap, small, large) = nearly_empty();
+    let listed = heap.sparse(Some(ArenaId(1))).unwrap();
+    let ids: Vec<_> = listed.iter().map(|occupant| occupant.object_id).collect();
     assert_eq!(ids, [large, small]);
-    assert!(pins.iter().all(|pin| pin.objects == 2 && pin.max_mem == 256 * KIB));
-    assert!(matches!(heap.pins(Some(ArenaId(99))), Err(Error::UnknownRow { .. })));
+    assert!(
+        listed
+            .iter()
+            .all(|occupant| occupant.objects == 2 && occupant.max_mem == 256 * KIB)
+    );
+    assert!(matches!(heap.sparse(Some(ArenaId(99))), Err(Error::UnknownRow { .. })));
 }
 
 #[test]
@@ -193,24 +200,29 @@ fn the_caller_sets_limit_and_threshold() {
     for seed in 0..30 {
         heap.allocate_bytes(&content(seed, 100 + seed)).unwrap();
     }
-    let listed = |options| heap.pins_with(options).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
-    let pins = listed(PinOptions::default().limit(5));
-    let bytes: Vec<_> = pins.iter().map(|pin| pin.allocated_mem).collect();
+    let listed = |options| {
+        heap.sparse_with(options)
+            .unwrap()
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap()
+    };
+    let five = listed(SparseOptions::default().limit(5));
+    let bytes: Vec<_> = five.iter().map(|occupant| occupant.allocated_mem).collect();
     assert_eq!(bytes, [129, 128, 127, 126, 125]);
-    assert!(pins.iter().all(|pin| pin.objects == 30));
-    assert_eq!(listed(PinOptions::default().limit(u64::MAX)).len(), 30);
-    assert_eq!(listed(PinOptions::default().under(1)).len(), 0);
-    assert_eq!(listed(PinOptions::default().under(100)).len(), 20);
+    assert!(five.iter().all(|occupant| occupant.objects == 30));
+    assert_eq!(listed(SparseOptions::default().limit(u64::MAX)).len(), 30);
+    assert_eq!(listed(SparseOptions::default().under(1)).len(), 0);
+    assert_eq!(listed(SparseOptions::default().under(100)).len(), 20);
 }
 
 #[test]
-fn pins_of_another_space_are_not_listed() {
-    let (heap, ..) = pinned();
+fn arenas_of_another_space_are_not_listed() {
+    let (heap, ..) = nearly_empty();
     let other = crate::common::quick()
         .space("other")
         .max_mem(MIB)
         .open(heap.address())
         .unwrap();
-    assert_eq!(other.pins(None).unwrap(), []);
-    assert!(matches!(other.pins(Some(ArenaId(1))), Err(Error::UnknownRow { .. })));
+    assert_eq!(other.sparse(None).unwrap(), []);
+    assert!(matches!(other.sparse(Some(ArenaId(1))), Err(Error::UnknownRow { .. })));
 }

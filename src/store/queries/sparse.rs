@@ -14,7 +14,7 @@ use crate::value::{Kind, ObjectId};
 /// An object with bytes in an arena. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
-pub struct Pin {
+pub struct Occupant {
     /// The arena.
     pub arena_id: ArenaId,
     /// Bytes of the arena.
@@ -53,11 +53,11 @@ pub fn nearly_empty(tx: &mut ReadTx<'_>, space: MemRamId, percent: i64) -> Resul
 }
 
 /// The objects that have bytes in an arena, those with the most first. O(entries in the arena).
-pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pin>> {
+pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Occupant>> {
     type Row = (i64, i64, ObjectId, ShownList, Kind, i64, bool, i64, i64);
     let statement = Statement::<OfArena, 2>::new([arena.id.0.into(), limit.into()]);
     let rows: Vec<Row> = on_engine!(tx, |conn| statement.load(conn))?;
-    let pin = |(objects, id, object_id, names, kind, size, held, pieces, allocated_mem): Row| Pin {
+    let occupant = |(objects, id, object_id, names, kind, size, held, pieces, allocated_mem): Row| Occupant {
         arena_id: arena.id,
         max_mem: arena.max_mem,
         mem: arena.mem,
@@ -71,7 +71,7 @@ pub fn of_arena(tx: &mut ReadTx<'_>, arena: &Arena, limit: i64) -> Result<Vec<Pi
         pieces: unsigned(pieces),
         allocated_mem: unsigned(allocated_mem),
     };
-    Ok(rows.into_iter().map(pin).collect())
+    Ok(rows.into_iter().map(occupant).collect())
 }
 
 sql! {

@@ -6,12 +6,12 @@ use crate::error::Result;
 use crate::manager::MemManager;
 use crate::models::{Arena, ArenaId};
 use crate::store::queries;
-use crate::store::queries::pins::Pin;
+use crate::store::queries::sparse::Occupant;
 
-/// Options of [`MemManager::pins_with`].
+/// Options of [`MemManager::sparse_with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct PinOptions {
+pub struct SparseOptions {
     /// Only this arena, however full it is, instead of the nearly empty ones.
     pub arena: Option<ArenaId>,
     /// An arena is nearly empty if it is not empty, but less than this share of its bytes is used,
@@ -21,7 +21,7 @@ pub struct PinOptions {
     pub limit: u64,
 }
 
-impl Default for PinOptions {
+impl Default for SparseOptions {
     fn default() -> Self {
         Self {
             arena: None,
@@ -31,7 +31,7 @@ impl Default for PinOptions {
     }
 }
 
-impl PinOptions {
+impl SparseOptions {
     /// Lists only this arena, however full it is.
     #[must_use]
     pub fn arena(mut self, arena: impl Into<Option<ArenaId>>) -> Self {
@@ -67,29 +67,29 @@ impl MemManager {
     ///
     /// # Errors
     /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
-    pub fn pins(&self, arena: Option<ArenaId>) -> Result<Vec<Pin>> {
-        let options = PinOptions {
+    pub fn sparse(&self, arena: Option<ArenaId>) -> Result<Vec<Occupant>> {
+        let options = SparseOptions {
             arena,
-            ..PinOptions::default()
+            ..SparseOptions::default()
         };
-        self.pins_with(options)?.collect()
+        self.sparse_with(options)?.collect()
     }
 
-    /// Like [`Self::pins`], but lazily, arena by arena, and with another limit and another threshold
+    /// Like [`Self::sparse`], but lazily, arena by arena, and with another limit and another threshold
     /// for nearly empty arenas.
     ///
     /// # Errors
     /// [`crate::Error::UnknownRow`] if there is no such arena; what [any call](MemManager#errors) fails with.
-    pub fn pins_with(&self, options: PinOptions) -> Result<Pins> {
+    pub fn sparse_with(&self, options: SparseOptions) -> Result<Occupants> {
         let space = self.inner.space;
         let arenas = self.inner.readers.single(|tx| match options.arena {
-            None => queries::pins::nearly_empty(tx, space, options.under.into()),
+            None => queries::sparse::nearly_empty(tx, space, options.under.into()),
             Some(id) => {
                 let arena = queries::levels::arena(tx, space, id)?;
                 Ok(vec![arena.ok_or_else(|| self.unknown("arena", id.0))?])
             }
         })?;
-        Ok(Pins {
+        Ok(Occupants {
             memory: self.clone(),
             limit: i64::try_from(options.limit).unwrap_or(i64::MAX),
             arenas: arenas.into_iter(),
@@ -98,25 +98,25 @@ impl MemManager {
     }
 }
 
-/// An iterator of pins; see [`MemManager::pins_with`].
-pub struct Pins {
+/// An iterator of objects in arenas; see [`MemManager::sparse_with`].
+pub struct Occupants {
     memory: MemManager,
     limit: i64,
     arenas: vec::IntoIter<Arena>,
-    page: vec::IntoIter<Pin>,
+    page: vec::IntoIter<Occupant>,
 }
 
-impl Iterator for Pins {
-    type Item = Result<Pin>;
+impl Iterator for Occupants {
+    type Item = Result<Occupant>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(pin) = self.page.next() {
-                return Some(Ok(pin));
+            if let Some(occupant) = self.page.next() {
+                return Some(Ok(occupant));
             }
             let arena = self.arenas.next()?;
             let readers = &self.memory.inner.readers;
-            match readers.single(|tx| queries::pins::of_arena(tx, &arena, self.limit)) {
+            match readers.single(|tx| queries::sparse::of_arena(tx, &arena, self.limit)) {
                 Ok(page) => self.page = page.into_iter(),
                 Err(error) => return Some(Err(error)),
             }
@@ -124,8 +124,8 @@ impl Iterator for Pins {
     }
 }
 
-impl std::fmt::Debug for Pins {
+impl std::fmt::Debug for Occupants {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pins").finish_non_exhaustive()
+        f.debug_struct("Occupants").finish_non_exhaustive()
     }
 }

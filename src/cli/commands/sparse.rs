@@ -1,7 +1,7 @@
-//! `heapledger pins`
+//! `heapledger sparse`
 
 use anyhow::Result;
-use heapledger::{ArenaId, Pin, PinOptions};
+use heapledger::{ArenaId, Occupant, SparseOptions};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -14,33 +14,33 @@ use crate::cli::output::text::{Sizes, name_list, short_id};
 An arena is given back when all its objects are freed and garbage is collected.
 
 Examples:
-  heapledger pins
-  heapledger pins 3                      # what is in arena 3
-  heapledger pins --under 50 --limit 5")]
+  heapledger sparse
+  heapledger sparse 3                    # what is in arena 3
+  heapledger sparse --under 50 --limit 5")]
 pub struct Args {
     /// The arena; if not given, all that are nearly empty
     #[arg(value_name = "ARENA")]
     arena: Option<i64>,
 
     /// An arena is nearly empty if less than this is used, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = PinOptions::default().under,
+    #[arg(long, value_name = "PERCENT", default_value_t = SparseOptions::default().under,
           value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with = "arena")]
     under: u8,
 
     /// List at most this many objects per arena, those with the most bytes in it first
-    #[arg(long, value_name = "NUMBER", default_value_t = PinOptions::default().limit)]
+    #[arg(long, value_name = "NUMBER", default_value_t = SparseOptions::default().limit)]
     limit: u64,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let options = PinOptions::default()
+    let options = SparseOptions::default()
         .arena(args.arena.map(|arena| ArenaId::within(memory.space_id(), arena)))
         .under(args.under)
         .limit(args.limit);
     let mut output = context.output();
-    let mut pins = memory.pins_with(options)?.peekable();
-    if output.is_table() && pins.peek().is_none() {
+    let mut occupants = memory.sparse_with(options)?.peekable();
+    if output.is_table() && occupants.peek().is_none() {
         match args.arena {
             Some(arena) => writeln!(output.text(), "arena {arena} is empty; gc gives it back")?,
             None => writeln!(
@@ -52,11 +52,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         output.flush()?;
         return Ok(Outcome::Fine);
     }
-    output.rows_read(pins)?;
+    output.rows_read(occupants)?;
     Ok(Outcome::Fine)
 }
 
-impl Row for Pin {
+impl Row for Occupant {
     const KEYS: &'static str = "arena_id,max_mem,mem,objects,stored_object_id,object_id,names,kind,size,held,pieces,\
         allocated_mem";
     const HEAD: &'static [Head] = &[
