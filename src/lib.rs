@@ -94,6 +94,8 @@ mod store;
 mod temporary;
 mod value;
 
+pub use books::eviction::policy::{Policy, UnknownPolicy};
+pub use books::eviction::replay::{AskedFor, Replay, ReplayRun, Replayed, Request, Strategy};
 pub use books::invariants::Invariant;
 pub use error::{Error, LogHolder, ReservationError, Result, ServerError, TransferError};
 pub use geometry::{Geometry, SizeClass};

@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod effects;
 pub(crate) mod event_rows;
 pub(crate) mod events;
+pub(crate) mod eviction;
 pub(crate) mod history_change;
 pub(crate) mod invariants;
 pub(crate) mod limits;

@@ -3,3 +3,4 @@
 pub(in crate::manager) mod diff;
 pub(in crate::manager) mod events;
 pub(in crate::manager) mod record;
+mod requests;

@@ -1,0 +1,258 @@
+//! Replays requests through caches of several policies and sizes.
+
+use std::fmt;
+
+use super::best::{Future, Offline};
+use super::policy::Policy;
+use super::simulation::{Simulation, Tally};
+use super::workers;
+
+/// One request of a trace. An object is identified by any number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// An object is asked for, and stored if it is not there.
+    Use {
+        /// The object.
+        object: u64,
+        /// Its bytes. An object that is there keeps the size that it was stored with.
+        size: u64,
+    },
+    /// An object is removed, whether it is there or not. The next request for it cannot be a hit.
+    Free {
+        /// The object.
+        object: u64,
+    },
+}
+
+/// Tells how often a cache would have had what was asked for, by [`Policy`] and size.
+///
+/// A cache stores each object that is asked for and not there. Until there is room it evicts whole
+/// objects, and not one more than it must. An object that is larger than the cache is not stored.
+///
+/// # The best possible
+///
+/// Next to the policies there is what could be reached by who knows the future. If all objects have
+/// the same size, that is [`Strategy::Belady`], and no policy that stores what is asked for can be
+/// better. With different sizes the best is NP-hard to find ([Chrobak et al. 2012]), and it is a
+/// different one for hits and for bytes. [`Strategy::BeladySize`] comes near it for hits, and
+/// `Belady` often for bytes; a policy can be a little better than both, which is rare.
+///
+/// # Costs
+///
+/// About 60 bytes for each object in a cache. For the best possible, also 24 bytes for each request
+/// and 40 for each object that was ever asked for; without it ([`Self::best`]) a trace can have any
+/// length. The caches are spread over the processors.
+///
+/// ```
+/// use heapledger::{Policy, Replay, Request, Strategy};
+///
+/// // Three objects in turn, and room for two.
+/// let requests = (0..300).map(|n| Request::Use { object: n % 3, size: 100 });
+/// let replayed = Replay::new([200]).policies([Policy::Lru]).run(requests.map(Ok::<_, ()>)).unwrap();
+///
+/// let hits = |strategy| replayed.runs.iter().find(|run| run.strategy == strategy).unwrap().hits;
+/// assert_eq!(hits(Strategy::Policy(Policy::Lru)), 0);
+/// assert_eq!(hits(Strategy::Belady), 149);
+/// ```
+///
+/// [Chrobak et al. 2012]: https://doi.org/10.1007/s00453-011-9511-5
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replay {
+    policies: Vec<Policy>,
+    sizes: Vec<u64>,
+    best: bool,
+}
+
+/// What decides in a replay which object goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Strategy {
+    /// A policy that a space can have.
+    Policy(Policy),
+    /// The object that is asked for last goes first (Belady's MIN). Needs the future.
+    Belady,
+    /// The object with the largest product of its size and the number of requests until it is asked
+    /// for goes first. Sizes that differ by less than a fifth count as the same. Needs the future.
+    BeladySize,
+}
+
+/// What [`Replay::run`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// Requests for an object.
+    pub requests: u64,
+    /// Bytes that they asked for.
+    pub bytes: u64,
+    /// The objects that were asked for. `None` without the best possible.
+    pub asked_for: Option<AskedFor>,
+    /// By size, then in the order of the policies; the best possible comes last.
+    pub runs: Vec<ReplayRun>,
+}
+
+/// The different objects of a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AskedFor {
+    /// How many.
+    pub objects: u64,
+    /// Bytes of all of them, by the first request for each.
+    pub bytes: u64,
+}
+
+/// One cache of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplayRun {
+    /// What decided.
+    pub strategy: Strategy,
+    /// Bytes of the cache.
+    pub size: u64,
+    /// Requests for objects that were there.
+    pub hits: u64,
+    /// Bytes that these asked for.
+    pub hit_bytes: u64,
+    /// Objects that were evicted, as often as they were.
+    pub evicted: u64,
+    /// Their bytes.
+    pub evicted_bytes: u64,
+    /// Requests for objects that are larger than the cache.
+    pub refused: u64,
+}
+
+/// Requests that all caches take before the next are read.
+const BATCH: usize = 64 * 1024;
+
+impl Replay {
+    /// All policies, each in caches of these sizes in bytes, and the best possible.
+    pub fn new(sizes: impl IntoIterator<Item = u64>) -> Self {
+        let mut sizes: Vec<_> = sizes.into_iter().collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        Self {
+            policies: Policy::ALL.to_vec(),
+            sizes,
+            best: true,
+        }
+    }
+
+    /// These policies only.
+    #[must_use]
+    pub fn policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
+        self.policies.clear();
+        for policy in policies {
+            if !self.policies.contains(&policy) {
+                self.policies.push(policy);
+            }
+        }
+        self
+    }
+
+    /// Whether to compute the best possible, for which the whole trace is kept in memory.
+    #[must_use]
+    pub fn best(mut self, best: bool) -> Self {
+        self.best = best;
+        self
+    }
+
+    /// Replays a trace.
+    ///
+    /// # Errors
+    /// The first error of the trace.
+    pub fn run<E>(&self, requests: impl IntoIterator<Item = Result<Request, E>>) -> Result<Replayed, E> {
+        let of_size = |&size| self.policies.iter().map(move |&policy| Simulation::new(policy, size));
+        let mut caches: Vec<_> = self.sizes.iter().flat_map(of_size).collect();
+        let mut future = self.best.then(Future::default);
+        let mut replayed = Replayed {
+            requests: 0,
+            bytes: 0,
+            asked_for: None,
+            runs: Vec::new(),
+        };
+        let mut requests = requests.into_iter();
+        let mut batch = Vec::new();
+        loop {
+            batch.clear();
+            for request in requests.by_ref().take(BATCH) {
+                batch.push(request?);
+            }
+            if batch.is_empty() {
+                break;
+            }
+            replayed.count(&batch);
+            workers::for_each(&mut caches, |cache| {
+                batch.iter().for_each(|&request| cache.take(request))
+            });
+            if let Some(future) = &mut future {
+                batch.iter().for_each(|&request| future.add(request));
+            }
+        }
+        replayed.asked_for = future.as_ref().map(Future::asked_for);
+        let best = future.map(|future| self.best_of(&future)).unwrap_or_default();
+        let online = caches.iter().map(|cache| {
+            let strategy = Strategy::Policy(cache.policy);
+            ReplayRun::new(strategy, cache.capacity, cache.tally)
+        });
+        replayed.runs.extend(online.chain(best));
+        replayed.runs.sort_by_key(|run| run.size);
+        Ok(replayed)
+    }
+
+    /// If all objects have the same size, both variants are the same.
+    fn best_of(&self, future: &Future) -> Vec<ReplayRun> {
+        let both = [Strategy::Belady, Strategy::BeladySize];
+        let variants = both.into_iter().take(if future.is_uniform() { 1 } else { 2 });
+        let of_size = |&size| variants.clone().map(move |strategy| (strategy, size));
+        let runs = self.sizes.iter().flat_map(of_size);
+        let mut runs: Vec<_> = runs
+            .map(|(strategy, size)| (strategy, size, Tally::default()))
+            .collect();
+        workers::for_each(&mut runs, |(strategy, size, tally)| {
+            *tally = Offline::run(future, *strategy == Strategy::BeladySize, *size);
+        });
+        let run = |(strategy, size, tally)| ReplayRun::new(strategy, size, tally);
+        runs.into_iter().map(run).collect()
+    }
+}
+
+impl Replayed {
+    fn count(&mut self, batch: &[Request]) {
+        for request in batch {
+            if let Request::Use { size, .. } = request {
+                self.requests += 1;
+                self.bytes = self.bytes.saturating_add(*size);
+            }
+        }
+    }
+}
+
+impl ReplayRun {
+    fn new(strategy: Strategy, size: u64, tally: Tally) -> Self {
+        let Tally {
+            hits,
+            hit_bytes,
+            evicted,
+            evicted_bytes,
+            refused,
+        } = tally;
+        Self {
+            strategy,
+            size,
+            hits,
+            hit_bytes,
+            evicted,
+            evicted_bytes,
+            refused,
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Policy(policy) => policy.as_str(),
+            Self::Belady => "belady",
+            Self::BeladySize => "belady-size",
+        })
+    }
+}

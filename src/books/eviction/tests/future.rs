@@ -1,0 +1,148 @@
+//! The best possible: nothing is better.
+
+use std::collections::HashMap;
+
+use proptest::prelude::{Just, Strategy as _, prop, prop_assert, prop_assert_eq, proptest};
+
+use super::{traces, used};
+use crate::books::eviction::policy::Policy;
+use crate::books::eviction::replay::{Replay, Replayed, Request, Strategy};
+
+fn replay(trace: &[Request], capacity: u64) -> Replayed {
+    let requests = trace.iter().map(|&request| Ok::<_, ()>(request));
+    Replay::new([capacity]).run(requests).unwrap()
+}
+
+fn hits(replayed: &Replayed, strategy: Strategy) -> Option<u64> {
+    let run = replayed.runs.iter().find(|run| run.strategy == strategy);
+    run.map(|run| run.hits)
+}
+
+/// The most hits that any choice of victims reaches, for objects of 1 byte. All choices are tried.
+fn most_hits(trace: &[Request], capacity: usize) -> u64 {
+    // By what a cache may have, the most hits so far.
+    let mut states = HashMap::from([(Vec::new(), 0)]);
+    for request in trace {
+        let mut next: HashMap<Vec<u64>, u64> = HashMap::new();
+        let mut reach = |mut cache: Vec<u64>, hits: u64| {
+            cache.sort_unstable();
+            let most = next.entry(cache).or_default();
+            *most = hits.max(*most);
+        };
+        for (cache, hits) in states {
+            match *request {
+                Request::Free { object } => reach(cache.into_iter().filter(|&has| has != object).collect(), hits),
+                Request::Use { object, .. } if cache.contains(&object) => reach(cache, hits + 1),
+                Request::Use { object, .. } if cache.len() < capacity => reach([cache, vec![object]].concat(), hits),
+                Request::Use { object, .. } => {
+                    for victim in 0..cache.len() {
+                        let mut cache = cache.clone();
+                        cache[victim] = object;
+                        reach(cache, hits);
+                    }
+                }
+            }
+        }
+        states = next;
+    }
+    states.into_values().max().unwrap_or_default()
+}
+
+/// Looks the next use up in the rest of the trace at each decision.
+fn naive_hits(trace: &[Request], by_size: bool, capacity: u64) -> u64 {
+    let (mut cache, mut hits): (Vec<(u64, u64)>, _) = (Vec::new(), 0);
+    for (now, request) in trace.iter().enumerate() {
+        let (object, size) = match *request {
+            Request::Free { object } => {
+                cache.retain(|has| has.0 != object);
+                continue;
+            }
+            Request::Use { object, size } => (object, size),
+        };
+        if cache.iter().any(|has| has.0 == object) {
+            hits += 1;
+            continue;
+        }
+        if size > capacity {
+            continue;
+        }
+        while cache.iter().map(|has| has.1).sum::<u64>() + size > capacity {
+            let cost = |&(object, size): &(u64, u64)| {
+                let later = trace[now..].iter().position(|request| match request {
+                    Request::Use { object: other, .. } | Request::Free { object: other } => *other == object,
+                });
+                let is_used = later.filter(|&at| matches!(trace[now + at], Request::Use { .. }));
+                let distance = is_used.map_or(u128::from(u64::MAX) - now as u128, |at| at as u128);
+                // Of several the largest goes, then the one with the highest number.
+                match by_size {
+                    true => (distance * u128::from(size), size, object),
+                    false => (distance, 0, object),
+                }
+            };
+            let victim = (0..cache.len()).max_by_key(|&at| cost(&cache[at])).unwrap();
+            cache.remove(victim);
+        }
+        cache.push((object, size));
+    }
+    hits
+}
+
+proptest! {
+    #[test]
+    fn belady_equals_the_best_of_all_choices(
+        steps in prop::collection::vec((0u64..6, 0u8..12), 0..40),
+        capacity in 1usize..5,
+    ) {
+        let request = |&(object, what): &(u64, u8)| match what {
+            0 => Request::Free { object },
+            _ => used(object, 1),
+        };
+        let trace: Vec<_> = steps.iter().map(request).collect();
+        let replayed = replay(&trace, capacity as u64);
+        prop_assert_eq!(hits(&replayed, Strategy::Belady), Some(most_hits(&trace, capacity)));
+        // One size: the other variant would be the same.
+        prop_assert_eq!(hits(&replayed, Strategy::BeladySize), None);
+    }
+
+    #[test]
+    fn no_policy_beats_belady_with_objects_of_one_size(trace in traces(Just(7u64)), capacity in 7u64..100) {
+        let replayed = replay(&trace, capacity);
+        let best = hits(&replayed, Strategy::Belady);
+        for policy in Policy::ALL {
+            prop_assert!(hits(&replayed, Strategy::Policy(policy)) <= best, "{}", policy);
+        }
+    }
+
+    #[test]
+    fn belady_equals_a_naive_one(trace in traces(1u64..40), capacity in 1u64..200) {
+        let replayed = replay(&trace, capacity);
+        prop_assert_eq!(hits(&replayed, Strategy::Belady), Some(naive_hits(&trace, false, capacity)));
+    }
+
+    /// With sizes that are powers of two, each class has one size.
+    #[test]
+    fn belady_by_size_equals_a_naive_one(trace in traces((0u32..5).prop_map(|power| 1 << power)), capacity in 1u64..64) {
+        let replayed = replay(&trace, capacity);
+        if let Some(by_size) = hits(&replayed, Strategy::BeladySize) {
+            prop_assert_eq!(by_size, naive_hits(&trace, true, capacity));
+        }
+    }
+}
+
+#[test]
+fn what_was_asked_for_is_counted() {
+    let trace = [
+        used(1, 10),
+        used(2, 20),
+        used(1, 10),
+        Request::Free { object: 1 },
+        used(1, 10),
+    ];
+    let replayed = replay(&trace, 100);
+    assert_eq!((replayed.requests, replayed.bytes), (4, 50));
+    let asked_for = replayed.asked_for.unwrap();
+    assert_eq!((asked_for.objects, asked_for.bytes), (2, 30));
+    // After it was freed, nobody can have it.
+    assert!(replayed.runs.iter().all(|run| run.hits == 1), "{replayed:?}");
+    assert_eq!(hits(&replayed, Strategy::BeladySize), Some(1));
+}

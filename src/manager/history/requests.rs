@@ -1,0 +1,56 @@
+//! The history as a trace, for a replay.
+
+use crate::books::eviction::replay::Request;
+use crate::error::Result;
+use crate::manager::MemManager;
+use crate::manager::history::events::known;
+use crate::models::{Event, EventKind, unsigned};
+use crate::store::queries::event_filter::EventFilter;
+use crate::value::ObjectId;
+
+impl MemManager {
+    /// The history of the space as requests, for a [`Replay`](crate::Replay).
+    ///
+    /// Each time that a value was stored is a request for it, whether it was new or stored already.
+    /// What was freed is freed in the replay, too; leave these requests out if a program freed only
+    /// to make room. Objects are told apart by the first 64 bits of their ids.
+    ///
+    /// A replay can only be as good as this record: reads are not in the history, and neither is what
+    /// happened before it begins, after which the first request for an object is a miss. A trace of a
+    /// program's own reads tells more. Constant memory; O(events).
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// use heapledger::{Policy, Replay};
+    ///
+    /// for page in ["home", "news", "home", "about", "home"] {
+    ///     memory.allocate(page)?;
+    /// }
+    /// let replayed = Replay::new([9]).policies([Policy::Lru]).run(memory.requests())?;
+    /// assert_eq!((replayed.requests, replayed.runs[0].hits), (5, 2));
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn requests(&self) -> impl Iterator<Item = Result<Request>> + use<> {
+        let kinds = [EventKind::Allocate, EventKind::DedupHit, EventKind::Free];
+        let events = self.events(EventFilter::default().kinds(kinds));
+        events.map(|event| request(&event?))
+    }
+}
+
+fn request(event: &Event) -> Result<Request> {
+    let object = number(known(event.object.unwrap_or(ObjectId::UNKNOWN))?);
+    Ok(match event.kind {
+        EventKind::Free => Request::Free { object },
+        _ => Request::Use {
+            object,
+            size: unsigned(event.bytes),
+        },
+    })
+}
+
+/// The first 64 bits of an id.
+fn number(id: ObjectId) -> u64 {
+    let first = id.as_bytes().first_chunk().copied();
+    u64::from_be_bytes(first.unwrap_or_default())
+}
