@@ -5,7 +5,8 @@ use clap::{Parser, Subcommand};
 
 use super::commands::{
     add, backup, block, check, copy, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log,
-    ls, names, plan, post, put, release, reserve, restore, set, show, space, spaces, sparse, stats, tree, usage,
+    ls, names, plan, post, put, release, replay, reserve, restore, set, show, space, spaces, sparse, stats, tree,
+    usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -84,6 +85,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Tell what storing an object of a given size would do
     Plan(plan::Args),
+    /// Tell how often caches of other policies and sizes would have had what was asked for
+    Replay(replay::Args),
     /// List the objects that occupy nearly empty arenas
     Sparse(sparse::Args),
     /// Show what takes the bytes of the file
@@ -147,6 +150,7 @@ impl Cli {
             Command::Stats(args) => stats::run(args, &context),
             Command::Doctor(args) => doctor::run(args, &context),
             Command::Plan(args) => plan::run(args, &context),
+            Command::Replay(args) => replay::run(args, &context),
             Command::Sparse(args) => sparse::run(args, &context),
             Command::Space(args) => space::run(args, &context),
             Command::Gc(args) => gc::run(args, &context),

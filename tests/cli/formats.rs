@@ -4,7 +4,7 @@ use crate::support::Cli;
 use serde_json::{Value, json};
 
 /// Commands that print a list.
-const LISTS: [&[&str]; 9] = [
+const LISTS: [&[&str]; 10] = [
     &["ls"],
     &["ledger"],
     &["tree"],
@@ -13,6 +13,7 @@ const LISTS: [&[&str]; 9] = [
     &["log"],
     &["usage"],
     &["usage", "--over-time"],
+    &["replay", "--size", "1K,2K"],
     &["layout", "--at", "now"],
 ];
 /// Commands that print a single object.

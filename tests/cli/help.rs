@@ -6,10 +6,10 @@ use std::fs;
 use crate::common::{files_only, server};
 use crate::support::Cli;
 
-const COMMANDS: [&str; 27] = [
+const COMMANDS: [&str; 28] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
     "check", "spaces", "resize", "add", "doctor", "plan", "sparse", "space", "log", "usage", "layout", "diff",
-    "history",
+    "history", "replay",
 ];
 
 #[test]
@@ -99,6 +99,7 @@ heapledger put -q --name backup.tar backup.tar
 heapledger reserve 64KiB --key report
 heapledger reserve 1MiB --key sources
 heapledger reserve 64KiB --key draft
+printf '1,7,100\n2,8,100\n' > requests.csv; gzip -k requests.csv; printf '1,2,r,512,9\n' > io.csv
 heapledger --db old.db set x 1; heapledger --db new.db set x 2
 heapledger --db cache.db init
 heapledger --space cache set --create x 1

@@ -19,6 +19,7 @@ mod inspect;
 mod names_free;
 mod put_get;
 mod readme;
+mod replay;
 mod reserve;
 mod servers;
 mod space;

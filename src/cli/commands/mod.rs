@@ -26,6 +26,7 @@ pub(in crate::cli) mod put;
 pub(in crate::cli) mod put_plan;
 pub(in crate::cli) mod put_report;
 pub(in crate::cli) mod release;
+pub(in crate::cli) mod replay;
 pub(in crate::cli) mod reserve;
 pub(in crate::cli) mod restore;
 pub(in crate::cli) mod set;

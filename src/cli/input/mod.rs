@@ -6,5 +6,7 @@ pub(in crate::cli) mod dotenv;
 pub(in crate::cli) mod fail_if;
 pub(in crate::cli) mod parse;
 pub(in crate::cli) mod server;
+pub(in crate::cli) mod size_list;
 pub(in crate::cli) mod sources;
+pub(in crate::cli) mod trace;
 pub(in crate::cli) mod when;

@@ -1,0 +1,48 @@
+//! Published traces: the formats that libCacheSim reads.
+
+mod columns;
+mod csv_rows;
+mod kind;
+mod records;
+
+pub use columns::Columns;
+pub use kind::TraceKind;
+
+use std::io::Read;
+
+use anyhow::{Result, bail};
+use heapledger::Request;
+
+use self::csv_rows::CsvRows;
+use self::records::Records;
+
+/// The requests of a trace, one after the other.
+pub type Requests<'a> = Box<dyn Iterator<Item = Result<Request>> + 'a>;
+
+/// Reads a trace. Like libCacheSim, it skips requests for 0 bytes.
+pub fn requests<'a>(kind: TraceKind, columns: &Columns, reader: impl Read + 'a) -> Result<Requests<'a>> {
+    let mut reader = std::io::BufReader::with_capacity(BUFFER, reader);
+    refuse_compressed(std::io::BufRead::fill_buf(&mut reader)?)?;
+    Ok(match kind {
+        TraceKind::Csv => Box::new(CsvRows::new(columns, reader)?),
+        TraceKind::OracleGeneral => Box::new(Records::new(reader)),
+    })
+}
+
+/// Bytes that are read at once.
+const BUFFER: usize = 256 * 1024;
+
+fn refuse_compressed(start: &[u8]) -> Result<()> {
+    let program = match start {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
+        [0x1f, 0x8b, ..] => "gzip",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "xz",
+        _ => return Ok(()),
+    };
+    bail!("it is compressed; use `{program} -dc TRACE | heapledger replay - --trace-type TYPE`")
+}
+
+/// A request for an object, unless it is for 0 bytes.
+fn used(object: u64, size: u64) -> Option<Request> {
+    (size > 0).then_some(Request::Use { object, size })
+}
