@@ -97,7 +97,7 @@ mod value;
 pub use books::eviction::policy::{Policy, UnknownPolicy};
 pub use books::eviction::replay::{AskedFor, Replay, ReplayRun, Replayed, Request, Strategy};
 pub use books::invariants::Invariant;
-pub use error::{Error, LogHolder, ReservationError, Result, ServerError, TransferError};
+pub use error::{Error, LogHolder, ReservationError, Result, ServerError, SpaceError, TransferError};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected, Conflict,
@@ -107,8 +107,8 @@ pub use manager::{
     Restored, Severity, Snapshot, SpaceReport, SparseOptions, Stats, UsagePoint,
 };
 pub use models::{
-    Arena, ArenaId, Block, BlockId, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId, MemRam,
-    MemRamId, Name, Pool, PoolId, Promise, ReservationId, ReservationInfo, ReservationState, SizeClassTotals,
+    Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,
+    MemRam, MemRamId, Name, Pool, PoolId, Promise, ReservationId, ReservationInfo, ReservationState, SizeClassTotals,
     StoredObject, StoredObjectId, Timestamp,
 };
 #[cfg(feature = "postgres")]

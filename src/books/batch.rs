@@ -73,6 +73,7 @@ impl Batch<'static> {
                     self.open_books();
                 }
             }
+            Change::SpaceChanged(change) => rows.space_change = Some(change),
             Change::ArenaAdded(arena) => rows.arenas.push(arena),
             Change::PoolAdded(pool) => rows.pools.push(pool),
             Change::BlockAdded(block) => rows.blocks.push(block),

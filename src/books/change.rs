@@ -1,6 +1,6 @@
 //! The changes that the crate can make to rows. There is no other way to write.
 
-use super::rows::NewSpace;
+use super::rows::{NewSpace, SpaceChange};
 use super::rules::Rule;
 use crate::models::{
     Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
@@ -13,6 +13,8 @@ use crate::value::{Kind, ObjectId};
 pub(crate) enum Change<'a> {
     /// A space is created. Its history begins with all of it unreserved.
     SpaceMade(NewSpace),
+    /// The space is renamed or dropped.
+    SpaceChanged(SpaceChange),
     /// An arena is carved from the space.
     ArenaAdded(Arena),
     /// An empty arena is given back to the space.
@@ -205,7 +207,8 @@ impl Change<'_> {
             | Self::NameBound { .. }
             | Self::Refused { .. } => true,
             Self::ReservationSet { before, after } => before.is_none() && after.state == ReservationState::Open,
-            Self::ArenaRemoved(_)
+            Self::SpaceChanged(_)
+            | Self::ArenaRemoved(_)
             | Self::PoolRemoved(_)
             | Self::BlockRemoved(_)
             | Self::ObjectRemoved { .. }
@@ -229,7 +232,7 @@ impl Change<'_> {
     pub fn stands_apart(&self) -> bool {
         matches!(
             self,
-            Self::HistorySet { .. } | Self::BooksOpened | Self::HistoryTrimmed { .. }
+            Self::HistorySet { .. } | Self::BooksOpened | Self::HistoryTrimmed { .. } | Self::SpaceChanged(_)
         )
     }
 }

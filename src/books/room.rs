@@ -68,6 +68,7 @@ impl Room {
             | Change::Refused { .. }
             | Change::HistorySet { .. }
             | Change::SpaceMade(_)
+            | Change::SpaceChanged(_)
             | Change::BooksOpened
             | Change::CeilingSet { .. }
             | Change::Fixed(_)

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::history_change::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
-    Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, NewEntry, Pool, PoolId, ReservationId, ReservationRow,
-    StoredObject, StoredObjectId, Timestamp,
+    Arena, ArenaId, Block, BlockId, DroppedSpace, LedgerId, MemRamId, NewEntry, Pool, PoolId, ReservationId,
+    ReservationRow, StoredObject, StoredObjectId, Timestamp,
 };
 use crate::value::ObjectId;
 
@@ -21,10 +21,27 @@ pub(crate) struct NewSpace {
     pub history: HistorySetting,
 }
 
+/// What becomes of the row of the space.
+#[derive(Debug)]
+pub(crate) enum SpaceChange {
+    /// It gets another name.
+    Renamed {
+        /// The new name.
+        name: String,
+        /// The name that it had.
+        before: String,
+    },
+    /// It begins to be dropped: nobody writes to it, except what removes its rows.
+    Dropping(DroppedSpace),
+    /// It is removed, because nothing is left in it but its history.
+    Gone(Timestamp),
+}
+
 /// New, removed and directly changed rows.
 #[derive(Debug, Default)]
 pub(crate) struct Rows<'d> {
     pub space: Option<NewSpace>,
+    pub space_change: Option<SpaceChange>,
     pub arenas: Vec<Arena>,
     pub pools: Vec<Pool>,
     pub blocks: Vec<Block>,
@@ -87,6 +104,7 @@ impl Rows<'_> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.space.is_none()
+            && self.space_change.is_none()
             && self.arenas.is_empty()
             && self.pools.is_empty()
             && self.blocks.is_empty()

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, backup, block, check, copy, diff, doctor, export, free, gc, get, history, import, init, layout, ledger, log,
-    ls, names, plan, post, put, release, replay, reserve, restore, set, show, space, spaces, sparse, stats, tree,
-    usage,
+    add, backup, block, check, copy, diff, doctor, drop_space, export, free, gc, get, history, import, init, layout,
+    ledger, log, ls, names, plan, post, put, release, rename_space, replay, reserve, restore, set, show, space, spaces,
+    sparse, stats, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -109,6 +109,10 @@ enum Command {
     Spaces(spaces::ListArgs),
     /// Change the capacity of the space
     Resize(spaces::ResizeArgs),
+    /// Give a space another name
+    RenameSpace(rename_space::Args),
+    /// Remove a space with everything in it
+    DropSpace(drop_space::Args),
     /// Carve an arena, a pool or a block ahead of need
     Add(add::Args),
 }
@@ -161,6 +165,8 @@ impl Cli {
             Command::Import(args) => import::run(args, &context),
             Command::Copy(args) => copy::run(args, &context),
             Command::Spaces(args) => spaces::list(args, &context),
+            Command::RenameSpace(args) => rename_space::run(args, &context),
+            Command::DropSpace(args) => drop_space::run(args, &context),
             Command::Resize(args) => spaces::resize(args, &context),
             Command::Add(args) => add::run(args, &context),
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use heapledger::{Correction, Durability, Error, MemManager, Options, Planner};
+use heapledger::{Correction, Durability, Error, MemManager, MemRam, Options, Planner};
 
 use super::exit;
 use super::globals::{DurabilityArg, Globals, Making};
@@ -146,6 +146,23 @@ impl<'a> Context<'a> {
         };
         let options = |space| self.options().space(space).read_only(true);
         Ok(known.first().map(|space| options(space).open(self.db())).transpose()?)
+    }
+
+    /// Opens a space for changes for a command that is not about this one: that of `--space`, or another one if
+    /// it is not there or is being dropped. `None` if there is none.
+    pub fn change_any(&self) -> Result<Option<MemManager>> {
+        self.db.may_write()?;
+        let Some(memory) = self.follow_any()? else {
+            return Ok(None);
+        };
+        let mut spaces = memory.spaces()?;
+        spaces.retain(|space| space.dropped_at.is_none());
+        let space = spaces
+            .iter()
+            .find(|space| space.name == self.space())
+            .or(spaces.first());
+        let open = |space: &MemRam| self.options().space(&space.name).open(self.db());
+        Ok(space.map(open).transpose()?.map(|memory| self.because(memory)))
     }
 
     /// Recreates parts of the schema that others dropped or altered. No other command opens such a

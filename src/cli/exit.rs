@@ -5,7 +5,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use heapledger::{Error, ReservationError, ServerError};
+use heapledger::{Error, ReservationError, ServerError, SpaceError};
 
 use super::output::terminal;
 use super::output::text::{printable, wrapped};
@@ -147,6 +147,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::TooOld { .. } => {
             "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"
         }
+        Error::Space(SpaceError::BeingDropped { .. }) => "`heapledger drop-space` removes the rest",
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
         Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",

@@ -16,6 +16,7 @@ impl Error {
             }
             Self::Server(error) => return error.advice(),
             Self::Reservation(error) => return error.advice(),
+            Self::Space(error) => return error.advice(),
             Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
             Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",
             Self::Named { .. } => "unbind its names first, or use force_free",
@@ -55,7 +56,7 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ReservationError;
+    use crate::error::{ReservationError, SpaceError};
 
     #[test]
     fn the_advice_ends_the_message_and_calls_the_library() {
@@ -133,6 +134,11 @@ mod tests {
                 path: "x".into(),
                 why: "it was not changed".into(),
             },
+            SpaceError::BeingDropped {
+                space: space.clone(),
+                at: crate::Timestamp::default(),
+            }
+            .into(),
             Error::Busy { waited_ms: 1 },
             Error::LogHeld {
                 log: 2,

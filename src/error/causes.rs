@@ -37,6 +37,7 @@ impl Error {
                 max_file: *max_file,
             },
             Self::Server(error) => Self::Server(error.clone()),
+            Self::Space(error) => Self::Space(error.clone()),
             Self::Interrupted => Self::Interrupted,
             Self::DiskFailed { why } => Self::DiskFailed { why: why.clone() },
             Self::Damaged { what } => Self::Damaged { what: what.clone() },

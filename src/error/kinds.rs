@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::holder::LogHolder;
-use super::reservation::ReservationError;
-use super::server::ServerError;
-use super::transfer::TransferError;
+use super::{LogHolder, ReservationError, ServerError, SpaceError, TransferError};
 use crate::identity::{Kind, ObjectId};
 use crate::models::Promise;
 
@@ -243,6 +240,8 @@ pub enum Error {
         /// The spaces it has.
         known: Vec<String>,
     },
+    /// The space was dropped, or is being dropped.
+    Space(SpaceError),
     /// There is no file to read.
     NoFile {
         /// The path.

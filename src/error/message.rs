@@ -67,6 +67,7 @@ impl Error {
             }
             Self::Server(error) => write!(f, "{error}"),
             Self::Reservation(error) => write!(f, "{error}"),
+            Self::Space(error) => write!(f, "{error}"),
             Self::Transfer(error) => write!(f, "{error}"),
             Self::NoRoom { child, parent, max_mem } => write!(
                 f,

@@ -7,6 +7,7 @@ mod kinds;
 mod message;
 mod reservation;
 mod server;
+mod space;
 mod transfer;
 
 pub(crate) use causes::file_size_limit;
@@ -15,4 +16,5 @@ pub use kinds::{Error, Result};
 pub(crate) use message::grouped;
 pub use reservation::ReservationError;
 pub use server::ServerError;
+pub use space::SpaceError;
 pub use transfer::TransferError;

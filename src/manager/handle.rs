@@ -48,6 +48,8 @@ use crate::store::{Group, Location, Readers};
 /// - [`Error::SnapshotTooOld`] if it looks at one state for longer than
 ///   [`Options::max_snapshot_age`](crate::Options::max_snapshot_age);
 /// - [`Error::Reentered`] from inside another call of the same [`Self::snapshot`];
+/// - [`Error::Space`] if the space was dropped: every write, and every read that does not find what
+///   it needs. A read that can say that nothing is there, as [`Self::contains`] or a list, says so;
 /// - [`Error::Damaged`] if a row contradicts what the schema promises;
 /// - [`Error::DiskFailed`] if the file cannot be read, [`Error::Io`] if the process has no file
 ///   descriptor left, [`Error::Database`] for any other error of SQLite.

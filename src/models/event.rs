@@ -48,6 +48,8 @@ text_enum! {
         Void = "void",
         /// A reservation ended because its time was over.
         Lapse = "lapse",
+        /// The space got another name.
+        Rename = "rename",
         /// The heap was repaired, or damaged pieces of one object were rewritten.
         Repair = "repair",
     }
@@ -76,7 +78,7 @@ pub struct Event {
     /// The object.
     #[serde(rename = "object_id")]
     pub object: Option<ObjectId>,
-    /// The name that was bound or unbound, or the key of the reservation.
+    /// The name that was bound or unbound, the key of the reservation, or the name that the space had.
     #[diesel(deserialize_as = ShownIfAny)]
     pub name: Option<String>,
     /// Bytes stored, freed, needed, carved or collected.

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::{Shown, Timestamp, id, text_enum};
+use crate::error::{Result, SpaceError};
 use crate::models::schema::{kinds, memram, size_classes};
 use crate::value::Kind;
 
@@ -87,6 +88,8 @@ pub struct MemRam {
     /// Bytes of the events that are kept.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub history_bytes: u64,
+    /// Since when it is being dropped, if it is.
+    pub dropped_at: Option<Timestamp>,
 }
 
 impl MemRam {
@@ -98,6 +101,16 @@ impl MemRam {
     /// Bytes that no arena reserves.
     pub fn unreserved(&self) -> u64 {
         self.max_mem.saturating_sub(self.reserved)
+    }
+
+    /// Fails if the space is being dropped.
+    ///
+    /// # Errors
+    /// [`SpaceError::BeingDropped`].
+    pub(crate) fn is_kept(&self) -> Result<()> {
+        let Some(at) = self.dropped_at else { return Ok(()) };
+        let space = self.name.clone();
+        Err(SpaceError::BeingDropped { space, at }.into())
     }
 
     /// Objects that are stored.

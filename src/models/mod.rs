@@ -6,6 +6,7 @@
 pub(crate) mod amount;
 mod arena;
 mod block;
+mod dropped_space;
 mod event;
 mod id;
 mod ledger;
@@ -22,6 +23,7 @@ mod timestamp;
 
 pub use arena::{Arena, ArenaId};
 pub use block::{Block, BlockId};
+pub use dropped_space::DroppedSpace;
 pub use event::{Event, EventId, EventKind};
 pub use ledger::{Ledger, LedgerId};
 pub use memram::{HistoryMode, KindTotals, MemRam, MemRamId, SizeClassTotals};

@@ -28,6 +28,25 @@ diesel::table! {
         history_keep -> Nullable<BigInt>,
         history_max_bytes -> Nullable<BigInt>,
         history_bytes -> BigInt,
+        dropped_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    dropped_spaces (id) {
+        id -> BigInt,
+        name -> Text,
+        max_mem -> BigInt,
+        mem -> BigInt,
+        objects -> BigInt,
+        names -> BigInt,
+        reservations -> BigInt,
+        history_bytes -> BigInt,
+        created_at -> BigInt,
+        dropped_at -> BigInt,
+        gone_at -> Nullable<BigInt>,
+        actor -> Nullable<Text>,
+        reason -> Nullable<Text>,
     }
 }
 

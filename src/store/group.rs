@@ -70,10 +70,17 @@ const MOMENT: Duration = Duration::from_micros(30);
 const LAZY_TRIES: usize = 3;
 
 impl Group {
-    /// The writer of a space.
-    pub(super) fn open(location: Location, engine: Box<dyn Engine>, space: MemRamId, geometry: Geometry) -> Self {
+    /// The writer of a space, also if that is being dropped.
+    pub(super) fn open(
+        location: Location,
+        engine: Box<dyn Engine>,
+        space: MemRamId,
+        geometry: Geometry,
+        drops: bool,
+    ) -> Self {
         let gate = Gate::new(location.heap_id());
-        let writer = Writer::new(engine, space, geometry, triggers::ALL);
+        let mut writer = Writer::new(engine, space, geometry, triggers::ALL);
+        writer.drops = drops;
         Self::of(writer, gate, location)
     }
 
@@ -82,7 +89,8 @@ impl Group {
     pub fn for_repair(location: &Location, space: MemRamId, geometry: &Geometry) -> Result<Self> {
         let mut engine = location.engine_for_repair()?;
         engine.use_reserve();
-        let writer = Writer::new(engine, space, geometry.clone(), triggers::WITHOUT_HISTORY);
+        let mut writer = Writer::new(engine, space, geometry.clone(), triggers::WITHOUT_HISTORY);
+        writer.drops = true;
         Ok(Self::of(writer, Gate::new(None), location.clone()))
     }
 

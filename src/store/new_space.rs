@@ -1,7 +1,5 @@
 //! Creation of a space.
 
-use diesel::prelude::*;
-
 use super::conn::Conn;
 #[cfg(feature = "postgres")]
 use super::postgres;
@@ -17,7 +15,6 @@ use crate::books::rows::NewSpace;
 use crate::books::triggers;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::schema::memram;
 use crate::models::{EventId, MemRamId, Sequence, Stripe, Timestamp};
 
 /// A space to create.
@@ -45,8 +42,8 @@ pub(in crate::store) fn make(conn: &mut Conn, space: SpaceToMake<'_>) -> Result<
     if spaces::by_name(&mut ReadTx::new(conn), name)?.is_some() {
         return Ok(false);
     }
-    let last: Option<i64> = memram::table.select(diesel::dsl::max(memram::id)).get_result(conn)?;
-    let id = MemRamId(last.unwrap_or(0).saturating_add(1));
+    let is_first = spaces::all(&mut ReadTx::new(conn))?.is_empty();
+    let id = MemRamId(spaces::last_id(&mut ReadTx::new(conn))?.saturating_add(1));
     if id.0 > Stripe::SPACES {
         return Err(Error::TooManySpaces);
     }
@@ -65,7 +62,7 @@ pub(in crate::store) fn make(conn: &mut Conn, space: SpaceToMake<'_>) -> Result<
     });
     let room = &mut Room::unknown(geometry.classes().len(), max_mem);
     batch.apply(Change::SpaceMade(space), triggers::ALL, geometry, room)?;
-    if last.is_none() && max_file.is_some() {
+    if is_first && max_file.is_some() {
         batch.apply(Change::CeilingSet { max_file }, triggers::ALL, geometry, room)?;
     }
     let first = ids::last_id(&mut ReadTx::new(conn), id, Sequence::Events)? + 1;

@@ -71,11 +71,17 @@ impl Opening {
         }
     }
 
-    /// The readers of the heap and, if it was opened for writing, the writer of this space.
-    pub fn finish(self, space: MemRamId, geometry: &Geometry) -> Result<(Location, Readers, Option<Group>)> {
+    /// The readers of the heap and, if it was opened for writing, the writer of this space: one that drops it,
+    /// or one that may not write if it is being dropped.
+    pub fn finish(
+        self,
+        space: MemRamId,
+        geometry: &Geometry,
+        drops: bool,
+    ) -> Result<(Location, Readers, Option<Group>)> {
         let (location, readers, engine): (_, _, Option<Box<dyn Engine>>) = match self {
             Self::File(opening) => {
-                let (location, readers, engine) = opening.finish()?;
+                let (location, readers, engine) = opening.finish(drops)?;
                 let engine = engine.map(|engine| Box::new(engine) as _);
                 (Location::File(location), Readers::File(readers), engine)
             }
@@ -86,7 +92,7 @@ impl Opening {
                 (Location::Server(location), Readers::Server(readers), engine)
             }
         };
-        let writer = engine.map(|engine| Group::open(location.clone(), engine, space, geometry.clone()));
+        let writer = engine.map(|engine| Group::open(location.clone(), engine, space, geometry.clone(), drops));
         Ok((location, readers, writer))
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Writer {
     pub space: MemRamId,
     pub geometry: Geometry,
     triggers: &'static [Trigger],
+    /// Whether it also writes to a space that is being dropped.
+    pub drops: bool,
     state: State,
     /// Finished units in the open transaction.
     pub done: usize,
@@ -74,6 +76,7 @@ impl Writer {
             space,
             geometry,
             triggers,
+            drops: false,
             state: State::Idle,
             done: 0,
             earlier: Batch::default(),
@@ -220,6 +223,9 @@ impl Writer {
             Some(known) => known,
             None => KnownSpace::read(&mut *self.engine, version, self.space, &self.geometry)?,
         };
+        if !self.drops {
+            known.memram.is_kept()?;
+        }
         self.own.begin(known.is_recording(), self.engine.limits());
         self.known = Some(known);
         Ok(())

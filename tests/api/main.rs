@@ -39,6 +39,7 @@ mod reserve;
 mod resize;
 mod schema;
 mod space;
+mod spaces;
 mod sparse;
 mod stats;
 mod stream;

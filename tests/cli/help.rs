@@ -6,10 +6,11 @@ use std::fs;
 use crate::common::{files_only, server};
 use crate::support::Cli;
 
-const COMMANDS: [&str; 28] = [
+#[rustfmt::skip]
+const COMMANDS: [&str; 30] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
     "check", "spaces", "resize", "add", "doctor", "plan", "sparse", "space", "log", "usage", "layout", "diff",
-    "history", "replay",
+    "history", "replay", "drop-space", "rename-space",
 ];
 
 #[test]

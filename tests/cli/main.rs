@@ -23,6 +23,7 @@ mod replay;
 mod reserve;
 mod servers;
 mod space;
+mod spaces;
 mod support;
 mod transfer;
 mod values;

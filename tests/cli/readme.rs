@@ -9,7 +9,7 @@ mod transcripts;
 use std::fs;
 use std::path::Path;
 
-use crate::common::{Heap, content};
+use crate::common::{Heap, content, quick};
 use crate::harness::{again, given};
 
 const README: &str = "README.md";
@@ -80,6 +80,8 @@ fn assert_queries_answer(queries: &[String], least: usize) {
     }
     heap.set("a name", "text").unwrap();
     heap.reserve(1000).key("k").make().unwrap();
+    quick().space("other").open(heap.address()).unwrap();
+    heap.drop_space("other").unwrap();
     assert!(queries.len() >= least);
     for query in queries {
         let rows = heap.sql().rows(query);

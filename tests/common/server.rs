@@ -208,6 +208,7 @@ impl Session {
             "other_kinds",
             "size_classes",
             "memram",
+            "dropped_spaces",
         ]
         .map(delete)
         .concat();

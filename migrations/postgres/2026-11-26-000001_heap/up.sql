@@ -61,7 +61,8 @@ INSERT INTO heap (id) VALUES (1);
 -- reserved for content to come. A heap may have several, with different names. Each write updates
 -- its sums; reserved is that of its arenas' max_mem. history determines which events are kept: all
 -- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
--- history_max_bytes; history_bytes is what they take.
+-- history_max_bytes; history_bytes is what they take. dropped_at is set while the space is being
+-- dropped: its rows are removed in steps, its own last.
 --
 -- A writer locks the row of its space. version counts the transactions that wrote to the space, so
 -- that a writer knows whether what it remembers is still true. commits has the random tokens of the
@@ -86,9 +87,28 @@ CREATE TABLE memram (
   history_keep bigint CHECK (history_keep > 0),
   history_max_bytes bigint CHECK (history_max_bytes > 0),
   history_bytes bigint NOT NULL DEFAULT 0 CHECK (history_bytes >= 0),
+  dropped_at   bigint,
   version      bigint NOT NULL DEFAULT 0,
   commits      bigint[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50);
+
+-- The spaces that were dropped, and what they had when that began. gone_at is NULL while rows of one
+-- are left. Their ids are never given to other spaces.
+CREATE TABLE dropped_spaces (
+  id            bigint NOT NULL PRIMARY KEY,
+  name          text   COLLATE "C" NOT NULL,
+  max_mem       bigint NOT NULL,
+  mem           bigint NOT NULL,
+  objects       bigint NOT NULL,
+  names         bigint NOT NULL,
+  reservations  bigint NOT NULL,
+  history_bytes bigint NOT NULL,
+  created_at    bigint NOT NULL,
+  dropped_at    bigint NOT NULL,
+  gone_at       bigint,
+  actor         text,
+  reason        text
+);
 
 -- The ladder of size classes of a space, with the totals of each class: mem is the content in
 -- its blocks, reserved the bytes of its blocks, pooled those of its pools.
@@ -251,7 +271,8 @@ CREATE TABLE events (
   memram_id          bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   at                 bigint NOT NULL,
   kind               text   NOT NULL CHECK (kind IN ('allocate', 'free', 'dedup_hit', 'bind', 'unbind', 'release', 'carve', 'gc', 'refusal',
-                                                     'resize', 'repair', 'opening', 'upload', 'reclaim', 'reserve', 'post', 'void', 'lapse')),
+                                                     'resize', 'repair', 'opening', 'upload', 'reclaim', 'reserve', 'post', 'void', 'lapse',
+                                                     'rename')),
   actor              text   COLLATE "C",
   reason             text   COLLATE "C",
   object             bytea  CHECK (octet_length(object) > 0 AND octet_length(object) % 32 = 0), -- ids of 32 bytes

@@ -29,6 +29,7 @@ DROP TABLE pools;
 DROP TABLE arenas;
 DROP TABLE other_kinds;
 DROP TABLE size_classes;
+DROP TABLE dropped_spaces;
 DROP TABLE memram;
 DROP TABLE heap;
 

@@ -45,7 +45,8 @@ INSERT INTO heap (id) VALUES (1);
 -- reserved for content to come. A file may have several, with different names. Each write updates
 -- its sums; reserved is that of its arenas' max_mem. history determines which events are kept: all
 -- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
--- history_max_bytes; history_bytes is what they take.
+-- history_max_bytes; history_bytes is what they take. dropped_at is set while the space is being
+-- dropped: its rows are removed in steps, its own last.
 CREATE TABLE memram (
   id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388608),
   name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
@@ -65,7 +66,26 @@ CREATE TABLE memram (
   history      TEXT    NOT NULL DEFAULT 'on' CHECK (history IN ('on', 'off', 'keep')),
   history_keep INTEGER CHECK (history_keep > 0),
   history_max_bytes INTEGER CHECK (history_max_bytes > 0),
-  history_bytes INTEGER NOT NULL DEFAULT 0 CHECK (history_bytes >= 0)
+  history_bytes INTEGER NOT NULL DEFAULT 0 CHECK (history_bytes >= 0),
+  dropped_at   INTEGER
+) STRICT;
+
+-- The spaces that were dropped, and what they had when that began. gone_at is NULL while rows of one
+-- are left. Their ids are never given to other spaces.
+CREATE TABLE dropped_spaces (
+  id            INTEGER NOT NULL PRIMARY KEY,
+  name          TEXT    NOT NULL,
+  max_mem       INTEGER NOT NULL,
+  mem           INTEGER NOT NULL,
+  objects       INTEGER NOT NULL,
+  names         INTEGER NOT NULL,
+  reservations  INTEGER NOT NULL,
+  history_bytes INTEGER NOT NULL,
+  created_at    INTEGER NOT NULL,
+  dropped_at    INTEGER NOT NULL,
+  gone_at       INTEGER,
+  actor         TEXT,
+  reason        TEXT
 ) STRICT;
 
 -- The ladder of size classes of a space, with the totals of each class: mem is the content in
@@ -220,7 +240,8 @@ CREATE TABLE events (
   kind               TEXT    NOT NULL CHECK (kind = 'allocate' OR kind = 'free' OR kind = 'dedup_hit' OR kind = 'bind' OR kind = 'unbind' OR kind = 'release'
                                      OR kind = 'carve' OR kind = 'gc' OR kind = 'refusal' OR kind = 'resize'
                                      OR kind = 'repair' OR kind = 'opening' OR kind = 'upload' OR kind = 'reclaim'
-                                     OR kind = 'reserve' OR kind = 'post' OR kind = 'void' OR kind = 'lapse'),
+                                     OR kind = 'reserve' OR kind = 'post' OR kind = 'void' OR kind = 'lapse'
+                                     OR kind = 'rename'),
   actor              TEXT,
   reason             TEXT,
   object             BLOB CHECK (length(object) > 0 AND length(object) % 32 = 0), -- ids of 32 bytes
@@ -306,6 +327,12 @@ WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_memram_update BEFORE UPDATE ON memram
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_memram_delete BEFORE DELETE ON memram
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_dropped_spaces_insert BEFORE INSERT ON dropped_spaces
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_dropped_spaces_update BEFORE UPDATE ON dropped_spaces
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_dropped_spaces_delete BEFORE DELETE ON dropped_spaces
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_size_classes_insert BEFORE INSERT ON size_classes
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;

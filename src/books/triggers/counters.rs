@@ -41,6 +41,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Refused { .. }
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
+        | Change::SpaceChanged(_)
         | Change::BooksOpened
         | Change::Fixed(_)
         | Change::NameUnbound { .. }

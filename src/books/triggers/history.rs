@@ -3,6 +3,7 @@
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::books::events::{Accounts, Carving, Draft, PieceChange};
+use crate::books::rows::SpaceChange;
 use crate::error::Error;
 use crate::models::{Block, EventKind, PlacedEntry, ReservationRow, ReservationState, signed};
 use crate::value::ObjectId;
@@ -92,12 +93,16 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             draft.changes.available = Some(*available);
             draft.changes.shortfall = Some(needed - available);
         }
+        Change::SpaceChanged(SpaceChange::Renamed { before, .. }) => {
+            new(effects, EventKind::Rename).name = Some(before.clone());
+        }
         // It concerns no single space.
         Change::CeilingSet { .. } => {}
         Change::ObjectRemoved { .. }
         | Change::Held { .. }
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
+        | Change::SpaceChanged(_)
         | Change::BooksOpened
         | Change::Fixed(_)
         | Change::HistoryTrimmed { .. } => {}

@@ -5,7 +5,7 @@ use heapledger::{DiskUse, MemRam};
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::{self, Outcome};
 use crate::cli::input::parse::{self, Ceiling};
 use crate::cli::output::render::Row;
 use crate::cli::output::table::Head;
@@ -38,6 +38,14 @@ pub struct ResizeArgs {
 pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.follow_any()?;
     let spaces = memory.map_or(Ok(Vec::new()), |memory| memory.spaces())?;
+    for space in &spaces {
+        if let Some(at) = space.dropped_at {
+            let (name, at) = (printable(&space.name), time(at));
+            exit::note(&format!(
+                "note: the drop of space {name} began at {at} and is not complete; drop-space removes the rest"
+            ));
+        }
+    }
     context.output().rows(spaces)?;
     Ok(Outcome::Fine)
 }
@@ -82,7 +90,7 @@ struct Resized {
 
 impl Row for MemRam {
     const KEYS: &'static str = "id,name,max_mem,mem,promised,reserved,arena_size,per_block,arenas,peak_mem,allocations,frees,\
-        dedup_hits,dedup_saved,created_at,history,history_keep";
+        dedup_hits,dedup_saved,created_at,history,history_keep,history_max_bytes,history_bytes,dropped_at";
     const HEAD: &'static [Head] = &[
         Head::left("SPACE").cut_to(12),
         Head::right("CAPACITY"),

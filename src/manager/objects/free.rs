@@ -169,7 +169,12 @@ fn check_placed(found: &PlacedObject, id: ObjectId, placed: i64) -> Result<()> {
 
 /// Removes a large object at once, but gives its pieces back in steps, so that others write in
 /// between.
-fn vacate(tx: &mut WriteTx<'_>, found: &PlacedObject, object_id: ObjectId, names: Vec<String>) -> Result<Freed> {
+pub(in crate::manager) fn vacate(
+    tx: &mut WriteTx<'_>,
+    found: &PlacedObject,
+    object_id: ObjectId,
+    names: Vec<String>,
+) -> Result<Freed> {
     let leftover = reclaim::leftover(tx, found.id, unsigned(found.size))?;
     let last = tx.read_written(|tx| queries::entries::extent(tx, found.id, leftover.entry_ids - 1))?;
     check_placed(

@@ -22,11 +22,10 @@ impl MemManager {
             page: VecDeque::new(),
             after: Stripe::of(self.inner.space).before(),
             read: |memory, after| {
-                let space = memory.space();
                 let page = memory
                     .inner
                     .readers
-                    .single(|tx| queries::objects::info_page(tx, space, StoredObjectId(after), PAGE))?;
+                    .single(|tx| queries::objects::info_page(tx, StoredObjectId(after), PAGE))?;
                 Ok(page.into_iter().map(|object| (object.key.0, object)).collect())
             },
             ended: false,

@@ -149,8 +149,10 @@ pub(in crate::manager) struct Scope<'a> {
 
 impl Scope<'_> {
     pub fn find(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<StoredObject> {
-        let object = queries::objects::find(tx, self.space, id)?;
-        object.ok_or_else(|| self.not_stored(id))
+        match queries::objects::find(tx, self.space, id)? {
+            Some(object) => Ok(object),
+            None => Err(self.not_stored(tx, id)),
+        }
     }
 
     /// The object that `text` refers to; see [`MemManager::find`].
@@ -164,16 +166,12 @@ impl Scope<'_> {
         if let Some(object) = queries::names::resolve(tx, self.space, text)? {
             return object.known_id();
         }
-        let unknown = || Error::UnknownReference {
-            text: text.to_owned(),
-            space: self.name.to_owned(),
-        };
         if !(LEAST_DIGITS..ID_DIGITS).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit())
         {
-            return Err(unknown());
+            return Err(self.unknown(tx, text));
         }
         match queries::objects::with_prefix(tx, self.space, &digits, 100)?.as_slice() {
-            [] => Err(unknown()),
+            [] => Err(self.unknown(tx, text)),
             [id] => Ok(*id),
             several => Err(Error::AmbiguousPrefix {
                 text: digits,
@@ -184,7 +182,9 @@ impl Scope<'_> {
 
     pub fn get<T: DeserializeOwned>(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<T> {
         let found = queries::content::typed(tx, self.space, id)?;
-        let (kind, type_name, content) = found.ok_or_else(|| self.not_stored(id))?;
+        let Some((kind, type_name, content)) = found else {
+            return Err(self.not_stored(tx, id));
+        };
         let bytes = self.whole(tx, id, content)?;
         decode(id, kind, type_name.as_deref(), bytes)
     }
@@ -192,15 +192,19 @@ impl Scope<'_> {
     /// The content of an object, unless it is long.
     fn get_short(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Option<Vec<u8>>> {
         let content = queries::content::of(tx, self.space, id.digits().as_str(), SHORT)?;
-        match content.ok_or_else(|| self.not_stored(id))? {
-            StoredContent::Whole(bytes) => Ok(Some(bytes)),
-            StoredContent::Partial { .. } | StoredContent::Nothing => Ok(None),
+        match content {
+            Some(StoredContent::Whole(bytes)) => Ok(Some(bytes)),
+            Some(StoredContent::Partial { .. } | StoredContent::Nothing) => Ok(None),
+            None => Err(self.not_stored(tx, id)),
         }
     }
 
     pub fn get_bytes(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Vec<u8>> {
         let content = queries::content::of(tx, self.space, id.digits().as_str(), i64::MAX)?;
-        self.whole(tx, id, content.ok_or_else(|| self.not_stored(id))?)
+        match content {
+            Some(content) => self.whole(tx, id, content),
+            None => Err(self.not_stored(tx, id)),
+        }
     }
 
     /// The bytes of what was found, or why they are not all there.
@@ -218,10 +222,18 @@ impl Scope<'_> {
         })
     }
 
-    fn not_stored(self, id: &ObjectId) -> Error {
-        Error::NotStored {
-            id: *id,
-            space: self.name.to_owned(),
-        }
+    fn not_stored(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Error {
+        let space = self.name.to_owned();
+        self.absent(tx, Error::NotStored { id: *id, space })
+    }
+
+    fn unknown(self, tx: &mut ReadTx<'_>, text: &str) -> Error {
+        let (text, space) = (text.to_owned(), self.name.to_owned());
+        self.absent(tx, Error::UnknownReference { text, space })
+    }
+
+    /// The error for what is not there: another one if the space is not there, either.
+    fn absent(self, tx: &mut ReadTx<'_>, error: Error) -> Error {
+        queries::spaces::is_there(tx, self.space).err().unwrap_or(error)
     }
 }

@@ -18,8 +18,8 @@ use crate::models::{
 use crate::store::{ReadTx, WriteTx, queries};
 
 /// Bytes, and pieces, given back in one step. A step of either size takes some milliseconds.
-const STEP_BYTES: i64 = 16 << 20;
-const STEP_PIECES: i64 = 1024;
+pub(in crate::manager) const STEP_BYTES: i64 = 16 << 20;
+pub(in crate::manager) const STEP_PIECES: i64 = 1024;
 
 impl MemManager {
     /// Gives back everything that is due, in transactions of their own.

@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::books::events::Changes;
 use crate::books::invariants::Invariant;
 use crate::error::Result;
-use crate::manager::{MemManager, Phase};
-use crate::models::{HistoryMode, StoredObject, StoredObjectId};
+use crate::manager::{Inner, MemManager, Phase};
+use crate::models::{HistoryMode, MemRam, StoredObject, StoredObjectId, Timestamp};
 use crate::store::queries::audit::{Bucket, Claim, Found, Violation};
 use crate::store::queries::names::Garbled;
 use crate::store::{Fault, ReadTx, queries};
@@ -41,6 +41,13 @@ pub enum CheckNote {
         /// Its name.
         space: String,
     },
+    /// A space whose drop was interrupted, or is under way.
+    BeingDropped {
+        /// Its name.
+        space: String,
+        /// Since when.
+        at: Timestamp,
+    },
 }
 
 impl CheckOptions {
@@ -53,6 +60,20 @@ impl CheckOptions {
 }
 
 impl CheckNote {
+    fn of_space(space: MemRam) -> Option<Self> {
+        let MemRam {
+            name,
+            history,
+            dropped_at,
+            ..
+        } = space;
+        match (dropped_at, history) {
+            (Some(at), _) => Some(Self::BeingDropped { space: name, at }),
+            (None, HistoryMode::Off) => Some(Self::HistoryOff { space: name }),
+            (None, _) => None,
+        }
+    }
+
     fn extra_index(fault: &Fault) -> Self {
         Self::ExtraIndex {
             index: fault.name().to_owned(),
@@ -72,6 +93,9 @@ impl fmt::Display for CheckNote {
                 f,
                 "the history of space {space:?} is off: what events say about its balance and its names (I11) is not checked"
             ),
+            Self::BeingDropped { space, at } => {
+                write!(f, "the drop of space {space:?} began at {at:.0} and is not complete")
+            }
         }
     }
 }
@@ -143,8 +167,7 @@ impl MemManager {
             let extra = tx.schema_faults()?.into_iter().filter(Fault::is_extra_index);
             let mut notes: Vec<_> = extra.map(|fault| CheckNote::extra_index(&fault)).collect();
             let spaces = queries::spaces::all(tx)?.into_iter();
-            let silent = spaces.filter(|space| space.history == HistoryMode::Off);
-            notes.extend(silent.map(|space| CheckNote::HistoryOff { space: space.name }));
+            notes.extend(spaces.filter_map(CheckNote::of_space));
             Ok(notes)
         })
     }
@@ -155,9 +178,8 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     pub fn trial_balance(&self) -> Result<Vec<Bucket>> {
-        self.inner
-            .readers
-            .single(|tx| queries::audit::trial_balance(tx, self.space()))
+        let Inner { space, readers, .. } = &*self.inner;
+        readers.snapshot(|tx| queries::audit::trial_balance(tx, *space))
     }
 
     /// The second part of the balance: whose each byte of capacity is, summed from the rows. They add up
@@ -166,7 +188,8 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     pub fn claims(&self) -> Result<Vec<Claim>> {
-        self.inner.readers.single(|tx| queries::audit::claims(tx, self.space()))
+        let Inner { space, readers, .. } = &*self.inner;
+        readers.snapshot(|tx| queries::audit::claims(tx, *space))
     }
 }
 

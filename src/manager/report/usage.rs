@@ -38,7 +38,8 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
     pub fn usage(&self) -> Result<Vec<LevelUsage>> {
-        self.inner.readers.single(|tx| usage::levels(tx, self.space()))
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|tx| usage::levels(tx, space))
     }
 
     /// The buckets after each event since the last opening, where those of a batch that share a row

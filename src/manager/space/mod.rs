@@ -3,5 +3,7 @@
 pub(in crate::manager) mod carve;
 mod ceiling;
 pub(in crate::manager) mod collect;
+mod drop;
 pub(in crate::manager) mod open;
 pub(in crate::manager) mod options;
+mod rename;

@@ -44,6 +44,19 @@ pub struct Options {
     plain_io: bool,
     lease: Duration,
     actor: Option<String>,
+    purpose: Purpose,
+}
+
+/// What a space is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::manager) enum Purpose {
+    /// To be used; a missing one is created.
+    #[default]
+    Use,
+    /// To be changed as a whole, so it must be there.
+    Change,
+    /// To be dropped, or to have that completed.
+    Drop,
 }
 
 impl Default for Options {
@@ -63,6 +76,7 @@ impl Default for Options {
             plain_io: false,
             lease: Duration::from_secs(300),
             actor: None,
+            purpose: Purpose::default(),
         }
     }
 }

@@ -98,18 +98,21 @@ impl MemManager {
     }
 
     fn check_copy(&self, copy: &Path, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Vec<Violation>> {
-        let options = MemManager::options().space(self.space()).read_only(true);
+        let open = |space: &str| MemManager::options().space(space).read_only(true).open(copy);
+        let copy = match open(self.space()) {
+            // It may have been renamed.
+            Err(Error::UnknownSpace { known, .. }) if !known.is_empty() => open(known.first().map_or("", |name| name))?,
+            opened => opened?,
+        };
         let mut violations = Vec::new();
-        options
-            .open(copy)?
-            .check_each(CheckOptions::default(), progress, &mut |violation| {
-                violations.push(violation);
-                if violations.len() < MOST_VIOLATIONS {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            })?;
+        copy.check_each(CheckOptions::default(), progress, &mut |violation| {
+            violations.push(violation);
+            if violations.len() < MOST_VIOLATIONS {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
         Ok(violations)
     }
 }

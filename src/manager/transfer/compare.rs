@@ -216,8 +216,8 @@ impl<R: Ordered> Rows<R> {
 pub(in crate::manager) fn balance(side: &mut Side<'_, '_>) -> Result<Result<u64, String>> {
     let tx = &mut *side.tx;
     let space = queries::spaces::get(tx, side.space)?;
-    let buckets = queries::audit::trial_balance(tx, &space.name)?;
-    let claims = queries::audit::claims(tx, &space.name)?;
+    let buckets = queries::audit::trial_balance(tx, space.id)?;
+    let claims = queries::audit::claims(tx, space.id)?;
     for (what, sum) in [
         ("buckets", sum(buckets.iter().map(|bucket| bucket.bytes))),
         ("claims", sum(claims.iter().map(|claim| claim.bytes))),

@@ -125,6 +125,7 @@ impl MemManager {
         let _storing = Storing::new();
         self.inner.readers.snapshot_once(|tx| {
             let mut spaces = queries::spaces::all(tx)?;
+            spaces.retain(|space| space.dropped_at.is_none());
             spaces.retain(|space| !options.this_space_only || space.id == self.inner.space);
             let mut found = Vec::with_capacity(spaces.len());
             for space in &spaces {

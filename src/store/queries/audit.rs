@@ -11,8 +11,9 @@ use diesel::sql_types::Text;
 use crate::books::invariants::Invariant;
 use crate::error::Result;
 use crate::models::schema::{claims, trial_balance, violations};
-use crate::models::{Shown, text_enum};
+use crate::models::{MemRamId, Shown, text_enum};
 use crate::store::conn::rows_of;
+use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
 
 /// A row of the view `violations`: one broken invariant.
@@ -138,7 +139,8 @@ pub fn violations(tx: &mut ReadTx<'_>, found: Found<'_>) -> Result<ControlFlow<(
 }
 
 /// The buckets of a space, summed from the rows. O(rows).
-pub fn trial_balance(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Bucket>> {
+pub fn trial_balance(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Bucket>> {
+    let space = spaces::get(tx, space)?.name;
     let query = trial_balance::table
         .filter(trial_balance::space.eq(space))
         .order(trial_balance::line);
@@ -146,7 +148,8 @@ pub fn trial_balance(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Bucket>> {
 }
 
 /// The claims to a space, summed from the rows. O(objects).
-pub fn claims(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<Claim>> {
+pub fn claims(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Claim>> {
+    let space = spaces::get(tx, space)?.name;
     let query = claims::table.filter(claims::space.eq(space)).order(claims::line);
     tx.scanning(|tx| Ok(query.select(Claim::as_select()).load(tx.conn()?)?))
 }

@@ -6,6 +6,7 @@
 pub(crate) mod audit;
 pub(crate) mod content;
 pub(crate) mod diagnosis;
+pub(crate) mod drop;
 pub(crate) mod entries;
 pub(crate) mod event_filter;
 pub(crate) mod events;

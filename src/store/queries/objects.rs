@@ -235,9 +235,8 @@ pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> R
 
 /// The next objects of a space after one of its ids, in the order of allocation, as rows of the view
 /// `objects`.
-pub fn info_page(tx: &mut ReadTx<'_>, space: &str, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
+pub fn info_page(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
     Ok(objects::table
-        .filter(objects::space.eq(space))
         .filter(objects::id.gt(after))
         .filter(objects::id.le(Stripe::of(after.space()).last()))
         .order(objects::id)

@@ -1,12 +1,13 @@
 //! Spaces with their geometry and totals.
 
+use diesel::dsl::max;
 use diesel::prelude::*;
 
-use crate::error::Result;
+use crate::error::{Error, Result, SpaceError};
 use crate::geometry::{Geometry, SizeClass};
 use crate::identity::Kind;
-use crate::models::schema::{kinds, memram, size_classes};
-use crate::models::{KindTotals, MemRam, MemRamId, SizeClassTotals};
+use crate::models::schema::{dropped_spaces, kinds, memram, size_classes};
+use crate::models::{DroppedSpace, KindTotals, MemRam, MemRamId, SizeClassTotals};
 use crate::store::read::ReadTx;
 
 /// All spaces of the file.
@@ -24,11 +25,60 @@ pub fn by_name(tx: &mut ReadTx<'_>, name: &str) -> Result<Option<MemRam>> {
 }
 
 /// The space with this key.
+///
+/// # Errors
+/// [`SpaceError::Dropped`].
 pub fn get(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<MemRam> {
-    Ok(memram::table
-        .find(id)
-        .select(MemRam::as_select())
-        .get_result(tx.conn()?)?)
+    let query = memram::table.find(id).select(MemRam::as_select());
+    match query.get_result(tx.conn()?).optional()? {
+        Some(space) => Ok(space),
+        None => Err(gone(tx, id)),
+    }
+}
+
+/// The error of a call on a space that has no row.
+pub fn gone(tx: &mut ReadTx<'_>, id: MemRamId) -> Error {
+    match dropped(tx, id) {
+        Ok(Some(space)) => SpaceError::Dropped {
+            space: space.name,
+            at: space.dropped_at,
+        }
+        .into(),
+        Ok(None) => Error::Damaged {
+            what: "the row of the space is missing".into(),
+        },
+        Err(error) => error,
+    }
+}
+
+/// Fails if a space is dropped. For what was looked up in vain, because nobody else notices.
+///
+/// # Errors
+/// [`SpaceError`].
+pub fn is_there(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<()> {
+    get(tx, id)?.is_kept()
+}
+
+/// What a space had that was dropped.
+pub fn dropped(tx: &mut ReadTx<'_>, id: MemRamId) -> Result<Option<DroppedSpace>> {
+    let query = dropped_spaces::table.find(id).select(DroppedSpace::as_select());
+    Ok(query.get_result(tx.conn()?).optional()?)
+}
+
+/// The spaces that were dropped, in the order of their creation.
+pub fn all_dropped(tx: &mut ReadTx<'_>) -> Result<Vec<DroppedSpace>> {
+    Ok(dropped_spaces::table
+        .order(dropped_spaces::id)
+        .select(DroppedSpace::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// The highest key that any space ever had.
+pub fn last_id(tx: &mut ReadTx<'_>) -> Result<i64> {
+    let conn = tx.conn()?;
+    let last: Option<i64> = memram::table.select(max(memram::id)).get_result(conn)?;
+    let dropped: Option<i64> = dropped_spaces::table.select(max(dropped_spaces::id)).get_result(conn)?;
+    Ok(last.max(dropped).unwrap_or_default())
 }
 
 /// The size classes of a space with their totals, smallest first.

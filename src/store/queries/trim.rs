@@ -47,6 +47,16 @@ impl Due {
         rows: STEP,
     };
 
+    /// All rows, at most `rows`.
+    pub fn all(rows: usize) -> Self {
+        Self {
+            before: None,
+            bytes: i64::MAX,
+            ahead: 0,
+            rows,
+        }
+    }
+
     /// The rows beyond the limits of a space at a time, at most `rows`.
     pub fn of(memram: &MemRam, now: Timestamp, rows: usize) -> Self {
         let most = memram.history_max_bytes.map(signed);

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use crate::error::Result;
-use crate::models::{Shown, text_enum};
+use crate::models::{MemRamId, Shown, text_enum};
+use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
 
 diesel::table! {
@@ -68,7 +69,8 @@ pub struct LevelUsage {
 }
 
 /// The levels and classes of a space. O(classes).
-pub fn levels(tx: &mut ReadTx<'_>, space: &str) -> Result<Vec<LevelUsage>> {
+pub fn levels(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<LevelUsage>> {
+    let space = spaces::get(tx, space)?.name;
     Ok(usage::table
         .filter(usage::space.eq(space))
         .select(LevelUsage::as_select())

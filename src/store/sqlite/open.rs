@@ -95,8 +95,10 @@ impl FileOpening {
         })
     }
 
-    /// The readers of the heap and, if it was opened for writing, the engine of a writer.
-    pub(in crate::store) fn finish(self) -> Result<(FileLocation, FileReaders, Option<SqliteEngine>)> {
+    /// The readers of the heap and, if it was opened for writing, the engine of a writer. To drop a space, it
+    /// does not look up foreign keys: no index has the rows of a space, so SQLite would read those of all spaces
+    /// to remove one row of `memram`.
+    pub(in crate::store) fn finish(self, drops: bool) -> Result<(FileLocation, FileReaders, Option<SqliteEngine>)> {
         let Self {
             mut location,
             access,
@@ -107,6 +109,9 @@ impl FileOpening {
         }
         location.opening = None;
         location.set_busy_timeout(&mut connected.conn)?;
+        if drops {
+            connected.conn.batch_execute("PRAGMA foreign_keys = OFF")?;
+        }
         let (reader, engine) = match access {
             Access::Read => (Some(connected), None),
             Access::Write => (None, Some(SqliteEngine::new(location.clone(), connected.conn))),

@@ -5,6 +5,7 @@
 
 mod events;
 mod insert;
+mod space;
 
 use std::collections::BTreeMap;
 
@@ -15,15 +16,14 @@ use self::insert::{Target, delete, insert, target};
 use super::exec::Run;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
-use crate::books::rows::{NameChange, NewSpace, ObjectGone, Rows};
+use crate::books::rows::{NameChange, ObjectGone, Rows};
 use crate::models::{
     Arena, Block, LedgerId, MemRamId, NewEntry, Pool, ReservationId, ReservationRow, Sequence, StoredObject,
-    StoredObjectId, Stripe, Timestamp, signed,
+    StoredObjectId, Timestamp, signed,
 };
 use crate::store::conn::Conn;
 use crate::store::repair;
 use crate::store::statement::{Statement, Value, sql};
-use crate::value::Kind;
 
 /// Writes a batch of one space, in the open transaction.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_>) -> QueryResult<()> {
@@ -43,7 +43,7 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_
 
 fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> QueryResult<()> {
     if let Some(space) = &rows.space {
-        make_space(conn, space)?;
+        space::make(conn, space)?;
     }
     write_reservations(conn, &rows.reservations)?;
     for &(object, seq, count) in &rows.pieces_gone {
@@ -64,31 +64,11 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     for (object, &held) in &rows.holds {
         Statement::<SetHeld, 2>::run(conn, [held.into(), object.0.into()])?;
     }
-    write_names(conn, space, &rows.names)
-}
-
-fn make_space(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult<()> {
-    let (id, geometry) = (Value::from(space.id.0), &space.geometry);
-    let row = [
-        id,
-        space.name.as_str().into(),
-        space.max_mem.into(),
-        (geometry.arena_size() as i64).into(),
-        (geometry.per_block() as i64).into(),
-        space.created_at.as_micros().into(),
-        space.history.mode.as_str().into(),
-        space.history.keep.into(),
-        space.history.max_bytes.into(),
-    ];
-    insert::<IntoSpaces, 9>(conn, [row].into_iter())?;
-    let classes = geometry.classes().iter();
-    let classes = classes.map(|class| [id, (class.block_size as i64).into(), (class.pool_size as i64).into()]);
-    insert::<IntoClasses, 3>(conn, classes)?;
-    let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
-    insert::<IntoKinds, 2>(conn, kinds.map(|kind| [id, kind.as_str().into()]))?;
-    let before = Stripe::of(space.id).before().into();
-    let sequences = Sequence::ALL.into_iter();
-    insert::<IntoSequences, 3>(conn, sequences.map(|sequence| [id, sequence.name().into(), before]))
+    write_names(conn, space, &rows.names)?;
+    match &rows.space_change {
+        Some(change) => space::change(conn, space, change),
+        None => Ok(()),
+    }
 }
 
 fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<String, NameChange>) -> QueryResult<()> {
@@ -227,11 +207,6 @@ fn reservation_row(row: &ReservationRow) -> [Value<'_>; 15] {
 }
 
 target! {
-    IntoSpaces = "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at, history, history_keep, \
-        history_max_bytes)", alike in [];
-    IntoClasses = "INSERT INTO size_classes (memram_id, block_size, pool_size)", alike in [0];
-    IntoKinds = "INSERT INTO other_kinds (memram_id, kind)", alike in [0];
-    IntoSequences = "INSERT INTO sequences (memram_id, name, last_id)", alike in [0, 2];
     IntoArenas = "INSERT OR FAIL INTO arenas (id, memram_id, max_mem, mem, reserved)", alike in [1, 2];
     IntoPools = "INSERT OR FAIL INTO pools (id, memram_id, arena_id, block_size, max_mem, mem, reserved)",
         alike in [1, 3, 4];

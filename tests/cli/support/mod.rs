@@ -184,6 +184,11 @@ impl Cli {
         ran(&mut Command::from_std(shell))
     }
 
+    /// Waits until the server has noticed that killed commands are gone.
+    pub fn wait_for_the_dead(&self) {
+        self.place.wait_for_the_dead();
+    }
+
     /// An SQL connection to the heap, without the guards that would refuse the damage that tests do.
     pub fn sql(&self) -> Sql {
         self.place.sql()

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Options;
+use super::{Options, Purpose};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::manager::History;
@@ -47,11 +47,29 @@ impl Options {
     /// - [`Error::Io`], including if no file descriptor is left or the path
     ///   is too long for SQLite (504 bytes), [`Error::Database`].
     pub fn open(self, path: impl AsRef<Path>) -> Result<MemManager> {
+        self.open_for(path.as_ref(), Purpose::Use)
+    }
+
+    pub(in crate::manager) fn open_for(mut self, path: &Path, purpose: Purpose) -> Result<MemManager> {
         let deadline = Deadline::after(self.busy_timeout);
-        let location = self.location(deadline, path.as_ref())?;
+        self.purpose = purpose;
+        let location = self.location(deadline, path)?;
         let named = location.clone();
         self.open_at(location)
             .map_err(|error| deadline.stamp(named.name_in(error)))
+    }
+
+    /// Opens another space of the heap of a manager, or the same one.
+    pub(in crate::manager) fn open_next_to(mut self, memory: &MemManager, purpose: Purpose) -> Result<MemManager> {
+        let inner = &memory.inner;
+        let deadline = inner.location.deadline();
+        self.purpose = purpose;
+        self.lease = inner.lease;
+        self.actor = self.actor.or_else(|| inner.actor.as_deref().map(Into::into));
+        let opened = self.open_at(inner.location.clone());
+        let mut opened = opened.map_err(|error| deadline.stamp(inner.location.name_in(error)))?;
+        opened.reason = memory.reason.clone();
+        Ok(opened)
     }
 
     pub(super) fn location(&self, deadline: Deadline, path: &Path) -> Result<Location> {
@@ -83,7 +101,7 @@ impl Options {
         }
         let mut opening = location.open(access, create)?;
         let (space, geometry) = self.find_or_make(&mut opening, new)?;
-        let (location, readers, writer) = opening.finish(space.id, &geometry)?;
+        let (location, readers, writer) = opening.finish(space.id, &geometry, self.purpose == Purpose::Drop)?;
         Ok(MemManager {
             inner: Arc::new(Inner {
                 space: space.id,
@@ -138,7 +156,7 @@ impl Options {
     }
 
     /// Refuses an invalid name of a space.
-    fn check_name(&self) -> Result<()> {
+    pub(in crate::manager) fn check_name(&self) -> Result<()> {
         if self.space.is_empty() || self.space.len() > 255 {
             return Err(Error::BadSpaceName {
                 length: self.space.len(),
@@ -156,11 +174,15 @@ impl Options {
         self.compare_ceiling(opening)?;
         let tx = &mut opening.read();
         if let Some(space) = queries::spaces::by_name(tx, &self.space)? {
+            // What is left of a space can be read.
+            if !self.read_only && self.purpose != Purpose::Drop {
+                space.is_kept()?;
+            }
             let geometry = queries::spaces::geometry(tx, &space)?;
             self.compare(&space, &geometry, &opening.location())?;
             return Ok((space, geometry));
         }
-        if self.read_only {
+        if self.read_only || self.purpose != Purpose::Use {
             let known = queries::spaces::all(tx)?.into_iter();
             return Err(Error::UnknownSpace {
                 space: self.space.clone(),

@@ -9,6 +9,7 @@ use crate::models::MemRamId;
 use crate::store::conn::on_engine;
 use crate::store::location::Access;
 use crate::store::postgres::connect::{milliseconds, unsynced};
+use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
 
@@ -51,10 +52,11 @@ impl PostgresEngine {
         let tx = &mut ReadTx::new(&mut self.conn);
         let statement = Statement::<LockSpace, 1>::new([space.0.into()]);
         let version = on_engine!(tx, |conn| statement.get_result::<i64>(conn));
-        let version = self.explained(version.optional())?;
-        version.ok_or_else(|| Error::Damaged {
-            what: "the row of the space is missing".into(),
-        })
+        let version = version.optional();
+        match self.explained(version)? {
+            Some(version) => Ok(version),
+            None => Err(spaces::gone(&mut ReadTx::new(&mut self.conn), space)),
+        }
     }
 
     /// Another connection, with which nothing that was known is certain: if the server has crashed, its

@@ -55,6 +55,7 @@ pub(in crate::store) enum Written {
 pub(in crate::store) fn fits_lazily(batch: &Batch<'_>) -> bool {
     let history = batch.history();
     batch.rows().space.is_none()
+        && batch.rows().space_change.is_none()
         && batch.fix().is_none()
         && !removes_first(batch)
         && history.setting.is_none()
@@ -122,7 +123,12 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
         other => return Ok(other),
     }
     let version = how.version + i64::from(how.is_first);
-    run_write(conn, how, unchanged(version, derived::parts(batch)))
+    match run_write(conn, how, unchanged(version, derived::parts(batch)))? {
+        Written::Done => {}
+        other => return Ok(other),
+    }
+    let changes = batch.rows().space_change.as_ref().map(space::changes);
+    run_write(conn, how, unchanged(version, changes.unwrap_or_default()))
 }
 
 fn head<'b>(how: How, batch: &'b Batch<'_>) -> Head<'b> {

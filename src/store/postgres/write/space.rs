@@ -1,9 +1,9 @@
-//! A new space.
+//! Creates, renames and removes spaces.
 
-use super::part::{Part, Sql};
+use super::part::{Column, Part, Rows, Sql};
 use super::statement::{Head, Write};
-use crate::books::rows::NewSpace;
-use crate::models::{Sequence, Stripe};
+use crate::books::rows::{NewSpace, SpaceChange};
+use crate::models::{DroppedSpace, Sequence, Stripe, Timestamp, signed};
 use crate::value::Kind;
 
 /// The statement that inserts its row, and its rows in the tables of totals.
@@ -43,6 +43,87 @@ pub(super) fn make(space: &NewSpace) -> Write<'_> {
     }
 }
 
+/// The parts for what becomes of the row of the space. When it goes, nothing refers to it but the rows that go with
+/// it.
+pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
+    match change {
+        SpaceChange::Renamed { name, .. } => Part::new(&RENAME, [name], |rows| vec![rows.text(|name| name.as_str())])
+            .into_iter()
+            .collect(),
+        SpaceChange::Dropping(row) => {
+            let dropped = Part::new(&DROPPED, [row], dropped_row);
+            let drop = Part::new(&DROP, [row], |rows| vec![rows.int(|row| row.dropped_at.as_micros())]);
+            [dropped, drop].into_iter().flatten().collect()
+        }
+        SpaceChange::Gone(at) => [
+            &EVENTS_GONE,
+            &SEQUENCES_GONE,
+            &KINDS_GONE,
+            &CLASSES_GONE,
+            &SPACE_GONE,
+            &GONE,
+        ]
+        .into_iter()
+        .filter_map(|text| Part::new(text, [*at], |rows| vec![rows.int(Timestamp::as_micros)]))
+        .collect(),
+    }
+}
+
+fn dropped_row<'a>(rows: Rows<&'a DroppedSpace>) -> Vec<Column<'a>> {
+    vec![
+        rows.int(|row| row.id.0),
+        rows.text(|row| row.name.as_str()),
+        rows.int(|row| signed(row.max_mem)),
+        rows.int(|row| signed(row.mem)),
+        rows.int(|row| signed(row.objects)),
+        rows.int(|row| signed(row.names)),
+        rows.int(|row| signed(row.reservations)),
+        rows.int(|row| signed(row.history_bytes)),
+        rows.int(|row| row.created_at.as_micros()),
+        rows.int(|row| row.dropped_at.as_micros()),
+        rows.text_if_any(|row| row.actor.as_deref()),
+        rows.text_if_any(|row| row.reason.as_deref()),
+    ]
+}
+
+const RENAME: Sql = Sql(
+    "renamed AS (UPDATE memram t SET name = x.name FROM space, ",
+    "(name) WHERE t.id = space.id)",
+);
+const DROPPED: Sql = Sql(
+    "dropped AS (INSERT INTO dropped_spaces (id, name, max_mem, mem, objects, names, reservations, history_bytes, \
+            created_at, dropped_at, actor, reason) SELECT x.* FROM space, ",
+    "(id, name, max_mem, mem, objects, names, reservations, history_bytes, created_at, dropped_at, actor, reason))",
+);
+const DROP: Sql = Sql(
+    "dropping AS (UPDATE memram t SET dropped_at = x.at FROM space, ",
+    "(at) WHERE t.id = space.id)",
+);
+/// By their keys, because no index has all events of a space.
+const EVENTS_GONE: Sql = Sql(
+    "events_gone AS (DELETE FROM events t USING space, ",
+    "(at) WHERE t.id > ((space.id - 1) << 40) AND t.id <= (((space.id - 1) << 40) | 1099511627775))",
+);
+const SEQUENCES_GONE: Sql = Sql(
+    "sequences_gone AS (DELETE FROM sequences t USING space, ",
+    "(at) WHERE t.memram_id = space.id)",
+);
+const KINDS_GONE: Sql = Sql(
+    "kinds_gone AS (DELETE FROM other_kinds t USING space, ",
+    "(at) WHERE t.memram_id = space.id)",
+);
+const CLASSES_GONE: Sql = Sql(
+    "classes_gone AS (DELETE FROM size_classes t USING space, ",
+    "(at) WHERE t.memram_id = space.id)",
+);
+const SPACE_GONE: Sql = Sql(
+    "space_gone AS (DELETE FROM memram t USING space, ",
+    "(at) WHERE t.id = space.id)",
+);
+const GONE: Sql = Sql(
+    "gone AS (UPDATE dropped_spaces t SET gone_at = x.at FROM space, ",
+    "(at) WHERE t.id = space.id)",
+);
 const SPACE: Sql = Sql(
     "space AS (INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at, history, history_keep, \
             history_max_bytes) SELECT x.* FROM ",

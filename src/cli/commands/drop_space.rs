@@ -1,0 +1,69 @@
+//! `heapledger drop-space`
+
+use anyhow::{Result, bail};
+use heapledger::{DroppedSpace, MemManager};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::progress;
+use crate::cli::output::text::{counted, printable};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger drop-space cache --dry-run  # what would go
+  heapledger drop-space cache
+
+Everything in the space goes, and programs that use it fail from then on. Programs that use
+other spaces need not stop. If it was interrupted, `spaces` and `check` tell, and the same
+command removes the rest. The table dropped_spaces says what was dropped, when and by whom.
+The file becomes smaller with the next `heapledger gc`.")]
+pub struct Args {
+    /// The space to drop
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Drop nothing; print what would go
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let name = args.name.as_str();
+    let (dropped, done) = if args.dry_run {
+        (
+            any(context.follow_any()?, context)?.plan_drop_space(name)?,
+            "would drop",
+        )
+    } else {
+        let dropped = match context.change_any()? {
+            Some(memory) => progress::phases("dropping", |phase| memory.drop_space_with(name, phase))?,
+            // The only one may be half gone.
+            None => {
+                any(context.follow_any()?, context)?;
+                context.options().space(name).drop_space(context.db())?
+            }
+        };
+        (dropped, "dropped")
+    };
+    context.output().one(&dropped, |out| {
+        writeln!(out, "{done} space {}: {}", printable(name), contents(&dropped, context))
+    })?;
+    Ok(Outcome::Fine)
+}
+
+fn any(memory: Option<MemManager>, context: &Context<'_>) -> Result<MemManager> {
+    match memory {
+        Some(memory) => Ok(memory),
+        None => bail!("{} has no space", context.shown()),
+    }
+}
+
+/// `3 objects with 2 names, 1.2 KiB; 1 reservation; 3.1 KiB of history`
+fn contents(dropped: &DroppedSpace, context: &Context<'_>) -> String {
+    let sizes = context.sizes();
+    let (objects, names) = (counted(dropped.objects, "object"), counted(dropped.names, "name"));
+    let reservations = counted(dropped.reservations, "reservation");
+    let (mem, history) = (sizes.phrase(dropped.mem), sizes.phrase(dropped.history_bytes));
+    format!("{objects} with {names}, {mem}; {reservations}; {history} of history")
+}

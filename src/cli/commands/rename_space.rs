@@ -1,0 +1,35 @@
+//! `heapledger rename-space`
+
+use anyhow::{Result, bail};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::text::printable;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger rename-space main old
+  heapledger rename-space cache thumbnails --reason 'one cache for each kind'
+
+Programs that have the space open go on. Those that open it need its new name.")]
+pub struct Args {
+    /// The space
+    #[arg(value_name = "OLD")]
+    old: String,
+
+    /// Its new name
+    #[arg(value_name = "NEW")]
+    new: String,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let Some(memory) = context.change_any()? else {
+        bail!("{} has no space that can be renamed", context.shown());
+    };
+    let space = memory.rename_space(&args.old, &args.new)?;
+    context.output().one(&space, |out| {
+        writeln!(out, "space {} is {} now", printable(&args.old), printable(&space.name))
+    })?;
+    Ok(Outcome::Fine)
+}

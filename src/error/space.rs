@@ -1,0 +1,55 @@
+//! What can go wrong with a space that others may have ended.
+
+use std::fmt;
+
+use super::Error;
+use crate::models::Timestamp;
+
+/// Why a space cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpaceError {
+    /// It was dropped, and nothing is left of it.
+    Dropped {
+        /// Its name.
+        space: String,
+        /// When it was dropped.
+        at: Timestamp,
+    },
+    /// It is being dropped, or that was interrupted. What is left of it can only be read.
+    BeingDropped {
+        /// Its name.
+        space: String,
+        /// Since when.
+        at: Timestamp,
+    },
+}
+
+impl From<SpaceError> for Error {
+    fn from(error: SpaceError) -> Self {
+        Self::Space(error)
+    }
+}
+
+impl fmt::Display for SpaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dropped { space, at } => write!(f, "space {space:?} was dropped at {at:.0}"),
+            Self::BeingDropped { space, at } => {
+                write!(f, "the drop of space {space:?} began at {at:.0} and is not complete")
+            }
+        }
+    }
+}
+
+impl SpaceError {
+    /// What to do about it in terms of library calls.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Dropped { .. } => None,
+            Self::BeingDropped { .. } => Some("MemManager::drop_space removes the rest"),
+        }
+    }
+}
+
+impl std::error::Error for SpaceError {}

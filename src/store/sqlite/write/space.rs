@@ -1,0 +1,98 @@
+//! Creates, renames and removes spaces.
+
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::insert::{Target, insert, target};
+use crate::books::rows::{NewSpace, SpaceChange};
+use crate::models::{DroppedSpace, MemRamId, Sequence, Stripe, Timestamp, signed};
+use crate::store::sqlite::exec::Run;
+use crate::store::statement::{Statement, Value, sql};
+use crate::value::Kind;
+
+pub(super) fn make(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult<()> {
+    let (id, geometry) = (Value::from(space.id.0), &space.geometry);
+    let row = [
+        id,
+        space.name.as_str().into(),
+        space.max_mem.into(),
+        (geometry.arena_size() as i64).into(),
+        (geometry.per_block() as i64).into(),
+        space.created_at.as_micros().into(),
+        space.history.mode.as_str().into(),
+        space.history.keep.into(),
+        space.history.max_bytes.into(),
+    ];
+    insert::<IntoSpaces, 9>(conn, [row].into_iter())?;
+    let classes = geometry.classes().iter();
+    let classes = classes.map(|class| [id, (class.block_size as i64).into(), (class.pool_size as i64).into()]);
+    insert::<IntoClasses, 3>(conn, classes)?;
+    let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
+    insert::<IntoKinds, 2>(conn, kinds.map(|kind| [id, kind.as_str().into()]))?;
+    let before = Stripe::of(space.id).before().into();
+    let sequences = Sequence::ALL.into_iter();
+    insert::<IntoSequences, 3>(conn, sequences.map(|sequence| [id, sequence.name().into(), before]))
+}
+
+pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &SpaceChange) -> QueryResult<()> {
+    match change {
+        SpaceChange::Renamed { name, .. } => {
+            Statement::<Rename, 2>::run(conn, [name.as_str().into(), space.0.into()]).map(drop)
+        }
+        SpaceChange::Dropping(row) => {
+            insert::<IntoDropped, 12>(conn, [dropped_row(row)].into_iter())?;
+            let values = [row.dropped_at.as_micros().into(), space.0.into()];
+            Statement::<Drop, 2>::run(conn, values).map(drop)
+        }
+        SpaceChange::Gone(at) => end(conn, space, *at),
+    }
+}
+
+/// Removes what is left of a space. Its events are found by their keys, because no index has all of them.
+fn end(conn: &mut SqliteConnection, space: MemRamId, at: Timestamp) -> QueryResult<()> {
+    let stripe = Stripe::of(space);
+    Statement::<DropEvents, 2>::run(conn, [stripe.before().into(), stripe.last().into()])?;
+    Statement::<DropSequences, 1>::run(conn, [space.0.into()])?;
+    Statement::<DropKinds, 1>::run(conn, [space.0.into()])?;
+    Statement::<DropClasses, 1>::run(conn, [space.0.into()])?;
+    Statement::<DropSpace, 1>::run(conn, [space.0.into()])?;
+    Statement::<Gone, 2>::run(conn, [at.as_micros().into(), space.0.into()]).map(drop)
+}
+
+fn dropped_row(row: &DroppedSpace) -> [Value<'_>; 12] {
+    [
+        row.id.0.into(),
+        row.name.as_str().into(),
+        signed(row.max_mem).into(),
+        signed(row.mem).into(),
+        signed(row.objects).into(),
+        signed(row.names).into(),
+        signed(row.reservations).into(),
+        signed(row.history_bytes).into(),
+        row.created_at.as_micros().into(),
+        row.dropped_at.as_micros().into(),
+        row.actor.as_deref().into(),
+        row.reason.as_deref().into(),
+    ]
+}
+
+target! {
+    IntoSpaces = "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at, history, history_keep, \
+        history_max_bytes)", alike in [];
+    IntoClasses = "INSERT INTO size_classes (memram_id, block_size, pool_size)", alike in [0];
+    IntoKinds = "INSERT INTO other_kinds (memram_id, kind)", alike in [0];
+    IntoSequences = "INSERT INTO sequences (memram_id, name, last_id)", alike in [0, 2];
+    IntoDropped = "INSERT INTO dropped_spaces (id, name, max_mem, mem, objects, names, reservations, history_bytes, \
+        created_at, dropped_at, actor, reason)", alike in [];
+}
+
+sql! {
+    Rename = "UPDATE memram SET name = ? WHERE id = ?";
+    Drop = "UPDATE memram SET dropped_at = ? WHERE id = ?";
+    DropEvents = "DELETE FROM events WHERE id > ? AND id <= ?";
+    DropSequences = "DELETE FROM sequences WHERE memram_id = ?";
+    DropKinds = "DELETE FROM other_kinds WHERE memram_id = ?";
+    DropClasses = "DELETE FROM size_classes WHERE memram_id = ?";
+    DropSpace = "DELETE FROM memram WHERE id = ?";
+    Gone = "UPDATE dropped_spaces SET gone_at = ? WHERE id = ?";
+}
