@@ -10,7 +10,7 @@ use hashlink::linked_hash_map::RawEntryMut;
 use super::policy::Policy;
 use super::shelf::{Answer, Queue, Shelf};
 
-/// All objects of a cache, in linked lists. About 60 bytes for each object.
+/// All objects of a cache, in linked lists. About 80 bytes for each object.
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     trial: List,

@@ -24,13 +24,13 @@ impl Remembered {
         if size > self.most_bytes {
             return;
         }
+        while self.bytes > self.most_bytes - size
+            && let Some((_, oldest)) = self.objects.pop_front()
+        {
+            self.bytes -= oldest;
+        }
         self.bytes += size;
         self.objects.insert(object, size);
-        while self.bytes > self.most_bytes
-            && let Some((_, size)) = self.objects.pop_front()
-        {
-            self.bytes -= size;
-        }
     }
 
     /// Forgets an object, and returns whether it was remembered.

@@ -39,9 +39,10 @@ pub enum Request {
 ///
 /// # Costs
 ///
-/// About 60 bytes for each object in a cache. For the best possible, also 24 bytes for each request
-/// and 40 for each object that was ever asked for; without it ([`Self::best`]) a trace can have any
-/// length. The caches are spread over the processors.
+/// 80 to 160 bytes for each object in a cache, by policy. For the best possible, also 24 bytes for
+/// each request and 50 for each object that was ever asked for; without it ([`Self::best`]) a trace
+/// can have any length. A request takes each cache O(1), with [`Policy::Largest`] and the best
+/// possible O(log n). The caches are spread over the processors.
 ///
 /// ```
 /// use heapledger::{Policy, Replay, Request, Strategy};

@@ -19,12 +19,13 @@ pub(crate) struct Tally {
 impl Tally {
     pub fn hit(&mut self, size: u64) {
         self.hits += 1;
-        self.hit_bytes += size;
+        // A trace may claim any size.
+        self.hit_bytes = self.hit_bytes.saturating_add(size);
     }
 
     pub fn evicted(&mut self, size: u64) {
         self.evicted += 1;
-        self.evicted_bytes += size;
+        self.evicted_bytes = self.evicted_bytes.saturating_add(size);
     }
 }
 

@@ -1,17 +1,17 @@
 //! Traces in text.
 
 use std::hash::{DefaultHasher, Hasher};
-use std::io::BufRead;
+use std::io::{BufRead, Chain, Read};
 
 use anyhow::{Context as _, Result, anyhow};
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use heapledger::Request;
 
 use super::Columns;
 
 /// The requests of a CSV file.
 pub struct CsvRows<R> {
-    rows: Reader<R>,
+    rows: Reader<Chain<R, &'static [u8]>>,
     row: ByteRecord,
     columns: Columns,
     /// Whether the next row may be a header.
@@ -28,8 +28,11 @@ impl<R: BufRead> CsvRows<R> {
         let mut rows = ReaderBuilder::new();
         // Missing columns are reported with what was to be there.
         rows.flexible(true).has_headers(columns.has_header == Some(true));
+        // With a line feed after every row, the reader knows the line that it has read. A carriage
+        // return before it is trimmed.
+        rows.terminator(Terminator::Any(b'\n'));
         Ok(Self {
-            rows: rows.delimiter(delimiter).from_reader(reader),
+            rows: rows.delimiter(delimiter).from_reader(reader.chain(b"\n".as_slice())),
             row: ByteRecord::new(),
             columns: columns.clone(),
             may_be_header: columns.has_header.is_none(),
@@ -42,15 +45,16 @@ impl<R: BufRead> CsvRows<R> {
             if !self.rows.read_byte_record(&mut self.row)? {
                 return Ok(None);
             }
-            let line = self.row.position().map_or(0, csv::Position::line);
-            let request = match self.request() {
-                // A first line in which there is no number is a header.
-                Err(_) if std::mem::take(&mut self.may_be_header) => continue,
-                request => request.with_context(|| format!("line {line}"))?,
-            };
-            self.may_be_header = false;
-            if let Some(request) = request {
-                return Ok(Some(request));
+            let is_blank = self.row.len() == 1 && self.row.as_slice().trim_ascii().is_empty();
+            if is_blank {
+                continue;
+            }
+            let line = self.rows.position().line().saturating_sub(1);
+            let may_be_header = std::mem::take(&mut self.may_be_header);
+            match self.request() {
+                Err(_) if may_be_header && !self.has_number() => {}
+                Ok(None) => {}
+                request => return request.with_context(|| format!("line {line}")),
             }
         }
     }
@@ -62,6 +66,11 @@ impl<R: BufRead> CsvRows<R> {
             Some(column) => size_of(self.column(column, "the size")?, column)?,
         };
         Ok(super::used(object, size))
+    }
+
+    fn has_number(&self) -> bool {
+        let is_number = |cell: &[u8]| std::str::from_utf8(cell).is_ok_and(|cell| cell.trim().parse::<f64>().is_ok());
+        self.row.iter().any(is_number)
     }
 
     fn column(&self, column: usize, what: &str) -> Result<&[u8]> {
@@ -165,7 +174,28 @@ mod tests {
                 "line 2: there is nothing in column 1 of 2, where the object should be",
             ),
             ("a,b\nc,d\n", "line 2: \"d\" in column 2 is not a size in bytes"),
-            ("1,-4\n2,-4\n", "line 2: \"-4\" in column 2 is not a size in bytes"),
+            (
+                "1,10\r\n2,10\r\n3,many\r\n",
+                "line 3: \"many\" in column 2 is not a size in bytes",
+            ),
+            (
+                "1,10\n\n\n4,many\n",
+                "line 4: \"many\" in column 2 is not a size in bytes",
+            ),
+            (
+                "1,10\r\n\r\n,\r\n",
+                "line 3: there is nothing in column 1 of 2, where the object should be",
+            ),
+            ("1,huge\n", "line 1: \"huge\" in column 2 is not a size in bytes"),
+            (
+                "1",
+                "line 1: there is nothing in column 2 of 1, where the size should be",
+            ),
+            (
+                "\n\nid,size\n4,many\n",
+                "line 4: \"many\" in column 2 is not a size in bytes",
+            ),
+            ("1,-4\n2,-4\n", "line 1: \"-4\" in column 2 is not a size in bytes"),
         ] {
             let error = read("obj-id-col=1,obj-size-col=2", text).unwrap_err();
             assert_eq!(format!("{error:#}"), why, "{text}");
