@@ -95,7 +95,7 @@ mod temporary;
 mod value;
 
 pub use books::eviction::policy::{Policy, UnknownPolicy};
-pub use books::eviction::replay::{AskedFor, Replay, ReplayRun, Replayed, Request, Strategy};
+pub use books::eviction::replay::{Footprint, Replay, ReplayRun, ReplayStrategy, Replayed, TraceRequest};
 pub use books::invariants::Invariant;
 pub use error::{Error, LogHolder, ReservationError, Result, ServerError, SpaceError, TransferError};
 pub use geometry::{Geometry, SizeClass};

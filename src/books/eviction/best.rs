@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::replay::{AskedFor, Request};
+use super::replay::{Footprint, TraceRequest};
 use super::simulation::Tally;
 
 /// All requests of a trace, each with the next one for the same object.
@@ -37,10 +37,10 @@ const FREED: Next = 0;
 type Seen = Option<usize>;
 
 impl Future {
-    pub fn add(&mut self, request: Request) {
+    pub fn add(&mut self, request: TraceRequest) {
         let number = self.requests.len();
         match request {
-            Request::Use { object, size } => {
+            TraceRequest::Use { object, size } => {
                 self.note_size(size);
                 match self.objects.insert(object, Some(number)) {
                     None => self.bytes = self.bytes.saturating_add(size),
@@ -49,7 +49,7 @@ impl Future {
                 let next = NEVER;
                 self.requests.push(Known { object, size, next });
             }
-            Request::Free { object } => {
+            TraceRequest::Free { object } => {
                 if let Some(last) = self.objects.get_mut(&object) {
                     *last = None;
                 }
@@ -69,8 +69,8 @@ impl Future {
         }
     }
 
-    pub fn asked_for(&self) -> AskedFor {
-        AskedFor {
+    pub fn footprint(&self) -> Footprint {
+        Footprint {
             objects: self.objects.len() as u64,
             bytes: self.bytes,
         }

@@ -9,7 +9,7 @@ use super::workers;
 
 /// One request of a trace. An object is identified by any number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Request {
+pub enum TraceRequest {
     /// An object is asked for, and stored if it is not there.
     Use {
         /// The object.
@@ -32,10 +32,10 @@ pub enum Request {
 /// # The best possible
 ///
 /// Next to the policies there is what could be reached by who knows the future. If all objects have
-/// the same size, that is [`Strategy::Belady`], and no policy that stores what is asked for can be
-/// better. With different sizes the best is NP-hard to find ([Chrobak et al. 2012]), and it is a
-/// different one for hits and for bytes. [`Strategy::BeladySize`] comes near it for hits, and
-/// `Belady` often for bytes; a policy can be a little better than both, which is rare.
+/// the same size, that is [`ReplayStrategy::Belady`], and no policy that stores what is asked for can
+/// be better. With different sizes the best is [NP-hard] to find, and it is a different one for hits
+/// and for bytes. [`ReplayStrategy::BeladySize`] comes near it for hits, and `Belady` often for bytes;
+/// a policy can be a little better than both, which is rare.
 ///
 /// # Costs
 ///
@@ -45,18 +45,18 @@ pub enum Request {
 /// possible O(log n). The caches are spread over the processors.
 ///
 /// ```
-/// use heapledger::{Policy, Replay, Request, Strategy};
+/// use heapledger::{Policy, Replay, ReplayStrategy, TraceRequest};
 ///
 /// // Three objects in turn, and room for two.
-/// let requests = (0..300).map(|n| Request::Use { object: n % 3, size: 100 });
+/// let requests = (0..300).map(|n| TraceRequest::Use { object: n % 3, size: 100 });
 /// let replayed = Replay::new([200]).policies([Policy::Lru]).run(requests.map(Ok::<_, ()>)).unwrap();
 ///
 /// let hits = |strategy| replayed.runs.iter().find(|run| run.strategy == strategy).unwrap().hits;
-/// assert_eq!(hits(Strategy::Policy(Policy::Lru)), 0);
-/// assert_eq!(hits(Strategy::Belady), 149);
+/// assert_eq!(hits(ReplayStrategy::Policy(Policy::Lru)), 0);
+/// assert_eq!(hits(ReplayStrategy::Belady), 149);
 /// ```
 ///
-/// [Chrobak et al. 2012]: https://doi.org/10.1007/s00453-011-9511-5
+/// [NP-hard]: https://arxiv.org/abs/1506.07905
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
     policies: Vec<Policy>,
@@ -67,7 +67,7 @@ pub struct Replay {
 /// What decides in a replay which object goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Strategy {
+pub enum ReplayStrategy {
     /// A policy that a space can have.
     Policy(Policy),
     /// The object that is asked for last goes first (Belady's MIN). Needs the future.
@@ -86,7 +86,7 @@ pub struct Replayed {
     /// Bytes that they asked for.
     pub bytes: u64,
     /// The objects that were asked for. `None` without the best possible.
-    pub asked_for: Option<AskedFor>,
+    pub footprint: Option<Footprint>,
     /// By size, then in the order of the policies; the best possible comes last.
     pub runs: Vec<ReplayRun>,
 }
@@ -94,7 +94,7 @@ pub struct Replayed {
 /// The different objects of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct AskedFor {
+pub struct Footprint {
     /// How many.
     pub objects: u64,
     /// Bytes of all of them, by the first request for each.
@@ -106,7 +106,7 @@ pub struct AskedFor {
 #[non_exhaustive]
 pub struct ReplayRun {
     /// What decided.
-    pub strategy: Strategy,
+    pub strategy: ReplayStrategy,
     /// Bytes of the cache.
     pub size: u64,
     /// Requests for objects that were there.
@@ -160,14 +160,14 @@ impl Replay {
     ///
     /// # Errors
     /// The first error of the trace.
-    pub fn run<E>(&self, requests: impl IntoIterator<Item = Result<Request, E>>) -> Result<Replayed, E> {
+    pub fn run<E>(&self, requests: impl IntoIterator<Item = Result<TraceRequest, E>>) -> Result<Replayed, E> {
         let of_size = |&size| self.policies.iter().map(move |&policy| Simulation::new(policy, size));
         let mut caches: Vec<_> = self.sizes.iter().flat_map(of_size).collect();
         let mut future = self.best.then(Future::default);
         let mut replayed = Replayed {
             requests: 0,
             bytes: 0,
-            asked_for: None,
+            footprint: None,
             runs: Vec::new(),
         };
         let mut requests = requests.into_iter();
@@ -188,10 +188,10 @@ impl Replay {
                 batch.iter().for_each(|&request| future.add(request));
             }
         }
-        replayed.asked_for = future.as_ref().map(Future::asked_for);
+        replayed.footprint = future.as_ref().map(Future::footprint);
         let best = future.map(|future| self.best_of(&future)).unwrap_or_default();
         let online = caches.iter().map(|cache| {
-            let strategy = Strategy::Policy(cache.policy);
+            let strategy = ReplayStrategy::Policy(cache.policy);
             ReplayRun::new(strategy, cache.capacity, cache.tally)
         });
         replayed.runs.extend(online.chain(best));
@@ -201,7 +201,7 @@ impl Replay {
 
     /// If all objects have the same size, both variants are the same.
     fn best_of(&self, future: &Future) -> Vec<ReplayRun> {
-        let both = [Strategy::Belady, Strategy::BeladySize];
+        let both = [ReplayStrategy::Belady, ReplayStrategy::BeladySize];
         let variants = both.into_iter().take(if future.is_uniform() { 1 } else { 2 });
         let of_size = |&size| variants.clone().map(move |strategy| (strategy, size));
         let runs = self.sizes.iter().flat_map(of_size);
@@ -209,7 +209,7 @@ impl Replay {
             .map(|(strategy, size)| (strategy, size, Tally::default()))
             .collect();
         workers::for_each(&mut runs, |(strategy, size, tally)| {
-            *tally = Offline::run(future, *strategy == Strategy::BeladySize, *size);
+            *tally = Offline::run(future, *strategy == ReplayStrategy::BeladySize, *size);
         });
         let run = |(strategy, size, tally)| ReplayRun::new(strategy, size, tally);
         runs.into_iter().map(run).collect()
@@ -217,9 +217,9 @@ impl Replay {
 }
 
 impl Replayed {
-    fn count(&mut self, batch: &[Request]) {
+    fn count(&mut self, batch: &[TraceRequest]) {
         for request in batch {
-            if let Request::Use { size, .. } = request {
+            if let TraceRequest::Use { size, .. } = request {
                 self.requests += 1;
                 self.bytes = self.bytes.saturating_add(*size);
             }
@@ -228,7 +228,7 @@ impl Replayed {
 }
 
 impl ReplayRun {
-    fn new(strategy: Strategy, size: u64, tally: Tally) -> Self {
+    fn new(strategy: ReplayStrategy, size: u64, tally: Tally) -> Self {
         let Tally {
             hits,
             hit_bytes,
@@ -248,7 +248,7 @@ impl ReplayRun {
     }
 }
 
-impl fmt::Display for Strategy {
+impl fmt::Display for ReplayStrategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Policy(policy) => policy.as_str(),

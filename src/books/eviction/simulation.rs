@@ -3,7 +3,7 @@
 use super::lists::Lists;
 use super::policy::{Policy, main_share};
 use super::remembered::Remembered;
-use super::replay::Request;
+use super::replay::TraceRequest;
 use super::shelf::Queue;
 
 /// What a cache did.
@@ -50,10 +50,10 @@ impl Simulation {
         }
     }
 
-    pub fn take(&mut self, request: Request) {
+    pub fn take(&mut self, request: TraceRequest) {
         match request {
-            Request::Use { object, size } => self.use_object(object, size),
-            Request::Free { object } => {
+            TraceRequest::Use { object, size } => self.use_object(object, size),
+            TraceRequest::Free { object } => {
                 self.lists.remove(object);
                 self.remembered.take(object);
             }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use heapledger::{Policy, Replay, ReplayRun, Replayed, Request};
+use heapledger::{Policy, Replay, ReplayRun, Replayed, TraceRequest};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -111,8 +111,9 @@ impl Args {
         if sizes.is_empty() {
             sizes.push(memory.stats()?.max_mem);
         }
-        let is_wanted =
-            |request: &heapledger::Result<Request>| !self.ignore_frees || !matches!(request, Ok(Request::Free { .. }));
+        let is_wanted = |request: &heapledger::Result<TraceRequest>| {
+            !self.ignore_frees || !matches!(request, Ok(TraceRequest::Free { .. }))
+        };
         let requests = memory.requests().filter(is_wanted);
         Ok(during("replaying the history", || self.replay(sizes).run(requests))?)
     }
@@ -134,12 +135,12 @@ impl Args {
 fn note(replayed: &Replayed, sizes: Sizes) {
     let requests = counted(replayed.requests, "request");
     let mut text = format!("{requests} for {}", sizes.phrase(replayed.bytes));
-    if let Some(asked_for) = replayed.asked_for.filter(|asked_for| asked_for.objects > 0) {
-        let objects = counted(asked_for.objects, "object");
-        let again = percent(replayed.requests.saturating_sub(asked_for.objects), replayed.requests);
+    if let Some(footprint) = replayed.footprint.filter(|footprint| footprint.objects > 0) {
+        let objects = counted(footprint.objects, "object");
+        let again = percent(replayed.requests.saturating_sub(footprint.objects), replayed.requests);
         text.push_str(&format!(
             ", of {objects} with {}: at most {again} can be hits",
-            sizes.phrase(asked_for.bytes)
+            sizes.phrase(footprint.bytes)
         ));
     }
     exit::note(&text);

@@ -1,6 +1,6 @@
 //! The history as a trace, for a replay.
 
-use crate::books::eviction::replay::Request;
+use crate::books::eviction::replay::TraceRequest;
 use crate::error::Result;
 use crate::manager::MemManager;
 use crate::manager::history::events::known;
@@ -31,18 +31,18 @@ impl MemManager {
     /// assert_eq!((replayed.requests, replayed.runs[0].hits), (5, 2));
     /// # Ok::<(), heapledger::Error>(())
     /// ```
-    pub fn requests(&self) -> impl Iterator<Item = Result<Request>> + use<> {
+    pub fn requests(&self) -> impl Iterator<Item = Result<TraceRequest>> + use<> {
         let kinds = [EventKind::Allocate, EventKind::DedupHit, EventKind::Free];
         let events = self.events(EventFilter::default().kinds(kinds));
         events.map(|event| request(&event?))
     }
 }
 
-fn request(event: &Event) -> Result<Request> {
+fn request(event: &Event) -> Result<TraceRequest> {
     let object = number(known(event.object.unwrap_or(ObjectId::UNKNOWN))?);
     Ok(match event.kind {
-        EventKind::Free => Request::Free { object },
-        _ => Request::Use {
+        EventKind::Free => TraceRequest::Free { object },
+        _ => TraceRequest::Use {
             object,
             size: unsigned(event.bytes),
         },

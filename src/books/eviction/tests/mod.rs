@@ -9,21 +9,21 @@ use proptest::prelude::*;
 use self::naive::Naive;
 use self::rows::RowCache;
 use super::policy::Policy;
-use super::replay::{Replay, Request};
+use super::replay::{Replay, ReplayStrategy, TraceRequest};
 use super::shelf::{Queue, Shelf};
 use super::simulation::Simulation;
 
-fn used(object: u64, size: u64) -> Request {
-    Request::Use { object, size }
+fn used(object: u64, size: u64) -> TraceRequest {
+    TraceRequest::Use { object, size }
 }
 
 /// Few objects, each of one size, that are used again and again, and sometimes freed.
-fn traces(sizes: impl Strategy<Value = u64>) -> impl Strategy<Value = Vec<Request>> {
+fn traces(sizes: impl Strategy<Value = u64>) -> impl Strategy<Value = Vec<TraceRequest>> {
     let sizes = prop::collection::vec(sizes, 16);
     let steps = prop::collection::vec((0u64..16, 0u8..20), 0..300);
     (sizes, steps).prop_map(|(sizes, steps)| {
         let request = |(object, what)| match what {
-            0 => Request::Free { object },
+            0 => TraceRequest::Free { object },
             _ => used(object, sizes[object as usize]),
         };
         steps.into_iter().map(request).collect()
@@ -63,7 +63,7 @@ proptest! {
                 let (bytes, evicted) = (cache.lists().total(), cache.tally.evicted_bytes);
                 cache.take(request);
                 prop_assert!(cache.lists().total() <= capacity, "{}", policy);
-                let Request::Use { object, size } = request else { continue };
+                let TraceRequest::Use { object, size } = request else { continue };
                 let is_here = cache.lists().find(object).is_some();
                 prop_assert_eq!(is_here, size <= capacity || before.contains(&object));
                 let gone = cache.tally.evicted_bytes - evicted;
@@ -88,7 +88,7 @@ proptest! {
                 let mut cache = Simulation::new(policy, size);
                 trace.iter().for_each(|&request| cache.take(request));
                 let run = runs.next().unwrap();
-                prop_assert_eq!((run.strategy, run.size), (super::replay::Strategy::Policy(policy), size));
+                prop_assert_eq!((run.strategy, run.size), (ReplayStrategy::Policy(policy), size));
                 prop_assert_eq!((run.hits, run.hit_bytes), (cache.tally.hits, cache.tally.hit_bytes));
                 prop_assert_eq!((run.evicted, run.refused), (cache.tally.evicted, cache.tally.refused));
             }
@@ -97,9 +97,9 @@ proptest! {
     }
 }
 
-fn size_in(trace: &[Request], wanted: u64) -> Option<u64> {
+fn size_in(trace: &[TraceRequest], wanted: u64) -> Option<u64> {
     trace.iter().find_map(|request| match request {
-        Request::Use { object, size } if *object == wanted => Some(*size),
+        TraceRequest::Use { object, size } if *object == wanted => Some(*size),
         _ => None,
     })
 }
@@ -141,7 +141,7 @@ fn the_hand_of_sieve_moves_on_when_its_object_is_freed() {
     }
     // The hand passed 1, took 2, and is at 3.
     assert_eq!(contents(&cache), [1, 3, 4, 5]);
-    cache.take(Request::Free { object: 3 });
+    cache.take(TraceRequest::Free { object: 3 });
     cache.take(used(6, 1));
     cache.take(used(7, 1));
     assert_eq!(contents(&cache), [1, 5, 6, 7]);

@@ -1,7 +1,7 @@
 //! The policies as their papers put them, over vectors: slow, and written apart from the others.
 
 use crate::books::eviction::policy::Policy;
-use crate::books::eviction::replay::Request;
+use crate::books::eviction::replay::TraceRequest;
 
 #[derive(Debug, Clone, Copy)]
 struct Item {
@@ -54,9 +54,9 @@ impl Naive {
     }
 
     /// Returns whether it is a hit.
-    pub fn take(&mut self, request: Request) -> bool {
+    pub fn take(&mut self, request: TraceRequest) -> bool {
         match request {
-            Request::Free { object } => {
+            TraceRequest::Free { object } => {
                 if let Some(at) = place(&self.main, object) {
                     self.drop_main(at);
                 }
@@ -64,7 +64,7 @@ impl Naive {
                 self.ghost.retain(|item| item.object != object);
                 false
             }
-            Request::Use { object, size } => {
+            TraceRequest::Use { object, size } => {
                 if let Some(at) = place(&self.main, object) {
                     self.main[at].freq += 1;
                     if self.policy == Policy::Lru {

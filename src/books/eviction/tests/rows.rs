@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use crate::books::eviction::policy::{Policy, main_share};
 use crate::books::eviction::remembered::Remembered;
-use crate::books::eviction::replay::Request;
+use crate::books::eviction::replay::TraceRequest;
 use crate::books::eviction::shelf::{Answer, Queue, Shelf};
 
 #[derive(Debug, Clone, Copy)]
@@ -137,16 +137,16 @@ impl RowCache {
         rows.find(|row| row.object == object).map(|row| row.id)
     }
 
-    pub fn take(&mut self, request: Request) -> bool {
+    pub fn take(&mut self, request: TraceRequest) -> bool {
         match request {
-            Request::Free { object } => {
+            TraceRequest::Free { object } => {
                 if let Some(id) = self.find(object) {
                     self.rows.remove(id);
                 }
                 self.remembered.take(object);
                 false
             }
-            Request::Use { object, size } => {
+            TraceRequest::Use { object, size } => {
                 if let Some(id) = self.find(object) {
                     let Ok(()) = self.policy.touch(&mut self.rows, id);
                     return true;

@@ -1,11 +1,11 @@
 //! Traces in text.
 
 use std::hash::{DefaultHasher, Hasher};
-use std::io::{BufRead, Chain, Read};
+use std::io::{BufRead, Chain};
 
 use anyhow::{Context as _, Result, anyhow};
 use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
-use heapledger::Request;
+use heapledger::TraceRequest;
 
 use super::Columns;
 
@@ -40,7 +40,7 @@ impl<R: BufRead> CsvRows<R> {
         })
     }
 
-    fn next_request(&mut self) -> Result<Option<Request>> {
+    fn next_request(&mut self) -> Result<Option<TraceRequest>> {
         loop {
             if !self.rows.read_byte_record(&mut self.row)? {
                 return Ok(None);
@@ -59,7 +59,7 @@ impl<R: BufRead> CsvRows<R> {
         }
     }
 
-    fn request(&self) -> Result<Option<Request>> {
+    fn request(&self) -> Result<Option<TraceRequest>> {
         let object = number_of(self.column(self.columns.object, "the object")?);
         let size = match self.columns.size {
             None => 1,
@@ -83,7 +83,7 @@ impl<R: BufRead> CsvRows<R> {
 }
 
 impl<R: BufRead> Iterator for CsvRows<R> {
-    type Item = Result<Request>;
+    type Item = Result<TraceRequest>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -128,7 +128,7 @@ mod tests {
         let columns: Columns = columns.parse().map_err(anyhow::Error::msg)?;
         CsvRows::new(&columns, text.as_bytes())?
             .map(|request| match request? {
-                Request::Use { object, size } => Ok((object, size)),
+                TraceRequest::Use { object, size } => Ok((object, size)),
                 other => panic!("{other:?}"),
             })
             .collect()

@@ -11,13 +11,13 @@ pub use kind::TraceKind;
 use std::io::Read;
 
 use anyhow::{Result, bail};
-use heapledger::Request;
+use heapledger::TraceRequest;
 
 use self::csv_rows::CsvRows;
 use self::records::Records;
 
 /// The requests of a trace, one after the other.
-pub type Requests<'a> = Box<dyn Iterator<Item = Result<Request>> + 'a>;
+pub type Requests<'a> = Box<dyn Iterator<Item = Result<TraceRequest>> + 'a>;
 
 /// Reads a trace. Like libCacheSim, it skips requests for 0 bytes.
 pub fn requests<'a>(kind: TraceKind, columns: &Columns, reader: impl Read + 'a) -> Result<Requests<'a>> {
@@ -43,6 +43,6 @@ fn refuse_compressed(start: &[u8]) -> Result<()> {
 }
 
 /// A request for an object, unless it is for 0 bytes.
-fn used(object: u64, size: u64) -> Option<Request> {
-    (size > 0).then_some(Request::Use { object, size })
+fn used(object: u64, size: u64) -> Option<TraceRequest> {
+    (size > 0).then_some(TraceRequest::Use { object, size })
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use anyhow::{Context as _, Result, bail};
-use heapledger::Request;
+use heapledger::TraceRequest;
 
 /// Bytes of a record, little-endian: `u32` time, `u64` object, `u32` size, `i64` number of the next
 /// request for the object. The last one is not used, because it is wrong in a part of a trace.
@@ -26,7 +26,7 @@ impl<R: Read> Records<R> {
         }
     }
 
-    fn next_request(&mut self) -> Result<Option<Request>> {
+    fn next_request(&mut self) -> Result<Option<TraceRequest>> {
         loop {
             let mut record = [0; RECORD];
             let got = fill(&mut self.reader, &mut record).with_context(|| format!("record {}", self.read + 1))?;
@@ -55,7 +55,7 @@ fn fill(reader: &mut impl Read, record: &mut [u8]) -> std::io::Result<usize> {
 }
 
 impl<R: Read> Iterator for Records<R> {
-    type Item = Result<Request>;
+    type Item = Result<TraceRequest>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -76,7 +76,7 @@ mod tests {
         [&time[..], &object.to_le_bytes(), &size.to_le_bytes(), &next].concat()
     }
 
-    fn read(trace: &[u8]) -> Result<Vec<Request>> {
+    fn read(trace: &[u8]) -> Result<Vec<TraceRequest>> {
         Records::new(trace).collect()
     }
 
@@ -84,7 +84,7 @@ mod tests {
     fn records_are_read() {
         let object = 0x0102_0304_0506_0708;
         let trace = [record(object, 0x0a0b_0c0d), record(5, 0), record(6, 1)].concat();
-        let used = |object, size| Request::Use { object, size };
+        let used = |object, size| TraceRequest::Use { object, size };
         assert_eq!(read(&trace).unwrap(), [used(object, 0x0a0b_0c0d), used(6, 1)]);
         assert_eq!(read(&[]).unwrap(), []);
     }
