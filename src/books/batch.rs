@@ -3,24 +3,23 @@
 //! [`Batch::apply`] is the only way to add changes: it runs every trigger, updates the room, and
 //! gathers the rows. The store reads the batch and writes it as its engine does best.
 
+mod lookups;
+
 use std::mem::take;
 
 use super::change::{Change, Fix};
-use super::effects::{BlockAfter, Effects};
+use super::effects::Effects;
 use super::event_rows::EventRow;
 use super::events::{Draft, Signature};
 use super::history_change::{HistoryChange, HistorySetting};
 use super::limits::Limits;
 use super::refusals::{self, KnownRefusal};
 use super::room::Room;
-use super::rows::{Binding, NameChange, ObjectGone, Rows};
+use super::rows::{Binding, MovedPiece, ObjectGone, Rows};
 use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{
-    BlockId, EventId, EventKind, HistoryMode, LedgerId, NewEntry, Sequence, StoredObject, StoredObjectId, unsigned,
-};
-use crate::value::ObjectId;
+use crate::models::{EventId, EventKind, HistoryMode, LedgerId, NewEntry, Sequence, unsigned};
 
 /// A batch with this many rows of one table is full.
 const MOST_ROWS: usize = 4096;
@@ -88,6 +87,19 @@ impl Batch<'static> {
             Change::PieceRepaired { object, seq, data } => {
                 return Some(Batch::of_piece(LedgerId::of(object.id, seq), data));
             }
+            Change::PiecesMoved {
+                object,
+                seq,
+                entries,
+                block,
+                joined,
+                ..
+            } => {
+                rows.move_piece(LedgerId::of(object, seq), MovedPiece::new(object, &block, joined));
+                if entries.len() > 1 {
+                    rows.pieces_gone.push((object, seq + 1, entries.len() as i64 - 1));
+                }
+            }
             Change::ArenaRemoved(arena) => {
                 self.effects.arenas.remove(&arena.id);
                 rows.arenas_gone.push(arena.id);
@@ -133,6 +145,7 @@ impl Batch<'static> {
             // effects.
             Change::EntriesRemoved { .. }
             | Change::PartBegun { .. }
+            | Change::PlanApplied { .. }
             | Change::Refused { .. }
             | Change::DedupHit { .. }
             | Change::Resized { .. } => {}
@@ -213,6 +226,7 @@ impl Batch<'static> {
             rows.objects_gone.len(),
             rows.names.len(),
             rows.holds.len(),
+            rows.moved.len(),
         ];
         rows.bytes >= self.limits.bytes || lengths.into_iter().any(|length| length >= MOST_ROWS)
     }
@@ -241,47 +255,6 @@ impl Batch<'_> {
                 block.is_free = after.is_free;
             }
         }
-    }
-}
-
-/// Lookups of gathered rows before they are written.
-impl Batch<'_> {
-    /// A new object, by its id.
-    pub fn object(&self, object_id: &ObjectId) -> Option<&StoredObject> {
-        self.rows.objects.find(object_id)
-    }
-
-    /// Whether an object or any of its entries is new.
-    pub fn brings(&self, object: StoredObjectId) -> bool {
-        // An object is placed before the next one is stored, so its entries are the last ones.
-        let entries = &self.rows.entries;
-        let entry = entries.binary_search_by_key(&object, |entry| entry.stored_object_id);
-        entry.is_ok() || self.rows.objects.position(object).is_some()
-    }
-
-    /// Whether an object is removed.
-    pub fn removes(&self, object: StoredObjectId) -> bool {
-        self.rows.objects_gone.contains_key(&object)
-    }
-
-    /// The new state of an object's anonymous hold, if it changes.
-    pub fn hold(&self, object: StoredObjectId) -> Option<bool> {
-        self.rows.holds.get(&object).copied()
-    }
-
-    /// The change of a name, if there is one.
-    pub fn name(&self, name: &str) -> Option<&NameChange> {
-        self.rows.names.get(name)
-    }
-
-    /// Whether an object gains or loses a name.
-    pub fn renames(&self, object: StoredObjectId) -> bool {
-        self.rows.renamed.contains(&object)
-    }
-
-    /// The new state of a block, if it changes.
-    pub fn block(&self, block: BlockId) -> Option<&BlockAfter> {
-        self.effects.blocks.get(&block)
     }
 }
 

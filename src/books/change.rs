@@ -102,6 +102,30 @@ pub(crate) enum Change<'a> {
         /// Its entries, each with its block before the change.
         entries: &'a [PlacedEntry],
     },
+    /// A piece of an object goes to another block, or all its pieces do and become one.
+    PiecesMoved {
+        /// The object.
+        object: StoredObjectId,
+        /// Its id.
+        object_id: ObjectId,
+        /// Bytes of its content.
+        size: i64,
+        /// The position of the first of these pieces.
+        seq: i64,
+        /// The pieces, each with its block before the change.
+        entries: &'a [PlacedEntry],
+        /// The block that they go to, before the change. It may be one of theirs.
+        block: Block,
+        /// The content of the object, if its pieces become one.
+        joined: Option<&'a [u8]>,
+    },
+    /// A slice of a written plan was carried out; only the history changes.
+    PlanApplied {
+        /// The digest of the plan.
+        plan: ObjectId,
+        /// Bytes moved and freed.
+        bytes: i64,
+    },
     /// A part of an upload begins: the pieces that follow belong to it, until the reservation changes.
     PartBegun {
         /// The upload.
@@ -204,6 +228,7 @@ impl Change<'_> {
             | Self::DedupHit { .. }
             | Self::Held { .. }
             | Self::EntryAdded { .. }
+            | Self::PiecesMoved { .. }
             | Self::NameBound { .. }
             | Self::Refused { .. } => true,
             Self::ReservationSet { before, after } => before.is_none() && after.state == ReservationState::Open,
@@ -217,6 +242,7 @@ impl Change<'_> {
             | Self::PiecesReclaimed { .. }
             | Self::Released { .. }
             | Self::PieceRepaired { .. }
+            | Self::PlanApplied { .. }
             | Self::EntriesRemoved { .. }
             | Self::NameUnbound { .. }
             | Self::HistorySet { .. }

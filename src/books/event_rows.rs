@@ -139,7 +139,7 @@ impl Draft {
         let payload = match self.kind {
             EventKind::Allocate => self.bytes,
             EventKind::Free => -self.bytes,
-            EventKind::DedupHit | EventKind::Release => 0,
+            EventKind::DedupHit | EventKind::Release | EventKind::Move => 0,
             _ => return false,
         };
         self.object.is_some() && self.reservation.is_none() && self.accounts.payload == payload

@@ -87,6 +87,9 @@ pub(crate) struct Changes {
     pub carved: Vec<Carving>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Carving>,
+    /// For a move, the bytes of the whole object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
     /// For a refusal, the free bytes.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub available: Option<i64>,

@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod change;
+pub(crate) mod compaction;
 pub(crate) mod effects;
 pub(crate) mod event_rows;
 pub(crate) mod events;

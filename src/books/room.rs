@@ -6,7 +6,7 @@ use super::change::Change;
 use super::effects::Effects;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{Arena, ArenaId, Block, BlockId, Pool, PoolId, signed, unsigned};
+use crate::models::{Arena, ArenaId, Block, BlockId, PlacedEntry, Pool, PoolId, signed, unsigned};
 
 /// The rows with room in one space, as far as they are known.
 #[derive(Debug, Clone, Default)]
@@ -42,10 +42,17 @@ impl Room {
                 self.fill(class_of(block.block_size)?, *block, entry.allocated_mem);
             }
             Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => {
-                for entry in *entries {
-                    let left = effects.blocks.get(&entry.block_id).map_or(0, |after| after.mem);
-                    self.note_block(class_of(unsigned(entry.block_size))?, entry.block(left));
-                }
+                self.empty(entries, geometry, effects)?;
+            }
+            Change::PiecesMoved { entries, block, .. } => {
+                self.empty(entries, geometry, effects)?;
+                let bytes = entries.iter().map(|entry| entry.allocated_mem).sum();
+                let filled = effects
+                    .blocks
+                    .get(&block.id)
+                    .map_or(signed(block.mem), |after| after.mem - bytes);
+                let mem = unsigned(filled);
+                self.fill(class_of(block.block_size)?, Block { mem, ..*block }, bytes);
             }
             Change::ArenaRemoved(arena) => {
                 self.unreserved = self.unreserved.saturating_add(signed(arena.max_mem));
@@ -63,6 +70,7 @@ impl Room {
             | Change::DedupHit { .. }
             | Change::Held { .. }
             | Change::PieceRepaired { .. }
+            | Change::PlanApplied { .. }
             | Change::Released { .. }
             | Change::NameBound { .. }
             | Change::Refused { .. }
@@ -74,6 +82,16 @@ impl Room {
             | Change::Fixed(_)
             | Change::HistoryTrimmed { .. }
             | Change::NameUnbound { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Pieces leave their blocks.
+    fn empty(&mut self, entries: &[PlacedEntry], geometry: &Geometry, effects: &Effects) -> Result<()> {
+        for entry in entries {
+            let left = effects.blocks.get(&entry.block_id).map_or(0, |after| after.mem);
+            let class = geometry.class_of_block_size(unsigned(entry.block_size))?;
+            self.note_block(class, entry.block(left));
         }
         Ok(())
     }
@@ -182,6 +200,11 @@ impl<K: Ord + Copy, V> Known<K, V> {
             self.through = Some(id);
             self.rows.insert(id, row);
         }
+    }
+
+    /// The rows that are known to have room, by their ids.
+    pub fn rows(&self) -> impl Iterator<Item = &V> {
+        self.rows.values()
     }
 
     /// Whether the row is known to have room.

@@ -49,6 +49,8 @@ pub(crate) struct Rows<'d> {
     pub entries: Vec<NewEntry<'d>>,
     /// Damaged pieces with their right bytes.
     pub pieces: Vec<(LedgerId, &'d [u8])>,
+    /// Pieces that go to another block.
+    pub moved: BTreeMap<LedgerId, MovedPiece>,
     /// Existing objects whose anonymous hold changes.
     pub holds: BTreeMap<StoredObjectId, bool>,
     pub names: BTreeMap<String, NameChange>,
@@ -64,6 +66,29 @@ pub(crate) struct Rows<'d> {
     pub arenas_gone: Vec<ArenaId>,
     /// Bytes of content in `entries`.
     pub(super) bytes: usize,
+}
+
+/// A piece that goes to another block.
+#[derive(Debug)]
+pub(crate) struct MovedPiece {
+    pub object: StoredObjectId,
+    pub arena_id: ArenaId,
+    pub pool_id: PoolId,
+    pub block_id: BlockId,
+    /// The content of its object, of which it becomes the only piece.
+    pub joined: Option<Vec<u8>>,
+}
+
+impl MovedPiece {
+    pub(super) fn new(object: StoredObjectId, to: &Block, joined: Option<&[u8]>) -> Self {
+        Self {
+            object,
+            arena_id: to.arena_id,
+            pool_id: to.pool_id,
+            block_id: to.id,
+            joined: joined.map(<[u8]>::to_vec),
+        }
+    }
 }
 
 /// A removed object.
@@ -111,6 +136,7 @@ impl Rows<'_> {
             && self.objects.rows().is_empty()
             && self.entries.is_empty()
             && self.pieces.is_empty()
+            && self.moved.is_empty()
             && self.holds.is_empty()
             && self.names.is_empty()
             && self.reservations.is_empty()
@@ -119,6 +145,18 @@ impl Rows<'_> {
             && self.blocks_gone.is_empty()
             && self.pools_gone.is_empty()
             && self.arenas_gone.is_empty()
+    }
+
+    pub(super) fn move_piece(&mut self, id: LedgerId, moved: MovedPiece) {
+        self.bytes += moved.joined.as_ref().map_or(0, Vec::len);
+        self.moved.insert(id, moved);
+    }
+
+    /// Whether a piece of this object goes to another block.
+    pub(super) fn moves(&self, object: StoredObjectId) -> bool {
+        // The keys of its pieces follow its own.
+        let next = self.moved.range(LedgerId::of(object, 0)..).next();
+        next.is_some_and(|(_, moved)| moved.object == object)
     }
 
     pub(super) fn hold(&mut self, object: StoredObjectId, held: bool) {
@@ -164,6 +202,7 @@ impl Rows<'_> {
             self.objects.push(object);
         }
         self.entries.extend(later.entries);
+        self.moved.extend(later.moved);
         for (object, held) in later.holds {
             self.hold(object, held);
         }

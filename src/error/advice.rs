@@ -17,6 +17,7 @@ impl Error {
             Self::Server(error) => return error.advice(),
             Self::Reservation(error) => return error.advice(),
             Self::Space(error) => return error.advice(),
+            Self::Plan(error) => return error.advice(),
             Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
             Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",
             Self::Named { .. } => "unbind its names first, or use force_free",

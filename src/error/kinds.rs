@@ -2,12 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{LogHolder, ReservationError, ServerError, SpaceError, TransferError};
+use super::{LogHolder, PlanError, ReservationError, ServerError, SpaceError, TransferError};
 use crate::identity::{Kind, ObjectId};
 use crate::models::Promise;
-
-/// The result of every fallible call.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong. After any error the heap is as it was before, unless the call documents otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +40,8 @@ pub enum Error {
     Server(ServerError),
     /// A reservation cannot be made, found or resolved, or a large object not be completed.
     Reservation(ReservationError),
+    /// A written plan cannot be carried out.
+    Plan(PlanError),
     /// A level has no room for another child.
     NoRoom {
         /// What should have been carved: `arena`, `pool` or `block`.

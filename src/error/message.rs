@@ -69,6 +69,7 @@ impl Error {
             Self::Reservation(error) => write!(f, "{error}"),
             Self::Space(error) => write!(f, "{error}"),
             Self::Transfer(error) => write!(f, "{error}"),
+            Self::Plan(error) => write!(f, "{error}"),
             Self::NoRoom { child, parent, max_mem } => write!(
                 f,
                 "no room for another {child} in {parent}: all of its {} are reserved",

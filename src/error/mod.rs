@@ -5,6 +5,7 @@ mod causes;
 mod holder;
 mod kinds;
 mod message;
+mod plan;
 mod reservation;
 mod server;
 mod space;
@@ -12,9 +13,13 @@ mod transfer;
 
 pub(crate) use causes::file_size_limit;
 pub use holder::LogHolder;
-pub use kinds::{Error, Result};
+pub use kinds::Error;
 pub(crate) use message::grouped;
+pub use plan::PlanError;
 pub use reservation::ReservationError;
 pub use server::ServerError;
 pub use space::SpaceError;
 pub use transfer::TransferError;
+
+/// The result of every fallible call.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -34,6 +34,10 @@ text_enum! {
         Carve = "carve",
         /// Empty arenas, pools or blocks were removed.
         Gc = "gc",
+        /// Pieces of an object went to another block.
+        Move = "move",
+        /// A slice of a written plan was carried out.
+        Apply = "apply",
         /// The capacity of the space changed.
         Resize = "resize",
         /// A part of a large object was stored, before the object is complete.
@@ -78,10 +82,11 @@ pub struct Event {
     /// The object.
     #[serde(rename = "object_id")]
     pub object: Option<ObjectId>,
-    /// The name that was bound or unbound, the key of the reservation, or the name that the space had.
+    /// The name that was bound or unbound, the key of the reservation, the digest of the plan, or the name that
+    /// the space had.
     #[diesel(deserialize_as = ShownIfAny)]
     pub name: Option<String>,
-    /// Bytes stored, freed, needed, carved or collected.
+    /// Bytes stored, freed, moved, needed, carved or collected.
     pub bytes: i64,
     /// Bytes of content in the space after it.
     #[diesel(deserialize_as = super::amount::Amount)]

@@ -5,7 +5,8 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, diesel_derive_newtype::DieselNewType,
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+            diesel_derive_newtype::DieselNewType,
         )]
         #[serde(transparent)]
         pub struct $name(pub i64);

@@ -30,6 +30,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
     Ord,
     Hash,
     serde::Serialize,
+    serde::Deserialize,
     diesel_derive_newtype::DieselNewType,
 )]
 #[serde(transparent)]

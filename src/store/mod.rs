@@ -46,6 +46,6 @@ pub(crate) use session::{RefusedAllocation, WriteTx};
 pub(crate) use sqlite::ceiling::{LEAST as LEAST_CEILING, OnDisk, least_ceiling, reserve};
 pub(crate) use sqlite::location::FileLocation;
 pub(crate) use sqlite::pages::FileSizes;
-pub(crate) use sqlite::shrink::Shrinking;
+pub(crate) use sqlite::shrink::{Shrinking, Shrunk};
 pub(crate) use sqlite::spool::Spool;
 pub use sqlite::trees::{TreeKind, TreeSize};

@@ -270,7 +270,7 @@ CREATE TABLE events (
   id                 bigint NOT NULL PRIMARY KEY,
   memram_id          bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   at                 bigint NOT NULL,
-  kind               text   NOT NULL CHECK (kind IN ('allocate', 'free', 'dedup_hit', 'bind', 'unbind', 'release', 'carve', 'gc', 'refusal',
+  kind               text   NOT NULL CHECK (kind IN ('allocate', 'free', 'dedup_hit', 'bind', 'unbind', 'release', 'carve', 'gc', 'move', 'apply', 'refusal',
                                                      'resize', 'repair', 'opening', 'upload', 'reclaim', 'reserve', 'post', 'void', 'lapse',
                                                      'rename')),
   actor              text   COLLATE "C",
@@ -536,7 +536,7 @@ LEFT JOIN LATERAL (
          CASE WHEN octet_length(e.object) > 32 AND replace(replace(e.changes, '[', '[,'), '{', '{,') ~ '(?x) ^ \[ (
              ,\[ (,-?(0 | [1-9][0-9]{0,17} | [1-8][0-9]{18})){2}
              ( (,(0 | [1-9][0-9]{0,18})){4}
-             | ,\{ (,"[a-z]+":\[ (,\[ (,"[a-z]+")? (,-?(0 | [1-9][0-9]*))+ \])+ \])+ \}
+             | ,\{ (,"[a-z]+":( \[ (,\[ (,"[a-z]+")? (,-?(0 | [1-9][0-9]*))+ \])+ \] | [1-9][0-9]* ))+ \}
                ,\[ (,-?(0 | [1-9][0-9]{0,17} | [1-8][0-9]{18})){4} \]
              )? \])+ \] $' THEN e.changes::json END) WITH ORDINALITY j (own, place)) r ON true;
 
@@ -605,7 +605,7 @@ CROSS JOIN LATERAL json_array_elements(
   CASE WHEN replace(replace(e.changes, '[', '[,'), '{', '{,') ~ '(?x) ^ \{ (
       ,"pieces":\[ (,\[ (,(0 | [1-9][0-9]*)){4} ,-?(0 | [1-9][0-9]*) \])+ \]
     | ,"(carved | removed)":\[ (,\[ ,"[a-z]+" (,-?(0 | [1-9][0-9]*))+ \])+ \]
-    | ,"(available | shortfall)":-?(0 | [1-9][0-9]*)
+    | ,"(available | shortfall | size)":-?(0 | [1-9][0-9]*)
     )+ \} $' THEN e.changes::json -> 'pieces' END) p;
 
 -- The balance according to the history, next to the one according to the rows.
@@ -836,7 +836,7 @@ WHERE octet_length(e.object) > 32
   AND CASE WHEN replace(replace(e.changes, '[', '[,'), '{', '{,') ~ '(?x) ^ \[ (
              ,\[ (,-?(0 | [1-9][0-9]{0,17} | [1-8][0-9]{18})){2}
              ( (,(0 | [1-9][0-9]{0,18})){4}
-             | ,\{ (,"[a-z]+":\[ (,\[ (,"[a-z]+")? (,-?(0 | [1-9][0-9]*))+ \])+ \])+ \}
+             | ,\{ (,"[a-z]+":( \[ (,\[ (,"[a-z]+")? (,-?(0 | [1-9][0-9]*))+ \])+ \] | [1-9][0-9]* ))+ \}
                ,\[ (,-?(0 | [1-9][0-9]{0,17} | [1-8][0-9]{18})){4} \]
              )? \])+ \] $'
            THEN json_array_length(e.changes::json) = octet_length(e.object) / 32

@@ -238,7 +238,7 @@ CREATE TABLE events (
   memram_id          INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   at                 INTEGER NOT NULL,
   kind               TEXT    NOT NULL CHECK (kind = 'allocate' OR kind = 'free' OR kind = 'dedup_hit' OR kind = 'bind' OR kind = 'unbind' OR kind = 'release'
-                                     OR kind = 'carve' OR kind = 'gc' OR kind = 'refusal' OR kind = 'resize'
+                                     OR kind = 'carve' OR kind = 'gc' OR kind = 'move' OR kind = 'apply' OR kind = 'refusal' OR kind = 'resize'
                                      OR kind = 'repair' OR kind = 'opening' OR kind = 'upload' OR kind = 'reclaim'
                                      OR kind = 'reserve' OR kind = 'post' OR kind = 'void' OR kind = 'lapse'
                                      OR kind = 'rename'),

@@ -30,6 +30,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::BlockRemoved(_)
         | Change::Held { .. }
         | Change::PieceRepaired { .. }
+        | Change::PiecesMoved { .. }
+        | Change::PlanApplied { .. }
         | Change::Released { .. }
         | Change::EntryAdded { .. }
         | Change::EntriesRemoved { .. }

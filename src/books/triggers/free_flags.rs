@@ -3,7 +3,7 @@
 use crate::books::change::Change;
 use crate::books::effects::{BlockAfter, Effects};
 use crate::error::Error;
-use crate::models::{BlockId, signed};
+use crate::models::{BlockId, PlacedEntry, signed};
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
@@ -11,20 +11,15 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             let (before, max_mem) = (signed(block.mem), signed(block.max_mem));
             fill(effects, block.id, before, entry.allocated_mem, max_mem)?;
         }
-        Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => {
-            for entry in *entries {
-                let before = effects
-                    .blocks
-                    .get(&entry.block_id)
-                    .map_or(entry.block_mem, |after| after.mem);
-                fill(
-                    effects,
-                    entry.block_id,
-                    before,
-                    -entry.allocated_mem,
-                    entry.block_max_mem,
-                )?;
-            }
+        Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => empty(effects, entries)?,
+        Change::PiecesMoved { entries, block, .. } => {
+            empty(effects, entries)?;
+            let bytes = entries.iter().map(|entry| entry.allocated_mem).sum();
+            let before = effects
+                .blocks
+                .get(&block.id)
+                .map_or(signed(block.mem), |after| after.mem);
+            fill(effects, block.id, before, bytes, signed(block.max_mem))?;
         }
         Change::BlockAdded(_)
         | Change::BlockRemoved(_)
@@ -39,6 +34,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::DedupHit { .. }
         | Change::Held { .. }
         | Change::PieceRepaired { .. }
+        | Change::PlanApplied { .. }
         | Change::Released { .. }
         | Change::PartBegun { .. }
         | Change::ReservationSet { .. }
@@ -54,6 +50,22 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::NameUnbound { .. }
         | Change::CeilingSet { .. }
         | Change::Resized { .. } => {}
+    }
+    Ok(())
+}
+
+/// Pieces leave their blocks.
+fn empty(effects: &mut Effects, entries: &[PlacedEntry]) -> Result<(), Error> {
+    for entry in entries {
+        let before = effects.blocks.get(&entry.block_id);
+        let before = before.map_or(entry.block_mem, |after| after.mem);
+        fill(
+            effects,
+            entry.block_id,
+            before,
+            -entry.allocated_mem,
+            entry.block_max_mem,
+        )?;
     }
     Ok(())
 }

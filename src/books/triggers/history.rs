@@ -56,6 +56,23 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::EntryAdded { entry, block } => add_piece(effects, block, entry.allocated_mem),
         Change::PieceRepaired { object, data, .. } => repair(effects, object.object_id, data.len() as i64),
+        Change::PiecesMoved {
+            object_id,
+            size,
+            entries,
+            block,
+            ..
+        } => {
+            let draft = about(effects, EventKind::Move, *object_id);
+            draft.changes.size = Some(*size);
+            take_out(draft, entries);
+            put_in(draft, block, draft.bytes);
+        }
+        Change::PlanApplied { plan, bytes } => {
+            let draft = new(effects, EventKind::Apply);
+            draft.bytes = *bytes;
+            draft.name = Some(plan.to_hex());
+        }
         Change::EntriesRemoved { object_id, entries, .. } => {
             take_out(about(effects, EventKind::Free, *object_id), entries)
         }
@@ -130,6 +147,10 @@ fn add_piece(effects: &mut Effects, block: &Block, bytes: i64) {
     if draft.kind == EventKind::Upload {
         draft.bytes += bytes;
     }
+    put_in(draft, block, bytes);
+}
+
+fn put_in(draft: &mut Draft, block: &Block, bytes: i64) {
     draft.accounts.payload += bytes;
     draft.accounts.room_in_blocks -= bytes;
     draft.changes.pieces.push(PieceChange {

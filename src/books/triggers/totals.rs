@@ -1,9 +1,11 @@
 //! Maintains the totals of pools, arenas, size classes and the space.
 
+use std::collections::HashMap;
+
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::error::Error;
-use crate::models::{ArenaId, PoolId, ReservationRow, signed};
+use crate::models::{ArenaId, Block, BlockId, PlacedEntry, PoolId, ReservationRow, signed};
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
@@ -32,34 +34,16 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             -1,
         ),
         Change::EntryAdded { entry, block } => {
-            let before = signed(block.mem);
-            let piece = PieceMove {
-                arena: block.arena_id,
-                pool: block.pool_id,
-                block_size: signed(block.block_size),
-                block_max_mem: signed(block.max_mem),
-                before,
-                after: before + entry.allocated_mem,
-            };
-            move_piece(effects, &piece);
+            move_piece(effects, &PieceMove::into(block, signed(block.mem), entry.allocated_mem));
         }
         Change::EntriesRemoved { entries, .. } | Change::PiecesReclaimed { entries, .. } => {
-            // The free-flags trigger ran first, so each block's effect is the final state, after
-            // all pieces were removed. Going through the pieces in order gives each step.
-            let mut left = std::collections::HashMap::new();
-            for entry in *entries {
-                let before = left.entry(entry.block_id).or_insert(entry.block_mem);
-                let piece = PieceMove {
-                    arena: entry.arena_id,
-                    pool: entry.pool_id,
-                    block_size: entry.block_size,
-                    block_max_mem: entry.block_max_mem,
-                    before: *before,
-                    after: *before - entry.allocated_mem,
-                };
-                *before = piece.after;
-                move_piece(effects, &piece);
-            }
+            take_out(effects, entries);
+        }
+        Change::PiecesMoved { entries, block, .. } => {
+            let left = take_out(effects, entries);
+            let before = left.get(&block.id).copied().unwrap_or(signed(block.mem));
+            let bytes: i64 = entries.iter().map(|entry| entry.allocated_mem).sum();
+            move_piece(effects, &PieceMove::into(block, before, bytes));
         }
         Change::Resized { by } => effects.space.max_mem += by,
         Change::ReservationSet { before, after } => {
@@ -74,6 +58,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::DedupHit { .. }
         | Change::Held { .. }
         | Change::PieceRepaired { .. }
+        | Change::PlanApplied { .. }
         | Change::Released { .. }
         | Change::NameBound { .. }
         | Change::Refused { .. }
@@ -98,6 +83,41 @@ struct PieceMove {
     /// Bytes in the block before and after.
     before: i64,
     after: i64,
+}
+
+impl PieceMove {
+    fn into(block: &Block, before: i64, bytes: i64) -> Self {
+        Self {
+            arena: block.arena_id,
+            pool: block.pool_id,
+            block_size: signed(block.block_size),
+            block_max_mem: signed(block.max_mem),
+            before,
+            after: before + bytes,
+        }
+    }
+}
+
+/// Pieces leave their blocks. Returns the bytes left in these.
+///
+/// The free-flags trigger ran first, so each block's effect is the final state, after all pieces were
+/// removed. Going through the pieces in order gives each step.
+fn take_out(effects: &mut Effects, entries: &[PlacedEntry]) -> HashMap<BlockId, i64> {
+    let mut left = HashMap::new();
+    for entry in entries {
+        let before = left.entry(entry.block_id).or_insert(entry.block_mem);
+        let piece = PieceMove {
+            arena: entry.arena_id,
+            pool: entry.pool_id,
+            block_size: entry.block_size,
+            block_max_mem: entry.block_max_mem,
+            before: *before,
+            after: *before - entry.allocated_mem,
+        };
+        *before = piece.after;
+        move_piece(effects, &piece);
+    }
+    left
 }
 
 fn carve_arena(effects: &mut Effects, bytes: i64, rows: i64) {

@@ -12,7 +12,7 @@ use crate::store::{ReadTx, WriteTx, queries};
 ///
 /// It holds no transaction: if the object is freed in the meantime, the next read of another
 /// piece fails with [`io::ErrorKind::NotFound`]. It never sees other content, because keys are
-/// not reused.
+/// not reused, and if its pieces are [joined](MemManager::compact) it goes on in the joined one.
 pub struct ObjectReader {
     memory: MemManager,
     cursor: Cursor,
@@ -99,20 +99,35 @@ impl Cursor {
 
     /// Loads the piece that contains `position`, and some that follow if one costs as much to load.
     fn load(&mut self, tx: &mut ReadTx<'_>) -> Result<()> {
-        let (seq, start) = if self.follows() {
-            (self.loaded.next, self.loaded.end())
+        if self.load_next(tx)? {
+            return Ok(());
+        }
+        let (seq, start) = self.locate(tx)?;
+        if self.load_from(tx, seq, start)? {
+            Ok(())
         } else {
-            self.locate(tx)?
-        };
+            Err(gone(seq))
+        }
+    }
+
+    /// The same if that is the piece after the loaded ones. It may be missing, because it was joined with
+    /// those before it: then all pieces of the object are one.
+    fn load_next(&mut self, tx: &mut ReadTx<'_>) -> Result<bool> {
+        Ok(self.follows() && self.load_from(tx, self.loaded.next, self.position)?)
+    }
+
+    fn load_from(&mut self, tx: &mut ReadTx<'_>, seq: i64, start: u64) -> Result<bool> {
         let run = queries::entries::run(tx, self.object, seq, self.loaded.length)?;
-        let (data, count) = run.filter(|(data, _)| !data.is_empty()).ok_or_else(|| gone(seq))?;
+        let Some((data, count)) = run.filter(|(data, _)| !data.is_empty()) else {
+            return Ok(false);
+        };
         self.loaded = Loaded {
             start,
             next: seq.saturating_add(count),
             length: data.len() / count.max(1) as usize,
             data,
         };
-        Ok(())
+        Ok(true)
     }
 
     /// Finds the piece that contains `position`, and where it starts. Each entry tells where it
@@ -184,11 +199,10 @@ impl Read for ObjectReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let readers = &self.memory.inner.readers;
         self.cursor.read(buffer, |cursor| {
-            if cursor.follows() {
-                readers.single(|tx| cursor.load(tx))
-            } else {
-                readers.snapshot(|tx| cursor.load(tx))
+            if cursor.follows() && readers.single(|tx| cursor.load_next(tx))? {
+                return Ok(());
             }
+            readers.snapshot(|tx| cursor.load(tx))
         })
     }
 }

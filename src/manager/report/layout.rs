@@ -109,7 +109,8 @@ impl Undone {
         for carving in changes.removed.iter().rev() {
             self.put_back(carving);
         }
-        for piece in &changes.pieces {
+        // A move may fill a block that it has made room in.
+        for piece in changes.pieces.iter().rev() {
             let fits = self.blocks.get_mut(&piece.block).is_some_and(|block| {
                 let before = block.mem.checked_add_signed(-piece.bytes);
                 block.mem = before.unwrap_or(u64::MAX);

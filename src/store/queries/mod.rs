@@ -4,6 +4,7 @@
 //! `on_engine` in `store/conn.rs`.
 
 pub(crate) mod audit;
+pub(crate) mod compaction;
 pub(crate) mod content;
 pub(crate) mod diagnosis;
 pub(crate) mod drop;

@@ -5,6 +5,7 @@
 
 mod events;
 mod insert;
+mod pieces;
 mod space;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,9 @@ use self::insert::{Target, delete, insert, target};
 use super::exec::Run;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
-use crate::books::rows::{NameChange, ObjectGone, Rows};
+use crate::books::rows::{NameChange, Rows};
 use crate::models::{
-    Arena, Block, LedgerId, MemRamId, NewEntry, Pool, ReservationId, ReservationRow, Sequence, StoredObject,
-    StoredObjectId, Timestamp, signed,
+    Arena, Block, MemRamId, NewEntry, Pool, ReservationId, ReservationRow, Sequence, StoredObject, Timestamp, signed,
 };
 use crate::store::conn::Conn;
 use crate::store::repair;
@@ -47,9 +47,9 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     }
     write_reservations(conn, &rows.reservations)?;
     for &(object, seq, count) in &rows.pieces_gone {
-        remove_pieces(conn, object, seq, count)?;
+        pieces::remove(conn, object, seq, count)?;
     }
-    remove_objects(conn, &rows.objects_gone)?;
+    pieces::remove_objects(conn, &rows.objects_gone)?;
     delete::<FromBlocks>(conn, rows.blocks_gone.iter().map(|id| id.0))?;
     delete::<FromPools>(conn, rows.pools_gone.iter().map(|id| id.0))?;
     delete::<FromArenas>(conn, rows.arenas_gone.iter().map(|id| id.0))?;
@@ -60,6 +60,9 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     insert::<IntoLedger, 10>(conn, rows.entries.iter().map(entry_row))?;
     for &(id, data) in &rows.pieces {
         Statement::<SetData, 2>::run(conn, [data.into(), id.0.into()])?;
+    }
+    for (id, moved) in &rows.moved {
+        pieces::move_to(conn, *id, moved)?;
     }
     for (object, &held) in &rows.holds {
         Statement::<SetHeld, 2>::run(conn, [held.into(), object.0.into()])?;
@@ -149,29 +152,6 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
     ]
 }
 
-/// Removes objects and their entries in the order of their keys, as they are in the file.
-fn remove_objects(conn: &mut SqliteConnection, removed: &BTreeMap<StoredObjectId, ObjectGone>) -> QueryResult<()> {
-    // By key and object: entries are found by their keys, without an index.
-    let of_one = removed.iter().filter(|(_, gone)| gone.entries == 1);
-    delete::<FromLedger>(conn, of_one.map(|(object, _)| object.0))?;
-    for (object, gone) in removed.iter().filter(|(_, gone)| gone.entries != 1) {
-        remove_pieces(conn, *object, 0, gone.entries)?;
-    }
-    delete::<FromObjects>(conn, removed.keys().map(|object| object.0))
-}
-
-/// Removes `count` pieces of an object, the first of them at position `seq`.
-fn remove_pieces(conn: &mut SqliteConnection, object: StoredObjectId, seq: i64, count: i64) -> QueryResult<()> {
-    let first = LedgerId::of(object, seq).0;
-    let values = [first.into(), first.saturating_add(count).into(), object.0.into()];
-    let gone = Statement::<RemoveEntries, 3>::run(conn, values)?;
-    if i64::try_from(gone) == Ok(count) {
-        return Ok(());
-    }
-    let what = format!("the pieces of object {object} do not have the keys that follow its own");
-    Err(diesel::result::Error::DeserializationError(what.into()))
-}
-
 /// They come first, because an object may be removed before its pieces if a reservation has them.
 fn write_reservations(
     conn: &mut SqliteConnection,
@@ -221,8 +201,6 @@ target! {
 
 sql! {
     SetCeiling = "UPDATE heap SET max_file = ?";
-    FromLedger = "DELETE FROM ledger WHERE stored_object_id = id AND id IN";
-    FromObjects = "DELETE FROM stored_objects WHERE id IN";
     FromBlocks = "DELETE FROM blocks WHERE id IN";
     FromPools = "DELETE FROM pools WHERE id IN";
     FromArenas = "DELETE FROM arenas WHERE id IN";
@@ -230,7 +208,6 @@ sql! {
     MoveName = "UPDATE OR FAIL names SET stored_object_id = ?, bound_at = ? WHERE memram_id = ? AND name = ?";
     SetHeld = "UPDATE OR FAIL stored_objects SET held = ? WHERE id = ?";
     SetData = "UPDATE OR FAIL ledger SET data = ? WHERE id = ?";
-    RemoveEntries = "DELETE FROM ledger WHERE id >= ? AND id < ? AND stored_object_id = ?";
     RemoveReservation = "DELETE FROM reservations WHERE id = ?";
     SetReservation = "INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, stored_object_id, \
             entry_ids, first_arena_id, first_pool_id, first_block_id, created_at, expires_at, resolved_at) \

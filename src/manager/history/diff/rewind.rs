@@ -23,13 +23,16 @@ pub(super) struct Rewind {
     reclaimed: BTreeMap<ReservationId, Vec<PieceChange>>,
 }
 
-/// An object that was stored or freed between the moments. Events come newest first.
+/// An object that was stored, moved or freed between the moments. Events come newest first.
 #[derive(Default)]
 struct Touched {
     size: u64,
     before: Option<Vec<PieceChange>>,
     after: Option<Vec<PieceChange>>,
+    /// Whether it was stored or freed.
     seen: bool,
+    /// What its moves have changed since it was last stored, the newest first.
+    moves: Vec<PieceChange>,
 }
 
 impl Rewind {
@@ -54,7 +57,8 @@ impl Rewind {
             let why = format!("the books were repaired by event {}", event.id.n());
             return Err(outside(earlier, why));
         }
-        let mut pieces = changes_of(event)?.pieces;
+        let changes = changes_of(event)?;
+        let mut pieces = changes.pieces;
         for piece in &pieces {
             self.classes.undo(piece, Side::Before);
             if event.id > self.later {
@@ -64,6 +68,12 @@ impl Rewind {
         let is_stored = match event.kind {
             EventKind::Allocate => true,
             EventKind::Free => false,
+            EventKind::Move if event.id <= self.later => {
+                let object = known(event.object.unwrap_or(ObjectId::UNKNOWN))?;
+                let touched = self.touched.entry(object).or_default();
+                touched.undo_move(unsigned(changes.size.unwrap_or_default()), pieces);
+                return Ok(());
+            }
             _ => {
                 self.undo_part(event, pieces);
                 return Ok(());
@@ -104,16 +114,21 @@ impl Rewind {
     pub fn diff(self) -> Diff {
         let mut diff = Diff::default();
         for (object_id, mut touched) in self.touched {
-            // Those of an upload were added last.
-            touched.after.iter_mut().for_each(|after| after.sort_unstable());
+            if let Some(after) = &mut touched.after {
+                shift(after, touched.moves.iter().rev().copied());
+                // Those of an upload were added last.
+                after.sort_unstable();
+            }
             let object = ObjectSize {
                 object_id,
                 size: touched.size,
             };
+            let is_elsewhere = touched.is_elsewhere();
             match (touched.before, touched.after) {
                 (None, Some(_)) => diff.added.push(object),
                 (Some(_), None) => diff.freed.push(object),
                 (Some(before), Some(after)) if before != after => diff.moved.push(object),
+                (None, None) if is_elsewhere => diff.moved.push(object),
                 _ => {}
             }
         }
@@ -140,5 +155,45 @@ impl Touched {
             self.before = Some(pieces);
         }
         self.seen = true;
+    }
+
+    /// Undoes a move; `pieces` are what it has taken out and put in.
+    fn undo_move(&mut self, size: u64, pieces: Vec<PieceChange>) {
+        self.size = size;
+        if !self.seen {
+            self.moves.extend(pieces.into_iter().rev());
+        } else if let Some(before) = &mut self.before {
+            shift(before, pieces.into_iter().rev().map(negative));
+            before.sort_unstable();
+        }
+    }
+
+    /// Whether it was only moved, and not back again.
+    fn is_elsewhere(&self) -> bool {
+        let mut sums: BTreeMap<PieceChange, i64> = BTreeMap::new();
+        for change in &self.moves {
+            let piece = if change.bytes < 0 { negative(*change) } else { *change };
+            *sums.entry(piece).or_default() += change.bytes.signum();
+        }
+        !self.seen && sums.values().any(|&count| count != 0)
+    }
+}
+
+fn negative(change: PieceChange) -> PieceChange {
+    PieceChange {
+        bytes: -change.bytes,
+        ..change
+    }
+}
+
+/// Takes pieces out, and puts pieces in.
+fn shift(pieces: &mut Vec<PieceChange>, changes: impl Iterator<Item = PieceChange>) {
+    for change in changes {
+        let gone = negative(change);
+        if change.bytes > 0 {
+            pieces.push(change);
+        } else if let Some(at) = pieces.iter().position(|piece| *piece == gone) {
+            pieces.swap_remove(at);
+        }
     }
 }

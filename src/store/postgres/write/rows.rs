@@ -54,6 +54,32 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
         Part::new(&PIECES, &rows.pieces, |rows| {
             vec![rows.int(|(id, _)| id.0), rows.blob(|(_, data)| Some(data))]
         }),
+        Part::new(
+            &MOVED,
+            rows.moved.iter().filter(|(_, moved)| moved.joined.is_none()),
+            |rows| {
+                vec![
+                    rows.int(|(id, _)| id.0),
+                    rows.int(|(_, moved)| moved.arena_id.0),
+                    rows.int(|(_, moved)| moved.pool_id.0),
+                    rows.int(|(_, moved)| moved.block_id.0),
+                ]
+            },
+        ),
+        Part::new(
+            &JOINED,
+            rows.moved.iter().filter(|(_, moved)| moved.joined.is_some()),
+            |rows| {
+                vec![
+                    rows.int(|(id, _)| id.0),
+                    rows.int(|(_, moved)| moved.arena_id.0),
+                    rows.int(|(_, moved)| moved.pool_id.0),
+                    rows.int(|(_, moved)| moved.block_id.0),
+                    rows.int(|(_, moved)| moved.joined.as_ref().map_or(0, |data| data.len() as i64)),
+                    rows.blob(|(_, moved)| moved.joined.as_deref()),
+                ]
+            },
+        ),
         Part::new(&HOLDS, &rows.holds, |rows| {
             vec![rows.int(|(id, _)| id.0), rows.bool(|(_, &held)| held)]
         }),
@@ -144,6 +170,16 @@ const ENTRIES: Sql = Sql(
 const PIECES: Sql = Sql(
     "pieces AS (UPDATE ledger t SET data = x.data FROM space, ",
     "(id, data) WHERE t.id = x.id)",
+);
+const MOVED: Sql = Sql(
+    "moved AS (UPDATE ledger t SET arena_id = x.arena_id, pool_id = x.pool_id, block_id = x.block_id FROM space, ",
+    "(id, arena_id, pool_id, block_id) WHERE t.id = x.id)",
+);
+/// The other pieces of these objects are removed.
+const JOINED: Sql = Sql(
+    "joined AS (UPDATE ledger t SET arena_id = x.arena_id, pool_id = x.pool_id, block_id = x.block_id, \
+        allocated_mem = x.allocated_mem, is_last = true, data = x.data FROM space, ",
+    "(id, arena_id, pool_id, block_id, allocated_mem, data) WHERE t.id = x.id)",
 );
 const HOLDS: Sql = Sql(
     "holds AS (UPDATE stored_objects t SET held = x.held FROM space, ",

@@ -1,0 +1,47 @@
+//! Lookups of gathered rows before they are written.
+
+use super::Batch;
+use crate::books::effects::BlockAfter;
+use crate::books::rows::NameChange;
+use crate::models::{BlockId, StoredObject, StoredObjectId};
+use crate::value::ObjectId;
+
+impl Batch<'_> {
+    /// A new object, by its id.
+    pub fn object(&self, object_id: &ObjectId) -> Option<&StoredObject> {
+        self.rows.objects.find(object_id)
+    }
+
+    /// Whether an object or any of its entries is new, or an entry moves.
+    pub fn brings(&self, object: StoredObjectId) -> bool {
+        // An object is placed before the next one is stored, so its entries are the last ones.
+        let entries = &self.rows.entries;
+        let entry = entries.binary_search_by_key(&object, |entry| entry.stored_object_id);
+        entry.is_ok() || self.rows.objects.position(object).is_some() || self.rows.moves(object)
+    }
+
+    /// Whether an object is removed.
+    pub fn removes(&self, object: StoredObjectId) -> bool {
+        self.rows.objects_gone.contains_key(&object)
+    }
+
+    /// The new state of an object's anonymous hold, if it changes.
+    pub fn hold(&self, object: StoredObjectId) -> Option<bool> {
+        self.rows.holds.get(&object).copied()
+    }
+
+    /// The change of a name, if there is one.
+    pub fn name(&self, name: &str) -> Option<&NameChange> {
+        self.rows.names.get(name)
+    }
+
+    /// Whether an object gains or loses a name.
+    pub fn renames(&self, object: StoredObjectId) -> bool {
+        self.rows.renamed.contains(&object)
+    }
+
+    /// The new state of a block, if it changes.
+    pub fn block(&self, block: BlockId) -> Option<&BlockAfter> {
+        self.effects.blocks.get(&block)
+    }
+}
