@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, backup, block, check, copy, diff, doctor, drop_space, export, free, gc, get, history, import, init, layout,
-    ledger, log, ls, names, plan, post, put, release, rename_space, replay, reserve, restore, set, show, space, spaces,
-    sparse, stats, tree, usage,
+    add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, export, free, gc, get, history, import,
+    init, layout, ledger, log, ls, names, plan, post, put, release, rename_space, replay, reserve, restore, set, show,
+    space, spaces, sparse, stats, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -33,7 +33,7 @@ Examples:
   heapledger check                        # prove that the books balance
 
 Exit status: 0 fine, 1 findings or not found, 2 usage or error (or a full disk), 3 refused by the
-budget: the space has no room for it. What is refused or fails changes nothing.";
+budget: the space has no room for it, 4 a plan that is stale. What is refused or fails changes nothing.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -93,6 +93,10 @@ enum Command {
     Space(space::Args),
     /// Give back empty blocks, pools and arenas
     Gc(gc::Args),
+    /// Move pieces out of nearly empty arenas, and give these back
+    Compact(compact::Args),
+    /// Carry out a plan that gc, free or compact has written
+    Apply(apply::Args),
     /// Prove that the books balance; exit status 1 if they do not
     Check(check::Args),
     /// Copy the file while it is in use, and check the copy
@@ -158,6 +162,8 @@ impl Cli {
             Command::Sparse(args) => sparse::run(args, &context),
             Command::Space(args) => space::run(args, &context),
             Command::Gc(args) => gc::run(args, &context),
+            Command::Compact(args) => compact::run(args, &context),
+            Command::Apply(args) => apply::run(args, &context),
             Command::Check(args) => check::run(args, &context),
             Command::Backup(args) => backup::run(args, &context),
             Command::Restore(args) => restore::run(args, &context),

@@ -5,7 +5,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use heapledger::{Error, ReservationError, ServerError, SpaceError};
+use heapledger::{Error, PlanError, ReservationError, ServerError, SpaceError};
 
 use super::output::terminal;
 use super::output::text::{printable, wrapped};
@@ -29,7 +29,8 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// 1 if something was not found, 3 if the budget of the space refuses, 2 for all other errors.
+/// 1 if something was not found, 3 if the budget of the space refuses, 4 if a plan is stale, 2 for all
+/// other errors.
 pub fn status(error: &anyhow::Error) -> ExitCode {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
     ExitCode::from(match cause {
@@ -43,6 +44,7 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
         ) => 1,
         // A fully carved level is an exhausted budget. CannotShrink is not: there the new budget
         // itself is refused.
+        Some(Error::Plan(PlanError::Stale { .. })) => 4,
         Some(Error::OutOfMemory { .. } | Error::NoRoom { .. } | Error::FileFull { .. }) => 3,
         _ => 2,
     })
@@ -132,6 +134,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::Reservation(ReservationError::Voided { .. }) => "`heapledger reserve` another one, with another --key",
         Error::Reservation(ReservationError::UploadLapsed { .. })
         | Error::Reservation(ReservationError::TooManyPieces { .. }) => "store it again",
+        Error::Plan(PlanError::Stale { .. }) => "make another plan",
         Error::CannotShrink { max_mem, reserved, .. } if max_mem >= reserved => {
             "give reservations up with `heapledger void` first"
         }

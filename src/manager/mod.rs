@@ -8,6 +8,7 @@ mod history;
 mod names;
 mod objects;
 mod phase;
+mod plans;
 mod repair;
 mod report;
 mod reservations;
@@ -24,6 +25,11 @@ pub use objects::hold::Hold;
 pub use objects::inspect::{Entries, Objects};
 pub use objects::reader::{BatchReader, ObjectReader};
 pub use phase::Phase;
+pub use plans::apply::Applied;
+pub use plans::totals::WorkTotals;
+pub use plans::work_plan::{
+    InPool, MoveTo, NewBlock, NewPool, PlanFree, PlanMove, PlanPiece, PlanSlice, Work, WorkKind, WorkPlan,
+};
 pub use repair::{Correction, Repaired};
 pub use report::check::{CheckNote, CheckOptions};
 pub use report::disk::{Bound, DiskUse};
@@ -39,6 +45,7 @@ pub use report::usage::UsagePoint;
 pub use reservations::reservation::Reservation;
 pub use reservations::reserve::Reserve;
 pub use space::collect::Collected;
+pub use space::compact::{CompactOptions, Compacted};
 pub use space::options::Options;
 pub use transfer::backup::Backup;
 pub use transfer::conflicts::{Conflict, OnConflict};

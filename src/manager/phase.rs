@@ -25,6 +25,10 @@ pub enum Phase {
     Storing,
     /// Written data is synced to the disk.
     Syncing,
+    /// Pieces are moved; counts bytes of content.
+    Compacting,
+    /// A plan is carried out; counts its slices, not bytes.
+    Applying,
     /// Rows of empty blocks, pools and arenas are removed; counts rows, not bytes.
     RemovingRows,
     /// Free pages are removed from the end of the file.
@@ -44,6 +48,8 @@ impl fmt::Display for Phase {
             Self::Waiting => "waiting for its turn",
             Self::Storing => "storing",
             Self::Syncing => "writing to disk",
+            Self::Compacting => "moving pieces",
+            Self::Applying => "carrying the plan out",
             Self::RemovingRows => "removing empty rows",
             Self::Shrinking => "giving pages back",
             Self::EmptyingLog => "emptying the log",

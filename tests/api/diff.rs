@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::{Heap, KIB, MIB, cases, content, quick};
 use heapledger::{
-    ClassDiff, Diff, Error, EventFilter, EventId, Geometry, History, Hold, MemManager, Moment, ObjectId, ObjectSize,
-    Timestamp,
+    ClassDiff, CompactOptions, Diff, Error, EventFilter, EventId, Geometry, History, Hold, MemManager, Moment,
+    ObjectId, ObjectSize, Timestamp,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -81,6 +81,7 @@ enum Op {
     Name(u8),
     Free(Index),
     Collect,
+    Compact(bool),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -89,6 +90,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0u8..12).prop_map(Op::Name),
         5 => any::<Index>().prop_map(Op::Free),
         1 => Just(Op::Collect),
+        2 => any::<bool>().prop_map(Op::Compact),
     ]
 }
 
@@ -103,6 +105,11 @@ fn take(op: &Op, memory: &MemManager) {
             }
         }
         Op::Collect => drop(memory.collect_garbage().unwrap()),
+        Op::Compact(join) => drop(
+            memory
+                .compact(CompactOptions::default().under(100).join(*join))
+                .unwrap(),
+        ),
     }
 }
 

@@ -14,6 +14,7 @@ mod collect;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod compact;
 mod copy;
 mod dedup;
 mod diff;
@@ -32,6 +33,7 @@ mod open;
 mod parity;
 mod placement;
 mod plan;
+mod plans;
 mod query_plans;
 mod read_only;
 mod repair;

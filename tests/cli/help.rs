@@ -7,10 +7,10 @@ use crate::common::{files_only, server};
 use crate::support::Cli;
 
 #[rustfmt::skip]
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 32] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
     "check", "spaces", "resize", "add", "doctor", "plan", "sparse", "space", "log", "usage", "layout", "diff",
-    "history", "replay", "drop-space", "rename-space",
+    "history", "replay", "drop-space", "rename-space", "compact", "apply",
 ];
 
 #[test]
@@ -133,6 +133,7 @@ fn every_example_works_as_written() {
 fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
     let prepare = match command {
         "init" => "rm -f heap.db* cache.db*",
+        "apply" => "heapledger gc --plan p.json >/dev/null",
         "import" => "heapledger export files >/dev/null",
         "restore" => "heapledger backup heap-copy.db >/dev/null",
         "free" if example.contains(" 2cf24dba5fb0") => {

@@ -17,6 +17,7 @@ mod help;
 mod history;
 mod inspect;
 mod names_free;
+mod plans;
 mod put_get;
 mod readme;
 mod replay;

@@ -1,12 +1,14 @@
 //! `heapledger free`
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use heapledger::{Error, Freed, ObjectId};
+use heapledger::{Error, Freed, MemManager, ObjectId, Work};
 use serde::Serialize;
 
 use super::free_plan;
+use super::plan_file::{self, PlanFile};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::Row;
@@ -18,7 +20,8 @@ Examples:
   heapledger free 2cf24dba5fb0
   heapledger free --force greeting       # also removes its names
   heapledger free 2cf24dba5fb0 486ea46224d1
-  heapledger free --dry-run greeting     # what that and gc would give back")]
+  heapledger free --dry-run greeting     # what that and gc would give back
+  heapledger free --plan p.json 2cf24dba5fb0 && heapledger apply p.json")]
 pub struct Args {
     /// Names, object ids, or the first 6 or more digits of ids
     #[arg(value_name = "ID|NAME", required = true)]
@@ -31,10 +34,16 @@ pub struct Args {
     /// Free objects that have names, and remove the names
     #[arg(short, long)]
     force: bool,
+
+    #[command(flatten)]
+    plan: PlanFile,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
+    if let Some(path) = args.plan.path() {
+        return plan(args, &memory, path, context);
+    }
     if args.dry_run {
         let ids = find_all(&args.objects, |reference| memory.find(reference))?;
         return free_plan::run(&memory, &ids, context);
@@ -50,6 +59,20 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     })?;
     context.output().rows(freed.iter().map(FreedRow::from))?;
     Ok(Outcome::Fine)
+}
+
+/// Writes a plan. Without `--force` it has no objects that have names.
+fn plan(args: &Args, memory: &MemManager, path: &Path, context: &Context<'_>) -> Result<Outcome> {
+    let ids = find_all(&args.objects, |reference| memory.find(reference))?;
+    if !args.force {
+        for &id in &ids {
+            let names = memory.object_info(&id)?.names;
+            if !names.is_empty() {
+                return Err(Error::Named { id, names }).context("planned nothing");
+            }
+        }
+    }
+    plan_file::write(memory, &Work::Free(ids), path, context)
 }
 
 /// The objects referred to, without duplicates.

@@ -1,8 +1,10 @@
 //! `heapledger gc`
 
 use anyhow::Result;
+use heapledger::Work;
 
 use super::free_plan;
+use super::plan_file::{self, PlanFile};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::progress;
@@ -12,14 +14,21 @@ use crate::cli::output::text::counted;
 #[command(after_help = "\
 Examples:
   heapledger gc
-  heapledger gc --dry-run")]
+  heapledger gc --dry-run
+  heapledger gc --plan p.json && heapledger apply p.json")]
 pub struct Args {
     /// Remove nothing; print what would be given back
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    plan: PlanFile,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if let Some(path) = args.plan.path() {
+        return plan_file::write(&context.change()?, &Work::Gc, path, context);
+    }
     if args.dry_run {
         return free_plan::run(&context.change()?, &[], context);
     }

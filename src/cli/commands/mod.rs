@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
 pub(in crate::cli) mod add;
+pub(in crate::cli) mod apply;
 pub(in crate::cli) mod backup;
 pub(in crate::cli) mod block;
 pub(in crate::cli) mod check;
+pub(in crate::cli) mod compact;
 pub(in crate::cli) mod copy;
 pub(in crate::cli) mod diff;
 pub(in crate::cli) mod doctor;
@@ -22,6 +24,7 @@ pub(in crate::cli) mod log;
 pub(in crate::cli) mod ls;
 pub(in crate::cli) mod names;
 pub(in crate::cli) mod plan;
+mod plan_file;
 pub(in crate::cli) mod post;
 pub(in crate::cli) mod put;
 pub(in crate::cli) mod put_plan;

@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Write};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::Result;
 use crate::manager::MemManager;
-use crate::models::{ArenaId, BlockId, PoolId};
+use crate::models::{ArenaId, BlockId, MemRamId, PoolId};
+use crate::store::ReadTx;
 use crate::store::queries::layout::{self, Extent, LayoutRow};
-use crate::value::{Hasher, Kind};
+use crate::value::{Hasher, Kind, ObjectId};
 
 /// The SHA-256 of a layout, shown as 64 lower-case hexadecimal digits; see
 /// [`MemManager::layout_digest`].
@@ -37,6 +38,13 @@ impl fmt::Debug for LayoutDigest {
 impl Serialize for LayoutDigest {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LayoutDigest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Both are 32 bytes, spelled in the same way.
+        ObjectId::deserialize(deserializer).map(|digest| Self(*digest.as_bytes()))
     }
 }
 
@@ -75,14 +83,17 @@ impl MemManager {
     /// What [any call](MemManager#errors) fails with.
     pub fn layout_digest(&self) -> Result<LayoutDigest> {
         let space = self.inner.space;
-        self.inner.readers.single(|tx| {
-            let mut text = LayoutText::new();
-            for row in layout::rows(tx, space)? {
-                text.add(&row?);
-            }
-            Ok(text.digest())
-        })
+        self.inner.readers.single(|tx| digest(tx, space))
     }
+}
+
+/// See [`MemManager::layout_digest`].
+pub(in crate::manager) fn digest(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<LayoutDigest> {
+    let mut text = LayoutText::new();
+    for row in layout::rows(tx, space)? {
+        text.add(&row?);
+    }
+    Ok(text.digest())
 }
 
 /// The text of a layout, which is hashed as it grows.

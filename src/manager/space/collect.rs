@@ -6,7 +6,7 @@ use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::history::record;
 use crate::manager::{MemManager, Phase};
-use crate::store::{Shrinking, WriteTx, queries};
+use crate::store::{Shrinking, Shrunk, WriteTx, queries};
 
 /// The result of a garbage collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -87,20 +87,24 @@ impl MemManager {
                 break;
             }
         }
-        let (writer, _) = self.writer()?;
-        let Some(file) = self.inner.location.as_file() else {
-            // The server's autovacuum gives pages back.
-            return Ok(collected);
-        };
-        let shrunk = writer.shrink_file(file, &mut |step| match step {
-            Shrinking::Pages { done, total } => progress(Phase::Shrinking, done, total),
-            Shrinking::Log => progress(Phase::EmptyingLog, 0, 0),
-        })?;
+        let shrunk = self.shrink(progress)?;
         Ok(Collected {
             file_bytes: shrunk.file_bytes,
             file_size: shrunk.file_size,
             held_bytes: shrunk.held_bytes,
             ..collected
+        })
+    }
+
+    /// Gives the free pages of the file back. The server's autovacuum does that by itself.
+    pub(in crate::manager) fn shrink(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Shrunk> {
+        let (writer, _) = self.writer()?;
+        let Some(file) = self.inner.location.as_file() else {
+            return Ok(Shrunk::default());
+        };
+        writer.shrink_file(file, &mut |step| match step {
+            Shrinking::Pages { done, total } => progress(Phase::Shrinking, done, total),
+            Shrinking::Log => progress(Phase::EmptyingLog, 0, 0),
         })
     }
 }

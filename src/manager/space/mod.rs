@@ -1,8 +1,9 @@
-//! Opening a heap; carving, resizing and garbage collection.
+//! Opening a heap; carving, resizing, garbage collection and compaction.
 
 pub(in crate::manager) mod carve;
 mod ceiling;
 pub(in crate::manager) mod collect;
+pub(in crate::manager) mod compact;
 mod drop;
 pub(in crate::manager) mod open;
 pub(in crate::manager) mod options;

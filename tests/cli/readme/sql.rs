@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heapledger::{EventFilter, Geometry, ObjectId};
+use heapledger::{CompactOptions, EventFilter, Geometry, ObjectId};
 
 use super::{SQL_PAGE, fenced, read};
 use crate::common::{Heap, Row, content, files_only, server, texts};
@@ -149,12 +149,14 @@ fn the_example_of_changes_is_what_the_library_writes() {
 
 #[test]
 fn the_page_lists_exactly_the_members_of_changes() {
-    let heap = Heap::of(1024, Geometry::standard());
-    heap.allocate_bytes(&content(1, 1000)).unwrap();
-    heap.allocate_bytes(&content(2, 1000)).unwrap_err();
-    heap.free(&heap.find_ever(&ObjectId::of_bytes(&content(1, 1000)).to_hex()).unwrap())
-        .unwrap();
-    heap.collect_garbage().unwrap();
+    let heap = Heap::of(512 << 10, Geometry::standard());
+    let ids: Vec<_> = (0..16)
+        .map(|seed| heap.allocate_bytes(&content(seed, 32 << 10)).unwrap())
+        .collect();
+    heap.allocate_bytes(&content(20, 1000)).unwrap_err();
+    let gone = ids.iter().zip(0..).filter(|(_, number)| number % 8 > 0);
+    gone.for_each(|(id, _)| drop(heap.free(id).unwrap()));
+    heap.compact(CompactOptions::default()).unwrap();
     let keys = match server() {
         None => "SELECT DISTINCT j.key FROM events e, json_each(e.changes) j",
         Some(_) => "SELECT DISTINCT j.key FROM events e, json_each(e.changes::json) j",
