@@ -148,6 +148,11 @@ impl<'a> Context<'a> {
         Ok(known.first().map(|space| options(space).open(self.db())).transpose()?)
     }
 
+    /// Fails if the URL of the heap is read-only.
+    pub fn may_write(&self) -> Result<()> {
+        self.db.may_write()
+    }
+
     /// Opens a space for changes for a command that is not about this one: that of `--space`, or another one if
     /// it is not there or is being dropped. `None` if there is none.
     pub fn change_any(&self) -> Result<Option<MemManager>> {

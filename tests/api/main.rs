@@ -16,6 +16,7 @@ mod collect;
 mod common;
 mod compact;
 mod copy;
+mod copy_space;
 mod dedup;
 mod diff;
 mod doctor;

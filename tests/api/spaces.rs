@@ -252,6 +252,48 @@ fn writers_of_other_spaces_go_on_while_a_space_is_dropped() {
     assert_balanced(&heap);
 }
 
+/// Two drops at once, while others use that space and another one.
+#[test]
+fn whoever_uses_a_space_while_it_is_dropped_learns_only_that() {
+    let heap = Heap::of(64 * MIB, Geometry::standard());
+    let other = open(&heap, "other");
+    fill(&other);
+    let ended = |error: Error| assert!(matches!(error, Error::Space(_)), "{error}");
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for seed in 5000.. {
+                match other.allocate_bytes(&content(seed, 300)) {
+                    Ok(_) => {}
+                    Err(error) => return ended(error),
+                }
+            }
+        });
+        threads.spawn(|| {
+            let id = other.resolve("one").unwrap().unwrap();
+            loop {
+                match other.get::<i64>(&id) {
+                    Ok(one) => assert_eq!(one, 1),
+                    Err(error) => return ended(error),
+                }
+            }
+        });
+        threads.spawn(|| (0..100).for_each(|number| assert!(heap.allocate(&number).is_ok())));
+        for _ in 0..2 {
+            threads.spawn(|| {
+                let memory = heap.open_again();
+                match memory.drop_space("other") {
+                    Ok(dropped) => assert!(dropped.gone_at.is_some()),
+                    // It came when all was over.
+                    Err(error) => assert!(matches!(error, Error::UnknownSpace { .. }), "{error}"),
+                }
+            });
+        }
+    });
+    assert_eq!(heap.spaces().unwrap().len(), 1);
+    assert_eq!(heap.memram().unwrap().objects(), 100);
+    assert_balanced(&heap);
+}
+
 #[test]
 fn large_objects_many_pieces_and_many_names_go_in_steps() {
     let heap = Heap::new();

@@ -7,6 +7,19 @@ use crate::common::server;
 use crate::support::{Cli, noise};
 use serde_json::json;
 
+/// Runs a command, and kills it after some milliseconds. Whether it had ended by itself.
+fn ends_within(cli: &Cli, args: &[&str], milliseconds: u64) -> bool {
+    let mut program = cli.program(args);
+    let program = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = program.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(milliseconds));
+    // It may be over already.
+    let _ = child.kill();
+    let has_ended = child.wait().unwrap().success();
+    cli.wait_for_the_dead();
+    has_ended
+}
+
 /// A heap with the spaces `main` and `cache`.
 fn heap() -> Cli {
     let cli = Cli::new();
@@ -113,21 +126,8 @@ fn a_drop_that_was_killed_is_visible_and_continues() {
             .map(|it| it.objects())
     };
     let (mut began, mut after, mut left) = (0, 5, 4001);
-    loop {
-        let mut child = cli
-            .program(["drop-space", "cache"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        std::thread::sleep(Duration::from_millis(after));
-        let _ = child.kill();
-        if child.wait().unwrap().success() {
-            break;
-        }
+    while !ends_within(&cli, &["drop-space", "cache"], after) {
         after = after * 5 / 4 + 3;
-        cli.wait_for_the_dead();
         assert_eq!(cli.ok(["check"]), "the books balance\n");
         let Some(now) = objects() else { break };
         assert!(now <= left, "{left} and then {now}");
@@ -185,4 +185,56 @@ fn the_only_space_can_be_dropped_after_an_interruption() {
         "{dropped}"
     );
     assert_eq!(cli.json(["spaces"]), json!([]));
+}
+
+#[test]
+fn a_space_is_copied_into_another_one_of_the_heap() {
+    let cli = heap();
+    assert_eq!(
+        cli.ok(["--space", "cache", "copy", "--to-space", "archive"]),
+        "archive: 2 objects with 2 names, 19.5 KiB\n\
+         compared with heap.db: the same objects, names and holds are in both, and both balance\n"
+    );
+    assert_eq!(cli.ok(["--space", "archive", "get", "x"]), "1");
+    assert_eq!(
+        cli.ok(["--space", "archive", "layout", "--digest"]),
+        cli.ok(["--space", "cache", "layout", "--digest"])
+    );
+    // Without --space, it is main; with --to, the other heap.
+    cli.ok(["copy", "--to-space", "saved", "--to", "other.db"]);
+    assert_eq!(cli.ok(["--db", "other.db", "--space", "saved", "get", "mine"]), "stays");
+    assert_eq!(cli.json(["--db", "other.db", "spaces"]).as_array().unwrap().len(), 1);
+    let taken = cli.fails(2, ["copy", "--to-space", "archive"]);
+    assert!(
+        taken.ends_with("--on-conflict skip, replace or rename adds to it"),
+        "{taken}"
+    );
+    cli.ok(["copy", "--to-space", "archive", "--on-conflict", "skip"]);
+    assert_eq!(cli.ok(["--space", "archive", "get", "mine"]), "stays");
+    let own = cli.fails(2, ["copy", "--to-space", "main"]);
+    assert!(own.contains("the target is this space itself"), "{own}");
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+}
+
+#[test]
+fn a_copy_within_a_heap_that_was_killed_continues() {
+    let cli = Cli::new();
+    for number in 0..3000 {
+        cli.file(&format!("many/{number}"), format!("object {number}"));
+    }
+    cli.file("big", noise(24 << 20));
+    cli.ok(["put", "-q", "-r", "many"]);
+    cli.ok(["put", "-q", "big", "--name", "big"]);
+    let (mut killed, mut after) = (0, 10);
+    while !ends_within(&cli, &["copy", "--to-space", "archive"], after) {
+        killed += 1;
+        after = after * 5 / 4 + 3;
+        assert_eq!(cli.ok(["check", "--quick"]), "the books balance\n");
+    }
+    assert!(killed > 0, "it was too fast to be killed");
+    let copied = cli.json(["copy", "--to-space", "archive"]);
+    assert_eq!(copied["spaces"][0]["already"], 3001);
+    assert_eq!(cli.ok(["check"]), "the books balance\n");
+    cli.ok(["--space", "archive", "get", "big", "-o", "again"]);
+    assert!(cli.read("again") == cli.read("big"));
 }

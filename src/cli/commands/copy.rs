@@ -18,12 +18,14 @@ Examples:
   heapledger copy --to copy.db
   heapledger copy --to copy.db --space cache  # this space alone
   heapledger copy --to old.db --on-conflict rename
+  heapledger copy --to-space archive          # within the heap
 
 TARGET is a file or a server, as for --db: heapledger copy --to postgres://me@host/db.
 It is created if there is none. Everything that is stored is copied with its names and
 holds, but no history and no reservations. Contents are hashed on the way, and in the end
 both heaps are compared. If it was interrupted, the same command continues. Programs that
-use the heap need not stop.
+use the heap need not stop; but within a heap nobody should write to the space meanwhile,
+because then the newest state is read, and not one from the beginning.
 
 A space of the target must be empty, or a part of such a copy, unless --on-conflict
 says what to do with a name that another object has there:
@@ -31,18 +33,25 @@ says what to do with a name that another object has there:
   replace   give it to the copied object; the other is freed if nothing else holds it
   rename    put ~ and the first digits of the object's id behind it")]
 pub struct Args {
-    /// The heap to copy into: a file, or the address of a server
-    #[arg(long, value_name = "TARGET")]
-    to: PathBuf,
+    /// The heap to copy into: a file, or the address of a server; without it, this heap
+    #[arg(long, value_name = "TARGET", required_unless_present = "to_space")]
+    to: Option<PathBuf>,
+
+    /// Copy the space of --space, or main, and call it this
+    #[arg(long, value_name = "NAME")]
+    to_space: Option<String>,
 
     #[command(flatten)]
     taken: Taken,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let to = Database::named("--to", &args.to)?;
-    to.may_write()?;
-    let memory = if context.names_space() {
+    let to = args.to.as_ref().map(|to| Database::named("--to", to)).transpose()?;
+    match &to {
+        Some(to) => to.may_write()?,
+        None => context.may_write()?,
+    }
+    let memory = if context.names_space() || args.to_space.is_some() {
         Some(context.follow()?)
     } else {
         context.follow_any()?
@@ -50,12 +59,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let Some(memory) = memory else {
         bail!("{} has no space, so there is nothing to copy", context.shown());
     };
-    let options = CopyOptions::default()
+    let mut options = CopyOptions::default()
         .on_conflict(args.taken.on_conflict())
         .this_space_only(context.names_space())
         .target(context.options());
+    options.to_space.clone_from(&args.to_space);
     let memory = context.because(memory);
-    let copied = progress::phases("comparing", |phase| memory.copy_to_with(&to.path, &options, phase));
+    let path = to.as_ref().map_or(context.db(), |to| &to.path);
+    let copied = progress::phases("comparing", |phase| memory.copy_to_with(path, &options, phase));
     let copied = match copied {
         Err(error @ Error::Transfer(TransferError::Occupied { .. })) if args.taken.is_refused() => {
             bail!("{error}; --on-conflict skip, replace or rename adds to it")
@@ -73,7 +84,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         for space in &copied.spaces {
             writeln!(out, "{}", summary(space, context.sizes()))?;
         }
-        writeln!(out, "compared with {}: {verified}, and both balance", to.shown())
+        let to = to.as_ref().map_or_else(|| context.shown(), Database::shown);
+        writeln!(out, "compared with {to}: {verified}, and both balance")
     })?;
     Ok(Outcome::Fine)
 }

@@ -9,10 +9,12 @@ use super::compare::{Difference, Side, balance, compare};
 use super::conflicts::OnConflict;
 use super::copy_item::{CopiedSpace, occupied};
 use super::copy_space::SpaceCopy;
+use super::source::Source;
 use crate::error::{Error, Result, ServerError, TransferError};
+use crate::manager::space::options::Purpose;
 use crate::manager::{History, MemManager, Options, Phase};
 use crate::models::MemRam;
-use crate::store::{ReadTx, queries};
+use crate::store::{Location, queries};
 use crate::temporary::Storing;
 
 /// Options of [`MemManager::copy_to_with`].
@@ -25,8 +27,10 @@ pub struct CopyOptions {
     pub on_conflict: OnConflict,
     /// Copy only the space of the manager; `false` by default.
     pub this_space_only: bool,
-    /// How to open the target. Its space, and the capacity, geometry and history of a new one, are
-    /// those of the original.
+    /// The space to copy that of the manager into; by default, each is copied into the one of its own name.
+    pub to_space: Option<String>,
+    /// How to open the target, unless it is the heap itself. Its space, and the capacity, geometry and history of
+    /// a new one, are those of the original.
     pub target: Options,
 }
 
@@ -42,6 +46,13 @@ impl CopyOptions {
     #[must_use]
     pub fn this_space_only(mut self, only: bool) -> Self {
         self.this_space_only = only;
+        self
+    }
+
+    /// Copies only the space of the manager, into this one.
+    #[must_use]
+    pub fn to_space(mut self, name: impl Into<String>) -> Self {
+        self.to_space = Some(name.into());
         self
     }
 
@@ -116,42 +127,53 @@ impl MemManager {
         options: &CopyOptions,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Copied> {
+        let to = to.as_ref();
+        let is_here = Location::at(to)?.path() == self.path();
         let target = Target {
-            to: to.as_ref(),
+            to: (!is_here).then_some(to),
             options,
             original: self,
         };
         // It ends between two batches when the program is interrupted.
         let _storing = Storing::new();
-        self.inner.readers.snapshot_once(|tx| {
-            let mut spaces = queries::spaces::all(tx)?;
-            spaces.retain(|space| space.dropped_at.is_none());
-            spaces.retain(|space| !options.this_space_only || space.id == self.inner.space);
-            let mut found = Vec::with_capacity(spaces.len());
-            for space in &spaces {
-                progress(Phase::Comparing, 0, 0);
-                found.push(target.look(tx, space)?);
-            }
-            let mut copied = Copied::default();
-            let total = spaces.iter().map(|space| space.mem).sum();
-            let mut before = 0;
-            for (space, found) in spaces.iter().zip(found) {
-                let memory = target.open(tx, space, found)?;
-                let copying = &mut |bytes| progress(Phase::Copying, before + bytes, total);
-                let (memory, done) = SpaceCopy::new(memory, options.on_conflict, copying)?.run(tx, space)?;
-                progress(Phase::Comparing, 0, 0);
-                target.verify(tx, space, &memory, &done)?;
-                before += space.mem;
-                copied.spaces.push(done);
-            }
-            Ok(copied)
-        })
+        if is_here {
+            return target.copy(&mut Source::Newest(self), progress);
+        }
+        self.inner
+            .readers
+            .snapshot_once(|tx| target.copy(&mut Source::State(tx), progress))
+    }
+
+    /// Copies the space into another one of the heap, which is created if there is none, and then compares both.
+    /// Like [`Self::copy_to`], except that it does not read one state of the space: others should not write to it
+    /// meanwhile. If they do, the comparison fails, and the next call copies what has come.
+    ///
+    /// The bytes are copied, in transactions of up to 8 MiB, because each space accounts for its own: a piece
+    /// is in a block, which is in one space, and blocks of the other one have their room elsewhere. They pass
+    /// through this process, and not only from row to row, to be hashed. Nothing is written to other files. What
+    /// is there already is neither read nor written.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// memory.set("greeting", "hello")?;
+    /// let copied = memory.copy_to_space("archive")?;
+    /// assert_eq!((copied.spaces[0].space.as_str(), copied.spaces[0].objects), ("archive", 1));
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Self::copy_to`].
+    pub fn copy_to_space(&self, name: &str) -> Result<Copied> {
+        let options = CopyOptions::default().to_space(name);
+        self.copy_to_with(self.path(), &options, &mut |_, _, _| {})
     }
 }
 
 /// Where to copy to.
 struct Target<'a> {
-    to: &'a Path,
+    /// Another heap, or the one that is copied.
+    to: Option<&'a Path>,
     options: &'a CopyOptions,
     original: &'a MemManager,
 }
@@ -164,22 +186,69 @@ enum Exists {
 }
 
 impl Target<'_> {
+    fn copy(&self, source: &mut Source<'_, '_>, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Copied> {
+        let own = self.original.inner.space;
+        let mut spaces = source.read(queries::spaces::all)?;
+        spaces.retain(|space| space.dropped_at.is_none());
+        spaces.retain(|space| !self.is_of_one_space() || space.id == own);
+        let mut found = Vec::with_capacity(spaces.len());
+        for space in &spaces {
+            progress(Phase::Comparing, 0, 0);
+            found.push(self.look(source, space)?);
+        }
+        let mut copied = Copied::default();
+        let total = spaces.iter().map(|space| space.mem).sum();
+        let mut before = 0;
+        for (space, found) in spaces.iter().zip(found) {
+            let memory = self.open(source, space, found)?;
+            let copying = &mut |bytes| progress(Phase::Copying, before + bytes, total);
+            let (memory, done) = SpaceCopy::new(memory, self.options.on_conflict, copying)?.run(source, space)?;
+            progress(Phase::Comparing, 0, 0);
+            self.verify(source, space, &memory, &done)?;
+            before += space.mem;
+            copied.spaces.push(done);
+        }
+        Ok(copied)
+    }
+
+    fn is_of_one_space(&self) -> bool {
+        self.options.this_space_only || self.options.to_space.is_some()
+    }
+
+    /// The name of the space that a space is copied into.
+    fn name_of<'n>(&'n self, space: &'n MemRam) -> &'n str {
+        self.options.to_space.as_deref().unwrap_or(&space.name)
+    }
+
+    /// Opens the target, or the heap itself.
+    fn open_with(&self, options: Options) -> Result<MemManager> {
+        match self.to {
+            Some(to) => options.open(to),
+            None => options.open_next_to(self.original, Purpose::Use),
+        }
+    }
+
     /// Looks at a space of the target before anything is copied or created.
-    fn look(&self, tx: &mut ReadTx<'_>, space: &MemRam) -> Result<Exists> {
-        let options = self.options.target.clone().space(&space.name);
-        let there = match options.read_only(true).open(self.to) {
+    fn look(&self, source: &mut Source<'_, '_>, space: &MemRam) -> Result<Exists> {
+        let name = self.name_of(space);
+        if self.to.is_none() && name == space.name {
+            let what = match self.is_of_one_space() {
+                true => "the target is this space itself",
+                false => "the target is this heap itself",
+            };
+            let same = std::io::Error::new(std::io::ErrorKind::InvalidInput, what);
+            return Err(Error::io("the heap cannot be copied")(same));
+        }
+        let options = self.options.target.clone().space(name);
+        let there = match self.open_with(options.read_only(true)) {
             Ok(there) => there,
             Err(Error::Server(error)) if !matches!(error, ServerError::NoHeap { .. }) => return Err(error.into()),
             // If it is there and cannot be read, opening it for writing says why.
             Err(_) => return Ok(Exists::No),
         };
-        if there.path() == self.original.path() {
-            let same = std::io::Error::new(std::io::ErrorKind::InvalidInput, "the target is this heap itself");
-            return Err(Error::io("the heap cannot be copied")(same));
-        }
         if self.options.on_conflict == OnConflict::Refuse {
             let mut own = None;
-            let _ = self.compare(tx, space, &there, &mut |difference| {
+            let _ = self.compare(source, space, &there, &mut |difference| {
                 own = Some(difference).filter(Difference::is_own);
                 own.as_ref()
                     .map_or(ControlFlow::Continue(()), |_| ControlFlow::Break(()))
@@ -192,38 +261,46 @@ impl Target<'_> {
     }
 
     /// Opens a space of the target for writing, and creates it if it is missing.
-    fn open(&self, tx: &mut ReadTx<'_>, space: &MemRam, exists: Exists) -> Result<MemManager> {
-        let mut options = self.options.target.clone().space(&space.name).create(true);
+    fn open(&self, source: &mut Source<'_, '_>, space: &MemRam, exists: Exists) -> Result<MemManager> {
+        let mut options = self.options.target.clone().space(self.name_of(space)).create(true);
         if exists == Exists::No {
-            let geometry = queries::spaces::geometry(tx, space)?;
+            let geometry = source.read(|tx| queries::spaces::geometry(tx, space))?;
             let history = History::of(space);
             options = options.max_mem(space.max_mem).geometry(geometry).history(history);
         }
-        let mut memory = options.open(self.to)?;
+        let mut memory = self.open_with(options)?;
         memory.reason = self.original.reason.clone();
         Ok(memory)
     }
 
     fn compare(
         &self,
-        tx: &mut ReadTx<'_>,
+        source: &mut Source<'_, '_>,
         space: &MemRam,
         there: &MemManager,
         found: &mut dyn FnMut(Difference) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let mut original = Side { tx, space: space.id };
-        let space = there.inner.space;
-        let readers = &there.inner.readers;
-        readers.snapshot_once(|tx| compare(&mut original, &mut Side { tx, space }, found))
+        source.read(|tx| {
+            let mut original = Side { tx, space: space.id };
+            let space = there.inner.space;
+            let readers = &there.inner.readers;
+            readers.snapshot_once(|tx| compare(&mut original, &mut Side { tx, space }, found))
+        })
     }
 
     /// Compares a space with its copy.
-    fn verify(&self, tx: &mut ReadTx<'_>, space: &MemRam, there: &MemManager, done: &CopiedSpace) -> Result<()> {
+    fn verify(
+        &self,
+        source: &mut Source<'_, '_>,
+        space: &MemRam,
+        there: &MemManager,
+        done: &CopiedSpace,
+    ) -> Result<()> {
         let is_merged = self.options.on_conflict != OnConflict::Refuse;
         // Objects and names that need not be there.
         let (mut left_out, mut conflicts) = (done.left_out, done.conflicts.len() as u64);
         let mut wrong = None;
-        let _ = self.compare(tx, space, there, &mut |difference| {
+        let _ = self.compare(source, space, there, &mut |difference| {
             let may_differ = match difference {
                 _ if !is_merged => false,
                 Difference::ObjectMissing(_) => take_one(&mut left_out),
@@ -241,14 +318,19 @@ impl Target<'_> {
             ControlFlow::Break(())
         })?;
         if wrong.is_none() {
-            wrong = self.compare_balances(tx, space, there)?;
+            wrong = self.compare_balances(source, space, there)?;
         }
         wrong.map_or(Ok(()), |why| Err(differs(there, why)))
     }
 
     /// How the balances of a space and its copy differ, if they do.
-    fn compare_balances(&self, tx: &mut ReadTx<'_>, space: &MemRam, there: &MemManager) -> Result<Option<String>> {
-        let original = balance(&mut Side { tx, space: space.id })?;
+    fn compare_balances(
+        &self,
+        source: &mut Source<'_, '_>,
+        space: &MemRam,
+        there: &MemManager,
+    ) -> Result<Option<String>> {
+        let original = source.read(|tx| balance(&mut Side { tx, space: space.id }))?;
         let copy = there.inner.readers.snapshot(|tx| {
             let space = there.inner.space;
             balance(&mut Side { tx, space })

@@ -5,14 +5,15 @@ use std::mem;
 
 use super::conflicts::OnConflict;
 use super::copy_item::{CopiedSpace, Item, Known, bad_name, by_object, read_contents, settle, store};
+use super::source::{Source, retain};
 use super::whole::Whole;
 use crate::error::{Error, Result};
 use crate::manager::objects::announced::Announced;
 use crate::manager::objects::parts::Parts;
 use crate::manager::{MemManager, Phase};
 use crate::models::{MemRam, StoredObject, StoredObjectId, Stripe};
+use crate::store::queries;
 use crate::store::queries::transfer;
-use crate::store::{ReadTx, queries};
 use crate::temporary::go_on;
 use crate::value::ObjectId;
 
@@ -67,24 +68,29 @@ impl<'a> SpaceCopy<'a> {
     }
 
     /// Copies the objects of `space` in the order of their keys.
-    pub fn run(mut self, tx: &mut ReadTx<'_>, space: &MemRam) -> Result<(MemManager, CopiedSpace)> {
+    pub fn run(mut self, source: &mut Source<'_, '_>, space: &MemRam) -> Result<(MemManager, CopiedSpace)> {
         let mut after = StoredObjectId(Stripe::of(space.id).before());
         loop {
             go_on()?;
-            let page = transfer::objects_after(tx, space.id, after, PAGE as i64)?;
-            let (Some(first), Some(last)) = (page.first(), page.last()) else {
-                break;
-            };
+            let (page, names) = source.read(|tx| {
+                let page = transfer::objects_after(tx, space.id, after, PAGE as i64)?;
+                let names = match (page.first(), page.last()) {
+                    (Some(first), Some(last)) => transfer::names_between(tx, first.id, last.id)?,
+                    _ => Vec::new(),
+                };
+                Ok((page, names))
+            })?;
+            let Some(last) = page.last() else { break };
             after = last.id;
-            let mut names = by_object(transfer::names_between(tx, first.id, last.id)?);
+            let mut names = by_object(names);
             let known = self.known(&page)?;
             for object in page {
                 let names = names.remove(&object.id).unwrap_or_default();
                 let found = known.get(&object.object_id).filter(|found| found.is(&object));
-                self.object(tx, object, names, found)?;
+                self.object(source, object, names, found)?;
             }
         }
-        self.flush(tx)?;
+        self.flush(source)?;
         Ok((self.target, self.done))
     }
 
@@ -110,7 +116,7 @@ impl<'a> SpaceCopy<'a> {
 
     fn object(
         &mut self,
-        tx: &mut ReadTx<'_>,
+        source: &mut Source<'_, '_>,
         object: StoredObject,
         names: Vec<String>,
         found: Option<&Known>,
@@ -132,13 +138,13 @@ impl<'a> SpaceCopy<'a> {
             item.run += 1;
             self.batch.run += 2;
         } else if item.object.size > self.part as u64 {
-            self.flush(tx)?;
-            return self.large(tx, &item);
+            self.flush(source)?;
+            return self.large(source, &item);
         }
         self.batch.bytes += item.bytes();
         self.batch.items.push(item);
         if self.batch.items.len() >= PAGE || self.batch.bytes >= BATCH_BYTES.min(self.part as u64) {
-            self.flush(tx)?;
+            self.flush(source)?;
         }
         Ok(())
     }
@@ -151,14 +157,19 @@ impl<'a> SpaceCopy<'a> {
     }
 
     /// Stores the batch in one transaction.
-    fn flush(&mut self, tx: &mut ReadTx<'_>) -> Result<()> {
+    fn flush(&mut self, source: &mut Source<'_, '_>) -> Result<()> {
         let Batch { mut items, .. } = mem::take(&mut self.batch);
         if items.is_empty() {
             return Ok(());
         }
-        for run in items.chunk_by_mut(|one, next| one.run == next.run) {
-            read_contents(tx, run)?;
-        }
+        let changes = source.changes();
+        source.read(|tx| {
+            if changes {
+                retain(tx, &mut items)?;
+            }
+            let mut runs = items.chunk_by_mut(|one, next| one.run == next.run);
+            runs.try_for_each(|run| read_contents(tx, run))
+        })?;
         let target = &self.target;
         let on_conflict = self.on_conflict;
         let ids: Vec<_> = items.iter().map(|item| item.object.object_id).collect();
@@ -175,7 +186,7 @@ impl<'a> SpaceCopy<'a> {
     }
 
     /// Stores an object in parts, as they are read.
-    fn large(&mut self, tx: &mut ReadTx<'_>, item: &Item) -> Result<()> {
+    fn large(&mut self, source: &mut Source<'_, '_>, item: &Item) -> Result<()> {
         let Item { object, .. } = item;
         let target = self.target.clone();
         let (inner, bad) = (&target.inner, bad_name(&target));
@@ -186,7 +197,7 @@ impl<'a> SpaceCopy<'a> {
         })?;
         let mut done = CopiedSpace::default();
         if settled.is_wanted(&incoming) {
-            let mut content = Whole::new(tx, object);
+            let mut content = Whole::new(source, object);
             let mut parts = Parts::known(&mut content, object.object_id, self.part);
             let announced = Announced {
                 kind: object.kind,
@@ -205,8 +216,11 @@ impl<'a> SpaceCopy<'a> {
                 let hold = settled.first_hold();
                 target.upload(announced, &mut parts, hold, None, progress)
             });
-            let stored = stored.map_err(own_error)?;
-            done.count(object, stored.dedup);
+            match stored.map_err(own_error) {
+                Ok(stored) => done.count(object, stored.dedup),
+                Err(error) if source.has_lost(object, &error)? => return self.pass(object.size),
+                Err(error) => return Err(error),
+            }
         }
         target.write_apart(|tx| settle(tx, &incoming, settled, false, &mut done))?;
         self.done.add(done);

@@ -13,4 +13,5 @@ pub(in crate::manager) mod manifest;
 pub(in crate::manager) mod restore;
 pub(in crate::manager) mod save;
 pub(in crate::manager) mod snapshot;
+mod source;
 mod whole;

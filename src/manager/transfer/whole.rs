@@ -3,10 +3,10 @@
 use std::io::{self, Read};
 use std::vec;
 
+use super::source::Source;
 use crate::error::{Error, Result};
 use crate::models::StoredObject;
-use crate::store::ReadTx;
-use crate::store::queries::entries::{StoredPiece, stored_pieces};
+use crate::store::queries::entries::StoredPiece;
 use crate::value::{Hasher, Validator};
 
 /// Refuses a content that is not that of the object.
@@ -23,8 +23,8 @@ pub(super) fn whole(object: &StoredObject, content: &[u8]) -> Result<()> {
 const PIECES: i64 = 32;
 
 /// Reads the content of an object in constant memory. The last read fails unless it is whole.
-pub(super) struct Whole<'r, 'c> {
-    tx: &'r mut ReadTx<'c>,
+pub(super) struct Whole<'r, 's, 'c> {
+    source: &'r mut Source<'s, 'c>,
     object: &'r StoredObject,
     /// The position of the next piece to read.
     seq: i64,
@@ -35,10 +35,10 @@ pub(super) struct Whole<'r, 'c> {
     check: Option<Check>,
 }
 
-impl<'r, 'c> Whole<'r, 'c> {
-    pub fn new(tx: &'r mut ReadTx<'c>, object: &'r StoredObject) -> Self {
+impl<'r, 's, 'c> Whole<'r, 's, 'c> {
+    pub fn new(source: &'r mut Source<'s, 'c>, object: &'r StoredObject) -> Self {
         Self {
-            tx,
+            source,
             object,
             seq: 0,
             pieces: Vec::new().into_iter(),
@@ -50,7 +50,7 @@ impl<'r, 'c> Whole<'r, 'c> {
     /// The next piece; none at the end.
     fn next(&mut self) -> Result<Option<Vec<u8>>> {
         if self.pieces.len() == 0 {
-            let pieces = stored_pieces(self.tx, self.object.id, self.seq, PIECES)?;
+            let pieces = self.source.pieces(self.object, self.seq, PIECES)?;
             self.seq += pieces.len() as i64;
             self.pieces = pieces.into_iter();
         }
@@ -71,7 +71,7 @@ impl<'r, 'c> Whole<'r, 'c> {
     }
 }
 
-impl Read for Whole<'_, '_> {
+impl Read for Whole<'_, '_, '_> {
     /// An error of the heap is inside the error.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.data.read(buffer)? {

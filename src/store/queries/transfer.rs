@@ -29,6 +29,16 @@ pub fn objects_after(
         .load(tx.conn()?)?)
 }
 
+/// The keys of the objects from `first` to `last`.
+pub fn keys_between(tx: &mut ReadTx<'_>, first: StoredObjectId, last: StoredObjectId) -> Result<Vec<StoredObjectId>> {
+    Ok(stored_objects::table
+        .filter(stored_objects::id.ge(first))
+        .filter(stored_objects::id.le(last))
+        .order(stored_objects::id)
+        .select(stored_objects::id)
+        .load(tx.conn()?)?)
+}
+
 /// Passes the pieces of all objects from `first` to `last` to `take`, in order.
 pub fn each_piece_between(
     tx: &mut ReadTx<'_>,
