@@ -173,11 +173,14 @@ fn the_history_is_a_trace() {
 }
 
 #[test]
-fn a_history_without_requests_has_no_ratios() {
+fn a_history_without_requests_has_no_ratios_and_none_is_an_error() {
     let cli = Cli::new();
     cli.ok(["init"]);
     let rows = cli.json(["replay", "--policy", "lru"]);
     assert_eq!(rows[0]["hit_ratio"], Value::Null);
     let ran = cli.run(["replay", "--policy", "lru"]);
     assert_eq!(ran.stderr, "0 requests for 0 B\n");
+    cli.ok(["history", "off"]);
+    let error = cli.fails(2, ["replay"]);
+    assert!(error.ends_with("`heapledger history on` starts recording"), "{error}");
 }

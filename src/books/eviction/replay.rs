@@ -188,13 +188,12 @@ impl Replay {
                 batch.iter().for_each(|&request| future.add(request));
             }
         }
-        replayed.footprint = future.as_ref().map(Future::footprint);
-        let best = future.map(|future| self.best_of(&future)).unwrap_or_default();
-        let online = caches.iter().map(|cache| {
-            let strategy = ReplayStrategy::Policy(cache.policy);
-            ReplayRun::new(strategy, cache.capacity, cache.tally)
-        });
-        replayed.runs.extend(online.chain(best));
+        // The caches go before the best possible takes memory, too.
+        replayed.runs.extend(caches.into_iter().map(ReplayRun::from));
+        if let Some(future) = &future {
+            replayed.footprint = Some(future.footprint());
+            replayed.runs.extend(self.best_of(future));
+        }
         replayed.runs.sort_by_key(|run| run.size);
         Ok(replayed)
     }
@@ -224,6 +223,12 @@ impl Replayed {
                 self.bytes = self.bytes.saturating_add(*size);
             }
         }
+    }
+}
+
+impl From<Simulation> for ReplayRun {
+    fn from(cache: Simulation) -> Self {
+        Self::new(ReplayStrategy::Policy(cache.policy), cache.capacity, cache.tally)
     }
 }
 

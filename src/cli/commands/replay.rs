@@ -114,7 +114,7 @@ impl Args {
         let is_wanted = |request: &heapledger::Result<TraceRequest>| {
             !self.ignore_frees || !matches!(request, Ok(TraceRequest::Free { .. }))
         };
-        let requests = memory.requests().filter(is_wanted);
+        let requests = memory.requests()?.filter(is_wanted);
         Ok(during("replaying the history", || self.replay(sizes).run(requests))?)
     }
 

@@ -1,6 +1,8 @@
 //! The history as a trace, for a replay.
 
 use crate::books::eviction::replay::TraceRequest;
+#[cfg(doc)]
+use crate::error::Error;
 use crate::error::Result;
 use crate::manager::MemManager;
 use crate::manager::history::events::known;
@@ -17,7 +19,11 @@ impl MemManager {
     ///
     /// A replay can only be as good as this record: reads are not in the history, and neither is what
     /// happened before it begins, after which the first request for an object is a miss. A trace of a
-    /// program's own reads tells more. Constant memory; O(events).
+    /// program's own reads tells more. They are read page by page, in constant memory, and what
+    /// happens in the meantime is included; O(events).
+    ///
+    /// # Errors
+    /// [`Error::HistoryOff`]; what [any call](MemManager#errors) fails with, also later.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -27,14 +33,15 @@ impl MemManager {
     /// for page in ["home", "news", "home", "about", "home"] {
     ///     memory.allocate(page)?;
     /// }
-    /// let replayed = Replay::new([9]).policies([Policy::Lru]).run(memory.requests())?;
+    /// let replayed = Replay::new([9]).policies([Policy::Lru]).run(memory.requests()?)?;
     /// assert_eq!((replayed.requests, replayed.runs[0].hits), (5, 2));
     /// # Ok::<(), heapledger::Error>(())
     /// ```
-    pub fn requests(&self) -> impl Iterator<Item = Result<TraceRequest>> + use<> {
+    pub fn requests(&self) -> Result<impl Iterator<Item = Result<TraceRequest>> + use<>> {
+        self.inner.readers.snapshot(|tx| self.opening(tx))?;
         let kinds = [EventKind::Allocate, EventKind::DedupHit, EventKind::Free];
         let events = self.events(EventFilter::default().kinds(kinds));
-        events.map(|event| request(&event?))
+        Ok(events.map(|event| request(&event?)))
     }
 }
 
