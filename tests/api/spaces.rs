@@ -243,6 +243,8 @@ fn writers_of_other_spaces_go_on_while_a_space_is_dropped() {
     fill(&other);
     let mut between = 0;
     heap.drop_space_with("other", &mut |_, _, _| {
+        // The books balance after each step.
+        assert_balanced(&heap);
         heap.allocate(&between).unwrap();
         between += 1;
     })
@@ -358,6 +360,57 @@ fn a_renamed_space_keeps_everything_and_its_managers_go_on() {
     assert_eq!(event.name.as_deref(), Some("other"));
     other.layout_at(Moment::Event(event.id)).unwrap();
     assert_balanced(&other);
+}
+
+/// A source that has the space dropped when half of it is read.
+struct Dropping<'h> {
+    heap: &'h Heap,
+    left: u64,
+}
+
+impl std::io::Read for Dropping<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let bytes = buffer.len().min(self.left as usize);
+        let before = self.left;
+        self.left -= bytes as u64;
+        if before > 10 * MIB && self.left <= 10 * MIB {
+            self.heap.drop_space("other").map_err(std::io::Error::other)?;
+        }
+        buffer[..bytes].fill(7);
+        Ok(bytes)
+    }
+}
+
+#[test]
+fn a_large_object_on_its_way_into_a_dropped_space_is_refused() {
+    let heap = Heap::new();
+    let other = open(&heap, "other");
+    other.resize(64 * MIB).unwrap();
+    let left = 20 * MIB;
+    is_dropped(other.allocate_from(Dropping { heap: &heap, left }));
+    assert_balanced(&heap);
+    assert_eq!(number(&heap.sql(), "SELECT count(*) FROM ledger"), 0);
+}
+
+#[test]
+fn only_one_of_two_spaces_gets_a_name_that_both_want() {
+    let heap = Heap::new();
+    for round in 0..5 {
+        let to = format!("wanted {round}");
+        for name in ["a", "b"] {
+            open(&heap, &format!("{name}{round}"));
+        }
+        let renamed = std::thread::scope(|threads| {
+            let rename = |name: &str| {
+                let (heap, from, to) = (&heap, format!("{name}{round}"), to.clone());
+                threads.spawn(move || heap.open_again().rename_space(&from, &to))
+            };
+            [rename("a"), rename("b")].map(|thread| thread.join().unwrap())
+        });
+        let refused: Vec<_> = renamed.iter().filter_map(|it| it.as_ref().err()).collect();
+        assert!(matches!(refused[..], [Error::SpaceExists { .. }]), "{renamed:?}");
+    }
+    assert_balanced(&heap);
 }
 
 #[test]

@@ -117,6 +117,7 @@ fn keys_are_the_columns_of_the_schema() {
     // `names` is a list in JSON, so `names_json` of the view is not needed.
     assert_eq!(keys(&["ls"]), columns("objects").replace("names_json,", ""));
     assert_eq!(keys(&["spaces"]), columns("memram"));
+    assert_eq!(keys(&["spaces", "--dropped"]), columns("dropped_spaces"));
     assert_eq!(keys(&["log"]), columns("log"));
     assert_eq!(keys(&["usage"]), columns("usage"));
     assert_eq!(keys(&["add", "arena"]), columns("arenas"));

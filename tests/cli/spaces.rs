@@ -62,6 +62,9 @@ fn a_space_is_dropped_with_everything_in_it() {
         told[0][..3],
         ["cache", "2", "too old"].map(|text| Some(text.to_owned()))
     );
+    let listed = cli.ok(["spaces", "--dropped"]);
+    assert!(listed.contains("cache") && listed.contains("too old"), "{listed}");
+    assert_eq!(cli.json(["spaces", "--dropped"])[0]["objects"], 2);
     assert_eq!(cli.ok(["get", "mine"]), "stays");
     assert_eq!(cli.ok(["check"]), "the books balance\n");
     assert!(
@@ -138,6 +141,7 @@ fn a_drop_that_was_killed_is_visible_and_continues() {
             continue;
         }
         began += 1;
+        assert!(cli.ok(["spaces", "--dropped"]).contains("not yet"));
         assert!(
             listed.stderr.contains("the drop of space cache began at "),
             "{}",

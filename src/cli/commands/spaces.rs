@@ -1,7 +1,7 @@
 //! `heapledger spaces` and `heapledger resize`
 
-use anyhow::Result;
-use heapledger::{DiskUse, MemRam};
+use anyhow::{Result, bail};
+use heapledger::{DiskUse, DroppedSpace, MemRam};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -15,8 +15,13 @@ use crate::cli::output::text::{Sizes, printable, time};
 #[command(after_help = "\
 Examples:
   heapledger spaces
-  heapledger spaces --format csv --db cache.db")]
-pub struct ListArgs {}
+  heapledger spaces --format csv --db cache.db
+  heapledger spaces --dropped  # those that are gone, or on their way")]
+pub struct ListArgs {
+    /// List the spaces that were dropped, with what each had then
+    #[arg(long)]
+    dropped: bool,
+}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -35,8 +40,18 @@ pub struct ResizeArgs {
     max_file: Option<Ceiling>,
 }
 
-pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
+pub fn list(args: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.follow_any()?;
+    if args.dropped {
+        let Some(memory) = memory else {
+            bail!(
+                "{} has no space to open it with; its table dropped_spaces has those that were dropped",
+                context.shown()
+            );
+        };
+        context.output().rows(memory.dropped_spaces()?)?;
+        return Ok(Outcome::Fine);
+    }
     let spaces = memory.map_or(Ok(Vec::new()), |memory| memory.spaces())?;
     for space in &spaces {
         if let Some(at) = space.dropped_at {
@@ -114,6 +129,38 @@ impl Row for MemRam {
             (self.allocations - self.frees).to_string(),
             sizes.cell(self.peak_mem),
             time(self.created_at),
+        ]
+    }
+}
+
+impl Row for DroppedSpace {
+    const KEYS: &'static str =
+        "id,name,max_mem,mem,objects,names,reservations,history_bytes,created_at,dropped_at,gone_at,actor,reason";
+    const HEAD: &'static [Head] = &[
+        Head::left("SPACE").cut_to(12),
+        Head::right("USED"),
+        Head::right("OBJECTS").worth(4),
+        Head::right("NAMES").worth(2),
+        Head::left("DROPPED"),
+        Head::left("GONE").worth(5),
+        Head::left("BY").worth(3).cut_to(10),
+        Head::left("REASON").worth(1).cut_to(10),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let text = |text: &Option<String>| {
+            text.as_deref()
+                .map_or(String::new(), |text| printable(text).into_owned())
+        };
+        vec![
+            printable(&self.name).into_owned(),
+            sizes.cell(self.mem),
+            self.objects.to_string(),
+            self.names.to_string(),
+            time(self.dropped_at),
+            self.gone_at.map_or("not yet".into(), time),
+            text(&self.actor),
+            text(&self.reason),
         ]
     }
 }

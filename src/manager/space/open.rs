@@ -50,7 +50,8 @@ impl MemManager {
         FileLocation::of_open_path(path.as_ref()).is_some()
     }
 
-    /// The name of the space.
+    /// The name that the space had when it was opened. If it may have been [renamed](Self::rename_space) since,
+    /// [`Self::memram`] has the current one.
     pub fn space(&self) -> &str {
         &self.inner.name
     }

@@ -25,6 +25,7 @@ impl Options {
     /// # Errors
     /// - [`Error::NoFile`], [`Error::UnknownSpace`]: there is nothing to read;
     /// - [`Error::SpaceExists`]: the space exists with other sizes, or at all;
+    /// - [`Error::Space`]: the space is being dropped. What is left of it can be opened for reading;
     /// - [`Error::NotAHeap`], [`Error::TooOld`], [`Error::TooNew`]: the file is something else, or
     ///   of another format, and was left untouched;
     /// - [`Error::AlteredSchema`]: others have changed views, triggers or tables of the heap.
