@@ -147,6 +147,18 @@ fn the_hand_of_sieve_moves_on_when_its_object_is_freed() {
     assert_eq!(contents(&cache), [1, 5, 6, 7]);
 }
 
+/// Debug builds, as in tests, panic on overflow.
+#[test]
+fn a_trace_may_claim_any_size() {
+    let sizes = [u64::MAX, u64::MAX - 1, 0, 1, u64::MAX / 2, u64::MAX / 2 + 1];
+    let trace = (0..600).map(|number| used(number * 7 % 11, sizes[number as usize % sizes.len()]));
+    let replayed = Replay::new([0, 1, u64::MAX / 2, u64::MAX])
+        .run(trace.map(Ok::<_, ()>))
+        .unwrap();
+    assert_eq!((replayed.requests, replayed.bytes), (600, u64::MAX));
+    assert_eq!(replayed.runs.len(), 4 * 7);
+}
+
 #[test]
 fn names_of_policies_are_read() {
     for policy in Policy::ALL {
