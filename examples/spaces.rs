@@ -41,6 +41,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert!(memory.contains(&theirs)?);
     assert!(!open("anna", TENANTS[0].1)?.contains(&theirs)?);
 
+    // A tenant leaves. Their space ends with all that is in it, while the others are used.
+    let dropped = memory.drop_space("ben")?;
+    println!("\n{} has left, with {} objects", dropped.name, dropped.objects);
+
     // The check covers the whole file.
     assert!(memory.check()?.is_empty());
     Ok(())

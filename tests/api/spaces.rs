@@ -92,6 +92,10 @@ fn a_manager_that_is_open_on_a_dropped_space_says_so() {
     is_dropped(other.trial_balance());
     is_dropped(other.batch(|batch| batch.allocate("x")));
     is_dropped(other.plan_free(&[]));
+    is_dropped(other.layout_digest());
+    is_dropped(other.copy_to_space("main"));
+    let folder = tempfile::tempdir().unwrap();
+    is_dropped(other.export(folder.path().join("export")));
     assert!(!other.contains(&id).unwrap());
     assert_eq!(other.objects().count(), 0);
     // One state stays what it is.
@@ -231,6 +235,9 @@ fn options_complete_the_drop_of_the_only_space() {
     let place = heap.close();
     let dropped = quick().space("other").drop_space(place.address()).unwrap();
     assert_eq!(dropped.name, "other");
+    let missing = quick().space("other").drop_space(place.folder().join("missing.db"));
+    assert!(matches!(missing, Err(Error::NoFile { .. })), "{missing:?}");
+    assert!(!place.folder().join("missing.db").exists());
     let unknown = quick().space("other").drop_space(place.address());
     assert!(matches!(unknown, Err(Error::UnknownSpace { known, .. }) if known.is_empty()));
     assert_eq!(number(&place.sql(), "SELECT count(*) FROM memram"), 0);
@@ -316,6 +323,20 @@ fn large_objects_many_pieces_and_many_names_go_in_steps() {
     assert_eq!((dropped.objects, dropped.names), (3, 2500));
     assert_balanced(&heap);
     assert_eq!(rows(&heap), rows(&Heap::new()));
+}
+
+#[test]
+fn a_space_can_be_dropped_in_a_full_file() {
+    crate::common::files_only!(Ceiling);
+    let heap = Heap::made(quick().max_mem(MIB).max_file(4 * MIB));
+    let other = quick().space("other").max_mem(64 * MIB).open(heap.address()).unwrap();
+    let refused = (0..).find_map(|seed| other.set(&format!("n{seed}"), &content(seed, 3000)).err());
+    assert!(matches!(refused, Some(Error::FileFull { .. })), "{refused:?}");
+    heap.drop_space("other").unwrap();
+    heap.collect_garbage().unwrap();
+    heap.allocate_bytes(&content(1, 500 * KIB)).unwrap();
+    assert!(heap.disk_use().unwrap().total() <= 4 * MIB);
+    assert_balanced(&heap);
 }
 
 #[test]

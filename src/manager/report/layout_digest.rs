@@ -9,6 +9,7 @@ use crate::manager::MemManager;
 use crate::models::{ArenaId, BlockId, MemRamId, PoolId};
 use crate::store::ReadTx;
 use crate::store::queries::layout::{self, Extent, LayoutRow};
+use crate::store::queries::spaces;
 use crate::value::{Hasher, Kind, ObjectId};
 
 /// The SHA-256 of a layout, shown as 64 lower-case hexadecimal digits; see
@@ -83,7 +84,11 @@ impl MemManager {
     /// What [any call](MemManager#errors) fails with.
     pub fn layout_digest(&self) -> Result<LayoutDigest> {
         let space = self.inner.space;
-        self.inner.readers.single(|tx| digest(tx, space))
+        self.inner.readers.snapshot(|tx| {
+            // A space without a row would look like an empty one.
+            spaces::get(tx, space)?;
+            digest(tx, space)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::books::change::Change;
 use crate::books::rows::SpaceChange;
-use crate::error::{Error, Result, SpaceError};
+use crate::error::{Error, Result};
 use crate::manager::objects::free::{remove, vacate};
 use crate::manager::objects::reclaim::{STEP_BYTES, STEP_PIECES, give_back};
 use crate::manager::objects::reserved::resolve;
@@ -93,16 +93,17 @@ impl MemManager {
     fn drop_own(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<DroppedSpace> {
         // It ends between two steps when the program is interrupted.
         let _storing = Storing::new();
-        match self.drop_in_steps(progress) {
-            // Another call has removed the last row.
-            Ok(()) | Err(Error::Space(SpaceError::Dropped { .. })) => {}
-            Err(error) => return Err(error),
-        }
+        let done = self.drop_in_steps(progress);
         let space = self.inner.space;
-        let dropped = self.inner.readers.single(|tx| queries::spaces::dropped(tx, space))?;
-        dropped.ok_or_else(|| Error::Damaged {
-            what: "nothing tells that the space was dropped".into(),
-        })
+        let dropped = self.inner.readers.single(|tx| queries::spaces::dropped(tx, space));
+        match (done, dropped) {
+            // Also if another call has removed the last row, or nobody could tell that this one did.
+            (_, Ok(Some(dropped))) if dropped.gone_at.is_some() => Ok(dropped),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(()), Ok(_)) => Err(Error::Damaged {
+                what: "nothing tells that the space was dropped".into(),
+            }),
+        }
     }
 
     fn drop_in_steps(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<()> {

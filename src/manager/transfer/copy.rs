@@ -188,6 +188,9 @@ enum Exists {
 impl Target<'_> {
     fn copy(&self, source: &mut Source<'_, '_>, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Copied> {
         let own = self.original.inner.space;
+        if self.is_of_one_space() {
+            source.read(|tx| queries::spaces::is_there(tx, own))?;
+        }
         let mut spaces = source.read(queries::spaces::all)?;
         spaces.retain(|space| space.dropped_at.is_none());
         spaces.retain(|space| !self.is_of_one_space() || space.id == own);

@@ -95,7 +95,8 @@ impl Options {
             // A server cannot even look for a name that it could not store.
             self.check_name()?;
         }
-        let create = self.create.unwrap_or(!location.is_on_server());
+        let may_create = self.purpose == Purpose::Use;
+        let create = may_create && self.create.unwrap_or(!location.is_on_server());
         // An existing file may have a space whose name must be repaired.
         if location.is_new() && access == Access::Write {
             self.check_name()?;
