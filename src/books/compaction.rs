@@ -136,7 +136,8 @@ impl<'g> Compaction<'g> {
     pub fn empty(&mut self, arena: &Arena, occupants: &[Occupant], most: i64) -> Result<bool> {
         let moves = self.slice.moves.len();
         let mark = self.targets.mark(&self.slice);
-        let budget = most.min(signed(arena.max_mem) / 100 * i64::from(self.under));
+        let share = u128::from(arena.max_mem) * u128::from(self.under) / 100;
+        let budget = i64::try_from(share).map_or(most, |share| most.min(share));
         // What may be moved besides, because objects are joined.
         let mut spare = budget - signed(arena.mem);
         let mut touched = Vec::new();
@@ -162,7 +163,7 @@ impl<'g> Compaction<'g> {
     /// Decides to make one piece of all pieces of an object, if a block has room for it.
     pub fn join(&mut self, object: &Occupant) -> bool {
         let is_first = !self.touched.contains_key(&object.object);
-        let joined = is_first && self.join_into(object, false).is_some();
+        let joined = is_first && self.join_into(object).is_some();
         if joined {
             self.touched.insert(object.object, true);
             self.slice.bytes += object.size;
@@ -196,7 +197,7 @@ impl<'g> Compaction<'g> {
             None => {
                 let here: i64 = occupant.here.iter().map(|piece| piece.bytes).sum();
                 let besides = occupant.size - here;
-                if besides <= spare && self.join_into(occupant, true).is_some() {
+                if besides <= spare && self.join_into(occupant).is_some() {
                     return Ok(Some(Moved {
                         bytes: occupant.size,
                         besides,
@@ -224,10 +225,11 @@ impl<'g> Compaction<'g> {
         Ok(Some(moved))
     }
 
-    fn join_into(&mut self, object: &Occupant, may_open: bool) -> Option<()> {
+    /// No arena is kept for that.
+    fn join_into(&mut self, object: &Occupant) -> Option<()> {
         let pieces = object.all.as_ref()?;
         let class = self.geometry.class_for(object.size.unsigned_abs());
-        let to = self.find(&[class], object.size, may_open)?;
+        let to = self.find(&[class], object.size, false)?;
         self.slice.moves.push(Move {
             object: object.object,
             object_id: object.object_id,
@@ -284,3 +286,6 @@ struct Moved {
     besides: i64,
     joined: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -202,7 +202,7 @@ fn blocks_that_are_mostly_room_point_to_what_keeps_them() {
     let sparse = find(&findings, "sparse_blocks");
     assert_eq!(sparse.figures["block_size"], Figure::Bytes(256 * KIB));
     assert_eq!(sparse.figures["nearly_empty_arenas"], Figure::Count(20));
-    assert_eq!(sparse.remedy, [Remedy::Sparse]);
+    assert_eq!(sparse.remedy, [Remedy::Sparse, Remedy::Compact]);
     assert_eq!(heap.sparse(None).unwrap().len(), 20);
 }
 

@@ -20,6 +20,7 @@ mod common;
 mod harness;
 mod large;
 mod ops;
+mod plans;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ fn child() {
                 for number in first..first + ROUND {
                     let op = op(writer, number);
                     // Each collection empties the log.
-                    if !(long_log && matches!(op, Op::Collect)) {
+                    if !(long_log && matches!(op, Op::Collect | Op::Compact | Op::Plan)) {
                         ops::run(memory, writer, &op).unwrap();
                     }
                     say(&format!("done {writer} {number}"));

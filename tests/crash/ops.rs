@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 
-use heapledger::{Error, Hold, MemManager, ObjectId, Result};
+use heapledger::{CompactOptions, Error, Hold, MemManager, ObjectId, PlanError, Result, Work};
 
 use crate::common::content;
 use crate::harness::Random;
@@ -47,6 +47,9 @@ pub enum Op {
         held: u64,
     },
     Collect,
+    Compact,
+    /// Plan a compaction and apply the plan.
+    Plan,
 }
 
 pub fn op(writer: u64, number: u64) -> Op {
@@ -65,7 +68,11 @@ pub fn op(writer: u64, number: u64) -> Op {
         12..15 => Op::Unbind { slot },
         15..17 => Op::Hold { held },
         17..19 => Op::Free { held },
-        _ => Op::Collect,
+        _ => match random.below(3) {
+            0 => Op::Compact,
+            1 => Op::Plan,
+            _ => Op::Collect,
+        },
     }
 }
 
@@ -118,11 +125,23 @@ pub fn run(memory: &MemManager, writer: u64, op: &Op) -> Result<()> {
             .free(&ObjectId::of_bytes(&bytes(held_content(writer, *held))))
             .map(drop),
         Op::Collect => memory.collect_garbage().map(drop),
+        Op::Compact => memory.compact(all().join(true)).map(drop),
+        Op::Plan => memory
+            .plan_work(&Work::Compact(all()))
+            .and_then(|plan| memory.apply(&plan))
+            .map(drop),
     };
     match done {
+        // Others may be faster.
+        Err(Error::Plan(PlanError::Stale { .. })) => Ok(()),
         Err(Error::UnknownName { .. } | Error::NotStored { .. }) => Ok(()),
         done => done,
     }
+}
+
+/// Any arena that can be emptied.
+fn all() -> CompactOptions {
+    CompactOptions::default().under(100)
 }
 
 /// A writer's part of the heap.
@@ -149,7 +168,7 @@ impl Model {
             Op::Unbind { slot } => drop(self.names.remove(slot)),
             Op::Hold { held } => drop(self.held.insert(*held)),
             Op::Free { held } => drop(self.held.remove(held)),
-            Op::Collect => {}
+            Op::Collect | Op::Compact | Op::Plan => {}
         }
     }
 

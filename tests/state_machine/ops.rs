@@ -36,6 +36,10 @@ pub enum Op {
     /// Several of the operations above in one transaction, which is committed or rolled back.
     Batch(Vec<Op>, bool),
     CollectGarbage,
+    /// With the share of an arena, and whether pieces are joined.
+    Compact(u8, bool),
+    /// Plan a collection or, with that, a compaction, and apply the plan that was made before.
+    Plan(Option<u8>),
     AddArena,
     AddPool(Index, Index),
     AddBlock(Index),
@@ -156,6 +160,8 @@ fn op() -> impl Strategy<Value = Op> {
         20 => write(),
         5 => batch.prop_map(|(ops, kept)| Op::Batch(ops, kept)),
         2 => Just(Op::CollectGarbage),
+        2 => (1u8..=100, any::<bool>()).prop_map(|(under, join)| Op::Compact(under, join)),
+        2 => prop::option::weighted(0.7, 1u8..=100).prop_map(Op::Plan),
         1 => Just(Op::AddArena),
         1 => (pick.clone(), pick.clone()).prop_map(|(arena, class)| Op::AddPool(arena, class)),
         1 => pick.prop_map(Op::AddBlock),

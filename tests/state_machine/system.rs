@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heapledger::{Error, EventFilter, History, MemManager, ObjectId};
+use heapledger::{CompactOptions, Error, EventFilter, History, MemManager, ObjectId, PlanError, Work, WorkPlan};
 use proptest::sample::Index;
 
 use crate::common::{MIB, Place, Sql, assert_sql_balanced, number, quick, server, sql};
@@ -19,6 +19,8 @@ pub struct System {
     place: Place,
     /// Whether parts of contents that are refused or stored already count in the peak.
     has_large_objects: bool,
+    /// A plan for each space.
+    plans: [Option<WorkPlan>; 2],
 }
 
 impl System {
@@ -41,6 +43,7 @@ impl System {
             sql: place.sql(),
             place,
             has_large_objects: in_parts,
+            plans: [None, None],
         }
     }
 
@@ -61,6 +64,8 @@ impl System {
         let (memory, model) = &mut self.spaces[*space];
         match op {
             Op::CollectGarbage => collect_garbage(memory),
+            Op::Compact(under, join) => compact(memory, CompactOptions::default().under(*under).join(*join)),
+            Op::Plan(under) => plan(memory, &mut self.plans[*space], *under),
             Op::AddArena => add_arena(memory),
             Op::AddPool(arena, class) => add_pool(memory, arena, class),
             Op::AddBlock(pool) => add_block(memory, pool),
@@ -208,6 +213,42 @@ fn collect_garbage(memory: &MemManager) {
     assert_eq!(["blocks", "pools", "arenas"].map(|table| rows(table, "")), used);
     let given_back = space.reserved - memory.memram().unwrap().reserved;
     assert_eq!(collected.bytes, given_back);
+}
+
+fn compact(memory: &MemManager, options: CompactOptions) {
+    let before = memory.memram().unwrap();
+    let ids: Vec<_> = memory.objects().map(|object| object.unwrap().key).collect();
+    let done = match memory.compact(options) {
+        Ok(compacted) => compacted,
+        Err(Error::FileFull { .. }) => return,
+        Err(other) => panic!("{other}"),
+    };
+    assert_eq!(done.stale, 0);
+    assert_eq!(before.reserved - memory.memram().unwrap().reserved, done.totals.bytes);
+    let after: Vec<_> = memory.objects().map(|object| object.unwrap().key).collect();
+    assert_eq!(after, ids);
+}
+
+/// Applies the last plan, whatever has happened since, and makes another.
+fn plan(memory: &MemManager, last: &mut Option<WorkPlan>, under: Option<u8>) {
+    if let Some(plan) = last.take() {
+        let before = memory.memram().unwrap();
+        match memory.apply(&plan) {
+            Ok(applied) => {
+                let after = memory.memram().unwrap();
+                assert_eq!(before.reserved - after.reserved, applied.totals.bytes);
+                assert!(applied.done_before > 0 || applied.totals.moves == plan.totals.moves);
+            }
+            Err(Error::Plan(PlanError::Stale { .. }) | Error::FileFull { .. }) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+    let work = under.map_or(Work::Gc, |under| Work::Compact(CompactOptions::default().under(under)));
+    match memory.plan_work(&work) {
+        Ok(plan) => *last = Some(WorkPlan::from_json(plan.to_json().as_bytes()).unwrap()),
+        Err(Error::FileFull { .. }) => {}
+        Err(other) => panic!("{other}"),
+    }
 }
 
 fn add_arena(memory: &MemManager) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::*;
+use crate::books::events::Accounts;
 use crate::models::{
     Arena, ArenaId, Block, BlockId, MemRamId, NewEntry, PlacedEntry, PoolId, StoredObject, StoredObjectId, Timestamp,
     signed,
@@ -114,6 +115,43 @@ fn two_pieces_of_one_object_may_leave_the_same_block() {
     assert_eq!(effects.pools[&PoolId(2)].mem, -512);
     let class = effects.classes[&512];
     assert_eq!((class.full_blocks, class.empty_blocks, class.entries), (-1, 1, -2));
+}
+
+#[test]
+fn pieces_that_become_one_may_fill_a_block_that_they_leave() {
+    let entries = [placed(200, 500), placed(300, 500)];
+    let mut effects = Effects {
+        recording: true,
+        ..Effects::default()
+    };
+    let change = Change::PiecesMoved {
+        object: StoredObjectId(1),
+        object_id: ID,
+        size: 500,
+        seq: 0,
+        entries: &entries,
+        block: block(500),
+        joined: Some(&[0; 500]),
+    };
+    for trigger in ALL {
+        trigger(&change, &mut effects).unwrap();
+    }
+    assert_eq!(effects.blocks[&BlockId(3)].mem, 500);
+    assert_eq!((effects.space.mem, effects.space.peak), (0, 0));
+    let class = effects.classes[&512];
+    assert_eq!(
+        (class.mem, class.entries, class.full_blocks, class.empty_blocks),
+        (0, -1, 0, 0)
+    );
+    let [event] = effects.events.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(
+        (event.bytes, event.changes.size, event.accounts),
+        (500, Some(500), Accounts::default())
+    );
+    let moved: Vec<_> = event.changes.pieces.iter().map(|piece| piece.bytes).collect();
+    assert_eq!(moved, [-200, -300, 500]);
 }
 
 #[test]

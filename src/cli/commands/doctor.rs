@@ -43,6 +43,7 @@ fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
         Remedy::Reservations => context.command("ls --reservations"),
         Remedy::CollectGarbage => context.command("gc"),
         Remedy::Sparse => context.command("sparse"),
+        Remedy::Compact => context.command("compact"),
         Remedy::SpaceReport => context.command("space"),
         _ => return None,
     })

@@ -11,7 +11,8 @@ use crate::cli::output::text::{Sizes, name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An arena is given back when all its objects are freed and garbage is collected.
+An arena is given back when all its objects are freed and garbage is collected, or when
+`heapledger compact` has moved them.
 
 Examples:
   heapledger sparse

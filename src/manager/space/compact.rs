@@ -82,9 +82,9 @@ pub struct Compacted {
 /// Pieces of more than this many bytes are not joined: rewriting them costs more than a piece less gains.
 pub(in crate::manager) const MOST_JOINED: i64 = 256 << 10;
 
-/// A transaction with this many moves, or bytes, is full.
-const SLICE_MOVES: usize = 1024;
-const SLICE_BYTES: i64 = 16 << 20;
+/// A transaction has at most one move for each of so many bytes of a part of a large object: about two pages of
+/// the file for each.
+const BYTES_FOR_MOVE: usize = 8 << 10;
 /// Moves that are decided at once, before the rows are read again.
 const ROUND_MOVES: usize = 65_536;
 /// Objects that are looked at together.
@@ -188,6 +188,7 @@ pub(in crate::manager) fn round(
         tx,
         most: options.most.map_or(i64::MAX, signed),
         moves: 0,
+        part: memory.part_size()?,
         slices: Vec::new(),
     };
     round.empty_arenas()?;
@@ -203,6 +204,8 @@ struct Round<'g, 't, 'c> {
     tx: &'t mut ReadTx<'c>,
     /// Bytes that may still be moved.
     most: i64,
+    /// Bytes that are stored in one transaction, which is as long as one of moves may be.
+    part: usize,
     moves: usize,
     slices: Vec<PlanSlice>,
 }
@@ -249,7 +252,7 @@ impl Round<'_, '_, '_> {
 
     fn end_full_slice(&mut self) -> Result<()> {
         let slice = self.compaction.slice();
-        if slice.moves.len() >= SLICE_MOVES || slice.bytes >= SLICE_BYTES {
+        if slice.moves.len() >= self.part / BYTES_FOR_MOVE || slice.bytes >= signed(self.part as u64) {
             self.end_slice()?;
         }
         Ok(())

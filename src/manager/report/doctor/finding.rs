@@ -45,6 +45,8 @@ pub enum Remedy {
     CollectGarbage,
     /// [`crate::MemManager::sparse`]
     Sparse,
+    /// [`crate::MemManager::compact`]
+    Compact,
     /// [`crate::MemManager::space_report`]
     SpaceReport,
 }
@@ -63,6 +65,7 @@ impl fmt::Display for Remedy {
             Self::Reservations => f.write_str("MemManager::reservations, and Reservation::void"),
             Self::CollectGarbage => f.write_str("MemManager::collect_garbage"),
             Self::Sparse => f.write_str("MemManager::sparse"),
+            Self::Compact => f.write_str("MemManager::compact"),
             Self::SpaceReport => f.write_str("MemManager::space_report"),
         }
     }

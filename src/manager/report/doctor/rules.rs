@@ -303,7 +303,7 @@ fn sparse_blocks(examined: &Examined, class: &SizeClassTotals) -> Option<Finding
     ];
     let mut remedy = Vec::new();
     if examined.nearly_empty_arenas.count > 0 {
-        remedy.push(Remedy::Sparse);
+        remedy.extend([Remedy::Sparse, Remedy::Compact]);
     }
     Some(Finding::new("sparse_blocks", Severity::Note, text, figures, remedy))
 }
