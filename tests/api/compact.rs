@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, cases, content, number, quick};
+use crate::common::{Heap, KIB, MIB, assert_balanced, cases, content, files_only, number, quick};
 use heapledger::{
-    CompactOptions, EventFilter, EventKind, Geometry, Hold, Layout, MemManager, Moment, ObjectId, SizeClass, Work,
+    CompactOptions, Error, EventFilter, EventKind, Geometry, Hold, Layout, MemManager, Moment, ObjectId, SizeClass,
+    Work,
 };
 use proptest::prelude::*;
 
@@ -234,6 +236,70 @@ fn others_write_while_a_heap_is_compacted() {
     }
     for (id, seed) in stored.iter().zip(0u64..).filter(|(_, seed)| seed % 3 != 0) {
         assert_eq!(heap.get_bytes(id).unwrap(), content(9000 + seed, 3000));
+    }
+    assert_balanced(&heap);
+}
+
+#[test]
+fn readers_see_the_same_content_while_pieces_become_one() {
+    let heap = Heap::of(8 * MIB, Geometry::classic());
+    // Fillers between the objects cut these in two.
+    let ids: Vec<_> = (0..400u64)
+        .map(|seed| heap.allocate_bytes(&content(seed, 300 + seed % 150)).unwrap())
+        .collect();
+    let (kept, gone): (Vec<_>, Vec<_>) = (0..).zip(&ids).partition(|(seed, _)| seed % 3 == 0);
+    gone.iter().for_each(|(_, id)| drop(heap.free(id).unwrap()));
+    let is_done = AtomicBool::new(false);
+    let joined = std::thread::scope(|scope| {
+        for offset in 0..2 {
+            let (kept, heap, is_done) = (&kept, &heap, &is_done);
+            scope.spawn(move || {
+                let other = heap.open_again();
+                while !is_done.load(Ordering::Relaxed) {
+                    for (seed, id) in kept.iter().skip(offset).step_by(2) {
+                        let mut read = Vec::new();
+                        let mut reader = other.reader(id).unwrap();
+                        let mut part = [0; 64];
+                        loop {
+                            let count = reader.read(&mut part).unwrap();
+                            read.extend_from_slice(&part[..count]);
+                            if count == 0 {
+                                break;
+                            }
+                        }
+                        assert_eq!(read, content(*seed, 300 + seed % 150));
+                    }
+                }
+            });
+        }
+        let compacted = heap.compact(CompactOptions::default().under(100).join(true));
+        is_done.store(true, Ordering::Relaxed);
+        compacted.unwrap().totals.joined
+    });
+    assert!(joined > 20, "{joined}");
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_heap_below_a_low_ceiling_is_compacted() {
+    files_only!(Ceiling);
+    let heap = Heap::made(quick().max_mem(16 * MIB).max_file(6 * MIB));
+    let mut ids = Vec::new();
+    for seed in 0.. {
+        match heap.allocate_bytes(&content(seed, 700)) {
+            Ok(id) => ids.push(id),
+            Err(Error::FileFull { .. }) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let (kept, gone): (Vec<_>, Vec<_>) = ids.iter().enumerate().partition(|(number, _)| number % 8 == 0);
+    gone.iter().for_each(|(_, id)| drop(heap.free(id).unwrap()));
+    heap.collect_garbage().unwrap();
+    let arenas = heap.memram().unwrap().arenas;
+    let compacted = heap.compact(CompactOptions::default().under(50)).unwrap();
+    assert!(compacted.totals.arenas > arenas / 2, "{compacted:?} of {arenas}");
+    for (number, id) in kept {
+        assert_eq!(heap.get_bytes(id).unwrap(), content(number as u64, 700));
     }
     assert_balanced(&heap);
 }
