@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fastrand::Rng;
-use heapledger::{Allocation, Batch, Geometry, History, Hold, MemManager, ObjectId, Result};
+use heapledger::{Allocation, Batch, CompactOptions, Geometry, History, Hold, MemManager, ObjectId, Result};
 use tempfile::tempdir;
 
 use crate::common::{MIB, Place, assert_balanced, content, on_server, quick};
@@ -99,7 +99,19 @@ fn take(memory: &MemManager, seed: u64, step: u64) -> String {
         66..69 => one_of(&objects(memory), random, |id| told(memory.force_free(&id))),
         69..72 => one_of(&objects(memory), random, |id| told(memory.bind(&name, &id))),
         72..75 => told(memory.unbind(&name)),
-        75..79 => told(
+        75..77 => told(
+            memory
+                .compact(CompactOptions::default().under(random.u8(10..=100)).join(random.bool()))
+                .map(|it| {
+                    (
+                        it.totals.moves,
+                        it.totals.moved_bytes,
+                        it.totals.joined,
+                        it.totals.arenas,
+                    )
+                }),
+        ),
+        77..79 => told(
             memory
                 .collect_garbage()
                 .map(|it| (it.blocks, it.pools, it.arenas, it.bytes)),

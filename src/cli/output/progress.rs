@@ -72,13 +72,12 @@ impl Progress {
 
     /// The same for a phase of a library call.
     pub fn phase(&mut self, phase: Phase, done: u64, total: u64) {
-        let rows = phase == Phase::RemovingRows && done > 0;
-        let what = if rows {
-            format!("{phase}, {done} so far")
-        } else {
-            phase.to_string()
-        };
-        self.step(what, if rows { 0 } else { done }, total);
+        match phase {
+            // What these count is not bytes.
+            Phase::RemovingRows if done > 0 => self.step(format!("{phase}, {done} so far"), 0, 0),
+            Phase::Applying => self.step(format!("{phase}, slice {} of {total}", done + 1), 0, 0),
+            _ => self.step(phase.to_string(), done, total),
+        }
     }
 
     /// Hides it until the next update.

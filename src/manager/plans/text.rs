@@ -26,7 +26,7 @@ struct Head {
 }
 
 impl WorkPlan {
-    /// The plan as JSON, with a line for each of its fields and slices. O(plan).
+    /// The plan as JSON, indented. O(plan).
     pub fn to_json(&self) -> String {
         // Numbers and texts cannot fail to serialise.
         serde_json::to_string_pretty(self).unwrap_or_default()

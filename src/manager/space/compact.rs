@@ -37,8 +37,8 @@ impl Default for CompactOptions {
 }
 
 impl CompactOptions {
-    /// Sets the used share, in percent, below which an arena is emptied. The default is 25: four bytes come
-    /// back for each that is moved, and the gain shrinks fast above it.
+    /// Sets the used share, in percent, below which an arena is emptied. The default is 25: at least four bytes
+    /// come back for each that is moved. Above 50 hardly any can be emptied that could not be below.
     #[must_use]
     pub fn under(mut self, percent: u8) -> Self {
         self.under = percent;
