@@ -67,7 +67,7 @@ const COMMANDS: &[&[&str]] = &[
     &["get", "what is not there at all"],
     &["frobnicate"],
     &["--help"],
-    &["sparse", "--help"],
+    &["gc", "--help"],
 ];
 
 #[test]
