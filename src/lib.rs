@@ -85,6 +85,7 @@
 compile_error!("heapledger needs an engine: the feature `sqlite`");
 
 mod books;
+mod clock;
 mod error;
 mod geometry;
 mod identity;
@@ -97,15 +98,20 @@ mod value;
 pub use books::eviction::policy::{Policy, UnknownPolicy};
 pub use books::eviction::replay::{Footprint, Replay, ReplayRun, ReplayStrategy, Replayed, TraceRequest};
 pub use books::invariants::Invariant;
-pub use error::{Error, LogHolder, PlanError, ReservationError, Result, ServerError, SpaceError, TransferError};
+#[doc(hidden)]
+pub use clock::advance_clock;
+pub use error::{
+    Error, ExpiryError, LogHolder, PlanError, ReservationError, Result, ServerError, SpaceError, TransferError,
+};
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Applied, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected,
     CompactOptions, Compacted, Conflict, Copied, CopiedSpace, CopyOptions, Correction, Diff, DiskUse, Entries, Events,
-    Exported, Figure, Finding, FreePlan, Freed, History, Hold, ImportOptions, Imported, InPool, Layout, LayoutDigest,
-    MemManager, Moment, MoveTo, NewBlock, NewPool, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options,
-    Phase, Plan, PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, Refused, Remedy, Repaired, Reservation, Reserve,
-    Restored, Severity, Snapshot, SpaceReport, SparseOptions, Stats, UsagePoint, Work, WorkKind, WorkPlan, WorkTotals,
+    Expired, ExpiringHold, Expiry, Exported, Figure, Finding, FreePlan, Freed, Held, History, Hold, ImportOptions,
+    Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NewBlock, NewPool, ObjectReader, ObjectSize,
+    Objects, Occupants, OnConflict, Options, Phase, Plan, PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, Refused,
+    Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot, SpaceReport, SparseOptions, Stats,
+    UsagePoint, Work, WorkKind, WorkPlan, WorkTotals,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,

@@ -15,7 +15,7 @@ use super::history_change::{HistoryChange, HistorySetting};
 use super::limits::Limits;
 use super::refusals::{self, KnownRefusal};
 use super::room::Room;
-use super::rows::{Binding, MovedPiece, ObjectGone, Rows};
+use super::rows::{MovedPiece, ObjectGone, Rows};
 use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
@@ -76,7 +76,7 @@ impl Batch<'static> {
             Change::ArenaAdded(arena) => rows.arenas.push(arena),
             Change::PoolAdded(pool) => rows.pools.push(pool),
             Change::BlockAdded(block) => rows.blocks.push(block),
-            Change::ObjectStored(object) | Change::ObjectPosted { object, .. } => rows.objects.push(object),
+            Change::ObjectStored(object) | Change::ObjectPosted { object, .. } => rows.store(object),
             Change::EntryAdded { entry, .. } if entry.data.len() >= self.limits.direct => {
                 return Some(Batch::of_entry(entry));
             }
@@ -130,10 +130,38 @@ impl Batch<'static> {
                     .stored_object_id
                     .map(|object| (object, seq, entries.len() as i64)),
             ),
-            Change::Held { object } => rows.hold(object, true),
-            Change::Released { object, .. } => rows.hold(object, false),
-            Change::NameBound { name, object, at, .. } => rows.bind(name, Binding { object, at }),
-            Change::NameUnbound { name, object, .. } => rows.unbind(name, object),
+            Change::Held { object, lifetime } | Change::Released { object, lifetime, .. } => {
+                rows.hold(object, lifetime);
+            }
+            Change::Expired {
+                name, object, lifetime, ..
+            } => match name {
+                Some(name) => rows.unbind(name, object),
+                None => rows.hold(object, lifetime),
+            },
+            Change::NameBound {
+                name,
+                binding,
+                lifetime,
+                ..
+            } => {
+                rows.bind(name, binding);
+                rows.hold_if_any(binding.object, lifetime);
+            }
+            Change::NameLasts {
+                name,
+                binding,
+                lifetime,
+            } => {
+                rows.rebind(name, binding);
+                rows.hold_if_any(binding.object, lifetime);
+            }
+            Change::NameUnbound {
+                name, object, lifetime, ..
+            } => {
+                rows.unbind(name, object);
+                rows.hold_if_any(object, lifetime);
+            }
             Change::HistorySet { mode, keep, max_bytes } => {
                 self.set_history(HistorySetting { mode, keep, max_bytes });
             }

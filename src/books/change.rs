@@ -1,10 +1,10 @@
 //! The changes that the crate can make to rows. There is no other way to write.
 
-use super::rows::{NewSpace, SpaceChange};
+use super::rows::{Binding, NewSpace, SpaceChange};
 use super::rules::Rule;
 use crate::models::{
-    Arena, Block, EventId, HistoryMode, MemRamId, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
-    ReservationState, StoredObject, StoredObjectId, Timestamp,
+    Arena, Block, EventId, HistoryMode, Lifetime, MemRamId, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
+    ReservationState, StoredObject, StoredObjectId,
 };
 use crate::value::{Kind, ObjectId};
 
@@ -67,10 +67,12 @@ pub(crate) enum Change<'a> {
         /// The object found.
         object: &'a StoredObject,
     },
-    /// The anonymous hold of an object is taken.
+    /// The anonymous hold of an object is taken, or ends at another time.
     Held {
         /// The object.
         object: StoredObjectId,
+        /// What holds it afterwards.
+        lifetime: Lifetime,
     },
     /// The anonymous hold of an object is dropped.
     Released {
@@ -78,6 +80,21 @@ pub(crate) enum Change<'a> {
         object: StoredObjectId,
         /// Its id.
         object_id: ObjectId,
+        /// What holds it afterwards.
+        lifetime: Lifetime,
+    },
+    /// A hold of an object is over: a name is unbound, or the anonymous hold is dropped.
+    Expired {
+        /// The name, if it is one.
+        name: Option<&'a str>,
+        /// The object.
+        object: StoredObjectId,
+        /// Its id.
+        object_id: ObjectId,
+        /// What holds it afterwards.
+        lifetime: Lifetime,
+        /// Bytes of the object if it is removed now, because nothing else holds it.
+        frees: i64,
     },
     /// Bytes of an object are put into a block.
     EntryAdded {
@@ -156,12 +173,21 @@ pub(crate) enum Change<'a> {
     NameBound {
         /// The name.
         name: &'a str,
-        /// The object.
-        object: StoredObjectId,
-        /// When.
-        at: Timestamp,
+        /// What it is bound to.
+        binding: Binding,
         /// The object's id.
         object_id: ObjectId,
+        /// What holds the object afterwards, if that is something else.
+        lifetime: Option<Lifetime>,
+    },
+    /// A bound name expires at another time.
+    NameLasts {
+        /// The name.
+        name: &'a str,
+        /// What it is bound to, as before but for when it expires.
+        binding: Binding,
+        /// What holds the object afterwards, if that is something else.
+        lifetime: Option<Lifetime>,
     },
     /// A name is unbound.
     NameUnbound {
@@ -171,6 +197,8 @@ pub(crate) enum Change<'a> {
         object: StoredObjectId,
         /// The object's id in hexadecimal digits.
         object_id: ObjectId,
+        /// What holds the object afterwards, if that is something else.
+        lifetime: Option<Lifetime>,
     },
     /// An allocation was refused; only the history changes.
     Refused {
@@ -230,6 +258,7 @@ impl Change<'_> {
             | Self::EntryAdded { .. }
             | Self::PiecesMoved { .. }
             | Self::NameBound { .. }
+            | Self::NameLasts { .. }
             | Self::Refused { .. } => true,
             Self::ReservationSet { before, after } => before.is_none() && after.state == ReservationState::Open,
             Self::SpaceChanged(_)
@@ -241,6 +270,7 @@ impl Change<'_> {
             | Self::ReservationRemoved { .. }
             | Self::PiecesReclaimed { .. }
             | Self::Released { .. }
+            | Self::Expired { .. }
             | Self::PieceRepaired { .. }
             | Self::PlanApplied { .. }
             | Self::EntriesRemoved { .. }

@@ -140,6 +140,7 @@ impl Draft {
             EventKind::Allocate => self.bytes,
             EventKind::Free => -self.bytes,
             EventKind::DedupHit | EventKind::Release | EventKind::Move => 0,
+            EventKind::Expire if self.name.is_none() => 0,
             _ => return false,
         };
         self.object.is_some() && self.reservation.is_none() && self.accounts.payload == payload

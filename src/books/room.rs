@@ -72,6 +72,8 @@ impl Room {
             | Change::PieceRepaired { .. }
             | Change::PlanApplied { .. }
             | Change::Released { .. }
+            | Change::Expired { .. }
+            | Change::NameLasts { .. }
             | Change::NameBound { .. }
             | Change::Refused { .. }
             | Change::HistorySet { .. }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::history_change::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
-    Arena, ArenaId, Block, BlockId, DroppedSpace, LedgerId, MemRamId, NewEntry, Pool, PoolId, ReservationId,
+    Arena, ArenaId, Block, BlockId, DroppedSpace, LedgerId, Lifetime, MemRamId, NewEntry, Pool, PoolId, ReservationId,
     ReservationRow, StoredObject, StoredObjectId, Timestamp,
 };
 use crate::value::ObjectId;
@@ -51,13 +51,15 @@ pub(crate) struct Rows<'d> {
     pub pieces: Vec<(LedgerId, &'d [u8])>,
     /// Pieces that go to another block.
     pub moved: BTreeMap<LedgerId, MovedPiece>,
-    /// Existing objects whose anonymous hold changes.
-    pub holds: BTreeMap<StoredObjectId, bool>,
+    /// Existing objects whose anonymous hold changes, or when the last of their holds ends.
+    pub holds: BTreeMap<StoredObjectId, Lifetime>,
     pub names: BTreeMap<String, NameChange>,
     /// New and changed reservations, and those that are removed.
     pub reservations: BTreeMap<ReservationId, Option<ReservationRow>>,
     /// Pieces that are given back: their object's key, the position of the first, and their number.
     pub pieces_gone: Vec<(StoredObjectId, i64, i64)>,
+    /// When the first of the new and changed holds ends, if any does.
+    pub first_end: Option<Timestamp>,
     /// Objects that gain or lose a name.
     pub(super) renamed: BTreeSet<StoredObjectId>,
     pub objects_gone: BTreeMap<StoredObjectId, ObjectGone>,
@@ -112,6 +114,7 @@ pub(crate) struct NameChange {
 pub(crate) struct Binding {
     pub object: StoredObjectId,
     pub at: Timestamp,
+    pub expires_at: Option<Timestamp>,
 }
 
 impl ObjectGone {
@@ -159,16 +162,33 @@ impl Rows<'_> {
         next.is_some_and(|(_, moved)| moved.object == object)
     }
 
-    pub(super) fn hold(&mut self, object: StoredObjectId, held: bool) {
+    pub(super) fn store(&mut self, object: StoredObject) {
+        self.ends(object.expires_at);
+        self.objects.push(object);
+    }
+
+    pub(super) fn hold(&mut self, object: StoredObjectId, lifetime: Lifetime) {
+        self.ends(lifetime.expires_at);
         match self.objects.get_mut(object) {
-            Some(new) => new.held = held,
-            None => drop(self.holds.insert(object, held)),
+            Some(new) => new.set_lifetime(lifetime),
+            None => drop(self.holds.insert(object, lifetime)),
         }
+    }
+
+    pub(super) fn hold_if_any(&mut self, object: StoredObjectId, lifetime: Option<Lifetime>) {
+        if let Some(lifetime) = lifetime {
+            self.hold(object, lifetime);
+        }
+    }
+
+    fn ends(&mut self, at: Option<Timestamp>) {
+        self.first_end = self.first_end.into_iter().chain(at).min();
     }
 
     /// Binds an unbound name.
     pub(super) fn bind(&mut self, name: &str, binding: Binding) {
         self.renamed.insert(binding.object);
+        self.ends(binding.expires_at);
         let now = Some(binding);
         match self.names.get_mut(name) {
             Some(change) => change.now = now,
@@ -177,6 +197,17 @@ impl Rows<'_> {
                 self.names.insert(name.to_owned(), NameChange { was_bound, now });
             }
         }
+    }
+
+    /// Changes the binding of a bound name.
+    pub(super) fn rebind(&mut self, name: &str, binding: Binding) {
+        let change = NameChange {
+            was_bound: true,
+            now: None,
+        };
+        self.ends(binding.expires_at);
+        self.names.entry(name.to_owned()).or_insert(change).now = Some(binding);
+        self.renamed.insert(binding.object);
     }
 
     /// Unbinds a bound name.
@@ -203,8 +234,8 @@ impl Rows<'_> {
         }
         self.entries.extend(later.entries);
         self.moved.extend(later.moved);
-        for (object, held) in later.holds {
-            self.hold(object, held);
+        for (object, lifetime) in later.holds {
+            self.hold(object, lifetime);
         }
         for (name, NameChange { was_bound, now }) in later.names {
             let change = self.names.entry(name).or_insert(NameChange { was_bound, now });
@@ -212,6 +243,7 @@ impl Rows<'_> {
         }
         self.reservations.extend(later.reservations);
         self.pieces_gone.extend(later.pieces_gone);
+        self.ends(later.first_end);
         self.renamed.extend(later.renamed);
         self.objects_gone.extend(later.objects_gone);
         self.blocks_gone.extend(later.blocks_gone);

@@ -123,7 +123,7 @@ impl Rule {
 }
 
 use FoundBy::{Repair, View};
-use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, Schema};
+use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, Schema};
 use Stage::{
     Books, Contents, Elsewhere, History, Holds, Keys, Levels, Numbers, Objects, Pieces, Places, Starts, Totals,
 };
@@ -251,8 +251,12 @@ pub(crate) static RULES: &[Rule] = &[
     // `frees` is recorded nowhere else, so `allocations` is derived from it.
     rule("space_counters", (I10, "memram"), Totals, Repair,
         "the peak becomes at least the bytes used; allocations become frees plus existing objects"),
+    rule("hold_until", (Schema, "stored_objects"), Holds, Repair,
+        "an object without the anonymous hold gets no end of one"),
     rule("object_held", (I9, "stored_objects"), Holds, Repair,
         "an object without holds gets an anonymous one"),
+    rule("object_expiry", (I13, "stored_objects"), Holds, View,
+        "an object expires when the last of its holds does"),
     rule("history", (I11, "events"), Books, View,
         "the history begins again with an opening balance")
         .with("the history begins again with an opening balance"),

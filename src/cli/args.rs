@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, export, free, gc, get, history, import,
-    init, layout, ledger, log, ls, names, plan, post, put, release, rename_space, replay, reserve, restore, set, show,
-    space, spaces, sparse, stats, tree, usage,
+    add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, expire, export, free, gc, get, history,
+    import, init, layout, ledger, log, ls, names, plan, post, put, release, rename_space, replay, reserve, restore,
+    set, show, space, spaces, sparse, stats, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -53,6 +53,10 @@ enum Command {
     Name(names::NameArgs),
     /// Remove a name; an object that nothing else holds is freed
     Unname(names::UnnameArgs),
+    /// Set when a name or an object stored without one expires
+    Expire(expire::ExpireArgs),
+    /// Let names last longer
+    Touch(expire::TouchArgs),
     /// Free objects: all of them, or none
     Free(free::Args),
     /// Drop the hold that storing without a name took
@@ -142,6 +146,8 @@ impl Cli {
             Command::Show(args) => show::run(args, &context),
             Command::Name(args) => names::name(args, &context),
             Command::Unname(args) => names::unname(args, &context),
+            Command::Expire(args) => expire::expire(args, &context),
+            Command::Touch(args) => expire::touch(args, &context),
             Command::Free(args) => free::run(args, &context),
             Command::Release(args) => release::run(args, &context),
             Command::Reserve(args) => reserve::reserve(args, &context),

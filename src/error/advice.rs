@@ -10,6 +10,7 @@ impl Error {
             Self::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
                 "free objects, void reservations with Reservation::void, or make the space larger with MemManager::resize"
             }
+            Self::OutOfMemory { expired: 1.., .. } => "if it is right, call MemManager::collect_expired",
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
             Self::FileFull { .. } => {
                 "free objects and call MemManager::collect_garbage, or raise the ceiling with MemManager::set_max_file"
@@ -18,6 +19,7 @@ impl Error {
             Self::Reservation(error) => return error.advice(),
             Self::Space(error) => return error.advice(),
             Self::Plan(error) => return error.advice(),
+            Self::Expiry(error) => return error.advice(),
             Self::NotStored { .. } | Self::UnknownReference { .. } => "MemManager::objects lists the objects",
             Self::UnknownRow { .. } => "MemManager::arenas, pools and blocks list the existing ones",
             Self::Named { .. } => "unbind its names first, or use force_free",
@@ -69,6 +71,7 @@ mod tests {
                 max_mem: 1000,
                 promised: 0,
                 promised_to: Vec::new(),
+                expired: 0,
             },
             Error::FileFull {
                 needed: 1,
@@ -179,6 +182,7 @@ mod tests {
             max_mem: 1000,
             promised: 0,
             promised_to: Vec::new(),
+            expired: 0,
         };
         assert!(message.what().starts_with("out of memory: 1 byte needed, 0 of 1,000 "));
         let message = Error::UnknownReference {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{LogHolder, PlanError, ReservationError, ServerError, SpaceError, TransferError};
+use super::{ExpiryError, LogHolder, PlanError, ReservationError, ServerError, SpaceError, TransferError};
 use crate::identity::{Kind, ObjectId};
 use crate::models::Promise;
 
@@ -22,6 +22,8 @@ pub enum Error {
         promised: u64,
         /// The largest of these promises, at most three, if the object would fit without them.
         promised_to: Vec<Promise>,
+        /// Bytes that have expired, but are not given back because the clock is far ahead of the last write.
+        expired: u64,
     },
     /// What is needed, the file, the log and the reserve add up to more than `max_file`.
     FileFull {
@@ -42,6 +44,8 @@ pub enum Error {
     Reservation(ReservationError),
     /// A written plan cannot be carried out.
     Plan(PlanError),
+    /// A name or a hold cannot expire like this.
+    Expiry(ExpiryError),
     /// A level has no room for another child.
     NoRoom {
         /// What should have been carved: `arena`, `pool` or `block`.
@@ -287,8 +291,7 @@ pub enum Error {
         /// How long this call waited, in milliseconds.
         waited_ms: u64,
     },
-    /// The write-ahead log is at its limit and cannot start again, because somebody still reads an
-    /// old state from it. Freeing and collecting are refused as well, because they would lengthen it.
+    /// The log is at its limit, and somebody still reads an old state from it. Freeing and collecting lengthen it, too.
     LogHeld {
         /// Bytes of the log.
         log: u64,
@@ -306,8 +309,7 @@ pub enum Error {
         /// How long it may take.
         max: Duration,
     },
-    /// The thread is inside a batch of the same heap file, another write to it, or a read of the
-    /// same [`snapshot`](crate::MemManager::snapshot), and so would wait for itself.
+    /// The thread is inside a batch, another write or a snapshot's read of the same heap: it would wait for itself.
     Reentered,
     /// The file was opened for reading.
     ReadOnly,

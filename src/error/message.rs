@@ -27,6 +27,7 @@ impl Error {
                 max_mem,
                 promised,
                 promised_to,
+                expired,
             } => {
                 write!(
                     f,
@@ -36,6 +37,11 @@ impl Error {
                     grouped(*max_mem)
                 )?;
                 match promised_to.as_slice() {
+                    [] if *expired > 0 => write!(
+                        f,
+                        ", and {} have expired, but the clock is more than a day ahead of the last write",
+                        grouped(*expired)
+                    ),
                     [] => Ok(()),
                     named => write!(
                         f,
@@ -68,6 +74,7 @@ impl Error {
             Self::Server(error) => write!(f, "{error}"),
             Self::Reservation(error) => write!(f, "{error}"),
             Self::Space(error) => write!(f, "{error}"),
+            Self::Expiry(error) => write!(f, "{error}"),
             Self::Transfer(error) => write!(f, "{error}"),
             Self::Plan(error) => write!(f, "{error}"),
             Self::NoRoom { child, parent, max_mem } => write!(

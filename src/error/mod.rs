@@ -2,6 +2,7 @@
 
 mod advice;
 mod causes;
+mod expiry;
 mod holder;
 mod kinds;
 mod message;
@@ -12,6 +13,7 @@ mod space;
 mod transfer;
 
 pub(crate) use causes::file_size_limit;
+pub use expiry::ExpiryError;
 pub use holder::LogHolder;
 pub use kinds::Error;
 pub(crate) use message::grouped;

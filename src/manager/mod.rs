@@ -20,6 +20,8 @@ pub use history::events::{Events, Moment};
 pub use history::record::History;
 pub use objects::allocate::Allocation;
 pub use objects::batch::Batch;
+pub use objects::expire::Expired;
+pub use objects::expiry::{ExpiringHold, Expiry, Held};
 pub use objects::free::Freed;
 pub use objects::hold::Hold;
 pub use objects::inspect::{Entries, Objects};

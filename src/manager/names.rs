@@ -1,11 +1,13 @@
 //! Names: bind, resolve, unbind.
 
-use super::objects::free;
-use super::{Hold, MemManager};
+use super::objects::{expire, free};
+use super::{ExpiringHold, Hold, MemManager};
 use crate::books::change::Change;
+use crate::books::rows::Binding;
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::manager::Freed;
-use crate::models::{Name, StoredObject, StoredObjectId};
+use crate::models::{Lifetime, Name, StoredObject, StoredObjectId, Timestamp, is_over};
 use crate::store::queries::objects::PlacedObject;
 use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
@@ -15,8 +17,8 @@ pub(super) const MOST_BYTES: usize = 4096;
 
 impl MemManager {
     /// Binds a name to an object. If the name is bound to another object it moves, and the other
-    /// object is freed, and returned, if nothing else holds it. [`Self::bind_new`] refuses instead.
-    /// O(log n).
+    /// object is freed, and returned, if nothing else holds it. [`Self::bind_new`] refuses instead. The name
+    /// never expires, even if it did before; [`Self::expire`] lets it. O(log n).
     ///
     /// # Errors
     /// [`Error::NotStored`]; [`Error::BadName`] unless the name has 1 to 4,096 bytes,
@@ -37,7 +39,7 @@ impl MemManager {
     /// The object that a name is bound to. O(log n).
     ///
     /// # Errors
-    /// What [any call](MemManager#errors) fails with. An unbound name is not an error.
+    /// What [any call](MemManager#errors) fails with. A name that is unbound or has expired is not an error.
     pub fn resolve(&self, name: &str) -> Result<Option<ObjectId>> {
         let space = self.inner.space;
         let object = self
@@ -57,9 +59,10 @@ impl MemManager {
 
     /// Refuses a hold that cannot be taken, before reading content that may be long. The unit of
     /// work checks it again.
-    pub(super) fn check_hold(&self, hold: Hold<'_>) -> Result<()> {
+    pub(super) fn check_hold(&self, hold: ExpiringHold<'_>) -> Result<()> {
         self.check_reason()?;
-        match hold {
+        hold.expiry.ends(clock::now())?;
+        match hold.hold {
             Hold::Anonymous => Ok(()),
             Hold::Name(name) => validate(name),
             Hold::NewName(name) => {
@@ -76,7 +79,11 @@ impl MemManager {
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn names(&self, id: &ObjectId) -> Result<Vec<Name>> {
         let object = self.object(id)?;
-        self.inner.readers.single(|tx| queries::names::of_object(tx, object.id))
+        self.inner.readers.single(|tx| {
+            let (mut names, now) = (queries::names::of_object(tx, object.id)?, tx.now());
+            names.retain(|name| !is_over(name.expires_at, now));
+            Ok(names)
+        })
     }
 }
 
@@ -95,15 +102,16 @@ pub(super) fn validate(name: &str) -> Result<()> {
 }
 
 /// Refuses a hold that cannot be taken, before anything is changed.
-pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: Hold<'_>) -> Result<()> {
-    match hold {
+pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: ExpiringHold<'_>) -> Result<()> {
+    hold.expiry.ends(tx.at())?;
+    match hold.hold {
         Hold::Anonymous => Ok(()),
         Hold::Name(name) => validate(name),
         Hold::NewName(name) => {
             validate(name)?;
-            match tx.resolve(name)? {
+            match expire::resolve(tx, name)? {
                 None => Ok(()),
-                Some(bound) => Err(taken(name, bound.known_id()?, tx.space_name()?)),
+                Some(bound) => Err(taken(name, bound.object.known_id()?, tx.space_name()?)),
             }
         }
     }
@@ -116,62 +124,83 @@ pub(super) fn taken(name: &str, id: ObjectId, space: String) -> Error {
 
 pub(super) fn bind_stored(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
     let object = free::find(tx, space, id)?;
-    bind(tx, name, object.id, object.object_id)
+    bind(tx, name, Kept::from(&object), None)
 }
 
 pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<()> {
     let object = free::find(tx, space, id)?;
-    validate_hold(tx, Hold::NewName(name))?;
-    bind(tx, name, object.id, object.object_id).map(drop)
+    validate_hold(tx, Hold::NewName(name).into())?;
+    bind(tx, name, Kept::from(&object), None).map(drop)
+}
+
+/// An object and what holds it, to bind names to.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::manager) struct Kept {
+    pub id: StoredObjectId,
+    pub object_id: ObjectId,
+    pub lifetime: Lifetime,
+}
+
+impl From<&StoredObject> for Kept {
+    fn from(object: &StoredObject) -> Self {
+        Self {
+            id: object.id,
+            object_id: object.object_id,
+            lifetime: object.lifetime(),
+        }
+    }
 }
 
 /// Binds the name of a hold, if it is one.
-pub(super) fn bind_hold(
-    tx: &mut WriteTx<'_>,
-    hold: Hold<'_>,
-    object: StoredObjectId,
-    object_id: ObjectId,
-) -> Result<Option<Freed>> {
-    match hold {
+pub(super) fn bind_hold(tx: &mut WriteTx<'_>, hold: ExpiringHold<'_>, object: Kept) -> Result<Option<Freed>> {
+    match hold.hold {
         Hold::Anonymous => Ok(None),
-        Hold::Name(name) | Hold::NewName(name) => bind(tx, name, object, object_id),
+        Hold::Name(name) | Hold::NewName(name) => bind(tx, name, object, hold.expiry.ends(tx.at())?),
     }
 }
 
-/// Binds a name, which may move it from another object.
+/// Binds a name until it expires, which may move it from another object.
 pub(super) fn bind(
     tx: &mut WriteTx<'_>,
     name: &str,
-    object: StoredObjectId,
-    object_id: ObjectId,
+    object: Kept,
+    expires_at: Option<Timestamp>,
 ) -> Result<Option<Freed>> {
     validate(name)?;
-    let before = tx.resolve(name)?;
-    if before.as_ref().is_some_and(|before| before.id == object) {
+    let before = expire::resolve(tx, name)?;
+    if let Some(before) = before.as_ref().filter(|before| before.object.id == object.id) {
+        if before.expires_at != expires_at {
+            expire::last_until(tx, name, before, expires_at)?;
+        }
         return Ok(None);
     }
-    let at = tx.at();
-    let leaves = before.map(|before| leave(tx, &before, name)).transpose()?;
+    let binding = Binding {
+        object: object.id,
+        at: tx.at(),
+        expires_at,
+    };
+    let lifetime = object.lifetime.with(expires_at);
+    let leaves = before.map(|before| leave(tx, before.object, name)).transpose()?;
     tx.whole(|tx| {
         if let Some(leaves) = &leaves {
             tx.apply(leaves.change(name))?;
         }
         tx.apply(Change::NameBound {
             name,
-            object,
-            at,
-            object_id,
+            binding,
+            object_id: object.object_id,
+            lifetime: (lifetime != object.lifetime).then_some(lifetime),
         })?;
         leaves.map_or(Ok(None), |leaves| leaves.free(tx, name))
     })
 }
 
 pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Option<Freed>> {
-    let object = tx.resolve(name)?.ok_or_else(|| Error::UnknownName {
+    let bound = expire::resolve(tx, name)?.ok_or_else(|| Error::UnknownName {
         name: name.to_owned(),
         space: space.to_owned(),
     })?;
-    let leaves = leave(tx, &object, name)?;
+    let leaves = leave(tx, bound.object, name)?;
     tx.whole(|tx| {
         tx.apply(leaves.change(name))?;
         leaves.free(tx, name)
@@ -185,19 +214,30 @@ struct Leaves {
     object_id: ObjectId,
     /// The object and its pieces, if nothing else holds it.
     unheld: Option<PlacedObject>,
+    /// What holds it otherwise, if that changes.
+    lifetime: Option<Lifetime>,
 }
 
-fn leave(tx: &mut WriteTx<'_>, object: &StoredObject, name: &str) -> Result<Leaves> {
-    let placed = if object.held {
-        None
-    } else {
-        tx.placed(object, Some(name))?
-    };
-    Ok(Leaves {
+fn leave(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Result<Leaves> {
+    let object = expire::without_ended_hold(tx, object)?;
+    let mut leaves = Leaves {
         object: object.id,
         object_id: object.known_id()?,
-        unheld: placed.filter(|found| !found.named),
-    })
+        unheld: None,
+        lifetime: None,
+    };
+    if object.held && object.held_until.is_none() {
+        return Ok(leaves);
+    }
+    let placed = tx.placed(&object, Some(name))?;
+    let last = placed.as_ref().and_then(|placed| placed.names);
+    let names = expire::without_ended_names(tx, &object, Some(name), last)?;
+    if object.held || names.is_some() {
+        leaves.lifetime = expire::changed(&object, object.lifetime().with_names(names));
+    } else {
+        leaves.unheld = placed;
+    }
+    Ok(leaves)
 }
 
 impl Leaves {
@@ -206,6 +246,7 @@ impl Leaves {
             name,
             object: self.object,
             object_id: self.object_id,
+            lifetime: self.lifetime,
         }
     }
 

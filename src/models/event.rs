@@ -54,6 +54,8 @@ text_enum! {
         Lapse = "lapse",
         /// The space got another name.
         Rename = "rename",
+        /// A name or the anonymous hold of an object ended because its time was over.
+        Expire = "expire",
         /// The heap was repaired, or damaged pieces of one object were rewritten.
         Repair = "repair",
     }
@@ -82,11 +84,11 @@ pub struct Event {
     /// The object.
     #[serde(rename = "object_id")]
     pub object: Option<ObjectId>,
-    /// The name that was bound or unbound, the key of the reservation, the digest of the plan, or the name that
-    /// the space had.
+    /// The name that was bound or unbound or has expired, the key of the reservation, the digest of the plan, or
+    /// the name that the space had.
     #[diesel(deserialize_as = ShownIfAny)]
     pub name: Option<String>,
-    /// Bytes stored, freed, moved, needed, carved or collected.
+    /// Bytes stored, freed, moved, needed, carved, collected or expired.
     pub bytes: i64,
     /// Bytes of content in the space after it.
     #[diesel(deserialize_as = super::amount::Amount)]

@@ -19,4 +19,6 @@ pub struct Name {
     pub stored_object_id: StoredObjectId,
     /// When it was bound.
     pub bound_at: Timestamp,
+    /// When it expires; `None` if it never does.
+    pub expires_at: Option<Timestamp>,
 }

@@ -120,6 +120,8 @@ diesel::table! {
         size -> BigInt,
         held -> Bool,
         created_at -> BigInt,
+        held_until -> Nullable<BigInt>,
+        expires_at -> Nullable<BigInt>,
     }
 }
 
@@ -164,6 +166,7 @@ diesel::table! {
         name -> Text,
         stored_object_id -> BigInt,
         bound_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
     }
 }
 
@@ -280,6 +283,7 @@ diesel::table! {
         pieces -> BigInt,
         held -> Bool,
         created -> Text,
+        expires_at -> Nullable<BigInt>,
         value -> Nullable<Text>,
     }
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{MemRamId, ShownIfAny, Timestamp, striped_id};
+use super::{Lifetime, MemRamId, ShownIfAny, Timestamp, is_over, striped_id};
 use crate::error::{Error, Result};
 use crate::models::schema::stored_objects;
 use crate::value::{Kind, ObjectId};
@@ -35,9 +35,35 @@ pub struct StoredObject {
     pub held: bool,
     /// When it was stored.
     pub created_at: Timestamp,
+    /// When the hold of an allocation without a name ends; `None` if it never does, or there is none.
+    pub held_until: Option<Timestamp>,
+    /// When the last of its holds ends; `None` if one never does.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl StoredObject {
+    /// It as it is seen at a time: `None` if it has expired, and without a hold that has ended.
+    pub(crate) fn seen_at(mut self, now: Timestamp) -> Option<Self> {
+        if is_over(self.held_until, now) {
+            (self.held, self.held_until) = (false, None);
+        }
+        (!is_over(self.expires_at, now)).then_some(self)
+    }
+
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        Lifetime {
+            held: self.held,
+            held_until: self.held_until,
+            expires_at: self.expires_at,
+        }
+    }
+
+    pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
+        self.held = lifetime.held;
+        self.held_until = lifetime.held_until;
+        self.expires_at = lifetime.expires_at;
+    }
+
     /// Its id.
     ///
     /// # Errors

@@ -23,10 +23,11 @@ pub(super) struct KnownSpace {
     /// The room, including gathered changes.
     pub room: Room,
     pub numbers: Numbers,
-    /// When a reservation needs work next, once it has been looked up.
+    /// When a reservation needs work next, or something expires, once it has been looked up. It may be too
+    /// early, but never too late.
     pub next_due: Option<Option<Timestamp>>,
     /// Rows of events that the open transaction has written.
-    appended: usize,
+    pub appended: usize,
     /// Rows of events written since old ones were last looked for.
     unaged: usize,
 }
@@ -58,6 +59,9 @@ impl KnownSpace {
         if !batch.rows().reservations.is_empty() {
             self.next_due = None;
         }
+        if let (Some(next), Some(end)) = (&mut self.next_due, batch.rows().first_end) {
+            *next = Some(next.map_or(end, |next| next.min(end)));
+        }
         if let Some(setting) = batch.history().setting {
             self.memram.history = setting.mode;
             self.memram.history_keep = setting.keep.map(unsigned);
@@ -77,8 +81,8 @@ impl KnownSpace {
         self.memram.history == HistoryMode::Keep && appended > 0 && is_over
     }
 
-    /// Which events the transaction that is about to be committed has to remove.
-    pub fn due_to_trim(&mut self) -> Option<Due> {
+    /// Which events the transaction that is about to be committed at this time has to remove.
+    pub fn due_to_trim(&mut self, now: Timestamp) -> Option<Due> {
         let appended = std::mem::take(&mut self.appended);
         if appended == 0 || self.memram.history != HistoryMode::Keep {
             return None;
@@ -99,6 +103,6 @@ impl KnownSpace {
             return None;
         }
         self.unaged = 0;
-        Some(Due::of(&self.memram, Timestamp::now(), 2 * unaged))
+        Some(Due::of(&self.memram, now, 2 * unaged))
     }
 }

@@ -5,13 +5,17 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 
 use super::conn::Conn;
+use crate::clock;
 use crate::error::{Error, Result};
+use crate::models::Timestamp;
 
 /// A read of the heap. The functions in [`super::queries`] take one, and each engine adds its own
 /// methods. It changes nothing.
 pub(crate) struct ReadTx<'c> {
     conn: &'c mut Conn,
     age: Age,
+    /// The time of the read, once it was asked for.
+    now: Option<Timestamp>,
 }
 
 impl<'c> ReadTx<'c> {
@@ -22,7 +26,8 @@ impl<'c> ReadTx<'c> {
 
     /// A read that may become too old.
     pub(in crate::store) fn aging(conn: &'c mut Conn, age: Age) -> Self {
-        Self { conn, age }
+        let now = None;
+        Self { conn, age, now }
     }
 
     /// The same read with a shorter lifetime.
@@ -30,7 +35,19 @@ impl<'c> ReadTx<'c> {
         ReadTx {
             conn: self.conn,
             age: self.age,
+            now: self.now,
         }
+    }
+
+    /// The same read at another time.
+    pub(in crate::store) fn at(self, now: Timestamp) -> Self {
+        let now = Some(now);
+        Self { now, ..self }
+    }
+
+    /// The time by which it is decided what has expired: the same for all of the read.
+    pub fn now(&mut self) -> Timestamp {
+        *self.now.get_or_insert_with(clock::now)
     }
 
     /// The connection, for one statement.

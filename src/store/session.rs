@@ -1,9 +1,11 @@
 //! A unit of work: its changes, and its reads, which see its own changes and earlier ones.
 
+mod due;
 mod keys;
 
 use super::queries;
 use super::queries::entries::StoredPiece;
+use super::queries::names::{Bound, KeptName};
 use super::queries::objects::PlacedObject;
 use super::read::ReadTx;
 use super::sqlite::ceiling::OnDisk;
@@ -14,7 +16,7 @@ use crate::books::events::Signature;
 use crate::books::placement::{RoomLevel, Step, next_step};
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{MemRam, MemRamId, StoredObject, StoredObjectId, Timestamp, signed};
+use crate::models::{Ends, MemRam, MemRamId, StoredObject, StoredObjectId, Timestamp, signed};
 use crate::value::ObjectId;
 
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
@@ -24,6 +26,8 @@ pub(crate) struct WriteTx<'w> {
     refused: Option<RefusedAllocation>,
     /// Whether it leaves pieces to give back.
     leaves_pieces: bool,
+    /// Whether what has expired by the clock may be given back, once that was decided.
+    trusts_clock: Option<bool>,
 }
 
 /// An allocation refused for want of room.
@@ -43,6 +47,7 @@ impl<'w> WriteTx<'w> {
             writer,
             refused: None,
             leaves_pieces: false,
+            trusts_clock: None,
         }
     }
 
@@ -171,23 +176,6 @@ impl WriteTx<'_> {
         Ok((max_mem, (max_mem - taken).saturating_sub(promised)))
     }
 
-    /// Whether a reservation has pieces to give back, or its time is over. O(1) until one changes.
-    pub fn has_reservations_due(&mut self) -> Result<bool> {
-        let (space, at) = (self.space(), self.at());
-        let gathered = self.writer.gathered();
-        if gathered.iter().any(|batch| !batch.rows().reservations.is_empty()) {
-            self.writer.flush_rows()?;
-        }
-        let next = match self.writer.known()?.next_due {
-            Some(next) => next,
-            None => {
-                let next = self.read_rows(|tx| queries::reservations::next_due(tx, space))?;
-                *self.writer.known()?.next_due.insert(next)
-            }
-        };
-        Ok(next.is_some_and(|next| next <= at))
-    }
-
     /// The next step of placement for an object of `class` with `remaining` bytes.
     pub fn next_step(&mut self, class: usize, remaining: i64) -> Result<Option<Step>> {
         let (geometry, room) = self.writer.geometry_and_room()?;
@@ -215,11 +203,12 @@ impl WriteTx<'_> {
     /// Reads only what is written, without what this unit has gathered.
     pub fn read_written<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         self.writer.not_failed()?;
-        let result = read(&mut self.writer.engine.read());
+        let at = self.at();
+        let result = read(&mut self.writer.engine.read().at(at));
         self.writer.check(result)
     }
 
-    /// The object with this id. O(log n).
+    /// The object with this id, even if it has expired. O(log n).
     pub fn find(&mut self, object_id: &ObjectId) -> Result<Option<StoredObject>> {
         let gathered = self.writer.gathered();
         if let Some(object) = gathered.iter().find_map(|batch| batch.object(object_id)) {
@@ -228,7 +217,7 @@ impl WriteTx<'_> {
         let space = self.writer.space;
         let found = match self.writer.looked_up.object(object_id) {
             Some(found) => found.clone(),
-            None => self.read_written(|tx| queries::objects::find(tx, space, object_id))?,
+            None => self.read_written(|tx| queries::objects::find_kept(tx, space, object_id))?,
         };
         Ok(found
             .filter(|object| !self.removes(object.id))
@@ -260,8 +249,8 @@ impl WriteTx<'_> {
         self.writer.look_up(ids)
     }
 
-    /// The object that a name is bound to. O(log n).
-    pub fn resolve(&mut self, name: &str) -> Result<Option<StoredObject>> {
+    /// What a name is bound to, even if it has expired. O(log n).
+    pub fn bound(&mut self, name: &str) -> Result<Option<Bound>> {
         let gathered = self.writer.gathered();
         match gathered.iter().find_map(|batch| batch.name(name)) {
             Some(change) if change.now.is_none() => return Ok(None),
@@ -269,12 +258,21 @@ impl WriteTx<'_> {
             None => {}
         }
         let space = self.writer.space;
-        let found = self.read_written(|tx| queries::names::resolve(tx, space, name))?;
-        Ok(found.map(|object| self.as_held(object)))
+        let found = self.read_written(|tx| queries::names::bound(tx, space, name))?;
+        Ok(found.map(|bound| Bound {
+            object: self.as_held(bound.object),
+            ..bound
+        }))
     }
 
-    /// The names of an object, byte for byte.
-    pub fn names_of(&mut self, object: StoredObjectId) -> Result<Vec<String>> {
+    /// When the last of an object's names ends, besides `leaving`, if it has any. O(log n).
+    pub fn last_end(&mut self, object: StoredObjectId, leaving: Option<&str>) -> Result<Option<Ends>> {
+        self.flush_rows_of(object)?;
+        self.read_written(|tx| queries::names::last_end(tx, object, leaving))
+    }
+
+    /// The names of an object, byte for byte, even if they have expired.
+    pub fn names_of(&mut self, object: StoredObjectId) -> Result<Vec<KeptName>> {
         self.flush_rows_of(object)?;
         self.read_written(|tx| queries::names::exact(tx, object))
     }
@@ -309,6 +307,9 @@ impl WriteTx<'_> {
             if let Some(after) = gathered.iter().find_map(|batch| batch.block(entry.block_id)) {
                 entry.block_mem = after.mem;
             }
+        }
+        if let Some(lifetime) = gathered.iter().find_map(|batch| batch.hold(found.id)) {
+            found.expires_at = lifetime.expires_at;
         }
         (!self.removes(found.id)).then_some(found)
     }
@@ -357,11 +358,11 @@ impl WriteTx<'_> {
         self.writer.gathered().iter().any(|batch| batch.renames(object))
     }
 
-    /// The object with the current state of its anonymous hold.
+    /// The object with what holds it now.
     fn as_held(&self, mut object: StoredObject) -> StoredObject {
         let gathered = self.writer.gathered();
-        if let Some(held) = gathered.iter().find_map(|batch| batch.hold(object.id)) {
-            object.held = held;
+        if let Some(lifetime) = gathered.iter().find_map(|batch| batch.hold(object.id)) {
+            object.set_lifetime(lifetime);
         }
         object
     }

@@ -1,5 +1,6 @@
 //! The writer: its states, and its cache between transactions.
 
+mod clock;
 mod keys;
 mod lookups;
 mod trim;
@@ -14,7 +15,7 @@ use crate::books::change::Change;
 use crate::books::triggers::Trigger;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, signed};
+use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, Timestamp, signed};
 
 /// Executes units of work. Several units may share one transaction (see `group`); a failed one is
 /// rolled back alone.
@@ -40,6 +41,8 @@ pub(super) struct Writer {
     /// What was known when a transaction began lazily, in case it must be done again.
     before: Option<KnownSpace>,
     pub looked_up: LookedUp,
+    /// When the clock was found to be far ahead of the last write.
+    suspected_at: Option<Timestamp>,
 }
 
 /// How a transaction begins, if none is open.
@@ -84,6 +87,7 @@ impl Writer {
             known: None,
             before: None,
             looked_up: LookedUp::default(),
+            suspected_at: None,
         }
     }
 

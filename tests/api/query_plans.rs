@@ -118,8 +118,7 @@ fn an_object_by_the_start_of_its_id() {
     files_only!(Plans);
     let heap = heap();
     let start = first(&heap).to_hex()[..8].to_owned();
-    let range =
-        "SELECT: SEARCH stored_objects USING COVERING INDEX stored_objects_by_object_id (object_id>? AND object_id<?)";
+    let range = "SELECT: SEARCH stored_objects USING INDEX stored_objects_by_object_id (object_id>? AND object_id<?)";
     searches(&heap, &[range], |memory| memory.find(&start).unwrap());
 }
 
@@ -163,7 +162,10 @@ fn freeing_finds_the_pieces_and_where_they_are() {
     let placed = "SELECT: SEARCH o USING INDEX stored_objects_by_object_id (object_id=? AND memram_id=?); \
          SEARCH l USING INTEGER PRIMARY KEY (rowid>?) LEFT-JOIN; \
          SEARCH b USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN; \
-         CORRELATED SCALAR SUBQUERY 1; SEARCH n USING COVERING INDEX names_by_object (stored_object_id=?)";
+         CORRELATED SCALAR SUBQUERY 1; SEARCH n USING COVERING INDEX names_by_object (stored_object_id=?); \
+         CORRELATED SCALAR SUBQUERY 2; SEARCH n USING INDEX names_by_object (stored_object_id=?); \
+         CORRELATED SCALAR SUBQUERY 3; SEARCH n USING COVERING INDEX names_expiring_by_object \
+         (stored_object_id=? AND expires_at>?)";
     let pieces = "DELETE: SEARCH ledger USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
     searches(&heap, &[placed, pieces], |memory| memory.free(&id).unwrap());
 }
@@ -208,7 +210,9 @@ fn the_largest_objects_of_many() {
     // Objects of the same size are sorted by id.
     let largest = "SELECT: SEARCH stored_objects USING INDEX stored_objects_by_size (memram_id=? AND size>?); \
          USE TEMP B-TREE FOR LAST TERM OF ORDER BY";
-    searches(&heap, &[largest], |memory| memory.stats().unwrap());
+    let expired = "SELECT: SEARCH stored_objects USING INDEX stored_objects_expiring \
+         (memram_id=? AND expires_at>? AND expires_at<?); USE TEMP B-TREE FOR GROUP BY";
+    searches(&heap, &[largest, expired], |memory| memory.stats().unwrap());
 }
 
 /// With few objects the library reads them all.

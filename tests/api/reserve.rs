@@ -100,7 +100,7 @@ fn reserved_bytes_are_promised_at_once_and_the_rest_returns() {
     let stats = heap.stats().unwrap();
     assert_eq!((stats.promised, stats.available), (700_000, MIB - 700_000));
     let claims: Vec<_> = stats.claims.iter().map(|claim| claim.bytes).collect();
-    assert_eq!(claims, [0, 0, 700_000, MIB - 700_000]);
+    assert_eq!(claims, [0, 0, 0, 700_000, MIB - 700_000]);
     assert_eq!(stats.claims, heap.claims().unwrap());
     assert_eq!(heap.plan_allocation(1).unwrap().available, MIB - 700_000);
     assert_eq!(heap.usage().unwrap()[0].promised, Some(700_000));

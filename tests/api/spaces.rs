@@ -366,7 +366,7 @@ fn a_renamed_space_keeps_everything_and_its_managers_go_on() {
         Some("hello")
     );
     assert_eq!(other.trial_balance().unwrap().len(), 5);
-    assert_eq!(other.claims().unwrap().len(), 4);
+    assert_eq!(other.claims().unwrap().len(), 5);
     assert_eq!(other.usage().unwrap().len(), 10);
     assert_eq!(other.objects().next().unwrap().unwrap().space, "another");
     other.set("more", &2).unwrap();

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use crate::common::{Heap, content, quick};
 use crate::harness::{again, given};
+use heapledger::Hold;
 
 const README: &str = "README.md";
 const SQL_PAGE: &str = "docs/sql.md";
@@ -79,6 +80,9 @@ fn assert_queries_answer(queries: &[String], least: usize) {
         heap.allocate_bytes(&content(number, 3000)).unwrap();
     }
     heap.set("a name", "text").unwrap();
+    let day = std::time::Duration::from_secs(24 * 3600);
+    heap.store("gone tomorrow", Hold::Name("another").expires_in(day))
+        .unwrap();
     heap.reserve(1000).key("k").make().unwrap();
     quick().space("other").open(heap.address()).unwrap();
     heap.drop_space("other").unwrap();

@@ -12,6 +12,8 @@ mod reservations;
 mod system;
 mod writes;
 
+use std::sync::{Mutex, PoisonError};
+
 use heapledger::Geometry;
 use ops::{Setup, Step};
 use proptest::prelude::*;
@@ -22,6 +24,7 @@ proptest! {
 
     #[test]
     fn the_heap_behaves_like_a_map_in_memory(setup in ops::setup(), steps in prop::collection::vec(ops::step(), 1..40)) {
+        let _clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
         run(System::new(setup), &steps);
     }
 }
@@ -34,9 +37,13 @@ proptest! {
     fn the_heap_behaves_like_a_map_with_large_objects(steps in prop::collection::vec(ops::large_step(), 1..8)) {
         let space = || (80 << 20, Geometry::standard());
         let setup = Setup { spaces: [space(), space()], in_parts: false };
+        let _clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
         run(System::with_large_objects(setup), &steps);
     }
 }
+
+/// The clock of the process, which each of them lets jump.
+static CLOCK: Mutex<()> = Mutex::new(());
 
 fn run(mut system: System, steps: &[Step]) {
     for step in steps {

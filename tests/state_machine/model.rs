@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use heapledger::ObjectId;
 
+/// The end of what never ends.
+pub const NEVER: u64 = u64::MAX;
+
 #[derive(Debug, Clone)]
 pub struct Object {
     pub content: Vec<u8>,
-    pub held: bool,
+    /// When the anonymous hold ends, if it has one.
+    pub held: Option<u64>,
 }
 
 /// The outcome of a call, as far as the model can know it.
@@ -44,6 +48,11 @@ pub enum Outcome {
         reserved: u64,
     },
     UnknownReservation,
+    /// A hold ends sometime, or never.
+    Lasts {
+        forever: bool,
+    },
+    NotHeld,
     NotStored,
     Named {
         names: Vec<String>,
@@ -70,7 +79,10 @@ pub struct Model {
     pub dedup_hits: u64,
     pub dedup_saved: u64,
     pub objects: BTreeMap<ObjectId, Object>,
-    pub names: BTreeMap<String, ObjectId>,
+    /// The object of each name, and when it expires.
+    pub names: BTreeMap<String, (ObjectId, u64)>,
+    /// Minutes since the beginning.
+    pub now: u64,
     /// Bytes and state by key.
     pub reservations: BTreeMap<String, (u64, State)>,
 }
@@ -87,6 +99,7 @@ impl Model {
             dedup_saved: 0,
             objects: BTreeMap::new(),
             names: BTreeMap::new(),
+            now: 0,
             reservations: BTreeMap::new(),
         }
     }
@@ -133,7 +146,7 @@ impl Model {
             None => Outcome::UnknownReservation,
             Some((bytes, state @ State::Open)) if size <= *bytes => {
                 *state = State::Posted(id);
-                let posted = self.allocate(content, None);
+                let posted = self.allocate(content, None, None);
                 assert!(matches!(posted, Outcome::Stored { .. }), "{posted:?}");
                 posted
             }
@@ -161,7 +174,62 @@ impl Model {
         }
     }
 
-    pub fn allocate(&mut self, content: &[u8], name: Option<&str>) -> Outcome {
+    /// When a hold of so many minutes ends.
+    fn ends(&self, minutes: Option<u8>) -> u64 {
+        minutes.map_or(NEVER, |minutes| self.now + u64::from(minutes))
+    }
+
+    /// Minutes pass, and what is over is gone.
+    pub fn wait(&mut self, minutes: u8) {
+        self.now += u64::from(minutes);
+        let now = self.now;
+        self.names.retain(|_, (_, ends)| *ends > now);
+        for object in self.objects.values_mut() {
+            object.held = object.held.filter(|ends| *ends > now);
+        }
+        for id in self.objects.keys().copied().collect::<Vec<_>>() {
+            self.drop_if_unheld(&id);
+        }
+    }
+
+    pub fn expire(&mut self, name: &str, minutes: Option<u8>) -> Outcome {
+        let ends = self.ends(minutes);
+        match self.names.get_mut(name) {
+            None => Outcome::UnknownName,
+            Some((_, before)) => {
+                *before = ends;
+                Outcome::Lasts { forever: ends == NEVER }
+            }
+        }
+    }
+
+    pub fn touch(&mut self, name: &str, minutes: u8) -> Outcome {
+        let ends = self.ends(Some(minutes));
+        match self.names.get_mut(name) {
+            None => Outcome::UnknownName,
+            Some((_, before)) => {
+                *before = ends.max(*before);
+                Outcome::Lasts {
+                    forever: *before == NEVER,
+                }
+            }
+        }
+    }
+
+    pub fn expire_hold(&mut self, id: &ObjectId, minutes: Option<u8>) -> Outcome {
+        let ends = self.ends(minutes);
+        match self.objects.get_mut(id) {
+            None => Outcome::NotStored,
+            Some(Object { held: None, .. }) => Outcome::NotHeld,
+            Some(Object { held, .. }) => {
+                *held = Some(ends);
+                Outcome::Lasts { forever: ends == NEVER }
+            }
+        }
+    }
+
+    pub fn allocate(&mut self, content: &[u8], name: Option<&str>, minutes: Option<u8>) -> Outcome {
+        let ends = self.ends(minutes);
         let id = ObjectId::of_bytes(content);
         let size = content.len() as u64;
         let dedup = self.objects.contains_key(&id);
@@ -181,12 +249,13 @@ impl Model {
             self.mem += size;
             self.peak = self.peak.max(self.mem);
             let content = content.to_vec();
-            self.objects.insert(id, Object { content, held: false });
+            self.objects.insert(id, Object { content, held: None });
         }
         let freed = match name {
-            Some(name) => self.move_name(name, &id),
+            Some(name) => self.move_name(name, &id, ends),
             None => {
-                self.objects.get_mut(&id).unwrap().held = true;
+                let held = &mut self.objects.get_mut(&id).unwrap().held;
+                *held = Some(held.unwrap_or_default().max(ends));
                 None
             }
         };
@@ -201,7 +270,7 @@ impl Model {
         if !force && !names.is_empty() {
             return Outcome::Named { names };
         }
-        self.names.retain(|_, named| named != id);
+        self.names.retain(|_, (named, _)| named != id);
         self.remove(id);
         Outcome::Freed { names }
     }
@@ -210,32 +279,32 @@ impl Model {
         if !self.objects.contains_key(id) {
             return Outcome::NotStored;
         }
-        let freed = self.move_name(name, id);
+        let freed = self.move_name(name, id, NEVER);
         Outcome::Bound { freed }
     }
 
     /// Returns the object that this frees.
-    fn move_name(&mut self, name: &str, id: &ObjectId) -> Option<ObjectId> {
-        let old = self.names.insert(name.to_owned(), *id)?;
+    fn move_name(&mut self, name: &str, id: &ObjectId, ends: u64) -> Option<ObjectId> {
+        let (old, _) = self.names.insert(name.to_owned(), (*id, ends))?;
         self.drop_if_unheld(&old).then_some(old)
     }
 
     pub fn unbind(&mut self, name: &str) -> Outcome {
         match self.names.remove(name) {
             None => Outcome::UnknownName,
-            Some(id) => Outcome::Unbound {
+            Some((id, _)) => Outcome::Unbound {
                 freed: self.drop_if_unheld(&id).then_some(id),
             },
         }
     }
 
     pub fn names_of(&self, id: &ObjectId) -> Vec<String> {
-        let names = self.names.iter().filter(|(_, named)| *named == id);
+        let names = self.names.iter().filter(|(_, (named, _))| named == id);
         names.map(|(name, _)| name.clone()).collect()
     }
 
     fn drop_if_unheld(&mut self, id: &ObjectId) -> bool {
-        let unheld = !self.objects[id].held && self.names_of(id).is_empty();
+        let unheld = self.objects[id].held.is_none() && self.names_of(id).is_empty();
         if unheld {
             self.remove(id);
         }

@@ -27,6 +27,15 @@ pub enum Op {
     AllocateAgain(Index),
     AllocateAs(u8, u8, Size),
     AllocateStream(u8, Size),
+    /// With the anonymous hold for so many minutes.
+    AllocateFor(u8, Size, u8),
+    /// Under a name for so many minutes.
+    AllocateAsFor(u8, u8, Size, u8),
+    /// A name expires after so many minutes, or never.
+    Expire(u8, Option<u8>),
+    /// The same for the anonymous hold of an object.
+    ExpireHold(Index, Option<u8>),
+    Touch(u8, u8),
     Free(Index),
     ForceFree(Index),
     FreeMissing,
@@ -54,6 +63,8 @@ pub enum Op {
     Lapse,
     /// The limit of the history in bytes, or none.
     History(Option<u64>),
+    /// So many minutes pass.
+    Wait(u8),
     Reopen,
 }
 
@@ -132,7 +143,14 @@ fn size() -> impl Strategy<Value = Size> {
 /// Operations that a batch also has.
 fn write() -> impl Strategy<Value = Op> {
     let (key, name, pick) = (0u8..12, 0u8..4, any::<Index>());
+    let minutes = || 1u8..60;
+    let perhaps = || prop::option::weighted(0.7, 1u8..60);
     prop_oneof![
+        5 => (key.clone(), size(), minutes()).prop_map(|(key, size, minutes)| Op::AllocateFor(key, size, minutes)),
+        5 => (name.clone(), key.clone(), size(), minutes()).prop_map(|(name, key, size, minutes)| Op::AllocateAsFor(name, key, size, minutes)),
+        2 => (name.clone(), perhaps()).prop_map(|(name, minutes)| Op::Expire(name, minutes)),
+        2 => (pick.clone(), perhaps()).prop_map(|(pick, minutes)| Op::ExpireHold(pick, minutes)),
+        1 => (name.clone(), minutes()).prop_map(|(name, minutes)| Op::Touch(name, minutes)),
         8 => (key.clone(), size()).prop_map(|(key, size)| Op::Allocate(key, size)),
         2 => pick.clone().prop_map(Op::AllocateAgain),
         4 => (name.clone(), key.clone(), size()).prop_map(|(name, key, size)| Op::AllocateAs(name, key, size)),
@@ -172,6 +190,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (key.clone(), any::<Index>()).prop_map(|(key, pick)| Op::PostAgain(key, pick)),
         1 => key.prop_map(Op::Void),
         1 => Just(Op::Lapse),
+        5 => (1u8..30).prop_map(Op::Wait),
         1 => Just(Op::Reopen),
     ]
 }
@@ -191,8 +210,10 @@ pub fn large_step() -> impl Strategy<Value = Step> {
         2 => (0u8..2, key.clone(), size.clone()).prop_map(|(name, key, size)| Op::AllocateAs(name, key, size)),
         3 => (key.clone(), size.clone()).prop_map(|(key, size)| Op::AllocateStream(key, size)),
         2 => (key.clone(), size.clone()).prop_map(|(key, size)| Op::Reserve(key, size)),
-        2 => (key.clone(), key, size, any::<bool>()).prop_map(|(key, of, size, stream)| Op::Post(key, of, size, stream)),
+        2 => (key.clone(), key.clone(), size.clone(), any::<bool>()).prop_map(|(key, of, size, stream)| Op::Post(key, of, size, stream)),
         1 => pick.clone().prop_map(Op::AllocateAgain),
+        2 => (key, size, 1u8..60).prop_map(|(key, size, minutes)| Op::AllocateFor(key, size, minutes)),
+        2 => (1u8..60).prop_map(Op::Wait),
         3 => pick.prop_map(Op::ForceFree),
         2 => op(),
     ];

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use heapledger::{CompactOptions, Error, EventFilter, History, MemManager, ObjectId, PlanError, Work, WorkPlan};
+use heapledger::{
+    ClaimName, CompactOptions, Error, EventFilter, History, MemManager, ObjectId, PlanError, Work, WorkPlan,
+};
 use proptest::sample::Index;
 
 use crate::common::{MIB, Place, Sql, assert_sql_balanced, number, quick, server, sql};
 use crate::model::Model;
 use crate::ops::{Op, Resize, Setup, Step};
 use crate::reservations;
-use crate::writes::{missing, write};
+use crate::writes::{missing, time, write};
 
 const SPACES: [&str; 2] = ["main", "other"];
 
@@ -61,6 +63,13 @@ impl System {
             }
             return;
         }
+        if let Op::Wait(minutes) = op {
+            heapledger::advance_clock(time(*minutes));
+            for (_, model) in &mut self.spaces {
+                model.wait(*minutes);
+            }
+            return;
+        }
         let (memory, model) = &mut self.spaces[*space];
         match op {
             Op::CollectGarbage => collect_garbage(memory),
@@ -84,17 +93,24 @@ impl System {
     pub fn assert_same(&self) {
         for (memory, model) in &self.spaces {
             let space = memory.memram().unwrap();
-            if self.has_large_objects {
+            let stats = memory.stats().unwrap();
+            let claim = |name| stats.claims.iter().find(|claim| claim.claim == name).unwrap().bytes;
+            // Its bytes are given back sooner or later.
+            let expired = claim(ClaimName::Expired);
+            if self.has_large_objects || model.now > 0 {
                 assert!(space.peak_mem >= model.peak);
             } else {
                 assert_eq!(space.peak_mem, model.peak);
             }
+            assert_eq!(claim(ClaimName::Objects), model.mem);
+            assert_eq!(stats.claims.iter().map(|claim| claim.bytes).sum::<u64>(), model.max_mem);
+            assert_eq!(stats.objects, model.objects.len() as u64);
             let found = [
                 space.max_mem,
-                space.mem,
+                space.mem - expired,
                 space.promised,
                 space.allocations,
-                space.frees,
+                space.frees + stats.expired,
                 space.dedup_hits,
                 space.dedup_saved,
             ];
@@ -135,10 +151,10 @@ impl System {
             number(&self.sql, "SELECT count(*) FROM history_balance WHERE booked <> found"),
             0
         );
-        for ((memory, model), name) in self.spaces.iter().zip(SPACES) {
+        for ((memory, _), name) in self.spaces.iter().zip(SPACES) {
             let last = memory.newest_events(&EventFilter::default(), 1).unwrap();
-            assert_eq!(last[0].mem, model.mem, "{name}");
             let space = memory.memram().unwrap();
+            assert_eq!(last[0].mem, space.mem, "{name}");
             let most = space.history_max_bytes.unwrap_or(u64::MAX);
             assert!(space.history_bytes <= most, "{name}: {}", space.history_bytes);
         }
@@ -150,9 +166,13 @@ impl System {
             for (id, object) in &model.objects {
                 assert_eq!(memory.get_bytes(id).unwrap(), object.content);
             }
-            for (name, id) in &model.names {
+            for (name, (id, _)) in &model.names {
                 assert_eq!(memory.resolve(name).unwrap(), Some(*id));
             }
+        }
+        for (memory, model) in &self.spaces {
+            memory.collect_garbage().unwrap();
+            assert_eq!(memory.memram().unwrap().mem, model.mem);
         }
         let names: usize = self.spaces.iter().map(|(_, model)| model.names.len()).sum();
         assert_eq!(number(&self.sql, "SELECT count(*) FROM names") as usize, names);
@@ -166,7 +186,9 @@ fn objects_of(memory: &MemManager) -> BTreeMap<ObjectId, Known> {
     let known = |info: heapledger::ObjectInfo| {
         let id = info.id;
         let names = memory.names(&id).unwrap().into_iter().map(|name| name.name).collect();
-        (id, (info.size, info.held, names))
+        // The view goes by the clock of the engine.
+        let held = memory.object(&id).unwrap().held;
+        (id, (info.size, held, names))
     };
     memory.objects().map(|info| known(info.unwrap())).collect()
 }
@@ -175,7 +197,7 @@ fn objects_of_model(model: &Model) -> BTreeMap<ObjectId, Known> {
     let known = |id| {
         (
             model.objects[id].content.len() as u64,
-            model.objects[id].held,
+            model.objects[id].held.is_some(),
             model.names_of(id),
         )
     };
@@ -198,6 +220,8 @@ fn batch(memory: &MemManager, model: &mut Model, ops: &[Op], kept: bool) {
 }
 
 fn collect_garbage(memory: &MemManager) {
+    // What has expired would come back, too.
+    memory.collect_expired().unwrap();
     let sql = sql(memory.path());
     let space = memory.memram().unwrap();
     let rows = |table: &str, more: &str| {

@@ -1,6 +1,11 @@
 //! Applies operations to the heap and to its model, and compares the outcomes.
 
-use heapledger::{Allocation, Batch, Error, Freed, Hold, MemManager, ObjectId, ReservationError, Result};
+use std::time::Duration;
+
+use heapledger::{
+    Allocation, Batch, Error, ExpiringHold, Expiry, ExpiryError, Freed, Held, Hold, MemManager, ObjectId,
+    ReservationError, Result, Timestamp,
+};
 use proptest::sample::Index;
 
 use crate::common::content;
@@ -9,16 +14,18 @@ use crate::ops::{Op, Size};
 
 /// The methods that a manager and a batch have in common.
 pub trait Writes {
-    fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation>;
+    fn store(&mut self, content: &[u8], hold: ExpiringHold<'_>) -> Result<Allocation>;
     fn stream(&mut self, content: &[u8]) -> Result<Allocation>;
     fn free(&mut self, id: &ObjectId, force: bool) -> Result<Freed>;
     fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>>;
     fn unbind(&mut self, name: &str) -> Result<Option<Freed>>;
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>>;
+    fn expire(&mut self, held: Held<'_>, expiry: Expiry) -> Result<Option<Timestamp>>;
+    fn touch(&mut self, name: &str, time: Duration) -> Result<Option<Timestamp>>;
 }
 
 impl Writes for &MemManager {
-    fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+    fn store(&mut self, content: &[u8], hold: ExpiringHold<'_>) -> Result<Allocation> {
         self.store_bytes(content, hold)
     }
 
@@ -45,10 +52,18 @@ impl Writes for &MemManager {
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         self.get_bytes(id)
     }
+
+    fn expire(&mut self, held: Held<'_>, expiry: Expiry) -> Result<Option<Timestamp>> {
+        MemManager::expire(self, held, expiry)
+    }
+
+    fn touch(&mut self, name: &str, time: Duration) -> Result<Option<Timestamp>> {
+        MemManager::touch(self, name, time)
+    }
 }
 
 impl Writes for Batch<'_, '_> {
-    fn store(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+    fn store(&mut self, content: &[u8], hold: ExpiringHold<'_>) -> Result<Allocation> {
         self.store_bytes(content, hold)
     }
 
@@ -75,6 +90,14 @@ impl Writes for Batch<'_, '_> {
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         self.get_bytes(id)
     }
+
+    fn expire(&mut self, held: Held<'_>, expiry: Expiry) -> Result<Option<Timestamp>> {
+        Batch::expire(self, held, expiry)
+    }
+
+    fn touch(&mut self, name: &str, time: Duration) -> Result<Option<Timestamp>> {
+        Batch::touch(self, name, time)
+    }
 }
 
 /// Applies `op` to both; the outcomes must be equal. Stored content must be readable immediately.
@@ -97,8 +120,8 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
         Op::Allocate(key, size) => {
             let content = bytes(model, key, size);
             (
-                stored(memory.store(&content, Hold::Anonymous)),
-                model.allocate(&content, None),
+                stored(memory.store(&content, Hold::Anonymous.into())),
+                model.allocate(&content, None, None),
             )
         }
         Op::AllocateAgain(index) => {
@@ -107,15 +130,15 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
                 .get(&pick(model, index))
                 .map_or_else(Vec::new, |object| object.content.clone());
             (
-                stored(memory.store(&again, Hold::Anonymous)),
-                model.allocate(&again, None),
+                stored(memory.store(&again, Hold::Anonymous.into())),
+                model.allocate(&again, None, None),
             )
         }
         Op::AllocateAs(name, key, size) => {
             let (name, content) = (name_of(*name), bytes(model, key, size));
             (
-                stored(memory.store(&content, Hold::Name(&name))),
-                model.allocate(&content, Some(&name)),
+                stored(memory.store(&content, Hold::Name(&name).into())),
+                model.allocate(&content, Some(&name), None),
             )
         }
         Op::AllocateStream(key, size) => {
@@ -123,8 +146,40 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
             let found = stored(memory.stream(&content));
             (
                 as_if_read_whole(found, content.len() as u64),
-                model.allocate(&content, None),
+                model.allocate(&content, None, None),
             )
+        }
+        Op::AllocateFor(key, size, minutes) => {
+            let content = bytes(model, key, size);
+            (
+                stored(memory.store(&content, Hold::Anonymous.expires_in(time(*minutes)))),
+                model.allocate(&content, None, Some(*minutes)),
+            )
+        }
+        Op::AllocateAsFor(name, key, size, minutes) => {
+            let (name, content) = (name_of(*name), bytes(model, key, size));
+            (
+                stored(memory.store(&content, Hold::Name(&name).expires_in(time(*minutes)))),
+                model.allocate(&content, Some(&name), Some(*minutes)),
+            )
+        }
+        Op::Expire(name, minutes) => {
+            let name = name_of(*name);
+            (
+                lasts(memory.expire(Held::Name(&name), expiry(*minutes))),
+                model.expire(&name, *minutes),
+            )
+        }
+        Op::ExpireHold(index, minutes) => {
+            let id = pick(model, index);
+            (
+                lasts(memory.expire(Held::Anonymous(&id), expiry(*minutes))),
+                model.expire_hold(&id, *minutes),
+            )
+        }
+        Op::Touch(name, minutes) => {
+            let name = name_of(*name);
+            (lasts(memory.touch(&name, time(*minutes))), model.touch(&name, *minutes))
         }
         Op::Free(index) => {
             let id = pick(model, index);
@@ -159,6 +214,21 @@ pub fn pick(model: &Model, pick: &Index) -> ObjectId {
 
 pub fn missing() -> ObjectId {
     ObjectId::of_bytes(b"never stored")
+}
+
+pub fn time(minutes: u8) -> Duration {
+    Duration::from_secs(60 * u64::from(minutes))
+}
+
+fn expiry(minutes: Option<u8>) -> Expiry {
+    minutes.map_or(Expiry::Never, |minutes| time(minutes).into())
+}
+
+fn lasts(result: Result<Option<Timestamp>>) -> Outcome {
+    let lasts = |ends: Option<Timestamp>| Outcome::Lasts {
+        forever: ends.is_none(),
+    };
+    result.map_or_else(refused, lasts)
 }
 
 fn name_of(name: u8) -> String {
@@ -219,6 +289,7 @@ pub fn refused(error: Error) -> Outcome {
             available,
             max_mem,
         },
+        Error::Expiry(ExpiryError::NotHeld { .. }) => Outcome::NotHeld,
         Error::NotStored { .. } => Outcome::NotStored,
         Error::Named { names, .. } => Outcome::Named { names },
         Error::UnknownName { .. } => Outcome::UnknownName,

@@ -177,8 +177,10 @@ CREATE TABLE blocks (
 ) WITH (fillfactor = 80, autovacuum_analyze_scale_factor = 0.02);
 
 -- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
--- or the anonymous hold (held) keeps it alive. That object_id is 64 hexadecimal digits is an
--- invariant (I8), not a CHECK, because every allocation would pay for the comparison.
+-- or the anonymous hold (held) keeps it alive. Each of these may end: held_until is when the anonymous
+-- hold does, and expires_at when the last of them does, NULL if one never ends. From then on nobody sees
+-- the object, whether its bytes have been given back or not. That object_id is 64 hexadecimal digits is
+-- an invariant (I8), not a CHECK, because every allocation would pay for the comparison.
 CREATE TABLE stored_objects (
   id         bigint  NOT NULL PRIMARY KEY,
   memram_id  bigint  NOT NULL,
@@ -187,7 +189,9 @@ CREATE TABLE stored_objects (
   type_name  text    CHECK (type_name IS NULL OR kind = 'json'),
   size       bigint  NOT NULL CHECK (size >= 0),
   held       boolean NOT NULL,
-  created_at bigint  NOT NULL
+  created_at bigint  NOT NULL,
+  held_until bigint  CHECK (held_until IS NULL OR held),
+  expires_at bigint
 ) WITH (autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.05);
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
@@ -244,12 +248,13 @@ CREATE TABLE reservations (
   CHECK (written = 0 OR stored_object_id IS NOT NULL)
 ) WITH (fillfactor = 70);
 
--- The names of objects.
+-- The names of objects. From expires_at on, unless it is NULL, a name is bound to nothing.
 CREATE TABLE names (
   memram_id        bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   name             text   COLLATE "C" NOT NULL CHECK (length(name) > 0),
   stored_object_id bigint NOT NULL REFERENCES stored_objects (id) DEFERRABLE,
   bound_at         bigint NOT NULL,
+  expires_at       bigint,
   PRIMARY KEY (memram_id, name)
 ) WITH (autovacuum_analyze_scale_factor = 0.02);
 
@@ -272,7 +277,7 @@ CREATE TABLE events (
   at                 bigint NOT NULL,
   kind               text   NOT NULL CHECK (kind IN ('allocate', 'free', 'dedup_hit', 'bind', 'unbind', 'release', 'carve', 'gc', 'move', 'apply', 'refusal',
                                                      'resize', 'repair', 'opening', 'upload', 'reclaim', 'reserve', 'post', 'void', 'lapse',
-                                                     'rename')),
+                                                     'rename', 'expire')),
   actor              text   COLLATE "C",
   reason             text   COLLATE "C",
   object             bytea  CHECK (octet_length(object) > 0 AND octet_length(object) % 32 = 0), -- ids of 32 bytes
@@ -318,6 +323,12 @@ CREATE INDEX blocks_by_pool ON blocks (pool_id);
 CREATE INDEX ledger_by_block ON ledger (block_id);
 CREATE INDEX names_by_object ON names (stored_object_id);
 
+-- What ends, soonest first, and the last of the names of an object to end. Who lets nothing end has
+-- nothing in them.
+CREATE INDEX names_expiring ON names (memram_id, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX stored_objects_expiring ON stored_objects (memram_id, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX names_expiring_by_object ON names (stored_object_id, expires_at) WHERE expires_at IS NOT NULL;
+
 -- A key means one reservation of its space. What is open can lapse; what is written but not open
 -- is to be given back.
 CREATE UNIQUE INDEX reservations_by_key ON reservations (memram_id, key) WHERE key IS NOT NULL;
@@ -345,6 +356,8 @@ CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
 -- * text is converted or parsed only once a regular expression has matched it. (?x) lets one contain
 --   whitespace.
 -- * the type of a literal is written where the column would otherwise get another one.
+-- * the current time is now(), that of the beginning of the transaction, so that all queries of one
+--   agree on what has expired.
 -- * each column of a part of a UNION in a subquery has its name: otherwise a view that was dumped and
 --   restored has another text, and looks altered.
 
@@ -363,7 +376,8 @@ FROM (
   UNION ALL
   SELECT memram_id, kind, objects, mem FROM other_kinds) k;
 
--- Every object with its names and, if it is text in one piece, its value. names is for people;
+-- Every object with its names and, if it is text in one piece, its value, without those that have
+-- expired. names is for people;
 -- programs should use names_json, in which a name may contain a comma. A time whose year does not have
 -- four digits is shown in microseconds. Text with a zero byte has no value, because PostgreSQL has no
 -- such text; neither have bytes that are not UTF-8, nor text of more than 64 MiB, whose digits would
@@ -372,9 +386,10 @@ CREATE VIEW objects AS
 SELECT o.id,
        o.object_id,
        m.name AS space,
-       (SELECT string_agg(n.name, ', ' ORDER BY n.memram_id, n.name) FROM names n WHERE n.stored_object_id = o.id) AS names,
+       (SELECT string_agg(n.name, ', ' ORDER BY n.memram_id, n.name)
+        FROM names n WHERE n.stored_object_id = o.id AND (n.expires_at IS NULL OR n.expires_at > t.now)) AS names,
        '[' || coalesce((SELECT string_agg(to_json(n.name)::text, ',' ORDER BY n.memram_id, n.name)
-                        FROM names n WHERE n.stored_object_id = o.id), '') || ']' AS names_json,
+                        FROM names n WHERE n.stored_object_id = o.id AND (n.expires_at IS NULL OR n.expires_at > t.now)), '') || ']' AS names_json,
        o.kind,
        o.type_name,
        o.size,
@@ -384,10 +399,11 @@ SELECT o.id,
                                     (SELECT min(r.stored_object_id) FROM reservations r WHERE r.stored_object_id > o.id),
                                     9223372036854775807)
                    AND l.stored_object_id = o.id ORDER BY l.id DESC LIMIT 1), 0) AS pieces,
-       o.held,
+       o.held AND (o.held_until IS NULL OR o.held_until > t.now) AS held,
        CASE WHEN o.created_at / 1000000 BETWEEN -62135596800 AND 253402300799
             THEN to_char(timestamp 'epoch' + o.created_at / 1000000 * interval '1 second', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             ELSE o.created_at::text END AS created,
+       o.expires_at,
        CASE
          WHEN o.kind = 'bytes' THEN NULL
          WHEN o.size = 0 THEN ''
@@ -402,7 +418,9 @@ SELECT o.id,
                  WHERE l.id = o.id AND l.stored_object_id = o.id AND l.allocated_mem = o.size)
        END AS value
 FROM stored_objects o
-JOIN memram m ON m.id = o.memram_id;
+JOIN memram m ON m.id = o.memram_id
+CROSS JOIN (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now) t
+WHERE o.expires_at IS NULL OR o.expires_at > t.now;
 
 -- Every block: where it is, how full it is, and how many objects share it.
 CREATE VIEW block_map AS
@@ -461,10 +479,15 @@ FROM (
   SELECT m.name AS space, 5 AS line, 'unreserved' AS bucket, m.max_mem - coalesce(s.max_mem, 0) AS bytes FROM memram m LEFT JOIN in_arenas s ON s.memram_id = m.id) t;
 
 -- The second part of the balance: whose each byte of capacity is. It adds up to the same capacity.
--- What is written of uploads is theirs until it becomes an object or is given back.
+-- What is written of uploads is theirs until it becomes an object or is given back, and what has
+-- expired is nobody's.
 CREATE VIEW claims AS
 WITH
-  stored AS (SELECT memram_id, sum(size) AS bytes FROM stored_objects GROUP BY memram_id),
+  stored AS (
+    SELECT memram_id,
+           sum(size) FILTER (WHERE expires_at IS NULL OR expires_at > (extract(epoch FROM now()) * 1000000)::bigint) AS bytes,
+           sum(size) FILTER (WHERE expires_at <= (extract(epoch FROM now()) * 1000000)::bigint) AS expired
+    FROM stored_objects GROUP BY memram_id),
   uploads AS (SELECT memram_id, sum(written) AS bytes FROM reservations WHERE written > 0 GROUP BY memram_id),
   promised AS (SELECT memram_id, sum(bytes::numeric - written) AS bytes FROM reservations WHERE state = 'open' GROUP BY memram_id)
 SELECT space, line, bucket, least(greatest(bytes, -9223372036854775808), 9223372036854775807)::bigint AS bytes
@@ -472,11 +495,13 @@ FROM (
   SELECT m.name AS space, 1::bigint AS line, 'objects' AS bucket, coalesce(s.bytes, 0) AS bytes
   FROM memram m LEFT JOIN stored s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name AS space, 2 AS line, 'uploads' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN uploads s ON s.memram_id = m.id
+  SELECT m.name AS space, 2 AS line, 'expired' AS bucket, coalesce(s.expired, 0) AS bytes FROM memram m LEFT JOIN stored s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name AS space, 3 AS line, 'promised' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN promised s ON s.memram_id = m.id
+  SELECT m.name AS space, 3 AS line, 'uploads' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN uploads s ON s.memram_id = m.id
   UNION ALL
-  SELECT m.name AS space, 4 AS line, 'available' AS bucket, m.max_mem::numeric - m.mem - m.promised AS bytes FROM memram m) t;
+  SELECT m.name AS space, 4 AS line, 'promised' AS bucket, coalesce(s.bytes, 0) AS bytes FROM memram m LEFT JOIN promised s ON s.memram_id = m.id
+  UNION ALL
+  SELECT m.name AS space, 5 AS line, 'available' AS bucket, m.max_mem::numeric - m.mem - m.promised AS bytes FROM memram m) t;
 
 -- The reservations in readable form; promised is what an open one has a right to and has not stored.
 CREATE VIEW promises AS
@@ -654,7 +679,13 @@ WITH
          AND l.stored_object_id = r.stored_object_id
     GROUP BY r.id),
   objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
-  objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind)
+  objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind),
+  -- When the last hold of an object ends; NULL if one never does.
+  last_holds AS (
+    SELECT o.id, o.expires_at, CASE WHEN (o.held AND o.held_until IS NULL) OR n.is_endless THEN NULL ELSE greatest(o.held_until, n.ends) END AS ends
+    FROM stored_objects o
+    LEFT JOIN (SELECT stored_object_id AS id, max(expires_at) AS ends, count(*) > count(expires_at) AS is_endless
+               FROM names GROUP BY stored_object_id) n ON n.id = o.id)
 -- I1 a block's mem is what the ledger says is in it
 SELECT 'I1' AS invariant, 'block_mem' AS rule, 'blocks' AS "table", b.id AS id, NULL::text AS key,
        'mem ' || coalesce(e.mem, 0) AS expected, 'mem ' || b.mem AS found
@@ -801,7 +832,11 @@ FROM reservations r JOIN uploads u ON u.id = r.id WHERE r.written <> u.mem
 UNION ALL
 SELECT 'I12', 'upload_pieces', 'reservations', r.id, NULL, 'ids of its own for its pieces', 'those of object ' || o.id
 FROM reservations r JOIN stored_objects o
-  ON o.id BETWEEN r.stored_object_id AND r.stored_object_id + least(greatest(r.entry_ids, 1) - 1, 9223372036854775807 - greatest(r.stored_object_id, 0));
+  ON o.id BETWEEN r.stored_object_id AND r.stored_object_id + least(greatest(r.entry_ids, 1) - 1, 9223372036854775807 - greatest(r.stored_object_id, 0))
+UNION ALL
+-- I13 an object expires with its last hold
+SELECT 'I13', 'object_expiry', 'stored_objects', id, NULL, 'expires_at ' || coalesce(ends::text, 'NULL'), 'expires_at ' || coalesce(expires_at::text, 'NULL')
+FROM last_holds WHERE expires_at IS DISTINCT FROM ends;
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
 -- names the first event after which the books cannot have been right. None of it applies to
@@ -819,7 +854,7 @@ WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'openin
      said AS (
        SELECT DISTINCT ON (e.memram_id, e.name) e.memram_id, e.name, e.id, e.kind, e.object
        FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id > o.id
-       WHERE e.kind IN ('bind', 'unbind') ORDER BY e.memram_id, e.name, e.id DESC)
+       WHERE e.kind IN ('bind', 'unbind') OR (e.kind = 'expire' AND e.name IS NOT NULL) ORDER BY e.memram_id, e.name, e.id DESC)
 SELECT 'I11' AS invariant, 'history' AS rule, 'events' AS "table", NULL::bigint AS id, NULL::text AS key,
        bucket || ' of space ' || space || ' ' || booked AS expected, bucket || ' ' || found AS found
 FROM history_balance WHERE booked <> found

@@ -154,7 +154,9 @@ CREATE TABLE blocks (
 ) STRICT;
 
 -- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
--- or the anonymous hold (held) keeps it alive.
+-- or the anonymous hold (held) keeps it alive. Each of these may end: held_until is when the anonymous
+-- hold does, and expires_at when the last of them does, NULL if one never ends. From then on nobody sees
+-- the object, whether its bytes have been given back or not.
 CREATE TABLE stored_objects (
   id         INTEGER NOT NULL PRIMARY KEY,
   memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
@@ -163,7 +165,9 @@ CREATE TABLE stored_objects (
   type_name  TEXT    CHECK (type_name IS NULL OR kind = 'json'),
   size       INTEGER NOT NULL CHECK (size >= 0),
   held       INTEGER NOT NULL CHECK (held IN (0, 1)),
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  held_until INTEGER CHECK (held_until IS NULL OR held = 1),
+  expires_at INTEGER
 ) STRICT;
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
@@ -212,12 +216,13 @@ CREATE TABLE reservations (
   CHECK (written = 0 OR stored_object_id IS NOT NULL)
 ) STRICT;
 
--- The names of objects.
+-- The names of objects. From expires_at on, unless it is NULL, a name is bound to nothing.
 CREATE TABLE names (
   memram_id        INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   name             TEXT    NOT NULL CHECK (length(name) > 0),
   stored_object_id INTEGER NOT NULL REFERENCES stored_objects (id) DEFERRABLE INITIALLY DEFERRED,
   bound_at         INTEGER NOT NULL,
+  expires_at       INTEGER,
   PRIMARY KEY (memram_id, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -241,7 +246,7 @@ CREATE TABLE events (
                                      OR kind = 'carve' OR kind = 'gc' OR kind = 'move' OR kind = 'apply' OR kind = 'refusal' OR kind = 'resize'
                                      OR kind = 'repair' OR kind = 'opening' OR kind = 'upload' OR kind = 'reclaim'
                                      OR kind = 'reserve' OR kind = 'post' OR kind = 'void' OR kind = 'lapse'
-                                     OR kind = 'rename'),
+                                     OR kind = 'rename' OR kind = 'expire'),
   actor              TEXT,
   reason             TEXT,
   object             BLOB CHECK (length(object) > 0 AND length(object) % 32 = 0), -- ids of 32 bytes
@@ -287,6 +292,12 @@ CREATE INDEX blocks_by_pool ON blocks (pool_id);
 CREATE INDEX ledger_by_block ON ledger (block_id);
 CREATE INDEX names_by_object ON names (stored_object_id);
 
+-- What ends, soonest first, and the last of the names of an object to end. Who lets nothing end has
+-- nothing in them.
+CREATE INDEX names_expiring ON names (memram_id, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX stored_objects_expiring ON stored_objects (memram_id, expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX names_expiring_by_object ON names (stored_object_id, expires_at) WHERE expires_at IS NOT NULL;
+
 -- A key means one reservation of its space. What is open can lapse; what is written but not open
 -- is to be given back.
 CREATE UNIQUE INDEX reservations_by_key ON reservations (memram_id, key) WHERE key IS NOT NULL;
@@ -296,8 +307,12 @@ CREATE INDEX reservations_written ON reservations (memram_id, id) WHERE written 
 CREATE INDEX reservations_resolved ON reservations (memram_id, resolved_at)
 WHERE resolved_at IS NOT NULL AND key IS NOT NULL AND written = 0;
 
--- The object_id comes first, because SQLite compares keys fastest if their first column differs.
-CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id);
+-- The object_id comes first, because SQLite compares keys fastest if their first column differs. The
+-- third part tells a get whether the object may have expired, so that it need not read its row: that
+-- would take a fifth longer. It takes no part in what is unique, because NOCASE takes both letters for
+-- the same.
+CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id,
+  (CASE WHEN expires_at IS NULL THEN 'n' ELSE 'N' END COLLATE NOCASE));
 -- Only large objects, so that small ones do not pay for the list of the largest.
 CREATE INDEX stored_objects_by_size ON stored_objects (memram_id, size) WHERE size >= 4096;
 -- The history of a space counts from its last opening.
@@ -402,6 +417,9 @@ BEGIN SELECT RAISE(FAIL, 'an object is removed after its ledger entries'); END;
 -- Contents are summed with CAST(total(...) AS INTEGER), which is exact up to 2^53 bytes, more than
 -- a file can have: sum would fail if damaged rows add up to more than 64 bits, and so find
 -- nothing. Capacities may be larger than that, so they need sum.
+--
+-- The current time is computed from the Julian day, which SQLite has in whole milliseconds; unixepoch
+-- has none in version 3.40.
 
 -- How many objects of each kind a space holds.
 CREATE VIEW kinds AS
@@ -413,15 +431,20 @@ GROUP BY m.id
 UNION ALL
 SELECT memram_id, kind, objects, mem FROM other_kinds;
 
--- Every object with its names and, if it is text in one piece, its value. names is for people;
+-- Every object with its names and, if it is text in one piece, its value, without those that have
+-- expired. names is for people;
 -- programs should use names_json, in which a name may contain a comma. A time that SQLite cannot
 -- format (a year after 9999) is shown in microseconds.
 CREATE VIEW objects AS
 SELECT o.id,
        o.object_id,
        m.name AS space,
-       (SELECT group_concat(n.name, ', ') FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n) AS names,
-       (SELECT json_group_array(n.name) FROM (SELECT name FROM names WHERE stored_object_id = o.id ORDER BY memram_id, name) n) AS names_json,
+       (SELECT group_concat(n.name, ', ')
+        FROM (SELECT name FROM names WHERE stored_object_id = o.id AND (expires_at IS NULL OR expires_at > CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000)
+              ORDER BY memram_id, name) n) AS names,
+       (SELECT json_group_array(n.name)
+        FROM (SELECT name FROM names WHERE stored_object_id = o.id AND (expires_at IS NULL OR expires_at > CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000)
+              ORDER BY memram_id, name) n) AS names_json,
        o.kind,
        o.type_name,
        o.size,
@@ -430,8 +453,9 @@ SELECT o.id,
                    AND l.id < min(coalesce((SELECT min(p.id) FROM stored_objects p WHERE p.id > o.id), 9223372036854775807),
                                   coalesce((SELECT min(r.stored_object_id) FROM reservations r WHERE r.stored_object_id > o.id), 9223372036854775807))
                    AND l.stored_object_id = o.id ORDER BY l.id DESC LIMIT 1), 0) AS pieces,
-       o.held,
+       o.held AND (o.held_until IS NULL OR o.held_until > CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000) AS held,
        coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', o.created_at / 1000000, 'unixepoch'), CAST(o.created_at AS TEXT)) AS created,
+       o.expires_at,
        CASE
          WHEN o.kind = 'bytes' THEN NULL
          WHEN o.size = 0 THEN ''
@@ -439,7 +463,8 @@ SELECT o.id,
                WHERE l.id = o.id AND l.stored_object_id = o.id AND l.allocated_mem = o.size)
        END AS value
 FROM stored_objects o
-JOIN memram m ON m.id = o.memram_id;
+JOIN memram m ON m.id = o.memram_id
+WHERE o.expires_at IS NULL OR o.expires_at > CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000;
 
 -- Every block: where it is, how full it is, and how many objects share it.
 CREATE VIEW block_map AS
@@ -499,20 +524,27 @@ SELECT m.name, 5, 'unreserved',
 FROM memram m;
 
 -- The second part of the balance: whose each byte of capacity is. It adds up to the same capacity.
--- What is written of uploads is theirs until it becomes an object or is given back.
+-- What is written of uploads is theirs until it becomes an object or is given back, and what has
+-- expired is nobody's.
 CREATE VIEW claims AS
 SELECT m.name AS space, 1 AS line, 'objects' AS bucket,
-       (SELECT CAST(total(o.size) AS INTEGER) FROM stored_objects o WHERE o.memram_id = m.id) AS bytes
+       (SELECT CAST(total(o.size) AS INTEGER) FROM stored_objects o
+        WHERE o.memram_id = m.id AND (o.expires_at IS NULL OR o.expires_at > CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000)) AS bytes
 FROM memram m
 UNION ALL
-SELECT m.name, 2, 'uploads', (SELECT coalesce(sum(r.written), 0) FROM reservations r WHERE r.memram_id = m.id AND r.written > 0)
+SELECT m.name, 2, 'expired',
+       (SELECT CAST(total(o.size) AS INTEGER) FROM stored_objects o
+        WHERE o.memram_id = m.id AND o.expires_at <= CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000)
 FROM memram m
 UNION ALL
-SELECT m.name, 3, 'promised',
+SELECT m.name, 3, 'uploads', (SELECT coalesce(sum(r.written), 0) FROM reservations r WHERE r.memram_id = m.id AND r.written > 0)
+FROM memram m
+UNION ALL
+SELECT m.name, 4, 'promised',
        (SELECT coalesce(sum(r.bytes - r.written), 0) FROM reservations r WHERE r.memram_id = m.id AND r.state = 'open')
 FROM memram m
 UNION ALL
-SELECT m.name, 4, 'available', m.max_mem - m.mem - m.promised
+SELECT m.name, 5, 'available', m.max_mem - m.mem - m.promised
 FROM memram m;
 
 -- The reservations in readable form; promised is what an open one has a right to and has not stored.
@@ -655,7 +687,14 @@ WITH
       ON l.id >= r.stored_object_id AND l.id < r.stored_object_id + r.entry_ids AND l.stored_object_id = r.stored_object_id
     GROUP BY r.id),
   objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
-  objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, CAST(total(size) AS INTEGER) AS mem FROM stored_objects GROUP BY memram_id, kind)
+  objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, CAST(total(size) AS INTEGER) AS mem FROM stored_objects GROUP BY memram_id, kind),
+  -- When the last hold of an object ends; NULL if one never does.
+  last_holds AS (
+    SELECT o.id, o.expires_at, CASE WHEN (o.held = 1 AND o.held_until IS NULL) OR n.is_endless THEN NULL
+                      ELSE coalesce(max(o.held_until, n.ends), o.held_until, n.ends) END AS ends
+    FROM stored_objects o
+    LEFT JOIN (SELECT stored_object_id AS id, max(expires_at) AS ends, count(*) > count(expires_at) AS is_endless
+               FROM names GROUP BY stored_object_id) n ON n.id = o.id)
 -- I1 a block's mem is what the ledger says is in it
 SELECT 'I1' AS invariant, 'block_mem' AS rule, 'blocks' AS "table", b.id AS id, NULL AS key,
        'mem ' || coalesce(e.mem, 0) AS expected, 'mem ' || b.mem AS found
@@ -801,7 +840,11 @@ FROM reservations r JOIN uploads u ON u.id = r.id WHERE r.written <> u.mem
 UNION ALL
 SELECT 'I12', 'upload_pieces', 'reservations', r.id, NULL, 'ids of its own for its pieces', 'those of object ' || o.id
 FROM reservations r JOIN stored_objects o
-  ON o.id BETWEEN r.stored_object_id AND r.stored_object_id + max(r.entry_ids, 1) - 1;
+  ON o.id BETWEEN r.stored_object_id AND r.stored_object_id + max(r.entry_ids, 1) - 1
+UNION ALL
+-- I13 an object expires with its last hold
+SELECT 'I13', 'object_expiry', 'stored_objects', id, NULL, 'expires_at ' || coalesce(ends, 'NULL'), 'expires_at ' || coalesce(expires_at, 'NULL')
+FROM last_holds WHERE expires_at IS NOT ends;
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
 -- names the first event after which the books cannot have been right. None of it applies to
@@ -815,7 +858,7 @@ WITH opened AS (SELECT memram_id, max(id) AS id FROM events WHERE kind = 'openin
      said AS (
        SELECT e.memram_id, e.name, max(e.id) AS id, e.kind, e.object
        FROM events e JOIN opened o ON o.memram_id = e.memram_id AND e.id > o.id
-       WHERE e.kind IN ('bind', 'unbind') GROUP BY e.memram_id, e.name)
+       WHERE e.kind IN ('bind', 'unbind') OR (e.kind = 'expire' AND e.name IS NOT NULL) GROUP BY e.memram_id, e.name)
 SELECT 'I11' AS invariant, 'history' AS rule, 'events' AS "table", NULL AS id, NULL AS key,
        bucket || ' of space ' || space || ' ' || booked AS expected, bucket || ' ' || found AS found
 FROM history_balance WHERE booked <> found

@@ -3,7 +3,7 @@
 use super::Batch;
 use crate::books::effects::BlockAfter;
 use crate::books::rows::NameChange;
-use crate::models::{BlockId, StoredObject, StoredObjectId};
+use crate::models::{BlockId, Lifetime, StoredObject, StoredObjectId};
 use crate::value::ObjectId;
 
 impl Batch<'_> {
@@ -25,8 +25,8 @@ impl Batch<'_> {
         self.rows.objects_gone.contains_key(&object)
     }
 
-    /// The new state of an object's anonymous hold, if it changes.
-    pub fn hold(&self, object: StoredObjectId) -> Option<bool> {
+    /// What holds an object from now on, if that changes.
+    pub fn hold(&self, object: StoredObjectId) -> Option<Lifetime> {
         self.rows.holds.get(&object).copied()
     }
 

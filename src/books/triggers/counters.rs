@@ -33,6 +33,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::PiecesMoved { .. }
         | Change::PlanApplied { .. }
         | Change::Released { .. }
+        | Change::Expired { .. }
+        | Change::NameLasts { .. }
         | Change::EntryAdded { .. }
         | Change::EntriesRemoved { .. }
         | Change::PartBegun { .. }

@@ -36,6 +36,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::PieceRepaired { .. }
         | Change::PlanApplied { .. }
         | Change::Released { .. }
+        | Change::Expired { .. }
+        | Change::NameLasts { .. }
         | Change::PartBegun { .. }
         | Change::ReservationSet { .. }
         | Change::ReservationRemoved { .. }

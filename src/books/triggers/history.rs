@@ -88,6 +88,13 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::Released { object_id, .. } => {
             about(effects, EventKind::Release, *object_id);
         }
+        Change::Expired {
+            name, object_id, frees, ..
+        } => {
+            let draft = about(effects, EventKind::Expire, *object_id);
+            draft.name = name.map(str::to_owned);
+            draft.bytes = *frees;
+        }
         Change::ArenaAdded(arena) => carve(effects, Carving::from(arena), signed(arena.max_mem)),
         Change::PoolAdded(pool) => carve(effects, Carving::from(pool), signed(pool.max_mem)),
         Change::BlockAdded(block) => carve(effects, Carving::from(block), signed(block.max_mem)),
@@ -117,6 +124,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::CeilingSet { .. } => {}
         Change::ObjectRemoved { .. }
         | Change::Held { .. }
+        | Change::NameLasts { .. }
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
         | Change::SpaceChanged(_)

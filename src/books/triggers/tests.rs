@@ -202,6 +202,8 @@ fn objects_are_counted_by_kind_and_dedup_hits_by_bytes_saved() {
         size: 7,
         held: true,
         created_at: Timestamp::default(),
+        held_until: None,
+        expires_at: None,
     };
     let row = new.clone();
     let effects = run(&[Change::ObjectStored(new), Change::DedupHit { object: &row }]);

@@ -1,7 +1,7 @@
 //! `heapledger gc`
 
 use anyhow::Result;
-use heapledger::Work;
+use heapledger::{Expired, Work};
 
 use super::free_plan;
 use super::plan_file::{self, PlanFile};
@@ -15,6 +15,7 @@ use crate::cli::output::text::counted;
 Examples:
   heapledger gc
   heapledger gc --dry-run
+  heapledger gc --expired                # even if the clock is far ahead of the last write
   heapledger gc --plan p.json && heapledger apply p.json")]
 pub struct Args {
     /// Remove nothing; print what would be given back
@@ -23,6 +24,10 @@ pub struct Args {
 
     #[command(flatten)]
     plan: PlanFile,
+
+    /// Give back what has expired even if the clock is more than a day ahead of the last write
+    #[arg(long, conflicts_with = "dry_run")]
+    expired: bool,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
@@ -33,10 +38,26 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return free_plan::run(&context.change()?, &[], context);
     }
     let collected = progress::phases("opening", |phase| {
-        anyhow::Ok(context.change()?.collect_garbage_with(phase)?)
+        let memory = context.change()?;
+        let expired = match args.expired {
+            true => memory.collect_expired()?,
+            false => Expired::default(),
+        };
+        let mut collected = memory.collect_garbage_with(phase)?;
+        collected.expired += expired;
+        anyhow::Ok(collected)
     })?;
     let sizes = context.sizes();
     context.output().one(&collected, |out| {
+        let expired = &collected.expired;
+        if expired.objects > 0 || expired.names > 0 {
+            let (objects, names) = (counted(expired.objects, "object"), counted(expired.names, "name"));
+            writeln!(
+                out,
+                "{objects} and {names} had expired: their {} are free",
+                sizes.phrase(expired.bytes)
+            )?;
+        }
         let nothing = collected.bytes == 0 && collected.blocks == 0 && collected.file_bytes == 0;
         if nothing && context.is_on_server() {
             return writeln!(out, "nothing to give back");

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use heapledger::ObjectInfo;
 
-use super::reserve;
+use super::{expire, reserve};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::Row;
@@ -41,13 +41,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 impl Row for ObjectInfo {
-    const KEYS: &'static str = "id,object_id,space,names,kind,type_name,size,pieces,held,created,value";
+    const KEYS: &'static str = "id,object_id,space,names,kind,type_name,size,pieces,held,created,expires_at,value";
     const HEAD: &'static [Head] = &[
         Head::left("OBJECT"),
         Head::left("KIND").worth(3),
         Head::right("SIZE").worth(6),
         Head::right("PIECES").worth(1),
         Head::left("CREATED").worth(2),
+        Head::left("EXPIRES").worth(4),
         Head::left("NAMES").worth(7).cut_to(12),
         Head::left("VALUE").worth(5).cut_to(16),
     ];
@@ -59,6 +60,7 @@ impl Row for ObjectInfo {
             sizes.cell(self.size),
             self.pieces.to_string(),
             time(self.created),
+            expire::cell(self.expires_at),
             name_list(&self.names),
             self.value.as_deref().map(printable).unwrap_or_default().into_owned(),
         ]

@@ -10,6 +10,7 @@ pub(in crate::cli) mod copy;
 pub(in crate::cli) mod diff;
 pub(in crate::cli) mod doctor;
 pub(in crate::cli) mod drop_space;
+pub(in crate::cli) mod expire;
 pub(in crate::cli) mod export;
 pub(in crate::cli) mod free;
 pub(in crate::cli) mod free_plan;

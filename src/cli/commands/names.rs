@@ -4,6 +4,7 @@ use anyhow::Result;
 use heapledger::{Error, Freed, ObjectId};
 use serde::Serialize;
 
+use super::expire::Expires;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::text::{Sizes, printable, short_id};
@@ -27,6 +28,9 @@ pub struct NameArgs {
     /// Fail if the name is taken
     #[arg(short, long)]
     keep: bool,
+
+    #[command(flatten)]
+    expires: Expires,
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +69,9 @@ pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
             true => batch.bind_new(&args.name, &object_id).map(|()| None)?,
             false => batch.bind(&args.name, &object_id)?,
         };
+        if let Some(expiry) = args.expires.given() {
+            batch.expire(&args.name, expiry)?;
+        }
         Ok((object_id, freed))
     });
     let (id, freed) = bound.map_err(explain_taken)?;

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use heapledger::{Allocation, Hold, Reservation};
+use heapledger::{Allocation, ExpiringHold, Hold, Reservation};
 
+use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_report::Report;
 use crate::cli::context::Context;
@@ -43,6 +44,9 @@ pub struct Args {
     #[arg(short, long, requires = "name")]
     keep: bool,
 
+    #[command(flatten)]
+    expires: Expires,
+
     /// Print no summary
     #[arg(short, long)]
     quiet: bool,
@@ -56,7 +60,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     };
     let memory = context.change()?;
     let reservation = memory.reservation(&args.key)?;
-    let stored = post(&reservation, &args.path, hold)?;
+    let stored = post(&reservation, &args.path, hold.expires(args.expires.expiry()))?;
     let mut output = context.output();
     let mut report = Report::new(&mut output, args.quiet);
     report.stored([(args.path.as_path(), &stored)].into_iter())?;
@@ -67,7 +71,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 /// Shown after a stream was read to its end.
 const STORING: &str = "storing and writing to disk";
 
-fn post(reservation: &Reservation, path: &Path, hold: Hold<'_>) -> Result<Allocation> {
+fn post(reservation: &Reservation, path: &Path, hold: ExpiringHold<'_>) -> Result<Allocation> {
     let found = Sources::new(false).find(path).next();
     let stored = match found {
         Some(Found::Stdin) => reservation.post_from(Reading::new(streams::input()?, STORING), hold),

@@ -6,8 +6,9 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use heapledger::{Allocation, Error, Hold, MemManager};
+use heapledger::{Allocation, Error, ExpiringHold, Hold, MemManager};
 
+use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_plan;
 use super::put_report::Report;
@@ -27,6 +28,7 @@ Examples:
   heapledger put photo.jpg notes.txt
   heapledger put -r ~/photos
   tar c src | heapledger put - --name src.tar
+  heapledger put --expires 7d report.pdf # gone after a week
   heapledger put -r --dry-run ~/photos   # whether it fits, and how")]
 pub struct Args {
     /// Files to store; `-` is standard input
@@ -46,6 +48,9 @@ pub struct Args {
     #[arg(short, long, requires = "name")]
     keep: bool,
 
+    #[command(flatten)]
+    expires: Expires,
+
     /// Store nothing; print what would be stored, and how. Exit status 1 if it does not fit
     #[arg(long)]
     dry_run: bool,
@@ -59,12 +64,13 @@ pub struct Args {
 }
 
 impl Args {
-    fn hold(&self) -> Hold<'_> {
-        match &self.name {
+    fn hold(&self) -> ExpiringHold<'_> {
+        let hold = match &self.name {
             Some(name) if self.keep => Hold::NewName(name),
             Some(name) => Hold::Name(name),
             None => Hold::Anonymous,
-        }
+        };
+        hold.expires(self.expires.expiry())
     }
 }
 
@@ -148,7 +154,7 @@ const STORING: &str = "storing and writing to disk";
 
 struct Put<'a> {
     memory: &'a MemManager,
-    hold: Hold<'a>,
+    hold: ExpiringHold<'a>,
     /// Small files waiting for their batch.
     waiting: Vec<(PathBuf, Vec<u8>)>,
     waiting_bytes: usize,
@@ -262,7 +268,7 @@ impl Put<'_> {
     fn opened(
         &mut self,
         path: &Path,
-        store: impl FnOnce(&MemManager, &mut File, Hold<'_>) -> Result<Allocation, Error>,
+        store: impl FnOnce(&MemManager, &mut File, ExpiringHold<'_>) -> Result<Allocation, Error>,
     ) -> Result<()> {
         match File::open(path) {
             Ok(mut file) => {

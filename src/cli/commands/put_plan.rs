@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Hold, Kind, MemRam, ObjectId, Plan, Planner};
+use heapledger::{Error, ExpiringHold, Hasher, Kind, MemRam, ObjectId, Plan, Planner};
 use serde::Serialize;
 
 use super::names::explain_taken;
@@ -24,7 +24,7 @@ use crate::cli::streams;
 pub fn run(
     paths: &[PathBuf],
     sources: &Sources,
-    hold: Hold<'_>,
+    hold: ExpiringHold<'_>,
     (making, quiet): (Making, bool),
     context: &Context<'_>,
 ) -> Result<Outcome> {

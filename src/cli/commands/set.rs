@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use heapledger::{Freed, Hold, Json, ObjectId};
 use serde::Serialize;
 
+use super::expire::Expires;
 use super::names::{explain_taken, replaced};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -27,6 +28,7 @@ Examples:
   date | heapledger set started -        # from standard input
   heapledger set --raw handle @heapledger
   heapledger set --keep owner me         # only if nothing is named owner
+  heapledger set --expires 2h token abc  # gone after two hours
   heapledger set offset -- -x")]
 pub struct Args {
     /// The name to bind; if it is already bound it moves to this value, and the old one is freed
@@ -49,6 +51,9 @@ pub struct Args {
     /// Fail if the name is taken
     #[arg(short, long)]
     keep: bool,
+
+    #[command(flatten)]
+    expires: Expires,
 
     #[command(flatten)]
     making: Making,
@@ -92,6 +97,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     } else {
         Hold::Name(&args.name)
     };
+    let hold = hold.expires(args.expires.expiry());
     let stored = context.store(args.making)?.store(&value, hold).map_err(explain_taken)?;
     let set = Set {
         object_id: stored.id,

@@ -29,6 +29,7 @@ pub struct Args {
 struct Shown {
     #[serde(flatten)]
     object: ObjectInfo,
+    held_until: Option<Timestamp>,
     bindings: Vec<Binding>,
     ledger: Vec<EntryInfo>,
 }
@@ -37,6 +38,7 @@ struct Shown {
 struct Binding {
     name: String,
     bound_at: Timestamp,
+    expires_at: Option<Timestamp>,
 }
 
 /// Pieces listed at most; `ledger` lists all.
@@ -48,6 +50,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let entries: Vec<Ledger> = memory.ledger(&id)?;
     let shown = Shown {
         object: memory.object_info(&id)?,
+        held_until: memory.object(&id)?.held_until,
         bindings: memory.names(&id)?.into_iter().map(Binding::from).collect(),
         ledger: entries.iter().map(|entry| EntryInfo::new(entry, id)).collect(),
     };
@@ -60,6 +63,7 @@ impl From<Name> for Binding {
         Self {
             name: name.name,
             bound_at: name.bound_at,
+            expires_at: name.expires_at,
         }
     }
 }
@@ -69,6 +73,7 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         object,
         bindings,
         ledger,
+        ..
     } = shown;
     let columns = terminal::columns();
     let fits = |text| columns.map_or(Cow::Borrowed(text), |columns| cut(text, columns.saturating_sub(9)));
@@ -85,15 +90,23 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         counted(object.pieces, "piece")
     )?;
     writeln!(out, "created  {}", time(object.created))?;
+    if let Some(at) = object.expires_at {
+        writeln!(out, "expires  {}", time(at))?;
+    }
     if object.held {
-        writeln!(out, "held     by an allocation without a name")?;
+        writeln!(
+            out,
+            "held     by an allocation without a name{}",
+            until(shown.held_until)
+        )?;
     }
     for binding in bindings {
         writeln!(
             out,
-            "name     {}, bound {}",
+            "name     {}, bound {}{}",
             printable(&binding.name),
-            time(binding.bound_at)
+            time(binding.bound_at),
+            until(binding.expires_at)
         )?;
     }
     if let Some(value) = &object.value {
@@ -104,6 +117,10 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         writeln!(out, "value    {value}")?;
     }
     placement(out, ledger, sizes)
+}
+
+fn until(expires_at: Option<Timestamp>) -> String {
+    expires_at.map_or(String::new(), |at| format!(", expires {}", time(at)))
 }
 
 fn placement(out: &mut dyn Write, ledger: &[EntryInfo], sizes: Sizes) -> io::Result<()> {

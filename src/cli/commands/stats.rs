@@ -41,7 +41,12 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     let pieces = counted(stats.entries, "piece");
     let each = stats.pieces_per_object;
     let each = each.map_or(String::new(), |each| format!(", {each:.2} per object"));
-    writeln!(out, "\n{} in {pieces}{each}", counted(stats.objects, "object"))?;
+    let expired = match stats.expired {
+        0 => String::new(),
+        expired => format!(", and {} that expired", counted(expired, "object")),
+    };
+    let objects = counted(stats.objects, "object");
+    writeln!(out, "\n{objects} in {pieces}{each}{expired}")?;
     if !stats.kinds.is_empty() {
         table(out, KINDS, stats.kinds.iter().map(|kind| kind_cells(kind, sizes)))?;
         writeln!(out)?;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use heapledger::{EventFilter, EventId, MemManager, Moment, Timestamp};
+use heapledger::{EventFilter, EventId, Expiry, MemManager, Moment, Timestamp};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo};
@@ -54,18 +54,41 @@ impl When {
 /// A time: `2026-01-31T12:00:00Z`, `2026-01-31 12:00` and `2026-01-31` in UTC, or a span
 /// before now.
 pub fn time(text: &str) -> Result<Timestamp, String> {
-    let of = |time: jiff::Timestamp| Timestamp::from_micros(time.as_microsecond());
-    if let Ok(time) = text.parse() {
-        return Ok(of(time));
-    }
-    if let Ok(time) = text.parse::<DateTime>() {
-        let time = time.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
-        return Ok(of(time.timestamp()));
+    if let Some(time) = absolute(text)? {
+        return Ok(time);
     }
     let explain = || "not a time; write 2026-01-31T12:00:00Z, or how long ago: 90s, 2h, 30d".to_owned();
     let ago = span(text).map_err(|_| explain())?;
     let time = jiff::Timestamp::now().checked_sub(ago).map_err(|_| explain())?;
     Ok(of(time))
+}
+
+fn of(time: jiff::Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.as_microsecond())
+}
+
+/// A time that does not depend on the current one, if it is one.
+fn absolute(text: &str) -> Result<Option<Timestamp>, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(Some(of(time)));
+    }
+    let Ok(time) = text.parse::<DateTime>() else {
+        return Ok(None);
+    };
+    let time = time.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
+    Ok(Some(of(time.timestamp())))
+}
+
+/// When something expires: a span from now on, a time, or `never`.
+pub fn expiry(text: &str) -> Result<Expiry, String> {
+    if text == "never" {
+        return Ok(Expiry::Never);
+    }
+    if let Ok(span) = span(text) {
+        return Ok(Expiry::In(span));
+    }
+    let why = "not a time to expire; write how long it lasts (90s, 2h, 7d), a time (2026-01-31T12:00:00Z), or never";
+    absolute(text)?.map(Expiry::At).ok_or_else(|| why.to_owned())
 }
 
 /// A span of time: `90s`, `2h`, `30d`, `1w 12h`. A day has 24 hours.
@@ -97,6 +120,17 @@ mod tests {
         }
         for text in ["", "@", "@x", "-1", "yesterday", "old.db", "2026-13-01"] {
             assert!(text.parse::<When>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_ahead() {
+        assert_eq!(expiry("never"), Ok(Expiry::Never));
+        assert_eq!(expiry("7d"), Ok(Expiry::In(Duration::from_secs(7 * 86_400))));
+        let at = Timestamp::from_micros(86_400_000_000);
+        assert_eq!(expiry("1970-01-02"), Ok(Expiry::At(at)));
+        for text in ["", "0s", "-2h", "soon", "2"] {
+            assert!(expiry(text).is_err(), "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
 use crate::manager::objects::read::LEAST_DIGITS;
@@ -125,7 +126,7 @@ impl MemManager {
                 }
             }
             Moment::Time(time) => {
-                if time > Timestamp::now() {
+                if time > clock::now() {
                     return Err(outside(moment, "it is in the future".into()));
                 }
                 events::last_until(tx, space, opening.id, time)?

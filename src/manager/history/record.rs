@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::books::history_change::HistorySetting;
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::manager::objects::reclaim;
 use crate::manager::{MemManager, unsigned};
-use crate::models::{HistoryMode, MemRam, Timestamp};
+use crate::models::{HistoryMode, MemRam};
 use crate::store::queries::trim::{Due, Old};
 use crate::store::queries::{self};
 use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
@@ -27,7 +28,8 @@ pub enum History {
     Keep {
         /// Events are kept for this long. Without `bytes`, writes remove older ones, a few at a time.
         /// Together with `bytes`, only [`MemManager::collect_garbage`] does, so that a clock which is
-        /// far ahead does not empty a history that is small enough.
+        /// far ahead does not empty a history that is small enough. Nothing is removed by age if the clock
+        /// is more than a day ahead of the last write.
         age: Option<Duration>,
         /// They take at most about this many bytes of the file, at least [`Self::LEAST_BYTES`]. The
         /// transaction that exceeds the limit also removes the oldest events.
@@ -256,7 +258,7 @@ impl MemManager {
         Signature {
             actor: self.inner.actor.clone(),
             reason: self.reason.clone(),
-            at: Timestamp::now(),
+            at: clock::now(),
         }
     }
 }
@@ -290,7 +292,10 @@ pub(in crate::manager) fn trim(tx: &mut WriteTx<'_>) -> Result<bool> {
     if memram.history != HistoryMode::Keep {
         return Ok(false);
     }
-    let due = Due::of(&memram, Timestamp::now(), PAGE);
+    let mut due = Due::of(&memram, tx.at(), PAGE);
+    if due.before.is_some() && !tx.trusts_clock()? {
+        due.before = None;
+    }
     let old = tx.read(|tx| queries::trim::old(tx, memram.id, &due))?;
     if let Some(Old { last, bytes, .. }) = old {
         tx.apply(Change::HistoryTrimmed { last, bytes })?;

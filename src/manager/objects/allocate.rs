@@ -11,10 +11,11 @@ use super::parts::{LEAST_PART, Parts};
 use super::place::Source;
 use super::room::need_room;
 use super::spool::{Spooled, rest_of};
-use super::{place, vouch};
+use super::{expire, place, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
-use crate::manager::{Freed, Hold, MemManager, Phase, names};
+use crate::manager::names::Kept;
+use crate::manager::{ExpiringHold, Freed, Hold, MemManager, Phase, names};
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::{FileLocation, WriteTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
@@ -45,7 +46,8 @@ impl MemManager {
     ///
     /// **An object has at most one anonymous hold**, however often its value was allocated and by
     /// whom: a second allocation changes nothing, and one [`Self::free`] or [`Self::release`] is
-    /// enough. (With counted holds, those of a program that died would stay forever.) Use names for
+    /// enough. (With counted holds, those of a program that died would stay forever.) If it
+    /// [expires](Hold::expires_in), a second allocation never lets it do so sooner. Use names for
     /// objects that are shared or should outlive the program: see [`Self::set`] and
     /// [`Hold::Name`]. Allocating and then [binding](Self::bind) leaves both holds.
     ///
@@ -62,7 +64,8 @@ impl MemManager {
     }
 
     /// Stores a value under a name. If the name is already bound it moves to this value, and its
-    /// old object is freed if nothing else holds it. O(size + log n).
+    /// old object is freed if nothing else holds it. The name never expires, even if it did before; use
+    /// [`Self::store`] with [`Hold::expires_in`] for one that does. O(size + log n).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -120,26 +123,27 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::allocate`]; [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`]
     /// for an invalid name; [`Error::NameTaken`] for [`Hold::NewName`].
-    pub fn store<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
+    pub fn store<'h, T: Serialize + ?Sized>(&self, value: &T, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
         let encoded = Encoded::of(value)?;
-        self.store_encoded(&encoded, encoded.object_id(), hold)
+        self.store_encoded(&encoded, encoded.object_id(), hold.into())
     }
 
     /// Like [`Self::allocate_bytes`] with the given hold; returns the details.
     ///
     /// # Errors
     /// Like [`Self::store`].
-    pub fn store_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
+    pub fn store_bytes<'h>(&self, content: &[u8], hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
         let encoded = Encoded::bytes(content);
         // Hashed before the writer's turn, so that others can write.
-        self.store_encoded(&encoded, encoded.object_id(), hold)
+        self.store_encoded(&encoded, encoded.object_id(), hold.into())
     }
 
     /// Like [`Self::allocate_from`] with the given hold; returns the details.
     ///
     /// # Errors
     /// Like [`Self::allocate_from`] and [`Self::store`].
-    pub fn store_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+    pub fn store_from<'h>(&self, reader: impl Read, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+        let hold = hold.into();
         self.check_hold(hold)?;
         let mut reader = reader;
         self.store_stream(&mut reader, hold, &mut |_, _, _| {})
@@ -148,7 +152,7 @@ impl MemManager {
     fn store_stream(
         &self,
         reader: &mut dyn Read,
-        hold: Hold<'_>,
+        hold: ExpiringHold<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         let max_mem = self.memram()?.max_mem;
@@ -175,7 +179,7 @@ impl MemManager {
     /// Also [`Error::Io`] if the file changes between the two reads, or if it belongs to a heap
     /// that this process has open. Closing such a file drops the locks of the heap, so check
     /// [`Self::has_open`] before opening one.
-    pub fn store_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+    pub fn store_file<'h>(&self, file: &mut File, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
         self.store_file_with(file, hold, &mut |_, _, _| {})
     }
 
@@ -184,13 +188,14 @@ impl MemManager {
     ///
     /// # Errors
     /// Like [`Self::store_file`].
-    pub fn store_file_with(
+    pub fn store_file_with<'h>(
         &self,
         file: &mut File,
-        hold: Hold<'_>,
+        hold: impl Into<ExpiringHold<'h>>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         refuse_open_heap(file)?;
+        let hold = hold.into();
         self.check_hold(hold)?;
         let size = rest_of(file)?;
         let may_be_stored = self.may_be_stored(size)?;
@@ -225,7 +230,7 @@ impl MemManager {
     fn may_be_stored(&self, size: u64) -> Result<bool> {
         let mut memram = self.memram()?;
         if size > memram.available() {
-            self.reclaim_all()?;
+            self.make_room(size)?;
             memram = self.memram()?;
         }
         let available = memram.available();
@@ -241,7 +246,7 @@ impl MemManager {
     }
 
     /// Stores content whose id was computed before the writer's turn, so that others can write.
-    fn store_encoded(&self, encoded: &Encoded<'_>, id: ObjectId, hold: Hold<'_>) -> Result<Allocation> {
+    fn store_encoded(&self, encoded: &Encoded<'_>, id: ObjectId, hold: ExpiringHold<'_>) -> Result<Allocation> {
         let content = &*encoded.content;
         let is_small = content.len() <= LEAST_PART || content.len() <= self.part_size()?;
         if is_small || self.contains(&id)? || content.len() as u64 > self.memram()?.available() {
@@ -269,7 +274,11 @@ pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
     })
 }
 
-pub(in crate::manager) fn store(tx: &mut WriteTx<'_>, encoded: &Encoded<'_>, hold: Hold<'_>) -> Result<Allocation> {
+pub(in crate::manager) fn store(
+    tx: &mut WriteTx<'_>,
+    encoded: &Encoded<'_>,
+    hold: ExpiringHold<'_>,
+) -> Result<Allocation> {
     store_as(tx, encoded, encoded.object_id(), hold)
 }
 
@@ -277,7 +286,7 @@ pub(in crate::manager) fn store_as(
     tx: &mut WriteTx<'_>,
     encoded: &Encoded<'_>,
     id: ObjectId,
-    hold: Hold<'_>,
+    hold: ExpiringHold<'_>,
 ) -> Result<Allocation> {
     let what = Content {
         id,
@@ -293,7 +302,7 @@ pub(in crate::manager) fn store_spooled(
     tx: &mut WriteTx<'_>,
     spooled: &mut Spooled<'_>,
     whole: Option<StoredObjectId>,
-    hold: Hold<'_>,
+    hold: ExpiringHold<'_>,
 ) -> Result<Allocation> {
     let what = Content {
         id: spooled.id(),
@@ -315,20 +324,22 @@ const LARGE: u64 = 32 << 20;
 pub(in crate::manager) fn allocate(
     tx: &mut WriteTx<'_>,
     what: &Content<'_>,
-    hold: Hold<'_>,
+    hold: ExpiringHold<'_>,
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     names::validate_hold(tx, hold)?;
-    if let Some(object) = tx.find_unless_new(&what.id)? {
+    let found = tx.find_unless_new(&what.id)?;
+    if let Some(object) = expire::living(tx, found)? {
         return dedup(tx, what, &object, hold, source);
     }
     need_room(tx, Some(what.id), what.size)?;
     let key = tx.next_object_id(0)?;
-    let object = what.object(tx, key, hold);
+    let object = what.object(tx, key, hold)?;
+    let kept = Kept::from(&object);
     let (pieces, freed) = tx.whole(|tx| {
         tx.apply(Change::ObjectStored(object))?;
         let pieces = place::place(tx, key, what.size, source)?;
-        Ok((pieces, names::bind_hold(tx, hold, key, what.id)?))
+        Ok((pieces, names::bind_hold(tx, hold, kept)?))
     })?;
     Ok(Allocation {
         id: what.id,
@@ -344,7 +355,7 @@ pub(in crate::manager) fn dedup(
     tx: &mut WriteTx<'_>,
     what: &Content<'_>,
     object: &StoredObject,
-    hold: Hold<'_>,
+    hold: ExpiringHold<'_>,
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     if object.kind != what.kind {
@@ -356,10 +367,10 @@ pub(in crate::manager) fn dedup(
     }
     let vouched = vouch::vouch(tx, what, object, source)?;
     tx.apply(Change::DedupHit { object })?;
-    if hold == Hold::Anonymous && !object.held {
-        tx.apply(Change::Held { object: object.id })?;
+    if hold.hold == Hold::Anonymous {
+        expire::hold(tx, object, hold.expiry.ends(tx.at())?)?;
     }
-    let freed = names::bind_hold(tx, hold, object.id, object.object_id)?;
+    let freed = names::bind_hold(tx, hold, object.into())?;
     Ok(Allocation {
         id: what.id,
         size: what.size,

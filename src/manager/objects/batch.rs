@@ -4,6 +4,7 @@ mod reads;
 
 use std::fs::File;
 use std::io::Read;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,11 +12,11 @@ use super::deferred::Deferred;
 use super::read::Scope;
 use super::room::{need_room, refuse};
 use super::spool::{Spooled, rest_of};
-use super::{allocate, free};
+use super::{allocate, expire, free};
 use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
-use crate::manager::{Allocation, Freed, Hold, MemManager, names};
-use crate::models::MemRam;
+use crate::manager::{Allocation, ExpiringHold, Expiry, Freed, Held, Hold, MemManager, names};
+use crate::models::{MemRam, Timestamp};
 use crate::value::{Encoded, ObjectId};
 
 impl MemManager {
@@ -208,16 +209,20 @@ impl Batch<'_, '_> {
     ///
     /// # Errors
     /// As [`MemManager::store`]; [`Error::BatchFailed`].
-    pub fn store<T: Serialize + ?Sized>(&mut self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
-        allocate::store(self.tx.now()?, &Encoded::of(value)?, hold)
+    pub fn store<'h, T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        hold: impl Into<ExpiringHold<'h>>,
+    ) -> Result<Allocation> {
+        allocate::store(self.tx.now()?, &Encoded::of(value)?, hold.into())
     }
 
     /// See [`MemManager::store_bytes`].
     ///
     /// # Errors
     /// As [`MemManager::store_bytes`]; [`Error::BatchFailed`].
-    pub fn store_bytes(&mut self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
-        allocate::store(self.tx.now()?, &Encoded::bytes(content), hold)
+    pub fn store_bytes<'h>(&mut self, content: &[u8], hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+        allocate::store(self.tx.now()?, &Encoded::bytes(content), hold.into())
     }
 
     /// See [`MemManager::store_from`].
@@ -227,7 +232,8 @@ impl Batch<'_, '_> {
     /// # Errors
     /// As [`MemManager::store_from`]; [`Error::BatchFailed`]. If the source fails, nothing changes
     /// and the batch may continue.
-    pub fn store_from(&mut self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+    pub fn store_from<'h>(&mut self, reader: impl Read, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+        let hold = hold.into();
         let memram = self.before_source(hold)?;
         let spooled = Spooled::read(reader, self.tx.unit().spool(), &memram);
         self.store_spooled(spooled, hold)
@@ -240,8 +246,9 @@ impl Batch<'_, '_> {
     /// # Errors
     /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. If the file changed between the two
     /// reads, the whole batch has failed.
-    pub fn store_file(&mut self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+    pub fn store_file<'h>(&mut self, file: &mut File, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
         allocate::refuse_open_heap(file)?;
+        let hold = hold.into();
         let mut memram = self.before_source(hold)?;
         let size = rest_of(file)?;
         // Can neither fit nor be already stored, so it need not be read.
@@ -302,13 +309,29 @@ impl Batch<'_, '_> {
         names::unbind(self.tx.now()?, self.scope.name, name)
     }
 
+    /// See [`MemManager::expire`].
+    ///
+    /// # Errors
+    /// As [`MemManager::expire`]; [`Error::BatchFailed`].
+    pub fn expire<'h>(&mut self, held: impl Into<Held<'h>>, expiry: impl Into<Expiry>) -> Result<Option<Timestamp>> {
+        expire::expire(self.tx.now()?, self.scope.name, held.into(), expiry.into())
+    }
+
+    /// See [`MemManager::touch`].
+    ///
+    /// # Errors
+    /// As [`MemManager::touch`]; [`Error::BatchFailed`].
+    pub fn touch<'h>(&mut self, held: impl Into<Held<'h>>, time: Duration) -> Result<Option<Timestamp>> {
+        expire::touch(self.tx.now()?, self.scope.name, held.into(), time)
+    }
+
     /// Refuses a hold that cannot be taken, before a source is read.
-    fn before_source(&mut self, hold: Hold<'_>) -> Result<MemRam> {
+    fn before_source(&mut self, hold: ExpiringHold<'_>) -> Result<MemRam> {
         names::validate_hold(self.tx.now()?, hold)?;
         self.tx.now()?.memram()
     }
 
-    fn store_spooled(&mut self, spooled: Result<Spooled<'_>>, hold: Hold<'_>) -> Result<Allocation> {
+    fn store_spooled(&mut self, spooled: Result<Spooled<'_>>, hold: ExpiringHold<'_>) -> Result<Allocation> {
         if let Err(Error::OutOfMemory { needed, .. }) = spooled {
             return Err(refuse(self.tx.unit(), None, needed));
         }

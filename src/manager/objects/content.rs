@@ -1,6 +1,8 @@
 //! Content to store.
 
+use super::expiry::ExpiringHold;
 use super::hold::Hold;
+use crate::error::Result;
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::WriteTx;
 use crate::value::{Kind, ObjectId};
@@ -17,16 +19,20 @@ pub(in crate::manager) struct Content<'a> {
 
 impl Content<'_> {
     /// The row of a new object with this content.
-    pub fn object(&self, tx: &WriteTx<'_>, key: StoredObjectId, hold: Hold<'_>) -> StoredObject {
-        StoredObject {
+    pub fn object(&self, tx: &WriteTx<'_>, key: StoredObjectId, hold: ExpiringHold<'_>) -> Result<StoredObject> {
+        let ends = hold.expiry.ends(tx.at())?;
+        let held = hold.hold == Hold::Anonymous;
+        Ok(StoredObject {
             id: key,
             memram_id: tx.space(),
             object_id: self.id,
             kind: self.kind,
             type_name: self.type_name.map(str::to_owned),
             size: self.size,
-            held: hold == Hold::Anonymous,
+            held,
             created_at: tx.at(),
-        }
+            held_until: ends.filter(|_| held),
+            expires_at: ends,
+        })
     }
 }

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::books::change::Change;
 use crate::error::{Error, Result};
-use crate::manager::objects::reclaim;
+use crate::manager::objects::{expire, reclaim};
 use crate::manager::{MemManager, unsigned};
-use crate::models::StoredObject;
+use crate::models::{Lifetime, StoredObject, is_over};
 use crate::store::queries::objects::{PlacedObject, is_large};
 use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
@@ -76,32 +76,47 @@ impl MemManager {
     }
 }
 
-/// The object with this id, or [`Error::NotStored`].
+/// The object with this id, or [`Error::NotStored`]. It was given back then if it has expired.
 pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
-    tx.find(id)?.ok_or_else(|| not_stored(id, space))
+    expire::find(tx, id)?.ok_or_else(|| not_stored(id, space))
 }
 
-fn not_stored(id: &ObjectId, space: &str) -> Error {
+pub(in crate::manager) fn not_stored(id: &ObjectId, space: &str) -> Error {
     let space = space.to_owned();
     Error::NotStored { id: *id, space }
 }
 
 pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, force: bool) -> Result<Freed> {
     let found = tx.find_placed(id)?.ok_or_else(|| not_stored(id, space))?;
-    let names = if found.named {
-        tx.names_of(found.id)?
-    } else {
-        Vec::new()
+    let at = tx.at();
+    if is_over(found.expires_at, at) {
+        find(tx, space, id)?;
+    }
+    let names = match found.names {
+        Some(_) => tx.names_of(found.id)?,
+        None => Vec::new(),
     };
+    let (ended, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.is_over(at));
+    let names: Vec<_> = names.into_iter().map(|kept| kept.name).collect();
     if !(names.is_empty() || force) {
         return Err(Error::Named { id: *id, names });
     }
     tx.whole(|tx| {
+        for kept in &ended {
+            tx.apply(Change::Expired {
+                name: Some(&kept.name),
+                object: found.id,
+                object_id: *id,
+                lifetime: Lifetime::default(),
+                frees: 0,
+            })?;
+        }
         for name in &names {
             tx.apply(Change::NameUnbound {
                 name,
                 object: found.id,
                 object_id: *id,
+                lifetime: None,
             })?;
         }
         remove(tx, &found, *id, names)
@@ -110,14 +125,24 @@ pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId,
 
 pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<Option<Freed>> {
     let found = find(tx, space, id)?;
+    let found = expire::without_ended_hold(tx, found)?;
     if !found.held {
         return Ok(None);
     }
-    let unheld = tx.placed(&found, None)?.filter(|found| !found.named);
+    let placed = tx.placed(&found, None)?;
+    let last = placed.as_ref().and_then(|placed| placed.names);
+    let names = expire::without_ended_names(tx, &found, None, last)?;
+    let unheld = placed.filter(|_| names.is_none());
+    let released = Lifetime {
+        held: false,
+        held_until: None,
+        ..found.lifetime()
+    };
     tx.whole(|tx| {
         tx.apply(Change::Released {
             object: found.id,
             object_id: *id,
+            lifetime: released.with_names(names),
         })?;
         unheld.map(|found| remove(tx, &found, *id, Vec::new())).transpose()
     })
@@ -130,7 +155,7 @@ pub(in crate::manager) fn remove(
     id: ObjectId,
     names: Vec<String>,
 ) -> Result<Freed> {
-    if is_large(found.size) || found.entries.len() as i64 > tx.most_pieces() {
+    if is_vacated(tx, found) {
         return vacate(tx, found, id, names);
     }
     let (object_id, entries) = (id, &found.entries);
@@ -152,6 +177,22 @@ pub(in crate::manager) fn remove(
         pieces: entries.len() as u64,
         names,
     })
+}
+
+/// Whether an object is removed at once, but its pieces in steps.
+fn is_vacated(tx: &WriteTx<'_>, found: &PlacedObject) -> bool {
+    is_large(found.size) || found.entries.len() as i64 > tx.most_pieces()
+}
+
+/// Whether the pieces of an object are where they should be, so that it can be removed.
+pub(in crate::manager) fn is_placed(tx: &mut WriteTx<'_>, found: &PlacedObject) -> Result<bool> {
+    if is_vacated(tx, found) {
+        let entries = tx.count_entries(found.id)?;
+        let last = tx.read_written(|tx| queries::entries::extent(tx, found.id, entries - 1))?;
+        return Ok(last.map_or(0, |(start, bytes)| start.saturating_add(bytes)) == found.size);
+    }
+    let placed: i64 = found.entries.iter().map(|entry| entry.allocated_mem).sum();
+    Ok(placed == found.size && reclaim::is_possible(&found.entries))
 }
 
 /// Refuses to remove an object of which pieces are missing.

@@ -6,6 +6,8 @@ pub(in crate::manager) mod announced;
 pub(in crate::manager) mod batch;
 pub(in crate::manager) mod content;
 mod deferred;
+pub(in crate::manager) mod expire;
+pub(in crate::manager) mod expiry;
 pub(in crate::manager) mod free;
 pub(in crate::manager) mod hold;
 pub(in crate::manager) mod inspect;

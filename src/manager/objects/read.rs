@@ -93,7 +93,8 @@ impl MemManager {
     pub fn object_info(&self, id: &ObjectId) -> Result<ObjectInfo> {
         self.inner.readers.snapshot(|tx| {
             let object = self.scope().find(tx, id)?;
-            queries::objects::info(tx, object.id)
+            let info = queries::objects::info(tx, object.id)?;
+            info.ok_or_else(|| self.scope().not_stored(tx, id))
         })
     }
 

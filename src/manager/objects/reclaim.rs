@@ -1,5 +1,5 @@
 //! Gives back what belongs to no object: the pieces of an upload that was given up, or of a large
-//! object that was freed.
+//! object that was freed. What has expired follows: [`expire`].
 //!
 //! It goes in bounded steps, each of which leaves the books balanced: the one that left the pieces
 //! does them all, in transactions of their own, and if its process dies, every later write does
@@ -7,13 +7,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::expire;
 use super::reserved::{open, resolve};
 use crate::books::change::Change;
 use crate::error::Result;
 use crate::manager::MemManager;
 use crate::models::{
     ArenaId, Block, BlockId, PlacedEntry, PoolId, ReservationId, ReservationRow, ReservationState, StoredObjectId,
-    signed,
+    signed, unsigned,
 };
 use crate::store::{ReadTx, WriteTx, queries};
 
@@ -22,9 +23,15 @@ pub(in crate::manager) const STEP_BYTES: i64 = 16 << 20;
 pub(in crate::manager) const STEP_PIECES: i64 = 1024;
 
 impl MemManager {
-    /// Gives back everything that is due, in transactions of their own.
+    /// Gives back everything that reservations have, in transactions of their own.
     pub(in crate::manager) fn reclaim_all(&self) -> Result<()> {
-        while self.write_apart(next)? {}
+        while self.write_apart(|tx| Ok(tx.has_due()? && step(tx)?))? {}
+        Ok(())
+    }
+
+    /// Gives back what is due until `bytes` are available, in transactions of their own.
+    pub(in crate::manager) fn make_room(&self, bytes: u64) -> Result<()> {
+        while self.write_apart(|tx| Ok(bytes > unsigned(tx.capacity()?.1) && next(tx)?))? {}
         Ok(())
     }
 
@@ -60,13 +67,13 @@ impl MemManager {
     }
 }
 
-/// Ends one reservation whose time is over, or gives back some pieces, if there is something to do.
-/// Returns whether there was, so that there may be more. O(log n + step).
+/// Ends one reservation whose time is over, or gives back some pieces or something that has expired, if there
+/// is something to do. Returns whether there was, so that there may be more. O(log n + step).
 pub(in crate::manager) fn next(tx: &mut WriteTx<'_>) -> Result<bool> {
-    Ok(tx.has_reservations_due()? && step(tx)?)
+    Ok(tx.has_due()? && (step(tx)? || expire::step(tx)?))
 }
 
-/// Does everything that is due. For an allocation that would otherwise be refused.
+/// Does everything that is due.
 pub(in crate::manager) fn all_due(tx: &mut WriteTx<'_>) -> Result<()> {
     while next(tx)? {}
     Ok(())
@@ -138,6 +145,11 @@ struct Emptied {
     /// Whether each block has as many bytes as these pieces of it. In a damaged file it may not, and then
     /// every write would fail.
     is_possible: bool,
+}
+
+/// Whether blocks have these pieces of them.
+pub(super) fn is_possible(entries: &[PlacedEntry]) -> bool {
+    Emptied::of(entries).is_possible
 }
 
 impl Emptied {

@@ -11,11 +11,11 @@ use crate::value::ObjectId;
 /// A refusal names at most this many reservations.
 const NAMED: i64 = 3;
 
-/// Refuses `bytes` that are not available, even after everything that is due was given back.
+/// Refuses `bytes` that are not available, even after everything that is due was given back. It gives back
+/// as much as is needed.
 pub(in crate::manager) fn need_room(tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<()> {
-    if bytes > unsigned(tx.capacity()?.1) {
-        reclaim::all_due(tx)?;
-        if bytes > unsigned(tx.capacity()?.1) {
+    while bytes > unsigned(tx.capacity()?.1) {
+        if !reclaim::next(tx)? {
             return Err(refuse(tx, object_id, bytes));
         }
     }
@@ -39,13 +39,19 @@ pub(in crate::manager) fn refuse(tx: &mut WriteTx<'_>, object_id: Option<ObjectI
 
 /// The refusal of content that has `needed` bytes; `promised_to` is for one that would fit but for
 /// promises.
-pub(in crate::manager) fn out_of_memory(memram: &MemRam, needed: u64, promised_to: Vec<Promise>) -> Error {
+pub(in crate::manager) fn out_of_memory(
+    memram: &MemRam,
+    needed: u64,
+    promised_to: Vec<Promise>,
+    expired: u64,
+) -> Error {
     Error::OutOfMemory {
         needed,
         available: memram.available(),
         max_mem: memram.max_mem,
         promised: memram.promised,
         promised_to,
+        expired,
     }
 }
 
@@ -59,7 +65,9 @@ fn refused(tx: &mut ReadTx<'_>, memram: &MemRam, size: u64) -> Result<Error> {
         true => queries::reservations::largest_promises(tx, memram.id, NAMED)?,
         false => Vec::new(),
     };
-    Ok(out_of_memory(memram, size, promises))
+    let expired = queries::objects::expired(tx, memram.id)?;
+    let expired = expired.iter().map(|expired| expired.mem).sum();
+    Ok(out_of_memory(memram, size, promises, expired))
 }
 
 impl MemManager {

@@ -13,13 +13,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::again::Again;
 use super::allocate::{allocate, dedup};
 use super::announced::Announced;
-use super::hold::Hold;
+use super::expire;
+use super::expiry::ExpiringHold;
 use super::parts::Parts;
 use super::place::{Placing, Source};
 use super::reserved;
 use super::room::{need_room, refuse};
 use crate::books::change::Change;
 use crate::error::{Error, ReservationError, Result};
+use crate::manager::names::Kept;
 use crate::manager::{Allocation, MemManager, Phase, names, unsigned};
 use crate::models::{ReservationRow, ReservationState, StoredObjectId};
 use crate::store::WriteTx;
@@ -44,7 +46,7 @@ impl MemManager {
         &self,
         announced: Announced<'_>,
         parts: &mut Parts<'_>,
-        hold: Hold<'_>,
+        hold: ExpiringHold<'_>,
         reservation: Option<ReservationRow>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
@@ -84,7 +86,7 @@ impl MemManager {
         full: Error,
         announced: &Announced<'_>,
         parts: &mut Parts<'_>,
-        hold: Hold<'_>,
+        hold: ExpiringHold<'_>,
     ) -> Result<Allocation> {
         let max_mem = self.memram()?.max_mem;
         parts.skip_to_end(max_mem)?;
@@ -96,7 +98,7 @@ impl MemManager {
         };
         let size = parts.total;
         self.write(|tx| match id {
-            Some(id) if tx.find(&id)?.is_some() => {
+            Some(id) if expire::find(tx, &id)?.is_some() => {
                 let what = announced.content(id, size, whole);
                 allocate(tx, &what, hold, &mut Gone)
             }
@@ -121,7 +123,7 @@ impl Upload<'_, '_> {
     fn run(
         &mut self,
         parts: &mut Parts<'_>,
-        hold: Hold<'_>,
+        hold: ExpiringHold<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         let total = self.announced.size;
@@ -241,7 +243,7 @@ impl Upload<'_, '_> {
     }
 
     /// Stores the rest, and makes the object visible, or ends as a dedup hit.
-    fn finish(&mut self, parts: &mut Parts<'_>, hold: Hold<'_>) -> Result<Allocation> {
+    fn finish(&mut self, parts: &mut Parts<'_>, hold: ExpiringHold<'_>) -> Result<Allocation> {
         let (id, size) = (parts.id(), parts.total);
         self.check_reserved(size)?;
         let memory = self.memory;
@@ -249,7 +251,7 @@ impl Upload<'_, '_> {
         memory.write_apart(|tx| {
             names::validate_hold(tx, hold)?;
             let row = self.begin(tx, parts.rest().len() as u64)?;
-            if let Some(object) = tx.find(&id)? {
+            if let Some(object) = expire::find(tx, &id)? {
                 let what = self.announced.content(id, size, whole);
                 return tx.whole(|tx| {
                     let mut source = Again::new(memory, row.stored_object_id, parts.rest());
@@ -268,14 +270,15 @@ impl Upload<'_, '_> {
         mut row: ReservationRow,
         parts: &mut Parts<'_>,
         id: ObjectId,
-        hold: Hold<'_>,
+        hold: ExpiringHold<'_>,
     ) -> Result<Allocation> {
         let mut placing = self.placing(tx, &row);
         let rest = parts.rest().len() as i64;
         placing.remaining = rest;
         tx.streaming(|tx| self.place(tx, &mut row, &mut placing, parts, rest))?;
         let content = self.announced.content(id, parts.total, None);
-        let object = content.object(tx, placing.object, hold);
+        let object = content.object(tx, placing.object, hold)?;
+        let kept = Kept::from(&object);
         let reservation = row.id;
         if row.key.is_none() {
             tx.apply(Change::ReservationRemoved { reservation: &row })?;
@@ -290,7 +293,7 @@ impl Upload<'_, '_> {
             reserved::posted(tx, &row, taken, id)?;
         }
         tx.apply(Change::ObjectPosted { object, reservation })?;
-        let freed = names::bind_hold(tx, hold, placing.object, id)?;
+        let freed = names::bind_hold(tx, hold, kept)?;
         tx.give_ids_back()?;
         Ok(Allocation {
             id,

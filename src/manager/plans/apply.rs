@@ -64,6 +64,7 @@ impl MemManager {
         plan.check()?;
         // Otherwise what a plan removes may not be empty yet.
         self.reclaim_all()?;
+        self.collect_due(false)?;
         let done = self.inner.readers.snapshot(|tx| self.compare(tx, plan, exact))?;
         let digest = plan.digest();
         let slices = plan.slices.len() as u64;

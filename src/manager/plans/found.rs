@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::work_plan::{InPool, MoveTo, PlanFree, PlanMove, PlanSlice};
 use crate::error::Result;
-use crate::models::{Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, Pool, PoolId, signed};
+use crate::models::{Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, Pool, PoolId, StoredObjectId, signed};
 use crate::store::queries::compaction::{self, OwnedEntry};
 use crate::store::{ReadTx, queries};
 
@@ -112,13 +112,21 @@ impl PlanFree {
         if object.id != self.stored_object_id || object.size != self.size {
             return Ok(Err(format!("object {id} was stored again")));
         }
-        let mut names = queries::names::exact(tx, object.id)?;
-        names.sort_unstable();
+        let names = living_names(tx, object.id)?;
         let is_same = object.held == self.held && names == self.names;
         Ok(is_same
             .then_some(State::Before)
             .ok_or_else(|| format!("object {id} is held otherwise")))
     }
+}
+
+/// The names of an object that have not expired, sorted.
+pub(super) fn living_names(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
+    let (mut names, now) = (queries::names::exact(tx, object)?, tx.now());
+    names.retain(|name| !name.is_over(now));
+    let mut names: Vec<_> = names.into_iter().map(|kept| kept.name).collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
 impl PlanMove {

@@ -1,5 +1,6 @@
 //! Makes a plan, by doing the work in a transaction that is rolled back.
 
+use super::found::living_names;
 use super::slice::{carry_out, empty_rows};
 use super::text::{FORMAT, VERSION};
 use super::totals::WorkTotals;
@@ -152,7 +153,7 @@ impl<'m, 'r, 'w> Making<'m, 'r, 'w> {
         Ok(())
     }
 
-    /// Gives back what is due, as [`MemManager::reclaim_all`] does.
+    /// Gives back what is due, as applying the plan does.
     fn reclaim(&mut self) -> Result<()> {
         let next = |_: &MemManager, tx: &mut WriteTx<'_>| {
             let more = reclaim::next(tx)?;
@@ -175,8 +176,7 @@ impl<'m, 'r, 'w> Making<'m, 'r, 'w> {
 impl MemManager {
     fn planned_free(&self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<PlanFree> {
         let object = self.scope().find(tx, id)?;
-        let mut names = queries::names::exact(tx, object.id)?;
-        names.sort_unstable();
+        let names = living_names(tx, object.id)?;
         Ok(PlanFree {
             object_id: *id,
             stored_object_id: object.id,

@@ -11,7 +11,7 @@ use crate::geometry::Geometry;
 #[cfg(doc)]
 use crate::manager::DiskUse;
 use crate::manager::objects::read::Scope;
-use crate::manager::{Hold, MemManager, names, unsigned};
+use crate::manager::{ExpiringHold, Hold, MemManager, names, unsigned};
 use crate::models::MemRam;
 use crate::store::{ReadTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
@@ -154,7 +154,9 @@ impl<'p> Planner<'p> {
     /// # Errors
     /// [`Error::BadName`], [`Error::NameIsId`], [`Error::NulInName`]; [`Error::NameTaken`] for
     /// [`Hold::NewName`]; what [any call](MemManager#errors) fails with.
-    pub fn check_hold(&mut self, hold: Hold<'_>) -> Result<()> {
+    pub fn check_hold<'h>(&mut self, hold: impl Into<ExpiringHold<'h>>) -> Result<()> {
+        let ExpiringHold { hold, expiry } = hold.into();
+        expiry.ends(self.tx.now())?;
         let (Hold::Name(name) | Hold::NewName(name)) = hold else {
             return Ok(());
         };

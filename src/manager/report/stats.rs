@@ -9,6 +9,7 @@ use crate::models::{HistoryMode, KindTotals, SizeClassTotals, StoredObject, Time
 use crate::store::queries;
 use crate::store::queries::audit::{Bucket, BucketName, Claim, ClaimName};
 use crate::store::queries::events::Refusal;
+use crate::store::queries::objects::ExpiredOfKind;
 
 /// Statistics of a space. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,8 +37,10 @@ pub struct Stats {
     pub classes: Vec<ClassStats>,
     /// Objects by kind.
     pub kinds: Vec<KindTotals>,
-    /// Number of objects.
+    /// Number of objects, without those that have expired.
     pub objects: u64,
+    /// Objects that have expired, and are not given back yet.
+    pub expired: u64,
     /// Number of ledger entries.
     pub entries: u64,
     /// Ledger entries per object, on average.
@@ -113,7 +116,7 @@ const LARGEST: i64 = 5;
 const FEW_OBJECTS: u64 = 1000;
 
 impl MemManager {
-    /// The statistics of the space. O(classes + spaces + uploads + log n).
+    /// The statistics of the space. O(classes + spaces + uploads + expired + log n).
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.
@@ -124,8 +127,9 @@ impl MemManager {
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
             let classes = queries::spaces::classes(tx, space)?;
-            let kinds = queries::spaces::kinds(tx, space)?;
-            let objects = memram.objects();
+            let mut kinds = queries::spaces::kinds(tx, space)?;
+            let (expired, expired_mem) = without_expired(&mut kinds, &queries::objects::expired(tx, space)?);
+            let objects = memram.objects().saturating_sub(expired);
             let largest = if objects > FEW_OBJECTS {
                 queries::objects::largest(tx, space, LARGEST)?
             } else {
@@ -163,7 +167,8 @@ impl MemManager {
                     bucket(BucketName::Unreserved, memram.unreserved()),
                 ],
                 claims: vec![
-                    claim(ClaimName::Objects, memram.mem.saturating_sub(uploads)),
+                    claim(ClaimName::Objects, memram.mem.saturating_sub(uploads + expired_mem)),
+                    claim(ClaimName::Expired, expired_mem),
                     claim(ClaimName::Uploads, uploads),
                     claim(ClaimName::Promised, memram.promised),
                     claim(ClaimName::Available, memram.available()),
@@ -172,8 +177,9 @@ impl MemManager {
                 classes: classes.into_iter().map(ClassStats::from).collect(),
                 kinds: kinds.into_iter().filter(|kind| kind.objects > 0).collect(),
                 objects,
+                expired,
                 entries,
-                pieces_per_object: (objects > 0).then(|| entries as f64 / objects as f64),
+                pieces_per_object: (memram.objects() > 0).then(|| entries as f64 / memram.objects() as f64),
                 largest,
                 peak_mem: memram.peak_mem,
                 allocations: memram.allocations,
@@ -194,6 +200,20 @@ impl MemManager {
             })
         })
     }
+}
+
+/// Takes what has expired out of the totals, and returns how many objects that are, and their bytes.
+fn without_expired(kinds: &mut [KindTotals], expired: &[ExpiredOfKind]) -> (u64, u64) {
+    let (mut objects, mut mem) = (0, 0);
+    for expired in expired {
+        objects += expired.objects;
+        mem += expired.mem;
+        for totals in kinds.iter_mut().filter(|totals| totals.kind == expired.kind) {
+            totals.objects = totals.objects.saturating_sub(expired.objects);
+            totals.mem = totals.mem.saturating_sub(expired.mem);
+        }
+    }
+    (objects, mem)
 }
 
 impl From<&Refusal> for Refused {

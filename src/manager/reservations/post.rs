@@ -6,6 +6,7 @@ use std::io::Read;
 use serde::Serialize;
 
 use super::reservation::Reservation;
+use crate::clock;
 #[cfg(doc)]
 use crate::error::ReservationError;
 use crate::error::{Error, Result};
@@ -15,8 +16,8 @@ use crate::manager::objects::announced::Announced;
 use crate::manager::objects::parts::Parts;
 use crate::manager::objects::spool::rest_of;
 use crate::manager::objects::{allocate, reclaim, reserved};
-use crate::manager::{Allocation, Hold, Phase};
-use crate::models::{ReservationRow, Timestamp};
+use crate::manager::{Allocation, ExpiringHold, Phase};
+use crate::models::ReservationRow;
 use crate::store::queries;
 use crate::value::{Encoded, Kind, ObjectId};
 
@@ -32,16 +33,16 @@ impl Reservation {
     /// [`ReservationError::TooLarge`]; [`ReservationError::Posted`], [`ReservationError::Voided`],
     /// [`ReservationError::Lapsed`] if it is resolved, [`ReservationError::Unknown`] if it is forgotten;
     /// [`ReservationError::Superseded`]; otherwise like [`MemManager::store`].
-    pub fn post<T: Serialize + ?Sized>(&self, value: &T, hold: Hold<'_>) -> Result<Allocation> {
-        self.post_encoded(&Encoded::of(value)?, hold)
+    pub fn post<'h, T: Serialize + ?Sized>(&self, value: &T, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+        self.post_encoded(&Encoded::of(value)?, hold.into())
     }
 
     /// Stores bytes. Otherwise like [`Self::post`].
     ///
     /// # Errors
     /// Like [`Self::post`].
-    pub fn post_bytes(&self, content: &[u8], hold: Hold<'_>) -> Result<Allocation> {
-        self.post_encoded(&Encoded::bytes(content), hold)
+    pub fn post_bytes<'h>(&self, content: &[u8], hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+        self.post_encoded(&Encoded::bytes(content), hold.into())
     }
 
     /// Stores all bytes of a reader, in constant memory. Otherwise like [`Self::post`].
@@ -49,7 +50,8 @@ impl Reservation {
     /// # Errors
     /// Like [`Self::post`]; [`Error::Io`] if the reader fails, [`Error::Interrupted`] after
     /// [`interrupt`](crate::interrupt). A reader with more bytes than are reserved is not read to its end.
-    pub fn post_from(&self, reader: impl Read, hold: Hold<'_>) -> Result<Allocation> {
+    pub fn post_from<'h>(&self, reader: impl Read, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+        let hold = hold.into();
         let row = self.prepare(hold, 0)?;
         let mut reader = reader;
         self.post_stream(&mut reader, row, hold, &mut |_, _, _| {})
@@ -59,7 +61,7 @@ impl Reservation {
     ///
     /// # Errors
     /// Like [`Self::post_from`] and [`MemManager::store_file`].
-    pub fn post_file(&self, file: &mut File, hold: Hold<'_>) -> Result<Allocation> {
+    pub fn post_file<'h>(&self, file: &mut File, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
         self.post_file_with(file, hold, &mut |_, _, _| {})
     }
 
@@ -67,14 +69,15 @@ impl Reservation {
     ///
     /// # Errors
     /// Like [`Self::post_file`].
-    pub fn post_file_with(
+    pub fn post_file_with<'h>(
         &self,
         file: &mut File,
-        hold: Hold<'_>,
+        hold: impl Into<ExpiringHold<'h>>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         allocate::refuse_open_heap(file)?;
         let size = rest_of(file)?;
+        let hold = hold.into();
         let row = self.prepare(hold, size)?;
         let part = self.memory.part_size()?;
         // A file of size 0 may still have content, as in /proc.
@@ -92,7 +95,7 @@ impl Reservation {
         &self,
         reader: &mut dyn Read,
         row: ReservationRow,
-        hold: Hold<'_>,
+        hold: ExpiringHold<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         // One byte more tells whether there is more than is reserved.
@@ -106,7 +109,7 @@ impl Reservation {
         self.memory.upload(announced, &mut parts, hold, Some(row), progress)
     }
 
-    fn post_encoded(&self, encoded: &Encoded<'_>, hold: Hold<'_>) -> Result<Allocation> {
+    fn post_encoded(&self, encoded: &Encoded<'_>, hold: ExpiringHold<'_>) -> Result<Allocation> {
         let (content, id) = (&*encoded.content, encoded.object_id());
         let row = self.prepare(hold, content.len() as u64)?;
         let part = self.memory.part_size()?;
@@ -121,7 +124,7 @@ impl Reservation {
     }
 
     /// Refuses what cannot be posted before it is read, and gives back what an earlier call has left.
-    fn prepare(&self, hold: Hold<'_>, size: u64) -> Result<ReservationRow> {
+    fn prepare(&self, hold: ExpiringHold<'_>, size: u64) -> Result<ReservationRow> {
         let memory = &self.memory;
         memory.writer()?;
         memory.check_hold(hold)?;
@@ -132,20 +135,20 @@ impl Reservation {
                 .readers
                 .single(|tx| queries::reservations::get(tx, space, id))
         };
-        let mut row = self.usable(read()?, Timestamp::now())?;
+        let mut row = self.usable(read()?, clock::now())?;
         if row.key.is_none() {
             return Err(self.unknown());
         }
         reserved::check_size(&row, size)?;
         if row.written > 0 {
             memory.give_up(id, None)?;
-            row = self.usable(read()?, Timestamp::now())?;
+            row = self.usable(read()?, clock::now())?;
         }
         Ok(row)
     }
 
     /// Stores content in one transaction.
-    fn post_whole(&self, encoded: &Encoded<'_>, id: ObjectId, hold: Hold<'_>) -> Result<Allocation> {
+    fn post_whole(&self, encoded: &Encoded<'_>, id: ObjectId, hold: ExpiringHold<'_>) -> Result<Allocation> {
         let size = encoded.content.len() as u64;
         self.memory.write_content(size, |tx| {
             let mut row = self.current(tx)?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::history::record;
-use crate::manager::{MemManager, Phase};
+use crate::manager::{Expired, MemManager, Phase};
 use crate::store::{Shrinking, Shrunk, WriteTx, queries};
 
 /// The result of a garbage collection.
@@ -28,14 +28,16 @@ pub struct Collected {
     /// reader still needs an older state, or another process kept writing. The next collection
     /// gives them back.
     pub held_bytes: u64,
+    /// What had expired and was given back before.
+    pub expired: Expired,
 }
 
 /// Rows removed in one transaction, unless they do not fit below the ceiling.
 pub(in crate::manager) const PAGE: i64 = 1000;
 
 impl MemManager {
-    /// Removes empty blocks, then empty pools, then empty arenas, and gives the free pages of the
-    /// file back to the file system. The cost depends on what is removed, not on what stays:
+    /// Gives back what has expired, removes empty blocks, then empty pools, then empty arenas, and gives the
+    /// free pages of the file back to the file system. The cost depends on what is removed, not on what stays:
     /// O(removed · log n), plus one moved page per page that the file shrinks.
     ///
     /// It works in small transactions, between which others can write: nobody waits longer than for
@@ -63,6 +65,7 @@ impl MemManager {
         progress(Phase::RemovingRows, 0, 0);
         let mut collected = Collected::default();
         self.reclaim_all()?;
+        collected.expired = self.collect_due(false)?;
         let mut page = PAGE;
         loop {
             let removed = self.write_apart(|tx| {

@@ -140,6 +140,7 @@ impl MemManager {
         let mut compacted = Compacted::default();
         progress(Phase::Compacting, 0, 0);
         self.reclaim_all()?;
+        self.collect_due(false)?;
         loop {
             let slices = self.inner.readers.snapshot(|tx| round(self, tx, &options))?;
             let mut is_done = true;

@@ -249,9 +249,15 @@ fn free_first(tx: &mut WriteTx<'_>, page: i64) -> Result<bool> {
                 name,
                 object: object.id,
                 object_id: object.object_id,
+                lifetime: None,
             })?;
         }
         if is_cut[0] == Some(object.id) {
+            let lifetime = object.lifetime().with_names(tx.last_end(object.id, None)?);
+            tx.apply(Change::Held {
+                object: object.id,
+                lifetime,
+            })?;
             return Ok(true);
         }
         free(tx, object, as_left(entries, &mut blocks), is_whole)?;
@@ -283,7 +289,8 @@ fn free(tx: &mut WriteTx<'_>, object: &StoredObject, entries: Vec<PlacedEntry>, 
         id: object.id,
         kind: object.kind,
         size: signed(object.size),
-        named: false,
+        names: None,
+        expires_at: None,
         entries,
     };
     if is_whole {

@@ -6,8 +6,7 @@ use std::ops::ControlFlow;
 use std::vec;
 
 use crate::error::Result;
-use crate::models::MemRamId;
-use crate::store::queries::audit::ClaimName;
+use crate::models::{Ends, MemRamId};
 use crate::store::queries::transfer::{ComparedName, ComparedObject, names_by_name, objects_by_id};
 use crate::store::{ReadTx, queries};
 
@@ -16,11 +15,11 @@ use crate::store::{ReadTx, queries};
 pub(in crate::manager) enum Difference {
     /// The copy lacks an object.
     ObjectMissing(String),
-    /// The copy lacks the anonymous hold of an object.
+    /// The copy lacks the anonymous hold of an object, or there it ends sooner.
     HoldMissing(String),
     /// The copy lacks a name.
     NameMissing(String),
-    /// In the copy, the name is bound to another object.
+    /// In the copy, the name is bound to another object, or expires at another time.
     NameElsewhere(String),
     /// The copy has an object of its own.
     OwnObject(String),
@@ -50,9 +49,12 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ObjectMissing(id) => write!(f, "object {id} is missing"),
-            Self::HoldMissing(id) => write!(f, "the anonymous hold of object {id} is missing"),
+            Self::HoldMissing(id) => write!(f, "the anonymous hold of object {id} is missing, or ends sooner"),
             Self::NameMissing(name) => write!(f, "the name {name:?} is missing"),
-            Self::NameElsewhere(name) => write!(f, "the name {name:?} is bound to another object there"),
+            Self::NameElsewhere(name) => write!(
+                f,
+                "the name {name:?} is bound to another object there, or expires at another time"
+            ),
             Self::OwnObject(id) => write!(f, "object {id} is only there"),
             Self::OwnHold(id) => write!(f, "only there, object {id} has an anonymous hold"),
             Self::OwnName(name) => write!(f, "the name {name:?} is only there"),
@@ -93,9 +95,11 @@ pub(in crate::manager) fn compare(
 fn differ(original: ComparedObject, copy: &ComparedObject) -> Option<Difference> {
     let id = original.object_id;
     let same = (&original.kind, &original.type_name, original.size) == (&copy.kind, &copy.type_name, copy.size);
+    let ends_sooner = Ends(copy.held_until) < Ends(original.held_until);
     match (original.held, copy.held) {
         _ if !same => Some(Difference::OtherObject(id)),
         (true, false) => Some(Difference::HoldMissing(id)),
+        (true, true) if ends_sooner => Some(Difference::HoldMissing(id)),
         (false, true) => Some(Difference::OwnHold(id)),
         _ => None,
     }
@@ -209,7 +213,7 @@ impl<R: Ordered> Rows<R> {
     }
 }
 
-/// Bytes of the objects of a space.
+/// Bytes of the objects of a space that have not expired.
 ///
 /// # Errors
 /// Says which of its balances does not add up to its capacity.
@@ -226,8 +230,8 @@ pub(in crate::manager) fn balance(side: &mut Side<'_, '_>) -> Result<Result<u64,
             return Ok(Err(format!("its {what} add up to {sum} of {} bytes", space.max_mem)));
         }
     }
-    let of_objects = claims.iter().find(|claim| claim.claim == ClaimName::Objects);
-    Ok(Ok(of_objects.map_or(0, |claim| claim.bytes)))
+    // The view goes by the clock of its engine, which is another one on the other side.
+    Ok(Ok(queries::transfer::bytes(tx, side.space)?))
 }
 
 fn sum(bytes: impl Iterator<Item = u64>) -> u128 {

@@ -1,12 +1,15 @@
 //! The names and the hold of an object that comes from elsewhere, and conflicts over its names.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
-use crate::books::change::Change;
 use crate::error::{Error, Result};
-use crate::manager::objects::free;
-use crate::manager::{Hold, names};
-use crate::models::{MemRamId, StoredObject};
+use crate::manager::names::{self, Kept};
+use crate::manager::objects::{expire, free};
+use crate::manager::{ExpiringHold, Expiry, Hold};
+use crate::models::{Ends, MemRamId, StoredObject, Timestamp, is_over};
+use crate::store::queries::names::KeptName;
 use crate::store::{ReadTx, WriteTx, queries};
 use crate::value::ObjectId;
 
@@ -49,8 +52,9 @@ pub struct Conflict {
 /// An object that comes from elsewhere, with what holds it there.
 pub(in crate::manager) struct Incoming<'a> {
     pub id: ObjectId,
-    pub names: &'a [String],
-    pub held: bool,
+    pub names: Cow<'a, [KeptName]>,
+    /// Its anonymous hold, if it is to have one.
+    pub hold: Option<Ends>,
     /// The error for a name that cannot be bound, and why.
     pub bad: &'a dyn Fn(&str, String) -> Error,
 }
@@ -59,6 +63,16 @@ pub(in crate::manager) struct Incoming<'a> {
 type Resolve<'r> = &'r mut dyn FnMut(&str) -> Result<Option<StoredObject>>;
 
 impl Incoming<'_> {
+    /// Leaves out what has expired at a time. Returns whether anything holds it then, or nothing ever did.
+    pub fn without_ended(&mut self, at: Timestamp) -> bool {
+        let was_held = self.hold.is_some() || !self.names.is_empty();
+        if self.names.iter().any(|name| name.is_over(at)) {
+            self.names.to_mut().retain(|name| !name.is_over(at));
+        }
+        self.hold = self.hold.filter(|hold| !is_over(hold.0, at));
+        !was_held || self.hold.is_some() || !self.names.is_empty()
+    }
+
     /// Refuses an object with a name that is taken or invalid, before anything is stored.
     pub fn refuse(&self, tx: &mut ReadTx<'_>, space: MemRamId) -> Result<()> {
         let resolve = &mut |name: &str| queries::names::resolve(tx, space, name);
@@ -71,26 +85,30 @@ impl Incoming<'_> {
             names: Vec::new(),
             conflicts: Vec::new(),
         };
-        for name in self.names {
+        for kept in self.names.iter() {
+            let name = &kept.name;
             let bound = match names::validate(name) {
                 Ok(()) => resolve(name)?,
                 Err(_) => None,
             };
             let Some(why) = self.trouble(name, bound.as_ref()) else {
-                settled.names.push(name.clone());
+                settled.names.push(kept.clone());
                 continue;
             };
             let bad = |why| (self.bad)(name, why);
             let renamed = match on_conflict {
                 OnConflict::Skip => None,
                 OnConflict::Replace if bound.is_some() => {
-                    settled.names.push(name.clone());
+                    settled.names.push(kept.clone());
                     None
                 }
                 OnConflict::Refuse | OnConflict::Replace => return Err(bad(why)),
                 OnConflict::Rename => {
                     let renamed = self.other_name(name, resolve)?.ok_or_else(|| bad(why))?;
-                    settled.names.push(renamed.clone());
+                    settled.names.push(KeptName {
+                        name: renamed.clone(),
+                        ..*kept
+                    });
                     Some(renamed)
                 }
             };
@@ -141,19 +159,23 @@ const DIGITS: [usize; 3] = [12, 32, 64];
 /// The decisions about the names of an object.
 pub(in crate::manager) struct Settled {
     /// The names to bind.
-    pub names: Vec<String>,
+    pub names: Vec<KeptName>,
     pub conflicts: Vec<Conflict>,
 }
 
 impl Settled {
     /// Whether anything is to hold the object here. One that nothing holds there either is held.
     pub fn is_wanted(&self, incoming: &Incoming<'_>) -> bool {
-        !self.names.is_empty() || incoming.held || incoming.names.is_empty()
+        !self.names.is_empty() || incoming.hold.is_some() || incoming.names.is_empty()
     }
 
     /// The hold to store the object with.
-    pub fn first_hold(&self) -> Hold<'_> {
-        self.names.first().map_or(Hold::Anonymous, |name| Hold::Name(name))
+    pub fn first_hold(&self, incoming: &Incoming<'_>) -> ExpiringHold<'_> {
+        let (hold, ends) = match self.names.first() {
+            Some(kept) => (Hold::Name(&kept.name), kept.expires_at),
+            None => (Hold::Anonymous, incoming.hold.and_then(|ends| ends.0)),
+        };
+        hold.expires(ends.map_or(Expiry::Never, Expiry::At))
     }
 
     /// Gives the object, if it is stored, its other names and its hold; it has the first `bound` names
@@ -162,11 +184,16 @@ impl Settled {
         if self.is_wanted(incoming) {
             let space = tx.space_name()?;
             let object = free::find(tx, &space, &incoming.id)?;
-            for name in self.names.iter().skip(bound) {
-                names::bind(tx, name, object.id, object.object_id)?;
+            let mut kept = Kept::from(&object);
+            for KeptName { name, expires_at } in self.names.iter().skip(bound) {
+                names::bind(tx, name, kept, *expires_at)?;
+                if expires_at.is_some() || kept.lifetime.expires_at.is_some() {
+                    kept = Kept::from(&free::find(tx, &space, &incoming.id)?);
+                }
             }
-            if incoming.held && !object.held {
-                tx.apply(Change::Held { object: object.id })?;
+            if let Some(ends) = incoming.hold {
+                let object = free::find(tx, &space, &incoming.id)?;
+                expire::hold(tx, &object, ends.0)?;
             }
         }
         let mut conflicts = self.conflicts;
@@ -181,7 +208,7 @@ impl Conflict {
     /// Finds out, after the name was bound, whether that freed the object that had it.
     fn look_after(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
         if let (OnConflict::Replace, Some(before)) = (self.action, &self.bound_to) {
-            self.freed = tx.find(before)?.is_none();
+            self.freed = expire::find(tx, before)?.is_none();
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! An object on its way into another space.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -10,7 +10,9 @@ use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
 use crate::manager::objects::allocate::allocate;
 use crate::manager::objects::content::Content;
-use crate::models::{StoredObject, StoredObjectId};
+use crate::manager::objects::expire;
+use crate::models::{Ends, StoredObject, StoredObjectId, Timestamp};
+use crate::store::queries::names::KeptName;
 use crate::store::queries::transfer;
 use crate::store::{ReadTx, WriteTx};
 
@@ -28,7 +30,7 @@ pub struct CopiedSpace {
     pub bytes: u64,
     /// Objects that were there already, with the same content.
     pub already: u64,
-    /// Objects left out, because only skipped names held them.
+    /// Objects left out, because only skipped names held them or they have expired.
     pub left_out: u64,
     /// Names that were taken or invalid, and what was done.
     pub conflicts: Vec<Conflict>,
@@ -37,7 +39,7 @@ pub struct CopiedSpace {
 /// An object to copy.
 pub(super) struct Item {
     pub object: StoredObject,
-    pub names: Vec<String>,
+    pub names: Vec<KeptName>,
     /// Whether it is stored already, and only lacks a name or its hold.
     pub is_there: bool,
     pub run: u64,
@@ -47,7 +49,8 @@ pub(super) struct Item {
 /// An object of the target, with its names.
 pub(super) struct Known {
     pub object: StoredObject,
-    pub names: HashSet<String>,
+    /// When each expires.
+    pub names: HashMap<String, Option<Timestamp>>,
 }
 
 impl Known {
@@ -57,14 +60,16 @@ impl Known {
     }
 
     /// Whether it has all names of the object and its hold.
-    pub fn is_complete(&self, object: &StoredObject, names: &[String]) -> bool {
-        (self.object.held || !needs_hold(object, names)) && names.iter().all(|name| self.names.contains(name))
+    pub fn is_complete(&self, object: &StoredObject, names: &[KeptName]) -> bool {
+        let hold = self.object.held.then_some(Ends(self.object.held_until));
+        let has_name = |kept: &KeptName| self.names.get(&kept.name) == Some(&kept.expires_at);
+        hold >= hold_of(object, names) && names.iter().all(has_name)
     }
 }
 
 impl Item {
     pub fn bytes(&self) -> u64 {
-        let names: usize = self.names.iter().map(String::len).sum();
+        let names: usize = self.names.iter().map(|kept| kept.name.len()).sum();
         let content = if self.is_there { 0 } else { self.object.size };
         content + names as u64
     }
@@ -72,8 +77,8 @@ impl Item {
     pub fn incoming<'a>(&'a self, bad: &'a dyn Fn(&str, String) -> Error) -> Incoming<'a> {
         Incoming {
             id: self.object.object_id,
-            names: &self.names,
-            held: needs_hold(&self.object, &self.names),
+            names: self.names.as_slice().into(),
+            hold: hold_of(&self.object, &self.names),
             bad,
         }
     }
@@ -108,8 +113,13 @@ pub(super) fn store(
     done: &mut CopiedSpace,
 ) -> Result<()> {
     let bad = bad_name(target);
-    let incoming = item.incoming(&bad);
-    let settled = incoming.settle(&mut |name| tx.resolve(name), on_conflict)?;
+    let mut incoming = item.incoming(&bad);
+    if !incoming.without_ended(tx.at()) {
+        done.left_out += 1;
+        return Ok(());
+    }
+    let resolve = &mut |name: &str| Ok(expire::resolve(tx, name)?.map(|bound| bound.object));
+    let settled = incoming.settle(resolve, on_conflict)?;
     if item.is_there {
         done.already += 1;
     } else if settled.is_wanted(&incoming) {
@@ -121,7 +131,7 @@ pub(super) fn store(
             size: object.size,
             whole: None,
         };
-        let stored = allocate(tx, &what, settled.first_hold(), &mut &content[..])?;
+        let stored = allocate(tx, &what, settled.first_hold(&incoming), &mut &content[..])?;
         done.count(object, stored.dedup);
     }
     settle(tx, &incoming, settled, item.is_there, done)
@@ -168,12 +178,12 @@ pub(super) fn read_contents(tx: &mut ReadTx<'_>, items: &mut [Item]) -> Result<(
     items.iter().try_for_each(|item| whole(&item.object, &item.content))
 }
 
-/// Whether it is to have the anonymous hold, because it has it, or nothing holds it.
-fn needs_hold(object: &StoredObject, names: &[String]) -> bool {
-    object.held || names.is_empty()
+/// The anonymous hold that it is to have, because it has it, or nothing holds it.
+fn hold_of(object: &StoredObject, names: &[KeptName]) -> Option<Ends> {
+    (object.held || names.is_empty()).then_some(Ends(object.held_until))
 }
 
-pub(super) fn by_object(names: Vec<(StoredObjectId, String)>) -> HashMap<StoredObjectId, Vec<String>> {
+pub(super) fn by_object(names: Vec<(StoredObjectId, KeptName)>) -> HashMap<StoredObjectId, Vec<KeptName>> {
     let mut by_object: HashMap<_, Vec<_>> = HashMap::new();
     for (object, name) in names {
         by_object.entry(object).or_default().push(name);

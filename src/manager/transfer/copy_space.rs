@@ -7,12 +7,14 @@ use super::conflicts::OnConflict;
 use super::copy_item::{CopiedSpace, Item, Known, bad_name, by_object, read_contents, settle, store};
 use super::source::{Source, retain};
 use super::whole::Whole;
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::manager::objects::announced::Announced;
 use crate::manager::objects::parts::Parts;
 use crate::manager::{MemManager, Phase};
 use crate::models::{MemRam, StoredObject, StoredObjectId, Stripe};
 use crate::store::queries;
+use crate::store::queries::names::KeptName;
 use crate::store::queries::transfer;
 use crate::temporary::go_on;
 use crate::value::ObjectId;
@@ -72,19 +74,24 @@ impl<'a> SpaceCopy<'a> {
         let mut after = StoredObjectId(Stripe::of(space.id).before());
         loop {
             go_on()?;
-            let (page, names) = source.read(|tx| {
+            let (page, names, now) = source.read(|tx| {
                 let page = transfer::objects_after(tx, space.id, after, PAGE as i64)?;
                 let names = match (page.first(), page.last()) {
                     (Some(first), Some(last)) => transfer::names_between(tx, first.id, last.id)?,
                     _ => Vec::new(),
                 };
-                Ok((page, names))
+                Ok((page, names, tx.now()))
             })?;
             let Some(last) = page.last() else { break };
             after = last.id;
             let mut names = by_object(names);
             let known = self.known(&page)?;
             for object in page {
+                let Some(object) = object.seen_at(now) else {
+                    // The contents of a run have no others between them.
+                    self.batch.run += 1;
+                    continue;
+                };
                 let names = names.remove(&object.id).unwrap_or_default();
                 let found = known.get(&object.object_id).filter(|found| found.is(&object));
                 self.object(source, object, names, found)?;
@@ -102,12 +109,13 @@ impl<'a> SpaceCopy<'a> {
         let ids: Vec<_> = page.iter().map(|object| object.object_id).collect();
         let inner = &self.target.inner;
         inner.readers.snapshot(|tx| {
-            let objects = queries::objects::find_all(tx, inner.space, &ids)?;
+            let (mut objects, now) = (queries::objects::find_all(tx, inner.space, &ids)?, tx.now());
+            objects.retain(|_, object| object.clone().seen_at(now).is_some());
             let keys: Vec<_> = objects.values().map(|object| object.id).collect();
             let mut names = by_object(transfer::names_of(tx, &keys)?);
             let known = objects.into_iter().map(|(id, object)| {
                 let names = names.remove(&object.id).unwrap_or_default();
-                let names = names.into_iter().collect();
+                let names = names.into_iter().map(|kept| (kept.name, kept.expires_at)).collect();
                 (id, Known { object, names })
             });
             Ok(known.collect())
@@ -118,7 +126,7 @@ impl<'a> SpaceCopy<'a> {
         &mut self,
         source: &mut Source<'_, '_>,
         object: StoredObject,
-        names: Vec<String>,
+        names: Vec<KeptName>,
         found: Option<&Known>,
     ) -> Result<()> {
         if found.is_some_and(|found| found.is_complete(&object, &names)) {
@@ -190,7 +198,11 @@ impl<'a> SpaceCopy<'a> {
         let Item { object, .. } = item;
         let target = self.target.clone();
         let (inner, bad) = (&target.inner, bad_name(&target));
-        let incoming = item.incoming(&bad);
+        let mut incoming = item.incoming(&bad);
+        if !incoming.without_ended(clock::now()) {
+            self.done.left_out += 1;
+            return self.pass(object.size);
+        }
         let settled = inner.readers.snapshot(|tx| {
             let resolve = &mut |name: &str| queries::names::resolve(tx, inner.space, name);
             incoming.settle(resolve, self.on_conflict)
@@ -213,7 +225,7 @@ impl<'a> SpaceCopy<'a> {
             };
             let filled = parts.fill();
             let stored = filled.and_then(|()| {
-                let hold = settled.first_hold();
+                let hold = settled.first_hold(&incoming);
                 target.upload(announced, &mut parts, hold, None, progress)
             });
             match stored.map_err(own_error) {

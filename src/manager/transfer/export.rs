@@ -1,5 +1,6 @@
 //! Exports a space as ordinary files.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -12,7 +13,8 @@ use super::manifest::{Line, MANIFEST, MOST_LINE, OBJECTS};
 use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
 use crate::manager::report::check::each_object;
-use crate::models::StoredObject;
+use crate::models::{StoredObject, Timestamp};
+use crate::store::queries::names::KeptName;
 use crate::store::{ReadTx, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
 use crate::value::{Hasher, Validator};
@@ -33,7 +35,8 @@ impl MemManager {
     /// Writes the contents of the space, in the state of one commit, as files into the new folder
     /// `to`: `objects/2c/2cf24d…` has the content of an object (so `sha256sum` verifies those of
     /// kind `bytes`), and each line of `manifest.jsonl` describes an object in JSON: `object_id`,
-    /// `kind`, `type_name`, `size`, `names`, `held`, `file`.
+    /// `kind`, `type_name`, `size`, `names`, `held`, `file`; and if they expire, `expires` (a time in
+    /// microseconds by name) and `held_until`. What has expired is left out.
     ///
     /// It has no history and no [reservations](Self::reserve).
     ///
@@ -97,8 +100,9 @@ impl MemManager {
         let total = self.memram()?.mem;
         self.inner.readers.snapshot_once(|tx| {
             each_object(tx, &mut |_, _| {}, |tx, object| {
-                if object.memram_id == space {
-                    export.object(tx, object)?;
+                let seen = object.clone().seen_at(tx.now());
+                if let Some(object) = seen.filter(|object| object.memram_id == space) {
+                    export.object(tx, &object)?;
                     progress(export.done.bytes, total);
                 }
                 Ok(ControlFlow::Continue(()))
@@ -146,14 +150,17 @@ impl<'t> Export<'t> {
     }
 
     fn object(&mut self, tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<()> {
-        let names = queries::names::exact(tx, object.id)?;
+        let (mut names, now) = (queries::names::exact(tx, object.id)?, tx.now());
+        names.retain(|name| !name.is_over(now));
         let mut line = Line {
             object_id: object.object_id.to_hex(),
             kind: object.kind.to_string(),
             type_name: object.type_name.clone(),
             size: object.size,
             names: Vec::new(),
+            expires: BTreeMap::new(),
             held: object.held,
+            held_until: object.held_until.map(Timestamp::as_micros),
             file: Line::file_of(&object.object_id.to_hex()),
         };
         self.content(tx, object, &line)?;
@@ -164,7 +171,11 @@ impl<'t> Export<'t> {
         let mut rest = names.as_slice();
         loop {
             let (now, later) = rest.split_at(names_of_a_line(rest));
-            line.names = now.to_vec();
+            line.names = now.iter().map(|kept| kept.name.clone()).collect();
+            let expiring = now
+                .iter()
+                .filter_map(|kept| Some((kept.name.clone(), kept.expires_at?.as_micros())));
+            line.expires = expiring.collect();
             self.line(&line)?;
             rest = later;
             if rest.is_empty() {
@@ -213,18 +224,18 @@ impl<'t> Export<'t> {
     }
 }
 
-/// How many of these names fit into one line; in JSON, a byte takes up to six.
-fn names_of_a_line(names: &[String]) -> usize {
+/// How many of these names fit into one line; in JSON, a byte takes up to six, and a name may be in it twice.
+fn names_of_a_line(names: &[KeptName]) -> usize {
     let mut bytes = 0;
     let fits = names.iter().take_while(|name| {
         let before = bytes;
-        bytes += name.len();
+        bytes += name.name.len();
         before < NAMES_OF_LINE
     });
     fits.count()
 }
 
-const NAMES_OF_LINE: usize = MOST_LINE as usize / 16;
+const NAMES_OF_LINE: usize = MOST_LINE as usize / 32;
 
 fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();

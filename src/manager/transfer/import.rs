@@ -9,11 +9,11 @@ use super::export::Exported;
 use super::folder::Folder;
 use super::manifest::{Item, Lines};
 use crate::error::{Error, Result, TransferError, grouped};
-use crate::manager::objects::allocate;
 use crate::manager::objects::content::Content;
 use crate::manager::objects::room::need_room;
 use crate::manager::objects::spool::Spooled;
-use crate::manager::{Hold, MemManager};
+use crate::manager::objects::{allocate, expire};
+use crate::manager::{ExpiringHold, MemManager};
 use crate::store::WriteTx;
 use crate::value::{ObjectId, Validator};
 
@@ -46,7 +46,7 @@ pub struct Imported {
     pub names: u64,
     /// Bytes of content imported.
     pub bytes: u64,
-    /// Objects left out, because only skipped names held them.
+    /// Objects left out, because only skipped names held them or they have expired.
     pub left_out: u64,
     /// Names that were taken or invalid, and what was done.
     pub conflicts: Vec<Conflict>,
@@ -198,12 +198,17 @@ impl Import<'_> {
             self.done.left_out += 1;
         }
         let bad = |name: &str, why| bad_name(self.folder, item, name, why);
-        let incoming = item.incoming(&bad);
-        let settled = incoming.settle(&mut |name| tx.resolve(name), self.options.on_conflict)?;
+        let mut incoming = item.incoming(&bad);
+        if !incoming.without_ended(tx.at()) {
+            self.current = Some((item.id, is_stored));
+            return Ok(());
+        }
+        let resolve = &mut |name: &str| Ok(expire::resolve(tx, name)?.map(|bound| bound.object));
+        let settled = incoming.settle(resolve, self.options.on_conflict)?;
         let is_wanted = settled.is_wanted(&incoming);
         let mut bound = 0;
-        if is_wanted && !(is_stored && tx.find(&item.id)?.is_some()) {
-            self.store(tx, item, settled.first_hold())?;
+        if is_wanted && !(is_stored && expire::find(tx, &item.id)?.is_some()) {
+            self.store(tx, item, settled.first_hold(&incoming))?;
             bound = 1;
         }
         self.current = Some((item.id, is_stored || is_wanted));
@@ -212,7 +217,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, hold: Hold<'_>) -> Result<()> {
+    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, hold: ExpiringHold<'_>) -> Result<()> {
         let mut file = self.folder.file(&item.file)?;
         let size = item.line.size;
         let found = file.metadata().map_or(size, |found| found.len());

@@ -1,5 +1,6 @@
 //! The manifest of an export, with one JSON object per line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::conflicts::Incoming;
 use super::folder::Folder;
 use crate::error::{Error, Result, TransferError, grouped};
+use crate::models::{Ends, Timestamp};
+use crate::store::queries::names::KeptName;
 use crate::value::{Kind, ObjectId};
 
 /// The manifest's name in the folder of an export.
@@ -38,9 +41,15 @@ pub(in crate::manager) struct Line {
     /// The names bound to it.
     #[serde(default)]
     pub names: Vec<String>,
+    /// When those of them that expire do, in microseconds since 1970 UTC.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expires: BTreeMap<String, i64>,
     /// Whether an allocation without a name holds it.
     #[serde(default)]
     pub held: bool,
+    /// When that hold ends, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<i64>,
     /// The file with its content, relative to the folder of the export.
     pub file: String,
 }
@@ -66,6 +75,10 @@ pub(in crate::manager) struct Item {
     pub kind: Kind,
     /// The file with its content, relative to the folder of the export.
     pub file: PathBuf,
+    /// Its names.
+    names: Vec<KeptName>,
+    /// Its anonymous hold, if it has one.
+    hold: Option<Ends>,
 }
 
 impl Item {
@@ -73,8 +86,8 @@ impl Item {
     pub fn incoming<'a>(&'a self, bad: &'a dyn Fn(&str, String) -> Error) -> Incoming<'a> {
         Incoming {
             id: self.id,
-            names: &self.line.names,
-            held: self.line.held,
+            names: self.names.as_slice().into(),
+            hold: self.hold,
             bad,
         }
     }
@@ -144,7 +157,18 @@ impl Lines {
             }
             _ => {}
         }
-        Ok(Item { line, id, kind, file })
+        let names = line.names.iter().map(|name| KeptName {
+            name: name.clone(),
+            expires_at: line.expires.get(name).copied().map(Timestamp::from_micros),
+        });
+        Ok(Item {
+            names: names.collect(),
+            hold: line.held.then(|| Ends(line.held_until.map(Timestamp::from_micros))),
+            line,
+            id,
+            kind,
+            file,
+        })
     }
 
     fn bad(&self, why: String) -> Error {

@@ -94,6 +94,8 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         size: pieces as u64 * 10,
         held: true,
         created_at: Timestamp::default(),
+        held_until: None,
+        expires_at: None,
     }))?;
     for seq in 0..pieces {
         let block = Block::carved(tx.next_block_id()?, &pool, 512);

@@ -41,7 +41,8 @@ fn content_up_to(
 ) -> Result<Option<TypedContent>> {
     type Row = (Kind, Option<String>, Option<i64>, Option<i64>, Option<Vec<u8>>);
     let age = tx.age();
-    let statement = Statement::<ReadContent, 3>::new([short.into(), space.0.into(), object_id.into()]);
+    let now = tx.now().as_micros();
+    let statement = Statement::<ReadContent, 4>::new([short.into(), space.0.into(), object_id.into(), now.into()]);
     let mut what = None;
     let rows = rows_of!(tx, statement, Row).map(|row| {
         let (kind, type_name, seq, rest, data) = row?;
@@ -114,7 +115,7 @@ sql! {
         FROM stored_objects o LEFT JOIN LATERAL (SELECT * FROM ledger l WHERE l.id >= o.id \
         AND l.id < CASE WHEN o.size <= ? THEN least(o.id, 9223372036854000000) + o.size / 512 + 2 ELSE ", end_of!("o.id"), " END \
         AND l.stored_object_id = o.id ORDER BY l.id OFFSET 0) l ON true \
-        WHERE o.memram_id = ? AND o.object_id = ?");
+        WHERE o.memram_id = ? AND o.object_id = ? AND (o.expires_at IS NULL OR o.expires_at > ?)");
     ReadPage: (BigInt, Binary) = concat!("SELECT l.id, l.data FROM ledger l \
         WHERE l.id >= ? AND l.id < ", end_of!("?"), " AND l.stored_object_id = ? ORDER BY l.id LIMIT ?");
     // Pieces may be much longer than the ones before. What is beyond the run is not fetched: long data is

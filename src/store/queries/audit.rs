@@ -99,6 +99,8 @@ text_enum! {
     ClaimName {
         /// Of stored objects.
         Objects = "objects",
+        /// Of objects that have expired, and are not given back yet.
+        Expired = "expired",
         /// Of content that is in blocks, but not or no longer part of an object.
         Uploads = "uploads",
         /// Of reservations, for content to come.

@@ -13,7 +13,7 @@ use crate::store::read::{Age, ReadTx};
 use crate::store::statement::{Returning, Sql, Statement, sql};
 use crate::value::{Kind, ObjectId};
 
-/// All bytes of the object with this id, unless more than `most` follow the first piece.
+/// All bytes of the object with this id, unless it has expired, or more than `most` follow the first piece.
 ///
 /// Most objects have one piece, and this is the most frequent operation, so one dedicated
 /// statement does it. The same statement finds missing pieces, because two statements outside a
@@ -54,7 +54,8 @@ pub fn typed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Resu
 
 fn in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
     let age = tx.age();
-    let statement = Statement::<ReadContent, 2>::new([space.0.into(), object_id.into()]);
+    let now = tx.now().as_micros();
+    let statement = Statement::<ReadContent, 3>::new([space.0.into(), object_id.into(), now.into()]);
     let rows = rows_of!(tx, statement, ContentRow);
     assembled(rows, age, most)
 }
@@ -107,6 +108,8 @@ pub enum StoredContent {
 /// An entry's position (if it belongs to the object), the bytes after it, and its own.
 pub(in crate::store) type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
+/// The content of an object that never expires, as the index alone tells: written like there.
+///
 /// For the first space, which most files have only, the key is a constant in the statement; binding
 /// it would take a twentieth of a get.
 struct ReadWhole<const FROM_FIRST: bool>;
@@ -115,7 +118,8 @@ macro_rules! read_whole {
     ($space:literal) => {
         concat!(
             "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
-             WHERE o.object_id = ? AND l.seq = 0 AND l.is_last = 1 AND o.memram_id = ",
+             WHERE o.object_id = ? AND l.seq = 0 AND l.is_last = 1 \
+             AND CAST(CASE WHEN o.expires_at IS NULL THEN 'n' ELSE 'N' END COLLATE NOCASE AS BLOB) = x'6e' AND o.memram_id = ",
             $space
         )
     };
@@ -137,11 +141,12 @@ where
 }
 
 sql! {
-    // The first entry has the key of the object, which the index provides. The others
-    // follow, and reading stops after the last one.
+    // The first entry has the key of the object, which the index provides. The others follow, in their
+    // order, which is that of the search, and reading stops after the last one. ORDER BY would sort: SQLite does
+    // not know that there is one object.
     ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = "SELECT \
         iif(l.stored_object_id = o.id AND (l.id > o.id OR l.start = 0), l.id - o.id, NULL), \
         o.size - l.start - l.allocated_mem, l.data \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
-        WHERE o.memram_id = ? AND o.object_id = ? ORDER BY l.id";
+        WHERE o.memram_id = ? AND o.object_id = ? AND (o.expires_at IS NULL OR o.expires_at > ?)";
 }

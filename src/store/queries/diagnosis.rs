@@ -31,7 +31,7 @@ pub fn nearly_empty_arenas(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally
     tally::<NearlyEmptyArenas>(tx, space)
 }
 
-/// Reservations that hold bytes to no end.
+/// What holds bytes to no end.
 #[derive(Debug, Clone, Copy)]
 pub struct Leftovers {
     /// Those whose time is over, and the bytes they hold.
@@ -40,10 +40,19 @@ pub struct Leftovers {
     pub old: Tally,
     /// What was given up or freed, and the bytes that are still in blocks.
     pub waiting: Tally,
+    /// Objects that have expired.
+    pub expired: Tally,
 }
 
-/// What reservations hold at `now` to no end. Objects that began to be stored before `old` are old.
-/// O(log n + open ones).
+impl Leftovers {
+    /// What any write can give back.
+    pub fn due(&self) -> (Tally, Tally, Tally) {
+        (self.lapsed, self.waiting, self.expired)
+    }
+}
+
+/// What holds bytes at `now` to no end. Objects that began to be stored before `old` are old.
+/// O(log n + open and expired ones).
 pub fn leftovers(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, old: Timestamp) -> Result<Leftovers> {
     let of = [space.0.into(), now.as_micros().into()];
     let lapsed = Statement::<Lapsed, 2>::new(of);
@@ -52,6 +61,7 @@ pub fn leftovers(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, old: Time
         lapsed: on_engine!(tx, |conn| lapsed.get_result(conn))?,
         old: on_engine!(tx, |conn| began.get_result(conn))?,
         waiting: tally::<Waiting>(tx, space)?,
+        expired: on_engine!(tx, |conn| Statement::<Expired, 2>::new(of).get_result(conn))?,
     })
 }
 
@@ -120,6 +130,10 @@ sql! {
         WHERE memram_id = ? AND written > 0 AND state <> 'open'",
         postgres concat!("SELECT count(*), ", sum!("written"), " FROM reservations \
             WHERE memram_id = ? AND written > 0 AND state <> 'open'");
+    Expired: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(size), 0) FROM stored_objects \
+        WHERE memram_id = ? AND expires_at IS NOT NULL AND expires_at <= ?",
+        postgres concat!("SELECT count(*), ", sum!("size"), " FROM stored_objects \
+            WHERE memram_id = ? AND expires_at IS NOT NULL AND expires_at <= ?");
     FewestPieces: BigInt = "SELECT coalesce(sum(size / ? + (size % ? > 0)), 0) FROM stored_objects \
         WHERE memram_id = ? AND size > ? AND size <= ?",
         postgres concat!("SELECT ", sum!("size / ? + (size % ? > 0)::int"), " FROM stored_objects \

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool};
 
+use super::objects::alive;
 use crate::error::Result;
 use crate::models::schema::{ledger, reservations, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, ReservationId, StoredObjectId, Stripe};
@@ -20,7 +21,7 @@ pub struct EntryInfo {
     /// Key of the entry.
     pub id: LedgerId,
     /// The object's id; `None` if the entry belongs to a large object that is being stored, or that was
-    /// freed and is given back.
+    /// freed and is given back, or to one that has expired.
     pub object_id: Option<ObjectId>,
     /// Key of the reservation that it belongs to, if it is no object's.
     pub reservation_id: Option<ReservationId>,
@@ -65,7 +66,7 @@ pub struct Piece {
     #[diesel(embed)]
     pub entry: Ledger,
     /// The object's id; `None` if it belongs to a large object that is being stored, or that was freed
-    /// and is given back.
+    /// and is given back, or to one that has expired.
     pub object_id: Option<ObjectId>,
     /// Key of the reservation that it belongs to, if it is no object's.
     pub reservation_id: Option<ReservationId>,
@@ -255,18 +256,23 @@ pub fn count(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<i64> {
     Ok(last_seq(tx, object)?.saturating_add(1))
 }
 
-/// The entries with what they belong to.
+/// The entries with what they belong to, if that has not expired.
 macro_rules! with_owner {
-    () => {
+    ($now:expr) => {
         ledger::table
-            .left_join(stored_objects::table)
+            .left_join(
+                stored_objects::table.on(stored_objects::id
+                    .eq(ledger::stored_object_id)
+                    .and(alive!(stored_objects, $now))),
+            )
             .left_join(reservations::table.on(reservations::stored_object_id.eq(ledger::stored_object_id.nullable())))
     };
 }
 
 /// The pieces in a block, in the order of their keys.
 pub fn in_block(tx: &mut ReadTx<'_>, block: BlockId) -> Result<Vec<Piece>> {
-    Ok(with_owner!()
+    let now = tx.now();
+    Ok(with_owner!(now)
         .filter(ledger::block_id.eq(block))
         .order(ledger::id)
         .select((
@@ -280,7 +286,8 @@ pub fn in_block(tx: &mut ReadTx<'_>, block: BlockId) -> Result<Vec<Piece>> {
 
 /// The next entries of a space by key.
 pub fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: LedgerId, limit: i64) -> Result<Vec<EntryInfo>> {
-    Ok(with_owner!()
+    let now = tx.now();
+    Ok(with_owner!(now)
         .filter(ledger::id.gt(after))
         .filter(ledger::id.le(Stripe::of(space).last()))
         .order(ledger::id)

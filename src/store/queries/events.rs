@@ -161,7 +161,7 @@ pub fn named(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<
     let object = events::table
         .filter(events::memram_id.eq(space))
         .filter(events::name.eq(name))
-        .filter(events::kind.eq_any([EventKind::Bind, EventKind::Unbind]))
+        .filter(events::kind.eq_any([EventKind::Bind, EventKind::Unbind, EventKind::Expire]))
         .order(events::id.desc())
         .limit(1)
         .select(events::object)
@@ -262,6 +262,19 @@ pub fn last(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<EventId>> {
     let stripe = Stripe::of(space);
     let of_space = events::table.filter(events::id.between(stripe.before(), stripe.last()));
     Ok(of_space.select(max(events::id)).get_result(tx.conn()?)?)
+}
+
+/// When the newest event of a space happened, apart from the newest `rows` rows.
+pub fn newest_at(tx: &mut ReadTx<'_>, space: MemRamId, rows: i64) -> Result<Option<Timestamp>> {
+    let stripe = Stripe::of(space);
+    Ok(events::table
+        .filter(events::id.between(stripe.before(), stripe.last()))
+        .order(events::id.desc())
+        .offset(rows)
+        .limit(1)
+        .select(events::at)
+        .get_result(tx.conn()?)
+        .optional()?)
 }
 
 /// An event of any space.

@@ -3,16 +3,16 @@
 use std::ops::ControlFlow;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::{BigInt, Binary, Nullable};
 
 use crate::error::{Error, Result};
 use crate::models::schema::{names, stored_objects};
-use crate::models::{MemRamId, Name, StoredObject, StoredObjectId};
+use crate::models::{Ends, MemRamId, Name, StoredObject, StoredObjectId, Timestamp, is_over};
 use crate::store::conn::{on_engine, rows_of};
 use crate::store::read::ReadTx;
-use crate::store::statement::{Statement, sql};
+use crate::store::statement::{Statement, Value, sql};
 
-/// The names of an object, in alphabetical order.
+/// The names of an object, in alphabetical order, even if they have expired.
 pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name>> {
     Ok(names::table
         .filter(names::stored_object_id.eq(object))
@@ -21,14 +21,55 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name
         .load(tx.conn()?)?)
 }
 
-/// The names of an object, byte for byte.
+/// A name of an object, and when it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptName {
+    pub name: String,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl KeptName {
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        is_over(self.expires_at, now)
+    }
+}
+
+/// The names of an object, byte for byte, even if they have expired.
 ///
 /// # Errors
 /// [`Error::Damaged`] if one is not UTF-8.
-pub fn exact(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
+pub fn exact(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<KeptName>> {
     let statement = Statement::<ReadNamesOf, 1>::new([object.0.into()]);
-    let names: Vec<Vec<u8>> = on_engine!(tx, |conn| statement.load(conn))?;
-    names.into_iter().map(utf8).collect()
+    let names: Vec<(Vec<u8>, Option<Timestamp>)> = on_engine!(tx, |conn| statement.load(conn))?;
+    let names = names.into_iter().map(|(name, expires_at)| {
+        let name = utf8(name)?;
+        Ok(KeptName { name, expires_at })
+    });
+    names.collect()
+}
+
+/// When the last of an object's names ends, besides `leaving`, if it has any. O(log n).
+pub fn last_end(tx: &mut ReadTx<'_>, object: StoredObjectId, leaving: Option<&str>) -> Result<Option<Ends>> {
+    let leaving = leaving.map_or(Value::NullText, Value::Text);
+    let (object, one) = (object.0.into(), object.0.into());
+    let statement = Statement::<ReadLastEnd, 4>::new([object, leaving, one, leaving]);
+    let ends: Vec<Option<Timestamp>> = on_engine!(tx, |conn| statement.load(conn))?;
+    Ok(ends.into_iter().map(Ends).max())
+}
+
+/// Names of a space that have expired, with their objects, those that did so first come first.
+/// O(log n + limit).
+pub fn over(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, limit: i64) -> Result<Vec<(String, StoredObject)>> {
+    Ok(names::table
+        .inner_join(stored_objects::table)
+        .filter(names::memram_id.eq(space))
+        // Written as in the partial index, so that SQLite can use it.
+        .filter(names::expires_at.is_not_null())
+        .filter(names::expires_at.le(now))
+        .order((names::expires_at, names::name))
+        .limit(limit)
+        .select((names::name, StoredObject::as_select()))
+        .load(tx.conn()?)?)
 }
 
 /// A name as text.
@@ -42,14 +83,39 @@ pub(super) fn utf8(name: Vec<u8>) -> Result<String> {
 }
 
 sql! {
-    ReadNamesOf: Binary = "SELECT CAST(name AS BLOB) FROM names WHERE stored_object_id = ? ORDER BY name",
-        postgres "SELECT convert_to(name, 'UTF8') FROM names WHERE stored_object_id = ? ORDER BY name";
+    ReadNamesOf: (Binary, Nullable<BigInt>) = "SELECT CAST(name AS BLOB), expires_at FROM names WHERE stored_object_id = ? \
+        ORDER BY name",
+        postgres "SELECT convert_to(name, 'UTF8'), expires_at FROM names WHERE stored_object_id = ? ORDER BY name";
+    // One that never ends, if there is one, and the last one that ends.
+    ReadLastEnd: Nullable<BigInt> = "SELECT * FROM (SELECT expires_at FROM names \
+        WHERE stored_object_id = ? AND name IS NOT ? AND expires_at IS NULL LIMIT 1) \
+        UNION ALL SELECT * FROM (SELECT expires_at FROM names \
+        WHERE stored_object_id = ? AND name IS NOT ? AND expires_at IS NOT NULL ORDER BY expires_at DESC LIMIT 1)",
+        postgres "(SELECT expires_at FROM names \
+        WHERE stored_object_id = ? AND name IS DISTINCT FROM ? AND expires_at IS NULL LIMIT 1) \
+        UNION ALL (SELECT expires_at FROM names \
+        WHERE stored_object_id = ? AND name IS DISTINCT FROM ? AND expires_at IS NOT NULL ORDER BY expires_at DESC LIMIT 1)";
     ReadNames: (BigInt, BigInt, Binary) = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names",
         postgres "SELECT memram_id, stored_object_id, convert_to(name, 'UTF8') FROM names";
 }
 
-/// The object that a name is bound to. O(log n).
+/// The object that a name is bound to, unless it has expired. O(log n).
 pub fn resolve(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<StoredObject>> {
+    let bound = bound(tx, space, name)?;
+    let bound = bound.filter(|bound| !is_over(bound.expires_at, tx.now()));
+    Ok(bound.and_then(|bound| bound.object.seen_at(tx.now())))
+}
+
+/// What a name is bound to.
+#[derive(Debug, Clone, Queryable)]
+pub struct Bound {
+    pub object: StoredObject,
+    pub bound_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What a name is bound to, even if it has expired and is not given back yet. O(log n).
+pub fn bound(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<Bound>> {
     // A server cannot even be asked for it.
     if tx.is_on_server() && name.contains('\0') {
         return Ok(None);
@@ -58,7 +124,11 @@ pub fn resolve(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Optio
         .inner_join(stored_objects::table)
         .filter(names::memram_id.eq(space))
         .filter(names::name.eq(name));
-    Ok(on_engine!(tx, |conn| object.select(StoredObject::as_select()).get_result(conn)).optional()?)
+    Ok(on_engine!(tx, |conn| {
+        let bound = object.select((StoredObject::as_select(), names::bound_at, names::expires_at));
+        bound.get_result(conn)
+    })
+    .optional()?)
 }
 
 /// A name that is not UTF-8, because SQLite accepts any bytes as text.

@@ -9,14 +9,23 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use crate::error::Result;
 use crate::models::schema::{objects, stored_objects};
 use crate::models::{
-    MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp, WrittenTime,
+    Ends, MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp,
+    WrittenTime,
 };
 use crate::store::conn::{on_engine, rows_of};
 #[cfg(feature = "postgres")]
-use crate::store::queries::entries::end_of;
+use crate::store::queries::{diagnosis::sum, entries::end_of};
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, Value, sql};
 use crate::value::{Kind, ObjectId};
+
+/// A condition: what has not expired.
+macro_rules! alive {
+    ($table:ident, $now:expr) => {
+        $table::expires_at.is_null().or($table::expires_at.gt($now))
+    };
+}
+pub(in crate::store) use alive;
 
 /// A row of the view `objects`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, serde::Serialize)]
@@ -54,6 +63,8 @@ pub struct ObjectInfo {
     #[diesel(deserialize_as = WrittenTime)]
     #[serde(serialize_with = "in_seconds")]
     pub created: Timestamp,
+    /// When the last of its holds ends; `None` if one never does.
+    pub expires_at: Option<Timestamp>,
     /// The value, if it is text in one piece.
     #[diesel(deserialize_as = ShownIfAny)]
     pub value: Option<String>,
@@ -63,19 +74,25 @@ fn in_seconds<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S
     serializer.collect_str(&format_args!("{time:.0}"))
 }
 
-/// The object with this id. O(log n).
+/// The object with this id, unless it has expired. O(log n).
 pub fn find(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Result<Option<StoredObject>> {
+    let kept = find_kept(tx, space, object_id)?;
+    Ok(kept.and_then(|object| object.seen_at(tx.now())))
+}
+
+/// The object with this id, even if it has expired and is not given back yet. O(log n).
+pub fn find_kept(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Result<Option<StoredObject>> {
     let digits = object_id.digits();
     let statement = Statement::<ReadObject, 2>::new([digits.as_str().into(), space.0.into()]);
     Ok(on_engine!(tx, |conn| statement.get_result(conn)).optional()?)
 }
 
 sql! {
-    ReadObject: stored_objects::SqlType = "SELECT id, memram_id, object_id, kind, type_name, size, held, created_at \
+    ReadObject: stored_objects::SqlType = "SELECT id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, expires_at \
         FROM stored_objects WHERE object_id = ? AND memram_id = ?";
 }
 
-/// Those of these objects that are stored. O(ids · log n).
+/// Those of these objects that are stored, even if they have expired. O(ids · log n).
 pub fn find_all(
     tx: &mut ReadTx<'_>,
     space: MemRamId,
@@ -97,8 +114,10 @@ pub struct PlacedObject {
     pub id: StoredObjectId,
     pub kind: Kind,
     pub size: i64,
-    /// Whether it has a name, besides the one that it is about to lose.
-    pub named: bool,
+    /// When the last of its names ends, besides the one that it is about to lose, if it has any.
+    pub names: Option<Ends>,
+    /// When the last of its holds ends.
+    pub expires_at: Option<Timestamp>,
     /// Its pieces in order, each with its block; not read if it [`is_large`].
     pub entries: Vec<PlacedEntry>,
 }
@@ -122,18 +141,17 @@ pub fn placed(
         StoredObjectId,
         Kind,
         i64,
-        bool,
+        Option<i64>,
+        Option<Timestamp>,
         Option<StoredObjectId>,
         Option<PlacedEntry>,
     );
     let digits = object_id.digits();
-    let statement = Statement::<ReadPlaced, 3>::new([
-        leaving.map_or(Value::NullText, Value::Text),
-        digits.as_str().into(),
-        space.0.into(),
-    ]);
+    let leaving = leaving.map_or(Value::NullText, Value::Text);
+    let (id, space) = (digits.as_str().into(), space.0.into());
+    let statement = Statement::<ReadPlaced, 5>::new([leaving, leaving, leaving, id, space]);
     let mut rows = rows_of!(tx, statement, Row);
-    let Some((id, kind, size, named, owner, entry)) = rows.next().transpose()? else {
+    let Some((id, kind, size, names, expires_at, owner, entry)) = rows.next().transpose()? else {
         return Ok(None);
     };
     let others = rows.map(|row| row.map(|(.., owner, entry)| (owner, entry)));
@@ -154,24 +172,42 @@ pub fn placed(
         id,
         kind,
         size,
-        named,
+        names: names.map(|last| Ends((last != i64::MAX).then_some(Timestamp::from_micros(last)))),
+        expires_at,
         entries,
     }))
 }
 
+/// The rest of a case: when the last name of an object ends that is another one than `?`, if there is one.
+macro_rules! last_name {
+    ($differs:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id AND n.name ",
+            $differs,
+            " ?) THEN CASE WHEN EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id AND n.name ",
+            $differs,
+            " ? AND n.expires_at IS NULL) THEN 9223372036854775807 \
+             ELSE (SELECT max(n.expires_at) FROM names n WHERE n.stored_object_id = o.id AND n.name ",
+            $differs,
+            " ? AND n.expires_at IS NOT NULL) END END,"
+        )
+    };
+}
+
 sql! {
-    // The first entry has the key of the object, and the others follow; reading stops after
-    // the last one. Names are looked up once. A server would send what follows, so there the keys end
+    // The first entry has the key of the object, and the others follow, in their order, which is that of the
+    // search; reading stops after the last one. (ORDER BY would sort: SQLite does not know that there is
+    // one object.) Names are looked up once, and when they end only if there are any; one that never ends is
+    // as if it did at the latest possible time. A server would send what follows, so there the keys end
     // where the object does, and those of a large one are not read.
-    ReadPlaced: (BigInt, Text, BigInt, Bool, Nullable<BigInt>, Nullable<EntryTypes>) = "SELECT o.id, o.kind, o.size, \
-        (l.stored_object_id IS NOT o.id OR l.seq = 0) \
-        AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id AND n.name IS NOT ?), \
+    ReadPlaced: (BigInt, Text, BigInt, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<EntryTypes>) =
+        concat!("SELECT o.id, o.kind, o.size, CASE WHEN (l.stored_object_id IS NOT o.id OR l.seq = 0) AND ",
+        last_name!("IS NOT"), " o.expires_at, \
         l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id LEFT JOIN blocks b ON b.id = l.block_id \
-        WHERE o.object_id = ? AND o.memram_id = ? ORDER BY l.id",
-        postgres concat!("SELECT o.id, o.kind, o.size, \
-        (l.stored_object_id IS DISTINCT FROM o.id OR l.seq = 0) \
-        AND EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id AND n.name IS DISTINCT FROM ?), \
+        WHERE o.object_id = ? AND o.memram_id = ?"),
+        postgres concat!("SELECT o.id, o.kind, o.size, CASE WHEN (l.stored_object_id IS DISTINCT FROM o.id OR l.seq = 0) AND ",
+        last_name!("IS DISTINCT FROM"), " o.expires_at, \
         l.stored_object_id, b.memram_id, l.block_id, b.pool_id, b.arena_id, l.allocated_mem, b.block_size, b.max_mem, b.mem \
         FROM stored_objects o LEFT JOIN LATERAL (SELECT * FROM ledger l WHERE l.id >= o.id \
         AND l.id < CASE WHEN o.size >= 67108864 THEN o.id + 1 ELSE ", end_of!("o.id"), " END \
@@ -209,14 +245,16 @@ pub fn space(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<MemRa
         .optional()?)
 }
 
-/// Ids that start with `prefix`, at most `limit`. O(log n + limit).
+/// Ids that start with `prefix`, at most `limit`, without what has expired. O(log n + limit).
 pub fn with_prefix(tx: &mut ReadTx<'_>, space: MemRamId, prefix: &str, limit: i64) -> Result<Vec<ObjectId>> {
+    let now = tx.now();
     // 'g' sorts after all hexadecimal digits, so this range is equivalent to LIKE 'prefix%',
     // but can use the unique index.
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
         .filter(stored_objects::object_id.ge(prefix))
         .filter(stored_objects::object_id.lt(format!("{prefix}g")))
+        .filter(alive!(stored_objects, now))
         .order(stored_objects::object_id)
         .limit(limit)
         .select(stored_objects::object_id)
@@ -236,27 +274,84 @@ pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> R
 /// The next objects of a space after one of its ids, in the order of allocation, as rows of the view
 /// `objects`.
 pub fn info_page(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
+    let now = tx.now();
     Ok(objects::table
         .filter(objects::id.gt(after))
         .filter(objects::id.le(Stripe::of(after.space()).last()))
+        .filter(alive!(objects, now))
         .order(objects::id)
         .limit(limit)
         .select(ObjectInfo::as_select())
         .load(tx.conn()?)?)
 }
 
-/// One object as a row of the view `objects`.
-pub fn info(tx: &mut ReadTx<'_>, id: StoredObjectId) -> Result<ObjectInfo> {
+/// One object as a row of the view `objects`, which goes by the clock of the engine.
+pub fn info(tx: &mut ReadTx<'_>, id: StoredObjectId) -> Result<Option<ObjectInfo>> {
     Ok(objects::table
         .filter(objects::id.eq(id))
         .select(ObjectInfo::as_select())
-        .get_result(tx.conn()?)?)
+        .get_result(tx.conn()?)
+        .optional()?)
+}
+
+/// Objects of a space that have expired, those that did so first come first. O(log n + limit).
+pub fn over(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, limit: i64) -> Result<Vec<StoredObject>> {
+    Ok(stored_objects::table
+        .filter(stored_objects::memram_id.eq(space))
+        // Written as in the partial index, so that SQLite can use it.
+        .filter(stored_objects::expires_at.is_not_null())
+        .filter(stored_objects::expires_at.le(now))
+        .order((stored_objects::expires_at, stored_objects::id))
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// When the newest object of a space was stored, apart from those of this time.
+pub fn newest_before(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp) -> Result<Option<Timestamp>> {
+    let stripe = Stripe::of(space);
+    Ok(stored_objects::table
+        .filter(stored_objects::id.between(stripe.before(), stripe.last()))
+        .filter(stored_objects::created_at.ne(now))
+        .order(stored_objects::id.desc())
+        .limit(1)
+        .select(stored_objects::created_at)
+        .get_result(tx.conn()?)
+        .optional()?)
+}
+
+/// What has expired of a kind, and is not given back yet.
+#[derive(Debug, Clone, Copy, Queryable)]
+pub struct ExpiredOfKind {
+    pub kind: Kind,
+    /// How many objects.
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub objects: u64,
+    /// Bytes of their contents.
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    pub mem: u64,
+}
+
+/// What has expired and is not given back yet. O(log n + expired).
+pub fn expired(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<ExpiredOfKind>> {
+    let now = tx.now().as_micros();
+    let statement = Statement::<ReadExpired, 2>::new([space.0.into(), now.into()]);
+    Ok(on_engine!(tx, |conn| statement.load(conn))?)
+}
+
+sql! {
+    ReadExpired: (Text, BigInt, BigInt) = "SELECT kind, count(*), coalesce(sum(size), 0) FROM stored_objects \
+        WHERE memram_id = ? AND expires_at IS NOT NULL AND expires_at <= ? GROUP BY kind",
+        postgres concat!("SELECT kind, count(*), ", sum!("size"), " FROM stored_objects \
+        WHERE memram_id = ? AND expires_at IS NOT NULL AND expires_at <= ? GROUP BY kind");
 }
 
 /// The largest objects of at least `LARGE` bytes, largest first. O(log n + limit).
 pub fn largest(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<StoredObject>> {
+    let now = tx.now();
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
+        .filter(alive!(stored_objects, now))
         // Written as in the partial index, so that SQLite can use it.
         .filter(diesel::dsl::sql::<Bool>("size >= 4096"))
         .order((stored_objects::size.desc(), stored_objects::id))
@@ -267,8 +362,10 @@ pub fn largest(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<S
 
 /// The largest objects of any size. O(n).
 pub fn largest_of_all(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<StoredObject>> {
+    let now = tx.now();
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
+        .filter(alive!(stored_objects, now))
         .order((stored_objects::size.desc(), stored_objects::id))
         .limit(limit)
         .select(StoredObject::as_select())

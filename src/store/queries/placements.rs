@@ -25,7 +25,8 @@ pub struct Placement {
 pub fn placements(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<impl Iterator<Item = Result<Placement>>> {
     type Row = (ObjectId, i64, Option<i64>, Option<i64>);
     let age = tx.age();
-    let statement = Statement::<Placements, 1>::new([space.0.into()]);
+    let now = tx.now().as_micros();
+    let statement = Statement::<Placements, 2>::new([space.0.into(), now.into()]);
     let rows = rows_of!(tx, statement, Row);
     Ok(rows.map(move |row| {
         age.check()?;
@@ -40,10 +41,11 @@ sql! {
     Placements: (Text, BigInt, Nullable<BigInt>, Nullable<BigInt>) = "SELECT o.object_id, o.size, l.block_id, l.allocated_mem \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
         AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > o.id), 9223372036854775807) \
-        AND l.stored_object_id = o.id WHERE o.memram_id = ? ORDER BY o.object_id, l.id",
+        AND l.stored_object_id = o.id WHERE o.memram_id = ? AND (o.expires_at IS NULL OR o.expires_at > ?) ORDER BY o.object_id, l.id",
         // A subquery with OFFSET is planned by itself, so that it looks for the pieces by their keys.
         postgres "SELECT o.object_id, o.size, l.block_id, l.allocated_mem \
         FROM stored_objects o LEFT JOIN LATERAL (SELECT l.id, l.block_id, l.allocated_mem FROM ledger l WHERE l.id >= o.id \
         AND l.id < coalesce((SELECT min(n.id) FROM stored_objects n WHERE n.id > o.id), 9223372036854775807) \
-        AND l.stored_object_id = o.id OFFSET 0) l ON true WHERE o.memram_id = ? ORDER BY o.object_id, l.id";
+        AND l.stored_object_id = o.id OFFSET 0) l ON true \
+        WHERE o.memram_id = ? AND (o.expires_at IS NULL OR o.expires_at > ?) ORDER BY o.object_id, l.id";
 }

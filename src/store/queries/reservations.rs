@@ -95,9 +95,9 @@ pub fn due(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp) -> Result<Optio
     Ok(lapsing.first(tx.conn()?).optional()?)
 }
 
-/// When a reservation of the space needs work next, if any does. O(log n).
+/// When a reservation of the space needs work next, or something expires, if that is known. O(log n).
 pub fn next_due(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Timestamp>> {
-    let statement = Statement::<NextDue, 2>::new([space.0.into(); 2]);
+    let statement = Statement::<NextDue, 4>::new([space.0.into(); 4]);
     let due: Option<i64> = on_engine!(tx, |conn| statement.get_result::<Option<i64>>(conn))?;
     Ok(due.map(Timestamp::from_micros))
 }
@@ -115,10 +115,14 @@ sql! {
         postgres concat!("SELECT ", sum!("written"), " FROM reservations WHERE written > 0");
     NextDue: Nullable<BigInt> = "SELECT min(due) FROM (\
             SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
-            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open')",
+            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open' \
+            UNION ALL SELECT min(expires_at) FROM stored_objects WHERE memram_id = ? AND expires_at IS NOT NULL \
+            UNION ALL SELECT min(expires_at) FROM names WHERE memram_id = ? AND expires_at IS NOT NULL)",
         postgres "SELECT min(due) FROM (\
             SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
-            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open') d";
+            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open' \
+            UNION ALL SELECT min(expires_at) FROM stored_objects WHERE memram_id = ? AND expires_at IS NOT NULL \
+            UNION ALL SELECT min(expires_at) FROM names WHERE memram_id = ? AND expires_at IS NOT NULL) d";
 }
 
 /// The last pieces that a reservation has, each with its block, the last first; at most `limit`.

@@ -2,17 +2,20 @@
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::{BigInt, Binary, Nullable};
 
-use super::names::utf8;
+use super::names::{KeptName, utf8};
+use super::objects::alive;
 use crate::error::Result;
 use crate::models::schema::{names, stored_objects};
-use crate::models::{MemRamId, Shown, ShownIfAny, StoredObject, StoredObjectId, Stripe};
+use crate::models::{MemRamId, Shown, ShownIfAny, StoredObject, StoredObjectId, Stripe, Timestamp};
 use crate::store::conn::{on_engine, rows_of};
+#[cfg(feature = "postgres")]
+use crate::store::queries::diagnosis::sum;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
 
-/// The next objects of a space by key.
+/// The next objects of a space by key, even if they have expired.
 pub fn objects_after(
     tx: &mut ReadTx<'_>,
     space: MemRamId,
@@ -64,7 +67,7 @@ sql! {
         AND EXISTS (SELECT 1 FROM stored_objects o WHERE o.id = l.stored_object_id) ORDER BY l.id";
 }
 
-/// The names of all objects from `first` to `last`, by object.
+/// The names of all objects from `first` to `last`, by object, without those that have expired.
 ///
 /// # Errors
 /// [`Error::Damaged`](crate::Error::Damaged) if one is not UTF-8.
@@ -72,30 +75,55 @@ pub fn names_between(
     tx: &mut ReadTx<'_>,
     first: StoredObjectId,
     last: StoredObjectId,
-) -> Result<Vec<(StoredObjectId, String)>> {
-    let statement = Statement::<ReadNamesBetween, 2>::new([first.0.into(), last.0.into()]);
-    let names: Vec<(StoredObjectId, Vec<u8>)> = on_engine!(tx, |conn| statement.load(conn))?;
-    let names = names.into_iter().map(|(object, name)| Ok((object, utf8(name)?)));
+) -> Result<Vec<(StoredObjectId, KeptName)>> {
+    let now = tx.now().as_micros();
+    let statement = Statement::<ReadNamesBetween, 3>::new([first.0.into(), last.0.into(), now.into()]);
+    let names: Vec<(StoredObjectId, Vec<u8>, Option<Timestamp>)> = on_engine!(tx, |conn| statement.load(conn))?;
+    let names = names.into_iter().map(|(object, name, expires_at)| {
+        let name = utf8(name)?;
+        Ok((object, KeptName { name, expires_at }))
+    });
     names.collect()
 }
 
 sql! {
-    ReadNamesBetween: (BigInt, Binary) = "SELECT stored_object_id, CAST(name AS BLOB) FROM names \
-        WHERE stored_object_id >= ? AND stored_object_id <= ? ORDER BY stored_object_id, memram_id, name",
-        postgres "SELECT stored_object_id, convert_to(name, 'UTF8') FROM names \
-        WHERE stored_object_id >= ? AND stored_object_id <= ? ORDER BY stored_object_id, memram_id, name";
+    ReadNamesBetween: (BigInt, Binary, Nullable<BigInt>) = "SELECT stored_object_id, CAST(name AS BLOB), expires_at FROM names \
+        WHERE stored_object_id >= ? AND stored_object_id <= ? AND coalesce(expires_at > ?, 1) ORDER BY stored_object_id, memram_id, name",
+        postgres "SELECT stored_object_id, convert_to(name, 'UTF8'), expires_at FROM names \
+        WHERE stored_object_id >= ? AND stored_object_id <= ? AND coalesce(expires_at > ?, true) ORDER BY stored_object_id, memram_id, name";
 }
 
-/// The names of these objects, in any order.
-pub fn names_of(tx: &mut ReadTx<'_>, objects: &[StoredObjectId]) -> Result<Vec<(StoredObjectId, String)>> {
-    let names: Vec<(StoredObjectId, Shown)> = names::table
+/// The names of these objects, in any order, without those that have expired.
+pub fn names_of(tx: &mut ReadTx<'_>, objects: &[StoredObjectId]) -> Result<Vec<(StoredObjectId, KeptName)>> {
+    let now = tx.now();
+    let names: Vec<(StoredObjectId, Shown, Option<Timestamp>)> = names::table
         .filter(names::stored_object_id.eq_any(objects))
-        .select((names::stored_object_id, names::name))
+        .filter(alive!(names, now))
+        .select((names::stored_object_id, names::name, names::expires_at))
         .load(tx.conn()?)?;
-    Ok(names.into_iter().map(|(object, name)| (object, name.into())).collect())
+    let names = names.into_iter().map(|(object, name, expires_at)| {
+        let name = name.into();
+        (object, KeptName { name, expires_at })
+    });
+    Ok(names.collect())
 }
 
-/// What two spaces are compared by: an object without its key and its times.
+/// Bytes of the objects of a space that have not expired. O(objects).
+pub fn bytes(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<u64> {
+    let now = tx.now().as_micros();
+    let statement = Statement::<ReadBytes, 2>::new([space.0.into(), now.into()]);
+    Ok(crate::models::unsigned(
+        on_engine!(tx, |conn| statement.get_result::<i64>(conn))?
+    ))
+}
+
+sql! {
+    ReadBytes: BigInt = "SELECT CAST(total(size) AS INTEGER) FROM stored_objects \
+        WHERE memram_id = ? AND coalesce(expires_at > ?, 1)",
+        postgres concat!("SELECT ", sum!("size"), " FROM stored_objects WHERE memram_id = ? AND coalesce(expires_at > ?, true)");
+}
+
+/// What two spaces are compared by: an object without its key and when it was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct ComparedObject {
     #[diesel(deserialize_as = Shown)]
@@ -108,14 +136,22 @@ pub struct ComparedObject {
     pub size: u64,
     /// Whether it has the anonymous hold, or nothing holds it.
     pub held: bool,
+    /// When that hold ends.
+    pub held_until: Option<Timestamp>,
 }
 
-/// The next objects of a space by their ids.
+/// The next objects of a space by their ids, without those that have expired.
 pub fn objects_by_id(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<ComparedObject>> {
-    let named = exists(names::table.filter(names::stored_object_id.eq(stored_objects::id)));
+    let now = tx.now();
+    let names_of = names::table.filter(names::stored_object_id.eq(stored_objects::id));
+    let named = exists(names_of.filter(alive!(names, now)));
+    let lasts = stored_objects::held_until
+        .is_null()
+        .or(stored_objects::held_until.gt(now).assume_not_null());
     Ok(stored_objects::table
         .filter(stored_objects::memram_id.eq(space))
         .filter(stored_objects::object_id.gt(after))
+        .filter(alive!(stored_objects, now))
         .order(stored_objects::object_id)
         .limit(limit)
         .select((
@@ -123,7 +159,8 @@ pub fn objects_by_id(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i
             stored_objects::kind,
             stored_objects::type_name,
             stored_objects::size,
-            stored_objects::held.or(not(named)),
+            stored_objects::held.and(lasts).or(not(named)),
+            stored_objects::held_until,
         ))
         .load(tx.conn()?)?)
 }
@@ -135,16 +172,20 @@ pub struct ComparedName {
     pub name: String,
     #[diesel(deserialize_as = Shown)]
     pub object_id: String,
+    /// When it expires.
+    pub expires_at: Option<Timestamp>,
 }
 
-/// The next names of a space in the order of their bytes.
+/// The next names of a space in the order of their bytes, without those that have expired.
 pub fn names_by_name(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<ComparedName>> {
+    let now = tx.now();
     Ok(names::table
         .inner_join(stored_objects::table)
         .filter(names::memram_id.eq(space))
         .filter(names::name.gt(after))
+        .filter(alive!(names, now))
         .order(names::name)
         .limit(limit)
-        .select((names::name, stored_objects::object_id))
+        .select((names::name, stored_objects::object_id, names::expires_at))
         .load(tx.conn()?)?)
 }

@@ -168,11 +168,26 @@ pub(super) const RULES: &[Statements] = &[
         correct: &["UPDATE names SET name = 'damaged/unnamed-' || stored_object_id WHERE memram_id = ?1 AND name = ?2"],
     },
     Statements {
+        rule: "hold_until",
+        find: Some("SELECT id, CAST(NULL AS TEXT) AS key, 'no held_until without a hold' AS expected, 'held_until ' || held_until AS found
+               FROM stored_objects WHERE held_until IS NOT NULL AND held = FALSE"),
+        correct: &["UPDATE stored_objects SET held_until = NULL WHERE id = ?1"],
+    },
+    Statements {
         rule: "object_held",
         find: Some("SELECT id, CAST(NULL AS TEXT) AS key, 'a hold or a name' AS expected, CASE held WHEN FALSE THEN 'neither' ELSE 'held ' || held END AS found
                FROM stored_objects o WHERE held NOT IN (FALSE, TRUE)
                   OR (held = FALSE AND NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id))"),
-        correct: &["UPDATE stored_objects SET held = TRUE WHERE id = ?1"],
+        correct: &["UPDATE stored_objects SET held = TRUE, held_until = NULL, expires_at = NULL WHERE id = ?1"],
+    },
+    Statements {
+        rule: "object_expiry",
+        find: None,
+        correct: &["UPDATE stored_objects SET expires_at = (
+                   SELECT CASE WHEN count(*) = count(ends) THEN max(ends) END
+                   FROM (SELECT expires_at AS ends FROM names WHERE stored_object_id = ?1
+                         UNION ALL SELECT held_until FROM stored_objects WHERE id = ?1 AND held = TRUE) holds)
+                 WHERE id = ?1"],
     },
     // `key` is the space of the object.
     Statements {

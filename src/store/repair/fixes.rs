@@ -88,8 +88,10 @@ const GIVE_KEY: Texts = &[
 const GIVE_KIND: Texts = &["UPDATE stored_objects SET kind = ?2 WHERE id = ?1"];
 
 /// Turns an object into `bytes` under a temporary unique id.
-const SET_ASIDE: Texts =
-    &["UPDATE stored_objects SET object_id = hex64(id), kind = 'bytes', type_name = NULL, held = FALSE WHERE id = ?1"];
+const SET_ASIDE: Texts = &[
+    "UPDATE stored_objects SET object_id = hex64(id), kind = 'bytes', type_name = NULL, held = FALSE,
+       held_until = NULL WHERE id = ?1",
+];
 
 const GIVE_ID: Texts = &["UPDATE stored_objects SET object_id = ?2 WHERE id = ?1"];
 

@@ -79,7 +79,7 @@ const STRAY: &str = "SELECT l.id, CAST(NULL AS TEXT) AS key, '' AS expected, '' 
 pub(crate) struct Lifted(Vec<String>);
 
 /// Rules about single rows, most of which a CHECK enforces.
-const OF_ROWS: [&str; 11] = [
+const OF_ROWS: [&str; 12] = [
     "sequence",
     "heap_row",
     "space_row",
@@ -88,6 +88,7 @@ const OF_ROWS: [&str; 11] = [
     "reservation_row",
     "entry_empty",
     "object_type",
+    "hold_until",
     "name_empty",
     "event_row",
     "kind_row",

@@ -56,7 +56,7 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     insert::<IntoArenas, 5>(conn, rows.arenas.iter().map(arena_row))?;
     insert::<IntoPools, 7>(conn, rows.pools.iter().map(pool_row))?;
     insert::<IntoBlocks, 8>(conn, rows.blocks.iter().map(block_row))?;
-    insert::<IntoObjects, 8>(conn, rows.objects.rows().iter().map(object_row))?;
+    insert::<IntoObjects, 10>(conn, rows.objects.rows().iter().map(object_row))?;
     insert::<IntoLedger, 10>(conn, rows.entries.iter().map(entry_row))?;
     for &(id, data) in &rows.pieces {
         Statement::<SetData, 2>::run(conn, [data.into(), id.0.into()])?;
@@ -64,8 +64,9 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     for (id, moved) in &rows.moved {
         pieces::move_to(conn, *id, moved)?;
     }
-    for (object, &held) in &rows.holds {
-        Statement::<SetHeld, 2>::run(conn, [held.into(), object.0.into()])?;
+    for (object, lifetime) in &rows.holds {
+        let [held_until, expires_at] = [lifetime.held_until, lifetime.expires_at].map(micros);
+        Statement::<SetHolds, 4>::run(conn, [lifetime.held.into(), held_until, expires_at, object.0.into()])?;
     }
     write_names(conn, space, &rows.names)?;
     match &rows.space_change {
@@ -79,7 +80,8 @@ fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<St
         let key = [space.0.into(), name.as_str().into()];
         if let Some(now) = change.now {
             let [space, name] = key;
-            Statement::<MoveName, 4>::run(conn, [now.object.0.into(), now.at.as_micros().into(), space, name])?;
+            let [object, at] = [now.object.0, now.at.as_micros()].map(Value::from);
+            Statement::<MoveName, 5>::run(conn, [object, at, micros(now.expires_at), space, name])?;
         } else {
             Statement::<RemoveName, 2>::run(conn, key)?;
         }
@@ -92,9 +94,14 @@ fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<St
             name.as_str().into(),
             now.object.0.into(),
             now.at.as_micros().into(),
+            micros(now.expires_at),
         ])
     });
-    insert::<IntoNames, 4>(conn, bound)
+    insert::<IntoNames, 5>(conn, bound)
+}
+
+fn micros(time: Option<Timestamp>) -> Value<'static> {
+    time.map(Timestamp::as_micros).into()
 }
 
 fn arena_row(arena: &Arena) -> [Value<'static>; 5] {
@@ -139,7 +146,7 @@ fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 10] {
     ]
 }
 
-fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
+fn object_row(object: &StoredObject) -> [Value<'_>; 10] {
     [
         object.id.0.into(),
         object.memram_id.0.into(),
@@ -149,6 +156,8 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 8] {
         signed(object.size).into(),
         object.held.into(),
         object.created_at.as_micros().into(),
+        micros(object.held_until),
+        micros(object.expires_at),
     ]
 }
 
@@ -182,7 +191,7 @@ fn reservation_row(row: &ReservationRow) -> [Value<'_>; 15] {
         row.first_block_id.0.into(),
         row.created_at.as_micros().into(),
         row.expires_at.as_micros().into(),
-        row.resolved_at.map(Timestamp::as_micros).into(),
+        micros(row.resolved_at),
     ]
 }
 
@@ -192,11 +201,12 @@ target! {
         alike in [1, 3, 4];
     IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)",
         alike in [1, 4, 5];
-    IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at)",
-        alike in [1, 3, 4, 6, 7];
+    IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, \
+        expires_at)",
+        alike in [1, 3, 4, 6, 7, 8, 9];
     IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, start, is_last, data)",
         alike in [2, 7];
-    IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at)", alike in [0, 3];
+    IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at, expires_at)", alike in [0, 3, 4];
 }
 
 sql! {
@@ -205,8 +215,8 @@ sql! {
     FromPools = "DELETE FROM pools WHERE id IN";
     FromArenas = "DELETE FROM arenas WHERE id IN";
     RemoveName = "DELETE FROM names WHERE memram_id = ? AND name = ?";
-    MoveName = "UPDATE OR FAIL names SET stored_object_id = ?, bound_at = ? WHERE memram_id = ? AND name = ?";
-    SetHeld = "UPDATE OR FAIL stored_objects SET held = ? WHERE id = ?";
+    MoveName = "UPDATE OR FAIL names SET stored_object_id = ?, bound_at = ?, expires_at = ? WHERE memram_id = ? AND name = ?";
+    SetHolds = "UPDATE OR FAIL stored_objects SET held = ?, held_until = ?, expires_at = ? WHERE id = ?";
     SetData = "UPDATE OR FAIL ledger SET data = ? WHERE id = ?";
     RemoveReservation = "DELETE FROM reservations WHERE id = ?";
     SetReservation = "INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, stored_object_id, \

@@ -3,6 +3,7 @@
 use super::Writer;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
+use crate::clock;
 use crate::error::{Error, Result};
 use crate::store::queries;
 use crate::store::queries::trim::{Due, Old};
@@ -13,9 +14,12 @@ impl Writer {
     /// is removed is about what was added.
     pub(super) fn trim_history(&mut self) -> Result<()> {
         let Some(known) = &mut self.known else { return Ok(()) };
-        let due = match known.due_to_trim() {
+        let (now, appended) = (clock::now(), known.appended);
+        let (due, is_recording) = (known.due_to_trim(now), known.is_recording());
+        let due = match due {
+            Some(due) if due.before.is_some() && !self.trusts_clock_after(now, appended)? => return Ok(()),
             Some(due) => due,
-            None if known.is_recording() && self.engine.eats_reserve()? => Due::FOR_ROOM,
+            None if is_recording && self.engine.eats_reserve()? => Due::FOR_ROOM,
             None => return Ok(()),
         };
         let old = queries::trim::old(&mut self.engine.read(), self.space, &due);

@@ -6,7 +6,7 @@ use super::Batch;
 use crate::error::Result;
 use crate::manager::objects::free;
 use crate::manager::objects::reader::BatchReader;
-use crate::models::StoredObject;
+use crate::models::{StoredObject, is_over};
 use crate::value::ObjectId;
 
 impl<'w> Batch<'_, 'w> {
@@ -26,8 +26,10 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::resolve`](crate::MemManager::resolve); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
-        let object = self.tx.now()?.resolve(name)?;
-        object.map(|object| object.known_id()).transpose()
+        let tx = self.tx.now()?;
+        let (bound, at) = (tx.bound(name)?, tx.at());
+        let bound = bound.filter(|bound| !is_over(bound.expires_at, at));
+        bound.map(|bound| bound.object.known_id()).transpose()
     }
 
     /// See [`MemManager::contains`](crate::MemManager::contains).
@@ -35,7 +37,9 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::contains`](crate::MemManager::contains); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn contains(&mut self, id: &ObjectId) -> Result<bool> {
-        Ok(self.tx.now()?.find(id)?.is_some())
+        let tx = self.tx.now()?;
+        let (found, at) = (tx.find(id)?, tx.at());
+        Ok(found.and_then(|object| object.seen_at(at)).is_some())
     }
 
     /// See [`MemManager::object`](crate::MemManager::object).
@@ -43,7 +47,10 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::object`](crate::MemManager::object); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn object(&mut self, id: &ObjectId) -> Result<StoredObject> {
-        free::find(self.tx.now()?, self.scope.name, id)
+        let tx = self.tx.now()?;
+        let (found, at) = (tx.find(id)?, tx.at());
+        let found = found.and_then(|object| object.seen_at(at));
+        found.ok_or_else(|| free::not_stored(id, self.scope.name))
     }
 
     /// See [`MemManager::get`](crate::MemManager::get).

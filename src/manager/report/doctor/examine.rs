@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{LogHolder, Result};
 use crate::manager::report::disk::disk_use;
 use crate::manager::{DiskUse, MemManager, unsigned};
-use crate::models::{MemRam, SizeClassTotals, Timestamp};
+use crate::models::{MemRam, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Leftovers, Tally};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
@@ -87,7 +87,7 @@ impl MemManager {
         let (files, log_holders) = (location.on_disk(), location.log_holders());
         self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
-            let now = Timestamp::now();
+            let now = tx.now();
             let uploads = queries::reservations::written_in(tx, space)?;
             let file = tx.file_sizes()?;
             let disk = disk_use(tx, files)?;

@@ -22,7 +22,7 @@ impl MemManager {
     /// | `scattered` | objects have more pieces than their sizes need | no |
     /// | `sparse_blocks` | the blocks of a class are mostly room | no |
     /// | `free_pages` | at least a quarter of the file, and a mebibyte, is free pages | yes |
-    /// | `leftovers` | bytes of uploads that died, or of large objects that were freed, wait to be given back | no |
+    /// | `leftovers` | bytes of uploads that died, of large objects that were freed, or of what has expired, wait to be given back | no |
     /// | `old_uploads` | a large object began to be stored more than a day ago | no |
     /// | `large_log` | the write-ahead log is at its limit: after a large transaction, or because of a reader | yes |
     /// | `log_held` | the write-ahead log is at half of its limit, and somebody reads from it | no |

@@ -199,18 +199,20 @@ fn free_pages(examined: &Examined) -> Option<Finding> {
 }
 
 fn leftovers(examined: &Examined) -> Option<Finding> {
-    let (lapsed, waiting) = (examined.leftovers.lapsed, examined.leftovers.waiting);
-    if lapsed.count + waiting.count == 0 {
+    let (lapsed, waiting, expired) = examined.leftovers.due();
+    if lapsed.count + waiting.count + expired.count == 0 {
         return None;
     }
     let text = "Held to no end: {lapsed_bytes} of {lapsed|reservation} whose time is over, as of an upload whose \
-                program died, and {waiting_bytes} of {waiting|large object} that came to nothing or were freed. Each \
-                write gives some back, a collection all.";
+                program died, {waiting_bytes} of {waiting|large object} that came to nothing or were freed, and \
+                {expired_bytes} of {expired|object} that expired. Each write gives some back, a collection all.";
     let figures = [
         ("lapsed", count(lapsed.count)),
         ("lapsed_bytes", bytes(lapsed.bytes)),
         ("waiting", count(waiting.count)),
         ("waiting_bytes", bytes(waiting.bytes)),
+        ("expired", count(expired.count)),
+        ("expired_bytes", bytes(expired.bytes)),
     ];
     let remedy = vec![Remedy::CollectGarbage];
     Some(Finding::new("leftovers", Severity::Note, text, figures, remedy))

@@ -1,6 +1,8 @@
 //! Visibility of gathered rows before they are written.
 
 use super::*;
+use crate::books::rows::Binding;
+use crate::models::Lifetime;
 use crate::value::ObjectId;
 
 /// An id that consists of this digit.
@@ -13,9 +15,13 @@ fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, digit: &str) -
     let at = tx.at();
     tx.apply(Change::NameBound {
         name,
-        object,
-        at,
+        binding: Binding {
+            object,
+            at,
+            expires_at: None,
+        },
         object_id: id(digit),
+        lifetime: None,
     })
 }
 
@@ -24,11 +30,16 @@ fn unbind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, digit: &str)
         name,
         object,
         object_id: id(digit),
+        lifetime: None,
     })
 }
 
 fn resolve(tx: &mut WriteTx<'_>, name: &str) -> Result<Option<StoredObjectId>> {
-    Ok(tx.resolve(name)?.map(|object| object.id))
+    Ok(tx.bound(name)?.map(|bound| bound.object.id))
+}
+
+fn names(tx: &mut WriteTx<'_>, object: StoredObjectId) -> Result<Vec<String>> {
+    Ok(tx.names_of(object)?.into_iter().map(|kept| kept.name).collect())
 }
 
 /// What is written in the tables.
@@ -70,9 +81,9 @@ fn a_name_is_visible_to_later_units_and_written_with_the_commit() {
     unit(turn, |tx| {
         assert_eq!(resolve(tx, "moves")?, Some(b));
         assert_eq!(resolve(tx, "goes")?, None);
-        assert_eq!(tx.names_of(a)?, ["stays"]);
-        assert_eq!(tx.names_of(b)?, ["moves"]);
-        assert!(tx.find_placed(&id("b"))?.is_some_and(|b| b.named));
+        assert_eq!(names(tx, a)?, ["stays"]);
+        assert_eq!(names(tx, b)?, ["moves"]);
+        assert!(tx.find_placed(&id("b"))?.is_some_and(|b| b.names.is_some()));
         Ok(())
     });
     turn.commit().unwrap();
@@ -123,18 +134,24 @@ fn a_hold_is_visible_before_it_is_written() {
     let object = write(&group, |tx| store(tx, 1, "a")).unwrap();
     let object_id = id("a");
     let held = |tx: &mut WriteTx<'_>| Ok(tx.find(&object_id)?.map(|object| object.held));
+    let released = || Change::Released {
+        object,
+        object_id,
+        lifetime: Lifetime::default(),
+    };
     let mut entered = group.enter(Coming::ToJoin, soon()).unwrap();
     let turn = &mut *entered.turn;
     unit(turn, |tx| {
-        tx.apply(Change::Released { object, object_id })?;
+        tx.apply(released())?;
         assert_eq!(held(tx)?, Some(false));
         Ok(())
     });
     unit(turn, |tx| {
         assert_eq!(held(tx)?, Some(false));
-        tx.apply(Change::Held { object })?;
+        let lifetime = Lifetime::default().with_hold(None);
+        tx.apply(Change::Held { object, lifetime })?;
         assert_eq!(held(tx)?, Some(true));
-        tx.apply(Change::Released { object, object_id })
+        tx.apply(released())
     });
     turn.commit().unwrap();
     drop(entered);

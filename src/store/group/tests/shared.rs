@@ -21,6 +21,8 @@ fn many_units_gather_no_more_than_the_limit_of_one() {
                     size: 0,
                     held: true,
                     created_at: Timestamp::default(),
+                    held_until: None,
+                    expires_at: None,
                 }))?;
             }
             Ok(())
@@ -146,6 +148,8 @@ fn all_units_of_a_failed_commit_get_its_error() {
                 size: 0,
                 held: true,
                 created_at: Timestamp::default(),
+                held_until: None,
+                expires_at: None,
             }))
         });
         assert!(stored.is_ok());

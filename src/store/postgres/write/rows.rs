@@ -48,6 +48,8 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
                 rows.int(|object| signed(object.size)),
                 rows.bool(|object| object.held),
                 rows.int(|object| object.created_at.as_micros()),
+                rows.int_if_any(|object| object.held_until.map(Timestamp::as_micros)),
+                rows.int_if_any(|object| object.expires_at.map(Timestamp::as_micros)),
             ]
         }),
         entries(rows),
@@ -81,7 +83,12 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
             },
         ),
         Part::new(&HOLDS, &rows.holds, |rows| {
-            vec![rows.int(|(id, _)| id.0), rows.bool(|(_, &held)| held)]
+            vec![
+                rows.int(|(id, _)| id.0),
+                rows.bool(|(_, lifetime)| lifetime.held),
+                rows.int_if_any(|(_, lifetime)| lifetime.held_until.map(Timestamp::as_micros)),
+                rows.int_if_any(|(_, lifetime)| lifetime.expires_at.map(Timestamp::as_micros)),
+            ]
         }),
         names(&MOVED_NAMES, rows, |change| change.was_bound && !moved),
         names(&NAMES, rows, |change| !change.was_bound || moved),
@@ -115,6 +122,7 @@ fn names<'b>(text: &'static Sql, rows: &'b Rows<'_>, are: impl Fn(&NameChange) -
             rows.text(|(name, _)| name),
             rows.int(|(_, binding)| binding.object.0),
             rows.int(|(_, binding)| binding.at.as_micros()),
+            rows.int_if_any(|(_, binding)| binding.expires_at.map(Timestamp::as_micros)),
         ]
     })
 }
@@ -156,9 +164,11 @@ const BLOCKS: Sql = Sql(
     "(id, arena_id, pool_id, block_size, max_mem, mem, is_free))",
 );
 const OBJECTS: Sql = Sql(
-    "new_objects AS (INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at) \
-        SELECT x.id, space.id, x.object_id, x.kind, x.type_name, x.size, x.held, x.created_at FROM space, ",
-    "(id, object_id, kind, type_name, size, held, created_at))",
+    "new_objects AS (INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at, \
+            held_until, expires_at) \
+        SELECT x.id, space.id, x.object_id, x.kind, x.type_name, x.size, x.held, x.created_at, x.held_until, \
+            x.expires_at FROM space, ",
+    "(id, object_id, kind, type_name, size, held, created_at, held_until, expires_at))",
 );
 const ENTRIES: Sql = Sql(
     "new_entries AS (INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, \
@@ -182,17 +192,18 @@ const JOINED: Sql = Sql(
     "(id, arena_id, pool_id, block_id, allocated_mem, data) WHERE t.id = x.id)",
 );
 const HOLDS: Sql = Sql(
-    "holds AS (UPDATE stored_objects t SET held = x.held FROM space, ",
-    "(id, held) WHERE t.id = x.id)",
+    "holds AS (UPDATE stored_objects t SET held = x.held, held_until = x.held_until, expires_at = x.expires_at FROM space, ",
+    "(id, held, held_until, expires_at) WHERE t.id = x.id)",
 );
 const MOVED_NAMES: Sql = Sql(
-    "moved_names AS (UPDATE names t SET stored_object_id = x.object, bound_at = x.bound_at FROM space, ",
-    "(name, object, bound_at) WHERE t.memram_id = space.id AND t.name = x.name)",
+    "moved_names AS (UPDATE names t SET stored_object_id = x.object, bound_at = x.bound_at, expires_at = x.expires_at \
+        FROM space, ",
+    "(name, object, bound_at, expires_at) WHERE t.memram_id = space.id AND t.name = x.name)",
 );
 const NAMES: Sql = Sql(
-    "new_names AS (INSERT INTO names (memram_id, name, stored_object_id, bound_at) \
-        SELECT space.id, x.name, x.object, x.bound_at FROM space, ",
-    "(name, object, bound_at))",
+    "new_names AS (INSERT INTO names (memram_id, name, stored_object_id, bound_at, expires_at) \
+        SELECT space.id, x.name, x.object, x.bound_at, x.expires_at FROM space, ",
+    "(name, object, bound_at, expires_at))",
 );
 const RESERVATIONS: Sql = Sql(
     "reservations AS (INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, \

@@ -173,6 +173,8 @@ impl Heap {
             size: content.len() as u64,
             held: true,
             created_at: Timestamp::from_micros(7),
+            held_until: None,
+            expires_at: None,
         };
         self.objects += pieces.len() as i64;
         self.apply(batch, Change::ObjectStored(object.clone()));

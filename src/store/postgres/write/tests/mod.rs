@@ -12,6 +12,7 @@ use self::heap::{Heap, SPACE, run, value};
 use super::statement::MISSING;
 use super::{How, Written, fits_lazily, write};
 use crate::books::change::Change;
+use crate::books::rows::Binding;
 use crate::models::Timestamp;
 use crate::store::engine::Present;
 
@@ -30,9 +31,13 @@ fn a_batch_is_written_by_one_statement() {
         &mut batch,
         Change::NameBound {
             name: "it",
-            object,
-            at,
+            binding: Binding {
+                object,
+                at,
+                expires_at: None,
+            },
             object_id,
+            lifetime: None,
         },
     );
     let batch = heap.complete(&mut batch);

@@ -4,12 +4,13 @@ use super::heap::{Heap, SPACE};
 
 use crate::books::change::Change;
 use crate::books::limits::Limits;
-use crate::models::{EventId, HistoryMode, ReservationId, ReservationRow, Timestamp};
+use crate::books::rows::Binding;
+use crate::models::{EventId, HistoryMode, Lifetime, ReservationId, ReservationRow, Timestamp};
 
 #[test]
 fn names_move_and_go() {
     let Some(mut heap) = Heap::create("names") else { return };
-    let at = Timestamp::from_micros(9);
+    let (at, expires_at) = (Timestamp::from_micros(9), Some(Timestamp::from_micros(11)));
     let mut batch = heap.batch();
     let [one, two] = [1, 2].map(|byte| heap.store(&mut batch, &[byte; 200], 0));
     for name in ["moves", "goes"] {
@@ -18,9 +19,9 @@ fn names_move_and_go() {
             &mut batch,
             Change::NameBound {
                 name,
-                object,
-                at,
+                binding: Binding { object, at, expires_at },
                 object_id,
+                lifetime: None,
             },
         );
     }
@@ -34,6 +35,7 @@ fn names_move_and_go() {
                 name,
                 object,
                 object_id,
+                lifetime: None,
             },
         );
     }
@@ -42,16 +44,32 @@ fn names_move_and_go() {
         &mut batch,
         Change::NameBound {
             name: "moves",
-            object,
-            at,
+            binding: Binding { object, at, expires_at },
             object_id,
+            lifetime: None,
         },
     );
-    heap.apply(&mut batch, Change::Released { object, object_id });
+    let lifetime = Lifetime {
+        expires_at,
+        ..Lifetime::default()
+    };
+    heap.apply(
+        &mut batch,
+        Change::Released {
+            object,
+            object_id,
+            lifetime,
+        },
+    );
     heap.write(batch);
     assert_eq!(
         heap.query("SELECT string_agg(name || stored_object_id, ',') FROM names"),
         "(moves2)"
+    );
+    assert_eq!(heap.query("SELECT expires_at FROM names"), "(11)");
+    assert_eq!(
+        heap.query("SELECT string_agg(coalesce(expires_at::text, 'never'), ',' ORDER BY id) FROM stored_objects"),
+        "(\"never,11\")"
     );
     assert_eq!(
         heap.query("SELECT string_agg(held::text, ',' ORDER BY id) FROM stored_objects"),

@@ -1,0 +1,157 @@
+//! `heapledger expire` and `heapledger touch`
+
+use std::time::Duration;
+
+use anyhow::Result;
+use heapledger::{Batch, Error, Expiry, Held, ObjectId, Timestamp};
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::when;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, printable, short_id, time};
+
+/// When what is stored or named expires.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Expires {
+    /// When it expires: after 90s, 2h or 7d, at a time (2026-01-31T12:00:00Z), or never, the default
+    #[arg(long, value_name = "WHEN", value_parser = when::expiry)]
+    expires: Option<Expiry>,
+}
+
+impl Expires {
+    pub fn expiry(self) -> Expiry {
+        self.expires.unwrap_or_default()
+    }
+
+    /// The expiry that was asked for.
+    pub fn given(self) -> Option<Expiry> {
+        self.expires
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What expires is a name, or the hold that storing without a name took: an object goes with
+the last of them. It is gone at that moment; its bytes are given back when they are needed,
+a few at a time by other writes, or all by gc.
+
+Examples:
+  heapledger expire session 2h           # from now on
+  heapledger expire session never
+  heapledger expire 2cf24dba5fb0 2026-12-31T23:59:59Z")]
+pub struct ExpireArgs {
+    /// A name, or the id of an object that was stored without one, or its first 6 or more digits
+    #[arg(value_name = "NAME|ID")]
+    held: String,
+
+    /// After 90s, 2h or 7d, at a time (2026-01-31T12:00:00Z), or never
+    #[arg(value_name = "WHEN", value_parser = when::expiry)]
+    when: Expiry,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Never lets anything expire sooner than before, and what never expires stays so.
+
+Examples:
+  heapledger touch session --expires 30m
+  heapledger touch a b c --expires 7d    # all of them, or none")]
+pub struct TouchArgs {
+    /// Names, or ids of objects that were stored without one, or their first 6 or more digits
+    #[arg(value_name = "NAME|ID", required = true)]
+    held: Vec<String>,
+
+    /// How long they last from now on at least: 90s, 2h, 7d
+    #[arg(long, value_name = "TIME", value_parser = when::span)]
+    expires: Duration,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    object_id: ObjectId,
+    /// The name that expires; without one it is the hold of an allocation without a name.
+    name: Option<String>,
+    expires_at: Option<Timestamp>,
+}
+
+pub fn expire(args: &ExpireArgs, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let shown = memory.batch(|batch| {
+        let mut shown = find(batch, &args.held)?;
+        shown.expires_at = batch.expire(held(&shown), args.when)?;
+        Ok(shown)
+    })?;
+    context.output().one(&shown, |out| writeln!(out, "{}", text(&shown)))?;
+    Ok(Outcome::Fine)
+}
+
+pub fn touch(args: &TouchArgs, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let shown = memory.batch(|batch| {
+        let touch = |held_by: &String| {
+            let mut shown = find(batch, held_by)?;
+            shown.expires_at = batch.touch(held(&shown), args.expires)?;
+            Ok(shown)
+        };
+        args.held.iter().map(touch).collect::<Result<Vec<_>, Error>>()
+    })?;
+    context.output().rows(shown)?;
+    Ok(Outcome::Fine)
+}
+
+/// A name, or an object by its id: the anonymous hold of that.
+fn find(batch: &mut Batch<'_, '_>, text: &str) -> Result<Shown, Error> {
+    let named = batch.resolve(text)?;
+    let object_id = match named {
+        Some(object_id) => object_id,
+        None => batch.find(text)?,
+    };
+    Ok(Shown {
+        object_id,
+        name: named.map(|_| text.to_owned()),
+        expires_at: None,
+    })
+}
+
+fn held(shown: &Shown) -> Held<'_> {
+    match &shown.name {
+        Some(name) => Held::Name(name),
+        None => Held::Anonymous(&shown.object_id),
+    }
+}
+
+fn text(shown: &Shown) -> String {
+    let held = match &shown.name {
+        Some(name) => printable(name).into_owned(),
+        None => format!("{}, stored without a name,", short_id(shown.object_id)),
+    };
+    match shown.expires_at {
+        Some(at) => format!("{held} expires at {}", time(at)),
+        None => format!("{held} never expires"),
+    }
+}
+
+/// When something expires, in a table.
+pub fn cell(expires_at: Option<Timestamp>) -> String {
+    expires_at.map_or(String::new(), time)
+}
+
+impl Row for Shown {
+    const KEYS: &'static str = "object_id,name,expires_at";
+    const HEAD: &'static [Head] = &[
+        Head::left("OBJECT"),
+        Head::left("NAME").worth(2).cut_to(12),
+        Head::left("EXPIRES").worth(1),
+    ];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![
+            short_id(self.object_id),
+            self.name.as_deref().map(printable).unwrap_or_default().into_owned(),
+            cell(self.expires_at),
+        ]
+    }
+}

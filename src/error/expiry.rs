@@ -1,0 +1,69 @@
+//! What can go wrong when something is to expire.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Error;
+use crate::identity::ObjectId;
+use crate::models::Timestamp;
+
+/// Why a name or a hold cannot be made to expire like this. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExpiryError {
+    /// The time is not in the future.
+    Passed {
+        /// The time given.
+        at: Timestamp,
+        /// The current time.
+        now: Timestamp,
+    },
+    /// The time is after the year 9999.
+    TooLate {
+        /// The time given, or the latest possible one if it is even later.
+        at: Timestamp,
+    },
+    /// Nothing can expire at once: it would have to be removed instead.
+    AtOnce,
+    /// The object has no anonymous hold, because an allocation without a name took none or it is over.
+    NotHeld {
+        /// The object.
+        id: ObjectId,
+    },
+}
+
+impl ExpiryError {
+    /// That a time so long from now is too late.
+    pub(crate) fn too_far(now: Timestamp, by: Duration) -> Self {
+        Self::TooLate { at: now + by }
+    }
+
+    /// What to do about it in terms of library calls.
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::TooLate { .. } => "Expiry::Never lets it never expire",
+            Self::Passed { .. } | Self::AtOnce => "MemManager::unbind and MemManager::release remove a hold now",
+            Self::NotHeld { .. } => "MemManager::names lists its names, which can expire",
+        })
+    }
+}
+
+impl From<ExpiryError> for Error {
+    fn from(error: ExpiryError) -> Self {
+        Self::Expiry(error)
+    }
+}
+
+/// The message without advice.
+impl fmt::Display for ExpiryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed { at, now } => write!(f, "it cannot expire at {at}, which is past: it is {now} now"),
+            Self::TooLate { at } => write!(f, "it cannot expire at {at}: the year 9999 is the last one possible"),
+            Self::AtOnce => f.write_str("it cannot expire after no time at all"),
+            Self::NotHeld { id } => write!(f, "object {id} has no anonymous hold that could expire"),
+        }
+    }
+}
+
+impl std::error::Error for ExpiryError {}

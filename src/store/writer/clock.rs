@@ -1,0 +1,44 @@
+//! Whether the clock can be right.
+//!
+//! One command with a wrong clock must not give back everything that will ever expire, nor remove a whole
+//! history. So nothing is removed by age if the clock is far ahead of the last write.
+
+use std::time::Duration;
+
+use super::Writer;
+use crate::error::Result;
+use crate::models::Timestamp;
+use crate::store::queries;
+
+/// A clock that is further ahead of the last write is suspected.
+const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+/// For so long, because the writes of a suspected clock say nothing about it. Then it is taken for right: a
+/// program whose heap was idle for days goes on by itself.
+const SUSPECTED: Duration = Duration::from_secs(60 * 60);
+
+impl Writer {
+    /// Whether what is over by the clock may be removed. O(log n).
+    pub fn trusts_clock(&mut self, now: Timestamp) -> Result<bool> {
+        let appended = self.known()?.appended;
+        self.trusts_clock_after(now, appended)
+    }
+
+    /// The same, if this transaction has written `appended` rows of events.
+    pub(super) fn trusts_clock_after(&mut self, now: Timestamp, appended: usize) -> Result<bool> {
+        if self.suspected_at.is_some_and(|since| now < since + SUSPECTED) {
+            return Ok(false);
+        }
+        let (space, created_at) = (self.space, self.known()?.memram.created_at);
+        let is_recording = self.known()?.is_recording();
+        let tx = &mut self.engine.read();
+        let last = match is_recording {
+            true => queries::events::newest_at(tx, space, appended as i64),
+            false => queries::objects::newest_before(tx, space, now),
+        };
+        let last = self.check(last)?.unwrap_or(created_at);
+        // Once it was suspected for long enough, its own writes speak for it.
+        let is_ahead = now > last + AHEAD;
+        self.suspected_at = is_ahead.then_some(now);
+        Ok(!is_ahead)
+    }
+}
