@@ -158,3 +158,44 @@ fn an_outcome_that_nobody_can_ask_for_is_an_error_of_its_own() {
     }
     assert_counts(&heap, 3, 0, 1);
 }
+
+/// Cuts the connection at the commit of each step of a drop, also the last one, after which there is no row to ask.
+#[test]
+fn a_drop_is_done_or_continues() {
+    if !on_server() {
+        return;
+    }
+    let (heap, proxy, memory) = proxied();
+    for cut in [Cut::Before, Cut::NoAnswer, Cut::HalfAnswer] {
+        let mut at = 1;
+        loop {
+            let other = options().space("other").open(heap.address()).unwrap();
+            (0..20).for_each(|number| assert!(other.set(&format!("n{number}"), &number).is_ok()));
+            let mut steps = 0;
+            let dropped = memory.drop_space_with("other", &mut |_, _, _| {
+                steps += 1;
+                if steps == at {
+                    proxy.cut(cut);
+                }
+            });
+            if steps < at {
+                assert!(dropped.is_ok(), "{dropped:?}");
+                break;
+            }
+            assert_eq!(proxy.cuts(), 1, "{cut:?} at {at}");
+            let is_lost = |error: &Error| matches!(error, Error::Server(ServerError::Lost { .. }));
+            match dropped {
+                Ok(dropped) => assert!(dropped.gone_at.is_some()),
+                Err(error) => {
+                    assert!(is_lost(&error) && cut == Cut::Before, "{cut:?} at {at}: {error}");
+                    assert_balanced(&heap);
+                    assert_eq!(memory.drop_space("other").unwrap().objects, 20);
+                }
+            }
+            assert_eq!(heap.spaces().unwrap().len(), 1);
+            at += 1;
+        }
+        assert!(at > 4, "{at}");
+    }
+    assert_balanced(&heap);
+}
