@@ -1,5 +1,7 @@
 //! Copies from one space of a heap into another.
 
+use std::time::Duration;
+
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, files_only, quick};
 use heapledger::{
     Copied, CopyOptions, Error, Geometry, Hold, MemManager, ObjectInfo, OnConflict, Phase, TransferError,
@@ -18,11 +20,14 @@ fn filled() -> Heap {
     }
     heap.set("answer", &42).unwrap();
     heap.set("list", &vec![1, 2, 3]).unwrap();
-    heap.set("empty", "").unwrap();
     let id = heap.store_bytes(&content(9, MIB), Hold::Name("photo")).unwrap().id;
     heap.bind("the photo", &id).unwrap();
     heap.allocate_bytes(&content(9, MIB)).unwrap();
     heap.store_bytes(&content(10, 9 * MIB), Hold::Name("film")).unwrap();
+    let hour = Duration::from_secs(3600);
+    heap.set("empty", "").unwrap();
+    heap.store_bytes(b"for an hour", Hold::Name("expiring").expires_in(hour))
+        .unwrap();
     heap
 }
 
@@ -48,11 +53,13 @@ fn everything_in_a_space_is_copied_into_another_one() {
     let copied = heap.because("to keep").copy_to_space("archive").unwrap();
     assert_eq!(copied.spaces.len(), 1);
     let done = &copied.spaces[0];
-    assert_eq!((done.space.as_str(), done.objects, done.names), ("archive", 1505, 6));
+    assert_eq!((done.space.as_str(), done.objects, done.names), ("archive", 1506, 7));
     let archive = space(&heap, "archive");
     assert_eq!(described(&archive), described(&heap));
     assert_eq!(archive.layout_digest().unwrap(), heap.layout_digest().unwrap());
     assert_eq!(archive.get_by_name::<i64>("answer").unwrap(), Some(42));
+    let ends = |memory: &MemManager| memory.names(&memory.resolve("expiring").unwrap().unwrap()).unwrap()[0].expires_at;
+    assert!(ends(&heap).is_some() && ends(&archive) == ends(&heap));
     assert!(archive.get_bytes_by_name("film").unwrap().unwrap() == content(10, 9 * MIB));
     let (one, other) = (heap.memram().unwrap(), archive.memram().unwrap());
     assert_eq!((one.mem, one.max_mem), (other.mem, other.max_mem));
@@ -60,12 +67,12 @@ fn everything_in_a_space_is_copied_into_another_one() {
 
     // What is there already is not copied again.
     let again = heap.copy_to_space("archive").unwrap();
-    assert_eq!((again.spaces[0].objects, again.spaces[0].already), (0, 1505));
+    assert_eq!((again.spaces[0].objects, again.spaces[0].already), (0, 1506));
     heap.set("later", "more").unwrap();
     assert_eq!(heap.copy_to_space("archive").unwrap().spaces[0].objects, 1);
     // The copy is its own: freeing here changes nothing there.
     heap.drop_space("main").unwrap();
-    assert_eq!(archive.objects().count(), 1506);
+    assert_eq!(archive.objects().count(), 1507);
     assert_balanced(&archive);
 }
 

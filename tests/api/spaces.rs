@@ -1,5 +1,7 @@
 //! Spaces that end, and spaces that get another name.
 
+use std::time::Duration;
+
 use crate::common::{Heap, KIB, MIB, assert_balanced, assert_sql_balanced, content, number, quick, texts};
 use heapledger::{Error, EventFilter, EventKind, Geometry, Hold, MemManager, Moment, SpaceError};
 
@@ -27,6 +29,8 @@ fn fill(space: &MemManager) {
     space.set("empty", "").unwrap();
     space.store_bytes(&content(1000, MIB), Hold::Name("large")).unwrap();
     space.store_bytes(b"", Hold::Anonymous).unwrap();
+    let expiring = Hold::Name("expiring").expires_in(Duration::from_secs(3600));
+    space.store_bytes(b"for an hour", expiring).unwrap();
     space.add_arena().unwrap();
     space.reserve(KIB).key("kept").make().unwrap();
     space
@@ -50,7 +54,7 @@ fn a_dropped_space_leaves_no_row_but_the_one_that_says_so() {
     let dropped = heap.because("no longer used").drop_space("other").unwrap();
     assert_eq!((dropped.id, dropped.name.as_str()), (other.space_id(), "other"));
     assert_eq!((dropped.objects, dropped.mem), (memram.objects(), memram.mem));
-    assert_eq!((dropped.names, dropped.reservations), (103, 1));
+    assert_eq!((dropped.names, dropped.reservations), (104, 1));
     assert!(dropped.history_bytes > 0 && dropped.gone_at.is_some());
     assert_eq!(dropped.reason.as_deref(), Some("no longer used"));
     let figures = |it: &heapledger::DroppedSpace| (it.objects, it.mem, it.names, it.reservations, it.history_bytes);
@@ -178,7 +182,7 @@ fn a_half_dropped_space_balances_is_visible_and_takes_nothing() {
         "{notes:?}"
     );
     let dropped = heap.dropped_spaces().unwrap();
-    assert_eq!((dropped[0].gone_at, dropped[0].names), (None, 103));
+    assert_eq!((dropped[0].gone_at, dropped[0].names), (None, 104));
 
     let refused = [
         other.allocate("x").map(drop),
@@ -325,6 +329,29 @@ fn large_objects_many_pieces_and_many_names_go_in_steps() {
     assert_eq!((dropped.objects, dropped.names), (3, 2500));
     assert_balanced(&heap);
     assert_eq!(rows(&heap), rows(&Heap::new()));
+}
+
+#[test]
+fn what_has_expired_goes_too() {
+    let heap = Heap::new();
+    let before = rows(&heap);
+    let other = open(&heap, "other");
+    let soon = Duration::from_millis(1);
+    other
+        .batch(|batch| {
+            (0..50).try_for_each(|seed| {
+                let name = format!("n{seed}");
+                batch.store_bytes(&content(seed, 300), Hold::Name(&name).expires_in(soon))?;
+                batch
+                    .store_bytes(&content(100 + seed, 300), Hold::Anonymous.expires_in(soon))
+                    .map(drop)
+            })
+        })
+        .unwrap();
+    std::thread::sleep(5 * soon);
+    heap.drop_space("other").unwrap();
+    assert_eq!(rows(&heap), before);
+    assert_balanced(&heap);
 }
 
 #[test]
