@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, files_only, quick};
 use heapledger::{
-    Copied, CopyOptions, Error, Geometry, Hold, MemManager, ObjectInfo, OnConflict, Phase, TransferError,
+    Copied, CopyOptions, Error, Geometry, Hold, MemManager, ObjectId, ObjectInfo, OnConflict, Phase, TransferError,
 };
 
 /// Another space of the same heap.
@@ -31,8 +31,10 @@ fn filled() -> Heap {
     heap
 }
 
-/// What a space has, without its keys.
-fn described(memory: &MemManager) -> Vec<(heapledger::ObjectId, String, Option<String>, u64, Vec<String>, bool)> {
+/// What a space has, without its keys: ids, kinds, types, sizes, names and holds.
+type Described = (ObjectId, String, Option<String>, u64, Vec<String>, bool);
+
+fn described(memory: &MemManager) -> Vec<Described> {
     let described = |object: ObjectInfo| {
         let kind = object.kind.to_string();
         (
