@@ -6,7 +6,7 @@ use heapledger::{
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A heap of twelve nearly empty arenas and an empty one, and what is in them.
 fn sparse() -> (Heap, Vec<ObjectId>) {
@@ -257,45 +257,134 @@ fn what_is_no_plan_is_refused() {
     );
 }
 
-/// Replaces some numbers of a plan by others.
-fn forge(value: &mut Value, changes: &mut Vec<(Index, i64)>, at: &mut usize) {
+#[test]
+fn a_forged_plan_cannot_join_a_part_of_an_object() {
+    let heap = Heap::classic();
+    // Two blocks with room for 62 bytes each, and then room for more in the first.
+    let fillers: Vec<_> = [450, 62, 450, 62]
+        .into_iter()
+        .zip(10..)
+        .map(|(size, seed)| heap.allocate_bytes(&content(seed, size)).unwrap())
+        .collect();
+    heap.free(&fillers[1]).unwrap();
+    heap.free(&fillers[3]).unwrap();
+    let id = heap.allocate_bytes(&content(2, 200)).unwrap();
+    assert_eq!(heap.ledger(&id).unwrap().len(), 3);
+    heap.free(&fillers[0]).unwrap();
+    // The first two of its pieces.
+    let pieces = &heap.ledger(&id).unwrap()[..2];
+    let from: Vec<_> = pieces
+        .iter()
+        .map(|piece| json!({"block_id": piece.block_id, "bytes": piece.allocated_mem}))
+        .collect();
+    let mut plan: Value = serde_json::from_str(&heap.plan_work(&Work::Gc).unwrap().to_json()).unwrap();
+    let key = pieces[0].stored_object_id;
+    let to = json!({"block": pieces[0].block_id});
+    let mut moved = json!({"object_id": id, "stored_object_id": key, "seq": 0, "from": from, "to": to});
+    plan["slices"] = json!([{"moves": [moved]}]);
+    refused(&heap, &WorkPlan::from_json(plan.to_string().as_bytes()).unwrap());
+    assert_eq!(heap.get_bytes(&id).unwrap(), content(2, 200));
+    // A piece that no object can have.
+    moved["from"] = json!([{"block_id": 1, "bytes": 1}]);
+    for (key, seq) in [(key.0, i64::MAX), (i64::MAX, 1), (i64::MAX, i64::MAX)] {
+        (moved["stored_object_id"], moved["seq"]) = (key.into(), seq.into());
+        plan["slices"] = json!([{"moves": [moved]}]);
+        let error = WorkPlan::from_json(plan.to_string().as_bytes()).unwrap_err();
+        assert!(matches!(error, Error::Plan(PlanError::Unreadable { .. })), "{error}");
+    }
+}
+
+/// The numbers in a plan.
+fn numbers<'v>(value: &'v mut Value, into: &mut Vec<&'v mut Value>) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| forge(item, changes, at)),
-        Value::Object(members) => members.values_mut().for_each(|item| forge(item, changes, at)),
-        Value::Number(number) => {
-            *at += 1;
-            if let Some(found) = changes.iter().position(|(index, _)| index.index(400) == *at) {
-                *number = changes.swap_remove(found).1.into();
-            }
-        }
+        Value::Array(items) => items.iter_mut().for_each(|item| numbers(item, into)),
+        Value::Object(members) => members.values_mut().for_each(|item| numbers(item, into)),
+        Value::Number(_) => into.push(value),
         _ => {}
     }
 }
 
+/// Edits the lists in a plan: removes an item, or has it twice.
+fn edit(value: &mut Value, index: &Index, item: &Index, twice: bool) {
+    fn lists<'v>(value: &'v mut Value, into: &mut Vec<&'v mut Vec<Value>>) {
+        match value {
+            Value::Array(items) => {
+                let is_innermost = items.iter().all(|item| item.is_number() || item.get("bytes").is_some());
+                match is_innermost {
+                    true => into.push(items),
+                    false => items.iter_mut().for_each(|item| lists(item, into)),
+                }
+            }
+            Value::Object(members) => members.values_mut().for_each(|item| lists(item, into)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    lists(value, &mut found);
+    if found.is_empty() {
+        return;
+    }
+    let at = index.index(found.len());
+    let list = &mut found[at];
+    if list.is_empty() {
+        return;
+    }
+    let at = item.index(list.len());
+    let item = list.remove(at);
+    if twice {
+        list.insert(at, item.clone());
+        list.insert(at, item);
+    }
+}
+
+/// A heap of which every kind of step is planned: objects in several pieces, and room that is not carved.
+fn in_pieces() -> (Heap, Vec<(u64, ObjectId)>) {
+    let heap = Heap::of(MIB, Geometry::classic().with_arena_size(16 * KIB).unwrap());
+    let stored = (0..240).map(|seed| (seed, heap.allocate_bytes(&content(seed, 100 + seed * 3)).unwrap()));
+    let (stay, go): (Vec<_>, Vec<_>) = stored.partition(|(seed, _)| seed % 5 == 0);
+    go.iter().for_each(|(_, id)| drop(heap.free(id).unwrap()));
+    heap.collect_garbage().unwrap();
+    (heap, stay)
+}
+
+fn change() -> impl Strategy<Value = (Index, i64)> {
+    let number = prop_oneof![0i64..40, -2i64..600, any::<i64>(), Just(i64::MAX)];
+    (any::<Index>(), number)
+}
+
 proptest! {
-    #![proptest_config(cases(48))]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn a_forged_plan_never_breaks_the_books(
-        changes in prop::collection::vec((any::<Index>(), prop_oneof![0i64..40, 32_700i64..32_800, any::<i64>()]), 1..6),
-        which in 0..3,
+        changes in prop::collection::vec(change(), 0..4),
+        edits in prop::collection::vec(any::<(Index, Index, bool)>(), 0..3),
+        which in 0..4,
     ) {
-        let (heap, ids) = sparse();
+        let (heap, kept) = in_pieces();
+        let (free, stay) = kept.split_at(8);
         let work = match which {
-            0 => Work::Gc,
-            1 => Work::Free(ids[..4].to_vec()),
-            _ => compaction(),
+            0 => Work::Free(free.iter().map(|(_, id)| *id).collect()),
+            _ => Work::Compact(CompactOptions::default().under(100).join(which > 1)),
         };
         let plan = heap.plan_work(&work).unwrap();
+        prop_assert!(which < 2 || (plan.totals.joined > 0 && plan.totals.arenas > 1), "{:?}", plan.totals);
         let mut forged: Value = serde_json::from_str(&plan.to_json()).unwrap();
-        let (mut changes, mut at) = (changes, 0);
-        forge(&mut forged["slices"], &mut changes, &mut at);
+        for (index, item, twice) in &edits {
+            edit(&mut forged["slices"], index, item, *twice);
+        }
+        let mut found = Vec::new();
+        numbers(&mut forged["slices"], &mut found);
+        for (index, number) in changes {
+            let at = index.index(found.len());
+            *found[at] = number.into();
+        }
         if let Ok(forged) = WorkPlan::from_json(forged.to_string().as_bytes()) {
             let _ = heap.apply(&forged);
         }
         assert_balanced(&heap);
-        for (number, id) in ids.iter().enumerate().skip(4) {
-            prop_assert_eq!(heap.get_bytes(id).unwrap(), content(number as u64 * 8, 32 * KIB));
+        for (seed, id) in stay {
+            prop_assert_eq!(heap.get_bytes(id).unwrap(), content(*seed, 100 + seed * 3));
         }
     }
 }

@@ -132,10 +132,8 @@ pub(super) fn living_names(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Resul
 impl PlanMove {
     /// The keys of its pieces.
     pub(super) fn keys(&self) -> impl Iterator<Item = LedgerId> {
-        let object = self.stored_object_id;
-        (self.seq..)
-            .map(move |seq| LedgerId::of(object, seq))
-            .take(self.from.len())
+        let (object, first) = (self.stored_object_id, self.seq);
+        (0..self.from.len() as i64).map(move |n| LedgerId::of(object, first.saturating_add(n)))
     }
 
     /// Whether its pieces are where they were, or where they would be.
@@ -148,10 +146,13 @@ impl PlanMove {
     }
 
     pub(super) fn is_before(&self, rows: &Rows) -> bool {
+        // Only all pieces of an object can become one.
+        let joins_others = |entry: &OwnedEntry| self.from.len() > 1 && entry.size != self.bytes();
         self.keys().zip(&self.from).all(|(key, piece)| {
             let entry = rows.entries.get(&key).filter(|entry| self.owns(entry));
             entry.is_some_and(|entry| {
-                (entry.placed.block_id, entry.placed.allocated_mem) == (piece.block_id, piece.bytes)
+                let found = (entry.placed.block_id, entry.placed.allocated_mem);
+                found == (piece.block_id, piece.bytes) && !joins_others(entry)
             })
         })
     }

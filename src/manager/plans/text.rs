@@ -101,7 +101,9 @@ impl PlanMove {
         if self.from.is_empty() || sizes.clone().any(|bytes| !(1..=MOST_PIECE).contains(&bytes)) {
             return Err(format!("a move of pieces of 1 to {MOST_PIECE} bytes was expected"));
         }
-        if self.seq < 0 || self.stored_object_id.0 < 0 || (joins && self.seq != 0) {
+        let count = i64::try_from(self.from.len()).ok();
+        let end = count.and_then(|count| self.stored_object_id.0.checked_add(self.seq)?.checked_add(count));
+        if self.seq < 0 || self.stored_object_id.0 < 0 || end.is_none() || (joins && self.seq != 0) {
             return Err("a move begins with a piece that no object has".into());
         }
         if joins && sizes.fold(0, i64::saturating_add) > MOST_JOINED {
