@@ -131,7 +131,7 @@ fn keys_are_the_columns_of_the_schema() {
     );
     assert_eq!(
         keys(&["gc"]),
-        "blocks,pools,arenas,bytes,file_bytes,file_size,held_bytes"
+        "blocks,pools,arenas,bytes,file_bytes,file_size,held_bytes,expired"
     );
 }
 

@@ -8,6 +8,7 @@ mod ceiling;
 mod common;
 mod copy;
 mod errors;
+mod expire;
 mod explain;
 mod formats;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]

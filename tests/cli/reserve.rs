@@ -21,7 +21,7 @@ fn bytes_are_reserved_posted_and_given_up() {
     );
     let claims = &stats["claims"];
     assert_eq!(
-        (&claims[2]["claim"], &claims[2]["bytes"]),
+        (&claims[3]["claim"], &claims[3]["bytes"]),
         (&"promised".into(), &40_960.into())
     );
     let table = cli.ok(["stats", "--bytes"]);

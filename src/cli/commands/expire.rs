@@ -16,7 +16,7 @@ use crate::cli::output::text::{Sizes, printable, short_id, time};
 /// When what is stored or named expires.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Expires {
-    /// When it expires: after 90s, 2h or 7d, at a time (2026-01-31T12:00:00Z), or never, the default
+    /// When it expires: after 90s, 2h or 7d, at a time (2099-12-31T12:00:00Z), or never, the default
     #[arg(long, value_name = "WHEN", value_parser = when::expiry)]
     expires: Option<Expiry>,
 }
@@ -39,15 +39,15 @@ the last of them. It is gone at that moment; its bytes are given back when they 
 a few at a time by other writes, or all by gc.
 
 Examples:
-  heapledger expire session 2h           # from now on
-  heapledger expire session never
-  heapledger expire 2cf24dba5fb0 2026-12-31T23:59:59Z")]
+  heapledger expire greeting 2h          # from now on
+  heapledger expire greeting never
+  heapledger expire 2cf24dba5fb0 2099-12-31T23:59:59Z")]
 pub struct ExpireArgs {
     /// A name, or the id of an object that was stored without one, or its first 6 or more digits
     #[arg(value_name = "NAME|ID")]
     held: String,
 
-    /// After 90s, 2h or 7d, at a time (2026-01-31T12:00:00Z), or never
+    /// After 90s, 2h or 7d, at a time (2099-12-31T12:00:00Z), or never
     #[arg(value_name = "WHEN", value_parser = when::expiry)]
     when: Expiry,
 }
@@ -57,8 +57,8 @@ pub struct ExpireArgs {
 Never lets anything expire sooner than before, and what never expires stays so.
 
 Examples:
-  heapledger touch session --expires 30m
-  heapledger touch a b c --expires 7d    # all of them, or none")]
+  heapledger touch greeting --expires 30m
+  heapledger touch greeting hello --expires 7d   # both, or none")]
 pub struct TouchArgs {
     /// Names, or ids of objects that were stored without one, or their first 6 or more digits
     #[arg(value_name = "NAME|ID", required = true)]

@@ -15,7 +15,7 @@ use crate::cli::output::text::counted;
 Examples:
   heapledger gc
   heapledger gc --dry-run
-  heapledger gc --expired                # even if the clock is far ahead of the last write
+  heapledger gc --expired                # even by a clock that is far ahead
   heapledger gc --plan p.json && heapledger apply p.json")]
 pub struct Args {
     /// Remove nothing; print what would be given back

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, Plan, ReservationInfo};
+use heapledger::{Bound, Plan, ReservationInfo, Timestamp};
 
 use super::reserve;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::input::parse;
+use crate::cli::input::{parse, when};
 use crate::cli::output::text::{Sizes, counted};
 
 #[derive(Debug, clap::Args)]
@@ -17,16 +17,24 @@ Exit status 1 if it does not fit. `heapledger put --dry-run` does the same for f
 
 Examples:
   heapledger plan 1MiB
+  heapledger plan 1GiB --at +7d          # with what expires until then
   heapledger plan 3GiB --format json | jq .shortfall")]
 pub struct Args {
     /// Bytes of the object: 65536, 64K, 1.5MiB
     #[arg(value_name = "SIZE", value_parser = parse::size)]
     size: u64,
+
+    /// Plan for a later time: +2h, +7d, 2099-12-31T12:00:00Z
+    #[arg(long, value_name = "WHEN", value_parser = when::ahead)]
+    at: Option<Timestamp>,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let plan = memory.plan_allocation(args.size)?;
+    let plan = match args.at {
+        Some(at) => memory.plan_allocation_at(args.size, at)?,
+        None => memory.plan_allocation(args.size)?,
+    };
     let promised = match plan.fits_but_for_promises() {
         true => promised(&memory.reservations()?),
         false => String::new(),
@@ -63,6 +71,14 @@ fn text(out: &mut dyn Write, plan: &Plan, promised: &str, sizes: Sizes) -> io::R
             writeln!(out, "promised   {bytes} to {promised}; without them it would fit")?;
         }
         return Ok(());
+    }
+    if plan.due > 0 {
+        let due = sizes.phrase(plan.due);
+        writeln!(
+            out,
+            "free       {available}, and {due} of what is over are given back for it"
+        )?;
+        return writeln!(out, "placement  depends on what is given back");
     }
     let fits = plan.file_fits_estimated.map(|fits| sizes.phrase(fits));
     if let Some(fits) = fits.as_deref().filter(|_| plan.file_shortfall_estimated > 0) {

@@ -79,6 +79,15 @@ fn absolute(text: &str) -> Result<Option<Timestamp>, String> {
     Ok(Some(of(time.timestamp())))
 }
 
+/// A time ahead: `+7d`, `2h`, or a time.
+pub fn ahead(text: &str) -> Result<Timestamp, String> {
+    if let Ok(span) = span(text.strip_prefix('+').unwrap_or(text)) {
+        return Ok(Timestamp::now() + span);
+    }
+    let why = "not a time ahead; write +2h, +7d or 2099-12-31T12:00:00Z";
+    absolute(text)?.ok_or_else(|| why.to_owned())
+}
+
 /// When something expires: a span from now on, a time, or `never`.
 pub fn expiry(text: &str) -> Result<Expiry, String> {
     if text == "never" {
@@ -125,6 +134,9 @@ mod tests {
 
     #[test]
     fn an_expiry_is_ahead() {
+        assert!(ahead("+7d").unwrap() > Timestamp::now());
+        assert_eq!(ahead("1970-01-02"), Ok(Timestamp::from_micros(86_400_000_000)));
+        assert!(ahead("soon").is_err());
         assert_eq!(expiry("never"), Ok(Expiry::Never));
         assert_eq!(expiry("7d"), Ok(Expiry::In(Duration::from_secs(7 * 86_400))));
         let at = Timestamp::from_micros(86_400_000_000);

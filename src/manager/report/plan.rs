@@ -12,7 +12,7 @@ use crate::geometry::Geometry;
 use crate::manager::DiskUse;
 use crate::manager::objects::read::Scope;
 use crate::manager::{ExpiringHold, Hold, MemManager, names, unsigned};
-use crate::models::MemRam;
+use crate::models::{MemRam, MemRamId, Timestamp};
 use crate::store::{ReadTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
@@ -42,6 +42,9 @@ pub struct Plan {
     pub available: u64,
     /// Bytes that are promised to reservations.
     pub promised: u64,
+    /// Bytes of what is over, which has expired or lapsed, that are given back for it first. Where it goes then
+    /// depends on them, so its pieces and blocks are 0.
+    pub due: u64,
     /// Missing bytes; 0 if it fits. An object that does not fit is not stored at all.
     pub shortfall: u64,
     /// Bytes of content that still fit below the ceiling of the file before it: an estimate, see
@@ -90,6 +93,18 @@ impl MemManager {
         self.plan_batch(|planner| planner.allocate_size(size))
     }
 
+    /// The same for a later time: what expires or lapses until then counts as free. Whatever else happens
+    /// in the meantime, nobody knows. O(log n + what expires).
+    ///
+    /// # Errors
+    /// Like [`Self::plan_allocation`].
+    pub fn plan_allocation_at(&self, size: u64, at: Timestamp) -> Result<Plan> {
+        self.plan_batch(|planner| {
+            planner.due = due_at(&mut planner.tx, planner.scope.space, at)?;
+            planner.allocate_size(size)
+        })
+    }
+
     /// Plans a sequence of allocations, each after the previous ones, so that duplicates among them
     /// are recognised. All of it sees one commit.
     ///
@@ -101,9 +116,19 @@ impl MemManager {
         self.inner.readers.snapshot_once(|tx| {
             let memram = queries::spaces::get(tx, scope.space)?;
             let fits = disk_use(tx, files)?.fits_estimated;
-            work(&mut Planner::new(tx, memram, scope, self.geometry(), fits))
+            let now = tx.now();
+            let due = due_at(tx, scope.space, now)?;
+            let mut planner = Planner::new(tx, memram, scope, self.geometry(), fits);
+            planner.due = due;
+            work(&mut planner)
         })
     }
+}
+
+/// Bytes of what is over at a time.
+fn due_at(tx: &mut ReadTx<'_>, space: MemRamId, at: Timestamp) -> Result<u64> {
+    let (lapsed, waiting, expired) = queries::diagnosis::leftovers(tx, space, at, at)?.due();
+    Ok(lapsed.bytes.saturating_add(waiting.bytes).saturating_add(expired.bytes))
 }
 
 /// Plans a sequence of allocations; see [`MemManager::plan_batch`]. It remembers only the ids of
@@ -115,6 +140,8 @@ pub struct Planner<'p> {
     geometry: &'p Geometry,
     simulation: Simulation,
     available: u64,
+    /// Bytes that can be given back, because what has them is over.
+    due: u64,
     /// Bytes that fit below the ceiling of the file, by estimate.
     fits_in_file: Option<u64>,
     /// Bytes that did not fit. Until there is room for them, no later object would be stored either.
@@ -136,6 +163,7 @@ impl<'p> Planner<'p> {
             geometry,
             simulation: Simulation::new(geometry, &memram),
             available: memram.available(),
+            due: 0,
             memram,
             fits_in_file,
             unmet: 0,
@@ -206,8 +234,14 @@ impl<'p> Planner<'p> {
     pub fn allocate_size(&mut self, size: u64) -> Result<Plan> {
         let missing = self.unmet.saturating_add(size).saturating_sub(self.available);
         let mut plan = self.sized(size);
+        if (1..=self.due).contains(&missing) {
+            self.due -= missing;
+            self.available = (self.available + missing).saturating_sub(size);
+            plan.due = missing;
+            return Ok(plan);
+        }
         if missing > 0 {
-            plan.shortfall = missing;
+            plan.shortfall = missing - self.due;
             self.unmet = self.unmet.saturating_add(size);
             return Ok(plan);
         }

@@ -63,9 +63,11 @@ impl MemManager {
     /// Like [`Self::collect_garbage`].
     pub fn collect_garbage_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Collected> {
         progress(Phase::RemovingRows, 0, 0);
-        let mut collected = Collected::default();
+        let mut collected = Collected {
+            expired: self.collect_due(false)?,
+            ..Collected::default()
+        };
         self.reclaim_all()?;
-        collected.expired = self.collect_due(false)?;
         let mut page = PAGE;
         loop {
             let removed = self.write_apart(|tx| {

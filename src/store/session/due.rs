@@ -44,6 +44,11 @@ impl WriteTx<'_> {
         Ok(*self.trusts_clock.insert(trusts))
     }
 
+    /// Leaves what has expired to the next unit.
+    pub fn leave_expired(&mut self) {
+        self.trusts_clock = Some(false);
+    }
+
     /// Trusts the clock in this unit, however far ahead it is.
     pub fn trust_clock(&mut self) {
         self.trusts_clock = Some(true);
