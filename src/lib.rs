@@ -107,11 +107,11 @@ pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Applied, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected,
     CompactOptions, Compacted, Conflict, Copied, CopiedSpace, CopyOptions, Correction, Diff, DiskUse, Entries, Events,
-    Expired, ExpiringHold, Expiry, Exported, Figure, Finding, FreePlan, Freed, Held, History, Hold, ImportOptions,
-    Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NewBlock, NewPool, ObjectReader, ObjectSize,
-    Objects, Occupants, OnConflict, Options, Phase, Plan, PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, Refused,
-    Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot, SpaceReport, SparseOptions, Stats,
-    UsagePoint, Work, WorkKind, WorkPlan, WorkTotals,
+    Expired, Expiry, Exported, Figure, Finding, FreePlan, Freed, FreedTagged, Held, History, Hold, HoldWith,
+    ImportOptions, Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NewBlock, NewPool, ObjectReader,
+    ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan, PlanFree, PlanMove, PlanPiece, PlanSlice,
+    Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot, SpaceReport, SparseOptions,
+    Stats, TagBucket, TagUsage, UsagePoint, Work, WorkKind, WorkPlan, WorkTotals,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,
@@ -125,6 +125,7 @@ pub use store::queries::entries::{EntryInfo, Piece};
 pub use store::queries::event_filter::EventFilter;
 pub use store::queries::objects::ObjectInfo;
 pub use store::queries::sparse::Occupant;
+pub use store::queries::tags::TagValue;
 pub use store::queries::usage::{Level, LevelUsage};
 pub use store::{Durability, TreeKind, TreeSize};
 pub use temporary::interrupt;

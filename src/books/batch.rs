@@ -125,13 +125,12 @@ impl Batch<'static> {
                 reservation,
                 seq,
                 entries,
-            } => rows.pieces_gone.extend(
-                reservation
-                    .stored_object_id
-                    .map(|object| (object, seq, entries.len() as i64)),
-            ),
+            } => {
+                let (object, count) = (reservation.stored_object_id, entries.len() as i64);
+                rows.pieces_gone.extend(object.map(|object| (object, seq, count)));
+            }
             Change::Held { object, lifetime } | Change::Released { object, lifetime, .. } => {
-                rows.hold(object, lifetime);
+                rows.hold(object, lifetime)
             }
             Change::Expired {
                 name, object, lifetime, ..
@@ -162,6 +161,8 @@ impl Batch<'static> {
                 rows.unbind(name, object);
                 rows.hold_if_any(object, lifetime);
             }
+            Change::Tagged { tag, .. } => drop(rows.tags.insert(tag.into(), Some(tag.value.to_owned()))),
+            Change::Untagged(tag) => drop(rows.tags.insert(tag.into(), None)),
             Change::HistorySet { mode, keep, max_bytes } => {
                 self.set_history(HistorySetting { mode, keep, max_bytes });
             }
@@ -169,8 +170,7 @@ impl Batch<'static> {
             Change::HistoryTrimmed { last, .. } => self.history.trimmed = Some(last),
             Change::CeilingSet { max_file } => self.ceiling = Some(max_file),
             Change::Fixed(fix) => return Some(Batch::of_fix(fix)),
-            // Entries are removed with their object, by the next change. The others have only
-            // effects.
+            // Entries are removed with their object, by the next change; the others have only effects.
             Change::EntriesRemoved { .. }
             | Change::PartBegun { .. }
             | Change::PlanApplied { .. }
@@ -253,6 +253,7 @@ impl Batch<'static> {
             rows.objects.rows().len(),
             rows.objects_gone.len(),
             rows.names.len(),
+            rows.tags.len(),
             rows.holds.len(),
             rows.moved.len(),
         ];

@@ -4,7 +4,7 @@ use super::rows::{Binding, NewSpace, SpaceChange};
 use super::rules::Rule;
 use crate::models::{
     Arena, Block, EventId, HistoryMode, Lifetime, MemRamId, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
-    ReservationState, StoredObject, StoredObjectId,
+    ReservationState, StoredObject, StoredObjectId, Tag,
 };
 use crate::value::{Kind, ObjectId};
 
@@ -200,6 +200,15 @@ pub(crate) enum Change<'a> {
         /// What holds the object afterwards, if that is something else.
         lifetime: Option<Lifetime>,
     },
+    /// A hold gets a tag, or another value for one that it has.
+    Tagged {
+        /// The tag.
+        tag: Tag<'a>,
+        /// The value before, if it has the tag.
+        before: Option<&'a str>,
+    },
+    /// A hold loses a tag.
+    Untagged(Tag<'a>),
     /// An allocation was refused; only the history changes.
     Refused {
         /// The object's id, if it is known.
@@ -259,6 +268,7 @@ impl Change<'_> {
             | Self::PiecesMoved { .. }
             | Self::NameBound { .. }
             | Self::NameLasts { .. }
+            | Self::Tagged { .. }
             | Self::Refused { .. } => true,
             Self::ReservationSet { before, after } => before.is_none() && after.state == ReservationState::Open,
             Self::SpaceChanged(_)
@@ -275,6 +285,7 @@ impl Change<'_> {
             | Self::PlanApplied { .. }
             | Self::EntriesRemoved { .. }
             | Self::NameUnbound { .. }
+            | Self::Untagged(_)
             | Self::HistorySet { .. }
             | Self::BooksOpened
             | Self::HistoryTrimmed { .. }

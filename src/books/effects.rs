@@ -75,6 +75,7 @@ pub(crate) struct SpaceDelta {
     pub dedup_hits: i64,
     pub dedup_saved: i64,
     pub history_bytes: i64,
+    pub tags: i64,
 }
 
 impl Effects {
@@ -191,6 +192,7 @@ impl SpaceDelta {
             (&mut memram.dedup_hits, self.dedup_hits),
             (&mut memram.dedup_saved, self.dedup_saved),
             (&mut memram.history_bytes, self.history_bytes),
+            (&mut memram.tags, self.tags),
         ] {
             *total = total.saturating_add_signed(by);
         }
@@ -207,6 +209,7 @@ impl SpaceDelta {
         self.frees += later.frees;
         self.dedup_hits += later.dedup_hits;
         self.history_bytes += later.history_bytes;
+        self.tags += later.tags;
         self.dedup_saved = self.dedup_saved.saturating_add(later.dedup_saved);
     }
 }

@@ -35,6 +35,8 @@ pub enum Invariant {
     I12,
     /// Objects expire with their last hold.
     I13,
+    /// Tags have their holds.
+    I14,
     /// The schema is that of this version, and text is UTF-8.
     Schema,
     /// SQLite can read the file.
@@ -45,7 +47,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -59,6 +61,7 @@ impl Invariant {
         Self::I11,
         Self::I12,
         Self::I13,
+        Self::I14,
         Self::Schema,
         Self::IntegrityCheck,
         Self::ForeignKeyCheck,
@@ -81,6 +84,7 @@ impl Invariant {
             Self::I11 => "I11",
             Self::I12 => "I12",
             Self::I13 => "I13",
+            Self::I14 => "I14",
             Self::Schema => "schema",
             Self::IntegrityCheck => "integrity_check",
             Self::ForeignKeyCheck => "foreign_key_check",
@@ -107,6 +111,7 @@ impl Invariant {
             Self::I11 => "the events of the history add up to the current balance and names",
             Self::I12 => "the bytes promised in a space, and those written of an upload, are the sums of the rows",
             Self::I13 => "an object expires when the last of its holds does, and never if one of them never does",
+            Self::I14 => "each tag has its hold, and a space counts its tags",
             Self::Schema => "tables, views, triggers and indexes are those of this version, and text is UTF-8",
             Self::IntegrityCheck => "SQLite can read every page and index of the file",
             Self::ForeignKeyCheck => "every foreign key refers to an existing row",

@@ -74,6 +74,8 @@ impl Room {
             | Change::Released { .. }
             | Change::Expired { .. }
             | Change::NameLasts { .. }
+            | Change::Tagged { .. }
+            | Change::Untagged(_)
             | Change::NameBound { .. }
             | Change::Refused { .. }
             | Change::HistorySet { .. }

@@ -6,7 +6,7 @@ use super::history_change::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, LedgerId, Lifetime, MemRamId, NewEntry, Pool, PoolId, ReservationId,
-    ReservationRow, StoredObject, StoredObjectId, Timestamp,
+    ReservationRow, StoredObject, StoredObjectId, TagKey, Timestamp,
 };
 use crate::value::ObjectId;
 
@@ -54,6 +54,8 @@ pub(crate) struct Rows<'d> {
     /// Existing objects whose anonymous hold changes, or when the last of their holds ends.
     pub holds: BTreeMap<StoredObjectId, Lifetime>,
     pub names: BTreeMap<String, NameChange>,
+    /// The values of tags, or none for those that are removed.
+    pub tags: BTreeMap<TagKey, Option<String>>,
     /// New and changed reservations, and those that are removed.
     pub reservations: BTreeMap<ReservationId, Option<ReservationRow>>,
     /// Pieces that are given back: their object's key, the position of the first, and their number.
@@ -142,6 +144,7 @@ impl Rows<'_> {
             && self.moved.is_empty()
             && self.holds.is_empty()
             && self.names.is_empty()
+            && self.tags.is_empty()
             && self.reservations.is_empty()
             && self.pieces_gone.is_empty()
             && self.objects_gone.is_empty()
@@ -241,6 +244,7 @@ impl Rows<'_> {
             let change = self.names.entry(name).or_insert(NameChange { was_bound, now });
             change.now = now;
         }
+        self.tags.extend(later.tags);
         self.reservations.extend(later.reservations);
         self.pieces_gone.extend(later.pieces_gone);
         self.ends(later.first_end);

@@ -123,7 +123,7 @@ impl Rule {
 }
 
 use FoundBy::{Repair, View};
-use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, Schema};
+use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14, Schema};
 use Stage::{
     Books, Contents, Elsewhere, History, Holds, Keys, Levels, Numbers, Objects, Pieces, Places, Starts, Totals,
 };
@@ -257,6 +257,10 @@ pub(crate) static RULES: &[Rule] = &[
         "an object without holds gets an anonymous one"),
     rule("object_expiry", (I13, "stored_objects"), Holds, View,
         "an object expires when the last of its holds does"),
+    rule("tag_hold", (I14, "tags"), Holds, View,
+        "a tag without its hold is removed").with("a tag without its hold was removed"),
+    rule("space_tags", (I14, "memram"), Holds, View,
+        "a space counts its tags"),
     rule("history", (I11, "events"), Books, View,
         "the history begins again with an opening balance")
         .with("the history begins again with an opening balance"),

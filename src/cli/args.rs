@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use super::commands::{
     add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, expire, export, free, gc, get, history,
     import, init, layout, ledger, log, ls, names, plan, post, put, release, rename_space, replay, reserve, restore,
-    set, show, space, spaces, sparse, stats, tree, usage,
+    set, show, space, spaces, sparse, stats, tags, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -57,6 +57,12 @@ enum Command {
     Expire(expire::ExpireArgs),
     /// Let names last longer
     Touch(expire::TouchArgs),
+    /// Tag a name or an object stored without one: whose it is, or what it belongs to
+    Tag(tags::TagArgs),
+    /// Remove tags
+    Untag(tags::UntagArgs),
+    /// List the keys and values of all tags
+    Tags(tags::ListArgs),
     /// Free objects: all of them, or none
     Free(free::Args),
     /// Drop the hold that storing without a name took
@@ -148,6 +154,9 @@ impl Cli {
             Command::Unname(args) => names::unname(args, &context),
             Command::Expire(args) => expire::expire(args, &context),
             Command::Touch(args) => expire::touch(args, &context),
+            Command::Tag(args) => tags::add(args, &context),
+            Command::Untag(args) => tags::remove(args, &context),
+            Command::Tags(args) => tags::list_all(args, &context),
             Command::Free(args) => free::run(args, &context),
             Command::Release(args) => release::run(args, &context),
             Command::Reserve(args) => reserve::reserve(args, &context),

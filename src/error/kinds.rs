@@ -46,6 +46,13 @@ pub enum Error {
     Plan(PlanError),
     /// A name or a hold cannot expire like this.
     Expiry(ExpiryError),
+    /// A tag is invalid: its key has 1 to 128 bytes without `=`, its value at most 1,024, both without U+0000.
+    BadTag {
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A level has no room for another child.
     NoRoom {
         /// What should have been carved: `arena`, `pool` or `block`.

@@ -75,6 +75,7 @@ impl Error {
             Self::Reservation(error) => write!(f, "{error}"),
             Self::Space(error) => write!(f, "{error}"),
             Self::Expiry(error) => write!(f, "{error}"),
+            Self::BadTag { key, why } => write!(f, "invalid tag {key:?}: {why}"),
             Self::Transfer(error) => write!(f, "{error}"),
             Self::Plan(error) => write!(f, "{error}"),
             Self::NoRoom { child, parent, max_mem } => write!(

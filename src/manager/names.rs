@@ -1,7 +1,7 @@
 //! Names: bind, resolve, unbind.
 
-use super::objects::{expire, free};
-use super::{ExpiringHold, Hold, MemManager};
+use super::objects::{expire, free, tags};
+use super::{Hold, HoldWith, MemManager};
 use crate::books::change::Change;
 use crate::books::rows::Binding;
 use crate::clock;
@@ -59,9 +59,10 @@ impl MemManager {
 
     /// Refuses a hold that cannot be taken, before reading content that may be long. The unit of
     /// work checks it again.
-    pub(super) fn check_hold(&self, hold: ExpiringHold<'_>) -> Result<()> {
+    pub(super) fn check_hold(&self, hold: &HoldWith<'_>) -> Result<()> {
         self.check_reason()?;
         hold.expiry.ends(clock::now())?;
+        tags::validate(&hold.tags)?;
         match hold.hold {
             Hold::Anonymous => Ok(()),
             Hold::Name(name) => validate(name),
@@ -102,8 +103,9 @@ pub(super) fn validate(name: &str) -> Result<()> {
 }
 
 /// Refuses a hold that cannot be taken, before anything is changed.
-pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: ExpiringHold<'_>) -> Result<()> {
+pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: &HoldWith<'_>) -> Result<()> {
     hold.expiry.ends(tx.at())?;
+    tags::validate(&hold.tags)?;
     match hold.hold {
         Hold::Anonymous => Ok(()),
         Hold::Name(name) => validate(name),
@@ -124,13 +126,13 @@ pub(super) fn taken(name: &str, id: ObjectId, space: String) -> Error {
 
 pub(super) fn bind_stored(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
     let object = free::find(tx, space, id)?;
-    bind(tx, name, Kept::from(&object), None)
+    bind(tx, name, Kept::from(&object), None, &[])
 }
 
 pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<()> {
     let object = free::find(tx, space, id)?;
-    validate_hold(tx, Hold::NewName(name).into())?;
-    bind(tx, name, Kept::from(&object), None).map(drop)
+    validate_hold(tx, &Hold::NewName(name).into())?;
+    bind(tx, name, Kept::from(&object), None, &[]).map(drop)
 }
 
 /// An object and what holds it, to bind names to.
@@ -151,20 +153,27 @@ impl From<&StoredObject> for Kept {
     }
 }
 
-/// Binds the name of a hold, if it is one.
-pub(super) fn bind_hold(tx: &mut WriteTx<'_>, hold: ExpiringHold<'_>, object: Kept) -> Result<Option<Freed>> {
+/// Binds the name of a hold, if it is one, and sets its tags. The anonymous hold is taken already.
+pub(super) fn take_hold(tx: &mut WriteTx<'_>, hold: &HoldWith<'_>, object: Kept) -> Result<Option<Freed>> {
     match hold.hold {
-        Hold::Anonymous => Ok(None),
-        Hold::Name(name) | Hold::NewName(name) => bind(tx, name, object, hold.expiry.ends(tx.at())?),
+        Hold::Anonymous => {
+            tx.whole(|tx| tags::add(tx, object.id, None, &hold.tags))?;
+            Ok(None)
+        }
+        Hold::Name(name) | Hold::NewName(name) => {
+            let ends = hold.expiry.ends(tx.at())?;
+            bind(tx, name, object, ends, &hold.tags)
+        }
     }
 }
 
-/// Binds a name until it expires, which may move it from another object.
+/// Binds a name with these tags until it expires, which may move it from another object.
 pub(super) fn bind(
     tx: &mut WriteTx<'_>,
     name: &str,
     object: Kept,
     expires_at: Option<Timestamp>,
+    tags: &[(&str, &str)],
 ) -> Result<Option<Freed>> {
     validate(name)?;
     let before = expire::resolve(tx, name)?;
@@ -172,6 +181,7 @@ pub(super) fn bind(
         if before.expires_at != expires_at {
             expire::last_until(tx, name, before, expires_at)?;
         }
+        tags::replace(tx, object.id, name, tags)?;
         return Ok(None);
     }
     let binding = Binding {
@@ -191,6 +201,7 @@ pub(super) fn bind(
             object_id: object.object_id,
             lifetime: (lifetime != object.lifetime).then_some(lifetime),
         })?;
+        tags::set_new(tx, object.id, Some(name), tags)?;
         leaves.map_or(Ok(None), |leaves| leaves.free(tx, name))
     })
 }

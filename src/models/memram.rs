@@ -90,6 +90,9 @@ pub struct MemRam {
     pub history_bytes: u64,
     /// Since when it is being dropped, if it is.
     pub dropped_at: Option<Timestamp>,
+    /// Number of tags that its holds have.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub tags: u64,
 }
 
 impl MemRam {

@@ -19,6 +19,7 @@ pub(crate) mod schema;
 mod sequence;
 mod stored_object;
 mod stripe;
+mod tag;
 mod text;
 mod timestamp;
 
@@ -41,4 +42,5 @@ pub(crate) use lifetime::{Ends, Lifetime, is_over};
 pub(crate) use reservation::ReservationRow;
 pub(crate) use sequence::Sequence;
 pub(crate) use stripe::{Stripe, striped_id};
+pub(crate) use tag::{Tag, TagKey};
 pub(crate) use text::{Shown, ShownIfAny, ShownList, WrittenTime, text_enum};

@@ -29,6 +29,7 @@ diesel::table! {
         history_max_bytes -> Nullable<BigInt>,
         history_bytes -> BigInt,
         dropped_at -> Nullable<BigInt>,
+        tags -> BigInt,
     }
 }
 
@@ -203,6 +204,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    tags (stored_object_id, name, key) {
+        memram_id -> BigInt,
+        stored_object_id -> BigInt,
+        name -> Text,
+        key -> Text,
+        value -> Text,
+    }
+}
+
 diesel::joinable!(blocks -> pools (pool_id));
 diesel::joinable!(ledger -> blocks (block_id));
 diesel::joinable!(ledger -> stored_objects (stored_object_id));
@@ -220,11 +231,26 @@ diesel::allow_tables_to_appear_in_same_query!(
     ledger,
     reservations,
     names,
+    tags,
     sequences,
     events,
 );
 
 // Views.
+
+diesel::table! {
+    tagged (stored_object_id, name, key) {
+        memram_id -> BigInt,
+        space -> Text,
+        key -> Text,
+        value -> Text,
+        stored_object_id -> BigInt,
+        object_id -> Text,
+        name -> Nullable<Text>,
+        size -> BigInt,
+        expires_at -> Nullable<BigInt>,
+    }
+}
 
 diesel::table! {
     kinds (memram_id, kind) {
@@ -316,3 +342,5 @@ diesel::table! {
         found -> Text,
     }
 }
+
+diesel::allow_tables_to_appear_in_same_query!(objects, tagged);

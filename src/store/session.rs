@@ -2,6 +2,7 @@
 
 mod due;
 mod keys;
+mod tags;
 
 use super::queries;
 use super::queries::entries::StoredPiece;
@@ -104,6 +105,7 @@ impl<'w> WriteTx<'w> {
                 available,
             });
         }
+        self.untag_ended(&change)?;
         self.whole(|tx| tx.writer.apply(change))
     }
 

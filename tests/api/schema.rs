@@ -4,7 +4,7 @@
 use crate::common::{Heap, MIB, assert_balanced, content, files_only, number, plan, server, texts};
 use heapledger::{Geometry, Hold};
 
-const FOREIGN_KEYS: [&str; 17] = [
+const FOREIGN_KEYS: [&str; 18] = [
     "arenas.memram_id -> memram.id",
     "blocks.arena_id -> pools.arena_id",
     "blocks.memram_id -> memram.id",
@@ -22,12 +22,13 @@ const FOREIGN_KEYS: [&str; 17] = [
     "sequences.memram_id -> memram.id",
     "size_classes.memram_id -> memram.id",
     "stored_objects.memram_id -> memram.id",
+    "tags.memram_id -> memram.id",
 ];
 
 /// A heap with rows in every table and two spaces, each with an object of two pieces.
 fn lived_in() -> Heap {
     let heap = Heap::of(2 * MIB, Geometry::standard());
-    heap.store("a text", Hold::Name("text")).unwrap();
+    heap.store("a text", Hold::Name("text").tag("owner", "ann")).unwrap();
     heap.allocate(&vec![1, 2, 3]).unwrap();
     heap.allocate_bytes(&content(1, 300_000)).unwrap();
     let gone = heap.allocate_bytes(&content(2, 3000)).unwrap();

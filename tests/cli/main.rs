@@ -27,5 +27,6 @@ mod servers;
 mod space;
 mod spaces;
 mod support;
+mod tags;
 mod transfer;
 mod values;

@@ -81,8 +81,11 @@ fn assert_queries_answer(queries: &[String], least: usize) {
     }
     heap.set("a name", "text").unwrap();
     let day = std::time::Duration::from_secs(24 * 3600);
-    heap.store("gone tomorrow", Hold::Name("another").expires_in(day))
-        .unwrap();
+    heap.store(
+        "gone tomorrow",
+        Hold::Name("another").expires_in(day).tag("owner", "ann"),
+    )
+    .unwrap();
     heap.reserve(1000).key("k").make().unwrap();
     quick().space("other").open(heap.address()).unwrap();
     heap.drop_space("other").unwrap();

@@ -52,12 +52,22 @@ pub enum Outcome {
     Lasts {
         forever: bool,
     },
+    Tagged {
+        /// Whether it had a tag that was removed.
+        had: bool,
+    },
     NotHeld,
     NotStored,
     Named {
         names: Vec<String>,
     },
     UnknownName,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hold {
+    Name(String),
+    Anonymous(ObjectId),
 }
 
 /// What became of a reservation.
@@ -81,6 +91,8 @@ pub struct Model {
     pub objects: BTreeMap<ObjectId, Object>,
     /// The object of each name, and when it expires.
     pub names: BTreeMap<String, (ObjectId, u64)>,
+    /// The tags of each name, or of the anonymous hold of an object.
+    pub tags: BTreeMap<Hold, BTreeMap<String, String>>,
     /// Minutes since the beginning.
     pub now: u64,
     /// Bytes and state by key.
@@ -99,6 +111,7 @@ impl Model {
             dedup_saved: 0,
             objects: BTreeMap::new(),
             names: BTreeMap::new(),
+            tags: BTreeMap::new(),
             now: 0,
             reservations: BTreeMap::new(),
         }
@@ -190,6 +203,63 @@ impl Model {
         for id in self.objects.keys().copied().collect::<Vec<_>>() {
             self.drop_if_unheld(&id);
         }
+        self.forget_tags();
+    }
+
+    /// Tags go with their hold.
+    fn forget_tags(&mut self) {
+        let (names, objects) = (&self.names, &self.objects);
+        self.tags.retain(|hold, _| match hold {
+            Hold::Name(name) => names.contains_key(name),
+            Hold::Anonymous(id) => objects.get(id).is_some_and(|object| object.held.is_some()),
+        });
+    }
+
+    pub fn tag(&mut self, hold: Hold, key: &str, value: &str) -> Outcome {
+        match &hold {
+            Hold::Name(name) if !self.names.contains_key(name) => return Outcome::UnknownName,
+            Hold::Anonymous(id) => match self.objects.get(id) {
+                None => return Outcome::NotStored,
+                Some(Object { held: None, .. }) => return Outcome::NotHeld,
+                Some(_) => {}
+            },
+            Hold::Name(_) => {}
+        }
+        self.tags
+            .entry(hold)
+            .or_default()
+            .insert(key.to_owned(), value.to_owned());
+        Outcome::Tagged { had: false }
+    }
+
+    pub fn untag(&mut self, name: &str, key: &str) -> Outcome {
+        if !self.names.contains_key(name) {
+            return Outcome::UnknownName;
+        }
+        let tags = self.tags.entry(Hold::Name(name.to_owned())).or_default();
+        Outcome::Tagged {
+            had: tags.remove(key).is_some(),
+        }
+    }
+
+    /// Objects and bytes by the value that their holds have for a key, `None` if they have several.
+    pub fn usage_by(&self, key: &str) -> BTreeMap<Option<String>, (u64, u64)> {
+        let mut values: BTreeMap<ObjectId, Vec<&String>> = BTreeMap::new();
+        for (hold, tags) in &self.tags {
+            let id = match hold {
+                Hold::Name(name) => self.names[name].0,
+                Hold::Anonymous(id) => *id,
+            };
+            values.entry(id).or_default().extend(tags.get(key));
+        }
+        let mut usage = BTreeMap::new();
+        for (id, values) in values.into_iter().filter(|(_, values)| !values.is_empty()) {
+            let is_one = values.iter().all(|value| *value == values[0]);
+            let (objects, bytes): &mut (u64, u64) = usage.entry(is_one.then(|| values[0].clone())).or_default();
+            *objects += 1;
+            *bytes += self.objects[&id].content.len() as u64;
+        }
+        usage
     }
 
     pub fn expire(&mut self, name: &str, minutes: Option<u8>) -> Outcome {
@@ -272,6 +342,7 @@ impl Model {
         }
         self.names.retain(|_, (named, _)| named != id);
         self.remove(id);
+        self.forget_tags();
         Outcome::Freed { names }
     }
 
@@ -285,17 +356,22 @@ impl Model {
 
     /// Returns the object that this frees.
     fn move_name(&mut self, name: &str, id: &ObjectId, ends: u64) -> Option<ObjectId> {
+        self.tags.remove(&Hold::Name(name.to_owned()));
         let (old, _) = self.names.insert(name.to_owned(), (*id, ends))?;
-        self.drop_if_unheld(&old).then_some(old)
+        let freed = self.drop_if_unheld(&old).then_some(old);
+        self.forget_tags();
+        freed
     }
 
     pub fn unbind(&mut self, name: &str) -> Outcome {
-        match self.names.remove(name) {
+        let unbound = match self.names.remove(name) {
             None => Outcome::UnknownName,
             Some((id, _)) => Outcome::Unbound {
                 freed: self.drop_if_unheld(&id).then_some(id),
             },
-        }
+        };
+        self.forget_tags();
+        unbound
     }
 
     pub fn names_of(&self, id: &ObjectId) -> Vec<String> {

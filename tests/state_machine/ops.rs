@@ -36,6 +36,13 @@ pub enum Op {
     /// The same for the anonymous hold of an object.
     ExpireHold(Index, Option<u8>),
     Touch(u8, u8),
+    /// A name gets a tag: its key and its value.
+    Tag(u8, u8, u8),
+    /// The same for the anonymous hold of an object.
+    TagHold(Index, u8, u8),
+    Untag(u8, u8),
+    /// Under a name with a tag.
+    AllocateWith(u8, u8, Size, u8, u8),
     Free(Index),
     ForceFree(Index),
     FreeMissing,
@@ -151,6 +158,10 @@ fn write() -> impl Strategy<Value = Op> {
         2 => (name.clone(), perhaps()).prop_map(|(name, minutes)| Op::Expire(name, minutes)),
         2 => (pick.clone(), perhaps()).prop_map(|(pick, minutes)| Op::ExpireHold(pick, minutes)),
         1 => (name.clone(), minutes()).prop_map(|(name, minutes)| Op::Touch(name, minutes)),
+        2 => (name.clone(), 0u8..2, 0u8..3).prop_map(|(name, key, value)| Op::Tag(name, key, value)),
+        2 => (pick.clone(), 0u8..2, 0u8..3).prop_map(|(pick, key, value)| Op::TagHold(pick, key, value)),
+        1 => (name.clone(), 0u8..2).prop_map(|(name, key)| Op::Untag(name, key)),
+        3 => (name.clone(), key.clone(), size(), 0u8..2, 0u8..3).prop_map(|(name, content, size, key, value)| Op::AllocateWith(name, content, size, key, value)),
         8 => (key.clone(), size()).prop_map(|(key, size)| Op::Allocate(key, size)),
         2 => pick.clone().prop_map(Op::AllocateAgain),
         4 => (name.clone(), key.clone(), size()).prop_map(|(name, key, size)| Op::AllocateAs(name, key, size)),

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use heapledger::{
-    ClaimName, CompactOptions, Error, EventFilter, History, MemManager, ObjectId, PlanError, Work, WorkPlan,
+    ClaimName, CompactOptions, Error, EventFilter, History, MemManager, ObjectId, PlanError, TagBucket, Work, WorkPlan,
 };
 use proptest::sample::Index;
 
 use crate::common::{MIB, Place, Sql, assert_sql_balanced, number, quick, server, sql};
-use crate::model::Model;
+use crate::model::{Hold, Model};
 use crate::ops::{Op, Resize, Setup, Step};
 use crate::reservations;
 use crate::writes::{missing, time, write};
@@ -126,6 +126,7 @@ impl System {
             assert_eq!(found.map(|count| count), expected);
             reservations::assert_same(memory, model);
             assert_eq!(objects_of(memory), objects_of_model(model));
+            assert_same_tags(memory, model);
             assert_eq!(
                 memory
                     .check()
@@ -191,6 +192,31 @@ fn objects_of(memory: &MemManager) -> BTreeMap<ObjectId, Known> {
         (id, (info.size, held, names))
     };
     memory.objects().map(|info| known(info.unwrap())).collect()
+}
+
+fn assert_same_tags(memory: &MemManager, model: &Model) {
+    let mut found = BTreeMap::new();
+    for name in model.names.keys() {
+        found.insert(Hold::Name(name.clone()), memory.tags(name).unwrap());
+    }
+    for id in model.objects.keys() {
+        found.insert(Hold::Anonymous(*id), memory.tags(id).unwrap());
+    }
+    found.retain(|_, tags| !tags.is_empty());
+    let mut expected = model.tags.clone();
+    expected.retain(|_, tags| !tags.is_empty());
+    assert_eq!(found, expected);
+    for key in ["0", "1"] {
+        let rows = memory.usage_by(key).unwrap();
+        assert_eq!(rows.iter().map(|row| row.bytes).sum::<u64>(), model.mem);
+        assert_eq!(
+            rows.iter().map(|row| row.objects).sum::<u64>(),
+            model.objects.len() as u64
+        );
+        let tagged = rows.into_iter().filter(|row| row.bucket != TagBucket::Untagged);
+        let tagged: BTreeMap<_, _> = tagged.map(|row| (row.value, (row.objects, row.bytes))).collect();
+        assert_eq!(tagged, model.usage_by(key));
+    }
 }
 
 fn objects_of_model(model: &Model) -> BTreeMap<ObjectId, Known> {

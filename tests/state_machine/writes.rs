@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use heapledger::{
-    Allocation, Batch, Error, ExpiringHold, Expiry, ExpiryError, Freed, Held, Hold, MemManager, ObjectId,
-    ReservationError, Result, Timestamp,
+    Allocation, Batch, Error, Expiry, ExpiryError, Freed, Held, Hold, HoldWith, MemManager, ObjectId, ReservationError,
+    Result, Timestamp,
 };
 use proptest::sample::Index;
 
 use crate::common::content;
-use crate::model::{Model, Outcome, State};
+use crate::model::{self, Model, Outcome, State};
 use crate::ops::{Op, Size};
 
 /// The methods that a manager and a batch have in common.
 pub trait Writes {
-    fn store(&mut self, content: &[u8], hold: ExpiringHold<'_>) -> Result<Allocation>;
+    fn store(&mut self, content: &[u8], hold: HoldWith<'_>) -> Result<Allocation>;
     fn stream(&mut self, content: &[u8]) -> Result<Allocation>;
     fn free(&mut self, id: &ObjectId, force: bool) -> Result<Freed>;
     fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>>;
@@ -22,10 +22,12 @@ pub trait Writes {
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>>;
     fn expire(&mut self, held: Held<'_>, expiry: Expiry) -> Result<Option<Timestamp>>;
     fn touch(&mut self, name: &str, time: Duration) -> Result<Option<Timestamp>>;
+    fn tag(&mut self, held: Held<'_>, key: &str, value: &str) -> Result<()>;
+    fn untag(&mut self, name: &str, key: &str) -> Result<bool>;
 }
 
 impl Writes for &MemManager {
-    fn store(&mut self, content: &[u8], hold: ExpiringHold<'_>) -> Result<Allocation> {
+    fn store(&mut self, content: &[u8], hold: HoldWith<'_>) -> Result<Allocation> {
         self.store_bytes(content, hold)
     }
 
@@ -60,10 +62,18 @@ impl Writes for &MemManager {
     fn touch(&mut self, name: &str, time: Duration) -> Result<Option<Timestamp>> {
         MemManager::touch(self, name, time)
     }
+
+    fn tag(&mut self, held: Held<'_>, key: &str, value: &str) -> Result<()> {
+        MemManager::tag(self, held, key, value)
+    }
+
+    fn untag(&mut self, name: &str, key: &str) -> Result<bool> {
+        MemManager::untag(self, name, key)
+    }
 }
 
 impl Writes for Batch<'_, '_> {
-    fn store(&mut self, content: &[u8], hold: ExpiringHold<'_>) -> Result<Allocation> {
+    fn store(&mut self, content: &[u8], hold: HoldWith<'_>) -> Result<Allocation> {
         self.store_bytes(content, hold)
     }
 
@@ -97,6 +107,14 @@ impl Writes for Batch<'_, '_> {
 
     fn touch(&mut self, name: &str, time: Duration) -> Result<Option<Timestamp>> {
         Batch::touch(self, name, time)
+    }
+
+    fn tag(&mut self, held: Held<'_>, key: &str, value: &str) -> Result<()> {
+        Batch::tag(self, held, key, value)
+    }
+
+    fn untag(&mut self, name: &str, key: &str) -> Result<bool> {
+        Batch::untag(self, name, key)
     }
 }
 
@@ -181,6 +199,34 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
             let name = name_of(*name);
             (lasts(memory.touch(&name, time(*minutes))), model.touch(&name, *minutes))
         }
+        Op::Tag(name, key, value) => {
+            let (name, [key, value]) = (name_of(*name), [key, value].map(u8::to_string));
+            (
+                tagged(memory.tag(Held::Name(&name), &key, &value).map(|()| false)),
+                model.tag(model::Hold::Name(name), &key, &value),
+            )
+        }
+        Op::TagHold(index, key, value) => {
+            let (id, [key, value]) = (pick(model, index), [key, value].map(u8::to_string));
+            (
+                tagged(memory.tag(Held::Anonymous(&id), &key, &value).map(|()| false)),
+                model.tag(model::Hold::Anonymous(id), &key, &value),
+            )
+        }
+        Op::Untag(name, key) => {
+            let (name, key) = (name_of(*name), key.to_string());
+            (tagged(memory.untag(&name, &key)), model.untag(&name, &key))
+        }
+        Op::AllocateWith(name, content, size, key, value) => {
+            let (name, content) = (name_of(*name), bytes(model, content, size));
+            let [key, value] = [key, value].map(u8::to_string);
+            let found = memory.store(&content, Hold::Name(&name).tag(&key, &value));
+            let expected = model.allocate(&content, Some(&name), None);
+            if matches!(expected, Outcome::Stored { .. }) {
+                model.tag(model::Hold::Name(name), &key, &value);
+            }
+            (stored(found), expected)
+        }
         Op::Free(index) => {
             let id = pick(model, index);
             (freed(memory.free(&id, false)), model.free(&id, false))
@@ -229,6 +275,10 @@ fn lasts(result: Result<Option<Timestamp>>) -> Outcome {
         forever: ends.is_none(),
     };
     result.map_or_else(refused, lasts)
+}
+
+fn tagged(result: Result<bool>) -> Outcome {
+    result.map_or_else(refused, |had| Outcome::Tagged { had })
 }
 
 fn name_of(name: u8) -> String {

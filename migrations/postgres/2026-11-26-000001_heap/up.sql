@@ -62,7 +62,8 @@ INSERT INTO heap (id) VALUES (1);
 -- its sums; reserved is that of its arenas' max_mem. history determines which events are kept: all
 -- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
 -- history_max_bytes; history_bytes is what they take. dropped_at is set while the space is being
--- dropped: its rows are removed in steps, its own last.
+-- dropped: its rows are removed in steps, its own last. tags counts those of its holds: while there are
+-- none, nobody looks for any.
 --
 -- A writer locks the row of its space. version counts the transactions that wrote to the space, so
 -- that a writer knows whether what it remembers is still true. commits has the random tokens of the
@@ -88,6 +89,7 @@ CREATE TABLE memram (
   history_max_bytes bigint CHECK (history_max_bytes > 0),
   history_bytes bigint NOT NULL DEFAULT 0 CHECK (history_bytes >= 0),
   dropped_at   bigint,
+  tags         bigint NOT NULL DEFAULT 0 CHECK (tags >= 0),
   version      bigint NOT NULL DEFAULT 0,
   commits      bigint[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50);
@@ -258,6 +260,18 @@ CREATE TABLE names (
   PRIMARY KEY (memram_id, name)
 ) WITH (autovacuum_analyze_scale_factor = 0.02);
 
+-- The tags of holds: a hold has at most one value for each key, and its tags go with it. name is that of the
+-- hold, or '' for the anonymous hold of the object. There is no foreign key: the removal of each object
+-- would pay for it.
+CREATE TABLE tags (
+  memram_id        bigint  NOT NULL REFERENCES memram (id) DEFERRABLE,
+  stored_object_id bigint  NOT NULL,
+  name             text   COLLATE "C" NOT NULL,
+  key              text   COLLATE "C" NOT NULL,
+  value            text   COLLATE "C" NOT NULL,
+  PRIMARY KEY (stored_object_id, name, key)
+) WITH (autovacuum_analyze_scale_factor = 0.02);
+
 -- The history: one row per event, appended in the same transaction as the change. Within a space
 -- the ids give the order, because a clock may go backwards; across spaces the order is by at, then
 -- id. The columns from payload to unreserved are the bytes that the event moved into each account
@@ -328,6 +342,9 @@ CREATE INDEX names_by_object ON names (stored_object_id);
 CREATE INDEX names_expiring ON names (memram_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX stored_objects_expiring ON stored_objects (memram_id, expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX names_expiring_by_object ON names (stored_object_id, expires_at) WHERE expires_at IS NOT NULL;
+
+-- What has a tag, and the values of a key.
+CREATE INDEX tags_by_value ON tags (memram_id, key, value);
 
 -- A key means one reservation of its space. What is open can lapse; what is written but not open
 -- is to be given back.
@@ -421,6 +438,16 @@ FROM stored_objects o
 JOIN memram m ON m.id = o.memram_id
 CROSS JOIN (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now) t
 WHERE o.expires_at IS NULL OR o.expires_at > t.now;
+
+-- The tags of the holds that have not expired, each with its object. name is NULL for the anonymous hold.
+CREATE VIEW tagged AS
+SELECT t.memram_id, m.name AS space, t.key, t.value, t.stored_object_id, o.object_id, nullif(t.name, '') AS name, o.size,
+       CASE WHEN t.name = '' THEN o.held_until ELSE n.expires_at END AS expires_at
+FROM tags t
+JOIN memram m ON m.id = t.memram_id
+JOIN stored_objects o ON o.id = t.stored_object_id
+LEFT JOIN names n ON n.memram_id = t.memram_id AND n.name = t.name
+WHERE coalesce(CASE WHEN t.name = '' THEN o.held_until ELSE n.expires_at END > (extract(epoch FROM now()) * 1000000)::bigint, true);
 
 -- Every block: where it is, how full it is, and how many objects share it.
 CREATE VIEW block_map AS
@@ -836,7 +863,15 @@ FROM reservations r JOIN stored_objects o
 UNION ALL
 -- I13 an object expires with its last hold
 SELECT 'I13', 'object_expiry', 'stored_objects', id, NULL, 'expires_at ' || coalesce(ends::text, 'NULL'), 'expires_at ' || coalesce(expires_at::text, 'NULL')
-FROM last_holds WHERE expires_at IS DISTINCT FROM ends;
+FROM last_holds WHERE expires_at IS DISTINCT FROM ends
+UNION ALL
+-- I14 a tag has its hold, and the space counts them
+SELECT 'I14', 'tag_hold', 'tags', t.stored_object_id, t.name || '=' || t.key, CASE t.name WHEN '' THEN 'an anonymous hold' ELSE 'a name of this object' END, 'none'
+FROM tags t WHERE NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = t.stored_object_id AND n.memram_id = t.memram_id AND n.name = t.name)
+  AND NOT EXISTS (SELECT 1 FROM stored_objects o WHERE t.name = '' AND o.id = t.stored_object_id AND o.memram_id = t.memram_id AND o.held)
+UNION ALL
+SELECT 'I14', 'space_tags', 'memram', m.id, NULL, 'tags ' || coalesce(s.tags, 0), 'tags ' || m.tags
+FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS tags FROM tags GROUP BY memram_id) s ON s.id = m.id WHERE m.tags <> coalesce(s.tags, 0);
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
 -- names the first event after which the books cannot have been right. None of it applies to

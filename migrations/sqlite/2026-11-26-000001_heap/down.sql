@@ -14,12 +14,14 @@ DROP VIEW claims;
 DROP VIEW trial_balance;
 DROP VIEW usage;
 DROP VIEW block_map;
+DROP VIEW tagged;
 DROP VIEW objects;
 DROP VIEW kinds;
 
 -- Dropping a table drops its indexes and triggers.
 DROP TABLE sequences;
 DROP TABLE events;
+DROP TABLE tags;
 DROP TABLE names;
 DROP TABLE reservations;
 DROP TABLE ledger;

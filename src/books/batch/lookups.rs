@@ -3,7 +3,7 @@
 use super::Batch;
 use crate::books::effects::BlockAfter;
 use crate::books::rows::NameChange;
-use crate::models::{BlockId, Lifetime, StoredObject, StoredObjectId};
+use crate::models::{BlockId, Lifetime, StoredObject, StoredObjectId, Tag, TagKey};
 use crate::value::ObjectId;
 
 impl Batch<'_> {
@@ -33,6 +33,19 @@ impl Batch<'_> {
     /// The change of a name, if there is one.
     pub fn name(&self, name: &str) -> Option<&NameChange> {
         self.rows.names.get(name)
+    }
+
+    /// The changed tags of a hold, each with its value, or none if it is removed.
+    pub fn tags_of(&self, object: StoredObjectId, name: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let first = Tag {
+            object,
+            name: Some(name),
+            key: "",
+            value: "",
+        };
+        let tags = self.rows.tags.range(TagKey::from(first)..);
+        let tags = tags.take_while(move |(tag, _)| tag.object == object && tag.name == name);
+        tags.map(|(tag, value)| (tag.key.as_str(), value.as_deref()))
     }
 
     /// Whether an object gains or loses a name.

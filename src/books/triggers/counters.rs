@@ -21,6 +21,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             // In a damaged file the size of an existing object may be anything.
             effects.space.dedup_saved = effects.space.dedup_saved.saturating_add(signed(object.size));
         }
+        Change::Tagged { before: None, .. } => effects.space.tags += 1,
+        Change::Untagged(_) => effects.space.tags -= 1,
         Change::HistoryTrimmed { bytes, .. } => effects.space.history_bytes -= bytes,
         Change::ArenaAdded(_)
         | Change::ArenaRemoved(_)
@@ -35,6 +37,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Released { .. }
         | Change::Expired { .. }
         | Change::NameLasts { .. }
+        | Change::Tagged { before: Some(_), .. }
         | Change::EntryAdded { .. }
         | Change::EntriesRemoved { .. }
         | Change::PartBegun { .. }

@@ -125,6 +125,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         Change::ObjectRemoved { .. }
         | Change::Held { .. }
         | Change::NameLasts { .. }
+        | Change::Tagged { .. }
+        | Change::Untagged(_)
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
         | Change::SpaceChanged(_)

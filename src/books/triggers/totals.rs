@@ -62,6 +62,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Released { .. }
         | Change::Expired { .. }
         | Change::NameLasts { .. }
+        | Change::Tagged { .. }
+        | Change::Untagged(_)
         | Change::NameBound { .. }
         | Change::Refused { .. }
         | Change::HistorySet { .. }

@@ -80,9 +80,9 @@ struct Shown {
 pub fn expire(args: &ExpireArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
     let shown = memory.batch(|batch| {
-        let mut shown = find(batch, &args.held)?;
-        shown.expires_at = batch.expire(held(&shown), args.when)?;
-        Ok(shown)
+        let found = find(batch, &args.held)?;
+        let expires_at = batch.expire(found.held(), args.when)?;
+        Ok(found.shown(expires_at))
     })?;
     context.output().one(&shown, |out| writeln!(out, "{}", text(&shown)))?;
     Ok(Outcome::Fine)
@@ -92,9 +92,9 @@ pub fn touch(args: &TouchArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
     let shown = memory.batch(|batch| {
         let touch = |held_by: &String| {
-            let mut shown = find(batch, held_by)?;
-            shown.expires_at = batch.touch(held(&shown), args.expires)?;
-            Ok(shown)
+            let found = find(batch, held_by)?;
+            let expires_at = batch.touch(found.held(), args.expires)?;
+            Ok(found.shown(expires_at))
         };
         args.held.iter().map(touch).collect::<Result<Vec<_>, Error>>()
     })?;
@@ -102,25 +102,40 @@ pub fn touch(args: &TouchArgs, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
+/// A name, or an object stored without one.
+pub struct Found {
+    pub object_id: ObjectId,
+    pub name: Option<String>,
+}
+
+impl Found {
+    pub fn held(&self) -> Held<'_> {
+        match &self.name {
+            Some(name) => Held::Name(name),
+            None => Held::Anonymous(&self.object_id),
+        }
+    }
+
+    fn shown(self, expires_at: Option<Timestamp>) -> Shown {
+        Shown {
+            object_id: self.object_id,
+            name: self.name,
+            expires_at,
+        }
+    }
+}
+
 /// A name, or an object by its id: the anonymous hold of that.
-fn find(batch: &mut Batch<'_, '_>, text: &str) -> Result<Shown, Error> {
+pub fn find(batch: &mut Batch<'_, '_>, text: &str) -> Result<Found, Error> {
     let named = batch.resolve(text)?;
     let object_id = match named {
         Some(object_id) => object_id,
         None => batch.find(text)?,
     };
-    Ok(Shown {
+    Ok(Found {
         object_id,
         name: named.map(|_| text.to_owned()),
-        expires_at: None,
     })
-}
-
-fn held(shown: &Shown) -> Held<'_> {
-    match &shown.name {
-        Some(name) => Held::Name(name),
-        None => Held::Anonymous(&shown.object_id),
-    }
 }
 
 fn text(shown: &Shown) -> String {

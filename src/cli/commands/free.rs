@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::free_plan;
 use super::plan_file::{self, PlanFile};
+use super::tags::{self, Tag};
 use crate::cli::context::Context;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::{self, Outcome};
 use crate::cli::output::render::Row;
 use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 
@@ -21,11 +22,17 @@ Examples:
   heapledger free --force greeting       # also removes its names
   heapledger free 2cf24dba5fb0 486ea46224d1
   heapledger free --dry-run greeting     # what that and gc would give back
+  heapledger free --tag job=7            # what nothing else holds
   heapledger free --plan p.json 2cf24dba5fb0 && heapledger apply p.json")]
 pub struct Args {
     /// Names, object ids, or the first 6 or more digits of ids
-    #[arg(value_name = "ID|NAME", required = true)]
+    #[arg(value_name = "ID|NAME", required_unless_present = "tag")]
     objects: Vec<String>,
+
+    /// Give up all names, and all holds of storing without a name, that have this tag. Objects that nothing
+    /// else holds are freed
+    #[arg(long, value_name = "KEY=VALUE", value_parser = tags::tag, conflicts_with_all = ["objects", "force"])]
+    tag: Option<Tag>,
 
     /// Free nothing; print what this and `gc` would give back, and what occupies the rest
     #[arg(long)]
@@ -45,8 +52,17 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return plan(args, &memory, path, context);
     }
     if args.dry_run {
-        let ids = find_all(&args.objects, |reference| memory.find(reference))?;
-        return free_plan::run(&memory, &ids, context);
+        return free_plan::run(&memory, &objects(args, &memory)?, args.tag.is_none(), context);
+    }
+    if let Some((key, value)) = &args.tag {
+        let done = memory.free_tagged(key, value)?;
+        context.output().rows(done.freed.iter().map(FreedRow::from))?;
+        exit::note(&format!(
+            "{} had the tag, {} freed",
+            counted(done.holds, "name or hold"),
+            counted(done.freed.len() as u64, "object")
+        ));
+        return Ok(Outcome::Fine);
     }
     // Looked up inside the transaction, so that nobody can move a name before its object is freed.
     let freed: Vec<Freed> = memory.try_batch(|batch| {
@@ -63,8 +79,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 
 /// Writes a plan. Without `--force` it has no objects that have names.
 fn plan(args: &Args, memory: &MemManager, path: &Path, context: &Context<'_>) -> Result<Outcome> {
-    let ids = find_all(&args.objects, |reference| memory.find(reference))?;
-    if !args.force {
+    let ids = objects(args, memory)?;
+    if !args.force && args.tag.is_none() {
         for &id in &ids {
             let names = memory.object_info(&id)?.names;
             if !names.is_empty() {
@@ -73,6 +89,14 @@ fn plan(args: &Args, memory: &MemManager, path: &Path, context: &Context<'_>) ->
         }
     }
     plan_file::write(memory, &Work::Free(ids), path, context)
+}
+
+/// The objects to free.
+fn objects(args: &Args, memory: &MemManager) -> Result<Vec<ObjectId>, Error> {
+    match &args.tag {
+        Some((key, value)) => memory.only_tagged(key, value),
+        None => find_all(&args.objects, |reference| memory.find(reference)),
+    }
 }
 
 /// The objects referred to, without duplicates.

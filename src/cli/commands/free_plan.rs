@@ -11,16 +11,18 @@ use crate::cli::output::progress;
 use crate::cli::output::render::{Row, table};
 use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 
-/// Plans to free `ids` and then to collect garbage.
-pub fn run(memory: &MemManager, ids: &[ObjectId], context: &Context<'_>) -> Result<Outcome> {
+/// Plans to free `ids` and then to collect garbage. With `needs_force`, those with names need `--force`.
+pub fn run(memory: &MemManager, ids: &[ObjectId], needs_force: bool, context: &Context<'_>) -> Result<Outcome> {
     let plan = progress::during("trying it out", || memory.plan_free(ids))?;
     context
         .output()
-        .one(&plan, |out| text(out, &plan, context.sizes(), context.is_on_server()))?;
+        .one(&plan, |out| text(out, &plan, needs_force, context))?;
     Ok(Outcome::Fine)
 }
 
-fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes, on_server: bool) -> io::Result<()> {
+fn text(out: &mut dyn Write, plan: &FreePlan, needs_force: bool, context: &Context<'_>) -> io::Result<()> {
+    let (sizes, on_server) = (context.sizes(), context.is_on_server());
+    let forced = if needs_force { ", with --force" } else { "" };
     for object in &plan.objects {
         let (size, pieces) = (sizes.phrase(object.size), counted(object.pieces, "piece"));
         let id = short_id(object.id);
@@ -28,7 +30,7 @@ fn text(out: &mut dyn Write, plan: &FreePlan, sizes: Sizes, on_server: bool) -> 
             [] => writeln!(out, "would free {id}: {size} in {pieces}")?,
             names => {
                 let names = name_list(names);
-                writeln!(out, "would free {id} ({names}), with --force: {size} in {pieces}")?;
+                writeln!(out, "would free {id} ({names}){forced}: {size} in {pieces}")?;
             }
         }
     }

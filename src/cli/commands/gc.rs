@@ -35,7 +35,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return plan_file::write(&context.change()?, &Work::Gc, path, context);
     }
     if args.dry_run {
-        return free_plan::run(&context.change()?, &[], context);
+        return free_plan::run(&context.change()?, &[], true, context);
     }
     let collected = progress::phases("opening", |phase| {
         let memory = context.change()?;

@@ -15,6 +15,7 @@ use crate::cli::output::text::{Sizes, name_list, printable, short_id, time};
 Examples:
   heapledger ls
   heapledger ls --format csv > objects.csv
+  heapledger ls --tag owner=ann --tag job
   heapledger ls --reservations
   heapledger ls --format ndjson | jq -r 'select(.size > 1000000) | .object_id'")]
 pub struct Args {
@@ -25,6 +26,10 @@ pub struct Args {
     /// List reservations instead: what is promised, and to whom
     #[arg(short, long, conflicts_with = "long")]
     reservations: bool,
+
+    /// Only what has this tag, with any value if none is given; several times: all of these tags
+    #[arg(long = "tag", value_name = "KEY[=VALUE]", conflicts_with = "reservations")]
+    tags: Vec<String>,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
@@ -33,9 +38,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     let memory = context.read()?;
     let mut output = context.output();
+    let tags = args.tags.iter().map(|tag| match tag.split_once('=') {
+        Some((key, value)) => (key, Some(value)),
+        None => (tag.as_str(), None),
+    });
+    let objects = memory.tagged(tags);
     match args.long {
-        true => output.rows_read(memory.objects().map(|object| object.map(Long)))?,
-        false => output.rows_read(memory.objects())?,
+        true => output.rows_read(objects.map(|object| object.map(Long)))?,
+        false => output.rows_read(objects)?,
     }
     Ok(Outcome::Fine)
 }

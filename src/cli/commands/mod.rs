@@ -41,6 +41,7 @@ pub(in crate::cli) mod space;
 pub(in crate::cli) mod spaces;
 pub(in crate::cli) mod sparse;
 pub(in crate::cli) mod stats;
+pub(in crate::cli) mod tags;
 mod taken;
 pub(in crate::cli) mod tree;
 pub(in crate::cli) mod usage;

@@ -5,6 +5,7 @@ use heapledger::{Error, Freed, ObjectId};
 use serde::Serialize;
 
 use super::expire::Expires;
+use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::text::{Sizes, printable, short_id};
@@ -31,6 +32,9 @@ pub struct NameArgs {
 
     #[command(flatten)]
     expires: Expires,
+
+    #[command(flatten)]
+    tags: Tags,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,6 +76,8 @@ pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
         if let Some(expiry) = args.expires.given() {
             batch.expire(&args.name, expiry)?;
         }
+        let mut tags = args.tags.pairs();
+        tags.try_for_each(|(key, value)| batch.tag(&args.name, key, value))?;
         Ok((object_id, freed))
     });
     let (id, freed) = bound.map_err(explain_taken)?;

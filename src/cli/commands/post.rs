@@ -4,11 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use heapledger::{Allocation, ExpiringHold, Hold, Reservation};
+use heapledger::{Allocation, Hold, HoldWith, Reservation};
 
 use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_report::Report;
+use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::sources::{Found, Sources};
@@ -47,6 +48,9 @@ pub struct Args {
     #[command(flatten)]
     expires: Expires,
 
+    #[command(flatten)]
+    tags: Tags,
+
     /// Print no summary
     #[arg(short, long)]
     quiet: bool,
@@ -60,7 +64,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     };
     let memory = context.change()?;
     let reservation = memory.reservation(&args.key)?;
-    let stored = post(&reservation, &args.path, hold.expires(args.expires.expiry()))?;
+    let hold = hold.expires(args.expires.expiry()).tags(args.tags.pairs());
+    let stored = post(&reservation, &args.path, hold)?;
     let mut output = context.output();
     let mut report = Report::new(&mut output, args.quiet);
     report.stored([(args.path.as_path(), &stored)].into_iter())?;
@@ -71,7 +76,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 /// Shown after a stream was read to its end.
 const STORING: &str = "storing and writing to disk";
 
-fn post(reservation: &Reservation, path: &Path, hold: ExpiringHold<'_>) -> Result<Allocation> {
+fn post(reservation: &Reservation, path: &Path, hold: HoldWith<'_>) -> Result<Allocation> {
     let found = Sources::new(false).find(path).next();
     let stored = match found {
         Some(Found::Stdin) => reservation.post_from(Reading::new(streams::input()?, STORING), hold),

@@ -6,12 +6,13 @@ use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use heapledger::{Allocation, Error, ExpiringHold, Hold, MemManager};
+use heapledger::{Allocation, Error, Hold, HoldWith, MemManager};
 
 use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_plan;
 use super::put_report::Report;
+use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::globals::Making;
@@ -29,6 +30,7 @@ Examples:
   heapledger put -r ~/photos
   tar c src | heapledger put - --name src.tar
   heapledger put --expires 7d report.pdf # gone after a week
+  heapledger put --tag owner=ann a.pdf   # see ls --tag and usage --by
   heapledger put -r --dry-run ~/photos   # whether it fits, and how")]
 pub struct Args {
     /// Files to store; `-` is standard input
@@ -51,6 +53,9 @@ pub struct Args {
     #[command(flatten)]
     expires: Expires,
 
+    #[command(flatten)]
+    tags: Tags,
+
     /// Store nothing; print what would be stored, and how. Exit status 1 if it does not fit
     #[arg(long)]
     dry_run: bool,
@@ -64,13 +69,13 @@ pub struct Args {
 }
 
 impl Args {
-    fn hold(&self) -> ExpiringHold<'_> {
+    fn hold(&self) -> HoldWith<'_> {
         let hold = match &self.name {
             Some(name) if self.keep => Hold::NewName(name),
             Some(name) => Hold::Name(name),
             None => Hold::Anonymous,
         };
-        hold.expires(self.expires.expiry())
+        hold.expires(self.expires.expiry()).tags(self.tags.pairs())
     }
 }
 
@@ -154,7 +159,7 @@ const STORING: &str = "storing and writing to disk";
 
 struct Put<'a> {
     memory: &'a MemManager,
-    hold: ExpiringHold<'a>,
+    hold: HoldWith<'a>,
     /// Small files waiting for their batch.
     waiting: Vec<(PathBuf, Vec<u8>)>,
     waiting_bytes: usize,
@@ -189,7 +194,7 @@ impl Put<'_> {
             Found::Stdin => {
                 self.catch_up()?;
                 let stdin = Reading::new(streams::input()?, STORING);
-                let stored = self.memory.store_from(stdin, self.hold);
+                let stored = self.memory.store_from(stdin, self.hold.clone());
                 self.one(Path::new("-"), stored)
             }
             Found::Skipped(path, why) => {
@@ -220,7 +225,7 @@ impl Put<'_> {
             Ok(Small::More(content, rest)) => {
                 self.catch_up()?;
                 let reader = io::Cursor::new(content).chain(rest);
-                let stored = self.memory.store_from(Reading::new(reader, STORING), self.hold);
+                let stored = self.memory.store_from(Reading::new(reader, STORING), self.hold.clone());
                 self.one(&path, stored)?;
             }
             Err(error) => self.report.failed(&path, &error.to_string()),
@@ -240,7 +245,9 @@ impl Put<'_> {
         }
         self.report.show_progress();
         let stored = self.memory.batch(|batch| {
-            let stored = files.iter().map(|(_, content)| batch.store_bytes(content, self.hold));
+            let stored = files
+                .iter()
+                .map(|(_, content)| batch.store_bytes(content, self.hold.clone()));
             let stored = stored.collect::<Result<Vec<_>, _>>();
             self.report.show_commit();
             stored
@@ -256,7 +263,7 @@ impl Put<'_> {
             // the error names a file.
             Err(Error::OutOfMemory { .. } | Error::KindConflict { .. }) => {
                 for (path, content) in &files {
-                    let stored = self.memory.store_bytes(content, self.hold);
+                    let stored = self.memory.store_bytes(content, self.hold.clone());
                     self.one(path, stored)?;
                 }
                 Ok(())
@@ -268,11 +275,11 @@ impl Put<'_> {
     fn opened(
         &mut self,
         path: &Path,
-        store: impl FnOnce(&MemManager, &mut File, ExpiringHold<'_>) -> Result<Allocation, Error>,
+        store: impl FnOnce(&MemManager, &mut File, HoldWith<'_>) -> Result<Allocation, Error>,
     ) -> Result<()> {
         match File::open(path) {
             Ok(mut file) => {
-                let stored = store(self.memory, &mut file, self.hold);
+                let stored = store(self.memory, &mut file, self.hold.clone());
                 self.one(path, stored)
             }
             Err(error) => {

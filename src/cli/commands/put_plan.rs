@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, ExpiringHold, Hasher, Kind, MemRam, ObjectId, Plan, Planner};
+use heapledger::{Error, Hasher, HoldWith, Kind, MemRam, ObjectId, Plan, Planner};
 use serde::Serialize;
 
 use super::names::explain_taken;
@@ -24,7 +24,7 @@ use crate::cli::streams;
 pub fn run(
     paths: &[PathBuf],
     sources: &Sources,
-    hold: ExpiringHold<'_>,
+    hold: HoldWith<'_>,
     (making, quiet): (Making, bool),
     context: &Context<'_>,
 ) -> Result<Outcome> {
@@ -40,7 +40,7 @@ pub fn run(
         most: Most::default(),
     };
     let ((), is_new) = context.plan(making, |planner| {
-        planner.check_hold(hold).map_err(explain_taken)?;
+        planner.check_hold(hold.clone()).map_err(explain_taken)?;
         planning.most = Most::of(planner.memram());
         planning.all(paths, sources, planner)
     })?;

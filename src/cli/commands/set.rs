@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::expire::Expires;
 use super::names::{explain_taken, replaced};
+use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::globals::Making;
@@ -56,6 +57,9 @@ pub struct Args {
     expires: Expires,
 
     #[command(flatten)]
+    tags: Tags,
+
+    #[command(flatten)]
     making: Making,
 }
 
@@ -97,7 +101,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     } else {
         Hold::Name(&args.name)
     };
-    let hold = hold.expires(args.expires.expiry());
+    let hold = hold.expires(args.expires.expiry()).tags(args.tags.pairs());
     let stored = context.store(args.making)?.store(&value, hold).map_err(explain_taken)?;
     let set = Set {
         object_id: stored.id,

@@ -1,12 +1,14 @@
 //! `heapledger show`
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{EntryInfo, Ledger, Name, ObjectInfo, Timestamp};
+use heapledger::{EntryInfo, Error, Ledger, ObjectInfo, Timestamp};
 use serde::Serialize;
 
+use super::tags;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::{Row, table};
@@ -30,6 +32,7 @@ struct Shown {
     #[serde(flatten)]
     object: ObjectInfo,
     held_until: Option<Timestamp>,
+    held_tags: BTreeMap<String, String>,
     bindings: Vec<Binding>,
     ledger: Vec<EntryInfo>,
 }
@@ -39,6 +42,7 @@ struct Binding {
     name: String,
     bound_at: Timestamp,
     expires_at: Option<Timestamp>,
+    tags: BTreeMap<String, String>,
 }
 
 /// Pieces listed at most; `ledger` lists all.
@@ -48,24 +52,25 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let id = memory.find(&args.object)?;
     let entries: Vec<Ledger> = memory.ledger(&id)?;
+    let names = memory.names(&id)?.into_iter();
+    let bindings = names.map(|name| {
+        let tags = memory.tags(&name.name)?;
+        Ok::<_, Error>(Binding {
+            name: name.name,
+            bound_at: name.bound_at,
+            expires_at: name.expires_at,
+            tags,
+        })
+    });
     let shown = Shown {
         object: memory.object_info(&id)?,
         held_until: memory.object(&id)?.held_until,
-        bindings: memory.names(&id)?.into_iter().map(Binding::from).collect(),
+        held_tags: memory.tags(&id)?,
+        bindings: bindings.collect::<Result<_, _>>()?,
         ledger: entries.iter().map(|entry| EntryInfo::new(entry, id)).collect(),
     };
     context.output().one(&shown, |out| text(out, &shown, context.sizes()))?;
     Ok(Outcome::Fine)
-}
-
-impl From<Name> for Binding {
-    fn from(name: Name) -> Self {
-        Self {
-            name: name.name,
-            bound_at: name.bound_at,
-            expires_at: name.expires_at,
-        }
-    }
 }
 
 fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
@@ -97,7 +102,7 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         writeln!(
             out,
             "held     by an allocation without a name{}",
-            until(shown.held_until)
+            until(shown.held_until, &shown.held_tags)
         )?;
     }
     for binding in bindings {
@@ -106,7 +111,7 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
             "name     {}, bound {}{}",
             printable(&binding.name),
             time(binding.bound_at),
-            until(binding.expires_at)
+            until(binding.expires_at, &binding.tags)
         )?;
     }
     if let Some(value) = &object.value {
@@ -119,8 +124,12 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
     placement(out, ledger, sizes)
 }
 
-fn until(expires_at: Option<Timestamp>) -> String {
-    expires_at.map_or(String::new(), |at| format!(", expires {}", time(at)))
+fn until(expires_at: Option<Timestamp>, tags: &BTreeMap<String, String>) -> String {
+    let until = expires_at.map_or(String::new(), |at| format!(", expires {}", time(at)));
+    if tags.is_empty() {
+        return until;
+    }
+    format!("{until}, {}", tags::list(tags))
 }
 
 fn placement(out: &mut dyn Write, ledger: &[EntryInfo], sizes: Sizes) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! `heapledger usage`
 
 use anyhow::Result;
-use heapledger::{EventId, LevelUsage, UsagePoint};
+use heapledger::{EventId, LevelUsage, TagUsage, UsagePoint};
 use serde::Serialize;
 
 use super::log::exact_time;
@@ -10,15 +10,20 @@ use crate::cli::exit::Outcome;
 use crate::cli::output::chart::Chart;
 use crate::cli::output::render::Row;
 use crate::cli::output::table::Head;
-use crate::cli::output::text::Sizes;
+use crate::cli::output::text::{Sizes, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   heapledger usage
+  heapledger usage --by owner            # see put --tag
   heapledger usage --over-time
   heapledger usage --over-time --points 500 --format csv > usage.csv")]
 pub struct Args {
+    /// Whose the objects are: a row for each value that tags have for this key
+    #[arg(long, value_name = "KEY", conflicts_with = "over_time")]
+    by: Option<String>,
+
     /// Show usage since the history began, instead of now
     #[arg(long)]
     over_time: bool,
@@ -31,6 +36,12 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let mut output = context.output();
+    if let Some(key) = &args.by {
+        let rows = memory.usage_by(key)?;
+        let total = rows.iter().map(|row| row.bytes).sum();
+        output.rows(rows.into_iter().map(|row| OfTag { total, row }))?;
+        return Ok(Outcome::Fine);
+    }
     if !args.over_time {
         output.rows(memory.usage()?)?;
         return Ok(Outcome::Fine);
@@ -66,10 +77,6 @@ impl Row for LevelUsage {
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let share = match self.max_mem {
-            0 => "-".to_owned(),
-            max_mem => format!("{:.1} %", 100.0 * self.mem as f64 / max_mem as f64),
-        };
         vec![
             self.level.to_string(),
             self.block_size.map(|size| sizes.cell(size)).unwrap_or_default(),
@@ -77,10 +84,54 @@ impl Row for LevelUsage {
             sizes.cell(self.max_mem),
             sizes.cell(self.reserved),
             sizes.cell(self.mem),
-            share,
+            share(self.mem, self.max_mem),
             self.promised.map(|bytes| sizes.cell(bytes)).unwrap_or_default(),
             self.available.map(|bytes| sizes.cell(bytes)).unwrap_or_default(),
         ]
+    }
+}
+
+/// The objects with a value for a key, and the bytes of all objects.
+#[derive(Serialize)]
+struct OfTag {
+    #[serde(flatten)]
+    row: TagUsage,
+    #[serde(skip)]
+    total: u64,
+}
+
+impl Row for OfTag {
+    const KEYS: &'static str = "bucket,value,objects,bytes";
+    const HEAD: &'static [Head] = &[
+        Head::left("BUCKET").worth(1),
+        Head::left("VALUE").worth(5).cut_to(12),
+        Head::right("OBJECTS").worth(3),
+        Head::right("BYTES").worth(4),
+        Head::right("SHARE").worth(2),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let TagUsage { bytes, objects, .. } = self.row;
+        vec![
+            self.row.bucket.to_string(),
+            self.row
+                .value
+                .as_deref()
+                .map(printable)
+                .unwrap_or_default()
+                .into_owned(),
+            objects.to_string(),
+            sizes.cell(bytes),
+            share(bytes, self.total),
+        ]
+    }
+}
+
+/// A part of a whole.
+fn share(bytes: u64, total: u64) -> String {
+    match total {
+        0 => "-".to_owned(),
+        total => format!("{:.1} %", 100.0 * bytes as f64 / total as f64),
     }
 }
 

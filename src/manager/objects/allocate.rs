@@ -15,7 +15,7 @@ use super::{expire, place, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::names::Kept;
-use crate::manager::{ExpiringHold, Freed, Hold, MemManager, Phase, names};
+use crate::manager::{Freed, Hold, HoldWith, MemManager, Phase, names};
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::{FileLocation, WriteTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
@@ -123,27 +123,27 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::allocate`]; [`Error::BadName`], [`Error::NameIsId`] and [`Error::NulInName`]
     /// for an invalid name; [`Error::NameTaken`] for [`Hold::NewName`].
-    pub fn store<'h, T: Serialize + ?Sized>(&self, value: &T, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+    pub fn store<'h, T: Serialize + ?Sized>(&self, value: &T, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
         let encoded = Encoded::of(value)?;
-        self.store_encoded(&encoded, encoded.object_id(), hold.into())
+        self.store_encoded(&encoded, encoded.object_id(), &hold.into())
     }
 
     /// Like [`Self::allocate_bytes`] with the given hold; returns the details.
     ///
     /// # Errors
     /// Like [`Self::store`].
-    pub fn store_bytes<'h>(&self, content: &[u8], hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+    pub fn store_bytes<'h>(&self, content: &[u8], hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
         let encoded = Encoded::bytes(content);
         // Hashed before the writer's turn, so that others can write.
-        self.store_encoded(&encoded, encoded.object_id(), hold.into())
+        self.store_encoded(&encoded, encoded.object_id(), &hold.into())
     }
 
     /// Like [`Self::allocate_from`] with the given hold; returns the details.
     ///
     /// # Errors
     /// Like [`Self::allocate_from`] and [`Self::store`].
-    pub fn store_from<'h>(&self, reader: impl Read, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
-        let hold = hold.into();
+    pub fn store_from<'h>(&self, reader: impl Read, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
+        let hold = &hold.into();
         self.check_hold(hold)?;
         let mut reader = reader;
         self.store_stream(&mut reader, hold, &mut |_, _, _| {})
@@ -152,7 +152,7 @@ impl MemManager {
     fn store_stream(
         &self,
         reader: &mut dyn Read,
-        hold: ExpiringHold<'_>,
+        hold: &HoldWith<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         let max_mem = self.memram()?.max_mem;
@@ -179,7 +179,7 @@ impl MemManager {
     /// Also [`Error::Io`] if the file changes between the two reads, or if it belongs to a heap
     /// that this process has open. Closing such a file drops the locks of the heap, so check
     /// [`Self::has_open`] before opening one.
-    pub fn store_file<'h>(&self, file: &mut File, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+    pub fn store_file<'h>(&self, file: &mut File, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
         self.store_file_with(file, hold, &mut |_, _, _| {})
     }
 
@@ -191,11 +191,11 @@ impl MemManager {
     pub fn store_file_with<'h>(
         &self,
         file: &mut File,
-        hold: impl Into<ExpiringHold<'h>>,
+        hold: impl Into<HoldWith<'h>>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         refuse_open_heap(file)?;
-        let hold = hold.into();
+        let hold = &hold.into();
         self.check_hold(hold)?;
         let size = rest_of(file)?;
         let may_be_stored = self.may_be_stored(size)?;
@@ -246,7 +246,7 @@ impl MemManager {
     }
 
     /// Stores content whose id was computed before the writer's turn, so that others can write.
-    fn store_encoded(&self, encoded: &Encoded<'_>, id: ObjectId, hold: ExpiringHold<'_>) -> Result<Allocation> {
+    fn store_encoded(&self, encoded: &Encoded<'_>, id: ObjectId, hold: &HoldWith<'_>) -> Result<Allocation> {
         let content = &*encoded.content;
         let is_small = content.len() <= LEAST_PART || content.len() <= self.part_size()?;
         if is_small || self.contains(&id)? || content.len() as u64 > self.memram()?.available() {
@@ -277,7 +277,7 @@ pub(in crate::manager) fn refuse_open_heap(file: &File) -> Result<()> {
 pub(in crate::manager) fn store(
     tx: &mut WriteTx<'_>,
     encoded: &Encoded<'_>,
-    hold: ExpiringHold<'_>,
+    hold: &HoldWith<'_>,
 ) -> Result<Allocation> {
     store_as(tx, encoded, encoded.object_id(), hold)
 }
@@ -286,7 +286,7 @@ pub(in crate::manager) fn store_as(
     tx: &mut WriteTx<'_>,
     encoded: &Encoded<'_>,
     id: ObjectId,
-    hold: ExpiringHold<'_>,
+    hold: &HoldWith<'_>,
 ) -> Result<Allocation> {
     let what = Content {
         id,
@@ -302,7 +302,7 @@ pub(in crate::manager) fn store_spooled(
     tx: &mut WriteTx<'_>,
     spooled: &mut Spooled<'_>,
     whole: Option<StoredObjectId>,
-    hold: ExpiringHold<'_>,
+    hold: &HoldWith<'_>,
 ) -> Result<Allocation> {
     let what = Content {
         id: spooled.id(),
@@ -324,7 +324,7 @@ const LARGE: u64 = 32 << 20;
 pub(in crate::manager) fn allocate(
     tx: &mut WriteTx<'_>,
     what: &Content<'_>,
-    hold: ExpiringHold<'_>,
+    hold: &HoldWith<'_>,
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     names::validate_hold(tx, hold)?;
@@ -339,7 +339,7 @@ pub(in crate::manager) fn allocate(
     let (pieces, freed) = tx.whole(|tx| {
         tx.apply(Change::ObjectStored(object))?;
         let pieces = place::place(tx, key, what.size, source)?;
-        Ok((pieces, names::bind_hold(tx, hold, kept)?))
+        Ok((pieces, names::take_hold(tx, hold, kept)?))
     })?;
     Ok(Allocation {
         id: what.id,
@@ -355,7 +355,7 @@ pub(in crate::manager) fn dedup(
     tx: &mut WriteTx<'_>,
     what: &Content<'_>,
     object: &StoredObject,
-    hold: ExpiringHold<'_>,
+    hold: &HoldWith<'_>,
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     if object.kind != what.kind {
@@ -370,7 +370,7 @@ pub(in crate::manager) fn dedup(
     if hold.hold == Hold::Anonymous {
         expire::hold(tx, object, hold.expiry.ends(tx.at())?)?;
     }
-    let freed = names::bind_hold(tx, hold, object.into())?;
+    let freed = names::take_hold(tx, hold, object.into())?;
     Ok(Allocation {
         id: what.id,
         size: what.size,

@@ -12,10 +12,10 @@ use super::deferred::Deferred;
 use super::read::Scope;
 use super::room::{need_room, refuse};
 use super::spool::{Spooled, rest_of};
-use super::{allocate, expire, free};
+use super::{allocate, expire, free, tags};
 use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
-use crate::manager::{Allocation, ExpiringHold, Expiry, Freed, Held, Hold, MemManager, names};
+use crate::manager::{Allocation, Expiry, Freed, Held, Hold, HoldWith, MemManager, names};
 use crate::models::{MemRam, Timestamp};
 use crate::value::{Encoded, ObjectId};
 
@@ -209,20 +209,16 @@ impl Batch<'_, '_> {
     ///
     /// # Errors
     /// As [`MemManager::store`]; [`Error::BatchFailed`].
-    pub fn store<'h, T: Serialize + ?Sized>(
-        &mut self,
-        value: &T,
-        hold: impl Into<ExpiringHold<'h>>,
-    ) -> Result<Allocation> {
-        allocate::store(self.tx.now()?, &Encoded::of(value)?, hold.into())
+    pub fn store<'h, T: Serialize + ?Sized>(&mut self, value: &T, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
+        allocate::store(self.tx.now()?, &Encoded::of(value)?, &hold.into())
     }
 
     /// See [`MemManager::store_bytes`].
     ///
     /// # Errors
     /// As [`MemManager::store_bytes`]; [`Error::BatchFailed`].
-    pub fn store_bytes<'h>(&mut self, content: &[u8], hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
-        allocate::store(self.tx.now()?, &Encoded::bytes(content), hold.into())
+    pub fn store_bytes<'h>(&mut self, content: &[u8], hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
+        allocate::store(self.tx.now()?, &Encoded::bytes(content), &hold.into())
     }
 
     /// See [`MemManager::store_from`].
@@ -232,8 +228,8 @@ impl Batch<'_, '_> {
     /// # Errors
     /// As [`MemManager::store_from`]; [`Error::BatchFailed`]. If the source fails, nothing changes
     /// and the batch may continue.
-    pub fn store_from<'h>(&mut self, reader: impl Read, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
-        let hold = hold.into();
+    pub fn store_from<'h>(&mut self, reader: impl Read, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
+        let hold = &hold.into();
         let memram = self.before_source(hold)?;
         let spooled = Spooled::read(reader, self.tx.unit().spool(), &memram);
         self.store_spooled(spooled, hold)
@@ -246,9 +242,9 @@ impl Batch<'_, '_> {
     /// # Errors
     /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. If the file changed between the two
     /// reads, the whole batch has failed.
-    pub fn store_file<'h>(&mut self, file: &mut File, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+    pub fn store_file<'h>(&mut self, file: &mut File, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
         allocate::refuse_open_heap(file)?;
-        let hold = hold.into();
+        let hold = &hold.into();
         let mut memram = self.before_source(hold)?;
         let size = rest_of(file)?;
         // Can neither fit nor be already stored, so it need not be read.
@@ -325,13 +321,29 @@ impl Batch<'_, '_> {
         expire::touch(self.tx.now()?, self.scope.name, held.into(), time)
     }
 
+    /// See [`MemManager::tag`].
+    ///
+    /// # Errors
+    /// As [`MemManager::tag`]; [`Error::BatchFailed`].
+    pub fn tag<'h>(&mut self, held: impl Into<Held<'h>>, key: &str, value: &str) -> Result<()> {
+        tags::tag(self.tx.now()?, self.scope.name, held.into(), &[(key, value)])
+    }
+
+    /// See [`MemManager::untag`].
+    ///
+    /// # Errors
+    /// As [`MemManager::untag`]; [`Error::BatchFailed`].
+    pub fn untag<'h>(&mut self, held: impl Into<Held<'h>>, key: &str) -> Result<bool> {
+        tags::untag(self.tx.now()?, self.scope.name, held.into(), key)
+    }
+
     /// Refuses a hold that cannot be taken, before a source is read.
-    fn before_source(&mut self, hold: ExpiringHold<'_>) -> Result<MemRam> {
+    fn before_source(&mut self, hold: &HoldWith<'_>) -> Result<MemRam> {
         names::validate_hold(self.tx.now()?, hold)?;
         self.tx.now()?.memram()
     }
 
-    fn store_spooled(&mut self, spooled: Result<Spooled<'_>>, hold: ExpiringHold<'_>) -> Result<Allocation> {
+    fn store_spooled(&mut self, spooled: Result<Spooled<'_>>, hold: &HoldWith<'_>) -> Result<Allocation> {
         if let Err(Error::OutOfMemory { needed, .. }) = spooled {
             return Err(refuse(self.tx.unit(), None, needed));
         }

@@ -1,7 +1,6 @@
 //! Content to store.
 
-use super::expiry::ExpiringHold;
-use super::hold::Hold;
+use super::hold::{Hold, HoldWith};
 use crate::error::Result;
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::WriteTx;
@@ -19,7 +18,7 @@ pub(in crate::manager) struct Content<'a> {
 
 impl Content<'_> {
     /// The row of a new object with this content.
-    pub fn object(&self, tx: &WriteTx<'_>, key: StoredObjectId, hold: ExpiringHold<'_>) -> Result<StoredObject> {
+    pub fn object(&self, tx: &WriteTx<'_>, key: StoredObjectId, hold: &HoldWith<'_>) -> Result<StoredObject> {
         let ends = hold.expiry.ends(tx.at())?;
         let held = hold.hold == Hold::Anonymous;
         Ok(StoredObject {

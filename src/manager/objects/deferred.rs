@@ -45,7 +45,7 @@ impl<'b, 'w> Deferred<'b, 'w> {
             self.tx.whole(|tx| {
                 tx.look_up(&ids)?;
                 for (id, encoded) in &waiting {
-                    allocate::store_as(tx, encoded, *id, Hold::Anonymous.into())?;
+                    allocate::store_as(tx, encoded, *id, &Hold::Anonymous.into())?;
                 }
                 Ok(())
             })?;
@@ -63,11 +63,11 @@ impl<'b, 'w> Deferred<'b, 'w> {
         let id = encoded.object_id();
         let size = encoded.content.len() as u64;
         if !self.tx.looks_up_together() || size >= MOST_BYTES {
-            allocate::store_as(self.now()?, &encoded, id, Hold::Anonymous.into())?;
+            allocate::store_as(self.now()?, &encoded, id, &Hold::Anonymous.into())?;
             return Ok(id);
         }
         if self.bytes + size > unsigned(self.tx.capacity()?.1) {
-            allocate::store_as(self.now()?, &encoded, id, Hold::Anonymous.into())?;
+            allocate::store_as(self.now()?, &encoded, id, &Hold::Anonymous.into())?;
             return Ok(id);
         }
         self.bytes += size;

@@ -15,7 +15,7 @@ use crate::books::change::Change;
 use crate::books::rows::Binding;
 use crate::error::{Error, ExpiryError, Result};
 use crate::manager::{MemManager, unsigned};
-use crate::models::{Ends, Lifetime, StoredObject, Timestamp, is_over};
+use crate::models::{Ends, Lifetime, StoredObject, StoredObjectId, Timestamp, is_over};
 use crate::store::queries::names::{Bound, KeptName};
 use crate::store::queries::objects::PlacedObject;
 use crate::store::{WriteTx, queries};
@@ -143,13 +143,13 @@ pub(in crate::manager) fn touch(
 }
 
 /// A hold that has not ended.
-enum Found<'a> {
+pub(super) enum Found<'a> {
     Name(&'a str, Bound),
     Anonymous(StoredObject),
 }
 
 impl<'a> Found<'a> {
-    fn of(tx: &mut WriteTx<'_>, space: &str, held: Held<'a>) -> Result<Self> {
+    pub(super) fn of(tx: &mut WriteTx<'_>, space: &str, held: Held<'a>) -> Result<Self> {
         match held {
             Held::Name(name) => {
                 let bound = resolve(tx, name)?.ok_or_else(|| Error::UnknownName {
@@ -166,6 +166,14 @@ impl<'a> Found<'a> {
                 }
                 Ok(Self::Anonymous(object))
             }
+        }
+    }
+
+    /// Its object, and its name if it is one.
+    pub(super) fn key(&self) -> (StoredObjectId, Option<&'a str>) {
+        match self {
+            Self::Name(name, bound) => (bound.object.id, Some(name)),
+            Self::Anonymous(object) => (object.id, None),
         }
     }
 
@@ -286,7 +294,7 @@ pub(in crate::manager) fn without_ended_names(
     if !last.is_some_and(|last| is_over(last.0, at)) {
         return Ok(last);
     }
-    for KeptName { name, expires_at } in tx.names_of(object.id)? {
+    for KeptName { name, expires_at, .. } in tx.names_of(object.id)? {
         if is_over(expires_at, at) && except != Some(&name) {
             tx.apply(ended(Some(&name), object, object.lifetime(), 0)?)?;
         }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::hold::Hold;
 use crate::error::{ExpiryError, Result};
-#[cfg(doc)]
-use crate::manager::MemManager;
 use crate::models::Timestamp;
 use crate::value::ObjectId;
 
@@ -54,69 +51,6 @@ impl Expiry {
             _ if at <= LATEST => Ok(Some(at)),
             Self::In(by) => Err(ExpiryError::too_far(now, by).into()),
             _ => Err(ExpiryError::TooLate { at }.into()),
-        }
-    }
-}
-
-/// A hold, and when it ends; made from a [`Hold`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExpiringHold<'a> {
-    pub(in crate::manager) hold: Hold<'a>,
-    pub(in crate::manager) expiry: Expiry,
-}
-
-impl<'a> From<Hold<'a>> for ExpiringHold<'a> {
-    /// A hold that never ends by itself.
-    fn from(hold: Hold<'a>) -> Self {
-        let expiry = Expiry::Never;
-        Self { hold, expiry }
-    }
-}
-
-impl<'a> Hold<'a> {
-    /// The hold, which ends this long after the call that takes it.
-    ///
-    /// At that time the name is bound to nothing, and an object without another hold is gone: no call
-    /// returns it, although its bytes are given back only when they are needed, when
-    /// [garbage is collected](MemManager::collect_garbage), or a few at a time by other writes.
-    ///
-    /// ```
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
-    /// use std::time::Duration;
-    /// use heapledger::{Expiry, Hold};
-    ///
-    /// let minute = Duration::from_secs(60);
-    /// memory.store("a token", Hold::Name("session").expires_in(minute))?;
-    /// assert!(memory.names(&memory.resolve("session")?.unwrap())?[0].expires_at.is_some());
-    ///
-    /// memory.touch("session", 2 * minute)?;
-    /// memory.expire("session", Expiry::Never)?;
-    /// # Ok::<(), heapledger::Error>(())
-    /// ```
-    #[must_use = "it is a hold to pass to a call"]
-    pub const fn expires_in(self, time: Duration) -> ExpiringHold<'a> {
-        ExpiringHold {
-            hold: self,
-            expiry: Expiry::In(time),
-        }
-    }
-
-    /// The hold, which ends at this time; see [`Self::expires_in`].
-    #[must_use = "it is a hold to pass to a call"]
-    pub const fn expires_at(self, at: Timestamp) -> ExpiringHold<'a> {
-        ExpiringHold {
-            hold: self,
-            expiry: Expiry::At(at),
-        }
-    }
-
-    /// The hold, which ends like this; see [`Self::expires_in`].
-    #[must_use = "it is a hold to pass to a call"]
-    pub fn expires(self, expiry: impl Into<Expiry>) -> ExpiringHold<'a> {
-        ExpiringHold {
-            hold: self,
-            expiry: expiry.into(),
         }
     }
 }

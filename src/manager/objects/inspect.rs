@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::error::Result;
 use crate::manager::MemManager;
-use crate::models::{Arena, ArenaId, Block, BlockId, Ledger, LedgerId, Pool, PoolId, StoredObjectId, Stripe};
+use crate::models::{Arena, ArenaId, Block, BlockId, Ledger, LedgerId, Pool, PoolId, Stripe};
 use crate::store::queries;
 use crate::store::queries::entries::{EntryInfo, Piece};
 use crate::store::queries::objects::ObjectInfo;
@@ -17,17 +17,19 @@ impl MemManager {
     /// All objects, in the order of allocation. They are read page by page, in constant memory, and
     /// objects stored in the meantime may be included.
     pub fn objects(&self) -> Objects {
+        self.tagged([])
+    }
+
+    /// Rows that are read page by page: those after a key, at most so many.
+    pub(super) fn pages<T>(
+        &self,
+        read: impl Fn(&Self, i64, i64) -> Result<Page<T>> + Send + Sync + 'static,
+    ) -> Pages<T> {
         Pages {
             memory: self.clone(),
             page: VecDeque::new(),
             after: Stripe::of(self.inner.space).before(),
-            read: |memory, after| {
-                let page = memory
-                    .inner
-                    .readers
-                    .single(|tx| queries::objects::info_page(tx, StoredObjectId(after), PAGE))?;
-                Ok(page.into_iter().map(|object| (object.key.0, object)).collect())
-            },
+            read: Box::new(read),
             ended: false,
         }
     }
@@ -35,20 +37,14 @@ impl MemManager {
     /// All ledger entries, by key; read like [`Self::objects`]. Those of a large object that is being
     /// stored, or given back, have no `object_id`.
     pub fn entries(&self) -> Entries {
-        Pages {
-            memory: self.clone(),
-            page: VecDeque::new(),
-            after: Stripe::of(self.inner.space).before(),
-            read: |memory, after| {
-                let space = memory.inner.space;
-                let page = memory
-                    .inner
-                    .readers
-                    .single(|tx| queries::entries::page(tx, space, LedgerId(after), PAGE))?;
-                Ok(page.into_iter().map(|entry| (entry.id.0, entry)).collect())
-            },
-            ended: false,
-        }
+        self.pages(|memory, after, limit| {
+            let space = memory.inner.space;
+            let page = memory
+                .inner
+                .readers
+                .single(|tx| queries::entries::page(tx, space, LedgerId(after), limit))?;
+            Ok(page.into_iter().map(|entry| (entry.id.0, entry)).collect())
+        })
     }
 
     /// The ledger entries of an object, from front to back.
@@ -132,14 +128,16 @@ pub type Objects = Pages<ObjectInfo>;
 pub type Entries = Pages<EntryInfo>;
 
 /// Rows, each with its key.
-type Page<T> = VecDeque<(i64, T)>;
+pub(super) type Page<T> = VecDeque<(i64, T)>;
+
+type Read<T> = dyn Fn(&MemManager, i64, i64) -> Result<Page<T>> + Send + Sync;
 
 /// An iterator that reads rows page by page.
 pub struct Pages<T> {
     memory: MemManager,
     page: Page<T>,
     after: i64,
-    read: fn(&MemManager, i64) -> Result<Page<T>>,
+    read: Box<Read<T>>,
     ended: bool,
 }
 
@@ -148,7 +146,7 @@ impl<T> Iterator for Pages<T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.is_empty() && !self.ended {
-            match (self.read)(&self.memory, self.after) {
+            match (self.read)(&self.memory, self.after, PAGE) {
                 Ok(page) => {
                     self.ended = (page.len() as i64) < PAGE;
                     self.page = page;

@@ -14,7 +14,7 @@ use super::again::Again;
 use super::allocate::{allocate, dedup};
 use super::announced::Announced;
 use super::expire;
-use super::expiry::ExpiringHold;
+use super::hold::HoldWith;
 use super::parts::Parts;
 use super::place::{Placing, Source};
 use super::reserved;
@@ -46,7 +46,7 @@ impl MemManager {
         &self,
         announced: Announced<'_>,
         parts: &mut Parts<'_>,
-        hold: ExpiringHold<'_>,
+        hold: &HoldWith<'_>,
         reservation: Option<ReservationRow>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
@@ -86,7 +86,7 @@ impl MemManager {
         full: Error,
         announced: &Announced<'_>,
         parts: &mut Parts<'_>,
-        hold: ExpiringHold<'_>,
+        hold: &HoldWith<'_>,
     ) -> Result<Allocation> {
         let max_mem = self.memram()?.max_mem;
         parts.skip_to_end(max_mem)?;
@@ -123,7 +123,7 @@ impl Upload<'_, '_> {
     fn run(
         &mut self,
         parts: &mut Parts<'_>,
-        hold: ExpiringHold<'_>,
+        hold: &HoldWith<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         let total = self.announced.size;
@@ -243,7 +243,7 @@ impl Upload<'_, '_> {
     }
 
     /// Stores the rest, and makes the object visible, or ends as a dedup hit.
-    fn finish(&mut self, parts: &mut Parts<'_>, hold: ExpiringHold<'_>) -> Result<Allocation> {
+    fn finish(&mut self, parts: &mut Parts<'_>, hold: &HoldWith<'_>) -> Result<Allocation> {
         let (id, size) = (parts.id(), parts.total);
         self.check_reserved(size)?;
         let memory = self.memory;
@@ -270,7 +270,7 @@ impl Upload<'_, '_> {
         mut row: ReservationRow,
         parts: &mut Parts<'_>,
         id: ObjectId,
-        hold: ExpiringHold<'_>,
+        hold: &HoldWith<'_>,
     ) -> Result<Allocation> {
         let mut placing = self.placing(tx, &row);
         let rest = parts.rest().len() as i64;
@@ -293,7 +293,7 @@ impl Upload<'_, '_> {
             reserved::posted(tx, &row, taken, id)?;
         }
         tx.apply(Change::ObjectPosted { object, reservation })?;
-        let freed = names::bind_hold(tx, hold, kept)?;
+        let freed = names::take_hold(tx, hold, kept)?;
         tx.give_ids_back()?;
         Ok(Allocation {
             id,

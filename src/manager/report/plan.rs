@@ -11,7 +11,8 @@ use crate::geometry::Geometry;
 #[cfg(doc)]
 use crate::manager::DiskUse;
 use crate::manager::objects::read::Scope;
-use crate::manager::{ExpiringHold, Hold, MemManager, names, unsigned};
+use crate::manager::objects::tags;
+use crate::manager::{Hold, HoldWith, MemManager, names, unsigned};
 use crate::models::{MemRam, MemRamId, Timestamp};
 use crate::store::{ReadTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
@@ -182,9 +183,10 @@ impl<'p> Planner<'p> {
     /// # Errors
     /// [`Error::BadName`], [`Error::NameIsId`], [`Error::NulInName`]; [`Error::NameTaken`] for
     /// [`Hold::NewName`]; what [any call](MemManager#errors) fails with.
-    pub fn check_hold<'h>(&mut self, hold: impl Into<ExpiringHold<'h>>) -> Result<()> {
-        let ExpiringHold { hold, expiry } = hold.into();
+    pub fn check_hold<'h>(&mut self, hold: impl Into<HoldWith<'h>>) -> Result<()> {
+        let HoldWith { hold, expiry, tags } = hold.into();
         expiry.ends(self.tx.now())?;
+        tags::validate(&tags)?;
         let (Hold::Name(name) | Hold::NewName(name)) = hold else {
             return Ok(());
         };

@@ -16,7 +16,7 @@ use crate::manager::objects::announced::Announced;
 use crate::manager::objects::parts::Parts;
 use crate::manager::objects::spool::rest_of;
 use crate::manager::objects::{allocate, reclaim, reserved};
-use crate::manager::{Allocation, ExpiringHold, Phase};
+use crate::manager::{Allocation, HoldWith, Phase};
 use crate::models::ReservationRow;
 use crate::store::queries;
 use crate::value::{Encoded, Kind, ObjectId};
@@ -33,16 +33,16 @@ impl Reservation {
     /// [`ReservationError::TooLarge`]; [`ReservationError::Posted`], [`ReservationError::Voided`],
     /// [`ReservationError::Lapsed`] if it is resolved, [`ReservationError::Unknown`] if it is forgotten;
     /// [`ReservationError::Superseded`]; otherwise like [`MemManager::store`].
-    pub fn post<'h, T: Serialize + ?Sized>(&self, value: &T, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
-        self.post_encoded(&Encoded::of(value)?, hold.into())
+    pub fn post<'h, T: Serialize + ?Sized>(&self, value: &T, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
+        self.post_encoded(&Encoded::of(value)?, &hold.into())
     }
 
     /// Stores bytes. Otherwise like [`Self::post`].
     ///
     /// # Errors
     /// Like [`Self::post`].
-    pub fn post_bytes<'h>(&self, content: &[u8], hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
-        self.post_encoded(&Encoded::bytes(content), hold.into())
+    pub fn post_bytes<'h>(&self, content: &[u8], hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
+        self.post_encoded(&Encoded::bytes(content), &hold.into())
     }
 
     /// Stores all bytes of a reader, in constant memory. Otherwise like [`Self::post`].
@@ -50,8 +50,8 @@ impl Reservation {
     /// # Errors
     /// Like [`Self::post`]; [`Error::Io`] if the reader fails, [`Error::Interrupted`] after
     /// [`interrupt`](crate::interrupt). A reader with more bytes than are reserved is not read to its end.
-    pub fn post_from<'h>(&self, reader: impl Read, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
-        let hold = hold.into();
+    pub fn post_from<'h>(&self, reader: impl Read, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
+        let hold = &hold.into();
         let row = self.prepare(hold, 0)?;
         let mut reader = reader;
         self.post_stream(&mut reader, row, hold, &mut |_, _, _| {})
@@ -61,7 +61,7 @@ impl Reservation {
     ///
     /// # Errors
     /// Like [`Self::post_from`] and [`MemManager::store_file`].
-    pub fn post_file<'h>(&self, file: &mut File, hold: impl Into<ExpiringHold<'h>>) -> Result<Allocation> {
+    pub fn post_file<'h>(&self, file: &mut File, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
         self.post_file_with(file, hold, &mut |_, _, _| {})
     }
 
@@ -72,12 +72,12 @@ impl Reservation {
     pub fn post_file_with<'h>(
         &self,
         file: &mut File,
-        hold: impl Into<ExpiringHold<'h>>,
+        hold: impl Into<HoldWith<'h>>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         allocate::refuse_open_heap(file)?;
         let size = rest_of(file)?;
-        let hold = hold.into();
+        let hold = &hold.into();
         let row = self.prepare(hold, size)?;
         let part = self.memory.part_size()?;
         // A file of size 0 may still have content, as in /proc.
@@ -95,7 +95,7 @@ impl Reservation {
         &self,
         reader: &mut dyn Read,
         row: ReservationRow,
-        hold: ExpiringHold<'_>,
+        hold: &HoldWith<'_>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         // One byte more tells whether there is more than is reserved.
@@ -109,7 +109,7 @@ impl Reservation {
         self.memory.upload(announced, &mut parts, hold, Some(row), progress)
     }
 
-    fn post_encoded(&self, encoded: &Encoded<'_>, hold: ExpiringHold<'_>) -> Result<Allocation> {
+    fn post_encoded(&self, encoded: &Encoded<'_>, hold: &HoldWith<'_>) -> Result<Allocation> {
         let (content, id) = (&*encoded.content, encoded.object_id());
         let row = self.prepare(hold, content.len() as u64)?;
         let part = self.memory.part_size()?;
@@ -124,7 +124,7 @@ impl Reservation {
     }
 
     /// Refuses what cannot be posted before it is read, and gives back what an earlier call has left.
-    fn prepare(&self, hold: ExpiringHold<'_>, size: u64) -> Result<ReservationRow> {
+    fn prepare(&self, hold: &HoldWith<'_>, size: u64) -> Result<ReservationRow> {
         let memory = &self.memory;
         memory.writer()?;
         memory.check_hold(hold)?;
@@ -148,7 +148,7 @@ impl Reservation {
     }
 
     /// Stores content in one transaction.
-    fn post_whole(&self, encoded: &Encoded<'_>, id: ObjectId, hold: ExpiringHold<'_>) -> Result<Allocation> {
+    fn post_whole(&self, encoded: &Encoded<'_>, id: ObjectId, hold: &HoldWith<'_>) -> Result<Allocation> {
         let size = encoded.content.len() as u64;
         self.memory.write_content(size, |tx| {
             let mut row = self.current(tx)?;

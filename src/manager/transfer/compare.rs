@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::vec;
 
 use crate::error::Result;
-use crate::models::{Ends, MemRamId};
+use crate::models::{Ends, MemRamId, StoredObjectId};
+use crate::store::queries::tags::Tags;
 use crate::store::queries::transfer::{ComparedName, ComparedObject, names_by_name, objects_by_id};
 use crate::store::{ReadTx, queries};
 
@@ -15,11 +16,11 @@ use crate::store::{ReadTx, queries};
 pub(in crate::manager) enum Difference {
     /// The copy lacks an object.
     ObjectMissing(String),
-    /// The copy lacks the anonymous hold of an object, or there it ends sooner.
+    /// The copy lacks the anonymous hold of an object, or there it ends sooner or lacks a tag.
     HoldMissing(String),
     /// The copy lacks a name.
     NameMissing(String),
-    /// In the copy, the name is bound to another object, or expires at another time.
+    /// In the copy, the name is bound to another object, expires at another time, or has other tags.
     NameElsewhere(String),
     /// The copy has an object of its own.
     OwnObject(String),
@@ -49,11 +50,14 @@ impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ObjectMissing(id) => write!(f, "object {id} is missing"),
-            Self::HoldMissing(id) => write!(f, "the anonymous hold of object {id} is missing, or ends sooner"),
+            Self::HoldMissing(id) => write!(
+                f,
+                "the anonymous hold of object {id} is missing, ends sooner or lacks a tag"
+            ),
             Self::NameMissing(name) => write!(f, "the name {name:?} is missing"),
             Self::NameElsewhere(name) => write!(
                 f,
-                "the name {name:?} is bound to another object there, or expires at another time"
+                "the name {name:?} is bound to another object there, expires at another time, or has other tags"
             ),
             Self::OwnObject(id) => write!(f, "object {id} is only there"),
             Self::OwnHold(id) => write!(f, "only there, object {id} has an anonymous hold"),
@@ -76,30 +80,33 @@ pub(in crate::manager) fn compare(
     copy: &mut Side<'_, '_>,
     found: &mut dyn FnMut(Difference) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>> {
-    let objects = merge::<ComparedObject>(original, copy, &mut |pair| match pair {
-        Pair::Original(object) => found(Difference::ObjectMissing(object.object_id)),
-        Pair::Copy(object) => found(Difference::OwnObject(object.object_id)),
+    let objects = merge::<WithTags<ComparedObject>>(original, copy, &mut |pair| match pair {
+        Pair::Original(object) => found(Difference::ObjectMissing(object.row.object_id)),
+        Pair::Copy(object) => found(Difference::OwnObject(object.row.object_id)),
         Pair::Both(object, copy) => differ(object, &copy).map_or(ControlFlow::Continue(()), &mut *found),
     })?;
     if objects.is_break() {
         return Ok(objects);
     }
-    merge::<ComparedName>(original, copy, &mut |pair| match pair {
-        Pair::Original(name) => found(Difference::NameMissing(name.name)),
-        Pair::Copy(name) => found(Difference::OwnName(name.name)),
+    merge::<WithTags<ComparedName>>(original, copy, &mut |pair| match pair {
+        Pair::Original(name) => found(Difference::NameMissing(name.row.name)),
+        Pair::Copy(name) => found(Difference::OwnName(name.row.name)),
         Pair::Both(name, copy) if name == copy => ControlFlow::Continue(()),
-        Pair::Both(name, _) => found(Difference::NameElsewhere(name.name)),
+        Pair::Both(name, _) => found(Difference::NameElsewhere(name.row.name)),
     })
 }
 
-fn differ(original: ComparedObject, copy: &ComparedObject) -> Option<Difference> {
+fn differ(original: WithTags<ComparedObject>, copy: &WithTags<ComparedObject>) -> Option<Difference> {
+    let mut tags = original.tags.iter();
+    let lacks_tag = !tags.all(|(key, value)| copy.tags.get(key) == Some(value));
+    let (original, copy) = (original.row, &copy.row);
     let id = original.object_id;
     let same = (&original.kind, &original.type_name, original.size) == (&copy.kind, &copy.type_name, copy.size);
     let ends_sooner = Ends(copy.held_until) < Ends(original.held_until);
     match (original.held, copy.held) {
         _ if !same => Some(Difference::OtherObject(id)),
         (true, false) => Some(Difference::HoldMissing(id)),
-        (true, true) if ends_sooner => Some(Difference::HoldMissing(id)),
+        (true, true) if ends_sooner || lacks_tag => Some(Difference::HoldMissing(id)),
         (false, true) => Some(Difference::OwnHold(id)),
         _ => None,
     }
@@ -113,23 +120,46 @@ trait Ordered: Sized {
     fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<Self>>;
 }
 
-impl Ordered for ComparedObject {
+/// A row with the tags of its hold, the anonymous one of an object or a name.
+#[derive(PartialEq)]
+struct WithTags<R> {
+    row: R,
+    tags: Tags,
+}
+
+fn with_tags<R>(
+    tx: &mut ReadTx<'_>,
+    rows: Vec<(StoredObjectId, R)>,
+    name: impl Fn(&R) -> &str,
+) -> Result<Vec<WithTags<R>>> {
+    let ids: Vec<_> = rows.iter().map(|(object, _)| *object).collect();
+    let mut tags = queries::tags::of_objects(tx, &ids)?;
+    let rows = rows.into_iter().map(|(object, row)| {
+        let tags = tags.remove(&(object, name(&row).to_owned())).unwrap_or_default();
+        WithTags { row, tags }
+    });
+    Ok(rows.collect())
+}
+
+impl Ordered for WithTags<ComparedObject> {
     fn key(&self) -> &str {
-        &self.object_id
+        &self.row.object_id
     }
 
     fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<Self>> {
-        objects_by_id(tx, space, after, limit)
+        let rows = objects_by_id(tx, space, after, limit)?;
+        with_tags(tx, rows, |_| "")
     }
 }
 
-impl Ordered for ComparedName {
+impl Ordered for WithTags<ComparedName> {
     fn key(&self) -> &str {
-        &self.name
+        &self.row.name
     }
 
     fn page(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<Self>> {
-        names_by_name(tx, space, after, limit)
+        let rows = names_by_name(tx, space, after, limit)?;
+        with_tags(tx, rows, |row| &row.name)
     }
 }
 

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::manager::names::{self, Kept};
-use crate::manager::objects::{expire, free};
-use crate::manager::{ExpiringHold, Expiry, Hold};
+use crate::manager::objects::{expire, free, tags};
+use crate::manager::{Expiry, Hold, HoldWith};
 use crate::models::{Ends, MemRamId, StoredObject, Timestamp, is_over};
 use crate::store::queries::names::KeptName;
+use crate::store::queries::tags::Tags;
 use crate::store::{ReadTx, WriteTx, queries};
 use crate::value::ObjectId;
 
@@ -55,6 +56,8 @@ pub(in crate::manager) struct Incoming<'a> {
     pub names: Cow<'a, [KeptName]>,
     /// Its anonymous hold, if it is to have one.
     pub hold: Option<Ends>,
+    /// The tags of that.
+    pub hold_tags: &'a Tags,
     /// The error for a name that cannot be bound, and why.
     pub bad: &'a dyn Fn(&str, String) -> Error,
 }
@@ -107,7 +110,7 @@ impl Incoming<'_> {
                     let renamed = self.other_name(name, resolve)?.ok_or_else(|| bad(why))?;
                     settled.names.push(KeptName {
                         name: renamed.clone(),
-                        ..*kept
+                        ..kept.clone()
                     });
                     Some(renamed)
                 }
@@ -170,12 +173,16 @@ impl Settled {
     }
 
     /// The hold to store the object with.
-    pub fn first_hold(&self, incoming: &Incoming<'_>) -> ExpiringHold<'_> {
-        let (hold, ends) = match self.names.first() {
-            Some(kept) => (Hold::Name(&kept.name), kept.expires_at),
-            None => (Hold::Anonymous, incoming.hold.and_then(|ends| ends.0)),
+    pub fn first_hold<'s>(&'s self, incoming: &Incoming<'s>) -> HoldWith<'s> {
+        let (hold, ends, tags) = match self.names.first() {
+            Some(kept) => (Hold::Name(&kept.name), kept.expires_at, &kept.tags),
+            None => (
+                Hold::Anonymous,
+                incoming.hold.and_then(|ends| ends.0),
+                incoming.hold_tags,
+            ),
         };
-        hold.expires(ends.map_or(Expiry::Never, Expiry::At))
+        hold.expires(ends.map_or(Expiry::Never, Expiry::At)).tags(pairs(tags))
     }
 
     /// Gives the object, if it is stored, its other names and its hold; it has the first `bound` names
@@ -185,8 +192,9 @@ impl Settled {
             let space = tx.space_name()?;
             let object = free::find(tx, &space, &incoming.id)?;
             let mut kept = Kept::from(&object);
-            for KeptName { name, expires_at } in self.names.iter().skip(bound) {
-                names::bind(tx, name, kept, *expires_at)?;
+            for KeptName { name, expires_at, tags } in self.names.iter().skip(bound) {
+                let tags: Vec<_> = pairs(tags).collect();
+                names::bind(tx, name, kept, *expires_at, &tags)?;
                 if expires_at.is_some() || kept.lifetime.expires_at.is_some() {
                     kept = Kept::from(&free::find(tx, &space, &incoming.id)?);
                 }
@@ -194,6 +202,8 @@ impl Settled {
             if let Some(ends) = incoming.hold {
                 let object = free::find(tx, &space, &incoming.id)?;
                 expire::hold(tx, &object, ends.0)?;
+                let tags: Vec<_> = pairs(incoming.hold_tags).collect();
+                tags::add(tx, object.id, None, &tags)?;
             }
         }
         let mut conflicts = self.conflicts;
@@ -202,6 +212,10 @@ impl Settled {
         }
         Ok(conflicts)
     }
+}
+
+fn pairs(tags: &Tags) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
 impl Conflict {

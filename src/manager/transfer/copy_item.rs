@@ -11,8 +11,9 @@ use crate::manager::MemManager;
 use crate::manager::objects::allocate::allocate;
 use crate::manager::objects::content::Content;
 use crate::manager::objects::expire;
-use crate::models::{Ends, StoredObject, StoredObjectId, Timestamp};
+use crate::models::{Ends, StoredObject, StoredObjectId};
 use crate::store::queries::names::KeptName;
+use crate::store::queries::tags::{Tags, TagsByHold};
 use crate::store::queries::transfer;
 use crate::store::{ReadTx, WriteTx};
 
@@ -40,6 +41,8 @@ pub struct CopiedSpace {
 pub(super) struct Item {
     pub object: StoredObject,
     pub names: Vec<KeptName>,
+    /// The tags of its anonymous hold.
+    pub hold_tags: Tags,
     /// Whether it is stored already, and only lacks a name or its hold.
     pub is_there: bool,
     pub run: u64,
@@ -49,8 +52,9 @@ pub(super) struct Item {
 /// An object of the target, with its names.
 pub(super) struct Known {
     pub object: StoredObject,
-    /// When each expires.
-    pub names: HashMap<String, Option<Timestamp>>,
+    pub names: HashMap<String, KeptName>,
+    /// The tags of its anonymous hold.
+    pub hold_tags: Tags,
 }
 
 impl Known {
@@ -60,10 +64,11 @@ impl Known {
     }
 
     /// Whether it has all names of the object and its hold.
-    pub fn is_complete(&self, object: &StoredObject, names: &[KeptName]) -> bool {
+    pub fn is_complete(&self, object: &StoredObject, names: &[KeptName], hold_tags: &Tags) -> bool {
         let hold = self.object.held.then_some(Ends(self.object.held_until));
-        let has_name = |kept: &KeptName| self.names.get(&kept.name) == Some(&kept.expires_at);
-        hold >= hold_of(object, names) && names.iter().all(has_name)
+        let has_name = |kept: &KeptName| self.names.get(&kept.name) == Some(kept);
+        let has_tag = |(key, value): (&String, &String)| self.hold_tags.get(key) == Some(value);
+        hold >= hold_of(object, names) && hold_tags.iter().all(has_tag) && names.iter().all(has_name)
     }
 }
 
@@ -79,6 +84,7 @@ impl Item {
             id: self.object.object_id,
             names: self.names.as_slice().into(),
             hold: hold_of(&self.object, &self.names),
+            hold_tags: &self.hold_tags,
             bad,
         }
     }
@@ -131,7 +137,7 @@ pub(super) fn store(
             size: object.size,
             whole: None,
         };
-        let stored = allocate(tx, &what, settled.first_hold(&incoming), &mut &content[..])?;
+        let stored = allocate(tx, &what, &settled.first_hold(&incoming), &mut &content[..])?;
         done.count(object, stored.dedup);
     }
     settle(tx, &incoming, settled, item.is_there, done)
@@ -183,12 +189,22 @@ fn hold_of(object: &StoredObject, names: &[KeptName]) -> Option<Ends> {
     (object.held || names.is_empty()).then_some(Ends(object.held_until))
 }
 
-pub(super) fn by_object(names: Vec<(StoredObjectId, KeptName)>) -> HashMap<StoredObjectId, Vec<KeptName>> {
+/// Names with their tags, by object.
+pub(super) fn by_object(
+    names: Vec<(StoredObjectId, KeptName)>,
+    tags: &mut TagsByHold,
+) -> HashMap<StoredObjectId, Vec<KeptName>> {
     let mut by_object: HashMap<_, Vec<_>> = HashMap::new();
-    for (object, name) in names {
-        by_object.entry(object).or_default().push(name);
+    for (object, mut kept) in names {
+        kept.tags = tags.remove(&(object, kept.name.clone())).unwrap_or_default();
+        by_object.entry(object).or_default().push(kept);
     }
     by_object
+}
+
+/// The tags of the anonymous hold of an object.
+pub(super) fn hold_tags(object: StoredObjectId, tags: &mut TagsByHold) -> Tags {
+    tags.remove(&(object, String::new())).unwrap_or_default()
 }
 
 pub(super) fn occupied(there: &MemManager, why: String) -> Error {

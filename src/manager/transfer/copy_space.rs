@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::mem;
 
 use super::conflicts::OnConflict;
-use super::copy_item::{CopiedSpace, Item, Known, bad_name, by_object, read_contents, settle, store};
+use super::copy_item::{CopiedSpace, Item, Known, bad_name, by_object, hold_tags, read_contents, settle, store};
 use super::source::{Source, retain};
 use super::whole::Whole;
 use crate::clock;
@@ -15,6 +15,7 @@ use crate::manager::{MemManager, Phase};
 use crate::models::{MemRam, StoredObject, StoredObjectId, Stripe};
 use crate::store::queries;
 use crate::store::queries::names::KeptName;
+use crate::store::queries::tags::Tags;
 use crate::store::queries::transfer;
 use crate::temporary::go_on;
 use crate::value::ObjectId;
@@ -74,17 +75,18 @@ impl<'a> SpaceCopy<'a> {
         let mut after = StoredObjectId(Stripe::of(space.id).before());
         loop {
             go_on()?;
-            let (page, names, now) = source.read(|tx| {
+            let (page, names, mut tags, now) = source.read(|tx| {
                 let page = transfer::objects_after(tx, space.id, after, PAGE as i64)?;
                 let names = match (page.first(), page.last()) {
                     (Some(first), Some(last)) => transfer::names_between(tx, first.id, last.id)?,
                     _ => Vec::new(),
                 };
-                Ok((page, names, tx.now()))
+                let ids: Vec<_> = page.iter().map(|object| object.id).collect();
+                Ok((page, names, queries::tags::of_objects(tx, &ids)?, tx.now()))
             })?;
             let Some(last) = page.last() else { break };
             after = last.id;
-            let mut names = by_object(names);
+            let mut names = by_object(names, &mut tags);
             let known = self.known(&page)?;
             for object in page {
                 let Some(object) = object.seen_at(now) else {
@@ -94,7 +96,8 @@ impl<'a> SpaceCopy<'a> {
                 };
                 let names = names.remove(&object.id).unwrap_or_default();
                 let found = known.get(&object.object_id).filter(|found| found.is(&object));
-                self.object(source, object, names, found)?;
+                let tags = hold_tags(object.id, &mut tags);
+                self.object(source, object, (names, tags), found)?;
             }
         }
         self.flush(source)?;
@@ -112,11 +115,20 @@ impl<'a> SpaceCopy<'a> {
             let (mut objects, now) = (queries::objects::find_all(tx, inner.space, &ids)?, tx.now());
             objects.retain(|_, object| object.clone().seen_at(now).is_some());
             let keys: Vec<_> = objects.values().map(|object| object.id).collect();
-            let mut names = by_object(transfer::names_of(tx, &keys)?);
+            let mut tags = queries::tags::of_objects(tx, &keys)?;
+            let mut names = by_object(transfer::names_of(tx, &keys)?, &mut tags);
             let known = objects.into_iter().map(|(id, object)| {
                 let names = names.remove(&object.id).unwrap_or_default();
-                let names = names.into_iter().map(|kept| (kept.name, kept.expires_at)).collect();
-                (id, Known { object, names })
+                let names = names.into_iter().map(|kept| (kept.name.clone(), kept)).collect();
+                let hold_tags = hold_tags(object.id, &mut tags);
+                (
+                    id,
+                    Known {
+                        object,
+                        names,
+                        hold_tags,
+                    },
+                )
             });
             Ok(known.collect())
         })
@@ -126,10 +138,10 @@ impl<'a> SpaceCopy<'a> {
         &mut self,
         source: &mut Source<'_, '_>,
         object: StoredObject,
-        names: Vec<KeptName>,
+        (names, hold_tags): (Vec<KeptName>, Tags),
         found: Option<&Known>,
     ) -> Result<()> {
-        if found.is_some_and(|found| found.is_complete(&object, &names)) {
+        if found.is_some_and(|found| found.is_complete(&object, &names, &hold_tags)) {
             self.done.already += 1;
             self.batch.run += 1;
             return self.pass(object.size);
@@ -137,6 +149,7 @@ impl<'a> SpaceCopy<'a> {
         let mut item = Item {
             object,
             names,
+            hold_tags,
             is_there: found.is_some(),
             run: self.batch.run,
             content: Vec::new(),
@@ -225,7 +238,7 @@ impl<'a> SpaceCopy<'a> {
             };
             let filled = parts.fill();
             let stored = filled.and_then(|()| {
-                let hold = settled.first_hold(&incoming);
+                let hold = &settled.first_hold(&incoming);
                 target.upload(announced, &mut parts, hold, None, progress)
             });
             match stored.map_err(own_error) {

@@ -15,6 +15,7 @@ use crate::manager::MemManager;
 use crate::manager::report::check::each_object;
 use crate::models::{StoredObject, Timestamp};
 use crate::store::queries::names::KeptName;
+use crate::store::queries::tags::TagsByHold;
 use crate::store::{ReadTx, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
 use crate::value::{Hasher, Validator};
@@ -99,6 +100,7 @@ impl MemManager {
         let space = self.inner.space;
         let total = self.memram()?.mem;
         self.inner.readers.snapshot_once(|tx| {
+            export.has_tags = queries::spaces::get(tx, space)?.tags > 0;
             each_object(tx, &mut |_, _| {}, |tx, object| {
                 let seen = object.clone().seen_at(tx.now());
                 if let Some(object) = seen.filter(|object| object.memram_id == space) {
@@ -135,6 +137,7 @@ struct Export<'t> {
     temporary: &'t Temporary,
     manifest: BufWriter<File>,
     done: Exported,
+    has_tags: bool,
 }
 
 impl<'t> Export<'t> {
@@ -146,12 +149,20 @@ impl<'t> Export<'t> {
             temporary,
             manifest: BufWriter::new(manifest),
             done: Exported::default(),
+            has_tags: false,
         })
     }
 
     fn object(&mut self, tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<()> {
         let (mut names, now) = (queries::names::exact(tx, object.id)?, tx.now());
         names.retain(|name| !name.is_over(now));
+        let mut tags = match self.has_tags {
+            true => queries::tags::of_objects(tx, &[object.id])?,
+            false => TagsByHold::new(),
+        };
+        for kept in &mut names {
+            kept.tags = tags.remove(&(object.id, kept.name.clone())).unwrap_or_default();
+        }
         let mut line = Line {
             object_id: object.object_id.to_hex(),
             kind: object.kind.to_string(),
@@ -159,8 +170,10 @@ impl<'t> Export<'t> {
             size: object.size,
             names: Vec::new(),
             expires: BTreeMap::new(),
+            tags: BTreeMap::new(),
             held: object.held,
             held_until: object.held_until.map(Timestamp::as_micros),
+            held_tags: tags.remove(&(object.id, String::new())).unwrap_or_default(),
             file: Line::file_of(&object.object_id.to_hex()),
         };
         self.content(tx, object, &line)?;
@@ -176,6 +189,8 @@ impl<'t> Export<'t> {
                 .iter()
                 .filter_map(|kept| Some((kept.name.clone(), kept.expires_at?.as_micros())));
             line.expires = expiring.collect();
+            let tagged = now.iter().filter(|kept| !kept.tags.is_empty());
+            line.tags = tagged.map(|kept| (kept.name.clone(), kept.tags.clone())).collect();
             self.line(&line)?;
             rest = later;
             if rest.is_empty() {
@@ -224,12 +239,14 @@ impl<'t> Export<'t> {
     }
 }
 
-/// How many of these names fit into one line; in JSON, a byte takes up to six, and a name may be in it twice.
+/// How many of these names fit into one line; in JSON, a byte takes up to six, and a name may be in it
+/// three times.
 fn names_of_a_line(names: &[KeptName]) -> usize {
     let mut bytes = 0;
     let fits = names.iter().take_while(|name| {
         let before = bytes;
-        bytes += name.name.len();
+        let tags = name.tags.iter().map(|(key, value)| key.len() + value.len() + 8);
+        bytes += name.name.len() + tags.sum::<usize>();
         before < NAMES_OF_LINE
     });
     fits.count()

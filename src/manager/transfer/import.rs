@@ -13,7 +13,7 @@ use crate::manager::objects::content::Content;
 use crate::manager::objects::room::need_room;
 use crate::manager::objects::spool::Spooled;
 use crate::manager::objects::{allocate, expire};
-use crate::manager::{ExpiringHold, MemManager};
+use crate::manager::{HoldWith, MemManager};
 use crate::store::WriteTx;
 use crate::value::{ObjectId, Validator};
 
@@ -208,7 +208,7 @@ impl Import<'_> {
         let is_wanted = settled.is_wanted(&incoming);
         let mut bound = 0;
         if is_wanted && !(is_stored && expire::find(tx, &item.id)?.is_some()) {
-            self.store(tx, item, settled.first_hold(&incoming))?;
+            self.store(tx, item, &settled.first_hold(&incoming))?;
             bound = 1;
         }
         self.current = Some((item.id, is_stored || is_wanted));
@@ -217,7 +217,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, hold: ExpiringHold<'_>) -> Result<()> {
+    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, hold: &HoldWith<'_>) -> Result<()> {
         let mut file = self.folder.file(&item.file)?;
         let size = item.line.size;
         let found = file.metadata().map_or(size, |found| found.len());

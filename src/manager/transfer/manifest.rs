@@ -12,6 +12,7 @@ use super::folder::Folder;
 use crate::error::{Error, Result, TransferError, grouped};
 use crate::models::{Ends, Timestamp};
 use crate::store::queries::names::KeptName;
+use crate::store::queries::tags::Tags;
 use crate::value::{Kind, ObjectId};
 
 /// The manifest's name in the folder of an export.
@@ -44,12 +45,18 @@ pub(in crate::manager) struct Line {
     /// When those of them that expire do, in microseconds since 1970 UTC.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expires: BTreeMap<String, i64>,
+    /// The tags of those of them that have any: values by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, Tags>,
     /// Whether an allocation without a name holds it.
     #[serde(default)]
     pub held: bool,
     /// When that hold ends, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_until: Option<i64>,
+    /// The tags of that hold.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_tags: Tags,
     /// The file with its content, relative to the folder of the export.
     pub file: String,
 }
@@ -88,6 +95,7 @@ impl Item {
             id: self.id,
             names: self.names.as_slice().into(),
             hold: self.hold,
+            hold_tags: &self.line.held_tags,
             bad,
         }
     }
@@ -160,6 +168,7 @@ impl Lines {
         let names = line.names.iter().map(|name| KeptName {
             name: name.clone(),
             expires_at: line.expires.get(name).copied().map(Timestamp::from_micros),
+            tags: line.tags.get(name).cloned().unwrap_or_default(),
         });
         Ok(Item {
             names: names.collect(),

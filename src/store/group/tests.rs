@@ -127,7 +127,7 @@ fn state(readers: &Readers) -> (MemRam, Vec<Arena>, usize) {
             assert_eq!(found, []);
             let space = queries::spaces::by_name(tx, "main")?.unwrap();
             let arenas = queries::levels::arenas(tx, space.id)?;
-            let objects = queries::objects::info_page(tx, StoredObjectId(0), 100)?.len();
+            let objects = queries::objects::tagged_page(tx, &[], StoredObjectId(0), 100)?.len();
             Ok((space, arenas, objects))
         })
         .unwrap()

@@ -21,6 +21,7 @@ pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod spaces;
 pub(crate) mod sparse;
+pub(crate) mod tags;
 pub(crate) mod transfer;
 pub(crate) mod trim;
 pub(crate) mod usage;

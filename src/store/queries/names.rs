@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::models::schema::{names, stored_objects};
 use crate::models::{Ends, MemRamId, Name, StoredObject, StoredObjectId, Timestamp, is_over};
 use crate::store::conn::{on_engine, rows_of};
+use crate::store::queries::tags::Tags;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, Value, sql};
 
@@ -21,14 +22,23 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name
         .load(tx.conn()?)?)
 }
 
-/// A name of an object, and when it expires.
+/// A name of an object, when it expires, and its tags if they were asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptName {
     pub name: String,
     pub expires_at: Option<Timestamp>,
+    pub tags: Tags,
 }
 
 impl KeptName {
+    pub fn new(name: String, expires_at: Option<Timestamp>) -> Self {
+        Self {
+            name,
+            expires_at,
+            tags: Tags::new(),
+        }
+    }
+
     pub fn is_over(&self, now: Timestamp) -> bool {
         is_over(self.expires_at, now)
     }
@@ -41,10 +51,9 @@ impl KeptName {
 pub fn exact(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<KeptName>> {
     let statement = Statement::<ReadNamesOf, 1>::new([object.0.into()]);
     let names: Vec<(Vec<u8>, Option<Timestamp>)> = on_engine!(tx, |conn| statement.load(conn))?;
-    let names = names.into_iter().map(|(name, expires_at)| {
-        let name = utf8(name)?;
-        Ok(KeptName { name, expires_at })
-    });
+    let names = names
+        .into_iter()
+        .map(|(name, expires_at)| Ok(KeptName::new(utf8(name)?, expires_at)));
     names.collect()
 }
 

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::error::Result;
-use crate::models::schema::{objects, stored_objects};
+use crate::models::schema::{objects, stored_objects, tagged};
 use crate::models::{
     Ends, MemRamId, PlacedEntry, Shown, ShownIfAny, ShownList, StoredObject, StoredObjectId, Stripe, Timestamp,
     WrittenTime,
@@ -272,17 +272,45 @@ pub fn page_of_file(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> R
 }
 
 /// The next objects of a space after one of its ids, in the order of allocation, as rows of the view
-/// `objects`.
-pub fn info_page(tx: &mut ReadTx<'_>, after: StoredObjectId, limit: i64) -> Result<Vec<ObjectInfo>> {
-    let now = tx.now();
-    Ok(objects::table
+/// `objects`: those of which a hold has each of these tags, with this value or any.
+pub fn tagged_page(
+    tx: &mut ReadTx<'_>,
+    tags: &[(String, Option<String>)],
+    after: StoredObjectId,
+    limit: i64,
+) -> Result<Vec<ObjectInfo>> {
+    let (now, space) = (tx.now(), after.space());
+    let mut query = objects::table
         .filter(objects::id.gt(after))
-        .filter(objects::id.le(Stripe::of(after.space()).last()))
+        .filter(objects::id.le(Stripe::of(space).last()))
         .filter(alive!(objects, now))
         .order(objects::id)
         .limit(limit)
         .select(ObjectInfo::as_select())
-        .load(tx.conn()?)?)
+        .into_boxed();
+    for (key, value) in tags {
+        let with_key = tagged::table
+            .filter(tagged::memram_id.eq(space))
+            .filter(tagged::key.eq(key))
+            .filter(alive!(tagged, now))
+            .select(tagged::stored_object_id);
+        query = match value {
+            Some(value) => query.filter(objects::id.eq_any(with_key.filter(tagged::value.eq(value)))),
+            None => query.filter(objects::id.eq_any(with_key)),
+        };
+    }
+    Ok(query.load(tx.conn()?)?)
+}
+
+/// How many objects a space has, and their bytes, without what has expired. O(expired + uploads + log n).
+pub fn totals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<[u64; 2]> {
+    let memram = super::spaces::get(tx, space)?;
+    let uploads = super::reservations::written_in(tx, space)?;
+    let mut left = [memram.objects(), memram.mem.saturating_sub(uploads)];
+    for gone in expired(tx, space)? {
+        left = [left[0].saturating_sub(gone.objects), left[1].saturating_sub(gone.mem)];
+    }
+    Ok(left)
 }
 
 /// One object as a row of the view `objects`, which goes by the clock of the engine.

@@ -79,10 +79,9 @@ pub fn names_between(
     let now = tx.now().as_micros();
     let statement = Statement::<ReadNamesBetween, 3>::new([first.0.into(), last.0.into(), now.into()]);
     let names: Vec<(StoredObjectId, Vec<u8>, Option<Timestamp>)> = on_engine!(tx, |conn| statement.load(conn))?;
-    let names = names.into_iter().map(|(object, name, expires_at)| {
-        let name = utf8(name)?;
-        Ok((object, KeptName { name, expires_at }))
-    });
+    let names = names
+        .into_iter()
+        .map(|(object, name, expires_at)| Ok((object, KeptName::new(utf8(name)?, expires_at))));
     names.collect()
 }
 
@@ -101,10 +100,9 @@ pub fn names_of(tx: &mut ReadTx<'_>, objects: &[StoredObjectId]) -> Result<Vec<(
         .filter(alive!(names, now))
         .select((names::stored_object_id, names::name, names::expires_at))
         .load(tx.conn()?)?;
-    let names = names.into_iter().map(|(object, name, expires_at)| {
-        let name = name.into();
-        (object, KeptName { name, expires_at })
-    });
+    let names = names
+        .into_iter()
+        .map(|(object, name, expires_at)| (object, KeptName::new(name.into(), expires_at)));
     Ok(names.collect())
 }
 
@@ -141,7 +139,12 @@ pub struct ComparedObject {
 }
 
 /// The next objects of a space by their ids, without those that have expired.
-pub fn objects_by_id(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<ComparedObject>> {
+pub fn objects_by_id(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(StoredObjectId, ComparedObject)>> {
     let now = tx.now();
     let names_of = names::table.filter(names::stored_object_id.eq(stored_objects::id));
     let named = exists(names_of.filter(alive!(names, now)));
@@ -155,12 +158,15 @@ pub fn objects_by_id(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i
         .order(stored_objects::object_id)
         .limit(limit)
         .select((
-            stored_objects::object_id,
-            stored_objects::kind,
-            stored_objects::type_name,
-            stored_objects::size,
-            stored_objects::held.and(lasts).or(not(named)),
-            stored_objects::held_until,
+            stored_objects::id,
+            (
+                stored_objects::object_id,
+                stored_objects::kind,
+                stored_objects::type_name,
+                stored_objects::size,
+                stored_objects::held.and(lasts).or(not(named)),
+                stored_objects::held_until,
+            ),
         ))
         .load(tx.conn()?)?)
 }
@@ -177,7 +183,12 @@ pub struct ComparedName {
 }
 
 /// The next names of a space in the order of their bytes, without those that have expired.
-pub fn names_by_name(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i64) -> Result<Vec<ComparedName>> {
+pub fn names_by_name(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(StoredObjectId, ComparedName)>> {
     let now = tx.now();
     Ok(names::table
         .inner_join(stored_objects::table)
@@ -186,6 +197,9 @@ pub fn names_by_name(tx: &mut ReadTx<'_>, space: MemRamId, after: &str, limit: i
         .filter(alive!(names, now))
         .order(names::name)
         .limit(limit)
-        .select((names::name, stored_objects::object_id, names::expires_at))
+        .select((
+            stored_objects::id,
+            (names::name, stored_objects::object_id, names::expires_at),
+        ))
         .load(tx.conn()?)?)
 }

@@ -84,7 +84,8 @@ pub(super) const RULES: &[Statements] = &[
                    object_id = CASE WHEN EXISTS (SELECT 1 FROM stored_objects t
                      WHERE t.memram_id = CAST(?2 AS BIGINT) AND t.object_id = stored_objects.object_id)
                    THEN hex64(id) ELSE object_id END
-                 WHERE id = ?1"],
+                 WHERE id = ?1",
+                "UPDATE tags SET memram_id = CAST(?2 AS BIGINT) WHERE stored_object_id = ?1"],
     },
     Statements {
         rule: "piece_numbers",
@@ -188,6 +189,18 @@ pub(super) const RULES: &[Statements] = &[
                    FROM (SELECT expires_at AS ends FROM names WHERE stored_object_id = ?1
                          UNION ALL SELECT held_until FROM stored_objects WHERE id = ?1 AND held = TRUE) holds)
                  WHERE id = ?1"],
+    },
+    Statements {
+        rule: "tag_hold",
+        find: None,
+        correct: &["DELETE FROM tags WHERE stored_object_id = ?1
+                 AND NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = ?1 AND n.memram_id = tags.memram_id AND n.name = tags.name)
+                 AND NOT EXISTS (SELECT 1 FROM stored_objects o WHERE tags.name = '' AND o.id = ?1 AND o.memram_id = tags.memram_id AND o.held = TRUE)"],
+    },
+    Statements {
+        rule: "space_tags",
+        find: None,
+        correct: &["UPDATE memram SET tags = (SELECT count(*) FROM tags WHERE memram_id = ?1) WHERE id = ?1"],
     },
     // `key` is the space of the object.
     Statements {

@@ -83,6 +83,8 @@ const GIVE_KEY: Texts = &[
     "UPDATE ledger SET id = ?2 + seq, stored_object_id = ?2 WHERE stored_object_id = ?1",
     "UPDATE stored_objects SET id = ?2 WHERE id = ?1",
     "UPDATE names SET stored_object_id = ?2 WHERE stored_object_id = ?1",
+    "DELETE FROM tags WHERE stored_object_id = ?2",
+    "UPDATE tags SET stored_object_id = ?2 WHERE stored_object_id = ?1",
 ];
 
 const GIVE_KIND: Texts = &["UPDATE stored_objects SET kind = ?2 WHERE id = ?1"];
@@ -97,6 +99,9 @@ const GIVE_ID: Texts = &["UPDATE stored_objects SET object_id = ?2 WHERE id = ?1
 
 /// Removes an object with the same content as another.
 const MERGE: Texts = &[
+    "DELETE FROM tags WHERE stored_object_id = ?2 AND name IN (SELECT name FROM names WHERE stored_object_id = ?1)",
+    "UPDATE tags SET stored_object_id = ?2 WHERE stored_object_id = ?1
+       AND name IN (SELECT name FROM names WHERE stored_object_id = ?1)",
     "UPDATE names SET stored_object_id = ?2 WHERE stored_object_id = ?1",
     "DELETE FROM ledger WHERE stored_object_id = ?1",
     "DELETE FROM stored_objects WHERE id = ?1",
@@ -105,7 +110,11 @@ const MERGE: Texts = &[
 const TAKE_OUT: Texts = &["DELETE FROM ledger WHERE stored_object_id = ?1"];
 
 /// The old name is passed as bytes, because it need not be UTF-8.
-const RENAME: Texts = &["UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = text_of(?2)"];
+const RENAME: Texts = &[
+    "DELETE FROM tags WHERE memram_id = ?1 AND name = ?3",
+    "UPDATE tags SET name = ?3 WHERE memram_id = ?1 AND name = text_of(?2)",
+    "UPDATE names SET name = ?3 WHERE memram_id = ?1 AND name = text_of(?2)",
+];
 
 const ADD_NAME: Texts = &["INSERT INTO names (memram_id, name, stored_object_id, bound_at)
      SELECT memram_id, ?2, id, now_us() FROM stored_objects WHERE id = ?1"];

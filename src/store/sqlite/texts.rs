@@ -21,7 +21,7 @@ pub(crate) struct GarbledRow {
 }
 
 /// For each table with text columns except `names`, a query for the keys and texts of its rows.
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 6] = [
     (
         "memram",
         "SELECT id, CAST(name || char(10) || history AS BLOB) AS texts FROM memram",
@@ -38,6 +38,10 @@ const TEXTS: [(&str, &str); 5] = [
     (
         "sequences",
         "SELECT NULL AS id, CAST(name AS BLOB) AS texts FROM sequences",
+    ),
+    (
+        "tags",
+        "SELECT stored_object_id AS id, CAST(name || char(10) || key || char(10) || value AS BLOB) AS texts FROM tags",
     ),
     (
         "events",

@@ -7,6 +7,7 @@ mod events;
 mod insert;
 mod pieces;
 mod space;
+mod tags;
 
 use std::collections::BTreeMap;
 
@@ -69,6 +70,7 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
         Statement::<SetHolds, 4>::run(conn, [lifetime.held.into(), held_until, expires_at, object.0.into()])?;
     }
     write_names(conn, space, &rows.names)?;
+    tags::write(conn, space, &rows.tags)?;
     match &rows.space_change {
         Some(change) => space::change(conn, space, change),
         None => Ok(()),
@@ -243,7 +245,7 @@ sql! {
     AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
         promised = promised + ?, reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
         dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ?, \
-        history_bytes = max(history_bytes + ?, 0) WHERE id = ?";
+        history_bytes = max(history_bytes + ?, 0), tags = max(tags + ?, 0) WHERE id = ?";
     RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE memram_id = ? AND name = ? AND last_id < ?";
 }
 
@@ -345,9 +347,10 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         by.dedup_hits,
         by.dedup_saved,
         history_bytes,
+        by.tags,
         space.0,
     ];
-    Statement::<AddToSpace, 12>::run(conn, values.map(Value::from)).map(drop)
+    Statement::<AddToSpace, 13>::run(conn, values.map(Value::from)).map(drop)
 }
 
 /// Records the highest ids ever assigned, so that they are never reused.

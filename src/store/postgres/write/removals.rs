@@ -20,6 +20,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
         .names
         .iter()
         .filter(|(_, change)| change.was_bound && (moves || change.now.is_none()));
+    let tags = rows.tags.iter().filter(|(_, value)| value.is_none());
     let reservations = rows.reservations.iter().filter(|(_, row)| row.is_none());
     let parts = [
         Part::new(&RESERVATIONS, reservations, |rows| vec![rows.int(|(id, _)| id.0)]),
@@ -28,6 +29,13 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
                 rows.int(|(object, seq, _)| LedgerId::of(object, seq).0),
                 rows.int(|(object, seq, count)| LedgerId::of(object, seq).0.saturating_add(count)),
                 rows.int(|(object, ..)| object.0),
+            ]
+        }),
+        Part::new(&TAGS, tags, |rows| {
+            vec![
+                rows.int(|(key, _)| key.object.0),
+                rows.text(|(key, _)| &key.name),
+                rows.text(|(key, _)| &key.key),
             ]
         }),
         Part::new(&NAMES, names, |rows| vec![rows.text(|(name, _)| name)]),
@@ -50,6 +58,10 @@ const RESERVATIONS: Sql = Sql(
 const ENTRIES: Sql = Sql(
     "entries_gone AS (DELETE FROM ledger t USING space, ",
     "(id, until, object) WHERE t.id >= x.id AND t.id < x.until AND t.stored_object_id = x.object RETURNING t.id)",
+);
+const TAGS: Sql = Sql(
+    "tags_gone AS (DELETE FROM tags t USING space, ",
+    "(object, name, key) WHERE t.stored_object_id = x.object AND t.name = x.name AND t.key = x.key)",
 );
 const NAMES: Sql = Sql(
     "names_gone AS (DELETE FROM names t USING space, ",

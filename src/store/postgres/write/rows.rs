@@ -92,6 +92,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
         }),
         names(&MOVED_NAMES, rows, |change| change.was_bound && !moved),
         names(&NAMES, rows, |change| !change.was_bound || moved),
+        tags(rows),
     ]
     .into_iter()
     .flatten()
@@ -123,6 +124,21 @@ fn names<'b>(text: &'static Sql, rows: &'b Rows<'_>, are: impl Fn(&NameChange) -
             rows.int(|(_, binding)| binding.object.0),
             rows.int(|(_, binding)| binding.at.as_micros()),
             rows.int_if_any(|(_, binding)| binding.expires_at.map(Timestamp::as_micros)),
+        ]
+    })
+}
+
+fn tags<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
+    let tags = rows
+        .tags
+        .iter()
+        .filter_map(|(key, value)| Some((key, value.as_deref()?)));
+    Part::new(&TAGS, tags, |rows| {
+        vec![
+            rows.int(|(key, _)| key.object.0),
+            rows.text(|(key, _)| &key.name),
+            rows.text(|(key, _)| &key.key),
+            rows.text(|(_, value)| value),
         ]
     })
 }
@@ -204,6 +220,11 @@ const NAMES: Sql = Sql(
     "new_names AS (INSERT INTO names (memram_id, name, stored_object_id, bound_at, expires_at) \
         SELECT space.id, x.name, x.object, x.bound_at, x.expires_at FROM space, ",
     "(name, object, bound_at, expires_at))",
+);
+const TAGS: Sql = Sql(
+    "new_tags AS (INSERT INTO tags (memram_id, stored_object_id, name, key, value) \
+        SELECT space.id, x.object, x.name, x.key, x.value FROM space, ",
+    "(object, name, key, value) ON CONFLICT (stored_object_id, name, key) DO UPDATE SET value = excluded.value)",
 );
 const RESERVATIONS: Sql = Sql(
     "reservations AS (INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, \

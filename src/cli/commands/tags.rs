@@ -1,0 +1,151 @@
+//! `heapledger tag`, `heapledger untag` and `heapledger tags`
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use heapledger::{Batch, Error, ObjectId, TagValue};
+use serde::Serialize;
+
+use super::expire::{Found, find};
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, printable};
+
+/// Tags of what is stored or named.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Tags {
+    /// Tag it, to find and count it by: owner=ann. Any number of times, once for each key
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    tags: Vec<Tag>,
+}
+
+/// A key and its value.
+pub type Tag = (String, String);
+
+impl Tags {
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+}
+
+/// A tag as it is written.
+pub fn tag(text: &str) -> Result<Tag, String> {
+    let (key, value) = text.split_once('=').ok_or("not a tag; write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What has tags is a name, or the hold that storing without a name took; they go with it.
+
+Examples:
+  heapledger tag report owner=ann job=7
+  heapledger tag 2cf24dba5fb0 owner=bob  # an object that was stored without a name
+  heapledger ls --tag owner=ann
+  heapledger usage --by owner")]
+pub struct TagArgs {
+    /// A name, or the id of an object that was stored without one, or its first 6 or more digits
+    #[arg(value_name = "NAME|ID")]
+    held: String,
+
+    /// The tags to set, or to change
+    #[arg(value_name = "KEY=VALUE", required = true, value_parser = tag)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger untag report job")]
+pub struct UntagArgs {
+    /// A name, or the id of an object that was stored without one, or its first 6 or more digits
+    #[arg(value_name = "NAME|ID")]
+    held: String,
+
+    /// The keys of the tags to remove; it need not have them
+    #[arg(value_name = "KEY", required = true)]
+    keys: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ListArgs {}
+
+#[derive(Serialize)]
+struct Shown {
+    object_id: ObjectId,
+    /// The name that has them; without one it is the hold of an allocation without a name.
+    name: Option<String>,
+    tags: BTreeMap<String, String>,
+}
+
+pub fn add(args: &TagArgs, context: &Context<'_>) -> Result<Outcome> {
+    change(&args.held, context, |batch, found| {
+        let mut tags = args.tags.iter();
+        tags.try_for_each(|(key, value)| batch.tag(found.held(), key, value))
+    })
+}
+
+pub fn remove(args: &UntagArgs, context: &Context<'_>) -> Result<Outcome> {
+    change(&args.held, context, |batch, found| {
+        let mut keys = args.keys.iter();
+        keys.try_for_each(|key| batch.untag(found.held(), key).map(drop))
+    })
+}
+
+/// Changes the tags of something, and shows what it has then.
+fn change(
+    text: &str,
+    context: &Context<'_>,
+    work: impl FnOnce(&mut Batch<'_, '_>, &Found) -> Result<(), Error>,
+) -> Result<Outcome> {
+    let memory = context.change()?;
+    let found = memory.batch(|batch| {
+        let found = find(batch, text)?;
+        work(batch, &found)?;
+        Ok(found)
+    })?;
+    let shown = Shown {
+        tags: memory.tags(found.held())?,
+        object_id: found.object_id,
+        name: found.name,
+    };
+    context.output().one(&shown, |out| {
+        writeln!(out, "{}: {}", printable(text), list(&shown.tags))
+    })?;
+    Ok(Outcome::Fine)
+}
+
+pub fn list_all(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
+    context.output().rows(context.read()?.tag_values()?)?;
+    Ok(Outcome::Fine)
+}
+
+/// The tags of one hold.
+pub fn list(tags: &BTreeMap<String, String>) -> String {
+    if tags.is_empty() {
+        return "no tags".to_owned();
+    }
+    let tags = tags
+        .iter()
+        .map(|(key, value)| printable(&format!("{key}={value}")).into_owned());
+    tags.collect::<Vec<_>>().join(", ")
+}
+
+impl Row for TagValue {
+    const KEYS: &'static str = "key,value,holds";
+    const HEAD: &'static [Head] = &[
+        Head::left("KEY").worth(2),
+        Head::left("VALUE").worth(3).cut_to(12),
+        Head::right("HOLDS").worth(1),
+    ];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![
+            printable(&self.key).into_owned(),
+            printable(&self.value).into_owned(),
+            self.holds.to_string(),
+        ]
+    }
+}

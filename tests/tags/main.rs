@@ -1,0 +1,24 @@
+//! Tags are those of a hold: they find and count what it holds, and go with it.
+
+#![cfg(test)]
+
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
+#[path = "../common/mod.rs"]
+mod common;
+mod holds;
+mod lost;
+mod totals;
+mod transfer;
+
+use std::collections::BTreeMap;
+
+/// Values by key.
+pub fn tags<const N: usize>(tags: [(&str, &str); N]) -> BTreeMap<String, String> {
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    tags.into_iter().map(owned).collect()
+}
+
+/// Rows of the table.
+pub fn rows(heap: &common::Heap) -> i64 {
+    common::number(&heap.sql(), "SELECT count(*) FROM tags")
+}
