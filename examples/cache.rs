@@ -1,12 +1,17 @@
 //! A cache with a hard budget. The heap refuses what does not fit, with the figures, and never
-//! drops anything by itself, so the program decides what to evict: here, the oldest entry.
+//! drops anything by itself, so the program decides what to evict: here, the oldest entry. Whatever is
+//! an hour old expires, and its bytes are used again without being asked for.
 //!
 //! `cargo run --example cache`
+
+use std::time::Duration;
 
 use heapledger::{Durability, Error, Hold, MemManager};
 
 /// The most that the cache may hold.
 const BUDGET: u64 = 64 * 1024;
+/// How long an entry is good.
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
@@ -49,7 +54,7 @@ fn put(cache: &MemManager, name: &str, content: &[u8]) -> Result<Vec<String>, Er
         // Rows are numbered in the order of their creation, so the oldest object comes first.
         let mut oldest = cache.objects();
         loop {
-            let missing = match batch.store_bytes(content, Hold::Name(name)) {
+            let missing = match batch.store_bytes(content, Hold::Name(name).expires_in(HOUR)) {
                 Ok(_) => return Ok(evicted),
                 // Every free byte is usable, so exactly this much is missing.
                 Err(Error::OutOfMemory {

@@ -263,11 +263,9 @@ impl Change<'_> {
             | Self::ObjectPosted { .. }
             | Self::PartBegun { .. }
             | Self::DedupHit { .. }
-            | Self::Held { .. }
             | Self::EntryAdded { .. }
             | Self::PiecesMoved { .. }
             | Self::NameBound { .. }
-            | Self::NameLasts { .. }
             | Self::Tagged { .. }
             | Self::Refused { .. } => true,
             Self::ReservationSet { before, after } => before.is_none() && after.state == ReservationState::Open,
@@ -279,8 +277,10 @@ impl Change<'_> {
             | Self::ObjectVacated { .. }
             | Self::ReservationRemoved { .. }
             | Self::PiecesReclaimed { .. }
+            | Self::Held { .. }
             | Self::Released { .. }
             | Self::Expired { .. }
+            | Self::NameLasts { .. }
             | Self::PieceRepaired { .. }
             | Self::PlanApplied { .. }
             | Self::EntriesRemoved { .. }
