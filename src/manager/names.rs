@@ -18,7 +18,8 @@ pub(super) const MOST_BYTES: usize = 4096;
 impl MemManager {
     /// Binds a name to an object. If the name is bound to another object it moves, and the other
     /// object is freed, and returned, if nothing else holds it. [`Self::bind_new`] refuses instead. The name
-    /// never expires, even if it did before; [`Self::expire`] lets it. O(log n).
+    /// never expires and has no tags, even if it did and had some before; [`Self::expire`] and [`Self::tag`]
+    /// change that. O(log n).
     ///
     /// # Errors
     /// [`Error::NotStored`]; [`Error::BadName`] unless the name has 1 to 4,096 bytes,

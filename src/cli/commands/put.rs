@@ -30,7 +30,7 @@ Examples:
   heapledger put -r ~/photos
   tar c src | heapledger put - --name src.tar
   heapledger put --expires 7d report.pdf # gone after a week
-  heapledger put --tag owner=ann a.pdf   # see ls --tag and usage --by
+  heapledger put --tag owner=ann report.pdf
   heapledger put -r --dry-run ~/photos   # whether it fits, and how")]
 pub struct Args {
     /// Files to store; `-` is standard input

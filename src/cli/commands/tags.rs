@@ -41,8 +41,8 @@ pub fn tag(text: &str) -> Result<Tag, String> {
 What has tags is a name, or the hold that storing without a name took; they go with it.
 
 Examples:
-  heapledger tag report owner=ann job=7
-  heapledger tag 2cf24dba5fb0 owner=bob  # an object that was stored without a name
+  heapledger tag greeting owner=ann job=7
+  heapledger tag 2cf24dba5fb0 owner=bob  # stored without a name
   heapledger ls --tag owner=ann
   heapledger usage --by owner")]
 pub struct TagArgs {
@@ -58,7 +58,7 @@ pub struct TagArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  heapledger untag report job")]
+  heapledger untag greeting job")]
 pub struct UntagArgs {
     /// A name, or the id of an object that was stored without one, or its first 6 or more digits
     #[arg(value_name = "NAME|ID")]
@@ -70,6 +70,10 @@ pub struct UntagArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger tags
+  heapledger tags --format csv")]
 pub struct ListArgs {}
 
 #[derive(Serialize)]

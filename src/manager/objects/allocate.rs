@@ -64,8 +64,9 @@ impl MemManager {
     }
 
     /// Stores a value under a name. If the name is already bound it moves to this value, and its
-    /// old object is freed if nothing else holds it. The name never expires, even if it did before; use
-    /// [`Self::store`] with [`Hold::expires_in`] for one that does. O(size + log n).
+    /// old object is freed if nothing else holds it. The name never expires and has no tags, even if it did
+    /// and had some before; use [`Self::store`] with [`Hold::expires_in`] and [`Hold::tag`] for that.
+    /// O(size + log n).
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
