@@ -1,12 +1,11 @@
-//! A cache with a hard budget. The heap refuses what does not fit, with the figures, and never
-//! drops anything by itself, so the program decides what to evict: here, the oldest entry. Whatever is
-//! an hour old expires, and its bytes are used again without being asked for.
+//! A cache with a hard budget, which makes room for new entries by itself: the oldest ones go, and no more than
+//! must. What is pinned stays. Whatever is an hour old expires, and its bytes are used first.
 //!
 //! `cargo run --example cache`
 
 use std::time::Duration;
 
-use heapledger::{Durability, Error, Hold, MemManager};
+use heapledger::{Durability, Error, EventFilter, EventKind, Hold, MemManager, Policy};
 
 /// The most that the cache may hold.
 const BUDGET: u64 = 64 * 1024;
@@ -17,16 +16,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let cache = MemManager::options()
         .max_mem(BUDGET)
+        .evict(Policy::Oldest)
         // A cache may lose its newest entries on power loss. The file stays intact.
         .durability(Durability::Normal)
         .open(folder.path().join("cache.db"))?;
 
+    let settings = cache.set("settings", "dark")?;
+    cache.pin(&settings.id)?;
+
     for number in 1..=6 {
-        let page = vec![number; 20_000];
-        let evicted = put(&cache, &format!("page/{number}"), &page)?;
+        let plan = cache.plan_eviction(20_000)?;
+        let evicted: Vec<_> = plan.victims.into_iter().flat_map(|victim| victim.names).collect();
+        let name = format!("page/{number}");
+        cache.store_bytes(&vec![number; 20_000], Hold::Name(&name).expires_in(HOUR))?;
         let stats = cache.stats()?;
         println!(
-            "page/{number} stored, {} of {} bytes used, evicted: {evicted:?}",
+            "{name} stored, {} of {} bytes used, evicted: {evicted:?}",
             stats.mem, stats.max_mem
         );
         assert!(stats.mem <= BUDGET);
@@ -34,46 +39,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     assert_eq!(cache.get_bytes_by_name("page/1")?, None);
     assert_eq!(cache.get_bytes_by_name("page/6")?, Some(vec![6; 20_000]));
+    assert_eq!(cache.get_by_name::<String>("settings")?.as_deref(), Some("dark"));
 
     // An entry larger than the whole budget is refused, and nothing is evicted for it.
-    match put(&cache, "film", &vec![0; 100_000]) {
+    match cache.store_bytes(&vec![0; 100_000], Hold::Name("film")) {
         Err(refused @ Error::OutOfMemory { .. }) => println!("film: {refused}"),
         other => return Err(format!("expected a refusal, got {other:?}").into()),
     }
-    assert_eq!(cache.stats()?.objects, 3);
+    assert_eq!(cache.stats()?.objects, 4);
+
+    // The history has what went, and why.
+    let evicted = cache.events(EventFilter::default().kinds([EventKind::Evict]));
+    assert_eq!(evicted.count(), 3);
     assert!(cache.check()?.is_empty());
     Ok(())
-}
-
-/// Stores an entry and returns the names of the evicted entries, oldest first.
-///
-/// All in one transaction, so an entry that does not fit in the end evicts nothing.
-fn put(cache: &MemManager, name: &str, content: &[u8]) -> Result<Vec<String>, Error> {
-    cache.because(&format!("room for {name}")).batch(|batch| {
-        let mut evicted = Vec::new();
-        // Rows are numbered in the order of their creation, so the oldest object comes first.
-        let mut oldest = cache.objects();
-        loop {
-            let missing = match batch.store_bytes(content, Hold::Name(name).expires_in(HOUR)) {
-                Ok(_) => return Ok(evicted),
-                // Every free byte is usable, so exactly this much is missing.
-                Err(Error::OutOfMemory {
-                    needed,
-                    available,
-                    max_mem,
-                    ..
-                }) if needed <= max_mem => needed - available,
-                Err(other) => return Err(other),
-            };
-            let mut freed = 0;
-            while freed < missing
-                && let Some(object) = oldest.next().transpose()?
-            {
-                for name in object.names {
-                    freed += batch.unbind(&name)?.map_or(0, |object| object.size);
-                    evicted.push(name);
-                }
-            }
-        }
-    })
 }

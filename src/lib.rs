@@ -95,7 +95,6 @@ mod store;
 mod temporary;
 mod value;
 
-pub use books::eviction::policy::{Policy, UnknownPolicy};
 pub use books::eviction::replay::{Footprint, Replay, ReplayRun, ReplayStrategy, Replayed, TraceRequest};
 pub use books::invariants::Invariant;
 #[doc(hidden)]
@@ -107,16 +106,16 @@ pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     Allocation, Applied, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected,
     CompactOptions, Compacted, Conflict, Copied, CopiedSpace, CopyOptions, Correction, Diff, DiskUse, Entries, Events,
-    Expired, Expiry, Exported, Figure, Finding, FreePlan, Freed, FreedTagged, Held, History, Hold, HoldWith,
-    ImportOptions, Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NewBlock, NewPool, ObjectReader,
-    ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan, PlanFree, PlanMove, PlanPiece, PlanSlice,
-    Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot, SpaceReport, SparseOptions,
-    Stats, TagBucket, TagUsage, UsagePoint, Work, WorkKind, WorkPlan, WorkTotals,
+    Eviction, EvictionPlan, Expired, Expiry, Exported, Figure, Finding, FreePlan, Freed, FreedTagged, Held, History,
+    Hold, HoldWith, ImportOptions, Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NewBlock,
+    NewPool, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan, PlanFree, PlanMove,
+    PlanPiece, PlanSlice, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot,
+    SpaceReport, SparseOptions, Stats, TagBucket, TagUsage, UsagePoint, Victim, Work, WorkKind, WorkPlan, WorkTotals,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,
-    MemRam, MemRamId, Name, Pool, PoolId, Promise, ReservationId, ReservationInfo, ReservationState, SizeClassTotals,
-    StoredObject, StoredObjectId, Timestamp,
+    MemRam, MemRamId, Name, Policy, Pool, PoolId, Promise, ReservationId, ReservationInfo, ReservationState,
+    SizeClassTotals, StoredObject, StoredObjectId, Timestamp, UnknownPolicy,
 };
 #[cfg(feature = "postgres")]
 pub use store::Address;

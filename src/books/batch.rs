@@ -174,6 +174,7 @@ impl Batch<'static> {
             Change::EntriesRemoved { .. }
             | Change::PartBegun { .. }
             | Change::PlanApplied { .. }
+            | Change::Evicted { .. }
             | Change::Refused { .. }
             | Change::DedupHit { .. }
             | Change::Resized { .. } => {}

@@ -1,5 +1,6 @@
 //! The changes that the crate can make to rows. There is no other way to write.
 
+use super::evicting::Cause;
 use super::rows::{Binding, NewSpace, SpaceChange};
 use super::rules::Rule;
 use crate::models::{
@@ -48,6 +49,15 @@ pub(crate) enum Change<'a> {
         size: i64,
         /// The reservation that has its pieces now.
         reservation: ReservationId,
+    },
+    /// An object is about to be removed, to make room for another one; only the history changes.
+    Evicted {
+        /// Its id.
+        object_id: ObjectId,
+        /// Bytes of its content.
+        size: i64,
+        /// What it makes room for.
+        cause: Cause,
     },
     /// An object is removed, after its entries.
     ObjectRemoved {
@@ -281,6 +291,7 @@ impl Change<'_> {
             | Self::Released { .. }
             | Self::Expired { .. }
             | Self::NameLasts { .. }
+            | Self::Evicted { .. }
             | Self::PieceRepaired { .. }
             | Self::PlanApplied { .. }
             | Self::EntriesRemoved { .. }

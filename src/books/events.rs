@@ -90,7 +90,16 @@ pub(crate) struct Changes {
     /// For a move, the bytes of the whole object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<i64>,
-    /// For a refusal, the free bytes.
+    /// For an eviction, what chose the object.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub policy: Option<&'static str>,
+    /// For an eviction, the id of the object that it made room for.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub wanted: Option<String>,
+    /// For an eviction, the bytes that this one needed.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub needed: Option<i64>,
+    /// For a refusal or an eviction, the free bytes.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub available: Option<i64>,
     /// For a refusal, the missing bytes.

@@ -7,6 +7,7 @@ pub(crate) mod compaction;
 pub(crate) mod effects;
 pub(crate) mod event_rows;
 pub(crate) mod events;
+pub(crate) mod evicting;
 pub(crate) mod eviction;
 pub(crate) mod history_change;
 pub(crate) mod invariants;

@@ -71,6 +71,7 @@ impl Room {
             | Change::Held { .. }
             | Change::PieceRepaired { .. }
             | Change::PlanApplied { .. }
+            | Change::Evicted { .. }
             | Change::Released { .. }
             | Change::Expired { .. }
             | Change::NameLasts { .. }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::evicting::EvictionSetting;
 use super::history_change::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
@@ -19,6 +20,7 @@ pub(crate) struct NewSpace {
     pub geometry: Geometry,
     pub created_at: Timestamp,
     pub history: HistorySetting,
+    pub eviction: EvictionSetting,
 }
 
 /// What becomes of the row of the space.
@@ -31,6 +33,8 @@ pub(crate) enum SpaceChange {
         /// The name that it had.
         before: String,
     },
+    /// It evicts other objects, or none.
+    Evicts(EvictionSetting),
     /// It begins to be dropped: nobody writes to it, except what removes its rows.
     Dropping(DroppedSpace),
     /// It is removed, because nothing is left in it but its history.

@@ -4,9 +4,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, expire, export, free, gc, get, history,
-    import, init, layout, ledger, log, ls, names, plan, post, put, release, rename_space, replay, reserve, restore,
-    set, show, space, spaces, sparse, stats, tags, tree, usage,
+    add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, evict, expire, export, free, gc, get,
+    history, import, init, layout, ledger, log, ls, names, pin, plan, post, put, release, rename_space, replay,
+    reserve, restore, set, show, space, spaces, sparse, stats, tags, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -63,6 +63,14 @@ enum Command {
     Untag(tags::UntagArgs),
     /// List the keys and values of all tags
     Tags(tags::ListArgs),
+    /// Show or set what goes if there is no room for something new
+    Evict(evict::Args),
+    /// Keep objects from being evicted
+    Pin(pin::PinArgs),
+    /// Let objects be evicted again
+    Unpin(pin::UnpinArgs),
+    /// List the objects that are pinned
+    Pins(pin::ListArgs),
     /// Free objects: all of them, or none
     Free(free::Args),
     /// Drop the hold that storing without a name took
@@ -157,6 +165,10 @@ impl Cli {
             Command::Tag(args) => tags::add(args, &context),
             Command::Untag(args) => tags::remove(args, &context),
             Command::Tags(args) => tags::list_all(args, &context),
+            Command::Evict(args) => evict::run(args, &context),
+            Command::Pin(args) => pin::pin(args, &context),
+            Command::Unpin(args) => pin::unpin(args, &context),
+            Command::Pins(args) => pin::list(args, &context),
             Command::Free(args) => free::run(args, &context),
             Command::Release(args) => release::run(args, &context),
             Command::Reserve(args) => reserve::reserve(args, &context),

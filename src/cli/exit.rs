@@ -150,6 +150,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::TooOld { .. } => {
             "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"
         }
+        Error::Space(SpaceError::EvictsNothing { .. }) => "`heapledger evict` lets it evict",
         Error::Space(SpaceError::BeingDropped { .. }) => "`heapledger drop-space` removes the rest",
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
         Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",

@@ -1,9 +1,9 @@
-//! What can go wrong with a space that others may have ended.
+//! What can go wrong with a space: others may have ended it, or it is not made for what is asked.
 
 use std::fmt;
 
 use super::Error;
-use crate::models::Timestamp;
+use crate::models::{Policy, Timestamp};
 
 /// Why a space cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,16 @@ pub enum SpaceError {
         /// Since when.
         at: Timestamp,
     },
+    /// It cannot evict by a policy that goes by reads, because a heap does not record them.
+    CannotEvictBy {
+        /// The policy.
+        policy: Policy,
+    },
+    /// It evicts nothing, so there is nothing to plan.
+    EvictsNothing {
+        /// Its name.
+        space: String,
+    },
 }
 
 impl From<SpaceError> for Error {
@@ -38,6 +48,13 @@ impl fmt::Display for SpaceError {
             Self::BeingDropped { space, at } => {
                 write!(f, "the drop of space {space:?} began at {at:.0} and is not complete")
             }
+            Self::CannotEvictBy { policy } => write!(
+                f,
+                "a space can evict by largest or oldest, but not by {policy}, which goes by reads: they are not recorded"
+            ),
+            Self::EvictsNothing { space } => {
+                write!(f, "space {space:?} evicts nothing; what does not fit is refused")
+            }
         }
     }
 }
@@ -46,7 +63,8 @@ impl SpaceError {
     /// What to do about it in terms of library calls.
     pub(super) fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Dropped { .. } => None,
+            Self::Dropped { .. } | Self::CannotEvictBy { .. } => None,
+            Self::EvictsNothing { .. } => Some("MemManager::set_eviction lets it evict"),
             Self::BeingDropped { .. } => Some("MemManager::drop_space removes the rest"),
         }
     }

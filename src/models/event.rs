@@ -56,6 +56,8 @@ text_enum! {
         Rename = "rename",
         /// A name or the anonymous hold of an object ended because its time was over.
         Expire = "expire",
+        /// An object was chosen to make room for another one. The event `free` follows.
+        Evict = "evict",
         /// The heap was repaired, or damaged pieces of one object were rewritten.
         Repair = "repair",
     }

@@ -2,7 +2,7 @@
 
 use super::Timestamp;
 
-/// What holds an object, and until when: three columns of its row.
+/// What holds an object, and until when: four columns of its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Lifetime {
     /// Whether it has the anonymous hold.
@@ -11,6 +11,8 @@ pub(crate) struct Lifetime {
     pub held_until: Option<Timestamp>,
     /// When the last hold ends.
     pub expires_at: Option<Timestamp>,
+    /// Whether it is never evicted.
+    pub pinned: bool,
 }
 
 impl Lifetime {

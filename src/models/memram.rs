@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Shown, Timestamp, id, text_enum};
+use super::{Policy, Shown, Timestamp, id, text_enum};
 use crate::error::{Result, SpaceError};
 use crate::models::schema::{kinds, memram, size_classes};
 use crate::value::Kind;
@@ -93,12 +93,27 @@ pub struct MemRam {
     /// Number of tags that its holds have.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub tags: u64,
+    /// What goes first if objects are evicted to make room; `None` if none are.
+    #[diesel(deserialize_as = super::policy::PolicyIfAny)]
+    pub evict: Option<Policy>,
+    /// Younger objects are not evicted, in microseconds.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub evict_min_age: u64,
 }
 
 impl MemRam {
     /// Free bytes that are promised to nobody: an object of this size still fits.
     pub fn available(&self) -> u64 {
         self.max_mem.saturating_sub(self.mem).saturating_sub(self.promised)
+    }
+
+    /// The size of an object for which there may be room at all: the [available](Self::available) bytes or,
+    /// if it evicts, all that are not promised.
+    pub(crate) fn attainable(&self) -> u64 {
+        match self.evict {
+            Some(_) => self.max_mem.saturating_sub(self.promised),
+            None => self.available(),
+        }
     }
 
     /// Bytes that no arena reserves.

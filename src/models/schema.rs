@@ -30,6 +30,8 @@ diesel::table! {
         history_bytes -> BigInt,
         dropped_at -> Nullable<BigInt>,
         tags -> BigInt,
+        evict -> Nullable<Text>,
+        evict_min_age -> BigInt,
     }
 }
 
@@ -123,6 +125,7 @@ diesel::table! {
         created_at -> BigInt,
         held_until -> Nullable<BigInt>,
         expires_at -> Nullable<BigInt>,
+        pinned -> Bool,
     }
 }
 

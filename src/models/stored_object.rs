@@ -39,6 +39,8 @@ pub struct StoredObject {
     pub held_until: Option<Timestamp>,
     /// When the last of its holds ends; `None` if one never does.
     pub expires_at: Option<Timestamp>,
+    /// Whether it is never evicted.
+    pub pinned: bool,
 }
 
 impl StoredObject {
@@ -55,6 +57,7 @@ impl StoredObject {
             held: self.held,
             held_until: self.held_until,
             expires_at: self.expires_at,
+            pinned: self.pinned,
         }
     }
 
@@ -62,6 +65,7 @@ impl StoredObject {
         self.held = lifetime.held;
         self.held_until = lifetime.held_until;
         self.expires_at = lifetime.expires_at;
+        self.pinned = lifetime.pinned;
     }
 
     /// Its id.

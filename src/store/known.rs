@@ -6,6 +6,7 @@ use super::queries;
 use super::queries::trim::{Due, STEP};
 use crate::books::batch::Batch;
 use crate::books::room::Room;
+use crate::books::rows::SpaceChange;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{HistoryMode, MemRam, MemRamId, Timestamp, signed, unsigned};
@@ -66,6 +67,10 @@ impl KnownSpace {
             self.memram.history = setting.mode;
             self.memram.history_keep = setting.keep.map(unsigned);
             self.memram.history_max_bytes = setting.max_bytes.map(unsigned);
+        }
+        if let Some(SpaceChange::Evicts(eviction)) = batch.rows().space_change {
+            self.memram.evict = eviction.policy;
+            self.memram.evict_min_age = unsigned(eviction.min_age);
         }
         self.appended += batch.events().len();
     }

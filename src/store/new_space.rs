@@ -9,6 +9,7 @@ use super::sqlite;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::events::Signature;
+use crate::books::evicting::EvictionSetting;
 use crate::books::history_change::HistorySetting;
 use crate::books::room::Room;
 use crate::books::rows::NewSpace;
@@ -24,6 +25,7 @@ pub(crate) struct SpaceToMake<'a> {
     pub max_mem: i64,
     pub geometry: &'a Geometry,
     pub history: HistorySetting,
+    pub eviction: EvictionSetting,
     /// The ceiling of the file in bytes, if it is the first space of a file.
     pub max_file: Option<i64>,
     pub created_at: Timestamp,
@@ -36,6 +38,7 @@ pub(in crate::store) fn make(conn: &mut Conn, space: SpaceToMake<'_>) -> Result<
         max_mem,
         geometry,
         history,
+        eviction,
         max_file,
         created_at,
     } = space;
@@ -54,6 +57,7 @@ pub(in crate::store) fn make(conn: &mut Conn, space: SpaceToMake<'_>) -> Result<
         geometry: geometry.clone(),
         created_at,
         history,
+        eviction,
     };
     let mut batch = Batch::default();
     batch.sign(Signature {

@@ -5,7 +5,7 @@
 
 mod spy;
 
-use heapledger::{ArenaId, BlockId, Geometry, Hold, MemManager, ObjectId};
+use heapledger::{ArenaId, BlockId, Geometry, Hold, MemManager, ObjectId, Policy};
 
 use crate::common::{FilesOnly, Heap, KIB, MIB, content, files_only, is_skipped, plan};
 use spy::plans;
@@ -213,6 +213,23 @@ fn the_largest_objects_of_many() {
     let expired = "SELECT: SEARCH stored_objects USING INDEX stored_objects_expiring \
          (memram_id=? AND expires_at>? AND expires_at<?); USE TEMP B-TREE FOR GROUP BY";
     searches(&heap, &[largest, expired], |memory| memory.stats().unwrap());
+}
+
+/// The keys are in the order in which objects were stored, and an index has the large ones by size.
+#[test]
+fn what_is_evicted_first() {
+    files_only!(Plans);
+    let heap = heap();
+    heap.allocate_bytes(&content(99, 5000)).unwrap();
+    let by_size =
+        "SELECT: SEARCH stored_objects USING INDEX stored_objects_by_size (memram_id=? AND size>? AND size<?)";
+    let oldest = "SELECT: SEARCH stored_objects USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)";
+    let names = "SELECT: SEARCH names USING INDEX names_by_object (stored_object_id=?); USE TEMP B-TREE FOR ORDER BY";
+    let size = heap.memram().unwrap().available() + 1;
+    for (policy, order) in [(Policy::Oldest, oldest), (Policy::Largest, by_size)] {
+        heap.set_eviction(Some(policy.into())).unwrap();
+        searches(&heap, &[order, names], |memory| memory.plan_eviction(size).unwrap());
+    }
 }
 
 /// With few objects the library reads them all.

@@ -122,6 +122,8 @@ const DERIVED_AGAIN: &[&str] = &[
     "UPDATE memram SET per_block = -8",
     "UPDATE memram SET history = 'sometimes'",
     "UPDATE memram SET history_keep = 0",
+    "UPDATE memram SET evict = 'first'",
+    "UPDATE memram SET evict_min_age = -1",
     "UPDATE size_classes SET entries = entries + 1",
     "UPDATE size_classes SET full_blocks = -3, blocks = 0, pooled = 1",
     "UPDATE size_classes SET pool_size = 1",

@@ -8,6 +8,7 @@ mod ceiling;
 mod common;
 mod copy;
 mod errors;
+mod evict;
 mod expire;
 mod explain;
 mod formats;

@@ -63,7 +63,8 @@ INSERT INTO heap (id) VALUES (1);
 -- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
 -- history_max_bytes; history_bytes is what they take. dropped_at is set while the space is being
 -- dropped: its rows are removed in steps, its own last. tags counts those of its holds: while there are
--- none, nobody looks for any.
+-- none, nobody looks for any. evict is set if objects are evicted when there is no room for a new
+-- one: those that it says go first, but none that is younger than evict_min_age.
 --
 -- A writer locks the row of its space. version counts the transactions that wrote to the space, so
 -- that a writer knows whether what it remembers is still true. commits has the random tokens of the
@@ -90,6 +91,8 @@ CREATE TABLE memram (
   history_bytes bigint NOT NULL DEFAULT 0 CHECK (history_bytes >= 0),
   dropped_at   bigint,
   tags         bigint NOT NULL DEFAULT 0 CHECK (tags >= 0),
+  evict        text CHECK (evict IN ('largest', 'oldest')),
+  evict_min_age bigint NOT NULL DEFAULT 0 CHECK (evict_min_age >= 0),
   version      bigint NOT NULL DEFAULT 0,
   commits      bigint[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50);
@@ -181,7 +184,7 @@ CREATE TABLE blocks (
 -- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
 -- or the anonymous hold (held) keeps it alive. Each of these may end: held_until is when the anonymous
 -- hold does, and expires_at when the last of them does, NULL if one never ends. From then on nobody sees
--- the object, whether its bytes have been given back or not. That object_id is 64 hexadecimal digits is
+-- the object, whether its bytes have been given back or not. What is pinned is never evicted. That object_id is 64 hexadecimal digits is
 -- an invariant (I8), not a CHECK, because every allocation would pay for the comparison.
 CREATE TABLE stored_objects (
   id         bigint  NOT NULL PRIMARY KEY,
@@ -193,7 +196,8 @@ CREATE TABLE stored_objects (
   held       boolean NOT NULL,
   created_at bigint  NOT NULL,
   held_until bigint  CHECK (held_until IS NULL OR held),
-  expires_at bigint
+  expires_at bigint,
+  pinned     boolean NOT NULL DEFAULT false
 ) WITH (autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.05);
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
@@ -291,7 +295,7 @@ CREATE TABLE events (
   at                 bigint NOT NULL,
   kind               text   NOT NULL CHECK (kind IN ('allocate', 'free', 'dedup_hit', 'bind', 'unbind', 'release', 'carve', 'gc', 'move', 'apply', 'refusal',
                                                      'resize', 'repair', 'opening', 'upload', 'reclaim', 'reserve', 'post', 'void', 'lapse',
-                                                     'rename', 'expire')),
+                                                     'rename', 'expire', 'evict')),
   actor              text   COLLATE "C",
   reason             text   COLLATE "C",
   object             bytea  CHECK (octet_length(object) > 0 AND octet_length(object) % 32 = 0), -- ids of 32 bytes
@@ -360,6 +364,8 @@ WHERE resolved_at IS NOT NULL AND key IS NOT NULL AND written = 0;
 CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id);
 -- Only large objects, so that small ones do not pay for the list of the largest.
 CREATE INDEX stored_objects_by_size ON stored_objects (memram_id, size) WHERE size >= 4096;
+-- What is pinned, for the list of it.
+CREATE INDEX stored_objects_pinned ON stored_objects (memram_id, id) WHERE pinned;
 -- The history of a space counts from its last opening.
 CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
 

@@ -47,7 +47,8 @@ INSERT INTO heap (id) VALUES (1);
 -- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
 -- history_max_bytes; history_bytes is what they take. dropped_at is set while the space is being
 -- dropped: its rows are removed in steps, its own last. tags counts those of its holds: while there are
--- none, nobody looks for any.
+-- none, nobody looks for any. evict is set if objects are evicted when there is no room for a new
+-- one: those that it says go first, but none that is younger than evict_min_age.
 CREATE TABLE memram (
   id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388608),
   name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
@@ -69,7 +70,9 @@ CREATE TABLE memram (
   history_max_bytes INTEGER CHECK (history_max_bytes > 0),
   history_bytes INTEGER NOT NULL DEFAULT 0 CHECK (history_bytes >= 0),
   dropped_at   INTEGER,
-  tags         INTEGER NOT NULL DEFAULT 0 CHECK (tags >= 0)
+  tags         INTEGER NOT NULL DEFAULT 0 CHECK (tags >= 0),
+  evict        TEXT CHECK (evict IN ('largest', 'oldest')),
+  evict_min_age INTEGER NOT NULL DEFAULT 0 CHECK (evict_min_age >= 0)
 ) STRICT;
 
 -- The spaces that were dropped, and what they had when that began. gone_at is NULL while rows of one
@@ -158,7 +161,7 @@ CREATE TABLE blocks (
 -- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
 -- or the anonymous hold (held) keeps it alive. Each of these may end: held_until is when the anonymous
 -- hold does, and expires_at when the last of them does, NULL if one never ends. From then on nobody sees
--- the object, whether its bytes have been given back or not.
+-- the object, whether its bytes have been given back or not. What is pinned is never evicted.
 CREATE TABLE stored_objects (
   id         INTEGER NOT NULL PRIMARY KEY,
   memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
@@ -169,7 +172,8 @@ CREATE TABLE stored_objects (
   held       INTEGER NOT NULL CHECK (held IN (0, 1)),
   created_at INTEGER NOT NULL,
   held_until INTEGER CHECK (held_until IS NULL OR held = 1),
-  expires_at INTEGER
+  expires_at INTEGER,
+  pinned     INTEGER NOT NULL DEFAULT 0 CHECK (pinned IN (0, 1))
 ) STRICT;
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
@@ -260,7 +264,7 @@ CREATE TABLE events (
                                      OR kind = 'carve' OR kind = 'gc' OR kind = 'move' OR kind = 'apply' OR kind = 'refusal' OR kind = 'resize'
                                      OR kind = 'repair' OR kind = 'opening' OR kind = 'upload' OR kind = 'reclaim'
                                      OR kind = 'reserve' OR kind = 'post' OR kind = 'void' OR kind = 'lapse'
-                                     OR kind = 'rename' OR kind = 'expire'),
+                                     OR kind = 'rename' OR kind = 'expire' OR kind = 'evict'),
   actor              TEXT,
   reason             TEXT,
   object             BLOB CHECK (length(object) > 0 AND length(object) % 32 = 0), -- ids of 32 bytes
@@ -332,6 +336,8 @@ CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, me
   (CASE WHEN expires_at IS NULL THEN 'n' ELSE 'N' END COLLATE NOCASE));
 -- Only large objects, so that small ones do not pay for the list of the largest.
 CREATE INDEX stored_objects_by_size ON stored_objects (memram_id, size) WHERE size >= 4096;
+-- What is pinned, for the list of it.
+CREATE INDEX stored_objects_pinned ON stored_objects (memram_id, id) WHERE pinned;
 -- The history of a space counts from its last opening.
 CREATE INDEX events_openings ON events (memram_id, id) WHERE kind = 'opening';
 

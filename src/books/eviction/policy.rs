@@ -1,43 +1,7 @@
 //! The policies: pure decisions over a shelf.
 
-use std::fmt;
-use std::str::FromStr;
-
 use super::shelf::{Answer, Queue, Shelf};
-
-/// Which object goes first when room is needed.
-///
-/// A decision takes O(1), and with `Largest` O(log n). SIEVE and S3-FIFO may pass objects that were
-/// used, but each pass is paid for by a use.
-///
-/// ```
-/// use heapledger::Policy;
-///
-/// assert_eq!("s3-fifo".parse(), Ok(Policy::S3Fifo));
-/// assert_eq!(Policy::S3Fifo.to_string(), "s3-fifo");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Policy {
-    /// The least recently used one.
-    Lru,
-    /// SIEVE (NSDI 2024): the oldest one that was not used since the hand last passed it.
-    Sieve,
-    /// S3-FIFO (SOSP 2023): new objects are on trial in a tenth of the space, and the ones that are
-    /// used twice move to the rest.
-    S3Fifo,
-    /// The largest one, and of several the oldest.
-    Largest,
-    /// The one that was stored first.
-    Oldest,
-}
-
-/// A text that is not the name of a [`Policy`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownPolicy {
-    /// The text.
-    pub name: String,
-}
+pub(crate) use crate::models::Policy;
 
 /// The most marks that S3-FIFO gives: two bits.
 const MOST_MARKS: u8 = 3;
@@ -46,20 +10,6 @@ const MOST_MARKS: u8 = 3;
 const PASSED: u8 = 2;
 
 impl Policy {
-    /// All policies.
-    pub const ALL: [Self; 5] = [Self::Lru, Self::Sieve, Self::S3Fifo, Self::Largest, Self::Oldest];
-
-    /// Its name, as [`Self::from_str`] reads it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lru => "lru",
-            Self::Sieve => "sieve",
-            Self::S3Fifo => "s3-fifo",
-            Self::Largest => "largest",
-            Self::Oldest => "oldest",
-        }
-    }
-
     /// The queue that a new object joins, without marks.
     pub(crate) fn queue_of_new(self, is_remembered: bool) -> Queue {
         match self {
@@ -155,27 +105,3 @@ fn unused_in_main<S: Shelf>(shelf: &mut S) -> Answer<Option<S::Object>, S> {
     }
     Ok(None)
 }
-
-impl fmt::Display for Policy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Policy {
-    type Err = UnknownPolicy;
-
-    fn from_str(name: &str) -> Result<Self, UnknownPolicy> {
-        let known = Self::ALL.into_iter().find(|policy| policy.as_str() == name);
-        known.ok_or_else(|| UnknownPolicy { name: name.to_owned() })
-    }
-}
-
-impl fmt::Display for UnknownPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = Policy::ALL.map(Policy::as_str).join(", ");
-        write!(f, "no policy is called {:?}; there are {known}", self.name)
-    }
-}
-
-impl std::error::Error for UnknownPolicy {}

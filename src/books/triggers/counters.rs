@@ -34,6 +34,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::PieceRepaired { .. }
         | Change::PiecesMoved { .. }
         | Change::PlanApplied { .. }
+        | Change::Evicted { .. }
         | Change::Released { .. }
         | Change::Expired { .. }
         | Change::NameLasts { .. }

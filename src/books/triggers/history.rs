@@ -95,6 +95,14 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             draft.name = name.map(str::to_owned);
             draft.bytes = *frees;
         }
+        Change::Evicted { object_id, size, cause } => {
+            let draft = about(effects, EventKind::Evict, *object_id);
+            draft.bytes = *size;
+            draft.changes.policy = Some(cause.policy.as_str());
+            draft.changes.needed = Some(cause.needed);
+            draft.changes.available = Some(cause.available);
+            draft.changes.wanted = cause.object_id.map(|id| id.to_hex());
+        }
         Change::ArenaAdded(arena) => carve(effects, Carving::from(arena), signed(arena.max_mem)),
         Change::PoolAdded(pool) => carve(effects, Carving::from(pool), signed(pool.max_mem)),
         Change::BlockAdded(block) => carve(effects, Carving::from(block), signed(block.max_mem)),

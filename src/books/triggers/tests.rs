@@ -204,6 +204,7 @@ fn objects_are_counted_by_kind_and_dedup_hits_by_bytes_saved() {
         created_at: Timestamp::default(),
         held_until: None,
         expires_at: None,
+        pinned: false,
     };
     let row = new.clone();
     let effects = run(&[Change::ObjectStored(new), Change::DedupHit { object: &row }]);

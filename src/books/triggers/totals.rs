@@ -59,6 +59,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Held { .. }
         | Change::PieceRepaired { .. }
         | Change::PlanApplied { .. }
+        | Change::Evicted { .. }
         | Change::Released { .. }
         | Change::Expired { .. }
         | Change::NameLasts { .. }

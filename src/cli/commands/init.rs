@@ -1,11 +1,15 @@
 //! `heapledger init`
 
-use anyhow::Result;
-use heapledger::{Geometry, MemManager};
+use std::time::Duration;
 
+use anyhow::Result;
+use heapledger::{Geometry, MemManager, Policy};
+
+use super::evict;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::parse::{self, Ceiling};
+use crate::cli::input::when;
 use crate::cli::output::text::printable;
 
 #[derive(Debug, clap::Args)]
@@ -13,7 +17,8 @@ use crate::cli::output::text::printable;
 Examples:
   heapledger init --max-mem 64MiB
   heapledger init --max-file 100MiB  # everything on disk, log included
-  heapledger --db cache.db --space thumbnails init --max-mem 2GiB")]
+  heapledger --db cache.db --space thumbnails init --max-mem 2GiB
+  heapledger init --max-mem 2GiB --evict oldest  # makes room by itself")]
 pub struct Args {
     /// Capacity, a hard limit
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "1GiB")]
@@ -23,6 +28,15 @@ pub struct Args {
     /// an existing file must have the same [default: none]
     #[arg(long, value_name = "SIZE", value_parser = parse::ceiling)]
     max_file: Option<Ceiling>,
+
+    /// Evict objects if there is no room for a new one: the largest ones first, or the oldest
+    /// [default: refuse the new one]
+    #[arg(long, value_name = "POLICY", value_parser = evict::policy())]
+    evict: Option<Policy>,
+
+    /// Younger objects are not evicted: 90s, 2h, 7d
+    #[arg(long, value_name = "TIME", value_parser = when::span, requires = "evict")]
+    min_age: Option<Duration>,
 
     /// Bytes of an arena [default: 256KiB]
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
@@ -53,8 +67,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if let Some(max_file) = max_file {
         options = options.max_file(max_file);
     }
+    if let Some(policy) = args.evict {
+        options = options.evict(evict::eviction(policy, args.min_age));
+    }
     let memory = options.open(context.db())?;
-    let space = memory.memram()?;
+    let (space, eviction) = (memory.memram()?, memory.eviction()?);
     context.output().one(&space, |out| {
         let (name, path) = (printable(&space.name), context.shown());
         let ceiling = max_file.map_or(String::new(), |max_file| {
@@ -64,7 +81,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             out,
             "made space {name} in {path}: {}{ceiling}",
             shape(&memory, space.max_mem, context)
-        )
+        )?;
+        match eviction {
+            None => Ok(()),
+            eviction => writeln!(out, "{}", evict::in_words(eviction)),
+        }
     })?;
     Ok(Outcome::Fine)
 }

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, Plan, ReservationInfo, Timestamp};
+use heapledger::{Bound, EvictionPlan, Plan, ReservationInfo, Timestamp};
 
 use super::reserve;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::{parse, when};
-use crate::cli::output::text::{Sizes, counted};
+use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -18,6 +18,7 @@ Exit status 1 if it does not fit. `heapledger put --dry-run` does the same for f
 Examples:
   heapledger plan 1MiB
   heapledger plan 1GiB --at +7d          # with what expires until then
+  heapledger plan 1MiB --evict           # what goes, if the space evicts
   heapledger plan 3GiB --format json | jq .shortfall")]
 pub struct Args {
     /// Bytes of the object: 65536, 64K, 1.5MiB
@@ -27,10 +28,21 @@ pub struct Args {
     /// Plan for a later time: +2h, +7d, 2099-12-31T12:00:00Z
     #[arg(long, value_name = "WHEN", value_parser = when::ahead)]
     at: Option<Timestamp>,
+
+    /// Tell which objects would be evicted for it
+    #[arg(long, conflicts_with = "at")]
+    evict: bool,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
+    if args.evict {
+        let plan = memory.plan_eviction(args.size)?;
+        context
+            .output()
+            .one(&plan, |out| victims(out, &plan, context.sizes()))?;
+        return Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings });
+    }
     let plan = match args.at {
         Some(at) => memory.plan_allocation_at(args.size, at)?,
         None => memory.plan_allocation(args.size)?,
@@ -39,9 +51,17 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         true => promised(&memory.reservations()?),
         false => String::new(),
     };
-    context
-        .output()
-        .one(&plan, |out| text(out, &plan, &promised, context.sizes()))?;
+    let evicts = plan.shortfall > 0 && memory.eviction()?.is_some();
+    context.output().one(&plan, |out| {
+        text(out, &plan, &promised, context.sizes())?;
+        match evicts {
+            true => writeln!(
+                out,
+                "evicts     the space may make room for it: --evict tells what goes"
+            ),
+            false => Ok(()),
+        }
+    })?;
     Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings })
 }
 
@@ -100,6 +120,28 @@ fn text(out: &mut dyn Write, plan: &Plan, promised: &str, sizes: Sizes) -> io::R
         writeln!(out, "file       room for about {fits} before; {first}")?;
     }
     writeln!(out, "placement  {}", placement(plan))
+}
+
+fn victims(out: &mut dyn Write, plan: &EvictionPlan, sizes: Sizes) -> io::Result<()> {
+    writeln!(out, "size       {}", sizes.phrase(plan.size))?;
+    writeln!(out, "free       {} before", sizes.phrase(plan.available))?;
+    if plan.due > 0 {
+        writeln!(out, "due        {} are given back first", sizes.phrase(plan.due))?;
+    }
+    if plan.shortfall > 0 {
+        let shortfall = sizes.phrase(plan.shortfall);
+        return writeln!(
+            out,
+            "refused    {shortfall} too few, whatever is evicted; nothing would be"
+        );
+    }
+    let (objects, bytes) = (counted(plan.victims.len() as u64, "object"), sizes.phrase(plan.evicted));
+    writeln!(out, "evicted    {objects} with {bytes}, {} first", plan.policy)?;
+    for victim in &plan.victims {
+        let (id, size) = (short_id(victim.id), sizes.cell(victim.size));
+        writeln!(out, "           {id}  {size}  {}", name_list(&victim.names))?;
+    }
+    Ok(())
 }
 
 /// `3 pieces: 1 block reused, 2 new blocks in 1 new pool in 0 new arenas`

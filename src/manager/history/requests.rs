@@ -39,9 +39,23 @@ impl MemManager {
     /// ```
     pub fn requests(&self) -> Result<impl Iterator<Item = Result<TraceRequest>> + use<>> {
         self.inner.readers.snapshot(|tx| self.opening(tx))?;
-        let kinds = [EventKind::Allocate, EventKind::DedupHit, EventKind::Free];
+        let kinds = [
+            EventKind::Allocate,
+            EventKind::DedupHit,
+            EventKind::Free,
+            EventKind::Evict,
+        ];
         let events = self.events(EventFilter::default().kinds(kinds));
-        Ok(events.map(|event| request(&event?)))
+        let mut evicted = None;
+        Ok(events.filter_map(move |event| match event {
+            // The space made room, as each cache of the replay does by itself.
+            Ok(event) if event.kind == EventKind::Evict => {
+                evicted = event.object;
+                None
+            }
+            Ok(event) if event.kind == EventKind::Free && evicted.is_some() && event.object == evicted.take() => None,
+            event => Some(event.and_then(|event| request(&event))),
+        }))
     }
 }
 

@@ -209,7 +209,7 @@ impl MemManager {
             let memram = self.memram()?;
             let mut spooled = Spooled::file(file, &memram, progress)?;
             let id = spooled.id();
-            if self.contains(&id)? || spooled.size() > memram.available() {
+            if self.contains(&id)? || spooled.size() > memram.attainable() {
                 let whole = self.whole_object(&id)?;
                 return self.write_apart(|tx| store_spooled(tx, &mut spooled, whole, hold));
             }
@@ -234,7 +234,7 @@ impl MemManager {
             self.make_room(size)?;
             memram = self.memram()?;
         }
-        let available = memram.available();
+        let available = memram.attainable();
         if size > available && size > memram.mem {
             return self.refuse_unread(size);
         }
@@ -250,7 +250,7 @@ impl MemManager {
     fn store_encoded(&self, encoded: &Encoded<'_>, id: ObjectId, hold: &HoldWith<'_>) -> Result<Allocation> {
         let content = &*encoded.content;
         let is_small = content.len() <= LEAST_PART || content.len() <= self.part_size()?;
-        if is_small || self.contains(&id)? || content.len() as u64 > self.memram()?.available() {
+        if is_small || self.contains(&id)? || content.len() as u64 > self.memram()?.attainable() {
             return self.write_content(content.len() as u64, |tx| store_as(tx, encoded, id, hold));
         }
         self.check_hold(hold)?;

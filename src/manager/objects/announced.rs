@@ -81,7 +81,7 @@ impl<'a> Announced<'a> {
             Some(size) => size,
             // Content of a reservation is no longer than that.
             None if row.key.is_some() => unsigned(row.bytes),
-            None => (tx.memram()?.available() + unsigned(row.bytes)).min(LONGEST_STREAM),
+            None => (tx.memram()?.attainable() + unsigned(row.bytes)).min(LONGEST_STREAM),
         };
         let class = tx.geometry().class_for(self.size_of_class());
         let classes = tx.geometry().classes();

@@ -12,7 +12,7 @@ use super::deferred::Deferred;
 use super::read::Scope;
 use super::room::{need_room, refuse};
 use super::spool::{Spooled, rest_of};
-use super::{allocate, expire, free, tags};
+use super::{allocate, expire, free, pin, tags};
 use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
 use crate::manager::{Allocation, Expiry, Freed, Held, Hold, HoldWith, MemManager, names};
@@ -335,6 +335,22 @@ impl Batch<'_, '_> {
     /// As [`MemManager::untag`]; [`Error::BatchFailed`].
     pub fn untag<'h>(&mut self, held: impl Into<Held<'h>>, key: &str) -> Result<bool> {
         tags::untag(self.tx.now()?, self.scope.name, held.into(), key)
+    }
+
+    /// See [`MemManager::pin`].
+    ///
+    /// # Errors
+    /// As [`MemManager::pin`]; [`Error::BatchFailed`].
+    pub fn pin(&mut self, id: &ObjectId) -> Result<bool> {
+        pin::set(self.tx.now()?, self.scope.name, id, true)
+    }
+
+    /// See [`MemManager::unpin`].
+    ///
+    /// # Errors
+    /// As [`MemManager::pin`]; [`Error::BatchFailed`].
+    pub fn unpin(&mut self, id: &ObjectId) -> Result<bool> {
+        pin::set(self.tx.now()?, self.scope.name, id, false)
     }
 
     /// Refuses a hold that cannot be taken, before a source is read.

@@ -32,6 +32,7 @@ impl Content<'_> {
             created_at: tx.at(),
             held_until: ends.filter(|_| held),
             expires_at: ends,
+            pinned: false,
         })
     }
 }

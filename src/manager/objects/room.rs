@@ -1,5 +1,6 @@
 //! Whether something fits, and who has the bytes if it does not.
 
+use super::evict::Making;
 use super::reclaim;
 use crate::books::change::Change;
 use crate::error::{Error, Result};
@@ -11,11 +12,12 @@ use crate::value::ObjectId;
 /// A refusal names at most this many reservations.
 const NAMED: i64 = 3;
 
-/// Refuses `bytes` that are not available, even after everything that is due was given back. It gives back
-/// as much as is needed.
+/// Refuses `bytes` that are not available, even after everything that is due was given back, and what may be
+/// evicted was. It gives back as much as is needed, and evicts nothing if that is not enough.
 pub(in crate::manager) fn need_room(tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<()> {
+    let mut making = Making::default();
     while bytes > unsigned(tx.capacity()?.1) {
-        if !reclaim::next(tx)? {
+        if !reclaim::next(tx)? && !making.some(tx, object_id, bytes)? {
             return Err(refuse(tx, object_id, bytes));
         }
     }

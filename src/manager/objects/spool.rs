@@ -70,7 +70,7 @@ impl<'a> Spooled<'a> {
     /// [`Error::OutOfMemory`] before it is read, if by its size it can neither fit nor be already
     /// stored; otherwise as for [`Self::read`].
     pub fn file(file: &'a mut File, space: &MemRam, progress: &'a mut dyn FnMut(Phase, u64, u64)) -> Result<Self> {
-        let (max_mem, available) = (space.max_mem, space.available());
+        let (max_mem, available) = (space.max_mem, space.attainable());
         let refuse = |needed| out_of_memory(space, needed, Vec::new(), 0);
         let rest = rest_of(file)?;
         if rest > available && rest > space.mem {

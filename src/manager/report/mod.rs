@@ -6,6 +6,7 @@ pub(in crate::manager) mod doctor;
 pub(in crate::manager) mod layout;
 pub(in crate::manager) mod layout_digest;
 pub(in crate::manager) mod plan;
+pub(in crate::manager) mod plan_eviction;
 pub(in crate::manager) mod plan_free;
 pub(in crate::manager) mod simulate;
 pub(in crate::manager) mod space;

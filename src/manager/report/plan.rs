@@ -75,7 +75,8 @@ impl MemManager {
     /// new blocks, pools and arenas are calculated, whatever the size.
     ///
     /// The allocation does exactly this, unless somebody writes in between, except that what the file
-    /// needs is an estimate.
+    /// needs is an estimate. In a space that [evicts](crate::Options::evict) a shortfall need not be a refusal:
+    /// [`Self::plan_eviction`] tells.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ mod ceiling;
 pub(in crate::manager) mod collect;
 pub(in crate::manager) mod compact;
 mod drop;
+pub(in crate::manager) mod eviction;
 pub(in crate::manager) mod open;
 pub(in crate::manager) mod options;
 mod rename;

@@ -8,9 +8,11 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::geometry::Geometry;
-use crate::manager::History;
 #[cfg(doc)]
 use crate::manager::MemManager;
+use crate::manager::{Eviction, History};
+#[cfg(doc)]
+use crate::models::Policy;
 use crate::store::{Durability, Location};
 
 /// Options for opening a heap; see [`MemManager::options`].
@@ -35,6 +37,7 @@ pub struct Options {
     max_file: Option<u64>,
     geometry: Option<Geometry>,
     history: Option<History>,
+    eviction: Option<Eviction>,
     durability: Durability,
     read_only: bool,
     create: Option<bool>,
@@ -67,6 +70,7 @@ impl Default for Options {
             max_file: None,
             geometry: None,
             history: None,
+            eviction: None,
             durability: Durability::default(),
             read_only: false,
             create: None,
@@ -114,6 +118,41 @@ impl Options {
     /// [`Self::open`] refuses a limit that is too small.
     pub fn history(mut self, history: History) -> Self {
         self.history = Some(history);
+        self
+    }
+
+    /// Lets a new space evict other objects if there is no room for a new one, instead of refusing it. By
+    /// default, and without this call, nothing is ever dropped. [`MemManager::set_eviction`] changes it for an
+    /// existing space.
+    ///
+    /// The policies [`Policy::Largest`] and [`Policy::Oldest`] are possible ([`Eviction::POLICIES`]). Whole
+    /// objects go, with all their names, in the same transaction as the allocation, upload or reservation that
+    /// would otherwise be refused, after [what has expired](crate::Hold::expires_in) was given back: as few of
+    /// those that the policy names first as have enough bytes. What is [pinned](MemManager::pin), younger than
+    /// [`Eviction::min_age`], or stored by the same transaction stays. If the others are not enough, the
+    /// allocation is refused and nothing is evicted. Content of a size that is not known beforehand needs room
+    /// part by part, and evicts as it comes.
+    ///
+    /// In the history each is an event of kind `evict`, whose `changes` have the cause, before its `free`.
+    /// [`MemManager::plan_eviction`] tells which would go. With `Oldest` it takes O(log n) for each; with
+    /// `Largest` too, as long as one of at least 4 KiB may go, and otherwise O(n) for each allocation. Objects
+    /// that may not go but would be first are passed one by one.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("heap.db");
+    /// use std::time::Duration;
+    /// use heapledger::{Eviction, MemManager, Policy};
+    ///
+    /// let minute = Duration::from_secs(60);
+    /// let cache = MemManager::options()
+    ///     .max_mem(64 * 1024 * 1024)
+    ///     .evict(Eviction::by(Policy::Oldest).min_age(minute))
+    ///     .open(path)?;
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn evict(mut self, eviction: impl Into<Eviction>) -> Self {
+        self.eviction = Some(eviction.into());
         self
     }
 

@@ -12,7 +12,7 @@ use super::copy_space::SpaceCopy;
 use super::source::Source;
 use crate::error::{Error, Result, ServerError, TransferError};
 use crate::manager::space::options::Purpose;
-use crate::manager::{History, MemManager, Options, Phase};
+use crate::manager::{Eviction, History, MemManager, Options, Phase};
 use crate::models::MemRam;
 use crate::store::{Location, queries};
 use crate::temporary::Storing;
@@ -78,8 +78,8 @@ impl MemManager {
     /// readers continue on both sides.
     ///
     /// An object comes with its kind, its type, all its names and its hold, in the order of
-    /// allocation. A space that is created has the capacity, the geometry and the history setting of
-    /// the original; one that exists keeps its own. What is not copied: the history itself,
+    /// allocation. A space that is created has the capacity, the geometry and the settings of history
+    /// and eviction of the original; one that exists keeps its own. What is not copied: the history itself,
     /// [reservations](Self::reserve), what is not completely stored yet, and the ceiling of a file.
     ///
     /// It consists of many transactions. An interrupted copy can be repeated, and continues then: each
@@ -270,6 +270,9 @@ impl Target<'_> {
             let geometry = source.read(|tx| queries::spaces::geometry(tx, space))?;
             let history = History::of(space);
             options = options.max_mem(space.max_mem).geometry(geometry).history(history);
+            if let Some(eviction) = Eviction::of(space) {
+                options = options.evict(eviction);
+            }
         }
         let mut memory = self.open_with(options)?;
         memory.reason = self.original.reason.clone();

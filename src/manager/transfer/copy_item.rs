@@ -10,7 +10,7 @@ use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
 use crate::manager::objects::allocate::allocate;
 use crate::manager::objects::content::Content;
-use crate::manager::objects::expire;
+use crate::manager::objects::{expire, pin};
 use crate::models::{Ends, StoredObject, StoredObjectId};
 use crate::store::queries::names::KeptName;
 use crate::store::queries::tags::{Tags, TagsByHold};
@@ -63,12 +63,13 @@ impl Known {
         (self.object.kind, self.object.size) == (object.kind, object.size)
     }
 
-    /// Whether it has all names of the object and its hold.
+    /// Whether it has all names of the object, its hold and its pin.
     pub fn is_complete(&self, object: &StoredObject, names: &[KeptName], hold_tags: &Tags) -> bool {
         let hold = self.object.held.then_some(Ends(self.object.held_until));
         let has_name = |kept: &KeptName| self.names.get(&kept.name) == Some(kept);
         let has_tag = |(key, value): (&String, &String)| self.hold_tags.get(key) == Some(value);
-        hold >= hold_of(object, names) && hold_tags.iter().all(has_tag) && names.iter().all(has_name)
+        let holds = hold >= hold_of(object, names) && hold_tags.iter().all(has_tag) && names.iter().all(has_name);
+        holds && self.object.pinned >= object.pinned
     }
 }
 
@@ -140,7 +141,7 @@ pub(super) fn store(
         let stored = allocate(tx, &what, &settled.first_hold(&incoming), &mut &content[..])?;
         done.count(object, stored.dedup);
     }
-    settle(tx, &incoming, settled, item.is_there, done)
+    settle(tx, &incoming, settled, item, item.is_there, done)
 }
 
 /// Completes the holds of an object that is stored, if it is wanted.
@@ -148,6 +149,7 @@ pub(super) fn settle(
     tx: &mut WriteTx<'_>,
     incoming: &Incoming<'_>,
     settled: Settled,
+    item: &Item,
     was_there: bool,
     done: &mut CopiedSpace,
 ) -> Result<()> {
@@ -156,6 +158,9 @@ pub(super) fn settle(
     done.names += settled.names.len() as u64;
     let bound = usize::from(!was_there);
     done.conflicts.extend(settled.complete(tx, incoming, bound)?);
+    if item.object.pinned && !is_left_out {
+        pin::copy(tx, &incoming.id)?;
+    }
     Ok(())
 }
 

@@ -247,7 +247,7 @@ impl<'a> SpaceCopy<'a> {
                 Err(error) => return Err(error),
             }
         }
-        target.write_apart(|tx| settle(tx, &incoming, settled, false, &mut done))?;
+        target.write_apart(|tx| settle(tx, &incoming, settled, item, false, &mut done))?;
         self.done.add(done);
         self.pass(object.size)
     }

@@ -13,6 +13,7 @@ use diesel::connection::SimpleConnection;
 use super::*;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
+use crate::books::evicting::EvictionSetting;
 use crate::books::history_change::HistorySetting;
 use crate::books::triggers::Trigger;
 use crate::models::{Arena, Block, MemRam, NewEntry, Pool, StoredObject, StoredObjectId, Timestamp};
@@ -53,6 +54,7 @@ fn heap(folder: &tempfile::TempDir) -> (Group, Readers) {
         max_mem: 1 << 20,
         geometry: &geometry,
         history: HistorySetting::ON,
+        eviction: EvictionSetting::default(),
         max_file: None,
         created_at: Timestamp::default(),
     };
@@ -96,6 +98,7 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         created_at: Timestamp::default(),
         held_until: None,
         expires_at: None,
+        pinned: false,
     }))?;
     for seq in 0..pieces {
         let block = Block::carved(tx.next_block_id()?, &pool, 512);

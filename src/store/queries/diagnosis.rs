@@ -70,6 +70,12 @@ pub fn named_objects(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     tally::<NamedObjects>(tx, space)
 }
 
+/// Evictions since a time, and the bytes of their objects. Each has a row of its own. O(events).
+pub fn evicted(tx: &mut ReadTx<'_>, space: MemRamId, since: Timestamp) -> Result<Tally> {
+    let statement = Statement::<Evicted, 2>::new([space.0.into(), since.as_micros().into()]);
+    Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
+}
+
 fn tally<S: Returning<Types = (BigInt, BigInt)>>(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Tally> {
     let statement = Statement::<S, 1>::new([space.0.into()]);
     Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
@@ -118,6 +124,9 @@ sql! {
         WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)",
         postgres concat!("SELECT count(*), ", sum!("o.size"), " FROM stored_objects o \
             WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)");
+    Evicted: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(bytes), 0) FROM events \
+        WHERE memram_id = ? AND kind = 'evict' AND at >= ?",
+        postgres concat!("SELECT count(*), ", sum!("bytes"), " FROM events WHERE memram_id = ? AND kind = 'evict' AND at >= ?");
     Lapsed: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(bytes), 0) FROM reservations \
         WHERE memram_id = ? AND state = 'open' AND expires_at <= ?",
         postgres concat!("SELECT count(*), ", sum!("bytes"), " FROM reservations \

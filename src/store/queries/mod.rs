@@ -11,6 +11,7 @@ pub(crate) mod drop;
 pub(crate) mod entries;
 pub(crate) mod event_filter;
 pub(crate) mod events;
+pub(crate) mod eviction;
 pub(in crate::store) mod ids;
 pub(crate) mod layout;
 pub(crate) mod levels;

@@ -170,9 +170,11 @@ pub(super) const RULES: &[Statements] = &[
     },
     Statements {
         rule: "hold_until",
-        find: Some("SELECT id, CAST(NULL AS TEXT) AS key, 'no held_until without a hold' AS expected, 'held_until ' || held_until AS found
-               FROM stored_objects WHERE held_until IS NOT NULL AND held = FALSE"),
-        correct: &["UPDATE stored_objects SET held_until = NULL WHERE id = ?1"],
+        find: Some("SELECT id, CAST(NULL AS TEXT) AS key, 'no held_until without a hold, a pin or none' AS expected,
+                      'held_until ' || coalesce(held_until, 0) || ', pinned ' || pinned AS found
+               FROM stored_objects WHERE (held_until IS NOT NULL AND held = FALSE) OR pinned NOT IN (FALSE, TRUE)"),
+        correct: &["UPDATE stored_objects SET held_until = CASE WHEN held = FALSE THEN NULL ELSE held_until END,
+                   pinned = (pinned = TRUE) WHERE id = ?1"],
     },
     Statements {
         rule: "object_held",

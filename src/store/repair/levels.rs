@@ -49,7 +49,8 @@ pub(super) const RULES: &[Statements] = &[
                FROM memram WHERE length(name) NOT BETWEEN 1 AND 255 OR max_mem < 1 OR arena_size < 1 OR per_block < 1
                               OR dedup_hits < 0 OR dedup_saved < 0
                               OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1
-                              OR history_max_bytes < 1 OR history_bytes < 0 OR promised < 0"),
+                              OR history_max_bytes < 1 OR history_bytes < 0 OR promised < 0
+                              OR evict NOT IN ('largest', 'oldest') OR evict_min_age < 0"),
         correct: &["UPDATE memram SET
                    name = CASE WHEN length(name) BETWEEN 1 AND 255 THEN name ELSE 'damaged-' || id END,
                    max_mem = greatest(max_mem, 1),
@@ -61,7 +62,9 @@ pub(super) const RULES: &[Statements] = &[
                                   WHEN history_keep > 0 OR history_max_bytes > 0 THEN 'keep' ELSE 'on' END,
                    history_keep = CASE WHEN history_keep > 0 THEN history_keep END,
                    history_max_bytes = CASE WHEN history_max_bytes > 0 THEN history_max_bytes END,
-                   history_bytes = greatest(history_bytes, 0), promised = greatest(promised, 0)
+                   history_bytes = greatest(history_bytes, 0), promised = greatest(promised, 0),
+                   evict = CASE WHEN evict IN ('largest', 'oldest') THEN evict END,
+                   evict_min_age = greatest(evict_min_age, 0)
                  WHERE id = ?1"],
     },
     // An arena is in the space that most of its pools and blocks name.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heapledger::{CompactOptions, EventFilter, Geometry, ObjectId};
+use heapledger::{CompactOptions, EventFilter, Geometry, ObjectId, Policy};
 
 use super::{SQL_PAGE, fenced, read};
 use crate::common::{Heap, Row, content, files_only, server, texts};
@@ -157,6 +157,8 @@ fn the_page_lists_exactly_the_members_of_changes() {
     let gone = ids.iter().zip(0..).filter(|(_, number)| number % 8 > 0);
     gone.for_each(|(id, _)| drop(heap.free(id).unwrap()));
     heap.compact(CompactOptions::default()).unwrap();
+    heap.set_eviction(Some(Policy::Oldest.into())).unwrap();
+    heap.allocate_bytes(&content(21, 512 << 10)).unwrap();
     let keys = match server() {
         None => "SELECT DISTINCT j.key FROM events e, json_each(e.changes) j",
         Some(_) => "SELECT DISTINCT j.key FROM events e, json_each(e.changes::json) j",

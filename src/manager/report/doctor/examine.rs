@@ -16,7 +16,9 @@ pub(super) struct Examined {
     pub classes: Vec<SizeClassTotals>,
     pub empty_arenas: Tally,
     pub nearly_empty_arenas: Tally,
-    /// Set if the space is nearly full.
+    /// What was evicted in the last day, if the space does so.
+    pub evicted: Option<Tally>,
+    /// Set if the space is nearly full, and does not make room by itself.
     pub fullness: Option<Fullness>,
     /// The fewest pieces that the objects could have, if the counters alone do not tell whether
     /// they are scattered.
@@ -45,6 +47,8 @@ pub(super) struct Fullness {
 /// Above this used or promised share a space counts as nearly full: an object of a tenth of the space no
 /// longer fits, and free bytes are mostly remainders of many blocks.
 const NEARLY_FULL: f64 = 0.9;
+/// For how long what was evicted is counted.
+const LATELY: Duration = Duration::from_secs(24 * 60 * 60);
 /// An upload that takes longer is likely to have a source that never ends.
 const OLD_UPLOAD: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -95,6 +99,7 @@ impl MemManager {
                 classes: queries::spaces::classes(tx, space)?,
                 empty_arenas: diagnosis::empty_arenas(tx, space)?,
                 nearly_empty_arenas: diagnosis::nearly_empty_arenas(tx, space)?,
+                evicted: None,
                 fullness: None,
                 fewest_pieces: None,
                 leftovers: diagnosis::leftovers(tx, space, now, now - OLD_UPLOAD)?,
@@ -108,7 +113,9 @@ impl MemManager {
                 log_holders: log_holders.clone(),
                 memram,
             };
-            if examined.taken() >= NEARLY_FULL {
+            if examined.memram.evict.is_some() {
+                examined.evicted = Some(diagnosis::evicted(tx, space, now - LATELY)?);
+            } else if examined.taken() >= NEARLY_FULL {
                 examined.fullness = Some(fullness(tx, &examined, uploads)?);
             }
             // The counters have the pieces of uploads too.

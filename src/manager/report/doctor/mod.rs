@@ -1,5 +1,6 @@
 //! Explains why a space is full, fragmented or large on disk, and what helps.
 
+mod evicting;
 mod examine;
 mod finding;
 mod rules;
@@ -16,7 +17,8 @@ impl MemManager {
     ///
     /// | code | meaning | needs action |
     /// | --- | --- | --- |
-    /// | `nearly_full` | 90 % of the capacity is used | yes |
+    /// | `nearly_full` | 90 % of the capacity is used, and nothing is evicted | yes |
+    /// | `evicting` | the space evicts; what went in the last day, and whether that was more than all it can hold | no |
     /// | `nothing_to_carve` | empty arenas reserve the last bytes of the space | yes |
     /// | `garbage` | arenas, or many blocks, are empty | no |
     /// | `scattered` | objects have more pieces than their sizes need | no |
@@ -35,7 +37,7 @@ impl MemManager {
     ///
     /// O(classes + arenas + log n) from counters; also O(names) if the space is nearly full, and
     /// O(objects) if it is nearly full without an object of at least 4 KiB, or if the counters do
-    /// not tell whether objects are scattered.
+    /// not tell whether objects are scattered; O(events) if the space evicts.
     ///
     /// # Errors
     /// What [any call](MemManager#errors) fails with.

@@ -1,6 +1,7 @@
 //! Pure rules that turn figures into findings, with a reason for each threshold.
 
-use super::examine::{Examined, Fullness};
+use super::evicting::evicting;
+use super::examine::Examined;
 use super::finding::{Figure, Finding, Remedy, Severity};
 use crate::manager::History;
 use crate::models::SizeClassTotals;
@@ -35,10 +36,8 @@ const SCATTERED: f64 = 1.1;
 /// All findings; those that need action come first.
 pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
     let mut findings: Vec<_> = [
-        examined
-            .fullness
-            .as_ref()
-            .map(|fullness| nearly_full(examined, fullness)),
+        nearly_full(examined),
+        evicting(examined),
         nearly_full_file(examined),
         garbage(examined),
         free_pages(examined),
@@ -81,7 +80,8 @@ fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
+fn nearly_full(examined: &Examined) -> Option<Finding> {
+    let fullness = examined.fullness.as_ref()?;
     let memram = &examined.memram;
     let mut figures = vec![
         ("used", Figure::Share(examined.used())),
@@ -108,7 +108,7 @@ fn nearly_full(examined: &Examined, fullness: &Fullness) -> Finding {
         remedy.push(Remedy::PlanFree(*id));
     }
     remedy.push(Remedy::Resize(memram.max_mem.saturating_mul(2)));
-    Finding::new("nearly_full", Severity::Action, &text, figures, remedy)
+    Some(Finding::new("nearly_full", Severity::Action, &text, figures, remedy))
 }
 
 fn nearly_full_file(examined: &Examined) -> Option<Finding> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{Options, Purpose};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::manager::History;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
+use crate::manager::{Eviction, History};
 use crate::manager::{Inner, MemManager, Planner};
 use crate::models::{MemRam, Timestamp, signed};
 use crate::store::{Access, Deadline, LEAST_CEILING, Location, Opening, ReadTx, SpaceToMake, queries};
@@ -152,6 +152,7 @@ impl Options {
             max_mem: max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })?,
             geometry,
             history: history.setting()?,
+            eviction: Eviction::setting(self.eviction)?,
             max_file: self.max_file.map(signed),
             created_at: Timestamp::now(),
         })

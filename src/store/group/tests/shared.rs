@@ -23,6 +23,7 @@ fn many_units_gather_no_more_than_the_limit_of_one() {
                     created_at: Timestamp::default(),
                     held_until: None,
                     expires_at: None,
+                    pinned: false,
                 }))?;
             }
             Ok(())
@@ -150,6 +151,7 @@ fn all_units_of_a_failed_commit_get_its_error() {
                 created_at: Timestamp::default(),
                 held_until: None,
                 expires_at: None,
+                pinned: false,
             }))
         });
         assert!(stored.is_ok());

@@ -50,6 +50,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
                 rows.int(|object| object.created_at.as_micros()),
                 rows.int_if_any(|object| object.held_until.map(Timestamp::as_micros)),
                 rows.int_if_any(|object| object.expires_at.map(Timestamp::as_micros)),
+                rows.bool(|object| object.pinned),
             ]
         }),
         entries(rows),
@@ -88,6 +89,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
                 rows.bool(|(_, lifetime)| lifetime.held),
                 rows.int_if_any(|(_, lifetime)| lifetime.held_until.map(Timestamp::as_micros)),
                 rows.int_if_any(|(_, lifetime)| lifetime.expires_at.map(Timestamp::as_micros)),
+                rows.bool(|(_, lifetime)| lifetime.pinned),
             ]
         }),
         names(&MOVED_NAMES, rows, |change| change.was_bound && !moved),
@@ -181,10 +183,10 @@ const BLOCKS: Sql = Sql(
 );
 const OBJECTS: Sql = Sql(
     "new_objects AS (INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at, \
-            held_until, expires_at) \
+            held_until, expires_at, pinned) \
         SELECT x.id, space.id, x.object_id, x.kind, x.type_name, x.size, x.held, x.created_at, x.held_until, \
-            x.expires_at FROM space, ",
-    "(id, object_id, kind, type_name, size, held, created_at, held_until, expires_at))",
+            x.expires_at, x.pinned FROM space, ",
+    "(id, object_id, kind, type_name, size, held, created_at, held_until, expires_at, pinned))",
 );
 const ENTRIES: Sql = Sql(
     "new_entries AS (INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, \
@@ -208,8 +210,9 @@ const JOINED: Sql = Sql(
     "(id, arena_id, pool_id, block_id, allocated_mem, data) WHERE t.id = x.id)",
 );
 const HOLDS: Sql = Sql(
-    "holds AS (UPDATE stored_objects t SET held = x.held, held_until = x.held_until, expires_at = x.expires_at FROM space, ",
-    "(id, held, held_until, expires_at) WHERE t.id = x.id)",
+    "holds AS (UPDATE stored_objects t SET held = x.held, held_until = x.held_until, expires_at = x.expires_at, \
+        pinned = x.pinned FROM space, ",
+    "(id, held, held_until, expires_at, pinned) WHERE t.id = x.id)",
 );
 const MOVED_NAMES: Sql = Sql(
     "moved_names AS (UPDATE names t SET stored_object_id = x.object, bound_at = x.bound_at, expires_at = x.expires_at \

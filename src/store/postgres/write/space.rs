@@ -3,7 +3,7 @@
 use super::part::{Column, Part, Rows, Sql};
 use super::statement::{Head, Write};
 use crate::books::rows::{NewSpace, SpaceChange};
-use crate::models::{DroppedSpace, Sequence, Stripe, Timestamp, signed};
+use crate::models::{DroppedSpace, Policy, Sequence, Stripe, Timestamp, signed};
 use crate::value::Kind;
 
 /// The statement that inserts its row, and its rows in the tables of totals.
@@ -19,6 +19,8 @@ pub(super) fn make(space: &NewSpace) -> Write<'_> {
             rows.text(|space| space.history.mode.as_str()),
             rows.int_if_any(|space| space.history.keep),
             rows.int_if_any(|space| space.history.max_bytes),
+            rows.text_if_any(|space| space.eviction.policy.map(Policy::as_str)),
+            rows.int(|space| space.eviction.min_age),
         ]
     });
     let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
@@ -50,6 +52,14 @@ pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
         SpaceChange::Renamed { name, .. } => Part::new(&RENAME, [name], |rows| vec![rows.text(|name| name.as_str())])
             .into_iter()
             .collect(),
+        SpaceChange::Evicts(eviction) => Part::new(&EVICT, [eviction], |rows| {
+            vec![
+                rows.text_if_any(|eviction| eviction.policy.map(Policy::as_str)),
+                rows.int(|eviction| eviction.min_age),
+            ]
+        })
+        .into_iter()
+        .collect(),
         SpaceChange::Dropping(row) => {
             let dropped = Part::new(&DROPPED, [row], dropped_row);
             let drop = Part::new(&DROP, [row], |rows| vec![rows.int(|row| row.dropped_at.as_micros())]);
@@ -90,6 +100,10 @@ const RENAME: Sql = Sql(
     "renamed AS (UPDATE memram t SET name = x.name FROM space, ",
     "(name) WHERE t.id = space.id)",
 );
+const EVICT: Sql = Sql(
+    "evicting AS (UPDATE memram t SET evict = x.policy, evict_min_age = x.min_age FROM space, ",
+    "(policy, min_age) WHERE t.id = space.id)",
+);
 const DROPPED: Sql = Sql(
     "dropped AS (INSERT INTO dropped_spaces (id, name, max_mem, mem, objects, names, reservations, history_bytes, \
             created_at, dropped_at, actor, reason) SELECT x.* FROM space, ",
@@ -126,8 +140,9 @@ const GONE: Sql = Sql(
 );
 const SPACE: Sql = Sql(
     "space AS (INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at, history, history_keep, \
-            history_max_bytes) SELECT x.* FROM ",
-    "(id, name, max_mem, arena_size, per_block, created_at, history, history_keep, history_max_bytes) \
+            history_max_bytes, evict, evict_min_age) SELECT x.* FROM ",
+    "(id, name, max_mem, arena_size, per_block, created_at, history, history_keep, history_max_bytes, evict, \
+        evict_min_age) \
         RETURNING id, version)",
 );
 const CLASSES: Sql = Sql(

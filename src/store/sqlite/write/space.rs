@@ -5,7 +5,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::insert::{Target, insert, target};
 use crate::books::rows::{NewSpace, SpaceChange};
-use crate::models::{DroppedSpace, MemRamId, Sequence, Stripe, Timestamp, signed};
+use crate::models::{DroppedSpace, MemRamId, Policy, Sequence, Stripe, Timestamp, signed};
 use crate::store::sqlite::exec::Run;
 use crate::store::statement::{Statement, Value, sql};
 use crate::value::Kind;
@@ -22,8 +22,10 @@ pub(super) fn make(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult
         space.history.mode.as_str().into(),
         space.history.keep.into(),
         space.history.max_bytes.into(),
+        space.eviction.policy.map(Policy::as_str).into(),
+        space.eviction.min_age.into(),
     ];
-    insert::<IntoSpaces, 9>(conn, [row].into_iter())?;
+    insert::<IntoSpaces, 11>(conn, [row].into_iter())?;
     let classes = geometry.classes().iter();
     let classes = classes.map(|class| [id, (class.block_size as i64).into(), (class.pool_size as i64).into()]);
     insert::<IntoClasses, 3>(conn, classes)?;
@@ -38,6 +40,10 @@ pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &Spac
     match change {
         SpaceChange::Renamed { name, .. } => {
             Statement::<Rename, 2>::run(conn, [name.as_str().into(), space.0.into()]).map(drop)
+        }
+        SpaceChange::Evicts(eviction) => {
+            let policy = eviction.policy.map(Policy::as_str);
+            Statement::<Evict, 3>::run(conn, [policy.into(), eviction.min_age.into(), space.0.into()]).map(drop)
         }
         SpaceChange::Dropping(row) => {
             insert::<IntoDropped, 12>(conn, [dropped_row(row)].into_iter())?;
@@ -78,7 +84,7 @@ fn dropped_row(row: &DroppedSpace) -> [Value<'_>; 12] {
 
 target! {
     IntoSpaces = "INSERT INTO memram (id, name, max_mem, arena_size, per_block, created_at, history, history_keep, \
-        history_max_bytes)", alike in [];
+        history_max_bytes, evict, evict_min_age)", alike in [];
     IntoClasses = "INSERT INTO size_classes (memram_id, block_size, pool_size)", alike in [0];
     IntoKinds = "INSERT INTO other_kinds (memram_id, kind)", alike in [0];
     IntoSequences = "INSERT INTO sequences (memram_id, name, last_id)", alike in [0, 2];
@@ -88,6 +94,7 @@ target! {
 
 sql! {
     Rename = "UPDATE memram SET name = ? WHERE id = ?";
+    Evict = "UPDATE memram SET evict = ?, evict_min_age = ? WHERE id = ?";
     Drop = "UPDATE memram SET dropped_at = ? WHERE id = ?";
     DropEvents = "DELETE FROM events WHERE id > ? AND id <= ?";
     DropSequences = "DELETE FROM sequences WHERE memram_id = ?";

@@ -7,6 +7,7 @@ use super::super::{How, Written, write};
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::events::Signature;
+use crate::books::evicting::EvictionSetting;
 use crate::books::history_change::HistorySetting;
 use crate::books::limits::Limits;
 use crate::books::room::Room;
@@ -101,6 +102,7 @@ impl Heap {
             geometry: self.geometry.clone(),
             created_at: Timestamp::from_micros(1),
             history: HistorySetting::ON,
+            eviction: EvictionSetting::default(),
         };
         self.apply(&mut batch, Change::SpaceMade(space));
         self.write_as(How::NEW, batch);
@@ -175,6 +177,7 @@ impl Heap {
             created_at: Timestamp::from_micros(7),
             held_until: None,
             expires_at: None,
+            pinned: false,
         };
         self.objects += pieces.len() as i64;
         self.apply(batch, Change::ObjectStored(object.clone()));

@@ -1,0 +1,124 @@
+//! `heapledger pin`, `unpin` and `pins`
+
+use anyhow::Result;
+use heapledger::{Batch, Error, ObjectId, ObjectInfo};
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, name_list, short_id};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+What is pinned is never evicted. It can still be freed, and expires with its last hold. The
+pin is the object's: if its name moves to another object, the pin does not.
+
+Examples:
+  heapledger pin hello
+  heapledger pin 2cf24dba5fb0 486ea46224d1  # all of them, or none
+  heapledger pins                           # what is pinned")]
+pub struct PinArgs {
+    /// Names of objects, their ids, or the first 6 or more digits of these
+    #[arg(value_name = "NAME|ID", required = true)]
+    objects: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger unpin hello
+  heapledger unpin 2cf24dba5fb0 486ea46224d1  # all of them, or none")]
+pub struct UnpinArgs {
+    /// Names of objects, their ids, or the first 6 or more digits of these
+    #[arg(value_name = "NAME|ID", required = true)]
+    objects: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  heapledger pins
+  heapledger pins --format ndjson | jq -r .object_id")]
+pub struct ListArgs {}
+
+/// An object whose pin was set or taken away.
+#[derive(Serialize)]
+struct Pinned {
+    object_id: ObjectId,
+    pinned: bool,
+    /// Whether that is new.
+    changed: bool,
+}
+
+pub fn pin(args: &PinArgs, context: &Context<'_>) -> Result<Outcome> {
+    set(&args.objects, true, context)
+}
+
+pub fn unpin(args: &UnpinArgs, context: &Context<'_>) -> Result<Outcome> {
+    set(&args.objects, false, context)
+}
+
+fn set(objects: &[String], pinned: bool, context: &Context<'_>) -> Result<Outcome> {
+    let memory = context.change()?;
+    let rows = memory.batch(|batch| {
+        let set = |text: &String| {
+            let object_id = find(batch, text)?;
+            let changed = match pinned {
+                true => batch.pin(&object_id)?,
+                false => batch.unpin(&object_id)?,
+            };
+            Ok(Pinned {
+                object_id,
+                pinned,
+                changed,
+            })
+        };
+        objects.iter().map(set).collect::<Result<Vec<_>, Error>>()
+    })?;
+    context.output().rows(rows)?;
+    Ok(Outcome::Fine)
+}
+
+/// The object of a name, or with an id.
+fn find(batch: &mut Batch<'_, '_>, text: &str) -> Result<ObjectId, Error> {
+    match batch.resolve(text)? {
+        Some(id) => Ok(id),
+        None => batch.find(text),
+    }
+}
+
+pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
+    let pins = context.read()?.pins()?;
+    context.output().rows(pins.into_iter().map(Pin))?;
+    Ok(Outcome::Fine)
+}
+
+/// A pinned object.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Pin(ObjectInfo);
+
+impl Row for Pinned {
+    const KEYS: &'static str = "object_id,pinned,changed";
+    const HEAD: &'static [Head] = &[Head::left("OBJECT"), Head::left("PINNED"), Head::left("CHANGED")];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        let word = |yes| if yes { "yes" } else { "no" }.to_owned();
+        vec![short_id(self.object_id), word(self.pinned), word(self.changed)]
+    }
+}
+
+impl Row for Pin {
+    const KEYS: &'static str = <ObjectInfo as Row>::KEYS;
+    const HEAD: &'static [Head] = &[
+        Head::left("OBJECT"),
+        Head::right("SIZE"),
+        Head::left("NAMES").worth(1).cut_to(12),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        vec![short_id(self.0.id), sizes.cell(self.0.size), name_list(&self.0.names)]
+    }
+}

@@ -1,0 +1,250 @@
+//! Makes room by removing other objects, in a space that does so.
+//!
+//! It comes last, after everything that is due was given back, and only if what may go is enough: otherwise the
+//! allocation is refused, and everything stays.
+
+use std::collections::BTreeSet;
+
+use super::free::{self, is_placed};
+use crate::books::change::Change;
+use crate::books::evicting::Cause;
+use crate::error::{Error, Result};
+use crate::models::{MemRam, Policy, StoredObject, StoredObjectId, Stripe, Timestamp, signed};
+use crate::store::queries::eviction::{self, Evictable, LARGE};
+use crate::store::queries::objects::PlacedObject;
+use crate::store::{ReadTx, WriteTx};
+use crate::value::ObjectId;
+
+/// Objects that are chosen before they are removed.
+const MOST: usize = 4096;
+
+/// Makes room for one allocation.
+#[derive(Debug, Default)]
+pub(in crate::manager) struct Making {
+    /// Damaged objects, which cannot be removed.
+    passed: BTreeSet<StoredObjectId>,
+    /// Whether it was seen that there is enough.
+    is_enough: bool,
+}
+
+impl Making {
+    /// Removes what makes room for `bytes`, or some of it. Returns false, and changes nothing, if the space
+    /// evicts nothing or what may go is not enough. O(log n) for each object that goes, and for each that
+    /// would but for its pin or its age.
+    pub fn some(&mut self, tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<bool> {
+        let memram = tx.memram()?;
+        let Some(order) = Order::of(&memram, tx.at()).filter(|_| bytes <= memram.attainable()) else {
+            return Ok(false);
+        };
+        let missing = bytes.saturating_sub(memram.available());
+        let (is_enough, passed) = (self.is_enough, &self.passed);
+        let chosen = tx.read_rows(|tx| order.choose(tx, missing, passed, is_enough))?;
+        self.is_enough = chosen.are_enough;
+        if !chosen.are_enough || chosen.objects.is_empty() {
+            return Ok(false);
+        }
+        let cause = Cause {
+            policy: order.policy,
+            object_id,
+            needed: signed(bytes),
+            available: signed(memram.available()),
+        };
+        for object in &chosen.objects {
+            if !evict(tx, object, cause)? {
+                self.passed.insert(object.id);
+                // It was counted.
+                self.is_enough = false;
+                break;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Evicts an object. Returns false if it is damaged, so that this is not possible; nothing has changed then.
+fn evict(tx: &mut WriteTx<'_>, object: &StoredObject, cause: Cause) -> Result<bool> {
+    let placed = match removable(tx, object) {
+        Ok(Some(placed)) => placed,
+        Ok(None) | Err(Error::Damaged { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let object_id = object.known_id()?;
+    let names = match placed.names {
+        Some(_) => tx.names_of(object.id)?,
+        None => Vec::new(),
+    };
+    tx.whole(|tx| {
+        for kept in &names {
+            tx.apply(Change::NameUnbound {
+                name: &kept.name,
+                object: object.id,
+                object_id,
+                lifetime: None,
+            })?;
+        }
+        tx.apply(Change::Evicted {
+            object_id,
+            size: placed.size,
+            cause,
+        })?;
+        free::remove(tx, &placed, object_id, Vec::new()).map(drop)
+    })?;
+    Ok(true)
+}
+
+/// The pieces of an object, if it can be removed.
+fn removable(tx: &mut WriteTx<'_>, object: &StoredObject) -> Result<Option<PlacedObject>> {
+    object.known_id()?;
+    let Some(placed) = tx.placed(object, None)? else {
+        return Ok(None);
+    };
+    Ok(is_placed(tx, &placed)?.then_some(placed))
+}
+
+/// The order in which the objects of a space go.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::manager) struct Order {
+    policy: Policy,
+    which: Evictable,
+}
+
+/// The objects that go, in their order.
+#[derive(Debug, Default)]
+pub(in crate::manager) struct Chosen {
+    /// The first ones.
+    pub objects: Vec<StoredObject>,
+    /// Whether all of them have enough bytes.
+    pub are_enough: bool,
+    /// Bytes of all that were counted.
+    pub bytes: u64,
+}
+
+impl Order {
+    /// That of a space at a time; `None` if it evicts nothing.
+    pub fn of(memram: &MemRam, now: Timestamp) -> Option<Self> {
+        let min_age = signed(memram.evict_min_age);
+        let latest = match min_age {
+            // The clock may have been set back since they were stored.
+            0 => i64::MAX,
+            age => now.as_micros().saturating_sub(age),
+        };
+        Some(Self {
+            policy: memram.evict?,
+            which: Evictable {
+                space: memram.id,
+                now,
+                latest: Timestamp::from_micros(latest),
+            },
+        })
+    }
+
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// The objects that go for at least `bytes`, without `passed`: as few of the first ones as have them. Up to
+    /// [`MOST`] are returned; with `is_enough` it is known that they are enough, so that no others are counted.
+    pub fn choose(
+        &self,
+        tx: &mut ReadTx<'_>,
+        bytes: u64,
+        passed: &BTreeSet<StoredObjectId>,
+        is_enough: bool,
+    ) -> Result<Chosen> {
+        let mut chosen = Chosen {
+            are_enough: is_enough,
+            ..Chosen::default()
+        };
+        let mut pages = Pages::new(*self);
+        loop {
+            let page = pages.next(tx)?;
+            if page.is_empty() {
+                return Ok(chosen);
+            }
+            for object in page.into_iter().filter(|object| !passed.contains(&object.id)) {
+                chosen.bytes += object.size;
+                if chosen.objects.len() < MOST {
+                    chosen.objects.push(object);
+                } else if is_enough {
+                    return Ok(chosen);
+                }
+                if chosen.bytes >= bytes {
+                    chosen.are_enough = true;
+                    return Ok(chosen);
+                }
+            }
+        }
+    }
+}
+
+/// The objects that may go, page by page.
+struct Pages {
+    order: Order,
+    next: Next,
+    limit: i64,
+}
+
+/// Where they continue.
+enum Next {
+    /// After this key.
+    Oldest(StoredObjectId),
+    /// The largest ones below a size.
+    Below(i64),
+    /// Those of a size, after this key.
+    OfSize(i64, StoredObjectId),
+    /// The small ones, after this size and key.
+    Small(i64, StoredObjectId),
+}
+
+/// Objects of the first page and of the largest.
+const FIRST_PAGE: i64 = 8;
+const LARGEST_PAGE: i64 = 512;
+
+impl Pages {
+    fn new(order: Order) -> Self {
+        let next = match order.policy {
+            Policy::Largest => Next::Below(i64::MAX),
+            _ => Next::Oldest(first_key(&order)),
+        };
+        let limit = FIRST_PAGE;
+        Self { order, next, limit }
+    }
+
+    /// The next ones; none if there are no more.
+    fn next(&mut self, tx: &mut ReadTx<'_>) -> Result<Vec<StoredObject>> {
+        let which = self.order.which;
+        let limit = self.limit;
+        self.limit = (limit * 2).min(LARGEST_PAGE);
+        loop {
+            let page = match self.next {
+                Next::Oldest(after) => eviction::oldest(tx, which, after, limit)?,
+                Next::Below(size) => {
+                    let first = first_key(&self.order);
+                    self.next = match eviction::next_size(tx, which, size)? {
+                        Some(size) => Next::OfSize(size, first),
+                        None => Next::Small(LARGE, first),
+                    };
+                    continue;
+                }
+                Next::OfSize(size, after) => eviction::of_size(tx, which, size, after, limit)?,
+                Next::Small(size, after) => eviction::largest_small(tx, which, (size, after), limit)?,
+            };
+            let last = page.last().map(|object| (signed(object.size), object.id));
+            match (&mut self.next, last) {
+                (Next::OfSize(size, _), None) => {
+                    self.next = Next::Below(*size);
+                    continue;
+                }
+                (Next::Oldest(after) | Next::OfSize(_, after), Some((_, id))) => *after = id,
+                (Next::Small(size, after), Some(last)) => (*size, *after) = last,
+                _ => {}
+            }
+            return Ok(page);
+        }
+    }
+}
+
+/// Before the keys of all objects of the space.
+fn first_key(order: &Order) -> StoredObjectId {
+    StoredObjectId(Stripe::of(order.which.space).before())
+}

@@ -1,0 +1,134 @@
+//! Plans of evictions.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::error::{Result, SpaceError};
+use crate::manager::MemManager;
+use crate::manager::objects::evict::Order;
+use crate::models::{Policy, StoredObject, Timestamp};
+use crate::store::{ReadTx, queries};
+use crate::value::ObjectId;
+
+/// What would be evicted for an allocation. Sizes are in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EvictionPlan {
+    /// Bytes of the new content.
+    pub size: u64,
+    /// What chooses the victims.
+    pub policy: Policy,
+    /// Free bytes before it that are promised to nobody.
+    pub available: u64,
+    /// Bytes that are given back first, if they are needed: of what has expired, and of reservations whose time
+    /// is over.
+    pub due: u64,
+    /// The objects that would go, in this order.
+    pub victims: Vec<Victim>,
+    /// Their bytes.
+    pub evicted: u64,
+    /// Missing bytes, even if all that may go went; 0 if it fits. Then nothing is evicted.
+    pub shortfall: u64,
+}
+
+/// An object that would be evicted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Victim {
+    /// Its id.
+    #[serde(rename = "object_id")]
+    pub id: ObjectId,
+    /// Bytes of content.
+    pub size: u64,
+    /// Its names, which would go with it.
+    pub names: Vec<String>,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+impl MemManager {
+    /// Which objects would be [evicted](crate::Options::evict) for a new object of `size` bytes. They are
+    /// exactly those that its allocation evicts, unless somebody writes in between, or objects reach the
+    /// minimum age. O(log n) for each of them, and for each that would go but for its pin or its age.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// use heapledger::{MemManager, Policy};
+    ///
+    /// let cache = MemManager::options().max_mem(20).evict(Policy::Oldest).open(folder.path().join("heap.db"))?;
+    /// let first = cache.allocate_bytes(b"the first")?;
+    /// cache.allocate_bytes(b"the second")?;
+    /// let plan = cache.plan_eviction(5)?;
+    /// assert_eq!(plan.victims.iter().map(|victim| victim.id).collect::<Vec<_>>(), [first]);
+    /// cache.allocate_bytes(b"third")?;
+    /// assert!(!cache.contains(&first)?);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`SpaceError::EvictsNothing`] if the space evicts nothing; what [any call](MemManager#errors) fails with. Too
+    /// little room is not an error here but a `shortfall`.
+    pub fn plan_eviction(&self, size: u64) -> Result<EvictionPlan> {
+        let space = self.inner.space;
+        self.inner.readers.snapshot(|tx| {
+            let memram = queries::spaces::get(tx, space)?;
+            let order = Order::of(&memram, tx.now()).ok_or_else(|| SpaceError::EvictsNothing {
+                space: memram.name.clone(),
+            })?;
+            let now = tx.now();
+            let (lapsed, waiting, expired) = queries::diagnosis::leftovers(tx, space, now, now)?.due();
+            let due = lapsed.bytes + waiting.bytes + expired.bytes;
+            let mut plan = EvictionPlan {
+                size,
+                policy: order.policy(),
+                available: memram.available(),
+                due,
+                victims: Vec::new(),
+                evicted: 0,
+                shortfall: 0,
+            };
+            let missing = size.saturating_sub(plan.available.saturating_add(due));
+            if missing > 0 {
+                plan.choose(tx, &order, missing)?;
+            }
+            Ok(plan)
+        })
+    }
+}
+
+impl EvictionPlan {
+    /// Whether the object would be stored.
+    pub fn fits(&self) -> bool {
+        self.shortfall == 0
+    }
+
+    fn choose(&mut self, tx: &mut ReadTx<'_>, order: &Order, missing: u64) -> Result<()> {
+        let mut passed = BTreeSet::new();
+        let mut is_enough = false;
+        while self.evicted < missing {
+            let chosen = order.choose(tx, missing - self.evicted, &passed, is_enough)?;
+            if !chosen.are_enough || chosen.objects.is_empty() {
+                self.shortfall = missing.saturating_sub(chosen.bytes);
+                return Ok(());
+            }
+            is_enough = true;
+            for object in chosen.objects {
+                passed.insert(object.id);
+                self.evicted += object.size;
+                self.victims.push(victim(tx, &object)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn victim(tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<Victim> {
+    let names = queries::names::exact(tx, object.id)?;
+    Ok(Victim {
+        id: object.known_id()?,
+        size: object.size,
+        names: names.into_iter().map(|kept| kept.name).collect(),
+        created_at: object.created_at,
+    })
+}

@@ -1,0 +1,117 @@
+//! Objects that may be evicted, in the order in which they go.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+use super::objects::alive;
+use crate::error::Result;
+use crate::models::schema::stored_objects;
+use crate::models::{MemRamId, StoredObject, StoredObjectId, Stripe, Timestamp};
+use crate::store::read::ReadTx;
+
+/// Which objects may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Evictable {
+    pub space: MemRamId,
+    /// The time of the unit of work. What was stored at this very time may be its own.
+    pub now: Timestamp,
+    /// Objects that were stored later are too young.
+    pub latest: Timestamp,
+}
+
+/// The condition: not pinned, old enough, and not expired, because that is given back otherwise.
+macro_rules! may_go {
+    ($which:expr) => {{
+        let Evictable { space, now, latest } = $which;
+        stored_objects::table
+            .filter(stored_objects::memram_id.eq(space))
+            .filter(stored_objects::pinned.eq(false))
+            .filter(stored_objects::created_at.ne(now))
+            .filter(stored_objects::created_at.le(latest))
+            .filter(alive!(stored_objects, now))
+    }};
+}
+
+/// The ones that were stored first. O(log n + limit + those that may not go).
+pub fn oldest(tx: &mut ReadTx<'_>, which: Evictable, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
+    Ok(may_go!(which)
+        .filter(stored_objects::size.gt(0))
+        .filter(stored_objects::id.gt(after))
+        .filter(stored_objects::id.le(Stripe::of(which.space).last()))
+        .order(stored_objects::id)
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// The largest size below `below` that one of at least `LARGE` bytes has. O(log n + those that may not go).
+pub fn next_size(tx: &mut ReadTx<'_>, which: Evictable, below: i64) -> Result<Option<i64>> {
+    Ok(may_go!(which)
+        .filter(is_large())
+        .filter(stored_objects::size.lt(below))
+        .order(stored_objects::size.desc())
+        .limit(1)
+        .select(stored_objects::size)
+        .get_result(tx.conn()?)
+        .optional()?)
+}
+
+/// The ones of this size, of at least `LARGE` bytes, that were stored first. O(log n + limit + those that may
+/// not go).
+pub fn of_size(
+    tx: &mut ReadTx<'_>,
+    which: Evictable,
+    size: i64,
+    after: StoredObjectId,
+    limit: i64,
+) -> Result<Vec<StoredObject>> {
+    Ok(may_go!(which)
+        .filter(is_large())
+        // With `=`, SQLite would search the index for the condition of the index alone, and sort.
+        .filter(stored_objects::size.between(size, size))
+        .filter(stored_objects::id.gt(after))
+        .order((stored_objects::size, stored_objects::id))
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// The largest ones of less than `LARGE` bytes, from the one that follows this size and key on. O(n).
+pub fn largest_small(
+    tx: &mut ReadTx<'_>,
+    which: Evictable,
+    (size, id): (i64, StoredObjectId),
+    limit: i64,
+) -> Result<Vec<StoredObject>> {
+    let follows = stored_objects::size
+        .lt(size)
+        .or(stored_objects::size.eq(size).and(stored_objects::id.gt(id)));
+    Ok(may_go!(which)
+        .filter(stored_objects::size.between(1, LARGE - 1))
+        .filter(follows)
+        .order((stored_objects::size.desc(), stored_objects::id))
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// Objects from this size on are in an index by size.
+pub const LARGE: i64 = 4096;
+
+/// Written as in the partial index, so that SQLite can use it.
+fn is_large() -> diesel::expression::SqlLiteral<Bool> {
+    sql("size >= 4096")
+}
+
+/// What is pinned and has not expired, in the order of allocation. O(log n + pinned).
+pub fn pinned(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<StoredObjectId>> {
+    let now = tx.now();
+    Ok(stored_objects::table
+        .filter(stored_objects::memram_id.eq(space))
+        .filter(stored_objects::pinned)
+        .filter(alive!(stored_objects, now))
+        .order(stored_objects::id)
+        .select(stored_objects::id)
+        .load(tx.conn()?)?)
+}

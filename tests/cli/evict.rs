@@ -1,0 +1,91 @@
+//! `init --evict`, `evict`, `pin`, `unpin`, `pins` and `plan --evict`.
+
+use serde_json::json;
+
+use crate::support::{Cli, noise};
+
+/// A cache of 64 KiB with the objects `a` and `b`, of 30,000 bytes each.
+fn cache(evict: &str) -> Cli {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "64KiB", "--evict", evict]);
+    for name in ["a", "b"] {
+        cli.file(name, [name.as_bytes(), &noise(29_999)].concat());
+        cli.ok(["put", "-q", "--name", name, name]);
+    }
+    cli.file("c", noise(20_000));
+    cli
+}
+
+#[test]
+fn a_put_evicts_what_the_plan_has_named() {
+    let cli = cache("oldest");
+    let a = cli.json(["show", "a"])["object_id"].clone();
+    let plan = cli.json(["plan", "20000", "--evict"]);
+    assert_eq!(plan["victims"][0]["object_id"], a);
+    assert_eq!(plan["victims"][0]["names"], json!(["a"]));
+    assert_eq!((&plan["evicted"], &plan["shortfall"]), (&json!(30_000), &json!(0)));
+    let shown = cli.ok(["plan", "20000", "--evict"]);
+    assert!(shown.contains("evicted    1 object with"), "{shown}");
+    cli.ok(["put", "-q", "--name", "c", "c"]);
+    cli.fails(1, ["show", "a"]);
+    cli.ok(["show", "b"]);
+    let events = cli.json(["log", "--kind", "evict"]);
+    assert_eq!((&events[0]["object_id"], &events[0]["bytes"]), (&a, &json!(30_000)));
+    cli.ok(["check"]);
+}
+
+#[test]
+fn pinned_objects_stay_and_are_listed() {
+    let cli = cache("oldest");
+    let pinned = cli.json(["pin", "a"]);
+    assert_eq!(
+        (&pinned[0]["pinned"], &pinned[0]["changed"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(cli.json(["pins"])[0]["names"], json!(["a"]));
+    cli.ok(["put", "-q", "--name", "c", "c"]);
+    cli.ok(["show", "a"]);
+    cli.fails(1, ["show", "b"]);
+    assert_eq!(cli.run(["plan", "60000", "--evict"]).status, 1);
+    cli.fails(1, ["pin", "nobody"]);
+    cli.ok(["unpin", "a"]);
+    assert_eq!(cli.json(["pins"]), json!([]));
+}
+
+#[test]
+fn it_can_be_changed_and_ended() {
+    let cli = cache("largest");
+    let shown = cli.ok(["evict"]);
+    assert!(shown.contains("the largest objects go if there is no room"), "{shown}");
+    let set = cli.json(["evict", "oldest", "--min-age", "1h"]);
+    assert_eq!(
+        set,
+        json!({"space": "main", "evict": "oldest", "evict_min_age": 3_600_000_000_u64})
+    );
+    // Both are too young.
+    assert_eq!(cli.run(["put", "c"]).status, 3);
+    cli.ok(["evict", "off"]);
+    assert_eq!(cli.json(["spaces"])[0]["evict"], json!(null));
+    assert_eq!(cli.run(["put", "c"]).status, 3);
+    cli.fails(2, ["plan", "20000", "--evict"]);
+    assert_eq!(cli.run(["evict", "lru"]).status, 2);
+    assert_eq!(cli.run(["init", "--evict", "lru"]).status, 2);
+    cli.fails(2, ["evict", "off", "--min-age", "1h"]);
+}
+
+#[test]
+fn doctor_tells_what_went_and_does_not_call_a_cache_full() {
+    let cli = cache("oldest");
+    for _ in 0..3 {
+        cli.ok(["put", "-q", "c", "a", "b"]);
+    }
+    let findings = cli.json(["doctor"]);
+    let codes: Vec<_> = findings
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| &finding["code"])
+        .collect();
+    assert!(codes.contains(&&json!("evicting")), "{codes:?}");
+    assert!(!codes.contains(&&json!("nearly_full")), "{codes:?}");
+}
