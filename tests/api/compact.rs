@@ -221,7 +221,7 @@ fn others_write_while_a_heap_is_compacted() {
             let other = heap.open_again();
             let store = |seed: u64| {
                 let id = other.allocate_bytes(&content(9000 + seed, 3000)).unwrap();
-                if seed % 3 == 0 {
+                if seed.is_multiple_of(3) {
                     other.free(&id).unwrap();
                 }
                 id

@@ -7,7 +7,7 @@ use crate::{Clock, DAY, HOUR, content, events, rows};
 
 #[test]
 fn a_clock_far_ahead_gives_nothing_back_unless_it_is_asked_to() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     for history in [History::On, History::Off] {
         let heap = Heap::of(64 * KIB, Geometry::standard());
         heap.set_history(history).unwrap();
@@ -41,7 +41,7 @@ fn a_clock_far_ahead_gives_nothing_back_unless_it_is_asked_to() {
 
 #[test]
 fn after_an_hour_it_is_taken_for_right() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     heap.store("it", Hold::Name("it").expires_in(HOUR)).unwrap();
     clock.advance(2 * DAY);
@@ -57,7 +57,7 @@ fn after_an_hour_it_is_taken_for_right() {
 
 #[test]
 fn whoever_names_it_still_replaces_it() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     heap.store("mine", Hold::NewName("lock").expires_in(HOUR)).unwrap();
     clock.advance(2 * DAY);
@@ -68,7 +68,7 @@ fn whoever_names_it_still_replaces_it() {
 
 #[test]
 fn a_clock_far_ahead_does_not_empty_a_history_that_is_kept_by_age() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     heap.set_history(History::keep_for(DAY)).unwrap();
     for seed in 0..10 {

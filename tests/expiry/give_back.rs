@@ -17,7 +17,7 @@ fn fill(heap: &Heap, count: u8, size: usize) {
 
 #[test]
 fn an_allocation_that_would_be_refused_gets_the_bytes_in_its_own_transaction() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     for history in [History::On, History::Off] {
         let heap = Heap::of(64 * KIB, Geometry::standard());
         heap.set_history(history).unwrap();
@@ -35,7 +35,7 @@ fn an_allocation_that_would_be_refused_gets_the_bytes_in_its_own_transaction() {
 
 #[test]
 fn a_large_object_is_given_back_for_one_that_needs_its_room() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::of(80 * MIB, Geometry::standard());
     let size = 70 * MIB as usize;
     heap.store_bytes(&content(1, size), Hold::Name("large").expires_in(HOUR))
@@ -54,7 +54,7 @@ fn a_large_object_is_given_back_for_one_that_needs_its_room() {
 
 #[test]
 fn a_reservation_gets_them_too_and_its_content_may_expire() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::of(64 * KIB, Geometry::standard());
     fill(&heap, 60, 1000);
     clock.advance(HOUR);
@@ -71,7 +71,7 @@ fn a_reservation_gets_them_too_and_its_content_may_expire() {
 
 #[test]
 fn each_write_gives_a_few_back_and_a_collection_all() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     fill(&heap, 200, 100);
     clock.advance(HOUR);
@@ -91,7 +91,7 @@ fn each_write_gives_a_few_back_and_a_collection_all() {
 
 #[test]
 fn content_that_is_stored_again_was_never_there() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let first = heap.store("it", Hold::Name("old").expires_in(HOUR)).unwrap();
     heap.bind("never seen again", &first.id).unwrap();
@@ -114,7 +114,7 @@ fn content_that_is_stored_again_was_never_there() {
 
 #[test]
 fn a_recorded_expiry_is_history() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let id = heap
         .store_bytes(&content(1, 3000), Hold::Name("it").expires_in(HOUR))
@@ -135,7 +135,7 @@ fn a_recorded_expiry_is_history() {
 
 #[test]
 fn several_writers_give_back_what_one_of_them_has_stored() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::of(MIB, Geometry::standard());
     for round in 0..3 {
         std::thread::scope(|scope| {
@@ -161,7 +161,7 @@ fn several_writers_give_back_what_one_of_them_has_stored() {
 
 #[test]
 fn a_plan_counts_on_what_is_over() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::of(64 * KIB, Geometry::standard());
     fill(&heap, 60, 1000);
     let plan = |at| heap.plan_allocation_at(50_000, at).unwrap();

@@ -9,7 +9,7 @@ use crate::{Clock, HOUR, MINUTE, events, rows};
 
 #[test]
 fn an_object_lasts_as_long_as_its_last_hold() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let id = heap.store("it", Hold::Anonymous.expires_in(HOUR)).unwrap().id;
     heap.store("it", Hold::Name("short").expires_in(2 * HOUR)).unwrap();
@@ -36,7 +36,7 @@ fn an_object_lasts_as_long_as_its_last_hold() {
 
 #[test]
 fn a_hold_that_never_ends_keeps_the_object() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let id = heap.allocate("it").unwrap();
     heap.store("it", Hold::Name("short").expires_in(HOUR)).unwrap();
@@ -50,7 +50,7 @@ fn a_hold_that_never_ends_keeps_the_object() {
 
 #[test]
 fn expire_sets_any_time_and_touch_never_shortens() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let id = heap.store("it", Hold::Name("it")).unwrap().id;
     assert_eq!(heap.touch("it", HOUR).unwrap(), None, "what never ends stays so");
@@ -80,7 +80,7 @@ fn expire_sets_any_time_and_touch_never_shortens() {
 
 #[test]
 fn what_cannot_be_is_refused_and_changes_nothing() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let id = heap.store("it", Hold::Name("it").expires_in(HOUR)).unwrap().id;
     let why = |error: Error| match error {
@@ -126,7 +126,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 
 #[test]
 fn setting_a_name_sets_its_expiry_and_storing_again_never_shortens_the_hold() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let expires = |id| heap.object(id).unwrap().expires_at;
     let id = heap.store("it", Hold::Name("it").expires_in(HOUR)).unwrap().id;
@@ -157,7 +157,7 @@ fn setting_a_name_sets_its_expiry_and_storing_again_never_shortens_the_hold() {
 
 #[test]
 fn a_hold_that_is_over_keeps_nothing_when_the_others_go() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let one = heap.store("one", Hold::Anonymous.expires_in(HOUR)).unwrap().id;
     heap.bind("one", &one).unwrap();
@@ -182,7 +182,7 @@ fn a_hold_that_is_over_keeps_nothing_when_the_others_go() {
 
 #[test]
 fn a_batch_has_one_time() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let id = heap.store("it", Hold::Name("it").expires_in(HOUR)).unwrap().id;
     heap.batch(|batch| {
@@ -205,7 +205,7 @@ fn a_batch_has_one_time() {
 
 #[test]
 fn a_new_name_can_be_taken_once_it_has_expired() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     heap.store("mine", Hold::NewName("lock").expires_in(HOUR)).unwrap();
     let taken = heap.store("yours", Hold::NewName("lock").expires_in(HOUR));

@@ -28,7 +28,7 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 pub struct Clock(#[allow(dead_code, reason = "it is held")] MutexGuard<'static, ()>);
 
 impl Clock {
-    pub fn new() -> Self {
+    pub fn take() -> Self {
         static CLOCK: Mutex<()> = Mutex::new(());
         Self(CLOCK.lock().unwrap_or_else(PoisonError::into_inner))
     }

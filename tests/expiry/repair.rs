@@ -7,7 +7,7 @@ use crate::{Clock, HOUR};
 
 #[test]
 fn i13_an_object_expires_with_its_last_hold() {
-    let _clock = Clock::new();
+    let _clock = Clock::take();
     let heap = Heap::new();
     heap.store("named", Hold::Name("a").expires_in(HOUR)).unwrap();
     heap.store("named", Hold::Name("b").expires_in(2 * HOUR)).unwrap();

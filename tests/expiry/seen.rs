@@ -7,7 +7,7 @@ use crate::{Clock, HOUR, MINUTE, content, rows};
 
 #[test]
 fn a_name_and_its_object_are_gone_at_their_moment() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let stored = heap.store("token", Hold::Name("session").expires_in(HOUR)).unwrap();
     let id = stored.id;
@@ -53,7 +53,7 @@ fn a_name_and_its_object_are_gone_at_their_moment() {
 
 #[test]
 fn contents_of_every_size_expire() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let sizes = [0, 1, 200, 5000, 300_000];
     let ids = sizes.map(|size| {
@@ -75,7 +75,7 @@ fn contents_of_every_size_expire() {
 /// The views go by the clock of the engine, so the rows are set back instead.
 #[test]
 fn the_views_show_it_no_longer_either() {
-    let _clock = Clock::new();
+    let _clock = Clock::take();
     let heap = Heap::new();
     heap.store_bytes(&content(1, 500), Hold::Name("gone").expires_in(HOUR))
         .unwrap();
@@ -102,7 +102,7 @@ fn the_views_show_it_no_longer_either() {
 
 #[test]
 fn what_never_expires_is_as_before() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = Heap::new();
     let id = heap.allocate("kept").unwrap();
     heap.store("named", Hold::Name("it").expires(Expiry::Never)).unwrap();

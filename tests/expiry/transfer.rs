@@ -42,7 +42,7 @@ fn assert_same(clock: &Clock, heap: &Heap, other: &heapledger::MemManager) {
 
 #[test]
 fn an_export_keeps_when_everything_expires() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = filled(&clock);
     let folder = tempfile::tempdir().unwrap();
     let exported = heap.export(folder.path().join("export")).unwrap();
@@ -59,7 +59,7 @@ fn an_export_keeps_when_everything_expires() {
 
 #[test]
 fn a_copy_keeps_when_everything_expires() {
-    let clock = Clock::new();
+    let clock = Clock::take();
     let heap = filled(&clock);
     let place = Place::emptied();
     let options = CopyOptions::default().target(quick());
