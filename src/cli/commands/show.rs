@@ -54,7 +54,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let entries: Vec<Ledger> = memory.ledger(&id)?;
     let names = memory.names(&id)?.into_iter();
     let bindings = names.map(|name| {
-        let tags = memory.tags(&name.name)?;
+        let tags = match memory.tags(&name.name) {
+            // It is gone since, or, in a damaged heap, not as it is shown.
+            Err(Error::UnknownName { .. }) => BTreeMap::new(),
+            tags => tags?,
+        };
         Ok::<_, Error>(Binding {
             name: name.name,
             bound_at: name.bound_at,
