@@ -75,6 +75,8 @@ fn refused(tx: &mut ReadTx<'_>, memram: &MemRam, size: u64) -> Result<Error> {
 impl MemManager {
     /// Refuses content whose id is not known, because it cannot fit.
     pub(in crate::manager) fn refuse_unread<R>(&self, needed: u64) -> Result<R> {
+        // As in any refusal, what is over is not counted as in use.
+        self.reclaim_all()?;
         let space = self.inner.space;
         let (available, error) = self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
