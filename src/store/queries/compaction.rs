@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
+use super::entries::PLACED;
 use super::room;
 use crate::books::compaction::{Occupant, SparsePiece};
 use crate::books::placement::RoomLevel;
@@ -166,16 +167,7 @@ pub fn entries(tx: &mut ReadTx<'_>, keys: &[LedgerId]) -> Result<HashMap<LedgerI
             ledger::stored_object_id,
             stored_objects::object_id,
             stored_objects::size,
-            (
-                blocks::memram_id,
-                ledger::block_id,
-                blocks::pool_id,
-                blocks::arena_id,
-                ledger::allocated_mem,
-                blocks::block_size,
-                blocks::max_mem,
-                blocks::mem,
-            ),
+            PLACED,
         )));
     let by_key = |(id, object, object_id, size, placed): Row| {
         let entry = OwnedEntry {

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
+use super::entries::PLACED;
 use super::names::utf8;
 use super::transfer::objects_after;
 use crate::error::Result;
@@ -71,19 +72,7 @@ pub fn first(tx: &mut ReadTx<'_>, space: MemRamId, rows: i64, pieces: i64) -> Re
         .filter(ledger::id.le(LedgerId(end)))
         .order(ledger::id)
         .limit(pieces)
-        .select((
-            ledger::stored_object_id,
-            (
-                blocks::memram_id,
-                ledger::block_id,
-                blocks::pool_id,
-                blocks::arena_id,
-                ledger::allocated_mem,
-                blocks::block_size,
-                blocks::max_mem,
-                blocks::mem,
-            ),
-        ));
+        .select((ledger::stored_object_id, PLACED));
     Ok(Some(First {
         names: names.collect::<Result<_>>()?,
         pieces: query.load(tx.conn()?)?,

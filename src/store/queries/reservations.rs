@@ -12,6 +12,7 @@ use crate::models::{
 use crate::store::conn::on_engine;
 #[cfg(feature = "postgres")]
 use crate::store::queries::diagnosis::sum;
+use crate::store::queries::entries::PLACED;
 use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
@@ -138,19 +139,7 @@ pub fn last_pieces(tx: &mut ReadTx<'_>, row: &ReservationRow, limit: i64) -> Res
         .filter(ledger::stored_object_id.eq(object))
         .order(ledger::id.desc())
         .limit(limit)
-        .select((
-            ledger::seq,
-            (
-                blocks::memram_id,
-                ledger::block_id,
-                blocks::pool_id,
-                blocks::arena_id,
-                ledger::allocated_mem,
-                blocks::block_size,
-                blocks::max_mem,
-                blocks::mem,
-            ),
-        ));
+        .select((ledger::seq, PLACED));
     Ok(query.load(tx.conn()?)?)
 }
 
