@@ -3,23 +3,24 @@
 //! [`Batch::apply`] is the only way to add changes: it runs every trigger, updates the room, and
 //! gathers the rows. The store reads the batch and writes it as its engine does best.
 
+mod events;
 mod lookups;
 
 use std::mem::take;
 
-use super::change::{Change, Fix};
+use super::change::Change;
 use super::effects::Effects;
 use super::event_rows::EventRow;
-use super::events::{Draft, Signature};
+use super::events::Signature;
+use super::fix::Fix;
 use super::history_change::{HistoryChange, HistorySetting};
 use super::limits::Limits;
-use super::refusals::{self, KnownRefusal};
 use super::room::Room;
 use super::rows::{MovedPiece, ObjectGone, Rows};
 use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{EventId, EventKind, HistoryMode, LedgerId, NewEntry, Sequence, unsigned};
+use crate::models::{HistoryMode, LedgerId, NewEntry, Sequence, unsigned};
 
 /// A batch with this many rows of one table is full.
 const MOST_ROWS: usize = 4096;
@@ -182,25 +183,6 @@ impl Batch<'static> {
         None
     }
 
-    fn set_history(&mut self, setting: HistorySetting) {
-        let was_recording = self.effects.recording;
-        self.effects.recording = setting.mode != HistoryMode::Off;
-        self.history.setting = Some(setting);
-        if self.effects.recording && !was_recording {
-            self.open_books();
-        }
-    }
-
-    /// The store computes its figures from the rows. It states the balance, which is nobody's doing.
-    fn open_books(&mut self) {
-        let at = self.effects.signature.at;
-        let signature = Signature {
-            at,
-            ..Signature::default()
-        };
-        self.effects.events.push(Draft::new(EventKind::Opening, &signature));
-    }
-
     /// Begins a unit of work, with or without recording events.
     pub fn begin(&mut self, recording: bool, limits: Limits) {
         self.effects.recording = recording;
@@ -338,35 +320,6 @@ impl<'d> Batch<'d> {
             }
         }
         Ok(())
-    }
-
-    /// The number of events without a number.
-    pub fn drafts(&self) -> usize {
-        self.effects.events.len()
-    }
-
-    /// Whether the first event without a number is a refusal.
-    pub fn begins_with_refusal(&self) -> bool {
-        self.effects
-            .events
-            .first()
-            .is_some_and(|draft| draft.kind == EventKind::Refusal)
-    }
-
-    /// Counts repeated refusals instead of recording each. `newest` are the newest events of the
-    /// file, as long as they are refusals, oldest first.
-    pub fn count_refusals(&mut self, newest: Vec<KnownRefusal>) {
-        let counted = refusals::count(take(&mut self.effects.events), newest);
-        self.effects.events = counted.drafts;
-        self.history.repeated = counted.repeated;
-        self.effects.space.history_bytes += self.history.repeated.iter().map(|refusal| refusal.growth).sum::<i64>();
-    }
-
-    /// Numbers the events, starting with `first`. `mem` is that of the space without the effects of
-    /// this batch.
-    pub fn number_events(&mut self, first: EventId, mem: i64) {
-        self.events = EventRow::of(take(&mut self.effects.events), first, mem);
-        self.effects.space.history_bytes += self.events.iter().map(EventRow::bytes).sum::<i64>();
     }
 
     pub fn rows(&self) -> &Rows<'d> {

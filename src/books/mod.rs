@@ -9,6 +9,7 @@ pub(crate) mod event_rows;
 pub(crate) mod events;
 pub(crate) mod evicting;
 pub(crate) mod eviction;
+pub(crate) mod fix;
 pub(crate) mod history_change;
 pub(crate) mod invariants;
 pub(crate) mod limits;

@@ -1,6 +1,6 @@
 //! Names: bind, resolve, unbind.
 
-use super::objects::{expire, free, tags};
+use super::objects::{expire, free, sweep, tags};
 use super::{Hold, HoldWith, MemManager};
 use crate::books::change::Change;
 use crate::books::rows::Binding;
@@ -8,7 +8,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::manager::Freed;
 use crate::models::{Lifetime, Name, StoredObject, StoredObjectId, Timestamp, is_over};
-use crate::store::queries::objects::PlacedObject;
+use crate::store::queries::placed::PlacedObject;
 use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
 
@@ -112,7 +112,7 @@ pub(super) fn validate_hold(tx: &mut WriteTx<'_>, hold: &HoldWith<'_>) -> Result
         Hold::Name(name) => validate(name),
         Hold::NewName(name) => {
             validate(name)?;
-            match expire::resolve(tx, name)? {
+            match sweep::resolve(tx, name)? {
                 None => Ok(()),
                 Some(bound) => Err(taken(name, bound.object.known_id()?, tx.space_name()?)),
             }
@@ -177,7 +177,7 @@ pub(super) fn bind(
     tags: &[(&str, &str)],
 ) -> Result<Option<Freed>> {
     validate(name)?;
-    let before = expire::resolve(tx, name)?;
+    let before = sweep::resolve(tx, name)?;
     if let Some(before) = before.as_ref().filter(|before| before.object.id == object.id) {
         if before.expires_at != expires_at {
             expire::last_until(tx, name, before, expires_at)?;
@@ -208,7 +208,7 @@ pub(super) fn bind(
 }
 
 pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Option<Freed>> {
-    let bound = expire::resolve(tx, name)?.ok_or_else(|| Error::UnknownName {
+    let bound = sweep::resolve(tx, name)?.ok_or_else(|| Error::UnknownName {
         name: name.to_owned(),
         space: space.to_owned(),
     })?;
@@ -231,7 +231,7 @@ struct Leaves {
 }
 
 fn leave(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Result<Leaves> {
-    let object = expire::without_ended_hold(tx, object)?;
+    let object = sweep::without_ended_hold(tx, object)?;
     let mut leaves = Leaves {
         object: object.id,
         object_id: object.known_id()?,
@@ -243,7 +243,7 @@ fn leave(tx: &mut WriteTx<'_>, object: StoredObject, name: &str) -> Result<Leave
     }
     let placed = tx.placed(&object, Some(name))?;
     let last = placed.as_ref().and_then(|placed| placed.names);
-    let names = expire::without_ended_names(tx, &object, Some(name), last)?;
+    let names = sweep::without_ended_names(tx, &object, Some(name), last)?;
     if object.held || names.is_some() {
         leaves.lifetime = expire::changed(&object, object.lifetime().with_names(names));
     } else {

@@ -7,7 +7,7 @@ mod tags;
 use super::queries;
 use super::queries::entries::StoredPiece;
 use super::queries::names::{Bound, KeptName};
-use super::queries::objects::PlacedObject;
+use super::queries::placed::PlacedObject;
 use super::read::ReadTx;
 use super::sqlite::ceiling::OnDisk;
 use super::sqlite::spool::Spool;
@@ -328,7 +328,7 @@ impl WriteTx<'_> {
 
     fn read_placed(&mut self, object_id: &ObjectId, leaving: Option<&str>) -> Result<Option<PlacedObject>> {
         let space = self.writer.space;
-        self.read_written(|tx| queries::objects::placed(tx, space, object_id, leaving))
+        self.read_written(|tx| queries::placed::placed(tx, space, object_id, leaving))
     }
 
     /// Up to `limit` pieces of an object as they are written, from position `from` on.

@@ -11,7 +11,7 @@ use super::parts::{LEAST_PART, Parts};
 use super::place::Source;
 use super::room::need_room;
 use super::spool::{Spooled, rest_of};
-use super::{expire, place, vouch};
+use super::{expire, place, sweep, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::names::Kept;
@@ -330,7 +330,7 @@ pub(in crate::manager) fn allocate(
 ) -> Result<Allocation> {
     names::validate_hold(tx, hold)?;
     let found = tx.find_unless_new(&what.id)?;
-    if let Some(object) = expire::living(tx, found)? {
+    if let Some(object) = sweep::living(tx, found)? {
         return dedup(tx, what, &object, hold, source);
     }
     need_room(tx, Some(what.id), what.size)?;

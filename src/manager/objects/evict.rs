@@ -5,13 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use super::free::{self, is_placed};
+use super::free;
 use crate::books::change::Change;
 use crate::books::evicting::Cause;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::{MemRam, Policy, StoredObject, StoredObjectId, Stripe, Timestamp, signed};
 use crate::store::queries::eviction::{self, Evictable, LARGE};
-use crate::store::queries::objects::PlacedObject;
 use crate::store::{ReadTx, WriteTx};
 use crate::value::ObjectId;
 
@@ -63,16 +62,10 @@ impl Making {
 
 /// Evicts an object. Returns false if it is damaged, so that this is not possible; nothing has changed then.
 fn evict(tx: &mut WriteTx<'_>, object: &StoredObject, cause: Cause) -> Result<bool> {
-    let placed = match removable(tx, object) {
-        Ok(Some(placed)) => placed,
-        Ok(None) | Err(Error::Damaged { .. }) => return Ok(false),
-        Err(error) => return Err(error),
+    let Some((placed, names)) = free::removable(tx, object)? else {
+        return Ok(false);
     };
     let object_id = object.known_id()?;
-    let names = match placed.names {
-        Some(_) => tx.names_of(object.id)?,
-        None => Vec::new(),
-    };
     tx.whole(|tx| {
         for kept in &names {
             tx.apply(Change::NameUnbound {
@@ -90,15 +83,6 @@ fn evict(tx: &mut WriteTx<'_>, object: &StoredObject, cause: Cause) -> Result<bo
         free::remove(tx, &placed, object_id, Vec::new()).map(drop)
     })?;
     Ok(true)
-}
-
-/// The pieces of an object, if it can be removed.
-fn removable(tx: &mut WriteTx<'_>, object: &StoredObject) -> Result<Option<PlacedObject>> {
-    object.known_id()?;
-    let Some(placed) = tx.placed(object, None)? else {
-        return Ok(None);
-    };
-    Ok(is_placed(tx, &placed)?.then_some(placed))
 }
 
 /// The order in which the objects of a space go.

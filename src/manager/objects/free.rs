@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use crate::books::change::Change;
 use crate::error::{Error, Result};
-use crate::manager::objects::{expire, reclaim};
+use crate::manager::objects::{reclaim, sweep};
 use crate::manager::{MemManager, unsigned};
 use crate::models::{Lifetime, StoredObject, is_over};
-use crate::store::queries::objects::{PlacedObject, is_large};
+use crate::store::queries::names::KeptName;
+use crate::store::queries::placed::{PlacedObject, is_large};
 use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
 
@@ -78,7 +79,7 @@ impl MemManager {
 
 /// The object with this id, or [`Error::NotStored`]. It was given back then if it has expired.
 pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<StoredObject> {
-    expire::find(tx, id)?.ok_or_else(|| not_stored(id, space))
+    sweep::find(tx, id)?.ok_or_else(|| not_stored(id, space))
 }
 
 pub(in crate::manager) fn not_stored(id: &ObjectId, space: &str) -> Error {
@@ -125,13 +126,13 @@ pub(in crate::manager) fn free(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId,
 
 pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId) -> Result<Option<Freed>> {
     let found = find(tx, space, id)?;
-    let found = expire::without_ended_hold(tx, found)?;
+    let found = sweep::without_ended_hold(tx, found)?;
     if !found.held {
         return Ok(None);
     }
     let placed = tx.placed(&found, None)?;
     let last = placed.as_ref().and_then(|placed| placed.names);
-    let names = expire::without_ended_names(tx, &found, None, last)?;
+    let names = sweep::without_ended_names(tx, &found, None, last)?;
     let unheld = placed.filter(|_| names.is_none());
     let released = Lifetime {
         held: false,
@@ -184,8 +185,31 @@ fn is_vacated(tx: &WriteTx<'_>, found: &PlacedObject) -> bool {
     is_large(found.size) || found.entries.len() as i64 > tx.most_pieces()
 }
 
+/// The pieces and names of an object that is to be removed with all its holds. `None` if it is damaged, so that
+/// this is not possible.
+pub(in crate::manager) fn removable(
+    tx: &mut WriteTx<'_>,
+    object: &StoredObject,
+) -> Result<Option<(PlacedObject, Vec<KeptName>)>> {
+    let mut find = || {
+        object.known_id()?;
+        let Some(placed) = tx.placed(object, None)? else {
+            return Ok(None);
+        };
+        let names = match placed.names {
+            Some(_) => tx.names_of(object.id)?,
+            None => Vec::new(),
+        };
+        Ok(is_placed(tx, &placed)?.then_some((placed, names)))
+    };
+    match find() {
+        Err(Error::Damaged { .. }) => Ok(None),
+        found => found,
+    }
+}
+
 /// Whether the pieces of an object are where they should be, so that it can be removed.
-pub(in crate::manager) fn is_placed(tx: &mut WriteTx<'_>, found: &PlacedObject) -> Result<bool> {
+fn is_placed(tx: &mut WriteTx<'_>, found: &PlacedObject) -> Result<bool> {
     if is_vacated(tx, found) {
         let entries = tx.count_entries(found.id)?;
         let last = tx.read_written(|tx| queries::entries::extent(tx, found.id, entries - 1))?;

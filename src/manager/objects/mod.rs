@@ -21,6 +21,7 @@ pub(in crate::manager) mod reclaim;
 pub(in crate::manager) mod reserved;
 pub(in crate::manager) mod room;
 pub(in crate::manager) mod spool;
+pub(in crate::manager) mod sweep;
 pub(in crate::manager) mod tags;
 pub(in crate::manager) mod upload;
 pub(in crate::manager) mod vouch;

@@ -1,6 +1,6 @@
 //! Pins: what is never evicted.
 
-use super::{expire, free};
+use super::{expire, free, sweep};
 use crate::books::change::Change;
 #[cfg(doc)]
 use crate::error::Error;
@@ -53,7 +53,7 @@ pub(in crate::manager) fn set(tx: &mut WriteTx<'_>, space: &str, id: &ObjectId, 
 
 /// Pins an object that is stored, as its original is.
 pub(in crate::manager) fn copy(tx: &mut WriteTx<'_>, id: &ObjectId) -> Result<()> {
-    match expire::find(tx, id)? {
+    match sweep::find(tx, id)? {
         Some(object) => set_of(tx, &object, true).map(drop),
         None => Ok(()),
     }

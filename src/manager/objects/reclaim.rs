@@ -1,5 +1,5 @@
 //! Gives back what belongs to no object: the pieces of an upload that was given up, or of a large
-//! object that was freed. What has expired follows: [`expire`].
+//! object that was freed. What has expired follows: [`sweep`].
 //!
 //! It goes in bounded steps, each of which leaves the books balanced: the one that left the pieces
 //! does them all, in transactions of their own, and if its process dies, every later write does
@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::expire;
 use super::reserved::{open, resolve};
+use super::sweep;
 use crate::books::change::Change;
 use crate::error::Result;
 use crate::manager::MemManager;
@@ -70,7 +70,7 @@ impl MemManager {
 /// Ends one reservation whose time is over, or gives back some pieces or something that has expired, if there
 /// is something to do. Returns whether there was, so that there may be more. O(log n + step).
 pub(in crate::manager) fn next(tx: &mut WriteTx<'_>) -> Result<bool> {
-    Ok(tx.has_due()? && (step(tx)? || expire::step(tx)?))
+    Ok(tx.has_due()? && (step(tx)? || sweep::step(tx)?))
 }
 
 /// Does everything that is due.

@@ -13,12 +13,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::again::Again;
 use super::allocate::{allocate, dedup};
 use super::announced::Announced;
-use super::expire;
 use super::hold::HoldWith;
 use super::parts::Parts;
 use super::place::{Placing, Source};
 use super::reserved;
 use super::room::{need_room, refuse};
+use super::sweep;
 use crate::books::change::Change;
 use crate::error::{Error, ReservationError, Result};
 use crate::manager::names::Kept;
@@ -98,7 +98,7 @@ impl MemManager {
         };
         let size = parts.total;
         self.write(|tx| match id {
-            Some(id) if expire::find(tx, &id)?.is_some() => {
+            Some(id) if sweep::find(tx, &id)?.is_some() => {
                 let what = announced.content(id, size, whole);
                 allocate(tx, &what, hold, &mut Gone)
             }
@@ -251,7 +251,7 @@ impl Upload<'_, '_> {
         memory.write_apart(|tx| {
             names::validate_hold(tx, hold)?;
             let row = self.begin(tx, parts.rest().len() as u64)?;
-            if let Some(object) = expire::find(tx, &id)? {
+            if let Some(object) = sweep::find(tx, &id)? {
                 let what = self.announced.content(id, size, whole);
                 return tx.whole(|tx| {
                     let mut source = Again::new(memory, row.stored_object_id, parts.rest());

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use super::{Correction, Repair};
-use crate::books::change::{Change, Fix};
+use crate::books::change::Change;
+use crate::books::fix::Fix;
 use crate::books::invariants::Invariant;
 use crate::books::rules::Stage;
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::{Correction, Repair};
-use crate::books::change::Fix;
+use crate::books::fix::Fix;
 use crate::books::invariants::Invariant;
 use crate::books::rules::Stage;
 use crate::error::Result;

@@ -1,8 +1,9 @@
 //! Records a repair in the history, with a new opening if the events no longer add up.
 
 use super::Repair;
-use crate::books::change::{Change, Fix};
+use crate::books::change::Change;
 use crate::books::events::Signature;
+use crate::books::fix::Fix;
 use crate::books::rules::Stage;
 use crate::error::Result;
 use crate::models::{HistoryMode, Timestamp};

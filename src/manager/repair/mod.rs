@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::report::check;
 use super::{MemManager, Phase};
-use crate::books::change::Fix;
+use crate::books::fix::Fix;
 use crate::books::invariants::Invariant;
 use crate::books::rules::{Rule, Stage};
 use crate::error::{Error, Result};

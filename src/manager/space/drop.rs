@@ -20,7 +20,7 @@ use crate::models::{
     BlockId, DroppedSpace, HistoryMode, MemRam, PlacedEntry, ReservationState, StoredObject, StoredObjectId, signed,
 };
 use crate::store::queries::drop::First;
-use crate::store::queries::objects::{PlacedObject, is_large};
+use crate::store::queries::placed::{PlacedObject, is_large};
 use crate::store::queries::trim::{Due, Old};
 use crate::store::{ReadTx, WriteTx, queries};
 use crate::temporary::{Storing, go_on};

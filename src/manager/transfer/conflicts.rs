@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::manager::names::{self, Kept};
-use crate::manager::objects::{expire, free, tags};
+use crate::manager::objects::{expire, free, sweep, tags};
 use crate::manager::{Expiry, Hold, HoldWith};
 use crate::models::{Ends, MemRamId, StoredObject, Timestamp, is_over};
 use crate::store::queries::names::KeptName;
@@ -222,7 +222,7 @@ impl Conflict {
     /// Finds out, after the name was bound, whether that freed the object that had it.
     fn look_after(&mut self, tx: &mut WriteTx<'_>) -> Result<()> {
         if let (OnConflict::Replace, Some(before)) = (self.action, &self.bound_to) {
-            self.freed = expire::find(tx, before)?.is_none();
+            self.freed = sweep::find(tx, before)?.is_none();
         }
         Ok(())
     }

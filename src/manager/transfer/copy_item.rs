@@ -10,7 +10,7 @@ use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
 use crate::manager::objects::allocate::allocate;
 use crate::manager::objects::content::Content;
-use crate::manager::objects::{expire, pin};
+use crate::manager::objects::{pin, sweep};
 use crate::models::{Ends, StoredObject, StoredObjectId};
 use crate::store::queries::names::KeptName;
 use crate::store::queries::tags::{Tags, TagsByHold};
@@ -125,7 +125,7 @@ pub(super) fn store(
         done.left_out += 1;
         return Ok(());
     }
-    let resolve = &mut |name: &str| Ok(expire::resolve(tx, name)?.map(|bound| bound.object));
+    let resolve = &mut |name: &str| Ok(sweep::resolve(tx, name)?.map(|bound| bound.object));
     let settled = incoming.settle(resolve, on_conflict)?;
     if item.is_there {
         done.already += 1;

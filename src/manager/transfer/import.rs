@@ -12,7 +12,7 @@ use crate::error::{Error, Result, TransferError, grouped};
 use crate::manager::objects::content::Content;
 use crate::manager::objects::room::need_room;
 use crate::manager::objects::spool::Spooled;
-use crate::manager::objects::{allocate, expire};
+use crate::manager::objects::{allocate, sweep};
 use crate::manager::{HoldWith, MemManager};
 use crate::store::WriteTx;
 use crate::value::{ObjectId, Validator};
@@ -203,11 +203,11 @@ impl Import<'_> {
             self.current = Some((item.id, is_stored));
             return Ok(());
         }
-        let resolve = &mut |name: &str| Ok(expire::resolve(tx, name)?.map(|bound| bound.object));
+        let resolve = &mut |name: &str| Ok(sweep::resolve(tx, name)?.map(|bound| bound.object));
         let settled = incoming.settle(resolve, self.options.on_conflict)?;
         let is_wanted = settled.is_wanted(&incoming);
         let mut bound = 0;
-        if is_wanted && !(is_stored && expire::find(tx, &item.id)?.is_some()) {
+        if is_wanted && !(is_stored && sweep::find(tx, &item.id)?.is_some()) {
             self.store(tx, item, &settled.first_hold(&incoming))?;
             bound = 1;
         }

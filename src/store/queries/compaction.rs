@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::entries::PLACED;
+use super::placed::PLACED;
 use super::room;
 use crate::books::compaction::{Occupant, SparsePiece};
 use crate::books::placement::RoomLevel;

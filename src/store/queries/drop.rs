@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary};
 
-use super::entries::PLACED;
 use super::names::utf8;
+use super::placed::PLACED;
 use super::transfer::objects_after;
 use crate::error::Result;
 use crate::models::schema::{blocks, ledger, names, reservations};

@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Binary, Bool};
 
 use super::objects::alive;
 use crate::error::Result;
-use crate::models::schema::{blocks, ledger, reservations, stored_objects};
+use crate::models::schema::{ledger, reservations, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, ReservationId, StoredObjectId, Stripe};
 use crate::store::conn::{on_engine, rows_of};
 #[cfg(feature = "postgres")]
@@ -13,18 +13,6 @@ use crate::store::postgres::content;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
 use crate::value::ObjectId;
-
-/// The columns of a [`PlacedEntry`](crate::models::PlacedEntry): of an entry and of its block.
-#[rustfmt::skip]
-type Placed = (
-    blocks::memram_id, ledger::block_id, blocks::pool_id, blocks::arena_id,
-    ledger::allocated_mem, blocks::block_size, blocks::max_mem, blocks::mem,
-);
-#[rustfmt::skip]
-pub const PLACED: Placed = (
-    blocks::memram_id, ledger::block_id, blocks::pool_id, blocks::arena_id,
-    ledger::allocated_mem, blocks::block_size, blocks::max_mem, blocks::mem,
-);
 
 /// A ledger entry with the id of its object, or of the reservation that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, serde::Serialize)]

@@ -17,6 +17,7 @@ pub(crate) mod layout;
 pub(crate) mod levels;
 pub(crate) mod names;
 pub(crate) mod objects;
+pub(crate) mod placed;
 pub(crate) mod placements;
 pub(crate) mod reservations;
 pub(crate) mod room;

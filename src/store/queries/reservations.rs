@@ -12,7 +12,7 @@ use crate::models::{
 use crate::store::conn::on_engine;
 #[cfg(feature = "postgres")]
 use crate::store::queries::diagnosis::sum;
-use crate::store::queries::entries::PLACED;
+use crate::store::queries::placed::PLACED;
 use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};

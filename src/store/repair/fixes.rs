@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Binary, Text};
 
 use super::levels::LAST_IDS;
 use super::statements::{spelled, statements_of};
-use crate::books::change::Fix;
+use crate::books::fix::Fix;
 use crate::store::conn::Conn;
 
 /// Executes a correction.

@@ -16,7 +16,6 @@ pub struct CsvRows<R> {
     columns: Columns,
     /// Whether the next row may be a header.
     may_be_header: bool,
-    ended: bool,
 }
 
 impl<R: BufRead> CsvRows<R> {
@@ -36,11 +35,11 @@ impl<R: BufRead> CsvRows<R> {
             row: ByteRecord::new(),
             columns: columns.clone(),
             may_be_header: columns.has_header.is_none(),
-            ended: false,
         })
     }
 
-    fn next_request(&mut self) -> Result<Option<TraceRequest>> {
+    /// The next request, or `None` at the end.
+    pub fn next_request(&mut self) -> Result<Option<TraceRequest>> {
         loop {
             if !self.rows.read_byte_record(&mut self.row)? {
                 return Ok(None);
@@ -82,19 +81,6 @@ impl<R: BufRead> CsvRows<R> {
     }
 }
 
-impl<R: BufRead> Iterator for CsvRows<R> {
-    type Item = Result<TraceRequest>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let next = self.next_request();
-        self.ended = !matches!(next, Ok(Some(_)));
-        next.transpose()
-    }
-}
-
 /// The most frequent delimiter in the first line; a comma if there is none.
 fn delimiter_of(start: &[u8]) -> u8 {
     let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -126,7 +112,8 @@ mod tests {
 
     fn read(columns: &str, text: &str) -> Result<Vec<(u64, u64)>> {
         let columns: Columns = columns.parse().map_err(anyhow::Error::msg)?;
-        CsvRows::new(&columns, text.as_bytes())?
+        let mut rows = CsvRows::new(&columns, text.as_bytes())?;
+        super::super::until_error(move || rows.next_request())
             .map(|request| match request? {
                 TraceRequest::Use { object, size } => Ok((object, size)),
                 other => panic!("{other:?}"),

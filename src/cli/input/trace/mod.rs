@@ -24,8 +24,24 @@ pub fn requests<'a>(kind: TraceKind, columns: &Columns, reader: impl Read + 'a) 
     let mut reader = std::io::BufReader::with_capacity(BUFFER, reader);
     refuse_compressed(std::io::BufRead::fill_buf(&mut reader)?)?;
     Ok(match kind {
-        TraceKind::Csv => Box::new(CsvRows::new(columns, reader)?),
-        TraceKind::OracleGeneral => Box::new(Records::new(reader)),
+        TraceKind::Csv => {
+            let mut rows = CsvRows::new(columns, reader)?;
+            Box::new(until_error(move || rows.next_request()))
+        }
+        TraceKind::OracleGeneral => {
+            let mut records = Records::new(reader);
+            Box::new(until_error(move || records.next_request()))
+        }
+    })
+}
+
+/// What `next` returns, up to the end or the first error.
+fn until_error<T>(mut next: impl FnMut() -> Result<Option<T>>) -> impl Iterator<Item = Result<T>> {
+    let mut ended = false;
+    std::iter::from_fn(move || {
+        let next = if ended { Ok(None) } else { next() };
+        ended = !matches!(next, Ok(Some(_)));
+        next.transpose()
     })
 }
 

@@ -14,19 +14,15 @@ pub struct Records<R> {
     reader: R,
     /// Records that were read.
     read: u64,
-    ended: bool,
 }
 
 impl<R: Read> Records<R> {
     pub fn new(reader: R) -> Self {
-        Self {
-            reader,
-            read: 0,
-            ended: false,
-        }
+        Self { reader, read: 0 }
     }
 
-    fn next_request(&mut self) -> Result<Option<TraceRequest>> {
+    /// The next request, or `None` at the end.
+    pub fn next_request(&mut self) -> Result<Option<TraceRequest>> {
         loop {
             let mut record = [0; RECORD];
             let got = fill(&mut self.reader, &mut record).with_context(|| format!("record {}", self.read + 1))?;
@@ -54,19 +50,6 @@ fn fill(reader: &mut impl Read, record: &mut [u8]) -> std::io::Result<usize> {
     std::io::copy(&mut reader.take(size), &mut &mut *record).map(|read| read as usize)
 }
 
-impl<R: Read> Iterator for Records<R> {
-    type Item = Result<TraceRequest>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let next = self.next_request();
-        self.ended = !matches!(next, Ok(Some(_)));
-        next.transpose()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,7 +60,8 @@ mod tests {
     }
 
     fn read(trace: &[u8]) -> Result<Vec<TraceRequest>> {
-        Records::new(trace).collect()
+        let mut records = Records::new(trace);
+        super::super::until_error(move || records.next_request()).collect()
     }
 
     #[test]

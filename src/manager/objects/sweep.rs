@@ -1,0 +1,233 @@
+//! What has expired: whoever meets it gives it back first, and so does whoever needs its bytes.
+//!
+//! A hold that is over counts for nothing, but its rows and the bytes of its object stay until a write
+//! gives them back: each write some, an allocation that would be refused as many as it needs, and a
+//! collection all of them. That is recorded, and cannot be undone.
+
+use std::ops::AddAssign;
+
+use serde::Serialize;
+
+use super::free;
+use crate::books::change::Change;
+use crate::error::Result;
+use crate::manager::{MemManager, unsigned};
+use crate::models::{Ends, Lifetime, StoredObject, is_over};
+use crate::store::queries::names::{Bound, KeptName};
+use crate::store::{WriteTx, queries};
+use crate::value::ObjectId;
+
+/// Objects and names that a write gives back besides its own work, and the bytes after which it stops.
+const FEW: i64 = 16;
+/// On a server, where each takes some round trips.
+const FEW_ON_SERVER: i64 = 4;
+const FEW_BYTES: u64 = 1 << 20;
+/// The same in each transaction of a collection.
+const MANY: i64 = 500;
+const MANY_BYTES: u64 = 16 << 20;
+
+/// What had expired and was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Expired {
+    /// Objects removed.
+    pub objects: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
+    /// Names removed, theirs and others.
+    pub names: u64,
+}
+
+impl AddAssign for Expired {
+    fn add_assign(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.names += other.names;
+    }
+}
+
+impl Expired {
+    fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl MemManager {
+    /// Gives everything back that has expired, even if the clock is more than a day ahead of the last write:
+    /// then nothing else does, because a single command with a wrong clock must not empty a heap. Once
+    /// it is done, there is no way back. O(expired · log n), in small transactions.
+    ///
+    /// # Errors
+    /// What [any write](MemManager#errors) fails with. Earlier steps stay done.
+    pub fn collect_expired(&self) -> Result<Expired> {
+        self.collect_due(true)
+    }
+
+    /// Gives everything back that has expired, if the clock can be right or is trusted.
+    pub(in crate::manager) fn collect_due(&self, trusts_clock: bool) -> Result<Expired> {
+        let mut all = Expired::default();
+        loop {
+            let some = self.write_apart(|tx| {
+                if trusts_clock {
+                    tx.trust_clock();
+                }
+                let some = match tx.has_due()? {
+                    true => some(tx, MANY, MANY_BYTES)?,
+                    false => Expired::default(),
+                };
+                // Only what is counted.
+                tx.leave_expired();
+                Ok(some)
+            })?;
+            if some.is_nothing() {
+                return Ok(all);
+            }
+            all += some;
+        }
+    }
+}
+
+/// The object with this id, once it was given back if it has expired. O(log n).
+pub(in crate::manager) fn find(tx: &mut WriteTx<'_>, id: &ObjectId) -> Result<Option<StoredObject>> {
+    let found = tx.find(id)?;
+    living(tx, found)
+}
+
+/// The object, unless it has expired: then it is given back.
+pub(in crate::manager) fn living(tx: &mut WriteTx<'_>, found: Option<StoredObject>) -> Result<Option<StoredObject>> {
+    match found {
+        Some(object) if is_over(object.expires_at, tx.at()) && remove(tx, &object)?.is_some() => Ok(None),
+        found => Ok(found),
+    }
+}
+
+/// What a name is bound to, once it was given back if it has expired. O(log n).
+pub(in crate::manager) fn resolve(tx: &mut WriteTx<'_>, name: &str) -> Result<Option<Bound>> {
+    match tx.bound(name)? {
+        Some(bound) if is_over(bound.expires_at, tx.at()) => {
+            end_name(tx, name, &bound.object)?;
+            Ok(None)
+        }
+        bound => Ok(bound),
+    }
+}
+
+/// The object, without an anonymous hold that has ended.
+pub(in crate::manager) fn without_ended_hold(tx: &mut WriteTx<'_>, mut object: StoredObject) -> Result<StoredObject> {
+    if is_over(object.held_until, tx.at()) {
+        let lifetime = Lifetime {
+            held: false,
+            held_until: None,
+            ..object.lifetime()
+        };
+        tx.apply(ended(None, &object, lifetime, 0)?)?;
+        object.set_lifetime(lifetime);
+    }
+    Ok(object)
+}
+
+/// Removes the names of an object that have expired, if all but `except` have: `last` is when the last of
+/// these ends. Returns the same of those that are left.
+pub(in crate::manager) fn without_ended_names(
+    tx: &mut WriteTx<'_>,
+    object: &StoredObject,
+    except: Option<&str>,
+    last: Option<Ends>,
+) -> Result<Option<Ends>> {
+    let at = tx.at();
+    if !last.is_some_and(|last| is_over(last.0, at)) {
+        return Ok(last);
+    }
+    for KeptName { name, expires_at, .. } in tx.names_of(object.id)? {
+        if is_over(expires_at, at) && except != Some(&name) {
+            tx.apply(ended(Some(&name), object, object.lifetime(), 0)?)?;
+        }
+    }
+    Ok(None)
+}
+
+/// Ends a name that is over, and removes its object if that is, too.
+fn end_name(tx: &mut WriteTx<'_>, name: &str, object: &StoredObject) -> Result<Expired> {
+    if is_over(object.expires_at, tx.at())
+        && let Some(removed) = remove(tx, object)?
+    {
+        return Ok(removed);
+    }
+    tx.apply(ended(Some(name), object, object.lifetime(), 0)?)?;
+    Ok(Expired {
+        names: 1,
+        ..Expired::default()
+    })
+}
+
+fn ended<'c>(name: Option<&'c str>, object: &StoredObject, lifetime: Lifetime, frees: i64) -> Result<Change<'c>> {
+    Ok(Change::Expired {
+        name,
+        object: object.id,
+        object_id: object.known_id()?,
+        lifetime,
+        frees,
+    })
+}
+
+/// Ends all holds of an object, which are over, and removes it. `None` if it is damaged, so that this is not
+/// possible; nothing has changed then.
+fn remove(tx: &mut WriteTx<'_>, object: &StoredObject) -> Result<Option<Expired>> {
+    let at = tx.at();
+    let found = free::removable(tx, object)?;
+    let Some((placed, names)) = found.filter(|(_, names)| names.iter().all(|name| name.is_over(at))) else {
+        return Ok(None);
+    };
+    let object_id = object.known_id()?;
+    let names: Vec<_> = names.into_iter().map(|kept| kept.name).collect();
+    let removed = Expired {
+        objects: 1,
+        bytes: unsigned(placed.size),
+        names: names.len() as u64,
+    };
+    tx.whole(|tx| {
+        let anonymous = object.held.then_some(None);
+        let mut holds = names.iter().map(|name| Some(name.as_str())).chain(anonymous).peekable();
+        while let Some(name) = holds.next() {
+            let frees = if holds.peek().is_none() { placed.size } else { 0 };
+            tx.apply(ended(name, object, Lifetime::default(), frees)?)?;
+        }
+        free::remove(tx, &placed, object_id, Vec::new())
+    })?;
+    Ok(Some(removed))
+}
+
+/// Gives some of what has expired back, if the clock can be right. Returns whether there was anything, so that
+/// there may be more. O(log n + step).
+pub(in crate::manager) fn step(tx: &mut WriteTx<'_>) -> Result<bool> {
+    let few = if tx.looks_up_together() { FEW_ON_SERVER } else { FEW };
+    Ok(!some(tx, few, FEW_BYTES)?.is_nothing())
+}
+
+fn some(tx: &mut WriteTx<'_>, most: i64, most_bytes: u64) -> Result<Expired> {
+    let mut done = Expired::default();
+    if !tx.trusts_clock()? {
+        return Ok(done);
+    }
+    let (space, at) = (tx.space(), tx.at());
+    let objects = tx.read_rows(|tx| queries::objects::over(tx, space, at, most))?;
+    for object in &objects {
+        if done.bytes >= most_bytes {
+            return Ok(done);
+        }
+        done += remove(tx, object)?.unwrap_or_default();
+    }
+    if (objects.len() as i64) < most {
+        let names = tx.read_rows(|tx| queries::names::over(tx, space, at, most))?;
+        for (name, object) in &names {
+            // A damaged one stays.
+            if !is_over(object.expires_at, at) {
+                done += end_name(tx, name, object)?;
+            }
+        }
+        if (names.len() as i64) < most {
+            tx.forget_due()?;
+        }
+    }
+    Ok(done)
+}
