@@ -107,10 +107,11 @@ pub use manager::{
     Allocation, Applied, Backup, Batch, BatchReader, Bound, CheckNote, CheckOptions, ClassDiff, ClassStats, Collected,
     CompactOptions, Compacted, Conflict, Copied, CopiedSpace, CopyOptions, Correction, Diff, DiskUse, Entries, Events,
     Eviction, EvictionPlan, Expired, Expiry, Exported, Figure, Finding, FreePlan, Freed, FreedTagged, Held, History,
-    Hold, HoldWith, ImportOptions, Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NewBlock,
-    NewPool, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan, PlanFree, PlanMove,
-    PlanPiece, PlanSlice, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored, Severity, Snapshot,
-    SpaceReport, SparseOptions, Stats, TagBucket, TagUsage, UsagePoint, Victim, Work, WorkKind, WorkPlan, WorkTotals,
+    Hold, HoldWith, ImportOptions, Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NamesWithPrefix,
+    NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan,
+    PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored,
+    SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport, SparseOptions, Stats, TagBucket, TagUsage,
+    UnsavedName, UsagePoint, Victim, Work, WorkKind, WorkPlan, WorkTotals, name_of_path, path_of_name,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,
@@ -122,6 +123,7 @@ pub use store::Address;
 pub use store::queries::audit::{Bucket, BucketName, Claim, ClaimName, Violation};
 pub use store::queries::entries::{EntryInfo, Piece};
 pub use store::queries::event_filter::EventFilter;
+pub use store::queries::names::NameInfo;
 pub use store::queries::objects::ObjectInfo;
 pub use store::queries::sparse::Occupant;
 pub use store::queries::tags::TagValue;

@@ -6,6 +6,7 @@
 //! folder is locked, not a file in it: opening and closing an SQLite file would drop the
 //! locks that SQLite has on it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -145,6 +146,11 @@ impl Temporary {
         self.shared.folder.join(name)
     }
 
+    /// The name of the folder.
+    pub fn name(&self) -> Option<&OsStr> {
+        self.shared.folder.file_name()
+    }
+
     /// A new and empty file with mode 0600 in the folder.
     pub fn file(&self, name: &str) -> Result<io::Result<File>> {
         self.step(|| private_file(&self.path(name)))
@@ -255,6 +261,11 @@ fn sweep_first(parent: &Path, most: usize) {
             let _ = remove_if_dead(&entry.path(), maker);
         }
     }
+}
+
+/// Whether a temporary folder could have this name.
+pub(crate) fn is_ours(name: &str) -> bool {
+    maker(name).is_some()
 }
 
 /// The system that made the folder with this name, if it is one of ours.

@@ -13,11 +13,13 @@ mod repair;
 mod report;
 mod reservations;
 mod transfer;
+mod tree;
 
 pub use handle::MemManager;
 pub use history::diff::{ClassDiff, Diff, ObjectSize};
 pub use history::events::{Events, Moment};
 pub use history::record::History;
+pub use names::NamesWithPrefix;
 pub use objects::allocate::Allocation;
 pub use objects::batch::Batch;
 pub use objects::expiry::{Expiry, Held};
@@ -60,6 +62,8 @@ pub use transfer::export::Exported;
 pub use transfer::import::{ImportOptions, Imported};
 pub use transfer::restore::Restored;
 pub use transfer::snapshot::Snapshot;
+pub use tree::path_name::{NotAPath, name_of_path, path_of_name};
+pub use tree::save::{SaveTreeOptions, SavedTree, UnsavedName};
 
 use self::handle::Inner;
 use crate::models::unsigned;

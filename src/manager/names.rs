@@ -1,5 +1,6 @@
 //! Names: bind, resolve, unbind.
 
+use super::objects::inspect::Pages;
 use super::objects::{expire, free, sweep, tags};
 use super::{Hold, HoldWith, MemManager};
 use crate::books::change::Change;
@@ -8,12 +9,10 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::manager::Freed;
 use crate::models::{Lifetime, Name, StoredObject, StoredObjectId, Timestamp, is_over};
+use crate::store::queries::names::{MOST_BYTES, NameInfo, NameRange};
 use crate::store::queries::placed::PlacedObject;
 use crate::store::{WriteTx, queries};
 use crate::value::{ObjectId, spells_id};
-
-/// Limit for a name, in bytes.
-pub(super) const MOST_BYTES: usize = 4096;
 
 impl MemManager {
     /// Binds a name to an object. If the name is bound to another object it moves, and the other
@@ -75,6 +74,34 @@ impl MemManager {
         }
     }
 
+    /// All names that begin with `prefix`, with what they are bound to, in the order of their bytes. They are
+    /// read page by page, in constant memory, and names bound in the meantime may be included; those of a
+    /// [snapshot](Self::snapshot) are of one state. O(log n) for each page, and O(1) for each name.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// memory.set("settings/colour", "green")?;
+    /// memory.set("settings/size", &12)?;
+    /// memory.set("setting", "another")?;
+    ///
+    /// let names = memory.names_with_prefix("settings/").map(|name| Ok(name?.name));
+    /// assert_eq!(names.collect::<heapledger::Result<Vec<_>>>()?, ["settings/colour", "settings/size"]);
+    /// assert_eq!(memory.get_by_name("settings/size")?, Some(12));
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    pub fn names_with_prefix(&self, prefix: &str) -> NamesWithPrefix {
+        let range = NameRange::of(prefix);
+        Pages::new(self, None, move |memory, after: &Option<String>, limit| {
+            let space = memory.inner.space;
+            let page = memory
+                .inner
+                .readers
+                .single(|tx| queries::names::page(tx, space, &range, after.as_deref(), limit))?;
+            Ok(page.into_iter().map(|name| (Some(name.name.clone()), name)).collect())
+        })
+    }
+
     /// The names of an object, in alphabetical order.
     ///
     /// # Errors
@@ -88,6 +115,9 @@ impl MemManager {
         })
     }
 }
+
+/// Names; see [`MemManager::names_with_prefix`].
+pub type NamesWithPrefix = Pages<NameInfo, Option<String>>;
 
 /// Refuses a name that cannot be bound, before anything is changed.
 pub(super) fn validate(name: &str) -> Result<()> {

@@ -48,6 +48,7 @@ mod stats;
 mod stream;
 mod ten_tasks;
 mod transfer;
+mod tree;
 mod triggers;
 mod units;
 mod upload;

@@ -25,13 +25,8 @@ impl MemManager {
         &self,
         read: impl Fn(&Self, i64, i64) -> Result<Page<T>> + Send + Sync + 'static,
     ) -> Pages<T> {
-        Pages {
-            memory: self.clone(),
-            page: VecDeque::new(),
-            after: Stripe::of(self.inner.space).before(),
-            read: Box::new(read),
-            ended: false,
-        }
+        let first = Stripe::of(self.inner.space).before();
+        Pages::new(self, first, move |memory, &after, limit| read(memory, after, limit))
     }
 
     /// All ledger entries, by key; read like [`Self::objects`]. Those of a large object that is being
@@ -128,25 +123,42 @@ pub type Objects = Pages<ObjectInfo>;
 pub type Entries = Pages<EntryInfo>;
 
 /// Rows, each with its key.
-pub(super) type Page<T> = VecDeque<(i64, T)>;
+pub(in crate::manager) type Page<T, K = i64> = VecDeque<(K, T)>;
 
-type Read<T> = dyn Fn(&MemManager, i64, i64) -> Result<Page<T>> + Send + Sync;
+type Read<T, K> = dyn Fn(&MemManager, &K, i64) -> Result<Page<T, K>> + Send + Sync;
 
-/// An iterator that reads rows page by page.
-pub struct Pages<T> {
+/// An iterator that reads rows page by page, in the order of their keys.
+pub struct Pages<T, K = i64> {
     memory: MemManager,
-    page: Page<T>,
-    after: i64,
-    read: Box<Read<T>>,
+    page: Page<T, K>,
+    after: K,
+    read: Box<Read<T, K>>,
     ended: bool,
 }
 
-impl<T> Iterator for Pages<T> {
+impl<T, K> Pages<T, K> {
+    /// Those after a key.
+    pub(in crate::manager) fn new(
+        memory: &MemManager,
+        after: K,
+        read: impl Fn(&MemManager, &K, i64) -> Result<Page<T, K>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            memory: memory.clone(),
+            page: VecDeque::new(),
+            after,
+            read: Box::new(read),
+            ended: false,
+        }
+    }
+}
+
+impl<T, K> Iterator for Pages<T, K> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.page.is_empty() && !self.ended {
-            match (self.read)(&self.memory, self.after, PAGE) {
+            match (self.read)(&self.memory, &self.after, PAGE) {
                 Ok(page) => {
                     self.ended = (page.len() as i64) < PAGE;
                     self.page = page;
@@ -163,7 +175,7 @@ impl<T> Iterator for Pages<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Pages<T> {
+impl<T, K> std::fmt::Debug for Pages<T, K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pages").finish_non_exhaustive()
     }

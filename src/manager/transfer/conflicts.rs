@@ -9,7 +9,7 @@ use crate::manager::names::{self, Kept};
 use crate::manager::objects::{expire, free, sweep, tags};
 use crate::manager::{Expiry, Hold, HoldWith};
 use crate::models::{Ends, MemRamId, StoredObject, Timestamp, is_over};
-use crate::store::queries::names::KeptName;
+use crate::store::queries::names::{KeptName, MOST_BYTES};
 use crate::store::queries::tags::Tags;
 use crate::store::{ReadTx, WriteTx, queries};
 use crate::value::ObjectId;
@@ -142,7 +142,7 @@ impl Incoming<'_> {
         let name = name.replace('\0', "\u{fffd}");
         for digits in DIGITS {
             let end = format!("~{}", id.get(..digits).unwrap_or(&id));
-            let start = name.floor_char_boundary(names::MOST_BYTES - end.len());
+            let start = name.floor_char_boundary(MOST_BYTES - end.len());
             let renamed = format!("{}{end}", name.get(..start).unwrap_or_default());
             if names::validate(&renamed).is_err() {
                 continue;

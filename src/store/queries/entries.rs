@@ -193,6 +193,16 @@ sql! {
         WHERE l.id >= ? AND l.id < ? AND l.stored_object_id = ? ORDER BY l.id";
 }
 
+/// The contents of those of these objects that are in one piece, in any order. O(objects · log n).
+pub fn in_one_piece(tx: &mut ReadTx<'_>, objects: &[StoredObjectId]) -> Result<Vec<(StoredObjectId, Vec<u8>)>> {
+    let first = objects.iter().map(|&object| LedgerId::of(object, 0));
+    Ok(ledger::table
+        .filter(ledger::id.eq_any(first))
+        .filter(ledger::is_last)
+        .select((ledger::stored_object_id, ledger::data))
+        .load(tx.conn()?)?)
+}
+
 /// The order of [`each_stray_piece`].
 #[derive(Debug, Clone, Copy)]
 pub enum PieceOrder {

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::error::{Error, Result};
 use crate::models::schema::{names, stored_objects};
@@ -12,6 +12,10 @@ use crate::store::conn::{on_engine, rows_of};
 use crate::store::queries::tags::Tags;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, Value, sql};
+use crate::value::{Kind, ObjectId};
+
+/// Limit for a name, in bytes.
+pub const MOST_BYTES: usize = 4096;
 
 /// The names of an object, in alphabetical order, even if they have expired.
 pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name>> {
@@ -79,6 +83,128 @@ pub fn over(tx: &mut ReadTx<'_>, space: MemRamId, now: Timestamp, limit: i64) ->
         .limit(limit)
         .select((names::name, StoredObject::as_select()))
         .load(tx.conn()?)?)
+}
+
+/// A name with what it is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct NameInfo {
+    /// The name.
+    pub name: String,
+    /// The SHA-256 of the content of its object.
+    pub object_id: ObjectId,
+    /// Key of the object's row.
+    pub stored_object_id: StoredObjectId,
+    /// The kind of the object.
+    pub kind: Kind,
+    /// Bytes of the object's content.
+    pub size: u64,
+    /// When it was bound.
+    pub bound_at: Timestamp,
+    /// When it expires; `None` if it never does.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The names that begin with a text, by their bytes.
+#[derive(Debug, Clone)]
+pub struct NameRange {
+    from: String,
+    /// What the next names begin with, or more.
+    until: String,
+}
+
+impl NameRange {
+    pub fn of(prefix: &str) -> Self {
+        let next = prefix.char_indices().rev().find_map(|(start, last)| {
+            // Also steps over the surrogates.
+            let next = (last..=char::MAX).nth(1)?;
+            Some(format!("{}{next}", prefix.get(..start)?))
+        });
+        let until = next.unwrap_or_else(|| char::MAX.to_string().repeat(MOST_BYTES / 4 + 1));
+        let from = prefix.to_owned();
+        Self { from, until }
+    }
+}
+
+/// The next names of a space in a range, in the order of their bytes, without those that have expired.
+/// O(log n + limit).
+///
+/// # Errors
+/// [`Error::Damaged`] if one is not UTF-8.
+pub fn page(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    range: &NameRange,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<NameInfo>> {
+    let now = tx.now().as_micros();
+    let is_first = after.is_none();
+    let from = after.unwrap_or(&range.from);
+    let values = [
+        space.0.into(),
+        from.into(),
+        range.until.as_str().into(),
+        now.into(),
+        limit.into(),
+    ];
+    let rows: Vec<NameRow> = on_engine!(tx, |conn| match is_first {
+        true => Statement::<ReadNamesFrom, 5>::new(values).load(conn),
+        false => Statement::<ReadNamesAfter, 5>::new(values).load(conn),
+    })?;
+    rows.into_iter().map(NameRow::info).collect()
+}
+
+/// A row of [`NameInfo`].
+#[derive(Queryable)]
+struct NameRow {
+    name: Vec<u8>,
+    object_id: ObjectId,
+    stored_object_id: StoredObjectId,
+    kind: Kind,
+    #[diesel(deserialize_as = crate::models::amount::Amount)]
+    size: u64,
+    bound_at: Timestamp,
+    expires_at: Option<Timestamp>,
+}
+
+impl NameRow {
+    fn info(self) -> Result<NameInfo> {
+        Ok(NameInfo {
+            name: utf8(self.name)?,
+            object_id: self.object_id,
+            stored_object_id: self.stored_object_id,
+            kind: self.kind,
+            size: self.size,
+            bound_at: self.bound_at,
+            expires_at: self.expires_at,
+        })
+    }
+}
+
+macro_rules! names_from {
+    ($bytes:literal, $first:literal, $alive:literal) => {
+        concat!(
+            "SELECT ",
+            $bytes,
+            ", o.object_id, o.id, o.kind, o.size, n.bound_at, n.expires_at \
+             FROM names n JOIN stored_objects o ON o.id = n.stored_object_id \
+             WHERE n.memram_id = ? AND n.name ",
+            $first,
+            " ? AND n.name < ? AND ",
+            $alive,
+            " ORDER BY n.name LIMIT ?"
+        )
+    };
+}
+
+type NameTypes = (Binary, Text, BigInt, Text, BigInt, BigInt, Nullable<BigInt>);
+
+sql! {
+    ReadNamesFrom: NameTypes = names_from!("CAST(n.name AS BLOB)", ">=", "coalesce(n.expires_at > ?, 1)"),
+        postgres names_from!("convert_to(n.name, 'UTF8')", ">=", "coalesce(n.expires_at > ?, true)");
+    ReadNamesAfter: NameTypes = names_from!("CAST(n.name AS BLOB)", ">", "coalesce(n.expires_at > ?, 1)"),
+        postgres names_from!("convert_to(n.name, 'UTF8')", ">", "coalesce(n.expires_at > ?, true)");
 }
 
 /// A name as text.
