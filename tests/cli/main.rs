@@ -30,4 +30,5 @@ mod spaces;
 mod support;
 mod tags;
 mod transfer;
+mod trees;
 mod values;

@@ -72,8 +72,8 @@ fn json_has_one_row_per_file() {
     let rows = cli.json(["put", "a", "a"]);
     let row = |dedup| {
         serde_json::json!({
-            "object_id": HELLO, "path": "a", "path_bytes": null, "size": 5, "pieces": 1, "dedup": dedup,
-            "repaired": 0, "freed": null
+            "object_id": HELLO, "path": "a", "path_bytes": null, "name": null, "size": 5, "pieces": 1,
+            "dedup": dedup, "repaired": 0, "freed": null
         })
     };
     assert_eq!(rows, serde_json::json!([row(false), row(true)]));

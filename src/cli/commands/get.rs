@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Hasher, Kind, MemManager, ObjectId, ObjectReader};
+use heapledger::{Error, Hasher, Kind, MemManager, ObjectId, ObjectReader};
 
+use super::save_tree;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::progress::{self, Progress};
@@ -15,21 +16,32 @@ use crate::cli::output::progress::{self, Progress};
 Examples:
   heapledger get greeting
   heapledger get 2cf24dba5fb0 -o copy.bin
-  heapledger get backup.tar | tar -t")]
+  heapledger get backup.tar | tar -t
+  heapledger get -r photos -o copy       # what put -r --names photos stored")]
 pub struct Args {
-    /// A name, an object id, or the first 6 or more digits of one
-    #[arg(value_name = "ID|NAME")]
-    object: String,
+    /// A name, an object id, or the first 6 or more digits of one. With -r, what the names begin with
+    /// before a `/`; without it, all names are meant
+    #[arg(value_name = "ID|NAME", required_unless_present = "recursive")]
+    object: Option<String>,
 
     /// Write to FILE, which appears only when it is complete
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Write the object of each name below NAME as a file into the folder of --output, which is
+    /// created. Names that are no path in it are reported and skipped; exit status 1 if there are any
+    #[arg(short, long, requires = "output")]
+    recursive: bool,
+
+    /// With -r, replace files that exist
+    #[arg(short, long, requires = "recursive")]
+    force: bool,
 }
 
 impl Args {
     /// Whether the output goes to a file.
     pub fn is_to_file(&self) -> bool {
-        self.file().is_some()
+        self.file().is_some() && !self.recursive
     }
 
     fn file(&self) -> Option<&Path> {
@@ -39,12 +51,31 @@ impl Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let id = memory.find(&args.object)?;
+    let object = args.object.as_deref().unwrap_or_default();
+    if args.recursive {
+        return tree(args, object, &memory, context);
+    }
+    let id = memory.find(object)?;
     match args.file() {
         Some(path) => progress::bytes("reading", |bytes| memory.save_with(&id, path, bytes)).map(drop)?,
         None => to_stdout(Content::of(&memory, id)?)?,
     }
     Ok(Outcome::Fine)
+}
+
+fn tree(args: &Args, prefix: &str, memory: &MemManager, context: &Context<'_>) -> Result<Outcome> {
+    let Some(folder) = args.file() else {
+        bail!("-r writes files, so --output must be a folder");
+    };
+    let saved = save_tree::save(memory, prefix, folder, args.force)?;
+    if saved.files == 0 && saved.skipped.is_empty() {
+        return Err(Error::UnknownName {
+            name: format!("{}/", prefix.trim_end_matches('/')),
+            space: memory.space().to_owned(),
+        }
+        .into());
+    }
+    save_tree::report(&saved, folder, context)
 }
 
 fn to_stdout(content: Content) -> Result<()> {

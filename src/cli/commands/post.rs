@@ -8,6 +8,7 @@ use heapledger::{Allocation, Hold, HoldWith, Reservation};
 
 use super::expire::Expires;
 use super::names::explain_taken;
+use super::put::Source;
 use super::put_report::Report;
 use super::tags::Tags;
 use crate::cli::context::Context;
@@ -68,7 +69,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let stored = post(&reservation, &args.path, hold)?;
     let mut output = context.output();
     let mut report = Report::new(&mut output, args.quiet);
-    report.stored([(args.path.as_path(), &stored)].into_iter())?;
+    let (path, name) = (args.path.clone(), None);
+    report.stored([(&Source { path, name }, &stored)].into_iter())?;
     report.end(context.sizes())?;
     Ok(Outcome::Fine)
 }

@@ -10,6 +10,7 @@ use heapledger::{Allocation, Error, Hold, HoldWith, MemManager};
 
 use super::expire::Expires;
 use super::names::explain_taken;
+use super::put_names::PathNames;
 use super::put_plan;
 use super::put_report::Report;
 use super::tags::Tags;
@@ -28,6 +29,7 @@ Prints the id and path of every file, like sha256sum, and a summary on standard 
 Examples:
   heapledger put photo.jpg notes.txt
   heapledger put -r ~/photos
+  heapledger put -r --names photos && heapledger get -r photos -o copy
   tar c src | heapledger put - --name src.tar
   heapledger put --expires 7d report.pdf # gone after a week
   heapledger put --tag owner=ann report.pdf
@@ -50,6 +52,15 @@ pub struct Args {
     #[arg(short, long, requires = "name")]
     keep: bool,
 
+    /// Name each file by its path, with `/` between the parts, without a root; % is written %25, and
+    /// bytes that are not UTF-8 %XX. Names that are bound already move
+    #[arg(long, conflicts_with = "name")]
+    names: bool,
+
+    /// With --names, the names begin with PREFIX and `/` instead of PATH, which must be the only one
+    #[arg(long, value_name = "PREFIX", requires = "names")]
+    prefix: Option<String>,
+
     #[command(flatten)]
     expires: Expires,
 
@@ -69,13 +80,19 @@ pub struct Args {
 }
 
 impl Args {
-    fn hold(&self) -> HoldWith<'_> {
-        let hold = match &self.name {
-            Some(name) if self.keep => Hold::NewName(name),
-            Some(name) => Hold::Name(name),
-            None => Hold::Anonymous,
+    /// The hold of a file that gets a name for its path, or none.
+    fn hold<'n>(&'n self, name: Option<&'n str>) -> HoldWith<'n> {
+        let hold = match (&self.name, name) {
+            (Some(name), _) if self.keep => Hold::NewName(name),
+            (Some(name), _) => Hold::Name(name),
+            (None, Some(name)) => Hold::Name(name),
+            (None, None) => Hold::Anonymous,
         };
         hold.expires(self.expires.expiry()).tags(self.tags.pairs())
+    }
+
+    fn path_names(&self) -> Option<PathNames> {
+        self.names.then(|| PathNames::new(self.prefix.as_deref()))
     }
 }
 
@@ -83,10 +100,22 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.name.is_some() && (args.recursive || args.paths.len() > 1) {
         bail!("--name names one file; give one PATH, without -r");
     }
+    if args.prefix.is_some() && args.paths.len() > 1 {
+        bail!("--prefix stands for one PATH; give one");
+    }
+    if args.names && args.paths.iter().any(|path| path.as_os_str() == "-") {
+        bail!("standard input has no path; name it with --name");
+    }
     refuse_if_all_are_missing(&args.paths)?;
     let sources = Sources::new(args.recursive);
     if args.dry_run {
-        return put_plan::run(&args.paths, &sources, args.hold(), (args.making, args.quiet), context);
+        return put_plan::run(
+            &args.paths,
+            &sources,
+            args.hold(None),
+            (args.making, args.quiet),
+            context,
+        );
     }
     if args.paths.iter().any(|path| path.as_os_str() == "-") {
         // First, so that closed standard input leaves no empty heap behind.
@@ -97,7 +126,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let report = Report::new(&mut output, args.quiet);
     let mut put = Put {
         memory: &memory,
-        hold: args.hold(),
+        args,
+        names: args.path_names(),
+        given: Path::new(""),
         waiting: Vec::new(),
         waiting_bytes: 0,
         report,
@@ -157,18 +188,28 @@ impl Small {
 /// Shown after a stream was read to its end.
 const STORING: &str = "storing and writing to disk";
 
+/// What is stored, and the name for its path.
+pub struct Source {
+    pub path: PathBuf,
+    pub name: Option<String>,
+}
+
 struct Put<'a> {
     memory: &'a MemManager,
-    hold: HoldWith<'a>,
+    args: &'a Args,
+    names: Option<PathNames>,
+    /// The path that was given, at or below which files are found.
+    given: &'a Path,
     /// Small files waiting for their batch.
-    waiting: Vec<(PathBuf, Vec<u8>)>,
+    waiting: Vec<(Source, Vec<u8>)>,
     waiting_bytes: usize,
     report: Report<'a>,
 }
 
-impl Put<'_> {
-    fn all(&mut self, paths: &[PathBuf], sources: &Sources) -> Result<()> {
+impl<'a> Put<'a> {
+    fn all(&mut self, paths: &'a [PathBuf], sources: &Sources) -> Result<()> {
         for path in paths {
+            self.given = path;
             for found in sources.find(path) {
                 self.found(found)?;
             }
@@ -178,24 +219,29 @@ impl Put<'_> {
 
     fn found(&mut self, found: Found) -> Result<()> {
         match found {
-            Found::File(path, size) if size <= SMALL => self.small(path),
-            Found::File(path, _) => {
+            Found::File(path, size) => {
+                let Some(source) = self.source(path) else { return Ok(()) };
+                if size <= SMALL {
+                    return self.small(source);
+                }
                 self.catch_up()?;
-                self.opened(&path, |memory, file, hold| {
+                self.opened(&source, |memory, file, hold| {
                     progress::phases("opening", |phase| memory.store_file_with(file, hold, phase))
                 })
             }
             Found::Stream(path) => {
+                let Some(source) = self.source(path) else { return Ok(()) };
                 self.catch_up()?;
-                self.opened(&path, |memory, file, hold| {
+                self.opened(&source, |memory, file, hold| {
                     memory.store_from(Reading::new(file, STORING), hold)
                 })
             }
             Found::Stdin => {
                 self.catch_up()?;
                 let stdin = Reading::new(streams::input()?, STORING);
-                let stored = self.memory.store_from(stdin, self.hold.clone());
-                self.one(Path::new("-"), stored)
+                let stored = self.memory.store_from(stdin, self.args.hold(None));
+                let (path, name) = ("-".into(), None);
+                self.one(&Source { path, name }, stored)
             }
             Found::Skipped(path, why) => {
                 self.report.skipped(&path, why);
@@ -208,6 +254,18 @@ impl Put<'_> {
         }
     }
 
+    /// A file with its name, unless it needs one and has none, which is reported.
+    fn source(&mut self, path: PathBuf) -> Option<Source> {
+        let name = self.names.as_ref().map(|names| names.of(self.given, &path));
+        match name.transpose() {
+            Ok(name) => Some(Source { path, name }),
+            Err(why) => {
+                self.report.failed(&path, why);
+                None
+            }
+        }
+    }
+
     /// Stores the waiting batch. Needed before an object is stored separately, so that objects are
     /// stored in the order in which they were found.
     fn catch_up(&mut self) -> Result<()> {
@@ -216,19 +274,19 @@ impl Put<'_> {
         Ok(())
     }
 
-    fn small(&mut self, path: PathBuf) -> Result<()> {
-        match Small::read(&path) {
+    fn small(&mut self, source: Source) -> Result<()> {
+        match Small::read(&source.path) {
             Ok(Small::Whole(content)) => {
                 self.waiting_bytes += content.len();
-                self.waiting.push((path, content));
+                self.waiting.push((source, content));
             }
             Ok(Small::More(content, rest)) => {
                 self.catch_up()?;
-                let reader = io::Cursor::new(content).chain(rest);
-                let stored = self.memory.store_from(Reading::new(reader, STORING), self.hold.clone());
-                self.one(&path, stored)?;
+                let reader = Reading::new(io::Cursor::new(content).chain(rest), STORING);
+                let stored = self.memory.store_from(reader, self.args.hold(source.name.as_deref()));
+                self.one(&source, stored)?;
             }
-            Err(error) => self.report.failed(&path, &error.to_string()),
+            Err(error) => self.report.failed(&source.path, &error.to_string()),
         }
         if self.waiting.len() < BATCH_FILES && self.waiting_bytes < BATCH_BYTES {
             Ok(())
@@ -244,27 +302,25 @@ impl Put<'_> {
             return Ok(());
         }
         self.report.show_progress();
+        let args = self.args;
         let stored = self.memory.batch(|batch| {
             let stored = files
                 .iter()
-                .map(|(_, content)| batch.store_bytes(content, self.hold.clone()));
+                .map(|(source, content)| batch.store_bytes(content, args.hold(source.name.as_deref())));
             let stored = stored.collect::<Result<Vec<_>, _>>();
             self.report.show_commit();
             stored
         });
         match stored {
-            Ok(stored) => self.report.stored(
-                files
-                    .iter()
-                    .zip(&stored)
-                    .map(|((path, _), stored)| (path.as_path(), stored)),
-            ),
+            Ok(stored) => self
+                .report
+                .stored(files.iter().zip(&stored).map(|((source, _), stored)| (source, stored))),
             // None was stored. Store them one at a time, so that all possible ones are stored and
             // the error names a file.
-            Err(Error::OutOfMemory { .. } | Error::KindConflict { .. }) => {
-                for (path, content) in &files {
-                    let stored = self.memory.store_bytes(content, self.hold.clone());
-                    self.one(path, stored)?;
+            Err(error) if matches!(error, Error::OutOfMemory { .. }) || is_of_one_file(&error) => {
+                for (source, content) in &files {
+                    let stored = self.memory.store_bytes(content, self.args.hold(source.name.as_deref()));
+                    self.one(source, stored)?;
                 }
                 Ok(())
             }
@@ -274,16 +330,16 @@ impl Put<'_> {
 
     fn opened(
         &mut self,
-        path: &Path,
+        source: &Source,
         store: impl FnOnce(&MemManager, &mut File, HoldWith<'_>) -> Result<Allocation, Error>,
     ) -> Result<()> {
-        match File::open(path) {
+        match File::open(&source.path) {
             Ok(mut file) => {
-                let stored = store(self.memory, &mut file, self.hold.clone());
-                self.one(path, stored)
+                let stored = store(self.memory, &mut file, self.args.hold(source.name.as_deref()));
+                self.one(source, stored)
             }
             Err(error) => {
-                self.report.failed(path, &error.to_string());
+                self.report.failed(&source.path, &error.to_string());
                 Ok(())
             }
         }
@@ -291,14 +347,22 @@ impl Put<'_> {
 
     /// Reports one file. A problem of the file itself does not stop the others; any other error,
     /// such as a full space, does.
-    fn one(&mut self, path: &Path, stored: Result<Allocation, Error>) -> Result<()> {
+    fn one(&mut self, source: &Source, stored: Result<Allocation, Error>) -> Result<()> {
         match stored {
-            Ok(stored) => self.report.stored([(path, &stored)].into_iter()),
-            Err(error @ (Error::Io { .. } | Error::KindConflict { .. })) => {
-                self.report.failed(path, &error.to_string());
+            Ok(stored) => self.report.stored([(source, &stored)].into_iter()),
+            Err(error) if is_of_one_file(&error) => {
+                self.report.failed(&source.path, &error.to_string());
                 Ok(())
             }
-            Err(error) => Err(explain_taken(error)).with_context(|| printable_path(path)),
+            Err(error) => Err(explain_taken(error)).with_context(|| printable_path(&source.path)),
         }
     }
+}
+
+/// Whether others can be stored.
+fn is_of_one_file(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Io { .. } | Error::KindConflict { .. } | Error::BadName { .. } | Error::NameIsId { .. }
+    )
 }

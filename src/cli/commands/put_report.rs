@@ -8,6 +8,7 @@ use heapledger::{Allocation, Freed, ObjectId};
 use serde::Serialize;
 
 use super::names::replaced;
+use super::put::Source;
 use crate::cli::exit;
 use crate::cli::output::fit::GAP;
 use crate::cli::output::progress::Progress;
@@ -21,7 +22,7 @@ pub struct Report<'a> {
     rows: Option<List<'a, Stored>>,
     progress: Progress,
     totals: Totals,
-    /// The object that had the name before, if that freed it.
+    /// The last object that had the name before, if that freed it.
     freed: Option<Freed>,
     quiet: bool,
 }
@@ -34,6 +35,8 @@ struct Totals {
     bytes: u64,
     new_bytes: u64,
     repaired: u64,
+    freed: u64,
+    freed_bytes: u64,
     skipped: u64,
     failed: u64,
 }
@@ -51,7 +54,7 @@ impl<'a> Report<'a> {
     }
 
     /// Reports objects whose transaction was committed.
-    pub fn stored<'b>(&mut self, stored: impl Iterator<Item = (&'b Path, &'b Allocation)>) -> Result<()> {
+    pub fn stored<'b>(&mut self, stored: impl Iterator<Item = (&'b Source, &'b Allocation)>) -> Result<()> {
         let Self {
             rows,
             progress,
@@ -61,11 +64,13 @@ impl<'a> Report<'a> {
         } = self;
         let printed = progress.suspend(|| {
             let mut printed = Ok(());
-            for (path, allocation) in stored {
+            for (source, allocation) in stored {
                 totals.add(allocation);
-                freed.clone_from(&allocation.freed);
+                if allocation.freed.is_some() {
+                    freed.clone_from(&allocation.freed);
+                }
                 if let (Some(rows), Ok(())) = (rows.as_mut(), &printed) {
-                    printed = rows.row(&Stored::new(path, allocation));
+                    printed = rows.row(&Stored::new(source, allocation));
                 }
             }
             printed.and_then(|()| rows.as_mut().map_or(Ok(()), List::flush))
@@ -110,10 +115,9 @@ impl<'a> Report<'a> {
         let ended = self.rows.take().map_or(Ok(()), List::end);
         self.go_on_without_reader(ended)?;
         if !self.quiet {
-            if let Some((freed, name)) = self
-                .freed
-                .as_ref()
-                .and_then(|freed| Some((freed, freed.names.first()?)))
+            // Of several, the summary says how many.
+            if let Some(freed) = self.freed.as_ref().filter(|_| self.totals.freed == 1)
+                && let Some(name) = freed.names.first()
             {
                 exit::note(&replaced(name, freed, sizes));
             }
@@ -136,6 +140,10 @@ impl Totals {
         self.stored += 1;
         self.bytes += allocation.size;
         self.repaired += allocation.repaired;
+        if let Some(freed) = &allocation.freed {
+            self.freed += 1;
+            self.freed_bytes += freed.size;
+        }
         if allocation.dedup {
             self.dedup += 1;
         } else {
@@ -159,6 +167,13 @@ impl Totals {
                 sizes.phrase(self.repaired)
             ));
         }
+        if self.freed > 1 {
+            let freed_bytes = sizes.phrase(self.freed_bytes);
+            text.push_str(&format!(
+                ", {} freed that had their names before ({freed_bytes})",
+                self.freed
+            ));
+        }
         if self.skipped > 0 {
             text.push_str(&format!(", {} skipped", self.skipped));
         }
@@ -175,6 +190,8 @@ struct Stored {
     path: String,
     /// Hexadecimal digits, if `path` is not UTF-8.
     path_bytes: Option<String>,
+    /// The name for the path, with --names.
+    name: Option<String>,
     size: u64,
     pieces: u64,
     dedup: bool,
@@ -186,7 +203,8 @@ struct Stored {
 }
 
 impl Stored {
-    fn new(path: &Path, allocation: &Allocation) -> Self {
+    fn new(source: &Source, allocation: &Allocation) -> Self {
+        let path = source.path.as_path();
         let &Allocation {
             id,
             size,
@@ -200,6 +218,7 @@ impl Stored {
             object_id: id,
             path: path.to_string_lossy().into_owned(),
             path_bytes: path_bytes(path),
+            name: source.name.clone(),
             size,
             pieces,
             dedup,
@@ -211,7 +230,7 @@ impl Stored {
 }
 
 impl Row for Stored {
-    const KEYS: &'static str = "object_id,path,path_bytes,size,pieces,dedup,repaired,freed";
+    const KEYS: &'static str = "object_id,path,path_bytes,name,size,pieces,dedup,repaired,freed";
 
     /// Whole ids if there is room; the first digits suffice otherwise.
     fn cells(&self, _: Sizes) -> Vec<String> {
@@ -244,6 +263,8 @@ mod tests {
             bytes: 1539,
             new_bytes: 1536,
             repaired: 0,
+            freed: 0,
+            freed_bytes: 0,
             skipped: 0,
             failed: 2,
         };

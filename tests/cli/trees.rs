@@ -1,0 +1,178 @@
+//! `put --names`, `get -r` and `export --by-name`: trees of files, there and back.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::common::content;
+use crate::support::Cli;
+
+/// The files below a folder with their contents.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn names(cli: &Cli) -> Vec<String> {
+    let memory = cli.library();
+    memory.names_with_prefix("").map(|name| name.unwrap().name).collect()
+}
+
+#[test]
+fn a_tree_of_ten_thousand_files_comes_back_byte_for_byte() {
+    let cli = Cli::new();
+    for number in 0..10_000_u64 {
+        let size = match number % 1000 {
+            0 => 300_000,
+            1 => 1_100_000,
+            _ => number % 700,
+        };
+        let name = match number % 7 {
+            0 => format!("tree/{}/{number}.txt", number % 50),
+            1 => format!("tree/ünï %{}/a b\n{number}", number % 3),
+            _ => format!("tree/x/{}/{}/{number}", number % 11, number % 90),
+        };
+        cli.file(&name, content(number, size));
+    }
+    let odd = cli.path("tree").join(OsStr::from_bytes(b"\xff%\xfe"));
+    fs::write(odd, "odd").unwrap();
+    cli.ok(["init", "--max-mem", "64MiB"]);
+    let stored = cli.run(["put", "-r", "--names", "tree", "--durability", "normal"]);
+    assert_eq!(stored.status, 0, "{}", stored.stderr);
+    assert_eq!(stored.stdout.lines().count(), 10_001);
+    let written = cli.json(["get", "-r", "tree", "-o", "copy"]);
+    assert_eq!(
+        (written["files"].as_u64(), written["skipped"].as_array().unwrap().len()),
+        (Some(10_001), 0)
+    );
+    assert!(files(&cli.path("tree")) == files(&cli.path("copy")));
+    cli.ok(["check"]);
+}
+
+#[test]
+fn names_are_paths_and_the_prefix_stands_for_the_path_that_was_given() {
+    let cli = Cli::new();
+    for name in ["src/b/c", "src/a", "d.txt"] {
+        cli.file(name, name);
+    }
+    cli.ok(["put", "-r", "--names", "./src/", "d.txt"]);
+    assert_eq!(names(&cli), ["d.txt", "src/a", "src/b/c"]);
+    let absolute = cli.path("src");
+    let absolute = absolute.to_str().unwrap();
+    cli.ok(["put", "-r", "--names", "--prefix", "one/two/", absolute]);
+    cli.ok(["put", "--names", "--prefix", "one", "d.txt"]);
+    assert_eq!(
+        names(&cli),
+        ["d.txt", "one/d.txt", "one/two/a", "one/two/b/c", "src/a", "src/b/c"]
+    );
+    cli.ok(["get", "-r", "one", "-o", "out"]);
+    cli.ok(["export", "--by-name", "all"]);
+    let expected = [("d.txt", "d.txt"), ("two/a", "src/a"), ("two/b/c", "src/b/c")];
+    let expected = expected.map(|(path, content)| (path.into(), content.into()));
+    assert_eq!(files(&cli.path("out")), expected.into());
+    assert_eq!(files(&cli.path("all")).len(), 6);
+
+    let refused = cli.fails(2, ["put", "-r", "--names", "--prefix", "p", "src", "d.txt"]);
+    assert!(refused.contains("one PATH"), "{refused}");
+    let refused = cli.fails(2, ["put", "--names", "-"]);
+    assert!(refused.contains("--name"), "{refused}");
+}
+
+#[test]
+fn a_file_without_a_possible_name_is_reported_and_the_others_are_stored() {
+    let cli = Cli::new();
+    let id = "a".repeat(64);
+    cli.file(&format!("dir/{id}"), "x");
+    cli.file("dir/b", "b");
+    fs::create_dir(cli.path("below")).unwrap();
+    let mut command = cli.command(["put", "-r", "--names", "."]);
+    let ran = crate::support::ran(command.current_dir(cli.path("dir")).env("HEAPLEDGER_DB", cli.address()));
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("would be taken for an object id"), "{}", ran.stderr);
+    assert_eq!(names(&cli), ["b"]);
+    let mut command = cli.command(["put", "-r", "--names", "../dir"]);
+    let ran = crate::support::ran(
+        command
+            .current_dir(cli.path("below"))
+            .env("HEAPLEDGER_DB", cli.address()),
+    );
+    assert_eq!(ran.status, 2);
+    assert!(ran.stderr.contains("give --prefix"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_raw_path_is_in_the_output_for_programs() {
+    let cli = Cli::new();
+    fs::create_dir(cli.path("t")).unwrap();
+    fs::write(cli.path("t").join(OsStr::from_bytes(b"caf\xe9 100%")), "x").unwrap();
+    let rows = cli.json(["put", "-r", "--names", "t"]);
+    assert_eq!(rows[0]["name"], "t/caf%E9 100%25");
+    assert_eq!(rows[0]["path_bytes"], "742f636166e92031303025");
+    let got = cli.ok(["get", "t/caf%E9 100%25"]);
+    assert_eq!(got, "x");
+}
+
+#[test]
+fn a_name_moves_to_what_its_file_has_become() {
+    let cli = Cli::new();
+    cli.file("t/a", "one");
+    cli.file("t/b", "two");
+    cli.ok(["put", "-r", "--names", "t"]);
+    cli.file("t/a", "three");
+    let ran = cli.run(["put", "-r", "--names", "t"]);
+    assert!(ran.stderr.contains("t/a was 7692c3ad3540 before"), "{}", ran.stderr);
+    cli.file("t/a", "four");
+    cli.file("t/b", "five");
+    let ran = cli.run(["put", "-r", "--names", "t", "--tag", "owner=ann"]);
+    assert!(
+        ran.stderr.contains("2 freed that had their names before (8 B)"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(cli.ok(["get", "t/a"]), "four");
+    assert_eq!(cli.library().tags("t/b").unwrap()["owner"], "ann");
+}
+
+#[test]
+fn what_cannot_be_written_is_reported_with_status_1() {
+    let cli = Cli::new();
+    for name in ["t/fine", "t/../up", "/t/abs", "t/link/x"] {
+        cli.ok(["set", name, "1"]);
+    }
+    fs::create_dir_all(cli.path("out")).unwrap();
+    symlink("..", cli.path("out/link")).unwrap();
+    let ran = cli.run(["get", "-r", "t", "-o", "out"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, "out: 1 file, 1 B; 2 skipped\n"));
+    assert!(ran.stderr.contains("skipped t/../up: "), "{}", ran.stderr);
+    assert!(
+        ran.stderr
+            .contains("skipped t/link/x: a file or a link is where it needs a folder"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(cli.names(), ["out"]);
+
+    let ran = cli.run(["get", "-r", "t", "-o", "out"]);
+    assert!(ran.stderr.contains("skipped t/fine: it exists"), "{}", ran.stderr);
+    let ran = cli.run(["get", "-r", "t", "-o", "out", "--force"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, "out: 1 file, 1 B; 2 skipped\n"));
+    let ran = cli.run(["export", "--by-name", "all"]);
+    assert_eq!((ran.status, ran.stdout.as_str()), (1, "all: 2 files, 2 B; 2 skipped\n"));
+    let missing = cli.fails(1, ["get", "-r", "missing", "-o", "other"]);
+    assert!(missing.contains("missing/"), "{missing}");
+    assert!(!cli.path("other").exists());
+}
