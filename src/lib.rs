@@ -109,14 +109,14 @@ pub use manager::{
     Eviction, EvictionPlan, Expired, Expiry, Exported, Figure, Finding, FreePlan, Freed, FreedTagged, Held, History,
     Hold, HoldWith, ImportOptions, Imported, InPool, Layout, LayoutDigest, MemManager, Moment, MoveTo, NamesWithPrefix,
     NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan,
-    PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, Refused, Remedy, Repaired, Reservation, Reserve, Restored,
-    SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport, SparseOptions, Stats, TagBucket, TagUsage,
+    PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, QuotaUsage, Refused, Remedy, Repaired, Reservation, Reserve,
+    Restored, SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport, SparseOptions, Stats, TagBucket, TagUsage,
     UnsavedName, UsagePoint, Victim, Work, WorkKind, WorkPlan, WorkTotals, name_of_path, path_of_name,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,
-    MemRam, MemRamId, Name, Policy, Pool, PoolId, Promise, ReservationId, ReservationInfo, ReservationState,
-    SizeClassTotals, StoredObject, StoredObjectId, Timestamp, UnknownPolicy,
+    MemRam, MemRamId, Name, Policy, Pool, PoolId, Promise, Quota, QuotaLimit, QuotaLimits, QuotaState, ReservationId,
+    ReservationInfo, ReservationState, SizeClassTotals, StoredObject, StoredObjectId, Timestamp, UnknownPolicy,
 };
 #[cfg(feature = "postgres")]
 pub use store::Address;

@@ -20,7 +20,7 @@ use super::rows::{MovedPiece, ObjectGone, Rows};
 use super::triggers::Trigger;
 use crate::error::Result;
 use crate::geometry::Geometry;
-use crate::models::{HistoryMode, LedgerId, NewEntry, Sequence, unsigned};
+use crate::models::{HistoryMode, LedgerId, NewEntry, Owner, Sequence, unsigned};
 
 /// A batch with this many rows of one table is full.
 const MOST_ROWS: usize = 4096;
@@ -164,6 +164,11 @@ impl Batch<'static> {
             }
             Change::Tagged { tag, .. } => drop(rows.tags.insert(tag.into(), Some(tag.value.to_owned()))),
             Change::Untagged(tag) => drop(rows.tags.insert(tag.into(), None)),
+            Change::QuotaSet { quota, .. } => {
+                let owner = Owner::of(&quota.key, &quota.value);
+                rows.quotas.insert(owner, Some(quota));
+            }
+            Change::QuotaRemoved(owner) => drop(rows.quotas.insert(owner, None)),
             Change::HistorySet { mode, keep, max_bytes } => {
                 self.set_history(HistorySetting { mode, keep, max_bytes });
             }
@@ -176,7 +181,8 @@ impl Batch<'static> {
             | Change::PartBegun { .. }
             | Change::PlanApplied { .. }
             | Change::Evicted { .. }
-            | Change::Refused { .. }
+            | Change::Refused(_)
+            | Change::QuotaUsed { .. }
             | Change::DedupHit { .. }
             | Change::Resized { .. } => {}
         }

@@ -2,10 +2,11 @@
 
 use super::evicting::Cause;
 use super::fix::Fix;
+use super::refusals::Refusal;
 use super::rows::{Binding, NewSpace, SpaceChange};
 use crate::models::{
-    Arena, Block, EventId, HistoryMode, Lifetime, NewEntry, PlacedEntry, Pool, ReservationId, ReservationRow,
-    ReservationState, StoredObject, StoredObjectId, Tag,
+    Arena, Block, EventId, HistoryMode, Lifetime, NewEntry, Owner, PlacedEntry, Pool, Quota, ReservationId,
+    ReservationRow, ReservationState, StoredObject, StoredObjectId, Tag,
 };
 use crate::value::{Kind, ObjectId};
 
@@ -219,15 +220,26 @@ pub(crate) enum Change<'a> {
     },
     /// A hold loses a tag.
     Untagged(Tag<'a>),
-    /// An allocation was refused; only the history changes.
-    Refused {
-        /// The object's id, if it is known.
-        object_id: Option<ObjectId>,
-        /// Bytes that it needs.
-        needed: i64,
-        /// Bytes that were free.
-        available: i64,
+    /// An owner gets a quota, or other limits; what it has is counted already.
+    QuotaSet {
+        /// The quota.
+        quota: Quota,
+        /// Whether it had none.
+        is_new: bool,
     },
+    /// The quota of an owner is removed.
+    QuotaRemoved(Owner),
+    /// An owner with a quota gains or loses objects: the first of their holds gets its tag, or the last loses it.
+    QuotaUsed {
+        /// The owner.
+        owner: Owner,
+        /// Bytes gained or, if negative, lost.
+        bytes: i64,
+        /// Objects gained or, if negative, lost.
+        objects: i64,
+    },
+    /// An allocation was refused; only the history changes.
+    Refused(Refusal),
     /// The history setting changes.
     HistorySet {
         /// The new mode.
@@ -277,7 +289,7 @@ impl Change<'_> {
             | Self::PiecesMoved { .. }
             | Self::NameBound { .. }
             | Self::Tagged { .. }
-            | Self::Refused { .. } => true,
+            | Self::Refused(_) => true,
             Self::ReservationSet { before, after } => before.is_none() && after.state == ReservationState::Open,
             Self::SpaceChanged(_)
             | Self::ArenaRemoved(_)
@@ -297,6 +309,9 @@ impl Change<'_> {
             | Self::EntriesRemoved { .. }
             | Self::NameUnbound { .. }
             | Self::Untagged(_)
+            | Self::QuotaSet { .. }
+            | Self::QuotaRemoved(_)
+            | Self::QuotaUsed { .. }
             | Self::HistorySet { .. }
             | Self::BooksOpened
             | Self::HistoryTrimmed { .. }
@@ -310,7 +325,12 @@ impl Change<'_> {
     pub fn stands_apart(&self) -> bool {
         matches!(
             self,
-            Self::HistorySet { .. } | Self::BooksOpened | Self::HistoryTrimmed { .. } | Self::SpaceChanged(_)
+            Self::HistorySet { .. }
+                | Self::BooksOpened
+                | Self::HistoryTrimmed { .. }
+                | Self::SpaceChanged(_)
+                | Self::QuotaSet { .. }
+                | Self::QuotaRemoved(_)
         )
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::events::{Draft, Signature};
-use crate::models::{ArenaId, BlockId, MemRam, PoolId};
+use crate::models::{ArenaId, BlockId, MemRam, Owner, PoolId};
 use crate::value::Kind;
 
 /// Effects by row. The maps are sorted, so that the same changes are always written in the same
@@ -16,6 +16,8 @@ pub(crate) struct Effects {
     /// By block size.
     pub classes: BTreeMap<i64, ClassDelta>,
     pub kinds: BTreeMap<Kind, KindDelta>,
+    /// By owner, of those that have a quota.
+    pub quotas: BTreeMap<Owner, KindDelta>,
     pub space: SpaceDelta,
     pub events: Vec<Draft>,
     /// Whether the space records events.
@@ -53,7 +55,7 @@ pub(crate) struct ClassDelta {
     pub entries: i64,
 }
 
-/// The difference for a kind.
+/// The difference for a kind or an owner.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KindDelta {
     pub objects: i64,
@@ -76,6 +78,7 @@ pub(crate) struct SpaceDelta {
     pub dedup_saved: i64,
     pub history_bytes: i64,
     pub tags: i64,
+    pub quotas: i64,
 }
 
 impl Effects {
@@ -86,6 +89,7 @@ impl Effects {
             && self.arenas.is_empty()
             && self.classes.is_empty()
             && self.kinds.is_empty()
+            && self.quotas.is_empty()
             && self.space == SpaceDelta::default()
             && self.events.is_empty()
     }
@@ -135,6 +139,9 @@ impl Effects {
         }
         for (kind, by) in later.kinds {
             self.kinds.entry(kind).or_default().add(by);
+        }
+        for (owner, by) in later.quotas {
+            self.quotas.entry(owner).or_default().add(by);
         }
         let mem = self.space.mem;
         self.events.extend(later.events.into_iter().map(|mut draft| {
@@ -193,6 +200,7 @@ impl SpaceDelta {
             (&mut memram.dedup_saved, self.dedup_saved),
             (&mut memram.history_bytes, self.history_bytes),
             (&mut memram.tags, self.tags),
+            (&mut memram.quotas, self.quotas),
         ] {
             *total = total.saturating_add_signed(by);
         }
@@ -210,6 +218,7 @@ impl SpaceDelta {
         self.dedup_hits += later.dedup_hits;
         self.history_bytes += later.history_bytes;
         self.tags += later.tags;
+        self.quotas += later.quotas;
         self.dedup_saved = self.dedup_saved.saturating_add(later.dedup_saved);
     }
 }

@@ -102,6 +102,18 @@ pub(crate) struct Changes {
     /// For a refusal or an eviction, the free bytes.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub available: Option<i64>,
+    /// For a refusal by a quota, whose it is: `key=value`.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub owner: Option<String>,
+    /// For a refusal by a quota, what it limits.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub limit: Option<&'static str>,
+    /// For a refusal by a quota, what its owner had.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub used: Option<i64>,
+    /// For a refusal by a quota, what its owner may have.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub hard: Option<i64>,
     /// For a refusal, the missing bytes.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub shortfall: Option<i64>,

@@ -37,6 +37,8 @@ pub enum Invariant {
     I13,
     /// Tags have their holds.
     I14,
+    /// Quotas add up what their owners have.
+    I15,
     /// The schema is that of this version, and text is UTF-8.
     Schema,
     /// SQLite can read the file.
@@ -47,7 +49,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -62,6 +64,7 @@ impl Invariant {
         Self::I12,
         Self::I13,
         Self::I14,
+        Self::I15,
         Self::Schema,
         Self::IntegrityCheck,
         Self::ForeignKeyCheck,
@@ -85,6 +88,7 @@ impl Invariant {
             Self::I12 => "I12",
             Self::I13 => "I13",
             Self::I14 => "I14",
+            Self::I15 => "I15",
             Self::Schema => "schema",
             Self::IntegrityCheck => "integrity_check",
             Self::ForeignKeyCheck => "foreign_key_check",
@@ -112,6 +116,9 @@ impl Invariant {
             Self::I12 => "the bytes promised in a space, and those written of an upload, are the sums of the rows",
             Self::I13 => "an object expires when the last of its holds does, and never if one of them never does",
             Self::I14 => "each tag has its hold, and a space counts its tags",
+            Self::I15 => {
+                "what is used of a quota is the sum of the objects of its owner, and a space counts its quotas"
+            }
             Self::Schema => "tables, views, triggers and indexes are those of this version, and text is UTF-8",
             Self::IntegrityCheck => "SQLite can read every page and index of the file",
             Self::ForeignKeyCheck => "every foreign key refers to an existing row",

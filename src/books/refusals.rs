@@ -3,10 +3,70 @@
 use std::collections::VecDeque;
 
 use super::events::{Draft, Repeated};
-use crate::models::{EventId, EventKind};
+use crate::error::Error;
+use crate::models::{EventId, EventKind, Owner, QuotaLimit, signed};
+use crate::value::ObjectId;
 
 /// How many of the newest events are searched for the same refusal.
 pub(crate) const NEWEST: usize = 16;
+
+/// An allocation that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The object's id, if it is known.
+    pub object_id: Option<ObjectId>,
+    /// Bytes that it needs.
+    pub needed: i64,
+    /// Bytes that were free, unless it was not for want of bytes.
+    pub available: Option<i64>,
+    /// The quota that refuses it; otherwise the space does.
+    pub quota: Option<OverQuota>,
+}
+
+/// Who has no more left of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OverQuota {
+    pub owner: Owner,
+    pub limit: QuotaLimit,
+    pub used: i64,
+    pub hard: i64,
+}
+
+impl Refusal {
+    /// The refusal that an error tells, if it is one.
+    pub fn of(error: &Error, object_id: Option<ObjectId>) -> Option<Self> {
+        match error {
+            Error::OutOfMemory { needed, available, .. } => Some(Self {
+                object_id,
+                needed: signed(*needed),
+                available: Some(signed(*available)),
+                quota: None,
+            }),
+            Error::QuotaExceeded {
+                key,
+                value,
+                limit,
+                used,
+                needed,
+                hard,
+            } => {
+                let is_bytes = *limit == QuotaLimit::Bytes;
+                Some(Self {
+                    object_id,
+                    needed: if is_bytes { signed(*needed) } else { 0 },
+                    available: is_bytes.then(|| signed(hard.saturating_sub(*used))),
+                    quota: Some(OverQuota {
+                        owner: Owner::of(key, value),
+                        limit: *limit,
+                        used: signed(*used),
+                        hard: signed(*hard),
+                    }),
+                })
+            }
+            _ => None,
+        }
+    }
+}
 
 /// A refusal that is already in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

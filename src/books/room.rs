@@ -77,8 +77,11 @@ impl Room {
             | Change::NameLasts { .. }
             | Change::Tagged { .. }
             | Change::Untagged(_)
+            | Change::QuotaSet { .. }
+            | Change::QuotaRemoved(_)
+            | Change::QuotaUsed { .. }
             | Change::NameBound { .. }
-            | Change::Refused { .. }
+            | Change::Refused(_)
             | Change::HistorySet { .. }
             | Change::SpaceMade(_)
             | Change::SpaceChanged(_)

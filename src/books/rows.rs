@@ -6,8 +6,8 @@ use super::evicting::EvictionSetting;
 use super::history_change::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
-    Arena, ArenaId, Block, BlockId, DroppedSpace, LedgerId, Lifetime, MemRamId, NewEntry, Pool, PoolId, ReservationId,
-    ReservationRow, StoredObject, StoredObjectId, TagKey, Timestamp,
+    Arena, ArenaId, Block, BlockId, DroppedSpace, LedgerId, Lifetime, MemRamId, NewEntry, Owner, Pool, PoolId, Quota,
+    ReservationId, ReservationRow, StoredObject, StoredObjectId, TagKey, Timestamp,
 };
 use crate::value::ObjectId;
 
@@ -60,6 +60,8 @@ pub(crate) struct Rows<'d> {
     pub names: BTreeMap<String, NameChange>,
     /// The values of tags, or none for those that are removed.
     pub tags: BTreeMap<TagKey, Option<String>>,
+    /// New and changed quotas, and those that are removed.
+    pub quotas: BTreeMap<Owner, Option<Quota>>,
     /// New and changed reservations, and those that are removed.
     pub reservations: BTreeMap<ReservationId, Option<ReservationRow>>,
     /// Pieces that are given back: their object's key, the position of the first, and their number.
@@ -149,6 +151,7 @@ impl Rows<'_> {
             && self.holds.is_empty()
             && self.names.is_empty()
             && self.tags.is_empty()
+            && self.quotas.is_empty()
             && self.reservations.is_empty()
             && self.pieces_gone.is_empty()
             && self.objects_gone.is_empty()
@@ -249,6 +252,7 @@ impl Rows<'_> {
             change.now = now;
         }
         self.tags.extend(later.tags);
+        self.quotas.extend(later.quotas);
         self.reservations.extend(later.reservations);
         self.pieces_gone.extend(later.pieces_gone);
         self.ends(later.first_end);

@@ -123,7 +123,7 @@ impl Rule {
 }
 
 use FoundBy::{Repair, View};
-use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14, Schema};
+use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14, I15, Schema};
 use Stage::{
     Books, Contents, Elsewhere, History, Holds, Keys, Levels, Numbers, Objects, Pieces, Places, Starts, Totals,
 };
@@ -261,6 +261,12 @@ pub(crate) static RULES: &[Rule] = &[
         "a tag without its hold is removed").with("a tag without its hold was removed"),
     rule("space_tags", (I14, "memram"), Holds, View,
         "a space counts its tags"),
+    rule("quota_row", (Schema, "quotas"), Holds, Repair,
+        "a quota without a space is removed, and a limit below 0").with("the quota is removed, or its limit"),
+    rule("quota_used", (I15, "quotas"), Holds, View,
+        "what is used of a quota is recounted"),
+    rule("space_quotas", (I15, "memram"), Holds, View,
+        "a space counts its quotas"),
     rule("history", (I11, "events"), Books, View,
         "the history begins again with an opening balance")
         .with("the history begins again with an opening balance"),

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 
 use super::commands::{
     add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, evict, expire, export, free, gc, get,
-    history, import, init, layout, ledger, log, ls, names, pin, plan, post, put, release, rename_space, replay,
+    history, import, init, layout, ledger, log, ls, names, pin, plan, post, put, quota, release, rename_space, replay,
     reserve, restore, set, show, space, spaces, sparse, stats, tags, tree, usage,
 };
 use super::context::Context;
@@ -63,6 +63,8 @@ enum Command {
     Untag(tags::UntagArgs),
     /// List the keys and values of all tags
     Tags(tags::ListArgs),
+    /// Show or set what an owner may have
+    Quota(quota::Args),
     /// Show or set what goes if there is no room for something new
     Evict(evict::Args),
     /// Keep objects from being evicted
@@ -165,6 +167,7 @@ impl Cli {
             Command::Tag(args) => tags::add(args, &context),
             Command::Untag(args) => tags::remove(args, &context),
             Command::Tags(args) => tags::list_all(args, &context),
+            Command::Quota(args) => quota::run(args, &context),
             Command::Evict(args) => evict::run(args, &context),
             Command::Pin(args) => pin::pin(args, &context),
             Command::Unpin(args) => pin::unpin(args, &context),

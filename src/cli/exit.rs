@@ -45,7 +45,9 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
         // A fully carved level is an exhausted budget. CannotShrink is not: there the new budget
         // itself is refused.
         Some(Error::Plan(PlanError::Stale { .. })) => 4,
-        Some(Error::OutOfMemory { .. } | Error::NoRoom { .. } | Error::FileFull { .. }) => 3,
+        Some(
+            Error::OutOfMemory { .. } | Error::QuotaExceeded { .. } | Error::NoRoom { .. } | Error::FileFull { .. },
+        ) => 3,
         _ => 2,
     })
 }
@@ -115,6 +117,7 @@ fn advice(error: &Error) -> Option<&'static str> {
             "free objects, give reservations up with `heapledger void`, or make the space larger with `heapledger resize`"
         }
         Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
+        Error::QuotaExceeded { .. } => "free some of its objects, or allow it more with `heapledger quota`",
         Error::FileFull { .. } => {
             "free objects and run `heapledger gc`, or raise the ceiling with `heapledger resize --max-file`"
         }

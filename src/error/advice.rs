@@ -12,6 +12,7 @@ impl Error {
             }
             Self::OutOfMemory { expired: 1.., .. } => "if it is right, call MemManager::collect_expired",
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
+            Self::QuotaExceeded { .. } => "free some of its objects, or allow it more with MemManager::set_quota",
             Self::FileFull { .. } => {
                 "free objects and call MemManager::collect_garbage, or raise the ceiling with MemManager::set_max_file"
             }

@@ -23,6 +23,21 @@ impl Error {
             Self::LogUnreadable => Self::LogUnreadable,
             Self::FileChanged { path } => Self::FileChanged { path: path.clone() },
             Self::DiskFull => Self::DiskFull,
+            Self::QuotaExceeded {
+                key,
+                value,
+                limit,
+                used,
+                needed,
+                hard,
+            } => Self::QuotaExceeded {
+                key: key.clone(),
+                value: value.clone(),
+                limit: *limit,
+                used: *used,
+                needed: *needed,
+                hard: *hard,
+            },
             Self::FileFull {
                 needed,
                 file,

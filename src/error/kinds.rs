@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{ExpiryError, LogHolder, PlanError, ReservationError, ServerError, SpaceError, TransferError};
 use crate::identity::{Kind, ObjectId};
-use crate::models::Promise;
+use crate::models::{Promise, QuotaLimit};
 
 /// What went wrong. After any error the heap is as it was before, unless the call documents otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,21 @@ pub enum Error {
         promised_to: Vec<Promise>,
         /// Bytes that have expired, but are not given back because the clock is far ahead of the last write.
         expired: u64,
+    },
+    /// An owner would have more than its quota allows; see [`MemManager::set_quota`](crate::MemManager::set_quota).
+    QuotaExceeded {
+        /// The key of its tag.
+        key: String,
+        /// The value of its tag: the owner.
+        value: String,
+        /// What there is too much of.
+        limit: QuotaLimit,
+        /// How much of it the owner has.
+        used: u64,
+        /// How much more it would have.
+        needed: u64,
+        /// How much it may have.
+        hard: u64,
     },
     /// What is needed, the file, the log and the reserve add up to more than `max_file`.
     FileFull {

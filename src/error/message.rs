@@ -51,6 +51,20 @@ impl Error {
                     ),
                 }
             }
+            Self::QuotaExceeded {
+                key,
+                value,
+                limit,
+                used,
+                needed,
+                hard,
+            } => write!(
+                f,
+                "quota exceeded: {key}={value} has {} of {} {limit}, and needs {} more",
+                grouped(*used),
+                grouped(*hard),
+                grouped(*needed),
+            ),
             Self::FileFull {
                 needed,
                 file,

@@ -54,6 +54,7 @@ pub use space::collect::Collected;
 pub use space::compact::{CompactOptions, Compacted};
 pub use space::eviction::Eviction;
 pub use space::options::Options;
+pub use space::quotas::QuotaUsage;
 pub use transfer::backup::Backup;
 pub use transfer::conflicts::{Conflict, OnConflict};
 pub use transfer::copy::{Copied, CopyOptions};

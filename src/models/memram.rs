@@ -93,6 +93,9 @@ pub struct MemRam {
     /// Number of tags that its holds have.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub tags: u64,
+    /// Number of its quotas.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub quotas: u64,
     /// What goes first if objects are evicted to make room; `None` if none are.
     #[diesel(deserialize_as = super::policy::PolicyIfAny)]
     pub evict: Option<Policy>,

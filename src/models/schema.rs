@@ -30,6 +30,7 @@ diesel::table! {
         history_bytes -> BigInt,
         dropped_at -> Nullable<BigInt>,
         tags -> BigInt,
+        quotas -> BigInt,
         evict -> Nullable<Text>,
         evict_min_age -> BigInt,
     }
@@ -217,6 +218,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    quotas (memram_id, key, value) {
+        memram_id -> BigInt,
+        key -> Text,
+        value -> Text,
+        hard_bytes -> Nullable<BigInt>,
+        soft_bytes -> Nullable<BigInt>,
+        hard_objects -> Nullable<BigInt>,
+        soft_objects -> Nullable<BigInt>,
+        used_bytes -> BigInt,
+        used_objects -> BigInt,
+    }
+}
+
 diesel::joinable!(blocks -> pools (pool_id));
 diesel::joinable!(ledger -> blocks (block_id));
 diesel::joinable!(ledger -> stored_objects (stored_object_id));
@@ -235,6 +250,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     reservations,
     names,
     tags,
+    quotas,
     sequences,
     events,
 );

@@ -1,6 +1,7 @@
 //! The writer's cache of its space.
 
 use super::engine::Engine;
+use super::known_quotas::KnownQuotas;
 use super::numbers::Numbers;
 use super::queries;
 use super::queries::trim::{Due, STEP};
@@ -27,6 +28,8 @@ pub(super) struct KnownSpace {
     /// When a reservation needs work next, or something expires, once it has been looked up. It may be too
     /// early, but never too late.
     pub next_due: Option<Option<Timestamp>>,
+    /// The quotas of owners that were asked for.
+    pub quotas: KnownQuotas,
     /// Rows of events that the open transaction has written.
     pub appended: usize,
     /// Rows of events written since old ones were last looked for.
@@ -44,6 +47,7 @@ impl KnownSpace {
             room,
             numbers,
             next_due: None,
+            quotas: KnownQuotas::default(),
             appended: 0,
             unaged: STEP,
         })
@@ -72,6 +76,11 @@ impl KnownSpace {
             self.memram.evict = eviction.policy;
             self.memram.evict_min_age = unsigned(eviction.min_age);
         }
+        if let Some(SpaceChange::Dropping(_)) = batch.rows().space_change {
+            self.memram.quotas = 0;
+            self.quotas = KnownQuotas::default();
+        }
+        self.quotas.follow(batch);
         self.appended += batch.events().len();
     }
 

@@ -2,6 +2,7 @@
 
 mod due;
 mod keys;
+mod quotas;
 mod tags;
 
 use super::queries;
@@ -15,6 +16,7 @@ use super::writer::Writer;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::books::placement::{RoomLevel, Step, next_step};
+use crate::books::refusals::Refusal;
 use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::{Ends, MemRam, MemRamId, StoredObject, StoredObjectId, Timestamp, signed};
@@ -24,22 +26,11 @@ use crate::value::ObjectId;
 pub(crate) struct WriteTx<'w> {
     writer: &'w mut Writer,
     /// The last refused allocation.
-    refused: Option<RefusedAllocation>,
+    refused: Option<Refusal>,
     /// Whether it leaves pieces to give back.
     leaves_pieces: bool,
     /// Whether what has expired by the clock may be given back, once that was decided.
     trusts_clock: Option<bool>,
-}
-
-/// An allocation refused for want of room.
-#[derive(Debug)]
-pub(crate) struct RefusedAllocation {
-    /// The object's id, if it is known.
-    pub object_id: Option<ObjectId>,
-    /// Bytes that it needs.
-    pub needed: i64,
-    /// Bytes that were free.
-    pub available: i64,
 }
 
 impl<'w> WriteTx<'w> {
@@ -63,7 +54,7 @@ impl<'w> WriteTx<'w> {
     }
 
     /// Takes the last refused allocation.
-    pub fn take_refused(&mut self) -> Option<RefusedAllocation> {
+    pub fn take_refused(&mut self) -> Option<Refusal> {
         self.refused.take()
     }
 
@@ -93,19 +84,11 @@ impl<'w> WriteTx<'w> {
     /// Executes one change and runs every trigger on it.
     pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
         self.writer.not_failed()?;
-        if let Change::Refused {
-            object_id,
-            needed,
-            available,
-        } = change
-        {
-            self.refused = Some(RefusedAllocation {
-                object_id,
-                needed,
-                available,
-            });
+        if let Change::Refused(refusal) = &change {
+            self.refused = Some(refusal.clone());
         }
         self.untag_ended(&change)?;
+        self.count_paid(&change)?;
         self.whole(|tx| tx.writer.apply(change))
     }
 

@@ -4,7 +4,7 @@
 use crate::common::{Heap, MIB, assert_balanced, content, files_only, number, plan, server, texts};
 use heapledger::{Geometry, Hold};
 
-const FOREIGN_KEYS: [&str; 18] = [
+const FOREIGN_KEYS: [&str; 19] = [
     "arenas.memram_id -> memram.id",
     "blocks.arena_id -> pools.arena_id",
     "blocks.memram_id -> memram.id",
@@ -18,6 +18,7 @@ const FOREIGN_KEYS: [&str; 18] = [
     "other_kinds.memram_id -> memram.id",
     "pools.arena_id -> arenas.id",
     "pools.memram_id -> memram.id",
+    "quotas.memram_id -> memram.id",
     "reservations.memram_id -> memram.id",
     "sequences.memram_id -> memram.id",
     "size_classes.memram_id -> memram.id",

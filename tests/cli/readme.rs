@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::common::{Heap, content, quick};
 use crate::harness::{again, given};
-use heapledger::Hold;
+use heapledger::{Hold, QuotaLimits};
 
 const README: &str = "README.md";
 const SQL_PAGE: &str = "docs/sql.md";
@@ -86,6 +86,8 @@ fn assert_queries_answer(queries: &[String], least: usize) {
         Hold::Name("another").expires_in(day).tag("owner", "ann"),
     )
     .unwrap();
+    let limits = QuotaLimits::none().hard_bytes(100);
+    heap.set_quota("owner", "ann", limits).unwrap();
     heap.reserve(1000).key("k").make().unwrap();
     quick().space("other").open(heap.address()).unwrap();
     heap.drop_space("other").unwrap();

@@ -198,6 +198,7 @@ impl Session {
         let deletes: String = [
             "events",
             "sequences",
+            "quotas",
             "tags",
             "names",
             "reservations",

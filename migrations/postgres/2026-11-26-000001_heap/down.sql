@@ -10,6 +10,7 @@ DROP VIEW log;
 DROP VIEW event_sizes;
 DROP VIEW every_event;
 DROP VIEW promises;
+DROP VIEW claims_by_owner;
 DROP VIEW claims;
 DROP VIEW trial_balance;
 DROP VIEW usage;
@@ -21,6 +22,7 @@ DROP VIEW kinds;
 -- Dropping a table drops its indexes.
 DROP TABLE sequences;
 DROP TABLE events;
+DROP TABLE quotas;
 DROP TABLE tags;
 DROP TABLE names;
 DROP TABLE reservations;

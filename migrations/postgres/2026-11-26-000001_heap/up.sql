@@ -63,8 +63,8 @@ INSERT INTO heap (id) VALUES (1);
 -- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
 -- history_max_bytes; history_bytes is what they take. dropped_at is set while the space is being
 -- dropped: its rows are removed in steps, its own last. tags counts those of its holds: while there are
--- none, nobody looks for any. evict is set if objects are evicted when there is no room for a new
--- one: those that it says go first, but none that is younger than evict_min_age.
+-- none, nobody looks for any; and quotas those of its owners. evict is set if objects are evicted when
+-- there is no room for a new one: those that it says go first, but none that is younger than evict_min_age.
 --
 -- A writer locks the row of its space. version counts the transactions that wrote to the space, so
 -- that a writer knows whether what it remembers is still true. commits has the random tokens of the
@@ -91,6 +91,7 @@ CREATE TABLE memram (
   history_bytes bigint NOT NULL DEFAULT 0 CHECK (history_bytes >= 0),
   dropped_at   bigint,
   tags         bigint NOT NULL DEFAULT 0 CHECK (tags >= 0),
+  quotas       bigint NOT NULL DEFAULT 0 CHECK (quotas >= 0),
   evict        text CHECK (evict IN ('largest', 'oldest')),
   evict_min_age bigint NOT NULL DEFAULT 0 CHECK (evict_min_age >= 0),
   version      bigint NOT NULL DEFAULT 0,
@@ -275,6 +276,22 @@ CREATE TABLE tags (
   value            text   COLLATE "C" NOT NULL,
   PRIMARY KEY (stored_object_id, name, key)
 ) WITH (autovacuum_analyze_scale_factor = 0.02);
+
+-- What an owner may have at most, which is the value of a tag; NULL is no limit, and beyond a soft one there is
+-- only a warning. It pays the size of each object of which a hold has the tag, in full and once, whoever else
+-- has it: used_bytes and used_objects are their sums. A hold that is over counts until it is given back.
+CREATE TABLE quotas (
+  memram_id    bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
+  key          text   COLLATE "C" NOT NULL,
+  value        text   COLLATE "C" NOT NULL,
+  hard_bytes   bigint CHECK (hard_bytes >= 0),
+  soft_bytes   bigint CHECK (soft_bytes >= 0),
+  hard_objects bigint CHECK (hard_objects >= 0),
+  soft_objects bigint CHECK (soft_objects >= 0),
+  used_bytes   bigint NOT NULL CHECK (used_bytes >= 0),
+  used_objects bigint NOT NULL CHECK (used_objects >= 0),
+  PRIMARY KEY (memram_id, key, value)
+) WITH (fillfactor = 50);
 
 -- The history: one row per event, appended in the same transaction as the change. Within a space
 -- the ids give the order, because a clock may go backwards; across spaces the order is by at, then
@@ -536,6 +553,29 @@ FROM (
   UNION ALL
   SELECT m.name AS space, 5 AS line, 'available' AS bucket, m.max_mem::numeric - m.mem - m.promised AS bytes FROM memram m) t;
 
+-- Whose the bytes of the line objects of claims are, by the value that the holds of an object have for a key. Each
+-- object is on one line of each key that a hold has, so that the lines of a key add up to that line.
+CREATE VIEW claims_by_owner AS
+WITH
+  owned AS (
+    SELECT memram_id, space, key, stored_object_id, min(value) AS value, min(value) < max(value) AS is_shared, min(size) AS size
+    FROM tagged GROUP BY memram_id, space, key, stored_object_id),
+  owners AS (
+    SELECT memram_id, space, key, is_shared, CASE WHEN is_shared THEN NULL ELSE value END AS value, count(*) AS objects, sum(size) AS bytes
+    FROM owned GROUP BY memram_id, space, key, is_shared, 5),
+  stored AS (
+    SELECT memram_id, count(*) AS objects, sum(size) AS bytes
+    FROM stored_objects WHERE expires_at IS NULL OR expires_at > (extract(epoch FROM now()) * 1000000)::bigint GROUP BY memram_id)
+SELECT space, key, line, bucket, value, objects, least(greatest(bytes, -9223372036854775808), 9223372036854775807)::bigint AS bytes
+FROM (
+  SELECT space, key, 1::bigint AS line, 'tagged' AS bucket, value, objects, bytes FROM owners WHERE NOT is_shared
+  UNION ALL
+  SELECT space, key, 2, 'shared', NULL, objects, bytes FROM owners WHERE is_shared
+  UNION ALL
+  SELECT o.space, o.key, 3, 'untagged', NULL, s.objects - o.objects, s.bytes - o.bytes
+  FROM (SELECT memram_id, space, key, sum(objects)::bigint AS objects, sum(bytes) AS bytes FROM owners GROUP BY memram_id, space, key) o
+  JOIN stored s ON s.memram_id = o.memram_id) t;
+
 -- The reservations in readable form; promised is what an open one has a right to and has not stored.
 CREATE VIEW promises AS
 SELECT r.id,
@@ -713,6 +753,12 @@ WITH
     GROUP BY r.id),
   objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
   objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, sum(size) AS mem FROM stored_objects GROUP BY memram_id, kind),
+  -- What the owners with a quota have.
+  paid AS (
+    SELECT t.memram_id, t.key, t.value, count(*) AS objects, sum(o.size) AS bytes
+    FROM (SELECT DISTINCT t.memram_id, t.key, t.value, t.stored_object_id
+          FROM quotas q JOIN tags t ON t.memram_id = q.memram_id AND t.key = q.key AND t.value = q.value) t
+    JOIN stored_objects o ON o.id = t.stored_object_id GROUP BY t.memram_id, t.key, t.value),
   -- When the last hold of an object ends; NULL if one never does.
   last_holds AS (
     SELECT o.id, o.expires_at, CASE WHEN (o.held AND o.held_until IS NULL) OR n.is_endless THEN NULL ELSE greatest(o.held_until, n.ends) END AS ends
@@ -877,7 +923,17 @@ FROM tags t WHERE NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = t
   AND NOT EXISTS (SELECT 1 FROM stored_objects o WHERE t.name = '' AND o.id = t.stored_object_id AND o.memram_id = t.memram_id AND o.held)
 UNION ALL
 SELECT 'I14', 'space_tags', 'memram', m.id, NULL, 'tags ' || coalesce(s.tags, 0), 'tags ' || m.tags
-FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS tags FROM tags GROUP BY memram_id) s ON s.id = m.id WHERE m.tags <> coalesce(s.tags, 0);
+FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS tags FROM tags GROUP BY memram_id) s ON s.id = m.id WHERE m.tags <> coalesce(s.tags, 0)
+UNION ALL
+-- I15 a quota adds up what its owner has, and the space counts its quotas
+SELECT 'I15', 'quota_used', 'quotas', q.memram_id, q.key || '=' || q.value,
+       'used_bytes ' || coalesce(p.bytes, 0) || ', used_objects ' || coalesce(p.objects, 0),
+       'used_bytes ' || q.used_bytes || ', used_objects ' || q.used_objects
+FROM quotas q LEFT JOIN paid p ON p.memram_id = q.memram_id AND p.key = q.key AND p.value = q.value
+WHERE q.used_bytes <> coalesce(p.bytes, 0) OR q.used_objects <> coalesce(p.objects, 0)
+UNION ALL
+SELECT 'I15', 'space_quotas', 'memram', m.id, NULL, 'quotas ' || coalesce(s.quotas, 0), 'quotas ' || m.quotas
+FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS quotas FROM quotas GROUP BY memram_id) s ON s.id = m.id WHERE m.quotas <> coalesce(s.quotas, 0);
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
 -- names the first event after which the books cannot have been right. None of it applies to

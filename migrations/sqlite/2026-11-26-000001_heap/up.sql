@@ -47,8 +47,8 @@ INSERT INTO heap (id) VALUES (1);
 -- (on), none (off), or (keep) those of the last history_keep microseconds, and the newest ones up to
 -- history_max_bytes; history_bytes is what they take. dropped_at is set while the space is being
 -- dropped: its rows are removed in steps, its own last. tags counts those of its holds: while there are
--- none, nobody looks for any. evict is set if objects are evicted when there is no room for a new
--- one: those that it says go first, but none that is younger than evict_min_age.
+-- none, nobody looks for any; and quotas those of its owners. evict is set if objects are evicted when
+-- there is no room for a new one: those that it says go first, but none that is younger than evict_min_age.
 CREATE TABLE memram (
   id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388608),
   name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
@@ -71,6 +71,7 @@ CREATE TABLE memram (
   history_bytes INTEGER NOT NULL DEFAULT 0 CHECK (history_bytes >= 0),
   dropped_at   INTEGER,
   tags         INTEGER NOT NULL DEFAULT 0 CHECK (tags >= 0),
+  quotas       INTEGER NOT NULL DEFAULT 0 CHECK (quotas >= 0),
   evict        TEXT CHECK (evict IN ('largest', 'oldest')),
   evict_min_age INTEGER NOT NULL DEFAULT 0 CHECK (evict_min_age >= 0)
 ) STRICT;
@@ -242,6 +243,22 @@ CREATE TABLE tags (
   key              TEXT    NOT NULL,
   value            TEXT    NOT NULL,
   PRIMARY KEY (stored_object_id, name, key)
+) STRICT, WITHOUT ROWID;
+
+-- What an owner may have at most, which is the value of a tag; NULL is no limit, and beyond a soft one there is
+-- only a warning. It pays the size of each object of which a hold has the tag, in full and once, whoever else
+-- has it: used_bytes and used_objects are their sums. A hold that is over counts until it is given back.
+CREATE TABLE quotas (
+  memram_id    INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
+  key          TEXT    NOT NULL,
+  value        TEXT    NOT NULL,
+  hard_bytes   INTEGER CHECK (hard_bytes >= 0),
+  soft_bytes   INTEGER CHECK (soft_bytes >= 0),
+  hard_objects INTEGER CHECK (hard_objects >= 0),
+  soft_objects INTEGER CHECK (soft_objects >= 0),
+  used_bytes   INTEGER NOT NULL CHECK (used_bytes >= 0),
+  used_objects INTEGER NOT NULL CHECK (used_objects >= 0),
+  PRIMARY KEY (memram_id, key, value)
 ) STRICT, WITHOUT ROWID;
 
 -- The history: one row per event, appended in the same transaction as the change. Within a space
@@ -422,6 +439,12 @@ CREATE TRIGGER guard_tags_update BEFORE UPDATE ON tags
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_tags_delete BEFORE DELETE ON tags
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_quotas_insert BEFORE INSERT ON quotas
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_quotas_update BEFORE UPDATE ON quotas
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_quotas_delete BEFORE DELETE ON quotas
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_sequences_insert BEFORE INSERT ON sequences
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_sequences_update BEFORE UPDATE ON sequences
@@ -586,6 +609,27 @@ UNION ALL
 SELECT m.name, 5, 'available', m.max_mem - m.mem - m.promised
 FROM memram m;
 
+-- Whose the bytes of the line objects of claims are, by the value that the holds of an object have for a key. Each
+-- object is on one line of each key that a hold has, so that the lines of a key add up to that line.
+CREATE VIEW claims_by_owner AS
+WITH
+  owned AS (
+    SELECT memram_id, space, key, stored_object_id, min(value) AS value, min(value) < max(value) AS is_shared, min(size) AS size
+    FROM tagged GROUP BY memram_id, space, key, stored_object_id),
+  owners AS (
+    SELECT memram_id, space, key, is_shared, CASE WHEN is_shared THEN NULL ELSE value END AS value, count(*) AS objects, CAST(total(size) AS INTEGER) AS bytes
+    FROM owned GROUP BY memram_id, space, key, is_shared, 5),
+  stored AS (
+    SELECT memram_id, count(*) AS objects, CAST(total(size) AS INTEGER) AS bytes
+    FROM stored_objects WHERE expires_at IS NULL OR expires_at > CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000 GROUP BY memram_id)
+SELECT space, key, 1 AS line, 'tagged' AS bucket, value, objects, bytes FROM owners WHERE NOT is_shared
+UNION ALL
+SELECT space, key, 2, 'shared', NULL, objects, bytes FROM owners WHERE is_shared
+UNION ALL
+SELECT o.space, o.key, 3, 'untagged', NULL, s.objects - o.objects, s.bytes - o.bytes
+FROM (SELECT memram_id, space, key, sum(objects) AS objects, sum(bytes) AS bytes FROM owners GROUP BY memram_id, space, key) o
+JOIN stored s ON s.memram_id = o.memram_id;
+
 -- The reservations in readable form; promised is what an open one has a right to and has not stored.
 CREATE VIEW promises AS
 SELECT r.id,
@@ -727,6 +771,12 @@ WITH
     GROUP BY r.id),
   objects_of_space AS (SELECT memram_id AS id, count(*) AS objects FROM stored_objects GROUP BY memram_id),
   objects_of_kind AS (SELECT memram_id, kind, count(*) AS objects, CAST(total(size) AS INTEGER) AS mem FROM stored_objects GROUP BY memram_id, kind),
+  -- What the owners with a quota have.
+  paid AS (
+    SELECT t.memram_id, t.key, t.value, count(*) AS objects, CAST(total(o.size) AS INTEGER) AS bytes
+    FROM (SELECT DISTINCT t.memram_id, t.key, t.value, t.stored_object_id
+          FROM quotas q JOIN tags t ON t.memram_id = q.memram_id AND t.key = q.key AND t.value = q.value) t
+    JOIN stored_objects o ON o.id = t.stored_object_id GROUP BY t.memram_id, t.key, t.value),
   -- When the last hold of an object ends; NULL if one never does.
   last_holds AS (
     SELECT o.id, o.expires_at, CASE WHEN (o.held = 1 AND o.held_until IS NULL) OR n.is_endless THEN NULL
@@ -891,7 +941,17 @@ FROM tags t WHERE NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = t
   AND NOT EXISTS (SELECT 1 FROM stored_objects o WHERE t.name = '' AND o.id = t.stored_object_id AND o.memram_id = t.memram_id AND o.held = 1)
 UNION ALL
 SELECT 'I14', 'space_tags', 'memram', m.id, NULL, 'tags ' || coalesce(s.tags, 0), 'tags ' || m.tags
-FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS tags FROM tags GROUP BY memram_id) s ON s.id = m.id WHERE m.tags <> coalesce(s.tags, 0);
+FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS tags FROM tags GROUP BY memram_id) s ON s.id = m.id WHERE m.tags <> coalesce(s.tags, 0)
+UNION ALL
+-- I15 a quota adds up what its owner has, and the space counts its quotas
+SELECT 'I15', 'quota_used', 'quotas', q.memram_id, q.key || '=' || q.value,
+       'used_bytes ' || coalesce(p.bytes, 0) || ', used_objects ' || coalesce(p.objects, 0),
+       'used_bytes ' || q.used_bytes || ', used_objects ' || q.used_objects
+FROM quotas q LEFT JOIN paid p ON p.memram_id = q.memram_id AND p.key = q.key AND p.value = q.value
+WHERE q.used_bytes <> coalesce(p.bytes, 0) OR q.used_objects <> coalesce(p.objects, 0)
+UNION ALL
+SELECT 'I15', 'space_quotas', 'memram', m.id, NULL, 'quotas ' || coalesce(s.quotas, 0), 'quotas ' || m.quotas
+FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS quotas FROM quotas GROUP BY memram_id) s ON s.id = m.id WHERE m.quotas <> coalesce(s.quotas, 0);
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
 -- names the first event after which the books cannot have been right. None of it applies to

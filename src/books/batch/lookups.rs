@@ -20,6 +20,11 @@ impl Batch<'_> {
         entry.is_ok() || self.rows.objects.position(object).is_some() || self.rows.moves(object)
     }
 
+    /// A new object, by its key.
+    pub fn new_object(&self, object: StoredObjectId) -> Option<&StoredObject> {
+        self.rows.objects.rows().get(self.rows.objects.position(object)?)
+    }
+
     /// Whether an object is removed.
     pub fn removes(&self, object: StoredObjectId) -> bool {
         self.rows.objects_gone.contains_key(&object)
@@ -46,6 +51,19 @@ impl Batch<'_> {
         let tags = self.rows.tags.range(TagKey::from(first)..);
         let tags = tags.take_while(move |(tag, _)| tag.object == object && tag.name == name);
         tags.map(|(tag, value)| (tag.key.as_str(), value.as_deref()))
+    }
+
+    /// The changed tags of all holds of an object, each with its value, or none if it is removed.
+    pub fn tags_of_object(&self, object: StoredObjectId) -> impl Iterator<Item = (&TagKey, Option<&String>)> {
+        let first = Tag {
+            object,
+            name: None,
+            key: "",
+            value: "",
+        };
+        let tags = self.rows.tags.range(TagKey::from(first)..);
+        let tags = tags.take_while(move |(tag, _)| tag.object == object);
+        tags.map(|(tag, value)| (tag, value.as_ref()))
     }
 
     /// Whether an object gains or loses a name.

@@ -23,6 +23,16 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::Tagged { before: None, .. } => effects.space.tags += 1,
         Change::Untagged(_) => effects.space.tags -= 1,
+        Change::QuotaSet { is_new, .. } => effects.space.quotas += i64::from(*is_new),
+        Change::QuotaRemoved(_) => effects.space.quotas -= 1,
+        Change::QuotaUsed { owner, bytes, objects } => {
+            let (mem, objects) = (*bytes, *objects);
+            effects
+                .quotas
+                .entry(owner.clone())
+                .or_default()
+                .add(KindDelta { objects, mem });
+        }
         Change::HistoryTrimmed { bytes, .. } => effects.space.history_bytes -= bytes,
         Change::ArenaAdded(_)
         | Change::ArenaRemoved(_)
@@ -46,7 +56,7 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::ReservationRemoved { .. }
         | Change::PiecesReclaimed { .. }
         | Change::NameBound { .. }
-        | Change::Refused { .. }
+        | Change::Refused(_)
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
         | Change::SpaceChanged(_)

@@ -41,11 +41,14 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::NameLasts { .. }
         | Change::Tagged { .. }
         | Change::Untagged(_)
+        | Change::QuotaSet { .. }
+        | Change::QuotaRemoved(_)
+        | Change::QuotaUsed { .. }
         | Change::PartBegun { .. }
         | Change::ReservationSet { .. }
         | Change::ReservationRemoved { .. }
         | Change::NameBound { .. }
-        | Change::Refused { .. }
+        | Change::Refused(_)
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
         | Change::SpaceChanged(_)

@@ -115,15 +115,18 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             draft.accounts.capacity = *by;
             draft.accounts.unreserved = *by;
         }
-        Change::Refused {
-            object_id,
-            needed,
-            available,
-        } => {
-            let draft = about(effects, EventKind::Refusal, object_id.unwrap_or(ObjectId::UNKNOWN));
-            draft.bytes = *needed;
-            draft.changes.available = Some(*available);
-            draft.changes.shortfall = Some(needed - available);
+        Change::Refused(refusal) => {
+            let object_id = refusal.object_id.unwrap_or(ObjectId::UNKNOWN);
+            let draft = about(effects, EventKind::Refusal, object_id);
+            draft.bytes = refusal.needed;
+            draft.changes.available = refusal.available;
+            draft.changes.shortfall = refusal.available.map(|available| refusal.needed - available);
+            if let Some(quota) = &refusal.quota {
+                draft.changes.owner = Some(quota.owner.to_string());
+                draft.changes.limit = Some(quota.limit.as_str());
+                draft.changes.used = Some(quota.used);
+                draft.changes.hard = Some(quota.hard);
+            }
         }
         Change::SpaceChanged(SpaceChange::Renamed { before, .. }) => {
             new(effects, EventKind::Rename).name = Some(before.clone());
@@ -135,6 +138,9 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::NameLasts { .. }
         | Change::Tagged { .. }
         | Change::Untagged(_)
+        | Change::QuotaSet { .. }
+        | Change::QuotaRemoved(_)
+        | Change::QuotaUsed { .. }
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
         | Change::SpaceChanged(_)

@@ -65,8 +65,11 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::NameLasts { .. }
         | Change::Tagged { .. }
         | Change::Untagged(_)
+        | Change::QuotaSet { .. }
+        | Change::QuotaRemoved(_)
+        | Change::QuotaUsed { .. }
         | Change::NameBound { .. }
-        | Change::Refused { .. }
+        | Change::Refused(_)
         | Change::HistorySet { .. }
         | Change::SpaceMade(_)
         | Change::SpaceChanged(_)

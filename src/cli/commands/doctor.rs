@@ -41,6 +41,7 @@ fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
         Remedy::SetMaxFile(bytes) => context.command(&format!("resize --max-file {bytes}")),
         Remedy::LimitHistory(bytes) => context.command(&format!("history keep {bytes}")),
         Remedy::Reservations => context.command("ls --reservations"),
+        Remedy::Quotas => context.command("quota"),
         Remedy::CollectGarbage => context.command("gc"),
         Remedy::Sparse => context.command("sparse"),
         Remedy::Compact => context.command("compact"),

@@ -10,6 +10,7 @@ use super::expire::Expires;
 use super::names::explain_taken;
 use super::put::Source;
 use super::put_report::Report;
+use super::quota;
 use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -67,6 +68,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let reservation = memory.reservation(&args.key)?;
     let hold = hold.expires(args.expires.expiry()).tags(args.tags.pairs());
     let stored = post(&reservation, &args.path, hold)?;
+    quota::warn_beyond_soft(&memory, args.tags.pairs(), context.sizes())?;
     let mut output = context.output();
     let mut report = Report::new(&mut output, args.quiet);
     let (path, name) = (args.path.clone(), None);

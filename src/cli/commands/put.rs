@@ -13,6 +13,7 @@ use super::names::explain_taken;
 use super::put_names::PathNames;
 use super::put_plan;
 use super::put_report::Report;
+use super::quota;
 use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -135,6 +136,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     };
     // Files stored before an error stay stored, and are reported before the error.
     let done = put.all(&args.paths, &sources);
+    quota::warn_beyond_soft(&memory, args.tags.pairs(), context.sizes())?;
     let failed = put.report.end(context.sizes())?;
     done?;
     if failed > 0 {

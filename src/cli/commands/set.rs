@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::expire::Expires;
 use super::names::{explain_taken, replaced};
+use super::quota;
 use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -102,7 +103,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         Hold::Name(&args.name)
     };
     let hold = hold.expires(args.expires.expiry()).tags(args.tags.pairs());
-    let stored = context.store(args.making)?.store(&value, hold).map_err(explain_taken)?;
+    let memory = context.store(args.making)?;
+    let stored = memory.store(&value, hold).map_err(explain_taken)?;
+    quota::warn_beyond_soft(&memory, args.tags.pairs(), context.sizes())?;
     let set = Set {
         object_id: stored.id,
         name: &args.name,

@@ -7,6 +7,7 @@ use heapledger::{Batch, Error, ObjectId, TagValue};
 use serde::Serialize;
 
 use super::expire::{Found, find};
+use super::quota;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::Row;
@@ -26,8 +27,12 @@ pub type Tag = (String, String);
 
 impl Tags {
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        pairs(&self.tags)
     }
+}
+
+fn pairs(tags: &[Tag]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
 /// A tag as it is written.
@@ -85,23 +90,24 @@ struct Shown {
 }
 
 pub fn add(args: &TagArgs, context: &Context<'_>) -> Result<Outcome> {
-    change(&args.held, context, |batch, found| {
+    change(&args.held, context, &args.tags, |batch, found| {
         let mut tags = args.tags.iter();
         tags.try_for_each(|(key, value)| batch.tag(found.held(), key, value))
     })
 }
 
 pub fn remove(args: &UntagArgs, context: &Context<'_>) -> Result<Outcome> {
-    change(&args.held, context, |batch, found| {
+    change(&args.held, context, &[], |batch, found| {
         let mut keys = args.keys.iter();
         keys.try_for_each(|key| batch.untag(found.held(), key).map(drop))
     })
 }
 
-/// Changes the tags of something, and shows what it has then.
+/// Changes the tags of something, some of them to new ones, and shows what it has then.
 fn change(
     text: &str,
     context: &Context<'_>,
+    new: &[Tag],
     work: impl FnOnce(&mut Batch<'_, '_>, &Found) -> Result<(), Error>,
 ) -> Result<Outcome> {
     let memory = context.change()?;
@@ -110,6 +116,7 @@ fn change(
         work(batch, &found)?;
         Ok(found)
     })?;
+    quota::warn_beyond_soft(&memory, pairs(new), context.sizes())?;
     let shown = Shown {
         tags: memory.tags(found.held())?,
         object_id: found.object_id,

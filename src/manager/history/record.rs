@@ -5,14 +5,15 @@ use std::time::Duration;
 use crate::books::change::Change;
 use crate::books::events::Signature;
 use crate::books::history_change::HistorySetting;
+use crate::books::refusals::Refusal;
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::manager::MemManager;
 use crate::manager::objects::reclaim;
-use crate::manager::{MemManager, unsigned};
 use crate::models::{HistoryMode, MemRam};
 use crate::store::queries::trim::{Due, Old};
 use crate::store::queries::{self};
-use crate::store::{Deadline, Group, RefusedAllocation, WriteTx};
+use crate::store::{Deadline, Group, WriteTx};
 use crate::value::ObjectId;
 
 /// Whether a space records events, and which it keeps.
@@ -213,39 +214,29 @@ impl MemManager {
     /// What follows from a unit in transactions of their own.
     fn after<R>(&self, end: End, result: Result<R>, deadline: Deadline) -> Result<R> {
         match &result {
-            Err(Error::OutOfMemory { needed, available, .. }) => {
+            Err(error) => {
                 let object_id = end.refused.and_then(|refused| refused.object_id);
-                self.record_refusal(object_id, *needed, *available, deadline)?;
+                let refusal = Refusal::of(error, object_id);
+                refusal.map_or(Ok(()), |refusal| self.record_refusal(&refusal, deadline))?;
             }
             // The unit is done; if others are in the way now, they give the pieces back.
             Ok(_) if end.leaves_pieces => drop(self.reclaim_all()),
-            _ => {}
+            Ok(_) => {}
         }
         result
     }
 
-    pub(in crate::manager) fn record_refused(&self, refused: &RefusedAllocation) -> Result<()> {
+    /// Records an error if it is a refusal.
+    pub(in crate::manager) fn record_error(&self, error: &Error, object_id: Option<ObjectId>) -> Result<()> {
         let (_, deadline) = self.writer()?;
-        let &RefusedAllocation { needed, available, .. } = refused;
-        self.record_refusal(refused.object_id, unsigned(needed), unsigned(available), deadline)
+        Refusal::of(error, object_id).map_or(Ok(()), |refusal| self.record_refusal(&refusal, deadline))
     }
 
-    pub(in crate::manager) fn record_refusal(
-        &self,
-        object_id: Option<ObjectId>,
-        needed: u64,
-        available: u64,
-        deadline: Deadline,
-    ) -> Result<()> {
+    pub(in crate::manager) fn record_refusal(&self, refusal: &Refusal, deadline: Deadline) -> Result<()> {
         let (writer, _) = self.writer()?;
-        let signed = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
         let recorded = writer.write(0, deadline, |tx| {
             tx.sign(self.signature());
-            tx.apply(Change::Refused {
-                object_id,
-                needed: signed(needed),
-                available: signed(available),
-            })
+            tx.apply(Change::Refused(refusal.clone()))
         });
         match recorded {
             // The refusal matters more than its record.
@@ -266,7 +257,7 @@ impl MemManager {
 /// How a unit of work ended.
 #[derive(Default)]
 struct End {
-    refused: Option<RefusedAllocation>,
+    refused: Option<Refusal>,
     /// Whether it left pieces to give back.
     leaves_pieces: bool,
 }

@@ -11,7 +11,7 @@ use super::parts::{LEAST_PART, Parts};
 use super::place::Source;
 use super::room::need_room;
 use super::spool::{Spooled, rest_of};
-use super::{expire, place, sweep, vouch};
+use super::{admit, expire, place, sweep, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::names::Kept;
@@ -333,6 +333,12 @@ pub(in crate::manager) fn allocate(
     if let Some(object) = sweep::living(tx, found)? {
         return dedup(tx, what, &object, hold, source);
     }
+    let gain = admit::Gain {
+        object: None,
+        object_id: Some(what.id),
+        size: what.size,
+    };
+    admit::admit(tx, gain, hold)?;
     need_room(tx, Some(what.id), what.size)?;
     let key = tx.next_object_id(0)?;
     let object = what.object(tx, key, hold)?;
@@ -366,6 +372,7 @@ pub(in crate::manager) fn dedup(
             wanted: what.kind,
         });
     }
+    admit::admit(tx, object.into(), hold)?;
     let vouched = vouch::vouch(tx, what, object, source)?;
     tx.apply(Change::DedupHit { object })?;
     if hold.hold == Hold::Anonymous {

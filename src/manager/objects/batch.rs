@@ -106,7 +106,8 @@ impl MemManager {
         });
         // It was rolled back with the batch, and `work` may have returned any error.
         if let (Err(_), Some(refused)) = (&done, refused) {
-            self.record_refused(&refused)?;
+            let (_, deadline) = self.writer()?;
+            self.record_refusal(&refused, deadline)?;
         }
         done
     }

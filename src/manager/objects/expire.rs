@@ -101,6 +101,13 @@ impl<'a> Found<'a> {
         }
     }
 
+    pub(super) fn object(&self) -> &StoredObject {
+        match self {
+            Self::Name(_, bound) => &bound.object,
+            Self::Anonymous(object) => object,
+        }
+    }
+
     fn ends(&self) -> Option<Timestamp> {
         match self {
             Self::Name(_, bound) => bound.expires_at,

@@ -112,6 +112,14 @@ impl<'a> Hold<'a> {
 }
 
 impl<'a> HoldWith<'a> {
+    /// The name, if it is one.
+    pub(in crate::manager) fn name(&self) -> Option<&'a str> {
+        match self.hold {
+            Hold::Anonymous => None,
+            Hold::Name(name) | Hold::NewName(name) => Some(name),
+        }
+    }
+
     /// The same, which ends this long after the call that takes it; see [`Hold::expires_in`].
     #[must_use = "it is a hold to pass to a call"]
     pub fn expires_in(self, time: Duration) -> Self {

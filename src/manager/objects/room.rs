@@ -3,6 +3,7 @@
 use super::evict::Making;
 use super::reclaim;
 use crate::books::change::Change;
+use crate::books::refusals::Refusal;
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, unsigned};
 use crate::models::{MemRam, Promise, signed};
@@ -29,11 +30,12 @@ pub(in crate::manager) fn need_room(tx: &mut WriteTx<'_>, object_id: Option<Obje
 pub(in crate::manager) fn refuse(tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, size: u64) -> Error {
     let mut refuse = || {
         let memram = tx.memram()?;
-        tx.apply(Change::Refused {
+        tx.apply(Change::Refused(Refusal {
             object_id,
             needed: signed(size),
-            available: signed(memram.available()),
-        })?;
+            available: Some(signed(memram.available())),
+            quota: None,
+        }))?;
         tx.read_rows(|tx| refused(tx, &memram, size))
     };
     refuse().unwrap_or_else(|error| error)
@@ -78,12 +80,11 @@ impl MemManager {
         // As in any refusal, what is over is not counted as in use.
         self.reclaim_all()?;
         let space = self.inner.space;
-        let (available, error) = self.inner.readers.snapshot(|tx| {
+        let error = self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;
-            Ok((memram.available(), refused(tx, &memram, needed)?))
+            refused(tx, &memram, needed)
         })?;
-        let (_, deadline) = self.writer()?;
-        self.record_refusal(None, needed, available, deadline)?;
+        self.record_error(&error, None)?;
         Err(error)
     }
 }

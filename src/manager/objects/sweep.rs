@@ -12,7 +12,7 @@ use super::free;
 use crate::books::change::Change;
 use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
-use crate::models::{Ends, Lifetime, StoredObject, is_over};
+use crate::models::{Ends, Lifetime, Owner, StoredObject, is_over};
 use crate::store::queries::names::{Bound, KeptName};
 use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
@@ -202,6 +202,39 @@ fn remove(tx: &mut WriteTx<'_>, object: &StoredObject) -> Result<Option<Expired>
 pub(in crate::manager) fn step(tx: &mut WriteTx<'_>) -> Result<bool> {
     let few = if tx.looks_up_together() { FEW_ON_SERVER } else { FEW };
     Ok(!some(tx, few, FEW_BYTES)?.is_nothing())
+}
+
+/// Gives some of what an owner has of what is over back, if the clock can be right. Returns whether there was
+/// anything, so that there may be more. O(holds of the owner).
+pub(in crate::manager) fn owned(tx: &mut WriteTx<'_>, owner: &Owner) -> Result<bool> {
+    if !tx.trusts_clock()? {
+        return Ok(false);
+    }
+    let (space, at) = (tx.space(), tx.at());
+    let mut done = false;
+    for (name, object_id) in tx.read_rows(|tx| queries::quotas::over(tx, space, owner, MANY))? {
+        done |= match name {
+            Some(name) => {
+                let bound = tx.bound(&name)?;
+                let over = bound.filter(|bound| is_over(bound.expires_at, at));
+                over.map(|bound| end_name(tx, &name, &bound.object))
+                    .transpose()?
+                    .is_some()
+            }
+            None => end_hold(tx, &object_id)?,
+        };
+    }
+    Ok(done)
+}
+
+/// Ends the anonymous hold of an object if it is over, and removes the object if that is, too.
+fn end_hold(tx: &mut WriteTx<'_>, object_id: &ObjectId) -> Result<bool> {
+    let at = tx.at();
+    match tx.find(object_id)? {
+        Some(object) if is_over(object.expires_at, at) => Ok(remove(tx, &object)?.is_some()),
+        Some(object) if is_over(object.held_until, at) => without_ended_hold(tx, object).map(|_| true),
+        _ => Ok(false),
+    }
 }
 
 fn some(tx: &mut WriteTx<'_>, most: i64, most_bytes: u64) -> Result<Expired> {

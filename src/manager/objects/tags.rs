@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::expire::Found;
 use super::expiry::Held;
-use super::free;
 use super::inspect::Objects;
+use super::{admit, free};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::{Freed, MemManager, names};
@@ -327,6 +327,7 @@ pub(in crate::manager) fn tag(tx: &mut WriteTx<'_>, space: &str, held: Held<'_>,
     validate(tags)?;
     let found = Found::of(tx, space, held)?;
     let (object, name) = found.key();
+    admit::admit_tags(tx, found.object().into(), name, tags)?;
     add(tx, object, name, tags)
 }
 

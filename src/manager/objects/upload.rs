@@ -10,6 +10,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use super::admit::{Gain, admit};
 use super::again::Again;
 use super::allocate::{allocate, dedup};
 use super::announced::Announced;
@@ -66,14 +67,13 @@ impl MemManager {
         }
         drop(storing);
         match run.unwrap_or_else(|panic| resume_unwind(panic)) {
-            Err(full @ (Error::OutOfMemory { .. } | Error::FileFull { .. })) if is_skipped => {
+            Err(full @ (Error::OutOfMemory { .. } | Error::QuotaExceeded { .. } | Error::FileFull { .. }))
+                if is_skipped =>
+            {
                 self.skip(full, &upload.announced, parts, hold)
             }
             Err(full) => {
-                if let Error::OutOfMemory { needed, available, .. } = full {
-                    let (_, deadline) = self.writer()?;
-                    self.record_refusal(upload.announced.id, needed, available, deadline)?;
-                }
+                self.record_error(&full, upload.announced.id)?;
                 Err(full)
             }
             stored => stored,
@@ -103,6 +103,16 @@ impl MemManager {
                 allocate(tx, &what, hold, &mut Gone)
             }
             _ if matches!(full, Error::FileFull { .. }) => Err(full.again()),
+            _ if matches!(full, Error::QuotaExceeded { .. }) => {
+                let gain = Gain {
+                    object: None,
+                    object_id: id,
+                    size,
+                };
+                admit(tx, gain, hold)?;
+                // Some of the owner's bytes were given back meanwhile.
+                Err(full.again())
+            }
             _ => Err(refuse(tx, id, size)),
         })
     }
@@ -129,7 +139,7 @@ impl Upload<'_, '_> {
         let total = self.announced.size;
         while !parts.at_end {
             self.check_length(parts)?;
-            self.store_part(parts)?;
+            self.store_part(parts, hold)?;
             parts.fill()?;
             progress(Phase::Storing, parts.total, total.unwrap_or_default());
         }
@@ -150,10 +160,14 @@ impl Upload<'_, '_> {
     }
 
     /// Stores what is in the buffer, but never the last byte of the content.
-    fn store_part(&mut self, parts: &mut Parts<'_>) -> Result<()> {
+    fn store_part(&mut self, parts: &mut Parts<'_>, hold: &HoldWith<'_>) -> Result<()> {
         self.check_reserved(parts.total)?;
         let memory = self.memory;
         let (row, placing) = memory.write_part(|tx| {
+            // The content of a reservation may be stored already.
+            if self.row.as_ref().is_none_or(|row| row.key.is_none()) {
+                admit(tx, self.gain(parts.total), hold)?;
+            }
             let mut row = self.begin(tx, parts.rest().len() as u64)?;
             let mut placing = self.placing(tx, &row);
             tx.whole(|tx| {
@@ -165,6 +179,15 @@ impl Upload<'_, '_> {
         self.row = Some(row);
         self.placing = Some(placing);
         Ok(())
+    }
+
+    /// What the hold is taken of, of which `total` bytes are read.
+    fn gain(&self, total: u64) -> Gain<'static> {
+        Gain {
+            object: None,
+            object_id: self.announced.id,
+            size: self.announced.size.unwrap_or(total),
+        }
     }
 
     /// Refuses more content than its reservation has bytes.
@@ -260,6 +283,7 @@ impl Upload<'_, '_> {
                     Ok(stored)
                 });
             }
+            admit(tx, self.gain(size), hold)?;
             tx.whole(|tx| self.post(tx, row, parts, id, hold))
         })
     }

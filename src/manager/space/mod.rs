@@ -8,4 +8,5 @@ mod drop;
 pub(in crate::manager) mod eviction;
 pub(in crate::manager) mod open;
 pub(in crate::manager) mod options;
+pub(in crate::manager) mod quotas;
 mod rename;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::manager::names::{self, Kept};
-use crate::manager::objects::{expire, free, sweep, tags};
+use crate::manager::objects::{admit, expire, free, sweep, tags};
 use crate::manager::{Expiry, Hold, HoldWith};
 use crate::models::{Ends, MemRamId, StoredObject, Timestamp, is_over};
 use crate::store::queries::names::{KeptName, MOST_BYTES};
@@ -194,6 +194,7 @@ impl Settled {
             let mut kept = Kept::from(&object);
             for KeptName { name, expires_at, tags } in self.names.iter().skip(bound) {
                 let tags: Vec<_> = pairs(tags).collect();
+                admit::admit_tags(tx, (&object).into(), Some(name), &tags)?;
                 names::bind(tx, name, kept, *expires_at, &tags)?;
                 if expires_at.is_some() || kept.lifetime.expires_at.is_some() {
                     kept = Kept::from(&free::find(tx, &space, &incoming.id)?);
@@ -203,6 +204,7 @@ impl Settled {
                 let object = free::find(tx, &space, &incoming.id)?;
                 expire::hold(tx, &object, ends.0)?;
                 let tags: Vec<_> = pairs(incoming.hold_tags).collect();
+                admit::admit_tags(tx, (&object).into(), None, &tags)?;
                 tags::add(tx, object.id, None, &tags)?;
             }
         }

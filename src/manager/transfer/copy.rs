@@ -79,7 +79,8 @@ impl MemManager {
     ///
     /// An object comes with its kind, its type, all its names and its hold, in the order of
     /// allocation. A space that is created has the capacity, the geometry and the settings of history
-    /// and eviction of the original; one that exists keeps its own. What is not copied: the history itself,
+    /// and eviction of the original; one that exists keeps its own. Its [quotas](Self::set_quota) apply to what is
+    /// copied into it; those of the original come last, unless an owner has one there. What is not copied: the history itself,
     /// [reservations](Self::reserve), what is not completely stored yet, and the ceiling of a file.
     ///
     /// It consists of many transactions. An interrupted copy can be repeated, and continues then: each
@@ -108,8 +109,8 @@ impl MemManager {
     /// [`TransferError::Occupied`] if a space there has anything that does not come from this one;
     /// nothing is copied then. [`TransferError::CopyDiffers`] if the comparison fails, because others
     /// have changed the copy meanwhile. [`Error::Damaged`] if a content does not match its id or is
-    /// invalid for its kind: repair first. [`Error::OutOfMemory`] and [`Error::KindConflict`] if the
-    /// target existed. [`Error::Interrupted`] after [`interrupt`](crate::interrupt); what
+    /// invalid for its kind: repair first. [`Error::OutOfMemory`], [`Error::QuotaExceeded`] and [`Error::KindConflict`] if
+    /// the target existed. [`Error::Interrupted`] after [`interrupt`](crate::interrupt); what
     /// [opening](Options::open) the target and [any call](MemManager#errors) on either side fails
     /// with. What was copied before the error stays.
     pub fn copy_to(&self, to: impl AsRef<Path>) -> Result<Copied> {
@@ -205,9 +206,12 @@ impl Target<'_> {
         for (space, found) in spaces.iter().zip(found) {
             let memory = self.open(source, space, found)?;
             let copying = &mut |bytes| progress(Phase::Copying, before + bytes, total);
+            let quotas = source.read(|tx| queries::quotas::all(tx, space.id))?;
             let (memory, done) = SpaceCopy::new(memory, self.options.on_conflict, copying)?.run(source, space)?;
             progress(Phase::Comparing, 0, 0);
             self.verify(source, space, &memory, &done)?;
+            // Last, because an owner may have more than it may get.
+            memory.add_quotas(quotas)?;
             before += space.mem;
             copied.spaces.push(done);
         }

@@ -19,6 +19,7 @@ pub(crate) mod names;
 pub(crate) mod objects;
 pub(crate) mod placed;
 pub(crate) mod placements;
+pub(crate) mod quotas;
 pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod spaces;

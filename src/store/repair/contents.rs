@@ -204,6 +204,37 @@ pub(super) const RULES: &[Statements] = &[
         find: None,
         correct: &["UPDATE memram SET tags = (SELECT count(*) FROM tags WHERE memram_id = ?1) WHERE id = ?1"],
     },
+    // `key` is the tag.
+    Statements {
+        rule: "quota_row",
+        find: Some("SELECT memram_id AS id, key || '=' || value AS key, 'a space, and limits from 0' AS expected,
+                      'space ' || memram_id || ', hard_bytes ' || coalesce(hard_bytes, 0) || ', soft_bytes ' || coalesce(soft_bytes, 0)
+                        || ', hard_objects ' || coalesce(hard_objects, 0) || ', soft_objects ' || coalesce(soft_objects, 0) AS found
+               FROM quotas WHERE memram_id NOT IN (SELECT id FROM memram)
+                  OR hard_bytes < 0 OR soft_bytes < 0 OR hard_objects < 0 OR soft_objects < 0"),
+        correct: &[
+            "DELETE FROM quotas WHERE memram_id = ?1 AND key || '=' || value = ?2 AND memram_id NOT IN (SELECT id FROM memram)",
+            "UPDATE quotas SET hard_bytes = CASE WHEN hard_bytes >= 0 THEN hard_bytes END,
+               soft_bytes = CASE WHEN soft_bytes >= 0 THEN soft_bytes END,
+               hard_objects = CASE WHEN hard_objects >= 0 THEN hard_objects END,
+               soft_objects = CASE WHEN soft_objects >= 0 THEN soft_objects END
+             WHERE memram_id = ?1 AND key || '=' || value = ?2",
+        ],
+    },
+    Statements {
+        rule: "quota_used",
+        find: None,
+        correct: &["UPDATE quotas SET (used_objects, used_bytes) = (
+                   SELECT count(*), coalesce(sum(o.size), 0) FROM stored_objects o WHERE o.id IN (
+                     SELECT t.stored_object_id FROM tags t
+                     WHERE t.memram_id = quotas.memram_id AND t.key = quotas.key AND t.value = quotas.value))
+                 WHERE memram_id = ?1 AND key || '=' || value = ?2"],
+    },
+    Statements {
+        rule: "space_quotas",
+        find: None,
+        correct: &["UPDATE memram SET quotas = (SELECT count(*) FROM quotas WHERE memram_id = ?1) WHERE id = ?1"],
+    },
     // `key` is the space of the object.
     Statements {
         rule: "object_place",

@@ -21,7 +21,7 @@ pub(crate) struct GarbledRow {
 }
 
 /// For each table with text columns except `names`, a query for the keys and texts of its rows.
-const TEXTS: [(&str, &str); 6] = [
+const TEXTS: [(&str, &str); 7] = [
     (
         "memram",
         "SELECT id, CAST(name || char(10) || history AS BLOB) AS texts FROM memram",
@@ -42,6 +42,10 @@ const TEXTS: [(&str, &str); 6] = [
     (
         "tags",
         "SELECT stored_object_id AS id, CAST(name || char(10) || key || char(10) || value AS BLOB) AS texts FROM tags",
+    ),
+    (
+        "quotas",
+        "SELECT NULL AS id, CAST(key || char(10) || value AS BLOB) AS texts FROM quotas",
     ),
     (
         "events",

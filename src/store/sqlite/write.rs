@@ -6,6 +6,7 @@
 mod events;
 mod insert;
 mod pieces;
+mod quotas;
 mod space;
 mod tags;
 
@@ -72,6 +73,7 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     }
     write_names(conn, space, &rows.names)?;
     tags::write(conn, space, &rows.tags)?;
+    quotas::set(conn, space, &rows.quotas)?;
     match &rows.space_change {
         Some(change) => space::change(conn, space, change),
         None => Ok(()),
@@ -247,7 +249,7 @@ sql! {
     AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
         promised = promised + ?, reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
         dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ?, \
-        history_bytes = max(history_bytes + ?, 0), tags = max(tags + ?, 0) WHERE id = ?";
+        history_bytes = max(history_bytes + ?, 0), tags = max(tags + ?, 0), quotas = max(quotas + ?, 0) WHERE id = ?";
     RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE memram_id = ? AND name = ? AND last_id < ?";
 }
 
@@ -284,6 +286,7 @@ fn write_effects(conn: &mut SqliteConnection, space: MemRamId, effects: &Effects
             [by.objects.into(), by.mem.into(), space.0.into(), kind.as_str().into()],
         )?;
     }
+    quotas::count(conn, space, &effects.quotas)?;
     write_space(conn, space, effects.space)
 }
 
@@ -350,9 +353,10 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         by.dedup_saved,
         history_bytes,
         by.tags,
+        by.quotas,
         space.0,
     ];
-    Statement::<AddToSpace, 13>::run(conn, values.map(Value::from)).map(drop)
+    Statement::<AddToSpace, 14>::run(conn, values.map(Value::from)).map(drop)
 }
 
 /// Records the highest ids ever assigned, so that they are never reused.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use heapledger::{CompactOptions, EventFilter, Geometry, ObjectId, Policy};
+use heapledger::{CompactOptions, EventFilter, Geometry, Hold, ObjectId, Policy, QuotaLimits};
 
 use super::{SQL_PAGE, fenced, read};
 use crate::common::{Heap, Row, content, files_only, server, texts};
@@ -159,6 +159,10 @@ fn the_page_lists_exactly_the_members_of_changes() {
     heap.compact(CompactOptions::default()).unwrap();
     heap.set_eviction(Some(Policy::Oldest.into())).unwrap();
     heap.allocate_bytes(&content(21, 512 << 10)).unwrap();
+    heap.set_quota("owner", "ann", QuotaLimits::none().hard_bytes(1))
+        .unwrap();
+    let hold = Hold::Anonymous.tag("owner", "ann");
+    heap.store_bytes(&content(22, 2), hold).unwrap_err();
     let keys = match server() {
         None => "SELECT DISTINCT j.key FROM events e, json_each(e.changes) j",
         Some(_) => "SELECT DISTINCT j.key FROM events e, json_each(e.changes::json) j",

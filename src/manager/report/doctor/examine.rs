@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::{LogHolder, Result};
 use crate::manager::report::disk::disk_use;
 use crate::manager::{DiskUse, MemManager, unsigned};
-use crate::models::{MemRam, SizeClassTotals};
+use crate::models::{MemRam, Quota, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Leftovers, Tally};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
@@ -18,6 +18,8 @@ pub(super) struct Examined {
     pub nearly_empty_arenas: Tally,
     /// What was evicted in the last day, if the space does so.
     pub evicted: Option<Tally>,
+    /// What owners may have and have, if the space has quotas.
+    pub quotas: Vec<Quota>,
     /// Set if the space is nearly full, and does not make room by itself.
     pub fullness: Option<Fullness>,
     /// The fewest pieces that the objects could have, if the counters alone do not tell whether
@@ -100,6 +102,10 @@ impl MemManager {
                 empty_arenas: diagnosis::empty_arenas(tx, space)?,
                 nearly_empty_arenas: diagnosis::nearly_empty_arenas(tx, space)?,
                 evicted: None,
+                quotas: match memram.quotas {
+                    0 => Vec::new(),
+                    _ => queries::quotas::all(tx, space)?,
+                },
                 fullness: None,
                 fewest_pieces: None,
                 leftovers: diagnosis::leftovers(tx, space, now, now - OLD_UPLOAD)?,

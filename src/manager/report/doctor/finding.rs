@@ -41,6 +41,8 @@ pub enum Remedy {
     /// [`crate::MemManager::reservations`] lists what is promised, and [`crate::Reservation::void`] gives it
     /// up.
     Reservations,
+    /// [`crate::MemManager::quotas`] lists who has how much, and [`crate::MemManager::set_quota`] allows more.
+    Quotas,
     /// [`crate::MemManager::collect_garbage`]
     CollectGarbage,
     /// [`crate::MemManager::sparse`]
@@ -63,6 +65,7 @@ impl fmt::Display for Remedy {
                 grouped(*bytes)
             ),
             Self::Reservations => f.write_str("MemManager::reservations, and Reservation::void"),
+            Self::Quotas => f.write_str("MemManager::quotas, and MemManager::set_quota"),
             Self::CollectGarbage => f.write_str("MemManager::collect_garbage"),
             Self::Sparse => f.write_str("MemManager::sparse"),
             Self::Compact => f.write_str("MemManager::compact"),

@@ -3,6 +3,7 @@
 use super::evicting::evicting;
 use super::examine::Examined;
 use super::finding::{Figure, Finding, Remedy, Severity};
+use super::quotas::quotas;
 use crate::manager::History;
 use crate::models::SizeClassTotals;
 
@@ -38,6 +39,7 @@ pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
     let mut findings: Vec<_> = [
         nearly_full(examined),
         evicting(examined),
+        quotas(examined),
         nearly_full_file(examined),
         garbage(examined),
         free_pages(examined),

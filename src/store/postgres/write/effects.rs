@@ -5,6 +5,7 @@
 
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;
+use crate::books::effects::KindDelta;
 
 pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> {
     let effects = batch.effects();
@@ -50,6 +51,18 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> 
                 rows.int(|(_, by)| by.mem),
             ]
         }),
+        Part::new(
+            &QUOTAS,
+            effects.quotas.iter().filter(|(_, by)| **by != KindDelta::default()),
+            |rows| {
+                vec![
+                    rows.text(|(owner, _)| &owner.key),
+                    rows.text(|(owner, _)| &owner.value),
+                    rows.int(|(_, by)| by.mem),
+                    rows.int(|(_, by)| by.objects),
+                ]
+            },
+        ),
         // So that ids of rows that are removed are never reused.
         Part::new(&SEQUENCES, batch.last_ids(), |rows| {
             vec![
@@ -85,6 +98,11 @@ const CLASSES: Sql = Sql(
 const KINDS: Sql = Sql(
     "kinds AS (UPDATE other_kinds t SET objects = t.objects + x.objects, mem = t.mem + x.mem FROM space, ",
     "(kind, objects, mem) WHERE t.memram_id = space.id AND t.kind = x.kind)",
+);
+const QUOTAS: Sql = Sql(
+    "quotas AS (UPDATE quotas t SET used_bytes = greatest(0, t.used_bytes + x.bytes), \
+        used_objects = greatest(0, t.used_objects + x.objects) FROM space, ",
+    "(key, value, bytes, objects) WHERE t.memram_id = space.id AND t.key = x.key AND t.value = x.value)",
 );
 const SEQUENCES: Sql = Sql(
     "sequences AS (UPDATE sequences t SET last_id = x.last_id FROM space, ",

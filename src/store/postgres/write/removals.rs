@@ -21,6 +21,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
         .iter()
         .filter(|(_, change)| change.was_bound && (moves || change.now.is_none()));
     let tags = rows.tags.iter().filter(|(_, value)| value.is_none());
+    let quotas = rows.quotas.iter().filter(|(_, quota)| quota.is_none());
     let reservations = rows.reservations.iter().filter(|(_, row)| row.is_none());
     let parts = [
         Part::new(&RESERVATIONS, reservations, |rows| vec![rows.int(|(id, _)| id.0)]),
@@ -37,6 +38,9 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
                 rows.text(|(key, _)| &key.name),
                 rows.text(|(key, _)| &key.key),
             ]
+        }),
+        Part::new(&QUOTAS, quotas, |rows| {
+            vec![rows.text(|(owner, _)| &owner.key), rows.text(|(owner, _)| &owner.value)]
         }),
         Part::new(&NAMES, names, |rows| vec![rows.text(|(name, _)| name)]),
         Part::new(&OBJECTS, rows.objects_gone.keys(), |rows| vec![rows.int(|id| id.0)]),
@@ -62,6 +66,10 @@ const ENTRIES: Sql = Sql(
 const TAGS: Sql = Sql(
     "tags_gone AS (DELETE FROM tags t USING space, ",
     "(object, name, key) WHERE t.stored_object_id = x.object AND t.name = x.name AND t.key = x.key)",
+);
+const QUOTAS: Sql = Sql(
+    "quotas_gone AS (DELETE FROM quotas t USING space, ",
+    "(key, value) WHERE t.memram_id = space.id AND t.key = x.key AND t.value = x.value)",
 );
 const NAMES: Sql = Sql(
     "names_gone AS (DELETE FROM names t USING space, ",

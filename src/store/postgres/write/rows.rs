@@ -3,7 +3,7 @@
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;
 use crate::books::rows::{NameChange, Rows};
-use crate::models::{Timestamp, signed};
+use crate::models::{QuotaLimits, Timestamp, signed};
 
 /// With `moved`, the old rows of names that move are removed already.
 pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item = Part<'b>> {
@@ -95,6 +95,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
         names(&MOVED_NAMES, rows, |change| change.was_bound && !moved),
         names(&NAMES, rows, |change| !change.was_bound || moved),
         tags(rows),
+        quotas(rows),
     ]
     .into_iter()
     .flatten()
@@ -141,6 +142,23 @@ fn tags<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
             rows.text(|(key, _)| &key.name),
             rows.text(|(key, _)| &key.key),
             rows.text(|(_, value)| value),
+        ]
+    })
+}
+
+fn quotas<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
+    let quotas = rows.quotas.values().flatten();
+    Part::new(&QUOTAS, quotas, |rows| {
+        let limit = |of: fn(&QuotaLimits) -> Option<u64>| rows.int_if_any(|quota| of(&quota.limits).map(signed));
+        vec![
+            rows.text(|quota| &quota.key),
+            rows.text(|quota| &quota.value),
+            limit(|limits| limits.hard_bytes),
+            limit(|limits| limits.soft_bytes),
+            limit(|limits| limits.hard_objects),
+            limit(|limits| limits.soft_objects),
+            rows.int(|quota| signed(quota.used_bytes)),
+            rows.int(|quota| signed(quota.used_objects)),
         ]
     })
 }
@@ -228,6 +246,14 @@ const TAGS: Sql = Sql(
     "new_tags AS (INSERT INTO tags (memram_id, stored_object_id, name, key, value) \
         SELECT space.id, x.object, x.name, x.key, x.value FROM space, ",
     "(object, name, key, value) ON CONFLICT (stored_object_id, name, key) DO UPDATE SET value = excluded.value)",
+);
+const QUOTAS: Sql = Sql(
+    "new_quotas AS (INSERT INTO quotas (memram_id, key, value, hard_bytes, soft_bytes, hard_objects, soft_objects, used_bytes, \
+            used_objects) SELECT space.id, x.* FROM space, ",
+    "(key, value, hard_bytes, soft_bytes, hard_objects, soft_objects, used_bytes, used_objects) \
+        ON CONFLICT (memram_id, key, value) DO UPDATE SET hard_bytes = excluded.hard_bytes, \
+        soft_bytes = excluded.soft_bytes, hard_objects = excluded.hard_objects, soft_objects = excluded.soft_objects, \
+        used_bytes = excluded.used_bytes, used_objects = excluded.used_objects)",
 );
 const RESERVATIONS: Sql = Sql(
     "reservations AS (INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, \

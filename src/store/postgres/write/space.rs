@@ -62,8 +62,8 @@ pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
         .collect(),
         SpaceChange::Dropping(row) => {
             let dropped = Part::new(&DROPPED, [row], dropped_row);
-            let drop = Part::new(&DROP, [row], |rows| vec![rows.int(|row| row.dropped_at.as_micros())]);
-            [dropped, drop].into_iter().flatten().collect()
+            let at = |text| Part::new(text, [row], |rows| vec![rows.int(|row| row.dropped_at.as_micros())]);
+            [dropped, at(&QUOTAS_GONE), at(&DROP)].into_iter().flatten().collect()
         }
         SpaceChange::Gone(at) => [
             &EVENTS_GONE,
@@ -110,8 +110,12 @@ const DROPPED: Sql = Sql(
     "(id, name, max_mem, mem, objects, names, reservations, history_bytes, created_at, dropped_at, actor, reason))",
 );
 const DROP: Sql = Sql(
-    "dropping AS (UPDATE memram t SET dropped_at = x.at FROM space, ",
+    "dropping AS (UPDATE memram t SET dropped_at = x.at, quotas = 0 FROM space, ",
     "(at) WHERE t.id = space.id)",
+);
+const QUOTAS_GONE: Sql = Sql(
+    "quotas_gone AS (DELETE FROM quotas t USING space, ",
+    "(at) WHERE t.memram_id = space.id)",
 );
 /// By their keys, because no index has all events of a space.
 const EVENTS_GONE: Sql = Sql(

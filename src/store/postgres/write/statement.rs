@@ -154,6 +154,7 @@ fn push_change<'b>(out: &mut AstPass<'_, 'b, Pg>, by: &'b SpaceDelta, token: &'b
         (", dedup_saved = dedup_saved + ", &by.dedup_saved),
         (", history_bytes = greatest(0, history_bytes + ", &by.history_bytes),
         ("), tags = greatest(0, tags + ", &by.tags),
+        ("), quotas = greatest(0, quotas + ", &by.quotas),
     ];
     for (text, by) in sums {
         out.push_sql(text);

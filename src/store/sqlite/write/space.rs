@@ -47,6 +47,7 @@ pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &Spac
         }
         SpaceChange::Dropping(row) => {
             insert::<IntoDropped, 12>(conn, [dropped_row(row)].into_iter())?;
+            Statement::<DropQuotas, 1>::run(conn, [space.0.into()])?;
             let values = [row.dropped_at.as_micros().into(), space.0.into()];
             Statement::<Drop, 2>::run(conn, values).map(drop)
         }
@@ -95,7 +96,8 @@ target! {
 sql! {
     Rename = "UPDATE memram SET name = ? WHERE id = ?";
     Evict = "UPDATE memram SET evict = ?, evict_min_age = ? WHERE id = ?";
-    Drop = "UPDATE memram SET dropped_at = ? WHERE id = ?";
+    DropQuotas = "DELETE FROM quotas WHERE memram_id = ?";
+    Drop = "UPDATE memram SET dropped_at = ?, quotas = 0 WHERE id = ?";
     DropEvents = "DELETE FROM events WHERE id > ? AND id <= ?";
     DropSequences = "DELETE FROM sequences WHERE memram_id = ?";
     DropKinds = "DELETE FROM other_kinds WHERE memram_id = ?";

@@ -1,0 +1,225 @@
+//! `heapledger quota`
+
+use anyhow::Result;
+use heapledger::{MemManager, Quota, QuotaLimits, QuotaState, QuotaUsage};
+use serde::Serialize;
+
+use super::tags::{self, Tag};
+use crate::cli::context::Context;
+use crate::cli::exit::{self, Outcome};
+use crate::cli::input::parse;
+use crate::cli::output::render::Row;
+use crate::cli::output::table::Head;
+use crate::cli::output::text::{Sizes, printable};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+An owner is a tag. It pays the size of each object of which a name, or the hold that storing without a
+name took, has the tag: in full, once, and whoever else has it, too. What would exceed a hard limit is
+refused with exit status 3; a soft limit only warns. Limits that are not given stay as they are.
+
+Examples:
+  heapledger quota                                  # who has how much of what
+  heapledger quota owner=ann --hard 2GiB --soft 1.5GiB --objects 10000
+  heapledger put --tag owner=ann photo.jpg
+  heapledger quota owner=ann --soft none            # no soft limit any more
+  heapledger quota owner=ann --remove")]
+pub struct Args {
+    /// The owner; without limits, its quota is shown
+    #[arg(value_name = "KEY=VALUE", value_parser = tags::tag)]
+    owner: Option<Tag>,
+
+    /// What would give it more bytes is refused; or none
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "owner")]
+    hard: Option<Limit>,
+
+    /// Beyond so many bytes there is a warning; or none
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "owner")]
+    soft: Option<Limit>,
+
+    /// What would give it more objects is refused; or none
+    #[arg(long, value_name = "N", value_parser = number, requires = "owner")]
+    objects: Option<Limit>,
+
+    /// Beyond so many objects there is a warning; or none
+    #[arg(long, value_name = "N", value_parser = number, requires = "owner")]
+    soft_objects: Option<Limit>,
+
+    /// Remove its quota; nothing is counted for it any more
+    #[arg(long, requires = "owner", conflicts_with_all = ["hard", "soft", "objects", "soft_objects"])]
+    remove: bool,
+}
+
+/// A limit, or that there is none.
+#[derive(Debug, Clone, Copy)]
+struct Limit(Option<u64>);
+
+fn size(text: &str) -> Result<Limit, String> {
+    limit(text, |text| parse::size(text).map_err(|why| why.to_string()))
+}
+
+fn number(text: &str) -> Result<Limit, String> {
+    limit(text, |text| text.parse().map_err(|_| "not a whole number".to_owned()))
+}
+
+fn limit(text: &str, parse: impl FnOnce(&str) -> Result<u64, String>) -> Result<Limit, String> {
+    match text {
+        "none" => Ok(Limit(None)),
+        text => parse(text).map(|limit| Limit(Some(limit))),
+    }
+}
+
+/// The quota of one owner.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    quota: Quota,
+    state: QuotaState,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let Some((key, value)) = &args.owner else {
+        context.output().rows(context.read()?.quotas()?)?;
+        return Ok(Outcome::Fine);
+    };
+    let owner = printable(&format!("{key}={value}")).into_owned();
+    if args.remove {
+        return remove(key, value, &owner, context);
+    }
+    let given = [args.hard, args.soft, args.objects, args.soft_objects];
+    let memory = match given.iter().any(Option::is_some) {
+        true => {
+            let memory = context.change()?;
+            let before = memory.quota(key, value)?.map(|quota| quota.limits);
+            memory.set_quota(key, value, changed(before.unwrap_or_default(), given))?;
+            memory
+        }
+        false => context.read()?,
+    };
+    let Some(quota) = memory.quota(key, value)? else {
+        exit::warn(&format!("{owner} has no quota"));
+        return Ok(Outcome::Findings);
+    };
+    let sizes = context.sizes();
+    let shown = Shown {
+        state: quota.state(),
+        quota,
+    };
+    context.output().one(&shown, |out| {
+        let (quota, limits) = (&shown.quota, shown.quota.limits);
+        let hard = of(limits.hard_bytes, |bytes| sizes.phrase(bytes));
+        let soft = of(limits.soft_bytes, |bytes| sizes.phrase(bytes));
+        writeln!(out, "{owner}: {}", shown.state)?;
+        writeln!(
+            out,
+            "bytes    {} used, hard limit {hard}, soft limit {soft}",
+            sizes.phrase(quota.used_bytes)
+        )?;
+        let hard = of(limits.hard_objects, |objects| objects.to_string());
+        let soft = of(limits.soft_objects, |objects| objects.to_string());
+        writeln!(
+            out,
+            "objects  {} used, hard limit {hard}, soft limit {soft}",
+            quota.used_objects
+        )
+    })?;
+    Ok(Outcome::Fine)
+}
+
+fn of(limit: Option<u64>, shown: impl Fn(u64) -> String) -> String {
+    limit.map_or_else(|| "none".to_owned(), shown)
+}
+
+/// The limits with those that are given.
+fn changed(limits: QuotaLimits, [hard, soft, objects, soft_objects]: [Option<Limit>; 4]) -> QuotaLimits {
+    let mut limits = limits;
+    for (limit, given) in [
+        (&mut limits.hard_bytes, hard),
+        (&mut limits.soft_bytes, soft),
+        (&mut limits.hard_objects, objects),
+        (&mut limits.soft_objects, soft_objects),
+    ] {
+        if let Some(Limit(given)) = given {
+            *limit = given;
+        }
+    }
+    limits
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    key: &'a str,
+    value: &'a str,
+    removed: bool,
+}
+
+fn remove(key: &str, value: &str, owner: &str, context: &Context<'_>) -> Result<Outcome> {
+    let removed = context.change()?.remove_quota(key, value)?;
+    let shown = Removed { key, value, removed };
+    let since = if removed { " any more" } else { "" };
+    context
+        .output()
+        .one(&shown, |out| writeln!(out, "{owner} has no quota{since}"))?;
+    Ok(Outcome::Fine)
+}
+
+/// Warns of owners that have more than a soft limit, after something was stored or tagged with these tags.
+pub fn warn_beyond_soft<'t>(
+    memory: &MemManager,
+    tags: impl Iterator<Item = (&'t str, &'t str)>,
+    sizes: Sizes,
+) -> Result<()> {
+    for (key, value) in tags {
+        let Some(quota) = memory.quota(key, value)? else {
+            continue;
+        };
+        let owner = format!("{key}={value}");
+        if let Some(soft) = quota.limits.soft_bytes.filter(|soft| quota.used_bytes > *soft) {
+            let (used, soft) = (sizes.phrase(quota.used_bytes), sizes.phrase(soft));
+            exit::warn(&format!("{owner} has {used}, more than its soft limit of {soft}"));
+        }
+        if let Some(soft) = quota.limits.soft_objects.filter(|soft| quota.used_objects > *soft) {
+            let used = quota.used_objects;
+            exit::warn(&format!(
+                "{owner} has {used} objects, more than its soft limit of {soft}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Row for QuotaUsage {
+    const KEYS: &'static str = "key,value,hard_bytes,soft_bytes,hard_objects,soft_objects,used_bytes,used_objects,state,\
+        shared_bytes,shared_objects,expired_bytes,expired_objects";
+    const HEAD: &'static [Head] = &[
+        Head::left("OWNER").cut_to(12),
+        Head::left("STATE").worth(8),
+        Head::right("USED").worth(9),
+        Head::right("HARD").worth(7),
+        Head::right("SOFT").worth(5),
+        Head::right("SHARED").worth(4),
+        Head::right("EXPIRED").worth(1),
+        Head::right("OBJECTS").worth(6),
+        Head::right("HARD").worth(3),
+        Head::right("SOFT").worth(2),
+    ];
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let Quota { key, value, limits, .. } = &self.quota;
+        let bytes = |bytes: Option<u64>| bytes.map(|bytes| sizes.cell(bytes)).unwrap_or_default();
+        let some = |size: u64| bytes(Some(size).filter(|size| *size > 0));
+        let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
+        vec![
+            printable(&format!("{key}={value}")).into_owned(),
+            self.state.to_string(),
+            sizes.cell(self.quota.used_bytes),
+            bytes(limits.hard_bytes),
+            bytes(limits.soft_bytes),
+            some(self.shared_bytes),
+            some(self.expired_bytes),
+            self.quota.used_objects.to_string(),
+            count(limits.hard_objects),
+            count(limits.soft_objects),
+        ]
+    }
+}
