@@ -41,6 +41,10 @@ pub use report::disk::{Bound, DiskUse};
 pub use report::doctor::{Figure, Finding, Remedy, Severity};
 pub use report::layout::Layout;
 pub use report::layout_digest::LayoutDigest;
+pub use report::picture::{
+    ActorFlow, BlockMap, ClassUse, Flows, HeldBy, Holders, KindFlow, MapCell, MapFrame, Mover, Report, ReportNow,
+    ReportOptions,
+};
 pub use report::plan::{Plan, Planner};
 pub use report::plan_eviction::{EvictionPlan, Victim};
 pub use report::plan_free::FreePlan;

@@ -38,6 +38,7 @@ mod plans;
 mod query_plans;
 mod read_only;
 mod repair;
+mod report;
 mod reserve;
 mod resize;
 mod schema;

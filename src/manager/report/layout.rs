@@ -52,13 +52,7 @@ impl MemManager {
             let mut undone = Undone::read(tx, self.inner.space)?;
             events::each_back_to(tx, self.inner.space, mark.id, |event| undone.undo(&event, moment))?;
             let layout = undone.layout(mark.id, mark.at);
-            if layout.mem != unsigned(mark.mem) {
-                let (found, recorded) = (layout.mem, mark.mem);
-                return Err(disagree(
-                    mark.id,
-                    &format!("{recorded} bytes were stored then, and {found} are found"),
-                ));
-            }
+            agree(mark.id, layout.mem, unsigned(mark.mem))?;
             Ok(layout)
         })
     }
@@ -74,16 +68,16 @@ pub(in crate::manager) fn changes_of(event: &Event) -> Result<Changes> {
 
 /// The levels of a space while events are undone. Only blocks have bytes here; those of pools and
 /// arenas are sums.
-struct Undone {
+pub(super) struct Undone {
     space: MemRam,
-    max_mem: i64,
-    arenas: BTreeMap<ArenaId, Arena>,
-    pools: BTreeMap<PoolId, Pool>,
-    blocks: BTreeMap<BlockId, Block>,
+    pub max_mem: i64,
+    pub arenas: BTreeMap<ArenaId, Arena>,
+    pub pools: BTreeMap<PoolId, Pool>,
+    pub blocks: BTreeMap<BlockId, Block>,
 }
 
 impl Undone {
-    fn read(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Self> {
+    pub fn read(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Self> {
         let memram = queries::spaces::get(tx, space)?;
         let arenas = queries::levels::arenas(tx, space)?;
         let pools = queries::levels::all_pools(tx, space)?;
@@ -99,7 +93,7 @@ impl Undone {
 
     /// Undoes an event in reverse order: what it removed was empty then, and pieces were placed after
     /// carving.
-    fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
+    pub fn undo(&mut self, event: &Event, wanted: Moment) -> Result<()> {
         // A repair of a single object restored its bytes and moved none.
         if event.kind == EventKind::Repair && event.object.is_none() {
             let why = format!("the books were repaired by event {}", event.id.n());
@@ -216,6 +210,15 @@ impl Undone {
             blocks: self.blocks.into_values().collect(),
         }
     }
+}
+
+/// Fails if the blocks after an event do not have the bytes that were recorded with it.
+pub(super) fn agree(event: EventId, found: u64, recorded: u64) -> Result<()> {
+    if found == recorded {
+        return Ok(());
+    }
+    let what = format!("{recorded} bytes were stored then, and {found} are found");
+    Err(disagree(event, &what))
 }
 
 /// Rows and events contradict each other.

@@ -5,6 +5,7 @@ pub(in crate::manager) mod disk;
 pub(in crate::manager) mod doctor;
 pub(in crate::manager) mod layout;
 pub(in crate::manager) mod layout_digest;
+pub(in crate::manager) mod picture;
 pub(in crate::manager) mod plan;
 pub(in crate::manager) mod plan_eviction;
 pub(in crate::manager) mod plan_free;

@@ -95,7 +95,7 @@ impl Chosen {
 
 impl UsagePoint {
     /// Before the opening.
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         event_id: EventId(0),
         at: Timestamp::from_micros(0),
         mem: 0,
@@ -107,7 +107,7 @@ impl UsagePoint {
         capacity: 0,
     };
 
-    fn add(&mut self, by: Movement) {
+    pub(super) fn add(&mut self, by: Movement) {
         self.event_id = by.id;
         self.at = by.at;
         for (sum, by) in [

@@ -318,6 +318,20 @@ pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until:
         .optional()?)
 }
 
+/// The last repair of a space as a whole, up to an event. Layouts before it cannot be told. O(events).
+pub fn last_repair(tx: &mut ReadTx<'_>, space: MemRamId, until: EventId) -> Result<Option<Mark>> {
+    Ok(events::table
+        .filter(events::memram_id.eq(space))
+        .filter(events::id.le(until))
+        .filter(events::kind.eq(EventKind::Repair))
+        .filter(events::object.is_null())
+        .order(events::id.desc())
+        .limit(1)
+        .select(MARK)
+        .get_result(tx.conn()?)
+        .optional()?)
+}
+
 /// The number of rows of events of a space from `opening` on.
 pub fn count(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId) -> Result<i64> {
     Ok(events::table

@@ -79,6 +79,20 @@ pub fn values(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<TagValue>> {
         .load(tx.conn()?)?)
 }
 
+/// The keys that most holds have, without those of what has expired. O(tags).
+pub fn keys(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<String>> {
+    let now = tx.now();
+    let found: Vec<Shown> = tagged::table
+        .filter(tagged::memram_id.eq(space))
+        .filter(alive!(tagged, now))
+        .group_by(tagged::key)
+        .order((diesel::dsl::count_star().desc(), tagged::key))
+        .limit(limit)
+        .select(tagged::key)
+        .load(tx.conn()?)?;
+    Ok(found.into_iter().map(String::from).collect())
+}
+
 /// Objects and their bytes, by the value that their holds have for a key; `None` if they have several.
 pub fn usage(tx: &mut ReadTx<'_>, space: MemRamId, key: &str) -> Result<Vec<(Option<String>, [u64; 2])>> {
     let now = tx.now().as_micros();

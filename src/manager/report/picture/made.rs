@@ -1,0 +1,206 @@
+//! The report of a space.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::cells::BlockMap;
+use super::flows::Flows;
+use super::holders::{Holders, holders};
+use super::options::ReportOptions;
+use super::walk::walk;
+use crate::clock;
+use crate::error::Result;
+use crate::manager::report::layout::Undone;
+use crate::manager::{Finding, MemManager, Stats, UsagePoint};
+use crate::models::Timestamp;
+use crate::store::queries;
+use crate::store::queries::objects::ObjectInfo;
+
+/// A space as a whole, of a size that does not depend on that of the space. Sizes are in bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The space.
+    pub space: String,
+    /// When the report was made.
+    pub made_at: Timestamp,
+    /// What is only known of the present; `None` if the report shows an earlier moment.
+    pub now: Option<ReportNow>,
+    /// The size classes at the moment of the report.
+    pub classes: Vec<ClassUse>,
+    /// The buckets over time, in at most 402 points evenly spaced by events. The last one is the moment of the
+    /// report; without a history it is the only one, and of event 0.
+    pub usage: Vec<UsagePoint>,
+    /// The arenas, pools and blocks as cells, at some of these points.
+    pub map: BlockMap,
+    /// What came and went between these points.
+    pub flows: Flows,
+}
+
+/// The part of a report that is only known of the present.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ReportNow {
+    /// The same as [`MemManager::stats`].
+    pub stats: Stats,
+    /// The largest objects, at most 20. In a space of more than 1,000 objects, only those of at least
+    /// 4 KiB are considered. Their values are left out.
+    pub largest: Vec<ObjectInfo>,
+    /// Whose the objects are, by the tag keys that most holds have.
+    pub holders: Vec<Holders>,
+    /// The same as [`MemManager::doctor`].
+    pub findings: Vec<Finding>,
+}
+
+/// How a size class is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ClassUse {
+    /// Bytes of a whole block.
+    pub block_size: u64,
+    /// Number of pools.
+    pub pools: u64,
+    /// Number of blocks.
+    pub blocks: u64,
+    /// Blocks without room.
+    pub full_blocks: u64,
+    /// Blocks with nothing in them.
+    pub empty_blocks: u64,
+    /// Bytes of content.
+    pub mem: u64,
+    /// Bytes of its blocks.
+    pub reserved: u64,
+    /// Bytes of its pools.
+    pub pooled: u64,
+}
+
+/// How many of the largest objects are listed.
+const LARGEST: i64 = 20;
+/// In a space of at most this many objects, all are searched for the largest.
+const FEW_OBJECTS: u64 = 1000;
+
+impl MemManager {
+    /// The space as a whole, to be looked at: totals, usage over time, a map of its blocks at several
+    /// moments, what came and went, who holds the bytes, and what [`Self::doctor`] finds. All of it is summed
+    /// up here, so that the report has a bounded size, whether the space has ten objects or millions: at most
+    /// 402 points of usage, and as many cells as [`ReportOptions`] allow.
+    ///
+    /// The map and the flows are reconstructed from the current rows and the events since, as in
+    /// [`Self::layout_at`], back to the last opening or repair. O(rows + events + frames · blocks), with
+    /// fewer frames in a space of more than 160,000 blocks, and memory for the levels and the cells.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// use heapledger::ReportOptions;
+    ///
+    /// memory.allocate_bytes(&[7; 3000])?;
+    /// let report = memory.report(ReportOptions::default())?;
+    /// let last = report.map.frames.last().unwrap();
+    /// assert_eq!(last.cells.iter().map(|cell| cell.mem).sum::<u64>(), 3000);
+    /// assert_eq!(report.now.unwrap().stats.mem, 3000);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Like [`Self::layout_at`], but [`Error::HistoryOff`](crate::Error::HistoryOff) only if a moment is given.
+    pub fn report(&self, options: ReportOptions) -> Result<Report> {
+        // Before the snapshot, which would be one of the readers of the log that it finds.
+        let findings = self.doctor()?;
+        let memory = self.snapshot()?;
+        let made_at = clock::now();
+        let walked = memory
+            .inner
+            .readers
+            .snapshot(|tx| walk(&memory, tx, &options, made_at))?;
+        let now = match walked.is_now {
+            false => None,
+            true => Some(ReportNow {
+                stats: memory.stats()?,
+                largest: largest(&memory)?,
+                holders: holders(&memory)?,
+                findings,
+            }),
+        };
+        Ok(Report {
+            space: memory.space().to_owned(),
+            made_at,
+            now,
+            classes: walked.classes,
+            usage: walked.usage,
+            map: walked.map,
+            flows: walked.flows,
+        })
+    }
+}
+
+fn largest(memory: &MemManager) -> Result<Vec<ObjectInfo>> {
+    let space = memory.inner.space;
+    memory.inner.readers.snapshot(|tx| {
+        let [objects, _] = queries::objects::totals(tx, space)?;
+        let largest = if objects > FEW_OBJECTS {
+            queries::objects::largest(tx, space, LARGEST)?
+        } else {
+            queries::objects::largest_of_all(tx, space, LARGEST)?
+        };
+        let infos = largest.iter().map(|object| queries::objects::info(tx, object.id));
+        let infos: Vec<_> = infos.collect::<Result<_>>()?;
+        let without_value = |object: ObjectInfo| ObjectInfo { value: None, ..object };
+        Ok(infos.into_iter().flatten().map(without_value).collect())
+    })
+}
+
+impl ClassUse {
+    pub(super) fn empty(block_size: u64) -> Self {
+        Self {
+            block_size,
+            pools: 0,
+            blocks: 0,
+            full_blocks: 0,
+            empty_blocks: 0,
+            mem: 0,
+            reserved: 0,
+            pooled: 0,
+        }
+    }
+}
+
+/// The classes that have pools. O(levels).
+pub(super) fn classes(levels: &Undone) -> Vec<ClassUse> {
+    let mut classes: BTreeMap<u64, ClassUse> = BTreeMap::new();
+    let mut add = |block_size: u64, more: ClassUse| {
+        let class = classes.entry(block_size).or_insert(ClassUse::empty(block_size));
+        for (sum, more) in [
+            (&mut class.pools, more.pools),
+            (&mut class.blocks, more.blocks),
+            (&mut class.full_blocks, more.full_blocks),
+            (&mut class.empty_blocks, more.empty_blocks),
+            (&mut class.mem, more.mem),
+            (&mut class.reserved, more.reserved),
+            (&mut class.pooled, more.pooled),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    };
+    for pool in levels.pools.values() {
+        let one = ClassUse {
+            pools: 1,
+            pooled: pool.max_mem,
+            ..ClassUse::empty(pool.block_size)
+        };
+        add(pool.block_size, one);
+    }
+    for block in levels.blocks.values() {
+        let one = ClassUse {
+            blocks: 1,
+            full_blocks: u64::from(block.mem >= block.max_mem),
+            empty_blocks: u64::from(block.mem == 0),
+            mem: block.mem,
+            reserved: block.max_mem,
+            ..ClassUse::empty(block.block_size)
+        };
+        add(block.block_size, one);
+    }
+    classes.into_values().collect()
+}

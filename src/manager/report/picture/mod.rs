@@ -1,0 +1,14 @@
+//! A report of a space as a whole: figures, a map of its blocks over time, and what came and went.
+
+mod cells;
+mod flows;
+mod holders;
+mod made;
+mod options;
+mod walk;
+
+pub use cells::{BlockMap, MapCell, MapFrame};
+pub use flows::{ActorFlow, Flows, KindFlow, Mover};
+pub use holders::{HeldBy, Holders};
+pub use made::{ClassUse, Report, ReportNow};
+pub use options::ReportOptions;
