@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use super::commands::{
     add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, evict, expire, export, free, gc, get,
     history, import, init, layout, ledger, log, ls, names, pin, plan, post, put, quota, release, rename_space, replay,
-    reserve, restore, set, show, space, spaces, sparse, stats, tags, tree, usage,
+    report, reserve, restore, set, show, space, spaces, sparse, stats, tags, tree, usage,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -101,6 +101,8 @@ enum Command {
     History(history::Args),
     /// Show the totals of the space
     Stats(stats::Args),
+    /// Write a page to look at: the blocks over time, what holds them, what came and went
+    Report(report::Args),
     /// Explain why the heap is full, fragmented or large on disk, and what helps
     Doctor(doctor::Args),
     /// Tell what storing an object of a given size would do
@@ -186,6 +188,7 @@ impl Cli {
             Command::Diff(args) => diff::run(args, &context),
             Command::History(args) => history::run(args, &context),
             Command::Stats(args) => stats::run(args, &context),
+            Command::Report(args) => report::run(args, &context),
             Command::Doctor(args) => doctor::run(args, &context),
             Command::Plan(args) => plan::run(args, &context),
             Command::Replay(args) => replay::run(args, &context),

@@ -8,6 +8,7 @@ mod globals;
 mod input;
 pub mod interrupt;
 mod output;
+mod page;
 pub mod streams;
 
 pub use args::Cli;

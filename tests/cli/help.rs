@@ -7,10 +7,10 @@ use crate::common::{files_only, server};
 use crate::support::Cli;
 
 #[rustfmt::skip]
-const COMMANDS: [&str; 32] = [
+const COMMANDS: [&str; 33] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
     "check", "spaces", "resize", "add", "doctor", "plan", "sparse", "space", "log", "usage", "layout", "diff",
-    "history", "replay", "drop-space", "rename-space", "compact", "apply",
+    "history", "replay", "report", "drop-space", "rename-space", "compact", "apply",
 ];
 
 #[test]

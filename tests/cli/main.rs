@@ -23,6 +23,7 @@ mod plans;
 mod put_get;
 mod readme;
 mod replay;
+mod report;
 mod reserve;
 mod servers;
 mod space;

@@ -33,6 +33,15 @@ pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(if action { Outcome::Findings } else { Outcome::Fine })
 }
 
+/// What helps against a finding, as shell commands.
+pub fn commands(finding: &Finding, context: &Context<'_>) -> Vec<String> {
+    finding
+        .remedy
+        .iter()
+        .filter_map(|remedy| command(remedy, context))
+        .collect()
+}
+
 /// The remedy as a shell command.
 fn command(remedy: &Remedy, context: &Context<'_>) -> Option<String> {
     Some(match remedy {
@@ -64,13 +73,12 @@ struct Advice<'a> {
 
 impl<'a> Advice<'a> {
     fn new(finding: &'a Finding, context: &Context<'_>) -> Self {
-        let remedy = finding.remedy.iter().filter_map(|remedy| command(remedy, context));
         Self {
             code: finding.code,
             severity: finding.severity,
             sentence: &finding.sentence,
             figures: &finding.figures,
-            remedy: remedy.collect(),
+            remedy: commands(finding, context),
             finding,
         }
     }

@@ -37,6 +37,7 @@ pub(in crate::cli) mod quota;
 pub(in crate::cli) mod release;
 pub(in crate::cli) mod rename_space;
 pub(in crate::cli) mod replay;
+pub(in crate::cli) mod report;
 pub(in crate::cli) mod reserve;
 pub(in crate::cli) mod restore;
 mod save_tree;
