@@ -257,6 +257,8 @@ pub(crate) static RULES: &[Rule] = &[
         "an object without holds gets an anonymous one"),
     rule("object_expiry", (I13, "stored_objects"), Holds, View,
         "an object expires when the last of its holds does"),
+    rule("object_endless", (I13, "stored_objects"), Holds, View,
+        "an object in a file says whether it never expires"),
     rule("tag_hold", (I14, "tags"), Holds, View,
         "a tag without its hold is removed").with("a tag without its hold was removed"),
     rule("space_tags", (I14, "memram"), Holds, View,

@@ -8,7 +8,7 @@ use diesel::expression::{AppearsOnTable, SelectableExpression, TypedExpressionTy
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, HasSqlType, Nullable, Text};
 use diesel::sqlite::{Sqlite, SqliteConnection};
 
 use crate::value::ObjectId;
@@ -58,6 +58,7 @@ pub(in crate::store) enum Value<'a> {
     Null,
     Bool(bool),
     Int(i64),
+    Real(f64),
     Text(&'a str),
     /// No text: a parameter of a prepared statement has one type.
     NullText,
@@ -69,9 +70,15 @@ impl Value<'_> {
     /// Puts the value into a statement.
     pub(in crate::store) fn push<'b, DB>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>
     where
-        DB: Backend + HasSqlType<Bool> + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Binary>,
+        DB: Backend
+            + HasSqlType<Bool>
+            + HasSqlType<BigInt>
+            + HasSqlType<Double>
+            + HasSqlType<Text>
+            + HasSqlType<Binary>,
         bool: ToSql<Bool, DB>,
         i64: ToSql<BigInt, DB>,
+        f64: ToSql<Double, DB>,
         str: ToSql<Text, DB>,
         [u8]: ToSql<Binary, DB>,
         ObjectId: ToSql<Text, DB>,
@@ -80,6 +87,7 @@ impl Value<'_> {
             Value::Null => out.push_bind_param::<Nullable<BigInt>, _>(&None::<i64>),
             Value::Bool(value) => out.push_bind_param::<Bool, _>(value),
             Value::Int(value) => out.push_bind_param::<BigInt, _>(value),
+            Value::Real(value) => out.push_bind_param::<Double, _>(value),
             Value::NullText => out.push_bind_param::<Nullable<Text>, _>(&None::<&str>),
             Value::Text(value) => out.push_bind_param::<Text, _>(*value),
             Value::Blob(value) => out.push_bind_param::<Binary, _>(*value),

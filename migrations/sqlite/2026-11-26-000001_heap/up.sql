@@ -162,7 +162,8 @@ CREATE TABLE blocks (
 -- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
 -- or the anonymous hold (held) keeps it alive. Each of these may end: held_until is when the anonymous
 -- hold does, and expires_at when the last of them does, NULL if one never ends. From then on nobody sees
--- the object, whether its bytes have been given back or not. What is pinned is never evicted.
+-- the object, whether its bytes have been given back or not. What is pinned is never evicted. endless
+-- repeats whether it never expires for the index that a get reads: 1 if so, otherwise 1.0.
 CREATE TABLE stored_objects (
   id         INTEGER NOT NULL PRIMARY KEY,
   memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
@@ -174,7 +175,8 @@ CREATE TABLE stored_objects (
   created_at INTEGER NOT NULL,
   held_until INTEGER CHECK (held_until IS NULL OR held = 1),
   expires_at INTEGER,
-  pinned     INTEGER NOT NULL DEFAULT 0 CHECK (pinned IN (0, 1))
+  pinned     INTEGER NOT NULL DEFAULT 0 CHECK (pinned IN (0, 1)),
+  endless    ANY     NOT NULL DEFAULT 1 CHECK (endless = 1)
 ) STRICT;
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
@@ -346,11 +348,10 @@ CREATE INDEX reservations_resolved ON reservations (memram_id, resolved_at)
 WHERE resolved_at IS NOT NULL AND key IS NOT NULL AND written = 0;
 
 -- The object_id comes first, because SQLite compares keys fastest if their first column differs. The
--- third part tells a get whether the object may have expired, so that it need not read its row: that
--- would take a fifth longer. It takes no part in what is unique, because NOCASE takes both letters for
--- the same.
-CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id,
-  (CASE WHEN expires_at IS NULL THEN 'n' ELSE 'N' END COLLATE NOCASE));
+-- third part tells a get that the object never expires, so that it need not read its row: that would
+-- take two fifths longer. It takes no part in what is unique, because 1 and 1.0 are equal; a division
+-- tells them apart.
+CREATE UNIQUE INDEX stored_objects_by_object_id ON stored_objects (object_id, memram_id, endless);
 -- Only large objects, so that small ones do not pay for the list of the largest.
 CREATE INDEX stored_objects_by_size ON stored_objects (memram_id, size) WHERE size >= 4096;
 -- What is pinned, for the list of it.
@@ -934,6 +935,9 @@ UNION ALL
 -- I13 an object expires with its last hold
 SELECT 'I13', 'object_expiry', 'stored_objects', id, NULL, 'expires_at ' || coalesce(ends, 'NULL'), 'expires_at ' || coalesce(expires_at, 'NULL')
 FROM last_holds WHERE expires_at IS NOT ends
+UNION ALL
+SELECT 'I13', 'object_endless', 'stored_objects', id, NULL, 'endless ' || iif(expires_at IS NULL, 1, 1.0), 'endless ' || endless
+FROM stored_objects WHERE endless <> 1 OR typeof(endless) <> iif(expires_at IS NULL, 'integer', 'real')
 UNION ALL
 -- I14 a tag has its hold, and the space counts them
 SELECT 'I14', 'tag_hold', 'tags', t.stored_object_id, t.name || '=' || t.key, CASE t.name WHEN '' THEN 'an anonymous hold' ELSE 'a name of this object' END, 'none'

@@ -108,7 +108,8 @@ pub enum StoredContent {
 /// An entry's position (if it belongs to the object), the bytes after it, and its own.
 pub(in crate::store) type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
-/// The content of an object that never expires, as the index alone tells: written like there.
+/// The content of an object that never expires and has one piece. The index alone tells the former:
+/// `endless / 2` is 0 for 1, and 0.5 for 1.0.
 ///
 /// For the first space, which most files have only, the key is a constant in the statement; binding
 /// it would take a twentieth of a get.
@@ -118,8 +119,8 @@ macro_rules! read_whole {
     ($space:literal) => {
         concat!(
             "SELECT l.data FROM stored_objects o JOIN ledger l ON l.id = o.id \
-             WHERE o.object_id = ? AND l.seq = 0 AND l.is_last = 1 \
-             AND CAST(CASE WHEN o.expires_at IS NULL THEN 'n' ELSE 'N' END COLLATE NOCASE AS BLOB) = x'6e' AND o.memram_id = ",
+             WHERE o.object_id = ? AND l.is_last = 1 \
+             AND o.endless / 2 = 0 AND o.memram_id = ",
             $space
         )
     };

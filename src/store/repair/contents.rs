@@ -192,6 +192,12 @@ pub(super) const RULES: &[Statements] = &[
                          UNION ALL SELECT held_until FROM stored_objects WHERE id = ?1 AND held = TRUE) holds)
                  WHERE id = ?1"],
     },
+    // A column of files alone.
+    Statements {
+        rule: "object_endless",
+        find: None,
+        correct: &["UPDATE stored_objects SET endless = CASE WHEN expires_at IS NULL THEN 1 ELSE 1.0 END WHERE id = ?1"],
+    },
     Statements {
         rule: "tag_hold",
         find: None,

@@ -58,7 +58,7 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     insert::<IntoArenas, 5>(conn, rows.arenas.iter().map(arena_row))?;
     insert::<IntoPools, 7>(conn, rows.pools.iter().map(pool_row))?;
     insert::<IntoBlocks, 8>(conn, rows.blocks.iter().map(block_row))?;
-    insert::<IntoObjects, 11>(conn, rows.objects.rows().iter().map(object_row))?;
+    insert::<IntoObjects, 12>(conn, rows.objects.rows().iter().map(object_row))?;
     insert::<IntoLedger, 10>(conn, rows.entries.iter().map(entry_row))?;
     for &(id, data) in &rows.pieces {
         Statement::<SetData, 2>::run(conn, [data.into(), id.0.into()])?;
@@ -69,7 +69,8 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     for (object, lifetime) in &rows.holds {
         let [held_until, expires_at] = [lifetime.held_until, lifetime.expires_at].map(micros);
         let [held, pinned] = [lifetime.held, lifetime.pinned].map(Value::from);
-        Statement::<SetHolds, 5>::run(conn, [held, held_until, expires_at, pinned, object.0.into()])?;
+        let endless = endless(lifetime.expires_at.is_none());
+        Statement::<SetHolds, 6>::run(conn, [held, held_until, expires_at, pinned, endless, object.0.into()])?;
     }
     write_names(conn, space, &rows.names)?;
     tags::write(conn, space, &rows.tags)?;
@@ -151,7 +152,7 @@ fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 10] {
     ]
 }
 
-fn object_row(object: &StoredObject) -> [Value<'_>; 11] {
+fn object_row(object: &StoredObject) -> [Value<'_>; 12] {
     [
         object.id.0.into(),
         object.memram_id.0.into(),
@@ -164,7 +165,13 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 11] {
         micros(object.held_until),
         micros(object.expires_at),
         object.pinned.into(),
+        endless(object.expires_at.is_none()),
     ]
+}
+
+/// See `stored_objects_by_object_id` in the schema.
+fn endless(is_endless: bool) -> Value<'static> {
+    if is_endless { Value::Int(1) } else { Value::Real(1.0) }
 }
 
 /// They come first, because an object may be removed before its pieces if a reservation has them.
@@ -208,8 +215,8 @@ target! {
     IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)",
         alike in [1, 4, 5];
     IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, \
-        expires_at, pinned)",
-        alike in [1, 3, 4, 6, 7, 8, 9, 10];
+        expires_at, pinned, endless)",
+        alike in [1, 3, 4, 6, 7, 8, 9, 10, 11];
     IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, start, is_last, data)",
         alike in [2, 7];
     IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at, expires_at)", alike in [0, 3, 4];
@@ -222,7 +229,7 @@ sql! {
     FromArenas = "DELETE FROM arenas WHERE id IN";
     RemoveName = "DELETE FROM names WHERE memram_id = ? AND name = ?";
     MoveName = "UPDATE OR FAIL names SET stored_object_id = ?, bound_at = ?, expires_at = ? WHERE memram_id = ? AND name = ?";
-    SetHolds = "UPDATE OR FAIL stored_objects SET held = ?, held_until = ?, expires_at = ?, pinned = ? WHERE id = ?";
+    SetHolds = "UPDATE OR FAIL stored_objects SET held = ?, held_until = ?, expires_at = ?, pinned = ?, endless = ? WHERE id = ?";
     SetData = "UPDATE OR FAIL ledger SET data = ? WHERE id = ?";
     RemoveReservation = "DELETE FROM reservations WHERE id = ?";
     SetReservation = "INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, stored_object_id, \
