@@ -49,6 +49,11 @@
 //! | `cli` (default) | the program `heapledger`, and the crates that only it needs |
 //! | `postgres` | heaps on PostgreSQL servers, through the system's libpq |
 //! | `postgres-bundled` | the same with libpq and OpenSSL compiled in; needs `perl` and `make` |
+//! | `metrics` | counters and durations of commits, checkpoints and refusals, through the crate [`metrics`] |
+//! | `tracing` | spans of the crate [`tracing`] around them |
+//!
+//! [`metrics`]: https://docs.rs/metrics
+//! [`tracing`]: https://docs.rs/tracing
 //!
 //! A program that uses only the library needs `default-features = false, features = ["sqlite"]`.
 //!
@@ -89,6 +94,7 @@ mod clock;
 mod error;
 mod geometry;
 mod identity;
+mod instruments;
 mod manager;
 mod models;
 mod store;
@@ -106,14 +112,14 @@ pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     ActorFlow, Allocation, Applied, Backup, Batch, BatchReader, BlockMap, Bound, CheckNote, CheckOptions, ClassDiff,
     ClassStats, ClassUse, Collected, CompactOptions, Compacted, Conflict, Copied, CopiedSpace, CopyOptions, Correction,
-    Diff, DiskUse, Entries, Events, Eviction, EvictionPlan, Expired, Expiry, Exported, Figure, Finding, Flows,
-    FreePlan, Freed, FreedTagged, Held, HeldBy, History, Hold, HoldWith, Holders, ImportOptions, Imported, InPool,
-    KindFlow, Layout, LayoutDigest, MapCell, MapFrame, MemManager, Moment, MoveTo, Mover, NamesWithPrefix, NewBlock,
-    NewPool, NotAPath, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan, PlanFree,
-    PlanMove, PlanPiece, PlanSlice, Planner, QuotaUsage, Refused, Remedy, Repaired, Report, ReportNow, ReportOptions,
-    Reservation, Reserve, Restored, SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport, SparseOptions, Stats,
-    TagBucket, TagUsage, UnsavedName, UsagePoint, Victim, Work, WorkKind, WorkPlan, WorkTotals, name_of_path,
-    path_of_name,
+    Diff, DiskUse, Entries, EventCounts, Events, Eviction, EvictionPlan, Expired, Expiry, Exported, Figure, Finding,
+    Flows, FreePlan, Freed, FreedTagged, Held, HeldBy, History, Hold, HoldWith, Holders, ImportOptions, Imported,
+    InPool, KindFlow, Layout, LayoutDigest, MapCell, MapFrame, MemManager, Moment, MoveTo, Mover, NamesWithPrefix,
+    NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan,
+    PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, QuotaUsage, Refused, Remedy, Repaired, Report, ReportNow,
+    ReportOptions, Reservation, Reserve, Restored, SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport,
+    SparseOptions, Stats, TagBucket, TagUsage, UnsavedName, UsagePoint, Victim, Watch, Work, WorkKind, WorkPlan,
+    WorkTotals, name_of_path, path_of_name,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,
@@ -130,6 +136,7 @@ pub use store::queries::objects::ObjectInfo;
 pub use store::queries::sparse::Occupant;
 pub use store::queries::tags::TagValue;
 pub use store::queries::usage::{Level, LevelUsage};
+pub use store::queries::written::SqlValue;
 pub use store::{Durability, TreeKind, TreeSize};
 pub use temporary::interrupt;
 pub use value::{Hasher, Json, Kind, ObjectId};

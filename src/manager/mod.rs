@@ -16,9 +16,11 @@ mod transfer;
 mod tree;
 
 pub use handle::MemManager;
+pub use history::counts::EventCounts;
 pub use history::diff::{ClassDiff, Diff, ObjectSize};
 pub use history::events::{Events, Moment};
 pub use history::record::History;
+pub use history::watch::Watch;
 pub use names::NamesWithPrefix;
 pub use objects::allocate::Allocation;
 pub use objects::batch::Batch;

@@ -64,7 +64,7 @@ impl<'c> ReadTx<'c> {
     }
 
     /// Runs a read of whole tables, which a server must plan otherwise than one by keys.
-    pub(in crate::store) fn scanning<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+    pub fn scanning<R>(&mut self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
         #[cfg(feature = "postgres")]
         if self.is_on_server() {
             self.conn()?.batch_execute(SCAN)?;

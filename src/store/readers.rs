@@ -42,6 +42,17 @@ impl Readers {
         }
     }
 
+    /// The same for statements that a user has written: what they may do to their session concerns no
+    /// other read.
+    pub fn apart<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        match self {
+            // They are queries, which leave nothing behind in SQLite.
+            Self::File(readers) => readers.snapshot(read),
+            #[cfg(feature = "postgres")]
+            Self::Server(readers) => readers.apart(read),
+        }
+    }
+
     /// Runs `read`, which executes a single statement, on a separate connection. It runs again if the
     /// connection was lost.
     pub fn single<R>(&self, read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {

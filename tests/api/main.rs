@@ -58,3 +58,4 @@ mod upload_trouble;
 mod usage;
 mod values;
 mod violations;
+mod watch;

@@ -8,6 +8,7 @@ use crate::books::history_change::HistorySetting;
 use crate::books::refusals::Refusal;
 use crate::clock;
 use crate::error::{Error, Result};
+use crate::instruments;
 use crate::manager::MemManager;
 use crate::manager::objects::reclaim;
 use crate::models::{HistoryMode, MemRam};
@@ -176,9 +177,10 @@ impl MemManager {
     /// refused, the caller records that.
     pub(in crate::manager) fn write_part<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
-        writer.write_unsynced(deadline, |tx| {
+        let written = writer.write_unsynced(deadline, |tx| {
             self.signed(tx, &mut End::default(), |tx| tx.streaming(work))
-        })
+        });
+        written.inspect_err(instruments::refusal_on_disk)
     }
 
     /// The writer, and the deadline of a call that begins now.
@@ -215,6 +217,7 @@ impl MemManager {
     fn after<R>(&self, end: End, result: Result<R>, deadline: Deadline) -> Result<R> {
         match &result {
             Err(error) => {
+                instruments::refusal_on_disk(error);
                 let object_id = end.refused.and_then(|refused| refused.object_id);
                 let refusal = Refusal::of(error, object_id);
                 refusal.map_or(Ok(()), |refusal| self.record_refusal(&refusal, deadline))?;
@@ -234,9 +237,11 @@ impl MemManager {
 
     pub(in crate::manager) fn record_refusal(&self, refusal: &Refusal, deadline: Deadline) -> Result<()> {
         let (writer, _) = self.writer()?;
-        let recorded = writer.write(0, deadline, |tx| {
-            tx.sign(self.signature());
-            tx.apply(Change::Refused(refusal.clone()))
+        let recorded = instruments::refusal(refusal, || {
+            writer.write(0, deadline, |tx| {
+                tx.sign(self.signature());
+                tx.apply(Change::Refused(refusal.clone()))
+            })
         });
         match recorded {
             // The refusal matters more than its record.

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Turn;
 use crate::error::{Error, Result, ServerError};
+use crate::instruments::Timed;
 use crate::store::deadline::Deadline;
 use crate::store::session::WriteTx;
 use crate::store::writer::Begin;
@@ -57,7 +58,9 @@ impl Turn {
     /// Commits for all units of the transaction.
     pub(super) fn commit(&mut self) -> Result<()> {
         self.company = self.writer.done;
+        let timed = Timed::commit(self.writer.done);
         let result = self.writer.commit();
+        timed.end(result.is_ok());
         self.end(match &result {
             Ok(()) => Ok(()),
             Err(error) => Err(error.again()),

@@ -16,6 +16,8 @@ use crate::store::read::{Age, ReadTx};
 /// The limit of idle connections: each is a process of the server.
 static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(16));
 
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// The reading connections of a heap on a server. There are as many as simultaneous readers.
 pub(crate) struct ServerReaders {
     location: ServerLocation,
@@ -81,6 +83,21 @@ impl ServerReaders {
         self.named(result.map_err(|error| deadline.stamp(error)))
     }
 
+    /// The same on a connection that nobody uses afterwards.
+    pub fn apart<R>(&self, read: impl FnOnce(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
+        if let Some(frozen) = &self.frozen {
+            return self.on_frozen(frozen, read);
+        }
+        let deadline = Deadline::after(self.location.busy_timeout);
+        let mut conn = self.location.reconnect(Access::Read, deadline)?;
+        let age = Age::begin(self.location.max_snapshot_age);
+        self.named(conn.batch_execute(BEGIN).map_err(Error::from))?;
+        let found = self.named(read(&mut ReadTx::aging(&mut conn, age)).map_err(|error| deadline.stamp(error)))?;
+        self.named(conn.batch_execute("ROLLBACK").map_err(Error::from))?;
+        let has_moved = conn.has_moved(&self.location)?;
+        self.unless_moved(has_moved, found)
+    }
+
     /// Runs `read`, which executes a single statement, on a separate connection; again if the connection
     /// was lost, because the server may be starting again.
     pub fn single<R>(&self, mut read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
@@ -139,7 +156,7 @@ impl ServerReaders {
             if was_idle && conn.has_moved(&self.location).unwrap_or(true) {
                 continue;
             }
-            match conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") {
+            match conn.batch_execute(BEGIN) {
                 Ok(()) => return Ok(conn),
                 Err(_) if was_idle => {}
                 Err(error) => return self.named(Err(error.into())),

@@ -200,7 +200,7 @@ pub fn last_refusal(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Refus
 }
 
 /// The newest rows, of which only refusals are of interest, newest first.
-fn newest_rows(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Refusal>> {
+pub(super) fn newest_rows(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Refusal>> {
     let stripe = Stripe::of(space);
     let newest = events::table
         .filter(events::id.gt(stripe.before()))
@@ -214,9 +214,9 @@ fn newest_rows(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<Refusal>> {
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = events)]
 pub struct Refusal {
-    id: EventId,
+    pub id: EventId,
     pub at: Timestamp,
-    kind: EventKind,
+    pub kind: EventKind,
     pub bytes: i64,
     #[diesel(deserialize_as = Amount)]
     pub count: u64,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 
+use crate::instruments::Timed;
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::location::Access;
@@ -133,5 +134,8 @@ impl Drop for Checkpoints {
 
 /// Copies the part of the log that no reader needs, without waiting.
 pub(in crate::store) fn copy(conn: &mut Conn) -> diesel::QueryResult<()> {
-    conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")
+    let timed = Timed::checkpoint();
+    let copied = conn.batch_execute("PRAGMA wal_checkpoint(PASSIVE)");
+    timed.end(copied.is_ok());
+    copied
 }

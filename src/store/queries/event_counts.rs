@@ -1,0 +1,32 @@
+//! How many events of each kind there are.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use super::events::newest_rows;
+use crate::error::Result;
+use crate::models::{EventId, EventKind, MemRamId, Stripe};
+use crate::store::conn::on_engine;
+use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
+
+sql! {
+    // A row with several ids stands for as many events, none of which is a refusal.
+    Counts: (Text, BigInt) = "SELECT kind, CAST(sum(CASE WHEN length(object) > 32 THEN length(object) / 32 ELSE count END) AS BIGINT)
+        FROM events WHERE id > ? AND id <= ? GROUP BY kind";
+}
+
+/// How many events of each kind happened after one. A refusal counts as often as it did. O(rows after it).
+pub fn after(tx: &mut ReadTx<'_>, space: MemRamId, after: Option<EventId>) -> Result<Vec<(EventKind, i64)>> {
+    let stripe = Stripe::of(space);
+    let after = after.map_or(stripe.before(), |id| id.0);
+    let statement = Statement::<Counts, 2>::new([after.into(), stripe.last().into()]);
+    Ok(on_engine!(tx, |conn| statement.load(conn))?)
+}
+
+/// The newest refusals that may happen again without being another event, and how often they did.
+pub fn refusals(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<(EventId, u64)>> {
+    let newest = newest_rows(tx, space)?.into_iter();
+    let refusals = newest.take_while(|event| event.kind == EventKind::Refusal);
+    Ok(refusals.map(|refusal| (refusal.id, refusal.count)).collect())
+}
