@@ -4,9 +4,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, apply, backup, block, check, compact, copy, diff, doctor, drop_space, evict, expire, export, free, gc, get,
-    history, import, init, layout, ledger, log, ls, names, pin, plan, post, put, quota, release, rename_space, replay,
-    report, reserve, restore, set, show, space, spaces, sparse, stats, tags, tree, usage,
+    add, apply, backup, block, check, compact, completions, copy, diff, doctor, drop_space, evict, expire, export,
+    free, gc, get, history, import, init, layout, ledger, log, ls, man, metrics, names, pin, plan, post, put, quota,
+    release, rename_space, replay, report, reserve, restore, set, show, space, spaces, sparse, sql, stats, tags, tree,
+    usage, watch,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -93,6 +94,10 @@ enum Command {
     Layout(layout::Args),
     /// List what happened
     Log(log::Args),
+    /// Print events as lines of JSON as they happen
+    Watch(watch::Args),
+    /// Print the figures of all spaces for a monitoring system, or serve them
+    Metrics(metrics::Args),
     /// Show how much of each level is used, now or over time
     Usage(usage::Args),
     /// Compare two moments, or two files; exit status 1 if a threshold is crossed
@@ -111,6 +116,8 @@ enum Command {
     Replay(replay::Args),
     /// List the objects that occupy nearly empty arenas
     Sparse(sparse::Args),
+    /// Ask in SQL, at a prompt or with a query; nothing is changed
+    Sql(sql::Args),
     /// Show what takes the bytes of the file
     Space(space::Args),
     /// Give back empty blocks, pools and arenas
@@ -141,6 +148,10 @@ enum Command {
     DropSpace(drop_space::Args),
     /// Carve an arena, a pool or a block ahead of need
     Add(add::Args),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Args),
+    /// Print a manual page, or write all of them into a folder
+    Man(man::Args),
 }
 
 impl Cli {
@@ -154,8 +165,15 @@ impl Cli {
         if !matches!(&self.command, Command::Get(args) if args.is_to_file()) {
             streams::need_output()?;
         }
+        // These concern no heap, and work without one.
+        match &self.command {
+            Command::Completions(args) => return completions::run(args),
+            Command::Man(args) => return man::run(args),
+            _ => {}
+        }
         let context = Context::new(&self.globals)?;
         match &self.command {
+            Command::Completions(_) | Command::Man(_) => Ok(Outcome::Fine),
             Command::Init(args) => init::run(args, &context),
             Command::Put(args) => put::run(args, &context),
             Command::Set(args) => set::run(args, &context),
@@ -184,6 +202,8 @@ impl Cli {
             Command::Block(args) => block::run(args, &context),
             Command::Layout(args) => layout::run(args, &context),
             Command::Log(args) => log::run(args, &context),
+            Command::Watch(args) => watch::run(args, &context),
+            Command::Metrics(args) => metrics::run(args, &context),
             Command::Usage(args) => usage::run(args, &context),
             Command::Diff(args) => diff::run(args, &context),
             Command::History(args) => history::run(args, &context),
@@ -193,6 +213,7 @@ impl Cli {
             Command::Plan(args) => plan::run(args, &context),
             Command::Replay(args) => replay::run(args, &context),
             Command::Sparse(args) => sparse::run(args, &context),
+            Command::Sql(args) => sql::run(args, &context),
             Command::Space(args) => space::run(args, &context),
             Command::Gc(args) => gc::run(args, &context),
             Command::Compact(args) => compact::run(args, &context),

@@ -71,6 +71,11 @@ impl<'a> Context<'a> {
         self.globals.format == Format::Json
     }
 
+    /// How to print the answer.
+    pub fn format(&self) -> Format {
+        self.globals.format
+    }
+
     /// How tables show sizes.
     pub fn sizes(&self) -> Sizes {
         if self.globals.bytes { Sizes::Exact } else { Sizes::Human }

@@ -9,6 +9,7 @@ mod input;
 pub mod interrupt;
 mod output;
 mod page;
+mod reference;
 pub mod streams;
 
 pub use args::Cli;

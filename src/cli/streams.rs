@@ -35,6 +35,23 @@ pub fn input() -> io::Result<StdinLock<'static>> {
     Err(io::Error::other("standard input is closed"))
 }
 
+/// Whether the reader of standard output has closed it. A command that only writes when something happens would
+/// not notice.
+#[cfg(unix)]
+pub fn nobody_reads() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = rustix::stdio::stdout();
+    let mut asked = [PollFd::from_borrowed_fd(stdout, PollFlags::empty())];
+    let answered = poll(&mut asked, Some(&Timespec::default()));
+    let [found] = asked.map(|asked| asked.revents());
+    answered.is_ok() && found.intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+#[cfg(not(unix))]
+pub fn nobody_reads() -> bool {
+    false
+}
+
 /// Drains a pipe after a command has failed and reported its error. Otherwise a script that
 /// writes a few lines to it would be killed by `SIGPIPE` before it can see the error. A script
 /// that writes a lot is still killed, as usual.

@@ -7,10 +7,11 @@ use crate::common::{files_only, server};
 use crate::support::Cli;
 
 #[rustfmt::skip]
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 38] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
     "check", "spaces", "resize", "add", "doctor", "plan", "sparse", "space", "log", "usage", "layout", "diff",
-    "history", "replay", "report", "drop-space", "rename-space", "compact", "apply",
+    "history", "replay", "report", "drop-space", "rename-space", "compact", "apply", "watch",
+    "metrics", "sql", "completions", "man",
 ];
 
 #[test]
@@ -153,7 +154,8 @@ fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
     let script = script.replace("../copy", folder.path().join("copy").to_str().unwrap());
     let ran = cli.sh(&script);
     let wanted = match command {
-        _ if example.contains("--follow") => &[124, 137][..],
+        "watch" => &[124, 137],
+        _ if example.contains("--follow") || example.contains("--listen") => &[124, 137][..],
         // Status 1 means findings, a threshold, or that something does not fit.
         "doctor" | "diff" | "plan" => &[0, 1],
         _ => &[0],

@@ -12,12 +12,14 @@ mod evict;
 mod expire;
 mod explain;
 mod formats;
+mod generated;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
 mod help;
 mod history;
 mod inspect;
+mod machines;
 mod names_free;
 mod plans;
 mod put_get;
@@ -28,6 +30,7 @@ mod reserve;
 mod servers;
 mod space;
 mod spaces;
+mod sql;
 mod support;
 mod tags;
 mod transfer;

@@ -1,6 +1,5 @@
 //! `heapledger log`
 
-use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::cli::input::when;
 use crate::cli::output::render::{List, Row};
 use crate::cli::output::table::Head;
 use crate::cli::output::text::{self, Sizes, short_id};
+use crate::cli::streams;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -53,7 +53,7 @@ pub struct Args {
     follow: bool,
 }
 
-fn kinds() -> impl TypedValueParser<Value = EventKind> {
+pub fn kinds() -> impl TypedValueParser<Value = EventKind> {
     let known = EventKind::ALL.iter().map(|kind| kind.as_str());
     PossibleValuesParser::new(known).map(|text| {
         let named = EventKind::ALL.iter().find(|kind| kind.as_str() == text);
@@ -86,49 +86,33 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         }
     }
     if args.follow {
-        let newest = now.newest_events(&EventFilter::default(), COUNTED)?;
+        let newest = now.newest_events(&EventFilter::default(), 1)?.pop();
         // An open snapshot would prevent a collection from shrinking the file.
         drop(now);
-        follow(&memory, filter, newest, &mut list)?;
+        let none = EventId::within(memory.space_id(), 0);
+        let after = newest.map_or(none, |event| event.id);
+        follow(&memory, filter.after(after), &mut list)?;
     }
     list.end()?;
     Ok(Outcome::Fine)
 }
 
-/// How many of the newest events may still be counted again.
-const COUNTED: usize = 16;
-
 /// How often to look for new events.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Runs until the output is closed or the process ends.
-fn follow<'a>(
-    memory: &'a MemManager,
-    mut filter: EventFilter,
-    newest: Vec<Event>,
-    list: &mut List<'_, Entry<'a>>,
-) -> Result<()> {
-    filter.after_id = newest.last().map(|event| event.id);
-    let mut counts: BTreeMap<_, _> = newest.iter().map(|event| (event.id, event.count)).collect();
+/// Lists events as they happen, until nobody reads them or the process ends.
+pub fn follow<'a>(memory: &'a MemManager, filter: EventFilter, list: &mut List<'_, Entry<'a>>) -> Result<()> {
+    let mut watch = memory.watch(filter)?;
     loop {
-        list.flush()?;
-        sleep(PAUSE);
-        // A refusal that happens again is counted, and gets no event of its own.
-        for event in memory.newest_events(&filter.clone().after(None), COUNTED)? {
-            if counts.get(&event.id).is_some_and(|&count| count < event.count) {
-                counts.insert(event.id, event.count);
-                list.row(&Entry::new(&event, memory))?;
-            }
-        }
-        for event in memory.events(filter.clone()) {
-            let event = event?;
-            filter.after_id = Some(event.id);
-            counts.insert(event.id, event.count);
+        if let Some(event) = watch.ready()? {
             list.row(&Entry::new(&event, memory))?;
+            continue;
         }
-        while counts.len() > COUNTED {
-            counts.pop_first();
+        list.flush()?;
+        if streams::nobody_reads() {
+            return Ok(());
         }
+        sleep(PAUSE);
     }
 }
 
@@ -160,7 +144,7 @@ impl Args {
 
 /// A row of the view `log`.
 #[derive(Serialize)]
-struct Entry<'a> {
+pub struct Entry<'a> {
     id: EventId,
     space: &'a str,
     time: String,
@@ -180,7 +164,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    fn new(event: &Event, memory: &'a MemManager) -> Self {
+    pub fn new(event: &Event, memory: &'a MemManager) -> Self {
         Self {
             id: event.id,
             space: memory.space(),

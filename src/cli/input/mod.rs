@@ -8,5 +8,6 @@ pub(in crate::cli) mod parse;
 pub(in crate::cli) mod server;
 pub(in crate::cli) mod size_list;
 pub(in crate::cli) mod sources;
+pub(in crate::cli) mod statements;
 pub(in crate::cli) mod trace;
 pub(in crate::cli) mod when;

@@ -82,6 +82,10 @@ impl Output {
         self.format == Format::Table
     }
 
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// The width of the terminal, if the answer is a table on a terminal.
     pub fn columns(&self) -> Option<usize> {
         self.columns
@@ -171,7 +175,7 @@ fn not_written(error: io::Error) -> io::Error {
 /// A list being written.
 pub struct List<'a, R> {
     output: &'a mut Output,
-    table: Table,
+    table: Table<'static>,
     rows: u64,
     of: PhantomData<R>,
 }
@@ -267,7 +271,7 @@ impl<'de> Deserialize<'de> for Record {
 }
 
 /// Writes one line of CSV, quoted where necessary.
-fn csv_line(out: &mut impl Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
+pub(super) fn csv_line(out: &mut (impl Write + ?Sized), cells: impl Iterator<Item = String>) -> io::Result<()> {
     let mut line = csv::Writer::from_writer(Vec::new());
     line.write_record(cells)?;
     let line = line.into_inner().map_err(|error| io::Error::other(error.to_string()))?;

@@ -11,8 +11,8 @@ use super::text::{cut, width};
 
 /// A column: its title, alignment, and worth.
 #[derive(Debug, Clone, Copy)]
-pub struct Head {
-    title: &'static str,
+pub struct Column<'t> {
+    title: &'t str,
     right: bool,
     /// Columns of the lowest worth are left out first; those with `None` never are.
     worth: Option<u8>,
@@ -22,9 +22,9 @@ pub struct Head {
     usual: usize,
 }
 
-impl Head {
+impl<'t> Column<'t> {
     /// A column of text that is never left out.
-    pub const fn left(title: &'static str) -> Self {
+    pub const fn left(title: &'t str) -> Self {
         Self {
             title,
             right: false,
@@ -35,7 +35,7 @@ impl Head {
     }
 
     /// A column of numbers that is never left out.
-    pub const fn right(title: &'static str) -> Self {
+    pub const fn right(title: &'t str) -> Self {
         Self {
             right: true,
             ..Self::left(title)
@@ -64,10 +64,13 @@ impl Head {
     }
 }
 
+/// A column that every answer of a command has.
+pub type Head = Column<'static>;
+
 /// A table being written. The columns of a chunk are as wide as its cells need, and at least as
 /// wide as in the previous chunk.
-pub struct Table {
-    head: &'static [Head],
+pub struct Table<'t> {
+    head: &'t [Column<'t>],
     /// The width of the terminal; `None` if lines may have any length.
     columns: Option<usize>,
     chunk: Vec<Vec<String>>,
@@ -85,10 +88,10 @@ const ROWS_IN_CHUNK: usize = 1000;
 /// If nothing is truncated, other rows are not padded for cells wider than this.
 const PADDED: usize = 100;
 
-impl Table {
+impl<'t> Table<'t> {
     /// A table with these columns, for a terminal of this width, if any. Without `head`, rows are
     /// plain lines.
-    pub fn new(head: &'static [Head], columns: Option<usize>) -> Self {
+    pub fn new(head: &'t [Column<'t>], columns: Option<usize>) -> Self {
         Self {
             head,
             columns,
@@ -194,7 +197,7 @@ impl Table {
     }
 }
 
-impl Head {
+impl Column<'_> {
     fn need(&self, natural: usize, all: bool) -> Need {
         let natural = match natural {
             0 if !all => 0,

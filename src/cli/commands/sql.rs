@@ -1,0 +1,286 @@
+//! `heapledger sql`
+
+use std::io::{self, IsTerminal, Read};
+use std::ops::ControlFlow;
+
+use anyhow::{Result, bail};
+use heapledger::MemManager;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::sql_prompt;
+use crate::cli::context::Context;
+use crate::cli::exit::Outcome;
+use crate::cli::input::statements;
+use crate::cli::output::render::{Format, Output, Row};
+use crate::cli::output::table::Head;
+use crate::cli::output::text::Sizes;
+use crate::cli::reference::{self, Named, Relation};
+use crate::cli::streams;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without a query, it asks for some at a terminal, or else reads them from standard input; each
+ends with a semicolon. The tables and views have the rows of all spaces. Nothing is ever
+changed: only queries are accepted (SELECT, WITH, VALUES, EXPLAIN QUERY PLAN).
+
+  .tables           the tables and views
+  .schema [NAME]    the columns of all of them or of one, and what they mean
+  .help [NAME]      these commands, or all about one table or view
+  .queries          the queries that have a name, for @NAME
+  .show NAME        the text of such a query
+  .format FORMAT    how to print: table, json, ndjson or csv
+  .quit             the end, as Ctrl-D is
+
+Bytes are shown as their hexadecimal digits after \\x.
+
+Examples:
+  heapledger sql 'SELECT kind, count(*) FROM objects GROUP BY kind'
+  heapledger sql @largest --format csv > largest.csv
+  heapledger sql --list                         # @NAME for each of these
+  heapledger sql '.schema ledger'
+  echo 'SELECT 1; SELECT 2;' | heapledger sql
+  heapledger sql --datasette > metadata.json    # for datasette -m")]
+pub struct Args {
+    /// A query, @NAME for one that has a name, or a command that begins with a dot
+    #[arg(value_name = "QUERY", conflicts_with_all = ["list", "datasette"])]
+    query: Option<String>,
+
+    /// List the queries that have a name
+    #[arg(long)]
+    list: bool,
+
+    /// Print metadata for datasette: what tables and columns mean, and the queries with names
+    #[arg(long, conflicts_with = "list")]
+    datasette: bool,
+}
+
+pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if args.datasette {
+        if context.is_on_server() {
+            bail!("datasette reads heaps in files");
+        }
+        let metadata = metadata(&context.db().file_stem().unwrap_or_default().to_string_lossy());
+        io::Write::write_all(&mut io::stdout(), format!("{metadata:#}\n").as_bytes())?;
+        return Ok(Outcome::Fine);
+    }
+    let mut format = context.format();
+    if args.list {
+        tell(".queries", &mut format, context)?;
+        return Ok(Outcome::Fine);
+    }
+    if let Some(told) = args
+        .query
+        .as_deref()
+        .filter(|query| query.trim_start().starts_with('.'))
+    {
+        tell(told.trim(), &mut format, context)?;
+        return Ok(Outcome::Fine);
+    }
+    // A query is about all spaces, so any of them will do.
+    let Some(memory) = context.follow_any()? else {
+        bail!("{} has no space", context.shown());
+    };
+    let mut session = Session {
+        memory,
+        context,
+        format,
+        ran: 0,
+    };
+    match &args.query {
+        Some(text) => session.all(text)?,
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => sql_prompt::run(&mut session)?,
+        None => {
+            let mut text = String::new();
+            streams::input()?.read_to_string(&mut text)?;
+            session.all(&text)?;
+        }
+    }
+    Ok(Outcome::Fine)
+}
+
+/// The heap that queries are asked of, and how to print what it answers.
+pub struct Session<'c> {
+    memory: MemManager,
+    context: &'c Context<'c>,
+    format: Format,
+    ran: u64,
+}
+
+impl Session<'_> {
+    /// Runs all statements of a text, the last of which needs no semicolon.
+    fn all(&mut self, text: &str) -> Result<()> {
+        let (statements, rest) = statements::split(text);
+        for statement in statements {
+            self.one(statement)?;
+        }
+        if statements::is_blank(rest) {
+            Ok(())
+        } else {
+            self.one(rest)
+        }
+    }
+
+    /// Runs a query, a query with a name, or a command with a dot.
+    pub fn one(&mut self, statement: &str) -> Result<()> {
+        let statement = statement.trim();
+        if statement.starts_with('.') {
+            return tell(statement, &mut self.format, self.context);
+        }
+        let query = match statement.strip_prefix('@') {
+            Some(name) => named(name)?.sql,
+            None => statement,
+        };
+        let mut output = Output::new(self.format, self.context.sizes());
+        if self.ran > 0 && output.is_table() {
+            writeln!(output.text())?;
+        }
+        self.ran += 1;
+        let memory = &self.memory;
+        let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(query, take);
+        output.records(&mut source)
+    }
+}
+
+fn named(name: &str) -> Result<Named> {
+    let mut queries = reference::queries().into_iter();
+    match queries.find(|query| query.name == name) {
+        Some(query) => Ok(query),
+        None => bail!("there is no query @{name}; `heapledger sql --list` lists them"),
+    }
+}
+
+fn relation(name: &str) -> Result<Relation> {
+    let mut relations = reference::relations().into_iter();
+    match relations.find(|relation| relation.name == name) {
+        Some(relation) => Ok(relation),
+        None => bail!("heapledger has no table or view {name}; `.tables` lists them"),
+    }
+}
+
+/// Carries out a command that begins with a dot.
+fn tell(command: &str, format: &mut Format, context: &Context<'_>) -> Result<()> {
+    let mut output = Output::new(*format, context.sizes());
+    let words: Vec<_> = command.split_whitespace().collect();
+    match words[..] {
+        [".tables"] => output.rows(reference::relations().iter().map(Table::from))?,
+        [".schema"] => output.rows(reference::relations().iter().flat_map(columns))?,
+        [".schema", name] => output.rows(columns(&relation(name)?))?,
+        [".queries"] => output.rows(reference::queries().into_iter().map(Query))?,
+        [".show", name] => writeln!(output.text(), "{}", named(name.trim_start_matches('@'))?.sql)?,
+        [".help"] => output.text().write_all(HELP.as_bytes())?,
+        [".help", name] => output.text().write_all(relation(name)?.text.as_bytes())?,
+        [".format", name] => match clap::ValueEnum::from_str(name, true) {
+            Ok(other) => *format = other,
+            Err(_) => bail!("there is no format {name}; take table, json, ndjson or csv"),
+        },
+        _ => bail!("there is no command {command} like this; `.help` lists them"),
+    }
+    Ok(output.flush()?)
+}
+
+const HELP: &str = "\
+.tables           the tables and views
+.schema [NAME]    the columns of all of them or of one, and what they mean
+.help [NAME]      these commands, or all about one table or view
+.queries          the queries that have a name, for @NAME
+.show NAME        the text of such a query
+.format FORMAT    how to print: table, json, ndjson or csv
+.quit             the end, as Ctrl-D is
+";
+
+#[derive(Serialize)]
+struct Table {
+    name: &'static str,
+    kind: &'static str,
+    about: String,
+}
+
+impl From<&Relation> for Table {
+    fn from(relation: &Relation) -> Self {
+        Self {
+            name: relation.name,
+            kind: if relation.is_view { "view" } else { "table" },
+            about: relation.about.clone(),
+        }
+    }
+}
+
+impl Row for Table {
+    const KEYS: &'static str = "name,kind,about";
+    const HEAD: &'static [Head] = &[Head::left("NAME"), Head::left("KIND"), Head::left("ABOUT").cut_to(20)];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![self.name.into(), self.kind.into(), self.about.clone()]
+    }
+}
+
+#[derive(Serialize)]
+struct ColumnOf {
+    table: &'static str,
+    column: &'static str,
+    meaning: String,
+}
+
+fn columns(relation: &Relation) -> Vec<ColumnOf> {
+    let table = relation.name;
+    let columns = relation.columns.iter().cloned();
+    columns
+        .map(|(column, meaning)| ColumnOf { table, column, meaning })
+        .collect()
+}
+
+impl Row for ColumnOf {
+    const KEYS: &'static str = "table,column,meaning";
+    const HEAD: &'static [Head] = &[
+        Head::left("TABLE"),
+        Head::left("COLUMN"),
+        Head::left("MEANING").cut_to(20),
+    ];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![self.table.into(), self.column.into(), self.meaning.clone()]
+    }
+}
+
+struct Query(Named);
+
+impl Serialize for Query {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Named { name, title, sql } = &self.0;
+        json!({"name": name, "title": title, "sql": sql}).serialize(serializer)
+    }
+}
+
+impl Row for Query {
+    const KEYS: &'static str = "name,sql,title";
+    const HEAD: &'static [Head] = &[Head::left("QUERY"), Head::left("WHAT IT TELLS").cut_to(20)];
+
+    fn cells(&self, _: Sizes) -> Vec<String> {
+        vec![format!("@{}", self.0.name), self.0.title.into()]
+    }
+}
+
+/// What datasette shows about a database of this name.
+fn metadata(database: &str) -> Value {
+    let tables = reference::relations().into_iter().map(|relation| {
+        let columns = relation.columns.into_iter();
+        let columns: Map<_, _> = columns
+            .map(|(column, meaning)| (column.to_owned(), meaning.into()))
+            .collect();
+        (
+            relation.name.to_owned(),
+            json!({"description": relation.about, "columns": columns}),
+        )
+    });
+    let queries = reference::queries().into_iter().map(|query| {
+        let about = json!({"title": query.title, "sql": query.sql});
+        (query.name.to_owned(), about)
+    });
+    let (tables, queries) = (tables.collect::<Map<_, _>>(), queries.collect::<Map<_, _>>());
+    json!({"databases": {database: {
+        "description": "A heap of heapledger. Sizes are in bytes, times in microseconds since 1970 UTC.",
+        "tables": tables,
+        "queries": queries,
+    }}})
+}
