@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, apply, backup, block, check, compact, completions, copy, diff, doctor, drop_space, evict, expire, export,
-    free, gc, get, history, import, init, layout, ledger, log, ls, man, metrics, names, pin, plan, post, put, quota,
-    release, rename_space, replay, report, reserve, restore, set, show, space, spaces, sparse, sql, stats, tags, tree,
-    usage, watch,
+    add, apply, backup, block, check, compact, completions, copy, diff, doctor, drop_space, evict, expire, explain,
+    export, free, gc, get, history, import, init, layout, ledger, log, ls, man, map, metrics, names, pin, plan, post,
+    put, quota, release, rename_space, replay, report, reserve, restore, set, show, space, spaces, sparse, sql, stats,
+    tags, top, tree, usage, watch,
 };
 use super::context::Context;
 use super::exit::Outcome;
@@ -88,6 +88,12 @@ enum Command {
     Ledger(ledger::Args),
     /// Show arenas, pools and blocks, and how full they are
     Tree(tree::Args),
+    /// Draw all blocks, and what is in them
+    Map(map::Args),
+    /// Explain how an object was split, step by step
+    Explain(explain::Args),
+    /// Show what happens now, and step through what happened
+    Top(top::Args),
     /// Show one block: its pieces, and their bytes
     Block(block::Args),
     /// Show arenas, pools and blocks as they were at a moment
@@ -199,6 +205,9 @@ impl Cli {
             Command::Void(args) => reserve::void(args, &context),
             Command::Ledger(args) => ledger::run(args, &context),
             Command::Tree(args) => tree::run(args, &context),
+            Command::Map(args) => map::run(args, &context),
+            Command::Explain(args) => explain::run(args, &context),
+            Command::Top(args) => top::run(args, &context),
             Command::Block(args) => block::run(args, &context),
             Command::Layout(args) => layout::run(args, &context),
             Command::Log(args) => log::run(args, &context),

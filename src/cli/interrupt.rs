@@ -69,9 +69,23 @@ fn wait_for_the_end(signals: &mut signal_hook::iterator::Signals) {
     }
 }
 
+/// Has `restore` called before a signal ends the process, for what would outlive it.
+pub fn before_the_end(restore: fn()) {
+    #[cfg(unix)]
+    let _ = RESTORE.set(restore);
+    #[cfg(not(unix))]
+    let _ = restore;
+}
+
+#[cfg(unix)]
+static RESTORE: std::sync::OnceLock<fn()> = std::sync::OnceLock::new();
+
 /// Ends by the default action of the signal, so that a shell sees 128 plus its number.
 #[cfg(unix)]
 fn end_by(signal: i32) {
+    if let Some(restore) = RESTORE.get() {
+        restore();
+    }
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     std::process::exit(128 + signal);
 }

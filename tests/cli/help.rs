@@ -7,11 +7,11 @@ use crate::common::{files_only, server};
 use crate::support::Cli;
 
 #[rustfmt::skip]
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 41] = [
     "init", "put", "set", "get", "ls", "show", "name", "unname", "free", "ledger", "tree", "block", "stats", "gc",
     "check", "spaces", "resize", "add", "doctor", "plan", "sparse", "space", "log", "usage", "layout", "diff",
     "history", "replay", "report", "drop-space", "rename-space", "compact", "apply", "watch",
-    "metrics", "sql", "completions", "man",
+    "metrics", "sql", "completions", "man", "map", "explain", "top",
 ];
 
 #[test]

@@ -21,6 +21,7 @@ mod history;
 mod inspect;
 mod machines;
 mod names_free;
+mod pictures;
 mod plans;
 mod put_get;
 mod readme;

@@ -229,5 +229,11 @@ fn exposition(told: &[Told]) -> String {
     });
     let help = "Events; a refusal counts as often as it happened.";
     out.family("events", Kind::Counter, help, events);
+    let bytes = told.iter().flat_map(|(stats, counts)| {
+        let of = move |&kind: &EventKind| ([space(stats), ("kind", kind.to_string())], counts.bytes_of(kind));
+        EventKind::ALL.iter().map(of)
+    });
+    let help = "Bytes that these events are about.";
+    out.family("event_bytes", Kind::Counter, help, bytes);
     out.end()
 }

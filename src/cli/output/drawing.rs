@@ -132,7 +132,7 @@ const WITHOUT_CLASS: usize = 75;
 impl Fill {
     /// Content, then room in blocks; the rest is not carved yet. Any content takes at least one
     /// cell, so that only a level without content looks empty.
-    fn bar(&self, wide: usize) -> String {
+    pub fn bar(&self, wide: usize) -> String {
         if self.mem == 0 {
             return " ".repeat(wide);
         }

@@ -1,5 +1,6 @@
 //! Output: tables, drawings, progress.
 
+pub(in crate::cli) mod cells;
 pub(in crate::cli) mod chart;
 pub(in crate::cli) mod drawing;
 pub(in crate::cli) mod fit;

@@ -10,15 +10,26 @@ use crate::store::queries::{event_counts, events};
 /// How many events of each kind have happened; see [`MemManager::count_events`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventCounts {
-    by_kind: BTreeMap<EventKind, u64>,
+    by_kind: BTreeMap<EventKind, Sums>,
     last: Option<EventId>,
     refusals: BTreeMap<EventId, u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sums {
+    events: u64,
+    bytes: u64,
 }
 
 impl EventCounts {
     /// How many events of a kind were counted.
     pub fn of(&self, kind: EventKind) -> u64 {
-        self.by_kind.get(&kind).copied().unwrap_or_default()
+        self.by_kind.get(&kind).copied().unwrap_or_default().events
+    }
+
+    /// The bytes that these events are about. Of a refusal that happened several times, those of one.
+    pub fn bytes_of(&self, kind: EventKind) -> u64 {
+        self.by_kind.get(&kind).copied().unwrap_or_default().bytes
     }
 }
 
@@ -47,12 +58,14 @@ impl MemManager {
             let found = event_counts::after(tx, space, counts.last)?;
             Ok((found, events::last(tx, space)?, event_counts::refusals(tx, space)?))
         })?;
-        for (kind, count) in found {
-            *counts.by_kind.entry(kind).or_default() += unsigned(count);
+        for (kind, events, bytes) in found {
+            let sums = counts.by_kind.entry(kind).or_default();
+            sums.events += unsigned(events);
+            sums.bytes = sums.bytes.saturating_add(unsigned(bytes));
         }
         for (id, count) in &refusals {
             if let Some(before) = counts.refusals.get(id) {
-                *counts.by_kind.entry(EventKind::Refusal).or_default() += count.saturating_sub(*before);
+                counts.by_kind.entry(EventKind::Refusal).or_default().events += count.saturating_sub(*before);
             }
         }
         counts.refusals = refusals.into_iter().collect();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::error::Result;
+use crate::error::{LogHolder, Result};
 use crate::manager::objects::parts::part_below;
 use crate::manager::{MemManager, unsigned};
 use crate::models::MemRam;
@@ -83,6 +83,14 @@ impl MemManager {
     pub fn disk_use(&self) -> Result<DiskUse> {
         let location = &self.inner.location;
         self.inner.readers.snapshot(|tx| disk_use(tx, location.on_disk()))
+    }
+}
+
+impl MemManager {
+    /// The processes that read from the write-ahead log at this moment, each of which keeps it from starting again
+    /// while it reads. Found out on Linux; none on a server. O(locks of the system).
+    pub fn log_holders(&self) -> Vec<LogHolder> {
+        self.inner.location.log_holders()
     }
 }
 

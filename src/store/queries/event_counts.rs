@@ -12,12 +12,14 @@ use crate::store::statement::{Statement, sql};
 
 sql! {
     // A row with several ids stands for as many events, none of which is a refusal.
-    Counts: (Text, BigInt) = "SELECT kind, CAST(sum(CASE WHEN length(object) > 32 THEN length(object) / 32 ELSE count END) AS BIGINT)
+    Counts: (Text, BigInt, BigInt) = "SELECT kind, CAST(sum(CASE WHEN length(object) > 32 THEN length(object) / 32 ELSE count END) AS BIGINT),
+               CAST(sum(bytes) AS BIGINT)
         FROM events WHERE id > ? AND id <= ? GROUP BY kind";
 }
 
-/// How many events of each kind happened after one. A refusal counts as often as it did. O(rows after it).
-pub fn after(tx: &mut ReadTx<'_>, space: MemRamId, after: Option<EventId>) -> Result<Vec<(EventKind, i64)>> {
+/// How many events of each kind happened after one, and their bytes. A refusal counts as often as it did.
+/// O(rows after it).
+pub fn after(tx: &mut ReadTx<'_>, space: MemRamId, after: Option<EventId>) -> Result<Vec<(EventKind, i64, i64)>> {
     let stripe = Stripe::of(space);
     let after = after.map_or(stripe.before(), |id| id.0);
     let statement = Statement::<Counts, 2>::new([after.into(), stripe.last().into()]);
