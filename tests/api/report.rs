@@ -237,6 +237,17 @@ fn holders_and_movers_have_their_names() {
     let report = report(&heap);
     let gone = &report.flows.went[0];
     assert_eq!((gone.size, gone.name.as_deref()), (50_000, Some("large")));
+    let came = report
+        .flows
+        .came
+        .iter()
+        .map(|mover| (mover.size, mover.name.as_deref()));
+    let wanted = [
+        (50_000, Some("large")),
+        (5_000, Some("small")),
+        (1_019, Some("name 19")),
+    ];
+    assert_eq!(came.take(3).collect::<Vec<_>>(), wanted);
     let holders = &report.now.as_ref().unwrap().holders;
     assert_eq!((holders.len(), holders[0].key.as_str()), (1, "owner"));
     assert_eq!(holders[0].largest[0].value.as_deref(), Some("bob"));

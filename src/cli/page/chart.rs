@@ -37,7 +37,7 @@ impl Chart {
         // A little in a large space would be a line at the bottom.
         let has_capacity = reserved >= capacity / 8;
         Self {
-            top: if has_capacity { capacity } else { reserved }.max(1),
+            top: if has_capacity { capacity.max(1) } else { round(reserved) },
             has_capacity,
             most_moved: report
                 .flows
@@ -157,6 +157,24 @@ impl Chart {
     }
 }
 
+/// At least so many bytes, so that a quarter of it is a round number.
+fn round(bytes: u64) -> u64 {
+    let quarter = bytes.div_ceil(4).max(1);
+    let unit = (0..6)
+        .map(|power| 1 << (10 * power))
+        .rev()
+        .find(|&unit| unit <= quarter)
+        .unwrap_or(1);
+    let decade = [100, 10, 1]
+        .into_iter()
+        .find(|decade| unit * decade <= quarter)
+        .unwrap_or(1);
+    let step = unit * decade;
+    let rounded = [2, 3, 4, 5, 6, 8, 10, 12, 15, 20].map(|halves: u64| step.saturating_mul(halves) / 2);
+    let rounded = rounded.into_iter().find(|&rounded| rounded >= quarter);
+    rounded.unwrap_or(quarter).saturating_mul(4)
+}
+
 /// Where a point is.
 pub fn at(index: usize, points: usize) -> f64 {
     match points.checked_sub(1) {
@@ -200,4 +218,25 @@ fn flows(report: &Report, most: u64) -> String {
     }
     let _ = write!(svg, "<path class=\"grid\" d=\"M0 {HALF}H{WIDTH}\"/></svg>");
     svg
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round;
+
+    #[test]
+    fn the_axis_has_round_numbers() {
+        for (bytes, top) in [
+            (0, 4),
+            (5, 8),
+            (3000, 3 << 10),
+            (19_000_000, 20 << 20),
+            (200 << 20, 200 << 20),
+            (201 << 20, 240 << 20),
+            (4000 << 20, 4 << 30),
+        ] {
+            assert_eq!(round(bytes), top, "{bytes}");
+        }
+        assert!(round(u64::MAX) == u64::MAX);
+    }
 }

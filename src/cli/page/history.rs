@@ -30,12 +30,9 @@ pub fn flows(report: &Report) -> String {
             let actors = table("By actor", &["<Actor", "events", "came", "went"], &actors, None);
             let came = movers("The largest that came", &flows.came);
             let went = movers("The largest that went", &flows.went);
-            format!(
-                "<div class=\"two\">{}</div>",
-                [kinds, actors, came, went]
-                    .map(|part| format!("<div class=\"panel\">{part}</div>"))
-                    .concat()
-            )
+            let panel = |part: String| format!("<div class=\"panel\">{part}</div>");
+            let (sums, movers) = ([kinds, actors].map(panel).concat(), [came, went].map(panel).concat());
+            format!("<div class=\"two\">{sums}</div><div class=\"below stack\">{movers}</div>")
         }
     };
     let span = match (report.usage.first(), report.usage.last()) {
@@ -71,10 +68,16 @@ fn movers(caption: &str, movers: &[Mover]) -> String {
             ),
             mover.name.as_deref().map_or(String::new(), name),
             human(mover.size),
+            actor(mover.actor.as_deref()),
             mover.event_id.n().to_string(),
             moment(mover.at),
         ]
     };
     let rows: Vec<_> = movers.iter().map(row).collect();
-    table(caption, &["<Object", "<name", "size", "event", "when"], &rows, None)
+    table(
+        caption,
+        &["<Object", "<name", "size", "<actor", "event", "when"],
+        &rows,
+        None,
+    )
 }

@@ -103,7 +103,7 @@ pub fn bytes(key: &str, bytes: u64) -> String {
 }
 
 /// A bar of 90 pixels that shows how much of something is used.
-pub fn gauge(part: u64, whole: u64) -> String {
+fn gauge(part: u64, whole: u64) -> String {
     let width = if whole == 0 {
         0.0
     } else {
@@ -111,6 +111,15 @@ pub fn gauge(part: u64, whole: u64) -> String {
     };
     format!(
         "<svg class=\"use\" viewBox=\"0 0 90 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"f-none\" width=\"90\" height=\"10\"/><rect class=\"b-payload\" width=\"{width:.1}\" height=\"10\"/></svg>"
+    )
+}
+
+/// The same with the share in words.
+pub fn gauge_of(part: u64, whole: u64) -> String {
+    format!(
+        "{} <span class=\"share\">{}</span>",
+        gauge(part, whole),
+        share(part, whole)
     )
 }
 

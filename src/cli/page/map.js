@@ -12,7 +12,7 @@ function arrange() {
   let columns = 1;
   while (columns * columns < perTile) columns *= 2;
   columns = Math.min(columns, perTile);
-  const rows = Math.ceil(perTile / columns), gap = perTile > 1 ? (perTile > 32 ? 14 : 6) : 0, most = 460;
+  const rows = Math.ceil(perTile / columns), gap = perTile > 1 ? (perTile > 32 ? 14 : perTile > 8 ? 6 : 3) : 0, most = 460;
   let size = 26, across = 1, high = 0;
   for (; size >= 1; size -= 0.5) {
     across = Math.max(1, Math.floor((width + gap) / (columns * size + gap)));
@@ -71,27 +71,28 @@ function readStyle() {
   for (let i = 0; i < 8; i++) style.classes.push(get("--c" + i));
 }
 const colour = kind => style.classes[(kind - 2) % 8];
-function mark(g, kind, x, y, w, h, step) {
-  const pattern = (kind - 2) % 4;
-  if (pattern === 0 || w < 4 || h < 4) return;
+// A pattern that goes on from cell to cell, within the part of a cell that is given.
+function mark(g, kind, x, y, size, [left, top, width, height]) {
+  const pattern = (kind - 2) % 4, step = size / Math.max(1, Math.min(4, Math.round(size * view.zoom / 7)));
+  if (pattern === 0 || width <= 0 || height <= 0) return;
   g.save();
   g.beginPath();
-  g.rect(x, y, w, h);
+  g.rect(left, top, width, height);
   g.clip();
   g.strokeStyle = g.fillStyle = style.mark;
-  g.lineWidth = Math.max(0.7, step / 5);
+  g.lineWidth = step / 9;
   g.beginPath();
   if (pattern === 2) {
-    for (let i = step / 2; i < w; i += step) for (let j = step / 2; j < h; j += step) {
+    for (let i = step / 2; i < size; i += step) for (let j = step / 2; j < size; j += step) {
       g.moveTo(x + i, y + j);
-      g.arc(x + i, y + j, step / 5, 0, 7);
+      g.arc(x + i, y + j, step / 7, 0, 7);
     }
     g.fill();
   } else {
-    for (let i = -h; i < w + h; i += step) {
-      g.moveTo(x + i, y + h);
-      g.lineTo(x + i + h, y);
-      if (pattern === 3) { g.moveTo(x + i, y); g.lineTo(x + i + h, y + h); }
+    for (let i = -size; i < size + 0.01; i += step) {
+      g.moveTo(x + i, y + size);
+      g.lineTo(x + i + size, y);
+      if (pattern === 3) { g.moveTo(x + i, y); g.lineTo(x + i + size, y + size); }
     }
     g.stroke();
   }
@@ -111,51 +112,67 @@ function isShown(frame, i) {
   }
 }
 
+function drawCell(g, frame, tile, j, tx, ty) {
+  const i = tile.start + j, kind = frame.kind[i], size = plan.size, wide = plan.columns, seen = size * view.zoom;
+  const x = tx + (j % wide) * size, y = ty + Math.floor(j / wide) * size;
+  const shown = isShown(frame, i), faint = shown ? 1 : 0.13, bytes = bytesOf(frame, i) || 1;
+  g.globalAlpha = faint;
+  if (kind < 2) {
+    const inset = seen >= 6 ? Math.min(1, size * 0.08) : 0, w = size - 2 * inset;
+    g.fillStyle = kind ? style.pools : style.arenas;
+    g.fillRect(x + inset, y + inset, w, w);
+    if (seen < 5) return;
+    g.fillStyle = kind ? style.dots : style.dash;
+    if (kind) g.fillRect(x + size * 0.42, y + size * 0.42, size * 0.16, size * 0.16);
+    else g.fillRect(x + size * 0.24, y + size * 0.5, size * 0.52, Math.max(0.4, size * 0.06));
+    return;
+  }
+  // Cells of one block have no gaps between them.
+  const block = frame.where[i], joined = (k, near) => {
+    const other = near && k >= 0 && k < tile.count && frame.where[tile.start + k];
+    return other && block[3] === 1 && other[3] === 1 && block[2] === other[2];
+  };
+  const gap = seen >= 4 ? Math.min(1, size * 0.12) : 0;
+  const left = joined(j - 1, j % wide > 0), right = joined(j + 1, (j + 1) % wide > 0);
+  const up = joined(j - wide, true), down = joined(j + wide, true);
+  const x0 = x + (left ? 0 : gap), x1 = x + size + (right ? 0.6 : -gap);
+  const y0 = y + (up ? 0 : gap), y1 = y + size + (down ? 0.6 : -gap), w = x1 - x0, h = y1 - y0;
+  const part = Math.min(1, frame.used[i] / bytes);
+  g.fillStyle = style.room;
+  g.fillRect(x0, y0, w, h);
+  // Content fills a cell from below; a little of it is never invisible.
+  const high = part > 0 ? Math.max(h * part, Math.min(h, 1.2)) : 0;
+  if (view.byUse && part > 0) {
+    g.fillStyle = style.payload;
+    g.globalAlpha = faint * (0.15 + 0.85 * part);
+    g.fillRect(x0, y0, w, h);
+    g.globalAlpha = faint;
+  } else if (high > 0) {
+    g.fillStyle = colour(kind);
+    g.fillRect(x0, y1 - high, w, high);
+    if (seen >= 6) mark(g, kind, x, y, size, [x0, y1 - high, w, high]);
+  }
+  if (part < 1 && seen >= 4) {
+    g.strokeStyle = colour(kind);
+    g.lineWidth = Math.max(0.4, 1 / view.zoom);
+    g.beginPath();
+    for (const [is, fx, fy, px, py] of [[left, x0, y0, x0, y1], [right, x1, y0, x1, y1], [up, x0, y0, x1, y0], [down, x0, y1, x1, y1]]) {
+      if (!is) { g.moveTo(fx, fy); g.lineTo(px, py); }
+    }
+    g.stroke();
+  }
+}
+
 function draw() {
   const frame = frames[view.frame], g = canvas.getContext("2d"), ratio = window.devicePixelRatio || 1;
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   g.fillStyle = style.bg;
   g.fillRect(0, 0, plan.width, plan.height);
   g.setTransform(ratio * view.zoom, 0, 0, ratio * view.zoom, ratio * view.x, ratio * view.y);
-  const size = plan.size, inset = size * view.zoom >= 6 ? Math.min(1, size * 0.08) : 0, step = Math.max(3, size / 4);
+  const size = plan.size;
   frame.tiles.forEach((tile, number) => {
     const [tx, ty] = tileAt(number);
-    for (let j = 0; j < tile.count; j++) {
-      const i = tile.start + j, kind = frame.kind[i];
-      const x = tx + (j % plan.columns) * size + inset, y = ty + Math.floor(j / plan.columns) * size + inset;
-      const w = size - 2 * inset, shown = isShown(frame, i), bytes = bytesOf(frame, i) || 1;
-      g.globalAlpha = shown ? 1 : 0.13;
-      if (kind === 0) {
-        g.fillStyle = style.arenas;
-        g.fillRect(x, y, w, w);
-        if (size * view.zoom >= 5) { g.fillStyle = style.dash; g.fillRect(x + w * 0.2, y + w * 0.5, w * 0.6, Math.max(0.4, w * 0.06)); }
-      } else if (kind === 1) {
-        g.fillStyle = style.pools;
-        g.fillRect(x, y, w, w);
-        if (size * view.zoom >= 5) { g.fillStyle = style.dots; g.fillRect(x + w * 0.42, y + w * 0.42, w * 0.16, w * 0.16); }
-      } else {
-        const part = Math.min(1, frame.used[i] / bytes);
-        // Content fills a cell from below; a little of it is never invisible.
-        const h = part > 0 ? Math.max(w * part, Math.min(w, 1.2)) : 0;
-        g.fillStyle = style.room;
-        g.fillRect(x, y, w, w);
-        if (view.byUse) {
-          g.fillStyle = style.payload;
-          g.globalAlpha *= part > 0 ? 0.15 + 0.85 * part : 0;
-          g.fillRect(x, y, w, w);
-          g.globalAlpha = shown ? 1 : 0.13;
-        } else if (h > 0) {
-          g.fillStyle = colour(kind);
-          g.fillRect(x, y + w - h, w, h);
-          if (size * view.zoom >= 7) mark(g, kind, x, y + w - h, w, h, step);
-        }
-        if (part === 0 && size * view.zoom >= 5) {
-          g.strokeStyle = colour(kind);
-          g.lineWidth = Math.max(0.5, 1 / view.zoom);
-          g.strokeRect(x + g.lineWidth / 2, y + g.lineWidth / 2, w - g.lineWidth, w - g.lineWidth);
-        }
-      }
-    }
+    for (let j = 0; j < tile.count; j++) drawCell(g, frame, tile, j, tx, ty);
     g.globalAlpha = 1;
     if (plan.gap > 8 && plan.rows * size * view.zoom > 150) {
       g.fillStyle = style.soft;

@@ -2,7 +2,7 @@
 
 use heapledger::{Holders, ObjectInfo, Report, ReportNow, TagBucket};
 
-use super::html::{gauge, grouped, human, moment, name, share, table, text};
+use super::html::{gauge_of, grouped, human, moment, name, table, text};
 use crate::cli::output::text::short_id;
 
 pub fn objects(report: &Report, now: &ReportNow) -> String {
@@ -14,7 +14,7 @@ pub fn objects(report: &Report, now: &ReportNow) -> String {
             holds(object),
             object.kind.to_string(),
             human(object.size),
-            format!("{} {}", gauge(object.size, mem), share(object.size, mem)),
+            gauge_of(object.size, mem),
             grouped(object.pieces),
             moment(object.created),
             object.expires_at.map_or("never".to_owned(), moment),
@@ -40,7 +40,7 @@ pub fn objects(report: &Report, now: &ReportNow) -> String {
             kind.kind.to_string(),
             grouped(kind.objects),
             human(kind.mem),
-            format!("{} {}", gauge(kind.mem, mem), share(kind.mem, mem)),
+            gauge_of(kind.mem, mem),
         ]
     });
     let kinds = table(
@@ -105,10 +105,5 @@ fn holding(holders: &Holders, mem: u64) -> String {
 }
 
 fn line(who: String, objects: u64, bytes: u64, mem: u64) -> Vec<String> {
-    vec![
-        who,
-        grouped(objects),
-        human(bytes),
-        format!("{} {}", gauge(bytes, mem), share(bytes, mem)),
-    ]
+    vec![who, grouped(objects), human(bytes), gauge_of(bytes, mem)]
 }

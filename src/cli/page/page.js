@@ -165,7 +165,7 @@ function swatches() {
     const g = swatch.getContext("2d"), kind = 2 + +swatch.dataset.class;
     g.fillStyle = colour(kind);
     g.fillRect(0, 0, 30, 30);
-    mark(g, kind, 0, 0, 30, 30, 8);
+    mark(g, kind, 0, 0, 30, [0, 0, 30, 30]);
   });
 }
 

@@ -2,7 +2,7 @@
 
 use heapledger::{BucketName, ClassUse, Finding, Report, Severity, UsagePoint};
 
-use super::html::{bytes, gauge, grouped, human, moment, name, plural, share, table, text};
+use super::html::{bytes, gauge_of, grouped, human, moment, name, plural, share, table, text};
 
 /// The buckets of a point, with what they look like.
 fn buckets(point: &UsagePoint) -> [(BucketName, &'static str, &'static str, u64); 5] {
@@ -100,7 +100,7 @@ fn tiles(report: &Report, point: &UsagePoint) -> Vec<(&'static str, String, Stri
     let refused = stats
         .refused
         .as_ref()
-        .map_or(("none of late".to_owned(), String::new()), |refused| {
+        .map_or(("none lately".to_owned(), String::new()), |refused| {
             let last = format!("{} at {}", human(refused.bytes), moment(refused.last_at));
             (grouped(refused.count), last)
         });
@@ -209,7 +209,7 @@ pub fn classes(report: &Report) -> String {
             human(class.mem),
             human(class.reserved.saturating_sub(class.mem)),
             human(class.pooled.saturating_sub(class.reserved)),
-            format!("{} {}", gauge(class.mem, class.reserved), used(class)),
+            gauge_of(class.mem, class.reserved),
         ]
     };
     let rows: Vec<_> = report.classes.iter().map(row).collect();
@@ -229,13 +229,6 @@ pub fn classes(report: &Report) -> String {
          <p class=\"lead\">An object goes to blocks of the smallest class that suits its size.</p><div class=\"panel\">{}</div></section>",
         table("Classes, from the smallest", &heads, &rows, None)
     )
-}
-
-fn used(class: &ClassUse) -> String {
-    match class.reserved {
-        0 => "–".to_owned(),
-        reserved => share(class.mem, reserved),
-    }
 }
 
 /// Who did something.

@@ -8,7 +8,6 @@ use heapledger::{Report, Timestamp};
 
 use super::html::{digest, fill, moment, name, text};
 use super::{chart, data, history, objects, sections};
-use crate::cli::output::text::time;
 
 const PAGE: &str = include_str!("page.html");
 const MAP: &str = include_str!("map.html");
@@ -108,7 +107,7 @@ impl Page<'_> {
             .usage
             .get(report.usage.len() / 2)
             .filter(|_| report.usage.len() > 2);
-        let since = first.map_or(String::new(), |first| time(first.at));
+        let since = first.map_or(String::new(), |first| moment(first.at));
         let lead = match report.usage.len() {
             0 | 1 => "There is one moment only: without events since, nothing can be compared.".to_owned(),
             points => format!(

@@ -65,7 +65,7 @@ pub struct Mover {
     pub at: Timestamp,
     /// Who did it, if given.
     pub actor: Option<String>,
-    /// The last name that it was bound to or that it lost, if events tell.
+    /// The name that it got when it came, or the last one that it lost before it went.
     pub name: Option<String>,
 }
 
@@ -83,6 +83,8 @@ pub(super) struct Summing {
     actors: BTreeMap<Option<String>, ActorFlow>,
     came: Vec<Mover>,
     went: Vec<Mover>,
+    /// The last name that was bound, and its object.
+    bound: Option<(ObjectId, String)>,
 }
 
 impl Summing {
@@ -120,11 +122,15 @@ impl Summing {
         self.note(event);
     }
 
-    /// Notes objects that came or went. Before an object goes, it loses its names.
+    /// Notes objects that came or went. Just after one came it gets its name, and before it goes it loses it.
     fn note(&mut self, event: &Event) {
         match event.kind {
-            EventKind::Allocate => take(&mut self.came, event),
-            EventKind::Free => take(&mut self.went, event),
+            EventKind::Bind => self.bound = event.object.zip(event.name.clone()),
+            EventKind::Allocate => {
+                let bound = self.bound.take().filter(|(object, _)| Some(*object) == event.object);
+                take(&mut self.came, event, bound.map(|(_, name)| name));
+            }
+            EventKind::Free => take(&mut self.went, event, None),
             EventKind::Unbind | EventKind::Expire | EventKind::Evict => {
                 let lost = |mover: &&mut Mover| Some(mover.object_id) == event.object && mover.name.is_none();
                 if let (Some(mover), Some(name)) = (self.went.iter_mut().find(lost), &event.name) {
@@ -152,7 +158,7 @@ impl Summing {
 }
 
 /// Puts an object where it belongs among the largest, if it does.
-fn take(largest: &mut Vec<Mover>, event: &Event) {
+fn take(largest: &mut Vec<Mover>, event: &Event, name: Option<String>) {
     let Some(object_id) = event.object else { return };
     let size = event.bytes.unsigned_abs();
     let at = largest.partition_point(|mover| mover.size >= size);
@@ -165,7 +171,7 @@ fn take(largest: &mut Vec<Mover>, event: &Event) {
         event_id: event.id,
         at: event.at,
         actor: event.actor.clone(),
-        name: None,
+        name,
     };
     largest.insert(at, mover);
     largest.truncate(MOVERS);
