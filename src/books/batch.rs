@@ -169,6 +169,7 @@ impl Batch<'static> {
                 rows.quotas.insert(owner, Some(quota));
             }
             Change::QuotaRemoved(owner) => drop(rows.quotas.insert(owner, None)),
+            Change::Ranked { object, after, .. } => drop(rows.ranks.insert(object, after)),
             Change::HistorySet { mode, keep, max_bytes } => {
                 self.set_history(HistorySetting { mode, keep, max_bytes });
             }
@@ -183,6 +184,7 @@ impl Batch<'static> {
             | Change::Evicted { .. }
             | Change::Refused(_)
             | Change::QuotaUsed { .. }
+            | Change::HandMoved { .. }
             | Change::DedupHit { .. }
             | Change::Resized { .. } => {}
         }
@@ -243,6 +245,7 @@ impl Batch<'static> {
             rows.objects_gone.len(),
             rows.names.len(),
             rows.tags.len(),
+            rows.ranks.len(),
             rows.holds.len(),
             rows.moved.len(),
         ];

@@ -5,7 +5,7 @@ use super::fix::Fix;
 use super::refusals::Refusal;
 use super::rows::{Binding, NewSpace, SpaceChange};
 use crate::models::{
-    Arena, Block, EventId, HistoryMode, Lifetime, NewEntry, Owner, PlacedEntry, Pool, Quota, ReservationId,
+    Arena, Block, EventId, HistoryMode, Lifetime, NewEntry, Owner, PlacedEntry, Pool, Quota, Rank, ReservationId,
     ReservationRow, ReservationState, StoredObject, StoredObjectId, Tag,
 };
 use crate::value::{Kind, ObjectId};
@@ -220,6 +220,20 @@ pub(crate) enum Change<'a> {
     },
     /// A hold loses a tag.
     Untagged(Tag<'a>),
+    /// An object gets another place in the order of eviction, or leaves it.
+    Ranked {
+        /// The object. It need not be stored any more.
+        object: StoredObjectId,
+        /// Its place before.
+        before: Option<Rank>,
+        /// Its place.
+        after: Option<Rank>,
+    },
+    /// The hand of SIEVE moves.
+    HandMoved {
+        /// The difference of positions.
+        by: i64,
+    },
     /// An owner gets a quota, or other limits; what it has is counted already.
     QuotaSet {
         /// The quota.
@@ -304,6 +318,8 @@ impl Change<'_> {
             | Self::Expired { .. }
             | Self::NameLasts { .. }
             | Self::Evicted { .. }
+            | Self::Ranked { .. }
+            | Self::HandMoved { .. }
             | Self::PieceRepaired { .. }
             | Self::PlanApplied { .. }
             | Self::EntriesRemoved { .. }

@@ -79,6 +79,13 @@ pub(crate) struct SpaceDelta {
     pub history_bytes: i64,
     pub tags: i64,
     pub quotas: i64,
+    pub evictions: i64,
+    pub evicted_mem: i64,
+    pub hand: i64,
+    /// Bytes in the main queue of the order of eviction.
+    pub main: i64,
+    /// Bytes of what the policy remembers.
+    pub gone: i64,
 }
 
 impl Effects {
@@ -201,6 +208,11 @@ impl SpaceDelta {
             (&mut memram.history_bytes, self.history_bytes),
             (&mut memram.tags, self.tags),
             (&mut memram.quotas, self.quotas),
+            (&mut memram.evictions, self.evictions),
+            (&mut memram.evicted_mem, self.evicted_mem),
+            (&mut memram.evict_hand, self.hand),
+            (&mut memram.evict_main, self.main),
+            (&mut memram.evict_gone, self.gone),
         ] {
             *total = total.saturating_add_signed(by);
         }
@@ -219,6 +231,11 @@ impl SpaceDelta {
         self.history_bytes += later.history_bytes;
         self.tags += later.tags;
         self.quotas += later.quotas;
+        self.evictions += later.evictions;
+        self.evicted_mem = self.evicted_mem.saturating_add(later.evicted_mem);
+        self.hand += later.hand;
+        self.main = self.main.saturating_add(later.main);
+        self.gone = self.gone.saturating_add(later.gone);
         self.dedup_saved = self.dedup_saved.saturating_add(later.dedup_saved);
     }
 }

@@ -10,6 +10,8 @@ pub(crate) struct EvictionSetting {
     pub policy: Option<Policy>,
     /// Younger objects stay, in microseconds.
     pub min_age: i64,
+    /// Whether the space has this policy already, so that what is known of the use of its objects stays.
+    pub is_same_policy: bool,
 }
 
 /// What objects are evicted for.

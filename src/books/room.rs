@@ -72,6 +72,8 @@ impl Room {
             | Change::PieceRepaired { .. }
             | Change::PlanApplied { .. }
             | Change::Evicted { .. }
+            | Change::Ranked { .. }
+            | Change::HandMoved { .. }
             | Change::Released { .. }
             | Change::Expired { .. }
             | Change::NameLasts { .. }

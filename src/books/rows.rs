@@ -7,7 +7,7 @@ use super::history_change::HistorySetting;
 use crate::geometry::Geometry;
 use crate::models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, LedgerId, Lifetime, MemRamId, NewEntry, Owner, Pool, PoolId, Quota,
-    ReservationId, ReservationRow, StoredObject, StoredObjectId, TagKey, Timestamp,
+    Rank, ReservationId, ReservationRow, StoredObject, StoredObjectId, TagKey, Timestamp,
 };
 use crate::value::ObjectId;
 
@@ -62,6 +62,8 @@ pub(crate) struct Rows<'d> {
     pub tags: BTreeMap<TagKey, Option<String>>,
     /// New and changed quotas, and those that are removed.
     pub quotas: BTreeMap<Owner, Option<Quota>>,
+    /// Places in the order of eviction, or none for what leaves it.
+    pub ranks: BTreeMap<StoredObjectId, Option<Rank>>,
     /// New and changed reservations, and those that are removed.
     pub reservations: BTreeMap<ReservationId, Option<ReservationRow>>,
     /// Pieces that are given back: their object's key, the position of the first, and their number.
@@ -152,6 +154,7 @@ impl Rows<'_> {
             && self.names.is_empty()
             && self.tags.is_empty()
             && self.quotas.is_empty()
+            && self.ranks.is_empty()
             && self.reservations.is_empty()
             && self.pieces_gone.is_empty()
             && self.objects_gone.is_empty()
@@ -253,6 +256,7 @@ impl Rows<'_> {
         }
         self.tags.extend(later.tags);
         self.quotas.extend(later.quotas);
+        self.ranks.extend(later.ranks);
         self.reservations.extend(later.reservations);
         self.pieces_gone.extend(later.pieces_gone);
         self.ends(later.first_end);

@@ -1,6 +1,7 @@
 //! The context of every command: file and space, and how to print.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use heapledger::{Correction, Durability, Error, MemManager, MemRam, Options, Planner};
@@ -188,6 +189,13 @@ impl<'a> Context<'a> {
         self.db.may_write()?;
         drop(self.follow()?);
         self.write()
+    }
+
+    /// Opens an existing heap for a change that does not matter if others are in the way.
+    pub fn change_if_idle(&self) -> Result<MemManager> {
+        self.db.may_write()?;
+        let options = self.options().create(false).busy_timeout(Duration::ZERO);
+        Ok(options.open(self.db())?)
     }
 
     /// Plans on the heap as `put` would find it. If `put` would create the file or the space, plans

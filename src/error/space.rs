@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Error;
-use crate::models::{Policy, Timestamp};
+use crate::models::Timestamp;
 
 /// Why a space cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +22,6 @@ pub enum SpaceError {
         space: String,
         /// Since when.
         at: Timestamp,
-    },
-    /// It cannot evict by a policy that goes by reads, because a heap does not record them.
-    CannotEvictBy {
-        /// The policy.
-        policy: Policy,
     },
     /// It evicts nothing, so there is nothing to plan.
     EvictsNothing {
@@ -48,10 +43,6 @@ impl fmt::Display for SpaceError {
             Self::BeingDropped { space, at } => {
                 write!(f, "the drop of space {space:?} began at {at:.0} and is not complete")
             }
-            Self::CannotEvictBy { policy } => write!(
-                f,
-                "a space can evict by largest or oldest, but not by {policy}, which goes by reads: they are not recorded"
-            ),
             Self::EvictsNothing { space } => {
                 write!(f, "space {space:?} evicts nothing; what does not fit is refused")
             }
@@ -63,7 +54,7 @@ impl SpaceError {
     /// What to do about it in terms of library calls.
     pub(super) fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Dropped { .. } | Self::CannotEvictBy { .. } => None,
+            Self::Dropped { .. } => None,
             Self::EvictsNothing { .. } => Some("MemManager::set_eviction lets it evict"),
             Self::BeingDropped { .. } => Some("MemManager::drop_space removes the rest"),
         }

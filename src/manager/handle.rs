@@ -6,6 +6,7 @@ use std::time::Duration;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::geometry::Geometry;
+use crate::manager::objects::uses::Uses;
 use crate::models::MemRamId;
 use crate::store::{Group, Location, Readers};
 
@@ -107,7 +108,9 @@ pub(super) struct Inner {
     pub lease: Duration,
     pub readers: Readers,
     /// `None` if the file was opened for reading.
-    pub writer: Option<Group>,
+    pub writer: Option<Arc<Group>>,
+    /// What was used since that was last written.
+    pub uses: Uses,
 }
 
 impl std::fmt::Debug for MemManager {

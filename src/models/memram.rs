@@ -102,6 +102,21 @@ pub struct MemRam {
     /// Younger objects are not evicted, in microseconds.
     #[diesel(deserialize_as = super::amount::Amount)]
     pub evict_min_age: u64,
+    /// Objects ever evicted.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub evictions: u64,
+    /// Their bytes.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub evicted_mem: u64,
+    /// For [`Policy::Sieve`], the position of the hand.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub evict_hand: u64,
+    /// For the policies that go by use, bytes in the main queue.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub evict_main: u64,
+    /// For [`Policy::S3Fifo`], bytes of what it remembers.
+    #[diesel(deserialize_as = super::amount::Amount)]
+    pub evict_gone: u64,
 }
 
 impl MemRam {

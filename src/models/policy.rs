@@ -47,6 +47,11 @@ impl Policy {
     /// All policies.
     pub const ALL: [Self; 5] = [Self::Lru, Self::Sieve, Self::S3Fifo, Self::Largest, Self::Oldest];
 
+    /// Whether it goes by how objects are used, so that a space has to keep record of that.
+    pub fn is_by_use(self) -> bool {
+        matches!(self, Self::Lru | Self::Sieve | Self::S3Fifo)
+    }
+
     /// Its name, as [`Self::from_str`] reads it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -33,6 +33,11 @@ diesel::table! {
         quotas -> BigInt,
         evict -> Nullable<Text>,
         evict_min_age -> BigInt,
+        evictions -> BigInt,
+        evicted_mem -> BigInt,
+        evict_hand -> BigInt,
+        evict_main -> BigInt,
+        evict_gone -> BigInt,
     }
 }
 
@@ -232,6 +237,18 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    recency (stored_object_id) {
+        stored_object_id -> BigInt,
+        memram_id -> BigInt,
+        queue -> Text,
+        position -> BigInt,
+        marks -> BigInt,
+        size -> BigInt,
+        object_id -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(blocks -> pools (pool_id));
 diesel::joinable!(ledger -> blocks (block_id));
 diesel::joinable!(ledger -> stored_objects (stored_object_id));
@@ -251,6 +268,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     names,
     tags,
     quotas,
+    recency,
     sequences,
     events,
 );

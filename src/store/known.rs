@@ -30,6 +30,8 @@ pub(super) struct KnownSpace {
     pub next_due: Option<Option<Timestamp>>,
     /// The quotas of owners that were asked for.
     pub quotas: KnownQuotas,
+    /// The last position in the order of eviction, once it was looked up.
+    pub last_position: Option<i64>,
     /// Rows of events that the open transaction has written.
     pub appended: usize,
     /// Rows of events written since old ones were last looked for.
@@ -48,6 +50,7 @@ impl KnownSpace {
             numbers,
             next_due: None,
             quotas: KnownQuotas::default(),
+            last_position: None,
             appended: 0,
             unaged: STEP,
         })
@@ -71,10 +74,6 @@ impl KnownSpace {
             self.memram.history = setting.mode;
             self.memram.history_keep = setting.keep.map(unsigned);
             self.memram.history_max_bytes = setting.max_bytes.map(unsigned);
-        }
-        if let Some(SpaceChange::Evicts(eviction)) = batch.rows().space_change {
-            self.memram.evict = eviction.policy;
-            self.memram.evict_min_age = unsigned(eviction.min_age);
         }
         if let Some(SpaceChange::Dropping(_)) = batch.rows().space_change {
             self.memram.quotas = 0;

@@ -3,6 +3,7 @@
 mod due;
 mod keys;
 mod quotas;
+mod recency;
 mod tags;
 
 use super::queries;
@@ -31,6 +32,8 @@ pub(crate) struct WriteTx<'w> {
     leaves_pieces: bool,
     /// Whether what has expired by the clock may be given back, once that was decided.
     trusts_clock: Option<bool>,
+    /// The object for which it was looked up whether the policy remembers it, and whether it does.
+    recalled: Option<(ObjectId, bool)>,
 }
 
 impl<'w> WriteTx<'w> {
@@ -40,6 +43,7 @@ impl<'w> WriteTx<'w> {
             refused: None,
             leaves_pieces: false,
             trusts_clock: None,
+            recalled: None,
         }
     }
 
@@ -89,7 +93,11 @@ impl<'w> WriteTx<'w> {
         }
         self.untag_ended(&change)?;
         self.count_paid(&change)?;
-        self.whole(|tx| tx.writer.apply(change))
+        let ranked = self.ranked_by(&change)?;
+        self.whole(|tx| {
+            tx.writer.apply(change)?;
+            ranked.map_or(Ok(()), |ranked| tx.writer.apply(ranked))
+        })
     }
 
     /// Runs `work`, which must complete: if it fails, the unit of work cannot be committed, even if a

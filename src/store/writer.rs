@@ -391,6 +391,9 @@ impl Writer {
             self.looked_up.forget_changed(&batch);
         }
         self.known()?.follow(&batch);
+        if batch.changes_eviction() {
+            self.read_space()?;
+        }
         Ok(is_last)
     }
 }

@@ -200,6 +200,7 @@ impl Session {
             "sequences",
             "quotas",
             "tags",
+            "recency",
             "names",
             "reservations",
             "ledger",

@@ -9,6 +9,7 @@ mod common;
 mod model;
 mod order;
 mod pins;
+mod replayed;
 mod settings;
 mod stays;
 

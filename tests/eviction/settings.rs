@@ -1,9 +1,9 @@
 //! What a space evicts can be changed.
 
-use heapledger::{Error, Eviction, Policy};
+use heapledger::{Eviction, Policy};
 
 use crate::common::{Heap, KIB, assert_balanced, content, quick};
-use crate::{HOUR, cache, fill, stored};
+use crate::{HOUR, cache, fill, planned, stored};
 
 #[test]
 fn it_is_a_setting_of_the_space() {
@@ -35,15 +35,25 @@ fn a_change_counts_at_once_for_everybody_who_has_it_open() {
 }
 
 #[test]
-fn policies_that_go_by_reads_are_refused() {
-    let heap = Heap::new();
+fn a_policy_by_use_begins_with_what_is_there_in_its_order() {
     for policy in [Policy::Lru, Policy::Sieve, Policy::S3Fifo] {
-        let refused = heap.set_eviction(Some(policy.into())).unwrap_err();
-        assert!(matches!(refused, Error::Space(_)), "{refused}");
-        assert!(matches!(
-            quick().space("new").evict(policy).open(heap.address()),
-            Err(Error::Space(_))
-        ));
+        let heap = Heap::made(quick().max_mem(64 * KIB));
+        let ids = fill(&heap, &[10_000, 20_000, 30_000, 0]);
+        heap.set_eviction(Some(policy.into())).unwrap();
+        heap.get_bytes(&ids[0]).unwrap();
+        let gone = |ids: &[_]| ids.to_vec();
+        assert_eq!(planned(&heap, 20_000), gone(&ids[1..2]), "{policy}");
+        // The same policy with another age keeps what is known, and so does another one that goes by use.
+        heap.set_eviction(Some(Eviction::by(policy).min_age(HOUR))).unwrap();
+        assert_eq!(planned(&heap, 20_000), []);
+        heap.set_eviction(Some(policy.into())).unwrap();
+        assert_eq!(planned(&heap, 20_000), gone(&ids[1..2]), "{policy}");
+        heap.set_eviction(Some(Policy::Oldest.into())).unwrap();
+        assert_eq!(planned(&heap, 10_000), gone(&ids[..1]));
+        heap.set_eviction(Some(policy.into())).unwrap();
+        assert_eq!(planned(&heap, 10_000), gone(&ids[..1]), "{policy}");
+        heap.allocate_bytes(&content(9, 35_000)).unwrap();
+        assert_eq!(stored(&heap, &ids), [false, false, true, true]);
+        assert_balanced(&heap);
     }
-    assert_eq!(heap.spaces().unwrap().len(), 1);
 }

@@ -65,6 +65,9 @@ INSERT INTO heap (id) VALUES (1);
 -- dropped: its rows are removed in steps, its own last. tags counts those of its holds: while there are
 -- none, nobody looks for any; and quotas those of its owners. evict is set if objects are evicted when
 -- there is no room for a new one: those that it says go first, but none that is younger than evict_min_age.
+-- evictions and evicted_mem count the objects that went, and their bytes. evict_hand, evict_main and
+-- evict_gone belong to the policies that go by use: where the hand of sieve is, the bytes in the main
+-- queue of recency, and those of what s3-fifo remembers.
 --
 -- A writer locks the row of its space. version counts the transactions that wrote to the space, so
 -- that a writer knows whether what it remembers is still true. commits has the random tokens of the
@@ -92,8 +95,13 @@ CREATE TABLE memram (
   dropped_at   bigint,
   tags         bigint NOT NULL DEFAULT 0 CHECK (tags >= 0),
   quotas       bigint NOT NULL DEFAULT 0 CHECK (quotas >= 0),
-  evict        text CHECK (evict IN ('largest', 'oldest')),
+  evict        text CHECK (evict IN ('lru', 'sieve', 's3-fifo', 'largest', 'oldest')),
   evict_min_age bigint NOT NULL DEFAULT 0 CHECK (evict_min_age >= 0),
+  evictions    bigint NOT NULL DEFAULT 0 CHECK (evictions >= 0),
+  evicted_mem  bigint NOT NULL DEFAULT 0 CHECK (evicted_mem >= 0),
+  evict_hand   bigint NOT NULL DEFAULT 0,
+  evict_main   bigint NOT NULL DEFAULT 0 CHECK (evict_main >= 0),
+  evict_gone   bigint NOT NULL DEFAULT 0 CHECK (evict_gone >= 0),
   version      bigint NOT NULL DEFAULT 0,
   commits      bigint[] NOT NULL DEFAULT '{}'
 ) WITH (fillfactor = 50);
@@ -293,6 +301,21 @@ CREATE TABLE quotas (
   PRIMARY KEY (memram_id, key, value)
 ) WITH (fillfactor = 50);
 
+-- In spaces that evict by use, where each object is in the order in which they go: in a queue, at a
+-- position, which is a number of the space that only grows, with some marks. lru has the main queue, by
+-- last use; sieve has it by age, and marks what was used; s3-fifo has new objects on trial. What left
+-- the trial is in the queue gone for a while, with its id. There is no foreign key, because each object
+-- would pay for it. Without its row, an object goes after all others.
+CREATE TABLE recency (
+  stored_object_id bigint NOT NULL PRIMARY KEY,
+  memram_id        bigint NOT NULL,
+  queue            text    NOT NULL CHECK (queue IN ('trial', 'main', 'gone')),
+  position         bigint NOT NULL,
+  marks            bigint NOT NULL CHECK (marks BETWEEN 0 AND 3),
+  size             bigint NOT NULL CHECK (size > 0),
+  object_id        text COLLATE "C" CHECK ((object_id IS NOT NULL) = (queue = 'gone'))
+) WITH (fillfactor = 80, autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.05);
+
 -- The history: one row per event, appended in the same transaction as the change. Within a space
 -- the ids give the order, because a clock may go backwards; across spaces the order is by at, then
 -- id. The columns from payload to unreserved are the bytes that the event moved into each account
@@ -366,6 +389,10 @@ CREATE INDEX names_expiring_by_object ON names (stored_object_id, expires_at) WH
 
 -- What has a tag, and the values of a key.
 CREATE INDEX tags_by_value ON tags (memram_id, key, value);
+
+-- What goes next, and what is gone and may come back.
+CREATE INDEX recency_in_order ON recency (memram_id, queue, position);
+CREATE INDEX recency_gone ON recency (memram_id, object_id) WHERE object_id IS NOT NULL;
 
 -- A key means one reservation of its space. What is open can lapse; what is written but not open
 -- is to be given back.

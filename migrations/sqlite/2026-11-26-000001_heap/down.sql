@@ -23,6 +23,7 @@ DROP VIEW kinds;
 DROP TABLE sequences;
 DROP TABLE events;
 DROP TABLE quotas;
+DROP TABLE recency;
 DROP TABLE tags;
 DROP TABLE names;
 DROP TABLE reservations;

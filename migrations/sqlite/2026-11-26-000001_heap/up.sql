@@ -49,6 +49,9 @@ INSERT INTO heap (id) VALUES (1);
 -- dropped: its rows are removed in steps, its own last. tags counts those of its holds: while there are
 -- none, nobody looks for any; and quotas those of its owners. evict is set if objects are evicted when
 -- there is no room for a new one: those that it says go first, but none that is younger than evict_min_age.
+-- evictions and evicted_mem count the objects that went, and their bytes. evict_hand, evict_main and
+-- evict_gone belong to the policies that go by use: where the hand of sieve is, the bytes in the main
+-- queue of recency, and those of what s3-fifo remembers.
 CREATE TABLE memram (
   id           INTEGER NOT NULL PRIMARY KEY CHECK (id BETWEEN 1 AND 8388608),
   name         TEXT    NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 255),
@@ -72,8 +75,13 @@ CREATE TABLE memram (
   dropped_at   INTEGER,
   tags         INTEGER NOT NULL DEFAULT 0 CHECK (tags >= 0),
   quotas       INTEGER NOT NULL DEFAULT 0 CHECK (quotas >= 0),
-  evict        TEXT CHECK (evict IN ('largest', 'oldest')),
-  evict_min_age INTEGER NOT NULL DEFAULT 0 CHECK (evict_min_age >= 0)
+  evict        TEXT CHECK (evict IN ('lru', 'sieve', 's3-fifo', 'largest', 'oldest')),
+  evict_min_age INTEGER NOT NULL DEFAULT 0 CHECK (evict_min_age >= 0),
+  evictions    INTEGER NOT NULL DEFAULT 0 CHECK (evictions >= 0),
+  evicted_mem  INTEGER NOT NULL DEFAULT 0 CHECK (evicted_mem >= 0),
+  evict_hand   INTEGER NOT NULL DEFAULT 0,
+  evict_main   INTEGER NOT NULL DEFAULT 0 CHECK (evict_main >= 0),
+  evict_gone   INTEGER NOT NULL DEFAULT 0 CHECK (evict_gone >= 0)
 ) STRICT;
 
 -- The spaces that were dropped, and what they had when that began. gone_at is NULL while rows of one
@@ -263,6 +271,21 @@ CREATE TABLE quotas (
   PRIMARY KEY (memram_id, key, value)
 ) STRICT, WITHOUT ROWID;
 
+-- In spaces that evict by use, where each object is in the order in which they go: in a queue, at a
+-- position, which is a number of the space that only grows, with some marks. lru has the main queue, by
+-- last use; sieve has it by age, and marks what was used; s3-fifo has new objects on trial. What left
+-- the trial is in the queue gone for a while, with its id. There is no foreign key, because each object
+-- would pay for it. Without its row, an object goes after all others.
+CREATE TABLE recency (
+  stored_object_id INTEGER NOT NULL PRIMARY KEY,
+  memram_id        INTEGER NOT NULL,
+  queue            TEXT    NOT NULL CHECK (queue IN ('trial', 'main', 'gone')),
+  position         INTEGER NOT NULL,
+  marks            INTEGER NOT NULL CHECK (marks BETWEEN 0 AND 3),
+  size             INTEGER NOT NULL CHECK (size > 0),
+  object_id        TEXT CHECK ((object_id IS NOT NULL) = (queue = 'gone'))
+) STRICT, WITHOUT ROWID;
+
 -- The history: one row per event, appended in the same transaction as the change. Within a space
 -- the ids give the order, because a clock may go backwards; across spaces the order is by at, then
 -- id. The columns from payload to unreserved are the bytes that the event moved into each account
@@ -337,6 +360,10 @@ CREATE INDEX names_expiring_by_object ON names (stored_object_id, expires_at) WH
 
 -- What has a tag, and the values of a key.
 CREATE INDEX tags_by_value ON tags (memram_id, key, value);
+
+-- What goes next, and what is gone and may come back.
+CREATE INDEX recency_in_order ON recency (memram_id, queue, position);
+CREATE INDEX recency_gone ON recency (memram_id, object_id) WHERE object_id IS NOT NULL;
 
 -- A key means one reservation of its space. What is open can lapse; what is written but not open
 -- is to be given back.
@@ -445,6 +472,12 @@ WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_quotas_update BEFORE UPDATE ON quotas
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_quotas_delete BEFORE DELETE ON quotas
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_recency_insert BEFORE INSERT ON recency
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_recency_update BEFORE UPDATE ON recency
+WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
+CREATE TRIGGER guard_recency_delete BEFORE DELETE ON recency
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;
 CREATE TRIGGER guard_sequences_insert BEFORE INSERT ON sequences
 WHEN '' <> '' COLLATE only_heapledger_may_write BEGIN SELECT 1; END;

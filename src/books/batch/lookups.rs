@@ -2,8 +2,8 @@
 
 use super::Batch;
 use crate::books::effects::BlockAfter;
-use crate::books::rows::NameChange;
-use crate::models::{BlockId, Lifetime, StoredObject, StoredObjectId, Tag, TagKey};
+use crate::books::rows::{NameChange, SpaceChange};
+use crate::models::{BlockId, Lifetime, Rank, StoredObject, StoredObjectId, Tag, TagKey};
 use crate::value::ObjectId;
 
 impl Batch<'_> {
@@ -38,6 +38,16 @@ impl Batch<'_> {
     /// The change of a name, if there is one.
     pub fn name(&self, name: &str) -> Option<&NameChange> {
         self.rows.names.get(name)
+    }
+
+    /// Whether the space evicts by something else from now on.
+    pub fn changes_eviction(&self) -> bool {
+        matches!(self.rows.space_change, Some(SpaceChange::Evicts(_)))
+    }
+
+    /// The changed place of an object in the order of eviction: none if it leaves it.
+    pub fn rank(&self, object: StoredObjectId) -> Option<Option<Rank>> {
+        self.rows.ranks.get(&object).copied()
     }
 
     /// The changed tags of a hold, each with its value, or none if it is removed.

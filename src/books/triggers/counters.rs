@@ -3,7 +3,7 @@
 use crate::books::change::Change;
 use crate::books::effects::{Effects, KindDelta};
 use crate::error::Error;
-use crate::models::signed;
+use crate::models::{Rank, RankQueue, signed};
 use crate::value::Kind;
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
@@ -33,6 +33,15 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
                 .or_default()
                 .add(KindDelta { objects, mem });
         }
+        Change::Evicted { size, .. } => {
+            effects.space.evictions += 1;
+            effects.space.evicted_mem = effects.space.evicted_mem.saturating_add(*size);
+        }
+        Change::Ranked { before, after, .. } => {
+            count_rank(effects, before.as_ref(), -1);
+            count_rank(effects, after.as_ref(), 1);
+        }
+        Change::HandMoved { by } => effects.space.hand += by,
         Change::HistoryTrimmed { bytes, .. } => effects.space.history_bytes -= bytes,
         Change::ArenaAdded(_)
         | Change::ArenaRemoved(_)
@@ -44,7 +53,6 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::PieceRepaired { .. }
         | Change::PiecesMoved { .. }
         | Change::PlanApplied { .. }
-        | Change::Evicted { .. }
         | Change::Released { .. }
         | Change::Expired { .. }
         | Change::NameLasts { .. }
@@ -74,4 +82,15 @@ fn count(effects: &mut Effects, kind: Kind, objects: i64, mem: i64) {
     if kind != Kind::Bytes {
         effects.kind(kind).add(KindDelta { objects, mem });
     }
+}
+
+/// Counts the bytes of the queues.
+fn count_rank(effects: &mut Effects, rank: Option<&Rank>, sign: i64) {
+    let Some(rank) = rank else { return };
+    let bytes = match rank.queue {
+        RankQueue::Main => &mut effects.space.main,
+        RankQueue::Gone => &mut effects.space.gone,
+        RankQueue::Trial | RankQueue::Unknown => return,
+    };
+    *bytes = bytes.saturating_add(sign * rank.size);
 }

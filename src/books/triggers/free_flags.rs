@@ -36,6 +36,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::PieceRepaired { .. }
         | Change::PlanApplied { .. }
         | Change::Evicted { .. }
+        | Change::Ranked { .. }
+        | Change::HandMoved { .. }
         | Change::Released { .. }
         | Change::Expired { .. }
         | Change::NameLasts { .. }

@@ -137,6 +137,8 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         | Change::Held { .. }
         | Change::NameLasts { .. }
         | Change::Tagged { .. }
+        | Change::Ranked { .. }
+        | Change::HandMoved { .. }
         | Change::Untagged(_)
         | Change::QuotaSet { .. }
         | Change::QuotaRemoved(_)

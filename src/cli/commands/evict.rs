@@ -20,11 +20,11 @@ nothing goes. Pinned objects stay. `heapledger plan SIZE --evict` tells which wo
 
 Examples:
   heapledger evict  # what goes first, if anything
-  heapledger evict oldest
+  heapledger evict lru  # what was not used for longest
   heapledger evict largest --min-age 1h  # spares the young
   heapledger evict off")]
 pub struct Args {
-    /// What goes first if there is no room: the largest objects, or the oldest; or off
+    /// What goes first if there is no room: by use (lru, sieve, s3-fifo), largest or oldest; or off
     #[arg(value_name = "POLICY", value_parser = setting())]
     policy: Option<Setting>,
 
@@ -40,7 +40,7 @@ enum Setting {
 }
 
 fn setting() -> impl TypedValueParser<Value = Setting> {
-    let names = Eviction::POLICIES.map(Policy::as_str).into_iter().chain(["off"]);
+    let names = Policy::ALL.map(Policy::as_str).into_iter().chain(["off"]);
     PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
         "off" => Ok(Setting::Off),
         name => name.parse().map(Setting::By),
@@ -49,7 +49,7 @@ fn setting() -> impl TypedValueParser<Value = Setting> {
 
 /// The policies by which a heap can evict.
 pub fn policy() -> impl TypedValueParser<Value = Policy> {
-    PossibleValuesParser::new(Eviction::POLICIES.map(Policy::as_str)).try_map(|name| name.parse::<Policy>())
+    PossibleValuesParser::new(Policy::ALL.map(Policy::as_str)).try_map(|name| name.parse::<Policy>())
 }
 
 /// A policy with a minimum age.
@@ -98,7 +98,12 @@ pub fn in_words(eviction: Option<Eviction>) -> String {
     };
     let which = match min_age {
         Duration::ZERO => String::new(),
-        age => format!(" that are at least {} s old", age.as_secs_f64()),
+        age => format!(", if they are at least {} s old,", age.as_secs_f64()),
     };
-    format!("the {policy} objects{which} go if there is no room")
+    let first = match policy {
+        Policy::Lru => "objects that were not used for longest".into(),
+        Policy::Largest | Policy::Oldest => format!("{policy} objects"),
+        policy => format!("objects that {policy} chooses by their use"),
+    };
+    format!("the {first}{which} go if there is no room")
 }

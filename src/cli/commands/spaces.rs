@@ -105,7 +105,8 @@ struct Resized {
 
 impl Row for MemRam {
     const KEYS: &'static str = "id,name,max_mem,mem,promised,reserved,arena_size,per_block,arenas,peak_mem,allocations,frees,\
-        dedup_hits,dedup_saved,created_at,history,history_keep,history_max_bytes,history_bytes,dropped_at,tags,quotas,evict,evict_min_age";
+        dedup_hits,dedup_saved,created_at,history,history_keep,history_max_bytes,history_bytes,dropped_at,tags,quotas,evict,evict_min_age,\
+        evictions,evicted_mem,evict_hand,evict_main,evict_gone";
     const HEAD: &'static [Head] = &[
         Head::left("SPACE").cut_to(12),
         Head::right("CAPACITY"),

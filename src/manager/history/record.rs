@@ -159,7 +159,14 @@ impl MemManager {
     ) -> Result<R> {
         let (writer, deadline) = self.writer()?;
         let mut end = End::default();
-        let result = writer.write(bytes, deadline, |tx| self.signed(tx, &mut end, &mut work));
+        let result = self.with_uses(|uses| {
+            writer.write(bytes, deadline, |tx| {
+                self.signed(tx, &mut end, |tx| {
+                    self.write_uses(tx, uses)?;
+                    work(tx)
+                })
+            })
+        });
         self.after(end, result, deadline)
     }
 
@@ -167,7 +174,14 @@ impl MemManager {
     pub(in crate::manager) fn write_apart<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
         let mut end = End::default();
-        let result = writer.write_apart(deadline, |tx| self.signed(tx, &mut end, work));
+        let result = self.with_uses(|uses| {
+            writer.write_apart(deadline, |tx| {
+                self.signed(tx, &mut end, |tx| {
+                    self.write_uses(tx, uses)?;
+                    work(tx)
+                })
+            })
+        });
         // The work may have taken longer than the timeout.
         let (_, deadline) = self.writer()?;
         self.after(end, result, deadline)

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::by_use::ByUse;
 use super::free;
 use crate::books::change::Change;
 use crate::books::evicting::Cause;
@@ -15,7 +16,7 @@ use crate::store::{ReadTx, WriteTx};
 use crate::value::ObjectId;
 
 /// Objects that are chosen before they are removed.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 
 /// Makes room for one allocation.
 #[derive(Debug, Default)]
@@ -37,10 +38,17 @@ impl Making {
         };
         let missing = bytes.saturating_sub(memram.available());
         let (is_enough, passed) = (self.is_enough, &self.passed);
-        let chosen = tx.read_rows(|tx| order.choose(tx, missing, passed, is_enough))?;
+        let mut chooser = match order.policy.is_by_use() {
+            true => Chooser::ByUse(Box::new(ByUse::new(order, &memram, tx.last_position()?))),
+            false => Chooser::Stored(order),
+        };
+        let chosen = tx.read_rows(|tx| chooser.choose(tx, missing, passed, is_enough))?;
         self.is_enough = chosen.are_enough;
         if !chosen.are_enough || chosen.objects.is_empty() {
             return Ok(false);
+        }
+        if let Chooser::ByUse(by_use) = &chooser {
+            by_use.write(tx)?;
         }
         let cause = Cause {
             policy: order.policy,
@@ -54,6 +62,9 @@ impl Making {
                 // It was counted.
                 self.is_enough = false;
                 break;
+            }
+            if chooser.remembers(object) {
+                tx.remember(object.id, object.known_id()?, signed(object.size))?;
             }
         }
         Ok(true)
@@ -83,6 +94,38 @@ fn evict(tx: &mut WriteTx<'_>, object: &StoredObject, cause: Cause) -> Result<bo
         free::remove(tx, &placed, object_id, Vec::new()).map(drop)
     })?;
     Ok(true)
+}
+
+/// What chooses the objects that go.
+pub(in crate::manager) enum Chooser {
+    /// By how they were stored.
+    Stored(Order),
+    /// By how they are used.
+    ByUse(Box<ByUse>),
+}
+
+impl Chooser {
+    /// The next objects that go for at least `bytes`; see [`Order::choose`].
+    pub fn choose(
+        &mut self,
+        tx: &mut ReadTx<'_>,
+        bytes: u64,
+        passed: &BTreeSet<StoredObjectId>,
+        is_enough: bool,
+    ) -> Result<Chosen> {
+        match self {
+            Self::Stored(order) => order.choose(tx, bytes, passed, is_enough),
+            Self::ByUse(by_use) => by_use.choose(tx, bytes, passed, is_enough),
+        }
+    }
+
+    /// Whether the policy remembers an object that goes.
+    fn remembers(&self, object: &StoredObject) -> bool {
+        match self {
+            Self::ByUse(by_use) => by_use.failed_trial(object.id),
+            Self::Stored(_) => false,
+        }
+    }
 }
 
 /// The order in which the objects of a space go.
@@ -124,6 +167,16 @@ impl Order {
 
     pub fn policy(&self) -> Policy {
         self.policy
+    }
+
+    pub fn which(&self) -> Evictable {
+        self.which
+    }
+
+    /// The same objects, the oldest first.
+    pub fn by_age(self) -> Self {
+        let policy = Policy::Oldest;
+        Self { policy, ..self }
     }
 
     /// The objects that go for at least `bytes`, without `passed`: as few of the first ones as have them. Up to

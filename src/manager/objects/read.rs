@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::manager::objects::uses::Uses;
 use crate::manager::{MemManager, ObjectReader};
 use crate::models::{MemRam, MemRamId, StoredObject, signed};
 use crate::store::queries::content::StoredContent;
@@ -75,6 +76,7 @@ impl MemManager {
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn reader(&self, id: &ObjectId) -> Result<ObjectReader> {
         let object = self.object(id)?;
+        self.note_use(id);
         Ok(ObjectReader::new(self.clone(), &object))
     }
 
@@ -130,6 +132,7 @@ impl MemManager {
         Scope {
             space: self.inner.space,
             name: &self.inner.name,
+            uses: Some(&self.inner.uses),
         }
     }
 }
@@ -146,6 +149,8 @@ const SHORT: i64 = 1024 * 1024;
 pub(in crate::manager) struct Scope<'a> {
     pub space: MemRamId,
     pub name: &'a str,
+    /// Where to note what is read.
+    pub uses: Option<&'a Uses>,
 }
 
 impl Scope<'_> {
@@ -187,6 +192,7 @@ impl Scope<'_> {
             return Err(self.not_stored(tx, id));
         };
         let bytes = self.whole(tx, id, content)?;
+        self.note(id);
         decode(id, kind, type_name.as_deref(), bytes)
     }
 
@@ -194,7 +200,10 @@ impl Scope<'_> {
     fn get_short(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Option<Vec<u8>>> {
         let content = queries::content::of(tx, self.space, id.digits().as_str(), SHORT)?;
         match content {
-            Some(StoredContent::Whole(bytes)) => Ok(Some(bytes)),
+            Some(StoredContent::Whole(bytes)) => {
+                self.note(id);
+                Ok(Some(bytes))
+            }
             Some(StoredContent::Partial { .. } | StoredContent::Nothing) => Ok(None),
             None => Err(self.not_stored(tx, id)),
         }
@@ -203,8 +212,18 @@ impl Scope<'_> {
     pub fn get_bytes(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Vec<u8>> {
         let content = queries::content::of(tx, self.space, id.digits().as_str(), i64::MAX)?;
         match content {
-            Some(content) => self.whole(tx, id, content),
+            Some(content) => {
+                let bytes = self.whole(tx, id, content)?;
+                self.note(id);
+                Ok(bytes)
+            }
             None => Err(self.not_stored(tx, id)),
+        }
+    }
+
+    fn note(self, id: &ObjectId) {
+        if let Some(uses) = self.uses {
+            uses.note(id);
         }
     }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::error::{Result, SpaceError};
 use crate::manager::MemManager;
-use crate::manager::objects::evict::Order;
-use crate::models::{Policy, StoredObject, Timestamp};
+use crate::manager::objects::by_use::ByUse;
+use crate::manager::objects::evict::{Chooser, Order};
+use crate::models::{MemRam, Policy, StoredObject, Timestamp};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
 
@@ -90,10 +91,24 @@ impl MemManager {
             };
             let missing = size.saturating_sub(plan.available.saturating_add(due));
             if missing > 0 {
-                plan.choose(tx, &order, missing)?;
+                let mut chooser = self.chooser(tx, order, &memram)?;
+                plan.choose(tx, &mut chooser, missing)?;
             }
             Ok(plan)
         })
+    }
+}
+
+impl MemManager {
+    /// What chooses the objects, with what this manager knows of their use.
+    fn chooser(&self, tx: &mut ReadTx<'_>, order: Order, memram: &MemRam) -> Result<Chooser> {
+        if !order.policy().is_by_use() {
+            return Ok(Chooser::Stored(order));
+        }
+        let last_position = queries::recency::last_position(tx, memram.id)?;
+        let mut by_use = ByUse::new(order, memram, last_position);
+        by_use.note_uses(tx, &self.inner.uses.pending())?;
+        Ok(Chooser::ByUse(Box::new(by_use)))
     }
 }
 
@@ -103,11 +118,11 @@ impl EvictionPlan {
         self.shortfall == 0
     }
 
-    fn choose(&mut self, tx: &mut ReadTx<'_>, order: &Order, missing: u64) -> Result<()> {
+    fn choose(&mut self, tx: &mut ReadTx<'_>, chooser: &mut Chooser, missing: u64) -> Result<()> {
         let mut passed = BTreeSet::new();
         let mut is_enough = false;
         while self.evicted < missing {
-            let chosen = order.choose(tx, missing - self.evicted, &passed, is_enough)?;
+            let chosen = chooser.choose(tx, missing - self.evicted, &passed, is_enough)?;
             if !chosen.are_enough || chosen.objects.is_empty() {
                 self.shortfall = missing.saturating_sub(chosen.bytes);
                 return Ok(());

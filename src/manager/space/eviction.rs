@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::books::evicting::EvictionSetting;
 use crate::books::rows::SpaceChange;
-use crate::error::{Result, SpaceError};
+use crate::error::Result;
 use crate::manager::MemManager;
 use crate::models::{MemRam, Policy};
 
@@ -22,9 +22,6 @@ pub struct Eviction {
 }
 
 impl Eviction {
-    /// Policies by which a heap can evict.
-    pub const POLICIES: [Policy; 2] = [Policy::Largest, Policy::Oldest];
-
     /// By a policy; objects of any age may go.
     pub const fn by(policy: Policy) -> Self {
         Self {
@@ -45,17 +42,15 @@ impl Eviction {
         Some(Self::by(space.evict?).min_age(min_age))
     }
 
-    pub(in crate::manager) fn setting(eviction: Option<Self>) -> Result<EvictionSetting> {
+    pub(in crate::manager) fn setting(eviction: Option<Self>) -> EvictionSetting {
         let Some(Self { policy, min_age }) = eviction else {
-            return Ok(EvictionSetting::default());
+            return EvictionSetting::default();
         };
-        if !Self::POLICIES.contains(&policy) {
-            return Err(SpaceError::CannotEvictBy { policy }.into());
-        }
-        Ok(EvictionSetting {
+        EvictionSetting {
             policy: Some(policy),
             min_age: i64::try_from(min_age.as_micros()).unwrap_or(i64::MAX),
-        })
+            is_same_policy: false,
+        }
     }
 }
 
@@ -75,13 +70,22 @@ impl MemManager {
     }
 
     /// Sets what the space evicts from now on, or that it evicts nothing; see
-    /// [`Options::evict`](crate::Options::evict). Makes no event, and evicts nothing by itself. O(1).
+    /// [`Options::evict`](crate::Options::evict). Makes no event, and evicts nothing by itself. O(1), or
+    /// O(objects) between a policy that goes by use and any other. Objects then count as used when they were stored.
     ///
     /// # Errors
-    /// [`SpaceError::CannotEvictBy`]; what [any write](MemManager#errors)
-    /// fails with.
+    /// What [any write](MemManager#errors) fails with.
     pub fn set_eviction(&self, eviction: Option<Eviction>) -> Result<()> {
-        let setting = Eviction::setting(eviction)?;
-        self.write_apart(|tx| tx.apply(Change::SpaceChanged(SpaceChange::Evicts(setting))))
+        let setting = Eviction::setting(eviction);
+        self.write_apart(|tx| {
+            let is_same_policy = tx.memram()?.evict == setting.policy;
+            let setting = EvictionSetting {
+                is_same_policy,
+                ..setting
+            };
+            tx.apply(Change::SpaceChanged(SpaceChange::Evicts(setting)))
+        })?;
+        self.inner.uses.want(setting.policy.is_some_and(Policy::is_by_use));
+        Ok(())
     }
 }

@@ -125,8 +125,7 @@ impl Options {
     /// default, and without this call, nothing is ever dropped. [`MemManager::set_eviction`] changes it for an
     /// existing space.
     ///
-    /// The policies [`Policy::Largest`] and [`Policy::Oldest`] are possible ([`Eviction::POLICIES`]). Whole
-    /// objects go, with all their names, in the same transaction as the allocation, upload or reservation that
+    /// Whole objects go, with all their names, in the same transaction as the allocation, upload or reservation that
     /// would otherwise be refused, after [what has expired](crate::Hold::expires_in) was given back: as few of
     /// those that the policy names first as have enough bytes. What is [pinned](MemManager::pin), younger than
     /// [`Eviction::min_age`], or stored by the same transaction stays. If the others are not enough, the
@@ -134,9 +133,14 @@ impl Options {
     /// part by part, and evicts as it comes.
     ///
     /// In the history each is an event of kind `evict`, whose `changes` have the cause, before its `free`.
-    /// [`MemManager::plan_eviction`] tells which would go. With `Oldest` it takes O(log n) for each; with
-    /// `Largest` too, as long as one of at least 4 KiB may go, and otherwise O(n) for each allocation. Objects
+    /// [`MemManager::plan_eviction`] tells which would go. It takes O(log n) for each; with
+    /// `Largest` only as long as one of at least 4 KiB may go, and otherwise O(n) for each allocation. Objects
     /// that may not go but would be first are passed one by one.
+    ///
+    /// With [`Policy::Lru`], [`Policy::Sieve`] and [`Policy::S3Fifo`] each read of an object counts as a use of it,
+    /// and so does storing it again. It is noted in memory, and written with the next commit of the process, else
+    /// within about a second, and when the last clone of the manager is dropped. A read never waits for that, it
+    /// makes no event, and where it cannot be written, it is not. Up to 65,536 objects are noted in between.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();

@@ -55,6 +55,7 @@ impl MemManager {
                 actor: None,
                 readers: inner.readers.freeze()?,
                 writer: None,
+                uses: inner.uses.of_snapshot(),
             }),
             reason: None,
         })

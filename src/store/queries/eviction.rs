@@ -20,6 +20,16 @@ pub struct Evictable {
     pub latest: Timestamp,
 }
 
+impl Evictable {
+    /// Whether an object of the space is one of them.
+    pub fn has(&self, object: &StoredObject) -> bool {
+        !object.pinned
+            && object.created_at != self.now
+            && object.created_at <= self.latest
+            && object.expires_at.is_none_or(|end| end > self.now)
+    }
+}
+
 /// The condition: not pinned, old enough, and not expired, because that is given back otherwise.
 macro_rules! may_go {
     ($which:expr) => {{

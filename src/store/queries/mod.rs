@@ -21,6 +21,7 @@ pub(crate) mod objects;
 pub(crate) mod placed;
 pub(crate) mod placements;
 pub(crate) mod quotas;
+pub(crate) mod recency;
 pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod spaces;

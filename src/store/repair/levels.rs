@@ -50,7 +50,7 @@ pub(super) const RULES: &[Statements] = &[
                               OR dedup_hits < 0 OR dedup_saved < 0
                               OR history NOT IN ('on', 'off', 'keep') OR history_keep < 1
                               OR history_max_bytes < 1 OR history_bytes < 0 OR promised < 0
-                              OR evict NOT IN ('largest', 'oldest') OR evict_min_age < 0"),
+                              OR evict NOT IN ('lru', 'sieve', 's3-fifo', 'largest', 'oldest') OR evict_min_age < 0"),
         correct: &["UPDATE memram SET
                    name = CASE WHEN length(name) BETWEEN 1 AND 255 THEN name ELSE 'damaged-' || id END,
                    max_mem = greatest(max_mem, 1),
@@ -63,7 +63,7 @@ pub(super) const RULES: &[Statements] = &[
                    history_keep = CASE WHEN history_keep > 0 THEN history_keep END,
                    history_max_bytes = CASE WHEN history_max_bytes > 0 THEN history_max_bytes END,
                    history_bytes = greatest(history_bytes, 0), promised = greatest(promised, 0),
-                   evict = CASE WHEN evict IN ('largest', 'oldest') THEN evict END,
+                   evict = CASE WHEN evict IN ('lru', 'sieve', 's3-fifo', 'largest', 'oldest') THEN evict END,
                    evict_min_age = greatest(evict_min_age, 0)
                  WHERE id = ?1"],
     },

@@ -7,6 +7,7 @@ mod events;
 mod insert;
 mod pieces;
 mod quotas;
+mod recency;
 mod space;
 mod tags;
 
@@ -75,6 +76,7 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     write_names(conn, space, &rows.names)?;
     tags::write(conn, space, &rows.tags)?;
     quotas::set(conn, space, &rows.quotas)?;
+    recency::write(conn, space, &rows.ranks)?;
     match &rows.space_change {
         Some(change) => space::change(conn, space, change),
         None => Ok(()),
@@ -256,7 +258,9 @@ sql! {
     AddToSpace = "UPDATE OR FAIL memram SET peak_mem = max(peak_mem, mem + ?), max_mem = max_mem + ?, mem = mem + ?, \
         promised = promised + ?, reserved = reserved + ?, arenas = arenas + ?, allocations = allocations + ?, frees = frees + ?, \
         dedup_hits = dedup_hits + ?, dedup_saved = dedup_saved + ?, \
-        history_bytes = max(history_bytes + ?, 0), tags = max(tags + ?, 0), quotas = max(quotas + ?, 0) WHERE id = ?";
+        history_bytes = max(history_bytes + ?, 0), tags = max(tags + ?, 0), quotas = max(quotas + ?, 0), evictions = evictions + ?, \
+        evicted_mem = evicted_mem + ?, evict_hand = evict_hand + ?, evict_main = max(evict_main + ?, 0), \
+        evict_gone = max(evict_gone + ?, 0) WHERE id = ?";
     RaiseSequence = "UPDATE OR FAIL sequences SET last_id = ? WHERE memram_id = ? AND name = ? AND last_id < ?";
 }
 
@@ -361,9 +365,14 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
         history_bytes,
         by.tags,
         by.quotas,
+        by.evictions,
+        by.evicted_mem,
+        by.hand,
+        by.main,
+        by.gone,
         space.0,
     ];
-    Statement::<AddToSpace, 14>::run(conn, values.map(Value::from)).map(drop)
+    Statement::<AddToSpace, 19>::run(conn, values.map(Value::from)).map(drop)
 }
 
 /// Records the highest ids ever assigned, so that they are never reused.

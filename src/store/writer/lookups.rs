@@ -58,6 +58,15 @@ impl Writer {
         Ok((&self.geometry, &known.room))
     }
 
+    /// Reads the row of the space again, after a statement has changed what no effect tells.
+    pub(super) fn read_space(&mut self) -> Result<()> {
+        let memram = queries::spaces::get(&mut self.engine.read(), self.space);
+        let memram = self.check(memram)?;
+        let known = self.known()?;
+        (known.memram, known.last_position) = (memram, None);
+        Ok(())
+    }
+
     /// Reads the next page of rows with room at one level.
     pub fn load_room(&mut self, level: RoomLevel) -> Result<()> {
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;

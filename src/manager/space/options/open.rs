@@ -8,9 +8,10 @@ use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::manager::history::record::short_enough;
 use crate::manager::objects::read::Scope;
+use crate::manager::objects::uses::Uses;
 use crate::manager::{Eviction, History};
 use crate::manager::{Inner, MemManager, Planner};
-use crate::models::{MemRam, Timestamp, signed};
+use crate::models::{MemRam, Policy, Timestamp, signed};
 use crate::store::{Access, Deadline, LEAST_CEILING, Location, Opening, ReadTx, SpaceToMake, queries};
 
 /// What servers do not have.
@@ -104,8 +105,11 @@ impl Options {
         let mut opening = location.open(access, create)?;
         let (space, geometry) = self.find_or_make(&mut opening, new)?;
         let (location, readers, writer) = opening.finish(space.id, &geometry, self.purpose == Purpose::Drop)?;
+        let writer = writer.map(Arc::new);
+        let goes_by_use = space.evict.is_some_and(Policy::is_by_use);
         Ok(MemManager {
             inner: Arc::new(Inner {
+                uses: Uses::new(writer.clone(), goes_by_use),
                 space: space.id,
                 name: space.name,
                 geometry,
@@ -137,6 +141,7 @@ impl Options {
             let scope = Scope {
                 space: space.id,
                 name: &self.space,
+                uses: None,
             };
             work(&mut Planner::new(tx, space, scope, &geometry, None))
         })
@@ -152,7 +157,7 @@ impl Options {
             max_mem: max_mem.ok_or(Error::BadMaxMem { max_mem: wanted })?,
             geometry,
             history: history.setting()?,
-            eviction: Eviction::setting(self.eviction)?,
+            eviction: Eviction::setting(self.eviction),
             max_file: self.max_file.map(signed),
             created_at: Timestamp::now(),
         })

@@ -22,6 +22,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
         .filter(|(_, change)| change.was_bound && (moves || change.now.is_none()));
     let tags = rows.tags.iter().filter(|(_, value)| value.is_none());
     let quotas = rows.quotas.iter().filter(|(_, quota)| quota.is_none());
+    let ranks = rows.ranks.iter().filter(|(_, rank)| rank.is_none());
     let reservations = rows.reservations.iter().filter(|(_, row)| row.is_none());
     let parts = [
         Part::new(&RESERVATIONS, reservations, |rows| vec![rows.int(|(id, _)| id.0)]),
@@ -42,6 +43,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
         Part::new(&QUOTAS, quotas, |rows| {
             vec![rows.text(|(owner, _)| &owner.key), rows.text(|(owner, _)| &owner.value)]
         }),
+        Part::new(&RANKS, ranks, |rows| vec![rows.int(|(object, _)| object.0)]),
         Part::new(&NAMES, names, |rows| vec![rows.text(|(name, _)| name)]),
         Part::new(&OBJECTS, rows.objects_gone.keys(), |rows| vec![rows.int(|id| id.0)]),
         Part::new(&BLOCKS, &rows.blocks_gone, |rows| vec![rows.int(|id| id.0)]),
@@ -70,6 +72,10 @@ const TAGS: Sql = Sql(
 const QUOTAS: Sql = Sql(
     "quotas_gone AS (DELETE FROM quotas t USING space, ",
     "(key, value) WHERE t.memram_id = space.id AND t.key = x.key AND t.value = x.value)",
+);
+const RANKS: Sql = Sql(
+    "ranks_gone AS (DELETE FROM recency t USING space, ",
+    "(id) WHERE t.stored_object_id = x.id)",
 );
 const NAMES: Sql = Sql(
     "names_gone AS (DELETE FROM names t USING space, ",

@@ -96,6 +96,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
         names(&NAMES, rows, |change| !change.was_bound || moved),
         tags(rows),
         quotas(rows),
+        ranks(rows),
     ]
     .into_iter()
     .flatten()
@@ -159,6 +160,23 @@ fn quotas<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
             limit(|limits| limits.soft_objects),
             rows.int(|quota| signed(quota.used_bytes)),
             rows.int(|quota| signed(quota.used_objects)),
+        ]
+    })
+}
+
+fn ranks<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
+    let ranks = rows
+        .ranks
+        .iter()
+        .filter_map(|(object, rank)| Some((object, rank.as_ref()?)));
+    Part::new(&RANKS, ranks, |rows| {
+        vec![
+            rows.int(|(object, _)| object.0),
+            rows.text(|(_, rank)| rank.queue.as_str()),
+            rows.int(|(_, rank)| rank.position),
+            rows.int(|(_, rank)| i64::from(rank.marks)),
+            rows.int(|(_, rank)| rank.size),
+            rows.id(|(_, rank)| rank.gone.as_ref()),
         ]
     })
 }
@@ -254,6 +272,12 @@ const QUOTAS: Sql = Sql(
         ON CONFLICT (memram_id, key, value) DO UPDATE SET hard_bytes = excluded.hard_bytes, \
         soft_bytes = excluded.soft_bytes, hard_objects = excluded.hard_objects, soft_objects = excluded.soft_objects, \
         used_bytes = excluded.used_bytes, used_objects = excluded.used_objects)",
+);
+const RANKS: Sql = Sql(
+    "ranks AS (INSERT INTO recency (stored_object_id, memram_id, queue, position, marks, size, object_id) \
+        SELECT x.object, space.id, x.queue, x.position, x.marks, x.size, x.object_id FROM space, ",
+    "(object, queue, position, marks, size, object_id) ON CONFLICT (stored_object_id) DO UPDATE \
+        SET queue = excluded.queue, position = excluded.position, marks = excluded.marks, object_id = excluded.object_id)",
 );
 const RESERVATIONS: Sql = Sql(
     "reservations AS (INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, \

@@ -2,6 +2,7 @@
 
 use super::part::{Column, Part, Rows, Sql};
 use super::statement::{Head, Write};
+use crate::books::evicting::EvictionSetting;
 use crate::books::rows::{NewSpace, SpaceChange};
 use crate::models::{DroppedSpace, Policy, Sequence, Stripe, Timestamp, signed};
 use crate::value::Kind;
@@ -52,14 +53,16 @@ pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
         SpaceChange::Renamed { name, .. } => Part::new(&RENAME, [name], |rows| vec![rows.text(|name| name.as_str())])
             .into_iter()
             .collect(),
-        SpaceChange::Evicts(eviction) => Part::new(&EVICT, [eviction], |rows| {
-            vec![
-                rows.text_if_any(|eviction| eviction.policy.map(Policy::as_str)),
-                rows.int(|eviction| eviction.min_age),
-            ]
-        })
-        .into_iter()
-        .collect(),
+        SpaceChange::Evicts(eviction) => {
+            let starts = !eviction.is_same_policy && eviction.policy.is_some_and(Policy::is_by_use);
+            let evict = Part::new(if starts { &EVICT_BY_USE } else { &EVICT }, [eviction], |rows| {
+                vec![
+                    rows.text_if_any(|eviction| eviction.policy.map(Policy::as_str)),
+                    rows.int(|eviction| eviction.min_age),
+                ]
+            });
+            evict.into_iter().chain(places(eviction)).collect()
+        }
         SpaceChange::Dropping(row) => {
             let dropped = Part::new(&DROPPED, [row], dropped_row);
             let at = |text| Part::new(text, [row], |rows| vec![rows.int(|row| row.dropped_at.as_micros())]);
@@ -67,6 +70,7 @@ pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
         }
         SpaceChange::Gone(at) => [
             &EVENTS_GONE,
+            &RECENCY_GONE,
             &SEQUENCES_GONE,
             &KINDS_GONE,
             &CLASSES_GONE,
@@ -77,6 +81,18 @@ pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
         .filter_map(|text| Part::new(text, [*at], |rows| vec![rows.int(Timestamp::as_micros)]))
         .collect(),
     }
+}
+
+/// Gives each object of the space its place in the order of eviction, or takes all places away, as a new policy
+/// needs it.
+fn places<'a>(eviction: &EvictionSetting) -> Vec<Part<'a>> {
+    let texts: &[&Sql] = match eviction.policy {
+        _ if eviction.is_same_policy => &[],
+        Some(policy) if policy.is_by_use() => &[&FORGET, &UNMARK, &PLACE],
+        _ => &[&RECENCY_GONE],
+    };
+    let part = |&text| Part::new(text, [0], |rows| vec![rows.int(|none| none)]);
+    texts.iter().filter_map(part).collect()
 }
 
 fn dropped_row<'a>(rows: Rows<&'a DroppedSpace>) -> Vec<Column<'a>> {
@@ -104,6 +120,26 @@ const EVICT: Sql = Sql(
     "evicting AS (UPDATE memram t SET evict = x.policy, evict_min_age = x.min_age FROM space, ",
     "(policy, min_age) WHERE t.id = space.id)",
 );
+const EVICT_BY_USE: Sql = Sql(
+    "evicting AS (UPDATE memram t SET evict = x.policy, evict_min_age = x.min_age, evict_hand = 0, evict_gone = 0, \
+        evict_main = (SELECT CAST(coalesce(sum(o.size), 0) AS bigint) FROM stored_objects o WHERE o.memram_id = t.id) \
+        FROM space, ",
+    "(policy, min_age) WHERE t.id = space.id)",
+);
+const FORGET: Sql = Sql(
+    "forgotten AS (DELETE FROM recency t USING space, ",
+    "(none) WHERE t.memram_id = space.id AND t.queue = 'gone')",
+);
+const UNMARK: Sql = Sql(
+    "unmarked AS (UPDATE recency t SET queue = 'main', marks = 0 FROM space, ",
+    "(none) WHERE t.memram_id = space.id AND t.queue <> 'gone')",
+);
+const PLACE: Sql = Sql(
+    "places AS (INSERT INTO recency (stored_object_id, memram_id, queue, position, marks, size) \
+        SELECT o.id, o.memram_id, 'main', o.id & 1099511627775, 0, o.size FROM stored_objects o, space, ",
+    "(none) WHERE o.memram_id = space.id AND o.size > 0 \
+        AND NOT EXISTS (SELECT FROM recency r WHERE r.stored_object_id = o.id))",
+);
 const DROPPED: Sql = Sql(
     "dropped AS (INSERT INTO dropped_spaces (id, name, max_mem, mem, objects, names, reservations, history_bytes, \
             created_at, dropped_at, actor, reason) SELECT x.* FROM space, ",
@@ -121,6 +157,10 @@ const QUOTAS_GONE: Sql = Sql(
 const EVENTS_GONE: Sql = Sql(
     "events_gone AS (DELETE FROM events t USING space, ",
     "(at) WHERE t.id > ((space.id - 1) << 40) AND t.id <= (((space.id - 1) << 40) | 1099511627775))",
+);
+const RECENCY_GONE: Sql = Sql(
+    "recency_gone AS (DELETE FROM recency t USING space, ",
+    "(at) WHERE t.memram_id = space.id)",
 );
 const SEQUENCES_GONE: Sql = Sql(
     "sequences_gone AS (DELETE FROM sequences t USING space, ",

@@ -155,6 +155,11 @@ fn push_change<'b>(out: &mut AstPass<'_, 'b, Pg>, by: &'b SpaceDelta, token: &'b
         (", history_bytes = greatest(0, history_bytes + ", &by.history_bytes),
         ("), tags = greatest(0, tags + ", &by.tags),
         ("), quotas = greatest(0, quotas + ", &by.quotas),
+        ("), evictions = evictions + ", &by.evictions),
+        (", evicted_mem = evicted_mem + ", &by.evicted_mem),
+        (", evict_hand = evict_hand + ", &by.hand),
+        (", evict_main = greatest(0, evict_main + ", &by.main),
+        ("), evict_gone = greatest(0, evict_gone + ", &by.gone),
     ];
     for (text, by) in sums {
         out.push_sql(text);

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use super::insert::{Target, insert, target};
+use super::recency;
 use crate::books::rows::{NewSpace, SpaceChange};
 use crate::models::{DroppedSpace, MemRamId, Policy, Sequence, Stripe, Timestamp, signed};
 use crate::store::sqlite::exec::Run;
@@ -43,7 +44,8 @@ pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &Spac
         }
         SpaceChange::Evicts(eviction) => {
             let policy = eviction.policy.map(Policy::as_str);
-            Statement::<Evict, 3>::run(conn, [policy.into(), eviction.min_age.into(), space.0.into()]).map(drop)
+            Statement::<Evict, 3>::run(conn, [policy.into(), eviction.min_age.into(), space.0.into()])?;
+            recency::begin(conn, space, eviction)
         }
         SpaceChange::Dropping(row) => {
             insert::<IntoDropped, 12>(conn, [dropped_row(row)].into_iter())?;
@@ -59,6 +61,7 @@ pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &Spac
 fn end(conn: &mut SqliteConnection, space: MemRamId, at: Timestamp) -> QueryResult<()> {
     let stripe = Stripe::of(space);
     Statement::<DropEvents, 2>::run(conn, [stripe.before().into(), stripe.last().into()])?;
+    recency::end(conn, space)?;
     Statement::<DropSequences, 1>::run(conn, [space.0.into()])?;
     Statement::<DropKinds, 1>::run(conn, [space.0.into()])?;
     Statement::<DropClasses, 1>::run(conn, [space.0.into()])?;

@@ -1,0 +1,219 @@
+//! What was used since that was last written.
+//!
+//! A read notes in memory what it has read, and only where somebody wants to know. The next unit of work of the
+//! process writes it, or a thread once a second, or the end of the manager, so that no read waits for a write.
+
+use std::mem::take;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hashlink::LinkedHashMap;
+
+use crate::books::events::Signature;
+use crate::clock;
+use crate::error::Result;
+use crate::manager::MemManager;
+use crate::store::{Deadline, Group, WriteTx};
+use crate::value::ObjectId;
+
+/// How often uses are written if nothing else is.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The thread ends after so many intervals without a use.
+const MOST_IDLE: u32 = 10;
+
+/// Objects that are noted at most until the next write; further ones are not.
+const MOST_NOTED: usize = 64 * 1024;
+
+/// More uses of an object make no difference to any policy.
+const MOST_USES: u8 = 3;
+
+/// The uses that a manager notes.
+pub(in crate::manager) struct Uses {
+    shared: Arc<Shared>,
+    /// Who writes them; `None` if another manager does, or nobody.
+    writer: Option<Arc<Group>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Whether the space evicts by use. Without that nothing is noted.
+    wanted: AtomicBool,
+    noted: Mutex<Noted>,
+    /// Notified at the end.
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct Noted {
+    /// How often each object was used, the last used one last.
+    objects: LinkedHashMap<ObjectId, u8>,
+    /// Whether the thread runs.
+    is_running: bool,
+    is_over: bool,
+}
+
+impl Uses {
+    pub fn new(writer: Option<Arc<Group>>, wanted: bool) -> Self {
+        let shared = Shared {
+            wanted: AtomicBool::new(wanted && writer.is_some()),
+            ..Shared::default()
+        };
+        let shared = Arc::new(shared);
+        let thread = Mutex::default();
+        Self { shared, writer, thread }
+    }
+
+    /// The same for a snapshot, whose reads the manager writes.
+    pub fn of_snapshot(&self) -> Self {
+        let (writer, thread) = (None, Mutex::default());
+        let shared = Arc::clone(&self.shared);
+        Self { shared, writer, thread }
+    }
+
+    /// Says whether to note anything.
+    pub fn want(&self, wanted: bool) {
+        self.shared.wanted.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Notes that an object was used. O(1), and one atomic load if nobody wants to know.
+    pub fn note(&self, id: &ObjectId) {
+        if !self.shared.wanted.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut noted = self.shared.lock();
+        if let Some(uses) = noted.objects.to_back(id) {
+            *uses = (*uses + 1).min(MOST_USES);
+        } else if noted.objects.len() < MOST_NOTED {
+            noted.objects.insert(*id, 1);
+        }
+        if !noted.is_running
+            && !noted.is_over
+            && let Some(writer) = &self.writer
+        {
+            let (shared, writer) = (Arc::clone(&self.shared), Arc::clone(writer));
+            let thread = std::thread::Builder::new().name("heapledger-uses".into());
+            // Without a thread, the next commit writes them.
+            if let Ok(thread) = thread.spawn(move || shared.run(&writer)) {
+                noted.is_running = true;
+                let before = self
+                    .thread
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .replace(thread);
+                drop(before);
+            }
+        }
+    }
+
+    /// What is noted, in the order of the last uses.
+    pub fn pending(&self) -> Vec<(ObjectId, u8)> {
+        let noted = self.shared.lock();
+        noted.objects.iter().map(|(&id, &uses)| (id, uses)).collect()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<(ObjectId, u8)> {
+        if !self.wanted.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        take(&mut self.lock().objects).into_iter().collect()
+    }
+
+    /// Notes again what could not be written, as used before everything that was noted since.
+    fn give_back(&self, uses: Vec<(ObjectId, u8)>) {
+        let mut noted = self.lock();
+        let later = take(&mut noted.objects);
+        noted.objects.extend(uses);
+        for (id, uses) in later {
+            let before = noted.objects.remove(&id).unwrap_or(0);
+            noted.objects.insert(id, (before + uses).min(MOST_USES));
+        }
+    }
+
+    /// Writes from time to time what is noted.
+    fn run(&self, writer: &Group) {
+        let mut idle = 0;
+        loop {
+            let noted = self.lock();
+            let waited = self.ended.wait_timeout_while(noted, INTERVAL, |noted| !noted.is_over);
+            let (mut noted, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            idle = if noted.objects.is_empty() { idle + 1 } else { 0 };
+            if noted.is_over || idle == MOST_IDLE {
+                noted.is_running = false;
+                return;
+            }
+            drop(noted);
+            self.write(writer);
+        }
+    }
+
+    /// Writes what is noted, unless somebody else is writing: then it stays noted.
+    fn write(&self, writer: &Group) {
+        let uses = self.take();
+        if uses.is_empty() {
+            return;
+        }
+        let written = writer.write_unsynced(Deadline::after(Duration::ZERO), |tx| {
+            tx.sign(Signature {
+                at: clock::now(),
+                ..Signature::default()
+            });
+            tx.note_uses(&uses)
+        });
+        if written.is_err() {
+            self.give_back(uses);
+        }
+    }
+}
+
+impl Drop for Uses {
+    fn drop(&mut self) {
+        let Some(writer) = &self.writer else { return };
+        self.shared.lock().is_over = true;
+        self.shared.ended.notify_all();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        self.shared.write(writer);
+    }
+}
+
+impl MemManager {
+    /// Notes that an object was used, as each read of it does: in a space that evicts by use it will go later.
+    /// For a program that keeps copies of what it has read, or that reads from a [snapshot](Self::snapshot) of a
+    /// heap that it opened for reading. O(1); the next commit writes it, or a second does. Does nothing in other
+    /// spaces, or if the object is not stored.
+    pub fn note_use(&self, id: &ObjectId) {
+        self.inner.uses.note(id);
+    }
+
+    /// Runs `write`, which gets what was used since the last time, to be written with it.
+    pub(in crate::manager) fn with_uses<R>(&self, write: impl FnOnce(&Taken) -> Result<R>) -> Result<R> {
+        let shared = &self.inner.uses.shared;
+        let taken = Taken(shared.take());
+        let result = write(&taken);
+        if result.is_err() && !taken.0.is_empty() {
+            shared.give_back(taken.0);
+        }
+        result
+    }
+
+    /// Writes uses, and learns whether the space still wants them.
+    pub(in crate::manager) fn write_uses(&self, tx: &mut WriteTx<'_>, Taken(uses): &Taken) -> Result<()> {
+        self.inner.uses.want(tx.policy_by_use()?.is_some());
+        tx.note_uses(uses)
+    }
+}
+
+/// Uses on their way to the heap.
+pub(in crate::manager) struct Taken(Vec<(ObjectId, u8)>);

@@ -1,0 +1,154 @@
+//! The order of eviction, in spaces that go by use.
+
+use diesel::dsl::{exists, not};
+use diesel::prelude::*;
+
+use super::eviction::Evictable;
+use super::objects::alive;
+use crate::error::Result;
+use crate::models::schema::{recency, stored_objects};
+use crate::models::{MemRamId, Rank, RankQueue, Ranked, StoredObject, StoredObjectId, Stripe};
+use crate::store::read::ReadTx;
+use crate::value::ObjectId;
+
+/// The columns of a row.
+type Row = (StoredObjectId, RankQueue, i64, i64, i64);
+
+macro_rules! columns {
+    () => {
+        (
+            recency::stored_object_id,
+            recency::queue,
+            recency::position,
+            recency::marks,
+            recency::size,
+        )
+    };
+}
+
+fn ranked((object, queue, position, marks, size): Row) -> Ranked {
+    let marks = u8::try_from(marks).unwrap_or(0);
+    let rank = Rank {
+        marks,
+        ..Rank::at(queue, position, size)
+    };
+    Ranked { object, rank }
+}
+
+/// The place of an object. O(log n).
+pub fn rank(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<Rank>> {
+    let row: Option<Row> = recency::table
+        .filter(recency::stored_object_id.eq(object))
+        .select(columns!())
+        .get_result(tx.conn()?)
+        .optional()?;
+    Ok(row.map(|row| ranked(row).rank))
+}
+
+/// The places of the objects with these ids, in no order. O(log n) for each.
+pub fn of_ids(tx: &mut ReadTx<'_>, space: MemRamId, ids: &[ObjectId]) -> Result<Vec<(ObjectId, Ranked)>> {
+    let found = recency::table
+        .inner_join(stored_objects::table.on(stored_objects::id.eq(recency::stored_object_id)))
+        .filter(stored_objects::memram_id.eq(space))
+        .select((stored_objects::object_id, columns!()));
+    let rows: Vec<(ObjectId, Row)> = match ids {
+        // Its text never changes, so it stays prepared.
+        [id] => found
+            .filter(stored_objects::object_id.eq(id.digits().as_str()))
+            .load(tx.conn()?)?,
+        ids => {
+            let ids = ids.iter().map(ObjectId::to_string);
+            found.filter(stored_objects::object_id.eq_any(ids)).load(tx.conn()?)?
+        }
+    };
+    Ok(rows.into_iter().map(|(id, row)| (id, ranked(row))).collect())
+}
+
+/// The last position that is taken. O(log n).
+pub fn last_position(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<i64> {
+    let mut last = 0;
+    for queue in RankQueue::ALL {
+        let position: Option<i64> = recency::table
+            .filter(recency::memram_id.eq(space))
+            .filter(recency::queue.eq(queue))
+            .order(recency::position.desc())
+            .select(recency::position)
+            .limit(1)
+            .get_result(tx.conn()?)
+            .optional()?;
+        last = last.max(position.unwrap_or(0));
+    }
+    Ok(last)
+}
+
+/// What a queue has after a position, as far as it may go. O(log n + limit + those that may not go).
+pub fn page(tx: &mut ReadTx<'_>, which: Evictable, queue: RankQueue, after: i64, limit: i64) -> Result<Vec<Ranked>> {
+    let Evictable { space, now, latest } = which;
+    let rows: Vec<Row> = recency::table
+        .inner_join(stored_objects::table.on(stored_objects::id.eq(recency::stored_object_id)))
+        .filter(recency::memram_id.eq(space))
+        .filter(recency::queue.eq(queue))
+        .filter(recency::position.gt(after))
+        .filter(stored_objects::pinned.eq(false))
+        .filter(stored_objects::created_at.ne(now))
+        .filter(stored_objects::created_at.le(latest))
+        .filter(alive!(stored_objects, now))
+        .order(recency::position)
+        .limit(limit)
+        .select(columns!())
+        .load(tx.conn()?)?;
+    Ok(rows.into_iter().map(ranked).collect())
+}
+
+/// What may go and has no place, the oldest first. O(n).
+pub fn unranked(tx: &mut ReadTx<'_>, which: Evictable, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
+    let Evictable { space, now, latest } = which;
+    let place = recency::table.filter(recency::stored_object_id.eq(stored_objects::id));
+    Ok(stored_objects::table
+        .filter(stored_objects::id.gt(after))
+        .filter(stored_objects::id.le(Stripe::of(space).last()))
+        .filter(stored_objects::size.gt(0))
+        .filter(stored_objects::pinned.eq(false))
+        .filter(stored_objects::created_at.ne(now))
+        .filter(stored_objects::created_at.le(latest))
+        .filter(alive!(stored_objects, now))
+        .filter(not(exists(place)))
+        .order(stored_objects::id)
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(tx.conn()?)?)
+}
+
+/// The object with this key. O(log n).
+pub fn object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<StoredObject>> {
+    let found = stored_objects::table
+        .filter(stored_objects::id.eq(object))
+        .select(StoredObject::as_select())
+        .get_result(tx.conn()?)
+        .optional()?;
+    Ok(found)
+}
+
+/// The place among what is gone of the object that had this id. O(log n).
+pub fn gone(tx: &mut ReadTx<'_>, space: MemRamId, id: &ObjectId) -> Result<Option<Ranked>> {
+    let row: Option<Row> = recency::table
+        .filter(recency::memram_id.eq(space))
+        .filter(recency::object_id.eq(id.digits().as_str()))
+        .select(columns!())
+        .limit(1)
+        .get_result(tx.conn()?)
+        .optional()?;
+    Ok(row.map(ranked))
+}
+
+/// What is gone for longest. O(log n + limit).
+pub fn longest_gone(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Ranked>> {
+    let rows: Vec<Row> = recency::table
+        .filter(recency::memram_id.eq(space))
+        .filter(recency::queue.eq(RankQueue::Gone))
+        .order(recency::position)
+        .limit(limit)
+        .select(columns!())
+        .load(tx.conn()?)?;
+    Ok(rows.into_iter().map(ranked).collect())
+}
