@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use super::commands::{
-    add, apply, backup, block, check, compact, completions, copy, diff, doctor, drop_space, evict, expire, explain,
+    add, apply, backup, block, check, compact, completions, copy, diff, doctor, drop_space, du, evict, expire, explain,
     export, free, gc, get, history, import, init, layout, ledger, log, ls, man, map, metrics, names, pin, plan, post,
     put, quota, release, rename_space, replay, report, reserve, restore, set, show, space, spaces, sparse, sql, stats,
     tags, top, tree, usage, watch,
@@ -45,14 +45,18 @@ enum Command {
     /// Bind a value to a name
     Set(set::Args),
     /// Write the content of an object, exactly
+    #[command(visible_alias = "cat")]
     Get(get::Args),
     /// List the objects
     Ls(ls::Args),
+    /// Show the bytes below each folder of names
+    Du(du::Args),
     /// Show one object: names, times, and where it is placed
     Show(show::Args),
     /// Bind another name to an object
     Name(names::NameArgs),
     /// Remove a name; an object that nothing else holds is freed
+    #[command(visible_alias = "rm")]
     Unname(names::UnnameArgs),
     /// Set when a name or an object stored without one expires
     Expire(expire::ExpireArgs),
@@ -185,6 +189,7 @@ impl Cli {
             Command::Set(args) => set::run(args, &context),
             Command::Get(args) => get::run(args, &context),
             Command::Ls(args) => ls::run(args, &context),
+            Command::Du(args) => du::run(args, &context),
             Command::Show(args) => show::run(args, &context),
             Command::Name(args) => names::name(args, &context),
             Command::Unname(args) => names::unname(args, &context),

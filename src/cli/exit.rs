@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::num::{IntErrorKind, ParseIntError};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use heapledger::{Error, PlanError, ReservationError, ServerError, SpaceError};
 
 use super::output::terminal;
@@ -197,10 +197,29 @@ pub fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(2)
         }
         _ => {
-            warn(&usage_line(&in_plain_words(error)));
+            let line = usage_line(&in_plain_words(error));
+            match known_elsewhere(error) {
+                Some(instead) => warn(&format!("{line}; {instead}")),
+                None => warn(&line),
+            }
             ExitCode::from(2)
         }
     }
+}
+
+/// What to do instead of a command that other programs have.
+fn known_elsewhere(error: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(command)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    Some(match command.as_str() {
+        "mv" => "`heapledger name OLD NEW` and `heapledger unname OLD` move a name",
+        "cp" | "ln" => "`heapledger name OLD NEW` gives an object another name",
+        "find" => "`heapledger ls --like GLOB` finds names",
+        "rsync" | "sync" => "`heapledger put -r --names` and `heapledger get -r` transfer trees",
+        "df" => "`heapledger stats` and `heapledger usage` show what is free",
+        _ => return None,
+    })
 }
 
 /// Prints the text of `--help` or `--version`, which can fail like any output.

@@ -70,6 +70,19 @@ fn storing_finds_rows_with_room_in_id_order() {
 }
 
 #[test]
+fn names_are_found_by_what_they_begin_with_in_order() {
+    files_only!(Plans);
+    let heap = heap();
+    let range = "SELECT: SEARCH n USING PRIMARY KEY (memram_id=? AND name>? AND name<?); \
+         SEARCH o USING INTEGER PRIMARY KEY (rowid=?)";
+    searches(&heap, &[range], |memory| memory.names_with_prefix("name 1").count());
+    let folder = tempfile::tempdir().unwrap();
+    let contents = "SELECT: SEARCH ledger USING INTEGER PRIMARY KEY (rowid=?)";
+    let to = folder.path().join("to");
+    searches(&heap, &[range, contents], |memory| memory.save_tree("", &to).unwrap());
+}
+
+#[test]
 fn a_name_is_found_set_and_removed() {
     files_only!(Plans);
     let heap = heap();

@@ -105,6 +105,25 @@ fn many_names_are_found_and_those_that_have_expired_are_not() {
 }
 
 #[test]
+fn the_names_of_many_objects_are_read_together() {
+    let heap = Heap::of(4 * MIB, heapledger::Geometry::standard());
+    let ids = heap
+        .batch(|batch| {
+            let store = |number: u32| Ok(batch.store(&number, Hold::Name(&format!("name/{number}")))?.id);
+            (0..700).map(store).collect::<Result<Vec<_>, Error>>()
+        })
+        .unwrap();
+    let unnamed = heap.allocate("unnamed").unwrap();
+    heap.bind("another", &ids[600]).unwrap();
+    let asked: Vec<_> = ids[1..].iter().copied().chain([unnamed]).collect();
+    let found = heap.names_of(&asked).unwrap();
+    assert_eq!(found.len(), 699);
+    assert_eq!(found[&ids[600]], ["another", "name/600"]);
+    assert_eq!(found[&ids[1]], ["name/1"]);
+    assert!(!found.contains_key(&unnamed) && !found.contains_key(&ids[0]));
+}
+
+#[test]
 fn a_name_that_is_not_text_is_damage() {
     crate::common::files_only!(Text);
     let heap = Heap::new();

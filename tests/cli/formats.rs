@@ -127,7 +127,7 @@ fn keys_are_the_columns_of_the_schema() {
     assert_eq!(keys(&["block", "1"]), columns("blocks") + ",pieces");
     assert_eq!(
         keys(&["ledger"]),
-        "id,object_id,reservation_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem"
+        "id,object_id,reservation_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem,names"
     );
     assert_eq!(
         keys(&["gc"]),

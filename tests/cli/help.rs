@@ -141,7 +141,7 @@ fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
         "free" if example.contains(" 2cf24dba5fb0") => {
             "heapledger unname greeting >/dev/null && heapledger unname hello >/dev/null"
         }
-        "get" if example.contains(" -r ") => "heapledger put -r --names photos >/dev/null",
+        "get" | "du" if example.contains(" photos") => "heapledger put -r --names photos >/dev/null",
         "history on" => "heapledger history off >/dev/null",
         _ => "true",
     };

@@ -19,6 +19,7 @@ mod harness;
 mod help;
 mod history;
 mod inspect;
+mod listings;
 mod machines;
 mod names_free;
 mod pictures;

@@ -168,7 +168,7 @@ fn free_is_all_or_nothing() {
     cli.ok(["unname", "w"]);
     // An id given twice counts once.
     let freed = cli.json(["free", HELLO, world, HELLO]);
-    let row = |id: &str| serde_json::json!({"object_id": id, "size": 5, "pieces": 1});
+    let row = |id: &str| serde_json::json!({"object_id": id, "size": 5, "pieces": 1, "names": []});
     assert_eq!(freed, serde_json::json!([row(HELLO), row(world)]));
     assert_eq!(cli.ok(["check"]), "the books balance\n");
 }

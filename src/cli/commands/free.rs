@@ -120,7 +120,7 @@ struct FreedRow<'a> {
     object_id: ObjectId,
     size: u64,
     pieces: u64,
-    #[serde(skip)]
+    /// The names that it had, and has no more.
     names: &'a [String],
 }
 
@@ -136,7 +136,7 @@ impl<'a> From<&'a Freed> for FreedRow<'a> {
 }
 
 impl Row for FreedRow<'_> {
-    const KEYS: &'static str = "object_id,size,pieces";
+    const KEYS: &'static str = "object_id,size,pieces,names";
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let (size, pieces) = (sizes.phrase(self.size), counted(self.pieces, "piece"));

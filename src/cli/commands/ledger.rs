@@ -1,13 +1,14 @@
 //! `heapledger ledger`
 
 use anyhow::Result;
-use heapledger::{EntryInfo, ObjectId, ReservationId};
+use heapledger::{EntryInfo, MemManager, ObjectId, ReservationId};
+use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{List, Row};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, short_id};
+use crate::cli::output::text::{Sizes, name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -26,28 +27,93 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let mut output = context.output();
+    let mut rows = output.list();
     match &args.object {
         Some(object) => {
             let id = memory.find(object)?;
-            output.rows(memory.ledger(&id)?.iter().map(|entry| EntryInfo::new(entry, id)))?;
+            let entries = memory.ledger(&id)?;
+            list(
+                &memory,
+                entries.iter().map(|entry| Ok(EntryInfo::new(entry, id))),
+                &mut rows,
+            )?;
         }
-        None => output.rows_read(memory.entries())?,
+        None => list(&memory, memory.entries(), &mut rows)?,
     }
+    rows.end()?;
     Ok(Outcome::Fine)
 }
+
+/// Entries whose names are read together.
+const TOGETHER: usize = 500;
+
+fn list(
+    memory: &MemManager,
+    mut entries: impl Iterator<Item = heapledger::Result<EntryInfo>>,
+    rows: &mut List<'_, Named>,
+) -> Result<()> {
+    loop {
+        let some: Vec<_> = entries.by_ref().take(TOGETHER).collect::<Result<_, _>>()?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        let mut ids: Vec<_> = some.iter().filter_map(|entry| entry.object_id).collect();
+        ids.dedup();
+        let names = memory.names_of(&ids)?;
+        for entry in some {
+            let names = entry.object_id.and_then(|id| names.get(&id).cloned());
+            let names = names.unwrap_or_default();
+            rows.row(&Named { entry, names })?;
+        }
+    }
+}
+
+/// An entry with the names of its object.
+#[derive(Serialize)]
+struct Named {
+    #[serde(flatten)]
+    entry: EntryInfo,
+    names: Vec<String>,
+}
+
+impl Row for Named {
+    const KEYS: &'static str =
+        "id,object_id,reservation_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem,names";
+    const HEAD: &'static [Head] = &{
+        let [entry, object, seq, arena, pool, block, size] = ENTRY;
+        [
+            entry,
+            object,
+            seq,
+            arena,
+            pool,
+            block,
+            size,
+            Head::left("NAMES").worth(3).cut_to(12),
+        ]
+    };
+
+    fn cells(&self, sizes: Sizes) -> Vec<String> {
+        let mut cells = self.entry.cells(sizes);
+        cells.push(name_list(&self.names));
+        cells
+    }
+}
+
+const ENTRY: [Head; 7] = [
+    Head::right("ENTRY"),
+    Head::left("OBJECT"),
+    Head::right("SEQ").worth(3),
+    Head::right("ARENA").worth(1),
+    Head::right("POOL").worth(2),
+    Head::right("BLOCK").worth(5),
+    Head::right("SIZE").worth(4),
+];
 
 impl Row for EntryInfo {
     const KEYS: &'static str =
         "id,object_id,reservation_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem";
-    const HEAD: &'static [Head] = &[
-        Head::right("ENTRY"),
-        Head::left("OBJECT"),
-        Head::right("SEQ").worth(3),
-        Head::right("ARENA").worth(1),
-        Head::right("POOL").worth(2),
-        Head::right("BLOCK").worth(5),
-        Head::right("SIZE").worth(4),
-    ];
+    const HEAD: &'static [Head] = &ENTRY;
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         vec![

@@ -22,11 +22,16 @@ Examples:
   heapledger log --limit 20
   heapledger log --since 2h --kind refusal
   heapledger log --object greeting        # all that happened to it
+  heapledger log --name greeting          # all objects that it has meant
   heapledger log --follow --format ndjson | jq 'select(.kind == \"free\")'")]
 pub struct Args {
     /// Only about this object, which may have been freed: a name, its id, or the id's first digits
     #[arg(long, value_name = "ID|NAME")]
     object: Option<String>,
+
+    /// Only about this name: when it was bound to which object, and taken from it
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
 
     /// Only since this time: 90s, 2h, 30d ago, or 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = when::time)]
@@ -125,7 +130,8 @@ impl Args {
             return Ok(None);
         };
         let is_before = |time: Option<Timestamp>| time.is_some_and(|time| time < first.at);
-        let is_asked_for = self.object.is_some() || is_before(self.since) || is_before(self.until);
+        let is_asked_for =
+            self.object.is_some() || self.name.is_some() || is_before(self.since) || is_before(self.until);
         let (id, at) = (first.id.n(), text::time(first.at));
         Ok(is_asked_for.then(|| format!("the history begins with event {id} at {at}; earlier events were removed")))
     }
@@ -134,6 +140,7 @@ impl Args {
         let object = self.object.as_deref().map(|object| memory.find_ever(object));
         let mut filter = EventFilter::default()
             .object(object.transpose()?)
+            .name(self.name.clone())
             .since(self.since)
             .until(self.until)
             .kinds(self.kind.iter().copied());

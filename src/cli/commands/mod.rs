@@ -11,6 +11,7 @@ pub(in crate::cli) mod copy;
 pub(in crate::cli) mod diff;
 pub(in crate::cli) mod doctor;
 pub(in crate::cli) mod drop_space;
+pub(in crate::cli) mod du;
 pub(in crate::cli) mod evict;
 pub(in crate::cli) mod expire;
 pub(in crate::cli) mod explain;

@@ -17,6 +17,8 @@ pub struct EventFilter {
     pub kinds: Vec<EventKind>,
     /// By this actor.
     pub actor: Option<String>,
+    /// About this name, whatever object it was bound to.
+    pub name: Option<String>,
     /// After this event.
     pub after_id: Option<EventId>,
 }
@@ -54,6 +56,13 @@ impl EventFilter {
     #[must_use]
     pub fn actor(mut self, actor: impl Into<String>) -> Self {
         self.actor = Some(actor.into());
+        self
+    }
+
+    /// Events about this name: when it was bound to which object, unbound, or expired.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<Option<String>>) -> Self {
+        self.name = name.into();
         self
     }
 

@@ -7,8 +7,9 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::error::{Error, Result};
 use crate::models::schema::{names, stored_objects};
-use crate::models::{Ends, MemRamId, Name, StoredObject, StoredObjectId, Timestamp, is_over};
+use crate::models::{Ends, MemRamId, Name, Shown, StoredObject, StoredObjectId, Timestamp, is_over};
 use crate::store::conn::{on_engine, rows_of};
+use crate::store::queries::objects::alive;
 use crate::store::queries::tags::Tags;
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, Value, sql};
@@ -24,6 +25,21 @@ pub fn of_object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<Name
         .order(names::name)
         .select(Name::as_select())
         .load(tx.conn()?)?)
+}
+
+/// The names of these objects, in alphabetical order, without those that have expired.
+pub fn of_ids(tx: &mut ReadTx<'_>, space: MemRamId, ids: &[ObjectId]) -> Result<Vec<(ObjectId, String)>> {
+    let now = tx.now();
+    let digits: Vec<_> = ids.iter().map(|id| id.to_hex()).collect();
+    let found: Vec<(ObjectId, Shown)> = names::table
+        .inner_join(stored_objects::table)
+        .filter(stored_objects::memram_id.eq(space))
+        .filter(stored_objects::object_id.eq_any(digits))
+        .filter(alive!(names, now))
+        .order(names::name)
+        .select((stored_objects::object_id, names::name))
+        .load(tx.conn()?)?;
+    Ok(found.into_iter().map(|(id, name)| (id, name.into())).collect())
 }
 
 /// A name of an object, when it expires, and its tags if they were asked for.
