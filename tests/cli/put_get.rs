@@ -72,7 +72,7 @@ fn json_has_one_row_per_file() {
     let rows = cli.json(["put", "a", "a"]);
     let row = |dedup| {
         serde_json::json!({
-            "object_id": HELLO, "path": "a", "path_bytes": null, "name": null, "size": 5, "pieces": 1,
+            "object_id": HELLO, "path": "a", "path_bytes": null, "name": null, "change": null, "size": 5, "pieces": 1,
             "dedup": dedup, "repaired": 0, "freed": null
         })
     };

@@ -176,3 +176,137 @@ fn what_cannot_be_written_is_reported_with_status_1() {
     assert!(missing.contains("missing/"), "{missing}");
     assert!(!cli.path("other").exists());
 }
+
+/// The changes that were printed.
+fn changes(printed: &str) -> Vec<String> {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    printed.lines().map(words).collect()
+}
+
+#[test]
+fn names_follow_a_tree_and_no_others_do() {
+    let cli = Cli::new();
+    for name in ["t/same", "t/edited", "t/grown", "t/gone", "t/sub/gone"] {
+        cli.file(name, name);
+    }
+    cli.file("t/large", content(1, 2_000_000));
+    cli.file("t/large-edited", content(2, 2_000_000));
+    cli.ok(["put", "-r", "--sync", "t", "--prefix", "p"]);
+    for other in ["p", "p-q/x", "pp", "other"] {
+        cli.ok(["set", other, "1"]);
+    }
+    cli.ok(["tag", "p/same", "owner=ann"]);
+    assert_eq!(cli.run(["put", "-r", "--sync", "t", "--prefix", "p"]).stdout, "");
+
+    cli.file("t/edited", "EDITED");
+    cli.file("t/grown", "grown, too");
+    cli.file("t/sub/new", "new");
+    cli.file("t/large-edited", content(3, 2_000_000));
+    fs::remove_file(cli.path("t/gone")).unwrap();
+    fs::remove_file(cli.path("t/sub/gone")).unwrap();
+    let expected = [
+        "gone p/gone",
+        "gone p/sub/gone",
+        "changed p/edited",
+        "changed p/grown",
+        "changed p/large-edited",
+        "new p/sub/new",
+    ];
+    let before = cli.json(["stats"])["mem"].clone();
+    let planned = cli.run(["put", "-r", "--sync", "t", "--prefix", "p", "--dry-run"]);
+    assert_eq!(changes(&planned.stdout), expected);
+    let summary = "would store 4 files (1.9 MiB): 1 new, 3 changed; would remove 2 names; 2 unchanged\n";
+    assert_eq!(planned.stderr, summary);
+    assert_eq!(cli.json(["stats"])["mem"], before);
+
+    let synced = cli.run(["put", "-r", "--sync", "t", "--prefix", "p"]);
+    assert_eq!(synced.status, 0, "{}", synced.stderr);
+    let mut done = changes(&synced.stdout);
+    done.sort();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(done, expected);
+    assert!(synced.stderr.contains(", 2 gone, 2 unchanged"), "{}", synced.stderr);
+    let found = [
+        "other",
+        "p",
+        "p-q/x",
+        "p/edited",
+        "p/grown",
+        "p/large",
+        "p/large-edited",
+        "p/same",
+        "p/sub/new",
+        "pp",
+    ];
+    assert_eq!(names(&cli), found);
+    assert_eq!(cli.library().tags("p/same").unwrap()["owner"], "ann");
+    cli.ok(["get", "-r", "p", "-o", "copy"]);
+    assert!(files(&cli.path("t")) == files(&cli.path("copy")));
+    cli.ok(["check"]);
+}
+
+#[test]
+fn what_a_program_reads_of_a_sync_has_all_of_it() {
+    let cli = Cli::new();
+    cli.file("t/a", "a");
+    let rows = cli.json(["put", "-r", "--sync", "t", "--dry-run"]);
+    assert_eq!(
+        (&rows[0]["change"], &rows[0]["name"], &rows[0]["object_id"]),
+        (&"new".into(), &"t/a".into(), &serde_json::Value::Null)
+    );
+    assert!(cli.is_untouched());
+    cli.json(["put", "-r", "--sync", "t"]);
+    fs::rename(cli.path("t/a"), cli.path("t/b")).unwrap();
+    let rows = cli.json(["put", "-r", "--sync", "t"]);
+    let rows: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["change"].as_str(), row["path"].as_str()))
+        .collect();
+    assert_eq!(rows, [(Some("gone"), Some("t/a")), (Some("new"), Some("t/b"))]);
+}
+
+#[test]
+fn a_source_that_is_empty_or_unread_removes_nothing() {
+    let cli = Cli::new();
+    cli.file("t/a", "a");
+    cli.ok(["put", "-r", "--sync", "t"]);
+    fs::remove_file(cli.path("t/a")).unwrap();
+    let refused = cli.fails(2, ["put", "-r", "--sync", "t"]);
+    assert!(
+        refused.contains("has no files") && refused.contains("--force"),
+        "{refused}"
+    );
+    let missing = cli.run(["put", "-r", "--sync", "missing", "--prefix", "t", "--force"]);
+    assert_eq!(missing.status, 2, "{}", missing.stderr);
+    cli.file("file", "x");
+    let refused = cli.fails(2, ["put", "-r", "--sync", "file", "--prefix", "t", "--force"]);
+    assert!(refused.contains("follows a folder"), "{refused}");
+    assert_eq!(names(&cli), ["t/a"]);
+    for (args, why) in [
+        (["put", "-r", "--sync", "."], "--prefix"),
+        (["put", "-r", "--sync", "../"], "--prefix"),
+        (["put", "-r", "--sync", "--prefix="], "PATH"),
+    ] {
+        let refused = cli.fails(2, args);
+        assert!(refused.contains(why), "{refused}");
+    }
+    let refused = cli.fails(2, ["put", "-r", "--sync", "--prefix=", "t"]);
+    assert!(refused.contains("--prefix"), "{refused}");
+    cli.ok(["put", "-r", "--sync", "t", "--force"]);
+    assert_eq!(names(&cli), [""; 0]);
+}
+
+#[test]
+fn what_is_gone_makes_room_for_what_is_new() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "1MiB"]);
+    cli.file("t/old", content(1, 900_000));
+    cli.ok(["put", "-r", "--sync", "t"]);
+    fs::remove_file(cli.path("t/old")).unwrap();
+    cli.file("t/new", content(2, 900_000));
+    cli.ok(["put", "-r", "--sync", "t"]);
+    assert_eq!(names(&cli), ["t/new"]);
+}

@@ -71,8 +71,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     quota::warn_beyond_soft(&memory, args.tags.pairs(), context.sizes())?;
     let mut output = context.output();
     let mut report = Report::new(&mut output, args.quiet);
-    let (path, name) = (args.path.clone(), None);
-    report.stored([(&Source { path, name }, &stored)].into_iter())?;
+    report.stored([(&Source::of(&args.path), &stored)].into_iter())?;
     report.end(context.sizes())?;
     Ok(Outcome::Fine)
 }

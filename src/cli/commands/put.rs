@@ -1,29 +1,31 @@
 //! `heapledger put`
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use clap::ArgGroup;
 use heapledger::{Allocation, Error, Hold, HoldWith, MemManager};
 
 use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_names::PathNames;
-use super::put_plan;
-use super::put_report::Report;
-use super::quota;
+use super::put_report::{Change, Report};
 use super::tags::Tags;
+use super::{put_plan, put_sync, quota};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::globals::Making;
-use crate::cli::input::sources::{Found, Sources, whole_reads};
+use crate::cli::input::small_file::{SMALL, Small};
+use crate::cli::input::sources::{Found, Sources};
 use crate::cli::output::progress::{self, Reading};
 use crate::cli::output::text::{counted, printable_path};
 use crate::cli::streams;
 
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("by_path").args(["names", "sync"]).multiple(true)))]
 #[command(after_help = "\
 Prints the id and path of every file, like sha256sum, and a summary on standard error.
 
@@ -31,6 +33,7 @@ Examples:
   heapledger put photo.jpg notes.txt
   heapledger put -r ~/photos
   heapledger put -r --names photos && heapledger get -r photos -o copy
+  heapledger put -r --sync photos        # only what is new, changed or gone
   tar c src | heapledger put - --name src.tar
   heapledger put --expires 7d report.pdf # gone after a week
   heapledger put --tag owner=ann report.pdf
@@ -58,26 +61,36 @@ pub struct Args {
     #[arg(long, conflicts_with = "name")]
     names: bool,
 
-    /// With --names, the names begin with PREFIX and `/` instead of PATH, which must be the only one
-    #[arg(long, value_name = "PREFIX", requires = "names")]
-    prefix: Option<String>,
+    /// The names begin with PREFIX and `/` instead of PATH, which must be the only one
+    #[arg(long, value_name = "PREFIX", requires = "by_path")]
+    pub(super) prefix: Option<String>,
+
+    /// Make the names below PREFIX, or PATH, follow the folder PATH, by content: store what is new or
+    /// has changed, and remove the names of what is gone, first. Implies --names
+    #[arg(long, requires = "recursive", conflicts_with = "name")]
+    sync: bool,
+
+    /// With --sync, remove names even if PATH has no files, or cannot be read in full
+    #[arg(short, long, requires = "sync")]
+    pub(super) force: bool,
 
     #[command(flatten)]
-    expires: Expires,
+    pub(super) expires: Expires,
 
     #[command(flatten)]
-    tags: Tags,
+    pub(super) tags: Tags,
 
-    /// Store nothing; print what would be stored, and how. Exit status 1 if it does not fit
+    /// Store nothing; print what would be stored, and how, or what --sync would change. Exit status 1
+    /// if it does not fit, which --sync does not foresee
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 
     /// Print no summary, and do not report skipped files
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 
     #[command(flatten)]
-    making: Making,
+    pub(super) making: Making,
 }
 
 impl Args {
@@ -93,7 +106,7 @@ impl Args {
     }
 
     fn path_names(&self) -> Option<PathNames> {
-        self.names.then(|| PathNames::new(self.prefix.as_deref()))
+        (self.names || self.sync).then(|| PathNames::new(self.prefix.as_deref()))
     }
 }
 
@@ -104,11 +117,17 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.prefix.is_some() && args.paths.len() > 1 {
         bail!("--prefix stands for one PATH; give one");
     }
-    if args.names && args.paths.iter().any(|path| path.as_os_str() == "-") {
+    if (args.names || args.sync) && args.paths.iter().any(|path| path.as_os_str() == "-") {
         bail!("standard input has no path; name it with --name");
     }
     refuse_if_all_are_missing(&args.paths)?;
     let sources = Sources::new(args.recursive);
+    if args.sync {
+        let [path] = args.paths.as_slice() else {
+            bail!("--sync follows one folder; give one PATH");
+        };
+        return put_sync::run(args, path, &sources, context);
+    }
     if args.dry_run {
         return put_plan::run(
             &args.paths,
@@ -125,24 +144,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.store(args.making)?;
     let mut output = context.output();
     let report = Report::new(&mut output, args.quiet);
-    let mut put = Put {
-        memory: &memory,
-        args,
-        names: args.path_names(),
-        given: Path::new(""),
-        waiting: Vec::new(),
-        waiting_bytes: 0,
-        report,
-    };
-    // Files stored before an error stay stored, and are reported before the error.
+    let mut put = Put::new(&memory, args, report);
     let done = put.all(&args.paths, &sources);
-    quota::warn_beyond_soft(&memory, args.tags.pairs(), context.sizes())?;
-    let failed = put.report.end(context.sizes())?;
-    done?;
-    if failed > 0 {
-        bail!("{} could not be stored", counted(failed, "path"));
-    }
-    Ok(Outcome::Fine)
+    put.end(done, context)
 }
 
 /// So that a mistyped path does not leave an empty heap behind.
@@ -161,31 +165,9 @@ fn refuse_if_all_are_missing(paths: &[PathBuf]) -> Result<()> {
     bail!("{} could not be stored", counted(paths.len() as u64, "path"))
 }
 
-/// Files up to this size are stored in batches.
-const SMALL: u64 = 1024 * 1024;
 /// Limit of a batch, which is in memory as a whole.
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 const BATCH_FILES: usize = 500;
-
-/// The content of a file that claims to be small.
-enum Small {
-    Whole(Vec<u8>),
-    /// It has grown, or never had a size, as in /proc: its start, and a reader of the rest.
-    More(Vec<u8>, BufReader<File>),
-}
-
-impl Small {
-    fn read(path: &Path) -> io::Result<Self> {
-        let mut file = whole_reads(File::open(path)?);
-        let mut content = Vec::new();
-        (&mut file).take(SMALL + 1).read_to_end(&mut content)?;
-        Ok(if content.len() as u64 > SMALL {
-            Self::More(content, file)
-        } else {
-            Self::Whole(content)
-        })
-    }
-}
 
 /// Shown after a stream was read to its end.
 const STORING: &str = "storing and writing to disk";
@@ -194,9 +176,19 @@ const STORING: &str = "storing and writing to disk";
 pub struct Source {
     pub path: PathBuf,
     pub name: Option<String>,
+    /// What --sync found.
+    pub change: Option<Change>,
 }
 
-struct Put<'a> {
+impl Source {
+    /// Without a name.
+    pub fn of(path: impl Into<PathBuf>) -> Self {
+        let (path, name, change) = (path.into(), None, None);
+        Self { path, name, change }
+    }
+}
+
+pub(super) struct Put<'a> {
     memory: &'a MemManager,
     args: &'a Args,
     names: Option<PathNames>,
@@ -205,10 +197,33 @@ struct Put<'a> {
     /// Small files waiting for their batch.
     waiting: Vec<(Source, Vec<u8>)>,
     waiting_bytes: usize,
-    report: Report<'a>,
+    pub report: Report<'a>,
 }
 
 impl<'a> Put<'a> {
+    pub fn new(memory: &'a MemManager, args: &'a Args, report: Report<'a>) -> Self {
+        Self {
+            memory,
+            args,
+            names: args.path_names(),
+            given: Path::new(""),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            report,
+        }
+    }
+
+    /// Reports what was done. Files stored before an error stay stored, and are reported before the error.
+    pub fn end(self, done: Result<()>, context: &Context<'_>) -> Result<Outcome> {
+        quota::warn_beyond_soft(self.memory, self.args.tags.pairs(), context.sizes())?;
+        let failed = self.report.end(context.sizes())?;
+        done?;
+        if failed > 0 {
+            bail!("{} could not be stored", counted(failed, "path"));
+        }
+        Ok(Outcome::Fine)
+    }
+
     fn all(&mut self, paths: &'a [PathBuf], sources: &Sources) -> Result<()> {
         for path in paths {
             self.given = path;
@@ -221,16 +236,10 @@ impl<'a> Put<'a> {
 
     fn found(&mut self, found: Found) -> Result<()> {
         match found {
-            Found::File(path, size) => {
-                let Some(source) = self.source(path) else { return Ok(()) };
-                if size <= SMALL {
-                    return self.small(source);
-                }
-                self.catch_up()?;
-                self.opened(&source, |memory, file, hold| {
-                    progress::phases("opening", |phase| memory.store_file_with(file, hold, phase))
-                })
-            }
+            Found::File(path, size) => match self.source(path) {
+                Some(source) => self.file(source, size),
+                None => Ok(()),
+            },
             Found::Stream(path) => {
                 let Some(source) = self.source(path) else { return Ok(()) };
                 self.catch_up()?;
@@ -242,8 +251,7 @@ impl<'a> Put<'a> {
                 self.catch_up()?;
                 let stdin = Reading::new(streams::input()?, STORING);
                 let stored = self.memory.store_from(stdin, self.args.hold(None));
-                let (path, name) = ("-".into(), None);
-                self.one(&Source { path, name }, stored)
+                self.one(&Source::of("-"), stored)
             }
             Found::Skipped(path, why) => {
                 self.report.skipped(&path, why);
@@ -256,11 +264,25 @@ impl<'a> Put<'a> {
         }
     }
 
+    /// Stores a file, now or with others. [`Self::store_waiting`] stores the last ones.
+    pub fn file(&mut self, source: Source, size: u64) -> Result<()> {
+        if size <= SMALL {
+            return self.small(source);
+        }
+        self.catch_up()?;
+        self.opened(&source, |memory, file, hold| {
+            progress::phases("opening", |phase| memory.store_file_with(file, hold, phase))
+        })
+    }
+
     /// A file with its name, unless it needs one and has none, which is reported.
     fn source(&mut self, path: PathBuf) -> Option<Source> {
         let name = self.names.as_ref().map(|names| names.of(self.given, &path));
         match name.transpose() {
-            Ok(name) => Some(Source { path, name }),
+            Ok(name) => Some(Source {
+                name,
+                ..Source::of(path)
+            }),
             Err(why) => {
                 self.report.failed(&path, why);
                 None
@@ -297,7 +319,7 @@ impl<'a> Put<'a> {
         }
     }
 
-    fn store_waiting(&mut self) -> Result<()> {
+    pub fn store_waiting(&mut self) -> Result<()> {
         let files = mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         if files.is_empty() {

@@ -16,6 +16,15 @@ impl PathNames {
         Self { prefix }
     }
 
+    /// What the names of the files in a folder begin with, before a `/`. `None` if they have nothing in common.
+    pub fn base(&self, given: &Path) -> Option<String> {
+        let base = match &self.prefix {
+            Some(prefix) => Some(prefix.clone()),
+            None => name_of_path(&without_root(given)),
+        };
+        base.filter(|base| !base.is_empty())
+    }
+
     /// The name of the file at `path`, which was found at or below the path that was given.
     ///
     /// # Errors

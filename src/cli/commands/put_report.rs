@@ -14,7 +14,26 @@ use crate::cli::output::fit::GAP;
 use crate::cli::output::progress::Progress;
 use crate::cli::output::render::{List, Output, Row};
 use crate::cli::output::terminal;
-use crate::cli::output::text::{Sizes, counted, cut, path_bytes, printable_path, short_id, sum_line, width};
+use crate::cli::output::text::{Sizes, counted, cut, path_bytes, printable, printable_path, short_id, sum_line, width};
+
+/// What `put --sync` does with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    New,
+    Changed,
+    Gone,
+}
+
+impl Change {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+        }
+    }
+}
 
 /// The report of one `put`.
 pub struct Report<'a> {
@@ -37,6 +56,8 @@ struct Totals {
     repaired: u64,
     freed: u64,
     freed_bytes: u64,
+    gone: u64,
+    unchanged: u64,
     skipped: u64,
     failed: u64,
 }
@@ -66,8 +87,9 @@ impl<'a> Report<'a> {
             let mut printed = Ok(());
             for (source, allocation) in stored {
                 totals.add(allocation);
-                if allocation.freed.is_some() {
-                    freed.clone_from(&allocation.freed);
+                if let Some(before) = &allocation.freed {
+                    totals.free(before);
+                    *freed = Some(before.clone());
                 }
                 if let (Some(rows), Ok(())) = (rows.as_mut(), &printed) {
                     printed = rows.row(&Stored::new(source, allocation));
@@ -76,6 +98,34 @@ impl<'a> Report<'a> {
             printed.and_then(|()| rows.as_mut().map_or(Ok(()), List::flush))
         });
         self.go_on_without_reader(printed)
+    }
+
+    /// Reports a change that is not, or not yet, carried out by storing something.
+    pub fn change(&mut self, source: &Source, object_id: Option<ObjectId>, size: u64) -> Result<()> {
+        let row = Stored {
+            object_id,
+            size,
+            ..Stored::of(source)
+        };
+        let rows = &mut self.rows;
+        let printed = self
+            .progress
+            .suspend(|| rows.as_mut().map_or(Ok(()), |rows| rows.row(&row)));
+        self.go_on_without_reader(printed)
+    }
+
+    /// Reports a name that was removed, and the object if that freed it.
+    pub fn gone(&mut self, source: &Source, object_id: ObjectId, size: u64, freed: Option<&Freed>) -> Result<()> {
+        self.totals.gone += 1;
+        if let Some(freed) = freed {
+            self.totals.free(freed);
+        }
+        self.change(source, Some(object_id), size)
+    }
+
+    /// Counts files whose names have their contents.
+    pub fn unchanged(&mut self, files: u64) {
+        self.totals.unchanged += files;
     }
 
     /// Reports something skipped on purpose.
@@ -109,11 +159,16 @@ impl<'a> Report<'a> {
         self.progress.hide();
     }
 
-    /// Ends the list and prints the summary. Returns the number of failed paths.
-    pub fn end(mut self, sizes: Sizes) -> Result<u64> {
+    /// Ends the list. [`Self::end`] does it, too.
+    pub fn end_list(&mut self) -> Result<()> {
         self.progress.hide();
         let ended = self.rows.take().map_or(Ok(()), List::end);
-        self.go_on_without_reader(ended)?;
+        self.go_on_without_reader(ended)
+    }
+
+    /// Ends the list and prints the summary. Returns the number of failed paths.
+    pub fn end(mut self, sizes: Sizes) -> Result<u64> {
+        self.end_list()?;
         if !self.quiet {
             // Of several, the summary says how many.
             if let Some(freed) = self.freed.as_ref().filter(|_| self.totals.freed == 1)
@@ -140,16 +195,17 @@ impl Totals {
         self.stored += 1;
         self.bytes += allocation.size;
         self.repaired += allocation.repaired;
-        if let Some(freed) = &allocation.freed {
-            self.freed += 1;
-            self.freed_bytes += freed.size;
-        }
         if allocation.dedup {
             self.dedup += 1;
         } else {
             self.pieces += allocation.pieces;
             self.new_bytes += allocation.size;
         }
+    }
+
+    fn free(&mut self, freed: &Freed) {
+        self.freed += 1;
+        self.freed_bytes += freed.size;
     }
 
     /// `stored 3 objects: 2 new in 5 pieces (1.2 MiB), 1 already known (3 B)`
@@ -174,6 +230,11 @@ impl Totals {
                 self.freed
             ));
         }
+        for (count, what) in [(self.gone, "gone"), (self.unchanged, "unchanged")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
         if self.skipped > 0 {
             text.push_str(&format!(", {} skipped", self.skipped));
         }
@@ -186,12 +247,14 @@ impl Totals {
 
 #[derive(Serialize)]
 struct Stored {
-    object_id: ObjectId,
+    object_id: Option<ObjectId>,
     path: String,
     /// Hexadecimal digits, if `path` is not UTF-8.
     path_bytes: Option<String>,
     /// The name for the path, with --names.
     name: Option<String>,
+    /// What has become of the name, with --sync.
+    change: Option<Change>,
     size: u64,
     pieces: u64,
     dedup: bool,
@@ -203,38 +266,47 @@ struct Stored {
 }
 
 impl Stored {
-    fn new(source: &Source, allocation: &Allocation) -> Self {
+    fn of(source: &Source) -> Self {
         let path = source.path.as_path();
-        let &Allocation {
-            id,
-            size,
-            pieces,
-            dedup,
-            repaired,
-            ref freed,
-            ..
-        } = allocation;
         Self {
-            object_id: id,
+            object_id: None,
             path: path.to_string_lossy().into_owned(),
             path_bytes: path_bytes(path),
             name: source.name.clone(),
-            size,
-            pieces,
-            dedup,
-            repaired,
-            freed: freed.clone(),
+            change: source.change,
+            size: 0,
+            pieces: 0,
+            dedup: false,
+            repaired: 0,
+            freed: None,
             raw: path.to_owned(),
+        }
+    }
+
+    fn new(source: &Source, allocation: &Allocation) -> Self {
+        Self {
+            object_id: Some(allocation.id),
+            size: allocation.size,
+            pieces: allocation.pieces,
+            dedup: allocation.dedup,
+            repaired: allocation.repaired,
+            freed: allocation.freed.clone(),
+            ..Self::of(source)
         }
     }
 }
 
 impl Row for Stored {
-    const KEYS: &'static str = "object_id,path,path_bytes,name,size,pieces,dedup,repaired,freed";
+    const KEYS: &'static str = "object_id,path,path_bytes,name,change,size,pieces,dedup,repaired,freed";
 
     /// Whole ids if there is room; the first digits suffice otherwise.
     fn cells(&self, _: Sizes) -> Vec<String> {
-        let (id, path) = (self.object_id.to_string(), printable_path(&self.raw));
+        if let Some(change) = self.change {
+            let name = self.name.as_deref().unwrap_or_default();
+            return vec![format!("{:<7}", change.as_str()), printable(name).into_owned()];
+        }
+        let id = self.object_id.map(|id| id.to_string()).unwrap_or_default();
+        let path = printable_path(&self.raw);
         let columns = terminal::columns().unwrap_or(usize::MAX);
         if id.len() + GAP + width(&path) <= columns {
             return vec![id, path];
@@ -246,7 +318,8 @@ impl Row for Stored {
 
     /// The line that sha256sum prints.
     fn raw_line(&self) -> Option<Vec<u8>> {
-        Some(sum_line(self.object_id, &self.raw))
+        let id = self.object_id.filter(|_| self.change.is_none())?;
+        Some(sum_line(id, &self.raw))
     }
 }
 
@@ -265,6 +338,8 @@ mod tests {
             repaired: 0,
             freed: 0,
             freed_bytes: 0,
+            gone: 0,
+            unchanged: 0,
             skipped: 0,
             failed: 2,
         };

@@ -1,0 +1,255 @@
+//! `heapledger put --sync`: names follow a folder.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use heapledger::{Error, Hasher, Kind, MemManager, NameInfo, ObjectId, path_of_name};
+
+use super::put::{Args, Put, Source};
+use super::put_names::PathNames;
+use super::put_report::{Change, Report};
+use crate::cli::context::Context;
+use crate::cli::exit::{self, Outcome};
+use crate::cli::input::sources::{Found, Sources, whole_reads};
+use crate::cli::output::progress::Progress;
+use crate::cli::output::text::{Sizes, counted, printable_path};
+
+/// Names removed in one transaction.
+const TOGETHER: usize = 500;
+
+pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -> Result<Outcome> {
+    let names = PathNames::new(args.prefix.as_deref());
+    let Some(base) = names.base(path) else {
+        bail!("--sync removes names, so it must know which; give a --prefix");
+    };
+    if !path.is_dir() {
+        bail!("{}: --sync follows a folder, and this is none", printable_path(path));
+    }
+    let tree = Tree::read(path, &names, sources, args)?;
+    let memory = open(args, context)?;
+    let known = memory
+        .as_ref()
+        .map_or(Ok(BTreeMap::new()), |memory| known(memory, &base))?;
+    let sync = tree.compare(
+        known,
+        args.expires.given().is_none() && args.tags.pairs().next().is_none(),
+    );
+
+    let mut output = context.output();
+    let mut report = Report::new(&mut output, args.quiet);
+    for (path, why) in &tree.skipped {
+        report.skipped(path, why);
+    }
+    for (path, why) in &tree.failed {
+        report.failed(path, why);
+    }
+    let gone = sync.gone.iter().map(|name| (gone(path, &base, name), name));
+    let Some(memory) = memory.filter(|_| !args.dry_run) else {
+        for (source, name) in gone {
+            report.change(&source, Some(name.object_id), name.size)?;
+        }
+        for (source, size) in &sync.stored {
+            report.change(source, None, *size)?;
+        }
+        report.end_list()?;
+        if !args.quiet {
+            exit::note(&sync.summary(context.sizes()));
+        }
+        if !tree.failed.is_empty() {
+            bail!("{} could not be planned", counted(tree.failed.len(), "path"));
+        }
+        return Ok(Outcome::Fine);
+    };
+    report.unchanged(sync.unchanged);
+    let gone: Vec<_> = gone.collect();
+    let mut put = Put::new(&memory, args, report);
+    let done = remove(&memory, &gone, &mut put.report).and_then(|()| {
+        for (source, size) in sync.stored {
+            put.file(source, size)?;
+        }
+        put.store_waiting()
+    });
+    put.end(done, context)
+}
+
+/// The heap; `None` if it is not there yet and nothing is to be stored.
+fn open(args: &Args, context: &Context<'_>) -> Result<Option<MemManager>> {
+    if !args.dry_run {
+        return context.store(args.making).map(Some);
+    }
+    match context.read() {
+        Ok(memory) => Ok(Some(memory)),
+        Err(error) => match error.downcast_ref() {
+            Some(Error::NoFile { .. } | Error::UnknownSpace { .. }) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+/// The names below another one.
+fn known(memory: &MemManager, base: &str) -> Result<BTreeMap<String, NameInfo>> {
+    let names = memory.names_with_prefix(&format!("{base}/"));
+    Ok(names
+        .map(|name| name.map(|name| (name.name.clone(), name)))
+        .collect::<Result<_, _>>()?)
+}
+
+/// Where the file of a name was, if the name is a path.
+fn gone(path: &Path, base: &str, name: &NameInfo) -> Source {
+    let below = name.name.get(base.len() + 1..).unwrap_or_default();
+    Source {
+        path: path_of_name(below).map_or_else(|_| PathBuf::new(), |below| path.join(below)),
+        name: Some(name.name.clone()),
+        change: Some(Change::Gone),
+    }
+}
+
+fn remove(memory: &MemManager, gone: &[(Source, &NameInfo)], report: &mut Report<'_>) -> Result<()> {
+    for some in gone.chunks(TOGETHER) {
+        let freed = memory.batch(|batch| {
+            let freed = some.iter().map(|(_, name)| match batch.resolve(&name.name)? {
+                Some(_) => batch.unbind(&name.name),
+                // Somebody else was faster.
+                None => Ok(None),
+            });
+            freed.collect::<Result<Vec<_>, _>>()
+        })?;
+        for ((source, name), freed) in some.iter().zip(&freed) {
+            report.gone(source, name.object_id, name.size, freed.as_ref())?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of a folder.
+struct Tree {
+    files: Vec<(Source, u64)>,
+    skipped: Vec<(PathBuf, &'static str)>,
+    failed: Vec<(PathBuf, String)>,
+}
+
+impl Tree {
+    /// Looks at a folder.
+    ///
+    /// # Errors
+    /// If names would be removed only because it is empty, or was not read in full.
+    fn read(path: &Path, names: &PathNames, sources: &Sources, args: &Args) -> Result<Self> {
+        let mut tree = Self {
+            files: Vec::new(),
+            skipped: Vec::new(),
+            failed: Vec::new(),
+        };
+        let mut unread = None;
+        for found in sources.find(path) {
+            match found {
+                Found::File(file, size) => match names.of(path, &file) {
+                    Ok(name) => {
+                        let name = Some(name);
+                        let source = Source {
+                            name,
+                            ..Source::of(file)
+                        };
+                        tree.files.push((source, size));
+                    }
+                    Err(why) => tree.failed.push((file, why.to_owned())),
+                },
+                Found::Skipped(file, why) => tree.skipped.push((file, why)),
+                Found::Failed(file, why) => {
+                    unread.get_or_insert_with(|| format!("{}: {why}", printable_path(&file)));
+                    tree.failed.push((file, why));
+                }
+                Found::Stream(_) | Found::Stdin => {}
+            }
+        }
+        match unread {
+            _ if args.force => Ok(tree),
+            Some(why) => bail!(
+                "{why}; nothing was changed, because the names of what is below would be removed; --force does so"
+            ),
+            None if tree.files.is_empty() => bail!(
+                "{} has no files; nothing was changed, because all its names would be removed; --force does so",
+                printable_path(path)
+            ),
+            None => Ok(tree),
+        }
+    }
+
+    /// What is new, changed and gone. With `skips`, what has its content is left alone.
+    fn compare(&self, mut known: BTreeMap<String, NameInfo>, skips: bool) -> Sync {
+        let mut progress = Progress::new("comparing");
+        let mut done = 0;
+        let (mut stored, mut unchanged) = (Vec::new(), 0);
+        let mut seen = HashSet::new();
+        for (source, size) in &self.files {
+            progress.set(done, 0);
+            let name = source.name.clone().unwrap_or_default();
+            let before = known.get(&name);
+            let is_same =
+                |name: &NameInfo| name.size == *size && hash(&source.path).is_ok_and(|id| id == name.object_id);
+            if skips && before.is_some_and(is_same) {
+                unchanged += 1;
+            } else {
+                let change = before.map_or(Change::New, |_| Change::Changed);
+                let source = Source {
+                    path: source.path.clone(),
+                    name: Some(name.clone()),
+                    change: Some(change),
+                };
+                stored.push((source, *size));
+            }
+            done += size;
+            seen.insert(name);
+        }
+        known.retain(|name, _| !seen.contains(name));
+        Sync {
+            stored,
+            gone: known.into_values().collect(),
+            unchanged,
+        }
+    }
+}
+
+/// The id of the content of a file. What cannot be read is reported when it is stored.
+fn hash(path: &Path) -> io::Result<ObjectId> {
+    let mut file = whole_reads(File::open(path)?);
+    let mut hasher = Hasher::new(Kind::Bytes);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What makes names follow a folder.
+struct Sync {
+    stored: Vec<(Source, u64)>,
+    gone: Vec<NameInfo>,
+    unchanged: u64,
+}
+
+impl Sync {
+    /// `would store 2 files (1.2 MiB): 1 new, 1 changed; would remove 3 names; 7 unchanged`
+    fn summary(&self, sizes: Sizes) -> String {
+        let new = self
+            .stored
+            .iter()
+            .filter(|(source, _)| source.change == Some(Change::New));
+        let (files, new) = (self.stored.len(), new.count());
+        let bytes: u64 = self.stored.iter().map(|(_, size)| size).sum();
+        format!(
+            "would store {} ({}): {new} new, {} changed; would remove {}; {} unchanged",
+            counted(files, "file"),
+            sizes.phrase(bytes),
+            files - new,
+            counted(self.gone.len(), "name"),
+            self.unchanged
+        )
+    }
+}
