@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use heapledger::ObjectId;
+use heapledger::{ObjectId, QuotaLimit};
 
 /// The end of what never ends.
 pub const NEVER: u64 = u64::MAX;
@@ -34,6 +34,12 @@ pub enum Outcome {
         needed: u64,
         available: u64,
         max_mem: u64,
+    },
+    OverQuota {
+        owner: [String; 2],
+        limit: QuotaLimit,
+        /// What it has, needs and may have.
+        figures: [u64; 3],
     },
     Reserved(State),
     /// The reservation is resolved already.
@@ -93,6 +99,8 @@ pub struct Model {
     pub names: BTreeMap<String, (ObjectId, u64)>,
     /// The tags of each name, or of the anonymous hold of an object.
     pub tags: BTreeMap<Hold, BTreeMap<String, String>>,
+    /// Bytes and objects that owners may have.
+    pub quotas: BTreeMap<[String; 2], [u64; 2]>,
     /// Minutes since the beginning.
     pub now: u64,
     /// Bytes and state by key.
@@ -112,6 +120,7 @@ impl Model {
             objects: BTreeMap::new(),
             names: BTreeMap::new(),
             tags: BTreeMap::new(),
+            quotas: BTreeMap::new(),
             now: 0,
             reservations: BTreeMap::new(),
         }
@@ -225,11 +234,84 @@ impl Model {
             },
             Hold::Name(_) => {}
         }
+        let (id, owner) = (self.object_of(&hold), [key, value]);
+        let size = self.objects[&id].content.len() as u64;
+        if !self.pays(&id, owner, None)
+            && let Some(refused) = self.over_quota(owner, [size as i64, 1])
+        {
+            return refused;
+        }
         self.tags
             .entry(hold)
             .or_default()
             .insert(key.to_owned(), value.to_owned());
         Outcome::Tagged { had: false }
+    }
+
+    fn object_of(&self, hold: &Hold) -> ObjectId {
+        match hold {
+            Hold::Name(name) => self.names[name].0,
+            Hold::Anonymous(id) => *id,
+        }
+    }
+
+    /// Whether a hold of an object has a tag, besides this name.
+    fn pays(&self, id: &ObjectId, [key, value]: [&str; 2], besides: Option<&str>) -> bool {
+        self.tags.iter().any(|(hold, tags)| {
+            let is_other = !matches!(hold, Hold::Name(name) if Some(name.as_str()) == besides);
+            is_other && self.object_of(hold) == *id && tags.get(key).is_some_and(|found| found == value)
+        })
+    }
+
+    /// Bytes and objects that an owner pays for, and those of them that others with the same key do, too.
+    pub fn used(&self, [key, value]: [&str; 2]) -> [u64; 4] {
+        let mut used = [0; 4];
+        for (id, object) in self.objects.iter().filter(|(id, _)| self.pays(id, [key, value], None)) {
+            let values = self.tags.iter().filter(|(hold, _)| self.object_of(hold) == *id);
+            let is_shared = values.filter_map(|(_, tags)| tags.get(key)).any(|other| other != value);
+            let (size, shared) = (object.content.len() as u64, u64::from(is_shared));
+            for (sum, more) in used.iter_mut().zip([size, 1, shared * size, shared]) {
+                *sum += more;
+            }
+        }
+        used
+    }
+
+    /// The refusal of so many more bytes and objects.
+    fn over_quota(&self, [key, value]: [&str; 2], more: [i64; 2]) -> Option<Outcome> {
+        let owner = [key, value].map(str::to_owned);
+        let hard = self.quotas.get(&owner)?;
+        let used = self.used([key, value]);
+        for (limit, at) in [(QuotaLimit::Bytes, 0), (QuotaLimit::Objects, 1)] {
+            if more[at] > 0 && used[at] + more[at] as u64 > hard[at] {
+                let figures = [used[at], more[at] as u64, hard[at]];
+                return Some(Outcome::OverQuota { owner, limit, figures });
+            }
+        }
+        None
+    }
+
+    pub fn allocate_with(&mut self, content: &[u8], name: Option<&str>, [key, value]: [&str; 2]) -> Outcome {
+        let (id, owner) = (ObjectId::of_bytes(content), [key, value]);
+        if !self.pays(&id, owner, None) {
+            let mut more = [content.len() as i64, 1];
+            let left = name.and_then(|name| self.names.get(name)).map(|(left, _)| *left);
+            if let Some(left) = left.filter(|left| self.pays(left, owner, None) && !self.pays(left, owner, name)) {
+                more = [more[0] - self.objects[&left].content.len() as i64, 0];
+            }
+            if let Some(refused) = self.over_quota(owner, more) {
+                return refused;
+            }
+        }
+        let stored = self.allocate(content, name, None);
+        if matches!(stored, Outcome::Stored { .. }) {
+            let hold = name.map_or(Hold::Anonymous(id), |name| Hold::Name(name.to_owned()));
+            self.tags
+                .entry(hold)
+                .or_default()
+                .insert(key.to_owned(), value.to_owned());
+        }
+        stored
     }
 
     pub fn untag(&mut self, name: &str, key: &str) -> Outcome {

@@ -41,8 +41,8 @@ pub enum Op {
     /// The same for the anonymous hold of an object.
     TagHold(Index, u8, u8),
     Untag(u8, u8),
-    /// Under a name with a tag.
-    AllocateWith(u8, u8, Size, u8, u8),
+    /// Under a name, or with the anonymous hold, with a tag.
+    AllocateWith(Option<u8>, u8, Size, u8, u8),
     Free(Index),
     ForceFree(Index),
     FreeMissing,
@@ -68,6 +68,8 @@ pub enum Op {
     Void(u8),
     /// The time of all open reservations is over.
     Lapse,
+    /// The owner, by key and value, may have this share of the space and so many objects; or no quota.
+    Quota(u8, u8, Option<(u64, u64)>),
     /// The limit of the history in bytes, or none.
     History(Option<u64>),
     /// So many minutes pass.
@@ -161,7 +163,7 @@ fn write() -> impl Strategy<Value = Op> {
         2 => (name.clone(), 0u8..2, 0u8..3).prop_map(|(name, key, value)| Op::Tag(name, key, value)),
         2 => (pick.clone(), 0u8..2, 0u8..3).prop_map(|(pick, key, value)| Op::TagHold(pick, key, value)),
         1 => (name.clone(), 0u8..2).prop_map(|(name, key)| Op::Untag(name, key)),
-        3 => (name.clone(), key.clone(), size(), 0u8..2, 0u8..3).prop_map(|(name, content, size, key, value)| Op::AllocateWith(name, content, size, key, value)),
+        5 => (prop::option::weighted(0.7, name.clone()), key.clone(), size(), 0u8..2, 0u8..3).prop_map(|(name, content, size, key, value)| Op::AllocateWith(name, content, size, key, value)),
         8 => (key.clone(), size()).prop_map(|(key, size)| Op::Allocate(key, size)),
         2 => pick.clone().prop_map(Op::AllocateAgain),
         4 => (name.clone(), key.clone(), size()).prop_map(|(name, key, size)| Op::AllocateAs(name, key, size)),
@@ -184,6 +186,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Resize::BelowReserved),
         1 => Just(Resize::Zero),
     ];
+    let quota = prop::option::weighted(0.9, (0u64..60, 1u64..5));
     let batch = (prop::collection::vec(write(), 1..10), prop::bool::weighted(0.7));
     prop_oneof![
         20 => write(),
@@ -196,6 +199,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pick.prop_map(Op::AddBlock),
         1 => resize.prop_map(Op::Resize),
         1 => prop::option::weighted(0.8, 4096u64..10_000).prop_map(Op::History),
+        4 => (0u8..2, 0u8..3, quota).prop_map(|(key, value, limits)| Op::Quota(key, value, limits)),
         5 => (key.clone(), size()).prop_map(|(key, size)| Op::Reserve(key, size)),
         5 => (key.clone(), 0u8..12, size(), any::<bool>()).prop_map(|(key, of, size, stream)| Op::Post(key, of, size, stream)),
         1 => (key.clone(), any::<Index>()).prop_map(|(key, pick)| Op::PostAgain(key, pick)),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use heapledger::{
-    ClaimName, CompactOptions, Error, EventFilter, History, MemManager, ObjectId, PlanError, TagBucket, Work, WorkPlan,
+    ClaimName, CompactOptions, Error, EventFilter, History, MemManager, ObjectId, PlanError, QuotaLimits, TagBucket,
+    Work, WorkPlan,
 };
 use proptest::sample::Index;
 
@@ -81,6 +82,7 @@ impl System {
             Op::Resize(to) => resize(memory, model, to),
             Op::History(None) => memory.set_history(History::On).unwrap(),
             Op::History(Some(bytes)) => memory.set_history(History::keep_bytes(*bytes)).unwrap(),
+            Op::Quota(key, value, limits) => quota(memory, model, [key, value].map(u8::to_string), *limits),
             Op::Reserve(..) | Op::Post(..) | Op::PostAgain(..) | Op::Void(_) | Op::Lapse => {
                 reservations::take(memory, model, op, &self.sql);
             }
@@ -127,6 +129,7 @@ impl System {
             reservations::assert_same(memory, model);
             assert_eq!(objects_of(memory), objects_of_model(model));
             assert_same_tags(memory, model);
+            assert_same_quotas(memory, model);
             assert_eq!(
                 memory
                     .check()
@@ -217,6 +220,42 @@ fn assert_same_tags(memory: &MemManager, model: &Model) {
         let tagged: BTreeMap<_, _> = tagged.map(|row| (row.value, (row.objects, row.bytes))).collect();
         assert_eq!(tagged, model.usage_by(key));
     }
+}
+
+/// The quotas, and whose the bytes of the objects are.
+fn assert_same_quotas(memory: &MemManager, model: &Model) {
+    let found = memory.quotas().unwrap().into_iter().map(|usage| {
+        let quota = usage.quota;
+        let used = [
+            quota.used_bytes - usage.expired_bytes,
+            quota.used_objects - usage.expired_objects,
+        ];
+        let hard = [quota.limits.hard_bytes.unwrap(), quota.limits.hard_objects.unwrap()];
+        let owner = [quota.key, quota.value];
+        (
+            owner,
+            hard,
+            [used[0], used[1], usage.shared_bytes, usage.shared_objects],
+        )
+    });
+    let expected = model.quotas.iter().map(|(owner, hard)| {
+        let used = model.used([&owner[0], &owner[1]]);
+        (owner.clone(), *hard, used)
+    });
+    assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
+fn quota(memory: &MemManager, model: &mut Model, owner: [String; 2], limits: Option<(u64, u64)>) {
+    let [key, value] = &owner;
+    let Some((share, objects)) = limits else {
+        let had = model.quotas.remove(&owner).is_some();
+        assert_eq!(memory.remove_quota(key, value).unwrap(), had);
+        return;
+    };
+    let bytes = model.max_mem * share / 100;
+    let limits = QuotaLimits::none().hard_bytes(bytes).hard_objects(objects);
+    memory.set_quota(key, value, limits).unwrap();
+    model.quotas.insert(owner, [bytes, objects]);
 }
 
 fn objects_of_model(model: &Model) -> BTreeMap<ObjectId, Known> {

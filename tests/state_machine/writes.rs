@@ -218,14 +218,13 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
             (tagged(memory.untag(&name, &key)), model.untag(&name, &key))
         }
         Op::AllocateWith(name, content, size, key, value) => {
-            let (name, content) = (name_of(*name), bytes(model, content, size));
+            let (name, content) = (name.map(name_of), bytes(model, content, size));
             let [key, value] = [key, value].map(u8::to_string);
-            let found = memory.store(&content, Hold::Name(&name).tag(&key, &value));
-            let expected = model.allocate(&content, Some(&name), None);
-            if matches!(expected, Outcome::Stored { .. }) {
-                model.tag(model::Hold::Name(name), &key, &value);
-            }
-            (stored(found), expected)
+            let hold = name.as_deref().map_or(Hold::Anonymous, Hold::Name);
+            (
+                stored(memory.store(&content, hold.tag(&key, &value))),
+                model.allocate_with(&content, name.as_deref(), [&key, &value]),
+            )
         }
         Op::Free(index) => {
             let id = pick(model, index);
@@ -338,6 +337,18 @@ pub fn refused(error: Error) -> Outcome {
             needed,
             available,
             max_mem,
+        },
+        Error::QuotaExceeded {
+            key,
+            value,
+            limit,
+            used,
+            needed,
+            hard,
+        } => Outcome::OverQuota {
+            owner: [key, value],
+            limit,
+            figures: [used, needed, hard],
         },
         Error::Expiry(ExpiryError::NotHeld { .. }) => Outcome::NotHeld,
         Error::NotStored { .. } => Outcome::NotStored,
