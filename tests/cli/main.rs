@@ -25,6 +25,7 @@ mod names_free;
 mod pictures;
 mod plans;
 mod put_get;
+mod quota;
 mod readme;
 mod replay;
 mod report;

@@ -5,7 +5,11 @@
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod concurrent;
 mod counted;
+#[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
+#[path = "../harness/mod.rs"]
+mod harness;
 mod refused;
 mod transfer;
 

@@ -42,6 +42,19 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(common::cases(32))]
+
+    /// Their quotas are nearly always full.
+    #[test]
+    fn owners_have_and_are_refused_what_the_map_in_memory_says(steps in prop::collection::vec(ops::owned_step(), 10..60)) {
+        let space = || (4096, Geometry::standard());
+        let setup = Setup { spaces: [space(), space()], in_parts: false };
+        let _clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        run(System::new(setup), &steps);
+    }
+}
+
 /// The clock of the process, which each of them lets jump.
 static CLOCK: Mutex<()> = Mutex::new(());
 

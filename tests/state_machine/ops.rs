@@ -186,7 +186,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Resize::BelowReserved),
         1 => Just(Resize::Zero),
     ];
-    let quota = prop::option::weighted(0.9, (0u64..60, 1u64..5));
+    let quota = prop::option::weighted(0.9, (0u64..40, 1u64..3));
     let batch = (prop::collection::vec(write(), 1..10), prop::bool::weighted(0.7));
     prop_oneof![
         20 => write(),
@@ -236,6 +236,41 @@ pub fn large_step() -> impl Strategy<Value = Step> {
         space: second.into(),
         op,
     })
+}
+
+/// Mostly what two owners store, tag and let go of, in one space.
+pub fn owned_step() -> impl Strategy<Value = Step> {
+    let (name, pick, owner) = (0u8..3, any::<Index>(), 0u8..2);
+    let minutes = || prop::option::weighted(0.7, 1u8..30);
+    let store = (
+        prop::option::weighted(0.7, name.clone()),
+        0u8..6,
+        (0u64..200).prop_map(Size::Bytes),
+        owner.clone(),
+    );
+    let write = prop_oneof![
+        10 => store.prop_map(|(name, content, size, owner)| Op::AllocateWith(name, content, size, 0, owner)),
+        3 => (name.clone(), owner.clone()).prop_map(|(name, owner)| Op::Tag(name, 0, owner)),
+        3 => (pick.clone(), owner.clone()).prop_map(|(pick, owner)| Op::TagHold(pick, 0, owner)),
+        1 => name.clone().prop_map(|name| Op::Untag(name, 0)),
+        2 => (name.clone(), minutes()).prop_map(|(name, minutes)| Op::Expire(name, minutes)),
+        2 => (pick.clone(), minutes()).prop_map(|(pick, minutes)| Op::ExpireHold(pick, minutes)),
+        1 => (name.clone(), pick.clone()).prop_map(|(name, pick)| Op::Bind(name, pick)),
+        1 => name.prop_map(Op::Unbind),
+        1 => pick.clone().prop_map(Op::Free),
+        1 => pick.prop_map(Op::ForceFree),
+    ];
+    let batch = (prop::collection::vec(write.clone(), 1..6), prop::bool::weighted(0.7));
+    let limits = prop::option::weighted(0.9, (0u64..15, 1u64..4));
+    let op = prop_oneof![
+        12 => write,
+        3 => batch.prop_map(|(ops, kept)| Op::Batch(ops, kept)),
+        3 => (owner, limits).prop_map(|(owner, limits)| Op::Quota(0, owner, limits)),
+        2 => (1u8..30).prop_map(Op::Wait),
+        1 => Just(Op::CollectGarbage),
+        1 => Just(Op::Reopen),
+    ];
+    op.prop_map(|op| Step { space: 0, op })
 }
 
 pub fn step() -> impl Strategy<Value = Step> {

@@ -215,6 +215,10 @@ impl Engine for PostgresEngine {
     }
 
     fn savepoint(&mut self) -> Result<()> {
+        // The units before may have had nothing to write.
+        if let State::Lazy(space) = self.state {
+            self.upgrade(space)?;
+        }
         self.raised_before = self.raised.len();
         self.execute("SAVEPOINT unit")
     }
