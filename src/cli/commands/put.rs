@@ -341,7 +341,10 @@ impl<'a> Put<'a> {
                 .stored(files.iter().zip(&stored).map(|((source, _), stored)| (source, stored))),
             // None was stored. Store them one at a time, so that all possible ones are stored and
             // the error names a file.
-            Err(error) if matches!(error, Error::OutOfMemory { .. }) || is_of_one_file(&error) => {
+            Err(error)
+                if matches!(error, Error::OutOfMemory { .. } | Error::QuotaExceeded { .. })
+                    || is_of_one_file(&error) =>
+            {
                 for (source, content) in &files {
                     let stored = self.memory.store_bytes(content, self.args.hold(source.name.as_deref()));
                     self.one(source, stored)?;

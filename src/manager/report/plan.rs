@@ -179,7 +179,7 @@ impl<'p> Planner<'p> {
     }
 
     /// Refuses a hold that [`MemManager::store`] would refuse. Names are not planned: each check is
-    /// against the stored names only.
+    /// against the stored names only. Neither are the [quotas](MemManager::set_quota) of owners.
     ///
     /// # Errors
     /// [`Error::BadName`], [`Error::NameIsId`], [`Error::NulInName`]; [`Error::NameTaken`] for
