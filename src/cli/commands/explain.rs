@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
+use crate::cli::output::terminal;
 use crate::cli::output::text::{Sizes, counted, short_id, time};
 
 #[derive(Debug, clap::Args)]
@@ -192,7 +193,7 @@ impl Origin {
 
 /// Pieces that are told of; `ledger` lists all.
 const PIECES: usize = 16;
-/// Width of the drawings of the content, and of a block.
+/// Width of the drawing of the content at most, and of that of a block.
 const CONTENT: usize = 48;
 const BLOCK: usize = 24;
 
@@ -219,8 +220,9 @@ fn text(out: &mut dyn Write, told: &Explained, sizes: Sizes) -> io::Result<()> {
     }
     writeln!(out)?;
     let last = sizes.cell(told.size);
-    writeln!(out, "   0{last:>width$}", width = CONTENT - 1)?;
-    writeln!(out, "   {}", drawn(told))?;
+    let wide = terminal::columns().map_or(CONTENT, |columns| columns.saturating_sub(3).clamp(12, CONTENT));
+    writeln!(out, "   0{last:>width$}", width = wide - 1)?;
+    writeln!(out, "   {}", drawn(told, wide))?;
     for piece in told.pieces.iter().take(PIECES) {
         step(out, told, piece, sizes)?;
     }
@@ -271,10 +273,10 @@ fn class(out: &mut dyn Write, told: &Explained, sizes: Sizes) -> io::Result<()> 
 }
 
 /// The content as a bar, in which each piece has its last digit.
-fn drawn(told: &Explained) -> String {
+fn drawn(told: &Explained, wide: usize) -> String {
     let mut bar = String::new();
-    for cell in 0..CONTENT as u64 {
-        let at = u128::from(told.size) * u128::from(cell) / CONTENT as u128;
+    for cell in 0..wide as u128 {
+        let at = u128::from(told.size) * cell / wide as u128;
         let next = told.pieces.partition_point(|piece| u128::from(piece.start) <= at);
         let piece = told.pieces.get(next.saturating_sub(1));
         bar.push_str(&piece.map_or(0, |piece| piece.seq % 10).to_string());

@@ -208,7 +208,7 @@ impl From<&Relation> for Table {
 
 impl Row for Table {
     const KEYS: &'static str = "name,kind,about";
-    const HEAD: &'static [Head] = &[Head::left("NAME"), Head::left("KIND"), Head::left("ABOUT").cut_to(20)];
+    const HEAD: &'static [Head] = &[Head::left("NAME"), Head::left("KIND"), Head::left("ABOUT").cut_to(8)];
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         vec![self.name.into(), self.kind.into(), self.about.clone()]
@@ -235,7 +235,7 @@ impl Row for ColumnOf {
     const HEAD: &'static [Head] = &[
         Head::left("TABLE"),
         Head::left("COLUMN"),
-        Head::left("MEANING").cut_to(20),
+        Head::left("MEANING").cut_to(8),
     ];
 
     fn cells(&self, _: Sizes) -> Vec<String> {
@@ -254,7 +254,7 @@ impl Serialize for Query {
 
 impl Row for Query {
     const KEYS: &'static str = "name,sql,title";
-    const HEAD: &'static [Head] = &[Head::left("QUERY"), Head::left("WHAT IT TELLS").cut_to(20)];
+    const HEAD: &'static [Head] = &[Head::left("QUERY"), Head::left("WHAT IT TELLS").cut_to(8)];
 
     fn cells(&self, _: Sizes) -> Vec<String> {
         vec![format!("@{}", self.0.name), self.0.title.into()]
