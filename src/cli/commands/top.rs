@@ -28,7 +28,7 @@ Examples:
   heapledger top --once --format json --interval 100ms | jq .rates
 
 At a terminal, heapledger top shows the figures until q is pressed. Rates are those of the time
-between two looks. Reads of a heap leave no trace, so they are not counted.")]
+between two looks. Reads are not events, so there is no rate of them.")]
 pub struct Args {
     /// Look twice, print the figures, and end
     #[arg(long)]

@@ -28,7 +28,7 @@ pub struct Sample {
 pub struct Rates {
     /// The seconds since then; without any, nothing is known yet.
     pub seconds: f64,
-    /// Nothing counts the reads of a heap.
+    /// Reads are not events, so nobody knows.
     pub gets: Option<f64>,
     pub puts: f64,
     pub frees: f64,

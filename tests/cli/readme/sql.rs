@@ -39,6 +39,9 @@ fn section(heading: &str) -> String {
 /// The table and the columns that only a heap on a server has.
 const OWN_OF_SERVERS: [&str; 4] = ["format", "version", "commits", "is_empty"];
 
+/// The columns that only a heap in a file has.
+const OWN_OF_FILES: [&str; 1] = ["endless"];
+
 #[test]
 fn what_only_servers_have_is_described_apart() {
     let apart = section("On PostgreSQL");
@@ -62,7 +65,12 @@ fn the_page_describes_exactly_the_tables_and_views() {
             (name, columns)
         })
         .collect();
-    assert_eq!(described(), live);
+    let mut described = described();
+    if server().is_some() {
+        let columns = described.values_mut();
+        columns.for_each(|columns| columns.retain(|column| !OWN_OF_FILES.contains(&column.as_str())));
+    }
+    assert_eq!(described, live);
 }
 
 #[test]
