@@ -35,7 +35,7 @@ impl Chart {
         let reserved = most(|point| point.capacity.saturating_sub(point.unreserved)).max(most(|point| point.peak_mem));
         let capacity = most(|point| point.capacity);
         // A little in a large space would be a line at the bottom.
-        let has_capacity = reserved >= capacity / 8;
+        let has_capacity = reserved == 0 || reserved >= capacity / 8;
         Self {
             top: if has_capacity { capacity.max(1) } else { round(reserved) },
             has_capacity,

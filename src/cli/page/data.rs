@@ -136,7 +136,7 @@ impl Data {
 fn arena_bytes(cells: &[MapCell]) -> impl Iterator<Item = u64> {
     cells
         .chunk_by(|one, other| one.arena == other.arena)
-        .map(|arena| arena.iter().map(MapCell::bytes).sum())
+        .map(|arena| arena.iter().map(MapCell::bytes).fold(0, u64::saturating_add))
 }
 
 impl Frame {

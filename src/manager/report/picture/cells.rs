@@ -239,7 +239,13 @@ impl MapCell {
 
     /// Bytes that it stands for.
     pub fn bytes(&self) -> u64 {
-        self.mem + self.room_in_blocks + self.uncarved_in_pools + self.uncarved_in_arenas
+        let parts = [
+            self.mem,
+            self.room_in_blocks,
+            self.uncarved_in_pools,
+            self.uncarved_in_arenas,
+        ];
+        sum(parts.into_iter())
     }
 }
 
