@@ -1,5 +1,5 @@
-//! A cache with a hard budget, which makes room for new entries by itself: the oldest ones go, and no more than
-//! must. What is pinned stays. Whatever is an hour old expires, and its bytes are used first.
+//! A cache with a hard budget, which makes room for new entries by itself: what was not read for longest goes, and
+//! no more than must. What is pinned stays. Whatever is an hour old expires, and its bytes are used first.
 //!
 //! `cargo run --example cache`
 
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let cache = MemManager::options()
         .max_mem(BUDGET)
-        .evict(Policy::Oldest)
+        .evict(Policy::Lru)
         // A cache may lose its newest entries on power loss. The file stays intact.
         .durability(Durability::Normal)
         .open(folder.path().join("cache.db"))?;
@@ -35,9 +35,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             stats.mem, stats.max_mem
         );
         assert!(stats.mem <= BUDGET);
+        if number == 3 {
+            // So the second page goes first. The read is noted in memory, and waits for nobody.
+            cache.get_bytes_by_name("page/1")?;
+        }
     }
 
-    assert_eq!(cache.get_bytes_by_name("page/1")?, None);
+    assert_eq!(cache.get_bytes_by_name("page/2")?, None);
     assert_eq!(cache.get_bytes_by_name("page/6")?, Some(vec![6; 20_000]));
     assert_eq!(cache.get_by_name::<String>("settings")?.as_deref(), Some("dark"));
 

@@ -35,6 +35,24 @@ fn a_put_evicts_what_the_plan_has_named() {
 }
 
 #[test]
+fn a_get_counts_where_eviction_goes_by_use() {
+    for policy in ["lru", "sieve", "s3-fifo"] {
+        let cli = cache(policy);
+        cli.ok(["get", "a", "-o", "again"]);
+        // A trial is passed by the second use.
+        cli.ok(["get", "a", "-o", "twice"]);
+        let plan = cli.json(["plan", "20000", "--evict"]);
+        assert_eq!(plan["victims"][0]["names"], json!(["b"]), "{policy}");
+        cli.ok(["put", "-q", "--name", "c", "c"]);
+        cli.ok(["show", "a"]);
+        cli.fails(1, ["show", "b"]);
+        let shown = cli.ok(["stats"]);
+        assert!(shown.contains("evicted   1 object, "), "{shown}");
+        assert!(shown.contains(&format!("policy {policy}")), "{shown}");
+    }
+}
+
+#[test]
 fn pinned_objects_stay_and_are_listed() {
     let cli = cache("oldest");
     let pinned = cli.json(["pin", "a"]);
@@ -68,8 +86,12 @@ fn it_can_be_changed_and_ended() {
     assert_eq!(cli.json(["spaces"])[0]["evict"], json!(null));
     assert_eq!(cli.run(["put", "c"]).status, 3);
     cli.fails(2, ["plan", "20000", "--evict"]);
-    assert_eq!(cli.run(["evict", "lru"]).status, 2);
-    assert_eq!(cli.run(["init", "--evict", "lru"]).status, 2);
+    let shown = cli.ok(["evict", "lru"]);
+    assert!(
+        shown.contains("the objects that were not used for longest go if"),
+        "{shown}"
+    );
+    cli.ok(["evict", "off"]);
     cli.fails(2, ["evict", "off", "--min-age", "1h"]);
 }
 

@@ -99,7 +99,7 @@ impl Spaces<'_> {
 type Figure = fn(&Stats) -> Option<u64>;
 
 /// What there is one figure of for each space.
-const OF_SPACES: [(&str, Kind, &str, Figure); 10] = [
+const OF_SPACES: [(&str, Kind, &str, Figure); 12] = [
     ("capacity_bytes", Kind::Gauge, "Capacity of the space (max_mem).", |s| {
         Some(s.max_mem)
     }),
@@ -135,6 +135,10 @@ const OF_SPACES: [(&str, Kind, &str, Figure); 10] = [
         "Bytes that were not stored again.",
         |s| Some(s.dedup_saved),
     ),
+    ("evictions", Kind::Counter, "Objects ever evicted.", |s| {
+        Some(s.evictions)
+    }),
+    ("evicted_bytes", Kind::Counter, "Their bytes.", |s| Some(s.evicted_mem)),
     (
         "refusal_bytes",
         Kind::Gauge,

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, Bucket, Claim, ClassStats, Figure, HistoryMode, KindTotals, Stats, StoredObject};
+use heapledger::{Bound, Bucket, Claim, ClassStats, Figure, HistoryMode, KindTotals, Policy, Stats, StoredObject};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -65,6 +65,11 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
         out,
         "lifetime  {allocations} allocations, {frees} frees, {hits} dedup hits that saved {saved}"
     )?;
+    if stats.evict.is_some() || stats.evictions > 0 {
+        let (evicted, bytes) = (counted(stats.evictions, "object"), sizes.phrase(stats.evicted_mem));
+        let policy = stats.evict.map_or("off", Policy::as_str);
+        writeln!(out, "evicted   {evicted}, {bytes}; policy {policy}")?;
+    }
     history(out, stats, sizes)?;
     if stats.disk.on_server {
         let tables = sizes.phrase(stats.file_size);

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::disk;
 use crate::error::Result;
 use crate::manager::{Bound, DiskUse, MemManager, unsigned};
-use crate::models::{HistoryMode, KindTotals, SizeClassTotals, StoredObject, Timestamp};
+use crate::models::{HistoryMode, KindTotals, Policy, SizeClassTotals, StoredObject, Timestamp};
 use crate::store::queries;
 use crate::store::queries::audit::{Bucket, BucketName, Claim, ClaimName};
 use crate::store::queries::events::Refusal;
@@ -58,6 +58,12 @@ pub struct Stats {
     pub dedup_hits: u64,
     /// Bytes saved by dedup hits.
     pub dedup_saved: u64,
+    /// What goes first if objects are evicted to make room; `None` if none are.
+    pub evict: Option<Policy>,
+    /// Objects ever evicted.
+    pub evictions: u64,
+    /// Their bytes.
+    pub evicted_mem: u64,
     /// Whether events are recorded.
     pub history: HistoryMode,
     /// How long events are kept, in microseconds, if there is a limit.
@@ -186,6 +192,9 @@ impl MemManager {
                 frees: memram.frees,
                 dedup_hits: memram.dedup_hits,
                 dedup_saved: memram.dedup_saved,
+                evict: memram.evict,
+                evictions: memram.evictions,
+                evicted_mem: memram.evicted_mem,
                 history: memram.history,
                 history_keep: memram.history_keep,
                 history_max_bytes: memram.history_max_bytes,
