@@ -343,7 +343,7 @@ impl<'a> Put<'a> {
             // the error names a file.
             Err(error)
                 if matches!(error, Error::OutOfMemory { .. } | Error::QuotaExceeded { .. })
-                    || is_of_one_file(&error) =>
+                    || self.is_of_one_file(&error) =>
             {
                 for (source, content) in &files {
                     let stored = self.memory.store_bytes(content, self.args.hold(source.name.as_deref()));
@@ -372,24 +372,26 @@ impl<'a> Put<'a> {
         }
     }
 
+    /// Whether others can be stored.
+    fn is_of_one_file(&self, error: &Error) -> bool {
+        match error {
+            Error::Io { .. } | Error::KindConflict { .. } => true,
+            // Others have other names, if these come from their paths.
+            Error::BadName { .. } | Error::NameIsId { .. } => self.names.is_some(),
+            _ => false,
+        }
+    }
+
     /// Reports one file. A problem of the file itself does not stop the others; any other error,
     /// such as a full space, does.
     fn one(&mut self, source: &Source, stored: Result<Allocation, Error>) -> Result<()> {
         match stored {
             Ok(stored) => self.report.stored([(source, &stored)].into_iter()),
-            Err(error) if is_of_one_file(&error) => {
+            Err(error) if self.is_of_one_file(&error) => {
                 self.report.failed(&source.path, &error.to_string());
                 Ok(())
             }
             Err(error) => Err(explain_taken(error)).with_context(|| printable_path(&source.path)),
         }
     }
-}
-
-/// Whether others can be stored.
-fn is_of_one_file(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Io { .. } | Error::KindConflict { .. } | Error::BadName { .. } | Error::NameIsId { .. }
-    )
 }
