@@ -160,6 +160,30 @@ fn listings_have_the_names_of_objects() {
 }
 
 #[test]
+fn a_difference_has_the_names_that_objects_have_or_had() {
+    let cli = some();
+    let moment = cli.json(["log", "-n", "1"])[0]["id"].to_string();
+    cli.ok(["set", "value", "2"]);
+    cli.ok(["set", "u", "3"]);
+    for moments in [&[moment.as_str()][..], &[&moment, "now"], &["1h", "now"]] {
+        let mut command = cli.command([&["diff"], moments, &["--format", "json"]].concat());
+        let diff: serde_json::Value = serde_json::from_str(&crate::support::ran(&mut command).stdout).unwrap();
+        let names_of = |what: &str| {
+            let objects = diff[what].as_array().unwrap().iter();
+            objects
+                .map(|object| diff["names"][object["object_id"].as_str().unwrap()].to_string())
+                .collect::<Vec<_>>()
+        };
+        if moments[0] == moment {
+            assert_eq!(names_of("freed"), [r#"["value"]"#, r#"["u"]"#]);
+            assert_eq!(names_of("added").len(), 2);
+        }
+        assert!(names_of("added").contains(&r#"["u"]"#.to_owned()));
+    }
+    assert!(cli.ok(["diff", &moment]).contains("value"));
+}
+
+#[test]
 fn commands_of_other_programs_are_understood_or_explained() {
     let cli = some();
     assert_eq!(cli.ok(["cat", "u"]), "\u{1}\u{1}");

@@ -1,9 +1,10 @@
 //! `heapledger diff`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use heapledger::{ClassDiff, Diff, MemManager, ObjectId, ObjectSize};
+use heapledger::{ClassDiff, Diff, EventFilter, EventKind, MemManager, Moment, ObjectId, ObjectSize};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -14,7 +15,7 @@ use crate::cli::input::when::When;
 use crate::cli::output::progress;
 use crate::cli::output::render::{Output, Row};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, counted, printable, short_id};
+use crate::cli::output::text::{Sizes, counted, name_list, printable, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -44,7 +45,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let diff = progress::during("comparing", || diff(args, context))?;
+    let (diff, names) = progress::during("comparing", || diff(args, context))?;
     let sizes = context.sizes();
     let crossed: Vec<_> = args
         .fail_if
@@ -53,9 +54,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         .collect();
     let mut output = context.output();
     if output.is_table() {
-        draw(&diff, args.all, sizes, &mut output)?;
+        draw(&diff, &names, args.all, sizes, &mut output)?;
     } else {
-        output.one(&Document::new(&diff, &crossed), |_| Ok(()))?;
+        output.one(&Document::new(&diff, &names, &crossed), |_| Ok(()))?;
     }
     for crossed in &crossed {
         exit::warn(&crossed.in_words(sizes));
@@ -67,14 +68,27 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     })
 }
 
-fn diff(args: &Args, context: &Context<'_>) -> Result<Diff> {
+/// The names of objects that differ.
+type Names = BTreeMap<ObjectId, Vec<String>>;
+
+fn diff(args: &Args, context: &Context<'_>) -> Result<(Diff, Names)> {
     let to = args.to.as_deref().unwrap_or("now");
     match (args.from.parse::<When>(), to.parse::<When>()) {
         (Ok(from), Ok(to)) => {
             let memory = context.read()?;
-            Ok(memory.diff(from.moment(&memory)?, to.moment(&memory)?)?)
+            let moments = [from.moment(&memory)?, to.moment(&memory)?];
+            let diff = memory.diff(moments[0], moments[1])?;
+            let names = names_between(&memory, &diff, moments, [from, to].contains(&When::Now))?;
+            Ok((diff, names))
         }
-        (Err(_), Err(_)) => Ok(open(&args.from, context)?.diff_files(&open(to, context)?)?),
+        (Err(_), Err(_)) => {
+            let (from, to) = (open(&args.from, context)?, open(to, context)?);
+            let diff = from.diff_files(&to)?;
+            let mut names = from.names_of(&ids(&diff.freed))?;
+            names.extend(to.names_of(&ids(&diff.added))?);
+            names.extend(to.names_of(&ids(&diff.moved))?);
+            Ok((diff, names))
+        }
         (Err(_), Ok(_)) if args.to.is_none() => {
             bail!(
                 "{} is not a moment, and a file must be compared with another file",
@@ -90,6 +104,42 @@ fn diff(args: &Args, context: &Context<'_>) -> Result<Diff> {
             bail!("{file} is a file and {moment} a moment; give two files, or two moments of the file of --db")
         }
     }
+}
+
+fn ids(objects: &[ObjectSize]) -> Vec<ObjectId> {
+    objects.iter().map(|object| object.object_id).collect()
+}
+
+/// The names that objects have now, or lost between two moments. `is_until_now` says that nothing is later.
+fn names_between(memory: &MemManager, diff: &Diff, moments: [Moment; 2], is_until_now: bool) -> Result<Names> {
+    let mut all = ids(&diff.added);
+    all.extend(ids(&diff.moved));
+    all.extend(ids(&diff.freed));
+    let mut names = memory.names_of(&all)?;
+    all.retain(|id| !names.contains_key(id));
+    if all.is_empty() {
+        return Ok(names);
+    }
+    all.sort_unstable();
+    let lost = EventFilter::default().kinds([EventKind::Unbind, EventKind::Expire, EventKind::Evict]);
+    let lost = match moments {
+        [Moment::Event(one), Moment::Event(other)] => lost.after(one.min(other)),
+        [Moment::Time(one), Moment::Time(other)] => lost.since(one.min(other)),
+        [Moment::Time(time), _] | [_, Moment::Time(time)] if is_until_now => lost.since(time),
+        _ => lost,
+    };
+    for event in memory.events(lost) {
+        let event = event?;
+        if let (Some(id), Some(name)) = (event.object, event.name)
+            && all.binary_search(&id).is_ok()
+        {
+            let names = names.entry(id).or_default();
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
 }
 
 fn open(path: &str, context: &Context<'_>) -> Result<MemManager> {
@@ -112,11 +162,13 @@ struct Document<'a> {
     growth_bytes: i128,
     #[serde(flatten)]
     diff: &'a Diff,
+    /// By object.
+    names: &'a Names,
     crossed: &'a [Crossed<'a>],
 }
 
 impl<'a> Document<'a> {
-    fn new(diff: &'a Diff, crossed: &'a [Crossed<'a>]) -> Self {
+    fn new(diff: &'a Diff, names: &'a Names, crossed: &'a [Crossed<'a>]) -> Self {
         Self {
             added_bytes: bytes(&diff.added),
             added_objects: diff.added.len(),
@@ -126,6 +178,7 @@ impl<'a> Document<'a> {
             moved_objects: diff.moved.len(),
             growth_bytes: diff.growth(),
             diff,
+            names,
             crossed,
         }
     }
@@ -138,7 +191,7 @@ fn bytes(objects: &[ObjectSize]) -> u64 {
 /// Objects of each sort listed without `--all`.
 const LISTED: usize = 10;
 
-fn draw(diff: &Diff, all: bool, sizes: Sizes, output: &mut Output) -> Result<()> {
+fn draw(diff: &Diff, names: &Names, all: bool, sizes: Sizes, output: &mut Output) -> Result<()> {
     let sorts = [("added", &diff.added), ("freed", &diff.freed), ("moved", &diff.moved)];
     for (what, objects) in sorts {
         let (count, bytes) = (counted(objects.len() as u64, "object"), sizes.phrase(bytes(objects)));
@@ -152,7 +205,12 @@ fn draw(diff: &Diff, all: bool, sizes: Sizes, output: &mut Output) -> Result<()>
     writeln!(output.text())?;
     let listed = if all { usize::MAX } else { LISTED };
     output.rows(sorts.into_iter().flat_map(|(what, objects)| {
-        let line = move |&ObjectSize { object_id, size, .. }: &_| Line { what, object_id, size };
+        let line = move |&ObjectSize { object_id, size, .. }: &_| Line {
+            what,
+            object_id,
+            size,
+            names: names.get(&object_id).cloned().unwrap_or_default(),
+        };
         objects.iter().take(listed).map(line)
     }))?;
     let hidden: usize = sorts
@@ -171,14 +229,25 @@ struct Line {
     what: &'static str,
     object_id: ObjectId,
     size: u64,
+    names: Vec<String>,
 }
 
 impl Row for Line {
-    const KEYS: &'static str = "what,object_id,size";
-    const HEAD: &'static [Head] = &[Head::left("CHANGE"), Head::left("OBJECT"), Head::right("SIZE")];
+    const KEYS: &'static str = "what,object_id,size,names";
+    const HEAD: &'static [Head] = &[
+        Head::left("CHANGE"),
+        Head::left("OBJECT"),
+        Head::right("SIZE"),
+        Head::left("NAMES").worth(1).cut_to(12),
+    ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![self.what.to_owned(), short_id(self.object_id), sizes.cell(self.size)]
+        vec![
+            self.what.to_owned(),
+            short_id(self.object_id),
+            sizes.cell(self.size),
+            name_list(&self.names),
+        ]
     }
 }
 
