@@ -1,7 +1,7 @@
-//! The transcripts in README show what the built command prints.
+//! The transcripts in README and docs/ show what the built command prints.
 //!
-//! The ```` ```console ```` blocks are run line by line, in order, in one new folder; blocks
-//! with cargo commands are skipped. `HEAPLEDGER_BLESS=1` writes the output into README instead
+//! The ```` ```console ```` blocks of a page are run line by line, in order, in one new folder; blocks
+//! with cargo commands are skipped. `HEAPLEDGER_BLESS=1` writes the output into the page instead
 //! of comparing it.
 
 use std::fs;
@@ -10,13 +10,42 @@ use std::process::{Command, Stdio};
 
 use super::{README, read};
 
+const LESSON: &str = "docs/lesson.md";
+
 #[test]
 fn the_transcripts_match_the_output_of_the_commands() {
-    let text = read(README);
+    for (page, least) in [(README, 10), (LESSON, 25)] {
+        assert_transcripts_match(page, least);
+    }
+}
+
+fn assert_transcripts_match(page: &str, least: usize) {
+    let text = read(page);
+    let (run, commands) = run_transcripts(&text);
+    assert!(commands > least, "{page} has {commands} commands");
+    if std::env::var_os("HEAPLEDGER_BLESS").is_some_and(|bless| !bless.is_empty()) {
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(page), run).unwrap();
+        return;
+    }
+    let differ = text.lines().zip(run.lines()).find(|(told, printed)| told != printed);
+    if let Some((told, printed)) = differ {
+        panic!(
+            "{page} says\n  {told}\nand it is\n  {printed}\nHEAPLEDGER_BLESS=1 cargo test --test cli readme writes that into the page"
+        );
+    }
+    assert_eq!(
+        text.lines().count(),
+        run.lines().count(),
+        "a transcript of {page} ends with different lines"
+    );
+}
+
+/// The text of a page with what the commands in it print, and the number of these commands.
+fn run_transcripts(text: &str) -> (String, usize) {
     let folder = tempfile::tempdir().unwrap();
     let mut run = String::new();
     let mut commands = 0;
-    let mut rest = text.as_str();
+    let mut rest = text;
     while let Some((before, block, after)) = next_block(rest) {
         run.push_str(before);
         if block.contains("$ cargo ") {
@@ -30,22 +59,7 @@ fn the_transcripts_match_the_output_of_the_commands() {
         rest = after;
     }
     run.push_str(rest);
-    assert!(commands > 10, "README has {commands} commands");
-    if std::env::var_os("HEAPLEDGER_BLESS").is_some_and(|bless| !bless.is_empty()) {
-        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(README), run).unwrap();
-        return;
-    }
-    let differ = text.lines().zip(run.lines()).find(|(told, printed)| told != printed);
-    if let Some((told, printed)) = differ {
-        panic!(
-            "README says\n  {told}\nand it is\n  {printed}\nHEAPLEDGER_BLESS=1 cargo test --test cli readme writes that into README"
-        );
-    }
-    assert_eq!(
-        text.lines().count(),
-        run.lines().count(),
-        "a transcript ends with different lines"
-    );
+    (run, commands)
 }
 
 /// The text up to a transcript, the transcript, and the text after it.
