@@ -1,4 +1,4 @@
-"""The steady state of a full python-diskcache; prints the seconds of the timed puts.
+"""The steady state of a full python-diskcache, or of its successor diskcache-community; prints the seconds of the timed puts.
 
 Run by `cargo bench --bench evict`, with: folder, bytes of a value, count, `synchronous` of
 SQLite. Eviction policy and `cull_limit` are the defaults. As in the other caches, keys are
@@ -10,7 +10,10 @@ import random
 import sys
 import time
 
-import diskcache
+try:
+    import diskcache_community as diskcache
+except ImportError:
+    import diskcache
 
 folder, size, count, synchronous = sys.argv[1], *map(int, sys.argv[2:5])
 limit = 4 * count * size

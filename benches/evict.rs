@@ -2,11 +2,11 @@
 //!
 //! `cargo bench --bench evict -- [COUNT] [--full]` fills caches of 4 × COUNT values (COUNT is 10,000 by default),
 //! and prints how many puts each does in a second of the steady state: heapledger by each policy, redb with an
-//! LRU list of its own tables, and python-diskcache with its defaults, if it is installed (`pip install
-//! diskcache`). Commits are those of `Durability::Normal`, and with `--full` of `Full`; redb has nothing like
-//! `Normal`, so there it is `None`, which promises less. Last come batches of 1,000 puts of 200 B, without and
-//! with an expiry on each. The files are made in the folder that `HEAPLEDGER_BENCH_DIR` names, or in a temporary
-//! one.
+//! LRU list of its own tables, and diskcache-community, or else python-diskcache, with the defaults, if Python has
+//! it (`pip install diskcache-community`). Commits are those of `Durability::Normal`, and with `--full` of `Full`;
+//! redb has nothing like `Normal`, so there it is `None`, which promises less. Last come batches of 1,000 puts of
+//! 200 B, without and with an expiry on each. The files are made in the folder that `HEAPLEDGER_BENCH_DIR` names,
+//! or in a temporary one.
 
 use std::path::Path;
 use std::process::Command;
@@ -187,8 +187,11 @@ impl Lru {
 
 /// It times itself, so that starting Python is not measured.
 fn diskcache(dir: &Path, count: usize, full: bool) -> Outcome<Option<Duration>> {
-    let import = Command::new("python3").args(["-c", "import diskcache"]).output();
-    if !import.is_ok_and(|import| import.status.success()) {
+    let has = |module: &str| {
+        let import = Command::new("python3").args(["-c", &format!("import {module}")]).output();
+        import.is_ok_and(|import| import.status.success())
+    };
+    if !["diskcache_community", "diskcache"].into_iter().any(has) {
         return Ok(None);
     }
     let synchronous = if full { "2" } else { "1" };
