@@ -188,7 +188,9 @@ impl Lru {
 /// It times itself, so that starting Python is not measured.
 fn diskcache(dir: &Path, count: usize, full: bool) -> Outcome<Option<Duration>> {
     let has = |module: &str| {
-        let import = Command::new("python3").args(["-c", &format!("import {module}")]).output();
+        let import = Command::new("python3")
+            .args(["-c", &format!("import {module}")])
+            .output();
         import.is_ok_and(|import| import.status.success())
     };
     if !["diskcache_community", "diskcache"].into_iter().any(has) {
