@@ -107,6 +107,10 @@ fn every_statement_runs(conn: &mut Conn) {
         if let Some(text) = sql.find {
             assert!(find(conn, text).unwrap().is_empty(), "{}", sql.rule);
         }
+        // The column that it corrects is one of files, so on a server nothing finds it.
+        if sql.rule == "object_endless" && matches!(conn, Conn::Postgres(_)) {
+            continue;
+        }
         let rule = RULES.iter().find(|rule| rule.name == sql.rule).unwrap();
         let fix = Fix::Row {
             rule,
