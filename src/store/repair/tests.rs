@@ -78,7 +78,7 @@ fn every_statement_of_a_repair_runs_in_a_file() {
     let mut conn = in_memory().unwrap();
     conn.batch_execute("PRAGMA ignore_check_constraints = ON; BEGIN")
         .unwrap();
-    every_statement_runs(&mut conn);
+    every_statement_runs(&mut conn, &[]);
 }
 
 #[cfg(feature = "postgres")]
@@ -94,22 +94,19 @@ fn every_statement_of_a_repair_runs_on_a_server() {
     conn.batch_execute(&format!("{begin} {up}; {}", lifted::BEGIN)).unwrap();
     let enforce = lifted::lift(&mut conn, MemRamId::FIRST).unwrap();
     let mut conn = Conn::Postgres(conn);
-    every_statement_runs(&mut conn);
+    // The column that this one corrects is one of files: on a server nothing finds it.
+    every_statement_runs(&mut conn, &["object_endless"]);
     for statement in enforce.iter().map(String::as_str).chain(["ROLLBACK"]) {
         conn.batch_execute(statement).unwrap();
     }
 }
 
 /// On a heap without a space, in which no row breaks a rule.
-fn every_statement_runs(conn: &mut Conn) {
+fn every_statement_runs(conn: &mut Conn, but: &[&str]) {
     assert!(find(conn, STRAY).unwrap().is_empty());
-    for sql in statements::all() {
+    for sql in statements::all().filter(|sql| !but.contains(&sql.rule)) {
         if let Some(text) = sql.find {
             assert!(find(conn, text).unwrap().is_empty(), "{}", sql.rule);
-        }
-        // The column that it corrects is one of files, so on a server nothing finds it.
-        if sql.rule == "object_endless" && matches!(conn, Conn::Postgres(_)) {
-            continue;
         }
         let rule = RULES.iter().find(|rule| rule.name == sql.rule).unwrap();
         let fix = Fix::Row {
