@@ -169,8 +169,8 @@ fn round(bytes: u64) -> u64 {
         .into_iter()
         .find(|decade| unit * decade <= quarter)
         .unwrap_or(1);
-    // Below a KiB, powers of two, so that the sum is a round number of KiB.
-    let step = if unit == 1 { 1 << quarter.ilog2() } else { unit * decade };
+    // Over 500 of a unit, parts of the next one are round.
+    let step = unit * if quarter > 500 * unit { 256 } else { decade };
     let rounded = [2, 3, 4, 5, 6, 8, 10, 12, 15, 20].map(|halves: u64| step.saturating_mul(halves) / 2);
     let rounded = rounded.into_iter().find(|&rounded| rounded >= quarter);
     rounded.unwrap_or(quarter).saturating_mul(4)
