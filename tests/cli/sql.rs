@@ -206,6 +206,16 @@ fn the_help_is_about_the_heap_that_is_there() {
 }
 
 #[test]
+fn what_is_not_a_query_is_told_what_is() {
+    let cli = filled();
+    let told = cli.fails(2, ["sql", "DELETE FROM names"]);
+    assert!(told.contains("only queries are accepted: SELECT"), "{told}");
+    assert!(told.contains("DELETE"), "{told}");
+    let told = cli.fails(2, ["sql", "(select 1 frm names)"]);
+    assert!(!told.contains("only queries"), "{told}");
+}
+
+#[test]
 fn a_prompt_answers_until_its_end() {
     let cli = filled();
     let seen = cli.typed(

@@ -33,6 +33,19 @@ fn names(cli: &Cli) -> Vec<String> {
 }
 
 #[test]
+fn a_heap_without_names_has_no_tree() {
+    let cli = Cli::new();
+    cli.file("file", "x");
+    cli.ok(["put", "file"]);
+    let told = cli.fails(1, ["get", "-r", "-o", "out"]);
+    assert!(
+        told.contains("no object has a name") && told.contains("--names"),
+        "{told}"
+    );
+    assert!(!cli.path("out").exists());
+}
+
+#[test]
 fn a_tree_of_ten_thousand_files_comes_back_byte_for_byte() {
     let cli = Cli::new();
     for number in 0..10_000_u64 {

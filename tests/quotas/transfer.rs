@@ -1,5 +1,7 @@
 //! What happens to quotas, and by them, when spaces are copied and imported.
 
+use std::fmt::Debug;
+
 use heapledger::{Error, Hold};
 
 use crate::common::{Heap, assert_balanced};
@@ -24,41 +26,33 @@ fn a_copy_has_the_quotas_even_of_who_has_more() {
     assert_balanced(&archive);
 }
 
+#[track_caller]
+fn assert_refuses_60_of_10<T: Debug>(done: Result<T, Error>) {
+    assert!(
+        matches!(
+            done,
+            Err(Error::QuotaExceeded {
+                used: 0,
+                needed: 60,
+                hard: 10,
+                ..
+            })
+        ),
+        "{done:?}"
+    );
+}
+
 #[test]
 fn what_is_copied_and_imported_is_measured_by_the_quotas_there() {
     let heap = Heap::new();
     heap.store_bytes(&content(1, 60), ann(Hold::Name("a"))).unwrap();
     let target = crate::common::quick().space("target").open(heap.address()).unwrap();
     limit(&target, "ann", 10);
-    let refused = heap.copy_to_space("target");
-    assert!(
-        matches!(
-            refused,
-            Err(Error::QuotaExceeded {
-                used: 0,
-                needed: 60,
-                hard: 10,
-                ..
-            })
-        ),
-        "{refused:?}"
-    );
+    assert_refuses_60_of_10(heap.copy_to_space("target"));
     let folder = tempfile::tempdir().unwrap();
     let export = folder.path().join("export");
     heap.export(&export).unwrap();
-    let refused = target.import(&export);
-    assert!(
-        matches!(
-            refused,
-            Err(Error::QuotaExceeded {
-                used: 0,
-                needed: 60,
-                hard: 10,
-                ..
-            })
-        ),
-        "{refused:?}"
-    );
+    assert_refuses_60_of_10(target.import(&export));
     assert_eq!(target.stats().unwrap().objects, 0);
     limit(&target, "ann", 60);
     target.import(&export).unwrap();

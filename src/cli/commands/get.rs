@@ -8,7 +8,7 @@ use heapledger::{Error, Hasher, Kind, MemManager, ObjectId, ObjectReader, Policy
 
 use super::save_tree;
 use crate::cli::context::Context;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::{self, Outcome};
 use crate::cli::output::progress::{self, Progress};
 
 #[derive(Debug, clap::Args)]
@@ -70,6 +70,10 @@ fn tree(args: &Args, prefix: &str, memory: &MemManager, context: &Context<'_>) -
     };
     let saved = save_tree::save(memory, prefix, folder, args.force)?;
     if saved.files == 0 && saved.skipped.is_empty() {
+        if prefix.is_empty() {
+            exit::warn("no object has a name; `heapledger put -r --names` binds the paths of files");
+            return Ok(Outcome::Findings);
+        }
         return Err(Error::UnknownName {
             name: format!("{}/", prefix.trim_end_matches('/')),
             space: memory.space().to_owned(),

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use heapledger::MemManager;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -18,20 +18,35 @@ use crate::cli::output::text::Sizes;
 use crate::cli::reference::{self, Named, Relation};
 use crate::cli::streams;
 
+/// The commands that begin with a dot, each on a line that begins with `$indent`.
+macro_rules! dot_commands {
+    ($indent:literal) => {
+        concat!(
+            $indent,
+            ".tables           the tables and views\n",
+            $indent,
+            ".schema [NAME]    the columns of all of them or of one, and what they mean\n",
+            $indent,
+            ".help [NAME]      these commands, or all about one table or view\n",
+            $indent,
+            ".queries          the queries that have a name, for @NAME\n",
+            $indent,
+            ".show NAME        the text of such a query\n",
+            $indent,
+            ".format FORMAT    how to print: table, json, ndjson or csv\n",
+            $indent,
+            ".quit             the end, as Ctrl-D is\n",
+        )
+    };
+}
+
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(after_help = concat!("\
 Without a query, it asks for some at a terminal, or else reads them from standard input; each
 ends with a semicolon. The tables and views have the rows of all spaces. Nothing is ever
 changed: only queries are accepted (SELECT, WITH, VALUES, EXPLAIN QUERY PLAN).
 
-  .tables           the tables and views
-  .schema [NAME]    the columns of all of them or of one, and what they mean
-  .help [NAME]      these commands, or all about one table or view
-  .queries          the queries that have a name, for @NAME
-  .show NAME        the text of such a query
-  .format FORMAT    how to print: table, json, ndjson or csv
-  .quit             the end, as Ctrl-D is
-
+", dot_commands!("  "), "
 Bytes are shown as their hexadecimal digits after \\x.
 
 Examples:
@@ -40,7 +55,7 @@ Examples:
   heapledger sql --list                         # @NAME for each of these
   heapledger sql '.schema ledger'
   echo 'SELECT 1; SELECT 2;' | heapledger sql
-  heapledger sql --datasette > metadata.json    # for datasette -m")]
+  heapledger sql --datasette > metadata.json    # for datasette -m"))]
 pub struct Args {
     /// A query, @NAME for one that has a name, or a command that begins with a dot
     #[arg(value_name = "QUERY", conflicts_with_all = ["list", "datasette"])]
@@ -138,8 +153,27 @@ impl Session<'_> {
         self.ran += 1;
         let memory = &self.memory;
         let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(query, take);
-        output.records(&mut source)
+        let answered = output.records(&mut source);
+        if begins_a_query(query) {
+            answered
+        } else {
+            answered.context(ONLY_QUERIES)
+        }
     }
+}
+
+const ONLY_QUERIES: &str = "only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN";
+
+/// Whether a refused text was meant as a query.
+fn begins_a_query(text: &str) -> bool {
+    let first = text
+        .trim_start_matches('(')
+        .split_whitespace()
+        .next()
+        .unwrap_or_default();
+    ["SELECT", "WITH", "VALUES", "EXPLAIN"]
+        .iter()
+        .any(|word| first.eq_ignore_ascii_case(word))
 }
 
 fn named(name: &str) -> Result<Named> {
@@ -168,7 +202,7 @@ fn tell(command: &str, format: &mut Format, context: &Context<'_>) -> Result<()>
         [".schema", name] => output.rows(columns(&relation(name)?))?,
         [".queries"] => output.rows(reference::queries().into_iter().map(Query))?,
         [".show", name] => writeln!(output.text(), "{}", named(name.trim_start_matches('@'))?.sql)?,
-        [".help"] => output.text().write_all(HELP.as_bytes())?,
+        [".help"] => output.text().write_all(dot_commands!("").as_bytes())?,
         [".help", name] => output.text().write_all(relation(name)?.text.as_bytes())?,
         [".format", name] => match clap::ValueEnum::from_str(name, true) {
             Ok(other) => *format = other,
@@ -178,16 +212,6 @@ fn tell(command: &str, format: &mut Format, context: &Context<'_>) -> Result<()>
     }
     Ok(output.flush()?)
 }
-
-const HELP: &str = "\
-.tables           the tables and views
-.schema [NAME]    the columns of all of them or of one, and what they mean
-.help [NAME]      these commands, or all about one table or view
-.queries          the queries that have a name, for @NAME
-.show NAME        the text of such a query
-.format FORMAT    how to print: table, json, ndjson or csv
-.quit             the end, as Ctrl-D is
-";
 
 #[derive(Serialize)]
 struct Table {
