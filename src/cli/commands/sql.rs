@@ -154,26 +154,22 @@ impl Session<'_> {
         let memory = &self.memory;
         let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(query, take);
         let answered = output.records(&mut source);
-        if begins_a_query(query) {
-            answered
-        } else {
-            answered.context(ONLY_QUERIES)
+        match other_statement(query) {
+            Some(word) => answered.with_context(|| {
+                format!("only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN; not {word}")
+            }),
+            None => answered,
         }
     }
 }
 
-const ONLY_QUERIES: &str = "only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN";
-
-/// Whether a refused text was meant as a query.
-fn begins_a_query(text: &str) -> bool {
-    let first = text
-        .trim_start_matches('(')
-        .split_whitespace()
-        .next()
-        .unwrap_or_default();
-    ["SELECT", "WITH", "VALUES", "EXPLAIN"]
+/// The first word of a text that was not meant as a query, to explain why it was refused.
+fn other_statement(text: &str) -> Option<&str> {
+    let first = text.trim_start_matches('(').split_whitespace().next()?;
+    let is_query = ["SELECT", "WITH", "VALUES", "EXPLAIN"]
         .iter()
-        .any(|word| first.eq_ignore_ascii_case(word))
+        .any(|word| first.eq_ignore_ascii_case(word));
+    (!is_query).then_some(first)
 }
 
 fn named(name: &str) -> Result<Named> {
