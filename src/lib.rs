@@ -112,14 +112,14 @@ pub use geometry::{Geometry, SizeClass};
 pub use manager::{
     ActorFlow, Allocation, Applied, Backup, Batch, BatchReader, BlockMap, Bound, CheckNote, CheckOptions, ClassDiff,
     ClassStats, ClassUse, Collected, CompactOptions, Compacted, Conflict, Copied, CopiedSpace, CopyOptions, Correction,
-    Diff, DiskUse, Entries, EventCounts, Events, Eviction, EvictionPlan, Expired, Expiry, Exported, Figure, Finding,
-    Flows, FreePlan, Freed, FreedTagged, Held, HeldBy, History, Hold, HoldWith, Holders, ImportOptions, Imported,
-    InPool, KindFlow, Layout, LayoutDigest, MapCell, MapFrame, MemManager, Moment, MoveTo, Mover, NamesWithPrefix,
-    NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize, Objects, Occupants, OnConflict, Options, Phase, Plan,
-    PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, QuotaUsage, Refused, Remedy, Repaired, Report, ReportNow,
-    ReportOptions, Reservation, Reserve, Restored, SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport,
-    SparseOptions, Stats, TagBucket, TagUsage, UnsavedName, UsagePoint, Victim, Watch, Work, WorkKind, WorkPlan,
-    WorkTotals, name_of_path, path_of_name,
+    Diff, DiskUse, Entries, EventCounts, Events, EvictOptions, Evicted, Eviction, EvictionPlan, Expired, Expiry,
+    Exported, Figure, Finding, Flows, FreePlan, Freed, FreedTagged, Held, HeldBy, History, Hold, HoldWith, Holders,
+    ImportOptions, Imported, InPool, KindFlow, Layout, LayoutDigest, MapCell, MapFrame, MemManager, Moment, MoveTo,
+    Mover, NamesWithPrefix, NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize, Objects, Occupants, OnConflict,
+    Options, Phase, Plan, PlanEvict, PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, QuotaUsage, Refused, Remedy,
+    Repaired, Report, ReportNow, ReportOptions, Reservation, Reserve, Restored, SaveTreeOptions, SavedTree, Severity,
+    Snapshot, SpaceReport, SparseOptions, Stats, TagBucket, TagUsage, UnsavedName, UsagePoint, Victim, Watch, Work,
+    WorkKind, WorkPlan, WorkTotals, name_of_path, path_of_name,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,

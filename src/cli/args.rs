@@ -134,7 +134,7 @@ enum Command {
     Gc(gc::Args),
     /// Move pieces out of nearly empty arenas, and give these back
     Compact(compact::Args),
-    /// Carry out a plan that gc, free or compact has written
+    /// Carry out a plan that gc, free, evict or compact has written
     Apply(apply::Args),
     /// Prove that the books balance; exit status 1 if they do not
     Check(check::Args),

@@ -153,7 +153,12 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::TooOld { .. } => {
             "run `heapledger export` of the version that wrote it, then `heapledger import` of this one into a new file"
         }
-        Error::Space(SpaceError::EvictsNothing { .. }) => "`heapledger evict` lets it evict",
+        Error::Space(SpaceError::EvictsNothing { .. }) => {
+            "`heapledger evict POLICY` lets it evict, and --policy names one for `evict --free` alone"
+        }
+        Error::Space(SpaceError::UseUnknown { .. }) => {
+            "use --policy largest or oldest, or set it with `heapledger evict POLICY`"
+        }
         Error::Space(SpaceError::BeingDropped { .. }) => "`heapledger drop-space` removes the rest",
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
         Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",

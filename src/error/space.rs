@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Error;
-use crate::models::Timestamp;
+use crate::models::{Policy, Timestamp};
 
 /// Why a space cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,17 @@ pub enum SpaceError {
         /// Since when.
         at: Timestamp,
     },
-    /// It evicts nothing, so there is nothing to plan.
+    /// It evicts nothing, and no policy was named.
     EvictsNothing {
         /// Its name.
         space: String,
+    },
+    /// A policy goes by use, but that of the space is another one, so nobody has noted what that policy has to know.
+    UseUnknown {
+        /// The name of the space.
+        space: String,
+        /// The policy.
+        policy: Policy,
     },
 }
 
@@ -46,6 +53,12 @@ impl fmt::Display for SpaceError {
             Self::EvictsNothing { space } => {
                 write!(f, "space {space:?} evicts nothing; what does not fit is refused")
             }
+            Self::UseUnknown { space, policy } => {
+                write!(
+                    f,
+                    "space {space:?} does not evict by {policy}, so nobody has noted the use of its objects for it"
+                )
+            }
         }
     }
 }
@@ -55,7 +68,12 @@ impl SpaceError {
     pub(super) fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Dropped { .. } => None,
-            Self::EvictsNothing { .. } => Some("MemManager::set_eviction lets it evict"),
+            Self::EvictsNothing { .. } => {
+                Some("MemManager::set_eviction lets it evict, and EvictOptions::policy names a policy for one call")
+            }
+            Self::UseUnknown { .. } => {
+                Some("use Policy::Largest or Policy::Oldest, or set it with MemManager::set_eviction")
+            }
             Self::BeingDropped { .. } => Some("MemManager::drop_space removes the rest"),
         }
     }

@@ -35,7 +35,7 @@ pub use phase::Phase;
 pub use plans::apply::Applied;
 pub use plans::totals::WorkTotals;
 pub use plans::work_plan::{
-    InPool, MoveTo, NewBlock, NewPool, PlanFree, PlanMove, PlanPiece, PlanSlice, Work, WorkKind, WorkPlan,
+    InPool, MoveTo, NewBlock, NewPool, PlanEvict, PlanFree, PlanMove, PlanPiece, PlanSlice, Work, WorkKind, WorkPlan,
 };
 pub use repair::{Correction, Repaired};
 pub use report::check::{CheckNote, CheckOptions};
@@ -58,7 +58,7 @@ pub use reservations::reservation::Reservation;
 pub use reservations::reserve::Reserve;
 pub use space::collect::Collected;
 pub use space::compact::{CompactOptions, Compacted};
-pub use space::eviction::Eviction;
+pub use space::eviction::{EvictOptions, Evicted, Eviction};
 pub use space::options::Options;
 pub use space::quotas::QuotaUsage;
 pub use transfer::backup::Backup;

@@ -94,6 +94,13 @@ impl serde::Serialize for Policy {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Policy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// The policy of a space, if it has one. A damaged file may have anything there: then nothing is evicted.
 #[derive(Debug, Clone, Copy, diesel::FromSqlRow)]
 pub struct PolicyIfAny(Option<Policy>);

@@ -111,3 +111,42 @@ fn doctor_tells_what_went_and_does_not_call_a_cache_full() {
     assert!(codes.contains(&&json!("evicting")), "{codes:?}");
     assert!(!codes.contains(&&json!("nearly_full")), "{codes:?}");
 }
+
+#[test]
+fn what_a_dry_run_names_goes_at_once_or_by_a_plan() {
+    let cli = cache("oldest");
+    let a = cli.json(["show", "a"])["object_id"].clone();
+    let named = cli.json(["evict", "--free", "20000", "--dry-run"]);
+    assert_eq!(named, cli.json(["plan", "20000", "--evict"]));
+    assert_eq!(named["victims"][0]["object_id"], a);
+    let said = cli.ok(["evict", "--free", "20000", "--plan", "p.json"]);
+    assert!(said.contains("would free 1 object of 29.3 KiB"), "{said}");
+    cli.ok(["show", "a"]);
+    let said = cli.ok(["apply", "p.json"]);
+    assert!(said.contains("freed 1 object of 29.3 KiB"), "{said}");
+    assert_eq!(cli.json(["log", "--kind", "evict"])[0]["object_id"], a);
+    cli.fails(1, ["show", "a"]);
+    let said = cli.ok(["evict", "--free", "60000", "--policy", "largest"]);
+    assert!(said.starts_with("evicted 1 object of 29.3 KiB"), "{said}");
+    assert!(said.contains("largest first; 64.0 KiB"), "{said}");
+    assert_eq!(cli.json(["spaces"])[0]["evict"], json!("oldest"));
+    assert_eq!(cli.json(["evict", "--free", "60000"])["objects"], json!(0));
+    cli.fails(3, ["evict", "--free", "70000"]);
+    cli.ok(["check"]);
+}
+
+#[test]
+fn evict_says_what_it_needs() {
+    let cli = cache("oldest");
+    cli.ok(["evict", "off"]);
+    let line = cli.fails(2, ["evict", "--free", "20000"]);
+    assert!(line.contains("--policy names one"), "{line}");
+    let line = cli.fails(2, ["evict", "--free", "20000", "--policy", "lru"]);
+    assert!(line.contains("does not evict by lru"), "{line}");
+    cli.fails(2, ["evict", "--plan", "p.json"]);
+    cli.fails(2, ["evict", "--dry-run"]);
+    cli.fails(2, ["evict", "lru", "--free", "20000"]);
+    cli.ok(["evict", "--free", "20000", "--policy", "oldest", "--plan", "p.json"]);
+    cli.ok(["apply", "p.json"]);
+    cli.fails(1, ["show", "a"]);
+}

@@ -134,7 +134,9 @@ fn every_example_works_as_written() {
 fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
     let prepare = match command {
         "init" => "rm -f heap.db* cache.db*",
-        "plan" if example.contains("--evict") => "heapledger evict oldest >/dev/null",
+        "plan" | "evict" if example.contains("--evict") || example.contains("--free") => {
+            "heapledger evict oldest >/dev/null"
+        }
         "apply" => "heapledger gc --plan p.json >/dev/null",
         "import" => "heapledger export files >/dev/null",
         "restore" => "heapledger backup heap-copy.db >/dev/null",

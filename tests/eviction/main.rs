@@ -7,6 +7,7 @@ mod causes;
 #[path = "../common/mod.rs"]
 mod common;
 mod model;
+mod now;
 mod order;
 mod pins;
 mod replayed;

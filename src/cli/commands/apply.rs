@@ -17,10 +17,10 @@ an object that it concerns has changed since it was made, nothing is done (exit 
 After a crash, apply the same plan again: what is done already is recognised.
 
 Examples:
-  heapledger apply p.json                # written by gc, free or compact
+  heapledger apply p.json                # written with --plan
   heapledger apply --exact p.json")]
 pub struct Args {
-    /// The plan, which `gc`, `free` or `compact` has written; `-` for standard input
+    /// The plan, which `gc`, `free`, `evict` or `compact` has written; `-` for standard input
     #[arg(value_name = "FILE")]
     plan: PathBuf,
 

@@ -4,25 +4,31 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use heapledger::{Eviction, Policy};
+use heapledger::{EvictOptions, Eviction, Policy, Work};
 use serde::Serialize;
 
+use super::plan;
+use super::plan_file::{self, PlanFile};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::input::when;
-use crate::cli::output::text::printable;
+use crate::cli::input::{parse, when};
+use crate::cli::output::text::{counted, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Without eviction, what does not fit is refused. With it, whole objects go, with their names,
 just as many as the new one needs; if those that may go are not enough, it is refused and
 nothing goes. Pinned objects stay. `heapledger plan SIZE --evict` tells which would go.
+With --free, the same objects go at once, and the policy of the space stays as it is.
 
 Examples:
   heapledger evict  # what goes first, if anything
   heapledger evict lru  # what was not used for longest
   heapledger evict largest --min-age 1h  # spares the young
-  heapledger evict off")]
+  heapledger evict off
+  heapledger evict --free 10MiB  # objects go until so much is free
+  heapledger evict --free 10MiB --policy oldest --dry-run
+  heapledger evict --free 10MiB --plan p.json && heapledger apply p.json")]
 pub struct Args {
     /// What goes first if there is no room: by use (lru, sieve, s3-fifo), largest or oldest; or off
     #[arg(value_name = "POLICY", value_parser = setting())]
@@ -31,6 +37,28 @@ pub struct Args {
     /// Younger objects stay: 90s, 2h, 7d
     #[arg(long, value_name = "TIME", value_parser = when::span, requires = "policy")]
     min_age: Option<Duration>,
+
+    /// Evict objects now, until this many bytes are free
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, conflicts_with = "policy")]
+    free: Option<u64>,
+
+    #[command(flatten)]
+    how: How,
+}
+
+/// How to evict objects now.
+#[derive(Debug, clap::Args)]
+struct How {
+    /// What goes first, if not what the space evicts: largest or oldest
+    #[arg(long = "policy", id = "by", value_name = "POLICY", value_parser = policy(), requires = "free")]
+    by: Option<Policy>,
+
+    /// Evict nothing; print what would go
+    #[arg(long, requires = "free")]
+    dry_run: bool,
+
+    #[command(flatten)]
+    plan: PlanFile,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +94,12 @@ struct Shown {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    if let Some(bytes) = args.free {
+        return args.how.make_room(bytes, context);
+    }
+    if args.how.plan.path().is_some() {
+        bail!("--plan needs --free SIZE: how many bytes are to be free");
+    }
     let memory = match args.policy {
         None => context.read()?,
         Some(Setting::Off) if args.min_age.is_some() => bail!("with off, nothing is evicted at any age"),
@@ -89,6 +123,31 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         writeln!(out, "space {}: {words}", printable(&shown.space))
     })?;
     Ok(Outcome::Fine)
+}
+
+impl How {
+    fn make_room(&self, bytes: u64, context: &Context<'_>) -> Result<Outcome> {
+        let mut options = EvictOptions::room(bytes);
+        options.policy = self.by;
+        if let Some(path) = self.plan.path() {
+            return plan_file::write(&context.change()?, &Work::Evict(options), path, context);
+        }
+        if self.dry_run {
+            return plan::evictions(&context.read()?, options, context);
+        }
+        let evicted = context.change()?.evict(options)?;
+        context.output().one(&evicted, |out| {
+            let sizes = context.sizes();
+            let (objects, bytes) = (counted(evicted.objects, "object"), sizes.phrase(evicted.bytes));
+            let available = sizes.phrase(evicted.available);
+            writeln!(
+                out,
+                "evicted {objects} of {bytes}, {} first; {available} are free",
+                evicted.policy
+            )
+        })?;
+        Ok(Outcome::Fine)
+    }
 }
 
 /// `the oldest objects go if there is no room`

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, EvictionPlan, Plan, ReservationInfo, Timestamp};
+use heapledger::{Bound, EvictOptions, EvictionPlan, MemManager, Plan, ReservationInfo, Timestamp};
 
 use super::reserve;
 use crate::cli::context::Context;
@@ -37,11 +37,7 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     if args.evict {
-        let plan = memory.plan_eviction(args.size)?;
-        context
-            .output()
-            .one(&plan, |out| victims(out, &plan, context.sizes()))?;
-        return Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings });
+        return evictions(&memory, EvictOptions::room(args.size), context);
     }
     let plan = match args.at {
         Some(at) => memory.plan_allocation_at(args.size, at)?,
@@ -62,6 +58,15 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             false => Ok(()),
         }
     })?;
+    Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings })
+}
+
+/// Prints what would be evicted.
+pub fn evictions(memory: &MemManager, options: EvictOptions, context: &Context<'_>) -> Result<Outcome> {
+    let plan = memory.plan_eviction(options)?;
+    context
+        .output()
+        .one(&plan, |out| victims(out, &plan, context.sizes()))?;
     Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings })
 }
 

@@ -18,9 +18,13 @@ use crate::value::ObjectId;
 /// Objects that are chosen before they are removed.
 pub(super) const MOST: usize = 4096;
 
-/// Makes room for one allocation.
+/// Makes room for one allocation, or because somebody asks for it.
 #[derive(Debug, Default)]
 pub(in crate::manager) struct Making {
+    /// What chooses the objects; `None` for the policy of the space.
+    policy: Option<Policy>,
+    /// Bytes that are asked for, if that is more than what is needed now.
+    asked: Option<u64>,
     /// Damaged objects, which cannot be removed.
     passed: BTreeSet<StoredObjectId>,
     /// Whether it was seen that there is enough.
@@ -28,12 +32,23 @@ pub(in crate::manager) struct Making {
 }
 
 impl Making {
+    /// Makes `asked` bytes of room, a part at a time, by another policy than that of the space.
+    pub fn by(policy: Policy, asked: u64) -> Self {
+        Self {
+            policy: Some(policy),
+            asked: Some(asked),
+            ..Self::default()
+        }
+    }
+
     /// Removes what makes room for `bytes`, or some of it. Returns false, and changes nothing, if the space
     /// evicts nothing or what may go is not enough. O(log n) for each object that goes, and for each that
     /// would but for its pin or its age.
     pub fn some(&mut self, tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<bool> {
         let memram = tx.memram()?;
-        let Some(order) = Order::of(&memram, tx.at()).filter(|_| bytes <= memram.attainable()) else {
+        let attainable = memram.max_mem.saturating_sub(memram.promised);
+        let policy = self.policy.or(memram.evict).filter(|_| bytes <= attainable);
+        let Some(order) = policy.map(|policy| Order::by(policy, &memram, tx.at())) else {
             return Ok(false);
         };
         let missing = bytes.saturating_sub(memram.available());
@@ -53,7 +68,7 @@ impl Making {
         let cause = Cause {
             policy: order.policy,
             object_id,
-            needed: signed(bytes),
+            needed: signed(self.asked.unwrap_or(bytes)),
             available: signed(memram.available()),
         };
         for object in &chosen.objects {
@@ -72,7 +87,7 @@ impl Making {
 }
 
 /// Evicts an object. Returns false if it is damaged, so that this is not possible; nothing has changed then.
-fn evict(tx: &mut WriteTx<'_>, object: &StoredObject, cause: Cause) -> Result<bool> {
+pub(in crate::manager) fn evict(tx: &mut WriteTx<'_>, object: &StoredObject, cause: Cause) -> Result<bool> {
     let Some((placed, names)) = free::removable(tx, object)? else {
         return Ok(false);
     };
@@ -147,22 +162,22 @@ pub(in crate::manager) struct Chosen {
 }
 
 impl Order {
-    /// That of a space at a time; `None` if it evicts nothing.
-    pub fn of(memram: &MemRam, now: Timestamp) -> Option<Self> {
+    /// That of a space by a policy, at a time.
+    pub fn by(policy: Policy, memram: &MemRam, now: Timestamp) -> Self {
         let min_age = signed(memram.evict_min_age);
         let latest = match min_age {
             // The clock may have been set back since they were stored.
             0 => i64::MAX,
             age => now.as_micros().saturating_sub(age),
         };
-        Some(Self {
-            policy: memram.evict?,
+        Self {
+            policy,
             which: Evictable {
                 space: memram.id,
                 now,
                 latest: Timestamp::from_micros(latest),
             },
-        })
+        }
     }
 
     pub fn policy(&self) -> Policy {

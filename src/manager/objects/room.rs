@@ -19,7 +19,16 @@ pub(in crate::manager) fn need_room(tx: &mut WriteTx<'_>, object_id: Option<Obje
     if let Some(id) = &object_id {
         tx.recall_ahead(id)?;
     }
-    let mut making = Making::default();
+    make_room(tx, &mut Making::default(), object_id, bytes)
+}
+
+/// The same, with what is evicted chosen by `making`.
+pub(in crate::manager) fn make_room(
+    tx: &mut WriteTx<'_>,
+    making: &mut Making,
+    object_id: Option<ObjectId>,
+    bytes: u64,
+) -> Result<()> {
     while bytes > unsigned(tx.capacity()?.1) {
         if !reclaim::next(tx)? && !making.some(tx, object_id, bytes)? {
             return Err(refuse(tx, object_id, bytes));

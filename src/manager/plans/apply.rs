@@ -78,7 +78,7 @@ impl MemManager {
         for (number, slice) in (1..).zip(&plan.slices) {
             progress(Phase::Applying, number - 1, slices);
             let totals = self.write_apart(|tx| {
-                let totals = carry_out(tx, self.space(), slice)?;
+                let totals = carry_out(tx, self.space(), slice, plan.evict.as_ref())?;
                 if totals.is_some() {
                     leave_receipt(tx, digest, slice.bytes())?;
                 }
@@ -129,7 +129,7 @@ impl MemManager {
         }
         let (mut done, mut changed) = (0, None);
         for (number, slice) in (1..).zip(&plan.slices) {
-            match Found::of(tx, self.inner.space, slice)? {
+            match Found::of(tx, self.inner.space, slice, plan.evict.as_ref())? {
                 Found::Ready(_) => {}
                 Found::Done => done += 1,
                 Found::Changed(why) => changed = changed.or(Some((number, why))),

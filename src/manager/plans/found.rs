@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::work_plan::{InPool, MoveTo, PlanFree, PlanMove, PlanSlice};
+use super::work_plan::{InPool, MoveTo, PlanEvict, PlanFree, PlanMove, PlanSlice};
 use crate::error::Result;
+use crate::manager::objects::evict::Order;
 use crate::models::{Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, Pool, PoolId, StoredObjectId, signed};
 use crate::store::queries::compaction::{self, OwnedEntry};
+use crate::store::queries::eviction::Evictable;
 use crate::store::{ReadTx, queries};
 
 /// What was found of a slice.
@@ -69,11 +71,15 @@ impl Rows {
 
 impl Found {
     /// Compares a slice with the space. O(slice · log n).
-    pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, slice: &PlanSlice) -> Result<Self> {
+    pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, slice: &PlanSlice, evict: Option<&PlanEvict>) -> Result<Self> {
         let rows = Rows::read(tx, space, slice)?;
+        let which = match evict {
+            Some(evict) => Some(evictable(tx, space, evict)?),
+            None => None,
+        };
         let mut states = Vec::new();
         for free in &slice.frees {
-            match free.state(tx, space)? {
+            match free.state(tx, space, which)? {
                 Ok(state) => states.push(state),
                 Err(why) => return Ok(Self::Changed(why)),
             }
@@ -104,7 +110,8 @@ impl Found {
 }
 
 impl PlanFree {
-    fn state(&self, tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Result<State, String>> {
+    /// `which` are the objects that may be evicted, if it is to be.
+    fn state(&self, tx: &mut ReadTx<'_>, space: MemRamId, which: Option<Evictable>) -> Result<Result<State, String>> {
         let id = &self.object_id;
         let Some(object) = queries::objects::find(tx, space, id)? else {
             return Ok(Ok(State::After));
@@ -112,12 +119,22 @@ impl PlanFree {
         if object.id != self.stored_object_id || object.size != self.size {
             return Ok(Err(format!("object {id} was stored again")));
         }
+        if which.is_some_and(|which| !which.has(&object)) {
+            let why = if object.pinned { "pinned" } else { "too young" };
+            return Ok(Err(format!("object {id} is {why}, so it is not evicted")));
+        }
         let names = living_names(tx, object.id)?;
         let is_same = object.held == self.held && names == self.names;
         Ok(is_same
             .then_some(State::Before)
             .ok_or_else(|| format!("object {id} is held otherwise")))
     }
+}
+
+/// Which objects a plan may evict now.
+fn evictable(tx: &mut ReadTx<'_>, space: MemRamId, evict: &PlanEvict) -> Result<Evictable> {
+    let memram = queries::spaces::get(tx, space)?;
+    Ok(Order::by(evict.policy, &memram, tx.now()).which())
 }
 
 /// The names of an object that have not expired, sorted.

@@ -4,12 +4,13 @@ use super::found::living_names;
 use super::slice::{carry_out, empty_rows};
 use super::text::{FORMAT, VERSION};
 use super::totals::WorkTotals;
-use super::work_plan::{PlanFree, PlanSlice, Work, WorkKind, WorkPlan};
+use super::work_plan::{PlanEvict, PlanFree, PlanSlice, Work, WorkKind, WorkPlan};
 use crate::error::Result;
-use crate::manager::objects::reclaim;
+use crate::manager::objects::{reclaim, room};
 use crate::manager::report::layout_digest;
 use crate::manager::space::collect;
 use crate::manager::space::compact::{self, CompactOptions};
+use crate::manager::space::eviction::EvictOptions;
 use crate::manager::{MemManager, unsigned};
 use crate::models::Timestamp;
 use crate::store::{ReadTx, Rehearsal, WriteTx, queries};
@@ -44,8 +45,8 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotStored`](crate::Error::NotStored) for an object to free; what
-    /// [any write](MemManager#errors) fails with.
+    /// [`Error::NotStored`](crate::Error::NotStored) for an object to free; what [`Self::evict`] fails with, for
+    /// an eviction; what [any write](MemManager#errors) fails with.
     pub fn plan_work(&self, work: &Work) -> Result<WorkPlan> {
         let (writer, deadline) = self.writer()?;
         writer.rehearse(deadline, |rehearsal| {
@@ -59,6 +60,7 @@ impl MemManager {
             format: FORMAT.into(),
             version: VERSION,
             work,
+            evict: None,
             space: self.space().to_owned(),
             space_created_at: memram.created_at,
             made_at: Timestamp::now(),
@@ -91,6 +93,7 @@ impl<'m, 'r, 'w> Making<'m, 'r, 'w> {
         match work {
             Work::Gc => {}
             Work::Free(ids) => self.free(ids)?,
+            Work::Evict(options) => self.evict(options)?,
             Work::Compact(options) => self.compact(options)?,
         }
         while let Some(slice) = self.unit(|_, tx| empty_rows(tx, collect::PAGE))? {
@@ -124,6 +127,22 @@ impl<'m, 'r, 'w> Making<'m, 'r, 'w> {
         self.reclaim()
     }
 
+    fn evict(&mut self, options: &EvictOptions) -> Result<()> {
+        let victims = self.unit(|memory, tx| {
+            let plan = tx.read(|tx| memory.planned_eviction(tx, options, 0))?;
+            match plan.fits() {
+                true => Ok(plan),
+                false => Err(room::refuse(tx, None, options.room)),
+            }
+        })?;
+        self.plan.evict = Some(PlanEvict {
+            policy: victims.policy,
+            room: victims.size,
+        });
+        let ids: Vec<_> = victims.victims.iter().map(|victim| victim.id).collect();
+        self.free(&ids)
+    }
+
     fn compact(&mut self, options: &CompactOptions) -> Result<()> {
         let mut options = *options;
         loop {
@@ -140,9 +159,9 @@ impl<'m, 'r, 'w> Making<'m, 'r, 'w> {
 
     /// Carries a slice out.
     fn add(&mut self, slice: PlanSlice) -> Result<()> {
-        let bytes = slice.bytes();
+        let (bytes, evict) = (slice.bytes(), self.plan.evict);
         let done = self.unit(|memory, tx| {
-            let done = carry_out(tx, memory.space(), &slice)?;
+            let done = carry_out(tx, memory.space(), &slice, evict.as_ref())?;
             super::apply::leave_receipt(tx, ObjectId::UNKNOWN, bytes)?;
             // As after every unit of work.
             reclaim::next(tx)?;

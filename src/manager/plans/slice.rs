@@ -2,14 +2,16 @@
 
 use super::found::{Found, Rows};
 use super::totals::WorkTotals;
-use super::work_plan::{InPool, MoveTo, PlanMove, PlanSlice};
+use super::work_plan::{InPool, MoveTo, PlanEvict, PlanFree, PlanMove, PlanSlice};
 use crate::books::change::Change;
+use crate::books::evicting::Cause;
 use crate::error::{Error, PlanError, Result};
-use crate::manager::objects::{free, place};
+use crate::manager::objects::{evict, free, place};
 use crate::manager::unsigned;
 use crate::models::{Block, BlockId, PlacedEntry, Pool, signed};
 use crate::store::queries::compaction;
 use crate::store::{WriteTx, queries};
+use crate::value::ObjectId;
 
 /// Does all of a slice, or `None` if it is done already.
 ///
@@ -19,9 +21,10 @@ pub(in crate::manager) fn carry_out(
     tx: &mut WriteTx<'_>,
     space: &str,
     slice: &PlanSlice,
+    evict: Option<&PlanEvict>,
 ) -> Result<Option<WorkTotals>> {
     let of = tx.space();
-    let rows = match tx.read(|tx| Found::of(tx, of, slice))? {
+    let rows = match tx.read(|tx| Found::of(tx, of, slice, evict))? {
         Found::Ready(rows) => *rows,
         Found::Done => return Ok(None),
         Found::Changed(why) => return Err(stale(why)),
@@ -29,10 +32,13 @@ pub(in crate::manager) fn carry_out(
     let mut done = WorkTotals::default();
     // What is rolled back must not be committed by a batch that goes on.
     tx.whole(|tx| {
-        for free in &slice.frees {
-            let freed = free::free(tx, space, &free.object_id, true)?;
+        for PlanFree { object_id, size, .. } in &slice.frees {
+            match evict {
+                Some(evict) => evict_planned(tx, object_id, evict)?,
+                None => drop(free::free(tx, space, object_id, true)?),
+            }
             done.freed += 1;
-            done.freed_bytes += freed.size;
+            done.freed_bytes += size;
         }
         let mut moving = Moving { tx, rows };
         let new_blocks = moving.carve(slice)?;
@@ -45,6 +51,30 @@ pub(in crate::manager) fn carry_out(
         remove(tx, slice, &mut done)
     })?;
     Ok(Some(done))
+}
+
+/// Evicts an object that a plan names. The marks of others and the hand stay as they are, because they may have
+/// changed since it was chosen.
+fn evict_planned(tx: &mut WriteTx<'_>, id: &ObjectId, plan: &PlanEvict) -> Result<()> {
+    let space = tx.space();
+    let found = tx.read_written(|tx| queries::objects::find(tx, space, id))?;
+    let object = found.ok_or_else(|| stale(format!("object {id} is gone")))?;
+    let cause = Cause {
+        policy: plan.policy,
+        object_id: None,
+        needed: signed(plan.room),
+        available: signed(tx.memram()?.available()),
+    };
+    let is_on_trial = tx.is_on_trial(object.id)?;
+    if !evict::evict(tx, &object, cause)? {
+        return Err(Error::Damaged {
+            what: format!("pieces of object {id} are not where they should be, so it cannot be evicted"),
+        });
+    }
+    if is_on_trial {
+        tx.remember(object.id, *id, signed(object.size))?;
+    }
+    Ok(())
 }
 
 fn stale(why: impl Into<String>) -> Error {

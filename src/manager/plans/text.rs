@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use serde::Deserialize;
 
-use super::work_plan::{InPool, MoveTo, PlanMove, PlanSlice, WorkPlan};
+use super::work_plan::{InPool, MoveTo, PlanMove, PlanSlice, WorkKind, WorkPlan};
 use crate::error::{PlanError, Result};
 use crate::manager::space::compact::MOST_JOINED;
 use crate::value::{Hasher, Kind, ObjectId};
@@ -62,6 +62,9 @@ impl WorkPlan {
 
     /// Refuses what no plan can say.
     pub(super) fn check(&self) -> Result<()> {
+        if self.evict.is_some() != (self.work == WorkKind::Evict) {
+            return Err(unreadable("`evict` and a `work` that evicts belong together").into());
+        }
         for (index, slice) in self.slices.iter().enumerate() {
             slice
                 .check()

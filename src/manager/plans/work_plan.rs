@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::totals::WorkTotals;
 use crate::manager::LayoutDigest;
 use crate::manager::space::compact::CompactOptions;
-use crate::models::{ArenaId, BlockId, PoolId, StoredObjectId, Timestamp};
+use crate::manager::space::eviction::EvictOptions;
+use crate::models::{ArenaId, BlockId, Policy, PoolId, StoredObjectId, Timestamp};
 use crate::value::ObjectId;
 
 /// Work that can be planned by [`MemManager::plan_work`](crate::MemManager::plan_work).
@@ -16,6 +17,8 @@ pub enum Work {
     Gc,
     /// Freeing these objects with their names, and then removing what is empty.
     Free(Vec<ObjectId>),
+    /// Evicting objects until there is room, and then removing what is empty.
+    Evict(EvictOptions),
     /// Compaction.
     Compact(CompactOptions),
 }
@@ -29,6 +32,8 @@ pub enum WorkKind {
     Gc,
     /// [`Work::Free`].
     Free,
+    /// [`Work::Evict`].
+    Evict,
     /// [`Work::Compact`].
     Compact,
 }
@@ -39,6 +44,7 @@ impl Work {
         match self {
             Self::Gc => WorkKind::Gc,
             Self::Free(_) => WorkKind::Free,
+            Self::Evict(_) => WorkKind::Evict,
             Self::Compact(_) => WorkKind::Compact,
         }
     }
@@ -56,6 +62,9 @@ pub struct WorkPlan {
     pub version: u64,
     /// What it is for.
     pub work: WorkKind,
+    /// If it evicts, by what and for what: then the objects that it frees are evicted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evict: Option<PlanEvict>,
     /// The space.
     pub space: String,
     /// When the space was created, which tells it from another of the same name.
@@ -70,13 +79,24 @@ pub struct WorkPlan {
     pub slices: Vec<PlanSlice>,
 }
 
+/// By what and for what a plan evicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PlanEvict {
+    /// What has chosen the objects.
+    pub policy: Policy,
+    /// Bytes that are to be free afterwards.
+    pub room: u64,
+}
+
 /// What is done in one transaction: first what is freed, then what is carved, then the moves, and last
 /// what is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PlanSlice {
-    /// Objects to free.
+    /// Objects to free, or to evict.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frees: Vec<PlanFree>,
     /// Pools to carve.
@@ -99,7 +119,7 @@ pub struct PlanSlice {
     pub arenas: Vec<ArenaId>,
 }
 
-/// An object to free, as it was when the plan was made.
+/// An object to free or to evict, as it was when the plan was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::error::{Result, SpaceError};
+use crate::error::Result;
 use crate::manager::MemManager;
 use crate::manager::objects::by_use::ByUse;
 use crate::manager::objects::evict::{Chooser, Order};
+use crate::manager::space::eviction::EvictOptions;
 use crate::models::{MemRam, Policy, StoredObject, Timestamp};
 use crate::store::{ReadTx, queries};
 use crate::value::ObjectId;
@@ -49,9 +50,9 @@ pub struct Victim {
 }
 
 impl MemManager {
-    /// Which objects would be [evicted](crate::Options::evict) for a new object of `size` bytes. They are
-    /// exactly those that its allocation evicts, unless somebody writes in between, or objects reach the
-    /// minimum age. O(log n) for each of them, and for each that would go but for its pin or its age.
+    /// Which objects would be [evicted](crate::Options::evict) for a new object of so many bytes. They are
+    /// exactly those that its allocation evicts, or [`Self::evict`], unless somebody writes in between, or objects
+    /// reach the minimum age. O(log n) for each of them, and for each that would go but for its pin or its age.
     ///
     /// ```
     /// # let folder = tempfile::tempdir().unwrap();
@@ -68,38 +69,47 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`SpaceError::EvictsNothing`] if the space evicts nothing; what [any call](MemManager#errors) fails with. Too
+    /// [`SpaceError::EvictsNothing`] if the space evicts nothing and the options name no policy;
+    /// [`SpaceError::UseUnknown`]; what [any call](MemManager#errors) fails with. Too
     /// little room is not an error here but a `shortfall`.
-    pub fn plan_eviction(&self, size: u64) -> Result<EvictionPlan> {
-        let space = self.inner.space;
+    pub fn plan_eviction(&self, options: impl Into<EvictOptions>) -> Result<EvictionPlan> {
+        let (options, space) = (options.into(), self.inner.space);
         self.inner.readers.snapshot(|tx| {
-            let memram = queries::spaces::get(tx, space)?;
-            let order = Order::of(&memram, tx.now()).ok_or_else(|| SpaceError::EvictsNothing {
-                space: memram.name.clone(),
-            })?;
             let now = tx.now();
             let (lapsed, waiting, expired) = queries::diagnosis::leftovers(tx, space, now, now)?.due();
             let due = lapsed.bytes + waiting.bytes + expired.bytes;
-            let mut plan = EvictionPlan {
-                size,
-                policy: order.policy(),
-                available: memram.available(),
-                due,
-                victims: Vec::new(),
-                evicted: 0,
-                shortfall: 0,
-            };
-            let missing = size.saturating_sub(plan.available.saturating_add(due));
-            if missing > 0 {
-                let mut chooser = self.chooser(tx, order, &memram)?;
-                plan.choose(tx, &mut chooser, missing)?;
-            }
-            Ok(plan)
+            self.planned_eviction(tx, &options, due)
         })
     }
 }
 
 impl MemManager {
+    /// What would be evicted after `due` bytes were given back.
+    pub(in crate::manager) fn planned_eviction(
+        &self,
+        tx: &mut ReadTx<'_>,
+        options: &EvictOptions,
+        due: u64,
+    ) -> Result<EvictionPlan> {
+        let memram = queries::spaces::get(tx, self.inner.space)?;
+        let order = Order::by(options.policy_in(&memram)?, &memram, tx.now());
+        let mut plan = EvictionPlan {
+            size: options.room,
+            policy: order.policy(),
+            available: memram.available(),
+            due,
+            victims: Vec::new(),
+            evicted: 0,
+            shortfall: 0,
+        };
+        let missing = plan.size.saturating_sub(plan.available.saturating_add(due));
+        if missing > 0 {
+            let mut chooser = self.chooser(tx, order, &memram)?;
+            plan.choose(tx, &mut chooser, missing)?;
+        }
+        Ok(plan)
+    }
+
     /// What chooses the objects, with what this manager knows of their use.
     fn chooser(&self, tx: &mut ReadTx<'_>, order: Order, memram: &MemRam) -> Result<Chooser> {
         if !order.policy().is_by_use() {

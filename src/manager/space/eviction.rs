@@ -7,8 +7,10 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::books::evicting::EvictionSetting;
 use crate::books::rows::SpaceChange;
-use crate::error::Result;
+use crate::error::{Result, SpaceError};
 use crate::manager::MemManager;
+use crate::manager::objects::evict::Making;
+use crate::manager::objects::room::make_room;
 use crate::models::{MemRam, Policy};
 
 /// What a space evicts if there is no room for a new object; see [`Options::evict`](crate::Options::evict).
@@ -54,6 +56,72 @@ impl Eviction {
     }
 }
 
+/// How much room [`MemManager::evict`] makes, and by what. A number is an amount of bytes, by the policy of the
+/// space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EvictOptions {
+    /// Bytes that are to be free: as many objects go as must for a new one of this size.
+    pub room: u64,
+    /// What goes first; `None` for what the space evicts.
+    pub policy: Option<Policy>,
+}
+
+impl EvictOptions {
+    /// Room for this many bytes, by the policy of the space.
+    pub const fn room(bytes: u64) -> Self {
+        Self {
+            room: bytes,
+            policy: None,
+        }
+    }
+
+    /// Sets what goes first, also in a space that evicts nothing by itself. A policy that goes by use must be that of
+    /// the space.
+    #[must_use]
+    pub const fn policy(self, policy: Policy) -> Self {
+        Self {
+            policy: Some(policy),
+            ..self
+        }
+    }
+
+    /// The policy in a space.
+    pub(in crate::manager) fn policy_in(&self, space: &MemRam) -> Result<Policy> {
+        let name = || space.name.clone();
+        match self.policy.or(space.evict) {
+            None => Err(SpaceError::EvictsNothing { space: name() }.into()),
+            Some(policy) if policy.is_by_use() && space.evict != Some(policy) => {
+                Err(SpaceError::UseUnknown { space: name(), policy }.into())
+            }
+            Some(policy) => Ok(policy),
+        }
+    }
+}
+
+impl From<u64> for EvictOptions {
+    fn from(bytes: u64) -> Self {
+        Self::room(bytes)
+    }
+}
+
+/// What [`MemManager::evict`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Evicted {
+    /// What has chosen the objects.
+    pub policy: Policy,
+    /// Objects that went.
+    pub objects: u64,
+    /// Bytes of their contents.
+    pub bytes: u64,
+    /// Free bytes afterwards that are promised to nobody.
+    pub available: u64,
+}
+
+/// A transaction evicts until there is so much more room.
+const STEP: u64 = 16 << 20;
+
 impl From<Policy> for Eviction {
     fn from(policy: Policy) -> Self {
         Self::by(policy)
@@ -87,5 +155,56 @@ impl MemManager {
         })?;
         self.inner.uses.want(setting.policy.is_some_and(Policy::is_by_use));
         Ok(())
+    }
+
+    /// Evicts objects until there is room for so many bytes: exactly those that [`Self::plan_eviction`] names, and that
+    /// an allocation of this size would, unless somebody writes in between. What is due is given back first. Each
+    /// transaction makes up to 16 MiB of room, so that others write in between; each object that goes is an event
+    /// `evict`. O(log n) for each of them. [`Work::Evict`](crate::Work::Evict) plans it instead.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// use heapledger::{EvictOptions, MemManager, Policy};
+    ///
+    /// let memory = MemManager::options().max_mem(20).open(folder.path().join("heap.db"))?;
+    /// let first = memory.allocate_bytes(b"the first")?;
+    /// memory.allocate_bytes(b"the second")?;
+    /// let evicted = memory.evict(EvictOptions::room(5).policy(Policy::Oldest))?;
+    /// assert_eq!((evicted.objects, evicted.available), (1, 10));
+    /// assert!(!memory.contains(&first)?);
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) if what may go is not enough: then nothing goes, unless
+    /// others take the room meanwhile. [`SpaceError::EvictsNothing`], [`SpaceError::UseUnknown`]; what
+    /// [any write](MemManager#errors) fails with.
+    pub fn evict(&self, options: impl Into<EvictOptions>) -> Result<Evicted> {
+        let options = options.into();
+        self.writer()?;
+        let plan = self.plan_eviction(options)?;
+        if !plan.fits() {
+            return self.refuse_unread(options.room);
+        }
+        let mut evicted = Evicted {
+            policy: plan.policy,
+            objects: 0,
+            bytes: 0,
+            available: plan.available,
+        };
+        loop {
+            let (before, after) = self.write_apart(|tx| {
+                let before = tx.memram()?;
+                let step = options.room.min(before.available().saturating_add(STEP));
+                make_room(tx, &mut Making::by(plan.policy, options.room), None, step)?;
+                Ok((before, tx.memram()?))
+            })?;
+            evicted.objects += after.evictions - before.evictions;
+            evicted.bytes += after.evicted_mem - before.evicted_mem;
+            evicted.available = after.available();
+            if evicted.available >= options.room {
+                return Ok(evicted);
+            }
+        }
     }
 }

@@ -170,6 +170,15 @@ impl WriteTx<'_> {
         })
     }
 
+    /// Whether S3-FIFO has an object on trial, so that it remembers it if it goes.
+    pub fn is_on_trial(&mut self, object: StoredObjectId) -> Result<bool> {
+        if self.policy_by_use()? != Some(Policy::S3Fifo) {
+            return Ok(false);
+        }
+        let rank = self.rank(object)?;
+        Ok(rank.is_some_and(|rank| rank.queue == RankQueue::Trial))
+    }
+
     /// The place of an object in the order. O(log n).
     fn rank(&mut self, object: StoredObjectId) -> Result<Option<Rank>> {
         if let Some(rank) = self.writer.gathered().iter().find_map(|batch| batch.rank(object)) {
