@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../src/cli_values.rs"]
+#[path = "../../tests/hostile/fuzz_smoke/cli_values.rs"]
 mod cli_values;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| cli_values::run(input));

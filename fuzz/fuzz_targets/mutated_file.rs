@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../src/mutated_file.rs"]
+#[path = "../../tests/hostile/fuzz_smoke/mutated_file.rs"]
 mod mutated_file;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| mutated_file::run(input));

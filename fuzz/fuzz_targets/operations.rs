@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../src/operations.rs"]
+#[path = "../../tests/hostile/fuzz_smoke/operations.rs"]
 mod operations;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| operations::run(input));

@@ -1,15 +1,13 @@
-//! A short run of the fuzz targets as an ordinary test: the inputs in `fuzz/corpus`, mutated
-//! slightly from a fixed seed. `fuzz/` itself needs nightly: `cargo +nightly fuzz run operations`.
+//! A short run of the fuzz targets as an ordinary test: the inputs in `corpus`, mutated slightly
+//! from a fixed seed. `fuzz/` itself needs nightly: `cargo +nightly fuzz run operations`. A published
+//! package does not contain it, so what its targets do is here.
 //!
 //! `HEAPLEDGER_FUZZ=n` runs n inputs of each target.
 
 #![allow(clippy::duplicate_mod, reason = "cargo-fuzz needs each target in a separate file")]
 
-#[path = "../../fuzz/src/cli_values.rs"]
 mod cli_values;
-#[path = "../../fuzz/src/mutated_file.rs"]
 mod mutated_file;
-#[path = "../../fuzz/src/operations.rs"]
 mod operations;
 
 use crate::common::files_only;
@@ -18,7 +16,9 @@ use std::path::Path;
 use crate::harness::{Random, given};
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/hostile/corpus")
+        .join(target);
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|file| file.unwrap().path())

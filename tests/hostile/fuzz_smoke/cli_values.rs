@@ -1,7 +1,7 @@
 //! Sizes and times as people write them: any text is parsed correctly or refused.
 
 #[allow(dead_code)]
-#[path = "../../src/cli/input/parse.rs"]
+#[path = "../../../src/cli/input/parse.rs"]
 mod parse;
 
 pub fn run(input: &[u8]) {
