@@ -77,7 +77,7 @@ pub(crate) fn refusal_on_disk(error: &Error) {
     {
         let bound = match error {
             Error::FileFull { .. } => "max_file",
-            Error::LogHeld { .. } => "log",
+            Error::LogHeld(_) => "log",
             _ => return,
         };
         #[cfg(feature = "metrics")]

@@ -106,7 +106,7 @@ pub use books::invariants::Invariant;
 #[doc(hidden)]
 pub use clock::advance_clock;
 pub use error::{
-    Error, ExpiryError, LogHolder, PlanError, ReservationError, Result, ServerError, SpaceError, TransferError,
+    Error, ExpiryError, HeldLog, LogHolder, PlanError, ReservationError, Result, ServerError, SpaceError, TransferError,
 };
 pub use geometry::{Geometry, SizeClass};
 pub use manager::{
@@ -123,8 +123,9 @@ pub use manager::{
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,
-    MemRam, MemRamId, Name, Policy, Pool, PoolId, Promise, Quota, QuotaLimit, QuotaLimits, QuotaState, ReservationId,
-    ReservationInfo, ReservationState, SizeClassTotals, StoredObject, StoredObjectId, Timestamp, UnknownPolicy,
+    MemRam, MemRamId, Name, OverQuota, Policy, Pool, PoolId, Promise, Quota, QuotaLimit, QuotaLimits, QuotaState,
+    ReservationId, ReservationInfo, ReservationState, SizeClassTotals, StoredObject, StoredObjectId, Timestamp,
+    UnknownPolicy,
 };
 #[cfg(feature = "postgres")]
 pub use store::Address;

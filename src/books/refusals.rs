@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::events::{Draft, Repeated};
 use crate::error::Error;
-use crate::models::{EventId, EventKind, Owner, QuotaLimit, signed};
+use crate::models::{EventId, EventKind, OverQuota, QuotaLimit, signed};
 use crate::value::ObjectId;
 
 /// How many of the newest events are searched for the same refusal.
@@ -23,15 +23,6 @@ pub(crate) struct Refusal {
     pub quota: Option<OverQuota>,
 }
 
-/// Who has no more left of what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OverQuota {
-    pub owner: Owner,
-    pub limit: QuotaLimit,
-    pub used: i64,
-    pub hard: i64,
-}
-
 impl Refusal {
     /// The refusal that an error tells, if it is one.
     pub fn of(error: &Error, object_id: Option<ObjectId>) -> Option<Self> {
@@ -42,25 +33,13 @@ impl Refusal {
                 available: Some(signed(*available)),
                 quota: None,
             }),
-            Error::QuotaExceeded {
-                key,
-                value,
-                limit,
-                used,
-                needed,
-                hard,
-            } => {
-                let is_bytes = *limit == QuotaLimit::Bytes;
+            Error::QuotaExceeded(over) => {
+                let is_bytes = over.limit == QuotaLimit::Bytes;
                 Some(Self {
                     object_id,
-                    needed: if is_bytes { signed(*needed) } else { 0 },
-                    available: is_bytes.then(|| signed(hard.saturating_sub(*used))),
-                    quota: Some(OverQuota {
-                        owner: Owner::of(key, value),
-                        limit: *limit,
-                        used: signed(*used),
-                        hard: signed(*hard),
-                    }),
+                    needed: if is_bytes { signed(over.needed) } else { 0 },
+                    available: is_bytes.then(|| signed(over.hard.saturating_sub(over.used))),
+                    quota: Some(over.clone()),
                 })
             }
             _ => None,

@@ -45,9 +45,7 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
         // A fully carved level is an exhausted budget. CannotShrink is not: there the new budget
         // itself is refused.
         Some(Error::Plan(PlanError::Stale { .. })) => 4,
-        Some(
-            Error::OutOfMemory { .. } | Error::QuotaExceeded { .. } | Error::NoRoom { .. } | Error::FileFull { .. },
-        ) => 3,
+        Some(Error::OutOfMemory { .. } | Error::QuotaExceeded(_) | Error::NoRoom { .. } | Error::FileFull { .. }) => 3,
         _ => 2,
     })
 }
@@ -117,7 +115,7 @@ fn advice(error: &Error) -> Option<&'static str> {
             "free objects, give reservations up with `heapledger void`, or make the space larger with `heapledger resize`"
         }
         Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
-        Error::QuotaExceeded { .. } => "free some of its objects, or allow it more with `heapledger quota`",
+        Error::QuotaExceeded(_) => "free some of its objects, or allow it more with `heapledger quota`",
         Error::FileFull { .. } => {
             "free objects and run `heapledger gc`, or raise the ceiling with `heapledger resize --max-file`"
         }
@@ -163,9 +161,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
         Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",
-        Error::LogHeld { .. } => {
-            "end that program or its transaction and try again, or wait longer with --busy-timeout"
-        }
+        Error::LogHeld(_) => "end that program or its transaction and try again, or wait longer with --busy-timeout",
         Error::HistoryOff { .. } => "`heapledger history on` starts recording",
         Error::OutsideHistory { .. } => "`heapledger log` lists the events",
         Error::ForeignLog { .. } => "`heapledger restore FILE` replaces it with a backup without leaving a log",

@@ -12,7 +12,7 @@ impl Error {
             }
             Self::OutOfMemory { expired: 1.., .. } => "if it is right, call MemManager::collect_expired",
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
-            Self::QuotaExceeded { .. } => "free some of its objects, or allow it more with MemManager::set_quota",
+            Self::QuotaExceeded(_) => "free some of its objects, or allow it more with MemManager::set_quota",
             Self::FileFull { .. } => {
                 "free objects and call MemManager::collect_garbage, or raise the ceiling with MemManager::set_max_file"
             }
@@ -38,7 +38,7 @@ impl Error {
                 "Options::space names another, and MemManager::resize changes the capacity of one"
             }
             Self::Busy { .. } => "try again, or wait longer with Options::busy_timeout",
-            Self::LogHeld { .. } => {
+            Self::LogHeld(_) => {
                 "end that read (a MemManager::read, a MemManager::snapshot, a transaction of another tool) and try \
                  again, or wait longer with Options::busy_timeout"
             }
@@ -60,7 +60,7 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{ReservationError, SpaceError};
+    use crate::error::{HeldLog, ReservationError, SpaceError};
 
     #[test]
     fn the_advice_ends_the_message_and_calls_the_library() {
@@ -145,12 +145,12 @@ mod tests {
             }
             .into(),
             Error::Busy { waited_ms: 1 },
-            Error::LogHeld {
+            Error::LogHeld(HeldLog {
                 log: 2,
                 limit: 1,
                 holders: Vec::new(),
                 waited_ms: 1,
-            },
+            }),
             Error::SnapshotTooOld {
                 age: std::time::Duration::from_secs(2),
                 max: std::time::Duration::from_secs(1),

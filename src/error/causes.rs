@@ -1,6 +1,6 @@
 //! Conversion of system errors, and copies for units that share a transaction.
 
-use super::message::grouped;
+use super::figures::grouped;
 use super::{Error, ServerError};
 
 impl Error {
@@ -8,36 +8,12 @@ impl Error {
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Busy { waited_ms } => Self::Busy { waited_ms: *waited_ms },
-            Self::LogHeld {
-                log,
-                limit,
-                holders,
-                waited_ms,
-            } => Self::LogHeld {
-                log: *log,
-                limit: *limit,
-                holders: holders.clone(),
-                waited_ms: *waited_ms,
-            },
+            Self::LogHeld(held) => Self::LogHeld(held.clone()),
             Self::NotWritable { path } => Self::NotWritable { path: path.clone() },
             Self::LogUnreadable => Self::LogUnreadable,
             Self::FileChanged { path } => Self::FileChanged { path: path.clone() },
             Self::DiskFull => Self::DiskFull,
-            Self::QuotaExceeded {
-                key,
-                value,
-                limit,
-                used,
-                needed,
-                hard,
-            } => Self::QuotaExceeded {
-                key: key.clone(),
-                value: value.clone(),
-                limit: *limit,
-                used: *used,
-                needed: *needed,
-                hard: *hard,
-            },
+            Self::QuotaExceeded(over) => Self::QuotaExceeded(over.clone()),
             Self::FileFull {
                 needed,
                 file,

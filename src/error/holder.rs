@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::figures::{bytes, grouped};
+
 /// A process that reads an old state of the heap; see [`Error::LogHeld`](super::Error::LogHeld).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,5 +39,43 @@ impl fmt::Display for LogHolder {
         self.reading_for.map_or(Ok(()), |time| {
             write!(f, ", which has been reading for {:.1} s", time.as_secs_f64())
         })
+    }
+}
+
+/// Why the log cannot take more; see [`Error::LogHeld`](super::Error::LogHeld).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldLog {
+    /// Bytes of the log.
+    pub log: u64,
+    /// Its limit in bytes.
+    pub limit: u64,
+    /// Who reads from it, as far as the system tells.
+    pub holders: Vec<LogHolder>,
+    /// How long this call waited, in milliseconds.
+    pub waited_ms: u64,
+}
+
+impl fmt::Display for HeldLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the write-ahead log is full: it has {} of {}, and cannot start again because {}; waited {} ms, and \
+             nothing was changed",
+            grouped(self.log),
+            bytes(self.limit),
+            reading(&self.holders),
+            self.waited_ms
+        )
+    }
+}
+
+/// Who reads from the log: `process 17 (sqlite3) and process 18 (python3) read an old state from it`.
+fn reading(holders: &[LogHolder]) -> String {
+    let names: Vec<_> = holders.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [] => "somebody reads an old state from it, or still copies it".into(),
+        [one] => format!("an old state is read from it by {one}"),
+        several => format!("old states are read from it by {}", several.join(" and ")),
     }
 }

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{ExpiryError, LogHolder, PlanError, ReservationError, ServerError, SpaceError, TransferError};
+use super::{ExpiryError, HeldLog, PlanError, ReservationError, ServerError, SpaceError, TransferError};
 use crate::identity::{Kind, ObjectId};
-use crate::models::{Promise, QuotaLimit};
+use crate::models::{OverQuota, Promise};
 
 /// What went wrong. After any error the heap is as it was before, unless the call documents otherwise.
 #[derive(Debug, thiserror::Error)]
@@ -26,20 +26,7 @@ pub enum Error {
         expired: u64,
     },
     /// An owner would have more than its quota allows; see [`MemManager::set_quota`](crate::MemManager::set_quota).
-    QuotaExceeded {
-        /// The key of its tag.
-        key: String,
-        /// The value of its tag: the owner.
-        value: String,
-        /// What there is too much of.
-        limit: QuotaLimit,
-        /// How much of it the owner has.
-        used: u64,
-        /// How much more it would have.
-        needed: u64,
-        /// How much it may have.
-        hard: u64,
-    },
+    QuotaExceeded(OverQuota),
     /// What is needed, the file, the log and the reserve add up to more than `max_file`.
     FileFull {
         /// Bytes that the unit of work needed when it was refused.
@@ -314,16 +301,7 @@ pub enum Error {
         waited_ms: u64,
     },
     /// The log is at its limit, and somebody still reads an old state from it. Freeing and collecting lengthen it, too.
-    LogHeld {
-        /// Bytes of the log.
-        log: u64,
-        /// Its limit in bytes.
-        limit: u64,
-        /// Who reads from it, as far as the system tells.
-        holders: Vec<LogHolder>,
-        /// How long this call waited, in milliseconds.
-        waited_ms: u64,
-    },
+    LogHeld(HeldLog),
     /// The read took longer than [`Options::max_snapshot_age`](crate::Options::max_snapshot_age), and ended.
     SnapshotTooOld {
         /// How long ago the read began.

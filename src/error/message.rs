@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Error;
-use super::holder::LogHolder;
+use super::figures::{bytes, grouped};
 use crate::models::Promise;
 
 impl fmt::Display for Error {
@@ -51,19 +51,15 @@ impl Error {
                     ),
                 }
             }
-            Self::QuotaExceeded {
-                key,
-                value,
-                limit,
-                used,
-                needed,
-                hard,
-            } => write!(
+            Self::QuotaExceeded(over) => write!(
                 f,
-                "quota exceeded: {key}={value} has {} of {} {limit}, and needs {} more",
-                grouped(*used),
-                grouped(*hard),
-                grouped(*needed),
+                "quota exceeded: {}={} has {} of {} {}, and needs {} more",
+                over.key,
+                over.value,
+                grouped(over.used),
+                grouped(over.hard),
+                over.limit,
+                grouped(over.needed),
             ),
             Self::FileFull {
                 needed,
@@ -245,19 +241,7 @@ impl Error {
                 f,
                 "the heap is busy: another writer held it for longer than {waited_ms} ms"
             ),
-            Self::LogHeld {
-                log,
-                limit,
-                holders,
-                waited_ms,
-            } => write!(
-                f,
-                "the write-ahead log is full: it has {} of {}, and cannot start again because {}; waited \
-                 {waited_ms} ms, and nothing was changed",
-                grouped(*log),
-                bytes(*limit),
-                reading(holders)
-            ),
+            Self::LogHeld(held) => write!(f, "{held}"),
             Self::SnapshotTooOld { age, max } => write!(
                 f,
                 "the read is too old: it began {:.3} s ago and may take {:.3} s, because meanwhile the \
@@ -327,24 +311,6 @@ impl Error {
     }
 }
 
-/// `1234567` as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 byte`, `1,024 bytes`.
-pub(super) fn bytes(number: u64) -> String {
-    format!("{} byte{}", grouped(number), if number == 1 { "" } else { "s" })
-}
-
 /// To whom bytes are promised: `reservation "k", upload 17 and others`.
 fn those(named: &[Promise], promised: u64) -> String {
     let names: Vec<_> = named.iter().map(ToString::to_string).collect();
@@ -353,16 +319,6 @@ fn those(named: &[Promise], promised: u64) -> String {
         names if sum < u128::from(promised) => format!("{} and others", names.join(", ")),
         [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
         names => names.concat(),
-    }
-}
-
-/// Who reads from the log: `process 17 (sqlite3) and process 18 (python3) read an old state from it`.
-fn reading(holders: &[LogHolder]) -> String {
-    let names: Vec<_> = holders.iter().map(ToString::to_string).collect();
-    match names.as_slice() {
-        [] => "somebody reads an old state from it, or still copies it".into(),
-        [one] => format!("an old state is read from it by {one}"),
-        several => format!("old states are read from it by {}", several.join(" and ")),
     }
 }
 

@@ -3,6 +3,7 @@
 mod advice;
 mod causes;
 mod expiry;
+mod figures;
 mod holder;
 mod kinds;
 mod message;
@@ -14,9 +15,9 @@ mod transfer;
 
 pub(crate) use causes::file_size_limit;
 pub use expiry::ExpiryError;
-pub use holder::LogHolder;
+pub(crate) use figures::grouped;
+pub use holder::{HeldLog, LogHolder};
 pub use kinds::Error;
-pub(crate) use message::grouped;
 pub use plan::PlanError;
 pub use reservation::ReservationError;
 pub use server::ServerError;

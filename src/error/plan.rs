@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Error;
-use super::message::grouped;
+use super::figures::grouped;
 
 /// Why a [written plan](crate::WorkPlan) cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]

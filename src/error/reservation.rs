@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Error;
-use super::message::{bytes, grouped};
+use super::figures::{bytes, grouped};
 use crate::identity::ObjectId;
 use crate::models::{ReservationId, Timestamp};
 

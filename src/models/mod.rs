@@ -35,7 +35,7 @@ pub use memram::{HistoryMode, KindTotals, MemRam, MemRamId, SizeClassTotals};
 pub use name::Name;
 pub use policy::{Policy, UnknownPolicy};
 pub use pool::{Pool, PoolId};
-pub use quota::{Quota, QuotaLimit, QuotaLimits, QuotaState};
+pub use quota::{OverQuota, Quota, QuotaLimit, QuotaLimits, QuotaState};
 pub use reservation::{Promise, ReservationId, ReservationInfo, ReservationState};
 pub use stored_object::{StoredObject, StoredObjectId};
 pub use timestamp::Timestamp;

@@ -118,6 +118,24 @@ text_enum! {
     }
 }
 
+/// Who would have more of what than its quota allows; see [`Error::QuotaExceeded`](crate::Error::QuotaExceeded).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OverQuota {
+    /// The key of the tag.
+    pub key: String,
+    /// Its value: the owner.
+    pub value: String,
+    /// What there is too much of.
+    pub limit: QuotaLimit,
+    /// How much of it the owner has.
+    pub used: u64,
+    /// How much more it would have.
+    pub needed: u64,
+    /// How much it may have.
+    pub hard: u64,
+}
+
 impl Quota {
     /// How much of it is used.
     pub fn state(&self) -> QuotaState {
@@ -138,13 +156,20 @@ impl Quota {
         }
     }
 
-    /// The limit that does not allow for more, with what is used and what it is, if one does not. Who has more
-    /// than a limit allows, because that was lowered, may still have less.
-    pub(crate) fn refusal(&self, bytes: i64, objects: i64) -> Option<(QuotaLimit, [u64; 3])> {
+    /// The limit that does not allow for more, if one does not. Who has more than a limit allows, because that was
+    /// lowered, may still have less.
+    pub(crate) fn refusal(&self, bytes: i64, objects: i64) -> Option<OverQuota> {
         let exceeds = |limit, used: u64, more: i64, hard: Option<u64>| {
-            let (more, hard) = (u64::try_from(more).ok()?, hard?);
-            let is_over = more > 0 && more > hard.saturating_sub(used);
-            is_over.then_some((limit, [used, more, hard]))
+            let (needed, hard) = (u64::try_from(more).ok()?, hard?);
+            let is_over = needed > 0 && needed > hard.saturating_sub(used);
+            is_over.then(|| OverQuota {
+                key: self.key.clone(),
+                value: self.value.clone(),
+                limit,
+                used,
+                needed,
+                hard,
+            })
         };
         exceeds(QuotaLimit::Bytes, self.used_bytes, bytes, self.limits.hard_bytes).or_else(|| {
             exceeds(
@@ -179,12 +204,6 @@ impl Owner {
     }
 }
 
-impl std::fmt::Display for Owner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.key, self.value)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,16 +221,20 @@ mod tests {
     #[test]
     fn only_growth_beyond_a_hard_limit_is_refused() {
         let bytes = QuotaLimits::none().hard_bytes(10).soft_bytes(1);
-        assert_eq!(quota(8, bytes).refusal(2, 1), None);
-        assert_eq!(quota(8, bytes).refusal(3, 1), Some((QuotaLimit::Bytes, [8, 3, 10])));
+        let refusal = |used, limits, bytes, objects| {
+            let over = quota(used, limits).refusal(bytes, objects)?;
+            Some((over.limit, [over.used, over.needed, over.hard]))
+        };
+        assert_eq!(refusal(8, bytes, 2, 1), None);
+        assert_eq!(refusal(8, bytes, 3, 1), Some((QuotaLimit::Bytes, [8, 3, 10])));
         // The limit was lowered.
-        assert_eq!(quota(12, bytes).refusal(1, 0), Some((QuotaLimit::Bytes, [12, 1, 10])));
-        assert_eq!(quota(12, bytes).refusal(0, 1), None, "an empty object");
-        assert_eq!(quota(12, bytes).refusal(-1, 0), None);
+        assert_eq!(refusal(12, bytes, 1, 0), Some((QuotaLimit::Bytes, [12, 1, 10])));
+        assert_eq!(refusal(12, bytes, 0, 1), None, "an empty object");
+        assert_eq!(refusal(12, bytes, -1, 0), None);
         let objects = bytes.hard_objects(2);
-        assert_eq!(quota(8, objects).refusal(2, 1), Some((QuotaLimit::Objects, [2, 1, 2])));
-        assert_eq!(quota(8, objects).refusal(2, 0), None);
-        assert_eq!(quota(8, QuotaLimits::none()).refusal(i64::MAX, 1), None);
+        assert_eq!(refusal(8, objects, 2, 1), Some((QuotaLimit::Objects, [2, 1, 2])));
+        assert_eq!(refusal(8, objects, 2, 0), None);
+        assert_eq!(refusal(8, QuotaLimits::none(), i64::MAX, 1), None);
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn a_reader_of_an_old_state_takes_no_more_than_the_ceiling_and_is_named() {
     assert!(!errors.is_empty());
     for error in errors {
         let is_full = matches!(error, Error::FileFull { .. });
-        let is_held = matches!(&error, Error::LogHeld { holders, .. } if !holders.is_empty());
+        let is_held = matches!(&error, Error::LogHeld(held) if !held.holders.is_empty());
         assert!(is_full || is_held, "{error}");
     }
     assert_eq!(snapshot.stats().unwrap().objects, 1);

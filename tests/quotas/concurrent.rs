@@ -56,8 +56,12 @@ fn work(memory: &MemManager, writer: u64, steps: u64) -> u64 {
                 .map(drop),
         };
         match done {
-            Err(Error::QuotaExceeded { value, used, hard, .. }) => {
-                assert_eq!((value.as_str(), used), (owner, hard), "refused although it is not full");
+            Err(Error::QuotaExceeded(over)) => {
+                assert_eq!(
+                    (over.value.as_str(), over.used),
+                    (owner, over.hard),
+                    "refused although it is not full"
+                );
                 refused += 1;
             }
             done => done.unwrap(),

@@ -10,14 +10,11 @@ use crate::{ann, bob, content, limit, used};
 /// Who was refused, and what there was, was needed and was allowed.
 fn figures<T: std::fmt::Debug>(refused: Result<T, Error>) -> (String, QuotaLimit, [u64; 3]) {
     match refused {
-        Err(Error::QuotaExceeded {
-            key,
-            value,
-            limit,
-            used,
-            needed,
-            hard,
-        }) => (format!("{key}={value}"), limit, [used, needed, hard]),
+        Err(Error::QuotaExceeded(over)) => (
+            format!("{}={}", over.key, over.value),
+            over.limit,
+            [over.used, over.needed, over.hard],
+        ),
         other => panic!("{other:?}"),
     }
 }

@@ -338,17 +338,10 @@ pub fn refused(error: Error) -> Outcome {
             available,
             max_mem,
         },
-        Error::QuotaExceeded {
-            key,
-            value,
-            limit,
-            used,
-            needed,
-            hard,
-        } => Outcome::OverQuota {
-            owner: [key, value],
-            limit,
-            figures: [used, needed, hard],
+        Error::QuotaExceeded(over) => Outcome::OverQuota {
+            owner: [over.key, over.value],
+            limit: over.limit,
+            figures: [over.used, over.needed, over.hard],
         },
         Error::Expiry(ExpiryError::NotHeld { .. }) => Outcome::NotHeld,
         Error::NotStored { .. } => Outcome::NotStored,

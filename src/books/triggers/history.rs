@@ -121,11 +121,11 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             draft.bytes = refusal.needed;
             draft.changes.available = refusal.available;
             draft.changes.shortfall = refusal.available.map(|available| refusal.needed - available);
-            if let Some(quota) = &refusal.quota {
-                draft.changes.owner = Some(quota.owner.to_string());
-                draft.changes.limit = Some(quota.limit.as_str());
-                draft.changes.used = Some(quota.used);
-                draft.changes.hard = Some(quota.hard);
+            if let Some(over) = &refusal.quota {
+                draft.changes.owner = Some(format!("{}={}", over.key, over.value));
+                draft.changes.limit = Some(over.limit.as_str());
+                draft.changes.used = Some(signed(over.used));
+                draft.changes.hard = Some(signed(over.hard));
             }
         }
         Change::SpaceChanged(SpaceChange::Renamed { before, .. }) => {

@@ -7,7 +7,7 @@ use crate::books::change::Change;
 use crate::books::refusals::Refusal;
 use crate::error::{Error, Result};
 use crate::manager::HoldWith;
-use crate::models::{Owner, Quota, StoredObject, signed};
+use crate::models::{Owner, StoredObject, signed};
 use crate::store::WriteTx;
 use crate::value::ObjectId;
 
@@ -73,7 +73,7 @@ fn exceeded(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Ow
         return Ok(None);
     };
     let (bytes, objects) = growth(tx, gain, name, owner)?;
-    Ok(refused(quota, bytes, objects))
+    Ok(quota.refusal(bytes, objects).map(Error::QuotaExceeded))
 }
 
 /// Bytes and objects that an owner gains.
@@ -94,16 +94,4 @@ fn growth(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Owne
         return Ok((gained.0.saturating_sub(payment.size), 0));
     }
     Ok(gained)
-}
-
-fn refused(quota: Quota, bytes: i64, objects: i64) -> Option<Error> {
-    let (limit, [used, needed, hard]) = quota.refusal(bytes, objects)?;
-    Some(Error::QuotaExceeded {
-        key: quota.key,
-        value: quota.value,
-        limit,
-        used,
-        needed,
-        hard,
-    })
 }

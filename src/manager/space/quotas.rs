@@ -59,7 +59,7 @@ impl MemManager {
     /// memory.set_quota("owner", "ann", QuotaLimits::none().hard_bytes(1000).soft_bytes(800))?;
     /// memory.store_bytes(&[1; 600], Hold::Name("a").tag("owner", "ann"))?;
     /// let refused = memory.store_bytes(&[2; 600], Hold::Name("b").tag("owner", "ann"));
-    /// assert!(matches!(refused, Err(Error::QuotaExceeded { used: 600, needed: 600, hard: 1000, .. })));
+    /// assert!(matches!(refused, Err(Error::QuotaExceeded(over)) if over.used == 600 && over.hard == 1000));
     /// assert_eq!(memory.quota("owner", "ann")?.unwrap().used_bytes, 600);
     /// # Ok::<(), heapledger::Error>(())
     /// ```

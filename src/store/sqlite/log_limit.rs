@@ -13,7 +13,7 @@ use super::log::length;
 use super::log_holders::{ReadLock, holders, read_locks};
 use super::open_files::end_old_snapshots;
 use super::pages::truncate_log;
-use crate::error::{Error, Result};
+use crate::error::{Error, HeldLog, Result};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::sqlite::location::FileLocation;
@@ -46,10 +46,10 @@ pub(in crate::store) fn make_room(conn: &mut Conn, location: &FileLocation, dead
 /// The error of a call that has waited for the log until now. Those who read a moment ago as well
 /// are the ones that hold it.
 pub(in crate::store) fn held(location: &FileLocation, deadline: Deadline, at_first: Option<&[ReadLock]>) -> Error {
-    Error::LogHeld {
+    Error::LogHeld(HeldLog {
         log: location.log_size(),
         limit: location.log_limit,
         holders: holders(location, deadline.waited(), at_first),
         waited_ms: deadline.waited_ms(),
-    }
+    })
 }

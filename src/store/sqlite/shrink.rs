@@ -76,7 +76,7 @@ impl Group {
     fn vacuum(&self, location: &FileLocation, progress: &mut dyn FnMut(i64)) -> Result<bool> {
         let (mut left, mut step) = (i64::MAX, VACUUM_PAGES);
         let in_the_way = |error| match error {
-            Error::Busy { .. } | Error::LogHeld { .. } | Error::FileFull { .. } => Ok(false),
+            Error::Busy { .. } | Error::LogHeld(_) | Error::FileFull { .. } => Ok(false),
             error => Err(error),
         };
         loop {
