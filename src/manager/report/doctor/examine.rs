@@ -150,3 +150,7 @@ fn fullness(tx: &mut ReadTx<'_>, examined: &Examined, uploads: u64) -> Result<Fu
         },
     })
 }
+
+pub(super) fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}

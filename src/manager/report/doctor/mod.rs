@@ -3,6 +3,7 @@
 mod evicting;
 mod examine;
 mod finding;
+mod on_disk;
 mod quotas;
 mod rules;
 
