@@ -3,8 +3,8 @@
 use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 
-use anyhow::{Context as _, Result, bail};
-use heapledger::MemManager;
+use anyhow::{Result, anyhow, bail};
+use heapledger::{Error, MemManager};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -154,17 +154,19 @@ impl Session<'_> {
         let memory = &self.memory;
         let mut source = |take: &mut dyn FnMut(&[String], Vec<_>) -> ControlFlow<()>| memory.query(query, take);
         let answered = output.records(&mut source);
-        match other_statement(query) {
-            Some(word) => answered.with_context(|| {
-                format!("only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN; not {word}")
-            }),
-            None => answered,
-        }
+        // What the database says about such a text is about the subquery that it was made.
+        answered.map_err(|error| match (error.downcast_ref(), other_statement(query)) {
+            (Some(Error::Database { .. }), Some(word)) => {
+                anyhow!("only queries are accepted: SELECT, WITH, VALUES, EXPLAIN QUERY PLAN; not {word}")
+            }
+            _ => error,
+        })
     }
 }
 
 /// The first word of a text that was not meant as a query, to explain why it was refused.
 fn other_statement(text: &str) -> Option<&str> {
+    let text = statements::without_first_comments(text);
     let first = text.trim_start_matches('(').split_whitespace().next()?;
     let is_query = ["SELECT", "WITH", "VALUES", "EXPLAIN"]
         .iter()

@@ -16,9 +16,16 @@ pub fn split(text: &str) -> (Vec<&str>, &str) {
 
 /// Whether there is nothing but blanks and comments.
 pub fn is_blank(text: &str) -> bool {
-    let mut is_blank = true;
-    each_sign(text, |_, _| is_blank = false);
-    is_blank
+    without_first_comments(text).is_empty()
+}
+
+/// The text from the first sign on that is neither blank nor in a comment.
+pub fn without_first_comments(text: &str) -> &str {
+    let mut first = None;
+    each_sign(text, |at, _| {
+        first.get_or_insert(at);
+    });
+    first.and_then(|at| text.get(at..)).unwrap_or_default()
 }
 
 /// The places of semicolons outside of quotes and comments.

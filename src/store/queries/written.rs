@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
-use crate::store::read::ReadTx;
+use crate::store::read::{Age, ReadTx};
 
 /// A value in a row of [`MemManager::query`](crate::MemManager::query). It serialises to the value that JSON has
 /// for it, and bytes to text: their hexadecimal digits after `\x`.
@@ -78,15 +78,13 @@ pub fn each_row(tx: &mut ReadTx<'_>, text: &str, take: Take<'_>) -> Result<Vec<S
                 Some(query) => Written(format!("EXPLAIN QUERY PLAN SELECT * FROM (\n{query}\n)")),
                 None => Written(format!("SELECT * FROM (\n{text}\n)")),
             };
-            for row in rows.load_iter::<Named, DefaultLoadingMode>(conn).map_err(failed)? {
-                age.check()?;
-                if pass(row.map_err(failed)?.0).is_break() {
-                    break;
-                }
+            if let Err(refusal) = each_row_of_file(conn, rows, age, &mut pass)? {
+                return Err(failed(error_alone(conn, explained.unwrap_or(text)).unwrap_or(refusal)));
             }
             if columns.is_empty() && explained.is_none() {
-                // A row without values, which there always is, has the names.
-                let one = format!("SELECT q.* FROM (SELECT 1) LEFT JOIN (\n{text}\n) q ON 0");
+                // A row without values, which there always is, has the names. The limit keeps the query from running
+                // again.
+                let one = format!("SELECT q.* FROM (SELECT 1) LEFT JOIN (SELECT * FROM (\n{text}\n) LIMIT 0) q");
                 let row = Written(one).get_result::<Named>(conn).map_err(failed)?;
                 columns = row.0.into_iter().map(|(name, _)| name).collect();
             }
@@ -101,6 +99,26 @@ pub fn each_row(tx: &mut ReadTx<'_>, text: &str, take: Take<'_>) -> Result<Vec<S
     Ok(columns)
 }
 
+/// Passes the rows of a statement to `pass`. The inner error is that of a text that is not a statement.
+fn each_row_of_file(
+    conn: &mut SqliteConnection,
+    statement: Written,
+    age: Age,
+    pass: &mut dyn FnMut(Fields) -> ControlFlow<()>,
+) -> Result<QueryResult<()>> {
+    let rows = match statement.load_iter::<Named, DefaultLoadingMode>(conn) {
+        Ok(rows) => rows,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    for row in rows {
+        age.check()?;
+        if pass(row.map_err(failed)?.0).is_break() {
+            break;
+        }
+    }
+    Ok(Ok(()))
+}
+
 /// The rest of a text that begins with these words.
 fn without_words<'t>(text: &'t str, words: &[&str]) -> Option<&'t str> {
     words.iter().try_fold(text, |text, word| {
@@ -108,6 +126,18 @@ fn without_words<'t>(text: &'t str, words: &[&str]) -> Option<&'t str> {
         let is_word = first.eq_ignore_ascii_case(word) && rest.starts_with(char::is_whitespace);
         is_word.then_some(rest)
     })
+}
+
+/// The error of SQLite about a query without what was written around it, which a message could name.
+fn error_alone(conn: &mut SqliteConnection, text: &str) -> Option<Refusal> {
+    let is_query = ["SELECT", "WITH", "VALUES"]
+        .iter()
+        .any(|word| without_words(text, &[word]).is_some());
+    if !is_query {
+        return None;
+    }
+    let explained = Written(format!("EXPLAIN {text}"));
+    explained.load_iter::<Named, DefaultLoadingMode>(conn).err()
 }
 
 /// The error of a query, which is that of its text, unless it is about the heap.
@@ -193,7 +223,10 @@ mod server {
     use serde_json::Value;
 
     use super::*;
-    use crate::store::read::Age;
+
+    /// What is written around a query.
+    const BEFORE: &str = "SELECT CAST(row_to_json(q) AS text) FROM (\n";
+    const AFTER: &str = "\n) q";
 
     /// A statement that returns one column of text.
     struct OneText(Written);
@@ -225,12 +258,12 @@ mod server {
         let is_plan = without_words(text, &["EXPLAIN"]).is_some();
         let statement = match is_plan {
             true => text.to_owned(),
-            false => format!("SELECT CAST(row_to_json(q) AS text) FROM (\n{text}\n) q"),
+            false => format!("{BEFORE}{text}{AFTER}"),
         };
         let rows = OneText(Written(statement));
         for row in rows
             .load_iter::<Option<String>, PgRowByRowLoadingMode>(conn)
-            .map_err(failed)?
+            .map_err(|refusal| error_alone(refusal, text))?
         {
             age.check()?;
             let row = row.map_err(failed)?.unwrap_or_else(|| "{}".to_owned());
@@ -245,13 +278,34 @@ mod server {
         Ok(())
     }
 
+    /// The error about a query without what was written around it.
+    fn error_alone(refusal: Refusal, text: &str) -> Error {
+        let Refusal::DatabaseError(_, information) = &refusal else {
+            return failed(refusal);
+        };
+        let end = BEFORE.len() + text.chars().count();
+        let place = information
+            .statement_position()
+            .and_then(|place| usize::try_from(place).ok());
+        let said = match place {
+            Some(place) if place > end => "the query ends too early".to_owned(),
+            _ if information.message().contains(AFTER) => information.message().replace(AFTER, ""),
+            _ => return failed(refusal),
+        };
+        Error::Database {
+            what: "the database refused",
+            source: said.into(),
+        }
+    }
+
     pub fn columns(conn: &mut Conn, text: &str) -> Result<Vec<String>> {
         let Conn::Postgres(conn) = conn else {
             return Ok(Vec::new());
         };
-        // A row without values, which there always is, has the names.
+        // As for SQLite.
         let statement = format!(
-            "SELECT CAST(row_to_json(r) AS text) FROM (SELECT q.* FROM (SELECT 1) one LEFT JOIN (\n{text}\n) q ON false) r"
+            "SELECT CAST(row_to_json(r) AS text) FROM (SELECT q.* FROM (SELECT 1) one LEFT JOIN \
+             (SELECT * FROM (\n{text}\n) a LIMIT 0) q ON true) r"
         );
         let row: Option<String> = OneText(Written(statement)).get_result(conn).map_err(failed)?;
         let fields = fields(row.as_deref().unwrap_or("{}"))?;
