@@ -86,7 +86,7 @@ fn a_plan_is_written_applied_and_recognised() {
     assert!(
         cli.sh("heapledger apply - < p.json")
             .stdout
-            .contains("were done before")
+            .contains("applied before: ")
     );
     let receipts = cli.json(["log", "--kind", "apply"]);
     assert_eq!(receipts[0]["name"], applied["plan"]);

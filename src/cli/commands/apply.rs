@@ -39,7 +39,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             0 => writeln!(out, "applied {slices} of plan {}", applied.plan)?,
             before => writeln!(
                 out,
-                "applied {slices} of plan {}; {before} more were done before",
+                "applied {slices} of plan {}; applied before: {before}",
                 applied.plan
             )?,
         }

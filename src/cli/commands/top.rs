@@ -28,7 +28,8 @@ Examples:
   heapledger top --once --format json --interval 100ms | jq .rates
 
 At a terminal, heapledger top shows the figures until q is pressed. Rates are those of the time
-between two looks. Reads are not events, so there is no rate of them.")]
+between two looks. Reads write nothing, and no process sees those of another, so there is no
+rate of gets.")]
 pub struct Args {
     /// Look twice, print the figures, and end
     #[arg(long)]
