@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{Heap, MIB, assert_balanced, content, quick};
+use crate::common::{Heap, MIB, assert_balanced, content, files_below, quick};
 use heapledger::{Error, Hold, MemManager, SaveTreeOptions, SavedTree, name_of_path};
 
 fn named(heap: &MemManager, prefix: &str) -> Vec<String> {
@@ -17,28 +17,6 @@ fn named(heap: &MemManager, prefix: &str) -> Vec<String> {
 
 fn store(heap: &MemManager, name: &str) {
     heap.store_bytes(name.as_bytes(), Hold::Name(name)).unwrap();
-}
-
-/// The files below a folder with their contents, and the targets of links.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            let kind = path.symlink_metadata().unwrap().file_type();
-            let content = match () {
-                () if kind.is_dir() => {
-                    folders.push(path);
-                    continue;
-                }
-                () if kind.is_symlink() => path.read_link().unwrap().into_os_string().into_encoded_bytes(),
-                () => fs::read(&path).unwrap(),
-            };
-            found.insert(path.strip_prefix(folder).unwrap().to_owned(), content);
-        }
-    }
-    found
 }
 
 fn skipped(saved: &SavedTree) -> Vec<(&str, &str)> {
@@ -161,7 +139,7 @@ fn names_become_files_and_only_those_below_the_prefix() {
             .map(|(seed, (name, size))| (name[2..].into(), content(seed as u64, size)))
             .collect();
         expected.insert("value".into(), b"[1,2]".to_vec());
-        assert_eq!(files(&to), expected);
+        assert_eq!(files_below(&to), expected);
         fs::remove_dir_all(&to).unwrap();
     }
     assert_eq!(heap.save_tree("nothing", &to).unwrap(), SavedTree::default());
@@ -213,8 +191,8 @@ fn nothing_is_written_outside_the_folder() {
     let found: Vec<_> = skipped(&saved).into_iter().map(|(name, _)| name).collect();
     assert_eq!(found, expected);
     let kept = BTreeMap::from([("kept".into(), b"kept".to_vec())]);
-    assert_eq!(files(&outside), kept);
-    let names: Vec<_> = files(&to).into_keys().collect();
+    assert_eq!(files_below(&outside), kept);
+    let names: Vec<_> = files_below(&to).into_keys().collect();
     let expected = ["a", "dangling", "file", "file-link", "fine/100%", "link"].map(PathBuf::from);
     assert_eq!(names, expected);
     assert!(to.join("file-link").symlink_metadata().unwrap().is_file());
@@ -232,13 +210,13 @@ fn a_file_that_exists_is_left_alone_unless_it_may_be_replaced() {
     symlink("nowhere", to.join("b/c")).unwrap();
     let saved = heap.save_tree("", &to).unwrap();
     assert_eq!(skipped(&saved), [("a", "it exists"), ("b/c", "it exists")]);
-    assert_eq!(files(&to)[Path::new("a")], b"mine");
+    assert_eq!(files_below(&to)[Path::new("a")], b"mine");
 
     let options = SaveTreeOptions::default().replace(true);
     let saved = heap.save_tree_with("", &to, options, &mut |_, _| {}).unwrap();
     assert_eq!((saved.files, saved.skipped.len()), (2, 0));
     let expected = ["a", "b/c"].map(|name| (PathBuf::from(name), name.as_bytes().to_vec()));
-    assert_eq!(files(&to), expected.into());
+    assert_eq!(files_below(&to), expected.into());
 }
 
 #[test]
@@ -268,7 +246,7 @@ fn a_damaged_object_is_skipped_and_leaves_no_file() {
     let saved = heap.save_tree("", &to).unwrap();
     assert_eq!(skipped(&saved), [("b", "its object is damaged")]);
     assert_eq!(
-        files(&to).into_keys().collect::<Vec<_>>(),
+        files_below(&to).into_keys().collect::<Vec<_>>(),
         ["a", "c"].map(PathBuf::from)
     );
 }
@@ -310,7 +288,7 @@ fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
         heap.save_tree_with("", &to, options, &mut |_, _| {}).unwrap();
         done.store(true, Ordering::Relaxed);
     });
-    assert_eq!(files(&outside), BTreeMap::new());
+    assert_eq!(files_below(&outside), BTreeMap::new());
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
 }
 
@@ -330,5 +308,5 @@ fn any_path_comes_back() {
     }
     let to = heap.place().folder().join("to");
     assert_eq!(heap.save_tree("", &to).unwrap().skipped, []);
-    assert_eq!(files(&to), expected);
+    assert_eq!(files_below(&to), expected);
 }

@@ -1,31 +1,12 @@
 //! `put --names`, `get -r` and `export --by-name`: trees of files, there and back.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
 
-use crate::common::content;
+use crate::common::{content, files_below};
 use crate::support::Cli;
-
-/// The files below a folder with their contents.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
 
 fn names(cli: &Cli) -> Vec<String> {
     let memory = cli.library();
@@ -72,7 +53,7 @@ fn a_tree_of_ten_thousand_files_comes_back_byte_for_byte() {
         (written["files"].as_u64(), written["skipped"].as_array().unwrap().len()),
         (Some(10_001), 0)
     );
-    assert!(files(&cli.path("tree")) == files(&cli.path("copy")));
+    assert!(files_below(&cli.path("tree")) == files_below(&cli.path("copy")));
     cli.ok(["check"]);
 }
 
@@ -96,8 +77,8 @@ fn names_are_paths_and_the_prefix_stands_for_the_path_that_was_given() {
     cli.ok(["export", "--by-name", "all"]);
     let expected = [("d.txt", "d.txt"), ("two/a", "src/a"), ("two/b/c", "src/b/c")];
     let expected = expected.map(|(path, content)| (path.into(), content.into()));
-    assert_eq!(files(&cli.path("out")), expected.into());
-    assert_eq!(files(&cli.path("all")).len(), 6);
+    assert_eq!(files_below(&cli.path("out")), expected.into());
+    assert_eq!(files_below(&cli.path("all")).len(), 6);
 
     let refused = cli.fails(2, ["put", "-r", "--names", "--prefix", "p", "src", "d.txt"]);
     assert!(refused.contains("one PATH"), "{refused}");
@@ -255,7 +236,7 @@ fn names_follow_a_tree_and_no_others_do() {
     assert_eq!(names(&cli), found);
     assert_eq!(cli.library().tags("p/same").unwrap()["owner"], "ann");
     cli.ok(["get", "-r", "p", "-o", "copy"]);
-    assert!(files(&cli.path("t")) == files(&cli.path("copy")));
+    assert!(files_below(&cli.path("t")) == files_below(&cli.path("copy")));
     cli.ok(["check"]);
 }
 

@@ -11,7 +11,7 @@ mod sql;
 use std::collections::BTreeMap;
 use std::fs::{self, DirEntry};
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use heapledger::{Durability, Geometry, Hasher, Kind, MemManager, ObjectId, Options};
 use proptest::test_runner::Config;
@@ -126,6 +126,28 @@ pub fn files_in(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         (name, fs::read(entry.path()).unwrap_or_default())
     };
     entries.map(named).collect()
+}
+
+/// All files below a folder with their contents, and the targets of links.
+pub fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = path.symlink_metadata().unwrap().file_type();
+            let content = match () {
+                () if kind.is_dir() => {
+                    folders.push(path);
+                    continue;
+                }
+                () if kind.is_symlink() => path.read_link().unwrap().into_os_string().into_encoded_bytes(),
+                () => fs::read(&path).unwrap(),
+            };
+            found.insert(path.strip_prefix(folder).unwrap().to_owned(), content);
+        }
+    }
+    found
 }
 
 /// The single number that `query` returns; a flag counts as 0 or 1.
