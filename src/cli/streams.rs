@@ -6,7 +6,11 @@
 //! descriptor can be detected only before the runtime starts; afterwards it looks like a
 //! `/dev/null` that was passed on purpose.
 
+#[cfg(unix)]
+use std::fs::File;
 use std::io::{self, Read, StdinLock};
+#[cfg(unix)]
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -33,6 +37,48 @@ pub fn input() -> io::Result<StdinLock<'static>> {
         return Ok(io::stdin().lock());
     }
     Err(io::Error::other("standard input is closed"))
+}
+
+/// Standard input, to be stored.
+///
+/// # Errors
+/// Like [`input`].
+#[cfg(unix)]
+pub fn content() -> io::Result<Interruptible<File>> {
+    let stdin = input()?.as_fd().try_clone_to_owned()?;
+    Ok(Interruptible(stdin.into()))
+}
+
+#[cfg(not(unix))]
+pub fn content() -> io::Result<Interruptible<StdinLock<'static>>> {
+    input().map(Interruptible)
+}
+
+/// A reader that returns [`Interrupted`](io::ErrorKind::Interrupted) from time to time while it waits for its
+/// source. So the library learns that the program is interrupted, and ends in order.
+pub struct Interruptible<R>(pub R);
+
+#[cfg(unix)]
+impl<R: Read + AsFd> Read for Interruptible<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        const WAIT: Timespec = Timespec {
+            tv_sec: 0,
+            tv_nsec: 100_000_000,
+        };
+        // What cannot be polled is read at once.
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&WAIT)) {
+            Ok(0) => Err(io::ErrorKind::Interrupted.into()),
+            _ => self.0.read(buffer),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl<R: Read> Read for Interruptible<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
 }
 
 /// Whether the reader of standard output has closed it. A command that only writes when something happens would

@@ -17,7 +17,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::input::sources::{Found, Sources};
 use crate::cli::output::progress::{self, Reading};
 use crate::cli::output::text::printable_path;
-use crate::cli::streams;
+use crate::cli::streams::{self, Interruptible};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -82,8 +82,8 @@ const STORING: &str = "storing and writing to disk";
 fn post(reservation: &Reservation, path: &Path, hold: HoldWith<'_>) -> Result<Allocation> {
     let found = Sources::new(false).find(path).next();
     let stored = match found {
-        Some(Found::Stdin) => reservation.post_from(Reading::new(streams::input()?, STORING), hold),
-        Some(Found::Stream(path)) => reservation.post_from(Reading::new(open(&path)?, STORING), hold),
+        Some(Found::Stdin) => reservation.post_from(Reading::new(streams::content()?, STORING), hold),
+        Some(Found::Stream(path)) => reservation.post_from(Reading::new(Interruptible(open(&path)?), STORING), hold),
         Some(Found::File(path, _)) => {
             let mut file = open(&path)?;
             progress::phases("opening", |phase| reservation.post_file_with(&mut file, hold, phase))

@@ -22,7 +22,7 @@ use crate::cli::input::small_file::{SMALL, Small};
 use crate::cli::input::sources::{Found, Sources};
 use crate::cli::output::progress::{self, Reading};
 use crate::cli::output::text::{counted, printable_path};
-use crate::cli::streams;
+use crate::cli::streams::{self, Interruptible};
 
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("by_path").args(["names", "sync"]).multiple(true)))]
@@ -244,12 +244,12 @@ impl<'a> Put<'a> {
                 let Some(source) = self.source(path) else { return Ok(()) };
                 self.catch_up()?;
                 self.opened(&source, |memory, file, hold| {
-                    memory.store_from(Reading::new(file, STORING), hold)
+                    memory.store_from(Reading::new(Interruptible(file), STORING), hold)
                 })
             }
             Found::Stdin => {
                 self.catch_up()?;
-                let stdin = Reading::new(streams::input()?, STORING);
+                let stdin = Reading::new(streams::content()?, STORING);
                 let stored = self.memory.store_from(stdin, self.args.hold(None));
                 self.one(&Source::of("-"), stored)
             }
@@ -342,7 +342,7 @@ impl<'a> Put<'a> {
             // None was stored. Store them one at a time, so that all possible ones are stored and
             // the error names a file.
             Err(error)
-                if matches!(error, Error::OutOfMemory { .. } | Error::QuotaExceeded { .. })
+                if matches!(error, Error::OutOfMemory { .. } | Error::QuotaExceeded(_))
                     || self.is_of_one_file(&error) =>
             {
                 for (source, content) in &files {

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read};
 use super::place::Source;
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
-use crate::temporary::go_on;
+use crate::temporary::{Storing, go_on};
 use crate::value::{Hasher, Kind, ObjectId};
 
 /// Bytes of a large object that are stored in one transaction, so that others write in between and
@@ -47,6 +47,8 @@ pub(in crate::manager) struct Parts<'r> {
     pub total: u64,
     /// Whether the buffer has the last byte.
     pub at_end: bool,
+    /// It ends soon when the program is interrupted, unless its source blocks.
+    _storing: Storing,
 }
 
 enum Hash {
@@ -73,6 +75,7 @@ impl<'r> Parts<'r> {
             taken: 0,
             total: 0,
             at_end: false,
+            _storing: Storing::new(),
         }
     }
 

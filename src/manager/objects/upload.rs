@@ -26,7 +26,6 @@ use crate::manager::names::Kept;
 use crate::manager::{Allocation, MemManager, Phase, names, unsigned};
 use crate::models::{ReservationRow, ReservationState, StoredObjectId};
 use crate::store::WriteTx;
-use crate::temporary::Storing;
 use crate::value::ObjectId;
 
 /// An object that is being stored in parts.
@@ -59,15 +58,12 @@ impl MemManager {
             row: reservation,
             placing: None,
         };
-        // It ends soon when the program is interrupted, unless its source blocks.
-        let storing = Storing::new();
         let run = catch_unwind(AssertUnwindSafe(|| upload.run(parts, hold, progress)));
         if !matches!(run, Ok(Ok(_))) {
             upload.give_up();
         }
-        drop(storing);
         match run.unwrap_or_else(|panic| resume_unwind(panic)) {
-            Err(full @ (Error::OutOfMemory { .. } | Error::QuotaExceeded { .. } | Error::FileFull { .. }))
+            Err(full @ (Error::OutOfMemory { .. } | Error::QuotaExceeded(_) | Error::FileFull { .. }))
                 if is_skipped =>
             {
                 self.skip(full, &upload.announced, parts, hold)
@@ -103,7 +99,7 @@ impl MemManager {
                 allocate(tx, &what, hold, &mut Gone)
             }
             _ if matches!(full, Error::FileFull { .. }) => Err(full.again()),
-            _ if matches!(full, Error::QuotaExceeded { .. }) => {
+            _ if matches!(full, Error::QuotaExceeded(_)) => {
                 let gain = Gain {
                     object: None,
                     object_id: id,
