@@ -14,7 +14,7 @@ use super::names::explain_taken;
 use super::put_names::PathNames;
 use super::put_report::{Change, Report};
 use super::tags::Tags;
-use super::{put_plan, put_sync, quota};
+use super::{put_plan, put_sync, soft_limits};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::globals::Making;
@@ -215,7 +215,7 @@ impl<'a> Put<'a> {
 
     /// Reports what was done. Files stored before an error stay stored, and are reported before the error.
     pub fn end(self, done: Result<()>, context: &Context<'_>) -> Result<Outcome> {
-        quota::warn_beyond_soft(self.memory, self.args.tags.pairs(), context.sizes())?;
+        soft_limits::warn_beyond(self.memory, self.args.tags.pairs(), context.sizes())?;
         let failed = self.report.end(context.sizes())?;
         done?;
         if failed > 0 {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::expire::Expires;
 use super::names::{explain_taken, replaced};
-use super::quota;
+use super::soft_limits;
 use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -105,7 +105,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let hold = hold.expires(args.expires.expiry()).tags(args.tags.pairs());
     let memory = context.store(args.making)?;
     let stored = memory.store(&value, hold).map_err(explain_taken)?;
-    quota::warn_beyond_soft(&memory, args.tags.pairs(), context.sizes())?;
+    soft_limits::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
     let set = Set {
         object_id: stored.id,
         name: &args.name,

@@ -104,7 +104,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     };
     match &args.query {
         Some(text) => session.all(text)?,
-        None if io::stdin().is_terminal() && io::stdout().is_terminal() => sql_prompt::run(&mut session)?,
+        None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
+            sql_prompt::run(|statement| session.one(statement))?
+        }
         None => {
             let mut text = String::new();
             streams::input()?.read_to_string(&mut text)?;
@@ -115,7 +117,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 }
 
 /// The heap that queries are asked of, and how to print what it answers.
-pub struct Session<'c> {
+struct Session<'c> {
     memory: MemManager,
     context: &'c Context<'c>,
     format: Format,
@@ -137,7 +139,7 @@ impl Session<'_> {
     }
 
     /// Runs a query, a query with a name, or a command with a dot.
-    pub fn one(&mut self, statement: &str) -> Result<()> {
+    fn one(&mut self, statement: &str) -> Result<()> {
         let statement = statement.trim();
         if statement.starts_with('.') {
             return tell(statement, &mut self.format, self.context);

@@ -9,15 +9,14 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{Context, Editor, Helper};
 
-use super::sql::Session;
 use crate::cli::exit;
 use crate::cli::input::statements;
 use crate::cli::reference;
 
 const COMMANDS: [&str; 7] = [".tables", ".schema", ".help", ".queries", ".show", ".format", ".quit"];
 
-/// Asks for statements until the end of the input. One that fails does not end it.
-pub fn run(session: &mut Session<'_>) -> Result<()> {
+/// Asks for statements and passes each to `one`, until the end of the input. One that fails does not end it.
+pub fn run(mut one: impl FnMut(&str) -> Result<()>) -> Result<()> {
     let mut editor = Editor::<Words, DefaultHistory>::new()?;
     editor.set_helper(Some(Words::known()));
     exit::note("queries end with a semicolon; .help lists what else there is");
@@ -49,7 +48,7 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
             if statement == ".quit" {
                 return Ok(());
             }
-            if let Err(error) = session.one(statement) {
+            if let Err(error) = one(statement) {
                 if exit::is_broken_pipe(&error) {
                     return Err(error);
                 }

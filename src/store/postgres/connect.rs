@@ -22,8 +22,6 @@ const ENGLISH: &str = "DO $$ BEGIN SET lc_messages TO 'C'; EXCEPTION WHEN insuff
 /// search path of the other. A pool of sessions resets them.
 const OWN_SESSION: &str = "DO $$ BEGIN IF pg_catalog.current_setting('heapledger.session'::text, TRUE) <> ''::text \
      THEN RAISE 'heapledger.session is set'; END IF; END $$; SET heapledger.session TO own;";
-/// In the message of that error.
-pub(super) const SHARED: &str = "heapledger.session is set";
 /// Pauses between attempts to reach a server that is starting.
 const PAUSE: Duration = Duration::from_millis(50);
 

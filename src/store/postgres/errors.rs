@@ -2,9 +2,11 @@
 
 use diesel::result::{DatabaseErrorKind, Error as Refusal};
 
-use super::connect::SHARED;
 use super::location::ServerLocation;
 use crate::error::{Error, ServerError};
+
+/// In the message of the error that a connection raises if another one has set its session up.
+const SHARED: &str = "heapledger.session is set";
 
 /// Translates an error that only a server gives, if it is one. The caller fills in the address.
 ///

@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, anyhow};
 use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use heapledger::TraceRequest;
 
-use super::Columns;
+use super::columns::Columns;
+use super::request::used;
 
 /// The requests of a CSV file.
 pub struct CsvRows<R> {
@@ -64,7 +65,7 @@ impl<R: BufRead> CsvRows<R> {
             None => 1,
             Some(column) => size_of(self.column(column, "the size")?, column)?,
         };
-        Ok(super::used(object, size))
+        Ok(used(object, size))
     }
 
     fn has_number(&self) -> bool {

@@ -4,6 +4,7 @@ mod columns;
 mod csv_rows;
 mod kind;
 mod records;
+mod request;
 
 pub use columns::Columns;
 pub use kind::TraceKind;
@@ -56,9 +57,4 @@ fn refuse_compressed(start: &[u8]) -> Result<()> {
         _ => return Ok(()),
     };
     bail!("it is compressed; use `{program} -dc TRACE | heapledger replay - --trace-type TYPE`")
-}
-
-/// A request for an object, unless it is for 0 bytes.
-fn used(object: u64, size: u64) -> Option<TraceRequest> {
-    (size > 0).then_some(TraceRequest::Use { object, size })
 }

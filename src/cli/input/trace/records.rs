@@ -5,6 +5,8 @@ use std::io::Read;
 use anyhow::{Context as _, Result, bail};
 use heapledger::TraceRequest;
 
+use super::request::used;
+
 /// Bytes of a record, little-endian: `u32` time, `u64` object, `u32` size, `i64` number of the next
 /// request for the object. The last one is not used, because it is wrong in a part of a trace.
 const RECORD: usize = 24;
@@ -37,7 +39,7 @@ impl<R: Read> Records<R> {
             let [_, _, _, _, object @ .., _, _, _, _, _, _, _, _, _, _, _, _] = record;
             let [.., a, b, c, d, _, _, _, _, _, _, _, _] = record;
             let size = u32::from_le_bytes([a, b, c, d]);
-            if let Some(request) = super::used(u64::from_le_bytes(object), size.into()) {
+            if let Some(request) = used(u64::from_le_bytes(object), size.into()) {
                 return Ok(Some(request));
             }
         }
