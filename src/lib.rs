@@ -118,8 +118,8 @@ pub use manager::{
     Mover, NamesWithPrefix, NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize, Objects, Occupants, OnConflict,
     Options, Phase, Plan, PlanEvict, PlanFree, PlanMove, PlanPiece, PlanSlice, Planner, QuotaUsage, Refused, Remedy,
     Repaired, Report, ReportNow, ReportOptions, Reservation, Reserve, Restored, SaveTreeOptions, SavedTree, Severity,
-    Snapshot, SpaceReport, SparseOptions, Stats, TagBucket, TagUsage, UnsavedName, UsagePoint, Victim, Watch, Work,
-    WorkKind, WorkPlan, WorkTotals, name_of_path, path_of_name,
+    Snapshot, SpaceReport, SparseOptions, Stats, TagBucket, TagUsage, TarStream, UnsavedName, UsagePoint, Victim,
+    Watch, Work, WorkKind, WorkPlan, WorkTotals, name_of_path, path_of_name,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,

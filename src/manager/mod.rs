@@ -69,6 +69,7 @@ pub use transfer::export::Exported;
 pub use transfer::import::{ImportOptions, Imported};
 pub use transfer::restore::Restored;
 pub use transfer::snapshot::Snapshot;
+pub use transfer::tar::stream::TarStream;
 pub use tree::path_name::{NotAPath, name_of_path, path_of_name};
 pub use tree::save::{SaveTreeOptions, SavedTree, UnsavedName};
 

@@ -47,6 +47,7 @@ mod spaces;
 mod sparse;
 mod stats;
 mod stream;
+mod tar;
 mod ten_tasks;
 mod transfer;
 mod tree;

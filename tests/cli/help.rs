@@ -138,7 +138,7 @@ fn run_example(cli: &Cli, command: &str, example: &str) -> Option<String> {
             "heapledger evict oldest >/dev/null"
         }
         "apply" => "heapledger gc --plan p.json >/dev/null",
-        "import" => "heapledger export files >/dev/null",
+        "import" => "heapledger export files >/dev/null; heapledger export - 2>/dev/null >heap.tar",
         "restore" => "heapledger backup heap-copy.db >/dev/null",
         "free" if example.contains(" 2cf24dba5fb0") => {
             "heapledger unname greeting >/dev/null && heapledger unname hello >/dev/null"

@@ -36,6 +36,7 @@ mod spaces;
 mod sql;
 mod support;
 mod tags;
+mod tar;
 mod transfer;
 mod trees;
 mod values;

@@ -304,3 +304,30 @@ fn what_is_gone_makes_room_for_what_is_new() {
     cli.ok(["put", "-r", "--sync", "t"]);
     assert_eq!(names(&cli), ["t/new"]);
 }
+
+#[test]
+fn a_plan_reports_paths_that_cannot_be_names_as_put_does() {
+    let cli = Cli::new();
+    cli.file("t/fine", "x");
+    let digits = "0123456789abcdef".repeat(4);
+    cli.file(&format!("t/{digits}"), "y");
+    cli.file("inner/file", "z");
+    for prefix in ["", &"p".repeat(4095)] {
+        let args = ["put", "-r", "--names", "--prefix", prefix, "t"];
+        let planned = cli.run_all(&[&args[..], &["--dry-run"]].concat());
+        assert!(cli.is_untouched() || !prefix.is_empty());
+        let stored = cli.run_all(&args);
+        assert_eq!((planned.status, stored.status), (2, 2), "{planned:?} {stored:?}");
+        let failed = |ran: &crate::support::Ran| {
+            let lines = ran.stderr.lines().filter(|line| line.starts_with("heapledger: t/"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(!failed(&stored).is_empty(), "{stored:?}");
+        assert_eq!(failed(&planned), failed(&stored));
+    }
+    let planned = cli.run(["put", "-r", "--names", "inner/../t", "--dry-run"]);
+    assert!(
+        planned.status == 2 && planned.stderr.contains("give --prefix"),
+        "{planned:?}"
+    );
+}

@@ -1,28 +1,32 @@
 //! `heapledger export`
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use heapledger::Exported;
 
 use super::save_tree;
 use crate::cli::context::Context;
-use crate::cli::exit::Outcome;
+use crate::cli::exit::{self, Outcome};
 use crate::cli::output::progress;
-use crate::cli::output::text::{counted, printable_path};
+use crate::cli::output::text::{Sizes, counted, printable_path};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   heapledger export files
-  heapledger export files --space cache && tar -cf cache.tar files
+  heapledger export - --space cache > cache.tar
+  heapledger export - | heapledger import - --space copy --create
   heapledger export tree --by-name       # like `get -r -o tree`
 
 DIR is new, or an empty folder such as a mounted disk. DIR/objects has the contents,
 DIR/manifest.jsonl a line of JSON for each object; it comes last, and a folder
 without it is not an export. It has no history and no reservations. Everything in it
-is readable by you alone.")]
+is readable by you alone. `-` writes the same as a tar, the manifest first; the time of
+a file is when its object was stored.")]
 pub struct Args {
-    /// The folder to create
+    /// The folder to create; `-` writes a tar to standard output
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
@@ -43,11 +47,29 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         let saved = save_tree::save(&memory, "", &args.folder, args.force)?;
         return save_tree::report(&saved, &args.folder, context);
     }
+    if args.folder.as_os_str() == "-" {
+        let exported = tar(|out| progress::bytes("exporting", |bytes| memory.export_tar(out, bytes)))?;
+        exit::note(&summary(&exported, context.sizes()));
+        return Ok(Outcome::Fine);
+    }
     let exported = progress::bytes("exporting", |bytes| memory.export_with(&args.folder, bytes))?;
-    let (objects, names) = (counted(exported.objects, "object"), counted(exported.names, "name"));
-    let bytes = context.sizes().phrase(exported.bytes);
+    let told = summary(&exported, context.sizes());
     context.output().one(&exported, |out| {
-        writeln!(out, "{}: {objects} with {names}, {bytes}", printable_path(&args.folder))
+        writeln!(out, "{}: {told}", printable_path(&args.folder))
     })?;
     Ok(Outcome::Fine)
+}
+
+fn summary(exported: &Exported, sizes: Sizes) -> String {
+    let (objects, names) = (counted(exported.objects, "object"), counted(exported.names, "name"));
+    format!("{objects} with {names}, {}", sizes.phrase(exported.bytes))
+}
+
+/// Writes a tar to standard output, unless a person would see it.
+fn tar<T>(write: impl FnOnce(io::StdoutLock<'static>) -> heapledger::Result<T>) -> Result<T> {
+    let stdout = io::stdout().lock();
+    if stdout.is_terminal() {
+        bail!("a tar is not for a terminal; redirect it, as in `heapledger export - > FILE`");
+    }
+    Ok(write(stdout)?)
 }

@@ -1,9 +1,10 @@
 //! `heapledger import`
 
+use std::io::{IsTerminal, StdinLock};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use heapledger::{Error, ImportOptions, Imported, MemManager, TransferError};
+use heapledger::{Error, ImportOptions, Imported, MemManager, TarStream, TransferError};
 
 use super::taken::{self, Taken};
 use crate::cli::context::Context;
@@ -11,6 +12,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::globals::Making;
 use crate::cli::output::progress;
 use crate::cli::output::text::{Sizes, counted};
+use crate::cli::streams;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -18,6 +20,7 @@ Examples:
   heapledger import files
   heapledger import files --db new.db --space cache --create
   heapledger import files --on-conflict rename
+  heapledger import - < heap.tar         # what `heapledger export -` wrote
 
 Every content is checked against its id and its kind. Known objects are not stored
 again, so an interrupted import can be repeated. A name that another object has here,
@@ -27,7 +30,7 @@ says what to do with it:
   replace   give it to the imported object; the other is freed if nothing else holds it
   rename    put ~ and the first digits of the object's id behind it")]
 pub struct Args {
-    /// A folder written by `heapledger export`
+    /// A folder written by `heapledger export`; `-` is a tar on standard input
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
@@ -39,11 +42,17 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    // First, so that a mistyped folder does not leave an empty heap behind.
-    MemManager::survey_export(&args.folder)?;
-    let memory = context.store(args.making)?;
     let options = ImportOptions::default().on_conflict(args.taken.on_conflict());
-    let imported = progress::bytes("importing", |bytes| memory.import_with(&args.folder, options, bytes));
+    // What is not an export leaves no empty heap behind.
+    let imported = if args.folder.as_os_str() == "-" {
+        let tar = tar_on_stdin()?;
+        let memory = context.store(args.making)?;
+        progress::bytes("importing", |bytes| memory.import_tar(tar, options, bytes))
+    } else {
+        MemManager::survey_export(&args.folder)?;
+        let memory = context.store(args.making)?;
+        progress::bytes("importing", |bytes| memory.import_with(&args.folder, options, bytes))
+    };
     let imported = match imported {
         Err(error @ Error::Transfer(TransferError::NameRefused { .. })) if args.taken.is_refused() => {
             bail!("{error}; --on-conflict skip, replace or rename imports the rest")
@@ -54,6 +63,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let summary = summary(&imported, context.sizes());
     context.output().one(&imported, |out| writeln!(out, "{summary}"))?;
     Ok(Outcome::Fine)
+}
+
+fn tar_on_stdin() -> Result<TarStream<StdinLock<'static>>> {
+    let stdin = streams::input()?;
+    if stdin.is_terminal() {
+        bail!("standard input is a terminal; pass a tar, as in `heapledger import - < FILE`");
+    }
+    Ok(TarStream::open(stdin)?)
 }
 
 fn summary(imported: &Imported, sizes: Sizes) -> String {

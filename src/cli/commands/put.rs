@@ -41,7 +41,7 @@ Examples:
 pub struct Args {
     /// Files to store; `-` is standard input
     #[arg(value_name = "PATH", required = true)]
-    paths: Vec<PathBuf>,
+    pub(super) paths: Vec<PathBuf>,
 
     /// Store the files in directories, without following symbolic links
     #[arg(short, long)]
@@ -95,7 +95,7 @@ pub struct Args {
 
 impl Args {
     /// The hold of a file that gets a name for its path, or none.
-    fn hold<'n>(&'n self, name: Option<&'n str>) -> HoldWith<'n> {
+    pub(super) fn hold<'n>(&'n self, name: Option<&'n str>) -> HoldWith<'n> {
         let hold = match (&self.name, name) {
             (Some(name), _) if self.keep => Hold::NewName(name),
             (Some(name), _) => Hold::Name(name),
@@ -105,7 +105,7 @@ impl Args {
         hold.expires(self.expires.expiry()).tags(self.tags.pairs())
     }
 
-    fn path_names(&self) -> Option<PathNames> {
+    pub(super) fn path_names(&self) -> Option<PathNames> {
         (self.names || self.sync).then(|| PathNames::new(self.prefix.as_deref()))
     }
 }
@@ -129,13 +129,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return put_sync::run(args, path, &sources, context);
     }
     if args.dry_run {
-        return put_plan::run(
-            &args.paths,
-            &sources,
-            args.hold(None),
-            (args.making, args.quiet),
-            context,
-        );
+        return put_plan::run(args, &sources, context);
     }
     if args.paths.iter().any(|path| path.as_os_str() == "-") {
         // First, so that closed standard input leaves no empty heap behind.

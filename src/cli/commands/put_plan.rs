@@ -5,14 +5,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, HoldWith, Kind, MemRam, ObjectId, Plan, Planner};
+use heapledger::{Error, Hasher, Hold, Kind, MemRam, ObjectId, Plan, Planner};
 use serde::Serialize;
 
 use super::names::explain_taken;
 use super::plan::placement;
+use super::put::Args;
+use super::put_names::PathNames;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::globals::Making;
 use crate::cli::input::sources::{Found, Sources, whole_reads};
 use crate::cli::output::progress::Reading;
 use crate::cli::output::render::{List, Row};
@@ -21,13 +22,8 @@ use crate::cli::output::text::{Sizes, counted, path_bytes, printable_path, short
 use crate::cli::streams;
 
 /// Plans the paths in order, each after the previous ones.
-pub fn run(
-    paths: &[PathBuf],
-    sources: &Sources,
-    hold: HoldWith<'_>,
-    (making, quiet): (Making, bool),
-    context: &Context<'_>,
-) -> Result<Outcome> {
+pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outcome> {
+    let quiet = args.quiet;
     let mut output = context.output();
     let mut planning = Planning {
         rows: output.list(),
@@ -37,12 +33,13 @@ pub fn run(
         failed: 0,
         refused: None,
         quiet,
+        names: args.path_names(),
         most: Most::default(),
     };
-    let ((), is_new) = context.plan(making, |planner| {
-        planner.check_hold(hold.clone()).map_err(explain_taken)?;
+    let ((), is_new) = context.plan(args.making, |planner| {
+        planner.check_hold(args.hold(None)).map_err(explain_taken)?;
         planning.most = Most::of(planner.memram());
-        planning.all(paths, sources, planner)
+        planning.all(&args.paths, sources, planner)
     })?;
     planning.rows.end()?;
     if !quiet {
@@ -94,6 +91,8 @@ struct Planning<'a> {
     /// The first path that does not fit.
     refused: Option<PathBuf>,
     quiet: bool,
+    /// How paths become names, with --names.
+    names: Option<PathNames>,
     most: Most,
 }
 
@@ -126,10 +125,27 @@ impl Planning<'_> {
     fn all(&mut self, paths: &[PathBuf], sources: &Sources, planner: &mut Planner<'_>) -> Result<()> {
         for path in paths {
             for found in sources.find(path) {
-                self.found(found, planner)?;
+                match self.unnamed(path, &found, planner) {
+                    Some(why) => self.fail(found.path(), &why)?,
+                    None => self.found(found, planner)?,
+                }
             }
         }
         Ok(())
+    }
+
+    /// Why what was found at or below a path cannot have a name, if it needs one.
+    fn unnamed(&self, given: &Path, found: &Found, planner: &mut Planner<'_>) -> Option<String> {
+        let (Some(names), Found::File(path, _) | Found::Stream(path)) = (&self.names, found) else {
+            return None;
+        };
+        match names.of(given, path) {
+            Err(why) => Some(why.to_owned()),
+            Ok(name) => planner
+                .check_hold(Hold::Name(&name))
+                .err()
+                .map(|error| error.to_string()),
+        }
     }
 
     fn found(&mut self, found: Found, planner: &mut Planner<'_>) -> Result<()> {

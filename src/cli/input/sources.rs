@@ -23,6 +23,16 @@ pub enum Found {
     Failed(PathBuf, String),
 }
 
+impl Found {
+    /// Where it was found.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Stdin => Path::new("-"),
+            Self::File(path, _) | Self::Stream(path) | Self::Skipped(path, _) | Self::Failed(path, _) => path,
+        }
+    }
+}
+
 /// Finds what to store, in the order of the arguments and, in folders, in the order of names, so
 /// that the same tree always gives the same layout. An open heap and its side files are skipped,
 /// because they would grow while they are read, and so are temporary folders of heapledger.

@@ -52,16 +52,7 @@ impl<'a> Spooled<'a> {
         spool
             .rewind()
             .map_err(Error::io("the spooled content cannot be read"))?;
-        Ok(Spooled {
-            content: Box::new(spool),
-            id,
-            size,
-            again: None,
-            buffer: Vec::new(),
-            storing: None,
-            progress: None,
-            done: 0,
-        })
+        Ok(Spooled::known(spool, id, size))
     }
 
     /// Reads a file from its position to its end, and rewinds it to that position.
@@ -102,15 +93,23 @@ impl<'a> Spooled<'a> {
         file.seek(SeekFrom::Start(start))
             .map_err(Error::io("the file cannot be read twice"))?;
         Ok(Self {
-            content: Box::new(file),
+            again: Some(Hasher::new(kind)),
+            ..Self::known(file, id, size)
+        })
+    }
+
+    /// Content that was hashed, and that nobody else can change.
+    pub fn known(content: impl Read + 'a, id: ObjectId, size: u64) -> Self {
+        Self {
+            content: Box::new(content),
             id,
             size,
-            again: Some(Hasher::new(kind)),
+            again: None,
             buffer: Vec::new(),
             storing: None,
             progress: None,
             done: 0,
-        })
+        }
     }
 
     pub fn id(&self) -> ObjectId {

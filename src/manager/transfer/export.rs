@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::backup::sync_folder;
 use super::manifest::{Line, MANIFEST, MOST_LINE, OBJECTS};
+use super::whole::Check;
 use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
-use crate::manager::report::check::each_object;
-use crate::models::{StoredObject, Timestamp};
+use crate::models::{MemRamId, StoredObject, StoredObjectId, Stripe, Timestamp};
 use crate::store::queries::names::KeptName;
 use crate::store::queries::tags::TagsByHold;
 use crate::store::{ReadTx, queries};
 use crate::temporary::{Temporary, folder_of, private_file, rename_new, sweep};
-use crate::value::{Hasher, Validator};
 
 /// The result of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -100,17 +98,41 @@ impl MemManager {
         let space = self.inner.space;
         let total = self.memram()?.mem;
         self.inner.readers.snapshot_once(|tx| {
-            export.has_tags = queries::spaces::get(tx, space)?.tags > 0;
-            each_object(tx, &mut |_, _| {}, |tx, object| {
-                let seen = object.clone().seen_at(tx.now());
-                if let Some(object) = seen.filter(|object| object.memram_id == space) {
-                    export.object(tx, &object)?;
-                    progress(export.done.bytes, total);
-                }
-                Ok(ControlFlow::Continue(()))
+            export.has_tags = has_tags(tx, space)?;
+            each_object(tx, space, |tx, object| {
+                export.object(tx, object)?;
+                progress(export.done.bytes, total);
+                Ok(())
             })
         })?;
         export.finish()
+    }
+}
+
+/// Whether the holds of a space have tags.
+pub(super) fn has_tags(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<bool> {
+    Ok(queries::spaces::get(tx, space)?.tags > 0)
+}
+
+/// Objects read with one query.
+const PAGE: i64 = 500;
+
+/// Passes the objects of a space that have not expired to `visit`, in the order of keys.
+pub(super) fn each_object(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    mut visit: impl FnMut(&mut ReadTx<'_>, &StoredObject) -> Result<()>,
+) -> Result<()> {
+    let mut after = StoredObjectId(Stripe::of(space).before());
+    loop {
+        let page = queries::transfer::objects_after(tx, space, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for object in page {
+            if let Some(object) = object.seen_at(tx.now()) {
+                visit(tx, &object)?;
+            }
+        }
     }
 }
 
@@ -154,81 +176,26 @@ impl<'t> Export<'t> {
     }
 
     fn object(&mut self, tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<()> {
-        let (mut names, now) = (queries::names::exact(tx, object.id)?, tx.now());
-        names.retain(|name| !name.is_over(now));
-        let mut tags = match self.has_tags {
-            true => queries::tags::of_objects(tx, &[object.id])?,
-            false => TagsByHold::new(),
-        };
-        for kept in &mut names {
-            kept.tags = tags.remove(&(object.id, kept.name.clone())).unwrap_or_default();
-        }
-        let mut line = Line {
-            object_id: object.object_id.to_hex(),
-            kind: object.kind.to_string(),
-            type_name: object.type_name.clone(),
-            size: object.size,
-            names: Vec::new(),
-            expires: BTreeMap::new(),
-            tags: BTreeMap::new(),
-            held: object.held,
-            held_until: object.held_until.map(Timestamp::as_micros),
-            held_tags: tags.remove(&(object.id, String::new())).unwrap_or_default(),
-            file: Line::file_of(&object.object_id.to_hex()),
-        };
-        self.content(tx, object, &line)?;
+        self.content(tx, object)?;
         self.done.objects += 1;
-        self.done.names += names.len() as u64;
-        self.done.bytes += line.size;
-        // Names that do not fit in a line continue in another one for the same object.
-        let mut rest = names.as_slice();
-        loop {
-            let (now, later) = rest.split_at(names_of_a_line(rest));
-            line.names = now.iter().map(|kept| kept.name.clone()).collect();
-            let expiring = now
-                .iter()
-                .filter_map(|kept| Some((kept.name.clone(), kept.expires_at?.as_micros())));
-            line.expires = expiring.collect();
-            let tagged = now.iter().filter(|kept| !kept.tags.is_empty());
-            line.tags = tagged.map(|kept| (kept.name.clone(), kept.tags.clone())).collect();
-            self.line(&line)?;
-            rest = later;
-            if rest.is_empty() {
-                return Ok(());
-            }
-        }
+        self.done.bytes += object.size;
+        let (manifest, cannot) = (&mut self.manifest, || Error::io("the manifest cannot be written"));
+        self.done.names += describe(tx, object, self.has_tags, &mut |line| {
+            manifest.write_all(line).map_err(cannot())
+        })?;
+        Ok(())
     }
 
-    fn line(&mut self, line: &Line) -> Result<()> {
-        let text = serde_json::to_string(line).map_err(io::Error::from);
-        let text = text.map_err(Error::io("the manifest cannot be written"))?;
-        writeln!(self.manifest, "{text}").map_err(Error::io("the manifest cannot be written"))
-    }
-
-    fn content(&self, tx: &mut ReadTx<'_>, object: &StoredObject, line: &Line) -> Result<()> {
-        let damaged = || Error::Damaged {
-            what: format!("the content of object {} does not match its id", object.object_id),
-        };
-        let (mut hasher, mut validator) = (Hasher::new(object.kind), Validator::new(object.kind));
-        let path = self.temporary.path(&line.file);
-        let cannot = || Error::io(format!("{} cannot be written", line.file));
+    fn content(&self, tx: &mut ReadTx<'_>, object: &StoredObject) -> Result<()> {
+        let name = Line::file_of(&object.object_id.to_hex());
+        let path = self.temporary.path(&name);
+        let cannot = || Error::io(format!("{name} cannot be written"));
         let made = self.temporary.step(|| {
             private_folder(folder_of(&path))?;
             private_file(&path)
         });
         let mut file = made?.map_err(cannot())?;
-        queries::entries::each_piece(tx, object.id, |data| {
-            hasher.update(&data);
-            validator.update(&data);
-            file.write_all(&data).map_err(cannot())
-        })?;
-        if hasher.finish() != object.object_id {
-            return Err(damaged());
-        }
-        // An export must be importable.
-        validator.finish().map_err(|why| Error::Damaged {
-            what: format!("object {} has {why}", object.object_id),
-        })
+        each_part(tx, object, &mut |part| file.write_all(part).map_err(cannot()))
     }
 
     fn finish(mut self) -> Result<Exported> {
@@ -236,6 +203,75 @@ impl<'t> Export<'t> {
         self.manifest.flush().map_err(cannot())?;
         self.manifest.get_ref().sync_all().map_err(cannot())?;
         Ok(self.done)
+    }
+}
+
+/// Passes the content of an object to `take`, and then fails unless it is whole: an export must be importable.
+///
+/// # Errors
+/// [`Error::Damaged`].
+pub(super) fn each_part(
+    tx: &mut ReadTx<'_>,
+    object: &StoredObject,
+    take: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let mut check = Check::new(object);
+    queries::entries::each_piece(tx, object.id, |data| {
+        check.update(&data);
+        take(&data)
+    })?;
+    check.finish(object)
+}
+
+/// Passes the lines of the manifest for an object to `write`. Returns how many names are in them.
+pub(super) fn describe(
+    tx: &mut ReadTx<'_>,
+    object: &StoredObject,
+    has_tags: bool,
+    write: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<u64> {
+    let (mut names, now) = (queries::names::exact(tx, object.id)?, tx.now());
+    names.retain(|name| !name.is_over(now));
+    let mut tags = match has_tags {
+        true => queries::tags::of_objects(tx, &[object.id])?,
+        false => TagsByHold::new(),
+    };
+    for kept in &mut names {
+        kept.tags = tags.remove(&(object.id, kept.name.clone())).unwrap_or_default();
+    }
+    let mut line = Line {
+        object_id: object.object_id.to_hex(),
+        kind: object.kind.to_string(),
+        type_name: object.type_name.clone(),
+        size: object.size,
+        names: Vec::new(),
+        expires: BTreeMap::new(),
+        tags: BTreeMap::new(),
+        held: object.held,
+        held_until: object.held_until.map(Timestamp::as_micros),
+        held_tags: tags.remove(&(object.id, String::new())).unwrap_or_default(),
+        file: Line::file_of(&object.object_id.to_hex()),
+    };
+    // Names that do not fit in a line continue in another one for the same object.
+    let mut rest = names.as_slice();
+    loop {
+        let (now, later) = rest.split_at(names_of_a_line(rest));
+        line.names = now.iter().map(|kept| kept.name.clone()).collect();
+        let expiring = now
+            .iter()
+            .filter_map(|kept| Some((kept.name.clone(), kept.expires_at?.as_micros())));
+        line.expires = expiring.collect();
+        let tagged = now.iter().filter(|kept| !kept.tags.is_empty());
+        line.tags = tagged.map(|kept| (kept.name.clone(), kept.tags.clone())).collect();
+        let mut text = serde_json::to_vec(&line)
+            .map_err(io::Error::from)
+            .map_err(Error::io("the manifest cannot be written"))?;
+        text.push(b'\n');
+        write(&text)?;
+        rest = later;
+        if rest.is_empty() {
+            return Ok(names.len() as u64);
+        }
     }
 }
 

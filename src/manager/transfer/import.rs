@@ -1,6 +1,8 @@
 //! Imports an export.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -88,31 +90,44 @@ impl MemManager {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Imported> {
         let folder = Folder::open(from.as_ref())?;
-        let total = self.look_through(&folder, options)?.bytes;
+        let total = self.look_through(Lines::open(&folder)?, &folder, options)?.bytes;
         let mut lines = Lines::open(&folder)?;
+        let mut unit = || unit(&mut lines, |item| Ok(Where::In(item.file.clone())));
+        self.import_units(&folder, options, &mut unit, &mut |done| progress(done, total))
+    }
+
+    /// Stores the objects that `next` finds, some in a transaction, until it finds none. `progress` gets the
+    /// bytes.
+    pub(super) fn import_units(
+        &self,
+        origin: &dyn Origin,
+        options: ImportOptions,
+        next: &mut dyn FnMut() -> Result<Unit>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Imported> {
         let mut done = Imported::default();
         let mut current = None;
         loop {
-            let unit = unit(&mut lines)?;
+            let unit = next()?;
             if unit.is_empty() {
                 done.left_out += u64::from(matches!(current, Some((_, false))));
                 return Ok(done);
             }
             let (stored, last) = self.write_apart(|tx| {
                 let mut import = Import {
-                    folder: &folder,
+                    origin,
                     options,
                     done: Imported::default(),
                     current,
                 };
-                for item in &unit {
-                    import.item(tx, item)?;
+                for (item, content) in unit {
+                    import.item(tx, &item, content)?;
                 }
                 Ok((import.done, import.current))
             })?;
             done.add(stored);
             current = last;
-            progress(done.bytes, total);
+            progress(done.bytes);
         }
     }
 
@@ -122,16 +137,21 @@ impl MemManager {
     /// # Errors
     /// [`TransferError::BadExport`] names the faulty file; [`Error::Io`].
     pub fn survey_export(from: impl AsRef<Path>) -> Result<Exported> {
-        survey(&Folder::open(from.as_ref())?, |_| Ok(()))
+        survey(Lines::open(&Folder::open(from.as_ref())?)?, |_| Ok(()))
     }
 
     /// Finds errors before anything is stored.
-    fn look_through(&self, folder: &Folder, options: ImportOptions) -> Result<Exported> {
+    pub(super) fn look_through(
+        &self,
+        lines: Lines<impl Read>,
+        origin: &dyn Origin,
+        options: ImportOptions,
+    ) -> Result<Exported> {
         let space = self.inner.space;
-        self.inner.readers.snapshot(|tx| {
-            survey(folder, |item| match options.on_conflict {
+        self.inner.readers.snapshot_once(|tx| {
+            survey(lines, |item| match options.on_conflict {
                 OnConflict::Refuse => item
-                    .incoming(&|name, why| bad_name(folder, item, name, why))
+                    .incoming(&|name, why| bad_name(origin, item, name, why))
                     .refuse(tx, space),
                 _ => Ok(()),
             })
@@ -139,8 +159,7 @@ impl MemManager {
     }
 }
 
-fn survey(folder: &Folder, mut look: impl FnMut(&Item) -> Result<()>) -> Result<Exported> {
-    let mut lines = Lines::open(folder)?;
+fn survey(mut lines: Lines<impl Read>, mut look: impl FnMut(&Item) -> Result<()>) -> Result<Exported> {
     let (mut found, mut before) = (Exported::default(), None);
     while let Some(item) = lines.next()? {
         look(&item)?;
@@ -154,15 +173,48 @@ fn survey(folder: &Folder, mut look: impl FnMut(&Item) -> Result<()>) -> Result<
     Ok(found)
 }
 
-/// The next objects, for one transaction.
-fn unit(lines: &mut Lines) -> Result<Vec<Item>> {
+/// What an export is read from.
+pub(super) trait Origin {
+    /// What errors call one of its files.
+    fn path(&self, file: &Path) -> PathBuf;
+
+    /// Opens one of its files.
+    fn file(&self, file: &Path) -> Result<File>;
+}
+
+impl Origin for Folder {
+    fn path(&self, file: &Path) -> PathBuf {
+        self.path(file)
+    }
+
+    fn file(&self, file: &Path) -> Result<File> {
+        self.file(file)
+    }
+}
+
+/// Where the content of an object is.
+pub(super) enum Where {
+    /// In a file of the export.
+    In(PathBuf),
+    /// Here; it is the right one.
+    Here(Box<dyn Read>),
+    /// It came before.
+    Before,
+}
+
+/// Objects for one transaction.
+pub(super) type Unit = Vec<(Item, Where)>;
+
+/// The next objects.
+pub(super) fn unit(lines: &mut Lines<impl Read>, mut content: impl FnMut(&Item) -> Result<Where>) -> Result<Unit> {
     let (mut unit, mut bytes) = (Vec::new(), 0_u64);
     while bytes < UNIT_BYTES && unit.len() < UNIT_OBJECTS {
         let Some(item) = lines.next()? else { break };
         let texts = item.line.names.iter().chain(&item.line.type_name);
         let texts: usize = texts.map(String::len).sum();
         bytes = bytes.saturating_add(item.line.size).saturating_add(texts as u64);
-        unit.push(item);
+        let content = content(&item)?;
+        unit.push((item, content));
     }
     Ok(unit)
 }
@@ -180,7 +232,7 @@ impl Imported {
 
 /// One transaction of a running import.
 struct Import<'a> {
-    folder: &'a Folder,
+    origin: &'a dyn Origin,
     options: ImportOptions,
     done: Imported,
     /// The object of the previous line, and whether it was imported: an object with many names has
@@ -189,7 +241,7 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
-    fn item(&mut self, tx: &mut WriteTx<'_>, item: &Item) -> Result<()> {
+    fn item(&mut self, tx: &mut WriteTx<'_>, item: &Item, content: Where) -> Result<()> {
         let (goes_on, is_stored) = match self.current {
             Some((id, is_stored)) if id == item.id => (true, is_stored),
             _ => (false, false),
@@ -197,7 +249,7 @@ impl Import<'_> {
         if let (Some((_, false)), false) = (self.current, goes_on) {
             self.done.left_out += 1;
         }
-        let bad = |name: &str, why| bad_name(self.folder, item, name, why);
+        let bad = |name: &str, why| bad_name(self.origin, item, name, why);
         let mut incoming = item.incoming(&bad);
         if !incoming.without_ended(tx.at()) {
             self.current = Some((item.id, is_stored));
@@ -208,7 +260,7 @@ impl Import<'_> {
         let is_wanted = settled.is_wanted(&incoming);
         let mut bound = 0;
         if is_wanted && !(is_stored && sweep::find(tx, &item.id)?.is_some()) {
-            self.store(tx, item, &settled.first_hold(&incoming))?;
+            self.store(tx, item, content, &settled.first_hold(&incoming))?;
             bound = 1;
         }
         self.current = Some((item.id, is_stored || is_wanted));
@@ -217,33 +269,45 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, hold: &HoldWith<'_>) -> Result<()> {
-        let mut file = self.folder.file(&item.file)?;
+    fn store(&mut self, tx: &mut WriteTx<'_>, item: &Item, content: Where, hold: &HoldWith<'_>) -> Result<()> {
         let size = item.line.size;
-        let found = file.metadata().map_or(size, |found| found.len());
-        if found != size {
-            return Err(self.bad(item, format!("it has {} bytes, not {}", grouped(found), grouped(size))));
+        match content {
+            Where::In(file) => {
+                let mut file = self.origin.file(&file)?;
+                let found = file.metadata().map_or(size, |found| found.len());
+                if found != size {
+                    return Err(self.bad(item, other_size(found, size)));
+                }
+                let memram = tx.memram()?;
+                // Can neither fit nor be already stored, so it need not be read.
+                if size > memram.available() && size > memram.mem {
+                    need_room(tx, Some(item.id), size)?;
+                }
+                let mut validator = Validator::new(item.kind);
+                let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;
+                is_of(item, content.id(), content.size(), validator).map_err(|why| self.bad(item, why))?;
+                self.allocate(tx, item, hold, &mut content)
+            }
+            Where::Here(content) => self.allocate(tx, item, hold, &mut Spooled::known(content, item.id, size)),
+            Where::Before => Err(self.bad(item, "it has lines in several places of the manifest".to_owned())),
         }
-        let memram = tx.memram()?;
-        // Can neither fit nor be already stored, so it need not be read.
-        if size > memram.available() && size > memram.mem {
-            need_room(tx, Some(item.id), size)?;
-        }
-        let mut validator = Validator::new(item.kind);
-        let mut content = Spooled::file_of(&mut file, item.kind, size, &mut |part| validator.update(part))?;
-        if content.id() != item.id || content.size() != size {
-            let (found, size) = (content.id(), content.size());
-            return Err(self.bad(item, format!("its {size} bytes have the id {found}, not {}", item.id)));
-        }
-        validator.finish().map_err(|why| self.bad(item, why))?;
+    }
+
+    fn allocate(
+        &mut self,
+        tx: &mut WriteTx<'_>,
+        item: &Item,
+        hold: &HoldWith<'_>,
+        content: &mut Spooled<'_>,
+    ) -> Result<()> {
         let what = Content {
             id: item.id,
             kind: item.kind,
             type_name: item.line.type_name.as_deref(),
-            size,
+            size: item.line.size,
             whole: None,
         };
-        let stored = allocate::allocate(tx, &what, hold, &mut content)?;
+        let stored = allocate::allocate(tx, &what, hold, content)?;
         self.done.objects += 1;
         self.done.dedup_hits += u64::from(stored.dedup);
         self.done.bytes += stored.size;
@@ -251,17 +315,35 @@ impl Import<'_> {
     }
 
     fn bad(&self, item: &Item, why: String) -> Error {
-        TransferError::BadExport {
-            path: self.folder.path(&item.file),
-            why: format!("{why}; objects imported before it stay"),
-        }
-        .into()
+        bad_content(self.origin, item, &why)
     }
 }
 
-fn bad_name(folder: &Folder, item: &Item, name: &str, why: String) -> Error {
+/// The error for a content that is not the right one.
+pub(super) fn bad_content(origin: &dyn Origin, item: &Item, why: &str) -> Error {
+    TransferError::BadExport {
+        path: origin.path(&item.file),
+        why: format!("{why}; objects imported before it stay"),
+    }
+    .into()
+}
+
+/// Why a file cannot be the content of an object.
+pub(super) fn other_size(found: u64, size: u64) -> String {
+    format!("it has {} bytes, not {}", grouped(found), grouped(size))
+}
+
+/// Compares what was read with what the manifest says, and says how it differs.
+pub(super) fn is_of(item: &Item, found: ObjectId, size: u64, validator: Validator) -> Result<(), String> {
+    if found != item.id || size != item.line.size {
+        return Err(format!("its {size} bytes have the id {found}, not {}", item.id));
+    }
+    validator.finish()
+}
+
+fn bad_name(origin: &dyn Origin, item: &Item, name: &str, why: String) -> Error {
     TransferError::NameRefused {
-        path: folder.path(&item.file),
+        path: origin.path(&item.file),
         name: name.to_owned(),
         why,
     }

@@ -102,20 +102,27 @@ impl Item {
 }
 
 /// The lines of a manifest.
-pub(in crate::manager) struct Lines {
+pub(in crate::manager) struct Lines<R> {
     path: PathBuf,
-    reader: BufReader<File>,
+    reader: BufReader<R>,
     number: u64,
 }
 
-impl Lines {
+impl Lines<File> {
     pub fn open(folder: &Folder) -> Result<Self> {
         let file = Path::new(MANIFEST);
-        Ok(Self {
-            path: folder.path(file),
-            reader: BufReader::new(folder.file(file)?),
+        Ok(Self::of(folder.path(file), folder.file(file)?))
+    }
+}
+
+impl<R: Read> Lines<R> {
+    /// The lines of a manifest, which errors call `path`.
+    pub fn of(path: PathBuf, reader: R) -> Self {
+        Self {
+            path,
+            reader: BufReader::new(reader),
             number: 0,
-        })
+        }
     }
 
     /// The next object. Skips what editors may add: blank lines, carriage returns, a byte order

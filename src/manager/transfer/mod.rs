@@ -14,4 +14,5 @@ pub(in crate::manager) mod restore;
 pub(in crate::manager) mod save;
 pub(in crate::manager) mod snapshot;
 mod source;
+pub(in crate::manager) mod tar;
 mod whole;

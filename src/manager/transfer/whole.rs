@@ -84,25 +84,26 @@ impl Read for Whole<'_, '_, '_> {
     }
 }
 
-struct Check {
+/// Compares a content with the id of its object, part by part.
+pub(super) struct Check {
     hasher: Hasher,
     validator: Validator,
 }
 
 impl Check {
-    fn new(object: &StoredObject) -> Self {
+    pub fn new(object: &StoredObject) -> Self {
         Self {
             hasher: Hasher::new(object.kind),
             validator: Validator::new(object.kind),
         }
     }
 
-    fn update(&mut self, part: &[u8]) {
+    pub fn update(&mut self, part: &[u8]) {
         self.hasher.update(part);
         self.validator.update(part);
     }
 
-    fn finish(self, object: &StoredObject) -> Result<()> {
+    pub fn finish(self, object: &StoredObject) -> Result<()> {
         if self.hasher.finish() != object.object_id {
             return Err(damaged(object));
         }
