@@ -3,7 +3,7 @@
 use heapledger::{Hold, Policy};
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, quick};
-use crate::{cache, fill, planned, stored};
+use crate::{HOUR, cache, fill, planned, stored};
 
 #[test]
 fn the_oldest_go_first_and_no_more_than_must() {
@@ -52,6 +52,27 @@ fn a_large_object_goes_in_the_same_transaction_and_for_one() {
     heap.store_file(&mut file, Hold::Anonymous).unwrap();
     assert!(!heap.contains(&id).unwrap());
     assert_eq!(heap.stats().unwrap().objects, 1);
+    assert_balanced(&heap);
+}
+
+/// A source lets the clock pass the lease of what is stored of it before each read.
+struct Slow(std::io::Cursor<Vec<u8>>);
+
+impl std::io::Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        heapledger::advance_clock(HOUR);
+        self.0.read(buffer)
+    }
+}
+
+#[test]
+fn a_slow_stream_makes_room_without_ending_itself() {
+    let heap = Heap::made(quick().max_mem(30 * MIB).evict(Policy::Oldest));
+    let large = heap.allocate_bytes(&content(1, 20 * MIB)).unwrap();
+    let bytes = content(2, 25 * MIB);
+    let id = heap.allocate_from(Slow(std::io::Cursor::new(bytes.clone()))).unwrap();
+    assert!(!heap.contains(&large).unwrap());
+    assert_eq!(heap.get_bytes(&id).unwrap(), bytes);
     assert_balanced(&heap);
 }
 

@@ -198,9 +198,9 @@ impl Upload<'_, '_> {
         let Some(row) = &self.row else {
             return self.announced.make(tx, buffered, self.memory.inner.lease);
         };
-        // Of a stream, only what is read needs room. Making room may end this upload too, if its
-        // lease is over.
+        // Of a stream, only what is read needs room.
         if row.stored_object_id.is_some() && self.announced.size.is_none() && row.key.is_none() {
+            self.renew(tx, row)?;
             need_room(tx, self.announced.id, buffered)?;
         }
         let mut row = reserved::open(tx, row.id)?;
@@ -216,6 +216,21 @@ impl Upload<'_, '_> {
             self.announced.set_ids_aside(tx, &mut row)?;
         }
         Ok(row)
+    }
+
+    /// Renews a lease that is over, if nobody has ended the upload: otherwise it would end itself when it makes
+    /// room, because its source was slow, or the machine asleep.
+    fn renew(&self, tx: &mut WriteTx<'_>, row: &ReservationRow) -> Result<()> {
+        if row.expires_at > tx.at() {
+            return Ok(());
+        }
+        let before = reserved::open(tx, row.id)?;
+        let after = ReservationRow {
+            expires_at: tx.at() + self.memory.inner.lease,
+            ..before.clone()
+        };
+        let before = Some(&before);
+        tx.apply(Change::ReservationSet { before, after })
     }
 
     fn placing(&self, tx: &WriteTx<'_>, row: &ReservationRow) -> Placing {
