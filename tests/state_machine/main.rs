@@ -6,16 +6,18 @@
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;
+mod evicting;
 mod model;
 mod ops;
+mod order;
 mod reservations;
 mod system;
 mod writes;
 
 use std::sync::{Mutex, PoisonError};
 
-use heapledger::Geometry;
-use ops::{Setup, Step};
+use heapledger::{Geometry, Policy};
+use ops::{Op, Setup, Step};
 use proptest::prelude::*;
 use system::System;
 
@@ -52,6 +54,24 @@ proptest! {
         let setup = Setup { spaces: [space(), space()], in_parts: false };
         let _clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
         run(System::new(setup), &steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(common::cases(24))]
+
+    /// Exactly what the policy says goes, and nothing is refused for which it would have been enough.
+    #[test]
+    fn a_cache_has_what_its_policy_leaves_in_the_map_in_memory(
+        policy in prop::sample::select(vec![Policy::Lru, Policy::Sieve, Policy::S3Fifo, Policy::Largest]),
+        steps in prop::collection::vec(ops::cache_step(), 20..100),
+    ) {
+        let space = || (16 << 10, Geometry::standard());
+        let setup = Setup { spaces: [space(), space()], in_parts: false };
+        let _clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut system = System::new(setup);
+        system.take(&Step { space: 0, op: Op::Evict(Some(policy), 0) });
+        run(system, &steps);
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use heapledger::{ObjectId, QuotaLimit};
 
+use crate::order::Order;
+
 /// The end of what never ends.
 pub const NEVER: u64 = u64::MAX;
 
@@ -12,6 +14,12 @@ pub struct Object {
     pub content: Vec<u8>,
     /// When the anonymous hold ends, if it has one.
     pub held: Option<u64>,
+    pub pinned: bool,
+    /// Objects are numbered as they are stored.
+    pub number: u64,
+    /// When it was stored: the minute, and the unit of work.
+    pub stored_at: u64,
+    pub unit: u64,
 }
 
 /// The outcome of a call, as far as the model can know it.
@@ -62,6 +70,9 @@ pub enum Outcome {
         /// Whether it had a tag that was removed.
         had: bool,
     },
+    Pinned {
+        changed: bool,
+    },
     NotHeld,
     NotStored,
     Named {
@@ -105,6 +116,16 @@ pub struct Model {
     pub now: u64,
     /// Bytes and state by key.
     pub reservations: BTreeMap<String, (u64, State)>,
+    /// What it evicts, and in which order.
+    pub order: Order,
+    /// Minutes for which nothing is evicted.
+    pub min_age: u8,
+    /// What was read since the last unit of work, and how often.
+    pub noted: Vec<(ObjectId, u8)>,
+    /// Units of work.
+    pub unit: u64,
+    pub evictions: u64,
+    pub evicted_mem: u64,
 }
 
 impl Model {
@@ -123,6 +144,12 @@ impl Model {
             quotas: BTreeMap::new(),
             now: 0,
             reservations: BTreeMap::new(),
+            order: Order::default(),
+            min_age: 0,
+            noted: Vec::new(),
+            unit: 0,
+            evictions: 0,
+            evicted_mem: 0,
         }
     }
 
@@ -150,7 +177,7 @@ impl Model {
             None => {}
         }
         let available = self.available();
-        if bytes > available {
+        if bytes > available && !self.make_room(bytes) {
             return Outcome::OutOfMemory {
                 needed: bytes,
                 available,
@@ -216,7 +243,7 @@ impl Model {
     }
 
     /// Tags go with their hold.
-    fn forget_tags(&mut self) {
+    pub fn forget_tags(&mut self) {
         let (names, objects) = (&self.names, &self.objects);
         self.tags.retain(|hold, _| match hold {
             Hold::Name(name) => names.contains_key(name),
@@ -386,7 +413,10 @@ impl Model {
         let size = content.len() as u64;
         let dedup = self.objects.contains_key(&id);
         let available = self.available();
-        if !dedup && size > available {
+        let gone = self.order.clone();
+        let is_recalled = !dedup && self.order.recall(id);
+        if !dedup && size > available && !self.make_room(size) {
+            self.order = gone;
             return Outcome::OutOfMemory {
                 needed: size,
                 available,
@@ -394,14 +424,23 @@ impl Model {
             };
         }
         if dedup {
+            self.order.used(id, 1);
             self.dedup_hits += 1;
             self.dedup_saved += size;
         } else {
             self.allocations += 1;
             self.mem += size;
             self.peak = self.peak.max(self.mem);
-            let content = content.to_vec();
-            self.objects.insert(id, Object { content, held: None });
+            self.order.join(id, size, is_recalled);
+            let object = Object {
+                content: content.to_vec(),
+                held: None,
+                pinned: false,
+                number: self.allocations,
+                stored_at: self.now,
+                unit: self.unit,
+            };
+            self.objects.insert(id, object);
         }
         let freed = match name {
             Some(name) => self.move_name(name, &id, ends),
@@ -469,7 +508,8 @@ impl Model {
         unheld
     }
 
-    fn remove(&mut self, id: &ObjectId) {
+    pub fn remove(&mut self, id: &ObjectId) {
+        self.order.leave(*id);
         let object = self.objects.remove(id).unwrap();
         self.mem -= object.content.len() as u64;
         self.frees += 1;

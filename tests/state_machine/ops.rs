@@ -1,6 +1,6 @@
 //! The operations and spaces to test.
 
-use heapledger::{Geometry, SizeClass};
+use heapledger::{Geometry, Policy, SizeClass};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -70,6 +70,13 @@ pub enum Op {
     Lapse,
     /// The owner, by key and value, may have this share of the space and so many objects; or no quota.
     Quota(u8, u8, Option<(u64, u64)>),
+    /// The space evicts like this, but nothing for so many minutes.
+    Evict(Option<Policy>, u8),
+    /// An object is pinned, or no longer.
+    Pin(Index, bool),
+    /// An object is read.
+    Get(Index),
+    PlanEviction(Size),
     /// The limit of the history in bytes, or none.
     History(Option<u64>),
     /// So many minutes pass.
@@ -177,6 +184,25 @@ fn write() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What a space evicts, and when an object is not to be.
+fn evicting() -> impl Strategy<Value = Op> {
+    let policies = [
+        Policy::Lru,
+        Policy::Sieve,
+        Policy::S3Fifo,
+        Policy::Largest,
+        Policy::Oldest,
+    ];
+    let policy = prop::option::weighted(0.9, prop::sample::select(policies.to_vec()));
+    let min_age = prop_oneof![3 => Just(0u8), 1 => 1u8..30];
+    prop_oneof![
+        2 => (policy, min_age).prop_map(|(policy, min_age)| Op::Evict(policy, min_age)),
+        2 => (any::<Index>(), prop::bool::weighted(0.6)).prop_map(|(pick, pinned)| Op::Pin(pick, pinned)),
+        4 => any::<Index>().prop_map(Op::Get),
+        2 => size().prop_map(Op::PlanEviction),
+    ]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let pick = any::<Index>();
     let key = 0u8..8;
@@ -190,6 +216,7 @@ fn op() -> impl Strategy<Value = Op> {
     let batch = (prop::collection::vec(write(), 1..10), prop::bool::weighted(0.7));
     prop_oneof![
         20 => write(),
+        6 => evicting(),
         5 => batch.prop_map(|(ops, kept)| Op::Batch(ops, kept)),
         2 => Just(Op::CollectGarbage),
         2 => (1u8..=100, any::<bool>()).prop_map(|(under, join)| Op::Compact(under, join)),
@@ -269,6 +296,38 @@ pub fn owned_step() -> impl Strategy<Value = Step> {
         2 => (1u8..30).prop_map(Op::Wait),
         1 => Just(Op::CollectGarbage),
         1 => Just(Op::Reopen),
+    ];
+    op.prop_map(|op| Step { space: 0, op })
+}
+
+/// Mostly what is stored and used in one space that evicts, and is nearly always full.
+pub fn cache_step() -> impl Strategy<Value = Step> {
+    let (name, pick) = (0u8..4, any::<Index>());
+    let size = prop_oneof![
+        6 => (1u64..900).prop_map(Size::Bytes),
+        2 => (4000u64..5000).prop_map(Size::Bytes),
+        1 => (0u64..60).prop_map(Size::Share),
+        1 => Just(Size::OneTooMany),
+    ];
+    let store = (prop::option::weighted(0.2, name), 0u8..40, size.clone());
+    let write = prop_oneof![
+        20 => store.prop_map(|(name, content, size)| match name {
+            Some(name) => Op::AllocateAs(name, content, size),
+            None => Op::Allocate(content, size),
+        }),
+        4 => pick.clone().prop_map(Op::AllocateAgain),
+        1 => pick.clone().prop_map(Op::ForceFree),
+    ];
+    let batch = (prop::collection::vec(write.clone(), 1..8), prop::bool::weighted(0.7));
+    let op = prop_oneof![
+        20 => write,
+        12 => pick.prop_map(Op::Get),
+        2 => batch.prop_map(|(ops, kept)| Op::Batch(ops, kept)),
+        3 => evicting(),
+        1 => (1u8..30).prop_map(Op::Wait),
+        1 => Just(Op::Reopen),
+        1 => (0u8..8, size).prop_map(|(key, size)| Op::Reserve(key, size)),
+        1 => (0u8..8).prop_map(Op::Void),
     ];
     op.prop_map(|op| Step { space: 0, op })
 }

@@ -9,6 +9,7 @@ use heapledger::{
 use proptest::sample::Index;
 
 use crate::common::{MIB, Place, Sql, assert_sql_balanced, number, quick, server, sql};
+use crate::evicting;
 use crate::model::{Hold, Model};
 use crate::ops::{Op, Resize, Setup, Step};
 use crate::reservations;
@@ -59,7 +60,10 @@ impl System {
 
     pub fn take(&mut self, Step { space, op }: &Step) {
         if let Op::Reopen = op {
-            for ((memory, _), name) in self.spaces.iter_mut().zip(SPACES) {
+            for ((memory, model), name) in self.spaces.iter_mut().zip(SPACES) {
+                // So that what was used is written: at the end it is only if nobody else writes.
+                memory.batch(|_| Ok(())).unwrap();
+                model.begin();
                 *memory = quick().space(name).open(self.place.address()).unwrap();
             }
             return;
@@ -72,7 +76,13 @@ impl System {
             return;
         }
         let (memory, model) = &mut self.spaces[*space];
+        if !matches!(op, Op::Get(_) | Op::PlanEviction(_)) {
+            model.begin();
+        }
         match op {
+            // A part of a content makes room for itself, whether the others come or not.
+            Op::Evict(..) if self.has_large_objects => {}
+            Op::Evict(..) | Op::Pin(..) | Op::Get(_) | Op::PlanEviction(_) => evicting::take(memory, model, op),
             Op::CollectGarbage => collect_garbage(memory),
             Op::Compact(under, join) => compact(memory, CompactOptions::default().under(*under).join(*join)),
             Op::Plan(under) => plan(memory, &mut self.plans[*space], *under),
@@ -127,6 +137,7 @@ impl System {
             ];
             assert_eq!(found.map(|count| count), expected);
             reservations::assert_same(memory, model);
+            evicting::assert_same(memory, model);
             assert_eq!(objects_of(memory), objects_of_model(model));
             assert_same_tags(memory, model);
             assert_same_quotas(memory, model);
@@ -280,7 +291,10 @@ fn batch(memory: &MemManager, model: &mut Model, ops: &[Op], kept: bool) {
     });
     assert_eq!(result.is_ok(), kept);
     if !kept {
+        // What was read was read.
+        let noted = std::mem::take(&mut model.noted);
         *model = before;
+        model.noted = noted;
     }
 }
 

@@ -122,8 +122,9 @@ impl Writes for Batch<'_, '_> {
 pub fn write(memory: &mut impl Writes, model: &mut Model, op: &Op) {
     let (found, expected) = outcomes(memory, model, op);
     assert_eq!(found, expected, "{op:?}");
-    if let Some((id, object)) = model.objects.last_key_value() {
-        assert_eq!(memory.read(id).unwrap(), object.content, "after {op:?}");
+    if let Some((&id, object)) = model.objects.last_key_value() {
+        assert_eq!(memory.read(&id).unwrap(), object.content, "after {op:?}");
+        model.read(&id);
     }
 }
 

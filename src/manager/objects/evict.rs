@@ -63,6 +63,8 @@ impl Making {
             return Ok(false);
         }
         if let Chooser::ByUse(by_use) = &chooser {
+            // What is refused is not forgotten for it.
+            object_id.map_or(Ok(()), |id| tx.recall_ahead(&id))?;
             by_use.write(tx)?;
         }
         let cause = Cause {

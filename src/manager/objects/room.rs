@@ -16,9 +16,6 @@ const NAMED: i64 = 3;
 /// Refuses `bytes` that are not available, even after everything that is due was given back, and what may be
 /// evicted was. It gives back as much as is needed, and evicts nothing if that is not enough.
 pub(in crate::manager) fn need_room(tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<()> {
-    if let Some(id) = &object_id {
-        tx.recall_ahead(id)?;
-    }
     make_room(tx, &mut Making::default(), object_id, bytes)
 }
 

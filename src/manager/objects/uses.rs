@@ -158,11 +158,13 @@ impl Shared {
 
     /// Writes what is noted, unless somebody else is writing: then it stays noted.
     fn write(&self, writer: &Group) {
-        let uses = self.take();
-        if uses.is_empty() {
+        if !self.wanted.load(Ordering::Relaxed) || self.lock().objects.is_empty() {
             return;
         }
+        let mut uses = Vec::new();
         let written = writer.write_unsynced(Deadline::after(Duration::ZERO), |tx| {
+            // Not before its turn, or a unit that comes first would decide without them.
+            uses = self.take();
             tx.sign(Signature {
                 at: clock::now(),
                 ..Signature::default()
