@@ -39,6 +39,8 @@ pub enum Invariant {
     I14,
     /// Quotas add up what their owners have.
     I15,
+    /// What is evicted by use has its place in the order.
+    I16,
     /// The schema is that of this version, and text is UTF-8.
     Schema,
     /// SQLite can read the file.
@@ -49,7 +51,7 @@ pub enum Invariant {
 
 impl Invariant {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::I1,
         Self::I2,
         Self::I3,
@@ -65,6 +67,7 @@ impl Invariant {
         Self::I13,
         Self::I14,
         Self::I15,
+        Self::I16,
         Self::Schema,
         Self::IntegrityCheck,
         Self::ForeignKeyCheck,
@@ -89,6 +92,7 @@ impl Invariant {
             Self::I13 => "I13",
             Self::I14 => "I14",
             Self::I15 => "I15",
+            Self::I16 => "I16",
             Self::Schema => "schema",
             Self::IntegrityCheck => "integrity_check",
             Self::ForeignKeyCheck => "foreign_key_check",
@@ -118,6 +122,9 @@ impl Invariant {
             Self::I14 => "each tag has its hold, and a space counts its tags",
             Self::I15 => {
                 "what is used of a quota is the sum of the objects of its owner, and a space counts its quotas"
+            }
+            Self::I16 => {
+                "in a space that evicts by use, each object has one place in the order, which adds up its queues"
             }
             Self::Schema => "tables, views, triggers and indexes are those of this version, and text is UTF-8",
             Self::IntegrityCheck => "SQLite can read every page and index of the file",

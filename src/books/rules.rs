@@ -123,7 +123,7 @@ impl Rule {
 }
 
 use FoundBy::{Repair, View};
-use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14, I15, Schema};
+use Invariant::{I1, I2, I3, I4, I5, I6, I7, I8, I9, I10, I11, I12, I13, I14, I15, I16, Schema};
 use Stage::{
     Books, Contents, Elsewhere, History, Holds, Keys, Levels, Numbers, Objects, Pieces, Places, Starts, Totals,
 };
@@ -269,6 +269,16 @@ pub(crate) static RULES: &[Rule] = &[
         "what is used of a quota is recounted"),
     rule("space_quotas", (I15, "memram"), Holds, View,
         "a space counts its quotas"),
+    rule("recency_row", (Schema, "recency"), Holds, Repair,
+        "a place in the order of eviction that breaks a rule of its table is removed"),
+    rule("recency_stray", (I16, "recency"), Holds, View,
+        "a place of what is not in an order by use is removed"),
+    rule("recency_twice", (I16, "recency"), Holds, View,
+        "of two places with one position, that of the newer object is removed"),
+    rule("recency_lost", (I16, "stored_objects"), Holds, View,
+        "an object without a place goes after all others"),
+    rule("recency_totals", (I16, "memram"), Holds, View,
+        "the totals of the order are recounted"),
     rule("history", (I11, "events"), Books, View,
         "the history begins again with an opening balance")
         .with("the history begins again with an opening balance"),

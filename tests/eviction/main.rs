@@ -10,6 +10,7 @@ mod model;
 mod now;
 mod order;
 mod pins;
+mod repair;
 mod replayed;
 mod settings;
 mod stays;

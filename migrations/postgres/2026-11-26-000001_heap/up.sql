@@ -960,7 +960,36 @@ FROM quotas q LEFT JOIN paid p ON p.memram_id = q.memram_id AND p.key = q.key AN
 WHERE q.used_bytes <> coalesce(p.bytes, 0) OR q.used_objects <> coalesce(p.objects, 0)
 UNION ALL
 SELECT 'I15', 'space_quotas', 'memram', m.id, NULL, 'quotas ' || coalesce(s.quotas, 0), 'quotas ' || m.quotas
-FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS quotas FROM quotas GROUP BY memram_id) s ON s.id = m.id WHERE m.quotas <> coalesce(s.quotas, 0);
+FROM memram m LEFT JOIN (SELECT memram_id AS id, count(*) AS quotas FROM quotas GROUP BY memram_id) s ON s.id = m.id WHERE m.quotas <> coalesce(s.quotas, 0)
+UNION ALL
+-- I16 in a space that evicts by use each object has one place in the order, and nothing else has
+SELECT 'I16', 'recency_stray', 'recency', r.stored_object_id, NULL, 'the place of an object in an order by use',
+       r.queue || ' ' || r.position || ' of space ' || r.memram_id || ', size ' || r.size
+FROM recency r LEFT JOIN memram m ON m.id = r.memram_id LEFT JOIN stored_objects o ON o.id = r.stored_object_id
+WHERE m.id IS NULL OR (m.dropped_at IS NULL AND (
+  coalesce(m.evict, 'none') NOT IN ('lru', 'sieve', 's3-fifo')
+  OR (r.queue <> 'main' AND m.evict <> 's3-fifo')
+  OR (r.queue = 'gone' AND (o.id IS NOT NULL
+    OR EXISTS (SELECT 1 FROM stored_objects s WHERE s.memram_id = r.memram_id AND s.object_id = r.object_id)))
+  OR (r.queue <> 'gone' AND (o.id IS NULL OR o.memram_id <> r.memram_id OR o.size <> r.size))))
+UNION ALL
+SELECT 'I16', 'recency_twice', 'recency', r.stored_object_id, NULL, 'a position of its own', 'position ' || r.position || ', as others have'
+FROM (SELECT stored_object_id, position, row_number() OVER (PARTITION BY memram_id, position ORDER BY stored_object_id) AS place FROM recency) r
+WHERE r.place > 1
+UNION ALL
+SELECT 'I16', 'recency_lost', 'stored_objects', o.id, NULL, 'a place in the order of eviction', 'none'
+FROM memram m JOIN stored_objects o ON o.memram_id = m.id LEFT JOIN recency r ON r.stored_object_id = o.id
+WHERE m.evict IN ('lru', 'sieve', 's3-fifo') AND m.dropped_at IS NULL AND o.size > 0 AND r.stored_object_id IS NULL
+UNION ALL
+SELECT 'I16', 'recency_totals', 'memram', m.id, NULL,
+       'evict_main ' || coalesce(s.main, 0) || ', evict_gone ' || coalesce(s.gone, 0) || ', evict_hand from 0',
+       'evict_main ' || m.evict_main || ', evict_gone ' || m.evict_gone || ', evict_hand ' || m.evict_hand
+FROM memram m LEFT JOIN (
+  SELECT memram_id AS id, sum(size) FILTER (WHERE queue = 'main') AS main,
+         sum(size) FILTER (WHERE queue = 'gone') AS gone
+  FROM recency GROUP BY memram_id) s ON s.id = m.id
+WHERE m.dropped_at IS NULL
+  AND (m.evict_main <> coalesce(s.main, 0) OR m.evict_gone <> coalesce(s.gone, 0) OR m.evict_hand < 0);
 
 -- I11: the history explains the balance and the names. Where an event's own mem is wrong, it
 -- names the first event after which the books cannot have been right. None of it applies to

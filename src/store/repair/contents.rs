@@ -9,6 +9,8 @@ const DROP_UPLOAD: &[&str] = &[
     "DELETE FROM reservations WHERE id = ?1",
 ];
 
+const LEAVE_ORDER: &str = "DELETE FROM recency WHERE stored_object_id = ?1";
+
 pub(super) const RULES: &[Statements] = &[
     Statements {
         rule: "reservation_row",
@@ -240,6 +242,42 @@ pub(super) const RULES: &[Statements] = &[
         rule: "space_quotas",
         find: None,
         correct: &["UPDATE memram SET quotas = (SELECT count(*) FROM quotas WHERE memram_id = ?1) WHERE id = ?1"],
+    },
+    Statements {
+        rule: "recency_row",
+        find: Some("SELECT stored_object_id AS id, CAST(NULL AS TEXT) AS key, 'a queue, 0 to 3 marks, bytes, and an id of what is gone' AS expected,
+                      queue || ', ' || marks || ' marks, size ' || size || ', id ' || coalesce(object_id, 'none') AS found
+               FROM recency WHERE queue NOT IN ('trial', 'main', 'gone') OR marks NOT BETWEEN 0 AND 3 OR size <= 0
+                  OR (object_id IS NOT NULL) <> (queue = 'gone')"),
+        correct: &[LEAVE_ORDER],
+    },
+    Statements {
+        rule: "recency_stray",
+        find: None,
+        correct: &[LEAVE_ORDER],
+    },
+    Statements {
+        rule: "recency_twice",
+        find: None,
+        correct: &[LEAVE_ORDER],
+    },
+    Statements {
+        rule: "recency_lost",
+        find: None,
+        correct: &["INSERT INTO recency (stored_object_id, memram_id, queue, position, marks, size)
+                 SELECT o.id, o.memram_id, 'main', 1 + greatest(
+                   coalesce((SELECT max(position) FROM recency r WHERE r.memram_id = o.memram_id AND r.queue = 'main'), 0),
+                   coalesce((SELECT max(position) FROM recency r WHERE r.memram_id = o.memram_id AND r.queue = 'trial'), 0),
+                   coalesce((SELECT max(position) FROM recency r WHERE r.memram_id = o.memram_id AND r.queue = 'gone'), 0)),
+                   0, o.size FROM stored_objects o WHERE o.id = ?1"],
+    },
+    Statements {
+        rule: "recency_totals",
+        find: None,
+        correct: &["UPDATE memram SET evict_hand = greatest(evict_hand, 0),
+                   evict_main = (SELECT coalesce(sum(size), 0) FROM recency WHERE memram_id = ?1 AND queue = 'main'),
+                   evict_gone = (SELECT coalesce(sum(size), 0) FROM recency WHERE memram_id = ?1 AND queue = 'gone')
+                 WHERE id = ?1"],
     },
     // `key` is the space of the object.
     Statements {

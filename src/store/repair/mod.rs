@@ -80,7 +80,7 @@ const STRAY: &str = "SELECT l.id, CAST(NULL AS TEXT) AS key, '' AS expected, '' 
 pub(crate) struct Lifted(Vec<String>);
 
 /// Rules about single rows, most of which a CHECK enforces.
-const OF_ROWS: [&str; 12] = [
+const OF_ROWS: [&str; 14] = [
     "sequence",
     "heap_row",
     "space_row",
@@ -93,6 +93,8 @@ const OF_ROWS: [&str; 12] = [
     "name_empty",
     "event_row",
     "kind_row",
+    "quota_row",
+    "recency_row",
 ];
 
 impl ReadTx<'_> {

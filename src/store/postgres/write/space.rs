@@ -54,8 +54,12 @@ pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
             .into_iter()
             .collect(),
         SpaceChange::Evicts(eviction) => {
-            let starts = !eviction.is_same_policy && eviction.policy.is_some_and(Policy::is_by_use);
-            let evict = Part::new(if starts { &EVICT_BY_USE } else { &EVICT }, [eviction], |rows| {
+            let text = match eviction.policy {
+                _ if eviction.is_same_policy => &EVICT,
+                Some(policy) if policy.is_by_use() => &EVICT_BY_USE,
+                _ => &EVICT_OTHERWISE,
+            };
+            let evict = Part::new(text, [eviction], |rows| {
                 vec![
                     rows.text_if_any(|eviction| eviction.policy.map(Policy::as_str)),
                     rows.int(|eviction| eviction.min_age),
@@ -118,6 +122,11 @@ const RENAME: Sql = Sql(
 );
 const EVICT: Sql = Sql(
     "evicting AS (UPDATE memram t SET evict = x.policy, evict_min_age = x.min_age FROM space, ",
+    "(policy, min_age) WHERE t.id = space.id)",
+);
+const EVICT_OTHERWISE: Sql = Sql(
+    "evicting AS (UPDATE memram t SET evict = x.policy, evict_min_age = x.min_age, evict_hand = 0, evict_main = 0, \
+        evict_gone = 0 FROM space, ",
     "(policy, min_age) WHERE t.id = space.id)",
 );
 const EVICT_BY_USE: Sql = Sql(

@@ -41,7 +41,8 @@ pub(super) fn begin(conn: &mut SqliteConnection, space: MemRamId, eviction: &Evi
         return Ok(());
     }
     if !eviction.policy.is_some_and(Policy::is_by_use) {
-        return end(conn, space);
+        end(conn, space)?;
+        return Statement::<Reset, 1>::run(conn, [space.0.into()]).map(drop);
     }
     let space = [space.0.into()];
     Statement::<Forget, 1>::run(conn, space)?;
@@ -63,6 +64,7 @@ sql! {
         SELECT o.id, o.memram_id, 'main', o.id & 1099511627775, 0, o.size FROM stored_objects o \
         WHERE o.memram_id = ? AND o.size > 0 \
             AND NOT EXISTS (SELECT 1 FROM recency r WHERE r.stored_object_id = o.id)";
+    Reset = "UPDATE memram SET evict_hand = 0, evict_main = 0, evict_gone = 0 WHERE id = ?";
     Count = "UPDATE memram SET evict_hand = 0, evict_gone = 0, \
         evict_main = (SELECT coalesce(sum(o.size), 0) FROM stored_objects o WHERE o.memram_id = memram.id) WHERE id = ?";
     FromRecency = "DELETE FROM recency WHERE stored_object_id IN";
