@@ -7,7 +7,7 @@ mod spy;
 
 use heapledger::{ArenaId, BlockId, Geometry, Hold, MemManager, ObjectId, Policy};
 
-use crate::common::{FilesOnly, Heap, KIB, MIB, content, files_only, is_skipped, plan};
+use crate::common::{FilesOnly, Heap, KIB, MIB, content, files_only, is_skipped, plan, quick};
 use spy::plans;
 
 /// Named objects of six pieces each, in blocks of 512 bytes.
@@ -242,6 +242,41 @@ fn what_is_evicted_first() {
     for (policy, order) in [(Policy::Oldest, oldest), (Policy::Largest, by_size)] {
         heap.set_eviction(Some(policy.into())).unwrap();
         searches(&heap, &[order, names], |memory| memory.plan_eviction(size).unwrap());
+    }
+}
+
+/// An index has the order of what goes by use, and each object is found by its key.
+#[test]
+fn what_is_evicted_first_by_use() {
+    files_only!(Plans);
+    let place = "SELECT: SEARCH recency USING PRIMARY KEY (stored_object_id=?)";
+    let used = "SELECT: SEARCH stored_objects USING COVERING INDEX stored_objects_by_object_id (object_id=? AND memram_id=?); \
+         SEARCH recency USING PRIMARY KEY (stored_object_id=?)";
+    let last = "SELECT: SEARCH recency USING COVERING INDEX recency_in_order (memram_id=? AND queue=?)";
+    let next = "SELECT: SEARCH recency USING INDEX recency_in_order (memram_id=? AND queue=? AND position>?); \
+         SEARCH stored_objects USING INTEGER PRIMARY KEY (rowid=?)";
+    let leaves = "DELETE: SEARCH recency USING PRIMARY KEY (stored_object_id=?)";
+    let gone = "SELECT: SEARCH recency USING INDEX recency_gone (memram_id=? AND object_id=?)";
+    let longest_gone = "SELECT: SEARCH recency USING INDEX recency_in_order (memram_id=? AND queue=?)";
+    let names = "SELECT: SEARCH names USING INDEX names_by_object (stored_object_id=?); USE TEMP B-TREE FOR ORDER BY";
+    let by_queue = [names, place, used, last, next, leaves, gone, longest_gone];
+    for (policy, expected) in [
+        (Policy::Lru, &[names, used, last, next, leaves][..]),
+        (Policy::Sieve, &[names, used, last, next, leaves]),
+        (Policy::S3Fifo, &by_queue),
+    ] {
+        let heap = Heap::made(quick().max_mem(64 * KIB).evict(policy));
+        let store = |memory: &MemManager, seed| memory.allocate_bytes(&content(seed, 5000)).unwrap();
+        let ids: Vec<_> = (0..12).map(|seed| store(&heap, seed)).collect();
+        searches(&heap, expected, |memory| {
+            memory.get_bytes(&ids[3]).unwrap();
+            // So many that s3-fifo forgets some.
+            for seed in 100..140 {
+                store(memory, seed);
+            }
+            memory.get_bytes(&ids[3]).ok();
+            memory.plan_eviction(30_000).unwrap()
+        });
     }
 }
 
