@@ -116,6 +116,10 @@ fn known_content_evicts_nothing() {
             .dedup
     );
     assert_eq!(stored(&heap, &ids), [true, true]);
+    // Not even if it would be the first to go.
+    assert!(heap.store_bytes(&content(0, 30_000), Hold::Anonymous).unwrap().dedup);
+    assert_eq!(stored(&heap, &ids), [true, true]);
+    assert_eq!(heap.memram().unwrap().evictions, 0);
 }
 
 #[test]

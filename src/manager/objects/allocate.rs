@@ -15,7 +15,7 @@ use super::{admit, expire, place, sweep, vouch};
 use crate::books::change::Change;
 use crate::error::{Error, Result};
 use crate::manager::names::Kept;
-use crate::manager::{Freed, Hold, HoldWith, MemManager, Phase, names};
+use crate::manager::{Freed, Hold, HoldWith, MemManager, Phase, names, unsigned};
 use crate::models::{StoredObject, StoredObjectId};
 use crate::store::{FileLocation, WriteTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
@@ -329,7 +329,11 @@ pub(in crate::manager) fn allocate(
     source: &mut dyn Source,
 ) -> Result<Allocation> {
     names::validate_hold(tx, hold)?;
-    let found = tx.find_unless_new(&what.id)?;
+    let found = match what.size <= unsigned(tx.capacity()?.1) {
+        true => tx.find_unless_new(&what.id)?,
+        // It may be what would go to make room for it.
+        false => tx.find(&what.id)?,
+    };
     if let Some(object) = sweep::living(tx, found)? {
         return dedup(tx, what, &object, hold, source);
     }
