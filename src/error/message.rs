@@ -4,12 +4,20 @@ use std::fmt;
 
 use super::Error;
 use super::figures::{bytes, grouped};
-use crate::models::Promise;
+use crate::models::{OverQuota, Promise};
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.say(f)?;
         self.advice().map_or(Ok(()), |advice| write!(f, "; {advice}"))
+    }
+}
+
+impl fmt::Display for OverQuota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (used, hard, needed) = (grouped(self.used), grouped(self.hard), grouped(self.needed));
+        let Self { key, value, limit, .. } = self;
+        write!(f, "{key}={value} has {used} of {hard} {limit}, and needs {needed} more")
     }
 }
 
@@ -51,16 +59,7 @@ impl Error {
                     ),
                 }
             }
-            Self::QuotaExceeded(over) => write!(
-                f,
-                "quota exceeded: {}={} has {} of {} {}, and needs {} more",
-                over.key,
-                over.value,
-                grouped(over.used),
-                grouped(over.hard),
-                over.limit,
-                grouped(over.needed),
-            ),
+            Self::QuotaExceeded(over) => write!(f, "quota exceeded: {over}"),
             Self::FileFull {
                 needed,
                 file,

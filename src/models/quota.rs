@@ -119,7 +119,7 @@ text_enum! {
 }
 
 /// Who would have more of what than its quota allows; see [`Error::QuotaExceeded`](crate::Error::QuotaExceeded).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct OverQuota {
     /// The key of the tag.

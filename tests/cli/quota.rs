@@ -100,3 +100,76 @@ fn quotas_are_listed_changed_and_removed() {
     cli.fails(2, ["quota", "owner"]);
     cli.fails(2, ["quota", "owner=ann", "--objects", "many"]);
 }
+
+#[test]
+fn a_dry_run_says_what_a_quota_refuses_and_what_is_left() {
+    let cli = Cli::new();
+    cli.file("a", "hello");
+    cli.file("b", "some more");
+    cli.ok(["init", "--max-mem", "1MiB"]);
+    cli.ok(["quota", "owner=ann", "--hard", "10", "--objects", "3"]);
+    let dry = |paths: &[&str]| {
+        let put = ["put", "--dry-run", "--tag", "owner=ann"];
+        cli.run_all(&put.iter().chain(paths).copied().collect::<Vec<_>>())
+    };
+    let fits = dry(&["a"]);
+    assert_eq!(fits.status, 0);
+    assert!(
+        fits.stderr
+            .contains("would leave owner=ann 5 B of 10 B, 2 of 3 objects"),
+        "{}",
+        fits.stderr
+    );
+    let refused = dry(&["a", "b"]);
+    assert_eq!(refused.status, 1);
+    let why = "owner=ann has 5 of 10 bytes, and needs 9 more: nothing from b on would be stored";
+    assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    assert!(refused.stderr.contains("would store 1 object"), "{}", refused.stderr);
+    assert!(refused.stdout.contains("over quota"), "{}", refused.stdout);
+    let rows = cli.run(["put", "--dry-run", "--tag", "owner=ann", "--format", "json", "a", "b"]);
+    let rows: serde_json::Value = serde_json::from_str(&rows.stdout).unwrap();
+    assert_eq!(rows[0]["over_quota"], json!(null));
+    assert_eq!(
+        rows[1]["over_quota"],
+        json!({"key": "owner", "value": "ann", "limit": "bytes", "used": 5, "needed": 9, "hard": 10})
+    );
+    assert_eq!(dry(&["b"]).status, 0);
+    // Others, and nobody, have no quota.
+    cli.ok(["put", "--dry-run", "--tag", "owner=bob", "a", "b"]);
+    cli.ok(["put", "--dry-run", "a", "b"]);
+    // As the put itself, which names the files by their paths.
+    cli.ok(["put", "--names", "--tag", "owner=ann", "b"]);
+    cli.file("b", "some less");
+    assert_eq!(
+        dry(&["--names", "b"]).status,
+        0,
+        "it takes the place of what it replaces"
+    );
+    assert_eq!(dry(&["b"]).status, 1);
+    cli.ok(["put", "--names", "--tag", "owner=ann", "b"]);
+}
+
+#[test]
+fn a_plan_looks_at_the_quotas_of_its_tags() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "1MiB"]);
+    cli.ok(["quota", "owner=ann", "--hard", "1KiB"]);
+    let fits = cli.ok(["plan", "1000", "--tag", "owner=ann"]);
+    assert!(fits.contains("left       owner=ann 24 B of 1.0 KiB\n"), "{fits}");
+    let refused = cli.run(["plan", "1025", "--tag", "owner=ann"]);
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused
+            .stdout
+            .contains("refused    owner=ann has 0 of 1,024 bytes, and needs 1,025 more\n"),
+        "{}",
+        refused.stdout
+    );
+    cli.ok(["plan", "1025", "--tag", "owner=bob"]);
+    cli.ok(["plan", "1025"]);
+    let refused = cli.run(["plan", "1025", "--tag", "owner=ann", "--format", "json"]);
+    let refused: serde_json::Value = serde_json::from_str(&refused.stdout).unwrap();
+    assert_eq!(refused["over_quota"]["needed"], 1025);
+    cli.fails(2, ["plan", "1025", "--tag", "owner"]);
+    cli.fails(2, ["plan", "1025", "--tag", "owner=ann", "--at", "+1d"]);
+}

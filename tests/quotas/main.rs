@@ -10,6 +10,7 @@ mod counted;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../harness/mod.rs"]
 mod harness;
+mod planned;
 mod refused;
 mod transfer;
 

@@ -3,9 +3,12 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, EvictOptions, EvictionPlan, MemManager, Plan, ReservationInfo, Timestamp};
+use heapledger::{
+    Bound, EvictOptions, EvictionPlan, Hold, HoldWith, MemManager, Plan, Quota, ReservationInfo, Timestamp,
+};
 
-use super::reserve;
+use super::tags::{self, Tag};
+use super::{quota, reserve};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::{parse, when};
@@ -13,12 +16,13 @@ use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit status 1 if it does not fit. `heapledger put --dry-run` does the same for files.
+Exit status 1 if it does not fit, or a quota refuses it. `heapledger put --dry-run` does the same for files.
 
 Examples:
   heapledger plan 1MiB
   heapledger plan 1GiB --at +7d          # with what expires until then
   heapledger plan 1MiB --evict           # what goes, if the space evicts
+  heapledger plan 1MiB --tag owner=ann   # whether its quota allows for it
   heapledger plan 3GiB --format json | jq .shortfall")]
 pub struct Args {
     /// Bytes of the object: 65536, 64K, 1.5MiB
@@ -32,6 +36,10 @@ pub struct Args {
     /// Tell which objects would be evicted for it
     #[arg(long, conflicts_with = "at")]
     evict: bool,
+
+    /// Plan for a hold with this tag, whose quota counts. Any number of times, once for each key
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tags::tag, conflicts_with_all = ["at", "evict"])]
+    tags: Vec<Tag>,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
@@ -39,9 +47,12 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.evict {
         return evictions(&memory, EvictOptions::room(args.size), context);
     }
-    let plan = match args.at {
-        Some(at) => memory.plan_allocation_at(args.size, at)?,
-        None => memory.plan_allocation(args.size)?,
+    let (plan, quotas) = match args.at {
+        Some(at) => (memory.plan_allocation_at(args.size, at)?, Vec::new()),
+        None => memory.plan_batch(|planner| {
+            planner.hold(HoldWith::from(Hold::Anonymous).tags(tags::pairs(&args.tags)))?;
+            Ok((planner.allocate_size(args.size)?, planner.quotas()?))
+        })?,
     };
     let promised = match plan.fits_but_for_promises() {
         true => promised(&memory.reservations()?),
@@ -50,6 +61,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let evicts = plan.shortfall > 0 && memory.eviction()?.is_some();
     context.output().one(&plan, |out| {
         text(out, &plan, &promised, context.sizes())?;
+        left(out, &plan, &quotas, context.sizes())?;
         match evicts {
             true => writeln!(
                 out,
@@ -87,6 +99,9 @@ const MOST_NAMES: usize = 3;
 fn text(out: &mut dyn Write, plan: &Plan, promised: &str, sizes: Sizes) -> io::Result<()> {
     let (size, class) = (sizes.phrase(plan.size), sizes.phrase(plan.block_size));
     writeln!(out, "size       {size}, in the class with blocks of {class}")?;
+    if let Some(over) = &plan.over_quota {
+        return writeln!(out, "refused    {over}");
+    }
     let available = sizes.phrase(plan.available);
     if plan.shortfall > 0 {
         let shortfall = sizes.phrase(plan.shortfall);
@@ -125,6 +140,12 @@ fn text(out: &mut dyn Write, plan: &Plan, promised: &str, sizes: Sizes) -> io::R
         writeln!(out, "file       room for about {fits} before; {first}")?;
     }
     writeln!(out, "placement  {}", placement(plan))
+}
+
+/// What owners have left after it.
+fn left(out: &mut dyn Write, plan: &Plan, quotas: &[Quota], sizes: Sizes) -> io::Result<()> {
+    let mut quotas = quotas.iter().filter(|_| plan.fits());
+    quotas.try_for_each(|planned| writeln!(out, "left       {}", quota::left(planned, sizes)))
 }
 
 fn victims(out: &mut dyn Write, plan: &EvictionPlan, sizes: Sizes) -> io::Result<()> {

@@ -81,7 +81,7 @@ pub struct Args {
     pub(super) tags: Tags,
 
     /// Store nothing; print what would be stored, and how, or what --sync would change. Exit status 1
-    /// if it does not fit, which --sync does not foresee
+    /// if it does not fit, or a quota refuses it, which --sync does not foresee
     #[arg(long)]
     pub(super) dry_run: bool,
 

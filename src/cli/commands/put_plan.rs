@@ -5,13 +5,14 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Hold, Kind, MemRam, ObjectId, Plan, Planner};
+use heapledger::{Error, Hasher, Kind, MemRam, ObjectId, Plan, Planner, Quota};
 use serde::Serialize;
 
 use super::names::explain_taken;
 use super::plan::placement;
 use super::put::Args;
 use super::put_names::PathNames;
+use super::quota;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::sources::{Found, Sources, whole_reads};
@@ -23,23 +24,25 @@ use crate::cli::streams;
 
 /// Plans the paths in order, each after the previous ones.
 pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outcome> {
-    let quiet = args.quiet;
-    let mut output = context.output();
+    let (mut output, quiet) = (context.output(), args.quiet);
     let mut planning = Planning {
+        args,
+        names: args.path_names(),
         rows: output.list(),
         totals: Plan::default(),
         objects: 0,
         dedup: 0,
         failed: 0,
         refused: None,
-        quiet,
-        names: args.path_names(),
+        quotas: Vec::new(),
         most: Most::default(),
     };
     let ((), is_new) = context.plan(args.making, |planner| {
-        planner.check_hold(args.hold(None)).map_err(explain_taken)?;
+        planner.hold(args.hold(None)).map_err(explain_taken)?;
         planning.most = Most::of(planner.memram());
-        planning.all(&args.paths, sources, planner)
+        planning.all(sources, planner)?;
+        planning.quotas = planner.quotas()?;
+        Ok(())
     })?;
     planning.rows.end()?;
     if !quiet {
@@ -52,8 +55,16 @@ pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outc
             planning.dedup,
             context.sizes(),
         ));
+        for planned in planning.quotas.iter().filter(|_| planning.refused.is_none()) {
+            exit::note(&format!("would leave {}", quota::left(planned, context.sizes())));
+        }
     }
     if let Some(path) = planning.refused {
+        let path = printable_path(&path);
+        if let Some(over) = &planning.totals.over_quota {
+            exit::warn(&format!("{over}: nothing from {path} on would be stored"));
+            return Ok(Outcome::Findings);
+        }
         let (missing, below) = match planning.totals.shortfall {
             0 => (
                 planning.totals.file_shortfall_estimated,
@@ -72,7 +83,7 @@ pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outc
         exit::warn(&format!(
             "{} too few{below}{promised}: nothing from {} on would be stored",
             sizes.phrase(missing),
-            printable_path(&path)
+            path
         ));
         return Ok(Outcome::Findings);
     }
@@ -83,6 +94,8 @@ pub fn run(args: &Args, sources: &Sources, context: &Context<'_>) -> Result<Outc
 }
 
 struct Planning<'a> {
+    args: &'a Args,
+    names: Option<PathNames>,
     rows: List<'a, Planned>,
     totals: Plan,
     objects: u64,
@@ -90,9 +103,8 @@ struct Planning<'a> {
     failed: u64,
     /// The first path that does not fit.
     refused: Option<PathBuf>,
-    quiet: bool,
-    /// How paths become names, with --names.
-    names: Option<PathNames>,
+    /// What the owners would have.
+    quotas: Vec<Quota>,
     most: Most,
 }
 
@@ -122,8 +134,8 @@ enum Content {
 }
 
 impl Planning<'_> {
-    fn all(&mut self, paths: &[PathBuf], sources: &Sources, planner: &mut Planner<'_>) -> Result<()> {
-        for path in paths {
+    fn all(&mut self, sources: &Sources, planner: &mut Planner<'_>) -> Result<()> {
+        for path in &self.args.paths {
             for found in sources.find(path) {
                 match self.unnamed(path, &found, planner) {
                     Some(why) => self.fail(found.path(), &why)?,
@@ -134,7 +146,7 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// Why what was found at or below a path cannot have a name, if it needs one.
+    /// Plans what was found at or below a path with its name, if it needs one. Returns why it cannot have it.
     fn unnamed(&self, given: &Path, found: &Found, planner: &mut Planner<'_>) -> Option<String> {
         let (Some(names), Found::File(path, _) | Found::Stream(path)) = (&self.names, found) else {
             return None;
@@ -142,7 +154,7 @@ impl Planning<'_> {
         match names.of(given, path) {
             Err(why) => Some(why.to_owned()),
             Ok(name) => planner
-                .check_hold(Hold::Name(&name))
+                .hold(self.args.hold(Some(&name)))
                 .err()
                 .map(|error| error.to_string()),
         }
@@ -158,7 +170,7 @@ impl Planning<'_> {
             }
             Found::Stdin => ("-".into(), streams::input().and_then(|input| hash(input, most))),
             Found::Skipped(path, why) => {
-                if !self.quiet {
+                if !self.args.quiet {
                     exit::note(&format!("skipped {}: {why}", printable_path(&path)));
                 }
                 return Ok(());
@@ -184,6 +196,9 @@ impl Planning<'_> {
 
     fn planned(&mut self, path: PathBuf, id: Option<ObjectId>, plan: Plan) -> Result<()> {
         let totals = &mut self.totals;
+        if self.refused.is_none() {
+            totals.over_quota.clone_from(&plan.over_quota);
+        }
         totals.shortfall = totals.shortfall.max(plan.shortfall);
         totals.promised = plan.promised;
         totals.file_shortfall_estimated = totals.file_shortfall_estimated.max(plan.file_shortfall_estimated);
@@ -261,8 +276,8 @@ struct Planned {
 
 impl Row for Planned {
     const KEYS: &'static str = "object_id,path,path_bytes,size,block_size,pieces,blocks_reused,new_blocks,new_pools,\
-        new_arenas,dedup,dedup_saved,available,promised,shortfall,file_fits_estimated,file_shortfall_estimated,\
-        first_bound";
+        new_arenas,dedup,dedup_saved,available,promised,due,shortfall,file_fits_estimated,file_shortfall_estimated,\
+        first_bound,over_quota";
     const HEAD: &'static [Head] = &[
         Head::left("OBJECT"),
         Head::right("SIZE").worth(6),
@@ -279,6 +294,7 @@ impl Row for Planned {
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let plan = &self.plan;
         let note = match plan {
+            _ if plan.over_quota.is_some() => "over quota".into(),
             _ if plan.shortfall > 0 => format!("{} too few", sizes.phrase(plan.shortfall)),
             _ if !plan.fits() => "file full".into(),
             _ if plan.dedup => "already known".into(),

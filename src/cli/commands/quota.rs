@@ -10,7 +10,7 @@ use crate::cli::exit::{self, Outcome};
 use crate::cli::input::parse;
 use crate::cli::output::render::Row;
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, printable};
+use crate::cli::output::text::{Sizes, counted, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -161,6 +161,26 @@ fn remove(key: &str, value: &str, owner: &str, context: &Context<'_>) -> Result<
         .output()
         .one(&shown, |out| writeln!(out, "{owner} has no quota{since}"))?;
     Ok(Outcome::Fine)
+}
+
+/// What an owner has left: `owner=ann 6 B of 20 B, 1 of 3 objects`.
+pub fn left(quota: &Quota, sizes: Sizes) -> String {
+    let Quota { key, value, limits, .. } = quota;
+    let bytes = limits.hard_bytes.map(|hard| {
+        let left = hard.saturating_sub(quota.used_bytes);
+        format!("{} of {}", sizes.phrase(left), sizes.phrase(hard))
+    });
+    let objects = limits.hard_objects.map(|hard| {
+        let left = hard.saturating_sub(quota.used_objects);
+        format!("{left} of {}", counted(hard, "object"))
+    });
+    let both: Vec<_> = bytes.into_iter().chain(objects).collect();
+    let left = if both.is_empty() {
+        "no hard limit".to_owned()
+    } else {
+        both.join(", ")
+    };
+    format!("{} {left}", printable(&format!("{key}={value}")))
 }
 
 impl Row for QuotaUsage {

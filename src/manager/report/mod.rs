@@ -9,6 +9,7 @@ pub(in crate::manager) mod picture;
 pub(in crate::manager) mod plan;
 pub(in crate::manager) mod plan_eviction;
 pub(in crate::manager) mod plan_free;
+pub(in crate::manager) mod plan_quotas;
 mod query;
 mod simulate;
 pub(in crate::manager) mod space;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::disk::{Bound, disk_use};
+use super::plan_quotas::Owners;
 use super::simulate::{Carved, Simulation};
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
@@ -13,12 +14,12 @@ use crate::manager::DiskUse;
 use crate::manager::objects::read::Scope;
 use crate::manager::objects::tags;
 use crate::manager::{Hold, HoldWith, MemManager, names, unsigned};
-use crate::models::{MemRam, MemRamId, Timestamp};
+use crate::models::{MemRam, MemRamId, OverQuota, Quota, Timestamp};
 use crate::store::{ReadTx, queries};
 use crate::value::{Encoded, Kind, ObjectId};
 
 /// What an allocation would do. Sizes are in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Plan {
     /// Bytes of content.
@@ -55,6 +56,8 @@ pub struct Plan {
     pub file_shortfall_estimated: u64,
     /// Which bound is nearer.
     pub first_bound: Bound,
+    /// The quota that refuses it, before its bytes are asked for; see [`Planner::hold`].
+    pub over_quota: Option<OverQuota>,
 }
 
 impl Plan {
@@ -65,7 +68,7 @@ impl Plan {
 
     /// Whether the allocation would succeed; for the ceiling of the file, by estimate.
     pub fn fits(&self) -> bool {
-        self.shortfall == 0 && self.file_shortfall_estimated == 0
+        self.shortfall == 0 && self.file_shortfall_estimated == 0 && self.over_quota.is_none()
     }
 }
 
@@ -149,6 +152,7 @@ pub struct Planner<'p> {
     /// Bytes that did not fit. Until there is room for them, no later object would be stored either.
     unmet: u64,
     planned: HashMap<ObjectId, Kind>,
+    owners: Owners,
 }
 
 impl<'p> Planner<'p> {
@@ -166,6 +170,7 @@ impl<'p> Planner<'p> {
             simulation: Simulation::new(geometry, &memram),
             available: memram.available(),
             due: 0,
+            owners: Owners::new(scope.space, memram.quotas > 0),
             memram,
             fits_in_file,
             unmet: 0,
@@ -179,7 +184,7 @@ impl<'p> Planner<'p> {
     }
 
     /// Refuses a hold that [`MemManager::store`] would refuse. Names are not planned: each check is
-    /// against the stored names only. Neither are the [quotas](MemManager::set_quota) of owners.
+    /// against the stored names only.
     ///
     /// # Errors
     /// [`Error::BadName`], [`Error::NameIsId`], [`Error::NulInName`]; [`Error::NameTaken`] for
@@ -200,6 +205,44 @@ impl<'p> Planner<'p> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The hold that the following allocations take, so that the [quotas](MemManager::set_quota) of its tags
+    /// count: what they refuse has [`Plan::over_quota`], and changes nothing for those that follow. The first ones
+    /// are planned without tags.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// use heapledger::{Hold, QuotaLimits};
+    ///
+    /// memory.set_quota("owner", "ann", QuotaLimits::none().hard_bytes(10))?;
+    /// memory.plan_batch(|planner| {
+    ///     planner.hold(Hold::Anonymous.tag("owner", "ann"))?;
+    ///     assert!(planner.allocate_bytes(b"first")?.fits());
+    ///     let over = planner.allocate_bytes(b"another")?.over_quota.unwrap();
+    ///     assert_eq!((over.used, over.needed, over.hard), (5, 7, 10));
+    ///     assert_eq!(planner.quotas()?[0].used_bytes, 5);
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Like [`Self::check_hold`].
+    pub fn hold<'h>(&mut self, hold: impl Into<HoldWith<'h>>) -> Result<()> {
+        let hold = hold.into();
+        self.check_hold(hold.clone())?;
+        self.owners.hold(&hold);
+        Ok(())
+    }
+
+    /// The quotas of the tags of the current [hold](Self::hold), with what their owners would have.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn quotas(&mut self) -> Result<Vec<Quota>> {
+        self.owners.quotas(&mut self.tx)
     }
 
     /// Plans [`MemManager::allocate`].
@@ -235,6 +278,30 @@ impl<'p> Planner<'p> {
     /// [`Error::Damaged`] if the totals and the rows contradict each other;
     /// what [any call](MemManager#errors) fails with.
     pub fn allocate_size(&mut self, size: u64) -> Result<Plan> {
+        if let Some(refused) = self.over_quota(None, size)? {
+            return Ok(refused);
+        }
+        self.new_object(None, size)
+    }
+
+    /// A plan that a quota refuses.
+    fn over_quota(&mut self, id: Option<ObjectId>, size: u64) -> Result<Option<Plan>> {
+        let over_quota = self.owners.exceeded(&mut self.tx, id, size)?;
+        Ok(over_quota.map(|over_quota| Plan {
+            over_quota: Some(over_quota),
+            ..self.sized(size)
+        }))
+    }
+
+    fn new_object(&mut self, id: Option<ObjectId>, size: u64) -> Result<Plan> {
+        let plan = self.sized_new(size)?;
+        if plan.fits() {
+            self.owners.take(&mut self.tx, id, size)?;
+        }
+        Ok(plan)
+    }
+
+    fn sized_new(&mut self, size: u64) -> Result<Plan> {
         let missing = self.unmet.saturating_add(size).saturating_sub(self.available);
         let mut plan = self.sized(size);
         if (1..=self.due).contains(&missing) {
@@ -281,21 +348,27 @@ impl<'p> Planner<'p> {
         let stored = queries::objects::find(&mut self.tx, self.scope.space, &id)?;
         let known = match &stored {
             Some(object) => Some(object.kind),
-            None => self.planned.insert(id, kind),
+            None => self.planned.get(&id).copied(),
         };
-        let mut plan = self.sized(size);
-        match known {
-            None => return self.allocate_size(size),
-            Some(stored) if stored != kind => {
-                let wanted = kind;
-                return Err(Error::KindConflict { id, stored, wanted });
-            }
-            Some(_) => {}
+        if let Some(stored) = known.filter(|&stored| stored != kind) {
+            let wanted = kind;
+            return Err(Error::KindConflict { id, stored, wanted });
         }
+        if let Some(refused) = self.over_quota(Some(id), size)? {
+            return Ok(refused);
+        }
+        if known.is_none() {
+            self.planned.insert(id, kind);
+            return self.new_object(Some(id), size);
+        }
+        let mut plan = self.sized(size);
         match stored {
             Some(object) => plan.pieces = unsigned(queries::entries::count(&mut self.tx, object.id)?),
             // A duplicate of a planned object that may itself not fit.
             None => plan.shortfall = self.unmet.saturating_sub(self.available),
+        }
+        if plan.fits() {
+            self.owners.take(&mut self.tx, Some(id), size)?;
         }
         plan.dedup = true;
         plan.dedup_saved = size;

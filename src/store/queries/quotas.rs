@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::schema::{names, quotas, stored_objects, tags};
-use crate::models::{MemRamId, Owner, Quota, Shown, ShownIfAny, StoredObjectId, unsigned};
+use crate::models::{MemRamId, Owner, Quota, Shown, ShownIfAny, StoredObjectId, Timestamp, is_over, unsigned};
 use crate::store::conn::on_engine;
 #[cfg(feature = "postgres")]
 use crate::store::queries::diagnosis::sum;
@@ -46,6 +46,26 @@ pub fn paying(tx: &mut ReadTx<'_>, object: StoredObjectId, owner: &Owner) -> Res
     let size = found.first().map_or(0, |(size, _)| *size);
     let holds = found.into_iter().filter_map(|(_, name)| name.into());
     Ok((size, holds.collect()))
+}
+
+/// The same without the size, and for each hold whether it is over.
+pub fn holds(tx: &mut ReadTx<'_>, object: StoredObjectId, owner: &Owner) -> Result<Vec<(String, bool)>> {
+    let now = tx.now();
+    let is_name = names::name.eq(tags::name).and(names::memram_id.eq(tags::memram_id));
+    let query = tags::table
+        .inner_join(stored_objects::table.on(stored_objects::id.eq(tags::stored_object_id)))
+        .left_join(names::table.on(is_name))
+        .filter(tags::stored_object_id.eq(object))
+        .filter(tags::key.eq(&owner.key))
+        .filter(tags::value.eq(&owner.value))
+        .select((tags::name, names::expires_at.nullable(), stored_objects::held_until));
+    let found: Vec<(Shown, Option<Timestamp>, Option<Timestamp>)> = query.load(tx.conn()?)?;
+    let holds = found.into_iter().map(|(name, expires_at, held_until)| {
+        let name = String::from(name);
+        let ends = if name.is_empty() { held_until } else { expires_at };
+        (name, is_over(ends, now))
+    });
+    Ok(holds.collect())
 }
 
 /// What the holds of an owner amount to: objects and their bytes, each once. O(holds of the owner).
