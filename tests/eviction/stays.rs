@@ -125,3 +125,20 @@ fn several_writers_never_lose_what_they_have_pinned() {
     assert!(stored(&heap, &pinned).into_iter().all(|is_stored| is_stored));
     assert_balanced(&heap);
 }
+
+#[test]
+fn a_plan_by_s3_fifo_knows_that_what_has_expired_leaves_the_main_queue() {
+    let heap = cache(Policy::S3Fifo);
+    // Without the last one, which is on trial, they are in the main queue, and it is more than its share.
+    heap.set_eviction(None).unwrap();
+    heap.store_bytes(&content(1, 20_000), Hold::Anonymous.expires_in(HOUR))
+        .unwrap();
+    fill(&heap, &[20_000, 19_500]);
+    heap.set_eviction(Some(Policy::S3Fifo.into())).unwrap();
+    let on_trial = heap.allocate_bytes(&content(5, 5_000)).unwrap();
+    assert!(heap.memram().unwrap().evict_main > 64 * KIB / 10 * 9);
+    heapledger::advance_clock(HOUR);
+    assert_eq!(planned(&heap, 22_000), [on_trial]);
+    heap.allocate_bytes(&content(6, 22_000)).unwrap();
+    assert!(!heap.contains(&on_trial).unwrap());
+}

@@ -116,7 +116,13 @@ impl MemManager {
             return Ok(Chooser::Stored(order));
         }
         let last_position = queries::recency::last_position(tx, memram.id)?;
-        let mut by_use = ByUse::new(order, memram, last_position);
+        // What has expired is given back before anything goes.
+        let expired = queries::recency::expired_in_main(tx, memram.id)?;
+        let memram = MemRam {
+            evict_main: memram.evict_main.saturating_sub(expired),
+            ..memram.clone()
+        };
+        let mut by_use = ByUse::new(order, &memram, last_position);
         by_use.note_uses(tx, &self.inner.uses.pending())?;
         Ok(Chooser::ByUse(Box::new(by_use)))
     }

@@ -7,7 +7,7 @@ use super::eviction::Evictable;
 use super::objects::alive;
 use crate::error::Result;
 use crate::models::schema::{recency, stored_objects};
-use crate::models::{MemRamId, Rank, RankQueue, Ranked, StoredObject, StoredObjectId, Stripe};
+use crate::models::{MemRamId, Rank, RankQueue, Ranked, StoredObject, StoredObjectId, Stripe, unsigned};
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
 
@@ -151,4 +151,17 @@ pub fn longest_gone(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<
         .select(columns!())
         .load(tx.conn()?)?;
     Ok(rows.into_iter().map(ranked).collect())
+}
+
+/// Bytes in the main queue of what has expired. O(log n + what has expired).
+pub fn expired_in_main(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<u64> {
+    let now = tx.now();
+    let sizes: Vec<i64> = recency::table
+        .inner_join(stored_objects::table.on(stored_objects::id.eq(recency::stored_object_id)))
+        .filter(stored_objects::memram_id.eq(space))
+        .filter(stored_objects::expires_at.le(now))
+        .filter(recency::queue.eq(RankQueue::Main))
+        .select(recency::size)
+        .load(tx.conn()?)?;
+    Ok(sizes.into_iter().map(unsigned).sum())
 }
