@@ -101,7 +101,8 @@ mod store;
 mod temporary;
 mod value;
 
-pub use books::eviction::replay::{Footprint, Replay, ReplayRun, ReplayStrategy, Replayed, TraceRequest};
+pub use books::eviction::replay::{Replay, ReplayRun, ReplayStrategy, Replayed};
+pub use books::eviction::trace::{Footprint, TraceRequest};
 pub use books::invariants::Invariant;
 #[doc(hidden)]
 pub use clock::advance_clock;

@@ -42,9 +42,9 @@ pub fn status(error: &anyhow::Error) -> ExitCode {
             | Error::AmbiguousPrefix { .. }
             | Error::UnknownRow { .. },
         ) => 1,
+        Some(Error::Plan(PlanError::Stale { .. })) => 4,
         // A fully carved level is an exhausted budget. CannotShrink is not: there the new budget
         // itself is refused.
-        Some(Error::Plan(PlanError::Stale { .. })) => 4,
         Some(Error::OutOfMemory { .. } | Error::QuotaExceeded(_) | Error::NoRoom { .. } | Error::FileFull { .. }) => 3,
         _ => 2,
     })

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::replay::{Footprint, TraceRequest};
 use super::simulation::Tally;
+use super::trace::{Footprint, TraceRequest};
 
 /// All requests of a trace, each with the next one for the same object.
 #[derive(Debug, Default)]

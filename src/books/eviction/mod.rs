@@ -41,6 +41,7 @@ pub(crate) mod remembered;
 pub(crate) mod replay;
 pub(crate) mod shelf;
 pub(crate) mod simulation;
+pub(crate) mod trace;
 mod workers;
 
 #[cfg(test)]

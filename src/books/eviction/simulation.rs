@@ -3,8 +3,8 @@
 use super::lists::Lists;
 use super::policy::{Policy, main_share};
 use super::remembered::Remembered;
-use super::replay::TraceRequest;
 use super::shelf::Queue;
+use super::trace::TraceRequest;
 
 /// What a cache did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

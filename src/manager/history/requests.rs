@@ -1,6 +1,6 @@
 //! The history as a trace, for a replay.
 
-use crate::books::eviction::replay::TraceRequest;
+use crate::books::eviction::trace::TraceRequest;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;

@@ -9,9 +9,10 @@ use proptest::prelude::*;
 use self::naive::Naive;
 use self::rows::RowCache;
 use super::policy::Policy;
-use super::replay::{Replay, ReplayStrategy, TraceRequest};
+use super::replay::{Replay, ReplayStrategy};
 use super::shelf::{Queue, Shelf};
 use super::simulation::Simulation;
+use super::trace::TraceRequest;
 
 fn used(object: u64, size: u64) -> TraceRequest {
     TraceRequest::Use { object, size }

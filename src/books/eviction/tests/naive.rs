@@ -1,7 +1,7 @@
 //! The policies as their papers put them, over vectors: slow, and written apart from the others.
 
 use crate::books::eviction::policy::Policy;
-use crate::books::eviction::replay::TraceRequest;
+use crate::books::eviction::trace::TraceRequest;
 
 #[derive(Debug, Clone, Copy)]
 struct Item {

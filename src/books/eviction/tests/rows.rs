@@ -4,8 +4,8 @@ use std::convert::Infallible;
 
 use crate::books::eviction::policy::{Policy, main_share};
 use crate::books::eviction::remembered::Remembered;
-use crate::books::eviction::replay::TraceRequest;
 use crate::books::eviction::shelf::{Answer, Queue, Shelf};
+use crate::books::eviction::trace::TraceRequest;
 
 #[derive(Debug, Clone, Copy)]
 struct Row {
