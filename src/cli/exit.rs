@@ -5,7 +5,7 @@ use std::num::{IntErrorKind, ParseIntError};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use heapledger::{Error, PlanError, ReservationError, ServerError, SpaceError};
+use heapledger::{Error, PlanError, ReservationError, ServerError, SpaceError, TransferError};
 
 use super::output::terminal;
 use super::output::text::{printable, wrapped};
@@ -136,6 +136,10 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::Reservation(ReservationError::UploadLapsed { .. })
         | Error::Reservation(ReservationError::TooManyPieces { .. }) => "store it again",
         Error::Plan(PlanError::Stale { .. }) => "make another plan",
+        Error::Transfer(TransferError::NotAnExport { .. }) => {
+            "`heapledger import - --by-name` stores the files of any tar by their paths; an export that was packed again \
+             is imported from its folder"
+        }
         Error::CannotShrink { max_mem, reserved, .. } if max_mem >= reserved => {
             "give reservations up with `heapledger void` first"
         }

@@ -21,6 +21,11 @@ pub enum TransferError {
         /// What is wrong with it.
         why: String,
     },
+    /// A tar is not an export, but has other files.
+    NotAnExport {
+        /// Its first file, if it has any.
+        begins_with: Option<PathBuf>,
+    },
     /// A name of an export is taken or invalid; [`ImportOptions::on_conflict`](crate::ImportOptions)
     /// decides what else to do with it.
     NameRefused {
@@ -63,6 +68,14 @@ impl fmt::Display for TransferError {
         match self {
             Self::Exists { path } => write!(f, "{} already exists and was not changed; name another", path.display()),
             Self::BadExport { path, why } => write!(f, "{} cannot be imported: {why}", path.display()),
+            Self::NotAnExport { begins_with: None } => f.write_str("the tar is not an export: it has no files"),
+            Self::NotAnExport {
+                begins_with: Some(path),
+            } => write!(
+                f,
+                "the tar is not an export: it begins with {}, and not with manifest.jsonl",
+                path.display()
+            ),
             Self::NameRefused { path, name, why } => {
                 write!(f, "{} cannot be imported with its name {name:?}: {why}", path.display())
             }

@@ -70,8 +70,10 @@ pub use transfer::import::{ImportOptions, Imported};
 pub use transfer::restore::Restored;
 pub use transfer::snapshot::Snapshot;
 pub use transfer::tar::stream::TarStream;
+pub use tree::attributes::{FileAttributes, FileType};
 pub use tree::path_name::{NotAPath, name_of_path, path_of_name};
 pub use tree::save::{SaveTreeOptions, SavedTree, UnsavedName};
+pub use tree::store_tar::{StoreTarOptions, StoredTar, UnstoredMember};
 
 use self::handle::Inner;
 use crate::models::unsigned;

@@ -51,6 +51,7 @@ mod tar;
 mod ten_tasks;
 mod transfer;
 mod tree;
+mod tree_tar;
 mod triggers;
 mod units;
 mod upload;

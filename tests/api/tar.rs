@@ -185,7 +185,7 @@ fn what_is_not_an_export_is_refused_in_words() {
         (&[b'x'; 5000], "it is not a tar"),
         (&zipped, "it is compressed; pass it through `gzip -dc`"),
         (&[0; 1024], "it has no files"),
-        (&plain, "it begins with tree/sub/file, where manifest.jsonl comes first"),
+        (&plain, "it begins with tree/sub/file, and not with manifest.jsonl"),
         (&broken, "line 1"),
         (&header, "it is not a tar"),
     ] {

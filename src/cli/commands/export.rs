@@ -1,12 +1,11 @@
 //! `heapledger export`
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use heapledger::Exported;
 
-use super::save_tree;
+use super::save_tree::{self, Attributes};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::output::progress;
@@ -19,6 +18,7 @@ Examples:
   heapledger export - --space cache > cache.tar
   heapledger export - | heapledger import - --space copy --create
   heapledger export tree --by-name       # like `get -r -o tree`
+  heapledger export - --by-name | tar -t # the same as a tar of plain files
 
 DIR is new, or an empty folder such as a mounted disk. DIR/objects has the contents,
 DIR/manifest.jsonl a line of JSON for each object; it comes last, and a folder
@@ -36,6 +36,13 @@ pub struct Args {
     #[arg(long)]
     by_name: bool,
 
+    /// With --by-name, only names that begin with PREFIX and `/`, which the paths do not have
+    #[arg(long, value_name = "PREFIX", requires = "by_name")]
+    prefix: Option<String>,
+
+    #[command(flatten)]
+    attributes: Attributes,
+
     /// With --by-name, replace files that exist
     #[arg(short, long, requires = "by_name")]
     force: bool,
@@ -43,12 +50,19 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
+    let to_stdout = args.folder.as_os_str() == "-";
     if args.by_name {
-        let saved = save_tree::save(&memory, "", &args.folder, args.force)?;
+        let prefix = args.prefix.as_deref().unwrap_or_default();
+        let options = args.attributes.options(args.force);
+        if to_stdout {
+            return save_tree::save_tar(&memory, prefix, options, context.sizes());
+        }
+        let saved = save_tree::save(&memory, prefix, &args.folder, options)?;
         return save_tree::report(&saved, &args.folder, context);
     }
-    if args.folder.as_os_str() == "-" {
-        let exported = tar(|out| progress::bytes("exporting", |bytes| memory.export_tar(out, bytes)))?;
+    if to_stdout {
+        let out = save_tree::tar_to_stdout()?;
+        let exported = progress::bytes("exporting", |bytes| memory.export_tar(out, bytes))?;
         exit::note(&summary(&exported, context.sizes()));
         return Ok(Outcome::Fine);
     }
@@ -63,13 +77,4 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 fn summary(exported: &Exported, sizes: Sizes) -> String {
     let (objects, names) = (counted(exported.objects, "object"), counted(exported.names, "name"));
     format!("{objects} with {names}, {}", sizes.phrase(exported.bytes))
-}
-
-/// Writes a tar to standard output, unless a person would see it.
-fn tar<T>(write: impl FnOnce(io::StdoutLock<'static>) -> heapledger::Result<T>) -> Result<T> {
-    let stdout = io::stdout().lock();
-    if stdout.is_terminal() {
-        bail!("a tar is not for a terminal; redirect it, as in `heapledger export - > FILE`");
-    }
-    Ok(write(stdout)?)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use heapledger::{Error, Hasher, Kind, MemManager, ObjectId, ObjectReader, Policy};
 
-use super::save_tree;
+use super::save_tree::{self, Attributes};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::output::progress::{self, Progress};
@@ -36,6 +36,9 @@ pub struct Args {
     /// With -r, replace files that exist
     #[arg(short, long, requires = "recursive")]
     force: bool,
+
+    #[command(flatten)]
+    attributes: Attributes,
 }
 
 impl Args {
@@ -66,10 +69,10 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 
 fn tree(args: &Args, prefix: &str, memory: &MemManager, context: &Context<'_>) -> Result<Outcome> {
     let Some(folder) = args.file() else {
-        bail!("-r writes files, so --output must be a folder");
+        bail!("-r writes files, so --output must be a folder; `heapledger export - --by-name` writes a tar");
     };
-    let saved = save_tree::save(memory, prefix, folder, args.force)?;
-    if saved.files == 0 && saved.skipped.is_empty() {
+    let saved = save_tree::save(memory, prefix, folder, args.attributes.options(args.force))?;
+    if saved.files + saved.links + saved.folders == 0 && saved.skipped.is_empty() {
         if prefix.is_empty() {
             exit::warn("no object has a name; `heapledger put -r --names` binds the paths of files");
             return Ok(Outcome::Findings);

@@ -90,7 +90,7 @@ fn post(reservation: &Reservation, path: &Path, hold: HoldWith<'_>) -> Result<Al
         }
         Some(Found::Failed(_, why)) => bail!("{}: {why}", printable_path(path)),
         Some(Found::Skipped(_, why)) => bail!("{} is {why}", printable_path(path)),
-        None => bail!("{} has no content", printable_path(path)),
+        None | Some(Found::Link(..) | Found::Folder(_)) => bail!("{} has no content", printable_path(path)),
     };
     stored.map_err(explain_taken)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::ArgGroup;
-use heapledger::{Allocation, Error, Hold, HoldWith, MemManager};
+use heapledger::{Allocation, Error, FileAttributes, FileType, Hold, HoldWith, MemManager};
 
 use super::expire::Expires;
 use super::names::explain_taken;
@@ -70,6 +70,11 @@ pub struct Args {
     #[arg(long, requires = "recursive", conflicts_with = "name")]
     sync: bool,
 
+    /// Also store permissions, symbolic links and empty folders, as tags of the names: file-mode=0755,
+    /// file-type=link, file-type=folder. `get -r --attributes` makes them again
+    #[arg(short, long, requires = "by_path")]
+    pub(super) attributes: bool,
+
     /// With --sync, remove names even if PATH has no files, or cannot be read in full
     #[arg(short, long, requires = "sync")]
     pub(super) force: bool,
@@ -95,6 +100,11 @@ pub struct Args {
 
 impl Args {
     /// The hold of a file that gets a name for its path, or none.
+    fn hold_of<'n>(&'n self, source: &'n Source) -> HoldWith<'n> {
+        let kept = source.kept.iter().map(|(key, value)| (*key, value.as_str()));
+        self.hold(source.name.as_deref()).tags(kept)
+    }
+
     pub(super) fn hold<'n>(&'n self, name: Option<&'n str>) -> HoldWith<'n> {
         let hold = match (&self.name, name) {
             (Some(name), _) if self.keep => Hold::NewName(name),
@@ -121,7 +131,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         bail!("standard input has no path; name it with --name");
     }
     refuse_if_all_are_missing(&args.paths)?;
-    let sources = Sources::new(args.recursive);
+    let sources = Sources::new(args.recursive).attributes(args.attributes);
     if args.sync {
         let [path] = args.paths.as_slice() else {
             bail!("--sync follows one folder; give one PATH");
@@ -167,19 +177,65 @@ const BATCH_FILES: usize = 500;
 const STORING: &str = "storing and writing to disk";
 
 /// What is stored, and the name for its path.
+#[derive(Clone)]
 pub struct Source {
     pub path: PathBuf,
     pub name: Option<String>,
     /// What --sync found.
     pub change: Option<Change>,
+    /// The tags with its attributes.
+    pub kept: Vec<(&'static str, String)>,
+    /// Its content, if it is not that of the file.
+    pub content: Option<Vec<u8>>,
 }
 
 impl Source {
     /// Without a name.
     pub fn of(path: impl Into<PathBuf>) -> Self {
-        let (path, name, change) = (path.into(), None, None);
-        Self { path, name, change }
+        Self {
+            path: path.into(),
+            name: None,
+            change: None,
+            kept: Vec::new(),
+            content: None,
+        }
     }
+
+    /// What was found, with its name, and its attributes if they are wanted.
+    pub fn found(found: Found, name: Option<String>, attributes: bool) -> Self {
+        let file_type = match &found {
+            Found::Link(..) => FileType::Link,
+            Found::Folder(_) => FileType::Folder,
+            _ => FileType::File,
+        };
+        let kept = match attributes {
+            true => FileAttributes::new(file_type, mode(found.path())).tags(),
+            false => Vec::new(),
+        };
+        let (path, content) = match found {
+            Found::Link(path, target) => (path, Some(target.into_os_string().into_encoded_bytes())),
+            Found::Folder(path) => (path, Some(Vec::new())),
+            found => (found.path().to_owned(), None),
+        };
+        Self {
+            name,
+            kept,
+            content,
+            ..Self::of(path)
+        }
+    }
+}
+
+/// The permissions of a file.
+#[cfg(unix)]
+fn mode(path: &Path) -> Option<u32> {
+    let found = path.metadata().ok()?;
+    Some(std::os::unix::fs::MetadataExt::mode(&found))
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path) -> Option<u32> {
+    None
 }
 
 pub(super) struct Put<'a> {
@@ -230,12 +286,18 @@ impl<'a> Put<'a> {
 
     fn found(&mut self, found: Found) -> Result<()> {
         match found {
-            Found::File(path, size) => match self.source(path) {
+            Found::File(_, size) => match self.source(found) {
                 Some(source) => self.file(source, size),
                 None => Ok(()),
             },
-            Found::Stream(path) => {
-                let Some(source) = self.source(path) else { return Ok(()) };
+            Found::Link(..) | Found::Folder(_) => match self.source(found) {
+                Some(source) => self.file(source, 0),
+                None => Ok(()),
+            },
+            Found::Stream(_) => {
+                let Some(source) = self.source(found) else {
+                    return Ok(());
+                };
                 self.catch_up()?;
                 self.opened(&source, |memory, file, hold| {
                     memory.store_from(Reading::new(Interruptible(file), STORING), hold)
@@ -270,15 +332,12 @@ impl<'a> Put<'a> {
     }
 
     /// A file with its name, unless it needs one and has none, which is reported.
-    fn source(&mut self, path: PathBuf) -> Option<Source> {
-        let name = self.names.as_ref().map(|names| names.of(self.given, &path));
+    fn source(&mut self, found: Found) -> Option<Source> {
+        let name = self.names.as_ref().map(|names| names.of(self.given, found.path()));
         match name.transpose() {
-            Ok(name) => Some(Source {
-                name,
-                ..Source::of(path)
-            }),
+            Ok(name) => Some(Source::found(found, name, self.args.attributes)),
             Err(why) => {
-                self.report.failed(&path, why);
+                self.report.failed(found.path(), why);
                 None
             }
         }
@@ -292,8 +351,12 @@ impl<'a> Put<'a> {
         Ok(())
     }
 
-    fn small(&mut self, source: Source) -> Result<()> {
-        match Small::read(&source.path) {
+    fn small(&mut self, mut source: Source) -> Result<()> {
+        let read = match source.content.take() {
+            Some(content) => Ok(Small::Whole(content)),
+            None => Small::read(&source.path),
+        };
+        match read {
             Ok(Small::Whole(content)) => {
                 self.waiting_bytes += content.len();
                 self.waiting.push((source, content));
@@ -301,7 +364,7 @@ impl<'a> Put<'a> {
             Ok(Small::More(content, rest)) => {
                 self.catch_up()?;
                 let reader = Reading::new(io::Cursor::new(content).chain(rest), STORING);
-                let stored = self.memory.store_from(reader, self.args.hold(source.name.as_deref()));
+                let stored = self.memory.store_from(reader, self.args.hold_of(&source));
                 self.one(&source, stored)?;
             }
             Err(error) => self.report.failed(&source.path, &error.to_string()),
@@ -324,7 +387,7 @@ impl<'a> Put<'a> {
         let stored = self.memory.batch(|batch| {
             let stored = files
                 .iter()
-                .map(|(source, content)| batch.store_bytes(content, args.hold(source.name.as_deref())));
+                .map(|(source, content)| batch.store_bytes(content, args.hold_of(source)));
             let stored = stored.collect::<Result<Vec<_>, _>>();
             self.report.show_commit();
             stored
@@ -340,7 +403,7 @@ impl<'a> Put<'a> {
                     || self.is_of_one_file(&error) =>
             {
                 for (source, content) in &files {
-                    let stored = self.memory.store_bytes(content, self.args.hold(source.name.as_deref()));
+                    let stored = self.memory.store_bytes(content, self.args.hold_of(&source));
                     self.one(source, stored)?;
                 }
                 Ok(())
@@ -356,7 +419,7 @@ impl<'a> Put<'a> {
     ) -> Result<()> {
         match File::open(&source.path) {
             Ok(mut file) => {
-                let stored = store(self.memory, &mut file, self.args.hold(source.name.as_deref()));
+                let stored = store(self.memory, &mut file, self.args.hold_of(&source));
                 self.one(source, stored)
             }
             Err(error) => {

@@ -133,6 +133,10 @@ enum Content {
     TooLarge(u64),
 }
 
+fn whole(content: &[u8]) -> Content {
+    Content::Whole(ObjectId::of_bytes(content), content.len() as u64)
+}
+
 impl Planning<'_> {
     fn all(&mut self, sources: &Sources, planner: &mut Planner<'_>) -> Result<()> {
         for path in &self.args.paths {
@@ -148,10 +152,13 @@ impl Planning<'_> {
 
     /// Plans what was found at or below a path with its name, if it needs one. Returns why it cannot have it.
     fn unnamed(&self, given: &Path, found: &Found, planner: &mut Planner<'_>) -> Option<String> {
-        let (Some(names), Found::File(path, _) | Found::Stream(path)) = (&self.names, found) else {
+        let (Some(names), false) = (
+            &self.names,
+            matches!(found, Found::Skipped(..) | Found::Failed(..) | Found::Stdin),
+        ) else {
             return None;
         };
-        match names.of(given, path) {
+        match names.of(given, found.path()) {
             Err(why) => Some(why.to_owned()),
             Ok(name) => planner
                 .hold(self.args.hold(Some(&name)))
@@ -168,6 +175,8 @@ impl Planning<'_> {
                 let hashed = File::open(&path).and_then(|file| hash(whole_reads(file), most));
                 (path, hashed)
             }
+            Found::Link(path, target) => (path, Ok(whole(target.as_os_str().as_encoded_bytes()))),
+            Found::Folder(path) => (path, Ok(whole(b""))),
             Found::Stdin => ("-".into(), streams::input().and_then(|input| hash(input, most))),
             Found::Skipped(path, why) => {
                 if !self.args.quiet {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Kind, MemManager, NameInfo, ObjectId, path_of_name};
+use heapledger::{Error, FileAttributes, Hasher, Kind, MemManager, NameInfo, ObjectId, path_of_name};
 
 use super::put::{Args, Put, Source};
 use super::put_names::PathNames;
@@ -101,9 +101,9 @@ fn known(memory: &MemManager, base: &str) -> Result<BTreeMap<String, NameInfo>> 
 fn gone(path: &Path, base: &str, name: &NameInfo) -> Source {
     let below = name.name.get(base.len() + 1..).unwrap_or_default();
     Source {
-        path: path_of_name(below).map_or_else(|_| PathBuf::new(), |below| path.join(below)),
         name: Some(name.name.clone()),
         change: Some(Change::Gone),
+        ..Source::of(path_of_name(below).map_or_else(|_| PathBuf::new(), |below| path.join(below)))
     }
 }
 
@@ -144,24 +144,26 @@ impl Tree {
         };
         let mut unread = None;
         for found in sources.find(path) {
+            let size = match &found {
+                Found::File(_, size) => Some(*size),
+                Found::Link(_, target) => Some(target.as_os_str().len() as u64),
+                Found::Folder(_) => Some(0),
+                _ => None,
+            };
             match found {
-                Found::File(file, size) => match names.of(path, &file) {
+                found if let Some(size) = size => match names.of(path, found.path()) {
                     Ok(name) => {
-                        let name = Some(name);
-                        let source = Source {
-                            name,
-                            ..Source::of(file)
-                        };
+                        let source = Source::found(found, Some(name), args.attributes);
                         tree.files.push((source, size));
                     }
-                    Err(why) => tree.failed.push((file, why.to_owned())),
+                    Err(why) => tree.failed.push((found.path().to_owned(), why.to_owned())),
                 },
                 Found::Skipped(file, why) => tree.skipped.push((file, why)),
                 Found::Failed(file, why) => {
                     unread.get_or_insert_with(|| format!("{}: {why}", printable_path(&file)));
                     tree.failed.push((file, why));
                 }
-                Found::Stream(_) | Found::Stdin => {}
+                _ => {}
             }
         }
         match unread {
@@ -187,16 +189,16 @@ impl Tree {
             progress.set(done, 0);
             let name = source.name.clone().unwrap_or_default();
             let before = known.get(&name);
-            let is_same =
-                |name: &NameInfo| name.size == *size && hash(&source.path).is_ok_and(|id| id == name.object_id);
+            let is_same = |name: &NameInfo| {
+                name.size == *size && has_attributes(name, source) && hash(source).is_ok_and(|id| id == name.object_id)
+            };
             if skips && before.is_some_and(is_same) {
                 unchanged += 1;
             } else {
                 let change = before.map_or(Change::New, |_| Change::Changed);
                 let source = Source {
-                    path: source.path.clone(),
-                    name: Some(name.clone()),
                     change: Some(change),
+                    ..source.clone()
                 };
                 stored.push((source, *size));
             }
@@ -212,9 +214,19 @@ impl Tree {
     }
 }
 
-/// The id of the content of a file. What cannot be read is reported when it is stored.
-fn hash(path: &Path) -> io::Result<ObjectId> {
-    let mut file = whole_reads(File::open(path)?);
+/// Whether a name says that it is what was found, and with its permissions if these are wanted.
+fn has_attributes(name: &NameInfo, source: &Source) -> bool {
+    let before = FileAttributes::of(&name.tags);
+    let now = FileAttributes::of(&source.kept.iter().cloned().collect());
+    before.file_type == now.file_type && (source.kept.is_empty() || before.mode == now.mode)
+}
+
+/// The id of the content of what was found. What cannot be read is reported when it is stored.
+fn hash(source: &Source) -> io::Result<ObjectId> {
+    if let Some(content) = &source.content {
+        return Ok(ObjectId::of_bytes(content));
+    }
+    let mut file = whole_reads(File::open(&source.path)?);
     let mut hasher = Hasher::new(Kind::Bytes);
     let mut buffer = vec![0; 256 * 1024];
     loop {

@@ -17,6 +17,10 @@ pub enum Found {
     File(PathBuf, u64),
     /// Something that can be read once: a pipe or a device
     Stream(PathBuf),
+    /// A symbolic link, and its target
+    Link(PathBuf, PathBuf),
+    /// An empty folder
+    Folder(PathBuf),
     /// Skipped on purpose
     Skipped(PathBuf, &'static str),
     /// Cannot be stored
@@ -29,6 +33,7 @@ impl Found {
         match self {
             Self::Stdin => Path::new("-"),
             Self::File(path, _) | Self::Stream(path) | Self::Skipped(path, _) | Self::Failed(path, _) => path,
+            Self::Link(path, _) | Self::Folder(path) => path,
         }
     }
 }
@@ -38,11 +43,21 @@ impl Found {
 /// because they would grow while they are read, and so are temporary folders of heapledger.
 pub struct Sources {
     recursive: bool,
+    /// Whether links and empty folders are found, too.
+    attributes: bool,
 }
 
 impl Sources {
     pub fn new(recursive: bool) -> Self {
-        Self { recursive }
+        Self {
+            recursive,
+            attributes: false,
+        }
+    }
+
+    /// Sets whether links and empty folders are found, too.
+    pub fn attributes(self, attributes: bool) -> Self {
+        Self { attributes, ..self }
     }
 
     /// What one argument refers to.
@@ -85,11 +100,17 @@ impl Sources {
 
     fn entry(&self, entry: DirEntry) -> Option<Found> {
         let kind = entry.file_type();
-        if kind.is_dir() {
-            return None;
-        }
         let path = entry.path().to_owned();
+        if kind.is_dir() {
+            let is_wanted = self.attributes && entry.depth() > 0;
+            let is_empty = || fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+            return (is_wanted && is_empty()).then_some(Found::Folder(path));
+        }
         Some(match entry.metadata() {
+            _ if kind.is_symlink() && self.attributes => match fs::read_link(&path) {
+                Ok(target) => Found::Link(path, target),
+                Err(error) => Found::Failed(path, error.to_string()),
+            },
             _ if kind.is_symlink() => Found::Skipped(path, "a symbolic link"),
             _ if !kind.is_file() => Found::Skipped(path, "not a regular file"),
             _ if MemManager::has_open(&path) => Found::Skipped(path, "the heap itself"),

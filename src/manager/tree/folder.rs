@@ -52,10 +52,11 @@ impl TreeFolder {
         })
     }
 
-    /// Writes a file with the permissions of any new file, whole or not at all.
+    /// Writes a file, whole or not at all, with these permissions or those of any new file.
     pub fn write(
         &mut self,
         path: &Path,
+        mode: Option<u32>,
         content: impl FnOnce(&mut File) -> Result<(), Unwritten>,
     ) -> Result<(), Unwritten> {
         let target = self.path.join(path);
@@ -67,6 +68,7 @@ impl TreeFolder {
         let made = self.temporary.step(|| self.create())?;
         let mut file = made.map_err(Error::io(format!("{} cannot be written", target.display())))?;
         let written = content(&mut file).and_then(|()| {
+            permit(&file, mode).map_err(|error| self.explain(&target, error))?;
             let placed = self.temporary.step(|| self.place(path))?;
             placed.map_err(|error| self.explain(&target, error))
         });
@@ -75,6 +77,34 @@ impl TreeFolder {
             let _ = fs::remove_file(self.temporary.path(CONTENT));
         }
         written
+    }
+
+    /// Makes a folder, unless it is there.
+    pub fn folder(&mut self, path: &Path) -> Result<(), Unwritten> {
+        let entered = self.enter(&path.join(CONTENT));
+        entered.map_err(|error| self.explain(&self.path.join(path), error))
+    }
+
+    /// Changes the permissions of a folder.
+    pub fn permit_folder(&mut self, path: &Path, mode: u32) -> Result<(), Unwritten> {
+        self.folder(path)?;
+        let changed = self.permit_entered(mode);
+        changed.map_err(|error| self.explain(&self.path.join(path), error))
+    }
+
+    /// Makes a link.
+    pub fn link(&mut self, path: &Path, to: &Path) -> Result<(), Unwritten> {
+        let target = self.path.join(path);
+        if self.replace && MemManager::has_open(&target) {
+            return Err(Unwritten::Skipped("a heap that is open here is there".to_owned()));
+        }
+        self.enter(path).map_err(|error| self.explain(&target, error))?;
+        let made = self.temporary.step(|| self.create_link(to))?;
+        let made = made.and_then(|()| self.temporary.step(|| self.place(path)).unwrap_or(Ok(())));
+        made.map_err(|error| {
+            let _ = fs::remove_file(self.temporary.path(CONTENT));
+            self.explain(&target, error)
+        })
     }
 
     fn explain(&self, target: &Path, error: io::Error) -> Unwritten {
@@ -97,6 +127,16 @@ impl TreeFolder {
     }
 }
 
+/// Gives a new file its permissions.
+fn permit(file: &File, mode: Option<u32>) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(mode) = mode {
+        return file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    }
+    let _ = (file, mode);
+    Ok(())
+}
+
 #[cfg(unix)]
 mod unix {
     use std::ffi::OsStr;
@@ -105,7 +145,9 @@ mod unix {
     use std::os::fd::OwnedFd;
     use std::path::{Path, PathBuf};
 
-    use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, open, openat, renameat, statat, unlinkat};
+    use rustix::fs::{
+        AtFlags, Mode, OFlags, fchmod, linkat, mkdirat, open, openat, renameat, statat, symlinkat, unlinkat,
+    };
     use rustix::io::Errno;
 
     use super::{CONTENT, TreeFolder};
@@ -162,6 +204,15 @@ mod unix {
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let mode = Mode::from_raw_mode(0o666);
             Ok(openat(&self.places.temporary, CONTENT, flags, mode)?.into())
+        }
+
+        pub(super) fn create_link(&self, to: &Path) -> io::Result<()> {
+            Ok(symlinkat(to, &self.places.temporary, CONTENT)?)
+        }
+
+        /// Changes the permissions of the folder that was entered.
+        pub(super) fn permit_entered(&self, mode: u32) -> io::Result<()> {
+            Ok(fchmod(self.places.current(), Mode::from_raw_mode(mode))?)
         }
 
         /// Gives the temporary file its name in the folder that was entered.
@@ -225,6 +276,15 @@ impl TreeFolder {
 
     fn create(&self) -> io::Result<File> {
         File::create_new(self.temporary.path(CONTENT))
+    }
+
+    fn create_link(&self, _: &Path) -> io::Result<()> {
+        Err(io::Error::other("links are not made on this system"))
+    }
+
+    /// Permissions mean nothing here.
+    fn permit_entered(&self, _: u32) -> io::Result<()> {
+        Ok(())
     }
 
     fn place(&self, path: &Path) -> io::Result<()> {

@@ -1,17 +1,17 @@
 //! Writes what names are bound to as a tree of files.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::attributes::{FileAttributes, FileType, leads_outside, path_of_bytes};
 use super::folder::{TreeFolder, Unwritten};
 use super::path_name::path_of_name;
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
-use crate::models::StoredObjectId;
+use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries::names::{NameInfo, NameRange};
 use crate::store::{ReadTx, queries};
 use crate::value::{Hasher, Kind};
@@ -22,6 +22,11 @@ use crate::value::{Hasher, Kind};
 pub struct SaveTreeOptions {
     /// Whether files that exist are replaced. Otherwise they are left alone.
     pub replace: bool,
+    /// Whether the permissions of files, links and empty folders are made as they were
+    /// [stored](crate::FileAttributes). Otherwise files get those of any new file, and the others are skipped.
+    pub attributes: bool,
+    /// Whether links that may lead out of the folder are made, too.
+    pub any_links: bool,
 }
 
 impl SaveTreeOptions {
@@ -29,6 +34,20 @@ impl SaveTreeOptions {
     #[must_use]
     pub fn replace(mut self, replace: bool) -> Self {
         self.replace = replace;
+        self
+    }
+
+    /// Sets whether permissions, links and empty folders are made as they were stored.
+    #[must_use]
+    pub fn attributes(mut self, attributes: bool) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// Sets whether links that may lead out of the folder are made, too.
+    #[must_use]
+    pub fn any_links(mut self, any_links: bool) -> Self {
+        self.any_links = any_links;
         self
     }
 }
@@ -39,6 +58,10 @@ impl SaveTreeOptions {
 pub struct SavedTree {
     /// Files written.
     pub files: u64,
+    /// Links made.
+    pub links: u64,
+    /// Folders made that were stored as empty ones.
+    pub folders: u64,
     /// Bytes in them.
     pub bytes: u64,
     /// Names for which no file was written.
@@ -74,7 +97,8 @@ impl MemManager {
     /// Nothing is written outside `to`, whatever the names are and whoever creates links in it at the same time.
     /// Some names are skipped and reported: those that are [no path](crate::NotAPath), or whose file or folder
     /// cannot be there because something else is (`a` and `a/b`, a link, a file that exists); and those of
-    /// damaged objects. O(names + content), in constant memory but for what is skipped.
+    /// damaged objects. With [attributes](SaveTreeOptions), links are made last, and those that are absolute or
+    /// have `..` in them that may lead out of `to` are skipped, too. O(names + content), in constant memory but for what is skipped.
     ///
     /// # Errors
     /// [`Error::Io`] if the folder cannot be written; [`Error::Damaged`] if a name is not UTF-8;
@@ -109,23 +133,49 @@ impl MemManager {
         options: SaveTreeOptions,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<SavedTree> {
+        let to = to.as_ref();
+        let mut target = FolderTarget {
+            to,
+            replace: options.replace,
+            folder: None,
+        };
+        self.save_into(prefix, &mut target, options, progress)
+    }
+
+    /// Writes what is below a prefix into a folder or a tar.
+    pub(super) fn save_into(
+        &self,
+        prefix: &str,
+        target: &mut dyn Target,
+        options: SaveTreeOptions,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<SavedTree> {
         let prefix = below(prefix);
         let range = NameRange::of(&prefix);
         let space = self.inner.space;
         let mut saving = Saving {
-            to: to.as_ref(),
+            target,
             options,
+            space,
             prefix: prefix.len(),
-            folder: None,
+            pass: Pass::Files,
+            has: Vec::new(),
             done: SavedTree::default(),
         };
         self.inner.readers.snapshot_once(|tx| {
-            let mut after = None;
-            loop {
-                let names = queries::names::page(tx, space, &range, after.as_deref(), NAMES)?;
-                let Some(last) = names.last() else { break };
-                after = Some(last.name.clone());
-                saving.names(tx, &names, progress)?;
+            for pass in [Pass::Files, Pass::Links, Pass::Folders] {
+                if pass != Pass::Files && !saving.has.contains(&pass) {
+                    continue;
+                }
+                saving.pass = pass;
+                saving.target.start_over();
+                let mut after = None;
+                loop {
+                    let names = queries::names::page(tx, space, &range, after.as_deref(), NAMES)?;
+                    let Some(last) = names.last() else { break };
+                    after = Some(last.name.clone());
+                    saving.names(tx, &names, progress)?;
+                }
             }
             Ok(saving.done)
         })
@@ -133,20 +183,161 @@ impl MemManager {
 }
 
 /// What the names below a prefix begin with.
-fn below(prefix: &str) -> String {
+pub(super) fn below(prefix: &str) -> String {
     match prefix.trim_end_matches('/') {
         "" => String::new(),
         prefix => format!("{prefix}/"),
     }
 }
 
-struct Saving<'t> {
+/// Where a tree is written to.
+pub(super) trait Target {
+    fn file(
+        &mut self,
+        path: &Path,
+        name: &NameInfo,
+        mode: Option<u32>,
+        content: Content<'_, '_>,
+    ) -> Result<(), Unwritten>;
+
+    fn folder(&mut self, path: &Path, name: &NameInfo, mode: Option<u32>) -> Result<(), Unwritten>;
+
+    /// `has_below` is whether other names are below this one.
+    fn link(&mut self, path: &Path, name: &NameInfo, target: &Path, has_below: bool) -> Result<(), Unwritten>;
+
+    /// Changes the permissions of a folder, after all that may be in it was written.
+    fn permit(&mut self, _: &Path, _: u32) -> Result<(), Unwritten> {
+        Ok(())
+    }
+
+    /// The names come again from the first one.
+    fn start_over(&mut self) {}
+
+    /// A file that was written before.
+    fn again(&mut self, _: &NameInfo) {}
+}
+
+/// A folder, made when the first file comes.
+struct FolderTarget<'t> {
     to: &'t Path,
+    replace: bool,
+    folder: Option<TreeFolder>,
+}
+
+impl FolderTarget<'_> {
+    fn made(&mut self) -> Result<&mut TreeFolder> {
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => TreeFolder::make(self.to, self.replace)?,
+        };
+        Ok(self.folder.insert(folder))
+    }
+}
+
+impl Target for FolderTarget<'_> {
+    fn file(
+        &mut self,
+        path: &Path,
+        _: &NameInfo,
+        mode: Option<u32>,
+        content: Content<'_, '_>,
+    ) -> Result<(), Unwritten> {
+        let cannot = format!("{} cannot be written", self.to.join(path).display());
+        self.made()?.write(path, mode, |file| {
+            content.each(&mut |part| file.write_all(part).map_err(Error::io(cannot.as_str())))
+        })
+    }
+
+    fn folder(&mut self, path: &Path, _: &NameInfo, _: Option<u32>) -> Result<(), Unwritten> {
+        self.made()?.folder(path)
+    }
+
+    fn link(&mut self, path: &Path, _: &NameInfo, target: &Path, _: bool) -> Result<(), Unwritten> {
+        self.made()?.link(path, target)
+    }
+
+    fn permit(&mut self, path: &Path, mode: u32) -> Result<(), Unwritten> {
+        self.made()?.permit_folder(path, mode)
+    }
+}
+
+/// The content of a name, to be read.
+pub(super) struct Content<'r, 'c> {
+    tx: &'r mut ReadTx<'c>,
+    name: &'r NameInfo,
+    /// All of it, if it was read with others.
+    whole: Option<&'r [u8]>,
+}
+
+impl Content<'_, '_> {
+    /// Passes it to `take` in parts. If it is in memory it is verified before, otherwise after.
+    pub fn each(self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<(), Unwritten> {
+        let mut hasher = Hasher::new(self.name.kind);
+        let damaged = || Err(Unwritten::Skipped(DAMAGED.to_owned()));
+        if let Some(whole) = self.whole {
+            hasher.update(whole);
+            return match hasher.finish() == self.name.object_id {
+                true => Ok(take(whole)?),
+                false => damaged(),
+            };
+        }
+        queries::entries::each_piece(self.tx, self.name.stored_object_id, |part| {
+            hasher.update(&part);
+            take(&part)
+        })?;
+        match hasher.finish() == self.name.object_id {
+            true => Ok(()),
+            false => damaged(),
+        }
+    }
+}
+
+const DAMAGED: &str = "its object is damaged";
+
+impl Unwritten {
+    /// For what cannot be skipped any more.
+    pub fn or_damaged(self, name: &NameInfo) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Skipped(why) => Error::Damaged {
+                what: format!("the file of {:?} cannot be written: {why}", name.name),
+            },
+        }
+    }
+}
+
+/// What is made when all names are gone through: links after all that they could be in the way of, and the
+/// permissions of folders after all that could be in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Files,
+    Links,
+    Folders,
+}
+
+impl Pass {
+    /// When this is made.
+    fn of(attributes: &FileAttributes) -> Self {
+        match attributes.file_type {
+            FileType::File => Self::Files,
+            FileType::Link => Self::Links,
+            FileType::Folder => Self::Folders,
+        }
+    }
+}
+
+/// Limit of the target of a link, as on Linux.
+const MOST_TARGET: u64 = 4095;
+
+struct Saving<'t> {
+    target: &'t mut dyn Target,
     options: SaveTreeOptions,
+    space: MemRamId,
     /// Bytes of the prefix.
     prefix: usize,
-    /// Made for the first file.
-    folder: Option<TreeFolder>,
+    pass: Pass,
+    /// Passes for which something was found.
+    has: Vec<Pass>,
     done: SavedTree,
 }
 
@@ -162,23 +353,25 @@ impl Saving<'_> {
             });
             let (now, later) = rest.split_at(fits.count());
             rest = later;
-            let keys: Vec<_> = now.iter().filter_map(small).collect();
+            let pass = self.pass;
+            let needed = now
+                .iter()
+                .filter(|name| pass == Pass::Files || Pass::of(&(&name.tags).into()) == pass);
+            let keys: Vec<_> = needed.filter_map(small).collect();
             let contents: HashMap<_, _> = queries::entries::in_one_piece(tx, &keys)?.into_iter().collect();
             for name in now {
-                self.name(tx, name, contents.get(&name.stored_object_id).map(Vec::as_slice))?;
+                let content = contents.get(&name.stored_object_id).map(Vec::as_slice);
+                let made = self.name(tx, name, content);
+                self.settle(name, made)?;
                 progress(self.done.bytes, 0);
             }
         }
         Ok(())
     }
 
-    fn name(&mut self, tx: &mut ReadTx<'_>, name: &NameInfo, content: Option<&[u8]>) -> Result<()> {
-        match self.file(tx, name, content) {
-            Ok(()) => {
-                self.done.files += 1;
-                self.done.bytes += name.size;
-                Ok(())
-            }
+    fn settle(&mut self, name: &NameInfo, made: Result<(), Unwritten>) -> Result<()> {
+        match made {
+            Ok(()) => Ok(()),
             Err(Unwritten::Failed(error)) => Err(error),
             Err(Unwritten::Skipped(why)) => {
                 let name = name.name.clone();
@@ -188,34 +381,79 @@ impl Saving<'_> {
         }
     }
 
-    fn file(&mut self, tx: &mut ReadTx<'_>, name: &NameInfo, content: Option<&[u8]>) -> Result<(), Unwritten> {
+    fn name(&mut self, tx: &mut ReadTx<'_>, name: &NameInfo, whole: Option<&[u8]>) -> Result<(), Unwritten> {
         let below = name.name.get(self.prefix..).unwrap_or_default();
-        let path = path_of_name(below).map_err(|why| Unwritten::Skipped(why.to_string()))?;
-        if name.kind == Kind::Unknown {
-            let why = "its object is of a kind that this version does not know";
-            return Err(Unwritten::Skipped(why.to_owned()));
-        }
-        let folder = match &mut self.folder {
-            Some(folder) => folder,
-            None => self.folder.insert(TreeFolder::make(self.to, self.options.replace)?),
+        let path = match path_of_name(below) {
+            Ok(path) if name.kind != Kind::Unknown => path,
+            _ if self.pass != Pass::Files => return Ok(()),
+            Ok(_) => return skipped("its object is of a kind that this version does not know"),
+            Err(why) => return skipped(&why.to_string()),
         };
-        let cannot = || Error::io(format!("{} cannot be written", self.to.join(&path).display()));
-        folder.write(&path, |file| {
-            let mut hasher = Hasher::new(name.kind);
-            let mut write = |file: &mut File, part: &[u8]| {
-                hasher.update(part);
-                file.write_all(part).map_err(cannot())
-            };
-            match content {
-                Some(content) => write(file, content)?,
-                None => queries::entries::each_piece(tx, name.stored_object_id, |part| write(file, &part))?,
+        let attributes: FileAttributes = (&name.tags).into();
+        let mode = attributes.mode.filter(|_| self.options.attributes);
+        let content = Content { tx, name, whole };
+        match (self.pass, attributes.file_type) {
+            (Pass::Files, FileType::File) => {
+                self.target.file(&path, name, mode, content)?;
+                self.done.files += 1;
+                self.done.bytes += name.size;
             }
-            match hasher.finish() {
-                found if found == name.object_id => Ok(()),
-                _ => Err(Unwritten::Skipped("its object is damaged".to_owned())),
+            (Pass::Files, _) if !self.options.attributes => {
+                return skipped("it is a link or an empty folder, and these were not asked for");
             }
-        })
+            (Pass::Files, FileType::Link) => self.needs(Pass::Links),
+            (Pass::Files, FileType::Folder) => {
+                self.target.folder(&path, name, mode)?;
+                self.done.folders += 1;
+                if mode.is_some() {
+                    self.needs(Pass::Folders);
+                }
+            }
+            (Pass::Links, FileType::File) => self.target.again(name),
+            (Pass::Links, FileType::Link) => self.link(&path, content)?,
+            (Pass::Folders, FileType::Folder) => {
+                if let Some(mode) = mode {
+                    self.target.permit(&path, mode)?;
+                }
+            }
+            (Pass::Links | Pass::Folders, _) => {}
+        }
+        Ok(())
     }
+
+    fn needs(&mut self, pass: Pass) {
+        if !self.has.contains(&pass) {
+            self.has.push(pass);
+        }
+    }
+
+    fn link(&mut self, path: &Path, content: Content<'_, '_>) -> Result<(), Unwritten> {
+        let name = content.name;
+        if name.size > MOST_TARGET {
+            return skipped("its target is too long for a link");
+        }
+        let beneath = NameRange::of(&format!("{}/", name.name));
+        let has_below = !queries::names::page(content.tx, self.space, &beneath, None, 1)?.is_empty();
+        let mut target = Vec::new();
+        content.each(&mut |part| {
+            target.extend_from_slice(part);
+            Ok(())
+        })?;
+        let target = path_of_bytes(&target).filter(|_| !target.is_empty() && !target.contains(&0));
+        let Some(target) = target else {
+            return skipped("its content is not the target of a link");
+        };
+        if !self.options.any_links && leads_outside(path, &target) {
+            return skipped("it is a link that may lead outside");
+        }
+        self.target.link(path, name, &target, has_below)?;
+        self.done.links += 1;
+        Ok(())
+    }
+}
+
+fn skipped(why: &str) -> Result<(), Unwritten> {
+    Err(Unwritten::Skipped(why.to_owned()))
 }
 
 /// The key of an object that is read together with others.

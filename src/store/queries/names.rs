@@ -119,6 +119,10 @@ pub struct NameInfo {
     pub bound_at: Timestamp,
     /// When it expires; `None` if it never does.
     pub expires_at: Option<Timestamp>,
+    /// When its object was stored.
+    pub stored_at: Timestamp,
+    /// Its tags: values by key.
+    pub tags: Tags,
 }
 
 /// The names that begin with a text, by their bytes.
@@ -168,7 +172,17 @@ pub fn page(
         true => Statement::<ReadNamesFrom, 5>::new(values).load(conn),
         false => Statement::<ReadNamesAfter, 5>::new(values).load(conn),
     })?;
-    rows.into_iter().map(NameRow::info).collect()
+    let mut names: Vec<_> = rows.into_iter().map(NameRow::info).collect::<Result<_>>()?;
+    let (Some(first), Some(last)) = (names.first(), names.last()) else {
+        return Ok(names);
+    };
+    let objects: Vec<_> = names.iter().map(|name| name.stored_object_id).collect();
+    let mut tags = super::tags::of_names(tx, &objects, &first.name, &last.name)?;
+    for name in &mut names {
+        let key = (name.stored_object_id, name.name.clone());
+        name.tags = tags.remove(&key).unwrap_or_default();
+    }
+    Ok(names)
 }
 
 /// A row of [`NameInfo`].
@@ -182,6 +196,7 @@ struct NameRow {
     size: u64,
     bound_at: Timestamp,
     expires_at: Option<Timestamp>,
+    stored_at: Timestamp,
 }
 
 impl NameRow {
@@ -194,6 +209,8 @@ impl NameRow {
             size: self.size,
             bound_at: self.bound_at,
             expires_at: self.expires_at,
+            stored_at: self.stored_at,
+            tags: Tags::new(),
         })
     }
 }
@@ -203,7 +220,7 @@ macro_rules! names_from {
         concat!(
             "SELECT ",
             $bytes,
-            ", o.object_id, o.id, o.kind, o.size, n.bound_at, n.expires_at \
+            ", o.object_id, o.id, o.kind, o.size, n.bound_at, n.expires_at, o.created_at \
              FROM names n JOIN stored_objects o ON o.id = n.stored_object_id \
              WHERE n.memram_id = ? AND n.name ",
             $first,
@@ -214,7 +231,7 @@ macro_rules! names_from {
     };
 }
 
-type NameTypes = (Binary, Text, BigInt, Text, BigInt, BigInt, Nullable<BigInt>);
+type NameTypes = (Binary, Text, BigInt, Text, BigInt, BigInt, Nullable<BigInt>, BigInt);
 
 sql! {
     ReadNamesFrom: NameTypes = names_from!("CAST(n.name AS BLOB)", ">=", "coalesce(n.expires_at > ?, 1)"),

@@ -43,13 +43,26 @@ pub fn of_objects(tx: &mut ReadTx<'_>, objects: &[StoredObjectId]) -> Result<Tag
         tags::key,
         tags::value,
     ));
-    let found: Vec<(StoredObjectId, Shown, Shown, Shown)> = query.load(tx.conn()?)?;
+    Ok(by_hold(query.load(tx.conn()?)?))
+}
+
+/// The tags of the names from `first` to `last` of these objects.
+pub fn of_names(tx: &mut ReadTx<'_>, objects: &[StoredObjectId], first: &str, last: &str) -> Result<TagsByHold> {
+    let query = tags::table
+        .filter(tags::stored_object_id.eq_any(objects))
+        .filter(tags::name.ge(first))
+        .filter(tags::name.le(last))
+        .select((tags::stored_object_id, tags::name, tags::key, tags::value));
+    Ok(by_hold(query.load(tx.conn()?)?))
+}
+
+fn by_hold(found: Vec<(StoredObjectId, Shown, Shown, Shown)>) -> TagsByHold {
     let mut by_hold = TagsByHold::new();
     for (object, name, key, value) in found {
         let tags = by_hold.entry((object, name.into())).or_default();
         tags.insert(key.into(), value.into());
     }
-    Ok(by_hold)
+    by_hold
 }
 
 /// A tag, and how often it is there.

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::SpooledTempFile;
 
 use super::stream::{Member, MemberKind, Members, TarStream, bad};
-#[cfg(doc)]
-use crate::error::TransferError;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TransferError};
 use crate::manager::MemManager;
 use crate::manager::transfer::import::{ImportOptions, Imported, Origin, Where, bad_content, is_of, other_size, unit};
 use crate::manager::transfer::manifest::{Item, Lines, MANIFEST};
@@ -28,7 +26,7 @@ impl MemManager {
     /// for temporary files meanwhile; the rest is in constant memory.
     ///
     /// # Errors
-    /// [`TransferError::BadExport`] also if the tar is not an export, or if its members are in another order, as in one
+    /// [`TransferError::NotAnExport`]; [`TransferError::BadExport`] also if its members are in another order, as in one
     /// that was made of the folder of an export; others as for [`Self::import`].
     pub fn import_tar(
         &self,
@@ -113,22 +111,14 @@ fn next_file<'a, R: Read>(members: &mut Members<'a, R>) -> Result<Option<Member<
 
 /// The manifest, and the path before its name: a tar may have the whole folder.
 fn manifest<R: Read>(members: &mut Members<'_, R>) -> Result<(Vec<u8>, SpooledTempFile)> {
-    let not_first = |found: &str| {
-        bad(
-            "the tar",
-            format!(
-                "{found}, where {MANIFEST} comes first in an export; unpack it to import its folder, or to store its \
-                 files"
-            ),
-        )
-    };
+    let other = |begins_with| TransferError::NotAnExport { begins_with }.into();
     let Some(mut member) = next_file(members)? else {
-        return Err(not_first("it has no files"));
+        return Err(other(None));
     };
     let root = member.path.strip_suffix(MANIFEST.as_bytes());
     let root = root.filter(|root| member.what == MemberKind::File && matches!(root.last(), None | Some(b'/')));
     let Some(root) = root.map(<[u8]>::to_vec) else {
-        return Err(not_first(&format!("it begins with {}", path(&member.path).display())));
+        return Err(other(Some(path(&member.path))));
     };
     let mut manifest = tempfile::spooled_tempfile(IN_MEMORY);
     each_part(&mut member, &mut |part| {

@@ -230,14 +230,23 @@ pub(in crate::manager) enum MemberKind {
     Comment,
     /// What is neither, in words.
     Other(&'static str),
+    /// What cannot be read, and why.
+    Unknown(&'static str),
 }
 
 impl MemberKind {
     fn of<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Self> {
         if let Some(extensions) = entry.pax_extensions()? {
             for extension in extensions {
-                if extension?.key_bytes().starts_with(b"GNU.sparse.") {
-                    return Ok(Self::Other("it has holes; make the tar without --sparse"));
+                match extension {
+                    Ok(extension) if !extension.key_bytes().starts_with(b"GNU.sparse.") => {}
+                    Ok(_) => return Ok(Self::Unknown("it has holes; make the tar without --sparse")),
+                    // The crate reads them by lines, so its path may be wrong.
+                    Err(_) => {
+                        return Ok(Self::Unknown(
+                            "there is a line break in its name; make the tar with --format=gnu",
+                        ));
+                    }
                 }
             }
         }
@@ -264,7 +273,6 @@ pub(in crate::manager) struct Member<'a, R: Read + 'a> {
     pub path: Vec<u8>,
     pub what: MemberKind,
     /// Its permissions.
-    #[allow(dead_code)]
     pub mode: u32,
     pub size: u64,
     left: u64,

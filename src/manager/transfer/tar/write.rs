@@ -30,10 +30,8 @@ pub(in crate::manager) enum What<'a> {
     /// A file of so many bytes.
     File(u64),
     /// A folder; its path ends with `/`.
-    #[allow(dead_code)]
     Folder,
     /// A symbolic link to this target.
-    #[allow(dead_code)]
     Link(&'a [u8]),
 }
 
