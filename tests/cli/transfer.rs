@@ -235,7 +235,8 @@ fn an_interrupted_put_leaves_no_long_log() {
     let log = || fs::metadata(cli.path("heap.db-wal")).map_or(0, |log| log.len());
     let sql = cli.sql();
     let is_stored = || match server() {
-        None => log() >= 20 << 20,
+        // A part is in the log, which may start again after each.
+        None => log() >= 4 << 20,
         Some(_) => number(&sql, "SELECT mem FROM memram") > 60 << 20,
     };
     while !is_stored() && child.try_wait().unwrap().is_none() {
