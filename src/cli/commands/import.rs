@@ -1,6 +1,6 @@
 //! `heapledger import`
 
-use std::io::{IsTerminal, StdinLock};
+use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -123,12 +123,11 @@ fn files(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-fn tar_on_stdin() -> Result<TarStream<StdinLock<'static>>> {
-    let stdin = streams::input()?;
-    if stdin.is_terminal() {
+fn tar_on_stdin() -> Result<TarStream<impl Read>> {
+    if io::stdin().is_terminal() {
         bail!("standard input is a terminal; pass a tar, as in `heapledger import - < FILE`");
     }
-    Ok(TarStream::open(stdin)?)
+    Ok(TarStream::open(streams::content()?)?)
 }
 
 fn summary(imported: &Imported, sizes: Sizes) -> String {

@@ -39,6 +39,7 @@ pub(in crate::cli) mod put;
 mod put_names;
 pub(in crate::cli) mod put_plan;
 pub(in crate::cli) mod put_report;
+mod put_source;
 mod put_sync;
 pub(in crate::cli) mod quota;
 pub(in crate::cli) mod release;

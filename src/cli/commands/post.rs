@@ -8,8 +8,8 @@ use heapledger::{Allocation, Hold, HoldWith, Reservation};
 
 use super::expire::Expires;
 use super::names::explain_taken;
-use super::put::Source;
 use super::put_report::Report;
+use super::put_source::Source;
 use super::soft_limits;
 use super::tags::Tags;
 use crate::cli::context::Context;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::ArgGroup;
-use heapledger::{Allocation, Error, FileAttributes, FileType, Hold, HoldWith, MemManager};
+use heapledger::{Allocation, Error, Hold, HoldWith, MemManager};
 
 use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_names::PathNames;
-use super::put_report::{Change, Report};
+use super::put_report::Report;
+use super::put_source::Source;
 use super::tags::Tags;
 use super::{put_plan, put_sync, soft_limits};
 use crate::cli::context::Context;
@@ -175,68 +176,6 @@ const BATCH_FILES: usize = 500;
 
 /// Shown after a stream was read to its end.
 const STORING: &str = "storing and writing to disk";
-
-/// What is stored, and the name for its path.
-#[derive(Clone)]
-pub struct Source {
-    pub path: PathBuf,
-    pub name: Option<String>,
-    /// What --sync found.
-    pub change: Option<Change>,
-    /// The tags with its attributes.
-    pub kept: Vec<(&'static str, String)>,
-    /// Its content, if it is not that of the file.
-    pub content: Option<Vec<u8>>,
-}
-
-impl Source {
-    /// Without a name.
-    pub fn of(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            name: None,
-            change: None,
-            kept: Vec::new(),
-            content: None,
-        }
-    }
-
-    /// What was found, with its name, and its attributes if they are wanted.
-    pub fn found(found: Found, name: Option<String>, attributes: bool) -> Self {
-        let file_type = match &found {
-            Found::Link(..) => FileType::Link,
-            Found::Folder(_) => FileType::Folder,
-            _ => FileType::File,
-        };
-        let kept = match attributes {
-            true => FileAttributes::new(file_type, mode(found.path())).tags(),
-            false => Vec::new(),
-        };
-        let (path, content) = match found {
-            Found::Link(path, target) => (path, Some(target.into_os_string().into_encoded_bytes())),
-            Found::Folder(path) => (path, Some(Vec::new())),
-            found => (found.path().to_owned(), None),
-        };
-        Self {
-            name,
-            kept,
-            content,
-            ..Self::of(path)
-        }
-    }
-}
-
-/// The permissions of a file.
-#[cfg(unix)]
-fn mode(path: &Path) -> Option<u32> {
-    let found = path.metadata().ok()?;
-    Some(std::os::unix::fs::MetadataExt::mode(&found))
-}
-
-#[cfg(not(unix))]
-fn mode(_: &Path) -> Option<u32> {
-    None
-}
 
 pub(super) struct Put<'a> {
     memory: &'a MemManager,
@@ -403,7 +342,7 @@ impl<'a> Put<'a> {
                     || self.is_of_one_file(&error) =>
             {
                 for (source, content) in &files {
-                    let stored = self.memory.store_bytes(content, self.args.hold_of(&source));
+                    let stored = self.memory.store_bytes(content, self.args.hold_of(source));
                     self.one(source, stored)?;
                 }
                 Ok(())
@@ -419,7 +358,7 @@ impl<'a> Put<'a> {
     ) -> Result<()> {
         match File::open(&source.path) {
             Ok(mut file) => {
-                let stored = store(self.memory, &mut file, self.args.hold_of(&source));
+                let stored = store(self.memory, &mut file, self.args.hold_of(source));
                 self.one(source, stored)
             }
             Err(error) => {

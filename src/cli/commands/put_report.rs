@@ -8,7 +8,7 @@ use heapledger::{Allocation, Freed, ObjectId};
 use serde::Serialize;
 
 use super::names::replaced;
-use super::put::Source;
+use super::put_source::Source;
 use crate::cli::exit;
 use crate::cli::output::fit::GAP;
 use crate::cli::output::progress::Progress;

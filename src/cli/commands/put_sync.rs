@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use heapledger::{Error, FileAttributes, Hasher, Kind, MemManager, NameInfo, ObjectId, path_of_name};
 
-use super::put::{Args, Put, Source};
+use super::put::{Args, Put};
 use super::put_names::PathNames;
 use super::put_report::{Change, Report};
+use super::put_source::Source;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::sources::{Found, Sources, whole_reads};

@@ -6,3 +6,4 @@ pub(in crate::manager) mod path_name;
 pub(in crate::manager) mod save;
 pub(in crate::manager) mod store_tar;
 mod tar;
+mod target;

@@ -1,20 +1,22 @@
 //! Writes what names are bound to as a tree of files.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::attributes::{FileAttributes, FileType, leads_outside, path_of_bytes};
-use super::folder::{TreeFolder, Unwritten};
+use super::folder::Unwritten;
 use super::path_name::path_of_name;
-use crate::error::{Error, Result};
+use super::target::{Content, FolderTarget, Target};
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 use crate::manager::MemManager;
 use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries::names::{NameInfo, NameRange};
 use crate::store::{ReadTx, queries};
-use crate::value::{Hasher, Kind};
+use crate::value::Kind;
 
 /// Options of [`MemManager::save_tree_with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,11 +136,7 @@ impl MemManager {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<SavedTree> {
         let to = to.as_ref();
-        let mut target = FolderTarget {
-            to,
-            replace: options.replace,
-            folder: None,
-        };
+        let mut target = FolderTarget::new(to, options.replace);
         self.save_into(prefix, &mut target, options, progress)
     }
 
@@ -187,122 +185,6 @@ pub(super) fn below(prefix: &str) -> String {
     match prefix.trim_end_matches('/') {
         "" => String::new(),
         prefix => format!("{prefix}/"),
-    }
-}
-
-/// Where a tree is written to.
-pub(super) trait Target {
-    fn file(
-        &mut self,
-        path: &Path,
-        name: &NameInfo,
-        mode: Option<u32>,
-        content: Content<'_, '_>,
-    ) -> Result<(), Unwritten>;
-
-    fn folder(&mut self, path: &Path, name: &NameInfo, mode: Option<u32>) -> Result<(), Unwritten>;
-
-    /// `has_below` is whether other names are below this one.
-    fn link(&mut self, path: &Path, name: &NameInfo, target: &Path, has_below: bool) -> Result<(), Unwritten>;
-
-    /// Changes the permissions of a folder, after all that may be in it was written.
-    fn permit(&mut self, _: &Path, _: u32) -> Result<(), Unwritten> {
-        Ok(())
-    }
-
-    /// The names come again from the first one.
-    fn start_over(&mut self) {}
-
-    /// A file that was written before.
-    fn again(&mut self, _: &NameInfo) {}
-}
-
-/// A folder, made when the first file comes.
-struct FolderTarget<'t> {
-    to: &'t Path,
-    replace: bool,
-    folder: Option<TreeFolder>,
-}
-
-impl FolderTarget<'_> {
-    fn made(&mut self) -> Result<&mut TreeFolder> {
-        let folder = match self.folder.take() {
-            Some(folder) => folder,
-            None => TreeFolder::make(self.to, self.replace)?,
-        };
-        Ok(self.folder.insert(folder))
-    }
-}
-
-impl Target for FolderTarget<'_> {
-    fn file(
-        &mut self,
-        path: &Path,
-        _: &NameInfo,
-        mode: Option<u32>,
-        content: Content<'_, '_>,
-    ) -> Result<(), Unwritten> {
-        let cannot = format!("{} cannot be written", self.to.join(path).display());
-        self.made()?.write(path, mode, |file| {
-            content.each(&mut |part| file.write_all(part).map_err(Error::io(cannot.as_str())))
-        })
-    }
-
-    fn folder(&mut self, path: &Path, _: &NameInfo, _: Option<u32>) -> Result<(), Unwritten> {
-        self.made()?.folder(path)
-    }
-
-    fn link(&mut self, path: &Path, _: &NameInfo, target: &Path, _: bool) -> Result<(), Unwritten> {
-        self.made()?.link(path, target)
-    }
-
-    fn permit(&mut self, path: &Path, mode: u32) -> Result<(), Unwritten> {
-        self.made()?.permit_folder(path, mode)
-    }
-}
-
-/// The content of a name, to be read.
-pub(super) struct Content<'r, 'c> {
-    tx: &'r mut ReadTx<'c>,
-    name: &'r NameInfo,
-    /// All of it, if it was read with others.
-    whole: Option<&'r [u8]>,
-}
-
-impl Content<'_, '_> {
-    /// Passes it to `take` in parts. If it is in memory it is verified before, otherwise after.
-    pub fn each(self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<(), Unwritten> {
-        let mut hasher = Hasher::new(self.name.kind);
-        let damaged = || Err(Unwritten::Skipped(DAMAGED.to_owned()));
-        if let Some(whole) = self.whole {
-            hasher.update(whole);
-            return match hasher.finish() == self.name.object_id {
-                true => Ok(take(whole)?),
-                false => damaged(),
-            };
-        }
-        queries::entries::each_piece(self.tx, self.name.stored_object_id, |part| {
-            hasher.update(&part);
-            take(&part)
-        })?;
-        match hasher.finish() == self.name.object_id {
-            true => Ok(()),
-            false => damaged(),
-        }
-    }
-}
-
-const DAMAGED: &str = "its object is damaged";
-
-impl Unwritten {
-    /// For what cannot be skipped any more.
-    pub fn or_damaged(self, name: &NameInfo) -> Error {
-        match self {
-            Self::Failed(error) => error,
-            Self::Skipped(why) => Error::Damaged {
-                what: format!("the file of {:?} cannot be written: {why}", name.name),
-            },
-        }
     }
 }
 

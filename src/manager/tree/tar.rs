@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use super::folder::Unwritten;
-use super::save::{Content, SaveTreeOptions, SavedTree, Target};
+use super::save::{SaveTreeOptions, SavedTree};
+use super::target::{Content, Target};
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
