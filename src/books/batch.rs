@@ -276,6 +276,7 @@ impl Batch<'_> {
                 block.is_free = after.is_free;
             }
         }
+        effects.settle();
     }
 }
 
@@ -312,7 +313,8 @@ impl<'d> Batch<'d> {
             && self.history.repeated.is_empty()
     }
 
-    /// Notes the highest key ever assigned in each table from which rows are, or may be, removed.
+    /// Notes the highest key ever assigned in each table from which rows are, or may be, removed, unless the row
+    /// that has it comes with this batch: then the table itself says so.
     pub fn keep_last_ids(&mut self, mut last: impl FnMut(Sequence) -> Result<i64>) -> Result<()> {
         for sequence in Sequence::ALL {
             let loses_rows = match sequence {
@@ -325,10 +327,19 @@ impl<'d> Batch<'d> {
                 Sequence::Events => false,
             };
             if loses_rows || self.fix.is_some() {
-                self.last_ids.push((sequence, last(sequence)?));
+                let last = last(sequence)?;
+                if sequence != Sequence::StoredObjects || self.last_new_key() != Some(last) {
+                    self.last_ids.push((sequence, last));
+                }
             }
         }
         Ok(())
+    }
+
+    /// The highest key of its new objects and their entries.
+    fn last_new_key(&self) -> Option<i64> {
+        let object = self.rows.objects.rows().last().map(|object| object.id.0);
+        object.max(self.rows.entries.last().map(|entry| entry.id().0))
     }
 
     pub fn rows(&self) -> &Rows<'d> {

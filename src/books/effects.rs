@@ -31,7 +31,8 @@ pub(crate) struct Effects {
 pub(crate) struct BlockAfter {
     pub mem: i64,
     pub is_free: bool,
-    /// The flag that its row still has.
+    /// The bytes and the flag that its row still has.
+    pub was_mem: i64,
     pub was_free: bool,
 }
 
@@ -129,11 +130,26 @@ impl Effects {
         std::mem::replace(self, rest)
     }
 
+    /// Leaves out rows that are as they were: where one object makes room for another, most are.
+    pub fn settle(&mut self) {
+        self.blocks.retain(|_, after| after.mem != after.was_mem);
+        self.pools.retain(|_, by| *by != LevelDelta::default());
+        self.arenas.retain(|_, by| *by != LevelDelta::default());
+        self.classes.retain(|_, by| *by != ClassDelta::default());
+        self.kinds.retain(|_, by| *by != KindDelta::default());
+    }
+
     /// Adds later effects.
     pub fn absorb(&mut self, later: Self) {
         for (id, after) in later.blocks {
-            let was_free = self.blocks.get(&id).map_or(after.was_free, |before| before.was_free);
-            self.blocks.insert(id, BlockAfter { was_free, ..after });
+            let before = self.blocks.get(&id).copied().unwrap_or(after);
+            let BlockAfter { was_mem, was_free, .. } = before;
+            let after = BlockAfter {
+                was_mem,
+                was_free,
+                ..after
+            };
+            self.blocks.insert(id, after);
         }
         for (id, by) in later.pools {
             self.pool(id).add(by);

@@ -91,6 +91,7 @@ fn fill(effects: &mut Effects, block: BlockId, before: i64, by: i64, max_mem: i6
     let after = effects.blocks.entry(block).or_insert(BlockAfter {
         mem,
         is_free,
+        was_mem: before,
         was_free: before < max_mem,
     });
     after.mem = mem;
