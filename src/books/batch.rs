@@ -169,7 +169,7 @@ impl Batch<'static> {
                 rows.quotas.insert(owner, Some(quota));
             }
             Change::QuotaRemoved(owner) => drop(rows.quotas.insert(owner, None)),
-            Change::Ranked { object, after, .. } => drop(rows.ranks.insert(object, after)),
+            Change::Ranked { object, after, .. } => rows.rank(object, after),
             Change::HistorySet { mode, keep, max_bytes } => {
                 self.set_history(HistorySetting { mode, keep, max_bytes });
             }

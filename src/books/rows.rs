@@ -64,6 +64,8 @@ pub(crate) struct Rows<'d> {
     pub quotas: BTreeMap<Owner, Option<Quota>>,
     /// Places in the order of eviction, or none for what leaves it.
     pub ranks: BTreeMap<StoredObjectId, Option<Rank>>,
+    /// By their ids, the objects that the order remembers, be they forgotten again or not.
+    remembered: HashMap<ObjectId, StoredObjectId>,
     /// New and changed reservations, and those that are removed.
     pub reservations: BTreeMap<ReservationId, Option<ReservationRow>>,
     /// Pieces that are given back: their object's key, the position of the first, and their number.
@@ -175,6 +177,18 @@ impl Rows<'_> {
         next.is_some_and(|(_, moved)| moved.object == object)
     }
 
+    pub(super) fn rank(&mut self, object: StoredObjectId, rank: Option<Rank>) {
+        if let Some(id) = rank.and_then(|rank| rank.gone) {
+            self.remembered.insert(id, object);
+        }
+        self.ranks.insert(object, rank);
+    }
+
+    /// The object with this id that the order remembers, unless it was forgotten again.
+    pub(super) fn remembered(&self, id: &ObjectId) -> Option<StoredObjectId> {
+        self.remembered.get(id).copied()
+    }
+
     pub(super) fn store(&mut self, object: StoredObject) {
         self.ends(object.expires_at);
         self.objects.push(object);
@@ -257,6 +271,7 @@ impl Rows<'_> {
         self.tags.extend(later.tags);
         self.quotas.extend(later.quotas);
         self.ranks.extend(later.ranks);
+        self.remembered.extend(later.remembered);
         self.reservations.extend(later.reservations);
         self.pieces_gone.extend(later.pieces_gone);
         self.ends(later.first_end);

@@ -1,5 +1,6 @@
 //! The writer's cache of its space.
 
+use super::ahead::Ahead;
 use super::engine::Engine;
 use super::known_quotas::KnownQuotas;
 use super::numbers::Numbers;
@@ -32,6 +33,8 @@ pub(super) struct KnownSpace {
     pub quotas: KnownQuotas,
     /// The last position in the order of eviction, once it was looked up.
     pub last_position: Option<i64>,
+    /// What goes next, as far as it was read ahead.
+    pub ahead: Ahead,
     /// Rows of events that the open transaction has written.
     pub appended: usize,
     /// Rows of events written since old ones were last looked for.
@@ -51,6 +54,7 @@ impl KnownSpace {
             next_due: None,
             quotas: KnownQuotas::default(),
             last_position: None,
+            ahead: Ahead::default(),
             appended: 0,
             unaged: STEP,
         })

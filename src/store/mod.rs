@@ -5,6 +5,7 @@
 //! the engine writes it. Connections and transactions never leave this folder, so nothing can
 //! write a row that bypasses the triggers.
 
+mod ahead;
 mod conn;
 mod deadline;
 mod engine;
@@ -30,6 +31,7 @@ mod sqlite;
 mod statement;
 mod writer;
 
+pub(crate) use ahead::{Line, View};
 pub(crate) use deadline::Deadline;
 pub(crate) use group::Group;
 pub use location::Durability;

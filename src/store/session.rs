@@ -1,5 +1,6 @@
 //! A unit of work: its changes, and its reads, which see its own changes and earlier ones.
 
+mod ahead;
 mod due;
 mod keys;
 mod quotas;

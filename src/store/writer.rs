@@ -302,6 +302,7 @@ impl Writer {
             _ => {}
         }
         let known = self.known.as_mut().ok_or(Error::BatchFailed)?;
+        known.ahead.follow(&change);
         let separate = self.own.apply(change, self.triggers, &self.geometry, &mut known.room)?;
         if let Some(batch) = separate {
             self.flush_rows()?;

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod ahead;
 mod causes;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]

@@ -50,6 +50,11 @@ impl Batch<'_> {
         self.rows.ranks.get(&object).copied()
     }
 
+    /// The object with this id that the order remembers from now on, unless [`Self::rank`] says otherwise.
+    pub fn remembered(&self, id: &ObjectId) -> Option<StoredObjectId> {
+        self.rows.remembered(id)
+    }
+
     /// The changed tags of a hold, each with its value, or none if it is removed.
     pub fn tags_of(&self, object: StoredObjectId, name: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
         let first = Tag {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::candidates::Candidates;
 use super::evict::{Chosen, MOST, Order};
 use crate::books::change::Change;
 use crate::books::eviction::shelf::{Queue, Shelf};
@@ -84,7 +85,7 @@ impl ByUse {
     /// The next objects that go for at least `bytes`, like [`Order::choose`].
     pub fn choose(
         &mut self,
-        tx: &mut ReadTx<'_>,
+        from: &mut dyn Candidates,
         bytes: u64,
         passed: &BTreeSet<StoredObjectId>,
         is_enough: bool,
@@ -96,10 +97,10 @@ impl ByUse {
         while chosen.bytes < bytes {
             if chosen.objects.len() == MOST {
                 // What may go is the same in any order.
-                chosen.are_enough = is_enough || self.order.by_age().choose(tx, bytes, passed, false)?.are_enough;
+                chosen.are_enough = is_enough || from.have(self.order, bytes, passed)?;
                 return Ok(chosen);
             }
-            let Some(object) = self.next(tx)? else {
+            let Some(object) = self.next(from)? else {
                 return Ok(chosen);
             };
             if !passed.contains(&object.id) {
@@ -111,16 +112,16 @@ impl ByUse {
         Ok(chosen)
     }
 
-    fn next(&mut self, tx: &mut ReadTx<'_>) -> Result<Option<StoredObject>> {
+    fn next(&mut self, from: &mut dyn Candidates) -> Result<Option<StoredObject>> {
         let (policy, capacity) = (self.order.policy(), self.capacity);
-        while let Some(key) = policy.victim(&mut Rows { tx, on: self }, capacity)? {
-            Rows { tx, on: self }.take(key)?;
-            if let Some(object) = recency::object(tx, key)? {
+        while let Some(key) = policy.victim(&mut Rows { from, on: self }, capacity)? {
+            Rows { from, on: self }.take(key)?;
+            if let Some(object) = from.object(key)? {
                 return Ok(Some(object));
             }
         }
         // Only a damaged heap has any.
-        let found = recency::unranked(tx, self.order.which(), self.unranked_after, 1)?;
+        let found = from.unranked(self.order.which(), self.unranked_after)?;
         self.unranked_after = found.last().map_or(self.unranked_after, |object| object.id);
         Ok(found.into_iter().next())
     }
@@ -135,7 +136,7 @@ impl ByUse {
             let may_go = recency::object(tx, ranked.object)?.is_some_and(|object| which.has(&object));
             if may_go && self.load(ranked) {
                 for _ in 0..*count {
-                    policy.touch(&mut Rows { tx, on: self }, ranked.object)?;
+                    policy.touch(&mut Rows { from: tx, on: self }, ranked.object)?;
                 }
             }
         }
@@ -205,12 +206,12 @@ impl ByUse {
 }
 
 /// The shelf, while a policy looks at it.
-struct Rows<'a, 't> {
-    tx: &'a mut ReadTx<'t>,
+struct Rows<'a> {
+    from: &'a mut dyn Candidates,
     on: &'a mut ByUse,
 }
 
-impl Rows<'_, '_> {
+impl Rows<'_> {
     /// The first object of a queue after a position.
     fn following(&mut self, queue: Queue, mut after: i64) -> Result<Option<StoredObjectId>> {
         loop {
@@ -240,11 +241,7 @@ impl Rows<'_, '_> {
     /// Reads the rows of a queue after a position.
     fn read(&mut self, queue: Queue, after: i64) -> Result<()> {
         let limit = (self.on.page(queue).limit * 2).clamp(FIRST_PAGE, LARGEST_PAGE);
-        let found = recency::page(self.tx, self.on.order.which(), queue.into(), after, limit)?;
-        let to = match found.last() {
-            Some(last) if found.len() as i64 == limit => last.rank.position,
-            _ => i64::MAX,
-        };
+        let (found, to) = self.from.page(self.on.order.which(), queue, after, limit)?;
         let rows = found.iter().map(|row| (row.rank.position, row.object)).collect();
         for row in found {
             self.on.load(row);
@@ -284,7 +281,7 @@ impl Rows<'_, '_> {
     }
 }
 
-impl Shelf for Rows<'_, '_> {
+impl Shelf for Rows<'_> {
     type Object = StoredObjectId;
     type Error = Error;
 

@@ -12,7 +12,7 @@ use crate::books::evicting::Cause;
 use crate::error::Result;
 use crate::models::{MemRam, Policy, StoredObject, StoredObjectId, Stripe, Timestamp, signed};
 use crate::store::queries::eviction::{self, Evictable, LARGE};
-use crate::store::{ReadTx, WriteTx};
+use crate::store::{Line, ReadTx, View, WriteTx};
 use crate::value::ObjectId;
 
 /// Objects that are chosen before they are removed.
@@ -52,12 +52,7 @@ impl Making {
             return Ok(false);
         };
         let missing = bytes.saturating_sub(memram.available());
-        let (is_enough, passed) = (self.is_enough, &self.passed);
-        let mut chooser = match order.policy.is_by_use() {
-            true => Chooser::ByUse(Box::new(ByUse::new(order, &memram, tx.last_position()?))),
-            false => Chooser::Stored(order),
-        };
-        let chosen = tx.read_rows(|tx| chooser.choose(tx, missing, passed, is_enough))?;
+        let (chooser, chosen) = self.choose(tx, order, &memram, missing)?;
         self.is_enough = chosen.are_enough;
         if !chosen.are_enough || chosen.objects.is_empty() {
             return Ok(false);
@@ -85,6 +80,32 @@ impl Making {
             }
         }
         Ok(true)
+    }
+
+    /// The objects that go, and what chose them.
+    fn choose(&self, tx: &mut WriteTx<'_>, order: Order, memram: &MemRam, missing: u64) -> Result<(Chooser, Chosen)> {
+        let (is_enough, passed) = (self.is_enough, &self.passed);
+        let last_position = if order.policy.is_by_use() {
+            tx.last_position()?
+        } else {
+            0
+        };
+        let chooser = || match order.policy.is_by_use() {
+            true => Chooser::ByUse(Box::new(ByUse::new(order, memram, last_position))),
+            false => Chooser::Stored(order),
+        };
+        if order.policy != Policy::Largest
+            && let Some(chosen) = tx.ahead(|view| {
+                let mut chooser = chooser();
+                let chosen = chooser.choose_ahead(view, missing, passed)?;
+                Ok((chooser, chosen))
+            })?
+        {
+            return Ok(chosen);
+        }
+        let mut chooser = chooser();
+        let chosen = tx.read_rows(|tx| chooser.choose(tx, missing, passed, is_enough))?;
+        Ok((chooser, chosen))
     }
 }
 
@@ -133,6 +154,14 @@ impl Chooser {
         match self {
             Self::Stored(order) => order.choose(tx, bytes, passed, is_enough),
             Self::ByUse(by_use) => by_use.choose(tx, bytes, passed, is_enough),
+        }
+    }
+
+    /// The same among what is known of the objects that go next.
+    fn choose_ahead(&mut self, view: &mut View<'_>, bytes: u64, passed: &BTreeSet<StoredObjectId>) -> Result<Chosen> {
+        match self {
+            Self::Stored(order) => Ok(order.choose_ahead(view, bytes, passed)),
+            Self::ByUse(by_use) => by_use.choose(view, bytes, passed, false),
         }
     }
 
@@ -228,6 +257,23 @@ impl Order {
                 }
             }
         }
+    }
+
+    /// The same, the oldest first, among what is known of them.
+    fn choose_ahead(&self, view: &mut View<'_>, bytes: u64, passed: &BTreeSet<StoredObjectId>) -> Chosen {
+        let mut chosen = Chosen::default();
+        let (waiting, to) = view.after(Line::Stored, i64::MIN);
+        let objects = waiting.filter_map(|waiting| waiting.object.as_ref());
+        for object in objects.filter(|object| self.which.has(object) && !passed.contains(&object.id)) {
+            chosen.bytes += object.size;
+            chosen.objects.push(object.clone());
+            if chosen.bytes >= bytes {
+                chosen.are_enough = true;
+                return chosen;
+            }
+        }
+        view.miss(Line::Stored, to);
+        chosen
     }
 }
 

@@ -6,6 +6,7 @@ pub(in crate::manager) mod allocate;
 pub(in crate::manager) mod announced;
 pub(in crate::manager) mod batch;
 pub(in crate::manager) mod by_use;
+mod candidates;
 pub(in crate::manager) mod content;
 mod deferred;
 pub(in crate::manager) mod evict;

@@ -55,6 +55,19 @@ pub fn oldest(tx: &mut ReadTx<'_>, which: Evictable, after: StoredObjectId, limi
         .load(tx.conn()?)?)
 }
 
+/// Those of the space that were stored after one, the oldest first, whether they may go or not. O(log n + limit).
+pub fn stored_after(tx: &mut ReadTx<'_>, space: MemRamId, after: i64, limit: i64) -> Result<Vec<StoredObject>> {
+    let stripe = Stripe::of(space);
+    Ok(stored_objects::table
+        .filter(stored_objects::id.gt(after.max(stripe.before())))
+        .filter(stored_objects::id.le(stripe.last()))
+        .filter(stored_objects::size.gt(0))
+        .order(stored_objects::id)
+        .limit(limit)
+        .select(StoredObject::as_select())
+        .load(tx.conn()?)?)
+}
+
 /// The largest size below `below` that one of at least `LARGE` bytes has. O(log n + those that may not go).
 pub fn next_size(tx: &mut ReadTx<'_>, which: Evictable, below: i64) -> Result<Option<i64>> {
     Ok(may_go!(which)

@@ -100,6 +100,26 @@ pub fn page(tx: &mut ReadTx<'_>, which: Evictable, queue: RankQueue, after: i64,
     Ok(rows.into_iter().map(ranked).collect())
 }
 
+/// What a queue has after a position, with the objects, whether they may go or not. O(log n + limit).
+pub fn after(
+    tx: &mut ReadTx<'_>,
+    space: MemRamId,
+    queue: RankQueue,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<(Ranked, Option<StoredObject>)>> {
+    let rows: Vec<(Row, Option<StoredObject>)> = recency::table
+        .left_join(stored_objects::table.on(stored_objects::id.eq(recency::stored_object_id)))
+        .filter(recency::memram_id.eq(space))
+        .filter(recency::queue.eq(queue))
+        .filter(recency::position.gt(after))
+        .order(recency::position)
+        .limit(limit)
+        .select((columns!(), Option::<StoredObject>::as_select()))
+        .load(tx.conn()?)?;
+    Ok(rows.into_iter().map(|(row, object)| (ranked(row), object)).collect())
+}
+
 /// What may go and has no place, the oldest first. O(n).
 pub fn unranked(tx: &mut ReadTx<'_>, which: Evictable, after: StoredObjectId, limit: i64) -> Result<Vec<StoredObject>> {
     let Evictable { space, now, latest } = which;

@@ -7,6 +7,7 @@ use crate::books::eviction::policy::main_share;
 use crate::books::eviction::shelf::Queue;
 use crate::error::Result;
 use crate::models::{Policy, Rank, RankQueue, Ranked, StoredObjectId, signed};
+use crate::store::ahead::Line;
 use crate::store::queries::recency;
 use crate::value::ObjectId;
 
@@ -111,9 +112,7 @@ impl WriteTx<'_> {
         if let Some((_, is_remembered)) = self.recalled.take_if(|(recalled, _)| recalled == id) {
             return Ok(is_remembered);
         }
-        self.flush_ranks()?;
-        let space = self.space();
-        let gone = self.read_written(|tx| recency::gone(tx, space, id))?;
+        let gone = self.gone(id)?;
         if let Some(Ranked { object, rank }) = gone {
             self.apply(Change::Ranked {
                 object,
@@ -122,6 +121,20 @@ impl WriteTx<'_> {
             })?;
         }
         Ok(gone.is_some())
+    }
+
+    /// The place among what is gone of the object that had this id. O(log n).
+    fn gone(&mut self, id: &ObjectId) -> Result<Option<Ranked>> {
+        let space = self.space();
+        let gathered = self.writer.gathered();
+        if let Some(object) = gathered.iter().find_map(|batch| batch.remembered(id)) {
+            let rank = gathered.iter().find_map(|batch| batch.rank(object)).flatten();
+            return Ok(rank.map(|rank| Ranked { object, rank }));
+        }
+        let written = self.read_written(|tx| recency::gone(tx, space, id))?;
+        let gathered = self.writer.gathered();
+        // Whatever has changed since, it was forgotten: its key never comes back.
+        Ok(written.filter(|gone| gathered.iter().all(|batch| batch.rank(gone.object).is_none())))
     }
 
     /// Recalls an object that is about to be stored.
@@ -142,9 +155,7 @@ impl WriteTx<'_> {
         }
         let mut excess = signed(memram.evict_gone).saturating_add(size) - most;
         while excess > 0 {
-            let space = self.space();
-            self.flush_ranks()?;
-            let longest = self.read_written(|tx| recency::longest_gone(tx, space, GONE_PAGE))?;
+            let longest = self.longest_gone(excess)?;
             if longest.is_empty() {
                 break;
             }
@@ -179,10 +190,35 @@ impl WriteTx<'_> {
         Ok(rank.is_some_and(|rank| rank.queue == RankQueue::Trial))
     }
 
+    /// What is gone for longest, with at least so many bytes if there are.
+    fn longest_gone(&mut self, bytes: i64) -> Result<Vec<Ranked>> {
+        let ahead = self.ahead(|view| {
+            let (waiting, to) = view.after(Line::Ranked(RankQueue::Gone), i64::MIN);
+            let (mut found, mut sum) = (Vec::new(), 0);
+            for waiting in waiting {
+                found.push(waiting.ranked);
+                sum += waiting.ranked.rank.size;
+                if sum >= bytes {
+                    return Ok(found);
+                }
+            }
+            view.miss(Line::Ranked(RankQueue::Gone), to);
+            Ok(found)
+        })?;
+        if let Some(found) = ahead {
+            return Ok(found);
+        }
+        let space = self.space();
+        self.read_rows(|tx| recency::longest_gone(tx, space, GONE_PAGE))
+    }
+
     /// The place of an object in the order. O(log n).
     fn rank(&mut self, object: StoredObjectId) -> Result<Option<Rank>> {
         if let Some(rank) = self.writer.gathered().iter().find_map(|batch| batch.rank(object)) {
             return Ok(rank);
+        }
+        if let Some(rank) = self.writer.known()?.ahead.rank(object) {
+            return Ok(Some(rank));
         }
         self.read_written(|tx| recency::rank(tx, object))
     }
@@ -209,16 +245,6 @@ impl WriteTx<'_> {
     pub fn use_positions(&mut self, last: i64) -> Result<()> {
         self.writer.known()?.last_position = Some(last);
         Ok(())
-    }
-
-    /// Writes gathered places, so that a search by something else than the object finds them.
-    fn flush_ranks(&mut self) -> Result<()> {
-        let is_behind = self
-            .writer
-            .gathered()
-            .iter()
-            .any(|batch| !batch.rows().ranks.is_empty());
-        if is_behind { self.writer.flush_rows() } else { Ok(()) }
     }
 }
 
