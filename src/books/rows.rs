@@ -127,6 +127,7 @@ pub(crate) struct Binding {
     pub object: StoredObjectId,
     pub at: Timestamp,
     pub expires_at: Option<Timestamp>,
+    pub refresh: Option<u64>,
 }
 
 impl ObjectGone {

@@ -10,7 +10,7 @@ use crate::books::rows::Binding;
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::manager::Freed;
-use crate::models::{Lifetime, Name, StoredObject, StoredObjectId, Timestamp, is_over};
+use crate::models::{Lifetime, Name, StoredObject, StoredObjectId, Term, is_over};
 use crate::store::queries::names::{MOST_BYTES, NameInfo, NameRange};
 use crate::store::queries::placed::PlacedObject;
 use crate::store::{WriteTx, queries};
@@ -43,6 +43,7 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with. A name that is unbound or has expired is not an error.
     pub fn resolve(&self, name: &str) -> Result<Option<ObjectId>> {
+        self.settle_reads();
         let space = self.inner.space;
         let object = self
             .inner
@@ -95,6 +96,7 @@ impl MemManager {
     pub fn names_with_prefix(&self, prefix: &str) -> NamesWithPrefix {
         let range = NameRange::of(prefix);
         Pages::new(self, None, move |memory, after: &Option<String>, limit| {
+            memory.settle_reads();
             let space = memory.inner.space;
             let page = memory
                 .inner
@@ -110,6 +112,7 @@ impl MemManager {
     /// # Errors
     /// What [any call](MemManager#errors) fails with. An unknown object is not an error.
     pub fn names_of(&self, ids: &[ObjectId]) -> Result<BTreeMap<ObjectId, Vec<String>>> {
+        self.settle_reads();
         let space = self.inner.space;
         self.inner.readers.snapshot(|tx| {
             let mut found = BTreeMap::<_, Vec<_>>::new();
@@ -180,13 +183,13 @@ pub(super) fn taken(name: &str, id: ObjectId, space: String) -> Error {
 
 pub(super) fn bind_stored(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<Option<Freed>> {
     let object = free::find(tx, space, id)?;
-    bind(tx, name, Kept::from(&object), None, &[])
+    bind(tx, name, Kept::from(&object), Term::default(), &[])
 }
 
 pub(super) fn bind_new(tx: &mut WriteTx<'_>, space: &str, name: &str, id: &ObjectId) -> Result<()> {
     let object = free::find(tx, space, id)?;
     validate_hold(tx, &Hold::NewName(name).into())?;
-    bind(tx, name, Kept::from(&object), None, &[]).map(drop)
+    bind(tx, name, Kept::from(&object), Term::default(), &[]).map(drop)
 }
 
 /// An object and what holds it, to bind names to.
@@ -215,8 +218,8 @@ pub(super) fn take_hold(tx: &mut WriteTx<'_>, hold: &HoldWith<'_>, object: Kept)
             Ok(None)
         }
         Hold::Name(name) | Hold::NewName(name) => {
-            let ends = hold.expiry.ends(tx.at())?;
-            bind(tx, name, object, ends, &hold.tags)
+            let term = hold.expiry.term(tx.at())?;
+            bind(tx, name, object, term, &hold.tags)
         }
     }
 }
@@ -226,14 +229,14 @@ pub(super) fn bind(
     tx: &mut WriteTx<'_>,
     name: &str,
     object: Kept,
-    expires_at: Option<Timestamp>,
+    term: Term,
     tags: &[(&str, &str)],
 ) -> Result<Option<Freed>> {
     validate(name)?;
     let before = sweep::resolve(tx, name)?;
     if let Some(before) = before.as_ref().filter(|before| before.object.id == object.id) {
-        if before.expires_at != expires_at {
-            expire::last_until(tx, name, before, expires_at)?;
+        if before.term() != term {
+            expire::last_until(tx, name, before, term)?;
         }
         tags::replace(tx, object.id, name, tags)?;
         return Ok(None);
@@ -241,9 +244,10 @@ pub(super) fn bind(
     let binding = Binding {
         object: object.id,
         at: tx.at(),
-        expires_at,
+        expires_at: term.ends,
+        refresh: term.refresh,
     };
-    let lifetime = object.lifetime.with(expires_at);
+    let lifetime = object.lifetime.with(term.ends);
     let leaves = before.map(|before| leave(tx, before.object, name)).transpose()?;
     tx.whole(|tx| {
         if let Some(leaves) = &leaves {

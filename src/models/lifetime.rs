@@ -1,14 +1,45 @@
 //! How long an object is held. An end is a time, or `None` if it never comes.
 
+use std::time::Duration;
+
 use super::Timestamp;
 
-/// What holds an object, and until when: four columns of its row.
+/// How long a hold lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Term {
+    /// When it ends.
+    pub ends: Option<Timestamp>,
+    /// Microseconds that it lasts from each read on, if reads refresh it.
+    pub refresh: Option<u64>,
+}
+
+impl Term {
+    /// It after a read at a time, if that lets it last longer.
+    pub fn refreshed(self, read_at: Timestamp) -> Option<Self> {
+        let by = Duration::from_micros(self.refresh?);
+        let ends = self.ends.filter(|&ends| ends > read_at && read_at + by > ends);
+        ends.map(|_| Self {
+            ends: Some(read_at + by),
+            ..self
+        })
+    }
+}
+
+impl From<Option<Timestamp>> for Term {
+    fn from(ends: Option<Timestamp>) -> Self {
+        Self { ends, refresh: None }
+    }
+}
+
+/// What holds an object, and until when: five columns of its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Lifetime {
     /// Whether it has the anonymous hold.
     pub held: bool,
     /// When that ends.
     pub held_until: Option<Timestamp>,
+    /// Microseconds that it lasts from each read on, if reads refresh it.
+    pub held_refresh: Option<u64>,
     /// When the last hold ends.
     pub expires_at: Option<Timestamp>,
     /// Whether it is never evicted.
@@ -25,11 +56,15 @@ impl Lifetime {
     }
 
     /// With the anonymous hold, which ends at the later of both times if there is one already.
-    pub fn with_hold(self, ends: Option<Timestamp>) -> Self {
-        let held_until = if self.held { later(self.held_until, ends) } else { ends };
+    pub fn with_hold(self, term: Term) -> Self {
+        let (held_until, held_refresh) = match self.held {
+            true => (later(self.held_until, term.ends), self.held_refresh.max(term.refresh)),
+            false => (term.ends, term.refresh),
+        };
         Self {
             held: true,
             held_until,
+            held_refresh: held_refresh.filter(|_| held_until.is_some()),
             ..self
         }
         .with(held_until)
@@ -90,13 +125,29 @@ mod tests {
         assert_eq!(named.with(at(3)).expires_at, at(5));
         assert_eq!(named.with(at(8)).expires_at, at(8));
         assert_eq!(named.with(None).expires_at, None);
-        let held = named.with_hold(at(9));
+        let held = named.with_hold(at(9).into());
         assert_eq!((held.held_until, held.expires_at), (at(9), at(9)));
-        assert_eq!(held.with_hold(at(7)), held, "a second one never shortens it");
-        assert_eq!(held.with_hold(None).expires_at, None);
+        assert_eq!(held.with_hold(at(7).into()), held, "a second one never shortens it");
+        assert_eq!(held.with_hold(None.into()).expires_at, None);
         assert_eq!(held.with_names(Some(Ends(at(12)))).expires_at, at(12));
         assert_eq!(held.with_names(Some(Ends(None))).expires_at, None);
         assert_eq!(held.with_names(None).expires_at, at(9));
+    }
+
+    #[test]
+    fn a_read_in_time_lets_a_hold_last() {
+        let refresh = Some(10);
+        let term = Term { ends: at(12), refresh };
+        let read_at = |micros| term.refreshed(Timestamp::from_micros(micros)).map(|term| term.ends);
+        assert_eq!((read_at(1), read_at(2)), (None, None), "it never ends sooner");
+        assert_eq!((read_at(3), read_at(11)), (Some(at(13)), Some(at(21))));
+        assert_eq!(read_at(12), None, "it was over");
+        assert_eq!(Term::from(at(12)).refreshed(Timestamp::from_micros(3)), None);
+        let endless = Term { ends: None, refresh };
+        assert_eq!(endless.refreshed(Timestamp::from_micros(3)), None);
+        let held = Lifetime::default().with_hold(term);
+        assert_eq!(held.with_hold(at(20).into()).held_refresh, refresh);
+        assert_eq!(held.with_hold(None.into()).held_refresh, None);
     }
 
     #[test]

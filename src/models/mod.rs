@@ -43,7 +43,7 @@ pub use timestamp::Timestamp;
 pub(crate) use amount::{signed, unsigned};
 pub(crate) use id::id;
 pub(crate) use ledger::{NewEntry, PlacedEntry};
-pub(crate) use lifetime::{Ends, Lifetime, is_over};
+pub(crate) use lifetime::{Ends, Lifetime, Term, is_over};
 pub(crate) use quota::Owner;
 pub(crate) use rank::{Rank, RankQueue, Ranked};
 pub(crate) use reservation::ReservationRow;

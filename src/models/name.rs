@@ -21,4 +21,7 @@ pub struct Name {
     pub bound_at: Timestamp,
     /// When it expires; `None` if it never does.
     pub expires_at: Option<Timestamp>,
+    /// Microseconds that it lasts from each read on, if reads refresh it.
+    #[diesel(deserialize_as = super::amount::AmountIfAny)]
+    pub refresh: Option<u64>,
 }

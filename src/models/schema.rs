@@ -132,6 +132,7 @@ diesel::table! {
         held_until -> Nullable<BigInt>,
         expires_at -> Nullable<BigInt>,
         pinned -> Bool,
+        held_refresh -> Nullable<BigInt>,
     }
 }
 
@@ -177,6 +178,7 @@ diesel::table! {
         stored_object_id -> BigInt,
         bound_at -> BigInt,
         expires_at -> Nullable<BigInt>,
+        refresh -> Nullable<BigInt>,
     }
 }
 

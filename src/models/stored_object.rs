@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Lifetime, MemRamId, ShownIfAny, Timestamp, is_over, striped_id};
+use super::{Lifetime, MemRamId, ShownIfAny, Term, Timestamp, is_over, striped_id};
 use crate::error::{Error, Result};
 use crate::models::schema::stored_objects;
 use crate::value::{Kind, ObjectId};
@@ -41,21 +41,33 @@ pub struct StoredObject {
     pub expires_at: Option<Timestamp>,
     /// Whether it is never evicted.
     pub pinned: bool,
+    /// Microseconds that the hold of an allocation without a name lasts from each read on, if reads refresh it.
+    #[diesel(deserialize_as = super::amount::AmountIfAny)]
+    pub held_refresh: Option<u64>,
 }
 
 impl StoredObject {
     /// It as it is seen at a time: `None` if it has expired, and without a hold that has ended.
     pub(crate) fn seen_at(mut self, now: Timestamp) -> Option<Self> {
         if is_over(self.held_until, now) {
-            (self.held, self.held_until) = (false, None);
+            (self.held, self.held_until, self.held_refresh) = (false, None, None);
         }
         (!is_over(self.expires_at, now)).then_some(self)
+    }
+
+    /// How long its anonymous hold lasts.
+    pub(crate) fn term(&self) -> Term {
+        Term {
+            ends: self.held_until,
+            refresh: self.held_refresh,
+        }
     }
 
     pub(crate) fn lifetime(&self) -> Lifetime {
         Lifetime {
             held: self.held,
             held_until: self.held_until,
+            held_refresh: self.held_refresh,
             expires_at: self.expires_at,
             pinned: self.pinned,
         }
@@ -64,6 +76,7 @@ impl StoredObject {
     pub(crate) fn set_lifetime(&mut self, lifetime: Lifetime) {
         self.held = lifetime.held;
         self.held_until = lifetime.held_until;
+        self.held_refresh = lifetime.held_refresh;
         self.expires_at = lifetime.expires_at;
         self.pinned = lifetime.pinned;
     }

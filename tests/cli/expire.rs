@@ -94,3 +94,39 @@ fn what_has_expired_is_gone_and_a_collection_tells_what_it_gave_back() {
     let log = cli.json(["log", "--kind", "expire"]);
     assert_eq!((&log[0]["name"], &log[0]["bytes"]), (&"token".into(), &3.into()));
 }
+
+#[test]
+fn a_get_refreshes_what_asks_for_it() {
+    let cli = Cli::new();
+    cli.ok(["set", "--idle", "1h", "session", "ann"]);
+    cli.ok(["set", "--expires", "1h", "other", "bob"]);
+    let ends = |name: &str| cli.json(["show", name])["bindings"][0]["expires_at"].as_i64().unwrap();
+    let before = ["session", "other"].map(ends);
+    assert!(cli.ok(["show", "session"]).contains(", 3600 s after each get"));
+    cli.ok(["get", "session"]);
+    cli.ok(["get", "other"]);
+    assert!(ends("session") > before[0]);
+    assert_eq!(ends("other"), before[1]);
+    cli.ok(["expire", "other", "--idle", "2h"]);
+    assert_eq!(cli.json(["show", "other"])["bindings"][0]["refresh"], 7_200_000_000_u64);
+    cli.ok(["expire", "other", "never"]);
+    cli.fails(2, ["expire", "other"]);
+    cli.fails(2, ["set", "--idle", "1h", "--expires", "1h", "x", "y"]);
+    let id = cli.json(["set", "twice", "ann"])["object_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    cli.file("file", "content");
+    let id_of_file = cli.json(["put", "--idle", "1h", "file"])[0]["object_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let held = || cli.json(["show", &id_of_file])["held_until"].as_i64().unwrap();
+    let before = held();
+    cli.ok(["get", &id_of_file]);
+    assert!(held() > before);
+    let before = ends("session");
+    // By its id, the anonymous hold is meant.
+    cli.ok(["get", &id]);
+    assert_eq!(ends("session"), before);
+}

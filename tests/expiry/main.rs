@@ -10,6 +10,7 @@ mod clock;
 mod common;
 mod give_back;
 mod holds;
+mod refresh;
 mod repair;
 mod seen;
 mod transfer;

@@ -108,6 +108,8 @@ pub struct Model {
     pub objects: BTreeMap<ObjectId, Object>,
     /// The object of each name, and when it expires.
     pub names: BTreeMap<String, (ObjectId, u64)>,
+    /// The minutes that reads let names last.
+    pub idle: BTreeMap<String, u8>,
     /// The tags of each name, or of the anonymous hold of an object.
     pub tags: BTreeMap<Hold, BTreeMap<String, String>>,
     /// Bytes and objects that owners may have.
@@ -140,6 +142,7 @@ impl Model {
             dedup_saved: 0,
             objects: BTreeMap::new(),
             names: BTreeMap::new(),
+            idle: BTreeMap::new(),
             tags: BTreeMap::new(),
             quotas: BTreeMap::new(),
             now: 0,
@@ -242,9 +245,10 @@ impl Model {
         self.forget_tags();
     }
 
-    /// Tags go with their hold.
+    /// Tags go with their hold, and so does what reads do to it.
     pub fn forget_tags(&mut self) {
         let (names, objects) = (&self.names, &self.objects);
+        self.idle.retain(|name, _| names.contains_key(name));
         self.tags.retain(|hold, _| match hold {
             Hold::Name(name) => names.contains_key(name),
             Hold::Anonymous(id) => objects.get(id).is_some_and(|object| object.held.is_some()),
@@ -377,9 +381,27 @@ impl Model {
             None => Outcome::UnknownName,
             Some((_, before)) => {
                 *before = ends;
+                self.idle.remove(name);
                 Outcome::Lasts { forever: ends == NEVER }
             }
         }
+    }
+
+    /// A name expires so long after each read.
+    pub fn expire_idle(&mut self, name: &str, minutes: u8) -> Outcome {
+        let lasts = self.expire(name, Some(minutes));
+        if lasts != Outcome::UnknownName {
+            self.idle.insert(name.to_owned(), minutes);
+        }
+        lasts
+    }
+
+    /// A read by a name, which lets it last longer if it asks for that.
+    pub fn get(&mut self, name: &str) -> Option<Vec<u8>> {
+        let ends = self.idle.get(name).map_or(0, |minutes| self.ends(Some(*minutes)));
+        let (id, before) = self.names.get_mut(name)?;
+        *before = ends.max(*before);
+        Some(self.objects[id].content.clone())
     }
 
     pub fn touch(&mut self, name: &str, minutes: u8) -> Outcome {
@@ -478,6 +500,7 @@ impl Model {
     /// Returns the object that this frees.
     fn move_name(&mut self, name: &str, id: &ObjectId, ends: u64) -> Option<ObjectId> {
         self.tags.remove(&Hold::Name(name.to_owned()));
+        self.idle.remove(name);
         let (old, _) = self.names.insert(name.to_owned(), (*id, ends))?;
         let freed = self.drop_if_unheld(&old).then_some(old);
         self.forget_tags();

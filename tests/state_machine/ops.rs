@@ -36,6 +36,10 @@ pub enum Op {
     /// The same for the anonymous hold of an object.
     ExpireHold(Index, Option<u8>),
     Touch(u8, u8),
+    /// A name expires so many minutes after each read of it.
+    Idle(u8, u8),
+    /// A read by a name.
+    Get(u8),
     /// A name gets a tag: its key and its value.
     Tag(u8, u8, u8),
     /// The same for the anonymous hold of an object.
@@ -167,6 +171,7 @@ fn write() -> impl Strategy<Value = Op> {
         2 => (name.clone(), perhaps()).prop_map(|(name, minutes)| Op::Expire(name, minutes)),
         2 => (pick.clone(), perhaps()).prop_map(|(pick, minutes)| Op::ExpireHold(pick, minutes)),
         1 => (name.clone(), minutes()).prop_map(|(name, minutes)| Op::Touch(name, minutes)),
+        2 => (name.clone(), minutes()).prop_map(|(name, minutes)| Op::Idle(name, minutes)),
         2 => (name.clone(), 0u8..2, 0u8..3).prop_map(|(name, key, value)| Op::Tag(name, key, value)),
         2 => (pick.clone(), 0u8..2, 0u8..3).prop_map(|(pick, key, value)| Op::TagHold(pick, key, value)),
         1 => (name.clone(), 0u8..2).prop_map(|(name, key)| Op::Untag(name, key)),
@@ -217,6 +222,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         20 => write(),
         6 => evicting(),
+        3 => (0u8..4).prop_map(Op::Get),
         5 => batch.prop_map(|(ops, kept)| Op::Batch(ops, kept)),
         2 => Just(Op::CollectGarbage),
         2 => (1u8..=100, any::<bool>()).prop_map(|(under, join)| Op::Compact(under, join)),

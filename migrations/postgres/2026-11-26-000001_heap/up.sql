@@ -193,7 +193,8 @@ CREATE TABLE blocks (
 -- One value, identified by its content: object_id is a SHA-256, and unique in its space. A name
 -- or the anonymous hold (held) keeps it alive. Each of these may end: held_until is when the anonymous
 -- hold does, and expires_at when the last of them does, NULL if one never ends. From then on nobody sees
--- the object, whether its bytes have been given back or not. What is pinned is never evicted. That object_id is 64 hexadecimal digits is
+-- the object, whether its bytes have been given back or not. What is pinned is never evicted. With held_refresh,
+-- each read lets the anonymous hold last so many microseconds from then on. That object_id is 64 hexadecimal digits is
 -- an invariant (I8), not a CHECK, because every allocation would pay for the comparison.
 CREATE TABLE stored_objects (
   id         bigint  NOT NULL PRIMARY KEY,
@@ -206,7 +207,8 @@ CREATE TABLE stored_objects (
   created_at bigint  NOT NULL,
   held_until bigint  CHECK (held_until IS NULL OR held),
   expires_at bigint,
-  pinned     boolean NOT NULL DEFAULT false
+  pinned     boolean NOT NULL DEFAULT false,
+  held_refresh bigint
 ) WITH (autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_scale_factor = 0.05);
 
 -- One entry per piece of an object: these bytes are in this block. The first entry has the
@@ -263,13 +265,15 @@ CREATE TABLE reservations (
   CHECK (written = 0 OR stored_object_id IS NOT NULL)
 ) WITH (fillfactor = 70);
 
--- The names of objects. From expires_at on, unless it is NULL, a name is bound to nothing.
+-- The names of objects. From expires_at on, unless it is NULL, a name is bound to nothing. With refresh, each
+-- read lets it last so many microseconds from then on.
 CREATE TABLE names (
   memram_id        bigint NOT NULL REFERENCES memram (id) DEFERRABLE,
   name             text   COLLATE "C" NOT NULL CHECK (length(name) > 0),
   stored_object_id bigint NOT NULL REFERENCES stored_objects (id) DEFERRABLE,
   bound_at         bigint NOT NULL,
   expires_at       bigint,
+  refresh          bigint,
   PRIMARY KEY (memram_id, name)
 ) WITH (autovacuum_analyze_scale_factor = 0.02);
 

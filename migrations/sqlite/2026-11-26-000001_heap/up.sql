@@ -171,7 +171,8 @@ CREATE TABLE blocks (
 -- or the anonymous hold (held) keeps it alive. Each of these may end: held_until is when the anonymous
 -- hold does, and expires_at when the last of them does, NULL if one never ends. From then on nobody sees
 -- the object, whether its bytes have been given back or not. What is pinned is never evicted. endless
--- repeats whether it never expires for the index that a get reads: 1 if so, otherwise 1.0.
+-- repeats whether it never expires for the index that a get reads: 1 if so, otherwise 1.0. With held_refresh,
+-- which makes it 1.0, too, each read lets the anonymous hold last so many microseconds from then on.
 CREATE TABLE stored_objects (
   id         INTEGER NOT NULL PRIMARY KEY,
   memram_id  INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
@@ -184,6 +185,7 @@ CREATE TABLE stored_objects (
   held_until INTEGER CHECK (held_until IS NULL OR held = 1),
   expires_at INTEGER,
   pinned     INTEGER NOT NULL DEFAULT 0 CHECK (pinned IN (0, 1)),
+  held_refresh INTEGER,
   endless    ANY     NOT NULL DEFAULT 1 CHECK (endless = 1)
 ) STRICT;
 
@@ -233,13 +235,15 @@ CREATE TABLE reservations (
   CHECK (written = 0 OR stored_object_id IS NOT NULL)
 ) STRICT;
 
--- The names of objects. From expires_at on, unless it is NULL, a name is bound to nothing.
+-- The names of objects. From expires_at on, unless it is NULL, a name is bound to nothing. With refresh, each
+-- read lets it last so many microseconds from then on.
 CREATE TABLE names (
   memram_id        INTEGER NOT NULL REFERENCES memram (id) DEFERRABLE INITIALLY DEFERRED,
   name             TEXT    NOT NULL CHECK (length(name) > 0),
   stored_object_id INTEGER NOT NULL REFERENCES stored_objects (id) DEFERRABLE INITIALLY DEFERRED,
   bound_at         INTEGER NOT NULL,
   expires_at       INTEGER,
+  refresh          INTEGER,
   PRIMARY KEY (memram_id, name)
 ) STRICT, WITHOUT ROWID;
 
@@ -969,8 +973,8 @@ UNION ALL
 SELECT 'I13', 'object_expiry', 'stored_objects', id, NULL, 'expires_at ' || coalesce(ends, 'NULL'), 'expires_at ' || coalesce(expires_at, 'NULL')
 FROM last_holds WHERE expires_at IS NOT ends
 UNION ALL
-SELECT 'I13', 'object_endless', 'stored_objects', id, NULL, 'endless ' || iif(expires_at IS NULL, 1, 1.0), 'endless ' || endless
-FROM stored_objects WHERE endless <> 1 OR typeof(endless) <> iif(expires_at IS NULL, 'integer', 'real')
+SELECT 'I13', 'object_endless', 'stored_objects', id, NULL, 'endless ' || iif(coalesce(expires_at, held_refresh) IS NULL, 1, 1.0), 'endless ' || endless
+FROM stored_objects WHERE endless <> 1 OR typeof(endless) <> iif(coalesce(expires_at, held_refresh) IS NULL, 'integer', 'real')
 UNION ALL
 -- I14 a tag has its hold, and the space counts them
 SELECT 'I14', 'tag_hold', 'tags', t.stored_object_id, t.name || '=' || t.key, CASE t.name WHEN '' THEN 'an anonymous hold' ELSE 'a name of this object' END, 'none'

@@ -203,6 +203,7 @@ fn objects_are_counted_by_kind_and_dedup_hits_by_bytes_saved() {
         held: true,
         created_at: Timestamp::default(),
         held_until: None,
+        held_refresh: None,
         expires_at: None,
         pinned: false,
     };

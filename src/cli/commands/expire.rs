@@ -19,16 +19,20 @@ pub struct Expires {
     /// When it expires: after 90s, 2h or 7d, at a time (2099-12-31T12:00:00Z), or never, the default
     #[arg(long, value_name = "WHEN", value_parser = when::expiry)]
     expires: Option<Expiry>,
+
+    /// It expires so long after it was last read with `get`: 90s, 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = when::idle, conflicts_with = "expires")]
+    idle: Option<Expiry>,
 }
 
 impl Expires {
     pub fn expiry(self) -> Expiry {
-        self.expires.unwrap_or_default()
+        self.given().unwrap_or_default()
     }
 
     /// The expiry that was asked for.
     pub fn given(self) -> Option<Expiry> {
-        self.expires
+        self.expires.or(self.idle)
     }
 }
 
@@ -41,6 +45,7 @@ a few at a time by other writes, or all by gc.
 Examples:
   heapledger expire greeting 2h          # from now on
   heapledger expire greeting never
+  heapledger expire greeting --idle 2h   # from each get on
   heapledger expire 2cf24dba5fb0 2099-12-31T23:59:59Z")]
 pub struct ExpireArgs {
     /// A name, or the id of an object that was stored without one, or its first 6 or more digits
@@ -48,8 +53,12 @@ pub struct ExpireArgs {
     held: String,
 
     /// After 90s, 2h or 7d, at a time (2099-12-31T12:00:00Z), or never
-    #[arg(value_name = "WHEN", value_parser = when::expiry)]
-    when: Expiry,
+    #[arg(value_name = "WHEN", value_parser = when::expiry, required_unless_present = "idle")]
+    when: Option<Expiry>,
+
+    /// So long after it was last read with `get`: 90s, 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = when::idle, conflicts_with = "when")]
+    idle: Option<Expiry>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,9 +88,10 @@ struct Shown {
 
 pub fn expire(args: &ExpireArgs, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
+    let expiry = args.when.or(args.idle).unwrap_or_default();
     let shown = memory.batch(|batch| {
         let found = find(batch, &args.held)?;
-        let expires_at = batch.expire(found.held(), args.when)?;
+        let expires_at = batch.expire(found.held(), expiry)?;
         Ok(found.shown(expires_at))
     })?;
     context.output().one(&shown, |out| writeln!(out, "{}", text(&shown)))?;

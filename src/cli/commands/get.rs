@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Kind, MemManager, ObjectId, ObjectReader, Policy};
+use heapledger::{Error, Hasher, Held, Kind, MemManager, ObjectId, ObjectReader, Policy};
 
 use super::save_tree::{self, Attributes};
 use crate::cli::context::Context;
@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return tree(args, object, &memory, context);
     }
     let id = memory.find(object)?;
-    note_use(&memory, &id, context);
+    note_read(&memory, object, &id, context);
     match args.file() {
         Some(path) => progress::bytes("reading", |bytes| memory.save_with(&id, path, bytes)).map(drop)?,
         None => to_stdout(Content::of(&memory, id)?)?,
@@ -86,13 +86,23 @@ fn tree(args: &Args, prefix: &str, memory: &MemManager, context: &Context<'_>) -
     save_tree::report(&saved, folder, context)
 }
 
-/// Lets a space that evicts by use know of the read, unless somebody else is writing, or nobody may write.
-fn note_use(memory: &MemManager, id: &ObjectId, context: &Context<'_>) {
+/// Lets a space that evicts by use know of the read, and the hold that it refreshes, unless somebody else is
+/// writing, or nobody may write.
+fn note_read(memory: &MemManager, text: &str, id: &ObjectId, context: &Context<'_>) {
     let goes_by_use = memory
         .memram()
         .is_ok_and(|space| space.evict.is_some_and(Policy::is_by_use));
-    if goes_by_use && let Ok(memory) = context.change_if_idle() {
+    let held = match memory.resolve(text) {
+        Ok(Some(named)) if named == *id => Held::Name(text),
+        _ => Held::Anonymous(id),
+    };
+    let is_refreshed = memory.is_refreshed_on_get(held).unwrap_or(false);
+    if (goes_by_use || is_refreshed)
+        && let Ok(memory) = context.change_if_idle()
+    {
         memory.note_use(id);
+        // Otherwise it is gone by now.
+        let _ = memory.note_get(held);
     }
 }
 

@@ -31,6 +31,7 @@ Examples:
   heapledger set --raw handle @heapledger
   heapledger set --keep owner me         # only if nothing is named owner
   heapledger set --expires 2h token abc  # gone after two hours
+  heapledger set --idle 30m session ann  # gone half an hour after the last get
   heapledger set offset -- -x")]
 pub struct Args {
     /// The name to bind; if it is already bound it moves to this value, and the old one is freed

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::Result;
 use heapledger::{EntryInfo, Error, Ledger, ObjectInfo, Timestamp};
@@ -32,6 +33,7 @@ struct Shown {
     #[serde(flatten)]
     object: ObjectInfo,
     held_until: Option<Timestamp>,
+    held_refresh: Option<u64>,
     held_tags: BTreeMap<String, String>,
     bindings: Vec<Binding>,
     ledger: Vec<EntryInfo>,
@@ -42,6 +44,7 @@ struct Binding {
     name: String,
     bound_at: Timestamp,
     expires_at: Option<Timestamp>,
+    refresh: Option<u64>,
     tags: BTreeMap<String, String>,
 }
 
@@ -63,12 +66,15 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             name: name.name,
             bound_at: name.bound_at,
             expires_at: name.expires_at,
+            refresh: name.refresh,
             tags,
         })
     });
+    let row = memory.object(&id)?;
     let shown = Shown {
         object: memory.object_info(&id)?,
-        held_until: memory.object(&id)?.held_until,
+        held_until: row.held_until,
+        held_refresh: row.held_refresh,
         held_tags: memory.tags(&id)?,
         bindings: bindings.collect::<Result<_, _>>()?,
         ledger: entries.iter().map(|entry| EntryInfo::new(entry, id)).collect(),
@@ -106,7 +112,7 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
         writeln!(
             out,
             "held     by an allocation without a name{}",
-            until(shown.held_until, &shown.held_tags)
+            until(shown.held_until, shown.held_refresh, &shown.held_tags)
         )?;
     }
     for binding in bindings {
@@ -115,7 +121,7 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
             "name     {}, bound {}{}",
             printable(&binding.name),
             time(binding.bound_at),
-            until(binding.expires_at, &binding.tags)
+            until(binding.expires_at, binding.refresh, &binding.tags)
         )?;
     }
     if let Some(value) = &object.value {
@@ -128,8 +134,12 @@ fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {
     placement(out, ledger, sizes)
 }
 
-fn until(expires_at: Option<Timestamp>, tags: &BTreeMap<String, String>) -> String {
-    let until = expires_at.map_or(String::new(), |at| format!(", expires {}", time(at)));
+/// `, expires 2026-11-27 12:00:00 UTC, 1800 s after each get, owner=ann`
+fn until(expires_at: Option<Timestamp>, refresh: Option<u64>, tags: &BTreeMap<String, String>) -> String {
+    let mut until = expires_at.map_or(String::new(), |at| format!(", expires {}", time(at)));
+    if let Some(micros) = refresh {
+        until += &format!(", {} s after each get", Duration::from_micros(micros).as_secs_f64());
+    }
     if tags.is_empty() {
         return until;
     }

@@ -100,6 +100,11 @@ pub fn expiry(text: &str) -> Result<Expiry, String> {
     absolute(text)?.map(Expiry::At).ok_or_else(|| why.to_owned())
 }
 
+/// How long something lasts from each read on.
+pub fn idle(text: &str) -> Result<Expiry, String> {
+    span(text).map(Expiry::Idle)
+}
+
 /// A span of time: `90s`, `2h`, `30d`, `1w 12h`. A day has 24 hours.
 pub fn span(text: &str) -> Result<Duration, String> {
     let explain = || "not a span of time; write 90s, 2h, 30d or 4w".to_owned();

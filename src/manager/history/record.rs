@@ -191,8 +191,13 @@ impl MemManager {
     /// refused, the caller records that.
     pub(in crate::manager) fn write_part<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
-        let written = writer.write_unsynced(deadline, |tx| {
-            self.signed(tx, &mut End::default(), |tx| tx.streaming(work))
+        let written = self.with_uses(|uses| {
+            writer.write_unsynced(deadline, |tx| {
+                self.signed(tx, &mut End::default(), |tx| {
+                    self.write_uses(tx, uses)?;
+                    tx.streaming(work)
+                })
+            })
         });
         written.inspect_err(instruments::refusal_on_disk)
     }

@@ -380,7 +380,7 @@ pub(in crate::manager) fn dedup(
     let vouched = vouch::vouch(tx, what, object, source)?;
     tx.apply(Change::DedupHit { object })?;
     if hold.hold == Hold::Anonymous {
-        expire::hold(tx, object, hold.expiry.ends(tx.at())?)?;
+        expire::hold(tx, object, hold.expiry.term(tx.at())?)?;
     }
     let freed = names::take_hold(tx, hold, object.into())?;
     Ok(Allocation {

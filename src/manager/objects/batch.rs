@@ -120,6 +120,7 @@ impl MemManager {
     /// # Errors
     /// What `work` returns; what [any call](MemManager#errors) fails with.
     pub fn read<R>(&self, work: impl FnOnce(&mut Snapshot<'_>) -> Result<R>) -> Result<R> {
+        self.settle_reads();
         let scope = self.scope();
         let readers = &self.inner.readers;
         readers.snapshot_once(|tx| work(&mut Snapshot::new(tx, scope)))
@@ -127,6 +128,7 @@ impl MemManager {
 
     /// Like [`Self::read`], for work that may run several times.
     pub(super) fn read_again<R>(&self, mut work: impl FnMut(&mut Snapshot<'_>) -> Result<R>) -> Result<R> {
+        self.settle_reads();
         let scope = self.scope();
         let readers = &self.inner.readers;
         readers.snapshot(|tx| work(&mut Snapshot::new(tx, scope)))

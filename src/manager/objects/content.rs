@@ -2,7 +2,7 @@
 
 use super::hold::{Hold, HoldWith};
 use crate::error::Result;
-use crate::models::{StoredObject, StoredObjectId};
+use crate::models::{StoredObject, StoredObjectId, Term};
 use crate::store::WriteTx;
 use crate::value::{Kind, ObjectId};
 
@@ -19,7 +19,7 @@ pub(in crate::manager) struct Content<'a> {
 impl Content<'_> {
     /// The row of a new object with this content.
     pub fn object(&self, tx: &WriteTx<'_>, key: StoredObjectId, hold: &HoldWith<'_>) -> Result<StoredObject> {
-        let ends = hold.expiry.ends(tx.at())?;
+        let Term { ends, refresh } = hold.expiry.term(tx.at())?;
         let held = hold.hold == Hold::Anonymous;
         Ok(StoredObject {
             id: key,
@@ -33,6 +33,7 @@ impl Content<'_> {
             held_until: ends.filter(|_| held),
             expires_at: ends,
             pinned: false,
+            held_refresh: refresh.filter(|_| held),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::books::change::Change;
 use crate::books::rows::Binding;
 use crate::error::{Error, ExpiryError, Result};
 use crate::manager::MemManager;
-use crate::models::{Ends, Lifetime, StoredObject, StoredObjectId, Timestamp};
+use crate::models::{Ends, Lifetime, StoredObject, StoredObjectId, Term, Timestamp};
 use crate::store::WriteTx;
 use crate::store::queries::names::Bound;
 
@@ -44,10 +44,10 @@ pub(in crate::manager) fn expire(
     held: Held<'_>,
     expiry: Expiry,
 ) -> Result<Option<Timestamp>> {
-    let ends = expiry.ends(tx.at())?;
+    let term = expiry.term(tx.at())?;
     let found = Found::of(tx, space, held)?;
-    found.set(tx, ends)?;
-    Ok(ends)
+    found.set(tx, term)?;
+    Ok(term.ends)
 }
 
 pub(in crate::manager) fn touch(
@@ -58,11 +58,11 @@ pub(in crate::manager) fn touch(
 ) -> Result<Option<Timestamp>> {
     let ends = Expiry::In(time).ends(tx.at())?;
     let found = Found::of(tx, space, held)?;
-    let before = found.ends();
-    if Ends(before) >= Ends(ends) {
-        return Ok(before);
+    let before = found.term();
+    if Ends(before.ends) >= Ends(ends) {
+        return Ok(before.ends);
     }
-    found.set(tx, ends)?;
+    found.set(tx, Term { ends, ..before })?;
     Ok(ends)
 }
 
@@ -108,23 +108,24 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn ends(&self) -> Option<Timestamp> {
+    pub(super) fn term(&self) -> Term {
         match self {
-            Self::Name(_, bound) => bound.expires_at,
-            Self::Anonymous(object) => object.held_until,
+            Self::Name(_, bound) => bound.term(),
+            Self::Anonymous(object) => object.term(),
         }
     }
 
-    fn set(&self, tx: &mut WriteTx<'_>, ends: Option<Timestamp>) -> Result<()> {
-        if self.ends() == ends {
+    pub(super) fn set(&self, tx: &mut WriteTx<'_>, term: Term) -> Result<()> {
+        if self.term() == term {
             return Ok(());
         }
         match self {
-            Self::Name(name, bound) => last_until(tx, name, bound, ends),
+            Self::Name(name, bound) => last_until(tx, name, bound, term),
             Self::Anonymous(object) => {
                 let names = tx.last_end(object.id, None)?;
                 let held = Lifetime {
-                    held_until: ends,
+                    held_until: term.ends,
+                    held_refresh: term.refresh,
                     ..object.lifetime()
                 };
                 tx.apply(Change::Held {
@@ -137,18 +138,14 @@ impl<'a> Found<'a> {
 }
 
 /// Lets a bound name end at another time.
-pub(in crate::manager) fn last_until(
-    tx: &mut WriteTx<'_>,
-    name: &str,
-    bound: &Bound,
-    expires_at: Option<Timestamp>,
-) -> Result<()> {
+pub(in crate::manager) fn last_until(tx: &mut WriteTx<'_>, name: &str, bound: &Bound, term: Term) -> Result<()> {
     let object = &bound.object;
-    let names = tx.last_end(object.id, Some(name))?.max(Some(Ends(expires_at)));
+    let names = tx.last_end(object.id, Some(name))?.max(Some(Ends(term.ends)));
     let binding = Binding {
         object: object.id,
         at: bound.bound_at,
-        expires_at,
+        expires_at: term.ends,
+        refresh: term.refresh,
     };
     tx.apply(Change::NameLasts {
         name,
@@ -163,9 +160,9 @@ pub(in crate::manager) fn changed(object: &StoredObject, after: Lifetime) -> Opt
 }
 
 /// Gives an object the anonymous hold. One that it has ends at the later of both times.
-pub(in crate::manager) fn hold(tx: &mut WriteTx<'_>, object: &StoredObject, ends: Option<Timestamp>) -> Result<()> {
+pub(in crate::manager) fn hold(tx: &mut WriteTx<'_>, object: &StoredObject, term: Term) -> Result<()> {
     let object = without_ended_hold(tx, object.clone())?;
-    match changed(&object, object.lifetime().with_hold(ends)) {
+    match changed(&object, object.lifetime().with_hold(term)) {
         Some(lifetime) => tx.apply(Change::Held {
             object: object.id,
             lifetime,

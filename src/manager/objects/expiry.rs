@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{ExpiryError, Result};
-use crate::models::Timestamp;
+use crate::models::{Term, Timestamp};
 use crate::value::ObjectId;
 
 /// The last microsecond of the year 9999.
@@ -20,6 +20,9 @@ pub enum Expiry {
     At(Timestamp),
     /// This long after the call.
     In(Duration),
+    /// This long after the call, or after the last time that it was read; see
+    /// [`refresh_on_get`](crate::HoldWith::refresh_on_get).
+    Idle(Duration),
 }
 
 impl From<Duration> for Expiry {
@@ -44,14 +47,30 @@ impl Expiry {
             Self::Never => return Ok(None),
             Self::At(at) if at <= now => return Err(ExpiryError::Passed { at, now }.into()),
             Self::At(at) => at,
-            Self::In(time) if time < Duration::from_micros(1) => return Err(ExpiryError::AtOnce.into()),
-            Self::In(time) => now + time,
+            Self::In(time) | Self::Idle(time) if time < Duration::from_micros(1) => {
+                return Err(ExpiryError::AtOnce.into());
+            }
+            Self::In(time) | Self::Idle(time) => now + time,
         };
         match self {
             _ if at <= LATEST => Ok(Some(at)),
-            Self::In(by) => Err(ExpiryError::too_far(now, by).into()),
+            Self::In(by) | Self::Idle(by) => Err(ExpiryError::too_far(now, by).into()),
             _ => Err(ExpiryError::TooLate { at }.into()),
         }
+    }
+
+    /// How long a hold lasts that a call takes at `now`.
+    ///
+    /// # Errors
+    /// As [`Self::ends`].
+    pub(in crate::manager) fn term(self, now: Timestamp) -> Result<Term> {
+        Ok(Term {
+            ends: self.ends(now)?,
+            refresh: match self {
+                Self::Idle(time) => Some(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)),
+                _ => None,
+            },
+        })
     }
 }
 

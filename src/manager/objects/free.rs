@@ -137,6 +137,7 @@ pub(in crate::manager) fn release(tx: &mut WriteTx<'_>, space: &str, id: &Object
     let released = Lifetime {
         held: false,
         held_until: None,
+        held_refresh: None,
         ..found.lifetime()
     };
     tx.whole(|tx| {

@@ -139,6 +139,35 @@ impl<'a> HoldWith<'a> {
         Self { expiry, ..self }
     }
 
+    /// The same, but each read of it lets it last as long again: it ends after the time of [`Hold::expires_in`]
+    /// without a read, which [`Expiry::Idle`] says, too. A read by the name refreshes a name
+    /// ([`MemManager::get_by_name`]), and one by the id of the object refreshes the anonymous hold. Does nothing for a
+    /// hold that ends at a fixed time, or never.
+    ///
+    /// No read waits for a write: what was read is gathered in memory, and written with the next commit of the
+    /// process, or once a second. So other processes learn of it up to a second late, and a crash loses about the
+    /// last second.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let memory = heapledger::MemManager::open(folder.path().join("heap.db"))?;
+    /// use std::time::Duration;
+    /// use heapledger::Hold;
+    ///
+    /// let half_an_hour = Duration::from_secs(30 * 60);
+    /// memory.store("ann", Hold::Name("session").expires_in(half_an_hour).refresh_on_get())?;
+    /// // Half an hour from now.
+    /// assert_eq!(memory.get_by_name::<String>("session")?.as_deref(), Some("ann"));
+    /// # Ok::<(), heapledger::Error>(())
+    /// ```
+    #[must_use = "it is a hold to pass to a call"]
+    pub fn refresh_on_get(self) -> Self {
+        match self.expiry {
+            Expiry::In(time) => self.expires(Expiry::Idle(time)),
+            _ => self,
+        }
+    }
+
     /// The same with one more tag; see [`Hold::tag`].
     #[must_use = "it is a hold to pass to a call"]
     pub fn tag(self, key: &'a str, value: &'a str) -> Self {

@@ -26,7 +26,10 @@ impl MemManager {
         read: impl Fn(&Self, i64, i64) -> Result<Page<T>> + Send + Sync + 'static,
     ) -> Pages<T> {
         let first = Stripe::of(self.inner.space).before();
-        Pages::new(self, first, move |memory, &after, limit| read(memory, after, limit))
+        Pages::new(self, first, move |memory, &after, limit| {
+            memory.settle_reads();
+            read(memory, after, limit)
+        })
     }
 
     /// All ledger entries, by key; read like [`Self::objects`]. Those of a large object that is being

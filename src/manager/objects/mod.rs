@@ -21,6 +21,7 @@ pub(in crate::manager) mod place;
 pub(in crate::manager) mod read;
 pub(in crate::manager) mod reader;
 pub(in crate::manager) mod reclaim;
+pub(in crate::manager) mod refresh;
 pub(in crate::manager) mod reserved;
 pub(in crate::manager) mod room;
 pub(in crate::manager) mod spool;

@@ -2,11 +2,13 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::clock;
 use crate::error::{Error, Result};
+use crate::manager::objects::refresh::ReadHold;
 use crate::manager::objects::uses::Uses;
 use crate::manager::{MemManager, ObjectReader};
-use crate::models::{MemRam, MemRamId, StoredObject, signed};
-use crate::store::queries::content::StoredContent;
+use crate::models::{MemRam, MemRamId, StoredObject, Term, Timestamp, signed};
+use crate::store::queries::content::{Found, StoredContent};
 use crate::store::queries::objects::ObjectInfo;
 use crate::store::{ReadTx, queries};
 use crate::value::{ID_DIGITS, ObjectId, decode};
@@ -18,6 +20,7 @@ impl MemManager {
     /// What [any call](MemManager#errors) fails with. An unknown object is not an error.
     #[doc(alias = "is_object_stored")]
     pub fn contains(&self, id: &ObjectId) -> Result<bool> {
+        self.settle_reads();
         let space = self.inner.space;
         let found = self.inner.readers.single(|tx| queries::objects::find(tx, space, id))?;
         Ok(found.is_some())
@@ -32,6 +35,7 @@ impl MemManager {
     pub fn get<T: DeserializeOwned>(&self, id: &ObjectId) -> Result<T> {
         // On a server it is a single statement.
         if self.inner.location.is_on_server() {
+            self.settle_reads();
             return self.inner.readers.single(|tx| self.scope().get(tx, id));
         }
         self.read_again(|snapshot| snapshot.get(id))
@@ -59,6 +63,7 @@ impl MemManager {
     /// [`Error::NotStored`]; [`Error::Damaged`] if pieces are missing; what
     /// [any call](MemManager#errors) fails with.
     pub fn get_bytes(&self, id: &ObjectId) -> Result<Vec<u8>> {
+        self.settle_reads();
         let writer = self.inner.writer.as_ref();
         let short = writer.and_then(|writer| writer.read_if_idle(|tx| self.scope().get_short(tx, id)));
         match short {
@@ -77,6 +82,8 @@ impl MemManager {
     pub fn reader(&self, id: &ObjectId) -> Result<ObjectReader> {
         let object = self.object(id)?;
         self.note_use(id);
+        let hold = || ReadHold::Anonymous(*id);
+        self.inner.uses.note_read(hold, object.term(), clock::now());
         Ok(ObjectReader::new(self.clone(), &object))
     }
 
@@ -85,6 +92,7 @@ impl MemManager {
     /// # Errors
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn object(&self, id: &ObjectId) -> Result<StoredObject> {
+        self.settle_reads();
         self.inner.readers.single(|tx| self.scope().find(tx, id))
     }
 
@@ -93,6 +101,7 @@ impl MemManager {
     /// # Errors
     /// [`Error::NotStored`]; what [any call](MemManager#errors) fails with.
     pub fn object_info(&self, id: &ObjectId) -> Result<ObjectInfo> {
+        self.settle_reads();
         self.inner.readers.snapshot(|tx| {
             let object = self.scope().find(tx, id)?;
             let info = queries::objects::info(tx, object.id)?;
@@ -107,6 +116,7 @@ impl MemManager {
     /// [`Error::UnknownReference`] if there is none; [`Error::AmbiguousPrefix`] if several ids start
     /// with the digits; what [any call](MemManager#errors) fails with.
     pub fn find(&self, text: &str) -> Result<ObjectId> {
+        self.settle_reads();
         let scope = self.scope();
         self.inner.readers.snapshot(|tx| scope.find_reference(tx, text))
     }
@@ -188,11 +198,11 @@ impl Scope<'_> {
 
     pub fn get<T: DeserializeOwned>(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<T> {
         let found = queries::content::typed(tx, self.space, id)?;
-        let Some((kind, type_name, content)) = found else {
+        let Some((kind, type_name, found)) = found else {
             return Err(self.not_stored(tx, id));
         };
-        let bytes = self.whole(tx, id, content)?;
-        self.note(id);
+        let bytes = self.whole(tx, id, found.content)?;
+        self.note(tx, id, found.is_refreshed)?;
         decode(id, kind, type_name.as_deref(), bytes)
     }
 
@@ -200,11 +210,14 @@ impl Scope<'_> {
     fn get_short(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Option<Vec<u8>>> {
         let content = queries::content::of(tx, self.space, id.digits().as_str(), SHORT)?;
         match content {
-            Some(StoredContent::Whole(bytes)) => {
-                self.note(id);
+            Some(Found {
+                content: StoredContent::Whole(bytes),
+                is_refreshed,
+            }) => {
+                self.note(tx, id, is_refreshed)?;
                 Ok(Some(bytes))
             }
-            Some(StoredContent::Partial { .. } | StoredContent::Nothing) => Ok(None),
+            Some(_) => Ok(None),
             None => Err(self.not_stored(tx, id)),
         }
     }
@@ -212,18 +225,38 @@ impl Scope<'_> {
     pub fn get_bytes(self, tx: &mut ReadTx<'_>, id: &ObjectId) -> Result<Vec<u8>> {
         let content = queries::content::of(tx, self.space, id.digits().as_str(), i64::MAX)?;
         match content {
-            Some(content) => {
-                let bytes = self.whole(tx, id, content)?;
-                self.note(id);
+            Some(found) => {
+                let bytes = self.whole(tx, id, found.content)?;
+                self.note(tx, id, found.is_refreshed)?;
                 Ok(bytes)
             }
             None => Err(self.not_stored(tx, id)),
         }
     }
 
-    fn note(self, id: &ObjectId) {
+    /// Notes a read of an object, which also refreshes its anonymous hold if that asks for it.
+    fn note(self, tx: &mut ReadTx<'_>, id: &ObjectId, is_refreshed: bool) -> Result<()> {
+        let Some(uses) = self.uses else { return Ok(()) };
+        uses.note(id);
+        if is_refreshed && let Some(object) = queries::objects::find(tx, self.space, id)? {
+            uses.note_read(|| ReadHold::Anonymous(*id), object.term(), tx.now());
+        }
+        Ok(())
+    }
+
+    /// The object that a name is bound to, whose content is about to be read.
+    pub fn resolve_to_read(self, tx: &mut ReadTx<'_>, name: &str) -> Result<Option<ObjectId>> {
+        let Some((object, term)) = queries::names::resolve_with_term(tx, self.space, name)? else {
+            return Ok(None);
+        };
+        self.note_name(name, term, tx.now());
+        object.known_id().map(Some)
+    }
+
+    /// Notes a read of a name.
+    pub fn note_name(self, name: &str, term: Term, at: Timestamp) {
         if let Some(uses) = self.uses {
-            uses.note(id);
+            uses.note_read(|| ReadHold::Name(name.to_owned()), term, at);
         }
     }
 

@@ -118,6 +118,7 @@ pub(in crate::manager) fn without_ended_hold(tx: &mut WriteTx<'_>, mut object: S
         let lifetime = Lifetime {
             held: false,
             held_until: None,
+            held_refresh: None,
             ..object.lifetime()
         };
         tx.apply(ended(None, &object, lifetime, 0)?)?;

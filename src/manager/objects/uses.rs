@@ -1,20 +1,23 @@
-//! What was used since that was last written.
+//! What was used, and which holds were read that a read refreshes, since that was last written.
 //!
 //! A read notes in memory what it has read, and only where somebody wants to know. The next unit of work of the
 //! process writes it, or a thread once a second, or the end of the manager, so that no read waits for a write.
 
+use std::collections::HashMap;
 use std::mem::take;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hashlink::LinkedHashMap;
 
+use super::refresh::{self, HoldRead, ReadHold};
 use crate::books::events::Signature;
 use crate::clock;
 use crate::error::Result;
 use crate::manager::MemManager;
+use crate::models::{Term, Timestamp};
 use crate::store::{Deadline, Group, WriteTx};
 use crate::value::ObjectId;
 
@@ -38,10 +41,14 @@ pub(in crate::manager) struct Uses {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
 struct Shared {
-    /// Whether the space evicts by use. Without that nothing is noted.
+    /// Whether the space evicts by use. Without that no use is noted.
     wanted: AtomicBool,
+    /// Whether anybody writes what is noted.
+    is_written: bool,
+    /// When the first of the holds that were read ends if that is not written, in microseconds; otherwise the
+    /// latest time.
+    first_end: AtomicI64,
     noted: Mutex<Noted>,
     /// Notified at the end.
     ended: Condvar,
@@ -51,6 +58,8 @@ struct Shared {
 struct Noted {
     /// How often each object was used, the last used one last.
     objects: LinkedHashMap<ObjectId, u8>,
+    /// The last read of each hold that reads refresh.
+    reads: HashMap<ReadHold, HoldRead>,
     /// Whether the thread runs.
     is_running: bool,
     is_over: bool,
@@ -60,7 +69,10 @@ impl Uses {
     pub fn new(writer: Option<Arc<Group>>, wanted: bool) -> Self {
         let shared = Shared {
             wanted: AtomicBool::new(wanted && writer.is_some()),
-            ..Shared::default()
+            is_written: writer.is_some(),
+            first_end: AtomicI64::new(i64::MAX),
+            noted: Mutex::default(),
+            ended: Condvar::new(),
         };
         let shared = Arc::new(shared);
         let thread = Mutex::default();
@@ -90,6 +102,34 @@ impl Uses {
         } else if noted.objects.len() < MOST_NOTED {
             noted.objects.insert(*id, 1);
         }
+        self.start_thread(&mut noted);
+    }
+
+    /// Notes that a hold was read that lasts for `term`. O(1), and nothing if a read does not refresh it.
+    pub fn note_read(&self, hold: impl FnOnce() -> ReadHold, term: Term, at: Timestamp) {
+        let (Some(ends), Some(_), true) = (term.ends, term.refresh, self.shared.is_written) else {
+            return;
+        };
+        let mut noted = self.shared.lock();
+        noted.reads.insert(hold(), HoldRead { at, ends });
+        // The next read writes what is too much.
+        let first = if noted.reads.len() < MOST_NOTED {
+            ends.as_micros()
+        } else {
+            i64::MIN
+        };
+        self.shared.first_end.fetch_min(first, Ordering::Relaxed);
+        self.start_thread(&mut noted);
+    }
+
+    /// Whether a hold seems to be over that is not, because a read of it is not written yet. O(1): one atomic load
+    /// if nothing is noted.
+    fn are_overdue(&self) -> bool {
+        let first = self.shared.first_end.load(Ordering::Relaxed);
+        first != i64::MAX && first <= clock::now().as_micros()
+    }
+
+    fn start_thread(&self, noted: &mut Noted) {
         if !noted.is_running
             && !noted.is_over
             && let Some(writer) = &self.writer
@@ -121,16 +161,33 @@ impl Shared {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<(ObjectId, u8)> {
-        if !self.wanted.load(Ordering::Relaxed) {
-            return Vec::new();
+    fn take(&self) -> Taken {
+        let has_reads = self.first_end.load(Ordering::Relaxed) != i64::MAX;
+        if !has_reads && !self.wanted.load(Ordering::Relaxed) {
+            return Taken::default();
         }
-        take(&mut self.lock().objects).into_iter().collect()
+        let mut noted = self.lock();
+        Taken {
+            uses: take(&mut noted.objects).into_iter().collect(),
+            reads: take(&mut noted.reads).into_iter().collect(),
+        }
+    }
+
+    /// Learns that the holds that were taken last longer now.
+    fn have_written(&self, taken: &Taken) {
+        if !taken.reads.is_empty() {
+            let noted = self.lock();
+            let first = noted.reads.values().map(|read| read.ends.as_micros()).min();
+            self.first_end.store(first.unwrap_or(i64::MAX), Ordering::Relaxed);
+        }
     }
 
     /// Notes again what could not be written, as used before everything that was noted since.
-    fn give_back(&self, uses: Vec<(ObjectId, u8)>) {
+    fn give_back(&self, Taken { uses, reads }: Taken) {
         let mut noted = self.lock();
+        for (hold, read) in reads {
+            noted.reads.entry(hold).or_insert(read);
+        }
         let later = take(&mut noted.objects);
         noted.objects.extend(uses);
         for (id, uses) in later {
@@ -146,7 +203,8 @@ impl Shared {
             let noted = self.lock();
             let waited = self.ended.wait_timeout_while(noted, INTERVAL, |noted| !noted.is_over);
             let (mut noted, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            idle = if noted.objects.is_empty() { idle + 1 } else { 0 };
+            let is_idle = noted.objects.is_empty() && noted.reads.is_empty();
+            idle = if is_idle { idle + 1 } else { 0 };
             if noted.is_over || idle == MOST_IDLE {
                 noted.is_running = false;
                 return;
@@ -158,22 +216,29 @@ impl Shared {
 
     /// Writes what is noted, unless somebody else is writing: then it stays noted.
     fn write(&self, writer: &Group) {
-        if !self.wanted.load(Ordering::Relaxed) || self.lock().objects.is_empty() {
+        if !self.has_noted() {
             return;
         }
-        let mut uses = Vec::new();
+        let mut taken = Taken::default();
         let written = writer.write_unsynced(Deadline::after(Duration::ZERO), |tx| {
             // Not before its turn, or a unit that comes first would decide without them.
-            uses = self.take();
+            taken = self.take();
             tx.sign(Signature {
                 at: clock::now(),
                 ..Signature::default()
             });
-            tx.note_uses(&uses)
+            tx.note_uses(&taken.uses)?;
+            refresh::refresh(tx, &taken.reads)
         });
-        if written.is_err() {
-            self.give_back(uses);
+        match written {
+            Ok(()) => self.have_written(&taken),
+            Err(_) => self.give_back(taken),
         }
+    }
+
+    fn has_noted(&self) -> bool {
+        let noted = self.lock();
+        !(noted.objects.is_empty() && noted.reads.is_empty())
     }
 }
 
@@ -202,20 +267,41 @@ impl MemManager {
     /// Runs `write`, which gets what was used since the last time, to be written with it.
     pub(in crate::manager) fn with_uses<R>(&self, write: impl FnOnce(&Taken) -> Result<R>) -> Result<R> {
         let shared = &self.inner.uses.shared;
-        let taken = Taken(shared.take());
+        let taken = shared.take();
         let result = write(&taken);
-        if result.is_err() && !taken.0.is_empty() {
-            shared.give_back(taken.0);
+        match result {
+            Ok(_) => shared.have_written(&taken),
+            Err(_) if !taken.is_empty() => shared.give_back(taken),
+            Err(_) => {}
         }
         result
     }
 
+    /// Writes which holds were read, if one of them would seem to be over otherwise. If that is not possible,
+    /// because somebody else writes for too long, it is over for the time being.
+    pub(in crate::manager) fn settle_reads(&self) {
+        if self.inner.uses.are_overdue() {
+            let _ = self.write(|_| Ok(()));
+        }
+    }
+
     /// Writes uses, and learns whether the space still wants them.
-    pub(in crate::manager) fn write_uses(&self, tx: &mut WriteTx<'_>, Taken(uses): &Taken) -> Result<()> {
+    pub(in crate::manager) fn write_uses(&self, tx: &mut WriteTx<'_>, taken: &Taken) -> Result<()> {
         self.inner.uses.want(tx.policy_by_use()?.is_some());
-        tx.note_uses(uses)
+        tx.note_uses(&taken.uses)?;
+        refresh::refresh(tx, &taken.reads)
     }
 }
 
-/// Uses on their way to the heap.
-pub(in crate::manager) struct Taken(Vec<(ObjectId, u8)>);
+/// Uses and reads on their way to the heap.
+#[derive(Default)]
+pub(in crate::manager) struct Taken {
+    uses: Vec<(ObjectId, u8)>,
+    reads: Vec<(ReadHold, HoldRead)>,
+}
+
+impl Taken {
+    fn is_empty(&self) -> bool {
+        self.uses.is_empty() && self.reads.is_empty()
+    }
+}

@@ -128,6 +128,7 @@ impl MemManager {
     /// What [any call](MemManager#errors) fails with.
     #[doc(alias = "print_memory_statistics")]
     pub fn stats(&self) -> Result<Stats> {
+        self.settle_reads();
         let space = self.inner.space;
         let files = self.inner.location.on_disk();
         self.inner.readers.snapshot(|tx| {

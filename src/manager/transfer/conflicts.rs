@@ -195,14 +195,14 @@ impl Settled {
             for KeptName { name, expires_at, tags } in self.names.iter().skip(bound) {
                 let tags: Vec<_> = pairs(tags).collect();
                 admit::admit_tags(tx, (&object).into(), Some(name), &tags)?;
-                names::bind(tx, name, kept, *expires_at, &tags)?;
+                names::bind(tx, name, kept, (*expires_at).into(), &tags)?;
                 if expires_at.is_some() || kept.lifetime.expires_at.is_some() {
                     kept = Kept::from(&free::find(tx, &space, &incoming.id)?);
                 }
             }
             if let Some(ends) = incoming.hold {
                 let object = free::find(tx, &space, &incoming.id)?;
-                expire::hold(tx, &object, ends.0)?;
+                expire::hold(tx, &object, ends.0.into())?;
                 let tags: Vec<_> = pairs(incoming.hold_tags).collect();
                 admit::admit_tags(tx, (&object).into(), None, &tags)?;
                 tags::add(tx, object.id, None, &tags)?;

@@ -44,6 +44,7 @@ impl MemManager {
     /// [`Error::ReadOnly`], and calls from inside another call of the same snapshot with
     /// [`Error::Reentered`].
     pub fn snapshot(&self) -> Result<Self> {
+        self.settle_reads();
         let inner = &self.inner;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -87,7 +88,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::get_by_name`].
     pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
-        let id = self.resolve(name)?;
+        let id = self.scope.resolve_to_read(&mut self.tx, name)?;
         id.map(|id| self.get(&id)).transpose()
     }
 
@@ -104,7 +105,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// As [`MemManager::get_bytes_by_name`].
     pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        let id = self.resolve(name)?;
+        let id = self.scope.resolve_to_read(&mut self.tx, name)?;
         id.map(|id| self.get_bytes(&id)).transpose()
     }
 

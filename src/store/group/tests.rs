@@ -97,6 +97,7 @@ fn store(tx: &mut WriteTx<'_>, pieces: i64, digit: &str) -> Result<StoredObjectI
         held: true,
         created_at: Timestamp::default(),
         held_until: None,
+        held_refresh: None,
         expires_at: None,
         pinned: false,
     }))?;

@@ -2,12 +2,12 @@
 //! but a server sends everything that a statement selects, whether it is still wanted or not.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
 use crate::error::Result;
 use crate::models::{LedgerId, MemRamId, StoredObjectId};
 use crate::store::conn::rows_of;
-use crate::store::queries::content::{StoredContent, TypedContent, assembled};
+use crate::store::queries::content::{Found, StoredContent, TypedContent, assembled};
 use crate::store::queries::entries::{RUN, end_of};
 use crate::store::read::ReadTx;
 use crate::store::statement::{Statement, sql};
@@ -27,7 +27,13 @@ const SHORT: i64 = 4096;
 pub fn content(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<TypedContent>> {
     let found = content_up_to(SHORT, tx, space, object_id, most)?;
     match found {
-        Some((_, _, StoredContent::Partial { .. })) => content_up_to(-1, tx, space, object_id, most),
+        Some((
+            ..,
+            Found {
+                content: StoredContent::Partial { .. },
+                ..
+            },
+        )) => content_up_to(-1, tx, space, object_id, most),
         found => Ok(found),
     }
 }
@@ -39,20 +45,20 @@ fn content_up_to(
     object_id: &str,
     most: i64,
 ) -> Result<Option<TypedContent>> {
-    type Row = (Kind, Option<String>, Option<i64>, Option<i64>, Option<Vec<u8>>);
+    type Row = (Kind, Option<String>, bool, Option<i64>, Option<i64>, Option<Vec<u8>>);
     let age = tx.age();
     let now = tx.now().as_micros();
     let statement = Statement::<ReadContent, 4>::new([short.into(), space.0.into(), object_id.into(), now.into()]);
     let mut what = None;
     let rows = rows_of!(tx, statement, Row).map(|row| {
-        let (kind, type_name, seq, rest, data) = row?;
-        what.get_or_insert((kind, type_name));
+        let (kind, type_name, is_refreshed, seq, rest, data) = row?;
+        what.get_or_insert((kind, type_name, is_refreshed));
         Ok((seq, rest, data))
     });
     let content = assembled(rows, age, most)?;
     Ok(content
         .zip(what)
-        .map(|(content, (kind, type_name))| (kind, type_name, content)))
+        .map(|(content, (kind, type_name, is_refreshed))| (kind, type_name, Found { content, is_refreshed })))
 }
 
 /// Passes the bytes of an object to `take`, piece by piece, in a transaction.
@@ -109,7 +115,7 @@ sql! {
     // A subquery with OFFSET is planned by itself, so that it looks for the pieces by their keys,
     // whatever the statistics say. To find where they end takes as long as all the rest, so that is not
     // done for short objects. There is one object, so nothing is left to be sorted.
-    ReadContent: (Text, Nullable<Text>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = concat!("SELECT o.kind, o.type_name, \
+    ReadContent: (Text, Nullable<Text>, Bool, Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = concat!("SELECT o.kind, o.type_name, o.held_refresh IS NOT NULL, \
         CASE WHEN l.id > o.id OR l.start = 0 THEN l.id - o.id END, \
         CASE WHEN l.start BETWEEN 0 AND o.size AND l.allocated_mem BETWEEN 0 AND o.size - l.start THEN o.size - l.start - l.allocated_mem END, l.data \
         FROM stored_objects o LEFT JOIN LATERAL (SELECT * FROM ledger l WHERE l.id >= o.id \

@@ -1,7 +1,7 @@
 //! The content of an object by its id.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Nullable};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable};
 
 use super::objects;
 use crate::error::Result;
@@ -18,11 +18,11 @@ use crate::value::{Kind, ObjectId};
 /// Most objects have one piece, and this is the most frequent operation, so one dedicated
 /// statement does it. The same statement finds missing pieces, because two statements outside a
 /// transaction could see two states of the file.
-pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
+pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Found>> {
     #[cfg(feature = "postgres")]
     if tx.is_on_server() {
         let found = content::content(tx, space, object_id, most)?;
-        return Ok(found.map(|(.., content)| content));
+        return Ok(found.map(|(.., found)| found));
     }
     let whole = if space == MemRamId::FIRST {
         let statement = Statement::<ReadWhole<true>, 1>::new([object_id.into()]);
@@ -32,7 +32,10 @@ pub fn of(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> R
         on_engine!(tx, |conn| statement.get_result(conn))
     };
     match whole.optional()? {
-        Some(bytes) => Ok(Some(StoredContent::Whole(bytes))),
+        Some(bytes) => Ok(Some(Found {
+            content: StoredContent::Whole(bytes),
+            is_refreshed: false,
+        })),
         None => in_pieces(tx, space, object_id, most),
     }
 }
@@ -52,12 +55,19 @@ pub fn typed(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> Resu
     Ok(content.map(|content| (object.kind, object.type_name, content)))
 }
 
-fn in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<StoredContent>> {
+fn in_pieces(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &str, most: i64) -> Result<Option<Found>> {
+    type Row = (Option<i64>, Option<i64>, Option<Vec<u8>>, bool);
     let age = tx.age();
     let now = tx.now().as_micros();
     let statement = Statement::<ReadContent, 3>::new([space.0.into(), object_id.into(), now.into()]);
-    let rows = rows_of!(tx, statement, ContentRow);
-    assembled(rows, age, most)
+    let mut is_refreshed = false;
+    let rows = rows_of!(tx, statement, Row).map(|row| {
+        let (seq, rest, data, refreshed) = row?;
+        is_refreshed = refreshed;
+        Ok((seq, rest, data))
+    });
+    let content = assembled(rows, age, most)?;
+    Ok(content.map(|content| Found { content, is_refreshed }))
 }
 
 /// The content in these rows, as far as they are pieces in a row.
@@ -93,7 +103,14 @@ pub(in crate::store) fn assembled(
 }
 
 /// A content, with the kind and, for JSON, the type of its value.
-pub type TypedContent = (Kind, Option<String>, StoredContent);
+pub type TypedContent = (Kind, Option<String>, Found);
+
+/// A content that was found.
+pub struct Found {
+    pub content: StoredContent,
+    /// Whether a read refreshes the anonymous hold of the object.
+    pub is_refreshed: bool,
+}
 
 /// The stored content of an object.
 pub enum StoredContent {
@@ -108,7 +125,8 @@ pub enum StoredContent {
 /// An entry's position (if it belongs to the object), the bytes after it, and its own.
 pub(in crate::store) type ContentRow = (Option<i64>, Option<i64>, Option<Vec<u8>>);
 
-/// The content of an object that never expires and has one piece. The index alone tells the former:
+/// The content of an object that never expires, has no hold that a read refreshes, and has one piece. The index
+/// alone tells the former two:
 /// `endless / 2` is 0 for 1, and 0.5 for 1.0.
 ///
 /// For the first space, which most files have only, the key is a constant in the statement; binding
@@ -145,9 +163,9 @@ sql! {
     // The first entry has the key of the object, which the index provides. The others follow, in their
     // order, which is that of the search, and reading stops after the last one. ORDER BY would sort: SQLite does
     // not know that there is one object.
-    ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>) = "SELECT \
+    ReadContent: (Nullable<BigInt>, Nullable<BigInt>, Nullable<Binary>, Bool) = "SELECT \
         iif(l.stored_object_id = o.id AND (l.id > o.id OR l.start = 0), l.id - o.id, NULL), \
-        o.size - l.start - l.allocated_mem, l.data \
+        o.size - l.start - l.allocated_mem, l.data, o.held_refresh IS NOT NULL \
         FROM stored_objects o LEFT JOIN ledger l ON l.id >= o.id \
         WHERE o.memram_id = ? AND o.object_id = ? AND (o.expires_at IS NULL OR o.expires_at > ?)";
 }

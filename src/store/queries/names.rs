@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use crate::error::{Error, Result};
 use crate::models::schema::{names, stored_objects};
-use crate::models::{Ends, MemRamId, Name, Shown, StoredObject, StoredObjectId, Timestamp, is_over};
+use crate::models::{Ends, MemRamId, Name, Shown, StoredObject, StoredObjectId, Term, Timestamp, is_over};
 use crate::store::conn::{on_engine, rows_of};
 use crate::store::queries::objects::alive;
 use crate::store::queries::tags::Tags;
@@ -269,9 +269,17 @@ sql! {
 
 /// The object that a name is bound to, unless it has expired. O(log n).
 pub fn resolve(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<StoredObject>> {
+    Ok(resolve_with_term(tx, space, name)?.map(|(object, _)| object))
+}
+
+/// The same, with how long the name lasts.
+pub fn resolve_with_term(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<(StoredObject, Term)>> {
     let bound = bound(tx, space, name)?;
     let bound = bound.filter(|bound| !is_over(bound.expires_at, tx.now()));
-    Ok(bound.and_then(|bound| bound.object.seen_at(tx.now())))
+    Ok(bound.and_then(|bound| {
+        let term = bound.term();
+        Some((bound.object.seen_at(tx.now())?, term))
+    }))
 }
 
 /// What a name is bound to.
@@ -280,6 +288,18 @@ pub struct Bound {
     pub object: StoredObject,
     pub bound_at: Timestamp,
     pub expires_at: Option<Timestamp>,
+    #[diesel(deserialize_as = crate::models::amount::AmountIfAny)]
+    pub refresh: Option<u64>,
+}
+
+impl Bound {
+    /// How long the name lasts.
+    pub fn term(&self) -> Term {
+        Term {
+            ends: self.expires_at,
+            refresh: self.refresh,
+        }
+    }
 }
 
 /// What a name is bound to, even if it has expired and is not given back yet. O(log n).
@@ -293,7 +313,12 @@ pub fn bound(tx: &mut ReadTx<'_>, space: MemRamId, name: &str) -> Result<Option<
         .filter(names::memram_id.eq(space))
         .filter(names::name.eq(name));
     Ok(on_engine!(tx, |conn| {
-        let bound = object.select((StoredObject::as_select(), names::bound_at, names::expires_at));
+        let bound = object.select((
+            StoredObject::as_select(),
+            names::bound_at,
+            names::expires_at,
+            names::refresh,
+        ));
         bound.get_result(conn)
     })
     .optional()?)

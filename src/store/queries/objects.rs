@@ -86,7 +86,7 @@ pub fn find_kept(tx: &mut ReadTx<'_>, space: MemRamId, object_id: &ObjectId) -> 
 }
 
 sql! {
-    ReadObject: stored_objects::SqlType = "SELECT id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, expires_at, pinned \
+    ReadObject: stored_objects::SqlType = "SELECT id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, expires_at, pinned, held_refresh \
         FROM stored_objects WHERE object_id = ? AND memram_id = ?";
 }
 

@@ -176,6 +176,7 @@ pub(super) const RULES: &[Statements] = &[
                       'held_until ' || coalesce(held_until, 0) || ', pinned ' || pinned AS found
                FROM stored_objects WHERE (held_until IS NOT NULL AND held = FALSE) OR pinned NOT IN (FALSE, TRUE)"),
         correct: &["UPDATE stored_objects SET held_until = CASE WHEN held = FALSE THEN NULL ELSE held_until END,
+                   held_refresh = CASE WHEN held = FALSE THEN NULL ELSE held_refresh END,
                    pinned = (pinned = TRUE) WHERE id = ?1"],
     },
     Statements {
@@ -183,7 +184,7 @@ pub(super) const RULES: &[Statements] = &[
         find: Some("SELECT id, CAST(NULL AS TEXT) AS key, 'a hold or a name' AS expected, CASE held WHEN FALSE THEN 'neither' ELSE 'held ' || held END AS found
                FROM stored_objects o WHERE held NOT IN (FALSE, TRUE)
                   OR (held = FALSE AND NOT EXISTS (SELECT 1 FROM names n WHERE n.stored_object_id = o.id))"),
-        correct: &["UPDATE stored_objects SET held = TRUE, held_until = NULL, expires_at = NULL WHERE id = ?1"],
+        correct: &["UPDATE stored_objects SET held = TRUE, held_until = NULL, held_refresh = NULL, expires_at = NULL WHERE id = ?1"],
     },
     Statements {
         rule: "object_expiry",
@@ -198,7 +199,7 @@ pub(super) const RULES: &[Statements] = &[
     Statements {
         rule: "object_endless",
         find: None,
-        correct: &["UPDATE stored_objects SET endless = CASE WHEN expires_at IS NULL THEN 1 ELSE 1.0 END WHERE id = ?1"],
+        correct: &["UPDATE stored_objects SET endless = CASE WHEN coalesce(expires_at, held_refresh) IS NULL THEN 1 ELSE 1.0 END WHERE id = ?1"],
     },
     Statements {
         rule: "tag_hold",

@@ -92,7 +92,7 @@ const GIVE_KIND: Texts = &["UPDATE stored_objects SET kind = ?2 WHERE id = ?1"];
 /// Turns an object into `bytes` under a temporary unique id.
 const SET_ASIDE: Texts = &[
     "UPDATE stored_objects SET object_id = hex64(id), kind = 'bytes', type_name = NULL, held = FALSE,
-       held_until = NULL WHERE id = ?1",
+       held_until = NULL, held_refresh = NULL WHERE id = ?1",
 ];
 
 const GIVE_ID: Texts = &["UPDATE stored_objects SET object_id = ?2 WHERE id = ?1"];

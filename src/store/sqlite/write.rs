@@ -59,7 +59,7 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     insert::<IntoArenas, 5>(conn, rows.arenas.iter().map(arena_row))?;
     insert::<IntoPools, 7>(conn, rows.pools.iter().map(pool_row))?;
     insert::<IntoBlocks, 8>(conn, rows.blocks.iter().map(block_row))?;
-    insert::<IntoObjects, 12>(conn, rows.objects.rows().iter().map(object_row))?;
+    insert::<IntoObjects, 13>(conn, rows.objects.rows().iter().map(object_row))?;
     insert::<IntoLedger, 10>(conn, rows.entries.iter().map(entry_row))?;
     for &(id, data) in &rows.pieces {
         Statement::<SetData, 2>::run(conn, [data.into(), id.0.into()])?;
@@ -70,8 +70,9 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     for (object, lifetime) in &rows.holds {
         let [held_until, expires_at] = [lifetime.held_until, lifetime.expires_at].map(micros);
         let [held, pinned] = [lifetime.held, lifetime.pinned].map(Value::from);
-        let endless = endless(lifetime.expires_at.is_none());
-        Statement::<SetHolds, 6>::run(conn, [held, held_until, expires_at, pinned, endless, object.0.into()])?;
+        let (refresh, endless) = refresh(lifetime.expires_at, lifetime.held_refresh);
+        let values = [held, held_until, expires_at, pinned, refresh, endless, object.0.into()];
+        Statement::<SetHolds, 7>::run(conn, values)?;
     }
     write_names(conn, space, &rows.names)?;
     tags::write(conn, space, &rows.tags)?;
@@ -89,7 +90,8 @@ fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<St
         if let Some(now) = change.now {
             let [space, name] = key;
             let [object, at] = [now.object.0, now.at.as_micros()].map(Value::from);
-            Statement::<MoveName, 5>::run(conn, [object, at, micros(now.expires_at), space, name])?;
+            let refresh = now.refresh.map(signed).into();
+            Statement::<MoveName, 6>::run(conn, [object, at, micros(now.expires_at), refresh, space, name])?;
         } else {
             Statement::<RemoveName, 2>::run(conn, key)?;
         }
@@ -103,9 +105,10 @@ fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<St
             now.object.0.into(),
             now.at.as_micros().into(),
             micros(now.expires_at),
+            now.refresh.map(signed).into(),
         ])
     });
-    insert::<IntoNames, 5>(conn, bound)
+    insert::<IntoNames, 6>(conn, bound)
 }
 
 fn micros(time: Option<Timestamp>) -> Value<'static> {
@@ -154,7 +157,8 @@ fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 10] {
     ]
 }
 
-fn object_row(object: &StoredObject) -> [Value<'_>; 12] {
+fn object_row(object: &StoredObject) -> [Value<'_>; 13] {
+    let (refresh, endless) = refresh(object.expires_at, object.held_refresh);
     [
         object.id.0.into(),
         object.memram_id.0.into(),
@@ -167,13 +171,16 @@ fn object_row(object: &StoredObject) -> [Value<'_>; 12] {
         micros(object.held_until),
         micros(object.expires_at),
         object.pinned.into(),
-        endless(object.expires_at.is_none()),
+        refresh,
+        endless,
     ]
 }
 
-/// See `stored_objects_by_object_id` in the schema.
-fn endless(is_endless: bool) -> Value<'static> {
-    if is_endless { Value::Int(1) } else { Value::Real(1.0) }
+/// The columns `held_refresh` and `endless`; see `stored_objects_by_object_id` in the schema.
+fn refresh(expires_at: Option<Timestamp>, held_refresh: Option<u64>) -> (Value<'static>, Value<'static>) {
+    let is_endless = expires_at.is_none() && held_refresh.is_none();
+    let endless = if is_endless { Value::Int(1) } else { Value::Real(1.0) };
+    (held_refresh.map(signed).into(), endless)
 }
 
 /// They come first, because an object may be removed before its pieces if a reservation has them.
@@ -217,11 +224,12 @@ target! {
     IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)",
         alike in [1, 4, 5];
     IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, \
-        expires_at, pinned, endless)",
-        alike in [1, 3, 4, 6, 7, 8, 9, 10, 11];
+        expires_at, pinned, held_refresh, endless)",
+        alike in [1, 3, 4, 6, 7, 8, 9, 10, 11, 12];
     IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, start, is_last, data)",
         alike in [2, 7];
-    IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at, expires_at)", alike in [0, 3, 4];
+    IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at, expires_at, refresh)",
+        alike in [0, 3, 4, 5];
 }
 
 sql! {
@@ -230,8 +238,9 @@ sql! {
     FromPools = "DELETE FROM pools WHERE id IN";
     FromArenas = "DELETE FROM arenas WHERE id IN";
     RemoveName = "DELETE FROM names WHERE memram_id = ? AND name = ?";
-    MoveName = "UPDATE OR FAIL names SET stored_object_id = ?, bound_at = ?, expires_at = ? WHERE memram_id = ? AND name = ?";
-    SetHolds = "UPDATE OR FAIL stored_objects SET held = ?, held_until = ?, expires_at = ?, pinned = ?, endless = ? WHERE id = ?";
+    MoveName = "UPDATE OR FAIL names SET stored_object_id = ?, bound_at = ?, expires_at = ?, refresh = ? WHERE memram_id = ? AND name = ?";
+    SetHolds = "UPDATE OR FAIL stored_objects SET held = ?, held_until = ?, expires_at = ?, pinned = ?, held_refresh = ?, endless = ? \
+        WHERE id = ?";
     SetData = "UPDATE OR FAIL ledger SET data = ? WHERE id = ?";
     RemoveReservation = "DELETE FROM reservations WHERE id = ?";
     SetReservation = "INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, stored_object_id, \

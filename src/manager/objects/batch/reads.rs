@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::manager::objects::free;
 use crate::manager::objects::reader::BatchReader;
 use crate::models::{StoredObject, is_over};
+use crate::store::queries::names::Bound;
 use crate::value::ObjectId;
 
 impl<'w> Batch<'_, 'w> {
@@ -26,10 +27,23 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::resolve`](crate::MemManager::resolve); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn resolve(&mut self, name: &str) -> Result<Option<ObjectId>> {
+        let bound = self.bound(name)?;
+        bound.map(|bound| bound.object.known_id()).transpose()
+    }
+
+    fn bound(&mut self, name: &str) -> Result<Option<Bound>> {
         let tx = self.tx.now()?;
         let (bound, at) = (tx.bound(name)?, tx.at());
-        let bound = bound.filter(|bound| !is_over(bound.expires_at, at));
-        bound.map(|bound| bound.object.known_id()).transpose()
+        Ok(bound.filter(|bound| !is_over(bound.expires_at, at)))
+    }
+
+    /// The object that a name is bound to, whose content is about to be read.
+    fn resolve_to_read(&mut self, name: &str) -> Result<Option<ObjectId>> {
+        let Some(bound) = self.bound(name)? else {
+            return Ok(None);
+        };
+        self.scope.note_name(name, bound.term(), self.tx.now()?.at());
+        bound.object.known_id().map(Some)
     }
 
     /// See [`MemManager::contains`](crate::MemManager::contains).
@@ -67,7 +81,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::get_by_name`](crate::MemManager::get_by_name); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get_by_name<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
-        let id = self.resolve(name)?;
+        let id = self.resolve_to_read(name)?;
         id.map(|id| self.get(&id)).transpose()
     }
 
@@ -85,7 +99,7 @@ impl<'w> Batch<'_, 'w> {
     /// # Errors
     /// As [`MemManager::get_bytes_by_name`](crate::MemManager::get_bytes_by_name); [`Error::BatchFailed`](crate::Error::BatchFailed).
     pub fn get_bytes_by_name(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        let id = self.resolve(name)?;
+        let id = self.resolve_to_read(name)?;
         id.map(|id| self.get_bytes(&id)).transpose()
     }
 

@@ -19,6 +19,7 @@ fn bind(tx: &mut WriteTx<'_>, name: &str, object: StoredObjectId, digit: &str) -
             object,
             at,
             expires_at: None,
+            refresh: None,
         },
         object_id: id(digit),
         lifetime: None,
@@ -148,7 +149,7 @@ fn a_hold_is_visible_before_it_is_written() {
     });
     unit(turn, |tx| {
         assert_eq!(held(tx)?, Some(false));
-        let lifetime = Lifetime::default().with_hold(None);
+        let lifetime = Lifetime::default().with_hold(None.into());
         tx.apply(Change::Held { object, lifetime })?;
         assert_eq!(held(tx)?, Some(true));
         tx.apply(released())

@@ -22,6 +22,7 @@ fn many_units_gather_no_more_than_the_limit_of_one() {
                     held: true,
                     created_at: Timestamp::default(),
                     held_until: None,
+                    held_refresh: None,
                     expires_at: None,
                     pinned: false,
                 }))?;
@@ -150,6 +151,7 @@ fn all_units_of_a_failed_commit_get_its_error() {
                 held: true,
                 created_at: Timestamp::default(),
                 held_until: None,
+                held_refresh: None,
                 expires_at: None,
                 pinned: false,
             }))

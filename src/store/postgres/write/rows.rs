@@ -51,6 +51,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
                 rows.int_if_any(|object| object.held_until.map(Timestamp::as_micros)),
                 rows.int_if_any(|object| object.expires_at.map(Timestamp::as_micros)),
                 rows.bool(|object| object.pinned),
+                rows.int_if_any(|object| object.held_refresh.map(signed)),
             ]
         }),
         entries(rows),
@@ -90,6 +91,7 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item
                 rows.int_if_any(|(_, lifetime)| lifetime.held_until.map(Timestamp::as_micros)),
                 rows.int_if_any(|(_, lifetime)| lifetime.expires_at.map(Timestamp::as_micros)),
                 rows.bool(|(_, lifetime)| lifetime.pinned),
+                rows.int_if_any(|(_, lifetime)| lifetime.held_refresh.map(signed)),
             ]
         }),
         names(&MOVED_NAMES, rows, |change| change.was_bound && !moved),
@@ -128,6 +130,7 @@ fn names<'b>(text: &'static Sql, rows: &'b Rows<'_>, are: impl Fn(&NameChange) -
             rows.int(|(_, binding)| binding.object.0),
             rows.int(|(_, binding)| binding.at.as_micros()),
             rows.int_if_any(|(_, binding)| binding.expires_at.map(Timestamp::as_micros)),
+            rows.int_if_any(|(_, binding)| binding.refresh.map(signed)),
         ]
     })
 }
@@ -219,10 +222,10 @@ const BLOCKS: Sql = Sql(
 );
 const OBJECTS: Sql = Sql(
     "new_objects AS (INSERT INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at, \
-            held_until, expires_at, pinned) \
+            held_until, expires_at, pinned, held_refresh) \
         SELECT x.id, space.id, x.object_id, x.kind, x.type_name, x.size, x.held, x.created_at, x.held_until, \
-            x.expires_at, x.pinned FROM space, ",
-    "(id, object_id, kind, type_name, size, held, created_at, held_until, expires_at, pinned))",
+            x.expires_at, x.pinned, x.held_refresh FROM space, ",
+    "(id, object_id, kind, type_name, size, held, created_at, held_until, expires_at, pinned, held_refresh))",
 );
 const ENTRIES: Sql = Sql(
     "new_entries AS (INSERT INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, \
@@ -247,18 +250,18 @@ const JOINED: Sql = Sql(
 );
 const HOLDS: Sql = Sql(
     "holds AS (UPDATE stored_objects t SET held = x.held, held_until = x.held_until, expires_at = x.expires_at, \
-        pinned = x.pinned FROM space, ",
-    "(id, held, held_until, expires_at, pinned) WHERE t.id = x.id)",
+        pinned = x.pinned, held_refresh = x.held_refresh FROM space, ",
+    "(id, held, held_until, expires_at, pinned, held_refresh) WHERE t.id = x.id)",
 );
 const MOVED_NAMES: Sql = Sql(
-    "moved_names AS (UPDATE names t SET stored_object_id = x.object, bound_at = x.bound_at, expires_at = x.expires_at \
-        FROM space, ",
-    "(name, object, bound_at, expires_at) WHERE t.memram_id = space.id AND t.name = x.name)",
+    "moved_names AS (UPDATE names t SET stored_object_id = x.object, bound_at = x.bound_at, expires_at = x.expires_at, \
+        refresh = x.refresh FROM space, ",
+    "(name, object, bound_at, expires_at, refresh) WHERE t.memram_id = space.id AND t.name = x.name)",
 );
 const NAMES: Sql = Sql(
-    "new_names AS (INSERT INTO names (memram_id, name, stored_object_id, bound_at, expires_at) \
-        SELECT space.id, x.name, x.object, x.bound_at, x.expires_at FROM space, ",
-    "(name, object, bound_at, expires_at))",
+    "new_names AS (INSERT INTO names (memram_id, name, stored_object_id, bound_at, expires_at, refresh) \
+        SELECT space.id, x.name, x.object, x.bound_at, x.expires_at, x.refresh FROM space, ",
+    "(name, object, bound_at, expires_at, refresh))",
 );
 const TAGS: Sql = Sql(
     "new_tags AS (INSERT INTO tags (memram_id, stored_object_id, name, key, value) \

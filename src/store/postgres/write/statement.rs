@@ -51,7 +51,7 @@ pub(super) type Answer = (Option<i64>, Option<StoredObject>, Option<StoredPiece>
 /// Follows the columns of the version. With the pieces of one object the transaction can be done again
 /// without another statement that reads; of several objects they could be too many.
 const NO_OBJECT: &str = ", NULL::bigint, NULL::bigint, NULL::text, NULL::text, NULL::text, NULL::bigint, \
-    NULL::boolean, NULL::bigint, NULL::bigint, NULL::bigint, NULL::boolean";
+    NULL::boolean, NULL::bigint, NULL::bigint, NULL::bigint, NULL::boolean, NULL::bigint";
 const OBJECTS: &str = ", p.*";
 const NO_PIECE: &str = ", NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea";
 const FROM_OBJECTS: &str = " FROM (VALUES (1)) one LEFT JOIN space s ON true LEFT JOIN present p ON true";
@@ -123,7 +123,7 @@ fn push_absent<'b>(
         return Ok(());
     }
     out.push_sql(
-        "present AS (SELECT id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, expires_at, pinned \
+        "present AS (SELECT id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, expires_at, pinned, held_refresh \
         FROM stored_objects WHERE object_id = ",
     );
     if let [id] = absent.as_slice() {
@@ -231,6 +231,7 @@ type ObjectTypes = (
     Nullable<BigInt>,
     Nullable<BigInt>,
     Bool,
+    Nullable<BigInt>,
 );
 
 impl RunQueryDsl<PgConnection> for Write<'_> {}

@@ -176,6 +176,7 @@ impl Heap {
             held: true,
             created_at: Timestamp::from_micros(7),
             held_until: None,
+            held_refresh: None,
             expires_at: None,
             pinned: false,
         };

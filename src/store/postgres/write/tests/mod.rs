@@ -35,6 +35,7 @@ fn a_batch_is_written_by_one_statement() {
                 object,
                 at,
                 expires_at: None,
+                refresh: None,
             },
             object_id,
             lifetime: None,

@@ -19,7 +19,12 @@ fn names_move_and_go() {
             &mut batch,
             Change::NameBound {
                 name,
-                binding: Binding { object, at, expires_at },
+                binding: Binding {
+                    object,
+                    at,
+                    expires_at,
+                    refresh: None,
+                },
                 object_id,
                 lifetime: None,
             },
@@ -44,7 +49,12 @@ fn names_move_and_go() {
         &mut batch,
         Change::NameBound {
             name: "moves",
-            binding: Binding { object, at, expires_at },
+            binding: Binding {
+                object,
+                at,
+                expires_at,
+                refresh: None,
+            },
             object_id,
             lifetime: None,
         },
