@@ -39,7 +39,7 @@ pub enum Op {
     /// A name expires so many minutes after each read of it.
     Idle(u8, u8),
     /// A read by a name.
-    Get(u8),
+    GetNamed(u8),
     /// A name gets a tag: its key and its value.
     Tag(u8, u8, u8),
     /// The same for the anonymous hold of an object.
@@ -222,7 +222,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         20 => write(),
         6 => evicting(),
-        3 => (0u8..4).prop_map(Op::Get),
+        3 => (0u8..4).prop_map(Op::GetNamed),
         5 => batch.prop_map(|(ops, kept)| Op::Batch(ops, kept)),
         2 => Just(Op::CollectGarbage),
         2 => (1u8..=100, any::<bool>()).prop_map(|(under, join)| Op::Compact(under, join)),

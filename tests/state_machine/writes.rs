@@ -216,7 +216,7 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
                 model.expire_idle(&name, *minutes),
             )
         }
-        Op::Get(name) => {
+        Op::GetNamed(name) => {
             let name = name_of(*name);
             assert_eq!(memory.read_named(&name).unwrap(), model.get(&name), "{op:?}");
             (Outcome::UnknownName, Outcome::UnknownName)
