@@ -6,7 +6,7 @@ use heapledger::{Error, Eviction, MemManager, ObjectId, Policy};
 
 use crate::model::{Model, Outcome};
 use crate::ops::Op;
-use crate::writes::{pick, refused, time};
+use crate::writes::{name_of, pick, refused, time};
 
 impl Model {
     /// A unit of work begins: what was used since the last one counts.
@@ -123,6 +123,14 @@ pub fn take(memory: &MemManager, model: &mut Model, op: &Op) {
             }
             if model.objects.contains_key(&id) {
                 model.read(&id);
+            }
+        }
+        Op::GetNamed(name) => {
+            let name = name_of(*name);
+            let (found, expected) = (memory.get_bytes_by_name(&name).unwrap(), model.get(&name));
+            assert_eq!(found, expected, "{op:?}");
+            if let Some(content) = &expected {
+                model.read(&ObjectId::of_bytes(content));
             }
         }
         Op::PlanEviction(size) => {

@@ -76,13 +76,15 @@ impl System {
             return;
         }
         let (memory, model) = &mut self.spaces[*space];
-        if !matches!(op, Op::Get(_) | Op::PlanEviction(_)) {
+        if !matches!(op, Op::Get(_) | Op::GetNamed(_) | Op::PlanEviction(_)) {
             model.begin();
         }
         match op {
             // A part of a content makes room for itself, whether the others come or not.
             Op::Evict(..) if self.has_large_objects => {}
-            Op::Evict(..) | Op::Pin(..) | Op::Get(_) | Op::PlanEviction(_) => evicting::take(memory, model, op),
+            Op::Evict(..) | Op::Pin(..) | Op::Get(_) | Op::GetNamed(_) | Op::PlanEviction(_) => {
+                evicting::take(memory, model, op);
+            }
             Op::CollectGarbage => collect_garbage(memory),
             Op::Compact(under, join) => compact(memory, CompactOptions::default().under(*under).join(*join)),
             Op::Plan(under) => plan(memory, &mut self.plans[*space], *under),

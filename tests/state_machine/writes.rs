@@ -20,7 +20,6 @@ pub trait Writes {
     fn bind(&mut self, name: &str, id: &ObjectId) -> Result<Option<Freed>>;
     fn unbind(&mut self, name: &str) -> Result<Option<Freed>>;
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>>;
-    fn read_named(&mut self, name: &str) -> Result<Option<Vec<u8>>>;
     fn expire(&mut self, held: Held<'_>, expiry: Expiry) -> Result<Option<Timestamp>>;
     fn touch(&mut self, name: &str, time: Duration) -> Result<Option<Timestamp>>;
     fn tag(&mut self, held: Held<'_>, key: &str, value: &str) -> Result<()>;
@@ -54,10 +53,6 @@ impl Writes for &MemManager {
 
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         self.get_bytes(id)
-    }
-
-    fn read_named(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_by_name(name)
     }
 
     fn expire(&mut self, held: Held<'_>, expiry: Expiry) -> Result<Option<Timestamp>> {
@@ -104,10 +99,6 @@ impl Writes for Batch<'_, '_> {
 
     fn read(&mut self, id: &ObjectId) -> Result<Vec<u8>> {
         self.get_bytes(id)
-    }
-
-    fn read_named(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_by_name(name)
     }
 
     fn expire(&mut self, held: Held<'_>, expiry: Expiry) -> Result<Option<Timestamp>> {
@@ -216,11 +207,6 @@ fn outcomes(memory: &mut impl Writes, model: &mut Model, op: &Op) -> (Outcome, O
                 model.expire_idle(&name, *minutes),
             )
         }
-        Op::GetNamed(name) => {
-            let name = name_of(*name);
-            assert_eq!(memory.read_named(&name).unwrap(), model.get(&name), "{op:?}");
-            (Outcome::UnknownName, Outcome::UnknownName)
-        }
         Op::Tag(name, key, value) => {
             let (name, [key, value]) = (name_of(*name), [key, value].map(u8::to_string));
             (
@@ -302,7 +288,7 @@ fn tagged(result: Result<bool>) -> Outcome {
     result.map_or_else(refused, |had| Outcome::Tagged { had })
 }
 
-fn name_of(name: u8) -> String {
+pub fn name_of(name: u8) -> String {
     format!("name {name}")
 }
 
