@@ -1,6 +1,5 @@
 //! Objects that may be evicted, in the order in which they go.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
@@ -8,7 +7,9 @@ use super::objects::alive;
 use crate::error::Result;
 use crate::models::schema::stored_objects;
 use crate::models::{MemRamId, StoredObject, StoredObjectId, Stripe, Timestamp};
+use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
+use crate::store::statement::{Statement, sql};
 
 /// Which objects may go.
 #[derive(Debug, Clone, Copy)]
@@ -70,14 +71,13 @@ pub fn stored_after(tx: &mut ReadTx<'_>, space: MemRamId, after: i64, limit: i64
 
 /// The largest size below `below` that one of at least `LARGE` bytes has. O(log n + those that may not go).
 pub fn next_size(tx: &mut ReadTx<'_>, which: Evictable, below: i64) -> Result<Option<i64>> {
-    Ok(may_go!(which)
+    let query = may_go!(which)
         .filter(is_large())
         .filter(stored_objects::size.lt(below))
         .order(stored_objects::size.desc())
         .limit(1)
-        .select(stored_objects::size)
-        .get_result(tx.conn()?)
-        .optional()?)
+        .select(stored_objects::size);
+    Ok(on_engine!(tx, |conn| query.get_result(conn)).optional()?)
 }
 
 /// The ones of this size, of at least `LARGE` bytes, that were stored first. O(log n + limit + those that may
@@ -89,15 +89,16 @@ pub fn of_size(
     after: StoredObjectId,
     limit: i64,
 ) -> Result<Vec<StoredObject>> {
-    Ok(may_go!(which)
+    let query = may_go!(which)
         .filter(is_large())
         // With `=`, SQLite would search the index for the condition of the index alone, and sort.
         .filter(stored_objects::size.between(size, size))
         .filter(stored_objects::id.gt(after))
         .order((stored_objects::size, stored_objects::id))
-        .limit(limit)
+        .limit(limit);
+    Ok(on_engine!(tx, |conn| query
         .select(StoredObject::as_select())
-        .load(tx.conn()?)?)
+        .load(conn))?)
 }
 
 /// The largest ones of less than `LARGE` bytes, from the one that follows this size and key on. O(n).
@@ -122,9 +123,14 @@ pub fn largest_small(
 /// Objects from this size on are in an index by size.
 pub const LARGE: i64 = 4096;
 
-/// Written as in the partial index, so that SQLite can use it.
-fn is_large() -> diesel::expression::SqlLiteral<Bool> {
-    sql("size >= 4096")
+/// A condition whose text never changes, so that the query stays prepared.
+fn is_large() -> Statement<'static, IsLarge, 0> {
+    Statement::new([])
+}
+
+sql! {
+    // Written as in the partial index, so that SQLite can use it.
+    IsLarge: Bool = "size >= 4096";
 }
 
 /// What is pinned and has not expired, in the order of allocation. O(log n + pinned).

@@ -8,6 +8,7 @@ use super::objects::alive;
 use crate::error::Result;
 use crate::models::schema::{recency, stored_objects};
 use crate::models::{MemRamId, Rank, RankQueue, Ranked, StoredObject, StoredObjectId, Stripe, unsigned};
+use crate::store::conn::on_engine;
 use crate::store::read::ReadTx;
 use crate::value::ObjectId;
 
@@ -37,11 +38,10 @@ fn ranked((object, queue, position, marks, size): Row) -> Ranked {
 
 /// The place of an object. O(log n).
 pub fn rank(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<Rank>> {
-    let row: Option<Row> = recency::table
+    let query = recency::table
         .filter(recency::stored_object_id.eq(object))
-        .select(columns!())
-        .get_result(tx.conn()?)
-        .optional()?;
+        .select(columns!());
+    let row: Option<Row> = on_engine!(tx, |conn| query.get_result(conn)).optional()?;
     Ok(row.map(|row| ranked(row).rank))
 }
 
@@ -151,13 +151,13 @@ pub fn object(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Option<Stor
 
 /// The place among what is gone of the object that had this id. O(log n).
 pub fn gone(tx: &mut ReadTx<'_>, space: MemRamId, id: &ObjectId) -> Result<Option<Ranked>> {
-    let row: Option<Row> = recency::table
+    let digits = id.digits();
+    let query = recency::table
         .filter(recency::memram_id.eq(space))
-        .filter(recency::object_id.eq(id.digits().as_str()))
+        .filter(recency::object_id.eq(digits.as_str()))
         .select(columns!())
-        .limit(1)
-        .get_result(tx.conn()?)
-        .optional()?;
+        .limit(1);
+    let row: Option<Row> = on_engine!(tx, |conn| query.get_result(conn)).optional()?;
     Ok(row.map(ranked))
 }
 
