@@ -77,7 +77,7 @@ fn compare(policy: Policy) {
     let new = || Heap::made(quick().max_mem(64 * KIB).geometry(Geometry::standard()).evict(policy));
     let (open, reopened) = (new(), new());
     let mut random = fastrand::Rng::with_seed(11);
-    for number in 0..250 {
+    for number in 0..400 {
         let step = step(&mut random);
         match &step {
             Step::Put(seeds) if seeds.len() > 1 => {
