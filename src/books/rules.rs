@@ -258,7 +258,7 @@ pub(crate) static RULES: &[Rule] = &[
     rule("object_expiry", (I13, "stored_objects"), Holds, View,
         "an object expires when the last of its holds does"),
     rule("object_endless", (I13, "stored_objects"), Holds, View,
-        "an object in a file says whether it never expires"),
+        "an object in a file says whether it never expires, and no read refreshes its anonymous hold"),
     rule("tag_hold", (I14, "tags"), Holds, View,
         "a tag without its hold is removed").with("a tag without its hold was removed"),
     rule("space_tags", (I14, "memram"), Holds, View,

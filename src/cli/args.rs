@@ -34,7 +34,8 @@ Examples:
   heapledger check                        # prove that the books balance
 
 Exit status: 0 fine, 1 findings or not found, 2 usage or error (or a full disk), 3 refused by the
-budget: the space has no room for it, 4 a plan that is stale. What is refused or fails changes nothing.";
+budget: the space has no room for it, 4 a plan that is stale. What is refused or fails changes nothing;
+of many files or names, those before it stay done.";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -217,7 +217,10 @@ impl<'a> Context<'a> {
         let made = self.to_make(making)?;
         let memory = self.write()?;
         if let Some(made) = made {
-            exit::note(&format!("made {made}"));
+            let most = self.sizes().phrase(memory.memram()?.max_mem);
+            exit::note(&format!(
+                "made {made} for at most {most}; `heapledger resize` changes that"
+            ));
         }
         Ok(memory)
     }

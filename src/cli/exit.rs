@@ -114,6 +114,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
             "free objects, give reservations up with `heapledger void`, or make the space larger with `heapledger resize`"
         }
+        Error::OutOfMemory { needed, max_mem, .. } if needed > max_mem => {
+            "it is larger than the whole space, which `heapledger resize` makes larger"
+        }
         Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
         Error::QuotaExceeded(_) => "free some of its objects, or allow it more with `heapledger quota`",
         Error::FileFull { .. } => {
@@ -169,7 +172,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::HistoryOff { .. } => "`heapledger history on` starts recording",
         Error::OutsideHistory { .. } => "`heapledger log` lists the events",
         Error::ForeignLog { .. } => "`heapledger restore FILE` replaces it with a backup without leaving a log",
-        Error::Damaged { .. } => "`heapledger check` lists all damage",
+        Error::Damaged { .. } => {
+            "`heapledger check` lists the damage that it can read, and `heapledger restore FILE` brings a backup back"
+        }
         Error::AlteredSchema {
             can_be_restored: true, ..
         } => "`heapledger check` lists all damage, `heapledger check --repair` recreates what can be derived",

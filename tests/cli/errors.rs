@@ -5,6 +5,17 @@ use std::process::Stdio;
 use crate::common::{files_only, server};
 use crate::support::{Cli, HELLO, noise, ran};
 
+/// The note that a heap or a space was made.
+macro_rules! made {
+    ($what:literal) => {
+        concat!(
+            "made ",
+            $what,
+            " for at most 1.0 GiB; `heapledger resize` changes that\n"
+        )
+    };
+}
+
 #[test]
 fn reading_never_creates_a_heap() {
     let cli = Cli::without_heap();
@@ -149,14 +160,14 @@ fn heapledger_db_precedes_database_url_and_the_environment_precedes_dotenv() {
         assert_eq!(ran.status, 0, "{}", ran.stderr);
         ran.stderr
     };
-    assert_eq!(set(&["set", "x", "1", "--db", "a"], ["b", "b"]), "made heap a\n");
-    assert_eq!(set(&["set", "x", "1"], ["b", "z"]), "made heap b\n");
-    assert_eq!(set(&["set", "x", "1"], ["", "z"]), "made heap c\n");
+    assert_eq!(set(&["set", "x", "1", "--db", "a"], ["b", "b"]), made!("heap a"));
+    assert_eq!(set(&["set", "x", "1"], ["b", "z"]), made!("heap b"));
+    assert_eq!(set(&["set", "x", "1"], ["", "z"]), made!("heap c"));
     cli.file(".env", "DATABASE_URL=d\n");
-    assert_eq!(set(&["set", "x", "1"], ["", "e"]), "made heap e\n");
-    assert_eq!(set(&["set", "x", "1"], ["", ""]), "made heap d\n");
+    assert_eq!(set(&["set", "x", "1"], ["", "e"]), made!("heap e"));
+    assert_eq!(set(&["set", "x", "1"], ["", ""]), made!("heap d"));
     cli.file(".env", "");
-    assert_eq!(set(&["set", "x", "1"], ["", ""]), "made heap heap.db\n");
+    assert_eq!(set(&["set", "x", "1"], ["", ""]), made!("heap heap.db"));
     // Other variables in .env have no effect.
     cli.file(".env", "HEAPLEDGER_ACTOR=me\nNO_COLOR=\nTMPDIR=/nowhere\n");
     cli.ok(["set", "y", "1"]);
@@ -296,7 +307,7 @@ fn storing_reports_a_new_heap_and_creates_no_space_unasked() {
     assert!(cli.is_untouched());
     let made = cli.run(["put", "-q", "a"]);
     // On a server, only `init` creates a heap.
-    let note = if server().is_none() { "made heap heap.db\n" } else { "" };
+    let note = if server().is_none() { made!("heap heap.db") } else { "" };
     assert_eq!((made.status, made.stderr.as_str()), (0, note));
     assert_eq!(cli.run(["set", "x", "1"]).stderr, "");
     let refused = cli.fails(2, ["--space", "mian", "set", "x", "1"]);
@@ -305,18 +316,18 @@ fn storing_reports_a_new_heap_and_creates_no_space_unasked() {
     let made = cli.run(["--space", "cache", "set", "--create", "x", "1"]);
     assert_eq!(
         (made.status, made.stderr.as_str()),
-        (0, "made space cache in heap.db\n")
+        (0, made!("space cache in heap.db"))
     );
     cli.ok(["--space", "cache", "put", "-q", "a"]);
     // An empty file becomes a heap, and a file without the space main gets one.
     cli.file("empty.db", "");
     assert_eq!(
         cli.run(["--db", "empty.db", "set", "x", "1"]).stderr,
-        "made heap empty.db\n"
+        made!("heap empty.db")
     );
     cli.ok(["--db", "other.db", "--space", "other", "init"]);
     let made = cli.run(["--db", "other.db", "set", "x", "1"]);
-    assert_eq!(made.stderr, "made space main in other.db\n");
+    assert_eq!(made.stderr, made!("space main in other.db"));
 }
 
 #[test]
@@ -459,7 +470,7 @@ fn messages_are_sentences_and_advise_commands() {
         (&["free", "x"], "`heapledger unname`, or use --force"),
         (
             &["set", "y", &"long".repeat(20_000)],
-            "free objects, or make the space larger with `heapledger resize`",
+            "it is larger than the whole space, which `heapledger resize` makes larger",
         ),
         (
             &["init", "--max-mem", "1M"],

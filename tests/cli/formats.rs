@@ -118,7 +118,8 @@ fn keys_are_the_columns_of_the_schema() {
     assert_eq!(keys(&["ls"]), columns("objects").replace("names_json,", ""));
     assert_eq!(keys(&["spaces"]), columns("memram"));
     assert_eq!(keys(&["spaces", "--dropped"]), columns("dropped_spaces"));
-    assert_eq!(keys(&["log"]), columns("log"));
+    // The cause is read out of the column `changes` of events.
+    assert_eq!(keys(&["log"]), columns("log") + ",cause");
     assert_eq!(keys(&["usage"]), columns("usage"));
     assert_eq!(keys(&["add", "arena"]), columns("arenas"));
     // A repair finds by the rule and the key what it writes; people get the sentence.

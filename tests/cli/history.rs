@@ -130,6 +130,28 @@ fn following_shows_what_happens_from_now_on() {
 }
 
 #[test]
+fn what_does_not_fit_among_others_is_refused_once_and_as_it_was() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "100KiB"]);
+    for (name, size) in [("a", 60_000), ("b", 60_001), ("c", 1000)] {
+        cli.file(name, vec![name.as_bytes()[0]; size]);
+    }
+    let put = cli.run(["put", "a", "b", "c"]);
+    assert_eq!(put.status, 3);
+    assert!(put.stderr.contains("stopped at b: out of memory"), "{}", put.stderr);
+    let log = cli.json(["log"]);
+    let events = log.as_array().unwrap();
+    let kinds: Vec<_> = events.iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["opening", "allocate", "refusal"], "{log}");
+    assert_eq!(
+        (&events[2]["mem"], &events[2]["count"]),
+        (&60_000.into(), &1.into()),
+        "{log}"
+    );
+    assert_eq!(cli.json(["ls"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn refusals_of_a_retry_loop_are_one_event() {
     let cli = some();
     // A server keeps an old row until its next VACUUM, so tables grow there.

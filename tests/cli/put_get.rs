@@ -162,7 +162,7 @@ fn a_full_space_stores_what_fits_and_names_the_file_that_did_not() {
     assert_eq!(stored.stdout.lines().count(), 1);
     let line = stored.stderr.lines().last().unwrap();
     assert!(
-        line.starts_with("heapledger: 2: out of memory: 40,001 bytes needed, 25,536 of 65,536 free"),
+        line.starts_with("heapledger: stopped at 2: out of memory: 40,001 bytes needed, 25,536 of 65,536 free"),
         "{line}"
     );
     assert_eq!(cli.ok(["check"]), "the books balance\n");

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::common::{Heap, content, quick};
 use crate::harness::{again, given};
-use heapledger::{Hold, QuotaLimits};
+use heapledger::{Hold, Policy, QuotaLimits};
 
 const README: &str = "README.md";
 const SQL_PAGE: &str = "docs/sql.md";
@@ -89,6 +89,12 @@ fn assert_queries_answer(queries: &[String], least: usize) {
     let limits = QuotaLimits::none().hard_bytes(100);
     heap.set_quota("owner", "ann", limits).unwrap();
     heap.reserve(1000).key("k").make().unwrap();
+    let cache = quick().space("cache").max_mem(64 * 1024).evict(Policy::Oldest);
+    let cache = cache.open(heap.address()).unwrap();
+    for number in 0..2 {
+        cache.allocate_bytes(&content(number, 40_000)).unwrap();
+    }
+    cache.allocate_bytes(&content(2, 100_000)).unwrap_err();
     quick().space("other").open(heap.address()).unwrap();
     heap.drop_space("other").unwrap();
     assert!(queries.len() >= least);

@@ -22,8 +22,7 @@ Examples:
   heapledger compact --under 50 --most 64MiB
   heapledger compact --plan p.json && heapledger apply p.json")]
 pub struct Args {
-    /// Empty arenas of which less than this is used, in percent: so much is moved at most for each
-    /// 100 bytes that come back
+    /// Empty only arenas of which less than this is used, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = CompactOptions::default().under,
           value_parser = clap::value_parser!(u8).range(1..=100))]
     under: u8,

@@ -22,8 +22,8 @@ Examples:
 
 DIR is new, or an empty folder such as a mounted disk. DIR/objects has the contents,
 DIR/manifest.jsonl a line of JSON for each object; it comes last, and a folder
-without it is not an export. It has no history and no reservations. Everything in it
-is readable by you alone. `-` writes the same as a tar, the manifest first; the time of
+without it is not an export. History, reservations, quotas, pins, eviction policy and
+capacity are not in it. Everything is readable by you alone. `-` writes the same as a tar, the manifest first; the time of
 a file is when its object was stored.")]
 pub struct Args {
     /// The folder to create; `-` writes a tar to standard output

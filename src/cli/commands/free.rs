@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         context.output().rows(done.freed.iter().map(FreedRow::from))?;
         exit::note(&format!(
             "{} had the tag, {} freed",
-            counted(done.holds, "name or hold"),
+            counted(done.holds, "hold"),
             counted(done.freed.len() as u64, "object")
         ));
         return Ok(Outcome::Fine);

@@ -29,8 +29,8 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = parse::ceiling)]
     max_file: Option<Ceiling>,
 
-    /// Evict objects if there is no room for a new one: the largest ones first, or the oldest
-    /// [default: refuse the new one]
+    /// Evict objects if there is no room for a new one: those that were used least (lru, sieve, s3-fifo), the
+    /// largest or the oldest first [default: refuse the new one]
     #[arg(long, value_name = "POLICY", value_parser = evict::policy())]
     evict: Option<Policy>,
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use heapledger::{Event, EventFilter, EventId, EventKind, MemManager, ObjectId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -164,6 +164,7 @@ pub struct Entry<'a> {
     mem: u64,
     count: u64,
     last_time: Option<String>,
+    cause: Option<String>,
     #[serde(skip)]
     at: Timestamp,
     #[serde(skip)]
@@ -185,9 +186,34 @@ impl<'a> Entry<'a> {
             mem: event.mem,
             count: event.count,
             last_time: event.last_at.map(exact_time),
+            cause: event.changes.as_deref().and_then(|changes| cause(event.kind, changes)),
             at: event.at,
             last_at: event.last_at,
         }
+    }
+}
+
+/// Why something was refused or evicted: the quota or the policy, which the column `changes` has.
+fn cause(kind: EventKind, changes: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Why {
+        owner: Option<String>,
+        limit: Option<String>,
+        policy: Option<String>,
+    }
+    let why: Why = serde_json::from_str(changes).ok()?;
+    match (kind, why) {
+        (EventKind::Evict, Why { policy, .. }) => policy,
+        (
+            EventKind::Refusal,
+            Why {
+                owner: Some(owner),
+                limit: Some(limit),
+                ..
+            },
+        ) => Some(format!("quota of {limit} of {owner}")),
+        (EventKind::Refusal, _) => Some("no room in the space".to_owned()),
+        _ => None,
     }
 }
 
@@ -197,7 +223,7 @@ pub fn exact_time(time: Timestamp) -> String {
 }
 
 impl Row for Entry<'_> {
-    const KEYS: &'static str = "id,space,time,kind,actor,reason,object_id,name,bytes,mem,count,last_time";
+    const KEYS: &'static str = "id,space,time,kind,actor,reason,object_id,name,bytes,mem,count,last_time,cause";
     const HEAD: &'static [Head] = &[
         Head::right("EVENT").usual(6),
         Head::left("TIME").worth(4).usual(20),
@@ -210,6 +236,7 @@ impl Row for Entry<'_> {
         Head::left("REASON").worth(3).cut_to(12).usual(12),
         Head::right("TIMES").worth(8),
         Head::left("LAST TIME").worth(4),
+        Head::left("CAUSE").worth(3).cut_to(12).usual(20),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
@@ -226,6 +253,7 @@ impl Row for Entry<'_> {
             text(&self.reason),
             self.last_at.map(|_| self.count.to_string()).unwrap_or_default(),
             self.last_at.map(text::time).unwrap_or_default(),
+            text(&self.cause),
         ]
     }
 }

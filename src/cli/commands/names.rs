@@ -67,6 +67,7 @@ struct Unnamed<'a> {
 }
 
 pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
+    args.tags.check()?;
     let memory = context.change()?;
     let bound = memory.batch(|batch| {
         let object_id = batch.find(&args.object)?;

@@ -59,6 +59,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    args.tags.check()?;
     let hold = match &args.name {
         Some(name) if args.keep => Hold::NewName(name),
         Some(name) => Hold::Name(name),

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::ArgGroup;
 use heapledger::{Allocation, Error, Hold, HoldWith, MemManager};
 
+use super::evicted::Evicted;
 use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_names::PathNames;
@@ -101,7 +101,7 @@ pub struct Args {
 
 impl Args {
     /// The hold of a file that gets a name for its path, or none.
-    fn hold_of<'n>(&'n self, source: &'n Source) -> HoldWith<'n> {
+    pub(super) fn hold_of<'n>(&'n self, source: &'n Source) -> HoldWith<'n> {
         let kept = source.kept.iter().map(|(key, value)| (*key, value.as_str()));
         self.hold(source.name.as_deref()).tags(kept)
     }
@@ -131,6 +131,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if (args.names || args.sync) && args.paths.iter().any(|path| path.as_os_str() == "-") {
         bail!("standard input has no path; name it with --name");
     }
+    args.tags.check()?;
     refuse_if_all_are_missing(&args.paths)?;
     let sources = Sources::new(args.recursive).attributes(args.attributes);
     if args.sync {
@@ -149,7 +150,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.store(args.making)?;
     let mut output = context.output();
     let report = Report::new(&mut output, args.quiet);
-    let mut put = Put::new(&memory, args, report);
+    let mut put = Put::new(&memory, args, report)?;
     let done = put.all(&args.paths, &sources);
     put.end(done, context)
 }
@@ -178,34 +179,39 @@ const BATCH_FILES: usize = 500;
 const STORING: &str = "storing and writing to disk";
 
 pub(super) struct Put<'a> {
-    memory: &'a MemManager,
-    args: &'a Args,
+    pub(super) memory: &'a MemManager,
+    pub(super) args: &'a Args,
     names: Option<PathNames>,
+    evicted: Evicted,
     /// The path that was given, at or below which files are found.
     given: &'a Path,
     /// Small files waiting for their batch.
-    waiting: Vec<(Source, Vec<u8>)>,
-    waiting_bytes: usize,
+    pub(super) waiting: Vec<(Source, Vec<u8>)>,
+    pub(super) waiting_bytes: usize,
     pub report: Report<'a>,
 }
 
 impl<'a> Put<'a> {
-    pub fn new(memory: &'a MemManager, args: &'a Args, report: Report<'a>) -> Self {
-        Self {
+    pub fn new(memory: &'a MemManager, args: &'a Args, report: Report<'a>) -> Result<Self> {
+        Ok(Self {
             memory,
             args,
             names: args.path_names(),
+            evicted: Evicted::before(memory)?,
             given: Path::new(""),
             waiting: Vec::new(),
             waiting_bytes: 0,
             report,
-        }
+        })
     }
 
     /// Reports what was done. Files stored before an error stay stored, and are reported before the error.
     pub fn end(self, done: Result<()>, context: &Context<'_>) -> Result<Outcome> {
         soft_limits::warn_beyond(self.memory, self.args.tags.pairs(), context.sizes())?;
         let failed = self.report.end(context.sizes())?;
+        if !self.args.quiet {
+            self.evicted.tell(self.memory, context.sizes())?;
+        }
         done?;
         if failed > 0 {
             bail!("{} could not be stored", counted(failed, "path"));
@@ -315,42 +321,6 @@ impl<'a> Put<'a> {
         }
     }
 
-    pub fn store_waiting(&mut self) -> Result<()> {
-        let files = mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
-        if files.is_empty() {
-            return Ok(());
-        }
-        self.report.show_progress();
-        let args = self.args;
-        let stored = self.memory.batch(|batch| {
-            let stored = files
-                .iter()
-                .map(|(source, content)| batch.store_bytes(content, args.hold_of(source)));
-            let stored = stored.collect::<Result<Vec<_>, _>>();
-            self.report.show_commit();
-            stored
-        });
-        match stored {
-            Ok(stored) => self
-                .report
-                .stored(files.iter().zip(&stored).map(|((source, _), stored)| (source, stored))),
-            // None was stored. Store them one at a time, so that all possible ones are stored and
-            // the error names a file.
-            Err(error)
-                if matches!(error, Error::OutOfMemory { .. } | Error::QuotaExceeded(_))
-                    || self.is_of_one_file(&error) =>
-            {
-                for (source, content) in &files {
-                    let stored = self.memory.store_bytes(content, self.args.hold_of(source));
-                    self.one(source, stored)?;
-                }
-                Ok(())
-            }
-            Err(error) => Err(explain_taken(error)),
-        }
-    }
-
     fn opened(
         &mut self,
         source: &Source,
@@ -369,7 +339,7 @@ impl<'a> Put<'a> {
     }
 
     /// Whether others can be stored.
-    fn is_of_one_file(&self, error: &Error) -> bool {
+    pub(super) fn is_of_one_file(&self, error: &Error) -> bool {
         match error {
             Error::Io { .. } | Error::KindConflict { .. } => true,
             // Others have other names, if these come from their paths.
@@ -380,14 +350,18 @@ impl<'a> Put<'a> {
 
     /// Reports one file. A problem of the file itself does not stop the others; any other error,
     /// such as a full space, does.
-    fn one(&mut self, source: &Source, stored: Result<Allocation, Error>) -> Result<()> {
+    pub(super) fn one(&mut self, source: &Source, stored: Result<Allocation, Error>) -> Result<()> {
         match stored {
             Ok(stored) => self.report.stored([(source, &stored)].into_iter()),
             Err(error) if self.is_of_one_file(&error) => {
                 self.report.failed(&source.path, &error.to_string());
                 Ok(())
             }
-            Err(error) => Err(explain_taken(error)).with_context(|| printable_path(&source.path)),
+            Err(error) => {
+                let may_be_more = self.args.recursive || self.args.paths.len() > 1;
+                let at = if may_be_more { "stopped at " } else { "" };
+                Err(explain_taken(error)).with_context(|| format!("{at}{}", printable_path(&source.path)))
+            }
         }
     }
 }

@@ -66,7 +66,7 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
     };
     report.unchanged(sync.unchanged);
     let gone: Vec<_> = gone.collect();
-    let mut put = Put::new(&memory, args, report);
+    let mut put = Put::new(&memory, args, report)?;
     let done = remove(&memory, &gone, &mut put.report).and_then(|()| {
         for (source, size) in sync.stored {
             put.file(source, size)?;

@@ -14,9 +14,9 @@ use crate::cli::output::text::{Sizes, counted, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An owner is a tag. It pays the size of each object of which a name, or the hold that storing without a
-name took, has the tag: in full, once, and whoever else has it, too. What would exceed a hard limit is
-refused with exit status 3; a soft limit only warns. Limits that are not given stay as they are.
+An owner is a tag. Each object counts in full for every owner that has it, once for each,
+however many of its names have the tag. What would exceed a hard limit is refused with exit
+status 3; a soft limit only warns. Limits that are not given stay as they are.
 
 Examples:
   heapledger quota                                  # who has how much of what
@@ -195,8 +195,8 @@ impl Row for QuotaUsage {
         Head::right("SHARED").worth(4),
         Head::right("EXPIRED").worth(1),
         Head::right("OBJECTS").worth(6),
-        Head::right("HARD").worth(3),
-        Head::right("SOFT").worth(2),
+        Head::right("MOST").worth(3),
+        Head::right("WARN").worth(2),
     ];
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
-use heapledger::MemManager;
+use anyhow::{Context as _, Result, bail};
+use heapledger::{Error, MemManager};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -26,10 +26,18 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    let (heap, file) = (context.shown(), printable_path(&args.file));
     let restored = progress::phases("copying", |phase| {
         MemManager::restore_with(context.db(), &args.file, phase)
-    })?;
-    let (heap, file) = (context.shown(), printable_path(&args.file));
+    });
+    let restored = match restored {
+        Err(Error::NoFile { .. }) => bail!("no backup at {file}"),
+        // Perhaps only its first bytes are damaged.
+        Err(error @ Error::NotAHeap { .. }) => Err(error).context(format!(
+            "{heap} is not replaced by {file}; if it is a damaged heap, move it away first"
+        )),
+        restored => restored.with_context(|| format!("{heap} is not replaced by {file}")),
+    }?;
     let size = context.sizes().phrase(restored.file_size);
     context.output().one(&restored, |out| {
         writeln!(out, "{heap}: restored from {file}, {size}, checked in full")

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use heapledger::{Freed, Hold, Json, ObjectId};
 use serde::Serialize;
 
+use super::evicted::Evicted;
 use super::expire::Expires;
 use super::names::{explain_taken, replaced};
 use super::soft_limits;
@@ -88,6 +89,7 @@ struct Set<'a> {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
+    args.tags.check()?;
     let given = if args.raw {
         argument::literal(&args.value)
     } else {
@@ -105,7 +107,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     };
     let hold = hold.expires(args.expires.expiry()).tags(args.tags.pairs());
     let memory = context.store(args.making)?;
+    let evicted = Evicted::before(&memory)?;
     let stored = memory.store(&value, hold).map_err(explain_taken)?;
+    evicted.tell(&memory, context.sizes())?;
     soft_limits::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
     let set = Set {
         object_id: stored.id,

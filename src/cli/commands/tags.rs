@@ -1,8 +1,8 @@
 //! `heapledger tag`, `heapledger untag` and `heapledger tags`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use heapledger::{Batch, Error, ObjectId, TagValue};
 use serde::Serialize;
 
@@ -28,6 +28,20 @@ pub type Tag = (String, String);
 impl Tags {
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         pairs(&self.tags)
+    }
+
+    /// # Errors
+    /// If a key is given twice.
+    pub fn check(&self) -> Result<()> {
+        check(&self.tags)
+    }
+}
+
+fn check(tags: &[Tag]) -> Result<()> {
+    let mut keys = BTreeSet::new();
+    match tags.iter().find(|(key, _)| !keys.insert(key)) {
+        Some((key, _)) => bail!("the tag {} is given twice, but has one value", printable(key)),
+        None => Ok(()),
     }
 }
 
@@ -90,6 +104,7 @@ struct Shown {
 }
 
 pub fn add(args: &TagArgs, context: &Context<'_>) -> Result<Outcome> {
+    check(&args.tags)?;
     change(&args.held, context, &args.tags, |batch, found| {
         let mut tags = args.tags.iter();
         tags.try_for_each(|(key, value)| batch.tag(found.held(), key, value))

@@ -84,7 +84,7 @@ impl MemManager {
     /// # Errors
     /// [`Error::ReadOnly`]; [`Error::Busy`] if another process writes;
     /// [`Error::Damaged`] if pages of the file are damaged, which only a backup or
-    /// `sqlite3 heap.db .recover` can fix; what [any write](MemManager#errors) fails with.
+    /// nothing but a backup helps against; what [any write](MemManager#errors) fails with.
     /// Nothing has changed then.
     pub fn repair(&self) -> Result<Repaired> {
         self.repair_with(&mut |_, _, _| {})
@@ -175,8 +175,8 @@ impl<'r, 'w> Repair<'r, 'w> {
         if let Some(message) = other.first().filter(|message| is_page(&message.found)) {
             return Err(Error::Damaged {
                 what: format!(
-                    "pages of the file ({}); restore a backup, or recover rows with `sqlite3 FILE .recover`",
-                    message.found
+                    "pages of the file ({}); restore a backup, or make one now and check it: it leaves out what is not needed",
+                    message.found.lines().next().unwrap_or_default()
                 ),
             });
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{LogHolder, Result};
 use crate::manager::report::disk::disk_use;
+use crate::manager::report::stats::Refused;
 use crate::manager::{DiskUse, MemManager, unsigned};
 use crate::models::{MemRam, Quota, SizeClassTotals};
 use crate::store::queries::diagnosis::{self, Leftovers, Tally};
@@ -18,6 +19,8 @@ pub(super) struct Examined {
     pub nearly_empty_arenas: Tally,
     /// What was evicted in the last day, if the space does so.
     pub evicted: Option<Tally>,
+    /// The newest refusal, if it is of the last day and among the newest events.
+    pub refused: Option<Refused>,
     /// What owners may have and have, if the space has quotas.
     pub quotas: Vec<Quota>,
     /// Set if the space is nearly full, and does not make room by itself.
@@ -102,6 +105,10 @@ impl MemManager {
                 empty_arenas: diagnosis::empty_arenas(tx, space)?,
                 nearly_empty_arenas: diagnosis::nearly_empty_arenas(tx, space)?,
                 evicted: None,
+                refused: queries::events::last_refusal(tx, space)?
+                    .as_ref()
+                    .map(Refused::from)
+                    .filter(|refused| refused.last_at >= now - LATELY),
                 quotas: match memram.quotas {
                     0 => Vec::new(),
                     _ => queries::quotas::all(tx, space)?,

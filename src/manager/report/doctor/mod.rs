@@ -5,6 +5,7 @@ mod examine;
 mod finding;
 mod on_disk;
 mod quotas;
+mod refused;
 mod rules;
 
 pub use finding::{Figure, Finding, Remedy, Severity};
@@ -22,6 +23,7 @@ impl MemManager {
     /// | `nearly_full` | 90 % of the capacity is used, and nothing is evicted | yes |
     /// | `evicting` | the space evicts; what went in the last day, and whether that was more than all it can hold | no |
     /// | `quotas` | owners have all of their quota, which needs action, or more than a soft limit | |
+    /// | `refused` | the newest events have a refusal of the last day | no |
     /// | `nothing_to_carve` | empty arenas reserve the last bytes of the space | yes |
     /// | `garbage` | arenas, or many blocks, are empty | no |
     /// | `scattered` | objects have more pieces than their sizes need | no |

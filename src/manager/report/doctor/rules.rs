@@ -5,6 +5,7 @@ use super::examine::{Examined, share};
 use super::finding::{Figure, Finding, Remedy, Severity};
 use super::on_disk::{free_pages, large_file, large_history, large_log, nearly_full_file};
 use super::quotas::quotas;
+use super::refused::refused;
 use crate::models::SizeClassTotals;
 
 /// Who else has a right to the space.
@@ -21,6 +22,7 @@ pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
     let mut findings: Vec<_> = [
         nearly_full(examined),
         evicting(examined),
+        refused(examined),
         quotas(examined),
         nearly_full_file(examined),
         garbage(examined),

@@ -1,0 +1,35 @@
+//! Says what was evicted for something that was stored.
+
+use anyhow::Result;
+use heapledger::MemManager;
+
+use crate::cli::exit;
+use crate::cli::output::text::{Sizes, counted};
+
+/// What a space had evicted before.
+pub struct Evicted {
+    objects: u64,
+    bytes: u64,
+}
+
+impl Evicted {
+    pub fn before(memory: &MemManager) -> Result<Self> {
+        let memram = memory.memram()?;
+        let (objects, bytes) = (memram.evictions, memram.evicted_mem);
+        Ok(Self { objects, bytes })
+    }
+
+    /// Says what has been evicted since, whoever made it necessary.
+    pub fn tell(&self, memory: &MemManager, sizes: Sizes) -> Result<()> {
+        let now = Self::before(memory)?;
+        let objects = now.objects.saturating_sub(self.objects);
+        if objects > 0 {
+            let bytes = sizes.phrase(now.bytes.saturating_sub(self.bytes));
+            exit::note(&format!(
+                "evicted {} ({bytes}) to make room; `heapledger log --kind evict` lists them",
+                counted(objects, "object")
+            ));
+        }
+        Ok(())
+    }
+}
