@@ -151,8 +151,8 @@ fn no_tool_can_orphan_or_duplicate_a_row() {
         "UPDATE names SET stored_object_id = 999999",
         "UPDATE ledger SET seq = 0",
         "UPDATE memram SET name = 'main'",
-        "INSERT INTO stored_objects SELECT id + 100, memram_id, object_id, kind, type_name, size, held, created_at, NULL, NULL, FALSE, 1 FROM stored_objects",
-        "INSERT INTO stored_objects SELECT id + 100, memram_id, object_id, kind, type_name, size, held, created_at, NULL, 5, FALSE, 1.0 FROM stored_objects",
+        "INSERT INTO stored_objects SELECT id + 100, memram_id, object_id, kind, type_name, size, held, created_at, NULL, NULL, FALSE, NULL, 1 FROM stored_objects",
+        "INSERT INTO stored_objects SELECT id + 100, memram_id, object_id, kind, type_name, size, held, created_at, NULL, 5, FALSE, NULL, 1.0 FROM stored_objects",
         "INSERT INTO names SELECT * FROM names",
     ] {
         let error = sql.try_execute(statement).expect_err(statement).to_lowercase();
