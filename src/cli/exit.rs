@@ -18,6 +18,8 @@ pub enum Outcome {
     Fine,
     /// It found and reported something wrong.
     Findings,
+    /// It said that there is no room, and changed nothing.
+    NoRoom,
 }
 
 impl From<Outcome> for ExitCode {
@@ -25,6 +27,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Fine => Self::SUCCESS,
             Outcome::Findings => Self::from(1),
+            Outcome::NoRoom => Self::from(3),
         }
     }
 }

@@ -306,6 +306,30 @@ fn what_is_gone_makes_room_for_what_is_new() {
 }
 
 #[test]
+fn what_cannot_fit_removes_nothing() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "1MiB"]);
+    cli.file("t/old", content(1, 600_000));
+    cli.file("t/other", content(2, 300_000));
+    cli.ok(["put", "-r", "--sync", "t"]);
+    fs::remove_file(cli.path("t/old")).unwrap();
+    cli.file("t/new", content(3, 900_000));
+    assert_eq!(cli.run(["put", "-r", "--sync", "t", "--dry-run"]).status, 1);
+    let refused = cli.fails(3, ["put", "-r", "--sync", "t"]);
+    assert!(refused.contains("151,424 bytes too few"), "{refused}");
+    assert_eq!(names(&cli), ["t/old", "t/other"]);
+    // The same content again needs nothing.
+    cli.file("t/new", content(2, 300_000));
+    cli.file("t/newer", content(2, 300_000));
+    cli.file("t/newest", content(2, 300_000));
+    cli.file("t/another", content(2, 300_000));
+    cli.ok(["put", "-r", "--sync", "t"]);
+    assert_eq!(names(&cli).len(), 5);
+    cli.file("t/new", content(3, 900_000));
+    assert_eq!(cli.run(["put", "-r", "--sync", "--force", "t"]).status, 3);
+}
+
+#[test]
 fn a_plan_reports_paths_that_cannot_be_names_as_put_does() {
     let cli = Cli::new();
     cli.file("t/fine", "x");

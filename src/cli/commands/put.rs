@@ -76,7 +76,7 @@ pub struct Args {
     #[arg(short, long, requires = "by_path")]
     pub(super) attributes: bool,
 
-    /// With --sync, remove names even if PATH has no files, or cannot be read in full
+    /// With --sync, remove names even if PATH has no files, cannot be read in full, or has more than fits
     #[arg(short, long, requires = "sync")]
     pub(super) force: bool,
 
@@ -87,7 +87,7 @@ pub struct Args {
     pub(super) tags: Tags,
 
     /// Store nothing; print what would be stored, and how, or what --sync would change. Exit status 1
-    /// if it does not fit, or a quota refuses it, which --sync does not foresee
+    /// if it does not fit, or a quota refuses it, which --sync does not foresee of a quota
     #[arg(long)]
     pub(super) dry_run: bool,
 

@@ -39,6 +39,19 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
         args.expires.given().is_none() && args.tags.pairs().next().is_none(),
     );
 
+    let missing = match &memory {
+        Some(memory) if !args.force => sync.missing(memory)?,
+        _ => 0,
+    };
+    if missing > 0 && !args.dry_run {
+        exit::warn(&format!(
+            "{} too few for all that is new; nothing was changed, because names would be removed first; --force stores \
+             what fits",
+            counted(missing, "byte")
+        ));
+        return Ok(Outcome::NoRoom);
+    }
+
     let mut output = context.output();
     let mut report = Report::new(&mut output, args.quiet);
     for (path, why) in &tree.skipped {
@@ -61,6 +74,10 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
         }
         if !tree.failed.is_empty() {
             bail!("{} could not be planned", counted(tree.failed.len(), "path"));
+        }
+        if missing > 0 {
+            exit::warn(&format!("{} too few for all that is new", counted(missing, "byte")));
+            return Ok(Outcome::Findings);
         }
         return Ok(Outcome::Fine);
     };
@@ -184,7 +201,7 @@ impl Tree {
     fn compare(&self, mut known: BTreeMap<String, NameInfo>, skips: bool) -> Sync {
         let mut progress = Progress::new("comparing");
         let mut done = 0;
-        let (mut stored, mut unchanged) = (Vec::new(), 0);
+        let (mut stored, mut unchanged, mut replaced) = (Vec::new(), 0, 0);
         let mut seen = HashSet::new();
         for (source, size) in &self.files {
             progress.set(done, 0);
@@ -197,6 +214,7 @@ impl Tree {
                 unchanged += 1;
             } else {
                 let change = before.map_or(Change::New, |_| Change::Changed);
+                replaced += before.map_or(0, |before| before.size);
                 let source = Source {
                     change: Some(change),
                     ..source.clone()
@@ -211,6 +229,7 @@ impl Tree {
             stored,
             gone: known.into_values().collect(),
             unchanged,
+            replaced,
         }
     }
 }
@@ -245,9 +264,45 @@ struct Sync {
     stored: Vec<(Source, u64)>,
     gone: Vec<NameInfo>,
     unchanged: u64,
+    /// Bytes of the objects that changed names are bound to.
+    replaced: u64,
 }
 
 impl Sync {
+    /// Bytes by which all of it together does not fit, even if everything that names lose is freed. 0 in a space
+    /// that evicts.
+    fn missing(&self, memory: &MemManager) -> Result<u64> {
+        let gone: u64 = self.gone.iter().map(|name| name.size).sum();
+        let more = self.bytes().saturating_sub(gone + self.replaced);
+        if more == 0 || memory.eviction()?.is_some() {
+            return Ok(0);
+        }
+        let missing = memory.plan_allocation(more)?.shortfall;
+        // Perhaps some of it is stored already, or is there twice.
+        Ok(if missing > 0 {
+            missing.saturating_sub(self.known_bytes(memory)?)
+        } else {
+            0
+        })
+    }
+
+    /// Bytes of what is to be stored whose content is stored, or is that of another file.
+    fn known_bytes(&self, memory: &MemManager) -> Result<u64> {
+        let (mut seen, mut known) = (HashSet::new(), 0);
+        for (source, size) in &self.stored {
+            // What cannot be read is reported when it is stored.
+            let Ok(id) = hash(source) else { continue };
+            if !seen.insert(id) || memory.contains(&id)? {
+                known += size;
+            }
+        }
+        Ok(known)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.stored.iter().map(|(_, size)| size).sum()
+    }
+
     /// `would store 2 files (1.2 MiB): 1 new, 1 changed; would remove 3 names; 7 unchanged`
     fn summary(&self, sizes: Sizes) -> String {
         let new = self
@@ -255,7 +310,7 @@ impl Sync {
             .iter()
             .filter(|(source, _)| source.change == Some(Change::New));
         let (files, new) = (self.stored.len(), new.count());
-        let bytes: u64 = self.stored.iter().map(|(_, size)| size).sum();
+        let bytes = self.bytes();
         format!(
             "would store {} ({}): {new} new, {} changed; would remove {}; {} unchanged",
             counted(files, "file"),
