@@ -47,7 +47,7 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
         exit::warn(&format!(
             "{} too few for all that is new; nothing was changed, because names would be removed first; --force stores \
              what fits",
-            counted(missing, "byte")
+            context.sizes().phrase(missing)
         ));
         return Ok(Outcome::NoRoom);
     }
@@ -76,7 +76,8 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
             bail!("{} could not be planned", counted(tree.failed.len(), "path"));
         }
         if missing > 0 {
-            exit::warn(&format!("{} too few for all that is new", counted(missing, "byte")));
+            let missing = context.sizes().phrase(missing);
+            exit::warn(&format!("{missing} too few for all that is new"));
             return Ok(Outcome::Findings);
         }
         return Ok(Outcome::Fine);

@@ -69,8 +69,8 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`SpaceError::EvictsNothing`] if the space evicts nothing and the options name no policy;
-    /// [`SpaceError::UseUnknown`]; what [any call](MemManager#errors) fails with. Too
+    /// [`SpaceError::EvictsNothing`](crate::SpaceError::EvictsNothing) if the space evicts nothing and the options name no policy;
+    /// [`SpaceError::UseUnknown`](crate::SpaceError::UseUnknown); what [any call](MemManager#errors) fails with. Too
     /// little room is not an error here but a `shortfall`.
     pub fn plan_eviction(&self, options: impl Into<EvictOptions>) -> Result<EvictionPlan> {
         let (options, space) = (options.into(), self.inner.space);
