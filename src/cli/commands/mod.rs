@@ -37,6 +37,8 @@ pub(in crate::cli) mod plan;
 mod plan_file;
 pub(in crate::cli) mod post;
 pub(in crate::cli) mod put;
+mod put_args;
+mod put_files;
 mod put_names;
 pub(in crate::cli) mod put_plan;
 pub(in crate::cli) mod put_report;

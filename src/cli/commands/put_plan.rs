@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::names::explain_taken;
 use super::plan::placement;
-use super::put::Args;
+use super::put_args::Args;
 use super::put_names::PathNames;
 use super::quota;
 use crate::cli::context::Context;

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use heapledger::{Error, FileAttributes, Hasher, Kind, MemManager, NameInfo, ObjectId, path_of_name};
 
-use super::put::{Args, Put};
+use super::put_args::Args;
+use super::put_files::Put;
 use super::put_names::PathNames;
 use super::put_report::{Change, Report};
 use super::put_source::Source;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use heapledger::Error;
 
 use super::names::explain_taken;
-use super::put::Put;
+use super::put_files::Put;
 use super::put_source::Source;
 
 impl Put<'_> {

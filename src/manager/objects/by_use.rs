@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::candidates::Candidates;
-use super::evict::{Chosen, MOST, Order};
+use super::eviction_order::{Chosen, MOST, Order};
 use crate::books::change::Change;
 use crate::books::eviction::shelf::{Queue, Shelf};
 use crate::error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::evict::Order;
+use super::eviction_order::Order;
 use crate::books::eviction::shelf::Queue;
 use crate::error::Result;
 use crate::models::{Ranked, StoredObject, StoredObjectId};

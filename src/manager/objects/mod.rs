@@ -10,6 +10,7 @@ mod candidates;
 pub(in crate::manager) mod content;
 mod deferred;
 pub(in crate::manager) mod evict;
+pub(in crate::manager) mod eviction_order;
 pub(in crate::manager) mod expire;
 pub(in crate::manager) mod expiry;
 pub(in crate::manager) mod free;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::work_plan::{InPool, MoveTo, PlanEvict, PlanFree, PlanMove, PlanSlice};
 use crate::error::Result;
-use crate::manager::objects::evict::Order;
+use crate::manager::objects::eviction_order::Order;
 use crate::models::{Arena, ArenaId, Block, BlockId, LedgerId, MemRamId, Pool, PoolId, StoredObjectId, signed};
 use crate::store::queries::compaction::{self, OwnedEntry};
 use crate::store::queries::eviction::Evictable;
