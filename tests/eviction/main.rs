@@ -23,6 +23,9 @@ use heapledger::{Eviction, Geometry, MemManager, ObjectId};
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 
+/// Longer than all by which the tests of this program advance their clock, which they share.
+pub const LONG: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// A heap of 64 KiB that evicts.
 pub fn cache(eviction: impl Into<Eviction>) -> Heap {
     Heap::made(quick().max_mem(64 * KIB).geometry(Geometry::standard()).evict(eviction))

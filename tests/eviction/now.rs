@@ -5,7 +5,7 @@ use heapledger::{
 };
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, quick};
-use crate::{HOUR, cache, fill, planned, stored};
+use crate::{HOUR, LONG, cache, fill, planned, stored};
 
 /// A full heap by a policy, in which some objects were used, some pinned, and one has a name.
 fn full(policy: Policy) -> (Heap, Vec<ObjectId>) {
@@ -146,7 +146,7 @@ fn a_plan_is_stale_if_a_victim_has_changed() {
     heap.pin(&ids[0]).unwrap();
     refused(&heap, &made, "is pinned");
     heap.unpin(&ids[0]).unwrap();
-    heap.set_eviction(Some(heapledger::Eviction::by(Policy::Oldest).min_age(HOUR)))
+    heap.set_eviction(Some(heapledger::Eviction::by(Policy::Oldest).min_age(LONG)))
         .unwrap();
     refused(&heap, &made, "is too young");
     heap.set_eviction(Some(Policy::Oldest.into())).unwrap();

@@ -3,7 +3,7 @@
 use heapledger::{Eviction, Policy};
 
 use crate::common::{Heap, KIB, assert_balanced, content, quick};
-use crate::{HOUR, cache, fill, planned, stored};
+use crate::{HOUR, LONG, cache, fill, planned, stored};
 
 #[test]
 fn it_is_a_setting_of_the_space() {
@@ -44,7 +44,7 @@ fn a_policy_by_use_begins_with_what_is_there_in_its_order() {
         let gone = |ids: &[_]| ids.to_vec();
         assert_eq!(planned(&heap, 20_000), gone(&ids[1..2]), "{policy}");
         // The same policy with another age keeps what is known, and so does another one that goes by use.
-        heap.set_eviction(Some(Eviction::by(policy).min_age(HOUR))).unwrap();
+        heap.set_eviction(Some(Eviction::by(policy).min_age(LONG))).unwrap();
         assert_eq!(planned(&heap, 20_000), []);
         heap.set_eviction(Some(policy.into())).unwrap();
         assert_eq!(planned(&heap, 20_000), gone(&ids[1..2]), "{policy}");

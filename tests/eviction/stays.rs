@@ -40,9 +40,11 @@ fn nothing_goes_if_what_may_go_is_not_enough() {
 
 #[test]
 fn young_objects_stay() {
-    let heap = cache(Eviction::by(Policy::Oldest).min_age(HOUR));
+    // Longer than all by which the other tests advance the clock.
+    let age = HOUR * 12;
+    let heap = cache(Eviction::by(Policy::Oldest).min_age(age));
     let old = fill(&heap, &[30_000]);
-    heapledger::advance_clock(HOUR);
+    heapledger::advance_clock(age);
     let young = heap.allocate_bytes(&content(7, 30_000)).unwrap();
     assert!(is_refused(heap.allocate_bytes(&content(9, 36_000))));
     assert_eq!(planned(&heap, 35_000), old);
