@@ -53,6 +53,18 @@ fn a_large_object_is_given_back_for_one_that_needs_its_room() {
 }
 
 #[test]
+fn a_large_object_that_a_stream_takes_the_place_of_is_given_back_in_full() {
+    let clock = Clock::take();
+    let heap = Heap::of(80 * MIB, Geometry::standard());
+    heap.store_bytes(&content(1, 65 * MIB as usize), Hold::Name("large").expires_in(HOUR))
+        .unwrap();
+    clock.advance(HOUR);
+    heap.allocate_from(content(2, 18 * MIB as usize).as_slice()).unwrap();
+    assert_eq!(heap.memram().unwrap().mem, 18 * MIB);
+    assert_balanced(&heap);
+}
+
+#[test]
 fn a_reservation_gets_them_too_and_its_content_may_expire() {
     let clock = Clock::take();
     let heap = Heap::of(64 * KIB, Geometry::standard());
