@@ -1,9 +1,11 @@
 //! Which objects go: just as many of the first ones as are needed.
 
+use std::time::Duration;
+
 use heapledger::{Hold, Policy};
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, quick};
-use crate::{HOUR, cache, fill, planned, stored};
+use crate::{cache, fill, planned, stored};
 
 #[test]
 fn the_oldest_go_first_and_no_more_than_must() {
@@ -55,19 +57,22 @@ fn a_large_object_goes_in_the_same_transaction_and_for_one() {
     assert_balanced(&heap);
 }
 
+/// How long what is stored of a slow source lasts: so short that the clock, which other tests share, hardly moves.
+const LEASE: Duration = Duration::from_secs(1);
+
 /// A source lets the clock pass the lease of what is stored of it before each read.
 struct Slow(std::io::Cursor<Vec<u8>>);
 
 impl std::io::Read for Slow {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        heapledger::advance_clock(HOUR);
+        heapledger::advance_clock(LEASE * 2);
         self.0.read(buffer)
     }
 }
 
 #[test]
 fn a_slow_stream_makes_room_without_ending_itself() {
-    let heap = Heap::made(quick().max_mem(30 * MIB).evict(Policy::Oldest));
+    let heap = Heap::made(quick().max_mem(30 * MIB).evict(Policy::Oldest).lease(LEASE));
     let large = heap.allocate_bytes(&content(1, 20 * MIB)).unwrap();
     let bytes = content(2, 25 * MIB);
     let id = heap.allocate_from(Slow(std::io::Cursor::new(bytes.clone()))).unwrap();

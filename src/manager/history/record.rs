@@ -191,20 +191,15 @@ impl MemManager {
     /// refused, the caller records that.
     pub(in crate::manager) fn write_part<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.writer()?;
-        let mut end = End::default();
         let written = self.with_uses(|uses| {
             writer.write_unsynced(deadline, |tx| {
-                self.signed(tx, &mut end, |tx| {
+                self.signed(tx, &mut End::default(), |tx| {
                     self.write_uses(tx, uses)?;
                     tx.streaming(work)
                 })
             })
         });
-        match &written {
-            Err(error) => instruments::refusal_on_disk(error),
-            Ok(_) => self.give_back_after(&end),
-        }
-        written
+        written.inspect_err(instruments::refusal_on_disk)
     }
 
     /// The writer, and the deadline of a call that begins now.
@@ -246,16 +241,11 @@ impl MemManager {
                 let refusal = Refusal::of(error, object_id);
                 refusal.map_or(Ok(()), |refusal| self.record_refusal(&refusal, deadline))?;
             }
-            Ok(_) => self.give_back_after(&end),
+            // The unit is done; if others are in the way now, they give the pieces back.
+            Ok(_) if end.leaves_pieces => drop(self.reclaim_all()),
+            Ok(_) => {}
         }
         result
-    }
-
-    /// Gives back the pieces that a unit has left. It is done; if others are in the way now, they give them back.
-    fn give_back_after(&self, end: &End) {
-        if end.leaves_pieces {
-            drop(self.reclaim_all());
-        }
     }
 
     /// Records an error if it is a refusal.

@@ -285,6 +285,11 @@ impl Upload<'_, '_> {
         memory.write_apart(|tx| {
             names::validate_hold(tx, hold)?;
             let row = self.begin(tx, parts.rest().len() as u64)?;
+            // What parts left is given back after this unit: before it, that could end this upload, too, if its
+            // lease is over.
+            if tx.has_due()? {
+                tx.leave_pieces();
+            }
             if let Some(object) = sweep::find(tx, &id)? {
                 let what = self.announced.content(id, size, whole);
                 return tx.whole(|tx| {
