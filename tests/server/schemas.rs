@@ -261,3 +261,22 @@ fn a_database_that_cannot_store_every_text_is_refused() {
         );
     }
 }
+
+/// Citus creates the views of its nodes from their descriptions, as does whoever restores a dump.
+#[test]
+fn views_that_are_created_from_their_descriptions_have_the_same_ones() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    let options = MemManager::options().create(true);
+    drop(options.open(place.address()).unwrap());
+    let sql = place.sql();
+    for view in sql.views() {
+        let description = || texts(&sql, &format!("SELECT pg_get_viewdef('{view}'::regclass)")).remove(0);
+        let created = description();
+        sql.execute(&format!("CREATE OR REPLACE VIEW {view} AS {created}"));
+        assert_eq!(description(), created, "{view}");
+    }
+    drop(MemManager::open(place.address()).unwrap());
+}

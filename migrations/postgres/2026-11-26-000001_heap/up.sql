@@ -601,9 +601,10 @@ SELECT space, key, line, bucket, value, objects, least(greatest(bytes, -92233720
 FROM (
   SELECT space, key, 1::bigint AS line, 'tagged' AS bucket, value, objects, bytes FROM owners WHERE NOT is_shared
   UNION ALL
-  SELECT space, key, 2, 'shared', NULL, objects, bytes FROM owners WHERE is_shared
+  SELECT space, key, 2 AS line, 'shared' AS bucket, NULL AS value, objects, bytes FROM owners WHERE is_shared
   UNION ALL
-  SELECT o.space, o.key, 3, 'untagged', NULL, s.objects - o.objects, s.bytes - o.bytes
+  SELECT o.space, o.key, 3 AS line, 'untagged' AS bucket, NULL AS value, s.objects - o.objects AS objects,
+         s.bytes - o.bytes AS bytes
   FROM (SELECT memram_id, space, key, sum(objects)::bigint AS objects, sum(bytes) AS bytes FROM owners GROUP BY memram_id, space, key) o
   JOIN stored s ON s.memram_id = o.memram_id) t;
 
