@@ -9,10 +9,11 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use heapledger::{
-    CopyOptions, Error, EventFilter, EventKind, Geometry, History, Hold, MemManager, ObjectId, ObjectInfo, Result,
-    ServerError,
+    CopyOptions, Error, EventFilter, EventKind, Geometry, History, Hold, MemManager, ObjectId, ObjectInfo, Policy,
+    QuotaLimits, Result, ServerError,
 };
 use tempfile::tempdir;
 
@@ -110,8 +111,16 @@ fn a_heap_is_copied_to_citus_within_it_and_back() {
 #[test]
 fn damage_is_found_and_repaired() {
     let Some(cluster) = Cluster::new() else { return };
-    let memory = cluster.open();
+    let memory = cluster.open_with(quick().max_mem(16 * MIB).evict(Policy::S3Fifo));
     fill(&memory);
+    let limits = QuotaLimits::none().hard_objects(5);
+    memory.set_quota("owner", "ann", limits).unwrap();
+    for name in ["a", "b", "c"] {
+        let mine = Hold::Name(name)
+            .tag("owner", "ann")
+            .expires_in(Duration::from_secs(3600));
+        memory.store(name, mine).unwrap();
+    }
     let (before, sql) = (contents(&memory), cluster.sql());
     for damage in [
         "UPDATE memram SET mem = mem - 1",
@@ -127,6 +136,11 @@ fn damage_is_found_and_repaired() {
         "UPDATE stored_objects SET size = size + 1 WHERE id = 1",
         "UPDATE stored_objects SET held = FALSE",
         "DELETE FROM events WHERE id = 3",
+        "UPDATE stored_objects SET expires_at = NULL",
+        "UPDATE memram SET tags = tags + 1",
+        "UPDATE quotas SET used_bytes = 1, used_objects = 4",
+        "DELETE FROM recency WHERE queue = 'trial'",
+        "UPDATE memram SET evict_main = evict_main + 1",
     ] {
         sql.change(damage);
         assert!(!memory.check().unwrap().is_empty(), "{damage}");
