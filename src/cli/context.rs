@@ -1,16 +1,18 @@
 //! The context of every command: file and space, and how to print.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use heapledger::{Correction, Durability, Error, MemManager, MemRam, Options, Planner};
+use serde::Serialize;
 
-use super::exit;
+use super::exit::{self, Outcome};
 use super::globals::{DurabilityArg, Globals, Making};
 use super::input::database::{Database, Mode};
 use super::input::dotenv::Variables;
-use super::output::render::{Format, Output};
+use super::output::render::{Format, Output, Row};
 use super::output::text::{Sizes, printable};
 
 /// The options of every command, ready for use.
@@ -85,6 +87,22 @@ impl<'a> Context<'a> {
     /// The output in the requested format.
     pub fn output(&self) -> Output {
         Output::new(self.globals.format, self.sizes())
+    }
+
+    /// Prints a single answer: `text` for people, `thing` for programs.
+    pub fn answer(
+        &self,
+        thing: &impl Serialize,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<Outcome> {
+        self.output().one(thing, text)?;
+        Ok(Outcome::Fine)
+    }
+
+    /// Prints a list as the answer.
+    pub fn list<R: Row>(&self, rows: impl IntoIterator<Item = R>) -> Result<Outcome> {
+        self.output().rows(rows)?;
+        Ok(Outcome::Fine)
     }
 
     /// A shell command line of this program for the same file and space.

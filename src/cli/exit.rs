@@ -22,6 +22,12 @@ pub enum Outcome {
     NoRoom,
 }
 
+impl Outcome {
+    pub fn findings_if(found: bool) -> Self {
+        if found { Self::Findings } else { Self::Fine }
+    }
+}
+
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         match outcome {

@@ -48,17 +48,17 @@ enum What {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.change()?;
-    let (mut output, sizes) = (context.output(), context.sizes());
+    let sizes = context.sizes();
     match args.what {
         What::Arena => {
             let arena = memory.add_arena()?;
-            output.one(&arena, |out| {
+            context.answer(&arena, |out| {
                 writeln!(out, "arena {}: {}", arena.id.n(), sizes.phrase(arena.max_mem))
-            })?;
+            })
         }
         What::Pool { arena, class } => {
             let pool = memory.add_pool(ArenaId::within(memory.space_id(), arena), class)?;
-            output.one(&pool, |out| {
+            context.answer(&pool, |out| {
                 let (size, blocks) = (sizes.phrase(pool.max_mem), sizes.cell(pool.block_size));
                 writeln!(
                     out,
@@ -66,11 +66,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
                     pool.id.n(),
                     pool.arena_id.n()
                 )
-            })?;
+            })
         }
         What::Block { pool } => {
             let block = memory.add_block(PoolId::within(memory.space_id(), pool))?;
-            output.one(&block, |out| {
+            context.answer(&block, |out| {
                 writeln!(
                     out,
                     "block {} in pool {}: {}",
@@ -78,8 +78,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
                     block.pool_id.n(),
                     sizes.phrase(block.max_mem)
                 )
-            })?;
+            })
         }
     }
-    Ok(Outcome::Fine)
 }

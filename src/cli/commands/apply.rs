@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let plan = plan_file::read(&args.plan)?;
     let memory = context.change()?;
     let applied = progress::phases("comparing", |phase| memory.apply_with(&plan, args.exact, phase))?;
-    context.output().one(&applied, |out| {
+    context.answer(&applied, |out| {
         let slices = counted(applied.slices, "slice");
         match applied.done_before {
             0 => writeln!(out, "applied {slices} of plan {}", applied.plan)?,
@@ -44,6 +44,5 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             )?,
         }
         plan_file::did(out, &applied.totals, context.sizes(), context.is_on_server())
-    })?;
-    Ok(Outcome::Fine)
+    })
 }

@@ -28,7 +28,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.follow()?;
     let backup = progress::phases("copying", |phase| memory.backup_with(&args.file, phase))?;
     let size = context.sizes().phrase(backup.file_size);
-    context.output().one(&backup, |out| {
+    context.answer(&backup, |out| {
         writeln!(out, "{}: {size}, checked in full", printable_path(&args.file))
     })?;
     if backup.violations.is_empty() {

@@ -161,11 +161,7 @@ fn repair(context: &Context<'_>) -> Result<Outcome> {
     for violation in &repaired.left {
         exit::warn(&format!("cannot be repaired: {}", printable(&violation.to_string())));
     }
-    Ok(if repaired.left.is_empty() {
-        Outcome::Fine
-    } else {
-        Outcome::Findings
-    })
+    Ok(Outcome::findings_if(!repaired.left.is_empty()))
 }
 
 const KEYS: &str = "invariant,table,id,expected,found";

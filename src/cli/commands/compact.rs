@@ -57,13 +57,12 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return plan_file::dry_run(&memory, &Work::Compact(options), context);
     }
     let compacted = progress::phases("reading what has room", |phase| memory.compact_with(options, phase))?;
-    context.output().one(&compacted, |out| {
+    context.answer(&compacted, |out| {
         plan_file::did(out, &compacted.totals, context.sizes(), context.is_on_server())?;
         if compacted.stale > 0 {
             let steps = counted(compacted.stale, "step");
             writeln!(out, "left {steps} out, because others changed something meanwhile")?;
         }
         Ok(())
-    })?;
-    Ok(Outcome::Fine)
+    })
 }

@@ -80,14 +80,13 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         OnConflict::Refuse => "the same objects, names and holds are in both",
         _ => "all of it is there",
     };
-    context.output().one(&copied, |out| {
+    context.answer(&copied, |out| {
         for space in &copied.spaces {
             writeln!(out, "{}", summary(space, context.sizes()))?;
         }
         let to = to.as_ref().map_or_else(|| context.shown(), Database::shown);
         writeln!(out, "compared with {to}: {verified}, and both balance")
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 fn summary(copied: &CopiedSpace, sizes: Sizes) -> String {

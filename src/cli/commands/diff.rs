@@ -61,11 +61,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     for crossed in &crossed {
         exit::warn(&crossed.in_words(sizes));
     }
-    Ok(if crossed.is_empty() {
-        Outcome::Fine
-    } else {
-        Outcome::Findings
-    })
+    Ok(Outcome::findings_if(!crossed.is_empty()))
 }
 
 /// The names of objects that differ.

@@ -28,9 +28,9 @@ pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.follow()?;
     let findings = progress::during("examining", || memory.doctor())?;
     let advice = |finding| Advice::new(finding, context);
-    context.output().rows(findings.iter().map(advice))?;
+    context.list(findings.iter().map(advice))?;
     let action = findings.iter().any(|finding| finding.severity == Severity::Action);
-    Ok(if action { Outcome::Findings } else { Outcome::Fine })
+    Ok(Outcome::findings_if(action))
 }
 
 /// What helps against a finding, as shell commands.

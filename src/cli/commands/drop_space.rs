@@ -46,10 +46,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         };
         (dropped, "dropped")
     };
-    context.output().one(&dropped, |out| {
+    context.answer(&dropped, |out| {
         writeln!(out, "{done} space {}: {}", printable(name), contents(&dropped, context))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 fn any(memory: Option<MemManager>, context: &Context<'_>) -> Result<MemManager> {

@@ -119,10 +119,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         evict_min_age: space.evict_min_age,
     };
     let words = in_words(memory.eviction()?);
-    context.output().one(&shown, |out| {
+    context.answer(&shown, |out| {
         writeln!(out, "space {}: {words}", printable(&shown.space))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 impl How {
@@ -136,7 +135,7 @@ impl How {
             return plan::evictions(&context.read()?, options, context);
         }
         let evicted = context.change()?.evict(options)?;
-        context.output().one(&evicted, |out| {
+        context.answer(&evicted, |out| {
             let sizes = context.sizes();
             let (objects, bytes) = (counted(evicted.objects, "object"), sizes.phrase(evicted.bytes));
             let available = sizes.phrase(evicted.available);
@@ -145,8 +144,7 @@ impl How {
                 "evicted {objects} of {bytes}, {} first; {available} are free",
                 evicted.policy
             )
-        })?;
-        Ok(Outcome::Fine)
+        })
     }
 }
 

@@ -94,8 +94,7 @@ pub fn expire(args: &ExpireArgs, context: &Context<'_>) -> Result<Outcome> {
         let expires_at = batch.expire(found.held(), expiry)?;
         Ok(found.shown(expires_at))
     })?;
-    context.output().one(&shown, |out| writeln!(out, "{}", text(&shown)))?;
-    Ok(Outcome::Fine)
+    context.answer(&shown, |out| writeln!(out, "{}", text(&shown)))
 }
 
 pub fn touch(args: &TouchArgs, context: &Context<'_>) -> Result<Outcome> {
@@ -108,8 +107,7 @@ pub fn touch(args: &TouchArgs, context: &Context<'_>) -> Result<Outcome> {
         };
         args.held.iter().map(touch).collect::<Result<Vec<_>, Error>>()
     })?;
-    context.output().rows(shown)?;
-    Ok(Outcome::Fine)
+    context.list(shown)
 }
 
 /// A name, or an object stored without one.

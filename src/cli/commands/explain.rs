@@ -78,10 +78,7 @@ enum How {
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let explained = explained(&memory, memory.find(&args.object)?)?;
-    context
-        .output()
-        .one(&explained, |out| text(out, &explained, context.sizes()))?;
-    Ok(Outcome::Fine)
+    context.answer(&explained, |out| text(out, &explained, context.sizes()))
 }
 
 fn explained(memory: &MemManager, id: ObjectId) -> Result<Explained> {

@@ -68,10 +68,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     let exported = progress::bytes("exporting", |bytes| memory.export_with(&args.folder, bytes))?;
     let told = summary(&exported, context.sizes());
-    context.output().one(&exported, |out| {
+    context.answer(&exported, |out| {
         writeln!(out, "{}: {told}", printable_path(&args.folder))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 fn summary(exported: &Exported, sizes: Sizes) -> String {

@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     if let Some((key, value)) = &args.tag {
         let done = memory.free_tagged(key, value)?;
-        context.output().rows(done.freed.iter().map(FreedRow::from))?;
+        context.list(done.freed.iter().map(FreedRow::from))?;
         exit::note(&format!(
             "{} had the tag, {} freed",
             counted(done.holds, "hold"),
@@ -73,8 +73,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         });
         freed.collect::<Result<_, _>>().context("freed nothing")
     })?;
-    context.output().rows(freed.iter().map(FreedRow::from))?;
-    Ok(Outcome::Fine)
+    context.list(freed.iter().map(FreedRow::from))
 }
 
 /// Writes a plan. Without `--force` it has no objects that have names.

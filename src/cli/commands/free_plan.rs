@@ -14,10 +14,7 @@ use crate::cli::output::text::{Sizes, counted, name_list, short_id};
 /// Plans to free `ids` and then to collect garbage. With `needs_force`, those with names need `--force`.
 pub fn run(memory: &MemManager, ids: &[ObjectId], needs_force: bool, context: &Context<'_>) -> Result<Outcome> {
     let plan = progress::during("trying it out", || memory.plan_free(ids))?;
-    context
-        .output()
-        .one(&plan, |out| text(out, &plan, needs_force, context))?;
-    Ok(Outcome::Fine)
+    context.answer(&plan, |out| text(out, &plan, needs_force, context))
 }
 
 fn text(out: &mut dyn Write, plan: &FreePlan, needs_force: bool, context: &Context<'_>) -> io::Result<()> {

@@ -48,7 +48,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         anyhow::Ok(collected)
     })?;
     let sizes = context.sizes();
-    context.output().one(&collected, |out| {
+    context.answer(&collected, |out| {
         let expired = &collected.expired;
         if expired.objects > 0 || expired.names > 0 {
             let (objects, names) = (counted(expired.objects, "object"), counted(expired.names, "name"));
@@ -88,6 +88,5 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             )?;
         }
         Ok(())
-    })?;
-    Ok(Outcome::Fine)
+    })
 }

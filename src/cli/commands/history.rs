@@ -107,10 +107,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         context.read()?
     };
     let kept = kept(&memory)?;
-    context
-        .output()
-        .one(&kept, |out| writeln!(out, "{}", kept.in_words(context.sizes())))?;
-    Ok(Outcome::Fine)
+    context.answer(&kept, |out| writeln!(out, "{}", kept.in_words(context.sizes())))
 }
 
 fn kept(memory: &MemManager) -> Result<Kept> {

@@ -80,8 +80,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     };
     taken::note(&imported.conflicts);
     let summary = summary(&imported, context.sizes());
-    context.output().one(&imported, |out| writeln!(out, "{summary}"))?;
-    Ok(Outcome::Fine)
+    context.answer(&imported, |out| writeln!(out, "{summary}"))
 }
 
 /// Stores the files of a tar by their paths.
@@ -103,7 +102,7 @@ fn files(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         }
     };
     let stored = progress::bytes("storing", |bytes| memory.store_tar(tar, &options, &mut told, bytes))?;
-    context.output().one(&stored, |out| {
+    context.answer(&stored, |out| {
         let (names, bytes) = (counted(stored.names, "name"), context.sizes().phrase(stored.bytes));
         write!(out, "{names}, {bytes}")?;
         for (count, what) in [

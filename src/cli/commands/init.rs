@@ -72,7 +72,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     let memory = options.open(context.db())?;
     let (space, eviction) = (memory.memram()?, memory.eviction()?);
-    context.output().one(&space, |out| {
+    context.answer(&space, |out| {
         let (name, path) = (printable(&space.name), context.shown());
         let ceiling = max_file.map_or(String::new(), |max_file| {
             format!("; at most {} on disk", context.sizes().phrase(max_file))
@@ -86,8 +86,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             None => Ok(()),
             eviction => writeln!(out, "{}", evict::in_words(eviction)),
         }
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 /// `1.0 GiB in arenas of 256.0 KiB, blocks of 512 B, 4.0 KiB, 32.0 KiB`

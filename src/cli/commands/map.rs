@@ -140,8 +140,7 @@ fn print(blocks: &[Block], told: Told, title: &str, context: &Context<'_>) -> Re
                 .map_or(String::new(), |entry| entry.meaning.clone()),
             ..*block
         });
-        output.rows(shown)?;
-        return Ok(Outcome::Fine);
+        return context.list(shown);
     }
     let cells: Vec<_> = blocks
         .iter()

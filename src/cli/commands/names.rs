@@ -90,14 +90,13 @@ pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
         freed,
     };
     let sizes = context.sizes();
-    context.output().one(&named, |out| {
+    context.answer(&named, |out| {
         writeln!(out, "{} is named {}", short_id(id), printable(&args.name))?;
         match &named.freed {
             Some(freed) => writeln!(out, "{}", replaced(&args.name, freed, sizes)),
             None => Ok(()),
         }
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 /// Reports the object that a moved name freed.
@@ -138,7 +137,7 @@ pub fn unname(args: &UnnameArgs, context: &Context<'_>) -> Result<Outcome> {
         size: freed.as_ref().map_or(0, |freed| freed.size),
         pieces: freed.as_ref().map_or(0, |freed| freed.pieces),
     };
-    context.output().one(&unnamed, |out| {
+    context.answer(&unnamed, |out| {
         let end = match &freed {
             Some(freed) => format!(
                 "nothing else held it, so its {} are free",
@@ -147,6 +146,5 @@ pub fn unname(args: &UnnameArgs, context: &Context<'_>) -> Result<Outcome> {
             None => "it stays: something else holds it".to_owned(),
         };
         writeln!(out, "{} is no longer named {}; {end}", short_id(id), printable(name))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }

@@ -77,8 +77,7 @@ fn set(objects: &[String], pinned: bool, context: &Context<'_>) -> Result<Outcom
         };
         objects.iter().map(set).collect::<Result<Vec<_>, Error>>()
     })?;
-    context.output().rows(rows)?;
-    Ok(Outcome::Fine)
+    context.list(rows)
 }
 
 /// The object of a name, or with an id.
@@ -91,8 +90,7 @@ fn find(batch: &mut Batch<'_, '_>, text: &str) -> Result<ObjectId, Error> {
 
 pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
     let pins = context.read()?.pins()?;
-    context.output().rows(pins.into_iter().map(Pin))?;
-    Ok(Outcome::Fine)
+    context.list(pins.into_iter().map(Pin))
 }
 
 /// A pinned object.

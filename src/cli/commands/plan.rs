@@ -59,7 +59,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         false => String::new(),
     };
     let evicts = plan.shortfall > 0 && memory.eviction()?.is_some();
-    context.output().one(&plan, |out| {
+    context.answer(&plan, |out| {
         text(out, &plan, &promised, context.sizes())?;
         left(out, &plan, &quotas, context.sizes())?;
         match evicts {
@@ -70,16 +70,14 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             false => Ok(()),
         }
     })?;
-    Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings })
+    Ok(Outcome::findings_if(!plan.fits()))
 }
 
 /// Prints what would be evicted.
 pub fn evictions(memory: &MemManager, options: EvictOptions, context: &Context<'_>) -> Result<Outcome> {
     let plan = memory.plan_eviction(options)?;
-    context
-        .output()
-        .one(&plan, |out| victims(out, &plan, context.sizes()))?;
-    Ok(if plan.fits() { Outcome::Fine } else { Outcome::Findings })
+    context.answer(&plan, |out| victims(out, &plan, context.sizes()))?;
+    Ok(Outcome::findings_if(!plan.fits()))
 }
 
 /// Whom bytes are promised to: `k, upload 17`.

@@ -50,20 +50,18 @@ pub fn write(memory: &MemManager, work: &Work, to: &Path, context: &Context<'_>)
         slices: plan.slices.len() as u64,
         totals: plan.totals,
     };
-    context.output().one(&written, |out| {
+    context.answer(&written, |out| {
         writeln!(out, "{}: {}", printable_path(to), counted(written.slices, "slice"))?;
         would(out, &written.totals, context.sizes(), context.is_on_server())
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 /// Prints what some work would do, and does nothing.
 pub fn dry_run(memory: &MemManager, work: &Work, context: &Context<'_>) -> Result<Outcome> {
     let totals = progress::during("trying it out", || memory.plan_work(work))?.totals;
-    context.output().one(&totals, |out| {
+    context.answer(&totals, |out| {
         would(out, &totals, context.sizes(), context.is_on_server())
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 /// Reads a plan from a file or, for `-`, from standard input. Before the heap is opened: closing one of its

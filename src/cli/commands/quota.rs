@@ -79,8 +79,7 @@ struct Shown {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let Some((key, value)) = &args.owner else {
-        context.output().rows(context.read()?.quotas()?)?;
-        return Ok(Outcome::Fine);
+        return context.list(context.read()?.quotas()?);
     };
     let owner = printable(&format!("{key}={value}")).into_owned();
     if args.remove {
@@ -105,7 +104,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         state: quota.state(),
         quota,
     };
-    context.output().one(&shown, |out| {
+    context.answer(&shown, |out| {
         let (quota, limits) = (&shown.quota, shown.quota.limits);
         let hard = of(limits.hard_bytes, |bytes| sizes.phrase(bytes));
         let soft = of(limits.soft_bytes, |bytes| sizes.phrase(bytes));
@@ -122,8 +121,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             "objects  {} used, hard limit {hard}, soft limit {soft}",
             quota.used_objects
         )
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 fn of(limit: Option<u64>, shown: impl Fn(u64) -> String) -> String {
@@ -157,10 +155,7 @@ fn remove(key: &str, value: &str, owner: &str, context: &Context<'_>) -> Result<
     let removed = context.change()?.remove_quota(key, value)?;
     let shown = Removed { key, value, removed };
     let since = if removed { " any more" } else { "" };
-    context
-        .output()
-        .one(&shown, |out| writeln!(out, "{owner} has no quota{since}"))?;
-    Ok(Outcome::Fine)
+    context.answer(&shown, |out| writeln!(out, "{owner} has no quota{since}"))
 }
 
 /// What an owner has left: `owner=ann 6 B of 20 B, 1 of 3 objects`.

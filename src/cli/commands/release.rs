@@ -35,12 +35,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         Ok((id, batch.release(&id)?))
     })?;
     let released = Released { object_id: id, freed };
-    context.output().one(&released, |out| {
+    context.answer(&released, |out| {
         let end = match &released.freed {
             Some(freed) => format!("it had no name, so its {} are free", context.sizes().phrase(freed.size)),
             None => "its names hold it".to_owned(),
         };
         writeln!(out, "{} is released: {end}", short_id(id))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }

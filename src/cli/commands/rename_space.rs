@@ -28,8 +28,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         bail!("{} has no space that can be renamed", context.shown());
     };
     let space = memory.rename_space(&args.old, &args.new)?;
-    context.output().one(&space, |out| {
+    context.answer(&space, |out| {
         writeln!(out, "space {} is {} now", printable(&args.old), printable(&space.name))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }

@@ -74,10 +74,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         None => args.of_history(context)?,
     };
     note(&replayed, context.sizes());
-    context
-        .output()
-        .rows(replayed.runs.iter().map(|run| Line::new(run, &replayed)))?;
-    Ok(Outcome::Fine)
+    context.list(replayed.runs.iter().map(|run| Line::new(run, &replayed)))
 }
 
 impl Args {

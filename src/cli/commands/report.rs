@@ -95,12 +95,11 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         frames: report.map.frames.len() as u64,
         cells: last.map_or(0, |frame| frame.cells.len() as u64),
     };
-    context.output().one(&written, |out| {
+    context.answer(&written, |out| {
         let (moments, cells) = (counted(written.frames, "moment"), counted(written.cells, "cell"));
         let size = context.sizes().phrase(written.bytes);
         writeln!(out, "{}: {size}, {moments}, {cells}", written.file)
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 /// Writes the file, which appears only when it is complete.

@@ -70,7 +70,7 @@ pub fn reserve(args: &ReserveArgs, context: &Context<'_>) -> Result<Outcome> {
     }
     let reservation = reserve.make()?;
     let shown = Shown::new(&reservation, &memory);
-    context.output().one(&shown, |out| {
+    context.answer(&shown, |out| {
         let (label, size) = (label(&reservation), context.sizes().phrase(reservation.bytes));
         match (reservation.state, reservation.object_id) {
             (ReservationState::Open, _) => {
@@ -105,11 +105,10 @@ pub fn void(args: &VoidArgs, context: &Context<'_>) -> Result<Outcome> {
         },
         |after| Shown::new(after, &memory),
     );
-    context.output().one(&shown, |out| {
+    context.answer(&shown, |out| {
         let size = context.sizes().phrase(reservation.bytes);
         writeln!(out, "voided {}: its {size} are available again", label(&reservation))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 /// A reservation by its key or, for an upload, by its number.
@@ -129,8 +128,7 @@ pub fn list(context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let reservations = memory.reservations()?;
     let rows = reservations.iter().map(|reservation| Shown::new(reservation, &memory));
-    context.output().rows(rows)?;
-    Ok(Outcome::Fine)
+    context.list(rows)
 }
 
 /// What to call it: its key, or `upload 17`.

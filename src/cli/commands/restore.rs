@@ -39,8 +39,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         restored => restored.with_context(|| format!("{heap} is not replaced by {file}")),
     }?;
     let size = context.sizes().phrase(restored.file_size);
-    context.output().one(&restored, |out| {
+    context.answer(&restored, |out| {
         writeln!(out, "{heap}: restored from {file}, {size}, checked in full")
-    })?;
-    Ok(Outcome::Fine)
+    })
 }

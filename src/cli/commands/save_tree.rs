@@ -65,9 +65,7 @@ fn warn(saved: &SavedTree) {
 /// Prints a summary.
 pub fn report(saved: &SavedTree, folder: &Path, context: &Context<'_>) -> Result<Outcome> {
     let told = summary(saved, context.sizes());
-    context
-        .output()
-        .one(saved, |out| writeln!(out, "{}: {told}", printable_path(folder)))?;
+    context.answer(saved, |out| writeln!(out, "{}: {told}", printable_path(folder)))?;
     Ok(outcome(saved))
 }
 
@@ -86,8 +84,5 @@ fn summary(saved: &SavedTree, sizes: Sizes) -> String {
 }
 
 fn outcome(saved: &SavedTree) -> Outcome {
-    match saved.skipped.is_empty() {
-        true => Outcome::Fine,
-        false => Outcome::Findings,
-    }
+    Outcome::findings_if(!saved.skipped.is_empty())
 }

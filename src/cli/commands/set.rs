@@ -126,7 +126,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             "already known; {repaired} of it were damaged and have been repaired"
         ));
     }
-    context.output().one(&set, |out| {
+    context.answer(&set, |out| {
         writeln!(
             out,
             "{}  {} ({})",
@@ -138,8 +138,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
             Some(freed) => writeln!(out, "{}", replaced(set.name, freed, context.sizes())),
             None => Ok(()),
         }
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 /// Infers the kind of `text` and parses it.

@@ -79,8 +79,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         bindings: bindings.collect::<Result<_, _>>()?,
         ledger: entries.iter().map(|entry| EntryInfo::new(entry, id)).collect(),
     };
-    context.output().one(&shown, |out| text(out, &shown, context.sizes()))?;
-    Ok(Outcome::Fine)
+    context.answer(&shown, |out| text(out, &shown, context.sizes()))
 }
 
 fn text(out: &mut dyn Write, shown: &Shown, sizes: Sizes) -> io::Result<()> {

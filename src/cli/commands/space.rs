@@ -27,10 +27,7 @@ pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
     let report = progress::during("reading every page", || {
         context.read()?.space_report().map_err(anyhow::Error::from)
     })?;
-    context
-        .output()
-        .one(&report, |out| text(out, &report, context.sizes()))?;
-    Ok(Outcome::Fine)
+    context.answer(&report, |out| text(out, &report, context.sizes()))
 }
 
 fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<()> {

@@ -49,8 +49,7 @@ pub fn list(args: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
                 context.shown()
             );
         };
-        context.output().rows(memory.dropped_spaces()?)?;
-        return Ok(Outcome::Fine);
+        return context.list(memory.dropped_spaces()?);
     }
     let spaces = memory.map_or(Ok(Vec::new()), |memory| memory.spaces())?;
     for space in &spaces {
@@ -61,8 +60,7 @@ pub fn list(args: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
             ));
         }
     }
-    context.output().rows(spaces)?;
-    Ok(Outcome::Fine)
+    context.list(spaces)
 }
 
 pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {
@@ -78,7 +76,7 @@ pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {
     };
     let disk = memory.disk_use()?;
     let resized = Resized { space, disk };
-    context.output().one(&resized, |out| {
+    context.answer(&resized, |out| {
         let (Resized { space, disk }, sizes) = (&resized, context.sizes());
         if args.max_mem.is_some() {
             let (was, is) = (sizes.phrase(before.max_mem), sizes.phrase(space.max_mem));
@@ -92,8 +90,7 @@ pub fn resize(args: &ResizeArgs, context: &Context<'_>) -> Result<Outcome> {
             writeln!(out, "the ceiling of the file is {is} (was {was}), {total} on disk")?;
         }
         Ok(())
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 #[derive(Serialize)]

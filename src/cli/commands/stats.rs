@@ -20,8 +20,7 @@ pub struct Args {}
 
 pub fn run(_: &Args, context: &Context<'_>) -> Result<Outcome> {
     let stats = context.read()?.stats()?;
-    context.output().one(&stats, |out| text(out, &stats, context.sizes()))?;
-    Ok(Outcome::Fine)
+    context.answer(&stats, |out| text(out, &stats, context.sizes()))
 }
 
 fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {

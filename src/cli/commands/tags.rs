@@ -137,15 +137,13 @@ fn change(
         object_id: found.object_id,
         name: found.name,
     };
-    context.output().one(&shown, |out| {
+    context.answer(&shown, |out| {
         writeln!(out, "{}: {}", printable(text), list(&shown.tags))
-    })?;
-    Ok(Outcome::Fine)
+    })
 }
 
 pub fn list_all(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
-    context.output().rows(context.read()?.tag_values()?)?;
-    Ok(Outcome::Fine)
+    context.list(context.read()?.tag_values()?)
 }
 
 /// The tags of one hold.

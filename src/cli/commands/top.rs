@@ -47,10 +47,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         sleep(args.interval);
         let state = State::new(source.sample()?);
         let screen = screen(&state, context)?;
-        context
-            .output()
-            .one(&state.sample, |out| out.write_all(screen.as_bytes()))?;
-        return Ok(Outcome::Fine);
+        return context.answer(&state.sample, |out| out.write_all(screen.as_bytes()));
     }
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("top needs a terminal; --once prints the figures anywhere");

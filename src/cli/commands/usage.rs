@@ -35,17 +35,15 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
-    let mut output = context.output();
     if let Some(key) = &args.by {
         let rows = memory.usage_by(key)?;
         let total = rows.iter().map(|row| row.bytes).sum();
-        output.rows(rows.into_iter().map(|row| OfTag { total, row }))?;
-        return Ok(Outcome::Fine);
+        return context.list(rows.into_iter().map(|row| OfTag { total, row }));
     }
     if !args.over_time {
-        output.rows(memory.usage()?)?;
-        return Ok(Outcome::Fine);
+        return context.list(memory.usage()?);
     }
+    let mut output = context.output();
     let points = args.points.unwrap_or(if output.is_table() { 60 } else { 1000 });
     let room = output.columns().map_or(usize::MAX, Chart::points_in);
     let points = memory.usage_over_time(usize::try_from(points)?.min(room))?;
