@@ -13,7 +13,7 @@ use crate::cli::input::database::Database;
 use crate::cli::input::fail_if::{Crossed, Threshold};
 use crate::cli::input::when::When;
 use crate::cli::output::progress;
-use crate::cli::output::render::{Output, Row};
+use crate::cli::output::render::{Output, Row, columns};
 use crate::cli::output::table::Head;
 use crate::cli::output::text::{Sizes, counted, name_list, printable, short_id};
 
@@ -230,40 +230,21 @@ struct Line {
 
 impl Row for Line {
     const KEYS: &'static str = "what,object_id,size,names";
-    const HEAD: &'static [Head] = &[
-        Head::left("CHANGE"),
-        Head::left("OBJECT"),
-        Head::right("SIZE"),
-        Head::left("NAMES").worth(1).cut_to(12),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            self.what.to_owned(),
-            short_id(self.object_id),
-            sizes.cell(self.size),
-            name_list(&self.names),
-        ]
+    columns! { self, sizes,
+        Head::left("CHANGE") => self.what,
+        Head::left("OBJECT") => short_id(self.object_id),
+        Head::right("SIZE") => sizes.cell(self.size),
+        Head::left("NAMES").worth(1).cut_to(12) => name_list(&self.names),
     }
 }
 
 impl Row for ClassDiff {
     const KEYS: &'static str = "block_size,mem_before,mem_after,entries_before,entries_after";
-    const HEAD: &'static [Head] = &[
-        Head::right("BLOCK SIZE"),
-        Head::right("USED BEFORE").worth(3),
-        Head::right("AFTER").worth(4),
-        Head::right("PIECES BEFORE").worth(1),
-        Head::right("AFTER").worth(2),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            sizes.cell(self.block_size),
-            sizes.cell(self.mem_before),
-            sizes.cell(self.mem_after),
-            self.entries_before.to_string(),
-            self.entries_after.to_string(),
-        ]
+    columns! { self, sizes,
+        Head::right("BLOCK SIZE") => sizes.cell(self.block_size),
+        Head::right("USED BEFORE").worth(3) => sizes.cell(self.mem_before),
+        Head::right("AFTER").worth(4) => sizes.cell(self.mem_after),
+        Head::right("PIECES BEFORE").worth(1) => self.entries_before,
+        Head::right("AFTER").worth(2) => self.entries_after,
     }
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::render::{List, Row};
+use crate::cli::output::render::{List, Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, printable};
+use crate::cli::output::text::printable;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -166,17 +166,9 @@ impl Count<'_> {
 
 impl Row for Used {
     const KEYS: &'static str = "bytes,names,name";
-    const HEAD: &'static [Head] = &[
-        Head::right("SIZE"),
-        Head::right("NAMES").worth(1),
-        Head::left("NAME").worth(2).cut_to(20),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            sizes.cell(self.bytes),
-            self.names.to_string(),
-            printable(&self.name).into_owned(),
-        ]
+    columns! { self, sizes,
+        Head::right("SIZE") => sizes.cell(self.bytes),
+        Head::right("NAMES").worth(1) => self.names,
+        Head::left("NAME").worth(2).cut_to(20) => printable(&self.name),
     }
 }

@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::when;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, printable, short_id, time};
+use crate::cli::output::text::{if_any, printable, short_id, time};
 
 /// When what is stored or named expires.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -157,24 +157,11 @@ fn text(shown: &Shown) -> String {
     }
 }
 
-/// When something expires, in a table.
-pub fn cell(expires_at: Option<Timestamp>) -> String {
-    expires_at.map_or(String::new(), time)
-}
-
 impl Row for Shown {
     const KEYS: &'static str = "object_id,name,expires_at";
-    const HEAD: &'static [Head] = &[
-        Head::left("OBJECT"),
-        Head::left("NAME").worth(2).cut_to(12),
-        Head::left("EXPIRES").worth(1),
-    ];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        vec![
-            short_id(self.object_id),
-            self.name.as_deref().map(printable).unwrap_or_default().into_owned(),
-            cell(self.expires_at),
-        ]
+    columns! { self, _,
+        Head::left("OBJECT") => short_id(self.object_id),
+        Head::left("NAME").worth(2).cut_to(12) => if_any(self.name.as_deref(), printable),
+        Head::left("EXPIRES").worth(1) => if_any(self.expires_at, time),
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use heapledger::{Error, Freed, MemManager, ObjectId, Work};
-use serde::Serialize;
 
 use super::free_plan;
 use super::plan_file::{self, PlanFile};
@@ -56,7 +55,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     if let Some((key, value)) = &args.tag {
         let done = memory.free_tagged(key, value)?;
-        context.list(done.freed.iter().map(FreedRow::from))?;
+        context.list(&done.freed)?;
         exit::note(&format!(
             "{} had the tag, {} freed",
             counted(done.holds, "hold"),
@@ -73,7 +72,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         });
         freed.collect::<Result<_, _>>().context("freed nothing")
     })?;
-    context.list(freed.iter().map(FreedRow::from))
+    context.list(freed)
 }
 
 /// Writes a plan. Without `--force` it has no objects that have names.
@@ -103,46 +102,22 @@ fn find_all(
     references: &[String],
     mut find: impl FnMut(&str) -> Result<ObjectId, Error>,
 ) -> Result<Vec<ObjectId>, Error> {
+    let ids = references.iter().map(|reference| find(reference));
+    let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
     let mut seen = HashSet::new();
-    let mut ids = Vec::new();
-    for reference in references {
-        let id = find(reference)?;
-        if seen.insert(id) {
-            ids.push(id);
-        }
-    }
+    ids.retain(|id| seen.insert(*id));
     Ok(ids)
 }
 
-#[derive(Serialize)]
-struct FreedRow<'a> {
-    object_id: ObjectId,
-    size: u64,
-    pieces: u64,
-    /// The names that it had, and has no more.
-    names: &'a [String],
-}
-
-impl<'a> From<&'a Freed> for FreedRow<'a> {
-    fn from(freed: &'a Freed) -> Self {
-        Self {
-            object_id: freed.id,
-            size: freed.size,
-            pieces: freed.pieces,
-            names: &freed.names,
-        }
-    }
-}
-
-impl Row for FreedRow<'_> {
+impl Row for Freed {
     const KEYS: &'static str = "object_id,size,pieces,names";
 
     fn cells(&self, sizes: Sizes) -> Vec<String> {
         let (size, pieces) = (sizes.phrase(self.size), counted(self.pieces, "piece"));
-        let names = match self.names {
+        let names = match self.names.as_slice() {
             [] => String::new(),
             names => format!(" ({})", name_list(names)),
         };
-        vec![format!("freed {}{names}: {size} in {pieces}", short_id(self.object_id))]
+        vec![format!("freed {}{names}: {size} in {pieces}", short_id(self.id))]
     }
 }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::render::{List, Row};
+use crate::cli::output::render::{List, Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, name_list, short_id};
+use crate::cli::output::text::{name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -70,61 +70,24 @@ fn list(
 
 /// An entry with the names of its object.
 #[derive(Serialize)]
-struct Named {
+pub struct Named {
     #[serde(flatten)]
-    entry: EntryInfo,
-    names: Vec<String>,
+    pub entry: EntryInfo,
+    pub names: Vec<String>,
 }
 
 impl Row for Named {
     const KEYS: &'static str =
         "id,object_id,reservation_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem,names";
-    const HEAD: &'static [Head] = &{
-        let [entry, object, seq, arena, pool, block, size] = ENTRY;
-        [
-            entry,
-            object,
-            seq,
-            arena,
-            pool,
-            block,
-            size,
-            Head::left("NAMES").worth(3).cut_to(12),
-        ]
-    };
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let mut cells = self.entry.cells(sizes);
-        cells.push(name_list(&self.names));
-        cells
-    }
-}
-
-const ENTRY: [Head; 7] = [
-    Head::right("ENTRY"),
-    Head::left("OBJECT"),
-    Head::right("SEQ").worth(3),
-    Head::right("ARENA").worth(1),
-    Head::right("POOL").worth(2),
-    Head::right("BLOCK").worth(5),
-    Head::right("SIZE").worth(4),
-];
-
-impl Row for EntryInfo {
-    const KEYS: &'static str =
-        "id,object_id,reservation_id,stored_object_id,seq,arena_id,pool_id,block_id,allocated_mem";
-    const HEAD: &'static [Head] = &ENTRY;
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            self.id.n().to_string(),
-            owner(self.object_id, self.reservation_id),
-            self.seq.to_string(),
-            self.arena_id.n().to_string(),
-            self.pool_id.n().to_string(),
-            self.block_id.n().to_string(),
-            sizes.cell(self.allocated_mem),
-        ]
+    columns! { self, sizes,
+        Head::right("ENTRY") => self.entry.id.n(),
+        Head::left("OBJECT") => owner(self.entry.object_id, self.entry.reservation_id),
+        Head::right("SEQ").worth(3) => self.entry.seq,
+        Head::right("ARENA").worth(1) => self.entry.arena_id.n(),
+        Head::right("POOL").worth(2) => self.entry.pool_id.n(),
+        Head::right("BLOCK").worth(5) => self.entry.block_id.n(),
+        Head::right("SIZE").worth(4) => sizes.cell(self.entry.allocated_mem),
+        Head::left("NAMES").worth(3).cut_to(12) => name_list(&self.names),
     }
 }
 

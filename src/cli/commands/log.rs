@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::when;
-use crate::cli::output::render::{List, Row};
+use crate::cli::output::render::{List, Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{self, Sizes, short_id};
+use crate::cli::output::text::{self, if_any, printable, short_id};
 use crate::cli::streams;
 
 #[derive(Debug, clap::Args)]
@@ -224,36 +224,18 @@ pub fn exact_time(time: Timestamp) -> String {
 
 impl Row for Entry<'_> {
     const KEYS: &'static str = "id,space,time,kind,actor,reason,object_id,name,bytes,mem,count,last_time,cause";
-    const HEAD: &'static [Head] = &[
-        Head::right("EVENT").usual(6),
-        Head::left("TIME").worth(4).usual(20),
-        Head::left("KIND").usual(9),
-        Head::right("SIZE").worth(5).usual(9),
-        Head::right("USED").worth(1).usual(9),
-        Head::left("OBJECT").worth(6).usual(12),
-        Head::left("NAME").worth(7).cut_to(8).usual(20),
-        Head::left("ACTOR").worth(2).cut_to(8).usual(8),
-        Head::left("REASON").worth(3).cut_to(12).usual(12),
-        Head::right("TIMES").worth(8),
-        Head::left("LAST TIME").worth(4),
-        Head::left("CAUSE").worth(3).cut_to(12).usual(20),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let text = |text: &Option<String>| text.as_deref().map(text::printable).unwrap_or_default().into_owned();
-        vec![
-            self.id.n().to_string(),
-            text::time(self.at),
-            self.kind.to_string(),
-            sizes.signed(self.bytes),
-            sizes.cell(self.mem),
-            self.object_id.map(short_id).unwrap_or_default(),
-            text(&self.name),
-            text(&self.actor),
-            text(&self.reason),
-            self.last_at.map(|_| self.count.to_string()).unwrap_or_default(),
-            self.last_at.map(text::time).unwrap_or_default(),
-            text(&self.cause),
-        ]
+    columns! { self, sizes,
+        Head::right("EVENT").usual(6) => self.id.n(),
+        Head::left("TIME").worth(4).usual(20) => text::time(self.at),
+        Head::left("KIND").usual(9) => self.kind,
+        Head::right("SIZE").worth(5).usual(9) => sizes.signed(self.bytes),
+        Head::right("USED").worth(1).usual(9) => sizes.cell(self.mem),
+        Head::left("OBJECT").worth(6).usual(12) => if_any(self.object_id, short_id),
+        Head::left("NAME").worth(7).cut_to(8).usual(20) => if_any(self.name.as_deref(), printable),
+        Head::left("ACTOR").worth(2).cut_to(8).usual(8) => if_any(self.actor.as_deref(), printable),
+        Head::left("REASON").worth(3).cut_to(12).usual(12) => if_any(self.reason.as_deref(), printable),
+        Head::right("TIMES").worth(8) => if_any(self.last_at, |_| self.count),
+        Head::left("LAST TIME").worth(4) => if_any(self.last_at, text::time),
+        Head::left("CAUSE").worth(3).cut_to(12).usual(20) => if_any(self.cause.as_deref(), printable),
     }
 }

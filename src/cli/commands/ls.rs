@@ -8,13 +8,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glob::Pattern;
 use heapledger::{Kind, ObjectInfo, Timestamp};
 
-use super::{expire, reserve};
+use super::reserve;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::when;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, name_list, printable, short_id, time};
+use crate::cli::output::text::{Sizes, if_any, name_list, printable, short_id, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -170,28 +170,15 @@ impl Args {
 
 impl Row for ObjectInfo {
     const KEYS: &'static str = "id,object_id,space,names,kind,type_name,size,pieces,held,created,expires_at,value";
-    const HEAD: &'static [Head] = &[
-        Head::left("OBJECT"),
-        Head::left("KIND").worth(3),
-        Head::right("SIZE").worth(6),
-        Head::right("PIECES").worth(1),
-        Head::left("CREATED").worth(2),
-        Head::left("EXPIRES").worth(4),
-        Head::left("NAMES").worth(7).cut_to(12),
-        Head::left("VALUE").worth(5).cut_to(16),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            short_id(self.id),
-            self.kind.to_string(),
-            sizes.cell(self.size),
-            self.pieces.to_string(),
-            time(self.created),
-            expire::cell(self.expires_at),
-            name_list(&self.names),
-            self.value.as_deref().map(printable).unwrap_or_default().into_owned(),
-        ]
+    columns! { self, sizes,
+        Head::left("OBJECT") => short_id(self.id),
+        Head::left("KIND").worth(3) => self.kind,
+        Head::right("SIZE").worth(6) => sizes.cell(self.size),
+        Head::right("PIECES").worth(1) => self.pieces,
+        Head::left("CREATED").worth(2) => time(self.created),
+        Head::left("EXPIRES").worth(4) => if_any(self.expires_at, time),
+        Head::left("NAMES").worth(7).cut_to(12) => name_list(&self.names),
+        Head::left("VALUE").worth(5).cut_to(16) => if_any(self.value.as_deref(), printable),
     }
 }
 

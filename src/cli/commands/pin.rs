@@ -1,14 +1,14 @@
 //! `heapledger pin`, `unpin` and `pins`
 
 use anyhow::Result;
-use heapledger::{Batch, Error, ObjectId, ObjectInfo};
+use heapledger::{Error, ObjectId, ObjectInfo};
 use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, name_list, short_id};
+use crate::cli::output::text::{name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -64,7 +64,7 @@ fn set(objects: &[String], pinned: bool, context: &Context<'_>) -> Result<Outcom
     let memory = context.change()?;
     let rows = memory.batch(|batch| {
         let set = |text: &String| {
-            let object_id = find(batch, text)?;
+            let object_id = batch.find(text)?;
             let changed = match pinned {
                 true => batch.pin(&object_id)?,
                 false => batch.unpin(&object_id)?,
@@ -80,14 +80,6 @@ fn set(objects: &[String], pinned: bool, context: &Context<'_>) -> Result<Outcom
     context.list(rows)
 }
 
-/// The object of a name, or with an id.
-fn find(batch: &mut Batch<'_, '_>, text: &str) -> Result<ObjectId, Error> {
-    match batch.resolve(text)? {
-        Some(id) => Ok(id),
-        None => batch.find(text),
-    }
-}
-
 pub fn list(_: &ListArgs, context: &Context<'_>) -> Result<Outcome> {
     let pins = context.read()?.pins()?;
     context.list(pins.into_iter().map(Pin))
@@ -100,23 +92,22 @@ struct Pin(ObjectInfo);
 
 impl Row for Pinned {
     const KEYS: &'static str = "object_id,pinned,changed";
-    const HEAD: &'static [Head] = &[Head::left("OBJECT"), Head::left("PINNED"), Head::left("CHANGED")];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        let word = |yes| if yes { "yes" } else { "no" }.to_owned();
-        vec![short_id(self.object_id), word(self.pinned), word(self.changed)]
+    columns! { self, _,
+        Head::left("OBJECT") => short_id(self.object_id),
+        Head::left("PINNED") => yes(self.pinned),
+        Head::left("CHANGED") => yes(self.changed),
     }
 }
 
 impl Row for Pin {
     const KEYS: &'static str = <ObjectInfo as Row>::KEYS;
-    const HEAD: &'static [Head] = &[
-        Head::left("OBJECT"),
-        Head::right("SIZE"),
-        Head::left("NAMES").worth(1).cut_to(12),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![short_id(self.0.id), sizes.cell(self.0.size), name_list(&self.0.names)]
+    columns! { self, sizes,
+        Head::left("OBJECT") => short_id(self.0.id),
+        Head::right("SIZE") => sizes.cell(self.0.size),
+        Head::left("NAMES").worth(1).cut_to(12) => name_list(&self.0.names),
     }
+}
+
+fn yes(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
 }

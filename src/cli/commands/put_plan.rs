@@ -17,9 +17,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::sources::{Found, Sources, whole_reads};
 use crate::cli::output::progress::Reading;
-use crate::cli::output::render::{List, Row};
+use crate::cli::output::render::{List, Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, counted, path_bytes, printable_path, short_id};
+use crate::cli::output::text::{Sizes, counted, if_any, path_bytes, printable_path, short_id};
 use crate::cli::streams;
 
 /// Plans the paths in order, each after the previous ones.
@@ -287,39 +287,26 @@ impl Row for Planned {
     const KEYS: &'static str = "object_id,path,path_bytes,size,block_size,pieces,blocks_reused,new_blocks,new_pools,\
         new_arenas,dedup,dedup_saved,available,promised,due,shortfall,file_fits_estimated,file_shortfall_estimated,\
         first_bound,over_quota";
-    const HEAD: &'static [Head] = &[
-        Head::left("OBJECT"),
-        Head::right("SIZE").worth(6),
-        Head::right("CLASS").worth(2),
-        Head::right("PIECES").worth(5),
-        Head::right("REUSED").worth(1),
-        Head::right("BLOCKS").worth(4),
-        Head::right("POOLS").worth(3),
-        Head::right("ARENAS").worth(3),
-        Head::left("NOTE").worth(7).cut_to(13),
-        Head::left("PATH").worth(8).cut_to(12),
-    ];
+    columns! { self, sizes,
+        Head::left("OBJECT") => if_any(self.object_id, short_id),
+        Head::right("SIZE").worth(6) => sizes.cell(self.plan.size),
+        Head::right("CLASS").worth(2) => sizes.cell(self.plan.block_size),
+        Head::right("PIECES").worth(5) => self.plan.pieces,
+        Head::right("REUSED").worth(1) => self.plan.blocks_reused,
+        Head::right("BLOCKS").worth(4) => self.plan.new_blocks,
+        Head::right("POOLS").worth(3) => self.plan.new_pools,
+        Head::right("ARENAS").worth(3) => self.plan.new_arenas,
+        Head::left("NOTE").worth(7).cut_to(13) => note(&self.plan, sizes),
+        Head::left("PATH").worth(8).cut_to(12) => self.shown,
+    }
+}
 
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let plan = &self.plan;
-        let note = match plan {
-            _ if plan.over_quota.is_some() => "over quota".into(),
-            _ if plan.shortfall > 0 => format!("{} too few", sizes.phrase(plan.shortfall)),
-            _ if !plan.fits() => "file full".into(),
-            _ if plan.dedup => "already known".into(),
-            _ => String::new(),
-        };
-        vec![
-            self.object_id.map_or_else(String::new, short_id),
-            sizes.cell(plan.size),
-            sizes.cell(plan.block_size),
-            plan.pieces.to_string(),
-            plan.blocks_reused.to_string(),
-            plan.new_blocks.to_string(),
-            plan.new_pools.to_string(),
-            plan.new_arenas.to_string(),
-            note,
-            self.shown.clone(),
-        ]
+fn note(plan: &Plan, sizes: Sizes) -> String {
+    match plan {
+        _ if plan.over_quota.is_some() => "over quota".into(),
+        _ if plan.shortfall > 0 => format!("{} too few", sizes.phrase(plan.shortfall)),
+        _ if !plan.fits() => "file full".into(),
+        _ if plan.dedup => "already known".into(),
+        _ => String::new(),
     }
 }

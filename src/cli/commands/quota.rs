@@ -8,9 +8,9 @@ use super::tags::{self, Tag};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::parse;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, counted, printable};
+use crate::cli::output::text::{Sizes, above_zero, counted, if_any};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let Some((key, value)) = &args.owner else {
         return context.list(context.read()?.quotas()?);
     };
-    let owner = printable(&format!("{key}={value}")).into_owned();
+    let owner = tags::shown(key, value);
     if args.remove {
         return remove(key, value, &owner, context);
     }
@@ -175,41 +175,22 @@ pub fn left(quota: &Quota, sizes: Sizes) -> String {
     } else {
         both.join(", ")
     };
-    format!("{} {left}", printable(&format!("{key}={value}")))
+    format!("{} {left}", tags::shown(key, value))
 }
 
 impl Row for QuotaUsage {
     const KEYS: &'static str = "key,value,hard_bytes,soft_bytes,hard_objects,soft_objects,used_bytes,used_objects,state,\
         shared_bytes,shared_objects,expired_bytes,expired_objects";
-    const HEAD: &'static [Head] = &[
-        Head::left("OWNER").cut_to(12),
-        Head::left("STATE").worth(8),
-        Head::right("USED").worth(9),
-        Head::right("HARD").worth(7),
-        Head::right("SOFT").worth(5),
-        Head::right("SHARED").worth(4),
-        Head::right("EXPIRED").worth(1),
-        Head::right("OBJECTS").worth(6),
-        Head::right("MOST").worth(3),
-        Head::right("WARN").worth(2),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let Quota { key, value, limits, .. } = &self.quota;
-        let bytes = |bytes: Option<u64>| bytes.map(|bytes| sizes.cell(bytes)).unwrap_or_default();
-        let some = |size: u64| bytes(Some(size).filter(|size| *size > 0));
-        let count = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
-        vec![
-            printable(&format!("{key}={value}")).into_owned(),
-            self.state.to_string(),
-            sizes.cell(self.quota.used_bytes),
-            bytes(limits.hard_bytes),
-            bytes(limits.soft_bytes),
-            some(self.shared_bytes),
-            some(self.expired_bytes),
-            self.quota.used_objects.to_string(),
-            count(limits.hard_objects),
-            count(limits.soft_objects),
-        ]
+    columns! { self, sizes,
+        Head::left("OWNER").cut_to(12) => tags::shown(&self.quota.key, &self.quota.value),
+        Head::left("STATE").worth(8) => self.state,
+        Head::right("USED").worth(9) => sizes.cell(self.quota.used_bytes),
+        Head::right("HARD").worth(7) => if_any(self.quota.limits.hard_bytes, |bytes| sizes.cell(bytes)),
+        Head::right("SOFT").worth(5) => if_any(self.quota.limits.soft_bytes, |bytes| sizes.cell(bytes)),
+        Head::right("SHARED").worth(4) => if_any(above_zero(self.shared_bytes), |bytes| sizes.cell(bytes)),
+        Head::right("EXPIRED").worth(1) => if_any(above_zero(self.expired_bytes), |bytes| sizes.cell(bytes)),
+        Head::right("OBJECTS").worth(6) => self.quota.used_objects,
+        Head::right("MOST").worth(3) => if_any(self.quota.limits.hard_objects, |most| most),
+        Head::right("WARN").worth(2) => if_any(self.quota.limits.soft_objects, |most| most),
     }
 }

@@ -13,9 +13,9 @@ use crate::cli::exit::{self, Outcome};
 use crate::cli::input::size_list::{SizeRange, size_range};
 use crate::cli::input::trace::{self, Columns, TraceKind};
 use crate::cli::output::progress::{Reading, during};
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, counted, printable_path};
+use crate::cli::output::text::{Sizes, above_zero, counted, if_any, printable_path};
 use crate::cli::streams;
 
 #[derive(Debug, clap::Args)]
@@ -188,26 +188,13 @@ fn percent(part: u64, whole: u64) -> String {
 impl Row for Line {
     const KEYS: &'static str =
         "policy,size,requests,hits,hit_ratio,bytes,hit_bytes,byte_hit_ratio,evicted,evicted_bytes,refused";
-    const HEAD: &'static [Head] = &[
-        Head::right("SIZE"),
-        Head::left("POLICY"),
-        Head::right("HITS"),
-        Head::right("BYTES"),
-        Head::right("EVICTED").worth(2),
-        Head::right("EVICTED BYTES").worth(1),
-        Head::right("TOO LARGE").worth(0),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let if_any = |number: u64| if number > 0 { number.to_string() } else { String::new() };
-        vec![
-            sizes.cell(self.size),
-            self.policy.clone(),
-            percent(self.hits, self.requests),
-            percent(self.hit_bytes, self.bytes),
-            self.evicted.to_string(),
-            sizes.cell(self.evicted_bytes),
-            if_any(self.refused),
-        ]
+    columns! { self, sizes,
+        Head::right("SIZE") => sizes.cell(self.size),
+        Head::left("POLICY") => self.policy,
+        Head::right("HITS") => percent(self.hits, self.requests),
+        Head::right("BYTES") => percent(self.hit_bytes, self.bytes),
+        Head::right("EVICTED").worth(2) => self.evicted,
+        Head::right("EVICTED BYTES").worth(1) => sizes.cell(self.evicted_bytes),
+        Head::right("TOO LARGE").worth(0) => if_any(above_zero(self.refused), |refused| refused),
     }
 }

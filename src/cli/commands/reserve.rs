@@ -12,9 +12,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::globals::Making;
 use crate::cli::input::{parse, when};
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, printable, short_id, time};
+use crate::cli::output::text::{if_any, printable, short_id, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -178,25 +178,13 @@ impl<'a> Shown<'a> {
 
 impl Row for Shown<'_> {
     const KEYS: &'static str = "id,space,key,state,bytes,written,promised,object_id,created,expires,resolved";
-    const HEAD: &'static [Head] = &[
-        Head::left("RESERVATION").cut_to(16),
-        Head::left("STATE"),
-        Head::right("SIZE").worth(5),
-        Head::right("WRITTEN").worth(2),
-        Head::right("PROMISED").worth(4),
-        Head::left("EXPIRES").worth(3),
-        Head::left("OBJECT").worth(1),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            label(self.info),
-            self.state.to_string(),
-            sizes.cell(self.bytes),
-            sizes.cell(self.written),
-            sizes.cell(self.promised),
-            self.expires.clone(),
-            self.object_id.map(short_id).unwrap_or_default(),
-        ]
+    columns! { self, sizes,
+        Head::left("RESERVATION").cut_to(16) => label(self.info),
+        Head::left("STATE") => self.state,
+        Head::right("SIZE").worth(5) => sizes.cell(self.bytes),
+        Head::right("WRITTEN").worth(2) => sizes.cell(self.written),
+        Head::right("PROMISED").worth(4) => sizes.cell(self.promised),
+        Head::left("EXPIRES").worth(3) => self.expires,
+        Head::left("OBJECT").worth(1) => if_any(self.object_id, short_id),
     }
 }

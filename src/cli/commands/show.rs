@@ -9,6 +9,7 @@ use anyhow::Result;
 use heapledger::{EntryInfo, Error, Ledger, ObjectInfo, Timestamp};
 use serde::Serialize;
 
+use super::ledger::Named;
 use super::tags;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -150,8 +151,12 @@ fn placement(out: &mut dyn Write, ledger: &[EntryInfo], sizes: Sizes) -> io::Res
         return Ok(());
     }
     writeln!(out)?;
-    let shown = ledger.iter().take(PIECES);
-    table(out, EntryInfo::HEAD, shown.map(|entry| entry.cells(sizes)))?;
+    // Without names, which are shown above, their column is left out.
+    let shown = ledger.iter().take(PIECES).cloned().map(|entry| Named {
+        entry,
+        names: Vec::new(),
+    });
+    table(out, Named::HEAD, shown.map(|entry| entry.cells(sizes)))?;
     match ledger.len().saturating_sub(PIECES) {
         0 => Ok(()),
         more => writeln!(

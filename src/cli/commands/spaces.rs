@@ -7,9 +7,9 @@ use serde::Serialize;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::parse::{self, Ceiling};
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, printable, time};
+use crate::cli::output::text::{if_any, printable, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -104,61 +104,30 @@ impl Row for MemRam {
     const KEYS: &'static str = "id,name,max_mem,mem,promised,reserved,arena_size,per_block,arenas,peak_mem,allocations,frees,\
         dedup_hits,dedup_saved,created_at,history,history_keep,history_max_bytes,history_bytes,dropped_at,tags,quotas,evict,evict_min_age,\
         evictions,evicted_mem,evict_hand,evict_main,evict_gone";
-    const HEAD: &'static [Head] = &[
-        Head::left("SPACE").cut_to(12),
-        Head::right("CAPACITY"),
-        Head::right("USED"),
-        Head::right("PROMISED").worth(4),
-        Head::right("FREE").worth(5),
-        Head::right("ARENAS").worth(2),
-        Head::right("OBJECTS").worth(4),
-        Head::right("PEAK").worth(3),
-        Head::left("CREATED").worth(1),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            printable(&self.name).into_owned(),
-            sizes.cell(self.max_mem),
-            sizes.cell(self.mem),
-            sizes.cell(self.promised),
-            sizes.cell(self.available()),
-            self.arenas.to_string(),
-            (self.allocations - self.frees).to_string(),
-            sizes.cell(self.peak_mem),
-            time(self.created_at),
-        ]
+    columns! { self, sizes,
+        Head::left("SPACE").cut_to(12) => printable(&self.name),
+        Head::right("CAPACITY") => sizes.cell(self.max_mem),
+        Head::right("USED") => sizes.cell(self.mem),
+        Head::right("PROMISED").worth(4) => sizes.cell(self.promised),
+        Head::right("FREE").worth(5) => sizes.cell(self.available()),
+        Head::right("ARENAS").worth(2) => self.arenas,
+        Head::right("OBJECTS").worth(4) => self.allocations - self.frees,
+        Head::right("PEAK").worth(3) => sizes.cell(self.peak_mem),
+        Head::left("CREATED").worth(1) => time(self.created_at),
     }
 }
 
 impl Row for DroppedSpace {
     const KEYS: &'static str =
         "id,name,max_mem,mem,objects,names,reservations,history_bytes,created_at,dropped_at,gone_at,actor,reason";
-    const HEAD: &'static [Head] = &[
-        Head::left("SPACE").cut_to(12),
-        Head::right("USED"),
-        Head::right("OBJECTS").worth(4),
-        Head::right("NAMES").worth(2),
-        Head::left("DROPPED"),
-        Head::left("GONE").worth(5),
-        Head::left("BY").worth(3).cut_to(10),
-        Head::left("REASON").worth(1).cut_to(10),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let text = |text: &Option<String>| {
-            text.as_deref()
-                .map_or(String::new(), |text| printable(text).into_owned())
-        };
-        vec![
-            printable(&self.name).into_owned(),
-            sizes.cell(self.mem),
-            self.objects.to_string(),
-            self.names.to_string(),
-            time(self.dropped_at),
-            self.gone_at.map_or("not yet".into(), time),
-            text(&self.actor),
-            text(&self.reason),
-        ]
+    columns! { self, sizes,
+        Head::left("SPACE").cut_to(12) => printable(&self.name),
+        Head::right("USED") => sizes.cell(self.mem),
+        Head::right("OBJECTS").worth(4) => self.objects,
+        Head::right("NAMES").worth(2) => self.names,
+        Head::left("DROPPED") => time(self.dropped_at),
+        Head::left("GONE").worth(5) => self.gone_at.map_or("not yet".into(), time),
+        Head::left("BY").worth(3).cut_to(10) => if_any(self.actor.as_deref(), printable),
+        Head::left("REASON").worth(1).cut_to(10) => if_any(self.reason.as_deref(), printable),
     }
 }

@@ -5,9 +5,9 @@ use heapledger::{ArenaId, Occupant, SparseOptions};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, name_list, short_id};
+use crate::cli::output::text::{name_list, short_id};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -60,29 +60,15 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 impl Row for Occupant {
     const KEYS: &'static str = "arena_id,max_mem,mem,objects,stored_object_id,object_id,names,kind,size,held,pieces,\
         allocated_mem";
-    const HEAD: &'static [Head] = &[
-        Head::right("ARENA"),
-        Head::right("USED").worth(3),
-        Head::right("OF").worth(1),
-        Head::right("OBJECTS").worth(2),
-        Head::left("OBJECT"),
-        Head::right("HERE").worth(6),
-        Head::right("PIECES").worth(4),
-        Head::right("SIZE").worth(5),
-        Head::left("NAMES").worth(7).cut_to(10),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            self.arena_id.n().to_string(),
-            sizes.cell(self.mem),
-            sizes.cell(self.max_mem),
-            self.objects.to_string(),
-            short_id(self.object_id),
-            sizes.cell(self.allocated_mem),
-            self.pieces.to_string(),
-            sizes.cell(self.size),
-            name_list(&self.names),
-        ]
+    columns! { self, sizes,
+        Head::right("ARENA") => self.arena_id.n(),
+        Head::right("USED").worth(3) => sizes.cell(self.mem),
+        Head::right("OF").worth(1) => sizes.cell(self.max_mem),
+        Head::right("OBJECTS").worth(2) => self.objects,
+        Head::left("OBJECT") => short_id(self.object_id),
+        Head::right("HERE").worth(6) => sizes.cell(self.allocated_mem),
+        Head::right("PIECES").worth(4) => self.pieces,
+        Head::right("SIZE").worth(5) => sizes.cell(self.size),
+        Head::left("NAMES").worth(7).cut_to(10) => name_list(&self.names),
     }
 }

@@ -12,9 +12,8 @@ use super::sql_prompt;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::statements;
-use crate::cli::output::render::{Format, Output, Row};
+use crate::cli::output::render::{Format, Output, Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::Sizes;
 use crate::cli::reference::{self, Named, Relation};
 use crate::cli::streams;
 
@@ -232,10 +231,10 @@ impl From<&Relation> for Table {
 
 impl Row for Table {
     const KEYS: &'static str = "name,kind,about";
-    const HEAD: &'static [Head] = &[Head::left("NAME"), Head::left("KIND"), Head::left("ABOUT").cut_to(8)];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        vec![self.name.into(), self.kind.into(), self.about.clone()]
+    columns! { self, _,
+        Head::left("NAME") => self.name,
+        Head::left("KIND") => self.kind,
+        Head::left("ABOUT").cut_to(8) => self.about,
     }
 }
 
@@ -256,14 +255,10 @@ fn columns(relation: &Relation) -> Vec<ColumnOf> {
 
 impl Row for ColumnOf {
     const KEYS: &'static str = "table,column,meaning";
-    const HEAD: &'static [Head] = &[
-        Head::left("TABLE"),
-        Head::left("COLUMN"),
-        Head::left("MEANING").cut_to(8),
-    ];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        vec![self.table.into(), self.column.into(), self.meaning.clone()]
+    columns! { self, _,
+        Head::left("TABLE") => self.table,
+        Head::left("COLUMN") => self.column,
+        Head::left("MEANING").cut_to(8) => self.meaning,
     }
 }
 
@@ -278,10 +273,9 @@ impl Serialize for Query {
 
 impl Row for Query {
     const KEYS: &'static str = "name,sql,title";
-    const HEAD: &'static [Head] = &[Head::left("QUERY"), Head::left("WHAT IT TELLS").cut_to(8)];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        vec![format!("@{}", self.0.name), self.0.title.into()]
+    columns! { self, _,
+        Head::left("QUERY") => format!("@{}", self.0.name),
+        Head::left("WHAT IT TELLS").cut_to(8) => self.0.title,
     }
 }
 

@@ -10,9 +10,9 @@ use super::expire::{Found, find};
 use super::soft_limits;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, printable};
+use crate::cli::output::text::printable;
 
 /// Tags of what is stored or named.
 #[derive(Debug, Clone, clap::Args)]
@@ -47,6 +47,11 @@ fn check(tags: &[Tag]) -> Result<()> {
 
 pub fn pairs(tags: &[Tag]) -> impl Iterator<Item = (&str, &str)> {
     tags.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+/// A tag as it is shown.
+pub fn shown(key: &str, value: &str) -> String {
+    printable(&format!("{key}={value}")).into_owned()
 }
 
 /// A tag as it is written.
@@ -151,25 +156,15 @@ pub fn list(tags: &BTreeMap<String, String>) -> String {
     if tags.is_empty() {
         return "no tags".to_owned();
     }
-    let tags = tags
-        .iter()
-        .map(|(key, value)| printable(&format!("{key}={value}")).into_owned());
+    let tags = tags.iter().map(|(key, value)| shown(key, value));
     tags.collect::<Vec<_>>().join(", ")
 }
 
 impl Row for TagValue {
     const KEYS: &'static str = "key,value,holds";
-    const HEAD: &'static [Head] = &[
-        Head::left("KEY").worth(2),
-        Head::left("VALUE").worth(3).cut_to(12),
-        Head::right("HOLDS").worth(1),
-    ];
-
-    fn cells(&self, _: Sizes) -> Vec<String> {
-        vec![
-            printable(&self.key).into_owned(),
-            printable(&self.value).into_owned(),
-            self.holds.to_string(),
-        ]
+    columns! { self, _,
+        Head::left("KEY").worth(2) => printable(&self.key),
+        Head::left("VALUE").worth(3).cut_to(12) => printable(&self.value),
+        Head::right("HOLDS").worth(1) => self.holds,
     }
 }

@@ -8,9 +8,9 @@ use super::log::exact_time;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::chart::Chart;
-use crate::cli::output::render::Row;
+use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, printable};
+use crate::cli::output::text::{if_any, printable};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -62,30 +62,16 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 
 impl Row for LevelUsage {
     const KEYS: &'static str = "space,level,block_size,rows,max_mem,reserved,mem,promised,available";
-    const HEAD: &'static [Head] = &[
-        Head::left("LEVEL"),
-        Head::right("BLOCK SIZE"),
-        Head::right("ROWS").worth(4),
-        Head::right("BYTES").worth(2),
-        Head::right("RESERVED").worth(1),
-        Head::right("USED").worth(5),
-        Head::right("SHARE").worth(3),
-        Head::right("PROMISED"),
-        Head::right("AVAILABLE"),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        vec![
-            self.level.to_string(),
-            self.block_size.map(|size| sizes.cell(size)).unwrap_or_default(),
-            self.rows.to_string(),
-            sizes.cell(self.max_mem),
-            sizes.cell(self.reserved),
-            sizes.cell(self.mem),
-            share(self.mem, self.max_mem),
-            self.promised.map(|bytes| sizes.cell(bytes)).unwrap_or_default(),
-            self.available.map(|bytes| sizes.cell(bytes)).unwrap_or_default(),
-        ]
+    columns! { self, sizes,
+        Head::left("LEVEL") => self.level,
+        Head::right("BLOCK SIZE") => if_any(self.block_size, |size| sizes.cell(size)),
+        Head::right("ROWS").worth(4) => self.rows,
+        Head::right("BYTES").worth(2) => sizes.cell(self.max_mem),
+        Head::right("RESERVED").worth(1) => sizes.cell(self.reserved),
+        Head::right("USED").worth(5) => sizes.cell(self.mem),
+        Head::right("SHARE").worth(3) => share(self.mem, self.max_mem),
+        Head::right("PROMISED") => if_any(self.promised, |bytes| sizes.cell(bytes)),
+        Head::right("AVAILABLE") => if_any(self.available, |bytes| sizes.cell(bytes)),
     }
 }
 
@@ -100,28 +86,12 @@ struct OfTag {
 
 impl Row for OfTag {
     const KEYS: &'static str = "bucket,value,objects,bytes";
-    const HEAD: &'static [Head] = &[
-        Head::left("BUCKET").worth(1),
-        Head::left("VALUE").worth(5).cut_to(12),
-        Head::right("OBJECTS").worth(3),
-        Head::right("BYTES").worth(4),
-        Head::right("SHARE").worth(2),
-    ];
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let TagUsage { bytes, objects, .. } = self.row;
-        vec![
-            self.row.bucket.to_string(),
-            self.row
-                .value
-                .as_deref()
-                .map(printable)
-                .unwrap_or_default()
-                .into_owned(),
-            objects.to_string(),
-            sizes.cell(bytes),
-            share(bytes, self.total),
-        ]
+    columns! { self, sizes,
+        Head::left("BUCKET").worth(1) => self.row.bucket,
+        Head::left("VALUE").worth(5).cut_to(12) => if_any(self.row.value.as_deref(), printable),
+        Head::right("OBJECTS").worth(3) => self.row.objects,
+        Head::right("BYTES").worth(4) => sizes.cell(self.row.bytes),
+        Head::right("SHARE").worth(2) => share(self.row.bytes, self.total),
     }
 }
 

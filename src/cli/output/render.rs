@@ -42,6 +42,18 @@ pub trait Row: Serialize {
     }
 }
 
+/// The columns of the table of a [`Row`], each with its cell.
+macro_rules! columns {
+    ($self:ident, $sizes:pat, $($head:expr => $cell:expr),+ $(,)?) => {
+        const HEAD: &'static [$crate::cli::output::table::Head] = &[$($head),+];
+
+        fn cells(&$self, $sizes: $crate::cli::output::text::Sizes) -> Vec<String> {
+            vec![$($cell.to_string()),+]
+        }
+    };
+}
+pub(in crate::cli) use columns;
+
 impl<R: Row> Row for &R {
     const KEYS: &'static str = R::KEYS;
     const HEAD: &'static [Head] = R::HEAD;

@@ -48,6 +48,16 @@ pub fn counted(number: impl TryInto<u64>, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
+/// What is there, as it is shown; nothing otherwise.
+pub fn if_any<T, S: Display>(what: Option<T>, shown: impl FnOnce(T) -> S) -> String {
+    what.map_or_else(String::new, |what| shown(what).to_string())
+}
+
+/// A number, unless it is 0.
+pub fn above_zero(number: u64) -> Option<u64> {
+    (number > 0).then_some(number)
+}
+
 /// A time in whole seconds: `2026-01-31T12:00:00Z`.
 pub fn time(time: Timestamp) -> String {
     format!("{time:.0}")
