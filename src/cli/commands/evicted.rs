@@ -13,18 +13,19 @@ pub struct Evicted {
 }
 
 impl Evicted {
-    pub fn before(memory: &MemManager) -> Result<Self> {
+    /// `None` in a space that evicts nothing, so that nothing is read afterwards.
+    pub fn before(memory: &MemManager) -> Result<Option<Self>> {
         let memram = memory.memram()?;
         let (objects, bytes) = (memram.evictions, memram.evicted_mem);
-        Ok(Self { objects, bytes })
+        Ok(memram.evict.map(|_| Self { objects, bytes }))
     }
 
     /// Says what has been evicted since, whoever made it necessary.
     pub fn tell(&self, memory: &MemManager, sizes: Sizes) -> Result<()> {
-        let now = Self::before(memory)?;
-        let objects = now.objects.saturating_sub(self.objects);
+        let now = memory.memram()?;
+        let objects = now.evictions.saturating_sub(self.objects);
         if objects > 0 {
-            let bytes = sizes.phrase(now.bytes.saturating_sub(self.bytes));
+            let bytes = sizes.phrase(now.evicted_mem.saturating_sub(self.bytes));
             exit::note(&format!(
                 "evicted {} ({bytes}) to make room; `heapledger log --kind evict` lists them",
                 counted(objects, "object")

@@ -33,7 +33,8 @@ pub struct Put<'a> {
     pub(super) memory: &'a MemManager,
     pub(super) args: &'a Args,
     names: Option<PathNames>,
-    evicted: Evicted,
+    /// `None` if there is nothing to tell.
+    evicted: Option<Evicted>,
     /// The path that was given, at or below which files are found.
     given: &'a Path,
     /// Small files waiting for their batch.
@@ -48,7 +49,10 @@ impl<'a> Put<'a> {
             memory,
             args,
             names: args.path_names(),
-            evicted: Evicted::before(memory)?,
+            evicted: match args.quiet {
+                true => None,
+                false => Evicted::before(memory)?,
+            },
             given: Path::new(""),
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -60,8 +64,8 @@ impl<'a> Put<'a> {
     pub fn end(self, done: Result<()>, context: &Context<'_>) -> Result<Outcome> {
         soft_limits::warn_beyond(self.memory, self.args.tags.pairs(), context.sizes())?;
         let failed = self.report.end(context.sizes())?;
-        if !self.args.quiet {
-            self.evicted.tell(self.memory, context.sizes())?;
+        if let Some(evicted) = self.evicted {
+            evicted.tell(self.memory, context.sizes())?;
         }
         done?;
         if failed > 0 {

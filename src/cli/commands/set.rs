@@ -109,7 +109,9 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.store(args.making)?;
     let evicted = Evicted::before(&memory)?;
     let stored = memory.store(&value, hold).map_err(explain_taken)?;
-    evicted.tell(&memory, context.sizes())?;
+    if let Some(evicted) = evicted {
+        evicted.tell(&memory, context.sizes())?;
+    }
     soft_limits::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
     let set = Set {
         object_id: stored.id,
