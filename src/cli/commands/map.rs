@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use heapledger::{BlockId, EntryInfo, MemManager, SqlValue, StoredObjectId, Timestamp};
+use heapledger::{ArenaId, BlockId, EntryInfo, MemManager, PoolId, SqlValue, StoredObjectId, Timestamp};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -81,19 +81,13 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 /// A row of `blocks`, with what its sign means.
 #[derive(Serialize)]
 struct Block {
-    arena_id: i64,
-    pool_id: i64,
-    block_id: i64,
+    arena_id: ArenaId,
+    pool_id: PoolId,
+    block_id: BlockId,
     block_size: u64,
     max_mem: u64,
     mem: u64,
     shows: String,
-    #[serde(skip)]
-    id: BlockId,
-    #[serde(skip)]
-    arena: i64,
-    #[serde(skip)]
-    pool: i64,
 }
 
 impl Row for Block {
@@ -105,16 +99,13 @@ fn blocks(levels: &impl Levels) -> Result<Vec<Block>> {
     for arena in levels.arenas()? {
         for pool in levels.pools(&arena)? {
             blocks.extend(levels.blocks(&pool)?.into_iter().map(|block| Block {
-                arena_id: arena.id.0,
-                pool_id: pool.id.0,
-                block_id: block.id.0,
+                arena_id: arena.id,
+                pool_id: pool.id,
+                block_id: block.id,
                 block_size: block.block_size,
                 max_mem: block.max_mem,
                 mem: block.mem,
                 shows: String::new(),
-                id: block.id,
-                arena: arena.id.n(),
-                pool: pool.id.n(),
             }));
         }
     }
@@ -129,8 +120,15 @@ struct Told {
     notes: Vec<String>,
 }
 
+impl Told {
+    fn new(legend: Vec<Entry>, of: impl Iterator<Item = (BlockId, usize)>) -> Self {
+        let (of, notes) = (of.collect(), Vec::new());
+        Self { legend, of, notes }
+    }
+}
+
 fn print(blocks: &[Block], told: Told, title: &str, context: &Context<'_>) -> Result<Outcome> {
-    let entry = |block: &Block| told.of.get(&block.id).copied().unwrap_or_default();
+    let entry = |block: &Block| told.of.get(&block.block_id).copied().unwrap_or_default();
     let mut output = context.output();
     if !output.is_table() {
         let shown = blocks.iter().map(|block| Block {
@@ -145,9 +143,7 @@ fn print(blocks: &[Block], told: Told, title: &str, context: &Context<'_>) -> Re
     let cells: Vec<_> = blocks
         .iter()
         .map(|block| Cell {
-            arena: block.arena,
-            pool: block.pool,
-            mem: block.mem,
+            arena: block.arena_id.n(),
             max_mem: block.max_mem,
             entry: entry(block),
         })
@@ -205,12 +201,7 @@ fn by_use(blocks: &[Block]) -> Told {
         1 => 2,
         _ => 3,
     };
-    let of = blocks.iter().map(|block| (block.id, entry(block))).collect();
-    Told {
-        legend,
-        of,
-        notes: Vec::new(),
-    }
+    Told::new(legend, blocks.iter().map(|block| (block.block_id, entry(block))))
 }
 
 fn by_class(blocks: &[Block], sizes: Sizes) -> Told {
@@ -223,11 +214,8 @@ fn by_class(blocks: &[Block], sizes: Sizes) -> Told {
         Entry::new(sign, colour, meaning)
     });
     let entry = |block: &Block| classes.binary_search(&block.block_size).unwrap_or_default();
-    Told {
-        legend: legend.collect(),
-        of: blocks.iter().map(|block| (block.id, entry(block))).collect(),
-        notes: Vec::new(),
-    }
+    let of = blocks.iter().map(|block| (block.block_id, entry(block)));
+    Told::new(legend.collect(), of)
 }
 
 /// Passes each piece of the space to `take`, in the order of objects.
@@ -278,14 +266,9 @@ fn by_age(memory: &MemManager) -> Result<Told> {
     };
     let ages = AGES.iter().zip([226, 220, 214, 208, 130]);
     let ages = ages.map(|(&(_, sign, meaning), colour)| Entry::new(sign, colour, meaning));
-    Ok(Told {
-        legend: std::iter::once(empty()).chain(ages).collect(),
-        of: newest
-            .into_iter()
-            .map(|(block, created)| (block, entry(created)))
-            .collect(),
-        notes: Vec::new(),
-    })
+    let legend = std::iter::once(empty()).chain(ages).collect();
+    let of = newest.into_iter().map(|(block, created)| (block, entry(created)));
+    Ok(Told::new(legend, of))
 }
 
 fn by_owner(memory: &MemManager, sizes: Sizes) -> Result<Told> {
@@ -351,11 +334,8 @@ fn largest(pieces: impl Iterator<Item = (BlockId, Option<String>, u64)>, none: &
         None => 1,
         whose => entries.get(whose).copied().unwrap_or(2),
     };
-    Told {
-        of: most.iter().map(|(&block, (_, whose))| (block, entry(whose))).collect(),
-        legend,
-        notes: Vec::new(),
-    }
+    let of = most.iter().map(|(&block, (_, whose))| (block, entry(whose)));
+    Told::new(legend, of)
 }
 
 /// Pieces that are listed; `ledger` lists all.

@@ -230,16 +230,15 @@ impl Totals {
                 self.freed
             ));
         }
-        for (count, what) in [(self.gone, "gone"), (self.unchanged, "unchanged")] {
+        for (count, what) in [
+            (self.gone, "gone"),
+            (self.unchanged, "unchanged"),
+            (self.skipped, "skipped"),
+            (self.failed, "failed"),
+        ] {
             if count > 0 {
                 text.push_str(&format!(", {count} {what}"));
             }
-        }
-        if self.skipped > 0 {
-            text.push_str(&format!(", {} skipped", self.skipped));
-        }
-        if self.failed > 0 {
-            text.push_str(&format!(", {} failed", self.failed));
         }
         text
     }

@@ -10,16 +10,16 @@ use super::parse;
 use crate::cli::output::text::{Sizes, counted};
 
 /// A bound on a figure of the diff.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Threshold {
     what: What,
     unit: Unit,
-    comparison: Comparison,
+    compare: Compare,
     limit: i128,
     text: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum What {
     Added,
     Freed,
@@ -28,48 +28,34 @@ enum What {
     Growth,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Unit {
     Bytes,
     Objects,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-    Equal,
-}
+type Compare = fn(&i128, &i128) -> bool;
 
 /// Longer ones first, because `>=` starts with `>`.
-const COMPARISONS: [(&str, Comparison); 6] = [
-    (">=", Comparison::GreaterOrEqual),
-    ("<=", Comparison::LessOrEqual),
-    ("==", Comparison::Equal),
-    (">", Comparison::Greater),
-    ("<", Comparison::Less),
-    ("=", Comparison::Equal),
+const COMPARISONS: [(&str, Compare); 6] = [
+    (">=", i128::ge),
+    ("<=", i128::le),
+    ("==", i128::eq),
+    (">", i128::gt),
+    ("<", i128::lt),
+    ("=", i128::eq),
 ];
 
 impl Threshold {
     /// The actual figure, if it crosses the threshold.
     pub fn crossed_by(&self, diff: &Diff) -> Option<Crossed<'_>> {
         let found = self.what.of(diff, self.unit);
-        let crossed = match self.comparison {
-            Comparison::Greater => found > self.limit,
-            Comparison::GreaterOrEqual => found >= self.limit,
-            Comparison::Less => found < self.limit,
-            Comparison::LessOrEqual => found <= self.limit,
-            Comparison::Equal => found == self.limit,
-        };
-        crossed.then_some(Crossed { threshold: self, found })
+        (self.compare)(&found, &self.limit).then_some(Crossed { threshold: self, found })
     }
 }
 
 /// A crossed threshold with the actual figure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Crossed<'a> {
     #[serde(serialize_with = "as_written")]
     threshold: &'a Threshold,
@@ -128,7 +114,7 @@ impl FromStr for Threshold {
             .find(['<', '>', '='])
             .ok_or_else(|| "it has no comparison; write it like 'added > 100MiB' or 'freed objects >= 1'".to_owned())?;
         let (subject, rest) = text.split_at(at);
-        let (sign, comparison) = COMPARISONS
+        let (sign, compare) = COMPARISONS
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
             .ok_or("the comparison must be one of >, >=, <, <= and =")?;
@@ -137,7 +123,7 @@ impl FromStr for Threshold {
         Ok(Self {
             what,
             unit,
-            comparison,
+            compare,
             limit: limit_of(limit, unit)?,
             text: text.to_owned(),
         })

@@ -8,8 +8,6 @@ use super::text::counted;
 #[derive(Debug, Clone, Copy)]
 pub struct Cell {
     pub arena: i64,
-    pub pool: i64,
-    pub mem: u64,
     pub max_mem: u64,
     /// Which entry of the legend it belongs to.
     pub entry: usize,
@@ -131,11 +129,8 @@ fn merge(blocks: &[Cell], entries: usize) -> Cell {
         }
     }
     let most = (0..entries).rev().max_by_key(|&entry| bytes.get(entry));
-    let first = blocks.first();
     Cell {
-        arena: first.map_or(0, |block| block.arena),
-        pool: first.map_or(0, |block| block.pool),
-        mem: blocks.iter().map(|block| block.mem).sum(),
+        arena: blocks.first().map_or(0, |block| block.arena),
         max_mem: blocks.iter().map(|block| block.max_mem).sum(),
         entry: most.unwrap_or_default(),
     }
@@ -146,13 +141,7 @@ mod tests {
     use super::*;
 
     fn cells(entries: &[(i64, usize, u64)]) -> Vec<Cell> {
-        let cell = |&(arena, entry, max_mem)| Cell {
-            arena,
-            pool: 1,
-            mem: 1,
-            max_mem,
-            entry,
-        };
+        let cell = |&(arena, entry, max_mem)| Cell { arena, max_mem, entry };
         entries.iter().map(cell).collect()
     }
 

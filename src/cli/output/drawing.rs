@@ -30,9 +30,9 @@ impl Drawing {
         let arenas = levels.arenas()?;
         for (arena, corner) in with_corners(&arenas) {
             let fill = Fill::new(arena.mem, arena.reserved, arena.max_mem);
-            self.line(out, &format!("{}arena {}", corner.branch(), arena.id.n()), &fill, "")?;
+            self.line(out, &format!("{}arena {}", corner.branch, arena.id.n()), &fill, "")?;
             if self.depth > 1 {
-                self.pools(levels, arena, corner.stem(), out)?;
+                self.pools(levels, arena, corner.stem, out)?;
             }
         }
         Ok(())
@@ -45,12 +45,12 @@ impl Drawing {
             let class = format!("  blocks of {}", self.sizes.cell(pool.block_size));
             self.line(
                 out,
-                &format!("{stem}{}pool {}", corner.branch(), pool.id.n()),
+                &format!("{stem}{}pool {}", corner.branch, pool.id.n()),
                 &fill,
                 &class,
             )?;
             if self.depth > 2 {
-                self.blocks(levels, pool, &format!("{stem}{}", corner.stem()), out)?;
+                self.blocks(levels, pool, &format!("{stem}{}", corner.stem), out)?;
             }
         }
         Ok(())
@@ -62,7 +62,7 @@ impl Drawing {
             let fill = Fill::new(block.mem, block.max_mem, block.max_mem);
             self.line(
                 out,
-                &format!("{stem}{}block {}", corner.branch(), block.id.n()),
+                &format!("{stem}{}block {}", corner.branch, block.id.n()),
                 &fill,
                 "",
             )?;
@@ -153,32 +153,25 @@ impl Fill {
     }
 }
 
-/// Whether another child of the same parent follows.
+/// What comes before a child, and before those below it.
 #[derive(Clone, Copy)]
-enum Corner {
-    Middle,
-    Last,
+struct Corner {
+    branch: &'static str,
+    stem: &'static str,
 }
 
-impl Corner {
-    fn branch(self) -> &'static str {
-        match self {
-            Self::Middle => "├─ ",
-            Self::Last => "└─ ",
-        }
-    }
-
-    fn stem(self) -> &'static str {
-        match self {
-            Self::Middle => "│  ",
-            Self::Last => "   ",
-        }
-    }
-}
+const MIDDLE: Corner = Corner {
+    branch: "├─ ",
+    stem: "│  ",
+};
+const LAST: Corner = Corner {
+    branch: "└─ ",
+    stem: "   ",
+};
 
 fn with_corners<T>(children: &[T]) -> impl Iterator<Item = (&T, Corner)> {
     let last = children.len().saturating_sub(1);
-    let corner = move |index| if index == last { Corner::Last } else { Corner::Middle };
+    let corner = move |index| if index == last { LAST } else { MIDDLE };
     children
         .iter()
         .enumerate()

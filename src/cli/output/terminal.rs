@@ -1,6 +1,6 @@
 //! The width of the terminal, and wrapping of lines.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use terminal_size::{Height, Width};
 
@@ -8,17 +8,11 @@ use super::text::wrapped;
 
 /// The width of standard output; `None` if it is not a terminal, or one of unknown width.
 pub fn columns() -> Option<usize> {
-    if !io::stdout().is_terminal() {
-        return None;
-    }
     wide(terminal_size::terminal_size_of(io::stdout()))
 }
 
 /// The same for standard error.
 pub fn columns_of_stderr() -> Option<usize> {
-    if !io::stderr().is_terminal() {
-        return None;
-    }
     wide(terminal_size::terminal_size_of(io::stderr()))
 }
 
