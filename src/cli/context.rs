@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use heapledger::{Correction, Durability, Error, MemManager, MemRam, Options, Planner};
+use heapledger::{Correction, Error, MemManager, MemRam, Options, Planner};
 use serde::Serialize;
 
 use super::exit::{self, Outcome};
-use super::globals::{DurabilityArg, Globals, Making};
+use super::globals::{Globals, Making};
 use super::input::database::{Database, Mode};
 use super::input::dotenv::Variables;
 use super::output::render::{Format, Output, Row};
@@ -125,10 +125,7 @@ impl<'a> Context<'a> {
     pub fn options(&self) -> Options {
         let mut options = MemManager::options().space(self.space());
         if let Some(durability) = self.globals.durability {
-            options = options.durability(match durability {
-                DurabilityArg::Full => Durability::Full,
-                DurabilityArg::Normal => Durability::Normal,
-            });
+            options = options.durability(durability);
         }
         if let Some(timeout) = self.globals.busy_timeout {
             options = options.busy_timeout(timeout);

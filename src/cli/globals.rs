@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::builder::TypedValueParser;
+use heapledger::Durability;
 
 use super::input::parse;
 use super::output::render::Format;
@@ -31,8 +32,8 @@ pub struct Globals {
     pub bytes: bool,
 
     /// What a commit survives: power loss (full), or a crash of the program (normal)
-    #[arg(long, global = true, value_name = "LEVEL", value_enum)]
-    pub durability: Option<DurabilityArg>,
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = durability())]
+    pub durability: Option<Durability>,
 
     /// The reason to record in the history; HEAPLEDGER_ACTOR sets the actor
     #[arg(long, global = true, value_name = "TEXT")]
@@ -51,8 +52,6 @@ pub struct Making {
     pub create: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum DurabilityArg {
-    Full,
-    Normal,
+fn durability() -> impl TypedValueParser<Value = Durability> {
+    parse::one_of([("full", Durability::Full), ("normal", Durability::Normal)])
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use heapledger::{EvictOptions, Eviction, Policy, Work};
 use serde::Serialize;
 
@@ -68,16 +68,13 @@ enum Setting {
 }
 
 fn setting() -> impl TypedValueParser<Value = Setting> {
-    let names = Policy::ALL.map(Policy::as_str).into_iter().chain(["off"]);
-    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
-        "off" => Ok(Setting::Off),
-        name => name.parse().map(Setting::By),
-    })
+    let policies = Policy::ALL.map(|policy| (policy.as_str(), Setting::By(policy)));
+    parse::one_of(policies.into_iter().chain([("off", Setting::Off)]))
 }
 
 /// The policies by which a heap can evict.
 pub fn policy() -> impl TypedValueParser<Value = Policy> {
-    PossibleValuesParser::new(Policy::ALL.map(Policy::as_str)).try_map(|name| name.parse::<Policy>())
+    parse::one_of(Policy::ALL.map(|policy| (policy.as_str(), policy)))
 }
 
 /// A policy with a minimum age.

@@ -4,13 +4,13 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use heapledger::{Event, EventFilter, EventId, EventKind, MemManager, ObjectId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::input::when;
+use crate::cli::input::{parse, when};
 use crate::cli::output::render::{List, Row, columns};
 use crate::cli::output::table::Head;
 use crate::cli::output::text::{self, if_any, printable, short_id};
@@ -59,11 +59,7 @@ pub struct Args {
 }
 
 pub fn kinds() -> impl TypedValueParser<Value = EventKind> {
-    let known = EventKind::ALL.iter().map(|kind| kind.as_str());
-    PossibleValuesParser::new(known).map(|text| {
-        let named = EventKind::ALL.iter().find(|kind| kind.as_str() == text);
-        named.copied().unwrap_or(EventKind::Unknown)
-    })
+    parse::one_of(EventKind::ALL.iter().map(|&kind| (kind.as_str(), kind)))
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {

@@ -4,14 +4,13 @@ use std::cmp::{Ordering, Reverse};
 
 use anyhow::Result;
 use clap::ValueEnum;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use glob::Pattern;
 use heapledger::{Kind, ObjectInfo, Timestamp};
 
 use super::reserve;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::input::when;
+use crate::cli::input::{parse, when};
 use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
 use crate::cli::output::text::{Sizes, if_any, name_list, printable, short_id, time};
@@ -50,7 +49,7 @@ pub struct Args {
     unnamed: bool,
 
     /// Only of these kinds
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = parse::one_of(Kind::ALL.map(|kind| (kind.as_str(), kind))))]
     kind: Vec<Kind>,
 
     /// Only what was stored since this time: 90s, 2h, 30d ago, or 2026-01-31T12:00:00Z
@@ -96,14 +95,6 @@ impl Sort {
             Self::Kind => one.kind.as_str().cmp(other.kind.as_str()),
         }
     }
-}
-
-fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let known = Kind::ALL.iter().map(|kind| kind.as_str());
-    PossibleValuesParser::new(known).map(|text| {
-        let named = Kind::ALL.into_iter().find(|kind| kind.as_str() == text);
-        named.unwrap_or(Kind::Unknown)
-    })
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Kind, MemRam, ObjectId, Plan, Planner, Quota};
+use heapledger::{Error, MemRam, ObjectId, Plan, Planner, Quota};
 use serde::Serialize;
 
 use super::names::explain_taken;
@@ -15,7 +15,7 @@ use super::put_names::PathNames;
 use super::quota;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::input::sources::{Found, Sources, whole_reads};
+use crate::cli::input::sources::{self, Found, Sources, whole_reads};
 use crate::cli::output::progress::Reading;
 use crate::cli::output::render::{List, Row, columns};
 use crate::cli::output::table::Head;
@@ -252,22 +252,11 @@ fn summary(totals: &Plan, objects: u64, dedup: u64, sizes: Sizes) -> String {
 }
 
 fn hash(reader: impl Read, most: u64) -> io::Result<Content> {
-    let mut reader = Reading::new(reader.take(most.saturating_add(1)), "planning");
-    let mut hasher = Hasher::new(Kind::Bytes);
-    let mut buffer = vec![0; 256 * 1024];
-    let mut size = 0;
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) if size > most => return Ok(Content::TooLarge(size)),
-            Ok(0) => return Ok(Content::Whole(hasher.finish(), size)),
-            Ok(count) => {
-                hasher.update(buffer.get(..count).unwrap_or_default());
-                size += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let reader = Reading::new(reader.take(most.saturating_add(1)), "planning");
+    Ok(match sources::hash(reader)? {
+        (_, size) if size > most => Content::TooLarge(size),
+        (id, size) => Content::Whole(id, size),
+    })
 }
 
 #[derive(Serialize)]

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, FileAttributes, Hasher, Kind, MemManager, NameInfo, ObjectId, path_of_name};
+use heapledger::{Error, FileAttributes, MemManager, NameInfo, ObjectId, path_of_name};
 
 use super::put_args::Args;
 use super::put_files::Put;
@@ -15,7 +15,7 @@ use super::put_report::{Change, Report};
 use super::put_source::Source;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
-use crate::cli::input::sources::{Found, Sources, whole_reads};
+use crate::cli::input::sources::{self, Found, Sources, whole_reads};
 use crate::cli::output::progress::Progress;
 use crate::cli::output::text::{Sizes, counted, printable_path};
 
@@ -248,17 +248,7 @@ fn hash(source: &Source) -> io::Result<ObjectId> {
     if let Some(content) = &source.content {
         return Ok(ObjectId::of_bytes(content));
     }
-    let mut file = whole_reads(File::open(&source.path)?);
-    let mut hasher = Hasher::new(Kind::Bytes);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    Ok(sources::hash(whole_reads(File::open(&source.path)?))?.0)
 }
 
 /// What makes names follow a folder.

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use heapledger::{Policy, Replay, ReplayRun, Replayed, TraceRequest};
 use serde::Serialize;
 
+use super::evict;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::size_list::{SizeRange, size_range};
@@ -38,7 +39,7 @@ pub struct Args {
     trace: Option<PathBuf>,
 
     /// Policies to compare [default: all]
-    #[arg(long, value_name = "POLICY", value_delimiter = ',', value_parser = policies())]
+    #[arg(long, value_name = "POLICY", value_delimiter = ',', value_parser = evict::policy())]
     policy: Vec<Policy>,
 
     /// Sizes of the cache: 64MiB,1GiB, or 256MiB..4GiB, where each is twice the one before
@@ -61,11 +62,6 @@ pub struct Args {
     /// The columns of a trace in text [default: time-col=1, obj-id-col=2, obj-size-col=3]
     #[arg(short = 't', long, value_name = "COLUMNS", requires = "trace")]
     columns: Option<Columns>,
-}
-
-fn policies() -> impl clap::builder::TypedValueParser<Value = Policy> {
-    use clap::builder::{PossibleValuesParser, TypedValueParser};
-    PossibleValuesParser::new(Policy::ALL.map(Policy::as_str)).try_map(|name| name.parse::<Policy>())
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {

@@ -1,33 +1,30 @@
 //! Names that cannot be bound as they are: the option of `import` and `copy`, and what was done.
 
-use clap::ValueEnum;
+use clap::builder::TypedValueParser;
 use heapledger::{Conflict, OnConflict};
 
 use crate::cli::exit;
+use crate::cli::input::parse;
 use crate::cli::output::text::{counted, printable, short_id};
 
 #[derive(Debug, clap::Args)]
 pub struct Taken {
     /// What to do with a name that cannot be bound as it is
-    #[arg(long, value_name = "WHAT", value_enum)]
-    on_conflict: Option<OnConflictArg>,
+    #[arg(long, value_name = "WHAT", value_parser = on_conflict())]
+    on_conflict: Option<OnConflict>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum OnConflictArg {
-    Skip,
-    Replace,
-    Rename,
+fn on_conflict() -> impl TypedValueParser<Value = OnConflict> {
+    parse::one_of([
+        ("skip", OnConflict::Skip),
+        ("replace", OnConflict::Replace),
+        ("rename", OnConflict::Rename),
+    ])
 }
 
 impl Taken {
     pub fn on_conflict(&self) -> OnConflict {
-        match self.on_conflict {
-            None => OnConflict::Refuse,
-            Some(OnConflictArg::Skip) => OnConflict::Skip,
-            Some(OnConflictArg::Replace) => OnConflict::Replace,
-            Some(OnConflictArg::Rename) => OnConflict::Rename,
-        }
+        self.on_conflict.unwrap_or_default()
     }
 
     pub fn is_refused(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 
 /// A number of bytes: `65536`, `64K`, `1.5GiB`. One letter and `…iB` are powers of
@@ -37,6 +38,19 @@ pub fn ceiling(text: &str) -> Result<Ceiling, String> {
 /// The ceiling of a file in bytes, if it is to have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ceiling(pub Option<u64>);
+
+/// One of several things, by its name.
+pub fn one_of<T>(all: impl IntoIterator<Item = (&'static str, T)>) -> impl TypedValueParser<Value = T>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    let all: Vec<_> = all.into_iter().collect();
+    let names: Vec<_> = all.iter().map(|(name, _)| *name).collect();
+    PossibleValuesParser::new(names).try_map(move |text| {
+        let found = all.iter().find(|(name, _)| *name == text);
+        found.map(|(_, thing)| thing.clone()).ok_or("not one of them")
+    })
+}
 
 /// A span of time: `500ms`, `30s`, `2m`; a bare number is seconds.
 pub fn duration(text: &str) -> Result<Duration, String> {

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use heapledger::MemManager;
+use heapledger::{Hasher, Kind, MemManager, ObjectId};
 use walkdir::{DirEntry, WalkDir};
 
 /// Something found at a path.
@@ -134,6 +134,24 @@ fn is_being_made(entry: &DirEntry) -> bool {
 
 fn failed(path: &Path, why: &str) -> Found {
     Found::Failed(path.to_owned(), why.to_owned())
+}
+
+/// The id of a content, and its size.
+pub fn hash(mut content: impl Read) -> io::Result<(ObjectId, u64)> {
+    let mut hasher = Hasher::new(Kind::Bytes);
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => return Ok((hasher.finish(), size)),
+            Ok(count) => {
+                hasher.update(buffer.get(..count).unwrap_or_default());
+                size += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Some files in /proc can only be read in multiples of a certain size, so reads are buffered.
