@@ -69,11 +69,6 @@ impl<'a> Context<'a> {
         self.globals.space.is_some()
     }
 
-    /// Whether to print one JSON document.
-    pub fn is_json(&self) -> bool {
-        self.globals.format == Format::Json
-    }
-
     /// How to print the answer.
     pub fn format(&self) -> Format {
         self.globals.format
@@ -167,6 +162,14 @@ impl<'a> Context<'a> {
         };
         let options = |space| self.options().space(space).read_only(true);
         Ok(known.first().map(|space| options(space).open(self.db())).transpose()?)
+    }
+
+    /// The same, which fails without any space.
+    pub fn any(&self) -> Result<MemManager> {
+        match self.follow_any()? {
+            Some(memory) => Ok(memory),
+            None => bail!("{} has no space", self.shown()),
+        }
     }
 
     /// Fails if the URL of the heap is read-only.

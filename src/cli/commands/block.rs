@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Block, BlockId, ObjectId, Piece};
+use heapledger::{Block, BlockId, LedgerId, ObjectId, Piece, ReservationId, StoredObjectId};
 use serde::Serialize;
 
 use super::ledger::owner;
@@ -39,10 +39,10 @@ struct Shown {
 
 #[derive(Serialize)]
 struct PieceRow {
-    id: i64,
+    id: LedgerId,
     object_id: Option<ObjectId>,
-    reservation_id: Option<i64>,
-    stored_object_id: i64,
+    reservation_id: Option<ReservationId>,
+    stored_object_id: StoredObjectId,
     seq: u64,
     allocated_mem: u64,
     /// Hexadecimal digits
@@ -53,27 +53,20 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let memory = context.read()?;
     let block = memory.block(BlockId::within(memory.space_id(), args.block))?;
     let pieces = memory.pieces_in(block.id)?;
-    let mut output = context.output();
-    if output.is_table() {
-        text(output.text(), &block, &pieces, args.all, context.sizes())?;
-        output.flush()?;
-    } else {
-        let shown = Shown {
-            block,
-            pieces: pieces.iter().map(PieceRow::from).collect(),
-        };
-        output.one(&shown, |_| Ok(()))?;
-    }
-    Ok(Outcome::Fine)
+    let shown = Shown {
+        pieces: pieces.iter().map(PieceRow::from).collect(),
+        block,
+    };
+    context.answer(&shown, |out| text(out, &block, &pieces, args.all, context.sizes()))
 }
 
 impl From<&Piece> for PieceRow {
     fn from(piece: &Piece) -> Self {
         Self {
-            id: piece.entry.id.0,
+            id: piece.entry.id,
             object_id: piece.object_id,
-            reservation_id: piece.reservation_id.map(|id| id.0),
-            stored_object_id: piece.entry.stored_object_id.0,
+            reservation_id: piece.reservation_id,
+            stored_object_id: piece.entry.stored_object_id,
             seq: piece.entry.seq,
             allocated_mem: piece.entry.allocated_mem,
             data: const_hex::encode(&piece.data),

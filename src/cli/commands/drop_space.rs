@@ -1,7 +1,7 @@
 //! `heapledger drop-space`
 
-use anyhow::{Result, bail};
-use heapledger::{DroppedSpace, MemManager};
+use anyhow::Result;
+use heapledger::DroppedSpace;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -30,31 +30,25 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let name = args.name.as_str();
-    let (dropped, done) = if args.dry_run {
-        (
-            any(context.follow_any()?, context)?.plan_drop_space(name)?,
-            "would drop",
-        )
-    } else {
-        let dropped = match context.change_any()? {
-            Some(memory) => progress::phases("dropping", |phase| memory.drop_space_with(name, phase))?,
-            // The only one may be half gone.
-            None => {
-                any(context.follow_any()?, context)?;
-                context.options().space(name).drop_space(context.db())?
-            }
-        };
-        (dropped, "dropped")
+    let (dropped, done) = match args.dry_run {
+        true => (context.any()?.plan_drop_space(name)?, "would drop"),
+        false => (dropped(name, context)?, "dropped"),
     };
     context.answer(&dropped, |out| {
         writeln!(out, "{done} space {}: {}", printable(name), contents(&dropped, context))
     })
 }
 
-fn any(memory: Option<MemManager>, context: &Context<'_>) -> Result<MemManager> {
-    match memory {
-        Some(memory) => Ok(memory),
-        None => bail!("{} has no space", context.shown()),
+fn dropped(name: &str, context: &Context<'_>) -> Result<DroppedSpace> {
+    match context.change_any()? {
+        Some(memory) => Ok(progress::phases("dropping", |phase| {
+            memory.drop_space_with(name, phase)
+        })?),
+        // The only one may be half gone.
+        None => {
+            context.any()?;
+            Ok(context.options().space(name).drop_space(context.db())?)
+        }
     }
 }
 

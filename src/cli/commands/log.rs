@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::{parse, when};
-use crate::cli::output::render::{List, Row, columns};
+use crate::cli::output::render::{Format, List, Row, columns};
 use crate::cli::output::table::Head;
 use crate::cli::output::text::{self, if_any, printable, short_id};
 use crate::cli::streams;
@@ -63,7 +63,7 @@ pub fn kinds() -> impl TypedValueParser<Value = EventKind> {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    if args.follow && context.is_json() {
+    if args.follow && context.format() == Format::Json {
         bail!("--follow would never end a JSON array; use --format ndjson");
     }
     let memory = context.follow()?;

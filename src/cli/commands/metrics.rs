@@ -37,9 +37,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         bail!("metrics prints OpenMetrics; leave out --format");
     }
     // Fails here, rather than in the first answer, if there is no heap.
-    let Some(memory) = context.follow_any()? else {
-        bail!("{} has no space", context.shown());
-    };
+    let memory = context.any()?;
     if context.names_space() {
         context.follow()?;
     }

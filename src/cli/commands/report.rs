@@ -46,13 +46,6 @@ pub struct Args {
     force: bool,
 }
 
-impl Args {
-    /// Whether the output goes to a file.
-    fn is_to_file(&self) -> bool {
-        self.output.as_os_str() != "-"
-    }
-}
-
 #[derive(Serialize)]
 struct Written {
     file: String,
@@ -62,7 +55,8 @@ struct Written {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    if args.is_to_file() && !args.force && fs::symlink_metadata(&args.output).is_ok() {
+    let is_to_file = args.output.as_os_str() != "-";
+    if is_to_file && !args.force && fs::symlink_metadata(&args.output).is_ok() {
         bail!(
             "{} exists; replace it with --force, or name another file",
             printable_path(&args.output)
@@ -81,7 +75,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         remedies,
     }
     .html();
-    if !args.is_to_file() {
+    if !is_to_file {
         let mut out = io::stdout().lock();
         out.write_all(page.as_bytes())?;
         out.flush()?;

@@ -92,11 +92,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         return Ok(Outcome::Fine);
     }
     // A query is about all spaces, so any of them will do.
-    let Some(memory) = context.follow_any()? else {
-        bail!("{} has no space", context.shown());
-    };
     let mut session = Session {
-        memory,
+        memory: context.any()?,
         context,
         format,
         ran: 0,

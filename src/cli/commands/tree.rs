@@ -1,7 +1,7 @@
 //! `heapledger tree`
 
 use anyhow::Result;
-use heapledger::{Arena, Block, Pool};
+use heapledger::{ArenaId, PoolId};
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -50,12 +50,12 @@ pub fn show(levels: &impl Levels, depth: u8, title: &str, context: &Context<'_>)
 }
 
 /// A row of `arenas`, `pools` or `blocks`, each after its parent.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Node {
     level: &'static str,
     id: i64,
-    arena_id: i64,
-    pool_id: Option<i64>,
+    arena_id: ArenaId,
+    pool_id: Option<PoolId>,
     block_size: Option<u64>,
     max_mem: u64,
     mem: u64,
@@ -69,65 +69,50 @@ impl Row for Node {
 
 fn rows(levels: &impl Levels, depth: u8, list: &mut List<'_, Node>) -> Result<()> {
     for arena in levels.arenas()? {
-        list.row(&Node::from(&arena))?;
+        let of_arena = Node {
+            level: "arena",
+            id: arena.id.0,
+            arena_id: arena.id,
+            pool_id: None,
+            block_size: None,
+            max_mem: arena.max_mem,
+            mem: arena.mem,
+            reserved: Some(arena.reserved),
+            is_free: None,
+        };
+        list.row(&of_arena)?;
         if depth < 2 {
             continue;
         }
         for pool in levels.pools(&arena)? {
-            list.row(&Node::from(&pool))?;
+            let of_pool = Node {
+                level: "pool",
+                id: pool.id.0,
+                pool_id: Some(pool.id),
+                block_size: Some(pool.block_size),
+                max_mem: pool.max_mem,
+                mem: pool.mem,
+                reserved: Some(pool.reserved),
+                ..of_arena
+            };
+            list.row(&of_pool)?;
             if depth < 3 {
                 continue;
             }
             for block in levels.blocks(&pool)? {
-                list.row(&Node::from(&block))?;
+                list.row(&Node {
+                    level: "block",
+                    id: block.id.0,
+                    arena_id: block.arena_id,
+                    block_size: Some(block.block_size),
+                    max_mem: block.max_mem,
+                    mem: block.mem,
+                    reserved: None,
+                    is_free: Some(block.is_free),
+                    ..of_pool
+                })?;
             }
         }
     }
     Ok(())
-}
-
-impl From<&Arena> for Node {
-    fn from(arena: &Arena) -> Self {
-        Self {
-            level: "arena",
-            id: arena.id.0,
-            arena_id: arena.id.0,
-            max_mem: arena.max_mem,
-            mem: arena.mem,
-            reserved: Some(arena.reserved),
-            ..Self::default()
-        }
-    }
-}
-
-impl From<&Pool> for Node {
-    fn from(pool: &Pool) -> Self {
-        Self {
-            level: "pool",
-            id: pool.id.0,
-            arena_id: pool.arena_id.0,
-            pool_id: Some(pool.id.0),
-            block_size: Some(pool.block_size),
-            max_mem: pool.max_mem,
-            mem: pool.mem,
-            reserved: Some(pool.reserved),
-            ..Self::default()
-        }
-    }
-}
-
-impl From<&Block> for Node {
-    fn from(block: &Block) -> Self {
-        Self {
-            level: "block",
-            id: block.id.0,
-            arena_id: block.arena_id.0,
-            pool_id: Some(block.pool_id.0),
-            block_size: Some(block.block_size),
-            max_mem: block.max_mem,
-            mem: block.mem,
-            is_free: Some(block.is_free),
-            ..Self::default()
-        }
-    }
 }
