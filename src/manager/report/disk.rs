@@ -84,9 +84,7 @@ impl MemManager {
         let location = &self.inner.location;
         self.inner.readers.snapshot(|tx| disk_use(tx, location.on_disk()))
     }
-}
 
-impl MemManager {
     /// The processes that read from the write-ahead log at this moment, each of which keeps it from starting again
     /// while it reads. Found out on Linux; none on a server. O(locks of the system).
     pub fn log_holders(&self) -> Vec<LogHolder> {

@@ -145,35 +145,17 @@ impl Undone {
         match *carving {
             Carving::Arena(_, id, max_mem) => {
                 let id = ArenaId(id);
-                let arena = Arena::carved(id, memram_id, max_mem);
-                self.arenas.insert(id, arena);
+                self.arenas.insert(id, Arena::carved(id, memram_id, max_mem));
             }
+            // Of the levels above only the keys and the class count.
             Carving::Pool(_, id, arena, block_size, max_mem) => {
-                let id = PoolId(id);
-                let pool = Pool {
-                    id,
-                    memram_id,
-                    arena_id: ArenaId(arena),
-                    block_size: unsigned(block_size),
-                    max_mem: unsigned(max_mem),
-                    mem: 0,
-                    reserved: 0,
-                };
-                self.pools.insert(id, pool);
+                let (id, arena) = (PoolId(id), Arena::carved(ArenaId(arena), memram_id, 0));
+                self.pools.insert(id, Pool::carved(id, &arena, block_size, max_mem));
             }
             Carving::Block(_, id, pool, arena, block_size, max_mem) => {
-                let id = BlockId(id);
-                let block = Block {
-                    id,
-                    memram_id,
-                    arena_id: ArenaId(arena),
-                    pool_id: PoolId(pool),
-                    block_size: unsigned(block_size),
-                    max_mem: unsigned(max_mem),
-                    mem: 0,
-                    is_free: true,
-                };
-                self.blocks.insert(id, block);
+                let (id, arena) = (BlockId(id), Arena::carved(ArenaId(arena), memram_id, 0));
+                let pool = Pool::carved(PoolId(pool), &arena, block_size, 0);
+                self.blocks.insert(id, Block::carved(id, &pool, max_mem));
             }
         }
     }

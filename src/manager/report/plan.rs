@@ -131,7 +131,7 @@ impl MemManager {
 }
 
 /// Bytes of what is over at a time.
-fn due_at(tx: &mut ReadTx<'_>, space: MemRamId, at: Timestamp) -> Result<u64> {
+pub(super) fn due_at(tx: &mut ReadTx<'_>, space: MemRamId, at: Timestamp) -> Result<u64> {
     let (lapsed, waiting, expired) = queries::diagnosis::leftovers(tx, space, at, at)?.due();
     Ok(lapsed.bytes.saturating_add(waiting.bytes).saturating_add(expired.bytes))
 }

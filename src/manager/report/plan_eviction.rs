@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::plan::due_at;
 use crate::error::Result;
 use crate::manager::MemManager;
 use crate::manager::objects::by_use::ByUse;
@@ -77,14 +78,11 @@ impl MemManager {
         let (options, space) = (options.into(), self.inner.space);
         self.inner.readers.snapshot(|tx| {
             let now = tx.now();
-            let (lapsed, waiting, expired) = queries::diagnosis::leftovers(tx, space, now, now)?.due();
-            let due = lapsed.bytes + waiting.bytes + expired.bytes;
+            let due = due_at(tx, space, now)?;
             self.planned_eviction(tx, &options, due)
         })
     }
-}
 
-impl MemManager {
     /// What would be evicted after `due` bytes were given back.
     pub(in crate::manager) fn planned_eviction(
         &self,

@@ -71,23 +71,17 @@ impl MemManager {
             reclaim::next(tx)?;
             Ok(freed)
         })?;
-        let mut more = true;
-        while more {
-            more = rehearsal.unit(|tx| {
-                tx.sign(self.signature());
-                let more = reclaim::next(tx)?;
-                reclaim::next(tx)?;
-                Ok(more)
-            })?;
-        }
+        while rehearsal.unit(|tx| {
+            tx.sign(self.signature());
+            let more = reclaim::next(tx)?;
+            reclaim::next(tx)?;
+            Ok(more)
+        })? {}
         let mut collected = Collected::default();
-        let mut more = true;
-        while more {
-            more = rehearsal.unit(|tx| {
-                tx.sign(self.signature());
-                collect::remove_empty(tx, collect::PAGE, &mut collected)
-            })?;
-        }
+        while rehearsal.unit(|tx| {
+            tx.sign(self.signature());
+            collect::remove_empty(tx, collect::PAGE, &mut collected)
+        })? {}
         let mut tx = rehearsal.read()?;
         let sparse = left_sparse(&mut tx, space, &before.arenas)?;
         let file = tx.file_sizes()?;

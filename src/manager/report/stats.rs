@@ -5,11 +5,11 @@ use serde::Serialize;
 use super::disk;
 use crate::error::Result;
 use crate::manager::{Bound, DiskUse, MemManager, unsigned};
-use crate::models::{HistoryMode, KindTotals, Policy, SizeClassTotals, StoredObject, Timestamp};
-use crate::store::queries;
+use crate::models::{HistoryMode, KindTotals, MemRamId, Policy, SizeClassTotals, StoredObject, Timestamp};
 use crate::store::queries::audit::{Bucket, BucketName, Claim, ClaimName};
 use crate::store::queries::events::Refusal;
 use crate::store::queries::objects::ExpiredOfKind;
+use crate::store::{ReadTx, queries};
 
 /// Statistics of a space. Sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -137,11 +137,7 @@ impl MemManager {
             let mut kinds = queries::spaces::kinds(tx, space)?;
             let (expired, expired_mem) = without_expired(&mut kinds, &queries::objects::expired(tx, space)?);
             let objects = memram.objects().saturating_sub(expired);
-            let largest = if objects > FEW_OBJECTS {
-                queries::objects::largest(tx, space, LARGEST)?
-            } else {
-                queries::objects::largest_of_all(tx, space, LARGEST)?
-            };
+            let largest = largest(tx, space, objects, LARGEST)?;
             let refused = queries::events::last_refusal(tx, space)?;
             let file = tx.file_sizes()?;
             let disk = disk::disk_use(tx, files)?;
@@ -209,6 +205,15 @@ impl MemManager {
                 disk,
             })
         })
+    }
+}
+
+/// The largest objects of a space that has so many.
+pub(super) fn largest(tx: &mut ReadTx<'_>, space: MemRamId, objects: u64, limit: i64) -> Result<Vec<StoredObject>> {
+    if objects > FEW_OBJECTS {
+        queries::objects::largest(tx, space, limit)
+    } else {
+        queries::objects::largest_of_all(tx, space, limit)
     }
 }
 

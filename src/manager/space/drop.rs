@@ -15,6 +15,7 @@ use crate::manager::objects::reclaim::{STEP_BYTES, STEP_PIECES, give_back};
 use crate::manager::objects::reserved::resolve;
 use crate::manager::space::collect::{PAGE, remove_empty};
 use crate::manager::space::options::Purpose;
+use crate::manager::space::options::open::unknown_space;
 use crate::manager::{Collected, MemManager, Options, Phase};
 use crate::models::{
     BlockId, DroppedSpace, HistoryMode, MemRam, PlacedEntry, ReservationState, StoredObject, StoredObjectId, signed,
@@ -74,11 +75,12 @@ impl MemManager {
     /// # Errors
     /// [`Error::UnknownSpace`]; what [any call](MemManager#errors) fails with.
     pub fn plan_drop_space(&self, name: &str) -> Result<DroppedSpace> {
-        self.inner.readers.snapshot(|tx| {
-            let space = queries::spaces::by_name(tx, name)?;
-            let space = space.map_or_else(|| Err(self.unknown_space(tx, name)), Ok)?;
-            contents(tx, &space)
-        })
+        self.inner
+            .readers
+            .snapshot(|tx| match queries::spaces::by_name(tx, name)? {
+                Some(space) => contents(tx, &space),
+                None => Err(unknown_space(queries::spaces::all(tx)?, name, &self.inner.location)),
+            })
     }
 
     /// The spaces that were dropped, with what each had then, in the order of their creation. O(dropped spaces).

@@ -1,6 +1,6 @@
 //! Options for opening a heap.
 
-mod open;
+pub(in crate::manager) mod open;
 mod schema;
 
 use std::time::Duration;

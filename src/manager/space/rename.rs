@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::manager::space::options::Purpose;
 use crate::manager::{MemManager, Options};
 use crate::models::MemRam;
-use crate::store::{ReadTx, WriteTx, queries};
+use crate::store::{WriteTx, queries};
 
 impl MemManager {
     /// Gives a space of the heap, which may be this one, another name, and returns its row. O(log n).
@@ -51,19 +51,6 @@ impl MemManager {
             space: name.to_owned(),
             path: self.inner.location.named().to_owned(),
             why: "it was not changed".into(),
-        }
-    }
-
-    /// The error for a space that the heap does not have.
-    pub(in crate::manager) fn unknown_space(&self, tx: &mut ReadTx<'_>, name: &str) -> Error {
-        let known = match queries::spaces::all(tx) {
-            Ok(known) => known.into_iter(),
-            Err(error) => return error,
-        };
-        Error::UnknownSpace {
-            space: name.to_owned(),
-            known: known.map(|space| space.name).collect(),
-            path: self.inner.location.named().to_owned(),
         }
     }
 }

@@ -83,12 +83,7 @@ impl MemManager {
         heap.copy_to(&copy, to, &cannot, copying)?;
         let violations = self.check_copy(&copy, progress)?;
         progress(Phase::Syncing, 0, 0);
-        // SQLite has closed it, and nobody else has it open, so this drops nobody's locks.
-        let synced = File::open(&copy).and_then(|file| {
-            file.sync_all()?;
-            file.metadata()
-        });
-        let file_size = synced.map_err(Error::io(cannot()))?.len();
+        let file_size = synced_size(&copy).map_err(Error::io(cannot()))?;
         temporary.persist_new(COPY, to)?.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => TransferError::Exists { path: to.to_owned() }.into(),
             _ => Error::io(cannot())(error),
@@ -122,6 +117,14 @@ const COPY: &str = "heap.db";
 
 /// Violations reported at most.
 const MOST_VIOLATIONS: usize = 1000;
+
+/// Syncs a copy, and returns its bytes. SQLite has closed it, and nobody else has it open, so this drops nobody's
+/// locks.
+pub(super) fn synced_size(copy: &Path) -> std::io::Result<u64> {
+    let file = File::open(copy)?;
+    file.sync_all()?;
+    Ok(file.metadata()?.len())
+}
 
 /// Syncs a folder, so that a new name in it survives power loss.
 pub(in crate::manager) fn sync_folder(folder: &Path) -> std::io::Result<()> {

@@ -1,12 +1,11 @@
 //! Replaces a heap with a backup.
 
-use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::backup::sync_folder;
+use super::backup::{sync_folder, synced_size};
 use crate::error::{Error, Result};
 use crate::manager::report::check::check;
 use crate::manager::{CheckOptions, MemManager, Phase};
@@ -83,12 +82,7 @@ impl MemManager {
             std::fs::set_permissions(&copied, old.permissions()).map_err(Error::io(cannot()))?;
         }
         progress(Phase::Syncing, 0, 0);
-        // SQLite has closed it, and nobody else has it open, so this drops nobody's locks.
-        let synced = File::open(&copied).and_then(|file| {
-            file.sync_all()?;
-            file.metadata()
-        });
-        let file_size = synced.map_err(Error::io(cannot()))?.len();
+        let file_size = synced_size(&copied).map_err(Error::io(cannot()))?;
         let aside = temporary.path("heap.db-wal");
         heap.replace(&aside, || temporary.persist(COPY, path))?;
         sync_folder(folder_of(path)).map_err(Error::io(cannot()))?;

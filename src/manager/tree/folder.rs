@@ -59,12 +59,7 @@ impl TreeFolder {
         mode: Option<u32>,
         content: impl FnOnce(&mut File) -> Result<(), Unwritten>,
     ) -> Result<(), Unwritten> {
-        let target = self.path.join(path);
-        // Replacing it would be the end of the heap.
-        if self.replace && MemManager::has_open(&target) {
-            return Err(Unwritten::Skipped("a heap that is open here is there".to_owned()));
-        }
-        self.enter(path).map_err(|error| self.explain(&target, error))?;
+        let target = self.target(path)?;
         let made = self.temporary.step(|| self.create())?;
         let mut file = made.map_err(Error::io(format!("{} cannot be written", target.display())))?;
         let written = content(&mut file).and_then(|()| {
@@ -94,17 +89,24 @@ impl TreeFolder {
 
     /// Makes a link.
     pub fn link(&mut self, path: &Path, to: &Path) -> Result<(), Unwritten> {
-        let target = self.path.join(path);
-        if self.replace && MemManager::has_open(&target) {
-            return Err(Unwritten::Skipped("a heap that is open here is there".to_owned()));
-        }
-        self.enter(path).map_err(|error| self.explain(&target, error))?;
+        let target = self.target(path)?;
         let made = self.temporary.step(|| self.create_link(to))?;
         let made = made.and_then(|()| self.temporary.step(|| self.place(path)).unwrap_or(Ok(())));
         made.map_err(|error| {
             let _ = fs::remove_file(self.temporary.path(CONTENT));
             self.explain(&target, error)
         })
+    }
+
+    /// Enters the folder of what is to be written, and returns its path.
+    fn target(&mut self, path: &Path) -> Result<PathBuf, Unwritten> {
+        let target = self.path.join(path);
+        // Replacing it would be the end of the heap.
+        if self.replace && MemManager::has_open(&target) {
+            return Err(Unwritten::Skipped("a heap that is open here is there".to_owned()));
+        }
+        self.enter(path).map_err(|error| self.explain(&target, error))?;
+        Ok(target)
     }
 
     fn explain(&self, target: &Path, error: io::Error) -> Unwritten {

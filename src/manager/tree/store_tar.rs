@@ -176,32 +176,27 @@ impl Storing<'_> {
         let name = self.name(&member.path)?;
         self.store_folder(Some(&name))?;
         names::validate(&name)?;
-        let kept = |file_type| FileAttributes::new(file_type, self.options.attributes.then_some(member.mode));
-        let path = member.path.clone();
+        let file_type = match member.what {
+            MemberKind::Folder => FileType::Folder,
+            MemberKind::Link(_) => FileType::Link,
+            _ => FileType::File,
+        };
+        let mut file = Waiting {
+            path: member.path.clone(),
+            name,
+            attributes: FileAttributes::new(file_type, self.options.attributes.then_some(member.mode)),
+            content: Vec::new(),
+        };
         match member.what.clone() {
-            MemberKind::File => {
-                let attributes = kept(FileType::File);
-                self.file(member, name, attributes)
-            }
-            MemberKind::Again(target) => self.again(&target, &name),
+            MemberKind::File => self.file(member, file),
+            MemberKind::Again(target) => self.again(&target, &file.name),
             MemberKind::Folder if self.options.attributes => {
-                let (attributes, content) = (kept(FileType::Folder), Vec::new());
-                self.folder = Some(Waiting {
-                    path,
-                    name,
-                    attributes,
-                    content,
-                });
+                self.folder = Some(file);
                 Ok(())
             }
             MemberKind::Link(content) if self.options.attributes => {
-                let attributes = kept(FileType::Link);
-                Ok(self.wait(Waiting {
-                    path,
-                    name,
-                    attributes,
-                    content,
-                })?)
+                file.content = content;
+                Ok(self.wait(file)?)
             }
             MemberKind::Link(_) => Err(Unstored::Skipped("a symbolic link")),
             _ => Ok(()),
@@ -222,31 +217,19 @@ impl Storing<'_> {
         Ok(format!("{}{name}", self.prefix))
     }
 
-    fn file<R: Read>(
-        &mut self,
-        member: &mut Member<'_, R>,
-        name: String,
-        attributes: FileAttributes,
-    ) -> Result<(), Unstored> {
+    fn file<R: Read>(&mut self, member: &mut Member<'_, R>, mut file: Waiting) -> Result<(), Unstored> {
         if member.size < BATCH_BYTES {
-            let mut content = Vec::new();
-            let read = member.read_to_end(&mut content);
+            let read = member.read_to_end(&mut file.content);
             read.map_err(|error| member.bad(error))?;
-            let path = member.path.clone();
-            return Ok(self.wait(Waiting {
-                path,
-                name,
-                attributes,
-                content,
-            })?);
+            return Ok(self.wait(file)?);
         }
         self.store_waiting()?;
         let space = self.memory.memram()?;
         if member.size > space.attainable() && member.size > space.mem {
             return Ok(self.memory.refuse_unread(member.size)?);
         }
-        let tags = attributes.tags();
-        let stored = self.memory.store_from(&mut *member, hold(&name, &tags))?;
+        let tags = file.attributes.tags();
+        let stored = self.memory.store_from(&mut *member, hold(&file.name, &tags))?;
         self.count(&stored);
         Ok(())
     }

@@ -1,11 +1,9 @@
 //! Explains why a space is full, fragmented or large on disk, and what helps.
 
-mod evicting;
 mod examine;
 mod finding;
 mod on_disk;
 mod quotas;
-mod refused;
 mod rules;
 
 pub use finding::{Figure, Finding, Remedy, Severity};

@@ -20,27 +20,14 @@ pub(super) fn quotas(examined: &Examined) -> Option<Finding> {
     if is_full {
         text.push_str(" What would give more to those that are full is refused.");
     }
-    let names: Vec<_> = full
-        .clone()
-        .chain(over.clone())
-        .map(|quota| format!("{}={}", quota.key, quota.value))
-        .collect();
+    // Not in the sentence, because an owner may have any name.
+    let owners = full.clone().chain(over.clone()).take(NAMED);
+    let owners: Vec<_> = owners.map(|quota| format!("{}={}", quota.key, quota.value)).collect();
     let figures = vec![
         ("quotas", Figure::Count(examined.quotas.len() as u64)),
         ("full", Figure::Count(full.count() as u64)),
         ("over_soft", Figure::Count(over.count() as u64)),
-        // Not in the sentence, because an owner may have any name.
-        (
-            "owners",
-            Figure::Text(
-                names
-                    .iter()
-                    .take(NAMED)
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join("; "),
-            ),
-        ),
+        ("owners", Figure::Text(owners.join("; "))),
     ];
     let severity = if is_full { Severity::Action } else { Severity::Note };
     Some(Finding::new("quotas", severity, &text, figures, vec![Remedy::Quotas]))

@@ -1,11 +1,9 @@
 //! Pure rules that turn figures into findings, with a reason for each threshold.
 
-use super::evicting::evicting;
 use super::examine::{Examined, share};
 use super::finding::{Figure, Finding, Remedy, Severity};
 use super::on_disk::{free_pages, large_file, large_history, large_log, nearly_full_file};
 use super::quotas::quotas;
-use super::refused::refused;
 use crate::models::SizeClassTotals;
 
 /// Who else has a right to the space.
@@ -83,6 +81,43 @@ fn nearly_full(examined: &Examined) -> Option<Finding> {
     }
     remedy.push(Remedy::Resize(memram.max_mem.saturating_mul(2)));
     Some(Finding::new("nearly_full", Severity::Action, &text, figures, remedy))
+}
+
+/// Says what went in the last day, instead of calling the space full, which such a space should be. If that was
+/// more than all that it can hold, objects last for less than a day: then it may be too small.
+fn evicting(examined: &Examined) -> Option<Finding> {
+    let (memram, evicted) = (&examined.memram, examined.evicted?);
+    let policy = memram.evict?;
+    let figures = vec![
+        ("used", Figure::Share(examined.used())),
+        ("mem", Figure::Bytes(memram.mem)),
+        ("max_mem", Figure::Bytes(memram.max_mem)),
+        ("evicted_objects", Figure::Count(evicted.count)),
+        ("evicted_mem", Figure::Bytes(evicted.bytes)),
+    ];
+    let mut text = format!(
+        "{{used}} of the space is used, {{mem}} of {{max_mem}}, and the {policy} objects go if there is no room. In the \
+         last day {{evicted_objects|object}} with {{evicted_mem}} went, according to the history that is kept."
+    );
+    let mut remedy = Vec::new();
+    if evicted.bytes > memram.max_mem {
+        text.push_str(" That is more than all that it can hold, so it may be too small: a replay tells what another size would change.");
+        remedy.push(Remedy::Resize(memram.max_mem.saturating_mul(2)));
+    }
+    Some(Finding::new("evicting", Severity::Note, &text, figures, remedy))
+}
+
+/// Says what the newest events have of refusals, which the present figures may not explain any more.
+fn refused(examined: &Examined) -> Option<Finding> {
+    let refused = examined.refused.as_ref()?;
+    let text = "An object was refused in the last day, {refused_times|time}; it needed {refused_bytes}. Now \
+                {available} are free.";
+    let figures = [
+        ("refused_times", Figure::Count(refused.count)),
+        ("refused_bytes", Figure::Bytes(refused.bytes)),
+        ("available", Figure::Bytes(examined.memram.available())),
+    ];
+    Some(Finding::new("refused", Severity::Note, text, figures, Vec::new()))
 }
 
 /// Empty arenas are useful as long as their class needs blocks. They deprive other classes of room

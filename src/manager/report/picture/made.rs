@@ -12,6 +12,7 @@ use super::walk::walk;
 use crate::clock;
 use crate::error::Result;
 use crate::manager::report::layout::Undone;
+use crate::manager::report::stats;
 use crate::manager::{Finding, MemManager, Stats, UsagePoint};
 use crate::models::Timestamp;
 use crate::store::queries;
@@ -77,8 +78,6 @@ pub struct ClassUse {
 
 /// How many of the largest objects are listed.
 const LARGEST: i64 = 20;
-/// In a space of at most this many objects, all are searched for the largest.
-const FEW_OBJECTS: u64 = 1000;
 
 impl MemManager {
     /// The space as a whole, to be looked at: totals, usage over time, a map of its blocks at several
@@ -139,11 +138,7 @@ fn largest(memory: &MemManager) -> Result<Vec<ObjectInfo>> {
     let space = memory.inner.space;
     memory.inner.readers.snapshot(|tx| {
         let [objects, _] = queries::objects::totals(tx, space)?;
-        let largest = if objects > FEW_OBJECTS {
-            queries::objects::largest(tx, space, LARGEST)?
-        } else {
-            queries::objects::largest_of_all(tx, space, LARGEST)?
-        };
+        let largest = stats::largest(tx, space, objects, LARGEST)?;
         let infos = largest.iter().map(|object| queries::objects::info(tx, object.id));
         let infos: Vec<_> = infos.collect::<Result<_>>()?;
         let without_value = |object: ObjectInfo| ObjectInfo { value: None, ..object };

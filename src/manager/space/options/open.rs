@@ -191,12 +191,8 @@ impl Options {
             return Ok((space, geometry));
         }
         if self.read_only || self.purpose != Purpose::Use {
-            let known = queries::spaces::all(tx)?.into_iter();
-            return Err(Error::UnknownSpace {
-                space: self.space.clone(),
-                known: known.map(|space| space.name).collect(),
-                path: opening.location().named().to_owned(),
-            });
+            let known = queries::spaces::all(tx)?;
+            return Err(unknown_space(known, &self.space, &opening.location()));
         }
         self.check_name()?;
         if opening.make_space(new)? {
@@ -243,6 +239,15 @@ impl Options {
             return refuse("its arena size and size classes are different, and cannot be changed".into());
         }
         Ok(())
+    }
+}
+
+/// The error for a space that a heap does not have.
+pub(in crate::manager) fn unknown_space(known: Vec<MemRam>, name: &str, heap: &Location) -> Error {
+    Error::UnknownSpace {
+        space: name.to_owned(),
+        known: known.into_iter().map(|space| space.name).collect(),
+        path: heap.named().to_owned(),
     }
 }
 
