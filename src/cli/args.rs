@@ -176,13 +176,12 @@ impl Cli {
         if !matches!(&self.command, Command::Get(args) if args.is_to_file()) {
             streams::need_output()?;
         }
-        // These concern no heap, and work without one.
-        match &self.command {
+        let context = match &self.command {
+            // These concern no heap, and work without one.
             Command::Completions(args) => return completions::run(args),
             Command::Man(args) => return man::run(args),
-            _ => {}
-        }
-        let context = Context::new(&self.globals)?;
+            _ => Context::new(&self.globals)?,
+        };
         match &self.command {
             Command::Completions(_) | Command::Man(_) => Ok(Outcome::Fine),
             Command::Init(args) => init::run(args, &context),

@@ -16,11 +16,12 @@ pub struct Relation {
 }
 
 /// A query that has a name.
+#[derive(serde::Serialize)]
 pub struct Named {
     pub name: &'static str,
+    pub sql: &'static str,
     /// The question that it answers.
     pub title: &'static str,
-    pub sql: &'static str,
 }
 
 /// All tables, then all views.

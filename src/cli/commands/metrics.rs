@@ -225,17 +225,15 @@ fn exposition(told: &[Told]) -> String {
         })
     });
     out.family("blocks", Kind::Gauge, "Blocks by size class.", blocks);
-    let events = told.iter().flat_map(|(stats, counts)| {
-        let of = move |&kind: &EventKind| ([space(stats), ("kind", kind.to_string())], counts.of(kind));
-        EventKind::ALL.iter().map(of)
-    });
+    let of_kinds = |figure: fn(&EventCounts, EventKind) -> u64| {
+        told.iter().flat_map(move |(stats, counts)| {
+            let of = move |&kind: &EventKind| ([space(stats), ("kind", kind.to_string())], figure(counts, kind));
+            EventKind::ALL.iter().map(of)
+        })
+    };
     let help = "Events; a refusal counts as often as it happened.";
-    out.family("events", Kind::Counter, help, events);
-    let bytes = told.iter().flat_map(|(stats, counts)| {
-        let of = move |&kind: &EventKind| ([space(stats), ("kind", kind.to_string())], counts.bytes_of(kind));
-        EventKind::ALL.iter().map(of)
-    });
+    out.family("events", Kind::Counter, help, of_kinds(EventCounts::of));
     let help = "Bytes that these events are about.";
-    out.family("event_bytes", Kind::Counter, help, bytes);
+    out.family("event_bytes", Kind::Counter, help, of_kinds(EventCounts::bytes_of));
     out.end()
 }

@@ -81,7 +81,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
 const STORING: &str = "storing and writing to disk";
 
 fn post(reservation: &Reservation, path: &Path, hold: HoldWith<'_>) -> Result<Allocation> {
-    let found = Sources::new(false).find(path).next();
+    let found = Sources::default().find(path).next();
     let stored = match found {
         Some(Found::Stdin) => reservation.post_from(Reading::new(streams::content()?, STORING), hold),
         Some(Found::Stream(path)) => reservation.post_from(Reading::new(Interruptible(open(&path)?), STORING), hold),

@@ -26,7 +26,10 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     args.tags.check()?;
     refuse_if_all_are_missing(&args.paths)?;
-    let sources = Sources::new(args.recursive).attributes(args.attributes);
+    let sources = Sources {
+        recursive: args.recursive,
+        attributes: args.attributes,
+    };
     if args.sync {
         let [path] = args.paths.as_slice() else {
             bail!("--sync follows one folder; give one PATH");

@@ -16,8 +16,7 @@ use super::put_source::Source;
 use super::quota;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
-use crate::cli::input::small_file::{SMALL, Small};
-use crate::cli::input::sources::{Found, Sources};
+use crate::cli::input::sources::{Found, SMALL, Small, Sources};
 use crate::cli::output::progress::{self, Reading};
 use crate::cli::output::text::{counted, printable_path};
 use crate::cli::streams::{self, Interruptible};
@@ -85,13 +84,10 @@ impl<'a> Put<'a> {
     }
 
     fn found(&mut self, found: Found) -> Result<()> {
+        let size = if let Found::File(_, size) = found { size } else { 0 };
         match found {
-            Found::File(_, size) => match self.source(found) {
+            Found::File(..) | Found::Link(..) | Found::Folder(_) => match self.source(found) {
                 Some(source) => self.file(source, size),
-                None => Ok(()),
-            },
-            Found::Link(..) | Found::Folder(_) => match self.source(found) {
-                Some(source) => self.file(source, 0),
                 None => Ok(()),
             },
             Found::Stream(_) => {

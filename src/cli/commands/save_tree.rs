@@ -44,7 +44,7 @@ pub fn save_tar(memory: &MemManager, prefix: &str, options: SaveTreeOptions, siz
     let saved = progress::bytes("writing", |bytes| memory.save_tree_tar(prefix, out, options, bytes))?;
     warn(&saved);
     exit::note(&summary(&saved, sizes));
-    Ok(outcome(&saved))
+    Ok(Outcome::findings_if(!saved.skipped.is_empty()))
 }
 
 /// Standard output, unless a person would see the tar.
@@ -66,7 +66,7 @@ fn warn(saved: &SavedTree) {
 pub fn report(saved: &SavedTree, folder: &Path, context: &Context<'_>) -> Result<Outcome> {
     let told = summary(saved, context.sizes());
     context.answer(saved, |out| writeln!(out, "{}: {told}", printable_path(folder)))?;
-    Ok(outcome(saved))
+    Ok(Outcome::findings_if(!saved.skipped.is_empty()))
 }
 
 fn summary(saved: &SavedTree, sizes: Sizes) -> String {
@@ -81,8 +81,4 @@ fn summary(saved: &SavedTree, sizes: Sizes) -> String {
         0 => text,
         skipped => format!("{text}; {skipped} skipped"),
     }
-}
-
-fn outcome(saved: &SavedTree) -> Outcome {
-    Outcome::findings_if(!saved.skipped.is_empty())
 }

@@ -35,12 +35,7 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
         0 => String::new(),
         mem => format!("{:.3}", bytes as f64 / mem as f64),
     };
-    let steps = if report.disk.on_server {
-        server_ladder(report).to_vec()
-    } else {
-        ladder(report).to_vec()
-    };
-    let rows = steps
+    let rows = ladder(report)
         .into_iter()
         .map(|(what, bytes)| vec![what.to_owned(), sizes.cell(bytes), ratio(bytes)]);
     table(out, LADDER, rows)?;
@@ -93,12 +88,20 @@ const LADDER: &[Head] = &[
     Head::right("PER STORED BYTE").worth(1),
 ];
 
-/// Each step adds the cost of the next layer.
-fn ladder(report: &SpaceReport) -> [(&'static str, u64); 9] {
+/// Each step adds the cost of the next layer. On a server no more is known than of the tables.
+fn ladder(report: &SpaceReport) -> Vec<(&'static str, u64)> {
     let bytes = |tree: &TreeSize| tree.bytes;
     let ledger = report.trees.iter().find(|tree| tree.name == "ledger").map_or(0, bytes);
     let trees: u64 = report.trees.iter().map(bytes).sum();
-    [
+    if report.disk.on_server {
+        return vec![
+            ("stored", report.mem),
+            ("+ the rest of the ledger", ledger.saturating_sub(report.mem)),
+            ("+ other tables, and indexes", trees.saturating_sub(ledger)),
+            ("= on the server", report.file_size),
+        ];
+    }
+    vec![
         ("stored", report.mem),
         (
             "+ row headers and keys of the pieces",
@@ -114,19 +117,6 @@ fn ladder(report: &SpaceReport) -> [(&'static str, u64); 9] {
         ("= file", report.file_size),
         ("  write-ahead log next to it", report.wal_size),
         ("  index of the log", report.disk.shm_size),
-    ]
-}
-
-/// The same on a server, where no more is known.
-fn server_ladder(report: &SpaceReport) -> [(&'static str, u64); 4] {
-    let bytes = |tree: &TreeSize| tree.bytes;
-    let ledger = report.trees.iter().find(|tree| tree.name == "ledger").map_or(0, bytes);
-    let trees: u64 = report.trees.iter().map(bytes).sum();
-    [
-        ("stored", report.mem),
-        ("+ the rest of the ledger", ledger.saturating_sub(report.mem)),
-        ("+ other tables, and indexes", trees.saturating_sub(ledger)),
-        ("= on the server", report.file_size),
     ]
 }
 

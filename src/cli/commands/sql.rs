@@ -196,7 +196,7 @@ fn tell(command: &str, format: &mut Format, context: &Context<'_>) -> Result<()>
         [".tables"] => output.rows(reference::relations().iter().map(Table::from))?,
         [".schema"] => output.rows(reference::relations().iter().flat_map(columns))?,
         [".schema", name] => output.rows(columns(&relation(name)?))?,
-        [".queries"] => output.rows(reference::queries().into_iter().map(Query))?,
+        [".queries"] => output.rows(reference::queries())?,
         [".show", name] => writeln!(output.text(), "{}", named(name.trim_start_matches('@'))?.sql)?,
         [".help"] => output.text().write_all(dot_commands!("").as_bytes())?,
         [".help", name] => output.text().write_all(relation(name)?.text.as_bytes())?,
@@ -259,20 +259,11 @@ impl Row for ColumnOf {
     }
 }
 
-struct Query(Named);
-
-impl Serialize for Query {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Named { name, title, sql } = &self.0;
-        json!({"name": name, "title": title, "sql": sql}).serialize(serializer)
-    }
-}
-
-impl Row for Query {
+impl Row for Named {
     const KEYS: &'static str = "name,sql,title";
     columns! { self, _,
-        Head::left("QUERY") => format!("@{}", self.0.name),
-        Head::left("WHAT IT TELLS").cut_to(8) => self.0.title,
+        Head::left("QUERY") => format!("@{}", self.name),
+        Head::left("WHAT IT TELLS").cut_to(8) => self.title,
     }
 }
 

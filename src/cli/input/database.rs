@@ -40,15 +40,7 @@ impl Database {
             return Self::named("--db", path);
         }
         let setting = variables.get("HEAPLEDGER_DB").or_else(|| variables.get("DATABASE_URL"));
-        match setting {
-            Some(setting) => Self::of(setting),
-            None => Ok(Self {
-                path: "heap.db".into(),
-                server: None,
-                mode: Mode::default(),
-                source: "the default",
-            }),
-        }
+        setting.map_or_else(|| Self::named("the default", Path::new("heap.db")), Self::of)
     }
 
     /// The heap that the option or argument `source` names.

@@ -7,7 +7,6 @@ pub(in crate::cli) mod fail_if;
 pub(in crate::cli) mod parse;
 pub(in crate::cli) mod server;
 pub(in crate::cli) mod size_list;
-pub(in crate::cli) mod small_file;
 pub(in crate::cli) mod sources;
 pub(in crate::cli) mod statements;
 pub(in crate::cli) mod trace;

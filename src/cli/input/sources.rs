@@ -41,25 +41,15 @@ impl Found {
 /// Finds what to store, in the order of the arguments and, in folders, in the order of names, so
 /// that the same tree always gives the same layout. An open heap and its side files are skipped,
 /// because they would grow while they are read, and so are temporary folders of heapledger.
+#[derive(Default)]
 pub struct Sources {
-    recursive: bool,
+    /// Whether what is in folders is found.
+    pub recursive: bool,
     /// Whether links and empty folders are found, too.
-    attributes: bool,
+    pub attributes: bool,
 }
 
 impl Sources {
-    pub fn new(recursive: bool) -> Self {
-        Self {
-            recursive,
-            attributes: false,
-        }
-    }
-
-    /// Sets whether links and empty folders are found, too.
-    pub fn attributes(self, attributes: bool) -> Self {
-        Self { attributes, ..self }
-    }
-
     /// What one argument refers to.
     pub fn find<'a>(&'a self, path: &'a Path) -> Box<dyn Iterator<Item = Found> + 'a> {
         if path.as_os_str() == "-" {
@@ -154,6 +144,29 @@ pub fn hash(mut content: impl Read) -> io::Result<(ObjectId, u64)> {
     }
 }
 
+/// Files up to this size are stored in batches.
+pub const SMALL: u64 = 1024 * 1024;
+
+/// The content of a file that claims to be small.
+pub enum Small {
+    Whole(Vec<u8>),
+    /// It has grown, or never had a size, as in /proc: its start, and a reader of the rest.
+    More(Vec<u8>, BufReader<File>),
+}
+
+impl Small {
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let mut file = whole_reads(File::open(path)?);
+        let mut content = Vec::new();
+        (&mut file).take(SMALL + 1).read_to_end(&mut content)?;
+        Ok(if content.len() as u64 > SMALL {
+            Self::More(content, file)
+        } else {
+            Self::Whole(content)
+        })
+    }
+}
+
 /// Some files in /proc can only be read in multiples of a certain size, so reads are buffered.
 pub fn whole_reads(file: File) -> BufReader<File> {
     BufReader::with_capacity(512 * 1024, file)
@@ -174,7 +187,11 @@ mod tests {
         let heap = MemManager::open(path("b/heap.db")).unwrap();
         heap.allocate("it").unwrap();
         fs::hard_link(path("b/heap.db-shm"), path("index")).unwrap();
-        let found: Vec<_> = Sources::new(true).find(folder.path()).collect();
+        let sources = Sources {
+            recursive: true,
+            attributes: false,
+        };
+        let found: Vec<_> = sources.find(folder.path()).collect();
         let heap_itself = |name| Found::Skipped(path(name), "the heap itself");
         assert_eq!(
             found,

@@ -21,12 +21,14 @@ const HEIGHT: f64 = 220.0;
 /// Half of the height of the chart of flows.
 const HALF: f64 = 42.0;
 
-/// The layers from below: their class, and what is in them and below.
-const LAYERS: [(&str, &str); 4] = [
-    ("b-payload", "content"),
-    ("b-room", "room in blocks"),
-    ("b-pools", "uncarved in pools"),
-    ("b-arenas", "uncarved in arenas"),
+type Part = fn(&UsagePoint) -> u64;
+
+/// The layers from below: their class, what is in them, and its bytes.
+const LAYERS: [(&str, &str, Part); 4] = [
+    ("b-payload", "content", |point| point.mem),
+    ("b-room", "room in blocks", |point| point.room_in_blocks),
+    ("b-pools", "uncarved in pools", |point| point.uncarved_in_pools),
+    ("b-arenas", "uncarved in arenas", |point| point.uncarved_in_arenas),
 ];
 
 impl Chart {
@@ -70,7 +72,7 @@ impl Chart {
 
     pub fn legend(&self) -> String {
         let mut legend = String::new();
-        for (class, what) in LAYERS {
+        for (class, what, _) in LAYERS {
             let _ = write!(
                 legend,
                 "<li><svg class=\"sw\" viewBox=\"0 0 15 15\" aria-hidden=\"true\"><rect class=\"{class}\" width=\"15\" height=\"15\"/></svg>{what}</li>"
@@ -99,7 +101,7 @@ impl Chart {
             plural(points.len() as u64, "point")
         );
         let mut below: Vec<u64> = vec![0; points.len()];
-        for ((class, _), of) in LAYERS.iter().zip(Self::parts()) {
+        for (class, _, of) in LAYERS {
             let above: Vec<u64> = below
                 .iter()
                 .zip(points)
@@ -123,15 +125,6 @@ impl Chart {
             svg.push_str(&flows(report, self.most_moved.max(1)));
         }
         svg
-    }
-
-    fn parts() -> [fn(&UsagePoint) -> u64; 4] {
-        [
-            |point| point.mem,
-            |point| point.room_in_blocks,
-            |point| point.uncarved_in_pools,
-            |point| point.uncarved_in_arenas,
-        ]
     }
 
     /// A line that stays where it is until the next point.

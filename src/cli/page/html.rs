@@ -102,23 +102,15 @@ pub fn bytes(key: &str, bytes: u64) -> String {
     format!("<data value=\"{bytes}\" data-key=\"{key}\">{}</data>", grouped(bytes))
 }
 
-/// A bar of 90 pixels that shows how much of something is used.
-fn gauge(part: u64, whole: u64) -> String {
+/// A bar of 90 pixels that shows how much of something is used, and the share in words.
+pub fn gauge_of(part: u64, whole: u64) -> String {
     let width = if whole == 0 {
         0.0
     } else {
         90.0 * part as f64 / whole as f64
     };
     format!(
-        "<svg class=\"use\" viewBox=\"0 0 90 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"f-none\" width=\"90\" height=\"10\"/><rect class=\"b-payload\" width=\"{width:.1}\" height=\"10\"/></svg>"
-    )
-}
-
-/// The same with the share in words.
-pub fn gauge_of(part: u64, whole: u64) -> String {
-    format!(
-        "{} <span class=\"share\">{}</span>",
-        gauge(part, whole),
+        "<svg class=\"use\" viewBox=\"0 0 90 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"f-none\" width=\"90\" height=\"10\"/><rect class=\"b-payload\" width=\"{width:.1}\" height=\"10\"/></svg> <span class=\"share\">{}</span>",
         share(part, whole)
     )
 }

@@ -4,7 +4,7 @@
 //! and for a screen reader; only the map and the slider need the script that is in the page. A library of charts would be
 //! larger than all of that, and could not draw the map.
 
-use heapledger::{Report, Timestamp};
+use heapledger::Report;
 
 use super::html::{digest, fill, moment, name, text};
 use super::{chart, data, history, objects, sections};
@@ -97,10 +97,9 @@ impl Page<'_> {
         let report = self.report;
         let chart = chart::Chart::of(report);
         let (first, last) = (report.usage.first(), report.usage.last());
-        let short = |at: Timestamp| moment(at);
         let label = |point: Option<&heapledger::UsagePoint>| {
             point.map_or(String::new(), |point| {
-                format!("<span>event {} · {}</span>", point.event_id.n(), short(point.at))
+                format!("<span>event {} · {}</span>", point.event_id.n(), moment(point.at))
             })
         };
         let middle = report

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
+use super::attributes::path_of_bytes;
 use crate::temporary;
 
 /// Limit of a part of a path, in bytes, of the usual file systems.
@@ -106,7 +107,7 @@ fn part(text: &str) -> Result<OsString, NotAPath> {
     if bytes.len() > MOST_PART {
         return Err(NotAPath::LongPart);
     }
-    let part = os_string(bytes).ok_or(NotAPath::Escape)?;
+    let part = path_of_bytes(&bytes).ok_or(NotAPath::Escape)?.into_os_string();
     let mut components = Path::new(&part).components();
     match (components.next(), components.next()) {
         (Some(Component::Normal(only)), None) if only == part => {}
@@ -116,16 +117,6 @@ fn part(text: &str) -> Result<OsString, NotAPath> {
         return Err(NotAPath::Temporary);
     }
     Ok(part)
-}
-
-#[cfg(unix)]
-fn os_string(bytes: Vec<u8>) -> Option<OsString> {
-    Some(std::os::unix::ffi::OsStringExt::from_vec(bytes))
-}
-
-#[cfg(not(unix))]
-fn os_string(bytes: Vec<u8>) -> Option<OsString> {
-    String::from_utf8(bytes).ok().map(Into::into)
 }
 
 #[cfg(all(test, unix))]

@@ -8,7 +8,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use heapledger::TraceRequest;
 
 use super::columns::Columns;
-use super::request::used;
+use super::used;
 
 /// The requests of a CSV file.
 pub struct CsvRows<R> {

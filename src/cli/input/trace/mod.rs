@@ -4,7 +4,6 @@ mod columns;
 mod csv_rows;
 mod kind;
 mod records;
-mod request;
 
 pub use columns::Columns;
 pub use kind::TraceKind;
@@ -57,4 +56,9 @@ fn refuse_compressed(start: &[u8]) -> Result<()> {
         _ => return Ok(()),
     };
     bail!("it is compressed; use `{program} -dc TRACE | heapledger replay - --trace-type TYPE`")
+}
+
+/// A request for an object, unless it is for 0 bytes.
+fn used(object: u64, size: u64) -> Option<TraceRequest> {
+    (size > 0).then_some(TraceRequest::Use { object, size })
 }

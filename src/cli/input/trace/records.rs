@@ -5,7 +5,7 @@ use std::io::Read;
 use anyhow::{Context as _, Result, bail};
 use heapledger::TraceRequest;
 
-use super::request::used;
+use super::used;
 
 /// Bytes of a record, little-endian: `u32` time, `u64` object, `u32` size, `i64` number of the next
 /// request for the object. The last one is not used, because it is wrong in a part of a trace.
