@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use heapledger::{Error, Hasher, Held, Kind, MemManager, ObjectId, ObjectReader, Policy};
+use heapledger::{Error, Hasher, Held, Kind, MemManager, ObjectId, Policy};
 
 use super::save_tree::{self, Attributes};
 use crate::cli::context::Context;
@@ -62,7 +62,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     note_read(&memory, object, &id, context);
     match args.file() {
         Some(path) => progress::bytes("reading", |bytes| memory.save_with(&id, path, bytes)).map(drop)?,
-        None => to_stdout(Content::of(&memory, id)?)?,
+        None => to_stdout(&memory, id)?,
     }
     Ok(Outcome::Fine)
 }
@@ -106,58 +106,33 @@ fn note_read(memory: &MemManager, text: &str, id: &ObjectId, context: &Context<'
     }
 }
 
-fn to_stdout(content: Content) -> Result<()> {
+/// Writes the content of an object, which is verified only when all of it was read.
+fn to_stdout(memory: &MemManager, id: ObjectId) -> Result<()> {
+    let kind = memory.object(&id)?.kind;
+    if kind == Kind::Unknown {
+        bail!("object {id} is of a kind that this version does not know");
+    }
+    let (mut reader, mut hasher) = (memory.reader(&id)?, Hasher::new(kind));
     let mut stdout = io::stdout().lock();
-    let progress = if stdout.is_terminal() {
+    let mut progress = if stdout.is_terminal() {
         Progress::hidden()
     } else {
         Progress::new("reading")
     };
-    content.copy(&mut stdout, progress)?;
-    Ok(stdout.flush()?)
-}
-
-/// The content of an object. It is verified only when all of it was read.
-struct Content {
-    id: ObjectId,
-    reader: ObjectReader,
-    hasher: Hasher,
-}
-
-impl Content {
-    fn of(memory: &MemManager, id: ObjectId) -> Result<Self> {
-        let kind = memory.object(&id)?.kind;
-        if kind == Kind::Unknown {
-            bail!("object {id} is of a kind that this version does not know");
-        }
-        Ok(Self {
-            id,
-            reader: memory.reader(&id)?,
-            hasher: Hasher::new(kind),
-        })
+    let (total, mut done) = (reader.size(), 0);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let read = reader.read(&mut buffer)?;
+        let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else {
+            break;
+        };
+        hasher.update(part);
+        stdout.write_all(part)?;
+        done += part.len() as u64;
+        progress.set(done, total);
     }
-
-    /// Copies all of it, and fails if it does not match the id.
-    fn copy(mut self, out: &mut dyn Write, mut progress: Progress) -> Result<()> {
-        let total = self.reader.size();
-        let mut buffer = vec![0; 256 * 1024];
-        let mut done = 0;
-        loop {
-            let read = self.reader.read(&mut buffer)?;
-            let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else {
-                break;
-            };
-            self.hasher.update(part);
-            out.write_all(part)?;
-            done += part.len() as u64;
-            progress.set(done, total);
-        }
-        match self.hasher.finish() {
-            found if found == self.id => Ok(()),
-            found => bail!(
-                "damaged: the content of object {} is that of {found}; `heapledger check` lists all damage",
-                self.id
-            ),
-        }
+    match hasher.finish() {
+        found if found == id => Ok(stdout.flush()?),
+        found => bail!("damaged: the content of object {id} is that of {found}; `heapledger check` lists all damage"),
     }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use glob::Pattern;
 use heapledger::{Kind, ObjectInfo, Timestamp};
+use serde::Serialize;
 
 use super::reserve;
 use crate::cli::context::Context;
@@ -13,7 +14,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::input::{parse, when};
 use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, if_any, name_list, printable, short_id, time};
+use crate::cli::output::text::{if_any, name_list, printable, short_id, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -115,10 +116,8 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         _ => Box::new(args.sorted(objects)?.into_iter().map(Ok)),
     };
     let objects = objects.take(args.limit.unwrap_or(usize::MAX));
-    match args.long {
-        true => output.rows_read(objects.map(|object| object.map(Long)))?,
-        false => output.rows_read(objects)?,
-    }
+    let long = args.long;
+    output.rows_read(objects.map(|object| Ok(Listed { object: object?, long })))?;
     Ok(Outcome::Fine)
 }
 
@@ -159,34 +158,25 @@ impl Args {
     }
 }
 
-impl Row for ObjectInfo {
-    const KEYS: &'static str = "id,object_id,space,names,kind,type_name,size,pieces,held,created,expires_at,value";
-    columns! { self, sizes,
-        Head::left("OBJECT") => short_id(self.id),
-        Head::left("KIND").worth(3) => self.kind,
-        Head::right("SIZE").worth(6) => sizes.cell(self.size),
-        Head::right("PIECES").worth(1) => self.pieces,
-        Head::left("CREATED").worth(2) => time(self.created),
-        Head::left("EXPIRES").worth(4) => if_any(self.expires_at, time),
-        Head::left("NAMES").worth(7).cut_to(12) => name_list(&self.names),
-        Head::left("VALUE").worth(5).cut_to(16) => if_any(self.value.as_deref(), printable),
-    }
+/// An object, perhaps with its whole id.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub struct Listed {
+    object: ObjectInfo,
+    #[serde(skip)]
+    long: bool,
 }
 
-/// The same with the whole id.
-#[derive(serde::Serialize)]
-#[serde(transparent)]
-struct Long(ObjectInfo);
-
-impl Row for Long {
-    const KEYS: &'static str = ObjectInfo::KEYS;
-    const HEAD: &'static [Head] = ObjectInfo::HEAD;
-
-    fn cells(&self, sizes: Sizes) -> Vec<String> {
-        let mut cells = self.0.cells(sizes);
-        if let Some(id) = cells.first_mut() {
-            *id = self.0.id.to_string();
-        }
-        cells
+impl Row for Listed {
+    const KEYS: &'static str = "id,object_id,space,names,kind,type_name,size,pieces,held,created,expires_at,value";
+    columns! { self, sizes,
+        Head::left("OBJECT") => if self.long { self.object.id.to_string() } else { short_id(self.object.id) },
+        Head::left("KIND").worth(3) => self.object.kind,
+        Head::right("SIZE").worth(6) => sizes.cell(self.object.size),
+        Head::right("PIECES").worth(1) => self.object.pieces,
+        Head::left("CREATED").worth(2) => time(self.object.created),
+        Head::left("EXPIRES").worth(4) => if_any(self.object.expires_at, time),
+        Head::left("NAMES").worth(7).cut_to(12) => name_list(&self.object.names),
+        Head::left("VALUE").worth(5).cut_to(16) => if_any(self.object.value.as_deref(), printable),
     }
 }

@@ -44,7 +44,6 @@ pub(in crate::cli) mod put_plan;
 pub(in crate::cli) mod put_report;
 mod put_source;
 mod put_sync;
-mod put_together;
 pub(in crate::cli) mod quota;
 pub(in crate::cli) mod release;
 pub(in crate::cli) mod rename_space;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use heapledger::{Error, ObjectId, ObjectInfo};
 use serde::Serialize;
 
+use super::ls::Listed;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::{Row, columns};
@@ -100,7 +101,7 @@ impl Row for Pinned {
 }
 
 impl Row for Pin {
-    const KEYS: &'static str = <ObjectInfo as Row>::KEYS;
+    const KEYS: &'static str = Listed::KEYS;
     columns! { self, sizes,
         Head::left("OBJECT") => short_id(self.0.id),
         Head::right("SIZE") => sizes.cell(self.0.size),

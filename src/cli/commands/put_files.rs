@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -29,16 +30,16 @@ const BATCH_FILES: usize = 500;
 const STORING: &str = "storing and writing to disk";
 
 pub struct Put<'a> {
-    pub(super) memory: &'a MemManager,
-    pub(super) args: &'a Args,
+    memory: &'a MemManager,
+    args: &'a Args,
     names: Option<PathNames>,
     /// `None` if there is nothing to tell.
     evicted: Option<Evicted>,
     /// The path that was given, at or below which files are found.
     given: &'a Path,
     /// Small files waiting for their batch.
-    pub(super) waiting: Vec<(Source, Vec<u8>)>,
-    pub(super) waiting_bytes: usize,
+    waiting: Vec<(Source, Vec<u8>)>,
+    waiting_bytes: usize,
     pub report: Report<'a>,
 }
 
@@ -172,6 +173,60 @@ impl<'a> Put<'a> {
         }
     }
 
+    /// Stores the files that wait.
+    pub fn store_waiting(&mut self) -> Result<()> {
+        let files = mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        let (mut rest, mut most) = (files.as_slice(), files.len());
+        while let Some(((source, content), others)) = rest.split_first() {
+            let (now, later) = rest.split_at_checked(most).unwrap_or((rest, &[]));
+            match self.together(now)? {
+                None => rest = later,
+                // Alone, so that it is refused, and recorded, as what it is.
+                Some(0) => {
+                    let stored = self.memory.store_bytes(content, self.args.hold_of(source));
+                    self.one(source, stored)?;
+                    rest = others;
+                }
+                Some(refused) => {
+                    most = refused;
+                    continue;
+                }
+            }
+            most = rest.len();
+        }
+        Ok(())
+    }
+
+    /// Stores files in one transaction. If one of them is refused, none is stored, and its position is returned.
+    fn together(&mut self, files: &[(Source, Vec<u8>)]) -> Result<Option<usize>> {
+        self.report.show_progress();
+        let mut refused = None;
+        let stored = self.memory.batch(|batch| {
+            let mut stored = Vec::with_capacity(files.len());
+            for (position, (source, content)) in files.iter().enumerate() {
+                match batch.store_bytes(content, self.args.hold_of(source)) {
+                    Ok(one) => stored.push(one),
+                    Err(error) if self.is_of_one_file(&error) || is_full(&error) => {
+                        refused = Some(position);
+                        // In a space that evicts it may fit later, so this must not be recorded as a refusal.
+                        return Err(Error::BatchFailed);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            self.report.show_commit();
+            Ok(stored)
+        });
+        if refused.is_some() {
+            return Ok(refused);
+        }
+        let stored = stored.map_err(explain_taken)?;
+        let sources = files.iter().map(|(source, _)| source);
+        self.report.stored(sources.zip(&stored))?;
+        Ok(None)
+    }
+
     fn opened(
         &mut self,
         source: &Source,
@@ -190,7 +245,7 @@ impl<'a> Put<'a> {
     }
 
     /// Whether others can be stored.
-    pub(super) fn is_of_one_file(&self, error: &Error) -> bool {
+    fn is_of_one_file(&self, error: &Error) -> bool {
         match error {
             Error::Io { .. } | Error::KindConflict { .. } => true,
             // Others have other names, if these come from their paths.
@@ -201,7 +256,7 @@ impl<'a> Put<'a> {
 
     /// Reports one file. A problem of the file itself does not stop the others; any other error,
     /// such as a full space, does.
-    pub(super) fn one(&mut self, source: &Source, stored: Result<Allocation, Error>) -> Result<()> {
+    fn one(&mut self, source: &Source, stored: Result<Allocation, Error>) -> Result<()> {
         match stored {
             Ok(stored) => self.report.stored([(source, &stored)].into_iter()),
             Err(error) if self.is_of_one_file(&error) => {
@@ -215,4 +270,9 @@ impl<'a> Put<'a> {
             }
         }
     }
+}
+
+/// Whether there is no room for an object.
+fn is_full(error: &Error) -> bool {
+    matches!(error, Error::OutOfMemory { .. } | Error::QuotaExceeded(_))
 }

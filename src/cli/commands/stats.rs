@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::table;
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{Sizes, counted, printable, short_id, time};
+use crate::cli::output::text::{Sizes, counted, printable, share, short_id, time};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -158,10 +158,6 @@ fn claims(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
     });
     writeln!(out)?;
     table(out, CLAIMS, rows)
-}
-
-fn share(bytes: u64, max_mem: u64) -> String {
-    format!("{:.1} %", 100.0 * bytes as f64 / max_mem as f64)
 }
 
 const CLASSES: &[Head] = &[

@@ -10,7 +10,7 @@ use crate::cli::exit::Outcome;
 use crate::cli::output::chart::Chart;
 use crate::cli::output::render::{Row, columns};
 use crate::cli::output::table::Head;
-use crate::cli::output::text::{if_any, printable};
+use crate::cli::output::text::{if_any, printable, share};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -92,14 +92,6 @@ impl Row for OfTag {
         Head::right("OBJECTS").worth(3) => self.row.objects,
         Head::right("BYTES").worth(4) => sizes.cell(self.row.bytes),
         Head::right("SHARE").worth(2) => share(self.row.bytes, self.total),
-    }
-}
-
-/// A part of a whole.
-fn share(bytes: u64, total: u64) -> String {
-    match total {
-        0 => "-".to_owned(),
-        total => format!("{:.1} %", 100.0 * bytes as f64 / total as f64),
     }
 }
 

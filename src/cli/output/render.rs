@@ -139,11 +139,7 @@ impl Output {
             Format::Table => text(&mut self.out)?,
             Format::Json => writeln!(self.out, "{}", serde_json::to_string_pretty(thing)?)?,
             Format::Ndjson => writeln!(self.out, "{}", serde_json::to_string(thing)?)?,
-            Format::Csv => {
-                let record = Record::of(thing)?;
-                csv_line(&mut self.out, record.0.iter().map(|(key, _)| key.clone()))?;
-                csv_line(&mut self.out, record.cells())?;
-            }
+            Format::Csv => csv_record(&mut self.out, thing, true)?,
         }
         self.out.flush()
     }
@@ -210,13 +206,7 @@ impl<R: Row> List<'_, R> {
                 serde_json::to_string(row)?
             ),
             Format::Ndjson => writeln!(out, "{}", serde_json::to_string(row)?),
-            Format::Csv => {
-                let record = Record::of(row)?;
-                if first {
-                    csv_line(out, record.0.iter().map(|(key, _)| key.clone()))?;
-                }
-                csv_line(out, record.cells())
-            }
+            Format::Csv => csv_record(out, row, first),
         }
     }
 
@@ -280,6 +270,15 @@ impl<'de> Deserialize<'de> for Record {
 
         deserializer.deserialize_map(InOrder)
     }
+}
+
+/// Writes the fields of a value as CSV, the first one below their keys.
+fn csv_record(out: &mut impl Write, thing: &impl Serialize, is_first: bool) -> io::Result<()> {
+    let record = Record::of(thing)?;
+    if is_first {
+        csv_line(out, record.0.iter().map(|(key, _)| key.clone()))?;
+    }
+    csv_line(out, record.cells())
 }
 
 /// Writes one line of CSV, quoted where necessary.

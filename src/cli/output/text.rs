@@ -58,6 +58,14 @@ pub fn above_zero(number: u64) -> Option<u64> {
     (number > 0).then_some(number)
 }
 
+/// A part of a whole: `12.5 %`.
+pub fn share(part: u64, whole: u64) -> String {
+    match whole {
+        0 => "-".to_owned(),
+        whole => format!("{:.1} %", 100.0 * part as f64 / whole as f64),
+    }
+}
+
 /// A time in whole seconds: `2026-01-31T12:00:00Z`.
 pub fn time(time: Timestamp) -> String {
     format!("{time:.0}")

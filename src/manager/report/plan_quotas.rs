@@ -32,6 +32,7 @@ struct Counted {
     before: [u64; 2],
 }
 
+#[derive(Clone)]
 struct Bound {
     /// `None` for a planned object of unknown content.
     object: Option<ObjectId>,
@@ -236,9 +237,8 @@ impl Owners {
 
     /// What a name is bound to.
     fn bound(&self, tx: &mut ReadTx<'_>, name: &str) -> Result<Option<Bound>> {
-        if let Some(Bound { object, size, tags }) = self.names.get(name) {
-            let (object, size, tags) = (*object, *size, tags.clone());
-            return Ok(Some(Bound { object, size, tags }));
+        if let Some(bound) = self.names.get(name) {
+            return Ok(Some(bound.clone()));
         }
         let Some(object) = queries::names::resolve(tx, self.space, name)? else {
             return Ok(None);
