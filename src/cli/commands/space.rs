@@ -47,19 +47,16 @@ fn text(out: &mut dyn Write, report: &SpaceReport, sizes: Sizes) -> io::Result<(
         writeln!(out, "on disk {total} of {max_file}, {reserve} of it only for freeing")?;
     }
     writeln!(out)?;
+    // Where the head has fewer columns, the other cells are left out.
+    let head = if report.disk.on_server { ON_SERVER } else { TREES };
+    table(out, head, report.trees.iter().map(|tree| tree_cells(tree, sizes)))?;
     if report.disk.on_server {
-        table(
-            out,
-            ON_SERVER,
-            report.trees.iter().map(|tree| server_cells(tree, sizes)),
-        )?;
         let rows = counted(report.empty_blocks, "empty block");
         return writeln!(
             out,
             "\ngc removes the rows of {rows}; the server uses their room again once its autovacuum has seen them"
         );
     }
-    table(out, TREES, report.trees.iter().map(|tree| tree_cells(tree, sizes)))?;
     let (gc, rows) = (
         sizes.phrase(report.gc_bytes),
         counted(report.empty_blocks, "empty block"),
@@ -127,12 +124,6 @@ const ON_SERVER: &[Head] = &[
     Head::right("ROWS (ABOUT)").worth(4),
     Head::right("SIZE"),
 ];
-
-fn server_cells(tree: &TreeSize, sizes: Sizes) -> Vec<String> {
-    let mut cells = tree_cells(tree, sizes);
-    cells.truncate(ON_SERVER.len());
-    cells
-}
 
 const TREES: &[Head] = &[
     Head::left("TABLE OR INDEX").cut_to(20),

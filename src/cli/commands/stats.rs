@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
-use heapledger::{Bound, Bucket, Claim, ClassStats, Figure, HistoryMode, KindTotals, Policy, Stats, StoredObject};
+use heapledger::{Bound, ClassStats, Figure, HistoryMode, KindTotals, Policy, Stats, StoredObject};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -131,33 +131,22 @@ fn on_disk(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
 }
 
 const BUCKETS: &[Head] = &[Head::left("BUCKET"), Head::right("SIZE"), Head::right("SHARE").worth(1)];
+const CLAIMS: &[Head] = &[Head::left("CLAIM"), Head::right("SIZE"), Head::right("SHARE").worth(1)];
 
-/// The buckets of the capacity, and whether they add up.
+/// The buckets of the capacity, whether they add up, and whose the bytes are.
 fn buckets(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
-    let rows = stats
-        .buckets
-        .iter()
-        .map(|Bucket { bucket, bytes, .. }| vec![bucket.to_string(), sizes.cell(*bytes), share(*bytes, stats.max_mem)]);
-    table(out, BUCKETS, rows)?;
+    let cells = |what: String, bytes| vec![what, sizes.cell(bytes), share(bytes, stats.max_mem)];
+    let rows = stats.buckets.iter();
+    table(out, BUCKETS, rows.map(|row| cells(row.bucket.to_string(), row.bytes)))?;
     let total: i128 = stats.buckets.iter().map(|bucket| i128::from(bucket.bytes)).sum();
     if total == i128::from(stats.max_mem) {
         writeln!(out, "the buckets add up to {}", sizes.phrase(stats.max_mem))?;
     } else {
         writeln!(out, "THE BUCKETS DO NOT ADD UP: run heapledger check")?;
     }
-    claims(out, stats, sizes)
-}
-
-const CLAIMS: &[Head] = &[Head::left("CLAIM"), Head::right("SIZE"), Head::right("SHARE").worth(1)];
-
-/// The second part: whose the bytes are.
-fn claims(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
-    let rows = stats.claims.iter().map(|Claim { claim, bytes, .. }| {
-        let share = share(*bytes, stats.max_mem);
-        vec![claim.to_string(), sizes.cell(*bytes), share]
-    });
     writeln!(out)?;
-    table(out, CLAIMS, rows)
+    let rows = stats.claims.iter();
+    table(out, CLAIMS, rows.map(|row| cells(row.claim.to_string(), row.bytes)))
 }
 
 const CLASSES: &[Head] = &[
