@@ -157,8 +157,8 @@ impl Sql {
                 Self::File(_) => format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid"),
                 #[cfg(feature = "postgres")]
                 Self::Server(_) => format!(
-                    "SELECT column_name FROM information_schema.columns
-                     WHERE table_schema = current_schema() AND table_name = '{table}' ORDER BY ordinal_position"
+                    "SELECT attname FROM pg_attribute
+                     WHERE attrelid = to_regclass('{table}') AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
                 ),
             },
         )

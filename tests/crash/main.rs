@@ -6,7 +6,7 @@
 //! after it returned. The parent kills it, reopens the heap, checks it, and compares each
 //! thread's part with a model: it must match the state after the last reported operation or
 //! after the one in progress. The operating system survives, so writes need not have been
-//! synced; for that see `tests/power_loss`.
+//! synced; for that see `power_loss`.
 //!
 //! `HEAPLEDGER_KILLS=n` makes n kills in total instead of 256 (64 on a server).
 
@@ -22,6 +22,7 @@ mod harness;
 mod large;
 mod ops;
 mod plans;
+mod power_loss;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -6,6 +6,7 @@
 
 #![cfg(test)]
 
+mod ceiling;
 #[allow(dead_code, unused_imports, reason = "this program uses only part of it")]
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,0 +1,183 @@
+//! What `evict` removes at once, with and without a plan.
+
+use heapledger::{
+    Error, EventFilter, EventKind, EvictOptions, Expiry, Hold, ObjectId, PlanError, Policy, SpaceError, Work, WorkPlan,
+};
+
+use super::{cache, fill, planned, stored};
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, quick};
+use crate::{Clock, HOUR};
+
+/// A full heap by a policy, in which some objects were used, some pinned, and one has a name.
+fn full(policy: Policy) -> (Heap, Vec<ObjectId>) {
+    let heap = cache(policy);
+    let ids = fill(&heap, &[9_000, 5_000, 11_000, 300, 9_000, 12_000, 8_000, 4_000]);
+    heap.bind("named", &ids[2]).unwrap();
+    heap.pin(&ids[2]).unwrap();
+    heap.bind("other", &ids[4]).unwrap();
+    for index in [0, 0, 1, 5] {
+        heap.get_bytes(&ids[index]).unwrap();
+    }
+    (heap, ids)
+}
+
+fn left(heap: &Heap, ids: &[ObjectId]) -> Vec<ObjectId> {
+    let stored = stored(heap, ids);
+    ids.iter()
+        .zip(stored)
+        .filter(|(_, stored)| *stored)
+        .map(|(id, _)| *id)
+        .collect()
+}
+
+fn evicted(heap: &Heap) -> Vec<ObjectId> {
+    let events = heap.events(EventFilter::default().kinds([EventKind::Evict]));
+    events.map(|event| event.unwrap().object.unwrap()).collect()
+}
+
+#[test]
+fn exactly_what_was_named_goes_with_and_without_a_written_plan() {
+    for policy in Policy::ALL {
+        let expected = {
+            let (heap, ids) = full(policy);
+            let victims = planned(&heap, 30_000);
+            assert!(victims.len() > 1 && !victims.contains(&ids[2]), "{policy}");
+            let done = heap.evict(30_000).unwrap();
+            assert_eq!(evicted(&heap), victims, "{policy}");
+            assert_eq!((done.policy, done.objects), (policy, victims.len() as u64));
+            assert!(done.available >= 30_000);
+            assert_eq!(heap.memram().unwrap().evicted_mem, done.bytes);
+            heap.allocate_bytes(&content(99, 30_000)).unwrap();
+            assert_eq!(evicted(&heap), victims, "there was room: {policy}");
+            assert_balanced(&heap);
+            left(&heap, &ids)
+        };
+        let (heap, ids) = full(policy);
+        let plan = heap.plan_work(&Work::Evict(EvictOptions::room(30_000))).unwrap();
+        assert_eq!(left(&heap, &ids), ids);
+        let plan = WorkPlan::from_json(plan.to_json().as_bytes()).unwrap();
+        let applied = heap.apply(&plan).unwrap();
+        assert_eq!(applied.totals, plan.totals);
+        assert_eq!(left(&heap, &ids), expected, "{policy}");
+        let events = heap.events(EventFilter::default().kinds([EventKind::Evict, EventKind::Apply]));
+        let events: Vec<_> = events.map(Result::unwrap).collect();
+        let receipts = events.iter().filter(|event| event.kind == EventKind::Apply);
+        assert!(
+            receipts
+                .map(|event| event.name.clone().unwrap())
+                .all(|name| name == plan.digest().to_hex())
+        );
+        let cause: serde_json::Value = serde_json::from_str(events[0].changes.as_ref().unwrap()).unwrap();
+        assert_eq!(
+            (&cause["policy"], &cause["needed"]),
+            (&policy.as_str().into(), &30_000.into())
+        );
+        assert_balanced(&heap);
+    }
+}
+
+#[test]
+fn nothing_goes_if_there_is_room_or_if_what_may_go_is_not_enough() {
+    let (heap, ids) = full(Policy::Oldest);
+    assert_eq!(heap.evict(100).unwrap().objects, 0);
+    // The pinned one is in the way.
+    let too_much = 64 * KIB - 10_000;
+    assert!(matches!(heap.evict(too_much), Err(Error::OutOfMemory { .. })));
+    let before = dump(&heap.sql());
+    let refused = heap.plan_work(&Work::Evict(too_much.into())).unwrap_err();
+    assert!(matches!(refused, Error::OutOfMemory { .. }), "{refused}");
+    assert_eq!(dump(&heap.sql()), before);
+    assert_eq!(left(&heap, &ids), ids);
+    heap.unpin(&ids[2]).unwrap();
+    assert_eq!(heap.evict(64 * KIB).unwrap().objects, 8);
+    assert_balanced(&heap);
+}
+
+#[test]
+fn what_is_over_goes_before_anything_is_evicted() {
+    let clock = Clock::take();
+    let heap = cache(Policy::Oldest);
+    let ids = fill(&heap, &[30_000]);
+    heap.store_bytes(&content(7, 30_000), Hold::Name("short").expires(Expiry::In(HOUR)))
+        .unwrap();
+    clock.advance(HOUR);
+    assert_eq!(heap.evict(20_000).unwrap().objects, 0);
+    assert_eq!(left(&heap, &ids), ids);
+}
+
+#[test]
+fn a_space_that_evicts_nothing_needs_a_policy_for_it() {
+    let heap = Heap::made(quick().max_mem(64 * KIB));
+    let ids = fill(&heap, &[10_000, 20_000, 10_000, 20_000]);
+    let evicts_nothing = |error| matches!(error, Error::Space(SpaceError::EvictsNothing { .. }));
+    assert!(evicts_nothing(heap.evict(30_000).unwrap_err()));
+    assert!(evicts_nothing(heap.plan_work(&Work::Evict(30_000.into())).unwrap_err()));
+    let by = |policy| EvictOptions::room(20_000).policy(policy);
+    let unknown = heap.evict(by(Policy::Lru)).unwrap_err();
+    assert!(
+        matches!(unknown, Error::Space(SpaceError::UseUnknown { .. })),
+        "{unknown}"
+    );
+    assert_eq!(heap.plan_eviction(by(Policy::Largest)).unwrap().victims[0].id, ids[1]);
+    heap.evict(by(Policy::Largest)).unwrap();
+    assert_eq!(left(&heap, &ids), [ids[0], ids[2], ids[3]]);
+    let plan = heap
+        .plan_work(&Work::Evict(EvictOptions::room(30_000).policy(Policy::Oldest)))
+        .unwrap();
+    heap.apply(&plan).unwrap();
+    assert_eq!(left(&heap, &ids), [ids[2], ids[3]]);
+    assert!(heap.eviction().unwrap().is_none());
+    assert_balanced(&heap);
+}
+
+#[test]
+fn a_plan_is_stale_if_a_victim_has_changed() {
+    let _clock = Clock::take();
+    let plan = |heap: &Heap| heap.plan_work(&Work::Evict(30_000.into())).unwrap();
+    let refused = |heap: &Heap, plan: &WorkPlan, word: &str| {
+        let before = dump(&heap.sql());
+        let error = heap.apply(plan).unwrap_err();
+        assert!(matches!(error, Error::Plan(PlanError::Stale { .. })), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+        assert_eq!(dump(&heap.sql()), before);
+    };
+    let (heap, ids) = full(Policy::Oldest);
+    let made = plan(&heap);
+    // What others do with what stays does not matter, nor that a victim is read.
+    heap.bind("stays", &ids[7]).unwrap();
+    heap.get_bytes(&ids[0]).unwrap();
+    heap.pin(&ids[0]).unwrap();
+    refused(&heap, &made, "is pinned");
+    heap.unpin(&ids[0]).unwrap();
+    heap.set_eviction(Some(heapledger::Eviction::by(Policy::Oldest).min_age(HOUR)))
+        .unwrap();
+    refused(&heap, &made, "is too young");
+    heap.set_eviction(Some(Policy::Oldest.into())).unwrap();
+    heap.bind("new", &ids[0]).unwrap();
+    refused(&heap, &made, "is held otherwise");
+    heap.unbind("new").unwrap();
+    heap.apply(&made).unwrap();
+    assert_eq!(left(&heap, &ids)[0], ids[2]);
+    // Stored again, it is another object.
+    let (heap, ids) = full(Policy::Oldest);
+    let made = plan(&heap);
+    heap.force_free(&ids[0]).unwrap();
+    fill(&heap, &[9_000]);
+    refused(&heap, &made, "was stored again");
+    assert_balanced(&heap);
+}
+
+#[test]
+fn many_objects_go_in_slices_and_none_twice() {
+    let heap = Heap::made(quick().max_mem(8 * MIB).evict(Policy::Oldest));
+    let ids = fill(&heap, &[10_000; 800]);
+    let plan = heap.plan_work(&Work::Evict((5 * MIB).into())).unwrap();
+    assert!(plan.slices.iter().filter(|slice| !slice.frees.is_empty()).count() > 1);
+    heap.apply(&plan).unwrap();
+    let again = heap.apply(&plan).unwrap();
+    assert_eq!((again.slices, again.done_before), (0, plan.slices.len() as u64));
+    assert_eq!(evicted(&heap).len() as u64, plan.totals.freed);
+    assert_eq!(left(&heap, &ids), ids[plan.totals.freed as usize..]);
+    assert!(heap.memram().unwrap().available() >= 5 * MIB);
+    assert_balanced(&heap);
+}
