@@ -1,7 +1,27 @@
 //! Conversion of system errors, and copies for units that share a transaction.
 
 use super::figures::grouped;
-use super::{Error, ServerError};
+use super::{Error, ExpiryError, PlanError, ReservationError, ServerError, SpaceError, TransferError};
+
+/// Not `#[from]` of `thiserror`: the message of the whole has that of the part, which is thus not its source.
+macro_rules! parts {
+    ($($part:ident($error:ty)),*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$part(error)
+            }
+        })*
+    };
+}
+
+parts!(
+    Expiry(ExpiryError),
+    Plan(PlanError),
+    Reservation(ReservationError),
+    Server(ServerError),
+    Space(SpaceError),
+    Transfer(TransferError)
+);
 
 impl Error {
     /// The same error for another unit whose transaction it ended.

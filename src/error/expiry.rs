@@ -1,17 +1,16 @@
 //! What can go wrong when something is to expire.
 
-use std::fmt;
 use std::time::Duration;
 
-use super::Error;
 use crate::identity::ObjectId;
 use crate::models::Timestamp;
 
 /// Why a name or a hold cannot be made to expire like this. Nothing has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExpiryError {
     /// The time is not in the future.
+    #[error("it cannot expire at {at}, which is past: it is {now} now")]
     Passed {
         /// The time given.
         at: Timestamp,
@@ -19,13 +18,16 @@ pub enum ExpiryError {
         now: Timestamp,
     },
     /// The time is after the year 9999.
+    #[error("it cannot expire at {at}: the year 9999 is the last one possible")]
     TooLate {
         /// The time given, or the latest possible one if it is even later.
         at: Timestamp,
     },
     /// Nothing can expire at once: it would have to be removed instead.
+    #[error("it cannot expire after no time at all")]
     AtOnce,
     /// The object has no anonymous hold, because an allocation without a name took none or it is over.
+    #[error("object {id} has no anonymous hold that could expire")]
     NotHeld {
         /// The object.
         id: ObjectId,
@@ -47,23 +49,3 @@ impl ExpiryError {
         })
     }
 }
-
-impl From<ExpiryError> for Error {
-    fn from(error: ExpiryError) -> Self {
-        Self::Expiry(error)
-    }
-}
-
-/// The message without advice.
-impl fmt::Display for ExpiryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passed { at, now } => write!(f, "it cannot expire at {at}, which is past: it is {now} now"),
-            Self::TooLate { at } => write!(f, "it cannot expire at {at}: the year 9999 is the last one possible"),
-            Self::AtOnce => f.write_str("it cannot expire after no time at all"),
-            Self::NotHeld { id } => write!(f, "object {id} has no anonymous hold that could expire"),
-        }
-    }
-}
-
-impl std::error::Error for ExpiryError {}

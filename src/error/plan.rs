@@ -2,19 +2,23 @@
 
 use std::fmt;
 
-use super::Error;
 use super::figures::grouped;
 
 /// Why a [written plan](crate::WorkPlan) cannot be carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
     /// The text is not a plan, or one that nobody can have made.
+    #[error("this is not a plan: {why}")]
     Unreadable {
         /// What is wrong.
         why: String,
     },
     /// The plan has a version that this one cannot read.
+    #[error(
+        "the plan has version {}, and this version of heapledger reads up to {most}",
+        grouped(*.version)
+    )]
     TooNew {
         /// The version of the plan.
         version: u64,
@@ -22,6 +26,7 @@ pub enum PlanError {
         most: u64,
     },
     /// The plan is for another space.
+    #[error("the plan is for space {planned:?}, not for {space:?}: {why}")]
     OtherSpace {
         /// That space.
         planned: String,
@@ -32,6 +37,7 @@ pub enum PlanError {
     },
     /// What the plan depends on has changed since it was made. The slices before that were carried out
     /// stay done; nothing of this one and of those after it is.
+    #[error(fmt = stale)]
     Stale {
         /// Which slice, from 1; 0 if it is not about a single one.
         slice: u64,
@@ -44,44 +50,6 @@ pub enum PlanError {
     },
 }
 
-impl From<PlanError> for Error {
-    fn from(error: PlanError) -> Self {
-        Self::Plan(error)
-    }
-}
-
-/// The message without advice.
-impl fmt::Display for PlanError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { why } => write!(f, "this is not a plan: {why}"),
-            Self::TooNew { version, most } => write!(
-                f,
-                "the plan has version {}, and this version of heapledger reads up to {most}",
-                grouped(*version)
-            ),
-            Self::OtherSpace { planned, space, why } => {
-                write!(f, "the plan is for space {planned:?}, not for {space:?}: {why}")
-            }
-            Self::Stale {
-                slice,
-                slices,
-                done,
-                why,
-            } => {
-                f.write_str("the plan is stale: ")?;
-                if *slice > 0 {
-                    write!(f, "slice {} of {}: ", grouped(*slice), grouped(*slices))?;
-                }
-                match done {
-                    0 => write!(f, "{why}; nothing was changed"),
-                    done => write!(f, "{why}; {} of {} slices are done", grouped(*done), grouped(*slices)),
-                }
-            }
-        }
-    }
-}
-
 impl PlanError {
     /// What to do, in terms of the library.
     pub(super) fn advice(&self) -> Option<&'static str> {
@@ -92,4 +60,13 @@ impl PlanError {
     }
 }
 
-impl std::error::Error for PlanError {}
+fn stale(slice: &u64, slices: &u64, done: &u64, why: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("the plan is stale: ")?;
+    if *slice > 0 {
+        write!(f, "slice {} of {}: ", grouped(*slice), grouped(*slices))?;
+    }
+    match done {
+        0 => write!(f, "{why}; nothing was changed"),
+        done => write!(f, "{why}; {} of {} slices are done", grouped(*done), grouped(*slices)),
+    }
+}

@@ -2,24 +2,30 @@
 
 use std::fmt;
 
-use super::Error;
 use super::figures::{bytes, grouped};
 use crate::identity::ObjectId;
 use crate::models::{ReservationId, Timestamp};
 
 /// Why a [reservation](crate::MemManager::reserve) cannot be made, found or resolved. Nothing has changed.
 /// That there is no room for one is [`Error::OutOfMemory`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReservationError {
     /// No bytes were asked for.
+    #[error("a reservation of 0 bytes: it has at least 1")]
     Nothing,
     /// The key of a reservation must be 1 to 255 bytes of text without U+0000.
+    #[error(fmt = bad_key)]
     BadKey {
         /// The key given.
         key: String,
     },
     /// The key belongs to a reservation of another size.
+    #[error(
+        "the key {key:?} belongs to a reservation of {}, not of {}; nothing was changed",
+        bytes(*.reserved),
+        grouped(*.wanted)
+    )]
     KeyReused {
         /// The key.
         key: String,
@@ -29,6 +35,7 @@ pub enum ReservationError {
         wanted: u64,
     },
     /// There is no reservation with this key. Those that were resolved long ago are forgotten.
+    #[error("no reservation {key:?} in space {space}")]
     Unknown {
         /// The key, or the number of an upload.
         key: String,
@@ -36,6 +43,7 @@ pub enum ReservationError {
         space: String,
     },
     /// The reservation was posted before.
+    #[error("reservation {key:?} was posted before, as object {id}; nothing was changed")]
     Posted {
         /// Its key.
         key: String,
@@ -43,11 +51,13 @@ pub enum ReservationError {
         id: ObjectId,
     },
     /// The reservation was voided before.
+    #[error("reservation {key:?} was voided before; nothing was changed")]
     Voided {
         /// Its key.
         key: String,
     },
     /// The time of the reservation is over.
+    #[error("reservation {key:?} lapsed: its time was over at {expired:.0}; nothing was changed")]
     Lapsed {
         /// Its key.
         key: String,
@@ -55,6 +65,11 @@ pub enum ReservationError {
         expired: Timestamp,
     },
     /// The content has more bytes than are reserved for it. The reservation stays open.
+    #[error(
+        "the content has {}, and reservation {key:?} has {}; nothing is stored, and the reservation stays open",
+        bytes(*.needed),
+        grouped(*.reserved)
+    )]
     TooLarge {
         /// The key of the reservation.
         key: String,
@@ -64,91 +79,34 @@ pub enum ReservationError {
         reserved: u64,
     },
     /// Somebody else began to post the same reservation while this call posted it.
+    #[error("reservation {key:?} is posted by somebody else who began later; nothing is stored by this call")]
     Superseded {
         /// The key of the reservation.
         key: String,
     },
     /// Others gave the bytes of a large object back while it was stored, because it was voided or
     /// nothing was added to it for too long.
+    #[error(
+        "upload {} was ended by others, because nothing was added to it for longer than its lease or it was voided; \
+         nothing is stored",
+        .id.n()
+    )]
     UploadLapsed {
         /// The upload.
         id: ReservationId,
     },
     /// A large object needs more pieces than ids were set aside for.
+    #[error(
+        "the object needs more than {} pieces, but {} were expected: others freed many small objects while it was stored",
+        grouped(*.pieces - 1),
+        grouped(*.ids)
+    )]
     TooManyPieces {
         /// Pieces that it needs at least.
         pieces: u64,
         /// Ids that were set aside.
         ids: u64,
     },
-}
-
-impl From<ReservationError> for Error {
-    fn from(error: ReservationError) -> Self {
-        Self::Reservation(error)
-    }
-}
-
-/// The message without advice.
-impl fmt::Display for ReservationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nothing => f.write_str("a reservation of 0 bytes: it has at least 1"),
-            Self::BadKey { key } if key.contains('\0') => write!(
-                f,
-                "the key {key:?} cannot be used: it contains U+0000, where most tools end a text"
-            ),
-            Self::BadKey { key } => write!(
-                f,
-                "a key of {} cannot be used: a key has 1 to 255 bytes",
-                bytes(key.len() as u64)
-            ),
-            Self::KeyReused { key, reserved, wanted } => write!(
-                f,
-                "the key {key:?} belongs to a reservation of {}, not of {}; nothing was changed",
-                bytes(*reserved),
-                grouped(*wanted)
-            ),
-            Self::Unknown { key, space } => write!(f, "no reservation {key:?} in space {space}"),
-            Self::Posted { key, id } => {
-                write!(
-                    f,
-                    "reservation {key:?} was posted before, as object {id}; nothing was changed"
-                )
-            }
-            Self::Voided { key } => {
-                write!(f, "reservation {key:?} was voided before; nothing was changed")
-            }
-            Self::Lapsed { key, expired } => {
-                write!(
-                    f,
-                    "reservation {key:?} lapsed: its time was over at {expired:.0}; nothing was changed"
-                )
-            }
-            Self::TooLarge { key, needed, reserved } => write!(
-                f,
-                "the content has {}, and reservation {key:?} has {}; nothing is stored, and the reservation stays open",
-                bytes(*needed),
-                grouped(*reserved)
-            ),
-            Self::UploadLapsed { id } => write!(
-                f,
-                "upload {} was ended by others, because nothing was added to it for longer than its lease or it was \
-                 voided; nothing is stored",
-                id.n()
-            ),
-            Self::TooManyPieces { pieces, ids } => write!(
-                f,
-                "the object needs more than {} pieces, but {} were expected: others freed many small objects while it was stored",
-                grouped(*pieces - 1),
-                grouped(*ids)
-            ),
-            Self::Superseded { key } => write!(
-                f,
-                "reservation {key:?} is posted by somebody else who began later; nothing is stored by this call"
-            ),
-        }
-    }
 }
 
 impl ReservationError {
@@ -168,4 +126,16 @@ impl ReservationError {
     }
 }
 
-impl std::error::Error for ReservationError {}
+fn bad_key(key: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if key.contains('\0') {
+        return write!(
+            f,
+            "the key {key:?} cannot be used: it contains U+0000, where most tools end a text"
+        );
+    }
+    write!(
+        f,
+        "a key of {} cannot be used: a key has 1 to 255 bytes",
+        bytes(key.len() as u64)
+    )
+}

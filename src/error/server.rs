@@ -2,21 +2,22 @@
 
 use std::fmt;
 
-use super::Error;
-
 /// Why a heap on a server cannot be used. Servers are named without passwords. Nothing has changed,
 /// except where it says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
     /// This program was built without the feature `postgres`.
+    #[error("this program was built without PostgreSQL (the feature `postgres`)")]
     NotBuilt,
     /// The address cannot be understood.
+    #[error("the address of the server {why}")]
     BadAddress {
         /// Why, as what follows the name of the address: `has a port that is not a number`.
         why: String,
     },
     /// The server cannot be reached, or refuses the connection.
+    #[error("{server} cannot be reached: {why}")]
     Unreachable {
         /// The address.
         server: String,
@@ -25,12 +26,17 @@ pub enum ServerError {
     },
     /// The connection was lost. If it was lost at a commit, it has been made sure that nothing was
     /// committed.
+    #[error("the connection to {server} was lost; nothing was changed")]
     Lost {
         /// The address.
         server: String,
     },
     /// The connection was lost at a commit and the server could not be reached again, so nobody knows
     /// whether it was committed.
+    #[error(
+        "the connection to {server} was lost at a commit, and it cannot be reached again to find out whether it happened: \
+         {why}"
+    )]
     CommitUnknown {
         /// The address.
         server: String,
@@ -38,11 +44,13 @@ pub enum ServerError {
         why: String,
     },
     /// The schema has no heap.
+    #[error("there is no heap at {server}")]
     NoHeap {
         /// The address.
         server: String,
     },
     /// The role lacks a privilege.
+    #[error("the role {role:?} may not {what} at {server}")]
     NotAllowed {
         /// The address.
         server: String,
@@ -52,11 +60,13 @@ pub enum ServerError {
         what: String,
     },
     /// The server is a standby, or for another reason executes only what reads.
+    #[error("the server of {server} only reads, as a standby does; nothing was changed")]
     Standby {
         /// The address.
         server: String,
     },
     /// A disk of the server is full.
+    #[error("a disk of the server of {server} is full: {why}; nothing was changed")]
     Full {
         /// The address.
         server: String,
@@ -64,6 +74,7 @@ pub enum ServerError {
         why: String,
     },
     /// The encoding of the database is not UTF-8, so it cannot store every text.
+    #[error("no heap can be created at {server}, because the encoding of the database is {encoding} and not UTF8")]
     Encoding {
         /// The address.
         server: String,
@@ -72,11 +83,16 @@ pub enum ServerError {
     },
     /// A connection pool gives transactions of one connection to different sessions of the server, or the
     /// same session to several connections.
+    #[error(
+        "a connection pool at {server} does not keep a session of the server for each connection, so settings and prepared \
+         statements are lost"
+    )]
     Pooled {
         /// The address.
         server: String,
     },
     /// The schema has something else.
+    #[error("there is no heap at {server}, but something else: {why}")]
     Foreign {
         /// The address.
         server: String,
@@ -84,6 +100,7 @@ pub enum ServerError {
         why: String,
     },
     /// The schema has a heap of another format.
+    #[error(fmt = format)]
     Format {
         /// The address.
         server: String,
@@ -93,16 +110,21 @@ pub enum ServerError {
         known: i64,
     },
     /// The server is a worker of Citus, where tables cannot be created or changed.
+    #[error(
+        "{server} is a worker of Citus, where no heap can be created or repaired; use the address of the coordinator"
+    )]
     Worker {
         /// The address.
         server: String,
     },
     /// The heap was moved to another node of Citus during a read, which may have seen two states.
+    #[error("the heap at {server} was moved to another node during the read")]
     Moved {
         /// The address.
         server: String,
     },
     /// This is about files, and the heap is on a server.
+    #[error("{what} is for heaps in files; on a server, {instead}")]
     NotOnServer {
         /// What was asked for.
         what: &'static str,
@@ -110,81 +132,22 @@ pub enum ServerError {
         instead: &'static str,
     },
     /// Others wrote the same rows at the same time; the server ended this transaction to resolve it.
+    #[error("others were changing the same rows: {why}; nothing was changed")]
     Conflict {
         /// What the server says.
         why: String,
     },
     /// The statement was cancelled: by an administrator, or because it took longer than the
     /// `statement_timeout` of the role or the server.
+    #[error("the server cancelled the statement: {why}; nothing was changed")]
     Cancelled {
         /// What the server says.
         why: String,
     },
     /// Only used inside the library: what was known of the space is outdated, so the unit runs again.
     #[doc(hidden)]
+    #[error("others were writing to the space all the time; nothing was changed")]
     Outdated,
-}
-
-impl From<ServerError> for Error {
-    fn from(error: ServerError) -> Self {
-        Self::Server(error)
-    }
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotBuilt => f.write_str("this program was built without PostgreSQL (the feature `postgres`)"),
-            Self::BadAddress { why } => write!(f, "the address of the server {why}"),
-            Self::Unreachable { server, why } => write!(f, "{server} cannot be reached: {why}"),
-            Self::Lost { server } => write!(f, "the connection to {server} was lost; nothing was changed"),
-            Self::CommitUnknown { server, why } => write!(
-                f,
-                "the connection to {server} was lost at a commit, and it cannot be reached again to find out whether it happened: {why}"
-            ),
-            Self::NoHeap { server } => write!(f, "there is no heap at {server}"),
-            Self::NotAllowed { server, role, what } => write!(f, "the role {role:?} may not {what} at {server}"),
-            Self::Standby { server } => {
-                write!(
-                    f,
-                    "the server of {server} only reads, as a standby does; nothing was changed"
-                )
-            }
-            Self::Full { server, why } => {
-                write!(
-                    f,
-                    "a disk of the server of {server} is full: {why}; nothing was changed"
-                )
-            }
-            Self::Encoding { server, encoding } => write!(
-                f,
-                "no heap can be created at {server}, because the encoding of the database is {encoding} and not UTF8"
-            ),
-            Self::Pooled { server } => write!(
-                f,
-                "a connection pool at {server} does not keep a session of the server for each connection, so settings and \
-                 prepared statements are lost"
-            ),
-            Self::Foreign { server, why } => write!(f, "there is no heap at {server}, but something else: {why}"),
-            Self::Format { server, found, known } if found > known => write!(
-                f,
-                "the heap at {server} has format {found}, but this version knows only {known}; it was left untouched"
-            ),
-            Self::Format { server, found, .. } => write!(
-                f,
-                "the heap at {server} has the old format {found}, which this version cannot read; it was left untouched"
-            ),
-            Self::Worker { server } => write!(
-                f,
-                "{server} is a worker of Citus, where no heap can be created or repaired; use the address of the coordinator"
-            ),
-            Self::Moved { server } => write!(f, "the heap at {server} was moved to another node during the read"),
-            Self::NotOnServer { what, instead } => write!(f, "{what} is for heaps in files; on a server, {instead}"),
-            Self::Conflict { why } => write!(f, "others were changing the same rows: {why}; nothing was changed"),
-            Self::Cancelled { why } => write!(f, "the server cancelled the statement: {why}; nothing was changed"),
-            Self::Outdated => f.write_str("others were writing to the space all the time; nothing was changed"),
-        }
-    }
 }
 
 impl ServerError {
@@ -213,6 +176,21 @@ impl ServerError {
     }
 }
 
+fn format(server: &str, found: &i64, known: &i64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "the heap at {server} has ")?;
+    if found > known {
+        write!(
+            f,
+            "format {found}, but this version knows only {known}; it was left untouched"
+        )
+    } else {
+        write!(
+            f,
+            "the old format {found}, which this version cannot read; it was left untouched"
+        )
+    }
+}
+
 /// What to do about a refused connection. libpq gives no code for it, only this text in English; in
 /// other languages there is no advice.
 fn reachable(why: &str) -> Option<&'static str> {
@@ -237,5 +215,3 @@ fn reachable(why: &str) -> Option<&'static str> {
     let known = ADVICE.iter().find(|(text, _)| why.contains(text));
     known.map(|(_, advice)| *advice)
 }
-
-impl std::error::Error for ServerError {}

@@ -1,20 +1,19 @@
 //! What can go wrong with exports, imports and backups.
 
-use std::fmt;
-use std::path::PathBuf;
-
-use super::Error;
+use std::path::{Path, PathBuf};
 
 /// Why something cannot be exported, imported or backed up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
     /// The file or folder to create already exists.
+    #[error("{path} already exists and was not changed; name another")]
     Exists {
         /// The file or folder.
         path: PathBuf,
     },
     /// An export is invalid, or does not match its manifest.
+    #[error("{path} cannot be imported: {why}")]
     BadExport {
         /// The faulty file.
         path: PathBuf,
@@ -22,12 +21,14 @@ pub enum TransferError {
         why: String,
     },
     /// A tar is not an export, but has other files.
+    #[error("the tar is not an export: {}", not_an_export(.begins_with.as_deref()))]
     NotAnExport {
         /// Its first file, if it has any.
         begins_with: Option<PathBuf>,
     },
     /// A name of an export is taken or invalid; [`ImportOptions::on_conflict`](crate::ImportOptions)
     /// decides what else to do with it.
+    #[error("{path} cannot be imported with its name {name:?}: {why}")]
     NameRefused {
         /// The file with the content of the object.
         path: PathBuf,
@@ -38,6 +39,7 @@ pub enum TransferError {
     },
     /// A space of the target of a copy has something that does not come from the original;
     /// [`CopyOptions::on_conflict`](crate::CopyOptions) decides what else to do then.
+    #[error("space {space:?} of {path} is neither empty nor a part of a copy of this one: {why}")]
     Occupied {
         /// The target.
         path: PathBuf,
@@ -47,6 +49,7 @@ pub enum TransferError {
         why: String,
     },
     /// A copy is not like its original, because others have changed it meanwhile.
+    #[error("the copy of space {space:?} in {path} differs from the original: {why}")]
     CopyDiffers {
         /// The target.
         path: PathBuf,
@@ -57,40 +60,9 @@ pub enum TransferError {
     },
 }
 
-impl From<TransferError> for Error {
-    fn from(error: TransferError) -> Self {
-        Self::Transfer(error)
+fn not_an_export(begins_with: Option<&Path>) -> String {
+    match begins_with {
+        None => "it has no files".into(),
+        Some(path) => format!("it begins with {}, and not with manifest.jsonl", path.display()),
     }
 }
-
-impl fmt::Display for TransferError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exists { path } => write!(f, "{} already exists and was not changed; name another", path.display()),
-            Self::BadExport { path, why } => write!(f, "{} cannot be imported: {why}", path.display()),
-            Self::NotAnExport { begins_with: None } => f.write_str("the tar is not an export: it has no files"),
-            Self::NotAnExport {
-                begins_with: Some(path),
-            } => write!(
-                f,
-                "the tar is not an export: it begins with {}, and not with manifest.jsonl",
-                path.display()
-            ),
-            Self::NameRefused { path, name, why } => {
-                write!(f, "{} cannot be imported with its name {name:?}: {why}", path.display())
-            }
-            Self::Occupied { path, space, why } => write!(
-                f,
-                "space {space:?} of {} is neither empty nor a part of a copy of this one: {why}",
-                path.display()
-            ),
-            Self::CopyDiffers { path, space, why } => write!(
-                f,
-                "the copy of space {space:?} in {} differs from the original: {why}",
-                path.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TransferError {}
