@@ -35,16 +35,12 @@ pub(crate) enum Change<'a> {
     ObjectPosted {
         /// The object, with the key of the pieces.
         object: StoredObject,
-        /// The upload.
         reservation: ReservationId,
     },
     /// An object is removed, but its pieces stay, and are given back later.
     ObjectVacated {
-        /// The object.
         object: StoredObjectId,
-        /// Its id.
         object_id: ObjectId,
-        /// Its kind.
         kind: Kind,
         /// Bytes of its content.
         size: i64,
@@ -53,7 +49,6 @@ pub(crate) enum Change<'a> {
     },
     /// An object is about to be removed, to make room for another one; only the history changes.
     Evicted {
-        /// Its id.
         object_id: ObjectId,
         /// Bytes of its content.
         size: i64,
@@ -62,11 +57,8 @@ pub(crate) enum Change<'a> {
     },
     /// An object is removed, after its entries.
     ObjectRemoved {
-        /// The object.
         object: StoredObjectId,
-        /// Its id.
         object_id: ObjectId,
-        /// Its kind.
         kind: Kind,
         /// Bytes of its content.
         size: i64,
@@ -80,16 +72,13 @@ pub(crate) enum Change<'a> {
     },
     /// The anonymous hold of an object is taken, or ends at another time.
     Held {
-        /// The object.
         object: StoredObjectId,
         /// What holds it afterwards.
         lifetime: Lifetime,
     },
     /// The anonymous hold of an object is dropped.
     Released {
-        /// The object.
         object: StoredObjectId,
-        /// Its id.
         object_id: ObjectId,
         /// What holds it afterwards.
         lifetime: Lifetime,
@@ -98,9 +87,7 @@ pub(crate) enum Change<'a> {
     Expired {
         /// The name, if it is one.
         name: Option<&'a str>,
-        /// The object.
         object: StoredObjectId,
-        /// Its id.
         object_id: ObjectId,
         /// What holds it afterwards.
         lifetime: Lifetime,
@@ -116,25 +103,20 @@ pub(crate) enum Change<'a> {
     },
     /// The damaged bytes of a piece are replaced with the right ones.
     PieceRepaired {
-        /// Its object.
         object: &'a StoredObject,
-        /// Its position.
         seq: i64,
         /// Its bytes, of the same length.
         data: &'a [u8],
     },
     /// All entries of an object are removed from their blocks.
     EntriesRemoved {
-        /// The object's id.
         object_id: ObjectId,
         /// Its entries, each with its block before the change.
         entries: &'a [PlacedEntry],
     },
     /// A piece of an object goes to another block, or all its pieces do and become one.
     PiecesMoved {
-        /// The object.
         object: StoredObjectId,
-        /// Its id.
         object_id: ObjectId,
         /// Bytes of its content.
         size: i64,
@@ -155,10 +137,7 @@ pub(crate) enum Change<'a> {
         bytes: i64,
     },
     /// A part of an upload begins: the pieces that follow belong to it, until the reservation changes.
-    PartBegun {
-        /// The upload.
-        reservation: ReservationId,
-    },
+    PartBegun { reservation: ReservationId },
     /// A reservation is made or changes.
     ReservationSet {
         /// Its row before, unless it is new.
@@ -182,18 +161,15 @@ pub(crate) enum Change<'a> {
     },
     /// A new name is bound.
     NameBound {
-        /// The name.
         name: &'a str,
         /// What it is bound to.
         binding: Binding,
-        /// The object's id.
         object_id: ObjectId,
         /// What holds the object afterwards, if that is something else.
         lifetime: Option<Lifetime>,
     },
     /// A bound name expires at another time.
     NameLasts {
-        /// The name.
         name: &'a str,
         /// What it is bound to, as before but for when it expires.
         binding: Binding,
@@ -202,18 +178,14 @@ pub(crate) enum Change<'a> {
     },
     /// A name is unbound.
     NameUnbound {
-        /// The name.
         name: &'a str,
-        /// The object.
         object: StoredObjectId,
-        /// The object's id in hexadecimal digits.
         object_id: ObjectId,
         /// What holds the object afterwards, if that is something else.
         lifetime: Option<Lifetime>,
     },
     /// A hold gets a tag, or another value for one that it has.
     Tagged {
-        /// The tag.
         tag: Tag<'a>,
         /// The value before, if it has the tag.
         before: Option<&'a str>,
@@ -236,7 +208,6 @@ pub(crate) enum Change<'a> {
     },
     /// An owner gets a quota, or other limits; what it has is counted already.
     QuotaSet {
-        /// The quota.
         quota: Quota,
         /// Whether it had none.
         is_new: bool,
@@ -245,7 +216,6 @@ pub(crate) enum Change<'a> {
     QuotaRemoved(Owner),
     /// An owner with a quota gains or loses objects: the first of their holds gets its tag, or the last loses it.
     QuotaUsed {
-        /// The owner.
         owner: Owner,
         /// Bytes gained or, if negative, lost.
         bytes: i64,
@@ -256,7 +226,6 @@ pub(crate) enum Change<'a> {
     Refused(Refusal),
     /// The history setting changes.
     HistorySet {
-        /// The new mode.
         mode: HistoryMode,
         /// For `keep`, microseconds.
         keep: Option<i64>,

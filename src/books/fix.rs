@@ -9,7 +9,6 @@ use crate::value::{Kind, ObjectId};
 pub(crate) enum Fix<'a> {
     /// A row that breaks a rule is corrected.
     Row {
-        /// The rule.
         rule: &'static Rule,
         /// The row's key, or the first part of it.
         id: i64,
@@ -24,34 +23,20 @@ pub(crate) enum Fix<'a> {
     /// wrong; without it, it would scan the ledger for each object.
     EntriesByObject(bool),
     /// The pieces of an object are numbered in the order of their keys.
-    PieceOrder {
-        /// The object.
-        object: StoredObjectId,
-    },
+    PieceOrder { object: StoredObjectId },
     /// An object gets another key, and its entries the keys that follow it.
     ObjectKey {
-        /// The object.
         object: StoredObjectId,
         /// Its new key; this one and those that follow it are unused.
         key: StoredObjectId,
     },
     /// The kind of an object is corrected.
-    ObjectKind {
-        /// The object.
-        object: StoredObjectId,
-        /// The right kind.
-        kind: Kind,
-    },
+    ObjectKind { object: StoredObjectId, kind: Kind },
     /// An object loses its id and its hold, because its content does not match.
-    SetAside {
-        /// The object.
-        object: StoredObjectId,
-    },
+    SetAside { object: StoredObjectId },
     /// An object that was set aside gets the id of its content.
     ObjectId {
-        /// The object.
         object: StoredObjectId,
-        /// Its id.
         object_id: ObjectId,
     },
     /// An object is removed, and its names move to another one with the same content.
@@ -62,31 +47,19 @@ pub(crate) enum Fix<'a> {
         into: StoredObjectId,
     },
     /// All entries of an object are removed, after they were read.
-    TakeOut {
-        /// The object.
-        object: StoredObjectId,
-    },
+    TakeOut { object: StoredObjectId },
     /// A name is changed.
     Rename {
-        /// Its space.
         space: MemRamId,
         /// The name, which need not be UTF-8.
         name: &'a [u8],
-        /// The new name.
         to: &'a str,
     },
     /// An object gets a name.
-    AddName {
-        /// The object.
-        object: StoredObjectId,
-        /// The name.
-        name: &'a str,
-    },
+    AddName { object: StoredObjectId, name: &'a str },
     /// An event records the repair.
     Event {
-        /// The space.
         space: MemRamId,
-        /// The event.
         id: EventId,
         /// What was done.
         reason: &'a str,
