@@ -25,7 +25,7 @@ pub(in crate::store) struct Present {
 }
 
 /// Transactions on one connection.
-pub(in crate::store) trait Engine: Send {
+pub(in crate::store) trait Engine: Send + NearCeiling {
     /// Sets the deadline of the current call.
     fn set_deadline(&mut self, deadline: Deadline);
 
@@ -112,9 +112,9 @@ pub(in crate::store) trait Engine: Send {
 
     // What only an engine of files needs.
 
-    /// The maintenance of the file.
-    fn maintenance(&mut self) -> Option<&mut dyn Maintenance> {
-        None
+    /// The connection of a file, to maintain it.
+    fn to_maintain(&mut self) -> Result<&mut Conn> {
+        Err(Error::BatchFailed)
     }
 
     /// Whether a short read is faster on the writing connection.
@@ -155,8 +155,13 @@ pub(in crate::store) trait Engine: Send {
     fn on_disk(&mut self) -> Result<OnDisk> {
         Ok(OnDisk::default())
     }
+}
 
-    /// Whether a unit of work with this much content may share the commit of the open transaction.
+/// What an engine of files does below a ceiling, which no other has.
+pub(in crate::store) trait NearCeiling {
+    /// Whether a unit of work with this much content may share the commit of the open transaction. Below
+    /// a ceiling, units share one only if there is certainly room for all, so that one that does not
+    /// fit refuses no other.
     fn may_share(&self, _bytes: u64) -> bool {
         true
     }
@@ -169,27 +174,21 @@ pub(in crate::store) trait Engine: Send {
         i64::MAX
     }
 
-    /// Whether a transaction that only makes room would let the file grow in the reserve.
+    /// Whether the file has grown into the reserve, in a transaction that only makes room, and new rows
+    /// would let it grow further.
     fn eats_reserve(&mut self) -> Result<bool> {
         Ok(false)
     }
 
-    /// Refuses to let a transaction take the room in the file that is promised to others.
+    /// Refuses to let a transaction take the room in the file that is promised to others, or to promise
+    /// more than there is.
     fn check_promised(&mut self, _bytes: u64) -> Result<()> {
         Ok(())
     }
 
-    /// Refuses content that cannot fit in the file, with a log of up to `part` bytes.
+    /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
+    /// of up to `part` bytes.
     fn check_room_in_file(&mut self, _bytes: u64, _part: u64) -> Result<()> {
         Ok(())
     }
-}
-
-/// What the engine of a file offers to maintain it.
-pub(in crate::store) trait Maintenance {
-    /// Runs `work` on the connection, outside a transaction.
-    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>;
-
-    /// Runs `work` on the connection, in a transaction of its own.
-    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>;
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use self::turn::Failed;
 use super::conn::Conn;
 use super::deadline::Deadline;
-use super::engine::{Engine, Maintenance};
+use super::engine::Engine;
 use super::gate::{Coming, Gate};
 use super::location::Location;
 use super::read::ReadTx;
@@ -117,30 +117,23 @@ impl Group {
 
     /// Runs `work` on the writing connection of a file, between transactions. Others wait for it.
     pub(super) fn maintain<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        self.maintain_with(deadline, work, |file, work| file.maintain(work))
+        let mut entered = self.enter(Coming::Apart, deadline)?;
+        work(entered.turn.writer.engine.to_maintain()?)
     }
 
     /// Runs `work` on the writing connection of a file, in a transaction of its own.
     pub(super) fn transaction<R>(&self, deadline: Deadline, work: impl FnOnce(&mut Conn) -> Result<R>) -> Result<R> {
-        self.maintain_with(deadline, work, |file, work| file.transaction(deadline, work))
-    }
-
-    /// Passes `work`, which is called once, to a method of a trait object.
-    fn maintain_with<R>(
-        &self,
-        deadline: Deadline,
-        work: impl FnOnce(&mut Conn) -> Result<R>,
-        run: impl FnOnce(&mut dyn Maintenance, &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()>,
-    ) -> Result<R> {
         let mut entered = self.enter(Coming::Apart, deadline)?;
-        let file = entered.turn.writer.engine.maintenance().ok_or(Error::BatchFailed)?;
-        let (mut work, mut done) = (Some(work), None);
-        run(file, &mut |conn| {
-            let work = work.take().ok_or(Error::Reentered)?;
-            done = Some(work(conn)?);
-            Ok(())
-        })?;
-        done.ok_or(Error::BatchFailed)
+        let engine = &mut entered.turn.writer.engine;
+        engine.set_deadline(deadline);
+        engine.begin(MemRamId::FIRST)?;
+        let done = engine.to_maintain().and_then(work);
+        let done = done.and_then(|result| engine.commit().map(|()| result));
+        if done.is_err() {
+            engine.rollback();
+        }
+        engine.after_commit();
+        done
     }
 
     /// Runs `work` while no other thread of this process writes.

@@ -18,7 +18,7 @@ use crate::error::{Error, Result, ServerError};
 use crate::models::MemRamId;
 use crate::store::conn::on_engine;
 use crate::store::deadline::Deadline;
-use crate::store::engine::{Engine, Present};
+use crate::store::engine::{Engine, NearCeiling, Present};
 use crate::store::read::ReadTx;
 use crate::store::sqlite::spool::Spool;
 use crate::store::statement::{Statement, sql};
@@ -346,6 +346,8 @@ impl Engine for PostgresEngine {
         true
     }
 }
+
+impl NearCeiling for PostgresEngine {}
 
 /// A random number that no other commit has.
 fn token() -> i64 {

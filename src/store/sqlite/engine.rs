@@ -26,7 +26,7 @@ use crate::error::Result;
 use crate::models::{MemRamId, unsigned};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::engine::{Engine, Maintenance};
+use crate::store::engine::Engine;
 use crate::store::location::Durability;
 use crate::store::read::ReadTx;
 use crate::store::sqlite::location::FileLocation;
@@ -158,22 +158,18 @@ impl SqliteEngine {
 }
 
 impl Engine for SqliteEngine {
-    /// Sets the deadline of the current call.
     fn set_deadline(&mut self, deadline: Deadline) {
         self.deadline = deadline;
     }
 
-    /// A read of what is written.
     fn read(&mut self) -> ReadTx<'_> {
         ReadTx::new(&mut self.conn)
     }
 
-    /// A number that changes when another connection has committed.
     fn version(&self) -> i64 {
         self.version
     }
 
-    /// Set from when a call waits for readers of the log until it can be shortened.
     fn log_is_held(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.log_is_held)
     }
@@ -204,49 +200,39 @@ impl Engine for SqliteEngine {
         Ok(())
     }
 
-    /// The ceiling of the file.
     fn ceiling(&self) -> Option<Arc<Ceiling>> {
         Some(Arc::clone(&self.ceiling))
     }
 
-    /// Lets all transactions use the reserve of the ceiling.
     fn use_reserve(&mut self) {
         self.may_use_reserve = true;
     }
 
-    /// A place to set bytes aside in the open transaction.
     fn spool(&self) -> Spool {
         Spool::new(&self.location.path, Arc::clone(&self.ceiling), self.may_use_reserve)
     }
 
-    /// What the files take, in the open transaction.
     fn on_disk(&mut self) -> Result<OnDisk> {
         let file = file_sizes(&mut self.conn)?;
         Ok(self.ceiling.on_disk().with_file(file.bytes))
     }
 
-    /// Announces that the transaction does more than make room, so that it must not use the reserve
-    /// of the ceiling.
     fn will_grow(&mut self) {
         self.grows = true;
     }
 
-    /// Sets the savepoint for [`Self::rollback_to_savepoint`].
     fn savepoint(&mut self) -> Result<()> {
         self.execute("SAVEPOINT unit")
     }
 
-    /// Releases the savepoint; what was written since stays.
     fn release_savepoint(&mut self) -> Result<()> {
         self.execute("RELEASE unit")
     }
 
-    /// Undoes what was written since the savepoint.
     fn rollback_to_savepoint(&mut self) -> Result<()> {
         self.execute("ROLLBACK TO unit; RELEASE unit")
     }
 
-    /// Writes a batch of one space, in the open transaction.
     fn write(&mut self, space: MemRamId, batch: &Batch<'_>) -> Result<()> {
         if std::mem::take(&mut self.stamp) {
             self.execute(STAMP)?;
@@ -261,9 +247,8 @@ impl Engine for SqliteEngine {
         self.explain(written)
     }
 
-    /// Whether the transaction is still open. SQLite may have rolled back after a failed read, and
-    /// would then commit each further statement by itself. A new transaction can begin only if none
-    /// is open.
+    /// SQLite may have rolled back after a failed read, and would then commit each further statement by
+    /// itself. A new transaction can begin only if none is open.
     fn is_in_transaction(&mut self) -> bool {
         self.conn.batch_execute("BEGIN").is_err()
     }
@@ -277,7 +262,6 @@ impl Engine for SqliteEngine {
         Ok(())
     }
 
-    /// Undoes the whole transaction.
     fn rollback(&mut self) {
         self.stamp = true;
         self.log_known = None;
@@ -289,7 +273,7 @@ impl Engine for SqliteEngine {
         }
     }
 
-    /// Keeps the log short. Called after a commit, once its units know the outcome.
+    /// Keeps the log short.
     fn after_commit(&mut self) {
         let length = self.log.ask_length(&mut self.conn);
         self.log_known = Some(self.version);
@@ -298,22 +282,23 @@ impl Engine for SqliteEngine {
         self.stamp |= self.checkpoints.may_begin_again();
     }
 
-    fn maintenance(&mut self) -> Option<&mut dyn Maintenance> {
-        Some(self)
+    fn to_maintain(&mut self) -> Result<&mut Conn> {
+        // It may copy the log, which then restarts.
+        self.stamp = true;
+        self.log_known = None;
+        self.set_sync()?;
+        Ok(&mut self.conn)
     }
 
-    /// Waits until no checkpoint of this process is running; false at the deadline.
     fn await_checkpoint(&mut self, deadline: Deadline) -> bool {
         self.checkpoints.wait(deadline)
     }
 
-    /// Whether the next transactions are synced, if the heap's durability asks for it.
     fn sync_commits(&mut self, sync: bool) {
         self.syncs = sync;
     }
 
-    /// Announces that more will be written than fits in a cache, until it is called with `false`: a
-    /// large cache would only fill with pages that are not needed again.
+    /// A large cache would only fill with pages that are not needed again.
     fn stream(&mut self, is_streaming: bool) -> Result<()> {
         let size = if is_streaming { STREAM_CACHE } else { WRITE_CACHE };
         let set = self.conn.batch_execute(&format!("PRAGMA cache_size = {size}"));
@@ -326,52 +311,6 @@ impl Engine for SqliteEngine {
 
     fn reads_when_idle(&self) -> bool {
         true
-    }
-
-    fn may_share(&self, bytes: u64) -> bool {
-        self.has_shared_room(bytes)
-    }
-
-    fn has_shared(&mut self, bytes: Option<u64>) {
-        self.take_shared_room(bytes);
-    }
-
-    fn most_pieces(&self) -> i64 {
-        self.most_pieces_in_reserve()
-    }
-
-    fn eats_reserve(&mut self) -> Result<bool> {
-        self.fills_reserve()
-    }
-
-    fn check_promised(&mut self, bytes: u64) -> Result<()> {
-        self.check_room_for_promises(bytes)
-    }
-
-    fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
-        self.check_room(bytes, part)
-    }
-}
-
-impl Maintenance for SqliteEngine {
-    fn maintain(&mut self, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
-        // It may copy the log, which then restarts.
-        self.stamp = true;
-        self.log_known = None;
-        self.set_sync()?;
-        work(&mut self.conn)
-    }
-
-    fn transaction(&mut self, deadline: Deadline, work: &mut dyn FnMut(&mut Conn) -> Result<()>) -> Result<()> {
-        self.deadline = deadline;
-        self.begin(MemRamId::FIRST)?;
-        self.ceiling.keep_reserve(self.grows);
-        let done = work(&mut self.conn).and_then(|()| self.commit());
-        if done.is_err() {
-            self.rollback();
-        }
-        self.after_commit();
-        done
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{LOOK_AGAIN, SqliteEngine};
 use crate::error::Result;
 use crate::models::{signed, unsigned};
+use crate::store::engine::NearCeiling;
 use crate::store::sqlite::ceiling::{OnDisk, reserve};
 use crate::store::sqlite::pages::file_sizes;
 use crate::store::sqlite::{checkpoint, log};
@@ -34,30 +35,23 @@ const FEW_FREE: i64 = 32 * 1024;
 /// Bytes on disk that a unit of work without much content needs at most.
 const UNIT: u64 = 128 * 1024;
 
-impl SqliteEngine {
-    /// Whether a unit of work with this much content may share the commit of the open transaction. Below
-    /// a ceiling, units share one only if there is certainly room for all, so that one that does not
-    /// fit refuses no other.
-    pub(super) fn has_shared_room(&self, bytes: u64) -> bool {
+impl NearCeiling for SqliteEngine {
+    fn may_share(&self, bytes: u64) -> bool {
         self.shared_room >= needs(bytes)
     }
 
-    /// Called after a unit of work with this much content, or an unknown amount.
-    pub(super) fn take_shared_room(&mut self, bytes: Option<u64>) {
+    fn has_shared(&mut self, bytes: Option<u64>) {
         if self.shared_room < u64::MAX {
             self.shared_room = self.shared_room.saturating_sub(bytes.map_or(u64::MAX, needs));
         }
     }
 
-    /// How many pieces may be given back in one transaction.
-    pub(super) fn most_pieces_in_reserve(&self) -> i64 {
+    fn most_pieces(&self) -> i64 {
         let reserve = self.ceiling.max_file().map(reserve);
         reserve.map_or(i64::MAX, |reserve| signed(reserve / PIECE))
     }
 
-    /// Whether the file has grown into the reserve, in a transaction that only makes room, and new rows
-    /// would let it grow further.
-    pub(super) fn fills_reserve(&mut self) -> Result<bool> {
+    fn eats_reserve(&mut self) -> Result<bool> {
         let Some(max_file) = self.ceiling.max_file().filter(|_| self.shared_room == 0 && !self.grows) else {
             return Ok(false);
         };
@@ -66,9 +60,7 @@ impl SqliteEngine {
         Ok(sizes.free < FEW_FREE && unsigned(sizes.bytes) + index + reserve(max_file) > max_file)
     }
 
-    /// Refuses to let a transaction take the room in the file that is promised to others, or to promise
-    /// more than there is.
-    pub(super) fn check_room_for_promises(&mut self, bytes: u64) -> Result<()> {
+    fn check_promised(&mut self, bytes: u64) -> Result<()> {
         let Some(max_file) = self.ceiling.max_file().filter(|_| bytes > 0 && self.grows) else {
             return Ok(());
         };
@@ -84,9 +76,7 @@ impl SqliteEngine {
         Err(now.full(needed, reserve, max_file))
     }
 
-    /// Refuses content that cannot fit in the file, even without anything but its bytes, and with a log
-    /// of up to `part` bytes.
-    pub(super) fn check_room(&mut self, bytes: u64, part: u64) -> Result<()> {
+    fn check_room_in_file(&mut self, bytes: u64, part: u64) -> Result<()> {
         let Some(max_file) = self.ceiling.max_file() else {
             return Ok(());
         };
@@ -99,7 +89,9 @@ impl SqliteEngine {
         }
         Err(now.full(needed, reserve, max_file))
     }
+}
 
+impl SqliteEngine {
     /// Called before each transaction.
     pub(super) fn look_at_ceiling(&mut self) {
         self.shared_room = u64::MAX;
