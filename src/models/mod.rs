@@ -9,6 +9,7 @@ mod block;
 mod dropped_space;
 mod event;
 mod id;
+mod if_any;
 mod ledger;
 mod lifetime;
 mod memram;

@@ -7,10 +7,11 @@
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, Queryable};
 use diesel::serialize::{Output, ToSql};
-use diesel::sql_types::{Binary, Nullable, SingleValue, Text};
+use diesel::sql_types::{Binary, SingleValue, Text};
 use diesel::sqlite::Sqlite;
 
 use super::Timestamp;
+use super::if_any::IfAny;
 use crate::value::{Kind, ObjectId};
 
 /// An enum that a column stores as text. Any other text is read as `Unknown`: a later version, or
@@ -178,8 +179,7 @@ impl From<WrittenTime> for Timestamp {
 pub struct Shown(String);
 
 /// The same for a nullable column.
-#[derive(Debug, Clone, diesel::FromSqlRow)]
-pub struct ShownIfAny(Option<String>);
+pub type ShownIfAny = IfAny<Shown>;
 
 /// A JSON array of texts.
 #[derive(Debug, Clone, diesel::FromSqlRow)]
@@ -202,19 +202,6 @@ where
     }
 }
 
-impl<DB: Backend> FromSql<Nullable<Text>, DB> for ShownIfAny
-where
-    Vec<u8>: FromSql<Binary, DB>,
-{
-    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        lossy::<DB>(bytes).map(|text| Self(Some(text)))
-    }
-
-    fn from_nullable_sql(bytes: Option<DB::RawValue<'_>>) -> deserialize::Result<Self> {
-        bytes.map_or(Ok(Self(None)), <Self as FromSql<Nullable<Text>, DB>>::from_sql)
-    }
-}
-
 impl<DB: Backend> FromSql<Text, DB> for ShownList
 where
     Vec<u8>: FromSql<Binary, DB>,
@@ -232,7 +219,7 @@ impl From<Shown> for String {
 
 impl From<ShownIfAny> for Option<String> {
     fn from(text: ShownIfAny) -> Self {
-        text.0
+        text.0.map(String::from)
     }
 }
 
