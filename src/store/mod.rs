@@ -29,6 +29,7 @@ mod schema_fault;
 mod session;
 mod sqlite;
 mod statement;
+mod values;
 mod writer;
 
 pub(crate) use ahead::{Line, View};

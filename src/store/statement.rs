@@ -53,17 +53,15 @@ pub(in crate::store) struct Statement<'a, S, const N: usize> {
     sql: PhantomData<S>,
 }
 
+/// A value, or none of that type: a parameter of a prepared statement has one type.
 #[derive(Clone, Copy, PartialEq)]
 pub(in crate::store) enum Value<'a> {
-    Null,
     Bool(bool),
-    Int(i64),
+    Int(Option<i64>),
     Real(f64),
-    Text(&'a str),
-    /// No text: a parameter of a prepared statement has one type.
-    NullText,
-    Blob(&'a [u8]),
-    Id(&'a ObjectId),
+    Text(Option<&'a str>),
+    Blob(Option<&'a [u8]>),
+    Id(Option<&'a ObjectId>),
 }
 
 impl Value<'_> {
@@ -84,51 +82,42 @@ impl Value<'_> {
         ObjectId: ToSql<Text, DB>,
     {
         match self {
-            Value::Null => out.push_bind_param::<Nullable<BigInt>, _>(&None::<i64>),
             Value::Bool(value) => out.push_bind_param::<Bool, _>(value),
-            Value::Int(value) => out.push_bind_param::<BigInt, _>(value),
+            Value::Int(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
             Value::Real(value) => out.push_bind_param::<Double, _>(value),
-            Value::NullText => out.push_bind_param::<Nullable<Text>, _>(&None::<&str>),
-            Value::Text(value) => out.push_bind_param::<Text, _>(*value),
-            Value::Blob(value) => out.push_bind_param::<Binary, _>(*value),
-            Value::Id(id) => out.push_bind_param::<Text, _>(*id),
+            Value::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+            Value::Blob(value) => out.push_bind_param::<Nullable<Binary>, _>(value),
+            Value::Id(value) => out.push_bind_param::<Nullable<Text>, _>(value),
         }
     }
 }
 
-impl<'a> From<&'a [u8]> for Value<'a> {
-    fn from(value: &'a [u8]) -> Self {
-        Self::Blob(value)
-    }
+macro_rules! from {
+    ($($type:ty => $variant:ident,)*) => {
+        $(impl<'a> From<$type> for Value<'a> {
+            fn from(value: $type) -> Self {
+                Self::$variant(Some(value))
+            }
+        }
+
+        impl<'a> From<Option<$type>> for Value<'a> {
+            fn from(value: Option<$type>) -> Self {
+                Self::$variant(value)
+            }
+        })*
+    };
 }
 
-impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl<'a> From<&'a ObjectId> for Value<'a> {
-    fn from(id: &'a ObjectId) -> Self {
-        Self::Id(id)
-    }
-}
-
-impl From<i64> for Value<'_> {
-    fn from(value: i64) -> Self {
-        Self::Int(value)
-    }
+from! {
+    i64 => Int,
+    &'a str => Text,
+    &'a [u8] => Blob,
+    &'a ObjectId => Id,
 }
 
 impl From<bool> for Value<'_> {
     fn from(value: bool) -> Self {
         Self::Bool(value)
-    }
-}
-
-impl<'a> From<&'a str> for Value<'a> {
-    fn from(value: &'a str) -> Self {
-        Self::Text(value)
     }
 }
 

@@ -79,7 +79,7 @@ pub fn exact(tx: &mut ReadTx<'_>, object: StoredObjectId) -> Result<Vec<KeptName
 
 /// When the last of an object's names ends, besides `leaving`, if it has any. O(log n).
 pub fn last_end(tx: &mut ReadTx<'_>, object: StoredObjectId, leaving: Option<&str>) -> Result<Option<Ends>> {
-    let leaving = leaving.map_or(Value::NullText, Value::Text);
+    let leaving = Value::from(leaving);
     let (object, one) = (object.0.into(), object.0.into());
     let statement = Statement::<ReadLastEnd, 4>::new([object, leaving, one, leaving]);
     let ends: Vec<Option<Timestamp>> = on_engine!(tx, |conn| statement.load(conn))?;

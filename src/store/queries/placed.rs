@@ -53,7 +53,7 @@ pub fn placed(
         Option<PlacedEntry>,
     );
     let digits = object_id.digits();
-    let leaving = leaving.map_or(Value::NullText, Value::Text);
+    let leaving = Value::from(leaving);
     let (id, space) = (digits.as_str().into(), space.0.into());
     let statement = Statement::<ReadPlaced, 5>::new([leaving, leaving, leaving, id, space]);
     let mut rows = rows_of!(tx, statement, Row);

@@ -21,12 +21,11 @@ use super::exec::Run;
 use crate::books::batch::Batch;
 use crate::books::effects::{ClassDelta, Effects, SpaceDelta};
 use crate::books::rows::{NameChange, Rows};
-use crate::models::{
-    Arena, Block, MemRamId, NewEntry, Pool, ReservationId, ReservationRow, Sequence, StoredObject, Timestamp, signed,
-};
+use crate::models::{MemRamId, ReservationId, ReservationRow, Sequence};
 use crate::store::conn::Conn;
 use crate::store::repair;
 use crate::store::statement::{Statement, Value, sql};
+use crate::store::values;
 
 /// Writes a batch of one space, in the open transaction.
 pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, batch: &Batch<'_>) -> QueryResult<()> {
@@ -56,11 +55,11 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
     delete::<FromBlocks>(conn, rows.blocks_gone.iter().map(|id| id.0))?;
     delete::<FromPools>(conn, rows.pools_gone.iter().map(|id| id.0))?;
     delete::<FromArenas>(conn, rows.arenas_gone.iter().map(|id| id.0))?;
-    insert::<IntoArenas, 5>(conn, rows.arenas.iter().map(arena_row))?;
-    insert::<IntoPools, 7>(conn, rows.pools.iter().map(pool_row))?;
-    insert::<IntoBlocks, 8>(conn, rows.blocks.iter().map(block_row))?;
-    insert::<IntoObjects, 13>(conn, rows.objects.rows().iter().map(object_row))?;
-    insert::<IntoLedger, 10>(conn, rows.entries.iter().map(entry_row))?;
+    insert::<IntoArenas, 5>(conn, rows.arenas.iter().map(values::arena))?;
+    insert::<IntoPools, 7>(conn, rows.pools.iter().map(values::pool))?;
+    insert::<IntoBlocks, 8>(conn, rows.blocks.iter().map(values::block))?;
+    insert::<IntoObjects, 13>(conn, rows.objects.rows().iter().map(values::object))?;
+    insert::<IntoLedger, 10>(conn, rows.entries.iter().map(values::entry))?;
     for &(id, data) in &rows.pieces {
         Statement::<SetData, 2>::run(conn, [data.into(), id.0.into()])?;
     }
@@ -68,10 +67,8 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
         pieces::move_to(conn, *id, moved)?;
     }
     for (object, lifetime) in &rows.holds {
-        let [held_until, expires_at] = [lifetime.held_until, lifetime.expires_at].map(micros);
-        let [held, pinned] = [lifetime.held, lifetime.pinned].map(Value::from);
-        let (refresh, endless) = refresh(lifetime.expires_at, lifetime.held_refresh);
-        let values = [held, held_until, expires_at, pinned, refresh, endless, object.0.into()];
+        let [object, held, held_until, expires_at, pinned, refresh, endless] = values::holds(*object, lifetime);
+        let values = [held, held_until, expires_at, pinned, refresh, endless, object];
         Statement::<SetHolds, 7>::run(conn, values)?;
     }
     write_names(conn, space, &rows.names)?;
@@ -86,101 +83,16 @@ fn write_rows(conn: &mut SqliteConnection, space: MemRamId, rows: &Rows<'_>) -> 
 
 fn write_names(conn: &mut SqliteConnection, space: MemRamId, names: &BTreeMap<String, NameChange>) -> QueryResult<()> {
     for (name, change) in names.iter().filter(|(_, change)| change.was_bound) {
-        let key = [space.0.into(), name.as_str().into()];
         if let Some(now) = change.now {
-            let [space, name] = key;
-            let [object, at] = [now.object.0, now.at.as_micros()].map(Value::from);
-            let refresh = now.refresh.map(signed).into();
-            Statement::<MoveName, 6>::run(conn, [object, at, micros(now.expires_at), refresh, space, name])?;
+            let [space, name, object, at, expires_at, refresh] = values::name(space, name, now);
+            Statement::<MoveName, 6>::run(conn, [object, at, expires_at, refresh, space, name])?;
         } else {
-            Statement::<RemoveName, 2>::run(conn, key)?;
+            Statement::<RemoveName, 2>::run(conn, [space.0.into(), name.as_str().into()])?;
         }
     }
     let bound = names.iter().filter(|(_, change)| !change.was_bound);
-    let bound = bound.filter_map(|(name, change)| {
-        let now = change.now?;
-        Some([
-            space.0.into(),
-            name.as_str().into(),
-            now.object.0.into(),
-            now.at.as_micros().into(),
-            micros(now.expires_at),
-            now.refresh.map(signed).into(),
-        ])
-    });
+    let bound = bound.filter_map(|(name, change)| Some(values::name(space, name, change.now?)));
     insert::<IntoNames, 6>(conn, bound)
-}
-
-fn micros(time: Option<Timestamp>) -> Value<'static> {
-    time.map(Timestamp::as_micros).into()
-}
-
-fn arena_row(arena: &Arena) -> [Value<'static>; 5] {
-    let (id, space) = (arena.id.0, arena.memram_id.0);
-    let sizes = [arena.max_mem, arena.mem, arena.reserved].map(signed);
-    let [max_mem, mem, reserved] = sizes;
-    [id, space, max_mem, mem, reserved].map(Value::from)
-}
-
-fn pool_row(pool: &Pool) -> [Value<'static>; 7] {
-    let (id, space, arena) = (pool.id.0, pool.memram_id.0, pool.arena_id.0);
-    let sizes = [pool.block_size, pool.max_mem, pool.mem, pool.reserved].map(signed);
-    let [block_size, max_mem, mem, reserved] = sizes;
-    [id, space, arena, block_size, max_mem, mem, reserved].map(Value::from)
-}
-
-fn block_row(block: &Block) -> [Value<'_>; 8] {
-    [
-        block.id.0.into(),
-        block.memram_id.0.into(),
-        block.arena_id.0.into(),
-        block.pool_id.0.into(),
-        signed(block.block_size).into(),
-        signed(block.max_mem).into(),
-        signed(block.mem).into(),
-        block.is_free.into(),
-    ]
-}
-
-fn entry_row<'a>(entry: &'a NewEntry<'_>) -> [Value<'a>; 10] {
-    [
-        entry.id().0.into(),
-        entry.stored_object_id.0.into(),
-        entry.seq.into(),
-        entry.arena_id.0.into(),
-        entry.pool_id.0.into(),
-        entry.block_id.0.into(),
-        entry.allocated_mem.into(),
-        entry.start.into(),
-        entry.is_last.into(),
-        (&*entry.data).into(),
-    ]
-}
-
-fn object_row(object: &StoredObject) -> [Value<'_>; 13] {
-    let (refresh, endless) = refresh(object.expires_at, object.held_refresh);
-    [
-        object.id.0.into(),
-        object.memram_id.0.into(),
-        (&object.object_id).into(),
-        object.kind.as_str().into(),
-        object.type_name.as_deref().into(),
-        signed(object.size).into(),
-        object.held.into(),
-        object.created_at.as_micros().into(),
-        micros(object.held_until),
-        micros(object.expires_at),
-        object.pinned.into(),
-        refresh,
-        endless,
-    ]
-}
-
-/// The columns `held_refresh` and `endless`; see `stored_objects_by_object_id` in the schema.
-fn refresh(expires_at: Option<Timestamp>, held_refresh: Option<u64>) -> (Value<'static>, Value<'static>) {
-    let is_endless = expires_at.is_none() && held_refresh.is_none();
-    let endless = if is_endless { Value::Int(1) } else { Value::Real(1.0) };
-    (held_refresh.map(signed).into(), endless)
 }
 
 /// They come first, because an object may be removed before its pieces if a reservation has them.
@@ -191,41 +103,21 @@ fn write_reservations(
     for (id, row) in reservations {
         match row {
             None => Statement::<RemoveReservation, 1>::run(conn, [id.0.into()])?,
-            Some(row) => Statement::<SetReservation, 15>::run(conn, reservation_row(row))?,
+            Some(row) => Statement::<SetReservation, 15>::run(conn, values::reservation(row))?,
         };
     }
     Ok(())
 }
 
-fn reservation_row(row: &ReservationRow) -> [Value<'_>; 15] {
-    [
-        row.id.0.into(),
-        row.memram_id.0.into(),
-        row.key.as_deref().into(),
-        row.state.as_str().into(),
-        row.bytes.into(),
-        row.written.into(),
-        row.object_id.as_ref().into(),
-        row.stored_object_id.map(|id| id.0).into(),
-        row.entry_ids.into(),
-        row.first_arena_id.0.into(),
-        row.first_pool_id.0.into(),
-        row.first_block_id.0.into(),
-        row.created_at.as_micros().into(),
-        row.expires_at.as_micros().into(),
-        micros(row.resolved_at),
-    ]
-}
-
 target! {
-    IntoArenas = "INSERT OR FAIL INTO arenas (id, memram_id, max_mem, mem, reserved)", alike in [1, 2];
-    IntoPools = "INSERT OR FAIL INTO pools (id, memram_id, arena_id, block_size, max_mem, mem, reserved)",
-        alike in [1, 3, 4];
-    IntoBlocks = "INSERT OR FAIL INTO blocks (id, memram_id, arena_id, pool_id, block_size, max_mem, mem, is_free)",
-        alike in [1, 4, 5];
-    IntoObjects = "INSERT OR FAIL INTO stored_objects (id, memram_id, object_id, kind, type_name, size, held, created_at, held_until, \
+    IntoArenas = "INSERT OR FAIL INTO arenas (memram_id, id, max_mem, mem, reserved)", alike in [0, 2];
+    IntoPools = "INSERT OR FAIL INTO pools (memram_id, id, arena_id, block_size, max_mem, mem, reserved)",
+        alike in [0, 3, 4];
+    IntoBlocks = "INSERT OR FAIL INTO blocks (memram_id, id, arena_id, pool_id, block_size, max_mem, mem, is_free)",
+        alike in [0, 4, 5];
+    IntoObjects = "INSERT OR FAIL INTO stored_objects (memram_id, id, object_id, kind, type_name, size, held, created_at, held_until, \
         expires_at, pinned, held_refresh, endless)",
-        alike in [1, 3, 4, 6, 7, 8, 9, 10, 11, 12];
+        alike in [0, 3, 4, 6, 7, 8, 9, 10, 11, 12];
     IntoLedger = "INSERT OR FAIL INTO ledger (id, stored_object_id, seq, arena_id, pool_id, block_id, allocated_mem, start, is_last, data)",
         alike in [2, 7];
     IntoNames = "INSERT OR FAIL INTO names (memram_id, name, stored_object_id, bound_at, expires_at, refresh)",
@@ -243,7 +135,7 @@ sql! {
         WHERE id = ?";
     SetData = "UPDATE OR FAIL ledger SET data = ? WHERE id = ?";
     RemoveReservation = "DELETE FROM reservations WHERE id = ?";
-    SetReservation = "INSERT INTO reservations (id, memram_id, key, state, bytes, written, object_id, stored_object_id, \
+    SetReservation = "INSERT INTO reservations (memram_id, id, key, state, bytes, written, object_id, stored_object_id, \
             entry_ids, first_arena_id, first_pool_id, first_block_id, created_at, expires_at, resolved_at) \
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
         ON CONFLICT (id) DO UPDATE SET state = excluded.state, bytes = excluded.bytes, written = excluded.written, \

@@ -110,9 +110,9 @@ pub(in crate::store) fn write(conn: &mut Conn, space: MemRamId, how: How, batch:
             other => return Ok(other),
         }
     }
-    parts.extend(rows::parts(batch, removes_first));
+    parts.extend(rows::parts(space, batch, removes_first));
     parts.extend(effects::parts(batch));
-    parts.extend(events::parts(batch));
+    parts.extend(events::parts(space, batch));
     let write = Write {
         head: head(how, batch),
         entries_gone,

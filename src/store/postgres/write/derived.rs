@@ -2,27 +2,21 @@
 
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;
+use crate::store::statement::Value;
 
 /// The history setting, openings, and the removal of old events.
 pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> Vec<Part<'b>> {
     let history = batch.history();
+    let setting = history.setting.iter();
+    let setting = setting.map(|to| [to.mode.as_str().into(), to.keep.into(), to.max_bytes.into()]);
     let openings = batch.events().iter().filter(|event| event.is_opening());
+    let openings = openings.map(|event| [event.id.0, event.draft.signature.at.as_micros()].map(Value::from));
+    let trimmed = history.trimmed.map(|last| [last.0.into()]);
     let parts = [
-        Part::new(&SETTING, history.setting, |rows| {
-            vec![
-                rows.text(|setting| setting.mode.as_str()),
-                rows.int_if_any(|setting| setting.keep),
-                rows.int_if_any(|setting| setting.max_bytes),
-            ]
-        }),
-        Part::new(&OPENINGS, openings, |rows| {
-            vec![
-                rows.int(|event| event.id.0),
-                rows.int(|event| event.draft.signature.at.as_micros()),
-            ]
-        }),
-        Part::new(&SUM, history.trimmed, |rows| vec![rows.int(|last| last.0)]),
-        Part::new(&TRIM, history.trimmed, |rows| vec![rows.int(|last| last.0)]),
+        Part::new(&SETTING, setting),
+        Part::new(&OPENINGS, openings),
+        Part::new(&SUM, trimmed),
+        Part::new(&TRIM, trimmed),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -6,70 +6,63 @@
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;
 use crate::books::effects::KindDelta;
+use crate::store::statement::Value;
+use crate::store::values;
 
 pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> {
     let effects = batch.effects();
+    let blocks = effects.blocks.iter();
+    let classes = effects.classes.iter().map(|(&block_size, by)| {
+        [
+            block_size,
+            by.mem,
+            by.reserved,
+            by.pooled,
+            by.pools,
+            by.blocks,
+            by.full_blocks,
+            by.empty_blocks,
+            by.entries,
+        ]
+        .map(Value::from)
+    });
+    let kinds = effects.kinds.iter();
+    let quotas = effects.quotas.iter().filter(|(_, by)| **by != KindDelta::default());
+    let quotas = quotas.map(|(owner, by)| {
+        let [key, value] = values::owner(owner);
+        [key, value, by.mem.into(), by.objects.into()]
+    });
+    let last_ids = batch.last_ids().iter();
     [
-        Part::new(&BLOCKS, &effects.blocks, |rows| {
-            vec![
-                rows.int(|(id, _)| id.0),
-                rows.int(|(_, after)| after.mem),
-                rows.bool(|(_, after)| after.is_free),
-            ]
-        }),
-        Part::new(&POOLS, &effects.pools, |rows| {
-            vec![
-                rows.int(|(id, _)| id.0),
-                rows.int(|(_, by)| by.mem),
-                rows.int(|(_, by)| by.reserved),
-            ]
-        }),
-        Part::new(&ARENAS, &effects.arenas, |rows| {
-            vec![
-                rows.int(|(id, _)| id.0),
-                rows.int(|(_, by)| by.mem),
-                rows.int(|(_, by)| by.reserved),
-            ]
-        }),
-        Part::new(&CLASSES, &effects.classes, |rows| {
-            vec![
-                rows.int(|(&block_size, _)| block_size),
-                rows.int(|(_, by)| by.mem),
-                rows.int(|(_, by)| by.reserved),
-                rows.int(|(_, by)| by.pooled),
-                rows.int(|(_, by)| by.pools),
-                rows.int(|(_, by)| by.blocks),
-                rows.int(|(_, by)| by.full_blocks),
-                rows.int(|(_, by)| by.empty_blocks),
-                rows.int(|(_, by)| by.entries),
-            ]
-        }),
-        Part::new(&KINDS, &effects.kinds, |rows| {
-            vec![
-                rows.text(|(kind, _)| kind.as_str()),
-                rows.int(|(_, by)| by.objects),
-                rows.int(|(_, by)| by.mem),
-            ]
-        }),
         Part::new(
-            &QUOTAS,
-            effects.quotas.iter().filter(|(_, by)| **by != KindDelta::default()),
-            |rows| {
-                vec![
-                    rows.text(|(owner, _)| &owner.key),
-                    rows.text(|(owner, _)| &owner.value),
-                    rows.int(|(_, by)| by.mem),
-                    rows.int(|(_, by)| by.objects),
-                ]
-            },
+            &BLOCKS,
+            blocks.map(|(id, after)| [id.0.into(), after.mem.into(), after.is_free.into()]),
         ),
+        Part::new(
+            &POOLS,
+            effects
+                .pools
+                .iter()
+                .map(|(id, by)| [id.0, by.mem, by.reserved].map(Value::from)),
+        ),
+        Part::new(
+            &ARENAS,
+            effects
+                .arenas
+                .iter()
+                .map(|(id, by)| [id.0, by.mem, by.reserved].map(Value::from)),
+        ),
+        Part::new(&CLASSES, classes),
+        Part::new(
+            &KINDS,
+            kinds.map(|(kind, by)| [kind.as_str().into(), by.objects.into(), by.mem.into()]),
+        ),
+        Part::new(&QUOTAS, quotas),
         // So that ids of rows that are removed are never reused.
-        Part::new(&SEQUENCES, batch.last_ids(), |rows| {
-            vec![
-                rows.text(|(sequence, _)| sequence.name()),
-                rows.int(|&(_, last_id)| last_id),
-            ]
-        }),
+        Part::new(
+            &SEQUENCES,
+            last_ids.map(|&(sequence, last_id)| [sequence.name().into(), last_id.into()]),
+        ),
     ]
     .into_iter()
     .flatten()

@@ -14,8 +14,9 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::AstPass;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, HasSqlType, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Double, HasSqlType, Nullable, Text};
 
+use crate::store::statement::Value;
 use crate::value::ObjectId;
 
 /// A part: a data-modifying CTE.
@@ -29,27 +30,43 @@ pub(super) struct Part<'a> {
 pub(super) struct Sql(pub &'static str, pub &'static str);
 
 /// The values of a column.
-pub(super) enum Column<'a> {
-    Int(Vec<Option<i64>>),
+enum Column<'a> {
     Bool(Vec<bool>),
+    Int(Vec<Option<i64>>),
+    Real(Vec<f64>),
     Text(Vec<Option<&'a str>>),
-    Id(Vec<Option<&'a ObjectId>>),
     Blob(Vec<Option<&'a [u8]>>),
+    Id(Vec<Option<&'a ObjectId>>),
 }
 
 impl<'a> Part<'a> {
     /// A part with these rows, unless there are none.
-    pub fn new<R: Copy>(
+    pub fn new<const N: usize>(text: &'static Sql, rows: impl IntoIterator<Item = [Value<'a>; N]>) -> Option<Self> {
+        Self::of(text, rows.into_iter().map(IntoIterator::into_iter))
+    }
+
+    /// The same without the first value of each row: the space, which the statement knows, or a key that
+    /// it computes.
+    pub fn without_first<const N: usize>(
         text: &'static Sql,
-        rows: impl IntoIterator<Item = R>,
-        columns: impl FnOnce(Rows<R>) -> Vec<Column<'a>>,
+        rows: impl IntoIterator<Item = [Value<'a>; N]>,
     ) -> Option<Self> {
-        let rows: Vec<R> = rows.into_iter().collect();
-        let count = rows.len();
-        (count > 0).then(|| Self {
+        Self::of(text, rows.into_iter().map(|row| row.into_iter().skip(1)))
+    }
+
+    fn of(text: &'static Sql, mut rows: impl Iterator<Item = impl Iterator<Item = Value<'a>>>) -> Option<Self> {
+        let mut columns: Vec<Column<'a>> = rows.next()?.map(Column::from).collect();
+        let mut count = 1;
+        for row in rows {
+            count += 1;
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.add(value);
+            }
+        }
+        Some(Self {
             text,
             rows: count,
-            columns: columns(Rows(rows)),
+            columns,
         })
     }
 
@@ -94,52 +111,41 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The rows of a part, to make columns of.
-pub(super) struct Rows<R>(Vec<R>);
-
-impl<R: Copy> Rows<R> {
-    pub fn int<'a>(&self, of: impl Fn(R) -> i64) -> Column<'a> {
-        self.int_if_any(|row| Some(of(row)))
-    }
-
-    pub fn int_if_any<'a>(&self, of: impl Fn(R) -> Option<i64>) -> Column<'a> {
-        Column::Int(self.each(of))
-    }
-
-    pub fn bool<'a>(&self, of: impl Fn(R) -> bool) -> Column<'a> {
-        Column::Bool(self.each(of))
-    }
-
-    pub fn text<'a>(&self, of: impl Fn(R) -> &'a str) -> Column<'a> {
-        self.text_if_any(|row| Some(of(row)))
-    }
-
-    pub fn text_if_any<'a>(&self, of: impl Fn(R) -> Option<&'a str>) -> Column<'a> {
-        Column::Text(self.each(of))
-    }
-
-    pub fn id<'a>(&self, of: impl Fn(R) -> Option<&'a ObjectId>) -> Column<'a> {
-        Column::Id(self.each(of))
-    }
-
-    pub fn blob<'a>(&self, of: impl Fn(R) -> Option<&'a [u8]>) -> Column<'a> {
-        Column::Blob(self.each(of))
-    }
-
-    fn each<T>(&self, of: impl Fn(R) -> T) -> Vec<T> {
-        self.0.iter().map(|&row| of(row)).collect()
+impl<'a> From<Value<'a>> for Column<'a> {
+    fn from(first: Value<'a>) -> Self {
+        match first {
+            Value::Bool(value) => Self::Bool(vec![value]),
+            Value::Int(value) => Self::Int(vec![value]),
+            Value::Real(value) => Self::Real(vec![value]),
+            Value::Text(value) => Self::Text(vec![value]),
+            Value::Blob(value) => Self::Blob(vec![value]),
+            Value::Id(value) => Self::Id(vec![value]),
+        }
     }
 }
 
-impl Column<'_> {
+impl<'a> Column<'a> {
+    fn add(&mut self, value: Value<'a>) {
+        match (self, value) {
+            (Self::Bool(values), Value::Bool(value)) => values.push(value),
+            (Self::Int(values), Value::Int(value)) => values.push(value),
+            (Self::Real(values), Value::Real(value)) => values.push(value),
+            (Self::Text(values), Value::Text(value)) => values.push(value),
+            (Self::Blob(values), Value::Blob(value)) => values.push(value),
+            (Self::Id(values), Value::Id(value)) => values.push(value),
+            _ => debug_assert!(false, "the values of a column have one type"),
+        }
+    }
+
     /// Writes an expression with its only value, or one with a row for each.
     fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>, single: bool) -> QueryResult<()> {
         match self {
-            Self::Int(values) => push::<Nullable<BigInt>, _>(values, out, single),
             Self::Bool(values) => push::<Bool, _>(values, out, single),
+            Self::Int(values) => push::<Nullable<BigInt>, _>(values, out, single),
+            Self::Real(values) => push::<Double, _>(values, out, single),
             Self::Text(values) => push::<Nullable<Text>, _>(values, out, single),
-            Self::Id(values) => push::<Nullable<Text>, _>(values, out, single),
             Self::Blob(values) => push::<Nullable<Binary>, _>(values, out, single),
+            Self::Id(values) => push::<Nullable<Text>, _>(values, out, single),
         }
     }
 }

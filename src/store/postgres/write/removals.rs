@@ -2,7 +2,20 @@
 
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;
+use crate::books::rows::NameChange;
 use crate::models::LedgerId;
+use crate::store::statement::Value;
+use crate::store::values;
+
+/// Removes rows of a table by their keys.
+macro_rules! by_id {
+    ($table:literal) => {
+        &Sql(
+            concat!($table, "_gone AS (DELETE FROM ", $table, " t USING space, "),
+            "(id) WHERE t.id = x.id)",
+        )
+    };
+}
 
 /// The parts, and how many ledger entries they remove, if they do. With `moves`, names that move are removed,
 /// too, so that no name is left of an object that is.
@@ -16,39 +29,30 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
     let runs = whole.chain(rows.pieces_gone.iter().copied());
     let runs: Vec<_> = runs.filter(|&(.., count)| count > 0).collect();
     let entries: i64 = runs.iter().map(|&(.., count)| count).sum();
-    let names = rows
-        .names
-        .iter()
-        .filter(|(_, change)| change.was_bound && (moves || change.now.is_none()));
+    let pieces = runs.iter().map(|&(object, seq, count)| {
+        let first = LedgerId::of(object, seq).0;
+        [first, first.saturating_add(count), object.0].map(Value::from)
+    });
+    let goes = |change: &NameChange| change.was_bound && (moves || change.now.is_none());
+    let names = rows.names.iter().filter(|(_, change)| goes(change));
     let tags = rows.tags.iter().filter(|(_, value)| value.is_none());
     let quotas = rows.quotas.iter().filter(|(_, quota)| quota.is_none());
     let ranks = rows.ranks.iter().filter(|(_, rank)| rank.is_none());
     let reservations = rows.reservations.iter().filter(|(_, row)| row.is_none());
     let parts = [
-        Part::new(&RESERVATIONS, reservations, |rows| vec![rows.int(|(id, _)| id.0)]),
-        Part::new(&ENTRIES, runs, |rows| {
-            vec![
-                rows.int(|(object, seq, _)| LedgerId::of(object, seq).0),
-                rows.int(|(object, seq, count)| LedgerId::of(object, seq).0.saturating_add(count)),
-                rows.int(|(object, ..)| object.0),
-            ]
-        }),
-        Part::new(&TAGS, tags, |rows| {
-            vec![
-                rows.int(|(key, _)| key.object.0),
-                rows.text(|(key, _)| &key.name),
-                rows.text(|(key, _)| &key.key),
-            ]
-        }),
-        Part::new(&QUOTAS, quotas, |rows| {
-            vec![rows.text(|(owner, _)| &owner.key), rows.text(|(owner, _)| &owner.value)]
-        }),
-        Part::new(&RANKS, ranks, |rows| vec![rows.int(|(object, _)| object.0)]),
-        Part::new(&NAMES, names, |rows| vec![rows.text(|(name, _)| name)]),
-        Part::new(&OBJECTS, rows.objects_gone.keys(), |rows| vec![rows.int(|id| id.0)]),
-        Part::new(&BLOCKS, &rows.blocks_gone, |rows| vec![rows.int(|id| id.0)]),
-        Part::new(&POOLS, &rows.pools_gone, |rows| vec![rows.int(|id| id.0)]),
-        Part::new(&ARENAS, &rows.arenas_gone, |rows| vec![rows.int(|id| id.0)]),
+        Part::new(by_id!("reservations"), reservations.map(|(id, _)| [id.0.into()])),
+        Part::new(&ENTRIES, pieces),
+        Part::new(&TAGS, tags.map(|(key, _)| values::tag_key(key))),
+        Part::new(&QUOTAS, quotas.map(|(owner, _)| values::owner(owner))),
+        Part::new(&RANKS, ranks.map(|(object, _)| [object.0.into()])),
+        Part::new(&NAMES, names.map(|(name, _)| [name.as_str().into()])),
+        Part::new(
+            by_id!("stored_objects"),
+            rows.objects_gone.keys().map(|id| [id.0.into()]),
+        ),
+        Part::new(by_id!("blocks"), rows.blocks_gone.iter().map(|id| [id.0.into()])),
+        Part::new(by_id!("pools"), rows.pools_gone.iter().map(|id| [id.0.into()])),
+        Part::new(by_id!("arenas"), rows.arenas_gone.iter().map(|id| [id.0.into()])),
     ];
     (
         parts.into_iter().flatten().collect(),
@@ -56,10 +60,6 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>, moves: bool) -> (Vec<Part<'b>>, Op
     )
 }
 
-const RESERVATIONS: Sql = Sql(
-    "reservations_gone AS (DELETE FROM reservations t USING space, ",
-    "(id) WHERE t.id = x.id)",
-);
 /// By key and object: entries are found by their keys, without an index of their own.
 const ENTRIES: Sql = Sql(
     "entries_gone AS (DELETE FROM ledger t USING space, ",
@@ -80,20 +80,4 @@ const RANKS: Sql = Sql(
 const NAMES: Sql = Sql(
     "names_gone AS (DELETE FROM names t USING space, ",
     "(name) WHERE t.memram_id = space.id AND t.name = x.name)",
-);
-const OBJECTS: Sql = Sql(
-    "objects_gone AS (DELETE FROM stored_objects t USING space, ",
-    "(id) WHERE t.id = x.id)",
-);
-const BLOCKS: Sql = Sql(
-    "blocks_gone AS (DELETE FROM blocks t USING space, ",
-    "(id) WHERE t.id = x.id)",
-);
-const POOLS: Sql = Sql(
-    "pools_gone AS (DELETE FROM pools t USING space, ",
-    "(id) WHERE t.id = x.id)",
-);
-const ARENAS: Sql = Sql(
-    "arenas_gone AS (DELETE FROM arenas t USING space, ",
-    "(id) WHERE t.id = x.id)",
 );

@@ -2,207 +2,77 @@
 
 use super::part::{Part, Sql};
 use crate::books::batch::Batch;
-use crate::books::rows::{NameChange, Rows};
-use crate::models::{QuotaLimits, Timestamp, signed};
+use crate::books::rows::{MovedPiece, NameChange, Rows};
+use crate::models::{LedgerId, MemRamId};
+use crate::store::statement::Value;
+use crate::store::values;
 
 /// With `moved`, the old rows of names that move are removed already.
-pub(super) fn parts<'b>(batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item = Part<'b>> {
+pub(super) fn parts<'b>(space: MemRamId, batch: &'b Batch<'_>, moved: bool) -> impl Iterator<Item = Part<'b>> {
     let rows = batch.rows();
+    let objects = rows.objects.rows().iter().map(|object| {
+        let [row @ .., _endless] = values::object(object);
+        row
+    });
+    let holds = rows.holds.iter().map(|(object, lifetime)| {
+        let [row @ .., _endless] = values::holds(*object, lifetime);
+        row
+    });
+    let tags = rows.tags.iter();
+    let tags = tags.filter_map(|(key, value)| Some(values::tag(space, key, value.as_deref()?)));
+    let quotas = rows.quotas.values().flatten();
+    let ranks = rows.ranks.iter();
+    let ranks = ranks.filter_map(|(object, rank)| Some(values::rank(space, *object, rank.as_ref()?)));
+    let reservations = rows.reservations.values().flatten();
+    let [moved_pieces, joined_pieces] = moved_pieces(rows);
     [
-        reservations(rows),
-        Part::new(&ARENAS, &rows.arenas, |rows| {
-            vec![
-                rows.int(|arena| arena.id.0),
-                rows.int(|arena| signed(arena.max_mem)),
-                rows.int(|arena| signed(arena.mem)),
-                rows.int(|arena| signed(arena.reserved)),
-            ]
-        }),
-        Part::new(&POOLS, &rows.pools, |rows| {
-            vec![
-                rows.int(|pool| pool.id.0),
-                rows.int(|pool| pool.arena_id.0),
-                rows.int(|pool| signed(pool.block_size)),
-                rows.int(|pool| signed(pool.max_mem)),
-                rows.int(|pool| signed(pool.mem)),
-                rows.int(|pool| signed(pool.reserved)),
-            ]
-        }),
-        Part::new(&BLOCKS, &rows.blocks, |rows| {
-            vec![
-                rows.int(|block| block.id.0),
-                rows.int(|block| block.arena_id.0),
-                rows.int(|block| block.pool_id.0),
-                rows.int(|block| signed(block.block_size)),
-                rows.int(|block| signed(block.max_mem)),
-                rows.int(|block| signed(block.mem)),
-                rows.bool(|block| block.is_free),
-            ]
-        }),
-        Part::new(&OBJECTS, rows.objects.rows(), |rows| {
-            vec![
-                rows.int(|object| object.id.0),
-                rows.id(|object| Some(&object.object_id)),
-                rows.text(|object| object.kind.as_str()),
-                rows.text_if_any(|object| object.type_name.as_deref()),
-                rows.int(|object| signed(object.size)),
-                rows.bool(|object| object.held),
-                rows.int(|object| object.created_at.as_micros()),
-                rows.int_if_any(|object| object.held_until.map(Timestamp::as_micros)),
-                rows.int_if_any(|object| object.expires_at.map(Timestamp::as_micros)),
-                rows.bool(|object| object.pinned),
-                rows.int_if_any(|object| object.held_refresh.map(signed)),
-            ]
-        }),
-        entries(rows),
-        Part::new(&PIECES, &rows.pieces, |rows| {
-            vec![rows.int(|(id, _)| id.0), rows.blob(|(_, data)| Some(data))]
-        }),
+        Part::without_first(&RESERVATIONS, reservations.map(values::reservation)),
+        Part::without_first(&ARENAS, rows.arenas.iter().map(values::arena)),
+        Part::without_first(&POOLS, rows.pools.iter().map(values::pool)),
+        Part::without_first(&BLOCKS, rows.blocks.iter().map(values::block)),
+        Part::without_first(&OBJECTS, objects),
+        Part::without_first(&ENTRIES, rows.entries.iter().map(values::entry)),
         Part::new(
-            &MOVED,
-            rows.moved.iter().filter(|(_, moved)| moved.joined.is_none()),
-            |rows| {
-                vec![
-                    rows.int(|(id, _)| id.0),
-                    rows.int(|(_, moved)| moved.arena_id.0),
-                    rows.int(|(_, moved)| moved.pool_id.0),
-                    rows.int(|(_, moved)| moved.block_id.0),
-                ]
-            },
+            &PIECES,
+            rows.pieces.iter().map(|&(id, data)| [id.0.into(), data.into()]),
         ),
-        Part::new(
-            &JOINED,
-            rows.moved.iter().filter(|(_, moved)| moved.joined.is_some()),
-            |rows| {
-                vec![
-                    rows.int(|(id, _)| id.0),
-                    rows.int(|(_, moved)| moved.arena_id.0),
-                    rows.int(|(_, moved)| moved.pool_id.0),
-                    rows.int(|(_, moved)| moved.block_id.0),
-                    rows.int(|(_, moved)| moved.joined.as_ref().map_or(0, |data| data.len() as i64)),
-                    rows.blob(|(_, moved)| moved.joined.as_deref()),
-                ]
-            },
-        ),
-        Part::new(&HOLDS, &rows.holds, |rows| {
-            vec![
-                rows.int(|(id, _)| id.0),
-                rows.bool(|(_, lifetime)| lifetime.held),
-                rows.int_if_any(|(_, lifetime)| lifetime.held_until.map(Timestamp::as_micros)),
-                rows.int_if_any(|(_, lifetime)| lifetime.expires_at.map(Timestamp::as_micros)),
-                rows.bool(|(_, lifetime)| lifetime.pinned),
-                rows.int_if_any(|(_, lifetime)| lifetime.held_refresh.map(signed)),
-            ]
-        }),
-        names(&MOVED_NAMES, rows, |change| change.was_bound && !moved),
-        names(&NAMES, rows, |change| !change.was_bound || moved),
-        tags(rows),
-        quotas(rows),
-        ranks(rows),
+        moved_pieces,
+        joined_pieces,
+        Part::new(&HOLDS, holds),
+        names(&MOVED_NAMES, space, rows, |change| change.was_bound && !moved),
+        names(&NAMES, space, rows, |change| !change.was_bound || moved),
+        Part::without_first(&TAGS, tags),
+        Part::without_first(&QUOTAS, quotas.map(|quota| values::quota(space, quota))),
+        Part::without_first(&RANKS, ranks),
     ]
     .into_iter()
     .flatten()
 }
 
-fn entries<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
-    Part::new(&ENTRIES, &rows.entries, |rows| {
-        vec![
-            rows.int(|entry| entry.stored_object_id.0),
-            rows.int(|entry| entry.seq),
-            rows.int(|entry| entry.arena_id.0),
-            rows.int(|entry| entry.pool_id.0),
-            rows.int(|entry| entry.block_id.0),
-            rows.int(|entry| entry.allocated_mem),
-            rows.int(|entry| entry.start),
-            rows.bool(|entry| entry.is_last),
-            rows.blob(|entry| Some(&entry.data)),
-        ]
-    })
+/// Pieces that move as they are, and those that others join.
+fn moved_pieces<'b>(rows: &'b Rows<'_>) -> [Option<Part<'b>>; 2] {
+    let place = |id: &LedgerId, to: &MovedPiece| [id.0, to.arena_id.0, to.pool_id.0, to.block_id.0].map(Value::from);
+    let moved = rows.moved.iter().filter(|(_, to)| to.joined.is_none());
+    let joined = rows.moved.iter().filter_map(|(id, to)| {
+        let (data, [id, arena, pool, block]) = (to.joined.as_deref()?, place(id, to));
+        Some([id, arena, pool, block, (data.len() as i64).into(), data.into()])
+    });
+    [
+        Part::new(&MOVED, moved.map(|(id, to)| place(id, to))),
+        Part::new(&JOINED, joined),
+    ]
 }
 
 /// The names that are bound now, of those that `are`.
-fn names<'b>(text: &'static Sql, rows: &'b Rows<'_>, are: impl Fn(&NameChange) -> bool) -> Option<Part<'b>> {
+fn names<'b>(
+    text: &'static Sql,
+    space: MemRamId,
+    rows: &'b Rows<'_>,
+    are: impl Fn(&NameChange) -> bool,
+) -> Option<Part<'b>> {
     let changes = rows.names.iter().filter(|(_, change)| are(change));
-    let bound = changes.filter_map(|(name, change)| Some((name.as_str(), change.now?)));
-    Part::new(text, bound, |rows| {
-        vec![
-            rows.text(|(name, _)| name),
-            rows.int(|(_, binding)| binding.object.0),
-            rows.int(|(_, binding)| binding.at.as_micros()),
-            rows.int_if_any(|(_, binding)| binding.expires_at.map(Timestamp::as_micros)),
-            rows.int_if_any(|(_, binding)| binding.refresh.map(signed)),
-        ]
-    })
-}
-
-fn tags<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
-    let tags = rows
-        .tags
-        .iter()
-        .filter_map(|(key, value)| Some((key, value.as_deref()?)));
-    Part::new(&TAGS, tags, |rows| {
-        vec![
-            rows.int(|(key, _)| key.object.0),
-            rows.text(|(key, _)| &key.name),
-            rows.text(|(key, _)| &key.key),
-            rows.text(|(_, value)| value),
-        ]
-    })
-}
-
-fn quotas<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
-    let quotas = rows.quotas.values().flatten();
-    Part::new(&QUOTAS, quotas, |rows| {
-        let limit = |of: fn(&QuotaLimits) -> Option<u64>| rows.int_if_any(|quota| of(&quota.limits).map(signed));
-        vec![
-            rows.text(|quota| &quota.key),
-            rows.text(|quota| &quota.value),
-            limit(|limits| limits.hard_bytes),
-            limit(|limits| limits.soft_bytes),
-            limit(|limits| limits.hard_objects),
-            limit(|limits| limits.soft_objects),
-            rows.int(|quota| signed(quota.used_bytes)),
-            rows.int(|quota| signed(quota.used_objects)),
-        ]
-    })
-}
-
-fn ranks<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
-    let ranks = rows
-        .ranks
-        .iter()
-        .filter_map(|(object, rank)| Some((object, rank.as_ref()?)));
-    Part::new(&RANKS, ranks, |rows| {
-        vec![
-            rows.int(|(object, _)| object.0),
-            rows.text(|(_, rank)| rank.queue.as_str()),
-            rows.int(|(_, rank)| rank.position),
-            rows.int(|(_, rank)| i64::from(rank.marks)),
-            rows.int(|(_, rank)| rank.size),
-            rows.id(|(_, rank)| rank.gone.as_ref()),
-        ]
-    })
-}
-
-fn reservations<'b>(rows: &'b Rows<'_>) -> Option<Part<'b>> {
-    Part::new(&RESERVATIONS, rows.reservations.values().flatten(), |rows| {
-        vec![
-            rows.int(|row| row.id.0),
-            rows.text_if_any(|row| row.key.as_deref()),
-            rows.text(|row| row.state.as_str()),
-            rows.int(|row| row.bytes),
-            rows.int(|row| row.written),
-            rows.id(|row| row.object_id.as_ref()),
-            rows.int_if_any(|row| row.stored_object_id.map(|id| id.0)),
-            rows.int(|row| row.entry_ids),
-            rows.int(|row| row.first_arena_id.0),
-            rows.int(|row| row.first_pool_id.0),
-            rows.int(|row| row.first_block_id.0),
-            rows.int(|row| row.created_at.as_micros()),
-            rows.int(|row| row.expires_at.as_micros()),
-            rows.int_if_any(|row| row.resolved_at.map(Timestamp::as_micros)),
-        ]
-    })
+    let bound = changes.filter_map(|(name, change)| Some(values::name(space, name, change.now?)));
+    Part::without_first(text, bound)
 }
 
 const ARENAS: Sql = Sql(

@@ -1,42 +1,29 @@
 //! Creates, renames and removes spaces.
 
-use super::part::{Column, Part, Rows, Sql};
+use super::part::{Part, Sql};
 use super::statement::{Head, Write};
 use crate::books::evicting::EvictionSetting;
 use crate::books::rows::{NewSpace, SpaceChange};
-use crate::models::{DroppedSpace, Policy, Sequence, Stripe, Timestamp, signed};
-use crate::value::Kind;
+use crate::models::Policy;
+use crate::store::values;
+
+/// What is left of the space in a table.
+macro_rules! left_in {
+    ($table:literal) => {
+        &Sql(
+            concat!($table, "_gone AS (DELETE FROM ", $table, " t USING space, "),
+            "(at) WHERE t.memram_id = space.id)",
+        )
+    };
+}
 
 /// The statement that inserts its row, and its rows in the tables of totals.
 pub(super) fn make(space: &NewSpace) -> Write<'_> {
-    let row = Part::new(&SPACE, [space], |rows| {
-        vec![
-            rows.int(|space| space.id.0),
-            rows.text(|space| space.name.as_str()),
-            rows.int(|space| space.max_mem),
-            rows.int(|space| space.geometry.arena_size() as i64),
-            rows.int(|space| space.geometry.per_block() as i64),
-            rows.int(|space| space.created_at.as_micros()),
-            rows.text(|space| space.history.mode.as_str()),
-            rows.int_if_any(|space| space.history.keep),
-            rows.int_if_any(|space| space.history.max_bytes),
-            rows.text_if_any(|space| space.eviction.policy.map(Policy::as_str)),
-            rows.int(|space| space.eviction.min_age),
-        ]
-    });
-    let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
-    let before = Stripe::of(space.id).before();
+    let row = Part::new(&SPACE, [values::space(space)]);
     let parts = [
-        Part::new(&CLASSES, space.geometry.classes(), |rows| {
-            vec![
-                rows.int(|class| class.block_size as i64),
-                rows.int(|class| class.pool_size as i64),
-            ]
-        }),
-        Part::new(&KINDS, kinds, |rows| vec![rows.text(Kind::as_str)]),
-        Part::new(&SEQUENCES, Sequence::ALL, |rows| {
-            vec![rows.text(Sequence::name), rows.int(|_| before)]
-        }),
+        Part::without_first(&CLASSES, values::classes(space)),
+        Part::without_first(&KINDS, values::kinds(space.id)),
+        Part::without_first(&SEQUENCES, values::sequences(space.id)),
     ];
     Write {
         space: [space.id.0, 0],
@@ -50,39 +37,36 @@ pub(super) fn make(space: &NewSpace) -> Write<'_> {
 /// it.
 pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
     match change {
-        SpaceChange::Renamed { name, .. } => Part::new(&RENAME, [name], |rows| vec![rows.text(|name| name.as_str())])
-            .into_iter()
-            .collect(),
+        SpaceChange::Renamed { name, .. } => Part::new(&RENAME, [[name.as_str().into()]]).into_iter().collect(),
         SpaceChange::Evicts(eviction) => {
             let text = match eviction.policy {
                 _ if eviction.is_same_policy => &EVICT,
                 Some(policy) if policy.is_by_use() => &EVICT_BY_USE,
                 _ => &EVICT_OTHERWISE,
             };
-            let evict = Part::new(text, [eviction], |rows| {
-                vec![
-                    rows.text_if_any(|eviction| eviction.policy.map(Policy::as_str)),
-                    rows.int(|eviction| eviction.min_age),
-                ]
-            });
-            evict.into_iter().chain(places(eviction)).collect()
+            let row = [eviction.policy.map(Policy::as_str).into(), eviction.min_age.into()];
+            Part::new(text, [row]).into_iter().chain(places(eviction)).collect()
         }
         SpaceChange::Dropping(row) => {
-            let dropped = Part::new(&DROPPED, [row], dropped_row);
-            let at = |text| Part::new(text, [row], |rows| vec![rows.int(|row| row.dropped_at.as_micros())]);
-            [dropped, at(&QUOTAS_GONE), at(&DROP)].into_iter().flatten().collect()
+            let at = |text| Part::new(text, [[row.dropped_at.as_micros().into()]]);
+            let parts = [
+                Part::new(&DROPPED, [values::dropped(row)]),
+                at(left_in!("quotas")),
+                at(&DROP),
+            ];
+            parts.into_iter().flatten().collect()
         }
         SpaceChange::Gone(at) => [
             &EVENTS_GONE,
-            &RECENCY_GONE,
-            &SEQUENCES_GONE,
-            &KINDS_GONE,
-            &CLASSES_GONE,
+            left_in!("recency"),
+            left_in!("sequences"),
+            left_in!("other_kinds"),
+            left_in!("size_classes"),
             &SPACE_GONE,
             &GONE,
         ]
         .into_iter()
-        .filter_map(|text| Part::new(text, [*at], |rows| vec![rows.int(Timestamp::as_micros)]))
+        .filter_map(|text| Part::new(text, [[at.as_micros().into()]]))
         .collect(),
     }
 }
@@ -90,30 +74,13 @@ pub(super) fn changes(change: &SpaceChange) -> Vec<Part<'_>> {
 /// Gives each object of the space its place in the order of eviction, or takes all places away, as a new policy
 /// needs it.
 fn places<'a>(eviction: &EvictionSetting) -> Vec<Part<'a>> {
-    let texts: &[&Sql] = match eviction.policy {
+    let texts: &[&'static Sql] = match eviction.policy {
         _ if eviction.is_same_policy => &[],
         Some(policy) if policy.is_by_use() => &[&FORGET, &UNMARK, &PLACE],
-        _ => &[&RECENCY_GONE],
+        _ => &[left_in!("recency")],
     };
-    let part = |&text| Part::new(text, [0], |rows| vec![rows.int(|none| none)]);
+    let part = |&text| Part::new(text, [[0_i64.into()]]);
     texts.iter().filter_map(part).collect()
-}
-
-fn dropped_row<'a>(rows: Rows<&'a DroppedSpace>) -> Vec<Column<'a>> {
-    vec![
-        rows.int(|row| row.id.0),
-        rows.text(|row| row.name.as_str()),
-        rows.int(|row| signed(row.max_mem)),
-        rows.int(|row| signed(row.mem)),
-        rows.int(|row| signed(row.objects)),
-        rows.int(|row| signed(row.names)),
-        rows.int(|row| signed(row.reservations)),
-        rows.int(|row| signed(row.history_bytes)),
-        rows.int(|row| row.created_at.as_micros()),
-        rows.int(|row| row.dropped_at.as_micros()),
-        rows.text_if_any(|row| row.actor.as_deref()),
-        rows.text_if_any(|row| row.reason.as_deref()),
-    ]
 }
 
 const RENAME: Sql = Sql(
@@ -158,30 +125,10 @@ const DROP: Sql = Sql(
     "dropping AS (UPDATE memram t SET dropped_at = x.at, quotas = 0 FROM space, ",
     "(at) WHERE t.id = space.id)",
 );
-const QUOTAS_GONE: Sql = Sql(
-    "quotas_gone AS (DELETE FROM quotas t USING space, ",
-    "(at) WHERE t.memram_id = space.id)",
-);
 /// By their keys, because no index has all events of a space.
 const EVENTS_GONE: Sql = Sql(
     "events_gone AS (DELETE FROM events t USING space, ",
     "(at) WHERE t.id > ((space.id - 1) << 40) AND t.id <= (((space.id - 1) << 40) | 1099511627775))",
-);
-const RECENCY_GONE: Sql = Sql(
-    "recency_gone AS (DELETE FROM recency t USING space, ",
-    "(at) WHERE t.memram_id = space.id)",
-);
-const SEQUENCES_GONE: Sql = Sql(
-    "sequences_gone AS (DELETE FROM sequences t USING space, ",
-    "(at) WHERE t.memram_id = space.id)",
-);
-const KINDS_GONE: Sql = Sql(
-    "kinds_gone AS (DELETE FROM other_kinds t USING space, ",
-    "(at) WHERE t.memram_id = space.id)",
-);
-const CLASSES_GONE: Sql = Sql(
-    "classes_gone AS (DELETE FROM size_classes t USING space, ",
-    "(at) WHERE t.memram_id = space.id)",
 );
 const SPACE_GONE: Sql = Sql(
     "space_gone AS (DELETE FROM memram t USING space, ",

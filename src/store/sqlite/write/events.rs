@@ -6,10 +6,10 @@ use diesel::sqlite::SqliteConnection;
 use super::insert::{Target, insert, target};
 use crate::books::event_rows::EventRow;
 use crate::books::history_change::{HistoryChange, HistorySetting};
-use crate::books::refusals::RepeatedRefusal;
 use crate::models::MemRamId;
 use crate::store::sqlite::exec::Run;
 use crate::store::statement::{Statement, Value, sql};
+use crate::store::values;
 
 /// Appends events. The figures of an opening are computed from the rows, which are written first.
 pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[EventRow]) -> QueryResult<()> {
@@ -21,7 +21,7 @@ pub(super) fn append(conn: &mut SqliteConnection, space: MemRamId, events: &[Eve
     let of_names = told().filter(|event| event.is_of_name());
     insert::<IntoNameEvents, 10>(conn, of_names.map(|event| name_row(space, event)))?;
     let others = told().filter(|event| !event.is_plain() && !event.is_of_name());
-    insert::<IntoEvents, 20>(conn, others.map(|event| whole_row(space, event)))?;
+    insert::<IntoEvents, 20>(conn, others.map(|event| values::event(space, event)))?;
     for event in events.iter().filter(|event| event.is_opening()) {
         let values = [
             event.id.0.into(),
@@ -39,23 +39,9 @@ pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &Hist
         let values = [mode.as_str().into(), keep.into(), max_bytes.into(), space.0.into()];
         Statement::<SetHistory, 4>::run(conn, values)?;
     }
-    for RepeatedRefusal {
-        id,
-        last,
-        changes,
-        times,
-        ..
-    } in &change.repeated
-    {
-        let values = [
-            (*times).into(),
-            last.last_at().as_micros().into(),
-            last.object.as_ref().map(|object| object.as_bytes().as_slice()).into(),
-            last.bytes.into(),
-            changes.as_deref().into(),
-            id.0.into(),
-        ];
-        Statement::<CountRefusal, 6>::run(conn, values)?;
+    for refusal in &change.repeated {
+        let [id, times, at, object, bytes, changes] = values::repeated(refusal);
+        Statement::<CountRefusal, 6>::run(conn, [times, at, object, bytes, changes, id])?;
     }
     if let Some(last) = change.trimmed {
         // The last one becomes an opening with the sums of all of them; the others are removed.
@@ -67,92 +53,42 @@ pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &Hist
 }
 
 fn plain_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 12] {
-    let draft = &event.draft;
-    let [actor, reason, object] = who_and_what(event);
-    [
-        event.id.0.into(),
-        space.0.into(),
-        draft.signature.at.as_micros().into(),
-        draft.kind.as_str().into(),
+    let [
+        space,
+        id,
+        at,
+        kind,
         actor,
         reason,
         object,
-        draft.bytes.into(),
-        draft.mem.into(),
-        draft.accounts.payload.into(),
-        draft.accounts.room_in_blocks.into(),
-        event.changes.as_deref().into(),
+        _,
+        bytes,
+        mem,
+        payload,
+        room,
+        ..,
+        changes,
+    ] = values::event(space, event);
+    [
+        space, id, at, kind, actor, reason, object, bytes, mem, payload, room, changes,
     ]
 }
 
 fn name_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 10] {
-    let draft = &event.draft;
-    let [actor, reason, object] = who_and_what(event);
-    [
-        event.id.0.into(),
-        space.0.into(),
-        draft.signature.at.as_micros().into(),
-        draft.kind.as_str().into(),
-        actor,
-        reason,
-        object,
-        draft.name.as_deref().into(),
-        draft.bytes.into(),
-        draft.mem.into(),
-    ]
-}
-
-fn whole_row(space: MemRamId, event: &EventRow) -> [Value<'_>; 20] {
-    let draft = &event.draft;
-    let accounts = &draft.accounts;
-    let [actor, reason, object] = who_and_what(event);
-    [
-        event.id.0.into(),
-        space.0.into(),
-        draft.signature.at.as_micros().into(),
-        draft.kind.as_str().into(),
-        actor,
-        reason,
-        object,
-        draft.name.as_deref().into(),
-        draft.bytes.into(),
-        draft.mem.into(),
-        accounts.payload.into(),
-        accounts.room_in_blocks.into(),
-        accounts.uncarved_in_pools.into(),
-        accounts.uncarved_in_arenas.into(),
-        accounts.unreserved.into(),
-        accounts.capacity.into(),
-        draft.reservation.map(|id| id.0).into(),
-        (1 + draft.repeated.map_or(0, |repeated| repeated.times)).into(),
-        draft.repeated.map(|repeated| repeated.last.as_micros()).into(),
-        event.changes.as_deref().into(),
-    ]
-}
-
-fn who_and_what(event: &EventRow) -> [Value<'_>; 3] {
-    let signature = &event.draft.signature;
-    let object = match event.objects.as_slice() {
-        [] => event.draft.object.as_ref().map(|id| id.as_bytes().as_slice()),
-        several => Some(several),
-    };
-    [
-        signature.actor.as_deref().into(),
-        signature.reason.as_deref().into(),
-        object.into(),
-    ]
+    let [space, id, at, kind, actor, reason, object, name, bytes, mem, ..] = values::event(space, event);
+    [space, id, at, kind, actor, reason, object, name, bytes, mem]
 }
 
 target! {
-    IntoEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem, payload, \
+    IntoEvents = "INSERT OR FAIL INTO events (memram_id, id, at, kind, actor, reason, object, name, bytes, mem, payload, \
         room_in_blocks, uncarved_in_pools, uncarved_in_arenas, unreserved, capacity, \
         reservation_id, count, last_at, changes)",
-        alike in [1, 2, 4, 5];
-    IntoNameEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, name, bytes, mem)",
-        alike in [1, 2, 3, 4, 5, 8];
-    IntoPlainEvents = "INSERT OR FAIL INTO events (id, memram_id, at, kind, actor, reason, object, bytes, mem, payload, \
+        alike in [0, 2, 4, 5];
+    IntoNameEvents = "INSERT OR FAIL INTO events (memram_id, id, at, kind, actor, reason, object, name, bytes, mem)",
+        alike in [0, 2, 3, 4, 5, 8];
+    IntoPlainEvents = "INSERT OR FAIL INTO events (memram_id, id, at, kind, actor, reason, object, bytes, mem, payload, \
         room_in_blocks, changes)",
-        alike in [1, 2, 3, 4, 5];
+        alike in [0, 2, 3, 4, 5];
 }
 
 sql! {

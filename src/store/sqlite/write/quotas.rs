@@ -6,9 +6,10 @@ use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
 use crate::books::effects::KindDelta;
-use crate::models::{MemRamId, Owner, Quota, signed};
+use crate::models::{MemRamId, Owner, Quota};
 use crate::store::sqlite::exec::Run;
 use crate::store::statement::{Statement, Value, sql};
+use crate::store::values;
 
 /// Writes new and changed quotas, and removes others.
 pub(super) fn set(
@@ -17,29 +18,9 @@ pub(super) fn set(
     quotas: &BTreeMap<Owner, Option<Quota>>,
 ) -> QueryResult<()> {
     for (owner, quota) in quotas {
-        let [space, key, value] = key_of(space, owner);
         match quota {
-            Some(Quota {
-                limits,
-                used_bytes,
-                used_objects,
-                ..
-            }) => {
-                let limit = |limit: Option<u64>| Value::from(limit.map(signed));
-                let values = [
-                    space,
-                    key,
-                    value,
-                    limit(limits.hard_bytes),
-                    limit(limits.soft_bytes),
-                    limit(limits.hard_objects),
-                    limit(limits.soft_objects),
-                    signed(*used_bytes).into(),
-                    signed(*used_objects).into(),
-                ];
-                Statement::<SetQuota, 9>::run(conn, values)?
-            }
-            None => Statement::<RemoveQuota, 3>::run(conn, [space, key, value])?,
+            Some(quota) => Statement::<SetQuota, 9>::run(conn, values::quota(space, quota))?,
+            None => Statement::<RemoveQuota, 3>::run(conn, key_of(space, owner))?,
         };
     }
     Ok(())
@@ -59,7 +40,8 @@ pub(super) fn count(
 }
 
 fn key_of(space: MemRamId, owner: &Owner) -> [Value<'_>; 3] {
-    [space.0.into(), owner.key.as_str().into(), owner.value.as_str().into()]
+    let [key, value] = values::owner(owner);
+    [space.0.into(), key, value]
 }
 
 sql! {

@@ -9,7 +9,8 @@ use super::insert::delete;
 use crate::books::evicting::EvictionSetting;
 use crate::models::{MemRamId, Policy, Rank, StoredObjectId};
 use crate::store::sqlite::exec::Run;
-use crate::store::statement::{Statement, Value, sql};
+use crate::store::statement::{Statement, sql};
+use crate::store::values;
 
 pub(super) fn write(
     conn: &mut SqliteConnection,
@@ -19,17 +20,9 @@ pub(super) fn write(
     let gone = ranks.iter().filter(|(_, rank)| rank.is_none());
     delete::<FromRecency>(conn, gone.map(|(object, _)| object.0))?;
     for (object, rank) in ranks {
-        let Some(rank) = rank else { continue };
-        let values: [Value<'_>; 7] = [
-            object.0.into(),
-            space.0.into(),
-            rank.queue.as_str().into(),
-            rank.position.into(),
-            i64::from(rank.marks).into(),
-            rank.size.into(),
-            rank.gone.as_ref().into(),
-        ];
-        Statement::<SetRank, 7>::run(conn, values)?;
+        if let Some(rank) = rank {
+            Statement::<SetRank, 7>::run(conn, values::rank(space, *object, rank))?;
+        }
     }
     Ok(())
 }
@@ -68,7 +61,7 @@ sql! {
     Count = "UPDATE memram SET evict_hand = 0, evict_gone = 0, \
         evict_main = (SELECT coalesce(sum(o.size), 0) FROM stored_objects o WHERE o.memram_id = memram.id) WHERE id = ?";
     FromRecency = "DELETE FROM recency WHERE stored_object_id IN";
-    SetRank = "INSERT INTO recency (stored_object_id, memram_id, queue, position, marks, size, object_id) \
+    SetRank = "INSERT INTO recency (memram_id, stored_object_id, queue, position, marks, size, object_id) \
         VALUES (?, ?, ?, ?, ?, ?, ?) \
         ON CONFLICT (stored_object_id) DO UPDATE SET queue = excluded.queue, position = excluded.position, \
             marks = excluded.marks, object_id = excluded.object_id";

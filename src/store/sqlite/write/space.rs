@@ -6,35 +6,16 @@ use diesel::sqlite::SqliteConnection;
 use super::insert::{Target, insert, target};
 use super::recency;
 use crate::books::rows::{NewSpace, SpaceChange};
-use crate::models::{DroppedSpace, MemRamId, Policy, Sequence, Stripe, Timestamp, signed};
+use crate::models::{MemRamId, Policy, Stripe, Timestamp};
 use crate::store::sqlite::exec::Run;
-use crate::store::statement::{Statement, Value, sql};
-use crate::value::Kind;
+use crate::store::statement::{Statement, sql};
+use crate::store::values;
 
 pub(super) fn make(conn: &mut SqliteConnection, space: &NewSpace) -> QueryResult<()> {
-    let (id, geometry) = (Value::from(space.id.0), &space.geometry);
-    let row = [
-        id,
-        space.name.as_str().into(),
-        space.max_mem.into(),
-        (geometry.arena_size() as i64).into(),
-        (geometry.per_block() as i64).into(),
-        space.created_at.as_micros().into(),
-        space.history.mode.as_str().into(),
-        space.history.keep.into(),
-        space.history.max_bytes.into(),
-        space.eviction.policy.map(Policy::as_str).into(),
-        space.eviction.min_age.into(),
-    ];
-    insert::<IntoSpaces, 11>(conn, [row].into_iter())?;
-    let classes = geometry.classes().iter();
-    let classes = classes.map(|class| [id, (class.block_size as i64).into(), (class.pool_size as i64).into()]);
-    insert::<IntoClasses, 3>(conn, classes)?;
-    let kinds = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Bytes);
-    insert::<IntoKinds, 2>(conn, kinds.map(|kind| [id, kind.as_str().into()]))?;
-    let before = Stripe::of(space.id).before().into();
-    let sequences = Sequence::ALL.into_iter();
-    insert::<IntoSequences, 3>(conn, sequences.map(|sequence| [id, sequence.name().into(), before]))
+    insert::<IntoSpaces, 11>(conn, [values::space(space)].into_iter())?;
+    insert::<IntoClasses, 3>(conn, values::classes(space))?;
+    insert::<IntoKinds, 2>(conn, values::kinds(space.id))?;
+    insert::<IntoSequences, 3>(conn, values::sequences(space.id))
 }
 
 pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &SpaceChange) -> QueryResult<()> {
@@ -48,7 +29,7 @@ pub(super) fn change(conn: &mut SqliteConnection, space: MemRamId, change: &Spac
             recency::begin(conn, space, eviction)
         }
         SpaceChange::Dropping(row) => {
-            insert::<IntoDropped, 12>(conn, [dropped_row(row)].into_iter())?;
+            insert::<IntoDropped, 12>(conn, [values::dropped(row)].into_iter())?;
             Statement::<DropQuotas, 1>::run(conn, [space.0.into()])?;
             let values = [row.dropped_at.as_micros().into(), space.0.into()];
             Statement::<Drop, 2>::run(conn, values).map(drop)
@@ -67,23 +48,6 @@ fn end(conn: &mut SqliteConnection, space: MemRamId, at: Timestamp) -> QueryResu
     Statement::<DropClasses, 1>::run(conn, [space.0.into()])?;
     Statement::<DropSpace, 1>::run(conn, [space.0.into()])?;
     Statement::<Gone, 2>::run(conn, [at.as_micros().into(), space.0.into()]).map(drop)
-}
-
-fn dropped_row(row: &DroppedSpace) -> [Value<'_>; 12] {
-    [
-        row.id.0.into(),
-        row.name.as_str().into(),
-        signed(row.max_mem).into(),
-        signed(row.mem).into(),
-        signed(row.objects).into(),
-        signed(row.names).into(),
-        signed(row.reservations).into(),
-        signed(row.history_bytes).into(),
-        row.created_at.as_micros().into(),
-        row.dropped_at.as_micros().into(),
-        row.actor.as_deref().into(),
-        row.reason.as_deref().into(),
-    ]
 }
 
 target! {

@@ -8,19 +8,17 @@ use diesel::sqlite::SqliteConnection;
 use crate::models::{MemRamId, TagKey};
 use crate::store::sqlite::exec::Run;
 use crate::store::statement::{Statement, sql};
+use crate::store::values;
 
 pub(super) fn write(
     conn: &mut SqliteConnection,
     space: MemRamId,
     tags: &BTreeMap<TagKey, Option<String>>,
 ) -> QueryResult<()> {
-    for (TagKey { object, name, key }, value) in tags {
-        let [object, name, key] = [object.0.into(), name.as_str().into(), key.as_str().into()];
+    for (key, value) in tags {
         match value {
-            Some(value) => {
-                Statement::<SetTag, 5>::run(conn, [space.0.into(), object, name, key, value.as_str().into()])?
-            }
-            None => Statement::<RemoveTag, 3>::run(conn, [object, name, key])?,
+            Some(value) => Statement::<SetTag, 5>::run(conn, values::tag(space, key, value))?,
+            None => Statement::<RemoveTag, 3>::run(conn, values::tag_key(key))?,
         };
     }
     Ok(())
