@@ -4,101 +4,58 @@
 use std::fmt;
 
 use crate::error::Error;
+use crate::models::named_enum;
 
-/// A property of every heap at every commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Invariant {
-    /// Blocks add up their pieces.
-    I1,
-    /// Free flags are right.
-    I2,
-    /// Pools and size classes add up their blocks.
-    I3,
-    /// Arenas add up their pools.
-    I4,
-    /// Spaces add up their arenas.
-    I5,
-    /// Objects are complete.
-    I6,
-    /// Rows agree on where they are.
-    I7,
-    /// Contents match their ids.
-    I8,
-    /// Nothing is an orphan.
-    I9,
-    /// Counters agree with the rows.
-    I10,
-    /// The history explains the balance.
-    I11,
-    /// Reservations agree with the space and the ledger.
-    I12,
-    /// Objects expire with their last hold.
-    I13,
-    /// Tags have their holds.
-    I14,
-    /// Quotas add up what their owners have.
-    I15,
-    /// What is evicted by use has its place in the order.
-    I16,
-    /// The schema is that of this version, and text is UTF-8.
-    Schema,
-    /// SQLite can read the file.
-    IntegrityCheck,
-    /// SQLite finds the parent of every row.
-    ForeignKeyCheck,
+named_enum! {
+    /// A property of every heap at every commit.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Invariant {
+        /// Blocks add up their pieces.
+        I1 = "I1",
+        /// Free flags are right.
+        I2 = "I2",
+        /// Pools and size classes add up their blocks.
+        I3 = "I3",
+        /// Arenas add up their pools.
+        I4 = "I4",
+        /// Spaces add up their arenas.
+        I5 = "I5",
+        /// Objects are complete.
+        I6 = "I6",
+        /// Rows agree on where they are.
+        I7 = "I7",
+        /// Contents match their ids.
+        I8 = "I8",
+        /// Nothing is an orphan.
+        I9 = "I9",
+        /// Counters agree with the rows.
+        I10 = "I10",
+        /// The history explains the balance.
+        I11 = "I11",
+        /// Reservations agree with the space and the ledger.
+        I12 = "I12",
+        /// Objects expire with their last hold.
+        I13 = "I13",
+        /// Tags have their holds.
+        I14 = "I14",
+        /// Quotas add up what their owners have.
+        I15 = "I15",
+        /// What is evicted by use has its place in the order.
+        I16 = "I16",
+        /// The schema is that of this version, and text is UTF-8.
+        Schema = "schema",
+        /// SQLite can read the file.
+        IntegrityCheck = "integrity_check",
+        /// SQLite finds the parent of every row.
+        ForeignKeyCheck = "foreign_key_check",
+    }
+    /// Its number, as in the column `invariant` of the view `violations`, or the name of a check
+    /// without a number.
+    fn name;
 }
 
 impl Invariant {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
-        Self::I1,
-        Self::I2,
-        Self::I3,
-        Self::I4,
-        Self::I5,
-        Self::I6,
-        Self::I7,
-        Self::I8,
-        Self::I9,
-        Self::I10,
-        Self::I11,
-        Self::I12,
-        Self::I13,
-        Self::I14,
-        Self::I15,
-        Self::I16,
-        Self::Schema,
-        Self::IntegrityCheck,
-        Self::ForeignKeyCheck,
-    ];
-
-    /// Its number, as in the column `invariant` of the view `violations`, or the name of a check
-    /// without a number.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::I1 => "I1",
-            Self::I2 => "I2",
-            Self::I3 => "I3",
-            Self::I4 => "I4",
-            Self::I5 => "I5",
-            Self::I6 => "I6",
-            Self::I7 => "I7",
-            Self::I8 => "I8",
-            Self::I9 => "I9",
-            Self::I10 => "I10",
-            Self::I11 => "I11",
-            Self::I12 => "I12",
-            Self::I13 => "I13",
-            Self::I14 => "I14",
-            Self::I15 => "I15",
-            Self::I16 => "I16",
-            Self::Schema => "schema",
-            Self::IntegrityCheck => "integrity_check",
-            Self::ForeignKeyCheck => "foreign_key_check",
-        }
-    }
-
     /// Its sentence, without a full stop.
     pub fn sentence(self) -> &'static str {
         match self {

@@ -51,4 +51,4 @@ pub(crate) use reservation::ReservationRow;
 pub(crate) use sequence::Sequence;
 pub(crate) use stripe::{Stripe, striped_id};
 pub(crate) use tag::{Tag, TagKey};
-pub(crate) use text::{Shown, ShownIfAny, ShownList, WrittenTime, text_enum};
+pub(crate) use text::{Shown, ShownIfAny, ShownList, WrittenTime, named_enum, text_enum};

@@ -7,33 +7,37 @@ use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
 use diesel::sql_types::{Nullable, Text};
 
-use super::ShownIfAny;
+use super::{ShownIfAny, named_enum};
 
-/// Which object goes first when room is needed.
-///
-/// A decision takes O(1), and with `Largest` O(log n). SIEVE and S3-FIFO may pass objects that were
-/// used, but each pass is paid for by a use.
-///
-/// ```
-/// use heapledger::Policy;
-///
-/// assert_eq!("s3-fifo".parse(), Ok(Policy::S3Fifo));
-/// assert_eq!(Policy::S3Fifo.to_string(), "s3-fifo");
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Policy {
-    /// The least recently used one.
-    Lru,
-    /// SIEVE (NSDI 2024): the oldest one that was not used since the hand last passed it.
-    Sieve,
-    /// S3-FIFO (SOSP 2023): new objects are on trial in a tenth of the space, and the ones that are
-    /// used twice move to the rest.
-    S3Fifo,
-    /// The largest one, and of several the oldest.
-    Largest,
-    /// The one that was stored first.
-    Oldest,
+named_enum! {
+    /// Which object goes first when room is needed.
+    ///
+    /// A decision takes O(1), and with `Largest` O(log n). SIEVE and S3-FIFO may pass objects that were
+    /// used, but each pass is paid for by a use.
+    ///
+    /// ```
+    /// use heapledger::Policy;
+    ///
+    /// assert_eq!("s3-fifo".parse(), Ok(Policy::S3Fifo));
+    /// assert_eq!(Policy::S3Fifo.to_string(), "s3-fifo");
+    /// ```
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
+    pub enum Policy {
+        /// The least recently used one.
+        Lru = "lru",
+        /// SIEVE (NSDI 2024): the oldest one that was not used since the hand last passed it.
+        Sieve = "sieve",
+        /// S3-FIFO (SOSP 2023): new objects are on trial in a tenth of the space, and the ones that are
+        /// used twice move to the rest.
+        S3Fifo = "s3-fifo",
+        /// The largest one, and of several the oldest.
+        Largest = "largest",
+        /// The one that was stored first.
+        Oldest = "oldest",
+    }
+    /// Its name, as [`Self::from_str`] reads it.
+    fn as_str;
 }
 
 /// A text that is not the name of a [`Policy`].
@@ -44,23 +48,9 @@ pub struct UnknownPolicy {
 }
 
 impl Policy {
-    /// All policies.
-    pub const ALL: [Self; 5] = [Self::Lru, Self::Sieve, Self::S3Fifo, Self::Largest, Self::Oldest];
-
     /// Whether it goes by how objects are used, so that a space has to keep record of that.
     pub fn is_by_use(self) -> bool {
         matches!(self, Self::Lru | Self::Sieve | Self::S3Fifo)
-    }
-
-    /// Its name, as [`Self::from_str`] reads it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lru => "lru",
-            Self::Sieve => "sieve",
-            Self::S3Fifo => "s3-fifo",
-            Self::Largest => "largest",
-            Self::Oldest => "oldest",
-        }
     }
 }
 

@@ -76,6 +76,32 @@ macro_rules! text_enum {
 }
 pub(crate) use text_enum;
 
+/// An enum whose values have names.
+macro_rules! named_enum {
+    (
+        $(#[$doc:meta])* $vis:vis enum $enum:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }
+        $(#[$method_doc:meta])* fn $method:ident;
+    ) => {
+        $(#[$doc])*
+        $vis enum $enum {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $enum {
+            /// All of them, in order.
+            $vis const ALL: [Self; [$($name,)*].len()] = [$(Self::$variant,)*];
+
+            $(#[$method_doc])*
+            $vis fn $method(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use named_enum;
+
 impl<DB: Backend> FromSql<Text, DB> for Kind
 where
     Vec<u8>: FromSql<Binary, DB>,
