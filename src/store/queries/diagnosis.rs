@@ -114,35 +114,28 @@ macro_rules! sum {
 #[cfg(feature = "postgres")]
 pub(super) use sum;
 
+/// Declares statements that count rows, and add up their bytes.
+macro_rules! tallies {
+    ($($name:ident = $bytes:literal, $from:literal;)*) => {
+        sql! {
+            $($name: (BigInt, BigInt) = concat!("SELECT count(*), coalesce(sum(", $bytes, "), 0) FROM ", $from),
+                postgres concat!("SELECT count(*), ", sum!($bytes), " FROM ", $from);)*
+        }
+    };
+}
+
+tallies! {
+    EmptyArenas = "max_mem", "arenas WHERE memram_id = ? AND mem = 0";
+    NearlyEmptyArenas = "mem", "arenas WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4";
+    NamedObjects = "o.size", "stored_objects o WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)";
+    Evicted = "bytes", "events WHERE memram_id = ? AND kind = 'evict' AND at >= ?";
+    Lapsed = "bytes", "reservations WHERE memram_id = ? AND state = 'open' AND expires_at <= ?";
+    Old = "written", "reservations WHERE memram_id = ? AND state = 'open' AND key IS NULL AND expires_at > ? AND created_at <= ?";
+    Waiting = "written", "reservations WHERE memram_id = ? AND written > 0 AND state <> 'open'";
+    Expired = "size", "stored_objects WHERE memram_id = ? AND expires_at IS NOT NULL AND expires_at <= ?";
+}
+
 sql! {
-    EmptyArenas: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(max_mem), 0) FROM arenas WHERE memram_id = ? AND mem = 0",
-        postgres concat!("SELECT count(*), ", sum!("max_mem"), " FROM arenas WHERE memram_id = ? AND mem = 0");
-    NearlyEmptyArenas: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(mem), 0) FROM arenas \
-        WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4",
-        postgres concat!("SELECT count(*), ", sum!("mem"), " FROM arenas WHERE memram_id = ? AND mem > 0 AND mem < max_mem / 4");
-    NamedObjects: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(o.size), 0) FROM stored_objects o \
-        WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)",
-        postgres concat!("SELECT count(*), ", sum!("o.size"), " FROM stored_objects o \
-            WHERE o.id IN (SELECT n.stored_object_id FROM names n WHERE n.memram_id = ?)");
-    Evicted: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(bytes), 0) FROM events \
-        WHERE memram_id = ? AND kind = 'evict' AND at >= ?",
-        postgres concat!("SELECT count(*), ", sum!("bytes"), " FROM events WHERE memram_id = ? AND kind = 'evict' AND at >= ?");
-    Lapsed: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(bytes), 0) FROM reservations \
-        WHERE memram_id = ? AND state = 'open' AND expires_at <= ?",
-        postgres concat!("SELECT count(*), ", sum!("bytes"), " FROM reservations \
-            WHERE memram_id = ? AND state = 'open' AND expires_at <= ?");
-    Old: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(written), 0) FROM reservations \
-        WHERE memram_id = ? AND state = 'open' AND key IS NULL AND expires_at > ? AND created_at <= ?",
-        postgres concat!("SELECT count(*), ", sum!("written"), " FROM reservations \
-            WHERE memram_id = ? AND state = 'open' AND key IS NULL AND expires_at > ? AND created_at <= ?");
-    Waiting: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(written), 0) FROM reservations \
-        WHERE memram_id = ? AND written > 0 AND state <> 'open'",
-        postgres concat!("SELECT count(*), ", sum!("written"), " FROM reservations \
-            WHERE memram_id = ? AND written > 0 AND state <> 'open'");
-    Expired: (BigInt, BigInt) = "SELECT count(*), coalesce(sum(size), 0) FROM stored_objects \
-        WHERE memram_id = ? AND expires_at IS NOT NULL AND expires_at <= ?",
-        postgres concat!("SELECT count(*), ", sum!("size"), " FROM stored_objects \
-            WHERE memram_id = ? AND expires_at IS NOT NULL AND expires_at <= ?");
     FewestPieces: BigInt = "SELECT coalesce(sum(size / ? + (size % ? > 0)), 0) FROM stored_objects \
         WHERE memram_id = ? AND size > ? AND size <= ?",
         postgres concat!("SELECT ", sum!("size / ? + (size % ? > 0)::int"), " FROM stored_objects \

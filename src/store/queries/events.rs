@@ -246,18 +246,25 @@ impl From<Refusal> for KnownRefusal {
     }
 }
 
+/// The last event of a space that meets all conditions.
+macro_rules! last_mark {
+    ($tx:ident, $space:ident, $($condition:expr),*) => {
+        Ok(events::table
+            .filter(events::memram_id.eq($space))
+            $(.filter($condition))*
+            .order(events::id.desc())
+            .limit(1)
+            .select(MARK)
+            .get_result($tx.conn()?)
+            .optional()?)
+    };
+}
+
 /// The last opening of the space.
 pub fn opening(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Option<Mark>> {
     // A literal, so that SQLite can use the partial index.
     let is_opening = sql::<Bool>("kind = 'opening'");
-    Ok(events::table
-        .filter(events::memram_id.eq(space))
-        .filter(is_opening)
-        .order(events::id.desc())
-        .limit(1)
-        .select(MARK)
-        .get_result(tx.conn()?)
-        .optional()?)
+    last_mark!(tx, space, is_opening)
 }
 
 /// The last event of a space.
@@ -298,41 +305,18 @@ pub fn last_through(tx: &mut ReadTx<'_>, space: MemRamId, through: EventId) -> R
     if let Some(mark) = find(tx, through)? {
         return Ok(Some(mark));
     }
-    Ok(events::table
-        .filter(events::memram_id.eq(space))
-        .filter(events::id.le(through))
-        .order(events::id.desc())
-        .limit(1)
-        .select(MARK)
-        .get_result(tx.conn()?)
-        .optional()?)
+    last_mark!(tx, space, events::id.le(through))
 }
 
 /// The event with the highest id, from `opening` on, at or before a time.
 pub fn last_until(tx: &mut ReadTx<'_>, space: MemRamId, opening: EventId, until: Timestamp) -> Result<Option<Mark>> {
-    Ok(events::table
-        .filter(events::memram_id.eq(space))
-        .filter(events::id.ge(opening))
-        .filter(events::at.le(until))
-        .order(events::id.desc())
-        .limit(1)
-        .select(MARK)
-        .get_result(tx.conn()?)
-        .optional()?)
+    last_mark!(tx, space, events::id.ge(opening), events::at.le(until))
 }
 
 /// The last repair of a space as a whole, up to an event. Layouts before it cannot be told. O(events).
 pub fn last_repair(tx: &mut ReadTx<'_>, space: MemRamId, until: EventId) -> Result<Option<Mark>> {
-    Ok(events::table
-        .filter(events::memram_id.eq(space))
-        .filter(events::id.le(until))
-        .filter(events::kind.eq(EventKind::Repair))
-        .filter(events::object.is_null())
-        .order(events::id.desc())
-        .limit(1)
-        .select(MARK)
-        .get_result(tx.conn()?)
-        .optional()?)
+    let is_repair = events::kind.eq(EventKind::Repair);
+    last_mark!(tx, space, events::id.le(until), is_repair, events::object.is_null())
 }
 
 /// The number of rows of events of a space from `opening` on.

@@ -256,13 +256,9 @@ sql! {
         postgres "SELECT convert_to(name, 'UTF8'), expires_at FROM names WHERE stored_object_id = ? ORDER BY name";
     // One that never ends, if there is one, and the last one that ends.
     ReadLastEnd: Nullable<BigInt> = "SELECT * FROM (SELECT expires_at FROM names \
-        WHERE stored_object_id = ? AND name IS NOT ? AND expires_at IS NULL LIMIT 1) \
+        WHERE stored_object_id = ? AND name IS DISTINCT FROM ? AND expires_at IS NULL LIMIT 1) endless \
         UNION ALL SELECT * FROM (SELECT expires_at FROM names \
-        WHERE stored_object_id = ? AND name IS NOT ? AND expires_at IS NOT NULL ORDER BY expires_at DESC LIMIT 1)",
-        postgres "(SELECT expires_at FROM names \
-        WHERE stored_object_id = ? AND name IS DISTINCT FROM ? AND expires_at IS NULL LIMIT 1) \
-        UNION ALL (SELECT expires_at FROM names \
-        WHERE stored_object_id = ? AND name IS DISTINCT FROM ? AND expires_at IS NOT NULL ORDER BY expires_at DESC LIMIT 1)";
+        WHERE stored_object_id = ? AND name IS DISTINCT FROM ? AND expires_at IS NOT NULL ORDER BY expires_at DESC LIMIT 1) last";
     ReadNames: (BigInt, BigInt, Binary) = "SELECT memram_id, stored_object_id, CAST(name AS BLOB) FROM names",
         postgres "SELECT memram_id, stored_object_id, convert_to(name, 'UTF8') FROM names";
 }

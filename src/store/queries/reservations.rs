@@ -118,11 +118,6 @@ sql! {
             SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
             UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open' \
             UNION ALL SELECT min(expires_at) FROM stored_objects WHERE memram_id = ? AND expires_at IS NOT NULL \
-            UNION ALL SELECT min(expires_at) FROM names WHERE memram_id = ? AND expires_at IS NOT NULL)",
-        postgres "SELECT min(due) FROM (\
-            SELECT min(expires_at) AS due FROM reservations WHERE memram_id = ? AND state = 'open' \
-            UNION ALL SELECT 0 FROM reservations WHERE memram_id = ? AND written > 0 AND state <> 'open' \
-            UNION ALL SELECT min(expires_at) FROM stored_objects WHERE memram_id = ? AND expires_at IS NOT NULL \
             UNION ALL SELECT min(expires_at) FROM names WHERE memram_id = ? AND expires_at IS NOT NULL) d";
 }
 

@@ -143,12 +143,8 @@ sql! {
         WHERE memram_id = ? AND key = ? AND coalesce(expires_at > ?, true) GROUP BY stored_object_id) objects \
         GROUP BY 1 ORDER BY 1");
     ReadOnlyBy: Text = "SELECT o.object_id FROM (SELECT stored_object_id AS id, count(*) AS holds FROM tagged \
-        WHERE memram_id = ? AND key = ? AND value = ? AND coalesce(expires_at > ?, 1) GROUP BY stored_object_id) t \
-        JOIN stored_objects o ON o.id = t.id WHERE t.holds = (o.held AND coalesce(o.held_until > ?, 1)) \
-        + (SELECT count(*) FROM names n WHERE n.stored_object_id = o.id AND coalesce(n.expires_at > ?, 1)) ORDER BY o.id",
-        postgres "SELECT o.object_id FROM (SELECT stored_object_id AS id, count(*) AS holds FROM tagged \
         WHERE memram_id = ? AND key = ? AND value = ? AND coalesce(expires_at > ?, true) GROUP BY stored_object_id) t \
-        JOIN stored_objects o ON o.id = t.id WHERE t.holds = (o.held AND coalesce(o.held_until > ?, true))::int \
+        JOIN stored_objects o ON o.id = t.id WHERE t.holds = CAST(o.held AND coalesce(o.held_until > ?, true) AS INTEGER) \
         + (SELECT count(*) FROM names n WHERE n.stored_object_id = o.id AND coalesce(n.expires_at > ?, true)) ORDER BY o.id";
 }
 
