@@ -42,6 +42,36 @@ pub(in crate::store) enum HeapId {
     Server(u64),
 }
 
+/// The settings of a heap's connections, wherever it is.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Settings {
+    pub durability: Durability,
+    pub busy_timeout: Duration,
+    /// How long a read may take; `None` for any time.
+    pub max_snapshot_age: Option<Duration>,
+    /// The deadline of the call that opens the heap, so that all its connections together wait no
+    /// longer than `busy_timeout`.
+    pub opening: Option<Deadline>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            busy_timeout: Location::BUSY_TIMEOUT,
+            max_snapshot_age: None,
+            opening: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The deadline of a call that begins now, or of the one that is opening the heap.
+    pub fn deadline(&self) -> Deadline {
+        self.opening.unwrap_or_else(|| Deadline::after(self.busy_timeout))
+    }
+}
+
 /// The location of a heap, and the settings of its connections.
 #[derive(Debug, Clone)]
 pub(crate) enum Location {
@@ -63,7 +93,7 @@ macro_rules! on_location {
 
 impl Location {
     /// The default busy timeout.
-    pub const BUSY_TIMEOUT: Duration = FileLocation::BUSY_TIMEOUT;
+    pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
     /// The heap at a path or address, which need not exist.
     ///
@@ -81,12 +111,10 @@ impl Location {
     }
 
     /// The same heap for a call that opens it with these options, with the deadline `opening`.
-    pub fn for_opening(self, durability: Durability, busy_timeout: Duration, opening: Deadline) -> Self {
-        match self {
-            Self::File(file) => Self::File(file.for_opening(durability, busy_timeout, opening)),
-            #[cfg(feature = "postgres")]
-            Self::Server(server) => Self::Server(server.for_opening(durability, busy_timeout, opening)),
-        }
+    pub fn for_opening(mut self, durability: Durability, busy_timeout: Duration, opening: Deadline) -> Self {
+        let opening = Some(opening);
+        on_location!(&mut self, location => location.settings = Settings { durability, busy_timeout, opening, ..location.settings });
+        self
     }
 
     /// The same heap, written with SQLite's own file system or not.
@@ -99,12 +127,9 @@ impl Location {
     }
 
     /// The same heap, whose reads may take this long.
-    pub fn with_max_snapshot_age(self, max_snapshot_age: Option<Duration>) -> Self {
-        match self {
-            Self::File(file) => Self::File(file.with_max_snapshot_age(max_snapshot_age)),
-            #[cfg(feature = "postgres")]
-            Self::Server(server) => Self::Server(server.with_max_snapshot_age(max_snapshot_age)),
-        }
+    pub fn with_max_snapshot_age(mut self, max_snapshot_age: Option<Duration>) -> Self {
+        on_location!(&mut self, location => location.settings.max_snapshot_age = max_snapshot_age);
+        self
     }
 
     /// The absolute path, with links resolved; the address without a password.

@@ -86,7 +86,7 @@ impl ServerLocation {
             "{OWN_SESSION} SET search_path TO {}, pg_temp; SET client_min_messages TO warning; {ENGLISH} SET tcp_keepalives_idle TO 20; \
              SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 4; SET lock_timeout TO {};",
             self.address.quoted_schema(),
-            milliseconds(self.busy_timeout),
+            milliseconds(self.settings.busy_timeout),
         );
         match access {
             // A plan is made once, perhaps while the heap is empty, and must still be right when it has grown:
@@ -97,7 +97,7 @@ impl ServerLocation {
             ),
             Access::Write => format!(
                 "{common} SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO {};",
-                match self.durability {
+                match self.settings.durability {
                     Durability::Full => "on",
                     Durability::Normal => unsynced(is_cluster),
                 },

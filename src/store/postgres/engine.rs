@@ -180,7 +180,7 @@ impl Engine for PostgresEngine {
     fn begin_lazily(&mut self, space: MemRamId, version: i64) -> bool {
         // The statement of a lazy transaction cannot be told to sync or not, and waits for a lock as long
         // as the setting of the connection allows.
-        let is_late = self.deadline.waited() > self.location.busy_timeout / 2;
+        let is_late = self.deadline.waited() > self.location.settings.busy_timeout / 2;
         if !self.syncs || is_late || self.is_unsure || self.conn.is_outdated(&self.location) {
             return false;
         }

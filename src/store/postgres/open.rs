@@ -159,7 +159,7 @@ impl ServerOpening {
             access,
             mut conn,
         } = self;
-        location.opening = None;
+        location.settings.opening = None;
         if access == Access::Write {
             location.plan_for_writing(&mut conn)?;
         }

@@ -38,7 +38,7 @@ impl ServerReaders {
 
     /// Readers that all see the last commit before this call and nothing after.
     pub fn freeze(&self) -> Result<Self> {
-        let age = Age::begin(self.location.max_snapshot_age);
+        let age = Age::begin(self.location.settings.max_snapshot_age);
         let mut conn = self.begin()?;
         // The server chooses the state at the first statement, not at `BEGIN`.
         self.named(conn.batch_execute("SELECT 1").map_err(Error::from))?;
@@ -54,7 +54,7 @@ impl ServerReaders {
     /// Runs `read` on a separate connection in one read transaction, which sees the last commit
     /// before it and nothing later; again, on another state, if the connection was lost.
     pub fn snapshot<R>(&self, mut read: impl FnMut(&mut ReadTx<'_>) -> Result<R>) -> Result<R> {
-        let deadline = Deadline::after(self.location.busy_timeout);
+        let deadline = Deadline::after(self.location.settings.busy_timeout);
         loop {
             match self.snapshot_once(&mut read) {
                 Err(error) if error.is_transient() && self.frozen.is_none() && !deadline.is_over() => {}
@@ -68,9 +68,9 @@ impl ServerReaders {
         if let Some(frozen) = &self.frozen {
             return self.on_frozen(frozen, read);
         }
-        let deadline = Deadline::after(self.location.busy_timeout);
+        let deadline = Deadline::after(self.location.settings.busy_timeout);
         let mut conn = self.begin()?;
-        let age = Age::begin(self.location.max_snapshot_age);
+        let age = Age::begin(self.location.settings.max_snapshot_age);
         let mut result = read(&mut ReadTx::aging(&mut conn, age));
         // It also ends a transaction that has failed.
         if conn.batch_execute("COMMIT").is_ok() {
@@ -88,9 +88,9 @@ impl ServerReaders {
         if let Some(frozen) = &self.frozen {
             return self.on_frozen(frozen, read);
         }
-        let deadline = Deadline::after(self.location.busy_timeout);
+        let deadline = Deadline::after(self.location.settings.busy_timeout);
         let mut conn = self.location.reconnect(Access::Read, deadline)?;
-        let age = Age::begin(self.location.max_snapshot_age);
+        let age = Age::begin(self.location.settings.max_snapshot_age);
         self.named(conn.batch_execute(BEGIN).map_err(Error::from))?;
         let found = self.named(read(&mut ReadTx::aging(&mut conn, age)).map_err(|error| deadline.stamp(error)))?;
         self.named(conn.batch_execute("ROLLBACK").map_err(Error::from))?;
@@ -104,9 +104,9 @@ impl ServerReaders {
         if let Some(frozen) = &self.frozen {
             return self.on_frozen(frozen, read);
         }
-        let deadline = Deadline::after(self.location.busy_timeout);
+        let deadline = Deadline::after(self.location.settings.busy_timeout);
         loop {
-            let age = Age::begin(self.location.max_snapshot_age);
+            let age = Age::begin(self.location.settings.max_snapshot_age);
             let (mut conn, was_idle) = self.idle_or_new(deadline)?;
             match read(&mut ReadTx::aging(&mut conn, age)) {
                 Err(error) if error.is_transient() && (was_idle || !deadline.is_over()) => {}
@@ -131,7 +131,7 @@ impl ServerReaders {
             return Ok(found);
         }
         // Asked on another connection, because this one sees what was true when it was frozen.
-        let (mut conn, _) = self.idle_or_new(Deadline::after(self.location.busy_timeout))?;
+        let (mut conn, _) = self.idle_or_new(Deadline::after(self.location.settings.busy_timeout))?;
         let has_moved = conn.placement() != *placement || conn.has_moved(&self.location)?;
         self.put_back(conn);
         self.unless_moved(has_moved, found)
@@ -150,7 +150,7 @@ impl ServerReaders {
 
     /// A connection on which a transaction has begun.
     fn begin(&self) -> Result<Link> {
-        let deadline = Deadline::after(self.location.busy_timeout);
+        let deadline = Deadline::after(self.location.settings.busy_timeout);
         loop {
             let (mut conn, was_idle) = self.idle_or_new(deadline)?;
             if was_idle && conn.has_moved(&self.location).unwrap_or(true) {

@@ -171,7 +171,7 @@ impl FileLocation {
                  SELECT count(*) FROM sqlite_schema;"
             ),
             Access::Write => {
-                let synchronous = match self.durability {
+                let synchronous = match self.settings.durability {
                     Durability::Full => "FULL",
                     Durability::Normal => "NORMAL",
                 };

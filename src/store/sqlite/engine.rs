@@ -80,7 +80,7 @@ impl SqliteEngine {
         // instead. If this fails, it only waits too long.
         let _ = conn.batch_execute("PRAGMA busy_timeout = 0");
         Self {
-            deadline: Deadline::after(location.busy_timeout),
+            deadline: Deadline::after(location.settings.busy_timeout),
             checkpoints: Checkpoints::default(),
             log: Log::new(&location),
             ceiling: Ceiling::of(&location.path),
@@ -113,7 +113,7 @@ impl SqliteEngine {
     /// Checks that the path still leads to this file. For commits without a sync this would take a
     /// thirtieth of the time, so for them it may be outdated by a moment.
     fn same_file(&mut self) -> Result<()> {
-        let synced = self.location.durability == Durability::Full;
+        let synced = self.location.settings.durability == Durability::Full;
         if synced || self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN) {
             self.location.same_file_to_write()?;
             self.log.is_whole(&mut self.conn)?;
@@ -129,7 +129,7 @@ impl SqliteEngine {
     /// Makes the connection do so before a transaction begins. If it cannot, none begins, so that
     /// nothing is acknowledged which is not synced.
     fn set_sync(&mut self) -> Result<()> {
-        if self.location.durability == Durability::Full && self.is_synced != self.syncs {
+        if self.location.settings.durability == Durability::Full && self.is_synced != self.syncs {
             self.execute(if self.syncs {
                 "PRAGMA synchronous = FULL"
             } else {

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::ceiling::OnDisk;
 use super::open_files::OpenFile;
 use super::path::locate;
 use crate::error::Result;
 use crate::store::deadline::Deadline;
-use crate::store::location::{Durability, HeapId};
+use crate::store::location::{HeapId, Settings};
 
 /// The location of a heap file, and the settings of its connections.
 #[derive(Debug, Clone)]
@@ -18,25 +17,16 @@ pub(crate) struct FileLocation {
     pub(in crate::store) path: PathBuf,
     /// The path as the user gave it, for messages.
     pub(in crate::store) named: PathBuf,
-    pub(in crate::store) durability: Durability,
+    pub(in crate::store) settings: Settings,
     /// Connections that write use SQLite's own file system (see `sqlite::vfs`).
     pub(in crate::store) plain_io: bool,
-    pub(in crate::store) busy_timeout: Duration,
     /// Bytes of write-ahead log at which no further transaction begins (see `sqlite::log_limit`).
     pub(in crate::store) log_limit: u64,
-    /// How long a read may take; `None` for any time.
-    pub(in crate::store) max_snapshot_age: Option<Duration>,
-    /// The deadline of the call that opens the heap, so that all its connections together wait no
-    /// longer than `busy_timeout`.
-    pub(in crate::store) opening: Option<Deadline>,
     /// The opened file, once it is known.
     pub(in crate::store) file: Option<Arc<OpenFile>>,
 }
 
 impl FileLocation {
-    /// The default busy timeout.
-    pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
     /// The default limit of the write-ahead log, in bytes. A log is copied into the file when a
     /// quarter of it is new, and starts again at a half: with 16 and 32 MiB, copying takes little of
     /// the time of small puts, whose log has mostly the same pages again (see `sqlite::checkpoint`).
@@ -52,37 +42,16 @@ impl FileLocation {
         Ok(Self {
             path: locate(path)?,
             named: path.to_owned(),
-            durability: Durability::default(),
+            settings: Settings::default(),
             plain_io: false,
-            busy_timeout: Self::BUSY_TIMEOUT,
             log_limit: Self::LOG_LIMIT,
-            max_snapshot_age: None,
-            opening: None,
             file: None,
         })
-    }
-
-    /// The same heap for a call that opens it with these options, with the deadline `opening`.
-    pub fn for_opening(self, durability: Durability, busy_timeout: Duration, opening: Deadline) -> Self {
-        Self {
-            durability,
-            busy_timeout,
-            opening: Some(opening),
-            ..self
-        }
     }
 
     /// The same heap, written with SQLite's own file system or not.
     pub fn with_plain_io(self, plain_io: bool) -> Self {
         Self { plain_io, ..self }
-    }
-
-    /// The same heap, whose reads may take this long.
-    pub fn with_max_snapshot_age(self, max_snapshot_age: Option<Duration>) -> Self {
-        Self {
-            max_snapshot_age,
-            ..self
-        }
     }
 
     /// The absolute path, with links resolved.
@@ -107,6 +76,6 @@ impl FileLocation {
 
     /// The deadline of a call that begins now, or of the one that is opening the heap.
     pub fn deadline(&self) -> Deadline {
-        self.opening.unwrap_or_else(|| Deadline::after(self.busy_timeout))
+        self.settings.deadline()
     }
 }

@@ -107,7 +107,7 @@ impl FileOpening {
         if let (Access::Write, Some(file)) = (access, &location.file) {
             file.watch_log();
         }
-        location.opening = None;
+        location.settings.opening = None;
         location.set_busy_timeout(&mut connected.conn)?;
         if drops {
             connected.conn.batch_execute("PRAGMA foreign_keys = OFF")?;

@@ -96,13 +96,13 @@ impl FileReaders {
 
     /// A read that begins now.
     fn begin(&self) -> (Age, Reading) {
-        let age = Age::begin(self.location.max_snapshot_age);
+        let age = Age::begin(self.location.settings.max_snapshot_age);
         (age, Reading::begin(self.location.file.as_ref(), age.began()))
     }
 
     /// Makes [`Error::Busy`] say how long `read` has waited.
     fn timed<R>(&self, read: impl FnOnce() -> Result<R>) -> Result<R> {
-        let deadline = Deadline::after(self.location.busy_timeout);
+        let deadline = Deadline::after(self.location.settings.busy_timeout);
         read().map_err(|error| deadline.stamp(error))
     }
 

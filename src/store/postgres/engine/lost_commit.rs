@@ -27,7 +27,7 @@ impl PostgresEngine {
     pub(super) fn resolve(&mut self, space: MemRamId, before: i64) -> Result<()> {
         self.state = State::Idle;
         self.raised.clear();
-        self.deadline = Deadline::after(self.location.busy_timeout);
+        self.deadline = Deadline::after(self.location.settings.busy_timeout);
         let is_done = loop {
             match self.is_committed(space, before) {
                 Err(Error::Server(ServerError::Lost { .. })) if !self.deadline.is_over() => {}

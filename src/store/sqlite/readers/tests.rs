@@ -10,7 +10,7 @@ use crate::store::{Access, Durability, FileLocation, ReadTx};
 fn readers() -> (TempDir, FileReaders) {
     let dir = tempfile::tempdir().unwrap();
     let mut location = FileLocation::at(&dir.path().join("heap.db")).unwrap();
-    location.durability = Durability::Normal;
+    location.settings.durability = Durability::Normal;
     location.prepare(Access::Write).unwrap();
     (dir, FileReaders::new(location, None))
 }
