@@ -63,6 +63,13 @@ impl Error {
         }
     }
 
+    pub(crate) fn unknown_name(name: &str, space: &str) -> Self {
+        Self::UnknownName {
+            name: name.to_owned(),
+            space: space.to_owned(),
+        }
+    }
+
     /// Whether a unit of work or a read that failed with it may succeed if it runs again.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(

@@ -265,10 +265,7 @@ pub(super) fn bind(
 }
 
 pub(super) fn unbind(tx: &mut WriteTx<'_>, space: &str, name: &str) -> Result<Option<Freed>> {
-    let bound = sweep::resolve(tx, name)?.ok_or_else(|| Error::UnknownName {
-        name: name.to_owned(),
-        space: space.to_owned(),
-    })?;
+    let bound = sweep::resolve(tx, name)?.ok_or_else(|| Error::unknown_name(name, space))?;
     let leaves = leave(tx, bound.object, name)?;
     tx.whole(|tx| {
         tx.apply(leaves.change(name))?;

@@ -5,34 +5,16 @@ use std::collections::HashMap;
 use crate::books::change::Change;
 use crate::books::effects::Effects;
 use crate::error::Error;
-use crate::models::{ArenaId, Block, BlockId, PlacedEntry, PoolId, ReservationRow, signed};
+use crate::models::{Arena, ArenaId, Block, BlockId, PlacedEntry, Pool, PoolId, ReservationRow, signed};
 
 pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Error> {
     match change {
-        Change::ArenaAdded(arena) => carve_arena(effects, signed(arena.max_mem), 1),
-        Change::ArenaRemoved(arena) => carve_arena(effects, -signed(arena.max_mem), -1),
-        Change::PoolAdded(pool) => carve_pool(effects, pool.arena_id, signed(pool.block_size), signed(pool.max_mem), 1),
-        Change::PoolRemoved(pool) => carve_pool(
-            effects,
-            pool.arena_id,
-            signed(pool.block_size),
-            -signed(pool.max_mem),
-            -1,
-        ),
-        Change::BlockAdded(block) => carve_block(
-            effects,
-            block.pool_id,
-            signed(block.block_size),
-            signed(block.max_mem),
-            1,
-        ),
-        Change::BlockRemoved(block) => carve_block(
-            effects,
-            block.pool_id,
-            signed(block.block_size),
-            -signed(block.max_mem),
-            -1,
-        ),
+        Change::ArenaAdded(arena) => carve_arena(effects, arena, 1),
+        Change::ArenaRemoved(arena) => carve_arena(effects, arena, -1),
+        Change::PoolAdded(pool) => carve_pool(effects, pool, 1),
+        Change::PoolRemoved(pool) => carve_pool(effects, pool, -1),
+        Change::BlockAdded(block) => carve_block(effects, block, 1),
+        Change::BlockRemoved(block) => carve_block(effects, block, -1),
         Change::EntryAdded { entry, block } => {
             move_piece(effects, &PieceMove::into(block, signed(block.mem), entry.allocated_mem));
         }
@@ -102,21 +84,23 @@ fn take_out(effects: &mut Effects, entries: &[PlacedEntry]) -> HashMap<BlockId, 
     left
 }
 
-fn carve_arena(effects: &mut Effects, bytes: i64, rows: i64) {
-    effects.space.reserved += bytes;
+fn carve_arena(effects: &mut Effects, arena: &Arena, rows: i64) {
+    effects.space.reserved += rows * signed(arena.max_mem);
     effects.space.arenas += rows;
 }
 
-fn carve_pool(effects: &mut Effects, arena: ArenaId, block_size: i64, bytes: i64, rows: i64) {
-    effects.arena(arena).reserved += bytes;
-    let class = effects.class(block_size);
+fn carve_pool(effects: &mut Effects, pool: &Pool, rows: i64) {
+    let bytes = rows * signed(pool.max_mem);
+    effects.arena(pool.arena_id).reserved += bytes;
+    let class = effects.class(signed(pool.block_size));
     class.pooled += bytes;
     class.pools += rows;
 }
 
-fn carve_block(effects: &mut Effects, pool: PoolId, block_size: i64, bytes: i64, rows: i64) {
-    effects.pool(pool).reserved += bytes;
-    let class = effects.class(block_size);
+fn carve_block(effects: &mut Effects, block: &Block, rows: i64) {
+    let bytes = rows * signed(block.max_mem);
+    effects.pool(block.pool_id).reserved += bytes;
+    let class = effects.class(signed(block.block_size));
     class.reserved += bytes;
     class.blocks += rows;
     // A block is empty when it is carved and when it is removed.

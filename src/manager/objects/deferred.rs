@@ -62,11 +62,8 @@ impl<'b, 'w> Deferred<'b, 'w> {
     pub fn allocate(&mut self, encoded: Encoded<'_>) -> Result<ObjectId> {
         let id = encoded.object_id();
         let size = encoded.content.len() as u64;
-        if !self.tx.looks_up_together() || size >= MOST_BYTES {
-            allocate::store_as(self.now()?, &encoded, id, &Hold::Anonymous.into())?;
-            return Ok(id);
-        }
-        if self.bytes + size > unsigned(self.tx.capacity()?.1) {
+        let waits = self.tx.looks_up_together() && size < MOST_BYTES;
+        if !waits || self.bytes + size > unsigned(self.tx.capacity()?.1) {
             allocate::store_as(self.now()?, &encoded, id, &Hold::Anonymous.into())?;
             return Ok(id);
         }

@@ -76,10 +76,7 @@ impl<'a> Found<'a> {
     pub(super) fn of(tx: &mut WriteTx<'_>, space: &str, held: Held<'a>) -> Result<Self> {
         match held {
             Held::Name(name) => {
-                let bound = resolve(tx, name)?.ok_or_else(|| Error::UnknownName {
-                    name: name.to_owned(),
-                    space: space.to_owned(),
-                })?;
+                let bound = resolve(tx, name)?.ok_or_else(|| Error::unknown_name(name, space))?;
                 Ok(Self::Name(name, bound))
             }
             Held::Anonymous(id) => {

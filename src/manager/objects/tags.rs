@@ -98,7 +98,7 @@ impl MemManager {
             }),
             Held::Name(name) => self.inner.readers.snapshot(|tx| {
                 let object = queries::names::resolve(tx, space, name)?;
-                let object = object.ok_or_else(|| unknown(name, self.space()))?;
+                let object = object.ok_or_else(|| Error::unknown_name(name, self.space()))?;
                 queries::tags::of_hold(tx, object.id, name)
             }),
         }
@@ -211,13 +211,6 @@ impl MemManager {
         self.inner
             .readers
             .single(|tx| queries::tags::only_by(tx, space, key, value))
-    }
-}
-
-fn unknown(name: &str, space: &str) -> Error {
-    Error::UnknownName {
-        name: name.to_owned(),
-        space: space.to_owned(),
     }
 }
 

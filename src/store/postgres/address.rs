@@ -80,7 +80,6 @@ impl Address {
 
     /// The same address for one other host: a node of a cluster, an IP address, a name, or the
     /// folder of a socket. User, password, database and all other parameters stay.
-    #[allow(dead_code)] // Until a distributed heap is looked for.
     pub(in crate::store) fn at_node(&self, host: &str, port: u16) -> Self {
         Self {
             parts: self.parts.at(host, port),

@@ -274,7 +274,8 @@ pub(in crate::store) fn take_refusal() -> Option<Error> {
     Some(now.full(needed, reserve, max_file))
 }
 
-fn length(path: &Path) -> u64 {
+/// The length of a file, or 0 if there is none.
+pub(super) fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |file| file.len())
 }
 

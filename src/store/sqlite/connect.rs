@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
 
+use super::ceiling::length;
 use super::checkpoint::LONG;
 use super::log_limit;
 use super::sidecar::sidecar;
@@ -43,7 +44,7 @@ impl Reader {
 impl FileLocation {
     /// Bytes of the write-ahead log.
     pub fn log_size(&self) -> u64 {
-        std::fs::metadata(sidecar(&self.path, "-wal")).map_or(0, |file| file.len())
+        length(&sidecar(&self.path, "-wal"))
     }
 
     /// Bytes of the write-ahead log at which no transaction begins, below a ceiling of the file or without

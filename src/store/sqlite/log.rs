@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
+use super::ceiling;
 use super::exec::{Run, pragma};
 use super::sidecar::sidecar;
 use super::vfs::{CUT_SHORT, GatheredLog};
@@ -123,7 +124,7 @@ impl PlainLog {
     }
 
     fn is_long_enough(&self) -> bool {
-        std::fs::metadata(&self.path).map_or(0, |log| log.len()) >= self.length
+        ceiling::length(&self.path) >= self.length
     }
 }
 

@@ -1,8 +1,8 @@
 //! Giving the free pages of the file back to the file system.
 
-use std::path::Path;
 use std::time::Duration;
 
+use super::ceiling::length;
 use super::checkpoint;
 use super::pages::{FileSizes, allow_vacuum, file_sizes, truncate_log, vacuum_some};
 use crate::error::{Error, Result};
@@ -121,8 +121,4 @@ impl Group {
         }
         Ok(false)
     }
-}
-
-fn length(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |file| file.len())
 }
