@@ -52,18 +52,11 @@ impl WriteTx<'_> {
                 }))
             }
             Change::DedupHit { object } => {
-                let rank = match self.rank(object.id)? {
-                    Some(rank) => rank,
-                    None => return Ok(None),
-                };
-                self.used(
-                    policy,
-                    Ranked {
-                        object: object.id,
-                        rank,
-                    },
-                    1,
-                )
+                let object = object.id;
+                match self.rank(object)? {
+                    Some(rank) => self.used(policy, Ranked { object, rank }, 1),
+                    None => Ok(None),
+                }
             }
             _ => Ok(None),
         }
