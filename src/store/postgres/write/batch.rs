@@ -149,7 +149,7 @@ fn run_write(conn: &mut PgConnection, how: How, write: Write<'_>) -> QueryResult
     }
     let answers = match how.is_split {
         true => split::run(write, conn),
-        false => write.run(conn),
+        false => write.load(conn),
     };
     let answers = answers.map_err(|error| match error {
         Error::DatabaseError(_, info) if info.message().contains(MISSING) => {

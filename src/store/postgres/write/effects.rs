@@ -11,7 +11,8 @@ use crate::store::values;
 
 pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> {
     let effects = batch.effects();
-    let blocks = effects.blocks.iter();
+    let (arenas, pools, blocks) = (effects.arenas.iter(), effects.pools.iter(), effects.blocks.iter());
+    let (kinds, last_ids) = (effects.kinds.iter(), batch.last_ids().iter());
     let classes = effects.classes.iter().map(|(&block_size, by)| {
         [
             block_size,
@@ -26,13 +27,11 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> 
         ]
         .map(Value::from)
     });
-    let kinds = effects.kinds.iter();
     let quotas = effects.quotas.iter().filter(|(_, by)| **by != KindDelta::default());
     let quotas = quotas.map(|(owner, by)| {
         let [key, value] = values::owner(owner);
         [key, value, by.mem.into(), by.objects.into()]
     });
-    let last_ids = batch.last_ids().iter();
     [
         Part::new(
             &BLOCKS,
@@ -40,17 +39,11 @@ pub(super) fn parts<'b>(batch: &'b Batch<'_>) -> impl Iterator<Item = Part<'b>> 
         ),
         Part::new(
             &POOLS,
-            effects
-                .pools
-                .iter()
-                .map(|(id, by)| [id.0, by.mem, by.reserved].map(Value::from)),
+            pools.map(|(id, by)| [id.0, by.mem, by.reserved].map(Value::from)),
         ),
         Part::new(
             &ARENAS,
-            effects
-                .arenas
-                .iter()
-                .map(|(id, by)| [id.0, by.mem, by.reserved].map(Value::from)),
+            arenas.map(|(id, by)| [id.0, by.mem, by.reserved].map(Value::from)),
         ),
         Part::new(&CLASSES, classes),
         Part::new(

@@ -45,7 +45,7 @@ pub(super) enum Head<'a> {
 }
 
 /// The version of the space after the statement, unless it was outdated; an object that should have
-/// been absent; and one of its first pieces.
+/// been absent; and one of its first pieces. Without such an object there is at most one row.
 pub(super) type Answer = (Option<i64>, Option<StoredObject>, Option<StoredPiece>);
 
 /// Follows the columns of the version. With the pieces of one object the transaction can be done again
@@ -71,12 +71,6 @@ impl Write<'_> {
             parts: Vec::new(),
             entries_gone: None,
         }
-    }
-
-    /// Executes the statement. Each row has an object that should have been absent; without one there
-    /// is at most one row.
-    pub fn run(self, conn: &mut PgConnection) -> QueryResult<Vec<Answer>> {
-        self.load(conn)
     }
 
     /// The CTE of the space.
