@@ -101,7 +101,8 @@ mod store;
 mod temporary;
 mod value;
 
-pub use books::eviction::replay::{Replay, ReplayRun, ReplayStrategy, Replayed};
+pub use books::eviction::replay::{Replay, Replayed};
+pub use books::eviction::run::{ReplayRun, ReplayStrategy};
 pub use books::eviction::trace::{Footprint, TraceRequest};
 pub use books::invariants::Invariant;
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::simulation::Tally;
+use super::run::{ReplayRun, ReplayStrategy};
 use super::trace::{Footprint, TraceRequest};
 
 /// All requests of a trace, each with the next one for the same object.
@@ -91,7 +91,7 @@ pub(super) struct Offline {
     objects: HashMap<u64, Object>,
     /// By class of size, the objects by their next use.
     classes: BTreeMap<u32, BTreeSet<(Next, u64)>>,
-    tally: Tally,
+    tally: ReplayRun,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,15 +101,15 @@ struct Object {
 }
 
 impl Offline {
-    /// Plays all requests. O(log n) for each, with `by_size` O(classes of size + log n).
-    pub fn run(future: &Future, by_size: bool, capacity: u64) -> Tally {
+    /// Plays all requests. O(log n) for each, with `BeladySize` O(classes of size + log n).
+    pub fn run(future: &Future, tally: ReplayRun) -> ReplayRun {
         let mut cache = Self {
-            by_size,
-            capacity,
+            by_size: tally.strategy == ReplayStrategy::BeladySize,
+            capacity: tally.size,
             used: 0,
             objects: HashMap::new(),
             classes: BTreeMap::new(),
-            tally: Tally::default(),
+            tally,
         };
         for (now, request) in future.requests.iter().enumerate() {
             cache.take(now as u64, request);

@@ -39,6 +39,7 @@ pub(crate) mod lists;
 pub(crate) mod policy;
 pub(crate) mod remembered;
 pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod shelf;
 pub(crate) mod simulation;
 pub(crate) mod trace;

@@ -1,10 +1,9 @@
 //! Replays requests through caches of several policies and sizes.
 
-use std::fmt;
-
 use super::best::{Future, Offline};
 use super::policy::Policy;
-use super::simulation::{Simulation, Tally};
+use super::run::{ReplayRun, ReplayStrategy};
+use super::simulation::Simulation;
 use super::trace::{Footprint, TraceRequest};
 use super::workers;
 
@@ -48,19 +47,6 @@ pub struct Replay {
     best: bool,
 }
 
-/// What decides in a replay which object goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum ReplayStrategy {
-    /// A policy that a space can have.
-    Policy(Policy),
-    /// The object that is asked for last goes first (Belady's MIN). Needs the future.
-    Belady,
-    /// The object with the largest product of its size and the number of requests until it is asked
-    /// for goes first. Sizes that differ by less than a fifth count as the same. Needs the future.
-    BeladySize,
-}
-
 /// What [`Replay::run`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,26 +59,6 @@ pub struct Replayed {
     pub footprint: Option<Footprint>,
     /// By size, then in the order of the policies; the best possible comes last.
     pub runs: Vec<ReplayRun>,
-}
-
-/// One cache of a replay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReplayRun {
-    /// What decided.
-    pub strategy: ReplayStrategy,
-    /// Bytes of the cache.
-    pub size: u64,
-    /// Requests for objects that were there.
-    pub hits: u64,
-    /// Bytes that these asked for.
-    pub hit_bytes: u64,
-    /// Objects that were evicted, as often as they were.
-    pub evicted: u64,
-    /// Their bytes.
-    pub evicted_bytes: u64,
-    /// Requests for objects that are larger than the cache.
-    pub refused: u64,
 }
 
 /// Requests that all caches take before the next are read.
@@ -163,7 +129,7 @@ impl Replay {
             }
         }
         // The caches go before the best possible takes memory, too.
-        replayed.runs.extend(caches.into_iter().map(ReplayRun::from));
+        replayed.runs.extend(caches.into_iter().map(|cache| cache.tally));
         if let Some(future) = &future {
             replayed.footprint = Some(future.footprint());
             replayed.runs.extend(self.best_of(future));
@@ -176,16 +142,10 @@ impl Replay {
     fn best_of(&self, future: &Future) -> Vec<ReplayRun> {
         let both = [ReplayStrategy::Belady, ReplayStrategy::BeladySize];
         let variants = both.into_iter().take(if future.is_uniform() { 1 } else { 2 });
-        let of_size = |&size| variants.clone().map(move |strategy| (strategy, size));
-        let runs = self.sizes.iter().flat_map(of_size);
-        let mut runs: Vec<_> = runs
-            .map(|(strategy, size)| (strategy, size, Tally::default()))
-            .collect();
-        workers::for_each(&mut runs, |(strategy, size, tally)| {
-            *tally = Offline::run(future, *strategy == ReplayStrategy::BeladySize, *size);
-        });
-        let run = |(strategy, size, tally)| ReplayRun::new(strategy, size, tally);
-        runs.into_iter().map(run).collect()
+        let of_size = |&size| variants.clone().map(move |strategy| ReplayRun::new(strategy, size));
+        let mut runs: Vec<_> = self.sizes.iter().flat_map(of_size).collect();
+        workers::for_each(&mut runs, |run| *run = Offline::run(future, *run));
+        runs
     }
 }
 
@@ -197,42 +157,5 @@ impl Replayed {
                 self.bytes = self.bytes.saturating_add(*size);
             }
         }
-    }
-}
-
-impl From<Simulation> for ReplayRun {
-    fn from(cache: Simulation) -> Self {
-        Self::new(ReplayStrategy::Policy(cache.policy), cache.capacity, cache.tally)
-    }
-}
-
-impl ReplayRun {
-    fn new(strategy: ReplayStrategy, size: u64, tally: Tally) -> Self {
-        let Tally {
-            hits,
-            hit_bytes,
-            evicted,
-            evicted_bytes,
-            refused,
-        } = tally;
-        Self {
-            strategy,
-            size,
-            hits,
-            hit_bytes,
-            evicted,
-            evicted_bytes,
-            refused,
-        }
-    }
-}
-
-impl fmt::Display for ReplayStrategy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Policy(policy) => policy.as_str(),
-            Self::Belady => "belady",
-            Self::BeladySize => "belady-size",
-        })
     }
 }

@@ -3,38 +3,16 @@
 use super::lists::Lists;
 use super::policy::{Policy, main_share};
 use super::remembered::Remembered;
+use super::run::{ReplayRun, ReplayStrategy};
 use super::shelf::Queue;
 use super::trace::TraceRequest;
-
-/// What a cache did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub hits: u64,
-    pub hit_bytes: u64,
-    pub evicted: u64,
-    pub evicted_bytes: u64,
-    pub refused: u64,
-}
-
-impl Tally {
-    pub fn hit(&mut self, size: u64) {
-        self.hits += 1;
-        // A trace may claim any size.
-        self.hit_bytes = self.hit_bytes.saturating_add(size);
-    }
-
-    pub fn evicted(&mut self, size: u64) {
-        self.evicted += 1;
-        self.evicted_bytes = self.evicted_bytes.saturating_add(size);
-    }
-}
 
 /// A cache: what is asked for and not there is stored, for which others go.
 #[derive(Debug)]
 pub(crate) struct Simulation {
     pub policy: Policy,
     pub capacity: u64,
-    pub tally: Tally,
+    pub tally: ReplayRun,
     lists: Lists,
     remembered: Remembered,
 }
@@ -44,7 +22,7 @@ impl Simulation {
         Self {
             policy,
             capacity,
-            tally: Tally::default(),
+            tally: ReplayRun::new(ReplayStrategy::Policy(policy), capacity),
             lists: Lists::new(policy),
             remembered: Remembered::new(main_share(capacity)),
         }

@@ -6,7 +6,8 @@ use proptest::prelude::{Just, Strategy as _, prop, prop_assert, prop_assert_eq, 
 
 use super::{traces, used};
 use crate::books::eviction::policy::Policy;
-use crate::books::eviction::replay::{Replay, ReplayStrategy, Replayed};
+use crate::books::eviction::replay::{Replay, Replayed};
+use crate::books::eviction::run::ReplayStrategy;
 use crate::books::eviction::trace::TraceRequest;
 
 fn replay(trace: &[TraceRequest], capacity: u64) -> Replayed {
