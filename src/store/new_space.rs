@@ -33,16 +33,8 @@ pub(crate) struct SpaceToMake<'a> {
 
 /// Creates a space in the caller's transaction. Returns `false` if its name is taken.
 pub(in crate::store) fn make(conn: &mut Conn, space: SpaceToMake<'_>) -> Result<bool> {
-    let SpaceToMake {
-        name,
-        max_mem,
-        geometry,
-        history,
-        eviction,
-        max_file,
-        created_at,
-    } = space;
-    if spaces::by_name(&mut ReadTx::new(conn), name)?.is_some() {
+    let (geometry, max_file) = (space.geometry, space.max_file);
+    if spaces::by_name(&mut ReadTx::new(conn), space.name)?.is_some() {
         return Ok(false);
     }
     let is_first = spaces::all(&mut ReadTx::new(conn))?.is_empty();
@@ -50,22 +42,22 @@ pub(in crate::store) fn make(conn: &mut Conn, space: SpaceToMake<'_>) -> Result<
     if id.0 > Stripe::SPACES {
         return Err(Error::TooManySpaces);
     }
-    let space = NewSpace {
-        id,
-        name: name.to_owned(),
-        max_mem,
-        geometry: geometry.clone(),
-        created_at,
-        history,
-        eviction,
-    };
     let mut batch = Batch::default();
     batch.sign(Signature {
-        at: created_at,
+        at: space.created_at,
         ..Signature::default()
     });
-    let room = &mut Room::unknown(geometry.classes().len(), max_mem);
-    batch.apply(Change::SpaceMade(space), triggers::ALL, geometry, room)?;
+    let room = &mut Room::unknown(geometry.classes().len(), space.max_mem);
+    let made = Change::SpaceMade(NewSpace {
+        id,
+        name: space.name.to_owned(),
+        max_mem: space.max_mem,
+        geometry: geometry.clone(),
+        created_at: space.created_at,
+        history: space.history,
+        eviction: space.eviction,
+    });
+    batch.apply(made, triggers::ALL, geometry, room)?;
     if is_first && max_file.is_some() {
         batch.apply(Change::CeilingSet { max_file }, triggers::ALL, geometry, room)?;
     }
