@@ -35,17 +35,12 @@ pub(crate) const ROW_BYTES: i64 = 56;
 impl EventRow {
     /// Bytes that it counts for in `history_bytes`. The view `event_sizes` has the same formula.
     pub fn bytes(&self) -> i64 {
-        let Draft {
-            signature,
-            name,
-            object,
-            ..
-        } = &self.draft;
-        let object = object.map_or(0, |object| object.as_bytes().len());
+        let draft = &self.draft;
+        let object = draft.object.map_or(0, |object| object.as_bytes().len());
         let texts = [
-            signature.actor.as_deref(),
-            signature.reason.as_deref(),
-            name.as_deref(),
+            draft.signature.actor.as_deref(),
+            draft.signature.reason.as_deref(),
+            draft.name.as_deref(),
             self.changes.as_deref(),
         ];
         let texts: usize = texts.into_iter().flatten().map(str::len).sum();
@@ -74,13 +69,9 @@ impl EventRow {
 
     /// Whether it is about a name, and moved nothing.
     pub fn is_of_name(&self) -> bool {
-        let Draft {
-            name,
-            accounts,
-            reservation,
-            ..
-        } = &self.draft;
-        name.is_some() && *accounts == Accounts::default() && reservation.is_none() && self.changes.is_none()
+        let draft = &self.draft;
+        let moved = draft.accounts != Accounts::default();
+        draft.name.is_some() && !moved && draft.reservation.is_none() && self.changes.is_none()
     }
 
     /// The rows of events that get the keys from `first` on. `mem` is that of the space before the

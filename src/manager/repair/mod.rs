@@ -329,19 +329,12 @@ fn is_page(message: &str) -> bool {
 
 impl From<Violation> for Correction {
     fn from(violation: Violation) -> Self {
-        let Violation {
-            invariant,
-            table,
-            id,
-            expected,
-            found,
-        } = violation;
         Self {
-            invariant,
-            table,
-            id,
-            expected,
-            found,
+            invariant: violation.invariant,
+            table: violation.table,
+            id: violation.id,
+            expected: violation.expected,
+            found: violation.found,
         }
     }
 }

@@ -265,13 +265,8 @@ pub(in crate::store) fn forget_refusal() {
 
 /// The error for a write that this thread was refused; `None` if the disk itself is full.
 pub(in crate::store) fn take_refusal() -> Option<Error> {
-    let Refused {
-        now,
-        needed,
-        reserve,
-        max_file,
-    } = REFUSED.take()?;
-    Some(now.full(needed, reserve, max_file))
+    let refused = REFUSED.take()?;
+    Some(refused.now.full(refused.needed, refused.reserve, refused.max_file))
 }
 
 /// The length of a file, or 0 if there is none.

@@ -203,25 +203,24 @@ fn write_effects(conn: &mut SqliteConnection, space: MemRamId, effects: &Effects
 }
 
 fn write_class(conn: &mut SqliteConnection, space: MemRamId, block_size: i64, by: ClassDelta) -> QueryResult<()> {
-    let ClassDelta { mem, entries, .. } = by;
     let filled = ClassDelta {
-        mem,
-        entries,
+        mem: by.mem,
+        entries: by.entries,
         ..ClassDelta::default()
     };
     if by == filled {
-        let values = [mem, entries, space.0, block_size];
+        let values = [by.mem, by.entries, space.0, block_size];
         return Statement::<FillClass, 4>::run(conn, values.map(Value::from)).map(drop);
     }
     let values = [
-        mem,
+        by.mem,
         by.reserved,
         by.pooled,
         by.pools,
         by.blocks,
         by.full_blocks,
         by.empty_blocks,
-        entries,
+        by.entries,
         space.0,
         block_size,
     ];
@@ -232,38 +231,30 @@ fn write_space(conn: &mut SqliteConnection, space: MemRamId, by: SpaceDelta) -> 
     if by == SpaceDelta::default() {
         return Ok(());
     }
-    let SpaceDelta {
-        peak,
-        mem,
-        allocations,
-        frees,
-        history_bytes,
-        ..
-    } = by;
     let filled = SpaceDelta {
-        peak,
-        mem,
-        allocations,
-        frees,
-        history_bytes,
+        peak: by.peak,
+        mem: by.mem,
+        allocations: by.allocations,
+        frees: by.frees,
+        history_bytes: by.history_bytes,
         ..SpaceDelta::default()
     };
     if by == filled {
-        let values = [peak, mem, allocations, frees, history_bytes, space.0];
+        let values = [by.peak, by.mem, by.allocations, by.frees, by.history_bytes, space.0];
         return Statement::<FillSpace, 6>::run(conn, values.map(Value::from)).map(drop);
     }
     let values = [
-        peak,
+        by.peak,
         by.max_mem,
-        mem,
+        by.mem,
         by.promised,
         by.reserved,
         by.arenas,
-        allocations,
-        frees,
+        by.allocations,
+        by.frees,
         by.dedup_hits,
         by.dedup_saved,
-        history_bytes,
+        by.history_bytes,
         by.tags,
         by.quotas,
         by.evictions,
