@@ -96,8 +96,9 @@ fn evicting(examined: &Examined) -> Option<Finding> {
         ("evicted_mem", Figure::Bytes(evicted.bytes)),
     ];
     let mut text = format!(
-        "{{used}} of the space is used, {{mem}} of {{max_mem}}, and the {policy} objects go if there is no room. In the \
-         last day {{evicted_objects|object}} with {{evicted_mem}} went, according to the history that is kept."
+        "{{used}} of the space is used, {{mem}} of {{max_mem}}, and the policy {policy} decides which objects go if there \
+         is no room. In the last day {{evicted_objects|object}} with {{evicted_mem}} went, according to the history that \
+         is kept."
     );
     let mut remedy = Vec::new();
     if evicted.bytes > memram.max_mem {
