@@ -7,7 +7,7 @@ use crate::identity::ObjectId;
 use crate::models::{ReservationId, Timestamp};
 
 /// Why a [reservation](crate::MemManager::reserve) cannot be made, found or resolved. Nothing has changed.
-/// That there is no room for one is [`Error::OutOfMemory`].
+/// That there is no room for one is [`Error::OutOfMemory`](crate::Error::OutOfMemory).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReservationError {

@@ -151,7 +151,7 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// What to do about it, in terms of library calls. The message of [`Error`] ends with it.
+    /// What to do about it, in terms of library calls. The message of [`Error`](crate::Error) ends with it.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoHeap { .. } => "Options::create creates it",
