@@ -60,8 +60,38 @@ impl Room {
             }
             Change::PoolRemoved(_) | Change::BlockRemoved(_) => self.forget(),
             Change::Resized { by } => self.unreserved += by,
-            // What else changes takes no room and makes none.
-            _ => {}
+            Change::ObjectStored(_)
+            | Change::ObjectPosted { .. }
+            | Change::ObjectVacated { .. }
+            | Change::PartBegun { .. }
+            | Change::ReservationSet { .. }
+            | Change::ReservationRemoved { .. }
+            | Change::ObjectRemoved { .. }
+            | Change::DedupHit { .. }
+            | Change::Held { .. }
+            | Change::PieceRepaired { .. }
+            | Change::PlanApplied { .. }
+            | Change::Evicted { .. }
+            | Change::Ranked { .. }
+            | Change::HandMoved { .. }
+            | Change::Released { .. }
+            | Change::Expired { .. }
+            | Change::NameLasts { .. }
+            | Change::Tagged { .. }
+            | Change::Untagged(_)
+            | Change::QuotaSet { .. }
+            | Change::QuotaRemoved(_)
+            | Change::QuotaUsed { .. }
+            | Change::NameBound { .. }
+            | Change::Refused(_)
+            | Change::HistorySet { .. }
+            | Change::SpaceMade(_)
+            | Change::SpaceChanged(_)
+            | Change::BooksOpened
+            | Change::CeilingSet { .. }
+            | Change::Fixed(_)
+            | Change::HistoryTrimmed { .. }
+            | Change::NameUnbound { .. } => {}
         }
         Ok(())
     }

@@ -43,8 +43,36 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
         }
         Change::HandMoved { by } => effects.space.hand += by,
         Change::HistoryTrimmed { bytes, .. } => effects.space.history_bytes -= bytes,
-        // What else changes is not counted here.
-        _ => {}
+        Change::ArenaAdded(_)
+        | Change::ArenaRemoved(_)
+        | Change::PoolAdded(_)
+        | Change::PoolRemoved(_)
+        | Change::BlockAdded(_)
+        | Change::BlockRemoved(_)
+        | Change::Held { .. }
+        | Change::PieceRepaired { .. }
+        | Change::PiecesMoved { .. }
+        | Change::PlanApplied { .. }
+        | Change::Released { .. }
+        | Change::Expired { .. }
+        | Change::NameLasts { .. }
+        | Change::Tagged { before: Some(_), .. }
+        | Change::EntryAdded { .. }
+        | Change::EntriesRemoved { .. }
+        | Change::PartBegun { .. }
+        | Change::ReservationSet { .. }
+        | Change::ReservationRemoved { .. }
+        | Change::PiecesReclaimed { .. }
+        | Change::NameBound { .. }
+        | Change::Refused(_)
+        | Change::HistorySet { .. }
+        | Change::SpaceMade(_)
+        | Change::SpaceChanged(_)
+        | Change::BooksOpened
+        | Change::Fixed(_)
+        | Change::NameUnbound { .. }
+        | Change::CeilingSet { .. }
+        | Change::Resized { .. } => {}
     }
     Ok(())
 }

@@ -21,8 +21,45 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
                 .map_or(signed(block.mem), |after| after.mem);
             fill(effects, block.id, before, bytes, signed(block.max_mem))?;
         }
-        // What else changes leaves what blocks have as it is.
-        _ => {}
+        Change::BlockAdded(_)
+        | Change::BlockRemoved(_)
+        | Change::ArenaAdded(_)
+        | Change::ArenaRemoved(_)
+        | Change::PoolAdded(_)
+        | Change::PoolRemoved(_)
+        | Change::ObjectStored(_)
+        | Change::ObjectPosted { .. }
+        | Change::ObjectVacated { .. }
+        | Change::ObjectRemoved { .. }
+        | Change::DedupHit { .. }
+        | Change::Held { .. }
+        | Change::PieceRepaired { .. }
+        | Change::PlanApplied { .. }
+        | Change::Evicted { .. }
+        | Change::Ranked { .. }
+        | Change::HandMoved { .. }
+        | Change::Released { .. }
+        | Change::Expired { .. }
+        | Change::NameLasts { .. }
+        | Change::Tagged { .. }
+        | Change::Untagged(_)
+        | Change::QuotaSet { .. }
+        | Change::QuotaRemoved(_)
+        | Change::QuotaUsed { .. }
+        | Change::PartBegun { .. }
+        | Change::ReservationSet { .. }
+        | Change::ReservationRemoved { .. }
+        | Change::NameBound { .. }
+        | Change::Refused(_)
+        | Change::HistorySet { .. }
+        | Change::SpaceMade(_)
+        | Change::SpaceChanged(_)
+        | Change::BooksOpened
+        | Change::Fixed(_)
+        | Change::HistoryTrimmed { .. }
+        | Change::NameUnbound { .. }
+        | Change::CeilingSet { .. }
+        | Change::Resized { .. } => {}
     }
     Ok(())
 }

@@ -32,8 +32,36 @@ pub(super) fn run(change: &Change<'_>, effects: &mut Effects) -> Result<(), Erro
             effects.space.promised += after.promised() - before.map_or(0, ReservationRow::promised);
         }
         Change::ReservationRemoved { reservation } => effects.space.promised -= reservation.promised(),
-        // What else changes moves no bytes.
-        _ => {}
+        Change::ObjectStored(_)
+        | Change::ObjectPosted { .. }
+        | Change::ObjectVacated { .. }
+        | Change::PartBegun { .. }
+        | Change::ObjectRemoved { .. }
+        | Change::DedupHit { .. }
+        | Change::Held { .. }
+        | Change::PieceRepaired { .. }
+        | Change::PlanApplied { .. }
+        | Change::Evicted { .. }
+        | Change::Ranked { .. }
+        | Change::HandMoved { .. }
+        | Change::Released { .. }
+        | Change::Expired { .. }
+        | Change::NameLasts { .. }
+        | Change::Tagged { .. }
+        | Change::Untagged(_)
+        | Change::QuotaSet { .. }
+        | Change::QuotaRemoved(_)
+        | Change::QuotaUsed { .. }
+        | Change::NameBound { .. }
+        | Change::Refused(_)
+        | Change::HistorySet { .. }
+        | Change::SpaceMade(_)
+        | Change::SpaceChanged(_)
+        | Change::BooksOpened
+        | Change::CeilingSet { .. }
+        | Change::Fixed(_)
+        | Change::HistoryTrimmed { .. }
+        | Change::NameUnbound { .. } => {}
     }
     Ok(())
 }
