@@ -54,6 +54,7 @@ pub(in crate::cli) mod restore;
 mod save_tree;
 pub(in crate::cli) mod set;
 pub(in crate::cli) mod show;
+mod soft_limits;
 pub(in crate::cli) mod space;
 pub(in crate::cli) mod spaces;
 pub(in crate::cli) mod sparse;

@@ -5,7 +5,7 @@ use heapledger::{Error, Freed, ObjectId};
 use serde::Serialize;
 
 use super::expire::Expires;
-use super::quota;
+use super::soft_limits;
 use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -83,7 +83,7 @@ pub fn name(args: &NameArgs, context: &Context<'_>) -> Result<Outcome> {
         Ok((object_id, freed))
     });
     let (id, freed) = bound.map_err(explain_taken)?;
-    quota::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
+    soft_limits::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
     let named = Named {
         object_id: id,
         name: &args.name,

@@ -10,7 +10,7 @@ use super::expire::Expires;
 use super::names::explain_taken;
 use super::put_report::Report;
 use super::put_source::Source;
-use super::quota;
+use super::soft_limits;
 use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
@@ -69,7 +69,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let reservation = memory.reservation(&args.key)?;
     let hold = hold.expires(args.expires.expiry()).tags(args.tags.pairs());
     let stored = post(&reservation, &args.path, hold)?;
-    quota::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
+    soft_limits::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
     let mut output = context.output();
     let mut report = Report::new(&mut output, args.quiet);
     report.stored([(&Source::of(&args.path), &stored)].into_iter())?;

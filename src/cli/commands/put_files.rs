@@ -14,7 +14,7 @@ use super::put_args::Args;
 use super::put_names::PathNames;
 use super::put_report::Report;
 use super::put_source::Source;
-use super::quota;
+use super::soft_limits;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::sources::{Found, SMALL, Small, Sources};
@@ -62,7 +62,7 @@ impl<'a> Put<'a> {
 
     /// Reports what was done. Files stored before an error stay stored, and are reported before the error.
     pub fn end(self, done: Result<()>, context: &Context<'_>) -> Result<Outcome> {
-        quota::warn_beyond(self.memory, self.args.tags.pairs(), context.sizes())?;
+        soft_limits::warn_beyond(self.memory, self.args.tags.pairs(), context.sizes())?;
         let failed = self.report.end(context.sizes())?;
         if let Some(evicted) = self.evicted {
             evicted.tell(self.memory, context.sizes())?;

@@ -8,32 +8,13 @@ use heapledger::{Allocation, Freed, ObjectId};
 use serde::Serialize;
 
 use super::names::replaced;
-use super::put_source::Source;
+use super::put_source::{Change, Source};
 use crate::cli::exit;
 use crate::cli::output::fit::GAP;
 use crate::cli::output::progress::Progress;
 use crate::cli::output::render::{List, Output, Row};
 use crate::cli::output::terminal;
 use crate::cli::output::text::{Sizes, counted, cut, path_bytes, printable, printable_path, short_id, sum_line, width};
-
-/// What `put --sync` does with a name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Change {
-    New,
-    Changed,
-    Gone,
-}
-
-impl Change {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::Changed => "changed",
-            Self::Gone => "gone",
-        }
-    }
-}
 
 /// The report of one `put`.
 pub struct Report<'a> {

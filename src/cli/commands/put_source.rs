@@ -3,9 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use heapledger::{FileAttributes, FileType};
+use serde::Serialize;
 
-use super::put_report::Change;
 use crate::cli::input::sources::Found;
+
+/// What `put --sync` does with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    New,
+    Changed,
+    Gone,
+}
+
+impl Change {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
+        }
+    }
+}
 
 /// What is stored, and the name for its path.
 #[derive(Clone)]

@@ -11,8 +11,8 @@ use heapledger::{Error, FileAttributes, MemManager, NameInfo, ObjectId, path_of_
 use super::put_args::Args;
 use super::put_files::Put;
 use super::put_names::PathNames;
-use super::put_report::{Change, Report};
-use super::put_source::Source;
+use super::put_report::Report;
+use super::put_source::{Change, Source};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::input::sources::{self, Found, Sources, whole_reads};

@@ -1,7 +1,7 @@
 //! `heapledger quota`
 
 use anyhow::Result;
-use heapledger::{MemManager, Quota, QuotaLimits, QuotaState, QuotaUsage};
+use heapledger::{Quota, QuotaLimits, QuotaState, QuotaUsage};
 use serde::Serialize;
 
 use super::tags::{self, Tag};
@@ -176,31 +176,6 @@ pub fn left(quota: &Quota, sizes: Sizes) -> String {
         both.join(", ")
     };
     format!("{} {left}", tags::shown(key, value))
-}
-
-/// Warns of owners that have more than a soft limit, after something was stored or tagged with these tags.
-pub fn warn_beyond<'t>(
-    memory: &MemManager,
-    tags: impl Iterator<Item = (&'t str, &'t str)>,
-    sizes: Sizes,
-) -> Result<()> {
-    for (key, value) in tags {
-        let Some(quota) = memory.quota(key, value)? else {
-            continue;
-        };
-        let owner = format!("{key}={value}");
-        if let Some(soft) = quota.limits.soft_bytes.filter(|soft| quota.used_bytes > *soft) {
-            let (used, soft) = (sizes.phrase(quota.used_bytes), sizes.phrase(soft));
-            exit::warn(&format!("{owner} has {used}, more than its soft limit of {soft}"));
-        }
-        if let Some(soft) = quota.limits.soft_objects.filter(|soft| quota.used_objects > *soft) {
-            let used = quota.used_objects;
-            exit::warn(&format!(
-                "{owner} has {used} objects, more than its soft limit of {soft}"
-            ));
-        }
-    }
-    Ok(())
 }
 
 impl Row for QuotaUsage {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::evicted::Evicted;
 use super::expire::Expires;
 use super::names::{explain_taken, replaced};
-use super::quota;
+use super::soft_limits;
 use super::tags::Tags;
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -112,7 +112,7 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if let Some(evicted) = evicted {
         evicted.tell(&memory, context.sizes())?;
     }
-    quota::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
+    soft_limits::warn_beyond(&memory, args.tags.pairs(), context.sizes())?;
     let set = Set {
         object_id: stored.id,
         name: &args.name,

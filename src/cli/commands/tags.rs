@@ -7,7 +7,7 @@ use heapledger::{Batch, Error, ObjectId, TagValue};
 use serde::Serialize;
 
 use super::expire::{Found, find};
-use super::quota;
+use super::soft_limits;
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::output::render::{Row, columns};
@@ -136,7 +136,7 @@ fn change(
         work(batch, &found)?;
         Ok(found)
     })?;
-    quota::warn_beyond(&memory, pairs(new), context.sizes())?;
+    soft_limits::warn_beyond(&memory, pairs(new), context.sizes())?;
     let shown = Shown {
         tags: memory.tags(found.held())?,
         object_id: found.object_id,

@@ -5,7 +5,7 @@ use std::mem;
 
 use super::conflicts::OnConflict;
 use super::copy_item::{CopiedSpace, Item, Known, bad_name, by_object, hold_tags, read_contents, settle, store};
-use super::source::{Source, retain};
+use super::source::Source;
 use super::whole::Whole;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -13,10 +13,10 @@ use crate::manager::objects::announced::Announced;
 use crate::manager::objects::parts::Parts;
 use crate::manager::{MemManager, Phase};
 use crate::models::{MemRam, StoredObject, StoredObjectId, Stripe};
-use crate::store::queries;
 use crate::store::queries::names::KeptName;
 use crate::store::queries::tags::Tags;
 use crate::store::queries::transfer;
+use crate::store::{ReadTx, queries};
 use crate::temporary::go_on;
 use crate::value::ObjectId;
 
@@ -262,4 +262,14 @@ fn own_error(error: Error) -> Error {
         },
         error => error,
     }
+}
+
+/// Leaves out the objects of a space that were freed since they were listed.
+fn retain(tx: &mut ReadTx<'_>, items: &mut Vec<Item>) -> Result<()> {
+    let (Some(first), Some(last)) = (items.first(), items.last()) else {
+        return Ok(());
+    };
+    let there = transfer::keys_between(tx, first.object.id, last.object.id)?;
+    items.retain(|item| there.binary_search(&item.object.id).is_ok());
+    Ok(())
 }

@@ -1,11 +1,9 @@
 //! Where a copy reads.
 
-use super::copy_item::Item;
 use crate::error::{Error, Result};
 use crate::manager::MemManager;
 use crate::models::StoredObject;
 use crate::store::queries::entries::{StoredPiece, stored_pieces};
-use crate::store::queries::transfer;
 use crate::store::{ReadTx, queries};
 
 /// The original of a copy.
@@ -43,14 +41,4 @@ impl Source<'_, '_> {
         let found = self.read(|tx| queries::objects::find(tx, object.memram_id, &object.object_id))?;
         Ok(found.is_none_or(|found| found.id != object.id))
     }
-}
-
-/// Leaves out the objects of a space that were freed since they were listed.
-pub(super) fn retain(tx: &mut ReadTx<'_>, items: &mut Vec<Item>) -> Result<()> {
-    let (Some(first), Some(last)) = (items.first(), items.last()) else {
-        return Ok(());
-    };
-    let there = transfer::keys_between(tx, first.object.id, last.object.id)?;
-    items.retain(|item| there.binary_search(&item.object.id).is_ok());
-    Ok(())
 }

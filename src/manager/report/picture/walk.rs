@@ -1,8 +1,8 @@
 //! The history of a report: the moments that it shows, and the way back through the events between them.
 
 use super::cells::{self, BlockMap, Grid, MapFrame};
+use super::classes::{ClassUse, classes};
 use super::flows::{Flows, Summing};
-use super::made::{ClassUse, classes};
 use super::options::ReportOptions;
 use crate::error::Result;
 use crate::manager::history::events::outside;
