@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deadline::Deadline;
-use super::location::HeapId;
+use super::settings::HeapId;
 use crate::error::{Error, Result};
 
 /// A lock with a deadline, which refuses a thread that already has it, and knows whether others

@@ -2,12 +2,13 @@
 
 use super::engine::Engine;
 use super::group::Group;
-use super::location::{Access, Location};
+use super::location::Location;
 use super::new_space::SpaceToMake;
 #[cfg(feature = "postgres")]
 use super::postgres::open::ServerOpening;
 use super::read::ReadTx;
 use super::readers::Readers;
+use super::settings::Access;
 use super::sqlite::open::FileOpening;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;

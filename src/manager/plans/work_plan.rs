@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::totals::WorkTotals;
 use crate::manager::LayoutDigest;
-use crate::manager::space::compact::CompactOptions;
+use crate::manager::space::compact_options::CompactOptions;
 use crate::manager::space::eviction::EvictOptions;
 use crate::models::{ArenaId, BlockId, Policy, PoolId, StoredObjectId, Timestamp};
 use crate::value::ObjectId;

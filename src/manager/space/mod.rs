@@ -4,6 +4,7 @@ pub(in crate::manager) mod carve;
 mod ceiling;
 pub(in crate::manager) mod collect;
 pub(in crate::manager) mod compact;
+pub(in crate::manager) mod compact_options;
 mod drop;
 pub(in crate::manager) mod eviction;
 pub(in crate::manager) mod open;

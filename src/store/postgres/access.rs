@@ -6,9 +6,9 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use super::location::ServerLocation;
 use crate::error::{Result, ServerError};
 use crate::store::conn::{Conn, on_engine};
-use crate::store::location::Access;
 use crate::store::read::ReadTx;
 use crate::store::schema_fault::{Fault, SchemaRow};
+use crate::store::settings::Access;
 use crate::store::statement::{Statement, sql};
 
 /// What was found at the address of a heap.

@@ -13,8 +13,8 @@ use super::nodes::Link;
 use crate::error::{Error, Result, ServerError};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::location::{Access, Durability};
 use crate::store::read::SEARCH;
+use crate::store::settings::{Access, Durability};
 
 /// Errors are recognized by their texts. Only a role with the privilege may choose their language.
 const ENGLISH: &str = "DO $$ BEGIN SET lc_messages TO 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;";

@@ -9,7 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error as Refusal};
 
 use super::location::ServerLocation;
 use crate::error::{Error, ServerError};
-use crate::store::location::Access;
+use crate::store::settings::Access;
 
 /// The advisory lock for which a statement waits until its timeout: "hLdt".
 const LOCK: i64 = 0x684c_6474;

@@ -8,7 +8,7 @@ use super::address::Address;
 use super::nodes::Cluster;
 use crate::error::Result;
 use crate::store::deadline::Deadline;
-use crate::store::location::{HeapId, Settings};
+use crate::store::settings::{HeapId, Settings};
 
 /// The location of a heap on a server.
 #[derive(Debug, Clone)]

@@ -20,8 +20,8 @@ use super::address::Address;
 use super::location::ServerLocation;
 use crate::error::{Result, ServerError};
 use crate::store::conn::{Conn, on_engine};
-use crate::store::location::Access;
 use crate::store::read::ReadTx;
+use crate::store::settings::Access;
 use crate::store::statement::{Statement, sql};
 
 /// How long a connection relies on what it was told.

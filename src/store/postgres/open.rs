@@ -13,11 +13,11 @@ use super::{migrations, verify};
 use crate::error::{Error, Result, ServerError};
 use crate::store::conn::{Conn, on_engine};
 use crate::store::gate::refuse_reentry;
-use crate::store::location::Access;
 use crate::store::new_space::{SpaceToMake, make};
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
 use crate::store::schema_fault::Fault;
+use crate::store::settings::Access;
 use crate::store::statement::{Statement, sql};
 
 /// The format of the schema that this version knows.

@@ -10,8 +10,8 @@ use super::nodes::{Link, Placement};
 use crate::error::{Error, Result, ServerError};
 use crate::store::deadline::Deadline;
 use crate::store::frozen::Frozen;
-use crate::store::location::Access;
 use crate::store::read::{Age, ReadTx};
+use crate::store::settings::Access;
 
 /// The limit of idle connections: each is a process of the server.
 static MOST_IDLE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from).min(16));

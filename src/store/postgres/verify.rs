@@ -15,10 +15,10 @@ use sha2::{Digest, Sha256};
 use super::location::ServerLocation;
 use crate::error::{Error, Result};
 use crate::store::conn::{Conn, on_engine};
-use crate::store::location::Access;
 use crate::store::queries::audit::Violation;
 use crate::store::read::ReadTx;
 use crate::store::schema_fault::{Fault, SchemaRow};
+use crate::store::settings::Access;
 use crate::store::statement::{Statement, sql};
 
 /// What the migration runs.

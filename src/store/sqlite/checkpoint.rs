@@ -18,7 +18,7 @@ use diesel::connection::SimpleConnection;
 use crate::instruments::Timed;
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
-use crate::store::location::Access;
+use crate::store::settings::Access;
 use crate::store::sqlite::location::FileLocation;
 
 /// Bytes of log after which a checkpoint begins, as a part of the limit. One small object takes about

@@ -14,8 +14,8 @@ use super::vfs;
 use crate::error::{Error, Result};
 use crate::store::conn::Conn;
 use crate::store::gate::refuse_reentry;
-use crate::store::location::{Access, Durability};
 use crate::store::read::ReadTx;
+use crate::store::settings::{Access, Durability};
 use crate::store::sqlite::location::FileLocation;
 
 /// A connection for reading.

@@ -16,7 +16,7 @@ use super::stale_log::randomize_change_counter;
 use crate::error::{Error, Result};
 use crate::models::unsigned;
 use crate::store::conn::Conn;
-use crate::store::location::Access;
+use crate::store::settings::Access;
 use crate::store::sqlite::location::FileLocation;
 
 /// How often to check the size of the copy.

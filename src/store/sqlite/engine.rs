@@ -27,8 +27,8 @@ use crate::models::{MemRamId, unsigned};
 use crate::store::conn::Conn;
 use crate::store::deadline::Deadline;
 use crate::store::engine::Engine;
-use crate::store::location::Durability;
 use crate::store::read::ReadTx;
+use crate::store::settings::Durability;
 use crate::store::sqlite::location::FileLocation;
 use crate::store::statement::{Sql, Statement, sql};
 

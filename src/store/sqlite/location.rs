@@ -8,7 +8,7 @@ use super::open_files::OpenFile;
 use super::path::locate;
 use crate::error::Result;
 use crate::store::deadline::Deadline;
-use crate::store::location::{HeapId, Settings};
+use crate::store::settings::{HeapId, Settings};
 
 /// The location of a heap file, and the settings of its connections.
 #[derive(Debug, Clone)]

@@ -11,9 +11,9 @@ use super::migrations::in_memory;
 use super::open_files::{OpenFile, SUFFIXES, find, has_one_name};
 use super::readers::FileReaders;
 use crate::error::Result;
-use crate::store::location::Access;
 use crate::store::new_space::{SpaceToMake, make};
 use crate::store::read::ReadTx;
+use crate::store::settings::Access;
 use crate::store::sqlite::location::FileLocation;
 
 /// An open file whose space is still to be found or created.

@@ -15,9 +15,9 @@ use super::verify::{faults, lacks_indexes, restore_parts, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
-use crate::store::location::Access;
 use crate::store::queries::audit::Violation;
 use crate::store::schema_fault::Fault;
+use crate::store::settings::Access;
 use crate::store::sqlite::location::FileLocation;
 use crate::temporary::{Temporary, folder_of, sweep};
 

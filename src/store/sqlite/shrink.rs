@@ -8,7 +8,7 @@ use super::pages::{FileSizes, allow_vacuum, file_sizes, truncate_log, vacuum_som
 use crate::error::{Error, Result};
 use crate::models::unsigned;
 use crate::store::group::Group;
-use crate::store::location::Access;
+use crate::store::settings::Access;
 use crate::store::sqlite::location::FileLocation;
 
 /// The result of shrinking, in bytes.

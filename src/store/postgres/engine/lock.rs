@@ -7,10 +7,10 @@ use super::{PostgresEngine, State};
 use crate::error::{Error, Result, ServerError};
 use crate::models::MemRamId;
 use crate::store::conn::on_engine;
-use crate::store::location::Access;
 use crate::store::postgres::connect::{milliseconds, unsynced};
 use crate::store::queries::spaces;
 use crate::store::read::ReadTx;
+use crate::store::settings::Access;
 use crate::store::statement::{Statement, sql};
 
 sql! {
