@@ -243,7 +243,8 @@ fn an_interrupted_put_leaves_no_long_log() {
         while !is_stored() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
-        send(&child, Signal::INT);
+        // Not SIGINT, which a shell lets its jobs in the background ignore.
+        send(&child, Signal::TERM);
         let status = child.wait().unwrap();
         if status.success() {
             // This process was held up.
@@ -252,7 +253,7 @@ fn an_interrupted_put_leaves_no_long_log() {
         status
     };
     let status = (0..5).map(|_| interrupted()).find(|status| !status.success()).unwrap();
-    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}");
+    assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}");
     assert_eq!(log(), 0);
     assert_eq!(cli.json(["ls"]).as_array().unwrap().len(), 1);
     // Its parts are given back.

@@ -160,9 +160,12 @@ fn every_test_in_a_page_exists() {
                     tests.join(format!("{target}.rs")).exists() || tests.join(target).join("main.rs").exists();
                 assert!(is_there, "{}: there is no test {target}", path.display());
             }
-            // A test filter must be the file of the tests to run.
+            // A test filter must be the file, or the path of the module, of the tests to run.
             if let ["--test", target, file] = words[..] {
-                let is_there = tests.join(target).join(format!("{file}.rs")).exists();
+                let is_there = tests
+                    .join(target)
+                    .join(format!("{}.rs", file.replace("::", "/")))
+                    .exists();
                 assert!(
                     is_there,
                     "{}: there is no file {file} of the tests {target}",
