@@ -504,8 +504,12 @@ fn events_are_read_page_by_page_in_order() {
 fn each_space_has_its_own_history_in_one_order() {
     let heap = Heap::new();
     let other = quick().space("other").max_mem(MIB).open(heap.address()).unwrap();
+    // The view orders by milliseconds, then by id, so events of two spaces need different ones.
+    let next = || std::thread::sleep(std::time::Duration::from_millis(2));
     heap.allocate_bytes(&content(1, 100)).unwrap();
+    next();
     other.allocate_bytes(&content(2, 200)).unwrap();
+    next();
     heap.allocate_bytes(&content(3, 300)).unwrap();
     let (mine, theirs) = (events(&heap), events(&other));
     assert_eq!((mine.len(), theirs.len()), (3, 2));
