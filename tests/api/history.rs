@@ -505,7 +505,7 @@ fn each_space_has_its_own_history_in_one_order() {
     let heap = Heap::new();
     let other = quick().space("other").max_mem(MIB).open(heap.address()).unwrap();
     // The view orders by milliseconds, then by id, so events of two spaces need different ones.
-    let next = || std::thread::sleep(std::time::Duration::from_millis(2));
+    let next = || std::thread::sleep(Duration::from_millis(2));
     heap.allocate_bytes(&content(1, 100)).unwrap();
     next();
     other.allocate_bytes(&content(2, 200)).unwrap();
