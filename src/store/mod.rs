@@ -44,7 +44,7 @@ pub use postgres::address::Address;
 pub(crate) use read::ReadTx;
 pub(crate) use readers::Readers;
 pub(crate) use rehearsal::Rehearsal;
-pub(crate) use repair::{Broken, Lifted};
+pub(crate) use repair::{Broken, Lifted, Suspects};
 pub(crate) use schema_fault::Fault;
 pub(crate) use session::WriteTx;
 pub(crate) use settings::Access;

@@ -27,6 +27,8 @@ use crate::value::ObjectId;
 /// An open unit of work. The store begins and ends it; see [`super::Group::write`].
 pub(crate) struct WriteTx<'w> {
     writer: &'w mut Writer,
+    /// How many changes were made.
+    changes: u64,
     /// The last refused allocation.
     refused: Option<Refusal>,
     /// Whether it leaves pieces to give back.
@@ -41,6 +43,7 @@ impl<'w> WriteTx<'w> {
     pub(super) fn new(writer: &'w mut Writer) -> Self {
         Self {
             writer,
+            changes: 0,
             refused: None,
             leaves_pieces: false,
             trusts_clock: None,
@@ -61,6 +64,11 @@ impl<'w> WriteTx<'w> {
     /// Takes the last refused allocation.
     pub fn take_refused(&mut self) -> Option<Refusal> {
         self.refused.take()
+    }
+
+    /// How many changes this unit has made.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Notes that this unit leaves pieces, to be given back after it.
@@ -89,6 +97,7 @@ impl<'w> WriteTx<'w> {
     /// Executes one change and runs every trigger on it.
     pub fn apply(&mut self, change: Change<'_>) -> Result<()> {
         self.writer.not_failed()?;
+        self.changes += 1;
         if let Change::Refused(refusal) = &change {
             self.refused = Some(refusal.clone());
         }

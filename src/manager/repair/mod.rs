@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries::audit::Violation;
 use crate::store::queries::{self};
-use crate::store::{Broken, Group, Lifted, WriteTx};
+use crate::store::{Broken, Group, Lifted, Suspects, WriteTx};
 
 /// The result of a repair.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -112,6 +112,8 @@ struct Repair<'r, 'w> {
     corrections: Vec<Correction>,
     /// Whether some entries do not have the keys that follow their object's.
     astray: bool,
+    /// The rules that rows may break, and after how many changes that was asked.
+    suspects: Option<(u64, Suspects)>,
     /// The constraints, once they are lifted for the corrections. Then there is also a temporary index of
     /// entries by object.
     lifted: Option<Lifted>,
@@ -124,6 +126,7 @@ impl<'r, 'w> Repair<'r, 'w> {
             tx,
             corrections,
             astray: false,
+            suspects: None,
             lifted: None,
         }
     }
@@ -190,21 +193,11 @@ impl<'r, 'w> Repair<'r, 'w> {
 
     /// Corrects the violations of a stage's rules, rule by rule.
     fn follow(&mut self, stage: Stage) -> Result<()> {
-        let mut suspects = self.tx.suspects()?;
         for rule in Rule::of(stage) {
-            if !suspects.include(rule) {
-                continue;
-            }
-            let found = self.broken(rule)?;
-            let is_broken = !found.is_empty();
-            for broken in found {
+            for broken in self.broken(rule)? {
                 let (id, key) = (broken.id, broken.key.as_deref());
                 self.tx.fix(Fix::Row { rule, id, key })?;
                 self.note(rule, broken);
-            }
-            if is_broken {
-                // A correction may make another rule hold, or show that it does not.
-                suspects = self.tx.suspects()?;
             }
         }
         Ok(())
@@ -213,8 +206,7 @@ impl<'r, 'w> Repair<'r, 'w> {
     /// The violations of a stage's rules, for corrections in several steps.
     fn broken_in(&mut self, stage: Stage) -> Result<Vec<(&'static Rule, Broken)>> {
         let mut all = Vec::new();
-        let suspects = self.tx.suspects()?;
-        for rule in Rule::of(stage).filter(|rule| suspects.include(rule)) {
+        for rule in Rule::of(stage) {
             all.extend(self.broken(rule)?.into_iter().map(|broken| (rule, broken)));
         }
         Ok(all)
@@ -222,11 +214,27 @@ impl<'r, 'w> Repair<'r, 'w> {
 
     /// The current violations of a rule.
     fn broken(&mut self, rule: &Rule) -> Result<Vec<Broken>> {
+        if !self.may_be_broken(rule)? {
+            return Ok(Vec::new());
+        }
         let broken = self.tx.broken(rule)?;
         if !broken.is_empty() {
             self.prepare()?;
         }
         Ok(broken)
+    }
+
+    /// Whether rows may break a rule now. A change may make a rule hold, or show that it does not, so after
+    /// one the rules are asked again.
+    fn may_be_broken(&mut self, rule: &Rule) -> Result<bool> {
+        let changes = self.tx.changes();
+        let suspects = match self.suspects.take() {
+            Some((asked, suspects)) if asked == changes => suspects,
+            _ => self.tx.suspects()?,
+        };
+        let included = suspects.include(rule);
+        self.suspects = Some((changes, suspects));
+        Ok(included)
     }
 
     /// Runs before the first correction. No id of any space may be reused, and from here on entries
