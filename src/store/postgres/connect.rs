@@ -22,8 +22,9 @@ const ENGLISH: &str = "DO $$ BEGIN SET lc_messages TO 'C'; EXCEPTION WHEN insuff
 /// search path of the other. A pool of sessions resets them.
 const OWN_SESSION: &str = "DO $$ BEGIN IF pg_catalog.current_setting('heapledger.session'::text, TRUE) <> ''::text \
      THEN RAISE 'heapledger.session is set'; END IF; END $$; SET heapledger.session TO own;";
-/// Pauses between attempts to reach a server that is starting.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Pauses between attempts to reach a server that is starting. Short, because who lost a connection at a commit
+/// must ask for it before too many others have committed.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl ServerLocation {
     /// Opens a connection to the server of an address.
