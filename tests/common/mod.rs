@@ -200,7 +200,7 @@ pub fn dump(sql: &Sql) -> String {
     let mut dump = String::new();
     for table in sql.tables().into_iter().filter(|table| table != "events") {
         let mut columns = sql.columns(&table);
-        columns.retain(|column| !["history_bytes", "version", "commits"].contains(&column.as_str()));
+        columns.retain(|column| !["history_bytes", "version", "commits", "stamp"].contains(&column.as_str()));
         let order = if columns.len() > 1 { "1, 2" } else { "1" };
         let columns = columns.join(", ");
         for row in sql.rows(&format!("SELECT {columns} FROM {table} ORDER BY {order}")) {

@@ -188,9 +188,13 @@ fn a_schema_that_the_server_describes_otherwise_is_compared_and_recorded_again()
     options().open(place.address()).unwrap().set("x", &1).unwrap();
     let fingerprint = || texts(&place.sql(), "SELECT fingerprint FROM format").swap_remove(0);
     let recorded = fingerprint();
-    place
-        .sql()
-        .change("UPDATE format SET fingerprint = 'of another version'");
+    // Its catalog is a new one as well.
+    let upgrade = || {
+        place
+            .sql()
+            .change("UPDATE format SET fingerprint = 'of another version', stamp = 'of another catalog'")
+    };
+    upgrade();
     let reader = options().read_only(true).open(place.address()).unwrap();
     assert!(reader.check().unwrap().is_empty());
     assert_eq!(fingerprint(), "of another version");
@@ -198,9 +202,7 @@ fn a_schema_that_the_server_describes_otherwise_is_compared_and_recorded_again()
     assert_eq!(fingerprint(), recorded);
     // What is not as it should be is not recorded.
     place.sql().execute("DROP INDEX blocks_by_pool");
-    place
-        .sql()
-        .change("UPDATE format SET fingerprint = 'of another version'");
+    upgrade();
     let memory = options().open(place.address()).unwrap();
     assert_eq!(memory.check().unwrap().len(), 1);
     assert_eq!(fingerprint(), "of another version");

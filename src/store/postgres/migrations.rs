@@ -15,11 +15,11 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// schema, but creating one is rare.
 const LOCK: i64 = 0x684c_6467;
 
-/// Creates the heap of a location in one transaction, unless another process has just done so.
+/// Creates the heap of a location in one transaction. Returns `false` if another process has just done so.
 ///
 /// On Citus the schema is distributed at the end, and its tables are on one of the nodes then. In a schema
 /// that was distributed before, Citus would have the statements of the migration one by one.
-pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: bool) -> Result<()> {
+pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: bool) -> Result<bool> {
     location.is_for_definitions(conn)?;
     let is_cluster = location.is_cluster(conn)?;
     let schema = location.address.quoted_schema();
@@ -37,12 +37,13 @@ pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: boo
             Conn::Postgres(conn) => conn.run_pending_migrations(MIGRATIONS).map(|new| !new.is_empty()),
             Conn::Sqlite(_) => Ok(false),
         };
-        if created.map_err(|error| Error::database("the schema cannot be created", error))? {
+        let created = created.map_err(|error| Error::database("the schema cannot be created", error))?;
+        if created {
             verify::record(conn)?;
         }
         if is_cluster {
             nodes::distribute(conn, location)?;
         }
-        Ok(())
+        Ok(created)
     })
 }

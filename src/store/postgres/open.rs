@@ -48,18 +48,25 @@ impl ServerLocation {
     fn opened(&self, access: Access, create: bool) -> Result<Link> {
         let mut conn = self.connect(access)?;
         let found = Found::look(&mut conn, self)?;
-        if found.has_heap(self)? {
+        let has_heap = found.has_heap(self)?;
+        if has_heap {
             found.may_use(self, access)?;
         } else {
             if !create || access == Access::Read {
                 return Err(ServerError::NoHeap { server: self.name() }.into());
             }
             found.may_create(self)?;
-            migrations::create(&mut conn, self, found.has_schema)?;
-            // Where it is now.
-            conn = self.connect(access)?;
         }
         self.refuse_planted(&found)?;
+        if !has_heap {
+            let created = migrations::create(&mut conn, self, found.has_schema)?;
+            if self.is_cluster(&mut conn)? {
+                // Where it is now.
+                conn = self.connect(access)?;
+            } else if created {
+                return Ok(conn);
+            }
+        }
         self.check_format(&mut conn)?;
         verify::verify_schema(&mut conn, self, access)?;
         Ok(conn)

@@ -65,7 +65,23 @@ SELECT 'operator', o.oprname::text, '', o.oid::regoperator::text FROM pg_operato
 
 sql! {
     Stored: Nullable<Text> = "SELECT fingerprint FROM format";
-    Store = "UPDATE format SET fingerprint = ?";
+    Store = "UPDATE format SET fingerprint = ?, stamp = ?";
+    /// The recorded stamp, and what it is now: how many rows of the catalog describe the tables and views of
+    /// these names, and the sum of the transactions that wrote them. Any change adds to one of them, or takes from it.
+    Stamp: (Nullable<Text>, Text) = "WITH ours AS (
+            SELECT c.oid, c.xmin FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = current_schema() AND c.relname = ANY (?::text::name[])),
+        parts AS (
+            SELECT xmin FROM ours
+            UNION ALL SELECT a.xmin FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid
+            UNION ALL SELECT d.xmin FROM ours o JOIN pg_attrdef d ON d.adrelid = o.oid
+            UNION ALL SELECT k.xmin FROM ours o JOIN pg_constraint k ON k.conrelid = o.oid
+            UNION ALL SELECT i.xmin FROM ours o JOIN pg_index i ON i.indrelid = o.oid
+            UNION ALL SELECT c.xmin FROM ours o JOIN pg_index i ON i.indrelid = o.oid JOIN pg_class c ON c.oid = i.indexrelid
+            UNION ALL SELECT g.xmin FROM ours o JOIN pg_trigger g ON g.tgrelid = o.oid
+            UNION ALL SELECT w.xmin FROM ours o JOIN pg_rewrite w ON w.ev_class = o.oid
+            UNION ALL SELECT p.xmin FROM ours o JOIN pg_policy p ON p.polrelid = o.oid)
+        SELECT (SELECT stamp FROM format), concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM parts";
     ServerVersion: Text = "SELECT current_setting('server_version')";
 }
 
@@ -115,12 +131,21 @@ fn fingerprint(schema: &Schema) -> String {
 /// Records what the schema is, right after its creation.
 pub(super) fn record(conn: &mut Conn) -> Result<()> {
     let fingerprint = fingerprint(&parts(conn)?);
-    store(conn, &fingerprint)
+    let (_, stamp) = stamps(conn)?;
+    store(conn, &fingerprint, &stamp)
 }
 
-fn store(conn: &mut Conn, fingerprint: &str) -> Result<()> {
-    super::write::run::<Store, 1>(conn, [fingerprint.into()])?;
+fn store(conn: &mut Conn, fingerprint: &str, stamp: &str) -> Result<()> {
+    super::write::run::<Store, 2>(conn, [fingerprint.into(), stamp.into()])?;
     Ok(())
+}
+
+/// The recorded stamp, and that of now.
+fn stamps(conn: &mut Conn) -> Result<(Option<String>, String)> {
+    let ours = format!("{{{}}}", names(&["TABLE", "VIEW"]).join(","));
+    let tx = &mut ReadTx::new(conn);
+    let statement = Statement::<Stamp, 1>::new([ours.as_str().into()]);
+    Ok(on_engine!(tx, |conn| statement.get_result(conn))?)
 }
 
 /// The differences between the schema and that of the migrations, parts of the heap first. Runs nothing
@@ -136,8 +161,7 @@ pub(in crate::store) fn faults_in_transaction(conn: &mut Conn) -> Result<Vec<Fau
 
 struct Compared {
     faults: Vec<Fault>,
-    /// The fingerprint of the schema, unless it is the recorded one.
-    other: Option<String>,
+    fingerprint: String,
 }
 
 fn compare(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) -> Result<Compared> {
@@ -157,19 +181,19 @@ fn differences(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) 
     };
     let tx = &mut ReadTx::new(conn);
     let stored: Option<String> = on_engine!(tx, |conn| Statement::<Stored, 0>::new([]).get_result(conn))?;
-    let other = Some(fingerprint(&found)).filter(|found| stored.as_ref() != Some(found));
-    if other.is_none() {
+    let fingerprint = fingerprint(&found);
+    if stored.as_ref() == Some(&fingerprint) {
         let indexes = names(&["INDEX"]);
         let own = found
             .iter()
             .filter(|(_, row)| row.kind == "index" && indexes.contains(&row.name.as_str()));
         let faults = foreign(&own.map(|(key, row)| (key.clone(), row.clone())).collect());
-        return Ok(Compared { faults, other });
+        return Ok(Compared { faults, fingerprint });
     }
     // Another version of the server describes the same schema in other words, so compare with a new one.
     let Some(expected) = expected(conn) else {
         let faults = vec![Fault::on_server(None, None)];
-        return Ok(Compared { faults, other });
+        return Ok(Compared { faults, fingerprint });
     };
     let mut faults: Vec<_> = expected
         .iter()
@@ -177,7 +201,7 @@ fn differences(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) 
         .map(|(key, row)| Fault::on_server(Some(row.clone()), found.get(key).cloned()))
         .collect();
     faults.extend(foreign(&expected));
-    Ok(Compared { faults, other })
+    Ok(Compared { faults, fingerprint })
 }
 
 /// What servers of each version create, as far as this process knows.
@@ -223,18 +247,27 @@ fn create_and_roll_back(conn: &mut Conn) -> Option<Schema> {
 }
 
 /// Refuses a schema in which a part of the heap is missing or altered, or to which something was added
-/// that would run. For writing, records how the server describes one that is as it should be: after an
-/// upgrade of the server, the next ones need not compare again.
+/// that would run, unless the catalog says that nothing has changed since the last time. For writing, records
+/// what the server says of one that is as it should be, so that the next ones need not compare again.
 pub(super) fn verify_schema(conn: &mut Conn, location: &ServerLocation, access: Access) -> Result<()> {
-    let Compared { mut faults, other } = compare(conn, expected)?;
-    let is_complete = faults.iter().all(Fault::is_extra_index);
-    faults.retain(|fault| !fault.is_harmless());
-    if !faults.is_empty() {
-        return Err(Fault::error(&faults, location.named()));
+    let (recorded, stamp) = stamps(conn)?;
+    if recorded.as_ref() == Some(&stamp) {
+        return Ok(());
     }
-    match other {
-        Some(fingerprint) if is_complete && access == Access::Write => store(conn, &fingerprint),
+    let Compared { faults, fingerprint } = compare(conn, expected)?;
+    let is_complete = faults.iter().all(Fault::is_extra_index);
+    refuse(faults, location)?;
+    match access {
+        Access::Write if is_complete => store(conn, &fingerprint, &stamp),
         _ => Ok(()),
+    }
+}
+
+fn refuse(mut faults: Vec<Fault>, location: &ServerLocation) -> Result<()> {
+    faults.retain(|fault| !fault.is_harmless());
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Fault::error(&faults, location.named())),
     }
 }
 
@@ -270,7 +303,7 @@ pub(super) fn restore_parts(conn: &mut Conn, location: &ServerLocation) -> Resul
                 .map_err(|error| Error::database("the views cannot be created again", error))?;
         }
         record(conn)?;
-        verify_schema(conn, location, Access::Read)
+        refuse(self::faults(conn)?, location)
     })?;
     Ok(faults.iter().map(Fault::violation).collect())
 }
