@@ -272,8 +272,8 @@ fn a_put_that_waits_for_input_can_be_interrupted() {
         let mut child = start(&cli, &["put", "-q", "big", "-"]);
         child.stdin.as_mut().unwrap().write_all(&vec![1; sent]).unwrap();
         // The file comes first.
-        while log() >= 4096 || number(&cli.sql(), "SELECT count(*) FROM objects") == 0 {
-            std::thread::sleep(Duration::from_millis(1));
+        while number(&cli.sql(), "SELECT count(*) FROM objects WHERE size >= 20 << 20") == 0 {
+            std::thread::sleep(Duration::from_millis(5));
         }
         std::thread::sleep(Duration::from_millis(500));
         let before = Instant::now();
