@@ -39,7 +39,7 @@ pub(super) fn create(conn: &mut Conn, location: &ServerLocation, has_schema: boo
         };
         let created = created.map_err(|error| Error::database("the schema cannot be created", error))?;
         if created {
-            verify::record(conn)?;
+            verify::record_created(conn)?;
         }
         if is_cluster {
             nodes::distribute(conn, location)?;

@@ -129,7 +129,22 @@ fn fingerprint(schema: &Schema) -> String {
 }
 
 /// Records what the schema is, right after its creation.
-pub(super) fn record(conn: &mut Conn) -> Result<()> {
+pub(super) fn record_created(conn: &mut Conn) -> Result<()> {
+    let created = match known(conn) {
+        Some(known) => known,
+        None => {
+            let ours = names(&["TABLE", "VIEW", "INDEX"]);
+            let mut created = parts(conn)?;
+            created.retain(|_, row| ours.contains(&row.name.as_str()));
+            remember(version(conn)?, created)
+        }
+    };
+    let (_, stamp) = stamps(conn)?;
+    store(conn, &fingerprint(&created), &stamp)
+}
+
+/// Records what the schema is now.
+fn record(conn: &mut Conn) -> Result<()> {
     let fingerprint = fingerprint(&parts(conn)?);
     let (_, stamp) = stamps(conn)?;
     store(conn, &fingerprint, &stamp)
@@ -229,9 +244,12 @@ fn expected(conn: &mut Conn) -> Option<Arc<Schema>> {
         return Some(known);
     }
     let version = version(conn).ok()?;
-    let created = Arc::new(create_and_roll_back(conn)?);
+    Some(remember(version, create_and_roll_back(conn)?))
+}
+
+fn remember(version: String, created: Schema) -> Arc<Schema> {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    Some(known.entry(version).or_insert(created).clone())
+    known.entry(version).or_insert_with(|| Arc::new(created)).clone()
 }
 
 fn create_and_roll_back(conn: &mut Conn) -> Option<Schema> {
