@@ -157,6 +157,23 @@ fn what_would_run_in_a_heap_that_somebody_altered_never_does() {
 }
 
 #[test]
+fn no_heap_is_created_where_something_would_run() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    let sql = place.sql();
+    sql.execute(&format!("CREATE SCHEMA {}", schema(&place)));
+    sql.execute("CREATE FUNCTION planted() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    let create = || MemManager::options().create(true).open(place.address()).map(drop);
+    let error = create().unwrap_err();
+    assert!(matches!(&error, Error::AlteredSchema { .. }), "{error}");
+    assert_eq!(sql.tables(), Vec::<String>::new());
+    sql.execute("DROP FUNCTION planted");
+    create().unwrap();
+}
+
+#[test]
 fn tables_of_others_in_the_schema_are_left_alone() {
     if !on_server() {
         return;
