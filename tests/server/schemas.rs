@@ -254,6 +254,18 @@ fn parts_of_another_role_are_refused() {
 }
 
 #[test]
+fn a_heap_that_cannot_tell_whether_it_was_altered_is_refused() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    drop(MemManager::options().create(true).open(place.address()).unwrap());
+    place.sql().execute("ALTER TABLE format DROP COLUMN stamp");
+    let error = refusal(&place);
+    assert!(matches!(&error, Error::AlteredSchema { .. }), "{error}");
+}
+
+#[test]
 fn a_database_that_cannot_store_every_text_is_refused() {
     if !on_server() {
         return;

@@ -68,6 +68,7 @@ sql! {
     Store = "UPDATE format SET fingerprint = ?, stamp = ?";
     /// The recorded stamp, and what it is now: how many rows of the catalog describe the tables and views of
     /// these names, and the sum of the transactions that wrote them. Any change adds to one of them, or takes from it.
+    /// The column itself may be missing, which the comparison then reports.
     Stamp: (Nullable<Text>, Text) = "WITH ours AS (
             SELECT c.oid, c.xmin FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE n.nspname = current_schema() AND c.relname = ANY (?::text::name[])),
@@ -81,7 +82,7 @@ sql! {
             UNION ALL SELECT g.xmin FROM ours o JOIN pg_trigger g ON g.tgrelid = o.oid
             UNION ALL SELECT w.xmin FROM ours o JOIN pg_rewrite w ON w.ev_class = o.oid
             UNION ALL SELECT p.xmin FROM ours o JOIN pg_policy p ON p.polrelid = o.oid)
-        SELECT (SELECT stamp FROM format), concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM parts";
+        SELECT (SELECT to_jsonb(f) ->> 'stamp' FROM format f), concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM parts";
     ServerVersion: Text = "SELECT current_setting('server_version')";
 }
 
@@ -139,15 +140,12 @@ pub(super) fn record_created(conn: &mut Conn) -> Result<()> {
             remember(version(conn)?, created)
         }
     };
-    let (_, stamp) = stamps(conn)?;
-    store(conn, &fingerprint(&created), &stamp)
+    record(conn, &created)
 }
 
-/// Records what the schema is now.
-fn record(conn: &mut Conn) -> Result<()> {
-    let fingerprint = fingerprint(&parts(conn)?);
+fn record(conn: &mut Conn, schema: &Schema) -> Result<()> {
     let (_, stamp) = stamps(conn)?;
-    store(conn, &fingerprint, &stamp)
+    store(conn, &fingerprint(schema), &stamp)
 }
 
 fn store(conn: &mut Conn, fingerprint: &str, stamp: &str) -> Result<()> {
@@ -320,7 +318,8 @@ pub(super) fn restore_parts(conn: &mut Conn, location: &ServerLocation) -> Resul
             conn.batch_execute(statement)
                 .map_err(|error| Error::database("the views cannot be created again", error))?;
         }
-        record(conn)?;
+        let restored = parts(conn)?;
+        record(conn, &restored)?;
         refuse(self::faults(conn)?, location)
     })?;
     Ok(faults.iter().map(Fault::violation).collect())
