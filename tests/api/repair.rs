@@ -186,7 +186,7 @@ fn derived_values_are_recomputed_and_everything_else_stays() {
     let damages = DERIVED_AGAIN.iter().map(|statement| (*statement, true));
     let damages = damages.chain(MADE_GOOD.iter().map(|statement| (*statement, false)));
     let of_flags = if server().is_some() { &[] } else { OF_FLAGS };
-    for (statement, exactly) in sampled(4, damages.chain(of_flags.iter().copied())) {
+    for (statement, exactly) in sampled(8, damages.chain(of_flags.iter().copied())) {
         let heap = heap();
         let (before, names) = (contents(&heap), texts(&heap.sql(), "SELECT name FROM names ORDER BY 1"));
         let rows = rows(&heap);
@@ -283,7 +283,7 @@ const RESERVED: &[&str] = &[
 /// Whatever happens to a reservation, no object is harmed.
 #[test]
 fn damaged_reservations_are_repaired_or_removed_and_objects_stay() {
-    for statement in sampled(4, RESERVED) {
+    for statement in sampled(8, RESERVED) {
         let heap = crate::reserve::every_state();
         let (before, names) = (contents(&heap), texts(&heap.sql(), "SELECT name FROM names ORDER BY 1"));
         damage(&heap, statement);

@@ -270,10 +270,10 @@ pub fn content(seed: u64, size: u64) -> Vec<u8> {
     bytes
 }
 
-/// `default` cases, a quarter of them on a server, or the number in `PROPTEST_CASES`.
+/// `default` cases, an eighth of them on a server, or the number in `PROPTEST_CASES`.
 pub fn cases(default: u32) -> Config {
     let default = if server().is_some() {
-        default.div_ceil(4)
+        default.div_ceil(8)
     } else {
         default
     };
