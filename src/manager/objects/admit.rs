@@ -69,11 +69,13 @@ pub(in crate::manager) fn admit_tags(
 
 /// The error if an owner would have too much.
 fn exceeded(tx: &mut WriteTx<'_>, gain: Gain<'_>, name: Option<&str>, owner: &Owner) -> Result<Option<Error>> {
-    let Some(quota) = tx.quota(owner)? else {
+    if tx.quota(owner)?.is_none() {
         return Ok(None);
-    };
+    }
+    // This gives back what the name was bound to, if that is over, so what the owner has is asked afterwards.
     let (bytes, objects) = growth(tx, gain, name, owner)?;
-    Ok(quota.refusal(bytes, objects).map(Error::QuotaExceeded))
+    let refusal = tx.quota(owner)?.and_then(|quota| quota.refusal(bytes, objects));
+    Ok(refusal.map(Error::QuotaExceeded))
 }
 
 /// Bytes and objects that an owner gains.

@@ -171,6 +171,21 @@ fn nothing_is_refused_while_what_expired_would_do() {
 }
 
 #[test]
+fn a_name_that_is_over_counts_as_left_when_it_is_stored_again() {
+    let clock = Clock::take();
+    let heap = Heap::new();
+    limit(&heap, "ann", 100);
+    heap.store_bytes(&content(1, 30), ann(Hold::Anonymous)).unwrap();
+    heap.store_bytes(&content(2, 60), ann(Hold::Name("a")).expires_in(HOUR))
+        .unwrap();
+    clock.advance(HOUR);
+    // Nothing else of hers is over, so it is not looked for again.
+    heap.store_bytes(&content(3, 70), ann(Hold::Name("a"))).unwrap();
+    assert_eq!(used(&heap, "ann"), (100, 2));
+    assert_balanced(&heap);
+}
+
+#[test]
 fn a_clock_that_is_far_ahead_gives_nothing_back_for_a_quota() {
     let clock = Clock::take();
     let heap = Heap::new();
