@@ -36,10 +36,9 @@ fn hang_up(schema: &str) {
 
 pub fn drop_schema(url: &str, schema: &str) {
     hang_up(schema);
-    let session = Session::new(url, None);
     // A test that failed may have left a transaction open.
-    let statement = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {schema} CASCADE");
-    if let Err(error) = session.execute(&statement) {
+    let statements = format!("SET LOCAL lock_timeout = '10s'; DROP SCHEMA IF EXISTS {schema} CASCADE");
+    if let Err(error) = Session::between_tests(url).connection().batch_execute(&statements) {
         eprintln!("the schema {schema} is left: {error}");
     }
 }
@@ -72,7 +71,7 @@ pub fn learn(url: &str, schema: &str) {
 /// Empties a schema for the next test; if that is not possible, drops it.
 pub fn give_back(url: &str, schema: &str) {
     hang_up(schema);
-    if !std::thread::panicking() && Session::new(url, Some(schema)).empty(schema) {
+    if !std::thread::panicking() && Session::between_tests(url).empty(schema) {
         EMPTIED
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -130,6 +129,13 @@ impl Session {
         let mut session = Self::idle(address).unwrap_or_else(|| Self::new(url, Some(schema)));
         session.address = Some(address.into());
         Some(session)
+    }
+
+    /// One that tidies up after a test, and then after the next one.
+    fn between_tests(url: &str) -> Self {
+        let mut session = Self::idle(url).unwrap_or_else(|| Self::new(url, None));
+        session.address = Some(url.into());
+        session
     }
 
     /// One that is left from before, unless the server has ended it meanwhile.
@@ -203,6 +209,8 @@ impl Session {
 
     /// Removes all rows, if nobody is connected, the schema is as it was created, and its tables are small.
     fn empty(&self, schema: &str) -> bool {
+        let path = format!("SET search_path = {schema}");
+        self.connection().batch_execute(&path).unwrap();
         let busy = format!("SELECT 1 FROM pg_stat_activity WHERE application_name = '{schema}'");
         // The server notices a moment later that a client has gone.
         let alone = (0..50).any(|_| {
@@ -237,8 +245,8 @@ impl Session {
         ]
         .map(delete)
         .concat();
-        let emptied = format!("BEGIN; SET LOCAL session_replication_role = replica; {deletes} COMMIT");
-        self.execute(&emptied).is_ok()
+        let emptied = format!("SET LOCAL session_replication_role = replica; {deletes}");
+        self.connection().batch_execute(&emptied).is_ok()
     }
 
     pub fn execute(&self, statements: &str) -> QueryResult<()> {
