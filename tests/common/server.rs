@@ -126,15 +126,18 @@ impl Session {
         let is_server = address.starts_with("postgres://") || address.starts_with("postgresql://");
         let (url, schema) = is_server.then(|| address.rsplit_once("schema=").expect("a schema of its own"))?;
         let url = url.trim_end_matches(['?', '&']);
-        let mut session = Self::idle(address).unwrap_or_else(|| Self::new(url, Some(schema)));
-        session.address = Some(address.into());
-        Some(session)
+        Some(Self::reused(address, url, Some(schema)))
     }
 
     /// One that tidies up after a test, and then after the next one.
     fn between_tests(url: &str) -> Self {
-        let mut session = Self::idle(url).unwrap_or_else(|| Self::new(url, None));
-        session.address = Some(url.into());
+        Self::reused(url, url, None)
+    }
+
+    /// One that is left from before or, if there is none, a new one; both can be used again.
+    fn reused(address: &str, url: &str, schema: Option<&str>) -> Self {
+        let mut session = Self::idle(address).unwrap_or_else(|| Self::new(url, schema));
+        session.address = Some(address.into());
         session
     }
 
