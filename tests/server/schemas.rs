@@ -1,8 +1,10 @@
 //! A schema that has no heap, another version's, or more than a heap is refused before anything of it runs.
 
+use std::time::Duration;
+
 use heapledger::{Error, MemManager, ServerError};
 
-use crate::common::{Place, on_server, texts};
+use crate::common::{Place, on_server, server, texts};
 use crate::roles::{Role, schema, text};
 use crate::support::Cli;
 
@@ -192,6 +194,130 @@ fn tables_of_others_in_the_schema_are_left_alone() {
     let memory = MemManager::open(place.address()).unwrap();
     memory.set("y", &2).unwrap();
     assert!(memory.check().unwrap().is_empty());
+}
+
+/// Of every relation; an index has a map of its free pages once a vacuum has found any.
+#[test]
+fn the_sizes_of_tables_and_indexes_add_up() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    let options = MemManager::options().create(true);
+    let memory = options.open(place.address()).unwrap();
+    let sql = place.sql();
+    sql.execute("CREATE TABLE notes (id bigint PRIMARY KEY); INSERT INTO notes SELECT generate_series(1, 20000)");
+    sql.execute("DELETE FROM notes WHERE id < 19000");
+    // The first one deletes pages, which another gives back when no transaction can read them any more.
+    let map = "SELECT pg_relation_size('notes_pkey', 'fsm') > 0";
+    while texts(&sql, map) != ["true"] {
+        sql.execute("VACUUM notes");
+    }
+    let sums = || {
+        let space = memory.space_report().unwrap();
+        (space.trees.iter().map(|tree| tree.bytes).sum::<u64>(), space.file_size)
+    };
+    // Autovacuum may let a table grow between the two sums.
+    let found: Vec<_> = (0..5).map(|_| sums()).collect();
+    assert!(found.iter().any(|(trees, size)| trees == size), "{found:?}");
+}
+
+/// One that has found nothing is remembered, as long as nothing changes.
+#[test]
+fn a_check_finds_what_was_altered_after_the_last_one() {
+    if !on_server() {
+        return;
+    }
+    let place = Place::new();
+    let memory = MemManager::options().create(true).open(place.address()).unwrap();
+    let reader = MemManager::options().read_only(true).open(place.address()).unwrap();
+    let sql = place.sql();
+    let check = || {
+        let found = reader.check().unwrap();
+        assert_eq!(memory.check().unwrap(), found);
+        found
+    };
+    for (alter, undo) in [
+        (
+            "ALTER TABLE names ADD CONSTRAINT planted CHECK (length(name) < 99)",
+            "ALTER TABLE names DROP CONSTRAINT planted",
+        ),
+        (
+            "ALTER TABLE names ALTER COLUMN name SET DEFAULT 'x'",
+            "ALTER TABLE names ALTER COLUMN name DROP DEFAULT",
+        ),
+        (
+            "CREATE TRIGGER planted BEFORE UPDATE ON names FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "DROP TRIGGER planted ON names",
+        ),
+        (
+            "CREATE FUNCTION octet_length(varchar) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'",
+            "DROP FUNCTION octet_length(varchar)",
+        ),
+        (
+            "CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)",
+            "DROP OPERATOR === (text, text)",
+        ),
+        (
+            "ALTER INDEX blocks_by_pool RENAME TO blocks_of_pool",
+            "ALTER INDEX blocks_of_pool RENAME TO blocks_by_pool",
+        ),
+        ("ALTER VIEW kinds RENAME TO sorts", "ALTER VIEW sorts RENAME TO kinds"),
+    ] {
+        assert_eq!(check(), [], "before {alter}");
+        sql.execute(alter);
+        assert_ne!(check(), [], "{alter}");
+        sql.execute(undo);
+    }
+    assert_eq!(check(), []);
+}
+
+/// They are large in a database of many heaps.
+#[test]
+fn tables_of_the_catalog_are_read_by_their_indexes() {
+    const TIMES: i64 = 20;
+    let Some(url) = server() else { return };
+    let shared = Place::new().sql();
+    let database = format!("catalog_{}", std::process::id());
+    shared.execute(&format!("CREATE DATABASE {database}"));
+    // Otherwise small tables are read whole.
+    let url = format!(
+        "{}?dbname={database}&options=-c%20enable_seqscan%3Doff",
+        url.to_str().unwrap()
+    );
+    let place = Place::on(&url);
+    MemManager::options().create(true).open(place.address()).unwrap();
+    let sql = place.sql();
+    // A connection tells what it has read when it ends. The rows of `pg_am` are the few kinds of indexes.
+    let open = format!(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = '{}'",
+        schema(&place)
+    );
+    let scans = || {
+        while !sql.values(&open).is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let scans = "SELECT relname || ' ' || seq_scan FROM pg_stat_sys_tables WHERE schemaname = 'pg_catalog' AND relname <> 'pg_am' ORDER BY relname";
+        texts(&sql, scans)
+    };
+    let number = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<i64>().unwrap();
+    let whole = || {
+        let before = scans();
+        for _ in 0..TIMES {
+            let memory = MemManager::options().read_only(true).open(place.address()).unwrap();
+            memory.stats().unwrap();
+            memory.space_report().unwrap();
+            assert_eq!(MemManager::options().check_schema(place.address()).unwrap(), []);
+        }
+        let read = before.into_iter().zip(scans());
+        let whole = read.filter(|(before, after)| number(after) - number(before) >= TIMES);
+        whole.collect::<Vec<_>>()
+    };
+    // Now and then connections learn the catalog from its tables.
+    let found: Vec<_> = (0..5).map(|_| whole()).take_while(|whole| !whole.is_empty()).collect();
+    assert!(found.len() < 5, "{found:?}");
+    drop(place);
+    shared.execute(&format!("DROP DATABASE {database} WITH (FORCE)"));
 }
 
 /// After an upgrade, a server may describe the same schema in other words.

@@ -38,11 +38,15 @@ pub(super) struct Found {
 }
 
 // The types are exact, so that no function or operator of the schema, which is in the search path,
-// fits better than PostgreSQL's own.
+// fits better than PostgreSQL's own; without the collation of the type `name`, no index is used. What a schema has is found by what depends on it, because the tables of the
+// catalog have no index by schema, and those of all heaps are in the same tables.
 sql! {
     Look: (Text, Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
         Nullable<Text>, Nullable<Text>, Nullable<Text>) =
-        r#"WITH schema AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = (?::text)::name),
+        r#"WITH schema AS (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = (?::text)::name COLLATE pg_catalog."C"),
+        members AS (
+            SELECT classid, objid FROM pg_catalog.pg_depend
+            WHERE refclassid = 'pg_catalog.pg_namespace'::regclass::oid AND refobjid = (SELECT oid FROM schema)),
         marks AS (
             SELECT c.relowner FROM pg_catalog.pg_class c, pg_catalog.pg_attribute a
             WHERE c.relnamespace = (SELECT oid FROM schema) AND c.relkind = 'r'::"char"
@@ -50,11 +54,12 @@ sql! {
             AND a.attrelid = c.oid AND a.attname = 'version'::name AND a.atttypid = 'pg_catalog.int8'::regtype::oid),
         parts AS (
             SELECT oid, relname::text AS name, relkind = 'r'::"char" AS is_table, relowner, relrowsecurity
-            FROM pg_catalog.pg_class c
-            WHERE relnamespace = (SELECT oid FROM schema)
+            FROM members m JOIN pg_catalog.pg_class c ON c.oid = m.objid
+            WHERE m.classid = 'pg_catalog.pg_class'::regclass::oid AND c.relnamespace = (SELECT oid FROM schema)
             AND (relkind = 'r'::"char" OR relkind = 'v'::"char" OR relkind = 'm'::"char" OR relkind = 'p'::"char")
             AND c.relname <> '__diesel_schema_migrations'::name
-            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e'::"char")),
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                WHERE d.classid = m.classid AND d.objid = c.oid AND d.deptype = 'e'::"char")),
         heap AS (SELECT * FROM parts WHERE relowner IN (SELECT relowner FROM marks))
         SELECT current_user::text, pg_catalog.getdatabaseencoding()::text, pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM schema),
             CASE WHEN EXISTS (SELECT FROM schema)
@@ -67,8 +72,10 @@ sql! {
                 AND NOT (pg_catalog.has_table_privilege(oid, 'INSERT'::text)
                     AND pg_catalog.has_table_privilege(oid, 'UPDATE'::text)
                     AND pg_catalog.has_table_privilege(oid, 'DELETE'::text))),
-            (SELECT min(proname::text) FROM pg_catalog.pg_proc WHERE pronamespace = (SELECT oid FROM schema)),
-            (SELECT min(oprname::text) FROM pg_catalog.pg_operator WHERE oprnamespace = (SELECT oid FROM schema)),
+            (SELECT min(f.proname::text) FROM members m JOIN pg_catalog.pg_proc f ON f.oid = m.objid
+                WHERE m.classid = 'pg_catalog.pg_proc'::regclass::oid),
+            (SELECT min(o.oprname::text) FROM members m JOIN pg_catalog.pg_operator o ON o.oid = m.objid
+                WHERE m.classid = 'pg_catalog.pg_operator'::regclass::oid),
             (SELECT min(name) FROM heap WHERE relrowsecurity)"#;
 }
 

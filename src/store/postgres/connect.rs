@@ -17,11 +17,14 @@ use crate::store::read::SEARCH;
 use crate::store::settings::{Access, Durability};
 
 /// Errors are recognized by their texts. Only a role with the privilege may choose their language.
-const ENGLISH: &str = "DO $$ BEGIN SET lc_messages TO 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$;";
+const ENGLISH: &str = "SELECT pg_catalog.set_config('lc_messages'::text, 'C'::text, FALSE) \
+     WHERE pg_catalog.has_parameter_privilege('lc_messages'::text, 'SET'::text);";
 /// Refuses a session that another connection has set up: a pool between them would let each write with the
-/// search path of the other. A pool of sessions resets them.
-const OWN_SESSION: &str = "DO $$ BEGIN IF pg_catalog.current_setting('heapledger.session'::text, TRUE) <> ''::text \
-     THEN RAISE 'heapledger.session is set'; END IF; END $$; SET heapledger.session TO own;";
+/// search path of the other. A pool of sessions resets them. SQL has no statement that fails on a condition, but a
+/// text that is not a number does.
+const OWN_SESSION: &str = "SELECT pg_catalog.concat(session, ': heapledger.session is set'::text)::int4 \
+     FROM (SELECT pg_catalog.current_setting('heapledger.session'::text, TRUE)) AS s (session) \
+     WHERE session <> ''::text; SET heapledger.session TO own;";
 /// Pauses between attempts to reach a server that is starting. Short, because who lost a connection at a commit
 /// must ask for it before too many others have committed.
 const PAUSE: Duration = Duration::from_millis(10);

@@ -46,7 +46,7 @@ sql! {
             pg_catalog.pg_dist_local_group l \
         WHERE s.logicalrelid::oid = (SELECT c.oid FROM pg_catalog.pg_class c \
             JOIN pg_catalog.pg_namespace h ON h.oid = c.relnamespace \
-            WHERE h.nspname = (?::text)::name AND c.relname = 'memram'::name)";
+            WHERE h.nspname = (?::text)::name COLLATE pg_catalog.\"C\" AND c.relname = 'memram'::name)";
 }
 
 /// What is known of the cluster, shared by all connections to a heap.

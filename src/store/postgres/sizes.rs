@@ -39,6 +39,14 @@ fn is_cluster(tx: &mut ReadTx<'_>) -> Result<bool> {
     Ok(on_engine!(tx, |conn| is_cluster.get_result(conn))?)
 }
 
+/// The tables and views of schemas. `pg_class` has no index by schema, and may have those of many heaps.
+macro_rules! tables {
+    () => {
+        "pg_catalog.pg_namespace n JOIN pg_catalog.pg_depend p ON p.refclassid = 'pg_catalog.pg_namespace'::regclass \
+         AND p.refobjid = n.oid AND p.classid = 'pg_catalog.pg_class'::regclass JOIN pg_catalog.pg_class c ON c.oid = p.objid "
+    };
+}
+
 /// The bytes of a heap, from the tables that have its rows.
 macro_rules! sizes {
     ($table:literal, $more:literal) => {
@@ -46,7 +54,8 @@ macro_rules! sizes {
             "SELECT least(coalesce(sum(pg_catalog.pg_total_relation_size(",
             $table,
             ")), 0), 9223372036854775807)::bigint, current_setting('block_size')::bigint \
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ",
+             FROM ",
+            tables!(),
             $more,
             " WHERE n.nspname = current_schema() AND c.relkind = 'r'"
         )
@@ -62,21 +71,27 @@ sql! {
         "coalesce(to_regclass(pg_catalog.shard_name(s.logicalrelid, s.shardid)), c.oid)",
         "LEFT JOIN pg_catalog.pg_dist_shard s ON s.logicalrelid = c.oid"
     );
-    Trees: TreeTypes = "SELECT c.relname::text, CASE c.relkind WHEN 'i' THEN 'index' ELSE 'table' END, \
-        coalesce(t.relname, c.relname)::text, s.size / current_setting('block_size')::bigint, s.size, \
-        greatest(c.reltuples, 0)::bigint, 0::bigint, 0::bigint, 0::bigint \
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid LEFT JOIN pg_catalog.pg_class t ON t.oid = i.indrelid \
-        CROSS JOIN LATERAL (SELECT CASE c.relkind WHEN 'i' THEN pg_catalog.pg_relation_size(c.oid) \
-            ELSE pg_catalog.pg_table_size(c.oid) END AS size) s \
-        WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'i') ORDER BY s.size DESC, c.relname";
-    TreesOnCluster: TreeTypes = "SELECT c.relname::text || s.what, s.kind, c.relname::text, \
-        s.size / current_setting('block_size')::bigint, s.size, \
-        greatest(c.reltuples, 0)::bigint, 0::bigint, 0::bigint, 0::bigint \
-        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        LEFT JOIN pg_catalog.pg_dist_shard d ON d.logicalrelid = c.oid \
-        CROSS JOIN LATERAL (SELECT coalesce(to_regclass(pg_catalog.shard_name(d.logicalrelid, d.shardid)), c.oid)) t (oid) \
-        CROSS JOIN LATERAL (VALUES ('', 'table', pg_catalog.pg_table_size(t.oid)), \
-            (' (indexes)', 'index', pg_catalog.pg_indexes_size(t.oid))) s (what, kind, size) \
-        WHERE n.nspname = current_schema() AND c.relkind = 'r' ORDER BY s.size DESC, 1";
+    Trees: TreeTypes = concat!(
+        "SELECT t.relname::text, CASE t.relkind WHEN 'i' THEN 'index' ELSE 'table' END, \
+            c.relname::text, s.size / current_setting('block_size')::bigint, s.size, \
+            greatest(t.reltuples, 0)::bigint, 0::bigint, 0::bigint, 0::bigint \
+            FROM ",
+        tables!(),
+        "CROSS JOIN LATERAL (SELECT c.oid UNION ALL SELECT i.indexrelid FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid) part (oid) \
+            JOIN pg_catalog.pg_class t ON t.oid = part.oid \
+            CROSS JOIN LATERAL (SELECT pg_catalog.pg_table_size(t.oid) AS size) s \
+            WHERE n.nspname = current_schema() AND c.relkind = 'r' ORDER BY s.size DESC, t.relname"
+    );
+    TreesOnCluster: TreeTypes = concat!(
+        "SELECT c.relname::text || s.what, s.kind, c.relname::text, \
+            s.size / current_setting('block_size')::bigint, s.size, \
+            greatest(c.reltuples, 0)::bigint, 0::bigint, 0::bigint, 0::bigint \
+            FROM ",
+        tables!(),
+        "LEFT JOIN pg_catalog.pg_dist_shard d ON d.logicalrelid = c.oid \
+            CROSS JOIN LATERAL (SELECT coalesce(to_regclass(pg_catalog.shard_name(d.logicalrelid, d.shardid)), c.oid)) t (oid) \
+            CROSS JOIN LATERAL (VALUES ('', 'table', pg_catalog.pg_table_size(t.oid)), \
+                (' (indexes)', 'index', pg_catalog.pg_indexes_size(t.oid))) s (what, kind, size) \
+            WHERE n.nspname = current_schema() AND c.relkind = 'r' ORDER BY s.size DESC, 1"
+    );
 }

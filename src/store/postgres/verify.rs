@@ -5,11 +5,12 @@
 //! which are ignored.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
+use hashlink::LruCache;
 use sha2::{Digest, Sha256};
 
 use super::location::ServerLocation;
@@ -31,9 +32,11 @@ const VIEWS: &str = "-- Views ---";
 /// everything.
 const PARTS: &str = "
 WITH here AS (SELECT oid, nspname FROM pg_catalog.pg_namespace WHERE nspname = current_schema()),
+     members AS (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d JOIN here h ON h.oid = d.refobjid
+                 WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass),
      ours AS (SELECT c.oid, c.relname, c.relkind, (SELECT o.relowner FROM pg_class o JOIN here h ON h.oid = o.relnamespace
-                WHERE o.relname = 'memram' AND o.relkind IN ('r', 'p')) IS DISTINCT FROM c.relowner AS is_foreign
-              FROM pg_catalog.pg_class c JOIN here h ON h.oid = c.relnamespace)
+                 WHERE o.relname = 'memram' AND o.relkind IN ('r', 'p')) IS DISTINCT FROM c.relowner AS is_foreign
+              FROM members m JOIN pg_catalog.pg_class c ON c.oid = m.objid WHERE m.classid = 'pg_catalog.pg_class'::regclass)
 SELECT 'table' AS kind, r.relname::text AS name, r.relname::text AS \"table\",
        (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod),
                  CASE WHEN a.attnotnull THEN 'not null' END, nullif(a.attgenerated::text, ''), pg_get_expr(d.adbin, d.adrelid),
@@ -49,8 +52,8 @@ SELECT 'view', r.relname::text, r.relname::text, pg_get_viewdef(r.oid) || CASE W
 FROM ours r WHERE r.relkind IN ('v', 'm')
 UNION ALL
 SELECT 'index', r.relname::text, t.relname::text, replace(pg_get_indexdef(r.oid), quote_ident(h.nspname) || '.', '')
-FROM ours r JOIN pg_index i ON i.indexrelid = r.oid JOIN pg_class t ON t.oid = i.indrelid, here h
-WHERE NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = r.oid AND k.contype IN ('p', 'u', 'x'))
+FROM ours t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class r ON r.oid = i.indexrelid, here h
+WHERE NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = i.indrelid AND k.conindid = r.oid AND k.contype IN ('p', 'u', 'x'))
   AND t.relkind IN ('r', 'p')
 UNION ALL
 SELECT 'trigger', g.tgname::text, r.relname::text, pg_get_triggerdef(g.oid) FROM pg_trigger g JOIN ours r ON r.oid = g.tgrelid WHERE NOT g.tgisinternal
@@ -59,19 +62,23 @@ SELECT 'rule', w.rulename::text, r.relname::text, pg_get_ruledef(w.oid) FROM pg_
 UNION ALL
 SELECT 'policy', p.polname::text, r.relname::text, '' FROM pg_policy p JOIN ours r ON r.oid = p.polrelid
 UNION ALL
-SELECT 'function', f.proname::text, '', f.oid::regprocedure::text FROM pg_proc f JOIN here h ON h.oid = f.pronamespace
+SELECT 'function', f.proname::text, '', f.oid::regprocedure::text FROM members m JOIN pg_proc f ON f.oid = m.objid
+WHERE m.classid = 'pg_catalog.pg_proc'::regclass
 UNION ALL
-SELECT 'operator', o.oprname::text, '', o.oid::regoperator::text FROM pg_operator o JOIN here h ON h.oid = o.oprnamespace";
+SELECT 'operator', o.oprname::text, '', o.oid::regoperator::text FROM members m JOIN pg_operator o ON o.oid = m.objid
+WHERE m.classid = 'pg_catalog.pg_operator'::regclass";
 
 sql! {
     Stored: Nullable<Text> = "SELECT fingerprint FROM format";
     Store = "UPDATE format SET fingerprint = ?, stamp = ?";
-    /// The recorded stamp, and what it is now: how many rows of the catalog describe the tables and views of
-    /// these names, and the sum of the transactions that wrote them. Any change adds to one of them, or takes from it.
+    /// The recorded stamp, and what it is now: the number of the schema, how many rows of the catalog describe the
+    /// tables and views of these names, and the functions and operators of the schema, and the sum of the
+    /// transactions that wrote them. Any change adds to one of them, or takes from it.
     /// The column itself may be missing, which the comparison then reports.
-    Stamp: (Nullable<Text>, Text) = "WITH ours AS (
-            SELECT c.oid, c.xmin FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = current_schema() AND c.relname = ANY (?::text::name[])),
+    Stamp: (Nullable<Text>, Text) = "WITH here AS (SELECT oid FROM pg_namespace WHERE nspname = current_schema()),
+        ours AS (
+            SELECT c.oid, c.xmin FROM here JOIN pg_class c ON c.relnamespace = here.oid
+            WHERE c.relname = ANY (?::text::name[] COLLATE \"C\")),
         parts AS (
             SELECT xmin FROM ours
             UNION ALL SELECT a.xmin FROM ours o JOIN pg_attribute a ON a.attrelid = o.oid
@@ -81,8 +88,11 @@ sql! {
             UNION ALL SELECT c.xmin FROM ours o JOIN pg_index i ON i.indrelid = o.oid JOIN pg_class c ON c.oid = i.indexrelid
             UNION ALL SELECT g.xmin FROM ours o JOIN pg_trigger g ON g.tgrelid = o.oid
             UNION ALL SELECT w.xmin FROM ours o JOIN pg_rewrite w ON w.ev_class = o.oid
-            UNION ALL SELECT p.xmin FROM ours o JOIN pg_policy p ON p.polrelid = o.oid)
-        SELECT (SELECT to_jsonb(f) ->> 'stamp' FROM format f), concat_ws(' ', count(*), sum(xmin::text::bigint)) FROM parts";
+            UNION ALL SELECT p.xmin FROM ours o JOIN pg_policy p ON p.polrelid = o.oid
+            UNION ALL SELECT d.xmin FROM here JOIN pg_depend d ON d.refobjid = here.oid
+            WHERE d.refclassid = 'pg_namespace'::regclass AND d.classid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
+        SELECT (SELECT to_jsonb(f) ->> 'stamp' FROM format f),
+            concat_ws(' ', (SELECT oid FROM here), count(*), sum(xmin::text::bigint)) FROM parts";
     ServerVersion: Text = "SELECT current_setting('server_version')";
 }
 
@@ -167,9 +177,16 @@ pub(super) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
     Ok(compare(conn, expected)?.faults)
 }
 
-/// The same in a transaction, where no schema can be created to compare with.
+/// The same in a transaction, where no schema can be created to compare with, unless this process has found none,
+/// and nothing has changed since.
 pub(in crate::store) fn faults_in_transaction(conn: &mut Conn) -> Result<Vec<Fault>> {
-    Ok(compare(conn, known)?.faults)
+    let (_, stamp) = stamps(conn)?;
+    if is_sound(&stamp) {
+        return Ok(Vec::new());
+    }
+    let Compared { faults, .. } = compare(conn, known)?;
+    note(&faults, stamp);
+    Ok(faults)
 }
 
 struct Compared {
@@ -178,10 +195,6 @@ struct Compared {
 }
 
 fn compare(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) -> Result<Compared> {
-    ReadTx::new(conn).scanning(|tx| differences(tx.conn()?, expected))
-}
-
-fn differences(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) -> Result<Compared> {
     let found = parts(conn)?;
     let tables = names(&["TABLE"]);
     let foreign = |known: &Schema| -> Vec<Fault> {
@@ -219,6 +232,22 @@ fn differences(conn: &mut Conn, expected: fn(&mut Conn) -> Option<Arc<Schema>>) 
 
 /// What servers of each version create, as far as this process knows.
 static KNOWN: Mutex<BTreeMap<String, Arc<Schema>>> = Mutex::new(BTreeMap::new());
+
+/// The stamps of schemas in which this process has found no fault.
+static SOUND: LazyLock<Mutex<LruCache<String, ()>>> = LazyLock::new(|| Mutex::new(LruCache::new(1024)));
+
+fn is_sound(stamp: &str) -> bool {
+    let mut sound = SOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    sound.get(stamp).is_some()
+}
+
+/// Remembers a stamp from before a comparison that has found `faults`.
+fn note(faults: &[Fault], stamp: String) {
+    if faults.is_empty() {
+        let mut sound = SOUND.lock().unwrap_or_else(PoisonError::into_inner);
+        sound.insert(stamp, ());
+    }
+}
 
 /// The schema that the migration creates on this server, if it was created before.
 fn known(conn: &mut Conn) -> Option<Arc<Schema>> {
@@ -264,19 +293,20 @@ fn create_and_roll_back(conn: &mut Conn) -> Option<Schema> {
 
 /// Refuses a schema in which a part of the heap is missing or altered, or to which something was added
 /// that would run, unless the catalog says that nothing has changed since the last time. For writing, records
-/// what the server says of one that is as it should be, so that the next ones need not compare again.
+/// what the server says of one that is as it should be, so that the next ones need not compare again; a process that
+/// only reads remembers it.
 pub(super) fn verify_schema(conn: &mut Conn, location: &ServerLocation, access: Access) -> Result<()> {
     let (recorded, stamp) = stamps(conn)?;
-    if recorded.as_ref() == Some(&stamp) {
+    if recorded.as_ref() == Some(&stamp) || (access == Access::Read && is_sound(&stamp)) {
         return Ok(());
     }
     let Compared { faults, fingerprint } = compare(conn, expected)?;
     let is_complete = faults.iter().all(Fault::is_extra_index);
-    refuse(faults, location)?;
-    match access {
-        Access::Write if is_complete => store(conn, &fingerprint, &stamp),
-        _ => Ok(()),
+    if access == Access::Write && is_complete {
+        store(conn, &fingerprint, &stamp)?;
     }
+    note(&faults, stamp);
+    refuse(faults, location)
 }
 
 fn refuse(mut faults: Vec<Fault>, location: &ServerLocation) -> Result<()> {
