@@ -38,8 +38,9 @@ pub(super) struct Found {
 }
 
 // The types are exact, so that no function or operator of the schema, which is in the search path,
-// fits better than PostgreSQL's own; without the collation of the type `name`, no index is used. What a schema has is found by what depends on it, because the tables of the
-// catalog have no index by schema, and those of all heaps are in the same tables.
+// fits better than PostgreSQL's own. Without the collation of the type `name`, no index would be used.
+// The tables of the catalog have no index by schema, and the rows of all heaps are in them, so what a
+// schema has is found by what depends on it.
 sql! {
     Look: (Text, Text, Bool, Bool, Bool, Bool, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Text>,
         Nullable<Text>, Nullable<Text>, Nullable<Text>) =

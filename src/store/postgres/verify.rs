@@ -177,8 +177,8 @@ pub(super) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
     Ok(compare(conn, expected)?.faults)
 }
 
-/// The same in a transaction, where no schema can be created to compare with, unless this process has found none,
-/// and nothing has changed since.
+/// The same in a transaction, where no schema can be created to compare with. Compares nothing if this process has
+/// found no difference before and the catalog has not changed since.
 pub(in crate::store) fn faults_in_transaction(conn: &mut Conn) -> Result<Vec<Fault>> {
     let (_, stamp) = stamps(conn)?;
     if is_sound(&stamp) {
