@@ -281,10 +281,9 @@ fn tables_of_the_catalog_are_read_by_their_indexes() {
     let database = format!("catalog_{}", std::process::id());
     shared.execute(&format!("CREATE DATABASE {database}"));
     // Otherwise small tables are read whole.
-    let url = format!(
-        "{}?dbname={database}&options=-c%20enable_seqscan%3Doff",
-        url.to_str().unwrap()
-    );
+    let url = url.to_str().unwrap();
+    let next = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{next}dbname={database}&options=-c%20enable_seqscan%3Doff");
     let place = Place::on(&url);
     MemManager::options().create(true).open(place.address()).unwrap();
     let sql = place.sql();
