@@ -62,13 +62,15 @@ pub struct Interruptible<R>(pub R);
 impl<R: Read + AsFd> Read for Interruptible<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::io::Errno;
         const WAIT: Timespec = Timespec {
             tv_sec: 0,
             tv_nsec: 100_000_000,
         };
         // What cannot be polled is read at once.
         match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&WAIT)) {
-            Ok(0) => Err(io::ErrorKind::Interrupted.into()),
+            // A signal came, and it may be the one that ends the program.
+            Ok(0) | Err(Errno::INTR) => Err(io::ErrorKind::Interrupted.into()),
             _ => self.0.read(buffer),
         }
     }

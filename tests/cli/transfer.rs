@@ -270,7 +270,9 @@ fn a_put_that_waits_for_input_can_be_interrupted() {
     // It waits for the first part, for another one, and for content of another pipe.
     for sent in [0, 5, 9 << 20] {
         let mut child = start(&cli, &["put", "-q", "big", "-"]);
-        child.stdin.as_mut().unwrap().write_all(&vec![1; sent]).unwrap();
+        // It stays open, or the program could reach the end of its input before the signal.
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&vec![1; sent]).unwrap();
         // The file comes first.
         while number(&cli.sql(), "SELECT count(*) FROM objects WHERE size >= 20 << 20") == 0 {
             std::thread::sleep(Duration::from_millis(5));
@@ -278,7 +280,8 @@ fn a_put_that_waits_for_input_can_be_interrupted() {
         std::thread::sleep(Duration::from_millis(500));
         let before = Instant::now();
         send(&child, Signal::TERM);
-        assert_eq!(child.wait().unwrap().signal(), Some(Signal::TERM.as_raw()));
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(Signal::TERM.as_raw()), "{status}");
         assert!(before.elapsed() < Duration::from_secs(60));
         assert!(log() < 4096, "{sent} bytes sent: {} in the log", log());
         assert_eq!(number(&cli.sql(), "SELECT count(*) FROM reservations"), 0);
