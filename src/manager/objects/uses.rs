@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -60,6 +60,10 @@ struct Noted {
     objects: LinkedHashMap<ObjectId, u8>,
     /// The last read of each hold that reads refresh.
     reads: HashMap<ReadHold, HoldRead>,
+    /// What units of work are writing of what was used, the oldest first.
+    taken: Vec<Weak<[(ObjectId, u8)]>>,
+    /// How many of them have ended.
+    ended: u64,
     /// Whether the thread runs.
     is_running: bool,
     is_over: bool,
@@ -149,10 +153,39 @@ impl Uses {
         }
     }
 
-    /// What is noted, in the order of the last uses.
-    pub fn pending(&self) -> Vec<(ObjectId, u8)> {
+    /// What is not written yet.
+    pub fn unwritten(&self) -> Unwritten {
         let noted = self.shared.lock();
-        noted.objects.iter().map(|(&id, &uses)| (id, uses)).collect()
+        let mut uses = Vec::new();
+        for taken in noted.taken.iter().filter_map(Weak::upgrade) {
+            uses.extend_from_slice(&taken);
+        }
+        uses.extend(noted.objects.iter().map(|(&id, &uses)| (id, uses)));
+        let ended = noted.ended;
+        Unwritten { uses, ended }
+    }
+
+    /// Whether some of it has been written since, or was given up.
+    pub fn is_outdated(&self, unwritten: &Unwritten) -> bool {
+        self.shared.lock().ended != unwritten.ended
+    }
+}
+
+/// The uses that no snapshot has which began before one of them was written.
+pub(in crate::manager) struct Unwritten {
+    /// How often each object was used, in the order of the last uses.
+    pub uses: Vec<(ObjectId, u8)>,
+    ended: u64,
+}
+
+impl Noted {
+    /// Ends what [`Shared::take`] began.
+    fn end(&mut self, uses: &Arc<[(ObjectId, u8)]>) {
+        let uses = Arc::downgrade(uses);
+        // A unit that panicked has lost its own.
+        self.taken
+            .retain(|taken| taken.strong_count() > 0 && !taken.ptr_eq(&uses));
+        self.ended += 1;
     }
 }
 
@@ -167,16 +200,24 @@ impl Shared {
             return Taken::default();
         }
         let mut noted = self.lock();
-        Taken {
+        let taken = Taken {
             uses: take(&mut noted.objects).into_iter().collect(),
             reads: take(&mut noted.reads).into_iter().collect(),
+        };
+        if !taken.uses.is_empty() {
+            noted.taken.push(Arc::downgrade(&taken.uses));
         }
+        taken
     }
 
-    /// Learns that the holds that were taken last longer now.
+    /// Learns that what was taken is written, so the holds last longer now.
     fn have_written(&self, taken: &Taken) {
+        if taken.is_empty() {
+            return;
+        }
+        let mut noted = self.lock();
+        noted.end(&taken.uses);
         if !taken.reads.is_empty() {
-            let noted = self.lock();
             let first = noted.reads.values().map(|read| read.ends.as_micros()).min();
             self.first_end.store(first.unwrap_or(i64::MAX), Ordering::Relaxed);
         }
@@ -185,11 +226,12 @@ impl Shared {
     /// Notes again what could not be written, as used before everything that was noted since.
     fn give_back(&self, Taken { uses, reads }: Taken) {
         let mut noted = self.lock();
+        noted.end(&uses);
         for (hold, read) in reads {
             noted.reads.entry(hold).or_insert(read);
         }
         let later = take(&mut noted.objects);
-        noted.objects.extend(uses);
+        noted.objects.extend(uses.iter().copied());
         for (id, uses) in later {
             let before = noted.objects.remove(&id).unwrap_or(0);
             noted.objects.insert(id, (before + uses).min(MOST_USES));
@@ -296,7 +338,7 @@ impl MemManager {
 /// Uses and reads on their way to the heap.
 #[derive(Default)]
 pub(in crate::manager) struct Taken {
-    uses: Vec<(ObjectId, u8)>,
+    uses: Arc<[(ObjectId, u8)]>,
     reads: Vec<(ReadHold, HoldRead)>,
 }
 

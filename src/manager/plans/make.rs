@@ -130,7 +130,9 @@ impl<'m, 'r, 'w> Making<'m, 'r, 'w> {
 
     fn evict(&mut self, options: &EvictOptions) -> Result<()> {
         let victims = self.unit(|memory, tx| {
-            let plan = tx.read(|tx| memory.planned_eviction(tx, options, 0))?;
+            // Nobody else writes now.
+            let uses = memory.inner.uses.unwritten().uses;
+            let plan = tx.read(|tx| memory.planned_eviction(tx, options, 0, &uses))?;
             match plan.fits() {
                 true => Ok(plan),
                 false => Err(room::refuse(tx, None, options.room)),

@@ -75,20 +75,32 @@ impl MemManager {
     /// [`SpaceError::UseUnknown`](crate::SpaceError::UseUnknown); what [any call](MemManager#errors) fails with. Too
     /// little room is not an error here but a `shortfall`.
     pub fn plan_eviction(&self, options: impl Into<EvictOptions>) -> Result<EvictionPlan> {
-        let (options, space) = (options.into(), self.inner.space);
-        self.inner.readers.snapshot(|tx| {
-            let now = tx.now();
-            let due = due_at(tx, space, now)?;
-            self.planned_eviction(tx, &options, due)
-        })
+        let (options, inner) = (options.into(), &self.inner);
+        let mut attempts = 0..ATTEMPTS;
+        loop {
+            // Before the snapshot, or what is written in between would be in neither.
+            let unwritten = inner.uses.unwritten();
+            let plan = inner.readers.snapshot(|tx| {
+                let now = tx.now();
+                let due = due_at(tx, inner.space, now)?;
+                if inner.uses.is_outdated(&unwritten) && attempts.next().is_some() {
+                    return Ok(None);
+                }
+                self.planned_eviction(tx, &options, due, &unwritten.uses).map(Some)
+            })?;
+            if let Some(plan) = plan {
+                return Ok(plan);
+            }
+        }
     }
 
-    /// What would be evicted after `due` bytes were given back.
+    /// What would be evicted after `due` bytes were given back, and what was used since is known.
     pub(in crate::manager) fn planned_eviction(
         &self,
         tx: &mut ReadTx<'_>,
         options: &EvictOptions,
         due: u64,
+        uses: &[(ObjectId, u8)],
     ) -> Result<EvictionPlan> {
         let memram = queries::spaces::get(tx, self.inner.space)?;
         let order = Order::by(options.policy_in(&memram)?, &memram, tx.now());
@@ -103,28 +115,31 @@ impl MemManager {
         };
         let missing = plan.size.saturating_sub(plan.available.saturating_add(due));
         if missing > 0 {
-            let mut chooser = self.chooser(tx, order, &memram)?;
+            let mut chooser = chooser(tx, order, &memram, uses)?;
             plan.choose(tx, &mut chooser, missing)?;
         }
         Ok(plan)
     }
+}
 
-    /// What chooses the objects, with what this manager knows of their use.
-    fn chooser(&self, tx: &mut ReadTx<'_>, order: Order, memram: &MemRam) -> Result<Chooser> {
-        if !order.policy().is_by_use() {
-            return Ok(Chooser::Stored(order));
-        }
-        let last_position = queries::recency::last_position(tx, memram.id)?;
-        // What has expired is given back before anything goes.
-        let expired = queries::recency::expired_in_main(tx, memram.id)?;
-        let memram = MemRam {
-            evict_main: memram.evict_main.saturating_sub(expired),
-            ..memram.clone()
-        };
-        let mut by_use = ByUse::new(order, &memram, last_position);
-        by_use.note_uses(tx, &self.inner.uses.pending())?;
-        Ok(Chooser::ByUse(Box::new(by_use)))
+/// How often a plan begins again because what was used was written at that moment, until it does without.
+const ATTEMPTS: u32 = 5;
+
+/// What chooses the objects, after these uses.
+fn chooser(tx: &mut ReadTx<'_>, order: Order, memram: &MemRam, uses: &[(ObjectId, u8)]) -> Result<Chooser> {
+    if !order.policy().is_by_use() {
+        return Ok(Chooser::Stored(order));
     }
+    let last_position = queries::recency::last_position(tx, memram.id)?;
+    // What has expired is given back before anything goes.
+    let expired = queries::recency::expired_in_main(tx, memram.id)?;
+    let memram = MemRam {
+        evict_main: memram.evict_main.saturating_sub(expired),
+        ..memram.clone()
+    };
+    let mut by_use = ByUse::new(order, &memram, last_position);
+    by_use.note_uses(tx, uses)?;
+    Ok(Chooser::ByUse(Box::new(by_use)))
 }
 
 impl EvictionPlan {

@@ -38,6 +38,26 @@ fn the_largest_go_first_and_of_several_the_oldest() {
 }
 
 #[test]
+fn what_was_used_counts_while_a_unit_that_writes_it_waits() {
+    let heap = cache(Policy::Lru);
+    let ids = fill(&heap, &[30_000, 30_000]);
+    heap.get_bytes(&ids[0]).unwrap();
+    let sql = heap.sql();
+    sql.keep_writers_out();
+    std::thread::scope(|threads| {
+        let writing = threads.spawn(|| heap.allocate_bytes(b"a unit that writes it"));
+        for _ in 0..50 {
+            assert_eq!(planned(&heap, 30_000), [ids[1]]);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        sql.execute("ROLLBACK");
+        writing.join().unwrap().unwrap();
+    });
+    heap.allocate_bytes(&content(9, 30_000)).unwrap();
+    assert_eq!(stored(&heap, &ids), [true, false]);
+}
+
+#[test]
 fn a_large_object_goes_in_the_same_transaction_and_for_one() {
     let heap = Heap::made(quick().max_mem(80 * MIB).evict(Policy::Oldest));
     let size = 70 * MIB;
