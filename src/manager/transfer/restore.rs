@@ -9,7 +9,7 @@ use super::backup::{sync_folder, synced_size};
 use crate::error::{Error, Result};
 use crate::manager::report::check::check;
 use crate::manager::{CheckOptions, MemManager, Phase};
-use crate::store::{Access, FileLocation, Location};
+use crate::store::{FileLocation, Location};
 use crate::temporary::{Temporary, folder_of};
 
 /// The result of a restore.
@@ -66,7 +66,7 @@ impl MemManager {
         let heap = heap.file(RESTORING, instead)?;
         let path = heap.path();
         let from = from.file(RESTORING, instead)?;
-        from.prepare(Access::Read)?;
+        from.check()?;
         let cannot = || format!("{} cannot be restored", named.display());
         if path == from.path() {
             let same = std::io::Error::new(std::io::ErrorKind::InvalidInput, "the backup is this file itself");

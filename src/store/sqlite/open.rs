@@ -56,6 +56,7 @@ impl FileLocation {
             Access::Read => self.connect_to_read()?,
             Access::Write => Reader::new(self.connect(access)?),
         };
+        self.check_parts(&mut connected.conn, access)?;
         if access == Access::Write {
             self.bound_by_file(&mut connected.conn, true)?;
         }

@@ -1,6 +1,7 @@
 //! Checks a file before it is opened, and creates new ones.
 
 use std::cmp::Ordering;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,13 +9,13 @@ use diesel::connection::SimpleConnection;
 
 use super::connect::transaction;
 use super::exec;
-use super::migrations::run_migrations;
+use super::migrations::{FIRST_SETTINGS, empty_heap, run_migrations};
 use super::open_files::{has_one_name, log_is_next_to};
-use super::path::short_enough_to_create;
-use super::verify::{faults, lacks_indexes, restore_parts, verify_schema};
+use super::verify::{faults, restore_parts, verify_schema};
 use super::vfs::DatabaseFile;
 use super::{replace, stale_log};
 use crate::error::{Error, Result};
+use crate::store::conn::Conn;
 use crate::store::queries::audit::Violation;
 use crate::store::schema_fault::Fault;
 use crate::store::settings::Access;
@@ -32,11 +33,11 @@ const FORMAT: i64 = 101;
 pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 101";
 
 impl FileLocation {
-    /// Makes sure that there is a heap file of the current format.
+    /// Makes sure that there is a heap file of the current format, which a connection may be opened to.
     ///
     /// Any other file, or another format, is refused before SQLite can write to it. With
-    /// [`Access::Write`] a missing file is created.
-    pub fn prepare(&self, access: Access) -> Result<()> {
+    /// [`Access::Write`] a missing file is created. What the schema in it is remains to be checked.
+    pub(in crate::store) fn prepare(&self, access: Access) -> Result<()> {
         let path = &self.named;
         let found = inspect(&self.path, path)?;
         if matches!(found, FoundFile::Empty | FoundFile::Heap { .. }) {
@@ -51,21 +52,45 @@ impl FileLocation {
             (FoundFile::Empty, Access::Read) => Err(not_a_heap(path, "it is empty")),
             (FoundFile::Empty, Access::Write) => {
                 stale_log::check_no_log(&self.path, path)?;
-                fill(self, &self.path)
+                fill(self)
             }
-            (FoundFile::Heap { version, is_logged }, _) => {
+            (FoundFile::Heap { version }, _) => {
                 check_format(path, version)?;
                 stale_log::check(&self.path, path)?;
                 if access == Access::Write {
                     sweep(folder_of(&self.path));
                 }
-                check_parts(self, access)?;
-                if is_logged || access == Access::Read {
-                    return Ok(());
-                }
-                restore_wal_mode(self)
+                Ok(())
             }
         }
+    }
+
+    /// Refuses a file that could not be opened for reading.
+    pub fn check(&self) -> Result<()> {
+        self.prepare(Access::Read)?;
+        self.check_parts(&mut self.connect(Access::Read)?, Access::Read)
+    }
+
+    /// Refuses another format and an altered schema before anything in it runs. A connection that writes
+    /// recreates missing indexes, and brings back the WAL mode.
+    pub(in crate::store) fn check_parts(&self, conn: &mut Conn, access: Access) -> Result<()> {
+        // The log may have a newer version than the header.
+        check_format(&self.named, exec::pragma(conn, "user_version")?)?;
+        let lacks_indexes = verify_schema(conn, &self.named)?;
+        if access == Access::Write {
+            if lacks_indexes {
+                transaction(conn, self, |conn| restore_parts(conn, self))?;
+            }
+            self.restore_wal_mode(conn)?;
+        }
+        Ok(())
+    }
+
+    /// For a heap that another tool has taken out of WAL mode, or copied without it, in which readers
+    /// would wait for the writer.
+    fn restore_wal_mode(&self, conn: &mut Conn) -> Result<()> {
+        let set = conn.batch_execute("PRAGMA journal_mode = WAL");
+        set.map_err(|error| self.deadline().stamp(self.explain(error)))
     }
 
     /// The differences between the schema of a heap file and that of this version. Runs nothing of
@@ -124,8 +149,6 @@ enum FoundFile {
     /// A heap with the version in its header; the write-ahead log may have a newer one.
     Heap {
         version: i64,
-        /// Whether it is in WAL mode.
-        is_logged: bool,
     },
 }
 
@@ -162,7 +185,6 @@ fn inspect(path: &Path, named: &Path) -> Result<FoundFile> {
     }
     Ok(FoundFile::Heap {
         version: number(60).into(),
-        is_logged: header.get(18) == Some(&2),
     })
 }
 
@@ -213,17 +235,14 @@ fn create(location: &FileLocation) -> Result<()> {
     let path = &location.path;
     let cannot = || format!("{} cannot be created", location.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
-    short_enough_to_create(&temporary.path(NEW)).map_err(Error::io(cannot()))?;
-    drop(temporary.file(NEW)?.map_err(Error::io(cannot()))?);
-    let made = temporary.path(NEW);
-    fill(location, &made)?;
-    stale_log::randomize_change_counter(&made).map_err(Error::io(cannot()))?;
-    // SQLite has closed it, and nobody else has it open, so this drops nobody's locks.
-    let synced = std::fs::File::open(&made).and_then(|made| made.sync_all());
-    synced.map_err(Error::io(cannot()))?;
+    let mut made = temporary.file(NEW)?.map_err(Error::io(cannot()))?;
+    let written = made.write_all(empty_heap()?);
+    let written = written.and_then(|()| stale_log::randomize_change_counter(&temporary.path(NEW)));
+    written.and_then(|()| made.sync_all()).map_err(Error::io(cannot()))?;
     match temporary.persist_new(NEW, path)? {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => check_parts(location, Access::Write),
+        // Somebody else was faster.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => location.prepare(Access::Write),
         Err(error) => Err(Error::io(cannot())(error)),
     }
 }
@@ -231,37 +250,11 @@ fn create(location: &FileLocation) -> Result<()> {
 /// The temporary name of a heap.
 const NEW: &str = "heap.db";
 
-/// Creates the schema in an empty file, after the settings that must precede the first table.
-fn fill(location: &FileLocation, path: &Path) -> Result<()> {
-    let location = FileLocation {
-        path: path.to_owned(),
-        ..location.clone()
-    };
+/// Creates the schema in an empty file, which somebody may have open, and sets the WAL mode.
+fn fill(location: &FileLocation) -> Result<()> {
     let mut conn = location.connect(Access::Write)?;
-    conn.batch_execute("PRAGMA page_size = 4096; PRAGMA auto_vacuum = INCREMENTAL;")?;
+    conn.batch_execute(FIRST_SETTINGS)?;
     run_migrations(&mut conn)?;
     conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);")?;
-    Ok(())
-}
-
-/// For a heap that another tool has taken out of WAL mode, or copied without it, in which readers
-/// would wait for the writer.
-fn restore_wal_mode(location: &FileLocation) -> Result<()> {
-    let deadline = location.deadline();
-    let set = location
-        .connect(Access::Write)?
-        .batch_execute("PRAGMA journal_mode = WAL");
-    set.map_err(|error| deadline.stamp(location.explain(error)))
-}
-
-/// Refuses another format and an altered schema, and recreates missing indexes.
-fn check_parts(location: &FileLocation, access: Access) -> Result<()> {
-    let mut conn = location.connect(Access::Read)?;
-    check_format(&location.named, exec::pragma(&mut conn, "user_version")?)?;
-    verify_schema(&mut conn, &location.named)?;
-    if access == Access::Write && lacks_indexes(&mut conn)? {
-        drop(conn);
-        restore(location)?;
-    }
     Ok(())
 }

@@ -75,22 +75,13 @@ pub(in crate::store) fn faults(conn: &mut Conn) -> Result<Vec<Fault>> {
 }
 
 /// Refuses a schema in which a part of the heap is missing or altered, or to which triggers, or
-/// indexes on expressions, were added.
-pub(in crate::store) fn verify_schema(conn: &mut Conn, named: &Path) -> Result<()> {
-    let mut faults = faults(conn)?;
-    faults.retain(|fault| !fault.is_harmless());
-    if faults.is_empty() {
-        Ok(())
-    } else {
-        Err(Fault::error(&faults, named))
+/// indexes on expressions, were added. Returns whether indexes are missing, which opening for writing creates.
+pub(in crate::store) fn verify_schema(conn: &mut Conn, named: &Path) -> Result<bool> {
+    let (harmless, faults): (Vec<_>, Vec<_>) = faults(conn)?.into_iter().partition(Fault::is_harmless);
+    if !faults.is_empty() {
+        return Err(Fault::error(&faults, named));
     }
-}
-
-/// Whether indexes are missing, which opening for writing creates.
-pub(in crate::store) fn lacks_indexes(conn: &mut Conn) -> Result<bool> {
-    Ok(faults(conn)?
-        .iter()
-        .any(|fault| fault.is_harmless() && !fault.is_extra_index()))
+    Ok(harmless.iter().any(|fault| !fault.is_extra_index()))
 }
 
 /// Recreates missing and altered parts from the text of the migrations, and returns them.
