@@ -8,12 +8,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{KIB, assert_balanced, assert_sql_balanced, content, number, quick, sql};
+use crate::common::{KIB, assert_balanced, assert_sql_balanced, number, quick, sql};
 use heapledger::{Geometry, Hold, MemManager, ObjectId};
 use serde_json::json;
 use tempfile::TempDir;
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/heap-101.db");
+
+/// Bytes that look random, as in the file.
+fn content(seed: u64, size: u64) -> Vec<u8> {
+    let mut state = seed ^ 0x9e37_79b9_7f4a_7c15;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    (0..size).map(|_| next()).collect()
+}
 
 /// The contents of the file. Ids are the SHA-256 of the contents.
 const STORED: &[(&str, &str, &str)] = &[

@@ -31,7 +31,7 @@ pub fn new_schema(url: &str) -> String {
 /// Closes connections to a schema that nobody uses.
 fn hang_up(schema: &str) {
     let of_schema = format!("schema={schema}");
-    idle().retain(|(address, _)| !address.to_string_lossy().ends_with(&of_schema));
+    idle().retain(|(address, ..)| !address.to_string_lossy().ends_with(&of_schema));
 }
 
 pub fn drop_schema(url: &str, schema: &str) {
@@ -104,12 +104,17 @@ pub struct Session {
     has_functions: Cell<bool>,
     /// Whether it may have a transaction, settings or tables of its own, so that nobody else can use it.
     was_changed: Cell<bool>,
+    plans: RefCell<Plans>,
 }
 
-/// Connections to heaps that nobody uses now. A new one is slow: it reads the catalogue, and the large views, again.
-static IDLE: Mutex<Vec<(PathBuf, PgConnection)>> = Mutex::new(Vec::new());
+/// The queries that a connection was asked, each with the name of its prepared statement from the second time on:
+/// the server takes longer to plan the large views than to read them.
+type Plans = BTreeMap<String, Option<String>>;
 
-fn idle() -> MutexGuard<'static, Vec<(PathBuf, PgConnection)>> {
+/// Connections to heaps that nobody uses now. A new one is slow: it reads the catalogue, and the large views, again.
+static IDLE: Mutex<Vec<(PathBuf, PgConnection, Plans)>> = Mutex::new(Vec::new());
+
+fn idle() -> MutexGuard<'static, Vec<(PathBuf, PgConnection, Plans)>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -144,24 +149,25 @@ impl Session {
     /// One that is left from before, unless the server has ended it meanwhile.
     fn idle(address: &str) -> Option<Self> {
         let mut idle = idle();
-        let at = idle.iter().position(|(of, _)| of == Path::new(address))?;
-        let (_, mut connection) = idle.swap_remove(at);
-        connection.batch_execute("SELECT 1").is_ok().then(|| Self {
+        let at = idle.iter().position(|(of, ..)| of == Path::new(address))?;
+        let (_, mut connection, plans) = idle.swap_remove(at);
+        let is_open = connection.batch_execute("SELECT 1").is_ok();
+        is_open.then(|| Self::with(connection, plans))
+    }
+
+    fn with(connection: PgConnection, plans: Plans) -> Self {
+        Self {
             connection: Some(RefCell::new(connection)),
             address: None,
             has_functions: Cell::new(false),
             was_changed: Cell::new(false),
-        })
+            plans: RefCell::new(plans),
+        }
     }
 
     fn new(url: &str, schema: Option<&str>) -> Self {
         let connection = PgConnection::establish(url).unwrap_or_else(|error| panic!("HEAPLEDGER_TEST_URL: {error}"));
-        let session = Self {
-            connection: Some(RefCell::new(connection)),
-            address: None,
-            has_functions: Cell::new(false),
-            was_changed: Cell::new(false),
-        };
+        let session = Self::with(connection, Plans::new());
         let path = schema.map_or(String::new(), |schema| format!("; SET search_path = {schema}"));
         // Only programs that use the heap have its name.
         let settings = format!("SET client_min_messages = warning; SET application_name = 'test'{path}");
@@ -304,9 +310,25 @@ impl Session {
     }
 
     fn load(&self, query: &str) -> Vec<Option<String>> {
-        let loaded = sql_query(self.spelled(query)).load::<One>(&mut *self.connection());
+        let loaded = sql_query(self.planned(self.spelled(query))).load::<One>(&mut *self.connection());
         let loaded = loaded.unwrap_or_else(|error| panic!("{query}: {error}"));
         loaded.into_iter().map(|one| one.value).collect()
+    }
+
+    /// What executes a query with the plan from before, if it is not the first time.
+    fn planned(&self, query: String) -> String {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let mut plans = self.plans.borrow_mut();
+        let Some(plan) = plans.get_mut(&query) else {
+            plans.insert(query.clone(), None);
+            return query;
+        };
+        if plan.is_none() {
+            let name = format!("test_{}", LAST.fetch_add(1, Ordering::Relaxed));
+            let prepare = format!("PREPARE {name} AS {query}");
+            *plan = self.connection().batch_execute(&prepare).is_ok().then_some(name);
+        }
+        plan.as_ref().map_or(query, |name| format!("EXECUTE {name}"))
     }
 
     /// Executes `work` without foreign keys and CHECKs; only a superuser may. Nobody else sees that the
@@ -340,7 +362,7 @@ impl Drop for Session {
         if let (Some(address), Some(connection), false) =
             (self.address.take(), connection, was_changed || std::thread::panicking())
         {
-            idle().push((address, connection));
+            idle().push((address, connection, self.plans.take()));
         }
     }
 }

@@ -3,7 +3,6 @@
 //! The text must be SQL that both understand: flags are `TRUE` and `FALSE`, and only `server::spelled` knows what
 //! else of SQLite may be used.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -196,10 +195,7 @@ impl Sql {
 
     /// `bytes` as a literal.
     pub fn bytes(&self, bytes: &[u8]) -> String {
-        let digits = bytes.iter().fold(String::new(), |mut digits, byte| {
-            write!(digits, "{byte:02x}").unwrap();
-            digits
-        });
+        let digits = const_hex::encode(bytes);
         match self {
             Self::File(_) => format!("x'{digits}'"),
             #[cfg(feature = "postgres")]
@@ -214,7 +210,7 @@ pub fn quoted(text: &str) -> String {
 }
 
 fn rows(sql: &Connection, query: &str) -> rusqlite::Result<Vec<Row>> {
-    let mut statement = sql.prepare(query)?;
+    let mut statement = sql.prepare_cached(query)?;
     let columns = statement.column_count();
     let rows = statement.query_map([], |row| {
         (0..columns).map(|column| row.get_ref(column).map(text)).collect()
@@ -231,9 +227,6 @@ fn text(value: ValueRef<'_>) -> Option<String> {
             Ok(text) => text.to_owned(),
             Err(_) => text.escape_ascii().to_string(),
         },
-        ValueRef::Blob(bytes) => bytes.iter().fold("\\x".to_owned(), |mut digits, byte| {
-            write!(digits, "{byte:02x}").unwrap();
-            digits
-        }),
+        ValueRef::Blob(bytes) => format!("\\x{}", const_hex::encode(bytes)),
     })
 }

@@ -54,16 +54,22 @@ fn bytes(number: u64) -> Vec<u8> {
     content(number, [30, 600, 5_000, 300_000][number as usize % 4])
 }
 
-/// The state after the first `operations`.
-fn expected(operations: u64) -> State {
-    let mut state = State::new();
-    for number in 0..operations {
-        state.insert(number.to_string(), ObjectId::of_bytes(&bytes(number)));
-        if let Some(name) = removed(number) {
+/// The states after no operation, after one, and so on.
+fn states() -> impl Iterator<Item = State> {
+    let next = |(number, state): &(u64, State)| {
+        let mut state = state.clone();
+        state.insert(number.to_string(), ObjectId::of_bytes(&bytes(*number)));
+        if let Some(name) = removed(*number) {
             state.remove(&name.to_string());
         }
-    }
-    state
+        Some((number + 1, state))
+    };
+    std::iter::successors(Some((0, State::new())), next).map(|(_, state)| state)
+}
+
+/// The state after the first `operations`.
+fn expected(operations: u64) -> State {
+    states().nth(operations as usize).unwrap()
 }
 
 /// The actual state. Checks that every content is intact and that nothing else is stored.
@@ -81,6 +87,7 @@ fn found(memory: &MemManager) -> State {
 
 /// The number of operations, at most `most`, that lead to this state.
 fn operations_in(state: &State, most: u64) -> u64 {
-    let found = (0..=most).find(|&operations| expected(operations) == *state);
-    found.unwrap_or_else(|| panic!("a state that never was: {:?}", state.keys()))
+    let found = (0..=most).zip(states()).find(|(_, expected)| expected == state);
+    let (operations, _) = found.unwrap_or_else(|| panic!("a state that never was: {:?}", state.keys()));
+    operations
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{found, operate, operations_in};
-use crate::common::{self, assert_balanced, files_only, sql};
+use crate::common::{self, assert_balanced, content, files_only, sql};
 use crate::harness::Random;
 use heapledger::{Durability, Options};
 use tempfile::tempdir;
@@ -92,20 +92,27 @@ fn images(durability: Durability) -> Vec<Image> {
     images
 }
 
-/// What may follow the part of a log that arrived.
-fn tails(lost: &[u8], older: &[u8], random: &mut Random) -> Vec<Vec<u8>> {
-    let mut hole = lost.to_vec();
-    if let Some(sector) = hole.chunks_mut(SECTOR).next() {
-        sector.fill(0);
+/// What may follow the part of a log that arrived: nothing, zeros, garbage, the rest with a hole, or remains of an
+/// older log.
+fn tail(lost: &[u8], older: &[u8], random: &mut Random) -> Vec<u8> {
+    match random.below(5) {
+        0 => Vec::new(),
+        1 => vec![0; lost.len()],
+        2 => content(random.below(u64::MAX), lost.len() as u64),
+        3 => {
+            let mut hole = lost.to_vec();
+            if let Some(sector) = hole.chunks_mut(SECTOR).next() {
+                sector.fill(0);
+            }
+            hole
+        }
+        _ if older.is_empty() => Vec::new(),
+        _ => {
+            let mut remains = older.repeat(lost.len().div_ceil(older.len()));
+            remains.truncate(lost.len());
+            remains
+        }
     }
-    let garbage = (0..lost.len()).map(|_| random.below(256) as u8).collect();
-    let remains = older
-        .iter()
-        .copied()
-        .cycle()
-        .take(if older.is_empty() { 0 } else { lost.len() })
-        .collect();
-    vec![Vec::new(), vec![0; lost.len()], garbage, hole, remains]
 }
 
 /// Positions at the edges of what one operation wrote, and random ones in between.
@@ -142,9 +149,7 @@ fn a_log_torn_after_the_last_sync_loses_nothing_acknowledged() {
         }
         for cut in cuts(image.used().len(), later.used().len(), &mut random) {
             let (arrived, lost) = later.log.split_at(cut);
-            let tails = tails(lost, &image.log, &mut random);
-            let tail = &tails[random.below(tails.len() as u64) as usize];
-            let left = image.with_log([arrived, tail].concat());
+            let left = image.with_log([arrived, &tail(lost, &image.log, &mut random)].concat());
             // If the lost bytes were zeros anyway, the operation is complete.
             let whole = u64::from(left.log.starts_with(later.used()));
             assert_eq!(left.operations(), operations as u64 + whole, "cut at {cut}");
@@ -178,9 +183,8 @@ fn a_log_that_was_never_synced_loses_only_the_newest_operations() {
         }
         for cut in cuts(from, image.log.len(), &mut random) {
             let (arrived, lost) = image.log.split_at(cut);
-            let tails = tails(lost, &[], &mut random);
-            let tail = &tails[random.below(tails.len() as u64) as usize];
-            let found = image.with_log([arrived, tail].concat()).operations();
+            let left = image.with_log([arrived, &tail(lost, &[], &mut random)].concat());
+            let found = left.operations();
             assert!(
                 (synced..=operations).contains(&found),
                 "{found} of {operations}, {synced} synced"
