@@ -1,8 +1,9 @@
 //! Spaces that end, and spaces that get another name.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{Heap, KIB, MIB, assert_balanced, assert_sql_balanced, content, number, quick, texts};
+use crate::common::{Heap, KIB, MIB, assert_balanced, assert_sql_balanced, cases, content, number, quick, texts};
 use heapledger::{Error, EventFilter, EventKind, Geometry, Hold, MemManager, Moment, SpaceError};
 
 /// Another space of the same heap.
@@ -307,6 +308,27 @@ fn whoever_uses_a_space_while_it_is_dropped_learns_only_that() {
     assert_eq!(heap.spaces().unwrap().len(), 1);
     assert_eq!(heap.memram().unwrap().objects(), 100);
     assert_balanced(&heap);
+}
+
+#[test]
+fn a_space_is_there_or_unknown_whenever_it_is_dropped_while_it_is_opened() {
+    let heap = Heap::new();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                match quick().space("other").read_only(true).open(heap.address()) {
+                    Ok(_) | Err(Error::UnknownSpace { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        for _ in 0..cases(100).cases {
+            drop(open(&heap, "other"));
+            heap.drop_space("other").unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

@@ -186,7 +186,14 @@ impl Options {
             if !self.read_only && self.purpose != Purpose::Drop {
                 space.is_kept()?;
             }
-            let geometry = queries::spaces::geometry(tx, &space)?;
+            let geometry = match queries::spaces::geometry(tx, &space) {
+                Ok(geometry) => geometry,
+                // Somebody may have dropped it in between.
+                Err(_) if queries::spaces::by_name(tx, &self.space)?.is_none_or(|now| now.id != space.id) => {
+                    return self.find_or_make(opening, new);
+                }
+                Err(error) => return Err(error),
+            };
             self.compare(&space, &geometry, &opening.location())?;
             return Ok((space, geometry));
         }
