@@ -60,7 +60,7 @@ struct Noted {
     objects: LinkedHashMap<ObjectId, u8>,
     /// The last read of each hold that reads refresh.
     reads: HashMap<ReadHold, HoldRead>,
-    /// What units of work are writing of what was used, the oldest first.
+    /// The uses that units of work are writing, the oldest first.
     taken: Vec<Weak<[(ObjectId, u8)]>>,
     /// How many of them have ended.
     ended: u64,
@@ -153,7 +153,7 @@ impl Uses {
         }
     }
 
-    /// What is not written yet.
+    /// The uses that are not written yet.
     pub fn unwritten(&self) -> Unwritten {
         let noted = self.shared.lock();
         let mut uses = Vec::new();
@@ -165,13 +165,13 @@ impl Uses {
         Unwritten { uses, ended }
     }
 
-    /// Whether some of it has been written since, or was given up.
+    /// Whether some have been written since, or could not be, so that they are to be asked for again.
     pub fn is_outdated(&self, unwritten: &Unwritten) -> bool {
         self.shared.lock().ended != unwritten.ended
     }
 }
 
-/// The uses that no snapshot has which began before one of them was written.
+/// Uses that were not written yet at some moment, so that a snapshot of that moment lacks them.
 pub(in crate::manager) struct Unwritten {
     /// How often each object was used, in the order of the last uses.
     pub uses: Vec<(ObjectId, u8)>,

@@ -33,10 +33,10 @@ const FORMAT: i64 = 101;
 pub(in crate::store) const STAMP: &str = "PRAGMA user_version = 101";
 
 impl FileLocation {
-    /// Makes sure that there is a heap file of the current format, which a connection may be opened to.
+    /// Makes sure, before a connection is opened, that there is a heap file of the current format.
     ///
     /// Any other file, or another format, is refused before SQLite can write to it. With
-    /// [`Access::Write`] a missing file is created. What the schema in it is remains to be checked.
+    /// [`Access::Write`] a missing file is created. [`Self::check_parts`] then checks the schema.
     pub(in crate::store) fn prepare(&self, access: Access) -> Result<()> {
         let path = &self.named;
         let found = inspect(&self.path, path)?;
@@ -72,7 +72,7 @@ impl FileLocation {
     }
 
     /// Refuses another format and an altered schema before anything in it runs. A connection that writes
-    /// recreates missing indexes, and brings back the WAL mode.
+    /// also recreates missing indexes, and restores the WAL mode.
     pub(in crate::store) fn check_parts(&self, conn: &mut Conn, access: Access) -> Result<()> {
         // The log may have a newer version than the header.
         check_format(&self.named, exec::pragma(conn, "user_version")?)?;
