@@ -253,13 +253,16 @@ fn making() {
     let path = disk.join("heap.db");
     for left in (0..100).map(|pages| pages * PAGE) {
         fill(disk, left);
-        if let Ok(memory) = quick().open(&path) {
-            println!("a heap is made in {left} bytes");
-            empty(disk);
-            assert_balanced(&memory);
-            return;
-        }
+        let made = quick().open(&path);
         empty(disk);
+        match made {
+            Ok(memory) => {
+                println!("a heap is made in {left} bytes");
+                assert_balanced(&memory);
+                return;
+            }
+            Err(error) => assert_full(&error),
+        }
         let mut files: Vec<_> = std::fs::read_dir(disk)
             .unwrap()
             .map(|file| file.unwrap().file_name())

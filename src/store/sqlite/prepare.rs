@@ -1,7 +1,7 @@
 //! Checks a file before it is opened, and creates new ones.
 
 use std::cmp::Ordering;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ fn inspect(path: &Path, named: &Path) -> Result<FoundFile> {
     let cannot = || Error::io(format!("{} cannot be read", named.display()));
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FoundFile::Nothing),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(FoundFile::Nothing),
         Err(error) => return Err(cannot()(error)),
     };
     if !metadata.is_file() {
@@ -235,15 +235,19 @@ fn create(location: &FileLocation) -> Result<()> {
     let path = &location.path;
     let cannot = || format!("{} cannot be created", location.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
-    let mut made = temporary.file(NEW)?.map_err(Error::io(cannot()))?;
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::StorageFull => Error::DiskFull,
+        _ => Error::io(cannot())(error),
+    };
+    let mut made = temporary.file(NEW)?.map_err(failed)?;
     let written = made.write_all(empty_heap()?);
     let written = written.and_then(|()| stale_log::randomize_change_counter(&temporary.path(NEW)));
-    written.and_then(|()| made.sync_all()).map_err(Error::io(cannot()))?;
+    written.and_then(|()| made.sync_all()).map_err(failed)?;
     match temporary.persist_new(NEW, path)? {
         Ok(()) => Ok(()),
         // Somebody else was faster.
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => location.prepare(Access::Write),
-        Err(error) => Err(Error::io(cannot())(error)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => location.prepare(Access::Write),
+        Err(error) => Err(failed(error)),
     }
 }
 
