@@ -69,7 +69,7 @@ impl<R: Read + AsFd> Read for Interruptible<R> {
         };
         // What cannot be polled is read at once.
         match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&WAIT)) {
-            // A signal came, and it may be the one that ends the program.
+            // Nothing came in time, or a signal came, perhaps the one that ends the program.
             Ok(0) | Err(Errno::INTR) => Err(io::ErrorKind::Interrupted.into()),
             _ => self.0.read(buffer),
         }

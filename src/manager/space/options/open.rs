@@ -38,7 +38,7 @@ impl Options {
     /// - [`Error::Busy`]: others locked the file for longer than `busy_timeout`, or another tool has
     ///   it open outside WAL mode, which opening for writing restores;
     /// - [`Error::LogHeld`]: a space would be created, and somebody holds the write-ahead log;
-    /// - [`Error::Reentered`]: the space would be created inside a batch of the same file;
+    /// - [`Error::Reentered`]: the space, or a dropped index, would be created inside a batch of the same file;
     /// - [`Error::BadMaxMem`], [`Error::BadSpaceName`], [`Error::NulInName`], [`Error::BadHistoryLimit`]:
     ///   a space cannot have this size, name or history;
     /// - [`Error::BadMaxFile`]: a new file needs more than this; [`Error::FileFull`]: there is no room
