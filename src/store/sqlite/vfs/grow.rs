@@ -4,13 +4,12 @@
 //! large parts in order is faster. SQLite appends page by page.
 
 use std::ffi::{c_int, c_void};
-use std::io::ErrorKind;
 use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
 
 use super::bound::{GATHERED, Growth, database_closed, has_room};
-use super::methods::{DATABASE, LOG, MOST, Methods, real};
+use super::methods::{DATABASE, LOG, MOST, Methods, full_if_so, real};
 
 /// The most zeros, in bytes, that are written after the log for later commits.
 const ROOM: i64 = 1024 * 1024;
@@ -63,8 +62,7 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
     real!(DATABASE, xFileControl(file, operation, argument))
 }
 
-/// Maps a part of the -shm. If it cannot grow because the disk is full, SQLite would report an I/O
-/// error, as for a broken disk.
+/// Maps a part of the -shm.
 unsafe extern "C" fn map_index(
     file: *mut ffi::sqlite3_file,
     part: c_int,
@@ -72,15 +70,7 @@ unsafe extern "C" fn map_index(
     extend: c_int,
     mapped: *mut *mut c_void,
 ) -> c_int {
-    let code = real!(DATABASE, xShmMap(file, part, size, extend, mapped));
-    let is_full = || {
-        let kind = std::io::Error::last_os_error().kind();
-        matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-    };
-    if code == ffi::SQLITE_IOERR_SHMSIZE && is_full() {
-        return ffi::SQLITE_FULL;
-    }
-    code
+    full_if_so(real!(DATABASE, xShmMap(file, part, size, extend, mapped)))
 }
 
 unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {

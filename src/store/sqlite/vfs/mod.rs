@@ -21,11 +21,9 @@
 //! - *The database file grows 16 KiB at a time* before a checkpoint copies into it. Reads of
 //!   20 KiB and more are 1.25 to 1.5 times as fast, because the kernel keeps such a file in larger
 //!   parts; batches of 4 KiB and more gain 5 to 15 %.
-//! - *Facts are noticed on the way*: the length of the log (for checkpoints), that somebody
-//!   truncated it, and that its index did not fit on the disk. Without this VFS, [`super::log`]
-//!   asks SQLite for the length after each commit, and checks for a truncated log only before each
-//!   transaction; and if the index does not fit, SQLite reports a failed disk instead of a full
-//!   one.
+//! - *Facts are noticed on the way*: the length of the log (for checkpoints), and that somebody
+//!   truncated it. Without this VFS, [`super::log`] asks SQLite for the length after each commit,
+//!   and checks for a truncated log only before each transaction.
 //!
 //! It assumes that SQLite appends to its log in order and describes the last page of a commit
 //! as the [file format] says; that between this page and the end of COMMIT it reads, syncs or
@@ -44,8 +42,9 @@
 //!
 //! # 2. The ceiling of the file ([`bound`])
 //! Both VFSes of writers refuse to append to the log what would make the files of the heap larger
-//! than its ceiling. One of them, [`plain`], registered as `heapledger plain`, does nothing else: it is
-//! what `Options::plain_io` uses. Without a ceiling, nothing is checked.
+//! than its ceiling. Without a ceiling, nothing is checked. Both also report a full disk if the index
+//! does not fit on it, where SQLite would report a failed one. One of them, [`plain`], registered as
+//! `heapledger plain`, does nothing else: it is what `Options::plain_io` uses.
 //!
 //! # 3. Readers without write permission next to the heap ([`unlogged`])
 //! Registered as `heapledger unlogged`. SQLite reads a file in WAL mode only with a log and an
