@@ -1,7 +1,5 @@
 //! Eviction, by the heap and by its model.
 
-use std::time::Duration;
-
 use heapledger::{Error, Eviction, MemManager, ObjectId, Policy};
 
 use crate::model::{Model, Outcome};
@@ -159,8 +157,8 @@ fn plan(memory: &MemManager, model: &Model, size: u64) {
 
 /// Checks that both have the same setting, pins and counts.
 pub fn assert_same(memory: &MemManager, model: &Model) {
-    let min_age = Duration::from_secs(60 * u64::from(model.min_age));
-    let setting = model.order.policy.map(|policy| Eviction::by(policy).min_age(min_age));
+    let eviction = |policy| Eviction::by(policy).min_age(time(model.min_age));
+    let setting = model.order.policy.map(eviction);
     assert_eq!(memory.eviction().unwrap(), setting);
     let mut pins: Vec<_> = memory.pins().unwrap().into_iter().map(|object| object.id).collect();
     pins.sort_unstable();

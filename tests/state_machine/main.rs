@@ -15,6 +15,7 @@ mod system;
 mod writes;
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use heapledger::{Geometry, Policy};
 use ops::{Op, Setup, Step};
@@ -78,8 +79,12 @@ proptest! {
 /// The clock of the process, which each of them lets jump.
 static CLOCK: Mutex<()> = Mutex::new(());
 
+/// What a step may take on a slow server; the clock of the model has minutes, in which nothing else happens.
+const SLOW_STEP: Duration = Duration::from_millis(2500);
+
 fn run(mut system: System, steps: &[Step]) {
     for step in steps {
+        heapledger::advance_clock(SLOW_STEP);
         system.take(step);
         system.assert_same();
     }

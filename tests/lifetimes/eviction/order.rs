@@ -121,6 +121,7 @@ fn a_file_is_stored_in_place_of_others_if_more_is_free_than_used() {
 
 #[test]
 fn a_reservation_evicts_and_what_it_promises_is_safe() {
+    let _clock = Clock::take();
     let heap = cache(Policy::Oldest);
     let ids = fill(&heap, &[30_000, 30_000]);
     heap.reserve(20_000).key("report").make().unwrap();

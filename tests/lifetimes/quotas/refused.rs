@@ -244,6 +244,7 @@ fn a_large_object_is_refused_early_and_leaves_nothing() {
 
 #[test]
 fn a_reservation_is_posted_within_the_quota() {
+    let _clock = Clock::take();
     let heap = Heap::new();
     limit(&heap, "ann", 100);
     let reservation = heap.reserve(200).key("key").make().unwrap();
