@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 
 use libsqlite3_sys as ffi;
 
-use super::bound::{GATHERED, Growth, database_closed, has_room};
-use super::methods::{DATABASE, LOG, MOST, Methods, full_if_so, real};
+use super::bound::{GATHERED, Growth, has_room};
+use super::methods::{DATABASE, LOG, MOST, Methods, real};
+use super::plain::{Databases, database_methods};
 
 /// The most zeros, in bytes, that are written after the log for later commits.
 const ROOM: i64 = 1024 * 1024;
@@ -39,13 +40,18 @@ pub(super) fn make_room(file: *mut ffi::sqlite3_file, growth: Growth, limit: u64
     }
 }
 
+/// Databases that grow in larger parts.
+struct Grown;
+
+impl Databases for Grown {
+    const METHODS: &'static OnceLock<Methods> = &DATABASE;
+}
+
 /// The functions that differ for a database.
 pub(super) fn methods(real: ffi::sqlite3_io_methods) -> ffi::sqlite3_io_methods {
     ffi::sqlite3_io_methods {
         xFileControl: Some(file_control),
-        xShmMap: Some(map_index),
-        xClose: Some(close),
-        ..real
+        ..database_methods::<Grown>(real)
     }
 }
 
@@ -60,23 +66,6 @@ unsafe extern "C" fn file_control(file: *mut ffi::sqlite3_file, operation: c_int
         }
     }
     real!(DATABASE, xFileControl(file, operation, argument))
-}
-
-/// Maps a part of the -shm.
-unsafe extern "C" fn map_index(
-    file: *mut ffi::sqlite3_file,
-    part: c_int,
-    size: c_int,
-    extend: c_int,
-    mapped: *mut *mut c_void,
-) -> c_int {
-    full_if_so(real!(DATABASE, xShmMap(file, part, size, extend, mapped)))
-}
-
-unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
-    let code = real!(DATABASE, xClose(file));
-    database_closed(file);
-    code
 }
 
 /// Appends zeros to a file, part by part. Failures do not matter.

@@ -1,7 +1,5 @@
 //! Method tables of files, with some of SQLite's functions replaced.
 
-use std::ffi::c_int;
-use std::io::ErrorKind;
 use std::ptr;
 use std::sync::OnceLock;
 
@@ -71,16 +69,3 @@ macro_rules! real {
     };
 }
 pub(super) use real;
-
-/// What mapping a part of the -shm has returned. If that cannot grow because the disk is full, SQLite
-/// would report an I/O error, as for a broken disk.
-pub(super) fn full_if_so(code: c_int) -> c_int {
-    let is_full = || {
-        let kind = std::io::Error::last_os_error().kind();
-        matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-    };
-    if code == ffi::SQLITE_IOERR_SHMSIZE && is_full() {
-        return ffi::SQLITE_FULL;
-    }
-    code
-}

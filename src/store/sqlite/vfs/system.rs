@@ -144,7 +144,7 @@ impl OpenBy for Plain {
             if flags & ffi::SQLITE_OPEN_WAL != 0 && replace_methods(file, &PLAIN_LOG, plain::log_methods) {
                 log_opened(name, file);
             } else if flags & ffi::SQLITE_OPEN_MAIN_DB != 0
-                && replace_methods(file, &PLAIN_DATABASE, plain::database_methods)
+                && replace_methods(file, &PLAIN_DATABASE, plain::database_methods::<plain::Plain>)
             {
                 database_opened(name, file);
             }
