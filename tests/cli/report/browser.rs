@@ -91,6 +91,7 @@ impl Browser {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
         browser.resize([width, height]);
+        browser.prefer("light");
         let url = format!("file://{}", page.display());
         browser.call("Page.navigate", json!({"url": url}));
         browser.wait("document.documentElement?.dataset.ready === 'yes'");
@@ -104,8 +105,12 @@ impl Browser {
 
     /// `dark` or `light`.
     pub fn prefer(&mut self, scheme: &str) {
-        let feature = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        self.call("Emulation.setEmulatedMedia", feature);
+        let features = json!({"features": [
+            {"name": "prefers-color-scheme", "value": scheme},
+            // Otherwise the page still scrolls smoothly to what has the focus, and clicks miss what moves away.
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]});
+        self.call("Emulation.setEmulatedMedia", features);
     }
 
     /// Calls a method, and returns its result.
