@@ -205,15 +205,18 @@ impl<'a> Context<'a> {
     /// leave an empty heap behind.
     pub fn change(&self) -> Result<MemManager> {
         self.db.may_write()?;
-        drop(self.follow()?);
-        self.write()
+        Ok(self.because(self.existing().open(self.db())?))
+    }
+
+    /// The options to open what is there, and create nothing.
+    fn existing(&self) -> Options {
+        self.options().create(false).create_space(false)
     }
 
     /// Opens an existing heap for a change that does not matter if others are in the way.
     pub fn change_if_idle(&self) -> Result<MemManager> {
         self.db.may_write()?;
-        let options = self.options().create(false).busy_timeout(Duration::ZERO);
-        Ok(options.open(self.db())?)
+        Ok(self.existing().busy_timeout(Duration::ZERO).open(self.db())?)
     }
 
     /// Plans on the heap as `put` would find it. If `put` would create the file or the space, plans
@@ -232,8 +235,13 @@ impl<'a> Context<'a> {
     /// space, because a mistyped `--space` must not leave an empty space behind.
     pub fn store(&self, making: Making) -> Result<MemManager> {
         self.db.may_write()?;
+        match self.existing().open(self.db()) {
+            Ok(memory) => return Ok(self.because(memory)),
+            Err(Error::NoFile { .. } | Error::NotAHeap { .. } | Error::UnknownSpace { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let made = self.to_make(making)?;
-        let memory = self.write()?;
+        let memory = self.because(self.options().open(self.db())?);
         if let Some(made) = made {
             let most = self.sizes().phrase(memory.memram()?.max_mem);
             exit::note(&format!(
@@ -241,10 +249,6 @@ impl<'a> Context<'a> {
             ));
         }
         Ok(memory)
-    }
-
-    fn write(&self) -> Result<MemManager> {
-        Ok(self.because(self.options().open(self.db())?))
     }
 
     /// The same heap, whose writes are recorded with the reason of `--reason`.

@@ -10,7 +10,7 @@ use super::read::ReadTx;
 use super::readers::Readers;
 use super::settings::Access;
 use super::sqlite::open::FileOpening;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::geometry::Geometry;
 use crate::models::MemRamId;
 
@@ -26,8 +26,7 @@ impl Location {
         match self {
             Self::File(file) => {
                 if !create && access == Access::Write && file.is_new() {
-                    let path = file.named().to_owned();
-                    return Err(Error::NoFile { path });
+                    file.check()?;
                 }
                 file.open(access).map(Opening::File)
             }

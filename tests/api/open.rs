@@ -121,6 +121,38 @@ fn stored_objects_are_there_after_reopening() {
 }
 
 #[test]
+fn nothing_is_created_that_may_not_be() {
+    let place = Place::new();
+    let path = place.address();
+    let existing = || quick().create(false).create_space(false);
+    existing().open(path).unwrap_err();
+    assert!(!place.has_heap());
+    drop(options().open(path).unwrap());
+    let refused = existing().space("mian").open(path);
+    assert!(
+        matches!(&refused, Err(Error::UnknownSpace { known, .. }) if known == &["main"]),
+        "{refused:?}"
+    );
+    let memory = existing().open(path).unwrap();
+    memory.allocate(&1).unwrap();
+    assert_eq!(memory.spaces().unwrap().len(), 1);
+    assert_balanced(&memory);
+}
+
+#[test]
+fn an_empty_file_stays_empty_if_nothing_may_be_created() {
+    files_only!(File);
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("heap.db");
+    let missing = quick().create(false).open(&path);
+    assert!(matches!(missing, Err(Error::NoFile { .. })), "{missing:?}");
+    fs::write(&path, "").unwrap();
+    let refused = quick().create(false).open(&path);
+    assert!(matches!(refused, Err(Error::NotAHeap { .. })), "{refused:?}");
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
 fn a_space_is_reopened_only_with_its_own_size_and_geometry() {
     let place = Place::new();
     let path = place.address();

@@ -4,6 +4,7 @@ use heapledger::{MemManager, ObjectId};
 
 use crate::common::{Heap, content, on_server, options};
 use crate::proxy::Proxy;
+use crate::support::Cli;
 
 /// Each operation once, with contents that depend on `seed`: its name, how many round trips it took, and how
 /// many it may take.
@@ -70,4 +71,33 @@ fn operations_take_few_round_trips() {
     let trips = operations(&memory, &proxy, 4);
     let too_many: Vec<_> = trips.iter().filter(|(_, taken, most)| taken > most).collect();
     assert!(too_many.is_empty(), "too many of {trips:?}");
+}
+
+#[test]
+fn a_command_opens_the_heap_once() {
+    if !on_server() {
+        return;
+    }
+    let heap = Heap::new();
+    let proxy = Proxy::new(heap.place());
+    let db = proxy.address().to_str().unwrap();
+    let id = heap.allocate_bytes(b"kept").unwrap().to_hex();
+    let cli = Cli::new();
+    let trips = |(command, most): (&[&str], usize)| {
+        proxy.trips();
+        cli.ok(&[&["--db", db], command].concat(), &[]);
+        (command[0].to_owned(), proxy.trips(), most)
+    };
+    // About 15 are for opening the heap.
+    let commands: [(&[&str], usize); 4] = [
+        (&["show", &id], 32),
+        (&["name", &id, "a"], 37),
+        (&["pin", "a"], 30),
+        (&["set", "b", "1"], 52),
+    ];
+    let trips = commands.map(trips);
+    assert!(
+        trips.iter().all(|(_, taken, most)| taken <= most),
+        "too many of {trips:?}"
+    );
 }

@@ -41,6 +41,7 @@ pub struct Options {
     durability: Durability,
     read_only: bool,
     create: Option<bool>,
+    create_space: bool,
     create_new_space: bool,
     busy_timeout: Duration,
     max_snapshot_age: Option<Duration>,
@@ -74,6 +75,7 @@ impl Default for Options {
             durability: Durability::default(),
             read_only: false,
             create: None,
+            create_space: true,
             create_new_space: false,
             busy_timeout: Location::BUSY_TIMEOUT,
             max_snapshot_age: None,
@@ -181,9 +183,28 @@ impl Options {
 
     /// Whether a missing heap is created: the file, or on a server the schema. By default, a file is and a
     /// schema is not, because an address with a typing error should not lead to an empty heap that
-    /// many use. A missing space of an existing heap is created in any case.
+    /// many use. [`Self::create_space`] is about the spaces of an existing heap.
     pub fn create(mut self, create: bool) -> Self {
         self.create = Some(create);
+        self
+    }
+
+    /// Whether a missing space of an existing heap is created, as it is by default; otherwise, [`Self::open`] fails
+    /// with [`Error::UnknownSpace`](crate::Error::UnknownSpace). With `create(false)` as well, nothing but what is
+    /// there can be opened.
+    ///
+    /// ```
+    /// use heapledger::{Error, MemManager};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let file = folder.path().join("heap.db");
+    /// drop(MemManager::options().open(&file)?);
+    /// let mistyped = MemManager::options().space("mian").create_space(false).open(&file);
+    /// assert!(matches!(mistyped, Err(Error::UnknownSpace { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_space(mut self, create: bool) -> Self {
+        self.create_space = create;
         self
     }
 

@@ -24,7 +24,7 @@ impl Options {
     /// Opens the heap file, and creates the file and the space if missing.
     ///
     /// # Errors
-    /// - [`Error::NoFile`], [`Error::UnknownSpace`]: there is nothing to read;
+    /// - [`Error::NoFile`], [`Error::UnknownSpace`]: there is nothing to read, or nothing may be created;
     /// - [`Error::SpaceExists`]: the space exists with other sizes, or at all;
     /// - [`Error::Space`]: the space is being dropped. What is left of it can be opened for reading;
     /// - [`Error::NotAHeap`], [`Error::TooOld`], [`Error::TooNew`]: the file is something else, or
@@ -197,7 +197,7 @@ impl Options {
             self.compare(&space, &geometry, &opening.location())?;
             return Ok((space, geometry));
         }
-        if self.read_only || self.purpose != Purpose::Use {
+        if self.read_only || !self.create_space || self.purpose != Purpose::Use {
             let known = queries::spaces::all(tx)?;
             return Err(unknown_space(known, &self.space, &opening.location()));
         }
