@@ -93,7 +93,8 @@ fn answers(memory: &MemManager, seed: u64, with_history: bool) -> Vec<(&'static 
     for name in 0..6 {
         let name = format!("name {name}");
         said.push(("resolve", shown(memory.resolve(&name).unwrap())));
-        said.push(("value", shown(memory.get_bytes_by_name(&name).unwrap())));
+        let value = memory.get_bytes_by_name(&name).unwrap();
+        said.push(("value", shown(value.map(|bytes| ObjectId::of_bytes(&bytes)))));
     }
     said
 }
@@ -163,15 +164,15 @@ fn content(memory: &MemManager, id: &ObjectId, random: &mut Rng) -> Vec<u8> {
     [start, end].concat()
 }
 
-/// As text, without times and sizes of the history.
+/// As text, without times and sizes of the history, which come after these words.
 fn shown(value: impl Debug) -> String {
-    let text = format!("{value:?}").replace("history_bytes: ", "history_bytes:");
-    let mut shown = String::new();
-    for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
-        let digits = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-        let is_time = digits.len() == 16 && digits.starts_with("17") && digits.bytes().all(|c| c.is_ascii_digit());
-        let is_size = shown.ends_with("history_bytes:");
-        shown.push_str(if is_time || is_size { "… " } else { word });
+    let mut shown = format!("{value:?}");
+    for word in ["Timestamp(", "history_bytes: "] {
+        let mut parts = shown.split(word);
+        let first = parts.next().unwrap_or_default().to_owned();
+        shown = parts.fold(first, |text, part| {
+            text + word + part.trim_start_matches(|c: char| c.is_ascii_digit())
+        });
     }
     shown
 }
