@@ -205,6 +205,11 @@ impl<'a> Context<'a> {
     /// leave an empty heap behind.
     pub fn change(&self) -> Result<MemManager> {
         self.db.may_write()?;
+        // Opening a file for writing may change it, even if the space is not there. On a server, that would take
+        // another connection.
+        if !self.is_on_server() {
+            drop(self.follow()?);
+        }
         Ok(self.because(self.existing().open(self.db())?))
     }
 
@@ -235,10 +240,12 @@ impl<'a> Context<'a> {
     /// space, because a mistyped `--space` must not leave an empty space behind.
     pub fn store(&self, making: Making) -> Result<MemManager> {
         self.db.may_write()?;
-        match self.existing().open(self.db()) {
-            Ok(memory) => return Ok(self.because(memory)),
-            Err(Error::NoFile { .. } | Error::NotAHeap { .. } | Error::UnknownSpace { .. }) => {}
-            Err(error) => return Err(error.into()),
+        // Opens it once if the space is there, as `change` does.
+        if self.is_on_server() {
+            match self.existing().open(self.db()) {
+                Err(Error::UnknownSpace { .. }) => {}
+                opened => return Ok(self.because(opened?)),
+            }
         }
         let made = self.to_make(making)?;
         let memory = self.because(self.options().open(self.db())?);

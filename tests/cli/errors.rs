@@ -1,5 +1,6 @@
 //! An error takes one line, its exit status tells its sort, and reading creates nothing.
 
+use std::fs;
 use std::process::Stdio;
 
 use crate::common::{files_only, server};
@@ -108,6 +109,23 @@ fn another_file_is_not_changed() {
 }
 
 #[test]
+fn a_mistyped_space_leaves_the_file_as_it_is() {
+    files_only!(File);
+    let cli = Cli::new();
+    cli.ok(["set", "x", "1"]);
+    // Opening for writing would restore both.
+    cli.sql()
+        .execute("PRAGMA journal_mode = DELETE; DROP INDEX arenas_empty");
+    let before = fs::read(cli.address()).unwrap();
+    for args in [["free", "x"], ["pin", "x"], ["set", "x"]] {
+        let value = if args[0] == "set" { &["2"][..] } else { &[] };
+        let ran = cli.run_all(&[&args, value, &["--space", "mian"]].concat());
+        assert_eq!(ran.status, 2, "{}", ran.stderr);
+        assert!(fs::read(cli.address()).unwrap() == before, "{args:?}");
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_not_an_error() {
     let cli = Cli::new();
     cli.ok(["init"]);
@@ -202,7 +220,7 @@ fn a_dotenv_that_cannot_be_read_in_full_is_an_error() {
     cli.file(".env", "\u{feff}DATABASE_URL=right.db\n");
     cli.ok(["set", "x", "1"]);
     assert!(cli.path("right.db").exists());
-    std::fs::remove_file(cli.path(".env")).unwrap();
+    fs::remove_file(cli.path(".env")).unwrap();
     cli.file(".env/bin/python", "");
     cli.ok(["set", "x", "1"]);
 }
@@ -219,7 +237,7 @@ fn a_relative_path_in_dotenv_starts_at_its_folder() {
         assert_eq!(cli.sh("cd sub/deeper && heapledger set y 2").status, 0);
         assert_eq!(cli.ok(["get", "y"]), "2");
     }
-    assert_eq!(std::fs::read_dir(cli.path("sub/deeper")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(cli.path("sub/deeper")).unwrap().count(), 1);
     // In the environment, a relative path starts at the working folder.
     assert_eq!(
         cli.sh("cd sub/deeper && HEAPLEDGER_DB=two.db heapledger set z 1")

@@ -191,7 +191,7 @@ impl Options {
 
     /// Whether a missing space of an existing heap is created, as it is by default; otherwise, [`Self::open`] fails
     /// with [`Error::UnknownSpace`](crate::Error::UnknownSpace). With `create(false)` as well, nothing but what is
-    /// there can be opened.
+    /// there can be opened. Opening for writing restores the WAL mode and dropped indexes of a file in any case.
     ///
     /// ```
     /// use heapledger::{Error, MemManager};
