@@ -79,10 +79,47 @@ fn metrics_are_the_figures_of_stats() {
     assert_eq!(sum("heapledger_bucket_bytes"), 1_048_576.0);
     assert_eq!(sum("heapledger_claim_bytes"), 1_048_576.0);
 
+    assert!(!found.keys().any(|name| name.contains("quota")), "{found:#?}");
+
     let one = samples(&cli.ok(["metrics", "--space", "main"]));
     assert!(!one.keys().any(|name| name.contains("space=a")));
     assert!(cli.fails(2, ["metrics", "--space", "none"]).contains("none"));
     assert!(cli.fails(2, ["metrics", "--format", "json"]).contains("OpenMetrics"));
+}
+
+#[test]
+fn metrics_tell_what_owners_have_of_their_quotas() {
+    let cli = Cli::new();
+    cli.ok(["init", "--max-mem", "1MiB"]);
+    cli.file("photo", vec![1; 600]);
+    cli.ok(["put", "-q", "--tag", "owner=ann", "photo"]);
+    cli.ok(["quota", "owner=ann", "--hard", "1000B", "--objects", "3"]);
+    cli.ok(["quota", "owner=a \"b", "--soft", "5B"]);
+    let found = samples(&cli.ok(["metrics"]));
+    let of = |owner: &str| {
+        [
+            "used_bytes",
+            "hard_bytes",
+            "soft_bytes",
+            "used_objects",
+            "hard_objects",
+            "soft_objects",
+        ]
+        .map(|figure| {
+            let name = format!("heapledger_quota_{figure} key=owner space=main value={owner}");
+            found.get(&name).copied()
+        })
+    };
+    assert_eq!(
+        of("ann"),
+        [Some(600.0), Some(1000.0), None, Some(1.0), Some(3.0), None],
+        "{found:#?}"
+    );
+    assert_eq!(
+        of("a \"b"),
+        [Some(0.0), None, Some(5.0), Some(0.0), None, None],
+        "{found:#?}"
+    );
 }
 
 /// A command that runs until it is dropped.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
-use heapledger::{EventCounts, EventKind, MemManager, Stats};
+use heapledger::{EventCounts, EventKind, MemManager, Quota, QuotaUsage, Stats};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
@@ -64,7 +64,12 @@ struct Spaces<'c> {
     counted: BTreeMap<String, (MemManager, EventCounts)>,
 }
 
-type Told = (Stats, EventCounts);
+/// What is told of a space.
+struct Told {
+    stats: Stats,
+    counts: EventCounts,
+    quotas: Vec<QuotaUsage>,
+}
 
 impl Spaces<'_> {
     fn text(&mut self) -> Result<String> {
@@ -90,11 +95,16 @@ impl Spaces<'_> {
             }
         };
         memory.count_events(counts)?;
-        Ok((memory.stats()?, counts.clone()))
+        Ok(Told {
+            stats: memory.stats()?,
+            counts: counts.clone(),
+            quotas: memory.quotas()?,
+        })
     }
 }
 
 type Figure = fn(&Stats) -> Option<u64>;
+type FigureOfQuota = fn(&Quota) -> Option<u64>;
 
 /// What there is one figure of for each space.
 const OF_SPACES: [(&str, Kind, &str, Figure); 12] = [
@@ -173,20 +183,43 @@ const OF_HEAP: [(&str, &str, Figure); 6] = [
     ),
 ];
 
+/// What there is one figure of for each quota.
+const OF_QUOTAS: [(&str, &str, FigureOfQuota); 6] = [
+    ("quota_used_bytes", "Bytes that the owner has.", |q| Some(q.used_bytes)),
+    ("quota_hard_bytes", "More bytes are refused.", |q| q.limits.hard_bytes),
+    ("quota_soft_bytes", "Beyond so many bytes there is a warning.", |q| {
+        q.limits.soft_bytes
+    }),
+    ("quota_used_objects", "Objects that the owner has.", |q| {
+        Some(q.used_objects)
+    }),
+    ("quota_hard_objects", "More objects are refused.", |q| {
+        q.limits.hard_objects
+    }),
+    (
+        "quota_soft_objects",
+        "Beyond so many objects there is a warning.",
+        |q| q.limits.soft_objects,
+    ),
+];
+
+fn space(stats: &Stats) -> (&'static str, String) {
+    ("space", stats.space.clone())
+}
+
 fn exposition(told: &[Told]) -> String {
     let mut out = Exposition::default();
     let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
     out.family("build", Kind::Info, "The program that tells this.", [(version, 1)]);
     for (name, help, figure) in OF_HEAP {
-        let figure = told.first().and_then(|(stats, _)| figure(stats));
+        let figure = told.first().and_then(|told| figure(&told.stats));
         out.family(name, Kind::Gauge, help, figure.map(|figure| ([], figure)));
     }
     for (name, kind, help, figure) in OF_SPACES {
-        let of = |(stats, _): &Told| Some(([("space", stats.space.clone())], figure(stats)?));
-        out.family(name, kind, help, told.iter().filter_map(of));
+        let of = |stats: &Stats| Some(([space(stats)], figure(stats)?));
+        out.family(name, kind, help, told.iter().filter_map(|told| of(&told.stats)));
     }
-    let space = |stats: &Stats| ("space", stats.space.clone());
-    let each = told.iter().map(|(stats, _)| stats);
+    let each = told.iter().map(|told| &told.stats);
     let buckets = each.clone().flat_map(|stats| {
         let of =
             move |bucket: &heapledger::Bucket| ([space(stats), ("bucket", bucket.bucket.to_string())], bucket.bytes);
@@ -225,9 +258,23 @@ fn exposition(told: &[Told]) -> String {
         })
     });
     out.family("blocks", Kind::Gauge, "Blocks by size class.", blocks);
+    for (name, help, figure) in OF_QUOTAS {
+        let of_space = |told: &Told| {
+            let of = |quota: &Quota| {
+                let [key, value] = [&quota.key, &quota.value].map(String::clone);
+                Some(([space(&told.stats), ("key", key), ("value", value)], figure(quota)?))
+            };
+            told.quotas
+                .iter()
+                .filter_map(|usage| of(&usage.quota))
+                .collect::<Vec<_>>()
+        };
+        out.family(name, Kind::Gauge, help, told.iter().flat_map(of_space));
+    }
     let of_kinds = |figure: fn(&EventCounts, EventKind) -> u64| {
-        told.iter().flat_map(move |(stats, counts)| {
-            let of = move |&kind: &EventKind| ([space(stats), ("kind", kind.to_string())], figure(counts, kind));
+        told.iter().flat_map(move |told| {
+            let labels = |kind: EventKind| [space(&told.stats), ("kind", kind.to_string())];
+            let of = move |&kind: &EventKind| (labels(kind), figure(&told.counts, kind));
             EventKind::ALL.iter().map(of)
         })
     };

@@ -236,7 +236,7 @@ fn create(location: &FileLocation) -> Result<()> {
     let cannot = || format!("{} cannot be created", location.named.display());
     let temporary = Temporary::within(folder_of(path), cannot)?;
     let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::StorageFull => Error::DiskFull,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::DiskFull,
         _ => Error::io(cannot())(error),
     };
     let mut made = temporary.file(NEW)?.map_err(failed)?;
