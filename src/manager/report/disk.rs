@@ -31,7 +31,8 @@ pub struct DiskUse {
     /// `None` when nothing is stored.
     pub file_bytes_per_stored_byte: Option<f64>,
     /// Bytes of content that still fit below the ceiling, if they take as many bytes of the file as what
-    /// is stored now: an estimate. `None` without a ceiling.
+    /// is stored now: an estimate. While little is stored, it assumes objects of a few kilobytes. `None` without a
+    /// ceiling.
     pub fits_estimated: Option<u64>,
 }
 
@@ -46,11 +47,13 @@ pub enum Bound {
     MaxFile,
 }
 
-/// Bytes of a heap in which nothing was ever stored.
-const EMPTY: u64 = 48 * 4096;
-/// Bytes of the file per byte of content where nothing is stored yet: those of objects of a few
-/// kilobytes.
+/// Pages of a heap in which nothing was ever stored.
+const EMPTY_PAGES: i64 = 65;
+/// Bytes of the file per byte of content, of objects of a few kilobytes.
 const USUAL_RATIO: f64 = 1.25;
+/// An estimate assumes this many bytes of usual content beside what is stored, because a few small objects say
+/// little about what comes.
+const USUAL_BYTES: f64 = 256.0 * 1024.0;
 
 impl DiskUse {
     /// The bytes of the files together.
@@ -95,11 +98,12 @@ impl MemManager {
 /// The same in a read; `files` are the lengths of the files.
 pub(in crate::manager) fn disk_use(tx: &mut ReadTx<'_>, files: OnDisk) -> Result<DiskUse> {
     let max_file = tx.max_file()?;
-    let FileSizes { bytes, free, .. } = tx.file_sizes()?;
+    let FileSizes { bytes, free, page } = tx.file_sizes()?;
     let stored: u64 = queries::spaces::all(tx)?.iter().map(|space: &MemRam| space.mem).sum();
     let files = files.with_file(bytes);
-    let in_use = unsigned(bytes - free).saturating_sub(EMPTY);
-    let ratio = (stored > 0).then(|| (in_use as f64 / stored as f64).max(1.0));
+    let in_use = unsigned(bytes - free - EMPTY_PAGES * page) as f64;
+    let ratio = |in_use: f64, stored: f64| (in_use / stored).max(1.0);
+    let expected = ratio(in_use + USUAL_RATIO * USUAL_BYTES, stored as f64 + USUAL_BYTES);
     let reserve = max_file.map_or(0, reserve);
     Ok(DiskUse {
         on_server: tx.is_on_server(),
@@ -109,12 +113,12 @@ pub(in crate::manager) fn disk_use(tx: &mut ReadTx<'_>, files: OnDisk) -> Result
         wal_size: files.log,
         shm_size: files.index,
         free_file_bytes: unsigned(free),
-        file_bytes_per_stored_byte: ratio,
+        file_bytes_per_stored_byte: (stored > 0).then(|| ratio(in_use, stored as f64)),
         fits_estimated: max_file.map(|max_file| {
             // The log counts as empty.
             let taken = unsigned(bytes - free) + files.index + reserve;
             let room = max_file.saturating_sub(taken);
-            fits(room, part_below(max_file.into()) as u64, ratio.unwrap_or(USUAL_RATIO))
+            fits(room, part_below(max_file.into()) as u64, expected)
         }),
     })
 }

@@ -114,6 +114,24 @@ fn a_ceiling_of_another_process_or_manager_is_obeyed() {
 }
 
 #[test]
+fn a_first_small_object_does_not_make_the_estimate_small() {
+    files_only!(Ceiling);
+    let heap = Heap::new();
+    heap.resize(10 * MIB).unwrap();
+    heap.set_max_file(Some(20 * MIB)).unwrap();
+    let mut byte = 0;
+    for count in [1, 10, 100, 1000] {
+        while byte < count {
+            heap.allocate_bytes(&content(byte, 200)).unwrap();
+            byte += 1;
+        }
+        let plan = heap.plan_allocation(5 * MIB).unwrap();
+        assert!(plan.fits(), "after {count}: {plan:?}");
+    }
+    heap.allocate_bytes(&content(0, 5 * MIB)).unwrap();
+}
+
+#[test]
 fn the_estimate_says_which_bound_is_first() {
     files_only!(Ceiling);
     let heap = Heap::new();
