@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{Heap, MIB, assert_balanced, content, files_below, quick};
+use crate::common::{Heap, MIB, assert_balanced, content, files_below, files_only, quick};
 use heapledger::{Error, Hold, MemManager, SaveTreeOptions, SavedTree, name_of_path};
 
 fn named(heap: &MemManager, prefix: &str) -> Vec<String> {
@@ -249,6 +249,32 @@ fn a_damaged_object_is_skipped_and_leaves_no_file() {
         files_below(&to).into_keys().collect::<Vec<_>>(),
         ["a", "c"].map(PathBuf::from)
     );
+}
+
+#[test]
+fn an_object_with_an_unreadable_page_is_skipped_and_named() {
+    files_only!(File);
+    // Read with others, and on its own.
+    for size in [20_000, 700_000] {
+        let heap = Heap::of(4 * MIB, heapledger::Geometry::standard());
+        for (seed, name) in (0..).zip(["a", "b", "c"]) {
+            heap.store_bytes(&content(seed, size), Hold::Name(name)).unwrap();
+        }
+        let id = heap.resolve("b").unwrap().unwrap();
+        let place = heap.close();
+        let mut file = fs::read(place.address()).unwrap();
+        let middle = &content(1, size)[size as usize / 2..][..16];
+        let at = file.windows(16).position(|bytes| bytes == middle).unwrap() / 4096 * 4096;
+        file[at..at + 4096].fill(0);
+        fs::write(place.address(), file).unwrap();
+
+        let (heap, to) = (quick().open(place.address()).unwrap(), place.folder().join("to"));
+        let saved = heap.save_tree("", &to).unwrap();
+        assert_eq!(skipped(&saved), [("b", "its object is damaged")], "{size}");
+        assert_eq!(fs::read(to.join("c")).unwrap(), content(2, size));
+        let refused = heap.export(place.folder().join("exported")).unwrap_err();
+        assert!(refused.to_string().contains(&id.to_string()), "{refused}");
+    }
 }
 
 /// Where checks come before writes, somebody who is fast enough gets in between.

@@ -9,9 +9,7 @@ use super::attributes::{FileAttributes, FileType, leads_outside, path_of_bytes};
 use super::folder::Unwritten;
 use super::path_name::path_of_name;
 use super::target::{Content, FolderTarget, Target};
-#[cfg(doc)]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manager::MemManager;
 use crate::models::{MemRamId, StoredObjectId};
 use crate::store::queries::names::{NameInfo, NameRange};
@@ -240,7 +238,11 @@ impl Saving<'_> {
                 .iter()
                 .filter(|name| pass == Pass::Files || Pass::of(&(&name.tags).into()) == pass);
             let keys: Vec<_> = needed.filter_map(small).collect();
-            let contents: HashMap<_, _> = queries::entries::in_one_piece(tx, &keys)?.into_iter().collect();
+            let contents: HashMap<_, _> = match queries::entries::in_one_piece(tx, &keys) {
+                // A page of one cannot be read, so each is read on its own.
+                Err(Error::Damaged { .. }) => HashMap::new(),
+                read => read?.into_iter().collect(),
+            };
             for name in now {
                 let content = contents.get(&name.stored_object_id).map(Vec::as_slice);
                 let made = self.name(tx, name, content);

@@ -108,10 +108,16 @@ impl Content<'_, '_> {
                 false => damaged(),
             };
         }
-        queries::entries::each_piece(self.tx, self.name.stored_object_id, |part| {
+        let mut is_written = true;
+        let read = queries::entries::each_piece(self.tx, self.name.stored_object_id, |part| {
             hasher.update(&part);
-            take(&part)
-        })?;
+            take(&part).inspect_err(|_| is_written = false)
+        });
+        match read {
+            // A page of it cannot be read.
+            Err(Error::Damaged { .. }) if is_written => return damaged(),
+            read => read?,
+        }
         match hasher.finish() == self.name.object_id {
             true => Ok(()),
             false => damaged(),

@@ -69,8 +69,12 @@ impl FileReaders {
                 Ok(()) => done,
                 // The read has ended it.
                 Err(_) if age.is_over() => Done::broken(done.result),
-                // Return the first error.
-                Err(error) => Done::broken(done.result.and(Err(location.explain(error)))),
+                Err(error) => match location.explain(error) {
+                    // The read has met it, and gone on without what could not be read.
+                    Error::Damaged { .. } => Done::broken(done.result),
+                    // Return the first error.
+                    error => Done::broken(done.result.and(Err(error))),
+                },
             }
         };
         self.timed(|| self.on_one(read))
