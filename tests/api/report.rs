@@ -130,6 +130,23 @@ fn every_frame_is_the_layout_of_its_event() {
 }
 
 #[test]
+fn since_a_time_before_the_history_it_begins_with_the_oldest_event() {
+    let heap = Heap::new();
+    busy(&heap);
+    let before = heap.memram().unwrap().created_at;
+    heap.set_history(History::Off).unwrap();
+    heap.set_history(History::On).unwrap();
+    heap.allocate_bytes(&content(7, 700)).unwrap();
+    let since = |since: Option<Moment>| heap.report(ReportOptions::default().since(since));
+    let (early, whole) = (since(Some(Moment::Time(before))).unwrap(), since(None).unwrap());
+    assert_eq!(early.usage, whole.usage);
+    assert!(matches!(
+        since(Some(Moment::Event(EventId(2)))),
+        Err(Error::OutsideHistory { .. })
+    ));
+}
+
+#[test]
 fn it_can_show_the_past_and_begin_later() {
     let heap = Heap::new();
     busy(&heap);

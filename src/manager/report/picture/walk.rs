@@ -105,6 +105,7 @@ impl Span {
         let moment = options.at.unwrap_or(Moment::Event(last));
         let to = memory.mark(tx, moment)?;
         let mut from = match options.since {
+            Some(Moment::Time(since)) if since < opening.at => opening,
             Some(since) => memory.mark(tx, since)?,
             None => opening,
         };
