@@ -160,9 +160,26 @@ fn leftovers(examined: &Examined) -> Option<Finding> {
     if lapsed.count + waiting.count + expired.count == 0 {
         return None;
     }
-    let text = "Held to no end: {lapsed_bytes} of {lapsed|reservation} whose time is over, as of an upload whose \
-                program died, {waiting_bytes} of {waiting|large object} that came to nothing or were freed, and \
-                {expired_bytes} of {expired|object} that expired. Each write gives some back, a collection all.";
+    let parts = [
+        (
+            lapsed,
+            "{lapsed_bytes} of {lapsed|reservation} whose time is over, as of an upload whose program died",
+        ),
+        (
+            waiting,
+            "{waiting_bytes} of {waiting|large object} that came to nothing or were freed",
+        ),
+        (expired, "{expired_bytes} of {expired|object} that expired"),
+    ];
+    let parts: Vec<_> = parts
+        .iter()
+        .filter(|(due, _)| due.count > 0)
+        .map(|&(_, text)| text)
+        .collect();
+    let text = format!(
+        "Waiting to be given back: {}. Each write gives some back, a collection all.",
+        parts.join("; ")
+    );
     let figures = [
         ("lapsed", Figure::Count(lapsed.count)),
         ("lapsed_bytes", Figure::Bytes(lapsed.bytes)),
@@ -172,7 +189,7 @@ fn leftovers(examined: &Examined) -> Option<Finding> {
         ("expired_bytes", Figure::Bytes(expired.bytes)),
     ];
     let remedy = vec![Remedy::CollectGarbage];
-    Some(Finding::new("leftovers", Severity::Note, text, figures, remedy))
+    Some(Finding::new("leftovers", Severity::Note, &text, figures, remedy))
 }
 
 fn old_uploads(examined: &Examined) -> Option<Finding> {
