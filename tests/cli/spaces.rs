@@ -52,7 +52,7 @@ fn a_space_is_dropped_with_everything_in_it() {
     assert_eq!(cli.json(["drop-space", "cache", "--dry-run"])["gone_at"], json!(null));
     assert_eq!(cli.json(["spaces"])[1]["name"], "cache");
     assert_eq!(
-        cli.ok(["drop-space", "cache", "--reason", "too old"]),
+        cli.ok(["drop-space", "cache", "--force", "--reason", "too old"]),
         format!("dropped space cache: {contents}")
     );
     assert_eq!(cli.json(["spaces"]).as_array().unwrap().len(), 1);
@@ -76,9 +76,14 @@ fn a_space_is_dropped_with_everything_in_it() {
 #[test]
 fn any_space_can_be_dropped_whichever_is_selected() {
     let cli = heap();
-    cli.ok(["drop-space", "main"]);
+    let refused = cli.fails(2, ["drop-space", "main"]);
+    assert!(
+        refused.starts_with("space main has ") && refused.ends_with("; drop them, too, with --force"),
+        "{refused}"
+    );
+    cli.ok(["drop-space", "main", "--force"]);
     assert_eq!(cli.ok(["--space", "cache", "get", "x"]), "1");
-    cli.ok(["drop-space", "cache"]);
+    cli.ok(["drop-space", "cache", "--force"]);
     assert_eq!(cli.json(["spaces"]), json!([]));
     let error = cli.fails(2, ["drop-space", "cache"]);
     assert!(error.ends_with("heap.db has no space"), "{error}");
@@ -129,7 +134,7 @@ fn a_drop_that_was_killed_is_visible_and_continues() {
             .map(|it| it.objects())
     };
     let (mut began, mut after, mut left) = (0, 5, 4001);
-    while !ends_within(&cli, &["drop-space", "cache"], after) {
+    while !ends_within(&cli, &["drop-space", "cache", "--force"], after) {
         after = after * 5 / 4 + 3;
         assert_eq!(cli.ok(["check"]), "the books balance\n");
         let Some(now) = objects() else { break };
@@ -183,7 +188,7 @@ fn the_only_space_can_be_dropped_after_an_interruption() {
         refused.ends_with("heap.db has no space that can be renamed"),
         "{refused}"
     );
-    let dropped = cli.ok(["drop-space", "main"]);
+    let dropped = cli.ok(["drop-space", "main", "--force"]);
     assert!(
         dropped.starts_with("dropped space main: 1 object with 1 name"),
         "{dropped}"

@@ -1,6 +1,6 @@
 //! `heapledger drop-space`
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use heapledger::DroppedSpace;
 
 use crate::cli::context::Context;
@@ -12,7 +12,7 @@ use crate::cli::output::text::{counted, printable};
 #[command(after_help = "\
 Examples:
   heapledger drop-space cache --dry-run  # what would go
-  heapledger drop-space cache
+  heapledger drop-space cache --force
 
 Everything in the space goes, and programs that use it fail from then on. Programs that use
 other spaces need not stop. If it was interrupted, `spaces` and `check` tell, and the same
@@ -26,17 +26,38 @@ pub struct Args {
     /// Drop nothing; print what would go
     #[arg(long)]
     dry_run: bool,
+
+    /// Drop it although it has objects
+    #[arg(short, long)]
+    force: bool,
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let name = args.name.as_str();
+    let planned = planned(args, context)?;
     let (dropped, done) = match args.dry_run {
-        true => (context.any()?.plan_drop_space(name)?, "would drop"),
+        true => (planned, "would drop"),
         false => (dropped(name, context)?, "dropped"),
     };
     context.answer(&dropped, |out| {
         writeln!(out, "{done} space {}: {}", printable(name), contents(&dropped, context))
     })
+}
+
+/// What would go. Fails if that is content, and nobody said that it may.
+fn planned(args: &Args, context: &Context<'_>) -> Result<DroppedSpace> {
+    let memory = context.any()?;
+    let planned = memory.plan_drop_space(&args.name)?;
+    let is_allowed = args.dry_run || args.force || planned.objects == 0;
+    // Somebody has begun to drop it: the rest is of no use.
+    if is_allowed || memory.dropped_spaces()?.iter().any(|dropped| dropped.id == planned.id) {
+        return Ok(planned);
+    }
+    bail!(
+        "space {} has {}; drop them, too, with --force",
+        printable(&args.name),
+        contents(&planned, context)
+    )
 }
 
 fn dropped(name: &str, context: &Context<'_>) -> Result<DroppedSpace> {
@@ -45,10 +66,7 @@ fn dropped(name: &str, context: &Context<'_>) -> Result<DroppedSpace> {
             memory.drop_space_with(name, phase)
         })?),
         // The only one may be half gone.
-        None => {
-            context.any()?;
-            Ok(context.options().space(name).drop_space(context.db())?)
-        }
+        None => Ok(context.options().space(name).drop_space(context.db())?),
     }
 }
 
