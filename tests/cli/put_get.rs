@@ -1,5 +1,7 @@
 //! `put` stores files and prints lines like sha256sum; `get` returns the same bytes.
 
+use std::fs;
+
 use crate::common::server;
 use crate::support::{Cli, HELLO, noise, ran};
 
@@ -215,7 +217,7 @@ fn an_output_file_has_the_permissions_of_any_new_file() {
     cli.file("a", "hello");
     cli.ok(["put", "a"]);
     cli.ok(["get", HELLO, "-o", "copy"]);
-    let mode = |name| std::fs::metadata(cli.path(name)).unwrap().permissions().mode();
+    let mode = |name| fs::metadata(cli.path(name)).unwrap().permissions().mode();
     assert_eq!(mode("copy"), mode("a"));
 }
 
@@ -236,10 +238,7 @@ fn a_file_whose_size_cannot_fit_is_refused_unread() {
     let cli = Cli::new();
     cli.ok(["init", "--max-mem", "64KiB"]);
     // Reading it would take minutes.
-    std::fs::File::create(cli.path("sparse"))
-        .unwrap()
-        .set_len(1 << 40)
-        .unwrap();
+    fs::File::create(cli.path("sparse")).unwrap().set_len(1 << 40).unwrap();
     let error = refused(&cli, ["put", "sparse"]);
     assert!(
         error.contains("out of memory: 1,099,511,627,776 bytes needed"),
@@ -282,7 +281,7 @@ fn refused<const N: usize>(cli: &Cli, args: [&str; N]) -> String {
 fn awkward() -> Cli {
     use std::os::unix::ffi::OsStrExt;
     let cli = Cli::new();
-    std::fs::create_dir(cli.path("d")).unwrap();
+    fs::create_dir(cli.path("d")).unwrap();
     let names: [&[u8]; 10] = [
         b"plain",
         b"a\nb",
@@ -296,7 +295,7 @@ fn awkward() -> Cli {
         b"*star",
     ];
     for name in names {
-        std::fs::write(cli.path("d").join(std::ffi::OsStr::from_bytes(name)), "hello").unwrap();
+        fs::write(cli.path("d").join(std::ffi::OsStr::from_bytes(name)), "hello").unwrap();
     }
     cli
 }
@@ -406,7 +405,7 @@ fn a_folder_is_stored_without_temporary_files_of_heapledger() {
         "in/deep/.heapledger-unknown0-Xy12Zw",
         "in/.heapledger-notes",
     ] {
-        std::fs::create_dir_all(cli.path(folder)).unwrap();
+        fs::create_dir_all(cli.path(folder)).unwrap();
         cli.file(&format!("{folder}/content"), folder);
     }
     cli.file("in/deep/file", "hello");
@@ -433,4 +432,16 @@ fn a_folder_is_stored_without_temporary_files_of_heapledger() {
     // It is stored if given on the command line.
     let put = cli.run(["put", "-r", "in/.heapledger-0123abcd-Xy12Zw"]);
     assert_eq!((put.status, put.stdout.lines().count()), (0, 1), "{}", put.stderr);
+}
+
+#[test]
+fn the_file_that_standard_output_goes_to_is_not_replaced() {
+    let cli = Cli::new();
+    cli.ok(["set", "x", "content"]);
+    let written = cli
+        .script("(echo before; \"$0\" get x -o /dev/stdout; echo after) > all")
+        .status()
+        .unwrap();
+    assert!(written.success());
+    assert_eq!(fs::read_to_string(cli.path("all")).unwrap(), "before\ncontentafter\n");
 }

@@ -81,13 +81,40 @@ fn a_backup_can_be_used_immediately() {
 }
 
 #[test]
+fn a_file_that_must_have_a_name_is_no_stream() {
+    let cli = heap();
+    for args in [
+        &["backup", "-"][..],
+        &["restore", "-"],
+        &["copy", "--to", "-"],
+        &["gc", "--plan", "-"],
+        &["man", "-o", "-"],
+    ] {
+        let ran = cli.run_all(args);
+        let refused = ran.stderr;
+        assert_eq!(ran.status, 2, "{args:?}: {refused}");
+        assert!(
+            refused.contains("write ./- for a file of that name"),
+            "{args:?}: {refused}"
+        );
+        assert!(!cli.path("-").exists(), "{args:?}");
+    }
+}
+
+#[test]
 fn a_backup_is_restored() {
     files_only!(Backup);
     let cli = Cli::new();
     cli.ok(["set", "state", "old"]);
     cli.ok(["backup", "copy.db"]);
     cli.ok(["set", "state", "new"]);
-    let said = cli.ok(["restore", "copy.db"]);
+    let refused = cli.fails(2, ["restore", "copy.db"]);
+    assert!(
+        refused.starts_with("heap.db exists; replace all its contents with --force"),
+        "{refused}"
+    );
+    assert_eq!(cli.ok(["get", "state"]), "new");
+    let said = cli.ok(["restore", "copy.db", "--force"]);
     assert!(said.starts_with("heap.db: restored from copy.db, "), "{said}");
     assert_eq!(cli.ok(["get", "state"]), "old");
     assert!(

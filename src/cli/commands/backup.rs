@@ -7,6 +7,7 @@ use heapledger::Violation;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
+use crate::cli::input::parse;
 use crate::cli::output::progress;
 use crate::cli::output::text::{counted, printable, printable_path};
 
@@ -20,7 +21,7 @@ FILE is a complete heap, checked in full. It appears only when it is complete,
 and nothing is overwritten. Programs that use the heap need not stop.")]
 pub struct Args {
     /// The file to create
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = parse::named_path())]
     file: PathBuf,
 }
 

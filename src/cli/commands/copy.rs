@@ -9,6 +9,7 @@ use super::taken::{self, Taken};
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
 use crate::cli::input::database::Database;
+use crate::cli::input::parse;
 use crate::cli::output::progress;
 use crate::cli::output::text::{Sizes, counted, printable};
 
@@ -34,7 +35,7 @@ says what to do with a name that another object has there:
   rename    put ~ and the first digits of the object's id behind it")]
 pub struct Args {
     /// The heap to copy into: a file, or the address of a server; without it, this heap
-    #[arg(long, value_name = "TARGET", required_unless_present = "to_space")]
+    #[arg(long, value_name = "TARGET", value_parser = parse::named_path(), required_unless_present = "to_space")]
     to: Option<PathBuf>,
 
     /// Copy the space of --space, or main, and call it this

@@ -48,7 +48,13 @@ impl Args {
     }
 
     fn file(&self) -> Option<&Path> {
-        self.output.as_deref().filter(|path| path.as_os_str() != "-")
+        // A file that standard output goes to must not be replaced by another.
+        let is_stdout = |path: &Path| {
+            ["-", "/dev/stdout", "/dev/fd/1"]
+                .iter()
+                .any(|name| path == Path::new(name))
+        };
+        self.output.as_deref().filter(|path| !is_stdout(path))
     }
 }
 

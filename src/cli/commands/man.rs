@@ -11,6 +11,7 @@ use roff::{Roff, roman};
 
 use crate::cli::Cli;
 use crate::cli::exit::Outcome;
+use crate::cli::input::parse;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -24,7 +25,7 @@ pub struct Args {
     command: Vec<String>,
 
     /// The folder to write the pages of all commands into, replacing older ones
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", value_parser = parse::named_path())]
     output: Option<PathBuf>,
 }
 

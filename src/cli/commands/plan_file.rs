@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Outcome;
+use crate::cli::input::parse;
 use crate::cli::output::progress;
 use crate::cli::output::text::{Sizes, counted, printable_path};
 
@@ -17,7 +18,7 @@ use crate::cli::output::text::{Sizes, counted, printable_path};
 #[derive(Debug, clap::Args)]
 pub struct PlanFile {
     /// Change nothing; write what would be done to a new file, for `apply`
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE", value_parser = parse::named_path(), conflicts_with = "dry_run")]
     plan: Option<PathBuf>,
 }
 

@@ -1,10 +1,19 @@
 //! Sizes and times as people write them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
+
+/// A file or folder that must have a name: it can be neither standard input nor standard output.
+pub fn named_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.as_os_str() == "-" {
+        true => Err("- cannot be standard input or output here; write ./- for a file of that name"),
+        false => Ok(path),
+    })
+}
 
 /// A number of bytes: `65536`, `64K`, `1.5GiB`. One letter and `…iB` are powers of
 /// 1024, `KB`, `MB` and so on powers of 1000, as in GNU coreutils.
