@@ -232,6 +232,11 @@ fn watch_continues_where_it_stopped() {
     assert_eq!((&refusal["kind"], &refusal["count"]), (&"refusal".into(), &1.into()));
     assert_eq!((&again["id"], &again["count"]), (&refusal["id"], &2.into()));
     assert!(cli.fails(2, ["watch", "--format", "csv"]).contains("--format"));
+    let refused = cli.fails(2, ["watch", "--after", "5000"]);
+    assert!(
+        refused.contains("event 5000 has not happened yet; the newest is "),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -39,6 +39,17 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     }
     let memory = context.follow()?;
     let after = args.after.map(|after| EventId::within(memory.space_id(), after));
+    let newest = memory.newest_events(&EventFilter::default(), 1)?;
+    if let (Some(after), Some(newest)) = (after, newest.first())
+        && after > newest.id
+    {
+        // Somebody continues where they stopped, but the heap is an older one: its events would be missed.
+        bail!(
+            "event {} has not happened yet; the newest is {}",
+            after.n(),
+            newest.id.n()
+        );
+    }
     let filter = EventFilter::default().after(after).kinds(args.kind.iter().copied());
     let mut output = Output::new(Format::Ndjson, context.sizes());
     follow(&memory, filter, &mut output.list())?;
