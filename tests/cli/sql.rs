@@ -162,6 +162,37 @@ fn plans_are_explained() {
 }
 
 #[test]
+fn actors_are_those_who_stored_what_is_there() {
+    let cli = Cli::new();
+    let run = |actor: &str, args: &[&str]| {
+        let ran = ran(cli.command(args).env("HEAPLEDGER_ACTOR", actor));
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+    };
+    run("ann", &["set", "a", "forgotten"]);
+    cli.ok(["history", "keep", "4KiB"]);
+    let memory = cli.library();
+    for number in 0..200 {
+        memory.set("number", &number).unwrap();
+    }
+    run("bob", &["set", "b", "1234"]);
+    run("ann", &["set", "c", "123456789"]);
+    run("bob", &["free", "--force", "c"]);
+    let who = cli.json(["sql", "@actors"]);
+    let who = who.as_array().unwrap().iter().map(|row| {
+        let is_forgotten = [json!(true), json!(1)].contains(&row["is_forgotten"]);
+        (is_forgotten, row["actor"].as_str(), row["bytes"].as_u64())
+    });
+    assert_eq!(
+        who.collect::<Vec<_>>(),
+        [
+            (true, None, Some(9)),
+            (false, Some("bob"), Some(4)),
+            (false, None, Some(3))
+        ]
+    );
+}
+
+#[test]
 fn every_query_with_a_name_runs() {
     let cli = filled();
     let listed = cli.json(["sql", "--list"]);
@@ -177,6 +208,11 @@ fn every_query_with_a_name_runs() {
     assert_eq!(cli.json(["sql", "@largest"])[0]["names"], "photo");
     assert_eq!(cli.json(["sql", "@violations"]), json!([]));
     assert!(cli.fails(2, ["sql", "@smallest"]).contains("--list"));
+    let refused = cli.fails(2, ["--space", "main", "sql", "@largest"]);
+    assert!(
+        refused.contains("a query is about all spaces; leave out --space"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -91,7 +91,10 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
         tell(told.trim(), &mut format, context)?;
         return Ok(Outcome::Fine);
     }
-    // A query is about all spaces, so any of them will do.
+    if context.names_space() {
+        bail!("a query is about all spaces; leave out --space, and name the space in the query");
+    }
+    // So any of them will do.
     let mut session = Session {
         memory: context.any()?,
         context,
@@ -136,7 +139,7 @@ impl Session<'_> {
 
     /// Runs a query, a query with a name, or a command with a dot.
     fn one(&mut self, statement: &str) -> Result<()> {
-        let statement = statement.trim();
+        let statement = statements::without_first_comments(statement).trim();
         if statement.starts_with('.') {
             return tell(statement, &mut self.format, self.context);
         }

@@ -1,17 +1,15 @@
 //! Where a statement of SQL ends.
 
-/// The statements of a text, without their semicolons, and what follows the last one.
+/// The statements of a text, without their semicolons, and what follows the last one. A command with a dot and the
+/// name of a query end with their line, too.
 pub fn split(text: &str) -> (Vec<&str>, &str) {
-    let (mut statements, mut start) = (Vec::new(), 0);
-    for end in ends(text) {
-        statements.extend(
-            text.get(start..end)
-                .map(str::trim)
-                .filter(|statement| !is_blank(statement)),
-        );
-        start = end + 1;
+    let (mut statements, mut rest) = (Vec::new(), text);
+    while let Some(end) = end(rest) {
+        let (statement, after) = rest.split_at(end);
+        statements.extend(Some(statement.trim()).filter(|statement| !is_blank(statement)));
+        rest = after.get(1..).unwrap_or_default();
     }
-    (statements, text.get(start..).unwrap_or_default())
+    (statements, rest)
 }
 
 /// Whether there is nothing but blanks and comments.
@@ -21,26 +19,23 @@ pub fn is_blank(text: &str) -> bool {
 
 /// The text from the first sign on that is neither blank nor in a comment.
 pub fn without_first_comments(text: &str) -> &str {
-    let mut first = None;
-    each_sign(text, |at, _| {
-        first.get_or_insert(at);
-    });
+    let first = find_sign(text, |_| true);
     first.and_then(|at| text.get(at..)).unwrap_or_default()
 }
 
-/// The places of semicolons outside of quotes and comments.
-fn ends(text: &str) -> Vec<usize> {
-    let mut ends = Vec::new();
-    each_sign(text, |at, sign| {
-        if sign == ';' {
-            ends.push(at);
-        }
-    });
-    ends
+/// The place of the first semicolon outside of quotes and comments, or of the end of the line of a command or a name.
+fn end(text: &str) -> Option<usize> {
+    let command = without_first_comments(text);
+    if command.starts_with(['.', '@']) {
+        let start = text.len() - command.len();
+        return command.find([';', '\n']).map(|end| start + end);
+    }
+    find_sign(text, |sign| sign == ';')
 }
 
-/// Passes what is neither blank nor in a comment; of what is in quotes, only the quotes.
-fn each_sign(text: &str, mut take: impl FnMut(usize, char)) {
+/// The place of the first sign that is meant, of those that are neither blank nor in a comment; of what is in quotes,
+/// only the quotes are looked at.
+fn find_sign(text: &str, is_meant: impl Fn(char) -> bool) -> Option<usize> {
     let mut rest = text;
     while let Some(sign) = rest.chars().next() {
         let at = text.len() - rest.len();
@@ -57,11 +52,12 @@ fn each_sign(text: &str, mut take: impl FnMut(usize, char)) {
             }
             _ => rest.get(sign.len_utf8()..).unwrap_or_default(),
         };
-        if !sign.is_whitespace() {
-            take(at, sign);
+        if !sign.is_whitespace() && is_meant(sign) {
+            return Some(at);
         }
         rest = inside;
     }
+    None
 }
 
 /// The text after the first `end` from `from` on; nothing if there is none.
@@ -87,6 +83,17 @@ mod tests {
         assert_eq!(split("/* ; */ ; [;] ;"), (vec!["[;]"], ""));
         assert_eq!(split("SELECT 'open; "), (vec![], "SELECT 'open; "));
         assert_eq!(split("名;前"), (vec!["名"], "前"));
+    }
+
+    #[test]
+    fn commands_and_names_end_with_their_line() {
+        assert_eq!(
+            split("-- first\n.format json\nSELECT\n1;\n.show x; SELECT 2;@all\n.tables"),
+            (
+                vec!["-- first\n.format json", "SELECT\n1", ".show x", "SELECT 2", "@all"],
+                ".tables"
+            )
+        );
     }
 
     #[test]
