@@ -130,6 +130,7 @@ fn every_mistake_has_its_error_and_status() {
         ),
         (1, &["void", "nothing"], "no reservation \"nothing\""),
         (1, &["void", "99"], "no reservation \"99\""),
+        (1, &["void", "upload 99"], "no reservation \"99\""),
         (2, &["post", "posted", "small"], "was posted before, as object 2cf24dba"),
         (2, &["void", "posted"], "was posted before"),
         (2, &["post", "voided", "small"], "was voided before"),

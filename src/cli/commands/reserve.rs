@@ -54,7 +54,7 @@ Examples:
   heapledger reserve 64KiB --key draft
   heapledger void draft")]
 pub struct VoidArgs {
-    /// The key of the reservation, or the number of an upload
+    /// The key of the reservation, or an upload: "upload 17", or 17
     #[arg(value_name = "KEY")]
     key: String,
 }
@@ -117,7 +117,8 @@ fn find(memory: &MemManager, key: &str) -> Result<Reservation, Error> {
         Err(unknown @ Error::Reservation(ReservationError::Unknown { .. })) => unknown,
         found => return found,
     };
-    let Ok(number) = key.parse::<i64>() else {
+    let number = key.strip_prefix("upload ").unwrap_or(key);
+    let Ok(number) = number.parse::<i64>() else {
         return Err(unknown);
     };
     memory.reservation_by_id(ReservationId::within(memory.space_id(), number))
