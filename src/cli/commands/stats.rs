@@ -55,15 +55,15 @@ fn text(out: &mut dyn Write, stats: &Stats, sizes: Sizes) -> io::Result<()> {
             stats.largest.iter().map(|object| largest_cells(object, sizes)),
         )?;
     }
-    let count = |count| Figure::Count(count).to_string();
+    let count = |number, thing: &str| {
+        let plural = if number == 1 { "" } else { "s" };
+        format!("{} {thing}{plural}", Figure::Count(number))
+    };
     let saved = sizes.phrase(stats.dedup_saved);
-    let (hits, frees) = (count(stats.dedup_hits), count(stats.frees));
-    let allocations = count(stats.allocations);
+    let (hits, frees) = (count(stats.dedup_hits, "dedup hit"), count(stats.frees, "free"));
+    let allocations = count(stats.allocations, "allocation");
     writeln!(out, "\npeak      {}", sizes.phrase(stats.peak_mem))?;
-    writeln!(
-        out,
-        "lifetime  {allocations} allocations, {frees} frees, {hits} dedup hits that saved {saved}"
-    )?;
+    writeln!(out, "lifetime  {allocations}, {frees}, {hits} that saved {saved}")?;
     if stats.evict.is_some() || stats.evictions > 0 {
         let (evicted, bytes) = (counted(stats.evictions, "object"), sizes.phrase(stats.evicted_mem));
         let policy = stats.evict.map_or("off", Policy::as_str);
