@@ -8,7 +8,7 @@ fn main() -> Result<(), Error> {
     memory.set("theme", "dark")?;
     assert_eq!(memory.get_by_name::<String>("theme")?.as_deref(), Some("dark"));
 
-    // Or by its id, the SHA-256 of the content, until it is freed.
+    // Or by its id, a SHA-256 of its kind and content, until it is freed.
     let id = memory.allocate(&vec!["a", "b"])?;
     let raw = memory.allocate_bytes(&[7; 3000])?;
     assert_eq!(memory.get::<Vec<String>>(&id)?, ["a", "b"]);
