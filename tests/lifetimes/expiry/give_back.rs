@@ -3,7 +3,7 @@
 use heapledger::{Error, EventFilter, EventKind, Geometry, History, Hold, Moment};
 
 use super::{content, events, rows};
-use crate::common::{Heap, KIB, MIB, assert_balanced};
+use crate::common::{Heap, KIB, MIB, assert_balanced, files_only, quick};
 use crate::{Clock, HOUR, MINUTE};
 
 fn fill(heap: &Heap, count: u8, size: usize) {
@@ -188,4 +188,24 @@ fn a_plan_counts_on_what_is_over() {
     assert_eq!(heap.plan_allocation(70_000).unwrap().shortfall, 70_000 - 64 * KIB);
     heap.allocate_bytes(&content(99, 50_000)).unwrap();
     assert_balanced(&heap);
+}
+
+#[test]
+fn a_file_full_of_what_has_expired_is_emptied() {
+    files_only!(Ceiling);
+    let clock = Clock::take();
+    let dir = tempfile::tempdir().unwrap();
+    let memory = quick().max_file(2 * MIB).open(dir.path().join("heap.db")).unwrap();
+    let mut count = 0;
+    let store = |number: u64| {
+        let name = number.to_string();
+        memory.store_bytes(name.as_bytes(), Hold::Name(&name).expires_in(HOUR))
+    };
+    while store(count).is_ok() {
+        count += 1;
+    }
+    clock.advance(HOUR * 2);
+    assert_eq!(memory.collect_garbage().unwrap().expired.objects, count);
+    assert_balanced(&memory);
+    memory.set("after", &1).unwrap();
 }
