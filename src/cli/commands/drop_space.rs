@@ -34,30 +34,30 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     let name = args.name.as_str();
-    let planned = planned(args, context)?;
     let (dropped, done) = match args.dry_run {
-        true => (planned, "would drop"),
-        false => (dropped(name, context)?, "dropped"),
+        true => (context.any()?.plan_drop_space(name)?, "would drop"),
+        false => {
+            if !args.force {
+                spare_content(name, context)?;
+            }
+            (dropped(name, context)?, "dropped")
+        }
     };
     context.answer(&dropped, |out| {
         writeln!(out, "{done} space {}: {}", printable(name), contents(&dropped, context))
     })
 }
 
-/// What would go. Fails if that is content, and nobody said that it may.
-fn planned(args: &Args, context: &Context<'_>) -> Result<DroppedSpace> {
+/// Fails if the space has objects, unless somebody has begun to drop it: then the rest is of no use.
+fn spare_content(name: &str, context: &Context<'_>) -> Result<()> {
     let memory = context.any()?;
-    let planned = memory.plan_drop_space(&args.name)?;
-    let is_allowed = args.dry_run || args.force || planned.objects == 0;
-    // Somebody has begun to drop it: the rest is of no use.
-    if is_allowed || memory.dropped_spaces()?.iter().any(|dropped| dropped.id == planned.id) {
-        return Ok(planned);
+    let planned = memory.plan_drop_space(name)?;
+    let has_begun = || -> Result<bool> { Ok(memory.dropped_spaces()?.iter().any(|space| space.id == planned.id)) };
+    if planned.objects > 0 && !has_begun()? {
+        let contents = contents(&planned, context);
+        bail!("space {} has {contents}; drop them, too, with --force", printable(name));
     }
-    bail!(
-        "space {} has {}; drop them, too, with --force",
-        printable(&args.name),
-        contents(&planned, context)
-    )
+    Ok(())
 }
 
 fn dropped(name: &str, context: &Context<'_>) -> Result<DroppedSpace> {
@@ -66,7 +66,10 @@ fn dropped(name: &str, context: &Context<'_>) -> Result<DroppedSpace> {
             memory.drop_space_with(name, phase)
         })?),
         // The only one may be half gone.
-        None => Ok(context.options().space(name).drop_space(context.db())?),
+        None => {
+            context.any()?;
+            Ok(context.options().space(name).drop_space(context.db())?)
+        }
     }
 }
 

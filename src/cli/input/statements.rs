@@ -33,8 +33,7 @@ fn end(text: &str) -> Option<usize> {
     find_sign(text, |sign| sign == ';')
 }
 
-/// The place of the first sign that is meant, of those that are neither blank nor in a comment; of what is in quotes,
-/// only the quotes are looked at.
+/// The place of the first sign that `is_meant`. Blanks, comments and what is inside quotes are passed over.
 fn find_sign(text: &str, is_meant: impl Fn(char) -> bool) -> Option<usize> {
     let mut rest = text;
     while let Some(sign) = rest.chars().next() {

@@ -128,3 +128,16 @@ fn fits(room: u64, part: u64, ratio: f64) -> u64 {
     let in_file = (room / 2).max(room.saturating_sub(part));
     (in_file as f64 / ratio) as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_heap_has_the_pages_that_the_estimate_leaves_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = MemManager::open(folder.path().join("heap.db")).unwrap();
+        let page = memory.space_report().unwrap().page_size;
+        assert_eq!(memory.disk_use().unwrap().file_size, unsigned(EMPTY_PAGES) * page);
+    }
+}

@@ -215,18 +215,16 @@ pub(super) fn each_part(
     object: &StoredObject,
     take: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let (mut check, mut is_written) = (Check::new(object), true);
-    let read = queries::entries::each_piece(tx, object.id, |data| {
+    let mut check = Check::new(object);
+    let unreadable = || Error::Damaged {
+        what: format!("object {} cannot be read", object.object_id),
+    };
+    let take = |data: Vec<u8>| {
         check.update(&data);
-        take(&data).inspect_err(|_| is_written = false)
-    });
-    match read {
-        // The error of the page does not say whose it is.
-        Err(Error::Damaged { .. }) if is_written => Err(Error::Damaged {
-            what: format!("object {} cannot be read", object.object_id),
-        }),
-        read => read.and_then(|()| check.finish(object)),
-    }
+        take(&data)
+    };
+    queries::entries::each_piece_or(tx, object.id, take, unreadable)?;
+    check.finish(object)
 }
 
 /// Passes the lines of the manifest for an object to `write`. Returns how many names are in them.

@@ -100,27 +100,22 @@ impl Content<'_, '_> {
     /// Passes it to `take` in parts. If it is in memory it is verified before, otherwise after.
     pub fn each(self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<(), Unwritten> {
         let mut hasher = Hasher::new(self.name.kind);
-        let damaged = || Err(Unwritten::Skipped(DAMAGED.to_owned()));
+        let damaged = || Unwritten::Skipped(DAMAGED.to_owned());
         if let Some(whole) = self.whole {
             hasher.update(whole);
             return match hasher.finish() == self.name.object_id {
                 true => Ok(take(whole)?),
-                false => damaged(),
+                false => Err(damaged()),
             };
         }
-        let mut is_written = true;
-        let read = queries::entries::each_piece(self.tx, self.name.stored_object_id, |part| {
+        let take = |part: Vec<u8>| {
             hasher.update(&part);
-            take(&part).inspect_err(|_| is_written = false)
-        });
-        match read {
-            // A page of it cannot be read.
-            Err(Error::Damaged { .. }) if is_written => return damaged(),
-            read => read?,
-        }
+            take(&part)
+        };
+        queries::entries::each_piece_or(self.tx, self.name.stored_object_id, take, damaged)?;
         match hasher.finish() == self.name.object_id {
             true => Ok(()),
-            false => damaged(),
+            false => Err(damaged()),
         }
     }
 }

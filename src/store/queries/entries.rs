@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool};
 
 use super::objects::alive;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::schema::{ledger, reservations, stored_objects};
 use crate::models::{ArenaId, BlockId, Ledger, LedgerId, MemRamId, PoolId, ReservationId, StoredObjectId, Stripe};
 use crate::store::conn::{on_engine, rows_of};
@@ -151,6 +151,20 @@ pub fn each_piece(
         take(data?)?;
     }
     Ok(())
+}
+
+/// The same, but fails with `unreadable` if a page of the object is damaged, whose own error does not say whose it is.
+pub fn each_piece_or<E: From<Error>>(
+    tx: &mut ReadTx<'_>,
+    object: StoredObjectId,
+    mut take: impl FnMut(Vec<u8>) -> Result<()>,
+    unreadable: impl FnOnce() -> E,
+) -> Result<(), E> {
+    let mut is_taken = true;
+    match each_piece(tx, object, |data| take(data).inspect_err(|_| is_taken = false)) {
+        Err(Error::Damaged { .. }) if is_taken => Err(unreadable()),
+        read => Ok(read?),
+    }
 }
 
 /// The pieces of an object from one on, put together, and their number: one piece or, on a server, about

@@ -70,7 +70,7 @@ impl FileReaders {
                 // The read has ended it.
                 Err(_) if age.is_over() => Done::broken(done.result),
                 Err(error) => match location.explain(error) {
-                    // The read has met it, and gone on without what could not be read.
+                    // Repeated from a page that the read has met: it has failed with it, or gone on without that page.
                     Error::Damaged { .. } => Done::broken(done.result),
                     // Return the first error.
                     error => Done::broken(done.result.and(Err(error))),

@@ -119,11 +119,11 @@ fn a_first_small_object_does_not_make_the_estimate_small() {
     let heap = Heap::new();
     heap.resize(10 * MIB).unwrap();
     heap.set_max_file(Some(20 * MIB)).unwrap();
-    let mut byte = 0;
+    let mut stored = 0;
     for count in [1, 10, 100, 1000] {
-        while byte < count {
-            heap.allocate_bytes(&content(byte, 200)).unwrap();
-            byte += 1;
+        while stored < count {
+            heap.allocate_bytes(&content(stored, 200)).unwrap();
+            stored += 1;
         }
         let plan = heap.plan_allocation(5 * MIB).unwrap();
         assert!(plan.fits(), "after {count}: {plan:?}");

@@ -36,7 +36,7 @@ impl ReportOptions {
     }
 
     /// Sets where the history of the report begins. The default is the last opening or repair, and it never
-    /// begins before that, whatever the time.
+    /// begins before that. An earlier time means the same; an earlier event is refused.
     #[must_use]
     pub fn since(mut self, moment: impl Into<Option<Moment>>) -> Self {
         self.since = moment.into();
