@@ -3,8 +3,9 @@
 //! What has expired once stays expired for all of the process, even if the clock of the machine is set
 //! back.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::models::Timestamp;
 
@@ -14,12 +15,55 @@ static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
 /// By how many microseconds the clock is ahead of that of the machine. Only tests set it.
 static AHEAD: AtomicI64 = AtomicI64::new(0);
 
+/// How many of these microseconds have passed as if nobody had set the clock.
+static PASSED: AtomicI64 = AtomicI64::new(0);
+
 /// The current time, or the latest one that this process has seen if that is later.
 pub(crate) fn now() -> Timestamp {
     let ahead = AHEAD.load(Ordering::Relaxed);
     let now = Timestamp::now().as_micros().saturating_add(ahead);
     let latest = LATEST.fetch_max(now, Ordering::Relaxed);
     Timestamp::from_micros(latest.max(now))
+}
+
+/// A moment by both clocks of the machine: the one that people set, and the one that only counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub at: Timestamp,
+    counted: Duration,
+}
+
+impl Moment {
+    pub fn now() -> Self {
+        Self {
+            at: now(),
+            counted: counted(),
+        }
+    }
+
+    /// What time it is if nobody has set the clock since.
+    pub fn expects(&self) -> Timestamp {
+        self.at + counted().saturating_sub(self.counted)
+    }
+}
+
+/// Time since a moment that does not change while the process runs.
+fn counted() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let passed = PASSED.load(Ordering::Relaxed).unsigned_abs();
+    since_boot().unwrap_or_else(|| START.get_or_init(Instant::now).elapsed()) + Duration::from_micros(passed)
+}
+
+/// Also counts while the machine is suspended, unlike [`Instant`] on this system.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn since_boot() -> Option<Duration> {
+    use rustix::time::{ClockId, clock_gettime};
+    clock_gettime(ClockId::Boottime).try_into().ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn since_boot() -> Option<Duration> {
+    None
 }
 
 /// Lets the clock of this process jump ahead, for tests of what expires. There is no way back.
@@ -29,4 +73,12 @@ pub fn advance_clock(by: Duration) {
     let add = |ahead: i64| Some(ahead.saturating_add(by));
     // It always succeeds, because there is always a new value.
     let _ = AHEAD.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+}
+
+/// Lets time pass for this process: both clocks advance. For tests, like [`advance_clock`].
+#[doc(hidden)]
+pub fn pass_time(by: Duration) {
+    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    PASSED.fetch_add(micros, Ordering::Relaxed);
+    advance_clock(by);
 }

@@ -106,7 +106,7 @@ pub use books::eviction::run::{ReplayRun, ReplayStrategy};
 pub use books::eviction::trace::{Footprint, TraceRequest};
 pub use books::invariants::Invariant;
 #[doc(hidden)]
-pub use clock::advance_clock;
+pub use clock::{advance_clock, pass_time};
 pub use error::{
     Error, ExpiryError, HeldLog, LogHolder, PlanError, ReservationError, Result, ServerError, SpaceError, TransferError,
 };

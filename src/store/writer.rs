@@ -13,6 +13,7 @@ use super::queries;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::triggers::Trigger;
+use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
 use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, Timestamp, signed};
@@ -41,6 +42,8 @@ pub(super) struct Writer {
     /// What was known when a transaction began lazily, in case it must be done again.
     before: Option<KnownSpace>,
     pub looked_up: LookedUp,
+    /// When this was made.
+    made: Moment,
     /// When the clock was found to be far ahead of the last write.
     suspected_at: Option<Timestamp>,
 }
@@ -87,6 +90,7 @@ impl Writer {
             known: None,
             before: None,
             looked_up: LookedUp::default(),
+            made: Moment::now(),
             suspected_at: None,
         }
     }

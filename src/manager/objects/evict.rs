@@ -48,6 +48,11 @@ impl Making {
         let Some(order) = policy.map(|policy| Order::by(policy, &memram, tx.at())) else {
             return Ok(false);
         };
+        // Something has to go. What is over by any clock goes before what is not.
+        if tx.has_due()? && !tx.trusts_clock()? {
+            tx.trust_clock();
+            return Ok(true);
+        }
         let missing = bytes.saturating_sub(memram.available());
         let (chooser, chosen) = self.choose(tx, order, &memram, missing)?;
         self.is_enough = chosen.are_enough;

@@ -53,9 +53,10 @@ impl Expired {
 }
 
 impl MemManager {
-    /// Gives everything back that has expired, even if the clock is more than a day ahead of the last write:
-    /// then nothing else does, because a single command with a wrong clock must not empty a heap. Once
-    /// it is done, there is no way back. O(expired · log n), in small transactions.
+    /// Gives everything back that has expired, even if the clock is more than a day ahead of the last write.
+    /// Otherwise that waits for an hour of writes, because a single command with a wrong clock must not empty a
+    /// heap. It does not wait if this process has counted the days since the last write itself, or if something
+    /// else would be evicted. There is no way back. O(expired · log n), in small transactions.
     ///
     /// # Errors
     /// What [any write](MemManager#errors) fails with. Earlier steps stay done.

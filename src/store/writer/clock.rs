@@ -1,7 +1,8 @@
 //! Whether the clock can be right.
 //!
 //! One command with a wrong clock must not give back everything that will ever expire, nor remove a whole
-//! history. So nothing is removed by age if the clock is far ahead of the last write.
+//! history. So nothing is removed by age if the clock is far ahead of the last write, unless this process has
+//! counted the time in between.
 
 use std::time::Duration;
 
@@ -37,8 +38,14 @@ impl Writer {
         };
         let last = self.check(last)?.unwrap_or(created_at);
         // Once it was suspected for long enough, its own writes speak for it.
-        let is_ahead = now > last + AHEAD;
+        let is_ahead = now > last + AHEAD && !self.has_counted(last, now);
         self.suspected_at = is_ahead.then_some(now);
         Ok(!is_ahead)
+    }
+
+    /// Whether the clock was not ahead of the last write when this writer was made, and has run as it should since:
+    /// then a heap was idle, and nobody has set the clock.
+    fn has_counted(&self, last: Timestamp, now: Timestamp) -> bool {
+        self.made.at <= last + AHEAD && now <= self.made.expects() + AHEAD
     }
 }

@@ -1,6 +1,6 @@
 //! A clock that is far ahead of the last write gives nothing back.
 
-use heapledger::{Error, EventKind, Geometry, History, Hold};
+use heapledger::{Error, EventKind, Eviction, Geometry, History, Hold, Policy};
 
 use super::{content, events, rows};
 use crate::common::{Heap, KIB, assert_balanced};
@@ -54,6 +54,59 @@ fn after_an_hour_it_is_taken_for_right() {
     heap.allocate("a third").unwrap();
     assert_eq!(events(&heap, &[EventKind::Expire]).len(), 1);
     assert_balanced(&heap);
+}
+
+#[test]
+fn a_heap_that_was_idle_for_days_gives_back_at_once() {
+    let clock = Clock::take();
+    for history in [History::On, History::Off] {
+        let heap = Heap::of(64 * KIB, Geometry::standard());
+        heap.set_history(history).unwrap();
+        heap.store_bytes(&content(1, 60_000), Hold::Anonymous.expires_in(HOUR))
+            .unwrap();
+        clock.pass(3 * DAY);
+        heap.allocate_bytes(&content(2, 60_000)).unwrap();
+        assert_eq!(rows(&heap), 1);
+        assert_balanced(&heap);
+    }
+}
+
+#[test]
+fn a_clock_that_jumped_before_it_was_opened_is_not_trusted_for_counting_since() {
+    let clock = Clock::take();
+    let heap = Heap::of(64 * KIB, Geometry::standard());
+    heap.store_bytes(&content(1, 60_000), Hold::Anonymous.expires_in(HOUR))
+        .unwrap();
+    clock.advance(3 * DAY);
+    let memory = heap.open_again();
+    clock.pass(HOUR / 2);
+    let refused = memory.allocate_bytes(&content(2, 60_000)).unwrap_err();
+    assert!(
+        matches!(refused, Error::OutOfMemory { expired: 60_000, .. }),
+        "{refused:?}"
+    );
+    assert_balanced(&heap);
+}
+
+#[test]
+fn what_is_over_by_any_clock_goes_before_what_is_evicted() {
+    let clock = Clock::take();
+    for policy in Policy::ALL.iter().copied() {
+        let heap = Heap::of(64 * KIB, Geometry::standard());
+        heap.set_eviction(Some(Eviction::by(policy))).unwrap();
+        heap.store_bytes(&content(1, 30_000), Hold::Name("lives")).unwrap();
+        heap.store_bytes(&content(2, 30_000), Hold::Name("is over").expires_in(HOUR))
+            .unwrap();
+        clock.advance(2 * DAY);
+        let memory = heap.open_again();
+        memory.allocate_bytes(&content(3, 100)).unwrap();
+        assert_eq!(rows(&heap), 3, "nothing has to go for it");
+        memory.store_bytes(&content(4, 20_000), Hold::Name("new")).unwrap();
+        assert!(memory.resolve("lives").unwrap().is_some(), "{policy}");
+        assert_eq!(events(&heap, &[EventKind::Evict]), []);
+        assert_eq!(rows(&heap), 3);
+        assert_balanced(&heap);
+    }
 }
 
 #[test]
