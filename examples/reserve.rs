@@ -45,6 +45,8 @@ fn reserve(heap: &MemManager, number: u32) -> Result<heapledger::Reservation, Er
     heap.reserve(LARGEST)
         .key(key)
         .expires_in(Duration::from_secs(60))
+        // If an earlier worker came too late, its key may be used again.
+        .again()
         .make()
 }
 

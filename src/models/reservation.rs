@@ -45,7 +45,7 @@ pub struct ReservationInfo {
     /// Bytes that are in blocks: of content that is being posted or was not posted to its end. They are
     /// given back unless the post succeeds.
     pub written: u64,
-    /// Bytes that it has a right to and that are in no block yet: `bytes − written` while it is open, and
+    /// Bytes that are promised to it and are in no block yet: `bytes − written` until its end is recorded, and
     /// then 0.
     pub promised: u64,
     /// The object that was posted.
@@ -72,6 +72,19 @@ impl From<ReservationRow> for ReservationInfo {
             expires_at: row.expires_at,
             resolved_at: row.resolved_at,
         }
+    }
+}
+
+impl ReservationInfo {
+    /// The same at this time: a reservation has lapsed when its time is over, even before anybody has recorded
+    /// that. An upload ends when others end it.
+    pub(crate) fn at(row: ReservationRow, now: Timestamp) -> Self {
+        let is_over = row.state == ReservationState::Open && row.key.is_some() && row.expires_at <= now;
+        let mut info = Self::from(row);
+        if is_over {
+            info.state = ReservationState::Lapsed;
+        }
+        info
     }
 }
 

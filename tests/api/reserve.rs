@@ -256,6 +256,63 @@ fn the_same_key_is_the_same_reservation_whatever_became_of_it() {
 }
 
 #[test]
+fn a_key_whose_reservation_came_to_nothing_can_be_used_again() {
+    let heap = Heap::new();
+    let voided = heap.reserve(5).key("voided").make().unwrap();
+    voided.void().unwrap();
+    heap.reserve(5).key("lapsed").make().unwrap();
+    expire(&heap);
+    for (key, bytes) in [("voided", 6), ("lapsed", 5), ("new", 8)] {
+        let again = heap.reserve(bytes).key(key).again().make().unwrap();
+        assert_eq!((again.state, again.promised), (ReservationState::Open, bytes), "{key}");
+        assert_eq!(heap.reservation(key).unwrap().id, again.id);
+        // As long as it is open, and once it is posted, it is the same.
+        assert_eq!(heap.reserve(bytes).key(key).again().make().unwrap().id, again.id);
+    }
+    assert_eq!(figures(&heap)[1], 19);
+    let posted = heap
+        .reservation("voided")
+        .unwrap()
+        .post_bytes(b"it", Hold::Anonymous)
+        .unwrap();
+    let again = heap.reserve(6).key("voided").again().make().unwrap();
+    assert_eq!(
+        (again.state, again.object_id),
+        (ReservationState::Posted, Some(posted.id))
+    );
+    assert!(matches!(
+        voided.post_bytes(b"late", Hold::Anonymous),
+        Err(Error::Reservation(ReservationError::Unknown { .. }))
+    ));
+    assert!(matches!(
+        heap.reserve(4).key("lapsed").again().make(),
+        Err(Error::Reservation(ReservationError::KeyReused { .. }))
+    ));
+    assert_balanced(&heap);
+
+    let heap = abandoned();
+    expire(&heap);
+    let again = heap.reserve(1000).key("k").again().make().unwrap();
+    assert_eq!((again.written, figures(&heap)), (0, [0, 1000, LARGE]));
+    assert_balanced(&heap);
+}
+
+#[test]
+fn it_has_lapsed_when_its_time_is_over_even_if_nobody_has_written() {
+    let heap = Heap::new();
+    let late = heap.reserve(5).key("k").make().unwrap();
+    expire(&heap);
+    let refused = late.post_bytes(b"it", Hold::Anonymous).unwrap_err();
+    assert!(matches!(refused, Error::Reservation(ReservationError::Lapsed { .. })));
+    let known = heap.reservation("k").unwrap();
+    assert_eq!((known.state, known.promised), (ReservationState::Lapsed, 5));
+    assert_eq!(heap.reservations().unwrap(), [(*known).clone()]);
+    heap.allocate_bytes(b"a write").unwrap();
+    assert_eq!(heap.reservation("k").unwrap().promised, 0);
+    assert_balanced(&heap);
+}
+
+#[test]
 fn without_a_key_one_is_made_up() {
     let heap = Heap::new();
     heap.reserve(1).key("reservation-2").make().unwrap();

@@ -49,6 +49,8 @@ fn bytes_are_reserved_posted_and_given_up() {
         (again.status, again.stdout.as_str()),
         (1, "draft is voided; nothing is reserved\n")
     );
+    let out = cli.ok(["reserve", "20", "--key", "draft", "--again"]);
+    assert!(out.starts_with("reserved 20 B as draft, until "), "{out}");
     cli.ok(["check"]);
 }
 

@@ -20,12 +20,13 @@ use crate::cli::output::text::{if_any, printable, short_id, time};
 #[command(after_help = "\
 The bytes are promised at once, so that the content finds room whenever it comes: store it
 with post, or give them up with void. The same key again gives the same reservation,
-whatever became of it; exit status 1 if it was voided or has lapsed. The last 1,024 that
-were resolved are remembered.
+whatever became of it; exit status 1 if it was voided or has lapsed, unless it is made
+--again. The last 1,024 that were resolved are remembered.
 
 Examples:
   heapledger reserve 64KiB --key report --expires 1h
   heapledger post report report.pdf
+  heapledger reserve 64KiB --key nightly --again       # also if the last one came to nothing
   heapledger reserve 1MiB --format json | jq -r .key   # a key that was made up")]
 pub struct ReserveArgs {
     /// How many bytes: 65536, 64K, 1.5MiB
@@ -39,6 +40,10 @@ pub struct ReserveArgs {
     /// How long it lasts: 90s, 10m, 2h, 30d [default: 10m]
     #[arg(short, long, value_name = "TIME", value_parser = when::span)]
     expires: Option<Duration>,
+
+    /// If the reservation with the key was voided or has lapsed, make a new one in its place
+    #[arg(long, requires = "key")]
+    again: bool,
 
     #[command(flatten)]
     making: Making,
@@ -64,6 +69,9 @@ pub fn reserve(args: &ReserveArgs, context: &Context<'_>) -> Result<Outcome> {
     let mut reserve = memory.reserve(args.size);
     if let Some(key) = &args.key {
         reserve = reserve.key(key);
+    }
+    if args.again {
+        reserve = reserve.again();
     }
     if let Some(expires) = args.expires {
         reserve = reserve.expires_in(expires);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::reserved::{open, resolve};
 use super::sweep;
 use crate::books::change::Change;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::manager::MemManager;
 use crate::models::{
     ArenaId, Block, BlockId, PlacedEntry, PoolId, ReservationId, ReservationRow, ReservationState, StoredObjectId,
@@ -137,6 +137,17 @@ pub(in crate::manager) fn give_back(tx: &mut WriteTx<'_>, row: &ReservationRow) 
         })?;
     }
     Ok(Some(after))
+}
+
+/// A reservation whose pieces were all given back.
+pub(in crate::manager) fn without_pieces(tx: &mut WriteTx<'_>, mut row: ReservationRow) -> Result<ReservationRow> {
+    while row.written > 0 {
+        let id = row.id;
+        row = give_back(tx, &row)?.ok_or_else(|| Error::Damaged {
+            what: format!("pieces of reservation {} are missing", id.n()),
+        })?;
+    }
+    Ok(row)
 }
 
 /// The blocks that are empty without some pieces.

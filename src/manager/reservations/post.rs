@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::reservation::Reservation;
 use crate::clock;
+use crate::error::Result;
 #[cfg(doc)]
-use crate::error::ReservationError;
-use crate::error::{Error, Result};
+use crate::error::{Error, ReservationError};
 #[cfg(doc)]
 use crate::manager::MemManager;
 use crate::manager::objects::announced::Announced;
@@ -151,15 +151,10 @@ impl Reservation {
     fn post_whole(&self, encoded: &Encoded<'_>, id: ObjectId, hold: &HoldWith<'_>) -> Result<Allocation> {
         let size = encoded.content.len() as u64;
         self.memory.write_content(size, |tx| {
-            let mut row = self.current(tx)?;
+            let row = self.current(tx)?;
             reserved::check_size(&row, size)?;
             // Somebody else has begun to post it.
-            while row.written > 0 {
-                let left = reclaim::give_back(tx, &row)?;
-                row = left.ok_or_else(|| Error::Damaged {
-                    what: format!("pieces of reservation {} are missing", self.id.n()),
-                })?;
-            }
+            let row = reclaim::without_pieces(tx, row)?;
             // First its promise ends, so that the content can have its bytes.
             reserved::posted(tx, &row, row.clone(), id)?;
             allocate::store_as(tx, encoded, id, hold)

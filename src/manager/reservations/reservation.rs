@@ -29,10 +29,10 @@ impl Deref for Reservation {
 }
 
 impl Reservation {
-    pub(super) fn new(memory: &MemManager, row: ReservationRow) -> Self {
+    pub(super) fn new(memory: &MemManager, info: ReservationInfo) -> Self {
         Self {
             memory: memory.clone(),
-            info: row.into(),
+            info,
         }
     }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::reservation::Reservation;
 use crate::books::change::Change;
+use crate::clock;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::{ReservationError, Result};
-use crate::manager::objects::reserved;
 use crate::manager::objects::room::need_room;
+use crate::manager::objects::{reclaim, reserved};
 use crate::manager::{MemManager, unsigned};
 use crate::models::{ReservationId, ReservationInfo, ReservationRow, ReservationState};
 use crate::store::{WriteTx, queries};
@@ -26,6 +27,7 @@ pub struct Reserve<'m> {
     bytes: u64,
     key: Option<String>,
     time: Duration,
+    again: bool,
 }
 
 impl MemManager {
@@ -63,10 +65,12 @@ impl MemManager {
             bytes,
             key: None,
             time: USUAL,
+            again: false,
         }
     }
 
-    /// The reservation with this key. Resolved ones are remembered, at least the last 1,024 of the space.
+    /// The reservation with this key. Resolved ones are remembered, at least the last 1,024 of the space. One
+    /// whose time is over has lapsed, even if nobody has written since; until then its bytes stay promised.
     /// O(log n).
     ///
     /// # Errors
@@ -102,12 +106,13 @@ impl MemManager {
     pub fn reservations(&self) -> Result<Vec<ReservationInfo>> {
         let space = self.inner.space;
         let rows = self.inner.readers.single(|tx| queries::reservations::all(tx, space))?;
-        Ok(rows.into_iter().map(ReservationInfo::from).collect())
+        let now = clock::now();
+        Ok(rows.into_iter().map(|row| ReservationInfo::at(row, now)).collect())
     }
 
     fn known(&self, row: Option<ReservationRow>, key: impl FnOnce() -> String) -> Result<Reservation> {
         match row {
-            Some(row) => Ok(Reservation::new(self, row)),
+            Some(row) => Ok(Reservation::new(self, ReservationInfo::at(row, clock::now()))),
             None => {
                 let (key, space) = (key(), self.space().to_owned());
                 Err(ReservationError::Unknown { key, space }.into())
@@ -130,7 +135,16 @@ impl Reserve<'_> {
         self
     }
 
-    /// Makes the reservation, or returns the one that has the key, which may be resolved. O(log n).
+    /// If the reservation with the key has lapsed or was voided, a new one takes its place, which may have another
+    /// size, and the old one is forgotten. Otherwise a key is used once.
+    pub fn again(mut self) -> Self {
+        self.again = true;
+        self
+    }
+
+    /// Makes the reservation, or returns the one that has the key. That may be resolved, so look at its
+    /// [state](ReservationInfo::state): nothing is reserved if it has lapsed or was voided, unless it is made
+    /// [again](Self::again). O(log n).
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] if so many bytes are not available, [`Error::FileFull`] if they do not fit below
@@ -151,7 +165,7 @@ impl Reserve<'_> {
                 self.make_new(tx, id, key)
             }
         })?;
-        Ok(Reservation::new(self.memory, row))
+        Ok(Reservation::new(self.memory, row.into()))
     }
 
     fn make_once(&self, tx: &mut WriteTx<'_>, key: &str) -> Result<ReservationRow> {
@@ -160,6 +174,18 @@ impl Reserve<'_> {
             let id = tx.next_reservation_id()?;
             return self.make_new(tx, id, key.to_owned());
         };
+        let row = match row.state {
+            ReservationState::Open if row.expires_at <= tx.at() => {
+                reserved::resolve(tx, &row, ReservationState::Lapsed)?
+            }
+            _ => row,
+        };
+        if self.again && matches!(row.state, ReservationState::Lapsed | ReservationState::Voided) {
+            let row = reclaim::without_pieces(tx, row)?;
+            tx.apply(Change::ReservationRemoved { reservation: &row })?;
+            let id = tx.next_reservation_id()?;
+            return self.make_new(tx, id, key.to_owned());
+        }
         let reserved = unsigned(row.bytes);
         if reserved != self.bytes {
             return Err(ReservationError::KeyReused {
@@ -168,9 +194,6 @@ impl Reserve<'_> {
                 wanted: self.bytes,
             }
             .into());
-        }
-        if row.state == ReservationState::Open && row.expires_at <= tx.at() {
-            return reserved::resolve(tx, &row, ReservationState::Lapsed);
         }
         Ok(row)
     }
