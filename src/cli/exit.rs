@@ -126,6 +126,11 @@ fn advice(error: &Error) -> Option<&'static str> {
         Error::OutOfMemory { needed, max_mem, .. } if needed > max_mem => {
             "it is larger than the whole space, which `heapledger resize` makes larger"
         }
+        Error::OutOfMemory { expired: 1.., .. } => "if it is right, run `heapledger gc --expired`",
+        Error::OutOfMemory { spared: true, .. } => {
+            "unpin objects with `heapledger unpin`, lower --min-age with `heapledger evict`, or make the space larger with \
+             `heapledger resize`"
+        }
         Error::OutOfMemory { .. } => "free objects, or make the space larger with `heapledger resize`",
         Error::QuotaExceeded(_) => "free some of its objects, or allow it more with `heapledger quota`",
         Error::FileFull { .. } => {

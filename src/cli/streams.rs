@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, Read, StdinLock};
 #[cfg(unix)]
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -26,6 +27,13 @@ static WANTED: AtomicBool = AtomicBool::new(false);
 /// How many bytes a refused command still reads from its input, and for how long.
 const HEARD_OUT: u64 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether a path means standard output. A file that it goes to must not be replaced by another.
+pub fn is_output(path: &Path) -> bool {
+    ["-", "/dev/stdout", "/dev/fd/1"]
+        .iter()
+        .any(|name| path == Path::new(name))
+}
 
 /// Standard input.
 ///

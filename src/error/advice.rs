@@ -11,6 +11,10 @@ impl Error {
                 "free objects, void reservations with Reservation::void, or make the space larger with MemManager::resize"
             }
             Self::OutOfMemory { expired: 1.., .. } => "if it is right, call MemManager::collect_expired",
+            Self::OutOfMemory { spared: true, .. } => {
+                "unpin objects with MemManager::unpin, lower the age with MemManager::set_eviction, or make the space \
+                 larger with MemManager::resize"
+            }
             Self::OutOfMemory { .. } => "free objects, or make the space larger with MemManager::resize",
             Self::QuotaExceeded(_) => "free some of its objects, or allow it more with MemManager::set_quota",
             Self::FileFull { .. } => {
@@ -29,7 +33,7 @@ impl Error {
                 "void reservations with Reservation::void first"
             }
             Self::CannotShrink { .. } => "free objects and call MemManager::collect_garbage first",
-            Self::NoFile { .. } => "opening it for writing creates it",
+            Self::NoFile { .. } => "opening it for writing creates it, unless Options::create forbids that",
             Self::TooOld { .. } => {
                 "call MemManager::export with the version that wrote it, and MemManager::import on a new heap with this one"
             }
@@ -73,6 +77,7 @@ mod tests {
                 promised: 0,
                 promised_to: Vec::new(),
                 expired: 0,
+                spared: false,
             },
             Error::FileFull {
                 needed: 1,
@@ -184,6 +189,7 @@ mod tests {
             promised: 0,
             promised_to: Vec::new(),
             expired: 0,
+            spared: false,
         };
         assert!(message.what().starts_with("out of memory: 1 byte needed, 0 of 1,000 "));
         let message = Error::UnknownReference {

@@ -24,6 +24,9 @@ pub enum Error {
         promised_to: Vec<Promise>,
         /// Bytes that have expired, but are not given back because the clock is far ahead of the last write.
         expired: u64,
+        /// Whether the space evicts, but what may go is not enough: the rest is pinned, younger than the
+        /// [minimum age](crate::Eviction::min_age), damaged, or of the same batch.
+        spared: bool,
     },
     /// An owner would have more than its quota allows; see [`MemManager::set_quota`](crate::MemManager::set_quota).
     QuotaExceeded(OverQuota),

@@ -36,6 +36,7 @@ impl Error {
                 promised,
                 promised_to,
                 expired,
+                spared,
             } => {
                 write!(
                     f,
@@ -50,6 +51,9 @@ impl Error {
                         ", and {} have expired, but the clock is more than a day ahead of the last write",
                         grouped(*expired)
                     ),
+                    [] if *spared => {
+                        f.write_str(", and the rest cannot be evicted: it is pinned, too young, or of the same batch")
+                    }
                     [] => Ok(()),
                     named => write!(
                         f,

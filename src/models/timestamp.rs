@@ -47,6 +47,23 @@ impl Timestamp {
         self.0
     }
 
+    /// The same as a [`SystemTime`], or `None` if that cannot have it, as on some systems a time long ago.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use heapledger::Timestamp;
+    ///
+    /// let time = Timestamp::from_micros(1_500_000);
+    /// assert_eq!(time.as_system_time(), Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)));
+    /// ```
+    pub fn as_system_time(self) -> Option<SystemTime> {
+        let since = Duration::from_micros(self.0.unsigned_abs());
+        match self.0 {
+            0.. => UNIX_EPOCH.checked_add(since),
+            _ => UNIX_EPOCH.checked_sub(since),
+        }
+    }
+
     /// The current time of this machine's clock.
     pub fn now() -> Self {
         SystemTime::now().into()

@@ -66,6 +66,13 @@ fn pinned_objects_stay_and_are_listed() {
     cli.fails(1, ["show", "b"]);
     assert_eq!(cli.run(["plan", "60000", "--evict"]).status, 1);
     cli.fails(1, ["pin", "nobody"]);
+    cli.ok(["pin", "c"]);
+    let full = cli.fails(3, ["set", "d", &"d".repeat(50_000)]);
+    assert!(
+        full.contains("it is pinned, too young") && full.contains("`heapledger unpin`"),
+        "{full}"
+    );
+    cli.ok(["unpin", "c"]);
     cli.ok(["unpin", "a"]);
     assert_eq!(cli.json(["pins"]), json!([]));
 }

@@ -181,6 +181,15 @@ fn a_choice_of_classes_is_explained() {
 }
 
 #[test]
+fn top_counts_a_large_object_whose_parts_came_before_it() {
+    let cli = Cli::new();
+    cli.file("large", content(1, 9 << 20));
+    cli.ok(["put", "-q", "large", "--name", "large"]);
+    let mover = &cli.json(["top", "--once", "--interval", "10ms"])["movers"][0];
+    assert_eq!((&mover["name"], &mover["bytes"]), (&"large".into(), &(9 << 20).into()));
+}
+
+#[test]
 fn top_prints_its_figures_once() {
     let cli = classic();
     let figures = cli.json(["top", "--once", "--interval", "10ms"]);

@@ -444,4 +444,11 @@ fn the_file_that_standard_output_goes_to_is_not_replaced() {
         .unwrap();
     assert!(written.success());
     assert_eq!(fs::read_to_string(cli.path("all")).unwrap(), "before\ncontentafter\n");
+    let written = cli
+        .script("(echo before; \"$0\" report -o /dev/stdout --force; echo after) > page")
+        .status()
+        .unwrap();
+    assert!(written.success());
+    let page = fs::read_to_string(cli.path("page")).unwrap();
+    assert!(page.starts_with("before\n<!") && page.ends_with("after\n"));
 }

@@ -10,6 +10,7 @@ use super::save_tree::{self, Attributes};
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::output::progress::{self, Progress};
+use crate::cli::streams::is_output;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -48,13 +49,7 @@ impl Args {
     }
 
     fn file(&self) -> Option<&Path> {
-        // A file that standard output goes to must not be replaced by another.
-        let is_stdout = |path: &Path| {
-            ["-", "/dev/stdout", "/dev/fd/1"]
-                .iter()
-                .any(|name| path == Path::new(name))
-        };
-        self.output.as_deref().filter(|path| !is_stdout(path))
+        self.output.as_deref().filter(|path| !is_output(path))
     }
 }
 

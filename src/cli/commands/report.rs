@@ -15,6 +15,7 @@ use crate::cli::input::when::When;
 use crate::cli::output::progress;
 use crate::cli::output::text::{counted, printable, printable_path};
 use crate::cli::page::Page;
+use crate::cli::streams::is_output;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -55,7 +56,7 @@ struct Written {
 }
 
 pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
-    let is_to_file = args.output.as_os_str() != "-";
+    let is_to_file = !is_output(&args.output);
     if is_to_file && !args.force && fs::symlink_metadata(&args.output).is_ok() {
         bail!(
             "{} exists; replace it with --force, or name another file",

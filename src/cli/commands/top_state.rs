@@ -81,7 +81,7 @@ impl Source {
         let totals = [
             stats.allocations + stats.dedup_hits,
             stats.frees,
-            counts.bytes_of(EventKind::Allocate) + counts.bytes_of(EventKind::Post),
+            counts.bytes_of(EventKind::Allocate),
             counts.bytes_of(EventKind::Free),
             counts.of(EventKind::Refusal),
             counts.of(EventKind::Evict),
@@ -130,7 +130,7 @@ fn movers(events: &[Event]) -> Vec<Mover> {
             events: 0,
             last: event.id,
         });
-        mover.bytes = mover.bytes.saturating_add(event.payload.unsigned_abs());
+        mover.bytes = mover.bytes.saturating_add(moved(event));
         mover.events += 1;
         mover.last = event.id;
         if event.name.is_some() {
@@ -140,6 +140,14 @@ fn movers(events: &[Event]) -> Vec<Mover> {
     let mut movers: Vec<_> = movers.into_values().collect();
     Sort::Bytes.sort(&mut movers);
     movers
+}
+
+/// Bytes of content that an event of an object is about. The pieces of a large one come and go with other events.
+fn moved(event: &Event) -> u64 {
+    match event.kind {
+        EventKind::Allocate | EventKind::Free => event.bytes.unsigned_abs(),
+        _ => event.payload.unsigned_abs(),
+    }
 }
 
 /// The order of the movers.

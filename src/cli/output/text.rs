@@ -132,19 +132,29 @@ pub fn width(text: &str) -> usize {
     textwrap::core::display_width(text)
 }
 
-/// `text` truncated to this number of terminal columns, with a `…`.
+/// `text` truncated to this number of terminal columns, with a `…`: at its end, or in a path where most of the end is
+/// left, because that tells files of a folder apart.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
+    let end = match text.contains('/') {
+        true => text.len() - fitting(text.chars().rev(), columns * 2 / 3),
+        false => text.len(),
+    };
+    let end = text.get(end..).unwrap_or_default();
+    let start = fitting(text.chars(), columns.saturating_sub(1 + width(end)));
+    Cow::Owned(format!("{}…{end}", text.get(..start).unwrap_or_default()))
+}
+
+/// Bytes of the characters that fit this number of terminal columns.
+fn fitting(characters: impl Iterator<Item = char>, columns: usize) -> usize {
     let mut taken = 0;
     let fits = |character: &char| {
         taken += width(character.encode_utf8(&mut [0; 4]));
-        taken < columns
+        taken <= columns
     };
-    let mut out: String = text.chars().take_while(fits).collect();
-    out.push('…');
-    Cow::Owned(out)
+    characters.take_while(fits).map(char::len_utf8).sum()
 }
 
 /// Wraps `text` between words into lines of at most `columns`, indented by two more spaces after
@@ -207,6 +217,17 @@ mod tests {
     fn a_preview_never_splits_a_character() {
         assert_eq!(preview("ünïcode", 3), "ünï…");
         assert_eq!(preview("abc", 3), "abc");
+    }
+
+    #[test]
+    fn a_path_keeps_most_of_its_end_when_it_is_cut() {
+        assert_eq!(cut("photos/2024/summer/IMG_0001.jpg", 20), "photos…/IMG_0001.jpg");
+        assert_eq!(cut("a long name without folders", 11), "a long nam…");
+        assert_eq!(cut("名前/名前", 6), "…名前");
+        assert_eq!(cut("short/path", 10), "short/path");
+        for columns in 0..12 {
+            assert!(width(&cut("名前/ünïcode/x", columns)) <= columns.max(1), "{columns}");
+        }
     }
 
     #[test]

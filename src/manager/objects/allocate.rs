@@ -63,7 +63,8 @@ impl MemManager {
         Ok(self.store(value, Hold::Anonymous)?.id)
     }
 
-    /// Stores a value under a name. If the name is already bound it moves to this value, and its
+    /// Stores a value under a name; a list of bytes is one, too, so for content that is bytes use
+    /// [`Self::store_bytes`] with [`Hold::Name`]. If the name is already bound it moves to this value, and its
     /// old object is freed if nothing else holds it. The name never expires and has no tags, even if it did
     /// and had some before; use [`Self::store`] with [`Hold::expires_in`] and [`Hold::tag`] for that.
     /// O(size + log n).

@@ -58,6 +58,8 @@ pub(in crate::manager) fn out_of_memory(
     promised_to: Vec<Promise>,
     expired: u64,
 ) -> Error {
+    // Otherwise something would have been evicted for it.
+    let spared = memram.evict.is_some() && needed <= memram.attainable();
     Error::OutOfMemory {
         needed,
         available: memram.available(),
@@ -65,6 +67,7 @@ pub(in crate::manager) fn out_of_memory(
         promised: memram.promised,
         promised_to,
         expired,
+        spared,
     }
 }
 

@@ -101,6 +101,8 @@ pub struct Refused {
     pub last_at: Timestamp,
     /// Bytes that were needed the last time.
     pub bytes: u64,
+    /// Whether the quota of an owner refused them the last time, and not the space.
+    pub by_quota: bool,
 }
 
 /// One size class.
@@ -238,6 +240,7 @@ impl From<&Refusal> for Refused {
             at: refusal.at,
             last_at: refusal.last_at.unwrap_or(refusal.at),
             bytes: unsigned(refusal.bytes),
+            by_quota: refusal.is_by_quota(),
         }
     }
 }

@@ -233,6 +233,14 @@ pub struct Refusal {
     changes: Option<String>,
 }
 
+impl Refusal {
+    /// Whether it was the quota of an owner that refused it.
+    pub fn is_by_quota(&self) -> bool {
+        let changes = self.changes.as_deref().map(serde_json::from_str::<serde_json::Value>);
+        changes.is_some_and(|changes| changes.is_ok_and(|changes| changes.get("owner").is_some()))
+    }
+}
+
 impl From<Refusal> for KnownRefusal {
     fn from(refusal: Refusal) -> Self {
         let bytes =

@@ -50,7 +50,16 @@ fn young_objects_stay() {
     assert_eq!(planned(&heap, 35_000), old);
     heap.allocate_bytes(&content(9, 35_000)).unwrap();
     assert!(heap.contains(&young).unwrap());
-    assert!(is_refused(heap.allocate_bytes(&content(10, 1_000))));
+    let refused = heap.allocate_bytes(&content(10, 1_000)).unwrap_err();
+    assert!(matches!(refused, Error::OutOfMemory { spared: true, .. }));
+    assert!(
+        refused
+            .to_string()
+            .contains("lower the age with MemManager::set_eviction"),
+        "{refused}"
+    );
+    let refused = heap.allocate_bytes(&content(10, 70_000)).unwrap_err();
+    assert!(matches!(refused, Error::OutOfMemory { spared: false, .. }));
 }
 
 #[test]

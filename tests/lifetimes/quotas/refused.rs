@@ -281,4 +281,11 @@ fn doctor_finds_owners_that_are_full_or_over_a_soft_limit() {
     let finding = found().unwrap();
     assert_eq!(finding.severity, Severity::Action);
     assert_eq!(finding.figures["owners"].to_string(), "owner=ann; owner=bob");
+    heap.store_bytes(&content(3, 50), ann(Hold::Name("c"))).unwrap_err();
+    let findings = heap.doctor().unwrap();
+    let refused = findings.iter().find(|finding| finding.code == "refused").unwrap();
+    assert_eq!(
+        refused.sentence,
+        "A quota refused an object in the last day, 1 time; it needed 50 B."
+    );
 }

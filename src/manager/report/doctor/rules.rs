@@ -111,13 +111,16 @@ fn evicting(examined: &Examined) -> Option<Finding> {
 /// Says what the newest events have of refusals, which the present figures may not explain any more.
 fn refused(examined: &Examined) -> Option<Finding> {
     let refused = examined.refused.as_ref()?;
-    let text = "An object was refused in the last day, {refused_times|time}; it needed {refused_bytes}. Now \
-                {available} are free.";
-    let figures = [
+    let mut figures = vec![
         ("refused_times", Figure::Count(refused.count)),
         ("refused_bytes", Figure::Bytes(refused.bytes)),
-        ("available", Figure::Bytes(examined.memram.available())),
     ];
+    let text = if refused.by_quota {
+        "A quota refused an object in the last day, {refused_times|time}; it needed {refused_bytes}."
+    } else {
+        figures.push(("available", Figure::Bytes(examined.memram.available())));
+        "An object was refused in the last day, {refused_times|time}; it needed {refused_bytes}. Now {available} are free."
+    };
     Some(Finding::new("refused", Severity::Note, text, figures, Vec::new()))
 }
 
