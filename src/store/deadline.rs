@@ -13,8 +13,13 @@ pub(crate) struct Deadline {
     end: Option<Instant>,
 }
 
-/// Pauses between attempts to lock the file: those of SQLite's own busy handler.
-const PAUSES_MS: [u64; 12] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100];
+/// The pause between attempts to lock the file, which cost some microseconds. SQLite's own busy handler waits for up to
+/// 100 ms, and then a process that commits in a loop hardly ever lets another one in: between two commits of it
+/// the lock is free for some hundredths of the time.
+const PAUSE: Duration = Duration::from_millis(2);
+/// The pause once a call has waited for that long: somebody has a long transaction.
+const LONG_PAUSE: Duration = Duration::from_millis(10);
+const LONG: Duration = Duration::from_secs(2);
 
 impl Deadline {
     /// The deadline of a call that begins now and may wait for `timeout`.
@@ -59,14 +64,12 @@ impl Deadline {
 
     /// Calls `ask` at least once, and again while it returns [`Error::Busy`].
     pub fn retry<R>(self, mut ask: impl FnMut() -> Result<R>) -> Result<R> {
-        let mut pauses = PAUSES_MS.iter();
-        let mut pause = Duration::ZERO;
         loop {
             match ask() {
                 Err(Error::Busy { .. }) if !self.is_over() => {}
                 result => return result.map_err(|error| self.stamp(error)),
             }
-            pause = pauses.next().map_or(pause, |&ms| Duration::from_millis(ms));
+            let pause = if self.waited() < LONG { PAUSE } else { LONG_PAUSE };
             std::thread::sleep(self.remaining().map_or(pause, |left| left.min(pause)));
         }
     }

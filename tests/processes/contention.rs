@@ -3,11 +3,12 @@
 //! not balance.
 
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::common::{Place, Sql, assert_balanced, content, files_only, number, quick, server, sql, texts};
 use crate::harness::{Random, Talk, again, given, given_number, listen, say};
-use heapledger::{CheckOptions, Error, Hold, MemManager, ObjectId};
+use heapledger::{CheckOptions, Durability, Error, Hold, MemManager, ObjectId};
 use rusqlite::Connection;
 use tempfile::tempdir;
 
@@ -180,6 +181,48 @@ fn the_same_content_from_many_processes_is_one_object() {
     let space = memory.memram().unwrap();
     assert_eq!(space.allocations, SHARED);
     assert_eq!(space.dedup_hits, SHARED * (PROCESSES - 1));
+    assert_balanced(&memory);
+}
+
+#[test]
+#[ignore = "the process that commits in a loop"]
+fn looper() {
+    let Some(path) = given("HEAPLEDGER_PATH") else { return };
+    let memory = quick().durability(Durability::Full).open(path).unwrap();
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            listen();
+            is_done.store(true, Ordering::Relaxed);
+        });
+        for number in 0.. {
+            memory.allocate_bytes(&content(number, 100)).unwrap();
+            if number == 0 {
+                say("looping");
+            }
+            if is_done.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+    });
+    say("done");
+}
+
+/// Between two of its commits, the lock is free for a moment only.
+#[test]
+fn a_process_that_commits_in_a_loop_lets_others_in() {
+    let place = Place::new();
+    let path = place.address();
+    let memory = quick().busy_timeout(Duration::from_secs(2)).open(path).unwrap();
+    let mut command = again("contention::looper");
+    command.env("HEAPLEDGER_PATH", path);
+    let mut looper = Talk::start(command);
+    looper.hear("looping").unwrap();
+    for number in 0..50 {
+        memory.allocate(&number).unwrap();
+    }
+    looper.say("stop");
+    looper.hear("done").unwrap();
     assert_balanced(&memory);
 }
 
