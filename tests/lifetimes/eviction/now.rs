@@ -5,7 +5,7 @@ use heapledger::{
 };
 
 use super::{cache, fill, planned, stored};
-use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, quick};
+use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump, files_only, quick};
 use crate::{Clock, HOUR};
 
 /// A full heap by a policy, in which some objects were used, some pinned, and one has a name.
@@ -180,4 +180,21 @@ fn many_objects_go_in_slices_and_none_twice() {
     assert_eq!(left(&heap, &ids), ids[plan.totals.freed as usize..]);
     assert!(heap.memram().unwrap().available() >= 5 * MIB);
     assert_balanced(&heap);
+}
+
+#[test]
+fn a_full_file_of_many_small_objects_is_emptied() {
+    files_only!(Ceiling);
+    let dir = tempfile::tempdir().unwrap();
+    let options = quick().max_mem(100_000).max_file(2 * MIB);
+    let memory = options.open(dir.path().join("heap.db")).unwrap();
+    let mut count = 0;
+    while memory.set(&count.to_string(), &count).is_ok() {
+        count += 1;
+    }
+    let all = EvictOptions::room(100_000).policy(Policy::Oldest);
+    assert_eq!(memory.evict(all).unwrap().objects, count);
+    memory.collect_garbage().unwrap();
+    assert_balanced(&memory);
+    memory.set("after", &1).unwrap();
 }
