@@ -152,6 +152,15 @@ impl Location {
         }
     }
 
+    /// Bytes that are free on the disk of the file for this user, if that can be known.
+    pub fn free_on_disk(&self) -> Option<u64> {
+        match self {
+            Self::File(file) => file.free_on_disk(),
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => None,
+        }
+    }
+
     /// The processes that read from the write-ahead log now.
     pub fn log_holders(&self) -> Vec<LogHolder> {
         match self {

@@ -100,6 +100,7 @@ fn allocations() {
             faults += 1;
             // The rows can be read and the books balance while the disk is full.
             if faults % 10 == 0 {
+                assert_eq!(memory.doctor().unwrap()[0].code, "full_disk");
                 assert_balanced(&memory);
             }
             left += PAGE;

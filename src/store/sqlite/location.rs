@@ -64,6 +64,18 @@ impl FileLocation {
         OnDisk::of(&self.path)
     }
 
+    /// Bytes that are free on its disk for this user.
+    #[cfg(unix)]
+    pub fn free_on_disk(&self) -> Option<u64> {
+        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        disk.f_bavail.checked_mul(disk.f_frsize)
+    }
+
+    #[cfg(not(unix))]
+    pub fn free_on_disk(&self) -> Option<u64> {
+        None
+    }
+
     /// The path as the user gave it, for messages.
     pub fn named(&self) -> &Path {
         &self.named

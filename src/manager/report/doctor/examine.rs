@@ -38,6 +38,8 @@ pub(super) struct Examined {
     pub can_shrink: bool,
     pub wal_size: u64,
     pub disk: DiskUse,
+    /// What is free on the disk of the file.
+    pub free_on_disk: Option<u64>,
     pub log_limit: u64,
     /// Who read from the log when the examination began.
     pub log_holders: Vec<LogHolder>,
@@ -123,6 +125,7 @@ impl MemManager {
                 wal_size: files.log,
                 log_limit: location.log_limit_below(disk.max_file),
                 disk,
+                free_on_disk: location.free_on_disk(),
                 log_holders: log_holders.clone(),
                 memram,
             };

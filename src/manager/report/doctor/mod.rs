@@ -22,6 +22,7 @@ impl MemManager {
     /// | `evicting` | the space evicts; what went in the last day, and whether that was more than all it can hold | no |
     /// | `quotas` | owners have all of their quota, which needs action, or more than a soft limit | |
     /// | `refused` | the newest events have a refusal of the last day | no |
+    /// | `full_disk` | the disk of the file has less than 16 MiB left | yes |
     /// | `nothing_to_carve` | empty arenas reserve the last bytes of the space | yes |
     /// | `garbage` | arenas, or many blocks, are empty | no |
     /// | `scattered` | objects have more pieces than their sizes need | no |

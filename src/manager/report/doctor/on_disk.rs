@@ -23,6 +23,17 @@ const LARGE_FILE: f64 = 2.0;
 /// The part of the file from which a history without a limit is worth mentioning.
 const LARGE_HISTORY: f64 = 0.25;
 
+/// With less than this, a part of a large object may not fit: its 8 MiB go to the log, and then to the file.
+const LITTLE_DISK: u64 = 16 * 1024 * 1024;
+
+pub(super) fn full_disk(examined: &Examined) -> Option<Finding> {
+    let free = examined.free_on_disk.filter(|&free| free < LITTLE_DISK)?;
+    let text = "The disk of the file has {disk_free} left. What needs more is refused, and changes nothing, until there \
+                is room on the disk.";
+    let figures = [("disk_free", Figure::Bytes(free))];
+    Some(Finding::new("full_disk", Severity::Action, text, figures, Vec::new()))
+}
+
 pub(super) fn nearly_full_file(examined: &Examined) -> Option<Finding> {
     let disk = &examined.disk;
     let (max_file, fits) = (disk.max_file?, disk.fits_estimated?);

@@ -2,7 +2,7 @@
 
 use super::examine::{Examined, share};
 use super::finding::{Figure, Finding, Remedy, Severity};
-use super::on_disk::{free_pages, large_file, large_history, large_log, nearly_full_file};
+use super::on_disk::{free_pages, full_disk, large_file, large_history, large_log, nearly_full_file};
 use super::quotas::quotas;
 use crate::models::SizeClassTotals;
 
@@ -22,6 +22,7 @@ pub(super) fn findings(examined: &Examined) -> Vec<Finding> {
         evicting(examined),
         refused(examined),
         quotas(examined),
+        full_disk(examined),
         nearly_full_file(examined),
         garbage(examined),
         free_pages(examined),
