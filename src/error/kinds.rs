@@ -1,7 +1,5 @@
 //! The error type.
 
-use std::{path::PathBuf, time::Duration};
-
 use super::{ExpiryError, HeldLog, PlanError, ReservationError, ServerError, SpaceError, TransferError};
 use crate::identity::{Kind, ObjectId};
 use crate::models::{OverQuota, Promise};
@@ -24,8 +22,7 @@ pub enum Error {
         promised_to: Vec<Promise>,
         /// Bytes that have expired, but are not given back because the clock is far ahead of the last write.
         expired: u64,
-        /// Whether the space evicts, but what may go is not enough: the rest is pinned, younger than the
-        /// [minimum age](crate::Eviction::min_age), damaged, or of the same batch.
+        /// Whether the space evicts, but what it may evict is not enough: pins, age, damage, the same batch.
         spared: bool,
     },
     /// An owner would have more than its quota allows; see [`MemManager::set_quota`](crate::MemManager::set_quota).
@@ -242,7 +239,7 @@ pub enum Error {
         /// The space.
         space: String,
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// How the request differs.
         why: String,
     },
@@ -251,7 +248,7 @@ pub enum Error {
         /// The requested space.
         space: String,
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// The spaces it has.
         known: Vec<String>,
     },
@@ -260,12 +257,12 @@ pub enum Error {
     /// There is no file to read.
     NoFile {
         /// The path.
-        path: PathBuf,
+        path: std::path::PathBuf,
     },
     /// The file is not a heap, and was not changed.
     NotAHeap {
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// What it is.
         why: String,
     },
@@ -285,14 +282,14 @@ pub enum Error {
     /// A version before the first release wrote the file.
     TooOld {
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// Its format.
         found: i64,
     },
     /// A newer version of heapledger wrote the file.
     TooNew {
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// Its format.
         found: i64,
         /// The newest format known here.
@@ -308,9 +305,9 @@ pub enum Error {
     /// The read took longer than [`Options::max_snapshot_age`](crate::Options::max_snapshot_age), and ended.
     SnapshotTooOld {
         /// How long ago the read began.
-        age: Duration,
+        age: std::time::Duration,
         /// How long it may take.
-        max: Duration,
+        max: std::time::Duration,
     },
     /// The thread is inside a batch, another write or a snapshot's read of the same heap: it would wait for itself.
     Reentered,
@@ -319,7 +316,7 @@ pub enum Error {
     /// The file or its folder is not writable.
     NotWritable {
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
     },
     /// The write-ahead log or its `-shm` cannot be opened or created.
     LogUnreadable,
@@ -328,24 +325,24 @@ pub enum Error {
     /// The heap file, or the write-ahead log next to it, is not the one that was opened.
     FileChanged {
         /// The path of the file or of the log.
-        path: PathBuf,
+        path: std::path::PathBuf,
     },
     /// The file has several names, and SQLite would use a different log for each.
     HardLinked {
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// How many names it has.
         links: u64,
     },
     /// The write-ahead log next to the heap file belongs to another file.
     ForeignLog {
         /// The heap file.
-        path: PathBuf,
+        path: std::path::PathBuf,
     },
     /// Somebody has the heap open that should be replaced.
     InUse {
         /// The heap file.
-        path: PathBuf,
+        path: std::path::PathBuf,
     },
     /// The file system is full.
     DiskFull,
@@ -369,7 +366,7 @@ pub enum Error {
     /// Views, triggers, indexes or tables differ from those of this version, so none of it is run.
     AlteredSchema {
         /// The file.
-        path: PathBuf,
+        path: std::path::PathBuf,
         /// The first affected parts, and what is wrong with them.
         what: String,
         /// Whether [`crate::Options::restore_schema`] can recreate all of them.

@@ -5,6 +5,7 @@ mod keys;
 mod lookups;
 mod trim;
 
+use self::clock::Clock;
 use self::lookups::LookedUp;
 use super::deadline::Deadline;
 use super::engine::Engine;
@@ -13,10 +14,9 @@ use super::queries;
 use crate::books::batch::Batch;
 use crate::books::change::Change;
 use crate::books::triggers::Trigger;
-use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::geometry::Geometry;
-use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, Timestamp, signed};
+use crate::models::{EventId, MemRamId, Sequence, StoredObjectId, signed};
 
 /// Executes units of work. Several units may share one transaction (see `group`); a failed one is
 /// rolled back alone.
@@ -42,10 +42,7 @@ pub(super) struct Writer {
     /// What was known when a transaction began lazily, in case it must be done again.
     before: Option<KnownSpace>,
     pub looked_up: LookedUp,
-    /// When this was made.
-    made: Moment,
-    /// When the clock was found to be far ahead of the last write.
-    suspected_at: Option<Timestamp>,
+    clock: Clock,
 }
 
 /// How a transaction begins, if none is open.
@@ -90,8 +87,7 @@ impl Writer {
             known: None,
             before: None,
             looked_up: LookedUp::default(),
-            made: Moment::now(),
-            suspected_at: None,
+            clock: Clock::new(),
         }
     }
 

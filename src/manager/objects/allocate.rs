@@ -80,21 +80,8 @@ impl MemManager {
     /// ```
     ///
     /// The old object stays until the new one is stored, so in a space without room for both this fails, or evicts
-    /// something else. Whoever can do without the old one unbinds the name first, in the same
-    /// [batch](Self::batch); if that fails, everything is as before:
-    ///
-    /// ```
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let memory = heapledger::MemManager::options().max_mem(100).open(folder.path().join("heap.db"))?;
-    /// # use heapledger::Hold;
-    /// memory.store_bytes(&[1; 90], Hold::Name("it"))?;
-    /// assert!(memory.store_bytes(&[2; 80], Hold::Name("it")).is_err());
-    /// memory.batch(|batch| {
-    ///     batch.unbind("it")?;
-    ///     batch.store_bytes(&[2; 80], Hold::Name("it"))
-    /// })?;
-    /// # Ok::<(), heapledger::Error>(())
-    /// ```
+    /// something else. Whoever can do without the old one [unbinds](crate::Batch::unbind) the name first, in the
+    /// same [batch](Self::batch).
     ///
     /// # Errors
     /// Like [`Self::allocate`] and [`Self::bind`].

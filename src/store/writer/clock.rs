@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::Writer;
+use crate::clock::Moment;
 use crate::error::Result;
 use crate::models::Timestamp;
 use crate::store::queries;
@@ -17,6 +18,29 @@ const AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 /// program whose heap was idle for days goes on by itself.
 const SUSPECTED: Duration = Duration::from_secs(60 * 60);
 
+/// What is known of the clock.
+pub(super) struct Clock {
+    /// When the writer was made.
+    made: Moment,
+    /// When the clock was found to be far ahead of the last write.
+    suspected_at: Option<Timestamp>,
+}
+
+impl Clock {
+    pub fn new() -> Self {
+        Self {
+            made: Moment::now(),
+            suspected_at: None,
+        }
+    }
+
+    /// Whether the clock was not ahead of the last write when the writer was made, and has run as it should since:
+    /// then the heap was idle, and nobody has set the clock.
+    fn has_counted(&self, last: Timestamp, now: Timestamp) -> bool {
+        self.made.at <= last + AHEAD && now <= self.made.expects() + AHEAD
+    }
+}
+
 impl Writer {
     /// Whether what is over by the clock may be removed. O(log n).
     pub fn trusts_clock(&mut self, now: Timestamp) -> Result<bool> {
@@ -26,7 +50,7 @@ impl Writer {
 
     /// The same, if this transaction has written `appended` rows of events.
     pub(super) fn trusts_clock_after(&mut self, now: Timestamp, appended: usize) -> Result<bool> {
-        if self.suspected_at.is_some_and(|since| now < since + SUSPECTED) {
+        if self.clock.suspected_at.is_some_and(|since| now < since + SUSPECTED) {
             return Ok(false);
         }
         let (space, created_at) = (self.space, self.known()?.memram.created_at);
@@ -38,14 +62,8 @@ impl Writer {
         };
         let last = self.check(last)?.unwrap_or(created_at);
         // Once it was suspected for long enough, its own writes speak for it.
-        let is_ahead = now > last + AHEAD && !self.has_counted(last, now);
-        self.suspected_at = is_ahead.then_some(now);
+        let is_ahead = now > last + AHEAD && !self.clock.has_counted(last, now);
+        self.clock.suspected_at = is_ahead.then_some(now);
         Ok(!is_ahead)
-    }
-
-    /// Whether the clock was not ahead of the last write when this writer was made, and has run as it should since:
-    /// then a heap was idle, and nobody has set the clock.
-    fn has_counted(&self, last: Timestamp, now: Timestamp) -> bool {
-        self.made.at <= last + AHEAD && now <= self.made.expects() + AHEAD
     }
 }
