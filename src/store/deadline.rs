@@ -13,13 +13,13 @@ pub(crate) struct Deadline {
     end: Option<Instant>,
 }
 
-/// The pause between attempts to lock the file, which cost some microseconds. SQLite's own busy handler waits for up to
-/// 100 ms, and then a process that commits in a loop hardly ever lets another one in: between two commits of it
+/// The pause between attempts to lock the file, which cost some microseconds each. SQLite's own busy handler waits for up
+/// to 100 ms, so that a process which commits in a loop hardly ever lets another one in: between two of its commits,
 /// the lock is free for some hundredths of the time.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The pause once a call has waited for that long: somebody has a long transaction.
-const LONG_PAUSE: Duration = Duration::from_millis(10);
+/// A call that has waited for so long waits for a long transaction, and need not ask as often.
 const LONG: Duration = Duration::from_secs(2);
+const LONG_PAUSE: Duration = Duration::from_millis(10);
 
 impl Deadline {
     /// The deadline of a call that begins now and may wait for `timeout`.

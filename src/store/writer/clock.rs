@@ -2,7 +2,7 @@
 //!
 //! One command with a wrong clock must not give back everything that will ever expire, nor remove a whole
 //! history. So nothing is removed by age if the clock is far ahead of the last write, unless this process has
-//! counted the time in between.
+//! counted the time in between, or something else would be evicted.
 
 use std::time::Duration;
 
