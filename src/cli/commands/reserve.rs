@@ -26,7 +26,7 @@ whatever became of it; exit status 1 if it was voided or has lapsed, unless it i
 Examples:
   heapledger reserve 64KiB --key report --expires 1h
   heapledger post report report.pdf
-  heapledger reserve 1MiB -k report --again   # if that was voided or has lapsed
+  heapledger reserve 64KiB -k report --again  # if it was voided or has lapsed
   heapledger reserve 1MiB --format json | jq -r .key   # a key that was made up")]
 pub struct ReserveArgs {
     /// How many bytes: 65536, 64K, 1.5MiB
