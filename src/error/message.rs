@@ -265,8 +265,8 @@ impl Error {
                 path.display()
             ),
             Self::LogUnreadable => f.write_str(
-                "the write-ahead log next to the file cannot be opened: the folder is read-only for this \
-                 user; whoever may write opens the heap once, or copy the file with its log",
+                "the write-ahead log next to the file cannot be opened: it belongs to another user, or the folder \
+                 is read-only for this user; whoever may write opens the heap once, or copy the file with its log",
             ),
             Self::ChangedWhileRead => f.write_str(
                 "the file was changed while it was read, and this user may not write next to it, which would be \
