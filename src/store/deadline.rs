@@ -13,13 +13,18 @@ pub(crate) struct Deadline {
     end: Option<Instant>,
 }
 
-/// The pause between attempts to lock the file, which cost some microseconds each. SQLite's own busy handler waits for up
-/// to 100 ms, so that a process which commits in a loop hardly ever lets another one in: between two of its commits,
-/// the lock is free for some hundredths of the time.
-const PAUSE: Duration = Duration::from_millis(2);
-/// A call that has waited for so long waits for a long transaction, and need not ask as often.
-const LONG: Duration = Duration::from_secs(2);
-const LONG_PAUSE: Duration = Duration::from_millis(10);
+/// The pause between attempts to lock the file, which cost some microseconds each, for a call that has waited for so long.
+///
+/// SQLite's own busy handler waits for up to 100 ms, so that a process which commits in a loop hardly ever lets another
+/// one in: between two of its commits the lock is free for some hundredths of the time, and for less where the disk is
+/// slow. So whoever has waited for a while asks more often, until it is likely that a long transaction has the lock.
+fn pause(waited: Duration) -> Duration {
+    Duration::from_millis(match waited.as_millis() {
+        0..100 => 2,
+        100..10_000 => 1,
+        _ => 10,
+    })
+}
 
 impl Deadline {
     /// The deadline of a call that begins now and may wait for `timeout`.
@@ -69,7 +74,7 @@ impl Deadline {
                 Err(Error::Busy { .. }) if !self.is_over() => {}
                 result => return result.map_err(|error| self.stamp(error)),
             }
-            let pause = if self.waited() < LONG { PAUSE } else { LONG_PAUSE };
+            let pause = pause(self.waited());
             std::thread::sleep(self.remaining().map_or(pause, |left| left.min(pause)));
         }
     }

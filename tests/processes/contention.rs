@@ -213,7 +213,7 @@ fn looper() {
 fn a_process_that_commits_in_a_loop_lets_others_in() {
     let place = Place::new();
     let path = place.address();
-    let memory = quick().busy_timeout(Duration::from_secs(2)).open(path).unwrap();
+    let memory = quick().busy_timeout(Duration::from_secs(10)).open(path).unwrap();
     let mut command = again("contention::looper");
     command.env("HEAPLEDGER_PATH", path);
     let mut looper = Talk::start(command);
