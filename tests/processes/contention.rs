@@ -213,13 +213,15 @@ fn looper() {
 fn a_process_that_commits_in_a_loop_lets_others_in() {
     let place = Place::new();
     let path = place.address();
-    let memory = quick().busy_timeout(Duration::from_secs(10)).open(path).unwrap();
+    let memory = quick().busy_timeout(Duration::from_secs(5)).open(path).unwrap();
     let mut command = again("contention::looper");
     command.env("HEAPLEDGER_PATH", path);
     let mut looper = Talk::start(command);
     looper.hear("looping").unwrap();
-    for number in 0..50 {
+    for number in 0..20 {
         memory.allocate(&number).unwrap();
+        // Until it has the lock again.
+        std::thread::sleep(Duration::from_millis(2));
     }
     looper.say("stop");
     looper.hear("done").unwrap();
