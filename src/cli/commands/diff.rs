@@ -234,7 +234,7 @@ impl Row for Line {
         Head::left("CHANGE") => self.what,
         Head::left("OBJECT") => short_id(self.object_id),
         Head::right("SIZE") => sizes.cell(self.size),
-        Head::left("NAMES").worth(1).cut_to(12) => name_list(&self.names),
+        Head::left("NAMES").worth(1).cut_to(12).of_names() => name_list(&self.names),
     }
 }
 

@@ -169,6 +169,6 @@ impl Row for Used {
     columns! { self, sizes,
         Head::right("SIZE") => sizes.cell(self.bytes),
         Head::right("NAMES").worth(1) => self.names,
-        Head::left("NAME").worth(2).cut_to(20) => printable(&self.name),
+        Head::left("NAME").worth(2).cut_to(20).of_names() => printable(&self.name),
     }
 }

@@ -161,7 +161,7 @@ impl Row for Shown {
     const KEYS: &'static str = "object_id,name,expires_at";
     columns! { self, _,
         Head::left("OBJECT") => short_id(self.object_id),
-        Head::left("NAME").worth(2).cut_to(12) => if_any(self.name.as_deref(), printable),
+        Head::left("NAME").worth(2).cut_to(12).of_names() => if_any(self.name.as_deref(), printable),
         Head::left("EXPIRES").worth(1) => if_any(self.expires_at, time),
     }
 }

@@ -87,7 +87,7 @@ impl Row for Named {
         Head::right("POOL").worth(2) => self.entry.pool_id.n(),
         Head::right("BLOCK").worth(5) => self.entry.block_id.n(),
         Head::right("SIZE").worth(4) => sizes.cell(self.entry.allocated_mem),
-        Head::left("NAMES").worth(3).cut_to(12) => name_list(&self.names),
+        Head::left("NAMES").worth(3).cut_to(12).of_names() => name_list(&self.names),
     }
 }
 

@@ -227,7 +227,7 @@ impl Row for Entry<'_> {
         Head::right("SIZE").worth(5).usual(9) => sizes.signed(self.bytes),
         Head::right("USED").worth(1).usual(9) => sizes.cell(self.mem),
         Head::left("OBJECT").worth(6).usual(12) => if_any(self.object_id, short_id),
-        Head::left("NAME").worth(7).cut_to(8).usual(20) => if_any(self.name.as_deref(), printable),
+        Head::left("NAME").worth(7).cut_to(8).of_names().usual(20) => if_any(self.name.as_deref(), printable),
         Head::left("ACTOR").worth(2).cut_to(8).usual(8) => if_any(self.actor.as_deref(), printable),
         Head::left("REASON").worth(3).cut_to(12).usual(12) => if_any(self.reason.as_deref(), printable),
         Head::right("TIMES").worth(8) => if_any(self.last_at, |_| self.count),

@@ -176,7 +176,7 @@ impl Row for Listed {
         Head::right("PIECES").worth(1) => self.object.pieces,
         Head::left("CREATED").worth(2) => time(self.object.created),
         Head::left("EXPIRES").worth(4) => if_any(self.object.expires_at, time),
-        Head::left("NAMES").worth(7).cut_to(12) => name_list(&self.object.names),
+        Head::left("NAMES").worth(7).cut_to(12).of_names() => name_list(&self.object.names),
         Head::left("VALUE").worth(5).cut_to(16) => if_any(self.object.value.as_deref(), printable),
     }
 }

@@ -105,7 +105,7 @@ impl Row for Pin {
     columns! { self, sizes,
         Head::left("OBJECT") => short_id(self.0.id),
         Head::right("SIZE") => sizes.cell(self.0.size),
-        Head::left("NAMES").worth(1).cut_to(12) => name_list(&self.0.names),
+        Head::left("NAMES").worth(1).cut_to(12).of_names() => name_list(&self.0.names),
     }
 }
 

@@ -286,7 +286,7 @@ impl Row for Planned {
         Head::right("POOLS").worth(3) => self.plan.new_pools,
         Head::right("ARENAS").worth(3) => self.plan.new_arenas,
         Head::left("NOTE").worth(7).cut_to(13) => note(&self.plan, sizes),
-        Head::left("PATH").worth(8).cut_to(12) => self.shown,
+        Head::left("PATH").worth(8).cut_to(12).of_names() => self.shown,
     }
 }
 

@@ -14,7 +14,9 @@ use crate::cli::output::fit::GAP;
 use crate::cli::output::progress::Progress;
 use crate::cli::output::render::{List, Output, Row};
 use crate::cli::output::terminal;
-use crate::cli::output::text::{Sizes, counted, cut, path_bytes, printable, printable_path, short_id, sum_line, width};
+use crate::cli::output::text::{
+    Sizes, counted, cut_name, path_bytes, printable, printable_path, short_id, sum_line, width,
+};
 
 /// The report of one `put`.
 pub struct Report<'a> {
@@ -292,7 +294,7 @@ impl Row for Stored {
             return vec![id, path];
         }
         let id = short_id(id);
-        let path = cut(&path, columns.saturating_sub(id.len() + GAP)).into_owned();
+        let path = cut_name(&path, columns.saturating_sub(id.len() + GAP)).into_owned();
         vec![id, path]
     }
 

@@ -69,6 +69,6 @@ impl Row for Occupant {
         Head::right("HERE").worth(6) => sizes.cell(self.allocated_mem),
         Head::right("PIECES").worth(4) => self.pieces,
         Head::right("SIZE").worth(5) => sizes.cell(self.size),
-        Head::left("NAMES").worth(7).cut_to(10) => name_list(&self.names),
+        Head::left("NAMES").worth(7).cut_to(10).of_names() => name_list(&self.names),
     }
 }

@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use super::fit::{GAP, Need, fit};
-use super::text::{cut, width};
+use super::text::{cut, cut_name, width};
 
 /// A column: its title, alignment, and worth.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +18,8 @@ pub struct Column<'t> {
     worth: Option<u8>,
     /// The width that cells may be truncated to.
     least: Option<usize>,
+    /// Whether cells are names, which may be paths.
+    names: bool,
     /// The expected width of cells that are not known yet.
     usual: usize,
 }
@@ -30,6 +32,7 @@ impl<'t> Column<'t> {
             right: false,
             worth: None,
             least: None,
+            names: false,
             usual: 0,
         }
     }
@@ -56,6 +59,11 @@ impl<'t> Column<'t> {
             least: Some(least),
             ..self
         }
+    }
+
+    /// Cells are names: a path keeps most of its end when it is truncated.
+    pub const fn of_names(self) -> Self {
+        Self { names: true, ..self }
     }
 
     /// The minimum width if rows arrive one at a time.
@@ -185,9 +193,9 @@ impl<'t> Table<'t> {
             }
             let pushes_others = self.comes_slowly && head.least.is_some() && index < last;
             let cell = match self.columns {
-                Some(_) => cut(cell, wide),
-                None if pushes_others => cut(cell, wide),
-                None => cell.into(),
+                None if !pushes_others => cell.into(),
+                _ if head.names => cut_name(cell, wide),
+                _ => cut(cell, wide),
             };
             let blanks = " ".repeat(wide.saturating_sub(width(&cell)));
             let (before, after) = if head.right { (&*blanks, "") } else { ("", &*blanks) };

@@ -132,16 +132,25 @@ pub fn width(text: &str) -> usize {
     textwrap::core::display_width(text)
 }
 
-/// `text` truncated to this number of terminal columns, with a `…`: at its end, or in a path where most of the end is
-/// left, because that tells files of a folder apart.
+/// `text` truncated to this number of terminal columns, with a `…`.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    cut_before(text, text.len(), columns)
+}
+
+/// The same for a name, of which a path keeps most of its end, because that tells the files of a folder apart.
+pub fn cut_name(name: &str, columns: usize) -> Cow<'_, str> {
+    let end = match name.contains('/') {
+        true => fitting(name.chars().rev(), columns * 2 / 3),
+        false => 0,
+    };
+    cut_before(name, name.len() - end, columns)
+}
+
+/// The same, with all of `text` from `end` on.
+fn cut_before(text: &str, end: usize, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let end = match text.contains('/') {
-        true => text.len() - fitting(text.chars().rev(), columns * 2 / 3),
-        false => text.len(),
-    };
     let end = text.get(end..).unwrap_or_default();
     let start = fitting(text.chars(), columns.saturating_sub(1 + width(end)));
     Cow::Owned(format!("{}…{end}", text.get(..start).unwrap_or_default()))
@@ -220,13 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn a_path_keeps_most_of_its_end_when_it_is_cut() {
-        assert_eq!(cut("photos/2024/summer/IMG_0001.jpg", 20), "photos…/IMG_0001.jpg");
-        assert_eq!(cut("a long name without folders", 11), "a long nam…");
-        assert_eq!(cut("名前/名前", 6), "…名前");
-        assert_eq!(cut("short/path", 10), "short/path");
+    fn a_path_keeps_most_of_its_end_when_it_is_cut_name() {
+        assert_eq!(cut_name("photos/2024/summer/IMG_0001.jpg", 20), "photos…/IMG_0001.jpg");
+        assert_eq!(cut_name("a long name without folders", 11), "a long nam…");
+        assert_eq!(cut_name("名前/名前", 6), "…名前");
+        assert_eq!(cut_name("short/path", 10), "short/path");
+        assert_eq!(cut("either/or is a text", 11), "either/or …");
         for columns in 0..12 {
-            assert!(width(&cut("名前/ünïcode/x", columns)) <= columns.max(1), "{columns}");
+            assert!(
+                width(&cut_name("名前/ünïcode/x", columns)) <= columns.max(1),
+                "{columns}"
+            );
         }
     }
 
