@@ -187,6 +187,21 @@ impl MemManager {
         self.after(end, result, deadline)
     }
 
+    /// Like [`Self::write_apart`], for a step of longer work that takes up to `most` of something. If that changes more
+    /// rows than the reserve below the ceiling has room for, it takes less, and so do later steps.
+    pub(in crate::manager) fn write_step<R>(
+        &self,
+        most: &mut u64,
+        mut work: impl FnMut(&mut WriteTx<'_>, u64) -> Result<R>,
+    ) -> Result<R> {
+        loop {
+            match self.write_apart(|tx| work(tx, *most)) {
+                Err(Error::FileFull { .. }) if *most > 1 => *most /= 2,
+                done => return done,
+            }
+        }
+    }
+
     /// Runs a part of a longer work as a transaction of its own, which a later one syncs. If it is
     /// refused, the caller records that.
     pub(in crate::manager) fn write_part<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::free;
 use crate::books::change::Change;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::manager::{MemManager, unsigned};
-use crate::models::{Ends, Lifetime, Owner, StoredObject, is_over};
+use crate::models::{Ends, Lifetime, Owner, StoredObject, is_over, signed};
 use crate::store::queries::names::{Bound, KeptName};
 use crate::store::{WriteTx, queries};
 use crate::value::ObjectId;
@@ -66,28 +66,20 @@ impl MemManager {
 
     /// Gives everything back that has expired, if the clock can be right or is trusted.
     pub(in crate::manager) fn collect_due(&self, trusts_clock: bool) -> Result<Expired> {
-        let (mut all, mut most) = (Expired::default(), MANY);
+        let (mut all, mut most) = (Expired::default(), unsigned(MANY));
         loop {
-            let some = self.write_apart(|tx| {
+            let some = self.write_step(&mut most, |tx, most| {
                 if trusts_clock {
                     tx.trust_clock();
                 }
                 let some = match tx.has_due()? {
-                    true => some(tx, most, MANY_BYTES)?,
+                    true => some(tx, signed(most), MANY_BYTES)?,
                     false => Expired::default(),
                 };
                 // Only what is counted.
                 tx.leave_expired();
                 Ok(some)
-            });
-            let some = match some {
-                // Nothing was changed: more rows than the reserve below the ceiling has room for.
-                Err(Error::FileFull { .. }) if most > 1 => {
-                    most /= 2;
-                    continue;
-                }
-                some => some?,
-            };
+            })?;
             if some.is_nothing() {
                 return Ok(all);
             }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::books::evicting::EvictionSetting;
 use crate::books::rows::SpaceChange;
-use crate::error::{Error, Result, SpaceError};
+use crate::error::{Result, SpaceError};
 use crate::manager::MemManager;
 use crate::manager::objects::evict::Making;
 use crate::manager::objects::room::make_room;
@@ -194,20 +194,12 @@ impl MemManager {
         };
         let mut step = STEP;
         loop {
-            let done = self.write_apart(|tx| {
+            let (before, after) = self.write_step(&mut step, |tx, step| {
                 let before = tx.memram()?;
                 let room = options.room.min(before.available().saturating_add(step));
                 make_room(tx, &mut Making::by(plan.policy, options.room), None, room)?;
                 Ok((before, tx.memram()?))
-            });
-            let (before, after) = match done {
-                // Nothing was changed: more rows than the reserve below the ceiling has room for.
-                Err(Error::FileFull { .. }) if step > 1 => {
-                    step /= 2;
-                    continue;
-                }
-                done => done?,
-            };
+            })?;
             evicted.objects += after.evictions - before.evictions;
             evicted.bytes += after.evicted_mem - before.evicted_mem;
             evicted.available = after.available();
