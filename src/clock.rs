@@ -4,7 +4,7 @@
 //! back.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::models::Timestamp;
@@ -16,7 +16,7 @@ static LATEST: AtomicI64 = AtomicI64::new(i64::MIN);
 static AHEAD: AtomicI64 = AtomicI64::new(0);
 
 /// How many of these microseconds have passed as if nobody had set the clock.
-static PASSED: AtomicI64 = AtomicI64::new(0);
+static PASSED: AtomicU64 = AtomicU64::new(0);
 
 /// The current time, or the latest one that this process has seen if that is later.
 pub(crate) fn now() -> Timestamp {
@@ -26,14 +26,14 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(latest.max(now))
 }
 
-/// A moment by both clocks of the machine: the one that people set, and the one that only counts.
+/// The time by both clocks of the machine: the one that people set, and the one that only counts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub(crate) struct BothClocks {
     pub at: Timestamp,
     counted: Duration,
 }
 
-impl Moment {
+impl BothClocks {
     pub fn now() -> Self {
         Self {
             at: now(),
@@ -50,7 +50,7 @@ impl Moment {
 /// Time since a moment that does not change while the process runs.
 fn counted() -> Duration {
     static START: OnceLock<Instant> = OnceLock::new();
-    let passed = PASSED.load(Ordering::Relaxed).unsigned_abs();
+    let passed = PASSED.load(Ordering::Relaxed);
     since_boot().unwrap_or_else(|| START.get_or_init(Instant::now).elapsed()) + Duration::from_micros(passed)
 }
 
@@ -78,7 +78,7 @@ pub fn advance_clock(by: Duration) {
 /// Lets time pass for this process: both clocks advance. For tests, like [`advance_clock`].
 #[doc(hidden)]
 pub fn pass_time(by: Duration) {
-    let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
     PASSED.fetch_add(micros, Ordering::Relaxed);
     advance_clock(by);
 }

@@ -38,8 +38,8 @@ impl Making {
         }
     }
 
-    /// Removes what makes room for `bytes`, or some of it. Returns false, and changes nothing, if the space
-    /// evicts nothing or what may go is not enough. O(log n) for each object that goes, and for each that
+    /// Removes what makes room for `bytes`, or some of it, or trusts a suspected clock, so that more is due. Returns
+    /// false, and changes nothing, if the space evicts nothing or what may go is not enough. O(log n) for each object that goes, and for each that
     /// would but for its pin or its age.
     pub fn some(&mut self, tx: &mut WriteTx<'_>, object_id: Option<ObjectId>, bytes: u64) -> Result<bool> {
         let memram = tx.memram()?;

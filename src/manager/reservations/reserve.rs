@@ -105,9 +105,10 @@ impl MemManager {
     /// What [any call](MemManager#errors) fails with.
     pub fn reservations(&self) -> Result<Vec<ReservationInfo>> {
         let space = self.inner.space;
-        let rows = self.inner.readers.single(|tx| queries::reservations::all(tx, space))?;
-        let now = clock::now();
-        Ok(rows.into_iter().map(|row| ReservationInfo::at(row, now)).collect())
+        self.inner.readers.single(|tx| {
+            let rows = queries::reservations::all(tx, space)?.into_iter();
+            Ok(rows.map(|row| ReservationInfo::at(row, tx.now())).collect())
+        })
     }
 
     fn known(&self, row: Option<ReservationRow>, key: impl FnOnce() -> String) -> Result<Reservation> {

@@ -236,8 +236,10 @@ pub struct Refusal {
 impl Refusal {
     /// Whether it was the quota of an owner that refused it.
     pub fn is_by_quota(&self) -> bool {
-        let changes = self.changes.as_deref().map(serde_json::from_str::<serde_json::Value>);
-        changes.is_some_and(|changes| changes.is_ok_and(|changes| changes.get("owner").is_some()))
+        let names_owner = |changes: &str| {
+            serde_json::from_str::<serde_json::Value>(changes).is_ok_and(|changes| changes.get("owner").is_some())
+        };
+        self.changes.as_deref().is_some_and(names_owner)
     }
 }
 

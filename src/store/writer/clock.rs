@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::Writer;
-use crate::clock::Moment;
+use crate::clock::BothClocks;
 use crate::error::Result;
 use crate::models::Timestamp;
 use crate::store::queries;
@@ -21,7 +21,7 @@ const SUSPECTED: Duration = Duration::from_secs(60 * 60);
 /// What is known of the clock.
 pub(super) struct Clock {
     /// When the writer was made.
-    made: Moment,
+    made: BothClocks,
     /// When the clock was found to be far ahead of the last write.
     suspected_at: Option<Timestamp>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Clock {
 impl Clock {
     pub fn new() -> Self {
         Self {
-            made: Moment::now(),
+            made: BothClocks::now(),
             suspected_at: None,
         }
     }
