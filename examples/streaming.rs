@@ -20,14 +20,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stored = heap.store_from(source, Hold::Name("from a reader"))?;
     println!("{} bytes in {} pieces as {}", stored.size, stored.pieces, stored.id);
 
-    // From a file, which is read twice instead of spooled.
-    let mut file = File::create_new(folder.path().join("lines"))?;
+    // As the program makes it. Nobody sees it before `finish`.
+    let mut writer = heap.writer(Hold::Name("from a program"))?;
     for number in 0..1_000_000 {
-        writeln!(file, "line {number:07}")?;
+        writeln!(writer, "line {number:07}")?;
     }
-    let mut file = File::open(folder.path().join("lines"))?;
-    let lines = heap.store_file(&mut file, Hold::Name("from a file"))?;
+    let lines = writer.finish()?;
     println!("{} bytes in {} pieces as {}", lines.size, lines.pieces, lines.id);
+
+    // From a file, whose size is known: all of its room is promised before the first part is stored.
+    let path = folder.path().join("lines");
+    io::copy(&mut heap.reader(&lines.id)?, &mut File::create_new(&path)?)?;
+    let file = heap.store_file(&mut File::open(path)?, Hold::Name("from a file"))?;
+    assert!(file.dedup);
 
     // To any writer. This one hashes, and arrives at the object's id.
     let mut check = HashWriter(Hasher::new(Kind::Bytes));

@@ -117,12 +117,12 @@ pub use manager::{
     Diff, DiskUse, Entries, EventCounts, Events, EvictOptions, Evicted, Eviction, EvictionPlan, Expired, Expiry,
     Exported, Figure, FileAttributes, FileType, Finding, Flows, FreePlan, Freed, FreedTagged, Held, HeldBy, History,
     Hold, HoldWith, Holders, ImportOptions, Imported, InPool, KindFlow, Layout, LayoutDigest, MapCell, MapFrame,
-    MemManager, Moment, MoveTo, Mover, NamesWithPrefix, NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize, Objects,
-    Occupants, OnConflict, Options, Phase, Plan, PlanEvict, PlanFree, PlanMove, PlanPiece, PlanSlice, Planner,
-    QuotaUsage, Refused, Remedy, Repaired, Report, ReportNow, ReportOptions, Reservation, Reserve, Restored,
-    SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport, SparseOptions, Stats, StoreTarOptions, StoredTar,
-    TagBucket, TagUsage, TarStream, UnsavedName, UnstoredMember, UsagePoint, Victim, Watch, Work, WorkKind, WorkPlan,
-    WorkTotals, name_of_path, path_of_name,
+    MemManager, Moment, MoveTo, Mover, NamesWithPrefix, NewBlock, NewPool, NotAPath, ObjectReader, ObjectSize,
+    ObjectWriter, Objects, Occupants, OnConflict, Options, Phase, Plan, PlanEvict, PlanFree, PlanMove, PlanPiece,
+    PlanSlice, Planner, QuotaUsage, Refused, Remedy, Repaired, Report, ReportNow, ReportOptions, Reservation, Reserve,
+    Restored, SaveTreeOptions, SavedTree, Severity, Snapshot, SpaceReport, SparseOptions, Stats, StoreTarOptions,
+    StoredTar, TagBucket, TagUsage, TarStream, UnsavedName, UnstoredMember, UsagePoint, Victim, Watch, Work, WorkKind,
+    WorkPlan, WorkTotals, name_of_path, path_of_name,
 };
 pub use models::{
     Arena, ArenaId, Block, BlockId, DroppedSpace, Event, EventId, EventKind, HistoryMode, KindTotals, Ledger, LedgerId,

@@ -31,6 +31,7 @@ pub use objects::inspect::{Entries, Objects};
 pub use objects::reader::{BatchReader, ObjectReader};
 pub use objects::sweep::Expired;
 pub use objects::tags::{FreedTagged, TagBucket, TagUsage};
+pub use objects::writer::ObjectWriter;
 pub use phase::Phase;
 pub use plans::apply::Applied;
 pub use plans::totals::WorkTotals;

@@ -61,3 +61,4 @@ mod usage;
 mod values;
 mod violations;
 mod watch;
+mod writer;

@@ -74,13 +74,18 @@ fn however_it_comes_it_is_placed_as_if_stored_at_once() {
         .batch(|batch| batch.store_bytes(&bytes, Hold::Anonymous))
         .unwrap();
     type Store = fn(&MemManager, &[u8]) -> heapledger::Allocation;
-    let ways: [(&str, Store); 3] = [
+    let ways: [(&str, Store); 4] = [
         ("bytes", |heap, bytes| heap.store_bytes(bytes, Hold::Anonymous).unwrap()),
         ("a stream", |heap, bytes| {
             heap.store_from(bytes, Hold::Anonymous).unwrap()
         }),
         ("a file", |heap, bytes| {
             heap.store_file(&mut file(bytes), Hold::Anonymous).unwrap()
+        }),
+        ("a writer", |heap, bytes| {
+            let mut writer = heap.writer(Hold::Anonymous).unwrap();
+            writer.write_all(bytes).unwrap();
+            writer.finish().unwrap()
         }),
     ];
     for (way, store) in ways {

@@ -157,7 +157,7 @@ impl MemManager {
         bytes: u64,
         mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (writer, deadline) = self.writer()?;
+        let (writer, deadline) = self.group()?;
         let mut end = End::default();
         let result = self.with_uses(|uses| {
             writer.write(bytes, deadline, |tx| {
@@ -172,7 +172,24 @@ impl MemManager {
 
     /// Like [`Self::write`], for work that may take long or wait for other threads.
     pub(in crate::manager) fn write_apart<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        let (writer, deadline) = self.writer()?;
+        let (end, result) = self.write_alone(work)?;
+        // The work may have taken longer than the timeout.
+        let (_, deadline) = self.group()?;
+        self.after(end, result, deadline)
+    }
+
+    /// Like [`Self::write_apart`], but the caller records a refusal.
+    pub(in crate::manager) fn write_last<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
+        let (end, result) = self.write_alone(work)?;
+        let (_, deadline) = self.group()?;
+        match result {
+            Err(error) => Err(error),
+            result => self.after(end, result, deadline),
+        }
+    }
+
+    fn write_alone<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<(End, Result<R>)> {
+        let (writer, deadline) = self.group()?;
         let mut end = End::default();
         let result = self.with_uses(|uses| {
             writer.write_apart(deadline, |tx| {
@@ -182,9 +199,7 @@ impl MemManager {
                 })
             })
         });
-        // The work may have taken longer than the timeout.
-        let (_, deadline) = self.writer()?;
-        self.after(end, result, deadline)
+        Ok((end, result))
     }
 
     /// Like [`Self::write_apart`], for a step of longer work that takes up to `most` of something. If that changes more
@@ -205,7 +220,7 @@ impl MemManager {
     /// Runs a part of a longer work as a transaction of its own, which a later one syncs. If it is
     /// refused, the caller records that.
     pub(in crate::manager) fn write_part<R>(&self, work: impl FnOnce(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
-        let (writer, deadline) = self.writer()?;
+        let (writer, deadline) = self.group()?;
         let written = self.with_uses(|uses| {
             writer.write_unsynced(deadline, |tx| {
                 self.signed(tx, &mut End::default(), |tx| {
@@ -218,7 +233,7 @@ impl MemManager {
     }
 
     /// The writer, and the deadline of a call that begins now.
-    pub(in crate::manager) fn writer(&self) -> Result<(&Group, Deadline)> {
+    pub(in crate::manager) fn group(&self) -> Result<(&Group, Deadline)> {
         let writer = self.inner.writer.as_ref().ok_or(Error::ReadOnly)?;
         self.check_reason()?;
         Ok((writer, self.inner.location.deadline()))
@@ -265,12 +280,12 @@ impl MemManager {
 
     /// Records an error if it is a refusal.
     pub(in crate::manager) fn record_error(&self, error: &Error, object_id: Option<ObjectId>) -> Result<()> {
-        let (_, deadline) = self.writer()?;
+        let (_, deadline) = self.group()?;
         Refusal::of(error, object_id).map_or(Ok(()), |refusal| self.record_refusal(&refusal, deadline))
     }
 
     pub(in crate::manager) fn record_refusal(&self, refusal: &Refusal, deadline: Deadline) -> Result<()> {
-        let (writer, _) = self.writer()?;
+        let (writer, _) = self.group()?;
         let recorded = instruments::refusal(refusal, || {
             writer.write(0, deadline, |tx| {
                 tx.sign(self.signature());

@@ -166,13 +166,15 @@ impl MemManager {
         let mut reader = reader.take(max_mem.saturating_add(1));
         let mut parts = Parts::new(&mut reader, Kind::Bytes, self.part_size()?);
         parts.fill()?;
-        if parts.total > max_mem {
-            return self.refuse_unread(parts.total);
+        if parts.part.total > max_mem {
+            return self.refuse_unread(parts.part.total);
         }
-        if parts.at_end {
+        if parts.part.at_end {
             progress(Phase::Waiting, 0, 0);
-            let id = parts.id();
-            return self.write_content(parts.total, |tx| store_as(tx, &Encoded::bytes(parts.rest()), id, hold));
+            let id = parts.part.id();
+            return self.write_content(parts.part.total, |tx| {
+                store_as(tx, &Encoded::bytes(parts.part.rest()), id, hold)
+            });
         }
         self.upload(Announced::bytes(None, None), &mut parts, hold, None, progress)
     }

@@ -106,7 +106,7 @@ impl MemManager {
         });
         // It was rolled back with the batch, and `work` may have returned any error.
         if let (Err(_), Some(refused)) = (&done, refused) {
-            let (_, deadline) = self.writer()?;
+            let (_, deadline) = self.group()?;
             self.record_refusal(&refused, deadline)?;
         }
         done

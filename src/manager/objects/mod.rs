@@ -31,3 +31,4 @@ pub(in crate::manager) mod tags;
 pub(in crate::manager) mod upload;
 pub(in crate::manager) mod uses;
 pub(in crate::manager) mod vouch;
+pub(in crate::manager) mod writer;

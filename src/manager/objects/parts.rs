@@ -23,7 +23,7 @@ const CHUNK: usize = 256 * 1024;
 impl MemManager {
     /// Bytes of a part of a large object.
     pub(in crate::manager) fn part_size(&self) -> Result<usize> {
-        let (writer, _) = self.writer()?;
+        let (writer, _) = self.group()?;
         Ok(part_below(writer.max_file()))
     }
 }
@@ -34,19 +34,24 @@ pub(in crate::manager) fn part_below(max_file: Option<u64>) -> usize {
     part.map_or(PART, |part| part.clamp(LEAST_PART, PART))
 }
 
-/// The part of some content that was read and is not stored yet.
-pub(in crate::manager) struct Parts<'r> {
-    reader: &'r mut dyn Read,
-    /// Bytes of a part.
-    part: usize,
+/// The part of some content that is at hand and not stored yet.
+pub(in crate::manager) struct Part {
+    /// Bytes of a whole part.
+    size: usize,
     hash: Hash,
     buffer: Vec<u8>,
     /// Bytes of the buffer that are stored.
     taken: usize,
-    /// Bytes read in all.
+    /// Bytes of the content so far.
     pub total: u64,
     /// Whether the buffer has the last byte.
     pub at_end: bool,
+}
+
+/// The content of a reader, part by part.
+pub(in crate::manager) struct Parts<'r> {
+    reader: &'r mut dyn Read,
+    pub part: Part,
     /// It ends soon when the program is interrupted, unless its source blocks.
     _storing: Storing,
 }
@@ -56,55 +61,49 @@ enum Hash {
     Known(ObjectId),
 }
 
-impl<'r> Parts<'r> {
-    pub fn new(reader: &'r mut dyn Read, kind: Kind, part: usize) -> Self {
-        Self::of(reader, Hash::Of(Hasher::new(kind)), part)
+impl Part {
+    /// Nothing so far, of content whose id is not known.
+    pub fn new(kind: Kind, size: usize) -> Self {
+        Self::of(Hash::Of(Hasher::new(kind)), size)
     }
 
-    /// Content in memory, whose id is known.
-    pub fn known(reader: &'r mut dyn Read, id: ObjectId, part: usize) -> Self {
-        Self::of(reader, Hash::Known(id), part)
-    }
-
-    fn of(reader: &'r mut dyn Read, hash: Hash, part: usize) -> Self {
+    fn of(hash: Hash, size: usize) -> Self {
         Self {
-            reader,
-            part,
+            size,
             hash,
             buffer: Vec::new(),
             taken: 0,
             total: 0,
             at_end: false,
-            _storing: Storing::new(),
         }
     }
 
-    /// Reads until there is more than a part, or nothing more.
-    pub fn fill(&mut self) -> Result<()> {
+    /// Whether there is more than a part, so that one can be stored without the last byte.
+    pub fn is_full(&self) -> bool {
+        self.rest().len() > self.size
+    }
+
+    /// Adds some of these bytes and returns how many, at least one.
+    pub fn push(&mut self, data: &[u8]) -> usize {
+        let count = data.len().min(CHUNK);
+        let data = data.get(..count).unwrap_or_default();
+        self.forget_stored();
+        self.buffer.extend_from_slice(data);
+        self.added(count);
+        count
+    }
+
+    fn forget_stored(&mut self) {
         self.buffer.drain(..self.taken);
         self.taken = 0;
-        while !self.at_end && self.buffer.len() <= self.part {
-            self.read()?;
-        }
-        Ok(())
     }
 
-    /// Reads to the end, or until there are more than `most` bytes, and keeps nothing.
-    pub fn skip_to_end(&mut self, most: u64) -> Result<()> {
-        while !self.at_end && self.total <= most {
-            self.buffer.clear();
-            self.taken = 0;
-            self.read()?;
-        }
-        Ok(())
-    }
-
-    fn read(&mut self) -> Result<()> {
+    fn read(&mut self, reader: &mut dyn Read) -> Result<()> {
         go_on()?;
         let filled = self.buffer.len();
         self.buffer.resize(filled + CHUNK, 0);
         let space = self.buffer.get_mut(filled..).unwrap_or_default();
-        let count = match self.reader.read(space) {
+        let count = match reader.read(space) {
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::Interrupted => {
                 self.buffer.truncate(filled);
@@ -115,21 +114,27 @@ impl<'r> Parts<'r> {
                 return Err(Error::io("the content cannot be read")(error));
             }
         };
-        if let Hash::Of(hasher) = &mut self.hash {
-            hasher.update(space.get(..count).unwrap_or_default());
-        }
         self.buffer.truncate(filled + count);
-        self.total += count as u64;
+        self.added(count);
         self.at_end = count == 0;
         Ok(())
     }
 
-    /// What was read and not stored.
+    /// Counts and hashes the last bytes of the buffer.
+    fn added(&mut self, count: usize) {
+        if let Hash::Of(hasher) = &mut self.hash {
+            let start = self.buffer.len() - count;
+            hasher.update(self.buffer.get(start..).unwrap_or_default());
+        }
+        self.total += count as u64;
+    }
+
+    /// What is not stored.
     pub fn rest(&self) -> &[u8] {
         self.buffer.get(self.taken..).unwrap_or_default()
     }
 
-    /// The id of everything that was read.
+    /// The id of the content so far.
     pub fn id(&self) -> ObjectId {
         match &self.hash {
             Hash::Of(hasher) => hasher.clone().finish(),
@@ -138,7 +143,45 @@ impl<'r> Parts<'r> {
     }
 }
 
-impl Source for Parts<'_> {
+impl<'r> Parts<'r> {
+    pub fn new(reader: &'r mut dyn Read, kind: Kind, size: usize) -> Self {
+        Self::of(reader, Part::new(kind, size))
+    }
+
+    /// Content in memory, whose id is known.
+    pub fn known(reader: &'r mut dyn Read, id: ObjectId, size: usize) -> Self {
+        Self::of(reader, Part::of(Hash::Known(id), size))
+    }
+
+    fn of(reader: &'r mut dyn Read, part: Part) -> Self {
+        Self {
+            reader,
+            part,
+            _storing: Storing::new(),
+        }
+    }
+
+    /// Reads until there is more than a part, or nothing more.
+    pub fn fill(&mut self) -> Result<()> {
+        self.part.forget_stored();
+        while !self.part.at_end && !self.part.is_full() {
+            self.part.read(self.reader)?;
+        }
+        Ok(())
+    }
+
+    /// Reads to the end, or until there are more than `most` bytes, and keeps nothing.
+    pub fn skip_to_end(&mut self, most: u64) -> Result<()> {
+        while !self.part.at_end && self.part.total <= most {
+            self.part.buffer.clear();
+            self.part.taken = 0;
+            self.part.read(self.reader)?;
+        }
+        Ok(())
+    }
+}
+
+impl Source for Part {
     fn take(&mut self, count: usize) -> Result<Cow<'_, [u8]>> {
         let piece = self.buffer.get(self.taken..self.taken + count);
         self.taken += count;

@@ -87,6 +87,27 @@ impl MemManager {
         Ok(ObjectReader::new(self.clone(), &object))
     }
 
+    /// Reads the object that a name is bound to, piece by piece, as [`Self::reader`] does; `None` if the name is not
+    /// bound. If the name moves meanwhile, the rest is still of that object, or fails if it was freed.
+    ///
+    /// # Errors
+    /// What [any call](MemManager#errors) fails with.
+    pub fn reader_by_name(&self, name: &str) -> Result<Option<ObjectReader>> {
+        self.settle_reads();
+        let scope = self.scope();
+        let object = self.inner.readers.single(|tx| {
+            let found = queries::names::resolve_with_term(tx, scope.space, name)?;
+            Ok(found.map(|(object, term)| {
+                scope.note_name(name, term, tx.now());
+                object
+            }))
+        })?;
+        if let Some(object) = &object {
+            self.note_use(&object.known_id()?);
+        }
+        Ok(object.map(|object| ObjectReader::new(self.clone(), &object)))
+    }
+
     /// An object's row.
     ///
     /// # Errors

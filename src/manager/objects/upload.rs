@@ -15,7 +15,7 @@ use super::again::Again;
 use super::allocate::{allocate, dedup};
 use super::announced::Announced;
 use super::hold::HoldWith;
-use super::parts::Parts;
+use super::parts::{Part, Parts};
 use super::place::{Placing, Source};
 use super::reserved;
 use super::room::{need_room, refuse};
@@ -29,8 +29,8 @@ use crate::store::WriteTx;
 use crate::value::ObjectId;
 
 /// An object that is being stored in parts.
-pub(in crate::manager) struct Upload<'m, 'a> {
-    memory: &'m MemManager,
+pub(in crate::manager) struct Upload<'a> {
+    pub memory: MemManager,
     announced: Announced<'a>,
     /// The reservation that it was announced with, or that its first part makes.
     row: Option<ReservationRow>,
@@ -52,12 +52,7 @@ impl MemManager {
     ) -> Result<Allocation> {
         // The content of a reservation is not looked for after an error: it stays open.
         let is_skipped = announced.size.is_none() && reservation.is_none();
-        let mut upload = Upload {
-            memory: self,
-            announced,
-            row: reservation,
-            placing: None,
-        };
+        let mut upload = Upload::new(self, announced, reservation);
         let run = catch_unwind(AssertUnwindSafe(|| upload.run(parts, hold, progress)));
         if !matches!(run, Ok(Ok(_))) {
             upload.give_up();
@@ -87,12 +82,12 @@ impl MemManager {
         let max_mem = self.memram()?.max_mem;
         parts.skip_to_end(max_mem)?;
         // Of a longer one, only the start was read.
-        let id = (parts.total <= max_mem).then(|| parts.id());
+        let id = (parts.part.total <= max_mem).then(|| parts.part.id());
         let whole = match &id {
             Some(id) => self.whole_object(id)?,
             None => None,
         };
-        let size = parts.total;
+        let size = parts.part.total;
         self.write(|tx| match id {
             Some(id) if sweep::find(tx, &id)?.is_some() => {
                 let what = announced.content(id, size, whole);
@@ -125,7 +120,17 @@ impl Source for Gone {
     }
 }
 
-impl Upload<'_, '_> {
+impl<'a> Upload<'a> {
+    /// An upload without a part. A reservation is what it was announced with.
+    pub fn new(memory: &MemManager, announced: Announced<'a>, reservation: Option<ReservationRow>) -> Self {
+        Self {
+            memory: memory.clone(),
+            announced,
+            row: reservation,
+            placing: None,
+        }
+    }
+
     fn run(
         &mut self,
         parts: &mut Parts<'_>,
@@ -133,42 +138,47 @@ impl Upload<'_, '_> {
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
         let total = self.announced.size;
-        while !parts.at_end {
-            self.check_length(parts)?;
-            self.store_part(parts, hold)?;
+        while !parts.part.at_end {
+            self.check_length(&parts.part)?;
+            self.store_part(&mut parts.part, hold)?;
             parts.fill()?;
-            progress(Phase::Storing, parts.total, total.unwrap_or_default());
+            progress(Phase::Storing, parts.part.total, total.unwrap_or_default());
         }
-        self.check_length(parts)?;
-        if self.announced.id.is_some_and(|id| id != parts.id()) {
+        let part = &mut parts.part;
+        self.check_length(part)?;
+        if self.announced.id.is_some_and(|id| id != part.id()) {
             return Err(changed());
         }
         progress(Phase::Syncing, 0, 0);
-        self.finish(parts, hold)
+        self.finish(part, hold)
+    }
+
+    /// Whether a part is stored.
+    pub fn has_begun(&self) -> bool {
+        self.placing.is_some()
     }
 
     /// Fails if the source is longer or shorter than it was.
-    fn check_length(&self, parts: &Parts<'_>) -> Result<()> {
+    fn check_length(&self, part: &Part) -> Result<()> {
         match self.announced.size {
-            Some(size) if parts.total > size || (parts.at_end && parts.total < size) => Err(changed()),
+            Some(size) if part.total > size || (part.at_end && part.total < size) => Err(changed()),
             _ => Ok(()),
         }
     }
 
     /// Stores what is in the buffer, but never the last byte of the content.
-    fn store_part(&mut self, parts: &mut Parts<'_>, hold: &HoldWith<'_>) -> Result<()> {
-        self.check_reserved(parts.total)?;
-        let memory = self.memory;
-        let (row, placing) = memory.write_part(|tx| {
+    pub fn store_part(&mut self, part: &mut Part, hold: &HoldWith<'_>) -> Result<()> {
+        self.check_reserved(part.total)?;
+        let (row, placing) = self.memory.write_part(|tx| {
             // The content of a reservation may be stored already.
             if self.row.as_ref().is_none_or(|row| row.key.is_none()) {
-                admit(tx, self.gain(parts.total), hold)?;
+                admit(tx, self.gain(part.total), hold)?;
             }
-            let mut row = self.begin(tx, parts.rest().len() as u64)?;
+            let mut row = self.begin(tx, part.rest().len() as u64)?;
             let mut placing = self.placing(tx, &row);
             tx.whole(|tx| {
-                let most = parts.rest().len() as i64 - 1;
-                self.place(tx, &mut row, &mut placing, parts, most)
+                let most = part.rest().len() as i64 - 1;
+                self.place(tx, &mut row, &mut placing, part, most)
             })?;
             Ok((row, placing))
         })?;
@@ -242,17 +252,17 @@ impl Upload<'_, '_> {
         self.placing.unwrap_or_else(new)
     }
 
-    /// Places up to `most` bytes of `parts` as one part.
+    /// Places up to `most` bytes of `part` as one part.
     fn place(
         &self,
         tx: &mut WriteTx<'_>,
         row: &mut ReservationRow,
         placing: &mut Placing,
-        parts: &mut Parts<'_>,
+        part: &mut Part,
         most: i64,
     ) -> Result<()> {
         tx.apply(Change::PartBegun { reservation: row.id })?;
-        placing.place(tx, parts, most)?;
+        placing.place(tx, part, most)?;
         if placing.seq > row.entry_ids {
             return Err(ReservationError::TooManyPieces {
                 pieces: unsigned(placing.seq),
@@ -277,14 +287,14 @@ impl Upload<'_, '_> {
     }
 
     /// Stores the rest, and makes the object visible, or ends as a dedup hit.
-    fn finish(&mut self, parts: &mut Parts<'_>, hold: &HoldWith<'_>) -> Result<Allocation> {
-        let (id, size) = (parts.id(), parts.total);
+    pub fn finish(&mut self, part: &mut Part, hold: &HoldWith<'_>) -> Result<Allocation> {
+        let (id, size) = (part.id(), part.total);
         self.check_reserved(size)?;
-        let memory = self.memory;
+        let memory = &self.memory;
         let whole = memory.whole_object(&id)?;
-        memory.write_apart(|tx| {
+        memory.write_last(|tx| {
             names::validate_hold(tx, hold)?;
-            let row = self.begin(tx, parts.rest().len() as u64)?;
+            let row = self.begin(tx, part.rest().len() as u64)?;
             // What parts left is given back after this unit: before it, that could end this upload, too, if its
             // lease is over.
             if tx.has_due()? {
@@ -293,14 +303,14 @@ impl Upload<'_, '_> {
             if let Some(object) = sweep::find(tx, &id)? {
                 let what = self.announced.content(id, size, whole);
                 return tx.whole(|tx| {
-                    let mut source = Again::new(memory, row.stored_object_id, parts.rest());
+                    let mut source = Again::new(memory, row.stored_object_id, part.rest());
                     let stored = dedup(tx, &what, &object, hold, &mut source)?;
                     self.resolve(tx, &row, id)?;
                     Ok(stored)
                 });
             }
             admit(tx, self.gain(size), hold)?;
-            tx.whole(|tx| self.post(tx, row, parts, id, hold))
+            tx.whole(|tx| self.post(tx, row, part, id, hold))
         })
     }
 
@@ -308,15 +318,15 @@ impl Upload<'_, '_> {
         &self,
         tx: &mut WriteTx<'_>,
         mut row: ReservationRow,
-        parts: &mut Parts<'_>,
+        part: &mut Part,
         id: ObjectId,
         hold: &HoldWith<'_>,
     ) -> Result<Allocation> {
         let mut placing = self.placing(tx, &row);
-        let rest = parts.rest().len() as i64;
+        let rest = part.rest().len() as i64;
         placing.remaining = rest;
-        tx.streaming(|tx| self.place(tx, &mut row, &mut placing, parts, rest))?;
-        let content = self.announced.content(id, parts.total, None);
+        tx.streaming(|tx| self.place(tx, &mut row, &mut placing, part, rest))?;
+        let content = self.announced.content(id, part.total, None);
         let object = content.object(tx, placing.object, hold)?;
         let kept = Kept::from(&object);
         let reservation = row.id;
@@ -337,7 +347,7 @@ impl Upload<'_, '_> {
         tx.give_ids_back()?;
         Ok(Allocation {
             id,
-            size: parts.total,
+            size: part.total,
             pieces: unsigned(placing.seq),
             dedup: false,
             repaired: 0,
@@ -355,7 +365,7 @@ impl Upload<'_, '_> {
     }
 
     /// Gives back what was stored after an error. If that fails too, others do it after the lease.
-    fn give_up(&self) {
+    pub fn give_up(&self) {
         if let Some(row) = self.row.as_ref().filter(|row| row.stored_object_id.is_some()) {
             let _ = self.memory.give_up(row.id, row.stored_object_id);
         }

@@ -49,7 +49,7 @@ impl MemManager {
     /// [`Error::NotStored`](crate::Error::NotStored) for an object to free; what [`Self::evict`] fails with, for
     /// an eviction; what [any write](MemManager#errors) fails with.
     pub fn plan_work(&self, work: &Work) -> Result<WorkPlan> {
-        let (writer, deadline) = self.writer()?;
+        let (writer, deadline) = self.group()?;
         writer.rehearse(deadline, |rehearsal| {
             Making::new(self, rehearsal, work.kind())?.make(work)
         })

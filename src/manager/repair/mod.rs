@@ -97,7 +97,7 @@ impl MemManager {
     /// Like [`Self::repair`].
     pub fn repair_with(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Repaired> {
         let inner = &self.inner;
-        let (writer, deadline) = self.writer()?;
+        let (writer, deadline) = self.group()?;
         // Constraints are disabled on its connection only.
         let repairer = Group::for_repair(&inner.location, inner.space, &inner.geometry)?;
         writer.pause(deadline, || {

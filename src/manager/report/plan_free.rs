@@ -53,7 +53,7 @@ impl MemManager {
     /// [`Error::NotStored`](crate::Error::NotStored); what [any write](MemManager#errors) fails with, as
     /// [`Error::ReadOnly`](crate::Error::ReadOnly).
     pub fn plan_free(&self, ids: &[ObjectId]) -> Result<FreePlan> {
-        let (writer, deadline) = self.writer()?;
+        let (writer, deadline) = self.group()?;
         writer.rehearse(deadline, |rehearsal| self.rehearse_free(rehearsal, ids))
     }
 

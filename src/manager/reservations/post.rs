@@ -102,8 +102,8 @@ impl Reservation {
         let mut reader = reader.take(self.bytes.saturating_add(1));
         let mut parts = Parts::new(&mut reader, Kind::Bytes, self.memory.part_size()?);
         parts.fill()?;
-        if parts.at_end {
-            return self.post_whole(&Encoded::bytes(parts.rest()), parts.id(), hold);
+        if parts.part.at_end {
+            return self.post_whole(&Encoded::bytes(parts.part.rest()), parts.part.id(), hold);
         }
         let announced = Announced::bytes(None, None);
         self.memory.upload(announced, &mut parts, hold, Some(row), progress)
@@ -126,7 +126,7 @@ impl Reservation {
     /// Refuses what cannot be posted before it is read, and gives back what an earlier call has left.
     fn prepare(&self, hold: &HoldWith<'_>, size: u64) -> Result<ReservationRow> {
         let memory = &self.memory;
-        memory.writer()?;
+        memory.group()?;
         memory.check_hold(hold)?;
         let (space, id) = (memory.inner.space, self.id);
         let read = || {

@@ -60,7 +60,7 @@ impl MemManager {
             && lowers(self.disk_use()?.max_file, wanted)
         {
             // What is in it may be in the way of a lower ceiling. If somebody reads it, it counts.
-            let (writer, _) = self.writer()?;
+            let (writer, _) = self.group()?;
             writer.empty_log(file)?;
         }
         self.write_apart(|tx| {

@@ -103,7 +103,7 @@ impl MemManager {
 
     /// Gives the free pages of the file back. The server's autovacuum does that by itself.
     pub(in crate::manager) fn shrink(&self, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<Shrunk> {
-        let (writer, _) = self.writer()?;
+        let (writer, _) = self.group()?;
         let Some(file) = self.inner.location.as_file() else {
             return Ok(Shrunk::default());
         };

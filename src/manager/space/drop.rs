@@ -65,7 +65,7 @@ impl MemManager {
     /// # Errors
     /// Like [`Self::drop_space`].
     pub fn drop_space_with(&self, name: &str, progress: &mut dyn FnMut(Phase, u64, u64)) -> Result<DroppedSpace> {
-        self.writer()?;
+        self.group()?;
         let space = MemManager::options().space(name).open_next_to(self, Purpose::Drop)?;
         space.drop_own(progress)
     }

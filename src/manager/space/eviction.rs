@@ -181,7 +181,7 @@ impl MemManager {
     /// [any write](MemManager#errors) fails with.
     pub fn evict(&self, options: impl Into<EvictOptions>) -> Result<Evicted> {
         let options = options.into();
-        self.writer()?;
+        self.group()?;
         let plan = self.plan_eviction(options)?;
         if !plan.fits() {
             return self.refuse_unread(options.room);

@@ -31,7 +31,7 @@ impl MemManager {
     /// [`Error::BadSpaceName`] and [`Error::NulInName`] as when a space is created; what
     /// [any write](MemManager#errors) fails with.
     pub fn rename_space(&self, name: &str, to: &str) -> Result<MemRam> {
-        self.writer()?;
+        self.group()?;
         Options::default().space(to).check_name()?;
         let space = MemManager::options().space(name).open_next_to(self, Purpose::Change)?;
         let renamed = space.write_apart(|tx| rename(tx, to));
