@@ -355,3 +355,33 @@ fn a_plan_reports_paths_that_cannot_be_names_as_put_does() {
         "{planned:?}"
     );
 }
+
+#[test]
+fn a_heap_in_the_folder_is_not_stored_in_itself() {
+    let cli = Cli::new();
+    cli.file("t/a", "one");
+    let file = cli.path("t/heap.db");
+    let file = file.to_str().unwrap();
+    let heap = |args: &[&str]| cli.run_all(&[&["--db", file, "put", "-r", "--sync", "t"], args].concat());
+    for (round, args) in [
+        (1, &[][..]),
+        (2, &[]),
+        (3, &["--dry-run"]),
+        (4, &["--dry-run", "--space", "other"]),
+    ] {
+        let synced = heap(args);
+        assert_eq!(synced.status, 0, "{round}: {}", synced.stderr);
+        assert!(!synced.stdout.contains("heap.db"), "{round}: {}", synced.stdout);
+        assert_eq!(
+            synced.stderr.contains("heap.db: the heap itself"),
+            round > 1,
+            "{round}: {}",
+            synced.stderr
+        );
+    }
+    // Without a file, all names would go.
+    fs::remove_file(cli.path("t/a")).unwrap();
+    let refused = heap(&[]);
+    assert_eq!(refused.status, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("t has no files"), "{}", refused.stderr);
+}

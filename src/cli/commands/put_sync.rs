@@ -30,7 +30,11 @@ pub fn run(args: &Args, path: &Path, sources: &Sources, context: &Context<'_>) -
     if !path.is_dir() {
         bail!("{}: --sync follows a folder, and this is none", printable_path(path));
     }
+    // The heap may be in the folder, where it is recognized only while it is open. One that cannot be opened is
+    // reported below.
+    let opened = context.follow_any();
     let tree = Tree::read(path, &names, sources, args)?;
+    drop(opened);
     let memory = open(args, context)?;
     let known = memory
         .as_ref()
