@@ -1,10 +1,11 @@
 //! Streaming: objects are stored from a reader and read through one, without ever being in
 //! memory as a whole.
 
+use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use crate::common::{Heap, KIB, MIB, assert_balanced, content, dump};
-use heapledger::{Error, Geometry, Hold, Kind, MemManager, ObjectId, SizeClass};
+use heapledger::{Allocation, Error, Geometry, Hold, Kind, MemManager, ObjectId, SizeClass};
 use proptest::prelude::*;
 
 /// Returns its bytes in small and uneven portions, then fails or ends.
@@ -404,4 +405,32 @@ fn a_stream_in_a_batch_is_rolled_back_with_it() {
     let error = failed.unwrap_err();
     assert!(error.to_string().contains("would wait for itself"), "{error}");
     assert_eq!(dump(&heap.sql()), before);
+}
+
+#[test]
+fn a_file_that_was_refused_can_be_stored_again() {
+    let heap = Heap::new();
+    heap.store_bytes(b"the old report", Hold::Name("report")).unwrap();
+    let bytes = content(1, 600_000);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&[&b"head"[..], &bytes].concat()).unwrap();
+    // Of the same size, so that the file is read before it is refused.
+    let filler = heap.allocate_bytes(&content(2, 600_000)).unwrap();
+    type Store = fn(&MemManager, &mut File) -> Result<Allocation, Error>;
+    let ways: [Store; 3] = [
+        |heap, file| heap.store_file(file, Hold::Name("report")),
+        |heap, file| heap.batch(|batch| Ok(batch.store_file(file, Hold::Name("report"))))?,
+        |heap, file| {
+            let reserved = heap.reserve(10).make()?;
+            reserved.post_file(file, Hold::Name("report"))
+        },
+    ];
+    for store in ways {
+        file.seek(SeekFrom::Start(4)).unwrap();
+        store(&heap, &mut file).unwrap_err();
+        assert_eq!(file.stream_position().unwrap(), 4);
+    }
+    heap.free(&filler).unwrap();
+    let stored = heap.store_file(&mut file, Hold::Name("report")).unwrap();
+    assert_eq!(heap.get_bytes(&stored.id).unwrap(), bytes);
 }

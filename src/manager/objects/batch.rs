@@ -12,7 +12,7 @@ use super::deferred::Deferred;
 use super::read::Scope;
 use super::room::{need_room, refuse};
 use super::spool::{Spooled, rest_of};
-use super::{allocate, expire, free, pin, tags};
+use super::{allocate, expire, files, free, pin, tags};
 use crate::error::{Error, Result};
 use crate::manager::transfer::snapshot::Snapshot;
 use crate::manager::{Allocation, Expiry, Freed, Held, Hold, HoldWith, MemManager, names};
@@ -240,13 +240,13 @@ impl Batch<'_, '_> {
 
     /// See [`MemManager::store_file`].
     ///
-    /// Other writers wait while the file is read twice.
+    /// Other writers wait while the file is read, twice unless it is stored already.
     ///
     /// # Errors
     /// As [`MemManager::store_file`]; [`Error::BatchFailed`]. If the file changed between the two
     /// reads, the whole batch has failed.
     pub fn store_file<'h>(&mut self, file: &mut File, hold: impl Into<HoldWith<'h>>) -> Result<Allocation> {
-        allocate::refuse_open_heap(file)?;
+        files::refuse_open_heap(file)?;
         let hold = &hold.into();
         let mut memram = self.before_source(hold)?;
         let size = rest_of(file)?;
@@ -255,9 +255,11 @@ impl Batch<'_, '_> {
             need_room(self.tx.now()?, None, size)?;
             memram = self.tx.now()?.memram()?;
         }
-        let progress = &mut |_, _, _| {};
-        let spooled = Spooled::file(file, &memram, progress);
-        self.store_spooled(spooled, hold)
+        files::rewinding(file, |file| {
+            let progress = &mut |_, _, _| {};
+            let spooled = Spooled::file(file, &memram, progress);
+            self.store_spooled(spooled, hold)
+        })
     }
 
     /// See [`MemManager::free`].

@@ -13,6 +13,7 @@ pub(in crate::manager) mod evict;
 pub(in crate::manager) mod eviction_order;
 pub(in crate::manager) mod expire;
 pub(in crate::manager) mod expiry;
+pub(in crate::manager) mod files;
 pub(in crate::manager) mod free;
 pub(in crate::manager) mod hold;
 pub(in crate::manager) mod inspect;

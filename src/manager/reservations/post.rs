@@ -15,7 +15,7 @@ use crate::manager::MemManager;
 use crate::manager::objects::announced::Announced;
 use crate::manager::objects::parts::Parts;
 use crate::manager::objects::spool::rest_of;
-use crate::manager::objects::{allocate, reclaim, reserved};
+use crate::manager::objects::{allocate, files, reclaim, reserved};
 use crate::manager::{Allocation, HoldWith, Phase};
 use crate::models::ReservationRow;
 use crate::store::queries;
@@ -75,9 +75,18 @@ impl Reservation {
         hold: impl Into<HoldWith<'h>>,
         progress: &mut dyn FnMut(Phase, u64, u64),
     ) -> Result<Allocation> {
-        allocate::refuse_open_heap(file)?;
-        let size = rest_of(file)?;
+        files::refuse_open_heap(file)?;
         let hold = &hold.into();
+        files::rewinding(file, |file| self.post_rest(file, hold, progress))
+    }
+
+    fn post_rest(
+        &self,
+        file: &mut File,
+        hold: &HoldWith<'_>,
+        progress: &mut dyn FnMut(Phase, u64, u64),
+    ) -> Result<Allocation> {
+        let size = rest_of(file)?;
         let row = self.prepare(hold, size)?;
         let part = self.memory.part_size()?;
         // A file of size 0 may still have content, as in /proc.
