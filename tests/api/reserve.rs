@@ -10,7 +10,7 @@ use heapledger::{
 };
 use proptest::prelude::*;
 
-use crate::common::{Heap, MIB, assert_balanced, cases, content, dump, number, quick, server, texts};
+use crate::common::{Heap, MIB, assert_balanced, cases, content, dump, files_only, number, quick, server, texts};
 
 /// More than two parts.
 const LARGE: u64 = 19 * MIB + 12_345;
@@ -252,6 +252,20 @@ fn the_same_key_is_the_same_reservation_whatever_became_of_it() {
         Err(Error::Reservation(ReservationError::Unknown { .. }))
     ));
     second.reserve(99).key("k").make().unwrap();
+    assert_balanced(&heap);
+}
+
+#[test]
+fn what_a_lapsed_reservation_left_is_given_back_in_steps_when_it_is_made_again() {
+    files_only!(Ceiling);
+    let options = quick().max_mem(8 * MIB).geometry(Geometry::classic());
+    let heap = Heap::made(options.max_file(12_000_000));
+    let bytes = 6_000_000;
+    heap.reserve(bytes).key("k").make().unwrap();
+    begin_to_post(heap.open_again(), content(5, bytes), 5_500_000);
+    expire(&heap);
+    let again = heap.reserve(bytes).key("k").again().make().unwrap();
+    assert_eq!((again.written, figures(&heap)[..2].to_vec()), (0, vec![0, bytes]));
     assert_balanced(&heap);
 }
 

@@ -157,6 +157,10 @@ impl MemManager {
         bytes: u64,
         mut work: impl FnMut(&mut WriteTx<'_>) -> Result<R>,
     ) -> Result<R> {
+        self.with_room(bytes, || self.write_once(bytes, &mut work))
+    }
+
+    fn write_once<R>(&self, bytes: u64, work: &mut impl FnMut(&mut WriteTx<'_>) -> Result<R>) -> Result<R> {
         let (writer, deadline) = self.group()?;
         let mut end = End::default();
         let result = self.with_uses(|uses| {

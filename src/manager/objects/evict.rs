@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::by_use::ByUse;
 use super::eviction_order::{Chosen, Order};
-use super::free;
+use super::{free, room};
 use crate::books::change::Change;
 use crate::books::evicting::Cause;
 use crate::error::Result;
@@ -48,13 +48,13 @@ impl Making {
         let Some(order) = policy.map(|policy| Order::by(policy, &memram, tx.at())) else {
             return Ok(false);
         };
-        // Something has to go. What is over by any clock goes before what is not.
-        if tx.has_due()? && !tx.trusts_clock()? {
+        let missing = bytes.saturating_sub(memram.available());
+        let (chooser, chosen) = self.choose(tx, order, &memram, missing)?;
+        // If something has to go, what is over by any clock goes before what is not.
+        if tx.has_due()? && !tx.trusts_clock()? && (chosen.are_enough || missing <= expired_bytes(tx)?) {
             tx.trust_clock();
             return Ok(true);
         }
-        let missing = bytes.saturating_sub(memram.available());
-        let (chooser, chosen) = self.choose(tx, order, &memram, missing)?;
         self.is_enough = chosen.are_enough;
         if !chosen.are_enough || chosen.objects.is_empty() {
             return Ok(false);
@@ -109,6 +109,12 @@ impl Making {
         let chosen = tx.read_rows(|tx| chooser.choose(tx, missing, passed, is_enough))?;
         Ok((chooser, chosen))
     }
+}
+
+/// Bytes of the objects that have expired by the clock.
+fn expired_bytes(tx: &mut WriteTx<'_>) -> Result<u64> {
+    let space = tx.space();
+    tx.read_rows(|tx| room::expired_bytes(tx, space))
 }
 
 /// Evicts an object. Returns false if it is damaged, so that this is not possible; nothing has changed then.

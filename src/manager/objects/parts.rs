@@ -134,6 +134,16 @@ impl Part {
         self.buffer.get(self.taken..).unwrap_or_default()
     }
 
+    /// Bytes of the buffer that are stored.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// As if only these bytes of the buffer were stored, because a transaction was rolled back.
+    pub fn take_back(&mut self, taken: usize) {
+        self.taken = taken;
+    }
+
     /// The id of the content so far.
     pub fn id(&self) -> ObjectId {
         match &self.hash {

@@ -169,7 +169,25 @@ impl<'a> Upload<'a> {
     /// Stores what is in the buffer, but never the last byte of the content.
     pub fn store_part(&mut self, part: &mut Part, hold: &HoldWith<'_>) -> Result<()> {
         self.check_reserved(part.total)?;
-        let (row, placing) = self.memory.write_part(|tx| {
+        let rest = part.rest().len() as u64;
+        let needed = match (&self.row, self.announced.size) {
+            (None, Some(size)) => size,
+            (Some(row), None) if row.key.is_some() => 0,
+            (_, None) => rest,
+            (Some(_), Some(_)) => 0,
+        };
+        let taken = part.taken();
+        let (row, placing) = self.memory.with_room(needed, || {
+            part.take_back(taken);
+            self.place_part(part, hold)
+        })?;
+        self.row = Some(row);
+        self.placing = Some(placing);
+        Ok(())
+    }
+
+    fn place_part(&self, part: &mut Part, hold: &HoldWith<'_>) -> Result<(ReservationRow, Placing)> {
+        self.memory.write_part(|tx| {
             // The content of a reservation may be stored already.
             if self.row.as_ref().is_none_or(|row| row.key.is_none()) {
                 admit(tx, self.gain(part.total), hold)?;
@@ -181,10 +199,7 @@ impl<'a> Upload<'a> {
                 self.place(tx, &mut row, &mut placing, part, most)
             })?;
             Ok((row, placing))
-        })?;
-        self.row = Some(row);
-        self.placing = Some(placing);
-        Ok(())
+        })
     }
 
     /// What the hold is taken of, of which `total` bytes are read.

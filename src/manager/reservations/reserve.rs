@@ -158,14 +158,19 @@ impl Reserve<'_> {
         }
         if let Some(key) = &self.key {
             validate(key)?;
+            if self.again {
+                // In steps, so that others write in between.
+                self.memory.empty_resolved(key)?;
+            }
         }
-        let row = self.memory.write(|tx| match &self.key {
+        let make = |tx: &mut WriteTx<'_>| match &self.key {
             Some(key) => self.make_once(tx, key),
             None => {
                 let (id, key) = new_key(tx)?;
                 self.make_new(tx, id, key)
             }
-        })?;
+        };
+        let row = self.memory.with_room(self.bytes, || self.memory.write(make))?;
         Ok(Reservation::new(self.memory, row.into()))
     }
 

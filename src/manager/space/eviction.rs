@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::books::change::Change;
 use crate::books::evicting::EvictionSetting;
 use crate::books::rows::SpaceChange;
-use crate::error::{Result, SpaceError};
+use crate::error::{Error, Result, SpaceError};
 use crate::manager::MemManager;
 use crate::manager::objects::evict::Making;
 use crate::manager::objects::room::make_room;
@@ -176,7 +176,7 @@ impl MemManager {
     /// ```
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) if what may go is not enough: then nothing goes, unless
+    /// [`Error::OutOfMemory`] if what may go is not enough: then nothing goes, unless
     /// others take the room meanwhile. [`SpaceError::EvictsNothing`], [`SpaceError::UseUnknown`]; what
     /// [any write](MemManager#errors) fails with.
     pub fn evict(&self, options: impl Into<EvictOptions>) -> Result<Evicted> {
@@ -206,6 +206,23 @@ impl MemManager {
             if evicted.available >= options.room {
                 return Ok(evicted);
             }
+        }
+    }
+
+    /// Runs a unit that needs room for `bytes`. Below a ceiling, one transaction may not have room for the removal of
+    /// all that has to go for them; then it goes in several, and the unit runs again.
+    pub(in crate::manager) fn with_room<R>(&self, bytes: u64, mut unit: impl FnMut() -> Result<R>) -> Result<R> {
+        let full = match unit() {
+            Err(full @ Error::FileFull { .. }) => full,
+            done => return done,
+        };
+        let memram = self.memram()?;
+        if memram.evict.is_none() || bytes <= memram.available() {
+            return Err(full);
+        }
+        match self.evict(bytes) {
+            Ok(evicted) if evicted.objects > 0 => unit(),
+            _ => Err(full),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! What `evict` removes at once, with and without a plan.
 
+use std::io::Write;
+
 use heapledger::{
-    Error, EventFilter, EventKind, EvictOptions, Expiry, Hold, ObjectId, PlanError, Policy, SpaceError, Work, WorkPlan,
+    Error, EventFilter, EventKind, EvictOptions, Expiry, Hold, MemManager, ObjectId, PlanError, Policy, SpaceError,
+    Work, WorkPlan,
 };
 
 use super::{cache, fill, planned, stored};
@@ -197,4 +200,38 @@ fn a_full_file_of_many_small_objects_is_emptied() {
     memory.collect_garbage().unwrap();
     assert_balanced(&memory);
     memory.set("after", &1).unwrap();
+}
+
+#[test]
+fn room_below_a_ceiling_is_made_in_steps_for_whatever_needs_it() {
+    files_only!(Ceiling);
+    let large = content(1, 2_500_000);
+    type Store = fn(&MemManager, &[u8]);
+    let ways: [Store; 4] = [
+        |memory, large| drop(memory.store_bytes(large, Hold::Anonymous).unwrap()),
+        |memory, large| drop(memory.store_from(large, Hold::Anonymous).unwrap()),
+        |memory, large| {
+            let mut writer = memory.writer(Hold::Anonymous).unwrap();
+            writer.write_all(large).unwrap();
+            writer.finish().unwrap();
+        },
+        |memory, large| {
+            let reserved = memory.reserve(large.len() as u64).make().unwrap();
+            reserved.post_bytes(large, Hold::Anonymous).unwrap();
+        },
+    ];
+    for store in ways {
+        let dir = tempfile::tempdir().unwrap();
+        let options = quick().max_mem(3_000_000).max_file(8 * MIB).evict(Policy::Oldest);
+        let memory = options.open(dir.path().join("heap.db")).unwrap();
+        let mut count = 0_u64;
+        while memory.memram().unwrap().available() > 500 {
+            count += 1;
+            let small = count.to_le_bytes().repeat(60);
+            memory.store_bytes(&small, Hold::Anonymous).unwrap();
+        }
+        store(&memory, &large);
+        assert_eq!(memory.get_bytes(&ObjectId::of_bytes(&large)).unwrap(), large);
+        assert_balanced(&memory);
+    }
 }

@@ -110,6 +110,33 @@ fn what_is_over_by_any_clock_goes_before_what_is_evicted() {
 }
 
 #[test]
+fn what_is_refused_does_not_make_a_clock_trusted() {
+    let clock = Clock::take();
+    let heap = Heap::of(64 * KIB, Geometry::standard());
+    heap.set_eviction(Some(Eviction::by(Policy::Oldest))).unwrap();
+    let pinned = heap.store_bytes(&content(1, 60_000), Hold::Name("pinned")).unwrap();
+    heap.pin(&pinned.id).unwrap();
+    for seed in 2..12 {
+        heap.store_bytes(&content(seed, 100), Hold::Anonymous.expires_in(HOUR))
+            .unwrap();
+    }
+    clock.advance(2 * DAY);
+    let memory = heap.open_again();
+    let stored = memory.batch(|batch| {
+        let refused = batch.allocate_bytes(&content(20, 10_000));
+        assert!(matches!(refused, Err(Error::OutOfMemory { .. })), "{refused:?}");
+        batch.allocate_bytes(b"other")
+    });
+    assert!(memory.contains(&stored.unwrap()).unwrap());
+    memory.allocate_bytes(b"another").unwrap();
+    assert_eq!(rows(&heap), 13);
+    // What has expired is enough for this.
+    memory.allocate_bytes(&content(21, 5_000)).unwrap();
+    assert_eq!(rows(&heap), 4);
+    assert_balanced(&heap);
+}
+
+#[test]
 fn whoever_names_it_still_replaces_it() {
     let clock = Clock::take();
     let heap = Heap::new();
