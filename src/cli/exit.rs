@@ -120,8 +120,12 @@ fn instead_on_server(what: &str) -> Option<&'static str> {
 /// Advice for an error, in terms of commands.
 fn advice(error: &Error) -> Option<&'static str> {
     Some(match error {
-        Error::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
+        Error::OutOfMemory { promised_to, .. } if promised_to.iter().any(|promise| promise.key.is_some()) => {
             "free objects, give reservations up with `heapledger void`, or make the space larger with `heapledger resize`"
+        }
+        Error::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
+            "`heapledger ls --reservations` says when an upload ends whose process has died; free objects, or make the \
+             space larger with `heapledger resize`"
         }
         Error::OutOfMemory { needed, max_mem, .. } if needed > max_mem => {
             "it is larger than the whole space, which `heapledger resize` makes larger"
@@ -147,9 +151,11 @@ fn advice(error: &Error) -> Option<&'static str> {
         }
         Error::Reservation(ReservationError::KeyReused { .. }) => "use another --key for another reservation",
         Error::Reservation(ReservationError::Lapsed { .. }) => {
-            "`heapledger reserve` another one, with another --key and more time (--expires)"
+            "`heapledger reserve --again` makes it again, with more time (--expires)"
         }
-        Error::Reservation(ReservationError::Voided { .. }) => "`heapledger reserve` another one, with another --key",
+        Error::Reservation(ReservationError::Voided { .. }) => {
+            "`heapledger reserve --again` makes it again, or another one with another --key"
+        }
         Error::Reservation(ReservationError::UploadLapsed { .. })
         | Error::Reservation(ReservationError::TooManyPieces { .. }) => "store it again",
         Error::Plan(PlanError::Stale { .. }) => "make another plan",
@@ -180,6 +186,7 @@ fn advice(error: &Error) -> Option<&'static str> {
         }
         Error::Space(SpaceError::BeingDropped { .. }) => "`heapledger drop-space` removes the rest",
         Error::SpaceExists { .. } => "--space names another, and `heapledger resize` changes the capacity of one",
+        Error::UnknownSpace { known, .. } if known.is_empty() => "`heapledger init` creates one",
         Error::UnknownSpace { .. } => "name it with --space, or create one with `heapledger init`",
         Error::Busy { .. } => "try again, or wait longer with --busy-timeout",
         Error::LogHeld(_) => "end that program or its transaction and try again, or wait longer with --busy-timeout",

@@ -7,8 +7,15 @@ impl Error {
     /// after a semicolon.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
-            Self::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
+            Self::OutOfMemory { promised_to, .. } if promised_to.iter().any(|promise| promise.key.is_some()) => {
                 "free objects, void reservations with Reservation::void, or make the space larger with MemManager::resize"
+            }
+            Self::OutOfMemory { promised_to, .. } if !promised_to.is_empty() => {
+                "an upload whose process has died ends after its lease (Promise::expires_at); free objects, or make the \
+                 space larger with MemManager::resize"
+            }
+            Self::OutOfMemory { needed, max_mem, .. } if needed > max_mem => {
+                "it is larger than the whole space, which MemManager::resize makes larger"
             }
             Self::OutOfMemory { expired: 1.., .. } => "if it is right, call MemManager::collect_expired",
             Self::OutOfMemory { spared: true, .. } => {

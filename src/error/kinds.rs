@@ -16,7 +16,7 @@ pub enum Error {
         available: u64,
         /// Capacity of the space, in bytes.
         max_mem: u64,
-        /// Bytes that are promised to reservations.
+        /// Bytes that are promised to reservations, with those that uploads have stored.
         promised: u64,
         /// The largest of these promises, at most three, if the object would fit without them.
         promised_to: Vec<Promise>,

@@ -116,11 +116,11 @@ impl ReservationError {
             Self::KeyReused { .. } => "use another key for another reservation",
             Self::Unknown { .. } => "MemManager::reservations lists those that are remembered",
             Self::Lapsed { .. } => {
-                "make another one, with another key, and more time with Reserve::expires_in or Reservation::renew"
+                "make it again (Reserve::again), with more time (Reserve::expires_in, Reservation::renew)"
             }
             Self::UploadLapsed { .. } => "store it again, or allow more time with Options::lease",
             Self::TooManyPieces { .. } => "store it again",
-            Self::Voided { .. } => "make another one, with another key",
+            Self::Voided { .. } => "make it again (Reserve::again), or another one with another key",
             _ => return None,
         })
     }

@@ -96,8 +96,10 @@ pub struct Promise {
     pub id: ReservationId,
     /// Its key; an upload has none.
     pub key: Option<String>,
-    /// Bytes promised to it.
+    /// Bytes promised to it, with those that are stored already.
     pub bytes: u64,
+    /// When it ends, unless it is resolved before. An upload renews this with each part, until its process ends.
+    pub expires_at: Timestamp,
 }
 
 /// `reservation "k"` or, for a large object that is being stored, `upload 17`.
@@ -113,9 +115,10 @@ impl std::fmt::Display for Promise {
 impl From<ReservationRow> for Promise {
     fn from(row: ReservationRow) -> Self {
         Self {
-            bytes: unsigned(row.promised()),
+            bytes: unsigned(row.bytes),
             id: row.id,
             key: row.key,
+            expires_at: row.expires_at,
         }
     }
 }

@@ -17,14 +17,13 @@ pub(crate) struct Deadline {
 ///
 /// SQLite's own busy handler waits for up to 100 ms, so that a process which commits in a loop hardly ever lets another
 /// one in: between two of its commits the lock is free for some hundredths of the time, and for less where the disk is
-/// slow. So whoever has waited for a while asks more often, until it is likely that a long transaction has the lock.
+/// slow. So whoever has waited for a while asks more often.
 fn pause(waited: Duration) -> Duration {
-    Duration::from_millis(match waited.as_millis() {
-        0..100 => 2,
-        100..10_000 => 1,
-        _ => 10,
-    })
+    Duration::from_millis(if waited < Duration::from_millis(100) { 2 } else { 1 })
 }
+
+/// The pause where an attempt costs much, and nobody else takes turns.
+const LONG_PAUSE: Duration = Duration::from_millis(25);
 
 impl Deadline {
     /// The deadline of a call that begins now and may wait for `timeout`.
@@ -68,7 +67,16 @@ impl Deadline {
     }
 
     /// Calls `ask` at least once, and again while it returns [`Error::Busy`].
-    pub fn retry<R>(self, mut ask: impl FnMut() -> Result<R>) -> Result<R> {
+    pub fn retry<R>(self, ask: impl FnMut() -> Result<R>) -> Result<R> {
+        self.retry_after(pause, ask)
+    }
+
+    /// The same with long pauses.
+    pub fn retry_slowly<R>(self, ask: impl FnMut() -> Result<R>) -> Result<R> {
+        self.retry_after(|_| LONG_PAUSE, ask)
+    }
+
+    fn retry_after<R>(self, pause: impl Fn(Duration) -> Duration, mut ask: impl FnMut() -> Result<R>) -> Result<R> {
         loop {
             match ask() {
                 Err(Error::Busy { .. }) if !self.is_over() => {}

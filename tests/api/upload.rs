@@ -210,7 +210,15 @@ fn bytes_that_others_take_meanwhile_do_not_break_a_promise() {
         if done > 0 && refused == 0 {
             refused += 1;
             let error = other.store_bytes(&content(9, 13 * MIB), Hold::Anonymous).unwrap_err();
-            assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+            let Error::OutOfMemory { promised_to, .. } = &error else {
+                panic!("{error}");
+            };
+            let upload = other.reservations().unwrap().remove(0);
+            assert_eq!(promised_to[0].expires_at, upload.expires_at);
+            assert!(
+                error.advice().unwrap().starts_with("an upload whose process has died"),
+                "{error}"
+            );
         }
     });
     assert_eq!((stored.unwrap().size, refused), (SIZE, 1));

@@ -100,6 +100,16 @@ fn it_can_be_changed_and_ended() {
     );
     cli.ok(["evict", "off"]);
     cli.fails(2, ["evict", "off", "--min-age", "1h"]);
+    // What is not given stays as it is.
+    cli.ok(["evict", "oldest", "--min-age", "1h"]);
+    let age = |args: [&str; 3]| cli.json(args)["evict_min_age"].clone();
+    assert_eq!(cli.json(["evict", "largest"])["evict_min_age"], 3_600_000_000_u64);
+    assert_eq!(age(["evict", "--min-age", "2h"]), 7_200_000_000_u64);
+    assert_eq!(cli.json(["evict"])["evict"], "largest");
+    assert_eq!(age(["evict", "--min-age", "0s"]), 0);
+    cli.ok(["evict", "off"]);
+    let refused = cli.fails(2, ["evict", "--min-age", "1h"]);
+    assert!(refused.contains("give a POLICY, too"), "{refused}");
 }
 
 #[test]

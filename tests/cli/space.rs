@@ -185,7 +185,7 @@ fn check_reports_each_violation_on_a_line() {
     // One line per violation, then what they mean and what to do.
     let lines: Vec<_> = found.stdout.lines().collect();
     assert!(
-        lines[0].starts_with("I8 ") && lines[2].starts_with("I8: the content "),
+        lines[0].starts_with("I8 ") && lines[2].starts_with("I8: the content ") && lines[2].ends_with(" of x"),
         "{lines:?}"
     );
     assert!(

@@ -87,6 +87,8 @@ fn any_space_can_be_dropped_whichever_is_selected() {
     assert_eq!(cli.json(["spaces"]), json!([]));
     let error = cli.fails(2, ["drop-space", "cache"]);
     assert!(error.ends_with("heap.db has no space"), "{error}");
+    let error = cli.fails(2, ["stats"]);
+    assert!(error.ends_with("it has none; `heapledger init` creates one"), "{error}");
     // The heap is still there, and can have spaces again.
     cli.ok(["init"]);
     assert_eq!(cli.json(["spaces"])[0]["id"], 3);

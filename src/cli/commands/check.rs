@@ -6,13 +6,16 @@ use std::io::{self, Write};
 use std::ops::ControlFlow;
 
 use anyhow::Result;
-use heapledger::{CheckOptions, Correction, Error, Invariant, Violation};
+use heapledger::{CheckOptions, Correction, Error, Invariant, ObjectId, Violation};
 
 use crate::cli::context::Context;
 use crate::cli::exit::{self, Outcome};
 use crate::cli::output::progress::{self, Progress};
 use crate::cli::output::render::Row;
 use crate::cli::output::text::{Sizes, counted, printable};
+
+/// Damaged objects whose names are shown.
+const NAMED: usize = 20;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -59,7 +62,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     };
     let mut output = context.output();
     let for_people = output.is_table();
-    let mut broken = BTreeSet::new();
+    let (mut broken, mut damaged) = (BTreeSet::new(), Vec::new());
     let mut list = output.list();
     let mut written: io::Result<()> = Ok(());
     let found = memory.check_each(
@@ -68,6 +71,7 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
         &mut |violation| {
             written = progress.borrow().suspend(|| list.row(&violation));
             broken.insert(violation.invariant);
+            damaged.extend(content_of(&violation).filter(|_| damaged.len() < NAMED));
             if written.is_ok() {
                 ControlFlow::Continue(())
             } else {
@@ -83,7 +87,10 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     }
     if found > 0 {
         if for_people {
-            explain(&broken, output.text())?;
+            // In a damaged file, perhaps they cannot be read.
+            let names = memory.names_of(&damaged).unwrap_or_default();
+            let names: Vec<_> = names.into_values().flatten().collect();
+            explain(&broken, &names, output.text())?;
             advise(output.text(), context)?;
             output.flush()?;
         }
@@ -96,6 +103,12 @@ fn check(quick: bool, context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
+/// The object whose content a violation is about.
+fn content_of(violation: &Violation) -> Option<ObjectId> {
+    let id = violation.expected.strip_prefix("content of ")?;
+    id.parse().ok().filter(|_| violation.invariant == Invariant::I8)
+}
+
 /// Lists what is wrong with a schema that prevents the heap from opening.
 fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome> {
     let Some(Error::AlteredSchema { can_be_restored, .. }) = refused.downcast_ref() else {
@@ -105,7 +118,7 @@ fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome
     let mut output = context.output();
     output.rows(&found)?;
     if output.is_table() {
-        explain(&[Invariant::Schema].into(), output.text())?;
+        explain(&[Invariant::Schema].into(), &[], output.text())?;
         if *can_be_restored {
             let repair = context.command("check --repair");
             writeln!(
@@ -122,11 +135,15 @@ fn check_schema(refused: anyhow::Error, context: &Context<'_>) -> Result<Outcome
     Ok(Outcome::Findings)
 }
 
-/// Explains the broken invariants.
-fn explain(broken: &BTreeSet<Invariant>, out: &mut dyn Write) -> io::Result<()> {
+/// Explains the broken invariants; `names` are some of damaged objects.
+fn explain(broken: &BTreeSet<Invariant>, names: &[String], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out)?;
     for invariant in broken {
-        writeln!(out, "{invariant}: {}", invariant.sentence())?;
+        write!(out, "{invariant}: {}", invariant.sentence())?;
+        if *invariant == Invariant::I8 && !names.is_empty() {
+            write!(out, ", but not that of {}", printable(&names.join(", ")))?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

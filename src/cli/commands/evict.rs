@@ -34,8 +34,8 @@ pub struct Args {
     #[arg(value_name = "POLICY", value_parser = setting())]
     policy: Option<Setting>,
 
-    /// Younger objects stay: 90s, 2h, 7d
-    #[arg(long, value_name = "TIME", value_parser = when::span, requires = "policy")]
+    /// Younger objects stay: 90s, 2h, 7d, or 0s for none; without it, this is as it was
+    #[arg(long, value_name = "TIME", value_parser = when::age, conflicts_with = "free")]
     min_age: Option<Duration>,
 
     /// Evict objects now, until this many bytes are free
@@ -97,14 +97,19 @@ pub fn run(args: &Args, context: &Context<'_>) -> Result<Outcome> {
     if args.how.plan.path().is_some() {
         bail!("--plan needs --free SIZE: how many bytes are to be free");
     }
-    let memory = match args.policy {
-        None => context.read()?,
-        Some(Setting::Off) if args.min_age.is_some() => bail!("with off, nothing is evicted at any age"),
-        Some(setting) => {
+    let memory = match (args.policy, args.min_age) {
+        (None, None) => context.read()?,
+        (Some(Setting::Off), Some(_)) => bail!("with off, nothing is evicted at any age"),
+        (setting, min_age) => {
             let memory = context.change()?;
-            memory.set_eviction(match setting {
-                Setting::Off => None,
-                Setting::By(policy) => Some(eviction(policy, args.min_age)),
+            let before = memory.eviction()?;
+            // What is not given stays as it is.
+            let min_age = min_age.or(before.map(|before| before.min_age));
+            memory.set_eviction(match (setting, before) {
+                (Some(Setting::Off), _) => None,
+                (Some(Setting::By(policy)), _) => Some(eviction(policy, min_age)),
+                (None, Some(before)) => Some(eviction(before.policy, min_age)),
+                (None, None) => bail!("nothing is evicted, whatever its age; give a POLICY, too"),
             })?;
             memory
         }

@@ -114,6 +114,14 @@ pub fn span(text: &str) -> Result<Duration, String> {
     if span.is_zero() { Err(explain()) } else { Ok(span) }
 }
 
+/// The same, or nothing: `0s`.
+pub fn age(text: &str) -> Result<Duration, String> {
+    match text {
+        "0s" | "0" => Ok(Duration::ZERO),
+        text => span(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

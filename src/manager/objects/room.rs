@@ -6,7 +6,7 @@ use crate::books::change::Change;
 use crate::books::refusals::Refusal;
 use crate::error::{Error, Result};
 use crate::manager::{MemManager, unsigned};
-use crate::models::{MemRam, Promise, signed};
+use crate::models::{MemRam, MemRamId, signed};
 use crate::store::{ReadTx, WriteTx, queries};
 use crate::value::ObjectId;
 
@@ -50,47 +50,50 @@ pub(in crate::manager) fn refuse(tx: &mut WriteTx<'_>, object_id: Option<ObjectI
     refuse().unwrap_or_else(|error| error)
 }
 
-/// The refusal of content that has `needed` bytes; `promised_to` is for one that would fit but for
-/// promises.
-pub(in crate::manager) fn out_of_memory(
-    memram: &MemRam,
-    needed: u64,
-    promised_to: Vec<Promise>,
-    expired: u64,
-) -> Error {
-    // Otherwise something would have been evicted for it.
-    let spared = memram.evict.is_some() && needed <= memram.attainable();
+/// The refusal of content that cannot fit, whatever goes.
+pub(in crate::manager) fn out_of_memory(memram: &MemRam, needed: u64) -> Error {
     Error::OutOfMemory {
         needed,
         available: memram.available(),
         max_mem: memram.max_mem,
         promised: memram.promised,
-        promised_to,
-        expired,
-        spared,
+        promised_to: Vec::new(),
+        expired: 0,
+        spared: false,
     }
 }
 
-fn fits_but_for_promises(memram: &MemRam, size: u64) -> bool {
+fn refused(tx: &mut ReadTx<'_>, memram: &MemRam, needed: u64) -> Result<Error> {
     let available = memram.available();
-    size > available && size - available <= memram.promised
-}
-
-fn refused(tx: &mut ReadTx<'_>, memram: &MemRam, size: u64) -> Result<Error> {
-    let promises = match fits_but_for_promises(memram, size) {
+    let uploads = queries::reservations::written_in(tx, memram.id)?;
+    let promised = memram.promised + uploads;
+    let promised_to = match needed > available && needed - available <= promised {
         true => queries::reservations::largest_promises(tx, memram.id, NAMED)?,
         false => Vec::new(),
     };
-    let expired = queries::objects::expired(tx, memram.id)?;
-    let expired = expired.iter().map(|expired| expired.mem).sum();
-    Ok(out_of_memory(memram, size, promises, expired))
+    Ok(Error::OutOfMemory {
+        needed,
+        available,
+        max_mem: memram.max_mem,
+        promised,
+        promised_to,
+        expired: expired_bytes(tx, memram.id)?,
+        // Otherwise something would have been evicted for it.
+        spared: memram.evict.is_some() && needed <= memram.attainable().saturating_sub(uploads),
+    })
+}
+
+/// Bytes of the objects of a space that have expired and are still there.
+pub(in crate::manager) fn expired_bytes(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<u64> {
+    let expired = queries::objects::expired(tx, space)?;
+    Ok(expired.iter().map(|expired| expired.mem).sum())
 }
 
 impl MemManager {
     /// Refuses content whose id is not known, because it cannot fit.
     pub(in crate::manager) fn refuse_unread<R>(&self, needed: u64) -> Result<R> {
-        // As in any refusal, what is over is not counted as in use.
-        self.reclaim_all()?;
+        // As in any refusal, what is over is not counted as in use, unless the clock is suspected.
+        self.make_room(needed)?;
         let space = self.inner.space;
         let error = self.inner.readers.snapshot(|tx| {
             let memram = queries::spaces::get(tx, space)?;

@@ -47,7 +47,7 @@ impl<'a> Spooled<'a> {
             spool.write(part, "the content cannot be spooled next to the heap")
         })?;
         if size > max_mem {
-            return Err(out_of_memory(space, size, Vec::new(), 0));
+            return Err(out_of_memory(space, size));
         }
         spool
             .rewind()
@@ -62,7 +62,7 @@ impl<'a> Spooled<'a> {
     /// stored; otherwise as for [`Self::read`].
     pub fn file(file: &'a mut File, space: &MemRam, progress: &'a mut dyn FnMut(Phase, u64, u64)) -> Result<Self> {
         let (max_mem, available) = (space.max_mem, space.attainable());
-        let refuse = |needed| out_of_memory(space, needed, Vec::new(), 0);
+        let refuse = |needed| out_of_memory(space, needed);
         let rest = rest_of(file)?;
         if rest > available && rest > space.mem {
             return Err(refuse(rest));

@@ -42,14 +42,12 @@ pub fn all(tx: &mut ReadTx<'_>, space: MemRamId) -> Result<Vec<ReservationRow>> 
     Ok(query.load(tx.conn()?)?)
 }
 
-/// The reservations with the largest promises. O(open reservations).
+/// The open reservations with the most bytes. O(open reservations).
 pub fn largest_promises(tx: &mut ReadTx<'_>, space: MemRamId, limit: i64) -> Result<Vec<Promise>> {
     let query = reservations::table
         .filter(reservations::memram_id.eq(space))
-        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
-            "state = 'open' AND bytes > written",
-        ))
-        .order(((reservations::bytes - reservations::written).desc(), reservations::id))
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>("state = 'open'"))
+        .order((reservations::bytes.desc(), reservations::id))
         .limit(limit)
         .select(ReservationRow::as_select());
     let rows: Vec<ReservationRow> = query.load(tx.conn()?)?;

@@ -238,19 +238,21 @@ pub(in crate::store) fn transaction<R>(
 ) -> Result<R> {
     refuse_reentry(location.heap_id())?;
     let deadline = location.deadline();
-    location.set_busy_timeout(conn)?;
+    // The deadline waits instead of SQLite, which hardly ever gets the lock if others take it in turns.
+    conn.batch_execute("PRAGMA busy_timeout = 0")?;
     let begin = |conn: &mut Conn| {
-        let begun = conn.batch_execute("BEGIN IMMEDIATE");
-        begun.map_err(|error| deadline.stamp(location.explain(error)))
+        deadline.retry(|| {
+            let begun = conn.batch_execute("BEGIN IMMEDIATE");
+            begun.map_err(|error| location.explain(error))
+        })
     };
     begin(conn)?;
     if location.log_size() >= location.log_limit {
-        // The deadline waits instead of SQLite, which would have the lock in the meantime.
-        conn.batch_execute("ROLLBACK; PRAGMA busy_timeout = 0")?;
+        conn.batch_execute("ROLLBACK")?;
         log_limit::make_room(conn, location, deadline)?;
-        location.set_busy_timeout(conn)?;
         begin(conn)?;
     }
+    location.set_busy_timeout(conn)?;
     let result = work(conn);
     let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
     conn.batch_execute(end).map_err(|error| location.explain(error))?;

@@ -67,7 +67,8 @@ impl FileLocation {
     /// Bytes that are free on its disk for this user.
     #[cfg(unix)]
     pub fn free_on_disk(&self) -> Option<u64> {
-        let disk = rustix::fs::statvfs(&self.path).ok()?;
+        // Some file systems in memory, or in user space, have no size.
+        let disk = rustix::fs::statvfs(&self.path).ok().filter(|disk| disk.f_blocks > 0)?;
         disk.f_bavail.checked_mul(disk.f_frsize)
     }
 

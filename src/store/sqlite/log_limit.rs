@@ -25,7 +25,8 @@ use crate::store::sqlite::location::FileLocation;
 /// [`Error::LogHeld`].
 pub(in crate::store) fn make_room(conn: &mut Conn, location: &FileLocation, deadline: Deadline) -> Result<u64> {
     let mut at_first = None;
-    let shortened = deadline.retry(|| {
+    // An attempt sorts the pages of a long log.
+    let shortened = deadline.retry_slowly(|| {
         let length = length(conn)?;
         if length < location.log_limit {
             return Ok(length);

@@ -111,7 +111,12 @@ pub(super) fn large_log(examined: &Examined) -> Option<Finding> {
         figures.push(("log_held_by", Figure::Text(names.join("; "))));
     }
     Some(if is_large {
-        let remedy = vec![Remedy::CollectGarbage];
+        // A collection could not empty it, either, while somebody reads.
+        let remedy = if is_held {
+            Vec::new()
+        } else {
+            vec![Remedy::CollectGarbage]
+        };
         Finding::new("large_log", Severity::Action, &text, figures, remedy)
     } else {
         Finding::new("log_held", Severity::Note, &text, figures, Vec::new())

@@ -116,13 +116,18 @@ fn refused(examined: &Examined) -> Option<Finding> {
         ("refused_times", Figure::Count(refused.count)),
         ("refused_bytes", Figure::Bytes(refused.bytes)),
     ];
-    let text = if refused.by_quota {
+    let mut remedy = Vec::new();
+    let text = if refused.by_quota && refused.count == 1 {
         "A quota refused an object in the last day, {refused_times|time}; it needed {refused_bytes}."
+    } else if refused.by_quota {
+        // Repeated refusals are one event, which tells only of the last one whether it was by a quota.
+        "An object was refused in the last day, {refused_times|time}, the last time by a quota; it needed {refused_bytes}."
     } else {
         figures.push(("available", Figure::Bytes(examined.memram.available())));
+        remedy.extend((examined.memram.promised > 0).then_some(Remedy::Reservations));
         "An object was refused in the last day, {refused_times|time}; it needed {refused_bytes}. Now {available} are free."
     };
-    Some(Finding::new("refused", Severity::Note, text, figures, Vec::new()))
+    Some(Finding::new("refused", Severity::Note, text, figures, remedy))
 }
 
 /// Empty arenas are useful as long as their class needs blocks. They deprive other classes of room
